@@ -1,0 +1,182 @@
+/** What went wrong, in the terms of the caller. `STATUS_OF_KIND` maps each to its one HTTP status. */
+export type ErrorKind =
+  | "invalid"
+  | "unauthenticated"
+  | "forbidden"
+  | "not_found"
+  | "conflict"
+  | "precondition_failed"
+  | "too_large"
+  | "unsupported_media_type"
+  | "range_not_satisfiable"
+  | "unprocessable"
+  | "rate_limited"
+  | "internal"
+  | "bad_gateway"
+  | "unavailable"
+  | "gateway_timeout";
+
+/** The one place where a kind of error becomes an HTTP status. */
+export const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
+  invalid: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  precondition_failed: 412,
+  too_large: 413,
+  unsupported_media_type: 415,
+  range_not_satisfiable: 416,
+  unprocessable: 422,
+  rate_limited: 429,
+  internal: 500,
+  bad_gateway: 502,
+  unavailable: 503,
+  gateway_timeout: 504,
+};
+
+/** The detail that a caller reads when an error brings none of its own. */
+export const DETAIL_OF_KIND: Readonly<Record<ErrorKind, string>> = {
+  invalid: "The request is not valid.",
+  unauthenticated: "Sign in first.",
+  forbidden: "This is not allowed.",
+  not_found: "There is no such thing here.",
+  conflict: "The request conflicts with the present state.",
+  precondition_failed: "The resource has changed since it was read.",
+  too_large: "The request is too large.",
+  unsupported_media_type: "This content type is not accepted here.",
+  range_not_satisfiable: "The requested range cannot be served.",
+  unprocessable: "The request is understood but cannot be carried out.",
+  rate_limited: "Too many requests. Try again later.",
+  internal: "Something went wrong. It has been noted.",
+  bad_gateway: "A part of the system did not answer properly.",
+  unavailable: "This is not available at the moment. Try again shortly.",
+  gateway_timeout: "A part of the system did not answer in time.",
+};
+
+/** One fault of an input: `path` in dots (`items.0.name`), `message` free of the value itself. */
+export interface FieldFault {
+  path: string;
+  message: string;
+}
+
+export interface AppErrorOptions {
+  retryAfterSeconds?: number;
+  errors?: FieldFault[];
+  /** For the log only; never shown. */
+  cause?: unknown;
+}
+
+/**
+ * The base of every refusal. A subclass fixes `code` (stable, snake_case) and `kind`:
+ *
+ *     export class SlotTaken extends AppError {
+ *       readonly code = "slot_taken";
+ *       readonly kind = "conflict";
+ *     }
+ *
+ * `detail` is shown to the caller: never put a value, a name or anything of the inside into it.
+ */
+export abstract class AppError extends Error {
+  abstract readonly code: string;
+  abstract readonly kind: ErrorKind;
+  readonly retryAfterSeconds: number | undefined;
+  readonly errors: FieldFault[] | undefined;
+
+  constructor(detail?: string, options: AppErrorOptions = {}) {
+    super(detail ?? "", options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.errors = options.errors;
+  }
+}
+
+/** 400: the input breaks its schema. `errors` names every fault. */
+export class InvalidInput extends AppError {
+  readonly code: string = "invalid_input";
+  readonly kind = "invalid";
+  constructor(detail?: string, errors?: FieldFault[]) {
+    super(detail, errors ? { errors } : {});
+  }
+}
+
+/** 401: nobody is signed in, or the credential is not accepted. */
+export class Unauthenticated extends AppError {
+  readonly code: string = "unauthenticated";
+  readonly kind = "unauthenticated";
+}
+
+/** 403: known, but not allowed. */
+export class Forbidden extends AppError {
+  readonly code: string = "forbidden";
+  readonly kind = "forbidden";
+}
+
+/** 404: not there, or not there for this caller; the two look alike. */
+export class NotFound extends AppError {
+  readonly code: string = "not_found";
+  readonly kind = "not_found";
+}
+
+/** 412: `If-Match` names another version than the present one. */
+export class VersionConflict extends AppError {
+  readonly code = "version_conflict";
+  readonly kind = "precondition_failed";
+}
+
+/** 422: an `Idempotency-Key` came again with another body. */
+export class IdempotencyKeyReused extends AppError {
+  readonly code = "idempotency_key_reused";
+  readonly kind = "unprocessable";
+  constructor(detail = "This Idempotency-Key was used with another request.") {
+    super(detail);
+  }
+}
+
+/** 409: the same `Idempotency-Key` is being worked on at this moment. */
+export class RequestInProgress extends AppError {
+  readonly code = "request_in_progress";
+  readonly kind = "conflict";
+  constructor(detail = "The same request is still being worked on.") {
+    super(detail, { retryAfterSeconds: 1 });
+  }
+}
+
+/** 403: the action demands a sign-in that is at most 10 minutes old. */
+export class StepUpRequired extends AppError {
+  readonly code = "step_up_required";
+  readonly kind = "forbidden";
+  constructor(detail = "Confirm who you are first: POST /v1/auth/step-up.") {
+    super(detail);
+  }
+}
+
+/** 503: something behind is away; `Retry-After` says when to come back. */
+export class Unavailable extends AppError {
+  readonly code: string = "unavailable";
+  readonly kind = "unavailable";
+  constructor(detail?: string, retryAfterSeconds = 2) {
+    super(detail, { retryAfterSeconds });
+  }
+}
+
+/** 413: a body, file or header beyond its limit. */
+export class TooLarge extends AppError {
+  readonly code: string = "too_large";
+  readonly kind = "too_large";
+}
+
+/** 415: a content type that is not accepted here. */
+export class UnsupportedMediaType extends AppError {
+  readonly code: string = "unsupported_media_type";
+  readonly kind = "unsupported_media_type";
+}
+
+/** 429: over a rate limit. */
+export class RateLimited extends AppError {
+  readonly code: string = "rate_limited";
+  readonly kind = "rate_limited";
+  constructor(detail?: string, retryAfterSeconds = 60) {
+    super(detail, { retryAfterSeconds });
+  }
+}

@@ -1,0 +1,60 @@
+import { z } from "zod";
+import { InvalidInput } from "./errors.ts";
+
+/** RFC 9457 problem details, with our `code`, `requestId` and `errors`. */
+export const Problem = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int().min(400).max(599),
+  detail: z.string(),
+  instance: z.string(),
+  code: z.string(),
+  requestId: z.string(),
+  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+});
+export type Problem = z.infer<typeof Problem>;
+
+/** Headers that run between the gateway and the services. */
+export const ASSERTION_HEADER = "x-medvault-assertion";
+export const REQUEST_ID_HEADER = "x-request-id";
+export const PURPOSE_HEADER = "x-purpose";
+
+/** The fields that every list takes. Extend it: `PageQuery.extend({ status: … })`. */
+export const PageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  cursor: z.string().max(1024).optional(),
+});
+export type PageQuery = z.infer<typeof PageQuery>;
+
+/** The shape of a page of `item`. A page may be short; `nextCursor` null says that it is the last. */
+export function page<T extends z.ZodType>(item: T) {
+  return z.strictObject({ items: z.array(item), nextCursor: z.string().nullable() });
+}
+
+/** An opaque cursor: base64url of JSON. It is not secret and not signed, so whoever reads it checks it. */
+export function encodeCursor(position: unknown): string {
+  return Buffer.from(JSON.stringify(position), "utf8").toString("base64url");
+}
+
+/** The position that a cursor holds, checked by `schema`; undefined for no cursor. Throws InvalidInput. */
+export function decodeCursor<T>(schema: z.ZodType<T>, cursor: string | undefined): T | undefined {
+  if (cursor === undefined) return undefined;
+  let position: unknown;
+  try {
+    position = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
+  } catch {
+    throw badCursor();
+  }
+  const parsed = schema.safeParse(position);
+  if (!parsed.success) throw badCursor();
+  return parsed.data;
+}
+
+function badCursor(): InvalidInput {
+  return new InvalidInput("The cursor is not one of ours.", [{ path: "cursor", message: "is not a cursor" }]);
+}
+
+/** A calendar date, `YYYY-MM-DD`. */
+export const PlainDate = z.iso.date();
+/** An instant, RFC 3339 in UTC. */
+export const Instant = z.iso.datetime();

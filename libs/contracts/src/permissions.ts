@@ -1,0 +1,120 @@
+/** The roles that people can have. `guest` is who is not signed in. */
+export const ROLES = ["guest", "patient", "doctor", "auditor", "admin"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Scopes from narrow to wide: the caller's own, the patients assigned to them, everyone's. */
+export const SCOPES = ["own", "assigned", "any"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** Every `resource:action` there is, with the scopes in which it can be granted. */
+const GRANTABLE = {
+  "account:read": ["own"],
+  "account:write": ["own"],
+  "account:enroll": ["own"],
+  "session:read": ["own", "any"],
+  "session:end": ["own", "any"],
+  "user:read": ["any"],
+  "user:write": ["any"],
+  "user:delete": ["any"],
+  "role:read": ["any"],
+  "role:write": ["any"],
+  "patient:read": ["own", "assigned", "any"],
+  "patient:write": ["own", "assigned", "any"],
+  "patient:search": ["assigned", "any"],
+  "careteam:read": ["own", "assigned", "any"],
+  "careteam:write": ["assigned", "any"],
+  "record:read": ["own", "assigned", "any"],
+  "record:write": ["assigned", "any"],
+  "record:delete": ["assigned", "any"],
+  "prescription:read": ["own", "assigned", "any"],
+  "prescription:write": ["assigned", "any"],
+  "prescription:delete": ["assigned", "any"],
+  "prescription:search": ["own", "assigned", "any"],
+  "claim:read": ["own", "assigned", "any"],
+  "claim:write": ["assigned", "any"],
+  "claim:decide": ["any"],
+  "fhir:import": ["assigned", "any"],
+  "fhir:export": ["own", "assigned", "any"],
+  "file:read": ["own", "assigned", "any"],
+  "file:write": ["own", "assigned", "any"],
+  "file:delete": ["assigned", "any"],
+  "phi:unmask": ["own", "assigned", "any"],
+  "audit:read": ["own", "any"],
+  "audit:proof": ["any"],
+  "audit:verify": ["any"],
+  "backup:read": ["any"],
+  "backup:write": ["any"],
+  "backup:restore": ["any"],
+  "backup:delete": ["any"],
+} as const satisfies Record<string, readonly Scope[]>;
+
+/** `resource:action`, the key that `allow()` and `scopeOf()` take. */
+export type ResourceAction = keyof typeof GRANTABLE | "session:introspect";
+
+/**
+ * What only another service may ask, and no role can be granted: the gateway asks auth about a session that
+ * Redis does not know.
+ */
+export const SERVICE_PERMISSIONS: readonly string[] = ["session:introspect:any"];
+
+/** Every permission that a role can hold: `resource:action:scope`. */
+export const PERMISSIONS: readonly string[] = Object.entries(GRANTABLE).flatMap(([key, scopes]) =>
+  scopes.map((scope) => `${key}:${scope}`),
+);
+
+const SIGNED_IN = [
+  "account:read:own",
+  "account:write:own",
+  "account:enroll:own",
+  "session:read:own",
+  "session:end:own",
+  "audit:proof:any", // checkpoints, tiles and proofs hold no bodies (API.md, "Audit")
+] as const;
+
+/** The widest grant of everything: admins reach all, audited (DESIGN.md, "Access"). */
+const EVERYTHING = Object.entries(GRANTABLE).map(([key, scopes]) => `${key}:${scopes[scopes.length - 1]}`);
+
+/** What each role holds until an admin changes it at run time. */
+export const DEFAULT_PERMISSIONS: Readonly<Record<Role, readonly string[]>> = {
+  guest: [],
+  patient: [
+    ...SIGNED_IN,
+    "patient:read:own",
+    "patient:write:own",
+    "careteam:read:own",
+    "record:read:own",
+    "prescription:read:own",
+    "prescription:search:own",
+    "claim:read:own",
+    "fhir:export:own",
+    "file:read:own",
+    "file:write:own",
+    "phi:unmask:own",
+    "audit:read:own",
+  ],
+  doctor: [
+    ...SIGNED_IN,
+    "patient:read:assigned",
+    "patient:write:assigned",
+    "patient:search:assigned",
+    "careteam:read:assigned",
+    "careteam:write:assigned",
+    "record:read:assigned",
+    "record:write:assigned",
+    "record:delete:assigned",
+    "prescription:read:assigned",
+    "prescription:write:assigned",
+    "prescription:delete:assigned",
+    "prescription:search:assigned",
+    "claim:read:assigned",
+    "claim:write:assigned",
+    "fhir:import:assigned",
+    "fhir:export:assigned",
+    "file:read:assigned",
+    "file:write:assigned",
+    "file:delete:assigned",
+    "phi:unmask:assigned",
+  ],
+  auditor: [...SIGNED_IN, "audit:read:any", "audit:verify:any"],
+  admin: [...new Set([...SIGNED_IN, ...EVERYTHING])],
+};
