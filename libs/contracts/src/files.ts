@@ -1,0 +1,96 @@
+import { z } from "zod";
+import { PageQuery, page } from "./http.ts";
+import { Id } from "./ids.ts";
+import type { RouteDoc } from "./openapi.ts";
+
+/** What a file may hang on. Only prescriptions so far; more kinds are additions. */
+export const Attachment = z.string().regex(/^prescription\/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i);
+
+/** The fields of `POST /v1/files` that are not files, in any order among the parts. */
+export const NewFiles = z.strictObject({ patientId: Id, attachTo: Attachment.optional() });
+export type NewFiles = z.infer<typeof NewFiles>;
+
+/**
+ * A file's metadata. `size` is in bytes, `sha256` lower-case hex of the plain content.
+ * `state` says `stored` as long as nothing scans for malware: it never claims a file to be clean.
+ */
+export const FileView = z.object({
+  id: Id,
+  patientId: Id,
+  attachedTo: z.string().nullable(),
+  name: z.string(),
+  contentType: z.string(),
+  size: z.int().nonnegative(),
+  sha256: z.string(),
+  state: z.enum(["stored"]),
+  uploadedBy: z.string(),
+  createdAt: z.iso.datetime(),
+});
+export type FileView = z.infer<typeof FileView>;
+
+export const UploadAnswer = z.object({ items: z.array(FileView).min(1).max(10) });
+export type UploadAnswer = z.infer<typeof UploadAnswer>;
+
+/** At least one of the two filters is demanded by the service: there is no list of all files. */
+export const FileListQuery = PageQuery.extend({
+  patientId: Id.optional(),
+  attachedTo: Attachment.optional(),
+});
+export type FileListQuery = z.infer<typeof FileListQuery>;
+
+export const FileContentQuery = z.strictObject({ disposition: z.enum(["attachment", "inline"]).optional() });
+
+export const FilePage = page(FileView);
+
+export const filesRoutes: RouteDoc[] = [
+  {
+    method: "POST",
+    path: "/v1/files",
+    summary: "Store 1 to 10 files of one patient (multipart/form-data: patientId, attachTo, files)",
+    permission: "file:write",
+    request: NewFiles.extend({ files: z.array(z.string()).min(1).max(10) }),
+    requestType: "multipart/form-data",
+    response: UploadAnswer,
+    status: 201,
+    errors: ["invalid_input", "not_found", "too_large", "unsupported_media_type", "content_mismatch"],
+  },
+  {
+    method: "GET",
+    path: "/v1/files",
+    summary: "Metadata of a patient's files, newest first",
+    permission: "file:read",
+    query: FileListQuery,
+    response: FilePage,
+    status: 200,
+    errors: ["invalid_input", "not_found"],
+  },
+  {
+    method: "GET",
+    path: "/v1/files/{id}",
+    summary: "Metadata of one file",
+    permission: "file:read",
+    response: FileView,
+    status: 200,
+    errors: ["not_found"],
+  },
+  {
+    method: "GET",
+    path: "/v1/files/{id}/content",
+    summary: "The bytes; one Range is honoured",
+    permission: "file:read",
+    query: FileContentQuery,
+    response: z.string(),
+    responseType: "application/octet-stream",
+    status: 200,
+    errors: ["not_found", "range_not_satisfiable", "inline_refused", "content_damaged"],
+  },
+  {
+    method: "DELETE",
+    path: "/v1/files/{id}",
+    summary: "Remove one file for good",
+    permission: "file:delete",
+    response: null,
+    status: 204,
+    errors: ["not_found", "version_conflict"],
+  },
+];

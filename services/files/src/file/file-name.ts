@@ -1,0 +1,57 @@
+/** The file systems that clinics use stop at 255 bytes a name (ext4, NTFS, APFS). */
+const MAX_NAME_BYTES = 255;
+
+/** Device names of Windows, which it opens whatever extension follows (learn.microsoft.com, "Naming Files"). */
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i;
+
+/**
+ * Makes a client's file name safe to show and to save on any system: NFC, its last path segment only, without
+ * control, bidi or zero-width characters, without characters that shells and Windows give a meaning, at most
+ * 255 bytes of UTF-8 with the extension kept. Returns "" when nothing is left of it.
+ */
+export function safeFileName(given: string): string {
+  const name = (given.normalize("NFC").split(/[/\\]/).at(-1) ?? "")
+    // Cc control, Cf format (bidi overrides, zero-width, tags), Co private use, Cs lone surrogates, Zl/Zp breaks
+    .replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "")
+    .replace(/\p{Zs}+/gu, " ")
+    .replace(/[<>:"|?*]/g, "_")
+    .replace(/^[ .]+|[ .]+$/g, "");
+  if (name === "") return "";
+  return shorten(name.startsWith("-") || WINDOWS_DEVICE.test(name) ? `_${name}` : name);
+}
+
+/** The extension in lower case without its dot, or "" when the name has none. */
+export function extensionOf(name: string): string {
+  const dot = name.lastIndexOf(".");
+  return dot > 0 ? name.slice(dot + 1).toLowerCase() : "";
+}
+
+/** Cuts the stem at a code point so that stem and extension fit; an extension is at most 16 bytes or it is stem. */
+function shorten(name: string): string {
+  if (Buffer.byteLength(name) <= MAX_NAME_BYTES) return name;
+  const dot = name.lastIndexOf(".");
+  const keptExtension = dot > 0 && Buffer.byteLength(name.slice(dot)) <= 16 ? name.slice(dot) : "";
+  const room = MAX_NAME_BYTES - Buffer.byteLength(keptExtension);
+  let stem = "";
+  let bytes = 0;
+  for (const character of name.slice(0, name.length - keptExtension.length)) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > room) break;
+    stem += character;
+  }
+  return stem.trimEnd() + keptExtension;
+}
+
+/**
+ * `Content-Disposition` of RFC 6266: an ASCII `filename` for old clients and `filename*` of RFC 8187 when the
+ * name has other characters. The name is one that `safeFileName` made, so it holds no quote or line break.
+ */
+export function contentDisposition(type: "attachment" | "inline", name: string): string {
+  const ascii = name.replace(/[^\x20-\x7e]/g, "_").replace(/[%\\"]/g, "_");
+  const encoded = encodeURIComponent(name).replace(
+    /['()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  const extended = ascii === name ? "" : `; filename*=UTF-8''${encoded}`;
+  return `${type}; filename="${ascii}"${extended}`;
+}
