@@ -8,6 +8,7 @@ export * from "./permissions.ts";
 // Each service's owner adds its line when its file lands:
 // export * from "./audit.ts";
 // export * from "./auth.ts";
-// export * from "./backup.ts";
-// export * from "./files.ts";
-// export * from "./records.ts";
+export * from "./backup.ts";
+export * from "./files.ts";
+export * from "./records.ts";
+export * from "./records-routes.ts";
