@@ -6,7 +6,7 @@ export * from "./ids.ts";
 export * from "./openapi.ts";
 export * from "./permissions.ts";
 // Each service's owner adds its line when its file lands:
-// export * from "./audit.ts";
+export * from "./audit.ts";
 // export * from "./auth.ts";
 export * from "./backup.ts";
 export * from "./files.ts";

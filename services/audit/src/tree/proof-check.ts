@@ -35,8 +35,8 @@ export function consistencyHolds(
   proof: readonly Buffer[],
 ): boolean {
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 1 || from > to) return false;
-  if (![fromRoot, toRoot, ...proof].every(isHash)) return false;
   if (from === to) return proof.length === 0 && fromRoot.equals(toRoot);
+  if (![fromRoot, toRoot, ...proof].every(isHash)) return false;
   let [node, last] = [from - 1, to - 1];
   while (node % 2 === 1) [node, last] = [half(node), half(last)];
   // A first tree that is a perfect one is itself the first node, and is left out of the proof.

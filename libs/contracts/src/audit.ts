@@ -1,0 +1,248 @@
+import { z } from "zod";
+import { Instant, PageQuery, page } from "./http.ts";
+import { Id } from "./ids.ts";
+import type { RouteDoc } from "./openapi.ts";
+
+const Size = z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER);
+const Base64 = z.string();
+export const AuditOutcome = z.enum(["success", "denied", "failure"]);
+
+const filters = {
+  actorId: z.string().min(1).max(100).optional(),
+  patientId: Id.optional(),
+  subject: z.string().min(1).max(200).optional(),
+  type: z.string().min(1).max(120).optional(),
+  action: z.string().min(1).max(100).optional(),
+  outcome: AuditOutcome.optional(),
+  ip: z.string().min(1).max(64).optional(),
+  requestId: z.string().min(1).max(128).optional(),
+  from: Instant.optional(),
+  to: Instant.optional(),
+};
+
+/** Which events: every filter that is given must hold. `from` is included, `to` is not. */
+export const AuditFilter = z.strictObject(filters);
+export type AuditFilter = z.infer<typeof AuditFilter>;
+
+export const AuditEventQuery = PageQuery.extend(filters);
+export type AuditEventQuery = z.infer<typeof AuditEventQuery>;
+
+/**
+ * An event as the log holds it. `index` is its leaf, `time` the producer's own. `damaged` is true when the
+ * stored row no longer gives the leaf that the tree has: then only id, index, time and type are shown.
+ */
+export const AuditEventView = z.object({
+  id: Id,
+  index: z.int().nonnegative(),
+  time: Instant,
+  type: z.string(),
+  producer: z.string(),
+  actor: z.object({ id: z.string(), role: z.string(), sessionId: z.string().nullable() }).nullable(),
+  patientId: Id.nullable(),
+  patientIds: z.array(Id),
+  subject: z.string().nullable(),
+  action: z.string().nullable(),
+  outcome: AuditOutcome.nullable(),
+  purpose: z.string().nullable(),
+  ip: z.string().nullable(),
+  userAgent: z.string().nullable(),
+  requestId: z.string().nullable(),
+  fields: z.array(z.string()),
+  details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+  decision: z.object({ allowed: z.boolean(), reason: z.string() }).nullable(),
+  damaged: z.boolean(),
+});
+export type AuditEventView = z.infer<typeof AuditEventView>;
+export const AuditEventPage = page(AuditEventView);
+
+/**
+ * Everything that an offline check needs. Bytes in base64: `leaf` = SHA-256(salt || canonicalEvent), its tree
+ * hash SHA-256(0x00 || leaf) (RFC 6962), `hashes` from the leaf's sibling up, `checkpoint` the signed note.
+ */
+export const AuditProof = z.object({
+  leafIndex: z.int().nonnegative(),
+  leaf: Base64,
+  salt: Base64,
+  canonicalEvent: Base64,
+  treeSize: z.int().positive(),
+  hashes: z.array(Base64),
+  checkpoint: z.string(),
+});
+export type AuditProof = z.infer<typeof AuditProof>;
+
+export const AuditCheckpointView = z.object({
+  size: z.int().nonnegative(),
+  root: Base64,
+  signedAt: Instant,
+  note: z.string(),
+});
+export type AuditCheckpointView = z.infer<typeof AuditCheckpointView>;
+export const AuditCheckpointPage = page(AuditCheckpointView);
+
+export const AuditConsistencyQuery = z.strictObject({ from: Size, to: Size });
+/** RFC 6962 proof between two sizes; the notes are those of exactly these sizes, where there are such. */
+export const AuditConsistency = z.object({
+  from: z.int().positive(),
+  to: z.int().positive(),
+  hashes: z.array(Base64),
+  fromCheckpoint: z.string().nullable(),
+  toCheckpoint: z.string().nullable(),
+});
+export type AuditConsistency = z.infer<typeof AuditConsistency>;
+
+/** Both ends are missing. */
+export const SequenceGap = z.object({ from: z.int(), to: z.int() });
+/**
+ * What arrived of one producer in one epoch. `lastSequence` is the highest number that arrived; numbers that
+ * the heartbeat tells of and that never came are gaps as well. `duplicates`: numbers used by two events.
+ */
+export const AuditCompleteness = z.object({
+  producer: z.string(),
+  epoch: z.int(),
+  lastSequence: z.int(),
+  received: z.int(),
+  gaps: z.array(SequenceGap),
+  gapsTruncated: z.boolean(),
+  duplicates: z.int(),
+  heartbeat: z.object({ lastSequence: z.int(), time: Instant }).nullable(),
+  lastEventAt: Instant,
+});
+export type AuditCompleteness = z.infer<typeof AuditCompleteness>;
+export const AuditCompletenessPage = page(AuditCompleteness);
+
+/** `checkpointSize` of the `size` entries are covered by the signed checkpoint; the rest awaits the next. */
+export const AuditVerification = z.object({
+  size: z.int().nonnegative(),
+  checkpointSize: z.int().nonnegative(),
+  ok: z.boolean(),
+  firstBadIndex: z.int().nonnegative().optional(),
+  reason: z.string().optional(),
+});
+export type AuditVerification = z.infer<typeof AuditVerification>;
+
+export const AuditStatsQuery = AuditFilter.extend({ bucket: z.enum(["hour", "day"]).default("day") });
+/** At most 1000 buckets, oldest first; empty ones are left out. */
+export const AuditStats = z.object({
+  bucket: z.enum(["hour", "day"]),
+  items: z.array(
+    z.object({
+      start: Instant,
+      total: z.int(),
+      success: z.int(),
+      denied: z.int(),
+      failure: z.int(),
+    }),
+  ),
+});
+export type AuditStats = z.infer<typeof AuditStats>;
+
+export const AuditExportQuery = AuditFilter.extend({ format: z.enum(["ndjson", "csv"]).default("ndjson") });
+
+export const auditRoutes: RouteDoc[] = [
+  {
+    method: "GET",
+    path: "/v1/audit/events",
+    summary: "Events of the log, newest first; the query is itself audited",
+    permission: "audit:read",
+    query: AuditEventQuery,
+    response: AuditEventPage,
+    status: 200,
+    errors: ["invalid_input"],
+  },
+  {
+    method: "GET",
+    path: "/v1/audit/events/{id}",
+    summary: "One event; audited",
+    permission: "audit:read",
+    response: AuditEventView,
+    status: 200,
+    errors: ["not_found"],
+  },
+  {
+    method: "GET",
+    path: "/v1/audit/events/{id}/proof",
+    summary: "The event's bytes and the proof that it is in the log; waits 5 s at most for a checkpoint",
+    permission: "audit:read",
+    response: AuditProof,
+    status: 200,
+    errors: ["not_found", "not_yet_signed", "audit_log_damaged"],
+  },
+  {
+    method: "GET",
+    path: "/v1/audit/checkpoint",
+    summary: "The latest signed checkpoint (C2SP tlog-checkpoint)",
+    permission: "audit:proof",
+    response: z.string(),
+    responseType: "text/plain; charset=utf-8",
+    status: 200,
+    errors: ["not_yet_signed"],
+  },
+  {
+    method: "GET",
+    path: "/v1/audit/checkpoints",
+    summary: "Every checkpoint that was signed, newest first",
+    permission: "audit:proof",
+    query: PageQuery,
+    response: AuditCheckpointPage,
+    status: 200,
+    errors: ["invalid_input"],
+  },
+  {
+    method: "GET",
+    path: "/v1/audit/consistency",
+    summary: "Proof that the log of size `to` extends the log of size `from`",
+    permission: "audit:proof",
+    query: AuditConsistencyQuery,
+    response: AuditConsistency,
+    status: 200,
+    errors: ["invalid_input", "not_yet_signed", "audit_log_damaged"],
+  },
+  {
+    method: "GET",
+    path: "/v1/audit/tile/{path}",
+    summary: "Tiles and entry bundles at their C2SP tlog-tiles paths; entries are leaves, never bodies",
+    permission: "audit:proof",
+    response: z.string(),
+    responseType: "application/octet-stream",
+    status: 200,
+    errors: ["not_found"],
+  },
+  {
+    method: "GET",
+    path: "/v1/audit/completeness",
+    summary: "Per producer and epoch: what arrived and what is missing",
+    permission: "audit:read",
+    response: AuditCompletenessPage,
+    status: 200,
+  },
+  {
+    method: "POST",
+    path: "/v1/audit/verify",
+    summary: "The service's own diagnosis: re-derives the whole log from its bodies",
+    permission: "audit:verify",
+    response: AuditVerification,
+    status: 200,
+    errors: ["verification_running"],
+  },
+  {
+    method: "GET",
+    path: "/v1/audit/stats",
+    summary: "Counts per hour or day",
+    permission: "audit:read",
+    query: AuditStatsQuery,
+    response: AuditStats,
+    status: 200,
+    errors: ["invalid_input"],
+  },
+  {
+    method: "GET",
+    path: "/v1/audit/export",
+    summary: "Events as a stream, oldest first",
+    permission: "audit:read",
+    query: AuditExportQuery,
+    response: z.string(),
+    responseType: "application/x-ndjson",
+    status: 200,
+    errors: ["invalid_input"],
+  },
+];
