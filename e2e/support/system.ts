@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { mkdir, readFile, rm } from "node:fs/promises";
+import net from "node:net";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
+
+/** What `npm start` writes for tools (API.md, "For tools"). */
+export interface Ops {
+  gateway: string;
+  processes: { name: string; pid: number; port: number; adminPort: number; log: string; start: string }[];
+  postgres: { superuser: string; services: Record<string, string>; pid: number };
+  redis: { url: string; pid: number };
+  rabbitmq: { url: string; managementUrl: string; pid: number };
+  dirs: Record<"data" | "postgres" | "files" | "backups" | "mail" | "keys" | "logs", string>;
+  demo: { users: { role: string; username: string; password: string; totpSecret: string | null }[] };
+}
+
+export interface RunningSystem {
+  ops: Ops;
+  dataDir: string;
+  /** Ends everything that the start began, as Ctrl-C does; resolves with the milliseconds that it took. */
+  stop(): Promise<number>;
+}
+
+/** A port that nobody holds at this moment. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => (typeof address === "object" && address ? resolve(address.port) : reject(address)));
+    });
+  });
+}
+
+/**
+ * Starts a whole MedVault the way its user does, with data and servers of its own under `.data/<name>`.
+ * Resolves when ops.json says that the demo is made; throws with the end of the output when it is not
+ * within `limitMs`. What the start prints is kept in `.data/<name>.out`.
+ */
+export async function startSystem(name: string, limitMs = 240_000): Promise<RunningSystem> {
+  const dataDir = path.join(REPOSITORY, ".data", name);
+  await rm(dataDir, { recursive: true, force: true });
+  await mkdir(path.join(REPOSITORY, ".data"), { recursive: true });
+  const port = await freePort();
+  const child = spawn(process.execPath, ["scripts/start.mjs"], {
+    cwd: REPOSITORY,
+    env: systemEnvironment(dataDir, port),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let tail = "";
+  const log = createWriteStream(`${dataDir}.out`);
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk: Buffer) => {
+      tail = (tail + chunk.toString()).slice(-4000);
+      log.write(chunk);
+    });
+  }
+  try {
+    const ops = await waitForOps(child, dataDir, limitMs);
+    return { ops, dataDir, stop: () => stopProcess(child, 30_000) };
+  } catch (error) {
+    await stopProcess(child, 30_000);
+    throw new Error(`MedVault did not start: ${String(error)}\n${tail}`);
+  }
+}
+
+/** The settings of a private MedVault: none of the servers that unit tests share, no real rate limits. */
+function systemEnvironment(dataDir: string, port: number): NodeJS.ProcessEnv {
+  const { DATABASE_URL: _d, REDIS_URL: _r, AMQP_URL: _a, VITEST: _v, ...rest } = process.env;
+  return {
+    ...rest,
+    NODE_ENV: "development",
+    MEDVAULT_DATA: dataDir,
+    MEDVAULT_PORT: String(port),
+    MEDVAULT_RATE_LIMIT: "100000",
+    MEDVAULT_LOGIN_RATE: "1000",
+  };
+}
+
+async function waitForOps(child: ChildProcess, dataDir: string, limitMs: number): Promise<Ops> {
+  const end = Date.now() + limitMs;
+  while (Date.now() < end) {
+    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+    const ops = await readOps(dataDir);
+    if (ops) return ops;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`not ready within ${limitMs} ms`);
+}
+
+async function readOps(dataDir: string): Promise<Ops | null> {
+  try {
+    return JSON.parse(await readFile(path.join(dataDir, "ops.json"), "utf8")) as Ops;
+  } catch {
+    return null;
+  }
+}
+
+/** SIGINT as Ctrl-C sends it; the milliseconds until the process has gone. */
+async function stopProcess(child: ChildProcess, limitMs: number): Promise<number> {
+  const begun = Date.now();
+  if (child.exitCode !== null || child.signalCode !== null) return 0;
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill("SIGINT");
+  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  await gone;
+  clearTimeout(timer);
+  return Date.now() - begun;
+}
