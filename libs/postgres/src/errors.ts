@@ -1,0 +1,87 @@
+/**
+ * The database cannot answer now: unreachable, restarting, full, over its connections, or slower than the
+ * statement or lock limit. The fields are those of an AppError of contracts (which this lib must not import),
+ * so that service-kit answers 503 with Retry-After.
+ */
+export class DatabaseUnavailable extends Error {
+  override readonly name = "DatabaseUnavailable";
+  readonly code = "unavailable";
+  readonly kind = "unavailable";
+  readonly retryAfterSeconds = 2;
+  constructor(cause?: unknown) {
+    super("The database is not available.", { cause });
+  }
+}
+
+/** COMMIT was answered by ROLLBACK: a statement had failed inside the transaction and its error was swallowed. */
+export class TransactionAborted extends Error {
+  override readonly name = "TransactionAborted";
+  constructor() {
+    super("The transaction was rolled back: an error inside it had been swallowed.");
+  }
+}
+
+/** A value of type bigint is beyond 2^53 - 1 and would lose digits as a number. */
+export class UnsafeInteger extends Error {
+  override readonly name = "UnsafeInteger";
+  constructor() {
+    super("A bigint from the database does not fit a number without loss.");
+  }
+}
+
+// https://www.postgresql.org/docs/17/errcodes-appendix.html. 08: connection; 53: disk full, out of memory, too
+// many connections; 57P0x: shutting down, crashed, starting; 57014: statement limit; 55P03: lock limit; 25P03:
+// idle in transaction limit; 25006: read-only, which is a primary that was demoted by a failover.
+const UNAVAILABLE_CLASSES = ["08", "53"];
+const UNAVAILABLE_STATES = ["57P01", "57P02", "57P03", "57P05", "57014", "55P03", "25P03", "25006"];
+const UNAVAILABLE_SYSTEM = [
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+];
+// pg and pg-pool throw these without a code.
+const UNAVAILABLE_MESSAGES = [
+  "Connection terminated",
+  "timeout exceeded when trying to connect",
+  "Query read timeout",
+  "not queryable",
+  "Cannot use a pool after calling end",
+  "Client was closed",
+];
+
+const SERIALIZATION_FAILURE = "40001";
+const DEADLOCK_DETECTED = "40P01";
+
+function codeOf(error: unknown): string {
+  if (typeof error !== "object" || error === null || !("code" in error)) return "";
+  return typeof error.code === "string" ? error.code : "";
+}
+
+/** True when a transaction that failed so may succeed if it is simply run again. */
+export function isRetryable(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === SERIALIZATION_FAILURE || code === DEADLOCK_DETECTED;
+}
+
+/** True when the error says that the database is away or too slow, and nothing about the statement. */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof DatabaseUnavailable) return true;
+  if (error instanceof AggregateError) return error.errors.some(isUnavailable);
+  const code = codeOf(error);
+  if (UNAVAILABLE_STATES.includes(code) || UNAVAILABLE_SYSTEM.includes(code)) return true;
+  if (code.length === 5 && UNAVAILABLE_CLASSES.includes(code.slice(0, 2))) return true;
+  return error instanceof Error && UNAVAILABLE_MESSAGES.some((part) => error.message.includes(part));
+}
+
+/** The error as callers shall see it: DatabaseUnavailable where that is what it means, else itself. */
+export function toDatabaseError(error: unknown): unknown {
+  if (error instanceof DatabaseUnavailable || !isUnavailable(error)) return error;
+  return new DatabaseUnavailable(error);
+}

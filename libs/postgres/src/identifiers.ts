@@ -1,0 +1,36 @@
+import { escapeIdentifier, escapeLiteral } from "pg";
+
+// DDL takes no parameters: names of roles, schemas and databases have to stand in the text. They come from
+// code and configuration, never from a request; this file is the one place that puts them there, quoted.
+
+const PLAIN_NAME = /^[a-z][a-z0-9_]{0,62}$/;
+
+/** Refuses what is not a plain lower-case name of at most 63 letters: unquoted SQL in migrations must find it. */
+export function assertPlainName(name: string): string {
+  if (!PLAIN_NAME.test(name)) throw new Error(`not a plain SQL name: ${JSON.stringify(name)}`);
+  return name;
+}
+
+export function quoteIdentifier(name: string): string {
+  return escapeIdentifier(assertPlainName(name));
+}
+
+/** search_path as a value of the setting: quoted names, comma between. */
+export function searchPathOf(schemas: readonly string[]): string {
+  return schemas.map(quoteIdentifier).join(", ");
+}
+
+/**
+ * Statement text from a template: %I takes the next value as a quoted identifier (any name), %L as a literal.
+ * The counts must agree.
+ */
+export function ddl(template: string, ...values: string[]): string {
+  let next = 0;
+  const text = template.replace(/%[IL]/g, (kind) => {
+    const value = values[next++];
+    if (value === undefined) throw new Error("ddl: a value is missing");
+    return kind === "%I" ? escapeIdentifier(value) : escapeLiteral(value);
+  });
+  if (next !== values.length) throw new Error("ddl: a value is left over");
+  return text;
+}

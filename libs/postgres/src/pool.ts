@@ -1,0 +1,90 @@
+import pg from "pg";
+import { toDatabaseError, UnsafeInteger } from "./errors.ts";
+import { quoteIdentifier } from "./identifiers.ts";
+
+export interface PoolOptions {
+  connectionString: string;
+  /** Shown in pg_stat_activity; the service's name. */
+  applicationName: string;
+  /** Connections at most; default 10. */
+  max?: number;
+  /** Default 10,000. The client gives up 2 s later even if the server says nothing. */
+  statementTimeoutMs?: number;
+  /** Default 3,000. */
+  lockTimeoutMs?: number;
+  /** Waiting for a free or a new connection; default 3,000. */
+  connectTimeoutMs?: number;
+  /** When given, search_path is "<schema>, <schema>_sys"; else the role's own setting in the database holds. */
+  schema?: string;
+}
+
+const OID = { int8: 20, date: 1082, timestamp: 1114, dateArray: 1182 } as const;
+
+function parseInt8(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new UnsafeInteger();
+  return value;
+}
+
+// Arrays of text split as arrays of dates do; the index type of pg-types knows scalars only.
+const TEXT_ARRAY: number = 1009;
+
+const asText = (text: string): string => text;
+
+// A date has no time zone: as a Date it would shift by a day west of Greenwich. The same for timestamp.
+const parsers: Record<number, (text: string) => unknown> = {
+  [OID.int8]: parseInt8,
+  [OID.date]: asText,
+  [OID.timestamp]: asText,
+  [OID.dateArray]: (text) => pg.types.getTypeParser(TEXT_ARRAY, "text")(text),
+};
+
+/** What columns come back as: date and timestamp as text, bigint as number or UnsafeInteger, the rest as pg does. */
+export const columnTypes: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: "text" | "binary") =>
+    parsers[oid] ?? pg.types.getTypeParser(oid, format === "binary" ? "text" : (format ?? "text")),
+};
+
+class DatabasePool extends pg.Pool {
+  // pg's query has eight overloads that one override cannot repeat; promises alone are mapped, the rest passes.
+  override query = ((...args: Parameters<pg.Pool["query"]>) => {
+    const answer: unknown = super.query(...args);
+    if (!(answer instanceof Promise)) return answer;
+    return answer.catch((error: unknown) => {
+      throw toDatabaseError(error);
+    });
+  }) as pg.Pool["query"];
+}
+
+/**
+ * A pool whose every wait is bounded and whose lost connections never end the process. `query` throws
+ * DatabaseUnavailable when the database is away; any other error as pg gives it.
+ */
+export function createPool(options: PoolOptions): pg.Pool {
+  const statementTimeoutMs = options.statementTimeoutMs ?? 10_000;
+  const { schema } = options;
+  const pool = new DatabasePool({
+    connectionString: options.connectionString,
+    application_name: options.applicationName,
+    max: options.max ?? 10,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
+    idleTimeoutMillis: 30_000,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + 2_000,
+    lock_timeout: options.lockTimeoutMs ?? 3_000,
+    idle_in_transaction_session_timeout: 30_000,
+    keepAlive: true,
+    types: columnTypes,
+    ...(schema === undefined ? {} : { options: `-c search_path=${searchPathOption(schema)}` }),
+  });
+  // Without a listener the loss of an idle connection, or of one that waits inside a transaction, ends the process.
+  pool.on("error", () => {});
+  pool.on("connect", (client) => {
+    client.on("error", () => {});
+  });
+  return pool;
+}
+
+function searchPathOption(schema: string): string {
+  return `${quoteIdentifier(schema)},${quoteIdentifier(`${schema}_sys`)}`;
+}

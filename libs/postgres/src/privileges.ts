@@ -1,0 +1,85 @@
+import type { ClientBase } from "pg";
+import { ddl } from "./identifiers.ts";
+import { BACKED_UP_SERVICES, OWNER_ROLE, roleOf, type ServiceName, sysSchemaOf } from "./services.ts";
+
+// Tables of a sys schema that the backup service copies as keysets. What they hold is wrapped.
+const KEY_TABLES = ["keys", "subject_keys"];
+
+/**
+ * Makes a schema of the service, owned by the owner role, with what its role may do to tables to come: select,
+ * insert, update, delete; no create, no drop, no truncate. Business schemas of backed-up services can be read by
+ * the backup role. Idempotent; run by the owner role or a superuser. The privileges belong to the schema, so a
+ * rename keeps them.
+ */
+export async function createSchema(client: ClientBase, service: ServiceName, schema: string): Promise<void> {
+  const role = roleOf(service);
+  await client.query(ddl("create schema if not exists %I authorization %I", schema, OWNER_ROLE));
+  await client.query(ddl("revoke all on schema %I from public", schema));
+  await client.query(ddl("grant usage on schema %I to %I", schema, role));
+  await client.query(
+    ddl(
+      "alter default privileges for role %I in schema %I grant select, insert, update, delete on tables to %I",
+      OWNER_ROLE,
+      schema,
+      role,
+    ),
+  );
+  await client.query(
+    ddl(
+      "alter default privileges for role %I in schema %I grant usage, select on sequences to %I",
+      OWNER_ROLE,
+      schema,
+      role,
+    ),
+  );
+  await client.query(
+    ddl(
+      "alter default privileges for role %I in schema %I grant execute on functions to %I",
+      OWNER_ROLE,
+      schema,
+      role,
+    ),
+  );
+  await client.query(
+    ddl(
+      "alter default privileges for role %I in schema %I grant usage on types to %I",
+      OWNER_ROLE,
+      schema,
+      role,
+    ),
+  );
+  const isBusiness = schema !== sysSchemaOf(service);
+  if (!isBusiness || !BACKED_UP_SERVICES.includes(service)) return;
+  const backup = roleOf("backup");
+  await client.query(ddl("grant usage on schema %I to %I", schema, backup));
+  await client.query(
+    ddl(
+      "alter default privileges for role %I in schema %I grant select on tables to %I",
+      OWNER_ROLE,
+      schema,
+      backup,
+    ),
+  );
+}
+
+/** After a history has run: it is not the service's to rewrite, and the key tables are the backup role's to read. */
+export async function settlePrivileges(
+  client: ClientBase,
+  service: ServiceName,
+  schema: string,
+): Promise<void> {
+  await client.query(
+    ddl("revoke insert, update, delete on %I.schema_migrations from %I", schema, roleOf(service)),
+  );
+  if (schema !== sysSchemaOf(service)) return;
+  const backup = roleOf("backup");
+  const { rows } = await client.query<{ name: string }>(
+    `select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = any($2::text[]) and c.relkind in ('r', 'p')`,
+    [schema, KEY_TABLES],
+  );
+  if (rows.length > 0) await client.query(ddl("grant usage on schema %I to %I", schema, backup));
+  for (const { name } of rows) {
+    await client.query(ddl("grant select on %I.%I to %I", schema, name, backup));
+  }
+}

@@ -1,0 +1,110 @@
+import type { ClientBase } from "pg";
+import { ddl } from "./identifiers.ts";
+import { createSchema } from "./privileges.ts";
+import { scramVerifier } from "./scram.ts";
+import { OWNER_ROLE, roleOf, SERVICES_WITH_DATA, type ServiceName, sysSchemaOf } from "./services.ts";
+
+export interface RolePasswords {
+  ownerPassword: string;
+  services: readonly { name: ServiceName; password: string }[];
+}
+
+// Roles belong to the whole cluster; two set-ups at once would fail with "tuple concurrently updated".
+const ROLES_LOCK = 7_102_201;
+
+/**
+ * Makes the roles medvault_owner and medvault_<service>, or sets their passwords and takes away what they should
+ * not have. Passwords leave as SCRAM verifiers. Idempotent. Wants a superuser, or a role with CREATEROLE.
+ */
+export async function provisionRoles(superuser: ClientBase, passwords: RolePasswords): Promise<void> {
+  const wanted = [
+    { role: OWNER_ROLE, password: passwords.ownerPassword },
+    ...passwords.services.map(({ name, password }) => ({ role: roleOf(name), password })),
+  ];
+  const verifiers = await Promise.all(
+    wanted.map(async ({ role, password }) => ({ role, verifier: await scramVerifier(password) })),
+  );
+  await superuser.query("begin");
+  try {
+    await superuser.query("select pg_advisory_xact_lock($1)", [ROLES_LOCK]);
+    for (const { role, verifier } of verifiers) await provisionRole(superuser, role, verifier);
+    await superuser.query("commit");
+  } catch (error) {
+    await superuser.query("rollback");
+    throw error;
+  }
+}
+
+async function provisionRole(superuser: ClientBase, role: string, verifier: string): Promise<void> {
+  const { rowCount } = await superuser.query("select from pg_roles where rolname = $1", [role]);
+  if (rowCount === 0) await superuser.query(ddl("create role %I", role));
+  const { rowCount: mighty } = await superuser.query(
+    "select from pg_roles where rolname = $1 and (rolsuper or rolbypassrls or rolreplication)",
+    [role],
+  );
+  // Only a superuser may name these attributes, even to take them away; a fresh role has none of them.
+  if (mighty !== 0) await superuser.query(ddl("alter role %I nosuperuser nobypassrls noreplication", role));
+  await superuser.query(
+    ddl("alter role %I login nocreatedb nocreaterole noinherit password %L", role, verifier),
+  );
+}
+
+/**
+ * Prepares the database that `superuser` is connected to: roles, nothing for PUBLIC, two schemas per service
+ * owned by medvault_owner, and each role's way to its own two schemas alone. Idempotent; the tables come by
+ * `migrateService`.
+ */
+export async function provisionDatabase(superuser: ClientBase, passwords: RolePasswords): Promise<void> {
+  await provisionRoles(superuser, passwords);
+  await actAsOwner(superuser);
+  await provisionSchemas(superuser);
+  await grantDatabase(superuser);
+}
+
+/** A superuser needs no membership; a managed server's administrator does, to make schemas in the owner's name. */
+async function actAsOwner(superuser: ClientBase): Promise<void> {
+  const { rows } = await superuser.query<{ rolsuper: boolean }>(
+    "select rolsuper from pg_roles where rolname = current_user",
+  );
+  if (rows[0]?.rolsuper !== true) await superuser.query(ddl("grant %I to current_user", OWNER_ROLE));
+}
+
+/** The part of `provisionDatabase` that a clone of a template keeps: schemas and default privileges. */
+export async function provisionSchemas(superuser: ClientBase): Promise<void> {
+  await superuser.query("revoke all on schema public from public");
+  await superuser.query(
+    ddl("alter default privileges for role %I revoke execute on functions from public", OWNER_ROLE),
+  );
+  await superuser.query(
+    ddl("alter default privileges for role %I revoke usage on types from public", OWNER_ROLE),
+  );
+  for (const service of SERVICES_WITH_DATA) {
+    await createSchema(superuser, service, service);
+    await createSchema(superuser, service, sysSchemaOf(service));
+  }
+}
+
+/**
+ * The part that belongs to the database's own entry, which a clone of a template loses: who may connect, and each
+ * role's search_path. Idempotent.
+ */
+export async function grantDatabase(superuser: ClientBase): Promise<void> {
+  const { rows } = await superuser.query<{ name: string }>("select current_database() as name");
+  const database = rows[0]?.name ?? "";
+  await superuser.query(ddl("revoke all on database %I from public", database));
+  // The restore job makes schemas and renames them; renaming one takes CREATE on the database too.
+  await superuser.query(ddl("grant connect, create, temporary on database %I to %I", database, OWNER_ROLE));
+  for (const service of SERVICES_WITH_DATA) {
+    const role = roleOf(service);
+    await superuser.query(ddl("grant connect on database %I to %I", database, role));
+    await superuser.query(
+      ddl(
+        "alter role %I in database %I set search_path = %I, %I",
+        role,
+        database,
+        service,
+        sysSchemaOf(service),
+      ),
+    );
+  }
+}

@@ -1,0 +1,18 @@
+import type pg from "pg";
+import type { QueryResult, QueryResultRow } from "pg";
+
+/**
+ * Anything that runs a statement: a pool, a client, a transaction. Stores take it as their first, required
+ * argument (STYLE.md, 5).
+ */
+export interface Db {
+  query<R extends QueryResultRow = QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<R>>;
+}
+
+declare const transactionBrand: unique symbol;
+
+/** A client inside a transaction that `inTransaction` opened. Use `query` only: begin and commit are not yours. */
+export type Tx = pg.PoolClient & { readonly [transactionBrand]: true };
