@@ -1,0 +1,117 @@
+import { createHmac } from "node:crypto";
+import { assertKey, type KeyMaterial, lengthPrefixed } from "./bytes.ts";
+import { IndexValueTooLong } from "./errors.ts";
+
+const EXACT = lengthPrefixed("medvault/index/exact/v1");
+const GRAM = "medvault/index/gram/v1";
+const EXACT_BYTES = 16;
+const GRAM_CODE_POINTS = 3;
+const PREFIX_CODE_POINTS = 2;
+const MAX_VALUE_CODE_POINTS = 4_096;
+
+/**
+ * Bits kept of a gram's token. At 12 there are 4,096 tokens for the some 20,000 grams that Latin text could have, so
+ * that a token stands for several; a lower number hides more and costs more false candidates.
+ */
+export const DEFAULT_GRAM_BITS = 12;
+
+/**
+ * The form in which values are compared: NFKC, case folded, diacritics and format characters removed, white space
+ * squeezed to single spaces. Normalising twice changes nothing.
+ */
+export function normalise(value: string): string {
+  let text = value;
+  // Folding can compose into something foldable again (and the other way); three rounds are one more than was ever seen.
+  for (let round = 0; round < 3; round += 1) {
+    const next = fold(text);
+    if (next === text) break;
+    text = next;
+  }
+  return text;
+}
+
+function fold(value: string): string {
+  return value
+    .normalize("NFKC")
+    .toLowerCase()
+    .toUpperCase() // ß, ſ, final sigma and the like meet their plain forms on the way through upper case
+    .toLowerCase()
+    .normalize("NFKD")
+    .replace(/[[\p{Diacritic}&&\p{M}]\p{Cf}\u0363-\u036f]/gv, "")
+    .normalize("NFKC")
+    .replace(/\s+/gu, " ")
+    .trim();
+}
+
+/** The token by which equal values meet: the first 16 bytes of HMAC-SHA256 over the normalised value. */
+export function exactToken(indexKey: KeyMaterial, value: string): Buffer {
+  assertKey(indexKey);
+  const token = createHmac("sha256", indexKey)
+    .update(EXACT)
+    .update(bounded(normalise(value)).text);
+  return token.digest().subarray(0, EXACT_BYTES);
+}
+
+/**
+ * The tokens of a value for substring search, as decimal strings for a Postgres bigint[]: one for every three
+ * consecutive characters of the normalised value, and one for the first one and two characters of every word.
+ * Sorted, each once, so that they do not show the order of the text.
+ */
+export function trigramTokens(indexKey: KeyMaterial, value: string, bits = DEFAULT_GRAM_BITS): string[] {
+  const { text, points } = bounded(normalise(value));
+  const grams = new Set<string>(trigrams(points));
+  for (const word of text.split(" ")) {
+    const letters = [...word];
+    for (let n = 1; n <= Math.min(PREFIX_CODE_POINTS, letters.length); n += 1) {
+      grams.add(`^${letters.slice(0, n).join("")}`);
+    }
+  }
+  return tokens(indexKey, grams, bits);
+}
+
+/**
+ * The tokens that every value containing `part` has. A part of one or two characters finds the beginnings of words.
+ * An empty part gives no tokens (and so would match all: callers refuse it).
+ */
+export function trigramQueryTokens(indexKey: KeyMaterial, part: string, bits = DEFAULT_GRAM_BITS): string[] {
+  const { text, points } = bounded(normalise(part));
+  if (points.length === 0) return [];
+  const grams = points.length < GRAM_CODE_POINTS ? [`^${text}`] : trigrams(points);
+  return tokens(indexKey, new Set(grams), bits);
+}
+
+/** Whether a value really contains a part (or, for one or two characters, has a word that begins with it). */
+export function containsPart(value: string, part: string): boolean {
+  const whole = normalise(value);
+  const wanted = normalise(part);
+  if (wanted === "") return false;
+  if ([...wanted].length >= GRAM_CODE_POINTS) return whole.includes(wanted);
+  return whole.split(" ").some((word) => word.startsWith(wanted));
+}
+
+function trigrams(points: readonly string[]): string[] {
+  const grams: string[] = [];
+  for (let at = 0; at + GRAM_CODE_POINTS <= points.length; at += 1) {
+    grams.push(points.slice(at, at + GRAM_CODE_POINTS).join(""));
+  }
+  return grams;
+}
+
+function tokens(indexKey: KeyMaterial, grams: ReadonlySet<string>, bits: number): string[] {
+  assertKey(indexKey);
+  if (!Number.isInteger(bits) || bits < 8 || bits > 48) throw new RangeError("gram tokens have 8 to 48 bits");
+  const domain = lengthPrefixed(GRAM, String(bits)); // another truncation is another index, unrelated to this one
+  const found = new Set<number>();
+  for (const gram of grams) {
+    const digest = createHmac("sha256", indexKey).update(domain).update(gram).digest();
+    found.add(Math.floor(digest.readUIntBE(0, 6) / 2 ** (48 - bits)));
+  }
+  return [...found].sort((a, b) => a - b).map(String);
+}
+
+function bounded(text: string): { text: string; points: string[] } {
+  if (text.length > 2 * MAX_VALUE_CODE_POINTS) throw new IndexValueTooLong();
+  const points = [...text];
+  if (points.length > MAX_VALUE_CODE_POINTS) throw new IndexValueTooLong();
+  return { text, points };
+}

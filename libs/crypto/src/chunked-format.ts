@@ -1,0 +1,121 @@
+import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from "node:crypto";
+import { COMMITMENT_BYTES, KEY_BYTES, NONCE_BYTES, TAG_BYTES } from "./aead.ts";
+import { lengthPrefixed } from "./bytes.ts";
+import {
+  ChunkedCommitmentMismatch,
+  ChunkedRangeInvalid,
+  ChunkedTooLong,
+  ChunkedTruncated,
+  ChunkForged,
+  KeyInvalid,
+} from "./errors.ts";
+
+/**
+ * C2SP chunked encryption, Cobblestone-256 (HKDF-Expand-SHA-512, AES-256-GCM): https://c2sp.org/chunked-encryption
+ * Every function here is a sentence of that page.
+ */
+const AEAD_NAME = "AEAD_AES_256_GCM";
+const INFO_PREFIX = Buffer.from(`c2sp.org/chunked-encryption@v1+${AEAD_NAME}\0`, "ascii");
+const MAX_CHUNKS = 2 ** 38;
+
+export const SALT_BYTES = 24;
+export const HEADER_BYTES = SALT_BYTES + COMMITMENT_BYTES;
+export const CHUNK_BYTES = 16_384;
+export const SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES;
+
+/** What one message is encrypted with. `wipe` it when done. */
+export interface MessageKeys {
+  readonly key: Buffer;
+  readonly baseNonce: Buffer;
+  readonly commitment: Buffer;
+  wipe(): void;
+}
+
+/** key ‖ base nonce ‖ commitment = HKDF-Expand(prk = input key, info = name ‖ 0x00 ‖ salt ‖ context). */
+export function deriveMessageKeys(inputKey: Buffer, salt: Buffer, context: Buffer): MessageKeys {
+  if (inputKey.length !== KEY_BYTES) throw new KeyInvalid();
+  const info = Buffer.concat([INFO_PREFIX, salt, context]);
+  const first = createHmac("sha512", inputKey).update(info).update(Buffer.of(1)).digest();
+  const second = createHmac("sha512", inputKey).update(first).update(info).update(Buffer.of(2)).digest();
+  const okm = Buffer.concat([first, second]);
+  first.fill(0);
+  second.fill(0);
+  const nonceEnd = KEY_BYTES + NONCE_BYTES;
+  return {
+    key: okm.subarray(0, KEY_BYTES),
+    baseNonce: okm.subarray(KEY_BYTES, nonceEnd),
+    commitment: okm.subarray(nonceEnd, nonceEnd + COMMITMENT_BYTES),
+    wipe: () => void okm.fill(0),
+  };
+}
+
+/** The keys of the message whose first 56 bytes these are. Throws ChunkedCommitmentMismatch for another key or context. */
+export function openHeader(inputKey: Buffer, context: Buffer, header: Buffer): MessageKeys {
+  if (header.length < HEADER_BYTES) throw new ChunkedTruncated();
+  const keys = deriveMessageKeys(inputKey, header.subarray(0, SALT_BYTES), context);
+  if (!timingSafeEqual(keys.commitment, header.subarray(SALT_BYTES, HEADER_BYTES))) {
+    keys.wipe();
+    throw new ChunkedCommitmentMismatch();
+  }
+  return keys;
+}
+
+/** Encrypts chunk `index`: ciphertext, tag. */
+export function sealChunk(keys: MessageKeys, index: number, chunk: Buffer): Buffer {
+  const cipher = createCipheriv("aes-256-gcm", keys.key, chunkNonce(keys.baseNonce, index));
+  const sealed = Buffer.allocUnsafeSlow(chunk.length + TAG_BYTES);
+  cipher.update(chunk).copy(sealed);
+  cipher.final();
+  cipher.getAuthTag().copy(sealed, chunk.length);
+  return sealed;
+}
+
+/** Decrypts chunk `index`, ciphertext and tag. Throws ChunkForged; releases nothing unauthenticated. */
+export function openChunk(keys: MessageKeys, index: number, sealed: Buffer): Buffer {
+  const end = sealed.length - TAG_BYTES;
+  if (end < 0) throw new ChunkedTruncated();
+  const nonce = chunkNonce(keys.baseNonce, index);
+  const decipher = createDecipheriv("aes-256-gcm", keys.key, nonce, { authTagLength: TAG_BYTES });
+  decipher.setAuthTag(sealed.subarray(end));
+  const chunk = decipher.update(sealed.subarray(0, end));
+  try {
+    decipher.final();
+  } catch {
+    chunk.fill(0);
+    throw new ChunkForged();
+  }
+  return chunk;
+}
+
+/** base nonce XOR the chunk's number, big-endian. */
+function chunkNonce(baseNonce: Buffer, index: number): Buffer {
+  if (index >= MAX_CHUNKS) throw new ChunkedTooLong();
+  const nonce = Buffer.from(baseNonce);
+  const low = NONCE_BYTES - 4;
+  nonce.writeUInt32BE((nonce.readUInt32BE(low) ^ (index % 0x1_0000_0000)) >>> 0, low);
+  nonce[low - 1] = (nonce[low - 1] ?? 0) ^ Math.floor(index / 0x1_0000_0000);
+  return nonce;
+}
+
+/** How long a message of `plaintextBytes` is when encrypted. Throws ChunkedTooLong past 4 PiB. */
+export function sealedSize(plaintextBytes: number): number {
+  if (!Number.isSafeInteger(plaintextBytes) || plaintextBytes < 0) throw new ChunkedRangeInvalid();
+  const chunks = Math.floor(plaintextBytes / CHUNK_BYTES) + 1;
+  if (chunks > MAX_CHUNKS) throw new ChunkedTooLong();
+  return HEADER_BYTES + plaintextBytes + chunks * TAG_BYTES;
+}
+
+/** How long the message in `sealedBytes` is. Throws ChunkedTruncated for a length that no message has. */
+export function plaintextSize(sealedBytes: number): number {
+  const body = sealedBytes - HEADER_BYTES;
+  const last = body % SEALED_CHUNK_BYTES;
+  if (!Number.isSafeInteger(sealedBytes) || body < 0 || last < TAG_BYTES) throw new ChunkedTruncated();
+  const fullChunks = Math.floor(body / SEALED_CHUNK_BYTES);
+  if (fullChunks >= MAX_CHUNKS) throw new ChunkedTooLong();
+  return fullChunks * CHUNK_BYTES + last - TAG_BYTES;
+}
+
+/** The context of a stored file: its service and id, so that no file can stand in for another. */
+export function fileContext(service: string, fileId: string): Buffer {
+  return lengthPrefixed("medvault/file/v1", service, fileId);
+}

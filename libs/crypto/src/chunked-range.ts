@@ -1,0 +1,100 @@
+import {
+  CHUNK_BYTES,
+  HEADER_BYTES,
+  type MessageKeys,
+  openChunk,
+  openHeader,
+  plaintextSize,
+  SEALED_CHUNK_BYTES,
+} from "./chunked-format.ts";
+import { ChunkedRangeInvalid, ChunkedTruncated } from "./errors.ts";
+
+/** Reads `length` bytes of the encrypted message at `at`; fewer only where the message ends. */
+export type ReadAt = (at: number, length: number) => Promise<Buffer>;
+
+// 64 chunks, 1 MiB: few reads for a long range, in bounded memory.
+const CHUNKS_PER_READ = 64;
+
+/**
+ * Decrypts the plaintext from byte `start` up to, not including, `end`: chunk by chunk, in at most 1 MiB of memory.
+ * Only what the range touches is read and authenticated; that the message is whole is what authenticatedSize says.
+ * Throws ChunkedRangeInvalid (also past the end), ChunkedCommitmentMismatch, ChunkForged or ChunkedTruncated.
+ */
+export async function* openRange(
+  read: ReadAt,
+  key: Buffer,
+  context: Buffer,
+  start: number,
+  end: number,
+): AsyncGenerator<Buffer> {
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
+    throw new ChunkedRangeInvalid();
+  }
+  const keys = openHeader(key, context, await read(0, HEADER_BYTES));
+  try {
+    if (start === end) return;
+    const last = Math.floor((end - 1) / CHUNK_BYTES);
+    for (let first = Math.floor(start / CHUNK_BYTES); first <= last; first += CHUNKS_PER_READ) {
+      const count = Math.min(CHUNKS_PER_READ, last - first + 1);
+      yield* openChunks(
+        keys,
+        await read(chunkOffset(first), count * SEALED_CHUNK_BYTES),
+        first,
+        count,
+        start,
+        end,
+      );
+    }
+  } finally {
+    keys.wipe();
+  }
+}
+
+/** Yields what lies in the range of `count` chunks that begin with number `first`. */
+function* openChunks(
+  keys: MessageKeys,
+  sealed: Buffer,
+  first: number,
+  count: number,
+  start: number,
+  end: number,
+): Generator<Buffer> {
+  for (let n = 0; n < count; n += 1) {
+    const index = first + n;
+    const bytes = sealed.subarray(n * SEALED_CHUNK_BYTES, (n + 1) * SEALED_CHUNK_BYTES);
+    if (bytes.length === 0) throw new ChunkedRangeInvalid();
+    const chunk = openChunk(keys, index, bytes);
+    const from = Math.max(0, start - index * CHUNK_BYTES);
+    const to = Math.min(CHUNK_BYTES, end - index * CHUNK_BYTES);
+    if (to > chunk.length) throw new ChunkedRangeInvalid(); // a chunk that authenticates and is short is the last
+    yield chunk.subarray(from, to);
+  }
+}
+
+/**
+ * How long the message in `sealedBytes` bytes really is: its last chunk is decrypted, so that a message cut short, even
+ * at the end of a chunk, is refused. Throws ChunkedCommitmentMismatch, ChunkForged or ChunkedTruncated.
+ */
+export async function authenticatedSize(
+  read: ReadAt,
+  key: Buffer,
+  context: Buffer,
+  sealedBytes: number,
+): Promise<number> {
+  const size = plaintextSize(sealedBytes);
+  const keys = openHeader(key, context, await read(0, HEADER_BYTES));
+  try {
+    const last = Math.floor(size / CHUNK_BYTES);
+    const at = chunkOffset(last);
+    const sealed = await read(at, sealedBytes - at);
+    if (sealed.length !== sealedBytes - at) throw new ChunkedTruncated();
+    openChunk(keys, last, sealed);
+    return size;
+  } finally {
+    keys.wipe();
+  }
+}
+
+function chunkOffset(index: number): number {
+  return HEADER_BYTES + index * SEALED_CHUNK_BYTES;
+}

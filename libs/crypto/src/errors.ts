@@ -1,0 +1,182 @@
+/**
+ * One class per refusal. Messages are fixed: nothing of a key, a box or its content ever stands in them.
+ * `code` and `kind` have the shape of the contracts' AppError, so that a caller can map them without an import.
+ */
+export abstract class CryptoRefusal extends Error {
+  abstract readonly code: string;
+  readonly kind: string = "internal";
+
+  constructor(message: string) {
+    super(message);
+    this.name = new.target.name;
+  }
+}
+
+/** A row box that does not open. Its subclasses say why; `instanceof BoxRefused` is enough for most callers. */
+export class BoxRefused extends CryptoRefusal {
+  readonly code: string = "box_refused";
+  constructor(message = "the sealed row does not open") {
+    super(message);
+  }
+}
+
+export class BoxTruncated extends BoxRefused {
+  override readonly code = "box_truncated";
+  constructor() {
+    super("the sealed row is shorter than its header and tag");
+  }
+}
+
+export class BoxFormatUnknown extends BoxRefused {
+  override readonly code = "box_format_unknown";
+  constructor() {
+    super("the sealed row is of an unknown format");
+  }
+}
+
+export class BoxSuiteUnknown extends BoxRefused {
+  override readonly code = "box_suite_unknown";
+  constructor() {
+    super("the sealed row names an unknown cipher suite");
+  }
+}
+
+export class BoxKeyVersionMismatch extends BoxRefused {
+  override readonly code = "box_key_version_mismatch";
+  constructor() {
+    super("the sealed row was sealed under another version of its subject's key");
+  }
+}
+
+/** The key, or the place (service, table, row), or the suite is not the one that the row was sealed with. */
+export class BoxCommitmentMismatch extends BoxRefused {
+  override readonly code = "box_commitment_mismatch";
+  constructor() {
+    super("the sealed row was sealed under another key, suite or place");
+  }
+}
+
+/** The key is right, but the box, its revision, its subject or the columns beside it were changed. */
+export class BoxForged extends BoxRefused {
+  override readonly code = "box_forged";
+  constructor() {
+    super("the sealed row or what stands beside it was changed");
+  }
+}
+
+/** A wrapped key that does not unwrap. */
+export class WrappedKeyRefused extends CryptoRefusal {
+  readonly code: string = "wrapped_key_refused";
+  constructor(message = "the wrapped key does not unwrap") {
+    super(message);
+  }
+}
+
+export class WrappedKeyTruncated extends WrappedKeyRefused {
+  override readonly code = "wrapped_key_truncated";
+  constructor() {
+    super("the wrapped key is not as long as its format says");
+  }
+}
+
+export class WrappedKeyFormatUnknown extends WrappedKeyRefused {
+  override readonly code = "wrapped_key_format_unknown";
+  constructor() {
+    super("the wrapped key is of an unknown format or suite");
+  }
+}
+
+export class WrappedKeyCommitmentMismatch extends WrappedKeyRefused {
+  override readonly code = "wrapped_key_commitment_mismatch";
+  constructor() {
+    super("the wrapped key belongs to another service key or another place");
+  }
+}
+
+export class WrappedKeyForged extends WrappedKeyRefused {
+  override readonly code = "wrapped_key_forged";
+  constructor() {
+    super("the wrapped key was changed");
+  }
+}
+
+/** A key of the wrong length, or of the wrong type. */
+export class KeyInvalid extends CryptoRefusal {
+  readonly code = "key_invalid";
+  constructor() {
+    super("the key is not of the length or type that this operation needs");
+  }
+}
+
+/** A value that has no canonical JSON: NaN, an infinity, a lone surrogate, a cycle, or nothing at all. */
+export class NotCanonicalJson extends CryptoRefusal {
+  readonly code = "not_canonical_json";
+  constructor() {
+    super("the value has no canonical JSON form");
+  }
+}
+
+/** A revision, version or identifier outside of what the format can carry. */
+export class FieldOutOfRange extends CryptoRefusal {
+  readonly code = "field_out_of_range";
+  constructor(field: string) {
+    super(`${field} is outside of what the format can carry`);
+  }
+}
+
+/** A suite or digest that is refused at start, with the reason. `algorithm` is an operator's setting, no secret. */
+export class AlgorithmRefused extends CryptoRefusal {
+  readonly code = "algorithm_refused";
+  constructor(algorithm: string, reason: string) {
+    super(`${algorithm} is refused: ${reason}`);
+  }
+}
+
+/** A value too long to be indexed or searched for. */
+export class IndexValueTooLong extends CryptoRefusal {
+  readonly code = "index_value_too_long";
+  override readonly kind = "invalid";
+  constructor() {
+    super("the value is too long to be indexed");
+  }
+}
+
+/** A chunked message that does not decrypt. Its subclasses say why. */
+export abstract class ChunkedRefused extends CryptoRefusal {}
+
+export class ChunkedTruncated extends ChunkedRefused {
+  readonly code = "chunked_truncated";
+  constructor() {
+    super("the encrypted message ends before its last chunk");
+  }
+}
+
+export class ChunkedCommitmentMismatch extends ChunkedRefused {
+  readonly code = "chunked_commitment_mismatch";
+  constructor() {
+    super("the encrypted message belongs to another key or context");
+  }
+}
+
+/** A chunk that was changed, dropped, doubled, swapped, or added after the last one. */
+export class ChunkForged extends ChunkedRefused {
+  readonly code = "chunk_forged";
+  constructor() {
+    super("a chunk of the encrypted message was changed or moved");
+  }
+}
+
+export class ChunkedTooLong extends ChunkedRefused {
+  readonly code = "chunked_too_long";
+  constructor() {
+    super("the message has more chunks than the format allows");
+  }
+}
+
+export class ChunkedRangeInvalid extends ChunkedRefused {
+  readonly code = "chunked_range_invalid";
+  override readonly kind = "invalid";
+  constructor() {
+    super("the range is not within the message");
+  }
+}

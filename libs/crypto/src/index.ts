@@ -1,0 +1,42 @@
+export {
+  containsPart,
+  DEFAULT_GRAM_BITS,
+  exactToken,
+  normalise,
+  trigramQueryTokens,
+  trigramTokens,
+} from "./blind-index.ts";
+export {
+  BOX_OVERHEAD_BYTES,
+  type BoxContext,
+  openBox,
+  readBoxHeader,
+  type SubjectKey,
+  sealBox,
+} from "./box.ts";
+export { deriveKey, hkdfSha256, type KeyMaterial, lengthPrefixed } from "./bytes.ts";
+export { canonicalJson, type Json } from "./canonical-json.ts";
+export { createOpenStream, createSealStream } from "./chunked.ts";
+export { CHUNK_BYTES, fileContext, plaintextSize, sealedSize } from "./chunked-format.ts";
+export { authenticatedSize, openRange, type ReadAt } from "./chunked-range.ts";
+export * from "./errors.ts";
+export {
+  type Ed25519PublicJwk,
+  generateSeed,
+  privateKeyOf,
+  publicJwkOf,
+  publicKeyOf,
+  signEd25519,
+  statement,
+  thumbprintOf,
+  verifyEd25519,
+} from "./signatures.ts";
+export { DIGESTS, type Digest, parseDigest, parseSuite, SUITES, type Suite } from "./suites.ts";
+export {
+  readWrappedKeyHeader,
+  unwrapKey,
+  WRAPPED_KEY_BYTES,
+  type WrappedKeyHeader,
+  type WrappingKey,
+  wrapKey,
+} from "./wrap.ts";
