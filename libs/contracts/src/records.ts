@@ -16,8 +16,13 @@ const text = (maxChars: number) =>
 /** A name must have something in it besides blanks. */
 const name = text(200).refine((value) => value.trim() !== "", "must not be blank");
 
-const date = z.iso.date();
-const instant = z.iso.datetime({ offset: true });
+/** ISO 8601 knows a year 0000; PostgreSQL and FHIR do not. */
+const date = z.iso.date().refine((value) => value >= "0001", "must be in year 0001 or later");
+/** With `Z` or an offset; kept and answered in UTC, to the millisecond. */
+const instant = z.iso.datetime({ offset: true }).refine((value) => {
+  const year = new Date(value).getUTCFullYear();
+  return year >= 1 && year <= 9999;
+}, "must be in the years 0001 to 9999");
 const bodyLimit = z.int().min(1).max(100).default(20);
 const bodyCursor = z.string().max(2000).optional();
 

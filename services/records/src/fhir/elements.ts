@@ -1,0 +1,61 @@
+import { z } from "zod";
+import { toInstant } from "./dates.ts";
+
+/** The few FHIR R4 data types that the mapping reads (https://hl7.org/fhir/R4/datatypes.html), open to more. */
+export const FhirDate = z.string().transform((value, context) => {
+  const instant = toInstant(value);
+  if (instant === null) context.addIssue({ code: "custom", message: "is not a FHIR date" });
+  return instant ?? z.NEVER;
+});
+export const Coding = z.looseObject({
+  system: z.string().optional(),
+  code: z.string().optional(),
+  display: z.string().optional(),
+});
+export const Concept = z.looseObject({ coding: z.array(Coding).optional(), text: z.string().optional() });
+export type Concept = z.infer<typeof Concept>;
+export const Concepts = z.array(Concept).default([]);
+export const Reference = z.looseObject({ reference: z.string().optional(), display: z.string().optional() });
+export type Reference = z.infer<typeof Reference>;
+export const Period = z.looseObject({ start: FhirDate.optional(), end: FhirDate.optional() });
+export const Quantity = z.looseObject({
+  value: z.number().optional(),
+  comparator: z.string().optional(),
+  unit: z.string().optional(),
+  code: z.string().optional(),
+});
+export const Range = z.looseObject({ low: Quantity.optional(), high: Quantity.optional() });
+export const Annotations = z.array(z.looseObject({ text: z.string().optional() })).default([]);
+export const Identifier = z.looseObject({
+  system: z.string().optional(),
+  value: z.string().optional(),
+  type: Concept.optional(),
+});
+
+/** The words of a concept: its text, else the first display, else the first code. */
+export function wordsOf(concept: Concept | undefined): string | null {
+  const codings = concept?.coding ?? [];
+  return concept?.text || codings.find((c) => c.display)?.display || codeOf(concept);
+}
+
+/** The first code of a concept, without its system: the original keeps that. */
+export function codeOf(concept: Concept | undefined): string | null {
+  return concept?.coding?.find((c) => c.code)?.code ?? null;
+}
+
+/** `< 165.03 cm`, or null for a quantity that says nothing. */
+export function quantityText(quantity: z.infer<typeof Quantity> | undefined): string | null {
+  if (quantity?.value === undefined) return null;
+  return [quantity.comparator, String(quantity.value), quantity.unit ?? quantity.code]
+    .filter(Boolean)
+    .join(" ");
+}
+
+/** Lines `Label: value` of those that have a value. */
+export function labelled(pairs: readonly (readonly [string, string | null | undefined])[]): string[] {
+  return pairs.flatMap(([label, value]) => (value ? [`${label}: ${value}`] : []));
+}
+
+export function notesOf(notes: z.infer<typeof Annotations>): string[] {
+  return notes.flatMap((note) => (note.text ? [note.text] : []));
+}

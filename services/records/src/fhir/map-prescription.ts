@@ -1,0 +1,101 @@
+import { PrescriptionStatus } from "@medvault/contracts";
+import { z } from "zod";
+import type { Resource } from "./bundle.ts";
+import * as fhir from "./elements.ts";
+import type { References } from "./references.ts";
+
+const Timing = z.looseObject({
+  code: fhir.Concept.optional(),
+  repeat: z
+    .looseObject({
+      frequency: z.number().optional(),
+      period: z.number().optional(),
+      periodUnit: z.string().optional(),
+    })
+    .optional(),
+});
+const Dosage = z.looseObject({
+  text: z.string().optional(),
+  patientInstruction: z.string().optional(),
+  asNeededBoolean: z.boolean().optional(),
+  additionalInstruction: fhir.Concepts,
+  timing: Timing.optional(),
+  doseAndRate: z.array(z.looseObject({ doseQuantity: fhir.Quantity.optional() })).default([]),
+});
+const MedicationRequest = z.looseObject({
+  status: PrescriptionStatus.catch("unknown"),
+  medicationCodeableConcept: fhir.Concept.optional(),
+  medicationReference: fhir.Reference.optional(),
+  authoredOn: fhir.FhirDate.optional(),
+  dosageInstruction: z.array(Dosage).default([]),
+  note: fhir.Annotations,
+  dispenseRequest: z
+    .looseObject({
+      validityPeriod: fhir.Period.optional(),
+      numberOfRepeatsAllowed: z.int().min(0).max(999).optional(),
+    })
+    .optional(),
+});
+
+export interface MappedPrescription {
+  medication: string;
+  dosage: string | null;
+  frequency: string | null;
+  notes: string | null;
+  /** Null where the resource tells no date; the import's own day stands in. */
+  startDate: string | null;
+  endDate: string | null;
+  refills: number | null;
+  status: PrescriptionStatus;
+}
+
+/** A MedicationRequest as a prescription, or null when no medication can be named. Throws ZodError. */
+export function mapPrescription(resource: Resource, references: References): MappedPrescription | null {
+  const request = MedicationRequest.parse(resource);
+  const medication = medicationOf(request, resource, references);
+  if (!medication) return null;
+  const validity = request.dispenseRequest?.validityPeriod;
+  const startDate = (validity?.start ?? request.authoredOn)?.slice(0, 10) ?? null;
+  const endDate = validity?.end?.slice(0, 10) ?? null;
+  return {
+    medication,
+    dosage: request.dosageInstruction.map(dosageText).filter(Boolean).join("; ") || null,
+    frequency:
+      request.dosageInstruction
+        .map((d) => timingText(d.timing))
+        .filter(Boolean)
+        .join("; ") || null,
+    notes: fhir.notesOf(request.note).join("\n") || null,
+    startDate,
+    endDate: startDate !== null && endDate !== null && endDate < startDate ? null : endDate,
+    refills: request.dispenseRequest?.numberOfRepeatsAllowed ?? null,
+    status: request.status,
+  };
+}
+
+function medicationOf(
+  request: z.infer<typeof MedicationRequest>,
+  resource: Resource,
+  references: References,
+): string | null {
+  const named = fhir.wordsOf(request.medicationCodeableConcept);
+  if (named) return named;
+  const medication = references.resolve(request.medicationReference?.reference, resource);
+  const code = fhir.Concept.safeParse(medication?.code).data;
+  return fhir.wordsOf(code) ?? request.medicationReference?.display ?? null;
+}
+
+function dosageText(dosage: z.infer<typeof Dosage>): string {
+  const dose = dosage.doseAndRate.map((d) => fhir.quantityText(d.doseQuantity)).filter(Boolean);
+  const spoken = dosage.text ?? dosage.patientInstruction;
+  const parts = spoken ? [spoken] : [...dose, ...dosage.additionalInstruction.map(fhir.wordsOf)];
+  if (dosage.asNeededBoolean && !spoken) parts.push("as needed");
+  return parts.filter(Boolean).join(", ");
+}
+
+function timingText(timing: z.infer<typeof Timing> | undefined): string | null {
+  const { frequency, period, periodUnit } = timing?.repeat ?? {};
+  if (frequency !== undefined && period !== undefined && periodUnit)
+    return `${frequency} every ${period} ${periodUnit}`;
+  return fhir.wordsOf(timing?.code);
+}

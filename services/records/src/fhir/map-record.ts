@@ -1,0 +1,278 @@
+import type { RecordType } from "@medvault/contracts";
+import { z } from "zod";
+import type { Resource } from "./bundle.ts";
+import * as fhir from "./elements.ts";
+import type { References } from "./references.ts";
+
+export interface MappedRecord {
+  type: RecordType;
+  title: string;
+  body: string;
+  code: string | null;
+  /** Null where the resource tells no time; the import's own time stands in. */
+  occurredAt: string | null;
+}
+
+/** States in which a resource says that something is not so; it is kept as it came instead of becoming a record. */
+const VOID = new Set(["entered-in-error", "not-done", "cancelled"]);
+
+const Event = z.looseObject({
+  status: z.string().optional(),
+  code: fhir.Concept.optional(),
+  note: fhir.Annotations,
+});
+
+const Condition = Event.extend({
+  clinicalStatus: fhir.Concept.optional(),
+  verificationStatus: fhir.Concept.optional(),
+  severity: fhir.Concept.optional(),
+  onsetDateTime: fhir.FhirDate.optional(),
+  onsetPeriod: fhir.Period.optional(),
+  onsetString: z.string().optional(),
+  abatementDateTime: fhir.FhirDate.optional(),
+  recordedDate: fhir.FhirDate.optional(),
+});
+
+function condition(resource: Resource): MappedRecord | null {
+  const c = Condition.parse(resource);
+  const verification = fhir.codeOf(c.verificationStatus);
+  if (verification === "entered-in-error" || verification === "refuted") return null;
+  return record("diagnosis", c.code, c.onsetDateTime ?? c.onsetPeriod?.start ?? c.recordedDate, [
+    ...fhir.labelled([
+      ["Clinical status", fhir.codeOf(c.clinicalStatus)],
+      ["Verification", verification],
+      ["Severity", fhir.wordsOf(c.severity)],
+      ["Onset", c.onsetString],
+      ["Abated", c.abatementDateTime],
+    ]),
+    ...fhir.notesOf(c.note),
+  ]);
+}
+
+const values = {
+  valueQuantity: fhir.Quantity.optional(),
+  valueCodeableConcept: fhir.Concept.optional(),
+  valueString: z.string().optional(),
+  valueBoolean: z.boolean().optional(),
+  valueInteger: z.number().optional(),
+  valueRange: fhir.Range.optional(),
+  valueDateTime: fhir.FhirDate.optional(),
+};
+const Observation = Event.extend({
+  ...values,
+  effectiveDateTime: fhir.FhirDate.optional(),
+  effectiveInstant: fhir.FhirDate.optional(),
+  effectivePeriod: fhir.Period.optional(),
+  issued: fhir.FhirDate.optional(),
+  dataAbsentReason: fhir.Concept.optional(),
+  interpretation: fhir.Concepts,
+  referenceRange: z.array(fhir.Range.extend({ text: z.string().optional() })).default([]),
+  component: z.array(z.looseObject({ ...values, code: fhir.Concept })).default([]),
+});
+
+/** What was measured, in words. */
+function valueText(o: z.infer<z.ZodObject<typeof values>>): string | null {
+  const range = [fhir.quantityText(o.valueRange?.low), fhir.quantityText(o.valueRange?.high)].filter(Boolean);
+  return (
+    fhir.quantityText(o.valueQuantity) ??
+    fhir.wordsOf(o.valueCodeableConcept) ??
+    o.valueString ??
+    (o.valueBoolean === undefined ? null : String(o.valueBoolean)) ??
+    (o.valueInteger === undefined ? null : String(o.valueInteger)) ??
+    o.valueDateTime ??
+    (range.join(" to ") || null)
+  );
+}
+
+function observation(resource: Resource): MappedRecord | null {
+  const o = Observation.parse(resource);
+  const when = o.effectiveDateTime ?? o.effectiveInstant ?? o.effectivePeriod?.start ?? o.issued;
+  return record("lab", o.code, when, [
+    ...fhir.labelled([
+      ["Value", valueText(o)],
+      ...o.component.map((c) => [fhir.wordsOf(c.code) ?? "Component", valueText(c)] as const),
+      ["Interpretation", o.interpretation.map(fhir.wordsOf).filter(Boolean).join(", ")],
+      ["Reference range", o.referenceRange.map(rangeText).filter(Boolean).join("; ")],
+      ["No value", fhir.wordsOf(o.dataAbsentReason)],
+    ]),
+    ...fhir.notesOf(o.note),
+  ]);
+}
+
+function rangeText(range: z.infer<typeof fhir.Range> & { text?: string | undefined }): string {
+  const ends = [fhir.quantityText(range.low), fhir.quantityText(range.high)].filter(Boolean).join(" to ");
+  return range.text ?? ends;
+}
+
+const Procedure = Event.extend({
+  performedDateTime: fhir.FhirDate.optional(),
+  performedPeriod: fhir.Period.optional(),
+  reasonCode: fhir.Concepts,
+  bodySite: fhir.Concepts,
+  outcome: fhir.Concept.optional(),
+});
+
+function procedure(resource: Resource): MappedRecord | null {
+  const p = Procedure.parse(resource);
+  return record("procedure", p.code, p.performedDateTime ?? p.performedPeriod?.start, [
+    ...fhir.labelled([
+      ["Status", p.status],
+      ["Ended", p.performedPeriod?.end],
+      ["Reason", p.reasonCode.map(fhir.wordsOf).filter(Boolean).join(", ")],
+      ["Body site", p.bodySite.map(fhir.wordsOf).filter(Boolean).join(", ")],
+      ["Outcome", fhir.wordsOf(p.outcome)],
+    ]),
+    ...fhir.notesOf(p.note),
+  ]);
+}
+
+const Immunization = Event.extend({
+  vaccineCode: fhir.Concept,
+  occurrenceDateTime: fhir.FhirDate.optional(),
+  occurrenceString: z.string().optional(),
+  recorded: fhir.FhirDate.optional(),
+  lotNumber: z.string().optional(),
+  doseQuantity: fhir.Quantity.optional(),
+});
+
+function immunization(resource: Resource): MappedRecord | null {
+  const i = Immunization.parse(resource);
+  return record("immunization", i.vaccineCode, i.occurrenceDateTime ?? i.recorded, [
+    ...fhir.labelled([
+      ["Status", i.status],
+      ["Given", i.occurrenceString],
+      ["Dose", fhir.quantityText(i.doseQuantity)],
+      ["Lot", i.lotNumber],
+    ]),
+    ...fhir.notesOf(i.note),
+  ]);
+}
+
+const AllergyIntolerance = Event.extend({
+  clinicalStatus: fhir.Concept.optional(),
+  verificationStatus: fhir.Concept.optional(),
+  category: z.array(z.string()).default([]),
+  criticality: z.string().optional(),
+  onsetDateTime: fhir.FhirDate.optional(),
+  recordedDate: fhir.FhirDate.optional(),
+  reaction: z
+    .array(z.looseObject({ manifestation: fhir.Concepts, severity: z.string().optional() }))
+    .default([]),
+});
+
+function allergy(resource: Resource): MappedRecord | null {
+  const a = AllergyIntolerance.parse(resource);
+  const verification = fhir.codeOf(a.verificationStatus);
+  if (verification === "entered-in-error" || verification === "refuted") return null;
+  return record("allergy", a.code, a.onsetDateTime ?? a.recordedDate, [
+    ...fhir.labelled([
+      ["Clinical status", fhir.codeOf(a.clinicalStatus)],
+      ["Verification", verification],
+      ["Category", a.category.join(", ")],
+      ["Criticality", a.criticality],
+      ...a.reaction.map(
+        (r) =>
+          [
+            "Reaction",
+            [r.manifestation.map(fhir.wordsOf).filter(Boolean).join(", "), r.severity]
+              .filter(Boolean)
+              .join("; "),
+          ] as const,
+      ),
+    ]),
+    ...fhir.notesOf(a.note),
+  ]);
+}
+
+const DiagnosticReport = Event.extend({
+  category: fhir.Concepts,
+  effectiveDateTime: fhir.FhirDate.optional(),
+  effectivePeriod: fhir.Period.optional(),
+  issued: fhir.FhirDate.optional(),
+  result: z.array(fhir.Reference).default([]),
+  conclusion: z.string().optional(),
+});
+
+/** HL7 v2-0074 sections and the LOINC class of what is seen rather than measured. */
+const IMAGING = new Set(
+  "RAD RX CT CTH NMR MRI NMS RUS CUS VUS OUS IMG XRC EC ECG NRS LP29684-5 LP7796-8".split(" "),
+);
+
+function report(resource: Resource, references: References): MappedRecord | null {
+  const d = DiagnosticReport.parse(resource);
+  const imaging = d.category.some((c) => c.coding?.some((coding) => IMAGING.has(coding.code ?? "")));
+  const results = d.result.map((reference) => {
+    const found = references.resolve(reference.reference, resource);
+    const value = found?.resourceType === "Observation" ? Observation.safeParse(found).data : undefined;
+    return [
+      reference.display ?? fhir.wordsOf(value?.code) ?? "Result",
+      value ? valueText(value) : null,
+    ] as const;
+  });
+  return record(
+    imaging ? "imaging" : "lab",
+    d.code,
+    d.effectiveDateTime ?? d.effectivePeriod?.start ?? d.issued,
+    [
+      ...fhir.labelled([["Status", d.status], ...results, ["Conclusion", d.conclusion]]),
+      ...fhir.notesOf(d.note),
+    ],
+  );
+}
+
+const Encounter = z.looseObject({
+  status: z.string().optional(),
+  class: fhir.Coding.optional(),
+  type: fhir.Concepts,
+  period: fhir.Period.optional(),
+  reasonCode: fhir.Concepts,
+});
+
+function encounter(resource: Resource): MappedRecord | null {
+  const e = Encounter.parse(resource);
+  return record("note", e.type[0] ?? { text: "Encounter" }, e.period?.start, [
+    ...fhir.labelled([
+      ["Status", e.status],
+      ["Class", e.class?.display ?? e.class?.code],
+      ["Ended", e.period?.end],
+      ["Reason", e.reasonCode.map(fhir.wordsOf).filter(Boolean).join(", ")],
+    ]),
+  ]);
+}
+
+function record(
+  type: RecordType,
+  concept: fhir.Concept | undefined,
+  occurredAt: string | null | undefined,
+  lines: readonly string[],
+): MappedRecord | null {
+  const title = fhir.wordsOf(concept);
+  if (!title) return null;
+  return {
+    type,
+    title,
+    body: lines.length > 0 ? lines.join("\n") : title,
+    code: fhir.codeOf(concept),
+    occurredAt: occurredAt ?? null,
+  };
+}
+
+const MAPPERS: Record<string, (resource: Resource, references: References) => MappedRecord | null> = {
+  Condition: condition,
+  Observation: observation,
+  Procedure: procedure,
+  Immunization: immunization,
+  AllergyIntolerance: allergy,
+  DiagnosticReport: report,
+  Encounter: encounter,
+};
+
+/**
+ * A clinical resource as a medical record, or null when it has no room as one: an unknown type, one that names
+ * nothing, or one that says that something is not so. Throws ZodError on a field of the wrong shape.
+ */
+export function mapRecord(resource: Resource, references: References): MappedRecord | null {
+  const mapper = Object.hasOwn(MAPPERS, resource.resourceType) ? MAPPERS[resource.resourceType] : undefined;
+  if (!mapper || VOID.has(String(resource.status))) return null;
+  return mapper(resource, references);
+}
