@@ -44,3 +44,9 @@ export class ContentDamaged extends AppError {
     super("The stored content is damaged.");
   }
 }
+
+/** The range lies beyond the end. */
+export class RangeNotSatisfiable extends AppError {
+  readonly code = "range_not_satisfiable";
+  readonly kind = "range_not_satisfiable";
+}

@@ -1,0 +1,89 @@
+import {
+  AccessView,
+  ASSERTION_HEADER,
+  NotFound,
+  PURPOSE_HEADER,
+  REQUEST_ID_HEADER,
+  Unauthenticated,
+  Unavailable,
+} from "@medvault/contracts";
+import { Pool } from "undici";
+
+/** A person is answered within 3 s, whatever the state of records. */
+const WAIT_MS = 3_000;
+const CONNECTIONS = 16;
+
+/** What of the caller's request is passed on: the assertion that the gateway gave, never another credential. */
+export interface Caller {
+  assertion: string;
+  requestId: string;
+  purpose: string | null;
+  traceparent: string | null;
+}
+
+export interface AccessQuestion {
+  patientId: string;
+  action: "read" | "write";
+  /** Also demand that this prescription is the patient's. */
+  prescriptionId?: string;
+}
+
+/** May this caller touch this patient? Records alone decides (DESIGN.md, "Access"). */
+export interface PatientAccess {
+  /**
+   * Resolves when allowed. Throws `AccessDenied` when not, `Unavailable` when records is away, and
+   * `Unauthenticated` when the assertion ran out in the meantime (a slow upload with its fields at the end).
+   */
+  demand(caller: Caller, question: AccessQuestion): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** 404, and to the caller nothing but that: what exists and what does not look alike. */
+export class AccessDenied extends NotFound {}
+
+/** Asks the records service at `url`. Anything but a clear yes or no is `Unavailable`: it fails closed. */
+export function createRecordsAccess(url: string): PatientAccess {
+  const pool = new Pool(url, {
+    connections: CONNECTIONS,
+    connectTimeout: WAIT_MS,
+    headersTimeout: WAIT_MS,
+    bodyTimeout: WAIT_MS,
+    keepAliveTimeout: 10_000,
+  });
+
+  async function ask(caller: Caller, question: AccessQuestion): Promise<{ status: number; body: unknown }> {
+    const query = new URLSearchParams({ action: question.action });
+    if (question.prescriptionId) query.set("prescriptionId", question.prescriptionId);
+    try {
+      const answer = await pool.request({
+        method: "GET",
+        path: `/internal/patients/${encodeURIComponent(question.patientId)}/access?${query}`,
+        headers: headersOf(caller),
+        signal: AbortSignal.timeout(WAIT_MS),
+      });
+      return { status: answer.statusCode, body: await answer.body.json() };
+    } catch {
+      throw new Unavailable();
+    }
+  }
+
+  return {
+    async demand(caller, question) {
+      const { status, body } = await ask(caller, question);
+      if (status === 403 || status === 404) throw new AccessDenied();
+      if (status === 401) throw new Unauthenticated();
+      const answer = AccessView.safeParse(body);
+      if (status !== 200 || answer.data?.patientId !== question.patientId) throw new Unavailable();
+    },
+    close: () => pool.close(),
+  };
+}
+
+function headersOf(caller: Caller): Record<string, string> {
+  return {
+    [ASSERTION_HEADER]: caller.assertion,
+    [REQUEST_ID_HEADER]: caller.requestId,
+    ...(caller.purpose && { [PURPOSE_HEADER]: caller.purpose }),
+    ...(caller.traceparent && { traceparent: caller.traceparent }),
+  };
+}

@@ -1,0 +1,190 @@
+import { createHash, randomUUID } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { type Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+
+/** Another machine's unfinished uploads are dead when nothing wrote to them for this long. */
+const FOREIGN_TEMP_MS = 60 * 60 * 1000;
+
+/** Ciphertext on disk under a name that says nothing. `sha256` is that of the ciphertext, lower-case hex. */
+export interface Blob {
+  name: string;
+  bytes: number;
+  sha256: string;
+}
+
+/** Reads at any place of a blob. `read` returns fewer bytes than asked only at the end. */
+export interface BlobReader {
+  bytes: number;
+  read(at: number, length: number): Promise<Buffer>;
+  close(): Promise<void>;
+}
+
+/**
+ * A directory of encrypted blobs: `blobs/<2>/<uuid>` is what rows point to, `tmp/<host>.<pid>.<random>/` what is
+ * being received. A blob gets its name by rename, after its bytes are on the disk; so a name always stands for a
+ * whole blob, and whatever a killed process left lies in its own temporary directory.
+ */
+export class BlobStore {
+  readonly #root: string;
+  readonly #temp: string;
+
+  private constructor(root: string, temp: string) {
+    this.#root = root;
+    this.#temp = temp;
+  }
+
+  /** Makes the directories, sweeps what dead processes left. Throws when the directory cannot be written. */
+  static async open(root: string): Promise<BlobStore> {
+    await mkdir(join(root, "blobs"), { recursive: true, mode: 0o700 });
+    await mkdir(join(root, "tmp"), { recursive: true, mode: 0o700 });
+    await sweepTemp(join(root, "tmp"));
+    const temp = join(root, "tmp", `${hostname()}.${process.pid}.${randomUUID()}`);
+    await mkdir(temp, { mode: 0o700 });
+    return new BlobStore(root, temp);
+  }
+
+  /**
+   * Writes `plain`, sealed by `seal`, to a temporary place and waits until it is on the disk. Throws what the
+   * streams throw, and then nothing is left.
+   */
+  async receive(plain: Readable, tap: Transform, seal: Transform, signal: AbortSignal): Promise<Blob> {
+    const name = randomUUID();
+    const path = join(this.#temp, name);
+    const hash = createHash("sha256");
+    let bytes = 0;
+    const count = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        hash.update(chunk);
+        bytes += chunk.length;
+        done(null, chunk);
+      },
+    });
+    try {
+      const file = createWriteStream(path, { flags: "wx", mode: 0o600, flush: true });
+      await pipeline(plain, tap, seal, count, file, { signal });
+      return { name, bytes, sha256: hash.digest("hex") };
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    }
+  }
+
+  /** Gives received blobs their lasting names, durably. */
+  async keep(blobs: readonly Blob[]): Promise<void> {
+    const folders = new Set<string>();
+    for (const { name } of blobs) {
+      const folder = this.#folder(name);
+      if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) {
+        folders.add(join(this.#root, "blobs"));
+      }
+      await rename(join(this.#temp, name), join(folder, name));
+      folders.add(folder);
+    }
+    for (const folder of folders) await syncFolder(folder);
+  }
+
+  /** Removes blobs, wherever they are; those that are not there are no error. */
+  async discard(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      await rm(join(this.#temp, name), { force: true });
+      await rm(join(this.#folder(name), name), { force: true });
+    }
+  }
+
+  /** Opens a blob to read. Throws (ENOENT) when it is gone. */
+  async read(name: string): Promise<BlobReader> {
+    const file = await open(join(this.#folder(name), name), "r");
+    const { size } = await file.stat();
+    return {
+      bytes: size,
+      read: (at, length) => readFully(file, at, length),
+      close: () => file.close(),
+    };
+  }
+
+  /** Names of the kept blobs that have lain there for at least `minAgeMs`, in no order. */
+  async *kept(minAgeMs: number): AsyncGenerator<string> {
+    const before = Date.now() - minAgeMs;
+    for (const folder of await readdir(join(this.#root, "blobs"))) {
+      for await (const entry of await opendir(join(this.#root, "blobs", folder))) {
+        const found = await stat(join(this.#root, "blobs", folder, entry.name)).catch(() => null);
+        if (found?.isFile() && found.ctimeMs <= before) yield entry.name;
+      }
+    }
+  }
+
+  /** True while a restore is putting blobs back whose rows are not there yet (services/backup touches the mark). */
+  async restoring(): Promise<boolean> {
+    const mark = await stat(join(this.#root, "restoring")).catch(() => null);
+    return mark !== null && mark.mtimeMs > Date.now() - 10 * 60 * 1000;
+  }
+
+  /** Throws when the store cannot be written to. For readiness. */
+  async probe(): Promise<void> {
+    const path = join(this.#temp, "probe");
+    await (await open(path, "w", 0o600)).close();
+    await rm(path, { force: true });
+  }
+
+  async close(): Promise<void> {
+    await rm(this.#temp, { recursive: true, force: true });
+  }
+
+  #folder(name: string): string {
+    if (!/^[0-9a-f-]{36}$/.test(name)) throw new RangeError("not a blob's name");
+    return join(this.#root, "blobs", name.slice(0, 2));
+  }
+}
+
+async function readFully(file: FileHandle, at: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await file.read(buffer, filled, length - filled, at + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return buffer.subarray(0, filled);
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  await folder.sync().finally(() => folder.close());
+}
+
+/** A directory of this machine is dead when its process is; one's own pid means a predecessor in the same container. */
+async function sweepTemp(root: string): Promise<void> {
+  for (const entry of await readdir(root)) {
+    const [, host, pid] = /^(.+)\.(\d+)\.[0-9a-f-]{36}$/.exec(entry) ?? [];
+    const path = join(root, entry);
+    const dead = host === hostname() ? !isRunning(Number(pid)) : await isOlderThan(path, FOREIGN_TEMP_MS);
+    if (dead) await rm(path, { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+async function isOlderThan(path: string, ms: number): Promise<boolean> {
+  const newest = await newestChange(path);
+  return newest !== null && newest < Date.now() - ms;
+}
+
+async function newestChange(folder: string): Promise<number | null> {
+  const own = await stat(folder).catch(() => null);
+  if (!own) return null;
+  const names = await readdir(folder).catch(() => []);
+  const inside = await Promise.all(names.map((name) => stat(join(folder, name)).catch(() => null)));
+  return Math.max(own.mtimeMs, ...inside.map((found) => found?.mtimeMs ?? 0));
+}

@@ -1,0 +1,119 @@
+import { type Keyring, type SealedRow, sealedTable } from "@medvault/keys";
+import type { Db, Tx } from "@medvault/postgres";
+import type { FoundFile, StoredFile } from "./file.ts";
+
+export const files = sealedTable<StoredFile>({
+  service: "files",
+  table: "files",
+  id: "id",
+  subject: "patient_id",
+  typed: [
+    "patient_id",
+    "attached_to",
+    "content_type",
+    "size_bytes",
+    "state",
+    "uploaded_by",
+    "blob",
+    "blob_bytes",
+    "blob_sha256",
+  ],
+  sealed: ["name", "sha256", "fileKey"],
+  open: [],
+});
+
+type Row = SealedRow & { created_at: Date };
+
+/** Which files: of a patient, or on an attachment, or both; older than `beforeId` when paging. */
+export interface FileFilter {
+  patientId: string;
+  attachedTo: string | null;
+  beforeId: string | null;
+  limit: number;
+}
+
+/** Seals and inserts. Returns when it was made, and the box's hash for the event. */
+export async function insertFile(
+  tx: Tx,
+  keyring: Keyring,
+  subjectKey: Buffer,
+  file: StoredFile,
+): Promise<{ createdAt: Date; boxSha256: string }> {
+  const { open, sealed } = files.seal(keyring, subjectKey, file);
+  const { rows } = await tx.query<{ created_at: Date }>(
+    `insert into files (id, patient_id, attached_to, content_type, size_bytes, state, uploaded_by,
+                        blob, blob_bytes, blob_sha256, rev, open, sealed)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+     returning created_at`,
+    [
+      file.id,
+      file.patientId,
+      file.attachedTo,
+      file.contentType,
+      file.sizeBytes,
+      file.state,
+      file.uploadedBy,
+      file.blob,
+      file.blobBytes,
+      file.blobSha256,
+      file.rev,
+      open,
+      sealed,
+    ],
+  );
+  return { createdAt: rows[0]?.created_at ?? new Date(), boxSha256: files.boxHash(sealed) };
+}
+
+export async function findFile(db: Db, keyring: Keyring, id: string): Promise<FoundFile | null> {
+  const { rows } = await db.query<Row>(
+    `select f.id, f.patient_id, f.attached_to, f.content_type, f.size_bytes, f.state, f.uploaded_by,
+            f.blob, f.blob_bytes, f.blob_sha256, f.created_at, f.rev, f.open, f.sealed, k.wrapped as subject_key
+       from files f join subject_keys k on k.subject_id = f.patient_id
+      where f.id = $1`,
+    [id],
+  );
+  return rows[0] ? opened(keyring, rows[0]) : null;
+}
+
+/** Newest first. A UUIDv7 rises with time, so the id alone orders. */
+export async function listFiles(db: Db, keyring: Keyring, filter: FileFilter): Promise<FoundFile[]> {
+  const { rows } = await db.query<Row>(
+    `select f.id, f.patient_id, f.attached_to, f.content_type, f.size_bytes, f.state, f.uploaded_by,
+            f.blob, f.blob_bytes, f.blob_sha256, f.created_at, f.rev, f.open, f.sealed, k.wrapped as subject_key
+       from files f join subject_keys k on k.subject_id = f.patient_id
+      where f.patient_id = $1
+        and ($2::text is null or f.attached_to = $2)
+        and ($3::uuid is null or f.id < $3)
+      order by f.id desc
+      limit $4`,
+    [filter.patientId, filter.attachedTo, filter.beforeId, filter.limit],
+  );
+  return rows.map((row) => opened(keyring, row));
+}
+
+/** Whose files hang on it; null when none do. */
+export async function patientOfAttachment(db: Db, attachedTo: string): Promise<string | null> {
+  const { rows } = await db.query<{ patient_id: string }>(
+    "select patient_id from files where attached_to = $1 limit 1",
+    [attachedTo],
+  );
+  return rows[0]?.patient_id ?? null;
+}
+
+/** False when it is gone or has another revision by now. */
+export async function deleteFile(tx: Tx, id: string, rev: number): Promise<boolean> {
+  const { rowCount } = await tx.query("delete from files where id = $1 and rev = $2", [id, rev]);
+  return rowCount === 1;
+}
+
+/** Those of the given blobs that a row points to. */
+export async function referencedBlobs(db: Db, names: readonly string[]): Promise<Set<string>> {
+  const { rows } = await db.query<{ blob: string }>("select blob from files where blob = any($1::uuid[])", [
+    names,
+  ]);
+  return new Set(rows.map((row) => row.blob));
+}
+
+function opened(keyring: Keyring, row: Row): FoundFile {
+  return { ...files.open(keyring, row), createdAt: row.created_at };
+}

@@ -1,0 +1,136 @@
+import { createHash, randomBytes } from "node:crypto";
+import { Transform } from "node:stream";
+import { InvalidInput, NewFiles, newId } from "@medvault/contracts";
+import { createSealStream, fileContext } from "@medvault/crypto";
+import type { Caller, PatientAccess } from "./access.ts";
+import type { Blob, BlobStore } from "./blob-store.ts";
+import { declares, kindOf, type Sample, Sampler } from "./content.ts";
+import { ContentMismatch, FileTypeRefused, UploadTooLarge } from "./file.errors.ts";
+import { prescriptionOf } from "./file.ts";
+import { extensionOf, safeFileName } from "./file-name.ts";
+import type { FilePart } from "./multipart.ts";
+
+const FILE_KEY_BYTES = 32;
+
+/** A part that was received, sealed on disk and found to be what it says; no row points to it yet. */
+export interface ReceivedFile {
+  id: string;
+  name: string;
+  contentType: string;
+  sizeBytes: number;
+  sha256: string;
+  fileKey: Buffer;
+  blob: Blob;
+}
+
+export interface UploadDeps {
+  blobs: BlobStore;
+  access: PatientAccess;
+  maxFileBytes: number;
+}
+
+/**
+ * One upload while it arrives: collects the fields, receives the parts into the blob store. Records is asked as
+ * soon as the patient is known, which is before the first byte is kept when the fields come first; else at the end.
+ */
+export class Upload {
+  readonly #deps: UploadDeps;
+  readonly #caller: Caller;
+  readonly #fields = new Map<string, string>();
+  readonly #received: (ReceivedFile | undefined)[] = [];
+  #asked: { target: NewFiles; answer: Promise<void> } | null = null;
+
+  constructor(deps: UploadDeps, caller: Caller) {
+    this.#deps = deps;
+    this.#caller = caller;
+  }
+
+  /** Throws `InvalidInput` for a field that comes twice; the rest is checked by `target`. */
+  field(name: string, value: string): void {
+    if (this.#fields.has(name)) throw new InvalidInput(undefined, [{ path: name, message: "comes twice" }]);
+    this.#fields.set(name, value);
+  }
+
+  /**
+   * Receives one part. Throws `FileTypeRefused`, `ContentMismatch`, `UploadTooLarge`, `InvalidInput` for a name of
+   * which nothing is left, and what asking for access throws.
+   */
+  async file(part: FilePart, signal: AbortSignal): Promise<void> {
+    const place = this.#received.push(undefined) - 1;
+    const name = safeFileName(part.name);
+    if (name === "") throw new InvalidInput(undefined, [{ path: "files", message: "has no usable name" }]);
+    const kind = kindOf(extensionOf(name));
+    if (!kind) throw new FileTypeRefused();
+    if (!declares(kind, part.declaredType)) throw new ContentMismatch();
+    if (this.#fields.has("patientId")) await this.#demandAccess();
+
+    const id = newId();
+    const fileKey = randomBytes(FILE_KEY_BYTES);
+    const tap = new ContentTap(this.#deps.maxFileBytes);
+    const seal = createSealStream(fileKey, fileContext("files", id));
+    const blob = await this.#deps.blobs.receive(part.bytes, tap, seal, signal);
+    const { sizeBytes, sha256, sample } = tap.result();
+    this.#received[place] = { id, name, contentType: kind.contentType, sizeBytes, sha256, fileKey, blob };
+    if (!(await kind.check(sample))) throw new ContentMismatch();
+  }
+
+  /** When everything has arrived: for whom it is, checked, with access granted; and the files in their order. */
+  async complete(): Promise<{ target: NewFiles; files: ReceivedFile[] }> {
+    const target = await this.#demandAccess();
+    const files = this.#received.filter((file) => file !== undefined);
+    if (files.length === 0) throw new InvalidInput(undefined, [{ path: "files", message: "is missing" }]);
+    return { target, files };
+  }
+
+  /** Removes what was received, wherever it lies by now. */
+  async discard(): Promise<void> {
+    await this.#deps.blobs.discard(this.#received.flatMap((file) => (file ? [file.blob.name] : [])));
+  }
+
+  async #demandAccess(): Promise<NewFiles> {
+    const target = NewFiles.parse(Object.fromEntries(this.#fields));
+    if (
+      this.#asked?.target.patientId !== target.patientId ||
+      this.#asked.target.attachTo !== target.attachTo
+    ) {
+      const prescriptionId = prescriptionOf(target.attachTo);
+      const answer = this.#deps.access.demand(this.#caller, {
+        patientId: target.patientId,
+        action: "write",
+        ...(prescriptionId && { prescriptionId }),
+      });
+      this.#asked = { target, answer };
+    }
+    await this.#asked.answer;
+    return target;
+  }
+}
+
+/** Lets the plain bytes pass, measuring and sampling them; fails with `UploadTooLarge` past the limit. */
+class ContentTap extends Transform {
+  readonly #maxBytes: number;
+  readonly #hash = createHash("sha256");
+  readonly #sampler = new Sampler();
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    super();
+    this.#maxBytes = maxBytes;
+  }
+
+  override _transform(
+    chunk: Buffer,
+    _encoding: BufferEncoding,
+    done: (e?: Error | null, c?: Buffer) => void,
+  ) {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#maxBytes) return done(new UploadTooLarge());
+    this.#hash.update(chunk);
+    this.#sampler.push(chunk);
+    done(null, chunk);
+  }
+
+  result(): { sizeBytes: number; sha256: string; sample: Sample } {
+    return { sizeBytes: this.#bytes, sha256: this.#hash.digest("hex"), sample: this.#sampler.sample() };
+  }
+}
