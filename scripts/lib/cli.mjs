@@ -1,0 +1,60 @@
+// The frame of every command: help, one sentence when something is in the way, hand-over to Node 24.
+import { spawn } from "node:child_process";
+import path from "node:path";
+import { root } from "./paths.mjs";
+import { modernNode } from "./prepare.mjs";
+import { sentenceFor } from "./words.mjs";
+
+/**
+ * Runs a command and turns what it throws into one sentence and exit code 1.
+ * @param {string} help shown for --help
+ * @param {(args: string[]) => Promise<number | void>} work returns the exit code
+ */
+export async function command(help, work) {
+  const args = process.argv.slice(2);
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(help);
+    return;
+  }
+  try {
+    process.exitCode = (await work(args)) ?? 0;
+  } catch (error) {
+    const sentence = sentenceFor(error);
+    console.error(sentence ? `medvault: ${sentence}` : error);
+    process.exitCode = 1;
+  }
+}
+
+/** The arguments that make a Node of our choice run one of our TypeScript files quietly. */
+export const NODE_FLAGS = ["--disable-warning=ExperimentalWarning"];
+
+/**
+ * Runs a TypeScript entry under Node 24 in a session of its own, passes signals on once, and waits for its end.
+ * It learns of our death by the closing of the channel between us.
+ * @param {string} entry relative to the project
+ * @param {string[]} args
+ * @param {{detach?: boolean}} [o] detach: come back as soon as it says that it is ready
+ * @returns {Promise<number>} exit code
+ */
+export function handOver(entry, args, { detach = false } = {}) {
+  const output = detach ? "ignore" : "inherit";
+  const child = spawn(modernNode(), [...NODE_FLAGS, path.join(root, entry), ...args], {
+    cwd: root,
+    detached: true,
+    stdio: ["ignore", output, output, "ipc"],
+  });
+  const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
+  for (const name of signals) process.on(name, () => child.kill(name === "SIGHUP" ? "SIGTERM" : name));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("message", (/** @type {{line?: string, ready?: boolean}} */ message) => {
+      if (message.line !== undefined) console.log(message.line);
+      if (detach && message.ready) {
+        child.disconnect();
+        child.unref();
+        resolve(0);
+      }
+    });
+    child.on("exit", (code, signal) => resolve(signal ? 1 : (code ?? 1)));
+  });
+}

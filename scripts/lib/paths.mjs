@@ -1,0 +1,104 @@
+// Where things are: the project, its data, and the user that the servers run as.
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { Trouble } from "./words.mjs";
+
+export const root = path.resolve(fileURLToPath(new URL("../..", import.meta.url)));
+
+/** @typedef {{uid: number, gid: number}} User */
+
+const isRoot = process.getuid?.() === 0;
+
+/**
+ * Postgres refuses to run as root, so root's servers run as the project's owner, or as nobody.
+ * @returns {User | null} null when servers run as whoever calls
+ */
+export function serverUser() {
+  if (!isRoot) return null;
+  const { uid, gid } = fs.statSync(root);
+  if (uid !== 0) return { uid, gid };
+  const line = fs
+    .readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .find((entry) => entry.startsWith("nobody:"));
+  const fields = (line ?? "nobody:x:65534:65534").split(":");
+  return { uid: Number(fields[2]), gid: Number(fields[3]) };
+}
+
+/** The data directory that was asked for: MEDVAULT_DATA, or .data in the project. */
+export function askedData(env = process.env) {
+  return path.resolve(root, env.MEDVAULT_DATA || ".data");
+}
+
+/**
+ * The directory where data really lives. RabbitMQ's shell scripts break on a space, and the servers' user may be
+ * unable to reach a home of mode 0700: then it is one under /var/tmp, and the asked path a link to it.
+ * @param {string} asked absolute path
+ * @returns {string}
+ */
+export function dataDir(asked) {
+  const there = lstat(asked);
+  if (there?.isSymbolicLink()) return linkTarget(asked);
+  if (!isAwkward(asked)) {
+    makeOwn(asked);
+    return asked;
+  }
+  if (there && fs.readdirSync(asked).length > 0) {
+    throw new Trouble(
+      `The servers cannot use ${asked} (a space in its path, or a directory above it that their user cannot enter): move it away, or set MEDVAULT_DATA to a plain path.`,
+    );
+  }
+  if (there) fs.rmdirSync(asked);
+  const target = `/var/tmp/medvault-${createHash("sha256").update(asked).digest("hex").slice(0, 12)}`;
+  makeOwn(target);
+  fs.mkdirSync(path.dirname(asked), { recursive: true });
+  fs.symlinkSync(target, asked);
+  return target;
+}
+
+/** @param {string} link */
+function linkTarget(link) {
+  const target = path.resolve(path.dirname(link), fs.readlinkSync(link));
+  makeOwn(target);
+  return fs.realpathSync(target);
+}
+
+/**
+ * Made if missing, ours, and passable (not readable) for the servers' user.
+ * @param {string} dir
+ */
+function makeOwn(dir) {
+  fs.mkdirSync(dir, { recursive: true });
+  const { uid } = fs.statSync(dir);
+  if (!isRoot && uid !== process.getuid?.()) {
+    throw new Trouble(
+      `${dir} belongs to another user: run as that user, change its owner, or set MEDVAULT_DATA to a directory of your own.`,
+    );
+  }
+  fs.chmodSync(dir, isRoot ? 0o711 : 0o700);
+}
+
+/** @param {string} dir */
+function isAwkward(dir) {
+  if (!/^[\w@%+=:,./-]+$/.test(dir)) return true;
+  const user = serverUser();
+  if (!user) return false;
+  for (let above = path.dirname(dir); ; above = path.dirname(above)) {
+    const found = lstat(above);
+    if (found && !(found.mode & 0o001) && found.uid !== user.uid) return true;
+    if (above === path.dirname(above)) return false;
+  }
+}
+
+/** @param {string} file */
+function lstat(file) {
+  return fs.lstatSync(file, { throwIfNoEntry: false });
+}
+
+/**
+ * The unpacked Debian packages are shared by every MedVault of this checkout (start, tests, e2e).
+ * @returns {string}
+ */
+export const toolchainDir = () => path.join(dataDir(path.join(root, ".data")), "toolchain");

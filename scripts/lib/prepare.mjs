@@ -1,0 +1,178 @@
+// What must be so before anything starts; runs on the machine's own Node 20 and needs no package.
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { acquireLock } from "./lock.mjs";
+import { dataDir, root } from "./paths.mjs";
+import { portTrouble } from "./ports.mjs";
+import { step, Trouble } from "./words.mjs";
+
+const MIB = 1024 * 1024;
+/** Unpacked servers 207 MB, packages 450 MB, Postgres' first WAL 80 MB, and room to work. */
+const FREE_MIB = { firstTime: 1_500, later: 300 };
+
+/** Refuses a Node that cannot run even these scripts. */
+export function checkNode() {
+  const major = Number(process.versions.node.split(".")[0]);
+  if (major < 20) {
+    throw new Trouble(
+      `Node ${process.versions.node} is too old: install Node 20 or later (Debian: apt install nodejs, or nodejs.org).`,
+    );
+  }
+  if (process.platform !== "linux") {
+    throw new Trouble(
+      `MedVault starts its own servers on Linux only, not on ${process.platform}: use "docker compose up".`,
+    );
+  }
+}
+
+/**
+ * Refuses a data directory that cannot be written or has too little room.
+ * @param {string} data
+ */
+export function checkRoom(data) {
+  for (const dir of [data, root]) fs.accessSync(dir, fs.constants.W_OK | fs.constants.X_OK);
+  const firstTime = !fs.existsSync(path.join(data, "postgres"));
+  const needMiB = Number(
+    process.env.MEDVAULT_MIN_FREE_MIB ?? (firstTime ? FREE_MIB.firstTime : FREE_MIB.later),
+  );
+  const { bavail, bsize } = fs.statfsSync(data);
+  const freeMiB = Math.floor((bavail * bsize) / MIB);
+  if (freeMiB < needMiB) {
+    throw new Trouble(
+      `Only ${freeMiB} MiB are free for ${data}, and MedVault needs ${needMiB}: free some space, or set MEDVAULT_DATA to a larger disk.`,
+    );
+  }
+}
+
+/**
+ * Refuses when the gateway's public port cannot be had.
+ * @param {number} port
+ */
+export async function checkGatewayPort(port) {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new Trouble("MEDVAULT_PORT must be a number from 1 to 65535.");
+  }
+  const trouble = await portTrouble(port);
+  if (trouble === "EADDRINUSE") {
+    throw new Trouble(
+      `Port ${port} is taken by another program: stop that, or choose another port, as in MEDVAULT_PORT=${port === 8080 ? 8081 : 8080} npm start.`,
+    );
+  }
+  if (trouble)
+    throw new Trouble(
+      `Port ${port} cannot be used (${trouble}): choose another, as in MEDVAULT_PORT=8080 npm start.`,
+    );
+}
+
+/**
+ * Installs packages when what is in node_modules is not what package-lock.json asks for.
+ * @param {(line: string) => void} say
+ */
+export async function ensurePackages(say) {
+  if (packagesMatch()) return;
+  const release = await acquireLock(path.join(dataDir(path.join(root, ".data")), "npm-ci.lock"), {
+    onHeld: () => null, // someone else installs the same packages: wait for them
+  });
+  try {
+    if (!packagesMatch()) await step(say, "installing packages (npm ci)", npmCi);
+  } finally {
+    release();
+  }
+}
+
+/** npm writes node_modules/.package-lock.json last, so a half-finished installation does not match. */
+function packagesMatch() {
+  const wanted = readPackages("package-lock.json");
+  const installed = readPackages("node_modules/.package-lock.json");
+  if (!wanted)
+    throw new Trouble(
+      "package-lock.json is missing or unreadable: get it back with git checkout package-lock.json.",
+    );
+  if (!installed) return false;
+  return Object.entries(wanted).every(([name, entry]) => {
+    if (name === "" || entry.optional || entry.peer) return true;
+    return installed[name]?.version === entry.version && installed[name]?.integrity === entry.integrity;
+  });
+}
+
+/**
+ * @param {string} file
+ * @returns {Record<string, {version?: string, integrity?: string, optional?: boolean, peer?: boolean}> | null}
+ */
+function readPackages(file) {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(root, file), "utf8")).packages;
+  } catch {
+    return null;
+  }
+}
+
+/** @returns {Promise<void>} */
+function npmCi() {
+  // Under `npm run`, node_modules/.bin comes first in PATH; npm must not run on the node that it is about to replace.
+  const PATH = (process.env.PATH ?? "")
+    .split(":")
+    .filter((dir) => !dir.includes("node_modules"))
+    .join(":");
+  const args = [
+    "ci",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+    "--fetch-retry-mintimeout=1000",
+    "--fetch-retry-maxtimeout=5000",
+  ];
+  return new Promise((resolve, reject) => {
+    const npm = spawn("npm", args, {
+      cwd: root,
+      env: { ...process.env, PATH },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let words = "";
+    npm.stderr.on("data", (chunk) => {
+      words = (words + chunk).slice(-8_000);
+    });
+    npm.on("error", () => reject(new Trouble("npm is not installed: install it (Debian: apt install npm).")));
+    npm.on("close", (code) => (code === 0 ? resolve() : reject(npmTrouble(words))));
+  });
+}
+
+/** @param {string} words what npm wrote */
+function npmTrouble(words) {
+  const network =
+    /E(AI_AGAIN|NOTFOUND|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH|HOSTUNREACH)|ERR_SOCKET_TIMEOUT/.exec(
+      words,
+    );
+  if (network)
+    return new Trouble(
+      `The npm registry cannot be reached (${network[0]}): check the network or npm's proxy settings, then run the same command again.`,
+    );
+  if (/ENOSPC/.test(words))
+    return new Trouble("The disk is full: free some space and run the same command again.");
+  if (/EACCES|EPERM/.test(words))
+    return new Trouble(`npm may not write to ${root}: change its owner to the user who runs MedVault.`);
+  const first =
+    words
+      .split("\n")
+      .find((line) => line.trim())
+      ?.trim() ?? "no reason given";
+  return new Trouble(
+    `npm ci failed (${first.slice(0, 300)}): run "npm ci --ignore-scripts" to see all of it.`,
+  );
+}
+
+/**
+ * A Node that runs TypeScript as it is: the one that came with npm ci, else this one if new enough.
+ * @returns {string}
+ */
+export function modernNode() {
+  const bundled = path.join(root, "node_modules/.bin/node");
+  if (fs.existsSync(bundled)) return bundled;
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major > 22 || (major === 22 && minor >= 18)) return process.execPath;
+  throw new Trouble(
+    `No Node package exists for this machine (${process.platform}-${process.arch}): install Node 24 and run the same command again.`,
+  );
+}

@@ -1,0 +1,148 @@
+// Processes by number and start time: a number alone may already belong to someone else.
+import fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** @typedef {{pid: number, start: string}} ProcessId  start is field 22 of /proc/<pid>/stat, in clock ticks since boot */
+
+/**
+ * @param {number} pid
+ * @returns {{state: string, group: number, session: number, start: string} | null} null when there is no such process
+ */
+function stat(pid) {
+  try {
+    const text = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name in brackets may hold spaces and brackets, so fields are counted from the last bracket.
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return {
+      state: fields[0] ?? "",
+      group: Number(fields[2]),
+      session: Number(fields[3]),
+      start: fields[19] ?? "",
+    };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The start time of a living process; "" when it is gone or a zombie.
+ * @param {number} pid
+ */
+export function startTime(pid) {
+  const found = stat(pid);
+  return found && found.state !== "Z" ? found.start : "";
+}
+
+/**
+ * @param {number} pid
+ * @returns {ProcessId}
+ */
+export const identify = (pid) => ({ pid, start: startTime(pid) });
+
+/** @param {ProcessId | null | undefined} id */
+export const isAlive = (id) => Boolean(id?.pid && id.start && startTime(id.pid) === id.start);
+
+/**
+ * Sends a signal to exactly the process that was identified; false when it is gone.
+ * @param {ProcessId} id
+ * @param {NodeJS.Signals} signal
+ */
+export function signal(id, signal) {
+  if (!isAlive(id)) return false;
+  try {
+    return process.kill(id.pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Waits until none of the processes lives; false when the time is over.
+ * @param {ProcessId[]} ids
+ * @param {number} timeoutMs
+ */
+export async function waitGone(ids, timeoutMs) {
+  const end = Date.now() + timeoutMs;
+  while (ids.some(isAlive)) {
+    if (Date.now() > end) return false;
+    await sleep(20);
+  }
+  return true;
+}
+
+/** @returns {number[]} */
+function allPids() {
+  return fs.readdirSync("/proc").map(Number).filter(Number.isInteger);
+}
+
+/**
+ * The living members of the group or session that a process leads or led, itself included. A group's number is not
+ * given out again while a member lives; if the number is another process by now, nobody is left.
+ * @param {ProcessId} leader
+ * @returns {ProcessId[]}
+ */
+export function family(leader) {
+  const now = startTime(leader.pid);
+  if (now !== "" && now !== leader.start) return [];
+  return allPids().flatMap((pid) => {
+    const found = stat(pid);
+    const related =
+      found && found.state !== "Z" && (found.group === leader.pid || found.session === leader.pid);
+    return related ? [{ pid, start: found.start }] : [];
+  });
+}
+
+/**
+ * The oldest child of a process whose name matches.
+ * @param {number} pid
+ * @param {RegExp} name
+ * @returns {ProcessId | null}
+ */
+export function childNamed(pid, name) {
+  try {
+    const children = fs
+      .readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+      .trim()
+      .split(" ")
+      .map(Number);
+    const match = children.find(
+      (child) => child && name.test(fs.readFileSync(`/proc/${child}/comm`, "utf8")),
+    );
+    return match ? identify(match) : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * What a process was started with; "" when that may not be seen.
+ * @param {number} pid
+ */
+export function commandLine(pid) {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Ends what an earlier run left: each recorded process, and what remains of its family, by pid and start time.
+ * @param {ProcessId[]} recorded
+ * @param {string} marker text that the command line of an orphan must hold to be counted as ours
+ * @param {{graceMs: number}} o
+ * @returns {Promise<number>} how many processes were ended
+ */
+export async function endLeftovers(recorded, marker, { graceMs }) {
+  const ours = recorded.flatMap((id) => {
+    if (isAlive(id)) return family(id);
+    // The leader is gone; an orphan of its group is ours only if it says so itself.
+    return family(id).filter((member) => commandLine(member.pid).includes(marker));
+  });
+  for (const id of ours) signal(id, "SIGTERM");
+  if (!(await waitGone(ours, graceMs))) {
+    for (const id of ours) signal(id, "SIGKILL");
+    await waitGone(ours, 2_000);
+  }
+  return ours.length;
+}

@@ -1,0 +1,76 @@
+// Runs under Node 24: the servers of the tests, then vitest, then the servers' end.
+import { spawn } from "node:child_process";
+import path from "node:path";
+import { acquireLock } from "../lib/lock.mjs";
+import { dataDir, root } from "../lib/paths.mjs";
+import { sentenceFor, Trouble } from "../lib/words.mjs";
+import { privateDir } from "../servers/files.ts";
+import { type Infrastructure, startInfrastructure } from "../servers/infrastructure.ts";
+import { claimPorts } from "../servers/ports.ts";
+import { loadSecrets } from "../servers/secrets.ts";
+import { forgetRun, recordRun } from "./record.ts";
+
+const data = path.join(dataDir(path.join(root, ".data")), "test");
+const stop = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "disconnect"] as const) process.on(name, () => stop.abort());
+
+async function main(): Promise<number> {
+  const release = await acquireLock(path.join(data, "lock"), {
+    onHeld: (by) =>
+      new Trouble(
+        `npm test is already running in this checkout (process ${by.pid}): wait for its end, or stop it with kill ${by.pid}.`,
+      ),
+  });
+  privateDir(path.join(data, "log"));
+  await forgetRun(data, console.log);
+  const { ports, release: releasePorts } = await claimPorts(data, undefined);
+  const { DATABASE_URL, REDIS_URL, AMQP_URL, MEDVAULT_RABBITMQ_URL } = process.env;
+  let servers: Infrastructure | null = null;
+  try {
+    servers = await startInfrastructure({
+      data,
+      ports,
+      secrets: loadSecrets(data),
+      given: { DATABASE_URL, REDIS_URL, AMQP_URL, MEDVAULT_RABBITMQ_URL },
+      vhost: "test",
+      definitions: async () => ({}),
+      unsafeWithoutFsync: true,
+      watcher: { say: console.log, onChange: () => {} },
+    });
+    recordRun(data, servers.running);
+    return stop.signal.aborted ? 130 : await vitest(servers);
+  } finally {
+    await servers?.stop();
+    await forgetRun(data, console.log);
+    releasePorts();
+    release();
+  }
+}
+
+function vitest(servers: Infrastructure): Promise<number> {
+  const child = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...process.argv.slice(2)], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: {
+      ...process.env,
+      PATH: `${path.join(root, "node_modules/.bin")}:${process.env.PATH}`,
+      MEDVAULT_TEST_DATABASE_URL: servers.databaseUrl,
+      MEDVAULT_TEST_REDIS_URL: servers.redisUrl,
+      MEDVAULT_TEST_AMQP_URL: servers.amqpUrl,
+      MEDVAULT_TEST_RABBITMQ_URL: servers.managementUrl,
+    },
+  });
+  stop.signal.addEventListener("abort", () => child.kill("SIGINT"));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(stop.signal.aborted ? 130 : (code ?? 1)));
+  });
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`medvault: ${sentenceFor(error) ?? (error as Error).stack}`);
+  process.exitCode = 1;
+}
+process.disconnect?.();

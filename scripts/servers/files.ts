@@ -1,0 +1,57 @@
+// Files of the servers: made with the right mode at once, and owned by the user that the servers run as.
+import fs from "node:fs";
+import path from "node:path";
+import { serverUser } from "../lib/paths.mjs";
+
+const user = serverUser();
+
+/** How to spawn a server: as its own user when we are root. */
+export const asServer: { uid?: number; gid?: number } = user ?? {};
+
+function give(file: string): void {
+  if (user) fs.chownSync(file, user.uid, user.gid);
+}
+
+/** A directory that only the servers' user may enter. */
+export function serverDir(dir: string): string {
+  fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+  fs.chmodSync(dir, 0o700);
+  give(dir);
+  return dir;
+}
+
+/** A file that only the servers' user may read, replaced as a whole. */
+export function serverFile(file: string, content: string, mode = 0o600): string {
+  replace(file, content, mode, give);
+  return file;
+}
+
+/** A directory of our own, closed to everyone else. */
+export function privateDir(dir: string): string {
+  fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+  fs.chmodSync(dir, 0o700);
+  return dir;
+}
+
+/** A file of our own with mode 0600, replaced as a whole: a reader sees the old one or the new one. */
+export function privateFile(file: string, content: string): void {
+  replace(file, content, 0o600, () => {});
+}
+
+function replace(file: string, content: string, mode: number, beforeRename: (file: string) => void): void {
+  const next = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}`);
+  fs.rmSync(next, { force: true });
+  fs.writeFileSync(next, content, { mode });
+  fs.chmodSync(next, mode);
+  beforeRename(next);
+  fs.renameSync(next, file);
+}
+
+/** The parsed content of a JSON file, or null when it is missing or half-written. */
+export function readJson<T>(file: string): T | null {
+  try {
+    return JSON.parse(fs.readFileSync(file, "utf8")) as T;
+  } catch {
+    return null;
+  }
+}

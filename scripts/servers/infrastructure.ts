@@ -1,0 +1,158 @@
+// Postgres, Redis and RabbitMQ together: those given by URL are used, the others are started here.
+import fs from "node:fs";
+import path from "node:path";
+import { toolchainDir } from "../lib/paths.mjs";
+import { step, Trouble } from "../lib/words.mjs";
+import { privateDir } from "./files.ts";
+import type { Ports } from "./ports.ts";
+import { postgres } from "./postgres.ts";
+import { administrator, epmd, rabbitmq } from "./rabbitmq.ts";
+import { redis } from "./redis.ts";
+import type { Secrets } from "./secrets.ts";
+import { Supervised, type Watcher } from "./supervise.ts";
+import { toolchain } from "./toolchain.ts";
+
+export interface GivenUrls {
+  DATABASE_URL?: string | undefined;
+  REDIS_URL?: string | undefined;
+  AMQP_URL?: string | undefined;
+  /** RabbitMQ's management API; AMQP_URL's host and user on port 15672 unless said. */
+  MEDVAULT_RABBITMQ_URL?: string | undefined;
+}
+
+export interface Infrastructure {
+  /** As a superuser, to the database that MedVault lives in. */
+  databaseUrl: string;
+  redisUrl: string;
+  /** As an administrator. */
+  amqpUrl: string;
+  managementUrl: string;
+  vhost: string;
+  /** Whether RabbitMQ is another's, whose users have to be made through its management API. */
+  brokerGiven: boolean;
+  /** The servers started here. */
+  running: Supervised[];
+  stop: () => Promise<void>;
+}
+
+export interface InfrastructureOptions {
+  data: string;
+  ports: Ports;
+  secrets: Secrets;
+  given: GivenUrls;
+  vhost: string;
+  /** RabbitMQ's definitions beyond the administrator; read when it starts. */
+  definitions: () => Promise<Record<string, unknown[]>>;
+  unsafeWithoutFsync?: boolean;
+  watcher: Watcher;
+}
+
+const ADMIN = "medvault-admin";
+
+/** Starts what was not given, all at once, and waits until each answers. */
+export async function startInfrastructure(o: InfrastructureOptions): Promise<Infrastructure> {
+  const { given, ports, secrets, vhost, watcher } = o;
+  checkUrls(given);
+  const running = await programs(o);
+  const stop = async () => {
+    const order = (name: string) =>
+      running.filter((one) => (one.program.name === "epmd") === (name === "epmd"));
+    await Promise.all(order("servers").map((one) => one.stop()));
+    await Promise.all(order("epmd").map((one) => one.stop()));
+  };
+  const results = await Promise.allSettled(
+    running.map((one) => step(watcher.say, one.program.name, () => one.start())),
+  );
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed) {
+    await stop();
+    throw failed.reason;
+  }
+  const amqpUrl = given.AMQP_URL ?? `amqp://${ADMIN}:${secrets.rabbitmq}@127.0.0.1:${ports.amqp}/${vhost}`;
+  return {
+    databaseUrl:
+      given.DATABASE_URL ?? `postgres://postgres:${secrets.postgres}@127.0.0.1:${ports.postgres}/postgres`,
+    redisUrl: given.REDIS_URL ?? `redis://:${secrets.redis}@127.0.0.1:${ports.redis}/0`,
+    amqpUrl,
+    managementUrl: given.AMQP_URL
+      ? (given.MEDVAULT_RABBITMQ_URL ?? managementBeside(amqpUrl))
+      : `http://${ADMIN}:${secrets.rabbitmq}@127.0.0.1:${ports.management}`,
+    vhost: given.AMQP_URL ? vhostOf(given.AMQP_URL) : vhost,
+    brokerGiven: Boolean(given.AMQP_URL),
+    running,
+    stop,
+  };
+}
+
+async function programs(o: InfrastructureOptions): Promise<Supervised[]> {
+  const { data, ports, secrets, given, watcher } = o;
+  if (given.DATABASE_URL && given.REDIS_URL && given.AMQP_URL) return [];
+  const tools = await toolchain(toolchainDir(), watcher.say);
+  const logs = privateDir(path.join(data, "log"));
+  const log = (name: string) => path.join(logs, `${name}.log`);
+  const supervised: Supervised[] = [];
+  const add = (program: ConstructorParameters<typeof Supervised>[0]) =>
+    supervised.push(new Supervised(program, watcher));
+  if (!given.AMQP_URL) {
+    const rest = await o.definitions();
+    const broker = {
+      tools,
+      data,
+      ports,
+      cookie: secrets.erlangCookie,
+      vhost: o.vhost,
+      definitions: withAdministrator(rest, secrets.rabbitmq, o.vhost),
+      log: log("rabbitmq"),
+    };
+    add(epmd(broker));
+    add(rabbitmq(broker));
+  }
+  if (!given.REDIS_URL)
+    add(redis({ tools, data, port: ports.redis, password: secrets.redis, log: log("redis") }));
+  if (!given.DATABASE_URL) {
+    const unsafe = o.unsafeWithoutFsync ? { unsafeWithoutFsync: true } : {};
+    add(
+      postgres({
+        tools,
+        data,
+        port: ports.postgres,
+        password: secrets.postgres,
+        log: log("postgres"),
+        ...unsafe,
+      }),
+    );
+  }
+  return supervised;
+}
+
+function withAdministrator(rest: Record<string, unknown[]>, password: string, vhost: string) {
+  const permission = { user: ADMIN, vhost, configure: ".*", write: ".*", read: ".*" };
+  return {
+    ...rest,
+    users: [...(rest.users ?? []), administrator(ADMIN, password)],
+    vhosts: rest.vhosts ?? [{ name: vhost }],
+    permissions: [...(rest.permissions ?? []), permission],
+  };
+}
+
+function checkUrls(given: GivenUrls): void {
+  const protocols = { DATABASE_URL: /^postgres(ql)?:$/, REDIS_URL: /^rediss?:$/, AMQP_URL: /^amqps?:$/ };
+  for (const [name, protocol] of Object.entries(protocols)) {
+    const value = given[name as keyof typeof protocols];
+    if (value && !(URL.canParse(value) && protocol.test(new URL(value).protocol))) {
+      throw new Trouble(
+        `${name} is not a URL of the form that it must have (${String(protocol).slice(2, -3)}//…): correct it, or leave it out to have a server started.`,
+      );
+    }
+  }
+}
+
+function managementBeside(amqpUrl: string): string {
+  const { username, password, hostname } = new URL(amqpUrl);
+  return `http://${username}:${password}@${hostname}:15672`;
+}
+
+const vhostOf = (amqpUrl: string) => decodeURIComponent(new URL(amqpUrl).pathname.slice(1)) || "/";
+
+/** Whether anything under `data` was ever made; then the first start is over. */
+export const hasData = (data: string) => fs.existsSync(path.join(data, "secrets.json"));

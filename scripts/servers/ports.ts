@@ -1,0 +1,78 @@
+// Internal ports: one block per MedVault, so that several run on one machine.
+import net from "node:net";
+import path from "node:path";
+import { portTrouble } from "../lib/ports.mjs";
+import { Trouble } from "../lib/words.mjs";
+import { privateFile, readJson } from "./files.ts";
+
+/** Below Linux' ephemeral ports (32768), above what is registered by others nearby. */
+const FIRST_BASE = 28_400;
+const BLOCK = 40;
+const BLOCKS = 60;
+const NAMES = [
+  ...["postgres", "redis", "amqp", "management", "erlang", "epmd"],
+  ...["gatewayAdmin", "auth", "authAdmin", "records", "recordsAdmin", "files", "filesAdmin"],
+  ...["audit", "auditAdmin", "backup", "backupAdmin"],
+] as const;
+type PortName =
+  | ("postgres" | "redis" | "amqp" | "management" | "erlang" | "epmd")
+  | ("gatewayAdmin" | "auth" | "authAdmin" | "records" | "recordsAdmin" | "files" | "filesAdmin")
+  | ("audit" | "auditAdmin" | "backup" | "backupAdmin");
+
+export type Ports = Record<PortName, number> & { base: number };
+export interface ClaimedPorts {
+  ports: Ports;
+  release: () => void;
+}
+
+function layout(base: number): Ports {
+  return Object.assign({ base }, Object.fromEntries(NAMES.map((name, at) => [name, base + at]))) as Ports;
+}
+
+/**
+ * Chooses a block whose ports are all free and keeps it claimed: the block's last port is listened on until release,
+ * which two starting at once cannot both do. The block is remembered, so that ports stay the same from run to run.
+ * @param askedBase MEDVAULT_BASE_PORT; then no other block is tried
+ */
+export async function claimPorts(data: string, askedBase: string | undefined): Promise<ClaimedPorts> {
+  const memory = path.join(data, "ports.json");
+  for (const base of candidates(askedBase, readJson<{ base: number }>(memory)?.base)) {
+    const claim = await listen(base + BLOCK - 1);
+    if (!claim) continue;
+    const ports = layout(base);
+    const taken = await firstTaken(ports);
+    if (taken === null) {
+      privateFile(memory, JSON.stringify({ base }));
+      return { ports, release: () => claim.close() };
+    }
+    claim.close();
+  }
+  throw new Trouble(
+    askedBase
+      ? `A port from ${askedBase} to ${Number(askedBase) + BLOCK - 1} is taken by another program: choose another MEDVAULT_BASE_PORT, or leave it out.`
+      : `No ${BLOCK} free ports were found from ${FIRST_BASE} on: set MEDVAULT_BASE_PORT to the first of ${BLOCK} free ones.`,
+  );
+}
+
+function candidates(asked: string | undefined, remembered: number | undefined): number[] {
+  if (asked !== undefined) {
+    const base = Number(asked);
+    if (Number.isInteger(base) && base >= 1024 && base + BLOCK <= 65_536) return [base];
+    throw new Trouble(`MEDVAULT_BASE_PORT must be a number from 1024 to ${65_536 - BLOCK}.`);
+  }
+  const blocks = Array.from({ length: BLOCKS }, (_, at) => FIRST_BASE + at * BLOCK);
+  return remembered === undefined ? blocks : [remembered, ...blocks];
+}
+
+function listen(port: number): Promise<net.Server | null> {
+  return new Promise((resolve) => {
+    const server = net.createServer((socket) => socket.destroy());
+    server.once("error", () => resolve(null));
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => resolve(server));
+  });
+}
+
+async function firstTaken(ports: Ports): Promise<number | null> {
+  for (const name of NAMES) if (await portTrouble(ports[name])) return ports[name];
+  return null;
+}

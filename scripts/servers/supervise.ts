@@ -1,0 +1,172 @@
+// One program kept running: started, watched, started again with backoff when it dies, and stopped for good.
+import { type ChildProcess, type Serializable, spawn } from "node:child_process";
+import fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { family, identify, isAlive, type ProcessId, signal, waitGone } from "../lib/processes.mjs";
+import { Trouble } from "../lib/words.mjs";
+
+/** How to run one program. */
+export interface Program {
+  name: string;
+  command: string;
+  args: string[];
+  env: Record<string, string>;
+  cwd: string;
+  log: string;
+  user?: { uid?: number; gid?: number };
+  onMessage?: (message: Serializable) => void;
+  /** Puts right what an unclean end left behind; runs before every start. */
+  prepare?: () => void;
+  /** Whether it does its work; asked every 50 ms until it does. */
+  isReady: () => Promise<boolean>;
+  stopSignal: NodeJS.Signals;
+  /** The process that takes the stop signal, when it is not the one spawned. */
+  stopTarget?: (pid: number) => ProcessId | null;
+  stopGraceMs: number;
+}
+
+export interface Watcher {
+  /** One line worth a person's eye. */
+  say: (line: string) => void;
+  /** The set of running processes changed. */
+  onChange: () => void;
+}
+
+const READY_TIMEOUT_MS = 60_000;
+const BACKOFF_MS = [200, 500, 1_000, 2_000, 5_000, 10_000];
+/** After this long without dying, the next death is the first again. */
+const STEADY_MS = 30_000;
+const MAX_LOG_BYTES = 20 * 1024 * 1024;
+
+export class Supervised {
+  readonly program: Program;
+  readonly #watcher: Watcher;
+  #child: ChildProcess | null = null;
+  #id: ProcessId | null = null;
+  #startedAt = 0;
+  #deaths = 0;
+  #stopping = false;
+  /** Deaths are mended only after the first success: a program that cannot start at all is reported instead. */
+  #mends = false;
+
+  constructor(program: Program, watcher: Watcher) {
+    this.program = program;
+    this.#watcher = watcher;
+  }
+
+  get id(): ProcessId | null {
+    return this.#id;
+  }
+
+  /**
+   * Starts it and waits until it is ready; from then on it is kept running.
+   * @throws Trouble naming the log when it ends at once or is not ready in time
+   */
+  async start(): Promise<void> {
+    await this.#untilReady(this.#spawn());
+    this.#mends = true;
+    if (!isAlive(this.#id)) this.#mend("ended");
+  }
+
+  /** Stops it: its signal, its grace, then SIGKILL for it and what is left of its family. */
+  async stop(graceMs = this.program.stopGraceMs): Promise<void> {
+    this.#stopping = true;
+    const id = this.#id;
+    if (!id) return;
+    const members = family(id);
+    const target = this.program.stopTarget?.(id.pid) ?? id;
+    signal(target, this.program.stopSignal);
+    if (!(await waitGone(members, graceMs))) {
+      for (const member of members) signal(member, "SIGKILL");
+      await waitGone(members, 2_000);
+      this.#watcher.say(`${this.program.name} did not stop within ${graceMs / 1000} s and was killed`);
+    }
+    this.#id = null;
+  }
+
+  #spawn(): ChildProcess {
+    const { program } = this;
+    program.prepare?.();
+    const log = openLog(program.log);
+    const ipc = program.onMessage ? (["ipc"] as const) : [];
+    const child = spawn(program.command, program.args, {
+      cwd: program.cwd,
+      env: program.env,
+      detached: true, // its own session: a Ctrl-C in the terminal reaches us alone, and we stop it in order
+      stdio: ["ignore", log, log, ...ipc],
+      ...program.user,
+    });
+    fs.closeSync(log);
+    this.#child = child;
+    this.#id = child.pid ? identify(child.pid) : null;
+    this.#startedAt = Date.now();
+    if (program.onMessage) child.on("message", program.onMessage);
+    child.on("error", () => this.#onEnd(child, "could not be run"));
+    child.on("exit", (code, by) => this.#onEnd(child, by ? `was ended by ${by}` : `ended with code ${code}`));
+    this.#watcher.onChange();
+    return child;
+  }
+
+  #onEnd(child: ChildProcess, how: string): void {
+    if (child !== this.#child) return;
+    this.#child = null;
+    if (this.#mends) this.#mend(how);
+  }
+
+  #mend(how: string): void {
+    if (this.#stopping) return;
+    if (Date.now() - this.#startedAt > STEADY_MS) this.#deaths = 0;
+    const waitMs = BACKOFF_MS[Math.min(this.#deaths, BACKOFF_MS.length - 1)] ?? 0;
+    this.#deaths += 1;
+    this.#watcher.say(`${this.program.name} ${how}: starting it again in ${waitMs / 1000} s`);
+    void this.#startAgain(waitMs);
+  }
+
+  async #startAgain(waitMs: number): Promise<void> {
+    const dead = this.#id;
+    await sleep(waitMs);
+    if (dead) await endFamily(dead);
+    if (this.#stopping) return;
+    const child = this.#spawn();
+    try {
+      await this.#untilReady(child);
+      if (!this.#stopping) this.#watcher.say(`${this.program.name} is back (process ${this.#id?.pid})`);
+    } catch (error) {
+      if (this.#child === child) this.#watcher.say((error as Error).message); // alive but not ready: its own health says more
+    }
+  }
+
+  async #untilReady(child: ChildProcess): Promise<void> {
+    const { name, log, isReady } = this.program;
+    const end = Date.now() + READY_TIMEOUT_MS;
+    while (!(await isReady())) {
+      if (this.#stopping) return;
+      if (this.#child !== child)
+        throw new Trouble(`${name} ended while starting (${lastLine(log)}): see ${log}.`);
+      if (Date.now() > end)
+        throw new Trouble(`${name} is not ready after ${READY_TIMEOUT_MS / 1000} s: see ${log}.`);
+      await sleep(50);
+    }
+  }
+}
+
+/** A killed leader may leave children that hold its port or its files. */
+async function endFamily(leader: ProcessId): Promise<void> {
+  const members = family(leader);
+  for (const member of members) signal(member, "SIGKILL");
+  await waitGone(members, 2_000);
+}
+
+function openLog(file: string): number {
+  const size = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > MAX_LOG_BYTES) fs.renameSync(file, `${file}.1`);
+  return fs.openSync(file, "a", 0o600);
+}
+
+/** The last line that a program wrote, cut to fit one sentence. */
+export function lastLine(log: string): string {
+  const { size } = fs.statSync(log, { throwIfNoEntry: false }) ?? { size: 0 };
+  const from = Math.max(0, size - 4_096);
+  const tail = size ? fs.readFileSync(log).subarray(from).toString("utf8") : "";
+  return tail.trim().split("\n").at(-1)?.slice(0, 300) || "it said nothing";
+}

@@ -1,0 +1,38 @@
+import { defineConfig } from "vitest/config";
+
+const json = process.env.MEDVAULT_TEST_JSON;
+
+// Real servers are shared by all files, so a file isolates itself by database, virtual host and Redis prefix.
+const shared = { pool: "forks" as const, testTimeout: 20_000, hookTimeout: 60_000 };
+
+export default defineConfig({
+  test: {
+    reporters: json ? ["default", ["json", { outputFile: json }]] : ["default"],
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "parts",
+          include: ["libs/**/*.test.ts", "services/**/*.test.ts", "scripts/**/*.test.ts"],
+          exclude: ["**/node_modules/**"],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "e2e",
+          include: ["e2e/**/*.test.ts"],
+          exclude: ["**/node_modules/**"],
+          // Each file starts a whole MedVault: after everything else, one at a time.
+          sequence: { groupOrder: 1 },
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: 120_000,
+          hookTimeout: 240_000,
+        },
+      },
+    ],
+  },
+});
