@@ -1,0 +1,89 @@
+import { type NewEvent, Unavailable } from "@medvault/contracts";
+import { toDatabaseError } from "@medvault/postgres";
+import type pg from "pg";
+import { type OutboxEvent, toOutboxEvent } from "./envelope.ts";
+import { insertEvents } from "./outbox.store.ts";
+import { wakeRelays } from "./wake.ts";
+
+export interface AppenderOptions {
+  /** Events waiting at most, beyond which `append` throws Unavailable; default 10,000. */
+  maxQueuedEvents?: number;
+  /** Events in one statement; default 500. */
+  maxBatchEvents?: number;
+}
+
+export interface Appender {
+  /**
+   * Resolves once the events are committed. Throws Unavailable when too many wait already or the appender is
+   * closed, DatabaseUnavailable when the database is away (they may then be committed all the same), EventRefused.
+   */
+  append(...events: NewEvent[]): Promise<void>;
+  /** Takes no more, and resolves when what was taken is decided. */
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  events: OutboxEvent[];
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * Commits the events of reads, refusals and failures in groups: while one statement is under way the next group
+ * gathers, so that the group grows with the load and an idle service waits for nothing.
+ */
+export function createAppender(pool: pg.Pool, source: string, options: AppenderOptions = {}): Appender {
+  const maxQueuedEvents = options.maxQueuedEvents ?? 10_000;
+  const maxBatchEvents = options.maxBatchEvents ?? 500;
+  const queue: Waiting[] = [];
+  let queuedEvents = 0;
+  let flushing: Promise<void> | null = null;
+  let closed = false;
+
+  function takeGroup(): Waiting[] {
+    let events = 0;
+    let count = 0;
+    for (const waiting of queue) {
+      // One append is one statement's at most: it is committed whole or not at all.
+      if (count > 0 && events + waiting.events.length > maxBatchEvents) break;
+      events += waiting.events.length;
+      count += 1;
+    }
+    queuedEvents -= events;
+    return queue.splice(0, count);
+  }
+
+  async function flush(): Promise<void> {
+    while (queue.length > 0) {
+      const group = takeGroup();
+      try {
+        await insertEvents(
+          pool,
+          group.flatMap((waiting) => waiting.events),
+        );
+        for (const waiting of group) waiting.resolve();
+        wakeRelays(source);
+      } catch (error) {
+        for (const waiting of group) waiting.reject(toDatabaseError(error));
+      }
+    }
+    flushing = null;
+  }
+
+  return {
+    async append(...events) {
+      if (events.length === 0) return;
+      const made = events.map((event) => toOutboxEvent(source, event));
+      if (closed || queuedEvents + made.length > maxQueuedEvents) throw new Unavailable();
+      await new Promise<void>((resolve, reject) => {
+        queue.push({ events: made, resolve, reject });
+        queuedEvents += made.length;
+        flushing ??= Promise.resolve().then(flush);
+      });
+    },
+    async close() {
+      closed = true;
+      await flushing;
+    },
+  };
+}
