@@ -1,0 +1,23 @@
+import { AppError, Unavailable } from "@medvault/contracts";
+import type { PasswordFault } from "./password-policy.ts";
+
+/** 400: the policy does not take this password; `errors` names every reason by its code. */
+export class WeakPassword extends AppError {
+  readonly code = "weak_password";
+  readonly kind = "invalid";
+  constructor(path: string, faults: readonly PasswordFault[]) {
+    super("This password is not acceptable.", { errors: faults.map((message) => ({ path, message })) });
+  }
+}
+
+/** 400: a reset, invitation or address token that is unknown, used or too old; the three look alike. */
+export class TokenInvalid extends AppError {
+  readonly code = "token_invalid";
+  readonly kind = "invalid";
+  constructor() {
+    super("This link is not valid any more.");
+  }
+}
+
+/** 503: more sign-ins at once than this process will hash. */
+export class HasherBusy extends Unavailable {}
