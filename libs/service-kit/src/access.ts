@@ -1,0 +1,106 @@
+import {
+  type Actor,
+  Forbidden,
+  type ResourceAction,
+  type Scope,
+  StepUpRequired,
+  scopeOf,
+  Unauthenticated,
+} from "@medvault/contracts";
+import type { Request, RequestHandler } from "express";
+import { actorOrNull } from "./request.ts";
+
+/** How fresh the sign-in must be for what demands a step-up (API.md, "Auth"). */
+export const STEP_UP_SECONDS = 600;
+
+const guards = new WeakSet<object>();
+const scopes = new WeakMap<Request, Scope>();
+
+/** Who asks, from the gateway's verified assertion. Throws Unauthenticated when there is none. */
+export function actorOf(req: Request): Actor {
+  const actor = actorOrNull(req);
+  if (!actor) throw new Unauthenticated();
+  return actor;
+}
+
+/**
+ * Lets through who holds `resource:action` in any scope; the use case then decides what that scope reaches.
+ * A guest is told to sign in (401), anyone else that it is not allowed (403).
+ */
+export function allow(resourceAction: ResourceAction): RequestHandler {
+  return guard((req) => {
+    const actor = actorOf(req);
+    const scope = scopeOf(actor, resourceAction);
+    if (scope) scopes.set(req, scope);
+    else throw actor.role === "guest" ? new Unauthenticated() : new Forbidden();
+  });
+}
+
+/** Lets through whoever is signed in, whatever they may do. */
+export function requireSession(): RequestHandler {
+  return guard((req) => {
+    const { role, sessionId } = actorOf(req);
+    if (role === "guest" || role === "service" || !sessionId) throw new Unauthenticated();
+  });
+}
+
+/** Says that a route is meant for guests too; a route without any guard does not boot. */
+export function openToGuests(): RequestHandler {
+  return guard((req) => {
+    actorOf(req);
+  });
+}
+
+/** Demands a sign-in that is at most 10 minutes old: 403 `step_up_required`. Stands beside `allow()`. */
+export function requireStepUp(): RequestHandler {
+  return (req, _res, next) => {
+    const ageS = Date.now() / 1000 - actorOf(req).authTime;
+    if (ageS > STEP_UP_SECONDS) throw new StepUpRequired();
+    next();
+  };
+}
+
+/** The widest scope in which `allow()` found the permission. */
+export function scopeOfRequest(req: Request): Scope {
+  const scope = scopes.get(req);
+  if (!scope) throw new Error("scopeOfRequest() needs allow() on the route");
+  return scope;
+}
+
+function guard(check: (req: Request) => void): RequestHandler {
+  const handler: RequestHandler = (req, _res, next) => {
+    check(req);
+    next();
+  };
+  guards.add(handler);
+  return handler;
+}
+
+interface Layer {
+  handle: object & { stack?: Layer[] };
+  route?: { path: unknown; methods: Record<string, boolean>; stack: Layer[] };
+}
+
+/**
+ * Default deny, found at boot: every route must carry `allow()`, `requireSession()` or `openToGuests()`, itself or
+ * on its router. Throws an error that names the routes that do not.
+ */
+export function assertEveryRouteGuarded(router: object): void {
+  const bare = bareRoutes((router as { stack?: Layer[] }).stack ?? [], false);
+  if (bare.length > 0) {
+    throw new Error(`these routes need allow(), requireSession() or openToGuests(): ${bare.join(", ")}`);
+  }
+}
+
+function bareRoutes(stack: readonly Layer[], guardedAbove: boolean): string[] {
+  const bare: string[] = [];
+  let guarded = guardedAbove;
+  for (const layer of stack) {
+    if (guards.has(layer.handle)) guarded = true;
+    if (layer.route && !guarded && !layer.route.stack.some((l) => guards.has(l.handle))) {
+      bare.push(`${Object.keys(layer.route.methods).join("|").toUpperCase()} ${String(layer.route.path)}`);
+    }
+    if (layer.handle.stack) bare.push(...bareRoutes(layer.handle.stack, guarded));
+  }
+  return bare;
+}

@@ -1,0 +1,144 @@
+import {
+  type Actor,
+  AppError,
+  ASSERTION_HEADER,
+  NotFound,
+  Unauthenticated,
+  Unavailable,
+} from "@medvault/contracts";
+import express, { type ErrorRequestHandler, type Express, type Request, type Router } from "express";
+import helmet from "helmet";
+import { assertEveryRouteGuarded } from "./access.ts";
+import type { AssertionVerifier } from "./assertions.ts";
+import { type JsonLimit, jsonBody } from "./body.ts";
+import { mountHealth, type Readiness } from "./health.ts";
+import type { Logger } from "./logger.ts";
+import { metricsOf, observeRequests } from "./metrics.ts";
+import { type Refusal, refusalOf, sendProblem } from "./problem.ts";
+import { actorOrNull, requestContext, requestIdOf, setClaims } from "./request.ts";
+
+/** Told of each 401, 403 and 404 before the answer leaves; what it throws makes the answer 503. */
+export type OnRefusal = (req: Request, actor: Actor | null, error: AppError) => Promise<void>;
+
+export interface AppOptions {
+  service: string;
+  logger: Logger;
+  assertions: AssertionVerifier;
+  /** Adds the service's routes; each needs `allow()`, `requireSession()` or `openToGuests()`. */
+  routes: (router: Router) => void;
+  readiness: Readiness;
+  onRefusal?: OnRefusal;
+  /** Default 1 MiB. */
+  jsonLimitBytes?: JsonLimit;
+}
+
+/**
+ * The HTTP app of a service behind the gateway: headers, request ids, health, the gateway's assertion on all else,
+ * JSON bodies, the routes, and problem details (RFC 9457) for whatever is refused or fails.
+ * Throws when a route has no guard.
+ */
+export function createApp(options: AppOptions): Express {
+  const app = bareApp(options.logger);
+  mountHealth(app, app, options.readiness);
+  app.use(async (req, _res, next) => {
+    const token = req.get(ASSERTION_HEADER);
+    if (!token) throw new Unauthenticated("The gateway's assertion is missing or not valid.");
+    setClaims(req, await options.assertions.verify(token));
+    next();
+  });
+  app.use(jsonBody(options.jsonLimitBytes));
+  const router = express.Router({ caseSensitive: true });
+  options.routes(router);
+  assertEveryRouteGuarded(router);
+  app.use(router);
+  endApp(app, options.logger, options.onRefusal);
+  adminApps.set(app, adminApp(app, options.readiness, options.logger));
+  return app;
+}
+
+/** What services and gateway have alike before their first route: strict settings, security headers, request ids, timing. */
+export function bareApp(logger: Logger): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.set("etag", false); // a resource's ETag is its revision, set where it is known
+  app.set("query parser", "simple");
+  app.set("case sensitive routing", true);
+  app.use(requestContext());
+  app.use(securityHeaders());
+  app.use(observeRequests(app, logger));
+  return app;
+}
+
+/** The last two handlers: 404 for what matched nothing, and the problem of what was thrown. */
+export function endApp(app: Express, logger: Logger, onRefusal?: OnRefusal): void {
+  app.use((req, res) => sendProblem(res, new NotFound(), requestIdOf(req), req.path));
+  app.use(problemHandler(logger, onRefusal));
+}
+
+const EVIDENCE_KINDS: ReadonlySet<string> = new Set(["unauthenticated", "forbidden", "not_found"]);
+
+function problemHandler(logger: Logger, onRefusal: OnRefusal | undefined): ErrorRequestHandler {
+  return async (thrown: unknown, req, res, _next) => {
+    const { refusal, unexpected } = refusalOf(thrown);
+    let answer: Refusal = refusal;
+    if (unexpected || refusal.kind === "unavailable") {
+      logger.error({ err: thrown, requestId: requestIdOf(req), method: req.method }, "request failed");
+    }
+    if (onRefusal && EVIDENCE_KINDS.has(refusal.kind) && thrown instanceof AppError) {
+      try {
+        await onRefusal(req, actorOrNull(req), thrown);
+      } catch (err) {
+        // A refusal without evidence would be a way to probe unseen (DESIGN.md, "Every action leaves an audit event").
+        logger.error({ err, requestId: requestIdOf(req) }, "a refusal could not be recorded");
+        answer = new Unavailable();
+      }
+    }
+    sendProblem(res, answer, requestIdOf(req), req.path);
+  };
+}
+
+const PERMISSIONS_POLICY =
+  "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()";
+
+function securityHeaders(): express.RequestHandler {
+  const headers = helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        frameAncestors: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+      },
+    },
+    frameguard: { action: "deny" },
+    referrerPolicy: { policy: "strict-origin-when-cross-origin" },
+    strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: true },
+  });
+  return (req, res, next) => {
+    res.setHeader("Permissions-Policy", PERMISSIONS_POLICY);
+    res.setHeader("Cache-Control", "no-store"); // what may be kept says so itself
+    headers(req, res, next);
+  };
+}
+
+const adminApps = new WeakMap<object, Express>();
+
+/** The app of the admin port that belongs to `app`: health and metrics. */
+export function adminAppOf(app: Express): Express | undefined {
+  return adminApps.get(app);
+}
+
+/** Health and Prometheus metrics, for a port that only operators reach. */
+export function adminApp(app: Express, readiness: Readiness, logger: Logger): Express {
+  const admin = express();
+  admin.disable("x-powered-by");
+  admin.use(requestContext());
+  mountHealth(admin, app, readiness);
+  admin.get("/metrics", async (_req, res) => {
+    const registry = metricsOf(app);
+    res.type(registry.contentType).send(await registry.metrics());
+  });
+  endApp(admin, logger);
+  return admin;
+}

@@ -1,0 +1,77 @@
+import { z } from "zod";
+
+/** The environment does not fit the schema. Names every bad setting at once, and no value of any. */
+export class ConfigError extends Error {
+  readonly settings: readonly string[];
+  constructor(faults: ReadonlyMap<string, string>) {
+    super(`bad settings: ${[...faults].map(([name, fault]) => `${name} (${fault})`).join("; ")}`);
+    this.name = "ConfigError";
+    this.settings = [...faults.keys()];
+  }
+}
+
+/**
+ * Reads the settings of `schema` from `env`. An empty string counts as not set, so that `NAME=` in a file does
+ * not slip through as a value. Throws ConfigError, which names every fault and shows no value (they may be
+ * secrets, and the error is printed).
+ */
+export function loadConfig<S extends z.ZodObject>(
+  schema: S,
+  env: Readonly<Record<string, string | undefined>>,
+): z.infer<S> {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const faults = new Map<string, string>();
+  for (const issue of parsed.error.issues) {
+    const name = String(issue.path[0] ?? "(settings)");
+    faults.set(name, given[name] === undefined ? "missing" : faultOf(issue));
+  }
+  throw new ConfigError(faults);
+}
+
+/** What is wrong, in words that hold nothing of the value. */
+function faultOf(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "too_small":
+      return `must be at least ${issue.minimum}`;
+    case "too_big":
+      return `must be at most ${issue.maximum}`;
+    case "invalid_value":
+      return `must be one of ${issue.values.join(", ")}`;
+    case "custom":
+      return issue.message;
+    default:
+      return "is not valid";
+  }
+}
+
+const port = z.coerce.number().int().min(0).max(65535);
+
+/** A URL of one of these protocols. */
+export function urlOf(...protocols: string[]): z.ZodType<string, string> {
+  return z.string().refine((value) => protocols.includes(URL.parse(value)?.protocol.replace(":", "") ?? ""), {
+    message: `must be a URL with ${protocols.join(" or ")}`,
+  });
+}
+
+/** What every service with data reads. Extend it: `CommonConfig.extend({ … })`. */
+export const CommonConfig = z.object({
+  HOST: z.string().default("127.0.0.1"),
+  PORT: port,
+  ADMIN_PORT: port,
+  DATABASE_URL: urlOf("postgres", "postgresql"),
+  AMQP_URL: urlOf("amqp", "amqps"),
+  MEDVAULT_KEYS_FILE: z.string().optional(),
+  MEDVAULT_KEYS: z.string().optional(),
+  MEDVAULT_ASSERTION_JWKS_FILE: z.string(),
+  MEDVAULT_INSTANCE: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/)
+    .default("1"),
+  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+  NODE_ENV: z.enum(["development", "test", "production"]).default("production"),
+});
+export type CommonConfig = z.infer<typeof CommonConfig>;

@@ -1,0 +1,54 @@
+import type { Express, RequestHandler, Router } from "express";
+import { lifecycleOf } from "./lifecycle.ts";
+
+export type CheckState = "ok" | "degraded" | "down";
+export type Readiness = () => Promise<Record<string, CheckState>>;
+
+const CHECK_TIMEOUT_MS = 2_000;
+
+/** GET /healthz (the process runs) and GET /readyz (it serves: 200; starting or draining: 503). */
+export function mountHealth(router: Router, app: Express, readiness: Readiness): void {
+  const checks = shared(readiness);
+  const noStore: RequestHandler = (_req, res, next) => {
+    res.setHeader("Cache-Control", "no-store");
+    next();
+  };
+  router.get("/healthz", noStore, (_req, res) => {
+    res.json({ status: "ok" });
+  });
+  router.get("/readyz", noStore, async (_req, res) => {
+    const found = await checks();
+    const ok = found !== null && Object.values(found).every((state) => state === "ok");
+    const draining = lifecycleOf(app).state === "draining";
+    if (draining) res.setHeader("Retry-After", "2");
+    res.status(draining ? 503 : 200).json({
+      status: draining ? "draining" : ok ? "ok" : "degraded",
+      checks: found ?? {},
+    });
+  });
+}
+
+/** One run of the checks at a time, for all who ask meanwhile; null when they failed or took over 2 s. */
+function shared(readiness: Readiness): () => Promise<Record<string, CheckState> | null> {
+  let running: Promise<Record<string, CheckState> | null> | null = null;
+  return () => {
+    running ??= withTimeout(readiness(), CHECK_TIMEOUT_MS)
+      .catch(() => null)
+      .finally(() => {
+        running = null;
+      });
+    return running;
+  };
+}
+
+async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error("the checks took too long")), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

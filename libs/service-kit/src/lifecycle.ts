@@ -1,0 +1,33 @@
+import type { Express } from "express";
+
+/** Where a process stands. Streams end themselves when `draining` aborts. */
+export class Lifecycle {
+  #state: "ready" | "draining" = "ready";
+  readonly #controller = new AbortController();
+
+  get state(): "ready" | "draining" {
+    return this.#state;
+  }
+
+  /** Aborts when the process is asked to stop: long answers (server-sent events, exports) end then. */
+  get draining(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  drain(): void {
+    this.#state = "draining";
+    this.#controller.abort();
+  }
+}
+
+const lifecycles = new WeakMap<object, Lifecycle>();
+
+/** The lifecycle of an app, made on first use. */
+export function lifecycleOf(app: Express): Lifecycle {
+  let lifecycle = lifecycles.get(app);
+  if (!lifecycle) {
+    lifecycle = new Lifecycle();
+    lifecycles.set(app, lifecycle);
+  }
+  return lifecycle;
+}

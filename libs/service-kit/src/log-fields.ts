@@ -1,0 +1,135 @@
+/**
+ * The only fields that can get into a log line. Everything else is dropped, nested things included: an
+ * allow-list cannot be forgotten for a new secret, a deny-list always is. Ids, codes, names of parts, counts and
+ * durations; nothing that holds what a person wrote.
+ */
+export const LOG_FIELDS: ReadonlySet<string> = new Set([
+  "action",
+  "actorId",
+  "adminPort",
+  "attempt",
+  "backoffMs",
+  "backupId",
+  "batch",
+  "bytes",
+  "code",
+  "component",
+  "constraint",
+  "count",
+  "durationMs",
+  "epoch",
+  "event",
+  "eventId",
+  "eventType",
+  "failed",
+  "file",
+  "host",
+  "index",
+  "instance",
+  "job",
+  "keyVersion",
+  "kid",
+  "kind",
+  "lagSeconds",
+  "limit",
+  "method",
+  "migration",
+  "name",
+  "oldestSeconds",
+  "outcome",
+  "pending",
+  "pid",
+  "port",
+  "queue",
+  "reason",
+  "requestId",
+  "role",
+  "route",
+  "routingKey",
+  "rows",
+  "sequence",
+  "service",
+  "signal",
+  "size",
+  "source",
+  "state",
+  "status",
+  "subject",
+  "table",
+  "traceId",
+  "treeSize",
+  "upstream",
+  "version",
+]);
+
+const MAX_TEXT = 300;
+const MAX_CAUSES = 5;
+
+type Fields = Record<string, unknown>;
+
+/** The allowed, scalar fields of `given`; `err` becomes what `errorFields` leaves of it. */
+export function allowedFields(given: Fields, extra: ReadonlySet<string>): Fields {
+  const kept: Fields = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (name === "err" || name === "error") {
+      const fields = errorFields(value);
+      if (fields) kept.err = fields;
+    } else if (LOG_FIELDS.has(name) || extra.has(name)) {
+      const scalar = scalarOf(value);
+      if (scalar !== undefined) kept[name] = scalar;
+    }
+  }
+  return kept;
+}
+
+function scalarOf(value: unknown): string | number | boolean | null | undefined {
+  if (typeof value === "string") return scrub(value);
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return value;
+  if (typeof value === "bigint") return value.toString();
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  return undefined;
+}
+
+/**
+ * What may be said of an error: its class, its codes, where it was thrown, and its causes. Its message only if
+ * it is one of our refusals (fixed texts) or the operating system's (`connect ECONNREFUSED 127.0.0.1:5432`): a
+ * database's message quotes the offending value.
+ */
+export function errorFields(error: unknown, depth = 0): Fields | undefined {
+  if (!(error instanceof Error) || depth >= MAX_CAUSES) return undefined;
+  const { code, kind, syscall, constraint, table, routine } = error as Error & Fields;
+  const fields: Fields = { name: scrub(error.name) };
+  if (typeof code === "string" || typeof code === "number") fields.code = scalarOf(code);
+  if (typeof kind === "string") fields.kind = scrub(kind);
+  if (typeof constraint === "string") fields.constraint = scrub(constraint);
+  if (typeof table === "string") fields.table = scrub(table);
+  if (typeof routine === "string") fields.routine = scrub(routine);
+  const ours = typeof code === "string" && typeof kind === "string";
+  const systems = typeof code === "string" && typeof syscall === "string";
+  if (ours || systems || error.name === "ConfigError") fields.message = scrub(error.message);
+  const frames = framesOf(error);
+  if (frames.length > 0) fields.frames = frames;
+  const cause = errorFields(error.cause, depth + 1);
+  if (cause) fields.cause = cause;
+  return fields;
+}
+
+/** The stack without its first lines: those repeat the message. */
+function framesOf(error: Error): string[] {
+  return (error.stack ?? "")
+    .split("\n")
+    .filter((line) => /^\s+at .*(:\d+:\d+\)?|<anonymous>\)?|native\)?)$/.test(line))
+    .slice(0, 12)
+    .map((line) => line.trim().slice(0, MAX_TEXT));
+}
+
+const TOKENS =
+  /eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*){0,4}|\b(Bearer|Basic)\s+\S+|(:\/\/[^\s:/@]*:)[^\s@]+@|-----BEGIN[\s\S]*/gi;
+
+/** A last net under the allow-list: what looks like a token or a URL's password is cut out, and long text short. */
+export function scrub(text: string): string {
+  const clean = text.replace(TOKENS, (_all, _token, _scheme, url: string | undefined) =>
+    url ? `${url}*@` : "[cut]",
+  );
+  return clean.length > MAX_TEXT ? `${clean.slice(0, MAX_TEXT)}…` : clean;
+}

@@ -1,0 +1,54 @@
+import type { Express, Request, RequestHandler } from "express";
+import { Gauge, Histogram, Registry } from "prom-client";
+import type { Logger } from "./logger.ts";
+import { requestIdOf } from "./request.ts";
+
+const SLOW_MS = 1_000;
+const registries = new WeakMap<object, Registry>();
+
+/** The metrics of an app, for a service to register its own on. Shown on the admin port only. */
+export function metricsOf(app: Express): Registry {
+  let registry = registries.get(app);
+  if (!registry) {
+    registry = new Registry();
+    registries.set(app, registry);
+  }
+  return registry;
+}
+
+/** Counts and times each request by route pattern (never by URL), and logs those over a second. */
+export function observeRequests(app: Express, logger: Logger): RequestHandler {
+  const registry = metricsOf(app);
+  const durations = new Histogram({
+    name: "http_request_duration_seconds",
+    help: "Time from the request's headers to the end of its answer.",
+    labelNames: ["method", "route", "status"],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [registry],
+  });
+  const active = new Gauge({
+    name: "http_requests_active",
+    help: "Requests under way.",
+    registers: [registry],
+  });
+  return (req, res, next) => {
+    const startedAt = process.hrtime.bigint();
+    active.inc();
+    res.once("close", () => {
+      active.dec();
+      const durationMs = Number(process.hrtime.bigint() - startedAt) / 1e6;
+      const fields = { method: req.method, route: routeOf(req), status: res.statusCode };
+      durations.observe({ ...fields, status: String(res.statusCode) }, durationMs / 1000);
+      const line = { ...fields, durationMs: Math.round(durationMs), requestId: requestIdOf(req) };
+      if (durationMs > SLOW_MS) logger.warn(line, "slow request");
+      else logger.debug(line, "request");
+    });
+    next();
+  };
+}
+
+/** The pattern of the matched route; `none` for what matched nothing, so that strangers make no new labels. */
+function routeOf(req: Request): string {
+  const path: unknown = req.route?.path;
+  return typeof path === "string" ? `${req.baseUrl}${path}` : "none";
+}

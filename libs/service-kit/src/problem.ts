@@ -1,0 +1,114 @@
+import {
+  AppError,
+  DETAIL_OF_KIND,
+  type ErrorKind,
+  type FieldFault,
+  InvalidInput,
+  NotFound,
+  type Problem,
+  STATUS_OF_KIND,
+  TooLarge,
+  Unavailable,
+  UnsupportedMediaType,
+} from "@medvault/contracts";
+import type { Response } from "express";
+import { ZodError } from "zod";
+
+/** An error as the outside may see it: AppError, or anything shaped like one (libs that import no contracts). */
+export interface Refusal {
+  code: string;
+  kind: ErrorKind;
+  message: string;
+  retryAfterSeconds?: number | undefined;
+  errors?: FieldFault[] | undefined;
+}
+
+const TITLES: Readonly<Record<ErrorKind, string>> = {
+  invalid: "Bad Request",
+  unauthenticated: "Unauthorized",
+  forbidden: "Forbidden",
+  not_found: "Not Found",
+  conflict: "Conflict",
+  precondition_failed: "Precondition Failed",
+  too_large: "Content Too Large",
+  unsupported_media_type: "Unsupported Media Type",
+  range_not_satisfiable: "Range Not Satisfiable",
+  unprocessable: "Unprocessable Content",
+  rate_limited: "Too Many Requests",
+  internal: "Internal Server Error",
+  bad_gateway: "Bad Gateway",
+  unavailable: "Service Unavailable",
+  gateway_timeout: "Gateway Timeout",
+};
+
+/** Any thrown thing as a refusal; `unexpected` when it was none, so that it is logged and shown as nothing. */
+export function refusalOf(thrown: unknown): { refusal: Refusal; unexpected: boolean } {
+  if (thrown instanceof AppError) return { refusal: thrown, unexpected: false };
+  if (thrown instanceof ZodError) return { refusal: invalidInput(thrown), unexpected: false };
+  if (thrown instanceof Error) {
+    const known = knownError(thrown as Error & Record<string, unknown>);
+    if (known) return { refusal: known, unexpected: false };
+  }
+  return { refusal: { code: "internal_error", kind: "internal", message: "" }, unexpected: true };
+}
+
+function knownError(error: Error & Record<string, unknown>): Refusal | null {
+  const { code, kind, name, type } = error;
+  if (typeof code === "string" && typeof kind === "string" && Object.hasOwn(STATUS_OF_KIND, kind)) {
+    return error as unknown as Refusal;
+  }
+  if (name === "DatabaseUnavailable") return new Unavailable();
+  // body-parser's and Express' own errors (their `type`s are documented in body-parser's README)
+  if (type === "entity.too.large" || type === "parameters.too.many") return new TooLarge();
+  if (type === "encoding.unsupported" || type === "charset.unsupported") return new UnsupportedMediaType();
+  if (type === "entity.parse.failed") return new InvalidInput("The body is not valid JSON.");
+  if (typeof type === "string" && (type.startsWith("request.") || type.startsWith("entity.")))
+    return new InvalidInput();
+  if (error instanceof URIError) return new NotFound(); // a path that does not decode
+  return null;
+}
+
+/** The faults of a ZodError: paths and messages, never the values. */
+export function invalidInput(error: ZodError): InvalidInput {
+  const faults = error.issues.slice(0, 50).flatMap((issue): FieldFault[] => {
+    const path = issue.path.map(String).join(".");
+    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
+    // The message would quote the keys, and a key is the caller's text too: they are named in the path, cut short.
+    return issue.keys.slice(0, 10).map((key) => ({
+      path: [path, key.slice(0, 64)].filter(Boolean).join("."),
+      message: "is not a known field",
+    }));
+  });
+  return new InvalidInput(undefined, faults);
+}
+
+/** The RFC 9457 body of a refusal. `instance` is the path without its query. */
+export function problemOf(refusal: Refusal, requestId: string, path: string): Problem {
+  return {
+    type: `urn:medvault:problem:${refusal.code}`,
+    title: TITLES[refusal.kind],
+    status: STATUS_OF_KIND[refusal.kind],
+    detail: refusal.message || DETAIL_OF_KIND[refusal.kind],
+    instance: path,
+    code: refusal.code,
+    requestId,
+    ...(refusal.errors?.length ? { errors: refusal.errors } : {}),
+  };
+}
+
+/** Answers with a problem, unless the answer has begun: then the connection is cut, so that nobody takes a torn body for whole. */
+export function sendProblem(res: Response, refusal: Refusal, requestId: string, path: string): void {
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  for (const name of ["Content-Length", "Content-Disposition", "ETag", "Accept-Ranges", "Content-Range"]) {
+    res.removeHeader(name);
+  }
+  const problem = problemOf(refusal, requestId, path);
+  if (refusal.retryAfterSeconds !== undefined)
+    res.setHeader("Retry-After", String(refusal.retryAfterSeconds));
+  if (problem.status === 401) res.setHeader("WWW-Authenticate", "Bearer");
+  res.setHeader("Cache-Control", "no-store");
+  res.status(problem.status).type("application/problem+json").send(JSON.stringify(problem));
+}

@@ -1,0 +1,77 @@
+import { type Actor, newId, PURPOSES, REQUEST_ID_HEADER } from "@medvault/contracts";
+import { context, trace } from "@opentelemetry/api";
+import type { Request, RequestHandler } from "express";
+import type { Claims } from "./assertions.ts";
+
+const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+interface Context {
+  requestId: string;
+  traceparent: string | null;
+  claims?: Claims;
+  actor?: Actor;
+}
+const contexts = new WeakMap<Request, Context>();
+
+/** Gives each request its id (a well-formed one is kept, else a UUIDv7) and shows it in the answer. */
+export function requestContext(): RequestHandler {
+  return (req, res, next) => {
+    const given = req.get(REQUEST_ID_HEADER);
+    const requestId = given && REQUEST_ID.test(given) ? given : newId();
+    const parent = req.get("traceparent");
+    contexts.set(req, {
+      requestId,
+      traceparent: activeTraceparent() ?? (parent && TRACEPARENT.test(parent) ? parent : null),
+    });
+    res.setHeader("X-Request-Id", requestId);
+    next();
+  };
+}
+
+/** The id of this request, as the answer shows it. */
+export function requestIdOf(req: Request): string {
+  return contextOf(req).requestId;
+}
+
+/** W3C trace context to pass on: of the running span, else the caller's own if well-formed, else null. */
+export function traceparentOf(req: Request): string | null {
+  return contextOf(req).traceparent;
+}
+
+/** Remembers who asks, once the assertion is verified. */
+export function setClaims(req: Request, claims: Claims): void {
+  const ctx = contextOf(req);
+  const purpose = req.get("x-purpose");
+  ctx.claims = claims;
+  ctx.actor = {
+    id: claims.sub,
+    role: claims.role,
+    sessionId: claims.sid,
+    permissions: new Set(claims.scope.split(" ").filter(Boolean)),
+    authTime: claims.auth_time,
+    amr: claims.amr,
+    ip: claims.ip,
+    userAgent: claims.ua,
+    requestId: ctx.requestId,
+    purpose: purpose && (PURPOSES as readonly string[]).includes(purpose) ? purpose : null,
+    traceparent: ctx.traceparent,
+  };
+}
+
+/** The actor, or null before (or without) a verified assertion. */
+export function actorOrNull(req: Request): Actor | null {
+  return contexts.get(req)?.actor ?? null;
+}
+
+function contextOf(req: Request): Context {
+  const ctx = contexts.get(req);
+  if (!ctx) throw new Error("requestContext() must run before this");
+  return ctx;
+}
+
+function activeTraceparent(): string | null {
+  const span = trace.getSpan(context.active())?.spanContext();
+  if (!span || !/^(?!0{32})[0-9a-f]{32}$/.test(span.traceId)) return null;
+  return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, "0")}`;
+}

@@ -1,0 +1,147 @@
+import { createServer, type Server, type ServerOptions } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Express } from "express";
+import { collectDefaultMetrics } from "prom-client";
+import { adminAppOf } from "./app.ts";
+import { lifecycleOf } from "./lifecycle.ts";
+import type { Logger } from "./logger.ts";
+import { metricsOf } from "./metrics.ts";
+
+/** The whole of a stop, and the part of it that requests under way may take. */
+const DRAIN_MS = 25_000;
+const REQUESTS_MS = 20_000;
+/** No request for this long, and the clients have taken the hint. */
+const IDLE_MS = 300;
+
+/** Node's parser is strict; these bound what a slow or greedy client can hold. */
+const HTTP_LIMITS: ServerOptions = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 300_000, // an upload of 160 MiB at 5 Mbit/s
+  keepAliveTimeout: 65_000, // longer than any client's own, so that we are not the one who closes
+  insecureHTTPParser: false,
+  requireHostHeader: true,
+};
+
+export interface ServeOptions {
+  app: Express;
+  /** Default: the admin app that `createApp` made. */
+  adminApp?: Express;
+  port: number;
+  adminPort: number;
+  /** Default 127.0.0.1. */
+  host?: string;
+  logger: Logger;
+  /** Run in order after the last request; each error is logged and the next still runs. */
+  onStop: (() => Promise<void> | void)[];
+  http?: ServerOptions;
+  /** Default process.exit; tests give their own. */
+  exit?: (code: number) => void;
+}
+
+export interface Running {
+  port: number;
+  adminPort: number;
+  /** The drain, as a signal would start it, without the exit. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Listens, and on SIGTERM or SIGINT drains within 25 s: unready at once; new requests are still answered, with
+ * `Connection: close`, until none came for 300 ms; then the port closes, then `onStop`. (A plain close loses the
+ * requests that are on their way on kept-alive connections.) A second signal exits at once.
+ */
+export async function serve(options: ServeOptions): Promise<Running> {
+  const { app, logger, host = "127.0.0.1" } = options;
+  const exit = options.exit ?? ((code: number) => process.exit(code));
+  const lifecycle = lifecycleOf(app);
+  const traffic = { active: 0, lastAt: 0 };
+  const server = createServer({ ...HTTP_LIMITS, ...options.http }, (req, res) => {
+    traffic.active += 1;
+    traffic.lastAt = Date.now();
+    res.once("close", () => {
+      traffic.active -= 1;
+      traffic.lastAt = Date.now();
+    });
+    if (lifecycle.state === "draining") res.setHeader("Connection", "close");
+    app(req, res);
+  });
+  const admin = createServer(HTTP_LIMITS, options.adminApp ?? adminAppOf(app) ?? app);
+  const registry = metricsOf(app);
+  if (!registry.getSingleMetric("process_cpu_seconds_total")) collectDefaultMetrics({ register: registry });
+
+  await listen(admin, options.adminPort, host);
+  await listen(server, options.port, host);
+  const port = portOf(server);
+  const adminPort = portOf(admin);
+  logger.info({ port, adminPort, host }, "listening");
+
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    stopping ??= drain();
+    return stopping;
+  };
+  const drain = async () => {
+    const deadline = Date.now() + DRAIN_MS;
+    lifecycle.drain();
+    traffic.lastAt = Date.now();
+    const requestsUntil = Date.now() + REQUESTS_MS;
+    while (Date.now() < requestsUntil && (traffic.active > 0 || Date.now() - traffic.lastAt < IDLE_MS))
+      await sleep(20);
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    await Promise.race([closed, sleep(1_000)]);
+    server.closeAllConnections();
+    for (const step of options.onStop) {
+      try {
+        await Promise.race([step(), sleep(Math.max(0, deadline - Date.now()))]);
+      } catch (err) {
+        logger.error({ err }, "a part did not stop cleanly");
+      }
+    }
+    admin.close();
+    admin.closeAllConnections();
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, onSignal);
+    process.off("uncaughtException", onFault).off("unhandledRejection", onFault);
+    logger.info("stopped");
+  };
+  const stopAndExit = (code: number) => {
+    if (stopping) return exit(code || 1);
+    stop().then(
+      () => exit(code),
+      () => exit(1),
+    );
+  };
+  const onSignal = (signal: NodeJS.Signals) => {
+    logger.info({ signal }, "draining");
+    stopAndExit(0);
+  };
+  const onFault = (err: unknown) => {
+    logger.fatal({ err }, "unexpected fault: stopping");
+    stopAndExit(1);
+  };
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  process.on("uncaughtException", onFault).on("unhandledRejection", onFault);
+  return { port, adminPort, stop };
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+/** A wait that keeps no process alive by itself. */
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

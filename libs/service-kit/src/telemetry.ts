@@ -1,0 +1,45 @@
+/**
+ * The one place where OpenTelemetry starts. Passed to node by `--import` only when tracing is on:
+ *
+ *     OTEL_SERVICE_NAME=records OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 \
+ *       node --import @medvault/service-kit/telemetry src/main.ts
+ *
+ * so that a process without tracing loads none of it (it costs some 40 MB). The endpoint, the service's name and
+ * sampling are read from the standard OTEL_* variables by the SDK itself.
+ */
+import { register } from "node:module";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { AmqplibInstrumentation } from "@opentelemetry/instrumentation-amqplib";
+import { ExpressInstrumentation } from "@opentelemetry/instrumentation-express";
+import { HttpInstrumentation } from "@opentelemetry/instrumentation-http";
+import { IORedisInstrumentation } from "@opentelemetry/instrumentation-ioredis";
+import { PgInstrumentation } from "@opentelemetry/instrumentation-pg";
+import { NodeSDK, tracing } from "@opentelemetry/sdk-node";
+
+// ES modules are patched by a loader hook; without it http, pg and the rest make no spans at all.
+register("@opentelemetry/instrumentation/hook.mjs", import.meta.url);
+
+const HEALTH = new Set(["/healthz", "/readyz", "/metrics"]);
+
+const sdk = new NodeSDK({
+  // 3.x takes an options object; the old positional call exports nothing, silently.
+  spanProcessors: [new tracing.BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+  instrumentations: [
+    new HttpInstrumentation({
+      ignoreIncomingRequestHook: (req) => HEALTH.has((req.url ?? "").split("?", 1)[0] ?? ""),
+      // A span's default attributes would hold the URL with its query.
+      redactedQueryParams: ["cursor", "q", "token", "code", "unmask"],
+    }),
+    new ExpressInstrumentation(),
+    new PgInstrumentation({ enhancedDatabaseReporting: false }), // statements, never their values
+    new IORedisInstrumentation({ dbStatementSerializer: (command) => command }),
+    new AmqplibInstrumentation(),
+  ],
+});
+sdk.start();
+
+const stop = () => {
+  sdk.shutdown().catch(() => undefined); // the exporter's target is away: spans are not worth a failed stop
+};
+process.once("SIGTERM", stop);
+process.once("SIGINT", stop);

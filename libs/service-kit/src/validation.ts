@@ -1,0 +1,25 @@
+import { InvalidInput } from "@medvault/contracts";
+import type { Request } from "express";
+import type { z } from "zod";
+import { invalidInput } from "./problem.ts";
+
+/** `value` as `schema` has it. Throws InvalidInput, which names every fault and no value. */
+export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw invalidInput(parsed.error);
+  return parsed.data;
+}
+
+/** The revision that `If-Match` demands; null when the header is absent or `*`. A weak or foreign tag is InvalidInput. */
+export function ifMatch(req: Request): number | null {
+  const header = req.get("if-match")?.trim();
+  if (header === undefined || header === "*") return null;
+  const rev = /^"([1-9][0-9]{0,9})"$/.exec(header)?.[1];
+  if (!rev) throw new InvalidInput("If-Match must be an ETag that this API gave.");
+  return Number(rev);
+}
+
+/** The strong ETag of a revision. */
+export function etagOf(rev: number): string {
+  return `"${rev}"`;
+}
