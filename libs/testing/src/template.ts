@@ -1,0 +1,107 @@
+import { createHash } from "node:crypto";
+import {
+  grantDatabase,
+  migrateService,
+  OWNER_ROLE,
+  provisionDatabase,
+  provisionRoles,
+  type RolePasswords,
+  readMigrations,
+  SERVICES_WITH_DATA,
+  type ServiceName,
+  serviceMigrations,
+} from "@medvault/postgres";
+import pg from "pg";
+import { sharedPassword } from "./passwords.ts";
+
+// Raise it when what a template holds changes without a change of the migrations (privileges, say).
+const TEMPLATE_FORMAT = "1";
+const TEMPLATE_LOCK = 7_102_202;
+
+/** The same URL with another database, and another user if given. */
+export function databaseUrl(
+  server: URL,
+  database: string,
+  user?: { name: string; password: string },
+): string {
+  const url = new URL(server);
+  url.pathname = `/${database}`;
+  if (user !== undefined) {
+    url.username = user.name;
+    url.password = user.password;
+  }
+  return url.href;
+}
+
+/** A short-lived connection. */
+export async function withConnection<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+export function rolePasswords(server: URL): RolePasswords {
+  return {
+    ownerPassword: sharedPassword(server, OWNER_ROLE),
+    services: SERVICES_WITH_DATA.map((name) => ({ name, password: sharedPassword(server, name) })),
+  };
+}
+
+async function templateName(services: readonly ServiceName[]): Promise<string> {
+  const hash = createHash("sha256").update(TEMPLATE_FORMAT);
+  for (const service of services) {
+    const { business, sys } = serviceMigrations(service);
+    for (const migration of await readMigrations([...sys, ...business])) {
+      hash.update(`${service}\0${migration.name}\0${migration.checksum}\0`);
+    }
+  }
+  return `medvault_template_${hash.digest("hex").slice(0, 16)}`;
+}
+
+/**
+ * The name of a database with the schemas of the services, provisioned and migrated, that nobody connects to. Made
+ * once per server and checksum of all migrations; processes that want it at the same time wait for the first.
+ */
+export async function ensureTemplate(server: URL, services: readonly ServiceName[]): Promise<string> {
+  const name = await templateName(services);
+  await withConnection(server.href, async (admin) => {
+    if (await exists(admin, name)) return;
+    await admin.query("select pg_advisory_lock($1)", [TEMPLATE_LOCK]);
+    if (await exists(admin, name)) return;
+    const unfinished = `${name}_new`;
+    await admin.query(`drop database if exists ${pg.escapeIdentifier(unfinished)} with (force)`);
+    await admin.query(`create database ${pg.escapeIdentifier(unfinished)}`);
+    await provisionRoles(admin, rolePasswords(server));
+    await build(server, unfinished, services);
+    await admin.query(
+      `alter database ${pg.escapeIdentifier(unfinished)} rename to ${pg.escapeIdentifier(name)}`,
+    );
+  });
+  return name;
+}
+
+async function exists(admin: pg.Client, database: string): Promise<boolean> {
+  return (await admin.query("select from pg_database where datname = $1", [database])).rowCount === 1;
+}
+
+async function build(server: URL, database: string, services: readonly ServiceName[]): Promise<void> {
+  const passwords = rolePasswords(server);
+  await withConnection(databaseUrl(server, database), (superuser) => provisionDatabase(superuser, passwords));
+  const owner = { name: OWNER_ROLE, password: passwords.ownerPassword };
+  await withConnection(databaseUrl(server, database, owner), async (client) => {
+    for (const service of services) await migrateService(client, service);
+  });
+}
+
+/** Makes a database from the template and gives back what a clone loses: grants and search paths. */
+export async function cloneTemplate(server: URL, template: string, database: string): Promise<void> {
+  await withConnection(server.href, (admin) =>
+    admin.query(`create database ${pg.escapeIdentifier(database)} template ${pg.escapeIdentifier(template)}`),
+  );
+  await withConnection(databaseUrl(server, database), grantDatabase);
+}
