@@ -111,6 +111,7 @@ export class KeyInvalid extends CryptoRefusal {
 /** A value that has no canonical JSON: NaN, an infinity, a lone surrogate, a cycle, or nothing at all. */
 export class NotCanonicalJson extends CryptoRefusal {
   readonly code = "not_canonical_json";
+  override readonly kind = "invalid";
   constructor() {
     super("the value has no canonical JSON form");
   }

@@ -26,9 +26,9 @@ create unique index keys_active on keys (kind, name) where state = 'active';
 -- What a write answered, for 24 h. `key` and `body_hash` are keyed hashes: neither a client's key nor the body of a request
 -- can be guessed from them. A row is inserted in its effect's transaction, so a row that is seen has its answer.
 create table idempotency_keys (
-  actor_id text not null check (length(actor_id) between 1 and 200),
+  actor_id text not null check (octet_length(actor_id) between 1 and 200),
   method text not null check (length(method) between 1 and 16),
-  path text not null check (length(path) between 1 and 2048),
+  path text not null check (octet_length(path) between 1 and 2000),
   key bytea not null check (octet_length(key) = 32),
   body_hash bytea not null check (octet_length(body_hash) = 32),
   status integer,

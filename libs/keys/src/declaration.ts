@@ -1,0 +1,55 @@
+import type { Suite } from "@medvault/crypto";
+import { DeclarationFault } from "./errors.ts";
+
+export type IndexKind = "exact" | "substring";
+/** `edges`: the first character and the last four. */
+export type MaskKind = "edges";
+
+/** One table whose rows are sealed. Names are columns or sealed fields, snake_case; domain objects have them in camelCase. */
+export interface TableDeclaration {
+  readonly service: string;
+  readonly table: string;
+  /** The id column; default "id". */
+  readonly id?: string;
+  /** The column with the id of the patient (or other subject) whose key seals the row; may be the id column. */
+  readonly subject: string;
+  /** Columns that queries need: readable, and bound into the box. */
+  readonly typed: readonly string[];
+  readonly sealed: readonly string[];
+  /** Fields left readable in `open jsonb`, bound into the box. */
+  readonly open?: readonly string[];
+  readonly masks?: Readonly<Record<string, MaskKind>>;
+  readonly indexes?: Readonly<Record<string, IndexKind>>;
+  /** Default aes-256-gcm. Rows under the other suite still open. */
+  readonly suite?: Suite;
+}
+
+/** A declared name and its two spellings. */
+export interface Field {
+  readonly column: string;
+  readonly property: string;
+}
+
+/** `start_date` is `startDate` in the domain object. */
+export function fieldOf(column: string): Field {
+  return { column, property: column.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) };
+}
+
+/** Throws DeclarationFault, naming every fault at once. */
+export function assertDeclaration(declaration: TableDeclaration): void {
+  const { typed, sealed, open = [], masks = {}, indexes = {} } = declaration;
+  const names = [...typed, ...sealed, ...open];
+  const faults: string[] = [];
+  for (const [at, name] of names.entries()) {
+    if (!/^[a-z][a-z0-9_]*$/i.test(name)) faults.push(`${name} is not a column name`);
+    if (names.indexOf(name) !== at) faults.push(`${name} is declared twice`);
+    if (RESERVED.has(name)) faults.push(`${name} is every sealed table's own column`);
+  }
+  for (const name of [...Object.keys(masks), ...Object.keys(indexes)]) {
+    if (!names.includes(name)) faults.push(`${name} is masked or indexed but not a field`);
+  }
+  if (sealed.length === 0) faults.push("nothing is sealed");
+  if (faults.length > 0) throw new DeclarationFault(`${declaration.table}: ${faults.join("; ")}`);
+}
+
+const RESERVED = new Set(["rev", "open", "sealed", "subject_key"]);

@@ -1,0 +1,130 @@
+/**
+ * One class per refusal, shaped like the contracts' AppError (`code`, `kind`), which this lib must not import.
+ * Messages are fixed: no key, no content of a file or an environment variable.
+ */
+export abstract class KeysError extends Error {
+  abstract readonly code: string;
+  readonly kind: string = "internal";
+
+  constructor(message: string) {
+    super(message);
+    this.name = new.target.name;
+  }
+}
+
+export class KeyFileMissing extends KeysError {
+  readonly code = "key_file_missing";
+  constructor(path: string) {
+    super(
+      `There is no key file at ${path}. \`node scripts/make-keys.ts\` makes it; \`npm start\` does so by itself.`,
+    );
+  }
+}
+
+export class KeyFileTooOpen extends KeysError {
+  readonly code = "key_file_too_open";
+  constructor(path: string) {
+    super(
+      `The key file ${path} can be read by others. \`chmod 600\` it; if others could log in, rotate its keys.`,
+    );
+  }
+}
+
+export class KeyFileUnreadable extends KeysError {
+  readonly code = "key_file_unreadable";
+  constructor(path: string) {
+    super(`The key file ${path} is not a file that this user owns and may read.`);
+  }
+}
+
+/** The key document is damaged. `faults` are places in it, never values. */
+export class KeyDocumentInvalid extends KeysError {
+  readonly code = "key_document_invalid";
+  constructor(where: string, faults: readonly string[]) {
+    super(`The service keys from ${where} are not usable: ${faults.join("; ")}.`);
+  }
+}
+
+export class KeysOfAnotherService extends KeysError {
+  readonly code = "keys_of_another_service";
+  constructor(where: string, wanted: string) {
+    super(`The service keys from ${where} are not those of ${wanted}.`);
+  }
+}
+
+export class NoKeySource extends KeysError {
+  readonly code = "no_key_source";
+  constructor(service: string) {
+    super(`No service keys for ${service}: set MEDVAULT_KEYS_FILE or MEDVAULT_KEYS, one of them.`);
+  }
+}
+
+export class KeyVersionUnknown extends KeysError {
+  readonly code = "key_version_unknown";
+  constructor() {
+    super("A key is wrapped by a version of the service key that this process does not know.");
+  }
+}
+
+export class KeyVersionDestroyed extends KeysError {
+  readonly code = "key_version_destroyed";
+  constructor() {
+    super("A key is wrapped by a version of the service key that was destroyed.");
+  }
+}
+
+/** A key of this name was retired or destroyed and no active one stands in its place. */
+export class NoActiveKey extends KeysError {
+  readonly code = "no_active_key";
+  constructor() {
+    super("There is no active key of that name.");
+  }
+}
+
+/** The declaration of a sealed table, or an object handed to it, does not fit. Names fields, never values. */
+export class DeclarationFault extends KeysError {
+  readonly code = "declaration_fault";
+}
+
+/** Sealing by worker threads failed as a whole; nothing was sealed. */
+export class SealPoolFailed extends KeysError {
+  readonly code = "unavailable";
+  override readonly kind = "unavailable";
+  readonly retryAfterSeconds = 2;
+  constructor() {
+    super("The rows could not be sealed now.");
+  }
+}
+
+export class IdempotencyKeyInvalid extends KeysError {
+  readonly code = "invalid_input";
+  override readonly kind = "invalid";
+  readonly errors = [{ path: "Idempotency-Key", message: "1 to 200 visible ASCII characters" }];
+  constructor() {
+    super("The Idempotency-Key header is not usable.");
+  }
+}
+
+export class IdempotencyKeyReused extends KeysError {
+  readonly code = "idempotency_key_reused";
+  override readonly kind = "unprocessable";
+  constructor() {
+    super("This Idempotency-Key was used with another body.");
+  }
+}
+
+export class RequestInProgress extends KeysError {
+  readonly code = "request_in_progress";
+  override readonly kind = "conflict";
+  readonly retryAfterSeconds = 2;
+  constructor() {
+    super("The first request with this Idempotency-Key is still under way.");
+  }
+}
+
+export class AnswerTooLarge extends KeysError {
+  readonly code = "answer_too_large";
+  constructor() {
+    super("The answer is too large to be kept for a repeated request.");
+  }
+}

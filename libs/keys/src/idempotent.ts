@@ -1,0 +1,181 @@
+import { createHmac } from "node:crypto";
+import { type BoxContext, canonicalJson, deriveKey, openBox, sealBox } from "@medvault/crypto";
+import { type Db, inTransaction, type Tx } from "@medvault/postgres";
+import type pg from "pg";
+import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
+import type { Keyring } from "./keyring.ts";
+import { tableKey } from "./service-keys.ts";
+
+const TABLE = "idempotency_keys";
+const KEY_FORM = /^[\x21-\x7e]{1,200}$/;
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const CLEANED_PER_WRITE = 4;
+const LOCK_NOT_AVAILABLE = "55P03";
+
+/** Whose request it is, and what it says. `path` is the path that was called, with its ids. */
+export interface IdempotentRequest {
+  readonly actorId: string;
+  /** The Idempotency-Key header, if there was one. */
+  readonly key: string | undefined;
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+}
+
+export interface Answer<T> {
+  readonly status: number;
+  readonly body: T;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export type IdempotentAnswer<T> = Answer<T> & { readonly replayed: boolean };
+
+interface StoredAnswer {
+  body_hash: Buffer;
+  status: number;
+  answer: Buffer;
+}
+
+/** The columns of one request's row, and the key that seals its answer. */
+interface Place {
+  readonly scope: readonly [actorId: string, method: string, path: string, key: Buffer];
+  readonly bodyHash: Buffer;
+  readonly secret: Buffer;
+}
+
+/**
+ * Runs a write once per actor, method, path and key: the same request within 24 h gets the first answer, without the
+ * effect. `work` runs in the transaction that also keeps the key and the sealed answer, so a write that fails leaves its
+ * key free. Without a key: a plain transaction. A replayed body is what JSON made of the first.
+ * Throws IdempotencyKeyInvalid; IdempotencyKeyReused (another body); RequestInProgress (the first is not done after
+ * 3 s); AnswerTooLarge; or what `work` throws.
+ */
+export async function idempotent<T>(
+  pool: pg.Pool,
+  keyring: Keyring,
+  request: IdempotentRequest,
+  work: (tx: Tx) => Promise<Answer<T>>,
+): Promise<IdempotentAnswer<T>> {
+  if (request.key === undefined) return { ...(await inTransaction(pool, work)), replayed: false };
+  if (!KEY_FORM.test(request.key)) throw new IdempotencyKeyInvalid();
+  const place = await placeOf(pool, keyring, request);
+  try {
+    return await inTransaction(pool, async (tx) => {
+      if (!(await claim(tx, place))) {
+        const answer = await replay<T>(tx, keyring, place);
+        if (answer) return { ...answer, replayed: true };
+      }
+      const answer = await work(tx);
+      await keep(tx, keyring, place, answer);
+      return { ...answer, replayed: false };
+    });
+  } finally {
+    place.secret.fill(0);
+  }
+}
+
+/** Deletes answers older than 24 h, at most `batchRows`; returns how many. Every write deletes a few by itself. */
+export async function cleanIdempotencyKeys(db: Db, batchRows = 1_000): Promise<number> {
+  const { rowCount } = await db.query(
+    `delete from idempotency_keys where ctid = any(array(
+       select ctid from idempotency_keys where created_at < now() - interval '24 hours'
+        order by created_at limit $1 for update skip locked))`,
+    [batchRows],
+  );
+  return rowCount ?? 0;
+}
+
+async function placeOf(pool: pg.Pool, keyring: Keyring, request: IdempotentRequest): Promise<Place> {
+  const { actorId, key, method, path, body } = request;
+  const secret = await tableKey(pool, keyring, TABLE);
+  return {
+    scope: [actorId, method, path, keyedHash(secret, "key", key ?? "")],
+    bodyHash: keyedHash(secret, "body", canonicalJson(body ?? null)),
+    secret,
+  };
+}
+
+/** Under a key, so that neither a client's key nor a guessable body can be found by trying. */
+function keyedHash(secret: Buffer, purpose: string, text: string): Buffer {
+  const key = deriveKey(secret, "idempotency", purpose);
+  try {
+    return createHmac("sha256", key).update(text).digest();
+  } finally {
+    key.fill(0);
+  }
+}
+
+/** True when the row is ours. One in flight blocks us on the unique index until it is done, for 3 s at most. */
+async function claim(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
+  await tx.query("set local lock_timeout = '3s'");
+  try {
+    const { rowCount } = await tx.query(
+      `insert into idempotency_keys (actor_id, method, path, key, body_hash) values ($1, $2, $3, $4, $5)
+       on conflict do nothing`,
+      [...scope, bodyHash],
+    );
+    return rowCount === 1;
+  } catch (error) {
+    if ((error as { code?: unknown }).code === LOCK_NOT_AVAILABLE) throw new RequestInProgress();
+    throw error;
+  }
+}
+
+/** The first answer; null when it was older than 24 h and is ours to replace. */
+async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
+  const { scope, bodyHash, secret } = place;
+  const { rows } = await tx.query<StoredAnswer>(
+    `select body_hash, status, answer from idempotency_keys
+      where actor_id = $1 and method = $2 and path = $3 and key = $4
+        and created_at >= now() - interval '24 hours'`,
+    [...scope],
+  );
+  const [stored] = rows;
+  if (stored === undefined) return renew(tx, place);
+  if (!stored.body_hash.equals(bodyHash)) throw new IdempotencyKeyReused();
+  const context = answerContext(keyring, place, stored.status);
+  const answer = openBox({ key: secret, version: 1 }, context, stored.answer);
+  return JSON.parse(answer.toString("utf8")) as Answer<T>;
+}
+
+async function renew(tx: Tx, { scope, bodyHash }: Place): Promise<null> {
+  const { rowCount } = await tx.query(
+    `update idempotency_keys set body_hash = $5, status = null, answer = null, created_at = now()
+      where actor_id = $1 and method = $2 and path = $3 and key = $4
+        and created_at < now() - interval '24 hours'`,
+    [...scope, bodyHash],
+  );
+  if (rowCount !== 1) throw new RequestInProgress(); // someone else has just renewed or cleaned it
+  return null;
+}
+
+async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>): Promise<void> {
+  const { status, body, headers } = answer;
+  const plaintext = Buffer.from(JSON.stringify({ status, body, ...(headers ? { headers } : {}) }), "utf8");
+  if (plaintext.length > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
+  const sealed = sealBox({ key: place.secret, version: 1 }, answerContext(keyring, place, status), plaintext);
+  plaintext.fill(0);
+  const { rowCount } = await tx.query(
+    `with expired as (
+       delete from idempotency_keys where ctid = any(array(
+         select ctid from idempotency_keys where created_at < now() - interval '24 hours'
+          order by created_at limit $7 for update skip locked)))
+     update idempotency_keys set status = $5, answer = $6
+      where actor_id = $1 and method = $2 and path = $3 and key = $4`,
+    [...place.scope, status, sealed, CLEANED_PER_WRITE],
+  );
+  if (rowCount !== 1) throw new RequestInProgress(); // our row cannot vanish under us; never answer what was not kept
+}
+
+function answerContext(keyring: Keyring, { scope, bodyHash }: Place, status: number): BoxContext {
+  const [actorId, method, path, key] = scope;
+  return {
+    service: keyring.service,
+    table: TABLE,
+    rowId: key.toString("hex"),
+    subjectId: actorId,
+    rev: 1,
+    typed: canonicalJson({ actor_id: actorId, method, path, body_hash: bodyHash.toString("hex"), status }),
+    open: "{}",
+  };
+}

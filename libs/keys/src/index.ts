@@ -1,0 +1,41 @@
+export { BoxRefused, exactToken, trigramQueryTokens, trigramTokens } from "@medvault/crypto";
+export type { IndexKind, MaskKind, TableDeclaration } from "./declaration.ts";
+export { envKeyProvider } from "./env-provider.ts";
+export * from "./errors.ts";
+export { fileKeyProvider } from "./file-provider.ts";
+export { generateKeyFile } from "./generate.ts";
+export {
+  type Answer,
+  cleanIdempotencyKeys,
+  type IdempotentAnswer,
+  type IdempotentRequest,
+  idempotent,
+} from "./idempotent.ts";
+export type { IndexKeys, IndexTokens } from "./indexes.ts";
+export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";
+export { maskEdges } from "./mask.ts";
+export type { KeyProvider, ServiceKeyState, ServiceKeyVersion } from "./provider.ts";
+export { closeSealPool } from "./seal-pool.ts";
+export {
+  type Sealed,
+  type SealedRow,
+  type SealedTable,
+  type SealItem,
+  sealedTable,
+} from "./sealed-table.ts";
+export { indexKey, tableKey } from "./service-keys.ts";
+export {
+  type PublicSigningKey,
+  rotateSigningKey,
+  type SigningKey,
+  signingKey,
+  signingKeys,
+} from "./signing-keys.ts";
+export {
+  createSubjectKey,
+  createSubjectKeys,
+  deriveSubjectKey,
+  findSubjectKeys,
+  insertSubjectKeys,
+  newSubjectKey,
+} from "./subject-keys.ts";

@@ -1,0 +1,85 @@
+import { readWrappedKeyHeader, unwrapKey, type WrappingKey, wrapKey } from "@medvault/crypto";
+import { envKeyProvider } from "./env-provider.ts";
+import { KeyVersionUnknown, NoKeySource } from "./errors.ts";
+import { fileKeyProvider } from "./file-provider.ts";
+import { type OpenedKey, OpenedKeys } from "./opened-keys.ts";
+import type { KeyProvider } from "./provider.ts";
+
+// 10,000 × 32 bytes and as many strings of 140: some 3 MB.
+const MAX_OPENED_KEYS = 10_000;
+
+export interface KeyringOptions {
+  readonly service: string;
+  /** Path of the key file; its mode must be 0600 or stricter. */
+  readonly keysFile?: string | undefined;
+  /** The content of the environment variable that holds the keys. */
+  readonly keysEnv?: string | undefined;
+}
+
+/** Opens the service's keys. Throws NoKeySource unless exactly one source is given, else what the provider throws. */
+export async function createKeyring(options: KeyringOptions): Promise<Keyring> {
+  const { service, keysFile, keysEnv } = options;
+  if ((keysFile === undefined) === (keysEnv === undefined)) throw new NoKeySource(service);
+  if (keysFile !== undefined) return new Keyring(service, fileKeyProvider(keysFile, service));
+  return new Keyring(service, envKeyProvider(keysEnv ?? "", service));
+}
+
+/** One service's keys in one process: wraps and unwraps all others, and remembers the last that it opened. */
+export class Keyring {
+  readonly service: string;
+  readonly provider: KeyProvider;
+  readonly #opened: OpenedKeys;
+
+  constructor(service: string, provider: KeyProvider, maxOpenedKeys: number = MAX_OPENED_KEYS) {
+    this.service = service;
+    this.provider = provider;
+    this.#opened = new OpenedKeys(maxOpenedKeys);
+  }
+
+  /** Wraps a 32-byte key under the active version; `context` (kind, name) must be the same to unwrap it. */
+  wrap(key: Buffer, context: readonly string[], keyVersion = 1): Buffer {
+    const { version } = this.provider.current();
+    return wrapKey({ key: this.provider.key(version), version }, this.#bound(context), key, keyVersion);
+  }
+
+  /**
+   * Unwraps a key into bytes of its own, which the caller wipes. Throws WrappedKeyRefused (changed, or of another
+   * context or service), KeyVersionUnknown or KeyVersionDestroyed.
+   */
+  unwrap(wrapped: Buffer, context: readonly string[]): Buffer {
+    return unwrapKey(this.#wrappingKey(wrapped), this.#bound(context), wrapped);
+  }
+
+  /** As unwrap, from the bounded cache when these very bytes were opened before. Use it at once; never wipe or keep it. */
+  opened(wrapped: Buffer, context: readonly string[]): OpenedKey {
+    return this.#opened.get(`${context.join("\0")}\0${wrapped.toString("latin1")}`, () => ({
+      key: this.unwrap(wrapped, context),
+      version: readWrappedKeyHeader(wrapped).keyVersion,
+    }));
+  }
+
+  /** A subject's key. Throws as unwrap does. */
+  subjectKey(wrapped: Buffer, subjectId: string): OpenedKey {
+    return this.opened(wrapped, ["subject", subjectId]);
+  }
+
+  /** Forgets and wipes every opened key. */
+  wipe(): void {
+    this.#opened.wipe();
+  }
+
+  #bound(context: readonly string[]): readonly string[] {
+    return [this.service, ...context];
+  }
+
+  #wrappingKey(wrapped: Buffer): WrappingKey {
+    const version = readWrappedKeyHeader(wrapped).serviceKeyVersion;
+    try {
+      return { key: this.provider.key(version), version };
+    } catch (error) {
+      if (!(error instanceof KeyVersionUnknown)) throw error;
+      this.provider.reload(); // the key was rotated since this process began
+      return { key: this.provider.key(version), version };
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import type { KeyObject } from "node:crypto";
+
+export type ServiceKeyState = "active" | "retired" | "destroyed";
+
+export interface ServiceKeyVersion {
+  readonly version: number;
+  readonly state: ServiceKeyState;
+  readonly createdAt: string;
+}
+
+/**
+ * Where a service's own keys come from. Exactly one version is active and wraps; retired ones still unwrap; destroyed
+ * ones are remembered by number only. A key is handed out as a KeyObject, which no log or error can print.
+ */
+export interface KeyProvider {
+  readonly kind: string;
+  current(): ServiceKeyVersion;
+  versions(): readonly ServiceKeyVersion[];
+  /** Throws KeyVersionUnknown or KeyVersionDestroyed. */
+  key(version: number): KeyObject;
+  /** Reads the source again, for a version that appeared since; a source that cannot change does nothing. */
+  reload(): void;
+}

@@ -1,0 +1,75 @@
+import { type BoxContext, lengthPrefixed, type Suite } from "@medvault/crypto";
+import type { SealJob } from "./sealed-table.ts";
+
+/** A job as it crosses to a worker: plain bytes, the subject's key among them. */
+export interface PackedJob {
+  readonly key: Buffer;
+  readonly keyVersion: number;
+  readonly context: BoxContext;
+  readonly plaintext: Buffer;
+  readonly suite: Suite;
+}
+
+const PARTS = 11;
+
+export function packJob(job: SealJob, key: Buffer, keyVersion: number): Buffer {
+  const { service, table, rowId, subjectId, rev, typed, open } = job.context;
+  return lengthPrefixed(
+    key,
+    String(keyVersion),
+    service,
+    table,
+    rowId,
+    subjectId,
+    String(rev),
+    typed,
+    open,
+    job.plaintext,
+    job.suite,
+  );
+}
+
+export function* unpackJobs(bytes: Buffer): Generator<PackedJob> {
+  const parts = unpack(bytes);
+  for (let at = 0; at < parts.length; at += PARTS) {
+    const text = (offset: number): string => (parts[at + offset] ?? Buffer.alloc(0)).toString("utf8");
+    yield {
+      key: parts[at] ?? Buffer.alloc(0),
+      keyVersion: Number(text(1)),
+      context: {
+        service: text(2),
+        table: text(3),
+        rowId: text(4),
+        subjectId: text(5),
+        rev: Number(text(6)),
+        typed: text(7),
+        open: text(8),
+      },
+      plaintext: parts[at + 9] ?? Buffer.alloc(0),
+      suite: text(10) as Suite,
+    };
+  }
+}
+
+/** Undoes lengthPrefixed; the parts are views. */
+export function unpack(bytes: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes.readUInt32BE(at);
+    parts.push(bytes.subarray(at + 4, at + 4 + length));
+    at += 4 + length;
+  }
+  return parts;
+}
+
+/** Joined into memory of their own, which can be handed to a thread; the pieces are wiped. */
+export function joinForTransfer(pieces: readonly Buffer[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    joined.set(piece, at);
+    at += piece.length;
+    piece.fill(0);
+  }
+  return joined;
+}
