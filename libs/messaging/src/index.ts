@@ -1,4 +1,24 @@
 export { type Appender, type AppenderOptions, createAppender } from "./appender.ts";
+export { type Broker, type BrokerState, connectBroker } from "./broker.ts";
+export {
+  BROKER_USERS,
+  type BrokerUser,
+  type BrokerUserPermissions,
+  brokerDefinitions,
+  permissionsOf,
+  topologyDefinitions,
+} from "./definitions.ts";
 export { emit } from "./emit.ts";
 export { MAX_EVENT_BYTES } from "./envelope.ts";
 export { BrokerUnavailable, EventRefused } from "./errors.ts";
+export type { Logger } from "./logger.ts";
+export { createRelay, type Relay, type RelayOptions } from "./relay.ts";
+export {
+  AUDIT_BINDING,
+  AUDIT_QUEUE,
+  assertConsumerQueue,
+  assertTopology,
+  auditRoutingKey,
+  checkTopology,
+  EVENTS_EXCHANGE,
+} from "./topology.ts";

@@ -1,0 +1,99 @@
+import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "amqplib";
+import { backoffMs, settlesWithin } from "./backoff.ts";
+import { BrokerUnavailable, codeOf } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+
+export type BrokerState = "connecting" | "connected" | "closed";
+
+/** One connection to RabbitMQ that comes back by itself. Channels do not: who has one opens another. */
+export interface Broker {
+  state(): BrokerState;
+  /** Throws BrokerUnavailable at once when there is no connection. */
+  createChannel(): Promise<Channel>;
+  createConfirmChannel(): Promise<ConfirmChannel>;
+  /** Runs at every connection, now if there is one; the answer takes it off again. */
+  onConnected(listener: () => void): () => void;
+  /** Within 3 s, whatever the broker does. */
+  close(): Promise<void>;
+}
+
+const HEARTBEAT_SECONDS = 10;
+const CONNECT_TIMEOUT_MS = 5_000;
+const OPERATION_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 3_000;
+const FIRST_RETRY_MS = 200;
+const MAX_RETRY_MS = 10_000;
+
+/**
+ * Keeps a connection to the URL (`amqp[s]://user:password@host:port/vhost`), from now until `close`. Never throws
+ * for a broker that is away: `state` tells, and it tries again after 0.2 to 10 s with jitter.
+ */
+export function connectBroker(options: { url: string; logger: Logger }): Broker {
+  const url = withHeartbeat(options.url);
+  const listeners = new Set<() => void>();
+  let model: ChannelModel | null = null;
+  let state: BrokerState = "connecting";
+  let failures = 0;
+  let retry: NodeJS.Timeout | undefined;
+
+  function lost(fault: unknown): void {
+    model = null;
+    if (state === "closed") return;
+    if (state === "connected" || failures === 0) {
+      options.logger.warn({ code: codeOf(fault) }, "broker away, reconnecting");
+    }
+    state = "connecting";
+    retry = setTimeout(open, backoffMs(failures++, FIRST_RETRY_MS, MAX_RETRY_MS));
+  }
+
+  async function open(): Promise<void> {
+    try {
+      const opened = await connect(url, { timeout: CONNECT_TIMEOUT_MS, noDelay: true, keepAlive: true });
+      // Without a listener an error ends the process; `close` follows it.
+      opened.on("error", () => {});
+      if (state === "closed") return void (await settlesWithin(opened.close(), CLOSE_TIMEOUT_MS));
+      opened.once("close", lost);
+      model = opened;
+      failures = 0;
+      state = "connected";
+      options.logger.info({}, "broker connected");
+      for (const listener of listeners) listener();
+    } catch (error) {
+      lost(error);
+    }
+  }
+
+  async function channelOf<T extends Channel>(create: (from: ChannelModel) => Promise<T>): Promise<T> {
+    if (model === null) throw new BrokerUnavailable();
+    const opening = create(model);
+    if (!(await settlesWithin(opening, OPERATION_TIMEOUT_MS))) throw new BrokerUnavailable();
+    const channel = await opening;
+    channel.on("error", () => {});
+    return channel;
+  }
+
+  void open();
+  return {
+    state: () => state,
+    createChannel: () => channelOf((from) => from.createChannel()),
+    createConfirmChannel: () => channelOf((from) => from.createConfirmChannel()),
+    onConnected(listener) {
+      listeners.add(listener);
+      if (state === "connected") listener();
+      return () => listeners.delete(listener);
+    },
+    async close() {
+      state = "closed";
+      clearTimeout(retry);
+      const open = model;
+      model = null;
+      if (open !== null) await settlesWithin(open.close(), CLOSE_TIMEOUT_MS);
+    },
+  };
+}
+
+function withHeartbeat(url: string): string {
+  const parsed = new URL(url);
+  if (!parsed.searchParams.has("heartbeat")) parsed.searchParams.set("heartbeat", String(HEARTBEAT_SECONDS));
+  return parsed.href;
+}
