@@ -39,7 +39,14 @@ export interface PatientAccess {
 }
 
 /** 404, and to the caller nothing but that: what exists and what does not look alike. */
-export class AccessDenied extends NotFound {}
+export class AccessDenied extends NotFound {
+  /** Whose data was asked for, where the caller named them or a file led to them; for the event alone. */
+  readonly patientId: string | null;
+  constructor(patientId: string | null) {
+    super();
+    this.patientId = patientId;
+  }
+}
 
 /** Asks the records service at `url`. Anything but a clear yes or no is `Unavailable`: it fails closed. */
 export function createRecordsAccess(url: string): PatientAccess {
@@ -70,7 +77,7 @@ export function createRecordsAccess(url: string): PatientAccess {
   return {
     async demand(caller, question) {
       const { status, body } = await ask(caller, question);
-      if (status === 403 || status === 404) throw new AccessDenied();
+      if (status === 403 || status === 404) throw new AccessDenied(question.patientId);
       if (status === 401) throw new Unauthenticated();
       const answer = AccessView.safeParse(body);
       if (status !== 200 || answer.data?.patientId !== question.patientId) throw new Unavailable();

@@ -15,6 +15,7 @@ import {
 import { createSubjectKey, idempotent, type Keyring } from "@medvault/keys";
 import { type Appender, emit } from "@medvault/messaging";
 import { inTransaction, isUnavailable } from "@medvault/postgres";
+import { refusalOf } from "@medvault/service-kit";
 import type pg from "pg";
 import { AccessDenied, type Caller, type PatientAccess } from "./access.ts";
 import type { BlobStore } from "./blob-store.ts";
@@ -30,6 +31,7 @@ import {
   storedEvent,
   viewOf,
 } from "./file.ts";
+import { refusedEvent } from "./refused.ts";
 import { type ReceivedFile, Upload } from "./upload.ts";
 
 const SOURCE = "files";
@@ -41,8 +43,6 @@ export interface FileServiceDeps {
   access: PatientAccess;
   appender: Appender;
   maxFileBytes: number;
-  /** Called after a commit that left events in the outbox. */
-  wake: () => void;
 }
 
 /** What a caller may do with files. Every use case asks records before it shows or changes anything. */
@@ -73,12 +73,19 @@ export class FileService {
       committing = true;
       const { body, replayed } = await this.#insert(actor, idempotencyKey, target, files);
       if (replayed) await upload.discard();
-      else this.#deps.wake();
       return body;
     } catch (error) {
       if (!committing || !isUnavailable(error)) await upload.discard();
+      await this.#noteRefusedUpload(actor, error);
       throw error;
     }
+  }
+
+  /** What is refused for what it is (wrong type, too large, malformed); the kit notes who was not allowed. */
+  async #noteRefusedUpload(actor: Actor, error: unknown): Promise<void> {
+    const { refusal } = refusalOf(error);
+    if (!["invalid", "too_large", "unsupported_media_type", "unprocessable"].includes(refusal.kind)) return;
+    await this.#deps.appender.append(refusedEvent(actor, "POST", "/v1/files", refusal));
   }
 
   /** With an idempotency key, the request's body is what was uploaded: target, names and hashes. */
@@ -155,19 +162,20 @@ export class FileService {
       if (!(await deleteFile(tx, file.id, file.rev))) throw new NotFound();
       await emit(tx, SOURCE, deletedEvent(actor, file));
     });
-    this.#deps.wake();
     await this.#deps.blobs.discard([file.blob]);
   }
 
   async #demandFile(caller: Caller, id: string, action: "read" | "write"): Promise<FoundFile> {
     const wellFormed = Id.safeParse(id).success;
     const file = wellFormed ? await findFile(this.#deps.pool, this.#deps.keyring, id) : null;
-    // Records is asked for unknown ids too, about a patient that is none: else the time taken, or an outage of
-    // records, would tell which ids exist.
-    if (wellFormed) {
-      await this.#deps.access.demand(caller, { patientId: file?.patientId ?? id, action });
+    if (!file) {
+      // Records is asked for unknown ids too, about a patient that is none: else the time taken, or an outage of
+      // records, would tell which ids exist.
+      if (wellFormed)
+        await this.#deps.access.demand(caller, { patientId: newId(), action }).catch(ignoreDenial);
+      throw new NotFound();
     }
-    if (!file) throw new NotFound();
+    await this.#deps.access.demand(caller, { patientId: file.patientId, action });
     return file;
   }
 
@@ -184,10 +192,14 @@ export class FileService {
       await this.#deps.access.demand(caller, { patientId: patientId ?? newId(), action: "read" });
       return patientId;
     } catch (error) {
-      if (error instanceof AccessDenied) return null;
-      throw error;
+      ignoreDenial(error);
+      return null;
     }
   }
+}
+
+function ignoreDenial(error: unknown): void {
+  if (!(error instanceof AccessDenied)) throw error;
 }
 
 function rowOf(actor: Actor, target: NewFiles, received: ReceivedFile): StoredFile {

@@ -18,7 +18,7 @@ export const files = sealedTable<StoredFile>({
     "blob_bytes",
     "blob_sha256",
   ],
-  sealed: ["name", "sha256", "fileKey"],
+  sealed: ["name", "sha256", "file_key"],
   open: [],
 });
 

@@ -1,4 +1,5 @@
 import type { Db } from "@medvault/postgres";
+import type { Logger } from "@medvault/service-kit";
 import type { BlobStore } from "./blob-store.ts";
 import { referencedBlobs } from "./file.store.ts";
 
@@ -26,4 +27,21 @@ export async function sweepOrphans(db: Db, blobs: BlobStore, graceMs = ORPHAN_GR
   }
   if (batch.length > 0) await flush();
   return swept;
+}
+
+const EVERY_MS = 10 * 60 * 1000;
+
+/** Sweeps now and every ten minutes, until stopped. A sweep that fails is logged, and comes again. */
+export function startSweeping(db: Db, blobs: BlobStore, logger: Logger): { stop(): void } {
+  const run = () =>
+    sweepOrphans(db, blobs).then(
+      (count) => {
+        if (count > 0) logger.info({ count }, "orphan blobs removed");
+      },
+      (err: unknown) => logger.warn({ err }, "the sweep of orphan blobs failed"),
+    );
+  void run();
+  const timer = setInterval(run, EVERY_MS);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
 }

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { Transform } from "node:stream";
 import { InvalidInput, NewFiles, newId } from "@medvault/contracts";
 import { createSealStream, fileContext } from "@medvault/crypto";
+import { parse } from "@medvault/service-kit";
 import type { Caller, PatientAccess } from "./access.ts";
 import type { Blob, BlobStore } from "./blob-store.ts";
 import { declares, kindOf, type Sample, Sampler } from "./content.ts";
@@ -88,7 +89,7 @@ export class Upload {
   }
 
   async #demandAccess(): Promise<NewFiles> {
-    const target = NewFiles.parse(Object.fromEntries(this.#fields));
+    const target = parse(NewFiles, Object.fromEntries(this.#fields));
     if (
       this.#asked?.target.patientId !== target.patientId ||
       this.#asked.target.attachTo !== target.attachTo

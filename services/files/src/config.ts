@@ -1,0 +1,21 @@
+import { CommonConfig, loadConfig, urlOf } from "@medvault/service-kit";
+import { z } from "zod";
+
+const Config = CommonConfig.extend({
+  /** Where the blobs lie; the backup service reads the same directory. */
+  MEDVAULT_FILES_DIR: z.string(),
+  MEDVAULT_RECORDS_URL: urlOf("http", "https"),
+  /** Of one file, in bytes; a request takes ten. */
+  MEDVAULT_MAX_UPLOAD_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(4 * 1024 ** 3)
+    .default(16 * 1024 * 1024),
+});
+export type Config = z.infer<typeof Config>;
+
+/** The one reader of the environment. Throws ConfigError, naming every bad setting at once. */
+export function readConfig(): Config {
+  return loadConfig(Config, process.env);
+}
