@@ -18,7 +18,7 @@ export interface LoggerOptions {
  */
 export function createLogger(options: LoggerOptions): Logger {
   const extra = new Set(options.fields ?? []);
-  return pino(
+  const logger = pino(
     {
       level: options.level,
       base: { service: options.service, pid: process.pid },
@@ -38,11 +38,20 @@ export function createLogger(options: LoggerOptions): Logger {
               : typeof first === "object" && first !== null
                 ? first
                 : {};
-          const message = typeof first === "string" ? first : typeof second === "string" ? second : undefined;
-          method.apply(this, message === undefined ? [fields] : [fields, scrub(message)]);
+          const message = typeof first === "string" ? first : typeof second === "string" ? second : "";
+          method.apply(this, [fields, scrub(message)]); // without a message pino would take the error's own
         },
       },
     },
     options.destination ?? pino.destination({ fd: 1, sync: true }),
   );
+  // pino lets a child's bindings past the formatter, so they are sifted here; children inherit both methods.
+  const { child, setBindings } = logger;
+  logger.child = function sifted(this: Logger, bindings: Record<string, unknown>) {
+    return child.call(this, allowedFields(bindings, extra));
+  } as Logger["child"];
+  logger.setBindings = function sifted(this: Logger, bindings: Record<string, unknown>) {
+    setBindings.call(this, allowedFields(bindings, extra));
+  };
+  return logger;
 }

@@ -14,7 +14,7 @@ import { ExpressInstrumentation } from "@opentelemetry/instrumentation-express";
 import { HttpInstrumentation } from "@opentelemetry/instrumentation-http";
 import { IORedisInstrumentation } from "@opentelemetry/instrumentation-ioredis";
 import { PgInstrumentation } from "@opentelemetry/instrumentation-pg";
-import { NodeSDK, tracing } from "@opentelemetry/sdk-node";
+import { NodeSDK } from "@opentelemetry/sdk-node";
 
 // ES modules are patched by a loader hook; without it http, pg and the rest make no spans at all.
 register("@opentelemetry/instrumentation/hook.mjs", import.meta.url);
@@ -22,13 +22,17 @@ register("@opentelemetry/instrumentation/hook.mjs", import.meta.url);
 const HEALTH = new Set(["/healthz", "/readyz", "/metrics"]);
 
 const sdk = new NodeSDK({
-  // 3.x takes an options object; the old positional call exports nothing, silently.
-  spanProcessors: [new tracing.BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+  // The SDK wraps it in a batch processor by the OTEL_BSP_* variables. (A processor made by hand takes an options
+  // object since 3.x; the old positional call exports nothing, silently.)
+  traceExporter: new OTLPTraceExporter(),
+  metricReaders: [], // metrics are Prometheus', on the admin port
+  logRecordProcessors: [],
   instrumentations: [
     new HttpInstrumentation({
+      disableOutgoingRequestInstrumentation: true, // the exporter's own calls; services are called by undici
       ignoreIncomingRequestHook: (req) => HEALTH.has((req.url ?? "").split("?", 1)[0] ?? ""),
       // A span's default attributes would hold the URL with its query.
-      redactedQueryParams: ["cursor", "q", "token", "code", "unmask"],
+      redactedQueryParamsServer: ["cursor", "q", "token", "code", "unmask"],
     }),
     new ExpressInstrumentation(),
     new PgInstrumentation({ enhancedDatabaseReporting: false }), // statements, never their values

@@ -1,0 +1,99 @@
+import { DEFAULT_PERMISSIONS } from "@medvault/contracts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { actorOf, allow, openToGuests, requireSession, requireStepUp, scopeOfRequest } from "./access.ts";
+import { fieldOf, GUEST, givenService, type Harness } from "./test-support.ts";
+
+let service: Harness;
+beforeAll(async () => {
+  service = await givenService((router) => {
+    router.get("/v1/prescriptions", allow("prescription:read"), (req, res) => {
+      const { id, purpose, requestId, traceparent } = actorOf(req);
+      res.json({ id, purpose, requestId, traceparent, scope: scopeOfRequest(req) });
+    });
+    router.delete(
+      "/v1/users/:id",
+      allow("user:delete"),
+      requireStepUp(),
+      (_req, res) => void res.status(204).end(),
+    );
+    router.get("/v1/me", requireSession(), (_req, res) => void res.json({}));
+    router.post("/v1/login", openToGuests(), (_req, res) => void res.json({}));
+  });
+});
+afterAll(() => service.close());
+
+test("the actor comes from the assertion and the forwarded headers, never from identity headers", async () => {
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const answer = await service.call("/v1/prescriptions", {
+    headers: {
+      "x-purpose": "ETREAT",
+      "x-request-id": "req-1",
+      traceparent,
+      "x-user-id": "evil",
+      "x-forwarded-user": "evil",
+    },
+  });
+  expect(await answer.json()).toEqual({
+    id: "0198f000-0000-7000-8000-000000000001",
+    purpose: "ETREAT",
+    requestId: "req-1",
+    traceparent,
+    scope: "assigned",
+  });
+});
+
+test("an unknown purpose is not taken over", async () => {
+  const answer = await service.call("/v1/prescriptions", { headers: { "x-purpose": "BECAUSE" } });
+  expect(await answer.json()).toMatchObject({ purpose: null });
+});
+
+test("the widest scope decides", async () => {
+  const scope = "prescription:read:own prescription:read:any prescription:read:assigned";
+  expect(await (await service.call("/v1/prescriptions", { as: { scope } })).json()).toMatchObject({
+    scope: "any",
+  });
+});
+
+test("who lacks the permission is refused with evidence: 403 when signed in, 401 for a guest", async () => {
+  const before = service.refusals.length;
+  const doctor = await service.call("/v1/prescriptions", {
+    as: { scope: "prescription:read prescription:reader:any" },
+  });
+  expect([doctor.status, await fieldOf(doctor, "code")]).toEqual([403, "forbidden"]);
+  const guest = await service.call("/v1/prescriptions", { as: GUEST });
+  expect([guest.status, await fieldOf(guest, "code")]).toEqual([401, "unauthenticated"]);
+  expect(service.refusals.slice(before)).toEqual([
+    { code: "forbidden", actorId: "0198f000-0000-7000-8000-000000000001" },
+    { code: "unauthenticated", actorId: "guest" },
+  ]);
+});
+
+test("a guest reaches what is open, and not what needs a session", async () => {
+  expect((await service.call("/v1/login", { method: "POST", as: GUEST })).status).toBe(200);
+  expect((await service.call("/v1/me", { as: GUEST })).status).toBe(401);
+  expect(
+    (await service.call("/v1/me", { as: { role: "service", sub: "service:gateway", sid: null } })).status,
+  ).toBe(401);
+});
+
+test("a step-up older than ten minutes is asked for anew, with evidence", async () => {
+  const now = Math.floor(Date.now() / 1000);
+  const scope = "user:delete:any";
+  const old = await service.call("/v1/users/1", { method: "DELETE", as: { scope, auth_time: now - 601 } });
+  expect([old.status, await fieldOf(old, "code")]).toEqual([403, "step_up_required"]);
+  expect(service.refusals.at(-1)?.code).toBe("step_up_required");
+  const fresh = await service.call("/v1/users/1", { method: "DELETE", as: { scope, auth_time: now - 590 } });
+  expect(fresh.status).toBe(204);
+});
+
+test("a route without a guard does not boot, and is named", async () => {
+  const routes = givenService((router) => {
+    router.get("/v1/ok", allow("patient:read"), (_req, res) => void res.json({}));
+    router.get("/v1/forgotten", (_req, res) => void res.json({}));
+  });
+  await expect(routes).rejects.toThrow("GET /v1/forgotten");
+});
+
+test("guests hold no permission at all by default", () => {
+  expect(DEFAULT_PERMISSIONS.guest).toEqual([]);
+});

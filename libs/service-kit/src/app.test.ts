@@ -1,0 +1,243 @@
+import { NotFound, Unavailable } from "@medvault/contracts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { allow } from "./access.ts";
+import { adminAppOf } from "./app.ts";
+import { lifecycleOf } from "./lifecycle.ts";
+import { fieldOf, givenService, type Harness } from "./test-support.ts";
+import { etagOf, ifMatch, parse } from "./validation.ts";
+
+const SECRET = "s3cr3t-mark";
+const Body = z.strictObject({ name: z.string().max(5), count: z.number().optional() });
+const guard = () => allow("prescription:read");
+
+let service: Harness;
+let evidenceFails = false;
+const recorded: string[] = [];
+beforeAll(async () => {
+  service = await givenService(
+    (router) => {
+      router.post("/v1/things", guard(), (req, res) => void res.status(201).json(parse(Body, req.body)));
+      router.post("/v1/zod", guard(), (req, res) => void res.json(Body.parse(req.body)));
+      router.post("/v1/stream", guard(), async (req, res) => {
+        let bytes = 0;
+        for await (const chunk of req) bytes += (chunk as Buffer).length;
+        res.json({ bytes });
+      });
+      router.put("/v1/things/:id", guard(), (req, res) => {
+        const rev = ifMatch(req);
+        res.setHeader("ETag", etagOf((rev ?? 0) + 1)).json({ rev });
+      });
+      router.get("/v1/missing", guard(), () => {
+        throw new NotFound();
+      });
+      router.get("/v1/fault", guard(), () => {
+        throw new Error(`select * from patients where name = '${SECRET}'`);
+      });
+      router.get("/v1/away", guard(), () => {
+        throw Object.assign(new Error(SECRET), { name: "DatabaseUnavailable" });
+      });
+      router.get("/v1/busy", guard(), () => {
+        throw new Unavailable(undefined, 7);
+      });
+      router.get("/v1/reused", guard(), () => {
+        throw Object.assign(new Error("used before"), {
+          code: "idempotency_key_reused",
+          kind: "unprocessable",
+        });
+      });
+      router.get("/v1/torn", guard(), (_req, res) => {
+        res.write("half of it");
+        throw new Error("too late");
+      });
+    },
+    {
+      jsonLimitBytes: (req) => (req.path === "/v1/zod" ? 4096 : 1024),
+      onRefusal: async (_req, _actor, error) => {
+        if (evidenceFails) throw new Error("the database is away");
+        await new Promise((resolve) => setImmediate(resolve));
+        recorded.push(error.code);
+      },
+      readiness: async () => ({ postgres: "ok", rabbitmq: "degraded" }),
+    },
+  );
+});
+afterAll(() => service.close());
+
+const post = (path: string, body: string, type = "application/json") =>
+  service.call(path, { method: "POST", body, headers: { "content-type": type } });
+
+test("a problem has all that RFC 9457 and API.md name, and nothing of the inside", async () => {
+  const answer = await service.call(`/v1/missing?q=${SECRET}`, { headers: { "x-request-id": "abc-123" } });
+  expect(answer.status).toBe(404);
+  expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+  expect(await answer.json()).toEqual({
+    type: "urn:medvault:problem:not_found",
+    title: "Not Found",
+    status: 404,
+    detail: "There is no such thing here.",
+    instance: "/v1/missing",
+    code: "not_found",
+    requestId: "abc-123",
+  });
+  expect(recorded.at(-1)).toBe("not_found");
+});
+
+test("an unknown path is a problem too, and leaves no evidence behind", async () => {
+  const before = recorded.length;
+  const answer = await service.call("/v1/nothing");
+  expect([answer.status, await fieldOf(answer, "code")]).toEqual([404, "not_found"]);
+  expect((await service.call("/v1/%E0%A4%A")).status).toBeGreaterThanOrEqual(400);
+  expect(recorded.length).toBe(before);
+});
+
+test("a request id is kept when well-formed, and made when not", async () => {
+  for (const bad of ["", "a b", "x".repeat(129), "<script>", "-dash"]) {
+    const answer = await service.call("/healthz", { as: null, headers: { "x-request-id": bad } });
+    expect(answer.headers.get("x-request-id"), bad).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+  }
+  const kept = await service.call("/healthz", { as: null, headers: { "x-request-id": "Ab.c_1-2" } });
+  expect(kept.headers.get("x-request-id")).toBe("Ab.c_1-2");
+});
+
+test("bodies: malformed, of another type, compressed, too large, not an object, absent", async () => {
+  const cases: [string, Response, number, string][] = [
+    ["malformed", await post("/v1/things", '{"name": '), 400, "invalid_input"],
+    ["scalar", await post("/v1/things", '"text"'), 400, "invalid_input"],
+    [
+      "text",
+      await post("/v1/things", "name=x", "application/x-www-form-urlencoded"),
+      415,
+      "unsupported_media_type",
+    ],
+    ["no type", await post("/v1/things", "{}", ""), 415, "unsupported_media_type"],
+    [
+      "charset",
+      await post("/v1/things", "{}", "application/json; charset=klingon"),
+      415,
+      "unsupported_media_type",
+    ],
+    ["large", await post("/v1/things", JSON.stringify({ name: "x".repeat(2000) })), 413, "too_large"],
+    ["absent", await service.call("/v1/things", { method: "POST" }), 400, "invalid_input"],
+    [
+      "compressed",
+      await service.call("/v1/things", {
+        method: "POST",
+        body: "{}",
+        headers: { "content-type": "application/json", "content-encoding": "gzip" },
+      }),
+      415,
+      "unsupported_media_type",
+    ],
+  ];
+  for (const [name, answer, status, code] of cases) {
+    expect([answer.status, await fieldOf(answer, "code")], name).toEqual([status, code]);
+  }
+  expect((await post("/v1/things", '{"name":"abc"}')).status).toBe(201);
+  expect((await post("/v1/things", '{"name":"abc"}', "application/fhir+json; charset=utf-8")).status).toBe(
+    201,
+  );
+});
+
+test("a limit can differ by path", async () => {
+  expect((await post("/v1/zod", JSON.stringify({ name: "x".repeat(2000) }))).status).toBe(400);
+});
+
+test("a route that streams gets any type unread", async () => {
+  const answer = await post("/v1/stream", "x".repeat(5000), "multipart/form-data; boundary=b");
+  expect(await answer.json()).toEqual({ bytes: 5000 });
+});
+
+test("every fault of an input is named by path, no value is repeated, unknown fields are refused", async () => {
+  for (const path of ["/v1/things", "/v1/zod"]) {
+    const answer = await post(path, JSON.stringify({ name: SECRET, count: SECRET, role: SECRET }));
+    const text = await answer.text();
+    expect(answer.status).toBe(400);
+    expect(text).not.toContain(SECRET);
+    const paths = JSON.parse(text).errors.map((fault: { path: string }) => fault.path);
+    expect(paths.sort()).toEqual(["count", "name", "role"]);
+  }
+});
+
+test("an unexpected fault is 500 with nothing inside, and is logged without what it quotes", async () => {
+  const answer = await service.call("/v1/fault", { headers: { "x-request-id": "fault-1" } });
+  const text = await answer.text();
+  expect(answer.status).toBe(500);
+  expect(JSON.parse(text)).toMatchObject({ code: "internal_error", requestId: "fault-1" });
+  expect(text + service.log.text()).not.toContain(SECRET);
+  expect(
+    service.log.entries().find((line) => line.requestId === "fault-1" && line.level === "error"),
+  ).toBeDefined();
+});
+
+test("what is away is 503 with Retry-After, by class or by name; foreign refusals map by code and kind", async () => {
+  const away = await service.call("/v1/away");
+  expect([away.status, away.headers.get("retry-after"), await fieldOf(away, "code")]).toEqual([
+    503,
+    "2",
+    "unavailable",
+  ]);
+  expect((await service.call("/v1/busy")).headers.get("retry-after")).toBe("7");
+  const reused = await service.call("/v1/reused");
+  expect([reused.status, await fieldOf(reused, "code")]).toEqual([422, "idempotency_key_reused"]);
+});
+
+test("a refusal whose evidence cannot be written is 503, not the refusal", async () => {
+  evidenceFails = true;
+  try {
+    const answer = await service.call("/v1/missing");
+    expect([answer.status, await fieldOf(answer, "code")]).toEqual([503, "unavailable"]);
+  } finally {
+    evidenceFails = false;
+  }
+});
+
+test("a fault in the middle of an answer cuts the connection, so that half is not taken for whole", async () => {
+  await expect(service.call("/v1/torn").then((answer) => answer.text())).rejects.toThrow();
+});
+
+test("every answer carries the security headers, also 401 and 404, and may not be kept", async () => {
+  for (const answer of [
+    await service.call("/v1/things", { as: null }),
+    await service.call("/v1/nothing"),
+    await service.call("/healthz"),
+  ]) {
+    const { headers } = answer;
+    expect(headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(headers.get("x-frame-options")).toBe("DENY");
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+    expect(headers.get("referrer-policy")).toBe("strict-origin-when-cross-origin");
+    expect(headers.get("strict-transport-security")).toMatch(/max-age=\d{8}/);
+    expect(headers.get("permissions-policy")).toContain("camera=()");
+    expect(headers.get("cache-control")).toBe("no-store");
+    expect(headers.has("x-powered-by")).toBe(false);
+  }
+});
+
+test("If-Match takes the ETags that were given, and no other", async () => {
+  const put = (tag: string) => service.call("/v1/things/1", { method: "PUT", headers: { "if-match": tag } });
+  const good = await put('"7"');
+  expect([await good.json(), good.headers.get("etag")]).toEqual([{ rev: 7 }, '"8"']);
+  expect(await (await put("*")).json()).toEqual({ rev: null });
+  for (const bad of ["7", 'W/"7"', '"x"', '"0"']) expect((await put(bad)).status, bad).toBe(400);
+});
+
+test("readiness says ok, degraded or draining; metrics are on the admin port only", async () => {
+  const ready = await service.call("/readyz", { as: null });
+  expect([ready.status, await ready.json()]).toEqual([
+    200,
+    { status: "degraded", checks: { postgres: "ok", rabbitmq: "degraded" } },
+  ]);
+  expect((await service.call("/metrics")).status).toBe(404);
+  const admin = adminAppOf(service.app)?.listen(0, "127.0.0.1");
+  await new Promise((resolve) => admin?.once("listening", resolve));
+  const address = admin?.address();
+  const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  expect(await (await fetch(`${url}/metrics`)).text()).toContain('route="/v1/things"');
+  lifecycleOf(service.app).drain();
+  expect((await fetch(`${url}/readyz`)).status).toBe(503);
+  const draining = await service.call("/readyz", { as: null });
+  expect([draining.status, await fieldOf(draining, "status")]).toEqual([503, "draining"]);
+  admin?.close();
+  admin?.closeAllConnections();
+});
