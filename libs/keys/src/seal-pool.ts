@@ -26,28 +26,42 @@ let idleTimer: NodeJS.Timeout | undefined;
 let lastId = 0;
 
 /**
- * Seals jobs in worker threads, in their order. Keys and plaintexts cross as bytes that are moved, not copied, and are
- * wiped by the thread. At most one batch per thread is under way, so memory is bounded by the jobs themselves.
- * Throws SealPoolFailed when a thread dies.
+ * Seals `count` jobs in worker threads, in their order. Each batch is made just before it is sent, so that the event
+ * loop is held for a few milliseconds at a time and one batch per thread is all that is in memory twice. Keys and
+ * plaintexts cross as bytes that are moved, not copied, and the thread wipes them.
+ * Throws SealPoolFailed when a thread dies, or what `jobAt` throws; the other threads stop at their next batch.
  */
-export async function sealByWorkers(keyring: Keyring, jobs: readonly SealJob[]): Promise<Buffer[]> {
+export async function sealByWorkers(
+  keyring: Keyring,
+  count: number,
+  jobAt: (index: number) => SealJob,
+): Promise<Buffer[]> {
   clearTimeout(idleTimer);
   const boxes: Buffer[][] = [];
+  const batches = Math.ceil(count / ROWS_PER_BATCH);
   let next = 0;
   const drain = async (thread: number): Promise<void> => {
-    for (let at = next; at * ROWS_PER_BATCH < jobs.length; at = next) {
+    while (next < batches) {
+      const batch = next;
       next += 1;
-      const batch = jobs.slice(at * ROWS_PER_BATCH, (at + 1) * ROWS_PER_BATCH);
-      boxes[at] = await send(threadAt(thread), pack(keyring, batch));
+      const end = Math.min(count, (batch + 1) * ROWS_PER_BATCH);
+      const packed: Buffer[] = [];
+      for (let at = batch * ROWS_PER_BATCH; at < end; at += 1) packed.push(pack(keyring, jobAt(at)));
+      boxes[batch] = await send(threadAt(thread), joinForTransfer(packed));
     }
   };
-  try {
-    await Promise.all(Array.from({ length: MAX_WORKERS }, (_, thread) => drain(thread)));
-  } finally {
-    if ([...threads.values()].every(({ waiting }) => waiting.size === 0)) {
-      idleTimer = setTimeout(() => void closeSealPool(), IDLE_MS).unref();
-    }
+  const drains = await Promise.allSettled(
+    Array.from({ length: MAX_WORKERS }, (_, thread) =>
+      drain(thread).catch((error: unknown) => {
+        next = batches;
+        throw error;
+      }),
+    ),
+  );
+  if ([...threads.values()].every(({ waiting }) => waiting.size === 0)) {
+    idleTimer = setTimeout(() => void closeSealPool(), IDLE_MS).unref();
   }
+  for (const drained of drains) if (drained.status === "rejected") throw drained.reason;
   return boxes.flat();
 }
 
@@ -59,15 +73,11 @@ export async function closeSealPool(): Promise<void> {
   await Promise.all(ending.map(({ worker }) => worker.terminate()));
 }
 
-function pack(keyring: Keyring, jobs: readonly SealJob[]): Uint8Array<ArrayBuffer> {
-  return joinForTransfer(
-    jobs.map((job) => {
-      const { key, version } = keyring.subjectKey(job.wrapped, job.context.subjectId);
-      const packed = packJob(job, key, version);
-      job.plaintext.fill(0);
-      return packed;
-    }),
-  );
+function pack(keyring: Keyring, job: SealJob): Buffer {
+  const { key, version } = keyring.subjectKey(job.wrapped, job.context.subjectId);
+  const packed = packJob(job, key, version);
+  job.plaintext.fill(0);
+  return packed;
 }
 
 function send(thread: Thread, jobs: Uint8Array<ArrayBuffer>): Promise<Buffer[]> {

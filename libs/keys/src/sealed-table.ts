@@ -90,9 +90,15 @@ export class SealedTable<T extends object> {
     if (items.length < MIN_ROWS_FOR_WORKERS) {
       return items.map(({ subjectKey, value }) => this.seal(keyring, subjectKey, value));
     }
-    const jobs = items.map(({ subjectKey, value }) => this.#job(keyring, subjectKey, value));
-    const boxes = await sealByWorkers(keyring, jobs);
-    return jobs.map((job, at) => ({ open: job.open, sealed: boxes[at] ?? unsealed() }));
+    const open: Record<string, Json>[] = [];
+    const boxes = await sealByWorkers(keyring, items.length, (at) => {
+      const item = items[at];
+      if (item === undefined) throw new DeclarationFault("a row to seal is missing");
+      const job = this.#job(keyring, item.subjectKey, item.value);
+      open[at] = job.open;
+      return job;
+    });
+    return boxes.map((sealed, at) => ({ open: open[at] ?? {}, sealed }));
   }
 
   /**
@@ -197,8 +203,4 @@ function pick(from: Record<string, unknown>, fields: readonly Field[]): Record<s
 function openFields(value: unknown): Record<string, Json> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new BoxForged();
   return JSON.parse(canonicalJson(value)) as Record<string, Json>;
-}
-
-function unsealed(): never {
-  throw new DeclarationFault("a row was not sealed");
 }
