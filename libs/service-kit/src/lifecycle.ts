@@ -1,5 +1,3 @@
-import type { Express } from "express";
-
 /** Where a process stands. Streams end themselves when `draining` aborts. */
 export class Lifecycle {
   #state: "ready" | "draining" = "ready";
@@ -22,8 +20,8 @@ export class Lifecycle {
 
 const lifecycles = new WeakMap<object, Lifecycle>();
 
-/** The lifecycle of an app, made on first use. */
-export function lifecycleOf(app: Express): Lifecycle {
+/** The lifecycle of an app (`req.app` in a handler), made on first use. */
+export function lifecycleOf(app: object): Lifecycle {
   let lifecycle = lifecycles.get(app);
   if (!lifecycle) {
     lifecycle = new Lifecycle();

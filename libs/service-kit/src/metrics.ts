@@ -7,7 +7,7 @@ const SLOW_MS = 1_000;
 const registries = new WeakMap<object, Registry>();
 
 /** The metrics of an app, for a service to register its own on. Shown on the admin port only. */
-export function metricsOf(app: Express): Registry {
+export function metricsOf(app: object): Registry {
   let registry = registries.get(app);
   if (!registry) {
     registry = new Registry();

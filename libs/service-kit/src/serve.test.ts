@@ -1,0 +1,151 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { Agent, createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { JSONWebKeySet } from "jose";
+import { afterEach, beforeAll, expect, test, vi } from "vitest";
+import { type AssertionKey, importAssertionKey, newAssertionKey, signAssertion } from "./assertions.ts";
+import { GUEST } from "./test-support.ts";
+
+const FIXTURE = fileURLToPath(new URL("../test/server.ts", import.meta.url));
+const TELEMETRY = new URL("./telemetry.ts", import.meta.url).href;
+
+let jwks: JSONWebKeySet;
+let key: AssertionKey;
+const children: ChildProcess[] = [];
+beforeAll(async () => {
+  const made = await newAssertionKey();
+  jwks = made.jwks;
+  key = await importAssertionKey(made.privateJwk);
+});
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+});
+
+async function givenProcess(nodeOptions: string[] = [], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [...nodeOptions, FIXTURE, JSON.stringify(jwks)], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...env },
+  });
+  children.push(child);
+  const lines: Record<string, unknown>[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line)));
+  const listening = await vi.waitFor(
+    () => {
+      const line = lines.find((entry) => entry.msg === "listening");
+      if (!line) throw new Error("not listening yet");
+      return line;
+    },
+    { timeout: 20_000 },
+  );
+  const assertion = await signAssertion(key, GUEST, "fixture");
+  return { child, lines, port: Number(listening.port), adminPort: Number(listening.adminPort), assertion };
+}
+
+function post(port: number, assertion: string, agent: Agent): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const req = request(
+      {
+        port,
+        host: "127.0.0.1",
+        method: "POST",
+        path: "/v1/things",
+        agent,
+        headers: { "x-medvault-assertion": assertion },
+      },
+      (res) => {
+        res.resume();
+        res.once("end", () => resolve(res.statusCode ?? 0));
+        res.once("error", reject);
+      },
+    );
+    req.once("error", reject);
+    req.end();
+  });
+}
+
+test("POSTs under load over a SIGTERM: every one that got a connection is answered, and counted once", async () => {
+  const { child, lines, port, assertion } = await givenProcess();
+  const exited = once(child, "exit");
+  const agent = new Agent({ keepAlive: true });
+  const outcomes = { done: 0, refused: 0, failed: [] as string[] };
+  let stop = false;
+  const worker = async () => {
+    while (!stop) {
+      try {
+        if ((await post(port, assertion, agent)) === 201) outcomes.done += 1;
+      } catch (error) {
+        const { code = "" } = error as NodeJS.ErrnoException;
+        if (code === "ECONNREFUSED") {
+          outcomes.refused += 1;
+          return; // a balancer would have gone elsewhere: nothing was accepted
+        }
+        outcomes.failed.push(code);
+      }
+      if (draining) await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 60));
+    }
+  };
+  let draining = false;
+  const workers = Array.from({ length: 8 }, worker);
+  await vi.waitFor(() => expect(outcomes.done).toBeGreaterThan(100));
+  draining = true;
+  child.kill("SIGTERM");
+  // Clients that are told `Connection: close` and see the process unready turn away within a moment.
+  await vi.waitFor(() => expect(lines.some((line) => line.msg === "draining")).toBe(true));
+  stop = true;
+  await Promise.all(workers);
+  const [code] = await exited;
+  agent.destroy();
+  expect(outcomes.failed).toEqual([]);
+  expect(code).toBe(0);
+  expect(lines.find((line) => "stored" in line)).toEqual({ stored: outcomes.done });
+  expect(lines.at(-1)).toMatchObject({ msg: "stopped" });
+  expect(lines).toContainEqual(expect.objectContaining({ msg: "a part did not stop cleanly" }));
+}, 30_000);
+
+test("while draining, answers say Connection: close, readiness is 503, streams end, and the exit is clean", async () => {
+  const { child, port, adminPort, assertion } = await givenProcess();
+  const exited = once(child, "exit");
+  const headers = { "x-medvault-assertion": assertion };
+  const stream = await fetch(`http://127.0.0.1:${port}/v1/stream`, { headers });
+  child.kill("SIGTERM");
+  const answer = await vi.waitFor(async () => {
+    const found = await fetch(`http://127.0.0.1:${port}/v1/things`, { method: "POST", headers });
+    expect(found.headers.get("connection")).toBe("close");
+    return found;
+  });
+  expect(answer.status).toBe(201);
+  expect((await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status).toBe(503);
+  expect(await stream.text()).toBe("data: hello\n\ndata: bye\n\n");
+  expect((await exited)[0]).toBe(0);
+}, 30_000);
+
+test("with the telemetry loader, a request's span reaches the collector under the caller's trace", async () => {
+  const received: string[] = [];
+  const collector = createServer(async (req, res) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of req) chunks.push(chunk as Buffer);
+    received.push(Buffer.concat(chunks).toString("latin1"));
+    res.setHeader("content-type", "application/json").end("{}");
+  });
+  await once(collector.listen(0, "127.0.0.1"), "listening");
+  try {
+    const { port, assertion } = await givenProcess(["--import", TELEMETRY], {
+      OTEL_SERVICE_NAME: "fixture",
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
+      OTEL_BSP_SCHEDULE_DELAY: "50",
+    });
+    const traceId = "0af7651916cd43dd8448eb211c80319c";
+    await fetch(`http://127.0.0.1:${port}/v1/things?token=s3cr3t-mark`, {
+      method: "POST",
+      headers: { "x-medvault-assertion": assertion, traceparent: `00-${traceId}-b7ad6b7169203331-01` },
+    });
+    await vi.waitFor(() => expect(received.join("")).toContain(traceId), { timeout: 15_000 });
+    expect(received.join("")).not.toContain("s3cr3t-mark");
+  } finally {
+    collector.close();
+    collector.closeAllConnections();
+  }
+}, 40_000);
