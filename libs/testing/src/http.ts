@@ -1,0 +1,110 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type Actor, ASSERTION_HEADER, newId } from "@medvault/contracts";
+import { testAssertions } from "./assertions.ts";
+
+export interface TestAnswer<T = unknown> {
+  status: number;
+  headers: Headers;
+  /** Parsed when the answer is JSON (a problem too), else text; undefined when empty. T is the test's own claim. */
+  body: T;
+  bytes: Buffer;
+}
+
+export interface RequestOptions {
+  headers?: Record<string, string>;
+}
+
+export interface TestClient {
+  readonly actor: Actor;
+  get<T = unknown>(path: string, options?: RequestOptions): Promise<TestAnswer<T>>;
+  delete<T = unknown>(path: string, options?: RequestOptions): Promise<TestAnswer<T>>;
+  /** An object goes as JSON; a string, bytes or FormData as it is. */
+  post<T = unknown>(path: string, body?: unknown, options?: RequestOptions): Promise<TestAnswer<T>>;
+  put<T = unknown>(path: string, body?: unknown, options?: RequestOptions): Promise<TestAnswer<T>>;
+  patch<T = unknown>(path: string, body?: unknown, options?: RequestOptions): Promise<TestAnswer<T>>;
+}
+
+const servers = new WeakMap<RequestListener, Promise<{ server: Server; url: string }>>();
+const TIMEOUT_MS = 15_000;
+
+/** Serves an app on a port of its own, once however often it is asked; ends with the process or by `close`. */
+export async function listening(app: RequestListener): Promise<{ url: string; close(): Promise<void> }> {
+  const known = servers.get(app) ?? listen(app);
+  servers.set(app, known);
+  const { server, url } = await known;
+  return {
+    url,
+    async close() {
+      servers.delete(app);
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function listen(app: RequestListener): Promise<{ server: Server; url: string }> {
+  return new Promise((resolve, reject) => {
+    const server = createServer(app);
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      server.unref();
+      resolve({ server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+    });
+  });
+}
+
+/**
+ * A client in the actor's name against an Express app (served on a port of its own) or a base URL. Every request
+ * carries a fresh assertion of the test gateway, as `testAssertions` verifies it, and a request id of its own.
+ */
+export function signedIn(appOrUrl: RequestListener | string, actor: Actor): TestClient {
+  const send = async <T>(
+    method: string,
+    path: string,
+    body: unknown,
+    options: RequestOptions = {},
+  ): Promise<TestAnswer<T>> => {
+    const base = typeof appOrUrl === "string" ? appOrUrl : (await listening(appOrUrl)).url;
+    const assertions = await testAssertions();
+    const { payload, contentType } = payloadOf(body);
+    const answer = await fetch(new URL(path, base), {
+      method,
+      redirect: "manual",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      headers: {
+        [ASSERTION_HEADER]: await assertions.sign(actor),
+        "x-request-id": newId(),
+        ...(actor.purpose === null ? {} : { "x-purpose": actor.purpose }),
+        ...(contentType === undefined ? {} : { "content-type": contentType }),
+        ...options.headers,
+      },
+      ...(payload === undefined ? {} : { body: payload }),
+    });
+    const bytes = Buffer.from(await answer.arrayBuffer());
+    return { status: answer.status, headers: answer.headers, body: parseBody(answer, bytes), bytes };
+  };
+  return {
+    actor,
+    get: (path, options) => send("GET", path, undefined, options),
+    delete: (path, options) => send("DELETE", path, undefined, options),
+    post: (path, body, options) => send("POST", path, body, options),
+    put: (path, body, options) => send("PUT", path, body, options),
+    patch: (path, body, options) => send("PATCH", path, body, options),
+  };
+}
+
+type Payload = string | FormData | Uint8Array<ArrayBuffer>;
+
+function payloadOf(body: unknown): { payload?: Payload; contentType?: string } {
+  if (body === undefined) return {};
+  if (typeof body === "string" || body instanceof FormData) return { payload: body };
+  if (body instanceof Uint8Array) return { payload: new Uint8Array(body) };
+  return { payload: JSON.stringify(body), contentType: "application/json" };
+}
+
+function parseBody(answer: Response, bytes: Buffer): unknown {
+  const text = bytes.toString("utf8");
+  if (text === "") return undefined;
+  return (answer.headers.get("content-type") ?? "").includes("json") ? JSON.parse(text) : text;
+}

@@ -1,0 +1,16 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createKeyring, generateKeyFile, type Keyring } from "@medvault/keys";
+
+/** A keyring with random keys of its own. The file is gone when this returns: what was read stays in memory. */
+export async function testKeyring(service: string): Promise<Keyring> {
+  const folder = await mkdtemp(join(tmpdir(), "medvault-keys-"));
+  try {
+    const keysFile = join(folder, `${service}.json`);
+    await generateKeyFile(keysFile, service);
+    return await createKeyring({ service, keysFile });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
