@@ -10,7 +10,7 @@ import { type AssertionKey, importAssertionKey, newAssertionKey, signAssertion }
 import { GUEST } from "./test-support.ts";
 
 const FIXTURE = fileURLToPath(new URL("../test/server.ts", import.meta.url));
-const TELEMETRY = new URL("./telemetry.ts", import.meta.url).href;
+const TELEMETRY = new URL("./telemetry-loader.ts", import.meta.url).href;
 
 let jwks: JSONWebKeySet;
 let key: AssertionKey;
