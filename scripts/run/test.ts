@@ -5,7 +5,7 @@ import { acquireLock } from "../lib/lock.mjs";
 import { dataDir, root } from "../lib/paths.mjs";
 import { sentenceFor, Trouble } from "../lib/words.mjs";
 import { privateDir } from "../servers/files.ts";
-import { type Infrastructure, startInfrastructure } from "../servers/infrastructure.ts";
+import { type Infrastructure, infrastructure } from "../servers/infrastructure.ts";
 import { claimPorts } from "../servers/ports.ts";
 import { loadSecrets } from "../servers/secrets.ts";
 import { forgetRun, recordRun } from "./record.ts";
@@ -27,17 +27,19 @@ async function main(): Promise<number> {
   const { DATABASE_URL, REDIS_URL, AMQP_URL, MEDVAULT_RABBITMQ_URL } = process.env;
   let servers: Infrastructure | null = null;
   try {
-    servers = await startInfrastructure({
+    servers = await infrastructure({
       data,
       ports,
       secrets: loadSecrets(data),
       given: { DATABASE_URL, REDIS_URL, AMQP_URL, MEDVAULT_RABBITMQ_URL },
       vhost: "test",
+      database: "postgres",
       definitions: async () => ({}),
       unsafeWithoutFsync: true,
-      watcher: { say: console.log, onChange: () => {} },
+      watcher: { say: console.log, onChange: () => recordRun(data, servers?.running ?? []) },
+      signal: stop.signal,
     });
-    recordRun(data, servers.running);
+    await servers.start();
     return stop.signal.aborted ? 130 : await vitest(servers);
   } finally {
     await servers?.stop();

@@ -9,7 +9,7 @@ import { postgres } from "./postgres.ts";
 import { administrator, epmd, rabbitmq } from "./rabbitmq.ts";
 import { redis } from "./redis.ts";
 import type { Secrets } from "./secrets.ts";
-import { Supervised, type Watcher } from "./supervise.ts";
+import { type Program, Supervised, type Watcher } from "./supervise.ts";
 import { toolchain } from "./toolchain.ts";
 
 export interface GivenUrls {
@@ -32,6 +32,8 @@ export interface Infrastructure {
   brokerGiven: boolean;
   /** The servers started here. */
   running: Supervised[];
+  /** All at once, until each answers. */
+  start: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -41,37 +43,30 @@ export interface InfrastructureOptions {
   secrets: Secrets;
   given: GivenUrls;
   vhost: string;
+  /** In our own Postgres. */
+  database: string;
   /** RabbitMQ's definitions beyond the administrator; read when it starts. */
   definitions: () => Promise<Record<string, unknown[]>>;
   unsafeWithoutFsync?: boolean;
   watcher: Watcher;
+  signal: AbortSignal;
 }
 
 const ADMIN = "medvault-admin";
 
-/** Starts what was not given, all at once, and waits until each answers. */
-export async function startInfrastructure(o: InfrastructureOptions): Promise<Infrastructure> {
+/**
+ * What is to be started, not yet started: so that a stop that comes meanwhile finds it.
+ * @throws Trouble when a URL is malformed or no server program can be had
+ */
+export async function infrastructure(o: InfrastructureOptions): Promise<Infrastructure> {
   const { given, ports, secrets, vhost, watcher } = o;
   checkUrls(given);
-  const running = await programs(o);
-  const stop = async () => {
-    const order = (name: string) =>
-      running.filter((one) => (one.program.name === "epmd") === (name === "epmd"));
-    await Promise.all(order("servers").map((one) => one.stop()));
-    await Promise.all(order("epmd").map((one) => one.stop()));
-  };
-  const results = await Promise.allSettled(
-    running.map((one) => step(watcher.say, one.program.name, () => one.start())),
-  );
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed) {
-    await stop();
-    throw failed.reason;
-  }
+  const chains = await programs(o);
   const amqpUrl = given.AMQP_URL ?? `amqp://${ADMIN}:${secrets.rabbitmq}@127.0.0.1:${ports.amqp}/${vhost}`;
   return {
     databaseUrl:
-      given.DATABASE_URL ?? `postgres://postgres:${secrets.postgres}@127.0.0.1:${ports.postgres}/postgres`,
+      given.DATABASE_URL ??
+      `postgres://postgres:${secrets.postgres}@127.0.0.1:${ports.postgres}/${o.database}`,
     redisUrl: given.REDIS_URL ?? `redis://:${secrets.redis}@127.0.0.1:${ports.redis}/0`,
     amqpUrl,
     managementUrl: given.AMQP_URL
@@ -79,20 +74,39 @@ export async function startInfrastructure(o: InfrastructureOptions): Promise<Inf
       : `http://${ADMIN}:${secrets.rabbitmq}@127.0.0.1:${ports.management}`,
     vhost: given.AMQP_URL ? vhostOf(given.AMQP_URL) : vhost,
     brokerGiven: Boolean(given.AMQP_URL),
-    running,
-    stop,
+    running: chains.flat(),
+    start: () => startAll(chains, watcher.say),
+    stop: () => stopAll(chains),
   };
 }
 
-async function programs(o: InfrastructureOptions): Promise<Supervised[]> {
+async function startAll(chains: Supervised[][], say: (line: string) => void): Promise<void> {
+  const results = await Promise.allSettled(
+    chains.map(async (chain) => {
+      for (const one of chain) await step(say, `starting ${one.program.name}`, () => one.start());
+    }),
+  );
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
+}
+
+async function stopAll(chains: Supervised[][]): Promise<void> {
+  await Promise.all(
+    chains.map(async (chain) => {
+      for (const one of chain.toReversed()) await one.stop();
+    }),
+  );
+}
+
+/** Chains run side by side, each in its own order: RabbitMQ needs epmd. */
+async function programs(o: InfrastructureOptions): Promise<Supervised[][]> {
   const { data, ports, secrets, given, watcher } = o;
   if (given.DATABASE_URL && given.REDIS_URL && given.AMQP_URL) return [];
-  const tools = await toolchain(toolchainDir(), watcher.say);
+  const tools = await toolchain(toolchainDir(), watcher.say, o.signal);
   const logs = privateDir(path.join(data, "log"));
   const log = (name: string) => path.join(logs, `${name}.log`);
-  const supervised: Supervised[] = [];
-  const add = (program: ConstructorParameters<typeof Supervised>[0]) =>
-    supervised.push(new Supervised(program, watcher));
+  const chains: Supervised[][] = [];
+  const add = (...chain: Program[]) => chains.push(chain.map((program) => new Supervised(program, watcher)));
   if (!given.AMQP_URL) {
     const rest = await o.definitions();
     const broker = {
@@ -104,8 +118,7 @@ async function programs(o: InfrastructureOptions): Promise<Supervised[]> {
       definitions: withAdministrator(rest, secrets.rabbitmq, o.vhost),
       log: log("rabbitmq"),
     };
-    add(epmd(broker));
-    add(rabbitmq(broker));
+    add(epmd(broker), rabbitmq(broker));
   }
   if (!given.REDIS_URL)
     add(redis({ tools, data, port: ports.redis, password: secrets.redis, log: log("redis") }));
@@ -122,7 +135,7 @@ async function programs(o: InfrastructureOptions): Promise<Supervised[]> {
       }),
     );
   }
-  return supervised;
+  return chains;
 }
 
 function withAdministrator(rest: Record<string, unknown[]>, password: string, vhost: string) {

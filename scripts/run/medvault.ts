@@ -1,0 +1,178 @@
+// One MedVault on this machine, from nothing to ready, and down again.
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { acquireLock } from "../lib/lock.mjs";
+import { checkGatewayPort } from "../lib/prepare.mjs";
+import { step, Trouble } from "../lib/words.mjs";
+import { type Infrastructure, infrastructure } from "../servers/infrastructure.ts";
+import { type ClaimedPorts, claimPorts } from "../servers/ports.ts";
+import { loadSecrets, SERVICES } from "../servers/secrets.ts";
+import { Supervised, type Watcher } from "../servers/supervise.ts";
+import { type Dirs, makeDirs } from "./dirs.ts";
+import { type DemoUser, writeOps } from "./ops.ts";
+import { firstPeople } from "./people.ts";
+import { forgetRun, recordRun } from "./record.ts";
+import { RestoreRunner } from "./restore.ts";
+import { publicUrl, type ServiceOptions, service } from "./services.ts";
+import { brokerDefinitions, defineAtGivenBroker, makeKeys, migrate } from "./setup.ts";
+import type { Terminal } from "./terminal.ts";
+
+const READY_TIMEOUT_MS = 60_000;
+const VHOST = "medvault";
+
+export interface MedVaultOptions {
+  data: string;
+  settings: NodeJS.ProcessEnv;
+  terminal: Terminal;
+}
+
+export class MedVault {
+  readonly #data: string;
+  readonly #settings: NodeJS.ProcessEnv;
+  readonly #terminal: Terminal;
+  readonly #watcher: Watcher;
+  readonly #stopping = new AbortController();
+  readonly #restore: RestoreRunner;
+  readonly #gatewayPort: number;
+  #unlock: (() => void) | null = null;
+  #claimed: ClaimedPorts | null = null;
+  #servers: Infrastructure | null = null;
+  #services: Supervised[] = [];
+  #options: ServiceOptions | null = null;
+  #users: DemoUser[] | null = null;
+
+  constructor(o: MedVaultOptions) {
+    this.#data = o.data;
+    this.#settings = o.settings;
+    this.#terminal = o.terminal;
+    this.#gatewayPort = Number(o.settings.MEDVAULT_PORT || 8080);
+    this.#watcher = { say: o.terminal.say, onChange: () => this.#record() };
+    this.#restore = new RestoreRunner(() => this.#known(), o.terminal.say);
+  }
+
+  /** @throws Trouble with the one sentence that says what to do */
+  async start(): Promise<void> {
+    const since = Date.now();
+    const { say } = this.#terminal;
+    this.#unlock = await acquireLock(path.join(this.#data, "lock"), { onHeld: alreadyRunning });
+    await forgetRun(this.#data, say);
+    await checkGatewayPort(this.#gatewayPort);
+    const dirs = makeDirs(this.#data);
+    const options = await this.#prepare(dirs);
+    await step(say, "starting the six services", () => this.#startServices(options));
+    await step(say, "waiting until all is ready", () => this.#untilReady(options));
+    this.#users = await firstPeople(options, this.#terminal, this.#stopping.signal);
+    this.#record();
+    this.#greet(options, since);
+  }
+
+  /** Services first, so that they finish what they are doing; then the servers that they need for it. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#restore.stop();
+    await Promise.all(this.#services.map((one) => one.stop()));
+    await this.#servers?.stop();
+    this.#claimed?.release();
+    if (!this.#unlock) return; // never ours: another one's record stays
+    await forgetRun(this.#data, this.#terminal.say);
+    this.#unlock();
+  }
+
+  async #prepare(dirs: Dirs): Promise<ServiceOptions> {
+    const { say } = this.#terminal;
+    const { signal } = this.#stopping;
+    const secrets = loadSecrets(this.#data);
+    this.#claimed = await claimPorts(this.#data, this.#settings.MEDVAULT_BASE_PORT);
+    const { ports } = this.#claimed;
+    const keys = step(say, "making keys", () => makeKeys(dirs, signal));
+    keys.catch(() => {}); // awaited below; until then its failure is not unhandled
+    this.#servers = await infrastructure({
+      data: this.#data,
+      ports,
+      secrets,
+      given: this.#settings,
+      vhost: VHOST,
+      database: "medvault",
+      definitions: () => brokerDefinitions(VHOST, secrets),
+      watcher: this.#watcher,
+      signal,
+    });
+    const servers = this.#servers;
+    this.#assertGoing();
+    await servers.start();
+    this.#assertGoing();
+    await keys;
+    await step(say, "preparing the database", () => migrate(dirs, servers, secrets, signal));
+    if (servers.brokerGiven) {
+      await defineAtGivenBroker(servers, await brokerDefinitions(servers.vhost, secrets));
+    }
+    const onBackupMessage = (message: unknown) => this.#restore.onMessage(message);
+    const gatewayPort = this.#gatewayPort;
+    this.#options = { dirs, gatewayPort, ports, secrets, servers, settings: this.#settings, onBackupMessage };
+    return this.#options;
+  }
+
+  async #startServices(options: ServiceOptions): Promise<void> {
+    this.#assertGoing();
+    this.#services = SERVICES.map((name) => new Supervised(service(name, options), this.#watcher));
+    const results = await Promise.allSettled(this.#services.map((one) => one.start()));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+
+  /** Ready is what the gateway says: every part behind it answers. */
+  async #untilReady(options: ServiceOptions): Promise<void> {
+    const end = Date.now() + READY_TIMEOUT_MS;
+    let seen = "no answer";
+    while (Date.now() < end) {
+      this.#assertGoing();
+      const answer = await readyz(publicUrl(options));
+      if (answer?.status === "ok") return;
+      const late = Object.entries(answer?.checks ?? {}).filter(([, state]) => state !== "ok");
+      seen = late.map(([name, state]) => `${name} is ${state}`).join(", ") || "no answer";
+      await sleep(100);
+    }
+    throw new Trouble(`Not ready after ${READY_TIMEOUT_MS / 1000} s (${seen}): see ${options.dirs.logs}.`);
+  }
+
+  #assertGoing(): void {
+    if (this.#stopping.signal.aborted) throw new Trouble("It was stopped before it was ready.");
+  }
+
+  #known(): ServiceOptions {
+    if (!this.#options) throw new Error("not started");
+    return this.#options;
+  }
+
+  /** ops.json appears when everything that it names is there; from then on it follows every restart. */
+  #record(): void {
+    if (!this.#unlock) return;
+    recordRun(this.#data, [...(this.#servers?.running ?? []), ...this.#services]);
+    if (this.#users && this.#options) writeOps(this.#options, this.#services, this.#users);
+  }
+
+  #greet(options: ServiceOptions, since: number): void {
+    const { say } = this.#terminal;
+    const admin = this.#users?.find(({ role }) => role === "admin");
+    say(`MedVault is ready after ${((Date.now() - since) / 1000).toFixed(1)} s: ${publicUrl(options)}`);
+    say(
+      `Sign in as ${admin?.username ?? "the first admin"} (POST /v1/auth/login, then a TOTP): passwords and TOTP secrets are in ${path.join(this.#data, "ops.json")}`,
+    );
+    say(`Logs are in ${options.dirs.logs}; Ctrl-C or npm stop ends it.`);
+  }
+}
+
+function alreadyRunning(by: { pid: number }): Trouble {
+  return new Trouble(
+    `MedVault is already running here (process ${by.pid}): npm run status shows it, npm stop ends it.`,
+  );
+}
+
+async function readyz(base: string): Promise<{ status: string; checks?: Record<string, string> } | null> {
+  try {
+    const answer = await fetch(`${base}/readyz`, { signal: AbortSignal.timeout(2_000) });
+    return (await answer.json()) as { status: string; checks?: Record<string, string> };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,60 @@
+// The restore job: the owner role's DSN is in no running service, so the supervisor runs it when backup asks.
+import path from "node:path";
+import { runJob } from "./job.ts";
+import { environment, type ServiceOptions, serviceDsn } from "./services.ts";
+
+/** One restore at a time; a request that comes meanwhile is served by one more run after it. */
+export class RestoreRunner {
+  readonly #say: (line: string) => void;
+  readonly #options: () => ServiceOptions;
+  readonly #stop = new AbortController();
+  #running: Promise<void> | null = null;
+  #again = false;
+
+  constructor(options: () => ServiceOptions, say: (line: string) => void) {
+    this.#options = options;
+    this.#say = say;
+  }
+
+  /** Takes what the backup service sends over its channel; anything but {job: "restore"} is not for us. */
+  onMessage(message: unknown): void {
+    if ((message as { job?: unknown } | null)?.job !== "restore") return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+      if (this.#again && !this.#stop.signal.aborted) {
+        this.#again = false;
+        this.onMessage({ job: "restore" });
+      }
+    });
+  }
+
+  /** Ends a running job; a restore that was not finished left the old schemas in place. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const o = this.#options();
+    this.#say("a restore was asked for: running it");
+    try {
+      await runJob({
+        title: "the restore",
+        entry: "services/backup/src/restore-job.ts",
+        env: {
+          ...environment("backup", o),
+          MEDVAULT_OWNER_DATABASE_URL: serviceDsn(o.servers.databaseUrl, "medvault_owner", o.secrets.owner),
+        },
+        log: path.join(o.dirs.logs, "restore.log"),
+        signal: this.#stop.signal,
+      });
+      this.#say("the restore is done");
+    } catch (error) {
+      this.#say((error as Error).message);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+// What has to be made once before the services can run: keys, users of the broker, roles and schemas.
+import { spawn } from "node:child_process";
+import path from "node:path";
+import { NODE_FLAGS } from "../lib/cli.mjs";
+import { root } from "../lib/paths.mjs";
+import { Trouble } from "../lib/words.mjs";
+import type { Infrastructure } from "../servers/infrastructure.ts";
+import { SERVICES, type Secrets } from "../servers/secrets.ts";
+import type { Dirs } from "./dirs.ts";
+import { runJob } from "./job.ts";
+import { serviceDsn, withDatabase } from "./services.ts";
+
+const logOf = (dirs: Dirs) => path.join(dirs.logs, "setup.log");
+
+export async function makeKeys(dirs: Dirs, signal: AbortSignal): Promise<void> {
+  const env = { NODE_COMPILE_CACHE: dirs.compileCache };
+  await runJob({
+    title: "making keys",
+    entry: "scripts/make-keys.ts",
+    args: [dirs.keys],
+    env,
+    log: logOf(dirs),
+    signal,
+  });
+}
+
+/** Roles, schemas and migrations; the owner's password leaves this process only here and for a restore. */
+export async function migrate(
+  dirs: Dirs,
+  servers: Infrastructure,
+  secrets: Secrets,
+  signal: AbortSignal,
+): Promise<void> {
+  const roles = Object.fromEntries(withDatabase.map((name) => [name, secrets.roles[name]]));
+  await runJob({
+    title: "the migration of the database",
+    entry: "scripts/migrate.ts",
+    env: {
+      NODE_COMPILE_CACHE: dirs.compileCache,
+      MEDVAULT_SUPERUSER_DATABASE_URL: servers.databaseUrl,
+      MEDVAULT_OWNER_DATABASE_URL: serviceDsn(servers.databaseUrl, "medvault_owner", secrets.owner),
+      MEDVAULT_ROLE_PASSWORDS: JSON.stringify({ owner: secrets.owner, ...roles }),
+    },
+    log: logOf(dirs),
+    signal,
+  });
+}
+
+/** RabbitMQ's definitions as libs/messaging has them; passwords go in by standard input, not by the command line. */
+export function brokerDefinitions(vhost: string, secrets: Secrets): Promise<Record<string, unknown[]>> {
+  const child = spawn(process.execPath, [...NODE_FLAGS, "scripts/broker-definitions.ts"], {
+    cwd: root,
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  const users = SERVICES.map((name) => ({ name, password: secrets.broker[name] }));
+  child.stdin.end(JSON.stringify({ vhost, users }));
+  let out = "";
+  let words = "";
+  child.stdout.on("data", (chunk) => {
+    out += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    words += chunk;
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0) resolve(JSON.parse(out));
+      else reject(new Error(`broker-definitions.ts failed: ${words.slice(-1_000)}`));
+    });
+  });
+}
+
+/** A broker that was given gets the same definitions through its management API. */
+export async function defineAtGivenBroker(servers: Infrastructure, definitions: object): Promise<void> {
+  const url = new URL("/api/definitions", servers.managementUrl);
+  const { username, password } = new URL(servers.managementUrl);
+  url.username = "";
+  url.password = "";
+  const authorization = `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64")}`;
+  const answer = await fetch(url, {
+    method: "POST",
+    headers: { authorization, "content-type": "application/json" },
+    body: JSON.stringify(definitions),
+    signal: AbortSignal.timeout(10_000),
+  }).catch(() => null);
+  if (answer?.ok) return;
+  const why = answer ? `answered ${answer.status}` : "does not answer";
+  throw new Trouble(
+    `RabbitMQ's management API at ${url.host} ${why}, and the services' users have to be made there: enable rabbitmq_management, give AMQP_URL an administrator, or say where it is with MEDVAULT_RABBITMQ_URL.`,
+  );
+}

@@ -1,0 +1,42 @@
+// npm start: what must be so before anything starts, on the machine's own Node; the rest under Node 24.
+import path from "node:path";
+import { command, handOver } from "./lib/cli.mjs";
+import { holder } from "./lib/lock.mjs";
+import { askedData, dataDir } from "./lib/paths.mjs";
+import { checkGatewayPort, checkNode, checkRoom, ensurePackages } from "./lib/prepare.mjs";
+import { Trouble } from "./lib/words.mjs";
+
+const HELP = `npm start [-- --detach]
+
+Installs what is missing, starts Postgres, Redis, RabbitMQ and the six services, makes a
+demo at the first start, and keeps all of it running until Ctrl-C.
+
+  --detach   come back when it is ready, and go on in the background (npm stop ends it)
+
+  MEDVAULT_PORT             the gateway's port (8080)
+  MEDVAULT_DATA             where data is kept (.data)
+  MEDVAULT_DEMO=0           no demo: only the first admin is made
+  MEDVAULT_RATE_LIMIT       requests a minute and client address (600)
+  MEDVAULT_LOGIN_RATE       sign-ins a minute (5)
+  MEDVAULT_MAX_UPLOAD_BYTES, MEDVAULT_TRUSTED_PROXIES
+  MEDVAULT_BASE_PORT        the first of 40 internal ports (chosen and remembered)
+  DATABASE_URL, REDIS_URL, AMQP_URL   use these servers (as superuser, as administrator)
+  MEDVAULT_RABBITMQ_URL     the management API of a RabbitMQ given by AMQP_URL`;
+
+await command(HELP, async (args) => {
+  const unknown = args.find((arg) => arg !== "--detach");
+  if (unknown)
+    throw new Trouble(`npm start does not know ${unknown}: npm start -- --help shows what it knows.`);
+  checkNode();
+  const data = dataDir(askedData());
+  const running = holder(path.join(data, "lock"));
+  if (running) {
+    throw new Trouble(
+      `MedVault is already running here (process ${running.pid}): npm run status shows it, npm stop ends it.`,
+    );
+  }
+  checkRoom(data);
+  await checkGatewayPort(Number(process.env.MEDVAULT_PORT || 8080));
+  await ensurePackages(console.log);
+  return handOver("scripts/run/start.ts", args, { detach: args.includes("--detach") });
+});
