@@ -86,11 +86,12 @@ export function signedIn(appOrUrl: RequestListener | string, actor: Actor): Test
   };
   return {
     actor,
-    get: (path, options) => send("GET", path, undefined, options),
-    delete: (path, options) => send("DELETE", path, undefined, options),
-    post: (path, body, options) => send("POST", path, body, options),
-    put: (path, body, options) => send("PUT", path, body, options),
-    patch: (path, body, options) => send("PATCH", path, body, options),
+    get: <T>(path: string, options?: RequestOptions) => send<T>("GET", path, undefined, options),
+    delete: <T>(path: string, options?: RequestOptions) => send<T>("DELETE", path, undefined, options),
+    post: <T>(path: string, body?: unknown, options?: RequestOptions) => send<T>("POST", path, body, options),
+    put: <T>(path: string, body?: unknown, options?: RequestOptions) => send<T>("PUT", path, body, options),
+    patch: <T>(path: string, body?: unknown, options?: RequestOptions) =>
+      send<T>("PATCH", path, body, options),
   };
 }
 
