@@ -155,8 +155,8 @@ export class StepUpRequired extends AppError {
 export class Unavailable extends AppError {
   readonly code: string = "unavailable";
   readonly kind = "unavailable";
-  constructor(detail?: string, retryAfterSeconds = 2) {
-    super(detail, { retryAfterSeconds });
+  constructor(detail?: string, retryAfterSeconds = 2, options: Pick<AppErrorOptions, "cause"> = {}) {
+    super(detail, { ...options, retryAfterSeconds });
   }
 }
 
