@@ -1,0 +1,90 @@
+import type { Db, Tx } from "@medvault/postgres";
+
+/** A numbered event as it counts for completeness; `heartbeatSeq` where it is a heartbeat. */
+export interface Numbered {
+  readonly producer: string;
+  readonly epoch: number;
+  readonly seq: number;
+  /** Milliseconds since 1970. */
+  readonly occurredAt: number;
+  readonly heartbeatSeq: number | null;
+}
+
+/** What is known of one producer's epoch; `received` are ranges [from, to), lowest first. */
+export interface Sequence {
+  readonly producer: string;
+  readonly epoch: number;
+  readonly received: readonly { from: number; to: number }[];
+  /** The highest number that arrived, and how many did, beyond the ranges that are shown too. */
+  readonly lastSeq: number;
+  readonly count: number;
+  readonly duplicates: number;
+  readonly lastEventAt: Date;
+  readonly heartbeatSeq: number | null;
+  readonly heartbeatAt: Date | null;
+}
+
+/** Adds numbers to what has arrived, counting those that had arrived before; in the append's transaction. */
+export async function recordSequences(tx: Tx, events: readonly Numbered[]): Promise<void> {
+  if (events.length === 0) return;
+  await tx.query(
+    `insert into sequences as known (producer, epoch, received, duplicates, last_event_at, heartbeat_seq, heartbeat_at)
+     select producer, epoch, range_agg(int8range(seq, seq, '[]')), count(*) - count(distinct seq),
+            to_timestamp(max(ms) / 1000.0), max(heartbeat),
+            to_timestamp(max(ms) filter (where heartbeat is not null) / 1000.0)
+       from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+            as new (producer, epoch, seq, ms, heartbeat)
+      group by producer, epoch
+     on conflict (producer, epoch) do update
+        set received = known.received + excluded.received,
+            duplicates = known.duplicates + excluded.duplicates
+                       + (select coalesce(sum(upper(r) - lower(r)), 0) from unnest(known.received * excluded.received) r),
+            last_event_at = greatest(known.last_event_at, excluded.last_event_at),
+            heartbeat_seq = greatest(known.heartbeat_seq, excluded.heartbeat_seq),
+            heartbeat_at = greatest(known.heartbeat_at, excluded.heartbeat_at)`,
+    [
+      events.map((event) => event.producer),
+      events.map((event) => event.epoch),
+      events.map((event) => event.seq),
+      events.map((event) => event.occurredAt),
+      events.map((event) => event.heartbeatSeq),
+    ],
+  );
+}
+
+/**
+ * Every producer and epoch, at most `limit`, newest epoch of each producer first. Of each, at most `maxRanges`
+ * ranges: one suffices as long as nothing is missing.
+ */
+export async function listSequences(db: Db, limit: number, maxRanges: number): Promise<Sequence[]> {
+  const { rows } = await db.query<{
+    producer: string;
+    epoch: number;
+    ranges: { from: number; to: number }[];
+    last_seq: number;
+    count: number;
+    duplicates: number;
+    last_event_at: Date;
+    heartbeat_seq: number | null;
+    heartbeat_at: Date | null;
+  }>(
+    `select producer, epoch, duplicates, last_event_at, heartbeat_seq, heartbeat_at,
+            upper(received) - 1 as last_seq,
+            (select sum(upper(r) - lower(r))::bigint from unnest(received) r) as count,
+            (select coalesce(jsonb_agg(jsonb_build_object('from', lower(r), 'to', upper(r)) order by lower(r)), '[]')
+               from (select r from unnest(received) r order by lower(r) limit $2) first_ranges) as ranges
+       from sequences order by producer, epoch desc limit $1`,
+    [limit, maxRanges],
+  );
+  return rows.map((row) => ({
+    producer: row.producer,
+    epoch: row.epoch,
+    received: row.ranges,
+    lastSeq: row.last_seq,
+    count: row.count,
+    duplicates: row.duplicates,
+    lastEventAt: row.last_event_at,
+    heartbeatSeq: row.heartbeat_seq,
+    heartbeatAt: row.heartbeat_at,
+  }));
+}

@@ -1,0 +1,58 @@
+import type { CloudEvent } from "@medvault/contracts";
+import type { Tx } from "@medvault/postgres";
+import { type Numbered, recordSequences } from "../completeness/sequences.store.ts";
+import { lockWriter, setExpectedSize } from "../writer/lease.store.ts";
+import { WriterRefuses } from "../writer/writer.errors.ts";
+import type { BodySeal } from "./body-seal.ts";
+import { type Columns, columnsOf, makeEntries } from "./entry.ts";
+import { appendRows, knownIds } from "./log.store.ts";
+
+const HEARTBEAT_TYPE = /^medvault\.[a-z]+\.producer\.heartbeat\.v1$/;
+
+/** What an append needs to know of the writer that makes it. */
+export interface AppendContext {
+  readonly seal: BodySeal;
+  /** The writer's fencing epoch. */
+  readonly epoch: number;
+  /** The size of the tree that was published last: the log may never be shorter. */
+  readonly publishedSize: number;
+}
+
+/**
+ * Appends events to the log in the consumer's transaction; events that are in it already are left out. Gives
+ * how many went in. @throws WriterFenced, and WriterRefuses when the table does not end where it must.
+ */
+export async function append(tx: Tx, context: AppendContext, events: readonly CloudEvent[]): Promise<number> {
+  const { size } = await lockWriter(tx, context.epoch);
+  const fresh = await withoutKnown(tx, events);
+  if (fresh.length === 0) return 0;
+  const rows = makeEntries(fresh).map(({ event, leaf, body }, at) => {
+    const columns = columnsOf(event);
+    return { ...columns, leaf, sealed: context.seal.seal(size + at, columns.id, body) };
+  });
+  const appended = size < context.publishedSize ? 0 : await appendRows(tx, size, rows);
+  if (appended !== rows.length) {
+    throw new WriterRefuses("log_truncated", `the log does not end at the ${size} entries that it had`);
+  }
+  await setExpectedSize(tx, size + appended);
+  await recordSequences(
+    tx,
+    fresh.flatMap((event, at) => numbered(event, rows[at] as Columns)),
+  );
+  return appended;
+}
+
+/** The inbox keeps duplicates away for as long as it remembers; the log itself remembers for ever. */
+async function withoutKnown(tx: Tx, events: readonly CloudEvent[]): Promise<CloudEvent[]> {
+  const once = new Map(events.map((event) => [event.id.toLowerCase(), event]));
+  const known = await knownIds(tx, [...once.keys()]);
+  return [...once].filter(([id]) => !known.has(id)).map(([, event]) => event);
+}
+
+function numbered(event: CloudEvent, columns: Columns): Numbered[] {
+  const { producer, epoch, seq, occurredAt } = columns;
+  if (epoch === null || seq === null) return [];
+  const told = HEARTBEAT_TYPE.test(event.type) ? event.data.details?.lastSeq : undefined;
+  const heartbeatSeq = typeof told === "number" && Number.isSafeInteger(told) ? told : null;
+  return [{ producer, epoch, seq, occurredAt, heartbeatSeq }];
+}

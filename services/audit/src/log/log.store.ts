@@ -1,0 +1,158 @@
+import type { Db, Tx } from "@medvault/postgres";
+import type { Columns } from "./entry.ts";
+
+/** One row to append: its columns, the leaf and the sealed body. */
+export interface NewRow extends Columns {
+  readonly leaf: Buffer;
+  readonly sealed: Buffer;
+}
+
+/** One stored row. */
+export interface LogRow extends NewRow {
+  readonly idx: number;
+}
+
+interface StoredRow {
+  idx: number;
+  id: string;
+  occurred_at: Date;
+  type: string;
+  producer: string;
+  epoch: number | null;
+  seq: number | null;
+  actor_id: string | null;
+  actor_role: string | null;
+  patient_ids: string[];
+  subject: string;
+  action: string;
+  outcome: string;
+  purpose: string | null;
+  ip: string | null;
+  request_id: string | null;
+  leaf: Buffer;
+  sealed: Buffer;
+}
+
+/** Maps a row of the log as `select` of all its columns gives it. */
+export function logRowOf(row: StoredRow): LogRow {
+  return {
+    idx: row.idx,
+    id: row.id,
+    occurredAt: row.occurred_at.getTime(),
+    type: row.type,
+    producer: row.producer,
+    epoch: row.epoch,
+    seq: row.seq,
+    actorId: row.actor_id,
+    actorRole: row.actor_role,
+    patientIds: row.patient_ids,
+    subject: row.subject,
+    action: row.action,
+    outcome: row.outcome,
+    purpose: row.purpose,
+    ip: row.ip,
+    requestId: row.request_id,
+    leaf: row.leaf,
+    sealed: row.sealed,
+  };
+}
+
+/**
+ * Appends rows at `expectedSize`, and does nothing unless the table ends exactly there. Gives the number of
+ * rows that went in: all or none. Measured: one statement by unnest, 100 rows.
+ */
+export async function appendRows(tx: Tx, expectedSize: number, rows: readonly NewRow[]): Promise<number> {
+  const { rowCount } = await tx.query(
+    `insert into log (idx, id, occurred_at, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject,
+                      action, outcome, purpose, ip, request_id, leaf, sealed)
+     select $1::bigint + n - 1, id, to_timestamp(ms / 1000.0), type, producer, epoch, seq, actor_id, actor_role,
+            patient_ids::uuid[], subject, action, outcome, purpose, ip, request_id, leaf, sealed
+       from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::text[],
+                   $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
+                   $17::bytea[], $18::bytea[])
+            with ordinality as new (id, ms, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject,
+                                    action, outcome, purpose, ip, request_id, leaf, sealed, n)
+      where (select coalesce(max(idx) + 1, 0) from log) = $1::bigint`,
+    [
+      expectedSize,
+      rows.map((row) => row.id),
+      rows.map((row) => row.occurredAt),
+      rows.map((row) => row.type),
+      rows.map((row) => row.producer),
+      rows.map((row) => row.epoch),
+      rows.map((row) => row.seq),
+      rows.map((row) => row.actorId),
+      rows.map((row) => row.actorRole),
+      // unnest flattens arrays of arrays, so each set travels as the literal of its own array.
+      rows.map((row) => `{${row.patientIds.join(",")}}`),
+      rows.map((row) => row.subject),
+      rows.map((row) => row.action),
+      rows.map((row) => row.outcome),
+      rows.map((row) => row.purpose),
+      rows.map((row) => row.ip),
+      rows.map((row) => row.requestId),
+      rows.map((row) => row.leaf),
+      rows.map((row) => row.sealed),
+    ],
+  );
+  return rowCount ?? 0;
+}
+
+/** Which of these event ids the log already holds. */
+export async function knownIds(db: Db, ids: readonly string[]): Promise<Set<string>> {
+  const { rows } = await db.query<{ id: string }>("select id from log where id = any($1::uuid[])", [ids]);
+  return new Set(rows.map((row) => row.id));
+}
+
+/** How many leaves the table says it has: one more than its last index. */
+export async function tableSize(db: Db): Promise<number> {
+  const { rows } = await db.query<{ size: number }>("select coalesce(max(idx) + 1, 0) as size from log");
+  return rows[0]?.size ?? 0;
+}
+
+/** The next rows from index `from` on, in order, at most `limit`, up to but not including `to`. */
+export async function rowsFrom(db: Db, from: number, to: number, limit: number): Promise<LogRow[]> {
+  const { rows } = await db.query<StoredRow>(
+    `select idx, id, occurred_at, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject, action,
+            outcome, purpose, ip, request_id, leaf, sealed
+       from log where idx >= $1 and idx < $2 order by idx limit $3`,
+    [from, to, limit],
+  );
+  return rows.map(logRowOf);
+}
+
+/** What the tree and the store outside need of the next rows. */
+export type LeafRow = Pick<LogRow, "idx" | "id" | "leaf" | "sealed">;
+
+/** As rowsFrom, with the leaves and sealed bodies alone. */
+export async function leafRowsFrom(db: Db, from: number, limit: number): Promise<LeafRow[]> {
+  const { rows } = await db.query<LeafRow>(
+    "select idx, id, leaf, sealed from log where idx >= $1 order by idx limit $2",
+    [from, limit],
+  );
+  return rows;
+}
+
+/** Leaves alone, `from` up to but not including `to`; a missing row is missing in the answer. */
+export async function leavesBetween(
+  db: Db,
+  from: number,
+  to: number,
+): Promise<{ idx: number; leaf: Buffer }[]> {
+  const { rows } = await db.query<{ idx: number; leaf: Buffer }>(
+    "select idx, leaf from log where idx >= $1 and idx < $2 order by idx",
+    [from, to],
+  );
+  return rows;
+}
+
+/** One row by its event's id. */
+export async function rowById(db: Db, id: string): Promise<LogRow | null> {
+  const { rows } = await db.query<StoredRow>(
+    `select idx, id, occurred_at, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject, action,
+            outcome, purpose, ip, request_id, leaf, sealed
+       from log where id = $1`,
+    [id],
+  );
+  return rows[0] ? logRowOf(rows[0]) : null;
+}

@@ -1,0 +1,119 @@
+import type { Db } from "@medvault/postgres";
+import { latestCheckpoint } from "../checkpoints/checkpoint.store.ts";
+import { leafRowsFrom, tableSize } from "../log/log.store.ts";
+import { OutsideDamaged } from "../outside/outside.errors.ts";
+import type { OutsideStore } from "../outside/outside.store.ts";
+import { tilesAt } from "../outside/tiles-at.ts";
+import { openCheckpoint, type SignedCheckpoint } from "../tree/checkpoint.ts";
+import { type Edge, EMPTY_EDGE, partialTiles, rootOf } from "../tree/edge.ts";
+import { openNote } from "../tree/note.ts";
+import { TILE_WIDTH } from "../tree/tile.ts";
+import { expectedSize } from "./lease.store.ts";
+import { deriveEdge } from "./local-tree.ts";
+import type { CheckpointSigner } from "./signer.ts";
+import { WriterRefuses } from "./writer.errors.ts";
+
+/** Where the tree stands that was published last; `checkpoint` null before the first. */
+export interface Published {
+  readonly edge: Edge;
+  readonly checkpoint: SignedCheckpoint | null;
+}
+
+/**
+ * Finds out, at the start of a writer, that the log in Postgres extends what is kept outside; writes nothing but
+ * the public key of a new log. What a crash can leave behind passes: entries that were not yet published, tiles
+ * and bodies beyond the checkpoint, a checkpoint that the history does not have yet.
+ * @throws WriterRefuses
+ */
+export async function openLog(
+  db: Db,
+  outside: OutsideStore,
+  signer: CheckpointSigner,
+  maxStartLeaves: number,
+): Promise<Published> {
+  try {
+    await demandOwnKey(outside, signer);
+    const checkpoint = await readOutsideCheckpoint(outside, signer);
+    await demandHistory(db, checkpoint);
+    const size = await demandSize(db, checkpoint?.size ?? 0);
+    if (checkpoint === null) return { edge: EMPTY_EDGE, checkpoint };
+    const edge = await deriveEdge(db, outside, checkpoint.size, maxStartLeaves);
+    if (!rootOf(edge).equals(checkpoint.root)) {
+      const words = `the log's first ${checkpoint.size} of ${size} entries do not give the root that was signed`;
+      throw new WriterRefuses("log_changed", words);
+    }
+    await demandEdge(outside, edge);
+    await demandBodies(db, outside, checkpoint.size);
+    return { edge, checkpoint };
+  } catch (error) {
+    throw error instanceof OutsideDamaged ? new WriterRefuses("outside_store_damaged", error.message) : error;
+  }
+}
+
+/** The checkpoint outside, proved ours; null when there is none. @throws WriterRefuses */
+export async function readOutsideCheckpoint(
+  outside: OutsideStore,
+  signer: CheckpointSigner,
+): Promise<SignedCheckpoint | null> {
+  const note = await outside.readCheckpoint();
+  if (note === null) return null;
+  const checkpoint = openCheckpoint(note, signer.key, signer.origin);
+  if (checkpoint !== null) return checkpoint;
+  const words = openNote(note, signer.key) === null ? "is not signed by this log's key" : "is of another log";
+  throw new WriterRefuses("outside_checkpoint_forged", `the checkpoint outside ${words}`);
+}
+
+async function demandOwnKey(outside: OutsideStore, signer: CheckpointSigner): Promise<void> {
+  const vkey = await outside.readVkey();
+  if (vkey === null) await outside.writeVkey(signer.vkey);
+  else if (vkey.trim() !== signer.vkey) {
+    const words = "audit.vkey outside is of another key or origin than this service signs with";
+    throw new WriterRefuses("signing_key_changed", words);
+  }
+}
+
+async function demandHistory(db: Db, checkpoint: SignedCheckpoint | null): Promise<void> {
+  const latest = await latestCheckpoint(db);
+  if (latest === null) return;
+  if (checkpoint === null) {
+    throw new WriterRefuses("outside_checkpoint_missing", "the store outside has lost its checkpoint");
+  }
+  if (checkpoint.size < latest.size) {
+    const words = `the checkpoint outside counts ${checkpoint.size} entries, ${latest.size} were signed`;
+    throw new WriterRefuses("outside_checkpoint_older", words);
+  }
+  if (checkpoint.size === latest.size && !checkpoint.root.equals(latest.root)) {
+    throw new WriterRefuses("log_changed", "the history has another root than the checkpoint outside");
+  }
+}
+
+async function demandSize(db: Db, published: number): Promise<number> {
+  const [size, expected] = [await tableSize(db), await expectedSize(db)];
+  if (size < published || size !== expected) {
+    const words = `the log has ${size} entries, ${Math.max(published, expected)} were appended`;
+    throw new WriterRefuses("log_truncated", words);
+  }
+  return size;
+}
+
+/** The partial tiles are the only ones that deriveEdge does not hold against the store. */
+async function demandEdge(outside: OutsideStore, edge: Edge): Promise<void> {
+  const readTile = tilesAt(outside, edge.size);
+  for (const { level, index, hashes } of partialTiles(edge)) {
+    const kept = await readTile(level, index, hashes.length);
+    if (hashes.every((hash, at) => kept[at]?.equals(hash))) continue;
+    throw new WriterRefuses("outside_store_damaged", `tile ${level}/${index} outside was changed`);
+  }
+}
+
+/** The last bundle, in which a crash may have left a torn end; whole ones are verification's to read. */
+async function demandBodies(db: Db, outside: OutsideStore, size: number): Promise<void> {
+  const bundle = Math.floor((size - 1) / TILE_WIDTH);
+  const kept = await outside.readBodies(bundle);
+  const rows = await leafRowsFrom(db, bundle * TILE_WIDTH, size - bundle * TILE_WIDTH);
+  for (const [at, row] of rows.entries()) {
+    if (kept[at]?.id === row.id && kept[at].sealed.equals(row.sealed)) continue;
+    const words = `the body of entry ${row.idx} outside is not the one in the log`;
+    throw new WriterRefuses("outside_store_damaged", words);
+  }
+}

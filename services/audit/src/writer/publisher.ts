@@ -1,0 +1,105 @@
+import { inTransaction, type Tx } from "@medvault/postgres";
+import type pg from "pg";
+import { recordCheckpoint } from "../checkpoints/checkpoint.store.ts";
+import { type LeafRow, leafRowsFrom } from "../log/log.store.ts";
+import type { OutsideStore } from "../outside/outside.store.ts";
+import type { SignedCheckpoint } from "../tree/checkpoint.ts";
+import { type Edge, partialTiles, rootOf } from "../tree/edge.ts";
+import { TILE_WIDTH } from "../tree/tile.ts";
+import { lockWriter } from "./lease.store.ts";
+import { growByRows } from "./local-tree.ts";
+import { type Published, readOutsideCheckpoint } from "./opening.ts";
+import type { CheckpointSigner } from "./signer.ts";
+import { WriterRefuses } from "./writer.errors.ts";
+
+/** Rows that are read in one step; a checkpoint covers as many steps as there are. */
+const STEP_ROWS = 4 * TILE_WIDTH;
+/** A signature is not put off for ever by a log that grows as fast as it is read. */
+const MAX_STEPS = 64;
+
+export interface PublisherParts {
+  readonly pool: pg.Pool;
+  readonly outside: OutsideStore;
+  readonly signer: CheckpointSigner;
+  readonly now: () => Date;
+}
+
+/**
+ * Publishes what was appended since `before`: bodies and tiles outside, then the signed checkpoint, in that order,
+ * so that a checkpoint never speaks of what could be lost with Postgres. Every step can be repeated: a crash
+ * between any two leaves only files that the next run writes again, the same bytes to the same places.
+ * Gives the new state, or `before` when there was nothing new. @throws WriterRefuses, WriterFenced, OutsideDamaged
+ */
+export async function publish(parts: PublisherParts, epoch: number, before: Published): Promise<Published> {
+  const edge = await growOutside(parts, before.edge);
+  if (edge.size === before.edge.size) return before;
+  for (const tile of partialTiles(edge)) await parts.outside.writeTile(tile);
+  return await inTransaction(parts.pool, (tx) => sign(parts, tx, epoch, before, edge));
+}
+
+async function growOutside({ pool, outside }: PublisherParts, from: Edge): Promise<Edge> {
+  let edge = from;
+  for (let step = 0; step < MAX_STEPS; step += 1) {
+    const rows = await leafRowsFrom(pool, edge.size, STEP_ROWS);
+    if (rows.length === 0) break;
+    const grown = growByRows(edge, rows);
+    await writeBodies(outside, rows);
+    for (const tile of grown.full) await outside.writeTile(tile);
+    edge = grown.edge;
+    if (rows.length < STEP_ROWS) break;
+  }
+  return edge;
+}
+
+async function writeBodies(outside: OutsideStore, rows: readonly LeafRow[]): Promise<void> {
+  const bundles = Map.groupBy(rows, (row) => Math.floor(row.idx / TILE_WIDTH));
+  for (const [bundle, bodies] of bundles) {
+    await outside.writeBodies(bundle, (bodies[0]?.idx ?? 0) % TILE_WIDTH, bodies);
+  }
+}
+
+/**
+ * Under the lock of the writer's row, so that a writer that was fenced off can no longer put its checkpoint in
+ * place. The one outside is read again: it must be the one that this writer left there.
+ */
+async function sign(
+  parts: PublisherParts,
+  tx: Tx,
+  epoch: number,
+  before: Published,
+  edge: Edge,
+): Promise<Published> {
+  const lease = await lockWriter(tx, epoch);
+  if (edge.size > lease.size) {
+    throw new WriterRefuses("sequence_of_leaves_broken", "the log holds entries that no writer appended");
+  }
+  const checkpoint = parts.signer.sign({ size: edge.size, root: rootOf(edge) });
+  await demandExtension(parts, before, checkpoint);
+  await parts.outside.writeCheckpoint(checkpoint.note);
+  if (before.checkpoint) await recordCheckpoint(tx, before.checkpoint, parts.now());
+  await recordCheckpoint(tx, checkpoint, parts.now());
+  return { edge, checkpoint };
+}
+
+async function demandExtension(
+  parts: PublisherParts,
+  before: Published,
+  next: SignedCheckpoint,
+): Promise<void> {
+  const found = await readOutsideCheckpoint(parts.outside, parts.signer);
+  if ((found?.note ?? null) === (before.checkpoint?.note ?? null)) return;
+  // The transaction runs again after a deadlock; Ed25519 signs the same text with the same bytes.
+  if (found?.note === next.note) return;
+  const [size, was] = [found?.size ?? 0, before.edge.size];
+  if (found === null) throw new WriterRefuses("outside_checkpoint_missing", "the checkpoint outside is gone");
+  if (size < was) {
+    throw new WriterRefuses(
+      "outside_checkpoint_older",
+      `the checkpoint outside went back from ${was} to ${size}`,
+    );
+  }
+  throw new WriterRefuses(
+    "outside_checkpoint_unknown",
+    `another writer signed a checkpoint of ${size} entries`,
+  );
+}

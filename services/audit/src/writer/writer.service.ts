@@ -1,0 +1,231 @@
+import { randomUUID } from "node:crypto";
+import type { CloudEvent } from "@medvault/contracts";
+import { afterCommit, type Tx } from "@medvault/postgres";
+import type { Logger } from "@medvault/service-kit";
+import { append } from "../log/append.service.ts";
+import type { BodySeal } from "../log/body-seal.ts";
+import { releaseLease, renewLease, takeLease } from "./lease.store.ts";
+import { openLog, type Published } from "./opening.ts";
+import { type PublisherParts, publish } from "./publisher.ts";
+import { type RefusalCode, WriterFenced, WriterRefuses } from "./writer.errors.ts";
+
+/**
+ * standby: another process writes, or nobody yet. opening: the lease is ours, the log is being checked.
+ * writing: events are consumed and published. refusing: the log and the store outside disagree.
+ * waiting: something behind is away. stopped: for good.
+ */
+export type WriterPhase = "standby" | "opening" | "writing" | "refusing" | "waiting" | "stopped";
+
+export interface WriterState {
+  readonly phase: WriterPhase;
+  readonly refusal: { readonly code: RefusalCode; readonly words: string } | null;
+  readonly publishedSize: number;
+}
+
+export interface WriterOptions extends PublisherParts {
+  readonly seal: BodySeal;
+  readonly logger: Logger;
+  /** Begins or ends taking events from the queue; both may be called twice in a row. */
+  readonly consume: { start(): Promise<void> | void; stop(): Promise<void> | void };
+  /** Told once per refusal: it is an event of its own. */
+  readonly onRefusal: (code: RefusalCode) => Promise<void>;
+  /** How long a writer that died keeps its standby waiting; default 10,000. */
+  readonly leaseMs?: number;
+  /** Least time between two checkpoints; default 1,000. */
+  readonly checkpointMs?: number;
+  /** Entries that are derived anew at the start; default 1,000,000. */
+  readonly maxStartLeaves?: number;
+  /** Wait after a refusal or a failure before it is tried again; default 5,000. */
+  readonly retryMs?: number;
+}
+
+export interface Writer {
+  start(): void;
+  /** Publishes what was appended, gives the lease up. */
+  stop(): Promise<void>;
+  /** Appends in the consumer's transaction. @throws WriterFenced, WriterRefuses */
+  append(tx: Tx, events: readonly CloudEvent[]): Promise<void>;
+  state(): WriterState;
+}
+
+/** The one active writer of the log; any number may run, the lease lets one write (DESIGN.md, "The audit log"). */
+export function createWriter(options: WriterOptions): Writer {
+  return new LogWriter(options);
+}
+
+class LogWriter implements Writer {
+  readonly #options: WriterOptions;
+  readonly #owner = randomUUID();
+  readonly #leaseMs: number;
+  readonly #checkpointMs: number;
+  readonly #retryMs: number;
+  #phase: WriterPhase = "standby";
+  #refusal: WriterState["refusal"] = null;
+  #epoch: number | null = null;
+  #published: Published | null = null;
+  #stopping = false;
+  #wake: () => void = () => {};
+  #running: Promise<void> | null = null;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#leaseMs = options.leaseMs ?? 10_000;
+    this.#checkpointMs = options.checkpointMs ?? 1_000;
+    this.#retryMs = options.retryMs ?? 5_000;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#wake();
+    await this.#running;
+  }
+
+  state(): WriterState {
+    return {
+      phase: this.#phase,
+      refusal: this.#refusal,
+      publishedSize: this.#published?.edge.size ?? 0,
+    };
+  }
+
+  async append(tx: Tx, events: readonly CloudEvent[]): Promise<void> {
+    const [epoch, published] = [this.#epoch, this.#published];
+    if (epoch === null || published === null || this.#phase !== "writing") throw new WriterFenced();
+    try {
+      const { seal } = this.#options;
+      await append(tx, { seal, epoch, publishedSize: published.edge.size }, events);
+    } catch (error) {
+      if (error instanceof WriterRefuses) this.#refuse(error);
+      if (error instanceof WriterFenced) this.#loseLease();
+      throw error;
+    }
+    afterCommit(tx, () => this.#wake());
+  }
+
+  async #run(): Promise<void> {
+    // Beside the rounds, because one of them may take longer than the lease: opening a long log does.
+    const beat = setInterval(() => void this.#renew(), this.#leaseMs / 3);
+    while (!this.#stopping) await this.#sleep(await this.#turn());
+    clearInterval(beat);
+    await this.#end();
+  }
+
+  /** One round; answers how long to wait for the next unless something wakes it. */
+  async #turn(): Promise<{ ms: number; wakeable: boolean }> {
+    try {
+      if (!(await this.#holdLease())) return { ms: this.#leaseMs / 5, wakeable: false };
+      if (this.#refusal !== null) await this.#options.consume.stop();
+      if (this.#published === null) await this.#open();
+      const grew = await this.#publish();
+      // After a checkpoint the next one waits its time; before one the first event wakes us at once.
+      return { ms: this.#checkpointMs, wakeable: !grew };
+    } catch (error) {
+      await this.#afterFailure(error);
+      return { ms: this.#retryMs, wakeable: false };
+    }
+  }
+
+  async #holdLease(): Promise<boolean> {
+    if (this.#epoch !== null) return true;
+    const { pool, logger, consume } = this.#options;
+    await consume.stop();
+    const lease = await takeLease(pool, this.#owner, this.#leaseMs);
+    if (lease === null) return false;
+    this.#epoch = lease.epoch;
+    logger.info({ epoch: lease.epoch }, "audit writer took the lease");
+    return true;
+  }
+
+  /** A lease that could not be renewed in time is still ours until another takes it; then the fence holds. */
+  async #renew(): Promise<void> {
+    const { pool, logger } = this.#options;
+    const epoch = this.#epoch;
+    if (epoch === null) return;
+    try {
+      const kept = await renewLease(pool, epoch, this.#leaseMs);
+      if (!kept && this.#epoch === epoch) this.#loseLease();
+    } catch (err) {
+      logger.warn({ err }, "audit writer could not renew its lease");
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { pool, outside, signer, maxStartLeaves = 1_000_000, consume, logger } = this.#options;
+    if (this.#refusal === null) this.#phase = "opening";
+    const published = await openLog(pool, outside, signer, maxStartLeaves);
+    this.#published = published;
+    this.#refusal = null;
+    this.#phase = "writing";
+    await consume.start();
+    logger.info({ treeSize: published.edge.size }, "audit log is open for writing");
+  }
+
+  async #publish(): Promise<boolean> {
+    const before = this.#published;
+    if (before === null || this.#epoch === null) return false;
+    const after = await publish(this.#options, this.#epoch, before);
+    // An append may have refused meanwhile; what it found out holds.
+    if (this.#published === before) this.#published = after;
+    return after !== before;
+  }
+
+  async #afterFailure(error: unknown): Promise<void> {
+    const { logger, consume } = this.#options;
+    if (error instanceof WriterFenced) this.#loseLease();
+    else if (error instanceof WriterRefuses) this.#refuse(error);
+    else {
+      // How far the last publication came is not known: the log is opened, and so checked, again.
+      this.#published = null;
+      if (this.#refusal === null) this.#phase = "waiting";
+      logger.warn({ err: error }, "audit writer waits");
+    }
+    await consume.stop();
+  }
+
+  #refuse(refusal: WriterRefuses): void {
+    const { logger, onRefusal } = this.#options;
+    const known = this.#refusal?.code === refusal.code;
+    this.#published = null;
+    this.#phase = "refusing";
+    this.#refusal = { code: refusal.code, words: refusal.message };
+    if (known) return;
+    logger.error({ code: refusal.code, reason: refusal.message }, "audit writer refuses to write");
+    onRefusal(refusal.code).catch((err: unknown) => logger.error({ err }, "a refusal was not announced"));
+    this.#wake();
+  }
+
+  #loseLease(): void {
+    this.#options.logger.warn({ epoch: this.#epoch }, "audit writer was replaced by another");
+    this.#epoch = null;
+    this.#published = null;
+    this.#phase = "standby";
+  }
+
+  async #end(): Promise<void> {
+    const { pool, consume, logger } = this.#options;
+    await consume.stop();
+    try {
+      if (this.#published !== null) await this.#publish();
+      if (this.#epoch !== null) await releaseLease(pool, this.#epoch);
+    } catch (error) {
+      logger.warn({ err: error }, "audit writer stopped without a last checkpoint");
+    }
+    this.#phase = "stopped";
+  }
+
+  #sleep({ ms, wakeable }: { ms: number; wakeable: boolean }): Promise<void> {
+    if (this.#stopping) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        if (!wakeable && !this.#stopping && this.#refusal === null) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
