@@ -1,13 +1,19 @@
 import { createKeyring } from "@medvault/keys";
 import { connectBroker, createAppender, createRelay } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
-import { createApp, type Logger, loadAssertionVerifier } from "@medvault/service-kit";
+import {
+  type AssertionVerifier,
+  type CheckState,
+  createApp,
+  type Logger,
+  loadAssertionVerifier,
+} from "@medvault/service-kit";
 import type { Express } from "express";
 import type { Config } from "./config.ts";
 import { createRecordsAccess } from "./file/access.ts";
 import { BlobStore } from "./file/blob-store.ts";
 import { fileRoutes } from "./file/file.routes.ts";
-import { FileService } from "./file/file.service.ts";
+import { FileService, type FileServiceDeps } from "./file/file.service.ts";
 import { refusedEvent } from "./file/refused.ts";
 import { startSweeping } from "./file/sweep.ts";
 
@@ -35,22 +41,18 @@ export async function composeApp(
   const relay = createRelay({ pool, source: SERVICE, broker, logger });
   const appender = createAppender(pool, SERVICE);
   const access = createRecordsAccess(config.MEDVAULT_RECORDS_URL);
-  const maxFileBytes = config.MEDVAULT_MAX_UPLOAD_BYTES;
-  const files = new FileService({ pool, keyring, blobs, access, appender, maxFileBytes });
   const sweeping = startSweeping(pool, blobs, logger);
   relay.start();
-
-  const app = createApp({
-    service: SERVICE,
-    logger,
+  const app = createFilesApp({
+    pool,
+    keyring,
+    blobs,
+    access,
+    appender,
+    maxFileBytes: config.MEDVAULT_MAX_UPLOAD_BYTES,
     assertions,
-    routes: (router) => fileRoutes(router, files, maxFileBytes),
-    readiness: async () => ({
-      postgres: await stateOf(pool.query("select 1")),
-      rabbitmq: broker.state() === "connected" ? "ok" : "degraded",
-      store: await stateOf(blobs.probe()),
-    }),
-    onRefusal: (req, actor, error) => appender.append(refusedEvent(actor, req.method, req.path, error)),
+    logger,
+    brokerState: () => (broker.state() === "connected" ? "ok" : "degraded"),
   });
   return {
     app,
@@ -64,6 +66,29 @@ export async function composeApp(
       () => pool.end(),
     ],
   };
+}
+
+export interface FilesAppParts extends FileServiceDeps {
+  assertions: AssertionVerifier;
+  logger: Logger;
+  brokerState: () => CheckState;
+}
+
+/** The HTTP app over parts that are there already. */
+export function createFilesApp(parts: FilesAppParts): Express {
+  const files = new FileService(parts);
+  return createApp({
+    service: SERVICE,
+    logger: parts.logger,
+    assertions: parts.assertions,
+    routes: (router) => fileRoutes(router, files, parts.maxFileBytes),
+    readiness: async () => ({
+      postgres: await stateOf(parts.pool.query("select 1")),
+      rabbitmq: parts.brokerState(),
+      store: await stateOf(parts.blobs.probe()),
+    }),
+    onRefusal: (req, actor, error) => parts.appender.append(refusedEvent(actor, req.method, req.path, error)),
+  });
 }
 
 async function stateOf(check: Promise<unknown>): Promise<"ok" | "down"> {

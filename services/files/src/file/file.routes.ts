@@ -8,7 +8,7 @@ import {
   FileView,
   UploadAnswer,
 } from "@medvault/contracts";
-import { actorOf, allow, etagOf, ifMatch, parse } from "@medvault/service-kit";
+import { actorOf, allow, etagOf, ifMatch, parse, problemOf, requestIdOf } from "@medvault/service-kit";
 import type { Request, Response, Router } from "express";
 import type { Caller } from "./access.ts";
 import { mayBeInline } from "./content.ts";
@@ -43,7 +43,7 @@ export function fileRoutes(router: Router, files: FileService, maxFileBytes: num
     const { file, content } = await files.open(actorOf(req), callerOf(req), idOf(req));
     try {
       if (disposition === "inline" && !mayBeInline(file.contentType)) throw new InlineRefused();
-      res.set(contentHeaders(file, disposition));
+      res.setHeaders(contentHeaders(file, disposition));
       await send(req, res, file, content, () => files.noteRead(actorOf(req), file));
     } finally {
       await content.close();
@@ -66,8 +66,9 @@ function callerOf(req: Request): Caller {
 }
 
 /** The policy keeps a document that a browser opens all the same from running or loading anything. */
-function contentHeaders(file: FoundFile, disposition: "attachment" | "inline"): Record<string, string> {
-  return {
+function contentHeaders(file: FoundFile, disposition: "attachment" | "inline"): Headers {
+  // Not res.set(), which would add a charset that nobody knows.
+  return new Headers({
     "Content-Type": file.contentType,
     "Content-Disposition": contentDisposition(disposition, file.name),
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -75,7 +76,7 @@ function contentHeaders(file: FoundFile, disposition: "attachment" | "inline"): 
     "Cache-Control": "private, no-store",
     "Accept-Ranges": "bytes",
     ETag: etagOf(file.rev),
-  };
+  });
 }
 
 /**
@@ -93,8 +94,13 @@ async function send(
   const wanted = conditional === undefined || conditional === etagOf(file.rev) ? req.get("range") : undefined;
   const range = parseRange(wanted, file.sizeBytes);
   if (range === "unsatisfiable") {
-    res.set("Content-Range", `bytes */${file.sizeBytes}`);
-    throw new RangeNotSatisfiable();
+    const problem = problemOf(new RangeNotSatisfiable(), requestIdOf(req), req.path);
+    // Not thrown: the kit's problems carry no Content-Range, and this one must (RFC 9110, 15.5.17).
+    res.removeHeader("ETag");
+    res.removeHeader("Content-Disposition");
+    res.status(416).set("Content-Range", `bytes */${file.sizeBytes}`).type("application/problem+json");
+    res.send(JSON.stringify(problem));
+    return;
   }
   const { start, end } = range ?? { start: 0, end: file.sizeBytes };
   const chunks = content.read(start, end);

@@ -81,7 +81,7 @@ export async function readMultipart(
       form.on("filesLimit", () => reject(fault("files", `are at most ${MAX_FILES}`)));
       form.on("fieldsLimit", () => reject(fault("", "has too many fields")));
       form.on("error", () => reject(new InvalidInput("The multipart body is malformed or cut short.")));
-      form.on("close", () => resolve(Promise.all(parts).then(() => undefined)));
+      form.on("close", () => Promise.all(parts).then(() => resolve(), reject));
       abort.signal.addEventListener("abort", () => {
         req.unpipe(form);
         form.destroy();

@@ -1,0 +1,82 @@
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { BlobStore } from "./blob-store.ts";
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "medvault-blobs-"));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function filesUnder(path: string): Promise<string[]> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+}
+
+const through = () => new PassThrough();
+const receive = (store: BlobStore, source: Readable) =>
+  store.receive(source, through(), through(), new AbortController().signal);
+
+test("a blob gets its name only when it is kept, and can be read at any place", async () => {
+  const store = await BlobStore.open(root);
+  const blob = await receive(store, Readable.from([Buffer.from("hello "), Buffer.from("world")]));
+  await expect(store.read(blob.name)).rejects.toThrow();
+  await store.keep([blob]);
+  const reader = await store.read(blob.name);
+  expect([reader.bytes, (await reader.read(6, 100)).toString()]).toEqual([11, "world"]);
+  await reader.close();
+  await store.discard([blob.name]);
+  expect(await filesUnder(root)).toEqual([]);
+});
+
+test("a stream that fails leaves nothing", async () => {
+  const store = await BlobStore.open(root);
+  const failing = Readable.from(
+    (async function* () {
+      yield Buffer.alloc(100_000);
+      throw new Error("cut");
+    })(),
+  );
+  await expect(receive(store, failing)).rejects.toThrow("cut");
+  expect(await filesUnder(root)).toEqual([]);
+});
+
+test("what a killed process was receiving is gone at the next start", async () => {
+  const script = fileURLToPath(new URL("../../test/hang-in-upload.ts", import.meta.url));
+  const child = spawn(process.execPath, [script, root], { stdio: "inherit" });
+  await expect.poll(() => filesUnder(root), { timeout: 10_000 }).toHaveLength(1);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  expect(await filesUnder(root)).toHaveLength(1);
+  await BlobStore.open(root);
+  expect(await filesUnder(root)).toEqual([]);
+});
+
+test("the sweep spares a process that lives, and another machine's upload that is under way", async () => {
+  const living = join(root, "tmp", `${hostname()}.${process.ppid}.${randomUUID()}`);
+  const elsewhere = join(root, "tmp", `other-host.1.${randomUUID()}`);
+  const abandoned = join(root, "tmp", `other-host.2.${randomUUID()}`);
+  for (const folder of [living, elsewhere, abandoned]) {
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, randomUUID()), "");
+  }
+  const longAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
+  for (const name of await readdir(abandoned)) await utimes(join(abandoned, name), longAgo, longAgo);
+  await utimes(abandoned, longAgo, longAgo);
+  await BlobStore.open(root);
+  const left = await readdir(join(root, "tmp"));
+  expect(left.filter((name) => name.startsWith("other-host"))).toEqual([elsewhere.split("/").at(-1)]);
+  expect(left).toContain(living.split("/").at(-1));
+});
+
+test("a name that is none of its own is never made into a path", async () => {
+  const store = await BlobStore.open(root);
+  await expect(store.read("../../etc/passwd")).rejects.toThrow(RangeError);
+});

@@ -1,0 +1,191 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  ASSERTION_HEADER,
+  type CloudEvent,
+  DEFAULT_PERMISSIONS,
+  type FileView,
+  newId,
+  type Role,
+} from "@medvault/contracts";
+import { createKeyring, generateKeyFile } from "@medvault/keys";
+import { createAppender } from "@medvault/messaging";
+import {
+  AssertionVerifier,
+  createLogger,
+  importAssertionKey,
+  newAssertionKey,
+  serve,
+  signAssertion,
+} from "@medvault/service-kit";
+import { createTestDatabase } from "@medvault/testing";
+import { createFilesApp } from "../src/app.ts";
+import { createRecordsAccess } from "../src/file/access.ts";
+import { BlobStore } from "../src/file/blob-store.ts";
+
+export const MAX_FILE_BYTES = 300_000;
+
+/** Who may do what to whom, as the stand-in for records answers it. */
+export type Grants = Map<string, { read: Set<string>; write: Set<string>; prescriptions: Set<string> }>;
+
+/**
+ * A real HTTP server that speaks records' access endpoint: who asks is read from the assertion that was passed on,
+ * unverified, and looked up in `grants`. The real one is in the e2e journey.
+ */
+export async function startRecordsStandIn(grants: Grants) {
+  const server = createServer((req, res) => {
+    const url = new URL(req.url ?? "", "http://records");
+    const [, patientId = ""] = /^\/internal\/patients\/([^/]+)\/access$/.exec(url.pathname) ?? [];
+    const claims = String(req.headers[ASSERTION_HEADER]).split(".")[1] ?? "";
+    const { sub } = JSON.parse(Buffer.from(claims, "base64url").toString()) as { sub: string };
+    const patient = grants.get(patientId);
+    const action = url.searchParams.get("action") === "write" ? "write" : "read";
+    const prescription = url.searchParams.get("prescriptionId");
+    const allowed =
+      patient?.[action].has(sub) === true &&
+      (prescription === null || patient.prescriptions.has(prescription));
+    res.writeHead(allowed ? 200 : 404, { "content-type": "application/json" });
+    res.end(JSON.stringify(allowed ? { allowed: true, patientId } : { code: "not_found" }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop: () => stopServer(server),
+  };
+}
+
+function stopServer(server: Server): Promise<void> {
+  server.closeAllConnections();
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+export interface Person {
+  id: string;
+  headers: Record<string, string>;
+}
+
+/** The files service on a database, directory and port of its own, with records' stand-in beside it. */
+export async function startFiles() {
+  const database = await createTestDatabase(["files"]);
+  const directory = await mkdtemp(join(tmpdir(), "medvault-files-"));
+  const store = join(directory, "store");
+  const keysFile = join(directory, "keys", "files.json");
+  await generateKeyFile(keysFile, "files");
+  const keyring = await createKeyring({ service: "files", keysFile });
+  const grants: Grants = new Map();
+  const records = await startRecordsStandIn(grants);
+  const { privateJwk, jwks } = await newAssertionKey();
+  const signingKey = await importAssertionKey(privateJwk);
+  const pool = database.pool("files");
+  const blobs = await BlobStore.open(store);
+  const access = createRecordsAccess(records.url);
+  const logger = createLogger({ service: "files", level: "silent" });
+  const app = createFilesApp({
+    pool,
+    keyring,
+    blobs,
+    access,
+    appender: createAppender(pool, "files"),
+    maxFileBytes: MAX_FILE_BYTES,
+    assertions: new AssertionVerifier(jwks, "files"),
+    logger,
+    brokerState: () => "ok",
+  });
+  const running = await serve({ app, port: 0, adminPort: 0, logger, onStop: [], exit: () => {} });
+
+  return {
+    url: `http://127.0.0.1:${running.port}`,
+    pool,
+    store,
+    blobs,
+    records,
+    async person(role: Role): Promise<Person> {
+      const id = newId();
+      const scope = DEFAULT_PERMISSIONS[role].join(" ");
+      const assertion = await signAssertion(
+        signingKey,
+        { sub: id, role, sid: newId(), scope, auth_time: 0, amr: ["pwd"], ip: "192.0.2.7", ua: "test" },
+        ["files", "records"],
+      );
+      return { id, headers: { [ASSERTION_HEADER]: assertion } };
+    },
+    /** A patient of these people. */
+    patientOf(...people: Person[]): string {
+      const id = newId();
+      const ids = people.map((person) => person.id);
+      grants.set(id, { read: new Set(ids), write: new Set(ids), prescriptions: new Set() });
+      return id;
+    },
+    prescriptionOf(patientId: string): string {
+      const id = newId();
+      grants.get(patientId)?.prescriptions.add(id);
+      return id;
+    },
+    /** Everything in the outbox, oldest first. */
+    async events(): Promise<CloudEvent[]> {
+      const { rows } = await pool.query<{ event: CloudEvent }>("select event from outbox order by position");
+      return rows.map((row) => row.event);
+    },
+    async rows(): Promise<number> {
+      const { rows } = await pool.query<{ count: number }>("select count(*) as count from files");
+      return rows[0]?.count ?? 0;
+    },
+    /** Every regular file under the store. */
+    async onDisk(): Promise<string[]> {
+      const entries = await readdir(store, { recursive: true, withFileTypes: true });
+      return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    },
+    async stop() {
+      await running.stop();
+      await access.close();
+      await records.stop();
+      await database.drop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+export type Files = Awaited<ReturnType<typeof startFiles>>;
+
+/** One part of a form: a field, or a file with its name and declared type. */
+export type FormPart =
+  | [field: string, value: string]
+  | [field: "files", bytes: Buffer, name: string, type: string];
+
+export function form(...parts: FormPart[]): FormData {
+  const data = new FormData();
+  for (const [field, value, name, type] of parts) {
+    if (typeof value === "string") data.append(field, value);
+    else data.append(field, new Blob([new Uint8Array(value)], { type: type ?? "" }), name);
+  }
+  return data;
+}
+
+/** What either answer holds: the files, or the problem. */
+export interface UploadBody {
+  items: FileView[];
+  code?: string;
+  requestId?: string;
+}
+
+export async function upload(
+  files: Files,
+  person: Person,
+  body: FormData,
+  headers: Record<string, string> = {},
+) {
+  const answer = await fetch(`${files.url}/v1/files`, {
+    method: "POST",
+    headers: { ...person.headers, ...headers },
+    body,
+  });
+  const json = (await answer.json()) as UploadBody;
+  return { status: answer.status, headers: answer.headers, body: json };
+}
+
+export async function get(files: Files, person: Person, path: string, headers: Record<string, string> = {}) {
+  const answer = await fetch(`${files.url}${path}`, { headers: { ...person.headers, ...headers } });
+  return { status: answer.status, headers: answer.headers, bytes: Buffer.from(await answer.arrayBuffer()) };
+}
