@@ -82,7 +82,7 @@ export function signedIn(appOrUrl: RequestListener | string, actor: Actor): Test
       ...(payload === undefined ? {} : { body: payload }),
     });
     const bytes = Buffer.from(await answer.arrayBuffer());
-    return { status: answer.status, headers: answer.headers, body: parseBody(answer, bytes), bytes };
+    return { status: answer.status, headers: answer.headers, body: parseBody(answer, bytes) as T, bytes };
   };
   return {
     actor,
