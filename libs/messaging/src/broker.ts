@@ -7,6 +7,7 @@ export type BrokerState = "connecting" | "connected" | "closed";
 
 /** One connection to RabbitMQ that comes back by itself. Channels do not: who has one opens another. */
 export interface Broker {
+  readonly logger: Logger;
   state(): BrokerState;
   /** Throws BrokerUnavailable at once when there is no connection. */
   createChannel(): Promise<Channel>;
@@ -74,6 +75,7 @@ export function connectBroker(options: { url: string; logger: Logger }): Broker 
 
   void open();
   return {
+    logger: options.logger,
     state: () => state,
     createChannel: () => channelOf((from) => from.createChannel()),
     createConfirmChannel: () => channelOf((from) => from.createConfirmChannel()),

@@ -1,0 +1,96 @@
+import type { CloudEvent } from "@medvault/contracts";
+import { inTransaction, type Tx } from "@medvault/postgres";
+import type pg from "pg";
+import { backoffMs } from "./backoff.ts";
+import { codeOf, isUnavailableError } from "./errors.ts";
+import { park, takeNew } from "./inbox.store.ts";
+import { messageOf, type Parsed, parseMessage, poisonOf } from "./incoming.ts";
+import { nextRedrive, parkAgain, unpark } from "./parked.ts";
+
+/**
+ * Takes the effect of events in the given transaction, in which their ids go into the inbox too. What it throws rolls
+ * both back; an error whose `kind` is "unavailable" makes the consumer wait and come again, any other one ends, after
+ * three tries of each event alone, in the parked table. It may run more than once.
+ */
+export type EventHandler = (events: CloudEvent[], tx: Tx) => Promise<void>;
+
+export interface EffectContext {
+  pool: pg.Pool;
+  consumer: string;
+  handle: EventHandler;
+  allowedSources?: readonly string[] | undefined;
+}
+
+const TRIES_ALONE = 3;
+const RETRY_MS = 20;
+
+/** Inbox, parked rows and effect of several messages in one transaction. Throws what the handler or database throws. */
+export async function takeEffect(context: EffectContext, parsed: readonly Parsed[]): Promise<void> {
+  const events = parsed.flatMap((each) => each.events);
+  const poison = parsed.flatMap((each) => each.poison);
+  await inTransaction(context.pool, async (tx) => {
+    const fresh = await takeNew(tx, context.consumer, events);
+    await park(tx, context.consumer, poison);
+    if (fresh.length > 0) await context.handle(fresh, tx);
+  });
+}
+
+/**
+ * The same, event by event, each in a transaction of its own: what a handler still refuses at the third try is
+ * parked, so that one bad event holds up nothing. Throws only when something is unavailable; what was done stays
+ * done, and may be gone through again.
+ */
+export async function takeEffectOneByOne(context: EffectContext, parsed: readonly Parsed[]): Promise<number> {
+  let parkedCount = 0;
+  for (const { events, poison } of parsed) {
+    if (poison.length > 0) await takeEffect(context, [{ events: [], poison }]);
+    for (const event of events) {
+      const code = await tryAlone(context, event);
+      if (code === null) continue;
+      const userId = event.source.split("/")[2] ?? "";
+      await takeEffect(context, [{ events: [], poison: [poisonOf(messageOf(event, userId), code)] }]);
+      parkedCount += 1;
+    }
+  }
+  return parkedCount;
+}
+
+/** Null when the event took effect, else the code of the last refusal. */
+async function tryAlone(context: EffectContext, event: CloudEvent): Promise<string | null> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await takeEffect(context, [{ events: [event], poison: [] }]);
+      return null;
+    } catch (error) {
+      if (isUnavailableError(error)) throw error;
+      if (attempt === TRIES_ALONE) return codeOf(error);
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, RETRY_MS, 1_000)));
+    }
+  }
+}
+
+/** Takes one parked message that was asked for again; false when there is none. Throws only when unavailable. */
+export async function redriveOne(context: EffectContext): Promise<boolean> {
+  const { pool, consumer } = context;
+  let id: string | null = null;
+  try {
+    return await inTransaction(pool, async (tx) => {
+      const message = await nextRedrive(tx, consumer);
+      if (message === null) return false;
+      id = message.id;
+      const { events, poison } = parseMessage(message, context.allowedSources);
+      if (poison[0] !== undefined) {
+        await parkAgain(tx, message.id, poison[0].reason);
+        return true;
+      }
+      const fresh = await takeNew(tx, consumer, events);
+      if (fresh.length > 0) await context.handle(fresh, tx);
+      await unpark(tx, message.id);
+      return true;
+    });
+  } catch (error) {
+    if (id === null || isUnavailableError(error)) throw error;
+    await parkAgain(pool, id, codeOf(error));
+    return true;
+  }
+}

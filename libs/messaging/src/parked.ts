@@ -1,0 +1,59 @@
+import type { Db } from "@medvault/postgres";
+import type { IncomingMessage } from "./incoming.ts";
+
+export interface ParkedMessage {
+  id: string;
+  consumer: string;
+  reason: string;
+  parkedAt: Date;
+  attempts: number;
+  /** Set while a re-drive is asked for and not yet done. */
+  redriveAt: Date | null;
+  userId: string | null;
+  routingKey: string;
+  bytes: number;
+}
+
+/** The parked messages of a service, oldest first, at most 1,000; without their bodies. */
+export async function listParked(db: Db): Promise<ParkedMessage[]> {
+  const { rows } = await db.query<ParkedMessage>(
+    `select id, consumer, reason, parked_at as "parkedAt", attempts, redrive_at as "redriveAt",
+            user_id as "userId", routing_key as "routingKey", octet_length(body) as bytes
+       from parked order by parked_at, id limit 1000`,
+  );
+  return rows;
+}
+
+/**
+ * Asks the running consumer to take a parked message again, within some 5 s: with all the checks of a fresh one. It
+ * leaves the list when it takes effect, else it stays with its new reason. False when there is no such message.
+ */
+export async function redriveParked(db: Db, id: string): Promise<boolean> {
+  const { rowCount } = await db.query("update parked set redrive_at = now() where id = $1", [id]);
+  return rowCount === 1;
+}
+
+/** The next message to be taken again, locked until the transaction ends. */
+export async function nextRedrive(
+  db: Db,
+  consumer: string,
+): Promise<(IncomingMessage & { id: string }) | null> {
+  const { rows } = await db.query<IncomingMessage & { id: string }>(
+    `select id, user_id as "userId", content_type as "contentType", routing_key as "routingKey", body
+       from parked where consumer = $1 and redrive_at is not null
+      order by redrive_at limit 1 for update skip locked`,
+    [consumer],
+  );
+  return rows[0] ?? null;
+}
+
+export async function unpark(db: Db, id: string): Promise<void> {
+  await db.query("delete from parked where id = $1", [id]);
+}
+
+export async function parkAgain(db: Db, id: string, reason: string): Promise<void> {
+  await db.query("update parked set redrive_at = null, reason = $2, attempts = attempts + 1 where id = $1", [
+    id,
+    reason,
+  ]);
+}
