@@ -24,6 +24,7 @@ export default defineConfig({
           ...shared,
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
+          globalSetup: ["e2e/global-setup.ts"],
           exclude: ["**/node_modules/**"],
           // Each file starts a whole MedVault: after everything else, one at a time.
           sequence: { groupOrder: 1 },

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
 import { Trouble } from "../lib/words.mjs";
-import { lastLine } from "../servers/supervise.ts";
+import { lastWords } from "../servers/supervise.ts";
 
 export interface Job {
   /** What it does, for the sentence when it fails. */
@@ -42,7 +42,7 @@ export function runJob(job: Job): Promise<string> {
     child.on("error", reject);
     child.on("close", (code) => {
       if (code === 0) resolve(out);
-      else reject(new Trouble(`${job.title} failed (${lastLine(job.log)}): see ${job.log}.`));
+      else reject(new Trouble(`${job.title} failed (${lastWords(job.log)}): see ${job.log}.`));
     });
   });
 }

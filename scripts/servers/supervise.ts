@@ -142,7 +142,7 @@ export class Supervised {
     while (!(await isReady())) {
       if (this.#stopping) return;
       if (this.#child !== child)
-        throw new Trouble(`${name} ended while starting (${lastLine(log)}): see ${log}.`);
+        throw new Trouble(`${name} ended while starting (${lastWords(log)}): see ${log}.`);
       if (Date.now() > end)
         throw new Trouble(`${name} is not ready after ${READY_TIMEOUT_MS / 1000} s: see ${log}.`);
       await sleep(50);
@@ -163,10 +163,29 @@ function openLog(file: string): number {
   return fs.openSync(file, "a", 0o600);
 }
 
-/** The last line that a program wrote, cut to fit one sentence. */
-export function lastLine(log: string): string {
+/** What a program said last about why it ended, cut to fit one sentence. */
+export function lastWords(log: string): string {
   const { size } = fs.statSync(log, { throwIfNoEntry: false }) ?? { size: 0 };
-  const from = Math.max(0, size - 4_096);
-  const tail = size ? fs.readFileSync(log).subarray(from).toString("utf8") : "";
-  return tail.trim().split("\n").at(-1)?.slice(0, 300) || "it said nothing";
+  const tail = size
+    ? fs
+        .readFileSync(log)
+        .subarray(Math.max(0, size - 8_192))
+        .toString("utf8")
+    : "";
+  const lines = tail
+    .trim()
+    .split("\n")
+    .filter((line) => line.trim() && !/^(Node\.js v|\s+at )/.test(line));
+  const telling = lines.findLast((line) => /\b(error|fatal)\b|Error:/i.test(line)) ?? lines.at(-1);
+  return (telling ? messageOf(telling) : "it said nothing").slice(0, 300);
+}
+
+/** Services log JSON lines; a person wants the sentence in them. */
+function messageOf(line: string): string {
+  try {
+    const { msg } = JSON.parse(line) as { msg?: unknown };
+    return typeof msg === "string" ? msg : line;
+  } catch {
+    return line.trim();
+  }
 }

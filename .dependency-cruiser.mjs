@@ -1,0 +1,81 @@
+// The directions of imports that DESIGN.md fixes ("The house"). `npm run check` proves on planted violations that
+// the rules still see TypeScript: a parser that reads nothing finds nothing.
+
+/** Our libraries, and which of our libraries each may import; testing may import all of them. */
+const LIBS = {
+  crypto: [],
+  contracts: [],
+  postgres: [],
+  keys: ["crypto", "postgres"],
+  messaging: ["contracts", "postgres"],
+  "service-kit": ["contracts"],
+};
+
+const isTest = "([.]test[.]ts|[.]testdata[.]ts|/test/[^/]+[.]ts)$";
+
+const libRules = Object.entries(LIBS).map(([lib, allowed]) => ({
+  name: `lib-${lib}`,
+  comment: `libs/${lib} imports ${allowed.length > 0 ? allowed.join(", ") : "none"} of our libraries`,
+  severity: "error",
+  from: { path: `^libs/${lib}/`, pathNot: isTest },
+  to: { path: "^libs/", pathNot: `^libs/(${[lib, ...allowed].join("|")})/` },
+}));
+
+export default {
+  forbidden: [
+    ...libRules,
+    {
+      name: "service-to-service",
+      comment: "Services meet over HTTP and events, never by import",
+      severity: "error",
+      from: { path: "^services/([^/]+)/" },
+      to: { path: "^services/", pathNot: "^services/$1/" },
+    },
+    {
+      name: "lib-to-service",
+      comment: "A library knows no service",
+      severity: "error",
+      from: { path: "^libs/" },
+      to: { path: "^(services|e2e|scripts|bench)/" },
+    },
+    {
+      name: "testing-in-tests-only",
+      comment: "libs/testing holds faults and known keys: only tests import it",
+      severity: "error",
+      from: { pathNot: ["^libs/testing/", "^e2e/", "^bench/", isTest] },
+      to: { path: "^libs/testing/" },
+    },
+    {
+      name: "only-the-front-door",
+      comment: "A library is imported by its name, through src/index.ts",
+      severity: "error",
+      from: { path: "^(libs|services|scripts|bench|e2e)/([^/]+)/" },
+      to: { path: "^libs/([^/]+)/src/", pathNot: ["^libs/[^/]+/src/index[.]ts$", "^$1/$2/"] },
+    },
+    {
+      name: "no-cycles",
+      comment: "Files that import each other are one file (types may: they are gone when it runs)",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
+    {
+      name: "unresolvable",
+      comment: "Every import leads somewhere",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    parser: "swc", // TypeScript 7 is native and has no API to parse with
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "(^|/)(node_modules|[.]data|[.]turbo)/" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default"],
+      extensions: [".ts", ".mjs", ".js", ".json"],
+    },
+    tsPreCompilationDeps: true,
+  },
+};
