@@ -1,0 +1,135 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { hkdfExpand } from "../test/plain-box.ts";
+import { sharedVectors } from "../test/shared-data.ts";
+import { aeadOpen, aeadSealInto } from "./aead.ts";
+import { deriveKey, hkdfSha256, lengthPrefixed } from "./bytes.ts";
+import { FieldOutOfRange, KeyInvalid } from "./errors.ts";
+import { publicKeyOf, verifyEd25519 } from "./signatures.ts";
+import type { Suite } from "./suites.ts";
+
+interface Suites<T> {
+  testGroups: ({ tests: (T & { tcId: number; result: string })[] } & Record<string, unknown>)[];
+}
+interface AeadCase {
+  key: string;
+  iv: string;
+  aad: string;
+  msg: string;
+  ct: string;
+  tag: string;
+}
+
+const hex = (text: string): Buffer => Buffer.from(text, "hex");
+
+test("both ciphers agree with Wycheproof, where it is at hand", () => {
+  for (const [suite, file] of [
+    ["aes-256-gcm", "aes_gcm_test"],
+    ["chacha20-poly1305", "chacha20_poly1305_test"],
+  ] as [Suite, string][]) {
+    const groups = sharedVectors<Suites<AeadCase>>(`wycheproof/${file}.json`)?.testGroups ?? [];
+    const ours = groups.filter(
+      (group) => group.ivSize === 96 && group.keySize === 256 && group.tagSize === 128,
+    );
+    for (const { key, iv, aad, msg, ct, tag, result, tcId } of ours.flatMap((group) => group.tests)) {
+      const opened = aeadOpen(suite, hex(key), hex(iv), hex(aad), hex(ct + tag));
+      expect(opened?.toString("hex") ?? null, `${suite} ${tcId}`).toBe(result === "invalid" ? null : msg);
+      if (result === "invalid") continue;
+      const sealed = Buffer.alloc(ct.length / 2 + 16);
+      aeadSealInto(suite, hex(key), hex(iv), hex(aad), hex(msg), sealed, 0);
+      expect(sealed.toString("hex")).toBe(ct + tag);
+    }
+  }
+});
+
+test("both ciphers agree with a case of their standards", () => {
+  // NIST GCM test case 13 (key, nonce and message of nothing) and RFC 8439, 2.8.2, its first block.
+  const gcm = Buffer.alloc(16);
+  aeadSealInto("aes-256-gcm", Buffer.alloc(32), Buffer.alloc(12), Buffer.alloc(0), Buffer.alloc(0), gcm, 0);
+  expect(gcm.toString("hex")).toBe("530f8afbc74536b9a963b4f1c4cb738b");
+  const key = Buffer.from(Array.from({ length: 32 }, (_, n) => 0x80 + n));
+  const text = Buffer.from(
+    "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.",
+  );
+  const sealed = Buffer.alloc(text.length + 16);
+  aeadSealInto(
+    "chacha20-poly1305",
+    key,
+    hex("070000004041424344454647"),
+    hex("50515253c0c1c2c3c4c5c6c7"),
+    text,
+    sealed,
+    0,
+  );
+  expect(sealed.subarray(0, 16).toString("hex")).toBe("d31a8d34648e60db7b86afbc53ef7ec2");
+  expect(sealed.subarray(-16).toString("hex")).toBe("1ae10b594f09e26a7e902ecbd0600691");
+});
+
+test("HKDF agrees with RFC 5869 and with Wycheproof, where they are at hand", () => {
+  // RFC 5869, A.3: no salt, no info.
+  expect(hkdfSha256(Buffer.alloc(22, 0x0b), Buffer.alloc(0), 42).toString("hex")).toBe(
+    "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8",
+  );
+  interface HkdfCase {
+    ikm: string;
+    salt: string;
+    info: string;
+    size: number;
+    okm: string;
+  }
+  const groups = sharedVectors<Suites<HkdfCase>>("wycheproof/hkdf_sha256_test.json")?.testGroups ?? [];
+  const cases = groups
+    .flatMap((group) => group.tests)
+    .filter(({ salt, result }) => salt === "" && result === "valid");
+  for (const { ikm, info, size, okm, tcId } of cases) {
+    expect(hkdfSha256(hex(ikm), hex(info), size).toString("hex"), String(tcId)).toBe(okm);
+  }
+});
+
+test("the plain HKDF-Expand of the tests agrees with a case of RFC 5869", () => {
+  const prk = hex("077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5");
+  expect(hkdfExpand("sha256", prk, hex("f0f1f2f3f4f5f6f7f8f9"), 42).toString("hex")).toBe(
+    "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
+  );
+});
+
+test("Ed25519 agrees with Wycheproof, where it is at hand", () => {
+  interface Case {
+    msg: string;
+    sig: string;
+  }
+  const groups = sharedVectors<Suites<Case>>("wycheproof/ed25519_test.json")?.testGroups ?? [];
+  for (const group of groups) {
+    const key = publicKeyOf({ kty: "OKP", crv: "Ed25519", x: (group.publicKeyJwk as { x: string }).x });
+    for (const { msg, sig, result, tcId } of group.tests) {
+      expect(verifyEd25519(key, hex(msg), hex(sig)), String(tcId)).toBe(result === "valid");
+    }
+  }
+});
+
+test("a derived key is of its key, purpose and context alone", () => {
+  const key = Buffer.alloc(32, 1);
+  const keys = [
+    deriveKey(key, "file", "a"),
+    deriveKey(key, "file", "b"),
+    deriveKey(key, "filea"),
+    deriveKey(key, "file", "a", ""),
+    deriveKey(Buffer.alloc(32, 2), "file", "a"),
+  ];
+  expect(new Set(keys.map((derived) => derived.toString("hex"))).size).toBe(keys.length);
+  expect(deriveKey(key, "file", "a")).toEqual(keys[0]);
+  expect(() => deriveKey(Buffer.alloc(16), "file")).toThrow(KeyInvalid);
+});
+
+test("length-prefixing keeps parts apart", () => {
+  expect(lengthPrefixed("ab", Buffer.from([255]), "").toString("hex")).toBe("00000002616200000001ff00000000");
+  expect(lengthPrefixed("é").toString("hex")).toBe("00000002c3a9");
+  expect(lengthPrefixed("a", "b")).not.toEqual(lengthPrefixed("ab", ""));
+});
+
+test("threat: no error of this library carries a value that it was given", () => {
+  const source = readFileSync(new URL("./errors.ts", import.meta.url), "utf8");
+  const interpolated = [...source.matchAll(/\$\{(\w+)\}/g)].map((match) => match[1]);
+  expect(new Set(interpolated)).toEqual(new Set(["field", "algorithm", "reason"]));
+  expect(new FieldOutOfRange("rev").message).toBe("rev is outside of what the format can carry");
+});
