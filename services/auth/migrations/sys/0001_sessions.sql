@@ -53,6 +53,8 @@ create table login_lanes (
   account bytea not null,
   -- Microseconds since 1970 of attempts that count: reserved before they are evaluated, taken back on success.
   attempts bigint[] not null,
+  -- Those of them that were wrong guesses.
+  failures bigint[] not null,
   locked_until timestamptz
 );
 create index login_lanes_account on login_lanes (account);

@@ -1,0 +1,231 @@
+import { type AccountRole, VersionConflict } from "@medvault/contracts";
+import { createSubjectKey, findSubjectKeys, type IndexKeys, type Keyring, sealedTable } from "@medvault/keys";
+import type { Db, Tx } from "@medvault/postgres";
+import { EmailTaken, UsernameTaken } from "./account.errors.ts";
+import type { Account, PendingTotp } from "./account.ts";
+
+/** What the box and the columns that are bound into it hold. */
+interface SealedAccount {
+  id: string;
+  rev: number;
+  role: AccountRole;
+  disabled: boolean;
+  activated: boolean;
+  mfaEnabled: boolean;
+  username: string;
+  email: string;
+  pendingEmail: string | null;
+  passwordHash: string | null;
+  totpSecret: string | null;
+  pendingTotp: PendingTotp | null;
+}
+
+export const sealedUsers = sealedTable<SealedAccount>({
+  service: "auth",
+  table: "users",
+  id: "id",
+  subject: "id",
+  typed: ["role", "disabled", "activated", "mfa_enabled"],
+  sealed: ["username", "email", "pending_email", "password_hash", "totp_secret", "pending_totp"],
+  open: [],
+  indexes: { username: "exact", email: "exact" },
+});
+
+/** What opens and finds accounts. */
+export interface AccountSeals {
+  keyring: Keyring;
+  userIndex: IndexKeys;
+}
+
+/** What goes into the event of a write, so that a row rolled back behind our back is found (DESIGN.md, "Keys"). */
+export interface WriteDetails extends Record<string, string | number> {
+  rev: number;
+  boxSha256: string;
+}
+
+type Row = Parameters<typeof sealedUsers.open>[1] & {
+  max_sessions: number;
+  created_at: Date;
+  updated_at: Date;
+};
+
+function toAccount(keyring: Keyring, row: Row): Account {
+  return {
+    ...sealedUsers.open(keyring, row),
+    maxSessions: row.max_sessions,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+/** The account, or null. */
+export async function findAccount(db: Db, seals: AccountSeals, id: string): Promise<Account | null> {
+  const { rows } = await db.query<Row>(
+    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
+            u.rev, u.open, u.sealed, k.wrapped as subject_key
+       from users u join subject_keys k on k.subject_id = u.id
+      where u.id = $1`,
+    [id],
+  );
+  return rows[0] ? toAccount(seals.keyring, rows[0]) : null;
+}
+
+/** The account, locked until the transaction ends: grants and changes of one account come one after the other. */
+export async function lockAccount(tx: Tx, seals: AccountSeals, id: string): Promise<Account | null> {
+  const { rows } = await tx.query<Row>(
+    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
+            u.rev, u.open, u.sealed, k.wrapped as subject_key
+       from users u join subject_keys k on k.subject_id = u.id
+      where u.id = $1
+        for no key update of u`,
+    [id],
+  );
+  return rows[0] ? toAccount(seals.keyring, rows[0]) : null;
+}
+
+/** Whose username or (if it holds an @) address this is, in whatever case. */
+export async function findAccountByIdentifier(
+  db: Db,
+  seals: AccountSeals,
+  identifier: string,
+): Promise<Account | null> {
+  const field = identifier.includes("@") ? "email" : "username";
+  const token = sealedUsers.queryTokens(seals.userIndex, field, identifier);
+  const { rows } = await db.query<Row>(
+    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
+            u.rev, u.open, u.sealed, k.wrapped as subject_key
+       from users u join subject_keys k on k.subject_id = u.id
+      where case when $2 then u.email_token = $1 else u.username_token = $1 end`,
+    [token, field === "email"],
+  );
+  const account = rows[0] ? toAccount(seals.keyring, rows[0]) : null;
+  // The token knows neither case nor accents; a name with an accent that is not there is another name.
+  return account && account[field].toLowerCase() === identifier.trim().toLowerCase() ? account : null;
+}
+
+/** Stores a new account. Throws UsernameTaken or EmailTaken; the transaction is then lost. */
+export async function insertAccount(tx: Tx, seals: AccountSeals, account: Account): Promise<WriteDetails> {
+  const subjectKey = await createSubjectKey(tx, seals.keyring, account.id);
+  const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, account);
+  const tokens = sealedUsers.indexTokens(seals.userIndex, account);
+  await uniqueOrTaken(
+    tx.query(
+      `insert into users (id, role, disabled, activated, mfa_enabled, username_token, email_token, max_sessions,
+                          created_at, updated_at, rev, open, sealed)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+      [
+        account.id,
+        account.role,
+        account.disabled,
+        account.activated,
+        account.mfaEnabled,
+        tokens.username,
+        tokens.email,
+        account.maxSessions,
+        account.createdAt,
+        account.updatedAt,
+        account.rev,
+        open,
+        sealed,
+      ],
+    ),
+  );
+  return { rev: account.rev, boxSha256: sealedUsers.boxHash(sealed) };
+}
+
+/**
+ * Seals and stores a changed account as the next rev. Throws VersionConflict when the row is not at `account.rev`
+ * any more, UsernameTaken or EmailTaken.
+ */
+export async function saveAccount(
+  tx: Tx,
+  seals: AccountSeals,
+  account: Account,
+  now: Date,
+): Promise<{ account: Account; details: WriteDetails }> {
+  const next = { ...account, rev: account.rev + 1, updatedAt: now };
+  const subjectKey = (await findSubjectKeys(tx, [account.id])).get(account.id);
+  if (!subjectKey) throw new VersionConflict(); // deleted meanwhile
+  const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, next);
+  const tokens = sealedUsers.indexTokens(seals.userIndex, next);
+  const { rowCount } = await uniqueOrTaken(
+    tx.query(
+      `update users
+          set role = $3, disabled = $4, activated = $5, mfa_enabled = $6, username_token = $7, email_token = $8,
+              max_sessions = $9, updated_at = $10, rev = $11, open = $12, sealed = $13
+        where id = $1 and rev = $2`,
+      [
+        account.id,
+        account.rev,
+        next.role,
+        next.disabled,
+        next.activated,
+        next.mfaEnabled,
+        tokens.username,
+        tokens.email,
+        next.maxSessions,
+        next.updatedAt,
+        next.rev,
+        open,
+        sealed,
+      ],
+    ),
+  );
+  if (rowCount !== 1) throw new VersionConflict();
+  return { account: next, details: { rev: next.rev, boxSha256: sealedUsers.boxHash(sealed) } };
+}
+
+async function uniqueOrTaken<T>(query: Promise<T>): Promise<T> {
+  try {
+    return await query;
+  } catch (error) {
+    const { code, constraint } = error as { code?: unknown; constraint?: unknown };
+    if (code === "23505" && constraint === "users_username_token_key") throw new UsernameTaken();
+    if (code === "23505" && constraint === "users_email_token_key") throw new EmailTaken();
+    throw error;
+  }
+}
+
+export interface AccountFilter {
+  role: AccountRole | null;
+  disabled: boolean | null;
+  /** Ids below this one: UUIDv7 sort by the time they were made. */
+  before: string | null;
+  limit: number;
+}
+
+/** Accounts, newest first. */
+export async function listAccounts(db: Db, seals: AccountSeals, filter: AccountFilter): Promise<Account[]> {
+  const { rows } = await db.query<Row>(
+    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
+            u.rev, u.open, u.sealed, k.wrapped as subject_key
+       from users u join subject_keys k on k.subject_id = u.id
+      where ($1::text is null or u.role = $1) and ($2::boolean is null or u.disabled = $2)
+        and ($3::uuid is null or u.id < $3)
+      order by u.id desc limit $4`,
+    [filter.role, filter.disabled, filter.before, filter.limit],
+  );
+  return rows.map((row) => toAccount(seals.keyring, row));
+}
+
+/** Locks every active admin's row and says who they are, so that two demotions at once cannot leave nobody. */
+export async function lockActiveAdmins(tx: Tx): Promise<string[]> {
+  const { rows } = await tx.query<{ id: string }>(
+    `select id from users where role = 'admin' and not disabled and activated order by id for no key update`,
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Whether there is any admin, active or not. */
+export async function adminExists(db: Db): Promise<boolean> {
+  const { rows } = await db.query(`select from users where role = 'admin' limit 1`);
+  return rows.length > 0;
+}
+
+/** Deletes the account and the key that opens what is left of it; its sessions must have ended before. */
+export async function deleteAccount(tx: Tx, id: string): Promise<void> {
+  await tx.query(`delete from users where id = $1`, [id]);
+  await tx.query(`delete from one_time_tokens where user_id = $1`, [id]);
+  await tx.query(`delete from known_addresses where user_id = $1`, [id]);
+  await tx.query(`delete from subject_keys where subject_id = $1`, [id]);
+}

@@ -1,0 +1,78 @@
+import type { AccountRole } from "@medvault/contracts";
+
+/** A person's account as the use cases see it, opened. `rev` is that of the row it was read from. */
+export interface Account {
+  id: string;
+  rev: number;
+  role: AccountRole;
+  disabled: boolean;
+  /** False until an invitation was accepted. */
+  activated: boolean;
+  mfaEnabled: boolean;
+  username: string;
+  email: string;
+  /** An address that its mailed link has not confirmed yet. */
+  pendingEmail: string | null;
+  /** PHC string; null until an invitation was accepted. */
+  passwordHash: string | null;
+  /** Base32. */
+  totpSecret: string | null;
+  /** A set-up that no code has confirmed yet; `recoveryTokens` are blind tokens in base64. */
+  pendingTotp: PendingTotp | null;
+  maxSessions: number;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export interface PendingTotp {
+  secret: string;
+  recoveryTokens: string[];
+}
+
+const MFA_ROLES: ReadonlySet<string> = new Set<AccountRole>(["admin", "doctor", "auditor"]);
+
+/** I6: staff must have a second factor, patients may. */
+export function mfaRequiredFor(role: string): boolean {
+  return MFA_ROLES.has(role);
+}
+
+/** Whether anybody can sign in to it at all. */
+export function isUsable(account: Account): boolean {
+  return !account.disabled && account.activated && account.passwordHash !== null;
+}
+
+/** Whether it can administer: what the last of must never lose. */
+export function isActiveAdmin(account: Pick<Account, "role" | "disabled" | "activated">): boolean {
+  return account.role === "admin" && !account.disabled && account.activated;
+}
+
+/** A fresh account. Without a password it waits for its invitation to be accepted. */
+export function newAccount(
+  input: {
+    id: string;
+    username: string;
+    email: string;
+    role: AccountRole;
+    passwordHash: string | null;
+    disabled?: boolean;
+  },
+  now: Date,
+): Account {
+  return {
+    id: input.id,
+    rev: 1,
+    role: input.role,
+    disabled: input.disabled ?? false,
+    activated: input.passwordHash !== null,
+    mfaEnabled: false,
+    username: input.username,
+    email: input.email,
+    pendingEmail: null,
+    passwordHash: input.passwordHash,
+    totpSecret: null,
+    pendingTotp: null,
+    maxSessions: 5,
+    createdAt: now,
+    updatedAt: now,
+  };
+}

@@ -1,0 +1,72 @@
+import type { Actor, NewEvent } from "@medvault/contracts";
+import { emit } from "@medvault/messaging";
+import { inTransaction, type Tx } from "@medvault/postgres";
+import type { Logger } from "@medvault/service-kit";
+import type pg from "pg";
+import type { AccountSeals } from "./accounts/account.store.ts";
+import type { Mailer } from "./mail/mailer.ts";
+import type { PasswordHasher } from "./passwords/password-hasher.ts";
+import type { SessionCache } from "./sessions/session-cache.ts";
+import type { Session } from "./sessions/session.ts";
+import type { AccessTokenSigner } from "./tokens/access-token.ts";
+
+/** Lengths of time and counts that an operator may set. */
+export interface AuthSettings {
+  issuer: string;
+  publicUrl: string;
+  accessTokenSeconds: number;
+  stepUpSeconds: number;
+  idleMs: number;
+  absoluteStaffMs: number;
+  absolutePatientMs: number;
+}
+
+/** What the use cases of auth share; joined in app.ts. */
+export interface AuthContext extends AccountSeals {
+  pool: pg.Pool;
+  /** Key of the blind tokens of addresses, lockout lanes and recovery codes. */
+  blindKey: Buffer;
+  hasher: PasswordHasher;
+  signer: AccessTokenSigner;
+  cache: SessionCache;
+  /** Events of refusals and reads; resolves once they are committed. */
+  record(...events: NewEvent[]): Promise<void>;
+  mailer: Mailer;
+  now(): Date;
+  settings: AuthSettings;
+  logger: Logger;
+}
+
+/** What a transaction did to sessions, for the fast copy. */
+export interface SessionEffects {
+  opened: Session[];
+  /** Ids. */
+  ended: string[];
+}
+
+/**
+ * Runs `work` in a transaction, then brings Redis to what it committed, and only then resolves: who was answered
+ * that a session has ended can rely on it. Throws Unavailable when Redis could not be told of an end.
+ */
+export async function changeSessions<T>(
+  ctx: Pick<AuthContext, "pool" | "cache">,
+  work: (tx: Tx, effects: SessionEffects) => Promise<T>,
+): Promise<T> {
+  let effects: SessionEffects = { opened: [], ended: [] };
+  const result = await inTransaction(ctx.pool, (tx) => {
+    effects = { opened: [], ended: [] }; // a retried transaction begins anew
+    return work(tx, effects);
+  });
+  await ctx.cache.apply(effects);
+  return result;
+}
+
+/** Puts events of auth into the outbox, in the transaction of the change that they tell of. */
+export function announce(tx: Tx, ...events: NewEvent[]): Promise<void> {
+  return emit(tx, "auth", ...events);
+}
+
+/** The caller, known by now to be this account: for events of acts that began with nobody signed in. */
+export function actingAs(actor: Actor, account: { id: string; role: Actor["role"] }, sessionId: string | null): Actor {
+  return { ...actor, id: account.id, role: account.role, sessionId };
+}

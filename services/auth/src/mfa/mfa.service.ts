@@ -1,0 +1,182 @@
+import { type Actor, auditEvent, type PasswordAndCode, type TokensView, Unauthenticated } from "@medvault/contracts";
+import { inTransaction, type Tx } from "@medvault/postgres";
+import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
+import { type Account, mfaRequiredFor } from "../accounts/account.ts";
+import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
+import { endSessions, endSessionsOf, lockSession, saveUse } from "../sessions/session.store.ts";
+import { guarded } from "../sign-in/attempts.ts";
+import { InvalidCode, InvalidCredentials } from "../sign-in/sign-in.errors.ts";
+import { issue, sessionEnded } from "../tokens/issuance.ts";
+import { MfaNotEnabled, MfaRequiredForRole, MfaSetupMissing } from "./mfa.errors.ts";
+import { countRecoveryCodes, replaceRecoveryCodes, useTotpStep } from "./mfa.store.ts";
+import { newRecoveryCodes, readRecoveryCode, recoveryToken } from "./recovery-code.ts";
+import { spendSecondFactor } from "./second-factor.ts";
+import { enrolmentOf, newTotpSecret, totpStep } from "./totp.ts";
+
+/** Enrolling, proving and giving up the second factor. */
+export function createMfa(ctx: AuthContext) {
+  /** Begins a set-up, or begins it anew; what is enrolled stays until the new one is proven. */
+  async function setup(actor: Actor) {
+    const secret = newTotpSecret();
+    const recoveryCodes = newRecoveryCodes();
+    const account = await inTransaction(ctx.pool, async (tx) => {
+      const locked = await lockAccount(tx, ctx, actor.id);
+      if (!locked) throw new Unauthenticated();
+      const recoveryTokens = tokensOf(locked, recoveryCodes).map((token) => token.toString("base64"));
+      const saved = await saveAccount(tx, ctx, { ...locked, pendingTotp: { secret, recoveryTokens } }, ctx.now());
+      await announce(tx, factorEvent(actor, "mfa.setup-started", saved.details));
+      return saved.account;
+    });
+    return { secret, ...(await enrolmentOf(secret, account.username)), recoveryCodes };
+  }
+
+  /**
+   * Proves a set-up with a code. Where the sign-in had demanded it, its session is traded for a full one and the
+   * tokens come with the answer; else the caller's session counts as strong from now on. Other sessions end. Throws
+   * MfaSetupMissing, InvalidCode (which counts), LoginLocked.
+   */
+  async function verify(actor: Actor, code: string): Promise<TokensView | null> {
+    const sessionId = actor.sessionId;
+    if (sessionId === null) throw new Unauthenticated();
+    return guarded(ctx, actor, { id: actor.id }, "mfa", (attempt) =>
+      changeSessions(ctx, async (tx, effects) => {
+        const locked = await lockAccount(tx, ctx, actor.id);
+        if (!locked?.pendingTotp) throw new MfaSetupMissing();
+        const { secret, recoveryTokens } = locked.pendingTotp;
+        const step = totpStep(secret, code, ctx.now());
+        if (step === null) throw new InvalidCode();
+        const saved = await saveAccount(
+          tx,
+          ctx,
+          { ...locked, totpSecret: secret, pendingTotp: null, mfaEnabled: true },
+          ctx.now(),
+        );
+        // The new secret's codes have their own past, so the step may equal one that the old secret had used.
+        await useTotpStep(tx, locked.id, step);
+        await replaceRecoveryCodes(
+          tx,
+          locked.id,
+          recoveryTokens.map((token) => Buffer.from(token, "base64")),
+        );
+        await announce(tx, factorEvent(actor, "mfa.enabled", saved.details));
+        const tokens = await strengthen(tx, effects, actor, saved.account, sessionId);
+        await attempt.succeeded(tx);
+        return tokens;
+      }),
+    );
+  }
+
+  async function strengthen(
+    tx: Tx,
+    effects: SessionEffects,
+    actor: Actor,
+    account: Account,
+    sessionId: string,
+  ): Promise<TokensView | null> {
+    const session = await lockSession(tx, ctx.keyring, sessionId);
+    if (!session || session.endedAt !== null || session.userId !== account.id) throw new Unauthenticated();
+    const amr = ["pwd", "otp", "mfa"];
+    await endOthers(tx, effects, actor, account.id, sessionId);
+    if (session.kind === "full") {
+      await saveUse(tx, { ...session, amr });
+      effects.opened.push({ ...session, amr });
+      return null;
+    }
+    const ended = await endSessions(tx, [sessionId], "enrollment_superseded", ctx.now());
+    effects.ended.push(...ended);
+    await announce(tx, ...ended.map((id) => sessionEnded(actor, id, "enrollment_superseded")));
+    const issued = await issue(ctx, tx, effects, actor, { by: "enrollment", account, amr });
+    if (issued.kind !== "full") throw new Unauthenticated();
+    return issued.tokens;
+  }
+
+  async function endOthers(
+    tx: Tx,
+    effects: SessionEffects,
+    actor: Actor,
+    userId: string,
+    sessionId: string | null,
+  ): Promise<void> {
+    const ended = await endSessionsOf(tx, userId, sessionId, "factor_changed", ctx.now());
+    effects.ended.push(...ended);
+    await announce(tx, ...ended.map((id) => sessionEnded(actor, id, "factor_changed")));
+  }
+
+  /** Gives the second factor up. Throws MfaRequiredForRole, MfaNotEnabled, and as a wrong guess does. */
+  async function disable(actor: Actor, proof: PasswordAndCode): Promise<void> {
+    const found = await enrolled(actor);
+    if (mfaRequiredFor(found.role)) throw new MfaRequiredForRole();
+    await proven(actor, found, proof, async (tx, effects, account) => {
+      const next = { ...account, mfaEnabled: false, totpSecret: null, pendingTotp: null };
+      const saved = await saveAccount(tx, ctx, next, ctx.now());
+      await replaceRecoveryCodes(tx, account.id, []);
+      await announce(tx, factorEvent(actor, "mfa.disabled", saved.details));
+      await endOthers(tx, effects, actor, account.id, actor.sessionId);
+    });
+  }
+
+  /** Ten new recovery codes; the old ones die. Throws MfaNotEnabled, and as a wrong guess does. */
+  async function newCodes(actor: Actor, proof: PasswordAndCode): Promise<string[]> {
+    const found = await enrolled(actor);
+    const codes = newRecoveryCodes();
+    await proven(actor, found, proof, async (tx, _effects, account) => {
+      await replaceRecoveryCodes(tx, account.id, tokensOf(account, codes));
+      await announce(tx, factorEvent(actor, "recovery-codes.replaced", {}));
+    });
+    return codes;
+  }
+
+  async function enrolled(actor: Actor): Promise<Account> {
+    const account = await findAccount(ctx.pool, ctx, actor.id);
+    if (!account) throw new Unauthenticated();
+    if (!account.mfaEnabled) throw new MfaNotEnabled();
+    return account;
+  }
+
+  /** Runs `work` once password and code are proven, in the transaction that uses the code up. */
+  function proven(
+    actor: Actor,
+    found: Account,
+    proof: PasswordAndCode,
+    work: (tx: Tx, effects: SessionEffects, account: Account) => Promise<void>,
+  ): Promise<void> {
+    return guarded(ctx, actor, { id: found.id }, "mfa", async (attempt) => {
+      if (!(await ctx.hasher.verify(found.passwordHash, proof.password))) throw new InvalidCredentials();
+      await changeSessions(ctx, async (tx, effects) => {
+        const account = await lockAccount(tx, ctx, found.id);
+        if (account?.passwordHash !== found.passwordHash) throw new InvalidCredentials();
+        await spendSecondFactor(ctx, tx, actor, account, proof.code);
+        await work(tx, effects, account);
+        await attempt.succeeded(tx);
+      });
+    });
+  }
+
+  /** Whether there is one, whether there must be, and how many recovery codes are left. */
+  async function status(actor: Actor) {
+    const account = await findAccount(ctx.pool, ctx, actor.id);
+    if (!account) throw new Unauthenticated();
+    return {
+      enabled: account.mfaEnabled,
+      requiredForRole: mfaRequiredFor(account.role),
+      recoveryCodesLeft: account.mfaEnabled ? await countRecoveryCodes(ctx.pool, account.id) : 0,
+    };
+  }
+
+  function tokensOf(account: Account, codes: readonly string[]): Buffer[] {
+    return codes.map((code) => recoveryToken(ctx.blindKey, account.id, readRecoveryCode(code) ?? ""));
+  }
+
+  return { setup, verify, disable, newCodes, status };
+}
+
+export type Mfa = ReturnType<typeof createMfa>;
+
+function factorEvent(actor: Actor, what: string, details: Record<string, string | number>) {
+  return auditEvent(actor, {
+    type: `medvault.auth.${what}.v1`,
+    subject: `user/${actor.id}`,
+    action: "mfa:write",
+    details,
+  });
+}

@@ -1,0 +1,30 @@
+import { randomInt } from "node:crypto";
+import { blindToken } from "../blind.ts";
+
+export const RECOVERY_CODES = 10;
+/** Crockford's base32: nothing that is misread. 16 characters are 80 bits (I5). */
+const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const CHARACTERS = 16;
+
+/** Ten new codes, in groups of four: `7K3M-…`. */
+export function newRecoveryCodes(): string[] {
+  return Array.from({ length: RECOVERY_CODES }, () => {
+    const text = Array.from({ length: CHARACTERS }, () => ALPHABET.charAt(randomInt(32))).join("");
+    return text.replace(/(.{4})(?=.)/g, "$1-");
+  });
+}
+
+/** A code as it was meant: case, spaces and dashes do not matter, O is 0, I and L are 1. Null: it is none. */
+export function readRecoveryCode(typed: string): string | null {
+  const code = typed
+    .toUpperCase()
+    .replace(/[\s-]/g, "")
+    .replace(/O/g, "0")
+    .replace(/[IL]/g, "1");
+  return /^[0-9A-HJKMNP-TV-Z]{16}$/.test(code) ? code : null;
+}
+
+/** What is kept of a code: an HMAC bound to its user. */
+export function recoveryToken(blindKey: Buffer, userId: string, code: string): Buffer {
+  return blindToken(blindKey, "recovery", userId, code);
+}

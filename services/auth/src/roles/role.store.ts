@@ -1,0 +1,55 @@
+import { ROLES, type Role } from "@medvault/contracts";
+import type { Db, Tx } from "@medvault/postgres";
+
+export interface RolePermissions {
+  role: Role;
+  /** Rises at every change. */
+  version: number;
+  permissions: string[];
+}
+
+interface Row {
+  role: Role;
+  version: number;
+  permissions: string[];
+}
+
+/** A role with what it may do now. Throws when the role is not there: the migration seeds all of them. */
+export async function getRole(db: Db, role: string): Promise<RolePermissions> {
+  const { rows } = await db.query<Row>(
+    `select r.role, r.version, array(select p.permission from role_permissions p where p.role = r.role order by 1)
+              as permissions
+       from roles r where r.role = $1`,
+    [role],
+  );
+  if (!rows[0]) throw new Error("a role that no migration has seeded");
+  return rows[0];
+}
+
+/** Every role, in the order of ROLES. */
+export async function listRoles(db: Db): Promise<RolePermissions[]> {
+  const { rows } = await db.query<Row>(
+    `select r.role, r.version, array(select p.permission from role_permissions p where p.role = r.role order by 1)
+              as permissions
+       from roles r`,
+  );
+  return rows.sort((a, b) => ROLES.indexOf(a.role) - ROLES.indexOf(b.role));
+}
+
+/** Replaces what a role may do; the answer has its new version. The role's row is locked first. */
+export async function replacePermissions(
+  tx: Tx,
+  role: string,
+  permissions: readonly string[],
+): Promise<RolePermissions> {
+  await tx.query(`update roles set version = version + 1 where role = $1`, [role]);
+  await tx.query(`delete from role_permissions where role = $1 and permission <> all($2::text[])`, [
+    role,
+    permissions,
+  ]);
+  await tx.query(
+    `insert into role_permissions (role, permission) select $1, unnest($2::text[]) on conflict do nothing`,
+    [role, permissions],
+  );
+  return getRole(tx, role);
+}

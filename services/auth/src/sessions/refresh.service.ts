@@ -1,0 +1,72 @@
+import { type Actor, deniedEvent, type TokensView, Unauthenticated } from "@medvault/contracts";
+import { findAccount } from "../accounts/account.store.ts";
+import { blindToken } from "../blind.ts";
+import { type AuthContext, announce, changeSessions } from "../context.ts";
+import { markRecorded } from "../recorded.ts";
+import { issue, sessionEnded } from "../tokens/issuance.ts";
+import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
+import { judgeSecondUse } from "./refresh-token.ts";
+import { findRefreshToken, type SpentToken, spendRefreshToken } from "./refresh-token.store.ts";
+import { RefreshReused, RefreshSuperseded } from "./session.errors.ts";
+import { endSessions, lockSession } from "./session.store.ts";
+
+/**
+ * Trades a refresh token for a new pair (I18). Of any number at once exactly one is answered with tokens. Throws
+ * RefreshSuperseded (a retry: nothing happens), RefreshReused (a copy: the session has ended) or Unauthenticated
+ * (unknown, or the gate refuses).
+ */
+export function createRefresh(ctx: AuthContext) {
+  return async function refresh(actor: Actor, refreshToken: string): Promise<TokensView> {
+    const hash = hashOpaqueToken(refreshToken);
+    const usedBy = blindToken(ctx.blindKey, "client", actor.ip, actor.userAgent);
+    const known = await findRefreshToken(ctx.pool, hash);
+    if (!known || known.sessionEnded) throw new Unauthenticated();
+    // Most of many at once end here, without a lock; whoever passes is decided by the row's lock below.
+    if (known.usedAt !== null) return secondUse(ctx, actor, known, usedBy);
+    const idleUntil = await ctx.cache.idleUntil(known.sessionId);
+    const tokens = await changeSessions(ctx, async (tx, effects): Promise<TokensView | null> => {
+      const successor = newOpaqueToken();
+      const sessionId = await spendRefreshToken(tx, { hash, usedBy, successor: successor.hash }, ctx.now());
+      if (sessionId === null) return null;
+      const account = await findAccount(tx, ctx, known.userId);
+      const session = await lockSession(tx, ctx.keyring, sessionId);
+      if (!account || !session) throw new Unauthenticated();
+      const grant = { by: "refresh" as const, account, session, idleUntil, successor };
+      const issued = await issue(ctx, tx, effects, actor, grant);
+      return issued.kind === "full" ? issued.tokens : null;
+    });
+    if (tokens) return tokens;
+    const lost = await findRefreshToken(ctx.pool, hash);
+    if (!lost || lost.sessionEnded) throw new Unauthenticated();
+    return secondUse(ctx, actor, lost, usedBy);
+  };
+}
+
+export type Refreshing = ReturnType<typeof createRefresh>;
+
+async function secondUse(
+  ctx: AuthContext,
+  actor: Actor,
+  token: SpentToken,
+  usedBy: Buffer,
+): Promise<never> {
+  const denied = (code: string) =>
+    deniedEvent(actor, {
+      type: "medvault.auth.refresh.denied.v1",
+      subject: `session/${token.sessionId}`,
+      action: "session:refresh",
+      reason: code,
+    });
+  if (judgeSecondUse(token, usedBy, ctx.now()) === "superseded") {
+    const superseded = new RefreshSuperseded();
+    await ctx.record(denied(superseded.code));
+    throw markRecorded(superseded);
+  }
+  const reused = new RefreshReused();
+  await changeSessions(ctx, async (tx, effects) => {
+    const ended = await endSessions(tx, [token.sessionId], "refresh_reused", ctx.now());
+    effects.ended.push(token.sessionId);
+    await announce(tx, denied(reused.code), ...ended.map((id) => sessionEnded(actor, id, reused.code)));
+  });
+  throw markRecorded(reused);
+}

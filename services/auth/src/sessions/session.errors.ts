@@ -1,0 +1,19 @@
+import { AppError } from "@medvault/contracts";
+
+/** 409: the same client used this refresh token a moment ago; what it got then is still good. Nothing is issued. */
+export class RefreshSuperseded extends AppError {
+  readonly code = "refresh_superseded";
+  readonly kind = "conflict";
+  constructor() {
+    super("This refresh token was just used. Use what it was traded for.");
+  }
+}
+
+/** 401: a used refresh token came again, so somebody has a copy: the session has ended. */
+export class RefreshReused extends AppError {
+  readonly code = "refresh_reused";
+  readonly kind = "unauthenticated";
+  constructor() {
+    super("This refresh token was used before. The session has ended; sign in again.");
+  }
+}

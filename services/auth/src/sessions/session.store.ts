@@ -1,0 +1,234 @@
+import type { AccountRole } from "@medvault/contracts";
+import { findSubjectKeys, type Keyring, sealedTable } from "@medvault/keys";
+import type { Db, Tx } from "@medvault/postgres";
+import type { EndReason, Session, SessionKind } from "./session.ts";
+
+interface SealedSession {
+  id: string;
+  rev: number;
+  userId: string;
+  role: AccountRole;
+  kind: SessionKind;
+  createdAt: Date;
+  ip: string;
+  userAgent: string;
+}
+
+const sealedSessions = sealedTable<SealedSession>({
+  service: "auth",
+  table: "sessions",
+  id: "id",
+  subject: "user_id",
+  typed: ["user_id", "role", "kind", "created_at"],
+  sealed: ["ip", "user_agent"],
+  open: [],
+});
+
+type Row = Parameters<typeof sealedSessions.open>[1] & {
+  amr: string[];
+  auth_time: Date;
+  last_seen_at: Date;
+  idle_expires_at: Date;
+  absolute_expires_at: Date;
+  ended_at: Date | null;
+};
+
+function toSession(keyring: Keyring, row: Row): Session {
+  const { rev: _rev, ...sealed } = sealedSessions.open(keyring, row);
+  return {
+    ...sealed,
+    createdAt: new Date(sealed.createdAt),
+    amr: row.amr,
+    authTime: row.auth_time,
+    lastSeenAt: row.last_seen_at,
+    idleExpiresAt: row.idle_expires_at,
+    absoluteExpiresAt: row.absolute_expires_at,
+    endedAt: row.ended_at,
+  };
+}
+
+/** Stores a new session. Its user's subject key must be there. */
+export async function insertSession(tx: Tx, keyring: Keyring, session: Session): Promise<void> {
+  const subjectKey = (await findSubjectKeys(tx, [session.userId])).get(session.userId);
+  if (!subjectKey) throw new Error("a session needs its user's subject key");
+  const { open, sealed } = sealedSessions.seal(keyring, subjectKey, { ...session, rev: 1 });
+  await tx.query(
+    `insert into sessions (id, user_id, role, kind, amr, auth_time, created_at, last_seen_at, idle_expires_at,
+                           absolute_expires_at, rev, open, sealed)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12)`,
+    [
+      session.id,
+      session.userId,
+      session.role,
+      session.kind,
+      session.amr,
+      session.authTime,
+      session.createdAt,
+      session.lastSeenAt,
+      session.idleExpiresAt,
+      session.absoluteExpiresAt,
+      open,
+      sealed,
+    ],
+  );
+}
+
+/** The session, or null. One whose user was deleted does not open any more and is not there. */
+export async function findSession(db: Db, keyring: Keyring, id: string): Promise<Session | null> {
+  const { rows } = await db.query<Row>(
+    `select s.id, s.user_id, s.role, s.kind, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
+            s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
+       from sessions s join subject_keys k on k.subject_id = s.user_id
+      where s.id = $1`,
+    [id],
+  );
+  return rows[0] ? toSession(keyring, rows[0]) : null;
+}
+
+/** The session, locked until the transaction ends, or null. */
+export async function lockSession(tx: Tx, keyring: Keyring, id: string): Promise<Session | null> {
+  const { rows } = await tx.query<Row>(
+    `select s.id, s.user_id, s.role, s.kind, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
+            s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
+       from sessions s join subject_keys k on k.subject_id = s.user_id
+      where s.id = $1
+        for no key update of s`,
+    [id],
+  );
+  return rows[0] ? toSession(keyring, rows[0]) : null;
+}
+
+/** What a use of the session changes; what is sealed does not. */
+export async function saveUse(tx: Tx, session: Session): Promise<void> {
+  await tx.query(`update sessions set last_seen_at = $2, idle_expires_at = $3, amr = $4 where id = $1`, [
+    session.id,
+    session.lastSeenAt,
+    session.idleExpiresAt,
+    session.amr,
+  ]);
+}
+
+export interface SessionFilter {
+  userId: string | null;
+  role: AccountRole | null;
+  /** Ids below this one. */
+  before: string | null;
+  limit: number;
+}
+
+/** Live full sessions, newest first. */
+export async function listLiveSessions(
+  db: Db,
+  keyring: Keyring,
+  filter: SessionFilter,
+  now: Date,
+): Promise<Session[]> {
+  const { rows } = await db.query<Row>(
+    `select s.id, s.user_id, s.role, s.kind, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
+            s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
+       from sessions s join subject_keys k on k.subject_id = s.user_id
+      where s.ended_at is null and s.kind = 'full' and s.absolute_expires_at > $1 and s.idle_expires_at > $1
+        and ($2::uuid is null or s.user_id = $2) and ($3::text is null or s.role = $3)
+        and ($4::uuid is null or s.id < $4)
+      order by s.id desc limit $5`,
+    [now, filter.userId, filter.role, filter.before, filter.limit],
+  );
+  return rows.map((row) => toSession(keyring, row));
+}
+
+/** Ids of a user's sessions that have not ended, oldest first, of one kind. */
+export async function unendedSessionIds(tx: Tx, userId: string, kind: SessionKind): Promise<string[]> {
+  const { rows } = await tx.query<{ id: string }>(
+    `select id from sessions where user_id = $1 and kind = $2 and ended_at is null order by id`,
+    [userId, kind],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Ends these sessions; says which of them had not ended yet. */
+export async function endSessions(
+  tx: Tx,
+  ids: readonly string[],
+  reason: EndReason,
+  now: Date,
+): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await tx.query<{ id: string }>(
+    `update sessions set ended_at = $2, end_reason = $3 where id = any($1::uuid[]) and ended_at is null returning id`,
+    [ids, now, reason],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Ends every session of a user but `except`; says which. */
+export async function endSessionsOf(
+  tx: Tx,
+  userId: string,
+  except: string | null,
+  reason: EndReason,
+  now: Date,
+): Promise<string[]> {
+  const { rows } = await tx.query<{ id: string }>(
+    `update sessions set ended_at = $3, end_reason = $4
+      where user_id = $1 and id is distinct from $2::uuid and ended_at is null returning id`,
+    [userId, except, now, reason],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Up to `limit` sessions that have run out unnoticed, with their users; locked, so that two sweepers share the work. */
+export async function lockExpired(
+  tx: Tx,
+  now: Date,
+  graceMs: number,
+  limit: number,
+): Promise<{ id: string; userId: string; absolute: boolean }[]> {
+  const { rows } = await tx.query<{ id: string; user_id: string; absolute: boolean }>(
+    `select id, user_id, absolute_expires_at <= $1 as absolute from sessions
+      where ended_at is null and (absolute_expires_at <= $1 or idle_expires_at <= $2)
+      order by id limit $3 for update skip locked`,
+    [now, new Date(now.getTime() - graceMs), limit],
+  );
+  return rows.map((row) => ({ id: row.id, userId: row.user_id, absolute: row.absolute }));
+}
+
+/** Deletes what nobody will ask for again: sessions (and their tokens) that ended before `before`. */
+export async function deleteEndedSessions(db: Db, before: Date): Promise<number> {
+  const { rowCount } = await db.query(`delete from sessions where ended_at < $1`, [before]);
+  return rowCount ?? 0;
+}
+
+/** Live sessions from `after` on, for the fast copy. */
+export async function liveSessionsAfter(
+  db: Db,
+  keyring: Keyring,
+  after: string | null,
+  limit: number,
+  now: Date,
+): Promise<Session[]> {
+  const { rows } = await db.query<Row>(
+    `select s.id, s.user_id, s.role, s.kind, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
+            s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
+       from sessions s join subject_keys k on k.subject_id = s.user_id
+      where s.ended_at is null and s.absolute_expires_at > $1 and ($2::uuid is null or s.id > $2)
+      order by s.id limit $3`,
+    [now, after, limit],
+  );
+  return rows.map((row) => toSession(keyring, row));
+}
+
+/** Ids of sessions that have ended and would otherwise still run, from `after` on. */
+export async function endedSessionIdsAfter(
+  db: Db,
+  after: string | null,
+  limit: number,
+  now: Date,
+): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `select id from sessions
+      where ended_at is not null and absolute_expires_at > $1 and ($2::uuid is null or id > $2)
+      order by id limit $3`,
+    [now, after, limit],
+  );
+  return rows.map((row) => row.id);
+}

@@ -1,0 +1,154 @@
+import {
+  type Actor,
+  auditEvent,
+  InvalidInput,
+  type Login,
+  type LoginView,
+  type MfaChallenge,
+  type StepUp,
+  type TokensView,
+  Unauthenticated,
+} from "@medvault/contracts";
+import type { Tx } from "@medvault/postgres";
+import { findAccount, findAccountByIdentifier, lockAccount, saveAccount } from "../accounts/account.store.ts";
+import { type Account, isUsable } from "../accounts/account.ts";
+import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
+import { spendSecondFactor } from "../mfa/second-factor.ts";
+import { endSessions, lockSession } from "../sessions/session.store.ts";
+import { type AccessOnly, issue, sessionEnded } from "../tokens/issuance.ts";
+import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
+import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
+import { guarded } from "./attempts.ts";
+import { InvalidCredentials, MfaTokenInvalid } from "./sign-in.errors.ts";
+
+const MFA_LOGIN_MS = 5 * 60_000;
+
+/** Sign-in, step-up and sign-out. */
+export function createSignIn(ctx: AuthContext) {
+  /**
+   * Password sign-in: tokens, or what is still missing. An unknown name, a wrong password and an account that cannot
+   * be used are one refusal and cost one verification each. Throws InvalidCredentials, LoginLocked, HasherBusy.
+   */
+  async function login(actor: Actor, input: Login): Promise<LoginView> {
+    const found = await findAccountByIdentifier(ctx.pool, ctx, input.identifier);
+    const guessedAt = found ? { id: found.id } : { unknown: input.identifier };
+    return guarded(ctx, actor, guessedAt, "login", async (attempt) => {
+      const matches = await ctx.hasher.verify(found?.passwordHash ?? null, input.password);
+      if (!found || !matches || !isUsable(found)) throw new InvalidCredentials();
+      // Seldom, and before the transaction: no hashing while a row is locked.
+      const outdated = found.passwordHash !== null && ctx.hasher.isOutdated(found.passwordHash);
+      const rehashed = outdated ? await ctx.hasher.hash(input.password) : null;
+      return changeSessions(ctx, async (tx, effects): Promise<LoginView> => {
+        let account = await lockVerified(tx, found);
+        if (rehashed !== null) {
+          account = (await saveAccount(tx, ctx, { ...account, passwordHash: rehashed }, ctx.now())).account;
+        }
+        if (account.mfaEnabled) return beginMfa(tx, actor, account);
+        const issued = await issue(ctx, tx, effects, actor, { by: "password", account, amr: ["pwd"] });
+        await attempt.succeeded(tx);
+        if (issued.kind === "full") return issued.tokens;
+        return { mfaEnrollmentRequired: true, ...accessOnly(issued) };
+      });
+    });
+  }
+
+  /** The account as it was when its password was verified, locked; anything else means that it changed meanwhile. */
+  async function lockVerified(tx: Tx, verified: Account): Promise<Account> {
+    const account = await lockAccount(tx, ctx, verified.id);
+    if (!account || account.passwordHash !== verified.passwordHash) throw new InvalidCredentials();
+    return account;
+  }
+
+  async function beginMfa(tx: Tx, actor: Actor, account: Account): Promise<LoginView> {
+    const { token, hash } = newOpaqueToken();
+    const expiresAt = new Date(ctx.now().getTime() + MFA_LOGIN_MS);
+    await insertOneTimeToken(tx, { hash, userId: account.id, purpose: "mfa_login", expiresAt }, ctx.now());
+    await announce(
+      tx,
+      auditEvent(actingAs(actor, account, null), {
+        type: "medvault.auth.login.challenged.v1",
+        subject: `user/${account.id}`,
+        action: "login:challenge",
+      }),
+    );
+    return {
+      mfaRequired: true,
+      mfaToken: token,
+      methods: ["totp", "recovery_code"],
+      expiresIn: MFA_LOGIN_MS / 1000,
+    };
+  }
+
+  /** The second half of a sign-in. Throws MfaTokenInvalid, InvalidCode, CodeReplayed, LoginLocked. */
+  async function challenge(actor: Actor, input: MfaChallenge): Promise<TokensView> {
+    const hash = hashOpaqueToken(input.mfaToken);
+    const token = await findOneTimeToken(ctx.pool, hash, ["mfa_login"], ctx.now());
+    if (!token) throw new MfaTokenInvalid();
+    return guarded(ctx, actor, { id: token.userId }, "mfa", (attempt) =>
+      changeSessions(ctx, async (tx, effects) => {
+        const account = await lockAccount(tx, ctx, token.userId);
+        if (!account || !(await useOneTimeToken(tx, hash, ctx.now()))) throw new MfaTokenInvalid();
+        const factor = await spendSecondFactor(ctx, tx, actor, account, input.code);
+        const issued = await issue(ctx, tx, effects, actor, {
+          by: factor === "otp" ? "totp" : "recovery_code",
+          account,
+          amr: ["pwd", factor, "mfa"],
+        });
+        if (issued.kind !== "full") throw new Unauthenticated();
+        await attempt.succeeded(tx);
+        return issued.tokens;
+      }),
+    );
+  }
+
+  /** A fresh proof of who is signed in, for what demands one. Throws as login and challenge do, InvalidInput. */
+  async function stepUp(actor: Actor, input: StepUp) {
+    const found = await findAccount(ctx.pool, ctx, actor.id);
+    const sessionId = actor.sessionId;
+    if (!found || sessionId === null) throw new Unauthenticated();
+    if (found.mfaEnabled && input.code === undefined) {
+      throw new InvalidInput("The second factor is needed.", [{ path: "code", message: "is needed" }]);
+    }
+    return guarded(ctx, actor, { id: found.id }, "step-up", async (attempt) => {
+      if (!(await ctx.hasher.verify(found.passwordHash, input.password))) throw new InvalidCredentials();
+      return changeSessions(ctx, async (tx, effects) => {
+        const account = await lockVerified(tx, found);
+        const session = await lockSession(tx, ctx.keyring, sessionId);
+        if (!session) throw new Unauthenticated();
+        const amr = ["pwd"];
+        if (account.mfaEnabled) {
+          amr.push(await spendSecondFactor(ctx, tx, actor, account, input.code ?? ""), "mfa");
+        }
+        const issued = await issue(ctx, tx, effects, actor, { by: "step_up", account, session, amr });
+        if (issued.kind !== "confirmed") throw new Unauthenticated();
+        await attempt.succeeded(tx);
+        return accessOnly(issued);
+      });
+    });
+  }
+
+  /** Ends the caller's session; resolves once it is dead in Redis too. */
+  async function logout(actor: Actor): Promise<void> {
+    const sessionId = actor.sessionId;
+    if (sessionId === null) throw new Unauthenticated();
+    await changeSessions(ctx, async (tx, effects) => {
+      const ended = await endSessions(tx, [sessionId], "logout", ctx.now());
+      effects.ended.push(sessionId);
+      await announce(tx, ...ended.map((id) => sessionEnded(actor, id, "logout")));
+    });
+  }
+
+  return { login, challenge, stepUp, logout };
+}
+
+export type SignIn = ReturnType<typeof createSignIn>;
+
+function accessOnly(issued: AccessOnly) {
+  return {
+    accessToken: issued.accessToken,
+    tokenType: "Bearer" as const,
+    expiresIn: issued.expiresIn,
+    sessionId: issued.session.id,
+    scope: issued.scope,
+  };
+}

@@ -1,0 +1,71 @@
+import type { Db, Tx } from "@medvault/postgres";
+
+export type TokenPurpose = "mfa_login" | "password_reset" | "invitation" | "email_change";
+
+export interface OneTimeToken {
+  userId: string;
+  purpose: TokenPurpose;
+}
+
+/** How many of one purpose a user may have at once: the newest stay. */
+const KEPT: Readonly<Record<TokenPurpose, number>> = {
+  mfa_login: 10,
+  password_reset: 1,
+  invitation: 1,
+  email_change: 1,
+};
+
+/** Stores a token's hash; older ones of the same user and purpose go when there are too many. */
+export async function insertOneTimeToken(
+  tx: Tx,
+  token: { hash: Buffer; userId: string; purpose: TokenPurpose; expiresAt: Date },
+  now: Date,
+): Promise<void> {
+  await tx.query(
+    `insert into one_time_tokens (hash, user_id, purpose, created_at, expires_at) values ($1, $2, $3, $4, $5)`,
+    [token.hash, token.userId, token.purpose, now, token.expiresAt],
+  );
+  await tx.query(
+    `delete from one_time_tokens where hash in
+       (select hash from one_time_tokens where user_id = $1 and purpose = $2 and hash <> $3
+         order by created_at desc, hash offset $4)`,
+    [token.userId, token.purpose, token.hash, KEPT[token.purpose] - 1],
+  );
+}
+
+/** Whose token this is, if it is good for one of these purposes. It stays. */
+export async function findOneTimeToken(
+  db: Db,
+  hash: Buffer,
+  purposes: readonly TokenPurpose[],
+  now: Date,
+): Promise<OneTimeToken | null> {
+  const { rows } = await db.query<{ user_id: string; purpose: TokenPurpose }>(
+    `select user_id, purpose from one_time_tokens where hash = $1 and purpose = any($2) and expires_at > $3`,
+    [hash, purposes, now],
+  );
+  return rows[0] ? { userId: rows[0].user_id, purpose: rows[0].purpose } : null;
+}
+
+/** Uses a token up: of any number at once one caller gets true. */
+export async function useOneTimeToken(tx: Tx, hash: Buffer, now: Date): Promise<boolean> {
+  const { rowCount } = await tx.query(`delete from one_time_tokens where hash = $1 and expires_at > $2`, [
+    hash,
+    now,
+  ]);
+  return rowCount === 1;
+}
+
+/** Voids what a user still has of these purposes. */
+export async function deleteOneTimeTokens(
+  tx: Tx,
+  userId: string,
+  purposes: readonly TokenPurpose[],
+): Promise<void> {
+  await tx.query(`delete from one_time_tokens where user_id = $1 and purpose = any($2)`, [userId, purposes]);
+}
+
+/** Deletes what has run out. */
+export async function deleteExpiredTokens(db: Db, now: Date): Promise<void> {
+  await db.query(`delete from one_time_tokens where expires_at <= $1`, [now]);
+}
