@@ -1,4 +1,4 @@
-import { type NewEvent, newId } from "@medvault/contracts";
+import type { NewEvent } from "@medvault/contracts";
 import type { ConfirmChannel } from "amqplib";
 import { settlesWithin } from "./backoff.ts";
 import type { Broker } from "./broker.ts";
@@ -154,7 +154,7 @@ function droppedEvent(source: string, instance: string, count: number): NewEvent
       decision: { allowed: true, reason: "buffer_full" },
       outcome: "failure",
       fields: [],
-      details: { count, instance: instance.slice(0, 200), reportId: newId() },
+      details: { count, instance: instance.slice(0, 200) },
     },
   };
 }
