@@ -17,6 +17,8 @@ export type RefusalCode =
 export class WriterRefuses extends Error {
   override readonly name = "WriterRefuses";
   readonly code: RefusalCode;
+  /** To the consumer: nothing is wrong with the events, they wait in the queue. */
+  readonly kind = "unavailable";
   constructor(code: RefusalCode, words: string) {
     super(words);
     this.code = code;
@@ -26,6 +28,8 @@ export class WriterRefuses extends Error {
 /** Another process holds the lease by now: this one stops writing, and nothing of its transaction stays. */
 export class WriterFenced extends Error {
   override readonly name = "WriterFenced";
+  readonly code = "writer_fenced";
+  readonly kind = "unavailable";
   constructor() {
     super("another writer has taken over");
   }

@@ -22,11 +22,17 @@ export interface WriterState {
   readonly publishedSize: number;
 }
 
+/** The taking of events from the queue, which begins and ends with the right to write. */
+export interface Consumption {
+  start(): void;
+  stop(): Promise<void>;
+}
+
 export interface WriterOptions extends PublisherParts {
   readonly seal: BodySeal;
   readonly logger: Logger;
-  /** Begins or ends taking events from the queue; both may be called twice in a row. */
-  readonly consume: { start(): Promise<void> | void; stop(): Promise<void> | void };
+  /** Begins or ends taking events from the queue; each may be called twice in a row. */
+  readonly consume: Consumption;
   /** Told once per refusal: it is an event of its own. */
   readonly onRefusal: (code: RefusalCode) => Promise<void>;
   /** How long a writer that died keeps its standby waiting; default 10,000. */
@@ -160,7 +166,7 @@ class LogWriter implements Writer {
     this.#published = published;
     this.#refusal = null;
     this.#phase = "writing";
-    await consume.start();
+    consume.start();
     logger.info({ treeSize: published.edge.size }, "audit log is open for writing");
   }
 

@@ -1,0 +1,157 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CloudEvent, newId } from "@medvault/contracts";
+import { type Keyring, signingKey, tableKey } from "@medvault/keys";
+import { inTransaction } from "@medvault/postgres";
+import { createTestDatabase, type TestDatabase, testKeyring, testLogger } from "@medvault/testing";
+import pg from "pg";
+import { expect, vi } from "vitest";
+import { createBodySeal } from "../src/log/body-seal.ts";
+import { createOutsideDirectory, type OutsideStore } from "../src/outside/outside.store.ts";
+import { verifyLog } from "../src/verification/verification.service.ts";
+import { createSigner } from "../src/writer/signer.ts";
+import { createWriter, type Writer, type WriterOptions } from "../src/writer/writer.service.ts";
+
+export const ORIGIN = "example.test/audit";
+
+/** An event as a relay would send it; `seq` counts up by itself. */
+export function event(
+  seq: number,
+  overrides: Partial<CloudEvent> & { data?: Partial<CloudEvent["data"]> } = {},
+) {
+  const { data, ...envelope } = overrides;
+  return CloudEvent.parse({
+    specversion: "1.0",
+    id: newId(),
+    source: "/medvault/records",
+    type: "medvault.records.prescription.read.v1",
+    subject: `prescription/${newId()}`,
+    time: new Date(Date.UTC(2026, 0, 1) + seq * 1_000).toISOString(),
+    datacontenttype: "application/json",
+    requestid: newId(),
+    producerepoch: 1,
+    producerseq: seq,
+    ...envelope,
+    data: {
+      actor: { id: newId(), role: "doctor", sessionId: null },
+      from: { ip: "192.0.2.7", userAgent: "vitest" },
+      patientIds: [newId()],
+      action: "prescription:read",
+      purpose: "TREAT",
+      decision: { allowed: true, reason: "assigned" },
+      outcome: "success",
+      fields: ["medication"],
+      ...data,
+    },
+  });
+}
+
+/** `count` events, numbered from `first`. */
+export const events = (count: number, first = 1) =>
+  Array.from({ length: count }, (_, at) => event(first + at));
+
+const logger = () => testLogger() as unknown as WriterOptions["logger"];
+
+/** A log of its own: database, directory, keys, and writers that can be made and killed at will. */
+export async function givenLog(db?: TestDatabase) {
+  const database = db ?? (await createTestDatabase(["audit"]));
+  const pool = database.pool("audit");
+  const keyring: Keyring = await testKeyring("audit");
+  const dir = await mkdtemp(join(tmpdir(), "medvault-audit-"));
+  const superuser = new pg.Client({ connectionString: database.superuserUrl });
+  await superuser.connect();
+  await superuser.query("set search_path to audit, audit_sys");
+  const seal = createBodySeal(await tableKey(pool, keyring, "log"));
+  const key = await signingKey(pool, keyring, "checkpoints");
+  const signer = createSigner(ORIGIN, key.publicKey, key.sign);
+  const outside = createOutsideDirectory(dir);
+  const writers: Writer[] = [];
+  const refusals: string[] = [];
+
+  function writer(overrides: Partial<WriterOptions> = {}): Writer {
+    const made = createWriter({
+      pool,
+      outside,
+      signer,
+      seal,
+      now: () => new Date(),
+      logger: logger(),
+      consume: { start() {}, stop: async () => {} },
+      onRefusal: async (code) => void refusals.push(code),
+      checkpointMs: 20,
+      leaseMs: 1_000,
+      retryMs: 50,
+      ...overrides,
+    });
+    writers.push(made);
+    made.start();
+    return made;
+  }
+
+  async function writing(overrides: Partial<WriterOptions> = {}): Promise<Writer> {
+    const made = writer(overrides);
+    await vi.waitFor(() => expect(made.state().phase).toBe("writing"), { timeout: 5_000, interval: 10 });
+    return made;
+  }
+
+  return {
+    database,
+    pool,
+    dir,
+    keyring,
+    superuser,
+    seal,
+    signer,
+    outside,
+    refusals,
+    writer,
+    writing,
+    append: (by: Writer, some: readonly CloudEvent[]) => inTransaction(pool, (tx) => by.append(tx, some)),
+    /** Waits until the store outside has a checkpoint of this size. */
+    async published(size: number): Promise<string> {
+      let note = "";
+      await vi.waitFor(
+        async () => {
+          note = (await outside.readCheckpoint()) ?? "";
+          expect(note.split("\n")[1]).toBe(String(size));
+        },
+        { timeout: 5_000, interval: 10 },
+      );
+      return note;
+    },
+    /** Waits until a fresh writer says why it refuses. */
+    async refusalOf(made: Writer): Promise<string> {
+      await vi.waitFor(() => expect(made.state().refusal).not.toBeNull(), { timeout: 5_000, interval: 10 });
+      expect(made.state().phase).toBe("refusing");
+      return made.state().refusal?.code ?? "";
+    },
+    verify: () => verifyLog({ pool, outside, seal, key: signer.key, origin: ORIGIN, record: async () => {} }),
+    /** An empty log again, with the same keys. */
+    async reset(): Promise<void> {
+      await Promise.all(writers.splice(0).map((each) => each.stop()));
+      await superuser.query("truncate log, checkpoints, sequences, inbox, outbox, parked");
+      await superuser.query("update writer set size = 0, lease_until = null");
+      await rm(dir, { recursive: true, force: true });
+      refusals.length = 0;
+    },
+    async end(): Promise<void> {
+      await Promise.all(writers.splice(0).map((each) => each.stop()));
+      await superuser.end();
+      if (db === undefined) await database.drop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+export type GivenLog = Awaited<ReturnType<typeof givenLog>>;
+
+/** A store that breaks off, as a crash would, before the step whose name `breakAt` gives. */
+export function crashing(outside: OutsideStore, breakAt: () => keyof OutsideStore | null): OutsideStore {
+  return new Proxy(outside, {
+    get(target, name: keyof OutsideStore) {
+      const real = target[name] as (...args: unknown[]) => Promise<unknown>;
+      return (...args: unknown[]) =>
+        breakAt() === name ? Promise.reject(new Error("crashed here")) : real.apply(target, args);
+    },
+  });
+}
