@@ -26,7 +26,7 @@ export default defineConfig({
           include: ["e2e/**/*.test.ts"],
           globalSetup: ["e2e/global-setup.ts"],
           exclude: ["**/node_modules/**"],
-          // Each file starts a whole MedVault: after everything else, one at a time.
+          // They share one whole MedVault: after everything else, one file at a time.
           sequence: { groupOrder: 1 },
           fileParallelism: false,
           maxWorkers: 1,

@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 
 const PERIOD_MS = 30_000;
 
-export const totp = (secret: string) => generate({ secret });
+const totp = (secret: string) => generate({ secret });
 
 /** The value under a key, which must be text. */
 export function text(body: Record<string, unknown>, key: string): string {

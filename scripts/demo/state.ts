@@ -23,7 +23,7 @@ export interface DemoState {
   done: boolean;
 }
 
-export const stateFile = (data: string) => path.join(data, "demo.json");
+const stateFile = (data: string) => path.join(data, "demo.json");
 
 export function readState(data: string): DemoState {
   return readJson<DemoState>(stateFile(data)) ?? { people: [], bundles: [], linked: false, done: false };

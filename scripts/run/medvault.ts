@@ -9,7 +9,7 @@ import { type ClaimedPorts, claimPorts } from "../servers/ports.ts";
 import { loadSecrets, SERVICES } from "../servers/secrets.ts";
 import { Supervised, type Watcher } from "../servers/supervise.ts";
 import { type Dirs, makeDirs } from "./dirs.ts";
-import { type DemoUser, writeOps } from "./ops.ts";
+import { type DemoUser, removeOps, writeOps } from "./ops.ts";
 import { firstPeople } from "./people.ts";
 import { forgetRun, recordRun } from "./record.ts";
 import { RestoreRunner } from "./restore.ts";
@@ -55,6 +55,7 @@ export class MedVault {
     const since = Date.now();
     const { say } = this.#terminal;
     this.#unlock = await acquireLock(path.join(this.#data, "lock"), { onHeld: alreadyRunning });
+    removeOps(this.#data);
     await forgetRun(this.#data, say);
     await checkGatewayPort(this.#gatewayPort);
     const dirs = makeDirs(this.#data);

@@ -1,6 +1,7 @@
+import { rmSync } from "node:fs";
 import path from "node:path";
 import { childNamed } from "../lib/processes.mjs";
-import { privateFile, readJson } from "../servers/files.ts";
+import { privateFile } from "../servers/files.ts";
 import type { Supervised } from "../servers/supervise.ts";
 import { portsOf, publicUrl, type ServiceOptions, serviceDsn, withDatabase } from "./services.ts";
 
@@ -12,15 +13,10 @@ export interface DemoUser {
   totpSecret: string | null;
 }
 
-export interface Ops {
-  gateway: string;
-  processes: unknown[];
-  demo: { users: DemoUser[] };
-}
-
 const fileOf = (data: string) => path.join(data, "ops.json");
 
-export const readOps = (data: string) => readJson<Ops>(fileOf(data));
+/** At the start: what an earlier run wrote names processes that are gone. */
+export const removeOps = (data: string) => rmSync(fileOf(data), { force: true });
 
 /** Writes ops.json (mode 0600), the page by which tools find everything; see "For tools" in the API. */
 export function writeOps(o: ServiceOptions, services: Supervised[], users: DemoUser[]): void {

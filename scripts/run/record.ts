@@ -5,7 +5,7 @@ import { endLeftovers, type ProcessId } from "../lib/processes.mjs";
 import { privateFile, readJson } from "../servers/files.ts";
 import type { Supervised } from "../servers/supervise.ts";
 
-export interface RunRecord {
+interface RunRecord {
   processes: (ProcessId & { name: string })[];
 }
 

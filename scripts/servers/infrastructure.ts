@@ -1,5 +1,4 @@
 // Postgres, Redis and RabbitMQ together: those given by URL are used, the others are started here.
-import fs from "node:fs";
 import path from "node:path";
 import { toolchainDir } from "../lib/paths.mjs";
 import { step, Trouble } from "../lib/words.mjs";
@@ -166,6 +165,3 @@ function managementBeside(amqpUrl: string): string {
 }
 
 const vhostOf = (amqpUrl: string) => decodeURIComponent(new URL(amqpUrl).pathname.slice(1)) || "/";
-
-/** Whether anything under `data` was ever made; then the first start is over. */
-export const hasData = (data: string) => fs.existsSync(path.join(data, "secrets.json"));
