@@ -316,7 +316,7 @@ export const AccessQuery = z.strictObject({
   action: z.enum(["read", "write"]),
   prescriptionId: Id.optional(),
 });
-export const AccessView = z.object({ allowed: z.literal(true), patientId: Id });
+export const AccessView = z.object({ allowed: z.literal(true), patientId: Id, reason: z.string() });
 
 /** The outline of a Bundle; resources are looked at one by one by the records service. */
 export const FhirBundle = z.looseObject({

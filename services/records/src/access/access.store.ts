@@ -1,0 +1,47 @@
+import type { Actor, ResourceAction } from "@medvault/contracts";
+import type { Db } from "@medvault/postgres";
+import { reachOf } from "./reach.ts";
+
+/**
+ * The wrapped subject key of a patient whom the actor reaches with this permission; null when there is no such
+ * patient or the actor may not know of one. The row is locked against erasure until the transaction ends.
+ */
+export async function reachablePatientKey(
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  patientId: string,
+): Promise<Buffer | null> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { rows } = await db.query<{ wrapped: Buffer }>(
+    `select k.wrapped from patients p join subject_keys k on k.subject_id = p.id
+      where p.id = $1
+        and ($2 = 'any' or exists (select from patient_access a
+              where a.patient_id = p.id and a.user_id = $3 and a.scope = $2))
+        for key share of p`,
+    [patientId, scope, userId],
+  );
+  return rows[0]?.wrapped ?? null;
+}
+
+/** Whether the actor reaches the patient and, if one is named, the prescription is that patient's. */
+export async function reaches(
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  patientId: string,
+  prescriptionId: string | null,
+): Promise<boolean> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { rows } = await db.query<{ reached: boolean }>(
+    `select exists (
+       select from patients p
+        where p.id = $1
+          and ($2 = 'any' or exists (select from patient_access a
+                where a.patient_id = p.id and a.user_id = $3 and a.scope = $2))
+          and ($4::uuid is null or exists (select from prescriptions x
+                where x.id = $4 and x.patient_id = p.id))) as reached`,
+    [patientId, scope, userId, prescriptionId],
+  );
+  return rows[0]?.reached === true;
+}

@@ -1,0 +1,97 @@
+import { type Actor, type CareTeamMember, NotFound } from "@medvault/contracts";
+import { emit } from "@medvault/messaging";
+import { inTransaction } from "@medvault/postgres";
+import { reachablePatientKey, reaches } from "../access/access.store.ts";
+import type { Context } from "../context.ts";
+import { type Act, done, SOURCE } from "../events.ts";
+import { type WriteAnswer, type WriteRequest, write } from "../write.ts";
+import * as store from "./care-team.store.ts";
+
+/** Who treats the patient. Throws NotFound. */
+export async function readCareTeam(
+  context: Context,
+  actor: Actor,
+  patientId: string,
+): Promise<CareTeamMember[]> {
+  if (!(await reaches(context.pool, actor, "careteam:read", patientId, null))) throw new NotFound();
+  const members = await store.listMembers(context.pool, actor, patientId);
+  await context.appender.append(done(actor, readAct(patientId)));
+  return members;
+}
+
+/** One member. Throws NotFound, for no such patient and no such member alike. */
+export async function readMember(
+  context: Context,
+  actor: Actor,
+  patientId: string,
+  memberId: string,
+): Promise<CareTeamMember> {
+  const member = await store.findMember(context.pool, actor, patientId, memberId);
+  if (!member) throw new NotFound();
+  await context.appender.append(done(actor, readAct(patientId)));
+  return member;
+}
+
+/** Puts somebody on the care team; who is there already stays as they were. Throws NotFound. */
+export function assign(
+  context: Context,
+  actor: Actor,
+  patientId: string,
+  memberId: string,
+  request: WriteRequest,
+): Promise<WriteAnswer<CareTeamMember>> {
+  return write(
+    context,
+    actor,
+    request,
+    async (tx) => {
+      if (!(await reachablePatientKey(tx, actor, "careteam:write", patientId))) throw new NotFound();
+      const added = await store.addMember(tx, actor, "careteam:write", patientId, memberId, new Date());
+      await emit(
+        tx,
+        SOURCE,
+        done(actor, {
+          noun: "careteam",
+          verb: "assigned",
+          permission: "careteam:write",
+          subject: `patient/${patientId}`,
+          patientIds: [patientId],
+          details: { memberId, added },
+        }),
+      );
+      const member = await store.findMember(tx, actor, patientId, memberId);
+      if (!member) throw new NotFound();
+      return { status: 200, body: member };
+    },
+    () => readAct(patientId),
+  );
+}
+
+/** Takes somebody off the care team: what they could see ends with it. Throws NotFound. */
+export function unassign(context: Context, actor: Actor, patientId: string, memberId: string): Promise<void> {
+  return inTransaction(context.pool, async (tx) => {
+    if (!(await store.removeMember(tx, actor, patientId, memberId, new Date()))) throw new NotFound();
+    await emit(
+      tx,
+      SOURCE,
+      done(actor, {
+        noun: "careteam",
+        verb: "unassigned",
+        permission: "careteam:write",
+        subject: `patient/${patientId}`,
+        patientIds: [patientId],
+        details: { memberId },
+      }),
+    );
+  });
+}
+
+function readAct(patientId: string): Act {
+  return {
+    noun: "careteam",
+    verb: "read",
+    permission: "careteam:read",
+    subject: `patient/${patientId}`,
+    patientIds: [patientId],
+  };
+}

@@ -1,0 +1,13 @@
+import { CommonConfig, loadConfig } from "@medvault/service-kit";
+import { z } from "zod";
+
+const RecordsConfig = CommonConfig.extend({
+  /** Connections to Postgres of this process. */
+  MEDVAULT_RECORDS_CONNECTIONS: z.coerce.number().int().min(2).max(100).default(10),
+});
+export type Config = z.infer<typeof RecordsConfig>;
+
+/** The settings of this service, from the environment. Throws ConfigError, which names every fault. */
+export function readConfig(): Config {
+  return loadConfig(RecordsConfig, process.env);
+}

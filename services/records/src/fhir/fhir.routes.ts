@@ -1,0 +1,22 @@
+import { UnmaskQuery } from "@medvault/contracts";
+import { actorOf, allow, parse } from "@medvault/service-kit";
+import type { Router } from "express";
+import type { Context } from "../context.ts";
+import { idOf, send, writeRequestOf } from "../http/request.ts";
+import { exportPatient } from "./export.service.ts";
+import { importBundle } from "./import.service.ts";
+
+/** What a bundle may measure, in bytes (API.md). */
+export const MAX_BUNDLE_BYTES = 16 * 1024 * 1024;
+
+export function fhirRoutes(router: Router, context: Context): void {
+  router.post("/v1/fhir", allow("fhir:import"), async (req, res) => {
+    send(res, await importBundle(context, actorOf(req), req.body, writeRequestOf(req)));
+  });
+
+  router.get("/v1/fhir/Patient/:id/$everything", allow("fhir:export"), async (req, res) => {
+    const { unmask = [] } = parse(UnmaskQuery, req.query);
+    const bundle = await exportPatient(context, actorOf(req), idOf(req), unmask);
+    res.type("application/fhir+json").send(JSON.stringify(bundle));
+  });
+}

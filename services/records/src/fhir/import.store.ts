@@ -1,0 +1,110 @@
+import type { Actor } from "@medvault/contracts";
+import type { Sealed } from "@medvault/keys";
+import type { Db, Tx } from "@medvault/postgres";
+import { reachOf } from "../access/reach.ts";
+import type { KeptResource } from "./fhir.table.ts";
+
+export interface Match {
+  patientId: string;
+  wrapped: Buffer;
+  /** How many of the identifiers are this patient's. */
+  hits: number;
+}
+
+/** The patients whom the actor may write and who have one of these identifiers, best fit first: at most two. */
+export async function matchPatients(
+  db: Db,
+  actor: Actor,
+  identifierTokens: readonly Buffer[],
+): Promise<Match[]> {
+  const { scope, userId } = reachOf(actor, "patient:write");
+  const { rows } = await db.query<{ patient_id: string; wrapped: Buffer; hits: number }>(
+    `select i.patient_id, k.wrapped, count(*)::int as hits
+       from patient_identifiers i join subject_keys k on k.subject_id = i.patient_id
+      where i.token = any($1::bytea[])
+        and ($2 = 'any' or exists (select from patient_access a
+              where a.patient_id = i.patient_id and a.user_id = $3 and a.scope = $2))
+      group by i.patient_id, k.wrapped
+      order by hits desc, i.patient_id limit 2`,
+    [identifierTokens, scope, userId],
+  );
+  return rows.map((row) => ({ patientId: row.patient_id, wrapped: row.wrapped, hits: row.hits }));
+}
+
+/**
+ * Waits until no other import of the same subject or identifiers is under way; held until the transaction ends.
+ * Taken in one order, so that two imports wait for each other instead of deadlocking.
+ */
+export async function lockImports(tx: Tx, tokens: readonly Buffer[]): Promise<void> {
+  await tx.query("set local lock_timeout = '20s'");
+  await tx.query(
+    `select pg_advisory_xact_lock(h) from (select h from unnest($1::bigint[]) as x (h) order by h) as ordered`,
+    [tokens.map((token) => String(token.readBigInt64BE(0)))],
+  );
+}
+
+/** Which of these resources the subject has already. The tokens are bound to the subject; who may load, the caller found. */
+export async function knownSources(
+  db: Db,
+  actor: Actor,
+  subjectId: string,
+  tokens: readonly Buffer[],
+): Promise<Set<string>> {
+  reachOf(actor, "fhir:import");
+  const { rows } = await db.query<{ token: Buffer }>(
+    `select token from fhir_sources where subject_id = $1 and token = any($2::bytea[])`,
+    [subjectId, tokens],
+  );
+  return new Set(rows.map((row) => row.token.toString("hex")));
+}
+
+/** Notes that the subject has these resources. A token that is there already breaks the transaction: it would be stored twice. */
+export async function insertSources(
+  tx: Tx,
+  actor: Actor,
+  subjectId: string,
+  tokens: readonly Buffer[],
+): Promise<void> {
+  reachOf(actor, "fhir:import");
+  await tx.query(`insert into fhir_sources (subject_id, token) select $1, unnest($2::bytea[])`, [
+    subjectId,
+    tokens,
+  ]);
+}
+
+/** Notes the identifiers of a patient whom this transaction has made. */
+export async function insertIdentifiers(
+  tx: Tx,
+  actor: Actor,
+  patientId: string,
+  tokens: readonly Buffer[],
+): Promise<void> {
+  reachOf(actor, "patient:write");
+  await tx.query(`insert into patient_identifiers (patient_id, token) select $1, unnest($2::bytea[])`, [
+    patientId,
+    tokens,
+  ]);
+}
+
+/** Stores resources as they came, in one statement. */
+export async function insertKept(
+  tx: Tx,
+  actor: Actor,
+  values: readonly KeptResource[],
+  boxes: readonly Sealed[],
+): Promise<void> {
+  reachOf(actor, "fhir:import");
+  if (values.length === 0) return;
+  await tx.query(
+    `insert into fhir_resources (id, subject_id, created_at, rev, open, sealed)
+     select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::int[], $5::jsonb[], $6::bytea[])`,
+    [
+      values.map((v) => v.id),
+      values.map((v) => v.subjectId),
+      values.map((v) => v.createdAt),
+      values.map((v) => v.rev),
+      boxes.map((b) => JSON.stringify(b.open)),
+      boxes.map((b) => b.sealed),
+    ],
+  );
+}

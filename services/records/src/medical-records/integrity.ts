@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { canonicalJson, type Ed25519PublicJwk, publicKeyOf, verifyEd25519 } from "@medvault/crypto";
+import type { SigningKey } from "@medvault/keys";
+
+/** Hash and signature of one version of a record, as they lie in its box. */
+export interface Integrity {
+  /** SHA-256, hex, of the content in RFC 8785 form. */
+  contentHash: string;
+  /** Ed25519 over the statement, base64. */
+  signature: string;
+  signedBy: string;
+  signedAt: string;
+  publicKey: Ed25519PublicJwk;
+}
+
+/** What is signed: the content by its hash, and that it is this version of this record of this patient. */
+interface Signed {
+  id: string;
+  patientId: string;
+  version: number;
+  type: string;
+  title: string;
+  body: string;
+  code: string | null;
+  occurredAt: Date;
+}
+
+/** Signs a version in the name of `signedBy` with that clinician's key. */
+export function signVersion(record: Signed, key: SigningKey, signedBy: string, now: Date): Integrity {
+  const unsigned = { contentHash: contentHashOf(record), signedBy, signedAt: now.toISOString() };
+  const signature = key.sign(Buffer.from(statementOf(record, unsigned), "utf8")).toString("base64");
+  return { ...unsigned, signature, publicKey: key.publicJwk };
+}
+
+/** Whether content, place and signature belong together. */
+export function isIntact(record: Signed, integrity: Integrity): boolean {
+  if (integrity.contentHash !== contentHashOf(record)) return false;
+  const message = Buffer.from(statementOf(record, integrity), "utf8");
+  return verifyEd25519(publicKeyOf(integrity.publicKey), message, Buffer.from(integrity.signature, "base64"));
+}
+
+/** The text that is signed: RFC 8785 JSON, so that anyone can make it again from the answer of the API. */
+export function statementOf(
+  record: Pick<Signed, "id" | "patientId" | "version">,
+  integrity: Pick<Integrity, "contentHash" | "signedBy" | "signedAt">,
+): string {
+  return canonicalJson({
+    purpose: "medvault/medical-record/v1",
+    recordId: record.id,
+    patientId: record.patientId,
+    version: record.version,
+    contentHash: integrity.contentHash,
+    signedBy: integrity.signedBy,
+    signedAt: integrity.signedAt,
+  });
+}
+
+function contentHashOf({ type, title, body, code, occurredAt }: Signed): string {
+  const content = canonicalJson({ type, title, body, code, occurredAt: occurredAt.toISOString() });
+  return createHash("sha256").update(content, "utf8").digest("hex");
+}

@@ -1,0 +1,49 @@
+import { createHash } from "node:crypto";
+import { decodeCursor, encodeCursor, InvalidInput } from "@medvault/contracts";
+import { z } from "zod";
+
+/** Where a page begins: after the row with this date or instant and id, newest first. */
+export interface Position {
+  at: string;
+  id: string;
+}
+
+const Cursor = z.strictObject({
+  at: z.union([z.iso.datetime(), z.iso.date()]),
+  id: z.uuid(),
+  filter: z.string().length(16),
+});
+
+/** A cursor that is good for this filter only, so that no page of one search continues another. */
+export function cursorFor(position: Position, filter: unknown): string {
+  return encodeCursor({ at: position.at, id: position.id, filter: fingerprint(filter) });
+}
+
+/** The position of a cursor, null for none. Throws InvalidInput for one that is not ours, or of another filter. */
+export function positionOf(cursor: string | undefined, filter: unknown): Position | null {
+  const decoded = decodeCursor(Cursor, cursor);
+  if (decoded === undefined) return null;
+  if (decoded.filter !== fingerprint(filter)) {
+    throw new InvalidInput("The cursor belongs to another query.", [
+      { path: "cursor", message: "belongs to another query" },
+    ]);
+  }
+  return { at: decoded.at, id: decoded.id };
+}
+
+export interface Page<T> {
+  items: T[];
+  nextCursor: string | null;
+}
+
+/** A page of at most `limit` of the rows; a further row among them says that there is a next page. */
+export function pageOf<T>(rows: T[], limit: number, filter: unknown, at: (row: T) => Position): Page<T> {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  const nextCursor = rows.length > limit && last ? cursorFor(at(last), filter) : null;
+  return { items, nextCursor };
+}
+
+function fingerprint(filter: unknown): string {
+  return createHash("sha256").update(JSON.stringify(filter)).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,32 @@
+import { cursorFor, type Page, type Position, positionOf } from "./paging.ts";
+
+/** Candidates looked at for one page; then it stays short and the next one goes on from there. */
+const MAX_CANDIDATES = 600;
+
+/**
+ * A page of what really matches among candidates: keyed tokens are shared by several texts, so each candidate is
+ * opened and checked before it is shown. `fetch` gives at most `rows` candidates after a position, newest first.
+ */
+export async function fillPage<T>(search: {
+  limit: number;
+  cursor: string | undefined;
+  filter: unknown;
+  fetch: (after: Position | null, rows: number) => Promise<T[]>;
+  matches: (candidate: T) => boolean;
+  at: (candidate: T) => Position;
+}): Promise<Page<T>> {
+  const { limit, filter, fetch, matches, at } = search;
+  const batchRows = limit + 20;
+  const items: T[] = [];
+  let after = positionOf(search.cursor, filter);
+  for (let seen = 0; seen < MAX_CANDIDATES; seen += batchRows) {
+    const candidates = await fetch(after, batchRows);
+    for (const candidate of candidates) {
+      if (items.length === limit && after) return { items, nextCursor: cursorFor(after, filter) };
+      after = at(candidate);
+      if (matches(candidate)) items.push(candidate);
+    }
+    if (candidates.length < batchRows || !after) return { items, nextCursor: null };
+  }
+  return { items, nextCursor: after && cursorFor(after, filter) };
+}

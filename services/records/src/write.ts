@@ -1,0 +1,62 @@
+import { type Actor, NotFound } from "@medvault/contracts";
+import { idempotent } from "@medvault/keys";
+import type { Tx } from "@medvault/postgres";
+import { reaches } from "./access/access.store.ts";
+import type { Context } from "./context.ts";
+import { type Act, done } from "./events.ts";
+
+/** What makes a repeated request the same one. */
+export interface WriteRequest {
+  key: string | undefined;
+  method: string;
+  path: string;
+  body: unknown;
+}
+
+export interface Written<T> {
+  status: number;
+  body: T;
+  /** The revision for the ETag, where the answer is one resource. */
+  rev?: number;
+}
+
+export interface WriteAnswer<T> {
+  status: number;
+  body: T;
+  headers: Record<string, string>;
+}
+
+/**
+ * Runs a write in one transaction, once per Idempotency-Key. A repeated answer shows PHI once more, and so is an act
+ * of its own: `replay` says which, the actor must still reach its patient, and its event is durable before the answer
+ * leaves. Throws what `work` and libs/keys' `idempotent` throw, and NotFound.
+ */
+export async function write<T>(
+  context: Context,
+  actor: Actor,
+  request: WriteRequest,
+  work: (tx: Tx) => Promise<Written<T>>,
+  replay: (body: T) => Act,
+): Promise<WriteAnswer<T>> {
+  const answer = await idempotent<T>(
+    context.pool,
+    context.keyring,
+    { actorId: actor.id, ...request },
+    async (tx) => {
+      const { status, body, rev } = await work(tx);
+      return rev === undefined ? { status, body } : { status, body, headers: { ETag: `"${rev}"` } };
+    },
+  );
+  if (answer.replayed) {
+    const act = replay(answer.body);
+    for (const patientId of act.patientIds ?? []) {
+      if (!(await reaches(context.pool, actor, act.permission, patientId, null))) throw new NotFound();
+    }
+    await context.appender.append(done(actor, { ...act, details: { ...act.details, replayed: true } }));
+  }
+  return {
+    status: answer.status,
+    body: answer.body,
+    headers: { ...answer.headers, ...(answer.replayed && { "Idempotency-Replayed": "true" }) },
+  };
+}
