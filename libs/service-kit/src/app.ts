@@ -69,22 +69,31 @@ export function bareApp(logger: Logger): Express {
   return app;
 }
 
-/** The last two handlers: 404 for what matched nothing, and the problem of what was thrown. */
-export function endApp(app: Express, logger: Logger, onRefusal?: OnRefusal): void {
-  app.use((req, res) => sendProblem(res, new NotFound(), requestIdOf(req), req.path));
-  app.use(problemHandler(logger, onRefusal));
-}
-
 const EVIDENCE_KINDS: ReadonlySet<string> = new Set(["unauthenticated", "forbidden", "not_found"]);
 
-function problemHandler(logger: Logger, onRefusal: OnRefusal | undefined): ErrorRequestHandler {
+/** The last two handlers: 404 for what matched nothing, and the problem of what was thrown. `evidence`: kinds told to `onRefusal`. */
+export function endApp(
+  app: Express,
+  logger: Logger,
+  onRefusal?: OnRefusal,
+  evidence: ReadonlySet<string> = EVIDENCE_KINDS,
+): void {
+  app.use((req, res) => sendProblem(res, new NotFound(), requestIdOf(req), req.path));
+  app.use(problemHandler(logger, onRefusal, evidence));
+}
+
+function problemHandler(
+  logger: Logger,
+  onRefusal: OnRefusal | undefined,
+  evidence: ReadonlySet<string>,
+): ErrorRequestHandler {
   return async (thrown: unknown, req, res, _next) => {
     const { refusal, unexpected } = refusalOf(thrown);
     let answer: Refusal = refusal;
     if (unexpected || refusal.kind === "unavailable") {
       logger.error({ err: thrown, requestId: requestIdOf(req), method: req.method }, "request failed");
     }
-    if (onRefusal && EVIDENCE_KINDS.has(refusal.kind) && thrown instanceof AppError) {
+    if (onRefusal && evidence.has(refusal.kind) && thrown instanceof AppError) {
       try {
         await onRefusal(req, actorOrNull(req), thrown);
       } catch (err) {

@@ -1,0 +1,166 @@
+import { readFile } from "node:fs/promises";
+import { type AppError, IntrospectionView, Unavailable } from "@medvault/contracts";
+import { connectBroker, createLossyProducer } from "@medvault/messaging";
+import {
+  adminApp,
+  bareApp,
+  createLogger,
+  endApp,
+  importAssertionKey,
+  type Logger,
+  metricsOf,
+  mountHealth,
+} from "@medvault/service-kit";
+import type { Express, Request } from "express";
+import { Redis } from "ioredis";
+import { Gauge } from "prom-client";
+import { z } from "zod";
+import type { GatewayConfig } from "./config.ts";
+import { clientOf, edge } from "./edge.ts";
+import { AccessTokens } from "./identity/access-token.ts";
+import { Asserter } from "./identity/asserter.ts";
+import { createKeySet } from "./identity/jwks.ts";
+import { type Introspect, Sessions } from "./identity/session.service.ts";
+import { createSessionCache } from "./identity/session-cache.store.ts";
+import { clientAddress } from "./limits/client-address.ts";
+import { createRateLimits } from "./limits/rate-limit.ts";
+import { upstreamError } from "./proxy/proxy.errors.ts";
+import { Upstream } from "./proxy/upstream.ts";
+import { createRouteTable, SERVICES, type ServiceName } from "./routing/route-table.ts";
+import { kindOf, securityEvent } from "./security-events/security-event.ts";
+import { createReadiness } from "./system/readiness.ts";
+import { mountSystem } from "./system/system.routes.ts";
+
+const ASK_AUTH_MS = 2_500;
+const KeyFile = z.object({ signing: z.record(z.string(), z.unknown()) });
+
+export interface Gateway {
+  app: Express;
+  adminApp: Express;
+  logger: Logger;
+  stop(): Promise<void>;
+}
+
+/** Joins the parts of the gateway. */
+export async function createGateway(
+  config: GatewayConfig,
+  logger = createLogger({ service: "gateway", level: config.LOG_LEVEL }),
+): Promise<Gateway> {
+  const { signing } = KeyFile.parse(JSON.parse(await readFile(config.MEDVAULT_KEYS_FILE, "utf8")));
+  const asserter = new Asserter(await importAssertionKey(signing));
+  const upstreams = createUpstreams(config, logger);
+  const redis = connectRedis(config.REDIS_URL, logger);
+  const broker = connectBroker({ url: config.AMQP_URL, logger });
+  const producer = createLossyProducer({
+    broker,
+    source: "gateway",
+    instance: config.MEDVAULT_INSTANCE,
+  });
+  const askAuth = async (path: string) => {
+    const headers = { "x-medvault-assertion": await asserter.forItself() };
+    return upstreams.auth.getJson(path, headers, ASK_AUTH_MS).catch((error: unknown) => {
+      throw upstreamError(error);
+    });
+  };
+  const keySet = createKeySet(async () => (await askAuth("/.well-known/jwks.json")).body);
+  const readiness = createReadiness({
+    upstreams: Object.values(upstreams),
+    redis: () => redis.ping(),
+    rabbitmq: () => broker.state() === "connected",
+  });
+
+  const app = bareApp(logger);
+  mountHealth(app, app, readiness);
+  app.use(
+    edge({
+      routes: createRouteTable({ maxUploadBytes: config.MEDVAULT_MAX_UPLOAD_BYTES }),
+      addressOf: clientAddress(config.MEDVAULT_TRUSTED_PROXIES),
+      limits: createRateLimits(redis, {
+        perMinute: config.MEDVAULT_RATE_LIMIT,
+        loginPerMinute: config.MEDVAULT_LOGIN_RATE,
+      }),
+      tokens: new AccessTokens(keySet, config.MEDVAULT_ISSUER),
+      sessions: new Sessions(createSessionCache(redis), introspection(askAuth)),
+      asserter,
+      upstreams,
+    }),
+  );
+  mountSystem(app);
+  const noteRefusal = async (req: Request, _actor: unknown, error: AppError) => {
+    const kind = kindOf(error);
+    if (kind) producer.record(securityEvent(kind, clientOf(req)));
+  };
+  endApp(app, logger, noteRefusal, NOTED_KINDS);
+  showBreakers(app, upstreams);
+  return {
+    app,
+    adminApp: adminApp(app, readiness, logger),
+    logger,
+    async stop() {
+      await producer.close();
+      await broker.close();
+      await Promise.all(Object.values(upstreams).map((upstream) => upstream.close()));
+      redis.disconnect();
+    },
+  };
+}
+
+function createUpstreams(config: GatewayConfig, logger: Logger): Record<ServiceName, Upstream> {
+  const urls: Record<ServiceName, string> = {
+    auth: config.MEDVAULT_AUTH_URL,
+    records: config.MEDVAULT_RECORDS_URL,
+    files: config.MEDVAULT_FILES_URL,
+    audit: config.MEDVAULT_AUDIT_URL,
+    backup: config.MEDVAULT_BACKUP_URL,
+  };
+  const upstreamOf = (name: ServiceName) => {
+    const upstream = new Upstream(name, urls[name]);
+    upstream.onState((state) => logger.warn({ upstream: name, state }, "circuit breaker"));
+    return upstream;
+  };
+  return Object.fromEntries(SERVICES.map((name) => [name, upstreamOf(name)])) as Record<
+    ServiceName,
+    Upstream
+  >;
+}
+
+/** Commands fail at once while Redis is away, and after a second when it hangs: nothing waits for it. */
+function connectRedis(url: string, logger: Logger): Redis {
+  const redis = new Redis(url, {
+    enableOfflineQueue: false,
+    enableAutoPipelining: true, // the limit and the session of one request share a round trip
+    maxRetriesPerRequest: 0,
+    commandTimeout: 1_000,
+    connectTimeout: 2_000,
+    retryStrategy: (attempt) => Math.min(100 * attempt, 1_000),
+  });
+  redis.on("error", (err: Error) => logger.debug({ err }, "redis"));
+  redis.on("ready", () => logger.info("redis connected"));
+  redis.on("close", () => logger.warn("redis away"));
+  return redis;
+}
+
+function introspection(askAuth: (path: string) => Promise<{ status: number; body: unknown }>): Introspect {
+  return async (sid) => {
+    const { status, body } = await askAuth(`/internal/sessions/${encodeURIComponent(sid)}`);
+    if (status === 404) return null;
+    if (status !== 200) throw new Unavailable();
+    return IntrospectionView.parse(body);
+  };
+}
+
+const NOTED_KINDS = new Set(["unauthenticated", "forbidden", "rate_limited", "invalid"]);
+
+function showBreakers(app: Express, upstreams: Record<ServiceName, Upstream>): void {
+  const states = { closed: 0, half_open: 1, open: 2 } as const;
+  const gauge: Gauge<"upstream"> = new Gauge({
+    name: "gateway_breaker_state",
+    help: "0 closed, 1 half-open, 2 open.",
+    labelNames: ["upstream"],
+    registers: [metricsOf(app)],
+    collect() {
+      for (const upstream of Object.values(upstreams))
+        gauge.set({ upstream: upstream.name }, states[upstream.state]);
+    },
+  });
+}

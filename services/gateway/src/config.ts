@@ -1,0 +1,43 @@
+import { loadConfig, urlOf } from "@medvault/service-kit";
+import { z } from "zod";
+
+const port = z.coerce.number().int().min(0).max(65535);
+const http = urlOf("http", "https");
+const perMinute = z.coerce.number().int().min(1).max(1_000_000);
+
+const GatewayConfig = z.object({
+  HOST: z.string().default("127.0.0.1"),
+  PORT: port,
+  ADMIN_PORT: port,
+  AMQP_URL: urlOf("amqp", "amqps"),
+  REDIS_URL: urlOf("redis", "rediss"),
+  MEDVAULT_AUTH_URL: http,
+  MEDVAULT_RECORDS_URL: http,
+  MEDVAULT_FILES_URL: http,
+  MEDVAULT_AUDIT_URL: http,
+  MEDVAULT_BACKUP_URL: http,
+  /** The private key that signs assertions: `{"signing": <Ed25519 JWK>}`. */
+  MEDVAULT_KEYS_FILE: z.string(),
+  MEDVAULT_ISSUER: z.string().default("medvault"),
+  MEDVAULT_RATE_LIMIT: perMinute.default(600),
+  MEDVAULT_LOGIN_RATE: perMinute.default(5),
+  MEDVAULT_MAX_UPLOAD_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 40)
+    .default(16 * 1024 * 1024),
+  /** Addresses or CIDR ranges, separated by commas. */
+  MEDVAULT_TRUSTED_PROXIES: z.string().default(""),
+  MEDVAULT_INSTANCE: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/)
+    .default("gateway-1"),
+  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+});
+export type GatewayConfig = z.infer<typeof GatewayConfig>;
+
+/** The gateway's settings. Throws ConfigError, which names every bad one. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): GatewayConfig {
+  return loadConfig(GatewayConfig, env);
+}

@@ -1,0 +1,29 @@
+import type { IncomingMessage } from "node:http";
+import { Transform } from "node:stream";
+import { InvalidInput, TooLarge } from "@medvault/contracts";
+
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
+
+/**
+ * The request's body as a stream that fails with TooLarge beyond `maxBytes`, or null when there is none. Throws
+ * TooLarge at once for a declared length beyond it, and InvalidInput for a body where the method has none.
+ */
+export function boundedBody(req: IncomingMessage, maxBytes: number): Transform | null {
+  const declared = req.headers["content-length"];
+  const chunked = req.headers["transfer-encoding"] !== undefined;
+  if (!chunked && (declared === undefined || Number(declared) === 0)) return null;
+  if (BODILESS.has(req.method ?? "")) throw new InvalidInput("This method takes no body.");
+  if (declared !== undefined && Number(declared) > maxBytes) throw new TooLarge();
+  let bytes = 0;
+  const bounded = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) done(new TooLarge());
+      else done(null, chunk);
+    },
+  });
+  // Not pipeline(): that would destroy the request, and with it the connection the refusal is to be sent on.
+  req.pipe(bounded);
+  req.once("aborted", () => bounded.destroy(new Error("the client went away")));
+  return bounded;
+}

@@ -1,0 +1,56 @@
+import type { IncomingMessage } from "node:http";
+import { BlockList, isIP } from "node:net";
+
+const MAX_HOPS = 10;
+
+/** A function from a request to the address of its client. Throws for a range that is none. */
+export function clientAddress(trustedProxies: string): (req: IncomingMessage) => string {
+  const trusted = new BlockList();
+  for (const range of trustedProxies.split(",").map((part) => part.trim())) {
+    if (range) addRange(trusted, range);
+  }
+  const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  return (req) => {
+    let address = plain(req.socket.remoteAddress ?? "");
+    if (!isIP(address) || !isTrusted(address)) return address || "unknown";
+    // From the nearest hop outwards: the first that is not our proxy is the client. What stands further left is
+    // the client's own claim, and is not believed.
+    const hops = String(req.headers["x-forwarded-for"] ?? "").split(",");
+    for (const hop of hops.slice(-MAX_HOPS).reverse()) {
+      const next = plain(hop.trim());
+      if (!isIP(next)) return address;
+      address = next;
+      if (!isTrusted(address)) return address;
+    }
+    return address;
+  };
+}
+
+/** What shares one limit: an IPv4 address, or an IPv6 /64, since that is what one subscriber gets. */
+export function limitKey(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [head = "", tail = ""] = address.split("%", 1)[0]?.split("::") ?? [];
+  const groups = head.split(":").filter(Boolean);
+  if (groups.length < 4 && address.includes("::")) {
+    const last = tail.split(":").filter(Boolean);
+    while (groups.length + last.length < 8) groups.push("0");
+    groups.push(...last);
+  }
+  const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
+  return `${network.join(":")}::/64`;
+}
+
+/** An IPv4 address that came as IPv6 (`::ffff:203.0.113.7`) is the IPv4 address. */
+function plain(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  return mapped ?? address;
+}
+
+function addRange(list: BlockList, range: string): void {
+  const [network = "", prefix] = range.split("/");
+  const family = isIP(network);
+  if (family === 0)
+    throw new Error("MEDVAULT_TRUSTED_PROXIES holds something that is no address or CIDR range");
+  const bits = prefix === undefined ? (family === 6 ? 128 : 32) : Number(prefix);
+  list.addSubnet(network, bits, family === 6 ? "ipv6" : "ipv4");
+}

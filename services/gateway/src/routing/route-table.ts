@@ -1,0 +1,123 @@
+/** The services behind the gateway. */
+export const SERVICES = ["auth", "records", "files", "audit", "backup"] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+const MIB = 1024 * 1024;
+const JSON_BYTES = MIB;
+const FHIR_BYTES = 16 * MIB;
+/** Ten files, and room for the parts' headers and fields. */
+const FILES_PER_UPLOAD = 10;
+const MULTIPART_SLACK_BYTES = MIB;
+
+export interface Route {
+  /** Null: the gateway answers itself. */
+  service: ServiceName | null;
+  /** Who must accept the assertion: the service, and those that it calls in the caller's name. */
+  audiences: readonly ServiceName[];
+  access: "public" | "session";
+  /** Whether a session that has still to enrol a second factor reaches it. */
+  enrollment: boolean;
+  /** A limit of its own on top of the general one. */
+  limit: "login" | "forgot" | null;
+  maxBodyBytes: number;
+  /** How long the service may take to begin its answer. */
+  headersTimeoutMs: number;
+  /** How long an answer may stand still; 0: for ever (server-sent events). */
+  bodyTimeoutMs: number;
+}
+
+/** `METHOD /path`: what guests reach. A test holds it against the documents of libs/contracts. */
+export const PUBLIC: ReadonlySet<string> = new Set([
+  "POST /v1/auth/register",
+  "POST /v1/auth/login",
+  "POST /v1/auth/refresh",
+  "POST /v1/auth/mfa/challenge",
+  "POST /v1/auth/email/verify",
+  "POST /v1/auth/password/forgot",
+  "POST /v1/auth/password/reset",
+  "POST /v1/auth/password/strength",
+  "GET /.well-known/jwks.json",
+]);
+
+const LOCAL: ReadonlySet<string> = new Set([
+  "GET /openapi.json",
+  "GET /docs",
+  "GET /docs/page.js",
+  "GET /docs/page.css",
+]);
+
+/** What an enrolment-only token reaches (API.md, "Auth"). */
+const ENROLLMENT: ReadonlySet<string> = new Set([
+  "POST /v1/auth/mfa/setup",
+  "POST /v1/auth/mfa/verify",
+  "GET /v1/auth/mfa/status",
+  "POST /v1/auth/logout",
+]);
+
+const OWNERS: readonly [prefix: string, service: ServiceName][] = [
+  ["/.well-known/jwks.json", "auth"],
+  ["/v1/auth", "auth"],
+  ["/v1/users", "auth"],
+  ["/v1/roles", "auth"],
+  ["/v1/sessions", "auth"],
+  ["/v1/patients", "records"],
+  ["/v1/records", "records"],
+  ["/v1/prescriptions", "records"],
+  ["/v1/appointments", "records"],
+  ["/v1/claims", "records"],
+  ["/v1/fhir", "records"],
+  ["/v1/files", "files"],
+  ["/v1/audit", "audit"],
+  ["/v1/backups", "backup"],
+];
+
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
+
+export type RouteTable = (method: string, path: string) => Route | null;
+
+/** The one table: who serves a request, who may send it and how large it may be. Null: nobody does. */
+export function createRouteTable(options: { maxUploadBytes: number }): RouteTable {
+  return (method, path) => {
+    if (!METHODS.has(method)) return null;
+    const key = `${method === "HEAD" ? "GET" : method} ${path}`;
+    if (LOCAL.has(key)) return { ...base("session"), access: "public", service: null, audiences: [] };
+    const service = OWNERS.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))?.[1];
+    if (!service) return null;
+    return {
+      ...base(PUBLIC.has(key) ? "public" : "session"),
+      service,
+      audiences: service === "files" ? ["files", "records"] : [service],
+      enrollment: ENROLLMENT.has(key),
+      limit: limitOf(key),
+      ...sizes(key, options.maxUploadBytes),
+    };
+  };
+}
+
+function base(access: Route["access"]): Omit<Route, "service" | "audiences"> {
+  return {
+    access,
+    enrollment: false,
+    limit: null,
+    maxBodyBytes: JSON_BYTES,
+    headersTimeoutMs: 30_000,
+    bodyTimeoutMs: 60_000,
+  };
+}
+
+function limitOf(key: string): Route["limit"] {
+  if (key === "POST /v1/auth/login") return "login";
+  return key === "POST /v1/auth/password/forgot" ? "forgot" : null;
+}
+
+function sizes(key: string, maxUploadBytes: number): Partial<Route> {
+  if (key === "POST /v1/fhir") return { maxBodyBytes: FHIR_BYTES, headersTimeoutMs: 120_000 };
+  if (key === "POST /v1/files") {
+    return {
+      maxBodyBytes: FILES_PER_UPLOAD * maxUploadBytes + MULTIPART_SLACK_BYTES,
+      headersTimeoutMs: 120_000,
+    };
+  }
+  if (key === "GET /v1/audit/stream") return { bodyTimeoutMs: 0 };
+  return {};
+}

@@ -1,0 +1,55 @@
+import { createHash } from "node:crypto";
+import { isIP } from "node:net";
+import type { AppError, NewEvent } from "@medvault/contracts";
+import { RateLimited } from "@medvault/contracts";
+import { EnrollmentRequired, SessionEnded, TokenRefused } from "../identity/identity.errors.ts";
+
+/** What the gateway tells the audit log of its own accord; the refusals of services are told by them. */
+export type SecurityEventKind =
+  | "token_refused"
+  | "session_required"
+  | "enrollment_required"
+  | "rate_limited"
+  | "request_malformed";
+
+/** From where, and in which request. */
+export interface Source {
+  ip: string;
+  userAgent: string;
+  requestId: string;
+  traceparent: string | null;
+}
+
+/** Which kind of event a refusal is, or null for none. */
+export function kindOf(error: AppError): SecurityEventKind | null {
+  if (error instanceof RateLimited) return "rate_limited";
+  if (error instanceof EnrollmentRequired) return "enrollment_required";
+  if (error instanceof TokenRefused || error instanceof SessionEnded) return "token_refused";
+  if (error.kind === "unauthenticated") return "session_required";
+  return error.kind === "invalid" ? "request_malformed" : null;
+}
+
+/** The event of one refusal; the producer gathers those of one kind and address. */
+export function securityEvent(kind: SecurityEventKind, from: Source): NewEvent {
+  return {
+    type: `medvault.gateway.request.${kind}.v1`,
+    subject: `address/${addressCode(from.ip)}`,
+    requestId: from.requestId,
+    traceparent: from.traceparent,
+    data: {
+      actor: null,
+      from: { ip: from.ip, userAgent: from.userAgent },
+      patientIds: [],
+      action: "request:refuse",
+      purpose: null,
+      decision: { allowed: false, reason: kind },
+      outcome: "denied",
+      fields: [],
+    },
+  };
+}
+
+/** An address as a subject may spell it; what is none (a zone, `unknown`) by its hash. */
+function addressCode(ip: string): string {
+  return isIP(ip) && !ip.includes("%") ? ip : createHash("sha256").update(ip).digest("hex").slice(0, 16);
+}
