@@ -31,7 +31,8 @@ async function ensureDatabase(url: string): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  if (!MEDVAULT_OWNER_DATABASE_URL) throw new Error("MEDVAULT_OWNER_DATABASE_URL is missing");
+  if (!MEDVAULT_OWNER_DATABASE_URL)
+    throw new Error("MEDVAULT_OWNER_DATABASE_URL is missing (npm start sets it, and migrates by itself)");
   if (MEDVAULT_SUPERUSER_DATABASE_URL) {
     const { owner, ...roles } = JSON.parse(MEDVAULT_ROLE_PASSWORDS ?? "{}") as Record<string, string>;
     if (!owner) throw new Error("MEDVAULT_ROLE_PASSWORDS is missing or names no owner");

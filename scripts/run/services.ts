@@ -84,6 +84,7 @@ export function environment(name: ServiceName, o: ServiceOptions): Record<string
     ...(name === "gateway"
       ? {}
       : { DATABASE_URL: serviceDsn(o.servers.databaseUrl, `medvault_${name}`, o.secrets.roles[name]) }),
+    ...passedOn(o.settings, (key) => key.startsWith(`MEDVAULT_${name.toUpperCase()}_`)),
     ...own[name](o),
     ...passedOn(o.settings, (key) => key.startsWith("OTEL_")),
   };
@@ -99,6 +100,7 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
     ),
     ...settings(
       o,
+      "MEDVAULT_ISSUER",
       "MEDVAULT_RATE_LIMIT",
       "MEDVAULT_LOGIN_RATE",
       "MEDVAULT_MAX_UPLOAD_BYTES",

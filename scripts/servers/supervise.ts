@@ -132,7 +132,7 @@ export class Supervised {
       await this.#untilReady(child);
       if (!this.#stopping) this.#watcher.say(`${this.program.name} is back (process ${this.#id?.pid})`);
     } catch (error) {
-      if (this.#child === child) this.#watcher.say((error as Error).message); // alive but not ready: its own health says more
+      if (this.#child === child && !this.#stopping) this.#watcher.say((error as Error).message); // alive but not ready: its own health says more
     }
   }
 
@@ -140,7 +140,7 @@ export class Supervised {
     const { name, log, isReady } = this.program;
     const end = Date.now() + READY_TIMEOUT_MS;
     while (!(await isReady())) {
-      if (this.#stopping) return;
+      if (this.#stopping) throw new Trouble(`${name} was stopped before it was ready.`);
       if (this.#child !== child)
         throw new Trouble(`${name} ended while starting (${lastWords(log)}): see ${log}.`);
       if (Date.now() > end)
