@@ -14,6 +14,8 @@ export const BackupContents = z.object({
   tables: z.int().nonnegative(),
   rows: z.int().nonnegative(),
   files: z.int().nonnegative(),
+  /** Files of that moment whose content was gone or damaged already. */
+  filesMissing: z.int().nonnegative(),
   auditCheckpoint: z.int().nonnegative().nullable(),
 });
 export type BackupContents = z.infer<typeof BackupContents>;

@@ -31,12 +31,25 @@ export class Archive {
     this.root = root;
   }
 
+  /** Throws when the directory cannot be written to. For readiness. */
+  async probe(): Promise<void> {
+    const path = join(this.root, `tmp-probe-${randomUUID()}`);
+    await (await open(path, "wx", 0o600)).close();
+    await rm(path, { force: true });
+  }
+
   folderOf(id: string): string {
     return join(this.root, assertId(id));
   }
 
   temporaryOf(id: string): string {
     return join(this.root, `tmp-${assertId(id)}`);
+  }
+
+  /** Whether anything of it lies here. */
+  async holds(id: string): Promise<boolean> {
+    const found = await Promise.all([stat(this.folderOf(id)), stat(this.temporaryOf(id))].map(exists));
+    return found.includes(true);
   }
 
   async begin(id: string): Promise<string> {
@@ -211,7 +224,11 @@ export class Measure extends Transform {
     this.#onEnd = onEnd;
   }
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: (e?: Error | null, c?: Buffer) => void) {
+  override _transform(
+    chunk: Buffer,
+    _encoding: BufferEncoding,
+    done: (e?: Error | null, c?: Buffer) => void,
+  ) {
     this.#hash.update(chunk);
     this.#bytes += chunk.length;
     done(null, chunk);
@@ -230,6 +247,13 @@ export class Measure extends Transform {
     this.#result ??= { bytes: this.#bytes, sha256: this.#hash.digest("hex") };
     return this.#result;
   }
+}
+
+function exists(found: Promise<unknown>): Promise<boolean> {
+  return found.then(
+    () => true,
+    () => false,
+  );
 }
 
 function assertId(id: string): string {

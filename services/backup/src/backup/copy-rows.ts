@@ -36,7 +36,8 @@ export class CopyRowCounter {
   }
 
   finish(): number {
-    if (!this.#ended || this.#held.length > 0 || this.#skip > 0) throw new RangeError("the COPY is not whole");
+    if (!this.#ended || this.#held.length > 0 || this.#skip > 0)
+      throw new RangeError("the COPY is not whole");
     return this.rows;
   }
 
@@ -52,7 +53,8 @@ export class CopyRowCounter {
   }
 
   #header(data: Buffer, at: number): number {
-    if (!data.subarray(at, at + SIGNATURE.length).equals(SIGNATURE)) throw new RangeError("not a binary COPY");
+    if (!data.subarray(at, at + SIGNATURE.length).equals(SIGNATURE))
+      throw new RangeError("not a binary COPY");
     this.#headerSeen = true;
     return HEADER_BYTES + data.readUInt32BE(at + SIGNATURE.length + 4);
   }
