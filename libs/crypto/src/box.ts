@@ -12,7 +12,7 @@ import {
 import { type Suite, suiteByte, suiteOf } from "./suites.ts";
 
 /** FORMATS.md, "Sealed row box". */
-export const BOX_FORMAT = 0x01;
+const BOX_FORMAT = 0x01;
 const PURPOSE = "medvault/row-box/v1";
 const NONCE_AT = 6;
 const COMMITMENT_AT = NONCE_AT + NONCE_BYTES;

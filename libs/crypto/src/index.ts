@@ -20,6 +20,7 @@ export { createOpenStream, createSealStream } from "./chunked.ts";
 export { CHUNK_BYTES, fileContext, plaintextSize, sealedSize } from "./chunked-format.ts";
 export { authenticatedSize, openRange, type ReadAt } from "./chunked-range.ts";
 export * from "./errors.ts";
+export { keyedHash } from "./keyed-hash.ts";
 export {
   type Ed25519PublicJwk,
   generateSeed,

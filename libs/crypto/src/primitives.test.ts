@@ -5,6 +5,7 @@ import { sharedVectors } from "../test/shared-data.ts";
 import { aeadOpen, aeadSealInto } from "./aead.ts";
 import { deriveKey, hkdfSha256, lengthPrefixed } from "./bytes.ts";
 import { FieldOutOfRange, KeyInvalid } from "./errors.ts";
+import { keyedHash } from "./keyed-hash.ts";
 import { publicKeyOf, verifyEd25519 } from "./signatures.ts";
 import type { Suite } from "./suites.ts";
 
@@ -119,6 +120,20 @@ test("a derived key is of its key, purpose and context alone", () => {
   expect(new Set(keys.map((derived) => derived.toString("hex"))).size).toBe(keys.length);
   expect(deriveKey(key, "file", "a")).toEqual(keys[0]);
   expect(() => deriveKey(Buffer.alloc(16), "file")).toThrow(KeyInvalid);
+});
+
+test("a keyed hash is of its key, purpose and parts to the letter", () => {
+  const key = Buffer.alloc(32, 1);
+  const hashes = [
+    keyedHash(key, "token", "aB"),
+    keyedHash(key, "token", "ab"),
+    keyedHash(key, "token", "a", "B"),
+    keyedHash(key, "tokena", "B"),
+    keyedHash(Buffer.alloc(32, 2), "token", "aB"),
+  ];
+  expect(new Set(hashes.map((hash) => hash.toString("hex"))).size).toBe(hashes.length);
+  expect(keyedHash(key, "token", Buffer.from("aB"))).toEqual(hashes[0]);
+  expect(() => keyedHash(Buffer.alloc(31), "token")).toThrow(KeyInvalid);
 });
 
 test("length-prefixing keeps parts apart", () => {

@@ -17,7 +17,7 @@ export interface Ed25519PublicJwk {
   readonly x: string;
 }
 
-export const SEED_BYTES = 32;
+const SEED_BYTES = 32;
 // RFC 8410: PrivateKeyInfo with id-Ed25519 and a 32-byte OCTET STRING; only the seed follows.
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 

@@ -10,7 +10,7 @@ import {
 } from "./errors.ts";
 
 /** FORMATS.md, "Wrapped key". Always AES-256-GCM: what is wrapped is 32 random bytes. */
-export const WRAPPED_KEY_FORMAT = 0x02;
+const WRAPPED_KEY_FORMAT = 0x02;
 const SUITE = "aes-256-gcm";
 const SUITE_BYTE = 0x01;
 const PURPOSE = "medvault/wrapped-key/v1";

@@ -9,7 +9,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
  * A column's value in the one form that goes into a box's AAD, whether it comes from a domain object or from Postgres:
  * instants as ISO text in UTC with milliseconds, UUIDs in lower case, bytes as hex, nothing as null.
  */
-export function boundValue(value: unknown): unknown {
+function boundValue(value: unknown): unknown {
   if (value === undefined || value === null) return null;
   if (value instanceof Date) return value.toISOString();
   if (Buffer.isBuffer(value)) return `\\x${value.toString("hex")}`;

@@ -1,5 +1,4 @@
-import { createHmac } from "node:crypto";
-import { type BoxContext, canonicalJson, deriveKey, openBox, sealBox } from "@medvault/crypto";
+import { type BoxContext, canonicalJson, keyedHash, openBox, sealBox } from "@medvault/crypto";
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
@@ -89,20 +88,11 @@ async function placeOf(pool: pg.Pool, keyring: Keyring, request: IdempotentReque
   const { actorId, key, method, path, body } = request;
   const secret = await tableKey(pool, keyring, TABLE);
   return {
-    scope: [actorId, method, path, keyedHash(secret, "key", key ?? "")],
-    bodyHash: keyedHash(secret, "body", canonicalJson(body ?? null)),
+    // Under a key, so that neither a client's key nor a guessable body can be found by trying.
+    scope: [actorId, method, path, keyedHash(secret, "idempotency key", key ?? "")],
+    bodyHash: keyedHash(secret, "idempotency body", canonicalJson(body ?? null)),
     secret,
   };
-}
-
-/** Under a key, so that neither a client's key nor a guessable body can be found by trying. */
-function keyedHash(secret: Buffer, purpose: string, text: string): Buffer {
-  const key = deriveKey(secret, "idempotency", purpose);
-  try {
-    return createHmac("sha256", key).update(text).digest();
-  } finally {
-    key.fill(0);
-  }
 }
 
 /** True when the row is ours. One in flight blocks us on the unique index until it is done, for 3 s at most. */

@@ -1,4 +1,4 @@
-export { BoxRefused, exactToken, trigramQueryTokens, trigramTokens } from "@medvault/crypto";
+export { BoxRefused, exactToken, keyedHash, trigramQueryTokens, trigramTokens } from "@medvault/crypto";
 export type { IndexKind, MaskKind, TableDeclaration } from "./declaration.ts";
 export { envKeyProvider } from "./env-provider.ts";
 export * from "./errors.ts";
