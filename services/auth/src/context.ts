@@ -6,8 +6,8 @@ import type pg from "pg";
 import type { AccountSeals } from "./accounts/account.store.ts";
 import type { Mailer } from "./mail/mailer.ts";
 import type { PasswordHasher } from "./passwords/password-hasher.ts";
-import type { SessionCache } from "./sessions/session-cache.ts";
 import type { Session } from "./sessions/session.ts";
+import type { SessionCache } from "./sessions/session-cache.ts";
 import type { AccessTokenSigner } from "./tokens/access-token.ts";
 
 /** Lengths of time and counts that an operator may set. */
@@ -67,6 +67,10 @@ export function announce(tx: Tx, ...events: NewEvent[]): Promise<void> {
 }
 
 /** The caller, known by now to be this account: for events of acts that began with nobody signed in. */
-export function actingAs(actor: Actor, account: { id: string; role: Actor["role"] }, sessionId: string | null): Actor {
+export function actingAs(
+  actor: Actor,
+  account: { id: string; role: Actor["role"] },
+  sessionId: string | null,
+): Actor {
   return { ...actor, id: account.id, role: account.role, sessionId };
 }

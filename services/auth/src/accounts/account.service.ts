@@ -16,7 +16,13 @@ import { assertAcceptable } from "../passwords/password.service.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
-import { findAccount, findAccountByIdentifier, insertAccount, lockAccount, saveAccount } from "./account.store.ts";
+import {
+  findAccount,
+  findAccountByIdentifier,
+  insertAccount,
+  lockAccount,
+  saveAccount,
+} from "./account.store.ts";
 import { type Account, newAccount } from "./account.ts";
 
 const EMAIL_CHANGE_MS = 24 * 3600_000;
@@ -49,7 +55,8 @@ export function createAccounts(ctx: AuthContext) {
       if (!taken) throw error;
       // Both may be taken: the name is told, as it would be with a new address.
       const usernameTaken =
-        error instanceof UsernameTaken || (await findAccountByIdentifier(ctx.pool, ctx, input.username)) !== null;
+        error instanceof UsernameTaken ||
+        (await findAccountByIdentifier(ctx.pool, ctx, input.username)) !== null;
       await ctx.record(registrationDenied(actor, usernameTaken ? "username_taken" : "email_taken"));
       if (usernameTaken) throw new UsernameTaken();
       tellOwner(input.email);

@@ -41,7 +41,11 @@ export function fileTransport(dir: string): MailTransport {
   const transport = createTransport({ streamTransport: true, buffer: true, newline: "unix" });
   return {
     async send(mail) {
-      const { message } = await transport.sendMail({ ...mail, disableFileAccess: true, disableUrlAccess: true });
+      const { message } = await transport.sendMail({
+        ...mail,
+        disableFileAccess: true,
+        disableUrlAccess: true,
+      });
       await mkdir(dir, { recursive: true, mode: 0o700 });
       const name = path.join(dir, newId());
       await writeFile(`${name}.tmp`, message as Buffer, { mode: 0o600, flag: "wx" });

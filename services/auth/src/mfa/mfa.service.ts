@@ -1,4 +1,10 @@
-import { type Actor, auditEvent, type PasswordAndCode, type TokensView, Unauthenticated } from "@medvault/contracts";
+import {
+  type Actor,
+  auditEvent,
+  type PasswordAndCode,
+  type TokensView,
+  Unauthenticated,
+} from "@medvault/contracts";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
@@ -23,7 +29,12 @@ export function createMfa(ctx: AuthContext) {
       const locked = await lockAccount(tx, ctx, actor.id);
       if (!locked) throw new Unauthenticated();
       const recoveryTokens = tokensOf(locked, recoveryCodes).map((token) => token.toString("base64"));
-      const saved = await saveAccount(tx, ctx, { ...locked, pendingTotp: { secret, recoveryTokens } }, ctx.now());
+      const saved = await saveAccount(
+        tx,
+        ctx,
+        { ...locked, pendingTotp: { secret, recoveryTokens } },
+        ctx.now(),
+      );
       await announce(tx, factorEvent(actor, "mfa.setup-started", saved.details));
       return saved.account;
     });

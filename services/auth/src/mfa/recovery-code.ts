@@ -16,11 +16,7 @@ export function newRecoveryCodes(): string[] {
 
 /** A code as it was meant: case, spaces and dashes do not matter, O is 0, I and L are 1. Null: it is none. */
 export function readRecoveryCode(typed: string): string | null {
-  const code = typed
-    .toUpperCase()
-    .replace(/[\s-]/g, "")
-    .replace(/O/g, "0")
-    .replace(/[IL]/g, "1");
+  const code = typed.toUpperCase().replace(/[\s-]/g, "").replace(/O/g, "0").replace(/[IL]/g, "1");
   return /^[0-9A-HJKMNP-TV-Z]{16}$/.test(code) ? code : null;
 }
 

@@ -12,8 +12,8 @@ import type { Account } from "../accounts/account.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
 import { resetMail } from "../mail/mail.templates.ts";
 import { markRecorded } from "../recorded.ts";
-import type { EndReason } from "../sessions/session.ts";
 import { endSessionsOf } from "../sessions/session.store.ts";
+import type { EndReason } from "../sessions/session.ts";
 import { guarded } from "../sign-in/attempts.ts";
 import { InvalidCredentials } from "../sign-in/sign-in.errors.ts";
 import { sessionEnded } from "../tokens/issuance.ts";
@@ -44,13 +44,21 @@ export function createPasswords(ctx: AuthContext) {
     const found = await findAccount(ctx.pool, ctx, actor.id);
     if (!found) throw new Unauthenticated();
     await guarded(ctx, actor, { id: found.id }, "password", async (attempt) => {
-      if (!(await ctx.hasher.verify(found.passwordHash, input.currentPassword))) throw new InvalidCredentials();
+      if (!(await ctx.hasher.verify(found.passwordHash, input.currentPassword)))
+        throw new InvalidCredentials();
       assertAcceptable(input.newPassword, found, "newPassword");
       const passwordHash = await ctx.hasher.hash(input.newPassword);
       await changeSessions(ctx, async (tx, effects) => {
         const account = await lockAccount(tx, ctx, found.id);
         if (!account || account.passwordHash !== found.passwordHash) throw new InvalidCredentials();
-        const ended = await setPassword(tx, actor, account, passwordHash, "password_changed", actor.sessionId);
+        const ended = await setPassword(
+          tx,
+          actor,
+          account,
+          passwordHash,
+          "password_changed",
+          actor.sessionId,
+        );
         effects.ended.push(...ended);
         await attempt.succeeded(tx);
       });
@@ -99,7 +107,11 @@ export function createPasswords(ctx: AuthContext) {
       const { token, hash } = newOpaqueToken();
       const expiresAt = new Date(ctx.now().getTime() + RESET_MS);
       await changeSessions(ctx, async (tx) => {
-        await insertOneTimeToken(tx, { hash, userId: account.id, purpose: "password_reset", expiresAt }, ctx.now());
+        await insertOneTimeToken(
+          tx,
+          { hash, userId: account.id, purpose: "password_reset", expiresAt },
+          ctx.now(),
+        );
         await announce(
           tx,
           auditEvent(null, {

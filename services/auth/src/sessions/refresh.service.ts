@@ -5,8 +5,8 @@ import { type AuthContext, announce, changeSessions } from "../context.ts";
 import { markRecorded } from "../recorded.ts";
 import { issue, sessionEnded } from "../tokens/issuance.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
-import { judgeSecondUse } from "./refresh-token.ts";
 import { findRefreshToken, type SpentToken, spendRefreshToken } from "./refresh-token.store.ts";
+import { judgeSecondUse } from "./refresh-token.ts";
 import { RefreshReused, RefreshSuperseded } from "./session.errors.ts";
 import { endSessions, lockSession } from "./session.store.ts";
 
@@ -44,12 +44,7 @@ export function createRefresh(ctx: AuthContext) {
 
 export type Refreshing = ReturnType<typeof createRefresh>;
 
-async function secondUse(
-  ctx: AuthContext,
-  actor: Actor,
-  token: SpentToken,
-  usedBy: Buffer,
-): Promise<never> {
+async function secondUse(ctx: AuthContext, actor: Actor, token: SpentToken, usedBy: Buffer): Promise<never> {
   const denied = (code: string) =>
     deniedEvent(actor, {
       type: "medvault.auth.refresh.denied.v1",

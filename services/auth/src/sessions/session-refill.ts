@@ -50,7 +50,7 @@ async function runIdOf(redis: Redis): Promise<string> {
 }
 
 /** Refills at every connect, trying again until it has worked or the connection is lost once more. */
-export function keepFilled(o: RefillOptions & { logger: Logger }): { ready(): Promise<void> } {
+export function keepFilled(o: RefillOptions & { logger: Logger }): { ready(): Promise<void>; stop(): void } {
   let latest: Promise<void> = Promise.resolve();
   const fill = async (): Promise<void> => {
     for (let backoffMs = 100; o.redis.status === "ready"; backoffMs = Math.min(backoffMs * 2, 5_000)) {
@@ -69,5 +69,10 @@ export function keepFilled(o: RefillOptions & { logger: Logger }): { ready(): Pr
   };
   o.redis.on("ready", onReady);
   if (o.redis.status === "ready") onReady();
-  return { ready: () => latest };
+  return {
+    ready: () => latest,
+    stop() {
+      o.redis.off("ready", onReady);
+    },
+  };
 }

@@ -47,7 +47,9 @@ export function newSession(
   now: Date,
 ): Session {
   const absoluteMs = input.role === "patient" ? settings.absolutePatientMs : settings.absoluteStaffMs;
-  const absoluteExpiresAt = new Date(now.getTime() + (input.kind === "enrollment" ? ENROLLMENT_MS : absoluteMs));
+  const absoluteExpiresAt = new Date(
+    now.getTime() + (input.kind === "enrollment" ? ENROLLMENT_MS : absoluteMs),
+  );
   return {
     ...input,
     authTime: now,

@@ -3,7 +3,6 @@ import type { Db } from "@medvault/postgres";
 import { blindToken } from "../blind.ts";
 import type { AuthContext } from "../context.ts";
 import { markRecorded } from "../recorded.ts";
-import { KNOWN_ADDRESS_MS, LOCKOUT } from "./lockout.ts";
 import {
   attemptStamp,
   blockedUntil,
@@ -14,6 +13,7 @@ import {
   rememberAddress,
   reserveAttempt,
 } from "./lockout.store.ts";
+import { KNOWN_ADDRESS_MS, LOCKOUT } from "./lockout.ts";
 import { LoginLocked, WrongGuess } from "./sign-in.errors.ts";
 
 /** Whose secret is guessed at: an account, or a name that nobody has. */

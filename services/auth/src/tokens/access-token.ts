@@ -38,7 +38,14 @@ export async function createAccessTokenSigner(
     kid: key.kid,
     sign(claims, lifetimeS, now) {
       const iat = Math.floor(now.getTime() / 1000);
-      const payload = { iss: issuer, aud: ACCESS_TOKEN_AUDIENCE, ...claims, iat, exp: iat + lifetimeS, jti: newId() };
+      const payload = {
+        iss: issuer,
+        aud: ACCESS_TOKEN_AUDIENCE,
+        ...claims,
+        iat,
+        exp: iat + lifetimeS,
+        jti: newId(),
+      };
       const signed = `${header}.${encode(payload)}`;
       return `${signed}.${key.sign(Buffer.from(signed, "ascii")).toString("base64url")}`;
     },

@@ -1,0 +1,51 @@
+import {
+  AccountPatch,
+  AccountView,
+  type Actor,
+  EmailVerify,
+  Register,
+  RegisteredView,
+} from "@medvault/contracts";
+import { actorOf, allow, etagOf, ifMatch, openToGuests, parse, requireStepUp } from "@medvault/service-kit";
+import type { Response, Router } from "express";
+import type { Sessions } from "../sessions/session.service.ts";
+import type { Accounts } from "./account.service.ts";
+import { type Account, mfaRequiredFor } from "./account.ts";
+
+export function accountRoutes(router: Router, accounts: Accounts, sessions: Sessions): void {
+  router.post("/v1/auth/register", openToGuests(), async (req, res) => {
+    const account = await accounts.register(actorOf(req), parse(Register, req.body));
+    res.status(201).json(RegisteredView.parse(account));
+  });
+
+  router.get("/v1/auth/me", allow("account:read"), async (req, res) => {
+    const actor = actorOf(req);
+    await present(res, actor, await accounts.me(actor));
+  });
+
+  router.patch("/v1/auth/me", allow("account:write"), requireStepUp(), async (req, res) => {
+    const actor = actorOf(req);
+    await present(res, actor, await accounts.change(actor, parse(AccountPatch, req.body), ifMatch(req)));
+  });
+
+  router.post("/v1/auth/email/verify", openToGuests(), async (req, res) => {
+    await accounts.confirmEmail(actorOf(req), parse(EmailVerify, req.body).token);
+    res.status(204).end();
+  });
+
+  async function present(res: Response, actor: Actor, account: Account): Promise<void> {
+    const session = actor.sessionId === null ? null : await sessions.current(actor.sessionId);
+    res.setHeader("ETag", etagOf(account.rev));
+    res.json(
+      AccountView.parse({
+        ...account,
+        mfaRequired: mfaRequiredFor(account.role),
+        createdAt: account.createdAt.toISOString(),
+        updatedAt: account.updatedAt.toISOString(),
+        permissions: [...actor.permissions].sort(),
+        idleExpiresAt: session?.idleExpiresAt.toISOString(),
+        absoluteExpiresAt: session?.absoluteExpiresAt.toISOString(),
+      }),
+    );
+  }
+}

@@ -1,0 +1,178 @@
+import { createKeyring, indexKey } from "@medvault/keys";
+import { connectBroker, createAppender, createRelay } from "@medvault/messaging";
+import { assertServiceMigrated, createPool } from "@medvault/postgres";
+import {
+  type AssertionVerifier,
+  type CheckState,
+  createApp,
+  type Logger,
+  loadAssertionVerifier,
+} from "@medvault/service-kit";
+import type { Express } from "express";
+import { Redis } from "ioredis";
+import { accountRoutes } from "./accounts/account.routes.ts";
+import { createAccounts } from "./accounts/account.service.ts";
+import { sealedUsers } from "./accounts/account.store.ts";
+import type { Config } from "./config.ts";
+import type { AuthContext, AuthSettings } from "./context.ts";
+import { createMailer, fileTransport, smtpTransport } from "./mail/mailer.ts";
+import { mfaRoutes } from "./mfa/mfa.routes.ts";
+import { createMfa } from "./mfa/mfa.service.ts";
+import { passwordRoutes } from "./passwords/password.routes.ts";
+import { createPasswords } from "./passwords/password.service.ts";
+import { createPasswordHasher } from "./passwords/password-hasher.ts";
+import { isRecorded } from "./recorded.ts";
+import { refusedEvent } from "./refused.ts";
+import { roleRoutes } from "./roles/role.routes.ts";
+import { createRoles } from "./roles/role.service.ts";
+import { getRole } from "./roles/role.store.ts";
+import { createRefresh } from "./sessions/refresh.service.ts";
+import { sessionRoutes } from "./sessions/session.routes.ts";
+import { createSessions } from "./sessions/session.service.ts";
+import { createSessionCache } from "./sessions/session-cache.ts";
+import { keepFilled } from "./sessions/session-refill.ts";
+import { startSweeping } from "./sessions/sweeper.ts";
+import { signInRoutes } from "./sign-in/sign-in.routes.ts";
+import { createSignIn } from "./sign-in/sign-in.service.ts";
+import { createAccessTokenSigner } from "./tokens/access-token.ts";
+import { jwksRoutes } from "./tokens/jwks.routes.ts";
+import { userRoutes } from "./users/user.routes.ts";
+import { createUsers } from "./users/user.service.ts";
+
+const SERVICE = "auth";
+/** Sign-ins waiting for a hash; at 28 ms and four at once the last of them waits some 2 s. */
+const HASHES_WAITING_MAX = 300;
+
+/** Joins the parts. Throws when a migration or a key is missing: then there is no boot. */
+export async function composeApp(
+  config: Config,
+  logger: Logger,
+): Promise<{ app: Express; onStop: (() => Promise<void> | void)[] }> {
+  const pool = createPool({
+    connectionString: config.DATABASE_URL,
+    applicationName: SERVICE,
+    schema: SERVICE,
+  });
+  await assertServiceMigrated(pool, SERVICE);
+  const keyring = await createKeyring({
+    service: SERVICE,
+    keysFile: config.MEDVAULT_KEYS_FILE,
+    keysEnv: config.MEDVAULT_KEYS,
+  });
+  const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SERVICE);
+  const settings = settingsOf(config);
+  const redis = connectRedis(config.REDIS_URL);
+  const cache = createSessionCache(redis, {
+    idleMs: settings.idleMs,
+    permissionVersion: async (role) => (await getRole(pool, role)).version,
+  });
+  const now = () => new Date();
+  const filling = keepFilled({ pool, keyring, redis, cache, now, logger });
+  const broker = connectBroker({ url: config.AMQP_URL, logger });
+  const relay = createRelay({ pool, source: SERVICE, broker, logger });
+  const appender = createAppender(pool, SERVICE);
+  const mailer = createMailer({
+    transport: config.MEDVAULT_SMTP_URL
+      ? smtpTransport(config.MEDVAULT_SMTP_URL)
+      : fileTransport(config.MEDVAULT_MAIL_DIR ?? ""),
+    from: config.MEDVAULT_MAIL_FROM,
+    logger,
+  });
+  const ctx: AuthContext = {
+    pool,
+    keyring,
+    userIndex: await sealedUsers.indexKeys(pool, keyring),
+    blindKey: await indexKey(pool, keyring, "auth.blind"),
+    hasher: await createPasswordHasher({
+      concurrent: config.MEDVAULT_HASHES_AT_ONCE,
+      waitingMax: HASHES_WAITING_MAX,
+    }),
+    signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
+    cache,
+    record: (...events) => appender.append(...events),
+    mailer,
+    now,
+    settings,
+    logger,
+  };
+  const sweeping = startSweeping(ctx);
+  relay.start();
+  const app = createAuthApp(ctx, {
+    assertions,
+    redisState: () => (redis.status === "ready" ? "ok" : "degraded"),
+    brokerState: () => (broker.state() === "connected" ? "ok" : "degraded"),
+  });
+  return {
+    app,
+    onStop: [
+      () => sweeping.stop(),
+      () => mailer.close(),
+      () => appender.close(),
+      () => relay.stop(),
+      () => broker.close(),
+      () => filling.stop(),
+      () => redis.disconnect(),
+      () => pool.end(),
+    ],
+  };
+}
+
+/** The HTTP app over parts that are there already. */
+export function createAuthApp(
+  ctx: AuthContext,
+  parts: { assertions: AssertionVerifier; redisState(): CheckState; brokerState(): CheckState },
+): Express {
+  const sessions = createSessions(ctx);
+  return createApp({
+    service: SERVICE,
+    logger: ctx.logger,
+    assertions: parts.assertions,
+    jsonLimitBytes: 64 * 1024,
+    routes: (router) => {
+      signInRoutes(router, createSignIn(ctx), createRefresh(ctx));
+      accountRoutes(router, createAccounts(ctx), sessions);
+      passwordRoutes(router, createPasswords(ctx));
+      mfaRoutes(router, createMfa(ctx));
+      sessionRoutes(router, sessions);
+      userRoutes(router, createUsers(ctx));
+      roleRoutes(router, createRoles(ctx));
+      jwksRoutes(router, ctx.pool);
+    },
+    readiness: async () => ({
+      postgres: await ctx.pool.query("select 1").then(
+        () => "ok" as const,
+        () => "down" as const,
+      ),
+      redis: parts.redisState(),
+      rabbitmq: parts.brokerState(),
+    }),
+    onRefusal: async (req, actor, error) => {
+      if (!isRecorded(error)) await ctx.record(refusedEvent(actor, req.method, req.route?.path, error));
+    },
+  });
+}
+
+function settingsOf(config: Config): AuthSettings {
+  return {
+    issuer: config.MEDVAULT_ISSUER,
+    publicUrl: config.MEDVAULT_PUBLIC_URL,
+    accessTokenSeconds: 300,
+    stepUpSeconds: 600,
+    idleMs: config.MEDVAULT_SESSION_IDLE_MINUTES * 60_000,
+    absoluteStaffMs: config.MEDVAULT_SESSION_STAFF_HOURS * 3600_000,
+    absolutePatientMs: config.MEDVAULT_SESSION_PATIENT_DAYS * 24 * 3600_000,
+  };
+}
+
+/** A connection that fails fast instead of queueing: whoever waits for Redis would rather know that it is away. */
+export function connectRedis(url: string): Redis {
+  const redis = new Redis(url, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: 2_000,
+    connectTimeout: 3_000,
+    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
+  });
+  redis.on("error", () => {}); // its state is shown by readiness; every command says for itself that it failed
+  return redis;
+}

@@ -1,0 +1,58 @@
+import { CommonConfig, loadConfig, urlOf } from "@medvault/service-kit";
+import { z } from "zod";
+
+const minutes = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(60 * 24);
+const hours = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(24 * 30);
+const days = z.coerce.number().int().min(1).max(90);
+
+const AuthConfig = CommonConfig.extend({
+  REDIS_URL: urlOf("redis", "rediss"),
+  /** Where mailed links lead. Never taken from a request: a Host header must not choose who gets a token. */
+  MEDVAULT_PUBLIC_URL: urlOf("http", "https").default("http://127.0.0.1:8080"),
+  MEDVAULT_ISSUER: z.string().min(1).max(200).default("medvault"),
+  /** Mails go to this server; it wins over the folder. */
+  MEDVAULT_SMTP_URL: urlOf("smtp", "smtps").optional(),
+  /** Mails become files here; for demos. */
+  MEDVAULT_MAIL_DIR: z.string().optional(),
+  MEDVAULT_MAIL_FROM: z.string().default("MedVault <no-reply@medvault.invalid>"),
+  MEDVAULT_SESSION_IDLE_MINUTES: minutes.default(15),
+  MEDVAULT_SESSION_STAFF_HOURS: hours.default(12),
+  MEDVAULT_SESSION_PATIENT_DAYS: days.default(7),
+  /** argon2id runs at once: 19 MiB and one thread each. */
+  MEDVAULT_HASHES_AT_ONCE: z.coerce.number().int().min(1).max(64).default(4),
+}).refine((config) => config.MEDVAULT_SMTP_URL !== undefined || config.MEDVAULT_MAIL_DIR !== undefined, {
+  path: ["MEDVAULT_SMTP_URL"],
+  message: "this or MEDVAULT_MAIL_DIR must be set",
+});
+export type Config = z.infer<typeof AuthConfig>;
+
+/** The service's settings. Throws ConfigError, which names every bad one. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  return loadConfig(AuthConfig, env);
+}
+
+const BootstrapConfig = CommonConfig.pick({
+  DATABASE_URL: true,
+  MEDVAULT_KEYS_FILE: true,
+  MEDVAULT_KEYS: true,
+}).extend({
+  MEDVAULT_ADMIN_USERNAME: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{3,50}$/)
+    .default("admin"),
+  MEDVAULT_ADMIN_EMAIL: z.email().default("admin@medvault.invalid"),
+});
+export type BootstrapConfig = z.infer<typeof BootstrapConfig>;
+
+/** What the one-shot bootstrap reads. Throws ConfigError. */
+export function readBootstrapConfig(env: NodeJS.ProcessEnv = process.env): BootstrapConfig {
+  return loadConfig(BootstrapConfig, env);
+}

@@ -1,0 +1,38 @@
+import {
+  MfaSetupView,
+  MfaStatusView,
+  MfaVerify,
+  MfaVerifyView,
+  PasswordAndCode,
+  RecoveryCodesView,
+} from "@medvault/contracts";
+import { actorOf, allow, parse, requireStepUp } from "@medvault/service-kit";
+import type { Router } from "express";
+import type { Mfa } from "./mfa.service.ts";
+
+export function mfaRoutes(router: Router, mfa: Mfa): void {
+  router.post("/v1/auth/mfa/setup", allow("account:enroll"), requireStepUp(), async (req, res) => {
+    res.json(MfaSetupView.parse(await mfa.setup(actorOf(req))));
+  });
+
+  router.post("/v1/auth/mfa/verify", allow("account:enroll"), async (req, res) => {
+    const tokens = await mfa.verify(actorOf(req), parse(MfaVerify, req.body).code);
+    res.json(MfaVerifyView.parse({ enabled: true, ...tokens }));
+  });
+
+  router.post("/v1/auth/mfa/disable", allow("account:write"), async (req, res) => {
+    await mfa.disable(actorOf(req), parse(PasswordAndCode, req.body));
+    res.status(204).end();
+  });
+
+  router.get("/v1/auth/mfa/status", allow("account:enroll"), async (req, res) => {
+    const status = await mfa.status(actorOf(req));
+    const methods = status.enabled ? ["totp", "recovery_code"] : [];
+    res.json(MfaStatusView.parse({ ...status, methods }));
+  });
+
+  router.post("/v1/auth/mfa/recovery-codes", allow("account:write"), async (req, res) => {
+    const recoveryCodes = await mfa.newCodes(actorOf(req), parse(PasswordAndCode, req.body));
+    res.json(RecoveryCodesView.parse({ recoveryCodes }));
+  });
+}

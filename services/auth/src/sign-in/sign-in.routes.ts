@@ -1,0 +1,29 @@
+import { Login, LoginView, MfaChallenge, Refresh, StepUp, StepUpView, TokensView } from "@medvault/contracts";
+import { actorOf, allow, openToGuests, parse } from "@medvault/service-kit";
+import type { Router } from "express";
+import type { Refreshing } from "../sessions/refresh.service.ts";
+import type { SignIn } from "./sign-in.service.ts";
+
+export function signInRoutes(router: Router, signIn: SignIn, refresh: Refreshing): void {
+  router.post("/v1/auth/login", openToGuests(), async (req, res) => {
+    res.json(LoginView.parse(await signIn.login(actorOf(req), parse(Login, req.body))));
+  });
+
+  router.post("/v1/auth/mfa/challenge", openToGuests(), async (req, res) => {
+    res.json(TokensView.parse(await signIn.challenge(actorOf(req), parse(MfaChallenge, req.body))));
+  });
+
+  router.post("/v1/auth/refresh", openToGuests(), async (req, res) => {
+    const { refreshToken } = parse(Refresh, req.body);
+    res.json(TokensView.parse(await refresh(actorOf(req), refreshToken)));
+  });
+
+  router.post("/v1/auth/step-up", allow("account:write"), async (req, res) => {
+    res.json(StepUpView.parse(await signIn.stepUp(actorOf(req), parse(StepUp, req.body))));
+  });
+
+  router.post("/v1/auth/logout", allow("account:enroll"), async (req, res) => {
+    await signIn.logout(actorOf(req));
+    res.status(204).end();
+  });
+}
