@@ -18,7 +18,7 @@ export const ORIGIN = "example.test/audit";
 /** An event as a relay would send it; `seq` counts up by itself. */
 export function event(
   seq: number,
-  overrides: Partial<CloudEvent> & { data?: Partial<CloudEvent["data"]> } = {},
+  overrides: Partial<Omit<CloudEvent, "data">> & { data?: Partial<CloudEvent["data"]> } = {},
 ) {
   const { data, ...envelope } = overrides;
   return CloudEvent.parse({
