@@ -352,6 +352,7 @@ test("a damaged row is shown as damaged and not as what it claims; its proof is 
     body: { code: "audit_log_damaged" },
   });
   expect((await auditor.post("/v1/audit/verify")).body).toMatchObject({ ok: false, firstBadIndex: 2 });
+  await flip();
 });
 
 test("while the writer refuses, readiness says degraded and why, events wait, and queries are answered", async () => {
