@@ -26,6 +26,8 @@ export interface ConsumerOptions {
   handle: EventHandler;
   /** Services whose events are taken; default all. */
   allowedSources?: readonly string[];
+  /** How often it looks for parked messages that are to be taken again; default 5,000. */
+  redriveMs?: number;
 }
 
 export type ConsumerState = "stopped" | "connecting" | "consuming" | "paused";
@@ -41,7 +43,7 @@ const DEFAULT_PREFETCH = 50;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 10_000;
 const IDLE_MS = 1_000;
-const CHORES_EVERY_MS = 5_000;
+const DEFAULT_REDRIVE_MS = 5_000;
 const PRUNE_EVERY_MS = 3_600_000;
 const STOP_TIMEOUT_MS = 10_000;
 // Longer than any message can travel: outboxes and queues that were cut off for three months.
@@ -55,11 +57,15 @@ const INBOX_DAYS = 90;
 export function createConsumer(options: ConsumerOptions): Consumer {
   const worker = new ConsumerWorker(options);
   let running: Promise<void> | null = null;
+  let forget: () => void = () => {};
   return {
     start() {
-      running ??= worker.run();
+      if (running !== null) return;
+      forget = options.broker.onConnected(() => worker.wake());
+      running = worker.run();
     },
     async stop() {
+      forget();
       worker.stop();
       if (running !== null) await settlesWithin(running, STOP_TIMEOUT_MS);
     },
@@ -93,6 +99,10 @@ class ConsumerWorker {
       handle: options.handle,
       allowedSources: options.allowedSources,
     };
+  }
+
+  wake(): void {
+    this.#alarm.wake();
   }
 
   stop(): void {
@@ -154,7 +164,7 @@ class ConsumerWorker {
 
   async #round(session: Session): Promise<void> {
     if (session.inHand.length > 0) await this.#process(session);
-    else await this.#alarm.sleep(IDLE_MS);
+    else await this.#alarm.sleep(Math.min(IDLE_MS, this.#options.redriveMs ?? IDLE_MS));
     await this.#chores();
   }
 
@@ -200,7 +210,7 @@ class ConsumerWorker {
   async #chores(): Promise<void> {
     const now = performance.now();
     if (now < this.#choresAt) return;
-    this.#choresAt = now + CHORES_EVERY_MS;
+    this.#choresAt = now + (this.#options.redriveMs ?? DEFAULT_REDRIVE_MS);
     try {
       while (!this.#stopping && (await redriveOne(this.#context)));
       if (now < this.#pruneAt) return;

@@ -71,20 +71,23 @@ export function createRelay(options: RelayOptions): Relay {
   const ownBroker = options.broker === undefined;
   let broker = options.broker;
   const worker = new RelayWorker(options, () => {
-    broker ??= connectBroker({ url: options.amqpUrl ?? "", logger: options.logger });
+    if (broker === undefined) throw new BrokerUnavailable();
     return broker;
   });
   let running: Promise<void> | null = null;
-  let forget: () => void = () => {};
+  const forget: (() => void)[] = [];
   return {
     start() {
       if (running !== null) return;
-      forget = onEmitted(options.source, () => worker.wake());
+      broker ??= connectBroker({ url: options.amqpUrl ?? "", logger: options.logger });
+      forget.push(onEmitted(options.source, () => worker.wake()));
+      // Back sooner than the backoff would have it.
+      forget.push(broker.onConnected(() => worker.retry()));
       running = worker.run();
     },
     wake: () => worker.wake(),
     async stop() {
-      forget();
+      for (const each of forget.splice(0)) each();
       worker.stop();
       if (running !== null) await settlesWithin(running, STOP_TIMEOUT_MS);
       if (ownBroker) await broker?.close();
@@ -107,6 +110,7 @@ class RelayWorker {
   #heartbeatAt = 0;
   #channel: ConfirmChannel | null = null;
   #recovered = false;
+  #isBackingOff = false;
   #stopBy: number | null = null;
   /** Positions of returned domain events, and when to try them again. */
   readonly #unroutable = new Map<number, number>();
@@ -119,7 +123,13 @@ class RelayWorker {
     this.#heartbeatMs = options.heartbeatMs ?? 60_000;
   }
 
+  /** There is something to send. While it waits after a failure, that changes nothing. */
   wake(): void {
+    if (!this.#isBackingOff) this.#alarm.wake();
+  }
+
+  /** What failed may work now. */
+  retry(): void {
     this.#alarm.wake();
   }
 
@@ -142,7 +152,9 @@ class RelayWorker {
       } catch (error) {
         await this.#afterFailure(error, failures);
         if (stopping) break;
+        this.#isBackingOff = true;
         await this.#alarm.sleep(backoffMs(failures++, FIRST_RETRY_MS, MAX_RETRY_MS));
+        this.#isBackingOff = false;
       }
     }
     await this.#end();

@@ -1,0 +1,86 @@
+import { auditEvent, type NewEvent } from "@medvault/contracts";
+import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
+import { actor, createProxy, createTestBroker, testLogger } from "../../testing/src/index.ts";
+import { type Listener, listen } from "../test/harness.ts";
+import { connectBroker } from "./broker.ts";
+import { createLossyProducer, type LossyProducer, type LossyProducerOptions } from "./lossy.ts";
+
+const testBroker = await createTestBroker();
+const logger = testLogger();
+const ends: (() => Promise<void>)[] = [];
+let audit: Listener;
+
+afterAll(() => testBroker.close());
+beforeEach(async () => {
+  audit = await listen(testBroker, "medvault.audit");
+});
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+  await audit.close();
+});
+
+function refusedFrom(ip: string, reason = "rate_limited"): NewEvent {
+  return auditEvent(actor("guest", { ip }), {
+    type: "medvault.gateway.request.refused.v1",
+    subject: "request/any",
+    action: "request:refuse",
+    outcome: "denied",
+    reason,
+  });
+}
+
+async function producer(
+  options: Partial<LossyProducerOptions> = {},
+  url = testBroker.url("gateway"),
+): Promise<LossyProducer> {
+  const broker = connectBroker({ url, logger });
+  ends.push(() => broker.close());
+  await vi.waitFor(() => expect(broker.state()).toBe("connected"), 5_000);
+  const made = createLossyProducer({ broker, source: "gateway", instance: "g1", flushMs: 100, ...options });
+  ends.push(() => made.close());
+  return made;
+}
+
+test("events of a kind and an address become one, with their count", async () => {
+  const gateway = await producer();
+  for (let i = 0; i < 50; i++) gateway.record(refusedFrom("192.0.2.1"));
+  for (let i = 0; i < 3; i++) gateway.record(refusedFrom("192.0.2.2"));
+  gateway.record(refusedFrom("192.0.2.2", "screened"));
+  await vi.waitFor(() => expect(audit.events()).toHaveLength(3), 5_000);
+  expect(audit.events().map((event) => event.data.details?.count)).toEqual([50, 3, 1]);
+  expect(audit.received[0]).toMatchObject({ userId: "gateway", routingKey: "medvault.gateway.audit" });
+  expect(audit.events()[0]).toMatchObject({ source: "/medvault/gateway/g1" });
+  expect(audit.events()[0]?.producerseq).toBeUndefined();
+});
+
+test("what does not fit is dropped, counted, and said", async () => {
+  const gateway = await producer({ maxEvents: 10 });
+  for (let i = 0; i < 25; i++) gateway.record(refusedFrom(`192.0.2.${i}`));
+  expect(gateway.dropped()).toBe(15);
+  const isDropped = (type: string): boolean => type === "medvault.gateway.events.dropped.v1";
+  await vi.waitFor(() => expect(audit.events().some((event) => isDropped(event.type))).toBe(true), 5_000);
+  const said = audit.events().find((event) => isDropped(event.type));
+  expect(said?.data.details?.count).toBe(15);
+});
+
+test("the broker away: events wait within the bound, and go out afterwards", async () => {
+  const proxy = await createProxy(testBroker.url("gateway"));
+  ends.push(() => proxy.close());
+  const gateway = await producer({}, proxy.url);
+  gateway.record(refusedFrom("192.0.2.1"));
+  await vi.waitFor(() => expect(audit.events()).toHaveLength(1), 5_000);
+  proxy.cut();
+  gateway.record(refusedFrom("192.0.2.2"));
+  await vi.waitFor(() =>
+    expect(logger.lines.some((line) => line.message.startsWith("broker away"))).toBe(true),
+  );
+  proxy.restore();
+  await vi.waitFor(() => expect(audit.events()).toHaveLength(2), 10_000);
+});
+
+test("close sends what is left", async () => {
+  const gateway = await producer({ flushMs: 60_000 });
+  gateway.record(refusedFrom("192.0.2.9"));
+  await gateway.close();
+  await vi.waitFor(() => expect(audit.events()).toHaveLength(1), 5_000);
+});
