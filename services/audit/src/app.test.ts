@@ -337,9 +337,11 @@ test("a message that is delivered again is logged once", async () => {
 });
 
 test("a damaged row is shown as damaged and not as what it claims; its proof is refused", async () => {
-  await audit.superuser.query(
-    "update log set sealed = set_byte(sealed, 90, get_byte(sealed, 90) # 1) where idx = 2",
-  );
+  const flip = () =>
+    audit.superuser.query(
+      "update log set sealed = set_byte(sealed, 90, get_byte(sealed, 90) # 1) where idx = 2",
+    );
+  await flip();
   const auditor = audit.as("auditor");
   const id = some[2]?.id;
   expect((await auditor.get(`/v1/audit/events/${id}`)).body).toMatchObject({
