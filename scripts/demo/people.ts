@@ -28,7 +28,7 @@ const newPassword = () => `${randomBytes(12).toString("base64url")}-aA1!`;
 /** Adds whoever is missing from the plan. */
 export function plan(cast: Cast): void {
   for (const { role, name } of PLAN) {
-    const username = `${role}.${name}`;
+    const username = `${role}-${name}`;
     if (cast.people.some((person) => person.username === username)) continue;
     const email = `${name}@demo.example`;
     cast.people.push({
