@@ -1,0 +1,235 @@
+import { type Actor, newId } from "@medvault/contracts";
+import { indexKey, type Keyring } from "@medvault/keys";
+import { createAppender } from "@medvault/messaging";
+import { createLogger } from "@medvault/service-kit";
+import {
+  actor,
+  createTestDatabase,
+  createTestRedis,
+  drainedEvents,
+  signedIn,
+  type TestAnswer,
+  type TestClient,
+  type TestDatabase,
+  type TestRedis,
+  testAssertions,
+  testKeyring,
+} from "@medvault/testing";
+import type { Express } from "express";
+import type { Redis } from "ioredis";
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
+import { generateSync } from "otplib";
+import { insertAccount, sealedUsers } from "../src/accounts/account.store.ts";
+import { type Account, newAccount } from "../src/accounts/account.ts";
+import { connectRedis, createAuthApp } from "../src/app.ts";
+import type { AuthContext } from "../src/context.ts";
+import type { Mail } from "../src/mail/mail.templates.ts";
+import { createMailer } from "../src/mail/mailer.ts";
+import { newTotpSecret } from "../src/mfa/totp.ts";
+import { createPasswordHasher } from "../src/passwords/password-hasher.ts";
+import { getRole } from "../src/roles/role.store.ts";
+import { createSessionCache } from "../src/sessions/session-cache.ts";
+import { ACCESS_TOKEN_AUDIENCE, createAccessTokenSigner, publicJwks } from "../src/tokens/access-token.ts";
+
+export const PASSWORD = "Vf7#kaleidoscope-Mq";
+
+export interface Answer {
+  accessToken: string;
+  refreshToken: string;
+  sessionId: string;
+  scope: string;
+  mfaToken: string;
+  mfaRequired?: boolean;
+  mfaEnrollmentRequired?: boolean;
+  code: string;
+  [more: string]: unknown;
+}
+
+export interface Person {
+  account: Account;
+  password: string;
+  totpSecret: string | null;
+}
+
+export interface Harness {
+  ctx: AuthContext;
+  app: Express;
+  db: TestDatabase;
+  redis: TestRedis;
+  keyring: Keyring;
+  mails: Mail[];
+  /** Moves the service's clock. */
+  advance(ms: number): void;
+  guest(overrides?: Partial<Pick<Actor, "ip" | "userAgent">>): TestClient;
+  /** A client as the gateway lets one through: what the verified access token says, and nothing else. */
+  withToken(token: string, overrides?: Partial<Actor>): Promise<TestClient>;
+  person(role: Account["role"], overrides?: Partial<Account>): Promise<Person>;
+  /** The present TOTP code, `steps` ahead. */
+  code(person: Person, steps?: number): string;
+  /** Signs in as far as it goes; the answer of the last call. */
+  signIn(person: Person, client?: TestClient): Promise<TestAnswer<Answer>>;
+  /** As `signIn`, and a client with its tokens. */
+  client(person: Person): Promise<{ tokens: Answer; api: TestClient }>;
+  events(): ReturnType<typeof drainedEvents>;
+  /** The token in the newest mail to this address, once it has come. */
+  mailedToken(address: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** The whole service over real Postgres and Redis, with a clock that moves and mails that are kept. */
+export async function createHarness(): Promise<Harness> {
+  const [db, testRedis, keyring, assertions] = await Promise.all([
+    createTestDatabase(["auth"]),
+    createTestRedis(),
+    testKeyring("auth"),
+    testAssertions(),
+  ]);
+  const pool = db.pool("auth");
+  const redis: Redis = connectRedis(testRedis.url);
+  await new Promise((resolve) => redis.once("ready", resolve));
+  const appender = createAppender(pool, "auth");
+  const logger = createLogger({ service: "auth", level: "silent" });
+  const mails: Mail[] = [];
+  let offsetMs = 0;
+  const settings = {
+    issuer: "medvault",
+    publicUrl: "https://medvault.example",
+    accessTokenSeconds: 300,
+    stepUpSeconds: 600,
+    idleMs: 15 * 60_000,
+    absoluteStaffMs: 12 * 3600_000,
+    absolutePatientMs: 7 * 24 * 3600_000,
+  };
+  const ctx: AuthContext = {
+    pool,
+    keyring,
+    userIndex: await sealedUsers.indexKeys(pool, keyring),
+    blindKey: await indexKey(pool, keyring, "auth.blind"),
+    hasher: await createPasswordHasher({ concurrent: 4, waitingMax: 300 }),
+    signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
+    cache: createSessionCache(redis, {
+      idleMs: settings.idleMs,
+      permissionVersion: async (role) => (await getRole(pool, role)).version,
+    }),
+    record: (...events) => appender.append(...events),
+    mailer: createMailer({
+      transport: {
+        async send(mail) {
+          mails.push(mail);
+        },
+        close() {},
+      },
+      from: "x@y.example",
+      logger,
+    }),
+    now: () => new Date(Date.now() + offsetMs),
+    settings,
+    logger,
+  };
+  const app = createAuthApp(ctx, {
+    assertions: assertions.verifier("auth"),
+    redisState: () => "ok",
+    brokerState: () => "ok",
+  });
+  const passwordHash = await ctx.hasher.hash(PASSWORD);
+
+  const guest: Harness["guest"] = (overrides = {}) => signedIn(app, actor("guest", overrides));
+  const code: Harness["code"] = (person, steps = 0) =>
+    generateSync({
+      secret: person.totpSecret ?? "",
+      epoch: Math.floor(ctx.now().getTime() / 1000) + steps * 30,
+    });
+  const signIn: Harness["signIn"] = async (person, client = guest()) => {
+    const login = await client.post<Answer>("/v1/auth/login", {
+      identifier: person.account.username,
+      password: person.password,
+    });
+    if (!login.body.mfaRequired) return login;
+    return client.post<Answer>("/v1/auth/mfa/challenge", {
+      mfaToken: login.body.mfaToken,
+      code: code(person),
+    });
+  };
+  const withToken: Harness["withToken"] = async (token, overrides = {}) => {
+    const jwks = createLocalJWKSet((await publicJwks(pool)) as JSONWebKeySet);
+    const { payload } = await jwtVerify(token, jwks, {
+      typ: "at+jwt",
+      algorithms: ["EdDSA"],
+      issuer: "medvault",
+      audience: ACCESS_TOKEN_AUDIENCE,
+      currentDate: ctx.now(),
+    });
+    return signedIn(
+      app,
+      actor(payload.role as Actor["role"], {
+        id: String(payload.sub),
+        sessionId: String(payload.sid),
+        permissions: String(payload.scope).split(" "),
+        authTime: Number(payload.auth_time) - Math.floor(offsetMs / 1000),
+        amr: payload.amr as string[],
+        ...overrides,
+      }),
+    );
+  };
+
+  return {
+    ctx,
+    app,
+    db,
+    redis: testRedis,
+    keyring,
+    mails,
+    guest,
+    code,
+    signIn,
+    withToken,
+    advance(ms) {
+      offsetMs += ms;
+    },
+    async person(role, overrides = {}) {
+      const id = newId();
+      const name = `${role}-${id.slice(-12)}`;
+      const base = newAccount(
+        { id, username: name, email: `${name}@clinic.example`, role, passwordHash },
+        ctx.now(),
+      );
+      const staff = role !== "patient";
+      const account = {
+        ...base,
+        mfaEnabled: staff,
+        totpSecret: staff ? newTotpSecret() : null,
+        ...overrides,
+      };
+      const client = await pool.connect();
+      try {
+        await insertAccount(client as Parameters<typeof insertAccount>[0], ctx, account);
+      } finally {
+        client.release();
+      }
+      return { account, password: PASSWORD, totpSecret: account.totpSecret };
+    },
+    async client(person) {
+      const { status, body } = await signIn(person);
+      if (status !== 200) throw new Error(`not signed in: ${body.code}`);
+      return { tokens: body, api: await withToken(body.accessToken) };
+    },
+    events: () => drainedEvents(pool),
+    async mailedToken(address) {
+      const until = Date.now() + 5_000;
+      for (;;) {
+        const mail = mails.findLast((known) => known.to === address);
+        const token = /#token=([A-Za-z0-9_-]{43})/.exec(mail?.text ?? "")?.[1];
+        if (token) return token;
+        if (Date.now() > until) throw new Error("no mail came");
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+    async close() {
+      await ctx.mailer.close();
+      await appender.close();
+      redis.disconnect();
+      await testRedis.close();
+      await db.drop();
+    },
+  };
+}
