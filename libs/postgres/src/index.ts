@@ -5,7 +5,7 @@ export {
   toDatabaseError,
   UnsafeInteger,
 } from "./errors.ts";
-export { quoteIdentifier } from "./identifiers.ts";
+export { ddl, quoteIdentifier } from "./identifiers.ts";
 export { assertMigrated, type MigrateOptions, migrate } from "./migrate.ts";
 export { assertServiceMigrated, type MigrateServiceOptions, migrateService } from "./migrate-service.ts";
 export {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { ClientBase } from "pg";
 import { ddl } from "./identifiers.ts";
 import { createSchema } from "./privileges.ts";
@@ -9,8 +10,13 @@ export interface RolePasswords {
   services: readonly { name: ServiceName; password: string }[];
 }
 
-// Roles belong to the whole cluster; two set-ups at once would fail with "tuple concurrently updated".
+// Roles belong to the whole cluster; two set-ups at once would fail with "tuple concurrently updated". The lock keeps
+// those in one database apart; those in two (an advisory lock belongs to its database) collide and try again.
 const ROLES_LOCK = 7_102_201;
+const UNIQUE_VIOLATION = "23505";
+const INTERNAL_ERROR = "XX000";
+const MAX_ATTEMPTS = 5;
+const COLLISION_PAUSE_MS = 50;
 
 /**
  * Makes the roles medvault_owner and medvault_<service>, or sets their passwords and takes away what they should
@@ -24,15 +30,25 @@ export async function provisionRoles(superuser: ClientBase, passwords: RolePassw
   const verifiers = await Promise.all(
     wanted.map(async ({ role, password }) => ({ role, verifier: await scramVerifier(password) })),
   );
-  await superuser.query("begin");
-  try {
-    await superuser.query("select pg_advisory_xact_lock($1)", [ROLES_LOCK]);
-    for (const { role, verifier } of verifiers) await provisionRole(superuser, role, verifier);
-    await superuser.query("commit");
-  } catch (error) {
-    await superuser.query("rollback");
-    throw error;
+  for (let attempt = 1; ; attempt++) {
+    await superuser.query("begin");
+    try {
+      await superuser.query("select pg_advisory_xact_lock($1)", [ROLES_LOCK]);
+      for (const { role, verifier } of verifiers) await provisionRole(superuser, role, verifier);
+      await superuser.query("commit");
+      return;
+    } catch (error) {
+      await superuser.query("rollback");
+      if (!isCollision(error) || attempt === MAX_ATTEMPTS) throw error;
+      await delay(COLLISION_PAUSE_MS * attempt * (0.5 + Math.random()));
+    }
   }
+}
+
+function isCollision(error: unknown): boolean {
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  const { code } = error;
+  return code === UNIQUE_VIOLATION || (code === INTERNAL_ERROR && error.message.includes("concurrently"));
 }
 
 async function provisionRole(superuser: ClientBase, role: string, verifier: string): Promise<void> {

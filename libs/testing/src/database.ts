@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createPool, OWNER_ROLE, provisionRoles, roleOf, type ServiceName } from "@medvault/postgres";
+import { createPool, ddl, OWNER_ROLE, provisionRoles, roleOf, type ServiceName } from "@medvault/postgres";
 import pg from "pg";
 import { testServer } from "./environment.ts";
 import { sharedPassword } from "./passwords.ts";
@@ -51,7 +51,7 @@ export async function createTestDatabase(services: readonly ServiceName[]): Prom
     async drop() {
       await Promise.all([...pools.values()].map((pool) => pool.end()));
       await withConnection(server.href, async (admin) => {
-        await admin.query(`drop database if exists ${pg.escapeIdentifier(database)} with (force)`);
+        await admin.query(ddl("drop database if exists %I with (force)", database));
         await dropOrphans(admin);
       });
     },
@@ -79,6 +79,6 @@ async function dropOrphans(admin: pg.Client): Promise<void> {
   );
   for (const { datname } of rows) {
     // Another process may be dropping the same one.
-    await admin.query(`drop database if exists ${pg.escapeIdentifier(datname)} with (force)`).catch(() => {});
+    await admin.query(ddl("drop database if exists %I with (force)", datname)).catch(() => {});
   }
 }

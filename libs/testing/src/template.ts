@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  ddl,
   grantDatabase,
   migrateService,
   OWNER_ROLE,
@@ -74,13 +75,11 @@ export async function ensureTemplate(server: URL, services: readonly ServiceName
     await admin.query("select pg_advisory_lock($1)", [TEMPLATE_LOCK]);
     if (await exists(admin, name)) return;
     const unfinished = `${name}_new`;
-    await admin.query(`drop database if exists ${pg.escapeIdentifier(unfinished)} with (force)`);
-    await admin.query(`create database ${pg.escapeIdentifier(unfinished)}`);
+    await admin.query(ddl("drop database if exists %I with (force)", unfinished));
+    await admin.query(ddl("create database %I", unfinished));
     await provisionRoles(admin, rolePasswords(server));
     await build(server, unfinished, services);
-    await admin.query(
-      `alter database ${pg.escapeIdentifier(unfinished)} rename to ${pg.escapeIdentifier(name)}`,
-    );
+    await admin.query(ddl("alter database %I rename to %I", unfinished, name));
   });
   return name;
 }
@@ -101,7 +100,7 @@ async function build(server: URL, database: string, services: readonly ServiceNa
 /** Makes a database from the template and gives back what a clone loses: grants and search paths. */
 export async function cloneTemplate(server: URL, template: string, database: string): Promise<void> {
   await withConnection(server.href, (admin) =>
-    admin.query(`create database ${pg.escapeIdentifier(database)} template ${pg.escapeIdentifier(template)}`),
+    admin.query(ddl("create database %I template %I", database, template)),
   );
   await withConnection(databaseUrl(server, database), grantDatabase);
 }
