@@ -60,14 +60,16 @@ export function openHeader(inputKey: Buffer, context: Buffer, header: Buffer): M
   return keys;
 }
 
-/** Encrypts chunk `index`: ciphertext, tag. */
-export function sealChunk(keys: MessageKeys, index: number, chunk: Buffer): Buffer {
+/** Encrypts chunk `index`: its ciphertext and its tag, not joined, so that a caller copies many at once. */
+export function sealChunk(
+  keys: MessageKeys,
+  index: number,
+  chunk: Buffer,
+): [ciphertext: Buffer, tag: Buffer] {
   const cipher = createCipheriv("aes-256-gcm", keys.key, chunkNonce(keys.baseNonce, index));
-  const sealed = Buffer.allocUnsafeSlow(chunk.length + TAG_BYTES);
-  cipher.update(chunk).copy(sealed);
+  const ciphertext = cipher.update(chunk);
   cipher.final();
-  cipher.getAuthTag().copy(sealed, chunk.length);
-  return sealed;
+  return [ciphertext, cipher.getAuthTag()];
 }
 
 /** Decrypts chunk `index`, ciphertext and tag. Throws ChunkForged; releases nothing unauthenticated. */

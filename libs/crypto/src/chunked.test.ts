@@ -291,7 +291,7 @@ test("the number of a chunk past 2^32 changes the nonce's fifth byte from the en
   const keys = deriveMessageKeys(key, Buffer.alloc(24), context);
   const chunk = Buffer.from("chunk");
   const index = 3 * 2 ** 32 + 0x8000_0001;
-  const far = sealChunk(keys, index, chunk);
+  const far = Buffer.concat(sealChunk(keys, index, chunk));
   const moved = { ...keys, baseNonce: Buffer.from(keys.baseNonce) };
   const shifted = BigInt(`0x${keys.baseNonce.toString("hex")}`) ^ BigInt(index);
   Buffer.from(shifted.toString(16).padStart(24, "0"), "hex").copy(moved.baseNonce);

@@ -150,6 +150,18 @@ test("an answer is kept for 24 h and not longer", async () => {
   expect((await idempotent(pool(), keyring, request({ body: "another" }), effect)).body).toEqual(later.body);
 });
 
+test("of twenty at once after the answer expired one has the effect anew", async () => {
+  const first = await idempotent(pool(), keyring, request(), effect);
+  await age(25);
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => idempotent(pool(), keyring, request(), effect)),
+  );
+  expect(answers.filter((answer) => !answer.replayed)).toHaveLength(1);
+  expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(1);
+  expect(answers[0]?.body.id).not.toBe(first.body.id);
+  expect(await count("subject_keys")).toBe(2);
+});
+
 test("every write deletes a few expired answers, and the clean-up no more than it was told", async () => {
   for (let n = 0; n < 12; n += 1) await idempotent(pool(), keyring, request({ key: `old-${n}` }), effect);
   await age(25);

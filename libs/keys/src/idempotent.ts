@@ -9,6 +9,7 @@ const TABLE = "idempotency_keys";
 const KEY_FORM = /^[\x21-\x7e]{1,200}$/;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const CLEANED_PER_WRITE = 4;
+const MAX_ATTEMPTS = 3;
 const LOCK_NOT_AVAILABLE = "55P03";
 
 /** Whose request it is, and what it says. `path` is the path that was called, with its ids. */
@@ -60,10 +61,8 @@ export async function idempotent<T>(
   const place = await placeOf(pool, keyring, request);
   try {
     return await inTransaction(pool, async (tx) => {
-      if (!(await claim(tx, place))) {
-        const answer = await replay<T>(tx, keyring, place);
-        if (answer) return { ...answer, replayed: true };
-      }
+      const first = await claimOrReplay<T>(tx, keyring, place);
+      if (first) return { ...first, replayed: true };
       const answer = await work(tx);
       await keep(tx, keyring, place, answer);
       return { ...answer, replayed: false };
@@ -95,23 +94,36 @@ async function placeOf(pool: pg.Pool, keyring: Keyring, request: IdempotentReque
   };
 }
 
-/** True when the row is ours. One in flight blocks us on the unique index until it is done, for 3 s at most. */
-async function claim(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
+/**
+ * The first answer, or null when the row is ours and the effect is to be made. One in flight blocks us on the unique index
+ * (or on the row of an expired answer) until it is done, for 3 s at most.
+ */
+async function claimOrReplay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
   await tx.query("set local lock_timeout = '3s'");
   try {
-    const { rowCount } = await tx.query(
-      `insert into idempotency_keys (actor_id, method, path, key, body_hash) values ($1, $2, $3, $4, $5)
-       on conflict do nothing`,
-      [...scope, bodyHash],
-    );
-    return rowCount === 1;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      if (await claim(tx, place)) return null;
+      const first = await replay<T>(tx, keyring, place);
+      if (first || (await renew(tx, place))) return first;
+      // It had expired, and another has renewed or deleted it between our two statements: look again.
+    }
   } catch (error) {
-    if ((error as { code?: unknown }).code === LOCK_NOT_AVAILABLE) throw new RequestInProgress();
-    throw error;
+    if ((error as { code?: unknown }).code !== LOCK_NOT_AVAILABLE) throw error;
   }
+  throw new RequestInProgress();
 }
 
-/** The first answer; null when it was older than 24 h and is ours to replace. */
+/** Inserts the row; false when there is one. */
+async function claim(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `insert into idempotency_keys (actor_id, method, path, key, body_hash) values ($1, $2, $3, $4, $5)
+     on conflict do nothing`,
+    [...scope, bodyHash],
+  );
+  return rowCount === 1;
+}
+
+/** The stored answer; null when there is none younger than 24 h. */
 async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
   const { scope, bodyHash, secret } = place;
   const { rows } = await tx.query<StoredAnswer>(
@@ -121,22 +133,22 @@ async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer
     [...scope],
   );
   const [stored] = rows;
-  if (stored === undefined) return renew(tx, place);
+  if (stored === undefined) return null;
   if (!stored.body_hash.equals(bodyHash)) throw new IdempotencyKeyReused();
   const context = answerContext(keyring, place, stored.status);
   const answer = openBox({ key: secret, version: 1 }, context, stored.answer);
   return JSON.parse(answer.toString("utf8")) as Answer<T>;
 }
 
-async function renew(tx: Tx, { scope, bodyHash }: Place): Promise<null> {
+/** Takes over the row of an expired answer; false when another did. */
+async function renew(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update idempotency_keys set body_hash = $5, status = null, answer = null, created_at = now()
       where actor_id = $1 and method = $2 and path = $3 and key = $4
         and created_at < now() - interval '24 hours'`,
     [...scope, bodyHash],
   );
-  if (rowCount !== 1) throw new RequestInProgress(); // someone else has just renewed or cleaned it
-  return null;
+  return rowCount === 1;
 }
 
 async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>): Promise<void> {
