@@ -5,9 +5,10 @@ create table restores (
   n             bigint generated always as identity unique,
   backup_id     uuid not null,
   state         text not null check (state in ('requested', 'running', 'complete', 'failed')),
+  -- who asked, and the request's event fields, so that the job's events carry the same request id and trace
   requested_by  uuid not null,
+  requested_role text not null,
   requested_at  timestamptz not null default now(),
-  -- the request's event fields, so that the job's events carry the same request id and trace
   request_id    text,
   traceparent   text,
   started_at    timestamptz,

@@ -124,6 +124,7 @@ export class BackupService {
           id: newId(),
           backupId: id,
           requestedBy: actor.id,
+          requestedRole: actor.role,
           requestId: actor.requestId,
           traceparent: actor.traceparent,
         });

@@ -176,22 +176,29 @@ export async function listRemovals(db: Db): Promise<{ id: string; state: "deleti
   return rows;
 }
 
+export interface NewRestore {
+  id: string;
+  backupId: string;
+  requestedBy: string;
+  requestedRole: string;
+  requestId: string;
+  traceparent: string | null;
+}
+
 /** Asks for a restore. Throws `RestoreRunning` when one is asked for or under way. */
-export async function insertRestore(
-  tx: Tx,
-  restore: {
-    id: string;
-    backupId: string;
-    requestedBy: string;
-    requestId: string;
-    traceparent: string | null;
-  },
-): Promise<void> {
+export async function insertRestore(tx: Tx, restore: NewRestore): Promise<void> {
   await orWhenTaken(
     tx.query(
-      `insert into restores (id, backup_id, state, requested_by, request_id, traceparent)
-       values ($1, $2, 'requested', $3, $4, $5)`,
-      [restore.id, restore.backupId, restore.requestedBy, restore.requestId, restore.traceparent],
+      `insert into restores (id, backup_id, state, requested_by, requested_role, request_id, traceparent)
+       values ($1, $2, 'requested', $3, $4, $5, $6)`,
+      [
+        restore.id,
+        restore.backupId,
+        restore.requestedBy,
+        restore.requestedRole,
+        restore.requestId,
+        restore.traceparent,
+      ],
     ),
     new RestoreRunning(),
   );

@@ -1,7 +1,7 @@
 import { BACKED_UP_SERVICES, SERVICES_WITH_DATA, sysSchemaOf, withClient } from "@medvault/postgres";
 import pg from "pg";
 import type { AppliedMigration } from "./manifest.ts";
-import { historyQuery } from "./sql-names.ts";
+import { named } from "./sql-names.ts";
 
 /** A table as it is copied: ordinary columns in their order, without generated ones. */
 export interface SourceTable {
@@ -82,7 +82,9 @@ export async function listTables(client: pg.PoolClient): Promise<SourceTable[]> 
 export async function listMigrations(client: pg.PoolClient): Promise<Record<string, AppliedMigration[]>> {
   const found: Record<string, AppliedMigration[]> = {};
   for (const schema of BACKED_UP_SERVICES) {
-    const { rows } = await client.query<AppliedMigration>(historyQuery(schema));
+    const { rows } = await client.query<AppliedMigration>(
+      named("select name, checksum from %I.schema_migrations order by name", schema),
+    );
     found[schema] = rows;
   }
   return found;

@@ -3,6 +3,7 @@ import { type Keyring, signingKey } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { Logger } from "@medvault/service-kit";
+import { failGoneRestores } from "../restore/restore.service.ts";
 import { BackupRefused } from "./backup.errors.ts";
 import {
   beat,
@@ -77,6 +78,7 @@ export class BackupWork {
       await this.#fail(id, null, "interrupted");
       await this.#endVerification(id, null, "interrupted");
     }
+    await failGoneRestores(rows);
     await this.exclusively(async () => {
       for (const { id, state } of await listRemovals(rows)) {
         if (await archive.holds(id)) await archive.remove(id);

@@ -1,0 +1,32 @@
+import { createKeyring } from "@medvault/keys";
+import { createPool } from "@medvault/postgres";
+import { createLogger } from "@medvault/service-kit";
+import { Archive } from "./backup/archive.ts";
+import { readRestoreConfig } from "./config.ts";
+import { runRestores } from "./restore/restore.service.ts";
+
+/** Loading and indexing a large table takes its time; the waits that users feel are bounded in restore/swap.ts. */
+const STATEMENT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
+
+// One shot: does the restores that were asked for, and ends. Started by whoever supervises the backup service.
+const config = readRestoreConfig();
+const logger = createLogger({ service: "restore-job", level: config.LOG_LEVEL });
+const pool = createPool({
+  connectionString: config.MEDVAULT_OWNER_DATABASE_URL,
+  applicationName: "restore-job",
+  schema: "backup",
+  max: 3,
+  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+});
+try {
+  const keyring = await createKeyring({
+    service: "backup",
+    keysFile: config.MEDVAULT_KEYS_FILE,
+    keysEnv: config.MEDVAULT_KEYS,
+  });
+  const archive = new Archive(config.MEDVAULT_BACKUPS_DIR);
+  const count = await runRestores({ pool, keyring, archive, filesDir: config.MEDVAULT_FILES_DIR, logger });
+  logger.info({ count }, "restore job done");
+} finally {
+  await pool.end();
+}

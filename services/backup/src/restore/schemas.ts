@@ -1,0 +1,173 @@
+import type { Db } from "@medvault/postgres";
+import { named, tableName } from "../backup/sql-names.ts";
+import { LEFTOVER_SCHEMA } from "./restore.ts";
+
+/** Drops what a restore made. Nobody waits behind it: no service knows these names. */
+export async function dropSchema(db: Db, schema: string): Promise<void> {
+  await db.query(named("drop schema if exists %I cascade", schema));
+}
+
+export async function renameSchema(db: Db, from: string, to: string): Promise<void> {
+  await db.query(named("alter schema %I rename to %I", from, to));
+}
+
+/** Schemas of restores that are not running any more. */
+export async function leftoverSchemas(db: Db, running: readonly number[]): Promise<string[]> {
+  const { rows } = await db.query<{ schema: string }>(
+    `select nspname as schema from pg_namespace
+      where nspname ~ $1 and not (substring(nspname from '[0-9]+$')::bigint = any($2::bigint[]))
+      order by 1`,
+    [LEFTOVER_SCHEMA, running],
+  );
+  return rows.map((row) => row.schema);
+}
+
+/** The tables of a schema that hold data: not its history, not partitions of another. */
+export async function tablesOf(db: Db, schema: string): Promise<string[]> {
+  const { rows } = await db.query<{ table: string }>(
+    `select c.relname as table from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relkind in ('r', 'p') and not c.relispartition
+        and c.relname <> 'schema_migrations' order by 1`,
+    [schema],
+  );
+  return rows.map((row) => row.table);
+}
+
+export async function referencesIn(db: Db, schema: string): Promise<{ table: string; refersTo: string }[]> {
+  const { rows } = await db.query<{ table: string; refers_to: string }>(
+    `select c.relname as table, f.relname as refers_to
+       from pg_constraint k
+       join pg_class c on c.oid = k.conrelid
+       join pg_class f on f.oid = k.confrelid
+       join pg_namespace n on n.oid = c.relnamespace
+      where k.contype = 'f' and n.nspname = $1`,
+    [schema],
+  );
+  return rows.map((row) => ({ table: row.table, refersTo: row.refers_to }));
+}
+
+/** Empties tables that migrations filled, and keeps triggers from adding to what is copied in. */
+export async function prepareForCopy(db: Db, schema: string, tables: readonly string[]): Promise<void> {
+  for (const table of tables) {
+    await db.query(named("truncate table %I.%I cascade", schema, table));
+    await db.query(named("alter table %I.%I disable trigger user", schema, table));
+  }
+}
+
+/** The opposite; and statistics, lest the first queries be planned for empty tables. */
+export async function finishCopy(db: Db, schema: string, tables: readonly string[]): Promise<void> {
+  for (const table of tables) {
+    await db.query(named("alter table %I.%I enable trigger user", schema, table));
+    await db.query(named("analyze %I.%I", schema, table));
+  }
+  await advanceSequences(db, schema);
+}
+
+/** A column's sequence goes on after the highest number that was copied in. */
+async function advanceSequences(db: Db, schema: string): Promise<void> {
+  const { rows } = await db.query<{ sequence: string; table: string; column: string }>(
+    `select s.relname as sequence, t.relname as table, a.attname as column
+       from pg_class s
+       join pg_depend d on d.objid = s.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+       join pg_class t on t.oid = d.refobjid
+       join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
+       join pg_namespace n on n.oid = s.relnamespace
+      where s.relkind = 'S' and n.nspname = $1`,
+    [schema],
+  );
+  for (const { sequence, table, column } of rows) {
+    const next = named(
+      "select setval($1::regclass, coalesce(max(%I), 0) + 1, false) from %I.%I",
+      column,
+      schema,
+      table,
+    );
+    await db.query(next, [tableName(schema, sequence)]);
+  }
+}
+
+export async function countRows(db: Db, schema: string, table: string): Promise<number> {
+  const { rows } = await db.query<{ rows: number }>(
+    named("select count(*) as rows from %I.%I", schema, table),
+  );
+  return rows[0]?.rows ?? 0;
+}
+
+/** Nobody reads or writes this table from here to the transaction's end. */
+export async function lockTable(db: Db, schema: string, table: string): Promise<void> {
+  await db.query(named("lock table %I.%I in access exclusive mode", schema, table));
+}
+
+/** Whether the service has events in its outbox that transactions older than `xid` left there. */
+export async function hasEventsBefore(db: Db, sysSchema: string, xid: string): Promise<boolean> {
+  const { rows } = await db.query<{ waiting: boolean }>(
+    named("select exists (select from %I.outbox where xid < $1::xid8) as waiting", sysSchema),
+    [xid],
+  );
+  return rows[0]?.waiting === true;
+}
+
+/**
+ * Who left a care team since the backup does not come back by it. Records notes every end in records_sys, which no
+ * restore rewinds; an assignment made anew after its last end, and there now, stays.
+ */
+export async function endAssignments(db: Db, scratch: string): Promise<number> {
+  const { rowCount } = await db.query(
+    named(
+      `delete from %I.care_team c
+        using records_sys.care_team_ends e
+        where e.patient_id = c.patient_id and e.user_id = c.user_id and e.ended_at >= c.added_at
+          and not exists (select from records.care_team l
+                           where l.patient_id = c.patient_id and l.user_id = c.user_id
+                             and l.added_at >= e.ended_at)`,
+      scratch,
+    ),
+  );
+  return rowCount ?? 0;
+}
+
+/** Makes an empty copy of a key table's shape, to stage a backup's keys in. */
+export async function stageTable(db: Db, schema: string, like: string, table: string): Promise<void> {
+  await db.query(named("create schema if not exists %I", schema));
+  await db.query(named("create unlogged table %I.%I (like %I.%I)", schema, table, like, table));
+}
+
+/** Puts keys back that are missing, and leaves every key that is there: it may have been rewrapped since. */
+export async function insertMissing(
+  db: Db,
+  from: string,
+  into: string,
+  table: string,
+  columns: readonly string[],
+): Promise<number> {
+  const { rowCount } = await db.query(
+    named(
+      "insert into %I.%I (%I) select %I from %I.%I on conflict do nothing",
+      into,
+      table,
+      columns,
+      columns,
+      from,
+      table,
+    ),
+  );
+  return rowCount ?? 0;
+}
+
+/**
+ * Takes the keys of erased patients out of the staged ones: they stay destroyed. Does nothing where the service has
+ * no ledger (`erasure_ledger` with `patient_id`) yet.
+ */
+export async function dropErased(db: Db, staged: string, sysSchema: string): Promise<void> {
+  const { rows } = await db.query<{ there: boolean }>("select to_regclass($1) is not null as there", [
+    tableName(sysSchema, "erasure_ledger"),
+  ]);
+  if (!rows[0]?.there) return;
+  await db.query(
+    named(
+      "delete from %I.subject_keys s using %I.erasure_ledger e where e.patient_id = s.subject_id",
+      staged,
+      sysSchema,
+    ),
+  );
+}

@@ -1,0 +1,171 @@
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type BackupView, newId } from "@medvault/contracts";
+import { createKeyring, generateKeyFile } from "@medvault/keys";
+import { createAppender } from "@medvault/messaging";
+import { createLogger } from "@medvault/service-kit";
+import { actor, createTestDatabase, signedIn, testAssertions } from "@medvault/testing";
+import { expect } from "vitest";
+import { createBackupApp } from "../src/app.ts";
+import { Archive } from "../src/backup/archive.ts";
+import { BackupWork } from "../src/backup/work.ts";
+
+/** The backup service on a database with records' and files' real tables, and directories of its own. */
+export async function startBackup() {
+  const database = await createTestDatabase(["auth", "records", "files", "backup"]);
+  const directory = await mkdtemp(join(tmpdir(), "medvault-backup-"));
+  const at = (name: string) => join(directory, name);
+  const dirs = { backups: at("backups"), files: at("files"), audit: at("audit") };
+  for (const path of Object.values(dirs)) await mkdir(path);
+  const keysFile = at("keys/backup.json");
+  await generateKeyFile(keysFile, "backup");
+  const keyring = await createKeyring({ service: "backup", keysFile });
+  const pool = database.pool("backup");
+  const logger = createLogger({ service: "backup", level: "silent" });
+  const archive = new Archive(dirs.backups);
+  const newWork = () =>
+    new BackupWork({
+      rows: pool,
+      pool,
+      keyring,
+      archive,
+      filesDir: dirs.files,
+      auditDir: dirs.audit,
+      logger,
+    });
+  const work = newWork();
+  const woken: string[] = [];
+  const app = createBackupApp({
+    pool,
+    keyring,
+    archive,
+    work,
+    appender: createAppender(pool, "backup"),
+    assertions: (await testAssertions()).verifier("backup"),
+    logger,
+    wakeRestoreJob: () => woken.push("restore"),
+    brokerState: () => "ok",
+  });
+  const admin = signedIn(app, actor("admin"));
+  return {
+    database,
+    pool,
+    records: database.pool("records"),
+    files: database.pool("files"),
+    dirs,
+    keysFile,
+    keyring,
+    archive,
+    app,
+    work,
+    newWork,
+    woken,
+    admin,
+    async stop() {
+      await work.stop();
+      await database.drop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+export type TestBackup = Awaited<ReturnType<typeof startBackup>>;
+
+/** Starts a backup through the API and waits until it is no longer running. */
+export async function makeBackup(backup: TestBackup): Promise<BackupView> {
+  const started = await backup.admin.post<BackupView>("/v1/backups");
+  expect(started).toMatchObject({ status: 202, body: { state: "running" } });
+  return settled(backup, started.body.id, (view) => view.state !== "running");
+}
+
+export async function settled(
+  backup: TestBackup,
+  id: string,
+  done: (view: BackupView) => boolean,
+): Promise<BackupView> {
+  const read = async () => (await backup.admin.get<BackupView>(`/v1/backups/${id}`)).body;
+  await expect.poll(async () => done(await read()), { timeout: 20_000 }).toBe(true);
+  return read();
+}
+
+/** A patient with a care team and prescriptions, as ciphertext that only looks like it. */
+export async function givenPatient(backup: TestBackup, prescriptions = 3) {
+  const id = newId();
+  const doctor = newId();
+  const { records } = backup;
+  await records.query("insert into subject_keys (subject_id, wrapped) values ($1, $2)", [
+    id,
+    randomBytes(102),
+  ]);
+  await records.query(
+    `insert into patients (id, created_by, created_at, updated_at, name_tokens, rev, open, sealed)
+     values ($1, $2, now(), now(), '{1,2,3}', 1, '{}', $3)`,
+    [id, doctor, randomBytes(300)],
+  );
+  await records.query(
+    "insert into care_team (patient_id, user_id, added_by, added_at) values ($1, $2, $2, now())",
+    [id, doctor],
+  );
+  for (let i = 0; i < prescriptions; i++) await givenPrescription(backup, id);
+  return { id, doctor };
+}
+
+export async function givenPrescription(backup: TestBackup, patientId: string): Promise<string> {
+  const id = newId();
+  await backup.records.query(
+    `insert into prescriptions (id, patient_id, prescribed_by, status, start_date, created_at, updated_at,
+                                medication_tokens, rev, open, sealed)
+     values ($1, $2, $2, 'active', '2026-01-31', now(), now(), '{7}', 1, '{"a": null}', $3)`,
+    [id, patientId, randomBytes(500)],
+  );
+  return id;
+}
+
+/** A stored file: a row, and a blob where the files service has it. */
+export async function givenFile(backup: TestBackup, patientId: string, bytes = randomBytes(50_000)) {
+  const [id, blob] = [newId(), randomUUID()];
+  const path = join(backup.dirs.files, "blobs", blob.slice(0, 2), blob);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, bytes);
+  await backup.files.query(
+    `insert into files (id, patient_id, content_type, size_bytes, state, uploaded_by, blob, blob_bytes, blob_sha256,
+                        rev, open, sealed)
+     values ($1, $2, 'text/plain', 10, 'stored', $2, $3, $4, $5, 1, '{}', $6)`,
+    [id, patientId, blob, bytes.length, createHash("sha256").update(bytes).digest("hex"), randomBytes(200)],
+  );
+  return { id, path, bytes };
+}
+
+/** Everything in a table, as text, in a fixed order. */
+export async function contentOf(
+  backup: TestBackup,
+  service: "records" | "files",
+  table: string,
+): Promise<string[]> {
+  const query = "select t::text as line from TABLE_NAME t order by 1".replace("TABLE_NAME", table);
+  const { rows } = await backup[service].query<{ line: string }>(query);
+  return rows.map((row) => row.line);
+}
+
+/** Everything that a restore puts back. */
+export async function everything(backup: TestBackup): Promise<Record<string, string[]>> {
+  const content: Record<string, string[]> = {};
+  for (const table of ["patients", "care_team", "prescriptions", "medical_records", "claims"]) {
+    content[table] = await contentOf(backup, "records", table);
+  }
+  content.files = await contentOf(backup, "files", "files");
+  return content;
+}
+
+export async function flip(path: string, at = 100): Promise<void> {
+  const bytes = await readFile(path);
+  const place = Math.min(at, bytes.length - 1);
+  bytes[place] = (bytes[place] ?? 0) ^ 1;
+  await writeFile(path, bytes);
+}
+
+export async function filesUnder(path: string): Promise<string[]> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
