@@ -6,7 +6,9 @@ import {
   createTestBroker,
   createTestDatabase,
   signedIn,
+  type TestBroker,
   type TestClient,
+  type TestDatabase,
   testAssertions,
   testLogger,
 } from "@medvault/testing";
@@ -16,12 +18,22 @@ import { givenLog, ORIGIN } from "./given.ts";
 
 type Broker = ReturnType<typeof connectBroker>;
 
+/** Servers that a test has made already, to stand between them and the service. */
+interface GivenServers {
+  database?: TestDatabase;
+  rabbit?: TestBroker;
+  amqpUrl?: string;
+}
+
 /** The whole service over a database, a broker and a directory of its own; events come in by the queue. */
-export async function givenService(overrides: Partial<AuditParts> = {}) {
-  const [database, rabbit] = await Promise.all([createTestDatabase(["audit"]), createTestBroker()]);
+export async function givenService(overrides: Partial<AuditParts> = {}, servers: GivenServers = {}) {
+  const [database, rabbit] = await Promise.all([
+    servers.database ?? createTestDatabase(["audit"]),
+    servers.rabbit ?? createTestBroker(),
+  ]);
   const log = await givenLog(database);
   const pool = database.pool("audit");
-  const broker = connectBroker({ url: rabbit.url("audit"), logger: testLogger() });
+  const broker = connectBroker({ url: servers.amqpUrl ?? rabbit.url("audit"), logger: testLogger() });
   const appender = createAppender(pool, "audit");
   const senders = new Map<string, Broker>();
   const parts: AuditParts = {

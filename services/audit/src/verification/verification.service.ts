@@ -35,7 +35,7 @@ export interface VerificationParts {
 
 /**
  * Derives the whole log again from its bodies, a tile of 256 entries at a time: body -> event -> leaf -> tree, held
- * against columns, bodies and tiles outside, and the signed checkpoint. About 20,000 entries a second.
+ * against columns, bodies and tiles outside, and the signed checkpoint. Some 10,000 entries a second.
  */
 export function createVerification(parts: VerificationParts) {
   let running = false;

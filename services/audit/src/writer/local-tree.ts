@@ -31,7 +31,7 @@ export function growByRows(
 
 /**
  * Derives the edge at `size` from the leaves in the log, and holds every full tile on the way against the one
- * outside. Of a log longer than `maxLeaves` only so many last leaves are read (1,000,000 take about 4 s); what
+ * outside. Of a log longer than `maxLeaves` only so many last leaves are read (100,000 take about 1 s); what
  * lies before is taken from tiles, which the signed root vouches for, and is `POST /v1/audit/verify`'s to check.
  * @throws WriterRefuses, OutsideDamaged
  */

@@ -260,7 +260,9 @@ test("a writer that refused goes on by itself once the two agree again", async (
   const writer = log.writer();
   expect(await log.refusalOf(writer)).toBe("outside_checkpoint_forged");
   await writeFile(checkpointFile(), good);
-  await vi.waitFor(() => expect(writer.state()).toMatchObject({ phase: "writing", refusal: null }));
+  await vi.waitFor(() => expect(writer.state()).toMatchObject({ phase: "writing", refusal: null }), {
+    timeout: 5_000,
+  });
   await log.append(writer, events(1, 700));
   await log.published(601);
 });

@@ -39,9 +39,9 @@ export interface WriterOptions extends PublisherParts {
   readonly leaseMs?: number;
   /** Least time between two checkpoints; default 1,000. */
   readonly checkpointMs?: number;
-  /** Entries that are derived anew at the start; default 1,000,000. */
+  /** Entries that are derived anew at the start; default 250,000. */
   readonly maxStartLeaves?: number;
-  /** Wait after a refusal or a failure before it is tried again; default 5,000. */
+  /** Wait after a first failure; doubles, up to 5,000, or 60,000 after a refusal. Default 1,000. */
   readonly retryMs?: number;
 }
 
@@ -59,6 +59,10 @@ export function createWriter(options: WriterOptions): Writer {
   return new LogWriter(options);
 }
 
+/** What is away may be back at any time; what was refused wants a person, and each try reads much of the log. */
+const MAX_AWAY_RETRY_MS = 5_000;
+const MAX_REFUSED_RETRY_MS = 60_000;
+
 class LogWriter implements Writer {
   readonly #options: WriterOptions;
   readonly #owner = randomUUID();
@@ -69,6 +73,7 @@ class LogWriter implements Writer {
   #refusal: WriterState["refusal"] = null;
   #epoch: number | null = null;
   #published: Published | null = null;
+  #failures = 0;
   #stopping = false;
   #wake: () => void = () => {};
   #running: Promise<void> | null = null;
@@ -77,7 +82,7 @@ class LogWriter implements Writer {
     this.#options = options;
     this.#leaseMs = options.leaseMs ?? 10_000;
     this.#checkpointMs = options.checkpointMs ?? 1_000;
-    this.#retryMs = options.retryMs ?? 5_000;
+    this.#retryMs = options.retryMs ?? 1_000;
   }
 
   start(): void {
@@ -127,11 +132,15 @@ class LogWriter implements Writer {
       if (this.#refusal !== null) await this.#options.consume.stop();
       if (this.#published === null) await this.#open();
       const grew = await this.#publish();
+      this.#failures = 0;
       // After a checkpoint the next one waits its time; before one the first event wakes us at once.
       return { ms: this.#checkpointMs, wakeable: !grew };
     } catch (error) {
       await this.#afterFailure(error);
-      return { ms: this.#retryMs, wakeable: false };
+      const most = this.#refusal === null ? MAX_AWAY_RETRY_MS : MAX_REFUSED_RETRY_MS;
+      const ms = Math.min(most, this.#retryMs * 2 ** this.#failures);
+      this.#failures += 1;
+      return { ms, wakeable: false };
     }
   }
 
@@ -160,7 +169,7 @@ class LogWriter implements Writer {
   }
 
   async #open(): Promise<void> {
-    const { pool, outside, signer, maxStartLeaves = 1_000_000, consume, logger } = this.#options;
+    const { pool, outside, signer, maxStartLeaves = 250_000, consume, logger } = this.#options;
     if (this.#refusal === null) this.#phase = "opening";
     const published = await openLog(pool, outside, signer, maxStartLeaves);
     this.#published = published;
