@@ -4,6 +4,9 @@ import type { Resource } from "./bundle.ts";
 import * as fhir from "./elements.ts";
 import type { References } from "./references.ts";
 
+/** As in the contract; the index takes no text without bound. */
+const MAX_MEDICATION_CHARS = 1_000;
+
 const Timing = z.looseObject({
   code: fhir.Concept.optional(),
   repeat: z
@@ -49,11 +52,11 @@ export interface MappedPrescription {
   status: PrescriptionStatus;
 }
 
-/** A MedicationRequest as a prescription, or null when no medication can be named. Throws ZodError. */
+/** A MedicationRequest as a prescription, or null when no medication can be named, or at endless length. Throws ZodError. */
 export function mapPrescription(resource: Resource, references: References): MappedPrescription | null {
   const request = MedicationRequest.parse(resource);
   const medication = medicationOf(request, resource, references);
-  if (!medication) return null;
+  if (!medication || medication.length > MAX_MEDICATION_CHARS) return null;
   const validity = request.dispenseRequest?.validityPeriod;
   const startDate = (validity?.start ?? request.authoredOn)?.slice(0, 10) ?? null;
   const endDate = validity?.end?.slice(0, 10) ?? null;
