@@ -30,5 +30,5 @@ export { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
 export { metricsOf } from "./metrics.ts";
 export { problemOf, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 export { requestIdOf, traceparentOf } from "./request.ts";
-export { type Running, type ServeOptions, serve } from "./serve.ts";
+export { type Running, refuseMalformed, type ServeOptions, serve } from "./serve.ts";
 export { etagOf, ifMatch, parse } from "./validation.ts";

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { Agent, createServer, request } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { JSONWebKeySet } from "jose";
@@ -120,6 +120,23 @@ test("while draining, answers say Connection: close, readiness is 503, streams e
   expect((await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status).toBe(503);
   expect(await stream.text()).toBe("data: hello\n\ndata: bye\n\n");
   expect((await exited)[0]).toBe(0);
+}, 30_000);
+
+test("what the parser refuses is a problem with a request id too: malformed, and headers over 16 KiB", async () => {
+  const { port } = await givenProcess();
+  const cases = {
+    "GET / HTTP/1.1\r\nBad Header: x\r\n\r\n": 400,
+    [`GET / HTTP/1.1\r\nHost: x\r\nX: ${"a".repeat(17_000)}\r\n\r\n`]: 431,
+  };
+  for (const [bytes, status] of Object.entries(cases)) {
+    const socket = connect(port, "127.0.0.1").on("error", () => undefined);
+    socket.end(bytes);
+    let answer = "";
+    for await (const chunk of socket) answer += String(chunk);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(answer).toMatch(/\r\nX-Request-Id: [0-9a-f-]{36}\r\n/);
+    expect(JSON.parse(answer.split("\r\n\r\n")[1] ?? "")).toMatchObject({ status });
+  }
 }, 30_000);
 
 test("with the telemetry loader, a request's span reaches the collector under the caller's trace", async () => {

@@ -1,5 +1,7 @@
 import { createServer, type Server, type ServerOptions } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { newId } from "@medvault/contracts";
 import type { Express } from "express";
 import { collectDefaultMetrics } from "prom-client";
 import { adminAppOf } from "./app.ts";
@@ -66,6 +68,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     if (lifecycle.state === "draining") res.setHeader("Connection", "close");
     app(req, res);
   });
+  server.on("clientError", refuseMalformed);
   const admin = createServer(HTTP_LIMITS, options.adminApp ?? adminAppOf(app) ?? app);
   const registry = metricsOf(app);
   if (!registry.getSingleMetric("process_cpu_seconds_total")) collectDefaultMetrics({ register: registry });
@@ -124,6 +127,48 @@ export async function serve(options: ServeOptions): Promise<Running> {
   process.on("uncaughtException", onFault).on("unhandledRejection", onFault);
   return { port, adminPort, stop };
 }
+
+/** What the parser refuses never reaches the app: it is answered here, alike in shape, and the connection ends. */
+export function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy();
+  const kind =
+    error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+      ? TIMEOUT
+      : error.code === "HPE_HEADER_OVERFLOW"
+        ? HEADERS
+        : MALFORMED;
+  const requestId = newId();
+  const body = JSON.stringify({
+    type: `urn:medvault:problem:${kind.code}`,
+    ...kind,
+    instance: "",
+    requestId,
+  });
+  socket.end(
+    `HTTP/1.1 ${kind.status} ${kind.title}\r\nX-Request-Id: ${requestId}\r\nContent-Type: application/problem+json\r\n` +
+      `X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nCache-Control: no-store\r\n` +
+      `Content-Security-Policy: default-src 'none'\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+const MALFORMED = {
+  status: 400,
+  title: "Bad Request",
+  code: "invalid_input",
+  detail: "The request is not well-formed HTTP.",
+};
+const TIMEOUT = {
+  status: 408,
+  title: "Request Timeout",
+  code: "request_timeout",
+  detail: "The request took too long to arrive.",
+};
+const HEADERS = {
+  status: 431,
+  title: "Request Header Fields Too Large",
+  code: "too_large",
+  detail: "The request's headers are too large.",
+};
 
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {

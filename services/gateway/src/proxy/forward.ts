@@ -56,8 +56,10 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
   }
   res.status(answer.statusCode);
   for (const [name, value] of outwardHeaders(answer.headers, to.withSession)) res.setHeader(name, value);
-  if (body && !req.readableEnded) abandonBody(req, res); // answered before it had read all
+  // A service may answer while it still reads; one that refuses will not read the rest.
+  if (body && !req.readableEnded && answer.statusCode >= 400) res.setHeader("Connection", "close");
   await pipeline(answer.body, res).catch(() => res.destroy());
+  if (body && !req.readableEnded) abandonBody(req, res);
 }
 
 function ownHeaders(req: Request, assertion: string): Record<string, string> {

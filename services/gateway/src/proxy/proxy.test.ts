@@ -1,0 +1,392 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { request } from "node:http";
+import { connect } from "node:net";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
+
+const MIB = 1024 * 1024;
+let edge: TestGateway;
+let doctor: Person;
+beforeAll(async () => {
+  edge = await givenGateway({ MEDVAULT_MAX_UPLOAD_BYTES: String(MIB) });
+  doctor = await edge.signIn("doctor");
+});
+afterEach(() => {
+  for (const name of ["records", "files", "audit", "backup"] as const) {
+    edge.services[name].handler = null;
+    edge.services[name].raw = null;
+  }
+});
+afterAll(() => edge.close());
+
+test("each path goes to its service, whole, with an assertion for it alone (files: also for records)", async () => {
+  const cases = [
+    ["/v1/users?limit=2", "auth"],
+    ["/v1/roles", "auth"],
+    ["/v1/sessions", "auth"],
+    ["/v1/patients/x?unmask=phone", "records"],
+    ["/v1/prescriptions", "records"],
+    ["/v1/claims", "records"],
+    ["/v1/fhir/Patient/1/$everything", "records"],
+    ["/v1/files/1/content", "files"],
+    ["/v1/audit/tile/0/001", "audit"],
+    ["/v1/backups", "backup"],
+  ] as const;
+  for (const [path, name] of cases) {
+    expect(await fieldOf(await edge.call(path, { as: doctor }), "service"), path).toBe(name);
+    const seen = edge.services[name].seen.at(-1);
+    expect(seen?.url).toBe(path);
+    const [, payload = ""] = String(seen?.headers["x-medvault-assertion"]).split(".");
+    const { aud } = JSON.parse(Buffer.from(payload, "base64url").toString());
+    expect(aud, path).toEqual(name === "files" ? ["files", "records"] : [name]);
+  }
+});
+
+test("unknown paths, methods and internal routes are 404 problems, with a session or without", async () => {
+  const cases: [string, string][] = [
+    ["GET", "/"],
+    ["GET", "/v1"],
+    ["GET", "/v1/nothing"],
+    ["GET", "/v1/patientsX"],
+    ["GET", "/internal/sessions/1"],
+    ["GET", "/metrics"],
+    ["OPTIONS", "/v1/patients"],
+    ["PROPFIND", "/v1/patients"],
+  ];
+  for (const [method, path] of cases) {
+    for (const as of [undefined, doctor]) {
+      const answer = await edge.call(path, { method, ...(as ? { as } : {}) });
+      expect([answer.status, await fieldOf(answer, "code")], `${method} ${path}`).toEqual([404, "not_found"]);
+      expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+    }
+  }
+});
+
+test("only listed headers go in: credentials, cookies, identity and forwarding headers are dropped", async () => {
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  await edge.call("/v1/patients", {
+    method: "POST",
+    as: doctor,
+    body: '{"a":1}',
+    headers: {
+      "content-type": "application/json",
+      "idempotency-key": "key-1",
+      "if-match": '"3"',
+      "x-purpose": "TREAT",
+      "x-request-id": "req-1",
+      traceparent,
+      cookie: "a=b",
+      "x-medvault-assertion": "forged",
+      "x-user-id": "evil",
+      "x-forwarded-user": "evil",
+      "x-forwarded-for": "198.51.100.1",
+      forwarded: "for=198.51.100.1",
+      "x-real-ip": "198.51.100.1",
+      "x-anything": "else",
+    },
+  });
+  const seen = edge.services.records.seen.at(-1);
+  expect(seen?.body).toBe('{"a":1}');
+  expect(seen?.claims?.ip).toBe("127.0.0.1");
+  const { host, connection, "x-medvault-assertion": assertion, accept, ...rest } = seen?.headers ?? {};
+  expect(assertion).not.toBe("forged");
+  expect(rest).toEqual({
+    "content-type": "application/json",
+    "content-length": "7",
+    "idempotency-key": "key-1",
+    "if-match": '"3"',
+    "x-purpose": "TREAT",
+    "x-request-id": "req-1",
+    traceparent,
+  });
+});
+
+test("only listed headers come out, the gateway's own stand over the service's, and nothing is kept with a session", async () => {
+  edge.services.records.handler = (_req, res) =>
+    void res
+      .writeHead(200, {
+        "content-type": "application/json",
+        etag: '"3"',
+        "cache-control": "public, max-age=600",
+        "content-security-policy": "default-src *",
+        server: "inside/1.0",
+        "x-powered-by": "inside",
+        "set-cookie": "a=b",
+        "x-medvault-assertion": "leak",
+        "x-internal": "leak",
+        "access-control-allow-origin": "*",
+      })
+      .end("{}");
+  const { headers } = await edge.call("/v1/patients/1", { as: doctor });
+  expect(headers.get("etag")).toBe('"3"');
+  expect(headers.get("cache-control")).toBe("no-store");
+  expect(headers.get("content-security-policy")).toContain("default-src 'none'");
+  expect(headers.get("x-request-id")).toBeTruthy();
+  for (const name of [
+    "server",
+    "x-powered-by",
+    "set-cookie",
+    "x-medvault-assertion",
+    "x-internal",
+    "access-control-allow-origin",
+  ]) {
+    expect(headers.has(name), name).toBe(false);
+  }
+});
+
+test("every answer has the security headers, also 401, 404, 413 and 429", async () => {
+  for (const answer of [
+    await edge.call("/v1/patients"),
+    await edge.call("/nothing"),
+    await edge.call("/docs"),
+    await edge.call("/v1/patients", { method: "POST", as: doctor, body: "x".repeat(MIB + 1) }),
+  ]) {
+    const { headers } = answer;
+    expect(headers.get("x-frame-options")).toBe("DENY");
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+    expect(headers.get("x-xss-protection")).toBe("0");
+    expect(headers.get("referrer-policy")).toBe("strict-origin-when-cross-origin");
+    expect(headers.get("strict-transport-security")).toContain("max-age=");
+    expect(headers.get("permissions-policy")).toBeTruthy();
+    expect(headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(headers.get("cache-control")).toMatch(/no-store|no-cache/);
+    expect(headers.get("x-request-id")).toBeTruthy();
+  }
+});
+
+test("targets that two parsers could read in two ways are 400, and reach nobody", async () => {
+  const { hostname, port } = new URL(edge.url);
+  const targets = [
+    "//v1/patients",
+    "/v1/files/../users",
+    "/v1/files/%2e%2e/users",
+    "/v1/files%2f..%2fusers",
+    "/v1/files/..%5cusers",
+    "/v1/patients/%00",
+    "/v1/patients/%zz",
+    "/v1/patients\\x",
+    "/v1/patients?q=%00",
+    "/v1/patients?q=%ff",
+    "http://elsewhere/v1/patients",
+  ];
+  for (const target of targets) {
+    const before = edge.services.records.seen.length;
+    const status = await new Promise((resolve, reject) => {
+      const req = request({
+        hostname,
+        port,
+        path: target,
+        headers: { authorization: `Bearer ${doctor.token}` },
+      });
+      req.once("response", (res) => resolve(res.resume().statusCode));
+      req.once("error", reject).end();
+    });
+    expect(status, target).toBe(400);
+    expect(edge.services.records.seen.length, target).toBe(before);
+  }
+});
+
+test("conflicting lengths, folded headers and the like are 400 from the parser itself", async () => {
+  const { port } = new URL(edge.url);
+  const start = `POST /v1/auth/login HTTP/1.1\r\nHost: x\r\n`;
+  const attacks = {
+    "CL and TE": `${start}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    "two CL": `${start}Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde`,
+    "CL not a number": `${start}Content-Length: +4\r\n\r\nabcd`,
+    "TE twice": `${start}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`,
+    "space before colon": `${start}Content-Length : 4\r\n\r\nabcd`,
+    "folded header": `${start}X-A: b\r\n folded\r\nContent-Length : 0\r\n\r\n`,
+    "NUL in a header": `${start}X-A: b\0c\r\n\r\n`,
+    "no host": "GET /docs HTTP/1.1\r\n\r\n",
+  };
+  for (const [name, attack] of Object.entries(attacks)) {
+    const socket = connect(Number(port), "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.end(attack);
+    let answer = "";
+    for await (const chunk of socket) answer += String(chunk);
+    expect(answer.slice(0, 12), name).toBe("HTTP/1.1 400");
+  }
+});
+
+test("a body beyond its route's limit is 413, whether declared or counted, and the service sees no whole one", async () => {
+  const before = edge.services.records.seen.length;
+  const declared = await edge.call("/v1/patients", { method: "POST", as: doctor, body: "x".repeat(MIB + 1) });
+  expect([declared.status, await fieldOf(declared, "code")]).toEqual([413, "too_large"]);
+  const counted = await edge.call("/v1/patients", {
+    method: "POST",
+    as: doctor,
+    body: new ReadableStream({
+      start(controller) {
+        for (let i = 0; i < 20; i++) controller.enqueue(new Uint8Array(100_000));
+        controller.close();
+      },
+    }),
+    duplex: "half",
+  } as RequestInit);
+  expect([counted.status, await fieldOf(counted, "code")]).toEqual([413, "too_large"]);
+  expect(edge.services.records.seen.length).toBe(before);
+  const bundle = await edge.call("/v1/fhir", { method: "POST", as: doctor, body: "x".repeat(15 * MIB) });
+  expect(bundle.status).toBe(200);
+  const upload = await edge.call("/v1/files", { method: "POST", as: doctor, body: "x".repeat(10 * MIB) });
+  expect(upload.status).toBe(200);
+  expect(
+    (await edge.call("/v1/files", { method: "POST", as: doctor, body: "x".repeat(12 * MIB) })).status,
+  ).toBe(413);
+});
+
+test("a body where none belongs is 400", async () => {
+  const { hostname, port } = new URL(edge.url);
+  const req = request({
+    hostname,
+    port,
+    method: "GET",
+    path: "/v1/patients",
+    headers: { authorization: `Bearer ${doctor.token}`, "content-length": 2 },
+  });
+  req.end("{}");
+  const [res] = await once(req, "response");
+  expect(res.statusCode).toBe(400);
+  res.resume();
+});
+
+test("bytes stream through unchanged, both ways, with Range and its answer", async () => {
+  const content = randomBytes(5 * MIB);
+  edge.services.files.raw = (req, res) => {
+    if (req.method === "POST")
+      return void req.pipe(res.writeHead(200, { "content-type": "application/octet-stream" }));
+    expect(req.headers.range).toBe("bytes=0-9");
+    res.writeHead(206, {
+      "content-range": `bytes 0-9/${content.length}`,
+      "accept-ranges": "bytes",
+      "content-length": 10,
+    });
+    res.end(content.subarray(0, 10));
+  };
+  const echo = await edge.call("/v1/files", { method: "POST", as: doctor, body: content });
+  expect(Buffer.from(await echo.arrayBuffer()).equals(content)).toBe(true);
+  const part = await edge.call("/v1/files/1/content", { as: doctor, headers: { range: "bytes=0-9" } });
+  expect([part.status, part.headers.get("content-range")]).toEqual([206, `bytes 0-9/${content.length}`]);
+  expect(Buffer.from(await part.arrayBuffer()).equals(content.subarray(0, 10))).toBe(true);
+});
+
+test("a reader who stops reading stops the service: the gateway holds no more than its buffers", async () => {
+  let sent = 0;
+  edge.services.files.raw = (_req, res) => {
+    res.writeHead(200);
+    const chunk = Buffer.alloc(64 * 1024);
+    const push = () => {
+      while (sent < 64 * MIB) {
+        sent += chunk.length;
+        if (!res.write(chunk)) return void res.once("drain", push);
+      }
+      res.end();
+    };
+    push();
+  };
+  const { hostname, port } = new URL(edge.url);
+  const req = request({
+    hostname,
+    port,
+    path: "/v1/files/1/content",
+    headers: { authorization: `Bearer ${doctor.token}` },
+  });
+  req.end();
+  const [res] = await once(req, "response");
+  res.pause();
+  let last = -1;
+  await vi.waitFor(
+    () => {
+      const [before, after] = [last, sent];
+      last = sent;
+      expect(after).toBe(before);
+    },
+    { interval: 90, timeout: 10_000 },
+  );
+  expect(sent).toBeLessThan(32 * MIB);
+  req.destroy();
+});
+
+test("a client that goes away ends the call to the service", async () => {
+  const closed = new Promise((resolve) => {
+    edge.services.records.raw = (req, res) => void res.once("close", () => resolve(req.url));
+  });
+  const abort = new AbortController();
+  const call = edge.call("/v1/records/slow", { as: doctor, signal: abort.signal });
+  call.catch(() => undefined);
+  await vi.waitFor(() => expect(edge.services.records.raw).not.toBeNull());
+  setTimeout(() => abort.abort(), 50);
+  expect(await closed).toBe("/v1/records/slow");
+});
+
+test("an answer that breaks off in the middle is broken for the client too, not ended", async () => {
+  edge.services.records.raw = (_req, res) => {
+    res.writeHead(200, { "content-length": 1000 });
+    res.write("half");
+    setTimeout(() => res.destroy(), 20);
+  };
+  const answer = await edge.call("/v1/records/1", { as: doctor });
+  await expect(answer.text()).rejects.toThrow();
+});
+
+test("garbage and early ends from a service are 502 problems with nothing of it inside", async () => {
+  edge.services.backup.raw = (req) => void req.socket.end("NOT HTTP secret-mark\r\n\r\n");
+  const garbage = await edge.call("/v1/backups", { method: "POST", as: doctor });
+  expect(garbage.status).toBe(502);
+  expect(await garbage.text()).not.toContain("secret-mark");
+  edge.services.backup.raw = (req) => req.socket.destroy();
+  expect(await fieldOf(await edge.call("/v1/backups", { method: "POST", as: doctor }), "code")).toBe(
+    "bad_gateway",
+  );
+  edge.services.backup.raw = (_req, res) =>
+    void res.writeHead(500, { "content-type": "text/html" }).end("secret-mark");
+  const foreign = await edge.call("/v1/backups", { as: doctor });
+  expect([foreign.status, (await foreign.text()).includes("secret-mark")]).toEqual([503, false]);
+});
+
+test("problems of a service pass as they are", async () => {
+  edge.services.records.handler = (_req, res) =>
+    void res
+      .writeHead(503, { "content-type": "application/problem+json", "retry-after": "7" })
+      .end(JSON.stringify({ code: "unavailable" }));
+  const answer = await edge.call("/v1/patients", { as: doctor });
+  expect([answer.status, answer.headers.get("retry-after"), await fieldOf(answer, "code")]).toEqual([
+    503,
+    "7",
+    "unavailable",
+  ]);
+});
+
+test("a service that is away is 503 within 3 s, opens its breaker, shows in readyz, and is back by itself", async () => {
+  const { audit } = edge.services;
+  await audit.stop();
+  const started = performance.now();
+  const answer = await edge.call("/v1/audit/events", { as: doctor });
+  expect([answer.status, answer.headers.get("retry-after"), await fieldOf(answer, "code")]).toEqual([
+    503,
+    "2",
+    "unavailable",
+  ]);
+  expect(performance.now() - started).toBeLessThan(3_000);
+  await Promise.all(Array.from({ length: 12 }, () => edge.call("/v1/audit/events", { as: doctor })));
+  const ready = await vi.waitFor(async () => {
+    const found = await edge.call("/readyz");
+    const body = (await found.json()) as { status: string; checks: Record<string, string> };
+    expect(body.checks.audit).toBe("down");
+    return { status: found.status, body };
+  });
+  expect(ready).toMatchObject({
+    status: 200,
+    body: { status: "degraded", checks: { records: "ok", redis: "ok", rabbitmq: "ok" } },
+  });
+  expect((await edge.call("/v1/patients", { as: doctor })).status).toBe(200);
+  await audit.start();
+  await vi.waitFor(
+    async () => expect((await edge.call("/v1/audit/events", { as: doctor })).status).toBe(200),
+    {
+      timeout: 10_000,
+      interval: 90,
+    },
+  );
+});

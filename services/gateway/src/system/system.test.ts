@@ -1,0 +1,121 @@
+import { CloudEvent, openApiDocument } from "@medvault/contracts";
+import { connect } from "amqplib";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { givenGateway, type TestGateway } from "../../test/harness.ts";
+import { createRouteTable, PUBLIC } from "../routing/route-table.ts";
+import { publicRoutes } from "./openapi.ts";
+
+let edge: TestGateway;
+beforeAll(async () => {
+  edge = await givenGateway();
+});
+afterAll(() => edge.close());
+
+test("readyz names all seven parts and is ok when they are", async () => {
+  const answer = await edge.call("/readyz");
+  expect([answer.status, await answer.json()]).toEqual([
+    200,
+    {
+      status: "ok",
+      checks: {
+        auth: "ok",
+        records: "ok",
+        files: "ok",
+        audit: "ok",
+        backup: "ok",
+        redis: "ok",
+        rabbitmq: "ok",
+      },
+    },
+  ]);
+});
+
+test("the OpenAPI document is 3.1, holds every route once, and refers to nothing that it lacks", async () => {
+  const answer = await edge.call("/openapi.json");
+  const text = await answer.text();
+  const document = JSON.parse(text);
+  expect(document.openapi).toBe("3.1.0");
+  expect(Object.keys(document.paths).length).toBeGreaterThan(30);
+  const ids = Object.values(
+    document.paths as Record<string, Record<string, { operationId: string }>>,
+  ).flatMap((item) => Object.values(item).map((operation) => operation.operationId));
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const [, pointer = ""] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {
+    let node: unknown = document;
+    for (const key of pointer.split("/")) node = (node as Record<string, unknown> | undefined)?.[key];
+    expect(node, pointer).toBeDefined();
+  }
+  expect(() => openApiDocument([...publicRoutes, ...publicRoutes], { title: "x", version: "1" })).toThrow(
+    "documented twice",
+  );
+});
+
+test("what is documented is routed, and is public exactly where the documents say so", () => {
+  const routes = createRouteTable({ maxUploadBytes: 1 });
+  for (const route of publicRoutes) {
+    if (["/healthz", "/readyz"].includes(route.path)) continue;
+    const method = route.method.toUpperCase();
+    const found = routes(method, route.path);
+    const open = route.permission === undefined && !route.session;
+    expect(found, `${method} ${route.path}`).not.toBeNull();
+    expect(found?.access, `${method} ${route.path}`).toBe(open ? "public" : "session");
+  }
+  const documented = new Set(publicRoutes.map((route) => `${route.method.toUpperCase()} ${route.path}`));
+  expect([...PUBLIC].filter((key) => !documented.has(key) && !key.endsWith("jwks.json"))).toEqual([]);
+});
+
+test("the page to read it runs no inline code, and its files are there", async () => {
+  const answer = await edge.call("/docs");
+  const html = await answer.text();
+  const policy = answer.headers.get("content-security-policy") ?? "";
+  expect(policy).toContain("script-src 'self'");
+  expect(policy).not.toContain("unsafe");
+  expect(html).not.toMatch(/<script(?![^>]*src=)|\son[a-z]+=|style=/i);
+  for (const [, path = ""] of html.matchAll(/(?:src|href)="(\/docs[^"]+)"/g)) {
+    expect((await edge.call(path)).status, path).toBe(200);
+  }
+});
+
+test("the public keys come from auth", async () => {
+  const answer = await edge.call("/.well-known/jwks.json");
+  expect(await answer.json()).toEqual({ keys: [edge.auth.publicJwk] });
+});
+
+test("refusals reach the audit queue, gathered per kind and address, with a count and no token", async () => {
+  const own = await givenGateway();
+  const connection = await connect(own.broker.adminUrl);
+  try {
+    for (let i = 0; i < 5; i++) {
+      await own.call("/v1/patients", {
+        as: "eyJhbGciOiJub25lIn0.secret-mark.x",
+        headers: { "x-request-id": `refused-${i}` },
+      });
+    }
+    await own.call("/v1/patients");
+    await own.gateway.stop(); // sends what is gathered
+    const channel = await connection.createChannel();
+    const events: CloudEvent[] = [];
+    let raw = "";
+    for (;;) {
+      const message = await channel.get("medvault.audit", { noAck: true });
+      if (!message) break;
+      raw += message.content.toString();
+      events.push(
+        ...(JSON.parse(message.content.toString()) as unknown[]).map((event) => CloudEvent.parse(event)),
+      );
+    }
+    expect(raw).not.toContain("secret-mark");
+    const refused = events.filter((event) => event.type === "medvault.gateway.request.token_refused.v1");
+    expect(refused).toHaveLength(1);
+    expect(refused[0]).toMatchObject({
+      source: "/medvault/gateway/gateway-1",
+      subject: "address/127.0.0.1",
+      requestid: "refused-0",
+      data: { outcome: "denied", from: { ip: "127.0.0.1" }, details: { count: 5 } },
+    });
+    expect(events.map((event) => event.type)).toContain("medvault.gateway.request.session_required.v1");
+  } finally {
+    await connection.close();
+    await own.close();
+  }
+});
