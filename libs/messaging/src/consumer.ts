@@ -87,6 +87,7 @@ class ConsumerWorker {
   readonly #alarm = new Alarm();
   readonly #prefetch: number;
   #stopping = false;
+  #toldCode: string | null = null;
   #choresAt = 0;
   #pruneAt = 0;
 
@@ -118,15 +119,25 @@ class ConsumerWorker {
       try {
         session = await this.#open();
         failures = 0;
+        this.#toldCode = null;
         while (!this.#stopping && !session.closed) await this.#round(session);
       } catch (error) {
-        if (failures === 0) this.#options.broker.logger.warn(this.#fields(error), "consumer waits");
+        this.#tell(error);
         if (!this.#stopping) await this.#alarm.sleep(backoffMs(failures++, FIRST_RETRY_MS, MAX_RETRY_MS));
       } finally {
         if (session !== null) await close(session);
       }
     }
     this.state = "stopped";
+  }
+
+  #tell(error: unknown): void {
+    const { broker } = this.#options;
+    const code = codeOf(error);
+    // That the broker is away, the connection has told already; the same fault again is no news.
+    if (code === this.#toldCode || broker.state() !== "connected") return;
+    this.#toldCode = code;
+    broker.logger.warn(this.#fields(error), "consumer waits");
   }
 
   async #open(): Promise<Session> {

@@ -135,7 +135,7 @@ test("an administrator who is no superuser can provision too, as managed servers
   const managed = await createScratch();
   const admin = `medvault_test_admin_${Date.now()}`;
   await managed.superuser.query(
-    ddl("create role %I login createrole password %L", admin, "an-administrator-of-a-cloud"),,
+    ddl("create role %I login createrole password %L", admin, "an-administrator-of-a-cloud"),
   );
   await managed.superuser.query(ddl("alter database %I owner to %I", managed.name, admin));
   const client = await connected(managed.url(admin, "an-administrator-of-a-cloud"));
