@@ -3,7 +3,7 @@ import { BATCH_CONTENT_TYPE, EVENT_CONTENT_TYPE, type OutgoingMessage } from "./
 import type { Batch, OutboxRow } from "./relay.store.ts";
 import { auditRoutingKey } from "./topology.ts";
 
-export const MAX_EVENTS_PER_MESSAGE = 100;
+const MAX_EVENTS_PER_MESSAGE = 100;
 /** One more event may come on top of it. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 

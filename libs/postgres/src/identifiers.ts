@@ -6,7 +6,7 @@ import { escapeIdentifier, escapeLiteral } from "pg";
 const PLAIN_NAME = /^[a-z][a-z0-9_]{0,62}$/;
 
 /** Refuses what is not a plain lower-case name of at most 63 letters: unquoted SQL in migrations must find it. */
-export function assertPlainName(name: string): string {
+function assertPlainName(name: string): string {
   if (!PLAIN_NAME.test(name)) throw new Error(`not a plain SQL name: ${JSON.stringify(name)}`);
   return name;
 }
