@@ -1,4 +1,5 @@
 import type { CloudEvent, Role } from "@medvault/contracts";
+import type { Keyring } from "@medvault/keys";
 import { connectBroker, createAppender } from "@medvault/messaging";
 import { createLogger } from "@medvault/service-kit";
 import {
@@ -23,6 +24,7 @@ interface GivenServers {
   database?: TestDatabase;
   rabbit?: TestBroker;
   amqpUrl?: string;
+  keyring?: Keyring;
 }
 
 /** The whole service over a database, a broker and a directory of its own; events come in by the queue. */
@@ -31,7 +33,7 @@ export async function givenService(overrides: Partial<AuditParts> = {}, servers:
     servers.database ?? createTestDatabase(["audit"]),
     servers.rabbit ?? createTestBroker(),
   ]);
-  const log = await givenLog(database);
+  const log = await givenLog(database, servers.keyring);
   const pool = database.pool("audit");
   const broker = connectBroker({ url: servers.amqpUrl ?? rabbit.url("audit"), logger: testLogger() });
   const appender = createAppender(pool, "audit");

@@ -54,10 +54,10 @@ export const events = (count: number, first = 1) =>
 const logger = () => testLogger() as unknown as WriterOptions["logger"];
 
 /** A log of its own: database, directory, keys, and writers that can be made and killed at will. */
-export async function givenLog(db?: TestDatabase) {
+export async function givenLog(db?: TestDatabase, ring?: Keyring) {
   const database = db ?? (await createTestDatabase(["audit"]));
   const pool = database.pool("audit");
-  const keyring: Keyring = await testKeyring("audit");
+  const keyring = ring ?? (await testKeyring("audit"));
   const dir = await mkdtemp(join(tmpdir(), "medvault-audit-"));
   const superuser = new pg.Client({ connectionString: database.superuserUrl });
   await superuser.connect();
