@@ -257,3 +257,24 @@ test("public routes ignore credentials: the caller is a guest there", async () =
   expect(answer.status).toBe(200);
   expect(edge.services.auth.seen.at(-1)?.claims).toMatchObject({ sub: "guest", role: "guest", scope: "" });
 });
+
+test("a Redis that lost its scripts, as after a restart or failover, is taught them again unseen", async () => {
+  await edge.redis.client.script("FLUSH", "SYNC");
+  for (let i = 0; i < 3; i++) expect((await edge.call(PATH, { as: doctor })).status).toBe(200);
+  await edge.redis.client.script("FLUSH", "SYNC");
+  const answers = await Promise.all(Array.from({ length: 20 }, () => edge.call(PATH, { as: doctor })));
+  expect(answers.map((answer) => answer.status)).toEqual(Array(20).fill(200));
+});
+
+test("auth's keys are still known when auth is away; a session that only auth knows is 503 then", async () => {
+  const cached = await edge.signIn("doctor");
+  const unknown = await edge.signIn("doctor", { cached: false });
+  await edge.services.auth.stop();
+  try {
+    expect((await edge.call(PATH, { as: cached })).status).toBe(200);
+    const answer = await edge.call(PATH, { as: unknown });
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "2"]);
+  } finally {
+    await edge.services.auth.start();
+  }
+});

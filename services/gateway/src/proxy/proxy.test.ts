@@ -390,3 +390,43 @@ test("a service that is away is 503 within 3 s, opens its breaker, shows in read
     },
   );
 });
+
+test("answers without a body pass: HEAD, 204 and 304", async () => {
+  edge.services.records.handler = (req, res) => {
+    if (req.method === "DELETE") return void res.writeHead(204).end();
+    if (req.headers["if-none-match"]) return void res.writeHead(304, { etag: '"1"' }).end();
+    res.writeHead(200, { "content-type": "application/json", "content-length": 2 }).end("{}");
+  };
+  const head = await edge.call("/v1/patients/1", { method: "HEAD", as: doctor });
+  expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, "2", ""]);
+  expect((await edge.call("/v1/patients/1", { method: "DELETE", as: doctor })).status).toBe(204);
+  const same = await edge.call("/v1/patients/1", { as: doctor, headers: { "if-none-match": '"1"' } });
+  expect([same.status, same.headers.get("etag")]).toEqual([304, '"1"']);
+});
+
+test("server-sent events arrive as they are sent, not at the end", async () => {
+  let finish = () => {};
+  edge.services.audit.raw = (_req, res) => {
+    res.writeHead(200, { "content-type": "text/event-stream" }).write("data: one\n\n");
+    finish = () => res.end("data: two\n\n");
+  };
+  const answer = await edge.call("/v1/audit/stream", { as: doctor });
+  const reader = answer.body?.getReader();
+  expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("data: one\n\n");
+  finish();
+  expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("data: two\n\n");
+});
+
+test("a read is sent once more when its kept-alive connection was just closed; a write never is", async () => {
+  let connections = 0;
+  edge.services.backup.raw = (req, res) => {
+    connections += 1;
+    if (connections === 1) return void req.socket.destroy();
+    res.writeHead(200).end("{}");
+  };
+  expect((await edge.call("/v1/backups", { as: doctor })).status).toBe(200);
+  expect(connections).toBe(2);
+  connections = 0;
+  expect((await edge.call("/v1/backups", { method: "POST", as: doctor })).status).toBe(502);
+  expect(connections).toBe(1);
+});
