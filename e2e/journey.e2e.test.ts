@@ -334,7 +334,7 @@ async function proofHolds(eventId: string): Promise<void> {
   expect(proof.status, JSON.stringify(proof.body)).toBe(200);
   const file = path.join(work, "proof.json");
   await writeFile(file, proof.raw);
-  const key = path.join(ops.dirs.keys, "public/audit.vkey");
+  const key = path.join(ops.dirs.data, "audit/audit.vkey");
   const checked = await run(["scripts/verify-proof.mjs", "--key", key, file]);
   expect(checked, checked.stdout + checked.stderr).toMatchObject({ code: 0 });
 
