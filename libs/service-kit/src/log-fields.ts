@@ -3,7 +3,7 @@
  * allow-list cannot be forgotten for a new secret, a deny-list always is. Ids, codes, names of parts, counts and
  * durations; nothing that holds what a person wrote.
  */
-export const LOG_FIELDS: ReadonlySet<string> = new Set([
+const LOG_FIELDS: ReadonlySet<string> = new Set([
   "action",
   "actorId",
   "adminPort",
@@ -95,7 +95,7 @@ function scalarOf(value: unknown): string | number | boolean | null | undefined 
  * it is one of our refusals (fixed texts) or the operating system's (`connect ECONNREFUSED 127.0.0.1:5432`): a
  * database's message quotes the offending value.
  */
-export function errorFields(error: unknown, depth = 0): Fields | undefined {
+function errorFields(error: unknown, depth = 0): Fields | undefined {
   if (!(error instanceof Error) || depth >= MAX_CAUSES) return undefined;
   const { code, kind, syscall, constraint, table, routine } = error as Error & Fields;
   const fields: Fields = { name: scrub(error.name) };

@@ -35,7 +35,7 @@ import { SERVICES, type ServiceName } from "../src/routing/route-table.ts";
 export const now = () => Math.floor(Date.now() / 1000);
 
 /** What a fake upstream saw of one request. */
-export interface Seen {
+interface Seen {
   method: string;
   url: string;
   headers: IncomingMessage["headers"];
@@ -44,7 +44,7 @@ export interface Seen {
 }
 
 /** A real HTTP server in the place of a service; its handler can be exchanged to misbehave. */
-export class FakeService {
+class FakeService {
   readonly name: ServiceName;
   readonly seen: Seen[] = [];
   handler: ((req: IncomingMessage, res: ServerResponse, body: string) => void) | null = null;
@@ -96,7 +96,7 @@ export class FakeService {
 }
 
 /** What auth does for the gateway: signs tokens, publishes keys, fills Redis, answers for sessions. */
-export class FakeAuth {
+class FakeAuth {
   readonly issuer = "medvault";
   readonly sessions = new Map<string, Record<string, unknown>>();
   jwksRequests = 0;
@@ -274,7 +274,7 @@ export async function givenGateway(
 }
 
 /** As auth does at its start: every role's permissions, then the mark with this Redis' run id. */
-export async function fillRedis(redis: TestRedis): Promise<void> {
+async function fillRedis(redis: TestRedis): Promise<void> {
   const runId = /^run_id:(\w+)/m.exec(await redis.client.info("server"))?.[1] ?? "";
   for (const [role, permissions] of Object.entries(DEFAULT_PERMISSIONS)) {
     await redis.client.mset(`pv:${role}`, "1", `scope:${role}`, permissions.join(" "));

@@ -14,7 +14,7 @@ const WINDOW_S = 60;
 const LOCAL_POINTS = 30;
 const FORGOT_POINTS = 3;
 
-export type LimitClass = "general" | "login" | "forgot";
+type LimitClass = "general" | "login" | "forgot";
 
 export interface RateLimits {
   /**

@@ -1,13 +1,13 @@
 import { AppError, Unavailable } from "@medvault/contracts";
 
 /** 502: the service broke off, or answered something that is no HTTP. */
-export class BadGateway extends AppError {
+class BadGateway extends AppError {
   readonly code = "bad_gateway";
   readonly kind = "bad_gateway";
 }
 
 /** 504: the service took too long to begin its answer. */
-export class GatewayTimeout extends AppError {
+class GatewayTimeout extends AppError {
   readonly code = "gateway_timeout";
   readonly kind = "gateway_timeout";
 }
