@@ -1,8 +1,7 @@
 // npm test: servers of its own, then one vitest run over the whole repository.
 
-import path from "node:path";
 import { command, handOver } from "./lib/cli.mjs";
-import { dataDir, root } from "./lib/paths.mjs";
+import { dataDir, sharedPath } from "./lib/paths.mjs";
 import { checkNode, checkRoom, ensurePackages } from "./lib/prepare.mjs";
 
 const HELP = `npm test [-- vitest's arguments]
@@ -15,7 +14,7 @@ test once and stops them. Given DATABASE_URL, REDIS_URL or AMQP_URL, those are u
 
 await command(HELP, async (args) => {
   checkNode();
-  const data = dataDir(path.join(dataDir(path.join(root, ".data")), "test"));
+  const data = dataDir(sharedPath("test"));
   checkRoom(data);
   await ensurePackages(console.log);
   return handOver("scripts/run/test.ts", args);

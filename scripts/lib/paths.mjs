@@ -98,7 +98,8 @@ function lstat(file) {
 }
 
 /**
- * The unpacked Debian packages are shared by every MedVault of this checkout (start, tests, e2e).
+ * What is no data, and shared by every MedVault of this checkout (start, tests, e2e).
+ * @param {"toolchain" | "compile-cache" | "test" | "npm-ci.lock"} name
  * @returns {string}
  */
-export const toolchainDir = () => path.join(dataDir(path.join(root, ".data")), "toolchain");
+export const sharedPath = (name) => path.join(dataDir(path.join(root, ".data")), name);

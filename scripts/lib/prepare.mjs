@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { acquireLock } from "./lock.mjs";
-import { dataDir, root } from "./paths.mjs";
+import { root, sharedPath } from "./paths.mjs";
 import { portTrouble } from "./ports.mjs";
 import { step, Trouble } from "./words.mjs";
 
@@ -71,7 +71,7 @@ export async function checkGatewayPort(port) {
  */
 export async function ensurePackages(say) {
   if (packagesMatch()) return;
-  const release = await acquireLock(path.join(dataDir(path.join(root, ".data")), "npm-ci.lock"), {
+  const release = await acquireLock(sharedPath("npm-ci.lock"), {
     onHeld: () => null, // someone else installs the same packages: wait for them
   });
   try {

@@ -1,4 +1,5 @@
 import path from "node:path";
+import { sharedPath } from "../lib/paths.mjs";
 import { privateDir } from "../servers/files.ts";
 
 export interface Dirs {
@@ -12,6 +13,7 @@ export interface Dirs {
   logs: string;
   /** The audit log's store outside Postgres. */
   audit: string;
+  /** Shared by all data directories: it holds code. */
   compileCache: string;
 }
 
@@ -28,6 +30,6 @@ export function makeDirs(data: string): Dirs {
     keys: own("keys"),
     logs: own("log"),
     audit: own("audit"),
-    compileCache: own("compile-cache"),
+    compileCache: privateDir(sharedPath("compile-cache")),
   };
 }

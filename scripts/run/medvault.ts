@@ -14,7 +14,7 @@ import { firstPeople } from "./people.ts";
 import { forgetRun, recordRun } from "./record.ts";
 import { RestoreRunner } from "./restore.ts";
 import { publicUrl, type ServiceOptions, service } from "./services.ts";
-import { brokerDefinitions, defineAtGivenBroker, makeKeys, migrate } from "./setup.ts";
+import { brokerDefinitions, defineAtGivenBroker, makeKeys, migrate, warmCompileCache } from "./setup.ts";
 import type { Terminal } from "./terminal.ts";
 
 const READY_TIMEOUT_MS = 60_000;
@@ -85,7 +85,10 @@ export class MedVault {
     const secrets = loadSecrets(this.#data);
     this.#claimed = await claimPorts(this.#data, this.#settings.MEDVAULT_BASE_PORT);
     const { ports } = this.#claimed;
-    const keys = step(say, "making keys", () => makeKeys(dirs, signal));
+    // Beside the servers, the slowest of which takes 5 s.
+    const keys = step(say, "making keys", () => makeKeys(dirs, signal)).then(() =>
+      warmCompileCache(dirs, signal),
+    );
     keys.catch(() => {}); // awaited below; until then its failure is not unhandled
     this.#servers = await infrastructure({
       data: this.#data,

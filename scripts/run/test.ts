@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { acquireLock } from "../lib/lock.mjs";
-import { dataDir, root } from "../lib/paths.mjs";
+import { dataDir, root, sharedPath } from "../lib/paths.mjs";
 import { sentenceFor, Trouble } from "../lib/words.mjs";
 import { privateDir } from "../servers/files.ts";
 import { type Infrastructure, infrastructure } from "../servers/infrastructure.ts";
@@ -10,7 +10,7 @@ import { claimPorts } from "../servers/ports.ts";
 import { loadSecrets } from "../servers/secrets.ts";
 import { forgetRun, recordRun } from "./record.ts";
 
-const data = path.join(dataDir(path.join(root, ".data")), "test");
+const data = dataDir(sharedPath("test"));
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "disconnect"] as const) process.on(name, () => stop.abort());
 

@@ -1,6 +1,6 @@
 // Postgres, Redis and RabbitMQ together: those given by URL are used, the others are started here.
 import path from "node:path";
-import { toolchainDir } from "../lib/paths.mjs";
+import { sharedPath } from "../lib/paths.mjs";
 import { step, Trouble } from "../lib/words.mjs";
 import { privateDir } from "./files.ts";
 import type { Ports } from "./ports.ts";
@@ -101,7 +101,7 @@ async function stopAll(chains: Supervised[][]): Promise<void> {
 async function programs(o: InfrastructureOptions): Promise<Supervised[][]> {
   const { data, ports, secrets, given, watcher } = o;
   if (given.DATABASE_URL && given.REDIS_URL && given.AMQP_URL) return [];
-  const tools = await toolchain(toolchainDir(), watcher.say, o.signal);
+  const tools = await toolchain(sharedPath("toolchain"), watcher.say, o.signal);
   const logs = privateDir(path.join(data, "log"));
   const log = (name: string) => path.join(logs, `${name}.log`);
   const chains: Supervised[][] = [];

@@ -1,5 +1,6 @@
 // One program kept running: started, watched, started again with backoff when it dies, and stopped for good.
 import { type ChildProcess, type Serializable, spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { family, identify, isAlive, type ProcessId, signal, waitGone } from "../lib/processes.mjs";
@@ -74,6 +75,7 @@ export class Supervised {
     const id = this.#id;
     if (!id) return;
     const members = family(id);
+    const reaped = this.#child ? once(this.#child, "exit") : null;
     const target = this.program.stopTarget?.(id.pid) ?? id;
     signal(target, this.program.stopSignal);
     if (!(await waitGone(members, graceMs))) {
@@ -81,6 +83,7 @@ export class Supervised {
       await waitGone(members, 2_000);
       this.#watcher.say(`${this.program.name} did not stop within ${graceMs / 1000} s and was killed`);
     }
+    await reaped; // not before the kernel gave it back: what ends after us would stay a zombie under a careless init
     this.#id = null;
   }
 
