@@ -56,9 +56,11 @@ export interface Harness {
   app: Express;
   db: TestDatabase;
   redis: TestRedis;
+  /** The service's own connection. */
+  connection: Redis;
   keyring: Keyring;
   mails: Mail[];
-  /** Moves the service's clock. */
+  /** Moves the service's clock, which stands still otherwise: no test meets the edge of a TOTP step. */
   advance(ms: number): void;
   guest(overrides?: Partial<Pick<Actor, "ip" | "userAgent">>): TestClient;
   /** A client as the gateway lets one through: what the verified access token says, and nothing else. */
@@ -90,6 +92,7 @@ export async function createHarness(): Promise<Harness> {
   const appender = createAppender(pool, "auth");
   const logger = createLogger({ service: "auth", level: "silent" });
   const mails: Mail[] = [];
+  const startedMs = Date.now();
   let offsetMs = 0;
   const settings = {
     issuer: "medvault",
@@ -122,7 +125,7 @@ export async function createHarness(): Promise<Harness> {
       from: "x@y.example",
       logger,
     }),
-    now: () => new Date(Date.now() + offsetMs),
+    now: () => new Date(startedMs + offsetMs),
     settings,
     logger,
   };
@@ -177,6 +180,7 @@ export async function createHarness(): Promise<Harness> {
     app,
     db,
     redis: testRedis,
+    connection: redis,
     keyring,
     mails,
     guest,

@@ -161,7 +161,9 @@ test("a role that was changed by SQL opens no account", async () => {
 });
 
 test("unknown fields and a body of another kind are refused", async () => {
-  const extra = await h.guest().post<Answer>("/v1/auth/login", { identifier: "a", password: "b", role: "admin" });
+  const extra = await h
+    .guest()
+    .post<Answer>("/v1/auth/login", { identifier: "a", password: "b", role: "admin" });
   expect(extra).toMatchObject({ status: 400, body: { code: "invalid_input" } });
   expect((await h.guest().post("/v1/auth/login", "identifier=a")).status).toBe(415);
 });

@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { newRecoveryCodes, readRecoveryCode } from "./recovery-code.ts";
+import { newTotpSecret, totpStep } from "./totp.ts";
+
+// RFC 6238, appendix B, SHA-1, of the secret "12345678901234567890"; the last six of its eight digits.
+const SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+test.each([
+  [59, "287082"],
+  [1_111_111_109, "081804"],
+  [1_111_111_111, "050471"],
+  [1_234_567_890, "005924"],
+  [2_000_000_000, "279037"],
+  [20_000_000_000, "353130"],
+])("at %i s the code is %s (RFC 6238)", (seconds, code) => {
+  const step = Math.floor(seconds / 30);
+  expect(totpStep(SECRET, code, new Date(seconds * 1000))).toBe(step);
+  expect(totpStep(SECRET, code, new Date((seconds + 30) * 1000))).toBe(step);
+  expect(totpStep(SECRET, code, new Date((seconds - 30) * 1000))).toBe(step);
+  expect(totpStep(SECRET, code, new Date((seconds + 60) * 1000))).toBeNull();
+  if (seconds >= 60) expect(totpStep(SECRET, code, new Date((seconds - 60) * 1000))).toBeNull();
+});
+
+test("what is no six digits is no code", () => {
+  for (const code of ["", "28708", "2870820", "28708a", "287 082"]) {
+    expect(totpStep(SECRET, code, new Date(59_000))).toBeNull();
+  }
+});
+
+test("secrets hold 160 bits, recovery codes 80, and no two are alike", () => {
+  expect(newTotpSecret()).toMatch(/^[A-Z2-7]{32}$/);
+  const codes = newRecoveryCodes();
+  expect(new Set(codes).size).toBe(10);
+  for (const code of codes) {
+    expect(code).toMatch(/^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$/);
+    expect(readRecoveryCode(code.toLowerCase().replaceAll("0", "o"))).toBe(code.replaceAll("-", ""));
+  }
+  expect(readRecoveryCode("123456")).toBeNull();
+});

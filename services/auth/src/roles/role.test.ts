@@ -1,0 +1,64 @@
+import { DEFAULT_PERMISSIONS, ROLES } from "@medvault/contracts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createHarness, type Harness } from "../../test/harness.ts";
+import { listRoles } from "./role.store.ts";
+
+let h: Harness;
+beforeAll(async () => {
+  h = await createHarness();
+});
+afterAll(() => h.close());
+
+interface RoleBody {
+  role: string;
+  permissions: string[];
+  version: number;
+}
+
+test("the migration seeds what the contracts say", async () => {
+  const roles = await listRoles(h.ctx.pool);
+  expect(roles.map(({ role }) => role)).toEqual(ROLES);
+  for (const { role, permissions, version } of roles) {
+    expect(permissions.toSorted()).toEqual([...DEFAULT_PERMISSIONS[role]].sort());
+    expect(version).toBe(1);
+  }
+});
+
+test("an admin changes what a role may do: version, event, and Redis before the answer", async () => {
+  const { api } = await h.client(await h.person("admin"));
+  const permissions = [
+    ...DEFAULT_PERMISSIONS.doctor.filter((p) => p !== "claim:write:assigned"),
+    "audit:read:own",
+  ];
+  await h.events();
+  const changed = await api.put<RoleBody>("/v1/roles/doctor/permissions", { permissions });
+  expect(changed).toMatchObject({ status: 200, body: { role: "doctor", version: 2 } });
+  expect(changed.body.permissions.toSorted()).toEqual(permissions.toSorted());
+  expect(await h.redis.client.get("pv:doctor")).toBe("2");
+  expect((await h.redis.client.get("scope:doctor"))?.split(" ").sort()).toEqual(permissions.toSorted());
+  expect(await h.events()).toMatchObject([
+    {
+      type: "medvault.auth.role.changed.v1",
+      subject: "role/doctor",
+      data: { fields: ["+audit:read:own", "-claim:write:assigned"], details: { version: 2 } },
+    },
+  ]);
+  const { tokens } = await h.client(await h.person("doctor"));
+  expect(tokens.scope.split(" ")).toContain("audit:read:own");
+});
+
+test("guests get nothing, admins keep the way back, unknown permissions and roles are refused", async () => {
+  const { api } = await h.client(await h.person("admin"));
+  const put = (role: string, permissions: string[]) =>
+    api.put(`/v1/roles/${role}/permissions`, { permissions });
+  expect(await put("guest", ["user:read:any"])).toMatchObject({
+    status: 409,
+    body: { code: "role_protected" },
+  });
+  const withoutRoles = DEFAULT_PERMISSIONS.admin.filter((p) => p !== "role:write:any");
+  expect((await put("admin", [...withoutRoles])).status).toBe(409);
+  expect((await put("patient", ["record:read:own"])).status).toBe(409); // they could not sign out
+  expect((await put("doctor", ["session:introspect:any"])).status).toBe(400);
+  expect((await put("doctor", ["everything"])).status).toBe(400);
+  expect((await put("nobody", [...DEFAULT_PERMISSIONS.patient])).status).toBe(404);
+});
