@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
 import { connected, createScratch, migrationFolder } from "../test/scratch.ts";
 import { assertMigrated, migrate } from "./migrate.ts";
 
-const scratch = await createScratch();
+const SERVER = process.env.MEDVAULT_TEST_DATABASE_URL;
+const scratch = await createScratch(SERVER);
 const { superuser } = scratch;
 let folder: Awaited<ReturnType<typeof migrationFolder>>;
 

@@ -7,8 +7,9 @@ import { grantDatabase, provisionSchemas } from "./provision.ts";
 import { scramVerifier } from "./scram.ts";
 import { SERVICES_WITH_DATA } from "./services.ts";
 
+const SERVER = process.env.MEDVAULT_TEST_DATABASE_URL;
 const DENIED = "42501";
-const scratch = await provisioned();
+const scratch = await provisioned(SERVER);
 const owner = await scratch.as("owner");
 await owner.query("create table records.things (id int generated always as identity primary key, note text)");
 await owner.query("create table records_sys.keys (name text)");
@@ -132,7 +133,7 @@ test("a service migrates, boots, and cannot rewrite its history; a second schema
 });
 
 test("an administrator who is no superuser can provision too, as managed servers have it", async () => {
-  const managed = await createScratch();
+  const managed = await createScratch(SERVER);
   const admin = `medvault_test_admin_${Date.now()}`;
   await managed.superuser.query(
     ddl("create role %I login createrole password %L", admin, "an-administrator-of-a-cloud"),

@@ -6,7 +6,8 @@ import { ddl } from "./identifiers.ts";
 import { createPool } from "./pool.ts";
 import { afterCommit, inTransaction, withClient } from "./transaction.ts";
 
-const scratch = await createScratch();
+const SERVER = process.env.MEDVAULT_TEST_DATABASE_URL;
+const scratch = await createScratch(SERVER);
 const pools: pg.Pool[] = [];
 function poolOf(options: Partial<Parameters<typeof createPool>[0]> = {}): pg.Pool {
   const pool = createPool({ connectionString: scratch.superuserUrl, applicationName: "test", ...options });

@@ -7,12 +7,14 @@ import { ddl } from "../src/identifiers.ts";
 import { grantDatabase, provisionDatabase } from "../src/provision.ts";
 import { OWNER_ROLE, roleOf, SERVICES_WITH_DATA, type ServiceName } from "../src/services.ts";
 
-/** The test server; @medvault/testing stands above this lib, so its own tests do without. */
-function serverUrl(): URL {
-  const value = process.env.MEDVAULT_TEST_DATABASE_URL;
-  if (value === undefined)
+/** The test server's URL as the test read it. @medvault/testing stands above this lib, so its own tests do without. */
+export type ServerUrl = string | undefined;
+
+function parsed(server: ServerUrl): URL {
+  if (server === undefined) {
     throw new Error("MEDVAULT_TEST_DATABASE_URL is not set: run `npm test`, which sets it.");
-  return new URL(value);
+  }
+  return new URL(server);
 }
 
 export interface Scratch {
@@ -24,11 +26,11 @@ export interface Scratch {
 }
 
 /** An empty database. */
-export async function createScratch(): Promise<Scratch> {
+export async function createScratch(server: ServerUrl): Promise<Scratch> {
   const name = `medvault_test_${Math.floor(Date.now() / 1000)}_${randomBytes(5).toString("hex")}`;
-  const admin = await connected(serverUrl().href);
+  const admin = await connected(parsed(server).href);
   await admin.query(ddl("create database %I", name));
-  const url = serverUrl();
+  const url = parsed(server);
   url.pathname = `/${name}`;
   const superuser = await connected(url.href);
   return {
@@ -60,10 +62,10 @@ export async function connected(url: string): Promise<pg.Client> {
  * A database with MedVault's schemas and roles. Roles belong to the server and other tests sign in with them, so their
  * passwords are left alone: who acts here does so by SET ROLE, which privileges cannot tell from signing in.
  */
-export async function provisioned(): Promise<
-  Scratch & { as(role: ServiceName | "owner"): Promise<pg.Client> }
-> {
-  const scratch = await createScratch();
+export async function provisioned(
+  server: ServerUrl,
+): Promise<Scratch & { as(role: ServiceName | "owner"): Promise<pg.Client> }> {
+  const scratch = await createScratch(server);
   const { rows } = await scratch.superuser.query<{ n: number }>(
     "select count(*)::int as n from pg_roles where rolname = $1",
     [OWNER_ROLE],
