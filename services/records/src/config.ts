@@ -1,7 +1,7 @@
 import { CommonConfig, loadConfig } from "@medvault/service-kit";
 import { z } from "zod";
 
-const RecordsConfig = CommonConfig.extend({
+export const RecordsConfig = CommonConfig.extend({
   /** Connections to Postgres of this process. */
   MEDVAULT_RECORDS_CONNECTIONS: z.coerce.number().int().min(2).max(100).default(10),
 });

@@ -2,6 +2,7 @@ import type { Actor } from "@medvault/contracts";
 import type { SealedRow, SealedTable } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
 import { reachOf } from "../access/reach.ts";
+import { mapGently } from "../batches.ts";
 import { claims } from "../claims/claim.table.ts";
 import type { Claim } from "../claims/claim.ts";
 import type { Context } from "../context.ts";
@@ -61,7 +62,7 @@ export async function readEverything(
   const { scope, userId } = reachOf(actor, "fhir:export");
   const read = async <T extends object>(kind: keyof typeof QUERIES, table: SealedTable<T>): Promise<T[]> => {
     const { rows } = await tx.query<SealedRow>(QUERIES[kind], [patientId, scope, userId, MAX_ROWS_PER_KIND]);
-    return rows.map((row) => table.open(context.keyring, row));
+    return mapGently(rows, (row) => table.open(context.keyring, row));
   };
   return {
     records: await read("records", medicalRecords),

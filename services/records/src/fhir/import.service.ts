@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { type Actor, type FhirImportView, newId, Unavailable } from "@medvault/contracts";
-import { findSubjectKeys, insertSubjectKeys, newSubjectKey } from "@medvault/keys";
+import { findSubjectKeys, insertSubjectKeys, newSubjectKey, type Sealed } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { reachablePatientKey } from "../access/access.store.ts";
+import { inBatches } from "../batches.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import { insertClaims } from "../claims/claim.store.ts";
 import type { Context } from "../context.ts";
@@ -17,7 +18,14 @@ import { parseBundle } from "./bundle.ts";
 import { PatientAmbiguous, TargetChanged } from "./fhir.errors.ts";
 import * as store from "./import.store.ts";
 import { type ImportPlan, planImport } from "./map.ts";
-import { prepareImport, type Ready, type ReadyImport, type Target, tokenOf } from "./prepare.ts";
+import {
+  prepareImport,
+  type Ready,
+  type ReadyImport,
+  sourceTokens,
+  type Target,
+  tokenOf,
+} from "./prepare.ts";
 
 const MAX_ATTEMPTS = 5;
 
@@ -32,15 +40,16 @@ export async function importBundle(
   body: unknown,
   request: WriteRequest,
 ): Promise<WriteAnswer<FhirImportView>> {
-  const plan = planImport(parseBundle(body));
+  const plan = await planImport(parseBundle(body));
   const key = await clinicianKey(context, actor);
   for (let attempt = 1; ; attempt++) {
     const target = await findTarget(context, actor, plan);
+    const tokens = await sourceTokens(context, plan, target.subjectId);
     const known =
       target.patient === "created"
         ? new Set<string>()
-        : await store.knownSources(context.pool, actor, target.subjectId, allTokens(context, plan, target));
-    const ready = await prepareImport(context, actor, plan, target, key, known, new Date());
+        : await store.knownSources(context.pool, actor, target.subjectId, [...tokens.values()].flat());
+    const ready = await prepareImport(context, actor, plan, target, key, tokens, known, new Date());
     try {
       return await write(
         context,
@@ -83,7 +92,7 @@ async function storeImport(
 ): Promise<{ status: number; body: FhirImportView }> {
   await holdTarget(tx, context, actor, plan, target);
   // Read again under the lock: an import that finished meanwhile has stored some of it.
-  const known = await store.knownSources(tx, actor, target.subjectId, allTokens(context, plan, target));
+  const known = await store.knownSources(tx, actor, target.subjectId, tokensOf(sealed));
   const ready = withoutKnown(sealed, known);
   if (ready.patient) {
     const { value, box } = ready.patient;
@@ -91,13 +100,13 @@ async function storeImport(
     await store.insertIdentifiers(tx, actor, target.subjectId, identifierTokens(context, plan));
     await addMember(tx, actor, "patient:write", target.subjectId, actor.id, value.createdAt);
   }
-  const boxes = <T>(items: readonly Ready<T>[]) => items.map((item) => item.box);
-  const values = <T>(items: readonly Ready<T>[]) => items.map((item) => item.value);
   const { records, prescriptions, claims, kept } = ready;
-  await insertRecords(tx, actor, "fhir:import", values(records), boxes(records));
-  await insertPrescriptions(tx, context, actor, "fhir:import", values(prescriptions), boxes(prescriptions));
-  await insertClaims(tx, actor, "fhir:import", values(claims), boxes(claims));
-  await store.insertKept(tx, actor, values(kept), boxes(kept));
+  await insertAll(records, (values, boxes) => insertRecords(tx, actor, "fhir:import", values, boxes));
+  await insertAll(prescriptions, (values, boxes) =>
+    insertPrescriptions(tx, context, actor, "fhir:import", values, boxes),
+  );
+  await insertAll(claims, (values, boxes) => insertClaims(tx, actor, "fhir:import", values, boxes));
+  await insertAll(kept, (values, boxes) => store.insertKept(tx, actor, values, boxes));
   const stored = [
     ...(ready.patient ? [ready.patient] : []),
     ...records,
@@ -105,15 +114,29 @@ async function storeImport(
     ...claims,
     ...kept,
   ];
-  await store.insertSources(
-    tx,
-    actor,
-    target.subjectId,
-    stored.flatMap((item) => item.tokens),
+  await inBatches(stored, (batch) =>
+    store.insertSources(
+      tx,
+      actor,
+      target.subjectId,
+      batch.flatMap((item) => item.tokens),
+    ),
   );
   const view = viewOf(plan, target, ready, stored.length);
   await emit(tx, SOURCE, done(actor, { ...importAct(view.patientId), details: detailsOf(view, stored) }));
   return { status: 200, body: view };
+}
+
+function insertAll<T>(
+  items: readonly Ready<T>[],
+  insert: (values: T[], boxes: Sealed[]) => Promise<void>,
+): Promise<void> {
+  return inBatches(items, (batch) =>
+    insert(
+      batch.map((item) => item.value),
+      batch.map((item) => item.box),
+    ),
+  );
 }
 
 /** Locks the subject against other imports and checks that it is still the one that the boxes were sealed for. */
@@ -158,11 +181,9 @@ function identifierTokens(context: Context, plan: ImportPlan): Buffer[] {
   );
 }
 
-function allTokens(context: Context, plan: ImportPlan, target: Target): Buffer[] {
-  const items = [...plan.records, ...plan.prescriptions, ...plan.claims, ...plan.kept];
-  return items.flatMap((item) =>
-    item.names.map((name) => tokenOf(context.indexes.sources, target.subjectId, name)),
-  );
+function tokensOf({ patient, records, prescriptions, claims, kept }: ReadyImport): Buffer[] {
+  const all = [...(patient ? [patient] : []), ...records, ...prescriptions, ...claims, ...kept];
+  return all.flatMap((item) => item.tokens);
 }
 
 function viewOf(plan: ImportPlan, target: Target, ready: ReadyImport, stored: number): FhirImportView {

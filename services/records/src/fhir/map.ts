@@ -1,4 +1,5 @@
 import { ZodError } from "zod";
+import { mapGently } from "../batches.ts";
 import { type Bundle, type Entry, type Fault, type Resource, refuse } from "./bundle.ts";
 import { type MappedClaim, mapClaim } from "./map-claim.ts";
 import { type MappedPatient, mapPatient } from "./map-patient.ts";
@@ -13,7 +14,8 @@ export interface Original {
   resource: Resource;
 }
 
-interface Known {
+/** A resource of a bundle and by what it is known. */
+export interface Known {
   /** By what it is known, as {@link sourceNames} says. */
   names: string[];
   original: Original;
@@ -38,7 +40,7 @@ export interface ImportPlan {
  * patient's record, prescription or claim; all else is kept as it came. Throws InvalidInput with every path at
  * which a mapped resource is not what FHIR says.
  */
-export function planImport(bundle: Bundle): ImportPlan {
+export async function planImport(bundle: Bundle): Promise<ImportPlan> {
   const references = referencesOf(bundle);
   const names = sourceNames(bundle.entries);
   const faults: Fault[] = [];
@@ -50,7 +52,7 @@ export function planImport(bundle: Bundle): ImportPlan {
     claims: [],
     kept: [],
   };
-  for (const entry of bundle.entries) {
+  await mapGently(bundle.entries, (entry) => {
     const known: Known = {
       names: names[entry.index] ?? [],
       original: { fullUrl: entry.fullUrl, resource: entry.resource },
@@ -61,7 +63,7 @@ export function planImport(bundle: Bundle): ImportPlan {
       if (!(error instanceof ZodError)) throw error;
       faults.push(...faultsOf(entry, error));
     }
-  }
+  });
   refuse(faults);
   return plan;
 }

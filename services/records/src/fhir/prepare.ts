@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { setImmediate as breathe } from "node:timers/promises";
 import { type Actor, newId } from "@medvault/contracts";
 import { exactToken } from "@medvault/crypto";
 import type { Sealed, SealedTable, SigningKey } from "@medvault/keys";
+import { inBatches, mapGently } from "../batches.ts";
 import { claims } from "../claims/claim.table.ts";
 import type { Claim } from "../claims/claim.ts";
 import type { Context } from "../context.ts";
-import { signVersion } from "../medical-records/integrity.ts";
+import { type Integrity, signVersions } from "../medical-records/integrity.ts";
 import { medicalRecords } from "../medical-records/record.table.ts";
 import type { MedicalRecord } from "../medical-records/record.ts";
 import { patients } from "../patients/patient.table.ts";
@@ -14,10 +14,7 @@ import { newPatient, type Patient } from "../patients/patient.ts";
 import { prescriptions } from "../prescriptions/prescription.table.ts";
 import type { Prescription } from "../prescriptions/prescription.ts";
 import { fhirResources, type KeptResource } from "./fhir.table.ts";
-import type { ImportPlan, PlannedClaim, PlannedPrescription, PlannedRecord } from "./map.ts";
-
-/** Signatures (60 µs each) between two breaths of the event loop. */
-const SIGNATURES_AT_ONCE = 200;
+import type { ImportPlan, Known, PlannedClaim, PlannedPrescription, PlannedRecord } from "./map.ts";
 
 /** Under which subject a bundle goes. */
 export interface Target {
@@ -52,6 +49,23 @@ export function tokenOf(key: Buffer, scope: string, name: string): Buffer {
   );
 }
 
+/** The tokens by which each resource of a plan is known. */
+export type SourceTokens = ReadonlyMap<Known, Buffer[]>;
+
+/** The tokens of a whole plan within its subject. */
+export async function sourceTokens(
+  context: Context,
+  plan: ImportPlan,
+  subjectId: string,
+): Promise<SourceTokens> {
+  const { patient, records, prescriptions, claims: planned, kept } = plan;
+  const all: Known[] = [...(patient ? [patient] : []), ...records, ...prescriptions, ...planned, ...kept];
+  const tokens = await mapGently(all, (item) =>
+    item.names.map((name) => tokenOf(context.indexes.sources, subjectId, name)),
+  );
+  return new Map(all.map((item, at) => [item, tokens[at] ?? []]));
+}
+
 /**
  * Makes and seals every row of a plan that is not known yet. All of it happens before a transaction opens; what is
  * long is sealed by worker threads.
@@ -62,36 +76,33 @@ export async function prepareImport(
   plan: ImportPlan,
   target: Target,
   key: SigningKey,
+  tokensOf: SourceTokens,
   known: ReadonlySet<string>,
   now: Date,
 ): Promise<ReadyImport> {
   const { subjectId } = target;
-  const unknown = <T extends { names: string[] }>(items: readonly T[]) =>
-    items
-      .map((item) => ({
-        item,
-        tokens: item.names.map((name) => tokenOf(context.indexes.sources, subjectId, name)),
-      }))
-      .filter(({ tokens }) => !tokens.some((token) => known.has(token.toString("hex"))));
-  const ready = async <P extends { names: string[] }, T extends object>(
+  const ready = async <P extends Known, T extends object>(
     table: SealedTable<T>,
     items: readonly P[],
     make: (item: P) => T,
+    finish: (values: T[]) => Promise<T[]> = (values) => Promise.resolve(values),
   ): Promise<Ready<T>[]> => {
-    const found = unknown(items);
-    const values: T[] = [];
-    for (const { item } of found) {
-      values.push(make(item));
-      if (values.length % SIGNATURES_AT_ONCE === 0) await breathe();
-    }
-    const boxes = await table.sealMany(
-      context.keyring,
-      values.map((value) => ({ subjectKey: target.wrapped, value })),
-    );
-    return found.flatMap(({ tokens }, at) => {
-      const [value, box] = [values[at], boxes[at]];
-      return value && box ? [{ value, box, boxSha256: table.boxHash(box.sealed), tokens }] : [];
+    const sealed: Ready<T>[] = [];
+    const fresh = items
+      .map((item) => ({ item, tokens: tokensOf.get(item) ?? [] }))
+      .filter(({ tokens }) => !tokens.some((token) => known.has(token.toString("hex"))));
+    await inBatches(fresh, async (batch) => {
+      const values = await finish(batch.map(({ item }) => make(item)));
+      const boxes = await table.sealMany(
+        context.keyring,
+        values.map((value) => ({ subjectKey: target.wrapped, value })),
+      );
+      for (const [at, { tokens }] of batch.entries()) {
+        const [value, box] = [values[at], boxes[at]];
+        if (value && box) sealed.push({ value, box, boxSha256: table.boxHash(box.sealed), tokens });
+      }
     });
+    return sealed;
   };
   const made = { id: "", rev: 1, patientId: subjectId, createdAt: now, updatedAt: now };
   return {
@@ -99,8 +110,11 @@ export async function prepareImport(
       target.patient === "created" && plan.patient
         ? ((await ready(patients, [plan.patient], () => patientOf(plan, subjectId, actor, now)))[0] ?? null)
         : null,
-    records: await ready(medicalRecords, plan.records, (item) =>
-      recordOf(item, { ...made, id: newId() }, actor, key, now),
+    records: await ready(
+      medicalRecords,
+      plan.records,
+      (item) => recordOf(item, { ...made, id: newId() }, actor, now),
+      (values) => signVersions(values, key, actor.id, now),
     ),
     prescriptions: await ready(prescriptions, plan.prescriptions, (item) =>
       prescriptionOf(item, { ...made, id: newId() }, actor, now),
@@ -116,6 +130,14 @@ export async function prepareImport(
   };
 }
 
+const UNSIGNED: Integrity = {
+  contentHash: "",
+  signature: "",
+  signedBy: "",
+  signedAt: "",
+  publicKey: { kty: "OKP", crv: "Ed25519", x: "" },
+};
+
 type Made = { id: string; rev: number; patientId: string; createdAt: Date; updatedAt: Date };
 
 function patientOf(plan: ImportPlan, id: string, actor: Actor, now: Date): Patient {
@@ -124,18 +146,19 @@ function patientOf(plan: ImportPlan, id: string, actor: Actor, now: Date): Patie
   return newPatient(id, mapped, { userId: null, source: original, createdBy: actor.id, now });
 }
 
-function recordOf(item: PlannedRecord, made: Made, actor: Actor, key: SigningKey, now: Date): MedicalRecord {
+/** Not signed yet: that happens for a batch at a time. */
+function recordOf(item: PlannedRecord, made: Made, actor: Actor, now: Date): MedicalRecord {
   const { occurredAt, ...mapped } = item.mapped;
-  const record = {
+  return {
     ...made,
     ...mapped,
     occurredAt: occurredAt === null ? now : new Date(occurredAt),
     authorId: actor.id,
     version: 1,
     hiddenAt: null,
+    integrity: UNSIGNED,
     source: item.original,
   };
-  return { ...record, integrity: signVersion(record, key, actor.id, now) };
 }
 
 function prescriptionOf(item: PlannedPrescription, made: Made, actor: Actor, now: Date): Prescription {
