@@ -1,16 +1,20 @@
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type BackupView, newId } from "@medvault/contracts";
 import { createKeyring, generateKeyFile } from "@medvault/keys";
 import { createAppender } from "@medvault/messaging";
+import { createPool, type Db } from "@medvault/postgres";
 import { createLogger } from "@medvault/service-kit";
 import { actor, createTestDatabase, signedIn, testAssertions } from "@medvault/testing";
 import { expect } from "vitest";
 import { createBackupApp } from "../src/app.ts";
 import { Archive } from "../src/backup/archive.ts";
 import { BackupWork } from "../src/backup/work.ts";
+import { runRestores } from "../src/restore/restore.service.ts";
 
 /** The backup service on a database with records' and files' real tables, and directories of its own. */
 export async function startBackup() {
@@ -89,6 +93,56 @@ export async function settled(
   return read();
 }
 
+/** Runs the restore job in this process, as the owner role, until nothing is asked for. */
+export async function runJob(backup: TestBackup): Promise<number> {
+  const pool = createPool({
+    connectionString: backup.database.ownerUrl,
+    applicationName: "restore-job",
+    schema: "backup",
+    max: 3,
+  });
+  const logger = createLogger({ service: "restore-job", level: "silent" });
+  const { keyring, archive, dirs } = backup;
+  const limits = { attempts: 20, drainMs: 200 };
+  try {
+    return await runRestores({ pool, keyring, archive, filesDir: dirs.files, logger, limits });
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Asks for a restore through the API, runs the job, and answers what came of it. */
+export async function restore(backup: TestBackup, id: string): Promise<BackupView["restore"]> {
+  const asked = await backup.admin.post<BackupView>(`/v1/backups/${id}/restore`);
+  expect(asked).toMatchObject({ status: 202, body: { restore: { state: "requested" } } });
+  await runJob(backup);
+  return (await backup.admin.get<BackupView>(`/v1/backups/${id}`)).body.restore;
+}
+
+/** Runs the restore job as it is run in earnest: a process of its own. */
+export function spawnJob(backup: TestBackup): ChildProcess {
+  const script = fileURLToPath(new URL("../src/restore-job.ts", import.meta.url));
+  return spawn(process.execPath, [script], {
+    stdio: "ignore",
+    env: {
+      MEDVAULT_OWNER_DATABASE_URL: backup.database.ownerUrl,
+      MEDVAULT_KEYS_FILE: backup.keysFile,
+      MEDVAULT_BACKUPS_DIR: backup.dirs.backups,
+      MEDVAULT_FILES_DIR: backup.dirs.files,
+      MEDVAULT_AUDIT_DIR: backup.dirs.audit,
+      LOG_LEVEL: "silent",
+    },
+  });
+}
+
+/** Schemas that a restore made and that are not the live ones. */
+export async function leftoverSchemasOf(backup: TestBackup): Promise<string[]> {
+  const { rows } = await backup.pool.query<{ name: string }>(
+    "select nspname as name from pg_namespace where nspname ~ '_[0-9]+$' and nspname !~ '^pg_'",
+  );
+  return rows.map((row) => row.name);
+}
+
 /** A patient with a care team and prescriptions, as ciphertext that only looks like it. */
 export async function givenPatient(backup: TestBackup, prescriptions = 3) {
   const id = newId();
@@ -111,7 +165,7 @@ export async function givenPatient(backup: TestBackup, prescriptions = 3) {
   return { id, doctor };
 }
 
-export async function givenPrescription(backup: TestBackup, patientId: string): Promise<string> {
+export async function givenPrescription(backup: { records: Db }, patientId: string): Promise<string> {
   const id = newId();
   await backup.records.query(
     `insert into prescriptions (id, patient_id, prescribed_by, status, start_date, created_at, updated_at,

@@ -21,7 +21,7 @@ import {
 } from "./restore.store.ts";
 import { failedEvent, RESTORED, type RestoreTask } from "./restore.ts";
 import { dropSchema, leftoverSchemas } from "./schemas.ts";
-import { type SwapWork, swap } from "./swap.ts";
+import { type SwapLimits, type SwapWork, swap } from "./swap.ts";
 
 export interface RestoreDeps {
   /** The owner role's, with search_path backup, backup_sys. */
@@ -30,6 +30,8 @@ export interface RestoreDeps {
   archive: Archive;
   filesDir: string;
   logger: Logger;
+  /** Default `SWAP_LIMITS`. */
+  limits?: SwapLimits;
 }
 
 /** Does every restore that was asked for, after cleaning up behind those that were killed. Returns how many it did. */
@@ -84,7 +86,7 @@ async function restore(deps: RestoreDeps, task: RestoreTask): Promise<void> {
     const work = await build(pool, backup, task);
     await markRestoring(filesDir, async () => {
       work.counts.blobsBack = await putBlobsBack(archive, backup, filesDir);
-      await swap(pool, task, work);
+      await swap(pool, task, work, deps.limits);
     });
   } finally {
     backup.key.fill(0);

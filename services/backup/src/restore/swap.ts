@@ -1,33 +1,45 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { emit } from "@medvault/messaging";
-import { DatabaseUnavailable, type Db, inTransaction, sysSchemaOf, type Tx } from "@medvault/postgres";
+import { type Db, inTransaction, sysSchemaOf, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import type { Part } from "../backup/manifest.ts";
 import { THIS_RUNNER } from "../backup/runner.ts";
 import { RestoreFailed } from "./restore.errors.ts";
 import { completeRestore } from "./restore.store.ts";
-import { RESTORED, type RestoredService, type RestoreTask, restoredEvent, schemasOf } from "./restore.ts";
+import {
+  loadOrder,
+  RESTORED,
+  type RestoredService,
+  type RestoreTask,
+  restoredEvent,
+  schemasOf,
+} from "./restore.ts";
 import {
   dropErased,
   endAssignments,
   hasEventsBefore,
   insertMissing,
   lockTable,
+  referencesIn,
   renameSchema,
   tablesOf,
 } from "./schemas.ts";
 
-/**
- * Users wait behind the locks: each attempt is short, and there are many. Shorter than Postgres' deadlock_timeout (1 s),
- * so that of the two it is never a user's transaction that is ended.
- */
-const LOCK_TIMEOUT_MS = 800;
-const ATTEMPTS = 30;
+/** Users wait behind the locks, at most 3 s before they get a 503: locking and draining must fit into that. */
+const LOCKING_MS = 1_500;
+const FENCED_DRAIN_MS = 1_000;
+/** Of one try at one table; well below Postgres' deadlock_timeout of 1 s (see `lockEverything`). */
+const LOCK_TRY_MS = 200;
 const PAUSE_MS = 500;
-/** How long events of before may take to leave: without the locks, and behind them. */
-const DRAIN_MS = 30_000;
-const FENCED_DRAIN_MS = 3_000;
 const POLL_MS = 50;
+
+export interface SwapLimits {
+  /** Attempts at locking every live table. */
+  attempts: number;
+  /** How long events of before may take to leave while nothing is locked yet. */
+  drainMs: number;
+}
+export const SWAP_LIMITS: SwapLimits = { attempts: 40, drainMs: 30_000 };
 
 export interface SwapWork {
   /** Staged key tables, by service. */
@@ -40,26 +52,25 @@ export interface SwapWork {
  * of before leave, ends the assignments that ended since the backup, puts missing keys back, renames, and writes down
  * that it is done. Throws `RestoreFailed` live_busy or outbox_not_drained; nothing is changed then.
  */
-export async function swap(pool: pg.Pool, task: RestoreTask, work: SwapWork): Promise<void> {
-  if (!(await drained(pool, DRAIN_MS))) throw new RestoreFailed("outbox_not_drained");
+export async function swap(
+  pool: pg.Pool,
+  task: RestoreTask,
+  work: SwapWork,
+  limits: SwapLimits = SWAP_LIMITS,
+): Promise<void> {
+  if (!(await drained(pool, limits.drainMs))) throw new RestoreFailed("outbox_not_drained");
   for (let attempt = 1; ; attempt++) {
     try {
       return await inTransaction(pool, (tx) => swapOnce(tx, task, work));
     } catch (error) {
-      const busy = isLockTimeout(error);
-      if (attempt === ATTEMPTS || !(busy || isUndrained(error))) {
-        throw busy ? new RestoreFailed("live_busy", error) : error;
-      }
+      if (attempt >= limits.attempts || !isWorthAnotherTry(error)) throw error;
       await sleep(PAUSE_MS * (0.5 + Math.random()));
     }
   }
 }
 
 async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts }: SwapWork): Promise<void> {
-  await tx.query("select set_config('lock_timeout', $1, true)", [`${LOCK_TIMEOUT_MS}ms`]);
-  for (const service of RESTORED) {
-    for (const table of await tablesOf(tx, service)) await lockTable(tx, service, table);
-  }
+  await lockEverything(tx);
   if (!(await drained(tx, FENCED_DRAIN_MS))) throw new RestoreFailed("outbox_not_drained");
   const assignmentsEnded = await endAssignments(tx, schemasOf("records", task.n).scratch);
   let keysBack = 0;
@@ -71,6 +82,36 @@ async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts }: SwapWork): 
   }
   if (!(await completeRestore(tx, task.id, THIS_RUNNER))) throw new RestoreFailed("interrupted");
   await emit(tx, "backup", restoredEvent(task, { ...counts, keysBack, assignmentsEnded }));
+}
+
+/**
+ * Locks every live table, those that others refer to first, as the services' own transactions do. A transaction that
+ * goes the other way round and we would wait for each other. Whoever has waited for a second then looks for such a
+ * circle and is ended by Postgres: that must be the other one, whose transaction `inTransaction` simply runs again,
+ * and so we never wait that long at a time, but let go of the one table and ask anew, keeping the others.
+ */
+async function lockEverything(tx: Tx): Promise<void> {
+  const until = Date.now() + LOCKING_MS;
+  await tx.query("select set_config('lock_timeout', $1, true)", [`${LOCK_TRY_MS}ms`]);
+  for (const service of RESTORED) {
+    const tables = loadOrder(await tablesOf(tx, service), await referencesIn(tx, service));
+    for (const table of tables) await lockOne(tx, service, table, until);
+  }
+}
+
+async function lockOne(tx: Tx, schema: string, table: string, until: number): Promise<void> {
+  for (;;) {
+    await tx.query("savepoint before_lock");
+    try {
+      await lockTable(tx, schema, table);
+      await tx.query("release savepoint before_lock");
+      return;
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      if (Date.now() > until) throw new RestoreFailed("live_busy", error);
+      await tx.query("rollback to savepoint before_lock");
+    }
+  }
 }
 
 /**
@@ -105,10 +146,9 @@ async function putKeysBack(
 }
 
 function isLockTimeout(error: unknown): boolean {
-  const cause = error instanceof DatabaseUnavailable ? error.cause : error;
-  return (cause as { code?: unknown } | undefined)?.code === "55P03";
+  return (error as { code?: unknown }).code === "55P03";
 }
 
-function isUndrained(error: unknown): boolean {
-  return error instanceof RestoreFailed && error.reason === "outbox_not_drained";
+function isWorthAnotherTry(error: unknown): boolean {
+  return error instanceof RestoreFailed && ["live_busy", "outbox_not_drained"].includes(error.reason);
 }
