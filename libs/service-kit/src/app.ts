@@ -3,6 +3,7 @@ import {
   AppError,
   ASSERTION_HEADER,
   NotFound,
+  STATUS_OF_KIND,
   Unauthenticated,
   Unavailable,
 } from "@medvault/contracts";
@@ -90,9 +91,9 @@ function problemHandler(
   return async (thrown: unknown, req, res, _next) => {
     const { refusal, unexpected } = refusalOf(thrown);
     let answer: Refusal = refusal;
-    if (unexpected || refusal.kind === "unavailable") {
-      logger.error({ err: thrown, requestId: requestIdOf(req), method: req.method }, "request failed");
-    }
+    const line = { err: thrown, requestId: requestIdOf(req), method: req.method };
+    if (unexpected) logger.error(line, "request failed");
+    else if (STATUS_OF_KIND[refusal.kind] >= 500) logger.warn(line, "request could not be served");
     if (onRefusal && evidence.has(refusal.kind) && thrown instanceof AppError) {
       try {
         await onRefusal(req, actorOrNull(req), thrown);

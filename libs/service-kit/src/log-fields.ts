@@ -107,7 +107,7 @@ function errorFields(error: unknown, depth = 0): Fields | undefined {
   const ours = typeof code === "string" && typeof kind === "string";
   const systems = typeof code === "string" && typeof syscall === "string";
   if (ours || systems || error.name === "ConfigError") fields.message = scrub(error.message);
-  const frames = framesOf(error);
+  const frames = ours ? [] : framesOf(error); // a refusal says all by its code
   if (frames.length > 0) fields.frames = frames;
   const cause = errorFields(error.cause, depth + 1);
   if (cause) fields.cause = cause;

@@ -59,7 +59,10 @@ test("our own refusals and the operating system's errors keep their words", () =
     syscall: "connect",
   });
   logger.warn({ err: away }, "away");
-  expect(entries()[0]).toMatchObject({ err: { code: "forbidden", message: "Not on the care team." } });
+  expect(entries()[0]).toMatchObject({
+    err: { name: "Forbidden", code: "forbidden", kind: "forbidden", message: "Not on the care team." },
+  });
+  expect(Object.keys(entries()[0]?.err ?? {}).sort()).toEqual(["code", "kind", "message", "name"]);
   expect(entries()[1]).toMatchObject({ err: { message: "connect ECONNREFUSED 127.0.0.1:1" } });
 });
 

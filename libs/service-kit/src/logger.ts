@@ -23,7 +23,7 @@ export function createLogger(options: LoggerOptions): Logger {
       level: options.level,
       base: { service: options.service, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      serializers: {}, // none: pino's own would let a whole error or request through
+      serializers: { err: (sifted: unknown) => sifted }, // pino's own would rewrite what the formatter left
       formatters: {
         level: (label) => ({ level: label }),
         bindings: (bindings) => allowedFields(bindings, extra),
