@@ -40,6 +40,8 @@ export interface Consumer {
 }
 
 const DEFAULT_PREFETCH = 50;
+/** Events in one transaction, unless a single message has more. */
+const MAX_BATCH_EVENTS = 1_000;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 10_000;
 const IDLE_MS = 1_000;
@@ -150,6 +152,8 @@ class ConsumerWorker {
     });
     if (queue === AUDIT_QUEUE) await assertTopology(channel);
     else await assertConsumerQueue(channel, queue, bindings);
+    // Without the database no message is taken in hand: to give it back would count as a delivery.
+    await this.#options.pool.query("select 1");
     await channel.prefetch(this.#prefetch);
     await this.#consume(session);
     return session;
@@ -181,7 +185,7 @@ class ConsumerWorker {
 
   /** Takes effect of all in hand and acknowledges, however long the database is away. */
   async #process(session: Session): Promise<void> {
-    const batch = session.inHand.slice();
+    const batch = session.inHand.slice(0, countUpTo(MAX_BATCH_EVENTS, session.inHand));
     const parsed = batch.map((each) => each.parsed);
     for (let failures = 0; !this.#stopping && !session.closed; failures++) {
       try {
@@ -240,6 +244,16 @@ class ConsumerWorker {
   #fields(error: unknown): object {
     return { queue: this.#options.queue, code: codeOf(error) };
   }
+}
+
+/** How many messages from the front have that many events together, at least one. */
+function countUpTo(maxEvents: number, inHand: Session["inHand"]): number {
+  let events = 0;
+  const end = inHand.findIndex(({ parsed }, i) => {
+    events += parsed.events.length;
+    return i > 0 && events > maxEvents;
+  });
+  return end < 0 ? inHand.length : end;
 }
 
 function incomingOf(message: ConsumeMessage): IncomingMessage {

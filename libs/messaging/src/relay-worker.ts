@@ -8,7 +8,7 @@ import { toOutboxEvent } from "./envelope.ts";
 import { BrokerUnavailable, codeOf, LeaseLost } from "./errors.ts";
 import { insertEvents } from "./outbox.store.ts";
 import { OutboxCursor } from "./outbox-cursor.ts";
-import { publishAll } from "./publisher.ts";
+import { type OutgoingMessage, publishAll } from "./publisher.ts";
 import {
   acquireLease,
   type Batch,
@@ -19,6 +19,7 @@ import {
   readJournal,
   readPositions,
   releaseLease,
+  renewLease,
   takeHeartbeat,
 } from "./relay.store.ts";
 import type { RelayOptions } from "./relay.ts";
@@ -131,7 +132,7 @@ export class RelayWorker {
 
   /** False while another relay has it. After a change of hands everything is read anew. */
   async #holdLease(): Promise<boolean> {
-    if (this.#lease !== null && performance.now() < this.#renewAt) return true;
+    if (performance.now() < this.#renewAt) return this.#lease !== null;
     const lease = await acquireLease(this.#options.pool, this.#owner, this.#leaseMs);
     if (lease === null || lease.fence !== this.#lease?.fence) {
       this.#recovered = false;
@@ -175,14 +176,14 @@ export class RelayWorker {
 
   async #publishBatch(channel: ConfirmChannel, batch: Batch, rows: OutboxRow[]): Promise<void> {
     const { source } = this.#options;
-    const confirmed = await publishAll(channel, source, auditMessages(source, batch, rows));
+    const confirmed = await this.#publish(channel, auditMessages(source, batch, rows));
     if (confirmed.includes(false)) throw new BrokerUnavailable();
     await this.#delete(batch.positions, batch);
   }
 
   /** Domain events nobody is bound to yet stay in the outbox, and are tried again in their turn. */
   async #sendDomain(channel: ConfirmChannel, rows: OutboxRow[]): Promise<number> {
-    const confirmed = await publishAll(channel, this.#options.source, rows.map(domainMessage));
+    const confirmed = await this.#publish(channel, rows.map(domainMessage));
     const sent = rows.filter((_row, i) => confirmed[i] === true).map((row) => row.position);
     if (sent.length > 0) await this.#delete(sent, null);
     this.#remember(
@@ -201,6 +202,21 @@ export class RelayWorker {
         this.#options.logger.warn({ code: "unroutable", type }, "no queue takes this event yet, it waits");
       }
       this.#unroutable.set(position, retryAt);
+    }
+  }
+
+  /** A slow broker must not cost the lease: two relays would take it from each other and neither get done. */
+  async #publish(channel: ConfirmChannel, messages: OutgoingMessage[]): Promise<boolean[]> {
+    const { pool, source } = this.#options;
+    const lease = this.#held();
+    const renewal = setInterval(() => {
+      // If it fails, the delete that follows finds out by the fence.
+      renewLease(pool, lease, this.#leaseMs).catch(() => {});
+    }, this.#leaseMs / 3);
+    try {
+      return await publishAll(channel, source, messages);
+    } finally {
+      clearInterval(renewal);
     }
   }
 
@@ -239,6 +255,7 @@ export class RelayWorker {
       this.#options.logger.warn({ code }, "relay waits");
     }
     if (error instanceof LeaseLost) this.#lease = null;
+    this.#renewAt = 0;
     // Read again what may not have gone out; the journal first, if the failure came after it.
     this.#cursor.reset();
     const channel = this.#channel;

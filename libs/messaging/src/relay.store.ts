@@ -34,6 +34,16 @@ export async function acquireLease(db: Db, owner: string, leaseMs: number): Prom
   return rows[0] ? { owner, fence: rows[0].fence } : null;
 }
 
+/** Keeps a lease that is still one's own; false when another has it. */
+export async function renewLease(db: Db, lease: Lease, leaseMs: number): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update producer set lease_until = clock_timestamp() + $3 * interval '1 millisecond'
+      where lease_owner = $1 and fence = $2`,
+    [lease.owner, lease.fence, leaseMs],
+  );
+  return rowCount === 1;
+}
+
 export async function releaseLease(db: Db, lease: Lease): Promise<void> {
   await db.query(
     "update producer set lease_until = null, lease_owner = null where lease_owner = $1 and fence = $2",

@@ -80,6 +80,14 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && UNAVAILABLE_MESSAGES.some((part) => error.message.includes(part));
 }
 
+/** True when the connection itself is gone or silent, so that not even a rollback would be answered in time. */
+export function isConnectionLost(error: unknown): boolean {
+  const code = codeOf(error);
+  const fromServer = error instanceof Error && "severity" in error;
+  if (fromServer) return code.startsWith("08") || code.startsWith("57P") || code === "25P03";
+  return isUnavailable(error);
+}
+
 /** The error as callers shall see it: DatabaseUnavailable where that is what it means, else itself. */
 export function toDatabaseError(error: unknown): unknown {
   if (error instanceof DatabaseUnavailable || !isUnavailable(error)) return error;

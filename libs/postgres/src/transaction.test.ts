@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { createProxy } from "../../testing/src/index.ts";
 import { createScratch } from "../test/scratch.ts";
 import { DatabaseUnavailable, TransactionAborted } from "./errors.ts";
 import { ddl } from "./identifiers.ts";
@@ -140,6 +141,25 @@ test("no server, a pool that is used up, and a statement beyond its limit are Da
     );
     await expect(waiting).rejects.toBeInstanceOf(DatabaseUnavailable);
   });
+});
+
+test("a server that falls silent is DatabaseUnavailable within the limits, not one limit after the other", async () => {
+  const proxy = await createProxy(scratch.superuserUrl);
+  const silent = poolOf({ connectionString: proxy.url, statementTimeoutMs: 100, connectTimeoutMs: 300 });
+  const started = performance.now();
+  const work = inTransaction(silent, async (tx) => {
+    await tx.query("select 1");
+    proxy.stall();
+    await tx.query("select 2");
+  });
+  await expect(work).rejects.toBeInstanceOf(DatabaseUnavailable);
+  expect(performance.now() - started).toBeLessThan(3_500);
+  await expect(silent.query("select 1")).rejects.toBeInstanceOf(DatabaseUnavailable);
+  proxy.restore();
+  expect((await silent.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+  await silent.end();
+  pools.splice(pools.indexOf(silent), 1);
+  await proxy.close();
 });
 
 test("too many connections is DatabaseUnavailable", async () => {

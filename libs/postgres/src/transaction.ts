@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
-import { isRetryable, TransactionAborted, toDatabaseError } from "./errors.ts";
+import { isConnectionLost, isRetryable, TransactionAborted, toDatabaseError } from "./errors.ts";
 import type { Tx } from "./types.ts";
 
 const MAX_RETRIES = 3;
@@ -50,7 +50,7 @@ async function runOnce<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<
     return result;
   } catch (error) {
     hooks.delete(tx);
-    broken = await rollback(client);
+    broken = isConnectionLost(error) || (await rollback(client));
     throw error;
   } finally {
     client.release(broken);

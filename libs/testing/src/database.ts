@@ -28,9 +28,8 @@ const ORPHAN_AGE_SECONDS = 6 * 3600;
 export async function createTestDatabase(services: readonly ServiceName[]): Promise<TestDatabase> {
   const server = testServer("MEDVAULT_TEST_DATABASE_URL");
   const wanted = [...new Set(services)].sort();
-  const template = await ensureTemplate(server, wanted);
   const database = `${PREFIX}${Math.floor(Date.now() / 1000)}_${randomBytes(5).toString("hex")}`;
-  await cloneTemplate(server, template, database);
+  await cloned(server, wanted, database);
   const owner = { name: OWNER_ROLE, password: sharedPassword(server, OWNER_ROLE) };
   const ownerUrl = databaseUrl(server, database, owner);
   await ensurePasswords(server, ownerUrl);
@@ -56,6 +55,17 @@ export async function createTestDatabase(services: readonly ServiceName[]): Prom
       });
     },
   };
+}
+
+async function cloned(server: URL, services: readonly ServiceName[], database: string): Promise<void> {
+  const NO_SUCH_DATABASE = "3D000";
+  try {
+    await cloneTemplate(server, await ensureTemplate(server, services), database);
+  } catch (error) {
+    // Dropped as outdated by another process between the look and the clone.
+    if (!(error instanceof pg.DatabaseError) || error.code !== NO_SUCH_DATABASE) throw error;
+    await cloneTemplate(server, await ensureTemplate(server, services), database);
+  }
 }
 
 /** Somebody may have given the roles other passwords (a test of the set-up, say): put ours back. */

@@ -79,7 +79,10 @@ export async function ensureTemplate(server: URL, services: readonly ServiceName
     await admin.query(ddl("create database %I", unfinished));
     await provisionRoles(admin, rolePasswords(server));
     await build(server, unfinished, services);
+    const today = new Date().toISOString().slice(0, 10);
+    await admin.query(ddl("comment on database %I is %L", unfinished, today));
     await admin.query(ddl("alter database %I rename to %I", unfinished, name));
+    await dropOldTemplates(admin, name);
   });
   return name;
 }
@@ -95,6 +98,23 @@ async function build(server: URL, database: string, services: readonly ServiceNa
   await withConnection(databaseUrl(server, database, owner), async (client) => {
     for (const service of services) await migrateService(client, service);
   });
+}
+
+const OLD_TEMPLATE_DAYS = 3;
+
+/** Templates of migrations that have changed since. One that is still wanted somewhere is made again there. */
+async function dropOldTemplates(admin: pg.Client, current: string): Promise<void> {
+  const { rows } = await admin.query<{ datname: string }>(
+    `select datname from pg_database
+      where datname ~ '^medvault_template_[0-9a-f]+$' and datname <> $1
+        and coalesce(shobj_description(oid, 'pg_database'), '')
+            < to_char(now() - $2 * interval '1 day', 'YYYY-MM-DD')`,
+    [current, OLD_TEMPLATE_DAYS],
+  );
+  for (const { datname } of rows) {
+    // Somebody may be cloning it at this moment: then it is dropped another time.
+    await admin.query(ddl("drop database if exists %I", datname)).catch(() => {});
+  }
 }
 
 /** Makes a database from the template and gives back what a clone loses: grants and search paths. */
