@@ -1,0 +1,189 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { totpCode, untilNextCodeMs } from "./totp.ts";
+
+const SCRIPT = fileURLToPath(new URL("../import.ts", import.meta.url));
+const BUNDLE = JSON.stringify({ resourceType: "Bundle", type: "transaction", entry: [] });
+const STORED = {
+  patientId: "p",
+  patient: "created",
+  total: 3,
+  stored: { patients: 1, records: 1, prescriptions: 0, claims: 0 },
+  kept: { CarePlan: 1 },
+  existing: 0,
+};
+
+interface Reply {
+  status: number;
+  body?: object;
+  headers?: Record<string, string>;
+}
+type Seen = { path: string; headers: IncomingMessage["headers"]; body: string };
+
+let folder: string;
+let replies: (seen: Seen) => Reply;
+let seen: Seen[];
+const server = createServer(async (req, res) => {
+  let body = "";
+  for await (const chunk of req) body += String(chunk);
+  const request = { path: req.url ?? "", headers: req.headers, body };
+  seen.push(request);
+  const reply = replies(request);
+  res.writeHead(reply.status, { "content-type": "application/json", ...reply.headers });
+  res.end(JSON.stringify(reply.body ?? {}));
+});
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "medvault-import-"));
+  seen = [];
+  replies = () => ({ status: 200, body: STORED });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+});
+afterEach(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await rm(folder, { recursive: true, force: true });
+});
+
+const gateway = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+const file = async (name: string, content: string | Buffer) => {
+  await writeFile(join(folder, name), content);
+  return join(folder, name);
+};
+
+function run(args: string[], env: Record<string, string> = { MEDVAULT_TOKEN: "t0ken" }) {
+  return new Promise<{ code: number; out: string; err: string }>((resolve) => {
+    const options = { env: { PATH: process.env.PATH ?? "", MEDVAULT_DATA: join(folder, "none"), ...env } };
+    const child = execFile(process.execPath, [SCRIPT, ...args], options, (_error, out, err) => {
+      resolve({ code: child.exitCode ?? -1, out, err });
+    });
+  });
+}
+
+test("bundles go up one by one with a key of their content, plain or gzipped, and are summed up", async () => {
+  const [a, b] = [await file("a.json", BUNDLE), await file("b.json.gz", gzipSync(BUNDLE))];
+  const { code, out } = await run(["--gateway", gateway(), a, b]);
+  expect(out).toMatch(
+    /^ok {6}a\.json: 1 patient, 1 record, 1 kept as they came \(\d+\.\d s\)\nok {6}b\.json\.gz: /,
+  );
+  expect(out).toContain("2 of 2 bundles loaded");
+  expect(code).toBe(0);
+  expect(seen.map((request) => request.path)).toEqual(["/v1/fhir", "/v1/fhir"]);
+  expect(seen[0]?.headers.authorization).toBe("Bearer t0ken");
+  expect(seen[0]?.headers["idempotency-key"]).toMatch(/^[0-9a-f]{64}$/);
+  expect(seen[0]?.headers["idempotency-key"]).toBe(seen[1]?.headers["idempotency-key"]);
+});
+
+test("a file that is missing, no JSON, no bundle or damaged is told, and the others still load", async () => {
+  const paths = [
+    join(folder, "missing.json"),
+    await file("text.json", "hello"),
+    await file("patient.json", '{"resourceType":"Patient"}'),
+    await file("torn.json.gz", gzipSync(BUNDLE).subarray(0, 20)),
+    await file("good.json", BUNDLE),
+  ];
+  const { code, out } = await run(["--gateway", gateway(), ...paths]);
+  for (const said of [
+    "no such file",
+    "not JSON",
+    "not a FHIR Bundle",
+    "damaged gzip",
+    "1 of 5 bundles loaded",
+  ]) {
+    expect(out).toContain(said);
+  }
+  expect(code).toBe(1);
+  expect(seen).toHaveLength(1);
+});
+
+test("a refused bundle is told with its paths", async () => {
+  const errors = [{ path: "entry.3.resource.code", message: "is wrong" }];
+  replies = () => ({ status: 400, body: { code: "invalid_input", errors } });
+  const { code, out } = await run(["--gateway", gateway(), await file("a.json", BUNDLE)]);
+  expect(out).toContain("entry.3.resource.code: is wrong");
+  expect(code).toBe(1);
+});
+
+test("asked to wait, it waits and goes on", async () => {
+  replies = () =>
+    seen.length === 1 ? { status: 429, headers: { "retry-after": "1" } } : { status: 200, body: STORED };
+  const { code, out } = await run(["--gateway", gateway(), await file("a.json", BUNDLE)]);
+  expect(out).toContain("asked to wait 1 s");
+  expect(code).toBe(0);
+});
+
+test("a token that is not accepted ends it at once", async () => {
+  replies = () => ({ status: 401 });
+  const [a, b] = [await file("a.json", BUNDLE), await file("b.json", BUNDLE)];
+  const { code, out } = await run(["--gateway", gateway(), a, b]);
+  expect(out).toMatch(/sign in again.*0 of 2 bundles loaded.*1 not tried/s);
+  expect(code).toBe(1);
+  expect(seen).toHaveLength(1);
+});
+
+test("nobody at the gateway is said in a sentence", async () => {
+  const { code, out } = await run(["--gateway", "http://127.0.0.1:9", await file("a.json", BUNDLE)]);
+  expect(out).toContain("is MedVault running (npm start)?");
+  expect(code).toBe(1);
+});
+
+test("the demo doctor signs in with password and code, and renews a token that ran out", async () => {
+  const secret = "JBSWY3DPEHPK3PXP";
+  const ops = {
+    gateway: gateway(),
+    demo: { users: [{ role: "doctor", username: "doc", password: "pw", totpSecret: secret }] },
+  };
+  await file("ops.json", JSON.stringify(ops));
+  replies = ({ path, headers }) => {
+    if (path === "/v1/auth/login") return { status: 200, body: { mfaRequired: true, mfaToken: "m" } };
+    if (path === "/v1/auth/mfa/challenge")
+      return { status: 200, body: { accessToken: "a1", refreshToken: "r1" } };
+    if (path === "/v1/auth/refresh") return { status: 200, body: { accessToken: "a2", refreshToken: "r2" } };
+    return headers.authorization === "Bearer a2" ? { status: 200, body: STORED } : { status: 401 };
+  };
+  const { code, out } = await run(["--demo", "--json", await file("a.json", BUNDLE)], {
+    MEDVAULT_DATA: folder,
+  });
+  expect(JSON.parse(out)).toMatchObject({
+    planned: 1,
+    loaded: 1,
+    sums: { patients: 1, kept: 1 },
+    files: [{ ok: true }],
+  });
+  expect(code).toBe(0);
+  expect(seen.map((request) => request.path)).toEqual([
+    "/v1/auth/login",
+    "/v1/auth/mfa/challenge",
+    "/v1/fhir",
+    "/v1/auth/refresh",
+    "/v1/fhir",
+  ]);
+  expect(JSON.parse(seen[1]?.body ?? "")).toEqual({ mfaToken: "m", code: expect.stringMatching(/^\d{6}$/) });
+});
+
+test("wrong usage is told, with help, and exits 2", async () => {
+  expect(await run([])).toMatchObject({ code: 2, err: expect.stringContaining("name at least one bundle") });
+  expect(await run(["--wat", "x"])).toMatchObject({ code: 2 });
+  expect(await run(["a.json"], {})).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("say who you are"),
+  });
+  expect(await run(["--help"], {})).toMatchObject({ code: 0, out: expect.stringContaining("--gateway") });
+});
+
+// RFC 6238, appendix B: SHA-1, the last six of the eight digits.
+test.each([
+  [59, "287082"],
+  [1_111_111_109, "081804"],
+  [20_000_000_000, "353130"],
+])("the code at second %d is %s", (second, code) => {
+  expect(totpCode("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", second * 1000)).toBe(code);
+  expect(untilNextCodeMs(second * 1000)).toBe(30_000 - ((second * 1000) % 30_000));
+});
