@@ -45,6 +45,7 @@ export function handOver(entry, args, { detach = false } = {}) {
   });
   const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
   for (const name of signals) process.on(name, () => child.kill(name === "SIGHUP" ? "SIGTERM" : name));
+  if (!detach) whenNpmDies(() => child.kill("SIGTERM"));
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("message", (/** @type {{line?: string, ready?: boolean}} */ message) => {
@@ -57,4 +58,19 @@ export function handOver(entry, args, { detach = false } = {}) {
     });
     child.on("exit", (code, signal) => resolve(signal ? 1 : (code ?? 1)));
   });
+}
+
+/**
+ * npm passes a signal on to its shell alone, and the shell dies of it without a word to us: our parent is gone then.
+ * @param {() => void} stop
+ */
+function whenNpmDies(stop) {
+  if (!process.env.npm_lifecycle_event) return;
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    stop();
+  }, 250);
+  watch.unref();
 }

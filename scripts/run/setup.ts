@@ -30,7 +30,8 @@ export async function makeKeys(dirs: Dirs, signal: AbortSignal): Promise<void> {
  * every later one (RSS of the six: 937 MB without, 694 MB with). Without settings a service ends right after loading.
  */
 export async function warmCompileCache(dirs: Dirs, stopping: AbortSignal): Promise<void> {
-  if (fs.readdirSync(dirs.compileCache).length > 0) return;
+  const done = path.join(dirs.compileCache, `warm-${process.version}`);
+  if (fs.existsSync(done)) return;
   for (const name of SERVICES) {
     const env = { NODE_COMPILE_CACHE: dirs.compileCache };
     const log = path.join(dirs.logs, "warm-up.log");
@@ -39,6 +40,7 @@ export async function warmCompileCache(dirs: Dirs, stopping: AbortSignal): Promi
       () => {},
     );
   }
+  fs.writeFileSync(done, "");
 }
 
 /** Roles, schemas and migrations; the owner's password leaves this process only here and for a restore. */
