@@ -116,6 +116,36 @@ test("Postgres is cut again and again in mid-batch: every event arrives under on
   await proxy.close();
 }, 60_000);
 
+test("a broker slower than the lease does not make two relays take it from each other", async () => {
+  const proxy = await createProxy(broker.url("records"));
+  const slow = createRelay({ pool, source: "records", amqpUrl: proxy.url, logger, leaseMs: 300 });
+  relays.push(slow);
+  slow.start();
+  await emitted(1, 1);
+  await everythingSent(1);
+  const { rows: before } = await pool.query<{ fence: number }>("select fence from producer");
+  const standby = createRelay({
+    pool,
+    source: "records",
+    amqpUrl: broker.url("records"),
+    logger,
+    leaseMs: 300,
+  });
+  relays.push(standby);
+  standby.start();
+  proxy.stall();
+  await emitted(2, 10);
+  const until = performance.now() + 1_000;
+  await vi.waitFor(() => expect(performance.now()).toBeGreaterThan(until), 2_000);
+  proxy.restore();
+  await everythingSent(10);
+  const { rows: after } = await pool.query<{ fence: number }>("select fence from producer");
+  expect(after).toEqual(before);
+  expect(audit.events()).toHaveLength(10);
+  await slow.stop();
+  await proxy.close();
+}, 20_000);
+
 test("no broker at all: emitting goes on, the relay stops promptly, and the next one sends everything", async () => {
   const nowhere = new URL(broker.url("records"));
   nowhere.port = "9";

@@ -5,7 +5,6 @@ import {
   migrateService,
   OWNER_ROLE,
   provisionDatabase,
-  provisionRoles,
   type RolePasswords,
   readMigrations,
   SERVICES_WITH_DATA,
@@ -77,7 +76,6 @@ export async function ensureTemplate(server: URL, services: readonly ServiceName
     const unfinished = `${name}_new`;
     await admin.query(ddl("drop database if exists %I with (force)", unfinished));
     await admin.query(ddl("create database %I", unfinished));
-    await provisionRoles(admin, rolePasswords(server));
     await build(server, unfinished, services);
     const today = new Date().toISOString().slice(0, 10);
     await admin.query(ddl("comment on database %I is %L", unfinished, today));
