@@ -1,9 +1,19 @@
 import { loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
+import { clientAddress } from "./limits/client-address.ts";
 
 const port = z.coerce.number().int().min(0).max(65535);
 const http = urlOf("http", "https");
 const perMinute = z.coerce.number().int().min(1).max(1_000_000);
+
+function areRanges(value: string): boolean {
+  try {
+    clientAddress(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const GatewayConfig = z.object({
   HOST: z.string().default("127.0.0.1"),
@@ -28,7 +38,10 @@ const GatewayConfig = z.object({
     .max(2 ** 40)
     .default(16 * 1024 * 1024),
   /** Addresses or CIDR ranges, separated by commas. */
-  MEDVAULT_TRUSTED_PROXIES: z.string().default(""),
+  MEDVAULT_TRUSTED_PROXIES: z
+    .string()
+    .default("")
+    .refine(areRanges, { message: "must be addresses or CIDR ranges, separated by commas" }),
   MEDVAULT_INSTANCE: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/)

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from "node:http";
 import { Transform } from "node:stream";
-import { InvalidInput, TooLarge } from "@medvault/contracts";
+import { InvalidInput, TooLarge, UnsupportedMediaType } from "@medvault/contracts";
 
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 
 /**
  * The request's body as a stream that fails with TooLarge beyond `maxBytes`, or null when there is none. Throws
- * TooLarge at once for a declared length beyond it, and InvalidInput for a body where the method has none.
+ * TooLarge at once for a declared length beyond it, InvalidInput for a body where the method has none, and
+ * UnsupportedMediaType for a compressed one, whose real size nobody knows.
  */
 export function boundedBody(req: IncomingMessage, maxBytes: number): Transform | null {
   const declared = req.headers["content-length"];
@@ -14,6 +15,8 @@ export function boundedBody(req: IncomingMessage, maxBytes: number): Transform |
   if (!chunked && (declared === undefined || Number(declared) === 0)) return null;
   if (BODILESS.has(req.method ?? "")) throw new InvalidInput("This method takes no body.");
   if (declared !== undefined && Number(declared) > maxBytes) throw new TooLarge();
+  const encoding = req.headers["content-encoding"];
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw new UnsupportedMediaType();
   let bytes = 0;
   const bounded = new Transform({
     transform(chunk: Buffer, _encoding, done) {

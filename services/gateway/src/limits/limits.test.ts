@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { afterEach, expect, test, vi } from "vitest";
 import { fieldOf, givenGateway, type TestGateway } from "../../test/harness.ts";
+import { readConfig } from "../config.ts";
 import { clientAddress, limitKey } from "./client-address.ts";
 
 const open: TestGateway[] = [];
@@ -30,6 +31,15 @@ test("X-Forwarded-For is believed only through trusted proxies, from the nearest
   expect(behind(requestOf("2001:db8::1", "2001:db8:ffff::7"))).toBe("2001:db8:ffff::7");
   expect(behind(requestOf("10.1.2.3", "198.51.100.1, <script>"))).toBe("10.1.2.3");
   expect(() => clientAddress("10.0.0.0/8, proxy.example")).toThrow("MEDVAULT_TRUSTED_PROXIES");
+});
+
+test("a trusted proxy that is no address is named at boot, and not shown", () => {
+  expect(() => readConfig({ MEDVAULT_TRUSTED_PROXIES: "10.0.0.0/8, secret.example" })).toThrow(
+    expect.objectContaining({
+      settings: expect.arrayContaining(["MEDVAULT_TRUSTED_PROXIES", "PORT", "REDIS_URL"]),
+      message: expect.not.stringContaining("secret"),
+    }),
+  );
 });
 
 test("an IPv6 subscriber is one address, however many they use", () => {

@@ -23,6 +23,7 @@ export interface Forwarding {
  * answer began; what breaks later cuts the connection, so that half an answer is not taken for a whole one.
  */
 export async function forward(req: Request, res: Response, to: Forwarding): Promise<void> {
+  if (res.destroyed) return; // gone while its session was looked up
   const gone = new AbortController();
   const onClose = () => {
     if (!res.writableFinished) gone.abort();

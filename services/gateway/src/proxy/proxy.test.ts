@@ -236,6 +236,16 @@ test("a body beyond its route's limit is 413, whether declared or counted, and t
   ).toBe(413);
 });
 
+test("a compressed body is 415: what it would unpack to is unknown", async () => {
+  const answer = await edge.call("/v1/patients", {
+    method: "POST",
+    as: doctor,
+    body: "{}",
+    headers: { "content-encoding": "gzip", "content-type": "application/json" },
+  });
+  expect([answer.status, await fieldOf(answer, "code")]).toEqual([415, "unsupported_media_type"]);
+});
+
 test("a body where none belongs is 400", async () => {
   const { hostname, port } = new URL(edge.url);
   const req = request({
@@ -309,14 +319,17 @@ test("a reader who stops reading stops the service: the gateway holds no more th
 });
 
 test("a client that goes away ends the call to the service", async () => {
+  let arrived = false;
   const closed = new Promise((resolve) => {
-    edge.services.records.raw = (req, res) => void res.once("close", () => resolve(req.url));
+    edge.services.records.raw = (req, res) => {
+      arrived = true;
+      res.once("close", () => resolve(req.url));
+    };
   });
   const abort = new AbortController();
-  const call = edge.call("/v1/records/slow", { as: doctor, signal: abort.signal });
-  call.catch(() => undefined);
-  await vi.waitFor(() => expect(edge.services.records.raw).not.toBeNull());
-  setTimeout(() => abort.abort(), 50);
+  edge.call("/v1/records/slow", { as: doctor, signal: abort.signal }).catch(() => undefined);
+  await vi.waitFor(() => expect(arrived).toBe(true), { timeout: 10_000 });
+  abort.abort();
   expect(await closed).toBe("/v1/records/slow");
 });
 
