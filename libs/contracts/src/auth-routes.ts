@@ -32,7 +32,7 @@ const signIn: RouteDoc[] = [
     request: a.Refresh,
     errors: ["refresh_superseded", "refresh_reused"],
   }),
-  route("post", "/v1/auth/logout", "End this session", 204, null, own("account:enroll")),
+  route("post", "/v1/auth/logout", "End this session", 204, null, { session: true }),
   route("post", "/v1/auth/step-up", "Prove again who you are", 200, a.StepUpView, {
     request: a.StepUp,
     errors: LOCKABLE,

@@ -40,8 +40,8 @@ import { userRoutes } from "./users/user.routes.ts";
 import { createUsers } from "./users/user.service.ts";
 
 const SERVICE = "auth";
-/** Sign-ins waiting for a hash; at 28 ms and four at once the last of them waits some 2 s. */
-const HASHES_WAITING_MAX = 300;
+/** Sign-ins waiting for a hash; at 28 ms and two at once the last of them waits some 3 s. */
+const HASHES_WAITING_MAX = 200;
 
 /** Joins the parts. Throws when a migration or a key is missing: then there is no boot. */
 export async function composeApp(

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { CommonConfig, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
 
@@ -26,8 +27,13 @@ const AuthConfig = CommonConfig.extend({
   MEDVAULT_SESSION_IDLE_MINUTES: minutes.default(15),
   MEDVAULT_SESSION_STAFF_HOURS: hours.default(12),
   MEDVAULT_SESSION_PATIENT_DAYS: days.default(7),
-  /** argon2id runs at once: 19 MiB and one thread each. */
-  MEDVAULT_HASHES_AT_ONCE: z.coerce.number().int().min(1).max(64).default(4),
+  /** argon2id runs at once: 19 MiB and one of libuv's four threads each; one is left for files and names. */
+  MEDVAULT_HASHES_AT_ONCE: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(Math.min(3, availableParallelism())),
 }).refine((config) => config.MEDVAULT_SMTP_URL !== undefined || config.MEDVAULT_MAIL_DIR !== undefined, {
   path: ["MEDVAULT_SMTP_URL"],
   message: "this or MEDVAULT_MAIL_DIR must be set",

@@ -5,6 +5,7 @@ import {
   EmailVerify,
   Register,
   RegisteredView,
+  Unauthenticated,
 } from "@medvault/contracts";
 import { actorOf, allow, etagOf, ifMatch, openToGuests, parse, requireStepUp } from "@medvault/service-kit";
 import type { Response, Router } from "express";
@@ -35,6 +36,7 @@ export function accountRoutes(router: Router, accounts: Accounts, sessions: Sess
 
   async function present(res: Response, actor: Actor, account: Account): Promise<void> {
     const session = actor.sessionId === null ? null : await sessions.current(actor.sessionId);
+    if (!session) throw new Unauthenticated();
     res.setHeader("ETag", etagOf(account.rev));
     res.json(
       AccountView.parse({
@@ -43,8 +45,8 @@ export function accountRoutes(router: Router, accounts: Accounts, sessions: Sess
         createdAt: account.createdAt.toISOString(),
         updatedAt: account.updatedAt.toISOString(),
         permissions: [...actor.permissions].sort(),
-        idleExpiresAt: session?.idleExpiresAt.toISOString(),
-        absoluteExpiresAt: session?.absoluteExpiresAt.toISOString(),
+        idleExpiresAt: session.idleExpiresAt.toISOString(),
+        absoluteExpiresAt: session.absoluteExpiresAt.toISOString(),
       }),
     );
   }

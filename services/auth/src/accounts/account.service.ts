@@ -72,10 +72,18 @@ export function createAccounts(ctx: AuthContext) {
     });
   }
 
-  /** The caller's account. Throws Unauthenticated when it is gone. */
+  /** The caller's account; leaves an event. Throws Unauthenticated when it is gone. */
   async function me(actor: Actor): Promise<Account> {
     const account = await findAccount(ctx.pool, ctx, actor.id);
     if (!account) throw new Unauthenticated();
+    await ctx.record(
+      auditEvent(actor, {
+        type: "medvault.auth.user.read.v1",
+        subject: `user/${account.id}`,
+        action: "account:read",
+        reason: "own",
+      }),
+    );
     return account;
   }
 

@@ -91,12 +91,13 @@ export async function findAccountByIdentifier(
 ): Promise<Account | null> {
   const field = identifier.includes("@") ? "email" : "username";
   const token = sealedUsers.queryTokens(seals.userIndex, field, identifier);
+  const byEmail = field === "email";
   const { rows } = await db.query<Row>(
     `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
             u.rev, u.open, u.sealed, k.wrapped as subject_key
        from users u join subject_keys k on k.subject_id = u.id
-      where case when $2 then u.email_token = $1 else u.username_token = $1 end`,
-    [token, field === "email"],
+      where u.username_token = $1 or u.email_token = $2`,
+    [byEmail ? null : token, byEmail ? token : null],
   );
   const account = rows[0] ? toAccount(seals.keyring, rows[0]) : null;
   // The token knows neither case nor accents; a name with an accent that is not there is another name.
@@ -208,7 +209,10 @@ export async function listAccounts(db: Db, seals: AccountSeals, filter: AccountF
   return rows.map((row) => toAccount(seals.keyring, row));
 }
 
-/** Locks every active admin's row and says who they are, so that two demotions at once cannot leave nobody. */
+/**
+ * Locks every active admin's row, in one order, and says who they are, so that two demotions at once cannot leave
+ * nobody. Call it before any other account is locked: then nobody waits for whom they block.
+ */
 export async function lockActiveAdmins(tx: Tx): Promise<string[]> {
   const { rows } = await tx.query<{ id: string }>(
     `select id from users where role = 'admin' and not disabled and activated order by id for no key update`,

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { blindToken } from "../blind.ts";
 
-export const RECOVERY_CODES = 10;
+const RECOVERY_CODES = 10;
 /** Crockford's base32: nothing that is misread. 16 characters are 80 bits (I5). */
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const CHARACTERS = 16;

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { isMadeOfStems, longestStemIn } from "./common-passwords.ts";
 
 /** FEATURES I2. Characters are counted as Unicode code points after NFKC. */
-export const MIN_PASSWORD_LENGTH = 12;
+const MIN_PASSWORD_LENGTH = 12;
 
 export interface PasswordOwner {
   username?: string | undefined;

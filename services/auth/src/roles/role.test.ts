@@ -57,7 +57,11 @@ test("guests get nothing, admins keep the way back, unknown permissions and role
   });
   const withoutRoles = DEFAULT_PERMISSIONS.admin.filter((p) => p !== "role:write:any");
   expect((await put("admin", [...withoutRoles])).status).toBe(409);
-  expect((await put("patient", ["record:read:own"])).status).toBe(409); // they could not sign out
+  expect((await put("patient", ["record:read:own"])).status).toBe(200);
+  const { api: patient, tokens } = await h.client(await h.person("patient"));
+  expect((await patient.get("/v1/auth/me")).status).toBe(403);
+  expect((await patient.post("/v1/auth/logout")).status).toBe(204); // whatever is taken away, this is not
+  expect(await h.redis.client.exists(`session:${tokens.sessionId}`)).toBe(0);
   expect((await put("doctor", ["session:introspect:any"])).status).toBe(400);
   expect((await put("doctor", ["everything"])).status).toBe(400);
   expect((await put("nobody", [...DEFAULT_PERMISSIONS.patient])).status).toBe(404);

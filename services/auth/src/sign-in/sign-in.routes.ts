@@ -1,5 +1,5 @@
 import { Login, LoginView, MfaChallenge, Refresh, StepUp, StepUpView, TokensView } from "@medvault/contracts";
-import { actorOf, allow, openToGuests, parse } from "@medvault/service-kit";
+import { actorOf, allow, openToGuests, parse, requireSession } from "@medvault/service-kit";
 import type { Router } from "express";
 import type { Refreshing } from "../sessions/refresh.service.ts";
 import type { SignIn } from "./sign-in.service.ts";
@@ -22,7 +22,7 @@ export function signInRoutes(router: Router, signIn: SignIn, refresh: Refreshing
     res.json(StepUpView.parse(await signIn.stepUp(actorOf(req), parse(StepUp, req.body))));
   });
 
-  router.post("/v1/auth/logout", allow("account:enroll"), async (req, res) => {
+  router.post("/v1/auth/logout", requireSession(), async (req, res) => {
     await signIn.logout(actorOf(req));
     res.status(204).end();
   });

@@ -2,10 +2,10 @@ import { newId } from "@medvault/contracts";
 import { type Keyring, type SigningKey, signingKey, signingKeys } from "@medvault/keys";
 import type { Db } from "@medvault/postgres";
 
-export const ACCESS_TOKEN_KEY = "access-tokens";
+const ACCESS_TOKEN_KEY = "access-tokens";
 export const ACCESS_TOKEN_AUDIENCE = "medvault-gateway";
 
-export interface AccessClaims {
+interface AccessClaims {
   sub: string;
   sid: string;
   role: string;

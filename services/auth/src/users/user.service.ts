@@ -82,9 +82,11 @@ export function createUsers(ctx: AuthContext) {
    */
   async function change(actor: Actor, id: string, patch: UserPatch, rev: number | null): Promise<Account> {
     return changeSessions(ctx, async (tx, effects) => {
+      const mayDemote = patch.role !== undefined || patch.disabled !== undefined;
+      const admins = mayDemote ? await lockActiveAdmins(tx) : [];
       const account = await lockForAdmin(tx, id, rev);
       const next: Account = { ...account, ...defined(patch) };
-      if (isActiveAdmin(account) && !isActiveAdmin(next)) await assertAnotherAdmin(tx, id);
+      if (isActiveAdmin(account) && !isActiveAdmin(next)) assertAnotherAdmin(admins, id);
       const saved = await saveAccount(tx, ctx, next, ctx.now());
       await announce(
         tx,
@@ -110,8 +112,9 @@ export function createUsers(ctx: AuthContext) {
   /** Deletes an account and the key to what is left of it. Throws NotFound, VersionConflict, LastAdmin. */
   async function remove(actor: Actor, id: string, rev: number | null): Promise<void> {
     await changeSessions(ctx, async (tx, effects) => {
+      const admins = await lockActiveAdmins(tx);
       const account = await lockForAdmin(tx, id, rev);
-      if (isActiveAdmin(account)) await assertAnotherAdmin(tx, id);
+      if (isActiveAdmin(account)) assertAnotherAdmin(admins, id);
       await endAll(tx, effects, actor, id, "account_deleted");
       await clearAccount(tx, accountToken(ctx, { id }), ctx.now());
       await deleteAccount(tx, id);
@@ -146,11 +149,6 @@ export function createUsers(ctx: AuthContext) {
     return account;
   }
 
-  async function assertAnotherAdmin(tx: Tx, id: string): Promise<void> {
-    const admins = await lockActiveAdmins(tx);
-    if (!admins.some((admin) => admin !== id)) throw new LastAdmin();
-  }
-
   async function endAll(
     tx: Tx,
     effects: SessionEffects,
@@ -167,6 +165,10 @@ export function createUsers(ctx: AuthContext) {
 }
 
 export type Users = ReturnType<typeof createUsers>;
+
+function assertAnotherAdmin(admins: readonly string[], id: string): void {
+  if (!admins.some((admin) => admin !== id)) throw new LastAdmin();
+}
 
 /** Fields that were given; `undefined` must not overwrite. */
 function defined(patch: UserPatch): Partial<Account> {
