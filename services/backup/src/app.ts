@@ -15,6 +15,7 @@ import type pg from "pg";
 import { Archive } from "./backup/archive.ts";
 import { backupRoutes } from "./backup/backup.routes.ts";
 import { BackupService } from "./backup/backup.service.ts";
+import { hasRequestedRestore } from "./backup/backup.store.ts";
 import { refusedEvent } from "./backup/backup.ts";
 import { BackupWork } from "./backup/work.ts";
 import type { Config } from "./config.ts";
@@ -53,9 +54,15 @@ export async function composeApp(
   const broker = connectBroker({ url: config.AMQP_URL, logger });
   const relay = createRelay({ pool, source: SERVICE, broker, logger });
   const appender = createAppender(pool, SERVICE);
-  await work.recover();
+  const wakeRestoreJob = () => process.send?.({ job: "restore" });
+  // A wish that its supervisor did not hear, or did not live to fulfil, is told again.
+  const recover = async () => {
+    await work.recover();
+    if (await hasRequestedRestore(pool)) wakeRestoreJob();
+  };
+  await recover();
   const recovering = setInterval(() => {
-    work.recover().catch((err: unknown) => logger.warn({ err }, "recovering failed"));
+    recover().catch((err: unknown) => logger.warn({ err }, "recovering failed"));
   }, RECOVER_EVERY_MS);
   relay.start();
   const app = createBackupApp({
@@ -66,7 +73,7 @@ export async function composeApp(
     appender,
     assertions,
     logger,
-    wakeRestoreJob: () => process.send?.({ job: "restore" }),
+    wakeRestoreJob,
     brokerState: () => (broker.state() === "connected" ? "ok" : "degraded"),
   });
   return {

@@ -10,7 +10,8 @@ const STATEMENT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
 
 // One shot: does the restores that were asked for, and ends. Started by whoever supervises the backup service.
 const config = readRestoreConfig();
-const logger = createLogger({ service: "restore-job", level: config.LOG_LEVEL });
+// Standard error: its supervisor keeps that, and shows its last words when the job fails.
+const logger = createLogger({ service: "restore-job", level: config.LOG_LEVEL, destination: process.stderr });
 const pool = createPool({
   connectionString: config.MEDVAULT_OWNER_DATABASE_URL,
   applicationName: "restore-job",
@@ -25,8 +26,9 @@ try {
     keysEnv: config.MEDVAULT_KEYS,
   });
   const archive = new Archive(config.MEDVAULT_BACKUPS_DIR);
-  const count = await runRestores({ pool, keyring, archive, filesDir: config.MEDVAULT_FILES_DIR, logger });
-  logger.info({ count }, "restore job done");
+  const ended = await runRestores({ pool, keyring, archive, filesDir: config.MEDVAULT_FILES_DIR, logger });
+  logger.info({ count: ended.done, failed: ended.failed }, "restore job done");
+  if (ended.failed > 0) process.exitCode = 1;
 } finally {
   await pool.end();
 }

@@ -94,7 +94,7 @@ export async function settled(
 }
 
 /** Runs the restore job in this process, as the owner role, until nothing is asked for. */
-export async function runJob(backup: TestBackup): Promise<number> {
+export async function runJob(backup: TestBackup): Promise<{ done: number; failed: number }> {
   const pool = createPool({
     connectionString: backup.database.ownerUrl,
     applicationName: "restore-job",
@@ -192,11 +192,7 @@ export async function givenFile(backup: TestBackup, patientId: string, bytes = r
 }
 
 /** Everything in a table, as text, in a fixed order. */
-export async function contentOf(
-  backup: TestBackup,
-  service: "records" | "files",
-  table: string,
-): Promise<string[]> {
+async function contentOf(backup: TestBackup, service: "records" | "files", table: string): Promise<string[]> {
   const query = "select t::text as line from TABLE_NAME t order by 1".replace("TABLE_NAME", table);
   const { rows } = await backup[service].query<{ line: string }>(query);
   return rows.map((row) => row.line);

@@ -5,6 +5,7 @@ import { type BackupView, newId } from "@medvault/contracts";
 import { createKeyring, generateKeyFile } from "@medvault/keys";
 import { inTransaction } from "@medvault/postgres";
 import { drainedEvents } from "@medvault/testing";
+import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   everything,
@@ -110,20 +111,15 @@ test("writes go on while a restore runs: none fails, and those after it stand in
       written.push(await givenPrescription({ records: tx }, patient.id));
       await tx.query("select from care_team where patient_id = $1", [patient.id]);
     });
-  let slowestMs = 0;
   const writers = [write, write, writeBackwards].map(async (once) => {
-    while (!stop.signal.aborted) {
-      const startedAt = Date.now();
-      await once();
-      slowestMs = Math.max(slowestMs, Date.now() - startedAt);
-    }
+    while (!stop.signal.aborted) await once();
   });
   expect((await restore(backup, id))?.state).toBe("complete");
   const after = await givenPrescription(backup, patient.id);
   stop.abort();
   await Promise.all(writers);
   expect(written.length).toBeGreaterThan(10);
-  expect(slowestMs).toBeLessThan(3_000); // what a service waits for a lock before it answers 503
+  // That none failed says also that none waited for 3 s: the pool's lock_timeout would have ended it.
   const { rows } = await backup.records.query<{ id: string }>("select id from prescriptions");
   expect(rows.map((row) => row.id)).toContain(after);
   expect(rows.length).toBeGreaterThanOrEqual(200);
@@ -154,6 +150,25 @@ test("who left a care team since the backup does not come back by a restore; who
   expect(rows.map((row) => row.patient_id).sort()).toEqual([returned.id, stayed.id].sort());
 });
 
+test.each([
+  ["tables are dropped", "drop table records.care_team, records.prescriptions cascade"],
+  ["tables are emptied", "truncate records.patients cascade"],
+  ["a whole schema is dropped", "drop schema records cascade"],
+])("when %s a restore brings everything back but ended assignments", async (_, damage) => {
+  const [left, stayed] = [await givenPatient(backup), await givenPatient(backup)];
+  const { id } = await makeBackup(backup);
+  await backup.records.query("delete from care_team where patient_id = $1", [left.id]);
+  const before = await everything(backup);
+  await backup.records.query("insert into care_team_ends values ($1, $2, now())", [left.id, left.doctor]);
+  const superuser = new pg.Client(backup.database.superuserUrl);
+  await superuser.connect();
+  await superuser.query(damage);
+  await superuser.end();
+  expect(await restore(backup, id)).toMatchObject({ state: "complete" });
+  expect(await everything(backup)).toEqual(before);
+  await givenPrescription(backup, stayed.id);
+});
+
 test("a key that is there is left alone, whatever the backup has; nothing of the sys schemas is rewound", async () => {
   const patient = await givenPatient(backup);
   const { id } = await makeBackup(backup);
@@ -174,8 +189,7 @@ test("a key that is there is left alone, whatever the backup has; nothing of the
 test("keys of patients in an erasure ledger stay destroyed", async () => {
   const patient = await givenPatient(backup);
   const { id } = await makeBackup(backup);
-  const { Client } = (await import("pg")).default;
-  const owner = new Client(backup.database.ownerUrl);
+  const owner = new pg.Client(backup.database.ownerUrl);
   await owner.connect();
   await owner.query("create table records_sys.erasure_ledger (patient_id uuid primary key)");
   await owner.query("insert into records_sys.erasure_ledger values ($1)", [patient.id]);
@@ -276,7 +290,7 @@ test("a restore that is killed in the middle leaves the live data as it was, and
   expect(await everything(backup)).toEqual(live);
   expect(await leftoverSchemasOf(backup)).not.toEqual([]);
 
-  expect(await runJob(backup)).toBe(0);
+  expect(await runJob(backup)).toEqual({ done: 0, failed: 0 });
   const view = await settled(backup, id, ({ restore: found }) => found?.state === "failed");
   expect(view.restore).toMatchObject({ error: "interrupted" });
   expect(await leftoverSchemasOf(backup)).toEqual([]);

@@ -35,7 +35,7 @@ export type Grants = Map<string, { read: Set<string>; write: Set<string>; prescr
  * A real HTTP server that speaks records' access endpoint: who asks is read from the assertion that was passed on,
  * unverified, and looked up in `grants`. The real one is in the e2e journey.
  */
-export async function startRecordsStandIn(grants: Grants) {
+async function startRecordsStandIn(grants: Grants) {
   const server = createServer((req, res) => {
     const url = new URL(req.url ?? "", "http://records");
     const [, patientId = ""] = /^\/internal\/patients\/([^/]+)\/access$/.exec(url.pathname) ?? [];
@@ -164,7 +164,7 @@ export function form(...parts: FormPart[]): FormData {
 }
 
 /** What either answer holds: the files, or the problem. */
-export interface UploadBody {
+interface UploadBody {
   items: FileView[];
   code?: string;
   requestId?: string;

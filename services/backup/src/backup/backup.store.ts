@@ -204,6 +204,12 @@ export async function insertRestore(tx: Tx, restore: NewRestore): Promise<void> 
   );
 }
 
+/** Whether a restore waits for its job. */
+export async function hasRequestedRestore(db: Db): Promise<boolean> {
+  const { rowCount } = await db.query("select from restores where state = 'requested'");
+  return rowCount === 1;
+}
+
 /** The latest restore of each of these backups. */
 export async function latestRestores(db: Db, backupIds: readonly string[]): Promise<Map<string, Restore>> {
   const { rows } = await db.query<RestoreRow>(

@@ -34,13 +34,15 @@ export interface RestoreDeps {
   limits?: SwapLimits;
 }
 
-/** Does every restore that was asked for, after cleaning up behind those that were killed. Returns how many it did. */
-export async function runRestores(deps: RestoreDeps): Promise<number> {
+/** Does every restore that was asked for, after cleaning up behind those that were killed. Returns how they ended. */
+export async function runRestores(deps: RestoreDeps): Promise<{ done: number; failed: number }> {
+  const ended = { done: 0, failed: 0 };
   await cleanUp(deps);
-  for (let count = 0; ; count++) {
+  for (;;) {
     const task = await claimRestore(deps.pool, THIS_RUNNER);
-    if (!task) return count;
-    await runRestore(deps, task);
+    if (!task) return ended;
+    if (await runRestore(deps, task)) ended.done += 1;
+    else ended.failed += 1;
     await cleanUp(deps);
   }
 }
@@ -57,7 +59,8 @@ export async function failGoneRestores(pool: pg.Pool): Promise<void> {
   for (const task of await listGone(pool)) await fail(pool, task, "interrupted", false);
 }
 
-async function runRestore(deps: RestoreDeps, task: RestoreTask): Promise<void> {
+/** False when it failed, and then nothing live was changed. */
+async function runRestore(deps: RestoreDeps, task: RestoreTask): Promise<boolean> {
   const { pool, logger } = deps;
   const startedAt = Date.now();
   const timer = setInterval(() => {
@@ -66,11 +69,13 @@ async function runRestore(deps: RestoreDeps, task: RestoreTask): Promise<void> {
   try {
     await restore(deps, task);
     logger.info({ backupId: task.backupId, durationMs: Date.now() - startedAt }, "restored");
+    return true;
   } catch (err) {
     const refused = err instanceof BackupRefused;
     const reason = refused || err instanceof RestoreFailed ? err.reason : "unexpected";
     logger.error({ err, backupId: task.backupId, reason }, "restore failed, nothing changed");
     await fail(pool, task, reason, refused);
+    return false;
   } finally {
     clearInterval(timer);
   }

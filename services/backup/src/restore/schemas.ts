@@ -2,6 +2,12 @@ import type { Db } from "@medvault/postgres";
 import { named, tableName } from "../backup/sql-names.ts";
 import { LEFTOVER_SCHEMA } from "./restore.ts";
 
+/** Whether there is a schema of that name: a lost one is a reason to restore, too. */
+export async function hasSchema(db: Db, schema: string): Promise<boolean> {
+  const { rowCount } = await db.query("select from pg_namespace where nspname = $1", [schema]);
+  return rowCount === 1;
+}
+
 /** Drops what a restore made. Nobody waits behind it: no service knows these names. */
 export async function dropSchema(db: Db, schema: string): Promise<void> {
   await db.query(named("drop schema if exists %I cascade", schema));
@@ -109,21 +115,26 @@ export async function hasEventsBefore(db: Db, sysSchema: string, xid: string): P
 
 /**
  * Who left a care team since the backup does not come back by it. Records notes every end in records_sys, which no
- * restore rewinds; an assignment made anew after its last end, and there now, stays.
+ * restore rewinds; an assignment made anew after its last end, and there now, stays. Where the live table is lost,
+ * nothing is known of new assignments, and every end holds.
  */
 export async function endAssignments(db: Db, scratch: string): Promise<number> {
-  const { rowCount } = await db.query(
-    named(
-      `delete from %I.care_team c
+  const statement = (await exists(db, tableName("records", "care_team")))
+    ? `delete from %I.care_team c
         using records_sys.care_team_ends e
         where e.patient_id = c.patient_id and e.user_id = c.user_id and e.ended_at >= c.added_at
           and not exists (select from records.care_team l
                            where l.patient_id = c.patient_id and l.user_id = c.user_id
-                             and l.added_at >= e.ended_at)`,
-      scratch,
-    ),
-  );
-  return rowCount ?? 0;
+                             and l.added_at >= e.ended_at)`
+    : `delete from %I.care_team c
+        using records_sys.care_team_ends e
+        where e.patient_id = c.patient_id and e.user_id = c.user_id and e.ended_at >= c.added_at`;
+  return (await db.query(named(statement, scratch))).rowCount ?? 0;
+}
+
+async function exists(db: Db, table: string): Promise<boolean> {
+  const { rows } = await db.query<{ there: boolean }>("select to_regclass($1) is not null as there", [table]);
+  return rows[0]?.there === true;
 }
 
 /** Makes an empty copy of a key table's shape, to stage a backup's keys in. */
@@ -159,10 +170,7 @@ export async function insertMissing(
  * no ledger (`erasure_ledger` with `patient_id`) yet.
  */
 export async function dropErased(db: Db, staged: string, sysSchema: string): Promise<void> {
-  const { rows } = await db.query<{ there: boolean }>("select to_regclass($1) is not null as there", [
-    tableName(sysSchema, "erasure_ledger"),
-  ]);
-  if (!rows[0]?.there) return;
+  if (!(await exists(db, tableName(sysSchema, "erasure_ledger")))) return;
   await db.query(
     named(
       "delete from %I.subject_keys s using %I.erasure_ledger e where e.patient_id = s.subject_id",

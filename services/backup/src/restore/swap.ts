@@ -18,6 +18,7 @@ import {
   dropErased,
   endAssignments,
   hasEventsBefore,
+  hasSchema,
   insertMissing,
   lockTable,
   referencesIn,
@@ -39,7 +40,7 @@ export interface SwapLimits {
   /** How long events of before may take to leave while nothing is locked yet. */
   drainMs: number;
 }
-export const SWAP_LIMITS: SwapLimits = { attempts: 40, drainMs: 30_000 };
+const SWAP_LIMITS: SwapLimits = { attempts: 40, drainMs: 30_000 };
 
 export interface SwapWork {
   /** Staged key tables, by service. */
@@ -77,7 +78,7 @@ async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts }: SwapWork): 
   for (const service of RESTORED) {
     keysBack += await putKeysBack(tx, task.n, service, keys.get(service) ?? []);
     const { scratch, old } = schemasOf(service, task.n);
-    await renameSchema(tx, service, old);
+    if (await hasSchema(tx, service)) await renameSchema(tx, service, old);
     await renameSchema(tx, scratch, service);
   }
   if (!(await completeRestore(tx, task.id, THIS_RUNNER))) throw new RestoreFailed("interrupted");

@@ -21,7 +21,7 @@ export interface Caller {
   traceparent: string | null;
 }
 
-export interface AccessQuestion {
+interface AccessQuestion {
   patientId: string;
   action: "read" | "write";
   /** Also demand that this prescription is the patient's. */

@@ -2,7 +2,7 @@ import { type Keyring, type SealedRow, sealedTable } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import type { FoundFile, StoredFile } from "./file.ts";
 
-export const files = sealedTable<StoredFile>({
+const files = sealedTable<StoredFile>({
   service: "files",
   table: "files",
   id: "id",

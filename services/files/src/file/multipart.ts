@@ -4,7 +4,7 @@ import { InvalidInput, UnsupportedMediaType } from "@medvault/contracts";
 import busboy from "busboy";
 import { UploadTooLarge } from "./file.errors.ts";
 
-export const MAX_FILES = 10;
+const MAX_FILES = 10;
 const MAX_FIELDS = 8;
 const MAX_FIELD_BYTES = 256;
 /** Room for boundaries, part headers and fields beside the files themselves. */

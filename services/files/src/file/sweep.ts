@@ -4,7 +4,7 @@ import type { BlobStore } from "./blob-store.ts";
 import { referencedBlobs } from "./file.store.ts";
 
 /** Longer than any transaction can take between a blob's rename and its row's commit. */
-export const ORPHAN_GRACE_MS = 15 * 60 * 1000;
+const ORPHAN_GRACE_MS = 15 * 60 * 1000;
 const BATCH_BLOBS = 500;
 
 /**
