@@ -26,7 +26,7 @@ import type { RelayOptions } from "./relay.ts";
 import { auditMessages, domainMessage } from "./relay-messages.ts";
 import { checkTopology } from "./topology.ts";
 
-const POLL_MS = 100;
+const DEFAULT_POLL_MS = 100;
 /** A domain event that nobody was bound to is tried again after this. */
 const UNROUTABLE_RETRY_MS = 5_000;
 const MAX_UNROUTABLE = 10_000;
@@ -89,7 +89,7 @@ export class RelayWorker {
         this.#toldCode = null;
         if (sent > 0) continue;
         if (stopping) break;
-        await this.#alarm.sleep(POLL_MS);
+        await this.#alarm.sleep(this.#options.pollMs ?? DEFAULT_POLL_MS);
       } catch (error) {
         await this.#afterFailure(error);
         if (stopping) break;

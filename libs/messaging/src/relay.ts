@@ -19,6 +19,8 @@ export interface RelayOptions {
   batchRows?: number;
   /** How long a relay that died keeps others waiting; default 5,000. */
   leaseMs?: number;
+  /** How soon it finds what nobody woke it for; default 100. */
+  pollMs?: number;
   /** Default 60,000. */
   heartbeatMs?: number;
 }
