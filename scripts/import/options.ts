@@ -49,7 +49,7 @@ export function readOptions(args: string[], env: NodeJS.ProcessEnv): Options | "
     paths: positionals,
     gateway: gateway.replace(/\/+$/, ""),
     json: values.json ?? false,
-    ...(values.demo ? demoDoctor(ops) : credentials(values.user, env)),
+    ...(values.demo ? demoPerson(ops, "doctor") : credentials(values.user, env)),
   };
 }
 
@@ -82,16 +82,18 @@ function credentials(user: string | undefined, env: NodeJS.ProcessEnv): Credenti
   };
 }
 
-function demoDoctor(ops: Ops | null): Credentials {
-  const doctor = ops?.demo?.users?.find((one) => one.role === "doctor");
-  if (!doctor)
-    throw new UsageError("there is no demo doctor: start MedVault with its demo first (npm start).");
-  return {
-    user: doctor.username,
-    password: doctor.password,
-    totpSecret: doctor.totpSecret ?? null,
-    token: null,
-  };
+/** One of the demo's people, by role or user name, and the gateway to sign in at. Throws UsageError. */
+export function demoUser(who: string, env: NodeJS.ProcessEnv): Credentials & { gateway: string } {
+  const ops = readOps(join(env.MEDVAULT_DATA ?? ".data", "ops.json"));
+  return { ...demoPerson(ops, who), gateway: ops?.gateway ?? "http://127.0.0.1:8080" };
+}
+
+function demoPerson(ops: Ops | null, who: string): Credentials {
+  const found = ops?.demo?.users?.find((one) => one.role === who || one.username === who);
+  if (!found)
+    throw new UsageError(`there is no demo ${who}: start MedVault with its demo first (npm start).`);
+  const { username, password, totpSecret } = found;
+  return { user: username, password, totpSecret: totpSecret ?? null, token: null };
 }
 
 function readOps(path: string): Ops | null {

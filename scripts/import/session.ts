@@ -60,7 +60,7 @@ async function secondFactor(
 ): Promise<Tokens | null> {
   const challenge = async () => {
     const code = options.totpSecret
-      ? totpCode(options.totpSecret, Date.now())
+      ? await totpCode(options.totpSecret, Date.now())
       : await ask("Code of your authenticator: ", false);
     const body = JSON.stringify({ mfaToken, code: code.trim() });
     return patiently(() => post(`${options.gateway}/v1/auth/mfa/challenge`, body, {}));

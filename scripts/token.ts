@@ -1,0 +1,60 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { post } from "./import/http.ts";
+import { demoUser, UsageError } from "./import/options.ts";
+import { signIn } from "./import/session.ts";
+import { totpCode, untilNextCodeMs } from "./import/totp.ts";
+
+const usage = `Signs in as one of the demo's people and prints an access token, good for 5 minutes.
+
+  npm run --silent token -- [admin|doctor|auditor|patient|<user name>] [--step-up]
+
+  --step-up   confirm the password and a code once more, for what needs a fresh sign-in (good for 10 minutes)
+
+  curl -H "Authorization: Bearer $(npm run --silent token -- doctor)" http://127.0.0.1:8080/v1/patients
+`;
+
+/** `npm run token`: for first calls with curl; needs the demo of `npm start`. */
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { "step-up": { type: "boolean" }, help: { type: "boolean", short: "h" } },
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    return;
+  }
+  const { gateway, ...person } = demoUser(positionals[0] ?? "doctor", process.env);
+  const session = await signIn({ gateway, ...person });
+  const token = session.accessToken();
+  process.stdout.write(`${values["step-up"] ? await stepUp(gateway, token, person) : token}\n`);
+}
+
+/** A code works once, and the sign-in has just used one: usually this waits for the next. */
+async function stepUp(
+  gateway: string,
+  token: string,
+  person: { password: string | null; totpSecret: string | null },
+): Promise<string> {
+  if (person.totpSecret) {
+    process.stderr.write("waiting for the next TOTP code, 30 s at most\n");
+    await delay(untilNextCodeMs(Date.now()));
+  }
+  const body = {
+    password: person.password,
+    ...(person.totpSecret ? { code: await totpCode(person.totpSecret, Date.now()) } : {}),
+  };
+  const answer = await post(`${gateway}/v1/auth/step-up`, JSON.stringify(body), {
+    authorization: `Bearer ${token}`,
+  });
+  if (typeof answer.body.accessToken !== "string")
+    throw new Error(`the step-up was refused (${answer.status}).`);
+  return answer.body.accessToken;
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`token: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
