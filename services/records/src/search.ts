@@ -3,6 +3,12 @@ import { cursorFor, type Page, type Position, positionOf } from "./paging.ts";
 /** Candidates looked at for one page; then it stays short and the next one goes on from there. */
 const MAX_CANDIDATES = 600;
 
+/** Candidates, and whether there were as many as were asked for: one that vanished meanwhile is not the end. */
+export interface Batch<T> {
+  candidates: T[];
+  isFull: boolean;
+}
+
 /**
  * A page of what really matches among candidates: keyed tokens are shared by several texts, so each candidate is
  * opened and checked before it is shown. `fetch` gives at most `rows` candidates after a position, newest first.
@@ -11,7 +17,7 @@ export async function fillPage<T>(search: {
   limit: number;
   cursor: string | undefined;
   filter: unknown;
-  fetch: (after: Position | null, rows: number) => Promise<T[]>;
+  fetch: (after: Position | null, rows: number) => Promise<Batch<T>>;
   matches: (candidate: T) => boolean;
   at: (candidate: T) => Position;
 }): Promise<Page<T>> {
@@ -20,13 +26,13 @@ export async function fillPage<T>(search: {
   const items: T[] = [];
   let after = positionOf(search.cursor, filter);
   for (let seen = 0; seen < MAX_CANDIDATES; seen += batchRows) {
-    const candidates = await fetch(after, batchRows);
+    const { candidates, isFull } = await fetch(after, batchRows);
     for (const candidate of candidates) {
       if (items.length === limit && after) return { items, nextCursor: cursorFor(after, filter) };
       after = at(candidate);
       if (matches(candidate)) items.push(candidate);
     }
-    if (candidates.length < batchRows || !after) return { items, nextCursor: null };
+    if (!isFull || candidates.length === 0) return { items, nextCursor: null };
   }
   return { items, nextCursor: after && cursorFor(after, filter) };
 }

@@ -74,17 +74,19 @@ export async function listClaims(
           values,
         )
       : await db.query<SealedRow>(
-          `select c.id, c.patient_id, c.provider_id, c.created_by, c.status, c.created_at, c.updated_at, c.rev, c.open,
+          `with page as (
+             select c.* from patient_access a
+              cross join lateral (
+                    select x.* from claims x
+                     where x.patient_id = a.patient_id and ($2::text is null or x.status = $2)
+                       and ($3::timestamptz is null or (x.updated_at, x.id) < ($3, $4::uuid))
+                     order by x.updated_at desc, x.id desc limit $5) c
+              where a.user_id = $6 and a.scope = $7 and ($1::uuid is null or a.patient_id = $1)
+              order by c.updated_at desc, c.id desc limit $5)
+           select c.id, c.patient_id, c.provider_id, c.created_by, c.status, c.created_at, c.updated_at, c.rev, c.open,
                   c.sealed, k.wrapped as subject_key
-             from patient_access a
-             join subject_keys k on k.subject_id = a.patient_id
-            cross join lateral (
-                  select x.* from claims x
-                   where x.patient_id = a.patient_id and ($2::text is null or x.status = $2)
-                     and ($3::timestamptz is null or (x.updated_at, x.id) < ($3, $4::uuid))
-                   order by x.updated_at desc, x.id desc limit $5) c
-            where a.user_id = $6 and a.scope = $7 and ($1::uuid is null or a.patient_id = $1)
-            order by c.updated_at desc, c.id desc limit $5`,
+             from page c join subject_keys k on k.subject_id = c.patient_id
+            order by c.updated_at desc, c.id desc`,
           [...values, userId, scope],
         );
   return rows.map((row) => claims.open(context.keyring, row));

@@ -115,7 +115,10 @@ export async function listRecords(
     limit,
     cursor,
     filter: ["records", patientId, type],
-    fetch: (after, rows) => store.listRecords(context.pool, context, actor, patientId, after, rows),
+    fetch: async (after, rows) => {
+      const candidates = await store.listRecords(context.pool, context, actor, patientId, after, rows);
+      return { candidates, isFull: candidates.length === rows };
+    },
     matches: (record) => type === undefined || record.type === type, // the type is sealed
     at: (record) => ({ at: record.occurredAt.toISOString(), id: record.id }),
   });

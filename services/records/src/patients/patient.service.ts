@@ -165,10 +165,11 @@ export async function searchPatients(
     limit,
     cursor,
     filter: ["patients/search", q, nationalId, birthDate],
-    fetch: (after, rows) =>
-      tokens.name?.length === 0
-        ? Promise.resolve([]) // nothing but blanks and marks: part of no name
-        : store.findCandidates(context.pool, context, actor, tokens, after, rows),
+    fetch: async (after, rows) => {
+      if (tokens.name?.length === 0) return { candidates: [], isFull: false }; // blanks and marks: part of no name
+      const candidates = await store.findCandidates(context.pool, context, actor, tokens, after, rows);
+      return { candidates, isFull: candidates.length === rows };
+    },
     matches: (patient) =>
       (q === undefined || table.matches(patient, "search_name", q)) &&
       (nationalId === undefined || table.matches(patient, "national_id", nationalId)) &&

@@ -94,16 +94,17 @@ export async function listPatients(
           values,
         )
       : await db.query<Row>(
-          `select p.id, p.user_id, p.created_by, p.created_at, p.updated_at, p.rev, p.open, p.sealed,
+          `with page as (
+             select p.* from patient_access a join patients p on p.id = a.patient_id
+              where a.user_id = $6 and a.scope = $7
+                and ($1::uuid is null or exists (select from care_team c where c.patient_id = p.id and c.user_id = $1))
+                and ($2::timestamptz is null or p.updated_at >= $2)
+                and ($3::timestamptz is null or (p.updated_at, p.id) < ($3, $4::uuid))
+              order by p.updated_at desc, p.id desc limit $5)
+           select p.id, p.user_id, p.created_by, p.created_at, p.updated_at, p.rev, p.open, p.sealed,
                   k.wrapped as subject_key
-             from patient_access a
-             join patients p on p.id = a.patient_id
-             join subject_keys k on k.subject_id = p.id
-            where a.user_id = $6 and a.scope = $7
-              and ($1::uuid is null or exists (select from care_team c where c.patient_id = p.id and c.user_id = $1))
-              and ($2::timestamptz is null or p.updated_at >= $2)
-              and ($3::timestamptz is null or (p.updated_at, p.id) < ($3, $4::uuid))
-            order by p.updated_at desc, p.id desc limit $5`,
+             from page p join subject_keys k on k.subject_id = p.id
+            order by p.updated_at desc, p.id desc`,
           [...values, userId, scope],
         );
   return rows.map((row) => patients.open(context.keyring, row));

@@ -103,10 +103,10 @@ export async function searchPrescriptions(
     limit,
     cursor,
     filter: ["prescriptions/search", q, filter],
-    fetch: (after, rows) =>
-      tokens.name.length === 0
-        ? Promise.resolve([]) // nothing but blanks and marks: part of nothing
-        : store.findCandidates(context.pool, context, actor, tokens, filter, after, rows),
+    fetch: async (after, rows) => {
+      if (tokens.name.length === 0) return { candidates: [], isFull: false }; // blanks and marks: part of nothing
+      return store.findCandidates(context.pool, context, actor, tokens, filter, after, rows);
+    },
     matches: ({ prescription, patientRow }) =>
       table.matches(prescription, "medication", q) ||
       patients.matches(patients.open(context.keyring, patientRow), "search_name", q),

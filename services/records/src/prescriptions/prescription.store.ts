@@ -4,6 +4,7 @@ import type { Db, Tx } from "@medvault/postgres";
 import { reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Position } from "../paging.ts";
+import type { Batch } from "../search.ts";
 import { prescriptions } from "./prescription.table.ts";
 import type { Prescription } from "./prescription.ts";
 
@@ -81,19 +82,21 @@ export async function listPrescriptions(
           values,
         )
       : await db.query<SealedRow>(
-          `select p.id, p.patient_id, p.prescribed_by, p.status, p.start_date, p.end_date, p.created_at, p.updated_at,
+          `with page as (
+             select p.* from patient_access a
+              cross join lateral (
+                    select x.* from prescriptions x
+                     where x.patient_id = a.patient_id
+                       and ($2::date is null or x.start_date >= $2) and ($3::date is null or x.start_date <= $3)
+                       and ($4::text is null or x.status = $4)
+                       and ($5::date is null or (x.start_date, x.id) < ($5, $6::uuid))
+                     order by x.start_date desc, x.id desc limit $7) p
+              where a.user_id = $8 and a.scope = $9 and ($1::uuid is null or a.patient_id = $1)
+              order by p.start_date desc, p.id desc limit $7)
+           select p.id, p.patient_id, p.prescribed_by, p.status, p.start_date, p.end_date, p.created_at, p.updated_at,
                   p.rev, p.open, p.sealed, k.wrapped as subject_key
-             from patient_access a
-             join subject_keys k on k.subject_id = a.patient_id
-            cross join lateral (
-                  select x.* from prescriptions x
-                   where x.patient_id = a.patient_id
-                     and ($2::date is null or x.start_date >= $2) and ($3::date is null or x.start_date <= $3)
-                     and ($4::text is null or x.status = $4)
-                     and ($5::date is null or (x.start_date, x.id) < ($5, $6::uuid))
-                   order by x.start_date desc, x.id desc limit $7) p
-            where a.user_id = $8 and a.scope = $9 and ($1::uuid is null or a.patient_id = $1)
-            order by p.start_date desc, p.id desc limit $7`,
+             from page p join subject_keys k on k.subject_id = p.patient_id
+            order by p.start_date desc, p.id desc`,
           [...values, userId, scope],
         );
   return rows.map((row) => prescriptions.open(context.keyring, row));
@@ -117,42 +120,83 @@ export async function findCandidates(
   filter: Filter,
   after: Position | null,
   limit: number,
+): Promise<Batch<Candidate>> {
+  const { scope, userId } = reachOf(actor, "prescription:search");
+  const { patientId, from, to, status } = filter;
+  const values = [tokens.medication, tokens.name, patientId, from, to, status, after?.at, after?.id, limit];
+  // Each arm is filtered, ordered and cut by itself: the first rows of both together are among the first of each. So
+  // an everyday part of a word reads the newest rows in order, and a rare one goes by the tokens' index. Two
+  // statements, as for lists: all patients', or from the few of one person.
+  const hits =
+    scope === "any"
+      ? await db.query<{ id: string }>(
+          `(select x.id, x.start_date from prescriptions x
+             where x.medication_tokens @> $1::bigint[]
+               and ($3::uuid is null or x.patient_id = $3)
+               and ($4::date is null or x.start_date >= $4) and ($5::date is null or x.start_date <= $5)
+               and ($6::text is null or x.status = $6)
+               and ($7::date is null or (x.start_date, x.id) < ($7, $8::uuid))
+             order by x.start_date desc, x.id desc limit $9)
+           union
+           (select x.id, x.start_date from patients n join prescriptions x on x.patient_id = n.id
+             where n.name_tokens @> $2::bigint[]
+               and ($3::uuid is null or x.patient_id = $3)
+               and ($4::date is null or x.start_date >= $4) and ($5::date is null or x.start_date <= $5)
+               and ($6::text is null or x.status = $6)
+               and ($7::date is null or (x.start_date, x.id) < ($7, $8::uuid))
+             order by x.start_date desc, x.id desc limit $9)
+           order by start_date desc, id desc limit $9`,
+          values,
+        )
+      : await db.query<{ id: string }>(
+          `(select x.id, x.start_date from patient_access a join prescriptions x on x.patient_id = a.patient_id
+             where a.user_id = $10 and a.scope = $11
+               and x.medication_tokens @> $1::bigint[]
+               and ($3::uuid is null or x.patient_id = $3)
+               and ($4::date is null or x.start_date >= $4) and ($5::date is null or x.start_date <= $5)
+               and ($6::text is null or x.status = $6)
+               and ($7::date is null or (x.start_date, x.id) < ($7, $8::uuid))
+             order by x.start_date desc, x.id desc limit $9)
+           union
+           (select x.id, x.start_date
+              from patient_access a join patients n on n.id = a.patient_id join prescriptions x on x.patient_id = n.id
+             where a.user_id = $10 and a.scope = $11
+               and n.name_tokens @> $2::bigint[]
+               and ($3::uuid is null or x.patient_id = $3)
+               and ($4::date is null or x.start_date >= $4) and ($5::date is null or x.start_date <= $5)
+               and ($6::text is null or x.status = $6)
+               and ($7::date is null or (x.start_date, x.id) < ($7, $8::uuid))
+             order by x.start_date desc, x.id desc limit $9)
+           order by start_date desc, id desc limit $9`,
+          [...values, userId, scope],
+        );
+  const ids = hits.rows.map((row) => row.id);
+  return { candidates: await openCandidates(db, context, actor, ids), isFull: ids.length === limit };
+}
+
+/** These prescriptions, of those that the actor reaches, each with its patient's row; in the order of the list. */
+async function openCandidates(
+  db: Db,
+  context: Context,
+  actor: Actor,
+  ids: readonly string[],
 ): Promise<Candidate[]> {
+  if (ids.length === 0) return [];
   const { scope, userId } = reachOf(actor, "prescription:search");
   const { rows } = await db.query<SealedRow & Record<`patient_${string}`, unknown>>(
-    `with hit as (
-       select x.id from prescriptions x where x.medication_tokens @> $1::bigint[]
-       union
-       select x.id from patients n join prescriptions x on x.patient_id = n.id where n.name_tokens @> $2::bigint[])
-     select p.id, p.patient_id, p.prescribed_by, p.status, p.start_date, p.end_date, p.created_at, p.updated_at,
+    `select p.id, p.patient_id, p.prescribed_by, p.status, p.start_date, p.end_date, p.created_at, p.updated_at,
             p.rev, p.open, p.sealed, k.wrapped as subject_key,
             n.user_id as patient_user_id, n.created_by as patient_created_by, n.created_at as patient_created_at,
             n.updated_at as patient_updated_at, n.rev as patient_rev, n.open as patient_open,
             n.sealed as patient_sealed
-       from hit h
-       join prescriptions p on p.id = h.id
+       from prescriptions p
        join patients n on n.id = p.patient_id
        join subject_keys k on k.subject_id = p.patient_id
-      where ($3 = 'any' or exists (select from patient_access a
-              where a.patient_id = p.patient_id and a.user_id = $4 and a.scope = $3))
-        and ($5::uuid is null or p.patient_id = $5)
-        and ($6::date is null or p.start_date >= $6) and ($7::date is null or p.start_date <= $7)
-        and ($8::text is null or p.status = $8)
-        and ($9::date is null or (p.start_date, p.id) < ($9, $10::uuid))
-      order by p.start_date desc, p.id desc limit $11`,
-    [
-      tokens.medication,
-      tokens.name,
-      scope,
-      userId,
-      filter.patientId,
-      filter.from,
-      filter.to,
-      filter.status,
-      after?.at,
-      after?.id,
-      limit,
-    ],
+      where p.id = any($1::uuid[])
+        and ($2 = 'any' or exists (select from patient_access a
+              where a.patient_id = p.patient_id and a.user_id = $3 and a.scope = $2))
+      order by p.start_date desc, p.id desc`,
+    [ids, scope, userId],
   );
   return rows.map((row) => ({
     prescription: prescriptions.open(context.keyring, row),
