@@ -71,7 +71,8 @@ export function createMfa(ctx: AuthContext) {
         );
         await announce(tx, factorEvent(actor, "mfa.enabled", saved.details));
         const tokens = await strengthen(tx, effects, actor, saved.account, sessionId);
-        await attempt.succeeded(tx);
+        // Only the end of a sign-in begins the count anew: enrolling proves nothing about the password.
+        if (tokens) await attempt.succeeded(tx);
         return tokens;
       }),
     );

@@ -72,6 +72,13 @@ test("a password alone gives no tokens where a second factor is enrolled, and th
   expect((await challenge(first.body.mfaToken, h.code(person, 1))).body.code).toBe("mfa_token_invalid");
 });
 
+test("the second half of a sign-in must come within five minutes", async () => {
+  const person = await h.person("doctor");
+  const { body } = await login(person);
+  h.advance(5 * 60_000);
+  expect((await challenge(body.mfaToken, h.code(person))).body.code).toBe("mfa_token_invalid");
+});
+
 test("a code is good once, a step back and ahead, and not two", async () => {
   const person = await h.person("auditor");
   const attempt = async (steps: number) =>
