@@ -18,7 +18,7 @@ const FAILURES: ReadonlySet<string> = new Set(["conflict", "precondition_failed"
  * The event of a refusal, which says what was asked for and never whether it exists. A patient's id counts as named
  * when the path or the query names it, so that the patient sees who tried.
  */
-export function refusedEvent(
+function refusedEvent(
   req: Request,
   actor: Actor | null,
   code: string,

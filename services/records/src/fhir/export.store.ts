@@ -13,7 +13,7 @@ import type { Prescription } from "../prescriptions/prescription.ts";
 import { fhirResources, type KeptResource } from "./fhir.table.ts";
 
 /** Rows of one kind in one export; opening 10,000 takes about half a second. */
-export const MAX_ROWS_PER_KIND = 20_000;
+const MAX_ROWS_PER_KIND = 20_000;
 
 export interface Everything {
   records: MedicalRecord[];

@@ -21,8 +21,11 @@ const Address = z.looseObject({
   postalCode: z.string().optional(),
   country: z.string().optional(),
 });
+/** Each is a lock in Postgres while its bundle is stored, and there are some 6,400 of those for everyone. */
+const MAX_IDENTIFIERS = 100;
+
 const Patient = z.looseObject({
-  identifier: z.array(Identifier).default([]),
+  identifier: z.array(Identifier).max(MAX_IDENTIFIERS).default([]),
   name: z.array(HumanName).default([]),
   telecom: z.array(Telecom).default([]),
   address: z.array(Address).default([]),

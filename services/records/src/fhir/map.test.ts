@@ -197,6 +197,14 @@ test.each([
     bundleOf(patient, { resourceType: "Condition", subject: ours, code: "asthma" }),
     ["entry.1.resource.code"],
   ],
+  [
+    "a patient of a thousand identifiers",
+    bundleOf({
+      ...patient,
+      identifier: Array.from({ length: 1_000 }, (_, i) => ({ system: "s", value: `${i}` })),
+    }),
+    ["entry.0.resource.identifier"],
+  ],
   ["half a character", bundleOf({ ...patient, gender: "\ud800" }), ["entry.0.resource.gender"]],
   [
     "a delete",

@@ -39,7 +39,7 @@ export const PATIENT_FIELDS = [
 const MAX_INDEXED_CHARS = 1_300;
 
 /** Both orders of the name in one text, so that part of either is found: `ada marsh ada`. */
-export function searchNameOf(name: { givenName: string; familyName: string }): string {
+function searchNameOf(name: { givenName: string; familyName: string }): string {
   const given = clip(name.givenName);
   return `${given} ${clip(name.familyName)} ${given}`.trim();
 }
