@@ -132,6 +132,22 @@ test("a service migrates, boots, and cannot rewrite its history; a second schema
   await owner.query("drop schema files_old cascade");
 });
 
+test("two set-ups and three migrators at once take turns", async () => {
+  const fresh = await provisioned(SERVER);
+  const superusers = await Promise.all([1, 2].map(() => connected(fresh.superuserUrl)));
+  const owners = await Promise.all([1, 2, 3].map(() => fresh.as("owner")));
+  await Promise.all([
+    ...superusers.map(async (client) => {
+      await provisionSchemas(client);
+      await grantDatabase(client);
+    }),
+    ...owners.map((client) => migrateService(client, "files")),
+  ]);
+  expect(await migrateService(await fresh.as("owner"), "files")).toEqual({ applied: [] });
+  await Promise.all(superusers.map((client) => client.end()));
+  await fresh.drop();
+});
+
 test("an administrator who is no superuser can provision too, as managed servers have it", async () => {
   const managed = await createScratch(SERVER);
   const admin = `medvault_test_admin_${Date.now()}`;

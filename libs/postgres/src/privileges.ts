@@ -2,6 +2,9 @@ import type { ClientBase } from "pg";
 import { ddl } from "./identifiers.ts";
 import { BACKED_UP_SERVICES, OWNER_ROLE, roleOf, type ServiceName, sysSchemaOf } from "./services.ts";
 
+// Two that grant at once fail with "tuple concurrently updated": they take turns.
+const PRIVILEGES_LOCK = 7_102_203;
+
 // Tables of a sys schema that the backup service copies as keysets. What they hold is wrapped.
 const KEY_TABLES = ["keys", "subject_keys"];
 
@@ -12,6 +15,23 @@ const KEY_TABLES = ["keys", "subject_keys"];
  * rename keeps them.
  */
 export async function createSchema(client: ClientBase, service: ServiceName, schema: string): Promise<void> {
+  await inTurn(client, () => createAndGrant(client, service, schema));
+}
+
+/** Runs `work` in a transaction of its own while nobody else grants in this database. */
+export async function inTurn(client: ClientBase, work: () => Promise<void>): Promise<void> {
+  await client.query("begin");
+  try {
+    await client.query("select pg_advisory_xact_lock($1)", [PRIVILEGES_LOCK]);
+    await work();
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback");
+    throw error;
+  }
+}
+
+async function createAndGrant(client: ClientBase, service: ServiceName, schema: string): Promise<void> {
   const role = roleOf(service);
   await client.query(ddl("create schema if not exists %I authorization %I", schema, OWNER_ROLE));
   await client.query(ddl("revoke all on schema %I from public", schema));
@@ -68,6 +88,10 @@ export async function settlePrivileges(
   service: ServiceName,
   schema: string,
 ): Promise<void> {
+  await inTurn(client, () => settle(client, service, schema));
+}
+
+async function settle(client: ClientBase, service: ServiceName, schema: string): Promise<void> {
   await client.query(
     ddl("revoke insert, update, delete on %I.schema_migrations from %I", schema, roleOf(service)),
   );

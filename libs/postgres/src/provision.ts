@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientBase } from "pg";
 import { ddl } from "./identifiers.ts";
-import { createSchema } from "./privileges.ts";
+import { createSchema, inTurn } from "./privileges.ts";
 import { scramVerifier } from "./scram.ts";
 import { OWNER_ROLE, roleOf, SERVICES_WITH_DATA, type ServiceName, sysSchemaOf } from "./services.ts";
 
@@ -87,17 +87,20 @@ async function actAsOwner(superuser: ClientBase): Promise<void> {
 
 /** The part of `provisionDatabase` that a clone of a template keeps: schemas and default privileges. */
 export async function provisionSchemas(superuser: ClientBase): Promise<void> {
-  await superuser.query("revoke all on schema public from public");
-  await superuser.query(
-    ddl("alter default privileges for role %I revoke execute on functions from public", OWNER_ROLE),
-  );
-  await superuser.query(
-    ddl("alter default privileges for role %I revoke usage on types from public", OWNER_ROLE),
-  );
+  await inTurn(superuser, () => takeFromPublic(superuser));
   for (const service of SERVICES_WITH_DATA) {
     await createSchema(superuser, service, service);
     await createSchema(superuser, service, sysSchemaOf(service));
   }
+}
+
+async function takeFromPublic(superuser: ClientBase): Promise<void> {
+  await superuser.query("revoke all on schema public from public");
+  const statements = [
+    "alter default privileges for role %I revoke execute on functions from public",
+    "alter default privileges for role %I revoke usage on types from public",
+  ];
+  for (const statement of statements) await superuser.query(ddl(statement, OWNER_ROLE));
 }
 
 /**
@@ -105,6 +108,10 @@ export async function provisionSchemas(superuser: ClientBase): Promise<void> {
  * role's search_path. Idempotent.
  */
 export async function grantDatabase(superuser: ClientBase): Promise<void> {
+  await inTurn(superuser, () => grantConnections(superuser));
+}
+
+async function grantConnections(superuser: ClientBase): Promise<void> {
   const { rows } = await superuser.query<{ name: string }>("select current_database() as name");
   const database = rows[0]?.name ?? "";
   await superuser.query(ddl("revoke all on database %I from public", database));
