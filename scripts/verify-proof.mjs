@@ -47,6 +47,8 @@ function bytesOf(text, what, length) {
   return bytes;
 }
 
+const hashesOf = (proof) => proof.hashes.map((hash, at) => bytesOf(hash, `hash ${at} of the proof`, 32));
+
 /** Reads `name+hexid+base64(0x01 || Ed25519 key)`. */
 export function readKey(text) {
   const [name, id, ...rest] = text.trim().split("+");
@@ -130,23 +132,19 @@ export function checkInclusion(leaf, index, size, root, hashes) {
   );
 }
 
-/** RFC 6962 2.1.2: both roots that a consistency proof leads to, `older` null while it is not reached. */
-function rootsByProof(m, from, to, whole, olderRoot, path) {
-  if (m === to - from) {
-    if (whole) return { older: olderRoot, newer: olderRoot };
-    const hash = path.pop();
-    demand(hash !== undefined, "the proof is too short");
-    return { older: hash, newer: hash };
-  }
-  const k = powerBelow(to - from);
-  const sibling = path.pop();
-  demand(sibling !== undefined, "the proof is too short");
+/** RFC 6962 2.1.2, SUBPROOF(m, D[n], whole): both roots that the proof leads to, taken from its end. */
+function rootsByProof(m, n, whole, olderRoot, path) {
+  if (m === n && whole) return { older: olderRoot, newer: olderRoot };
+  const hash = path.pop();
+  demand(hash !== undefined, "the proof is too short");
+  if (m === n) return { older: hash, newer: hash };
+  const k = powerBelow(n);
   if (m <= k) {
-    const left = rootsByProof(m, from, from + k, whole, olderRoot, path);
-    return { older: left.older, newer: node(left.newer, sibling) };
+    const left = rootsByProof(m, k, whole, olderRoot, path);
+    return { older: left.older, newer: node(left.newer, hash) };
   }
-  const right = rootsByProof(m - k, from + k, to, false, olderRoot, path);
-  return { older: node(sibling, right.older), newer: node(sibling, right.newer) };
+  const right = rootsByProof(m - k, n - k, false, olderRoot, path);
+  return { older: node(hash, right.older), newer: node(hash, right.newer) };
 }
 
 /** RFC 6962 2.1.2: demands that the tree `newer` is the tree `older` with entries added at its end. */
@@ -154,7 +152,7 @@ export function checkConsistency(older, newer, hashes) {
   demand(older.size > 0, "an empty log is a beginning of every log: this proves nothing");
   demand(older.size <= newer.size, "the newer checkpoint has fewer entries than the older: the log was cut");
   const path = [...hashes];
-  const found = rootsByProof(older.size, 0, newer.size, true, older.root, path);
+  const found = rootsByProof(older.size, newer.size, true, older.root, path);
   demand(path.length === 0, "the proof is too long");
   demand(
     found.older.equals(older.root) && found.newer.equals(newer.root),
@@ -181,8 +179,7 @@ export function verifyInclusion(proof, key, origin) {
   const checkpoint = readCheckpoint(String(proof.checkpoint), key, origin);
   const index = wholeNumber(proof.leafIndex, "the leaf's index");
   demand(proof.treeSize === checkpoint.size, "the proof's tree size is not the one that was signed");
-  const hashes = proof.hashes.map((hash, at) => bytesOf(hash, `hash ${at} of the proof`, 32));
-  checkInclusion(sha256(Buffer.of(0), leaf), index, checkpoint.size, checkpoint.root, hashes);
+  checkInclusion(sha256(Buffer.of(0), leaf), index, checkpoint.size, checkpoint.root, hashesOf(proof));
   const named = `event ${shown.id} (${shown.type}, ${shown.time})`;
   return {
     words: `${named} is entry ${index} of the log "${origin}", whose signed checkpoint counts ${checkpoint.size}`,
@@ -209,8 +206,7 @@ export function verifyConsistency(proof, older, newer, key, origin) {
     readCheckpoint(older, key, origin, "the older checkpoint"),
     readCheckpoint(newer, key, origin, "the newer checkpoint"),
   ];
-  const hashes = proof.hashes.map((hash, at) => bytesOf(hash, `hash ${at} of the proof`, 32));
-  checkConsistency(from, to, hashes);
+  checkConsistency(from, to, hashesOf(proof));
   return {
     words: `the log "${origin}" of ${to.size} entries is the one of ${from.size} entries with ${to.size - from.size} added at its end`,
     facts: { origin, from: from.size, to: to.size },

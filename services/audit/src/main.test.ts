@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createKeyring, generateKeyFile } from "@medvault/keys";
 import { testAssertions } from "@medvault/testing";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { events } from "../test/given.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { events, eventually } from "../test/given.ts";
 import { type GivenService, givenService } from "../test/given-service.ts";
 
 let audit: GivenService;
@@ -49,13 +49,10 @@ afterAll(async () => {
 async function start(): Promise<ChildProcess> {
   const main = new URL("main.ts", import.meta.url).pathname;
   running = spawn(process.execPath, [main], { env: environment, stdio: ["ignore", "ignore", "inherit"] });
-  await vi.waitFor(
-    async () => {
-      const answer = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
-      expect(await answer.json()).toMatchObject({ status: "ok" });
-    },
-    { timeout: 10_000, interval: 30 },
-  );
+  await eventually(async () => {
+    const answer = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
+    expect(await answer.json()).toMatchObject({ status: "ok" });
+  });
   return running;
 }
 

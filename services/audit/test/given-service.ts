@@ -13,9 +13,9 @@ import {
   testAssertions,
   testLogger,
 } from "@medvault/testing";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { type AuditParts, joinAudit } from "../src/app.ts";
-import { givenLog, ORIGIN } from "./given.ts";
+import { eventually, givenLog, ORIGIN } from "./given.ts";
 
 type Broker = ReturnType<typeof connectBroker>;
 
@@ -62,7 +62,7 @@ export async function givenService(overrides: Partial<AuditParts> = {}, servers:
   ): Promise<void> {
     const sender = senders.get(user) ?? connectBroker({ url: rabbit.url(user), logger: testLogger() });
     senders.set(user, sender);
-    await vi.waitFor(() => expect(sender.state()).toBe("connected"), { timeout: 5_000, interval: 10 });
+    await eventually(() => expect(sender.state()).toBe("connected"));
     const channel = await sender.createConfirmChannel();
     channel.publish("medvault.events", `medvault.${user}.audit`, Buffer.from(body), {
       persistent: true,
@@ -86,13 +86,10 @@ export async function givenService(overrides: Partial<AuditParts> = {}, servers:
       signedIn(app, actor(role, permissions === undefined ? {} : { permissions })),
     /** Waits until the log holds as many entries. */
     async logged(count: number): Promise<void> {
-      await vi.waitFor(
-        async () => {
-          const { rows } = await log.superuser.query("select count(*)::int as n from log");
-          if (rows[0].n !== count) throw new Error(`${rows[0].n} of ${count} are logged`);
-        },
-        { timeout: 10_000, interval: 20 },
-      );
+      await eventually(async () => {
+        const { rows } = await log.superuser.query("select count(*)::int as n from log");
+        if (rows[0].n !== count) throw new Error(`${rows[0].n} of ${count} are logged`);
+      });
     },
     async end(): Promise<void> {
       await writer.stop();

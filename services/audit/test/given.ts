@@ -15,6 +15,9 @@ import { createWriter, type Writer, type WriterOptions } from "../src/writer/wri
 
 export const ORIGIN = "example.test/audit";
 
+/** Waits until `check` no longer throws; long enough for a machine that does much else. */
+export const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 10 });
+
 /** An event as a relay would send it; `seq` counts up by itself. */
 export function event(
   seq: number,
@@ -91,7 +94,7 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
 
   async function writing(overrides: Partial<WriterOptions> = {}): Promise<Writer> {
     const made = writer(overrides);
-    await vi.waitFor(() => expect(made.state().phase).toBe("writing"), { timeout: 5_000, interval: 10 });
+    await eventually(() => expect(made.state().phase).toBe("writing"));
     return made;
   }
 
@@ -111,18 +114,18 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
     /** Waits until the store outside has a checkpoint of this size. */
     async published(size: number): Promise<string> {
       let note = "";
-      await vi.waitFor(
-        async () => {
-          note = (await outside.readCheckpoint()) ?? "";
-          expect(note.split("\n")[1]).toBe(String(size));
-        },
-        { timeout: 5_000, interval: 10 },
-      );
+      await eventually(async () => {
+        note = (await outside.readCheckpoint()) ?? "";
+        expect(note.split("\n")[1]).toBe(String(size));
+        // The history follows with the commit, a moment later.
+        const { rowCount } = await superuser.query("select from checkpoints where size = $1", [size]);
+        expect(rowCount).toBe(1);
+      });
       return note;
     },
     /** Waits until a fresh writer says why it refuses. */
     async refusalOf(made: Writer): Promise<string> {
-      await vi.waitFor(() => expect(made.state().refusal).not.toBeNull(), { timeout: 5_000, interval: 10 });
+      await eventually(() => expect(made.state().refusal).not.toBeNull());
       expect(made.state().phase).toBe("refusing");
       return made.state().refusal?.code ?? "";
     },

@@ -92,6 +92,6 @@ export function columnsOf(event: CloudEvent): Columns {
 }
 
 /** `records` of `/medvault/records`, `gateway/a1` of `/medvault/gateway/a1`. */
-export function producerOf(source: string): string {
+function producerOf(source: string): string {
   return source.replace(/^\/medvault\//, "");
 }

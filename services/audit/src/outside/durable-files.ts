@@ -1,4 +1,5 @@
-import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { access, constants, type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /** The bytes of a file; null when there is none. Any other fault rejects. */
@@ -18,7 +19,8 @@ export async function readIfThere(path: string): Promise<Buffer | null> {
 export async function writeDurably(path: string, bytes: Uint8Array | string): Promise<void> {
   const directory = dirname(path);
   await makeDirectory(directory);
-  const aside = join(directory, `.${process.pid}.tmp`);
+  // Not the process id: two containers that share the directory are both number 1.
+  const aside = join(directory, `.${randomUUID()}.tmp`);
   try {
     await withFile(aside, "w", async (file) => {
       await file.writeFile(bytes);
@@ -33,31 +35,37 @@ export async function writeDurably(path: string, bytes: Uint8Array | string): Pr
 }
 
 /**
- * Writes `bytes` at `offset` of a file that is made when it is not there, cuts off whatever stood after them
- * (the torn end of a write that a crash broke off), and makes it last.
+ * Writes `bytes` at `offset` of a file that is made when it is not there, over the torn end that a crash may have
+ * left, and makes it last. It cuts nothing off: a writer that was replaced and does not know it yet writes the same
+ * bytes to the same place, and must not take away what its successor put behind them.
  */
-export async function writeTailDurably(path: string, offset: number, bytes: Buffer): Promise<void> {
+export async function writeAtDurably(path: string, offset: number, bytes: Buffer): Promise<void> {
   const directory = dirname(path);
   await makeDirectory(directory);
-  const existed = (await readLength(path)) !== null;
-  await withFile(path, existed ? "r+" : "w", async (file) => {
-    await file.truncate(offset);
-    await file.write(bytes, 0, bytes.length, offset);
+  const existed = await isThere(path);
+  await withFile(path, constants.O_RDWR | constants.O_CREAT, async (file) => {
+    // A disk that is nearly full takes a part and says so; the next write then gets the error.
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done);
+      done += bytesWritten;
+    }
     await file.sync();
   });
   if (!existed) await syncDirectory(directory);
 }
 
-async function readLength(path: string): Promise<number | null> {
-  try {
-    return await withFile(path, "r", async (file) => (await file.stat()).size);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
-  }
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
-async function withFile<T>(path: string, flags: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
+async function withFile<T>(
+  path: string,
+  flags: string | number,
+  work: (file: FileHandle) => Promise<T>,
+): Promise<T> {
   const file = await open(path, flags, 0o600);
   try {
     return await work(file);

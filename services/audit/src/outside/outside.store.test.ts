@@ -59,6 +59,7 @@ test("bodies are added behind those that are kept; a torn end is written over", 
   await outside.writeBodies(0, 2, [body(3)]);
   expect(await outside.readBodies(0)).toEqual([body(1), body(2), body(3)]);
   await outside.writeBodies(0, 1, [body(2), body(3), body(4)]);
+  await outside.writeBodies(0, 0, [body(1), body(2)]); // a straggler that does not know of the others
   expect(await outside.readBodies(0)).toEqual([body(1), body(2), body(3), body(4)]);
 });
 

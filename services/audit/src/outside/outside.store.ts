@@ -4,7 +4,7 @@ import type { Tile } from "../tree/edge.ts";
 import { HASH_BYTES } from "../tree/hash.ts";
 import { decodeTile, encodeTile, TILE_WIDTH, tilePath } from "../tree/tile.ts";
 import { decodeBodies, encodeBodies, type OutsideBody } from "./body-bundle.ts";
-import { readIfThere, writeDurably, writeTailDurably } from "./durable-files.ts";
+import { readIfThere, writeAtDurably, writeDurably } from "./durable-files.ts";
 import { OutsideDamaged } from "./outside.errors.ts";
 
 /**
@@ -49,7 +49,7 @@ export function createOutsideDirectory(directory: string): OutsideStore {
     const file = bodiesFile(index);
     const known = decodeBodies((await readIfThere(file)) ?? Buffer.alloc(0)).bodies.slice(0, keep);
     if (known.length < keep) throw new OutsideDamaged(`bundle ${index} of bodies is cut`);
-    await writeTailDurably(file, encodeBodies(known).length, encodeBodies(bodies));
+    await writeAtDurably(file, encodeBodies(known).length, encodeBodies(bodies));
   }
 
   return {

@@ -16,7 +16,7 @@ import { TILE_WIDTH } from "../tree/tile.ts";
 import { checkOutsideBody, checkRow, LogFault } from "./verification.ts";
 
 /** 409: one verification at a time; each reads the whole log. */
-export class VerificationRunning extends AppError {
+class VerificationRunning extends AppError {
   readonly code = "verification_running";
   readonly kind = "conflict";
   constructor() {

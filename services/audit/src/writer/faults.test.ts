@@ -1,7 +1,7 @@
 import { createPool } from "@medvault/postgres";
 import { createProxy, createTestBroker, createTestDatabase } from "@medvault/testing";
-import { expect, test, vi } from "vitest";
-import { events } from "../../test/given.ts";
+import { expect, test } from "vitest";
+import { events, eventually } from "../../test/given.ts";
 import { givenService } from "../../test/given-service.ts";
 
 test("Postgres goes away in the middle and comes back: every event is logged once, none is parked", async () => {
@@ -13,7 +13,7 @@ test("Postgres goes away in the middle and comes back: every event is logged onc
   await audit.logged(50);
   proxy.cut();
   await audit.send(...events(50, 51));
-  await vi.waitFor(() => expect(audit.writer.state().phase).toBe("waiting"), { timeout: 5_000 });
+  await eventually(() => expect(audit.writer.state().phase).toBe("waiting"));
   await audit.send(...events(50, 101));
   proxy.restore();
   await audit.logged(150);
@@ -33,7 +33,7 @@ test("RabbitMQ goes away and comes back: what was sent meanwhile is logged", asy
   await audit.logged(10);
   proxy.cut();
   await audit.send(...events(10, 11));
-  await vi.waitFor(() => expect(audit.parts.broker.state()).not.toBe("connected"));
+  await eventually(() => expect(audit.parts.broker.state()).not.toBe("connected"));
   expect((await audit.as("auditor").get("/readyz")).body).toMatchObject({
     status: "degraded",
     checks: { rabbitmq: "degraded", writer: "ok" },

@@ -1,8 +1,8 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { event, events, type GivenLog, givenLog } from "../../test/given.ts";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { event, events, eventually, type GivenLog, givenLog } from "../../test/given.ts";
 import { makeEntries } from "../log/entry.ts";
 import { checkpointText } from "../tree/checkpoint.ts";
 import { createSigner } from "./signer.ts";
@@ -29,7 +29,7 @@ const checkpointFile = () => join(log.dir, "checkpoint");
 /** What a writer that starts now says; "writing" when it sees nothing wrong. */
 async function startOf(): Promise<string> {
   const writer = log.writer();
-  await vi.waitFor(() => expect(["writing", "refusing"]).toContain(writer.state().phase), { interval: 5 });
+  await eventually(() => expect(["writing", "refusing"]).toContain(writer.state().phase));
   return writer.state().refusal?.code ?? "writing";
 }
 
@@ -260,9 +260,7 @@ test("a writer that refused goes on by itself once the two agree again", async (
   const writer = log.writer();
   expect(await log.refusalOf(writer)).toBe("outside_checkpoint_forged");
   await writeFile(checkpointFile(), good);
-  await vi.waitFor(() => expect(writer.state()).toMatchObject({ phase: "writing", refusal: null }), {
-    timeout: 5_000,
-  });
+  await eventually(() => expect(writer.state()).toMatchObject({ phase: "writing", refusal: null }));
   await log.append(writer, events(1, 700));
   await log.published(601);
 });

@@ -14,9 +14,9 @@ import { type RefusalCode, WriterFenced, WriterRefuses } from "./writer.errors.t
  * writing: events are consumed and published. refusing: the log and the store outside disagree.
  * waiting: something behind is away. stopped: for good.
  */
-export type WriterPhase = "standby" | "opening" | "writing" | "refusing" | "waiting" | "stopped";
+type WriterPhase = "standby" | "opening" | "writing" | "refusing" | "waiting" | "stopped";
 
-export interface WriterState {
+interface WriterState {
   readonly phase: WriterPhase;
   readonly refusal: { readonly code: RefusalCode; readonly words: string } | null;
   readonly publishedSize: number;
@@ -111,7 +111,7 @@ class LogWriter implements Writer {
       await append(tx, { seal, epoch, publishedSize: published.edge.size }, events);
     } catch (error) {
       if (error instanceof WriterRefuses) this.#refuse(error);
-      if (error instanceof WriterFenced) this.#loseLease();
+      if (error instanceof WriterFenced) this.#loseLease(epoch);
       throw error;
     }
     afterCommit(tx, () => this.#wake());
@@ -127,16 +127,18 @@ class LogWriter implements Writer {
 
   /** One round; answers how long to wait for the next unless something wakes it. */
   async #turn(): Promise<{ ms: number; wakeable: boolean }> {
+    let epoch: number | null = null;
     try {
-      if (!(await this.#holdLease())) return { ms: this.#leaseMs / 5, wakeable: false };
+      epoch = await this.#holdLease();
+      if (epoch === null) return { ms: this.#leaseMs / 5, wakeable: false };
       if (this.#refusal !== null) await this.#options.consume.stop();
-      if (this.#published === null) await this.#open();
-      const grew = await this.#publish();
+      const before = this.#published ?? (await this.#open(epoch));
+      const grew = await this.#publish(epoch, before);
       this.#failures = 0;
       // After a checkpoint the next one waits its time; before one the first event wakes us at once.
       return { ms: this.#checkpointMs, wakeable: !grew };
     } catch (error) {
-      await this.#afterFailure(error);
+      await this.#afterFailure(error, epoch);
       const most = this.#refusal === null ? MAX_AWAY_RETRY_MS : MAX_REFUSED_RETRY_MS;
       const ms = Math.min(most, this.#retryMs * 2 ** this.#failures);
       this.#failures += 1;
@@ -144,15 +146,15 @@ class LogWriter implements Writer {
     }
   }
 
-  async #holdLease(): Promise<boolean> {
-    if (this.#epoch !== null) return true;
+  async #holdLease(): Promise<number | null> {
+    if (this.#epoch !== null) return this.#epoch;
     const { pool, logger, consume } = this.#options;
     await consume.stop();
     const lease = await takeLease(pool, this.#owner, this.#leaseMs);
-    if (lease === null) return false;
+    if (lease === null) return null;
     this.#epoch = lease.epoch;
     logger.info({ epoch: lease.epoch }, "audit writer took the lease");
-    return true;
+    return lease.epoch;
   }
 
   /** A lease that could not be renewed in time is still ours until another takes it; then the fence holds. */
@@ -162,35 +164,37 @@ class LogWriter implements Writer {
     if (epoch === null) return;
     try {
       const kept = await renewLease(pool, epoch, this.#leaseMs);
-      if (!kept && this.#epoch === epoch) this.#loseLease();
+      if (!kept) this.#loseLease(epoch);
     } catch (err) {
       logger.warn({ err }, "audit writer could not renew its lease");
     }
   }
 
-  async #open(): Promise<void> {
+  async #open(epoch: number): Promise<Published> {
     const { pool, outside, signer, maxStartLeaves = 250_000, consume, logger } = this.#options;
     if (this.#refusal === null) this.#phase = "opening";
     const published = await openLog(pool, outside, signer, maxStartLeaves);
+    // The lease may have gone while the log was read.
+    const kept = await renewLease(pool, epoch, this.#leaseMs);
+    if (!kept || this.#epoch !== epoch) throw new WriterFenced();
     this.#published = published;
     this.#refusal = null;
     this.#phase = "writing";
     consume.start();
     logger.info({ treeSize: published.edge.size }, "audit log is open for writing");
+    return published;
   }
 
-  async #publish(): Promise<boolean> {
-    const before = this.#published;
-    if (before === null || this.#epoch === null) return false;
-    const after = await publish(this.#options, this.#epoch, before);
-    // An append may have refused meanwhile; what it found out holds.
+  async #publish(epoch: number, before: Published): Promise<boolean> {
+    const after = await publish(this.#options, epoch, before);
+    // An append may have refused, or found the lease gone, meanwhile; what it found out holds.
     if (this.#published === before) this.#published = after;
     return after !== before;
   }
 
-  async #afterFailure(error: unknown): Promise<void> {
+  async #afterFailure(error: unknown, epoch: number | null): Promise<void> {
     const { logger, consume } = this.#options;
-    if (error instanceof WriterFenced) this.#loseLease();
+    if (error instanceof WriterFenced) this.#loseLease(epoch);
     else if (error instanceof WriterRefuses) this.#refuse(error);
     else {
       // How far the last publication came is not known: the log is opened, and so checked, again.
@@ -213,10 +217,13 @@ class LogWriter implements Writer {
     this.#wake();
   }
 
-  #loseLease(): void {
+  /** What a straggler of an earlier lease finds out says nothing of the present one. */
+  #loseLease(epoch: number | null): void {
+    if (this.#epoch === null || this.#epoch !== epoch) return;
     this.#options.logger.warn({ epoch: this.#epoch }, "audit writer was replaced by another");
     this.#epoch = null;
     this.#published = null;
+    this.#refusal = null;
     this.#phase = "standby";
   }
 
@@ -224,8 +231,9 @@ class LogWriter implements Writer {
     const { pool, consume, logger } = this.#options;
     await consume.stop();
     try {
-      if (this.#published !== null) await this.#publish();
-      if (this.#epoch !== null) await releaseLease(pool, this.#epoch);
+      const [epoch, before] = [this.#epoch, this.#published];
+      if (epoch !== null && before !== null) await this.#publish(epoch, before);
+      if (epoch !== null) await releaseLease(pool, epoch);
     } catch (error) {
       logger.warn({ err: error }, "audit writer stopped without a last checkpoint");
     }

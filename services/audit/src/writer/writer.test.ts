@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { crashing, events, type GivenLog, givenLog } from "../../test/given.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { crashing, events, eventually, type GivenLog, givenLog } from "../../test/given.ts";
 import { plainRoot } from "../../test/plain-tree.ts";
 import type { OutsideStore } from "../outside/outside.store.ts";
 import { openCheckpoint } from "../tree/checkpoint.ts";
@@ -63,7 +63,7 @@ test.each(["writeBodies", "writeTile", "writeCheckpoint"] as (keyof OutsideStore
     let broken: keyof OutsideStore | null = step;
     const dying = await log.writing({ outside: crashing(log.outside, () => broken), retryMs: 20 });
     await log.append(dying, events(600, 251));
-    await vi.waitFor(() => expect(dying.state().phase).toBe("waiting"), { interval: 5 });
+    await eventually(() => expect(dying.state().phase).toBe("waiting"));
     await dying.stop();
     broken = null;
     await log.writing();
@@ -108,7 +108,7 @@ test("one of two writers writes; the other takes over when it goes", async () =>
   expect(second.state().phase).toBe("standby");
   await expect(log.append(second, events(1, 3))).rejects.toThrow(WriterFenced);
   await first.stop();
-  await vi.waitFor(() => expect(second.state().phase).toBe("writing"), { timeout: 3_000 });
+  await eventually(() => expect(second.state().phase).toBe("writing"));
   await log.append(second, events(1, 3));
   await log.published(3);
 });
@@ -119,11 +119,11 @@ test("a writer that was replaced without knowing it can neither append nor sign"
   await log.published(2);
   // Its lease ran out while it was frozen: to the database it is gone.
   await log.superuser.query("update writer set lease_until = now() - interval '1 second'");
-  const successor = await log.writing();
+  const successor = await log.writing({ leaseMs: 60_000 });
   await log.append(successor, events(2, 3));
   await log.published(4);
   await expect(log.append(old, events(1, 5))).rejects.toThrow(WriterFenced);
-  await vi.waitFor(() => expect(old.state().phase).toBe("standby"));
+  await eventually(() => expect(old.state().phase).toBe("standby"));
   expect(await log.verify()).toMatchObject({ size: 4, ok: true });
 });
 
@@ -145,11 +145,11 @@ test("a replaced writer that was about to sign leaves the successor's checkpoint
   });
   await log.append(old, events(2));
   await log.superuser.query("update writer set lease_until = now() - interval '1 second'");
-  const successor = await log.writing();
+  const successor = await log.writing({ leaseMs: 60_000 });
   await log.append(successor, events(3, 3));
   const note = await log.published(5);
   thaw();
-  await vi.waitFor(() => expect(old.state().phase).toBe("standby"));
+  await eventually(() => expect(old.state().phase).toBe("standby"));
   expect(await log.outside.readCheckpoint()).toBe(note);
 });
 
@@ -157,4 +157,22 @@ test("a fresh log has no checkpoint, and a writer waits for its first event", as
   await log.writing();
   expect(await log.outside.readCheckpoint()).toBeNull();
   expect(await log.verify()).toEqual({ size: 0, checkpointSize: 0, ok: true });
+});
+
+test.each([1, 2, 3])("a crash at tile %i of several heals: tiles of both sides of a border", async (nth) => {
+  let left = Number.POSITIVE_INFINITY;
+  const outside = crashing(log.outside, () => {
+    left -= 1;
+    return left < 0 ? "writeTile" : null;
+  });
+  const dying = await log.writing({ outside, retryMs: 5_000 });
+  await log.append(dying, events(200));
+  await log.published(200);
+  left = nth;
+  await log.append(dying, events(900, 201));
+  await eventually(() => expect(dying.state().phase).toBe("waiting"));
+  await dying.stop();
+  await log.writing();
+  await log.published(1_100);
+  expect(await log.verify()).toEqual({ size: 1_100, checkpointSize: 1_100, ok: true });
 });
