@@ -10,7 +10,7 @@ export interface Answer<T = Record<string, never>> {
 
 /** Any JSON object of an answer; tests narrow by what they assert. */
 export type Json = { [key: string]: JsonValue };
-export type JsonValue = string | number | boolean | null | JsonValue[] | Json;
+type JsonValue = string | number | boolean | null | JsonValue[] | Json;
 
 export interface Call {
   body?: unknown;

@@ -13,7 +13,7 @@ export interface Person {
 }
 
 /** A password that the policy accepts and nobody has used. */
-export function newPassword(): string {
+function newPassword(): string {
   return `${randomBytes(12).toString("base64url")}-aA1!`;
 }
 

@@ -26,7 +26,7 @@ export interface RunningSystem {
 }
 
 /** A port that nobody holds at this moment. */
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = net.createServer();
     server.once("error", reject);

@@ -3,6 +3,8 @@ import fs from "node:fs";
 import path from "node:path";
 
 const MAX_FILE_LINES = 300;
+/** A journey told in one file may be longer than what it tests. */
+const MAX_TEST_LINES = 400;
 const MAX_MAIN_LINES = 40;
 
 /** Words that switch a check off, or promise to do later what the rule asks for now. */
@@ -24,8 +26,9 @@ function lengthBreaches(file: string, count: number): string[] {
   if (/^services\/[^/]+\/src\/main\.ts$/.test(file) && count > MAX_MAIN_LINES) {
     return [`${file}: ${count} lines, a main has at most ${MAX_MAIN_LINES}`];
   }
-  const isTable = /\.testdata\.ts$/.test(file);
-  return count > MAX_FILE_LINES && !isTable ? [`${file}: ${count} lines, at most ${MAX_FILE_LINES}`] : [];
+  if (/\.testdata\.ts$/.test(file)) return []; // tables
+  const most = /\.test\.ts$/.test(file) ? MAX_TEST_LINES : MAX_FILE_LINES;
+  return count > most ? [`${file}: ${count} lines, at most ${most}`] : [];
 }
 
 function lineBreaches(file: string, lines: string[]): string[] {

@@ -27,7 +27,8 @@ const CHECKS: { name: string; find: () => Promise<string[]> }[] = [
   { name: "import directions (dependency-cruiser)", find: () => importBreaches(root) },
   {
     name: "unused files, exports and dependencies (knip)",
-    find: async () => told(await run(path.join(bin, "knip"), ["--no-progress"], root, env)),
+    find: async () =>
+      told(await run(path.join(bin, "knip"), ["--no-progress", "--no-config-hints"], root, env)),
   },
   { name: "house rules (lengths, process.env, shortcuts)", find: async () => houseRuleBreaches(root) },
 ];
