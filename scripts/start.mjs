@@ -4,6 +4,8 @@ import { command, handOver } from "./lib/cli.mjs";
 import { holder } from "./lib/lock.mjs";
 import { askedData, dataDir } from "./lib/paths.mjs";
 import { checkGatewayPort, checkNode, checkRoom, ensurePackages } from "./lib/prepare.mjs";
+import { endLeftovers } from "./lib/processes.mjs";
+import { recorded } from "./lib/stop.mjs";
 import { Trouble } from "./lib/words.mjs";
 
 const HELP = `npm start [-- --detach]
@@ -36,6 +38,8 @@ await command(HELP, async (args) => {
     );
   }
   checkRoom(data);
+  const ended = await endLeftovers(recorded(data), data, { graceMs: 8_000 });
+  if (ended > 0) console.log(`ended ${ended} processes that an earlier run had left`);
   await checkGatewayPort(Number(process.env.MEDVAULT_PORT || 8080));
   await ensurePackages(console.log);
   return handOver("scripts/run/start.ts", args, { detach: args.includes("--detach") });

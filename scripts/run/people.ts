@@ -25,9 +25,10 @@ export async function firstPeople(
         "An admin exists whose password is not known here: no demo is made, and ops.json names nobody.",
       );
   }
-  const wanted =
-    o.settings.MEDVAULT_DEMO !== "0" && readState(data).people.length > 0 && !readState(data).done;
-  if (wanted) await demo(o, terminal, signal);
+  const state = readState(data);
+  // Asked for no demo once, this data never gets one: it may hold real patients by now.
+  if (o.settings.MEDVAULT_DEMO === "0" && !state.done) writeState(data, { ...state, done: true });
+  else if (!state.done && state.people.length > 0) await demo(o, terminal, signal);
   return readState(data)
     .people.filter(({ stage }) => stage === "ready")
     .map(({ role, username, password, totpSecret }) => ({ role, username, password, totpSecret }));
