@@ -246,7 +246,8 @@ test("7. a backup undoes damage in place, and the log keeps what came after it",
   const late = await doctor.client.get(`/v1/prescriptions/${text(prescription, "id")}`);
   await damage();
   const broken = await doctor.client.get(`/v1/prescriptions/${text(prescription, "id")}`);
-  expect(broken.status).not.toBe(200);
+  expect(broken).toMatchObject({ status: 500, body: { code: "internal_error" } });
+  note("damage met", broken.requestId, /records\.request\.failed/);
 
   const { stepUp } = await import("./support/client.ts");
   await stepUp(admin, adminSecrets);

@@ -21,45 +21,49 @@ test.each(["auth", "records", "files", "audit", "backup", "gateway"])(
   "%s killed in the middle comes back by itself, and nothing acknowledged is lost",
   async (name) => {
     const acknowledged = text((await prescribe(doctor.client)).body, "id");
-    process.kill(pidOf(name), "SIGKILL");
+    const pid = processPid(name);
+    process.kill(pid, "SIGKILL");
     if (name === "records") {
       const begun = Date.now();
       const away = await doctor.client.get(`/v1/prescriptions/${acknowledged}`);
-      expect([200, 502, 503]).toContain(away.status);
+      expect([502, 503]).toContain(away.status);
       expect(Date.now() - begun).toBeLessThan(3000);
     }
-    await allReady();
-    const read = await doctor.client.get(`/v1/prescriptions/${acknowledged}`);
-    expect(read).toMatchObject({ status: 200, body: { id: acknowledged } });
+    await back(() => processPid(name), pid);
+    await expect.poll(() => statusOfRead(acknowledged), { timeout: 15_000 }).toBe(200);
   },
   60_000,
 );
 
 test("without RabbitMQ work goes on, and its events reach the log when it is back", async () => {
-  process.kill(ops().rabbitmq.pid, "SIGKILL");
+  const { pid } = ops().rabbitmq;
+  process.kill(pid, "SIGKILL");
   const written = await prescribe(doctor.client);
   expect(written.status, JSON.stringify(written.body)).toBe(201);
-  await allReady();
+  await back(() => ops().rabbitmq.pid, pid);
   await reachesTheLog(written.requestId);
 }, 90_000);
 
 test("Redis killed lets nobody in unchecked, and sessions live on when it is back", async () => {
-  process.kill(ops().redis.pid, "SIGKILL");
+  const { pid } = ops().redis;
+  process.kill(pid, "SIGKILL");
   const away = await doctor.client.get("/v1/patients");
   expect([200, 503]).toContain(away.status);
   if (away.status === 503) expect(Number(away.headers.get("retry-after"))).toBeGreaterThan(0);
-  await allReady();
-  expect((await doctor.client.get("/v1/auth/me")).status).toBe(200);
+  await back(() => ops().redis.pid, pid);
+  await expect
+    .poll(async () => (await doctor.client.get("/v1/auth/me")).status, { timeout: 15_000 })
+    .toBe(200);
 }, 60_000);
 
 test("Postgres killed loses nothing that was acknowledged, and says 503 meanwhile", async () => {
   const acknowledged = await prescribe(doctor.client);
-  process.kill(ops().postgres.pid, "SIGKILL");
+  const { pid } = ops().postgres;
+  process.kill(pid, "SIGKILL");
   const away = await prescribe(doctor.client);
   expect([201, 502, 503]).toContain(away.status);
-  await allReady();
-  const read = await doctor.client.get(`/v1/prescriptions/${text(acknowledged.body, "id")}`);
-  expect(read.status).toBe(200);
+  await back(() => ops().postgres.pid, pid);
+  await expect.poll(() => statusOfRead(text(acknowledged.body, "id")), { timeout: 15_000 }).toBe(200);
   await reachesTheLog(acknowledged.requestId);
 }, 90_000);
 
@@ -75,26 +79,24 @@ function prescribe(client: Client) {
   );
 }
 
-/** The pid that ops.json names now; it is written anew when a process is started again. */
-function pidOf(name: string): number {
+async function statusOfRead(prescriptionId: string): Promise<number> {
+  return (await doctor.client.get(`/v1/prescriptions/${prescriptionId}`)).status;
+}
+
+function processPid(name: string): number {
   const found = ops().processes.find((process) => process.name === name);
   if (!found) throw new Error(`ops.json names no ${name}`);
   return found.pid;
 }
 
-/** Waits until the gateway says `ok` for every part, twice in a row: once may be from before the fall. */
-async function allReady(): Promise<void> {
-  let inARow = 0;
-  await expect
-    .poll(
-      async () => {
-        const answer = await fetch(`${gateway}/readyz`).then((r) => r.json() as Promise<{ status: string }>);
-        inARow = answer.status === "ok" ? inARow + 1 : 0;
-        return inARow;
-      },
-      { timeout: 45_000, interval: 300 },
-    )
-    .toBeGreaterThanOrEqual(2);
+/** Waits until ops.json, written anew at each start, names another process, and the gateway says `ok`. */
+async function back(pidNow: () => number, pidBefore: number): Promise<void> {
+  await expect.poll(pidNow, { timeout: 30_000 }).not.toBe(pidBefore);
+  const ready = async () => {
+    const answer = await fetch(`${gateway}/readyz`).catch(() => null); // the gateway itself may be what fell
+    return ((await answer?.json()) as { status?: string } | undefined)?.status;
+  };
+  await expect.poll(ready, { timeout: 45_000, interval: 300 }).toBe("ok");
 }
 
 async function reachesTheLog(requestId: string): Promise<void> {

@@ -119,6 +119,23 @@ export function failedEvent(actor: Actor | null, input: AuditEventInput & { reas
   return auditEvent(actor, { ...input, outcome: "failure" });
 }
 
+const DENIALS: ReadonlySet<string> = new Set(["unauthenticated", "forbidden", "not_found"]);
+
+/**
+ * The event of an error that a request was answered with: what was denied (401, 403, 404), or allowed and failed.
+ * `noun` is the type without verb and version: `medvault.files.file` becomes `medvault.files.file.denied.v1`.
+ */
+export function errorEvent(
+  actor: Actor | null,
+  error: { code: string; kind: string },
+  input: Omit<AuditEventInput, "type" | "outcome" | "reason"> & { noun: string },
+): NewEvent {
+  const { noun, ...rest } = input;
+  return DENIALS.has(error.kind)
+    ? deniedEvent(actor, { ...rest, type: `${noun}.denied.v1`, reason: error.code })
+    : failedEvent(actor, { ...rest, type: `${noun}.failed.v1`, reason: error.code });
+}
+
 /** API.md: the purpose of doctors is TREAT unless they say otherwise. */
 function defaultPurpose(actor: Actor | null): string | null {
   return actor?.role === "doctor" ? "TREAT" : null;

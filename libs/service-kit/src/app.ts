@@ -18,7 +18,10 @@ import { metricsOf, observeRequests } from "./metrics.ts";
 import { type Refusal, refusalOf, sendProblem } from "./problem.ts";
 import { actorOrNull, requestContext, requestIdOf, setClaims } from "./request.ts";
 
-/** Told of each 401, 403 and 404 before the answer leaves; what it throws makes the answer 503. */
+/**
+ * Told of each 401, 403, 404 and 500 before the answer leaves; what it throws makes the answer 503. A 500 keeps the
+ * code of what failed (a box that does not open: `box_forged`), which the answer does not show.
+ */
 export type OnRefusal = (req: Request, actor: Actor | null, error: AppError) => Promise<void>;
 
 export interface AppOptions {
@@ -70,7 +73,22 @@ export function bareApp(logger: Logger): Express {
   return app;
 }
 
-const EVIDENCE_KINDS: ReadonlySet<string> = new Set(["unauthenticated", "forbidden", "not_found"]);
+const EVIDENCE_KINDS: ReadonlySet<string> = new Set([
+  "unauthenticated",
+  "forbidden",
+  "not_found",
+  "internal",
+]);
+
+/** What failed inside, for the event of it: the code of a known error, nothing else. */
+class RequestFailed extends AppError {
+  readonly code: string;
+  readonly kind = "internal";
+  constructor(code: string) {
+    super();
+    this.code = code;
+  }
+}
 
 /** The last two handlers: 404 for what matched nothing, and the problem of what was thrown. `evidence`: kinds told to `onRefusal`. */
 export function endApp(
@@ -90,13 +108,17 @@ function problemHandler(
 ): ErrorRequestHandler {
   return async (thrown: unknown, req, res, _next) => {
     const { refusal, unexpected } = refusalOf(thrown);
-    let answer: Refusal = refusal;
+    const inside = refusal.kind === "internal";
+    let answer: Refusal = inside
+      ? { ...refusal, code: "internal_error", message: "", errors: undefined }
+      : refusal;
     const line = { err: thrown, requestId: requestIdOf(req), method: req.method };
-    if (unexpected) logger.error(line, "request failed");
+    if (unexpected || inside) logger.error(line, "request failed");
     else if (STATUS_OF_KIND[refusal.kind] >= 500) logger.warn(line, "request could not be served");
-    if (onRefusal && evidence.has(refusal.kind) && thrown instanceof AppError) {
+    if (onRefusal && evidence.has(refusal.kind) && (inside || thrown instanceof AppError)) {
       try {
-        await onRefusal(req, actorOrNull(req), thrown);
+        const error = thrown instanceof AppError ? thrown : new RequestFailed(refusal.code);
+        await onRefusal(req, actorOrNull(req), error);
       } catch (err) {
         // A refusal without evidence would be a way to probe unseen (DESIGN.md, "Every action leaves an audit event").
         logger.error({ err, requestId: requestIdOf(req) }, "a refusal could not be recorded");

@@ -171,7 +171,7 @@ test("doctors and patients are refused what holds bodies, and the refusal is log
         body: { code: "forbidden" },
       });
       expect(await drainedEvents(audit.pool)).toMatchObject([
-        { type: "medvault.audit.request.refused.v1", data: { outcome: "denied", actor: { role } } },
+        { type: "medvault.audit.request.denied.v1", data: { outcome: "denied", actor: { role } } },
       ]);
     }
     expect((await audit.as(role).post("/v1/audit/verify")).status).toBe(403);

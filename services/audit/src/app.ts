@@ -1,4 +1,4 @@
-import { auditEvent, deniedEvent } from "@medvault/contracts";
+import { auditEvent, errorEvent } from "@medvault/contracts";
 import { createKeyring, type Keyring, signingKey, tableKey } from "@medvault/keys";
 import { type Appender, type Broker, connectBroker, createAppender, createRelay } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
@@ -138,11 +138,10 @@ export async function joinAudit(parts: AuditParts): Promise<{ app: Express; writ
     }),
     onRefusal: (req, actor, error) =>
       appender.append(
-        deniedEvent(actor, {
-          type: "medvault.audit.request.refused.v1",
+        errorEvent(actor, error, {
+          noun: "medvault.audit.request",
           subject: "audit/log",
           action: req.path === "/v1/audit/verify" ? "audit:verify" : "audit:read",
-          reason: error.code,
         }),
       ),
   });

@@ -117,7 +117,7 @@ export function createBackupApp(parts: BackupAppParts): Express {
     }),
     onRefusal: (req, actor, error) => {
       const id = Id.safeParse(req.path.split("/")[3]);
-      return parts.appender.append(refusedEvent(actor, id.success ? id.data : null, error.code));
+      return parts.appender.append(refusedEvent(actor, id.success ? id.data : null, error));
     },
   });
 }

@@ -228,7 +228,7 @@ test("who may not, may not, and it is in the log; a restore and a deletion want 
   expect(await stale.delete(`/v1/backups/${id}`)).toMatchObject({ body: { code: "step_up_required" } });
   const events = await drainedEvents(backup.pool);
   expect(events).toHaveLength(18);
-  expect(new Set(events.map((event) => event.type))).toEqual(new Set(["medvault.backup.backup.refused.v1"]));
+  expect(new Set(events.map((event) => event.type))).toEqual(new Set(["medvault.backup.backup.denied.v1"]));
 });
 
 test.each([

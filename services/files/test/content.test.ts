@@ -178,7 +178,7 @@ test("to somebody else every file looks like one that does not exist, in every c
   }
   const denied = (await files.events()).filter((event) => event.data.outcome === "denied");
   expect(denied).toHaveLength(9);
-  expect(denied[0]).toMatchObject({ subject: `file/${id}`, type: "medvault.files.file.refused.v1" });
+  expect(denied[0]).toMatchObject({ subject: `file/${id}`, type: "medvault.files.file.denied.v1" });
   expect((await get(files, doctor, `/v1/files/${id}`)).status).toBe(200);
 });
 

@@ -3,6 +3,7 @@ import {
   auditEvent,
   type BackupState,
   type BackupView,
+  errorEvent,
   type NewEvent,
 } from "@medvault/contracts";
 
@@ -120,12 +121,14 @@ export function backupEvent(actor: Actor | null, verb: Verb, happened: Happened)
 }
 
 /** Who was not allowed, or what was not there. */
-export function refusedEvent(actor: Actor | null, backupId: string | null, reason: string): NewEvent {
-  return auditEvent(actor, {
-    type: "medvault.backup.backup.refused.v1",
+export function refusedEvent(
+  actor: Actor | null,
+  backupId: string | null,
+  error: { code: string; kind: string },
+): NewEvent {
+  return errorEvent(actor, error, {
+    noun: "medvault.backup.backup",
     subject: backupId ? `backup/${backupId}` : "backup",
     action: "backup:write",
-    outcome: "denied",
-    reason,
   });
 }

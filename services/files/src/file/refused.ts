@@ -1,4 +1,4 @@
-import { type Actor, deniedEvent, Id, type NewEvent } from "@medvault/contracts";
+import { type Actor, errorEvent, Id, type NewEvent } from "@medvault/contracts";
 import { AccessDenied } from "./access.ts";
 
 /** What was refused, by whom; `error.code` says why. The path is only looked at for a well-formed file id. */
@@ -6,14 +6,13 @@ export function refusedEvent(
   actor: Actor | null,
   method: string,
   path: string,
-  error: { code: string },
+  error: { code: string; kind: string },
 ): NewEvent {
   const id = Id.safeParse(path.split("/")[3]);
-  return deniedEvent(actor, {
-    type: "medvault.files.file.refused.v1",
+  return errorEvent(actor, error, {
+    noun: "medvault.files.file",
     subject: id.success ? `file/${id.data}` : "file",
     action: ACTIONS[method] ?? "file:read",
-    reason: error.code,
     ...(error instanceof AccessDenied && error.patientId ? { patientIds: [error.patientId] } : {}),
   });
 }

@@ -1,4 +1,4 @@
-import { type Actor, type AppError, auditEvent, Id, type NewEvent } from "@medvault/contracts";
+import { type Actor, type AppError, errorEvent, Id, type NewEvent } from "@medvault/contracts";
 import { refusalOf } from "@medvault/service-kit";
 import type { ErrorRequestHandler, Request } from "express";
 import type { Context } from "../context.ts";
@@ -18,28 +18,21 @@ const FAILURES: ReadonlySet<string> = new Set(["conflict", "precondition_failed"
  * The event of a refusal, which says what was asked for and never whether it exists. A patient's id counts as named
  * when the path or the query names it, so that the patient sees who tried.
  */
-function refusedEvent(
-  req: Request,
-  actor: Actor | null,
-  code: string,
-  outcome: "denied" | "failure",
-): NewEvent {
+function refusedEvent(req: Request, actor: Actor | null, error: { code: string; kind: string }): NewEvent {
   const { subject, patientIds } = namedBy(req);
-  return auditEvent(actor, {
-    type: `medvault.records.request.${outcome === "denied" ? "denied" : "failed"}.v1`,
+  return errorEvent(actor, error, {
+    noun: "medvault.records.request",
     subject,
     action: `${req.method.toLowerCase()}:${req.path.split("/")[2]?.replace(/[^A-Za-z0-9]/g, "") ?? "unknown"}`,
-    reason: code,
-    outcome,
     patientIds,
   });
 }
 
-/** Records each 401, 403 and 404 before it is answered; the internal question is recorded by who asked it. */
+/** Records each 401, 403, 404 and 500 before it is answered; the internal question is recorded by who asked it. */
 export function refusalRecorder(context: Context) {
   return async (req: Request, actor: Actor | null, error: AppError): Promise<void> => {
     if (req.path.startsWith("/internal/")) return;
-    await context.appender.append(refusedEvent(req, actor, error.code, "denied"));
+    await context.appender.append(refusedEvent(req, actor, error));
   };
 }
 
@@ -48,7 +41,7 @@ export function failureRecorder(context: Context, actorOf: (req: Request) => Act
   return async (thrown: unknown, req, _res, next) => {
     const { refusal } = refusalOf(thrown);
     if (FAILURES.has(refusal.kind)) {
-      await context.appender.append(refusedEvent(req, actorOf(req), refusal.code, "failure"));
+      await context.appender.append(refusedEvent(req, actorOf(req), refusal));
     }
     next(thrown);
   };
