@@ -16,7 +16,10 @@ export async function mailedToken(mailDir: string, address: string): Promise<str
 
 /** The mails to `address`, newest first, with quoted-printable undone. */
 async function mailsTo(mailDir: string, address: string): Promise<string[]> {
-  const names = (await readdir(mailDir)).sort().reverse();
+  const names = (await readdir(mailDir))
+    .filter((name) => name.endsWith(".eml"))
+    .sort()
+    .reverse();
   const texts = await Promise.all(names.map((name) => readFile(path.join(mailDir, name), "utf8")));
   return texts
     .filter((text) => text.toLowerCase().includes(`to: ${address.toLowerCase()}`))

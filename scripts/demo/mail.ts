@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** The newest one-time token mailed to an address; waits up to 10 s for the mail. */
 export async function mailedToken(mailDir: string, address: string): Promise<string> {
   for (const end = Date.now() + 10_000; Date.now() < end; await sleep(50)) {
-    for (const name of fs.readdirSync(mailDir).sort().reverse()) {
+    for (const name of wholeMails(mailDir)) {
       const mail = fs
         .readFileSync(path.join(mailDir, name), "utf8")
         .replace(/=\r?\n/g, "")
@@ -17,3 +17,11 @@ export async function mailedToken(mailDir: string, address: string): Promise<str
   }
   throw new Error("the invitation's mail did not come");
 }
+
+/** The newest first; one that is still being written has another ending. */
+const wholeMails = (mailDir: string) =>
+  fs
+    .readdirSync(mailDir)
+    .filter((name) => name.endsWith(".eml"))
+    .sort()
+    .reverse();
