@@ -82,7 +82,7 @@ export const filesRoutes: RouteDoc[] = [
     response: z.string(),
     responseType: "application/octet-stream",
     status: 200,
-    errors: ["not_found", "range_not_satisfiable", "inline_refused", "content_damaged"],
+    errors: ["not_found", "range_not_satisfiable", "inline_refused"],
   },
   {
     method: "DELETE",

@@ -12,6 +12,7 @@ import type { Express } from "express";
 import type { Config } from "./config.ts";
 import { createRecordsAccess } from "./file/access.ts";
 import { BlobStore } from "./file/blob-store.ts";
+import { ContentDamaged } from "./file/file.errors.ts";
 import { fileRoutes } from "./file/file.routes.ts";
 import { FileService, type FileServiceDeps } from "./file/file.service.ts";
 import { refusedEvent } from "./file/refused.ts";
@@ -87,7 +88,10 @@ export function createFilesApp(parts: FilesAppParts): Express {
       rabbitmq: parts.brokerState(),
       store: await stateOf(parts.blobs.probe()),
     }),
-    onRefusal: (req, actor, error) => parts.appender.append(refusedEvent(actor, req.method, req.path, error)),
+    onRefusal: async (req, actor, error) => {
+      if (error instanceof ContentDamaged) return; // noted where it was met, with file and patient
+      await parts.appender.append(refusedEvent(actor, req.method, req.path, error));
+    },
   });
 }
 

@@ -61,7 +61,13 @@ test("the bytes come back the same, as a download that no browser guesses about"
     {
       type: "medvault.files.file.read.v1",
       subject: `file/${id}`,
-      data: { patientIds: [patientId], fields: ["content"], outcome: "success", purpose: "TREAT" },
+      data: {
+        patientIds: [patientId],
+        fields: ["content"],
+        outcome: "success",
+        purpose: "TREAT",
+        decision: { allowed: true, reason: "assigned" },
+      },
     },
   ]);
 });
@@ -113,7 +119,7 @@ test("a flipped byte in the first chunk is 500 with no byte of the file, and is 
   flip(await blobOf(id), 100);
   const answer = await get(files, doctor, `/v1/files/${id}/content`);
   expect(answer.status).toBe(500);
-  expect(JSON.parse(answer.bytes.toString())).toMatchObject({ code: "content_damaged" });
+  expect(JSON.parse(answer.bytes.toString())).toMatchObject({ code: "internal_error" });
   expect(await files.events()).toMatchObject([
     { subject: `file/${id}`, data: { outcome: "failure", decision: { reason: "content_damaged" } } },
   ]);
@@ -153,10 +159,11 @@ test("one file's blob put in another's place does not open", async () => {
   expect((await get(files, doctor, `/v1/files/${one}/content`)).status).toBe(500);
 });
 
-test("a row that names another file's content type or patient does not open", async () => {
+test("a row that names another content type does not open, and to somebody else it still is not there", async () => {
   const id = await stored(TEXT, "a.txt", "text/plain");
   await files.pool.query("update files set content_type = 'text/html' where id = $1", [id]);
   expect((await get(files, doctor, `/v1/files/${id}`)).status).toBe(500);
+  expect((await get(files, other, `/v1/files/${id}`)).status).toBe(404);
 });
 
 test("to somebody else every file looks like one that does not exist, in every call", async () => {
@@ -208,6 +215,7 @@ test("lists are of one patient, newest first, in pages, and name the patient in 
   );
   expect((await list(other, `patientId=${patientId}`)).status).toBe(404);
   expect(await list(other, `attachedTo=${attachTo}`)).toEqual({ status: 200, ids: [], nextCursor: null });
+  expect((await files.events()).at(-2)?.data).toMatchObject({ outcome: "denied", patientIds: [patientId] });
   expect(await list(other, `attachedTo=prescription/${newId()}`)).toMatchObject({ status: 200, ids: [] });
   for (const bad of [
     "",

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  AccessView,
   ASSERTION_HEADER,
   type CloudEvent,
   DEFAULT_PERMISSIONS,
@@ -48,7 +49,11 @@ async function startRecordsStandIn(grants: Grants) {
       patient?.[action].has(sub) === true &&
       (prescription === null || patient.prescriptions.has(prescription));
     res.writeHead(allowed ? 200 : 404, { "content-type": "application/json" });
-    res.end(JSON.stringify(allowed ? { allowed: true, patientId } : { code: "not_found" }));
+    res.end(
+      JSON.stringify(
+        allowed ? AccessView.parse({ allowed, patientId, reason: "assigned" }) : { code: "not_found" },
+      ),
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -31,10 +31,10 @@ interface AccessQuestion {
 /** May this caller touch this patient? Records alone decides (DESIGN.md, "Access"). */
 export interface PatientAccess {
   /**
-   * Resolves when allowed. Throws `AccessDenied` when not, `Unavailable` when records is away, and
+   * Resolves when allowed, with the scope that allowed it, for the event. Throws `AccessDenied` when not, `Unavailable` when records is away, and
    * `Unauthenticated` when the assertion ran out in the meantime (a slow upload with its fields at the end).
    */
-  demand(caller: Caller, question: AccessQuestion): Promise<void>;
+  demand(caller: Caller, question: AccessQuestion): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -69,8 +69,8 @@ export function createRecordsAccess(url: string): PatientAccess {
         signal: AbortSignal.timeout(WAIT_MS),
       });
       return { status: answer.statusCode, body: await answer.body.json() };
-    } catch {
-      throw new Unavailable();
+    } catch (cause) {
+      throw new Unavailable(undefined, undefined, { cause });
     }
   }
 
@@ -81,6 +81,7 @@ export function createRecordsAccess(url: string): PatientAccess {
       if (status === 401) throw new Unauthenticated();
       const answer = AccessView.safeParse(body);
       if (status !== 200 || answer.data?.patientId !== question.patientId) throw new Unavailable();
+      return answer.data.reason;
     },
     close: () => pool.close(),
   };

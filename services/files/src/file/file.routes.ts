@@ -40,11 +40,11 @@ export function fileRoutes(router: Router, files: FileService, maxFileBytes: num
 
   router.get("/v1/files/:id/content", allow("file:read"), async (req, res) => {
     const { disposition = "attachment" } = parse(FileContentQuery, req.query);
-    const { file, content } = await files.open(actorOf(req), callerOf(req), idOf(req));
+    const { file, content, noteRead } = await files.open(actorOf(req), callerOf(req), idOf(req));
     try {
       if (disposition === "inline" && !mayBeInline(file.contentType)) throw new InlineRefused();
       res.setHeaders(contentHeaders(file, disposition));
-      await send(req, res, file, content, () => files.noteRead(actorOf(req), file));
+      await send(req, res, file, content, noteRead);
     } finally {
       await content.close();
     }

@@ -68,10 +68,10 @@ export class FileService {
     let committing = false;
     try {
       await feed(upload);
-      const { target, files } = await upload.complete();
+      const { target, reason, files } = await upload.complete();
       await this.#deps.blobs.keep(files.map((file) => file.blob));
       committing = true;
-      const { body, replayed } = await this.#insert(actor, idempotencyKey, target, files);
+      const { body, replayed } = await this.#insert(actor, reason, idempotencyKey, target, files);
       if (replayed) await upload.discard();
       return body;
     } catch (error) {
@@ -91,6 +91,7 @@ export class FileService {
   /** With an idempotency key, the request's body is what was uploaded: target, names and hashes. */
   async #insert(
     actor: Actor,
+    reason: string,
     key: string | undefined,
     target: NewFiles,
     files: ReceivedFile[],
@@ -104,7 +105,7 @@ export class FileService {
       for (const received of files) {
         const file = rowOf(actor, target, received);
         const { createdAt, boxSha256 } = await insertFile(tx, keyring, subjectKey, file);
-        await emit(tx, SOURCE, storedEvent(actor, file, boxSha256));
+        await emit(tx, SOURCE, storedEvent(actor, reason, file, boxSha256));
         items.push(viewOf({ ...file, createdAt }));
       }
       return { status: 201, body: { items } };
@@ -118,9 +119,10 @@ export class FileService {
     query: FileListQuery,
   ): Promise<{ items: FileView[]; nextCursor: string | null }> {
     const beforeId = decodeCursor(Id, query.cursor) ?? null;
-    const patientId = query.patientId ?? (await this.#patientOf(caller, query.attachedTo));
-    if (query.patientId)
-      await this.#deps.access.demand(caller, { patientId: query.patientId, action: "read" });
+    const of = query.patientId
+      ? { patientId: query.patientId, reason: await this.#demandRead(caller, query.patientId) }
+      : await this.#patientOf(actor, caller, query.attachedTo);
+    const patientId = of?.patientId ?? null;
     const found = patientId
       ? await listFiles(this.#deps.pool, this.#deps.keyring, {
           patientId,
@@ -130,75 +132,103 @@ export class FileService {
         })
       : [];
     const items = found.slice(0, query.limit).map(viewOf);
-    await this.#deps.appender.append(listedEvent(actor, patientId ? [patientId] : [], items.length));
+    await this.#deps.appender.append(
+      listedEvent(actor, of?.reason ?? "nothing_found", patientId ? [patientId] : [], items.length),
+    );
     const last = items.at(-1);
     return { items, nextCursor: last && found.length > query.limit ? encodeCursor(last.id) : null };
   }
 
   /** One file's metadata. Throws `NotFound` alike for what is not there and what is not the caller's. */
   async describe(actor: Actor, caller: Caller, id: string): Promise<{ view: FileView; rev: number }> {
-    const file = await this.#demandFile(caller, id, "read");
-    await this.#deps.appender.append(readEvent(actor, file, ["metadata"]));
+    const { file, reason } = await this.#demandFile(caller, id, "read");
+    await this.#deps.appender.append(readEvent(actor, reason, file, ["metadata"]));
     return { view: viewOf(file), rev: file.rev };
   }
 
-  /** The file and a way to its bytes, which are proved as they are read; the caller closes it. */
-  async open(actor: Actor, caller: Caller, id: string): Promise<{ file: FoundFile; content: Content }> {
-    const file = await this.#demandFile(caller, id, "read");
-    const damaged = () => this.#deps.appender.append(damagedEvent(actor, file));
-    return { file, content: await openContent(this.#deps.blobs, file, damaged) };
-  }
-
-  /** To be awaited before a file's bytes leave. */
-  async noteRead(actor: Actor, file: FoundFile): Promise<void> {
-    await this.#deps.appender.append(readEvent(actor, file, ["content"]));
+  /**
+   * The file and a way to its bytes, which are proved as they are read; the caller closes it, and awaits `noteRead`
+   * before a byte leaves.
+   */
+  async open(actor: Actor, caller: Caller, id: string): Promise<OpenFile> {
+    const { file, reason } = await this.#demandFile(caller, id, "read");
+    const { appender, blobs } = this.#deps;
+    const content = await openContent(blobs, file, () => appender.append(damagedEvent(actor, file)));
+    const noteRead = () => appender.append(readEvent(actor, reason, file, ["content"]));
+    return { file, content, noteRead };
   }
 
   /** Removes the row with its event, then the blob. `rev` is that of If-Match. */
   async remove(actor: Actor, caller: Caller, id: string, rev: number | null): Promise<void> {
-    const file = await this.#demandFile(caller, id, "write");
+    const { file, reason } = await this.#demandFile(caller, id, "write");
     if (rev !== null && rev !== file.rev) throw new VersionConflict();
     await inTransaction(this.#deps.pool, async (tx) => {
       if (!(await deleteFile(tx, file.id, file.rev))) throw new NotFound();
-      await emit(tx, SOURCE, deletedEvent(actor, file));
+      await emit(tx, SOURCE, deletedEvent(actor, reason, file));
     });
     await this.#deps.blobs.discard([file.blob]);
   }
 
-  async #demandFile(caller: Caller, id: string, action: "read" | "write"): Promise<FoundFile> {
+  async #demandFile(caller: Caller, id: string, action: "read" | "write"): Promise<AllowedFile> {
     const wellFormed = Id.safeParse(id).success;
-    const file = wellFormed ? await findFile(this.#deps.pool, this.#deps.keyring, id) : null;
-    if (!file) {
+    const sealed = wellFormed ? await findFile(this.#deps.pool, this.#deps.keyring, id) : null;
+    if (!sealed) {
       // Records is asked for unknown ids too, about a patient that is none: else the time taken, or an outage of
       // records, would tell which ids exist.
-      if (wellFormed)
-        await this.#deps.access.demand(caller, { patientId: newId(), action }).catch(ignoreDenial);
+      if (wellFormed) {
+        await this.#deps.access.demand(caller, { patientId: newId(), action }).catch(throwUnlessDenied);
+      }
       throw new NotFound();
     }
-    await this.#deps.access.demand(caller, { patientId: file.patientId, action });
-    return file;
+    const reason = await this.#deps.access.demand(caller, { patientId: sealed.patientId, action });
+    return { file: sealed.open(), reason };
+  }
+
+  #demandRead(caller: Caller, patientId: string): Promise<string> {
+    return this.#deps.access.demand(caller, { patientId, action: "read" });
   }
 
   /**
    * Whose files hang on it, if the caller may read them; else null, so that an attachment of somebody else's and one
    * without files are the same empty list. Records is asked either way (see `#demandFile`).
    */
-  async #patientOf(caller: Caller, attachedTo: string | undefined): Promise<string | null> {
+  async #patientOf(
+    actor: Actor,
+    caller: Caller,
+    attachedTo: string | undefined,
+  ): Promise<{ patientId: string; reason: string } | null> {
     if (attachedTo === undefined) {
       throw new InvalidInput(undefined, [{ path: "patientId", message: "or attachedTo is needed" }]);
     }
     const patientId = await patientOfAttachment(this.#deps.pool, attachedTo);
     try {
-      await this.#deps.access.demand(caller, { patientId: patientId ?? newId(), action: "read" });
-      return patientId;
+      const reason = await this.#demandRead(caller, patientId ?? newId());
+      return patientId ? { patientId, reason } : null;
     } catch (error) {
-      ignoreDenial(error);
+      throwUnlessDenied(error);
+      if (patientId) {
+        await this.#deps.appender.append(
+          refusedEvent(actor, "GET", "/v1/files", new AccessDenied(patientId)),
+        );
+      }
       return null;
     }
   }
 }
 
-function ignoreDenial(error: unknown): void {
+interface AllowedFile {
+  file: FoundFile;
+  /** The scope that records allowed it in. */
+  reason: string;
+}
+
+interface OpenFile {
+  file: FoundFile;
+  content: Content;
+  noteRead: () => Promise<void>;
+}
+
+function throwUnlessDenied(error: unknown): void {
   if (!(error instanceof AccessDenied)) throw error;
 }
 

@@ -22,7 +22,7 @@ const files = sealedTable<StoredFile>({
   open: [],
 });
 
-type Row = SealedRow & { created_at: Date };
+type Row = SealedRow & { patient_id: string; created_at: Date };
 
 /** Which files: of a patient, or on an attachment, or both; older than `beforeId` when paging. */
 export interface FileFilter {
@@ -64,7 +64,13 @@ export async function insertFile(
   return { createdAt: rows[0]?.created_at ?? new Date(), boxSha256: files.boxHash(sealed) };
 }
 
-export async function findFile(db: Db, keyring: Keyring, id: string): Promise<FoundFile | null> {
+/** A file before anybody is known to be allowed to see it: opened only then, so that damage tells nobody else of it. */
+export interface SealedFile {
+  patientId: string;
+  open(): FoundFile;
+}
+
+export async function findFile(db: Db, keyring: Keyring, id: string): Promise<SealedFile | null> {
   const { rows } = await db.query<Row>(
     `select f.id, f.patient_id, f.attached_to, f.content_type, f.size_bytes, f.state, f.uploaded_by,
             f.blob, f.blob_bytes, f.blob_sha256, f.created_at, f.rev, f.open, f.sealed, k.wrapped as subject_key
@@ -72,7 +78,8 @@ export async function findFile(db: Db, keyring: Keyring, id: string): Promise<Fo
       where f.id = $1`,
     [id],
   );
-  return rows[0] ? opened(keyring, rows[0]) : null;
+  const [row] = rows;
+  return row ? { patientId: row.patient_id, open: () => opened(keyring, row) } : null;
 }
 
 /** Newest first. A UUIDv7 rises with time, so the id alone orders. */

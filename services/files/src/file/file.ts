@@ -43,12 +43,13 @@ export function prescriptionOf(attachedTo: string | null | undefined): string | 
   return attachedTo?.startsWith("prescription/") ? attachedTo.slice("prescription/".length) : undefined;
 }
 
-/** `boxSha256` with `rev` is what `records:verify`-like checks compare a row with (DESIGN.md, "Keys"). */
-export function storedEvent(actor: Actor, file: StoredFile, boxSha256: string): NewEvent {
+/** `reason` is the scope that records allowed it in. `boxSha256` with `rev` is what `records:verify`-like checks compare a row with (DESIGN.md, "Keys"). */
+export function storedEvent(actor: Actor, reason: string, file: StoredFile, boxSha256: string): NewEvent {
   return auditEvent(actor, {
     type: "medvault.files.file.stored.v1",
     subject: `file/${file.id}`,
     action: "file:write",
+    reason,
     patientIds: [file.patientId],
     details: {
       rev: file.rev,
@@ -60,11 +61,12 @@ export function storedEvent(actor: Actor, file: StoredFile, boxSha256: string): 
   });
 }
 
-export function readEvent(actor: Actor, file: StoredFile, fields: string[]): NewEvent {
+export function readEvent(actor: Actor, reason: string, file: StoredFile, fields: string[]): NewEvent {
   return auditEvent(actor, {
     type: "medvault.files.file.read.v1",
     subject: `file/${file.id}`,
     action: "file:read",
+    reason,
     patientIds: [file.patientId],
     fields,
   });
@@ -84,21 +86,23 @@ export function damagedEvent(actor: Actor, file: StoredFile): NewEvent {
 }
 
 /** One event for a list, naming the patients in it. */
-export function listedEvent(actor: Actor, patientIds: string[], count: number): NewEvent {
+export function listedEvent(actor: Actor, reason: string, patientIds: string[], count: number): NewEvent {
   return auditEvent(actor, {
     type: "medvault.files.file.listed.v1",
     subject: "file",
     action: "file:read",
+    reason,
     patientIds,
     details: { count },
   });
 }
 
-export function deletedEvent(actor: Actor, file: StoredFile): NewEvent {
+export function deletedEvent(actor: Actor, reason: string, file: StoredFile): NewEvent {
   return auditEvent(actor, {
     type: "medvault.files.file.deleted.v1",
     subject: `file/${file.id}`,
     action: "file:delete",
+    reason,
     patientIds: [file.patientId],
     details: { rev: file.rev },
   });

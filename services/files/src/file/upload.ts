@@ -39,7 +39,7 @@ export class Upload {
   readonly #caller: Caller;
   readonly #fields = new Map<string, string>();
   readonly #received: (ReceivedFile | undefined)[] = [];
-  #asked: { target: NewFiles; answer: Promise<void> } | null = null;
+  #asked: { target: NewFiles; answer: Promise<string> } | null = null;
 
   constructor(deps: UploadDeps, caller: Caller) {
     this.#deps = deps;
@@ -75,12 +75,12 @@ export class Upload {
     if (!(await kind.check(sample))) throw new ContentMismatch();
   }
 
-  /** When everything has arrived: for whom it is, checked, with access granted; and the files in their order. */
-  async complete(): Promise<{ target: NewFiles; files: ReceivedFile[] }> {
-    const target = await this.#demandAccess();
+  /** When everything has arrived: for whom it is, why that is allowed, and the files in their order. */
+  async complete(): Promise<{ target: NewFiles; reason: string; files: ReceivedFile[] }> {
+    const { target, reason } = await this.#demandAccess();
     const files = this.#received.filter((file) => file !== undefined);
     if (files.length === 0) throw new InvalidInput(undefined, [{ path: "files", message: "is missing" }]);
-    return { target, files };
+    return { target, reason, files };
   }
 
   /** Removes what was received, wherever it lies by now. */
@@ -88,7 +88,7 @@ export class Upload {
     await this.#deps.blobs.discard(this.#received.flatMap((file) => (file ? [file.blob.name] : [])));
   }
 
-  async #demandAccess(): Promise<NewFiles> {
+  async #demandAccess(): Promise<{ target: NewFiles; reason: string }> {
     const target = parse(NewFiles, Object.fromEntries(this.#fields));
     if (
       this.#asked?.target.patientId !== target.patientId ||
@@ -102,8 +102,7 @@ export class Upload {
       });
       this.#asked = { target, answer };
     }
-    await this.#asked.answer;
-    return target;
+    return { target, reason: await this.#asked.answer };
   }
 }
 
