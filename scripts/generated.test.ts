@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { openApiJson } from "../services/gateway/src/system/openapi.ts";
 import { describeSchema } from "./generated/describe-schema.ts";
 
-// Files that are made from the code and committed, so that a review sees what changes. `npm test -- -u scripts/generated`
+// Files that are made from the code and committed, so that a review sees what changes. `npm test -- scripts/generated -u`
 // writes them anew; where CI finds them different, the test fails.
 let database: TestDatabase;
 beforeAll(async () => {
