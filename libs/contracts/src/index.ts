@@ -9,6 +9,7 @@ export * from "./files.ts";
 export * from "./http.ts";
 export * from "./ids.ts";
 export * from "./openapi.ts";
+export * from "./patients.ts";
 export * from "./permissions.ts";
 export * from "./records.ts";
 export * from "./records-routes.ts";

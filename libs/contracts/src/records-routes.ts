@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { RouteDoc } from "./openapi.ts";
+import * as p from "./patients.ts";
 import type { ResourceAction } from "./permissions.ts";
 import * as r from "./records.ts";
 
@@ -22,8 +23,8 @@ const CHANGED = ["not_found", "version_conflict"];
 const REPLAY = ["idempotency_key_reused", "request_in_progress"];
 
 const patients: RouteDoc[] = [
-  route("post", "/v1/patients", "patient:write", "Make a patient record", 201, r.PatientView, {
-    request: r.NewPatient,
+  route("post", "/v1/patients", "patient:write", "Make a patient record", 201, p.PatientView, {
+    request: p.NewPatient,
     errors: ["user_already_linked", ...REPLAY],
   }),
   route(
@@ -32,9 +33,9 @@ const patients: RouteDoc[] = [
     "patient:read",
     "Patients the caller may see, newest first",
     200,
-    r.PatientPage,
+    p.PatientPage,
     {
-      query: r.PatientListQuery,
+      query: p.PatientListQuery,
     },
   ),
   route(
@@ -43,21 +44,21 @@ const patients: RouteDoc[] = [
     "patient:search",
     "Find patients by name, id or birth",
     200,
-    r.PatientPage,
+    p.PatientPage,
     {
-      request: r.PatientSearch,
+      request: p.PatientSearch,
     },
   ),
-  route("get", "/v1/patients/me", "patient:read", "The caller's own patient record", 200, r.PatientView, {
-    query: r.UnmaskQuery,
+  route("get", "/v1/patients/me", "patient:read", "The caller's own patient record", 200, p.PatientView, {
+    query: p.UnmaskQuery,
     errors: UNKNOWN,
   }),
-  route("get", "/v1/patients/{id}", "patient:read", "One patient, masked", 200, r.PatientView, {
-    query: r.UnmaskQuery,
+  route("get", "/v1/patients/{id}", "patient:read", "One patient, masked", 200, p.PatientView, {
+    query: p.UnmaskQuery,
     errors: ["purpose_required", ...UNKNOWN],
   }),
-  route("patch", "/v1/patients/{id}", "patient:write", "Change a patient", 200, r.PatientView, {
-    request: r.PatientPatch,
+  route("patch", "/v1/patients/{id}", "patient:write", "Change a patient", 200, p.PatientView, {
+    request: p.PatientPatch,
     errors: ["user_already_linked", ...CHANGED],
   }),
   route(
@@ -66,7 +67,7 @@ const patients: RouteDoc[] = [
     "careteam:read",
     "Who treats this patient",
     200,
-    r.CareTeamView,
+    p.CareTeamView,
     {
       errors: UNKNOWN,
     },
@@ -77,7 +78,7 @@ const patients: RouteDoc[] = [
     "careteam:read",
     "One member of the care team",
     200,
-    r.CareTeamMember,
+    p.CareTeamMember,
     { errors: UNKNOWN },
   ),
   route(
@@ -86,7 +87,7 @@ const patients: RouteDoc[] = [
     "careteam:write",
     "Put someone on the care team",
     200,
-    r.CareTeamMember,
+    p.CareTeamMember,
     { errors: UNKNOWN },
   ),
   route(
@@ -234,7 +235,7 @@ const fhir: RouteDoc[] = [
     200,
     r.FhirBundle,
     {
-      query: r.UnmaskQuery,
+      query: p.UnmaskQuery,
       responseType: "application/fhir+json",
       errors: UNKNOWN,
     },

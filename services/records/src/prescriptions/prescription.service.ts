@@ -22,6 +22,7 @@ import { type WriteAnswer, type WriteRequest, write } from "../write.ts";
 import * as store from "./prescription.store.ts";
 import { prescriptions as table } from "./prescription.table.ts";
 import { contentOf, PRESCRIPTION_FIELDS, type Prescription, replaceContent, viewOf } from "./prescription.ts";
+import { findCandidates } from "./prescription-search.store.ts";
 
 export interface Shown {
   view: PrescriptionView;
@@ -105,7 +106,7 @@ export async function searchPrescriptions(
     filter: ["prescriptions/search", q, filter],
     fetch: async (after, rows) => {
       if (tokens.name.length === 0) return { candidates: [], isFull: false }; // blanks and marks: part of nothing
-      return store.findCandidates(context.pool, context, actor, tokens, filter, after, rows);
+      return findCandidates(context.pool, context, actor, tokens, filter, after, rows);
     },
     matches: ({ prescription, patientRow }) =>
       table.matches(prescription, "medication", q) ||

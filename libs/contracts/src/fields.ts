@@ -1,0 +1,25 @@
+import { z } from "zod";
+
+/**
+ * Clinical text is kept to the letter: nothing is trimmed, escaped or refused for how it looks.
+ * Only text that UTF-8 cannot carry (a lone surrogate) is refused, since it could not come back as it went in.
+ */
+export const text = (maxChars: number) =>
+  z
+    .string()
+    .min(1)
+    .max(maxChars)
+    .refine((value) => value.isWellFormed(), "must be well-formed Unicode");
+
+/** A name must have something in it besides blanks. */
+export const name = text(200).refine((value) => value.trim() !== "", "must not be blank");
+
+/** ISO 8601 knows a year 0000; PostgreSQL and FHIR do not. */
+export const date = z.iso.date().refine((value) => value >= "0001", "must be in year 0001 or later");
+/** With `Z` or an offset; kept and answered in UTC, to the millisecond. */
+export const instant = z.iso.datetime({ offset: true }).refine((value) => {
+  const year = new Date(value).getUTCFullYear();
+  return year >= 1 && year <= 9999;
+}, "must be in the years 0001 to 9999");
+export const bodyLimit = z.int().min(1).max(100).default(20);
+export const bodyCursor = z.string().max(2000).optional();

@@ -1,0 +1,92 @@
+import { z } from "zod";
+import { bodyCursor, bodyLimit, date, instant, name, text } from "./fields.ts";
+import { PageQuery, page } from "./http.ts";
+import { Id } from "./ids.ts";
+
+export const Sex = z.enum(["male", "female", "other", "unknown"]);
+export type Sex = z.infer<typeof Sex>;
+
+/** The fields that every answer masks unless `?unmask=` is asked for and granted. */
+export const SENSITIVE_FIELDS = ["nationalId", "phone", "email", "address"] as const;
+export type SensitiveField = (typeof SENSITIVE_FIELDS)[number];
+
+export const NewPatient = z.strictObject({
+  givenName: name,
+  familyName: name,
+  birthDate: date,
+  sex: Sex,
+  nationalId: text(64).optional(),
+  phone: text(64).optional(),
+  email: z.email().max(320).optional(),
+  address: text(500).optional(),
+  userId: Id.optional(),
+});
+export type NewPatient = z.infer<typeof NewPatient>;
+
+/** A missing field stays as it is; `null` clears one that may be absent. */
+export const PatientPatch = z.strictObject({
+  givenName: name.optional(),
+  familyName: name.optional(),
+  birthDate: date.optional(),
+  sex: Sex.optional(),
+  nationalId: text(64).nullable().optional(),
+  phone: text(64).nullable().optional(),
+  email: z.email().max(320).nullable().optional(),
+  address: text(500).nullable().optional(),
+  userId: Id.nullable().optional(),
+});
+export type PatientPatch = z.infer<typeof PatientPatch>;
+
+/** `birthDate` is null only where an imported resource knew none. Sensitive fields hold masks unless unmasked. */
+export const PatientView = z.object({
+  id: Id,
+  userId: Id.nullable(),
+  givenName: z.string(),
+  familyName: z.string(),
+  birthDate: z.string().nullable(),
+  sex: Sex,
+  nationalId: z.string().nullable(),
+  phone: z.string().nullable(),
+  email: z.string().nullable(),
+  address: z.string().nullable(),
+  createdAt: instant,
+  updatedAt: instant,
+});
+export type PatientView = z.infer<typeof PatientView>;
+export const PatientPage = page(PatientView);
+
+/** `?unmask=nationalId,phone` as a set of field names. */
+export const UnmaskQuery = z.strictObject({
+  unmask: z
+    .string()
+    .transform((value) => [...new Set(value.split(","))])
+    .pipe(z.array(z.enum(SENSITIVE_FIELDS)).min(1))
+    .optional(),
+});
+
+/** No filter holds PHI, because filters travel in URLs. */
+export const PatientListQuery = PageQuery.extend({
+  careTeamOf: Id.optional(),
+  updatedSince: instant.optional(),
+}).strict();
+export type PatientListQuery = z.infer<typeof PatientListQuery>;
+
+export const PatientSearch = z
+  .strictObject({
+    q: text(200).optional(),
+    nationalId: text(64).optional(),
+    birthDate: date.optional(),
+    limit: bodyLimit,
+    cursor: bodyCursor,
+  })
+  .refine(
+    (s) => s.q !== undefined || s.nationalId !== undefined || s.birthDate !== undefined,
+    "q, nationalId or birthDate is needed",
+  );
+export type PatientSearch = z.infer<typeof PatientSearch>;
+
+// ---- care team
+
+export const CareTeamMember = z.object({ userId: Id, addedBy: Id, addedAt: instant });
+export type CareTeamMember = z.infer<typeof CareTeamMember>;
+export const CareTeamView = z.object({ items: z.array(CareTeamMember) });
