@@ -1,6 +1,7 @@
 // Runs under Node 24: every check, one after the other, and a summary. Exactly what CI runs.
 import fs from "node:fs";
 import path from "node:path";
+import { featureBreaches } from "../check/features.ts";
 import { houseRuleBreaches } from "../check/house-rules.ts";
 import { importBreaches } from "../check/import-rules.ts";
 import { type Ran, run } from "../check/run.ts";
@@ -31,6 +32,7 @@ const CHECKS: { name: string; find: () => Promise<string[]> }[] = [
       told(await run(path.join(bin, "knip"), ["--no-progress", "--no-config-hints"], root, env)),
   },
   { name: "house rules (lengths, process.env, shortcuts)", find: async () => houseRuleBreaches(root) },
+  { name: "docs/features.md points at tests that are there", find: async () => featureBreaches(root) },
 ];
 
 /** What a tool said, when it was not content. */
