@@ -8,6 +8,9 @@ import { SERVICES, type Secrets, type ServiceName } from "../servers/secrets.ts"
 import type { Program } from "../servers/supervise.ts";
 import type { Dirs } from "./dirs.ts";
 
+/** A young generation of 3 x 4 MiB instead of 3 x 16: six idle processes hold a seventh less (measured as RSS). */
+const YOUNG_HEAP = "--max-semi-space-size=4";
+
 export interface ServiceOptions {
   dirs: Dirs;
   gatewayPort: number;
@@ -42,7 +45,7 @@ export function service(name: ServiceName, o: ServiceOptions): Program {
   return {
     name,
     command: process.execPath,
-    args: [...NODE_FLAGS, ...telemetry, `services/${name}/src/main.ts`],
+    args: [...NODE_FLAGS, YOUNG_HEAP, ...telemetry, `services/${name}/src/main.ts`],
     env: environment(name, o),
     cwd: root,
     log: path.join(o.dirs.logs, `${name}.log`),
