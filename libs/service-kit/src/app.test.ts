@@ -46,6 +46,9 @@ beforeAll(async () => {
           kind: "unprocessable",
         });
       });
+      router.get("/v1/forged", guard(), () => {
+        throw Object.assign(new Error("the box does not open"), { code: "box_forged", kind: "internal" });
+      });
       router.get("/v1/torn", guard(), (_req, res) => {
         res.write("half of it");
         throw new Error("too late");
@@ -168,6 +171,14 @@ test("an unexpected fault is 500 with nothing inside, and is logged without what
   expect(
     service.log.entries().find((line) => line.requestId === "fault-1" && line.level === "error"),
   ).toBeDefined();
+});
+
+test("what a library found damaged is in the evidence, and is no more than a 500 to the caller", async () => {
+  const answer = await service.call("/v1/forged");
+  const text = await answer.text();
+  expect([answer.status, JSON.parse(text).code]).toEqual([500, "internal_error"]);
+  expect(text).not.toContain("box");
+  expect(recorded.at(-1)).toBe("box_forged");
 });
 
 test("what is away is 503 with Retry-After, by class or by name; foreign refusals map by code and kind", async () => {

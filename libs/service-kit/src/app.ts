@@ -108,7 +108,8 @@ function problemHandler(
 ): ErrorRequestHandler {
   return async (thrown: unknown, req, res, _next) => {
     const { refusal, unexpected } = refusalOf(thrown);
-    const inside = refusal.kind === "internal";
+    // A service's own class may say to its caller what is damaged; what a library found stays inside.
+    const inside = refusal.kind === "internal" && !(thrown instanceof AppError);
     let answer: Refusal = inside
       ? { ...refusal, code: "internal_error", message: "", errors: undefined }
       : refusal;

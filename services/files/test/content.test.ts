@@ -119,7 +119,7 @@ test("a flipped byte in the first chunk is 500 with no byte of the file, and is 
   flip(await blobOf(id), 100);
   const answer = await get(files, doctor, `/v1/files/${id}/content`);
   expect(answer.status).toBe(500);
-  expect(JSON.parse(answer.bytes.toString())).toMatchObject({ code: "internal_error" });
+  expect(JSON.parse(answer.bytes.toString())).toMatchObject({ code: "content_damaged" });
   expect(await files.events()).toMatchObject([
     { subject: `file/${id}`, data: { outcome: "failure", decision: { reason: "content_damaged" } } },
   ]);
