@@ -114,7 +114,7 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
     REDIS_URL: o.servers.redisUrl,
     MEDVAULT_MAIL_DIR: o.dirs.mail,
     MEDVAULT_PUBLIC_URL: publicUrl(o),
-    ...settings(o, "MEDVAULT_ISSUER", "MEDVAULT_LOGIN_RATE"),
+    ...settings(o, "MEDVAULT_ISSUER", "MEDVAULT_LOGIN_RATE", "MEDVAULT_SMTP_URL"),
   }),
   records: () => ({}),
   files: (o) => ({

@@ -23,6 +23,7 @@ const OUTWARD: ReadonlySet<string> = new Set([
   "content-range",
   "content-type",
   "etag",
+  "idempotency-replayed",
   "last-modified",
   "location",
   "retry-after",
