@@ -2,6 +2,14 @@ import type { Express, RequestHandler, Router } from "express";
 import { lifecycleOf } from "./lifecycle.ts";
 
 export type CheckState = "ok" | "degraded" | "down";
+/** The state of a part from one question to it: `ok` when it resolves, `down` when it rejects. */
+export async function stateOf(check: Promise<unknown>): Promise<"ok" | "down"> {
+  return check.then(
+    () => "ok",
+    () => "down",
+  );
+}
+
 export type Readiness = () => Promise<Record<string, CheckState>>;
 
 const CHECK_TIMEOUT_MS = 2_000;

@@ -24,7 +24,7 @@ export {
 } from "./assertions.ts";
 export { DEFAULT_JSON_LIMIT_BYTES, type JsonLimit } from "./body.ts";
 export { CommonConfig, ConfigError, loadConfig, urlOf } from "./config.ts";
-export { type CheckState, mountHealth, type Readiness } from "./health.ts";
+export { type CheckState, mountHealth, type Readiness, stateOf } from "./health.ts";
 export { Lifecycle, lifecycleOf } from "./lifecycle.ts";
 export { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
 export { metricsOf } from "./metrics.ts";

@@ -8,6 +8,7 @@ import {
   createApp,
   type Logger,
   loadAssertionVerifier,
+  stateOf,
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import type pg from "pg";
@@ -163,11 +164,4 @@ function refusalEvent(code: string) {
     outcome: "failure",
     reason: code,
   });
-}
-
-async function stateOf(check: Promise<unknown>): Promise<CheckState> {
-  return await check.then(
-    () => "ok",
-    () => "down",
-  );
 }

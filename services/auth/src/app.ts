@@ -7,6 +7,7 @@ import {
   createApp,
   type Logger,
   loadAssertionVerifier,
+  stateOf,
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import { Redis } from "ioredis";
@@ -139,10 +140,7 @@ export function createAuthApp(
       jwksRoutes(router, ctx.pool);
     },
     readiness: async () => ({
-      postgres: await ctx.pool.query("select 1").then(
-        () => "ok" as const,
-        () => "down" as const,
-      ),
+      postgres: await stateOf(ctx.pool.query("select 1")),
       redis: parts.redisState(),
       rabbitmq: parts.brokerState(),
     }),

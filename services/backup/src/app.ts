@@ -9,6 +9,7 @@ import {
   createApp,
   type Logger,
   loadAssertionVerifier,
+  stateOf,
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import type pg from "pg";
@@ -120,11 +121,4 @@ export function createBackupApp(parts: BackupAppParts): Express {
       return parts.appender.append(refusedEvent(actor, id.success ? id.data : null, error));
     },
   });
-}
-
-async function stateOf(check: Promise<unknown>): Promise<"ok" | "down"> {
-  return check.then(
-    () => "ok",
-    () => "down",
-  );
 }

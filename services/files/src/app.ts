@@ -7,6 +7,7 @@ import {
   createApp,
   type Logger,
   loadAssertionVerifier,
+  stateOf,
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import type { Config } from "./config.ts";
@@ -93,11 +94,4 @@ export function createFilesApp(parts: FilesAppParts): Express {
       await parts.appender.append(refusedEvent(actor, req.method, req.path, error));
     },
   });
-}
-
-async function stateOf(check: Promise<unknown>): Promise<"ok" | "down"> {
-  return check.then(
-    () => "ok",
-    () => "down",
-  );
 }

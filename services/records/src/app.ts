@@ -8,6 +8,7 @@ import {
   createApp,
   type Logger,
   loadAssertionVerifier,
+  stateOf,
 } from "@medvault/service-kit";
 import type { Express, Router } from "express";
 import { accessRoutes } from "./access/access.routes.ts";
@@ -80,10 +81,7 @@ export function createRecordsApp({ context, assertions, logger, brokerState }: R
     assertions,
     routes: (router) => mountRoutes(router, context),
     readiness: async () => ({
-      postgres: await context.pool.query("select 1").then(
-        () => "ok",
-        () => "down",
-      ),
+      postgres: await stateOf(context.pool.query("select 1")),
       rabbitmq: brokerState(),
     }),
     onRefusal: refusalRecorder(context),
