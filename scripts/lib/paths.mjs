@@ -1,6 +1,7 @@
 // Where things are: the project, its data, and the user that the servers run as.
 import { createHash } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Trouble } from "./words.mjs";
@@ -34,7 +35,7 @@ export function askedData(env = process.env) {
 
 /**
  * The directory where data really lives. RabbitMQ's shell scripts break on a space, and the servers' user may be
- * unable to reach a home of mode 0700: then it is one under /var/tmp, and the asked path a link to it.
+ * unable to reach a home of mode 0700: then it is one elsewhere, and the asked path a link to it.
  * @param {string} asked absolute path
  * @returns {string}
  */
@@ -51,11 +52,26 @@ export function dataDir(asked) {
     );
   }
   if (there) fs.rmdirSync(asked);
-  const target = `/var/tmp/medvault-${createHash("sha256").update(asked).digest("hex").slice(0, 12)}`;
+  const target = path.join(elsewhere(), createHash("sha256").update(asked).digest("hex").slice(0, 12));
   makeOwn(target);
+  console.log(`The data is kept in ${target}; ${asked} is a link to it.`);
   fs.mkdirSync(path.dirname(asked), { recursive: true });
   fs.symlinkSync(target, asked);
   return target;
+}
+
+/**
+ * A place for data that cannot be where it was asked for: not under /var/tmp, which is cleaned, and where anybody
+ * could have made the directory before us.
+ * @returns {string}
+ */
+function elsewhere() {
+  if (isRoot) return "/var/lib/medvault";
+  const home = path.join(process.env.XDG_DATA_HOME || path.join(os.homedir(), ".local/share"), "medvault");
+  if (!isAwkward(home)) return home;
+  throw new Trouble(
+    `The servers can use neither this folder nor ${home} (a space in its path): set MEDVAULT_DATA to a plain path.`,
+  );
 }
 
 /** @param {string} link */
@@ -70,9 +86,10 @@ function linkTarget(link) {
  * @param {string} dir
  */
 function makeOwn(dir) {
-  fs.mkdirSync(dir, { recursive: true });
-  const { uid } = fs.statSync(dir);
-  if (!isRoot && uid !== process.getuid?.()) {
+  fs.mkdirSync(dir, { recursive: true, mode: isRoot ? 0o711 : 0o700 });
+  const { uid } = fs.lstatSync(dir);
+  // Root too: what somebody else owns, they can swap under our feet. In a project that is theirs that is their right.
+  if (uid !== process.getuid?.() && !(isRoot && uid === fs.statSync(root).uid)) {
     throw new Trouble(
       `${dir} belongs to another user: run as that user, change its owner, or set MEDVAULT_DATA to a directory of your own.`,
     );

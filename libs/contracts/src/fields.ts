@@ -9,13 +9,27 @@ export const text = (maxChars: number) =>
     .string()
     .min(1)
     .max(maxChars)
-    .refine((value) => value.isWellFormed(), "must be well-formed Unicode");
+    .refine((value) => value.isWellFormed(), "must be well-formed Unicode")
+    .refine((value) => !value.includes("\0"), "must not hold a NUL");
 
 /** A name must have something in it besides blanks. */
 export const name = text(200).refine((value) => value.trim() !== "", "must not be blank");
 
 /** ISO 8601 knows a year 0000; PostgreSQL and FHIR do not. */
 export const date = z.iso.date().refine((value) => value >= "0001", "must be in year 0001 or later");
+/** Nobody is born tomorrow; a day of grace, since it is tomorrow somewhere. */
+export const birthDate = date.refine(
+  (value) => value <= new Date(Date.now() + 86_400_000).toISOString().slice(0, 10),
+  "must not be in the future",
+);
+
+/** What an answer shows masked: sent back as it was shown, it would overwrite what it hides. */
+export const unmasked = <T extends z.ZodType<string>>(schema: T) =>
+  schema.refine(
+    (value) => !value.includes("••••"),
+    "is a mask: leave the field out, or send the whole value",
+  );
+
 /** With `Z` or an offset; kept and answered in UTC, to the millisecond. */
 export const instant = z.iso.datetime({ offset: true }).refine((value) => {
   const year = new Date(value).getUTCFullYear();

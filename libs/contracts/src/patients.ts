@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { bodyCursor, bodyLimit, date, instant, name, text } from "./fields.ts";
+import { birthDate, bodyCursor, bodyLimit, date, instant, name, text, unmasked } from "./fields.ts";
 import { PageQuery, page } from "./http.ts";
 import { Id } from "./ids.ts";
 
@@ -13,12 +13,12 @@ export type SensitiveField = (typeof SENSITIVE_FIELDS)[number];
 export const NewPatient = z.strictObject({
   givenName: name,
   familyName: name,
-  birthDate: date,
+  birthDate,
   sex: Sex,
-  nationalId: text(64).optional(),
-  phone: text(64).optional(),
-  email: z.email().max(320).optional(),
-  address: text(500).optional(),
+  nationalId: unmasked(text(64)).optional(),
+  phone: unmasked(text(64)).optional(),
+  email: unmasked(z.email().max(320)).optional(),
+  address: unmasked(text(500)).optional(),
   userId: Id.optional(),
 });
 export type NewPatient = z.infer<typeof NewPatient>;
@@ -27,12 +27,12 @@ export type NewPatient = z.infer<typeof NewPatient>;
 export const PatientPatch = z.strictObject({
   givenName: name.optional(),
   familyName: name.optional(),
-  birthDate: date.optional(),
+  birthDate: birthDate.optional(),
   sex: Sex.optional(),
-  nationalId: text(64).nullable().optional(),
-  phone: text(64).nullable().optional(),
-  email: z.email().max(320).nullable().optional(),
-  address: text(500).nullable().optional(),
+  nationalId: unmasked(text(64)).nullable().optional(),
+  phone: unmasked(text(64)).nullable().optional(),
+  email: unmasked(z.email().max(320)).nullable().optional(),
+  address: unmasked(text(500)).nullable().optional(),
   userId: Id.nullable().optional(),
 });
 export type PatientPatch = z.infer<typeof PatientPatch>;
@@ -74,7 +74,7 @@ export type PatientListQuery = z.infer<typeof PatientListQuery>;
 export const PatientSearch = z
   .strictObject({
     q: text(200).optional(),
-    nationalId: text(64).optional(),
+    nationalId: unmasked(text(64)).optional(),
     birthDate: date.optional(),
     limit: bodyLimit,
     cursor: bodyCursor,

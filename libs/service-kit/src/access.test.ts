@@ -42,9 +42,10 @@ test("the actor comes from the assertion and the forwarded headers, never from i
   });
 });
 
-test("an unknown purpose is not taken over", async () => {
+test("an unknown purpose is 400: its sender would believe that it stands in the log", async () => {
   const answer = await service.call("/v1/prescriptions", { headers: { "x-purpose": "BECAUSE" } });
-  expect(await answer.json()).toMatchObject({ purpose: null });
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({ code: "invalid_input", errors: [{ path: "X-Purpose" }] });
 });
 
 test("the widest scope decides", async () => {

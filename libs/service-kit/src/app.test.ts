@@ -142,6 +142,15 @@ test("bodies: malformed, of another type, compressed, too large, not an object, 
   );
 });
 
+test("a body nested deeper than anything needs is 400, whatever would walk it", async () => {
+  const nested = (depth: number) => `${'{"name":'.repeat(depth)}1${"}".repeat(depth)}`;
+  for (const depth of [65, 400]) {
+    expect(await fieldOf(await post("/v1/zod", nested(depth)), "errors")).toMatchObject([
+      { message: "is nested deeper than 64" },
+    ]);
+  }
+});
+
 test("a limit can differ by path", async () => {
   expect((await post("/v1/zod", JSON.stringify({ name: "x".repeat(2000) }))).status).toBe(400);
 });

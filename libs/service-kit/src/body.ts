@@ -1,7 +1,9 @@
-import { UnsupportedMediaType } from "@medvault/contracts";
+import { InvalidInput, UnsupportedMediaType } from "@medvault/contracts";
 import express, { type Request, type RequestHandler } from "express";
 
 export const DEFAULT_JSON_LIMIT_BYTES = 1024 * 1024;
+/** Levels of objects and arrays; FHIR bundles need about 20. */
+const MAX_DEPTH = 64;
 const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json\s*(;|$)/i;
 
 /** Bytes that a JSON body may have: one number, or one per request (`/v1/fhir` takes 16 MiB). */
@@ -32,10 +34,32 @@ export function jsonBody(limit: JsonLimit = DEFAULT_JSON_LIMIT_BYTES): RequestHa
       parser = express.json({ limit: bytes, strict: true, inflate: false, type: () => true });
       parsers.set(bytes, parser);
     }
-    parser(req, res, next);
+    parser(req, res, (error?: unknown) => {
+      // Depth is bounded here, once: whatever walks a body by recursion later (schemas, canonical form) is safe.
+      if (error === undefined && isDeeperThan(req.body, MAX_DEPTH)) {
+        return next(
+          new InvalidInput(undefined, [{ path: "", message: `is nested deeper than ${MAX_DEPTH}` }]),
+        );
+      }
+      next(error);
+    });
   };
+}
+
+/** By level, not by recursion: a body may be nested a million deep. */
+function isDeeperThan(value: unknown, most: number): boolean {
+  let level = [value].filter(isContainer);
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > most) return true;
+    level = level.flatMap((each) => Object.values(each).filter(isContainer));
+  }
+  return false;
 }
 
 function hasBody(req: Request): boolean {
   return req.headers["transfer-encoding"] !== undefined || Number(req.headers["content-length"] ?? 0) > 0;
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }

@@ -1,6 +1,7 @@
 export {
   actorOf,
   allow,
+  demandStepUp,
   openToGuests,
   requireSession,
   requireStepUp,

@@ -1,4 +1,11 @@
-import { type Actor, newId, PURPOSES, REQUEST_ID_HEADER } from "@medvault/contracts";
+import {
+  type Actor,
+  InvalidInput,
+  newId,
+  PURPOSE_HEADER,
+  PURPOSES,
+  REQUEST_ID_HEADER,
+} from "@medvault/contracts";
 import { context, trace } from "@opentelemetry/api";
 import type { Request, RequestHandler } from "express";
 import type { Claims } from "./assertions.ts";
@@ -42,7 +49,7 @@ export function traceparentOf(req: Request): string | null {
 /** Remembers who asks, once the assertion is verified. */
 export function setClaims(req: Request, claims: Claims): void {
   const ctx = contextOf(req);
-  const purpose = req.get("x-purpose");
+  const purpose = purposeOf(req);
   ctx.claims = claims;
   ctx.actor = {
     id: claims.sub,
@@ -54,9 +61,19 @@ export function setClaims(req: Request, claims: Claims): void {
     ip: claims.ip,
     userAgent: claims.ua,
     requestId: ctx.requestId,
-    purpose: purpose && (PURPOSES as readonly string[]).includes(purpose) ? purpose : null,
+    purpose,
     traceparent: ctx.traceparent,
   };
+}
+
+/** Throws InvalidInput: a purpose that is none would stand in no event, and its sender would believe it does. */
+function purposeOf(req: Request): string | null {
+  const purpose = req.get(PURPOSE_HEADER);
+  if (purpose === undefined) return null;
+  if ((PURPOSES as readonly string[]).includes(purpose)) return purpose;
+  throw new InvalidInput(undefined, [
+    { path: "X-Purpose", message: `must be one of ${PURPOSES.join(", ")}` },
+  ]);
 }
 
 /** The actor, or null before (or without) a verified assertion. */

@@ -15,6 +15,7 @@ import {
 import { createSubjectKey } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
+import { demandStepUp } from "@medvault/service-kit";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
 import { boxDetails, done, SOURCE } from "../events.ts";
@@ -24,7 +25,14 @@ import { type WriteAnswer, type WriteRequest, write } from "../write.ts";
 import { PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
 import * as store from "./patient.store.ts";
 import { patients as table } from "./patient.table.ts";
-import { changePatient, newPatient, PATIENT_FIELDS, type Patient, viewOf } from "./patient.ts";
+import {
+  assertMayPatch,
+  changePatient,
+  newPatient,
+  PATIENT_FIELDS,
+  type Patient,
+  viewOf,
+} from "./patient.ts";
 
 export interface Shown {
   view: PatientView;
@@ -42,7 +50,8 @@ export function createPatient(
   request: WriteRequest,
 ): Promise<WriteAnswer<PatientView>> {
   const scope = scopeOf(actor, "patient:write");
-  if (scope === "own" && input.userId !== undefined && input.userId !== actor.id) throw new Forbidden();
+  // A patient makes their own record; nobody else makes one for themselves.
+  if (input.userId !== undefined && (scope === "own") !== (input.userId === actor.id)) throw new Forbidden();
   const userId = scope === "own" ? actor.id : (input.userId ?? null);
   return write(
     context,
@@ -65,7 +74,7 @@ export function createPatient(
           subject: `patient/${patient.id}`,
           patientIds: [patient.id],
           fields: Object.keys(input),
-          details: boxDetails(patient.rev, table.boxHash(box.sealed)),
+          details: { ...boxDetails(patient.rev, table.boxHash(box.sealed)), linkedUserId: userId },
         }),
       );
       return { status: 201, body: maskedView(patient), rev: patient.rev };
@@ -180,7 +189,7 @@ export async function searchPatients(
   return { ...page, items: page.items.map(maskedView) };
 }
 
-/** Changes a patient. Throws NotFound, VersionConflict, Forbidden, UserAlreadyLinked. */
+/** Changes a patient. Throws NotFound, VersionConflict, Forbidden, StepUpRequired, UserAlreadyLinked. */
 export async function updatePatient(
   context: Context,
   actor: Actor,
@@ -192,8 +201,8 @@ export async function updatePatient(
     const found = await store.findPatientForUpdate(tx, context, actor, "patient:write", id);
     if (!found) throw new NotFound();
     if (expectedRev !== null && expectedRev !== found.patient.rev) throw new VersionConflict();
-    const isOwn = scopeOf(actor, "patient:write") === "own";
-    if (isOwn && patch.userId !== undefined && patch.userId !== actor.id) throw new Forbidden();
+    const by = { id: actor.id, scope: scopeOf(actor, "patient:write") };
+    if (assertMayPatch(found.patient, patch, by).needsStepUp) demandStepUp(actor);
     const patient = changePatient(found.patient, patch, new Date());
     const box = table.seal(context.keyring, found.subjectKey, patient);
     if (!(await store.updatePatient(tx, context, actor, patient, box))) throw new VersionConflict();
@@ -207,7 +216,12 @@ export async function updatePatient(
         subject: `patient/${id}`,
         patientIds: [id],
         fields: Object.keys(patch),
-        details: boxDetails(patient.rev, table.boxHash(box.sealed)),
+        details: {
+          ...boxDetails(patient.rev, table.boxHash(box.sealed)),
+          ...(patch.userId === undefined
+            ? {}
+            : { linkedUserId: patient.userId, formerUserId: found.patient.userId }),
+        },
       }),
     );
     return { view: maskedView(patient), rev: patient.rev };

@@ -1,4 +1,11 @@
-import type { PatientPatch, PatientView, SensitiveField, Sex } from "@medvault/contracts";
+import {
+  Forbidden,
+  type PatientPatch,
+  type PatientView,
+  type Scope,
+  type SensitiveField,
+  type Sex,
+} from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
 import type { Original } from "../fhir/map.ts";
 
@@ -84,6 +91,30 @@ export function newPatient(
     searchName: searchNameOf(fields),
     source,
   };
+}
+
+/** What a patient may change of their own record: how to reach them, not who they are. */
+const OWN_FIELDS: ReadonlySet<string> = new Set(["phone", "email", "address"]);
+
+/**
+ * Whose account a record belongs to is who may read it. So a link is made once by the care team, never to oneself;
+ * to move or undo one is an admin's, freshly signed in (`demandStepUp`). Throws Forbidden.
+ */
+export function assertMayPatch(
+  patient: Patient,
+  patch: PatientPatch,
+  by: { id: string; scope: Scope | null },
+): { needsStepUp: boolean } {
+  if (by.scope === "own") {
+    const isUnlinked = patch.userId === undefined || patch.userId === by.id;
+    if (!isUnlinked || !Object.keys(patch).every((field) => field === "userId" || OWN_FIELDS.has(field)))
+      throw new Forbidden();
+    return { needsStepUp: false };
+  }
+  if (patch.userId === undefined || patch.userId === patient.userId) return { needsStepUp: false };
+  if (patch.userId === by.id) throw new Forbidden();
+  if (patient.userId !== null && by.scope !== "any") throw new Forbidden();
+  return { needsStepUp: patient.userId !== null };
 }
 
 /** The patient with changed fields, one revision on. A change of what FHIR told ends the original's truth. */
