@@ -73,6 +73,22 @@ export class KeyVersionDestroyed extends KeysError {
   }
 }
 
+/** The version that wraps now can be neither retired nor destroyed. */
+export class KeyVersionActive extends KeysError {
+  readonly code = "key_version_active";
+  constructor(version: number) {
+    super(`Version ${version} is the active one: rotate first.`);
+  }
+}
+
+/** Two changes of one key file at once: the second is refused, and can be made again. */
+export class KeyFileChanged extends KeysError {
+  readonly code = "key_file_changed";
+  constructor(path: string) {
+    super(`The key file ${path} was changed by somebody else meanwhile; nothing was written. Try again.`);
+  }
+}
+
 /** A key of this name was retired or destroyed and no active one stands in its place. */
 export class NoActiveKey extends KeysError {
   readonly code = "no_active_key";
