@@ -81,6 +81,18 @@ export class KeyVersionActive extends KeysError {
   }
 }
 
+/** Something still needs the version: `needs` says what and how many. */
+export class KeyVersionNeeded extends KeysError {
+  readonly code = "key_version_needed";
+  readonly needs: readonly { readonly what: string; readonly count: number }[];
+  constructor(version: number, needs: readonly { readonly what: string; readonly count: number }[]) {
+    super(
+      `Version ${version} is still needed by ${needs.map(({ what, count }) => `${count} ${what}`).join(", ")}.`,
+    );
+    this.needs = needs;
+  }
+}
+
 /** Two changes of one key file at once: the second is refused, and can be made again. */
 export class KeyFileChanged extends KeysError {
   readonly code = "key_file_changed";
