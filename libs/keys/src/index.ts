@@ -12,8 +12,19 @@ export {
   idempotent,
 } from "./idempotent.ts";
 export type { IndexKeys, IndexTokens } from "./indexes.ts";
+export { type KeyFile, readKeyFile } from "./key-file.ts";
 export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";
 export { maskEdges } from "./mask.ts";
+export { type RewrapOptions, type Rewrapped, rewrap } from "./operations/rewrap.ts";
+export {
+  type Audit,
+  destroyVersion,
+  type KeyPlace,
+  type Need,
+  retireVersion,
+  rotateServiceKey,
+} from "./operations/service-key.ts";
+export { closedAt, countWrapped, type WrappedCounts } from "./operations/wrapped-keys.store.ts";
 export type { KeyProvider, ServiceKeyState, ServiceKeyVersion } from "./provider.ts";
 export { closeSealPool } from "./seal-pool.ts";
 export {

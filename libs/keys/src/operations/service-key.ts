@@ -7,6 +7,9 @@ import { changeKeyFile, readKeyFile } from "../key-file.ts";
 import { assertRetired, type NewKey, withNextVersion, withoutVersion } from "../key-versions.ts";
 import { closeVersion, countWrapped } from "./wrapped-keys.store.ts";
 
+// Any number that nobody else locks in these databases.
+const ROTATION_LOCK = 7_102_310;
+
 /** The key file of a service and the pool of its own role. */
 export interface KeyPlace {
   readonly service: string;
@@ -33,6 +36,7 @@ export async function rotateServiceKey(
 ): Promise<{ version: number; retired: number }> {
   const made = await newKey(readKeyFile(place.keysFile, place.service).document);
   return inTransaction(place.pool, async (tx) => {
+    await tx.query("select pg_advisory_xact_lock($1)", [ROTATION_LOCK]); // two rotations make two versions
     const { document } = readKeyFile(place.keysFile, place.service);
     const next = withNextVersion(document, made, new Date());
     const version = activeOf(next);
@@ -44,13 +48,14 @@ export async function rotateServiceKey(
 }
 
 /**
- * Closes a retired version in the database: whoever still tries to wrap under it is sent back to try anew. Throws what
- * assertRetired does.
+ * Closes a retired version that no table needs any more, in the database: whoever still tries to wrap under it is sent back
+ * to try anew, and a backup made from now on holds nothing of it. Throws KeyVersionNeeded, or what assertRetired does.
  */
 export async function retireVersion(place: KeyPlace, version: number, audit: Audit): Promise<void> {
   assertRetired(readKeyFile(place.keysFile, place.service).document, version);
   await inTransaction(place.pool, async (tx) => {
     await closeVersion(tx, version, "retired");
+    assertFree(version, await tableNeeds(tx, version));
     await audit(tx, { version });
   });
 }
@@ -69,8 +74,7 @@ export async function destroyVersion(
   assertRetired(readKeyFile(place.keysFile, place.service).document, version);
   await inTransaction(place.pool, async (tx) => {
     await closeVersion(tx, version, "destroyed");
-    const needs = [...(await tableNeeds(tx, version)), ...otherNeeds].filter(({ count }) => count > 0);
-    if (needs.length > 0) throw new KeyVersionNeeded(version, needs);
+    assertFree(version, [...(await tableNeeds(tx, version)), ...otherNeeds]);
     await audit(tx, { version });
   });
   await changeKeyFile(place.keysFile, place.service, (now) => withoutVersion(now, version, new Date()));
@@ -79,6 +83,11 @@ export async function destroyVersion(
 async function tableNeeds(tx: Tx, version: number): Promise<Need[]> {
   const counts = (await countWrapped(tx)).get(version);
   return Object.entries(counts ?? {}).map(([kind, count]) => ({ what: `${kind} keys`, count }));
+}
+
+function assertFree(version: number, needs: readonly Need[]): void {
+  const left = needs.filter(({ count }) => count > 0);
+  if (left.length > 0) throw new KeyVersionNeeded(version, left);
 }
 
 function activeOf(document: KeyDocument): number {

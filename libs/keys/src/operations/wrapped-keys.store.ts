@@ -102,6 +102,15 @@ export async function closeVersion(tx: Tx, version: number, state: "retired" | "
   );
 }
 
+/** When a version was closed after its last key was gone, or null. */
+export async function closedAt(db: Db, version: number): Promise<Date | null> {
+  const { rows } = await db.query<{ closed_at: Date }>(
+    "select closed_at from service_key_versions where version = $1",
+    [version],
+  );
+  return rows[0]?.closed_at ?? null;
+}
+
 function versionBytes(version: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(version);
