@@ -1,7 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import type { Keyring } from "../keyring.ts";
+import { pause, type Throttle, throttled } from "./throttle.ts";
 import {
   type Batch,
   countBelow,
@@ -14,17 +14,11 @@ import {
 
 // Some 10 ms of work under locks for which only another writer of the same keys would wait.
 const BATCH_KEYS = 100;
-// The traffic gets its share: after each batch a pause as long as the batch took.
-const PAUSE_PER_WORK = 1;
-const MAX_PAUSE_MS = 500;
 const LOCKED_PAUSE_MS = 50;
 const MAX_REFUSED = 1_000;
 
-export interface RewrapOptions {
+export interface RewrapOptions extends Throttle {
   readonly batchKeys?: number;
-  /** Pause after each batch as a multiple of what the batch took; default 1, 0 for none. */
-  readonly pausePerWork?: number;
-  readonly signal?: AbortSignal;
   /** In each batch's transaction: how many it wrapped anew. For the audit event. */
   readonly onBatch?: (tx: Tx, rewrapped: number) => Promise<void>;
   /** After each batch: how many are done and how many there were to do at the start. */
@@ -80,9 +74,7 @@ async function rewrapAll(
   save: (tx: Tx, keys: readonly StoredWrapped[]) => Promise<void>,
 ): Promise<void> {
   const { below, options, refused } = run;
-  for (;;) {
-    options.signal?.throwIfAborted();
-    const since = performance.now();
+  await throttled(options, async () => {
     const batch = { below, limit: options.batchKeys ?? BATCH_KEYS, except: refused };
     const result = await inTransaction(run.pool, async (tx) => {
       const stored = await lock(tx, batch);
@@ -93,13 +85,13 @@ async function rewrapAll(
       }
       return { taken: stored.length, keys: keys.length, faulty };
     });
-    if (result.taken === 0) return;
+    if (result.taken === 0) return false;
     refused.push(...result.faulty.keys());
     if (refused.length > MAX_REFUSED) throw [...result.faulty.values()][0];
     run.done += result.keys;
     options.onProgress?.(run.done, run.total);
-    await pause((performance.now() - since) * (options.pausePerWork ?? PAUSE_PER_WORK), options.signal);
-  }
+    return true;
+  });
 }
 
 function rewrapEach(keyring: Keyring, stored: readonly StoredWrapped[]) {
@@ -113,9 +105,4 @@ function rewrapEach(keyring: Keyring, stored: readonly StoredWrapped[]) {
     }
   }
   return { keys, faulty };
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await delay(Math.min(ms, MAX_PAUSE_MS), undefined, signal ? { signal } : {}).catch(() => undefined);
-  signal?.throwIfAborted(); // its own reason, not the timer's
 }
