@@ -5,6 +5,7 @@ import { list } from "./keys/list.ts";
 import { type Options, readOptions, serviceArg, UsageError, usage, wholeNumber } from "./keys/options.ts";
 import { createOutput, type Outcome } from "./keys/output.ts";
 import { findInstallation } from "./keys/places.ts";
+import { resealTable } from "./keys/reseal.ts";
 
 /** `npm run keys -- <command>`: key management of a running MedVault; see `--help`. */
 async function main(): Promise<number> {
@@ -17,7 +18,12 @@ async function main(): Promise<number> {
   const stopped = new Error("stopped; what is done is done. Run the same command again to go on.");
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(stopped));
   const output = createOutput(options.json);
-  const work: Work = { installation: findInstallation(process.env), output, signal: stop.signal };
+  const work: Work = {
+    installation: findInstallation(process.env),
+    output,
+    policyFile: process.env.MEDVAULT_POLICY_FILE,
+    signal: stop.signal,
+  };
   const outcome = await run(options, work);
   output.finish(options.command, outcome);
   return outcome.ok === false ? 1 : 0;
@@ -39,6 +45,8 @@ async function run(options: Options, work: Work): Promise<Outcome> {
       return retire(work, serviceArg(first), wholeNumber(second, "the version"));
     case "destroy":
       return destroy(work, serviceArg(first), wholeNumber(second, "the version"), options.despiteBackups);
+    case "reseal":
+      return resealTable(work, first, options);
     case "doctor":
       return doctor(work.installation, named(), options.maxAgeDays);
     default:

@@ -17,6 +17,8 @@ import { type Installation, keyringOf, withPlace } from "./places.ts";
 export interface Work {
   readonly installation: Installation;
   readonly output: Output;
+  /** The field policy that the services follow, if there is one. */
+  readonly policyFile: string | undefined;
   /** Aborted by Ctrl-C: what is done stays done. */
   readonly signal: AbortSignal;
 }

@@ -7,17 +7,20 @@ import { fileURLToPath } from "node:url";
 import { createKeyring, createSubjectKey, generateKeyFile, tableKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { files } from "../../services/files/src/file/file.store.ts";
 
 const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
 const WITH_KEYS = ["auth", "records", "files", "audit", "backup"] as const;
 
 let database: TestDatabase;
 let dir: string;
+let extraEnv: Record<string, string> = {};
 beforeAll(async () => {
   database = await createTestDatabase(WITH_KEYS);
 });
 afterAll(() => database?.drop());
 beforeEach(async () => {
+  extraEnv = {};
   dir = await mkdtemp(path.join(tmpdir(), "medvault-keys-"));
   await mkdir(path.join(dir, "keys"), { mode: 0o700 });
   for (const service of WITH_KEYS) await generateKeyFile(fileOf(service), service);
@@ -37,6 +40,7 @@ afterEach(async () => {
     await pool.query("delete from service_key_versions");
     await pool.query("delete from outbox");
   }
+  await database.pool("files").query("delete from files");
   await database.pool("backup").query("delete from backups");
   await rm(dir, { recursive: true });
 });
@@ -51,7 +55,7 @@ interface Ran {
 }
 
 function keys(...args: string[]): Promise<Ran> {
-  const env = { PATH: process.env.PATH, MEDVAULT_DATA: dir };
+  const env = { PATH: process.env.PATH, MEDVAULT_DATA: dir, ...extraEnv };
   const flags = ["--disable-warning=ExperimentalWarning", script, ...args];
   return new Promise((resolve) => {
     execFile(process.execPath, flags, { env }, (error, out, err) =>
@@ -188,6 +192,51 @@ test("the doctor finds weak rights, an old key, a lost version and a spent nonce
     { service: "files", check: "key_file", says: expect.stringContaining("can be read by others") },
   ]);
   expect((await keys("doctor", "records", "--max-age-days", "100000")).out).not.toMatch(/days old/);
+});
+
+test("the rows of a table follow a changed policy by reseal, each with the event that proves its revision", async () => {
+  const pool = database.pool("files");
+  const [id, patientId] = [randomUUID(), randomUUID()];
+  const keyring = await keyringOf("files");
+  const value = {
+    ...{ id, rev: 1, patientId, attachedTo: null, contentType: "text/plain", sizeBytes: 1, state: "stored" },
+    ...{ uploadedBy: patientId, blob: randomUUID(), blobBytes: 73, blobSha256: "0".repeat(64) },
+    ...{ name: "letter.txt", sha256: "1".repeat(64), fileKey: "secret" },
+  };
+  const { open, sealed } = files.seal(
+    keyring,
+    await createSubjectKey(pool, keyring, patientId),
+    value as never,
+  );
+  await pool.query(
+    `insert into files (id, patient_id, content_type, size_bytes, state, uploaded_by, blob, blob_bytes, blob_sha256,
+                        rev, open, sealed)
+     values ($1, $2, 'text/plain', 1, 'stored', $2, $3, 73, $4, 1, $5, $6)`,
+    [id, patientId, value.blob, value.blobSha256, open, sealed],
+  );
+  const policy = path.join(dir, "policy.json");
+  await writeFile(policy, JSON.stringify({ services: { files: { files: { suite: "chacha20-poly1305" } } } }));
+  extraEnv.MEDVAULT_POLICY_FILE = policy;
+  expect(await keysJson("reseal", "files")).toMatchObject({ code: 0, answer: { resealed: 1 } });
+  expect(await keysJson("reseal", "files")).toMatchObject({ code: 0, answer: { resealed: 0 } });
+  const { rows } = await pool.query<{ rev: number; sealed: Buffer }>("select rev, sealed from files");
+  expect([rows[0]?.rev, rows[0]?.sealed[1]]).toEqual([2, 2]);
+  expect(await drainedEvents(pool)).toMatchObject([
+    {
+      type: "medvault.files.keys.reseal.v1",
+      subject: `file/${id}`,
+      data: {
+        patientIds: [patientId],
+        details: { table: "files", rev: 2, boxSha256: files.boxHash(rows[0]?.sealed ?? Buffer.alloc(0)) },
+      },
+    },
+  ]);
+  await writeFile(policy, JSON.stringify({ services: { files: { files: { suite: "des" } } } }));
+  expect(await keys("reseal", "files")).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("des is refused"),
+  });
+  expect(await keys("reseal", "nothing")).toMatchObject({ code: 2 });
 });
 
 test("a database that is away is one sentence, and the key file stays as it was", async () => {

@@ -12,6 +12,8 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
   retire <service> <version>    refuse anything new under an old version that no table needs
   destroy <service> <version>   take an old version's key away for good; refused while anything needs it
       --despite-backups         also when backups that are kept need it: they open on this installation only
+  reseal <table>                seal rows anew that are not on the present declaration, policy and suite
+      --all                     every row: after an index was switched off or on; stopped, go on with --after <id>
   doctor                        key files, overdue rotations, keys without a version, nonce budgets
       --max-age-days <n>        a rotation is overdue after this long (default 90)
 
@@ -20,7 +22,7 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
 
   Services: ${SERVICES_WITH_DATA.join(", ")}. Everything is done as the service's own database role, and audited.
   From the environment: MEDVAULT_DATA (default .data, whose ops.json says where everything is), or, instead of it,
-  MEDVAULT_<SERVICE>_DATABASE_URL and MEDVAULT_KEYS_DIR.
+  MEDVAULT_<SERVICE>_DATABASE_URL and MEDVAULT_KEYS_DIR. For reseal also MEDVAULT_POLICY_FILE, as the services have it.
   Exit code: 0 done, 1 refused, failed or found something, 2 wrong usage.
 `;
 
@@ -33,6 +35,8 @@ export interface Options {
   readonly final: boolean;
   readonly despiteBackups: boolean;
   readonly maxAgeDays: number;
+  readonly all: boolean;
+  readonly after: string | undefined;
 }
 
 /** Throws UsageError. */
@@ -47,6 +51,8 @@ export function readOptions(argv: readonly string[]): Options | "help" {
     json: values.json ?? false,
     final: values.final ?? false,
     despiteBackups: values["despite-backups"] ?? false,
+    all: values.all ?? false,
+    after: values.after,
     maxAgeDays: wholeNumber(values["max-age-days"] ?? "90", "--max-age-days"),
   };
 }
@@ -76,6 +82,8 @@ function parse(argv: readonly string[]) {
         final: { type: "boolean" },
         "despite-backups": { type: "boolean" },
         "max-age-days": { type: "string" },
+        all: { type: "boolean" },
+        after: { type: "string" },
       },
     });
   } catch (error) {

@@ -24,6 +24,8 @@ export interface TableDeclaration {
   readonly indexesOff?: readonly string[];
   /** Columns of index tokens that are not called `<field>_token` (exact) or `<field>_tokens` (substring). */
   readonly indexColumns?: Readonly<Record<string, string>>;
+  /** Fields that no policy may leave open: keys, secrets. */
+  readonly alwaysSealed?: readonly string[];
   /** Fields with so few values that the tokens of an index would tell them by their frequencies alone. */
   readonly fewValues?: readonly string[];
   /** Default aes-256-gcm. Rows under the other suite still open. */

@@ -114,6 +114,16 @@ export class DeclarationFault extends KeysError {
   readonly code = "declaration_fault";
 }
 
+/** The operator's field policy cannot be followed. `faults` are all of them; each names a place in it, never a value. */
+export class PolicyInvalid extends KeysError {
+  readonly code = "policy_invalid";
+  readonly faults: readonly string[];
+  constructor(faults: readonly string[]) {
+    super(`The field policy cannot be followed: ${faults.join("; ")}.`);
+    this.faults = faults;
+  }
+}
+
 /** Sealing by worker threads failed as a whole; nothing was sealed. */
 export class SealPoolFailed extends KeysError {
   readonly code = "unavailable";

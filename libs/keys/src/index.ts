@@ -15,6 +15,7 @@ export type { IndexKeys, IndexTokens } from "./indexes.ts";
 export { type KeyFile, readKeyFile } from "./key-file.ts";
 export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";
 export { maskEdges } from "./mask.ts";
+export { type ResealedRow, type ResealOptions, type ResealResult, reseal } from "./operations/reseal.ts";
 export { type RewrapOptions, type Rewrapped, rewrap } from "./operations/rewrap.ts";
 export {
   type Audit,
@@ -25,6 +26,7 @@ export {
   rotateServiceKey,
 } from "./operations/service-key.ts";
 export { closedAt, countWrapped, type WrappedCounts } from "./operations/wrapped-keys.store.ts";
+export { applyPolicy, type PolicyOptions, type PolicyTable } from "./policy.ts";
 export type { KeyProvider, ServiceKeyState, ServiceKeyVersion } from "./provider.ts";
 export { closeSealPool } from "./seal-pool.ts";
 export {
