@@ -1,11 +1,13 @@
 import { SERVICES_WITH_DATA } from "@medvault/postgres";
 import { destroy, retire, rewrapServices, rotate, rotateFinally, type Work } from "./keys/change.ts";
 import { doctor } from "./keys/doctor.ts";
+import { escrow, recover } from "./keys/escrow.ts";
 import { list } from "./keys/list.ts";
 import { type Options, readOptions, serviceArg, UsageError, usage, wholeNumber } from "./keys/options.ts";
 import { createOutput, type Outcome } from "./keys/output.ts";
 import { findInstallation } from "./keys/places.ts";
 import { resealTable } from "./keys/reseal.ts";
+import { shred } from "./keys/shred.ts";
 
 /** `npm run keys -- <command>`: key management of a running MedVault; see `--help`. */
 async function main(): Promise<number> {
@@ -47,6 +49,12 @@ async function run(options: Options, work: Work): Promise<Outcome> {
       return destroy(work, serviceArg(first), wholeNumber(second, "the version"), options.despiteBackups);
     case "reseal":
       return resealTable(work, first, options);
+    case "shred":
+      return shred(work, first);
+    case "escrow":
+      return escrow(work, options);
+    case "recover":
+      return recover(work, options.args);
     case "doctor":
       return doctor(work.installation, named(), options.maxAgeDays);
     default:

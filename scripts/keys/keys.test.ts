@@ -1,10 +1,17 @@
 import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { createKeyring, createSubjectKey, generateKeyFile, tableKey } from "@medvault/keys";
+import {
+  createKeyring,
+  createSubjectKey,
+  findSubjectKeys,
+  generateKeyFile,
+  KeyVersionDestroyed,
+  tableKey,
+} from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { files } from "../../services/files/src/file/file.store.ts";
@@ -41,6 +48,7 @@ afterEach(async () => {
     await pool.query("delete from outbox");
   }
   await database.pool("files").query("delete from files");
+  await database.pool("records").query("delete from fhir_resources");
   await database.pool("backup").query("delete from backups");
   await rm(dir, { recursive: true });
 });
@@ -237,6 +245,70 @@ test("the rows of a table follow a changed policy by reseal, each with the event
     err: expect.stringContaining("des is refused"),
   });
   expect(await keys("reseal", "nothing")).toMatchObject({ code: 2 });
+});
+
+test("threat: after a shred and a final rotation an old dump and the service keys of today open nothing of the patient", async () => {
+  const [patientId, other] = [randomUUID(), randomUUID()];
+  const dumps = new Map<string, Buffer>();
+  for (const service of ["records", "files"] as const) {
+    const keyring = await keyringOf(service);
+    dumps.set(service, await createSubjectKey(database.pool(service), keyring, patientId));
+    await createSubjectKey(database.pool(service), keyring, other);
+  }
+  expect(await keysJson("shred", patientId)).toMatchObject({
+    code: 0,
+    answer: { shredded: ["records", "files"] },
+  });
+  expect(await keysJson("shred", patientId)).toMatchObject({ code: 1, answer: { shredded: [] } });
+  expect(await keys("shred", "somebody")).toMatchObject({ code: 2 });
+  const [event] = await drainedEvents(database.pool("records"));
+  expect(event).toMatchObject({
+    type: "medvault.records.keys.shred.v1",
+    data: { patientIds: [patientId], details: { keys: 1 } },
+  });
+  for (const service of ["records", "files"] as const) {
+    const dumped = dumps.get(service) ?? Buffer.alloc(0);
+    expect((await keyringOf(service)).subjectKey(dumped, patientId).key).toHaveLength(32);
+    expect((await keys("rotate", service, "--final")).code).toBe(0);
+    const today = await keyringOf(service);
+    expect(() => today.subjectKey(dumped, patientId)).toThrow(KeyVersionDestroyed);
+    const left = await findSubjectKeys(database.pool(service), [other, patientId]);
+    expect([...left.keys()]).toEqual([other]);
+    expect(today.subjectKey(left.get(other) ?? Buffer.alloc(0), other).key).toHaveLength(32);
+  }
+});
+
+test("rehearsal: the key files are lost, three of five shares give them back, and everything opens", async () => {
+  const subject = randomUUID();
+  const wrapped = await createSubjectKey(database.pool("records"), await keyringOf("records"), subject);
+  const out = path.join(dir, "shares");
+  const share = (n: number) => path.join(out, `share-${n}-of-5.json`);
+  expect(await keys("escrow", "--shares", "2", "--threshold", "3", "--out", out)).toMatchObject({ code: 2 });
+  expect(await keys("escrow", "--shares", "5", "--threshold", "3", "--out", out)).toMatchObject({ code: 0 });
+  expect((await stat(share(1))).mode & 0o777).toBe(0o600);
+  expect(await drainedEvents(database.pool("records"))).toMatchObject([
+    { type: "medvault.records.keys.escrow.v1", data: { details: { shares: 5, threshold: 3 } } },
+  ]);
+  const before = await readFile(fileOf("records"));
+  await rm(path.join(dir, "keys"), { recursive: true });
+  expect(await keys("recover", share(1), share(2))).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("it takes 3 of the set"),
+  });
+  expect(await keysJson("recover", share(5), share(1), share(3))).toMatchObject({
+    code: 0,
+    answer: { kept: [], unrecorded: [] },
+  });
+  expect(await readFile(fileOf("records"))).toEqual(before);
+  expect((await stat(fileOf("records"))).mode & 0o777).toBe(0o600);
+  expect((await keyringOf("records")).subjectKey(wrapped, subject).key).toHaveLength(32);
+  expect(await keys("doctor")).toMatchObject({ code: 0 });
+  await keys("rotate", "records");
+  const rotated = await readFile(fileOf("records"));
+  expect(await keysJson("recover", share(2), share(1), share(3))).toMatchObject({
+    answer: { restored: [] },
+  });
+  expect(await readFile(fileOf("records"))).toEqual(rotated);
 });
 
 test("a database that is away is one sentence, and the key file stays as it was", async () => {

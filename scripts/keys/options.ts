@@ -14,6 +14,10 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
       --despite-backups         also when backups that are kept need it: they open on this installation only
   reseal <table>                seal rows anew that are not on the present declaration, policy and suite
       --all                     every row: after an index was switched off or on; stopped, go on with --after <id>
+  shred <patient>               delete a patient's keys; nothing of it opens any more. Final after rotate --final
+  escrow --out <folder>         split all key files into shares for people to keep
+      --shares 5 --threshold 3  how many there are, and how many give the key files back
+  recover <share files>         put key files back that are lost; one that is there is never replaced
   doctor                        key files, overdue rotations, keys without a version, nonce budgets
       --max-age-days <n>        a rotation is overdue after this long (default 90)
 
@@ -37,6 +41,9 @@ export interface Options {
   readonly maxAgeDays: number;
   readonly all: boolean;
   readonly after: string | undefined;
+  readonly shares: number;
+  readonly threshold: number;
+  readonly out: string | undefined;
 }
 
 /** Throws UsageError. */
@@ -53,6 +60,9 @@ export function readOptions(argv: readonly string[]): Options | "help" {
     despiteBackups: values["despite-backups"] ?? false,
     all: values.all ?? false,
     after: values.after,
+    shares: wholeNumber(values.shares ?? "5", "--shares"),
+    threshold: wholeNumber(values.threshold ?? "3", "--threshold"),
+    out: values.out,
     maxAgeDays: wholeNumber(values["max-age-days"] ?? "90", "--max-age-days"),
   };
 }
@@ -84,6 +94,9 @@ function parse(argv: readonly string[]) {
         "max-age-days": { type: "string" },
         all: { type: "boolean" },
         after: { type: "string" },
+        shares: { type: "string" },
+        threshold: { type: "string" },
+        out: { type: "string" },
       },
     });
   } catch (error) {

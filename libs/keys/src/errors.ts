@@ -124,6 +124,31 @@ export class PolicyInvalid extends KeysError {
   }
 }
 
+/** A share that is none, or one that was changed. */
+export class ShareInvalid extends KeysError {
+  readonly code = "share_invalid";
+  override readonly kind = "invalid";
+  constructor() {
+    super("A share is damaged, or is no share; nothing was recovered.");
+  }
+}
+
+export class SharesOfAnotherSet extends KeysError {
+  readonly code = "shares_of_another_set";
+  override readonly kind = "invalid";
+  constructor() {
+    super("The shares are not all of one set; nothing was recovered.");
+  }
+}
+
+export class SharesTooFew extends KeysError {
+  readonly code = "shares_too_few";
+  override readonly kind = "invalid";
+  constructor(given: number, threshold: number) {
+    super(`${given} different shares are too few: it takes ${threshold} of the set.`);
+  }
+}
+
 /** Sealing by worker threads failed as a whole; nothing was sealed. */
 export class SealPoolFailed extends KeysError {
   readonly code = "unavailable";

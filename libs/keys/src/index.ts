@@ -1,7 +1,9 @@
 export { BoxRefused, exactToken, keyedHash, trigramQueryTokens, trigramTokens } from "@medvault/crypto";
 export type { IndexKind, MaskKind, TableDeclaration } from "./declaration.ts";
+export { createDurably as createPrivateFile } from "./durable-file.ts";
 export { envKeyProvider } from "./env-provider.ts";
 export * from "./errors.ts";
+export { combineShares, type Share, splitFiles } from "./escrow.ts";
 export { fileKeyProvider } from "./file-provider.ts";
 export { generateKeyFile } from "./generate.ts";
 export {
@@ -25,6 +27,7 @@ export {
   retireVersion,
   rotateServiceKey,
 } from "./operations/service-key.ts";
+export { shredSubject } from "./operations/shred.ts";
 export { closedAt, countWrapped, type WrappedCounts } from "./operations/wrapped-keys.store.ts";
 export { applyPolicy, type PolicyOptions, type PolicyTable } from "./policy.ts";
 export type { KeyProvider, ServiceKeyState, ServiceKeyVersion } from "./provider.ts";
