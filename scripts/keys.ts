@@ -1,9 +1,17 @@
 import { SERVICES_WITH_DATA } from "@medvault/postgres";
-import { destroy, retire, rewrapServices, rotate, rotateFinally, type Work } from "./keys/change.ts";
+import { destroy, retire, rewrapServices, rotate, rotateFinally, toVault, type Work } from "./keys/change.ts";
 import { doctor } from "./keys/doctor.ts";
 import { escrow, recover } from "./keys/escrow.ts";
 import { list } from "./keys/list.ts";
-import { type Options, readOptions, serviceArg, UsageError, usage, wholeNumber } from "./keys/options.ts";
+import {
+  type Options,
+  readOptions,
+  serviceArg,
+  UsageError,
+  usage,
+  vaultArg,
+  wholeNumber,
+} from "./keys/options.ts";
 import { createOutput, type Outcome } from "./keys/output.ts";
 import { findInstallation } from "./keys/places.ts";
 import { resealTable } from "./keys/reseal.ts";
@@ -55,6 +63,8 @@ async function run(options: Options, work: Work): Promise<Outcome> {
       return escrow(work, options);
     case "recover":
       return recover(work, options.args);
+    case "to-vault":
+      return toVault(work, serviceArg(first), vaultArg(options.vault));
     case "doctor":
       return doctor(work.installation, named(), options.maxAgeDays);
     default:

@@ -1,11 +1,13 @@
 import {
   destroyVersion,
   type KeyPlace,
+  moveKeysToVault,
   type Rewrapped,
   readKeyFile,
   retireVersion,
   rewrap,
   rotateServiceKey,
+  type VaultPlace,
 } from "@medvault/keys";
 import { inTransaction, type ServiceName } from "@medvault/postgres";
 import { backupNeeds, rewrapArchives } from "./archives.ts";
@@ -74,6 +76,24 @@ export async function destroy(
   return {
     lines: [`${service}: version ${version} is destroyed; what it wrapped opens nowhere any more.`],
     result: { service, version },
+  };
+}
+
+/** `keys to-vault <service> --url <url> --token-file <path> --key-name <name>` */
+export async function toVault(work: Work, service: ServiceName, vault: VaultPlace): Promise<Outcome> {
+  await withPlace(work.installation, service, (place) =>
+    inTransaction(place.pool, async (tx) => {
+      const versions = readKeyFile(place.keysFile, service).document.versions.length;
+      await auditOf(service, "to-vault")(tx, { versions });
+      await moveKeysToVault(place.keysFile, service, vault);
+    }),
+  );
+  return {
+    lines: [
+      `${service}: Vault wraps its keys now; the key file holds none in the clear any more. Restart ${service}.`,
+      "Copies of the old key file (backups of the machine, shares) still hold the keys: rotate --final ends that.",
+    ],
+    result: { service, keyName: vault.keyName },
   };
 }
 

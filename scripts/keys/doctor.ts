@@ -9,7 +9,7 @@ import { type Installation, keysFileOf, withPlace } from "./places.ts";
 const NONCE_BUDGET = 2 ** 30;
 const REWRAP_DUE_DAYS = 1;
 
-export interface Finding {
+interface Finding {
   readonly service: string;
   readonly check: "key_file" | "folder" | "rotation" | "rewrap" | "lost" | "nonces" | "database";
   readonly says: string;

@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import {
   createKeyring,
   createSubjectKey,
@@ -309,6 +311,30 @@ test("rehearsal: the key files are lost, three of five shares give them back, an
     answer: { restored: [] },
   });
   expect(await readFile(fileOf("records"))).toEqual(rotated);
+});
+
+test("a service's keys move into Vault, where they are rotated from then on", async () => {
+  const server = new Worker(new URL("../../libs/keys/test/transit-server.ts", import.meta.url), {
+    workerData: { token: "hvs.test" },
+  });
+  try {
+    const [{ url }] = (await once(server, "message")) as [{ url: string }];
+    await fetch(`${url}/v1/transit/keys/mv`, { method: "POST", headers: { "x-vault-token": "hvs.test" } });
+    const tokenFile = path.join(dir, "token");
+    await writeFile(tokenFile, "hvs.test", { mode: 0o600 });
+    await storeKeys("records", 2);
+    const place = ["--url", url, "--token-file", tokenFile, "--key-name", "mv"];
+    expect(await keys("to-vault", "records")).toMatchObject({ code: 2 });
+    expect(await keys("to-vault", "records", ...place)).toMatchObject({ code: 0 });
+    expect(await keys("rotate", "records", "--final")).toMatchObject({ code: 0 });
+    expect(await readFile(fileOf("records"), "utf8")).not.toContain('"key":');
+    expect((await keysJson("list", "records")).answer.versions).toMatchObject([
+      { version: 1, state: "destroyed", subject: 0 },
+      { version: 2, state: "active", subject: 2, table: 1 },
+    ]);
+  } finally {
+    await server.terminate();
+  }
 });
 
 test("a database that is away is one sentence, and the key file stays as it was", async () => {

@@ -1,4 +1,6 @@
+import path from "node:path";
 import { parseArgs } from "node:util";
+import type { VaultPlace } from "@medvault/keys";
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 
 export const usage = `Keys of a running MedVault: what there is, rotation, erasure, recovery.
@@ -18,6 +20,8 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
   escrow --out <folder>         split all key files into shares for people to keep
       --shares 5 --threshold 3  how many there are, and how many give the key files back
   recover <share files>         put key files back that are lost; one that is there is never replaced
+  to-vault <service>            have Vault's transit engine wrap a service's keys, which then leave the key file
+      --url <https url> --token-file <path> --key-name <transit key> [--mount transit]
   doctor                        key files, overdue rotations, keys without a version, nonce budgets
       --max-age-days <n>        a rotation is overdue after this long (default 90)
 
@@ -44,6 +48,7 @@ export interface Options {
   readonly shares: number;
   readonly threshold: number;
   readonly out: string | undefined;
+  readonly vault: Readonly<Partial<VaultPlace>>;
 }
 
 /** Throws UsageError. */
@@ -63,6 +68,12 @@ export function readOptions(argv: readonly string[]): Options | "help" {
     shares: wholeNumber(values.shares ?? "5", "--shares"),
     threshold: wholeNumber(values.threshold ?? "3", "--threshold"),
     out: values.out,
+    vault: {
+      mount: values.mount ?? "transit",
+      ...(values.url && { url: values.url }),
+      ...(values["token-file"] && { tokenFile: path.resolve(values["token-file"]) }),
+      ...(values["key-name"] && { keyName: values["key-name"] }),
+    },
     maxAgeDays: wholeNumber(values["max-age-days"] ?? "90", "--max-age-days"),
   };
 }
@@ -81,6 +92,14 @@ export function wholeNumber(text: string | undefined, what: string): number {
   return number;
 }
 
+/** Throws UsageError unless all of it is given. */
+export function vaultArg({ url, tokenFile, keyName, mount }: Options["vault"]): VaultPlace {
+  if (!url || !URL.canParse(url) || !tokenFile || !keyName || !mount) {
+    throw new UsageError("name --url, --token-file and --key-name.");
+  }
+  return { url, tokenFile, keyName, mount };
+}
+
 function parse(argv: readonly string[]) {
   try {
     return parseArgs({
@@ -97,6 +116,10 @@ function parse(argv: readonly string[]) {
         shares: { type: "string" },
         threshold: { type: "string" },
         out: { type: "string" },
+        url: { type: "string" },
+        "token-file": { type: "string" },
+        "key-name": { type: "string" },
+        mount: { type: "string" },
       },
     });
   } catch (error) {

@@ -73,6 +73,20 @@ export class KeyVersionDestroyed extends KeysError {
   }
 }
 
+/** Vault did not unwrap or make a key. `status` is its HTTP status, 0 when it did not answer; never its words. */
+export class VaultRefused extends KeysError {
+  readonly code = "vault_refused";
+  readonly status: number;
+  constructor(status: number) {
+    super(
+      status === 0
+        ? "Vault did not answer as it should: look at its URL, its token file, and whether it is sealed."
+        : `Vault refused with HTTP status ${status}: look at the token's policy and the name of the transit key.`,
+    );
+    this.status = status;
+  }
+}
+
 /** The version that wraps now can be neither retired nor destroyed. */
 export class KeyVersionActive extends KeysError {
   readonly code = "key_version_active";

@@ -14,6 +14,7 @@ export {
   idempotent,
 } from "./idempotent.ts";
 export type { IndexKeys, IndexTokens } from "./indexes.ts";
+export type { VaultPlace } from "./key-document.ts";
 export { type KeyFile, readKeyFile } from "./key-file.ts";
 export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";
 export { maskEdges } from "./mask.ts";
@@ -55,3 +56,5 @@ export {
   insertSubjectKeys,
   newSubjectKey,
 } from "./subject-keys.ts";
+export { moveKeysToVault } from "./vault-document.ts";
+export { vaultKeyProvider } from "./vault-provider.ts";

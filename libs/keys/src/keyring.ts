@@ -2,8 +2,10 @@ import { readWrappedKeyHeader, unwrapKey, type WrappingKey, wrapKey } from "@med
 import { envKeyProvider } from "./env-provider.ts";
 import { NoKeySource } from "./errors.ts";
 import { fileKeyProvider } from "./file-provider.ts";
+import { readKeyFile } from "./key-file.ts";
 import { type OpenedKey, OpenedKeys } from "./opened-keys.ts";
 import type { KeyProvider, ServiceKeyVersion } from "./provider.ts";
+import { vaultKeyProvider } from "./vault-provider.ts";
 
 // 10,000 × 32 bytes and as many strings of 140: some 3 MB.
 const MAX_OPENED_KEYS = 10_000;
@@ -20,8 +22,15 @@ export interface KeyringOptions {
 export async function createKeyring(options: KeyringOptions): Promise<Keyring> {
   const { service, keysFile, keysEnv } = options;
   if ((keysFile === undefined) === (keysEnv === undefined)) throw new NoKeySource(service);
-  if (keysFile !== undefined) return new Keyring(service, fileKeyProvider(keysFile, service));
+  if (keysFile !== undefined) return new Keyring(service, await providerOf(keysFile, service));
   return new Keyring(service, envKeyProvider(keysEnv ?? "", service));
+}
+
+/** The file says itself whether its keys are plain or wrapped by Vault. */
+async function providerOf(keysFile: string, service: string): Promise<KeyProvider> {
+  return readKeyFile(keysFile, service).document.vault
+    ? vaultKeyProvider(keysFile, service)
+    : fileKeyProvider(keysFile, service);
 }
 
 /** One service's keys in one process: wraps and unwraps all others, and remembers the last that it opened. */

@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { KeyVersionNeeded } from "../errors.ts";
 import type { KeyDocument } from "../key-document.ts";
 import { changeKeyFile, readKeyFile } from "../key-file.ts";
-import { assertRetired, type NewKey, withNextVersion, withoutVersion } from "../key-versions.ts";
+import { assertRetired, withNextVersion, withoutVersion } from "../key-versions.ts";
+import { newKeyFor } from "../vault-document.ts";
 import { closeVersion, countWrapped } from "./wrapped-keys.store.ts";
 
 // Any number that nobody else locks in these databases.
@@ -34,7 +34,7 @@ export async function rotateServiceKey(
   place: KeyPlace,
   audit: Audit,
 ): Promise<{ version: number; retired: number }> {
-  const made = await newKey(readKeyFile(place.keysFile, place.service).document);
+  const made = await newKeyFor(readKeyFile(place.keysFile, place.service).document);
   return inTransaction(place.pool, async (tx) => {
     await tx.query("select pg_advisory_xact_lock($1)", [ROTATION_LOCK]); // two rotations make two versions
     const { document } = readKeyFile(place.keysFile, place.service);
@@ -92,13 +92,4 @@ function assertFree(version: number, needs: readonly Need[]): void {
 
 function activeOf(document: KeyDocument): number {
   return document.versions.find(({ state }) => state === "active")?.version ?? 0;
-}
-
-async function newKey(_document: KeyDocument): Promise<NewKey> {
-  const key = randomBytes(32);
-  try {
-    return { key: key.toString("base64") };
-  } finally {
-    key.fill(0);
-  }
 }
