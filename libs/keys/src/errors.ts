@@ -95,6 +95,15 @@ export class KeyVersionActive extends KeysError {
   }
 }
 
+/** Transactions that write keys left no moment in which to look at all of them. */
+export class KeyTablesBusy extends KeysError {
+  readonly code = "unavailable";
+  override readonly kind = "unavailable";
+  constructor() {
+    super("Writers keep the key tables busy (an import, perhaps); nothing has changed. Try again later.");
+  }
+}
+
 /** Something still needs the version: `needs` says what and how many. */
 export class KeyVersionNeeded extends KeysError {
   readonly code = "key_version_needed";

@@ -194,6 +194,26 @@ test("threat: a key that was wrapped before its version was closed is not stored
   expect((await findSubjectKeys(place.pool, [late])).size).toBe(1);
 });
 
+test("a version is not destroyed past a writer whose transaction is open: it waits, and counts that one too", async () => {
+  const [late = ""] = ids(1);
+  const stale = newSubjectKey(await keyringOf(), late);
+  await rotate();
+  const client = await place.pool.connect();
+  await client.query("begin");
+  await insertSubjectKeys(client, new Map([[late, stale]]));
+  let isDone = false;
+  const destroying = destroyVersion(place, 1, [], silent).finally(() => {
+    isDone = true;
+  });
+  destroying.catch(() => undefined);
+  // Somebody who needs a new key meanwhile is held up by 300 ms at most.
+  for (const id of ids(5)) await createSubjectKey(place.pool, await keyringOf(), id);
+  expect(isDone).toBe(false);
+  await client.query("commit");
+  client.release();
+  await expect(destroying).rejects.toThrow("1 subject keys");
+});
+
 test("threat: one service's keys open none of another's rows", async () => {
   await generateKeyFile(join(folder, "files.json"), "files");
   const files = await createKeyring({ service: "files", keysFile: join(folder, "files.json") });

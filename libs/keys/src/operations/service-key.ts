@@ -1,14 +1,18 @@
-import { inTransaction, type Tx } from "@medvault/postgres";
+import { setTimeout as delay } from "node:timers/promises";
+import { DatabaseUnavailable, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
-import { KeyVersionNeeded } from "../errors.ts";
+import { KeyTablesBusy, KeyVersionNeeded } from "../errors.ts";
 import type { KeyDocument } from "../key-document.ts";
 import { changeKeyFile, readKeyFile } from "../key-file.ts";
 import { assertRetired, withNextVersion, withoutVersion } from "../key-versions.ts";
 import { newKeyFor } from "../vault-document.ts";
-import { closeVersion, countWrapped } from "./wrapped-keys.store.ts";
+import { closeVersion, countWrappedBy } from "./wrapped-keys.store.ts";
 
 // Any number that nobody else locks in these databases.
 const ROTATION_LOCK = 7_102_310;
+const LOCK_NOT_AVAILABLE = "55P03";
+const MAX_LOCK_ATTEMPTS = 25;
+const LOCK_PAUSE_MS = 300;
 
 /** The key file of a service and the pool of its own role. */
 export interface KeyPlace {
@@ -53,7 +57,7 @@ export async function rotateServiceKey(
  */
 export async function retireVersion(place: KeyPlace, version: number, audit: Audit): Promise<void> {
   assertRetired(readKeyFile(place.keysFile, place.service).document, version);
-  await inTransaction(place.pool, async (tx) => {
+  await whenQuiet(place, async (tx) => {
     await closeVersion(tx, version, "retired");
     assertFree(version, await tableNeeds(tx, version));
     await audit(tx, { version });
@@ -63,7 +67,7 @@ export async function retireVersion(place: KeyPlace, version: number, audit: Aud
 /**
  * Takes a version's key away for good, if nothing needs it: counted while no key can be written, then the database
  * closes it, then the key leaves its file. Repeatable after a crash in between. Throws KeyVersionNeeded (nothing has
- * changed then), or what assertRetired does; DatabaseUnavailable when writers kept the tables busy.
+ * changed then), KeyTablesBusy, or what assertRetired does.
  */
 export async function destroyVersion(
   place: KeyPlace,
@@ -72,7 +76,7 @@ export async function destroyVersion(
   audit: Audit,
 ): Promise<void> {
   assertRetired(readKeyFile(place.keysFile, place.service).document, version);
-  await inTransaction(place.pool, async (tx) => {
+  await whenQuiet(place, async (tx) => {
     await closeVersion(tx, version, "destroyed");
     assertFree(version, [...(await tableNeeds(tx, version)), ...otherNeeds]);
     await audit(tx, { version });
@@ -80,9 +84,23 @@ export async function destroyVersion(
   await changeKeyFile(place.keysFile, place.service, (now) => withoutVersion(now, version, new Date()));
 }
 
+/** Runs work that locks the key tables as soon as no writer holds them. Throws KeyTablesBusy after some 15 s. */
+async function whenQuiet(place: KeyPlace, work: (tx: Tx) => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await inTransaction(place.pool, work);
+    } catch (error) {
+      const cause = error instanceof DatabaseUnavailable ? (error.cause as { code?: unknown }) : null;
+      if (cause?.code !== LOCK_NOT_AVAILABLE) throw error;
+      if (attempt === MAX_LOCK_ATTEMPTS) throw new KeyTablesBusy();
+      await delay(LOCK_PAUSE_MS * (0.5 + Math.random()));
+    }
+  }
+}
+
 async function tableNeeds(tx: Tx, version: number): Promise<Need[]> {
-  const counts = (await countWrapped(tx)).get(version);
-  return Object.entries(counts ?? {}).map(([kind, count]) => ({ what: `${kind} keys`, count }));
+  const counts = await countWrappedBy(tx, version);
+  return counts.map(({ kind, count }) => ({ what: `${kind} keys`, count }));
 }
 
 function assertFree(version: number, needs: readonly Need[]): void {

@@ -88,16 +88,28 @@ export async function saveKeys(tx: Tx, keys: readonly StoredWrapped[]): Promise<
   );
 }
 
+/** How many keys of each kind one version wraps. By index: some milliseconds, whatever the size of the table. */
+export async function countWrappedBy(db: Db, version: number): Promise<{ kind: string; count: number }[]> {
+  const { rows } = await db.query<{ kind: string; count: number }>(
+    `select 'subject' as kind, count(*) as count from subject_keys where substring(wrapped from 3 for 4) = $1
+     union all
+     select kind, count(*) from keys where state <> 'destroyed' and substring(wrapped from 3 for 4) = $1 group by kind`,
+    [versionBytes(version)],
+  );
+  return rows;
+}
+
 /**
- * Closes a version in this transaction: nothing can be wrapped under it any more. Waits for every transaction that
- * wrote keys (55P03 after the lock limit), so that a count taken afterwards is the last word.
+ * Closes a version in this transaction: nothing can be wrapped under it any more. Waits for every transaction that wrote
+ * keys, so that a count taken afterwards is the last word; but not long, since new writers queue up behind us (55P03).
  */
 export async function closeVersion(tx: Tx, version: number, state: "retired" | "destroyed"): Promise<void> {
+  await tx.query("set local lock_timeout = '300ms'");
   await tx.query("lock table subject_keys, keys in share row exclusive mode");
   await tx.query(
     `insert into service_key_versions (version, state) values ($1, $2)
      on conflict (version) do update set state = excluded.state, closed_at = now()
-      where service_key_versions.state = 'retired'`,
+      where service_key_versions.state = 'retired' and excluded.state = 'destroyed'`,
     [version, state],
   );
 }
