@@ -82,11 +82,13 @@ export async function destroy(
 /** `keys to-vault <service> --url <url> --token-file <path> --key-name <name>` */
 export async function toVault(work: Work, service: ServiceName, vault: VaultPlace): Promise<Outcome> {
   await withPlace(work.installation, service, (place) =>
-    inTransaction(place.pool, async (tx) => {
-      const versions = readKeyFile(place.keysFile, service).document.versions.length;
-      await auditOf(service, "to-vault")(tx, { versions });
-      await moveKeysToVault(place.keysFile, service, vault);
-    }),
+    moveKeysToVault(place.keysFile, service, vault, (replace) =>
+      inTransaction(place.pool, async (tx) => {
+        const versions = readKeyFile(place.keysFile, service).document.versions.length;
+        await auditOf(service, "to-vault")(tx, { versions });
+        await replace();
+      }),
+    ),
   );
   return {
     lines: [

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { KeyDocumentInvalid, VaultRefused } from "./errors.ts";
+import { KeyDocumentInvalid, KeyFileChanged, VaultRefused } from "./errors.ts";
 import type { KeyDocument, KeyVersionEntry, VaultPlace } from "./key-document.ts";
-import { changeKeyFile } from "./key-file.ts";
+import { changeKeyFile, hasChanged, readKeyFile } from "./key-file.ts";
 import type { NewKey } from "./key-versions.ts";
 import { TransitFault, transitDecrypt, transitEncrypt, transitNewKey } from "./vault-client.ts";
 import { assertSafePlace } from "./vault-provider.ts";
@@ -19,17 +19,26 @@ export async function newKeyFor({ vault }: KeyDocument): Promise<NewKey> {
 
 /**
  * Has Vault wrap every key of a key file, from which the plain ones then disappear: the same keys, so that nothing need be
- * rewrapped. Each is decrypted once for proof before the file is replaced. Throws VaultRefused (nothing has changed then),
- * or KeyDocumentInvalid when Vault wraps them already.
+ * rewrapped. Each is decrypted once for proof before the file is replaced, which `around` may do in a transaction of its
+ * own. Throws VaultRefused, KeyFileChanged, or KeyDocumentInvalid when Vault wraps them already; nothing has changed then.
  */
-export async function moveKeysToVault(path: string, service: string, vault: VaultPlace): Promise<void> {
+export async function moveKeysToVault(
+  path: string,
+  service: string,
+  vault: VaultPlace,
+  around: (replace: () => Promise<unknown>) => Promise<unknown> = (replace) => replace(),
+): Promise<void> {
   assertSafePlace(vault, path);
-  await changeKeyFile(path, service, async (document) => {
-    if (document.vault) throw new KeyDocumentInvalid(path, ["its keys are wrapped by Vault already"]);
-    const versions: KeyVersionEntry[] = [];
-    for (const entry of document.versions) versions.push(await wrappedEntry(entry, vault));
-    return { ...document, vault, versions };
-  });
+  const { document, stamp } = readKeyFile(path, service);
+  if (document.vault) throw new KeyDocumentInvalid(path, ["its keys are wrapped by Vault already"]);
+  const versions: KeyVersionEntry[] = [];
+  for (const entry of document.versions) versions.push(await wrappedEntry(entry, vault));
+  await around(() =>
+    changeKeyFile(path, service, () => {
+      if (hasChanged(path, stamp)) throw new KeyFileChanged(path);
+      return { ...document, vault, versions };
+    }),
+  );
 }
 
 async function wrappedEntry({ key, ...entry }: KeyVersionEntry, vault: VaultPlace): Promise<KeyVersionEntry> {

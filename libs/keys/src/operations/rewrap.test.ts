@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { WrappedKeyRefused } from "@medvault/crypto";
 import { inTransaction } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { changeOne, keptOf, readOne, storeMany, storeOne } from "../../test/store.ts";
 import { KeyVersionActive, KeyVersionDestroyed, KeyVersionNeeded } from "../errors.ts";
@@ -212,6 +213,22 @@ test("a version is not destroyed past a writer whose transaction is open: it wai
   await client.query("commit");
   client.release();
   await expect(destroying).rejects.toThrow("1 subject keys");
+});
+
+test("a restore, which runs as the owner, puts back keys of a closed version; a service does not", async () => {
+  const [subject = ""] = ids(1);
+  const stale = newSubjectKey(await keyringOf(), subject);
+  await rotate();
+  await destroyVersion(place, 1, [], silent);
+  const statement = "insert into records_sys.subject_keys (subject_id, wrapped) values ($1, $2)";
+  await expect(place.pool.query(statement, [subject, stale])).rejects.toMatchObject({ code: "40001" });
+  const owner = new pg.Client({ connectionString: database.ownerUrl });
+  await owner.connect();
+  try {
+    expect((await owner.query(statement, [subject, stale])).rowCount).toBe(1);
+  } finally {
+    await owner.end();
+  }
 });
 
 test("threat: one service's keys open none of another's rows", async () => {
