@@ -1,8 +1,8 @@
-import { createSecretKey } from "node:crypto";
+import { createHmac, createSecretKey, hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { hkdfExpand } from "../test/plain-box.ts";
-import { sharedVectors } from "../test/shared-data.ts";
+import { sharedText, sharedVectors } from "../test/shared-data.ts";
 import { aeadOpen, aeadSealInto } from "./aead.ts";
 import { deriveKey, hkdfSha256, lengthPrefixed } from "./bytes.ts";
 import { FieldOutOfRange, KeyInvalid } from "./errors.ts";
@@ -95,6 +95,50 @@ test("the plain HKDF-Expand of the tests agrees with a case of RFC 5869", () => 
     "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
   );
 });
+
+test("the HMAC and HKDF beneath all formats agree with Wycheproof and the RFCs, where they are at hand", () => {
+  interface MacCase {
+    key: string;
+    msg: string;
+    tag: string;
+  }
+  const macs = sharedVectors<Suites<MacCase>>("wycheproof/hmac_sha256_test.json")?.testGroups ?? [];
+  for (const group of macs) {
+    for (const { key, msg, tag, result, tcId } of group.tests) {
+      const made = createHmac("sha256", hex(key)).update(hex(msg)).digest("hex").slice(0, tag.length);
+      expect(made === tag, String(tcId)).toBe(result === "valid");
+    }
+  }
+  for (const [file, digest] of [
+    ["rfc/rfc-4231-sha256.txt", "sha256"],
+    ["rfc/rfc-4231-sha512.txt", "sha512"],
+  ] as const) {
+    for (const { Key = "", Msg = "", MD } of fields(sharedText(file), "MD")) {
+      expect(createHmac(digest, hex(Key)).update(hex(Msg)).digest("hex")).toBe(MD);
+    }
+  }
+  for (const { IKM = "", salt = "", info = "", L, OKM } of fields(
+    sharedText("rfc/rfc-5869-HKDF-SHA256.txt"),
+    "OKM",
+  )) {
+    const made = Buffer.from(hkdfSync("sha256", hex(IKM), hex(salt), hex(info), Number(L)));
+    expect(made.toString("hex")).toBe(OKM);
+    if (salt === "") expect(hkdfSha256(hex(IKM), hex(info), Number(L)).toString("hex")).toBe(OKM);
+  }
+});
+
+/** Cases of `name = value` lines; the one named `last` ends each. */
+function fields(text: string, last: string): Record<string, string>[] {
+  const cases: Record<string, string>[] = [];
+  let open: Record<string, string> = {};
+  for (const [, name = "", value = ""] of text.matchAll(/^(\w+)\s*=[ \t]*(.*)$/gm)) {
+    open[name] = value.trim();
+    if (name !== last) continue;
+    cases.push(open);
+    open = {};
+  }
+  return cases;
+}
 
 test("Ed25519 agrees with Wycheproof, where it is at hand", () => {
   interface Case {
