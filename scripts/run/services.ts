@@ -116,11 +116,11 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
     MEDVAULT_PUBLIC_URL: publicUrl(o),
     ...settings(o, "MEDVAULT_ISSUER", "MEDVAULT_LOGIN_RATE", "MEDVAULT_SMTP_URL"),
   }),
-  records: () => ({}),
+  records: (o) => settings(o, "MEDVAULT_POLICY_FILE"),
   files: (o) => ({
     MEDVAULT_FILES_DIR: o.dirs.files,
     MEDVAULT_RECORDS_URL: internalUrl("records", o),
-    ...settings(o, "MEDVAULT_MAX_UPLOAD_BYTES"),
+    ...settings(o, "MEDVAULT_MAX_UPLOAD_BYTES", "MEDVAULT_POLICY_FILE"),
   }),
   audit: (o) => ({ MEDVAULT_AUDIT_DIR: o.dirs.audit }),
   backup: (o) => ({

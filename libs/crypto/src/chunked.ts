@@ -38,8 +38,15 @@ export function createOpenStream(key: Buffer, context: Buffer): Transform {
   return new OpenStream(Buffer.from(key), context);
 }
 
-// A stream's own cost is per piece, not per byte: with 256 KiB instead of 16, 490 MB/s instead of 300 went through.
-const BUFFERING = { readableHighWaterMark: 262_144, writableHighWaterMark: 262_144 } as const;
+/**
+ * What comes out are chunks and tags as node:crypto made them: joining them would copy, which costs a third of the
+ * time, and as objects, because a stream of bytes joins what waits in it for who reads it by `for await`.
+ */
+const BUFFERING = {
+  writableHighWaterMark: 262_144,
+  readableObjectMode: true,
+  readableHighWaterMark: 32,
+} as const;
 
 class SealStream extends Transform {
   readonly #keys: MessageKeys;
@@ -55,14 +62,12 @@ class SealStream extends Transform {
 
   override _transform(data: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     passing(done, () => {
-      const sealed: Buffer[] = [];
-      for (const chunk of this.#blocks.push(data)) sealed.push(...this.#seal(chunk));
-      if (sealed.length > 0) this.#pass(sealed);
+      for (const chunk of this.#blocks.push(data)) this.#seal(chunk);
     });
   }
 
   override _flush(done: TransformCallback): void {
-    passing(done, () => this.#pass(this.#seal(this.#blocks.rest())));
+    passing(done, () => this.#seal(this.#blocks.rest()));
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -71,16 +76,13 @@ class SealStream extends Transform {
     done(error);
   }
 
-  #seal(chunk: Buffer): Buffer[] {
-    const sealed = sealChunk(this.#keys, this.#index, chunk);
-    this.#index += 1;
-    return sealed;
-  }
-
-  #pass(sealed: Buffer[]): void {
-    if (this.#header !== null) sealed.unshift(this.#header);
+  #seal(chunk: Buffer): void {
+    if (this.#header !== null) this.push(this.#header);
     this.#header = null;
-    this.push(Buffer.concat(sealed));
+    const [ciphertext, tag] = sealChunk(this.#keys, this.#index, chunk);
+    if (ciphertext.length > 0) this.push(ciphertext);
+    this.push(tag);
+    this.#index += 1;
   }
 }
 

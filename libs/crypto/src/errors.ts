@@ -181,3 +181,55 @@ export class ChunkedRangeInvalid extends ChunkedRefused {
     super("the range is not within the message");
   }
 }
+
+/** What a file is written to takes no more bytes, and does not say why. */
+export class NothingWritten extends CryptoRefusal {
+  readonly code = "nothing_written";
+  override readonly kind = "unavailable";
+  constructor() {
+    super("the target of a file takes no more bytes");
+  }
+}
+
+/** A Fernet token that does not open. Its subclasses say why. */
+export abstract class FernetRefused extends CryptoRefusal {
+  override readonly kind = "invalid";
+}
+
+/** Not base64url, too short, of another version, or with a ciphertext that is not whole blocks. */
+export class FernetMalformed extends FernetRefused {
+  readonly code = "fernet_malformed";
+  constructor() {
+    super("the text is not a Fernet token");
+  }
+}
+
+/** Made or changed by someone without the key, or made with another key. */
+export class FernetForged extends FernetRefused {
+  readonly code = "fernet_forged";
+  constructor() {
+    super("the Fernet token was not made with this key, or was changed");
+  }
+}
+
+export class FernetFromFuture extends FernetRefused {
+  readonly code = "fernet_from_future";
+  constructor() {
+    super("the Fernet token was made later than now");
+  }
+}
+
+export class FernetExpired extends FernetRefused {
+  readonly code = "fernet_expired";
+  constructor() {
+    super("the Fernet token is older than is allowed");
+  }
+}
+
+/** The HMAC is right and the padding is not: whoever made the token has the key and a fault. */
+export class FernetPaddingInvalid extends FernetRefused {
+  readonly code = "fernet_padding_invalid";
+  constructor() {
+    super("the content of the Fernet token is not padded as it must be");
+  }
+}

@@ -20,13 +20,17 @@ export { createOpenStream, createSealStream } from "./chunked.ts";
 export { CHUNK_BYTES, fileContext, plaintextSize, sealedSize } from "./chunked-format.ts";
 export { authenticatedSize, openRange, type ReadAt } from "./chunked-range.ts";
 export * from "./errors.ts";
+export { type FernetOptions, type OpenedFernet, openFernet } from "./fernet.ts";
 export { keyedHash } from "./keyed-hash.ts";
+export { type ByteSource, type ByteTarget, openFile, type SealedFile, sealFile } from "./sealed-file.ts";
 export {
   type Ed25519PublicJwk,
   generateSeed,
   privateKeyOf,
   publicJwkOf,
   publicKeyOf,
+  recordStatement,
+  type SignedRecord,
   signEd25519,
   statement,
   thumbprintOf,

@@ -1,7 +1,8 @@
+import { createHmac, createSecretKey, hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { hkdfExpand } from "../test/plain-box.ts";
-import { sharedVectors } from "../test/shared-data.ts";
+import { sharedText, sharedVectors } from "../test/shared-data.ts";
 import { aeadOpen, aeadSealInto } from "./aead.ts";
 import { deriveKey, hkdfSha256, lengthPrefixed } from "./bytes.ts";
 import { FieldOutOfRange, KeyInvalid } from "./errors.ts";
@@ -33,11 +34,11 @@ test("both ciphers agree with Wycheproof, where it is at hand", () => {
       (group) => group.ivSize === 96 && group.keySize === 256 && group.tagSize === 128,
     );
     for (const { key, iv, aad, msg, ct, tag, result, tcId } of ours.flatMap((group) => group.tests)) {
-      const opened = aeadOpen(suite, hex(key), hex(iv), hex(aad), hex(ct + tag));
+      const opened = aeadOpen(suite, createSecretKey(hex(key)), hex(iv), hex(aad), hex(ct + tag), 0);
       expect(opened?.toString("hex") ?? null, `${suite} ${tcId}`).toBe(result === "invalid" ? null : msg);
       if (result === "invalid") continue;
       const sealed = Buffer.alloc(ct.length / 2 + 16);
-      aeadSealInto(suite, hex(key), hex(iv), hex(aad), hex(msg), sealed, 0);
+      aeadSealInto(suite, createSecretKey(hex(key)), hex(iv), hex(aad), hex(msg), sealed, 0);
       expect(sealed.toString("hex")).toBe(ct + tag);
     }
   }
@@ -46,7 +47,8 @@ test("both ciphers agree with Wycheproof, where it is at hand", () => {
 test("both ciphers agree with a case of their standards", () => {
   // NIST GCM test case 13 (key, nonce and message of nothing) and RFC 8439, 2.8.2, its first block.
   const gcm = Buffer.alloc(16);
-  aeadSealInto("aes-256-gcm", Buffer.alloc(32), Buffer.alloc(12), Buffer.alloc(0), Buffer.alloc(0), gcm, 0);
+  const zeros = createSecretKey(Buffer.alloc(32));
+  aeadSealInto("aes-256-gcm", zeros, Buffer.alloc(12), Buffer.alloc(0), Buffer.alloc(0), gcm, 0);
   expect(gcm.toString("hex")).toBe("530f8afbc74536b9a963b4f1c4cb738b");
   const key = Buffer.from(Array.from({ length: 32 }, (_, n) => 0x80 + n));
   const text = Buffer.from(
@@ -55,7 +57,7 @@ test("both ciphers agree with a case of their standards", () => {
   const sealed = Buffer.alloc(text.length + 16);
   aeadSealInto(
     "chacha20-poly1305",
-    key,
+    createSecretKey(key),
     hex("070000004041424344454647"),
     hex("50515253c0c1c2c3c4c5c6c7"),
     text,
@@ -93,6 +95,50 @@ test("the plain HKDF-Expand of the tests agrees with a case of RFC 5869", () => 
     "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
   );
 });
+
+test("the HMAC and HKDF beneath all formats agree with Wycheproof and the RFCs, where they are at hand", () => {
+  interface MacCase {
+    key: string;
+    msg: string;
+    tag: string;
+  }
+  const macs = sharedVectors<Suites<MacCase>>("wycheproof/hmac_sha256_test.json")?.testGroups ?? [];
+  for (const group of macs) {
+    for (const { key, msg, tag, result, tcId } of group.tests) {
+      const made = createHmac("sha256", hex(key)).update(hex(msg)).digest("hex").slice(0, tag.length);
+      expect(made === tag, String(tcId)).toBe(result === "valid");
+    }
+  }
+  for (const [file, digest] of [
+    ["rfc/rfc-4231-sha256.txt", "sha256"],
+    ["rfc/rfc-4231-sha512.txt", "sha512"],
+  ] as const) {
+    for (const { Key = "", Msg = "", MD } of fields(sharedText(file), "MD")) {
+      expect(createHmac(digest, hex(Key)).update(hex(Msg)).digest("hex")).toBe(MD);
+    }
+  }
+  for (const { IKM = "", salt = "", info = "", L, OKM } of fields(
+    sharedText("rfc/rfc-5869-HKDF-SHA256.txt"),
+    "OKM",
+  )) {
+    const made = Buffer.from(hkdfSync("sha256", hex(IKM), hex(salt), hex(info), Number(L)));
+    expect(made.toString("hex")).toBe(OKM);
+    if (salt === "") expect(hkdfSha256(hex(IKM), hex(info), Number(L)).toString("hex")).toBe(OKM);
+  }
+});
+
+/** Cases of `name = value` lines; the one named `last` ends each. */
+function fields(text: string, last: string): Record<string, string>[] {
+  const cases: Record<string, string>[] = [];
+  let open: Record<string, string> = {};
+  for (const [, name = "", value = ""] of text.matchAll(/^(\w+)\s*=[ \t]*(.*)$/gm)) {
+    open[name] = value.trim();
+    if (name !== last) continue;
+    cases.push(open);
+    open = {};
+  }
+  return cases;
+}
 
 test("Ed25519 agrees with Wycheproof, where it is at hand", () => {
   interface Case {

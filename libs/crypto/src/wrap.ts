@@ -1,6 +1,14 @@
-import { randomFillSync, timingSafeEqual } from "node:crypto";
-import { aeadOpen, aeadSealInto, COMMITMENT_BYTES, KEY_BYTES, NONCE_BYTES, TAG_BYTES } from "./aead.ts";
-import { assertKey, hkdfSha256, type KeyMaterial, lengthPrefixed, u32 } from "./bytes.ts";
+import { timingSafeEqual } from "node:crypto";
+import {
+  aeadOpen,
+  aeadSealInto,
+  COMMITMENT_BYTES,
+  freshNonce,
+  KEY_BYTES,
+  NONCE_BYTES,
+  TAG_BYTES,
+} from "./aead.ts";
+import { type CommittedKey, deriveCommittedKey, type KeyMaterial, lengthPrefixed, u32 } from "./bytes.ts";
 import {
   KeyInvalid,
   WrappedKeyCommitmentMismatch,
@@ -44,13 +52,7 @@ export function wrapKey(
   key: Buffer,
   keyVersion: number,
 ): Buffer {
-  return wrapKeyWithNonceUnsafe(
-    by,
-    context,
-    key,
-    keyVersion,
-    randomFillSync(Buffer.allocUnsafe(NONCE_BYTES)),
-  );
+  return wrapKeyWithNonceUnsafe(by, context, key, keyVersion, freshNonce());
 }
 
 /** As wrapKey, with a nonce that the caller answers for: for published vectors only. */
@@ -68,10 +70,9 @@ export function wrapKeyWithNonceUnsafe(
   u32(by.version, "service key version").copy(out, 2);
   u32(keyVersion, "key version").copy(out, 6);
   nonce.copy(out, NONCE_AT);
-  const derived = deriveWrappingKey(by.key, context);
-  derived.copy(out, COMMITMENT_AT, KEY_BYTES);
-  aeadSealInto(SUITE, derived.subarray(0, KEY_BYTES), nonce, wrapAad(out, context), key, out, CIPHERTEXT_AT);
-  derived.fill(0);
+  const wrapping = deriveWrappingKey(by.key, context);
+  out.set(wrapping.commitment, COMMITMENT_AT);
+  aeadSealInto(SUITE, wrapping.key, nonce, wrapAad(out, context), key, out, CIPHERTEXT_AT);
   return out;
 }
 
@@ -82,19 +83,14 @@ export function wrapKeyWithNonceUnsafe(
 export function unwrapKey(by: WrappingKey, context: readonly string[], wrapped: Buffer): Buffer {
   const { serviceKeyVersion } = readWrappedKeyHeader(wrapped);
   if (serviceKeyVersion !== by.version) throw new WrappedKeyCommitmentMismatch();
-  const derived = deriveWrappingKey(by.key, context);
-  try {
-    if (!timingSafeEqual(derived.subarray(KEY_BYTES), wrapped.subarray(COMMITMENT_AT, CIPHERTEXT_AT))) {
-      throw new WrappedKeyCommitmentMismatch();
-    }
-    const nonce = wrapped.subarray(NONCE_AT, COMMITMENT_AT);
-    const sealed = wrapped.subarray(CIPHERTEXT_AT);
-    const key = aeadOpen(SUITE, derived.subarray(0, KEY_BYTES), nonce, wrapAad(wrapped, context), sealed);
-    if (key === null) throw new WrappedKeyForged();
-    return key;
-  } finally {
-    derived.fill(0);
+  const wrapping = deriveWrappingKey(by.key, context);
+  if (!timingSafeEqual(wrapping.commitment, wrapped.subarray(COMMITMENT_AT, CIPHERTEXT_AT))) {
+    throw new WrappedKeyCommitmentMismatch();
   }
+  const nonce = wrapped.subarray(NONCE_AT, COMMITMENT_AT);
+  const key = aeadOpen(SUITE, wrapping.key, nonce, wrapAad(wrapped, context), wrapped, CIPHERTEXT_AT);
+  if (key === null) throw new WrappedKeyForged();
+  return key;
 }
 
 /** Reads the versions without a key. Throws WrappedKeyTruncated or WrappedKeyFormatUnknown. */
@@ -104,9 +100,8 @@ export function readWrappedKeyHeader(wrapped: Buffer): WrappedKeyHeader {
   return { serviceKeyVersion: wrapped.readUInt32BE(2), keyVersion: wrapped.readUInt32BE(6) };
 }
 
-function deriveWrappingKey(key: KeyMaterial, context: readonly string[]): Buffer {
-  assertKey(key);
-  return hkdfSha256(key, lengthPrefixed(PURPOSE, SUITE, ...context), KEY_BYTES + COMMITMENT_BYTES);
+function deriveWrappingKey(key: KeyMaterial, context: readonly string[]): CommittedKey {
+  return deriveCommittedKey(key, lengthPrefixed(PURPOSE, SUITE, ...context));
 }
 
 function wrapAad(wrapped: Buffer, context: readonly string[]): Buffer {

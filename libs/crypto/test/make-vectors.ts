@@ -1,22 +1,14 @@
-import { createHash, createHmac, createPrivateKey, sign } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
 import { lp, plainBox, plainWrap } from "./plain-box.ts";
 import { plainCobblestone256 } from "./plain-chunked.ts";
+import { plainFernet } from "./plain-fernet.ts";
+import { plainExact, plainQuery, plainSign, plainStatement, plainTokens } from "./plain-rest.ts";
+import { labelled as bytes, ID, shake, write } from "./vector-parts.ts";
 
 /**
  * Writes libs/crypto/vectors/*.json by the plain implementations alone. A published vector never changes: run it to add
  * some, and look at the diff. `node libs/crypto/test/make-vectors.ts`
  */
-const bytes = (label: string, length: number): Buffer => {
-  const blocks = Array.from({ length: Math.ceil(length / 32) }, (_, n) =>
-    createHash("sha256").update(`medvault vector ${label} ${n}`).digest(),
-  );
-  return Buffer.concat(blocks).subarray(0, length);
-};
-const ID = (n: number): string => `0190b3c4-0000-7000-8000-${String(n).padStart(12, "0")}`;
-const write = (name: string, content: object): void =>
-  writeFileSync(new URL(`../vectors/${name}.json`, import.meta.url), `${JSON.stringify(content, null, 2)}\n`);
-
 function boxes(): object[] {
   const texts = [
     "{}",
@@ -78,7 +70,7 @@ function cobblestone(): object[] {
     const salt = bytes(`salt ${n}`, 24);
     const context =
       n % 2 === 0 ? Buffer.alloc(0) : Buffer.concat(["medvault/file/v1", "files", ID(n)].map(lp));
-    const message = createHash("shake256", { outputLength: length }).update(`message ${n}`).digest();
+    const message = shake(`message ${n}`, length);
     const sealed = plainCobblestone256(key, salt, context, message);
     return {
       key: key.toString("hex"),
@@ -95,21 +87,7 @@ function cobblestone(): object[] {
 
 function blindIndexes(): object {
   const key = bytes("index key", 32);
-  const gram = (text: string, bits: number): string => {
-    const domain = Buffer.concat([lp("medvault/index/gram/v1"), lp(String(bits))]);
-    const digest = createHmac("sha256", key)
-      .update(Buffer.concat([domain, Buffer.from(text)]))
-      .digest();
-    return (BigInt(`0x${digest.subarray(0, 6).toString("hex")}`) >> BigInt(48 - bits)).toString();
-  };
-  const set = (grams: string[], bits: number): string[] =>
-    [...new Set(grams.map((text) => gram(text, bits)))].sort((a, b) => Number(a) - Number(b));
-  const exact = (normal: string): string =>
-    createHmac("sha256", key)
-      .update(Buffer.concat([lp("medvault/index/exact/v1"), Buffer.from(normal)]))
-      .digest()
-      .subarray(0, 16)
-      .toString("hex");
+  const exact = (normal: string): string => plainExact(key, normal);
   return {
     key: key.toString("hex"),
     exact: [
@@ -120,23 +98,46 @@ function blindIndexes(): object {
     substring: [12, 16].map((bits) => ({
       bits,
       value: "Zoë Li",
-      tokens: set(["zoe", "oe ", "e l", " li", "^z", "^zo", "^l", "^li"], bits),
+      tokens: plainTokens(key, "zoe li", bits),
     })),
     query: [
-      { part: "zoë", tokens: set(["zoe"], 12) },
-      { part: "L", tokens: set(["^l"], 12) },
+      { part: "zoë", tokens: plainQuery(key, "zoe", 12) },
+      { part: "L", tokens: plainQuery(key, "l", 12) },
     ],
   };
 }
 
 function statements(): object[] {
-  return [["record", "records", ID(1), "1"], ["erasure"]].map(([purpose = "", ...parts], n) => {
-    const seed = bytes(`seed ${n}`, 32);
-    const message = Buffer.concat(["medvault/statement/v1", purpose, ...parts].map(lp));
-    const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]);
-    const signature = sign(null, message, createPrivateKey({ key: der, format: "der", type: "pkcs8" }));
-    const hex = { message: message.toString("hex"), signature: signature.toString("hex") };
-    return { seed: seed.toString("hex"), purpose, parts, ...hex };
+  const record = [
+    "records",
+    "prescriptions",
+    ID(1),
+    ID(101),
+    '{"medication":"Ibuprofen 400 mg","signedBy":"k1"}',
+  ];
+  return [["record", "records", ID(1), "1"], ["erasure"], ["record", ...record]].map(
+    ([purpose = "", ...parts], n) => {
+      const seed = bytes(`seed ${n}`, 32);
+      const message = plainStatement(purpose, parts);
+      const hex = { message: message.toString("hex"), signature: plainSign(seed, message).toString("hex") };
+      return { seed: seed.toString("hex"), purpose, parts, ...hex };
+    },
+  );
+}
+
+/** `now` and the token's own time are Unix seconds. */
+function fernets(): object[] {
+  const seconds = 1_767_225_600;
+  return [
+    { message: "", nowSeconds: seconds },
+    { message: "hello", nowSeconds: seconds + 60, maxAgeSeconds: 60 },
+    { message: "sixteen bytes ok", nowSeconds: seconds + 100_000_000 },
+    { message: "Ångström ".repeat(40), nowSeconds: seconds - 60, maxAgeSeconds: 1 },
+    { message: "skew", nowSeconds: seconds - 300, maxClockSkewSeconds: 300 },
+  ].map((given, n) => {
+    const [key, iv] = [bytes(`fernet key ${n}`, 32), bytes(`fernet iv ${n}`, 16)];
+    const token = plainFernet({ key, seconds, iv, message: Buffer.from(given.message) });
+    return { key: key.toString("base64url"), token, createdAtSeconds: seconds, ...given };
   });
 }
 
@@ -145,3 +146,4 @@ write("wrapped-key", wrappedKeys());
 write("cobblestone-256", cobblestone());
 write("blind-index", blindIndexes());
 write("statement", statements());
+write("fernet", fernets());

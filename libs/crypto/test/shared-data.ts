@@ -8,6 +8,12 @@ export function sharedVectors<T>(path: string): T | null {
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as T) : null;
 }
 
+/** As sharedVectors, for a text; empty where it is not at hand. */
+export function sharedText(path: string): string {
+  const file = new URL(path, FOLDER);
+  return existsSync(file) ? readFileSync(file, "utf8") : "";
+}
+
 /** The project's own vectors, from libs/crypto/vectors. */
 export function ownVectors<T>(name: string): T {
   return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8")) as T;

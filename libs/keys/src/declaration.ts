@@ -20,6 +20,14 @@ export interface TableDeclaration {
   readonly open?: readonly string[];
   readonly masks?: Readonly<Record<string, MaskKind>>;
   readonly indexes?: Readonly<Record<string, IndexKind>>;
+  /** Indexed fields whose index an operator switched off: the column stays and gets no tokens. */
+  readonly indexesOff?: readonly string[];
+  /** Columns of index tokens that are not called `<field>_token` (exact) or `<field>_tokens` (substring). */
+  readonly indexColumns?: Readonly<Record<string, string>>;
+  /** Fields that no policy may leave open: keys, secrets. */
+  readonly alwaysSealed?: readonly string[];
+  /** Fields with so few values that the tokens of an index would tell them by their frequencies alone. */
+  readonly fewValues?: readonly string[];
   /** Default aes-256-gcm. Rows under the other suite still open. */
   readonly suite?: Suite;
 }
@@ -45,8 +53,12 @@ export function assertDeclaration(declaration: TableDeclaration): void {
     if (names.indexOf(name) !== at) faults.push(`${name} is declared twice`);
     if (RESERVED.has(name)) faults.push(`${name} is every sealed table's own column`);
   }
-  for (const name of [...Object.keys(masks), ...Object.keys(indexes)]) {
-    if (!names.includes(name)) faults.push(`${name} is masked or indexed but not a field`);
+  const few = declaration.fewValues ?? [];
+  for (const name of new Set([...Object.keys(masks), ...Object.keys(indexes), ...few])) {
+    if (!names.includes(name)) faults.push(`${name} is masked, indexed or described but not a field`);
+  }
+  for (const name of few) {
+    if (indexes[name] !== undefined) faults.push(`${name} has too few values to be indexed`);
   }
   if (sealed.length === 0) faults.push("nothing is sealed");
   if (faults.length > 0) throw new DeclarationFault(`${declaration.table}: ${faults.join("; ")}`);

@@ -1,4 +1,4 @@
-import { parseKeyDocument } from "./key-document.ts";
+import { readKeyDocument, ServiceKeys } from "./key-document.ts";
 import type { KeyProvider } from "./provider.ts";
 
 /**
@@ -9,7 +9,8 @@ export function envKeyProvider(content: string, service: string): KeyProvider {
   const text = content.trimStart().startsWith("{")
     ? content
     : Buffer.from(content, "base64").toString("utf8");
-  const keys = parseKeyDocument(text, service, "the environment");
+  const where = "the environment";
+  const keys = new ServiceKeys(readKeyDocument(text, service, where), where);
   return {
     kind: "env",
     current: () => keys.current,

@@ -73,6 +73,57 @@ export class KeyVersionDestroyed extends KeysError {
   }
 }
 
+/** Vault did not unwrap or make a key. `status` is its HTTP status, 0 when it did not answer; never its words. */
+export class VaultRefused extends KeysError {
+  readonly code = "vault_refused";
+  readonly status: number;
+  constructor(status: number) {
+    super(
+      status === 0
+        ? "Vault did not answer as it should: look at its URL, its token file, and whether it is sealed."
+        : `Vault refused with HTTP status ${status}: look at the token's policy and the name of the transit key.`,
+    );
+    this.status = status;
+  }
+}
+
+/** The version that wraps now can be neither retired nor destroyed. */
+export class KeyVersionActive extends KeysError {
+  readonly code = "key_version_active";
+  constructor(version: number) {
+    super(`Version ${version} is the active one: rotate first.`);
+  }
+}
+
+/** Transactions that write keys left no moment in which to look at all of them. */
+export class KeyTablesBusy extends KeysError {
+  readonly code = "unavailable";
+  override readonly kind = "unavailable";
+  constructor() {
+    super("Writers keep the key tables busy (an import, perhaps); nothing has changed. Try again later.");
+  }
+}
+
+/** Something still needs the version: `needs` says what and how many. */
+export class KeyVersionNeeded extends KeysError {
+  readonly code = "key_version_needed";
+  readonly needs: readonly { readonly what: string; readonly count: number }[];
+  constructor(version: number, needs: readonly { readonly what: string; readonly count: number }[]) {
+    super(
+      `Version ${version} is still needed by ${needs.map(({ what, count }) => `${count} ${what}`).join(", ")}.`,
+    );
+    this.needs = needs;
+  }
+}
+
+/** Two changes of one key file at once: the second is refused, and can be made again. */
+export class KeyFileChanged extends KeysError {
+  readonly code = "key_file_changed";
+  constructor(path: string) {
+    super(`The key file ${path} was changed by somebody else meanwhile; nothing was written. Try again.`);
+  }
+}
+
 /** A key of this name was retired or destroyed and no active one stands in its place. */
 export class NoActiveKey extends KeysError {
   readonly code = "no_active_key";
@@ -84,6 +135,41 @@ export class NoActiveKey extends KeysError {
 /** The declaration of a sealed table, or an object handed to it, does not fit. Names fields, never values. */
 export class DeclarationFault extends KeysError {
   readonly code = "declaration_fault";
+}
+
+/** The operator's field policy cannot be followed. `faults` are all of them; each names a place in it, never a value. */
+export class PolicyInvalid extends KeysError {
+  readonly code = "policy_invalid";
+  readonly faults: readonly string[];
+  constructor(faults: readonly string[]) {
+    super(`The field policy cannot be followed: ${faults.join("; ")}.`);
+    this.faults = faults;
+  }
+}
+
+/** A share that is none, or one that was changed. */
+export class ShareInvalid extends KeysError {
+  readonly code = "share_invalid";
+  override readonly kind = "invalid";
+  constructor() {
+    super("A share is damaged, or is no share; nothing was recovered.");
+  }
+}
+
+export class SharesOfAnotherSet extends KeysError {
+  readonly code = "shares_of_another_set";
+  override readonly kind = "invalid";
+  constructor() {
+    super("The shares are not all of one set; nothing was recovered.");
+  }
+}
+
+export class SharesTooFew extends KeysError {
+  readonly code = "shares_too_few";
+  override readonly kind = "invalid";
+  constructor(given: number, threshold: number) {
+    super(`${given} different shares are too few: it takes ${threshold} of the set.`);
+  }
 }
 
 /** Sealing by worker threads failed as a whole; nothing was sealed. */

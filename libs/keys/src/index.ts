@@ -1,7 +1,9 @@
 export { BoxRefused, exactToken, keyedHash, trigramQueryTokens, trigramTokens } from "@medvault/crypto";
 export type { IndexKind, MaskKind, TableDeclaration } from "./declaration.ts";
+export { createDurably as createPrivateFile } from "./durable-file.ts";
 export { envKeyProvider } from "./env-provider.ts";
 export * from "./errors.ts";
+export { combineShares, type Share, splitFiles } from "./escrow.ts";
 export { fileKeyProvider } from "./file-provider.ts";
 export { generateKeyFile } from "./generate.ts";
 export {
@@ -12,8 +14,23 @@ export {
   idempotent,
 } from "./idempotent.ts";
 export type { IndexKeys, IndexTokens } from "./indexes.ts";
+export type { VaultPlace } from "./key-document.ts";
+export { type KeyFile, readKeyFile } from "./key-file.ts";
 export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";
 export { maskEdges } from "./mask.ts";
+export { type ResealedRow, type ResealOptions, type ResealResult, reseal } from "./operations/reseal.ts";
+export { type RewrapOptions, type Rewrapped, rewrap } from "./operations/rewrap.ts";
+export {
+  type Audit,
+  destroyVersion,
+  type KeyPlace,
+  type Need,
+  retireVersion,
+  rotateServiceKey,
+} from "./operations/service-key.ts";
+export { shredSubject } from "./operations/shred.ts";
+export { closedAt, countWrapped, type WrappedCounts } from "./operations/wrapped-keys.store.ts";
+export { applyPolicy, type PolicyOptions, type PolicyTable } from "./policy.ts";
 export type { KeyProvider, ServiceKeyState, ServiceKeyVersion } from "./provider.ts";
 export { closeSealPool } from "./seal-pool.ts";
 export {
@@ -39,3 +56,5 @@ export {
   insertSubjectKeys,
   newSubjectKey,
 } from "./subject-keys.ts";
+export { moveKeysToVault } from "./vault-document.ts";
+export { vaultKeyProvider } from "./vault-provider.ts";

@@ -14,10 +14,12 @@ export type IndexTokens = Readonly<Record<string, string[] | Buffer | null>>;
 export class TableIndexes {
   readonly #table: string;
   readonly #kinds: Readonly<Record<string, IndexKind>>;
+  readonly #off: ReadonlySet<string>;
 
   constructor(declaration: TableDeclaration) {
     this.#table = declaration.table;
     this.#kinds = declaration.indexes ?? {};
+    this.#off = new Set(declaration.indexesOff);
   }
 
   async keys(db: Db, keyring: Keyring): Promise<IndexKeys> {
@@ -30,7 +32,7 @@ export class TableIndexes {
   tokens(keys: IndexKeys, value: Record<string, unknown>): IndexTokens {
     const tokens: Record<string, string[] | Buffer | null> = {};
     for (const [field, kind] of Object.entries(this.#kinds)) {
-      const text = textOf(value[fieldOf(field).property]);
+      const text = this.#off.has(field) ? null : textOf(value[fieldOf(field).property]);
       const key = this.#key(keys, field);
       if (kind === "substring") tokens[field] = text === null ? [] : trigramTokens(key, text);
       else tokens[field] = text === null ? null : exactToken(key, text);
@@ -40,6 +42,8 @@ export class TableIndexes {
 
   query(keys: IndexKeys, field: string, part: string): string[] | Buffer {
     const key = this.#key(keys, field);
+    // Switched off: every row is a candidate for a part, and opened to be looked at; nothing is found by its token.
+    if (this.#off.has(field)) return this.#kinds[field] === "exact" ? Buffer.alloc(0) : [];
     return this.#kinds[field] === "exact" ? exactToken(key, part) : trigramQueryTokens(key, part);
   }
 

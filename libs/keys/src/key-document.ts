@@ -11,21 +11,44 @@ import type { ServiceKeyVersion } from "./provider.ts";
 const KEY_BYTES = 32;
 const MAX_VERSIONS = 1_000;
 
-// Unknown members are let through: the gateway keeps its signing key in the same file.
-const KeyDocument = z.object({
-  service: z.string().min(1).max(50),
-  versions: z
-    .array(
-      z.object({
-        version: z.int().min(1).max(0xffff_ffff),
-        state: z.enum(["active", "retired", "destroyed"]),
-        key: z.base64().max(100).optional(),
-        createdAt: z.iso.datetime(),
-      }),
-    )
-    .min(1)
-    .max(MAX_VERSIONS),
+const KeyVersionEntry = z.looseObject({
+  version: z.int().min(1).max(0xffff_ffff),
+  state: z.enum(["active", "retired", "destroyed"]),
+  /** Base64 of the key; or `wrapped`, the key as Vault's transit engine encrypted it. */
+  key: z.base64().max(100).optional(),
+  wrapped: z
+    .string()
+    .regex(/^vault:v[0-9]+:[A-Za-z0-9+/=]+$/)
+    .max(1_000)
+    .optional(),
+  createdAt: z.iso.datetime(),
+  retiredAt: z.iso.datetime().optional(),
+  destroyedAt: z.iso.datetime().optional(),
 });
+
+/** Where the keys of a document are unwrapped. `keyName` is the transit key; `tokenFile` holds a Vault token. */
+const VaultPlace = z.strictObject({
+  url: z.url({ protocol: /^https?$/ }),
+  tokenFile: z.string().min(1),
+  keyName: z.string().regex(/^[A-Za-z0-9_.-]{1,100}$/),
+  mount: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/)
+    .default("transit"),
+});
+export type VaultPlace = z.infer<typeof VaultPlace>;
+
+// Unknown members are let through and kept: the gateway has its signing key in the same file.
+const KeyDocumentSchema = z.looseObject({
+  service: z.string().min(1).max(50),
+  vault: VaultPlace.optional(),
+  versions: z.array(KeyVersionEntry).min(1).max(MAX_VERSIONS),
+});
+export type KeyDocument = z.infer<typeof KeyDocumentSchema>;
+export type KeyVersionEntry = z.infer<typeof KeyVersionEntry>;
+
+/** The bytes of a version's key, which the caller wipes. */
+export type KeyOf = (entry: KeyVersionEntry) => Buffer;
 
 /** The versions of one service key, opened from its document. */
 export class ServiceKeys {
@@ -33,14 +56,14 @@ export class ServiceKeys {
   readonly versions: readonly ServiceKeyVersion[];
   readonly current: ServiceKeyVersion;
 
-  constructor(document: z.infer<typeof KeyDocument>, where: string) {
+  constructor(document: KeyDocument, where: string, keyOf: KeyOf = keyInDocument) {
     const faults: string[] = [];
-    for (const { version, state, key } of document.versions) {
-      if (state === "destroyed") continue;
-      const bytes = Buffer.from(key ?? "", "base64");
-      if (bytes.length !== KEY_BYTES) faults.push(`version ${version} has no key of 32 bytes`);
-      else if (this.#keys.has(version)) faults.push(`version ${version} is there twice`);
-      else this.#keys.set(version, createSecretKey(bytes));
+    for (const entry of document.versions) {
+      if (entry.state === "destroyed") continue;
+      const bytes = keyOf(entry);
+      if (bytes.length !== KEY_BYTES) faults.push(`version ${entry.version} has no key of 32 bytes`);
+      else if (this.#keys.has(entry.version)) faults.push(`version ${entry.version} is there twice`);
+      else this.#keys.set(entry.version, createSecretKey(bytes));
       bytes.fill(0);
     }
     this.versions = document.versions.map(({ version, state, createdAt }) => ({ version, state, createdAt }));
@@ -59,18 +82,22 @@ export class ServiceKeys {
   }
 }
 
+function keyInDocument(entry: KeyVersionEntry): Buffer {
+  return Buffer.from(entry.key ?? "", "base64");
+}
+
 /**
  * Reads `{"service", "versions": [{"version", "state", "key": base64 of 32 bytes, "createdAt"}]}`.
  * `where` names the source in errors. Throws KeyDocumentInvalid or KeysOfAnotherService.
  */
-export function parseKeyDocument(text: string, service: string, where: string): ServiceKeys {
+export function readKeyDocument(text: string, service: string, where: string): KeyDocument {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
     throw new KeyDocumentInvalid(where, ["it is not JSON"]); // JSON.parse quotes what it read
   }
-  const parsed = KeyDocument.safeParse(json);
+  const parsed = KeyDocumentSchema.safeParse(json);
   if (!parsed.success) {
     const places = parsed.error.issues.map(
       (issue) => `${issue.path.join(".") || "the document"} is not valid`,
@@ -78,5 +105,10 @@ export function parseKeyDocument(text: string, service: string, where: string): 
     throw new KeyDocumentInvalid(where, [...new Set(places)]);
   }
   if (parsed.data.service !== service) throw new KeysOfAnotherService(where, service);
-  return new ServiceKeys(parsed.data, where);
+  return parsed.data;
+}
+
+/** A document as it is written to its file. */
+export function documentText(document: KeyDocument): string {
+  return `${JSON.stringify(document, null, 2)}\n`;
 }

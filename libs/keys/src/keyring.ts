@@ -1,9 +1,11 @@
 import { readWrappedKeyHeader, unwrapKey, type WrappingKey, wrapKey } from "@medvault/crypto";
 import { envKeyProvider } from "./env-provider.ts";
-import { KeyVersionUnknown, NoKeySource } from "./errors.ts";
+import { NoKeySource } from "./errors.ts";
 import { fileKeyProvider } from "./file-provider.ts";
+import { readKeyFile } from "./key-file.ts";
 import { type OpenedKey, OpenedKeys } from "./opened-keys.ts";
-import type { KeyProvider } from "./provider.ts";
+import type { KeyProvider, ServiceKeyVersion } from "./provider.ts";
+import { vaultKeyProvider } from "./vault-provider.ts";
 
 // 10,000 × 32 bytes and as many strings of 140: some 3 MB.
 const MAX_OPENED_KEYS = 10_000;
@@ -20,8 +22,15 @@ export interface KeyringOptions {
 export async function createKeyring(options: KeyringOptions): Promise<Keyring> {
   const { service, keysFile, keysEnv } = options;
   if ((keysFile === undefined) === (keysEnv === undefined)) throw new NoKeySource(service);
-  if (keysFile !== undefined) return new Keyring(service, fileKeyProvider(keysFile, service));
+  if (keysFile !== undefined) return new Keyring(service, await providerOf(keysFile, service));
   return new Keyring(service, envKeyProvider(keysEnv ?? "", service));
+}
+
+/** The file says itself whether its keys are plain or wrapped by Vault. */
+async function providerOf(keysFile: string, service: string): Promise<KeyProvider> {
+  return readKeyFile(keysFile, service).document.vault
+    ? vaultKeyProvider(keysFile, service)
+    : fileKeyProvider(keysFile, service);
 }
 
 /** One service's keys in one process: wraps and unwraps all others, and remembers the last that it opened. */
@@ -29,6 +38,7 @@ export class Keyring {
   readonly service: string;
   readonly provider: KeyProvider;
   readonly #opened: OpenedKeys;
+  #openedUnder: readonly ServiceKeyVersion[] = [];
 
   constructor(service: string, provider: KeyProvider, maxOpenedKeys: number = MAX_OPENED_KEYS) {
     this.service = service;
@@ -38,6 +48,7 @@ export class Keyring {
 
   /** Wraps a 32-byte key under the active version; `context` (kind, name) must be the same to unwrap it. */
   wrap(key: Buffer, context: readonly string[], keyVersion = 1): Buffer {
+    this.#refresh(); // a key wrapped under a version that was retired since would have to be wrapped again
     const { version } = this.provider.current();
     return wrapKey({ key: this.provider.key(version), version }, this.#bound(context), key, keyVersion);
   }
@@ -52,6 +63,9 @@ export class Keyring {
 
   /** As unwrap, from the bounded cache when these very bytes were opened before. Use it at once; never wipe or keep it. */
   opened(wrapped: Buffer, context: readonly string[]): OpenedKey {
+    const versions = this.provider.versions();
+    if (versions !== this.#openedUnder) this.#opened.wipe(); // one of them may be destroyed now
+    this.#openedUnder = versions;
     return this.#opened.get(`${context.join("\0")}\0${wrapped.toString("latin1")}`, () => ({
       key: this.unwrap(wrapped, context),
       version: readWrappedKeyHeader(wrapped).keyVersion,
@@ -63,6 +77,19 @@ export class Keyring {
     return this.opened(wrapped, ["subject", subjectId]);
   }
 
+  /** The same key, wrapped anew under the active version; null when it is already. Throws as unwrap does. */
+  rewrap(wrapped: Buffer, context: readonly string[]): Buffer | null {
+    this.#refresh();
+    const { serviceKeyVersion, keyVersion } = readWrappedKeyHeader(wrapped);
+    if (serviceKeyVersion === this.provider.current().version) return null;
+    const key = this.unwrap(wrapped, context);
+    try {
+      return this.wrap(key, context, keyVersion);
+    } finally {
+      key.fill(0);
+    }
+  }
+
   /** Forgets and wipes every opened key. */
   wipe(): void {
     this.#opened.wipe();
@@ -72,14 +99,27 @@ export class Keyring {
     return [this.service, ...context];
   }
 
+  /**
+   * The active version is the common case. Any other makes us look whether the source has changed: a new version is
+   * loaded when it is first met, and a destroyed one opens nothing, also in a process that knew its key.
+   */
   #wrappingKey(wrapped: Buffer): WrappingKey {
     const version = readWrappedKeyHeader(wrapped).serviceKeyVersion;
+    const fault = version === this.provider.current().version ? null : this.#refresh();
     try {
       return { key: this.provider.key(version), version };
     } catch (error) {
-      if (!(error instanceof KeyVersionUnknown)) throw error;
-      this.provider.reload(); // the key was rotated since this process began
-      return { key: this.provider.key(version), version };
+      throw fault ?? error;
+    }
+  }
+
+  /** What went wrong, or null. A key file that is being moved about does not stop who has the keys already. */
+  #refresh(): unknown {
+    try {
+      this.provider.reload();
+      return null;
+    } catch (error) {
+      return error;
     }
   }
 }

@@ -1,19 +1,24 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { readWrappedKeyHeader } from "@medvault/crypto";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   KeyDocumentInvalid,
+  KeyFileChanged,
   KeyFileMissing,
   KeyFileTooOpen,
   KeyFileUnreadable,
   KeysOfAnotherService,
+  KeyVersionActive,
   KeyVersionDestroyed,
   KeyVersionUnknown,
   NoKeySource,
 } from "./errors.ts";
 import { generateKeyFile } from "./generate.ts";
+import { changeKeyFile } from "./key-file.ts";
+import { withNextVersion, withoutVersion } from "./key-versions.ts";
 import { createKeyring } from "./keyring.ts";
 
 const KEY_1 = Buffer.alloc(32, 1).toString("base64");
@@ -32,7 +37,6 @@ beforeEach(async () => {
   path = join(folder, "records.json");
 });
 afterEach(async () => {
-  vi.useRealTimers();
   await rm(folder, { recursive: true });
 });
 
@@ -162,19 +166,89 @@ test("retired versions still unwrap, destroyed ones do not, and each says so", a
   expect(() => last.unwrap(wrapped, ["table", "x"])).toThrow(KeyVersionDestroyed);
 });
 
-test("a version that appeared in the file since is loaded when it is met, and the file is not read at every miss", async () => {
-  vi.useFakeTimers({ toFake: ["Date"] });
+test("a version that appeared in the file since is loaded when it is met, at once", async () => {
+  await generateKeyFile(path, "records");
+  const [keyring, other] = [await fromFile(), await fromFile()];
+  await changeKeyFile(path, "records", (document) =>
+    withNextVersion(document, { key: KEY_2 }, new Date("2026-02-01T00:00:00Z")),
+  );
+  const wrapped = other.wrap(Buffer.alloc(32, 9), ["table", "x"]);
+  expect(keyring.unwrap(wrapped, ["table", "x"])).toEqual(Buffer.alloc(32, 9));
+  expect(keyring.provider.versions()).toMatchObject([
+    { version: 1, state: "retired" },
+    { version: 2, state: "active" },
+  ]);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  expect(await readdir(folder)).toEqual(["records.json"]);
+});
+
+test("a file that has not changed is not read again, however often a version is unknown", async () => {
   await save({ service: "records", versions: [version(1, "active", KEY_1)] });
   const keyring = await fromFile();
-  await save({ service: "records", versions: [version(1, "retired", KEY_1), version(2, "active", KEY_2)] });
-  const other = await fromFile();
-  const wrapped = other.wrap(Buffer.alloc(32, 9), ["table", "x"]);
-  vi.advanceTimersByTime(500);
-  expect(() => keyring.unwrap(wrapped, ["table", "x"])).toThrow(KeyVersionUnknown);
-  vi.advanceTimersByTime(600);
-  expect(keyring.unwrap(wrapped, ["table", "x"])).toEqual(Buffer.alloc(32, 9));
-  expect(keyring.provider.current().version).toBe(2);
-  await utimes(path, new Date(), new Date());
+  const known = keyring.provider.versions();
+  const foreign = (await fromEnv({ service: "records", versions: [version(7, "active", KEY_2)] })).wrap(
+    Buffer.alloc(32, 9),
+    ["table", "x"],
+  );
+  expect(() => keyring.unwrap(foreign, ["table", "x"])).toThrow(KeyVersionUnknown);
+  expect(keyring.provider.versions()).toBe(known);
+});
+
+test("a key that wraps is always the newest in the file, and a destroyed one opens nothing in a process that knew it", async () => {
+  await generateKeyFile(path, "records");
+  const keyring = await fromFile();
+  const wrapped = keyring.wrap(Buffer.alloc(32, 9), ["subject", "a"]);
+  await changeKeyFile(path, "records", (document) => withNextVersion(document, { key: KEY_2 }, new Date()));
+  const rewrapped = keyring.rewrap(wrapped, ["subject", "a"]) ?? wrapped;
+  expect(readWrappedKeyHeader(rewrapped)).toEqual({ serviceKeyVersion: 2, keyVersion: 1 });
+  expect(keyring.rewrap(rewrapped, ["subject", "a"])).toBeNull();
+  expect(keyring.subjectKey(wrapped, "a").key).toEqual(Buffer.alloc(32, 9));
+  await changeKeyFile(path, "records", (document) => withoutVersion(document, 1, new Date()));
+  expect(keyring.subjectKey(rewrapped, "a").key).toEqual(Buffer.alloc(32, 9));
+  expect(() => keyring.unwrap(wrapped, ["subject", "a"])).toThrow(KeyVersionDestroyed);
+  expect(() => keyring.subjectKey(wrapped, "a")).toThrow(KeyVersionDestroyed);
+  expect(await readFile(path, "utf8")).not.toContain(KEY_1);
+});
+
+test("a file that is damaged or gone while a process runs takes nothing from it, and unknown versions say why", async () => {
+  await generateKeyFile(path, "records");
+  const keyring = await fromFile();
+  const wrapped = keyring.wrap(Buffer.alloc(32, 9), ["table", "x"]);
+  const foreign = (await fromEnv({ service: "records", versions: [version(7, "active", KEY_2)] })).wrap(
+    Buffer.alloc(32, 9),
+    ["table", "x"],
+  );
+  await save("{", 0o600);
+  expect(keyring.unwrap(keyring.wrap(Buffer.alloc(32, 9), ["table", "x"]), ["table", "x"])).toHaveLength(32);
+  expect(() => keyring.unwrap(foreign, ["table", "x"])).toThrow(KeyDocumentInvalid);
+  await rm(path);
+  expect(keyring.unwrap(wrapped, ["table", "x"])).toHaveLength(32);
+});
+
+test("two changes of a key file at once: one is made, the other refused, and nothing else is kept", async () => {
+  await save({ service: "records", versions: [version(1, "active", KEY_1)], signing: { kty: "OKP" } });
+  const rotate = () =>
+    changeKeyFile(path, "records", async (document) => withNextVersion(document, { key: KEY_2 }, new Date()));
+  const outcomes = await Promise.allSettled(Array.from({ length: 5 }, rotate));
+  const refused = outcomes.filter((outcome) => outcome.status === "rejected");
+  for (const { reason } of refused) expect(reason).toBeInstanceOf(KeyFileChanged);
+  const document = JSON.parse(await readFile(path, "utf8"));
+  expect(document.versions).toHaveLength(1 + outcomes.length - refused.length);
+  expect(document.signing).toEqual({ kty: "OKP" });
+  expect(await readdir(folder)).toEqual(["records.json"]);
+});
+
+test("the active version is not destroyed, nor an unknown one, and destroying twice changes nothing", async () => {
+  await generateKeyFile(path, "records");
+  const destroy = (number: number) =>
+    changeKeyFile(path, "records", (document) => withoutVersion(document, number, new Date()));
+  await expect(destroy(1)).rejects.toThrow(KeyVersionActive);
+  await expect(destroy(2)).rejects.toThrow(KeyVersionUnknown);
+  await changeKeyFile(path, "records", (document) => withNextVersion(document, { key: KEY_2 }, new Date()));
+  await destroy(1);
+  const before = await readFile(path);
+  await destroy(1);
+  expect(await readFile(path)).toEqual(before);
 });
 
 test("threat: no key shows when a keyring or an error about keys is printed", async () => {

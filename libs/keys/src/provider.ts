@@ -18,6 +18,9 @@ export interface KeyProvider {
   versions(): readonly ServiceKeyVersion[];
   /** Throws KeyVersionUnknown or KeyVersionDestroyed. */
   key(version: number): KeyObject;
-  /** Reads the source again, for a version that appeared since; a source that cannot change does nothing. */
+  /**
+   * Reads the source again if it has changed, which is cheap to ask; a source that cannot change does nothing. Throws what
+   * reading throws, and keeps what it had then. `versions()` is another array afterwards if anything was read.
+   */
   reload(): void;
 }

@@ -240,7 +240,7 @@ test("a wrong declaration is refused with every fault named", () => {
     /status is declared twice/,
     /drop table is not/,
     /nothing is masked/,
-    /medication is masked or indexed/,
+    /medication is masked, indexed/,
   ]) {
     expect(() => sealedTable(wrong)).toThrow(fault);
   }

@@ -55,24 +55,36 @@ export function sealedTable<T extends object>(declaration: TableDeclaration): Se
   return new SealedTable<T>(declaration);
 }
 
-export class SealedTable<T extends object> {
+/** A declaration, and what follows from it. */
+interface Shape {
   readonly declaration: TableDeclaration;
-  readonly #id: Field;
-  readonly #subject: Field;
-  readonly #typed: readonly Field[];
-  readonly #sealed: readonly Field[];
-  readonly #open: readonly Field[];
-  readonly #indexes: TableIndexes;
+  readonly id: Field;
+  readonly subject: Field;
+  readonly typed: readonly Field[];
+  readonly sealed: readonly Field[];
+  readonly open: readonly Field[];
+  readonly indexes: TableIndexes;
+}
+
+export class SealedTable<T extends object> {
+  #shape: Shape;
 
   constructor(declaration: TableDeclaration) {
-    assertDeclaration(declaration);
-    this.declaration = declaration;
-    this.#id = fieldOf(declaration.id ?? "id");
-    this.#subject = fieldOf(declaration.subject);
-    this.#typed = declaration.typed.map(fieldOf);
-    this.#sealed = declaration.sealed.map(fieldOf);
-    this.#open = (declaration.open ?? []).map(fieldOf);
-    this.#indexes = new TableIndexes(declaration);
+    this.#shape = shapeOf(declaration);
+  }
+
+  get declaration(): TableDeclaration {
+    return this.#shape.declaration;
+  }
+
+  /**
+   * Takes another declaration of the same table from now on: an operator's policy, at composition. What was sealed before
+   * still opens. Throws DeclarationFault, and keeps the one that it had.
+   */
+  adopt(declaration: TableDeclaration): void {
+    const { service, table, id, subject, typed } = this.declaration;
+    const kept = { ...declaration, service, table, subject, typed, ...(id === undefined ? {} : { id }) };
+    this.#shape = shapeOf(kept);
   }
 
   /**
@@ -106,24 +118,29 @@ export class SealedTable<T extends object> {
    * place, its revision or a column beside it is not what was sealed, or what unwrapping throws.
    */
   open(keyring: Keyring, row: SealedRow): T {
-    const open = openFields(row.open);
-    const context = this.#context(
-      keyring,
-      row[this.#id.column],
-      row[this.#subject.column],
-      row.rev,
-      boundColumns(this.declaration.typed, (column) => row[column]),
-      canonicalJson(open),
-    );
-    const plaintext = openBox(keyring.subjectKey(row.subject_key, context.subjectId), context, row.sealed);
-    const fields = JSON.parse(plaintext.toString("utf8")) as Record<string, Json>;
-    plaintext.fill(0);
-    const value: Record<string, unknown> = { [this.#id.property]: row[this.#id.column], rev: row.rev };
-    for (const { column, property } of this.#typed) value[property] = row[column] ?? null;
+    const { open, fields } = this.#openRow(keyring, row);
+    const { id, typed, open: openNow, sealed } = this.#shape;
+    const value: Record<string, unknown> = { [id.property]: row[id.column], rev: row.rev };
+    for (const { column, property } of typed) value[property] = row[column] ?? null;
     // A field may have been sealed when it is open now, or the other way, until the row is sealed anew.
-    for (const { column, property } of this.#open) value[property] = open[column] ?? fields[column] ?? null;
-    for (const { column, property } of this.#sealed) value[property] = fields[column] ?? open[column] ?? null;
+    for (const { column, property } of openNow) value[property] = open[column] ?? fields[column] ?? null;
+    for (const { column, property } of sealed) value[property] = fields[column] ?? open[column] ?? null;
     return value as T;
+  }
+
+  /**
+   * Opens a row and seals it anew as its next revision, under the present declaration and suite. Throws as open does, and
+   * DeclarationFault when the row holds a field that is declared no more: it would be lost.
+   */
+  reseal(keyring: Keyring, row: SealedRow): { value: T; box: Sealed } {
+    const { open, fields } = this.#openRow(keyring, row);
+    const declared = new Set([...this.#shape.open, ...this.#shape.sealed].map(({ column }) => column));
+    const lost = [...Object.keys(open), ...Object.keys(fields)].filter((name) => !declared.has(name));
+    if (lost.length > 0) {
+      throw new DeclarationFault(`${this.declaration.table} holds ${lost.join(", ")}, declared no more`);
+    }
+    const value = { ...this.open(keyring, row), rev: row.rev + 1 };
+    return { value, box: this.seal(keyring, row.subject_key, value) };
   }
 
   /** SHA-256 of the stored box, hex: it goes into the write's event with `rev`, so that a rolled-back row is found. */
@@ -143,36 +160,53 @@ export class SealedTable<T extends object> {
 
   /** The keys of the table's blind indexes, made at first use. Keep them; they change only by a rebuild. */
   indexKeys(db: Db, keyring: Keyring): Promise<IndexKeys> {
-    return this.#indexes.keys(db, keyring);
+    return this.#shape.indexes.keys(db, keyring);
   }
 
   /** What to store in the index columns, by declared name: text[] of bigints for substring, a Buffer or null for exact. */
   indexTokens(keys: IndexKeys, value: T): IndexTokens {
-    return this.#indexes.tokens(keys, value as Record<string, unknown>);
+    return this.#shape.indexes.tokens(keys, value as Record<string, unknown>);
   }
 
   /** What to look for: `@> $1::bigint[]` for substring, `= $1` for exact. */
   queryTokens(keys: IndexKeys, field: string, part: string): string[] | Buffer {
-    return this.#indexes.query(keys, field, part);
+    return this.#shape.indexes.query(keys, field, part);
   }
 
   /** Whether an opened candidate really matches: tokens are shared by several texts. */
   matches(value: T, field: string, part: string): boolean {
-    return this.#indexes.matches(value as Record<string, unknown>, field, part);
+    return this.#shape.indexes.matches(value as Record<string, unknown>, field, part);
+  }
+
+  #openRow(keyring: Keyring, row: SealedRow): { open: Record<string, Json>; fields: Record<string, Json> } {
+    const { id, subject } = this.#shape;
+    const open = openFields(row.open);
+    const context = this.#context(
+      keyring,
+      row[id.column],
+      row[subject.column],
+      row.rev,
+      boundColumns(this.declaration.typed, (column) => row[column]),
+      canonicalJson(open),
+    );
+    const plaintext = openBox(keyring.subjectKey(row.subject_key, context.subjectId), context, row.sealed);
+    const fields = JSON.parse(plaintext.toString("utf8")) as Record<string, Json>;
+    plaintext.fill(0);
+    return { open, fields };
   }
 
   #job(keyring: Keyring, wrapped: Buffer, value: T): SealJob {
     const from = value as Record<string, unknown>;
-    const open = openFields(pick(from, this.#open));
+    const open = openFields(pick(from, this.#shape.open));
     const context = this.#context(
       keyring,
-      from[this.#id.property],
-      from[this.#subject.property],
+      from[this.#shape.id.property],
+      from[this.#shape.subject.property],
       from.rev,
-      boundColumns(this.declaration.typed, (_, at) => from[this.#typed[at]?.property ?? ""]),
+      boundColumns(this.declaration.typed, (_, at) => from[this.#shape.typed[at]?.property ?? ""]),
       canonicalJson(open),
     );
-    const plaintext = Buffer.from(canonicalJson(pick(from, this.#sealed)), "utf8");
+    const plaintext = Buffer.from(canonicalJson(pick(from, this.#shape.sealed)), "utf8");
     return { wrapped, context, plaintext, suite: this.declaration.suite ?? "aes-256-gcm", open };
   }
 
@@ -190,9 +224,30 @@ export class SealedTable<T extends object> {
     if (typeof rev !== "number" || !Number.isSafeInteger(rev) || rev < 1) {
       throw new DeclarationFault(`${table}.rev is not an integer of at least 1`);
     }
-    const rowId = boundId(id, this.#id.column);
-    return { service, table, rowId, subjectId: boundId(subject, this.#subject.column), rev, typed, open };
+    const rowId = boundId(id, this.#shape.id.column);
+    return {
+      service,
+      table,
+      rowId,
+      subjectId: boundId(subject, this.#shape.subject.column),
+      rev,
+      typed,
+      open,
+    };
   }
+}
+
+function shapeOf(declaration: TableDeclaration): Shape {
+  assertDeclaration(declaration);
+  return {
+    declaration,
+    id: fieldOf(declaration.id ?? "id"),
+    subject: fieldOf(declaration.subject),
+    typed: declaration.typed.map(fieldOf),
+    sealed: declaration.sealed.map(fieldOf),
+    open: (declaration.open ?? []).map(fieldOf),
+    indexes: new TableIndexes(declaration),
+  };
 }
 
 function pick(from: Record<string, unknown>, fields: readonly Field[]): Record<string, unknown> {

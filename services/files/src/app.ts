@@ -1,4 +1,4 @@
-import { createKeyring } from "@medvault/keys";
+import { applyPolicy, createKeyring } from "@medvault/keys";
 import { connectBroker, createAppender, createRelay } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
 import {
@@ -16,6 +16,7 @@ import { BlobStore } from "./file/blob-store.ts";
 import { ContentDamaged } from "./file/file.errors.ts";
 import { fileRoutes } from "./file/file.routes.ts";
 import { FileService, type FileServiceDeps } from "./file/file.service.ts";
+import { files } from "./file/file.store.ts";
 import { refusedEvent } from "./file/refused.ts";
 import { startSweeping } from "./file/sweep.ts";
 
@@ -37,6 +38,7 @@ export async function composeApp(
     keysFile: config.MEDVAULT_KEYS_FILE,
     keysEnv: config.MEDVAULT_KEYS,
   });
+  await applyPolicy({ file: config.MEDVAULT_POLICY_FILE, service: SERVICE, tables: [files] });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SERVICE);
   const blobs = await BlobStore.open(config.MEDVAULT_FILES_DIR);
   const broker = connectBroker({ url: config.AMQP_URL, logger });

@@ -4,6 +4,8 @@ import { z } from "zod";
 const Config = CommonConfig.extend({
   /** Where the blobs lie; the backup service reads the same directory. */
   MEDVAULT_FILES_DIR: z.string(),
+  /** The operator's field policy, JSON. */
+  MEDVAULT_POLICY_FILE: z.string().optional(),
   MEDVAULT_RECORDS_URL: urlOf("http", "https"),
   /** Of one file, in bytes; a request takes ten. */
   MEDVAULT_MAX_UPLOAD_BYTES: z.coerce

@@ -1,4 +1,4 @@
-import { closeSealPool, createKeyring } from "@medvault/keys";
+import { applyPolicy, closeSealPool, createKeyring } from "@medvault/keys";
 import { connectBroker, createAppender, createRelay } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
 import {
@@ -22,6 +22,7 @@ import { fhirRoutes, MAX_BUNDLE_BYTES } from "./fhir/fhir.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
 import { patientRoutes } from "./patients/patient.routes.ts";
 import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
+import { sealedTables } from "./sealed-tables.ts";
 
 const MAX_JSON_BYTES = 1024 * 1024;
 
@@ -42,6 +43,7 @@ export async function composeApp(
     keysFile: config.MEDVAULT_KEYS_FILE,
     keysEnv: config.MEDVAULT_KEYS,
   });
+  await applyPolicy({ file: config.MEDVAULT_POLICY_FILE, service: SOURCE, tables: sealedTables });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SOURCE);
   const indexes = await openIndexes(pool, keyring);
   const broker = connectBroker({ url: config.AMQP_URL, logger });

@@ -4,6 +4,8 @@ import { z } from "zod";
 export const RecordsConfig = CommonConfig.extend({
   /** Connections to Postgres of this process. */
   MEDVAULT_RECORDS_CONNECTIONS: z.coerce.number().int().min(2).max(100).default(10),
+  /** The operator's field policy, JSON. */
+  MEDVAULT_POLICY_FILE: z.string().optional(),
 });
 export type Config = z.infer<typeof RecordsConfig>;
 

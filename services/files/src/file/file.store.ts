@@ -2,7 +2,8 @@ import { type Keyring, type SealedRow, sealedTable } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import type { FoundFile, StoredFile } from "./file.ts";
 
-const files = sealedTable<StoredFile>({
+/** Also for a field policy and `npm run keys -- reseal`. */
+export const files = sealedTable<StoredFile>({
   service: "files",
   table: "files",
   id: "id",
@@ -19,6 +20,7 @@ const files = sealedTable<StoredFile>({
     "blob_sha256",
   ],
   sealed: ["name", "sha256", "file_key"],
+  alwaysSealed: ["file_key"],
   open: [],
 });
 

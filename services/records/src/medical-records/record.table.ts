@@ -9,6 +9,7 @@ export const medicalRecords = sealedTable<MedicalRecord>({
   subject: "patient_id",
   typed: ["patient_id", "author_id", "version", "occurred_at", "created_at", "updated_at", "hidden_at"],
   sealed: SEALED,
+  fewValues: ["type"],
 });
 
 export const pastVersions = sealedTable<PastVersion>({
@@ -17,4 +18,5 @@ export const pastVersions = sealedTable<PastVersion>({
   subject: "patient_id",
   typed: ["record_id", "patient_id", "author_id", "version", "occurred_at", "created_at", "updated_at"],
   sealed: SEALED,
+  fewValues: ["type"],
 });

@@ -21,4 +21,6 @@ export const patients = sealedTable<Patient>({
   ],
   masks: { national_id: "edges", phone: "edges", email: "edges", address: "edges" },
   indexes: { search_name: "substring", national_id: "exact", birth_date: "exact" },
+  indexColumns: { search_name: "name_tokens" },
+  fewValues: ["sex"],
 });

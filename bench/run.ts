@@ -1,0 +1,75 @@
+import { tmpdir } from "node:os";
+import { parseArgs } from "node:util";
+import { chunked } from "./crypto/chunked.ts";
+import { rowBox } from "./crypto/row-box.ts";
+import { sealedFile } from "./crypto/seal-file.ts";
+import type { Finding } from "./rounds.ts";
+
+const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--dir /tmp] [--json]
+
+Measures what was promised and says whether it is kept; the exit code is 1 where it is not.
+  row-box    sealing and opening a row, beside bare node:crypto loops of the same HKDF and cipher
+  chunked    seal and open streams, beside a bare loop of AES-256-GCM over 16 KiB
+  seal-file  a file of --file-mib through sealFile and openFile in --dir, and how the process grows
+Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: "string", default: "40" },
+    "file-mib": { type: "string", default: "4096" },
+    dir: { type: "string", default: tmpdir() },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+
+const rounds = Number(values.rounds);
+const fileBytes = Number(values["file-mib"]) * 1_048_576;
+const PARTS: Record<string, () => Promise<Finding[]>> = {
+  "seal-file": () => sealedFile(values.dir, fileBytes), // first, while the process is small
+  "row-box": () => rowBox(rounds),
+  chunked: () => chunked(rounds),
+};
+
+function keeps({
+  measured,
+  atLeast = Number.NEGATIVE_INFINITY,
+  atMost = Number.POSITIVE_INFINITY,
+}: Finding): boolean {
+  return measured >= atLeast && measured <= atMost;
+}
+
+function line(finding: Finding): string {
+  const { name, measured, unit, atLeast, atMost, note = "" } = finding;
+  const target = atLeast !== undefined ? `≥ ${atLeast}` : atMost !== undefined ? `≤ ${atMost}` : "";
+  const mark = keeps(finding) ? "✓" : "✗";
+  return `${mark} ${name.padEnd(62)} ${measured.toFixed(2).padStart(6)} ${unit.padEnd(5)} ${target.padEnd(7)} ${note}`;
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const unknown = positionals.filter((name) => !Object.hasOwn(PARTS, name));
+  const isWhole = [rounds, fileBytes].every((number) => Number.isSafeInteger(number) && number > 0);
+  if (unknown.length > 0 || !isWhole) {
+    process.stderr.write(HELP);
+    return 2;
+  }
+  const findings: Finding[] = [];
+  for (const [name, part] of Object.entries(PARTS)) {
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    for (const finding of await part()) {
+      findings.push(finding);
+      if (!values.json) console.log(line(finding));
+    }
+  }
+  if (values.json)
+    console.log(JSON.stringify(findings.map((finding) => ({ ...finding, kept: keeps(finding) }))));
+  return findings.every(keeps) ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,85 @@
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import { type PlainBox, plainBox, plainOpenBox, plainUnwrap, plainWrap } from "../test/plain-box.ts";
+import { plainCobblestone256, plainOpenCobblestone256 } from "../test/plain-chunked.ts";
+import { plainExact, plainQuery, plainSign, plainStatement, plainTokens } from "../test/plain-rest.ts";
+import { ownVectors } from "../test/shared-data.ts";
+import { shake } from "../test/vector-parts.ts";
+import { normalise } from "./blind-index.ts";
+import { recordStatement, statement } from "./signatures.ts";
+
+// The tests of src run the same files: here it is the second implementation that must make and open them.
+const hex = (text: string): Buffer => Buffer.from(text, "hex");
+
+test("the plain implementation makes and opens the published boxes", () => {
+  type Vector = Record<"subjectKey" | "nonce" | "plaintext" | "box", string> &
+    Omit<PlainBox, "subjectKey" | "nonce" | "plaintext">;
+  for (const vector of ownVectors<Vector[]>("row-box")) {
+    const plaintext = Buffer.from(vector.plaintext);
+    const given = { ...vector, subjectKey: hex(vector.subjectKey), nonce: hex(vector.nonce), plaintext };
+    expect(plainBox(given).toString("hex")).toBe(vector.box);
+    expect(plainOpenBox(given, hex(vector.box))).toEqual(plaintext);
+  }
+});
+
+test("the plain implementation makes and opens the published wrapped keys", () => {
+  interface Vector {
+    serviceKey: string;
+    serviceKeyVersion: number;
+    keyVersion: number;
+    nonce: string;
+    context: string[];
+    key: string;
+    wrapped: string;
+  }
+  for (const vector of ownVectors<Vector[]>("wrapped-key")) {
+    const bytes = { serviceKey: hex(vector.serviceKey), nonce: hex(vector.nonce), key: hex(vector.key) };
+    expect(plainWrap({ ...vector, ...bytes }).toString("hex")).toBe(vector.wrapped);
+    expect(plainUnwrap({ ...vector, ...bytes }, hex(vector.wrapped))).toEqual(bytes.key);
+  }
+});
+
+test("the plain implementation makes and opens the published chunked messages", () => {
+  type Vector = Record<"key" | "salt" | "context" | "messageLabel" | "sealedSha256", string> & {
+    messageBytes: number;
+  };
+  for (const vector of ownVectors<Vector[]>("cobblestone-256")) {
+    const message = shake(vector.messageLabel, vector.messageBytes);
+    const [key, context] = [hex(vector.key), hex(vector.context)];
+    const sealed = plainCobblestone256(key, hex(vector.salt), context, message);
+    expect(createHash("sha256").update(sealed).digest("hex")).toBe(vector.sealedSha256);
+    expect(plainOpenCobblestone256(key, context, sealed)).toEqual(message);
+  }
+});
+
+test("the plain implementation makes the published index tokens", () => {
+  const vectors = ownVectors<{
+    key: string;
+    exact: { normal: string; token: string }[];
+    substring: { bits: number; value: string; tokens: string[] }[];
+    query: { part: string; tokens: string[] }[];
+  }>("blind-index");
+  const key = hex(vectors.key);
+  for (const { normal, token } of vectors.exact) expect(plainExact(key, normal)).toBe(token);
+  for (const { value, bits, tokens } of vectors.substring) {
+    expect(plainTokens(key, normalise(value), bits)).toEqual(tokens);
+  }
+  for (const { part, tokens } of vectors.query) {
+    expect(plainQuery(key, normalise(part), 12)).toEqual(tokens);
+  }
+});
+
+test("the plain implementation signs the published statements, and one of them is over a record", () => {
+  const vectors =
+    ownVectors<{ seed: string; purpose: string; parts: string[]; message: string; signature: string }[]>(
+      "statement",
+    );
+  for (const { seed, purpose, parts, message, signature } of vectors) {
+    expect(plainStatement(purpose, parts).toString("hex")).toBe(message);
+    expect(statement(purpose, ...parts).toString("hex")).toBe(message);
+    expect(plainSign(hex(seed), hex(message)).toString("hex")).toBe(signature);
+  }
+  const [service = "", table = "", rowId = "", subjectId = "", content = ""] = vectors.at(2)?.parts ?? [];
+  const record = recordStatement({ service, table, rowId, subjectId, content });
+  expect(record.toString("hex")).toBe(vectors.at(2)?.message);
+});

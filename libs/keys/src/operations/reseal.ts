@@ -1,0 +1,164 @@
+import { ddl, inTransaction, type Tx } from "@medvault/postgres";
+import type pg from "pg";
+import { DeclarationFault } from "../errors.ts";
+import type { IndexKeys } from "../indexes.ts";
+import type { Keyring } from "../keyring.ts";
+import type { SealedRow, SealedTable } from "../sealed-table.ts";
+import { type Throttle, throttled } from "./throttle.ts";
+
+const BATCH_ROWS = 100;
+const MAX_REFUSED = 1_000;
+// The second byte of a box (libs/crypto/FORMATS.md).
+const SUITE_BYTES = { "aes-256-gcm": 1, "chacha20-poly1305": 2 } as const;
+
+// On another suite, or with other fields left open, than declared.
+const OUTDATED = `(get_byte(t.sealed, 1) <> $3
+  or (select coalesce(array_agg(k order by k collate "C"), '{}') from jsonb_object_keys(t.open) as k) <> $4::text[])`;
+
+/** A row as its new event tells of it. */
+export interface ResealedRow {
+  readonly id: string;
+  readonly subjectId: string;
+  readonly rev: number;
+  readonly boxSha256: string;
+}
+
+export interface ResealOptions extends Throttle {
+  readonly batchRows?: number;
+  /** Also rows that are on the present declaration and suite: after an index was switched off or on. */
+  readonly all?: boolean;
+  /** Only rows with a higher id: where a run over all rows ended. */
+  readonly after?: string;
+  /** In each batch's transaction. For the audit events. */
+  readonly onRows: (tx: Tx, rows: readonly ResealedRow[]) => Promise<void>;
+  /** After each batch: how many rows are done, and the last id that was looked at. */
+  readonly onProgress?: (done: number, lastId: string) => void;
+}
+
+export interface ResealResult {
+  readonly resealed: number;
+  /** Rows that somebody else wrote meanwhile: they are on the present declaration by that. */
+  readonly overtaken: number;
+  /** Ids of rows that do not open; they stay as they are. */
+  readonly refused: readonly string[];
+}
+
+/**
+ * Seals the rows of a table anew that are not on its present declaration and suite, each as its next revision if nobody
+ * wrote it meanwhile, in batches that each commit. A run that was stopped is run again: what is done is not found again.
+ * Throws DeclarationFault before anything is written when a row holds a field that is declared no more, or the signal's
+ * reason.
+ */
+export async function reseal<T extends object>(
+  pool: pg.Pool,
+  keyring: Keyring,
+  table: SealedTable<T>,
+  options: ResealOptions,
+): Promise<ResealResult> {
+  const indexKeys = await table.indexKeys(pool, keyring);
+  const select = selectText(table, options.all ?? false);
+  const update = updateText(table);
+  const refused: string[] = [];
+  let resealed = 0;
+  let overtaken = 0;
+  let after = options.after ?? null;
+  await throttled(options, async () => {
+    const { rows } = await pool.query<SealedRow>(select, selectValues(table, after, options));
+    const last = rows.at(-1);
+    if (last === undefined) return false;
+    const ready: ReadyRow[] = [];
+    for (const row of rows) {
+      const made = resealRow(keyring, table, indexKeys, row);
+      if (made) ready.push(made);
+      else refused.push(idOf(table, row));
+    }
+    if (refused.length > MAX_REFUSED) throw new Error("more than 1,000 rows do not open");
+    const saved = await inTransaction(pool, (tx) => save(tx, update, ready, options));
+    resealed += saved;
+    overtaken += ready.length - saved;
+    after = idOf(table, last);
+    options.onProgress?.(resealed, after);
+    return true;
+  });
+  return { resealed, overtaken, refused };
+}
+
+interface ReadyRow {
+  readonly event: ResealedRow;
+  readonly values: unknown[];
+}
+
+function resealRow<T extends object>(
+  keyring: Keyring,
+  table: SealedTable<T>,
+  indexKeys: IndexKeys,
+  row: SealedRow,
+): ReadyRow | null {
+  try {
+    const { value, box } = table.reseal(keyring, row);
+    const tokens = Object.values(table.indexTokens(indexKeys, value));
+    const id = idOf(table, row);
+    const rev = row.rev + 1;
+    const subjectId = String(row[table.declaration.subject]);
+    const event = { id, subjectId, rev, boxSha256: table.boxHash(box.sealed) };
+    return { event, values: [id, rev, box.open, box.sealed, ...tokens] };
+  } catch (error) {
+    if (error instanceof DeclarationFault) throw error;
+    return null; // one damaged row must not hold up all others
+  }
+}
+
+async function save(
+  tx: Tx,
+  update: string,
+  ready: readonly ReadyRow[],
+  { onRows }: ResealOptions,
+): Promise<number> {
+  const saved: ResealedRow[] = [];
+  for (const { event, values } of ready) {
+    const { rowCount } = await tx.query(update, values);
+    if (rowCount === 1) saved.push(event);
+  }
+  if (saved.length > 0) await onRows(tx, saved);
+  return saved.length;
+}
+
+// Identifiers are a declaration's own, which code makes; they are quoted all the same.
+function selectText<T extends object>({ declaration }: SealedTable<T>, all: boolean): string {
+  const { table, id = "id", subject, typed } = declaration;
+  const columns = [...new Set([id, subject, ...typed])];
+  return [
+    "select t.rev, t.open, t.sealed, k.wrapped as subject_key,",
+    columns.map((column) => ddl("t.%I", column)).join(", "),
+    ddl("from %I t join subject_keys k on k.subject_id = t.%I", table, subject),
+    ddl("where ($1::uuid is null or t.%I > $1)", id),
+    all ? "" : "and ".concat(OUTDATED),
+    ddl("order by t.%I limit $2", id),
+  ].join("\n");
+}
+
+function selectValues<T extends object>(
+  { declaration }: SealedTable<T>,
+  after: string | null,
+  { batchRows = BATCH_ROWS, all = false }: ResealOptions,
+): unknown[] {
+  const { suite = "aes-256-gcm", open = [] } = declaration;
+  return all ? [after, batchRows] : [after, batchRows, SUITE_BYTES[suite], [...open].sort()];
+}
+
+function updateText<T extends object>({ declaration }: SealedTable<T>): string {
+  const { table, id = "id" } = declaration;
+  const tokens = Object.entries(declaration.indexes ?? {}).map(([field, kind], at) => {
+    const column = declaration.indexColumns?.[field] ?? `${field}_${kind === "exact" ? "token" : "tokens"}`;
+    return ddl(", %I = $", column).concat(String(at + 5));
+  });
+  return [
+    ddl("update %I set rev = $2, open = $3, sealed = $4", table),
+    ...tokens,
+    ddl("where %I = $1 and rev = $2 - 1", id),
+  ].join(" ");
+}
+
+function idOf<T extends object>({ declaration }: SealedTable<T>, row: SealedRow): string {
+  return String(row[declaration.id ?? "id"]);
+}

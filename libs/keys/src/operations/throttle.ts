@@ -1,0 +1,27 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+// The traffic gets its share: after each batch a pause as long as the batch took.
+const PAUSE_PER_WORK = 1;
+const MAX_PAUSE_MS = 500;
+
+export interface Throttle {
+  /** Pause after each batch as a multiple of what the batch took; default 1, 0 for none. */
+  readonly pausePerWork?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Runs batches with pauses until one says that there is nothing left. Throws the signal's reason between two. */
+export async function throttled(options: Throttle, batch: () => Promise<boolean>): Promise<void> {
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const since = performance.now();
+    if (!(await batch())) return;
+    await pause((performance.now() - since) * (options.pausePerWork ?? PAUSE_PER_WORK), options.signal);
+  }
+}
+
+/** Throws the signal's reason as soon as it is aborted. */
+export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await delay(Math.min(ms, MAX_PAUSE_MS), undefined, signal ? { signal } : {}).catch(() => undefined);
+  signal?.throwIfAborted(); // its own reason, not the timer's
+}

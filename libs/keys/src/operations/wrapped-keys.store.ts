@@ -1,0 +1,130 @@
+import type { Db, Tx } from "@medvault/postgres";
+
+/** How many keys one version of the service key wraps, by kind. */
+export interface WrappedCounts {
+  readonly subject: number;
+  readonly table: number;
+  readonly index: number;
+  readonly signing: number;
+}
+
+/** A wrapped key as it is stored, and what it is wrapped with. */
+export interface StoredWrapped {
+  readonly id: string;
+  readonly wrapped: Buffer;
+  readonly context: readonly string[];
+}
+
+/** Which keys to take next: wrapped by versions below one, without those that did not open before. */
+export interface Batch {
+  readonly below: number;
+  readonly limit: number;
+  readonly except: readonly string[];
+}
+
+/** Which versions wrap how many keys. Reads all of subject_keys once: some 0.3 s a million. */
+export async function countWrapped(db: Db): Promise<Map<number, WrappedCounts>> {
+  const { rows } = await db.query<{ version: Buffer; kind: keyof WrappedCounts; count: number }>(
+    `select substring(wrapped from 3 for 4) as version, 'subject' as kind, count(*) as count from subject_keys group by 1
+     union all
+     select substring(wrapped from 3 for 4), kind, count(*) from keys where state <> 'destroyed' group by 1, 2`,
+  );
+  const counts = new Map<number, WrappedCounts>();
+  for (const { version, kind, count } of rows) {
+    const number = version.readUInt32BE(0);
+    const known = counts.get(number) ?? { subject: 0, table: 0, index: 0, signing: 0 };
+    counts.set(number, { ...known, [kind]: count });
+  }
+  return counts;
+}
+
+/** How many keys are wrapped by versions below this one. Subjects by index. */
+export async function countBelow(db: Db, version: number): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    `select (select count(*) from subject_keys where substring(wrapped from 3 for 4) < $1)
+          + (select count(*) from keys where state <> 'destroyed' and substring(wrapped from 3 for 4) < $1) as count`,
+    [versionBytes(version)],
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** Subject keys wrapped by versions below this one, locked; those that somebody else has locked are left to them. */
+export async function lockSubjectKeysBelow(tx: Tx, batch: Batch): Promise<StoredWrapped[]> {
+  const { rows } = await tx.query<{ id: string; wrapped: Buffer }>(
+    `select subject_id as id, wrapped from subject_keys
+      where substring(wrapped from 3 for 4) < $1 and subject_id::text <> all ($3::text[]) limit $2
+        for no key update skip locked`,
+    [versionBytes(batch.below), batch.limit, batch.except],
+  );
+  return rows.map(({ id, wrapped }) => ({ id, wrapped, context: ["subject", id] }));
+}
+
+export async function saveSubjectKeys(tx: Tx, keys: readonly StoredWrapped[]): Promise<void> {
+  await tx.query(
+    `update subject_keys k set wrapped = x.wrapped
+       from unnest($1::uuid[], $2::bytea[]) as x (subject_id, wrapped) where k.subject_id = x.subject_id`,
+    [keys.map(({ id }) => id), keys.map(({ wrapped }) => wrapped)],
+  );
+}
+
+/** Table, index and signing keys of all generations, as lockSubjectKeysBelow. There are some dozens. */
+export async function lockKeysBelow(tx: Tx, batch: Batch): Promise<StoredWrapped[]> {
+  const { rows } = await tx.query<{ id: string; kind: string; name: string; wrapped: Buffer }>(
+    `select kind || '/' || version || '/' || name as id, kind, name, wrapped from keys
+      where state <> 'destroyed' and substring(wrapped from 3 for 4) < $1
+        and kind || '/' || version || '/' || name <> all ($3::text[]) limit $2
+        for no key update skip locked`,
+    [versionBytes(batch.below), batch.limit, batch.except],
+  );
+  return rows.map(({ id, kind, name, wrapped }) => ({ id, wrapped, context: [kind, name] }));
+}
+
+export async function saveKeys(tx: Tx, keys: readonly StoredWrapped[]): Promise<void> {
+  await tx.query(
+    `update keys k set wrapped = x.wrapped
+       from unnest($1::text[], $2::bytea[]) as x (id, wrapped)
+      where k.kind || '/' || k.version || '/' || k.name = x.id`,
+    [keys.map(({ id }) => id), keys.map(({ wrapped }) => wrapped)],
+  );
+}
+
+/** How many keys of each kind one version wraps. By index: some milliseconds, whatever the size of the table. */
+export async function countWrappedBy(db: Db, version: number): Promise<{ kind: string; count: number }[]> {
+  const { rows } = await db.query<{ kind: string; count: number }>(
+    `select 'subject' as kind, count(*) as count from subject_keys where substring(wrapped from 3 for 4) = $1
+     union all
+     select kind, count(*) from keys where state <> 'destroyed' and substring(wrapped from 3 for 4) = $1 group by kind`,
+    [versionBytes(version)],
+  );
+  return rows;
+}
+
+/**
+ * Closes a version in this transaction: nothing can be wrapped under it any more. Waits for every transaction that wrote
+ * keys, so that a count taken afterwards is the last word; but not long, since new writers queue up behind us (55P03).
+ */
+export async function closeVersion(tx: Tx, version: number, state: "retired" | "destroyed"): Promise<void> {
+  await tx.query("set local lock_timeout = '300ms'");
+  await tx.query("lock table subject_keys, keys in share row exclusive mode");
+  await tx.query(
+    `insert into service_key_versions (version, state) values ($1, $2)
+     on conflict (version) do update set state = excluded.state, closed_at = now()
+      where service_key_versions.state = 'retired' and excluded.state = 'destroyed'`,
+    [version, state],
+  );
+}
+
+/** When a version was closed after its last key was gone, or null. */
+export async function closedAt(db: Db, version: number): Promise<Date | null> {
+  const { rows } = await db.query<{ closed_at: Date }>(
+    "select closed_at from service_key_versions where version = $1",
+    [version],
+  );
+  return rows[0]?.closed_at ?? null;
+}
+
+function versionBytes(version: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(version);
+  return bytes;
+}

@@ -1,0 +1,168 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readBoxHeader } from "@medvault/crypto";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { testKeyring } from "../test/keyring.ts";
+import { PolicyInvalid } from "./errors.ts";
+import { applyPolicy } from "./policy.ts";
+import { sealedTable } from "./sealed-table.ts";
+import { newSubjectKey } from "./subject-keys.ts";
+
+interface Person {
+  id: string;
+  rev: number;
+  status: string;
+  name: string;
+  phone: string;
+  sex: string;
+  town: string;
+}
+
+const of = () =>
+  sealedTable<Person>({
+    service: "records",
+    table: "people",
+    subject: "id",
+    typed: ["status"],
+    sealed: ["name", "phone", "sex", "town"],
+    masks: { phone: "edges" },
+    indexes: { name: "substring", phone: "exact" },
+    fewValues: ["sex"],
+    alwaysSealed: ["phone"],
+  });
+const value: Person = {
+  id: "0198a000-0000-7000-8000-000000000001",
+  rev: 1,
+  status: "active",
+  name: "Ada Marsh",
+  phone: "+31 20 5550123",
+  sex: "female",
+  town: "Delft",
+};
+const keyring = testKeyring("records");
+const subjectKey = newSubjectKey(keyring, value.id);
+
+let folder: string;
+let people: ReturnType<typeof of>;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "medvault-policy-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+beforeEach(() => {
+  people = of();
+});
+
+async function apply(policy: unknown): Promise<void> {
+  const file = join(folder, "policy.json");
+  await writeFile(file, typeof policy === "string" ? policy : JSON.stringify(policy));
+  await applyPolicy({ file, service: "records", tables: [people] });
+}
+const faultsOf = async (policy: unknown): Promise<readonly string[]> => {
+  const error = await apply(policy).then(
+    () => null,
+    (error: unknown) => error,
+  );
+  expect(error).toBeInstanceOf(PolicyInvalid);
+  return (error as PolicyInvalid).faults;
+};
+
+test("new writes follow a policy at once, and rows of before still open", async () => {
+  const old = { ...people.seal(keyring, subjectKey, value), ...value, subject_key: subjectKey };
+  await apply({
+    digest: "sha256",
+    services: {
+      records: {
+        people: {
+          suite: "chacha20-poly1305",
+          fields: {
+            town: { store: "open", mask: "edges" },
+            phone: { mask: "none", index: "none" },
+            name: { index: "none" },
+          },
+        },
+      },
+    },
+  });
+  const box = people.seal(keyring, subjectKey, value);
+  expect(box.open).toEqual({ town: "Delft" });
+  expect(readBoxHeader(box.sealed).suite).toBe("chacha20-poly1305");
+  expect(people.open(keyring, { ...box, ...value, subject_key: subjectKey })).toEqual(value);
+  expect(people.open(keyring, old)).toEqual(value);
+  expect(people.mask(value)).toMatchObject({ town: "D••••", phone: value.phone });
+  const keys = { name: Buffer.alloc(32, 1), phone: Buffer.alloc(32, 2) };
+  expect(people.indexTokens(keys, value)).toEqual({ name: [], phone: null });
+  expect(people.queryTokens(keys, "name", "mar")).toEqual([]);
+  expect(people.matches(value, "name", "mar")).toBe(true);
+});
+
+test("a switched-off index comes back when the policy says so", async () => {
+  const keys = { name: Buffer.alloc(32, 1), phone: Buffer.alloc(32, 2) };
+  const before = people.indexTokens(keys, value);
+  await apply({ services: { records: { people: { fields: { name: { index: "none" } } } } } });
+  await apply({ services: { records: { people: { fields: { name: { index: "substring" } } } } } });
+  expect(people.indexTokens(keys, value)).toEqual(before);
+});
+
+test("every fault is named at once, and nothing of such a policy is followed", async () => {
+  const declared = people.declaration;
+  const faults = await faultsOf({
+    digest: "md5",
+    services: {
+      auth: { users: {} },
+      records: {
+        appointments: {},
+        people: {
+          suite: "blowfish",
+          fields: {
+            status: { store: "sealed" },
+            shoe_size: { store: "open" },
+            sex: { index: "exact" },
+            town: { index: "exact", store: "open" },
+            phone: { index: "substring", store: "open" },
+          },
+        },
+      },
+    },
+  });
+  expect(faults).toEqual([
+    "auth takes no policy, only records and files do",
+    expect.stringMatching(/^md5 is refused: collisions/),
+    "records.appointments is not a table with sealed fields",
+    expect.stringMatching(/^blowfish is refused: its 64-bit blocks/),
+    "records.people.status is a column that queries need, no sealed field",
+    "records.people.shoe_size is not a field",
+    expect.stringMatching(/^records.people.sex has too few values to be indexed/),
+    "records.people.town has no column for an index",
+    "records.people.phone is a secret and stays sealed",
+    "records.people.phone has an index of kind exact, and no column for another",
+  ]);
+  expect(people.declaration).toBe(declared);
+});
+
+test("every refused cipher and digest is refused with its reason", async () => {
+  for (const suite of ["des", "arc4", "blowfish", "cast-128"]) {
+    const [fault] = await faultsOf({ services: { records: { people: { suite } } } });
+    expect(fault).toMatch(new RegExp(`^${suite} is refused: its `));
+  }
+  for (const digest of ["md5", "sha1"]) expect(await faultsOf({ digest })).toHaveLength(1);
+  expect(await faultsOf({ digest: "sha512" })).toEqual(["sha512 is not in use yet, only sha256 is"]);
+});
+
+test("what is no policy is refused: not JSON, unknown members, other values, nothing left sealed, no file", async () => {
+  expect(await faultsOf("{")).toHaveLength(1);
+  expect(await faultsOf({ tables: {} })).toEqual([expect.stringContaining("tables")]);
+  expect(
+    await faultsOf({
+      services: { records: { people: { fields: { name: { store: "plain", hide: true } } } } },
+    }),
+  ).toHaveLength(2);
+  const open = Object.fromEntries(["name", "phone", "sex", "town"].map((name) => [name, { store: "open" }]));
+  expect(await faultsOf({ services: { records: { people: { fields: open } } } })).toEqual([
+    "records.people.phone is a secret and stays sealed",
+    "records.people would have nothing sealed",
+  ]);
+  const none = applyPolicy({ file: join(folder, "none.json"), service: "records", tables: [people] });
+  await expect(none).rejects.toThrow(PolicyInvalid);
+  await applyPolicy({ file: undefined, service: "records", tables: [people] });
+});

@@ -1,0 +1,158 @@
+import { readFile } from "node:fs/promises";
+import { AlgorithmRefused, parseDigest, parseSuite } from "@medvault/crypto";
+import { z } from "zod";
+import type { TableDeclaration } from "./declaration.ts";
+import { PolicyInvalid } from "./errors.ts";
+import type { SealedTable } from "./sealed-table.ts";
+
+const FieldPolicy = z.strictObject({
+  store: z.enum(["sealed", "open"]).optional(),
+  index: z.enum(["none", "exact", "substring"]).optional(),
+  mask: z.enum(["none", "edges"]).optional(),
+});
+const TablePolicy = z.strictObject({
+  suite: z.string().max(50).optional(),
+  fields: z.record(z.string(), FieldPolicy).optional(),
+});
+const PolicyFile = z.strictObject({
+  digest: z.string().max(50).optional(),
+  services: z.record(z.string(), z.record(z.string(), TablePolicy)).optional(),
+});
+type PolicyFile = z.infer<typeof PolicyFile>;
+type TablePolicy = z.infer<typeof TablePolicy>;
+type FieldPolicy = z.infer<typeof FieldPolicy>;
+
+// auth's fields are what signing in needs; audit and backup have no declared tables.
+const WITH_POLICY: readonly string[] = ["records", "files"];
+// Content hashes and the hashes in events are SHA-256 by the API; another digest would be said and not done.
+const DIGEST_IN_USE = "sha256";
+
+/** What a policy needs of a declared table, whatever its rows are. */
+export type PolicyTable = Pick<SealedTable<object>, "declaration" | "adopt">;
+
+export interface PolicyOptions {
+  /** The policy file, JSON; without one every table keeps its declaration. */
+  readonly file: string | undefined;
+  readonly service: string;
+  /** All declared tables of the service. */
+  readonly tables: readonly PolicyTable[];
+}
+
+/**
+ * Has the tables of a service follow the operator's policy, before anything is sealed or opened. New writes are made by
+ * it at once; what was written before still opens, until `keys reseal`. Throws PolicyInvalid, which names every fault at
+ * once; nothing has changed then.
+ */
+export async function applyPolicy({ file, service, tables }: PolicyOptions): Promise<void> {
+  if (file === undefined) return;
+  const policy = await readPolicy(file);
+  const faults = policyFaults(policy);
+  const ours = policy.services?.[service] ?? {};
+  const adoptions: (() => void)[] = [];
+  for (const [name, tablePolicy] of Object.entries(ours)) {
+    const table = tables.find(({ declaration }) => declaration.table === name);
+    if (!table) {
+      faults.push(`${service}.${name} is not a table with sealed fields`);
+      continue;
+    }
+    const changed = changedDeclaration(table.declaration, tablePolicy, faults);
+    adoptions.push(() => table.adopt(changed));
+  }
+  if (faults.length > 0) throw new PolicyInvalid(faults);
+  for (const adopt of adoptions) adopt();
+}
+
+async function readPolicy(file: string): Promise<PolicyFile> {
+  let json: unknown;
+  try {
+    json = JSON.parse(await readFile(file, "utf8"));
+  } catch {
+    throw new PolicyInvalid([`${file} is not there, cannot be read or is not JSON`]);
+  }
+  const parsed = PolicyFile.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new PolicyInvalid(
+    parsed.error.issues.map(({ path, message }) => `${path.join(".") || "the policy"}: ${message}`),
+  );
+}
+
+function policyFaults({ digest, services = {} }: PolicyFile): string[] {
+  const faults = Object.keys(services)
+    .filter((name) => !WITH_POLICY.includes(name))
+    .map((name) => `${name} takes no policy, only ${WITH_POLICY.join(" and ")} do`);
+  if (digest === undefined) return faults;
+  const known = refusedOr(() => parseDigest(digest), faults);
+  if (known !== null && known !== DIGEST_IN_USE) faults.push(`${known} is not in use yet, only sha256 is`);
+  return faults;
+}
+
+/** The declaration under the policy. Faults are added to the list, all of them. */
+function changedDeclaration(
+  declaration: TableDeclaration,
+  { suite, fields = {} }: TablePolicy,
+  faults: string[],
+): TableDeclaration {
+  const { service, table, indexes = {} } = declaration;
+  const sealed = new Set(declaration.sealed);
+  const open = new Set(declaration.open);
+  const off = new Set(declaration.indexesOff);
+  const masks = { ...declaration.masks };
+  const known = suite === undefined ? null : refusedOr(() => parseSuite(suite), faults);
+  for (const [name, policy] of Object.entries(fields)) {
+    const place = `${service}.${table}.${name}`;
+    if (!declaration.sealed.includes(name) && !declaration.open?.includes(name)) {
+      const isTyped = declaration.typed.includes(name);
+      faults.push(`${place} is ${isTyped ? "a column that queries need, no sealed field" : "not a field"}`);
+      continue;
+    }
+    if (policy.store === "open") move(name, sealed, open);
+    if (policy.store === "sealed") move(name, open, sealed);
+    if (policy.store === "open" && declaration.alwaysSealed?.includes(name)) {
+      faults.push(`${place} is a secret and stays sealed`);
+    }
+    if (policy.mask === "edges") masks[name] = "edges";
+    if (policy.mask === "none") delete masks[name];
+    const fault = indexFault(declaration, name, policy.index);
+    if (fault) faults.push(`${place} ${fault}`);
+    if (policy.index === "none" && indexes[name]) off.add(name);
+    else if (policy.index) off.delete(name);
+  }
+  if (sealed.size === 0) faults.push(`${service}.${table} would have nothing sealed`);
+  return {
+    ...declaration,
+    sealed: [...sealed],
+    open: [...open],
+    indexesOff: [...off],
+    masks,
+    ...(known === null ? {} : { suite: known }),
+  };
+}
+
+function indexFault(
+  { indexes = {}, fewValues = [] }: TableDeclaration,
+  name: string,
+  index: FieldPolicy["index"],
+): string | null {
+  if (index === undefined || index === "none" || indexes[name] === index) return null;
+  if (fewValues.includes(name)) {
+    return "has too few values to be indexed: the frequencies of its tokens would tell them";
+  }
+  return indexes[name] === undefined
+    ? "has no column for an index"
+    : `has an index of kind ${indexes[name]}, and no column for another`;
+}
+
+function move(name: string, from: Set<string>, to: Set<string>): void {
+  from.delete(name);
+  to.add(name);
+}
+
+function refusedOr<T>(parse: () => T, faults: string[]): T | null {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof AlgorithmRefused)) throw error;
+    faults.push(error.message);
+    return null;
+  }
+}

@@ -1,0 +1,94 @@
+import { randomUUID } from "node:crypto";
+import type { Db } from "@medvault/postgres";
+import type { Keyring } from "../src/keyring.ts";
+import { type SealedRow, sealedTable } from "../src/sealed-table.ts";
+import { createSubjectKey, createSubjectKeys } from "../src/subject-keys.ts";
+
+/** A table of the records service without foreign keys, as any service would declare it. */
+export interface Kept {
+  id: string;
+  rev: number;
+  subjectId: string;
+  createdAt: Date;
+  fullUrl: string | null;
+  resource: unknown;
+}
+
+export const kept = sealedTable<Kept>({
+  service: "records",
+  table: "fhir_resources",
+  subject: "subject_id",
+  typed: ["subject_id", "created_at"],
+  sealed: ["full_url", "resource"],
+});
+
+export function keptOf(subjectId: string, text: string): Kept {
+  return {
+    id: randomUUID(),
+    rev: 1,
+    subjectId,
+    createdAt: new Date("2026-01-31T10:00:00Z"),
+    fullUrl: null,
+    resource: { text },
+  };
+}
+
+/** Stores one row for each subject, whose keys are made. */
+export async function storeMany(db: Db, keyring: Keyring, subjects: readonly string[]): Promise<Kept[]> {
+  const keys = await createSubjectKeys(db, keyring, subjects);
+  const values = subjects.map((subject, n) => keptOf(subject, `text ${n}`));
+  const boxes = await kept.sealMany(
+    keyring,
+    values.map((value) => ({ value, subjectKey: keys.get(value.subjectId) ?? Buffer.alloc(0) })),
+  );
+  await db.query(
+    `insert into fhir_resources (id, subject_id, created_at, rev, open, sealed)
+     select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::int[], $5::jsonb[], $6::bytea[])`,
+    [
+      values.map(({ id }) => id),
+      values.map(({ subjectId }) => subjectId),
+      values.map(({ createdAt }) => createdAt),
+      values.map(({ rev }) => rev),
+      boxes.map(({ open }) => JSON.stringify(open)),
+      boxes.map(({ sealed }) => sealed),
+    ],
+  );
+  return values;
+}
+
+/** As a service does it: a new subject and its first row. */
+export async function storeOne(db: Db, keyring: Keyring, value: Kept): Promise<void> {
+  const subjectKey = await createSubjectKey(db, keyring, value.subjectId);
+  const { open, sealed } = kept.seal(keyring, subjectKey, value);
+  await db.query(
+    `insert into fhir_resources (id, subject_id, created_at, rev, open, sealed) values ($1, $2, $3, $4, $5, $6)`,
+    [value.id, value.subjectId, value.createdAt, value.rev, open, sealed],
+  );
+}
+
+export async function readOne(
+  db: Db,
+  keyring: Keyring,
+  id: string,
+): Promise<{ value: Kept; subjectKey: Buffer } | null> {
+  const { rows } = await db.query<SealedRow>(
+    `select f.id, f.subject_id, f.created_at, f.rev, f.open, f.sealed, k.wrapped as subject_key
+       from fhir_resources f join subject_keys k on k.subject_id = f.subject_id where f.id = $1`,
+    [id],
+  );
+  const [row] = rows;
+  return row ? { value: kept.open(keyring, row), subjectKey: row.subject_key } : null;
+}
+
+/** Reads a row and writes it as the next revision. Returns whether nobody was faster. */
+export async function changeOne(db: Db, keyring: Keyring, id: string, text: string): Promise<boolean> {
+  const found = await readOne(db, keyring, id);
+  if (!found) throw new Error("the row is gone");
+  const rev = found.value.rev + 1;
+  const box = kept.seal(keyring, found.subjectKey, { ...found.value, rev, resource: { text } });
+  const { rowCount } = await db.query(
+    "update fhir_resources set rev = $2, open = $3, sealed = $4 where id = $1 and rev = $2 - 1",
+    [id, rev, box.open, box.sealed],
+  );
+  return rowCount === 1;
+}

@@ -1,0 +1,89 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
+import path from "node:path";
+import { closedAt, type KeyPlace, type Keyring, type Need } from "@medvault/keys";
+import { type Installation, withPlace } from "./places.ts";
+
+// A wrapped key names the version that wraps it in its bytes 2 to 5 (libs/crypto/FORMATS.md).
+const VERSION_AT = 2;
+const WRAPPED_BYTES = 102;
+const BACKED_UP: readonly string[] = ["auth", "records", "files"];
+
+interface ArchiveKey {
+  readonly id: string;
+  readonly file: string;
+  readonly wrapped: Buffer;
+}
+
+/** What kept backups need of a version: the keys of their archives (of backup), or the keysets within (of the others). */
+export async function backupNeeds(
+  installation: Installation,
+  place: KeyPlace,
+  version: number,
+): Promise<Need[]> {
+  if (place.service === "backup") {
+    const count = archiveCounts(installation).get(version) ?? 0;
+    return [{ what: "archives of backups", count }];
+  }
+  if (!BACKED_UP.includes(place.service) || !installation.databaseUrls.backup) return [];
+  // A backup that began after the version was closed holds nothing of it; of an older one we cannot know, so it may.
+  const before = (await closedAt(place.pool, version)) ?? new Date();
+  const count = await withPlace(installation, "backup", async ({ pool }) => {
+    const { rows } = await pool.query<{ count: number }>(
+      "select count(*) as count from backups where state = 'complete' and created_at <= $1",
+      [before],
+    );
+    return rows[0]?.count ?? 0;
+  });
+  return [{ what: "backups that are kept", count }];
+}
+
+/** How many archives each version of backup's service key wraps. */
+export function archiveCounts(installation: Installation): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const { wrapped } of archiveKeys(installation)) {
+    const version = wrapped.readUInt32BE(VERSION_AT);
+    counts.set(version, (counts.get(version) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Wraps the keys of all archives under the newest version; each file is replaced whole. Returns how many. */
+export async function rewrapArchives(installation: Installation, keyring: Keyring): Promise<number> {
+  let count = 0;
+  for (const { id, file, wrapped } of archiveKeys(installation)) {
+    const rewrapped = keyring.rewrap(wrapped, ["backup", "archive", id]);
+    if (rewrapped === null) continue;
+    await replace(file, rewrapped);
+    count += 1;
+  }
+  return count;
+}
+
+function archiveKeys({ backupsDir }: Installation): ArchiveKey[] {
+  if (backupsDir === null || !existsSync(backupsDir)) return [];
+  return readdirSync(backupsDir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && /^(tmp-)?[0-9a-f-]{36}$/.test(entry.name))
+    .map((entry) => ({
+      id: entry.name.replace(/^tmp-/, ""),
+      file: path.join(backupsDir, entry.name, "key"),
+    }))
+    .filter(({ file }) => existsSync(file))
+    .map((found) => ({ ...found, wrapped: readFileSync(found.file) }))
+    .filter(({ wrapped }) => wrapped.length === WRAPPED_BYTES);
+}
+
+async function replace(file: string, bytes: Buffer): Promise<void> {
+  const draft = `${file}.${randomBytes(6).toString("hex")}.new`;
+  try {
+    const handle = await open(draft, "wx", 0o600);
+    await handle
+      .writeFile(bytes)
+      .then(() => handle.sync())
+      .finally(() => handle.close());
+    await rename(draft, file);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}

@@ -1,0 +1,109 @@
+import { statSync } from "node:fs";
+import { KeysError, readKeyFile } from "@medvault/keys";
+import { type Db, ddl, type ServiceName } from "@medvault/postgres";
+import { type ListedVersion, listVersions } from "./list.ts";
+import type { Outcome } from "./output.ts";
+import { type Installation, keysFileOf, withPlace } from "./places.ts";
+
+// Random nonces of 96 bits under one key: 2^32 at most (NIST SP 800-38D, 8.3); this leaves time to act.
+const NONCE_BUDGET = 2 ** 30;
+const REWRAP_DUE_DAYS = 1;
+
+interface Finding {
+  readonly service: string;
+  readonly check: "key_file" | "folder" | "rotation" | "rewrap" | "lost" | "nonces" | "database";
+  readonly says: string;
+}
+
+/** `keys doctor`: exit code 1 when it finds something. */
+export async function doctor(
+  installation: Installation,
+  services: readonly ServiceName[],
+  maxAgeDays: number,
+): Promise<Outcome> {
+  const findings: Finding[] = folderFindings(installation.keysDir);
+  for (const service of services) {
+    const file = fileFinding(installation, service);
+    if (file)
+      findings.push(file); // nothing else can be looked at without it
+    else findings.push(...(await serviceFindings(installation, service, maxAgeDays)));
+  }
+  const lines = findings.map(({ service, says }) => `✗ ${service}: ${says}`);
+  return {
+    lines: lines.length > 0 ? lines : [`✓ Nothing to put right in ${services.join(", ")}.`],
+    result: { findings },
+    ok: findings.length === 0,
+  };
+}
+
+function folderFindings(keysDir: string): Finding[] {
+  const stats = statSync(keysDir, { throwIfNoEntry: false });
+  if (stats && (stats.mode & 0o022) === 0) return [];
+  const says = stats
+    ? `others may write into ${keysDir} and so replace key files; chmod 700 it.`
+    : `${keysDir} is not there.`;
+  return [{ service: "all", check: "folder", says }];
+}
+
+function fileFinding(installation: Installation, service: ServiceName): Finding | null {
+  try {
+    readKeyFile(keysFileOf(installation, service), service);
+    return null;
+  } catch (error) {
+    if (!(error instanceof KeysError)) throw error;
+    return { service, check: "key_file", says: error.message };
+  }
+}
+
+async function serviceFindings(
+  installation: Installation,
+  service: ServiceName,
+  maxAgeDays: number,
+): Promise<Finding[]> {
+  const versions = await listVersions(installation, [service]);
+  const found = versions.flatMap((version) => versionFindings(version, maxAgeDays));
+  const budgets = await withPlace(installation, service, ({ pool }) => nonceFindings(pool, service));
+  return [...found, ...budgets];
+}
+
+function versionFindings(v: ListedVersion, maxAgeDays: number): Finding[] {
+  const { service, version, state, ageDays } = v;
+  const keys = v.subject + v.table + v.index + v.signing + v.archives;
+  if ((state === "missing" || state === "destroyed") && keys > 0) {
+    const why = state === "missing" ? "which the key file does not know" : "which was destroyed";
+    return [{ service, check: "lost", says: `${keys} keys are wrapped by version ${version}, ${why}.` }];
+  }
+  if (state === "active" && (ageDays ?? 0) > maxAgeDays) {
+    const says = `version ${version} is ${ageDays} days old: rotate it.`;
+    return [{ service, check: "rotation", says }];
+  }
+  if (state === "retired" && keys > 0 && (ageDays ?? 0) >= REWRAP_DUE_DAYS) {
+    return [{ service, check: "rewrap", says: `${keys} keys are still under version ${version}: rewrap.` }];
+  }
+  return [];
+}
+
+/**
+ * A row's key seals that row alone, once for each revision, so `rev` bounds its nonces. Wrapping keys are of one context
+ * (a subject, a name) each and used once for each version of the service key: never near a limit.
+ */
+async function nonceFindings(db: Db, service: ServiceName): Promise<Finding[]> {
+  const { rows: tables } = await db.query<{ table_name: string }>(
+    `select table_name from information_schema.columns
+      where table_schema = $1 and column_name in ('rev', 'sealed')
+      group by table_name having count(*) = 2 order by table_name`,
+    [service],
+  );
+  const findings: Finding[] = [];
+  for (const { table_name: table } of tables) {
+    const { rows } = await db.query<{ rows: number }>(
+      ddl("select count(*) as rows from %I.%I where rev > $1", service, table),
+      [NONCE_BUDGET],
+    );
+    const count = rows[0]?.rows ?? 0;
+    if (count === 0) continue;
+    const says = `${count} rows of ${table} were sealed more than 2^30 times, each under its one key.`;
+    findings.push({ service, check: "nonces", says });
+  }
+  return findings;
+}

@@ -1,0 +1,95 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { combineShares, createPrivateFile, splitFiles } from "@medvault/keys";
+import { inTransaction, SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
+import { auditOf } from "./audit.ts";
+import type { Work } from "./change.ts";
+import { UsageError } from "./options.ts";
+import type { Outcome } from "./output.ts";
+import { withPlace } from "./places.ts";
+
+/** `keys escrow --shares <n> --threshold <k> --out <folder>` */
+export async function escrow(
+  work: Work,
+  o: { shares: number; threshold: number; out: string | undefined },
+): Promise<Outcome> {
+  const { shares, threshold, out } = o;
+  if (threshold < 2 || threshold > shares || shares > 255) {
+    throw new UsageError("--threshold is at least 2 and at most --shares, which is at most 255.");
+  }
+  if (!out) throw new UsageError("--out names the folder for the shares.");
+  if (existsSync(out) && readdirSync(out).length > 0) throw new UsageError(`${out} is not empty.`);
+  const files = readKeyFiles(work.installation.keysDir);
+  const made = await splitFiles(files, shares, threshold);
+  for (const service of servicesIn(files)) await recordIn(work, service, "escrow", { shares, threshold });
+  await mkdir(out, { recursive: true, mode: 0o700 });
+  const written: string[] = [];
+  for (const share of made) {
+    const file = path.join(out, `share-${share.number}-of-${shares}.json`);
+    await createPrivateFile(file, `${JSON.stringify(share, null, 2)}\n`);
+    written.push(file);
+  }
+  return {
+    lines: [
+      `${shares} shares of ${Object.keys(files).join(", ")} are in ${out}; any ${threshold} give them back.`,
+      "Hand each to another person and keep none of them here. Make new ones after every rotation.",
+    ],
+    result: { set: made[0]?.set, shares, threshold, files: written },
+  };
+}
+
+/** `keys recover <share …>`: puts back the key files that are missing; one that is there is never replaced. */
+export async function recover(work: Work, shareFiles: readonly string[]): Promise<Outcome> {
+  if (shareFiles.length === 0) throw new UsageError("name the files of the shares.");
+  const missing = shareFiles.find((file) => !existsSync(file));
+  if (missing) throw new UsageError(`${missing} is not there.`);
+  const files = await combineShares(shareFiles.map((file) => readFileSync(file, "utf8")));
+  const { keysDir } = work.installation;
+  await mkdir(keysDir, { recursive: true, mode: 0o700 });
+  const restored: string[] = [];
+  const kept: string[] = [];
+  for (const [name, content] of Object.entries(files)) {
+    const made = await createPrivateFile(path.join(keysDir, name), content);
+    (made ? restored : kept).push(name);
+  }
+  const unrecorded: string[] = [];
+  for (const service of servicesIn(Object.fromEntries(restored.map((name) => [name, ""])))) {
+    // On an empty machine there may be no database yet, and the keys come first.
+    await recordIn(work, service, "recover", { files: restored.length }).catch(() =>
+      unrecorded.push(service),
+    );
+  }
+  return {
+    lines: [
+      `Put back in ${keysDir}: ${restored.join(", ") || "nothing"}.`,
+      ...(kept.length > 0 ? [`There already, and left alone: ${kept.join(", ")}.`] : []),
+      ...(unrecorded.length > 0 ? [`No event could be written for ${unrecorded.join(", ")}.`] : []),
+      "Next: npm run keys -- doctor (it finds keys of versions that are newer than the shares).",
+    ],
+    result: { restored, kept, unrecorded },
+  };
+}
+
+function readKeyFiles(keysDir: string): Record<string, string> {
+  const names = existsSync(keysDir) ? readdirSync(keysDir).filter((name) => /^[a-z]+\.json$/.test(name)) : [];
+  if (names.length === 0) throw new UsageError(`there are no key files in ${keysDir}.`);
+  return Object.fromEntries(
+    names.sort().map((name) => [name, readFileSync(path.join(keysDir, name), "utf8")]),
+  );
+}
+
+function servicesIn(files: Readonly<Record<string, string>>): ServiceName[] {
+  return SERVICES_WITH_DATA.filter((service) => files[`${service}.json`] !== undefined);
+}
+
+function recordIn(
+  work: Work,
+  service: ServiceName,
+  verb: string,
+  details: Record<string, number>,
+): Promise<void> {
+  return withPlace(work.installation, service, ({ pool }) =>
+    inTransaction(pool, (tx) => auditOf(service, verb)(tx, details)),
+  );
+}

@@ -1,0 +1,61 @@
+import { auditEvent, type NewEvent } from "@medvault/contracts";
+import { type ResealedRow, reseal } from "@medvault/keys";
+import { emit } from "@medvault/messaging";
+import type { Work } from "./change.ts";
+import type { Outcome } from "./output.ts";
+import { keyringOf, withPlace } from "./places.ts";
+import { findTable, type ResealTable } from "./tables.ts";
+
+export interface ResealRange {
+  readonly all: boolean;
+  readonly after: string | undefined;
+}
+
+/** `keys reseal <table> [--all [--after <id>]]` */
+export async function resealTable(
+  work: Work,
+  name: string | undefined,
+  range: ResealRange,
+): Promise<Outcome> {
+  const found = await findTable(name, work.policyFile);
+  return withPlace(work.installation, found.service, async (place) => {
+    const keyring = await keyringOf(place);
+    let last = range.after ?? "";
+    try {
+      const result = await reseal(place.pool, keyring, found.table, {
+        signal: work.signal,
+        all: range.all,
+        ...(range.after === undefined ? {} : { after: range.after }),
+        onRows: (tx, rows) => emit(tx, found.service, ...rows.map((row) => resealedEvent(found, row))),
+        onProgress: (done, lastId) => {
+          last = lastId;
+          work.output.progress(`rows of ${name}`, done, done);
+        },
+      });
+      const { resealed, overtaken, refused } = result;
+      return {
+        lines: [
+          `${name}: ${resealed} rows sealed anew, ${overtaken} written by others meanwhile.`,
+          ...refused.map((id) => `does not open: ${id}`),
+        ],
+        result: { table: name, ...result },
+        ok: refused.length === 0,
+      };
+    } finally {
+      if (work.signal.aborted && range.all && last) work.output.say(`To go on: --all --after ${last}`);
+      keyring.wipe();
+    }
+  });
+}
+
+/** The event by which a row that is rolled back later is found: it has the revision and the hash of the box. */
+function resealedEvent({ service, table, kind, isOfPatients }: ResealTable, row: ResealedRow): NewEvent {
+  return auditEvent(null, {
+    type: `medvault.${service}.keys.reseal.v1`,
+    subject: `${kind}/${row.id}`,
+    action: "keys:reseal",
+    reason: "operator",
+    patientIds: isOfPatients ? [row.subjectId] : [],
+    details: { table: table.declaration.table, rev: row.rev, boxSha256: row.boxSha256 },
+  });
+}

@@ -1,0 +1,60 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { applyPolicy, reseal } from "@medvault/keys";
+import { createTestDatabase, type TestDatabase, testKeyring } from "@medvault/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { sealedTables } from "./sealed-tables.ts";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase(["records"]);
+});
+afterAll(() => database?.drop());
+
+test("the list has every table of the service that has boxes", async () => {
+  const { rows } = await database.pool("records").query<{ name: string }>(
+    `select table_name as name from information_schema.columns
+      where table_schema = 'records' and column_name = 'sealed' order by 1`,
+  );
+  expect(sealedTables.map(({ declaration }) => declaration.table).sort()).toEqual(
+    rows.map(({ name }) => name),
+  );
+});
+
+test("every declared table can be sealed anew: its columns are those of the database", async () => {
+  const keyring = await testKeyring("records");
+  for (const table of sealedTables) {
+    const options = { all: true, onRows: async () => undefined };
+    const done = await reseal(database.pool("records"), keyring, table as never, options);
+    expect(done, table.declaration.table).toEqual({ resealed: 0, overtaken: 0, refused: [] });
+    const { indexes = {}, indexColumns = {} } = table.declaration;
+    for (const [field, kind] of Object.entries(indexes)) {
+      const column = indexColumns[field] ?? `${field}_${kind === "exact" ? "token" : "tokens"}`;
+      const { rowCount } = await database.pool("records").query(
+        `select from information_schema.columns
+          where table_schema = 'records' and table_name = $1 and column_name = $2 and data_type = $3`,
+        [table.declaration.table, column, kind === "exact" ? "bytea" : "ARRAY"],
+      );
+      expect(rowCount, column).toBe(1);
+    }
+  }
+});
+
+test("a policy that would index a patient's sex, or names a field that is not there, stops the boot with both faults", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "medvault-policy-"));
+  try {
+    const file = join(folder, "policy.json");
+    const fields = { sex: { index: "exact" }, shoe_size: { store: "open" } };
+    await writeFile(file, JSON.stringify({ services: { records: { patients: { fields } } } }));
+    await expect(applyPolicy({ file, service: "records", tables: sealedTables })).rejects.toMatchObject({
+      code: "policy_invalid",
+      faults: [
+        expect.stringContaining("records.patients.sex has too few values"),
+        "records.patients.shoe_size is not a field",
+      ],
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
