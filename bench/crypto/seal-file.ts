@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdtemp, open, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ByteSource, type ByteTarget, openFile, type SealedFile, sealFile } from "@medvault/crypto";
+import { openFile, type SealedFile, sealFile } from "@medvault/crypto";
 import type { Finding } from "../rounds.ts";
 
 /**
@@ -17,13 +17,12 @@ export async function sealedFile(folder: string, fileBytes: number): Promise<Fin
   const key = randomBytes(32);
   const context = Buffer.from("bench");
   try {
+    const [plain, sealed] = [join(work, "plain"), join(work, "sealed")];
     const through = async (bytes: number): Promise<[sealing: Passed, opening: Passed]> => {
-      const [plain, sealed] = [join(work, "plain"), join(work, "sealed")];
-      await using zeros = await open(plain, "w+");
-      await zeros.truncate(bytes);
-      const sealing = await passing(zeros, sealed, "w", (from, to) => sealFile(from, to, key, context));
-      await using source = await open(sealed, "r");
-      const opening = await passing(source, plain, "w", (from, to) => openFile(from, to, key, context));
+      await writeFile(plain, "");
+      await truncate(plain, bytes);
+      const sealing = await passing(plain, sealed, (from, to) => sealFile(from, to, key, context));
+      const opening = await passing(sealed, plain, (from, to) => openFile(from, to, key, context));
       if (opening.file.plaintextBytes !== bytes)
         throw new Error("what was opened is not as long as what was sealed");
       return [sealing, opening];
@@ -49,12 +48,12 @@ interface Passed {
 }
 
 async function passing(
-  from: ByteSource,
-  path: string,
-  flags: string,
-  work: (from: ByteSource, to: ByteTarget) => Promise<SealedFile>,
+  fromPath: string,
+  toPath: string,
+  work: (from: FileHandle, to: FileHandle) => Promise<SealedFile>,
 ): Promise<Passed> {
-  await using to = await open(path, flags);
+  const from = await open(fromPath, "r");
+  const to = await open(toPath, "w");
   const before = process.memoryUsage.rss();
   let peak = before;
   const sampling = setInterval(() => {
@@ -67,5 +66,7 @@ async function passing(
     return { file, grownBytes: Math.max(peak, process.memoryUsage.rss()) - before, seconds };
   } finally {
     clearInterval(sampling);
+    await from.close();
+    await to.close();
   }
 }

@@ -198,6 +198,9 @@ test("a key of another length, and a revision or version that the format cannot 
   expect(() => sealBox({ key: randomBytes(31), version: 1 }, context, plaintext)).toThrow(KeyInvalid);
   expect(() => sealBox({ key: subject.key, version: -1 }, context, plaintext)).toThrow(FieldOutOfRange);
   expect(() => sealBox({ key: subject.key, version: 2 ** 32 }, context, plaintext)).toThrow(FieldOutOfRange);
+  expect(() => sealBox(subject, { ...context, rowId: "x".repeat(1_000) }, plaintext)).toThrow(
+    FieldOutOfRange,
+  );
   expect(() => sealBox(subject, { ...context, rev: 1.5 }, plaintext)).toThrow(FieldOutOfRange);
   expect(() => sealBox(subject, { ...context, rev: 2 ** 53 }, plaintext)).toThrow(FieldOutOfRange);
 });

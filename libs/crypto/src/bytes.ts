@@ -6,6 +6,7 @@ export type KeyMaterial = Buffer | KeyObject;
 
 const NO_SALT = Buffer.alloc(0);
 const MAX_PART_BYTES = 0xffff_ffff;
+const MAX_INFO_BYTES = 1_024; // node's own limit, given a name
 
 /**
  * Every part preceded by its length as u32 big-endian: no two lists of parts have the same bytes.
@@ -36,9 +37,17 @@ export function u32(value: number, field: string): Buffer {
   return out;
 }
 
-/** HKDF-SHA256 (RFC 5869) without salt: `length` bytes from a uniformly random key and an info string. */
+/**
+ * HKDF-SHA256 (RFC 5869) without salt: `length` bytes from a uniformly random key and an info of at most 1,024 bytes.
+ * Throws FieldOutOfRange for a longer one.
+ */
 export function hkdfSha256(key: KeyMaterial, info: Buffer, length: number): Buffer {
-  return Buffer.from(hkdfSync("sha256", keyObject(key), NO_SALT, info, length));
+  return Buffer.from(expanded(key, info, length));
+}
+
+function expanded(key: KeyMaterial, info: Buffer, length: number): ArrayBuffer {
+  if (info.length > MAX_INFO_BYTES) throw new FieldOutOfRange("the context of a key");
+  return hkdfSync("sha256", keyObject(key), NO_SALT, info, length);
 }
 
 /** A key that was derived for one use, and the commitment to it, which is no secret. */
@@ -50,7 +59,7 @@ export interface CommittedKey {
 /** key (32) ‖ commitment (32) = HKDF-SHA256 without salt. Throws KeyInvalid unless the key above is 32 bytes. */
 export function deriveCommittedKey(above: KeyMaterial, info: Buffer): CommittedKey {
   assertKey(above);
-  const derived = hkdfSync("sha256", keyObject(above), NO_SALT, info, 64);
+  const derived = expanded(above, info, 64);
   const bytes = new Uint8Array(derived, 0, 32);
   const key = createSecretKey(bytes);
   bytes.fill(0);

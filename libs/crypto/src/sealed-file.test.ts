@@ -157,9 +157,10 @@ test("files of the file system are sealed and opened by their handles", async ()
       [sealFile, "plain", "sealed"],
       [openFile, "sealed", "opened"],
     ] as const) {
-      await using source = await open(path(from), "r");
-      await using draft = await open(path(to), "wx", 0o600);
+      const [source, draft] = [await open(path(from), "r"), await open(path(to), "wx", 0o600)];
       await work(source, draft, key, context);
+      await source.close();
+      await draft.close();
     }
     expect((await readFile(path("opened"))).equals(message)).toBe(true);
     expect((await readFile(path("sealed"))).length).toBe(sealedSize(message.length));
@@ -172,7 +173,7 @@ test("memory does not grow with the file: 256 MiB sealed and opened in less than
   const totalBytes = 256 << 20;
   const folder = await mkdtemp(join(tmpdir(), "medvault-crypto-"));
   try {
-    await using file = await open(join(folder, "sealed"), "wx+");
+    const file = await open(join(folder, "sealed"), "wx+");
     const before = process.memoryUsage().arrayBuffers;
     let peak = 0;
     let left = totalBytes;
@@ -200,6 +201,7 @@ test("memory does not grow with the file: 256 MiB sealed and opened in less than
       },
     };
     expect(await openFile(sealedSource, plain, key, context)).toEqual(done);
+    await file.close();
     expect(peak).toBeLessThan(16 << 20);
   } finally {
     await rm(folder, { recursive: true });
