@@ -1,4 +1,4 @@
-// The directions of imports that DESIGN.md fixes ("The house"). `npm run check` proves on planted violations that
+// The directions of imports that ARCHITECTURE.md fixes ("The house"). `npm run check` proves on planted violations that
 // the rules still see TypeScript: a parser that reads nothing finds nothing.
 
 /** Our libraries, and which of our libraries each may import; testing may import all of them. */

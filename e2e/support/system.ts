@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 export const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 
-/** What `npm start` writes for tools (API.md, "For tools"). */
+/** What `npm start` writes for tools. */
 export interface Ops {
   gateway: string;
   processes: { name: string; pid: number; port: number; adminPort: number; log: string; start: string }[];

@@ -33,6 +33,6 @@ export function scopeOf(actor: Actor, resourceAction: ResourceAction | (string &
   return null;
 }
 
-/** HL7 v3 PurposeOfUse codes that `X-Purpose` may carry (API.md, "Everywhere"). */
+/** HL7 v3 PurposeOfUse codes that `X-Purpose` may carry. */
 export const PURPOSES = ["TREAT", "ETREAT", "HPAYMT", "HOPERAT", "PATRQT", "HLEGAL", "PUBHLTH"] as const;
 export type Purpose = (typeof PURPOSES)[number];

@@ -4,7 +4,7 @@ import { Id } from "./ids.ts";
 
 const Code = z.string().regex(/^[a-z][a-zA-Z0-9_.:-]{0,99}$/);
 
-/** Who, from where, whose data, why, decided how. Never field contents, never free text (DESIGN.md). */
+/** Who, from where, whose data, why, decided how. Never field contents, never free text (ARCHITECTURE.md). */
 export const AuditEventData = z.strictObject({
   actor: z
     .strictObject({ id: z.string().min(1).max(100), role: Code, sessionId: z.string().max(100).nullable() })
@@ -136,7 +136,7 @@ export function errorEvent(
     : failedEvent(actor, { ...rest, type: `${noun}.failed.v1`, reason: error.code });
 }
 
-/** API.md: the purpose of doctors is TREAT unless they say otherwise. */
+/** openapi.json: the purpose of doctors is TREAT unless they say otherwise. */
 function defaultPurpose(actor: Actor | null): string | null {
   return actor?.role === "doctor" ? "TREAT" : null;
 }

@@ -68,10 +68,10 @@ const SIGNED_IN = [
   "account:enroll:own",
   "session:read:own",
   "session:end:own",
-  "audit:proof:any", // checkpoints, tiles and proofs hold no bodies (API.md, "Audit")
+  "audit:proof:any", // checkpoints, tiles and proofs hold no bodies
 ] as const;
 
-/** The widest grant of everything: admins reach all, audited (DESIGN.md, "Access"). */
+/** The widest grant of everything: admins reach all, audited (ARCHITECTURE.md, "Access"). */
 const EVERYTHING = Object.entries(GRANTABLE).map(([key, scopes]) => `${key}:${scopes[scopes.length - 1]}`);
 
 /** What each role holds until an admin changes it at run time. */

@@ -5,7 +5,7 @@ import type { MigrationSource } from "./migration-files.ts";
 export const SERVICES_WITH_DATA = ["auth", "records", "files", "audit", "backup"] as const;
 export type ServiceName = (typeof SERVICES_WITH_DATA)[number];
 
-/** Whose business tables the backup service may read: they hold ciphertext (DESIGN.md, "The processes"). */
+/** Whose business tables the backup service may read: they hold ciphertext (ARCHITECTURE.md, "The processes"). */
 export const BACKED_UP_SERVICES: readonly ServiceName[] = ["auth", "records", "files"];
 
 /** The role that owns every schema; migrations and the restore job use it, no running service does. */

@@ -10,7 +10,7 @@ import {
 import type { Request, RequestHandler } from "express";
 import { actorOrNull } from "./request.ts";
 
-/** How fresh the sign-in must be for what demands a step-up (API.md, "Auth"). */
+/** How fresh the sign-in must be for what demands a step-up. */
 export const STEP_UP_SECONDS = 600;
 
 const guards = new WeakSet<object>();

@@ -70,7 +70,7 @@ afterAll(() => service.close());
 const post = (path: string, body: string, type = "application/json") =>
   service.call(path, { method: "POST", body, headers: { "content-type": type } });
 
-test("a problem has all that RFC 9457 and API.md name, and nothing of the inside", async () => {
+test("a problem has all that RFC 9457 and openapi.json name, and nothing of the inside", async () => {
   const answer = await service.call(`/v1/missing?q=${SECRET}`, { headers: { "x-request-id": "abc-123" } });
   expect(answer.status).toBe(404);
   expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);

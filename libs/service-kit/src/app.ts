@@ -121,7 +121,7 @@ function problemHandler(
         const error = thrown instanceof AppError ? thrown : new RequestFailed(refusal.code);
         await onRefusal(req, actorOrNull(req), error);
       } catch (err) {
-        // A refusal without evidence would be a way to probe unseen (DESIGN.md, "Every action leaves an audit event").
+        // A refusal without evidence would be a way to probe unseen (ARCHITECTURE.md, "Every action leaves an audit event").
         logger.error({ err, requestId: requestIdOf(req) }, "a refusal could not be recorded");
         answer = new Unavailable();
       }

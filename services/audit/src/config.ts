@@ -11,7 +11,7 @@ const Config = CommonConfig.extend({
     .max(200)
     .refine(isKeyName, { message: "must hold no space and no plus" })
     .default("medvault.local/audit"),
-  /** Least time between two checkpoints; DESIGN.md allows 5 s at most. */
+  /** Least time between two checkpoints; ARCHITECTURE.md allows 5 s at most. */
   MEDVAULT_AUDIT_CHECKPOINT_MS: z.coerce.number().int().min(50).max(5_000).default(1_000),
   /** How long a writer that died keeps its standby waiting. */
   MEDVAULT_AUDIT_LEASE_MS: z.coerce.number().int().min(500).max(60_000).default(10_000),

@@ -7,7 +7,7 @@ import type { ExportService } from "./export.service.ts";
 
 const TYPES = { ndjson: "application/x-ndjson", csv: "text/csv; charset=utf-8" } as const;
 
-/** GET /v1/audit/export: a bulk export, so it wants a fresh sign-in (API.md, "Auth"). */
+/** GET /v1/audit/export: a bulk export, so it wants a fresh sign-in. */
 export function exportRoutes(router: Router, exports: ExportService): void {
   router.get("/v1/audit/export", allow("audit:read"), requireStepUp(), async (req, res) => {
     const { format, ...filter } = parse(AuditExportQuery, req.query);

@@ -54,7 +54,7 @@ export interface Writer {
   state(): WriterState;
 }
 
-/** The one active writer of the log; any number may run, the lease lets one write (DESIGN.md, "The audit log"). */
+/** The one active writer of the log; any number may run, the lease lets one write (ARCHITECTURE.md, "The audit log"). */
 export function createWriter(options: WriterOptions): Writer {
   return new LogWriter(options);
 }

@@ -37,7 +37,7 @@ export interface AccountSeals {
   userIndex: IndexKeys;
 }
 
-/** What goes into the event of a write, so that a row rolled back behind our back is found (DESIGN.md, "Keys"). */
+/** What goes into the event of a write, so that a row rolled back behind our back is found (ARCHITECTURE.md, "Keys"). */
 export interface WriteDetails extends Record<string, string | number> {
   rev: number;
   boxSha256: string;

@@ -2,7 +2,7 @@ import argon2 from "argon2";
 import { HasherBusy } from "./password.errors.ts";
 import { normalisePassword } from "./password-policy.ts";
 
-/** OWASP's and FEATURES I3's floor: 19 MiB, two passes, one lane; 28 ms on the machine of DESIGN.md's figures. */
+/** OWASP's and feature I3's floor: 19 MiB, two passes, one lane; 28 ms on a machine of 2 cores. */
 const ARGON2ID = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
 export interface PasswordHasher {

@@ -1,6 +1,6 @@
 import type { SpentToken } from "./refresh-token.store.ts";
 
-/** API.md: how long the same client may knock twice without harm. */
+/** openapi.json: how long the same client may knock twice without harm. */
 const SUPERSEDED_MS = 10_000;
 
 /**

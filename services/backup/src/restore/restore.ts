@@ -4,7 +4,7 @@ import { BackupRefused } from "../backup/backup.errors.ts";
 import type { AppliedMigration } from "../backup/manifest.ts";
 import { RestoreFailed } from "./restore.errors.ts";
 
-/** What is put back in place. Identity (auth) and the audit log are never rolled back (DESIGN.md, "Restore"). */
+/** What is put back in place. Identity (auth) and the audit log are never rolled back (ARCHITECTURE.md, "Restore"). */
 export const RESTORED = ["records", "files"] as const;
 export type RestoredService = (typeof RESTORED)[number];
 

@@ -28,7 +28,7 @@ interface AccessQuestion {
   prescriptionId?: string;
 }
 
-/** May this caller touch this patient? Records alone decides (DESIGN.md, "Access"). */
+/** May this caller touch this patient? Records alone decides (ARCHITECTURE.md, "Access"). */
 export interface PatientAccess {
   /**
    * Resolves when allowed, with the scope that allowed it, for the event. Throws `AccessDenied` when not, `Unavailable` when records is away, and

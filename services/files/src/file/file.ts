@@ -43,7 +43,7 @@ export function prescriptionOf(attachedTo: string | null | undefined): string | 
   return attachedTo?.startsWith("prescription/") ? attachedTo.slice("prescription/".length) : undefined;
 }
 
-/** `reason` is the scope that records allowed it in. `boxSha256` with `rev` is what `records:verify`-like checks compare a row with (DESIGN.md, "Keys"). */
+/** `reason` is the scope that records allowed it in. `boxSha256` with `rev` is what `records:verify`-like checks compare a row with (ARCHITECTURE.md, "Keys"). */
 export function storedEvent(actor: Actor, reason: string, file: StoredFile, boxSha256: string): NewEvent {
   return auditEvent(actor, {
     type: "medvault.files.file.stored.v1",

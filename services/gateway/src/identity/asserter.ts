@@ -11,7 +11,7 @@ export interface Client {
   userAgent: string;
 }
 
-/** The gateway's word about who asks (DESIGN.md, "Access"). */
+/** The gateway's word about who asks (ARCHITECTURE.md, "Access"). */
 export class Asserter {
   readonly #key: AssertionKey;
   readonly #kept = new Map<string, { token: Promise<string>; until: number }>();

@@ -46,7 +46,7 @@ const LOCAL: ReadonlySet<string> = new Set([
   "GET /docs/page.css",
 ]);
 
-/** What an enrolment-only token reaches (API.md, "Auth"). */
+/** What an enrolment-only token reaches. */
 const ENROLLMENT: ReadonlySet<string> = new Set([
   "POST /v1/auth/mfa/setup",
   "POST /v1/auth/mfa/verify",

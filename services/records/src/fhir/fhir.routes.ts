@@ -7,7 +7,7 @@ import { idOf, send, writeRequestOf } from "../http/request.ts";
 import { exportPatient } from "./export.service.ts";
 import { importBundle } from "./import.service.ts";
 
-/** What a bundle may measure, in bytes (API.md). */
+/** What a bundle may measure, in bytes (openapi.json). */
 export const MAX_BUNDLE_BYTES = 16 * 1024 * 1024;
 
 export function fhirRoutes(router: Router, context: Context): void {
