@@ -57,7 +57,7 @@ function remember(data: string, admin: Person, terminal: Terminal): void {
   state.people.unshift(admin);
   writeState(data, state);
   terminal.show(
-    `  The first admin, shown this once: ${admin.username} / ${admin.password} / TOTP secret ${admin.totpSecret}`,
+    `  The first admin, kept in ops.json too: ${admin.username} / ${admin.password} / TOTP secret ${admin.totpSecret}`,
   );
 }
 
