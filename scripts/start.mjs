@@ -3,7 +3,7 @@ import path from "node:path";
 import { command, handOver } from "./lib/cli.mjs";
 import { holder } from "./lib/lock.mjs";
 import { askedData, dataDir } from "./lib/paths.mjs";
-import { checkGatewayPort, checkNode, checkRoom, ensurePackages } from "./lib/prepare.mjs";
+import { checkGatewayPort, checkNode, checkRoom, checkSettings, ensurePackages } from "./lib/prepare.mjs";
 import { endLeftovers } from "./lib/processes.mjs";
 import { recorded } from "./lib/stop.mjs";
 import { Trouble } from "./lib/words.mjs";
@@ -30,6 +30,7 @@ await command(HELP, async (args) => {
   if (unknown)
     throw new Trouble(`npm start does not know ${unknown}: npm start -- --help shows what it knows.`);
   checkNode();
+  checkSettings();
   const data = dataDir(askedData());
   const running = holder(path.join(data, "lock"));
   if (running) {

@@ -71,6 +71,17 @@ test("a path with a space becomes a link to one without", async () => {
   expect(said).toContain(fs.readlinkSync(data));
 });
 
+test.each([
+  [{ MEDVAULT_RATE_LIMIT: "abc" }, /MEDVAULT_RATE_LIMIT must be a whole number/],
+  [{ MEDVAULT_PORT: "0" }, /MEDVAULT_PORT must be a whole number/],
+  [{ MEDVAULT_DEMO: "maybe" }, /MEDVAULT_DEMO must be 0/],
+  [{ MEDVAULT_DATA: "/proc/medvault" }, /belongs to the kernel/],
+])("a bad setting is one sentence, before anything is started (%o)", async (settings, sentence) => {
+  const { code, said } = await runCommand("start.mjs", [], { MEDVAULT_DATA: givenDataDir(), ...settings });
+  expect(code).toBe(1);
+  expect(said).toMatch(sentence);
+});
+
 test.each(["start", "stop", "status", "reset", "test", "check"])("%s explains itself", async (name) => {
   const { code, said } = await runCommand(`${name}.mjs`, ["--help"], {});
   expect(code).toBe(0);

@@ -40,6 +40,10 @@ export function askedData(env = process.env) {
  * @returns {string}
  */
 export function dataDir(asked) {
+  // Making a directory there fails in ways of its own: Node tries it for ever.
+  if (/^\/(proc|sys|dev)(\/|$)/.test(asked)) {
+    throw new Trouble(`${asked} belongs to the kernel: set MEDVAULT_DATA to a directory of your own.`);
+  }
   const there = lstat(asked);
   if (there?.isSymbolicLink()) return linkTarget(asked);
   if (!isAwkward(asked)) {

@@ -11,6 +11,28 @@ const MIB = 1024 * 1024;
 /** Unpacked servers 207 MB, packages 450 MB, Postgres' first WAL 80 MB, and room to work. */
 const FREE_MIB = { firstTime: 1_500, later: 300 };
 
+/** Settings that are numbers, and their greatest value. */
+const NUMBERS = {
+  MEDVAULT_PORT: 65_535,
+  MEDVAULT_BASE_PORT: 65_400,
+  MEDVAULT_RATE_LIMIT: 1_000_000_000,
+  MEDVAULT_LOGIN_RATE: 1_000_000_000,
+  MEDVAULT_MAX_UPLOAD_BYTES: 1_099_511_627_776,
+};
+
+/** Refuses a setting that a service would refuse only after everything else has been started. */
+export function checkSettings(env = process.env) {
+  for (const [name, most] of Object.entries(NUMBERS)) {
+    const value = env[name];
+    if (value && !(/^\d+$/.test(value) && Number(value) >= 1 && Number(value) <= most)) {
+      throw new Trouble(`${name} must be a whole number from 1 to ${most}: change it, or leave it out.`);
+    }
+  }
+  if (env.MEDVAULT_DEMO && !["0", "1"].includes(env.MEDVAULT_DEMO)) {
+    throw new Trouble("MEDVAULT_DEMO must be 0 (no demo) or 1: change it, or leave it out.");
+  }
+}
+
 /** Refuses a Node that cannot run even these scripts. */
 export function checkNode() {
   const major = Number(process.versions.node.split(".")[0]);
