@@ -15,7 +15,7 @@ const LOCK_TRIES = 60;
 const LOCKED_PAUSE_MS = 200;
 
 /** Two at once would wait for each other's keys. */
-export class IndexRebuildBusy extends KeysError {
+class IndexRebuildBusy extends KeysError {
   readonly code = "index_rebuild_busy";
   override readonly kind = "conflict";
   constructor(table: string) {
@@ -23,7 +23,7 @@ export class IndexRebuildBusy extends KeysError {
   }
 }
 
-export class IndexRebuildUnfinished extends KeysError {
+class IndexRebuildUnfinished extends KeysError {
   readonly code = "index_rebuild_unfinished";
   override readonly kind = "conflict";
   constructor(table: string) {
@@ -252,8 +252,11 @@ function withRowsLock<T extends object, R>(
   return withClient(pool, async (client) => {
     const { rows } = await client.query<{ held: boolean }>(lock, name);
     if (!rows[0]?.held) throw new IndexRebuildBusy(declaration.table);
-    const result = await work(); // when it throws, the connection is closed, and the lock with it
-    await client.query(unlock, name);
-    return result;
+    try {
+      return await work();
+    } finally {
+      // A lost connection has given the lock back by itself; what `work` threw is what matters then.
+      await client.query(unlock, name).catch(() => undefined);
+    }
   });
 }
