@@ -14,6 +14,7 @@ import {
 } from "./keys/options.ts";
 import { createOutput, type Outcome } from "./keys/output.ts";
 import { findInstallation } from "./keys/places.ts";
+import { reindexTable } from "./keys/reindex.ts";
 import { resealTable } from "./keys/reseal.ts";
 import { shred } from "./keys/shred.ts";
 
@@ -57,6 +58,8 @@ async function run(options: Options, work: Work): Promise<Outcome> {
       return destroy(work, serviceArg(first), wholeNumber(second, "the version"), options.despiteBackups);
     case "reseal":
       return resealTable(work, first, options);
+    case "reindex":
+      return reindexTable(work, first);
     case "shred":
       return shred(work, first);
     case "escrow":

@@ -16,6 +16,7 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
       --despite-backups         also when backups that are kept need it: they open on this installation only
   reseal <table>                seal rows anew that are not on the present declaration, policy and suite
       --all                     every row: after an index was switched off or on; stopped, go on with --after <id>
+  reindex <table>               blind indexes under new keys, while traffic goes on; stopped, run it again
   shred <patient>               delete a patient's keys; nothing of it opens any more. Final after rotate --final
   escrow --out <folder>         split all key files into shares for people to keep
       --shares 5 --threshold 3  how many there are, and how many give the key files back
@@ -30,7 +31,8 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
 
   Services: ${SERVICES_WITH_DATA.join(", ")}. Everything is done as the service's own database role, and audited.
   From the environment: MEDVAULT_DATA (default .data, whose ops.json says where everything is), or, instead of it,
-  MEDVAULT_<SERVICE>_DATABASE_URL and MEDVAULT_KEYS_DIR. For reseal also MEDVAULT_POLICY_FILE, as the services have it.
+  MEDVAULT_<SERVICE>_DATABASE_URL and MEDVAULT_KEYS_DIR. For reseal and reindex also MEDVAULT_POLICY_FILE, as the
+  services have it.
   Exit code: 0 done, 1 refused, failed or found something, 2 wrong usage.
 `;
 

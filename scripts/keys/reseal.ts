@@ -1,5 +1,5 @@
 import { auditEvent, type NewEvent } from "@medvault/contracts";
-import { type ResealedRow, reseal } from "@medvault/keys";
+import { besideNoRebuild, type ResealedRow, type ResealOptions, reseal } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Work } from "./change.ts";
 import type { Outcome } from "./output.ts";
@@ -22,7 +22,7 @@ export async function resealTable(
     const keyring = await keyringOf(place);
     let last = range.after ?? "";
     try {
-      const result = await reseal(place.pool, keyring, found.table, {
+      const options: ResealOptions = {
         signal: work.signal,
         all: range.all,
         ...(range.after === undefined ? {} : { after: range.after }),
@@ -31,7 +31,11 @@ export async function resealTable(
           last = lastId;
           work.output.progress(`rows of ${name}`, done, done);
         },
-      });
+      };
+      // It writes tokens by the active index keys alone.
+      const result = await besideNoRebuild(place.pool, keyring, found.table, () =>
+        reseal(place.pool, keyring, found.table, options),
+      );
       const { resealed, overtaken, refused } = result;
       return {
         lines: [

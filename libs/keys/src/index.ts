@@ -13,6 +13,14 @@ export {
   type IdempotentRequest,
   idempotent,
 } from "./idempotent.ts";
+export {
+  besideNoRebuild,
+  type RebuildOptions,
+  type RebuildResult,
+  type RebuildStep,
+  rebuildIndexes,
+} from "./index-rebuild.ts";
+export { type IndexQuery, LiveIndexes } from "./index-rebuild-live.ts";
 export type { IndexKeys, IndexTokens } from "./indexes.ts";
 export type { VaultPlace } from "./key-document.ts";
 export { type KeyFile, readKeyFile } from "./key-file.ts";

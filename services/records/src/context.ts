@@ -1,9 +1,11 @@
-import { type IndexKeys, type Keyring, tableKey } from "@medvault/keys";
+import { type Keyring, LiveIndexes, tableKey } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import type { Db } from "@medvault/postgres";
 import type pg from "pg";
 import { patients } from "./patients/patient.table.ts";
+import type { Patient } from "./patients/patient.ts";
 import { prescriptions } from "./prescriptions/prescription.table.ts";
+import type { Prescription } from "./prescriptions/prescription.ts";
 
 /** What every use case of this service works with. */
 export interface Context {
@@ -14,10 +16,10 @@ export interface Context {
   readonly indexes: Indexes;
 }
 
-/** The keys of the blind indexes; they change only by a rebuild. */
+/** The blind indexes. A rebuild changes the keys of those two under a running process; the others stay. */
 export interface Indexes {
-  readonly patients: IndexKeys;
-  readonly prescriptions: IndexKeys;
+  readonly patients: LiveIndexes<Patient>;
+  readonly prescriptions: LiveIndexes<Prescription>;
   /** Of patients' identifiers, by which an import finds its patient. */
   readonly identifiers: Buffer;
   /** Of what an import has stored already. */
@@ -27,8 +29,8 @@ export interface Indexes {
 /** Opens the index keys, made at first use: once, at boot, so that no transaction waits for another's first use. */
 export async function openIndexes(db: Db, keyring: Keyring): Promise<Indexes> {
   return {
-    patients: await patients.indexKeys(db, keyring),
-    prescriptions: await prescriptions.indexKeys(db, keyring),
+    patients: await LiveIndexes.open(db, keyring, patients),
+    prescriptions: await LiveIndexes.open(db, keyring, prescriptions),
     identifiers: await tableKey(db, keyring, "patient_identifiers"),
     sources: await tableKey(db, keyring, "fhir_sources"),
   };

@@ -12,7 +12,7 @@ import {
   scopeOf,
   VersionConflict,
 } from "@medvault/contracts";
-import { createSubjectKey } from "@medvault/keys";
+import { createSubjectKey, type IndexQuery } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import { demandStepUp } from "@medvault/service-kit";
@@ -163,22 +163,22 @@ export async function searchPatients(
   search: PatientSearch,
 ): Promise<Page<PatientView>> {
   const { limit, cursor, q, nationalId, birthDate } = search;
-  const keys = context.indexes.patients;
-  const tokens: store.PatientTokens = {
-    name: q === undefined ? null : (table.queryTokens(keys, "search_name", q) as string[]),
-    nationalId:
-      nationalId === undefined ? null : (table.queryTokens(keys, "national_id", nationalId) as Buffer),
-    birthDate: birthDate === undefined ? null : (table.queryTokens(keys, "birth_date", birthDate) as Buffer),
-  };
+  const tokensOf = (query: IndexQuery): store.PatientTokens => ({
+    name: q === undefined ? null : query.substring("search_name", q),
+    nationalId: nationalId === undefined ? null : query.exact("national_id", nationalId),
+    birthDate: birthDate === undefined ? null : query.exact("birth_date", birthDate),
+  });
   const page = await fillPage({
     limit,
     cursor,
     filter: ["patients/search", q, nationalId, birthDate],
-    fetch: async (after, rows) => {
-      if (tokens.name?.length === 0) return { candidates: [], isFull: false }; // blanks and marks: part of no name
-      const candidates = await store.findCandidates(context.pool, context, actor, tokens, after, rows);
-      return { candidates, isFull: candidates.length === rows };
-    },
+    fetch: (after, rows) =>
+      context.indexes.patients.read(context.pool, async (query) => {
+        const tokens = tokensOf(query);
+        if (tokens.name?.length === 0) return { candidates: [], isFull: false }; // blanks and marks: part of no name
+        const candidates = await store.findCandidates(context.pool, context, actor, tokens, after, rows);
+        return { candidates, isFull: candidates.length === rows };
+      }),
     matches: (patient) =>
       (q === undefined || table.matches(patient, "search_name", q)) &&
       (nationalId === undefined || table.matches(patient, "national_id", nationalId)) &&

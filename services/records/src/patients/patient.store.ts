@@ -110,11 +110,11 @@ export async function listPatients(
   return rows.map((row) => patients.open(context.keyring, row));
 }
 
-/** Tokens to look for; null where a search does not ask. */
+/** Tokens to look for, one of each list of exact ones; null where a search does not ask. */
 export interface PatientTokens {
   name: string[] | null;
-  nationalId: Buffer | null;
-  birthDate: Buffer | null;
+  nationalId: Buffer[] | null;
+  birthDate: Buffer[] | null;
 }
 
 /** Those of the actor's patients who may match: tokens are shared, so each is to be checked once opened. */
@@ -134,8 +134,8 @@ export async function findCandidates(
       where ($1 = 'any' or exists (select from patient_access a
               where a.patient_id = p.id and a.user_id = $2 and a.scope = $1))
         and ($3::bigint[] is null or p.name_tokens @> $3)
-        and ($4::bytea is null or p.national_id_token = $4)
-        and ($5::bytea is null or p.birth_date_token = $5)
+        and ($4::bytea[] is null or p.national_id_token = any($4))
+        and ($5::bytea[] is null or p.birth_date_token = any($5))
         and ($6::timestamptz is null or (p.updated_at, p.id) < ($6, $7::uuid))
       order by p.updated_at desc, p.id desc limit $8`,
     [scope, userId, tokens.name, tokens.nationalId, tokens.birthDate, after?.at, after?.id, limit],
@@ -152,7 +152,7 @@ export async function insertPatient(
   { open, sealed }: Sealed,
 ): Promise<boolean> {
   reachOf(actor, "patient:write");
-  const tokens = patients.indexTokens(context.indexes.patients, patient);
+  const tokens = await context.indexes.patients.tokens(tx, patient);
   const { rowCount } = await tx.query(
     `insert into patients (id, user_id, created_by, created_at, updated_at, name_tokens, national_id_token,
                            birth_date_token, rev, open, sealed)
@@ -187,7 +187,7 @@ export async function updatePatient(
   { open, sealed }: Sealed,
 ): Promise<boolean> {
   const { scope, userId } = reachOf(actor, "patient:write");
-  const tokens = patients.indexTokens(context.indexes.patients, patient);
+  const tokens = await context.indexes.patients.tokens(tx, patient);
   const update = tx.query(
     `update patients p
         set user_id = $2, updated_at = $3, name_tokens = $4, national_id_token = $5, birth_date_token = $6,

@@ -96,18 +96,22 @@ export async function searchPrescriptions(
 ): Promise<Page<PrescriptionView>> {
   const { limit, cursor, q, ...filter } = search;
   await demandPatient(context, actor, "prescription:search", filter.patientId);
-  const tokens = {
-    medication: table.queryTokens(context.indexes.prescriptions, "medication", q) as string[],
-    name: patients.queryTokens(context.indexes.patients, "search_name", q) as string[],
-  };
+  const { indexes, pool } = context;
   const page = await fillPage({
     limit,
     cursor,
     filter: ["prescriptions/search", q, filter],
-    fetch: async (after, rows) => {
-      if (tokens.name.length === 0) return { candidates: [], isFull: false }; // blanks and marks: part of nothing
-      return findCandidates(context.pool, context, actor, tokens, filter, after, rows);
-    },
+    fetch: (after, rows) =>
+      indexes.prescriptions.read(pool, (ours) =>
+        indexes.patients.read(pool, async (theirs) => {
+          const tokens = {
+            medication: ours.substring("medication", q),
+            name: theirs.substring("search_name", q),
+          };
+          if (tokens.name.length === 0) return { candidates: [], isFull: false }; // blanks and marks: part of nothing
+          return findCandidates(pool, context, actor, tokens, filter, after, rows);
+        }),
+      ),
     matches: ({ prescription, patientRow }) =>
       table.matches(prescription, "medication", q) ||
       patients.matches(patients.open(context.keyring, patientRow), "search_name", q),

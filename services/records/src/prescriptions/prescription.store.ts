@@ -112,7 +112,7 @@ export async function insertPrescriptions(
 ): Promise<void> {
   reachOf(actor, permission);
   if (values.length === 0) return;
-  const tokens = values.map((p) => prescriptions.indexTokens(context.indexes.prescriptions, p).medication);
+  const tokens = await context.indexes.prescriptions.tokensOfAll(tx, values);
   await tx.query(
     `insert into prescriptions (id, patient_id, prescribed_by, status, start_date, end_date, created_at, updated_at,
                                 medication_tokens, rev, open, sealed)
@@ -132,7 +132,7 @@ export async function insertPrescriptions(
       values.map((p) => p.createdAt),
       values.map((p) => p.updatedAt),
       // Arrays of arrays are rectangular in Postgres; these differ in length, so each travels as text.
-      tokens.map((t) => `{${(t as string[]).join(",")}}`),
+      tokens.map(({ medication }) => `{${(medication as string[]).join(",")}}`),
       values.map((p) => p.rev),
       boxes.map((b) => JSON.stringify(b.open)),
       boxes.map((b) => b.sealed),
@@ -149,7 +149,7 @@ export async function updatePrescription(
   { open, sealed }: Sealed,
 ): Promise<boolean> {
   const { scope, userId } = reachOf(actor, "prescription:write");
-  const tokens = prescriptions.indexTokens(context.indexes.prescriptions, prescription);
+  const tokens = await context.indexes.prescriptions.tokens(tx, prescription);
   const { rowCount } = await tx.query(
     `update prescriptions p
         set status = $2, start_date = $3, end_date = $4, updated_at = $5, medication_tokens = $6, rev = $7, open = $8,

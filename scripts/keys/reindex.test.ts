@@ -1,0 +1,109 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { createKeyring, createSubjectKey, generateKeyFile, type Keyring } from "@medvault/keys";
+import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { patients } from "../../services/records/src/patients/patient.table.ts";
+import { newPatient } from "../../services/records/src/patients/patient.ts";
+
+const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
+let database: TestDatabase;
+let dir: string;
+let keyring: Keyring;
+beforeAll(async () => {
+  database = await createTestDatabase(["records", "files"]);
+  dir = await mkdtemp(path.join(tmpdir(), "medvault-reindex-"));
+  await mkdir(path.join(dir, "keys"), { mode: 0o700 });
+  const keysFile = path.join(dir, "keys", "records.json");
+  await generateKeyFile(keysFile, "records");
+  keyring = await createKeyring({ service: "records", keysFile });
+  const services = { records: database.url("records"), files: database.url("files") };
+  await writeFile(
+    path.join(dir, "ops.json"),
+    JSON.stringify({ postgres: { services }, dirs: { keys: path.join(dir, "keys") } }),
+  );
+});
+afterAll(async () => {
+  await database?.drop();
+  await rm(dir, { recursive: true });
+});
+
+const pool = () => database.pool("records");
+
+function keys(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const env = { PATH: process.env.PATH, MEDVAULT_DATA: dir };
+  const flags = ["--disable-warning=ExperimentalWarning", script, ...args];
+  return new Promise((resolve) => {
+    execFile(process.execPath, flags, { env }, (error, out, err) =>
+      resolve({ code: error ? Number(error.code) : 0, out, err }),
+    );
+  });
+}
+
+async function addPatient(): Promise<void> {
+  const id = randomUUID();
+  const fields = { givenName: "Ada", familyName: "Marsh", birthDate: "1971-02-03", sex: "female" as const };
+  const value = newPatient(id, fields, { userId: null, source: null, createdBy: id, now: new Date() });
+  const { open, sealed } = patients.seal(keyring, await createSubjectKey(pool(), keyring, id), value);
+  const tokens = patients.indexTokens(await patients.indexKeys(pool(), keyring), value);
+  await pool().query(
+    `insert into patients (id, created_by, created_at, updated_at, name_tokens, birth_date_token, rev, open, sealed)
+     values ($1, $1, $2, $2, $3, $4, 1, $5, $6)`,
+    [id, value.createdAt, tokens.search_name, tokens.birth_date, open, sealed],
+  );
+}
+
+const birthDateTokens = async () =>
+  (await pool().query<{ token: Buffer }>("select birth_date_token as token from patients")).rows[0]?.token;
+
+test("a table's indexes are rebuilt by command, each step with its event, and under the new keys afterwards", async () => {
+  await addPatient();
+  const before = await birthDateTokens();
+  await drainedEvents(pool());
+  const ran = await keys("reindex", "patients", "--json");
+  expect(ran).toMatchObject({ code: 0, err: "" });
+  expect(JSON.parse(ran.out)).toMatchObject({
+    command: "reindex",
+    ok: true,
+    table: "patients",
+    finished: true,
+  });
+  const events = await drainedEvents(pool());
+  expect(events.map(({ type, data }) => [type, data.details])).toEqual(
+    ["begun", "in_place", "finished"].map((step) => [
+      "medvault.records.keys.reindex.v1",
+      { table: "patients", step },
+    ]),
+  );
+  const after = await birthDateTokens();
+  expect(after).not.toEqual(before);
+  expect(after).toEqual(
+    patients.queryTokens(await patients.indexKeys(pool(), keyring), "birth_date", "1971-02-03"),
+  );
+});
+
+test("a table without a blind index, and one that is none, are wrong usage", async () => {
+  expect(await keys("reindex", "claims")).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/no blind index/),
+  });
+  expect(await keys("reindex", "people")).toMatchObject({ code: 2, err: expect.stringMatching(/no table/) });
+});
+
+test("what was begun and not finished stops a reseal with a sentence", async () => {
+  await pool().query(
+    `insert into keys (kind, name, version, wrapped, state)
+     select kind, name, version + 1, $1, 'retired' from keys where name = 'patients.birth_date'`,
+    [keyring.wrap(Buffer.alloc(32, 7), ["index", "patients.birth_date"])],
+  );
+  expect(await keys("reseal", "patients")).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/reindex patients/),
+  });
+  expect(await keys("reindex", "patients")).toMatchObject({ code: 0 });
+  expect(await keys("reseal", "patients", "--all")).toMatchObject({ code: 0 });
+});

@@ -1,0 +1,57 @@
+import { auditEvent, type NewEvent } from "@medvault/contracts";
+import { type RebuildStep, rebuildIndexes } from "@medvault/keys";
+import { emit } from "@medvault/messaging";
+import type { Work } from "./change.ts";
+import { UsageError } from "./options.ts";
+import type { Outcome } from "./output.ts";
+import { keyringOf, withPlace } from "./places.ts";
+import { findTable } from "./tables.ts";
+
+const SAID: Readonly<Record<RebuildStep, string>> = {
+  begun: "every write has tokens of a new key too, and the other rows are given them.",
+  in_place: "the new key finds every row, the old one is destroyed, and its tokens are taken away.",
+  finished: "no token of the old key is left.",
+};
+
+/** `keys reindex <table>` */
+export async function reindexTable(work: Work, name: string | undefined): Promise<Outcome> {
+  const { service, table } = await findTable(name, work.policyFile);
+  if (Object.keys(table.declaration.indexes ?? {}).length === 0) {
+    throw new UsageError(`${name} has no blind index.`);
+  }
+  return withPlace(work.installation, service, async (place) => {
+    const keyring = await keyringOf(place);
+    try {
+      const result = await rebuildIndexes(place.pool, keyring, table, {
+        signal: work.signal,
+        onStep: async (tx, step) => {
+          await emit(tx, service, reindexEvent(service, table.declaration.table, step));
+          work.output.say(`${name}: ${SAID[step]}`);
+        },
+        onProgress: (pass, rows) => work.output.progress(`rows of ${name}, pass ${pass} of 2`, rows, rows),
+      });
+      return {
+        lines: [
+          ...(result.finished
+            ? []
+            : [`${name}: these rows do not open, so the old key stays; see the runbook.`]),
+          ...result.refused.map((id) => `does not open: ${id}`),
+        ],
+        result: { table: name, ...result },
+        ok: result.finished && result.refused.length === 0,
+      };
+    } finally {
+      keyring.wipe();
+    }
+  });
+}
+
+function reindexEvent(service: string, table: string, step: RebuildStep): NewEvent {
+  return auditEvent(null, {
+    type: `medvault.${service}.keys.reindex.v1`,
+    subject: `index/${table}`,
+    action: "keys:reindex",
+    reason: "operator",
+    details: { table, step },
+  });
+}

@@ -1,0 +1,288 @@
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  besideNoRebuild,
+  createSubjectKey,
+  type IndexTokens,
+  type RebuildOptions,
+  rebuildIndexes,
+  type SealedRow,
+} from "@medvault/keys";
+import { inTransaction } from "@medvault/postgres";
+import { actor, type TestClient } from "@medvault/testing";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ADA, type House, type Known, openHouse } from "../test/house.ts";
+import { type Context, openIndexes } from "./context.ts";
+import { searchPatients } from "./patients/patient.service.ts";
+import { insertPatient } from "./patients/patient.store.ts";
+import { patients } from "./patients/patient.table.ts";
+import { newPatient } from "./patients/patient.ts";
+import { prescriptions } from "./prescriptions/prescription.table.ts";
+
+let house: House;
+let admin: TestClient;
+beforeEach(async () => {
+  house = await openHouse();
+  admin = house.admin();
+});
+afterEach(() => house.close());
+
+const pool = () => house.context.pool;
+const silent: RebuildOptions = { batchRows: 5, pausePerWork: 0, onStep: async () => undefined };
+const rebuild = (options: Partial<RebuildOptions> = {}) =>
+  rebuildIndexes(pool(), house.context.keyring, patients, { ...silent, ...options });
+
+const LETTERS = "bcdfghklmn";
+const nameOf = (n: number): string =>
+  `Q${[...String(n)].map((digit) => `${LETTERS[Number(digit)]}u`).join("")}x`;
+
+async function addPatient(n: number): Promise<string> {
+  const body = { ...ADA, givenName: "Ida", familyName: nameOf(n), nationalId: `N-${n}` };
+  const answer = await admin.post<Known>("/v1/patients", body);
+  expect(answer.status).toBe(201);
+  return answer.body.id;
+}
+
+async function addPatients(count: number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let n = 0; n < count; n += 1) ids.push(await addPatient(n));
+  return ids;
+}
+
+async function find(search: object): Promise<string[]> {
+  const answer = await admin.post<{ items: Known[] }>("/v1/patients/search", search);
+  expect(answer.status).toBe(200);
+  return answer.body.items.map(({ id }) => id);
+}
+
+async function expectFound(n: number, id: string | undefined): Promise<void> {
+  expect(await find({ q: nameOf(n).slice(0, 5), nationalId: `N-${n}` })).toEqual([id]);
+  expect(await find({ q: nameOf(n) })).toContain(id);
+}
+
+/** Each row's tokens, and those that the active key alone gives it. */
+async function tokensAndExpected(): Promise<{ stored: IndexTokens; expected: IndexTokens }[]> {
+  const keys = await patients.indexKeys(pool(), house.context.keyring);
+  const { rows } = await pool().query<SealedRow>(
+    `select p.*, p.name_tokens::text[] as name_tokens, k.wrapped as subject_key
+       from patients p join subject_keys k on k.subject_id = p.id`,
+  );
+  return rows.map((row) => ({
+    stored: {
+      search_name: row.name_tokens as string[],
+      national_id: row.national_id_token as Buffer,
+      birth_date: row.birth_date_token as Buffer,
+    },
+    expected: patients.indexTokens(keys, patients.open(house.context.keyring, row)),
+  }));
+}
+
+async function expectOnlyTokensOfOneKey(rows: number): Promise<void> {
+  const all = await tokensAndExpected();
+  expect(all).toHaveLength(rows);
+  for (const { stored, expected } of all) expect(stored).toEqual(expected);
+}
+
+async function indexKeyRows(table = "patients"): Promise<string[]> {
+  const { rows } = await pool().query<{ key: string }>(
+    "select name || ' ' || version || ' ' || state as key from keys where kind = 'index' and name like $1 || '.%' order by 1",
+    [table],
+  );
+  return rows.map(({ key }) => key);
+}
+
+const AFTER = ["birth_date", "national_id", "search_name"].map((field) => `patients.${field} 2 active`);
+
+test("while the indexes are built anew, writes and searches go on, and no search misses a row", async () => {
+  const ids = await addPatients(60);
+  let isOver = false;
+  const writing = (async () => {
+    for (let n = 60; !isOver || n < 70; n += 1) {
+      ids[n] = await addPatient(n);
+      await expectFound(n, ids[n]);
+      const changed = `/v1/patients/${ids[n % 60]}`;
+      expect((await admin.patch(changed, { phone: `+1 555 ${n}` })).status).toBe(200);
+    }
+  })();
+  const searching = (async () => {
+    for (let n = 0; !isOver || n < 60; n += 1) await expectFound(n % 60, ids[n % 60]);
+  })();
+  const before = await tokensAndExpected();
+  const steps: string[] = [];
+  const result = await rebuild({ pausePerWork: 2, onStep: async (_tx, step) => void steps.push(step) });
+  isOver = true;
+  await Promise.all([writing, searching]);
+  expect(result).toMatchObject({ finished: true, refused: [] });
+  expect(steps).toEqual(["begun", "in_place", "finished"]);
+  expect(await indexKeyRows()).toEqual(AFTER);
+  await expectOnlyTokensOfOneKey(ids.length);
+  const after = await tokensAndExpected();
+  expect(after[0]?.expected.national_id).not.toEqual(before[0]?.expected.national_id);
+}, 60_000);
+
+test("prescriptions are found by medication and by name while either table's index is built anew", async () => {
+  const [patientId] = await addPatients(1);
+  const { body } = await admin.post<Known>("/v1/prescriptions", {
+    patientId,
+    medication: "Clopidogrel 75 MG",
+    dosage: "1",
+    startDate: "2026-11-01",
+    status: "active",
+  });
+  const search = async (q: string) =>
+    (await admin.post<{ items: Known[] }>("/v1/prescriptions/search", { q })).body.items.map(({ id }) => id);
+  const expectBoth = async () => {
+    expect(await search("pidogr")).toEqual([body.id]);
+    expect(await search(nameOf(0))).toEqual([body.id]);
+  };
+  const { keyring } = house.context;
+  for (const table of [patients, prescriptions]) {
+    await rebuildIndexes(pool(), keyring, table as typeof patients, {
+      ...silent,
+      onStep: expectBoth,
+      onProgress: () => undefined,
+    });
+    await expectBoth();
+  }
+  expect(await indexKeyRows("prescriptions")).toEqual(["prescriptions.medication 2 active"]);
+});
+
+test.each([1, 2] as const)(
+  "a rebuild that is stopped in pass %d is finished by the next run, and no reseal runs in between",
+  async (pass) => {
+    const ids = await addPatients(12);
+    const stop = new AbortController();
+    const stopped = rebuild({
+      signal: stop.signal,
+      onProgress: (at) => at === pass && stop.abort(new Error("stopped")),
+    });
+    await expect(stopped).rejects.toThrow("stopped");
+    ids.push(await addPatient(12));
+    for (const [n, id] of ids.entries()) await expectFound(n, id);
+    const other = besideNoRebuild(pool(), house.context.keyring, patients, async () => "ran");
+    await expect(other).rejects.toMatchObject({ code: "index_rebuild_unfinished" });
+    expect(await rebuild()).toMatchObject({ finished: true });
+    expect(await indexKeyRows()).toEqual(AFTER);
+    await expectOnlyTokensOfOneKey(13);
+    for (const [n, id] of ids.entries()) await expectFound(n, id);
+  },
+);
+
+test("a process that only searched before, with the keys of its boot, finds every row at every step", async () => {
+  const ids = await addPatients(6);
+  const { keyring } = house.context;
+  const searchAs = async (context: Context, q: string) => {
+    const page = await searchPatients(context, actor("admin"), { q, nationalId: "N-3", limit: 20 });
+    return page.items.map(({ id }) => id);
+  };
+  const atBoot = async () => ({ ...house.context, indexes: await openIndexes(pool(), keyring) });
+  const processes = [await atBoot(), await atBoot(), await atBoot()];
+  const expectFoundAfter = async (step: number) =>
+    expect(await searchAs(processes[step] as Context, nameOf(3))).toEqual([ids[3]]);
+  const stop = new AbortController();
+  const stopped = rebuild({ signal: stop.signal, onProgress: () => stop.abort(new Error("stopped")) });
+  await expect(stopped).rejects.toThrow("stopped");
+  await expectFoundAfter(0);
+  const second = new AbortController();
+  const inPlace = rebuild({
+    signal: second.signal,
+    onProgress: (pass) => pass === 2 && second.abort(new Error("stopped")),
+  });
+  await expect(inPlace).rejects.toThrow("stopped");
+  await expectFoundAfter(1);
+  await rebuild();
+  await expectFoundAfter(2);
+  await expectFoundAfter(0);
+});
+
+test("two rebuilds, or a rebuild beside a reseal, are refused", async () => {
+  await addPatients(1);
+  const seen: unknown[] = [];
+  const refused = async () => {
+    seen.push(await rebuild().catch((error: unknown) => error));
+  };
+  await rebuild({ onStep: async (_tx, step) => void (step === "begun" && (await refused())) });
+  await besideNoRebuild(pool(), house.context.keyring, patients, refused);
+  expect(seen).toMatchObject([{ code: "index_rebuild_busy" }, { code: "index_rebuild_busy" }]);
+});
+
+test("a writer who took the old key before the rebuild began is waited for, and its row is found", async () => {
+  await addPatients(1);
+  const { context } = house;
+  const who = actor("admin");
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const { promise: written, resolve: wrote } = Promise.withResolvers<string>();
+  const writing = inTransaction(pool(), async (tx) => {
+    const origin = { userId: null, source: null, createdBy: who.id, now: new Date() };
+    const fields = { ...ADA, familyName: nameOf(1), nationalId: "N-1", sex: "female" as const };
+    const patient = newPatient("018f0000-0000-7000-8000-000000000001", fields, origin);
+    const key = await createSubjectKey(tx, context.keyring, patient.id);
+    await insertPatient(tx, context, who, patient, patients.seal(context.keyring, key, patient));
+    wrote(patient.id);
+    await gate;
+  });
+  const id = await written;
+  const steps: string[] = [];
+  const rebuilding = rebuild({ onStep: async (_tx, step) => void steps.push(step) });
+  await delay(90);
+  expect(steps).toEqual([]);
+  open();
+  await writing;
+  expect(await rebuilding).toMatchObject({ finished: true });
+  await expectFound(1, id);
+  await expectOnlyTokensOfOneKey(2);
+});
+
+test("where a row does not open, the old key stays in use and the row is named", async () => {
+  const [damaged, sound] = await addPatients(2);
+  await pool().query(
+    "update patients set sealed = set_byte(sealed, 60, get_byte(sealed, 60) # 1) where id = $1",
+    [damaged],
+  );
+  expect(await rebuild()).toMatchObject({ finished: false, refused: [damaged] });
+  await expectFound(1, sound);
+  await pool().query(
+    "update patients set sealed = set_byte(sealed, 60, get_byte(sealed, 60) # 1) where id = $1",
+    [damaged],
+  );
+  expect(await rebuild()).toMatchObject({ finished: true });
+  await expectFound(0, damaged);
+});
+
+test("the tokens of a shredded patient are gone afterwards", async () => {
+  const [shredded] = await addPatients(2);
+  await pool().query("delete from subject_keys where subject_id = $1", [shredded]);
+  await rebuild();
+  const { rows } = await pool().query(
+    "select name_tokens, national_id_token, birth_date_token from patients where id = $1",
+    [shredded],
+  );
+  expect(rows).toEqual([{ name_tokens: [], national_id_token: null, birth_date_token: null }]);
+});
+
+test("a table that a restore swaps meanwhile is gone over again before the old key goes", async () => {
+  const ids = await addPatients(8);
+  let passes = 0;
+  let swapped: Promise<void> | undefined;
+  const result = await rebuild({
+    pausePerWork: 100, // time for the swap, after the first batch
+    onProgress: (pass, rows) => {
+      if (pass === 1 && rows === 5) passes += 1;
+      swapped ??= swapTable();
+    },
+  });
+  await swapped;
+  expect({ finished: result.finished, passes }).toEqual({ finished: true, passes: 2 });
+  await expectOnlyTokensOfOneKey(8);
+  await expectFound(0, ids[0]);
+}, 30_000);
+
+/** Another table of that name with the rows of before, as a restore leaves it. */
+function swapTable(): Promise<void> {
+  return house.superuser(
+    `begin; alter table records.patients rename to patients_before;
+     create table records.patients (like records.patients_before);
+     insert into records.patients select * from records.patients_before;
+     update records.patients set name_tokens = '{}', national_id_token = null, birth_date_token = null;
+     grant select, insert, update, delete on records.patients to medvault_records; commit`,
+  );
+}
