@@ -11,7 +11,8 @@ const MAX_VALUE_CODE_POINTS = 4_096;
 
 /**
  * Bits kept of a gram's token. At 12 there are 4,096 tokens for the some 20,000 grams that Latin text could have, so
- * that a token stands for several; a lower number hides more and costs more false candidates.
+ * that a token stands for several; a lower number makes single tokens less telling and costs more false
+ * candidates. It is no protection from a reader who knows the vocabulary (docs/threat-model.md has the measurement).
  */
 export const DEFAULT_GRAM_BITS = 12;
 
