@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
@@ -235,6 +235,17 @@ test("two changes of a key file at once: one is made, the other refused, and not
   const document = JSON.parse(await readFile(path, "utf8"));
   expect(document.versions).toHaveLength(1 + outcomes.length - refused.length);
   expect(document.signing).toEqual({ kty: "OKP" });
+  expect(await readdir(folder)).toEqual(["records.json"]);
+});
+
+test("a lock that a killed process left is passed over once it is old, and not before", async () => {
+  await generateKeyFile(path, "records");
+  const rotate = () =>
+    changeKeyFile(path, "records", (document) => withNextVersion(document, { key: KEY_2 }, new Date()));
+  await writeFile(`${path}.lock`, "");
+  await expect(rotate()).rejects.toThrow(KeyFileChanged);
+  await utimes(`${path}.lock`, 1, 1);
+  expect((await rotate()).versions).toHaveLength(2);
   expect(await readdir(folder)).toEqual(["records.json"]);
 });
 
