@@ -1,4 +1,4 @@
-// Rules of STYLE.md that no other tool knows. A rule without a check is a wish.
+// House rules (CONTRIBUTING.md) that no other tool knows. A rule without a check is a wish.
 import fs from "node:fs";
 import path from "node:path";
 

@@ -3,7 +3,7 @@ import type { QueryResult, QueryResultRow } from "pg";
 
 /**
  * Anything that runs a statement: a pool, a client, a transaction. Stores take it as their first, required
- * argument (STYLE.md, 5).
+ * argument (CONTRIBUTING.md).
  */
 export interface Db {
   query<R extends QueryResultRow = QueryResultRow>(

@@ -1,5 +1,5 @@
 -- Expand: who left a care team, kept where a restore rewinds nothing, so that a restored backup can end these
--- assignments again before anything opens (DESIGN.md, "Restore").
+-- assignments again before anything opens (ARCHITECTURE.md, "Restore").
 create table care_team_ends (
   patient_id uuid not null,
   user_id uuid not null,
