@@ -15,15 +15,16 @@ import type { Express, Request } from "express";
 import { Redis } from "ioredis";
 import { Gauge } from "prom-client";
 import { z } from "zod";
+import { Admission } from "./admission/admission.service.ts";
+import { createAdmissionStore } from "./admission/admission.store.ts";
 import type { GatewayConfig } from "./config.ts";
 import { clientOf, edge } from "./edge.ts";
 import { AccessTokens } from "./identity/access-token.ts";
 import { Asserter } from "./identity/asserter.ts";
 import { createKeySet } from "./identity/jwks.ts";
 import { type Introspect, Sessions } from "./identity/session.service.ts";
-import { createSessionCache } from "./identity/session-cache.store.ts";
 import { clientAddress } from "./limits/client-address.ts";
-import { createRateLimits } from "./limits/rate-limit.ts";
+import { createLimits } from "./limits/limits.ts";
 import { upstreamError } from "./proxy/proxy.errors.ts";
 import { Upstream } from "./proxy/upstream.ts";
 import { createRouteTable, SERVICES, type ServiceName } from "./routing/route-table.ts";
@@ -75,12 +76,17 @@ export async function createGateway(
     edge({
       routes: createRouteTable({ maxUploadBytes: config.MEDVAULT_MAX_UPLOAD_BYTES }),
       addressOf: clientAddress(config.MEDVAULT_TRUSTED_PROXIES),
-      limits: createRateLimits(redis, {
-        perMinute: config.MEDVAULT_RATE_LIMIT,
-        loginPerMinute: config.MEDVAULT_LOGIN_RATE,
+      admission: new Admission({
+        store: createAdmissionStore(redis),
+        limits: createLimits({
+          perMinute: config.MEDVAULT_RATE_LIMIT,
+          loginPerMinute: config.MEDVAULT_LOGIN_RATE,
+          patientsPerHour: config.MEDVAULT_PATIENTS_PER_HOUR,
+          trustedRanges: config.MEDVAULT_TRUSTED_RANGES,
+        }),
+        tokens: new AccessTokens(keySet, config.MEDVAULT_ISSUER),
+        sessions: new Sessions(introspection(askAuth)),
       }),
-      tokens: new AccessTokens(keySet, config.MEDVAULT_ISSUER),
-      sessions: new Sessions(createSessionCache(redis), introspection(askAuth)),
       asserter,
       upstreams,
     }),

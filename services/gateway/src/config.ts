@@ -1,19 +1,26 @@
+import { BlockList } from "node:net";
 import { loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
-import { clientAddress } from "./limits/client-address.ts";
+import { addRanges } from "./limits/client-address.ts";
 
 const port = z.coerce.number().int().min(0).max(65535);
 const http = urlOf("http", "https");
-const perMinute = z.coerce.number().int().min(1).max(1_000_000);
+const perMinute = z.coerce.number().int().min(1).max(1_000_000_000);
 
 function areRanges(value: string): boolean {
   try {
-    clientAddress(value);
+    addRanges(new BlockList(), value);
     return true;
   } catch {
     return false;
   }
 }
+
+/** Addresses or CIDR ranges, separated by commas. */
+const ranges = z
+  .string()
+  .default("")
+  .refine(areRanges, { message: "must be addresses or CIDR ranges, separated by commas" });
 
 const GatewayConfig = z.object({
   HOST: z.string().default("127.0.0.1"),
@@ -37,11 +44,12 @@ const GatewayConfig = z.object({
     .min(1)
     .max(2 ** 40)
     .default(16 * 1024 * 1024),
-  /** Addresses or CIDR ranges, separated by commas. */
-  MEDVAULT_TRUSTED_PROXIES: z
-    .string()
-    .default("")
-    .refine(areRanges, { message: "must be addresses or CIDR ranges, separated by commas" }),
+  /** Different patients whom a user may open in an hour. */
+  MEDVAULT_PATIENTS_PER_HOUR: perMinute.default(1_000),
+  /** Whose X-Forwarded-For is believed. */
+  MEDVAULT_TRUSTED_PROXIES: ranges,
+  /** Clinics behind one address: ten times the limits of an address. */
+  MEDVAULT_TRUSTED_RANGES: ranges,
   MEDVAULT_INSTANCE: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/)

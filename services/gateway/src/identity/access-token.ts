@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { AppError } from "@medvault/contracts";
 import { type JWTVerifyGetKey, jwtVerify } from "jose";
 import { z } from "zod";
@@ -81,5 +81,5 @@ export function bearerToken(authorization: string | undefined): string | null {
 }
 
 function digest(token: string): string {
-  return createHash("sha256").update(token).digest("base64url");
+  return hash("sha256", token, "base64url");
 }

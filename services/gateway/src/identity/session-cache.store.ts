@@ -1,39 +1,71 @@
 import type { Redis } from "ioredis";
+import type { AccessClaims } from "./access-token.ts";
 
 /** What Redis says of a session. `unknown`: ask auth (a miss, or a Redis that auth has not filled). */
 export type CachedSession =
   | { state: "unknown" }
   | { state: "ended" }
-  | { state: "live"; sub: string; role: string; pv: number; scope: string; enroll: boolean };
-
-export interface SessionCache {
-  /** One round trip: is Redis filled, does the session live, what may its role do now, and touch it. */
-  look(sid: string, now: number): Promise<CachedSession>;
-}
+  /** `scope`: null while the permissions of the role are still those that the token carries. */
+  | { state: "live"; sub: string; scope: string | null; enroll: boolean };
 
 /** The idle end is moved on at most this often: each move is a write to Redis' log. */
 const TOUCH_EVERY_MS = 1_000;
 
-// KEYS: session:<sid>, sessions:filled, ended:<sid>. ARGV: now, run id, touch interval (ms).
-// The idle end goes by the gateway's clock, which is also what auth writes it by.
-const LOOK = `
-if redis.call('exists', KEYS[3]) == 1 then return {'ended'} end
-if redis.call('get', KEYS[2]) ~= ARGV[2] then return {'unknown'} end
-local s = redis.call('hmget', KEYS[1], 'sub', 'role', 'idleEnd', 'absEnd', 'idleMs', 'enroll')
-if not s[1] or not s[2] then return {'unknown'} end
-local now = tonumber(ARGV[1])
-local idleEnd, absEnd = tonumber(s[3]), tonumber(s[4])
-if not idleEnd or not absEnd then return {'unknown'} end
-if now >= idleEnd or now >= absEnd then return {'ended'} end
-if s[5] then
-  local moved = math.min(now + tonumber(s[5]), absEnd)
-  if moved - idleEnd >= tonumber(ARGV[3]) then redis.call('hset', KEYS[1], 'idleEnd', string.format('%.0f', moved)) end
-end
-return {'live', s[1], s[2], s[6] or '0', redis.call('get', 'pv:' .. s[2]), redis.call('get', 'scope:' .. s[2])}`;
+/**
+ * The session's part of the script that admits a request: is Redis filled, does the session live, what may its role
+ * do now, and touch it. k: session:<sid>, ended:<sid>, sessions:filled, pv:<role>, scope:<role>; a: now, run id,
+ * touch interval (ms), the token's role, the token's pv. The idle end goes by the gateway's clock, which is also
+ * what auth writes it by.
+ */
+export const SESSION_LUA = `
+local function session(k, a)
+  local m = redis.call('mget', k[2], k[3], k[4])
+  if m[1] then return {'ended'} end
+  if m[2] ~= a[2] then return {'unknown'} end
+  local s = redis.call('hmget', k[1], 'sub', 'role', 'idleEnd', 'absEnd', 'idleMs', 'enroll')
+  local now, idleEnd, absEnd = tonumber(a[1]), tonumber(s[3] or ''), tonumber(s[4] or '')
+  if not s[1] or not s[2] or not idleEnd or not absEnd then return {'unknown'} end
+  if now >= idleEnd or now >= absEnd or s[2] ~= a[4] then return {'ended'} end
+  if s[5] then
+    local moved = math.min(now + tonumber(s[5]), absEnd)
+    if moved - idleEnd >= tonumber(a[3]) then redis.call('hset', k[1], 'idleEnd', string.format('%.0f', moved)) end
+  end
+  local scope = false
+  if not m[3] then return {'unknown'} end
+  if m[3] ~= a[5] then scope = redis.call('get', k[5]) end
+  return {'live', s[1], s[6] or '0', m[3] == a[5] and '1' or '0', scope}
+end`;
 
-/** The gateway's side of the fast copy that auth keeps (services/auth, "sessions"). */
-export function createSessionCache(redis: Redis): SessionCache {
-  // A Redis that restarted or failed over has another run id, and comes with a new connection.
+export type SessionRow = readonly (string | null)[];
+
+/** The keys (five) and arguments (five) of `SESSION_LUA` for one token. */
+export function sessionQuestion(
+  claims: AccessClaims,
+  runId: string | null,
+  now: number,
+): { keys: string[]; args: string[] } {
+  return {
+    keys: [
+      `session:${claims.sid}`,
+      `ended:${claims.sid}`,
+      "sessions:filled",
+      `pv:${claims.role}`,
+      `scope:${claims.role}`,
+    ],
+    args: [String(now), runId ?? "none", String(TOUCH_EVERY_MS), claims.role, String(claims.pv)],
+  };
+}
+
+/** What `SESSION_LUA` answered. */
+export function readSession([state, sub, enroll, unchanged, scope]: SessionRow): CachedSession {
+  if (state === "ended") return { state };
+  if (state !== "live" || !sub) return { state: "unknown" };
+  if (unchanged !== "1" && typeof scope !== "string" && enroll !== "1") return { state: "unknown" };
+  return { state, sub, scope: unchanged === "1" ? null : (scope ?? ""), enroll: enroll === "1" };
+}
+
+/** The id of the running Redis. One that restarted or failed over has another, and comes with a new connection. */
+export function watchRunId(redis: Redis): () => string | null {
   let runId: string | null = null;
   const learn = () => {
     runId = null;
@@ -49,25 +81,5 @@ export function createSessionCache(redis: Redis): SessionCache {
   redis.on("close", () => {
     runId = null;
   });
-  redis.defineCommand("medvaultSession", { numberOfKeys: 3, lua: LOOK });
-  const look = (redis as unknown as { medvaultSession(...args: string[]): Promise<(string | null)[]> })
-    .medvaultSession;
-
-  return {
-    async look(sid, now) {
-      const [state, sub, role, enroll, pv, scope] = await look.call(
-        redis,
-        `session:${sid}`,
-        "sessions:filled",
-        `ended:${sid}`,
-        String(now),
-        runId ?? "none",
-        String(TOUCH_EVERY_MS),
-      );
-      if (state === "ended") return { state };
-      const known = state === "live" && sub && role && pv && (scope !== null || enroll === "1");
-      if (!known) return { state: "unknown" };
-      return { state, sub, role, pv: Number(pv), scope: scope ?? "", enroll: enroll === "1" };
-    },
-  };
+  return () => runId;
 }

@@ -1,7 +1,7 @@
-import { type IntrospectionView, Unavailable } from "@medvault/contracts";
+import type { IntrospectionView } from "@medvault/contracts";
 import type { AccessClaims } from "./access-token.ts";
 import { SessionEnded } from "./identity.errors.ts";
-import type { CachedSession, SessionCache } from "./session-cache.store.ts";
+import type { CachedSession } from "./session-cache.store.ts";
 
 /** Who is signed in, as of now. */
 export interface SignedIn {
@@ -21,25 +21,23 @@ export type Introspect = (sid: string) => Promise<IntrospectionView | null>;
 const ENROLL_SCOPE = "account:enroll:own";
 
 export class Sessions {
-  readonly #cache: SessionCache;
   readonly #introspect: Introspect;
   readonly #asking = new Map<string, Promise<IntrospectionView | null>>();
 
-  constructor(cache: SessionCache, introspect: Introspect) {
-    this.#cache = cache;
+  constructor(introspect: Introspect) {
     this.#introspect = introspect;
   }
 
   /**
    * The session behind a verified token, with what its role may do at this moment: a token carries its permissions
-   * only until the role changes. Throws SessionEnded, or Unavailable when neither Redis nor auth can say.
+   * only until the role changes. `cached` is what Redis said of it. Throws SessionEnded, or Unavailable when Redis
+   * does not know and auth cannot say.
    */
-  async check(claims: AccessClaims): Promise<SignedIn> {
-    const cached = await this.#look(claims.sid);
+  async resolve(claims: AccessClaims, cached: CachedSession): Promise<SignedIn> {
     if (cached.state === "ended") throw new SessionEnded();
     const session =
       cached.state === "live"
-        ? { ...cached, scope: cached.pv === claims.pv && !cached.enroll ? claims.scope : cached.scope }
+        ? { ...cached, role: claims.role, scope: cached.scope ?? claims.scope }
         : await this.#ask(claims.sid);
     if (session.sub !== claims.sub || session.role !== claims.role) throw new SessionEnded();
     const enrollment = session.enroll || claims.scope === ENROLL_SCOPE;
@@ -52,14 +50,6 @@ export class Sessions {
       amr: claims.amr,
       enrollment,
     };
-  }
-
-  async #look(sid: string): Promise<CachedSession> {
-    try {
-      return await this.#cache.look(sid, Date.now());
-    } catch (cause) {
-      throw new Unavailable(undefined, 2, { cause }); // liveness unknown is not liveness
-    }
   }
 
   async #ask(sid: string): Promise<{ sub: string; role: string; scope: string; enroll: boolean }> {

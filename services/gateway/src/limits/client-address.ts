@@ -6,9 +6,7 @@ const MAX_HOPS = 10;
 /** A function from a request to the address of its client. Throws for a range that is none. */
 export function clientAddress(trustedProxies: string): (req: IncomingMessage) => string {
   const trusted = new BlockList();
-  for (const range of trustedProxies.split(",").map((part) => part.trim())) {
-    if (range) addRange(trusted, range);
-  }
+  addRanges(trusted, trustedProxies);
   const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
   return (req) => {
     let address = plain(req.socket.remoteAddress ?? "");
@@ -46,11 +44,14 @@ function plain(address: string): string {
   return mapped ?? address;
 }
 
-function addRange(list: BlockList, range: string): void {
-  const [network = "", prefix] = range.split("/");
-  const family = isIP(network);
-  if (family === 0)
-    throw new Error("MEDVAULT_TRUSTED_PROXIES holds something that is no address or CIDR range");
-  const bits = prefix === undefined ? (family === 6 ? 128 : 32) : Number(prefix);
-  list.addSubnet(network, bits, family === 6 ? "ipv6" : "ipv4");
+/** Adds addresses and CIDR ranges, separated by commas. Throws for what is none. */
+export function addRanges(list: BlockList, ranges: string): void {
+  for (const range of ranges.split(",").map((part) => part.trim())) {
+    if (!range) continue;
+    const [network = "", prefix] = range.split("/");
+    const family = isIP(network);
+    if (family === 0) throw new Error("a list of ranges holds something that is no address or CIDR range");
+    const bits = prefix === undefined ? (family === 6 ? 128 : 32) : Number(prefix);
+    list.addSubnet(network, bits, family === 6 ? "ipv6" : "ipv4");
+  }
 }

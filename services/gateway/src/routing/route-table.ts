@@ -9,6 +9,9 @@ const FHIR_BYTES = 16 * MIB;
 const FILES_PER_UPLOAD = 10;
 const MULTIPART_SLACK_BYTES = MIB;
 
+/** Requests that have a limit or a price of their own. */
+export type RouteClass = "login" | "forgot" | "register" | "search" | "bundle" | "upload" | "export";
+
 export interface Route {
   /** Null: the gateway answers itself. */
   service: ServiceName | null;
@@ -18,7 +21,7 @@ export interface Route {
   /** Whether a session that has still to enrol a second factor reaches it. */
   enrollment: boolean;
   /** A limit of its own on top of the general one. */
-  limit: "login" | "forgot" | null;
+  limit: RouteClass | null;
   maxBodyBytes: number;
   /** How long the service may take to begin its answer. */
   headersTimeoutMs: number;
@@ -105,9 +108,21 @@ function base(access: Route["access"]): Omit<Route, "service" | "audiences"> {
   };
 }
 
-function limitOf(key: string): Route["limit"] {
-  if (key === "POST /v1/auth/login") return "login";
-  return key === "POST /v1/auth/password/forgot" ? "forgot" : null;
+const CLASSES: Readonly<Record<string, RouteClass>> = {
+  "POST /v1/auth/login": "login",
+  "POST /v1/auth/password/forgot": "forgot",
+  "POST /v1/auth/register": "register",
+  "POST /v1/patients/search": "search",
+  "POST /v1/prescriptions/search": "search",
+  "POST /v1/fhir": "bundle",
+  "POST /v1/files": "upload",
+  "GET /v1/audit/export": "export",
+};
+
+function limitOf(key: string): RouteClass | null {
+  const known = Object.hasOwn(CLASSES, key) ? CLASSES[key] : undefined;
+  if (known) return known;
+  return key.startsWith("GET /v1/fhir/") && key.endsWith("/$everything") ? "export" : null;
 }
 
 function sizes(key: string, maxUploadBytes: number): Partial<Route> {

@@ -1,0 +1,112 @@
+import { BlockList, isIP } from "node:net";
+import type { Route, RouteClass } from "../routing/route-table.ts";
+import { addRanges, limitKey } from "./client-address.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const FORGOT_A_MINUTE = 3;
+/** A family or a front desk registers several; only a flood registers more than this for each sign-in allowed. */
+const REGISTER_PER_LOGIN = 6;
+/** Clinics, where many sit behind one address. */
+const TRUSTED_FACTOR = 10;
+
+/** What a request costs of its user's budget, which holds two points for each request allowed. */
+const COST: Readonly<Record<RouteClass, number>> = {
+  login: 1,
+  forgot: 1,
+  register: 1,
+  search: 2,
+  bundle: 2,
+  upload: 4,
+  export: 10,
+};
+const USER_POINTS_PER_REQUEST = 2;
+/** Of the requests that a user may make in a minute, how many may be of a class. */
+const SHARE: Partial<Record<RouteClass, number>> = { search: 0.5, upload: 0.5, export: 0.1 };
+const MIN_OF_CLASS = 5;
+
+/** One limit as it meets one request: `points` in `windowMs`, of which this request takes `cost`. */
+export interface Limit {
+  /** As RateLimit-Policy names it. */
+  readonly name: string;
+  readonly key: string;
+  readonly points: number;
+  readonly cost: number;
+  readonly windowMs: number;
+  /** Counts different members, not requests: this one. */
+  readonly member?: string;
+}
+
+export interface LimitSettings {
+  /** Requests a minute and address. */
+  perMinute: number;
+  loginPerMinute: number;
+  /** Different patients an hour and user. */
+  patientsPerHour: number;
+  /** Addresses or CIDR ranges, by commas, which get ten times as much. */
+  trustedRanges: string;
+}
+
+export interface Limits {
+  ofAddress(address: string, route: Route | null): Limit[];
+  ofUser(sub: string, route: Route, path: string): Limit[];
+}
+
+/** Which limits a request meets: those of its address, and of the user who is signed in. */
+export function createLimits(settings: LimitSettings): Limits {
+  const trusted = new BlockList();
+  addRanges(trusted, settings.trustedRanges);
+  const factorOf = (address: string) => {
+    const family = isIP(address);
+    return family !== 0 && trusted.check(address, family === 6 ? "ipv6" : "ipv4") ? TRUSTED_FACTOR : 1;
+  };
+  const ofAddressClass: Partial<Record<RouteClass, number>> = {
+    login: settings.loginPerMinute,
+    forgot: FORGOT_A_MINUTE,
+    register: settings.loginPerMinute * REGISTER_PER_LOGIN,
+  };
+  const hasTrusted = settings.trustedRanges !== "";
+  return {
+    ofAddress(address, route) {
+      const network = limitKey(address);
+      const factor = hasTrusted ? factorOf(address) : 1;
+      const limits = [counter("general", `rate:general:${network}`, settings.perMinute * factor)];
+      const points = route?.limit && ofAddressClass[route.limit];
+      if (route?.limit && points)
+        limits.push(counter(route.limit, `rate:${route.limit}:${network}`, points * factor));
+      return limits;
+    },
+    ofUser(sub, route, path) {
+      const cost = route.limit ? COST[route.limit] : 1;
+      const limits = [
+        counter("user", `rate:user:${sub}`, settings.perMinute * USER_POINTS_PER_REQUEST, cost),
+      ];
+      const share = route.limit && SHARE[route.limit];
+      if (route.limit && share) {
+        const points = Math.max(MIN_OF_CLASS, Math.floor(settings.perMinute * share));
+        limits.push(counter(route.limit, `rate:${route.limit}:${sub}`, points));
+      }
+      const patient = patientOf(path);
+      if (patient) {
+        limits.push({
+          ...counter("patients", `rate:patients:${sub}`, settings.patientsPerHour),
+          windowMs: HOUR_MS,
+          member: patient,
+        });
+      }
+      return limits;
+    },
+  };
+}
+
+function counter(name: string, key: string, points: number, cost = 1): Limit {
+  return { name, key, points, cost, windowMs: MINUTE_MS };
+}
+
+const PATIENT =
+  /^\/v1\/(?:patients|fhir\/Patient)\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:\/|$)/i;
+
+/** The patient whom a path names, as short as it can be told apart: the id without its dashes. */
+function patientOf(path: string): string | null {
+  return PATIENT.exec(path)?.[1]?.toLowerCase().replaceAll("-", "") ?? null;
+}
