@@ -29,14 +29,21 @@ export {
   privateKeyOf,
   publicJwkOf,
   publicKeyOf,
-  recordStatement,
-  type SignedRecord,
   signEd25519,
   statement,
   thumbprintOf,
   verifyEd25519,
 } from "./signatures.ts";
-export { DIGESTS, type Digest, parseDigest, parseSuite, SUITES, type Suite } from "./suites.ts";
+export { contentHashOf, recordStatement, type SignedRecord } from "./signed-record.ts";
+export {
+  DEFAULT_DIGEST,
+  DIGESTS,
+  type Digest,
+  parseDigest,
+  parseSuite,
+  SUITES,
+  type Suite,
+} from "./suites.ts";
 export {
   readWrappedKeyHeader,
   unwrapKey,

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { plainOpenBox, plainUnwrap } from "../test/plain-box.ts";
 import { type Edit, edited, plainCobblestone256, plainOpenCobblestone256 } from "../test/plain-chunked.ts";
 import { plainOpenFernet } from "../test/plain-fernet.ts";
-import { plainExact, plainStatement, plainVerify } from "../test/plain-rest.ts";
+import { plainExact, plainRecordStatement, plainStatement, plainVerify } from "../test/plain-rest.ts";
 import { ownVectors } from "../test/shared-data.ts";
 import { shake } from "../test/vector-parts.ts";
 import { containsPart, exactToken, normalise, trigramQueryTokens, trigramTokens } from "./blind-index.ts";
@@ -12,6 +12,7 @@ import { type BoxContext, openBox } from "./box.ts";
 import { createOpenStream } from "./chunked.ts";
 import { openFernet } from "./fernet.ts";
 import { privateKeyOf, publicJwkOf, publicKeyOf, statement, verifyEd25519 } from "./signatures.ts";
+import { recordStatement, type SignedRecord } from "./signed-record.ts";
 import { unwrapKey } from "./wrap.ts";
 
 const hex = (text: string): Buffer => Buffer.from(text, "hex");
@@ -134,6 +135,17 @@ test("signatures that are not of the statement beside them are not taken, by bot
   for (const { why, seed, purpose, parts, signature } of vectors) {
     const message = statement(purpose, ...parts);
     expect(message).toEqual(plainStatement(purpose, parts));
+    const publicKey = publicKeyOf(publicJwkOf(privateKeyOf(hex(seed))));
+    expect(verifyEd25519(publicKey, message, hex(signature)), why).toBe(false);
+    expect(plainVerify(hex(seed), message, hex(signature)), why).toBe(false);
+  }
+});
+
+test("a signature over a record is good for no other record, version, content or digest, by both implementations", () => {
+  type Vector = SignedRecord & Record<"why" | "seed" | "signature", string>;
+  for (const { why, seed, signature, ...record } of ownVectors<Vector[]>("signed-record-refused")) {
+    const message = Buffer.from(recordStatement(record));
+    expect(message.toString()).toBe(plainRecordStatement(record));
     const publicKey = publicKeyOf(publicJwkOf(privateKeyOf(hex(seed))));
     expect(verifyEd25519(publicKey, message, hex(signature)), why).toBe(false);
     expect(plainVerify(hex(seed), message, hex(signature)), why).toBe(false);

@@ -77,22 +77,3 @@ export function verifyEd25519(publicKey: KeyObject, message: Buffer, signature: 
 export function statement(purpose: string, ...parts: readonly (string | Buffer)[]): Buffer {
   return lengthPrefixed("medvault/statement/v1", purpose, ...parts);
 }
-
-/** The record that a signature is over. */
-export interface SignedRecord {
-  readonly service: string;
-  readonly table: string;
-  readonly rowId: string;
-  readonly subjectId: string;
-  /** Canonical JSON of what is signed: the record's fields, the signer's key and the time, all but the signature. */
-  readonly content: string;
-}
-
-/**
- * The bytes to sign for a record: a signature is good for this content of this row of this patient. `rev` is not among
- * them, because a row that is sealed anew under another policy or key keeps its signature.
- */
-export function recordStatement(record: SignedRecord): Buffer {
-  const { service, table, rowId, subjectId, content } = record;
-  return statement("record", service, table, rowId, subjectId, content);
-}

@@ -7,6 +7,8 @@ export type Suite = (typeof SUITES)[number];
 /** The digests that a deployment may choose. */
 export const DIGESTS = ["sha256", "sha512", "sha3-256", "sha3-512"] as const;
 export type Digest = (typeof DIGESTS)[number];
+/** What was written before a deployment could choose says no digest: it is this one. */
+export const DEFAULT_DIGEST: Digest = "sha256";
 
 const SUITE_BYTES: Record<Suite, number> = { "aes-256-gcm": 1, "chacha20-poly1305": 2 };
 

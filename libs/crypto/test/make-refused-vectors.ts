@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { plainBox, plainWrap } from "./plain-box.ts";
 import { type Edit, edited, plainCobblestone256 } from "./plain-chunked.ts";
 import { base64url, plainFernet } from "./plain-fernet.ts";
-import { plainSign, plainStatement } from "./plain-rest.ts";
+import { plainContentHash, plainRecordStatement, plainSign, plainStatement } from "./plain-rest.ts";
 import { flipped, ID, labelled, shake, write } from "./vector-parts.ts";
 
 /**
@@ -211,6 +211,34 @@ function statements(): object[] {
   });
 }
 
+/** A record, and the signature of another one: none is good for it. */
+function signedRecords(): object[] {
+  const seed = labelled("refused record seed", 32);
+  const content = '{"title":"Visit"}';
+  const signed = {
+    recordId: ID(1),
+    patientId: ID(101),
+    version: 1,
+    contentHash: plainContentHash(content, "sha3-256"),
+    digest: "sha3-256",
+    signedBy: ID(201),
+    signedAt: "2026-01-31T08:00:00.000Z",
+  };
+  const signature = hex(plainSign(seed, Buffer.from(plainRecordStatement(signed))));
+  const cases: [why: string, shown: Partial<typeof signed>][] = [
+    ["the digest said to be SHA-256", { digest: "sha256" }],
+    ["the digest said to be SHA-512", { digest: "sha512" }],
+    ["the content's hash under another digest", { contentHash: plainContentHash(content, "sha256") }],
+    ["other content", { contentHash: plainContentHash("{}", "sha3-256") }],
+    ["another record", { recordId: ID(2) }],
+    ["another patient", { patientId: ID(102) }],
+    ["another version", { version: 2 }],
+    ["another signer", { signedBy: ID(202) }],
+    ["another time", { signedAt: "2026-01-31T08:00:00.001Z" }],
+  ];
+  return cases.map(([why, shown]) => ({ why, seed: hex(seed), ...signed, ...shown, signature }));
+}
+
 /** Texts that must not meet, parts that are not found, and what is not indexed at all. */
 function blindIndexes(): object {
   return {
@@ -242,4 +270,5 @@ write("wrapped-key-refused", wrappedKeys());
 write("cobblestone-256-refused", cobblestone());
 write("fernet-refused", fernets());
 write("statement-refused", statements());
+write("signed-record-refused", signedRecords());
 write("blind-index-refused", blindIndexes());

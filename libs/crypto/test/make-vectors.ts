@@ -2,7 +2,15 @@ import { createHash } from "node:crypto";
 import { lp, plainBox, plainWrap } from "./plain-box.ts";
 import { plainCobblestone256 } from "./plain-chunked.ts";
 import { plainFernet } from "./plain-fernet.ts";
-import { plainExact, plainQuery, plainSign, plainStatement, plainTokens } from "./plain-rest.ts";
+import {
+  plainContentHash,
+  plainExact,
+  plainQuery,
+  plainRecordStatement,
+  plainSign,
+  plainStatement,
+  plainTokens,
+} from "./plain-rest.ts";
 import { labelled as bytes, ID, shake, write } from "./vector-parts.ts";
 
 /**
@@ -125,6 +133,27 @@ function statements(): object[] {
   );
 }
 
+/** One content under each digest, and another version of it. */
+function signedRecords(): object[] {
+  const content =
+    '{"body":"Ångström: 120/80","code":"11488-4","occurredAt":"2026-01-31T07:30:00.000Z","title":"Visit","type":"note"}';
+  return ["sha256", "sha512", "sha3-256", "sha3-512"].map((digest, n) => {
+    const seed = bytes(`record seed ${n}`, 32);
+    const record = {
+      recordId: ID(1),
+      patientId: ID(101),
+      version: n + 1,
+      contentHash: plainContentHash(content, digest),
+      digest,
+      signedBy: ID(201),
+      signedAt: "2026-01-31T08:00:00.000Z",
+    };
+    const statement = plainRecordStatement(record);
+    const signature = plainSign(seed, Buffer.from(statement)).toString("hex");
+    return { seed: seed.toString("hex"), content, ...record, statement, signature };
+  });
+}
+
 /** `now` and the token's own time are Unix seconds. */
 function fernets(): object[] {
   const seconds = 1_767_225_600;
@@ -146,4 +175,5 @@ write("wrapped-key", wrappedKeys());
 write("cobblestone-256", cobblestone());
 write("blind-index", blindIndexes());
 write("statement", statements());
+write("signed-record", signedRecords());
 write("fernet", fernets());

@@ -1,4 +1,4 @@
-import { createHmac, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
+import { createHash, createHmac, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { lp } from "./plain-box.ts";
 
 /** Index tokens and statements a second time, from FORMATS.md alone, for texts that are in normal form already. */
@@ -34,6 +34,26 @@ export function plainQuery(key: Buffer, normal: string, bits: number): string[] 
 
 export function plainStatement(purpose: string, parts: readonly string[]): Buffer {
   return Buffer.concat(["medvault/statement/v1", purpose, ...parts].map(lp));
+}
+
+/** `content` is canonical already. */
+export function plainContentHash(content: string, digest: string): string {
+  return createHash(digest).update(Buffer.from(content)).digest("hex");
+}
+
+/** For values that need no escape in JSON. The members stand in the order of their names. */
+export function plainRecordStatement(record: {
+  recordId: string;
+  patientId: string;
+  version: number;
+  contentHash: string;
+  digest: string;
+  signedBy: string;
+  signedAt: string;
+}): string {
+  const { recordId, patientId, version, contentHash, digest, signedBy, signedAt } = record;
+  const named = digest === "sha256" ? "" : `"digest":"${digest}",`;
+  return `{"contentHash":"${contentHash}",${named}"patientId":"${patientId}","purpose":"medvault/medical-record/v1","recordId":"${recordId}","signedAt":"${signedAt}","signedBy":"${signedBy}","version":${version}}`;
 }
 
 export function plainSign(seed: Buffer, message: Buffer): Buffer {

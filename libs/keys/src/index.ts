@@ -38,7 +38,7 @@ export {
 } from "./operations/service-key.ts";
 export { shredSubject } from "./operations/shred.ts";
 export { closedAt, countWrapped, type WrappedCounts } from "./operations/wrapped-keys.store.ts";
-export { applyPolicy, type PolicyOptions, type PolicyTable } from "./policy.ts";
+export { applyPolicy, type DeploymentPolicy, type PolicyOptions, type PolicyTable } from "./policy.ts";
 export type { KeyProvider, ServiceKeyState, ServiceKeyVersion } from "./provider.ts";
 export { closeSealPool } from "./seal-pool.ts";
 export {

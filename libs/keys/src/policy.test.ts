@@ -5,7 +5,7 @@ import { readBoxHeader } from "@medvault/crypto";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { testKeyring } from "../test/keyring.ts";
 import { PolicyInvalid } from "./errors.ts";
-import { applyPolicy } from "./policy.ts";
+import { applyPolicy, type DeploymentPolicy } from "./policy.ts";
 import { sealedTable } from "./sealed-table.ts";
 import { newSubjectKey } from "./subject-keys.ts";
 
@@ -53,10 +53,10 @@ beforeEach(() => {
   people = of();
 });
 
-async function apply(policy: unknown): Promise<void> {
+async function apply(policy: unknown): Promise<DeploymentPolicy> {
   const file = join(folder, "policy.json");
   await writeFile(file, typeof policy === "string" ? policy : JSON.stringify(policy));
-  await applyPolicy({ file, service: "records", tables: [people] });
+  return applyPolicy({ file, service: "records", tables: [people] });
 }
 const faultsOf = async (policy: unknown): Promise<readonly string[]> => {
   const error = await apply(policy).then(
@@ -146,7 +146,16 @@ test("every refused cipher and digest is refused with its reason", async () => {
     expect(fault).toMatch(new RegExp(`^${suite} is refused: its `));
   }
   for (const digest of ["md5", "sha1"]) expect(await faultsOf({ digest })).toHaveLength(1);
-  expect(await faultsOf({ digest: "sha512" })).toEqual(["sha512 is not in use yet, only sha256 is"]);
+});
+
+test("a deployment chooses one of four digests, and has SHA-256 where it chooses none", async () => {
+  for (const digest of ["sha256", "sha512", "sha3-256", "SHA3-512"]) {
+    expect(await apply({ digest })).toEqual({ digest: digest.toLowerCase() });
+  }
+  expect(await apply({})).toEqual({ digest: "sha256" });
+  expect(await applyPolicy({ file: undefined, service: "records", tables: [] })).toEqual({
+    digest: "sha256",
+  });
 });
 
 test("what is no policy is refused: not JSON, unknown members, other values, nothing left sealed, no file", async () => {

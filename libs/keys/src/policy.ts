@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { AlgorithmRefused, parseDigest, parseSuite } from "@medvault/crypto";
+import { AlgorithmRefused, DEFAULT_DIGEST, type Digest, parseDigest, parseSuite } from "@medvault/crypto";
 import { z } from "zod";
 import type { TableDeclaration } from "./declaration.ts";
 import { PolicyInvalid } from "./errors.ts";
@@ -24,8 +24,6 @@ type FieldPolicy = z.infer<typeof FieldPolicy>;
 
 // auth's fields are what signing in needs; audit and backup have no declared tables.
 const WITH_POLICY: readonly string[] = ["records", "files"];
-// Content hashes and the hashes in events are SHA-256 by the API; another digest would be said and not done.
-const DIGEST_IN_USE = "sha256";
 
 /** What a policy needs of a declared table, whatever its rows are. */
 export type PolicyTable = Pick<SealedTable<object>, "declaration" | "adopt">;
@@ -38,15 +36,22 @@ export interface PolicyOptions {
   readonly tables: readonly PolicyTable[];
 }
 
+/** What of a policy is for the whole deployment. */
+export interface DeploymentPolicy {
+  /** With which content is hashed, to be signed. What was written under another one says so, and is checked by that. */
+  readonly digest: Digest;
+}
+
 /**
  * Has the tables of a service follow the operator's policy, before anything is sealed or opened. New writes are made by
  * it at once; what was written before still opens, until `keys reseal`. Throws PolicyInvalid, which names every fault at
  * once; nothing has changed then.
  */
-export async function applyPolicy({ file, service, tables }: PolicyOptions): Promise<void> {
-  if (file === undefined) return;
+export async function applyPolicy({ file, service, tables }: PolicyOptions): Promise<DeploymentPolicy> {
+  if (file === undefined) return { digest: DEFAULT_DIGEST };
   const policy = await readPolicy(file);
-  const faults = policyFaults(policy);
+  const faults = unknownServices(policy);
+  const digest = refusedOr(() => parseDigest(policy.digest ?? DEFAULT_DIGEST), faults);
   const ours = policy.services?.[service] ?? {};
   const adoptions: (() => void)[] = [];
   for (const [name, tablePolicy] of Object.entries(ours)) {
@@ -58,8 +63,9 @@ export async function applyPolicy({ file, service, tables }: PolicyOptions): Pro
     const changed = changedDeclaration(table.declaration, tablePolicy, faults);
     adoptions.push(() => table.adopt(changed));
   }
-  if (faults.length > 0) throw new PolicyInvalid(faults);
+  if (faults.length > 0 || digest === null) throw new PolicyInvalid(faults);
   for (const adopt of adoptions) adopt();
+  return { digest };
 }
 
 async function readPolicy(file: string): Promise<PolicyFile> {
@@ -76,14 +82,10 @@ async function readPolicy(file: string): Promise<PolicyFile> {
   );
 }
 
-function policyFaults({ digest, services = {} }: PolicyFile): string[] {
-  const faults = Object.keys(services)
+function unknownServices({ services = {} }: PolicyFile): string[] {
+  return Object.keys(services)
     .filter((name) => !WITH_POLICY.includes(name))
     .map((name) => `${name} takes no policy, only ${WITH_POLICY.join(" and ")} do`);
-  if (digest === undefined) return faults;
-  const known = refusedOr(() => parseDigest(digest), faults);
-  if (known !== null && known !== DIGEST_IN_USE) faults.push(`${known} is not in use yet, only sha256 is`);
-  return faults;
 }
 
 /** The declaration under the policy. Faults are added to the list, all of them. */

@@ -43,7 +43,11 @@ export async function composeApp(
     keysFile: config.MEDVAULT_KEYS_FILE,
     keysEnv: config.MEDVAULT_KEYS,
   });
-  await applyPolicy({ file: config.MEDVAULT_POLICY_FILE, service: SOURCE, tables: sealedTables });
+  const { digest } = await applyPolicy({
+    file: config.MEDVAULT_POLICY_FILE,
+    service: SOURCE,
+    tables: sealedTables,
+  });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SOURCE);
   const indexes = await openIndexes(pool, keyring);
   const broker = connectBroker({ url: config.AMQP_URL, logger });
@@ -51,7 +55,7 @@ export async function composeApp(
   const appender = createAppender(pool, SOURCE);
   relay.start();
   const app = createRecordsApp({
-    context: { pool, keyring, appender, indexes },
+    context: { pool, keyring, appender, indexes, digest },
     assertions,
     logger,
     brokerState: () => (broker.state() === "connected" ? "ok" : "degraded"),

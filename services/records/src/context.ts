@@ -1,3 +1,4 @@
+import type { Digest } from "@medvault/crypto";
 import { type Keyring, LiveIndexes, tableKey } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import type { Db } from "@medvault/postgres";
@@ -14,6 +15,8 @@ export interface Context {
   /** For the events of what has no transaction of its own. */
   readonly appender: Appender;
   readonly indexes: Indexes;
+  /** With which content is hashed before it is signed: the deployment's choice. */
+  readonly digest: Digest;
 }
 
 /** The blind indexes. A rebuild changes the keys of those two under a running process; the others stay. */

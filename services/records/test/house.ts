@@ -1,4 +1,5 @@
 import { type Actor, type CloudEvent, newId } from "@medvault/contracts";
+import type { Digest } from "@medvault/crypto";
 import { createAppender } from "@medvault/messaging";
 import { createLogger } from "@medvault/service-kit";
 import {
@@ -33,12 +34,12 @@ export interface House {
 }
 
 /** The records service over a database of its own, without a broker: events stay in the outbox. */
-export async function openHouse(): Promise<House> {
+export async function openHouse(digest: Digest = "sha256"): Promise<House> {
   const db = await createTestDatabase(["records"]);
   const pool = db.pool("records");
   const keyring = await testKeyring("records");
   const appender = createAppender(pool, "records");
-  const context = { pool, keyring, appender, indexes: await openIndexes(pool, keyring) };
+  const context = { pool, keyring, appender, indexes: await openIndexes(pool, keyring), digest };
   const app = createRecordsApp({
     context,
     assertions: (await testAssertions()).verifier("records"),

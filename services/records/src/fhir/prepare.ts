@@ -114,7 +114,7 @@ export async function prepareImport(
       medicalRecords,
       plan.records,
       (item) => recordOf(item, { ...made, id: newId() }, actor, now),
-      (values) => signVersions(values, key, actor.id, now),
+      (values) => signVersions(values, key, actor.id, now, context.digest),
     ),
     prescriptions: await ready(prescriptions, plan.prescriptions, (item) =>
       prescriptionOf(item, { ...made, id: newId() }, actor, now),

@@ -1,14 +1,24 @@
-import { createHash, sign } from "node:crypto";
+import { sign } from "node:crypto";
 import { promisify } from "node:util";
-import { canonicalJson, type Ed25519PublicJwk, publicKeyOf, verifyEd25519 } from "@medvault/crypto";
+import {
+  contentHashOf,
+  DEFAULT_DIGEST,
+  type Digest,
+  type Ed25519PublicJwk,
+  publicKeyOf,
+  recordStatement,
+  verifyEd25519,
+} from "@medvault/crypto";
 import type { SigningKey } from "@medvault/keys";
 
 const SIGNATURES_AT_ONCE = 200;
 
 /** Hash and signature of one version of a record, as they lie in its box. */
 export interface Integrity {
-  /** SHA-256, hex, of the content in RFC 8785 form. */
+  /** The digest, hex, of the content in RFC 8785 form. */
   contentHash: string;
+  /** By which digest; nothing where it is SHA-256. */
+  digest?: Digest;
   /** Ed25519 over the statement, base64. */
   signature: string;
   signedBy: string;
@@ -28,9 +38,15 @@ interface Signed {
   occurredAt: Date;
 }
 
-/** Signs a version in the name of `signedBy` with that clinician's key. */
-export function signVersion(record: Signed, key: SigningKey, signedBy: string, now: Date): Integrity {
-  const unsigned = { contentHash: contentHashOf(record), signedBy, signedAt: now.toISOString() };
+/** Signs a version in the name of `signedBy` with that clinician's key, over its hash by the deployment's digest. */
+export function signVersion(
+  record: Signed,
+  key: SigningKey,
+  signedBy: string,
+  now: Date,
+  digest: Digest,
+): Integrity {
+  const unsigned = unsignedOf(record, signedBy, now, digest);
   const signature = key.sign(Buffer.from(statementOf(record, unsigned), "utf8")).toString("base64");
   return { ...unsigned, signature, publicKey: key.publicJwk };
 }
@@ -47,11 +63,12 @@ export async function signVersions<T extends Signed>(
   key: SigningKey,
   signedBy: string,
   now: Date,
+  digest: Digest,
 ): Promise<(T & { integrity: Integrity })[]> {
   const signed: (T & { integrity: Integrity })[] = [];
   for (let at = 0; at < records.length; at += SIGNATURES_AT_ONCE) {
     const batch = records.slice(at, at + SIGNATURES_AT_ONCE).map(async (record) => {
-      const unsigned = { contentHash: contentHashOf(record), signedBy, signedAt: now.toISOString() };
+      const unsigned = unsignedOf(record, signedBy, now, digest);
       const signature = await signInThread(
         null,
         Buffer.from(statementOf(record, unsigned), "utf8"),
@@ -67,9 +84,9 @@ export async function signVersions<T extends Signed>(
   return signed;
 }
 
-/** Whether content, place and signature belong together. */
+/** Whether content, place and signature belong together, under the digest that the signature was made with. */
 export function isIntact(record: Signed, integrity: Integrity): boolean {
-  if (integrity.contentHash !== contentHashOf(record)) return false;
+  if (integrity.contentHash !== contentHashOf(contentOf(record), digestOf(integrity))) return false;
   const message = Buffer.from(statementOf(record, integrity), "utf8");
   return verifyEd25519(publicKeyOf(integrity.publicKey), message, Buffer.from(integrity.signature, "base64"));
 }
@@ -77,20 +94,32 @@ export function isIntact(record: Signed, integrity: Integrity): boolean {
 /** The text that is signed: RFC 8785 JSON, so that anyone can make it again from the answer of the API. */
 export function statementOf(
   record: Pick<Signed, "id" | "patientId" | "version">,
-  integrity: Pick<Integrity, "contentHash" | "signedBy" | "signedAt">,
+  integrity: Pick<Integrity, "contentHash" | "digest" | "signedBy" | "signedAt">,
 ): string {
-  return canonicalJson({
-    purpose: "medvault/medical-record/v1",
-    recordId: record.id,
-    patientId: record.patientId,
-    version: record.version,
-    contentHash: integrity.contentHash,
-    signedBy: integrity.signedBy,
-    signedAt: integrity.signedAt,
+  const { id: recordId, patientId, version } = record;
+  const { contentHash, signedBy, signedAt } = integrity;
+  return recordStatement({
+    recordId,
+    patientId,
+    version,
+    contentHash,
+    digest: digestOf(integrity),
+    signedBy,
+    signedAt,
   });
 }
 
-function contentHashOf({ type, title, body, code, occurredAt }: Signed): string {
-  const content = canonicalJson({ type, title, body, code, occurredAt: occurredAt.toISOString() });
-  return createHash("sha256").update(content, "utf8").digest("hex");
+function unsignedOf(record: Signed, signedBy: string, now: Date, digest: Digest) {
+  return {
+    contentHash: contentHashOf(contentOf(record), digest),
+    ...(digest === DEFAULT_DIGEST ? {} : { digest }),
+    signedBy,
+    signedAt: now.toISOString(),
+  };
+}
+
+const digestOf = ({ digest = DEFAULT_DIGEST }: Pick<Integrity, "digest">): Digest => digest;
+
+function contentOf({ type, title, body, code, occurredAt }: Signed) {
+  return { type, title, body, code, occurredAt: occurredAt.toISOString() };
 }

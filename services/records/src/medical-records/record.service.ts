@@ -59,7 +59,7 @@ export async function addRecord(
     async (tx) => {
       const subjectKey = await reachablePatientKey(tx, actor, "record:write", patientId);
       if (!subjectKey) throw new NotFound();
-      const record = newRecord(patientId, input, actor.id, new Date(), key);
+      const record = newRecord(context, patientId, input, actor.id, key);
       const box = table.seal(context.keyring, subjectKey, record);
       await store.insertRecords(tx, actor, "record:write", [record], [box]);
       await emit(tx, SOURCE, wrote(actor, "created", record, box.sealed));
@@ -70,12 +70,13 @@ export async function addRecord(
 }
 
 function newRecord(
+  context: Context,
   patientId: string,
   input: NewMedicalRecord,
   authorId: string,
-  now: Date,
   key: SigningKey,
 ): MedicalRecord {
+  const now = new Date();
   const record = {
     ...input,
     id: newId(),
@@ -90,7 +91,7 @@ function newRecord(
     hiddenAt: null,
     source: null,
   };
-  return { ...record, integrity: signVersion(record, key, authorId, now) };
+  return { ...record, integrity: signVersion(record, key, authorId, now, context.digest) };
 }
 
 /** One record. A hidden one is not found. Throws NotFound. */
@@ -164,7 +165,8 @@ export async function reviseRecord(
         pastVersions.seal(context.keyring, found.subjectKey, past),
       );
       const unsigned = nextVersion(found.record, input, actor.id, now);
-      const record = { ...unsigned, integrity: signVersion(unsigned, key, actor.id, now) };
+      const integrity = signVersion(unsigned, key, actor.id, now, context.digest);
+      const record = { ...unsigned, integrity };
       const box = table.seal(context.keyring, found.subjectKey, record);
       if (!(await store.updateRecord(tx, actor, "record:write", record, box))) throw new VersionConflict();
       await emit(tx, SOURCE, wrote(actor, "revised", record, box.sealed));
@@ -215,6 +217,7 @@ export async function readIntegrity(context: Context, actor: Actor, id: string):
   );
   return {
     contentHash: integrity.contentHash,
+    ...(integrity.digest && { digest: integrity.digest }),
     signature: integrity.signature,
     signedBy: integrity.signedBy,
     signedAt: integrity.signedAt,
