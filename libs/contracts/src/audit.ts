@@ -147,7 +147,6 @@ export const auditRoutes: RouteDoc[] = [
     query: AuditEventQuery,
     response: AuditEventPage,
     status: 200,
-    errors: ["invalid_input"],
   },
   {
     method: "GET",
@@ -185,7 +184,6 @@ export const auditRoutes: RouteDoc[] = [
     query: PageQuery,
     response: AuditCheckpointPage,
     status: 200,
-    errors: ["invalid_input"],
   },
   {
     method: "GET",
@@ -195,7 +193,7 @@ export const auditRoutes: RouteDoc[] = [
     query: AuditConsistencyQuery,
     response: AuditConsistency,
     status: 200,
-    errors: ["invalid_input", "not_yet_signed", "audit_log_damaged"],
+    errors: ["not_yet_signed", "audit_log_damaged"],
   },
   {
     method: "GET",
@@ -232,7 +230,6 @@ export const auditRoutes: RouteDoc[] = [
     query: AuditStatsQuery,
     response: AuditStats,
     status: 200,
-    errors: ["invalid_input"],
   },
   {
     method: "GET",
@@ -241,8 +238,8 @@ export const auditRoutes: RouteDoc[] = [
     permission: "audit:read",
     query: AuditExportQuery,
     response: z.string(),
-    responseType: "application/x-ndjson",
+    responseType: ["application/x-ndjson", "text/csv; charset=utf-8"],
     status: 200,
-    errors: ["invalid_input"],
+    errors: ["step_up_required"],
   },
 ];

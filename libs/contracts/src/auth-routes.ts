@@ -3,7 +3,10 @@ import * as a from "./auth.ts";
 import type { RouteDoc } from "./openapi.ts";
 import type { ResourceAction } from "./permissions.ts";
 
-type Extras = Pick<RouteDoc, "request" | "query" | "errors" | "permission" | "session">;
+type Extras = Pick<RouteDoc, "request" | "example" | "query" | "errors" | "permission" | "session">;
+
+/** Single resources: their answers carry an ETag. */
+const RESOURCES = new Set<z.ZodType | null>([a.AccountView, a.UserView]);
 
 function route(
   method: RouteDoc["method"],
@@ -13,7 +16,7 @@ function route(
   response: z.ZodType | null,
   extras: Extras = {},
 ): RouteDoc {
-  return { method, path, summary, status, response, ...extras };
+  return { method, path, summary, status, response, etag: RESOURCES.has(response), ...extras };
 }
 
 const LOCKABLE = ["invalid_credentials", "login_locked"];
@@ -26,6 +29,7 @@ const signIn: RouteDoc[] = [
   }),
   route("post", "/v1/auth/login", "Sign in with username or email", 200, a.LoginView, {
     request: a.Login,
+    example: { identifier: "ada", password: "correct horse battery staple" },
     errors: LOCKABLE,
   }),
   route("post", "/v1/auth/refresh", "Trade a refresh token for a new pair", 200, a.TokensView, {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { page } from "./http.ts";
+import { PageQuery, page } from "./http.ts";
 import { Id } from "./ids.ts";
 import type { RouteDoc } from "./openapi.ts";
 
@@ -49,24 +49,28 @@ export type BackupView = z.infer<typeof BackupView>;
 
 export const BackupPage = page(BackupView);
 
+const NO_CHOICE = { request: NewBackup, requestOptional: true };
+const REPLAY = ["idempotency_key_reused", "request_in_progress"];
+
 export const backupRoutes: RouteDoc[] = [
   {
     method: "POST",
     path: "/v1/backups",
     summary: "Start a backup of everything",
     permission: "backup:write",
+    ...NO_CHOICE,
     response: BackupView,
     status: 202,
-    errors: ["backup_running"],
+    errors: ["backup_running", ...REPLAY],
   },
   {
     method: "GET",
     path: "/v1/backups",
     summary: "Backups, newest first",
     permission: "backup:read",
+    query: PageQuery,
     response: BackupPage,
     status: 200,
-    errors: ["invalid_input"],
   },
   {
     method: "GET",
@@ -82,18 +86,20 @@ export const backupRoutes: RouteDoc[] = [
     path: "/v1/backups/{id}/verify",
     summary: "Check signature, hashes, decryption and counts",
     permission: "backup:write",
+    ...NO_CHOICE,
     response: BackupView,
     status: 202,
-    errors: ["not_found", "backup_not_complete", "backup_running"],
+    errors: ["not_found", "backup_not_complete", "backup_running", ...REPLAY],
   },
   {
     method: "POST",
     path: "/v1/backups/{id}/restore",
     summary: "Replace records and files by this backup's, in place",
     permission: "backup:restore",
+    ...NO_CHOICE,
     response: BackupView,
     status: 202,
-    errors: ["not_found", "step_up_required", "backup_not_complete", "restore_running"],
+    errors: ["not_found", "step_up_required", "backup_not_complete", "restore_running", ...REPLAY],
   },
   {
     method: "DELETE",

@@ -194,9 +194,17 @@ test("a route's document has its parameters, body, permission and problems", () 
           parameters: [
             { name: "id", in: "path", required: true },
             { name: "dry", in: "query", required: false },
+            { $ref: "#/components/parameters/RequestId" },
+            { $ref: "#/components/parameters/Purpose" },
+            { $ref: "#/components/parameters/IfMatch" },
           ],
           requestBody: { content: { "application/json": { schema: { additionalProperties: false } } } },
-          responses: { 204: {}, default: { $ref: "#/components/responses/Problem" } },
+          responses: {
+            204: {},
+            400: { $ref: "#/components/responses/invalid_input" },
+            403: { $ref: "#/components/responses/forbidden.mfa_enrollment_required" },
+            412: { $ref: "#/components/responses/version_conflict" },
+          },
         },
       },
     },

@@ -42,17 +42,20 @@ export const FileContentQuery = z.strictObject({ disposition: z.enum(["attachmen
 
 export const FilePage = page(FileView);
 
+/** A part of a multipart body, as OpenAPI writes one: its bytes, not text. */
+const FilePart = z.string().meta({ contentMediaType: "application/octet-stream" });
+
 export const filesRoutes: RouteDoc[] = [
   {
     method: "POST",
     path: "/v1/files",
     summary: "Store 1 to 10 files of one patient (multipart/form-data: patientId, attachTo, files)",
     permission: "file:write",
-    request: NewFiles.extend({ files: z.array(z.string()).min(1).max(10) }),
+    request: NewFiles.extend({ files: z.array(FilePart).min(1).max(10) }),
     requestType: "multipart/form-data",
     response: UploadAnswer,
     status: 201,
-    errors: ["invalid_input", "not_found", "too_large", "unsupported_media_type", "content_mismatch"],
+    errors: ["not_found", "content_mismatch", "idempotency_key_reused", "request_in_progress"],
   },
   {
     method: "GET",
@@ -62,7 +65,7 @@ export const filesRoutes: RouteDoc[] = [
     query: FileListQuery,
     response: FilePage,
     status: 200,
-    errors: ["invalid_input", "not_found"],
+    errors: ["not_found"],
   },
   {
     method: "GET",
@@ -71,6 +74,7 @@ export const filesRoutes: RouteDoc[] = [
     permission: "file:read",
     response: FileView,
     status: 200,
+    etag: true,
     errors: ["not_found"],
   },
   {
@@ -82,7 +86,9 @@ export const filesRoutes: RouteDoc[] = [
     response: z.string(),
     responseType: "application/octet-stream",
     status: 200,
-    errors: ["not_found", "range_not_satisfiable", "inline_refused"],
+    etag: true,
+    ranges: true,
+    errors: ["not_found", "inline_refused", "content_damaged"],
   },
   {
     method: "DELETE",

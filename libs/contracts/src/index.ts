@@ -11,5 +11,6 @@ export * from "./ids.ts";
 export * from "./openapi.ts";
 export * from "./patients.ts";
 export * from "./permissions.ts";
+export * from "./problem-codes.ts";
 export * from "./records.ts";
 export * from "./records-routes.ts";

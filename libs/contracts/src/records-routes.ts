@@ -4,7 +4,18 @@ import * as p from "./patients.ts";
 import type { ResourceAction } from "./permissions.ts";
 import * as r from "./records.ts";
 
-type Extras = Pick<RouteDoc, "request" | "query" | "requestType" | "responseType"> & { errors?: string[] };
+type Extras = Pick<
+  RouteDoc,
+  "request" | "requestOptional" | "example" | "query" | "requestType" | "responseType" | "errors"
+>;
+
+/** Single resources: their answers carry an ETag. */
+const RESOURCES = new Set<z.ZodType | null>([
+  p.PatientView,
+  r.MedicalRecordView,
+  r.PrescriptionView,
+  r.ClaimView,
+]);
 
 function route(
   method: RouteDoc["method"],
@@ -15,7 +26,7 @@ function route(
   response: z.ZodType | null,
   extras: Extras = {},
 ): RouteDoc {
-  return { method, path, permission, summary, status, response, ...extras };
+  return { method, path, permission, summary, status, response, etag: RESOURCES.has(response), ...extras };
 }
 
 const UNKNOWN = ["not_found"];
@@ -25,6 +36,7 @@ const REPLAY = ["idempotency_key_reused", "request_in_progress"];
 const patients: RouteDoc[] = [
   route("post", "/v1/patients", "patient:write", "Make a patient record", 201, p.PatientView, {
     request: p.NewPatient,
+    example: { givenName: "Ada", familyName: "Lovelace", birthDate: "1985-12-10", sex: "female" },
     errors: ["user_already_linked", ...REPLAY],
   }),
   route(
@@ -47,6 +59,7 @@ const patients: RouteDoc[] = [
     p.PatientPage,
     {
       request: p.PatientSearch,
+      example: { q: "lovel" },
     },
   ),
   route("get", "/v1/patients/me", "patient:read", "The caller's own patient record", 200, p.PatientView, {
@@ -88,7 +101,7 @@ const patients: RouteDoc[] = [
     "Put someone on the care team",
     200,
     p.CareTeamMember,
-    { errors: UNKNOWN },
+    { errors: [...UNKNOWN, ...REPLAY] },
   ),
   route(
     "delete",
@@ -111,6 +124,12 @@ const records: RouteDoc[] = [
     r.MedicalRecordView,
     {
       request: r.NewMedicalRecord,
+      example: {
+        type: "note",
+        title: "Follow-up",
+        body: "BP <120, no complaints.",
+        occurredAt: "2026-11-20T09:30:00Z",
+      },
       errors: [...UNKNOWN, ...REPLAY],
     },
   ),
@@ -131,7 +150,7 @@ const records: RouteDoc[] = [
   }),
   route("put", "/v1/records/{id}", "record:write", "A new version of a record", 200, r.MedicalRecordView, {
     request: r.NewMedicalRecord,
-    errors: [...CHANGED, ...REPLAY],
+    errors: ["too_many_versions", ...CHANGED, ...REPLAY],
   }),
   route("delete", "/v1/records/{id}", "record:delete", "Hide a record; it is kept", 204, null, {
     errors: CHANGED,
@@ -176,7 +195,7 @@ const prescriptions: RouteDoc[] = [
     "Find by part of a name or medication",
     200,
     r.PrescriptionPage,
-    { request: r.PrescriptionSearch, errors: UNKNOWN },
+    { request: r.PrescriptionSearch, example: { q: "metf", from: "2026-01-01" }, errors: UNKNOWN },
   ),
   route("get", "/v1/prescriptions/{id}", "prescription:read", "One prescription", 200, r.PrescriptionView, {
     errors: UNKNOWN,
@@ -191,6 +210,7 @@ const prescriptions: RouteDoc[] = [
 const step = (name: string, permission: ResourceAction, summary: string): RouteDoc =>
   route("post", `/v1/claims/{id}/${name}`, permission, summary, 200, r.ClaimView, {
     request: r.ClaimStep,
+    requestOptional: true,
     errors: ["invalid_transition", ...CHANGED, ...REPLAY],
   });
 

@@ -13,7 +13,10 @@ import { actorOrNull } from "./request.ts";
 /** How fresh the sign-in must be for what demands a step-up. */
 export const STEP_UP_SECONDS = 600;
 
-const guards = new WeakSet<object>();
+/** What a guard demands: a permission, a session, or nothing (`guests`). */
+type Demand = ResourceAction | "session" | "guests";
+const guards = new WeakMap<object, Demand>();
+const stepUps = new WeakSet<object>();
 const scopes = new WeakMap<Request, Scope>();
 
 /** Who asks, from the gateway's verified assertion. Throws Unauthenticated when there is none. */
@@ -28,7 +31,7 @@ export function actorOf(req: Request): Actor {
  * A guest is told to sign in (401), anyone else that it is not allowed (403).
  */
 export function allow(resourceAction: ResourceAction): RequestHandler {
-  return guard((req) => {
+  return guard(resourceAction, (req) => {
     const actor = actorOf(req);
     const scope = scopeOf(actor, resourceAction);
     if (scope) scopes.set(req, scope);
@@ -38,7 +41,7 @@ export function allow(resourceAction: ResourceAction): RequestHandler {
 
 /** Lets through whoever is signed in, whatever they may do. */
 export function requireSession(): RequestHandler {
-  return guard((req) => {
+  return guard("session", (req) => {
     const { role, sessionId } = actorOf(req);
     if (role === "guest" || role === "service" || !sessionId) throw new Unauthenticated();
   });
@@ -46,17 +49,19 @@ export function requireSession(): RequestHandler {
 
 /** Says that a route is meant for guests too; a route without any guard does not boot. */
 export function openToGuests(): RequestHandler {
-  return guard((req) => {
+  return guard("guests", (req) => {
     actorOf(req);
   });
 }
 
 /** Demands a sign-in that is at most 10 minutes old: 403 `step_up_required`. Stands beside `allow()`. */
 export function requireStepUp(): RequestHandler {
-  return (req, _res, next) => {
+  const handler: RequestHandler = (req, _res, next) => {
     demandStepUp(actorOf(req));
     next();
   };
+  stepUps.add(handler);
+  return handler;
 }
 
 /** As requireStepUp, where only the request's content says that it is needed. Throws StepUpRequired. */
@@ -71,12 +76,12 @@ export function scopeOfRequest(req: Request): Scope {
   return scope;
 }
 
-function guard(check: (req: Request) => void): RequestHandler {
+function guard(demand: Demand, check: (req: Request) => void): RequestHandler {
   const handler: RequestHandler = (req, _res, next) => {
     check(req);
     next();
   };
-  guards.add(handler);
+  guards.set(handler, demand);
   return handler;
 }
 
@@ -107,4 +112,30 @@ function bareRoutes(stack: readonly Layer[], guardedAbove: boolean): string[] {
     if (layer.handle.stack) bare.push(...bareRoutes(layer.handle.stack, guarded));
   }
   return bare;
+}
+
+export interface MountedRoute {
+  method: string;
+  /** OpenAPI form: `/v1/patients/{id}` */
+  path: string;
+  /** What the route's own guard demands; null where it has none. */
+  demand: Demand | null;
+  stepUp: boolean;
+}
+
+/** The routes that stand on a router itself, in their order: what its documents are held against. */
+export function mountedRoutes(router: object): MountedRoute[] {
+  return ((router as { stack?: Layer[] }).stack ?? []).flatMap(({ route }) => {
+    if (!route) return [];
+    const handles = route.stack.map((layer) => layer.handle);
+    const demand = handles.map((handle) => guards.get(handle)).find((found) => found !== undefined) ?? null;
+    const stepUp = handles.some((handle) => stepUps.has(handle));
+    const path = String(route.path).replace(/[:*]([A-Za-z]+)/g, "{$1}");
+    return Object.keys(route.methods).map((method) => ({
+      method: method.toUpperCase(),
+      path,
+      demand,
+      stepUp,
+    }));
+  });
 }

@@ -2,6 +2,8 @@ export {
   actorOf,
   allow,
   demandStepUp,
+  type MountedRoute,
+  mountedRoutes,
   openToGuests,
   requireSession,
   requireStepUp,

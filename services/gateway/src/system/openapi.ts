@@ -1,3 +1,4 @@
+import * as contracts from "@medvault/contracts";
 import {
   auditRoutes,
   authRoutes,
@@ -25,15 +26,24 @@ const system: RouteDoc[] = [
   {
     method: "GET",
     path: "/readyz",
-    summary: "The state of every part; 503 only while starting or draining",
+    summary: "The state of every part",
     response: Readyz,
     status: 200,
+    also: [{ status: 503, summary: "Starting or draining", response: Readyz }],
   },
   {
     method: "GET",
     path: "/openapi.json",
     summary: "This document",
     response: z.looseObject({}),
+    status: 200,
+  },
+  {
+    method: "GET",
+    path: "/docs",
+    summary: "A page to read this document and try it",
+    response: z.string(),
+    responseType: "text/html; charset=utf-8",
     status: 200,
   },
 ];
@@ -48,13 +58,35 @@ export const publicRoutes: readonly RouteDoc[] = [
   ...backupRoutes,
 ].filter((route) => !route.path.startsWith("/internal/"));
 
-/** The OpenAPI 3.1 document as it is sent. Throws when two routes collide. */
+const TAGS: Readonly<Record<string, string>> = {
+  system: "What the gateway says of itself, to anyone.",
+  auth: "The caller's own account: signing in, second factor, sessions, passwords.",
+  users: "Accounts, for admins.",
+  roles: "Roles and what they may do, for admins.",
+  sessions: "Everyone's live sessions, for admins.",
+  patients: "Patients, who treats them, and their records. Sensitive identifiers are masked.",
+  records: "Medical records: versioned, hashed and signed.",
+  prescriptions: "Prescriptions, and search as one types over encrypted data.",
+  claims: "Insurance claims and the steps they go through.",
+  fhir: "FHIR R4 in and out.",
+  files: "Encrypted documents and images.",
+  audit: "The log of everything: search, proofs, statistics, export. Reading it is logged.",
+  backups: "Encrypted backups of everything, and restoring in place.",
+};
+
+/** The OpenAPI 3.1 document as it is sent. Throws when two routes collide or a code is unknown. */
 export function openApiJson(): string {
   return JSON.stringify(
-    openApiDocument(publicRoutes, {
-      title: "MedVault",
-      version: "0.1.0",
-      description: "Self-hosted, secure medical records. Errors are RFC 9457 problem details.",
-    }),
+    openApiDocument(
+      publicRoutes,
+      {
+        title: "MedVault",
+        version: "0.1.0",
+        description:
+          "Self-hosted, secure medical records. Errors are RFC 9457 problem details with a stable `code`. Lists are paged by `limit` and `cursor`. Unknown fields are refused.",
+        license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+      },
+      { schemas: contracts, tags: TAGS },
+    ),
   );
 }

@@ -1,0 +1,62 @@
+import type { ErrorKind } from "./errors.ts";
+
+/**
+ * Every code that a caller may read in a problem, and the kind of error that it is (which fixes its status).
+ * A test holds this against the error classes of all services: a class that is missing here fails it.
+ */
+export const PROBLEM_CODES = {
+  invalid_input: "invalid",
+  inline_refused: "invalid",
+  purpose_required: "invalid",
+  token_invalid: "invalid",
+  weak_password: "invalid",
+
+  unauthenticated: "unauthenticated",
+  invalid_code: "unauthenticated",
+  invalid_credentials: "unauthenticated",
+  mfa_token_invalid: "unauthenticated",
+  refresh_reused: "unauthenticated",
+
+  forbidden: "forbidden",
+  mfa_enrollment_required: "forbidden",
+  mfa_required_for_role: "forbidden",
+  step_up_required: "forbidden",
+
+  not_found: "not_found",
+
+  backup_not_complete: "conflict",
+  backup_running: "conflict",
+  email_taken: "conflict",
+  invalid_transition: "conflict",
+  last_admin: "conflict",
+  mfa_not_enabled: "conflict",
+  mfa_setup_missing: "conflict",
+  patient_ambiguous: "conflict",
+  refresh_superseded: "conflict",
+  request_in_progress: "conflict",
+  restore_running: "conflict",
+  role_protected: "conflict",
+  too_many_versions: "conflict",
+  user_already_linked: "conflict",
+  username_taken: "conflict",
+  verification_running: "conflict",
+
+  version_conflict: "precondition_failed",
+  too_large: "too_large",
+  content_mismatch: "unsupported_media_type",
+  unsupported_media_type: "unsupported_media_type",
+  range_not_satisfiable: "range_not_satisfiable",
+  idempotency_key_reused: "unprocessable",
+  login_locked: "rate_limited",
+  rate_limited: "rate_limited",
+
+  audit_log_damaged: "internal",
+  content_damaged: "internal",
+  internal_error: "internal",
+
+  bad_gateway: "bad_gateway",
+  not_yet_signed: "unavailable",
+  unavailable: "unavailable",
+  gateway_timeout: "gateway_timeout",
+} as const satisfies Record<string, ErrorKind>;
+export type ProblemCode = keyof typeof PROBLEM_CODES;
