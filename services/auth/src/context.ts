@@ -6,9 +6,11 @@ import type pg from "pg";
 import type { AccountSeals } from "./accounts/account.store.ts";
 import type { Mailer } from "./mail/mailer.ts";
 import type { PasswordHasher } from "./passwords/password-hasher.ts";
+import { markRecorded } from "./recorded.ts";
 import type { Session } from "./sessions/session.ts";
 import type { SessionCache } from "./sessions/session-cache.ts";
 import type { AccessTokenSigner } from "./tokens/access-token.ts";
+import { GrantLocked, GrantRefused } from "./tokens/gate.errors.ts";
 
 /** Lengths of time and counts that an operator may set. */
 export interface AuthSettings {
@@ -49,13 +51,20 @@ export interface SessionEffects {
  * that a session has ended can rely on it. Throws Unavailable when Redis could not be told of an end.
  */
 export async function changeSessions<T>(
-  ctx: Pick<AuthContext, "pool" | "cache">,
+  ctx: Pick<AuthContext, "pool" | "cache" | "record">,
   work: (tx: Tx, effects: SessionEffects) => Promise<T>,
 ): Promise<T> {
   let effects: SessionEffects = { opened: [], ended: [] };
   const result = await inTransaction(ctx.pool, (tx) => {
     effects = { opened: [], ended: [] }; // a retried transaction begins anew
     return work(tx, effects);
+  }).catch(async (error: unknown) => {
+    // What the gate refused is rolled back; its evidence is not.
+    if ((error instanceof GrantRefused || error instanceof GrantLocked) && error.event) {
+      await ctx.record(error.event);
+      markRecorded(error);
+    }
+    throw error;
   });
   await ctx.cache.apply(effects);
   return result;

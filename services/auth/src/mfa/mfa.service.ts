@@ -52,7 +52,8 @@ export function createMfa(ctx: AuthContext) {
     return guarded(ctx, actor, { id: actor.id }, "mfa", (attempt) =>
       changeSessions(ctx, async (tx, effects) => {
         const locked = await lockAccount(tx, ctx, actor.id);
-        if (!locked?.pendingTotp) throw new MfaSetupMissing();
+        if (!locked) throw new Unauthenticated();
+        if (!locked.pendingTotp) throw new MfaSetupMissing();
         const { secret, recoveryTokens } = locked.pendingTotp;
         const step = totpStep(secret, code, ctx.now());
         if (step === null) throw new InvalidCode();
@@ -86,18 +87,18 @@ export function createMfa(ctx: AuthContext) {
     sessionId: string,
   ): Promise<TokensView | null> {
     const session = await lockSession(tx, ctx.keyring, sessionId);
-    if (!session || session.endedAt !== null || session.userId !== account.id) throw new Unauthenticated();
     const amr = ["pwd", "otp", "mfa"];
     await endOthers(tx, effects, actor, account.id, sessionId);
-    if (session.kind === "full") {
+    if (session?.kind === "full") {
+      if (session.endedAt !== null || session.userId !== account.id) throw new Unauthenticated();
       await saveUse(tx, { ...session, amr });
       effects.opened.push({ ...session, amr });
       return null;
     }
+    const issued = await issue(ctx, tx, effects, actor, { by: "enrollment", account, session, amr });
     const ended = await endSessions(tx, [sessionId], "enrollment_superseded", ctx.now());
     effects.ended.push(...ended);
     await announce(tx, ...ended.map((id) => sessionEnded(actor, id, "enrollment_superseded")));
-    const issued = await issue(ctx, tx, effects, actor, { by: "enrollment", account, amr });
     if (issued.kind !== "full") throw new Unauthenticated();
     return issued.tokens;
   }

@@ -43,8 +43,8 @@ test("a doctor without a second factor gets a token for the set-up only, enrols,
   expect(done).toMatchObject({ status: 200, body: { enabled: true, tokenType: "Bearer" } });
   expect((await h.events()).map((event) => event.type)).toEqual([
     "medvault.auth.mfa.enabled.v1",
-    "medvault.auth.session.ended.v1",
     "medvault.auth.session.started.v1",
+    "medvault.auth.session.ended.v1",
   ]);
   expect(await h.redis.client.exists(`session:${enrolling.body.sessionId}`)).toBe(0);
   const full = await h.withToken(done.body.accessToken);

@@ -16,7 +16,7 @@ import { endSessionsOf } from "../sessions/session.store.ts";
 import type { EndReason } from "../sessions/session.ts";
 import { guarded } from "../sign-in/attempts.ts";
 import { InvalidCredentials } from "../sign-in/sign-in.errors.ts";
-import { sessionEnded } from "../tokens/issuance.ts";
+import { passGate, sessionEnded } from "../tokens/issuance.ts";
 import {
   deleteOneTimeTokens,
   findOneTimeToken,
@@ -139,6 +139,10 @@ export function createPasswords(ctx: AuthContext) {
     const done = await changeSessions(ctx, async (tx, effects) => {
       const locked = await lockAccount(tx, ctx, account.id);
       if (!locked || locked.disabled || !(await useOneTimeToken(tx, hash, ctx.now()))) return false;
+      await passGate(ctx, tx, actor, {
+        by: token.purpose === "invitation" ? "invitation" : "reset",
+        account: locked,
+      });
       const as = actingAs(actor, locked, null);
       if (token.purpose === "invitation") await announce(tx, invitationAccepted(as, token));
       effects.ended.push(...(await setPassword(tx, as, locked, passwordHash, "password_reset", null)));

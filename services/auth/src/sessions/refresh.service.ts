@@ -30,7 +30,6 @@ export function createRefresh(ctx: AuthContext) {
       if (sessionId === null) return null;
       const account = await findAccount(tx, ctx, known.userId);
       const session = await lockSession(tx, ctx.keyring, sessionId);
-      if (!account || !session) throw new Unauthenticated();
       const grant = { by: "refresh" as const, account, session, idleUntil, successor };
       const issued = await issue(ctx, tx, effects, actor, grant);
       return issued.kind === "full" ? issued.tokens : null;

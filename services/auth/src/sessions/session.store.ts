@@ -25,6 +25,8 @@ const sealedSessions = sealedTable<SealedSession>({
 });
 
 type Row = Parameters<typeof sealedSessions.open>[1] & {
+  transport: Session["transport"];
+  pv: number | null;
   amr: string[];
   auth_time: Date;
   last_seen_at: Date;
@@ -38,6 +40,8 @@ function toSession(keyring: Keyring, row: Row): Session {
   return {
     ...sealed,
     createdAt: new Date(sealed.createdAt),
+    transport: row.transport,
+    pv: row.pv,
     amr: row.amr,
     authTime: row.auth_time,
     lastSeenAt: row.last_seen_at,
@@ -54,8 +58,8 @@ export async function insertSession(tx: Tx, keyring: Keyring, session: Session):
   const { open, sealed } = sealedSessions.seal(keyring, subjectKey, { ...session, rev: 1 });
   await tx.query(
     `insert into sessions (id, user_id, role, kind, amr, auth_time, created_at, last_seen_at, idle_expires_at,
-                           absolute_expires_at, rev, open, sealed)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12)`,
+                           absolute_expires_at, rev, open, sealed, transport, pv)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, $13, $14)`,
     [
       session.id,
       session.userId,
@@ -69,6 +73,8 @@ export async function insertSession(tx: Tx, keyring: Keyring, session: Session):
       session.absoluteExpiresAt,
       open,
       sealed,
+      session.transport,
+      session.pv,
     ],
   );
 }
@@ -76,7 +82,7 @@ export async function insertSession(tx: Tx, keyring: Keyring, session: Session):
 /** The session, or null. One whose user was deleted does not open any more and is not there. */
 export async function findSession(db: Db, keyring: Keyring, id: string): Promise<Session | null> {
   const { rows } = await db.query<Row>(
-    `select s.id, s.user_id, s.role, s.kind, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
+    `select s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
             s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
        from sessions s join subject_keys k on k.subject_id = s.user_id
       where s.id = $1`,
@@ -88,7 +94,7 @@ export async function findSession(db: Db, keyring: Keyring, id: string): Promise
 /** The session, locked until the transaction ends, or null. */
 export async function lockSession(tx: Tx, keyring: Keyring, id: string): Promise<Session | null> {
   const { rows } = await tx.query<Row>(
-    `select s.id, s.user_id, s.role, s.kind, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
+    `select s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
             s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
        from sessions s join subject_keys k on k.subject_id = s.user_id
       where s.id = $1
@@ -124,7 +130,7 @@ export async function listLiveSessions(
   now: Date,
 ): Promise<Session[]> {
   const { rows } = await db.query<Row>(
-    `select s.id, s.user_id, s.role, s.kind, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
+    `select s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
             s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
        from sessions s join subject_keys k on k.subject_id = s.user_id
       where s.ended_at is null and s.kind = 'full' and s.absolute_expires_at > $1 and s.idle_expires_at > $1
@@ -207,7 +213,7 @@ export async function liveSessionsAfter(
   now: Date,
 ): Promise<Session[]> {
   const { rows } = await db.query<Row>(
-    `select s.id, s.user_id, s.role, s.kind, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
+    `select s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
             s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
        from sessions s join subject_keys k on k.subject_id = s.user_id
       where s.ended_at is null and s.absolute_expires_at > $1 and ($2::uuid is null or s.id > $2)

@@ -156,7 +156,16 @@ test("lifetimes, limits and devices", () => {
   const settings = { idleMs: 10, absoluteStaffMs: 100, absolutePatientMs: 1000 };
   const now = new Date(1_000_000);
   const at = (ms: number) => new Date(now.getTime() + ms);
-  const input = { id: "s", userId: "u", amr: [], ip: "", userAgent: "", kind: "full" as const };
+  const input = {
+    id: "s",
+    userId: "u",
+    amr: [],
+    ip: "",
+    userAgent: "",
+    kind: "full" as const,
+    pv: 1,
+    transport: "bearer" as const,
+  };
   const staff = newSession({ ...input, role: "doctor" }, settings, now);
   expect([staff.idleExpiresAt, staff.absoluteExpiresAt]).toEqual([at(10), at(100)]);
   expect(newSession({ ...input, role: "patient" }, settings, now).absoluteExpiresAt).toEqual(at(1000));

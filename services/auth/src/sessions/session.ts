@@ -25,6 +25,10 @@ export interface Session {
   userId: string;
   role: AccountRole;
   kind: SessionKind;
+  /** How its tokens travel; they are good in no other way. */
+  transport: "bearer" | "cookie";
+  /** The version of its role at its start; null in sessions of before it was kept. */
+  pv: number | null;
   /** RFC 8176: `pwd`, `otp`, `mfa`; ours: `recovery`. */
   amr: string[];
   authTime: Date;
@@ -42,7 +46,7 @@ const ENROLLMENT_MS = 10 * 60_000;
 
 /** A new session of an account, with its ends by role (I11). */
 export function newSession(
-  input: Pick<Session, "id" | "userId" | "role" | "kind" | "amr" | "ip" | "userAgent">,
+  input: Pick<Session, "id" | "userId" | "role" | "kind" | "transport" | "pv" | "amr" | "ip" | "userAgent">,
   settings: Pick<AuthSettings, "idleMs" | "absoluteStaffMs" | "absolutePatientMs">,
   now: Date,
 ): Session {

@@ -9,6 +9,7 @@ import {
   clearLane,
   failAttempt,
   isKnownAddress,
+  laneLock,
   releaseAttempt,
   rememberAddress,
   reserveAttempt,
@@ -87,6 +88,23 @@ export async function guarded<T>(
     await ctx.record(...events);
     throw markRecorded(error);
   }
+}
+
+/**
+ * Until when the lane in which this client would guess at the account is locked, or null. The gate asks it of every
+ * grant: a lock that holds off guesses must not be passed by a way that guesses nothing.
+ */
+export async function lockedUntil(
+  ctx: AuthContext,
+  db: Db,
+  accountId: string,
+  ip: string,
+): Promise<Date | null> {
+  const account = accountToken(ctx, { id: accountId });
+  const address = blindToken(ctx.blindKey, "address", ip);
+  const known = await isKnownAddress(db, accountId, address, before(ctx.now(), KNOWN_ADDRESS_MS));
+  const lane = known ? blindToken(ctx.blindKey, "lane", account.toString("hex"), ip) : account;
+  return laneLock(db, lane, ctx.now());
 }
 
 async function lockedError(ctx: AuthContext, lane: Buffer): Promise<LoginLocked> {

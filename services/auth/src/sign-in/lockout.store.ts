@@ -67,6 +67,15 @@ export async function blockedUntil(db: Db, lane: Buffer): Promise<Date | null> {
   return rows[0]?.until ?? null;
 }
 
+/** Until when a lane is locked by failures, or null. */
+export async function laneLock(db: Db, lane: Buffer, now: Date): Promise<Date | null> {
+  const { rows } = await db.query<{ locked_until: Date }>(
+    `select locked_until from login_lanes where lane = $1 and locked_until > $2`,
+    [lane, now],
+  );
+  return rows[0]?.locked_until ?? null;
+}
+
 /** A success: the lane's count begins anew. */
 export async function clearLane(db: Db, lane: Buffer): Promise<void> {
   await db.query(`delete from login_lanes where lane = $1`, [lane]);

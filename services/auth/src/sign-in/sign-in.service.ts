@@ -14,6 +14,7 @@ import { findAccount, findAccountByIdentifier, lockAccount, saveAccount } from "
 import { type Account, isUsable } from "../accounts/account.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
 import { spendSecondFactor } from "../mfa/second-factor.ts";
+import { getRole } from "../roles/role.store.ts";
 import { endSessions, lockSession } from "../sessions/session.store.ts";
 import { type AccessOnly, issue, sessionEnded } from "../tokens/issuance.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
@@ -33,6 +34,8 @@ export function createSignIn(ctx: AuthContext) {
     const found = await findAccountByIdentifier(ctx.pool, ctx, input.identifier);
     const guessedAt = found ? { id: found.id } : { unknown: input.identifier };
     return guarded(ctx, actor, guessedAt, "login", async (attempt) => {
+      // Also for a name that nobody has: its refusal takes as long.
+      const { version } = await getRole(ctx.pool, found?.role ?? "patient");
       const matches = await ctx.hasher.verify(found?.passwordHash ?? null, input.password);
       if (!found || !matches || !isUsable(found)) throw new InvalidCredentials();
       // Seldom, and before the transaction: no hashing while a row is locked.
@@ -43,8 +46,14 @@ export function createSignIn(ctx: AuthContext) {
         if (rehashed !== null) {
           account = (await saveAccount(tx, ctx, { ...account, passwordHash: rehashed }, ctx.now())).account;
         }
-        if (account.mfaEnabled) return beginMfa(tx, actor, account);
-        const issued = await issue(ctx, tx, effects, actor, { by: "password", account, amr: ["pwd"] });
+        if (account.mfaEnabled) return beginMfa(tx, actor, account, version);
+        const issued = await issue(ctx, tx, effects, actor, {
+          by: "password",
+          account,
+          amr: ["pwd"],
+          pv: version,
+          transport: "bearer",
+        });
         await attempt.succeeded(tx);
         if (issued.kind === "full") return issued.tokens;
         return { mfaEnrollmentRequired: true, ...accessOnly(issued) };
@@ -59,10 +68,14 @@ export function createSignIn(ctx: AuthContext) {
     return account;
   }
 
-  async function beginMfa(tx: Tx, actor: Actor, account: Account): Promise<LoginView> {
+  async function beginMfa(tx: Tx, actor: Actor, account: Account, pv: number): Promise<LoginView> {
     const { token, hash } = newOpaqueToken();
     const expiresAt = new Date(ctx.now().getTime() + MFA_LOGIN_MS);
-    await insertOneTimeToken(tx, { hash, userId: account.id, purpose: "mfa_login", expiresAt }, ctx.now());
+    await insertOneTimeToken(
+      tx,
+      { hash, userId: account.id, purpose: "mfa_login", expiresAt, pv },
+      ctx.now(),
+    );
     await announce(
       tx,
       auditEvent(actingAs(actor, account, null), {
@@ -93,6 +106,8 @@ export function createSignIn(ctx: AuthContext) {
           by: factor === "otp" ? "totp" : "recovery_code",
           account,
           amr: ["pwd", factor, "mfa"],
+          pv: token.pv,
+          transport: token.transport,
         });
         if (issued.kind !== "full") throw new Unauthenticated();
         await attempt.succeeded(tx);
@@ -114,7 +129,6 @@ export function createSignIn(ctx: AuthContext) {
       return changeSessions(ctx, async (tx, effects) => {
         const account = await lockVerified(tx, found);
         const session = await lockSession(tx, ctx.keyring, sessionId);
-        if (!session) throw new Unauthenticated();
         const amr = ["pwd"];
         if (account.mfaEnabled) {
           amr.push(await spendSecondFactor(ctx, tx, actor, account, input.code ?? ""), "mfa");

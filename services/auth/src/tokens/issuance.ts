@@ -1,12 +1,14 @@
-import { type Actor, auditEvent, newId, type TokensView } from "@medvault/contracts";
+import { type Actor, auditEvent, deniedEvent, newId, type TokensView } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
 import type { Account } from "../accounts/account.ts";
 import { type AuthContext, actingAs, announce, type SessionEffects } from "../context.ts";
-import { getRole } from "../roles/role.store.ts";
+import { getRole, type RolePermissions } from "../roles/role.store.ts";
 import { insertRefreshToken } from "../sessions/refresh-token.store.ts";
 import { endSessions, insertSession, saveUse, unendedSessionIds } from "../sessions/session.store.ts";
 import { newSession, type Session, surplus, touched } from "../sessions/session.ts";
-import { admit, type Grant } from "./gate.ts";
+import { lockedUntil } from "../sign-in/attempts.ts";
+import { GrantLocked, GrantRefused } from "./gate.errors.ts";
+import { type Admitted, admit, type Grant } from "./gate.ts";
 import { newOpaqueToken, type OpaqueToken } from "./opaque-token.ts";
 
 /** Tokens of a full session, or of one that may do nothing but enrol a second factor. */
@@ -26,19 +28,53 @@ export interface AccessOnly {
 /** The only permission of a session whose account still has to enrol its second factor. */
 export const ENROLLMENT_SCOPE = "account:enroll:own";
 
+/**
+ * Asks the gate, with what it needs to know read in the caller's transaction. Throws as `admit` does; the event of a
+ * refusal is written by `changeSessions`, once that transaction is gone.
+ */
+export async function passGate(
+  ctx: AuthContext,
+  tx: Tx,
+  actor: Actor,
+  grant: Grant,
+): Promise<{ kind: Admitted; account: Account; role: RolePermissions }> {
+  const session = "session" in grant ? grant.session : null;
+  const role = await getRole(tx, grant.account?.role ?? "patient");
+  // A session is held by what its sign-in was held by: its owner on the move is not a stranger.
+  const ip = session?.ip ?? actor.ip;
+  const standing = {
+    pv: role.version,
+    lockedUntil: grant.account ? await lockedUntil(ctx, tx, grant.account.id, ip) : null,
+  };
+  try {
+    return { ...admit(grant, standing, ctx.now()), role };
+  } catch (error) {
+    if (error instanceof GrantRefused || error instanceof GrantLocked) {
+      error.event = deniedEvent(actor, {
+        type: "medvault.auth.grant.refused.v1",
+        subject: session ? `session/${session.id}` : `user/${grant.account?.id ?? "unknown"}`,
+        action: `grant:${grant.by}`,
+        reason: error.reason,
+      });
+    }
+    throw error;
+  }
+}
+
 /** Issues what the gate lets through, with the events of it, in the caller's transaction. */
 export async function issue(
   ctx: AuthContext,
   tx: Tx,
   effects: SessionEffects,
   actor: Actor,
-  grant: Grant,
+  grant: Exclude<Grant, { by: "reset" | "invitation" }>,
 ): Promise<Issued> {
+  const { kind, account, role } = await passGate(ctx, tx, actor, grant);
   const now = ctx.now();
-  const kind = admit(grant, now);
-  const { account } = grant;
-  if (grant.by === "step_up") return reconfirm(ctx, tx, actor, grant, now);
-  if (grant.by === "refresh") return renew(ctx, tx, effects, actor, grant, now);
+  if (kind === "password") throw new GrantRefused("session_ended");
+  const issuing: Issuing = { ctx, tx, effects, actor, account, role, now };
+  if (grant.by === "step_up") return reconfirm(issuing, standingOn(grant.session), grant.amr);
+  if (grant.by === "refresh") return renew(issuing, standingOn(grant.session), grant.successor);
   await makeRoom(ctx, tx, effects, actor, account, kind);
   const session = newSession(
     {
@@ -46,6 +82,8 @@ export async function issue(
       userId: account.id,
       role: account.role,
       kind,
+      transport: grant.by === "enrollment" ? standingOn(grant.session).transport : grant.transport,
+      pv: role.version,
       amr: grant.amr,
       ip: actor.ip,
       userAgent: actor.userAgent,
@@ -66,64 +104,66 @@ export async function issue(
     }),
   );
   if (kind === "enrollment") {
-    const { token, expiresIn, scope } = await accessToken(ctx, tx, session, session.authTime, now);
-    return { kind, session, accessToken: token, expiresIn, scope };
+    return { kind, session, ...accessToken(issuing, session, session.authTime) };
   }
   const refresh = newOpaqueToken();
   await insertRefreshToken(tx, refresh.hash, session.id, now);
-  return { kind, session, tokens: await pair(ctx, tx, session, refresh, now) };
+  return { kind, session, tokens: pair(issuing, session, refresh) };
 }
 
-async function renew(
-  ctx: AuthContext,
-  tx: Tx,
-  effects: SessionEffects,
-  actor: Actor,
-  grant: Extract<Grant, { by: "refresh" }>,
-  now: Date,
-): Promise<Issued> {
-  const session = touched(grant.session, ctx.settings.idleMs, now);
+/** What issuing needs at hand, once the gate has let a grant through. */
+interface Issuing {
+  ctx: AuthContext;
+  tx: Tx;
+  effects: SessionEffects;
+  actor: Actor;
+  account: Account;
+  role: RolePermissions;
+  now: Date;
+}
+
+/** The gate lets nothing through that stands on a session which is not there. */
+function standingOn(session: Session | null): Session {
+  if (!session) throw new GrantRefused("session_ended");
+  return session;
+}
+
+async function renew(issuing: Issuing, known: Session, successor: OpaqueToken): Promise<Issued> {
+  const { ctx, tx, effects, actor, account, now } = issuing;
+  const session = touched(known, ctx.settings.idleMs, now);
   await saveUse(tx, session);
-  await insertRefreshToken(tx, grant.successor.hash, session.id, now);
+  await insertRefreshToken(tx, successor.hash, session.id, now);
   effects.opened.push(session);
   await announce(
     tx,
-    auditEvent(actingAs(actor, grant.account, session.id), {
+    auditEvent(actingAs(actor, account, session.id), {
       type: "medvault.auth.session.refreshed.v1",
       subject: `session/${session.id}`,
       action: "session:refresh",
       reason: "refresh",
     }),
   );
-  return { kind: "full", session, tokens: await pair(ctx, tx, session, grant.successor, now) };
+  return { kind: "full", session, tokens: pair(issuing, session, successor) };
 }
 
 /** A second access token of the same session, whose `auth_time` is now; the session's own stays as it was. */
-async function reconfirm(
-  ctx: AuthContext,
-  tx: Tx,
-  actor: Actor,
-  grant: Extract<Grant, { by: "step_up" }>,
-  now: Date,
-): Promise<Issued> {
-  const { session } = grant;
+async function reconfirm(issuing: Issuing, session: Session, amr: string[]): Promise<Issued> {
+  const { ctx, tx, actor, account, now } = issuing;
   await announce(
     tx,
-    auditEvent(actingAs(actor, grant.account, session.id), {
+    auditEvent(actingAs(actor, account, session.id), {
       type: "medvault.auth.session.confirmed.v1",
       subject: `session/${session.id}`,
       action: "session:confirm",
       reason: "step_up",
-      details: { acr: acrOf(grant.amr) },
+      details: { acr: acrOf(amr) },
     }),
   );
   const lifetimeS = Math.min(
     ctx.settings.stepUpSeconds,
     Math.ceil((session.absoluteExpiresAt.getTime() - now.getTime()) / 1000),
   );
-  const confirmed = { ...session, amr: grant.amr };
-  const { token, expiresIn, scope } = await accessToken(ctx, tx, confirmed, now, now, lifetimeS);
-  return { kind: "confirmed", session, accessToken: token, expiresIn, scope };
+  return { kind: "confirmed", session, ...accessToken(issuing, { ...session, amr }, now, lifetimeS) };
 }
 
 /** I14: over the limit the oldest ends. A new enrolment replaces an older one. */
@@ -157,14 +197,8 @@ export function sessionEnded(actor: Actor | null, sessionId: string, reason: str
   });
 }
 
-async function pair(
-  ctx: AuthContext,
-  tx: Tx,
-  session: Session,
-  refresh: OpaqueToken,
-  now: Date,
-): Promise<TokensView> {
-  const { token, expiresIn, scope } = await accessToken(ctx, tx, session, session.authTime, now);
+function pair(issuing: Issuing, session: Session, refresh: OpaqueToken): TokensView {
+  const { accessToken: token, expiresIn, scope } = accessToken(issuing, session, session.authTime);
   return {
     accessToken: token,
     refreshToken: refresh.token,
@@ -177,15 +211,12 @@ async function pair(
   };
 }
 
-async function accessToken(
-  ctx: AuthContext,
-  tx: Tx,
+function accessToken(
+  { ctx, role, now }: Issuing,
   session: Session,
   authTime: Date,
-  now: Date,
   lifetimeS: number = ctx.settings.accessTokenSeconds,
-): Promise<{ token: string; expiresIn: number; scope: string }> {
-  const role = await getRole(tx, session.role);
+): { accessToken: string; expiresIn: number; scope: string } {
   const scope = session.kind === "enrollment" ? ENROLLMENT_SCOPE : role.permissions.join(" ");
   const claims = {
     sub: session.userId,
@@ -197,7 +228,7 @@ async function accessToken(
     auth_time: Math.floor(authTime.getTime() / 1000),
     pv: role.version,
   };
-  return { token: ctx.signer.sign(claims, lifetimeS, now), expiresIn: lifetimeS, scope };
+  return { accessToken: ctx.signer.sign(claims, lifetimeS, now), expiresIn: lifetimeS, scope };
 }
 
 /** NIST SP 800-63's authenticator assurance level. */

@@ -5,6 +5,9 @@ export type TokenPurpose = "mfa_login" | "password_reset" | "invitation" | "emai
 export interface OneTimeToken {
   userId: string;
   purpose: TokenPurpose;
+  transport: "bearer" | "cookie";
+  /** Of a half-finished sign-in: the permission version that it began under. */
+  pv: number | null;
 }
 
 /** How many of one purpose a user may have at once: the newest stay. */
@@ -18,12 +21,22 @@ const KEPT: Readonly<Record<TokenPurpose, number>> = {
 /** Stores a token's hash; older ones of the same user and purpose go when there are too many. */
 export async function insertOneTimeToken(
   tx: Tx,
-  token: { hash: Buffer; userId: string; purpose: TokenPurpose; expiresAt: Date },
+  token: { hash: Buffer; expiresAt: Date } & Pick<OneTimeToken, "userId" | "purpose"> &
+    Partial<Pick<OneTimeToken, "transport" | "pv">>,
   now: Date,
 ): Promise<void> {
   await tx.query(
-    `insert into one_time_tokens (hash, user_id, purpose, created_at, expires_at) values ($1, $2, $3, $4, $5)`,
-    [token.hash, token.userId, token.purpose, now, token.expiresAt],
+    `insert into one_time_tokens (hash, user_id, purpose, created_at, expires_at, transport, pv)
+     values ($1, $2, $3, $4, $5, $6, $7)`,
+    [
+      token.hash,
+      token.userId,
+      token.purpose,
+      now,
+      token.expiresAt,
+      token.transport ?? "bearer",
+      token.pv ?? null,
+    ],
   );
   await tx.query(
     `delete from one_time_tokens where hash in
@@ -40,11 +53,12 @@ export async function findOneTimeToken(
   purposes: readonly TokenPurpose[],
   now: Date,
 ): Promise<OneTimeToken | null> {
-  const { rows } = await db.query<{ user_id: string; purpose: TokenPurpose }>(
-    `select user_id, purpose from one_time_tokens where hash = $1 and purpose = any($2) and expires_at > $3`,
+  const { rows } = await db.query<{ user_id: string } & Omit<OneTimeToken, "userId">>(
+    `select user_id, purpose, transport, pv from one_time_tokens where hash = $1 and purpose = any($2) and expires_at > $3`,
     [hash, purposes, now],
   );
-  return rows[0] ? { userId: rows[0].user_id, purpose: rows[0].purpose } : null;
+  const row = rows[0];
+  return row ? { userId: row.user_id, purpose: row.purpose, transport: row.transport, pv: row.pv } : null;
 }
 
 /** Uses a token up: of any number at once one caller gets true. */
