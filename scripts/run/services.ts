@@ -114,7 +114,15 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
     REDIS_URL: o.servers.redisUrl,
     MEDVAULT_MAIL_DIR: o.dirs.mail,
     MEDVAULT_PUBLIC_URL: publicUrl(o),
-    ...settings(o, "MEDVAULT_ISSUER", "MEDVAULT_LOGIN_RATE", "MEDVAULT_SMTP_URL"),
+    ...settings(
+      o,
+      "MEDVAULT_ISSUER",
+      "MEDVAULT_LOGIN_RATE",
+      "MEDVAULT_SMTP_URL",
+      "MEDVAULT_GEOIP_FILE",
+      "SESSION_DAILY_RESET",
+    ),
+    ...passedOn(o.settings, (name) => name.startsWith("MEDVAULT_SESSION_")),
   }),
   records: (o) => settings(o, "MEDVAULT_POLICY_FILE"),
   files: (o) => ({

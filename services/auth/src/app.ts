@@ -37,6 +37,7 @@ import { signInRoutes } from "./sign-in/sign-in.routes.ts";
 import { createSignIn } from "./sign-in/sign-in.service.ts";
 import { createAccessTokenSigner } from "./tokens/access-token.ts";
 import { jwksRoutes } from "./tokens/jwks.routes.ts";
+import { turnKeys } from "./tokens/key-rotation.ts";
 import { userRoutes } from "./users/user.routes.ts";
 import { createUsers } from "./users/user.service.ts";
 
@@ -79,6 +80,7 @@ export async function composeApp(
     from: config.MEDVAULT_MAIL_FROM,
     logger,
   });
+  await turnKeys(pool, keyring, now());
   const ctx: AuthContext = {
     pool,
     keyring,
@@ -137,7 +139,7 @@ export function createAuthApp(
       sessionRoutes(router, sessions);
       userRoutes(router, createUsers(ctx));
       roleRoutes(router, createRoles(ctx));
-      jwksRoutes(router, ctx.pool);
+      jwksRoutes(router, ctx);
     },
     readiness: async () => ({
       postgres: await stateOf(ctx.pool.query("select 1")),
@@ -159,6 +161,7 @@ function settingsOf(config: Config): AuthSettings {
     idleMs: config.MEDVAULT_SESSION_IDLE_MINUTES * 60_000,
     absoluteStaffMs: config.MEDVAULT_SESSION_STAFF_HOURS * 3600_000,
     absolutePatientMs: config.MEDVAULT_SESSION_PATIENT_DAYS * 24 * 3600_000,
+    dailyReset: config.SESSION_DAILY_RESET,
   };
 }
 

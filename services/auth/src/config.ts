@@ -27,6 +27,8 @@ const AuthConfig = CommonConfig.extend({
   MEDVAULT_SESSION_IDLE_MINUTES: minutes.default(15),
   MEDVAULT_SESSION_STAFF_HOURS: hours.default(12),
   MEDVAULT_SESSION_PATIENT_DAYS: days.default(7),
+  /** Every session ends once a day, when the signing key turns. */
+  SESSION_DAILY_RESET: z.stringbool().default(false),
   /** argon2id runs at once: 19 MiB and one of libuv's four threads each; one is left for files and names. */
   MEDVAULT_HASHES_AT_ONCE: z.coerce
     .number()

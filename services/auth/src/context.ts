@@ -21,6 +21,8 @@ export interface AuthSettings {
   idleMs: number;
   absoluteStaffMs: number;
   absolutePatientMs: number;
+  /** Every session ends when the signing key turns (I13). */
+  dailyReset: boolean;
 }
 
 /** What the use cases of auth share; joined in app.ts. */

@@ -30,6 +30,7 @@ import { createPasswordHasher } from "../src/passwords/password-hasher.ts";
 import { getRole } from "../src/roles/role.store.ts";
 import { createSessionCache } from "../src/sessions/session-cache.ts";
 import { ACCESS_TOKEN_AUDIENCE, createAccessTokenSigner, publicJwks } from "../src/tokens/access-token.ts";
+import { turnKeys } from "../src/tokens/key-rotation.ts";
 
 export const PASSWORD = "Vf7#kaleidoscope-Mq";
 
@@ -102,7 +103,9 @@ export async function createHarness(): Promise<Harness> {
     idleMs: 15 * 60_000,
     absoluteStaffMs: 12 * 3600_000,
     absolutePatientMs: 7 * 24 * 3600_000,
+    dailyReset: false,
   };
+  await turnKeys(pool, keyring, new Date(startedMs));
   const ctx: AuthContext = {
     pool,
     keyring,
@@ -154,7 +157,7 @@ export async function createHarness(): Promise<Harness> {
     });
   };
   const withToken: Harness["withToken"] = async (token, overrides = {}) => {
-    const jwks = createLocalJWKSet((await publicJwks(pool)) as JSONWebKeySet);
+    const jwks = createLocalJWKSet((await publicJwks(pool, ctx.now())) as JSONWebKeySet);
     const { payload } = await jwtVerify(token, jwks, {
       typ: "at+jwt",
       algorithms: ["EdDSA"],

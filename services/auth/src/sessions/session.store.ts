@@ -182,6 +182,24 @@ export async function endSessionsOf(
   return rows.map((row) => row.id);
 }
 
+/** Ends up to `limit` sessions that began before `before`; says which. Of several callers each takes others. */
+export async function endSessionsFromBefore(
+  tx: Tx,
+  before: Date,
+  reason: EndReason,
+  now: Date,
+  limit: number,
+): Promise<string[]> {
+  const { rows } = await tx.query<{ id: string }>(
+    `update sessions set ended_at = $3, end_reason = $2
+      where id in (select id from sessions where ended_at is null and created_at < $1
+                    order by id limit $4 for update skip locked)
+      returning id`,
+    [before, reason, now, limit],
+  );
+  return rows.map((row) => row.id);
+}
+
 /** Up to `limit` sessions that have run out unnoticed, with their users; locked, so that two sweepers share the work. */
 export async function lockExpired(
   tx: Tx,

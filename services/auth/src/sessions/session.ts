@@ -18,7 +18,8 @@ export type EndReason =
   | "account_deleted"
   | "enrollment_superseded"
   | "idle"
-  | "expired";
+  | "expired"
+  | "daily_reset";
 
 export interface Session {
   id: string;

@@ -2,6 +2,7 @@ import { auditEvent } from "@medvault/contracts";
 import { type AuthContext, announce, changeSessions } from "../context.ts";
 import { deleteStale } from "../sign-in/lockout.store.ts";
 import { KNOWN_ADDRESS_MS } from "../sign-in/lockout.ts";
+import { turnDaily } from "../tokens/key-rotation.ts";
 import { deleteExpiredTokens } from "../tokens/one-time-token.store.ts";
 import { deleteEndedSessions, endSessions, lockExpired } from "./session.store.ts";
 
@@ -46,14 +47,15 @@ export async function sweep(ctx: AuthContext): Promise<{ ended: number }> {
   return { ended: total };
 }
 
-/** Sweeps every minute until stopped; a round that fails is logged and the next one tries again. */
+/** Sweeps, and turns what is due daily, every minute until stopped; a round that fails is logged and the next one tries again. */
 export function startSweeping(ctx: AuthContext): { stop(): Promise<void> } {
   let running: Promise<void> = Promise.resolve();
   let busy = false;
   const timer = setInterval(() => {
     if (busy) return;
     busy = true;
-    running = sweep(ctx)
+    running = turnDaily(ctx)
+      .then(() => sweep(ctx))
       .then(({ ended }) => {
         if (ended > 0) ctx.logger.info({ count: ended }, "sessions ran out");
       })
