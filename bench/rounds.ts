@@ -2,7 +2,7 @@
 export interface Finding {
   readonly name: string;
   readonly measured: number;
-  readonly unit: "ratio" | "MiB";
+  readonly unit: "ratio" | "MiB" | "ms";
   readonly atLeast?: number;
   readonly atMost?: number;
   /** What else there is to know. */
@@ -49,7 +49,7 @@ async function micros(contender: Contender): Promise<number> {
   return Number(process.hrtime.bigint() - since) / 1_000 / contender.perRun;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? Number.NaN;
