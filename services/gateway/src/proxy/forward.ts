@@ -1,12 +1,12 @@
-import { pipeline } from "node:stream/promises";
 import { AppError, ASSERTION_HEADER, Unavailable } from "@medvault/contracts";
 import { requestIdOf, traceparentOf } from "@medvault/service-kit";
 import type { Request, Response } from "express";
 import { boundedBody } from "../limits/body-limit.ts";
 import type { Route } from "../routing/route-table.ts";
-import { inwardHeaders, outwardHeaders } from "./headers.ts";
+import { Departure, type UpstreamAnswer } from "./exchange.ts";
+import { copyHeaders, inwardHeaders } from "./headers.ts";
 import { ClientGone, upstreamError } from "./proxy.errors.ts";
-import type { Upstream, UpstreamAnswer } from "./upstream.ts";
+import type { Upstream } from "./upstream.ts";
 
 export interface Forwarding {
   upstream: Upstream;
@@ -24,27 +24,22 @@ export interface Forwarding {
  */
 export async function forward(req: Request, res: Response, to: Forwarding): Promise<void> {
   if (res.destroyed) return; // gone while its session was looked up
-  const gone = new AbortController();
-  const onClose = () => {
-    if (!res.writableFinished) gone.abort();
-  };
-  res.once("close", onClose);
+  const client = new Departure();
+  res.once("close", () => {
+    if (!res.writableFinished) client.leave();
+  });
   const body = boundedBody(req, to.route.maxBodyBytes);
-  const bodyFault = new Promise<never>((_resolve, reject) => body?.once("error", reject));
-  bodyFault.catch(() => undefined); // it may come when nobody waits any more
   let answer: UpstreamAnswer;
   try {
-    const calling = to.upstream.request({
+    answer = await to.upstream.request({
       method: req.method,
       path: to.target,
       headers: inwardHeaders(req.headers, ownHeaders(req, to.assertion)),
       body,
-      signal: gone.signal,
+      client,
       headersTimeoutMs: to.route.headersTimeoutMs,
       bodyTimeoutMs: to.route.bodyTimeoutMs,
     });
-    calling.catch(() => undefined);
-    answer = await Promise.race([calling, bodyFault]);
   } catch (thrown) {
     body?.destroy();
     if (thrown instanceof ClientGone) return void res.destroy();
@@ -52,15 +47,19 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
     throw thrown instanceof AppError ? thrown : upstreamError(thrown);
   }
   if (isForeignFailure(answer)) {
-    answer.body.on("error", () => undefined).destroy();
+    answer.discard();
     throw new Unavailable();
   }
-  res.status(answer.statusCode);
-  for (const [name, value] of outwardHeaders(answer.headers, to.withSession)) res.setHeader(name, value);
-  // A service may answer while it still reads; one that refuses will not read the rest.
-  if (body && !req.readableEnded && answer.statusCode >= 400) res.setHeader("Connection", "close");
-  await pipeline(answer.body, res).catch(() => res.destroy());
-  if (body && !req.readableEnded) abandonBody(req, res);
+  res.statusCode = answer.statusCode;
+  copyHeaders(answer.headers, res, to.withSession);
+  if (body && !req.readableEnded) {
+    // A service may answer while it still reads; one that refuses will not read the rest.
+    if (answer.statusCode >= 400) res.setHeader("Connection", "close");
+    res.once("finish", () => {
+      if (!req.readableEnded) abandonBody(req, res);
+    });
+  }
+  answer.sendTo(res);
 }
 
 function ownHeaders(req: Request, assertion: string): Record<string, string> {

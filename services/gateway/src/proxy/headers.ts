@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 
 /** What of a client's headers a service may see. All else is dropped: credentials, cookies, identity, hop by hop. */
 const INWARD = [
@@ -33,25 +33,21 @@ const OUTWARD: ReadonlySet<string> = new Set([
 
 type Outgoing = Record<string, string>;
 
-/** The headers of a request to a service: the allowed ones, and `own` of the gateway over them. */
+/** The headers of a request to a service: `own` of the gateway, and the allowed ones of the client's. */
 export function inwardHeaders(given: IncomingHttpHeaders, own: Outgoing): Outgoing {
-  const headers: Outgoing = {};
   for (const name of INWARD) {
     const value = given[name];
-    if (typeof value === "string") headers[name] = value;
+    if (typeof value === "string") own[name] ??= value;
   }
-  return { ...headers, ...own };
+  return own;
 }
 
-/** The headers of an answer, as pairs. With a session nothing may be kept by anyone. */
-export function outwardHeaders(
-  given: Record<string, string | string[] | undefined>,
-  withSession: boolean,
-): [string, string][] {
-  const headers: [string, string][] = [];
-  for (const [name, value] of Object.entries(given)) {
-    if (OUTWARD.has(name) && typeof value === "string") headers.push([name, value]);
+/** Puts the allowed headers of a service's answer on ours. With a session nothing may be kept by anyone. */
+export function copyHeaders(given: IncomingHttpHeaders, res: ServerResponse, withSession: boolean): void {
+  for (const name in given) {
+    if (!OUTWARD.has(name) || (withSession && name === "cache-control")) continue;
+    const value = given[name];
+    if (typeof value === "string") res.setHeader(name, value);
   }
-  if (withSession) headers.push(["cache-control", "no-store"]);
-  return headers;
+  if (withSession) res.setHeader("cache-control", "no-store");
 }

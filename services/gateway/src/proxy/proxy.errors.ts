@@ -17,6 +17,31 @@ export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }
 
+/** The client stopped reading its answer. Not a fault of the service's either. */
+export class SlowReader extends Error {
+  override readonly name = "SlowReader";
+}
+
+/** 503: so many calls to the service are under way that one more would only wait. */
+export class Overloaded extends AppError {
+  readonly code = "unavailable";
+  readonly kind = "unavailable";
+  constructor() {
+    super(undefined, { retryAfterSeconds: 2 });
+  }
+}
+
+const CONNECTION_FAULTS: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_SOCKET",
+]);
+
 const NEVER_REACHED: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
   "EHOSTUNREACH",
@@ -27,20 +52,21 @@ const NEVER_REACHED: ReadonlySet<string> = new Set([
   "EOPENBREAKER",
 ]);
 
-/** Whether the request cannot have reached the service, so that it may be sent again. */
-export function neverReached(error: unknown): boolean {
-  return NEVER_REACHED.has(codeOf(error));
+/** Whether the connection failed, or there was none: not a timeout, not a broken answer. */
+export function isConnectionFault(error: unknown): boolean {
+  return CONNECTION_FAULTS.has(codeOf(error));
 }
 
 /** What the caller is told of a call that failed: 503 for a service that is away, 504 or 502 for one that failed. */
 export function upstreamError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const cause = { cause: error };
-  if (neverReached(error)) return new Unavailable(undefined, 2, cause);
+  if (NEVER_REACHED.has(codeOf(error))) return new Unavailable(undefined, 2, cause);
   if (codeOf(error) === "UND_ERR_HEADERS_TIMEOUT") return new GatewayTimeout(undefined, cause);
   return new BadGateway(undefined, cause);
 }
 
-function codeOf(error: unknown): string {
+/** The code of a system's or of undici's error, or "". */
+export function codeOf(error: unknown): string {
   return error instanceof Error ? String((error as Error & { code?: unknown }).code ?? "") : "";
 }

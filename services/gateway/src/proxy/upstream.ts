@@ -2,10 +2,13 @@ import type { Readable } from "node:stream";
 import { AppError } from "@medvault/contracts";
 import CircuitBreaker from "opossum";
 import { type Dispatcher, Pool } from "undici";
-import { ClientGone, neverReached } from "./proxy.errors.ts";
+import { type Departure, Exchange, type UpstreamAnswer } from "./exchange.ts";
+import { ClientGone, codeOf, isConnectionFault, Overloaded, SlowReader } from "./proxy.errors.ts";
+import { RetryBudget } from "./retry-budget.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
-const CONNECTIONS = 64;
+/** At once, to one service; what comes beyond is refused, not queued: a queue before a slow service only grows. */
+const MAX_IN_FLIGHT = 512;
 /** A connection is renewed after this long, so that new replicas get traffic. */
 const CLIENT_TTL_MS = 60_000;
 const KEEP_ALIVE_MS = 4_000;
@@ -17,7 +20,8 @@ const BREAKER: CircuitBreaker.Options = {
   rollingCountTimeout: 10_000,
   resetTimeout: 2_000,
   // A client that goes away, or sends too much, says nothing about the service.
-  errorFilter: (error: unknown) => error instanceof ClientGone || error instanceof AppError,
+  errorFilter: (error: unknown) =>
+    error instanceof ClientGone || error instanceof SlowReader || error instanceof AppError,
 };
 
 export interface UpstreamRequest {
@@ -25,12 +29,11 @@ export interface UpstreamRequest {
   path: string;
   headers: Record<string, string>;
   body: Readable | null;
-  signal: AbortSignal;
+  client: Departure;
   headersTimeoutMs: number;
   bodyTimeoutMs: number;
 }
 
-export type UpstreamAnswer = Dispatcher.ResponseData;
 export type BreakerState = "closed" | "half_open" | "open";
 
 /** Carries a 502–504 of the service through the breaker, which counts it, to the caller, who passes it on. */
@@ -47,11 +50,13 @@ export class Upstream {
   readonly name: string;
   readonly #pool: Pool;
   readonly #breaker: CircuitBreaker<[UpstreamRequest], UpstreamAnswer>;
+  readonly #budget = new RetryBudget();
+  #inFlight = 0;
 
   constructor(name: string, url: string) {
     this.name = name;
     this.#pool = new Pool(new URL(url).origin, {
-      connections: CONNECTIONS,
+      connections: MAX_IN_FLIGHT,
       clientTtl: CLIENT_TTL_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       pipelining: 1,
@@ -81,6 +86,7 @@ export class Upstream {
    * outside the breaker. Throws what undici throws, `EOPENBREAKER` while open, ClientGone when `signal` aborts.
    */
   async request(request: UpstreamRequest): Promise<UpstreamAnswer> {
+    if (this.#inFlight >= MAX_IN_FLIGHT) throw new Overloaded();
     try {
       return await this.#breaker.fire(request);
     } catch (thrown) {
@@ -111,31 +117,53 @@ export class Upstream {
   }
 
   async #send(request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const { headersTimeoutMs, bodyTimeoutMs, signal, ...rest } = request;
-    const attempt = () =>
-      this.#pool.request({
-        ...rest,
-        method: rest.method as Dispatcher.HttpMethod,
-        signal,
-        headersTimeout: headersTimeoutMs,
-        bodyTimeout: bodyTimeoutMs,
-      });
-    const answer = await attempt()
-      .catch((error: unknown) => {
-        if (signal.aborted || !mayRepeat(request, error)) throw error;
-        return attempt();
-      })
-      .catch((error: unknown) => {
-        throw signal.aborted ? new ClientGone("the client went away") : error;
-      });
+    this.#budget.earn();
+    const first = this.#exchange();
+    let answer: UpstreamAnswer;
+    try {
+      answer = await this.#attempt(first, request);
+    } catch (error) {
+      if (!mayRepeat(request, first, error) || !this.#budget.take()) throw error;
+      answer = await this.#attempt(this.#exchange(), request);
+    }
     if (answer.statusCode >= 502 && answer.statusCode <= 504) throw new FailedAnswer(answer);
     return answer;
   }
+
+  #exchange(): Exchange {
+    this.#inFlight += 1;
+    return new Exchange(() => {
+      this.#inFlight -= 1;
+    });
+  }
+
+  #attempt(exchange: Exchange, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const { client, method, path, headers, body, headersTimeoutMs, bodyTimeoutMs } = request;
+    client.onGone = () => exchange.abort(new ClientGone("the client went away"));
+    if (client.gone) client.onGone();
+    body?.once("error", (error: Error) => exchange.abort(error));
+    this.#pool.dispatch(
+      {
+        method: method as Dispatcher.HttpMethod,
+        path,
+        headers,
+        body,
+        headersTimeout: headersTimeoutMs,
+        bodyTimeout: bodyTimeoutMs,
+      },
+      exchange,
+    );
+    return exchange.answered;
+  }
 }
 
-/** Once more for reads that never arrived: a kept-alive connection that the service closed just then. */
-function mayRepeat(request: UpstreamRequest, error: unknown): boolean {
-  if (request.body || (request.method !== "GET" && request.method !== "HEAD")) return false;
-  const code = (error as { code?: unknown } | null)?.code;
-  return neverReached(error) || code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE";
+/**
+ * Whether a call may be sent once more: any that found no connection, since no byte of it left; and reads whose
+ * connection broke before an answer, as one kept alive does that the service closed just then. A write that may have
+ * arrived is its sender's to repeat, with its idempotency key.
+ */
+function mayRepeat({ client, method, body }: UpstreamRequest, exchange: Exchange, error: unknown): boolean {
+  if (client.gone || codeOf(error) === "UND_ERR_CONNECT_TIMEOUT") return false; // that took its time already
+  if (!exchange.started) return isConnectionFault(error);
+  return !body && (method === "GET" || method === "HEAD") && isConnectionFault(error);
 }

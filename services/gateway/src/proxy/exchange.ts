@@ -1,0 +1,147 @@
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { Dispatcher } from "undici";
+import { ClientGone, SlowReader } from "./proxy.errors.ts";
+
+/** What may be held of an answer until someone takes it: what one read of a socket brings. */
+const HELD_BYTES = 64 * 1024;
+/** A client may stop reading for this long. */
+const STANDSTILL_MS = 30_000;
+
+/** Whether the client is still there. (An AbortSignal a request costs ten times as much.) */
+export class Departure {
+  gone = false;
+  onGone: (() => void) | null = null;
+
+  leave(): void {
+    this.gone = true;
+    this.onGone?.();
+  }
+}
+
+/** The answer of a service, from its headers on. Its body must be sent on or discarded. */
+export interface UpstreamAnswer {
+  readonly statusCode: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Writes the body to `res` and ends it; the slower side sets the pace. What breaks off destroys `res`. */
+  sendTo(res: ServerResponse): void;
+  discard(): void;
+}
+
+/**
+ * One call to a service: undici's events to a promise of the answer, then straight into the client's response. Streams
+ * in between (and pipeline(), which aborts a signal at each end) took a third of the gateway's time.
+ */
+export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
+  /** Whether a byte of the request may have left. */
+  started = false;
+  statusCode = 0;
+  headers: IncomingHttpHeaders = {};
+  readonly answered: Promise<UpstreamAnswer>;
+  #resolve!: (answer: UpstreamAnswer) => void;
+  #reject!: (error: Error) => void;
+  #controller: Dispatcher.DispatchController | null = null;
+  #sink: ServerResponse | null = null;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  #state: "open" | "ended" | "failed" = "open";
+  #standstill: NodeJS.Timeout | undefined;
+
+  readonly #onOver: () => void;
+
+  /** `onOver` is called once, when nothing more will come. */
+  constructor(onOver: () => void) {
+    this.#onOver = onOver;
+    this.answered = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Ends the call at once, whatever its state. */
+  abort(reason: Error): void {
+    if (this.#state !== "open") return;
+    this.#reject(reason); // undici tells of it only once there is a connection
+    if (this.#controller) this.#controller.abort(reason);
+    else this.#fail();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#state === "failed") controller.abort(new ClientGone("given up before it began"));
+    else this.started = true;
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: IncomingHttpHeaders,
+  ): void {
+    if (statusCode < 200) return; // 100 and 103 are between the service and us
+    this.statusCode = statusCode;
+    this.headers = headers;
+    this.#resolve(this);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#sink) this.#write(this.#sink, chunk);
+    else {
+      this.#held.push(chunk);
+      this.#heldBytes += chunk.length;
+      if (this.#heldBytes > HELD_BYTES) controller.pause();
+    }
+  }
+
+  onResponseEnd(): void {
+    if (this.#state !== "open") return;
+    this.#over("ended");
+    this.#sink?.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#reject(error);
+    this.#fail();
+  }
+
+  sendTo(res: ServerResponse): void {
+    if (this.#state === "failed") return void res.destroy();
+    const [first, ...more] = this.#held;
+    this.#held = [];
+    if (this.#state === "ended" && more.length === 0) return void res.end(first);
+    res.flushHeaders(); // an event stream begins before its first event
+    this.#sink = res;
+    for (const chunk of first ? [first, ...more] : more) this.#write(res, chunk);
+    if (this.#state === "ended") res.end();
+    else if (this.#controller?.paused && !res.writableNeedDrain) this.#controller.resume();
+  }
+
+  discard(): void {
+    this.#held = [];
+    if (this.#state === "open") this.abort(new Error("its answer is not wanted"));
+  }
+
+  #write(res: ServerResponse, chunk: Buffer): void {
+    if (res.write(chunk) || this.#standstill || this.#state !== "open") return;
+    this.#controller?.pause();
+    this.#standstill = setTimeout(() => {
+      this.abort(new SlowReader("the client does not read"));
+    }, STANDSTILL_MS).unref();
+    res.once("drain", () => {
+      clearTimeout(this.#standstill);
+      this.#standstill = undefined;
+      if (this.#state === "open") this.#controller?.resume();
+    });
+  }
+
+  #fail(): void {
+    if (this.#state !== "open") return;
+    this.#over("failed");
+    this.#held = [];
+    this.#sink?.destroy(); // half an answer must not be taken for a whole one
+  }
+
+  #over(state: "ended" | "failed"): void {
+    this.#state = state;
+    clearTimeout(this.#standstill);
+    this.#onOver();
+  }
+}
