@@ -1,11 +1,5 @@
-import {
-  type Actor,
-  InvalidInput,
-  newId,
-  PURPOSE_HEADER,
-  PURPOSES,
-  REQUEST_ID_HEADER,
-} from "@medvault/contracts";
+import { randomUUID } from "node:crypto";
+import { type Actor, InvalidInput, PURPOSE_HEADER, PURPOSES, REQUEST_ID_HEADER } from "@medvault/contracts";
 import { context, trace } from "@opentelemetry/api";
 import type { Request, RequestHandler } from "express";
 import type { Claims } from "./assertions.ts";
@@ -19,18 +13,22 @@ interface Context {
   claims?: Claims;
   actor?: Actor;
 }
-const contexts = new WeakMap<Request, Context>();
+/** On the request itself: a WeakMap of all requests is work for each garbage collection. */
+const CONTEXT = Symbol("context");
+interface WithContext {
+  [CONTEXT]?: Context;
+}
 
-/** Gives each request its id (a well-formed one is kept, else a UUIDv7) and shows it in the answer. */
+/** Gives each request its id (a well-formed one is kept, else a random UUID) and shows it in the answer. */
 export function requestContext(): RequestHandler {
   return (req, res, next) => {
     const given = req.get(REQUEST_ID_HEADER);
-    const requestId = given && REQUEST_ID.test(given) ? given : newId();
+    const requestId = given && REQUEST_ID.test(given) ? given : randomUUID();
     const parent = req.get("traceparent");
-    contexts.set(req, {
+    (req as WithContext)[CONTEXT] = {
       requestId,
       traceparent: activeTraceparent() ?? (parent && TRACEPARENT.test(parent) ? parent : null),
-    });
+    };
     res.setHeader("X-Request-Id", requestId);
     next();
   };
@@ -78,11 +76,11 @@ function purposeOf(req: Request): string | null {
 
 /** The actor, or null before (or without) a verified assertion. */
 export function actorOrNull(req: Request): Actor | null {
-  return contexts.get(req)?.actor ?? null;
+  return (req as WithContext)[CONTEXT]?.actor ?? null;
 }
 
 function contextOf(req: Request): Context {
-  const ctx = contexts.get(req);
+  const ctx = (req as WithContext)[CONTEXT];
   if (!ctx) throw new Error("requestContext() must run before this");
   return ctx;
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type AssertionKey, type Claims, signAssertion } from "@medvault/service-kit";
 import type { SignedIn } from "./session.service.ts";
 
@@ -14,7 +13,7 @@ export interface Client {
 /** The gateway's word about who asks (ARCHITECTURE.md, "Access"). */
 export class Asserter {
   readonly #key: AssertionKey;
-  readonly #kept = new Map<string, { token: Promise<string>; until: number }>();
+  readonly #kept = new Map<string, { claims: Claims; token: Promise<string>; until: number }>();
 
   constructor(key: AssertionKey) {
     this.#key = key;
@@ -32,7 +31,7 @@ export class Asserter {
       ip: client.ip,
       ua: client.userAgent,
     };
-    return this.#sign(claims, audiences);
+    return this.#sign(`${claims.sid} ${audiences} ${claims.ip} ${claims.ua}`, claims, audiences);
   }
 
   /** For the gateway's own questions to auth. */
@@ -47,23 +46,32 @@ export class Asserter {
       ip: "127.0.0.1",
       ua: "medvault-gateway",
     };
-    return this.#sign(claims, ["auth"]);
+    return this.#sign("service:gateway", claims, ["auth"]);
   }
 
-  #sign(claims: Claims, audiences: readonly string[]): Promise<string> {
-    const key = createHash("sha256")
-      .update(JSON.stringify([claims, audiences]))
-      .digest("base64url");
+  /** `key` names the caller and all that may differ between two requests of a session, but for its permissions. */
+  #sign(key: string, claims: Claims, audiences: readonly string[]): Promise<string> {
     const now = Date.now();
     const kept = this.#kept.get(key);
-    if (kept && kept.until > now) return kept.token;
+    if (kept && kept.until > now && isSame(kept.claims, claims)) return kept.token;
     if (this.#kept.size >= MAX_KEPT) {
       const oldest = this.#kept.keys().next();
       if (!oldest.done) this.#kept.delete(oldest.value);
     }
     const token = signAssertion(this.#key, claims, [...audiences]);
     this.#kept.delete(key); // so that the newest stands last
-    this.#kept.set(key, { token, until: now + REUSE_MS });
+    this.#kept.set(key, { claims, token, until: now + REUSE_MS });
     return token;
   }
+}
+
+function isSame(one: Claims, other: Claims): boolean {
+  return (
+    one.scope === other.scope &&
+    one.sub === other.sub &&
+    one.role === other.role &&
+    one.auth_time === other.auth_time &&
+    one.amr.length === other.amr.length &&
+    one.amr.every((method, i) => method === other.amr[i])
+  );
 }
