@@ -21,6 +21,8 @@ demo at the first start, and keeps all of it running until Ctrl-C.
   MEDVAULT_RATE_LIMIT       requests a minute and client address (600)
   MEDVAULT_LOGIN_RATE       sign-ins a minute (5)
   MEDVAULT_MAX_UPLOAD_BYTES, MEDVAULT_TRUSTED_PROXIES
+  MEDVAULT_PASSKEY_RP_ID, MEDVAULT_PASSKEY_ORIGINS
+                            the domain and pages of passkeys (localhost and the port)
   MEDVAULT_SMTP_URL         mail goes there instead of files under .data/mail
   MEDVAULT_POLICY_FILE      what is sealed, indexed and masked (docs/runbooks/keys.md)
   MEDVAULT_BASE_PORT        the first of 40 internal ports (chosen and remembered)

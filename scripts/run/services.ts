@@ -117,6 +117,8 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
     ...settings(
       o,
       "MEDVAULT_ISSUER",
+      "MEDVAULT_PASSKEY_RP_ID",
+      "MEDVAULT_PASSKEY_ORIGINS",
       "MEDVAULT_LOGIN_RATE",
       "MEDVAULT_SMTP_URL",
       "MEDVAULT_GEOIP_FILE",

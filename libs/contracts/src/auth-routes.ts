@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import * as a from "./auth.ts";
 import type { RouteDoc } from "./openapi.ts";
+import { passkeyRoutes } from "./passkeys.ts";
 import type { ResourceAction } from "./permissions.ts";
 
 type Extras = Pick<RouteDoc, "request" | "example" | "query" | "errors" | "permission" | "session">;
@@ -39,7 +40,7 @@ const signIn: RouteDoc[] = [
   route("post", "/v1/auth/logout", "End this session", 204, null, { session: true }),
   route("post", "/v1/auth/step-up", "Prove again who you are", 200, a.StepUpView, {
     request: a.StepUp,
-    errors: LOCKABLE,
+    errors: [...LOCKABLE, "invalid_passkey", "passkey_challenge_invalid"],
     ...own("account:write"),
   }),
 ];
@@ -47,7 +48,13 @@ const signIn: RouteDoc[] = [
 const secondFactor: RouteDoc[] = [
   route("post", "/v1/auth/mfa/challenge", "Give the second factor", 200, a.TokensView, {
     request: a.MfaChallenge,
-    errors: ["invalid_code", "mfa_token_invalid", "login_locked"],
+    errors: [
+      "invalid_code",
+      "invalid_passkey",
+      "passkey_challenge_invalid",
+      "mfa_token_invalid",
+      "login_locked",
+    ],
   }),
   route("post", "/v1/auth/mfa/setup", "Begin to set up an authenticator", 200, a.MfaSetupView, {
     errors: ["step_up_required"],
@@ -176,6 +183,7 @@ const roles: RouteDoc[] = [
 export const authRoutes: RouteDoc[] = [
   ...signIn,
   ...secondFactor,
+  ...passkeyRoutes,
   ...account,
   ...sessions,
   ...users,

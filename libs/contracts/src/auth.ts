@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Instant, PageQuery, page } from "./http.ts";
 import { Id } from "./ids.ts";
 import { PERMISSIONS, ROLES } from "./permissions.ts";
+import { PasskeyAssertion } from "./webauthn.ts";
 
 /** I1: 3–50 letters, digits, `_` or `-`. Case is kept for showing and ignored for finding. */
 export const Username = z.string().regex(/^[A-Za-z0-9_-]{3,50}$/, "must be 3 to 50 letters, digits, _ or -");
@@ -46,15 +47,18 @@ export const TokensView = z.object({
 });
 export type TokensView = z.infer<typeof TokensView>;
 
+export const MfaMethod = z.enum(["totp", "passkey", "recovery_code"]);
+export type MfaMethod = z.infer<typeof MfaMethod>;
+
 export const MfaRequiredView = z.object({
   mfaRequired: z.literal(true),
   mfaToken: z.string(),
-  methods: z.array(z.enum(["totp", "recovery_code"])),
+  methods: z.array(MfaMethod),
   /** Seconds. */
   expiresIn: z.int(),
 });
 
-/** The access token reaches only /v1/auth/mfa/{setup,verify,status} and /v1/auth/logout. */
+/** The access token reaches only the set-up of a factor (TOTP or passkey), its status, and /v1/auth/logout. */
 export const MfaEnrollmentView = z.object({
   mfaEnrollmentRequired: z.literal(true),
   accessToken: z.string(),
@@ -71,7 +75,13 @@ export const Refresh = z.strictObject({ refreshToken: OpaqueToken });
 
 // ---- second factor
 
-export const MfaChallenge = z.strictObject({ mfaToken: OpaqueToken, code: Code });
+/** With one of `code` and `passkey`. */
+export const MfaChallenge = z
+  .strictObject({ mfaToken: OpaqueToken, code: Code.optional(), passkey: PasskeyAssertion.optional() })
+  .refine((given) => (given.code === undefined) !== (given.passkey === undefined), {
+    path: ["code"],
+    message: "either this or passkey must be given",
+  });
 export type MfaChallenge = z.infer<typeof MfaChallenge>;
 
 export const MfaSetupView = z.object({
@@ -91,13 +101,27 @@ export type PasswordAndCode = z.infer<typeof PasswordAndCode>;
 export const MfaStatusView = z.object({
   enabled: z.boolean(),
   requiredForRole: z.boolean(),
-  methods: z.array(z.enum(["totp", "recovery_code"])),
+  methods: z.array(MfaMethod),
   recoveryCodesLeft: z.int(),
 });
 
 export const RecoveryCodesView = z.object({ recoveryCodes: z.array(z.string()).length(10) });
 
-export const StepUp = z.strictObject({ password: Password, code: Code.optional() });
+/** With `password` (and `code` where a second factor is enrolled), or with `passkey` alone. */
+export const StepUp = z
+  .strictObject({
+    password: Password.optional(),
+    code: Code.optional(),
+    passkey: PasskeyAssertion.optional(),
+  })
+  .refine((given) => (given.password === undefined) !== (given.passkey === undefined), {
+    path: ["password"],
+    message: "either this or passkey must be given",
+  })
+  .refine((given) => given.passkey === undefined || given.code === undefined, {
+    path: ["code"],
+    message: "goes with password only",
+  });
 export type StepUp = z.infer<typeof StepUp>;
 
 /** A second access token of the same session with a fresh `auth_time`; there is no refresh token with it. */

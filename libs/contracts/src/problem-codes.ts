@@ -7,6 +7,7 @@ import type { ErrorKind } from "./errors.ts";
 export const PROBLEM_CODES = {
   invalid_input: "invalid",
   inline_refused: "invalid",
+  passkey_rejected: "invalid",
   purpose_required: "invalid",
   token_invalid: "invalid",
   weak_password: "invalid",
@@ -14,7 +15,9 @@ export const PROBLEM_CODES = {
   unauthenticated: "unauthenticated",
   invalid_code: "unauthenticated",
   invalid_credentials: "unauthenticated",
+  invalid_passkey: "unauthenticated",
   mfa_token_invalid: "unauthenticated",
+  passkey_challenge_invalid: "unauthenticated",
   refresh_reused: "unauthenticated",
 
   forbidden: "forbidden",
@@ -31,6 +34,8 @@ export const PROBLEM_CODES = {
   last_admin: "conflict",
   mfa_not_enabled: "conflict",
   mfa_setup_missing: "conflict",
+  passkey_known: "conflict",
+  passkey_limit: "conflict",
   patient_ambiguous: "conflict",
   refresh_superseded: "conflict",
   request_in_progress: "conflict",

@@ -19,6 +19,10 @@ import type { AuthContext, AuthSettings } from "./context.ts";
 import { createMailer, fileTransport, smtpTransport } from "./mail/mailer.ts";
 import { mfaRoutes } from "./mfa/mfa.routes.ts";
 import { createMfa } from "./mfa/mfa.service.ts";
+import { passkeyRoutes } from "./passkeys/passkey.routes.ts";
+import { createPasskeys } from "./passkeys/passkey.service.ts";
+import { createPasskeySignIn } from "./passkeys/passkey-sign-in.service.ts";
+import { relyingPartyOf } from "./passkeys/relying-party.ts";
 import { passwordRoutes } from "./passwords/password.routes.ts";
 import { createPasswords } from "./passwords/password.service.ts";
 import { createPasswordHasher } from "./passwords/password-hasher.ts";
@@ -126,16 +130,18 @@ export function createAuthApp(
   parts: { assertions: AssertionVerifier; redisState(): CheckState; brokerState(): CheckState },
 ): Express {
   const sessions = createSessions(ctx);
+  const passkeySignIn = createPasskeySignIn(ctx);
   return createApp({
     service: SERVICE,
     logger: ctx.logger,
     assertions: parts.assertions,
     jsonLimitBytes: 64 * 1024,
     routes: (router) => {
-      signInRoutes(router, createSignIn(ctx), createRefresh(ctx));
+      signInRoutes(router, createSignIn(ctx), passkeySignIn, createRefresh(ctx));
       accountRoutes(router, createAccounts(ctx), sessions);
       passwordRoutes(router, createPasswords(ctx));
       mfaRoutes(router, createMfa(ctx));
+      passkeyRoutes(router, createPasskeys(ctx), passkeySignIn);
       sessionRoutes(router, sessions);
       userRoutes(router, createUsers(ctx));
       roleRoutes(router, createRoles(ctx));
@@ -156,6 +162,10 @@ function settingsOf(config: Config): AuthSettings {
   return {
     issuer: config.MEDVAULT_ISSUER,
     publicUrl: config.MEDVAULT_PUBLIC_URL,
+    passkeys: relyingPartyOf(config.MEDVAULT_PUBLIC_URL, {
+      id: config.MEDVAULT_PASSKEY_RP_ID,
+      origins: config.MEDVAULT_PASSKEY_ORIGINS,
+    }),
     accessTokenSeconds: 300,
     stepUpSeconds: 600,
     idleMs: config.MEDVAULT_SESSION_IDLE_MINUTES * 60_000,

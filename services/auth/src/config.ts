@@ -14,10 +14,27 @@ const hours = z.coerce
   .max(24 * 30);
 const days = z.coerce.number().int().min(1).max(90);
 
+/** Separated by commas or spaces. */
+const origins = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter(Boolean))
+  .pipe(
+    z
+      .array(z.url({ protocol: /^https?$/ }))
+      .min(1)
+      .max(10),
+  );
+
 const AuthConfig = CommonConfig.extend({
   REDIS_URL: urlOf("redis", "rediss"),
   /** Where mailed links lead. Never taken from a request: a Host header must not choose who gets a token. */
   MEDVAULT_PUBLIC_URL: urlOf("http", "https").default("http://127.0.0.1:8080"),
+  /** The domain that passkeys are bound to, and the origins that may ask for them; default: those of the public URL. */
+  MEDVAULT_PASSKEY_RP_ID: z
+    .string()
+    .regex(/^[a-z0-9.-]{1,253}$/, "must be a domain")
+    .optional(),
+  MEDVAULT_PASSKEY_ORIGINS: origins.optional(),
   MEDVAULT_ISSUER: z.string().min(1).max(200).default("medvault"),
   /** Mails go to this server; it wins over the folder. */
   MEDVAULT_SMTP_URL: urlOf("smtp", "smtps").optional(),

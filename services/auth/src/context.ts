@@ -5,6 +5,7 @@ import type { Logger } from "@medvault/service-kit";
 import type pg from "pg";
 import type { AccountSeals } from "./accounts/account.store.ts";
 import type { Mailer } from "./mail/mailer.ts";
+import type { RelyingParty } from "./passkeys/relying-party.ts";
 import type { PasswordHasher } from "./passwords/password-hasher.ts";
 import { markRecorded } from "./recorded.ts";
 import type { Session } from "./sessions/session.ts";
@@ -16,6 +17,8 @@ import { GrantLocked, GrantRefused } from "./tokens/gate.errors.ts";
 export interface AuthSettings {
   issuer: string;
   publicUrl: string;
+  /** Who passkeys are made for. */
+  passkeys: RelyingParty;
   accessTokenSeconds: number;
   stepUpSeconds: number;
   idleMs: number;

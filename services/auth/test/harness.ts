@@ -26,6 +26,7 @@ import type { AuthContext } from "../src/context.ts";
 import type { Mail } from "../src/mail/mail.templates.ts";
 import { createMailer } from "../src/mail/mailer.ts";
 import { newTotpSecret } from "../src/mfa/totp.ts";
+import { relyingPartyOf } from "../src/passkeys/relying-party.ts";
 import { createPasswordHasher } from "../src/passwords/password-hasher.ts";
 import { getRole } from "../src/roles/role.store.ts";
 import { createSessionCache } from "../src/sessions/session-cache.ts";
@@ -98,6 +99,7 @@ export async function createHarness(): Promise<Harness> {
   const settings = {
     issuer: "medvault",
     publicUrl: "https://medvault.example",
+    passkeys: relyingPartyOf("https://medvault.example"),
     accessTokenSeconds: 300,
     stepUpSeconds: 600,
     idleMs: 15 * 60_000,

@@ -1,22 +1,16 @@
-import {
-  type Actor,
-  auditEvent,
-  type PasswordAndCode,
-  type TokensView,
-  Unauthenticated,
-} from "@medvault/contracts";
+import { type Actor, type PasswordAndCode, type TokensView, Unauthenticated } from "@medvault/contracts";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
-import { endSessions, endSessionsOf, lockSession, saveUse } from "../sessions/session.store.ts";
+import { deletePasskeysOf } from "../passkeys/passkey.store.ts";
 import { guarded } from "../sign-in/attempts.ts";
 import { InvalidCode, InvalidCredentials } from "../sign-in/sign-in.errors.ts";
-import { issue, sessionEnded } from "../tokens/issuance.ts";
+import { endOtherSessions, factorsChanged, strengthen } from "./factor-change.ts";
 import { MfaNotEnabled, MfaRequiredForRole, MfaSetupMissing } from "./mfa.errors.ts";
 import { countRecoveryCodes, replaceRecoveryCodes, useTotpStep } from "./mfa.store.ts";
-import { newRecoveryCodes, readRecoveryCode, recoveryToken } from "./recovery-code.ts";
-import { spendSecondFactor } from "./second-factor.ts";
+import { newRecoveryCodes, recoveryTokensOf } from "./recovery-code.ts";
+import { methodsOf, spendSecondFactor } from "./second-factor.ts";
 import { enrolmentOf, newTotpSecret, totpStep } from "./totp.ts";
 
 /** Enrolling, proving and giving up the second factor. */
@@ -28,14 +22,16 @@ export function createMfa(ctx: AuthContext) {
     const account = await inTransaction(ctx.pool, async (tx) => {
       const locked = await lockAccount(tx, ctx, actor.id);
       if (!locked) throw new Unauthenticated();
-      const recoveryTokens = tokensOf(locked, recoveryCodes).map((token) => token.toString("base64"));
+      const recoveryTokens = recoveryTokensOf(ctx.blindKey, locked.id, recoveryCodes).map((token) =>
+        token.toString("base64"),
+      );
       const saved = await saveAccount(
         tx,
         ctx,
         { ...locked, pendingTotp: { secret, recoveryTokens } },
         ctx.now(),
       );
-      await announce(tx, factorEvent(actor, "mfa.setup-started", saved.details));
+      await announce(tx, factorsChanged(actor, "mfa.setup-started", saved.details));
       return saved.account;
     });
     return { secret, ...(await enrolmentOf(secret, account.username)), recoveryCodes };
@@ -70,8 +66,9 @@ export function createMfa(ctx: AuthContext) {
           locked.id,
           recoveryTokens.map((token) => Buffer.from(token, "base64")),
         );
-        await announce(tx, factorEvent(actor, "mfa.enabled", saved.details));
-        const tokens = await strengthen(tx, effects, actor, saved.account, sessionId);
+        await announce(tx, factorsChanged(actor, "mfa.enabled", saved.details));
+        const amr = ["pwd", "otp", "mfa"];
+        const tokens = await strengthen(ctx, tx, effects, actor, { account: saved.account, sessionId, amr });
         // Only the end of a sign-in begins the count anew: enrolling proves nothing about the password.
         if (tokens) await attempt.succeeded(tx);
         return tokens;
@@ -79,43 +76,7 @@ export function createMfa(ctx: AuthContext) {
     );
   }
 
-  async function strengthen(
-    tx: Tx,
-    effects: SessionEffects,
-    actor: Actor,
-    account: Account,
-    sessionId: string,
-  ): Promise<TokensView | null> {
-    const session = await lockSession(tx, ctx.keyring, sessionId);
-    const amr = ["pwd", "otp", "mfa"];
-    await endOthers(tx, effects, actor, account.id, sessionId);
-    if (session?.kind === "full") {
-      if (session.endedAt !== null || session.userId !== account.id) throw new Unauthenticated();
-      await saveUse(tx, { ...session, amr });
-      effects.opened.push({ ...session, amr });
-      return null;
-    }
-    const issued = await issue(ctx, tx, effects, actor, { by: "enrollment", account, session, amr });
-    const ended = await endSessions(tx, [sessionId], "enrollment_superseded", ctx.now());
-    effects.ended.push(...ended);
-    await announce(tx, ...ended.map((id) => sessionEnded(actor, id, "enrollment_superseded")));
-    if (issued.kind !== "full") throw new Unauthenticated();
-    return issued.tokens;
-  }
-
-  async function endOthers(
-    tx: Tx,
-    effects: SessionEffects,
-    actor: Actor,
-    userId: string,
-    sessionId: string | null,
-  ): Promise<void> {
-    const ended = await endSessionsOf(tx, userId, sessionId, "factor_changed", ctx.now());
-    effects.ended.push(...ended);
-    await announce(tx, ...ended.map((id) => sessionEnded(actor, id, "factor_changed")));
-  }
-
-  /** Gives the second factor up. Throws MfaRequiredForRole, MfaNotEnabled, and as a wrong guess does. */
+  /** Gives the second factor up, passkeys included. Throws MfaRequiredForRole, MfaNotEnabled, and as a wrong guess does. */
   async function disable(actor: Actor, proof: PasswordAndCode): Promise<void> {
     const found = await enrolled(actor);
     if (mfaRequiredFor(found.role)) throw new MfaRequiredForRole();
@@ -123,8 +84,9 @@ export function createMfa(ctx: AuthContext) {
       const next = { ...account, mfaEnabled: false, totpSecret: null, pendingTotp: null };
       const saved = await saveAccount(tx, ctx, next, ctx.now());
       await replaceRecoveryCodes(tx, account.id, []);
-      await announce(tx, factorEvent(actor, "mfa.disabled", saved.details));
-      await endOthers(tx, effects, actor, account.id, actor.sessionId);
+      const passkeys = await deletePasskeysOf(tx, account.id);
+      await announce(tx, factorsChanged(actor, "mfa.disabled", { ...saved.details, passkeys }));
+      await endOtherSessions(ctx, tx, effects, actor, { userId: account.id, except: actor.sessionId });
     });
   }
 
@@ -133,8 +95,8 @@ export function createMfa(ctx: AuthContext) {
     const found = await enrolled(actor);
     const codes = newRecoveryCodes();
     await proven(actor, found, proof, async (tx, _effects, account) => {
-      await replaceRecoveryCodes(tx, account.id, tokensOf(account, codes));
-      await announce(tx, factorEvent(actor, "recovery-codes.replaced", {}));
+      await replaceRecoveryCodes(tx, account.id, recoveryTokensOf(ctx.blindKey, account.id, codes));
+      await announce(tx, factorsChanged(actor, "recovery-codes.replaced", {}));
     });
     return codes;
   }
@@ -165,31 +127,19 @@ export function createMfa(ctx: AuthContext) {
     });
   }
 
-  /** Whether there is one, whether there must be, and how many recovery codes are left. */
+  /** Whether there is one and of which kinds, whether there must be, and how many recovery codes are left. */
   async function status(actor: Actor) {
     const account = await findAccount(ctx.pool, ctx, actor.id);
     if (!account) throw new Unauthenticated();
     return {
+      methods: await methodsOf(ctx.pool, account),
       enabled: account.mfaEnabled,
       requiredForRole: mfaRequiredFor(account.role),
       recoveryCodesLeft: account.mfaEnabled ? await countRecoveryCodes(ctx.pool, account.id) : 0,
     };
   }
 
-  function tokensOf(account: Account, codes: readonly string[]): Buffer[] {
-    return codes.map((code) => recoveryToken(ctx.blindKey, account.id, readRecoveryCode(code) ?? ""));
-  }
-
   return { setup, verify, disable, newCodes, status };
 }
 
 export type Mfa = ReturnType<typeof createMfa>;
-
-function factorEvent(actor: Actor, what: string, details: Record<string, string | number>) {
-  return auditEvent(actor, {
-    type: `medvault.auth.${what}.v1`,
-    subject: `user/${actor.id}`,
-    action: "mfa:write",
-    details,
-  });
-}

@@ -24,3 +24,8 @@ export function readRecoveryCode(typed: string): string | null {
 export function recoveryToken(blindKey: Buffer, userId: string, code: string): Buffer {
   return blindToken(blindKey, "recovery", userId, code);
 }
+
+/** What is kept of a user's new codes. */
+export function recoveryTokensOf(blindKey: Buffer, userId: string, codes: readonly string[]): Buffer[] {
+  return codes.map((code) => recoveryToken(blindKey, userId, readRecoveryCode(code) ?? ""));
+}

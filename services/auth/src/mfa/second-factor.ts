@@ -1,7 +1,8 @@
-import { type Actor, auditEvent } from "@medvault/contracts";
-import type { Tx } from "@medvault/postgres";
+import { type Actor, auditEvent, type MfaMethod } from "@medvault/contracts";
+import type { Db, Tx } from "@medvault/postgres";
 import type { Account } from "../accounts/account.ts";
 import { type AuthContext, actingAs, announce } from "../context.ts";
+import { countPasskeys } from "../passkeys/passkey.store.ts";
 import { CodeReplayed, InvalidCode } from "../sign-in/sign-in.errors.ts";
 import { useRecoveryCode, useTotpStep } from "./mfa.store.ts";
 import { readRecoveryCode, recoveryToken } from "./recovery-code.ts";
@@ -19,9 +20,9 @@ export async function spendSecondFactor(
   account: Account,
   code: string,
 ): Promise<"otp" | "recovery"> {
-  if (account.totpSecret === null) throw new InvalidCode();
+  if (!account.mfaEnabled) throw new InvalidCode();
   if (/^\d{6}$/.test(code)) {
-    const step = totpStep(account.totpSecret, code, ctx.now());
+    const step = account.totpSecret === null ? null : totpStep(account.totpSecret, code, ctx.now());
     if (step === null) throw new InvalidCode();
     if (!(await useTotpStep(tx, account.id, step))) throw new CodeReplayed();
     return "otp";
@@ -39,4 +40,12 @@ export async function spendSecondFactor(
     }),
   );
   return "recovery";
+}
+
+/** By what the account can give its second factor. */
+export async function methodsOf(db: Db, account: Account): Promise<MfaMethod[]> {
+  if (!account.mfaEnabled) return [];
+  const methods: MfaMethod[] = account.totpSecret === null ? [] : ["totp"];
+  if ((await countPasskeys(db, account.id)) > 0) methods.push("passkey");
+  return [...methods, "recovery_code"];
 }

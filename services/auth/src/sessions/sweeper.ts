@@ -1,5 +1,6 @@
 import { auditEvent } from "@medvault/contracts";
 import { type AuthContext, announce, changeSessions } from "../context.ts";
+import { deleteExpiredChallenges } from "../passkeys/passkey-challenge.store.ts";
 import { deleteStale } from "../sign-in/lockout.store.ts";
 import { KNOWN_ADDRESS_MS } from "../sign-in/lockout.ts";
 import { turnDaily } from "../tokens/key-rotation.ts";
@@ -43,6 +44,7 @@ export async function sweep(ctx: AuthContext): Promise<{ ended: number }> {
   const now = ctx.now();
   await deleteEndedSessions(ctx.pool, new Date(now.getTime() - KEEP_ENDED_MS));
   await deleteExpiredTokens(ctx.pool, now);
+  await deleteExpiredChallenges(ctx.pool, now);
   await deleteStale(ctx.pool, now, new Date(now.getTime() - KNOWN_ADDRESS_MS));
   return { ended: total };
 }

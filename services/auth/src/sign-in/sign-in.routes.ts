@@ -1,16 +1,27 @@
 import { Login, LoginView, MfaChallenge, Refresh, StepUp, StepUpView, TokensView } from "@medvault/contracts";
 import { actorOf, allow, openToGuests, parse, requireSession } from "@medvault/service-kit";
 import type { Router } from "express";
+import type { PasskeySignIn } from "../passkeys/passkey-sign-in.service.ts";
 import type { Refreshing } from "../sessions/refresh.service.ts";
+import { accessOnly } from "../tokens/issuance.ts";
 import type { SignIn } from "./sign-in.service.ts";
 
-export function signInRoutes(router: Router, signIn: SignIn, refresh: Refreshing): void {
+export function signInRoutes(
+  router: Router,
+  signIn: SignIn,
+  passkeys: PasskeySignIn,
+  refresh: Refreshing,
+): void {
   router.post("/v1/auth/login", openToGuests(), async (req, res) => {
     res.json(LoginView.parse(await signIn.login(actorOf(req), parse(Login, req.body))));
   });
 
   router.post("/v1/auth/mfa/challenge", openToGuests(), async (req, res) => {
-    res.json(TokensView.parse(await signIn.challenge(actorOf(req), parse(MfaChallenge, req.body))));
+    const { mfaToken, code = "", passkey } = parse(MfaChallenge, req.body);
+    const tokens = passkey
+      ? await passkeys.challenge(actorOf(req), mfaToken, passkey)
+      : await signIn.challenge(actorOf(req), { mfaToken, code });
+    res.json(TokensView.parse(tokens));
   });
 
   router.post("/v1/auth/refresh", openToGuests(), async (req, res) => {
@@ -19,7 +30,11 @@ export function signInRoutes(router: Router, signIn: SignIn, refresh: Refreshing
   });
 
   router.post("/v1/auth/step-up", allow("account:write"), async (req, res) => {
-    res.json(StepUpView.parse(await signIn.stepUp(actorOf(req), parse(StepUp, req.body))));
+    const { password = "", code, passkey } = parse(StepUp, req.body);
+    const issued = passkey
+      ? await passkeys.stepUp(actorOf(req), passkey)
+      : await signIn.stepUp(actorOf(req), { password, code });
+    res.json(StepUpView.parse(accessOnly(issued)));
   });
 
   router.post("/v1/auth/logout", requireSession(), async (req, res) => {

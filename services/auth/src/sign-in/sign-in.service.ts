@@ -4,8 +4,6 @@ import {
   InvalidInput,
   type Login,
   type LoginView,
-  type MfaChallenge,
-  type StepUp,
   type TokensView,
   Unauthenticated,
 } from "@medvault/contracts";
@@ -13,10 +11,10 @@ import type { Tx } from "@medvault/postgres";
 import { findAccount, findAccountByIdentifier, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, isUsable } from "../accounts/account.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
-import { spendSecondFactor } from "../mfa/second-factor.ts";
+import { methodsOf, spendSecondFactor } from "../mfa/second-factor.ts";
 import { getRole } from "../roles/role.store.ts";
 import { endSessions, lockSession } from "../sessions/session.store.ts";
-import { type AccessOnly, issue, sessionEnded } from "../tokens/issuance.ts";
+import { accessOnly, issue, sessionEnded } from "../tokens/issuance.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
 import { guarded } from "./attempts.ts";
@@ -87,13 +85,13 @@ export function createSignIn(ctx: AuthContext) {
     return {
       mfaRequired: true,
       mfaToken: token,
-      methods: ["totp", "recovery_code"],
+      methods: await methodsOf(tx, account),
       expiresIn: MFA_LOGIN_MS / 1000,
     };
   }
 
   /** The second half of a sign-in. Throws MfaTokenInvalid, InvalidCode, CodeReplayed, LoginLocked. */
-  async function challenge(actor: Actor, input: MfaChallenge): Promise<TokensView> {
+  async function challenge(actor: Actor, input: { mfaToken: string; code: string }): Promise<TokensView> {
     const hash = hashOpaqueToken(input.mfaToken);
     const token = await findOneTimeToken(ctx.pool, hash, ["mfa_login"], ctx.now());
     if (!token) throw new MfaTokenInvalid();
@@ -117,7 +115,7 @@ export function createSignIn(ctx: AuthContext) {
   }
 
   /** A fresh proof of who is signed in, for what demands one. Throws as login and challenge do, InvalidInput. */
-  async function stepUp(actor: Actor, input: StepUp) {
+  async function stepUp(actor: Actor, input: { password: string; code: string | undefined }) {
     const found = await findAccount(ctx.pool, ctx, actor.id);
     const sessionId = actor.sessionId;
     if (!found || sessionId === null) throw new Unauthenticated();
@@ -136,7 +134,7 @@ export function createSignIn(ctx: AuthContext) {
         const issued = await issue(ctx, tx, effects, actor, { by: "step_up", account, session, amr });
         if (issued.kind !== "confirmed") throw new Unauthenticated();
         await attempt.succeeded(tx);
-        return accessOnly(issued);
+        return issued;
       });
     });
   }
@@ -156,13 +154,3 @@ export function createSignIn(ctx: AuthContext) {
 }
 
 export type SignIn = ReturnType<typeof createSignIn>;
-
-function accessOnly(issued: AccessOnly) {
-  return {
-    accessToken: issued.accessToken,
-    tokenType: "Bearer" as const,
-    expiresIn: issued.expiresIn,
-    sessionId: issued.session.id,
-    scope: issued.scope,
-  };
-}

@@ -46,6 +46,7 @@ const grants: { [By in Grant["by"]]: (c: Case) => Grant } = {
     pv: 7,
     transport: "bearer",
   }),
+  passkey: (c) => ({ by: "passkey", account: c.account, amr: c.amr, pv: 7, transport: "bearer" }),
   enrollment: (c) => ({
     by: "enrollment",
     account: c.account,

@@ -10,7 +10,7 @@ import type { OpaqueToken } from "./opaque-token.ts";
  */
 export type Grant =
   | {
-      by: "password" | "totp" | "recovery_code";
+      by: "password" | "totp" | "recovery_code" | "passkey";
       account: Account | null;
       amr: string[];
       pv: number | null;

@@ -1,6 +1,7 @@
 import type { TestAnswer } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
+import { type Creation, type Request, SoftAuthenticator } from "../../test/soft-authenticator.ts";
 import { lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { changeSessions } from "../context.ts";
 import { newTotpSecret } from "../mfa/totp.ts";
@@ -53,6 +54,18 @@ const scenarios: { [By in Grant["by"]]: Scenario } = {
   },
   totp: () => challenged((person) => h.code(person)),
   recovery_code: () => challenged((person) => (person as Person & { recovery: string[] }).recovery[0] ?? ""),
+  async passkey() {
+    const person = await h.person("doctor");
+    const authenticator = new SoftAuthenticator(h.ctx.settings.publicUrl);
+    const { api } = await h.client(person);
+    const creation = await api.post<Creation>("/v1/auth/passkeys/register/options");
+    const made = await api.post("/v1/auth/passkeys/register/verify", authenticator.create(creation.body));
+    expect(made.status).toBe(201);
+    await api.post("/v1/auth/logout");
+    const { body } = await h.guest().post<Request>("/v1/auth/passkeys/login/options");
+    const assertion = authenticator.get(body);
+    return { person, act: () => h.guest().post<Answer>("/v1/auth/passkeys/login/verify", assertion) };
+  },
   async enrollment() {
     const person = await h.person("doctor", { mfaEnabled: false, totpSecret: null });
     const { body } = await h.guest().post<Answer>("/v1/auth/login", identityOf(person));

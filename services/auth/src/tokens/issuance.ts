@@ -25,6 +25,17 @@ export interface AccessOnly {
   scope: string;
 }
 
+/** An access token as it is answered. */
+export function accessOnly(issued: AccessOnly) {
+  return {
+    accessToken: issued.accessToken,
+    tokenType: "Bearer" as const,
+    expiresIn: issued.expiresIn,
+    sessionId: issued.session.id,
+    scope: issued.scope,
+  };
+}
+
 /** The only permission of a session whose account still has to enrol its second factor. */
 export const ENROLLMENT_SCOPE = "account:enroll:own";
 

@@ -35,6 +35,8 @@ export const PUBLIC: ReadonlySet<string> = new Set([
   "POST /v1/auth/login",
   "POST /v1/auth/refresh",
   "POST /v1/auth/mfa/challenge",
+  "POST /v1/auth/passkeys/login/options",
+  "POST /v1/auth/passkeys/login/verify",
   "POST /v1/auth/email/verify",
   "POST /v1/auth/password/forgot",
   "POST /v1/auth/password/reset",
@@ -54,6 +56,8 @@ const ENROLLMENT: ReadonlySet<string> = new Set([
   "POST /v1/auth/mfa/setup",
   "POST /v1/auth/mfa/verify",
   "GET /v1/auth/mfa/status",
+  "POST /v1/auth/passkeys/register/options",
+  "POST /v1/auth/passkeys/register/verify",
   "POST /v1/auth/logout",
 ]);
 
@@ -111,6 +115,7 @@ function base(access: Route["access"]): Omit<Route, "service" | "audiences"> {
 const CLASSES: Readonly<Record<string, RouteClass>> = {
   "POST /v1/auth/login": "login",
   "POST /v1/auth/password/forgot": "forgot",
+  "POST /v1/auth/passkeys/login/verify": "login",
   "POST /v1/auth/register": "register",
   "POST /v1/patients/search": "search",
   "POST /v1/prescriptions/search": "search",

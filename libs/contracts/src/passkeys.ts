@@ -1,0 +1,183 @@
+import { z } from "zod";
+import { RecoveryCodesView, TokensView } from "./auth.ts";
+import { Instant } from "./http.ts";
+import { Id } from "./ids.ts";
+import type { RouteDoc } from "./openapi.ts";
+import { base64Url, PasskeyAssertion, Transport } from "./webauthn.ts";
+
+const PasskeyName = z
+  .string()
+  .max(60)
+  .refine((value) => value.trim() !== "", "must not be blank");
+
+/** What `navigator.credentials.create()` answers (RegistrationResponseJSON), and a name for people. */
+export const PasskeyRegistration = z.strictObject({
+  name: PasskeyName.optional(),
+  id: base64Url(1400),
+  rawId: base64Url(1400),
+  type: z.literal("public-key"),
+  authenticatorAttachment: z.string().max(40).nullish(),
+  clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
+  // Browsers add readable copies of what lies in attestationObject; only that is looked at.
+  response: z.object({
+    clientDataJSON: base64Url(4096),
+    attestationObject: base64Url(16_384),
+    transports: z.array(z.string().max(40)).max(10).optional(),
+  }),
+});
+export type PasskeyRegistration = z.infer<typeof PasskeyRegistration>;
+
+export const PasskeyPatch = z.strictObject({ name: PasskeyName });
+
+/**
+ * With `mfaToken` the options are those of the second factor of that sign-in. Without, they are alike for everyone:
+ * a passkey says itself whose it is, so `identifier` is taken and not looked at.
+ */
+export const PasskeyLoginOptions = z.strictObject({
+  mfaToken: z.string().min(20).max(200).optional(),
+  identifier: z.string().max(254).optional(),
+});
+
+const Descriptor = z.object({
+  id: z.string(),
+  type: z.literal("public-key"),
+  transports: z.array(Transport).optional(),
+});
+
+/** PublicKeyCredentialCreationOptionsJSON of WebAuthn level 3. */
+export const PasskeyCreationOptions = z.object({
+  rp: z.object({ id: z.string(), name: z.string() }),
+  user: z.object({ id: z.string(), name: z.string(), displayName: z.string() }),
+  challenge: z.string(),
+  pubKeyCredParams: z.array(z.object({ type: z.literal("public-key"), alg: z.int() })),
+  /** Milliseconds. */
+  timeout: z.int(),
+  excludeCredentials: z.array(Descriptor),
+  authenticatorSelection: z.object({
+    residentKey: z.string(),
+    requireResidentKey: z.boolean(),
+    userVerification: z.string(),
+  }),
+  attestation: z.literal("none"),
+  extensions: z.record(z.string(), z.unknown()),
+});
+
+/** PublicKeyCredentialRequestOptionsJSON of WebAuthn level 3. */
+export const PasskeyRequestOptions = z.object({
+  rpId: z.string(),
+  challenge: z.string(),
+  /** Milliseconds. */
+  timeout: z.int(),
+  allowCredentials: z.array(Descriptor),
+  userVerification: z.enum(["required", "preferred"]),
+});
+
+export const PasskeyView = z.object({
+  id: Id,
+  name: z.string(),
+  createdAt: Instant,
+  lastUsedAt: Instant.nullable(),
+  /** Whether it is kept by a service that syncs it to other devices, as it said when it was registered. */
+  backedUp: z.boolean(),
+});
+export const PasskeyList = z.object({ items: z.array(PasskeyView) });
+
+/** Recovery codes come with the first factor of an account; tokens where the sign-in had demanded one. */
+export const PasskeyRegisteredView = PasskeyView.extend({
+  ...RecoveryCodesView.partial().shape,
+  ...TokensView.partial().shape,
+});
+
+const REFUSED = ["invalid_passkey", "passkey_challenge_invalid", "login_locked"];
+const own = { permission: "account:write" } as const;
+const reading = { permission: "account:read" } as const;
+
+export const passkeyRoutes: RouteDoc[] = [
+  {
+    method: "post",
+    path: "/v1/auth/passkeys/register/options",
+    summary: "Begin to register a passkey",
+    status: 200,
+    response: PasskeyCreationOptions,
+    permission: "account:enroll",
+    errors: ["step_up_required", "passkey_limit"],
+  },
+  {
+    method: "post",
+    path: "/v1/auth/passkeys/register/verify",
+    summary: "Register the passkey that was made",
+    status: 201,
+    request: PasskeyRegistration,
+    response: PasskeyRegisteredView,
+    permission: "account:enroll",
+    errors: [
+      "step_up_required",
+      "passkey_rejected",
+      "passkey_challenge_invalid",
+      "passkey_limit",
+      "passkey_known",
+    ],
+  },
+  {
+    method: "post",
+    path: "/v1/auth/passkeys/login/options",
+    summary: "Begin to sign in with a passkey, alone or as the second factor",
+    status: 200,
+    request: PasskeyLoginOptions,
+    response: PasskeyRequestOptions,
+    errors: ["mfa_token_invalid"],
+  },
+  {
+    method: "post",
+    path: "/v1/auth/passkeys/login/verify",
+    summary: "Sign in with a passkey alone",
+    status: 200,
+    request: PasskeyAssertion,
+    response: TokensView,
+    errors: REFUSED,
+  },
+  {
+    method: "post",
+    path: "/v1/auth/passkeys/step-up/options",
+    summary: "Begin to prove with a passkey who is signed in",
+    status: 200,
+    response: PasskeyRequestOptions,
+    ...own,
+  },
+  {
+    method: "get",
+    path: "/v1/auth/passkeys",
+    summary: "Own passkeys",
+    status: 200,
+    response: PasskeyList,
+    ...reading,
+  },
+  {
+    method: "get",
+    path: "/v1/auth/passkeys/{id}",
+    summary: "One own passkey",
+    status: 200,
+    response: PasskeyView,
+    errors: ["not_found"],
+    ...reading,
+  },
+  {
+    method: "patch",
+    path: "/v1/auth/passkeys/{id}",
+    summary: "Rename a passkey",
+    status: 200,
+    request: PasskeyPatch,
+    response: PasskeyView,
+    errors: ["not_found", "version_conflict"],
+    ...own,
+  },
+  {
+    method: "delete",
+    path: "/v1/auth/passkeys/{id}",
+    summary: "Give up a passkey; other sessions end",
+    status: 204,
+    response: null,
+    errors: ["not_found", "step_up_required", "mfa_required_for_role", "version_conflict"],
+    ...own,
+  },
+];

@@ -1,0 +1,62 @@
+import { AppError, Unauthenticated } from "@medvault/contracts";
+import { WrongGuess } from "../sign-in/sign-in.errors.ts";
+
+/** Why a passkey was refused: for the event alone, the answers are alike. */
+export type PasskeyFault =
+  | "account_not_usable"
+  | "challenge_unknown"
+  | "counter_went_back"
+  | "foreign_origin"
+  | "not_verified"
+  | "registration_invalid"
+  | "signature_invalid"
+  | "unknown_passkey"
+  | "wrong_user";
+
+/** 401: a passkey that opens nothing here. Whatever was wrong, it looks the same, and counts toward the lockout. */
+export class InvalidPasskey extends WrongGuess {
+  override readonly code = "invalid_passkey";
+  readonly fault: PasskeyFault;
+  constructor(fault: PasskeyFault) {
+    super("This passkey is not accepted.");
+    this.fault = fault;
+  }
+}
+
+/** 401: the challenge that was signed is used, too old, or was given out for something else. Nothing was guessed. */
+export class PasskeyChallengeInvalid extends Unauthenticated {
+  override readonly code = "passkey_challenge_invalid";
+  readonly fault: PasskeyFault = "challenge_unknown";
+  constructor() {
+    super("This took too long or was used already. Begin again.");
+  }
+}
+
+/** 400: what the browser sent is no registration of a passkey for this site. */
+export class PasskeyRejected extends AppError {
+  readonly code = "passkey_rejected";
+  readonly kind = "invalid";
+  readonly fault: PasskeyFault;
+  constructor(fault: PasskeyFault) {
+    super("This passkey cannot be registered.");
+    this.fault = fault;
+  }
+}
+
+/** 409: as many passkeys as one may have. */
+export class PasskeyLimit extends AppError {
+  readonly code = "passkey_limit";
+  readonly kind = "conflict";
+  constructor() {
+    super("There are as many passkeys as an account may have. Remove one first.");
+  }
+}
+
+/** 409: this credential is registered already. */
+export class PasskeyKnown extends AppError {
+  readonly code = "passkey_known";
+  readonly kind = "conflict";
+  constructor() {
+    super("This passkey is registered already.");
+  }
+}

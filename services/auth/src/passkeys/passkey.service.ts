@@ -1,0 +1,177 @@
+import {
+  type Actor,
+  NotFound,
+  newId,
+  type PasskeyRegistration,
+  type TokensView,
+  Unauthenticated,
+  VersionConflict,
+} from "@medvault/contracts";
+import { inTransaction, type Tx } from "@medvault/postgres";
+import { generateRegistrationOptions } from "@simplewebauthn/server";
+import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
+import { type Account, mfaRequiredFor } from "../accounts/account.ts";
+import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
+import { endOtherSessions, factorsChanged, strengthen } from "../mfa/factor-change.ts";
+import { MfaRequiredForRole } from "../mfa/mfa.errors.ts";
+import { replaceRecoveryCodes } from "../mfa/mfa.store.ts";
+import { newRecoveryCodes, recoveryTokensOf } from "../mfa/recovery-code.ts";
+import { deviceOf } from "../sessions/session.ts";
+import { ALGORITHMS, newChallenge, proveRegistration } from "./ceremony.ts";
+import { PasskeyLimit } from "./passkey.errors.ts";
+import { passkeyEvent, witnessed } from "./passkey.events.ts";
+import { countPasskeys, deletePasskey, insertPasskey, listPasskeys, savePasskey } from "./passkey.store.ts";
+import {
+  AMR_PASSWORD_AND_PASSKEY,
+  CHALLENGE_MS,
+  PASSKEYS_PER_USER_MAX,
+  type Passkey,
+  userHandleOf,
+} from "./passkey.ts";
+
+export interface Registered {
+  passkey: Passkey;
+  /** Where it is the account's first factor. */
+  recoveryCodes: string[] | null;
+  /** Where the sign-in had demanded a factor. */
+  tokens: TokensView | null;
+}
+
+/** One's own passkeys: made, seen, renamed and given up. */
+export function createPasskeys(ctx: AuthContext) {
+  /** What `navigator.credentials.create()` takes. Throws PasskeyLimit. */
+  async function registerOptions(actor: Actor) {
+    const account = await findAccount(ctx.pool, ctx, actor.id);
+    if (!account || actor.sessionId === null) throw new Unauthenticated();
+    const known = await listPasskeys(ctx.pool, ctx.keyring, account.id);
+    if (known.length >= PASSKEYS_PER_USER_MAX) throw new PasskeyLimit();
+    return generateRegistrationOptions({
+      rpName: "MedVault",
+      rpID: ctx.settings.passkeys.id,
+      userID: new Uint8Array(userHandleOf(account.id)),
+      userName: account.username,
+      userDisplayName: account.username,
+      challenge: await newChallenge(ctx, registering(actor)),
+      timeout: CHALLENGE_MS,
+      attestationType: "none",
+      excludeCredentials: known.map(({ credentialId }) => ({ id: credentialId })),
+      authenticatorSelection: { residentKey: "preferred", userVerification: "preferred" },
+      supportedAlgorithmIDs: ALGORITHMS,
+    });
+  }
+
+  /**
+   * Takes the passkey that the browser made. An account without a second factor has one from now on: recovery codes
+   * come with it and other sessions end. Throws PasskeyRejected, PasskeyChallengeInvalid, PasskeyLimit, PasskeyKnown.
+   */
+  async function register(actor: Actor, input: PasskeyRegistration): Promise<Registered> {
+    const sessionId = actor.sessionId;
+    if (sessionId === null) throw new Unauthenticated();
+    return witnessed(ctx, actor, actor.id, async () => {
+      const credential = await proveRegistration(ctx, input, registering(actor));
+      return changeSessions(ctx, async (tx, effects) => {
+        const account = await lockAccount(tx, ctx, actor.id);
+        if (!account) throw new Unauthenticated();
+        if ((await countPasskeys(tx, account.id)) >= PASSKEYS_PER_USER_MAX) throw new PasskeyLimit();
+        const passkey: Passkey = {
+          ...credential,
+          id: newId(),
+          rev: 1,
+          userId: account.id,
+          name: input.name ?? deviceOf(actor.userAgent),
+          transports: input.response.transports ?? [],
+          createdAt: ctx.now(),
+          lastUsedAt: null,
+        };
+        const details = await insertPasskey(tx, ctx, passkey);
+        await announce(tx, passkeyEvent(actor, "registered", `passkey/${passkey.id}`, { ...details }));
+        if (account.mfaEnabled) return { passkey, recoveryCodes: null, tokens: null };
+        return { passkey, ...(await enable(tx, effects, actor, account, sessionId)) };
+      });
+    });
+  }
+
+  async function enable(
+    tx: Tx,
+    effects: SessionEffects,
+    actor: Actor,
+    account: Account,
+    sessionId: string,
+  ): Promise<Omit<Registered, "passkey">> {
+    const recoveryCodes = newRecoveryCodes();
+    const saved = await saveAccount(tx, ctx, { ...account, mfaEnabled: true }, ctx.now());
+    await replaceRecoveryCodes(tx, account.id, recoveryTokensOf(ctx.blindKey, account.id, recoveryCodes));
+    await announce(tx, factorsChanged(actor, "mfa.enabled", saved.details));
+    const amr = [...AMR_PASSWORD_AND_PASSKEY];
+    const tokens = await strengthen(ctx, tx, effects, actor, { account: saved.account, sessionId, amr });
+    return { recoveryCodes, tokens };
+  }
+
+  /** All of the caller's, oldest first; leaves an event. */
+  async function list(actor: Actor): Promise<Passkey[]> {
+    const passkeys = await listPasskeys(ctx.pool, ctx.keyring, actor.id);
+    await ctx.record(passkeyEvent(actor, "listed", `user/${actor.id}`, { count: passkeys.length }));
+    return passkeys;
+  }
+
+  /** Throws NotFound, also for somebody else's. */
+  async function read(actor: Actor, id: string): Promise<Passkey> {
+    const passkey = await own(ctx.pool, actor, id);
+    await ctx.record(passkeyEvent(actor, "read", `passkey/${id}`));
+    return passkey;
+  }
+
+  /** `rev`: what the caller has seen, or null. Throws NotFound, VersionConflict. */
+  async function rename(actor: Actor, id: string, name: string, rev: number | null): Promise<Passkey> {
+    return inTransaction(ctx.pool, async (tx) => {
+      await lockAccount(tx, ctx, actor.id);
+      const passkey = await own(tx, actor, id, rev);
+      const saved = await savePasskey(tx, ctx.keyring, { ...passkey, name });
+      await announce(tx, passkeyEvent(actor, "renamed", `passkey/${id}`, { ...saved.details }));
+      return saved.passkey;
+    });
+  }
+
+  /**
+   * Gives one up; other sessions end, since they may have begun with it. The last factor of a role that must have one
+   * stays (MfaRequiredForRole); anybody else's goes with the recovery codes. Throws NotFound, VersionConflict.
+   */
+  async function remove(actor: Actor, id: string, rev: number | null): Promise<void> {
+    await changeSessions(ctx, async (tx, effects) => {
+      const account = await lockAccount(tx, ctx, actor.id);
+      if (!account) throw new Unauthenticated();
+      await own(tx, actor, id, rev);
+      const isLast = account.totpSecret === null && (await countPasskeys(tx, account.id)) === 1;
+      if (isLast && mfaRequiredFor(account.role)) throw new MfaRequiredForRole();
+      await deletePasskey(tx, id);
+      await announce(tx, passkeyEvent(actor, "removed", `passkey/${id}`));
+      if (isLast) {
+        const next = { ...account, mfaEnabled: false, pendingTotp: null };
+        const saved = await saveAccount(tx, ctx, next, ctx.now());
+        await replaceRecoveryCodes(tx, account.id, []);
+        await announce(tx, factorsChanged(actor, "mfa.disabled", saved.details));
+      }
+      await endOtherSessions(ctx, tx, effects, actor, { userId: account.id, except: actor.sessionId });
+    });
+  }
+
+  async function own(
+    db: Parameters<typeof listPasskeys>[0],
+    actor: Actor,
+    id: string,
+    rev: number | null = null,
+  ): Promise<Passkey> {
+    const passkey = (await listPasskeys(db, ctx.keyring, actor.id)).find((known) => known.id === id);
+    if (!passkey) throw new NotFound();
+    if (rev !== null && rev !== passkey.rev) throw new VersionConflict();
+    return passkey;
+  }
+
+  return { registerOptions, register, list, read, rename, remove };
+}
+
+export type Passkeys = ReturnType<typeof createPasskeys>;
+
+function registering(actor: Actor) {
+  return { purpose: "register" as const, userId: actor.id, boundTo: actor.sessionId };
+}
