@@ -11,7 +11,7 @@ const REWRAP_DUE_DAYS = 1;
 
 interface Finding {
   readonly service: string;
-  readonly check: "key_file" | "folder" | "rotation" | "rewrap" | "lost" | "nonces" | "database";
+  readonly check: "key_file" | "folder" | "rotation" | "rewrap" | "lost" | "nonces" | "index" | "database";
   readonly says: string;
 }
 
@@ -62,8 +62,24 @@ async function serviceFindings(
 ): Promise<Finding[]> {
   const versions = await listVersions(installation, [service]);
   const found = versions.flatMap((version) => versionFindings(version, maxAgeDays));
-  const budgets = await withPlace(installation, service, ({ pool }) => nonceFindings(pool, service));
-  return [...found, ...budgets];
+  const others = await withPlace(installation, service, async ({ pool }) => [
+    ...(await nonceFindings(pool, service)),
+    ...(await indexFindings(pool, service)),
+  ]);
+  return [...found, ...others];
+}
+
+/** Of each index the newest key: one that waits to be put in place is of a rebuild that nobody ran, or that was stopped. */
+async function indexFindings(db: Db, service: ServiceName): Promise<Finding[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `select name from keys k where kind = 'index' and state = 'retired' and exists (
+       select from keys a where a.kind = 'index' and a.name = k.name and a.state = 'active' and a.version < k.version)
+      order by name`,
+  );
+  return rows.map(({ name }) => {
+    const table = name.split(".", 1)[0];
+    return { service, check: "index", says: `the index ${name} is half rebuilt: keys reindex ${table}.` };
+  });
 }
 
 function versionFindings(v: ListedVersion, maxAgeDays: number): Finding[] {

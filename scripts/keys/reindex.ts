@@ -16,9 +16,8 @@ const SAID: Readonly<Record<RebuildStep, string>> = {
 /** `keys reindex <table>` */
 export async function reindexTable(work: Work, name: string | undefined): Promise<Outcome> {
   const { service, table } = await findTable(name, work.policyFile);
-  if (Object.keys(table.declaration.indexes ?? {}).length === 0) {
-    throw new UsageError(`${name} has no blind index.`);
-  }
+  const { indexes, searchable } = table.declaration;
+  if (indexes === undefined && searchable === undefined) throw new UsageError(`${name} has no blind index.`);
   return withPlace(work.installation, service, async (place) => {
     const keyring = await keyringOf(place);
     try {

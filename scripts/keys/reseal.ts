@@ -1,5 +1,5 @@
 import { auditEvent, type NewEvent } from "@medvault/contracts";
-import { besideNoRebuild, type ResealedRow, type ResealOptions, reseal } from "@medvault/keys";
+import { type ResealedRow, type ResealOptions, reseal } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Work } from "./change.ts";
 import type { Outcome } from "./output.ts";
@@ -32,10 +32,7 @@ export async function resealTable(
           work.output.progress(`rows of ${name}`, done, done);
         },
       };
-      // It writes tokens by the active index keys alone.
-      const result = await besideNoRebuild(place.pool, keyring, found.table, () =>
-        reseal(place.pool, keyring, found.table, options),
-      );
+      const result = await reseal(place.pool, keyring, found.table, options);
       const { resealed, overtaken, refused } = result;
       return {
         lines: [

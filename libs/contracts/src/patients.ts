@@ -76,12 +76,15 @@ export const PatientSearch = z
     q: text(200).optional(),
     nationalId: unmasked(text(64)).optional(),
     birthDate: date.optional(),
+    phone: unmasked(text(64)).optional(),
+    email: unmasked(text(320)).optional(),
     limit: bodyLimit,
     cursor: bodyCursor,
   })
   .refine(
-    (s) => s.q !== undefined || s.nationalId !== undefined || s.birthDate !== undefined,
-    "q, nationalId or birthDate is needed",
+    ({ q, nationalId, birthDate, phone, email }) =>
+      [q, nationalId, birthDate, phone, email].some((part) => part !== undefined),
+    "q, nationalId, birthDate, phone or email is needed",
   );
 export type PatientSearch = z.infer<typeof PatientSearch>;
 

@@ -22,12 +22,21 @@ export interface TableDeclaration {
   readonly indexes?: Readonly<Record<string, IndexKind>>;
   /** Indexed fields whose index an operator switched off: the column stays and gets no tokens. */
   readonly indexesOff?: readonly string[];
+  /**
+   * Fields that a search asks for though no column is their index's own: an operator may have them indexed, and any indexed
+   * field in another way. The tokens of such indexes lie in the table's column `added_tokens text[]`.
+   */
+  readonly searchable?: readonly string[];
+  /** Indexes in `added_tokens`, which an operator asked for: of searchable fields, and of indexed ones in another way. */
+  readonly addedIndexes?: Readonly<Record<string, IndexKind>>;
   /** Columns of index tokens that are not called `<field>_token` (exact) or `<field>_tokens` (substring). */
   readonly indexColumns?: Readonly<Record<string, string>>;
   /** Fields that no policy may leave open: keys, secrets. */
   readonly alwaysSealed?: readonly string[];
   /** Fields with so few values that the tokens of an index would tell them by their frequencies alone. */
   readonly fewValues?: readonly string[];
+  /** Fields that hold objects or keys: nothing that could be indexed. */
+  readonly notText?: readonly string[];
   /** Default aes-256-gcm. Rows under the other suite still open. */
   readonly suite?: Suite;
 }
@@ -45,7 +54,7 @@ export function fieldOf(column: string): Field {
 
 /** Throws DeclarationFault, naming every fault at once. */
 export function assertDeclaration(declaration: TableDeclaration): void {
-  const { typed, sealed, open = [], masks = {}, indexes = {} } = declaration;
+  const { typed, sealed, open = [], masks = {}, indexes = {}, addedIndexes = {} } = declaration;
   const names = [...typed, ...sealed, ...open];
   const faults: string[] = [];
   for (const [at, name] of names.entries()) {
@@ -53,15 +62,17 @@ export function assertDeclaration(declaration: TableDeclaration): void {
     if (names.indexOf(name) !== at) faults.push(`${name} is declared twice`);
     if (RESERVED.has(name)) faults.push(`${name} is every sealed table's own column`);
   }
-  const few = declaration.fewValues ?? [];
-  for (const name of new Set([...Object.keys(masks), ...Object.keys(indexes), ...few])) {
+  const { fewValues: few = [], searchable = [], notText = [] } = declaration;
+  const indexed = [...Object.keys(indexes), ...Object.keys(addedIndexes)];
+  for (const name of new Set([...Object.keys(masks), ...indexed, ...few, ...searchable, ...notText])) {
     if (!names.includes(name)) faults.push(`${name} is masked, indexed or described but not a field`);
   }
-  for (const name of few) {
-    if (indexes[name] !== undefined) faults.push(`${name} has too few values to be indexed`);
+  for (const name of indexed) {
+    if (few.includes(name)) faults.push(`${name} has too few values to be indexed`);
+    if (notText.includes(name)) faults.push(`${name} holds nothing that could be indexed`);
   }
   if (sealed.length === 0) faults.push("nothing is sealed");
   if (faults.length > 0) throw new DeclarationFault(`${declaration.table}: ${faults.join("; ")}`);
 }
 
-const RESERVED = new Set(["rev", "open", "sealed", "subject_key"]);
+const RESERVED = new Set(["rev", "open", "sealed", "subject_key", "added_tokens"]);

@@ -214,3 +214,14 @@ export class AnswerTooLarge extends KeysError {
     super("The answer is too large to be kept for a repeated request.");
   }
 }
+
+/** The services index more than the policy that a command was given says: rows that it writes would be missed by searches. */
+export class IndexPolicyDiffers extends KeysError {
+  readonly code = "index_policy_differs";
+  override readonly kind = "conflict";
+  constructor(names: readonly string[]) {
+    super(
+      `The services search by ${names.join(", ")}, which the policy given here does not index: set MEDVAULT_POLICY_FILE as they have it, or restart them under the new policy first.`,
+    );
+  }
+}

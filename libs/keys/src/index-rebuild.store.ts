@@ -1,5 +1,6 @@
 import { type Db, ddl, type Tx } from "@medvault/postgres";
 import type { TableDeclaration } from "./declaration.ts";
+import { indexesInUse, tokenColumns } from "./indexes.ts";
 import type { SealedRow } from "./sealed-table.ts";
 
 /** A key of a blind index, of any generation. */
@@ -13,16 +14,26 @@ export interface StoredIndexKey {
 
 const NO_KEY = Buffer.alloc(102); // as long as the table wants a wrapped key, and of no version that there is
 
-export const indexNames = ({ table, indexes = {} }: TableDeclaration): string[] =>
-  Object.keys(indexes).map((field) => `${table}.${field}`);
+export const indexNames = (declaration: TableDeclaration): string[] =>
+  indexesInUse(declaration).map(({ keyName }) => keyName);
 
-export async function findIndexKeys(db: Db, declaration: TableDeclaration): Promise<StoredIndexKey[]> {
+/** Of all indexes that the table has or had. */
+export async function findIndexKeys(db: Db, { table }: TableDeclaration): Promise<StoredIndexKey[]> {
   const { rows } = await db.query<StoredIndexKey>(
-    `select name, version, state, wrapped from keys where kind = 'index' and name = any($1::text[])
+    `select name, version, state, wrapped from keys where kind = 'index' and starts_with(name, $1)
       order by name, version`,
-    [indexNames(declaration)],
+    [`${table}.`],
   );
   return rows;
+}
+
+/** Nothing is searched by these any more: rows that are written from now on do not have their tokens. */
+export async function retireIndexKeys(db: Db, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  await db.query(
+    "update keys set state = 'retired' where kind = 'index' and name = any($1::text[]) and state = 'active'",
+    [names],
+  );
 }
 
 /** Until this transaction ends, no generation of index keys begins or ends: what it writes is of the one that it reads next. */
@@ -44,26 +55,28 @@ export async function changeGeneration(tx: Tx, { service, table }: TableDeclarat
 }
 
 export async function insertNextKey(
-  tx: Tx,
+  db: Db,
   key: Pick<StoredIndexKey, "name" | "version" | "wrapped">,
 ): Promise<void> {
-  await tx.query(
-    "insert into keys (kind, name, version, wrapped, state) values ('index', $1, $2, $3, 'retired')",
+  await db.query(
+    `insert into keys (kind, name, version, wrapped, state) values ('index', $1, $2, $3, 'retired')
+     on conflict do nothing`,
     [key.name, key.version, key.wrapped],
   );
 }
 
-/** The active keys of these indexes are gone for good, and the next ones are active. */
+/** The keys of these indexes before the given ones are gone for good, and those are active. */
 export async function putNextInPlace(tx: Tx, next: readonly StoredIndexKey[]): Promise<void> {
-  const names = next.map(({ name }) => name);
+  const places = [next.map(({ name }) => name), next.map(({ version }) => version)];
   await tx.query(
-    "update keys set state = 'destroyed', wrapped = $2 where kind = 'index' and name = any($1::text[]) and state = 'active'",
-    [names, NO_KEY],
+    `update keys k set state = 'destroyed', wrapped = $3 from unnest($1::text[], $2::int[]) as x (name, version)
+      where k.kind = 'index' and k.name = x.name and k.version < x.version and k.state <> 'destroyed'`,
+    [...places, NO_KEY],
   );
   await tx.query(
     `update keys k set state = 'active' from unnest($1::text[], $2::int[]) as x (name, version)
       where k.kind = 'index' and k.name = x.name and k.version = x.version`,
-    [names, next.map(({ version }) => version)],
+    places,
   );
 }
 
@@ -111,14 +124,13 @@ export async function selectPage(
 /** $1 id, $2 the revision that the tokens are of, then the tokens: writes nothing where they are there already. */
 export function updateTokensText(declaration: TableDeclaration): string {
   const columns = tokenColumns(declaration);
-  const place = (at: number, kind: string) =>
-    "$".concat(String(at + 3), kind === "exact" ? "::bytea" : "::bigint[]");
+  const place = (at: number, type: string) => "$".concat(String(at + 3), "::", type);
   return [
     ddl("update %I set", declaration.table),
-    columns.map(({ column, kind }, at) => ddl("%I = ", column).concat(place(at, kind))).join(", "),
+    columns.map(({ column, type }, at) => ddl("%I = ", column).concat(place(at, type))).join(", "),
     ddl("where %I = $1 and rev = $2 and (", declaration.id ?? "id"),
     columns
-      .map(({ column, kind }, at) => ddl("%I is distinct from ", column).concat(place(at, kind)))
+      .map(({ column, type }, at) => ddl("%I is distinct from ", column).concat(place(at, type)))
       .join(" or "),
     ")",
   ].join(" ");
@@ -127,19 +139,12 @@ export function updateTokensText(declaration: TableDeclaration): string {
 /** Takes the tokens from rows whose subject's key is gone: nobody can find them by those, and a reader could guess by them. */
 export function clearOrphansText(declaration: TableDeclaration): string {
   const columns = tokenColumns(declaration);
-  const empty = (kind: string) => (kind === "exact" ? "null" : "'{}'");
+  const empty = (type: string) => (type === "bytea" ? "null" : "'{}'");
   return [
     ddl("update %I t set", declaration.table),
-    columns.map(({ column, kind }) => ddl("%I = ", column).concat(empty(kind))).join(", "),
+    columns.map(({ column, type }) => ddl("%I = ", column).concat(empty(type))).join(", "),
     ddl("where not exists (select from subject_keys k where k.subject_id = t.%I) and (", declaration.subject),
-    columns.map(({ column, kind }) => ddl("%I is distinct from ", column).concat(empty(kind))).join(" or "),
+    columns.map(({ column, type }) => ddl("%I is distinct from ", column).concat(empty(type))).join(" or "),
     ")",
   ].join(" ");
-}
-
-function tokenColumns({ indexes = {}, indexColumns = {} }: TableDeclaration) {
-  return Object.entries(indexes).map(([field, kind]) => ({
-    kind,
-    column: indexColumns[field] ?? `${field}_${kind === "exact" ? "token" : "tokens"}`,
-  }));
 }

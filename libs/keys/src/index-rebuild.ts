@@ -1,9 +1,15 @@
-import { randomBytes } from "node:crypto";
 import { DatabaseUnavailable, inTransaction, type Tx, withClient } from "@medvault/postgres";
 import pg from "pg";
 import { KeysError } from "./errors.ts";
 import * as store from "./index-rebuild.store.ts";
-import { type Generation, generationTokens, loadGeneration, nextOf } from "./index-rebuild-live.ts";
+import {
+  assertSamePolicy,
+  type Generation,
+  generationTokens,
+  loadGeneration,
+  makeNextKey,
+  nextOf,
+} from "./index-rebuild-live.ts";
 import type { Keyring } from "./keyring.ts";
 import { pause, type Throttle, throttled } from "./operations/throttle.ts";
 import type { SealedRow, SealedTable } from "./sealed-table.ts";
@@ -19,17 +25,7 @@ class IndexRebuildBusy extends KeysError {
   readonly code = "index_rebuild_busy";
   override readonly kind = "conflict";
   constructor(table: string) {
-    super(`Another command is rebuilding the indexes of ${table}, or sealing its rows anew.`);
-  }
-}
-
-class IndexRebuildUnfinished extends KeysError {
-  readonly code = "index_rebuild_unfinished";
-  override readonly kind = "conflict";
-  constructor(table: string) {
-    super(
-      `A rebuild of the indexes of ${table} was begun and not finished: run \`keys reindex ${table}\` first.`,
-    );
+    super(`Another command is rebuilding the indexes of ${table}.`);
   }
 }
 
@@ -72,7 +68,7 @@ export async function rebuildIndexes<T extends object>(
   options: RebuildOptions,
 ): Promise<RebuildResult> {
   const run = { ...options, pool, keyring, table };
-  return withRowsLock(pool, table, "exclusive", async () => {
+  return withRebuildLock(pool, table, async () => {
     const { isBuilding, isDropping } = await progressOf(run);
     if (!isBuilding && !isDropping) await begin(run);
     const first = isDropping ? { written: 0, refused: [] } : await addTokens(run);
@@ -82,30 +78,16 @@ export async function rebuildIndexes<T extends object>(
   });
 }
 
-/**
- * Runs something else that writes a table's rows by the active index keys alone (reseal), while no rebuild may begin.
- * Throws IndexRebuildBusy or IndexRebuildUnfinished.
- */
-export async function besideNoRebuild<T extends object, R>(
-  pool: pg.Pool,
-  keyring: Keyring,
-  table: SealedTable<T>,
-  work: () => Promise<R>,
-): Promise<R> {
-  return withRowsLock(pool, table, "shared", async () => {
-    const { isBuilding, isDropping } = await progressOf({ pool, keyring, table });
-    if (isBuilding || isDropping) throw new IndexRebuildUnfinished(table.declaration.table);
-    return work();
-  });
-}
-
 async function progressOf<T extends object>({
   pool,
   keyring,
   table,
 }: Pick<Run<T>, "pool" | "keyring" | "table">) {
   const { stored, next } = await loadGeneration(pool, keyring, table, null);
-  return { isBuilding: next !== null, isDropping: stored.some(({ state }) => state === "destroyed") };
+  assertSamePolicy(table, stored);
+  const names = store.indexNames(table.declaration);
+  const isDropping = stored.some(({ name, state }) => state === "destroyed" && names.includes(name));
+  return { isBuilding: next !== null, isDropping };
 }
 
 async function begin<T extends object>(run: Run<T>): Promise<void> {
@@ -113,10 +95,7 @@ async function begin<T extends object>(run: Run<T>): Promise<void> {
     const stored = await store.findIndexKeys(tx, run.table.declaration);
     for (const name of store.indexNames(run.table.declaration)) {
       const version = Math.max(...stored.filter((key) => key.name === name).map((key) => key.version)) + 1;
-      const secret = randomBytes(32);
-      const wrapped = run.keyring.wrap(secret, ["index", name], version);
-      secret.fill(0);
-      await store.insertNextKey(tx, { name, version, wrapped });
+      await makeNextKey(tx, run.keyring, name, version);
     }
     return true;
   });
@@ -133,10 +112,10 @@ async function addTokens<T extends object>(run: Run<T>): Promise<Pick<RebuildRes
       await store.keepTable(tx, run.table.declaration);
       if ((await store.tableIdentity(tx, run.table.declaration)) !== oid) return false;
       const stored = await store.findIndexKeys(tx, run.table.declaration);
-      const actives = stored.filter(({ state }) => state === "active");
+      const next = store.indexNames(run.table.declaration).map((name) => nextOf(stored, name));
       await store.putNextInPlace(
         tx,
-        actives.map((active) => nextOf(stored, active)).filter((key) => key !== undefined),
+        next.filter((key) => key !== undefined),
       );
       return true;
     });
@@ -231,31 +210,24 @@ const isLockTimeout = (error: unknown): boolean =>
   error.cause instanceof pg.DatabaseError &&
   error.cause.code === "55P03";
 
-/** A lock of this session, not of a transaction: shared by those who write rows by the active keys, exclusive for a rebuild. */
-function withRowsLock<T extends object, R>(
+/** A lock of this session, not of a transaction: one rebuild of a table at a time. */
+function withRebuildLock<T extends object, R>(
   pool: pg.Pool,
   { declaration }: SealedTable<T>,
-  kind: "shared" | "exclusive",
   work: () => Promise<R>,
 ): Promise<R> {
   const name = [`medvault/index-rebuild/${declaration.service}/${declaration.table}`];
-  const [lock, unlock] =
-    kind === "shared"
-      ? [
-          "select pg_try_advisory_lock_shared(hashtextextended($1, 0)) as held",
-          "select pg_advisory_unlock_shared(hashtextextended($1, 0))",
-        ]
-      : [
-          "select pg_try_advisory_lock(hashtextextended($1, 0)) as held",
-          "select pg_advisory_unlock(hashtextextended($1, 0))",
-        ];
   return withClient(pool, async (client) => {
-    const { rows } = await client.query<{ held: boolean }>(lock, name);
+    const { rows } = await client.query<{ held: boolean }>(
+      "select pg_try_advisory_lock(hashtextextended($1, 0)) as held",
+      name,
+    );
     if (!rows[0]?.held) throw new IndexRebuildBusy(declaration.table);
     try {
       return await work();
     } finally {
       // A lost connection has given the lock back by itself; what `work` threw is what matters then.
+      const unlock = "select pg_advisory_unlock(hashtextextended($1, 0))";
       await client.query(unlock, name).catch(() => undefined);
     }
   });

@@ -14,14 +14,13 @@ export {
   idempotent,
 } from "./idempotent.ts";
 export {
-  besideNoRebuild,
   type RebuildOptions,
   type RebuildResult,
   type RebuildStep,
   rebuildIndexes,
 } from "./index-rebuild.ts";
 export { type IndexQuery, LiveIndexes } from "./index-rebuild-live.ts";
-export type { IndexKeys, IndexTokens } from "./indexes.ts";
+export { type IndexKeys, type IndexTokens, tokenColumns } from "./indexes.ts";
 export type { VaultPlace } from "./key-document.ts";
 export { type KeyFile, readKeyFile } from "./key-file.ts";
 export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";

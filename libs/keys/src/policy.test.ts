@@ -92,7 +92,8 @@ test("new writes follow a policy at once, and rows of before still open", async 
   expect(people.mask(value)).toMatchObject({ town: "D••••", phone: value.phone });
   const keys = { name: Buffer.alloc(32, 1), phone: Buffer.alloc(32, 2) };
   expect(people.indexTokens(keys, value)).toEqual({ name: [], phone: null });
-  expect(people.queryTokens(keys, "name", "mar")).toEqual([]);
+  expect(people.queryTokens(keys, "name", "mar")).toBeNull();
+  expect(people.queryTokens(keys, "phone", value.phone)).toBeNull();
   expect(people.matches(value, "name", "mar")).toBe(true);
 });
 
@@ -102,6 +103,45 @@ test("a switched-off index comes back when the policy says so", async () => {
   await apply({ services: { records: { people: { fields: { name: { index: "none" } } } } } });
   await apply({ services: { records: { people: { fields: { name: { index: "substring" } } } } } });
   expect(people.indexTokens(keys, value)).toEqual(before);
+});
+
+test("an index is added where a search asks for the field, and may be of another kind where the table has room for it", async () => {
+  const roomy = sealedTable<Person>({
+    ...people.declaration,
+    searchable: ["town"],
+    alwaysSealed: [],
+    notText: ["name"],
+    indexes: { phone: "exact" },
+  });
+  const file = join(folder, "added.json");
+  const change = async (fields: object) => {
+    await writeFile(file, JSON.stringify({ services: { records: { people: { fields } } } }));
+    await applyPolicy({ file, service: "records", tables: [roomy] });
+    return roomy.declaration;
+  };
+  expect(await change({ town: { index: "exact" }, phone: { index: "substring" } })).toMatchObject({
+    addedIndexes: { town: "exact", phone: "substring" },
+    indexesOff: ["phone"],
+  });
+  const keys = { town: Buffer.alloc(32, 1), phone: Buffer.alloc(32, 2) };
+  const { phone, added_tokens: added } = roomy.indexTokens(keys, value);
+  expect(phone).toBeNull();
+  expect((added as string[]).filter((token) => token.startsWith("town/"))).toEqual(
+    roomy.queryTokens(keys, "town", "DELFT"),
+  );
+  expect(added).toEqual(expect.arrayContaining(roomy.queryTokens(keys, "phone", "555") as string[]));
+  expect(roomy.matches(value, "phone", "0123")).toBe(true);
+  expect(roomy.matches(value, "town", "delf")).toBe(false);
+  // Without its key in place there is nothing to look for, and nothing to store.
+  expect(roomy.queryTokens({ town: null, phone: null }, "town", "Delft")).toBeNull();
+  expect(roomy.indexTokens({ town: null, phone: null }, value).added_tokens).toEqual([]);
+  await expect(change({ name: { index: "exact" } })).rejects.toThrow(
+    /name holds nothing that could be indexed/,
+  );
+  expect(await change({ town: { index: "none" }, phone: { index: "exact" } })).toMatchObject({
+    addedIndexes: {},
+    indexesOff: [],
+  });
 });
 
 test("every fault is named at once, and nothing of such a policy is followed", async () => {
@@ -133,7 +173,7 @@ test("every fault is named at once, and nothing of such a policy is followed", a
     "records.people.status is a column that queries need, no sealed field",
     "records.people.shoe_size is not a field",
     expect.stringMatching(/^records.people.sex has too few values to be indexed/),
-    "records.people.town has no column for an index",
+    "records.people.town is in no search: an index would tell and find nothing",
     "records.people.phone is a secret and stays sealed",
     "records.people.phone has an index of kind exact, and no column for another",
   ]);

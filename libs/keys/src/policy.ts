@@ -98,6 +98,7 @@ function changedDeclaration(
   const sealed = new Set(declaration.sealed);
   const open = new Set(declaration.open);
   const off = new Set(declaration.indexesOff);
+  const added = { ...declaration.addedIndexes };
   const masks = { ...declaration.masks };
   const known = suite === undefined ? null : refusedOr(() => parseSuite(suite), faults);
   for (const [name, policy] of Object.entries(fields)) {
@@ -116,8 +117,12 @@ function changedDeclaration(
     if (policy.mask === "none") delete masks[name];
     const fault = indexFault(declaration, name, policy.index);
     if (fault) faults.push(`${place} ${fault}`);
-    if (policy.index === "none" && indexes[name]) off.add(name);
-    else if (policy.index) off.delete(name);
+    if (policy.index === undefined || fault) continue;
+    delete added[name];
+    if (policy.index !== "none" && policy.index !== indexes[name]) added[name] = policy.index;
+    if (indexes[name] === undefined) continue;
+    if (policy.index === indexes[name]) off.delete(name);
+    else off.add(name);
   }
   if (sealed.size === 0) faults.push(`${service}.${table} would have nothing sealed`);
   return {
@@ -125,13 +130,14 @@ function changedDeclaration(
     sealed: [...sealed],
     open: [...open],
     indexesOff: [...off],
+    addedIndexes: added,
     masks,
     ...(known === null ? {} : { suite: known }),
   };
 }
 
 function indexFault(
-  { indexes = {}, fewValues = [] }: TableDeclaration,
+  { indexes = {}, fewValues = [], notText = [], searchable }: TableDeclaration,
   name: string,
   index: FieldPolicy["index"],
 ): string | null {
@@ -139,9 +145,11 @@ function indexFault(
   if (fewValues.includes(name)) {
     return "has too few values to be indexed: the frequencies of its tokens would tell them";
   }
-  return indexes[name] === undefined
-    ? "has no column for an index"
-    : `has an index of kind ${indexes[name]}, and no column for another`;
+  if (notText.includes(name)) return "holds nothing that could be indexed";
+  if (indexes[name] !== undefined) {
+    return searchable ? null : `has an index of kind ${indexes[name]}, and no column for another`;
+  }
+  return searchable?.includes(name) ? null : "is in no search: an index would tell and find nothing";
 }
 
 function move(name: string, from: Set<string>, to: Set<string>): void {

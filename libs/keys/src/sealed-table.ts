@@ -163,13 +163,16 @@ export class SealedTable<T extends object> {
     return this.#shape.indexes.keys(db, keyring);
   }
 
-  /** What to store in the index columns, by declared name: text[] of bigints for substring, a Buffer or null for exact. */
+  /** What to store in the columns of tokens, in the order of `tokenColumns`. */
   indexTokens(keys: IndexKeys, value: T): IndexTokens {
     return this.#shape.indexes.tokens(keys, value as Record<string, unknown>);
   }
 
-  /** What to look for: `@> $1::bigint[]` for substring, `= $1` for exact. */
-  queryTokens(keys: IndexKeys, field: string, part: string): string[] | Buffer {
+  /**
+   * What to look for: `@> $1::bigint[]` for substring, `= $1` for exact, `added_tokens @> $1::text[]` for an index that an
+   * operator added. Null: nothing, every row is a candidate; empty: the part is part of nothing.
+   */
+  queryTokens(keys: IndexKeys, field: string, part: string): string[] | Buffer | null {
     return this.#shape.indexes.query(keys, field, part);
   }
 

@@ -50,6 +50,8 @@ export async function composeApp(
   });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SOURCE);
   const indexes = await openIndexes(pool, keyring);
+  sayIncomplete(logger, "patients", indexes.patients.incomplete);
+  sayIncomplete(logger, "prescriptions", indexes.prescriptions.incomplete);
   const broker = connectBroker({ url: config.AMQP_URL, logger });
   const relay = createRelay({ pool, source: SOURCE, broker, logger });
   const appender = createAppender(pool, SOURCE);
@@ -70,6 +72,12 @@ export async function composeApp(
       () => pool.end(),
     ],
   };
+}
+
+function sayIncomplete(logger: Logger, table: string, fields: readonly string[]): void {
+  if (fields.length === 0) return;
+  const says = "an index is not complete: searches by these fields open every row until `keys reindex` is done";
+  logger.warn({ table, fields }, says);
 }
 
 export interface RecordsAppParts {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { applyPolicy, reseal } from "@medvault/keys";
+import { applyPolicy, reseal, tokenColumns } from "@medvault/keys";
 import { createTestDatabase, type TestDatabase, testKeyring } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sealedTables } from "./sealed-tables.ts";
@@ -28,13 +28,11 @@ test("every declared table can be sealed anew: its columns are those of the data
     const options = { all: true, onRows: async () => undefined };
     const done = await reseal(database.pool("records"), keyring, table as never, options);
     expect(done, table.declaration.table).toEqual({ resealed: 0, overtaken: 0, refused: [] });
-    const { indexes = {}, indexColumns = {} } = table.declaration;
-    for (const [field, kind] of Object.entries(indexes)) {
-      const column = indexColumns[field] ?? `${field}_${kind === "exact" ? "token" : "tokens"}`;
+    for (const { column, type } of tokenColumns(table.declaration)) {
       const { rowCount } = await database.pool("records").query(
         `select from information_schema.columns
           where table_schema = 'records' and table_name = $1 and column_name = $2 and data_type = $3`,
-        [table.declaration.table, column, kind === "exact" ? "bytea" : "ARRAY"],
+        [table.declaration.table, column, type === "bytea" ? type : "ARRAY"],
       );
       expect(rowCount, column).toBe(1);
     }

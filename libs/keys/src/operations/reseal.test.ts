@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { testKeyring } from "../../test/keyring.ts";
 import { changeOne, type Kept, kept, keptOf, readOne, storeMany, storeOne } from "../../test/store.ts";
 import { DeclarationFault } from "../errors.ts";
+import { LiveIndexes } from "../index-rebuild-live.ts";
 import { closeSealPool } from "../seal-pool.ts";
 import { sealedTable } from "../sealed-table.ts";
 import { createSubjectKey } from "../subject-keys.ts";
@@ -156,6 +157,11 @@ test("with all, index tokens are made anew, and gone where the index is off", as
       .rows[0]?.medication_tokens.length;
   await reseal(pool(), keyring, on, { ...silent, all: true });
   expect(await tokens()).toBeGreaterThan(5);
-  await reseal(pool(), keyring, of(["medication"]), { ...silent, all: true });
+  const off = of(["medication"]);
+  const running = reseal(pool(), keyring, off, { ...silent, all: true });
+  await expect(running).rejects.toMatchObject({ code: "index_policy_differs" });
+  expect(await tokens()).toBeGreaterThan(5);
+  await LiveIndexes.open(pool(), keyring, off); // the service was started again under the new policy
+  await reseal(pool(), keyring, off, { ...silent, all: true });
   expect(await tokens()).toBe(0);
 });

@@ -1,7 +1,9 @@
 import { ddl, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { DeclarationFault } from "../errors.ts";
-import type { IndexKeys } from "../indexes.ts";
+import { holdGeneration } from "../index-rebuild.store.ts";
+import { assertSamePolicy, generationTokens, loadGeneration } from "../index-rebuild-live.ts";
+import { tokenColumns } from "../indexes.ts";
 import type { Keyring } from "../keyring.ts";
 import type { SealedRow, SealedTable } from "../sealed-table.ts";
 import { type Throttle, throttled } from "./throttle.ts";
@@ -46,8 +48,9 @@ export interface ResealResult {
 /**
  * Seals the rows of a table anew that are not on its present declaration and suite, each as its next revision if nobody
  * wrote it meanwhile, in batches that each commit. A run that was stopped is run again: what is done is not found again.
- * Throws DeclarationFault before anything is written when a row holds a field that is declared no more, or the signal's
- * reason.
+ * A rebuild of the table's indexes may go on meanwhile: each batch writes the tokens of the generation that it holds.
+ * Throws DeclarationFault before anything is written when a row holds a field that is declared no more, IndexPolicyDiffers,
+ * or the signal's reason.
  */
 export async function reseal<T extends object>(
   pool: pg.Pool,
@@ -55,7 +58,6 @@ export async function reseal<T extends object>(
   table: SealedTable<T>,
   options: ResealOptions,
 ): Promise<ResealResult> {
-  const indexKeys = await table.indexKeys(pool, keyring);
   const select = selectText(table, options.all ?? false);
   const update = updateText(table);
   const refused: string[] = [];
@@ -66,14 +68,14 @@ export async function reseal<T extends object>(
     const { rows } = await pool.query<SealedRow>(select, selectValues(table, after, options));
     const last = rows.at(-1);
     if (last === undefined) return false;
-    const ready: ReadyRow[] = [];
+    const ready: ReadyRow<T>[] = [];
     for (const row of rows) {
-      const made = resealRow(keyring, table, indexKeys, row);
+      const made = resealRow(keyring, table, row);
       if (made) ready.push(made);
       else refused.push(idOf(table, row));
     }
     if (refused.length > MAX_REFUSED) throw new Error("more than 1,000 rows do not open");
-    const saved = await inTransaction(pool, (tx) => save(tx, update, ready, options));
+    const saved = await inTransaction(pool, (tx) => save(tx, { keyring, table }, update, ready, options));
     resealed += saved;
     overtaken += ready.length - saved;
     after = idOf(table, last);
@@ -83,44 +85,58 @@ export async function reseal<T extends object>(
   return { resealed, overtaken, refused };
 }
 
-interface ReadyRow {
+interface ReadyRow<T> {
   readonly event: ResealedRow;
+  readonly value: T;
   readonly values: unknown[];
 }
 
 function resealRow<T extends object>(
   keyring: Keyring,
   table: SealedTable<T>,
-  indexKeys: IndexKeys,
   row: SealedRow,
-): ReadyRow | null {
+): ReadyRow<T> | null {
   try {
     const { value, box } = table.reseal(keyring, row);
-    const tokens = Object.values(table.indexTokens(indexKeys, value));
     const id = idOf(table, row);
     const rev = row.rev + 1;
     const subjectId = String(row[table.declaration.subject]);
     const event = { id, subjectId, rev, boxSha256: table.boxHash(box.sealed) };
-    return { event, values: [id, rev, box.open, box.sealed, ...tokens] };
+    return { event, value, values: [id, rev, box.open, box.sealed] };
   } catch (error) {
     if (error instanceof DeclarationFault) throw error;
     return null; // one damaged row must not hold up all others
   }
 }
 
-async function save(
+async function save<T extends object>(
   tx: Tx,
+  { keyring, table }: { keyring: Keyring; table: SealedTable<T> },
   update: string,
-  ready: readonly ReadyRow[],
+  ready: readonly ReadyRow<T>[],
   { onRows }: ResealOptions,
 ): Promise<number> {
   const saved: ResealedRow[] = [];
-  for (const { event, values } of ready) {
-    const { rowCount } = await tx.query(update, values);
+  const tokensOf = await heldTokens(tx, keyring, table);
+  for (const { event, value, values } of ready) {
+    const { rowCount } = await tx.query(update, [...values, ...tokensOf(value)]);
     if (rowCount === 1) saved.push(event);
   }
   if (saved.length > 0) await onRows(tx, saved);
   return saved.length;
+}
+
+/** How to make a row's tokens, of the generation of keys that this transaction holds. */
+async function heldTokens<T extends object>(
+  tx: Tx,
+  keyring: Keyring,
+  table: SealedTable<T>,
+): Promise<(value: T) => unknown[]> {
+  if (tokenColumns(table.declaration).length === 0) return () => [];
+  await holdGeneration(tx, table.declaration);
+  const generation = await loadGeneration(tx, keyring, table, null);
+  assertSamePolicy(table, generation.stored);
+  return (value) => Object.values(generationTokens(table, generation, value));
 }
 
 // Identifiers are a declaration's own, which code makes; they are quoted all the same.
@@ -148,10 +164,9 @@ function selectValues<T extends object>(
 
 function updateText<T extends object>({ declaration }: SealedTable<T>): string {
   const { table, id = "id" } = declaration;
-  const tokens = Object.entries(declaration.indexes ?? {}).map(([field, kind], at) => {
-    const column = declaration.indexColumns?.[field] ?? `${field}_${kind === "exact" ? "token" : "tokens"}`;
-    return ddl(", %I = $", column).concat(String(at + 5));
-  });
+  const tokens = tokenColumns(declaration).map(({ column, type }, at) =>
+    ddl(", %I = $", column).concat(String(at + 5), "::", type),
+  );
   return [
     ddl("update %I set rev = $2, open = $3, sealed = $4", table),
     ...tokens,

@@ -8,4 +8,5 @@ export const claims = sealedTable<Claim>({
   typed: ["patient_id", "provider_id", "created_by", "status", "created_at", "updated_at"],
   sealed: ["diagnosis_code", "diagnosis", "treatment", "amount", "currency", "reason", "source"],
   fewValues: ["currency"],
+  notText: ["source"],
 });

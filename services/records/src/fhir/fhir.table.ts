@@ -18,4 +18,5 @@ export const fhirResources = sealedTable<KeptResource>({
   subject: "subject_id",
   typed: ["subject_id", "created_at"],
   sealed: ["full_url", "resource"],
+  notText: ["resource"],
 });

@@ -10,6 +10,7 @@ export const medicalRecords = sealedTable<MedicalRecord>({
   typed: ["patient_id", "author_id", "version", "occurred_at", "created_at", "updated_at", "hidden_at"],
   sealed: SEALED,
   fewValues: ["type"],
+  notText: ["integrity", "source"],
 });
 
 export const pastVersions = sealedTable<PastVersion>({
@@ -19,4 +20,5 @@ export const pastVersions = sealedTable<PastVersion>({
   typed: ["record_id", "patient_id", "author_id", "version", "occurred_at", "created_at", "updated_at"],
   sealed: SEALED,
   fewValues: ["type"],
+  notText: ["integrity", "source"],
 });

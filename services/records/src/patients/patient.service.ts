@@ -12,6 +12,7 @@ import {
   scopeOf,
   VersionConflict,
 } from "@medvault/contracts";
+import { normalise } from "@medvault/crypto";
 import { createSubjectKey, type IndexQuery } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
@@ -156,33 +157,37 @@ export async function listPatients(
   return { ...page, items: page.items.map(maskedView) };
 }
 
-/** A page of those who match: `q` is part of a name, `nationalId` and `birthDate` are exact. All of them combine. */
+/**
+ * A page of those who match: `q` is part of a name, the others are exact, or as the operator's policy has their index. All of
+ * them combine. Where a field has no index, or not yet, every patient in reach is opened and looked at.
+ */
 export async function searchPatients(
   context: Context,
   actor: Actor,
   search: PatientSearch,
 ): Promise<Page<PatientView>> {
-  const { limit, cursor, q, nationalId, birthDate } = search;
+  const { limit, cursor, q, nationalId, birthDate, phone, email } = search;
+  const wanted = { search_name: q, national_id: nationalId, birth_date: birthDate, phone, email };
+  const asked = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const isPartOfNothing = asked.some(([, part]) => normalise(part) === ""); // blanks and marks
   const tokensOf = (query: IndexQuery): store.PatientTokens => ({
     name: q === undefined ? null : query.substring("search_name", q),
     nationalId: nationalId === undefined ? null : query.exact("national_id", nationalId),
     birthDate: birthDate === undefined ? null : query.exact("birth_date", birthDate),
+    added: query.added(wanted),
   });
   const page = await fillPage({
     limit,
     cursor,
-    filter: ["patients/search", q, nationalId, birthDate],
+    filter: ["patients/search", q, nationalId, birthDate, phone, email],
     fetch: (after, rows) =>
       context.indexes.patients.read(context.pool, async (query) => {
+        if (isPartOfNothing) return { candidates: [], isFull: false };
         const tokens = tokensOf(query);
-        if (tokens.name?.length === 0) return { candidates: [], isFull: false }; // blanks and marks: part of no name
         const candidates = await store.findCandidates(context.pool, context, actor, tokens, after, rows);
         return { candidates, isFull: candidates.length === rows };
       }),
-    matches: (patient) =>
-      (q === undefined || table.matches(patient, "search_name", q)) &&
-      (nationalId === undefined || table.matches(patient, "national_id", nationalId)) &&
-      (birthDate === undefined || table.matches(patient, "birth_date", birthDate)),
+    matches: (patient) => asked.every(([field, part]) => table.matches(patient, field, part)),
     at: position,
   });
   await announce(context, actor, "searched", "patient:search", page.items);

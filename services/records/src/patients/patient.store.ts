@@ -110,11 +110,12 @@ export async function listPatients(
   return rows.map((row) => patients.open(context.keyring, row));
 }
 
-/** Tokens to look for, one of each list of exact ones; null where a search does not ask. */
+/** Tokens to look for, one of each list of exact ones; null where a search does not ask, or there are none. */
 export interface PatientTokens {
   name: string[] | null;
   nationalId: Buffer[] | null;
   birthDate: Buffer[] | null;
+  added: string[] | null;
 }
 
 /** Those of the actor's patients who may match: tokens are shared, so each is to be checked once opened. */
@@ -137,8 +138,19 @@ export async function findCandidates(
         and ($4::bytea[] is null or p.national_id_token = any($4))
         and ($5::bytea[] is null or p.birth_date_token = any($5))
         and ($6::timestamptz is null or (p.updated_at, p.id) < ($6, $7::uuid))
+        and ($9::text[] is null or (p.added_tokens <> '{}' and p.added_tokens @> $9))
       order by p.updated_at desc, p.id desc limit $8`,
-    [scope, userId, tokens.name, tokens.nationalId, tokens.birthDate, after?.at, after?.id, limit],
+    [
+      scope,
+      userId,
+      tokens.name,
+      tokens.nationalId,
+      tokens.birthDate,
+      after?.at,
+      after?.id,
+      limit,
+      tokens.added,
+    ],
   );
   return rows.map((row) => patients.open(context.keyring, row));
 }
@@ -155,8 +167,8 @@ export async function insertPatient(
   const tokens = await context.indexes.patients.tokens(tx, patient);
   const { rowCount } = await tx.query(
     `insert into patients (id, user_id, created_by, created_at, updated_at, name_tokens, national_id_token,
-                           birth_date_token, rev, open, sealed)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                           birth_date_token, added_tokens, rev, open, sealed)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      on conflict (user_id) do nothing`,
     [
       patient.id,
@@ -167,6 +179,7 @@ export async function insertPatient(
       tokens.search_name,
       tokens.national_id,
       tokens.birth_date,
+      tokens.added_tokens,
       patient.rev,
       open,
       sealed,
@@ -191,7 +204,7 @@ export async function updatePatient(
   const update = tx.query(
     `update patients p
         set user_id = $2, updated_at = $3, name_tokens = $4, national_id_token = $5, birth_date_token = $6,
-            rev = $7, open = $8, sealed = $9
+            rev = $7, open = $8, sealed = $9, added_tokens = $12
       where p.id = $1 and p.rev = $7 - 1
         and ($10 = 'any' or exists (select from patient_access a
               where a.patient_id = p.id and a.user_id = $11 and a.scope = $10))`,
@@ -207,6 +220,7 @@ export async function updatePatient(
       sealed,
       scope,
       userId,
+      tokens.added_tokens,
     ],
   );
   const { rowCount } = await update.catch((error: unknown) => {

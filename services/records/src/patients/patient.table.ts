@@ -22,5 +22,7 @@ export const patients = sealedTable<Patient>({
   masks: { national_id: "edges", phone: "edges", email: "edges", address: "edges" },
   indexes: { search_name: "substring", national_id: "exact", birth_date: "exact" },
   indexColumns: { search_name: "name_tokens" },
+  searchable: ["phone", "email"],
   fewValues: ["sex"],
+  notText: ["source"],
 });

@@ -15,6 +15,14 @@ export interface Candidate {
   patientRow: SealedRow;
 }
 
+/** What to look for. Null: there are no such tokens, so every row is a candidate. */
+export interface SearchTokens {
+  medication: string[] | null;
+  medicationAdded: string[] | null;
+  name: string[] | null;
+  nameAdded: string[] | null;
+}
+
 /**
  * Those of the actor's prescriptions whose medication or whose patient's name may hold the part: each is to be
  * checked once opened, because tokens are shared. Latest start first, at most `limit`, after `after`.
@@ -23,14 +31,15 @@ export async function findCandidates(
   db: Db,
   context: Context,
   actor: Actor,
-  tokens: { medication: string[]; name: string[] },
+  tokens: SearchTokens,
   filter: Filter,
   after: Position | null,
   limit: number,
 ): Promise<Batch<Candidate>> {
   const { scope, userId } = reachOf(actor, "prescription:search");
   const { patientId, from, to, status } = filter;
-  const values = [tokens.medication, tokens.name, patientId, from, to, status, after?.at, after?.id, limit];
+  const { medication, medicationAdded, name, nameAdded } = tokens;
+  const values = [medication, name, patientId, from, to, status, after?.at, after?.id, limit];
   // Each arm is filtered, ordered and cut by itself: the first rows of both together are among the first of each. So
   // an everyday part of a word reads the newest rows in order, and a rare one goes by the tokens' index. Two
   // statements, as for lists: all patients', or from the few of one person.
@@ -38,7 +47,8 @@ export async function findCandidates(
     scope === "any"
       ? await db.query<{ id: string }>(
           `(select x.id, x.start_date from prescriptions x
-             where x.medication_tokens @> $1::bigint[]
+             where ($1::bigint[] is null or x.medication_tokens @> $1)
+               and ($10::text[] is null or (x.added_tokens <> '{}' and x.added_tokens @> $10))
                and ($3::uuid is null or x.patient_id = $3)
                and ($4::date is null or x.start_date >= $4) and ($5::date is null or x.start_date <= $5)
                and ($6::text is null or x.status = $6)
@@ -46,19 +56,21 @@ export async function findCandidates(
              order by x.start_date desc, x.id desc limit $9)
            union
            (select x.id, x.start_date from patients n join prescriptions x on x.patient_id = n.id
-             where n.name_tokens @> $2::bigint[]
+             where ($2::bigint[] is null or n.name_tokens @> $2)
+               and ($11::text[] is null or (n.added_tokens <> '{}' and n.added_tokens @> $11))
                and ($3::uuid is null or x.patient_id = $3)
                and ($4::date is null or x.start_date >= $4) and ($5::date is null or x.start_date <= $5)
                and ($6::text is null or x.status = $6)
                and ($7::date is null or (x.start_date, x.id) < ($7, $8::uuid))
              order by x.start_date desc, x.id desc limit $9)
            order by start_date desc, id desc limit $9`,
-          values,
+          [...values, medicationAdded, nameAdded],
         )
       : await db.query<{ id: string }>(
           `(select x.id, x.start_date from patient_access a join prescriptions x on x.patient_id = a.patient_id
              where a.user_id = $10 and a.scope = $11
-               and x.medication_tokens @> $1::bigint[]
+               and ($1::bigint[] is null or x.medication_tokens @> $1)
+               and ($12::text[] is null or (x.added_tokens <> '{}' and x.added_tokens @> $12))
                and ($3::uuid is null or x.patient_id = $3)
                and ($4::date is null or x.start_date >= $4) and ($5::date is null or x.start_date <= $5)
                and ($6::text is null or x.status = $6)
@@ -68,14 +80,15 @@ export async function findCandidates(
            (select x.id, x.start_date
               from patient_access a join patients n on n.id = a.patient_id join prescriptions x on x.patient_id = n.id
              where a.user_id = $10 and a.scope = $11
-               and n.name_tokens @> $2::bigint[]
+               and ($2::bigint[] is null or n.name_tokens @> $2)
+               and ($13::text[] is null or (n.added_tokens <> '{}' and n.added_tokens @> $13))
                and ($3::uuid is null or x.patient_id = $3)
                and ($4::date is null or x.start_date >= $4) and ($5::date is null or x.start_date <= $5)
                and ($6::text is null or x.status = $6)
                and ($7::date is null or (x.start_date, x.id) < ($7, $8::uuid))
              order by x.start_date desc, x.id desc limit $9)
            order by start_date desc, id desc limit $9`,
-          [...values, userId, scope],
+          [...values, userId, scope, medicationAdded, nameAdded],
         );
   const ids = hits.rows.map((row) => row.id);
   return { candidates: await openCandidates(db, context, actor, ids), isFull: ids.length === limit };

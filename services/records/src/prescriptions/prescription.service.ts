@@ -10,6 +10,7 @@ import {
   type ReplacePrescription,
   VersionConflict,
 } from "@medvault/contracts";
+import { normalise } from "@medvault/crypto";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import { reachablePatientKey, reaches } from "../access/access.store.ts";
@@ -104,11 +105,13 @@ export async function searchPrescriptions(
     fetch: (after, rows) =>
       indexes.prescriptions.read(pool, (ours) =>
         indexes.patients.read(pool, async (theirs) => {
+          if (normalise(q) === "") return { candidates: [], isFull: false }; // blanks and marks: part of nothing
           const tokens = {
             medication: ours.substring("medication", q),
+            medicationAdded: ours.added({ medication: q }),
             name: theirs.substring("search_name", q),
+            nameAdded: theirs.added({ search_name: q }),
           };
-          if (tokens.name.length === 0) return { candidates: [], isFull: false }; // blanks and marks: part of nothing
           return findCandidates(pool, context, actor, tokens, filter, after, rows);
         }),
       ),

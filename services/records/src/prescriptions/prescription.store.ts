@@ -115,12 +115,12 @@ export async function insertPrescriptions(
   const tokens = await context.indexes.prescriptions.tokensOfAll(tx, values);
   await tx.query(
     `insert into prescriptions (id, patient_id, prescribed_by, status, start_date, end_date, created_at, updated_at,
-                                medication_tokens, rev, open, sealed)
-     select id, patient_id, prescribed_by, status, start_date, end_date, created_at, updated_at, tokens::bigint[], rev,
-            open, sealed
+                                medication_tokens, added_tokens, rev, open, sealed)
+     select id, patient_id, prescribed_by, status, start_date, end_date, created_at, updated_at, tokens::bigint[],
+            added::text[], rev, open, sealed
        from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::date[], $6::date[], $7::timestamptz[],
-                   $8::timestamptz[], $9::text[], $10::int[], $11::jsonb[], $12::bytea[])
-            as x (id, patient_id, prescribed_by, status, start_date, end_date, created_at, updated_at, tokens, rev,
+                   $8::timestamptz[], $9::text[], $10::text[], $11::int[], $12::jsonb[], $13::bytea[])
+            as x (id, patient_id, prescribed_by, status, start_date, end_date, created_at, updated_at, tokens, added, rev,
                   open, sealed)`,
     [
       values.map((p) => p.id),
@@ -133,6 +133,8 @@ export async function insertPrescriptions(
       values.map((p) => p.updatedAt),
       // Arrays of arrays are rectangular in Postgres; these differ in length, so each travels as text.
       tokens.map(({ medication }) => `{${(medication as string[]).join(",")}}`),
+      // A field's name, a slash, and digits or base64url: nothing that would have to be quoted.
+      tokens.map(({ added_tokens }) => `{${(added_tokens as string[]).join(",")}}`),
       values.map((p) => p.rev),
       boxes.map((b) => JSON.stringify(b.open)),
       boxes.map((b) => b.sealed),
@@ -153,7 +155,7 @@ export async function updatePrescription(
   const { rowCount } = await tx.query(
     `update prescriptions p
         set status = $2, start_date = $3, end_date = $4, updated_at = $5, medication_tokens = $6, rev = $7, open = $8,
-            sealed = $9
+            sealed = $9, added_tokens = $12
       where p.id = $1 and p.rev = $7 - 1
         and ($10 = 'any' or exists (select from patient_access a
               where a.patient_id = p.patient_id and a.user_id = $11 and a.scope = $10))`,
@@ -169,6 +171,7 @@ export async function updatePrescription(
       sealed,
       scope,
       userId,
+      tokens.added_tokens,
     ],
   );
   return rowCount === 1;

@@ -8,4 +8,6 @@ export const prescriptions = sealedTable<Prescription>({
   typed: ["patient_id", "prescribed_by", "status", "start_date", "end_date", "created_at", "updated_at"],
   sealed: ["medication", "dosage", "frequency", "notes", "refills", "source"],
   indexes: { medication: "substring" },
+  searchable: [],
+  notText: ["source"],
 });
