@@ -100,8 +100,11 @@ test("a table may be sealed anew in the middle of a rebuild, which the next run 
      select kind, name, version + 1, $1, 'retired' from keys where name = 'patients.birth_date'`,
     [keyring.wrap(Buffer.alloc(32, 7), ["index", "patients.birth_date"], 3)],
   );
+  const says = "✗ records: the index patients.birth_date is half rebuilt: keys reindex patients.";
+  expect(await keys("doctor", "records")).toMatchObject({ code: 1, out: expect.stringContaining(says) });
   expect(await keys("reseal", "patients", "--all")).toMatchObject({ code: 0 });
   expect(await keys("reindex", "patients")).toMatchObject({ code: 0 });
+  expect((await keys("doctor", "records")).out).not.toContain("half rebuilt");
   expect(await birthDateTokens()).toEqual(
     patients.queryTokens(await patients.indexKeys(pool(), keyring), "birth_date", "1971-02-03"),
   );

@@ -75,9 +75,9 @@ export async function composeApp(
 }
 
 function sayIncomplete(logger: Logger, table: string, fields: readonly string[]): void {
-  if (fields.length === 0) return;
-  const says = "an index is not complete: searches by these fields open every row until `keys reindex` is done";
-  logger.warn({ table, fields }, says);
+  const says =
+    "an index is not complete: a search by it opens every row in reach until `keys reindex` is done";
+  for (const index of fields) logger.warn({ table, index }, says);
 }
 
 export interface RecordsAppParts {
