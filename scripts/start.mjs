@@ -20,6 +20,8 @@ demo at the first start, and keeps all of it running until Ctrl-C.
   MEDVAULT_DEMO=0           no demo: only the first admin is made
   MEDVAULT_RATE_LIMIT       requests a minute and client address (600)
   MEDVAULT_LOGIN_RATE       sign-ins a minute (5)
+  MEDVAULT_PATIENTS_PER_HOUR  different patients an hour and user (1000)
+  MEDVAULT_TRUSTED_RANGES   addresses with ten times these limits (clinics behind one)
   MEDVAULT_MAX_UPLOAD_BYTES, MEDVAULT_TRUSTED_PROXIES
   MEDVAULT_PASSKEY_RP_ID, MEDVAULT_PASSKEY_ORIGINS
                             the domain and pages of passkeys (localhost and the port)

@@ -106,8 +106,10 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
       "MEDVAULT_ISSUER",
       "MEDVAULT_RATE_LIMIT",
       "MEDVAULT_LOGIN_RATE",
+      "MEDVAULT_PATIENTS_PER_HOUR",
       "MEDVAULT_MAX_UPLOAD_BYTES",
       "MEDVAULT_TRUSTED_PROXIES",
+      "MEDVAULT_TRUSTED_RANGES",
     ),
   }),
   auth: (o) => ({

@@ -54,6 +54,7 @@ export const PROBLEM_CODES = {
   idempotency_key_reused: "unprocessable",
   login_locked: "rate_limited",
   rate_limited: "rate_limited",
+  too_many_patients: "rate_limited",
 
   audit_log_damaged: "internal",
   content_damaged: "internal",

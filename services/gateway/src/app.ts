@@ -24,6 +24,7 @@ import { Asserter } from "./identity/asserter.ts";
 import { createKeySet } from "./identity/jwks.ts";
 import { type Introspect, Sessions } from "./identity/session.service.ts";
 import { clientAddress } from "./limits/client-address.ts";
+import { TooManyPatients } from "./limits/limit.errors.ts";
 import { createLimits } from "./limits/limits.ts";
 import { upstreamError } from "./proxy/proxy.errors.ts";
 import { Upstream } from "./proxy/upstream.ts";
@@ -32,6 +33,8 @@ import { kindOf, securityEvent } from "./security-events/security-event.ts";
 import { createReadiness } from "./system/readiness.ts";
 import { mountSystem } from "./system/system.routes.ts";
 
+/** It answers in under 1 ms; this much is only ever a Redis that hangs, or a machine that does. */
+const REDIS_ANSWER_MS = 500;
 const ASK_AUTH_MS = 2_500;
 const KeyFile = z.object({ signing: z.record(z.string(), z.unknown()) });
 
@@ -64,6 +67,7 @@ export async function createGateway(
     });
   };
   const keySet = createKeySet(async () => (await askAuth("/.well-known/jwks.json")).body);
+  const admissionStore = createAdmissionStore(redis);
   const readiness = createReadiness({
     upstreams: Object.values(upstreams),
     redis: () => redis.ping(),
@@ -77,7 +81,7 @@ export async function createGateway(
       routes: createRouteTable({ maxUploadBytes: config.MEDVAULT_MAX_UPLOAD_BYTES }),
       addressOf: clientAddress(config.MEDVAULT_TRUSTED_PROXIES),
       admission: new Admission({
-        store: createAdmissionStore(redis),
+        store: admissionStore,
         limits: createLimits({
           perMinute: config.MEDVAULT_RATE_LIMIT,
           loginPerMinute: config.MEDVAULT_LOGIN_RATE,
@@ -94,7 +98,8 @@ export async function createGateway(
   mountSystem(app);
   const noteRefusal = async (req: Request, _actor: unknown, error: AppError) => {
     const kind = kindOf(error);
-    if (kind) producer.record(securityEvent(kind, clientOf(req)));
+    const actor = error instanceof TooManyPatients ? error.actor : null;
+    if (kind) producer.record(securityEvent(kind, clientOf(req), actor));
   };
   endApp(app, logger, noteRefusal, NOTED_KINDS);
   showBreakers(app, upstreams);
@@ -106,6 +111,7 @@ export async function createGateway(
       await producer.close();
       await broker.close();
       await Promise.all(Object.values(upstreams).map((upstream) => upstream.close()));
+      admissionStore.close();
       redis.disconnect();
     },
   };
@@ -130,13 +136,13 @@ function createUpstreams(config: GatewayConfig, logger: Logger): Record<ServiceN
   >;
 }
 
-/** Commands fail at once while Redis is away, and after a second when it hangs: nothing waits for it. */
+/** Commands fail at once while Redis is away, and soon when it hangs (and then at once: admission.store.ts). */
 function connectRedis(url: string, logger: Logger): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
     enableAutoPipelining: true, // the limit and the session of one request share a round trip
     maxRetriesPerRequest: 0,
-    commandTimeout: 1_000,
+    commandTimeout: REDIS_ANSWER_MS,
     connectTimeout: 2_000,
     retryStrategy: (attempt) => Math.min(100 * attempt, 1_000),
   });

@@ -7,7 +7,7 @@ import { Blocked } from "../limits/blocked.ts";
 import type { Limit, Limits } from "../limits/limits.ts";
 import { overLimit, showLimits } from "../limits/rate-limit-fields.ts";
 import type { Route } from "../routing/route-table.ts";
-import type { AdmissionStore, Asked, Told } from "./admission.store.ts";
+import type { AdmissionStore, Asked, Counted, Told } from "./admission.store.ts";
 
 /** While Redis is away: enough to read the documentation, too little to attack with. */
 const LOCAL_POINTS = 30;
@@ -62,24 +62,29 @@ export class Admission {
     const authorization = req.headers.authorization;
     const known = tokens.remembered(/^bearer (\S+)$/i.exec(authorization ?? "")?.[1] ?? "");
     if (known) return this.#signedIn(arrival, ofAddress, known);
-    await this.#ask(arrival, { ofAddress, claims: null, ofUser: [] });
+    const { counted } = await this.#ask(arrival, { ofAddress, claims: null, ofUser: [] });
     const token = bearerToken(authorization);
     if (!token) throw new Unauthenticated();
-    return this.#signedIn(arrival, [], await tokens.verify(token));
+    return this.#signedIn(arrival, [], await tokens.verify(token), counted);
   }
 
-  async #signedIn(arrival: Arrival, ofAddress: Limit[], claims: AccessClaims): Promise<SignedIn> {
+  async #signedIn(
+    arrival: Arrival,
+    ofAddress: Limit[],
+    claims: AccessClaims,
+    before: readonly Counted[] = [],
+  ): Promise<SignedIn> {
     const { limits, sessions } = this.#parts;
     const ofUser = limits.ofUser(claims.sub, arrival.route as Route, arrival.path);
-    const { session } = await this.#ask(arrival, { ofAddress, claims, ofUser });
+    const { session } = await this.#ask(arrival, { ofAddress, claims, ofUser }, before);
     return sessions.resolve(claims, session ?? { state: "unknown" });
   }
 
-  async #ask(arrival: Arrival, asked: Asked): Promise<Told> {
+  async #ask(arrival: Arrival, asked: Asked, before: readonly Counted[] = []): Promise<Told> {
     const blocked = this.#blocked.find([...asked.ofAddress, ...asked.ofUser]);
     if (blocked) {
       showLimits(arrival.res, [blocked]);
-      throw overLimit(blocked);
+      throw overLimit(blocked, asked.claims);
     }
     let told: Told;
     try {
@@ -87,10 +92,10 @@ export class Admission {
     } catch (cause) {
       throw new Unavailable(undefined, 2, { cause }); // uncounted is not unlimited; liveness unknown is not liveness
     }
-    showLimits(arrival.res, told.refused ? [told.refused] : told.counted);
+    showLimits(arrival.res, told.refused ? [told.refused] : [...before, ...told.counted]);
     if (!told.refused) return told;
     this.#blocked.note(told.refused);
-    throw overLimit(told.refused);
+    throw overLimit(told.refused, asked.claims);
   }
 
   async #asGuest(arrival: Arrival, ofAddress: Limit[]): Promise<void> {
@@ -114,7 +119,7 @@ export class Admission {
       (state) => showLimits(res, [counted(state)]),
       (state: RateLimiterRes) => {
         showLimits(res, [counted(state)]);
-        throw overLimit(counted(state));
+        throw overLimit(counted(state), null);
       },
     );
   }

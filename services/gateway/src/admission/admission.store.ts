@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import CircuitBreaker from "opossum";
 import type { AccessClaims } from "../identity/access-token.ts";
 import {
   type CachedSession,
@@ -35,7 +36,16 @@ export interface Told {
 export interface AdmissionStore {
   /** One round trip. Rejects when Redis does not answer. */
   ask(asked: Asked): Promise<Told>;
+  close(): void;
 }
+
+const BREAKER: CircuitBreaker.Options = {
+  timeout: false, // ioredis bounds each command
+  volumeThreshold: 5,
+  errorThresholdPercentage: 50,
+  rollingCountTimeout: 2_000,
+  resetTimeout: 500,
+};
 
 // KEYS: the limits' (address's, then user's), then the session's five. ARGV: how many limits, how many of them are
 // the address's, four for each limit (points, cost, window in ms, member or ''), then the session's five.
@@ -86,26 +96,26 @@ export function createAdmissionStore(redis: Redis): AdmissionStore {
   const runId = watchRunId(redis);
   redis.defineCommand("medvaultAdmit", { lua: ADMIT });
   const admit = (redis as unknown as { medvaultAdmit: Command }).medvaultAdmit.bind(redis);
-  return {
-    async ask({ ofAddress, claims, ofUser }) {
-      const limits = [...ofAddress, ...ofUser];
-      const keys = limits.map((limit) => limit.key);
-      const args: (string | number)[] = [limits.length, ofAddress.length];
-      for (const { points, cost, windowMs, member } of limits)
-        args.push(points, cost, windowMs, member ?? "");
-      if (claims) {
-        const session = sessionQuestion(claims, runId(), Date.now());
-        keys.push(...session.keys);
-        args.push(...session.args);
-      }
-      const [over, numbers, row] = await admit(keys.length, ...keys, ...args);
-      const counted = limits.slice(0, numbers.length / 2).map((limit, i) => ({
-        limit,
-        used: numbers[2 * i] ?? 0,
-        resetMs: Math.max(0, numbers[2 * i + 1] ?? 0),
-      }));
-      const refused = over > 0 ? (counted[over - 1] ?? null) : null;
-      return { counted, refused, session: row ? readSession(row) : null };
-    },
+  const answer = async ({ ofAddress, claims, ofUser }: Asked): Promise<Told> => {
+    const limits = [...ofAddress, ...ofUser];
+    const keys = limits.map((limit) => limit.key);
+    const args: (string | number)[] = [limits.length, ofAddress.length];
+    for (const { points, cost, windowMs, member } of limits) args.push(points, cost, windowMs, member ?? "");
+    if (claims) {
+      const session = sessionQuestion(claims, runId(), Date.now());
+      keys.push(...session.keys);
+      args.push(...session.args);
+    }
+    const [over, numbers, row] = await admit(keys.length, ...keys, ...args);
+    const counted = limits.slice(0, numbers.length / 2).map((limit, i) => ({
+      limit,
+      used: numbers[2 * i] ?? 0,
+      resetMs: Math.max(0, numbers[2 * i + 1] ?? 0),
+    }));
+    const refused = over > 0 ? (counted[over - 1] ?? null) : null;
+    return { counted, refused, session: row ? readSession(row) : null };
   };
+  // A Redis that hangs costs the first few a wait; the others are refused at once, until a try is answered.
+  const breaker = new CircuitBreaker(answer, BREAKER);
+  return { ask: (asked) => breaker.fire(asked), close: () => breaker.shutdown() };
 }

@@ -81,16 +81,6 @@ test("sign-ins have a limit of their own, also when the address has requests lef
   expect((await edge.call("/docs")).status).toBe(200);
 });
 
-test("two gateways on one Redis count together", async () => {
-  const one = await given({ MEDVAULT_RATE_LIMIT: "6" });
-  const two = await given({ MEDVAULT_RATE_LIMIT: "6", REDIS_URL: one.redis.url });
-  const statuses: number[] = [];
-  for (let i = 0; i < 5; i++) {
-    statuses.push((await one.call("/docs")).status, (await two.call("/docs")).status);
-  }
-  expect(statuses.filter((status) => status === 200)).toHaveLength(6);
-});
-
 test.each(["cut", "stall"] as const)(
   "without Redis (%s): sign-in and sessions are 503 with Retry-After, public reads go on under a tight limit",
   async (how) => {

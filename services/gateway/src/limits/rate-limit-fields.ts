@@ -1,6 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { RateLimited } from "@medvault/contracts";
 import type { Counted } from "../admission/admission.store.ts";
+import type { AccessClaims } from "../identity/access-token.ts";
+import { TooManyPatients } from "./limit.errors.ts";
 
 /**
  * Shows where the limits stand, the narrowest first: RateLimit-Policy and RateLimit, lists of structured fields
@@ -21,8 +23,12 @@ export function showLimits(res: ServerResponse, counted: readonly Counted[]): vo
 }
 
 /** The refusal of a request that a limit does not admit, with when to come again. */
-export function overLimit({ resetMs }: Counted): RateLimited {
-  return new RateLimited(undefined, secondsOf(resetMs));
+export function overLimit({ limit, resetMs }: Counted, claims: AccessClaims | null): RateLimited {
+  if (limit.member === undefined || !claims) return new RateLimited(undefined, secondsOf(resetMs));
+  return new TooManyPatients(
+    { id: claims.sub, role: claims.role, sessionId: claims.sid },
+    secondsOf(resetMs),
+  );
 }
 
 function secondsOf(ms: number): number {

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import type { AppError, NewEvent } from "@medvault/contracts";
 import { RateLimited } from "@medvault/contracts";
 import { EnrollmentRequired, SessionEnded, TokenRefused } from "../identity/identity.errors.ts";
+import { TooManyPatients } from "../limits/limit.errors.ts";
 
 /** What the gateway tells the audit log of its own accord; the refusals of services are told by them. */
 export type SecurityEventKind =
@@ -10,6 +11,7 @@ export type SecurityEventKind =
   | "session_required"
   | "enrollment_required"
   | "rate_limited"
+  | "too_many_patients"
   | "request_malformed";
 
 /** From where, and in which request. */
@@ -22,6 +24,7 @@ export interface Source {
 
 /** Which kind of event a refusal is, or null for none. */
 export function kindOf(error: AppError): SecurityEventKind | null {
+  if (error instanceof TooManyPatients) return "too_many_patients";
   if (error instanceof RateLimited) return "rate_limited";
   if (error instanceof EnrollmentRequired) return "enrollment_required";
   if (error instanceof TokenRefused || error instanceof SessionEnded) return "token_refused";
@@ -30,14 +33,18 @@ export function kindOf(error: AppError): SecurityEventKind | null {
 }
 
 /** The event of one refusal; the producer gathers those of one kind and address. */
-export function securityEvent(kind: SecurityEventKind, from: Source): NewEvent {
+export function securityEvent(
+  kind: SecurityEventKind,
+  from: Source,
+  actor: TooManyPatients["actor"] | null = null,
+): NewEvent {
   return {
     type: `medvault.gateway.request.${kind}.v1`,
     subject: `address/${addressCode(from.ip)}`,
     requestId: from.requestId,
     traceparent: from.traceparent,
     data: {
-      actor: null,
+      actor,
       from: { ip: from.ip, userAgent: from.userAgent },
       patientIds: [],
       action: "request:refuse",

@@ -1,0 +1,12 @@
+import { RateLimited } from "@medvault/contracts";
+
+/** 429: one user has opened more different patients in an hour than work explains. Its event names the user. */
+export class TooManyPatients extends RateLimited {
+  override readonly code = "too_many_patients";
+  readonly actor: { id: string; role: string; sessionId: string };
+
+  constructor(actor: TooManyPatients["actor"], retryAfterSeconds: number) {
+    super("Too many different patients were opened. Try again later.", retryAfterSeconds);
+    this.actor = actor;
+  }
+}
