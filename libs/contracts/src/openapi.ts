@@ -207,6 +207,7 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (route.request) codes.push("unsupported_media_type");
   if (needsSession(route)) codes.push("unauthenticated", "mfa_enrollment_required");
   if (route.permission) codes.push("forbidden");
+  if (/^\/v1\/(patients|fhir\/Patient)\/\{/.test(route.path)) codes.push("too_many_patients");
   if (route.ranges) codes.push("range_not_satisfiable");
   return codes;
 }
