@@ -5,6 +5,7 @@
 const LIBS = {
   crypto: [],
   contracts: [],
+  client: [], // for those who have nothing else of ours
   postgres: [],
   keys: ["crypto", "postgres"],
   messaging: ["contracts", "postgres"],

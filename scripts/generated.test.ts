@@ -3,6 +3,7 @@ import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openApiJson } from "../services/gateway/src/system/openapi.ts";
+import { clientTypes } from "./generated/client-types.ts";
 import { describeSchema } from "./generated/describe-schema.ts";
 
 // Files that are made from the code and committed, so that a review sees what changes. `npm test -- scripts/generated -u`
@@ -16,6 +17,10 @@ afterAll(() => database.drop());
 test("openapi.json is what the gateway serves", async () => {
   const pretty = `${JSON.stringify(JSON.parse(openApiJson()), null, 2)}\n`;
   await expect(pretty).toMatchFileSnapshot("../openapi.json");
+});
+
+test("libs/client has the types of what the gateway serves", async () => {
+  await expect(clientTypes(JSON.parse(openApiJson()))).toMatchFileSnapshot("../libs/client/src/schema.ts");
 });
 
 test.each(SERVICES_WITH_DATA)("schema.txt of %s is what its migrations make", async (service) => {

@@ -11,12 +11,12 @@ async function main(): Promise<number> {
     return 0;
   }
   const paths = await bundlePaths(options.paths);
-  const session = await signIn(options);
+  const client = await signIn(options);
   const reporter = createReporter(options.json, paths.length);
   const results: FileResult[] = [];
   for (const path of paths) {
     reporter.starting(path);
-    const result = await sendBundle(session, path, reporter.waiting);
+    const result = await sendBundle(client, path, reporter.waiting);
     results.push(result);
     reporter.done(result);
     // What stops one file of these stops all that follow.

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { post } from "./import/http.ts";
+import { type MedVaultClient, ProblemError } from "@medvault/client";
 import { demoUser, UsageError } from "./import/options.ts";
 import { signIn } from "./import/session.ts";
 import { totpCode, untilNextCodeMs } from "./import/totp.ts";
@@ -25,31 +25,28 @@ async function main(): Promise<void> {
     return;
   }
   const { gateway, ...person } = demoUser(positionals[0] ?? "doctor", process.env);
-  const session = await signIn({ gateway, ...person });
-  const token = session.accessToken();
-  process.stdout.write(`${values["step-up"] ? await stepUp(gateway, token, person) : token}\n`);
+  const client = await signIn({ gateway, ...person });
+  if (values["step-up"]) await stepUp(client, person);
+  process.stdout.write(`${client.session.tokens?.access}\n`);
 }
 
 /** A code works once, and the sign-in has just used one: usually this waits for the next. */
 async function stepUp(
-  gateway: string,
-  token: string,
+  client: MedVaultClient,
   person: { password: string | null; totpSecret: string | null },
-): Promise<string> {
+): Promise<void> {
   if (person.totpSecret) {
     process.stderr.write("waiting for the next TOTP code, 30 s at most\n");
     await delay(untilNextCodeMs(Date.now()));
   }
   const body = {
-    password: person.password,
-    ...(person.totpSecret ? { code: await totpCode(person.totpSecret, Date.now()) } : {}),
+    password: person.password ?? "",
+    ...(person.totpSecret && { code: await totpCode(person.totpSecret, Date.now()) }),
   };
-  const answer = await post(`${gateway}/v1/auth/step-up`, JSON.stringify(body), {
-    authorization: `Bearer ${token}`,
+  const { data } = await client.call("POST /v1/auth/step-up", { body }).catch((error: unknown) => {
+    throw error instanceof ProblemError ? new Error(`the step-up was refused (${error.status}).`) : error;
   });
-  if (typeof answer.body.accessToken !== "string")
-    throw new Error(`the step-up was refused (${answer.status}).`);
-  return answer.body.accessToken;
+  await client.session.keep(data);
 }
 
 try {

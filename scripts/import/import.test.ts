@@ -120,7 +120,7 @@ test("asked to wait, it waits and goes on", async () => {
 });
 
 test("a token that is not accepted ends it at once", async () => {
-  replies = () => ({ status: 401 });
+  replies = () => ({ status: 401, body: { code: "unauthenticated" } });
   const [a, b] = [await file("a.json", BUNDLE), await file("b.json", BUNDLE)];
   const { code, out } = await run(["--gateway", gateway(), a, b]);
   expect(out).toMatch(/sign in again.*0 of 2 bundles loaded.*1 not tried/s);
@@ -146,7 +146,9 @@ test("the demo doctor signs in with password and code, and renews a token that r
     if (path === "/v1/auth/mfa/challenge")
       return { status: 200, body: { accessToken: "a1", refreshToken: "r1" } };
     if (path === "/v1/auth/refresh") return { status: 200, body: { accessToken: "a2", refreshToken: "r2" } };
-    return headers.authorization === "Bearer a2" ? { status: 200, body: STORED } : { status: 401 };
+    return headers.authorization === "Bearer a2"
+      ? { status: 200, body: STORED }
+      : { status: 401, body: { code: "unauthenticated" } };
   };
   const { code, out } = await run(["--demo", "--json", await file("a.json", BUNDLE)], {
     MEDVAULT_DATA: folder,

@@ -1,25 +1,21 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
-import { type Answer, GatewayAway, post, retryAfterMs } from "./http.ts";
+import {
+  type FhirBundle,
+  type FhirImportView,
+  type MedVaultClient,
+  NoAnswer,
+  ProblemError,
+} from "@medvault/client";
 import { UsageError } from "./options.ts";
-import type { Session } from "./session.ts";
+import { NOBODY } from "./session.ts";
 
 const MAX_BUNDLE_BYTES = 16 * 1024 * 1024;
-const MAX_ATTEMPTS = 6;
-const MAX_WAIT_MS = 120_000;
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 
-export interface Stored {
-  patientId: string | null;
-  patient: string;
-  total: number;
-  stored: { patients: number; records: number; prescriptions: number; claims: number };
-  kept: Record<string, number>;
-  existing: number;
-}
+export type Stored = FhirImportView;
 
 export type FileResult =
   | { path: string; ok: true; tookMs: number; replayed: boolean; answer: Stored }
@@ -46,7 +42,7 @@ export async function bundlePaths(named: readonly string[]): Promise<string[]> {
 
 /** Sends one bundle and waits where it is asked to. Never throws: what went wrong is a sentence in the result. */
 export async function sendBundle(
-  session: Session,
+  client: MedVaultClient,
   path: string,
   onWait: (seconds: number) => void,
 ): Promise<FileResult> {
@@ -59,26 +55,25 @@ export async function sendBundle(
     fatal,
   });
   try {
-    const body = await readBundle(path);
-    const answer = await postPatiently(session, body, onWait);
-    if (answer.status !== 200)
-      return failed(sentenceOf(answer), answer.status === 401 || answer.status === 403);
-    const replayed = answer.headers.get("idempotency-replayed") === "true";
-    return {
-      path,
-      ok: true,
-      tookMs: Date.now() - startedAt,
-      replayed,
-      answer: answer.body as unknown as Stored,
-    };
+    const { bundle, key } = await readBundle(path);
+    const { data, headers } = await client.call(
+      "POST /v1/fhir",
+      { body: bundle, headers: { "Idempotency-Key": key } },
+      { patience: { onWait: (waitMs) => onWait(Math.ceil(waitMs / 1000)) } },
+    );
+    const replayed = headers.get("idempotency-replayed") === "true";
+    return { path, ok: true, tookMs: Date.now() - startedAt, replayed, answer: data };
   } catch (error) {
     if (error instanceof BadFile) return failed(error.message);
-    if (error instanceof GatewayAway) return failed(error.message, true);
+    if (error instanceof NoAnswer) return failed(NOBODY, true);
+    if (error instanceof ProblemError)
+      return failed(sentenceOf(error), error.status === 401 || error.status === 403);
     throw error;
   }
 }
 
-async function readBundle(path: string): Promise<Buffer> {
+/** The key is the content's own: a repeated attempt, even by a later run, is the same request. */
+async function readBundle(path: string): Promise<{ bundle: FhirBundle; key: string }> {
   let bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     throw new BadFile(error.code === "ENOENT" ? "there is no such file." : "the file cannot be read.");
   });
@@ -102,37 +97,10 @@ async function readBundle(path: string): Promise<Buffer> {
   if ((value as { resourceType?: unknown } | null)?.resourceType !== "Bundle") {
     throw new BadFile("the file is not a FHIR Bundle.");
   }
-  return bytes;
+  return { bundle: value as FhirBundle, key: createHash("sha256").update(bytes).digest("hex") };
 }
 
-/** The key is the content's own: a repeated attempt, even by a later run, is the same request. */
-async function postPatiently(
-  session: Session,
-  body: Buffer,
-  onWait: (seconds: number) => void,
-): Promise<Answer> {
-  const key = createHash("sha256").update(body).digest("hex");
-  let renewed = false;
-  for (let attempt = 1; ; attempt++) {
-    const answer = await post(`${session.gateway}/v1/fhir`, body, {
-      authorization: `Bearer ${session.accessToken()}`,
-      "idempotency-key": key,
-    });
-    if (answer.status === 401 && !renewed) {
-      renewed = true;
-      if (await session.renew()) continue;
-      return answer;
-    }
-    const mayPass = [429, 502, 503].includes(answer.status) || answer.body.code === "request_in_progress";
-    if (!mayPass || attempt === MAX_ATTEMPTS) return answer;
-    const waitMs = retryAfterMs(answer, MAX_WAIT_MS);
-    onWait(Math.ceil(waitMs / 1000));
-    await delay(waitMs);
-  }
-}
-
-function sentenceOf({ status, body }: Answer): string {
-  const faults = Array.isArray(body.errors) ? (body.errors as { path: string; message: string }[]) : [];
+function sentenceOf({ status, code, errors: faults, requestId }: ProblemError): string {
   const shown = faults.slice(0, 5).map((fault) => `\n      ${fault.path}: ${fault.message}`);
   const more = faults.length > shown.length ? `\n      and ${faults.length - shown.length} more` : "";
   switch (status) {
@@ -147,6 +115,6 @@ function sentenceOf({ status, body }: Answer): string {
     case 429:
       return "the gateway asks to slow down, again and again; try later.";
     default:
-      return `the gateway answered ${status} ${String(body.code ?? "")}; nothing of it was stored (request ${String(body.requestId ?? "unknown")}).`;
+      return `the gateway answered ${status} ${code}; nothing of it was stored (request ${requestId || "unknown"}).`;
   }
 }

@@ -1,95 +1,91 @@
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Answer, post, retryAfterMs } from "./http.ts";
+import { MedVaultClient, NoAnswer, ProblemError, type TokensView } from "@medvault/client";
 import { type Credentials, UsageError } from "./options.ts";
 import { totpCode, untilNextCodeMs } from "./totp.ts";
 
+/** A bundle of 16 MiB takes its time. */
+const TIMEOUT_MS = 120_000;
 const MAX_WAIT_MS = 120_000;
-const MAX_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 4;
 
-export interface Session {
-  gateway: string;
-  accessToken(): string;
-  /** A new access token, when the old one has run out (they live 5 minutes). False when there is no way to one. */
-  renew(): Promise<boolean>;
+type Who = Credentials & { gateway: string };
+
+/**
+ * A client that is signed in by token, or by password and, where asked for, TOTP. Throws Error with a sentence for
+ * the user.
+ */
+export async function signIn(options: Who): Promise<MedVaultClient> {
+  const client = new MedVaultClient({
+    baseUrl: options.gateway,
+    timeoutMs: TIMEOUT_MS,
+    patience: { attempts: MAX_ATTEMPTS, maxWaitMs: MAX_WAIT_MS },
+    ...(options.token && { tokens: { access: options.token, refresh: null } }),
+  });
+  if (options.token) return client;
+  try {
+    await logIn(client, options);
+  } catch (error) {
+    if (error instanceof NoAnswer) throw new Error(NOBODY);
+    if (!(error instanceof ProblemError)) throw error;
+    throw new Error(`signing in failed (${error.status} ${error.code}).`);
+  }
+  return client;
 }
 
-/** Signs in by password and, where asked for, TOTP. Throws Error with a sentence for the user. */
-export async function signIn(options: Credentials & { gateway: string }): Promise<Session> {
-  let tokens = options.token ? { access: options.token, refresh: null } : await logIn(options);
-  return {
-    gateway: options.gateway,
-    accessToken: () => tokens.access,
-    async renew() {
-      if (tokens.refresh === null) return false;
-      const body = JSON.stringify({ refreshToken: tokens.refresh });
-      const answer = await post(`${options.gateway}/v1/auth/refresh`, body, {});
-      const renewed = tokensOf(answer);
-      if (renewed) tokens = renewed;
-      return renewed !== null;
-    },
-  };
-}
+/** What is said when nobody answers. */
+export const NOBODY = "nobody answers at the gateway; is MedVault running (npm start)?";
 
-interface Tokens {
-  access: string;
-  refresh: string | null;
-}
-
-async function logIn(options: Credentials & { gateway: string }): Promise<Tokens> {
+async function logIn(client: MedVaultClient, options: Who): Promise<void> {
   const password = options.password ?? (await ask(`Password of ${options.user}: `, true));
-  const login = await patiently(() =>
-    post(`${options.gateway}/v1/auth/login`, JSON.stringify({ identifier: options.user, password }), {}),
-  );
-  if (login.status === 401) throw new Error("the user name or the password is wrong.");
-  if (login.body.mfaEnrollmentRequired) {
+  const body = { identifier: options.user ?? "", password };
+  const { data } = await client.call("POST /v1/auth/login", { body }, PATIENTLY).catch((error: unknown) => {
+    const wrong = error instanceof ProblemError && error.status === 401;
+    throw wrong ? new Error("the user name or the password is wrong.") : error;
+  });
+  if ("mfaEnrollmentRequired" in data) {
     throw new Error("this account must set up its second factor first: sign in once with a client.");
   }
-  const tokens = login.body.mfaRequired
-    ? await secondFactor(options, String(login.body.mfaToken))
-    : tokensOf(login);
-  if (!tokens) throw new Error(`signing in failed (${login.status} ${String(login.body.code ?? "")}).`);
-  return tokens;
+  await client.session.keep(
+    "mfaRequired" in data ? await secondFactor(client, options, data.mfaToken) : data,
+  );
 }
 
 /** A code works once: with the secret at hand, a refused one is followed by the next. */
-async function secondFactor(
-  options: Credentials & { gateway: string },
-  mfaToken: string,
-): Promise<Tokens | null> {
+async function secondFactor(client: MedVaultClient, options: Who, mfaToken: string): Promise<TokensView> {
   const challenge = async () => {
     const code = options.totpSecret
       ? await totpCode(options.totpSecret, Date.now())
       : await ask("Code of your authenticator: ", false);
-    const body = JSON.stringify({ mfaToken, code: code.trim() });
-    return patiently(() => post(`${options.gateway}/v1/auth/mfa/challenge`, body, {}));
+    const body = { mfaToken, code: code.trim() };
+    const answer = await client.call("POST /v1/auth/mfa/challenge", { body }, PATIENTLY).catch(nullWhenWrong);
+    return answer?.data ?? null;
   };
-  let answer = await challenge();
-  if (answer.status === 401 && options.totpSecret) {
+  let tokens = await challenge();
+  if (!tokens && options.totpSecret) {
     process.stderr.write("The code was used already; waiting for the next one.\n");
     await delay(untilNextCodeMs(Date.now()) + 500);
-    answer = await challenge();
+    tokens = await challenge();
   }
-  if (answer.status === 401) throw new Error("the code is wrong or was used already.");
-  return tokensOf(answer);
+  if (!tokens) throw new Error("the code is wrong or was used already.");
+  return tokens;
 }
 
-async function patiently(attempt: () => Promise<Answer>): Promise<Answer> {
-  for (let tries = 1; ; tries++) {
-    const answer = await attempt();
-    if (![429, 502, 503].includes(answer.status) || tries === MAX_ATTEMPTS) return answer;
-    const waitMs = retryAfterMs(answer, MAX_WAIT_MS);
-    process.stderr.write(`The gateway asks to wait ${Math.ceil(waitMs / 1000)} s before signing in.\n`);
-    await delay(waitMs);
-  }
+function nullWhenWrong(error: unknown): null {
+  if (error instanceof ProblemError && error.status === 401) return null;
+  throw error;
 }
 
-function tokensOf(answer: Answer): Tokens | null {
-  const { accessToken, refreshToken } = answer.body;
-  if (answer.status !== 200 || typeof accessToken !== "string") return null;
-  return { access: accessToken, refresh: typeof refreshToken === "string" ? refreshToken : null };
-}
+/** A sign-in that failed half-way can be begun again. */
+const PATIENTLY = {
+  repeatable: true,
+  patience: {
+    onWait: (waitMs: number) => {
+      process.stderr.write(`The gateway asks to wait ${Math.ceil(waitMs / 1000)} s before signing in.\n`);
+    },
+  },
+};
 
 async function ask(question: string, isSecret: boolean): Promise<string> {
   if (!process.stdin.isTTY) {

@@ -84,7 +84,7 @@ export const filesRoutes: RouteDoc[] = [
     permission: "file:read",
     query: FileContentQuery,
     response: z.string(),
-    responseType: "application/octet-stream",
+    responseType: "*/*", // the file's own
     status: 200,
     etag: true,
     ranges: true,

@@ -6,10 +6,10 @@ type Io = "input" | "output";
 const DEFS = /"#\/\$defs\/([^"]+)"/g;
 
 /**
- * Schemas for a document in which the named ones stand once, under `components`. A schema that reads otherwise as
- * input than as output (defaults, unknown fields) gets a second component, `<name>Input`, where it is used as input.
+ * Schemas for a document in which the named ones stand once, under `components`. A schema that some answer shows and
+ * that reads otherwise as input (defaults, unknown fields) gets a second component, `<name>Input`, for that.
  */
-export function namedSchemas(named: Readonly<Record<string, unknown>>) {
+export function namedSchemas(named: Readonly<Record<string, unknown>>, answers: readonly z.ZodType[]) {
   const registry = z.registry<{ id: string }>();
   const schemas = new Map<string, z.ZodType>();
   for (const [name, value] of Object.entries(named)) {
@@ -26,6 +26,9 @@ export function namedSchemas(named: Readonly<Record<string, unknown>>) {
       io,
       metadata: registry,
       unrepresentable: "any",
+      override: ({ zodSchema, jsonSchema }) => {
+        Object.assign(jsonSchema, z.globalRegistry.get(zodSchema as unknown as z.ZodType));
+      },
     }) as Json;
     return { json, defs: $defs as Record<string, Json> };
   };
@@ -36,7 +39,9 @@ export function namedSchemas(named: Readonly<Record<string, unknown>>) {
     }
   }
   const twofold = namesThatDiffer(bodies);
-  const componentOf = (name: string, io: Io) => (io === "input" && twofold.has(name) ? `${name}Input` : name);
+  const shown = new Set(answers.flatMap((schema) => Object.keys(convert(schema, "output").defs)));
+  const componentOf = (name: string, io: Io) =>
+    io === "input" && twofold.has(name) && shown.has(name) ? `${name}Input` : name;
   const point = (json: Json, io: Io): Json =>
     JSON.parse(
       JSON.stringify(json).replace(

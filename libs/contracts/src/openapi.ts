@@ -67,7 +67,14 @@ export function openApiDocument(
   info: DocumentInfo,
   { schemas: named = {}, tags = {} }: DocumentOptions = {},
 ): Json {
-  const schemas = namedSchemas({ ...named, Problem });
+  const shown = routes.flatMap((route) => [
+    route.response,
+    ...(route.also ?? []).map((each) => each.response),
+  ]);
+  const schemas = namedSchemas(
+    { ...named, Problem },
+    shown.filter((schema) => schema !== null),
+  );
   const problems = new Map<string, Json>();
   const paths: Record<string, Json> = {};
   for (const route of routes) {

@@ -1,0 +1,182 @@
+import { type Patience, patiently } from "./attempts.ts";
+import { NoAnswer, ProblemError, problemOf } from "./problem.ts";
+import { bodyOf, type Input, targetOf } from "./request.ts";
+import { IDEMPOTENT, type Operations, STREAMED, type TokensView } from "./schema.ts";
+import { type Refreshed, Session, type SessionStore, type Tokens } from "./session.ts";
+
+const REFRESH = "POST /v1/auth/refresh";
+const TIMEOUT_MS = 30_000;
+const PATIENCE: Patience = { attempts: 4, maxWaitMs: 30_000 };
+
+export interface ClientOptions {
+  /** `https://medvault.example`, without a path. */
+  baseUrl: string;
+  /** Where tokens are kept between starts. Default: nowhere. */
+  store?: SessionStore;
+  /** Somebody signed in already. */
+  tokens?: Tokens;
+  /** Until the answer is there, or, where it is streamed, begins. Default 30,000; for each attempt. */
+  timeoutMs?: number;
+  patience?: Partial<Patience>;
+  fetch?: typeof fetch;
+}
+
+/** How one call goes; what is left out is as the client has it. */
+export interface CallOptions {
+  signal?: AbortSignal;
+  timeoutMs?: number;
+  patience?: Partial<Patience>;
+  /** Doing it twice does no harm, although it is a write without a key: a sign-in, say. */
+  repeatable?: boolean;
+}
+
+export interface Answer<T> {
+  data: T;
+  status: number;
+  headers: Headers;
+  requestId: string;
+}
+
+type Operation = keyof Operations;
+type Optional<T> = Record<string, never> extends T ? true : false;
+type Part<Name extends string, T> = Optional<T> extends true ? { [K in Name]?: T } : { [K in Name]: T };
+type Body<T> = [T] extends [undefined] ? unknown : undefined extends T ? { body?: T } : { body: T };
+
+/** What an operation takes: the parts that it must have are demanded, the others may be left out. */
+export type InputOf<K extends Operation> = Part<"path", Operations[K]["path"]> &
+  Part<"query", Operations[K]["query"]> &
+  Part<"headers", Operations[K]["headers"]> &
+  Body<Operations[K]["body"]>;
+export type DataOf<K extends Operation> = Operations[K]["data"];
+
+type Rest<K extends Operation> =
+  Optional<InputOf<K>> extends true
+    ? [input?: InputOf<K>, options?: CallOptions]
+    : [input: InputOf<K>, options?: CallOptions];
+
+/** The operations that answer in pages, and what their pages hold. */
+type Paged = {
+  [K in Operation]: DataOf<K> extends { items: unknown[]; nextCursor: unknown } ? K : never;
+}[Operation];
+type ItemOf<K extends Paged> = DataOf<K> extends { items: (infer T)[] } ? T : never;
+
+/** A client of one gateway, for one person at a time. */
+export class MedVaultClient {
+  readonly session: Session;
+  readonly #options: ClientOptions;
+
+  constructor(options: ClientOptions) {
+    this.#options = { ...options, baseUrl: options.baseUrl.replace(/\/+$/, "") };
+    this.session = new Session(options.store ?? {}, (token) => this.#refresh(token), options.tokens ?? null);
+  }
+
+  /**
+   * One operation, `call("GET /v1/patients/{id}", { path: { id } })`. An access token that ran out is renewed once. A
+   * write that takes an `Idempotency-Key` gets one, the same for all its attempts.
+   * Throws ProblemError for what is refused, NoAnswer when nobody answers, and the signal's reason when it aborts.
+   */
+  async call<K extends Operation>(operation: K, ...[input, options]: Rest<K>): Promise<Answer<DataOf<K>>> {
+    const { signal, timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS, patience } = options ?? {};
+    const keyed = withKey(operation, (input ?? {}) as Input);
+    const all = { ...PATIENCE, ...this.#options.patience, ...patience };
+    const used = this.session.tokens?.access;
+    const run = () =>
+      patiently(
+        () => this.#once(operation, keyed, timeoutMs, signal),
+        all,
+        options?.repeatable ?? isRepeatable(operation),
+        signal,
+      ) as Promise<Answer<DataOf<K>>>;
+    try {
+      return await run();
+    } catch (error) {
+      const ranOut = error instanceof ProblemError && error.code === "unauthenticated";
+      if (!ranOut || used === undefined || !(await this.session.renew(used))) throw error;
+      return run();
+    }
+  }
+
+  /** Every item of a list, page after page, as they are asked for. */
+  async *items<K extends Paged>(operation: K, ...[input, options]: Rest<K>): AsyncGenerator<ItemOf<K>, void> {
+    const place = operation.startsWith("GET ") ? "query" : "body";
+    let given = (input ?? {}) as Input;
+    for (;;) {
+      const rest = [given, options] as unknown as Rest<K>;
+      const { data } = await this.call(operation, ...rest);
+      const page = data as { items: ItemOf<K>[]; nextCursor: string | null };
+      yield* page.items;
+      if (page.nextCursor === null) return;
+      given = { ...given, [place]: { ...(given[place] as object | undefined), cursor: page.nextCursor } };
+    }
+  }
+
+  async #refresh(refreshToken: string): Promise<Refreshed> {
+    const send = () => this.#once(REFRESH, { body: { refreshToken } }, TIMEOUT_MS, undefined);
+    try {
+      // Not sent again when nobody answered: it may have been traded, and a second use would end the session.
+      const { data } = await patiently(send, { ...PATIENCE, ...this.#options.patience }, false, undefined);
+      const tokens = data as TokensView;
+      return { tokens: { access: tokens.accessToken, refresh: tokens.refreshToken } };
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error;
+      if (error.code === "refresh_superseded") return "superseded";
+      if (error.status === 401 || error.status === 400) return "refused";
+      throw error;
+    }
+  }
+
+  async #once(
+    operation: string,
+    input: Input,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer<unknown>> {
+    const { method, url } = targetOf(this.#options.baseUrl, operation, input);
+    const { body, type } = bodyOf(operation, input);
+    const headers = new Headers();
+    for (const [name, value] of Object.entries(input.headers ?? {})) if (value) headers.set(name, value);
+    if (type) headers.set("content-type", type);
+    const token = this.session.tokens?.access;
+    if (token && operation !== REFRESH) headers.set("authorization", `Bearer ${token}`);
+
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new NoAnswer("timeout", undefined)), timeoutMs);
+    const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+    try {
+      const send = this.#options.fetch ?? fetch;
+      const response = await send(url, { method, headers, body, signal: either, redirect: "error" });
+      if (!response.ok) throw await problemOf(response);
+      return {
+        data: await dataOf(operation, response),
+        status: response.status,
+        headers: response.headers,
+        requestId: response.headers.get("x-request-id") ?? "",
+      };
+    } catch (error) {
+      if (error instanceof ProblemError) throw error;
+      if (signal?.aborted) throw signal.reason;
+      throw late.signal.aborted ? late.signal.reason : new NoAnswer("unreachable", error);
+    } finally {
+      clearTimeout(timer); // what is streamed may take as long as it takes, until the caller's signal
+    }
+  }
+}
+
+function withKey(operation: string, input: Input): Input {
+  if (!IDEMPOTENT.has(operation) || input.headers?.["Idempotency-Key"]) return input;
+  return { ...input, headers: { ...input.headers, "Idempotency-Key": crypto.randomUUID() } };
+}
+
+/** Whether doing it twice does no harm: reads, what names its own state, and what has a key. */
+function isRepeatable(operation: string): boolean {
+  return IDEMPOTENT.has(operation) || /^(GET|PUT|DELETE) /.test(operation);
+}
+
+async function dataOf(operation: string, response: Response): Promise<unknown> {
+  if (STREAMED.has(operation)) return response.body;
+  if (response.status === 204 || response.headers.get("content-length") === "0") return undefined;
+  const isJson = /^application\/([a-z.+-]+\+)?json/.test(response.headers.get("content-type") ?? "");
+  if (isJson) return response.json();
+  const text = await response.text();
+  return text === "" ? undefined : text;
+}

@@ -1,0 +1,87 @@
+import type { LoginView, MfaVerifyView, StepUpView } from "./schema.ts";
+
+/** `refresh` null: only this access token is there, and when it runs out that was it. */
+export interface Tokens {
+  access: string;
+  refresh: string | null;
+}
+
+export interface SessionStore {
+  /** Told of each new pair, before it is used: keep it where the next start finds it. */
+  save?: (tokens: Tokens | null) => void | Promise<void>;
+  /** The pair that somebody else with the same session (another tab, another process) may have saved meanwhile. */
+  load?: () => Tokens | null | Promise<Tokens | null>;
+}
+
+/** What a refresh came to. */
+export type Refreshed = { tokens: Tokens } | "superseded" | "refused";
+
+/**
+ * Who is signed in. Calls that meet an access token which ran out share one refresh: a refresh token works once, and
+ * its second use ends the session.
+ */
+export class Session {
+  readonly #store: SessionStore;
+  readonly #refresh: (refreshToken: string) => Promise<Refreshed>;
+  #tokens: Tokens | null = null;
+  #refreshing: Promise<boolean> | null = null;
+
+  constructor(
+    store: SessionStore,
+    refresh: (refreshToken: string) => Promise<Refreshed>,
+    tokens: Tokens | null = null,
+  ) {
+    this.#store = store;
+    this.#refresh = refresh;
+    this.#tokens = tokens;
+  }
+
+  get tokens(): Tokens | null {
+    return this.#tokens;
+  }
+
+  /** Takes the tokens of an answer that holds some. A step-up's has no refresh token: the one at hand stays. */
+  async keep(answer: LoginView | StepUpView | MfaVerifyView): Promise<void> {
+    if (!("accessToken" in answer) || answer.accessToken === undefined) {
+      throw new TypeError("there is no access token in this answer");
+    }
+    const traded = "refreshToken" in answer ? answer.refreshToken : undefined;
+    await this.#take({ access: answer.accessToken, refresh: traded ?? this.#tokens?.refresh ?? null });
+  }
+
+  async drop(): Promise<void> {
+    await this.#take(null);
+  }
+
+  /** Whether there is now another access token than `used`, which was refused. Throws what the refresh throws. */
+  async renew(used: string): Promise<boolean> {
+    if (this.#tokens && this.#tokens.access !== used) return true;
+    this.#refreshing ??= this.#renew().finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  async #renew(): Promise<boolean> {
+    const before = this.#tokens;
+    if (!before?.refresh) return false;
+    const refreshed = await this.#refresh(before.refresh);
+    if (typeof refreshed === "object") {
+      await this.#take(refreshed.tokens);
+      return true;
+    }
+    // Somebody else traded it first, and the new pair is theirs: it is used if they shared it.
+    const shared = (await this.#store.load?.()) ?? null;
+    if (shared && shared.access !== before.access) {
+      this.#tokens = shared;
+      return true;
+    }
+    if (refreshed === "refused") await this.#take(null);
+    return false;
+  }
+
+  async #take(tokens: Tokens | null): Promise<void> {
+    await this.#store.save?.(tokens);
+    this.#tokens = tokens;
+  }
+}
