@@ -74,7 +74,7 @@ export function headersOf(route: RouteDoc | null, status: number): Json {
 }
 
 /** Whether the route takes an `Idempotency-Key`: then it can refuse one. */
-export function isIdempotent(route: RouteDoc): boolean {
+function isIdempotent(route: RouteDoc): boolean {
   return route.errors?.includes("idempotency_key_reused") ?? false;
 }
 
