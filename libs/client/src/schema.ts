@@ -42,11 +42,12 @@ export type LoginView = (TokensView | MfaRequiredView | MfaEnrollmentView);
 export type MedicalRecordPage = { "items": MedicalRecordView[]; "nextCursor": (string | null) };
 export type MedicalRecordVersions = { "items": MedicalRecordView[] };
 export type MedicalRecordView = { "id": Id; "patientId": Id; "type": RecordType; "title": string; "body": string; "code": (string | null); "occurredAt": string; "version": number; "authorId": Id; "createdAt": string; "updatedAt": string; "hiddenAt": (string | null) };
-export type MfaChallenge = { "mfaToken": string; "code": string };
+export type MfaChallenge = { "mfaToken": string; "code"?: string; "passkey"?: PasskeyAssertion };
 export type MfaEnrollmentView = { "mfaEnrollmentRequired": true; "accessToken": string; "tokenType": "Bearer"; "expiresIn": number; "sessionId": Id; "scope": string };
-export type MfaRequiredView = { "mfaRequired": true; "mfaToken": string; "methods": ("totp" | "recovery_code")[]; "expiresIn": number };
+export type MfaMethod = ("totp" | "passkey" | "recovery_code");
+export type MfaRequiredView = { "mfaRequired": true; "mfaToken": string; "methods": MfaMethod[]; "expiresIn": number };
 export type MfaSetupView = { "secret": string; "otpauthUrl": string; "qrCode": string; "recoveryCodes": string[] };
-export type MfaStatusView = { "enabled": boolean; "requiredForRole": boolean; "methods": ("totp" | "recovery_code")[]; "recoveryCodesLeft": number };
+export type MfaStatusView = { "enabled": boolean; "requiredForRole": boolean; "methods": MfaMethod[]; "recoveryCodesLeft": number };
 export type MfaVerify = { "code": string };
 export type MfaVerifyView = { "enabled": true; "accessToken"?: string; "refreshToken"?: string; "tokenType"?: "Bearer"; "expiresIn"?: number; "sessionId"?: Id; "scope"?: string; "idleExpiresAt"?: Instant; "absoluteExpiresAt"?: Instant };
 export type NewBackup = Record<string, never>;
@@ -55,6 +56,15 @@ export type NewMedicalRecord = { "type": RecordType; "title": string; "body": st
 export type NewPatient = { "givenName": string; "familyName": string; "birthDate": string; "sex": Sex; "nationalId"?: string; "phone"?: string; "email"?: string; "address"?: string; "userId"?: Id };
 export type NewPrescription = { "patientId": Id; "medication": string; "dosage": string; "frequency"?: (string | null); "notes"?: (string | null); "startDate": string; "endDate"?: (string | null); "refills"?: (number | null); "status"?: PrescriptionStatus };
 export type NewUser = { "username": Username; "email": string; "role": AccountRole; "disabled"?: boolean };
+export type PasskeyAssertion = { "id": string; "rawId": string; "type": "public-key"; "authenticatorAttachment"?: (string | null); "clientExtensionResults"?: Record<string, unknown>; "response": { "clientDataJSON": string; "authenticatorData": string; "signature": string; "userHandle"?: (string | null) } };
+export type PasskeyCreationOptions = { "rp": { "id": string; "name": string }; "user": { "id": string; "name": string; "displayName": string }; "challenge": string; "pubKeyCredParams": { "type": "public-key"; "alg": number }[]; "timeout": number; "excludeCredentials": { "id": string; "type": "public-key"; "transports"?: Transport[] }[]; "authenticatorSelection": { "residentKey": string; "requireResidentKey": boolean; "userVerification": string }; "attestation": "none"; "extensions": Record<string, unknown> };
+export type PasskeyList = { "items": PasskeyView[] };
+export type PasskeyLoginOptions = { "mfaToken"?: string; "identifier"?: string };
+export type PasskeyPatch = { "name": string };
+export type PasskeyRegisteredView = { "id": Id; "name": string; "createdAt": Instant; "lastUsedAt": (Instant | null); "backedUp": boolean; "recoveryCodes"?: string[]; "accessToken"?: string; "refreshToken"?: string; "tokenType"?: "Bearer"; "expiresIn"?: number; "sessionId"?: Id; "scope"?: string; "idleExpiresAt"?: Instant; "absoluteExpiresAt"?: Instant };
+export type PasskeyRegistration = { "name"?: string; "id": string; "rawId": string; "type": "public-key"; "authenticatorAttachment"?: (string | null); "clientExtensionResults"?: Record<string, unknown>; "response": { "clientDataJSON": string; "attestationObject": string; "transports"?: string[] } };
+export type PasskeyRequestOptions = { "rpId": string; "challenge": string; "timeout": number; "allowCredentials": { "id": string; "type": "public-key"; "transports"?: Transport[] }[]; "userVerification": ("required" | "preferred") };
+export type PasskeyView = { "id": Id; "name": string; "createdAt": Instant; "lastUsedAt": (Instant | null); "backedUp": boolean };
 export type PasswordAndCode = { "password": string; "code": string };
 export type PasswordChange = { "currentPassword": string; "newPassword": string };
 export type PasswordForgot = { "email": string };
@@ -63,7 +73,7 @@ export type PasswordStrength = { "password": string; "username"?: string; "email
 export type PasswordStrengthView = { "score": number; "acceptable": boolean; "reasons": string[] };
 export type PatientPage = { "items": PatientView[]; "nextCursor": (string | null) };
 export type PatientPatch = { "givenName"?: string; "familyName"?: string; "birthDate"?: string; "sex"?: Sex; "nationalId"?: (string | null); "phone"?: (string | null); "email"?: (string | null); "address"?: (string | null); "userId"?: (Id | null) };
-export type PatientSearch = { "q"?: string; "nationalId"?: string; "birthDate"?: string; "limit"?: number; "cursor"?: string };
+export type PatientSearch = { "q"?: string; "nationalId"?: string; "birthDate"?: string; "phone"?: string; "email"?: string; "limit"?: number; "cursor"?: string };
 export type PatientView = { "id": Id; "userId": (Id | null); "givenName": string; "familyName": string; "birthDate": (string | null); "sex": Sex; "nationalId": (string | null); "phone": (string | null); "email": (string | null); "address": (string | null); "createdAt": string; "updatedAt": string };
 export type PrescriptionPage = { "items": PrescriptionView[]; "nextCursor": (string | null) };
 export type PrescriptionSearch = { "q": string; "from"?: string; "to"?: string; "patientId"?: Id; "status"?: PrescriptionStatus; "limit"?: number; "cursor"?: string };
@@ -85,9 +95,10 @@ export type SessionList = { "items": SessionView[] };
 export type SessionSettings = { "maxConcurrent": number };
 export type SessionView = { "id": Id; "createdAt": Instant; "lastSeenAt": Instant; "idleExpiresAt": Instant; "absoluteExpiresAt": Instant; "ip": string; "userAgent": string; "device": string; "current": boolean };
 export type Sex = ("male" | "female" | "other" | "unknown");
-export type StepUp = { "password": string; "code"?: string };
+export type StepUp = { "password"?: string; "code"?: string; "passkey"?: PasskeyAssertion };
 export type StepUpView = { "accessToken": string; "tokenType": "Bearer"; "expiresIn": number; "sessionId": Id; "scope": string };
 export type TokensView = { "accessToken": string; "refreshToken": string; "tokenType": "Bearer"; "expiresIn": number; "sessionId": Id; "scope": string; "idleExpiresAt": Instant; "absoluteExpiresAt": Instant };
+export type Transport = ("ble" | "cable" | "hybrid" | "internal" | "nfc" | "smart-card" | "usb");
 export type UploadAnswer = { "items": FileView[] };
 export type Username = string;
 export type UserPage = { "items": UserView[]; "nextCursor": (string | null) };
@@ -95,7 +106,7 @@ export type UserPatch = { "username"?: Username; "email"?: string; "role"?: Acco
 export type UserView = { "id": Id; "username": string; "email": string; "role": AccountRole; "disabled": boolean; "activated": boolean; "mfaEnabled": boolean; "maxConcurrent": number; "createdAt": Instant; "updatedAt": Instant };
 
 /** Every `code` of a problem. */
-export type ProblemCode = "audit_log_damaged" | "backup_not_complete" | "backup_running" | "bad_gateway" | "content_damaged" | "content_mismatch" | "email_taken" | "forbidden" | "gateway_timeout" | "idempotency_key_reused" | "inline_refused" | "internal_error" | "invalid_code" | "invalid_credentials" | "invalid_input" | "invalid_transition" | "last_admin" | "login_locked" | "mfa_enrollment_required" | "mfa_not_enabled" | "mfa_required_for_role" | "mfa_setup_missing" | "mfa_token_invalid" | "not_found" | "not_yet_signed" | "patient_ambiguous" | "purpose_required" | "range_not_satisfiable" | "rate_limited" | "refresh_reused" | "refresh_superseded" | "request_in_progress" | "restore_running" | "role_protected" | "step_up_required" | "token_invalid" | "too_large" | "too_many_versions" | "unauthenticated" | "unavailable" | "unsupported_media_type" | "user_already_linked" | "username_taken" | "verification_running" | "version_conflict" | "weak_password";
+export type ProblemCode = "audit_log_damaged" | "backup_not_complete" | "backup_running" | "bad_gateway" | "content_damaged" | "content_mismatch" | "email_taken" | "forbidden" | "gateway_timeout" | "idempotency_key_reused" | "inline_refused" | "internal_error" | "invalid_code" | "invalid_credentials" | "invalid_input" | "invalid_passkey" | "invalid_transition" | "last_admin" | "login_locked" | "mfa_enrollment_required" | "mfa_not_enabled" | "mfa_required_for_role" | "mfa_setup_missing" | "mfa_token_invalid" | "not_found" | "not_yet_signed" | "passkey_challenge_invalid" | "passkey_known" | "passkey_limit" | "passkey_rejected" | "patient_ambiguous" | "purpose_required" | "range_not_satisfiable" | "rate_limited" | "refresh_reused" | "refresh_superseded" | "request_in_progress" | "restore_running" | "role_protected" | "step_up_required" | "token_invalid" | "too_large" | "too_many_versions" | "unauthenticated" | "unavailable" | "unsupported_media_type" | "user_already_linked" | "username_taken" | "verification_running" | "version_conflict" | "weak_password";
 
 /** What each operation takes and gives, by method and path. */
 export interface Operations {
@@ -113,6 +124,15 @@ export interface Operations {
   "POST /v1/auth/mfa/disable": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: PasswordAndCode; data: undefined };
   "GET /v1/auth/mfa/status": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: MfaStatusView };
   "POST /v1/auth/mfa/recovery-codes": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: PasswordAndCode; data: RecoveryCodesView };
+  "POST /v1/auth/passkeys/register/options": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: PasskeyCreationOptions };
+  "POST /v1/auth/passkeys/register/verify": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: PasskeyRegistration; data: PasskeyRegisteredView };
+  "POST /v1/auth/passkeys/login/options": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string }; body: PasskeyLoginOptions; data: PasskeyRequestOptions };
+  "POST /v1/auth/passkeys/login/verify": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string }; body: PasskeyAssertion; data: TokensView };
+  "POST /v1/auth/passkeys/step-up/options": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: PasskeyRequestOptions };
+  "GET /v1/auth/passkeys": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: PasskeyList };
+  "GET /v1/auth/passkeys/{id}": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: PasskeyView };
+  "PATCH /v1/auth/passkeys/{id}": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "If-Match"?: string }; body: PasskeyPatch; data: PasskeyView };
+  "DELETE /v1/auth/passkeys/{id}": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "If-Match"?: string }; body: undefined; data: undefined };
   "GET /v1/auth/me": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: AccountView };
   "PATCH /v1/auth/me": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "If-Match"?: string }; body: AccountPatch; data: AccountView };
   "POST /v1/auth/email/verify": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string }; body: EmailVerify; data: undefined };
