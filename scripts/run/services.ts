@@ -125,8 +125,9 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
       "MEDVAULT_SMTP_URL",
       "MEDVAULT_GEOIP_FILE",
       "SESSION_DAILY_RESET",
+      "MEDVAULT_KNOWN_DEVICE_DAYS",
     ),
-    ...passedOn(o.settings, (name) => name.startsWith("MEDVAULT_SESSION_")),
+    ...passedOn(o.settings, (name) => /^MEDVAULT_(SESSION|LOCKOUT)_/.test(name)),
   }),
   records: (o) => settings(o, "MEDVAULT_POLICY_FILE"),
   files: (o) => ({

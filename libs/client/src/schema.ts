@@ -49,7 +49,7 @@ export type MfaRequiredView = { "mfaRequired": true; "mfaToken": string; "method
 export type MfaSetupView = { "secret": string; "otpauthUrl": string; "qrCode": string; "recoveryCodes": string[] };
 export type MfaStatusView = { "enabled": boolean; "requiredForRole": boolean; "methods": MfaMethod[]; "recoveryCodesLeft": number };
 export type MfaVerify = { "code": string };
-export type MfaVerifyView = { "enabled": true; "accessToken"?: string; "refreshToken"?: string; "tokenType"?: "Bearer"; "expiresIn"?: number; "sessionId"?: Id; "scope"?: string; "idleExpiresAt"?: Instant; "absoluteExpiresAt"?: Instant };
+export type MfaVerifyView = { "enabled": true; "accessToken"?: string; "refreshToken"?: string; "tokenType"?: "Bearer"; "expiresIn"?: number; "sessionId"?: Id; "scope"?: string; "idleExpiresAt"?: Instant; "absoluteExpiresAt"?: Instant; "deviceToken"?: string };
 export type NewBackup = Record<string, never>;
 export type NewClaim = { "patientId": Id; "providerId": Id; "diagnosisCode": string; "diagnosis": string; "treatment": string; "amount": number; "currency": string };
 export type NewMedicalRecord = { "type": RecordType; "title": string; "body": string; "code"?: string; "occurredAt": string };
@@ -61,7 +61,7 @@ export type PasskeyCreationOptions = { "rp": { "id": string; "name": string }; "
 export type PasskeyList = { "items": PasskeyView[] };
 export type PasskeyLoginOptions = { "mfaToken"?: string; "identifier"?: string };
 export type PasskeyPatch = { "name": string };
-export type PasskeyRegisteredView = { "id": Id; "name": string; "createdAt": Instant; "lastUsedAt": (Instant | null); "backedUp": boolean; "recoveryCodes"?: string[]; "accessToken"?: string; "refreshToken"?: string; "tokenType"?: "Bearer"; "expiresIn"?: number; "sessionId"?: Id; "scope"?: string; "idleExpiresAt"?: Instant; "absoluteExpiresAt"?: Instant };
+export type PasskeyRegisteredView = { "id": Id; "name": string; "createdAt": Instant; "lastUsedAt": (Instant | null); "backedUp": boolean; "recoveryCodes"?: string[]; "accessToken"?: string; "refreshToken"?: string; "tokenType"?: "Bearer"; "expiresIn"?: number; "sessionId"?: Id; "scope"?: string; "idleExpiresAt"?: Instant; "absoluteExpiresAt"?: Instant; "deviceToken"?: string };
 export type PasskeyRegistration = { "name"?: string; "id": string; "rawId": string; "type": "public-key"; "authenticatorAttachment"?: (string | null); "clientExtensionResults"?: Record<string, unknown>; "response": { "clientDataJSON": string; "attestationObject": string; "transports"?: string[] } };
 export type PasskeyRequestOptions = { "rpId": string; "challenge": string; "timeout": number; "allowCredentials": { "id": string; "type": "public-key"; "transports"?: Transport[] }[]; "userVerification": ("required" | "preferred") };
 export type PasskeyView = { "id": Id; "name": string; "createdAt": Instant; "lastUsedAt": (Instant | null); "backedUp": boolean };
@@ -97,7 +97,7 @@ export type SessionView = { "id": Id; "createdAt": Instant; "lastSeenAt": Instan
 export type Sex = ("male" | "female" | "other" | "unknown");
 export type StepUp = { "password"?: string; "code"?: string; "passkey"?: PasskeyAssertion };
 export type StepUpView = { "accessToken": string; "tokenType": "Bearer"; "expiresIn": number; "sessionId": Id; "scope": string };
-export type TokensView = { "accessToken": string; "refreshToken": string; "tokenType": "Bearer"; "expiresIn": number; "sessionId": Id; "scope": string; "idleExpiresAt": Instant; "absoluteExpiresAt": Instant };
+export type TokensView = { "accessToken": string; "refreshToken": string; "tokenType": "Bearer"; "expiresIn": number; "sessionId": Id; "scope": string; "idleExpiresAt": Instant; "absoluteExpiresAt": Instant; "deviceToken"?: string };
 export type Transport = ("ble" | "cable" | "hybrid" | "internal" | "nfc" | "smart-card" | "usb");
 export type UploadAnswer = { "items": FileView[] };
 export type Username = string;
@@ -106,7 +106,7 @@ export type UserPatch = { "username"?: Username; "email"?: string; "role"?: Acco
 export type UserView = { "id": Id; "username": string; "email": string; "role": AccountRole; "disabled": boolean; "activated": boolean; "mfaEnabled": boolean; "maxConcurrent": number; "createdAt": Instant; "updatedAt": Instant };
 
 /** Every `code` of a problem. */
-export type ProblemCode = "audit_log_damaged" | "backup_not_complete" | "backup_running" | "bad_gateway" | "content_damaged" | "content_mismatch" | "email_taken" | "forbidden" | "gateway_timeout" | "idempotency_key_reused" | "inline_refused" | "internal_error" | "invalid_code" | "invalid_credentials" | "invalid_input" | "invalid_passkey" | "invalid_transition" | "last_admin" | "login_locked" | "mfa_enrollment_required" | "mfa_not_enabled" | "mfa_required_for_role" | "mfa_setup_missing" | "mfa_token_invalid" | "not_found" | "not_yet_signed" | "passkey_challenge_invalid" | "passkey_known" | "passkey_limit" | "passkey_rejected" | "patient_ambiguous" | "purpose_required" | "range_not_satisfiable" | "rate_limited" | "refresh_reused" | "refresh_superseded" | "request_in_progress" | "restore_running" | "role_protected" | "step_up_required" | "token_invalid" | "too_large" | "too_many_versions" | "unauthenticated" | "unavailable" | "unsupported_media_type" | "user_already_linked" | "username_taken" | "verification_running" | "version_conflict" | "weak_password";
+export type ProblemCode = "audit_log_damaged" | "backup_not_complete" | "backup_running" | "bad_gateway" | "content_damaged" | "content_mismatch" | "email_taken" | "forbidden" | "gateway_timeout" | "idempotency_key_reused" | "inline_refused" | "internal_error" | "invalid_code" | "invalid_credentials" | "invalid_input" | "invalid_passkey" | "invalid_transition" | "last_admin" | "login_locked" | "mfa_enrollment_required" | "mfa_not_enabled" | "mfa_required_for_role" | "mfa_setup_missing" | "mfa_token_invalid" | "not_found" | "not_yet_signed" | "passkey_challenge_invalid" | "passkey_known" | "passkey_limit" | "passkey_rejected" | "patient_ambiguous" | "purpose_required" | "range_not_satisfiable" | "rate_limited" | "refresh_reused" | "refresh_superseded" | "request_in_progress" | "restore_running" | "role_protected" | "step_up_required" | "token_invalid" | "too_large" | "too_many_patients" | "too_many_versions" | "unauthenticated" | "unavailable" | "unsupported_media_type" | "user_already_linked" | "username_taken" | "verification_running" | "version_conflict" | "weak_password";
 
 /** What each operation takes and gives, by method and path. */
 export interface Operations {

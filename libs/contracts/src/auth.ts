@@ -44,6 +44,11 @@ export const TokensView = z.object({
   scope: z.string(),
   idleExpiresAt: Instant,
   absoluteExpiresAt: Instant,
+  /**
+   * At a sign-in from a device that is not known yet. Sent as `X-Device-Token` from then on, it keeps a lockout lane for the
+   * device: strangers who guess at the account do not lock its owner out.
+   */
+  deviceToken: z.string().optional(),
 });
 export type TokensView = z.infer<typeof TokensView>;
 

@@ -31,6 +31,7 @@ export { type CheckState, mountHealth, type Readiness, stateOf } from "./health.
 export { Lifecycle, lifecycleOf } from "./lifecycle.ts";
 export { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
 export { metricsOf } from "./metrics.ts";
+export { networkOf } from "./network.ts";
 export { problemOf, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 export { requestIdOf, traceparentOf } from "./request.ts";
 export { type Running, refuseMalformed, type ServeOptions, serve } from "./serve.ts";

@@ -37,6 +37,7 @@ import { createSessions } from "./sessions/session.service.ts";
 import { createSessionCache } from "./sessions/session-cache.ts";
 import { keepFilled } from "./sessions/session-refill.ts";
 import { startSweeping } from "./sessions/sweeper.ts";
+import { createLaneCounter } from "./sign-in/lane-counter.ts";
 import { signInRoutes } from "./sign-in/sign-in.routes.ts";
 import { createSignIn } from "./sign-in/sign-in.service.ts";
 import { createAccessTokenSigner } from "./tokens/access-token.ts";
@@ -96,6 +97,7 @@ export async function composeApp(
     }),
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
     cache,
+    lanes: createLaneCounter(redis),
     record: (...events) => appender.append(...events),
     mailer,
     now,
@@ -172,6 +174,14 @@ function settingsOf(config: Config): AuthSettings {
     absoluteStaffMs: config.MEDVAULT_SESSION_STAFF_HOURS * 3600_000,
     absolutePatientMs: config.MEDVAULT_SESSION_PATIENT_DAYS * 24 * 3600_000,
     dailyReset: config.SESSION_DAILY_RESET,
+    lockout: {
+      by: config.MEDVAULT_LOCKOUT_BY,
+      max: config.MEDVAULT_LOCKOUT_FAILURES,
+      windowMs: config.MEDVAULT_LOCKOUT_WINDOW_SECONDS * 1000,
+      lockMs: config.MEDVAULT_LOCKOUT_SECONDS * 1000,
+      growth: config.MEDVAULT_LOCKOUT_GROWTH,
+      knownMs: config.MEDVAULT_KNOWN_DEVICE_DAYS * 24 * 3600_000,
+    },
   };
 }
 

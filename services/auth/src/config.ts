@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { CommonConfig, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
+import { LOCKOUT } from "./sign-in/lockout.ts";
 
 const minutes = z.coerce
   .number()
@@ -12,6 +13,12 @@ const hours = z.coerce
   .int()
   .min(1)
   .max(24 * 30);
+const DAY_MS = 24 * 3600_000;
+const daySeconds = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(24 * 3600);
 const days = z.coerce.number().int().min(1).max(90);
 
 /** Separated by commas or spaces. */
@@ -46,6 +53,20 @@ const AuthConfig = CommonConfig.extend({
   MEDVAULT_SESSION_PATIENT_DAYS: days.default(7),
   /** Every session ends once a day, when the signing key turns. */
   SESSION_DAILY_RESET: z.stringbool().default(false),
+  /** I22: one count per account, per account and address, or both; what `sign-in/lockout.ts` says. */
+  MEDVAULT_LOCKOUT_BY: z.enum(["account", "address", "both"]).default(LOCKOUT.by),
+  MEDVAULT_LOCKOUT_FAILURES: z.coerce.number().int().min(1).max(100).default(LOCKOUT.max),
+  MEDVAULT_LOCKOUT_WINDOW_SECONDS: daySeconds.default(LOCKOUT.windowMs / 1000),
+  MEDVAULT_LOCKOUT_SECONDS: daySeconds.default(LOCKOUT.lockMs / 1000),
+  /** Each further lock lasts this many times the one before, a day at most; 1: all alike. */
+  MEDVAULT_LOCKOUT_GROWTH: z.coerce.number().min(1).max(10).default(LOCKOUT.growth),
+  /** How long a device, or an address, stays one that its account has signed in from. */
+  MEDVAULT_KNOWN_DEVICE_DAYS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(400)
+    .default(LOCKOUT.knownMs / DAY_MS),
   /** argon2id runs at once: 19 MiB and one of libuv's four threads each; one is left for files and names. */
   MEDVAULT_HASHES_AT_ONCE: z.coerce
     .number()

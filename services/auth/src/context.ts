@@ -10,6 +10,8 @@ import type { PasswordHasher } from "./passwords/password-hasher.ts";
 import { markRecorded } from "./recorded.ts";
 import type { Session } from "./sessions/session.ts";
 import type { SessionCache } from "./sessions/session-cache.ts";
+import type { LaneCounter } from "./sign-in/lane-counter.ts";
+import type { LockoutRules } from "./sign-in/lockout.ts";
 import type { AccessTokenSigner } from "./tokens/access-token.ts";
 import { GrantLocked, GrantRefused } from "./tokens/gate.errors.ts";
 
@@ -26,6 +28,7 @@ export interface AuthSettings {
   absolutePatientMs: number;
   /** Every session ends when the signing key turns (I13). */
   dailyReset: boolean;
+  lockout: LockoutRules;
 }
 
 /** What the use cases of auth share; joined in app.ts. */
@@ -36,6 +39,7 @@ export interface AuthContext extends AccountSeals {
   hasher: PasswordHasher;
   signer: AccessTokenSigner;
   cache: SessionCache;
+  lanes: LaneCounter;
   /** Events of refusals and reads; resolves once they are committed. */
   record(...events: NewEvent[]): Promise<void>;
   mailer: Mailer;

@@ -30,6 +30,8 @@ import { relyingPartyOf } from "../src/passkeys/relying-party.ts";
 import { createPasswordHasher } from "../src/passwords/password-hasher.ts";
 import { getRole } from "../src/roles/role.store.ts";
 import { createSessionCache } from "../src/sessions/session-cache.ts";
+import { createLaneCounter } from "../src/sign-in/lane-counter.ts";
+import { LOCKOUT } from "../src/sign-in/lockout.ts";
 import { ACCESS_TOKEN_AUDIENCE, createAccessTokenSigner, publicJwks } from "../src/tokens/access-token.ts";
 import { turnKeys } from "../src/tokens/key-rotation.ts";
 
@@ -106,6 +108,7 @@ export async function createHarness(): Promise<Harness> {
     absoluteStaffMs: 12 * 3600_000,
     absolutePatientMs: 7 * 24 * 3600_000,
     dailyReset: false,
+    lockout: LOCKOUT,
   };
   await turnKeys(pool, keyring, new Date(startedMs));
   const ctx: AuthContext = {
@@ -119,6 +122,7 @@ export async function createHarness(): Promise<Harness> {
       idleMs: settings.idleMs,
       permissionVersion: async (role) => (await getRole(pool, role)).version,
     }),
+    lanes: createLaneCounter(redis),
     record: (...events) => appender.append(...events),
     mailer: createMailer({
       transport: {

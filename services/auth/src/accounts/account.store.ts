@@ -1,6 +1,7 @@
 import { type AccountRole, VersionConflict } from "@medvault/contracts";
 import { createSubjectKey, findSubjectKeys, type IndexKeys, type Keyring, sealedTable } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
+import { forgetEverywhere } from "../sign-in/known-device.store.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
 import type { Account, PendingTotp } from "./account.ts";
 
@@ -230,6 +231,6 @@ export async function adminExists(db: Db): Promise<boolean> {
 export async function deleteAccount(tx: Tx, id: string): Promise<void> {
   await tx.query(`delete from users where id = $1`, [id]);
   await tx.query(`delete from one_time_tokens where user_id = $1`, [id]);
-  await tx.query(`delete from known_addresses where user_id = $1`, [id]);
+  await forgetEverywhere(tx, id);
   await tx.query(`delete from subject_keys where subject_id = $1`, [id]);
 }

@@ -8,6 +8,7 @@ import {
 } from "@medvault/contracts";
 import { actorOf, allow, parse, requireStepUp } from "@medvault/service-kit";
 import type { Router } from "express";
+import { callerOf } from "../caller.ts";
 import type { Mfa } from "./mfa.service.ts";
 
 export function mfaRoutes(router: Router, mfa: Mfa): void {
@@ -16,12 +17,12 @@ export function mfaRoutes(router: Router, mfa: Mfa): void {
   });
 
   router.post("/v1/auth/mfa/verify", allow("account:enroll"), async (req, res) => {
-    const tokens = await mfa.verify(actorOf(req), parse(MfaVerify, req.body).code);
+    const tokens = await mfa.verify(callerOf(req), parse(MfaVerify, req.body).code);
     res.json(MfaVerifyView.parse({ enabled: true, ...tokens }));
   });
 
   router.post("/v1/auth/mfa/disable", allow("account:write"), async (req, res) => {
-    await mfa.disable(actorOf(req), parse(PasswordAndCode, req.body));
+    await mfa.disable(callerOf(req), parse(PasswordAndCode, req.body));
     res.status(204).end();
   });
 
@@ -30,7 +31,7 @@ export function mfaRoutes(router: Router, mfa: Mfa): void {
   });
 
   router.post("/v1/auth/mfa/recovery-codes", allow("account:write"), async (req, res) => {
-    const recoveryCodes = await mfa.newCodes(actorOf(req), parse(PasswordAndCode, req.body));
+    const recoveryCodes = await mfa.newCodes(callerOf(req), parse(PasswordAndCode, req.body));
     res.json(RecoveryCodesView.parse({ recoveryCodes }));
   });
 }

@@ -75,8 +75,7 @@ export function createPasskeySignIn(ctx: AuthContext) {
             transport: "bearer",
           });
           if (issued.kind !== "full") throw new Unauthenticated();
-          await attempt.succeeded(tx);
-          return issued.tokens;
+          return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
         }).catch((error: unknown) => {
           throw error instanceof GrantRefused ? new InvalidPasskey("account_not_usable") : error;
         });
@@ -104,8 +103,7 @@ export function createPasskeySignIn(ctx: AuthContext) {
             transport: token.transport,
           });
           if (issued.kind !== "full") throw new Unauthenticated();
-          await attempt.succeeded(tx);
-          return issued.tokens;
+          return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
         });
       }),
     );

@@ -14,6 +14,7 @@ import {
 } from "@medvault/contracts";
 import { actorOf, allow, etagOf, ifMatch, openToGuests, parse, requireStepUp } from "@medvault/service-kit";
 import type { Request, Response, Router } from "express";
+import { callerOf } from "../caller.ts";
 import type { Passkeys } from "./passkey.service.ts";
 import type { Passkey } from "./passkey.ts";
 import type { PasskeySignIn } from "./passkey-sign-in.service.ts";
@@ -50,7 +51,7 @@ export function passkeyRoutes(router: Router, passkeys: Passkeys, signIn: Passke
   });
 
   router.post("/v1/auth/passkeys/login/verify", openToGuests(), async (req, res) => {
-    res.json(TokensView.parse(await signIn.login(actorOf(req), parse(PasskeyAssertion, req.body))));
+    res.json(TokensView.parse(await signIn.login(callerOf(req), parse(PasskeyAssertion, req.body))));
   });
 
   router.post("/v1/auth/passkeys/step-up/options", allow("account:write"), async (req, res) => {

@@ -7,12 +7,13 @@ import {
 } from "@medvault/contracts";
 import { actorOf, allow, openToGuests, parse } from "@medvault/service-kit";
 import type { Router } from "express";
+import { callerOf } from "../caller.ts";
 import type { Passwords } from "./password.service.ts";
 import { faultsOf, strengthOf } from "./password-policy.ts";
 
 export function passwordRoutes(router: Router, passwords: Passwords): void {
   router.post("/v1/auth/password/change", allow("account:write"), async (req, res) => {
-    await passwords.change(actorOf(req), parse(PasswordChange, req.body));
+    await passwords.change(callerOf(req), parse(PasswordChange, req.body));
     res.status(204).end();
   });
 

@@ -9,12 +9,15 @@ import {
 import type { Tx } from "@medvault/postgres";
 import { findAccount, findAccountByIdentifier, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import type { Account } from "../accounts/account.ts";
+import { deviceTokenOf } from "../caller.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
 import { resetMail } from "../mail/mail.templates.ts";
 import { markRecorded } from "../recorded.ts";
 import { endSessionsOf } from "../sessions/session.store.ts";
 import type { EndReason } from "../sessions/session.ts";
 import { guarded } from "../sign-in/attempts.ts";
+import { deviceIdIn } from "../sign-in/device-token.ts";
+import { forgetDevices } from "../sign-in/known-device.store.ts";
 import { InvalidCredentials } from "../sign-in/sign-in.errors.ts";
 import { passGate, sessionEnded } from "../tokens/issuance.ts";
 import {
@@ -76,6 +79,8 @@ export function createPasswords(ctx: AuthContext) {
   ): Promise<string[]> {
     const { details } = await saveAccount(tx, ctx, { ...account, passwordHash, activated: true }, ctx.now());
     await deleteOneTimeTokens(tx, account.id, ALL_LINKS);
+    const device = exceptSession === null ? null : deviceIdIn(ctx.blindKey, account.id, deviceTokenOf(actor));
+    await forgetDevices(tx, account.id, device);
     const ended = await endSessionsOf(tx, account.id, exceptSession, reason, ctx.now());
     await announce(
       tx,

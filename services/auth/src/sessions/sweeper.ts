@@ -1,8 +1,8 @@
 import { auditEvent } from "@medvault/contracts";
 import { type AuthContext, announce, changeSessions } from "../context.ts";
 import { deleteExpiredChallenges } from "../passkeys/passkey-challenge.store.ts";
+import { deleteUnseen } from "../sign-in/known-device.store.ts";
 import { deleteStale } from "../sign-in/lockout.store.ts";
-import { KNOWN_ADDRESS_MS } from "../sign-in/lockout.ts";
 import { turnDaily } from "../tokens/key-rotation.ts";
 import { deleteExpiredTokens } from "../tokens/one-time-token.store.ts";
 import { deleteEndedSessions, endSessions, lockExpired } from "./session.store.ts";
@@ -45,7 +45,8 @@ export async function sweep(ctx: AuthContext): Promise<{ ended: number }> {
   await deleteEndedSessions(ctx.pool, new Date(now.getTime() - KEEP_ENDED_MS));
   await deleteExpiredTokens(ctx.pool, now);
   await deleteExpiredChallenges(ctx.pool, now);
-  await deleteStale(ctx.pool, now, new Date(now.getTime() - KNOWN_ADDRESS_MS));
+  await deleteStale(ctx.pool, now);
+  await deleteUnseen(ctx.pool, new Date(now.getTime() - ctx.settings.lockout.knownMs));
   return { ended: total };
 }
 

@@ -1,5 +1,11 @@
 import type { Db } from "@medvault/postgres";
-import { LOCKOUT } from "./lockout.ts";
+import { type Limit, LOCK_MAX_MS, REMEMBER_LOCK_MS } from "./lockout.ts";
+
+/** Where attempts are counted together, and whose lanes an admin lifts at once. */
+export interface Lane {
+  lane: Buffer;
+  account: Buffer;
+}
 
 /** Microseconds since 1970 with a random tail: an attempt's place in its lane, practically never twice the same. */
 export function attemptStamp(now: Date): number {
@@ -7,25 +13,26 @@ export function attemptStamp(now: Date): number {
 }
 
 /**
- * Reserves one attempt in a lane before anything is evaluated, so that of any number at once no more than
- * `failuresMax` are. One statement; the row's lock decides. False: locked, or as many are under way already.
+ * Reserves one attempt in a lane before anything is evaluated, so that of any number at once no more than `max` are.
+ * One statement; the row's lock decides. False: locked, or as many are under way already.
  */
 export async function reserveAttempt(
   db: Db,
-  lane: { lane: Buffer; account: Buffer },
+  lane: Lane,
   stamp: number,
+  limit: Limit,
   now: Date,
 ): Promise<boolean> {
-  const windowStart = (now.getTime() - LOCKOUT.windowMs) * 1000;
   const { rowCount } = await db.query(
-    `insert into login_lanes as l (lane, account, attempts, failures) values ($1, $2, array[$3::bigint], '{}')
+    `insert into login_lanes as l (lane, account, attempts, failures, forget_at)
+     values ($1, $2, array[$3::bigint], '{}', $7)
      on conflict (lane) do update
        set attempts = array(select a from unnest(l.attempts) a where a > $4) || $3::bigint,
            failures = array(select f from unnest(l.failures) f where f > $4),
-           locked_until = null
+           forget_at = greatest(l.forget_at, $7)
      where (l.locked_until is null or l.locked_until <= $5)
        and (select count(*) from unnest(l.attempts) a where a > $4) < $6`,
-    [lane.lane, lane.account, stamp, windowStart, now, LOCKOUT.failuresMax],
+    [lane.lane, lane.account, stamp, windowStart(limit, now), now, limit.max, after(now, limit.windowMs)],
   );
   return rowCount === 1;
 }
@@ -38,31 +45,74 @@ export async function releaseAttempt(db: Db, lane: Buffer, stamp: number): Promi
   ]);
 }
 
-/** Makes a reservation a failure; true when it is the one that locks the lane. */
-export async function failAttempt(db: Db, lane: Buffer, stamp: number, now: Date): Promise<boolean> {
-  const windowStart = (now.getTime() - LOCKOUT.windowMs) * 1000;
-  const { rows } = await db.query<{ locked: boolean }>(
-    `update login_lanes as l
-        set failures = l.failures || $2::bigint,
-            locked_until = case
-              when l.locked_until is null
-                   and (select count(*) from unnest(l.failures) f where f > $3) + 1 >= $4 then $5::timestamptz
-              else l.locked_until end
-      where lane = $1
-      returning l.locked_until = $5::timestamptz as locked`,
-    [lane, stamp, windowStart, LOCKOUT.failuresMax, new Date(now.getTime() + LOCKOUT.lockMs)],
+/**
+ * Makes a reservation a failure. Until when the lane is locked if it is this one that locks it, else null. A lock
+ * takes the place of what it counted; the next one lasts `growth` times as long.
+ */
+export async function failAttempt(
+  db: Db,
+  lane: Buffer,
+  stamp: number,
+  limit: Limit,
+  now: Date,
+): Promise<Date | null> {
+  const { rows } = await db.query<{ locks_now: boolean; locked_until: Date }>(
+    `with held as (
+       select lane, locks,
+              (locked_until is null or locked_until <= $5)
+                and (select count(*) from unnest(failures) f where f > $3) + 1 >= $4 as locks_now
+         from login_lanes where lane = $1 for update)
+     update login_lanes as l
+        set failures = case when held.locks_now then '{}' else l.failures || $2::bigint end,
+            attempts = case when held.locks_now then '{}' else l.attempts end,
+            locks = case when held.locks_now then least(held.locks + 1, 64) else held.locks end,
+            locked_until = case when held.locks_now
+              then $5::timestamptz
+                   + least($8::float8, $6::float8 * power($7::float8, held.locks)) * interval '1 ms'
+              else l.locked_until end,
+            forget_at = case when held.locks_now
+              then $5::timestamptz
+                   + (least($8::float8, $6::float8 * power($7::float8, held.locks)) + $9) * interval '1 ms'
+              else l.forget_at end
+       from held where l.lane = held.lane
+      returning held.locks_now, l.locked_until`,
+    [
+      lane,
+      stamp,
+      windowStart(limit, now),
+      limit.max,
+      now,
+      limit.lockMs,
+      limit.growth,
+      LOCK_MAX_MS,
+      REMEMBER_LOCK_MS,
+    ],
   );
-  return rows[0]?.locked === true;
+  return rows[0]?.locks_now ? rows[0].locked_until : null;
+}
+
+/**
+ * Counts a failure that nothing was reserved for, where a cap on what runs at once would refuse the honest. Until when
+ * the lane is locked if it is this one that locks it, else null.
+ */
+export async function countFailure(db: Db, lane: Lane, limit: Limit, now: Date): Promise<Date | null> {
+  const stamp = attemptStamp(now);
+  await db.query(
+    `insert into login_lanes (lane, account, attempts, failures, forget_at) values ($1, $2, '{}', '{}', $3)
+     on conflict (lane) do update set forget_at = greatest(login_lanes.forget_at, excluded.forget_at)`,
+    [lane.lane, lane.account, after(now, limit.windowMs)],
+  );
+  return failAttempt(db, lane.lane, stamp, limit, now);
 }
 
 /** Until when a lane takes no attempt: its lock, or the end of the window of what is under way. */
-export async function blockedUntil(db: Db, lane: Buffer): Promise<Date | null> {
+export async function blockedUntil(db: Db, lane: Buffer, limit: Limit, now: Date): Promise<Date | null> {
   const { rows } = await db.query<{ until: Date | null }>(
-    `select coalesce(locked_until,
-                     to_timestamp((select min(a) from unnest(attempts) a)::float8 / 1000000) + $2::int * interval '1 ms')
-              as until
+    `select case when locked_until > $3 then locked_until
+                 else to_timestamp((select min(a) from unnest(attempts) a where a > $4)::float8 / 1000000)
+                      + $2::float8 * interval '1 ms' end as until
        from login_lanes where lane = $1`,
-    [lane, LOCKOUT.windowMs],
+    [lane, limit.windowMs, now, windowStart(limit, now)],
   );
   return rows[0]?.until ?? null;
 }
@@ -81,50 +131,28 @@ export async function clearLane(db: Db, lane: Buffer): Promise<void> {
   await db.query(`delete from login_lanes where lane = $1`, [lane]);
 }
 
-/** Lifts every lane of an account; says how many were locked. */
-export async function clearAccount(db: Db, account: Buffer, now: Date): Promise<number> {
-  const { rows } = await db.query<{ locked: boolean | null }>(
-    `delete from login_lanes where account = $1 returning locked_until > $2 as locked`,
+/** Lifts every lane of an account; says which there were, and how many of them were locked. */
+export async function clearAccount(
+  db: Db,
+  account: Buffer,
+  now: Date,
+): Promise<{ lanes: Buffer[]; locked: number }> {
+  const { rows } = await db.query<{ lane: Buffer; locked: boolean | null }>(
+    `delete from login_lanes where account = $1 returning lane, locked_until > $2 as locked`,
     [account, now],
   );
-  return rows.filter((row) => row.locked === true).length;
+  return { lanes: rows.map((row) => row.lane), locked: rows.filter((row) => row.locked === true).length };
 }
 
-/** Whether the account signed in from this address since `since`. */
-export async function isKnownAddress(
-  db: Db,
-  userId: string,
-  addressToken: Buffer,
-  since: Date,
-): Promise<boolean> {
-  const { rows } = await db.query(
-    `select from known_addresses where user_id = $1 and address_token = $2 and last_success_at > $3`,
-    [userId, addressToken, since],
-  );
-  return rows.length > 0;
+/** Deletes lanes that have no meaning any more. */
+export async function deleteStale(db: Db, now: Date): Promise<void> {
+  await db.query(`delete from login_lanes where forget_at <= $1`, [now]);
 }
 
-/** Remembers an address that the account signed in from. */
-export async function rememberAddress(
-  db: Db,
-  userId: string,
-  addressToken: Buffer,
-  now: Date,
-): Promise<void> {
-  await db.query(
-    `insert into known_addresses (user_id, address_token, last_success_at) values ($1, $2, $3)
-     on conflict (user_id, address_token) do update set last_success_at = excluded.last_success_at`,
-    [userId, addressToken, now],
-  );
+function windowStart(limit: Limit, now: Date): number {
+  return (now.getTime() - limit.windowMs) * 1000;
 }
 
-/** Deletes what has no meaning any more: lanes without a lock or a recent attempt, addresses not seen for long. */
-export async function deleteStale(db: Db, now: Date, knownSince: Date): Promise<void> {
-  const windowStart = (now.getTime() - LOCKOUT.windowMs) * 1000;
-  await db.query(
-    `delete from login_lanes
-      where (locked_until is null or locked_until <= $1) and not exists (select from unnest(attempts) a where a > $2)`,
-    [now, windowStart],
-  );
-  await db.query(`delete from known_addresses where last_success_at <= $1`, [knownSince]);
+function after(now: Date, ms: number): Date {
+  return new Date(now.getTime() + ms);
 }

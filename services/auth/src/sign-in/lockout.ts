@@ -1,5 +1,41 @@
-/** I8: five failures in a rolling five minutes lock for an hour. */
-export const LOCKOUT = { failuresMax: 5, windowMs: 5 * 60_000, lockMs: 60 * 60_000 } as const;
+/** How often something may go wrong, and what happens then. */
+export interface Limit {
+  max: number;
+  /** Rolling. */
+  windowMs: number;
+  /** The first lock; 0: no lock, the window alone. */
+  lockMs: number;
+  /** Each further lock lasts this many times the one before, while the lane is remembered. 1: all alike. */
+  growth: number;
+}
 
-/** How long an address is remembered as one that the account signs in from. */
-export const KNOWN_ADDRESS_MS = 90 * 24 * 3600_000;
+/** I8 and I22: how guesses are counted. */
+export interface LockoutRules extends Limit {
+  /**
+   * `account`: one count per account. `address`: one per account and address. `both`: per account and address where the
+   * account is known from the address, else one for the account. A known device has its own count in each of them.
+   */
+  by: "account" | "address" | "both";
+  /** How long a device or an address is remembered as one that the account signs in from. */
+  knownMs: number;
+}
+
+/** I8: five failures in a rolling five minutes lock for an hour. */
+export const LOCKOUT: LockoutRules = {
+  by: "both",
+  max: 5,
+  windowMs: 5 * 60_000,
+  lockMs: 60 * 60_000,
+  growth: 1,
+  knownMs: 90 * 24 * 3600_000,
+};
+
+/** However they grow, no lock is longer. */
+export const LOCK_MAX_MS = 24 * 3600_000;
+/** How long after its lock a lane still knows how often it has locked. */
+export const REMEMBER_LOCK_MS = 24 * 3600_000;
+
+/** How long the lock number `earlier` + 1 lasts. */
+export function lockLengthMs(limit: Limit, earlier: number): number {
+  return Math.min(LOCK_MAX_MS, limit.lockMs * limit.growth ** Math.min(earlier, 64));
+}

@@ -1,6 +1,7 @@
 import { Login, LoginView, MfaChallenge, Refresh, StepUp, StepUpView, TokensView } from "@medvault/contracts";
 import { actorOf, allow, openToGuests, parse, requireSession } from "@medvault/service-kit";
 import type { Router } from "express";
+import { callerOf } from "../caller.ts";
 import type { PasskeySignIn } from "../passkeys/passkey-sign-in.service.ts";
 import type { Refreshing } from "../sessions/refresh.service.ts";
 import { accessOnly } from "../tokens/issuance.ts";
@@ -13,14 +14,14 @@ export function signInRoutes(
   refresh: Refreshing,
 ): void {
   router.post("/v1/auth/login", openToGuests(), async (req, res) => {
-    res.json(LoginView.parse(await signIn.login(actorOf(req), parse(Login, req.body))));
+    res.json(LoginView.parse(await signIn.login(callerOf(req), parse(Login, req.body))));
   });
 
   router.post("/v1/auth/mfa/challenge", openToGuests(), async (req, res) => {
     const { mfaToken, code = "", passkey } = parse(MfaChallenge, req.body);
     const tokens = passkey
-      ? await passkeys.challenge(actorOf(req), mfaToken, passkey)
-      : await signIn.challenge(actorOf(req), { mfaToken, code });
+      ? await passkeys.challenge(callerOf(req), mfaToken, passkey)
+      : await signIn.challenge(callerOf(req), { mfaToken, code });
     res.json(TokensView.parse(tokens));
   });
 
@@ -32,8 +33,8 @@ export function signInRoutes(
   router.post("/v1/auth/step-up", allow("account:write"), async (req, res) => {
     const { password = "", code, passkey } = parse(StepUp, req.body);
     const issued = passkey
-      ? await passkeys.stepUp(actorOf(req), passkey)
-      : await signIn.stepUp(actorOf(req), { password, code });
+      ? await passkeys.stepUp(callerOf(req), passkey)
+      : await signIn.stepUp(callerOf(req), { password, code });
     res.json(StepUpView.parse(accessOnly(issued)));
   });
 

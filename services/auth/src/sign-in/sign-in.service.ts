@@ -52,8 +52,8 @@ export function createSignIn(ctx: AuthContext) {
           pv: version,
           transport: "bearer",
         });
+        if (issued.kind === "full") return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
         await attempt.succeeded(tx);
-        if (issued.kind === "full") return issued.tokens;
         return { mfaEnrollmentRequired: true, ...accessOnly(issued) };
       });
     });
@@ -108,8 +108,7 @@ export function createSignIn(ctx: AuthContext) {
           transport: token.transport,
         });
         if (issued.kind !== "full") throw new Unauthenticated();
-        await attempt.succeeded(tx);
-        return issued.tokens;
+        return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
       }),
     );
   }

@@ -55,7 +55,7 @@ export async function passGate(
   const ip = session?.ip ?? actor.ip;
   const standing = {
     pv: role.version,
-    lockedUntil: grant.account ? await lockedUntil(ctx, tx, grant.account.id, ip) : null,
+    lockedUntil: grant.account ? await lockedUntil(ctx, tx, actor, grant.account.id, ip) : null,
   };
   try {
     return { ...admit(grant, standing, ctx.now()), role };

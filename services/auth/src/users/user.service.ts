@@ -126,7 +126,8 @@ export function createUsers(ctx: AuthContext) {
   async function unlock(actor: Actor, id: string): Promise<void> {
     await inTransaction(ctx.pool, async (tx) => {
       if (!(await lockAccount(tx, ctx, id))) throw new NotFound();
-      const count = await clearAccount(tx, accountToken(ctx, { id }), ctx.now());
+      const { lanes, locked: count } = await clearAccount(tx, accountToken(ctx, { id }), ctx.now());
+      await ctx.lanes.clear(lanes); // a Redis that cannot be told would go on refusing: then nothing is lifted
       await announce(tx, userEvent(actor, "unlocked", id, "user:write", { count }));
     });
   }

@@ -24,20 +24,6 @@ export function clientAddress(trustedProxies: string): (req: IncomingMessage) =>
   };
 }
 
-/** What shares one limit: an IPv4 address, or an IPv6 /64, since that is what one subscriber gets. */
-export function limitKey(address: string): string {
-  if (isIP(address) !== 6) return address;
-  const [head = "", tail = ""] = address.split("%", 1)[0]?.split("::") ?? [];
-  const groups = head.split(":").filter(Boolean);
-  if (groups.length < 4 && address.includes("::")) {
-    const last = tail.split(":").filter(Boolean);
-    while (groups.length + last.length < 8) groups.push("0");
-    groups.push(...last);
-  }
-  const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
-  return `${network.join(":")}::/64`;
-}
-
 /** An IPv4 address that came as IPv6 (`::ffff:203.0.113.7`) is the IPv4 address. */
 function plain(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from "node:net";
+import { networkOf } from "@medvault/service-kit";
 import type { Route, RouteClass } from "../routing/route-table.ts";
-import { addRanges, limitKey } from "./client-address.ts";
+import { addRanges } from "./client-address.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -68,7 +69,7 @@ export function createLimits(settings: LimitSettings): Limits {
   const hasTrusted = settings.trustedRanges !== "";
   return {
     ofAddress(address, route) {
-      const network = limitKey(address);
+      const network = networkOf(address);
       const factor = hasTrusted ? factorOf(address) : 1;
       const limits = [counter("general", `rate:general:${network}`, settings.perMinute * factor)];
       const points = route?.limit && ofAddressClass[route.limit];

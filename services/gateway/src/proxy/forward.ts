@@ -34,7 +34,7 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
     answer = await to.upstream.request({
       method: req.method,
       path: to.target,
-      headers: inwardHeaders(req.headers, ownHeaders(req, to.assertion)),
+      headers: inwardHeaders(req.headers, ownHeaders(req, to)),
       body,
       client,
       headersTimeoutMs: to.route.headersTimeoutMs,
@@ -62,14 +62,16 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
   answer.sendTo(res);
 }
 
-function ownHeaders(req: Request, assertion: string): Record<string, string> {
+function ownHeaders(req: Request, { assertion, route }: Forwarding): Record<string, string> {
   const traceparent = traceparentOf(req);
   const purpose = req.get("x-purpose");
+  const device = route.service === "auth" ? req.get("x-device-token") : undefined;
   return {
     [ASSERTION_HEADER]: assertion,
     "x-request-id": requestIdOf(req),
     ...(traceparent ? { traceparent } : {}),
     ...(purpose ? { "x-purpose": purpose } : {}),
+    ...(device ? { "x-device-token": device } : {}),
   };
 }
 

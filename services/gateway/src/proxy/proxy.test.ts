@@ -42,6 +42,14 @@ test("each path goes to its service, whole, with an assertion for it alone (file
   }
 });
 
+test("a device token reaches auth, and no other service", async () => {
+  const headers = { "x-device-token": "d".repeat(43) };
+  await edge.call("/v1/auth/login", { method: "POST", headers });
+  await edge.call("/v1/patients", { as: doctor, headers });
+  expect(edge.services.auth.seen.at(-1)?.headers).toMatchObject(headers);
+  expect(edge.services.records.seen.at(-1)?.headers).not.toHaveProperty("x-device-token");
+});
+
 test("unknown paths, methods and internal routes are 404 problems, with a session or without", async () => {
   const cases: [string, string][] = [
     ["GET", "/"],

@@ -1,0 +1,77 @@
+import { Unavailable } from "@medvault/contracts";
+import type { Redis } from "ioredis";
+import type { Limit } from "./lockout.ts";
+
+/** A lock that Postgres holds is remembered for a minute here, so that one lifted there is not kept for long. */
+const REMEMBER_MS = 60_000;
+
+// Atomic: refuses a locked lane and one in which as many attempts count as may, else counts one more. Answers for how
+// many ms the lane is blocked, 0 for not.
+const RESERVE = `
+local now, window, max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local locked = tonumber(redis.call('get', KEYS[2]) or 0)
+if locked > now then return locked - now end
+redis.call('zremrangebyscore', KEYS[1], '-inf', now - window)
+if redis.call('zcard', KEYS[1]) >= max then
+  local oldest = redis.call('zrange', KEYS[1], 0, 0, 'withscores')
+  return math.max(1, oldest[2] + window - now)
+end
+redis.call('zadd', KEYS[1], now, ARGV[4])
+redis.call('pexpire', KEYS[1], window)
+return 0`;
+
+/**
+ * The first of two counts of the same attempts: in Redis, where a flood ends without touching Postgres. What it lets
+ * through is counted once more in Postgres, which decides: losing Redis' memory unlocks nobody.
+ */
+export interface LaneCounter {
+  /** For how many ms the lane takes no attempt; 0: it was reserved. Throws Unavailable: no guess goes uncounted. */
+  reserve(lane: Buffer, stamp: number, limit: Limit, now: Date): Promise<number>;
+  /** Takes a reservation back. What fails here only refuses more, for a window at most. */
+  release(lane: Buffer, stamp: number): Promise<void>;
+  /** Remembers a lock of Postgres. */
+  lock(lane: Buffer, until: Date, now: Date): Promise<void>;
+  /** Forgets lanes. Throws Unavailable: what is said to be unlocked must be. */
+  clear(lanes: readonly Buffer[]): Promise<void>;
+}
+
+/** The counter in Redis. */
+export function createLaneCounter(redis: Redis): LaneCounter {
+  return {
+    async reserve(lane, stamp, limit, now) {
+      const blockedMs = await orUnavailable(
+        redis.eval(RESERVE, 2, ...keysOf(lane), now.getTime(), limit.windowMs, limit.max, stamp),
+      );
+      return Number(blockedMs);
+    },
+    async release(lane, stamp) {
+      await redis.zrem(keysOf(lane)[0], stamp).catch(() => {});
+    },
+    async lock(lane, until, now) {
+      const [attempts, lock] = keysOf(lane);
+      const lifeMs = Math.min(REMEMBER_MS, Math.max(1, until.getTime() - now.getTime()));
+      await redis
+        .multi()
+        .set(lock, until.getTime(), "PX", lifeMs)
+        .del(attempts)
+        .exec()
+        .catch(() => {});
+    },
+    async clear(lanes) {
+      if (lanes.length > 0) await orUnavailable(redis.del(...lanes.flatMap(keysOf)));
+    },
+  };
+}
+
+function keysOf(lane: Buffer): [attempts: string, lock: string] {
+  const name = lane.toString("hex");
+  return [`lane:{${name}}:attempts`, `lane:{${name}}:lock`];
+}
+
+async function orUnavailable<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw new Unavailable(undefined, 2, { cause });
+  }
+}
