@@ -34,15 +34,25 @@ test("the document is served as JSON, to anyone", async () => {
   expect(await answer.json()).toEqual(JSON.parse(openApiJson()));
 });
 
-test("the page to read it runs no inline code, and its files are there", async () => {
+test("the page to read and try it runs no inline code, refers to nobody else, and its files are there", async () => {
   const answer = await edge.call("/docs");
   const html = await answer.text();
+  expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
   const policy = answer.headers.get("content-security-policy") ?? "";
-  expect(policy).toContain("script-src 'self'");
-  expect(policy).not.toContain("unsafe");
+  for (const directive of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'"])
+    expect(policy).toContain(directive);
+  expect(policy).not.toMatch(/unsafe|data:|https?:|\*/);
   expect(html).not.toMatch(/<script(?![^>]*src=)|\son[a-z]+=|style=/i);
-  for (const [, path = ""] of html.matchAll(/(?:src|href)="(\/docs[^"]+)"/g)) {
-    expect((await edge.call(path)).status, path).toBe(200);
+  const files = [...html.matchAll(/(?:src|href)="(\/docs[^"]+)"/g)].map(([, path = ""]) => path);
+  expect(files.sort()).toEqual(["/docs/page.css", "/docs/page.js"]);
+  for (const path of files) {
+    const file = await edge.call(path);
+    const text = await file.text();
+    expect([file.status, file.headers.get("x-content-type-options")], path).toEqual([200, "nosniff"]);
+    expect(text, path).not.toMatch(/https?:\/\/|@import|url\(/);
+    // What an answer or the document holds never becomes markup or code, and the token is kept nowhere.
+    expect(text, path).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function/);
+    expect(text, path).not.toMatch(/localStorage|sessionStorage|indexedDB|document\.cookie/);
   }
 });
 
