@@ -39,7 +39,12 @@ test("the page to read and try it runs no inline code, refers to nobody else, an
   const html = await answer.text();
   expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
   const policy = answer.headers.get("content-security-policy") ?? "";
-  for (const directive of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'"])
+  for (const directive of [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+  ])
     expect(policy).toContain(directive);
   expect(policy).not.toMatch(/unsafe|data:|https?:|\*/);
   expect(html).not.toMatch(/<script(?![^>]*src=)|\son[a-z]+=|style=/i);
@@ -51,7 +56,9 @@ test("the page to read and try it runs no inline code, refers to nobody else, an
     expect([file.status, file.headers.get("x-content-type-options")], path).toEqual([200, "nosniff"]);
     expect(text, path).not.toMatch(/https?:\/\/|@import|url\(/);
     // What an answer or the document holds never becomes markup or code, and the token is kept nowhere.
-    expect(text, path).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function/);
+    expect(text, path).not.toMatch(
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function/,
+    );
     expect(text, path).not.toMatch(/localStorage|sessionStorage|indexedDB|document\.cookie/);
   }
 });

@@ -108,7 +108,12 @@ function tryForm(method, path, operation) {
 
 /** What a form holds, each value where its parameter belongs. */
 function requestOf(template, given) {
-  const request = { path: template, query: new URLSearchParams(), headers: new Headers(), upload: new FormData() };
+  const request = {
+    path: template,
+    query: new URLSearchParams(),
+    headers: new Headers(),
+    upload: new FormData(),
+  };
   for (const [key, value] of given) {
     const at = key.indexOf(":");
     const [place, name] = [key.slice(0, at), key.slice(at + 1)];
