@@ -3,6 +3,7 @@ import type { ServiceName } from "@medvault/postgres";
 import { archiveCounts } from "./archives.ts";
 import type { Outcome } from "./output.ts";
 import { type Installation, keysFileOf, withPlace } from "./places.ts";
+import { countRows, type RowCounts } from "./rows.ts";
 
 const DAY_MS = 86_400_000;
 const NOTHING: WrappedCounts = { subject: 0, table: 0, index: 0, signing: 0 };
@@ -47,16 +48,35 @@ export async function listVersions(
 
 /** `keys list [service]` */
 export async function list(installation: Installation, services: readonly ServiceName[]): Promise<Outcome> {
-  const versions = await listVersions(installation, services);
-  const header = ["service", "version", "state", "age", "subject", "table", "index", "signing", "archives"];
-  const rows = versions.map((v) => [
+  const rowsUnder = new Map<string, RowCounts>();
+  for (const service of services) {
+    rowsUnder.set(service, await withPlace(installation, service, ({ pool }) => countRows(pool, service)));
+  }
+  const versions = (await listVersions(installation, services)).map((listed) => ({
+    ...listed,
+    rows: rowsUnder.get(listed.service)?.get(listed.version) ?? {},
+  }));
+  const header = [
+    "service",
+    "version",
+    "state",
+    "age",
+    "subject",
+    "table",
+    "index",
+    "signing",
+    "archives",
+    "rows",
+  ];
+  const lines = versions.map((v) => [
     v.service,
     String(v.version),
     v.state,
     v.ageDays === null ? "" : `${v.ageDays} d`,
     ...[v.subject, v.table, v.index, v.signing, v.archives].map(String),
+    String(Object.values(v.rows).reduce((sum, count) => sum + count, 0)),
   ]);
-  return { lines: aligned([header, ...rows]), result: { versions } };
+  return { lines: aligned([header, ...lines]), result: { versions } };
 }
 
 function aligned(rows: readonly (readonly string[])[]): string[] {

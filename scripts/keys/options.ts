@@ -7,7 +7,7 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
 
   npm run keys -- <command> [options]
 
-  list [service]                versions, ages, states, and how many keys each version wraps
+  list [service]                versions, ages, states, how many keys and rows are under each
   rotate <service>              a new version of the service key; the one before goes on opening
       --final                   and then: rewrap, retire and destroy every older version
   rewrap [service]              wrap every key under the newest version; run again to go on

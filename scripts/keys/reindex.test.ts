@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { createKeyring, createSubjectKey, generateKeyFile, type Keyring } from "@medvault/keys";
+import { createKeyring, createSubjectKey, generateKeyFile, type Keyring, tableKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { patients } from "../../services/records/src/patients/patient.table.ts";
@@ -108,4 +108,16 @@ test("a table may be sealed anew in the middle of a rebuild, which the next run 
   expect(await birthDateTokens()).toEqual(
     patients.queryTokens(await patients.indexKeys(pool(), keyring), "birth_date", "1971-02-03"),
   );
+});
+
+test("list says how many rows of each table open by the keys of a version, tokens under table keys too", async () => {
+  await tableKey(pool(), keyring, "patient_identifiers");
+  await pool().query("insert into patient_identifiers (patient_id, token) select id, $1 from patients", [
+    Buffer.alloc(16, 1),
+  ]);
+  const { out } = await keys("list", "records", "--json");
+  expect(JSON.parse(out).versions).toMatchObject([
+    { service: "records", version: 1, rows: { patients: 1, patient_identifiers: 1 } },
+  ]);
+  expect((await keys("list", "records")).out).toMatch(/rows\nrecords +1 +active .* 2\n/);
 });

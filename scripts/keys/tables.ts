@@ -1,5 +1,6 @@
 import { applyPolicy, type SealedTable } from "@medvault/keys";
 import type { ServiceName } from "@medvault/postgres";
+import { sealedTables as auth } from "../../services/auth/src/sealed-tables.ts";
 import { files } from "../../services/files/src/file/file.store.ts";
 import { sealedTables as records } from "../../services/records/src/sealed-tables.ts";
 import { UsageError } from "./options.ts";
@@ -21,22 +22,29 @@ const KINDS: Readonly<Record<string, string>> = {
   claims: "claim",
   fhir_resources: "fhir-resource",
   files: "file",
+  users: "user",
+  passkeys: "passkey",
+  sessions: "session",
 };
+
+const ALL = [...records, ...auth, files] as unknown as readonly SealedTable<object>[];
+
+/** The declared tables of a service: those whose rows are sealed under their subjects' keys. */
+export const tablesOf = (service: ServiceName): readonly SealedTable<object>[] =>
+  ALL.filter(({ declaration }) => declaration.service === service);
 
 /** The table of that name, as declared and as the operator's policy has it. Throws UsageError or PolicyInvalid. */
 export async function findTable(
   name: string | undefined,
   policyFile: string | undefined,
 ): Promise<ResealTable> {
-  const all = [...records, files] as unknown as readonly SealedTable<object>[];
-  const table = all.find(({ declaration }) => declaration.table === name);
+  const table = ALL.find(({ declaration }) => declaration.table === name);
   if (!table) {
-    const names = all.map(({ declaration }) => declaration.table).join(", ");
+    const names = ALL.map(({ declaration }) => declaration.table).join(", ");
     throw new UsageError(`${name ? `${name} is no` : "name a"} table with sealed fields: ${names}.`);
   }
   const service = table.declaration.service as ServiceName;
-  const tables = all.filter(({ declaration }) => declaration.service === service);
-  await applyPolicy({ file: policyFile || undefined, service, tables });
+  await applyPolicy({ file: policyFile || undefined, service, tables: tablesOf(service) });
   const { table: tableName, subject } = table.declaration;
   const kind = KINDS[tableName] ?? tableName;
   return { service, table, kind, isOfPatients: subject === "patient_id" || tableName === "patients" };

@@ -124,6 +124,7 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
       "MEDVAULT_LOGIN_RATE",
       "MEDVAULT_SMTP_URL",
       "MEDVAULT_GEOIP_FILE",
+      "MEDVAULT_POLICY_FILE",
       "SESSION_DAILY_RESET",
       "MEDVAULT_KNOWN_DEVICE_DAYS",
     ),

@@ -33,6 +33,8 @@ export interface TableDeclaration {
   readonly indexColumns?: Readonly<Record<string, string>>;
   /** Fields that no policy may leave open: keys, secrets. */
   readonly alwaysSealed?: readonly string[];
+  /** Fields whose index no policy may take away or change: nothing else finds their rows. */
+  readonly alwaysIndexed?: readonly string[];
   /** Fields with so few values that the tokens of an index would tell them by their frequencies alone. */
   readonly fewValues?: readonly string[];
   /** Fields that hold objects or keys: nothing that could be indexed. */

@@ -149,7 +149,7 @@ test("every fault is named at once, and nothing of such a policy is followed", a
   const faults = await faultsOf({
     digest: "md5",
     services: {
-      auth: { users: {} },
+      backup: { backups: {} },
       records: {
         appointments: {},
         people: {
@@ -166,7 +166,7 @@ test("every fault is named at once, and nothing of such a policy is followed", a
     },
   });
   expect(faults).toEqual([
-    "auth takes no policy, only records and files do",
+    "backup takes no policy, only auth, records, files do",
     expect.stringMatching(/^md5 is refused: collisions/),
     "records.appointments is not a table with sealed fields",
     expect.stringMatching(/^blowfish is refused: its 64-bit blocks/),

@@ -22,8 +22,8 @@ type PolicyFile = z.infer<typeof PolicyFile>;
 type TablePolicy = z.infer<typeof TablePolicy>;
 type FieldPolicy = z.infer<typeof FieldPolicy>;
 
-// auth's fields are what signing in needs; audit and backup have no declared tables.
-const WITH_POLICY: readonly string[] = ["records", "files"];
+// audit and backup have no declared tables.
+const WITH_POLICY: readonly string[] = ["auth", "records", "files"];
 
 /** What a policy needs of a declared table, whatever its rows are. */
 export type PolicyTable = Pick<SealedTable<object>, "declaration" | "adopt">;
@@ -85,7 +85,7 @@ async function readPolicy(file: string): Promise<PolicyFile> {
 function unknownServices({ services = {} }: PolicyFile): string[] {
   return Object.keys(services)
     .filter((name) => !WITH_POLICY.includes(name))
-    .map((name) => `${name} takes no policy, only ${WITH_POLICY.join(" and ")} do`);
+    .map((name) => `${name} takes no policy, only ${WITH_POLICY.join(", ")} do`);
 }
 
 /** The declaration under the policy. Faults are added to the list, all of them. */
@@ -137,11 +137,13 @@ function changedDeclaration(
 }
 
 function indexFault(
-  { indexes = {}, fewValues = [], notText = [], searchable }: TableDeclaration,
+  { indexes = {}, fewValues = [], notText = [], alwaysIndexed = [], searchable }: TableDeclaration,
   name: string,
   index: FieldPolicy["index"],
 ): string | null {
-  if (index === undefined || index === "none" || indexes[name] === index) return null;
+  if (index === undefined || indexes[name] === index) return null;
+  if (alwaysIndexed.includes(name)) return "keeps its index: nothing else finds its rows";
+  if (index === "none") return null;
   if (fewValues.includes(name)) {
     return "has too few values to be indexed: the frequencies of its tokens would tell them";
   }

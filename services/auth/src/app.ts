@@ -1,4 +1,4 @@
-import { createKeyring, indexKey } from "@medvault/keys";
+import { applyPolicy, createKeyring, indexKey } from "@medvault/keys";
 import { connectBroker, createAppender, createRelay } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
 import {
@@ -13,7 +13,7 @@ import type { Express } from "express";
 import { Redis } from "ioredis";
 import { accountRoutes } from "./accounts/account.routes.ts";
 import { createAccounts } from "./accounts/account.service.ts";
-import { sealedUsers } from "./accounts/account.store.ts";
+import { openUserIndex } from "./accounts/account.store.ts";
 import type { Config } from "./config.ts";
 import type { AuthContext, AuthSettings } from "./context.ts";
 import { createMailer, fileTransport, smtpTransport } from "./mail/mailer.ts";
@@ -31,6 +31,7 @@ import { refusedEvent } from "./refused.ts";
 import { roleRoutes } from "./roles/role.routes.ts";
 import { createRoles } from "./roles/role.service.ts";
 import { getRole } from "./roles/role.store.ts";
+import { sealedTables } from "./sealed-tables.ts";
 import { createRefresh } from "./sessions/refresh.service.ts";
 import { sessionRoutes } from "./sessions/session.routes.ts";
 import { createSessions } from "./sessions/session.service.ts";
@@ -66,6 +67,7 @@ export async function composeApp(
     keysFile: config.MEDVAULT_KEYS_FILE,
     keysEnv: config.MEDVAULT_KEYS,
   });
+  await applyPolicy({ file: config.MEDVAULT_POLICY_FILE, service: SERVICE, tables: sealedTables });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SERVICE);
   const settings = settingsOf(config);
   const redis = connectRedis(config.REDIS_URL);
@@ -89,7 +91,7 @@ export async function composeApp(
   const ctx: AuthContext = {
     pool,
     keyring,
-    userIndex: await sealedUsers.indexKeys(pool, keyring),
+    userIndex: await openUserIndex(pool, keyring),
     blindKey: await indexKey(pool, keyring, "auth.blind"),
     hasher: await createPasswordHasher({
       concurrent: config.MEDVAULT_HASHES_AT_ONCE,

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { createKeyring, generateKeyFile } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { findAccountByIdentifier, sealedUsers } from "./accounts/account.store.ts";
+import { findAccountByIdentifier, openUserIndex } from "./accounts/account.store.ts";
 import { createPasswordHasher } from "./passwords/password-hasher.ts";
 import { faultsOf } from "./passwords/password-policy.ts";
 
@@ -40,7 +40,7 @@ test("of two first starts at once one makes the admin and prints it on one line,
 
   const pool = db.pool("auth");
   const keyring = await createKeyring({ service: "auth", keysFile: env.MEDVAULT_KEYS_FILE });
-  const seals = { keyring, userIndex: await sealedUsers.indexKeys(pool, keyring) };
+  const seals = { keyring, userIndex: await openUserIndex(pool, keyring) };
   const account = await findAccountByIdentifier(pool, seals, "admin");
   expect(account).toMatchObject({ role: "admin", mfaEnabled: true, totpSecret: made?.totpSecret });
   const hasher = await createPasswordHasher({ concurrent: 1, waitingMax: 1 });

@@ -1,7 +1,7 @@
 import { auditEvent, newId } from "@medvault/contracts";
 import { createKeyring } from "@medvault/keys";
 import { assertServiceMigrated, createPool, inTransaction } from "@medvault/postgres";
-import { adminExists, insertAccount, sealedUsers } from "./accounts/account.store.ts";
+import { adminExists, insertAccount, openUserIndex } from "./accounts/account.store.ts";
 import { newAccount } from "./accounts/account.ts";
 import { readBootstrapConfig } from "./config.ts";
 import { announce } from "./context.ts";
@@ -30,7 +30,7 @@ try {
   const totpSecret = newTotpSecret();
   const hasher = await createPasswordHasher({ concurrent: 1, waitingMax: 1 });
   const passwordHash = await hasher.hash(password);
-  const seals = { keyring, userIndex: await sealedUsers.indexKeys(pool, keyring) };
+  const seals = { keyring, userIndex: await openUserIndex(pool, keyring) };
   const made = await inTransaction(pool, async (tx) => {
     // Two at once: the second waits here and then finds the admin of the first.
     await tx.query(`select pg_advisory_xact_lock(hashtext('medvault.auth.bootstrap'))`);

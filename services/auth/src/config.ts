@@ -42,6 +42,8 @@ const AuthConfig = CommonConfig.extend({
     .regex(/^[a-z0-9.-]{1,253}$/, "must be a domain")
     .optional(),
   MEDVAULT_PASSKEY_ORIGINS: origins.optional(),
+  /** The operator's field policy, JSON. */
+  MEDVAULT_POLICY_FILE: z.string().optional(),
   MEDVAULT_ISSUER: z.string().min(1).max(200).default("medvault"),
   /** Mails go to this server; it wins over the folder. */
   MEDVAULT_SMTP_URL: urlOf("smtp", "smtps").optional(),

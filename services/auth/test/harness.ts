@@ -19,7 +19,7 @@ import type { Express } from "express";
 import type { Redis } from "ioredis";
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { generateSync } from "otplib";
-import { insertAccount, sealedUsers } from "../src/accounts/account.store.ts";
+import { insertAccount, openUserIndex } from "../src/accounts/account.store.ts";
 import { type Account, newAccount } from "../src/accounts/account.ts";
 import { connectRedis, createAuthApp } from "../src/app.ts";
 import type { AuthContext } from "../src/context.ts";
@@ -114,7 +114,7 @@ export async function createHarness(): Promise<Harness> {
   const ctx: AuthContext = {
     pool,
     keyring,
-    userIndex: await sealedUsers.indexKeys(pool, keyring),
+    userIndex: await openUserIndex(pool, keyring),
     blindKey: await indexKey(pool, keyring, "auth.blind"),
     hasher: await createPasswordHasher({ concurrent: 4, waitingMax: 300 }),
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),

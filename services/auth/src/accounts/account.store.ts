@@ -1,5 +1,5 @@
 import { type AccountRole, VersionConflict } from "@medvault/contracts";
-import { createSubjectKey, findSubjectKeys, type IndexKeys, type Keyring, sealedTable } from "@medvault/keys";
+import { createSubjectKey, findSubjectKeys, type Keyring, LiveIndexes, sealedTable } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { forgetEverywhere } from "../sign-in/known-device.store.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
@@ -21,22 +21,30 @@ interface SealedAccount {
   pendingTotp: PendingTotp | null;
 }
 
+const SEALED = ["username", "email", "pending_email", "password_hash", "totp_secret", "pending_totp"];
+
 export const sealedUsers = sealedTable<SealedAccount>({
   service: "auth",
   table: "users",
   id: "id",
   subject: "id",
   typed: ["role", "disabled", "activated", "mfa_enabled"],
-  sealed: ["username", "email", "pending_email", "password_hash", "totp_secret", "pending_totp"],
+  sealed: SEALED,
   open: [],
   indexes: { username: "exact", email: "exact" },
+  alwaysSealed: SEALED,
+  alwaysIndexed: ["username", "email"],
 });
 
 /** What opens and finds accounts. */
 export interface AccountSeals {
   keyring: Keyring;
-  userIndex: IndexKeys;
+  userIndex: LiveIndexes<SealedAccount>;
 }
+
+/** Opens the index of accounts, whose keys may change under a running process (`keys reindex users`): once, at boot. */
+export const openUserIndex = (db: Db, keyring: Keyring): Promise<LiveIndexes<SealedAccount>> =>
+  LiveIndexes.open(db, keyring, sealedUsers);
 
 /** What goes into the event of a write, so that a row rolled back behind our back is found (ARCHITECTURE.md, "Keys"). */
 export interface WriteDetails extends Record<string, string | number> {
@@ -91,25 +99,47 @@ export async function findAccountByIdentifier(
   identifier: string,
 ): Promise<Account | null> {
   const field = identifier.includes("@") ? "email" : "username";
-  const token = sealedUsers.queryTokens(seals.userIndex, field, identifier);
-  const byEmail = field === "email";
-  const { rows } = await db.query<Row>(
-    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
-            u.rev, u.open, u.sealed, k.wrapped as subject_key
-       from users u join subject_keys k on k.subject_id = u.id
-      where u.username_token = $1 or u.email_token = $2`,
-    [byEmail ? null : token, byEmail ? token : null],
-  );
+  const { rows } = await seals.userIndex.read(db, (query) => {
+    const tokens = query.exact(field, identifier);
+    return findByTokens(db, field === "email" ? { emails: tokens } : { usernames: tokens });
+  });
   const account = rows[0] ? toAccount(seals.keyring, rows[0]) : null;
   // The token knows neither case nor accents; a name with an accent that is not there is another name.
   return account && account[field].toLowerCase() === identifier.trim().toLowerCase() ? account : null;
+}
+
+function findByTokens(db: Db, tokens: { usernames?: Buffer[] | null; emails?: Buffer[] | null }) {
+  return db.query<Row>(
+    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
+            u.rev, u.open, u.sealed, k.wrapped as subject_key
+       from users u join subject_keys k on k.subject_id = u.id
+      where u.username_token = any($1::bytea[]) or u.email_token = any($2::bytea[])`,
+    [tokens.usernames ?? [], tokens.emails ?? []],
+  );
+}
+
+/** The account's tokens. While their keys change, a name under the old key does not meet itself in the unique index. */
+async function freeTokens(tx: Tx, seals: AccountSeals, account: SealedAccount) {
+  const tokens = await seals.userIndex.tokens(tx, account);
+  await seals.userIndex.read(tx, async (query) => {
+    const usernames = query.exact("username", account.username) ?? [];
+    const emails = query.exact("email", account.email) ?? [];
+    if (usernames.length < 2) return;
+    const { rows } = await tx.query<{ by_name: boolean }>(
+      `select u.username_token = any($2::bytea[]) as by_name from users u
+        where u.id <> $1 and (u.username_token = any($2::bytea[]) or u.email_token = any($3::bytea[])) limit 1`,
+      [account.id, usernames, emails],
+    );
+    if (rows[0]) throw rows[0].by_name ? new UsernameTaken() : new EmailTaken();
+  });
+  return tokens;
 }
 
 /** Stores a new account. Throws UsernameTaken or EmailTaken; the transaction is then lost. */
 export async function insertAccount(tx: Tx, seals: AccountSeals, account: Account): Promise<WriteDetails> {
   const subjectKey = await createSubjectKey(tx, seals.keyring, account.id);
   const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, account);
-  const tokens = sealedUsers.indexTokens(seals.userIndex, account);
+  const tokens = await freeTokens(tx, seals, account);
   await uniqueOrTaken(
     tx.query(
       `insert into users (id, role, disabled, activated, mfa_enabled, username_token, email_token, max_sessions,
@@ -149,7 +179,7 @@ export async function saveAccount(
   const subjectKey = (await findSubjectKeys(tx, [account.id])).get(account.id);
   if (!subjectKey) throw new VersionConflict(); // deleted meanwhile
   const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, next);
-  const tokens = sealedUsers.indexTokens(seals.userIndex, next);
+  const tokens = await freeTokens(tx, seals, next);
   const { rowCount } = await uniqueOrTaken(
     tx.query(
       `update users

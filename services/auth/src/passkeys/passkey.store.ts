@@ -17,7 +17,7 @@ interface SealedPasskey {
   backedUp: boolean;
 }
 
-const sealedPasskeys = sealedTable<SealedPasskey>({
+export const sealedPasskeys = sealedTable<SealedPasskey>({
   service: "auth",
   table: "passkeys",
   id: "id",
@@ -25,6 +25,7 @@ const sealedPasskeys = sealedTable<SealedPasskey>({
   typed: ["user_id"],
   sealed: ["credential_id", "public_key", "name", "transports", "backed_up"],
   open: [],
+  alwaysSealed: ["credential_id", "public_key", "name", "transports", "backed_up"],
 });
 
 /** What opens and finds passkeys. */

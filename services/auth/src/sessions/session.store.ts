@@ -14,7 +14,7 @@ interface SealedSession {
   userAgent: string;
 }
 
-const sealedSessions = sealedTable<SealedSession>({
+export const sealedSessions = sealedTable<SealedSession>({
   service: "auth",
   table: "sessions",
   id: "id",
@@ -22,6 +22,7 @@ const sealedSessions = sealedTable<SealedSession>({
   typed: ["user_id", "role", "kind", "created_at"],
   sealed: ["ip", "user_agent"],
   open: [],
+  alwaysSealed: ["ip", "user_agent"],
 });
 
 type Row = Parameters<typeof sealedSessions.open>[1] & {
