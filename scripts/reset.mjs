@@ -16,7 +16,16 @@ backups, the audit log. Nothing can bring it back. The unpacked servers are kept
   --yes   do not ask`;
 
 /** Shared with other data directories, or other runs', and not data. */
-const KEPT = new Set(["toolchain", "toolchain.lock", "compile-cache", "npm-ci.lock", "test", "e2e"]);
+const KEPT = new Set([
+  "toolchain",
+  "toolchain.lock",
+  "chromium",
+  "chromium.lock",
+  "compile-cache",
+  "npm-ci.lock",
+  "test",
+  "e2e",
+]);
 
 await command(HELP, async (args) => {
   const data = dataDir(askedData());

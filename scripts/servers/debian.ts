@@ -5,6 +5,9 @@ import path from "node:path";
 import { step, Trouble } from "../lib/words.mjs";
 import { inPath } from "./find.ts";
 
+/** What else can be done where servers cannot be had. */
+const SERVERS_ELSE = 'install them, use "docker compose up", or give DATABASE_URL, REDIS_URL and AMQP_URL';
+
 /** In a toolchain that was unpacked to its end. */
 export const STAMP = "complete";
 
@@ -14,18 +17,19 @@ const LEFT_OUT =
 
 /**
  * Fetches packages and what they need, and unpacks them to <dir>/root. Beside first, then one rename: what an
- * interrupted run leaves is never taken for a whole toolchain.
+ * interrupted run leaves is never taken for a whole toolchain. `otherwise` says what to do when they cannot be had.
  */
 export async function unpackDebian(
   dir: string,
   packages: string[],
   say: (line: string) => void,
   signal: AbortSignal,
+  otherwise = SERVERS_ELSE,
 ): Promise<void> {
   for (const tool of ["apt-get", "dpkg-deb"]) {
     if (inPath("", tool).length === 0) {
       throw new Trouble(
-        `${packages.join(", ")} not found, and this is no Debian to get them from: install them, use "docker compose up", or give DATABASE_URL, REDIS_URL and AMQP_URL.`,
+        `${packages.join(", ")} not found, and this is no Debian to get them from: ${otherwise}.`,
       );
     }
   }

@@ -95,7 +95,8 @@ function findAll(dir: string): Toolchain | { missing: string[] } {
   return { ...(paths as Toolchain), libraries: whole ? libraries(root) : "" };
 }
 
-function libraries(root: string): string {
+/** LD_LIBRARY_PATH for the programs that were unpacked under `root`. */
+export function libraries(root: string): string {
   const dirs = [...newest(`${root}/usr/lib`, /-linux-gnu$/), ...newest(`${root}/lib`, /-linux-gnu$/)];
   return dirs.flatMap((dir) => [dir, ...newest(dir, /^(systemd|pulseaudio)$/)]).join(":");
 }
