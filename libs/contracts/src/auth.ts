@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { unscreened } from "./fields.ts";
 import { Instant, PageQuery, page } from "./http.ts";
 import { Id } from "./ids.ts";
 import { PERMISSIONS, ROLES } from "./permissions.ts";
@@ -8,7 +9,7 @@ import { PasskeyAssertion } from "./webauthn.ts";
 export const Username = z.string().regex(/^[A-Za-z0-9_-]{3,50}$/, "must be 3 to 50 letters, digits, _ or -");
 const Email = z.email().max(254);
 /** Only its length is checked here; what it must be like is the policy's to say (`weak_password`). */
-const Password = z.string().min(1).max(256);
+const Password = z.string().min(1).max(256).register(unscreened, { why: "secret" });
 /** 256 random bits in base64url. */
 const OpaqueToken = z.string().min(20).max(200);
 /** A TOTP or a recovery code, as typed. */
@@ -168,7 +169,7 @@ export const PasswordReset = z.strictObject({ token: OpaqueToken, newPassword: P
 export type PasswordReset = z.infer<typeof PasswordReset>;
 
 export const PasswordStrength = z.strictObject({
-  password: z.string().max(256),
+  password: z.string().max(256).register(unscreened, { why: "secret" }),
   username: z.string().max(50).optional(),
   email: z.string().max(254).optional(),
 });

@@ -201,7 +201,7 @@ test("a route's document has its parameters, body, permission and problems", () 
           requestBody: { content: { "application/json": { schema: { additionalProperties: false } } } },
           responses: {
             204: {},
-            400: { $ref: "#/components/responses/invalid_input" },
+            400: { $ref: "#/components/responses/invalid_input.request_screened" },
             403: { $ref: "#/components/responses/forbidden.mfa_enrollment_required" },
             412: { $ref: "#/components/responses/version_conflict" },
           },

@@ -1,10 +1,19 @@
 import { z } from "zod";
 
 /**
+ * Input that nobody may judge by how it looks: clinical text, and secrets. The gateway screens every other string for
+ * attacks. A schema keeps its mark through `refine`, `optional`, `nullable` and `default`.
+ */
+export const unscreened = z.registry<{ why: "free text" | "secret" }>();
+
+/**
  * Clinical text is kept to the letter: nothing is trimmed, escaped or refused for how it looks.
  * Only text that UTF-8 cannot carry (a lone surrogate) is refused, since it could not come back as it went in.
  */
-export const text = (maxChars: number) =>
+export const text = (maxChars: number) => term(maxChars).register(unscreened, { why: "free text" });
+
+/** A short text with a structure (a code, an identifier, words to search for): kept to the letter, and screened. */
+export const term = (maxChars: number) =>
   z
     .string()
     .min(1)

@@ -5,6 +5,7 @@ export * from "./auth-routes.ts";
 export * from "./backup.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export { unscreened } from "./fields.ts";
 export * from "./files.ts";
 export * from "./http.ts";
 export * from "./ids.ts";

@@ -207,10 +207,10 @@ export function codesOf(route: RouteDoc): ProblemCode[] {
 /** What the gateway answers itself from its memory (`/healthz`, `/openapi.json`, …) meets no service and no body. */
 function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (tagOf(route.path) === "system" && !route.path.startsWith("/.well-known/")) {
-    return ["invalid_input", "rate_limited", "unavailable"];
+    return ["invalid_input", "request_screened", "rate_limited", "unavailable"];
   }
-  const codes: ProblemCode[] = ["invalid_input", "too_large", "rate_limited", "internal_error"];
-  codes.push("bad_gateway", "unavailable", "gateway_timeout");
+  const codes: ProblemCode[] = ["invalid_input", "request_screened", "too_large", "rate_limited"];
+  codes.push("internal_error", "bad_gateway", "unavailable", "gateway_timeout");
   if (route.request) codes.push("unsupported_media_type");
   if (needsSession(route)) codes.push("unauthenticated", "mfa_enrollment_required");
   if (route.permission) codes.push("forbidden");

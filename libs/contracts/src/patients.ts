@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { birthDate, bodyCursor, bodyLimit, date, instant, name, text, unmasked } from "./fields.ts";
+import { birthDate, bodyCursor, bodyLimit, date, instant, name, term, text, unmasked } from "./fields.ts";
 import { PageQuery, page } from "./http.ts";
 import { Id } from "./ids.ts";
 
@@ -15,8 +15,8 @@ export const NewPatient = z.strictObject({
   familyName: name,
   birthDate,
   sex: Sex,
-  nationalId: unmasked(text(64)).optional(),
-  phone: unmasked(text(64)).optional(),
+  nationalId: unmasked(term(64)).optional(),
+  phone: unmasked(term(64)).optional(),
   email: unmasked(z.email().max(320)).optional(),
   address: unmasked(text(500)).optional(),
   userId: Id.optional(),
@@ -29,8 +29,8 @@ export const PatientPatch = z.strictObject({
   familyName: name.optional(),
   birthDate: birthDate.optional(),
   sex: Sex.optional(),
-  nationalId: unmasked(text(64)).nullable().optional(),
-  phone: unmasked(text(64)).nullable().optional(),
+  nationalId: unmasked(term(64)).nullable().optional(),
+  phone: unmasked(term(64)).nullable().optional(),
   email: unmasked(z.email().max(320)).nullable().optional(),
   address: unmasked(text(500)).nullable().optional(),
   userId: Id.nullable().optional(),
@@ -73,11 +73,11 @@ export type PatientListQuery = z.infer<typeof PatientListQuery>;
 
 export const PatientSearch = z
   .strictObject({
-    q: text(200).optional(),
-    nationalId: unmasked(text(64)).optional(),
+    q: term(200).optional(),
+    nationalId: unmasked(term(64)).optional(),
     birthDate: date.optional(),
-    phone: unmasked(text(64)).optional(),
-    email: unmasked(text(320)).optional(),
+    phone: unmasked(term(64)).optional(),
+    email: unmasked(term(320)).optional(),
     limit: bodyLimit,
     cursor: bodyCursor,
   })

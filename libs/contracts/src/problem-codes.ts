@@ -9,6 +9,7 @@ export const PROBLEM_CODES = {
   inline_refused: "invalid",
   passkey_rejected: "invalid",
   purpose_required: "invalid",
+  request_screened: "invalid",
   token_invalid: "invalid",
   weak_password: "invalid",
 

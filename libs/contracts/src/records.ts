@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { bodyCursor, bodyLimit, date, instant, text } from "./fields.ts";
+import { bodyCursor, bodyLimit, date, instant, term, text } from "./fields.ts";
 import { PageQuery, page } from "./http.ts";
 import { Id } from "./ids.ts";
 
@@ -20,7 +20,7 @@ export const NewMedicalRecord = z.strictObject({
   type: RecordType,
   title: text(1000),
   body: text(100_000),
-  code: text(200).optional(),
+  code: term(200).optional(),
   occurredAt: instant,
 });
 export type NewMedicalRecord = z.infer<typeof NewMedicalRecord>;
@@ -134,7 +134,7 @@ const prescriptionFilters = {
 export const PrescriptionListQuery = PageQuery.extend(prescriptionFilters).strict();
 export type PrescriptionListQuery = z.infer<typeof PrescriptionListQuery>;
 export const PrescriptionSearch = z.strictObject({
-  q: text(200),
+  q: term(200),
   ...prescriptionFilters,
   limit: bodyLimit,
   cursor: bodyCursor,
@@ -148,7 +148,7 @@ export type ClaimStatus = z.infer<typeof ClaimStatus>;
 
 const claimFields = {
   providerId: Id,
-  diagnosisCode: text(64),
+  diagnosisCode: term(64),
   diagnosis: text(4000),
   treatment: text(20_000),
   /** Minor units, e.g. cents. */

@@ -82,14 +82,17 @@ export function invalidInput(error: ZodError): InvalidInput {
   return new InvalidInput(undefined, faults);
 }
 
-/** The RFC 9457 body of a refusal. `instance` is the path without its query. */
+/** What a path may hold to be shown: what else a caller put there is not said back. */
+const SHOWN_PATH = /^[A-Za-z0-9/._~%:$-]{0,512}$/;
+
+/** The RFC 9457 body of a refusal. `instance` is the path without its query, if it is a plain one. */
 export function problemOf(refusal: Refusal, requestId: string, path: string): Problem {
   return {
     type: `urn:medvault:problem:${refusal.code}`,
     title: TITLES[refusal.kind],
     status: STATUS_OF_KIND[refusal.kind],
     detail: refusal.message || DETAIL_OF_KIND[refusal.kind],
-    instance: path,
+    instance: SHOWN_PATH.test(path) ? path : "",
     code: refusal.code,
     requestId,
     ...(refusal.errors?.length ? { errors: refusal.errors } : {}),

@@ -13,12 +13,13 @@ import {
 } from "@medvault/service-kit";
 import type { Express, Request } from "express";
 import { Redis } from "ioredis";
-import { Gauge } from "prom-client";
+import { Counter, Gauge } from "prom-client";
 import { z } from "zod";
 import { Admission } from "./admission/admission.service.ts";
 import { createAdmissionStore } from "./admission/admission.store.ts";
 import type { GatewayConfig } from "./config.ts";
 import { clientOf, edge } from "./edge.ts";
+import { inspector } from "./hygiene/inspect.ts";
 import { AccessTokens } from "./identity/access-token.ts";
 import { Asserter } from "./identity/asserter.ts";
 import { createKeySet } from "./identity/jwks.ts";
@@ -28,8 +29,12 @@ import { TooManyPatients } from "./limits/limit.errors.ts";
 import { createLimits } from "./limits/limits.ts";
 import { upstreamError } from "./proxy/proxy.errors.ts";
 import { Upstream } from "./proxy/upstream.ts";
+import { routeDocuments } from "./routing/route-docs.ts";
 import { createRouteTable, SERVICES, type ServiceName } from "./routing/route-table.ts";
+import { RequestScreened } from "./screening/screening.errors.ts";
+import { THREATS } from "./screening/threat.ts";
 import { kindOf, securityEvent } from "./security-events/security-event.ts";
+import { publicRoutes } from "./system/openapi.ts";
 import { createReadiness } from "./system/readiness.ts";
 import { mountSystem } from "./system/system.routes.ts";
 
@@ -79,6 +84,7 @@ export async function createGateway(
   app.use(
     edge({
       routes: createRouteTable({ maxUploadBytes: config.MEDVAULT_MAX_UPLOAD_BYTES }),
+      inspect: inspector(routeDocuments(publicRoutes)),
       addressOf: clientAddress(config.MEDVAULT_TRUSTED_PROXIES),
       admission: new Admission({
         store: admissionStore,
@@ -96,9 +102,11 @@ export async function createGateway(
     }),
   );
   mountSystem(app);
+  const hits = screeningHits(app);
   const noteRefusal = async (req: Request, _actor: unknown, error: AppError) => {
     const kind = kindOf(error);
     const actor = error instanceof TooManyPatients ? error.actor : null;
+    if (error instanceof RequestScreened) hits.inc({ kind: error.threat });
     if (kind) producer.record(securityEvent(kind, clientOf(req), actor));
   };
   endApp(app, logger, noteRefusal, NOTED_KINDS);
@@ -162,6 +170,17 @@ function introspection(askAuth: (path: string) => Promise<{ status: number; body
 }
 
 const NOTED_KINDS = new Set(["unauthenticated", "forbidden", "rate_limited", "invalid"]);
+
+function screeningHits(app: Express): Counter<"kind"> {
+  const hits = new Counter({
+    name: "gateway_screening_hits_total",
+    help: "Requests refused because they looked like an attack.",
+    labelNames: ["kind"],
+    registers: [metricsOf(app)],
+  });
+  for (const kind of THREATS) hits.inc({ kind }, 0); // a series that is not there raises no alert
+  return hits;
+}
 
 function showBreakers(app: Express, upstreams: Record<ServiceName, Upstream>): void {
   const states = { closed: 0, half_open: 1, open: 2 } as const;

@@ -1,17 +1,22 @@
 import { NotFound } from "@medvault/contracts";
 import { requestIdOf, traceparentOf } from "@medvault/service-kit";
-import type { Request, RequestHandler } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import type { Admission } from "./admission/admission.service.ts";
+import type { Inspect } from "./hygiene/inspect.ts";
+import { readJson } from "./hygiene/json-body.ts";
 import type { Asserter, Client } from "./identity/asserter.ts";
 import { EnrollmentRequired } from "./identity/identity.errors.ts";
 import { forward } from "./proxy/forward.ts";
+import { ClientGone } from "./proxy/proxy.errors.ts";
 import type { Upstream } from "./proxy/upstream.ts";
-import { requestTarget } from "./routing/request-target.ts";
 import type { RouteTable, ServiceName } from "./routing/route-table.ts";
+import type { FieldPlan } from "./screening/field-plan.ts";
+import { screenBody } from "./screening/screen.ts";
 
 export interface EdgeParts {
   routes: RouteTable;
   addressOf: (req: Request) => string;
+  inspect: Inspect;
   admission: Admission;
   asserter: Asserter;
   upstreams: Readonly<Record<ServiceName, Upstream>>;
@@ -27,7 +32,7 @@ export function clientOf(req: Request): Client & { requestId: string; traceparen
 }
 
 /**
- * The one door: address, target, route, limits, token, session, then on to the service (or, for what the gateway
+ * The one door: address, inspection, route, limits, token, session, body, then on to the service (or, for what the gateway
  * answers itself, `next`). Everything refused is thrown; nothing of it reached a service.
  */
 export function edge(parts: EdgeParts): RequestHandler {
@@ -37,18 +42,40 @@ export function edge(parts: EdgeParts): RequestHandler {
       userAgent: (req.get("user-agent") ?? "").slice(0, MAX_USER_AGENT),
     };
     clients.set(req, client);
-    const { path, query } = requestTarget(req.url);
+    const { path, query, plan, refuseUnknownQuery } = parts.inspect(req);
     const route = parts.routes(req.method, path);
     const signedIn = await parts.admission.admit({ req, res, ip: client.ip, path, route });
     if (!route) throw new NotFound();
     if (signedIn?.enrollment && !route.enrollment) throw new EnrollmentRequired();
+    refuseUnknownQuery();
     if (!route.service) return next();
+    const body = route.streams ? undefined : await readScreened(req, res, route.maxBodyBytes, plan);
+    if (res.destroyed) return; // gone while its body was read
     await forward(req, res, {
       upstream: parts.upstreams[route.service],
       route,
       target: `${path}${query}`,
+      body,
       assertion: await parts.asserter.forClient(client, signedIn, route.audiences),
       withSession: signedIn !== null,
     });
   };
+}
+
+/** The bytes of a JSON body that was looked at, null for none. A client that is gone has nobody to be answered. */
+async function readScreened(
+  req: Request,
+  res: Response,
+  maxBytes: number,
+  plan: FieldPlan,
+): Promise<Buffer | null> {
+  try {
+    const body = await readJson(req, res, maxBytes);
+    if (body) screenBody(body.value, plan);
+    return body?.bytes ?? null;
+  } catch (thrown) {
+    if (!(thrown instanceof ClientGone)) throw thrown;
+    res.destroy();
+    return null;
+  }
 }

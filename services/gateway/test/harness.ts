@@ -30,6 +30,8 @@ export async function givenGateway(
     url,
     call: (path, { as, ...init } = {}) => {
       const headers = new Headers(init.headers);
+      if (typeof init.body === "string" && !headers.has("content-type"))
+        headers.set("content-type", "application/json");
       if (as) headers.set("authorization", `Bearer ${typeof as === "string" ? as : as.token}`);
       return fetch(`${url}${path}`, { redirect: "manual", ...init, headers });
     },

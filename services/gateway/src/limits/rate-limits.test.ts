@@ -44,6 +44,7 @@ test("two gateway processes on one Redis admit, of every limit together, exactly
       ...init,
       headers: {
         "x-forwarded-for": ip,
+        "content-type": "application/json",
         ...(init.as ? { authorization: `Bearer ${init.as.token}` } : {}),
       },
     });

@@ -14,6 +14,8 @@ export interface Forwarding {
   /** Path and query. */
   target: string;
   assertion: string;
+  /** The whole body, or null for none; absent: it is streamed from the request. */
+  body?: Buffer | null | undefined;
   withSession: boolean;
 }
 
@@ -28,14 +30,14 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
   res.once("close", () => {
     if (!res.writableFinished) client.leave();
   });
-  const body = boundedBody(req, to.route.maxBodyBytes);
+  const body = to.body === undefined ? boundedBody(req, to.route.maxBodyBytes) : null;
   let answer: UpstreamAnswer;
   try {
     answer = await to.upstream.request({
       method: req.method,
       path: to.target,
       headers: inwardHeaders(req.headers, ownHeaders(req, to)),
-      body,
+      body: to.body ?? body,
       client,
       headersTimeoutMs: to.route.headersTimeoutMs,
       bodyTimeoutMs: to.route.bodyTimeoutMs,
@@ -62,7 +64,7 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
   answer.sendTo(res);
 }
 
-function ownHeaders(req: Request, { assertion, route }: Forwarding): Record<string, string> {
+function ownHeaders(req: Request, { assertion, body, route }: Forwarding): Record<string, string> {
   const traceparent = traceparentOf(req);
   const purpose = req.get("x-purpose");
   const device = route.service === "auth" ? req.get("x-device-token") : undefined;
@@ -72,6 +74,7 @@ function ownHeaders(req: Request, { assertion, route }: Forwarding): Record<stri
     ...(traceparent ? { traceparent } : {}),
     ...(purpose ? { "x-purpose": purpose } : {}),
     ...(device ? { "x-device-token": device } : {}),
+    ...(body ? { "content-length": String(body.length) } : {}),
   };
 }
 

@@ -224,6 +224,7 @@ test("a body beyond its route's limit is 413, whether declared or counted, and t
   const counted = await edge.call("/v1/patients", {
     method: "POST",
     as: doctor,
+    headers: { "content-type": "application/json" },
     body: new ReadableStream({
       start(controller) {
         for (let i = 0; i < 20; i++) controller.enqueue(new Uint8Array(100_000));

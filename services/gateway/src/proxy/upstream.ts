@@ -28,7 +28,7 @@ export interface UpstreamRequest {
   method: string;
   path: string;
   headers: Record<string, string>;
-  body: Readable | null;
+  body: Readable | Buffer | null;
   client: Departure;
   headersTimeoutMs: number;
   bodyTimeoutMs: number;
@@ -141,7 +141,7 @@ export class Upstream {
     const { client, method, path, headers, body, headersTimeoutMs, bodyTimeoutMs } = request;
     client.onGone = () => exchange.abort(new ClientGone("the client went away"));
     if (client.gone) client.onGone();
-    body?.once("error", (error: Error) => exchange.abort(error));
+    if (body && "once" in body) body.once("error", (error: Error) => exchange.abort(error));
     this.#pool.dispatch(
       {
         method: method as Dispatcher.HttpMethod,

@@ -23,6 +23,8 @@ export interface Route {
   /** A limit of its own on top of the general one. */
   limit: RouteClass | null;
   maxBodyBytes: number;
+  /** Whether the body passes through unread: its own service looks at it. */
+  streams: boolean;
   /** How long the service may take to begin its answer. */
   headersTimeoutMs: number;
   /** How long an answer may stand still; 0: for ever (server-sent events). */
@@ -107,6 +109,7 @@ function base(access: Route["access"]): Omit<Route, "service" | "audiences"> {
     enrollment: false,
     limit: null,
     maxBodyBytes: JSON_BYTES,
+    streams: false,
     headersTimeoutMs: 30_000,
     bodyTimeoutMs: 60_000,
   };
@@ -131,10 +134,11 @@ function limitOf(key: string): RouteClass | null {
 }
 
 function sizes(key: string, maxUploadBytes: number): Partial<Route> {
-  if (key === "POST /v1/fhir") return { maxBodyBytes: FHIR_BYTES, headersTimeoutMs: 120_000 };
+  if (key === "POST /v1/fhir") return { maxBodyBytes: FHIR_BYTES, streams: true, headersTimeoutMs: 120_000 };
   if (key === "POST /v1/files") {
     return {
       maxBodyBytes: FILES_PER_UPLOAD * maxUploadBytes + MULTIPART_SLACK_BYTES,
+      streams: true,
       headersTimeoutMs: 120_000,
     };
   }

@@ -4,6 +4,8 @@ import type { AppError, NewEvent } from "@medvault/contracts";
 import { RateLimited } from "@medvault/contracts";
 import { EnrollmentRequired, SessionEnded, TokenRefused } from "../identity/identity.errors.ts";
 import { TooManyPatients } from "../limits/limit.errors.ts";
+import { RequestScreened } from "../screening/screening.errors.ts";
+import type { Threat } from "../screening/threat.ts";
 
 /** What the gateway tells the audit log of its own accord; the refusals of services are told by them. */
 export type SecurityEventKind =
@@ -12,7 +14,9 @@ export type SecurityEventKind =
   | "enrollment_required"
   | "rate_limited"
   | "too_many_patients"
-  | "request_malformed";
+  | "csrf_failed"
+  | "request_malformed"
+  | `screening_${Threat}`;
 
 /** From where, and in which request. */
 export interface Source {
@@ -25,6 +29,8 @@ export interface Source {
 /** Which kind of event a refusal is, or null for none. */
 export function kindOf(error: AppError): SecurityEventKind | null {
   if (error instanceof TooManyPatients) return "too_many_patients";
+  if (error instanceof RequestScreened) return `screening_${error.threat}`;
+  if (error.code === "csrf_failed") return "csrf_failed";
   if (error instanceof RateLimited) return "rate_limited";
   if (error instanceof EnrollmentRequired) return "enrollment_required";
   if (error instanceof TokenRefused || error instanceof SessionEnded) return "token_refused";
@@ -32,26 +38,31 @@ export function kindOf(error: AppError): SecurityEventKind | null {
   return error.kind === "invalid" ? "request_malformed" : null;
 }
 
-/** The event of one refusal; the producer gathers those of one kind and address. */
+/**
+ * The event of one refusal; the producer gathers those of one kind and address. A screening hit says which kind of
+ * attack it was and nothing of what was sent: not even the user agent, which may be what was sent.
+ */
 export function securityEvent(
   kind: SecurityEventKind,
   from: Source,
   actor: TooManyPatients["actor"] | null = null,
 ): NewEvent {
+  const threat = kind.startsWith("screening_") ? kind.slice("screening_".length) : null;
   return {
-    type: `medvault.gateway.request.${kind}.v1`,
+    type: threat ? "medvault.gateway.screening.hit.v1" : `medvault.gateway.request.${kind}.v1`,
     subject: `address/${addressCode(from.ip)}`,
     requestId: from.requestId,
     traceparent: from.traceparent,
     data: {
       actor,
-      from: { ip: from.ip, userAgent: from.userAgent },
+      from: { ip: from.ip, userAgent: threat ? "" : from.userAgent },
       patientIds: [],
       action: "request:refuse",
       purpose: null,
-      decision: { allowed: false, reason: kind },
+      decision: { allowed: false, reason: threat ?? kind },
       outcome: "denied",
       fields: [],
+      ...(threat ? { details: { kind: threat } } : {}),
     },
   };
 }

@@ -1,0 +1,64 @@
+import { InvalidInput } from "@medvault/contracts";
+
+/** Headers that may come once: Node keeps the first (or joins them), the next server may keep the last. */
+const SINGLE: ReadonlySet<string> = new Set([
+  "authorization",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "cookie",
+  "expect",
+  "host",
+  "idempotency-key",
+  "if-match",
+  "if-none-match",
+  "if-range",
+  "last-event-id",
+  "origin",
+  "range",
+  "transfer-encoding",
+  "user-agent",
+  "x-csrf-token",
+  "x-purpose",
+  "x-request-id",
+]);
+/** What `Connection` may name. Another name would take a header off the request that its sender counts on. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "close",
+  "keep-alive",
+  "upgrade",
+  "te",
+  "trailer",
+  "http2-settings",
+  "proxy-connection",
+]);
+const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
+
+/** Throws InvalidInput for headers that two servers could read in two ways (RFC 9110 5.3, 7.6.1; RFC 9112 6.1). */
+export function checkHeaders(rawHeaders: readonly string[]): void {
+  const seen = new Set<string>();
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    const value = rawHeaders[i + 1] as string;
+    if (SINGLE.has(name)) {
+      if (seen.has(name)) throw fault("A header that may come once came twice.");
+      seen.add(name);
+    }
+    if (name === "host" && !HOST.test(value)) throw fault("The Host header is not well-formed.");
+    if (name === "transfer-encoding" && value.toLowerCase() !== "chunked") {
+      throw fault("Transfer-Encoding may only be chunked.");
+    }
+    if (name === "connection") checkConnection(value);
+  }
+}
+
+function checkConnection(value: string): void {
+  for (const named of value.toLowerCase().split(",")) {
+    const option = named.trim();
+    if (option && !HOP_BY_HOP.has(option)) throw fault("Connection names a header that is not hop by hop.");
+  }
+}
+
+function fault(detail: string): InvalidInput {
+  return new InvalidInput(detail);
+}

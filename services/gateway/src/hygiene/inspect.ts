@@ -1,0 +1,70 @@
+import { InvalidInput, type RouteDoc } from "@medvault/contracts";
+import type { Request } from "express";
+import { requestTarget } from "../routing/request-target.ts";
+import type { FindDocument } from "../routing/route-docs.ts";
+import { type FieldPlan, fieldPlan } from "../screening/field-plan.ts";
+import { screenHeaders, screenPath, screenQuery } from "../screening/screen.ts";
+import { checkHeaders } from "./headers.ts";
+import { queryNames, queryPairs, refuseUnknownNames } from "./query.ts";
+
+/** A request's line and headers, taken apart and found sound. */
+export interface Inspected {
+  path: string;
+  /** With its `?`, as it came. */
+  query: string;
+  /** What of the body is screened. */
+  plan: FieldPlan;
+  /** Throws InvalidInput for a query with names that the route does not know. Asked once it is clear who asks. */
+  refuseUnknownQuery(): void;
+}
+
+export type Inspect = (req: Request) => Inspected;
+
+interface Known {
+  plan: FieldPlan;
+  names: ReadonlySet<string>;
+}
+
+/**
+ * The first look at a request, before it costs anything: throws InvalidInput for what is malformed or can be read in
+ * two ways, RequestScreened for what looks like an attack. An attack that is malformed too is told as the attack.
+ */
+export function inspector(find: FindDocument): Inspect {
+  const plans = new Map<RouteDoc, Known>();
+  const known = (route: RouteDoc): Known => {
+    const before = plans.get(route);
+    if (before) return before;
+    const made = { plan: fieldPlan(route), names: queryNames(route) };
+    plans.set(route, made);
+    return made;
+  };
+  return (req) => {
+    const { path, query } = soundTarget(req.url);
+    checkHeaders(req.rawHeaders);
+    const pairs = queryPairs(query);
+    screenPath(path);
+    screenQuery(pairs);
+    screenHeaders(req.rawHeaders);
+    const route = find(req.method, path);
+    return {
+      path,
+      query,
+      plan: route ? known(route).plan : "screen",
+      refuseUnknownQuery: () => {
+        if (route && pairs.length > 0) refuseUnknownNames(pairs, known(route).names);
+      },
+    };
+  };
+}
+
+function soundTarget(url: string): { path: string; query: string } {
+  try {
+    return requestTarget(url);
+  } catch (thrown) {
+    if (thrown instanceof InvalidInput) {
+      screenPath(url);
+      for (const part of url.split(/[?&]/)) screenPath(part);
+    }
+    throw thrown;
+  }
+}

@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { InvalidInput, TooLarge, Unavailable, UnsupportedMediaType } from "@medvault/contracts";
+import { boundedBody } from "../limits/body-limit.ts";
+import { ClientGone } from "../proxy/proxy.errors.ts";
+import { checkShape } from "./json-shape.ts";
+
+/** JSON in UTF-8 and nothing else: a charset that we and the service read differently would hide what it holds. */
+const JSON_TYPE = /^application\/(?:[a-z0-9.-]{1,60}\+)?json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
+/** What all bodies that are being read may hold together. A slow client's part of it is bounded by its own limits. */
+const MAX_HELD_BYTES = 64 * 1024 * 1024;
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+let heldBytes = 0;
+
+export interface JsonBody {
+  /** As they came; these are passed on. */
+  bytes: Buffer;
+  value: unknown;
+}
+
+/**
+ * Reads a request's JSON body whole, since a part of it says nothing about the rest, and checks its shape; null when
+ * there is none. Throws UnsupportedMediaType for another type, TooLarge beyond `maxBytes`, InvalidInput for bytes that
+ * are no UTF-8 or no JSON and for what `checkShape` refuses, ClientGone when nobody is left to answer.
+ */
+export async function readJson(
+  req: IncomingMessage,
+  res: ServerResponse,
+  maxBytes: number,
+): Promise<JsonBody | null> {
+  const stream = boundedBody(req, maxBytes);
+  if (!stream) return null;
+  if (!JSON_TYPE.test(req.headers["content-type"] ?? "")) {
+    stream.destroy();
+    leaveUnread(req, res);
+    throw new UnsupportedMediaType("Send application/json.");
+  }
+  const chunks: Buffer[] = [];
+  let held = 0;
+  res.once("close", () => {
+    heldBytes -= held;
+  });
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      held += chunk.length;
+      heldBytes += chunk.length;
+      if (heldBytes > MAX_HELD_BYTES) throw new Unavailable();
+      chunks.push(chunk);
+    }
+  } catch (thrown) {
+    leaveUnread(req, res);
+    if (thrown instanceof TooLarge || thrown instanceof Unavailable) throw thrown;
+    throw req.destroyed || req.errored ? new ClientGone("the client went away") : thrown;
+  }
+  const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, held);
+  return bytes.length === 0 ? null : { bytes, value: parsed(bytes) };
+}
+
+function parsed(bytes: Buffer): unknown {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw new InvalidInput("The body is not valid UTF-8.");
+  }
+  checkShape(text);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new InvalidInput("The body is not valid JSON.");
+  }
+}
+
+/** The rest of a body that is refused is not waited for: the connection ends with the answer. */
+function leaveUnread(req: IncomingMessage, res: ServerResponse): void {
+  if (!res.headersSent) res.setHeader("Connection", "close");
+  req.unpipe();
+  req.resume();
+}

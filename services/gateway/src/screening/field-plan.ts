@@ -1,0 +1,39 @@
+import { type RouteDoc, unscreened } from "@medvault/contracts";
+import type { z } from "zod";
+
+/** What of a body is looked at: all of it, nothing, or each field as it says. */
+export type FieldPlan = "screen" | "skip" | { fields: ReadonlyMap<string, FieldPlan>; items: FieldPlan };
+
+type Schema = z.ZodType & { _zod: { def: Definition } };
+type Definition = { type: string; shape?: Record<string, Schema> } & Partial<
+  Record<"innerType" | "element" | "in" | "valueType", Schema>
+>;
+
+/** The plan of a route's body, from its schema. A body that no document knows is looked at whole. */
+export function fieldPlan(route: RouteDoc | null): FieldPlan {
+  return route?.request ? planOf(route.request as Schema) : "screen";
+}
+
+function planOf(schema: Schema): FieldPlan {
+  if (unscreened.get(schema)?.why) return "skip";
+  const { type, shape, innerType, element, in: input } = schema._zod.def;
+  if (type === "object" && shape) {
+    return {
+      fields: new Map(Object.entries(shape).map(([name, field]) => [name, planOf(field)])),
+      items: "screen",
+    };
+  }
+  if (type === "array" && element) return { fields: new Map(), items: planOf(element) };
+  const inner = innerType ?? input;
+  return inner ? planOf(inner) : "screen";
+}
+
+/** Each field of a plan, in dots, with what becomes of it: for the test that makes a new field a decision. */
+export function listed(plan: FieldPlan, path = ""): string[] {
+  if (typeof plan === "string") return [`${path}: ${plan}`];
+  const items = plan.fields.size === 0 ? listed(plan.items, `${path}[]`) : [];
+  return [
+    ...[...plan.fields].flatMap(([name, field]) => listed(field, path ? `${path}.${name}` : name)),
+    ...items,
+  ];
+}

@@ -1,0 +1,37 @@
+/** Nothing that could be markup or script: most values end here. */
+const WORTH_READING =
+  /[<>=(`[{:]|&[#a-z]|%[0-9a-f]|\\[ux]|\+ad|expression|script|document\.|window\.|\.cookie/;
+
+/** Elements that no name, code or medication holds. Plain ones of text (a, b, i, p, em…) count only with an attribute that runs something. */
+const ELEMENT =
+  /<[/\s]{0,40}(?:[a-z]{1,10}:)?(?:script|svg|img|image|iframe|frame|frameset|object|embed|applet|body|html|head|meta|link|style|base|form|input|button|textarea|select|option|isindex|video|audio|source|track|math|template|marquee|bgsound|layer|ilayer|xml|xss|div|span|table|td|th|tr|h[1-6]|br|hr|ul|ol|li|title|noscript|noembed|plaintext|listing|details|dialog|keygen|menu|command|animate|animatetransform|set|foreignobject|use|handler|import|label|canvas|picture|portal|slot|blink|center|font|area|map|nobr|stylesheet|transform|value|root|event-source|blah|scr|vmlframe|rect|text|feimage|maction|mglyph|var|x|f o r m)(?![a-z0-9.,;-])/;
+const ODD_TAGS =
+  /<(?:!(?:--|\[|doctype|entity|element|attlist)|\?(?:xml|php|import|=)|%|\/[a-z][a-z0-9]{1,20}\s*>\s*["'<;]|(?!a\s{1,9}href=["'/h])[a-z][a-z0-9:-]{0,30}[\s/][^<>]{0,200}(?:=|on[a-z]{3}))|-->|]]>|%>/;
+const HANDLER =
+  /(?:^|[\s"'`/;&?>(,x\\])on(?!dan|abot|asem|caspar|glyza|pattro|ivyde|ureg)[a-z]{3,30}(?:\s|%[0-9a-f]{2}|\/\*[^*]{0,20}\*\/){0,8}=/;
+const SCHEME =
+  /(?:javascript|vbscript|livescript|mocha|jscript):|data:(?:text\/(?:html|xml|javascript)|image\/svg|application\/(?:xml|xhtml|x-javascript)|[a-z/]{0,30};base64|,)|view-source:|feed:(?:javascript|data)/;
+const STYLE =
+  /expression\(|-moz-binding|behaviou?r:\s?url|@import|url\(["']?(?:javascript|data:)|-o-link|style\s{0,9}=\s{0,9}["'`\w]|:\s?expr\/?\*?|background(?:-image)?:\s?url|http-equiv|allowscriptaccess|formaction|xmlns\s?=|xlink:|srcdoc|datasrc|dataformatas|#default#/;
+const CALL =
+  /\b(?:alert|prompt|confirm|import|fetch|write|require|eval|settimeout|setinterval|fromcharcode|atob|execscript|msgbox|xmlhttprequest|expression|writeln|constructor)(?:\(|`|&lpar;|\\u0028|\\x28|\[|\.call|\.apply)/;
+const OBJECT =
+  /\b(?:document|window|self|top|parent|this|frames|globalthis|location|navigator|opener|content)\s{0,9}(?:\.\s{0,9}(?:cookie|location|write|domain|body|href|url|referrer|forms|createelement|getelement|documentelement|constructor|name|eval|alert|open|hash|search|domain|execcommand|setattribute|appendchild|defaultview|innerhtml|addeventlistener|__)|\[)|string\.fromcharcode|\.(?:innerhtml|outerhtml|srcdoc|constructor|__proto__|prototype|source)\b|__(?:proto|define[gs]etter|lookup[gs]etter|parent|noSuchMethod)__|\[["'][a-z\\]{1,20}["']\]\s?\(|new\s(?:function|image|activexobject|xmlhttprequest)\b|function\(|function\s?\([a-z, ]{0,40}\)\s?\{|=>\s?\{|\bvoid\(0|activexobject/;
+const JS_CODED =
+  /(?:!\[\]|\[\]\[|!!\[|\+\[\]|\(!\[|\[!|~\[\]|\$=|_=)[^a-z]{0,20}[[\](+!]{3}|\{\{[^{}]{0,80}(?:constructor|\$|\(|\*)|\$\{[^}]{0,100}\(|\+ad[w4]-|[+ ]ad[w4]-.{0,60}[+ ]ad[w4]|\+aci-|[;}]\s?(?:alert|eval)|<\w{1,20}\s?\/?\s?>\s?alert/;
+/** Nobody types a bracket as `&#0060;`, `\u003c` or `%253c`. */
+const CODED_BRACKET =
+  /&#x?0{0,8}(?:3c|3e|60|62)(?:;|$|[^0-9a-f])|\\(?:u00|x)3c|%25(?:25)?3c|%3c\s?(?:script|x|img|svg|%)|&lt;?\s?\/?(?:script|svg|img|iframe|x\b)/;
+
+const RULES = [ELEMENT, ODD_TAGS, HANDLER, SCHEME, STYLE, CALL, OBJECT, JS_CODED, CODED_BRACKET];
+/** What browsers skip inside of a scheme: `java&#9;script:`. */
+const SKIPPED = /[\s\p{Cc}\\"'`+]|\/\*[^*]{0,80}\*\//gu;
+const HINT_OF_SCHEME = /j[^a-z]{0,9}a|v[^a-z]{0,9}b|l[^a-z]{0,9}i|m[^a-z]{0,9}o/;
+
+/** Whether a form of a value (lower case) reads like HTML or script that a page would run. */
+export function looksLikeMarkup(text: string): boolean {
+  if (!WORTH_READING.test(text)) return false;
+  if (RULES.some((rule) => rule.test(text))) return true;
+  if (!text.includes(":") || !HINT_OF_SCHEME.test(text)) return false;
+  return SCHEME.test(text.replace(SKIPPED, ""));
+}

@@ -1,0 +1,120 @@
+import { InvalidInput } from "@medvault/contracts";
+import type { FieldPlan } from "./field-plan.ts";
+import { isScanner } from "./scanner-agents.ts";
+import { RequestScreened } from "./screening.errors.ts";
+import { type Threat, threatIn } from "./threat.ts";
+
+/** More than any structured body needs; what costs more to look at than that is refused. */
+const MAX_VALUES = 2_000;
+const MAX_CHARS = 65_536;
+const MAX_REMEMBERED_AGENTS = 1_000;
+
+/** Headers with a syntax of their own that is checked where they are read, and what is never shown or kept. */
+const UNSCREENED_HEADERS: ReadonlySet<string> = new Set([
+  "accept",
+  "accept-charset",
+  "accept-encoding",
+  "accept-language",
+  "authorization",
+  "cache-control",
+  "connection",
+  "content-length",
+  "content-type",
+  "cookie",
+  "date",
+  "host",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
+  "origin",
+  "pragma",
+  "priority",
+  "proxy-authorization",
+  "sec-ch-ua",
+  "sec-ch-ua-full-version-list",
+  "transfer-encoding",
+  "upgrade",
+  "user-agent",
+  "x-csrf-token",
+]);
+const PLAIN_PATH = /^[A-Za-z0-9/_.:$-]*$/;
+
+/** Throws RequestScreened for a path that looks like an attack, as it came. */
+export function screenPath(path: string): void {
+  refuseIf(threatIn(path));
+  if (PLAIN_PATH.test(path)) return;
+  for (const segment of path.split("/")) if (segment) refuseIf(threatIn(segment));
+}
+
+/** Throws RequestScreened for names or values of a query. */
+export function screenQuery(pairs: readonly (readonly [name: string, value: string])[]): void {
+  for (const [name, value] of pairs) {
+    refuseIf(threatIn(name));
+    refuseIf(threatIn(value));
+  }
+}
+
+const agents = new Map<string, Threat | null>();
+
+/** Throws RequestScreened for a scanner's user agent, and for headers and cookies that look like an attack. */
+export function screenHeaders(rawHeaders: readonly string[]): void {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    const value = rawHeaders[i + 1] as string;
+    if (name === "user-agent") refuseIf(threatOfAgent(value));
+    else if (name === "cookie") screenCookies(value);
+    else if (!UNSCREENED_HEADERS.has(name)) refuseIf(threatIn(value));
+  }
+}
+
+/** A client has one user agent and sends it each time: the verdict is remembered. */
+function threatOfAgent(userAgent: string): Threat | null {
+  const known = agents.get(userAgent);
+  if (known !== undefined) return known;
+  const threat = isScanner(userAgent) ? "scanner" : threatIn(userAgent);
+  if (agents.size >= MAX_REMEMBERED_AGENTS) agents.clear();
+  agents.set(userAgent, threat);
+  return threat;
+}
+
+/** Our own cookies are opaque and are checked where they are read. */
+function screenCookies(header: string): void {
+  for (const pair of header.split(";")) {
+    if (!/^\s*__(?:Host|Secure)-/.test(pair)) refuseIf(threatIn(pair.slice(pair.indexOf("=") + 1)));
+  }
+}
+
+/** Throws RequestScreened for a structured field that looks like an attack; what `plan` leaves out is not looked at. */
+export function screenBody(body: unknown, plan: FieldPlan): void {
+  const spent = { values: 0, chars: 0 };
+  const look = (text: string) => {
+    spent.values += 1;
+    spent.chars += text.length;
+    if (spent.values > MAX_VALUES || spent.chars > MAX_CHARS) {
+      throw new InvalidInput("The body holds more than such a request can need.");
+    }
+    refuseIf(threatIn(text));
+  };
+  // By recursion: the depth was bounded before.
+  const walk = (value: unknown, part: FieldPlan) => {
+    if (part === "skip") return;
+    if (typeof value === "string") look(value);
+    else if (Array.isArray(value)) {
+      const items = part === "screen" ? part : part.items;
+      for (const item of value) walk(item, items);
+    } else if (typeof value === "object" && value !== null) {
+      for (const [name, inner] of Object.entries(value)) {
+        const known = part === "screen" ? undefined : part.fields.get(name);
+        if (known === undefined) look(name);
+        walk(inner, known ?? "screen");
+      }
+    }
+  };
+  walk(body, plan);
+}
+
+function refuseIf(threat: Threat | null): void {
+  if (threat) throw new RequestScreened(threat);
+}

@@ -1,0 +1,96 @@
+import { sqlTokens } from "./sql-tokens.ts";
+
+/** Where a value may stand in a statement: outside of strings, or inside one of each quote. */
+const QUOTES = ["'", '"', "`"] as const;
+
+/** Nothing that could be SQL beyond words, numbers and single blanks: most values end here. */
+const WORTH_READING =
+  /['"`=<>!();#@*|&$\\]|--|::|\b(?:select|union|except|and|or|xor|order|having|r?like|is|drop|insert|delete|update|create|alter|exec|execute|waitfor|group|case|div|msdb|tempdb|northwind|row(?:id|num)|table_name|column_name|information_schema|sys[a-z]+|msys[a-z]+|sqlite_[a-z]+|all_[a-z]+|user_[a-z]+|dba_[a-z]+|xp_[a-z]+|sp_[a-z]+|pg_[a-z]+)\b/;
+/** MongoDB's operators as keys, MySQL's `1.e(` and quoted aliases, numbers that overflow, an equation of one number. */
+const ODDITIES =
+  /(?:^|["'[{&])\s{0,3}\$(?:ne|eq|gte?|lte?|n?in|where|regex|not|n?or|and|text|exists|expr|size|all|elemmatch|type|mod)\b|\d\.e[(.,)]|^(?:<>|==|!=|>>|<<|<=>|r(?:like|egexp)|regexp)$|`\s{1,9}as\s{1,9}`|2\.225073858507201\de-308|\\0x[0-9a-f]{3}|^\s{0,9}(\d{1,9})\s?=\s?\1\s{0,9}$|^exec(?:ute)?\s[a-z]|!@#|[;>]\s?set\s@|^\d{1,9}\s?!=\s?\d|\b(?:rand|floor|minute|user|ln|if|length|version|year|day|month|ceil|round|database|substr|hour|second|sign|md5)\b[^a-z0-9]{0,5}\($/;
+
+const X = "[nsuzvwXfg]";
+/** Outside of a string. Parentheses are left out of what these see. */
+const EXPRESSIONS = [
+  // a tautology: `or 1=1`, `and 'a' like 'a'`, `|| 1 = 1`
+  /la*[nsuzv]a*oa*[oa]*[nsuzvwXfg]/,
+  /^[ans]*la*w[oa]+[nsuzv]/,
+  /la*g[gnsvzuw]*[oa]/,
+  /lwou?$/,
+  /[on]nl$/,
+  /^l[sn]o/,
+  /^sos/,
+  /,non/,
+  /^nonz$/,
+  /^oz$/,
+  /;wv/,
+  /^la*[nzv]c?$/,
+  /(?:^|[ns])c?l[al]*(?:[nvz]c)$/,
+  /la*wow?c/,
+  // `1 or sleep`, `-1 and 1`: an operand, a word of logic, an operand, and the rest cut off
+  new RegExp(`^a*[nsv](?:[aol]+${X})+c$`),
+  /l[al]*[fX]/,
+];
+const STATEMENTS = [
+  /U[wz]*\(*S/,
+  /U(?:w|,|\()*\(S/,
+  /S[^;]*[*,(nvfgX][^;]*F/,
+  /S\(*[nvzX]\)*(?:[,c;aoU]|$)/,
+  /SwFw(?:[F;cHBU]|$)/,
+  /[(;a]\(*S(?:[(nvzXfgsw*a])/,
+  /Sfg?/,
+  /S\(*[sw],/,
+  /EK/,
+  /Wg?.*W.*W/,
+  /E(?:F)w/,
+  /Ev/,
+  /(?:^|;)S.*F/,
+  /;EX/,
+  /f/,
+  /S\(?g/,
+  /Sw\(/,
+  /S[^;]*B/,
+  /Hg/,
+  /\)wwF/,
+  /[gKz]\($/,
+  /\)W/,
+  /E\([avs]/,
+  /^\)o\(/,
+  /;EF/,
+  /\)c$/,
+  /;Ew\(/,
+  /F(?:K|wF)/,
+  /;wwwK/,
+  /X/,
+];
+const CLAUSES = [/(?:^|[ns)])B[a(]*[nfX(]/, /(?:^|[nsw)'])H[(a]*n[ao,]/, /^Hn?o/];
+
+/** `' or '`, `'+'`, but neither `"ON"` nor `'and'` nor `"*"`, which people write. */
+const ONE_OPERATOR =
+  /^[^\s'"]{0,40}'(?:and|or|xor|div|mod|like)'[^\s'"]{0,40}$|'[^a-z'"]{1,40}'|['"] {1,9}[a-z]{2,7}(?: [a-z]{2,7})? {0,9}['"]|['"][a-z]{2,7} {1,9}['"]/;
+
+/** Whether a form of a value (lower case) reads like a piece of SQL that would change the statement around it. */
+export function looksLikeSql(text: string): boolean {
+  if (!WORTH_READING.test(text)) return false;
+  if (ODDITIES.test(text)) return true;
+  if (isSql(text, "")) return true;
+  for (const quote of QUOTES) if (text.includes(quote) && isSql(text, quote)) return true;
+  return false;
+}
+
+function isSql(text: string, quote: "" | (typeof QUOTES)[number]): boolean {
+  const { letters, rejoins, hiddenComment } = sqlTokens(text, quote);
+  if (STATEMENTS.some((rule) => rule.test(letters))) return true;
+  const flat = letters.replace(/[()]/g, "");
+  if (EXPRESSIONS.some((rule) => rule.test(flat)) || CLAUSES.some((rule) => rule.test(flat))) return true;
+  if (hiddenComment && quote !== "" && letters.startsWith("s")) return true;
+  if (hiddenComment && /[a-zA-Z]{2}/.test(flat) && /[SUEFfoln]/.test(flat)) return true;
+  if (quote === "") return false;
+  // Out of the string and back into it, or out of it and the rest cut off.
+  const expression = `s(?:[aol]+${X})*`;
+  if (/^s[,;]*[oal].*c$|^slw[oa]|^sl.*c$|^slz|^ssl[nz]|^s,[nzs],[nzs]/.test(flat)) return true;
+  if (rejoins && /^s[oal]u$/.test(flat)) return ONE_OPERATOR.test(text);
+  if (rejoins && new RegExp(`^${expression}[aol]+u$`).test(flat)) return true;
+  return new RegExp(`^${expression}c$`).test(flat);
+}

@@ -1,0 +1,159 @@
+import { expect, test } from "vitest";
+import { isScanner } from "./scanner-agents.ts";
+import { threatIn } from "./threat.ts";
+
+const ATTACKS: Record<string, readonly string[]> = {
+  sqli: [
+    "' or 1=1--",
+    "1 OR 1=1",
+    "x' AND 'a'='a",
+    '" or ""="',
+    "admin'--",
+    "1; DROP TABLE patients",
+    "' UNION SELECT username, password FROM users--",
+    "1/**/union/*!50000select*/2",
+    "%27%20UNION%20SELECT%201",
+    "%2527+or+1%253d1--",
+    "&#39; or 1=1 -- ",
+    "\uff07 or 1=1--",
+    "\u2019 or 1=1--",
+    "1 and sleep(5)",
+    "'; WAITFOR DELAY '0:0:5'--",
+    "1) or pg_sleep(9)--",
+    "select * from pg_shadow",
+    "x'||(select version())||'",
+    "1 order by 10--",
+    "' having 1=1",
+    "1'::int",
+    "aa' & 0 + 1 = 'aa",
+    "')) or (('a'='a",
+    "@@version",
+    "{'$ne': 1}",
+    "1 procedure analyse(extractvalue(1,2))",
+  ],
+  xss: [
+    "<script>alert(1)</script>",
+    "<ScRiPt src=//evil>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg/onload=alert(1)>',
+    "%3Cscript%3E",
+    "%253cscript%253e",
+    "&lt;script&gt;alert(1)",
+    "&#60;img src=x>",
+    "\\u003cscript",
+    "\uff1cscript\uff1e",
+    "java\tscript:alert(1)",
+    "java&#9;script:x",
+    '" onmouseover="x()',
+    "<a href=javascript:alert(1)>",
+    "<style>@import 'x'",
+    "<iframe srcdoc=x>",
+    "data:text/html;base64,AAAA",
+    "+ADw-script+AD4-",
+    "{{constructor.constructor('x')()}}",
+    "document.cookie",
+    "eval(name)",
+    "<x/onxxx=1",
+  ],
+  traversal: [
+    "../../etc/passwd",
+    "..\\..\\windows\\win.ini",
+    "%2e%2e%2fetc",
+    "..%252f..%252f",
+    "..%c0%af..%c0%afetc",
+    "%uff0e%uff0e/",
+    "....//....//etc/passwd",
+    "/etc/shadow",
+    "/proc/self/environ",
+    "C:\\boot.ini",
+    "file:///etc/hosts",
+    "/.git/config",
+    "/.env",
+    "..0x2f..0x2f",
+    "/..;/admin",
+    "/var/log/auth.log",
+  ],
+};
+
+test("attacks are told by their kind, in every spelling that something behind us might undo", () => {
+  for (const [kind, values] of Object.entries(ATTACKS)) {
+    for (const value of values) expect(threatIn(value), value).toBe(kind);
+  }
+});
+
+const INNOCENT = [
+  ...["O'Brien", "O\u2019Brien", "D'Arcy; drop", "Select", "SELECT", "Union Street", "1=1 ratio", "BP <120"],
+  ...["d'Angelo d'Este", "Rock 'n' Roll", "O'Neil or O'Brien", "Jack and Jill = twins", 'José "Pepe" Núñez'],
+  ...["de la O'Hara--Smith", "Smith & Sons", "Ms. Null", "True or False", "Drop", "Where", "update Miller"],
+  ...["Max Power (1980)", "Alert (Code Blue)", "count dracula", "Count(s)", "left(eye)", "sleep (apnoea)"],
+  ...["amoxicillin/clavulanate 875/125", "co-trimoxazole; 2x daily", "p < 0.05 and n = 30", "mg/kg/day"],
+  ...["ondansetron=8mg", "vitamin B12 / D3", "5' 10\"", "100% effective", "<5 mg", "HbA1c > 7", "a.c./p.c."],
+  ...["Measurement of respiratory function (procedure)", "50% dextrose", "and/or", "...", "#2 bed", "E11.9"],
+  ...["http://loinc.org|8867-4", "urn:oid:2.16.840.1.113883", "2001:db8::1", "2001:db8:face::d", "::1"],
+  ...["o'brien@example.com", "select.one+union@example.com", "a--b@example.com", "x/y=z@example.com"],
+  ...["018f4c1e-7a2b-7c3d-8e4f-0123456789ab", "2026-01-02T03:04:05.678Z", "eyJ0Ijoi--__MjAyNiJ9", 'W/"3"'],
+  ...[
+    "Root=1-67891233-abcdef012345678912345678",
+    '{"scheme":"https"}',
+    "1.2.3.4, 10.0.0.1",
+    "for=1.2.3.4;proto=https",
+  ],
+  ...["https://clinic.example/patients?sort=name&dir=asc", "u=1, i", "bytes=0-1023", "prescription/018f4c1e"],
+  ...[
+    "medvault.records.prescription.read.v1",
+    "record:read",
+    "nationalId,phone",
+    "12345678Z",
+    "+34 600 (ext. 5)",
+  ],
+];
+
+test("names, codes, times, addresses and what else people type are nothing bad", () => {
+  for (const value of INNOCENT) expect(threatIn(value), value).toBeNull();
+});
+
+test("scanners that say so are known; browsers, scripts and names that resemble them pass", () => {
+  for (const agent of [
+    "sqlmap/1.8#stable (https://sqlmap.org)",
+    "Mozilla/5.0 (compatible; Nikto/2.5.0)",
+    "NUCLEI - open source",
+    "Vega",
+    "Mozilla/5.0 (compatible; Nmap Scripting Engine)",
+  ])
+    expect(isScanner(agent), agent).toBe(true);
+  for (const agent of [
+    "Mozilla/5.0 (X11; Linux x86_64; rv:156.0) Gecko/20100101 Firefox/156.0",
+    "curl/8.9.1",
+    "python-requests/2.32",
+    "node",
+    "",
+    "MedVaultMobile/1.0 (Vegas; Android 16)",
+  ]) {
+    expect(isScanner(agent), agent).toBe(false);
+    expect(threatIn(agent), agent).toBeNull();
+  }
+});
+
+const ATOMS =
+  "a|'|\"|(|)|%|%25|&|&#|&#x0|\\|\\u|<|<a |</|<!|/|..|../|.|{|{{|[|![|on|on |=|a=|;|-|--|/*|*/|#|0x|1.|1 or |' or |and |union |select |select(|`|@|@@|::|java|j a|expression|url(|\uff1c|\t|style |data:|etc/|/var/|c:\\|function |function(|$|${|+|+ad|1e|||case when |group by |'a'='a|on\t|window .|%u";
+
+test("64 KiB of the worst that each pattern can meet costs milliseconds: no backtracking, whatever is sent", () => {
+  for (const atom of ATOMS.split("|")) {
+    for (const between of ["", "a", " ", "=", "'"]) {
+      const value = (atom + between || "x").repeat(65_536).slice(0, 65_536);
+      const before = process.cpuUsage();
+      threatIn(value);
+      const { user, system } = process.cpuUsage(before);
+      expect((user + system) / 1_000, JSON.stringify(atom + between)).toBeLessThan(150);
+    }
+  }
+});
+
+test("a clean value costs a few microseconds", () => {
+  const values = INNOCENT.slice(0, 40);
+  for (let i = 0; i < 500; i++) values.forEach(threatIn);
+  const before = process.cpuUsage();
+  for (let i = 0; i < 500; i++) values.forEach(threatIn);
+  const { user } = process.cpuUsage(before);
+  expect(user / (500 * values.length)).toBeLessThan(30);
+});
