@@ -28,6 +28,7 @@ demo at the first start, and keeps all of it running until Ctrl-C.
   MEDVAULT_LOCKOUT_*        how guesses are locked out (services/auth/README.md)
   MEDVAULT_KNOWN_DEVICE_DAYS  how long a device keeps its own lockout lane (90)
   MEDVAULT_SMTP_URL         mail goes there instead of files under .data/mail
+  MEDVAULT_FINAL_ROTATION_AFTER_HOURS  when erasures become final, 0 to 23 or off (default 12)
   MEDVAULT_POLICY_FILE      what is sealed, indexed and masked (docs/runbooks/keys.md)
   MEDVAULT_BASE_PORT        the first of 40 internal ports (chosen and remembered)
   DATABASE_URL, REDIS_URL, AMQP_URL   use these servers (as superuser, as administrator)

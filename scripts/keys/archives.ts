@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { closedAt, type KeyPlace, type Keyring, type Need } from "@medvault/keys";
-import { type Installation, withPlace } from "./places.ts";
+import { countInBackups, type KeyPlace, type Keyring, type Need } from "@medvault/keys";
+import { type Installation, keyringOf, withPlace } from "./places.ts";
 
 // A wrapped key names the version that wraps it in its bytes 2 to 5 (libs/crypto/FORMATS.md).
 const VERSION_AT = 2;
@@ -26,17 +26,27 @@ export async function backupNeeds(
     const count = archiveCounts(installation).get(version) ?? 0;
     return [{ what: "archives of backups", count }];
   }
-  if (!BACKED_UP.includes(place.service) || !installation.databaseUrls.backup) return [];
-  // A backup that began after the version was closed holds nothing of it; of an older one we cannot know, so it may.
-  const before = (await closedAt(place.pool, version)) ?? new Date();
-  const count = await withPlace(installation, "backup", async ({ pool }) => {
-    const { rows } = await pool.query<{ count: number }>(
-      "select count(*) as count from backups where state = 'complete' and created_at <= $1",
-      [before],
-    );
-    return rows[0]?.count ?? 0;
+  if (!BACKED_UP.includes(place.service)) return [];
+  const count = await countInBackups(place.pool, place.service, version);
+  return [{ what: "keys in kept backups", count }];
+}
+
+/**
+ * Renews the keysets of kept backups, as the backup service does by itself, where this machine has backups. Returns how
+ * many; 0 also while the service is at it.
+ */
+export async function renewBackups(installation: Installation, signal: AbortSignal): Promise<number> {
+  const { backupsDir, databaseUrls } = installation;
+  if (backupsDir === null || !existsSync(backupsDir) || !databaseUrls.backup) return 0;
+  // Loaded for this alone: every other command starts without a service.
+  const { Archive } = await import("../../services/backup/src/backup/archive.ts");
+  const { renewKeysets } = await import("../../services/backup/src/keysets/keyset.service.ts");
+  const logger = { info: () => undefined, error: () => undefined };
+  const archive = new Archive(backupsDir);
+  return withPlace(installation, "backup", async (place) => {
+    const keyring = await keyringOf(place);
+    return renewKeysets({ pool: place.pool, keyring, archive, logger, signal, evenIfTried: true });
   });
-  return [{ what: "backups that are kept", count }];
 }
 
 /** How many archives each version of backup's service key wraps. */

@@ -1,20 +1,21 @@
-import { auditEvent } from "@medvault/contracts";
 import type { Audit } from "@medvault/keys";
-import { emit } from "@medvault/messaging";
+import { keyEvent } from "@medvault/messaging";
+import { inTransaction, type ServiceName } from "@medvault/postgres";
+import { type Installation, withPlace } from "./places.ts";
 
-/** Writes `medvault.<service>.keys.<verb>.v1` into the service's outbox: done by the system, with counts and versions. */
+/** Writes `medvault.<service>.keys.<verb>.v1` into the service's outbox: done by an operator, with counts and versions. */
 export function auditOf(service: string, verb: string, patientIds: readonly string[] = []): Audit {
-  return (tx, details) =>
-    emit(
-      tx,
-      service,
-      auditEvent(null, {
-        type: `medvault.${service}.keys.${verb}.v1`,
-        subject: `service-key/${service}`,
-        action: `keys:${verb}`,
-        reason: "operator",
-        patientIds,
-        details: { ...details },
-      }),
-    );
+  return keyEvent(service, verb, "operator", patientIds);
+}
+
+/** The same for what changes nothing, in a transaction of its own. */
+export function recordIn(
+  installation: Installation,
+  service: ServiceName,
+  verb: string,
+  details: Readonly<Record<string, number>>,
+): Promise<void> {
+  return withPlace(installation, service, ({ pool }) =>
+    inTransaction(pool, (tx) => auditOf(service, verb)(tx, details)),
+  );
 }

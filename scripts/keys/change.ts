@@ -1,6 +1,8 @@
 import {
+  closedVersion,
   destroyVersion,
   type KeyPlace,
+  markShredsFinal,
   moveKeysToVault,
   type Rewrapped,
   readKeyFile,
@@ -10,10 +12,13 @@ import {
   type VaultPlace,
 } from "@medvault/keys";
 import { inTransaction, type ServiceName } from "@medvault/postgres";
-import { backupNeeds, rewrapArchives } from "./archives.ts";
+import { backupNeeds, renewBackups, rewrapArchives } from "./archives.ts";
 import { auditOf } from "./audit.ts";
 import type { Outcome, Output } from "./output.ts";
 import { type Installation, keyringOf, withPlace } from "./places.ts";
+
+/** The services whose subjects are patients. */
+const OF_PATIENTS: readonly ServiceName[] = ["records", "files"];
 
 /** What every command that changes something works with. */
 export interface Work {
@@ -116,9 +121,15 @@ export async function rotateFinally(
       await destroyPlace(work, place, version, despiteBackups);
       destroyed.push(version);
     }
+    const final = await markShredsFinal(place.pool, made.retired, (subjects) =>
+      auditOf(service, "shred-final", OF_PATIENTS.includes(service) ? subjects : []),
+    );
     return {
-      lines: [`${service}: destroyed ${destroyed.join(", ")}; what they wrapped opens nowhere any more.`],
-      result: { service, version: made.version, rewrapped: done.rewrapped, destroyed },
+      lines: [
+        `${service}: destroyed ${destroyed.join(", ")}; what they wrapped opens nowhere any more.`,
+        ...(final > 0 ? [`${service}: ${final} shreds are final.`] : []),
+      ],
+      result: { service, version: made.version, rewrapped: done.rewrapped, destroyed, final },
     };
   });
 }
@@ -145,7 +156,15 @@ async function destroyPlace(
   version: number,
   despiteBackups: boolean,
 ): Promise<void> {
-  const needs = await backupNeeds(work.installation, place, version);
+  let needs = await backupNeeds(work.installation, place, version);
+  if (needs.some(({ count }) => count > 0) && place.service !== "backup") {
+    // Backups take over only what lies under closed versions. Refused, naming what, while tables need this one.
+    if (!(await closedVersion(place.pool, version)))
+      await retireVersion(place, version, auditOf(place.service, "retire"));
+    const renewed = await renewBackups(work.installation, work.signal);
+    if (renewed > 0) work.output.say(`The keysets of ${renewed} backups are renewed.`);
+    needs = await backupNeeds(work.installation, place, version);
+  }
   // An archive's own key is no matter of taste: it can be rewrapped, and without it the archive is lost.
   const counted = despiteBackups && place.service !== "backup" ? [] : needs;
   await destroyVersion(place, version, counted, auditOf(place.service, "destroy"));

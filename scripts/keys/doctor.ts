@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
-import { KeysError, readKeyFile } from "@medvault/keys";
+import { FINAL_WITHIN_MS, heldUpBy, KeysError, openShreds, readKeyFile } from "@medvault/keys";
 import { type Db, ddl, type ServiceName } from "@medvault/postgres";
+import { recordIn } from "./audit.ts";
 import { type ListedVersion, listVersions } from "./list.ts";
 import type { Outcome } from "./output.ts";
 import { type Installation, keysFileOf, withPlace } from "./places.ts";
@@ -11,7 +12,16 @@ const REWRAP_DUE_DAYS = 1;
 
 interface Finding {
   readonly service: string;
-  readonly check: "key_file" | "folder" | "rotation" | "rewrap" | "lost" | "nonces" | "index" | "database";
+  readonly check:
+    | "key_file"
+    | "folder"
+    | "rotation"
+    | "rewrap"
+    | "lost"
+    | "nonces"
+    | "index"
+    | "shreds"
+    | "database";
   readonly says: string;
 }
 
@@ -26,7 +36,11 @@ export async function doctor(
     const file = fileFinding(installation, service);
     if (file)
       findings.push(file); // nothing else can be looked at without it
-    else findings.push(...(await serviceFindings(installation, service, maxAgeDays)));
+    else {
+      const found = await serviceFindings(installation, service, maxAgeDays);
+      await recordIn(installation, service, "doctor", { findings: found.length });
+      findings.push(...found);
+    }
   }
   const lines = findings.map(({ service, says }) => `✗ ${service}: ${says}`);
   return {
@@ -65,6 +79,7 @@ async function serviceFindings(
   const others = await withPlace(installation, service, async ({ pool }) => [
     ...(await nonceFindings(pool, service)),
     ...(await indexFindings(pool, service)),
+    ...(await shredFindings(pool, service)),
   ]);
   return [...found, ...others];
 }
@@ -80,6 +95,26 @@ async function indexFindings(db: Db, service: ServiceName): Promise<Finding[]> {
     const table = name.split(".", 1)[0];
     return { service, check: "index", says: `the index ${name} is half rebuilt: keys reindex ${table}.` };
   });
+}
+
+// What keeps a service from making its shreds final by itself, and what helps.
+const HELD_UP: Readonly<Record<string, string>> = {
+  keys_not_writable: "it cannot write its keys; rotate where they are kept (docs/runbooks/keys.md)",
+  switched_off: "MEDVAULT_FINAL_ROTATION_AFTER_HOURS is off",
+  keys_do_not_open: "some keys do not open; restore or delete those",
+  vault_refused: "Vault refuses; the service's token needs update on datakey/wrapped",
+  backups_need_version: "kept backups hold keys that cannot be renewed; restore or delete those backups",
+  grace: "it is under way",
+};
+
+/** Shreds that should be final by now, and are not: old dumps still open with the keys of today. */
+async function shredFindings(db: Db, service: ServiceName): Promise<Finding[]> {
+  const overdue = await openShreds(db, new Date(Date.now() - FINAL_WITHIN_MS));
+  if (!overdue) return [];
+  const reason = await heldUpBy(db);
+  const why = reason ? (HELD_UP[reason] ?? reason) : "is the service running?";
+  const says = `${overdue.count} shreds are older than 24 h and not final (${why}): rotate ${service} --final.`;
+  return [{ service, check: "shreds", says }];
 }
 
 function versionFindings(v: ListedVersion, maxAgeDays: number): Finding[] {

@@ -2,12 +2,11 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { combineShares, createPrivateFile, splitFiles } from "@medvault/keys";
-import { inTransaction, SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
-import { auditOf } from "./audit.ts";
+import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
+import { recordIn } from "./audit.ts";
 import type { Work } from "./change.ts";
 import { UsageError } from "./options.ts";
 import type { Outcome } from "./output.ts";
-import { withPlace } from "./places.ts";
 
 /** `keys escrow --shares <n> --threshold <k> --out <folder>` */
 export async function escrow(
@@ -22,7 +21,8 @@ export async function escrow(
   if (existsSync(out) && readdirSync(out).length > 0) throw new UsageError(`${out} is not empty.`);
   const files = readKeyFiles(work.installation.keysDir);
   const made = await splitFiles(files, shares, threshold);
-  for (const service of servicesIn(files)) await recordIn(work, service, "escrow", { shares, threshold });
+  for (const service of servicesIn(files))
+    await recordIn(work.installation, service, "escrow", { shares, threshold });
   await mkdir(out, { recursive: true, mode: 0o700 });
   const written: string[] = [];
   for (const share of made) {
@@ -56,7 +56,7 @@ export async function recover(work: Work, shareFiles: readonly string[]): Promis
   const unrecorded: string[] = [];
   for (const service of servicesIn(Object.fromEntries(restored.map((name) => [name, ""])))) {
     // On an empty machine there may be no database yet, and the keys come first.
-    await recordIn(work, service, "recover", { files: restored.length }).catch(() =>
+    await recordIn(work.installation, service, "recover", { files: restored.length }).catch(() =>
       unrecorded.push(service),
     );
   }
@@ -81,15 +81,4 @@ function readKeyFiles(keysDir: string): Record<string, string> {
 
 function servicesIn(files: Readonly<Record<string, string>>): ServiceName[] {
   return SERVICES_WITH_DATA.filter((service) => files[`${service}.json`] !== undefined);
-}
-
-function recordIn(
-  work: Work,
-  service: ServiceName,
-  verb: string,
-  details: Record<string, number>,
-): Promise<void> {
-  return withPlace(work.installation, service, ({ pool }) =>
-    inTransaction(pool, (tx) => auditOf(service, verb)(tx, details)),
-  );
 }

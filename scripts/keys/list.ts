@@ -1,6 +1,7 @@
 import { countWrapped, readKeyFile, type WrappedCounts } from "@medvault/keys";
 import type { ServiceName } from "@medvault/postgres";
 import { archiveCounts } from "./archives.ts";
+import { recordIn } from "./audit.ts";
 import type { Outcome } from "./output.ts";
 import { type Installation, keysFileOf, withPlace } from "./places.ts";
 import { countRows, type RowCounts } from "./rows.ts";
@@ -56,6 +57,10 @@ export async function list(installation: Installation, services: readonly Servic
     ...listed,
     rows: rowsUnder.get(listed.service)?.get(listed.version) ?? {},
   }));
+  for (const service of services) {
+    const count = versions.filter((listed) => listed.service === service).length;
+    await recordIn(installation, service, "list", { versions: count });
+  }
   const header = [
     "service",
     "version",

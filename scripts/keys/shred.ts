@@ -27,7 +27,8 @@ export async function shred(work: Work, patient: string | undefined): Promise<Ou
       ? ["No service has a key of that patient."]
       : [
           `Nothing of the patient opens any more in ${shredded.join(" and ")}.`,
-          "What old dumps, WAL and replicas hold opens until the service keys are rotated, within 24 h:",
+          "What old dumps, WAL and replicas hold opens until the services have rotated their keys, which they do",
+          "by themselves within 24 h (doctor says when they cannot). At once:",
           ...OF_PATIENTS.map((service) => `  npm run keys -- rotate ${service} --final`),
         ];
   return { lines, result: { patientId, shredded }, ok: shredded.length > 0 };

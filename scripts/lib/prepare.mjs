@@ -29,6 +29,12 @@ export function checkSettings(env = process.env) {
       throw new Trouble(`${name} must be a whole number from 1 to ${most}: change it, or leave it out.`);
     }
   }
+  const hours = env.MEDVAULT_FINAL_ROTATION_AFTER_HOURS;
+  if (hours && hours !== "off" && !(/^\d+(\.\d+)?$/.test(hours) && Number(hours) <= 23)) {
+    throw new Trouble(
+      "MEDVAULT_FINAL_ROTATION_AFTER_HOURS must be a number from 0 to 23, or off: change it, or leave it out.",
+    );
+  }
   if (env.MEDVAULT_DEMO && !["0", "1"].includes(env.MEDVAULT_DEMO)) {
     throw new Trouble("MEDVAULT_DEMO must be 0 (no demo) or 1: change it, or leave it out.");
   }

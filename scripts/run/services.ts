@@ -93,6 +93,8 @@ export function environment(name: ServiceName, o: ServiceOptions): Record<string
   };
 }
 
+const FINAL_ROTATION = "MEDVAULT_FINAL_ROTATION_AFTER_HOURS";
+
 /** What only one service needs, or only some. */
 const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = {
   gateway: (o) => ({
@@ -127,14 +129,15 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
       "MEDVAULT_POLICY_FILE",
       "SESSION_DAILY_RESET",
       "MEDVAULT_KNOWN_DEVICE_DAYS",
+      FINAL_ROTATION,
     ),
     ...passedOn(o.settings, (name) => /^MEDVAULT_(SESSION|LOCKOUT)_/.test(name)),
   }),
-  records: (o) => settings(o, "MEDVAULT_POLICY_FILE"),
+  records: (o) => settings(o, "MEDVAULT_POLICY_FILE", FINAL_ROTATION),
   files: (o) => ({
     MEDVAULT_FILES_DIR: o.dirs.files,
     MEDVAULT_RECORDS_URL: internalUrl("records", o),
-    ...settings(o, "MEDVAULT_MAX_UPLOAD_BYTES", "MEDVAULT_POLICY_FILE"),
+    ...settings(o, "MEDVAULT_MAX_UPLOAD_BYTES", "MEDVAULT_POLICY_FILE", FINAL_ROTATION),
   }),
   audit: (o) => ({ MEDVAULT_AUDIT_DIR: o.dirs.audit }),
   backup: (o) => ({

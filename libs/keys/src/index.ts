@@ -25,6 +25,9 @@ export type { VaultPlace } from "./key-document.ts";
 export { type KeyFile, readKeyFile } from "./key-file.ts";
 export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";
 export { maskEdges } from "./mask.ts";
+export { heldUpBy } from "./operations/final-rotation.store.ts";
+export { FINAL_WITHIN_MS } from "./operations/final-rotation.ts";
+export { startFinalRotation } from "./operations/final-rotation-loop.ts";
 export { type ResealedRow, type ResealOptions, type ResealResult, reseal } from "./operations/reseal.ts";
 export { type RewrapOptions, type Rewrapped, rewrap } from "./operations/rewrap.ts";
 export {
@@ -35,8 +38,13 @@ export {
   retireVersion,
   rotateServiceKey,
 } from "./operations/service-key.ts";
-export { shredSubject } from "./operations/shred.ts";
-export { closedAt, countWrapped, type WrappedCounts } from "./operations/wrapped-keys.store.ts";
+export { markShredsFinal, openShreds, shredSubject } from "./operations/shred.ts";
+export {
+  closedVersion,
+  countInBackups,
+  countWrapped,
+  type WrappedCounts,
+} from "./operations/wrapped-keys.store.ts";
 export { applyPolicy, type DeploymentPolicy, type PolicyOptions, type PolicyTable } from "./policy.ts";
 export type { KeyProvider, ServiceKeyState, ServiceKeyVersion } from "./provider.ts";
 export { closeSealPool } from "./seal-pool.ts";

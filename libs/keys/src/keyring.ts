@@ -90,6 +90,16 @@ export class Keyring {
     }
   }
 
+  /**
+   * Looks whether the source has changed: a version that was destroyed leaves this process's memory, with every key that
+   * was opened. Throws what reading throws; what was there stays then.
+   */
+  refresh(): void {
+    this.provider.reload();
+    if (this.provider.versions() !== this.#openedUnder) this.#opened.wipe();
+    this.#openedUnder = this.provider.versions();
+  }
+
   /** Forgets and wipes every opened key. */
   wipe(): void {
     this.#opened.wipe();

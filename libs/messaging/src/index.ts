@@ -13,6 +13,7 @@ export type { EventHandler } from "./effect.ts";
 export { emit } from "./emit.ts";
 export { MAX_EVENT_BYTES } from "./envelope.ts";
 export { BrokerUnavailable, EventRefused } from "./errors.ts";
+export { keyEvent } from "./key-events.ts";
 export type { Logger } from "./logger.ts";
 export { createLossyProducer, type LossyProducer, type LossyProducerOptions } from "./lossy.ts";
 export { listParked, type ParkedMessage, redriveParked } from "./parked.ts";

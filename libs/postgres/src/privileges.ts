@@ -5,8 +5,10 @@ import { BACKED_UP_SERVICES, OWNER_ROLE, roleOf, type ServiceName, sysSchemaOf }
 // Two that grant at once fail with "tuple concurrently updated": they take turns.
 const PRIVILEGES_LOCK = 7_102_203;
 
-// Tables of a sys schema that the backup service copies as keysets. What they hold is wrapped.
-const KEY_TABLES = ["keys", "subject_keys"];
+// Tables of a sys schema that the backup service reads: keysets, in which all is wrapped, and what may be in no kept one.
+const KEY_TABLES = ["keys", "subject_keys", "service_key_versions", "shreds"];
+// What services whose keys are in backups may ask of them: how many keys there still need a version of theirs.
+const KEYSETS_NEEDING = "keysets_needing";
 
 /**
  * Makes a schema of the service, owned by the owner role, with what its role may do to tables to come: select,
@@ -95,6 +97,7 @@ async function settle(client: ClientBase, service: ServiceName, schema: string):
   await client.query(
     ddl("revoke insert, update, delete on %I.schema_migrations from %I", schema, roleOf(service)),
   );
+  if (service === "backup") await letServicesAsk(client, schema);
   if (schema !== sysSchemaOf(service)) return;
   const backup = roleOf("backup");
   const { rows } = await client.query<{ name: string }>(
@@ -105,5 +108,20 @@ async function settle(client: ClientBase, service: ServiceName, schema: string):
   if (rows.length > 0) await client.query(ddl("grant usage on schema %I to %I", schema, backup));
   for (const { name } of rows) {
     await client.query(ddl("grant select on %I.%I to %I", schema, name, backup));
+  }
+}
+
+/** The one function of backup's business schema that others may call. It answers with a number, as its owner. */
+async function letServicesAsk(client: ClientBase, schema: string): Promise<void> {
+  const { rows } = await client.query<{ role: string }>(
+    `select r.rolname as role from pg_proc p join pg_namespace n on n.oid = p.pronamespace, pg_roles r
+      where n.nspname = $1 and p.proname = $2 and r.rolname = any($3::text[])`,
+    [schema, KEYSETS_NEEDING, BACKED_UP_SERVICES.map(roleOf)],
+  );
+  for (const { role } of rows) {
+    await client.query(ddl("grant usage on schema %I to %I", schema, role));
+    await client.query(
+      ddl("grant execute on function %I.%I(text, bigint, timestamptz) to %I", schema, KEYSETS_NEEDING, role),
+    );
   }
 }

@@ -57,6 +57,12 @@ export function urlOf(...protocols: string[]): z.ZodType<string, string> {
   });
 }
 
+/**
+ * How many hours after a shred the rotation begins that makes it final; "off": by command only. An hour of the 24 is left for
+ * the work itself. Of services that keep keys of subjects.
+ */
+export const finalRotationHours = z.union([z.literal("off"), z.coerce.number().min(0).max(23)]).default(12);
+
 /** What every service with data reads. Extend it: `CommonConfig.extend({ … })`. */
 export const CommonConfig = z.object({
   HOST: z.string().default("127.0.0.1"),

@@ -26,7 +26,7 @@ export {
   signAssertion,
 } from "./assertions.ts";
 export { DEFAULT_JSON_LIMIT_BYTES, type JsonLimit } from "./body.ts";
-export { CommonConfig, ConfigError, loadConfig, urlOf } from "./config.ts";
+export { CommonConfig, ConfigError, finalRotationHours, loadConfig, urlOf } from "./config.ts";
 export { type CheckState, mountHealth, type Readiness, stateOf } from "./health.ts";
 export { Lifecycle, lifecycleOf } from "./lifecycle.ts";
 export { createLogger, type Logger, type LoggerOptions } from "./logger.ts";

@@ -1,5 +1,5 @@
-import { applyPolicy, createKeyring, indexKey } from "@medvault/keys";
-import { connectBroker, createAppender, createRelay } from "@medvault/messaging";
+import { applyPolicy, countInBackups, createKeyring, indexKey, startFinalRotation } from "@medvault/keys";
+import { connectBroker, createAppender, createRelay, keyEvent } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
 import {
   type AssertionVerifier,
@@ -108,6 +108,15 @@ export async function composeApp(
   };
   const sweeping = startSweeping(ctx);
   relay.start();
+  const rotation = startFinalRotation({
+    pool,
+    keyring,
+    keysFile: config.MEDVAULT_KEYS_FILE ?? null,
+    afterHours: config.MEDVAULT_FINAL_ROTATION_AFTER_HOURS,
+    audit: (verb) => keyEvent(SERVICE, verb, "schedule"),
+    countOutside: (db, version) => countInBackups(db, SERVICE, version),
+    logger,
+  });
   const app = createAuthApp(ctx, {
     assertions,
     redisState: () => (redis.status === "ready" ? "ok" : "degraded"),
@@ -116,6 +125,7 @@ export async function composeApp(
   return {
     app,
     onStop: [
+      () => rotation.stop(),
       () => sweeping.stop(),
       () => mailer.close(),
       () => appender.close(),

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { CommonConfig, loadConfig, urlOf } from "@medvault/service-kit";
+import { CommonConfig, finalRotationHours, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
 import { LOCKOUT } from "./sign-in/lockout.ts";
 
@@ -33,6 +33,7 @@ const origins = z
   );
 
 const AuthConfig = CommonConfig.extend({
+  MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
   REDIS_URL: urlOf("redis", "rediss"),
   /** Where mailed links lead. Never taken from a request: a Host header must not choose who gets a token. */
   MEDVAULT_PUBLIC_URL: urlOf("http", "https").default("http://127.0.0.1:8080"),

@@ -60,6 +60,8 @@ export async function composeApp(
   const recover = async () => {
     await work.recover();
     if (await hasRequestedRestore(pool)) wakeRestoreJob();
+    // Not awaited: a boot does not wait for it.
+    work.renewKeysets().catch((err: unknown) => logger.warn({ err }, "renewing keysets failed"));
   };
   await recover();
   const recovering = setInterval(() => {

@@ -136,14 +136,20 @@ test("without this installation's key nothing of a backup opens", async () => {
   const keysFile = join(backup.dirs.backups, "../keys/other.json");
   await generateKeyFile(keysFile, "backup");
   const other = await createKeyring({ service: "backup", keysFile });
-  const opening = openBackup(backup.pool, other, backup.archive.folderOf(id), id, sha256 ?? "");
+  const opening = openBackup(backup.pool, other, backup.archive.folderOf(id), id, {
+    manifestSha256: sha256 ?? "",
+    keysetSha256: null,
+  });
   await expect(opening).rejects.toMatchObject({ reason: "key_refused" });
 });
 
 test("a manifest that another key signed is refused", async () => {
   const { id, sha256 } = await makeBackup(backup);
   await backup.pool.query("delete from keys where kind = 'signing'");
-  const opening = openBackup(backup.pool, backup.keyring, backup.archive.folderOf(id), id, sha256 ?? "");
+  const opening = openBackup(backup.pool, backup.keyring, backup.archive.folderOf(id), id, {
+    manifestSha256: sha256 ?? "",
+    keysetSha256: null,
+  });
   await expect(opening).rejects.toMatchObject({ reason: "signature_invalid" });
 });
 
@@ -252,6 +258,9 @@ test("a check that is told to stop, stops", async () => {
   const { id, sha256 } = await makeBackup(backup);
   const folder = backup.archive.folderOf(id);
   const { keyring, pool, archive } = backup;
-  const opened = await openBackup(pool, keyring, folder, id, sha256 ?? "");
+  const opened = await openBackup(pool, keyring, folder, id, {
+    manifestSha256: sha256 ?? "",
+    keysetSha256: null,
+  });
   await expect(checkBackup(archive, opened, AbortSignal.abort())).rejects.toThrow();
 });

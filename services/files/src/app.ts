@@ -1,5 +1,5 @@
-import { applyPolicy, createKeyring } from "@medvault/keys";
-import { connectBroker, createAppender, createRelay } from "@medvault/messaging";
+import { applyPolicy, countInBackups, createKeyring, startFinalRotation } from "@medvault/keys";
+import { connectBroker, createAppender, createRelay, keyEvent } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
 import {
   type AssertionVerifier,
@@ -47,6 +47,15 @@ export async function composeApp(
   const access = createRecordsAccess(config.MEDVAULT_RECORDS_URL);
   const sweeping = startSweeping(pool, blobs, logger);
   relay.start();
+  const rotation = startFinalRotation({
+    pool,
+    keyring,
+    keysFile: config.MEDVAULT_KEYS_FILE ?? null,
+    afterHours: config.MEDVAULT_FINAL_ROTATION_AFTER_HOURS,
+    audit: (verb, patientIds) => keyEvent(SERVICE, verb, "schedule", patientIds),
+    countOutside: (db, version) => countInBackups(db, SERVICE, version),
+    logger,
+  });
   const app = createFilesApp({
     pool,
     keyring,
@@ -61,6 +70,7 @@ export async function composeApp(
   return {
     app,
     onStop: [
+      () => rotation.stop(),
       async () => sweeping.stop(),
       () => appender.close(),
       () => relay.stop(),

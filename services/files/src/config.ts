@@ -1,7 +1,8 @@
-import { CommonConfig, loadConfig, urlOf } from "@medvault/service-kit";
+import { CommonConfig, finalRotationHours, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
 
 const Config = CommonConfig.extend({
+  MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
   /** Where the blobs lie; the backup service reads the same directory. */
   MEDVAULT_FILES_DIR: z.string(),
   /** The operator's field policy, JSON. */

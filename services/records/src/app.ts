@@ -1,5 +1,11 @@
-import { applyPolicy, closeSealPool, createKeyring } from "@medvault/keys";
-import { connectBroker, createAppender, createRelay } from "@medvault/messaging";
+import {
+  applyPolicy,
+  closeSealPool,
+  countInBackups,
+  createKeyring,
+  startFinalRotation,
+} from "@medvault/keys";
+import { connectBroker, createAppender, createRelay, keyEvent } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
 import {
   type AssertionVerifier,
@@ -56,6 +62,15 @@ export async function composeApp(
   const relay = createRelay({ pool, source: SOURCE, broker, logger });
   const appender = createAppender(pool, SOURCE);
   relay.start();
+  const rotation = startFinalRotation({
+    pool,
+    keyring,
+    keysFile: config.MEDVAULT_KEYS_FILE ?? null,
+    afterHours: config.MEDVAULT_FINAL_ROTATION_AFTER_HOURS,
+    audit: (verb, patientIds) => keyEvent(SOURCE, verb, "schedule", patientIds),
+    countOutside: (db, version) => countInBackups(db, SOURCE, version),
+    logger,
+  });
   const app = createRecordsApp({
     context: { pool, keyring, appender, indexes, digest },
     assertions,
@@ -65,6 +80,7 @@ export async function composeApp(
   return {
     app,
     onStop: [
+      () => rotation.stop(),
       () => appender.close(),
       () => relay.stop(),
       () => broker.close(),

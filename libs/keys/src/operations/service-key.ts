@@ -6,6 +6,7 @@ import type { KeyDocument } from "../key-document.ts";
 import { changeKeyFile, readKeyFile } from "../key-file.ts";
 import { assertRetired, withNextVersion, withoutVersion } from "../key-versions.ts";
 import { newKeyFor } from "../vault-document.ts";
+import { noteLoggedVersion } from "./final-rotation.store.ts";
 import { closeVersion, countWrappedBy } from "./wrapped-keys.store.ts";
 
 // Any number that nobody else locks in these databases.
@@ -27,8 +28,8 @@ export interface Need {
   readonly count: number;
 }
 
-/** Writes the event of a change in that change's transaction. */
-export type Audit = (tx: Tx, details: Readonly<Record<string, number>>) => Promise<void>;
+/** Writes the event of a change in that change's transaction. Details are counts, versions and stable codes. */
+export type Audit = (tx: Tx, details: Readonly<Record<string, number | string>>) => Promise<void>;
 
 /**
  * Makes a new version of the service key, active from now on; the one before unwraps what it wrapped. The event is
@@ -46,6 +47,7 @@ export async function rotateServiceKey(
     const version = activeOf(next);
     const retired = activeOf(document);
     await audit(tx, { version, retired });
+    await noteLoggedVersion(tx, version);
     await changeKeyFile(place.keysFile, place.service, (now) => withNextVersion(now, made, new Date()));
     return { version, retired };
   });

@@ -108,19 +108,49 @@ export async function closeVersion(tx: Tx, version: number, state: "retired" | "
   await tx.query("lock table subject_keys, keys in share row exclusive mode");
   await tx.query(
     `insert into service_key_versions (version, state) values ($1, $2)
-     on conflict (version) do update set state = excluded.state, closed_at = now()
+     on conflict (version) do update set state = excluded.state
       where service_key_versions.state = 'retired' and excluded.state = 'destroyed'`,
     [version, state],
   );
 }
 
-/** When a version was closed after its last key was gone, or null. */
-export async function closedAt(db: Db, version: number): Promise<Date | null> {
-  const { rows } = await db.query<{ closed_at: Date }>(
-    "select closed_at from service_key_versions where version = $1",
+/** When a version was closed after its last key was gone, and how; or null. */
+export async function closedVersion(
+  db: Db,
+  version: number,
+): Promise<{ state: "retired" | "destroyed"; closedAt: Date } | null> {
+  const { rows } = await db.query<{ state: "retired" | "destroyed"; closed_at: Date }>(
+    "select state, closed_at from service_key_versions where version = $1",
     [version],
   );
-  return rows[0]?.closed_at ?? null;
+  return rows[0] ? { state: rows[0].state, closedAt: rows[0].closed_at } : null;
+}
+
+/** How many keys in kept backups need a version of this service's key; 0 for a service that is in no backup. */
+export async function countInBackups(db: Db, service: string, version: number): Promise<number> {
+  const closed = await closedVersion(db, version);
+  const { rows } = await db.query<{ count: number }>(
+    "select backup.keysets_needing($1, $2, coalesce($3::timestamptz, now())) as count",
+    [service, version, closed?.closedAt ?? null],
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** Subject keys beyond an id, in order. */
+export async function subjectKeysAfter(db: Db, after: string, limit: number): Promise<StoredWrapped[]> {
+  const { rows } = await db.query<{ id: string; wrapped: Buffer }>(
+    "select subject_id as id, wrapped from subject_keys where subject_id > $1 order by subject_id limit $2",
+    [after, limit],
+  );
+  return rows.map(({ id, wrapped }) => ({ id, wrapped, context: ["subject", id] }));
+}
+
+/** Table, index and signing keys of all generations that are not destroyed. */
+export async function allKeys(db: Db): Promise<StoredWrapped[]> {
+  const { rows } = await db.query<{ id: string; kind: string; name: string; wrapped: Buffer }>(
+    "select kind || '/' || version || '/' || name as id, kind, name, wrapped from keys where state <> 'destroyed'",
+  );
+  return rows.map(({ id, kind, name, wrapped }) => ({ id, wrapped, context: [kind, name] }));
 }
 
 function versionBytes(version: number): Buffer {

@@ -261,7 +261,8 @@ function assertId(id: string): string {
   return id;
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Makes the names in a folder last through a power cut. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
   await folder.sync().finally(() => folder.close());
 }

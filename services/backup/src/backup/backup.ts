@@ -86,6 +86,7 @@ type Verb =
   | "verified"
   | "restore_requested"
   | "restored"
+  | "keyset_renewed"
   | "deleted";
 
 const ACTIONS: Readonly<Record<Verb, string>> = {
@@ -96,6 +97,7 @@ const ACTIONS: Readonly<Record<Verb, string>> = {
   verified: "backup:write",
   restore_requested: "backup:restore",
   restored: "backup:restore",
+  keyset_renewed: "backup:write",
   deleted: "backup:delete",
 };
 

@@ -3,6 +3,9 @@ import { type Keyring, signingKey } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { Logger } from "@medvault/service-kit";
+import { renewKeysets, surveyKeyset } from "../keysets/keyset.service.ts";
+import { hashesOf, noteTally } from "../keysets/keyset.store.ts";
+import type { Tally } from "../keysets/keyset.ts";
 import { failGoneRestores } from "../restore/restore.service.ts";
 import { BackupRefused } from "./backup.errors.ts";
 import {
@@ -37,6 +40,7 @@ export class BackupWork {
   readonly #stopping = new AbortController();
   readonly #underWay = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
+  #isRenewing = false;
 
   constructor(deps: WorkDeps) {
     this.#deps = deps;
@@ -91,9 +95,9 @@ export class BackupWork {
     const { archive, logger } = this.#deps;
     const startedAt = Date.now();
     try {
-      const contents = await this.#write(id);
+      const { contents, tally } = await this.#write(id);
       await archive.publish(id);
-      await this.#complete(id, actor, contents);
+      await this.#complete(id, actor, contents, tally);
       const { rows, sizeBytes } = contents;
       logger.info(
         { backupId: id, rows, bytes: sizeBytes, durationMs: Date.now() - startedAt },
@@ -111,7 +115,7 @@ export class BackupWork {
     }
   }
 
-  async #write(id: string): Promise<Contents> {
+  async #write(id: string): Promise<{ contents: Contents; tally: Tally }> {
     const { rows, keyring, archive } = this.#deps;
     const backup = await findBackup(rows, id);
     if (!backup) throw new RangeError("the backup's row is gone");
@@ -122,19 +126,33 @@ export class BackupWork {
       const collected = await collect(this.#deps, { id, createdAt: backup.createdAt, folder, key, signal });
       const signer = await signingKey(rows, keyring, MANIFEST_KEY);
       const manifest = await writeManifest(folder, collected.manifest, key, keyring, signer);
-      return contentsOf(collected, manifest.sha256, collected.sizeBytes + manifest.bytes);
+      const contents = contentsOf(collected, manifest.sha256, collected.sizeBytes + manifest.bytes);
+      return { contents, tally: await surveyKeyset({ id, folder, key, manifest: collected.manifest }) };
     } finally {
       key.fill(0);
     }
   }
 
-  async #complete(id: string, actor: Actor, contents: Contents): Promise<void> {
+  async #complete(id: string, actor: Actor, contents: Contents, tally: Tally): Promise<void> {
     await inTransaction(this.#deps.rows, async (tx) => {
       if (!(await completeBackup(tx, id, THIS_RUNNER, contents)))
         throw new RangeError("the backup is not ours");
+      await noteTally(tx, id, tally);
       const { manifestSha256, sizeBytes, tables, rows, files, filesMissing, auditCheckpoint } = contents;
       const details = { manifestSha256, sizeBytes, tables, rows, files, filesMissing, auditCheckpoint };
       await emit(tx, SOURCE, backupEvent(actor, "created", { backupId: id, details }));
+    });
+  }
+
+  /** Renews keysets of kept backups whose versions were closed. Asked again while it is under way, it does nothing. */
+  async renewKeysets(): Promise<void> {
+    if (this.#isRenewing) return;
+    this.#isRenewing = true;
+    const { rows: pool, keyring, archive, logger } = this.#deps;
+    await this.exclusively(() =>
+      renewKeysets({ pool, keyring, archive, logger, signal: this.#stopping.signal }),
+    ).finally(() => {
+      this.#isRenewing = false;
     });
   }
 
@@ -149,9 +167,9 @@ export class BackupWork {
   async #verify(id: string, actor: Actor): Promise<void> {
     const { rows, keyring, archive, logger } = this.#deps;
     try {
-      const backup = await findBackup(rows, id);
       const folder = archive.folderOf(id);
-      const opened = await openBackup(rows, keyring, folder, id, backup?.manifestSha256 ?? "");
+      const hashes = { manifestSha256: "", keysetSha256: null, ...(await hashesOf(rows, id)) };
+      const opened = await openBackup(rows, keyring, folder, id, hashes);
       await checkBackup(archive, opened, this.#stopping.signal).finally(() => opened.key.fill(0));
       await this.#endVerification(id, actor, null);
     } catch (err) {

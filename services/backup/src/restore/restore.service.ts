@@ -8,17 +8,11 @@ import { BackupRefused } from "../backup/backup.errors.ts";
 import { checkBackup } from "../backup/check.ts";
 import { HEARTBEAT_MS, THIS_RUNNER } from "../backup/runner.ts";
 import { type OpenedBackup, openBackup } from "../backup/seal-manifest.ts";
+import { hashesOf } from "../keysets/keyset.store.ts";
 import { loadSchema, stageKeys } from "./load.ts";
 import { markRestoring, putBlobsBack } from "./put-back.ts";
 import { RestoreFailed } from "./restore.errors.ts";
-import {
-  beatRestore,
-  claimRestore,
-  failRestore,
-  listGone,
-  manifestHashOf,
-  runningNumbers,
-} from "./restore.store.ts";
+import { beatRestore, claimRestore, failRestore, listGone, runningNumbers } from "./restore.store.ts";
 import { failedEvent, RESTORED, type RestoreTask } from "./restore.ts";
 import { dropSchema, leftoverSchemas } from "./schemas.ts";
 import { type SwapLimits, type SwapWork, swap } from "./swap.ts";
@@ -83,7 +77,7 @@ async function runRestore(deps: RestoreDeps, task: RestoreTask): Promise<boolean
 
 async function restore(deps: RestoreDeps, task: RestoreTask): Promise<void> {
   const { pool, keyring, archive, filesDir } = deps;
-  const expected = await manifestHashOf(pool, task.backupId);
+  const expected = await hashesOf(pool, task.backupId);
   if (!expected) throw new RestoreFailed("backup_gone");
   const backup = await openBackup(pool, keyring, archive.folderOf(task.backupId), task.backupId, expected);
   try {

@@ -55,15 +55,6 @@ export async function failRestore(tx: Tx, id: string, error: string): Promise<bo
   return rowCount === 1;
 }
 
-/** The hash that the manifest of a complete backup must have; null when there is no such backup. */
-export async function manifestHashOf(db: Db, backupId: string): Promise<string | null> {
-  const { rows } = await db.query<{ manifest_sha256: string }>(
-    "select manifest_sha256 from backups where id = $1 and state = 'complete'",
-    [backupId],
-  );
-  return rows[0]?.manifest_sha256 ?? null;
-}
-
 /** The numbers of restores that are running, whose schemas are not leftovers. */
 export async function runningNumbers(db: Db): Promise<number[]> {
   const { rows } = await db.query<{ n: number }>("select n from restores where state = 'running'");

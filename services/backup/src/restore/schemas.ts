@@ -166,10 +166,19 @@ export async function insertMissing(
 }
 
 /**
- * Takes the keys of erased patients out of the staged ones: they stay destroyed. Does nothing where the service has
- * no ledger (`erasure_ledger` with `patient_id`) yet.
+ * Takes the keys of shredded subjects out of the staged ones: they stay destroyed, whatever a backup still holds of them.
+ * A key that was made after the shred, for a new subject of the same id, is another. The same for `erasure_ledger`
+ * (`patient_id`), where a service has one.
  */
 export async function dropErased(db: Db, staged: string, sysSchema: string): Promise<void> {
+  await db.query(
+    named(
+      `delete from %I.subject_keys s using %I.shreds e
+        where e.subject_id = s.subject_id and e.shredded_at >= s.created_at`,
+      staged,
+      sysSchema,
+    ),
+  );
   if (!(await exists(db, tableName(sysSchema, "erasure_ledger")))) return;
   await db.query(
     named(

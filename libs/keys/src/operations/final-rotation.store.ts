@@ -1,0 +1,69 @@
+import type { Db, Tx } from "@medvault/postgres";
+
+/** The lease on the one row of final_rotation; statements that carry it do nothing once another has taken it. */
+export interface Lease {
+  readonly owner: string;
+  readonly fence: number;
+}
+
+/** Somebody else does the rotation now. */
+export class LeaseLost extends Error {}
+
+/** Takes the lease when it is free, run out, or one's own; null while another holds it. The fence rises at every taking. */
+export async function takeLease(db: Db, owner: string, leaseMs: number): Promise<Lease | null> {
+  const { rows } = await db.query<{ fence: number }>(
+    `update final_rotation
+        set fence = fence + 1, lease_owner = $1, lease_until = clock_timestamp() + $2 * interval '1 millisecond'
+      where lease_owner = $1 or lease_until is null or lease_until < clock_timestamp()
+      returning fence`,
+    [owner, leaseMs],
+  );
+  return rows[0] ? { owner, fence: rows[0].fence } : null;
+}
+
+/** Locks the lease's row to the end of the transaction and prolongs the lease. Throws LeaseLost when another has taken it. */
+export async function holdLease(tx: Tx, lease: Lease, leaseMs: number): Promise<void> {
+  const { rowCount } = await tx.query(
+    `update final_rotation set lease_until = clock_timestamp() + $3 * interval '1 millisecond'
+      where lease_owner = $1 and fence = $2`,
+    [lease.owner, lease.fence, leaseMs],
+  );
+  if (rowCount !== 1) throw new LeaseLost("another process makes the shreds final");
+}
+
+/** Gives the lease up, and notes what held the rotation up, or null. */
+export async function endLease(db: Db, lease: Lease, heldUpBy: string | null): Promise<void> {
+  await db.query(
+    `update final_rotation set lease_owner = null, lease_until = null, held_up_by = $3
+      where lease_owner = $1 and fence = $2`,
+    [lease.owner, lease.fence, heldUpBy],
+  );
+}
+
+/** The version that was active when a rotation was last put into the log; null when none ever was. */
+export async function loggedVersion(db: Db): Promise<number | null> {
+  const { rows } = await db.query<{ active_version: number | null }>(
+    "select active_version from final_rotation",
+  );
+  return rows[0]?.active_version ?? null;
+}
+
+export async function noteLoggedVersion(tx: Tx, version: number): Promise<void> {
+  await tx.query("update final_rotation set active_version = $1", [version]);
+}
+
+/** Whether it is to be said again that shreds are overdue: once in so long. Notes that it is said now. */
+export async function noteOverdue(tx: Tx, at: Date, againMs: number): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update final_rotation set overdue_told_at = $1::timestamptz
+      where overdue_told_at is null or overdue_told_at <= $1::timestamptz - $2 * interval '1 millisecond'`,
+    [at, againMs],
+  );
+  return rowCount === 1;
+}
+
+/** Why the last try did not get further, a stable code, or null. */
+export async function heldUpBy(db: Db): Promise<string | null> {
+  const { rows } = await db.query<{ held_up_by: string | null }>("select held_up_by from final_rotation");
+  return rows[0]?.held_up_by ?? null;
+}

@@ -1,0 +1,39 @@
+import { afterCommit, createPool, type Tx } from "@medvault/postgres";
+import { createKeyring } from "../src/keyring.ts";
+import { makeShredsFinal } from "../src/operations/final-rotation.ts";
+
+/**
+ * A process that makes shreds final and kills itself where it is told: `before:<verb>` in the transaction of that event,
+ * just before its commit, after everything else; `after:<verb>` when it is committed and nothing more is done.
+ */
+const { DATABASE_URL = "", KEYS_FILE = "", KILL = "", AT = "" } = process.env;
+const [when, verb] = KILL.split(":");
+const die = (): void => void process.kill(process.pid, "SIGKILL");
+const pool = createPool({ connectionString: DATABASE_URL, applicationName: "killed", schema: "records" });
+
+function dieBeforeCommit(tx: Tx): void {
+  const query = tx.query.bind(tx) as (...args: unknown[]) => unknown;
+  Object.assign(tx, { query: (...args: unknown[]) => (args[0] === "commit" ? die() : query(...args)) });
+}
+
+await makeShredsFinal({
+  pool,
+  keyring: await createKeyring({ service: "records", keysFile: KEYS_FILE }),
+  keysFile: KEYS_FILE,
+  owner: "killed",
+  afterMs: 0,
+  graceMs: 0,
+  pausePerWork: 0,
+  now: () => new Date(AT),
+  countOutside: async () => 0,
+  audit: (found) => async (tx, details) => {
+    await tx.query(
+      "insert into outbox (id, audience, type, event) values (gen_random_uuid(), 'audit', $1, $2)",
+      [`keys.${found}`, JSON.stringify(details)],
+    );
+    if (found !== verb) return;
+    if (when === "before") dieBeforeCommit(tx);
+    else afterCommit(tx, die);
+  },
+});
+await pool.end();
