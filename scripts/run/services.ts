@@ -131,7 +131,9 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
       "MEDVAULT_KNOWN_DEVICE_DAYS",
       FINAL_ROTATION,
     ),
-    ...passedOn(o.settings, (name) => /^MEDVAULT_(SESSION|LOCKOUT)_/.test(name)),
+    ...passedOn(o.settings, (name) =>
+      /^(MEDVAULT_(SESSION|LOCKOUT|PASSWORD|ARGON2)_|PASSWORD_POLICY$)/.test(name),
+    ),
   }),
   records: (o) => settings(o, "MEDVAULT_POLICY_FILE", FINAL_ROTATION),
   files: (o) => ({

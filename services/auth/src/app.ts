@@ -25,7 +25,10 @@ import { createPasskeySignIn } from "./passkeys/passkey-sign-in.service.ts";
 import { relyingPartyOf } from "./passkeys/relying-party.ts";
 import { passwordRoutes } from "./passwords/password.routes.ts";
 import { createPasswords } from "./passwords/password.service.ts";
+import { createPasswordCheck } from "./passwords/password-check.ts";
 import { createPasswordHasher } from "./passwords/password-hasher.ts";
+import { openPasswordList } from "./passwords/password-list.ts";
+import { createStrengthMeter } from "./passwords/strength.ts";
 import { isRecorded } from "./recorded.ts";
 import { refusedEvent } from "./refused.ts";
 import { roleRoutes } from "./roles/role.routes.ts";
@@ -70,6 +73,9 @@ export async function composeApp(
   await applyPolicy({ file: config.MEDVAULT_POLICY_FILE, service: SERVICE, tables: sealedTables });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SERVICE);
   const settings = settingsOf(config);
+  const passwordList = config.MEDVAULT_PASSWORD_LIST
+    ? await openPasswordList(config.MEDVAULT_PASSWORD_LIST)
+    : null;
   const redis = connectRedis(config.REDIS_URL);
   const cache = createSessionCache(redis, {
     idleMs: settings.idleMs,
@@ -96,7 +102,14 @@ export async function composeApp(
     hasher: await createPasswordHasher({
       concurrent: config.MEDVAULT_HASHES_AT_ONCE,
       waitingMax: HASHES_WAITING_MAX,
+      cost: {
+        memoryKiB: config.MEDVAULT_ARGON2_MEMORY_KIB,
+        passes: config.MEDVAULT_ARGON2_PASSES,
+        lanes: config.MEDVAULT_ARGON2_LANES,
+      },
     }),
+    passwordCheck: createPasswordCheck(config.PASSWORD_POLICY, passwordList),
+    strength: createStrengthMeter(),
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
     cache,
     lanes: createLaneCounter(redis),
@@ -128,6 +141,8 @@ export async function composeApp(
       () => rotation.stop(),
       () => sweeping.stop(),
       () => mailer.close(),
+      () => ctx.strength.close(),
+      () => passwordList?.close(),
       () => appender.close(),
       () => relay.stop(),
       () => broker.close(),
@@ -153,7 +168,7 @@ export function createAuthApp(
     routes: (router) => {
       signInRoutes(router, createSignIn(ctx), passkeySignIn, createRefresh(ctx));
       accountRoutes(router, createAccounts(ctx), sessions);
-      passwordRoutes(router, createPasswords(ctx));
+      passwordRoutes(router, createPasswords(ctx), ctx);
       mfaRoutes(router, createMfa(ctx));
       passkeyRoutes(router, createPasskeys(ctx), passkeySignIn);
       sessionRoutes(router, sessions);

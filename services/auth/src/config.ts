@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { CommonConfig, finalRotationHours, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
+import { LEAST_HASH_COST } from "./passwords/password-hasher.ts";
 import { LOCKOUT } from "./sign-in/lockout.ts";
 
 const minutes = z.coerce
@@ -70,6 +71,29 @@ const AuthConfig = CommonConfig.extend({
     .min(1)
     .max(400)
     .default(LOCKOUT.knownMs / DAY_MS),
+  /** Which passwords are taken. */
+  PASSWORD_POLICY: z.enum(["composition", "nist"]).default("composition"),
+  /** Passwords that are not taken: words, or sorted SHA-1 hashes. */
+  MEDVAULT_PASSWORD_LIST: z.string().optional(),
+  /** What a password hash costs; never less than the least. */
+  MEDVAULT_ARGON2_MEMORY_KIB: z.coerce
+    .number()
+    .int()
+    .min(LEAST_HASH_COST.memoryKiB)
+    .max(4 * 1024 * 1024)
+    .default(LEAST_HASH_COST.memoryKiB),
+  MEDVAULT_ARGON2_PASSES: z.coerce
+    .number()
+    .int()
+    .min(LEAST_HASH_COST.passes)
+    .max(100)
+    .default(LEAST_HASH_COST.passes),
+  MEDVAULT_ARGON2_LANES: z.coerce
+    .number()
+    .int()
+    .min(LEAST_HASH_COST.lanes)
+    .max(16)
+    .default(LEAST_HASH_COST.lanes),
   /** argon2id runs at once: 19 MiB and one of libuv's four threads each; one is left for files and names. */
   MEDVAULT_HASHES_AT_ONCE: z.coerce
     .number()

@@ -6,7 +6,9 @@ import type pg from "pg";
 import type { AccountSeals } from "./accounts/account.store.ts";
 import type { Mailer } from "./mail/mailer.ts";
 import type { RelyingParty } from "./passkeys/relying-party.ts";
+import type { PasswordCheck } from "./passwords/password-check.ts";
 import type { PasswordHasher } from "./passwords/password-hasher.ts";
+import type { StrengthMeter } from "./passwords/strength.ts";
 import { markRecorded } from "./recorded.ts";
 import type { Session } from "./sessions/session.ts";
 import type { SessionCache } from "./sessions/session-cache.ts";
@@ -37,6 +39,8 @@ export interface AuthContext extends AccountSeals {
   /** Key of the blind tokens of addresses, lockout lanes and recovery codes. */
   blindKey: Buffer;
   hasher: PasswordHasher;
+  passwordCheck: PasswordCheck;
+  strength: StrengthMeter;
   signer: AccessTokenSigner;
   cache: SessionCache;
   lanes: LaneCounter;

@@ -27,7 +27,9 @@ import type { Mail } from "../src/mail/mail.templates.ts";
 import { createMailer } from "../src/mail/mailer.ts";
 import { newTotpSecret } from "../src/mfa/totp.ts";
 import { relyingPartyOf } from "../src/passkeys/relying-party.ts";
+import { createPasswordCheck } from "../src/passwords/password-check.ts";
 import { createPasswordHasher } from "../src/passwords/password-hasher.ts";
+import { createStrengthMeter } from "../src/passwords/strength.ts";
 import { getRole } from "../src/roles/role.store.ts";
 import { createSessionCache } from "../src/sessions/session-cache.ts";
 import { createLaneCounter } from "../src/sign-in/lane-counter.ts";
@@ -117,6 +119,8 @@ export async function createHarness(): Promise<Harness> {
     userIndex: await openUserIndex(pool, keyring),
     blindKey: await indexKey(pool, keyring, "auth.blind"),
     hasher: await createPasswordHasher({ concurrent: 4, waitingMax: 300 }),
+    passwordCheck: createPasswordCheck("composition", null),
+    strength: createStrengthMeter(),
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
     cache: createSessionCache(redis, {
       idleMs: settings.idleMs,
@@ -239,6 +243,7 @@ export async function createHarness(): Promise<Harness> {
     },
     async close() {
       await ctx.mailer.close();
+      await ctx.strength.close();
       await appender.close();
       redis.disconnect();
       await testRedis.close();

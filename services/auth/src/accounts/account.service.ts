@@ -12,7 +12,6 @@ import { inTransaction } from "@medvault/postgres";
 import { type AuthContext, announce } from "../context.ts";
 import { addressChangeMail, addressTakenMail } from "../mail/mail.templates.ts";
 import { TokenInvalid } from "../passwords/password.errors.ts";
-import { assertAcceptable } from "../passwords/password.service.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
@@ -34,7 +33,7 @@ export function createAccounts(ctx: AuthContext) {
    * Throws UsernameTaken, WeakPassword.
    */
   async function register(actor: Actor, input: Register): Promise<Account> {
-    assertAcceptable(input.password, input, "password");
+    await ctx.passwordCheck.assertAcceptable(input.password, input, "password");
     const passwordHash = await ctx.hasher.hash(input.password);
     const account = newAccount({ ...input, id: newId(), role: "patient", passwordHash }, ctx.now());
     try {

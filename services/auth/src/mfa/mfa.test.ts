@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
+import { createPasswordCheck } from "../passwords/password-check.ts";
+import { newTotpSecret } from "./totp.ts";
 
 let h: Harness;
 beforeAll(async () => {
@@ -203,4 +205,18 @@ test("step-up wants password and code, and gives a token of the same session wit
     refreshToken: refreshed.refreshToken,
   });
   expect((await h.withToken(later.accessToken)).actor.authTime).toBeLessThan(Date.now() / 1000 - 1000);
+});
+
+test("a password that is too short to stand alone keeps its second factor", async () => {
+  h.ctx.passwordCheck = createPasswordCheck("nist", null);
+  const short = "otters-9";
+  const person = await h.person("patient", {
+    mfaEnabled: true,
+    totpSecret: newTotpSecret(),
+    passwordHash: await h.ctx.hasher.hash(short),
+  });
+  const { api } = await h.client({ ...person, password: short });
+  const refused = await api.post("/v1/auth/mfa/disable", { password: short, code: h.code(person, 1) });
+  expect(refused).toMatchObject({ status: 400, body: { code: "weak_password" } });
+  expect((await api.get("/v1/auth/mfa/status")).body).toMatchObject({ enabled: true });
 });

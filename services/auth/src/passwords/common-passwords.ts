@@ -1,3 +1,5 @@
+import { dictionary } from "@zxcvbn-ts/language-common";
+
 /**
  * Stems that people build passwords from, of our own gathering: after case, look-alikes and the digits and signs at
  * both ends are taken away, a password that is one of these, or two of these, is common. A list of
@@ -35,7 +37,6 @@ abc abcd abcde xyz onetwothree my the
 `;
 
 const stems = new Set(STEMS.split(/\s+/).filter(Boolean));
-const MAX_STEM = Math.max(...[...stems].map((stem) => stem.length));
 
 /**
  * Whether `letters` (lower case, look-alikes resolved) is one stem or two. Three words and more with digits and signs
@@ -49,13 +50,10 @@ export function isMadeOfStems(letters: string): boolean {
   return false;
 }
 
-/** How many letters of `letters` the longest stem in it covers. */
-export function longestStemIn(letters: string): number {
-  let longest = 0;
-  for (let start = 0; start < letters.length; start++) {
-    for (let length = Math.min(MAX_STEM, letters.length - start); length > longest; length--) {
-      if (stems.has(letters.slice(start, start + length))) longest = length;
-    }
-  }
-  return longest;
+/** The 49,233 of @zxcvbn-ts/language-common that are long enough to be taken at all. */
+const whole = new Set((dictionary["passwords-common"] as string[]).filter((word) => word.length >= 8));
+
+/** Whether this, in lower case, is a password that is in every list. */
+export function isCommonWhole(text: string): boolean {
+  return whole.has(text);
 }

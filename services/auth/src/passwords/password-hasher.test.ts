@@ -21,10 +21,17 @@ test("no account at all costs a verification and answers no", async () => {
   expect((await time(null)) / (await time(hash))).toBeGreaterThan(0.5);
 });
 
-test("hashes made under weaker parameters are known as such", async () => {
-  const hasher = await createPasswordHasher({ concurrent: 1, waitingMax: 1 });
-  expect(hasher.isOutdated("$argon2id$v=19$m=4096,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$aGFzaGhhc2g")).toBe(true);
-  expect(hasher.isOutdated(await hasher.hash("x"))).toBe(false);
+test("hashes that cost less are known as such, those that cost more are left alone", async () => {
+  const small = await createPasswordHasher({ concurrent: 1, waitingMax: 1 });
+  const cost = { memoryKiB: 24_576, passes: 3, lanes: 1 };
+  const large = await createPasswordHasher({ concurrent: 1, waitingMax: 1, cost });
+  expect(small.isOutdated("$argon2id$v=19$m=4096,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$aGFzaGhhc2g")).toBe(true);
+  expect(small.isOutdated("$argon2i$v=19$m=65536,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$aGFzaGhhc2g")).toBe(true);
+  const [cheap, dear] = [await small.hash("x"), await large.hash("x")];
+  expect(dear).toMatch(/^\$argon2id\$v=19\$m=24576,p=1,t=3\$/);
+  expect([small.isOutdated(cheap), small.isOutdated(dear)]).toEqual([false, false]);
+  expect([large.isOutdated(cheap), large.isOutdated(dear)]).toEqual([true, false]);
+  expect(await small.verify(dear, "x")).toBe(true);
 });
 
 test("no more than the allowed number run at once, and what cannot wait is refused", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { faultsOf, randomPassword, strengthOf } from "./password-policy.ts";
+import { faultsOf, randomPassword } from "./password-policy.ts";
 
 const owner = { username: "amelie", email: "a.durand@clinic.example" };
 
@@ -31,18 +31,40 @@ test("characters are counted, not bytes, and all of them", () => {
   expect(faultsOf("Ünïcödé-7Wö", {})).toEqual(["too_short"]);
 });
 
-test("random passwords pass, differ, and are strong", () => {
+test("random passwords pass under both policies and differ", () => {
   const made = Array.from({ length: 50 }, () => randomPassword(owner));
   expect(new Set(made).size).toBe(50);
   for (const password of made) {
-    expect(faultsOf(password, owner)).toEqual([]);
-    expect(strengthOf(password, owner)).toBe(4);
+    expect([...faultsOf(password, owner), ...faultsOf(password, owner, "nist")]).toEqual([]);
   }
 });
 
-test("a common password scores nothing, and a longer one no less than a shorter", () => {
-  expect(strengthOf("Password123!", {})).toBe(0);
-  expect(strengthOf("", {})).toBe(0);
-  expect(strengthOf("vK3!x", {})).toBeLessThan(strengthOf("vK3!xq9Zt#Lm", {}));
-  expect(strengthOf("vK3!xq9Zt#LmWp2&", {})).toBe(4);
+test.each([
+  ["correct horse battery", {}, []],
+  ["quietly eleven otters", {}, []],
+  ["nineteen-otter", {}, ["too_short"]],
+  ["otters-9", { mfaEnabled: true }, []],
+  ["otters-", { mfaEnabled: true }, ["too_short"]],
+  ["passwordpassword", {}, ["common_password"]],
+  ["my password is amelie so", {}, ["like_username"]],
+  ["zxcvbn zxcvbn otters", {}, ["common_pattern"]],
+] as const)("the NIST policy answers %s (%j) with %j", (password, more, faults) => {
+  expect(faultsOf(password, { ...owner, ...more }, "nist")).toEqual(faults);
+});
+
+test("256 characters are taken by both policies, and none of them is left out", () => {
+  const long = Array.from(
+    { length: 64 },
+    (_, i) => `${String.fromCharCode(97 + ((i * 7) % 26))}Q${i % 10}-`,
+  ).join("");
+  expect(long.length).toBeGreaterThanOrEqual(190);
+  expect(faultsOf(long, owner)).toEqual([]);
+  expect(faultsOf(long, owner, "nist")).toEqual([]);
+  expect(faultsOf(`${long}aaaa`, owner)).toEqual(["common_pattern"]);
+});
+
+test("a password that every list holds is common in whatever case", () => {
+  expect(faultsOf("TrustNo1TrustNo1", {}, "nist")).toContain("common_password");
+  expect(faultsOf("Jordan23", { mfaEnabled: true }, "nist")).toContain("common_password");
+  expect(faultsOf("1Q2w3e4r5t6y", {}, "nist")).toContain("common_password");
 });

@@ -9,9 +9,14 @@ import { actorOf, allow, openToGuests, parse } from "@medvault/service-kit";
 import type { Router } from "express";
 import { callerOf } from "../caller.ts";
 import type { Passwords } from "./password.service.ts";
-import { faultsOf, strengthOf } from "./password-policy.ts";
+import type { PasswordCheck } from "./password-check.ts";
+import type { StrengthMeter } from "./strength.ts";
 
-export function passwordRoutes(router: Router, passwords: Passwords): void {
+export function passwordRoutes(
+  router: Router,
+  passwords: Passwords,
+  { passwordCheck, strength }: { passwordCheck: PasswordCheck; strength: StrengthMeter },
+): void {
   router.post("/v1/auth/password/change", allow("account:write"), async (req, res) => {
     await passwords.change(callerOf(req), parse(PasswordChange, req.body));
     res.status(204).end();
@@ -27,10 +32,11 @@ export function passwordRoutes(router: Router, passwords: Passwords): void {
     res.status(204).end();
   });
 
-  router.post("/v1/auth/password/strength", openToGuests(), (req, res) => {
+  router.post("/v1/auth/password/strength", openToGuests(), async (req, res) => {
     const { password, ...owner } = parse(PasswordStrength, req.body);
-    const reasons = faultsOf(password, owner);
-    const score = strengthOf(password, owner);
+    const reasons = await passwordCheck.faultsOf(password, owner);
+    const isListed = reasons.includes("common_password") || reasons.includes("breached_password");
+    const score = isListed ? 0 : await strength.scoreOf(password, owner);
     res.json(PasswordStrengthView.parse({ score, acceptable: reasons.length === 0, reasons }));
   });
 }

@@ -28,17 +28,10 @@ import {
   useOneTimeToken,
 } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
-import { TokenInvalid, WeakPassword } from "./password.errors.ts";
-import { faultsOf, type PasswordOwner } from "./password-policy.ts";
+import { TokenInvalid } from "./password.errors.ts";
 
 const RESET_MS = 60 * 60_000;
 const ALL_LINKS = ["mfa_login", "password_reset", "invitation", "email_change"] as const;
-
-/** Throws WeakPassword with every reason, under the name of the field. */
-export function assertAcceptable(password: string, owner: PasswordOwner, field: string): void {
-  const faults = faultsOf(password, owner);
-  if (faults.length > 0) throw new WeakPassword(field, faults);
-}
 
 /** Changing a password, and finding back in without one. */
 export function createPasswords(ctx: AuthContext) {
@@ -49,7 +42,7 @@ export function createPasswords(ctx: AuthContext) {
     await guarded(ctx, actor, { id: found.id }, "password", async (attempt) => {
       if (!(await ctx.hasher.verify(found.passwordHash, input.currentPassword)))
         throw new InvalidCredentials();
-      assertAcceptable(input.newPassword, found, "newPassword");
+      await ctx.passwordCheck.assertAcceptable(input.newPassword, found, "newPassword");
       const passwordHash = await ctx.hasher.hash(input.newPassword);
       await changeSessions(ctx, async (tx, effects) => {
         const account = await lockAccount(tx, ctx, found.id);
@@ -139,7 +132,7 @@ export function createPasswords(ctx: AuthContext) {
     const token = await findOneTimeToken(ctx.pool, hash, ["password_reset", "invitation"], ctx.now());
     const account = token && (await findAccount(ctx.pool, ctx, token.userId));
     if (!token || !account || account.disabled) return refuseToken(actor);
-    assertAcceptable(input.newPassword, account, "newPassword");
+    await ctx.passwordCheck.assertAcceptable(input.newPassword, account, "newPassword");
     const passwordHash = await ctx.hasher.hash(input.newPassword);
     const done = await changeSessions(ctx, async (tx, effects) => {
       const locked = await lockAccount(tx, ctx, account.id);
