@@ -1,3 +1,5 @@
+import { existsSync, readFileSync } from "node:fs";
+import { generateSync } from "otplib";
 import { expect, test } from "vitest";
 import { newRecoveryCodes, readRecoveryCode } from "./recovery-code.ts";
 import { newTotpSecret, totpStep } from "./totp.ts";
@@ -36,3 +38,26 @@ test("secrets hold 160 bits, recovery codes 80, and no two are alike", () => {
   }
   expect(readRecoveryCode("123456")).toBeNull();
 });
+
+// RFC 6238, appendix B, whole: the three digests and eight digits, as published; where the folder lies beside the repository.
+const published = publishedVectors("rfc-6238-totp.txt");
+test.runIf(published.length > 0)("otplib makes every code of RFC 6238 as it was published", () => {
+  expect(published.length).toBeGreaterThanOrEqual(18);
+  for (const { TIME = "", TOTP, MODE = "", SECRET = "" } of published) {
+    const algorithm = MODE.toLowerCase() as "sha1" | "sha256" | "sha512";
+    const secret = new TextEncoder().encode(SECRET);
+    expect(generateSync({ secret, epoch: Number(TIME), digits: 8, algorithm })).toBe(TOTP);
+  }
+});
+
+/** Blocks of `NAME = value` lines. */
+function publishedVectors(name: string): Record<string, string>[] {
+  const file = new URL(`../../../../../shared/data/otp/${name}`, import.meta.url);
+  if (!existsSync(file)) return [];
+  return readFileSync(file, "utf8")
+    .split(/\n\s*\n/)
+    .map((block) =>
+      Object.fromEntries([...block.matchAll(/^(\w+) = (.+)$/gm)].map(([, key, value]) => [key, value])),
+    )
+    .filter((vector) => vector.TOTP !== undefined);
+}

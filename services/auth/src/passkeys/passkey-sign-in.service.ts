@@ -3,6 +3,7 @@ import type { Tx } from "@medvault/postgres";
 import { generateAuthenticationOptions } from "@simplewebauthn/server";
 import { lockAccount } from "../accounts/account.store.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
+import { watched } from "../mfa/bypass.ts";
 import { lockSession } from "../sessions/session.store.ts";
 import { guarded } from "../sign-in/attempts.ts";
 import { MfaTokenInvalid } from "../sign-in/sign-in.errors.ts";
@@ -85,7 +86,7 @@ export function createPasskeySignIn(ctx: AuthContext) {
 
   /** The second half of a sign-in that began with a password. Throws MfaTokenInvalid, and as login does. */
   async function challenge(actor: Actor, mfaToken: string, assertion: PasskeyAssertion): Promise<TokensView> {
-    const { hash, token, wanted } = await secondFactorOf(mfaToken);
+    const { hash, token, wanted } = await watched(ctx, actor, () => secondFactorOf(mfaToken));
     const { userId } = token;
     const found = await findPasskeyByCredential(ctx.pool, ctx, assertion.id);
     return witnessed(ctx, actor, userId, () =>

@@ -11,6 +11,7 @@ import type { Tx } from "@medvault/postgres";
 import { findAccount, findAccountByIdentifier, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, isUsable } from "../accounts/account.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
+import { watched } from "../mfa/bypass.ts";
 import { methodsOf, spendSecondFactor } from "../mfa/second-factor.ts";
 import { getRole } from "../roles/role.store.ts";
 import { endSessions, lockSession } from "../sessions/session.store.ts";
@@ -92,6 +93,10 @@ export function createSignIn(ctx: AuthContext) {
 
   /** The second half of a sign-in. Throws MfaTokenInvalid, InvalidCode, CodeReplayed, LoginLocked. */
   async function challenge(actor: Actor, input: { mfaToken: string; code: string }): Promise<TokensView> {
+    return watched(ctx, actor, () => secondHalf(actor, input));
+  }
+
+  async function secondHalf(actor: Actor, input: { mfaToken: string; code: string }): Promise<TokensView> {
     const hash = hashOpaqueToken(input.mfaToken);
     const token = await findOneTimeToken(ctx.pool, hash, ["mfa_login"], ctx.now());
     if (!token) throw new MfaTokenInvalid();
