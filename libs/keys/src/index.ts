@@ -69,6 +69,7 @@ export {
   deriveSubjectKey,
   findSubjectKeys,
   insertSubjectKeys,
+  isKeyOutdated,
   newSubjectKey,
 } from "./subject-keys.ts";
 export { moveKeysToVault } from "./vault-document.ts";

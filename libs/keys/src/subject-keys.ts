@@ -1,7 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { deriveKey } from "@medvault/crypto";
 import type { Db } from "@medvault/postgres";
+import { KeyVersionDestroyed } from "./errors.ts";
 import type { Keyring } from "./keyring.ts";
+
+// Raised by the trigger on the key tables (migrations/0002_service_key_versions.sql).
+const VERSION_CLOSED = "40001";
 
 interface SubjectKeyRow {
   subject_id: string;
@@ -40,6 +44,14 @@ export async function insertSubjectKeys(
   const missing = ids.filter((id) => !stored.has(id));
   for (const [id, wrapped] of await findSubjectKeys(db, missing)) stored.set(id, wrapped);
   return stored;
+}
+
+/**
+ * Whether something failed because a wrapped key that was held for a while is under a version that was closed or destroyed
+ * meanwhile: what was prepared with it is to be prepared anew, once.
+ */
+export function isKeyOutdated(error: unknown): boolean {
+  return error instanceof KeyVersionDestroyed || (error as { code?: unknown }).code === VERSION_CLOSED;
 }
 
 /** The wrapped keys of these subjects, made where there are none: one statement, race-safe. Ids are lower-case UUIDs. */

@@ -1,5 +1,6 @@
 import { type Actor, type CloudEvent, newId } from "@medvault/contracts";
 import type { Digest } from "@medvault/crypto";
+import type { Keyring } from "@medvault/keys";
 import { createAppender } from "@medvault/messaging";
 import { createLogger } from "@medvault/service-kit";
 import {
@@ -34,10 +35,10 @@ export interface House {
 }
 
 /** The records service over a database of its own, without a broker: events stay in the outbox. */
-export async function openHouse(digest: Digest = "sha256"): Promise<House> {
+export async function openHouse(digest: Digest = "sha256", given?: Keyring): Promise<House> {
   const db = await createTestDatabase(["records"]);
   const pool = db.pool("records");
-  const keyring = await testKeyring("records");
+  const keyring = given ?? (await testKeyring("records"));
   const appender = createAppender(pool, "records");
   const context = { pool, keyring, appender, indexes: await openIndexes(pool, keyring), digest };
   const app = createRecordsApp({

@@ -1,6 +1,12 @@
 import { createHash } from "node:crypto";
 import { type Actor, type FhirImportView, newId, Unavailable } from "@medvault/contracts";
-import { findSubjectKeys, insertSubjectKeys, newSubjectKey, type Sealed } from "@medvault/keys";
+import {
+  findSubjectKeys,
+  insertSubjectKeys,
+  isKeyOutdated,
+  newSubjectKey,
+  type Sealed,
+} from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { reachablePatientKey } from "../access/access.store.ts";
@@ -49,8 +55,8 @@ export async function importBundle(
       target.patient === "created"
         ? new Set<string>()
         : await store.knownSources(context.pool, actor, target.subjectId, [...tokens.values()].flat());
-    const ready = await prepareImport(context, actor, plan, target, key, tokens, known, new Date());
     try {
+      const ready = await prepareImport(context, actor, plan, target, key, tokens, known, new Date());
       return await write(
         context,
         actor,
@@ -59,8 +65,8 @@ export async function importBundle(
         (view) => importAct(view.patientId),
       );
     } catch (error) {
-      if (!(error instanceof TargetChanged)) throw error;
-      // Another import made the patient, or access to it ended, while this one was sealing.
+      if (!(error instanceof TargetChanged || isKeyOutdated(error))) throw error;
+      // Another import made the patient, access to it ended, or its key was wrapped anew, while this one was sealing.
       if (attempt === MAX_ATTEMPTS) throw new Unavailable();
     }
   }
