@@ -4,7 +4,10 @@ import type { RouteDoc } from "./openapi.ts";
 import { passkeyRoutes } from "./passkeys.ts";
 import type { ResourceAction } from "./permissions.ts";
 
-type Extras = Pick<RouteDoc, "request" | "example" | "query" | "errors" | "permission" | "session">;
+type Extras = Pick<
+  RouteDoc,
+  "request" | "requestOptional" | "example" | "query" | "errors" | "permission" | "session"
+>;
 
 /** Single resources: their answers carry an ETag. */
 const RESOURCES = new Set<z.ZodType | null>([a.AccountView, a.UserView]);
@@ -31,14 +34,15 @@ const signIn: RouteDoc[] = [
   route("post", "/v1/auth/login", "Sign in with username or email", 200, a.LoginView, {
     request: a.Login,
     example: { identifier: "ada", password: "correct horse battery staple" },
-    errors: LOCKABLE,
+    errors: [...LOCKABLE, "csrf_failed", "session_limit_reached"],
   }),
-  route("post", "/v1/auth/refresh", "Trade a refresh token for a new pair", 200, a.TokensView, {
+  route("post", "/v1/auth/refresh", "Trade a refresh token for a new pair", 200, a.AnyTokensView, {
     request: a.Refresh,
-    errors: ["refresh_superseded", "refresh_reused"],
+    requestOptional: true, // the token may be in its cookie
+    errors: ["refresh_superseded", "refresh_reused", "csrf_failed"],
   }),
   route("post", "/v1/auth/logout", "End this session", 204, null, { session: true }),
-  route("post", "/v1/auth/step-up", "Prove again who you are", 200, a.StepUpView, {
+  route("post", "/v1/auth/step-up", "Prove again who you are", 200, a.AnyStepUpView, {
     request: a.StepUp,
     errors: [...LOCKABLE, "invalid_passkey", "passkey_challenge_invalid"],
     ...own("account:write"),
@@ -46,7 +50,7 @@ const signIn: RouteDoc[] = [
 ];
 
 const secondFactor: RouteDoc[] = [
-  route("post", "/v1/auth/mfa/challenge", "Give the second factor", 200, a.TokensView, {
+  route("post", "/v1/auth/mfa/challenge", "Give the second factor", 200, a.AnyTokensView, {
     request: a.MfaChallenge,
     errors: [
       "invalid_code",
@@ -54,6 +58,8 @@ const secondFactor: RouteDoc[] = [
       "passkey_challenge_invalid",
       "mfa_token_invalid",
       "login_locked",
+      "csrf_failed",
+      "session_limit_reached",
     ],
   }),
   route("post", "/v1/auth/mfa/setup", "Begin to set up an authenticator", 200, a.MfaSetupView, {

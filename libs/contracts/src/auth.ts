@@ -3,6 +3,7 @@ import { unscreened } from "./fields.ts";
 import { Instant, PageQuery, page } from "./http.ts";
 import { Id } from "./ids.ts";
 import { PERMISSIONS, ROLES } from "./permissions.ts";
+import { BINDINGS } from "./session-transport.ts";
 import { PasskeyAssertion } from "./webauthn.ts";
 
 /** I1: 3–50 letters, digits, `_` or `-`. Case is kept for showing and ignored for finding. */
@@ -50,11 +51,22 @@ export const TokensView = z.object({
    * device: strangers who guess at the account do not lock its owner out.
    */
   deviceToken: z.string().optional(),
+  /** How long without a request the session lives, and how long before that end a client should warn. */
+  idleTimeoutSeconds: z.int(),
+  idleWarningSeconds: z.int(),
 });
 export type TokensView = z.infer<typeof TokensView>;
 
 export const MfaMethod = z.enum(["totp", "passkey", "recovery_code"]);
 export type MfaMethod = z.infer<typeof MfaMethod>;
+/** With `X-Session-Transport: cookie` the tokens are in cookies; scripts send `csrfToken` as `X-CSRF-Token`. */
+export const CookieTokensView = TokensView.omit({
+  accessToken: true,
+  refreshToken: true,
+  tokenType: true,
+}).extend({ csrfToken: z.string() });
+/** What gives tokens out, in either transport. */
+export const AnyTokensView = z.union([TokensView, CookieTokensView]);
 
 export const MfaRequiredView = z.object({
   mfaRequired: z.literal(true),
@@ -74,8 +86,17 @@ export const MfaEnrollmentView = z.object({
   scope: z.string(),
 });
 
-export const LoginView = z.union([TokensView, MfaRequiredView, MfaEnrollmentView]);
-export type LoginView = z.infer<typeof LoginView>;
+const CookieEnrollmentView = MfaEnrollmentView.omit({ accessToken: true, tokenType: true }).extend({
+  csrfToken: z.string(),
+});
+
+export const LoginView = z.union([
+  TokensView,
+  MfaRequiredView,
+  MfaEnrollmentView,
+  CookieTokensView,
+  CookieEnrollmentView,
+]);
 
 export const Refresh = z.strictObject({ refreshToken: OpaqueToken });
 
@@ -99,7 +120,11 @@ export const MfaSetupView = z.object({
 
 export const MfaVerify = z.strictObject({ code: Code });
 /** The tokens are there when enrolment was demanded at sign-in. */
-export const MfaVerifyView = z.object({ enabled: z.literal(true), ...TokensView.partial().shape });
+export const MfaVerifyView = z.object({
+  enabled: z.literal(true),
+  ...TokensView.partial().shape,
+  csrfToken: z.string().optional(),
+});
 
 export const PasswordAndCode = z.strictObject({ password: Password, code: Code });
 export type PasswordAndCode = z.infer<typeof PasswordAndCode>;
@@ -139,6 +164,11 @@ export const StepUpView = z.object({
   scope: z.string(),
 });
 
+export const AnyStepUpView = z.union([
+  StepUpView,
+  StepUpView.omit({ accessToken: true, tokenType: true }).extend({ csrfToken: z.string() }),
+]);
+
 // ---- account and passwords
 
 export const AccountView = z.object({
@@ -153,6 +183,10 @@ export const AccountView = z.object({
   permissions: z.array(z.string()),
   idleExpiresAt: Instant,
   absoluteExpiresAt: Instant,
+  idleTimeoutSeconds: z.int(),
+  idleWarningSeconds: z.int(),
+  /** Of a cookie session. */
+  csrfToken: z.string().optional(),
 });
 
 /** An address changes only when the link that is mailed to it is used: see `POST /v1/auth/email/verify`. */
@@ -261,6 +295,13 @@ export const IntrospectionView = z.object({
   /** SHA-256 of the user agent, in hex. */
   uaHash: z.string(),
   ip: z.string(),
+  /** The address, or its /64. */
+  net: z.string(),
+  bindAgent: z.enum(BINDINGS),
+  bindAddress: z.enum(BINDINGS),
+  transport: z.enum(["bearer", "cookie"]),
+  /** SHA-256 of the CSRF token, in hex; empty where the transport is none of cookies. */
+  csrf: z.string(),
   mfa: z.enum(["0", "1"]),
   enroll: z.enum(["0", "1"]),
 });

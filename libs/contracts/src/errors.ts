@@ -151,6 +151,15 @@ export class StepUpRequired extends AppError {
   }
 }
 
+/** 403: an unsafe call of a cookie session that its own page has not made, as far as can be told. */
+export class CsrfFailed extends AppError {
+  readonly code = "csrf_failed";
+  readonly kind = "forbidden";
+  constructor(detail = "Send the session's csrfToken as X-CSRF-Token, from its own page.") {
+    super(detail);
+  }
+}
+
 /** 503: something behind is away; `Retry-After` says when to come back. */
 export class Unavailable extends AppError {
   readonly code: string = "unavailable";

@@ -16,4 +16,5 @@ export * from "./permissions.ts";
 export * from "./problem-codes.ts";
 export * from "./records.ts";
 export * from "./records-routes.ts";
+export * from "./session-transport.ts";
 export * from "./webauthn.ts";

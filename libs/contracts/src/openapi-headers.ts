@@ -30,6 +30,10 @@ export const PARAMETERS = {
     type: "string",
     pattern: '^(\\*|"[1-9][0-9]{0,9}")$',
   }),
+  CsrfToken: header("X-CSRF-Token", "The session's `csrfToken`, where the session is in cookies."),
+  SessionTransport: header("X-Session-Transport", "`cookie`: the tokens travel in cookies.", {
+    enum: ["bearer", "cookie"],
+  }),
   Range: header("Range", "One range of bytes, `bytes=0-1023`."),
   IfRange: header("If-Range", "The range is served only while the ETag is this one; else the whole."),
 } satisfies Record<string, Json>;
@@ -45,10 +49,19 @@ export const RESPONSE_HEADERS = {
   ContentDisposition: shown("The name to keep it under (RFC 6266)."),
 } satisfies Record<string, Json>;
 
+/** Where a client says how its tokens are to travel. */
+const STARTS_SESSION: ReadonlySet<string> = new Set([
+  "/v1/auth/login",
+  "/v1/auth/mfa/challenge",
+  "/v1/auth/passkeys/login/verify",
+]);
+
 /** The parameters of a route: those of its path, its query, and the headers that it looks at. */
 export function parametersOf(route: RouteDoc, signedIn: boolean, schemas: NamedSchemas): Json[] {
   const names: (keyof typeof PARAMETERS)[] = ["RequestId"];
   if (signedIn) names.push("Purpose");
+  if (signedIn && route.method.toUpperCase() !== "GET") names.push("CsrfToken");
+  if (STARTS_SESSION.has(route.path)) names.push("SessionTransport");
   if (isIdempotent(route)) names.push("IdempotencyKey");
   if (route.errors?.includes("version_conflict")) names.push("IfMatch");
   if (route.ranges) names.push("Range", "IfRange");

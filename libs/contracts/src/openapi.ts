@@ -5,6 +5,7 @@ import { headersOf, PARAMETERS, parametersOf, RESPONSE_HEADERS } from "./openapi
 import { type Json, type NamedSchemas, namedSchemas } from "./openapi-schemas.ts";
 import type { ResourceAction } from "./permissions.ts";
 import { PROBLEM_CODES, type ProblemCode } from "./problem-codes.ts";
+import { ACCESS_COOKIE } from "./session-transport.ts";
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -103,6 +104,13 @@ export function openApiDocument(
           bearerFormat: "JWT",
           description: "An access token of POST /v1/auth/login, good for 5 minutes.",
         },
+        cookie: {
+          type: "apiKey",
+          in: "cookie",
+          name: ACCESS_COOKIE,
+          description:
+            "Of a sign-in with `X-Session-Transport: cookie`; unsafe calls need `X-CSRF-Token` too.",
+        },
       },
       parameters: PARAMETERS,
       headers: RESPONSE_HEADERS,
@@ -119,7 +127,7 @@ function operation(route: RouteDoc, schemas: NamedSchemas): Json {
     summary: route.summary,
     tags: [tagOf(route.path)],
     ...(route.permission && { "x-permission": route.permission }),
-    security: signedIn ? [{ bearer: [] }] : [],
+    security: signedIn ? [{ bearer: [] }, { cookie: [] }] : [],
     parameters: parametersOf(route, signedIn, schemas),
     ...(route.request && {
       requestBody: {
@@ -213,6 +221,7 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   codes.push("internal_error", "bad_gateway", "unavailable", "gateway_timeout");
   if (route.request) codes.push("unsupported_media_type");
   if (needsSession(route)) codes.push("unauthenticated", "mfa_enrollment_required");
+  if (needsSession(route) && route.method.toUpperCase() !== "GET") codes.push("csrf_failed");
   if (route.permission) codes.push("forbidden");
   if (/^\/v1\/(patients|fhir\/Patient)\/\{/.test(route.path)) codes.push("too_many_patients");
   if (route.ranges) codes.push("range_not_satisfiable");

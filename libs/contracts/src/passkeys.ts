@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { RecoveryCodesView, TokensView } from "./auth.ts";
+import { AnyTokensView, RecoveryCodesView, TokensView } from "./auth.ts";
 import { Instant } from "./http.ts";
 import { Id } from "./ids.ts";
 import type { RouteDoc } from "./openapi.ts";
@@ -86,6 +86,7 @@ export const PasskeyList = z.object({ items: z.array(PasskeyView) });
 export const PasskeyRegisteredView = PasskeyView.extend({
   ...RecoveryCodesView.partial().shape,
   ...TokensView.partial().shape,
+  csrfToken: z.string().optional(),
 });
 
 const REFUSED = ["invalid_passkey", "passkey_challenge_invalid", "login_locked"];
@@ -133,8 +134,8 @@ export const passkeyRoutes: RouteDoc[] = [
     summary: "Sign in with a passkey alone",
     status: 200,
     request: PasskeyAssertion,
-    response: TokensView,
-    errors: REFUSED,
+    response: AnyTokensView,
+    errors: [...REFUSED, "csrf_failed", "session_limit_reached"],
   },
   {
     method: "post",

@@ -21,6 +21,7 @@ export const PROBLEM_CODES = {
   passkey_challenge_invalid: "unauthenticated",
   refresh_reused: "unauthenticated",
 
+  csrf_failed: "forbidden",
   forbidden: "forbidden",
   mfa_enrollment_required: "forbidden",
   mfa_required_for_role: "forbidden",
@@ -42,6 +43,7 @@ export const PROBLEM_CODES = {
   request_in_progress: "conflict",
   restore_running: "conflict",
   role_protected: "conflict",
+  session_limit_reached: "conflict",
   too_many_versions: "conflict",
   user_already_linked: "conflict",
   username_taken: "conflict",

@@ -77,8 +77,11 @@ export async function composeApp(
     ? await openPasswordList(config.MEDVAULT_PASSWORD_LIST)
     : null;
   const redis = connectRedis(config.REDIS_URL);
+  const csrfKey = await indexKey(pool, keyring, "auth.csrf");
   const cache = createSessionCache(redis, {
     idleMs: settings.idleMs,
+    csrfKey,
+    binding: settings.binding,
     permissionVersion: async (role) => (await getRole(pool, role)).version,
   });
   const now = () => new Date();
@@ -99,6 +102,7 @@ export async function composeApp(
     keyring,
     userIndex: await openUserIndex(pool, keyring),
     blindKey: await indexKey(pool, keyring, "auth.blind"),
+    csrfKey,
     hasher: await createPasswordHasher({
       concurrent: config.MEDVAULT_HASHES_AT_ONCE,
       waitingMax: HASHES_WAITING_MAX,
@@ -167,7 +171,7 @@ export function createAuthApp(
     jsonLimitBytes: 64 * 1024,
     routes: (router) => {
       signInRoutes(router, createSignIn(ctx), passkeySignIn, createRefresh(ctx));
-      accountRoutes(router, createAccounts(ctx), sessions);
+      accountRoutes(router, createAccounts(ctx), sessions, ctx);
       passwordRoutes(router, createPasswords(ctx), ctx);
       mfaRoutes(router, createMfa(ctx));
       passkeyRoutes(router, createPasskeys(ctx), passkeySignIn);
@@ -209,6 +213,13 @@ function settingsOf(config: Config): AuthSettings {
       growth: config.MEDVAULT_LOCKOUT_GROWTH,
       knownMs: config.MEDVAULT_KNOWN_DEVICE_DAYS * 24 * 3600_000,
     },
+    idleWarningMs: Math.min(120_000, config.MEDVAULT_SESSION_IDLE_MINUTES * 30_000),
+    binding: {
+      agent: config.MEDVAULT_SESSION_BIND_AGENT,
+      addressOfStaff: config.MEDVAULT_SESSION_BIND_ADDRESS_STAFF,
+      addressOfPatients: config.MEDVAULT_SESSION_BIND_ADDRESS_PATIENT,
+    },
+    sessionLimit: config.MEDVAULT_SESSION_LIMIT,
   };
 }
 

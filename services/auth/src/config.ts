@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { BINDINGS } from "@medvault/contracts";
 import { CommonConfig, finalRotationHours, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
 import { LEAST_HASH_COST } from "./passwords/password-hasher.ts";
@@ -55,6 +56,12 @@ const AuthConfig = CommonConfig.extend({
   MEDVAULT_SESSION_IDLE_MINUTES: minutes.default(15),
   MEDVAULT_SESSION_STAFF_HOURS: hours.default(12),
   MEDVAULT_SESSION_PATIENT_DAYS: days.default(7),
+  /** A session that is used with another user agent, or from elsewhere, ends, or is told of, or neither. */
+  MEDVAULT_SESSION_BIND_AGENT: z.enum(BINDINGS).default("enforce"),
+  MEDVAULT_SESSION_BIND_ADDRESS_STAFF: z.enum(BINDINGS).default("enforce"),
+  MEDVAULT_SESSION_BIND_ADDRESS_PATIENT: z.enum(BINDINGS).default("watch"),
+  /** What a sign-in over a user's limit of sessions does. */
+  MEDVAULT_SESSION_LIMIT: z.enum(["end-oldest", "refuse"]).default("end-oldest"),
   /** Every session ends once a day, when the signing key turns. */
   SESSION_DAILY_RESET: z.stringbool().default(false),
   /** I22: one count per account, per account and address, or both; what `sign-in/lockout.ts` says. */

@@ -11,6 +11,7 @@ import type { PasswordHasher } from "./passwords/password-hasher.ts";
 import type { StrengthMeter } from "./passwords/strength.ts";
 import { markRecorded } from "./recorded.ts";
 import type { Session } from "./sessions/session.ts";
+import type { BindingSettings } from "./sessions/session-binding.ts";
 import type { SessionCache } from "./sessions/session-cache.ts";
 import type { LaneCounter } from "./sign-in/lane-counter.ts";
 import type { LockoutRules } from "./sign-in/lockout.ts";
@@ -31,6 +32,11 @@ export interface AuthSettings {
   /** Every session ends when the signing key turns (I13). */
   dailyReset: boolean;
   lockout: LockoutRules;
+  /** How long before a session's idle end a client should warn. */
+  idleWarningMs: number;
+  binding: BindingSettings;
+  /** What a sign-in over the limit of sessions does. */
+  sessionLimit: "end-oldest" | "refuse";
 }
 
 /** What the use cases of auth share; joined in app.ts. */
@@ -38,6 +44,8 @@ export interface AuthContext extends AccountSeals {
   pool: pg.Pool;
   /** Key of the blind tokens of addresses, lockout lanes and recovery codes. */
   blindKey: Buffer;
+  /** Key of the CSRF tokens of cookie sessions. */
+  csrfKey: Buffer;
   hasher: PasswordHasher;
   passwordCheck: PasswordCheck;
   strength: StrengthMeter;

@@ -22,7 +22,7 @@ import { generateSync } from "otplib";
 import { insertAccount, openUserIndex } from "../src/accounts/account.store.ts";
 import { type Account, newAccount } from "../src/accounts/account.ts";
 import { connectRedis, createAuthApp } from "../src/app.ts";
-import type { AuthContext } from "../src/context.ts";
+import type { AuthContext, AuthSettings } from "../src/context.ts";
 import type { Mail } from "../src/mail/mail.templates.ts";
 import { createMailer } from "../src/mail/mailer.ts";
 import { newTotpSecret } from "../src/mfa/totp.ts";
@@ -100,7 +100,8 @@ export async function createHarness(): Promise<Harness> {
   const mails: Mail[] = [];
   const startedMs = Date.now();
   let offsetMs = 0;
-  const settings = {
+  const csrfKey = await indexKey(pool, keyring, "auth.csrf");
+  const settings: AuthSettings = {
     issuer: "medvault",
     publicUrl: "https://medvault.example",
     passkeys: relyingPartyOf("https://medvault.example"),
@@ -111,6 +112,13 @@ export async function createHarness(): Promise<Harness> {
     absolutePatientMs: 7 * 24 * 3600_000,
     dailyReset: false,
     lockout: LOCKOUT,
+    idleWarningMs: 120_000,
+    binding: {
+      agent: "enforce" as const,
+      addressOfStaff: "enforce" as const,
+      addressOfPatients: "watch" as const,
+    },
+    sessionLimit: "end-oldest" as const,
   };
   await turnKeys(pool, keyring, new Date(startedMs));
   const ctx: AuthContext = {
@@ -118,12 +126,15 @@ export async function createHarness(): Promise<Harness> {
     keyring,
     userIndex: await openUserIndex(pool, keyring),
     blindKey: await indexKey(pool, keyring, "auth.blind"),
+    csrfKey,
     hasher: await createPasswordHasher({ concurrent: 4, waitingMax: 300 }),
     passwordCheck: createPasswordCheck("composition", null),
     strength: createStrengthMeter(),
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
     cache: createSessionCache(redis, {
       idleMs: settings.idleMs,
+      csrfKey,
+      binding: settings.binding,
       permissionVersion: async (role) => (await getRole(pool, role)).version,
     }),
     lanes: createLaneCounter(redis),

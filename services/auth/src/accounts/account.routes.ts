@@ -1,19 +1,22 @@
 import {
   AccountPatch,
   AccountView,
-  type Actor,
   EmailVerify,
   Register,
   RegisteredView,
   Unauthenticated,
 } from "@medvault/contracts";
 import { actorOf, allow, etagOf, ifMatch, openToGuests, parse, requireStepUp } from "@medvault/service-kit";
-import type { Response, Router } from "express";
+import type { Request, Response, Router } from "express";
+import type { AuthContext } from "../context.ts";
+import { csrfToken } from "../sessions/csrf.ts";
 import type { Sessions } from "../sessions/session.service.ts";
 import type { Accounts } from "./account.service.ts";
 import { type Account, mfaRequiredFor } from "./account.ts";
 
-export function accountRoutes(router: Router, accounts: Accounts, sessions: Sessions): void {
+type MeContext = Pick<AuthContext, "csrfKey" | "settings">;
+
+export function accountRoutes(router: Router, accounts: Accounts, sessions: Sessions, ctx: MeContext): void {
   router.post("/v1/auth/register", openToGuests(), async (req, res) => {
     const account = await accounts.register(actorOf(req), parse(Register, req.body));
     res.status(201).json(RegisteredView.parse(account));
@@ -21,12 +24,12 @@ export function accountRoutes(router: Router, accounts: Accounts, sessions: Sess
 
   router.get("/v1/auth/me", allow("account:read"), async (req, res) => {
     const actor = actorOf(req);
-    await present(res, actor, await accounts.me(actor));
+    await present(req, res, await accounts.me(actor));
   });
 
   router.patch("/v1/auth/me", allow("account:write"), requireStepUp(), async (req, res) => {
     const actor = actorOf(req);
-    await present(res, actor, await accounts.change(actor, parse(AccountPatch, req.body), ifMatch(req)));
+    await present(req, res, await accounts.change(actor, parse(AccountPatch, req.body), ifMatch(req)));
   });
 
   router.post("/v1/auth/email/verify", openToGuests(), async (req, res) => {
@@ -34,7 +37,8 @@ export function accountRoutes(router: Router, accounts: Accounts, sessions: Sess
     res.status(204).end();
   });
 
-  async function present(res: Response, actor: Actor, account: Account): Promise<void> {
+  async function present(req: Request, res: Response, account: Account): Promise<void> {
+    const actor = actorOf(req);
     const session = actor.sessionId === null ? null : await sessions.current(actor.sessionId);
     if (!session) throw new Unauthenticated();
     res.setHeader("ETag", etagOf(account.rev));
@@ -47,6 +51,9 @@ export function accountRoutes(router: Router, accounts: Accounts, sessions: Sess
         permissions: [...actor.permissions].sort(),
         idleExpiresAt: session.idleExpiresAt.toISOString(),
         absoluteExpiresAt: session.absoluteExpiresAt.toISOString(),
+        idleTimeoutSeconds: ctx.settings.idleMs / 1000,
+        idleWarningSeconds: ctx.settings.idleWarningMs / 1000,
+        ...(session.transport === "cookie" && { csrfToken: csrfToken(ctx.csrfKey, session.id) }),
       }),
     );
   }

@@ -1,9 +1,9 @@
-import { type Actor, auditEvent, type TokensView, Unauthenticated } from "@medvault/contracts";
+import { type Actor, auditEvent, Unauthenticated } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
 import type { Account } from "../accounts/account.ts";
 import { type AuthContext, announce, type SessionEffects } from "../context.ts";
 import { endSessions, endSessionsOf, lockSession, saveUse } from "../sessions/session.store.ts";
-import { issue, sessionEnded } from "../tokens/issuance.ts";
+import { issue, sessionEnded, type Tokens } from "../tokens/issuance.ts";
 
 /**
  * What a proven new factor does to sessions. Where the sign-in had demanded it, the caller's session is traded for a
@@ -16,7 +16,7 @@ export async function strengthen(
   effects: SessionEffects,
   actor: Actor,
   change: { account: Account; sessionId: string; amr: string[] },
-): Promise<TokensView | null> {
+): Promise<Tokens | null> {
   const { account, sessionId, amr } = change;
   const session = await lockSession(tx, ctx.keyring, sessionId);
   await endOtherSessions(ctx, tx, effects, actor, { userId: account.id, except: sessionId });

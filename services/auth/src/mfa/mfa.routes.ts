@@ -9,6 +9,7 @@ import {
 import { actorOf, allow, parse, requireStepUp } from "@medvault/service-kit";
 import type { Router } from "express";
 import { callerOf } from "../caller.ts";
+import { handOut } from "../sessions/transport.ts";
 import type { Mfa } from "./mfa.service.ts";
 
 export function mfaRoutes(router: Router, mfa: Mfa): void {
@@ -18,7 +19,7 @@ export function mfaRoutes(router: Router, mfa: Mfa): void {
 
   router.post("/v1/auth/mfa/verify", allow("account:enroll"), async (req, res) => {
     const tokens = await mfa.verify(callerOf(req), parse(MfaVerify, req.body).code);
-    res.json(MfaVerifyView.parse({ enabled: true, ...tokens }));
+    res.json(MfaVerifyView.parse({ enabled: true, ...(tokens && handOut(res, tokens)) }));
   });
 
   router.post("/v1/auth/mfa/disable", allow("account:write"), async (req, res) => {

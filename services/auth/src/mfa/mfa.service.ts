@@ -1,4 +1,4 @@
-import { type Actor, type PasswordAndCode, type TokensView, Unauthenticated } from "@medvault/contracts";
+import { type Actor, type PasswordAndCode, Unauthenticated } from "@medvault/contracts";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
@@ -6,6 +6,7 @@ import { type AuthContext, announce, changeSessions, type SessionEffects } from 
 import { deletePasskeysOf } from "../passkeys/passkey.store.ts";
 import { guarded } from "../sign-in/attempts.ts";
 import { InvalidCode, InvalidCredentials } from "../sign-in/sign-in.errors.ts";
+import type { Tokens } from "../tokens/issuance.ts";
 import { endOtherSessions, factorsChanged, strengthen } from "./factor-change.ts";
 import { MfaNotEnabled, MfaRequiredForRole, MfaSetupMissing } from "./mfa.errors.ts";
 import { countRecoveryCodes, replaceRecoveryCodes, useTotpStep } from "./mfa.store.ts";
@@ -42,7 +43,7 @@ export function createMfa(ctx: AuthContext) {
    * tokens come with the answer; else the caller's session counts as strong from now on. Other sessions end. Throws
    * MfaSetupMissing, InvalidCode (which counts), LoginLocked.
    */
-  async function verify(actor: Actor, code: string): Promise<TokensView | null> {
+  async function verify(actor: Actor, code: string): Promise<Tokens | null> {
     const sessionId = actor.sessionId;
     if (sessionId === null) throw new Unauthenticated();
     return guarded(ctx, actor, { id: actor.id }, "mfa", (attempt) =>

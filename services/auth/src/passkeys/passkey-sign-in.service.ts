@@ -1,4 +1,9 @@
-import { type Actor, type PasskeyAssertion, type TokensView, Unauthenticated } from "@medvault/contracts";
+import {
+  type Actor,
+  type PasskeyAssertion,
+  type SessionTransport,
+  Unauthenticated,
+} from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
 import { generateAuthenticationOptions } from "@simplewebauthn/server";
 import { lockAccount } from "../accounts/account.store.ts";
@@ -8,7 +13,7 @@ import { lockSession } from "../sessions/session.store.ts";
 import { guarded } from "../sign-in/attempts.ts";
 import { MfaTokenInvalid } from "../sign-in/sign-in.errors.ts";
 import { GrantRefused } from "../tokens/gate.errors.ts";
-import { issue } from "../tokens/issuance.ts";
+import { issue, type Tokens } from "../tokens/issuance.ts";
 import { findOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken } from "../tokens/opaque-token.ts";
 import { newChallenge, type ProvenPasskey, proveAssertion } from "./ceremony.ts";
@@ -58,7 +63,11 @@ export function createPasskeySignIn(ctx: AuthContext) {
    * Sign-in by a passkey alone, whose authenticator has verified its user: two factors in one. Whatever is wrong is
    * one refusal (InvalidPasskey, PasskeyChallengeInvalid), and so is an account that cannot be used. Throws LoginLocked.
    */
-  async function login(actor: Actor, assertion: PasskeyAssertion): Promise<TokensView> {
+  async function login(
+    actor: Actor,
+    assertion: PasskeyAssertion,
+    transport: SessionTransport,
+  ): Promise<Tokens> {
     const found = await findPasskeyByCredential(ctx.pool, ctx, assertion.id);
     const guessedAt = found ? { id: found.userId } : { unknown: `passkey ${assertion.id}` };
     return witnessed(ctx, actor, found?.userId ?? null, () =>
@@ -73,7 +82,7 @@ export function createPasskeySignIn(ctx: AuthContext) {
             account,
             amr: [...AMR_PASSKEY_ALONE],
             pv: null, // one proof in one moment: nothing lies between
-            transport: "bearer",
+            transport,
           });
           if (issued.kind !== "full") throw new Unauthenticated();
           return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
@@ -85,8 +94,12 @@ export function createPasskeySignIn(ctx: AuthContext) {
   }
 
   /** The second half of a sign-in that began with a password. Throws MfaTokenInvalid, and as login does. */
-  async function challenge(actor: Actor, mfaToken: string, assertion: PasskeyAssertion): Promise<TokensView> {
-    const { hash, token, wanted } = await watched(ctx, actor, () => secondFactorOf(mfaToken));
+  async function challenge(
+    actor: Actor,
+    begun: { mfaToken: string; transport: SessionTransport },
+    assertion: PasskeyAssertion,
+  ): Promise<Tokens> {
+    const { hash, token, wanted } = await watched(ctx, actor, () => secondFactorOf(begun.mfaToken));
     const { userId } = token;
     const found = await findPasskeyByCredential(ctx.pool, ctx, assertion.id);
     return witnessed(ctx, actor, userId, () =>
@@ -101,7 +114,7 @@ export function createPasskeySignIn(ctx: AuthContext) {
             account,
             amr: [...AMR_PASSWORD_AND_PASSKEY],
             pv: token.pv,
-            transport: token.transport,
+            transport: begun.transport === "cookie" ? "cookie" : token.transport,
           });
           if (issued.kind !== "full") throw new Unauthenticated();
           return { ...issued.tokens, ...(await attempt.signedIn(tx)) };

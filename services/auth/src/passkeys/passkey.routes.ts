@@ -1,4 +1,5 @@
 import {
+  AnyTokensView,
   Id,
   NotFound,
   PasskeyAssertion,
@@ -10,11 +11,11 @@ import {
   PasskeyRegistration,
   PasskeyRequestOptions,
   PasskeyView,
-  TokensView,
 } from "@medvault/contracts";
 import { actorOf, allow, etagOf, ifMatch, openToGuests, parse, requireStepUp } from "@medvault/service-kit";
 import type { Request, Response, Router } from "express";
 import { callerOf } from "../caller.ts";
+import { handOut, transportOf } from "../sessions/transport.ts";
 import type { Passkeys } from "./passkey.service.ts";
 import type { Passkey } from "./passkey.ts";
 import type { PasskeySignIn } from "./passkey-sign-in.service.ts";
@@ -37,7 +38,7 @@ export function passkeyRoutes(router: Router, passkeys: Passkeys, signIn: Passke
       const done = await passkeys.register(actorOf(req), parse(PasskeyRegistration, req.body));
       const view = {
         ...present(done.passkey),
-        ...done.tokens,
+        ...(done.tokens && handOut(res, done.tokens)),
         ...(done.recoveryCodes && { recoveryCodes: done.recoveryCodes }),
       };
       res.setHeader("ETag", etagOf(done.passkey.rev));
@@ -51,7 +52,9 @@ export function passkeyRoutes(router: Router, passkeys: Passkeys, signIn: Passke
   });
 
   router.post("/v1/auth/passkeys/login/verify", openToGuests(), async (req, res) => {
-    res.json(TokensView.parse(await signIn.login(callerOf(req), parse(PasskeyAssertion, req.body))));
+    const assertion = parse(PasskeyAssertion, req.body);
+    const tokens = await signIn.login(callerOf(req), assertion, transportOf(req));
+    res.json(AnyTokensView.parse(handOut(res, tokens)));
   });
 
   router.post("/v1/auth/passkeys/step-up/options", allow("account:write"), async (req, res) => {

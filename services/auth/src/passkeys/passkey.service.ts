@@ -3,7 +3,6 @@ import {
   NotFound,
   newId,
   type PasskeyRegistration,
-  type TokensView,
   Unauthenticated,
   VersionConflict,
 } from "@medvault/contracts";
@@ -17,6 +16,7 @@ import { MfaRequiredForRole } from "../mfa/mfa.errors.ts";
 import { replaceRecoveryCodes } from "../mfa/mfa.store.ts";
 import { newRecoveryCodes, recoveryTokensOf } from "../mfa/recovery-code.ts";
 import { deviceOf } from "../sessions/session.ts";
+import type { Tokens } from "../tokens/issuance.ts";
 import { ALGORITHMS, newChallenge, proveRegistration } from "./ceremony.ts";
 import { PasskeyLimit } from "./passkey.errors.ts";
 import { passkeyEvent, witnessed } from "./passkey.events.ts";
@@ -34,7 +34,7 @@ export interface Registered {
   /** Where it is the account's first factor. */
   recoveryCodes: string[] | null;
   /** Where the sign-in had demanded a factor. */
-  tokens: TokensView | null;
+  tokens: Tokens | null;
 }
 
 /** One's own passkeys: made, seen, renamed and given up. */

@@ -1,3 +1,4 @@
+import type { SessionTransport } from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
 
 /** Stores a token's hash as the session's present one. */
@@ -30,6 +31,7 @@ export interface SpentToken {
   sessionId: string;
   userId: string;
   sessionEnded: boolean;
+  transport: SessionTransport;
   usedAt: Date | null;
   usedBy: Buffer | null;
   successorUsed: boolean;
@@ -41,11 +43,12 @@ export async function findRefreshToken(db: Db, hash: Buffer): Promise<SpentToken
     session_id: string;
     user_id: string;
     ended: boolean;
+    transport: SessionTransport;
     used_at: Date | null;
     used_by: Buffer | null;
     successor_used: boolean;
   }>(
-    `select t.session_id, s.user_id, s.ended_at is not null as ended, t.used_at, t.used_by,
+    `select t.session_id, s.user_id, s.ended_at is not null as ended, s.transport, t.used_at, t.used_by,
             n.used_at is not null as successor_used
        from refresh_tokens t join sessions s on s.id = t.session_id
        left join refresh_tokens n on n.hash = t.successor
@@ -58,6 +61,7 @@ export async function findRefreshToken(db: Db, hash: Buffer): Promise<SpentToken
     sessionId: row.session_id,
     userId: row.user_id,
     sessionEnded: row.ended,
+    transport: row.transport,
     usedAt: row.used_at,
     usedBy: row.used_by,
     successorUsed: row.successor_used,

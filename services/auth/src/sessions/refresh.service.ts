@@ -1,14 +1,29 @@
-import { type Actor, deniedEvent, type TokensView, Unauthenticated } from "@medvault/contracts";
+import {
+  type Actor,
+  CsrfFailed,
+  deniedEvent,
+  type SessionTransport,
+  Unauthenticated,
+} from "@medvault/contracts";
 import { findAccount } from "../accounts/account.store.ts";
 import { blindToken } from "../blind.ts";
 import { type AuthContext, announce, changeSessions } from "../context.ts";
 import { markRecorded } from "../recorded.ts";
-import { issue, sessionEnded } from "../tokens/issuance.ts";
+import { type Issued, issue, sessionEnded, type Tokens } from "../tokens/issuance.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
+import { csrfMatches } from "./csrf.ts";
 import { findRefreshToken, type SpentToken, spendRefreshToken } from "./refresh-token.store.ts";
 import { judgeSecondUse } from "./refresh-token.ts";
 import { RefreshReused, RefreshSuperseded } from "./session.errors.ts";
 import { endSessions, lockSession } from "./session.store.ts";
+import { endIfStrange, watchIfStrange } from "./strange-client.ts";
+
+export interface RefreshGiven {
+  refreshToken: string;
+  /** How it came. */
+  transport: SessionTransport;
+  csrfToken: string | undefined;
+}
 
 /**
  * Trades a refresh token for a new pair (I18). Of any number at once exactly one is answered with tokens. Throws
@@ -16,25 +31,34 @@ import { endSessions, lockSession } from "./session.store.ts";
  * (unknown, or the gate refuses).
  */
 export function createRefresh(ctx: AuthContext) {
-  return async function refresh(actor: Actor, refreshToken: string): Promise<TokensView> {
-    const hash = hashOpaqueToken(refreshToken);
+  return async function refresh(actor: Actor, given: RefreshGiven): Promise<Tokens> {
+    const hash = hashOpaqueToken(given.refreshToken);
     const usedBy = blindToken(ctx.blindKey, "client", actor.ip, actor.userAgent);
     const known = await findRefreshToken(ctx.pool, hash);
-    if (!known || known.sessionEnded) throw new Unauthenticated();
+    // A token that comes another way than it was given out is not its owner's doing.
+    if (!known || known.sessionEnded || known.transport !== given.transport) throw new Unauthenticated();
+    if (known.transport === "cookie" && !csrfMatches(ctx.csrfKey, known.sessionId, given.csrfToken)) {
+      throw new CsrfFailed();
+    }
     // Most of many at once end here, without a lock; whoever passes is decided by the row's lock below.
     if (known.usedAt !== null) return secondUse(ctx, actor, known, usedBy);
     const idleUntil = await ctx.cache.idleUntil(known.sessionId);
-    const tokens = await changeSessions(ctx, async (tx, effects): Promise<TokensView | null> => {
+    const won = await changeSessions(ctx, async (tx, effects): Promise<Issued | "strange" | null> => {
       const successor = newOpaqueToken();
       const sessionId = await spendRefreshToken(tx, { hash, usedBy, successor: successor.hash }, ctx.now());
       if (sessionId === null) return null;
       const account = await findAccount(tx, ctx, known.userId);
       const session = await lockSession(tx, ctx.keyring, sessionId);
+      // Not thrown: that the session ends, and why, must be committed.
+      if (session && (await endIfStrange(ctx, tx, effects, actor, session))) return "strange";
       const grant = { by: "refresh" as const, account, session, idleUntil, successor };
-      const issued = await issue(ctx, tx, effects, actor, grant);
-      return issued.kind === "full" ? issued.tokens : null;
+      return issue(ctx, tx, effects, actor, grant);
     });
-    if (tokens) return tokens;
+    if (won === "strange") throw markRecorded(new Unauthenticated());
+    if (won?.kind === "full") {
+      await watchIfStrange(ctx, actor, won.session);
+      return won.tokens;
+    }
     const lost = await findRefreshToken(ctx.pool, hash);
     if (!lost || lost.sessionEnded) throw new Unauthenticated();
     return secondUse(ctx, actor, lost, usedBy);

@@ -1,12 +1,29 @@
 import { Unavailable } from "@medvault/contracts";
+import { networkOf } from "@medvault/service-kit";
 import type { Redis } from "ioredis";
 import type { SessionEffects } from "../context.ts";
 import type { RolePermissions } from "../roles/role.store.ts";
+import { csrfHash } from "./csrf.ts";
 import { type Session, userAgentHash } from "./session.ts";
+import { addressBinding, type BindingSettings } from "./session-binding.ts";
 
 /** The hash `session:<sid>` as the gateway reads it; every value is text. */
 export type CachedSession = Record<
-  "sub" | "role" | "pv" | "idleEnd" | "idleMs" | "absEnd" | "uaHash" | "ip" | "mfa" | "enroll",
+  | "sub"
+  | "role"
+  | "pv"
+  | "idleEnd"
+  | "idleMs"
+  | "absEnd"
+  | "uaHash"
+  | "ip"
+  | "net"
+  | "bindAgent"
+  | "bindAddress"
+  | "transport"
+  | "csrf"
+  | "mfa"
+  | "enroll",
   string
 >;
 
@@ -42,15 +59,27 @@ export interface SessionCache {
   putRole(role: RolePermissions): Promise<void>;
   /** Until when the gateway knows the session in use, or null when Redis does not know. */
   idleUntil(id: string): Promise<Date | null>;
+  /**
+   * Notes that the session was used by a client of this mark; true for the first time of each, so that a client on the
+   * move is told of once. False while Redis is away.
+   */
+  isNewMark(session: Pick<Session, "id" | "absoluteExpiresAt">, mark: string): Promise<boolean>;
+}
+
+/** What of an operator's settings each session in Redis carries. */
+export interface CacheOptions {
+  idleMs: number;
+  csrfKey: Buffer;
+  binding: BindingSettings;
 }
 
 /** The fast copy in Redis. `permissionVersion` answers a role's present version. */
 export function createSessionCache(
   redis: Redis,
-  options: { idleMs: number; permissionVersion(role: string): Promise<number> },
+  options: CacheOptions & { permissionVersion(role: string): Promise<number> },
 ): SessionCache {
   async function put(session: Session): Promise<void> {
-    const hash = cachedSession(session, await options.permissionVersion(session.role), options.idleMs);
+    const hash = cachedSession(session, await options.permissionVersion(session.role), options);
     await redis.eval(
       PUT,
       2,
@@ -88,11 +117,25 @@ export function createSessionCache(
       const value = await redis.hget(`session:${id}`, "idleEnd").catch(() => null);
       return value === null ? null : new Date(Number(value));
     },
+    async isNewMark({ id, absoluteExpiresAt }, mark) {
+      const key = `marks:${id}`;
+      const answers = await redis
+        .multi()
+        .sadd(key, mark)
+        .pexpireat(key, absoluteExpiresAt.getTime())
+        .exec()
+        .catch(() => null);
+      return answers?.[0]?.[1] === 1;
+    },
   };
 }
 
 /** A session as the gateway wants it. */
-export function cachedSession(session: Session, permissionVersion: number, idleMs: number): CachedSession {
+export function cachedSession(
+  session: Session,
+  permissionVersion: number,
+  { idleMs, csrfKey, binding }: CacheOptions,
+): CachedSession {
   return {
     sub: session.userId,
     role: session.role,
@@ -102,6 +145,11 @@ export function cachedSession(session: Session, permissionVersion: number, idleM
     absEnd: String(session.absoluteExpiresAt.getTime()),
     uaHash: userAgentHash(session.userAgent),
     ip: session.ip,
+    net: networkOf(session.ip),
+    bindAgent: binding.agent,
+    bindAddress: addressBinding(session.role, binding),
+    transport: session.transport,
+    csrf: session.transport === "cookie" ? csrfHash(csrfKey, session.id) : "",
     mfa: session.amr.includes("mfa") ? "1" : "0",
     enroll: session.kind === "enrollment" ? "1" : "0",
   };

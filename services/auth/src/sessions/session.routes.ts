@@ -76,6 +76,12 @@ export function sessionRoutes(router: Router, sessions: Sessions): void {
     if (actorOf(req).role !== "service") throw new Forbidden();
     res.json(IntrospectionView.parse(await sessions.introspect(idOf(req))));
   });
+
+  // The assertion says what client it was; the body says nothing.
+  router.post("/internal/sessions/:id/strange-client", allow("session:introspect"), async (req, res) => {
+    if (actorOf(req).role !== "service") throw new Forbidden();
+    res.json({ ended: await sessions.reportStrange(actorOf(req), idOf(req)) });
+  });
 }
 
 /** These routes reach into everyone's sessions; the same permission with the scope `own` is not enough. */

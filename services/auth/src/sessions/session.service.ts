@@ -13,7 +13,9 @@ import {
   type SessionFilter,
 } from "./session.store.ts";
 import { type EndReason, isLive, type Session } from "./session.ts";
+import { addressBinding } from "./session-binding.ts";
 import { cachedSession } from "./session-cache.ts";
+import { endIfStrange, watchIfStrange } from "./strange-client.ts";
 
 /** More than anyone may have at once. */
 const OWN_SESSIONS_MAX = 100;
@@ -91,7 +93,7 @@ export function createSessions(ctx: AuthContext) {
     if (!account || !isUsable(account) || account.role !== session.role) throw new NotFound();
     const role = await getRole(ctx.pool, session.role);
     await ctx.cache.put(session).catch(() => {});
-    const known = cachedSession(session, role.version, ctx.settings.idleMs);
+    const known = cachedSession(session, role.version, { ...ctx.settings, csrfKey: ctx.csrfKey });
     return {
       sub: session.userId,
       role: session.role,
@@ -101,12 +103,29 @@ export function createSessions(ctx: AuthContext) {
       absEnd: Number(known.absEnd),
       uaHash: known.uaHash,
       ip: known.ip,
+      net: known.net,
+      bindAgent: ctx.settings.binding.agent,
+      bindAddress: addressBinding(session.role, ctx.settings.binding),
+      transport: session.transport,
+      csrf: known.csrf,
       mfa: known.mfa === "1" ? "1" : "0",
       enroll: known.enroll === "1" ? "1" : "0",
     };
   }
 
-  return { list, listOwn, current, endOwn, endAllOf, introspect };
+  /**
+   * The gateway met a client that is not like the session's. Judged here by what Postgres knows; answers whether the
+   * session has ended.
+   */
+  async function reportStrange(actor: Actor, id: string): Promise<boolean> {
+    const session = await findSession(ctx.pool, ctx.keyring, id);
+    if (!session || session.endedAt !== null) return true;
+    const ended = await changeSessions(ctx, (tx, effects) => endIfStrange(ctx, tx, effects, actor, session));
+    if (!ended) await watchIfStrange(ctx, actor, session);
+    return ended;
+  }
+
+  return { list, listOwn, current, endOwn, endAllOf, introspect, reportStrange };
 }
 
 export type Sessions = ReturnType<typeof createSessions>;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { AccountRole } from "@medvault/contracts";
+import type { AccountRole, SessionTransport } from "@medvault/contracts";
 import type { AuthSettings } from "../context.ts";
 
 /** `enrollment` reaches the MFA set-up only and cannot be refreshed. */
@@ -19,7 +19,9 @@ export type EndReason =
   | "enrollment_superseded"
   | "idle"
   | "expired"
-  | "daily_reset";
+  | "daily_reset"
+  | "agent_changed"
+  | "address_changed";
 
 export interface Session {
   id: string;
@@ -27,7 +29,7 @@ export interface Session {
   role: AccountRole;
   kind: SessionKind;
   /** How its tokens travel; they are good in no other way. */
-  transport: "bearer" | "cookie";
+  transport: SessionTransport;
   /** The version of its role at its start; null in sessions of before it was kept. */
   pv: number | null;
   /** RFC 8176: `pwd`, `otp`, `mfa`; ours: `recovery`. */

@@ -1,9 +1,10 @@
-import { Login, LoginView, MfaChallenge, Refresh, StepUp, StepUpView, TokensView } from "@medvault/contracts";
+import { AnyStepUpView, AnyTokensView, Login, LoginView, MfaChallenge, StepUp } from "@medvault/contracts";
 import { actorOf, allow, openToGuests, parse, requireSession } from "@medvault/service-kit";
 import type { Router } from "express";
 import { callerOf } from "../caller.ts";
 import type { PasskeySignIn } from "../passkeys/passkey-sign-in.service.ts";
 import type { Refreshing } from "../sessions/refresh.service.ts";
+import { clearCookies, handOut, refreshGiven, transportOf } from "../sessions/transport.ts";
 import { accessOnly } from "../tokens/issuance.ts";
 import type { SignIn } from "./sign-in.service.ts";
 
@@ -14,20 +15,21 @@ export function signInRoutes(
   refresh: Refreshing,
 ): void {
   router.post("/v1/auth/login", openToGuests(), async (req, res) => {
-    res.json(LoginView.parse(await signIn.login(callerOf(req), parse(Login, req.body))));
+    const answer = await signIn.login(callerOf(req), parse(Login, req.body), transportOf(req));
+    res.json(LoginView.parse(handOut(res, answer)));
   });
 
   router.post("/v1/auth/mfa/challenge", openToGuests(), async (req, res) => {
     const { mfaToken, code = "", passkey } = parse(MfaChallenge, req.body);
+    const transport = transportOf(req);
     const tokens = passkey
-      ? await passkeys.challenge(callerOf(req), mfaToken, passkey)
-      : await signIn.challenge(callerOf(req), { mfaToken, code });
-    res.json(TokensView.parse(tokens));
+      ? await passkeys.challenge(callerOf(req), { mfaToken, transport }, passkey)
+      : await signIn.challenge(callerOf(req), { mfaToken, code, transport });
+    res.json(AnyTokensView.parse(handOut(res, tokens)));
   });
 
   router.post("/v1/auth/refresh", openToGuests(), async (req, res) => {
-    const { refreshToken } = parse(Refresh, req.body);
-    res.json(TokensView.parse(await refresh(actorOf(req), refreshToken)));
+    res.json(AnyTokensView.parse(handOut(res, await refresh(actorOf(req), refreshGiven(req)))));
   });
 
   router.post("/v1/auth/step-up", allow("account:write"), async (req, res) => {
@@ -35,11 +37,12 @@ export function signInRoutes(
     const issued = passkey
       ? await passkeys.stepUp(callerOf(req), passkey)
       : await signIn.stepUp(callerOf(req), { password, code });
-    res.json(StepUpView.parse(accessOnly(issued)));
+    res.json(AnyStepUpView.parse(handOut(res, accessOnly(issued))));
   });
 
   router.post("/v1/auth/logout", requireSession(), async (req, res) => {
     await signIn.logout(actorOf(req));
+    clearCookies(req, res);
     res.status(204).end();
   });
 }

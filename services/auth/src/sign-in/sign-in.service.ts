@@ -3,11 +3,13 @@ import {
   auditEvent,
   InvalidInput,
   type Login,
-  type LoginView,
-  type TokensView,
+  type MfaEnrollmentView,
+  type MfaRequiredView,
+  type SessionTransport,
   Unauthenticated,
 } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
+import type { z } from "zod";
 import { findAccount, findAccountByIdentifier, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, isUsable } from "../accounts/account.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
@@ -15,7 +17,7 @@ import { watched } from "../mfa/bypass.ts";
 import { methodsOf, spendSecondFactor } from "../mfa/second-factor.ts";
 import { getRole } from "../roles/role.store.ts";
 import { endSessions, lockSession } from "../sessions/session.store.ts";
-import { accessOnly, issue, sessionEnded } from "../tokens/issuance.ts";
+import { accessOnly, issue, sessionEnded, type Tokens } from "../tokens/issuance.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
 import { guarded } from "./attempts.ts";
@@ -23,13 +25,18 @@ import { InvalidCredentials, MfaTokenInvalid } from "./sign-in.errors.ts";
 
 const MFA_LOGIN_MS = 5 * 60_000;
 
+export type LoginAnswer = Tokens | z.infer<typeof MfaRequiredView> | z.infer<typeof MfaEnrollmentView>;
+type SecondHalf = { mfaToken: string; code: string; transport: SessionTransport };
+/** What a half-finished sign-in began with. */
+type Began = { pv: number; transport: SessionTransport };
+
 /** Sign-in, step-up and sign-out. */
 export function createSignIn(ctx: AuthContext) {
   /**
    * Password sign-in: tokens, or what is still missing. An unknown name, a wrong password and an account that cannot
    * be used are one refusal and cost one verification each. Throws InvalidCredentials, LoginLocked, HasherBusy.
    */
-  async function login(actor: Actor, input: Login): Promise<LoginView> {
+  async function login(actor: Actor, input: Login, transport: SessionTransport): Promise<LoginAnswer> {
     const found = await findAccountByIdentifier(ctx.pool, ctx, input.identifier);
     const guessedAt = found ? { id: found.id } : { unknown: input.identifier };
     return guarded(ctx, actor, guessedAt, "login", async (attempt) => {
@@ -40,18 +47,18 @@ export function createSignIn(ctx: AuthContext) {
       // Seldom, and before the transaction: no hashing while a row is locked.
       const outdated = found.passwordHash !== null && ctx.hasher.isOutdated(found.passwordHash);
       const rehashed = outdated ? await ctx.hasher.hash(input.password) : null;
-      return changeSessions(ctx, async (tx, effects): Promise<LoginView> => {
+      return changeSessions(ctx, async (tx, effects): Promise<LoginAnswer> => {
         let account = await lockVerified(tx, found);
         if (rehashed !== null) {
           account = (await saveAccount(tx, ctx, { ...account, passwordHash: rehashed }, ctx.now())).account;
         }
-        if (account.mfaEnabled) return beginMfa(tx, actor, account, version);
+        if (account.mfaEnabled) return beginMfa(tx, actor, account, { pv: version, transport });
         const issued = await issue(ctx, tx, effects, actor, {
           by: "password",
           account,
           amr: ["pwd"],
           pv: version,
-          transport: "bearer",
+          transport,
         });
         if (issued.kind === "full") return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
         await attempt.succeeded(tx);
@@ -67,12 +74,12 @@ export function createSignIn(ctx: AuthContext) {
     return account;
   }
 
-  async function beginMfa(tx: Tx, actor: Actor, account: Account, pv: number): Promise<LoginView> {
+  async function beginMfa(tx: Tx, actor: Actor, account: Account, began: Began): Promise<LoginAnswer> {
     const { token, hash } = newOpaqueToken();
     const expiresAt = new Date(ctx.now().getTime() + MFA_LOGIN_MS);
     await insertOneTimeToken(
       tx,
-      { hash, userId: account.id, purpose: "mfa_login", expiresAt, pv },
+      { hash, userId: account.id, purpose: "mfa_login", expiresAt, ...began },
       ctx.now(),
     );
     await announce(
@@ -92,11 +99,11 @@ export function createSignIn(ctx: AuthContext) {
   }
 
   /** The second half of a sign-in. Throws MfaTokenInvalid, InvalidCode, CodeReplayed, LoginLocked. */
-  async function challenge(actor: Actor, input: { mfaToken: string; code: string }): Promise<TokensView> {
+  async function challenge(actor: Actor, input: SecondHalf): Promise<Tokens> {
     return watched(ctx, actor, () => secondHalf(actor, input));
   }
 
-  async function secondHalf(actor: Actor, input: { mfaToken: string; code: string }): Promise<TokensView> {
+  async function secondHalf(actor: Actor, input: SecondHalf): Promise<Tokens> {
     const hash = hashOpaqueToken(input.mfaToken);
     const token = await findOneTimeToken(ctx.pool, hash, ["mfa_login"], ctx.now());
     if (!token) throw new MfaTokenInvalid();
@@ -110,7 +117,7 @@ export function createSignIn(ctx: AuthContext) {
           account,
           amr: ["pwd", factor, "mfa"],
           pv: token.pv,
-          transport: token.transport,
+          transport: input.transport === "cookie" ? "cookie" : token.transport,
         });
         if (issued.kind !== "full") throw new Unauthenticated();
         return { ...issued.tokens, ...(await attempt.signedIn(tx)) };

@@ -3,6 +3,7 @@ import type { Tx } from "@medvault/postgres";
 import type { Account } from "../accounts/account.ts";
 import { type AuthContext, actingAs, announce, type SessionEffects } from "../context.ts";
 import { getRole, type RolePermissions } from "../roles/role.store.ts";
+import { csrfToken } from "../sessions/csrf.ts";
 import { insertRefreshToken } from "../sessions/refresh-token.store.ts";
 import { endSessions, insertSession, saveUse, unendedSessionIds } from "../sessions/session.store.ts";
 import { newSession, type Session, surplus, touched } from "../sessions/session.ts";
@@ -13,8 +14,11 @@ import { newOpaqueToken, type OpaqueToken } from "./opaque-token.ts";
 
 /** Tokens of a full session, or of one that may do nothing but enrol a second factor. */
 export type Issued =
-  | { kind: "full"; session: Session; tokens: TokensView }
+  | { kind: "full"; session: Session; tokens: Tokens }
   | ({ kind: "enrollment" | "confirmed" } & AccessOnly);
+
+/** A pair. `csrfToken` is there where the session is in cookies, and only there. */
+export type Tokens = TokensView & { csrfToken?: string };
 
 /** An access token without a refresh token. */
 export interface AccessOnly {
@@ -23,6 +27,7 @@ export interface AccessOnly {
   /** Seconds. */
   expiresIn: number;
   scope: string;
+  csrfToken?: string;
 }
 
 /** An access token as it is answered. */
@@ -33,6 +38,7 @@ export function accessOnly(issued: AccessOnly) {
     expiresIn: issued.expiresIn,
     sessionId: issued.session.id,
     scope: issued.scope,
+    ...(issued.csrfToken !== undefined && { csrfToken: issued.csrfToken }),
   };
 }
 
@@ -208,15 +214,15 @@ export function sessionEnded(actor: Actor | null, sessionId: string, reason: str
   });
 }
 
-function pair(issuing: Issuing, session: Session, refresh: OpaqueToken): TokensView {
-  const { accessToken: token, expiresIn, scope } = accessToken(issuing, session, session.authTime);
+function pair(issuing: Issuing, session: Session, refresh: OpaqueToken): Tokens {
+  const { idleMs, idleWarningMs } = issuing.ctx.settings;
   return {
-    accessToken: token,
+    ...accessToken(issuing, session, session.authTime),
     refreshToken: refresh.token,
     tokenType: "Bearer",
-    expiresIn,
     sessionId: session.id,
-    scope,
+    idleTimeoutSeconds: idleMs / 1000,
+    idleWarningSeconds: idleWarningMs / 1000,
     idleExpiresAt: session.idleExpiresAt.toISOString(),
     absoluteExpiresAt: session.absoluteExpiresAt.toISOString(),
   };
@@ -227,7 +233,7 @@ function accessToken(
   session: Session,
   authTime: Date,
   lifetimeS: number = ctx.settings.accessTokenSeconds,
-): { accessToken: string; expiresIn: number; scope: string } {
+): Omit<AccessOnly, "session"> {
   const scope = session.kind === "enrollment" ? ENROLLMENT_SCOPE : role.permissions.join(" ");
   const claims = {
     sub: session.userId,
@@ -239,7 +245,12 @@ function accessToken(
     auth_time: Math.floor(authTime.getTime() / 1000),
     pv: role.version,
   };
-  return { accessToken: ctx.signer.sign(claims, lifetimeS, now), expiresIn: lifetimeS, scope };
+  return {
+    accessToken: ctx.signer.sign(claims, lifetimeS, now),
+    expiresIn: lifetimeS,
+    scope,
+    ...(session.transport === "cookie" && { csrfToken: csrfToken(ctx.csrfKey, session.id) }),
+  };
 }
 
 /** NIST SP 800-63's authenticator assurance level. */

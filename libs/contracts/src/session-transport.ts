@@ -1,0 +1,20 @@
+/**
+ * How web clients carry a session: `X-Session-Transport: cookie` at sign-in, and the tokens then travel in these cookies
+ * alone. The prefix makes browsers keep them to this host, over https, for every path (RFC 6265bis, 4.1.3.2).
+ */
+export const ACCESS_COOKIE = "__Host-medvault-access";
+export const REFRESH_COOKIE = "__Host-medvault-refresh";
+
+/** From a client: how it wants its tokens. To a service: how they travel; then it is the gateway's word. */
+export const TRANSPORT_HEADER = "x-session-transport";
+/** To auth, from the gateway alone: the refresh token that came in its cookie. */
+export const REFRESH_HEADER = "x-session-refresh";
+/** On every unsafe call of a cookie session. */
+export const CSRF_HEADER = "x-csrf-token";
+
+export type SessionTransport = "bearer" | "cookie";
+
+/** What becomes of a session that is used with another user agent or from elsewhere. */
+export const BINDINGS = ["enforce", "watch", "off"] as const;
+/** `enforce`: it ends. `watch`: it goes on, and an event tells of it once. */
+export type Binding = (typeof BINDINGS)[number];
