@@ -190,19 +190,20 @@ test("a route's document has its parameters, body, permission and problems", () 
         put: {
           operationId: "putThingsId",
           "x-permission": "record:write",
-          security: [{ bearer: [] }],
+          security: [{ bearer: [] }, { cookie: [] }],
           parameters: [
             { name: "id", in: "path", required: true },
             { name: "dry", in: "query", required: false },
             { $ref: "#/components/parameters/RequestId" },
             { $ref: "#/components/parameters/Purpose" },
+            { $ref: "#/components/parameters/CsrfToken" },
             { $ref: "#/components/parameters/IfMatch" },
           ],
           requestBody: { content: { "application/json": { schema: { additionalProperties: false } } } },
           responses: {
             204: {},
             400: { $ref: "#/components/responses/invalid_input.request_screened" },
-            403: { $ref: "#/components/responses/forbidden.mfa_enrollment_required" },
+            403: { $ref: "#/components/responses/csrf_failed.forbidden.mfa_enrollment_required" },
             412: { $ref: "#/components/responses/version_conflict" },
           },
         },
