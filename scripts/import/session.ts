@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { MedVaultClient, NoAnswer, ProblemError, type TokensView } from "@medvault/client";
+import { type AnyTokensView, MedVaultClient, NoAnswer, ProblemError } from "@medvault/client";
 import { type Credentials, UsageError } from "./options.ts";
 import { totpCode, untilNextCodeMs } from "./totp.ts";
 
@@ -53,7 +53,7 @@ async function logIn(client: MedVaultClient, options: Who): Promise<void> {
 }
 
 /** A code works once: with the secret at hand, a refused one is followed by the next. */
-async function secondFactor(client: MedVaultClient, options: Who, mfaToken: string): Promise<TokensView> {
+async function secondFactor(client: MedVaultClient, options: Who, mfaToken: string): Promise<AnyTokensView> {
   const challenge = async () => {
     const code = options.totpSecret
       ? await totpCode(options.totpSecret, Date.now())

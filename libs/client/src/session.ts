@@ -1,4 +1,4 @@
-import type { LoginView, MfaVerifyView, StepUpView } from "./schema.ts";
+import type { AnyStepUpView, LoginView, MfaVerifyView } from "./schema.ts";
 
 /** `refresh` null: only this access token is there, and when it runs out that was it. */
 export interface Tokens {
@@ -41,7 +41,7 @@ export class Session {
   }
 
   /** Takes the tokens of an answer that holds some. A step-up's has no refresh token: the one at hand stays. */
-  async keep(answer: LoginView | StepUpView | MfaVerifyView): Promise<void> {
+  async keep(answer: LoginView | AnyStepUpView | MfaVerifyView): Promise<void> {
     if (!("accessToken" in answer) || answer.accessToken === undefined) {
       throw new TypeError("there is no access token in this answer");
     }
