@@ -4,6 +4,7 @@ export type ErrorKind =
   | "unauthenticated"
   | "forbidden"
   | "not_found"
+  | "request_timeout"
   | "conflict"
   | "precondition_failed"
   | "too_large"
@@ -22,6 +23,7 @@ export const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
   unauthenticated: 401,
   forbidden: 403,
   not_found: 404,
+  request_timeout: 408,
   conflict: 409,
   precondition_failed: 412,
   too_large: 413,
@@ -41,6 +43,7 @@ export const DETAIL_OF_KIND: Readonly<Record<ErrorKind, string>> = {
   unauthenticated: "Sign in first.",
   forbidden: "This is not allowed.",
   not_found: "There is no such thing here.",
+  request_timeout: "The request took too long to arrive.",
   conflict: "The request conflicts with the present state.",
   precondition_failed: "The resource has changed since it was read.",
   too_large: "The request is too large.",

@@ -219,7 +219,7 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   }
   const codes: ProblemCode[] = ["invalid_input", "request_screened", "too_large", "rate_limited"];
   codes.push("internal_error", "bad_gateway", "unavailable", "gateway_timeout");
-  if (route.request) codes.push("unsupported_media_type");
+  if (route.request) codes.push("unsupported_media_type", "request_timeout");
   if (needsSession(route)) codes.push("unauthenticated", "mfa_enrollment_required");
   if (needsSession(route) && route.method.toUpperCase() !== "GET") codes.push("csrf_failed");
   if (route.permission) codes.push("forbidden");

@@ -49,6 +49,7 @@ export const PROBLEM_CODES = {
   username_taken: "conflict",
   verification_running: "conflict",
 
+  request_timeout: "request_timeout",
   version_conflict: "precondition_failed",
   too_large: "too_large",
   content_mismatch: "unsupported_media_type",

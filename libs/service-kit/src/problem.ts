@@ -39,6 +39,7 @@ const TITLES: Readonly<Record<ErrorKind, string>> = {
   bad_gateway: "Bad Gateway",
   unavailable: "Service Unavailable",
   gateway_timeout: "Gateway Timeout",
+  request_timeout: "Request Timeout",
 };
 
 /** Any thrown thing as a refusal; `unexpected` when it was none, so that it is logged and shown as nothing. */

@@ -15,10 +15,14 @@ const REQUESTS_MS = 20_000;
 /** No request for this long, and the clients have taken the hint. */
 const IDLE_MS = 300;
 
+/** Slow clients hold a socket each, 10 s for headers and 30 s for a body that stands still, but no more than these. */
+const MAX_CONNECTIONS = 10_000;
+
 /** Node's parser is strict; these bound what a slow or greedy client can hold. */
 const HTTP_LIMITS: ServerOptions = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10_000,
+  connectionsCheckingInterval: 1_000, // how often those two are looked at; Node's own 30 s would make 10 s 40 s
   requestTimeout: 300_000, // an upload of 160 MiB at 5 Mbit/s
   keepAliveTimeout: 65_000, // longer than any client's own, so that we are not the one who closes
   insecureHTTPParser: false,
@@ -68,6 +72,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     if (lifecycle.state === "draining") res.setHeader("Connection", "close");
     app(req, res);
   });
+  server.maxConnections = MAX_CONNECTIONS;
   server.on("clientError", refuseMalformed);
   const admin = createServer(HTTP_LIMITS, options.adminApp ?? adminAppOf(app) ?? app);
   const registry = metricsOf(app);

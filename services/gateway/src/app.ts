@@ -99,6 +99,7 @@ export async function createGateway(
       }),
       asserter,
       upstreams,
+      standstillMs: config.MEDVAULT_GATEWAY_STANDSTILL_MS,
     }),
   );
   mountSystem(app);
@@ -148,7 +149,6 @@ function createUpstreams(config: GatewayConfig, logger: Logger): Record<ServiceN
 function connectRedis(url: string, logger: Logger): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
-    enableAutoPipelining: true, // the limit and the session of one request share a round trip
     maxRetriesPerRequest: 0,
     commandTimeout: REDIS_ANSWER_MS,
     connectTimeout: 2_000,
@@ -184,11 +184,30 @@ function screeningHits(app: Express): Counter<"kind"> {
 
 function showBreakers(app: Express, upstreams: Record<ServiceName, Upstream>): void {
   const states = { closed: 0, half_open: 1, open: 2 } as const;
+  const registers = [metricsOf(app)];
+  const inFlight: Gauge<"upstream"> = new Gauge({
+    name: "gateway_upstream_calls_active",
+    help: "Calls to a service under way.",
+    labelNames: ["upstream"],
+    registers,
+    collect() {
+      for (const upstream of Object.values(upstreams))
+        inFlight.set({ upstream: upstream.name }, upstream.inFlight);
+    },
+  });
+  const retries: Counter<"upstream"> = new Counter({
+    name: "gateway_upstream_repetitions_total",
+    help: "Calls sent a second time, since the first found no service.",
+    labelNames: ["upstream"],
+    registers,
+  });
+  for (const upstream of Object.values(upstreams))
+    upstream.onRepetition(() => retries.inc({ upstream: upstream.name }));
   const gauge: Gauge<"upstream"> = new Gauge({
     name: "gateway_breaker_state",
     help: "0 closed, 1 half-open, 2 open.",
     labelNames: ["upstream"],
-    registers: [metricsOf(app)],
+    registers,
     collect() {
       for (const upstream of Object.values(upstreams))
         gauge.set({ upstream: upstream.name }, states[upstream.state]);

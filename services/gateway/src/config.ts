@@ -44,6 +44,8 @@ const GatewayConfig = z.object({
     .min(1)
     .max(2 ** 40)
     .default(16 * 1024 * 1024),
+  /** How long a body may stand still, in either direction. */
+  MEDVAULT_GATEWAY_STANDSTILL_MS: z.coerce.number().int().min(100).max(600_000).default(30_000),
   /** Different patients whom a user may open in an hour. */
   MEDVAULT_PATIENTS_PER_HOUR: perMinute.default(1_000),
   /** Whose X-Forwarded-For is believed. */

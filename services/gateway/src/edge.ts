@@ -9,7 +9,7 @@ import { EnrollmentRequired } from "./identity/identity.errors.ts";
 import { forward } from "./proxy/forward.ts";
 import { ClientGone } from "./proxy/proxy.errors.ts";
 import type { Upstream } from "./proxy/upstream.ts";
-import type { RouteTable, ServiceName } from "./routing/route-table.ts";
+import type { Route, RouteTable, ServiceName } from "./routing/route-table.ts";
 import type { FieldPlan } from "./screening/field-plan.ts";
 import { screenBody } from "./screening/screen.ts";
 
@@ -20,6 +20,8 @@ export interface EdgeParts {
   admission: Admission;
   asserter: Asserter;
   upstreams: Readonly<Record<ServiceName, Upstream>>;
+  /** How long a body may stand still. */
+  standstillMs: number;
 }
 
 const clients = new WeakMap<Request, Client>();
@@ -49,7 +51,7 @@ export function edge(parts: EdgeParts): RequestHandler {
     if (signedIn?.enrollment && !route.enrollment) throw new EnrollmentRequired();
     refuseUnknownQuery();
     if (!route.service) return next();
-    const body = route.streams ? undefined : await readScreened(req, res, route.maxBodyBytes, plan);
+    const body = route.streams ? undefined : await readScreened(parts, req, res, route, plan);
     if (res.destroyed) return; // gone while its body was read
     await forward(req, res, {
       upstream: parts.upstreams[route.service],
@@ -58,19 +60,21 @@ export function edge(parts: EdgeParts): RequestHandler {
       body,
       assertion: await parts.asserter.forClient(client, signedIn, route.audiences),
       withSession: signedIn !== null,
+      standstillMs: parts.standstillMs,
     });
   };
 }
 
 /** The bytes of a JSON body that was looked at, null for none. A client that is gone has nobody to be answered. */
 async function readScreened(
+  { standstillMs }: EdgeParts,
   req: Request,
   res: Response,
-  maxBytes: number,
+  { maxBodyBytes }: Route,
   plan: FieldPlan,
 ): Promise<Buffer | null> {
   try {
-    const body = await readJson(req, res, maxBytes);
+    const body = await readJson(req, res, maxBodyBytes, standstillMs);
     if (body) screenBody(body.value, plan);
     return body?.bytes ?? null;
   } catch (thrown) {

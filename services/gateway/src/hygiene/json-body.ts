@@ -21,14 +21,15 @@ export interface JsonBody {
 /**
  * Reads a request's JSON body whole, since a part of it says nothing about the rest, and checks its shape; null when
  * there is none. Throws UnsupportedMediaType for another type, TooLarge beyond `maxBytes`, InvalidInput for bytes that
- * are no UTF-8 or no JSON and for what `checkShape` refuses, ClientGone when nobody is left to answer.
+ * are no UTF-8 or no JSON and for what `checkShape` refuses, BodyStandstill for one that comes no further, ClientGone when nobody is left to answer.
  */
 export async function readJson(
   req: IncomingMessage,
   res: ServerResponse,
   maxBytes: number,
+  standstillMs: number,
 ): Promise<JsonBody | null> {
-  const stream = boundedBody(req, maxBytes);
+  const stream = boundedBody(req, maxBytes, standstillMs);
   if (!stream) return null;
   if (!JSON_TYPE.test(req.headers["content-type"] ?? "")) {
     stream.destroy();

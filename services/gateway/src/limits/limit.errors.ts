@@ -1,4 +1,4 @@
-import { RateLimited } from "@medvault/contracts";
+import { AppError, RateLimited } from "@medvault/contracts";
 
 /** 429: one user has opened more different patients in an hour than work explains. Its event names the user. */
 export class TooManyPatients extends RateLimited {
@@ -9,4 +9,10 @@ export class TooManyPatients extends RateLimited {
     super("Too many different patients were opened. Try again later.", retryAfterSeconds);
     this.actor = actor;
   }
+}
+
+/** 408: a body that was begun came no further. */
+export class BodyStandstill extends AppError {
+  readonly code = "request_timeout";
+  readonly kind = "request_timeout";
 }

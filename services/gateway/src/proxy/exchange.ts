@@ -4,8 +4,6 @@ import { ClientGone, SlowReader } from "./proxy.errors.ts";
 
 /** What may be held of an answer until someone takes it: what one read of a socket brings. */
 const HELD_BYTES = 64 * 1024;
-/** A client may stop reading for this long. */
-const STANDSTILL_MS = 30_000;
 
 /** Whether the client is still there. (An AbortSignal a request costs ten times as much.) */
 export class Departure {
@@ -22,8 +20,13 @@ export class Departure {
 export interface UpstreamAnswer {
   readonly statusCode: number;
   readonly headers: IncomingHttpHeaders;
-  /** Writes the body to `res` and ends it; the slower side sets the pace. What breaks off destroys `res`. */
-  sendTo(res: ServerResponse): void;
+  /**
+   * Writes the body to `res` and ends it; the slower side sets the pace. What breaks off destroys `res`, and so does a
+   * client that reads nothing for `standstillMs`.
+   */
+  sendTo(res: ServerResponse, standstillMs: number): void;
+  /** Ends what is being sent as if it were whole: for streams of events, when we are to stop. */
+  finish(): void;
   discard(): void;
 }
 
@@ -45,6 +48,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
   #heldBytes = 0;
   #state: "open" | "ended" | "failed" = "open";
   #standstill: NodeJS.Timeout | undefined;
+  #standstillMs = 0;
 
   readonly #onOver: () => void;
 
@@ -102,7 +106,8 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
     this.#fail();
   }
 
-  sendTo(res: ServerResponse): void {
+  sendTo(res: ServerResponse, standstillMs: number): void {
+    this.#standstillMs = standstillMs;
     if (this.#state === "failed") return void res.destroy();
     const [first, ...more] = this.#held;
     this.#held = [];
@@ -112,6 +117,13 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
     for (const chunk of first ? [first, ...more] : more) this.#write(res, chunk);
     if (this.#state === "ended") res.end();
     else if (this.#controller?.paused && !res.writableNeedDrain) this.#controller.resume();
+  }
+
+  finish(): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    sink?.end();
+    this.discard();
   }
 
   discard(): void {
@@ -124,7 +136,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
     this.#controller?.pause();
     this.#standstill = setTimeout(() => {
       this.abort(new SlowReader("the client does not read"));
-    }, STANDSTILL_MS).unref();
+    }, this.#standstillMs).unref();
     res.once("drain", () => {
       clearTimeout(this.#standstill);
       this.#standstill = undefined;

@@ -1,5 +1,5 @@
 import { AppError, ASSERTION_HEADER, Unavailable } from "@medvault/contracts";
-import { requestIdOf, traceparentOf } from "@medvault/service-kit";
+import { lifecycleOf, requestIdOf, traceparentOf } from "@medvault/service-kit";
 import type { Request, Response } from "express";
 import { boundedBody } from "../limits/body-limit.ts";
 import type { Route } from "../routing/route-table.ts";
@@ -17,6 +17,8 @@ export interface Forwarding {
   /** The whole body, or null for none; absent: it is streamed from the request. */
   body?: Buffer | null | undefined;
   withSession: boolean;
+  /** How long a body may stand still, in or out, before its client is given up. */
+  standstillMs: number;
 }
 
 /**
@@ -30,7 +32,7 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
   res.once("close", () => {
     if (!res.writableFinished) client.leave();
   });
-  const body = to.body === undefined ? boundedBody(req, to.route.maxBodyBytes) : null;
+  const body = to.body === undefined ? boundedBody(req, to.route.maxBodyBytes, to.standstillMs) : null;
   let answer: UpstreamAnswer;
   try {
     answer = await to.upstream.request({
@@ -52,8 +54,13 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
     answer.discard();
     throw new Unavailable();
   }
+  try {
+    copyHeaders(answer.headers, res, to.withSession);
+  } catch (thrown) {
+    answer.discard();
+    throw upstreamError(thrown);
+  }
   res.statusCode = answer.statusCode;
-  copyHeaders(answer.headers, res, to.withSession);
   if (body && !req.readableEnded) {
     // A service may answer while it still reads; one that refuses will not read the rest.
     if (answer.statusCode >= 400) res.setHeader("Connection", "close");
@@ -61,7 +68,17 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
       if (!req.readableEnded) abandonBody(req, res);
     });
   }
-  answer.sendTo(res);
+  answer.sendTo(res, to.standstillMs);
+  if (to.route.bodyTimeoutMs === 0) endWithUs(req, res, answer);
+}
+
+/** A stream that has no end of its own ends when the gateway drains: its client comes back to another. */
+function endWithUs(req: Request, res: Response, answer: UpstreamAnswer): void {
+  const { draining } = lifecycleOf(req.app);
+  const end = () => answer.finish();
+  draining.addEventListener("abort", end, { once: true });
+  res.once("close", () => draining.removeEventListener("abort", end));
+  if (draining.aborted) end();
 }
 
 function ownHeaders(req: Request, { assertion, body, route }: Forwarding): Record<string, string> {

@@ -42,12 +42,21 @@ export function inwardHeaders(given: IncomingHttpHeaders, own: Outgoing): Outgoi
   return own;
 }
 
-/** Puts the allowed headers of a service's answer on ours. With a session nothing may be kept by anyone. */
+/**
+ * Puts the allowed headers of a service's answer on ours. With a session nothing may be kept by anyone. Throws for a
+ * value that no header may have, and leaves none of them then.
+ */
 export function copyHeaders(given: IncomingHttpHeaders, res: ServerResponse, withSession: boolean): void {
   for (const name in given) {
     if (!OUTWARD.has(name) || (withSession && name === "cache-control")) continue;
     const value = given[name];
-    if (typeof value === "string") res.setHeader(name, value);
+    if (typeof value !== "string") continue;
+    try {
+      res.setHeader(name, value);
+    } catch (error) {
+      for (const set in given) if (OUTWARD.has(set)) res.removeHeader(set);
+      throw error;
+    }
   }
   if (withSession) res.setHeader("cache-control", "no-store");
 }

@@ -1,19 +1,19 @@
-/** For each call, this much of a repetition is earned: when a service is away, repeating adds a tenth to its load. */
-const EARNED = 0.1;
-const MAX_SAVED = 10;
+/** A repetition is paid for by ten calls: when a service is away, repeating adds a tenth to its load and no more. */
+const CALLS_PER_REPETITION = 10;
+const MAX_SAVED_CALLS = 10 * CALLS_PER_REPETITION;
 
-/** How many repetitions a service may be asked for: one for ten calls, and no more than ten at once. */
+/** How often calls to a service may be repeated: once for ten calls, and ten times at once. */
 export class RetryBudget {
-  #saved = MAX_SAVED;
+  #savedCalls = MAX_SAVED_CALLS;
 
   earn(): void {
-    this.#saved = Math.min(MAX_SAVED, this.#saved + EARNED);
+    if (this.#savedCalls < MAX_SAVED_CALLS) this.#savedCalls += 1;
   }
 
   /** Takes one repetition, if there is one. */
   take(): boolean {
-    if (this.#saved < 1) return false;
-    this.#saved -= 1;
+    if (this.#savedCalls < CALLS_PER_REPETITION) return false;
+    this.#savedCalls -= CALLS_PER_REPETITION;
     return true;
   }
 }

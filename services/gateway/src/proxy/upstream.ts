@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { AppError } from "@medvault/contracts";
 import CircuitBreaker from "opossum";
 import { type Dispatcher, Pool } from "undici";
@@ -7,6 +8,8 @@ import { ClientGone, codeOf, isConnectionFault, Overloaded, SlowReader } from ".
 import { RetryBudget } from "./retry-budget.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
+/** A service that refuses connections is mostly one that is just starting. */
+const REPEAT_AFTER_MS = 100;
 /** At once, to one service; what comes beyond is refused, not queued: a queue before a slow service only grows. */
 const MAX_IN_FLIGHT = 512;
 /** A connection is renewed after this long, so that new replicas get traffic. */
@@ -52,6 +55,7 @@ export class Upstream {
   readonly #breaker: CircuitBreaker<[UpstreamRequest], UpstreamAnswer>;
   readonly #budget = new RetryBudget();
   #inFlight = 0;
+  #onRepetition: () => void = () => undefined;
 
   constructor(name: string, url: string) {
     this.name = name;
@@ -72,6 +76,15 @@ export class Upstream {
   get state(): BreakerState {
     if (this.#breaker.opened) return "open";
     return this.#breaker.halfOpen ? "half_open" : "closed";
+  }
+
+  /** Calls under way, from their start to the end of their answer's body. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  onRepetition(listener: () => void): void {
+    this.#onRepetition = listener;
   }
 
   /** Tells of every change of state. */
@@ -124,6 +137,8 @@ export class Upstream {
       answer = await this.#attempt(first, request);
     } catch (error) {
       if (!mayRepeat(request, first, error) || !this.#budget.take()) throw error;
+      this.#onRepetition();
+      if (!first.started) await delay(REPEAT_AFTER_MS);
       answer = await this.#attempt(this.#exchange(), request);
     }
     if (answer.statusCode >= 502 && answer.statusCode <= 504) throw new FailedAnswer(answer);

@@ -1,0 +1,178 @@
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { afterEach, expect, test, vi } from "vitest";
+import { Departure } from "./exchange.ts";
+import { codeOf, upstreamError } from "./proxy.errors.ts";
+import { type BreakerState, Upstream, type UpstreamRequest } from "./upstream.ts";
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function listen(handler: RequestListener, port = 0): Promise<{ port: number; server: Server }> {
+  const server = createServer(handler).listen(port, "127.0.0.1");
+  await once(server, "listening");
+  ends.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { port: (server.address() as AddressInfo).port, server };
+}
+
+function upstreamAt(port: number): Upstream {
+  const upstream = new Upstream("records", `http://127.0.0.1:${port}`);
+  ends.push(() => upstream.close());
+  return upstream;
+}
+
+const call = (over: Partial<UpstreamRequest> = {}): UpstreamRequest => ({
+  method: "GET",
+  path: "/",
+  headers: {},
+  body: null,
+  client: new Departure(),
+  headersTimeoutMs: 5_000,
+  bodyTimeoutMs: 5_000,
+  ...over,
+});
+
+/** The status, or the code of what was thrown; the body is not read. */
+async function outcome(upstream: Upstream, request = call()): Promise<number | string> {
+  try {
+    const answer = await upstream.request(request);
+    answer.discard();
+    return answer.statusCode;
+  } catch (thrown) {
+    return codeOf(thrown);
+  }
+}
+
+test("reads that find a broken connection are repeated within a budget; when it is used up they are not", async () => {
+  let connections = 0;
+  const { port } = await listen((req, res) => {
+    connections += 1;
+    if (connections % 2 === 1) req.socket.destroy();
+    else res.end("{}");
+  });
+  const upstream = upstreamAt(port);
+  let repetitions = 0;
+  upstream.onRepetition(() => {
+    repetitions += 1;
+  });
+  const outcomes: (number | string)[] = [];
+  for (let i = 0; i < 11; i++) outcomes.push(await outcome(upstream));
+  expect(outcomes.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 200));
+  expect(repetitions).toBe(11); // ten saved, and one earned by eleven calls
+  const before = connections;
+  expect(await outcome(upstream)).toBe("UND_ERR_SOCKET");
+  expect([connections, repetitions]).toEqual([before + 1, 11]);
+});
+
+test("what found no connection is sent again whatever it is, with its body whole, since no byte of it left", async () => {
+  const bodies: string[] = [];
+  const handler: RequestListener = async (req, res) => {
+    let body = "";
+    for await (const chunk of req) body += String(chunk);
+    bodies.push(body);
+    res.end("{}");
+  };
+  const { port, server } = await listen(handler);
+  server.close();
+  await once(server, "close");
+  const upstream = upstreamAt(port);
+  upstream.onRepetition(() => void listen(handler, port)); // it comes back just in time
+  const body = Readable.from([Buffer.from('{"a":'), Buffer.from("1}")]);
+  expect(await outcome(upstream, call({ method: "POST", body }))).toBe(200);
+  expect(bodies).toEqual(['{"a":1}']);
+});
+
+test("a write whose connection broke is never repeated: it may have arrived", async () => {
+  let arrived = 0;
+  const { port } = await listen((req) => {
+    arrived += 1;
+    req.socket.destroy();
+  });
+  const upstream = upstreamAt(port);
+  for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+    arrived = 0;
+    expect(await outcome(upstream, call({ method })), method).toBe("UND_ERR_SOCKET");
+    expect(arrived, method).toBe(1);
+  }
+});
+
+test("the breaker opens on connection errors and 502 to 504, tries once half-open, and closes again", async () => {
+  let status = 503;
+  let arrived = 0;
+  const { port } = await listen((_req, res) => {
+    arrived += 1;
+    res.writeHead(status).end("{}");
+  });
+  const upstream = upstreamAt(port);
+  const states: BreakerState[] = [];
+  upstream.onState((state) => states.push(state));
+  for (let i = 0; i < 9; i++) expect(await outcome(upstream)).toBe(503);
+  expect(upstream.state).toBe("closed"); // too few to judge by
+  await outcome(upstream);
+  expect(upstream.state).toBe("open");
+  expect(await outcome(upstream)).toBe("EOPENBREAKER");
+  expect(arrived).toBe(10);
+  await vi.waitFor(() => expect(upstream.state).toBe("half_open"), { timeout: 5_000, interval: 50 });
+  expect(await outcome(upstream)).toBe(503); // the one try fails: open again
+  expect(upstream.state).toBe("open");
+  status = 200;
+  await vi.waitFor(async () => expect(await outcome(upstream)).toBe(200), { timeout: 5_000, interval: 90 });
+  expect(upstream.state).toBe("closed");
+  expect(states).toEqual(["open", "half_open", "open", "half_open", "closed"]);
+});
+
+test("refusals, other failures, slow bodies and clients that leave do not open the breaker", async () => {
+  const { port } = await listen((req, res) => {
+    if (req.url === "/slow") return;
+    if (req.url === "/body") return void res.writeHead(200).write("begun, never ended");
+    res.writeHead(Number(req.url?.slice(1))).end("{}");
+  });
+  const upstream = upstreamAt(port);
+  for (const status of [400, 404, 409, 429, 500, 501]) {
+    for (let i = 0; i < 12; i++) expect(await outcome(upstream, call({ path: `/${status}` }))).toBe(status);
+  }
+  await Promise.all(Array.from({ length: 12 }, () => outcome(upstream, call({ path: "/body" }))));
+  const leaving = Array.from({ length: 12 }, () => {
+    const client = new Departure();
+    setTimeout(() => client.leave(), 20);
+    return outcome(upstream, call({ path: "/slow", client }));
+  });
+  await Promise.all(leaving);
+  expect(upstream.state).toBe("closed");
+  await vi.waitFor(() => expect(upstream.inFlight).toBe(0));
+});
+
+test("a service that begins no answer in time is a 504, and its connection ends", async () => {
+  let open = 0;
+  const { port } = await listen((req) => {
+    open += 1;
+    req.socket.once("close", () => {
+      open -= 1;
+    });
+  });
+  const upstream = upstreamAt(port);
+  const since = performance.now();
+  const thrown = await upstream.request(call({ headersTimeoutMs: 1_000 })).catch((error: unknown) => error);
+  expect(upstreamError(thrown)).toMatchObject({ code: "gateway_timeout" });
+  expect(performance.now() - since).toBeLessThan(3_000);
+  await vi.waitFor(() => expect([open, upstream.inFlight]).toEqual([0, 0]));
+});
+
+test("more calls than a service is allowed at once are refused, not queued", async () => {
+  const waiting: (() => void)[] = [];
+  const { port } = await listen((_req, res) => void waiting.push(() => res.end("{}")));
+  const upstream = upstreamAt(port);
+  const calls = Array.from({ length: 512 }, () => outcome(upstream));
+  await vi.waitFor(() => expect(waiting).toHaveLength(512), { timeout: 10_000 });
+  await expect(upstream.request(call())).rejects.toMatchObject({ code: "unavailable", retryAfterSeconds: 2 });
+  for (const answer of waiting.splice(0)) answer();
+  expect(new Set(await Promise.all(calls))).toEqual(new Set([200]));
+  expect(upstream.inFlight).toBe(0);
+});
