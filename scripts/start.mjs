@@ -25,6 +25,9 @@ demo at the first start, and keeps all of it running until Ctrl-C.
   MEDVAULT_MAX_UPLOAD_BYTES, MEDVAULT_TRUSTED_PROXIES
   MEDVAULT_PASSKEY_RP_ID, MEDVAULT_PASSKEY_ORIGINS
                             the domain and pages of passkeys (localhost and the port)
+  PASSWORD_POLICY           composition or nist
+  MEDVAULT_PASSWORD_LIST    a file of passwords that are not taken
+  MEDVAULT_ARGON2_*         what a password hash costs (services/auth/README.md)
   MEDVAULT_LOCKOUT_*        how guesses are locked out (services/auth/README.md)
   MEDVAULT_KNOWN_DEVICE_DAYS  how long a device keeps its own lockout lane (90)
   MEDVAULT_SMTP_URL         mail goes there instead of files under .data/mail

@@ -81,6 +81,8 @@ export function createMfa(ctx: AuthContext) {
     const found = await enrolled(actor);
     if (mfaRequiredFor(found.role)) throw new MfaRequiredForRole();
     await proven(actor, found, proof, async (tx, effects, account) => {
+      // What was long enough beside a second factor may be too short without it.
+      await ctx.passwordCheck.assertAcceptable(proof.password, { ...account, mfaEnabled: false }, "password");
       const next = { ...account, mfaEnabled: false, totpSecret: null, pendingTotp: null };
       const saved = await saveAccount(tx, ctx, next, ctx.now());
       await replaceRecoveryCodes(tx, account.id, []);
