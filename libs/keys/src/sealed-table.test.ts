@@ -272,6 +272,18 @@ test("many are sealed in their order by worker threads, and few where they are",
   }
 });
 
+test("10,000 boxes of ten rows, sealed by several threads at once: no row's key meets a nonce twice", async () => {
+  const ids = Array.from({ length: 10 }, () => randomUUID());
+  const items = Array.from({ length: 10_000 }, (_, n) => ({
+    subjectKey,
+    value: { ...value, id: ids[n % 10] ?? "", rev: 1 + Math.floor(n / 10) },
+  }));
+  const halves = [items.slice(0, 5_000), items.slice(5_000)];
+  const boxes = (await Promise.all(halves.map((half) => prescriptions.sealMany(keyring, half)))).flat();
+  const pairs = boxes.map(({ sealed }, n) => `${ids[n % 10]} ${sealed.toString("hex", 6, 18)}`);
+  expect(new Set(pairs).size).toBe(10_000);
+});
+
 test("one bad row among many fails them all, and the threads serve the next", async () => {
   const values = Array.from({ length: 900 }, () => ({ ...value, id: randomUUID() }));
   const items = values.map((each, n) => ({ subjectKey, value: n === 700 ? { ...each, rev: 0 } : each }));
