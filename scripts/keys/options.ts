@@ -16,7 +16,8 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
       --despite-backups         also when backups that are kept need it: they open on this installation only
   reseal <table>                seal rows anew that are not on the present declaration, policy and suite
       --all                     every row: after an index was switched off or on; stopped, go on with --after <id>
-  reindex <table>               blind indexes under new keys, while traffic goes on; stopped, run it again
+  reindex <table>               blind indexes under new keys, or as the policy has them, while traffic goes on; stopped,
+                                run it again. Also patient_identifiers and fhir_sources
   shred <patient>               delete a patient's keys; nothing of it opens any more. Final after rotate --final
   escrow --out <folder>         split all key files into shares for people to keep
       --shares 5 --threshold 3  how many there are, and how many give the key files back

@@ -121,3 +121,19 @@ test("list says how many rows of each table open by the keys of a version, token
   ]);
   expect((await keys("list", "records")).out).toMatch(/rows\nrecords +1 +active .* 2\n/);
 });
+
+test("another key is laid over tokens of texts that nobody keeps, by command and with its events", async () => {
+  await drainedEvents(pool());
+  const ran = await keys("reindex", "patient_identifiers", "--json");
+  expect(ran).toMatchObject({ code: 0, err: "" });
+  expect(JSON.parse(ran.out)).toMatchObject({ table: "patient_identifiers", finished: true, written: 1 });
+  const { rows } = await pool().query("select token, layer from patient_identifiers");
+  expect(rows).toEqual([{ token: expect.any(Buffer), layer: 2 }]);
+  expect(rows[0]?.token).not.toEqual(Buffer.alloc(16, 1));
+  expect((await drainedEvents(pool())).map(({ type, data }) => [type, data.details])).toEqual(
+    ["begun", "finished"].map((step) => [
+      "medvault.records.keys.reindex.v1",
+      { table: "patient_identifiers", step },
+    ]),
+  );
+});

@@ -1,11 +1,12 @@
 import { auditEvent, type NewEvent } from "@medvault/contracts";
-import { type RebuildStep, rebuildIndexes } from "@medvault/keys";
+import { addTokenLayer, type RebuildStep, rebuildIndexes, type TokenTable } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
+import type { ServiceName } from "@medvault/postgres";
 import type { Work } from "./change.ts";
 import { UsageError } from "./options.ts";
 import type { Outcome } from "./output.ts";
 import { keyringOf, withPlace } from "./places.ts";
-import { findTable } from "./tables.ts";
+import { findTable, findTokenTable } from "./tables.ts";
 
 const SAID: Readonly<Record<RebuildStep, string>> = {
   begun: "every write has tokens of a new key too, and the other rows are given them.",
@@ -15,6 +16,32 @@ const SAID: Readonly<Record<RebuildStep, string>> = {
 
 /** `keys reindex <table>` */
 export async function reindexTable(work: Work, name: string | undefined): Promise<Outcome> {
+  const tokens = findTokenTable(name);
+  return tokens ? layTokens(work, tokens) : reindexRows(work, name);
+}
+
+/** Texts that are nowhere kept cannot be given tokens anew: another key is laid over those that are there. */
+async function layTokens(work: Work, table: TokenTable): Promise<Outcome> {
+  const service = table.service as ServiceName;
+  return withPlace(work.installation, service, async (place) => {
+    const keyring = await keyringOf(place);
+    try {
+      const raised = await addTokenLayer(place.pool, keyring, table, {
+        signal: work.signal,
+        onStep: (tx, step) => emit(tx, service, reindexEvent(service, table.table, step)),
+        onProgress: (done) => work.output.progress(`tokens of ${table.table}`, done, done),
+      });
+      return {
+        lines: [`${table.table}: ${raised} tokens lie under one more key.`],
+        result: { table: table.table, finished: true, written: raised },
+      };
+    } finally {
+      keyring.wipe();
+    }
+  });
+}
+
+async function reindexRows(work: Work, name: string | undefined): Promise<Outcome> {
   const { service, table } = await findTable(name, work.policyFile);
   const { indexes, searchable } = table.declaration;
   if (indexes === undefined && searchable === undefined) throw new UsageError(`${name} has no blind index.`);

@@ -1,13 +1,8 @@
 import { type Db, ddl, type ServiceName } from "@medvault/postgres";
-import { tablesOf } from "./tables.ts";
+import { tablesOf, tokenTablesOf } from "./tables.ts";
 
 /** Per version of the service key, how many rows of each table open by keys that it wraps. */
 export type RowCounts = ReadonlyMap<number, Readonly<Record<string, number>>>;
-
-/** Tables of keyed tokens, each under the table key of its name. */
-const OF_TABLE_KEYS: Readonly<Partial<Record<ServiceName, readonly string[]>>> = {
-  records: ["patient_identifiers", "fhir_sources"],
-};
 
 /** Reads every sealed table of the service once: about a second a million rows. */
 export async function countRows(db: Db, service: ServiceName): Promise<RowCounts> {
@@ -25,7 +20,7 @@ export async function countRows(db: Db, service: ServiceName): Promise<RowCounts
       "select substring(k.wrapped from 3 for 4) as version, count(*) as count from %I t join subject_keys k on k.subject_id = t.%I group by 1";
     await count(table, ddl(text, table, subject));
   }
-  for (const table of OF_TABLE_KEYS[service] ?? []) {
+  for (const { table } of tokenTablesOf(service)) {
     const text = `select substring(k.wrapped from 3 for 4) as version, (select count(*) from %I) as count
                     from keys k where k.kind = 'table' and k.name = %L and k.state = 'active'`;
     await count(table, ddl(text, table, table));

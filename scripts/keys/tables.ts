@@ -1,7 +1,8 @@
-import { applyPolicy, type SealedTable } from "@medvault/keys";
+import { applyPolicy, type SealedTable, type TokenTable } from "@medvault/keys";
 import type { ServiceName } from "@medvault/postgres";
 import { sealedTables as auth } from "../../services/auth/src/sealed-tables.ts";
 import { files } from "../../services/files/src/file/file.store.ts";
+import { tokenTables } from "../../services/records/src/fhir/token-tables.ts";
 import { sealedTables as records } from "../../services/records/src/sealed-tables.ts";
 import { UsageError } from "./options.ts";
 
@@ -32,6 +33,13 @@ const ALL = [...records, ...auth, files] as unknown as readonly SealedTable<obje
 /** The declared tables of a service: those whose rows are sealed under their subjects' keys. */
 export const tablesOf = (service: ServiceName): readonly SealedTable<object>[] =>
   ALL.filter(({ declaration }) => declaration.service === service);
+
+/** Its tables of keyed tokens, each under the table keys of its name. */
+export const tokenTablesOf = (service: ServiceName): readonly TokenTable[] =>
+  tokenTables.filter((table) => table.service === service);
+
+export const findTokenTable = (name: string | undefined): TokenTable | undefined =>
+  tokenTables.find(({ table }) => table === name);
 
 /** The table of that name, as declared and as the operator's policy has it. Throws UsageError or PolicyInvalid. */
 export async function findTable(

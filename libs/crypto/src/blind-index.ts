@@ -3,6 +3,7 @@ import { assertKey, type KeyMaterial, lengthPrefixed } from "./bytes.ts";
 import { IndexValueTooLong } from "./errors.ts";
 
 const EXACT = lengthPrefixed("medvault/index/exact/v1");
+const LAYER = lengthPrefixed("medvault/index/layer/v1");
 const GRAM = "medvault/index/gram/v1";
 const EXACT_BYTES = 16;
 const GRAM_CODE_POINTS = 3;
@@ -51,6 +52,12 @@ export function exactToken(indexKey: KeyMaterial, value: string): Buffer {
     .update(EXACT)
     .update(bounded(normalise(value)).text);
   return token.digest().subarray(0, EXACT_BYTES);
+}
+
+/** A token laid under one more key, 16 bytes: without that key what lies below cannot be compared with it. */
+export function layeredToken(key: KeyMaterial, below: Buffer): Buffer {
+  assertKey(key);
+  return createHmac("sha256", key).update(LAYER).update(below).digest().subarray(0, EXACT_BYTES);
 }
 
 /**

@@ -5,6 +5,7 @@ import { plainCobblestone256, plainOpenCobblestone256 } from "../test/plain-chun
 import {
   plainContentHash,
   plainExact,
+  plainLayer,
   plainQuery,
   plainRecordStatement,
   plainSign,
@@ -13,7 +14,7 @@ import {
 } from "../test/plain-rest.ts";
 import { ownVectors } from "../test/shared-data.ts";
 import { shake } from "../test/vector-parts.ts";
-import { normalise } from "./blind-index.ts";
+import { layeredToken, normalise } from "./blind-index.ts";
 import { statement } from "./signatures.ts";
 import { contentHashOf, recordStatement, type SignedRecord } from "./signed-record.ts";
 import { DIGESTS } from "./suites.ts";
@@ -70,6 +71,7 @@ test("the plain implementation makes the published index tokens", () => {
     exact: { normal: string; token: string }[];
     substring: { bits: number; value: string; tokens: string[] }[];
     query: { part: string; tokens: string[] }[];
+    layers: { key: string; below: string; token: string }[];
   }>("blind-index");
   const key = hex(vectors.key);
   for (const { normal, token } of vectors.exact) expect(plainExact(key, normal)).toBe(token);
@@ -78,6 +80,10 @@ test("the plain implementation makes the published index tokens", () => {
   }
   for (const { part, tokens } of vectors.query) {
     expect(plainQuery(key, normalise(part), 12)).toEqual(tokens);
+  }
+  for (const { key: layerKey, below, token } of vectors.layers) {
+    expect(plainLayer(hex(layerKey), below)).toBe(token);
+    expect(layeredToken(hex(layerKey), hex(below)).toString("hex")).toBe(token);
   }
 });
 

@@ -2,6 +2,7 @@ export {
   containsPart,
   DEFAULT_GRAM_BITS,
   exactToken,
+  layeredToken,
   normalise,
   trigramQueryTokens,
   trigramTokens,

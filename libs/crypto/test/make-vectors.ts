@@ -5,6 +5,7 @@ import { plainFernet } from "./plain-fernet.ts";
 import {
   plainContentHash,
   plainExact,
+  plainLayer,
   plainQuery,
   plainRecordStatement,
   plainSign,
@@ -96,6 +97,11 @@ function cobblestone(): object[] {
 function blindIndexes(): object {
   const key = bytes("index key", 32);
   const exact = (normal: string): string => plainExact(key, normal);
+  const layerOf = (n: number, below: string) => {
+    const layerKey = bytes(`layer key ${n}`, 32);
+    return { key: layerKey.toString("hex"), below, token: plainLayer(layerKey, below) };
+  };
+  const second = layerOf(2, exact("s1234567d"));
   return {
     key: key.toString("hex"),
     exact: [
@@ -112,6 +118,7 @@ function blindIndexes(): object {
       { part: "zoë", tokens: plainQuery(key, "zoe", 12) },
       { part: "L", tokens: plainQuery(key, "l", 12) },
     ],
+    layers: [second, layerOf(3, second.token)],
   };
 }
 

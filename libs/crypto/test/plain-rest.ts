@@ -7,6 +7,11 @@ export function plainExact(key: Buffer, normal: string): string {
   return createHmac("sha256", key).update(message).digest("hex").slice(0, 32);
 }
 
+export function plainLayer(key: Buffer, below: string): string {
+  const message = Buffer.concat([lp("medvault/index/layer/v1"), Buffer.from(below, "hex")]);
+  return createHmac("sha256", key).update(message).digest("hex").slice(0, 32);
+}
+
 export function plainGram(key: Buffer, gram: string, bits: number): string {
   const message = Buffer.concat([lp("medvault/index/gram/v1"), lp(String(bits)), Buffer.from(gram)]);
   const first48 = createHmac("sha256", key).update(message).digest("hex").slice(0, 12);

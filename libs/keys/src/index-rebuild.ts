@@ -1,5 +1,5 @@
-import { DatabaseUnavailable, inTransaction, type Tx, withClient } from "@medvault/postgres";
-import pg from "pg";
+import { inTransaction, type Tx, withClient } from "@medvault/postgres";
+import type pg from "pg";
 import { KeysError } from "./errors.ts";
 import * as store from "./index-rebuild.store.ts";
 import {
@@ -11,14 +11,11 @@ import {
   nextOf,
 } from "./index-rebuild-live.ts";
 import type { Keyring } from "./keyring.ts";
-import { pause, type Throttle, throttled } from "./operations/throttle.ts";
+import { type Throttle, throttled, whenLetIn } from "./operations/throttle.ts";
 import type { SealedRow, SealedTable } from "./sealed-table.ts";
 
 const BATCH_ROWS = 100;
 const MAX_REFUSED = 1_000;
-// Writers that hold the generation are as long as an import's transaction at most.
-const LOCK_TRIES = 60;
-const LOCKED_PAUSE_MS = 200;
 
 /** Two at once would wait for each other's keys. */
 class IndexRebuildBusy extends KeysError {
@@ -190,25 +187,15 @@ async function step<T extends object>(
   name: RebuildStep,
   change: (tx: Tx) => Promise<boolean>,
 ): Promise<boolean> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await inTransaction(run.pool, async (tx) => {
-        await store.changeGeneration(tx, run.table.declaration);
-        const isChanged = await change(tx);
-        if (isChanged) await run.onStep(tx, name);
-        return isChanged;
-      });
-    } catch (error) {
-      if (!isLockTimeout(error) || tries === LOCK_TRIES) throw error;
-    }
-    await pause(LOCKED_PAUSE_MS, run.signal);
-  }
+  return whenLetIn(run.signal, () =>
+    inTransaction(run.pool, async (tx) => {
+      await store.changeGeneration(tx, run.table.declaration);
+      const isChanged = await change(tx);
+      if (isChanged) await run.onStep(tx, name);
+      return isChanged;
+    }),
+  );
 }
-
-const isLockTimeout = (error: unknown): boolean =>
-  error instanceof DatabaseUnavailable &&
-  error.cause instanceof pg.DatabaseError &&
-  error.cause.code === "55P03";
 
 /** A lock of this session, not of a transaction: one rebuild of a table at a time. */
 function withRebuildLock<T extends object, R>(

@@ -72,5 +72,7 @@ export {
   isKeyOutdated,
   newSubjectKey,
 } from "./subject-keys.ts";
+export type { TokenTable } from "./token-chain.store.ts";
+export { addTokenLayer, type LayerOptions, TokenChain } from "./token-chain.ts";
 export { moveKeysToVault } from "./vault-document.ts";
 export { vaultKeyProvider } from "./vault-provider.ts";

@@ -1,8 +1,9 @@
 import type { Digest } from "@medvault/crypto";
-import { type Keyring, LiveIndexes, tableKey } from "@medvault/keys";
+import { type Keyring, LiveIndexes, TokenChain } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import type { Db } from "@medvault/postgres";
 import type pg from "pg";
+import { fhirSources, patientIdentifiers } from "./fhir/token-tables.ts";
 import { patients } from "./patients/patient.table.ts";
 import type { Patient } from "./patients/patient.ts";
 import { prescriptions } from "./prescriptions/prescription.table.ts";
@@ -19,14 +20,14 @@ export interface Context {
   readonly digest: Digest;
 }
 
-/** The blind indexes. A rebuild changes the keys of those two under a running process; the others stay. */
+/** The blind indexes. A rebuild may change their keys under a running process. */
 export interface Indexes {
   readonly patients: LiveIndexes<Patient>;
   readonly prescriptions: LiveIndexes<Prescription>;
   /** Of patients' identifiers, by which an import finds its patient. */
-  readonly identifiers: Buffer;
+  readonly identifiers: TokenChain;
   /** Of what an import has stored already. */
-  readonly sources: Buffer;
+  readonly sources: TokenChain;
 }
 
 /** Opens the index keys, made at first use: once, at boot, so that no transaction waits for another's first use. */
@@ -34,7 +35,7 @@ export async function openIndexes(db: Db, keyring: Keyring): Promise<Indexes> {
   return {
     patients: await LiveIndexes.open(db, keyring, patients),
     prescriptions: await LiveIndexes.open(db, keyring, prescriptions),
-    identifiers: await tableKey(db, keyring, "patient_identifiers"),
-    sources: await tableKey(db, keyring, "fhir_sources"),
+    identifiers: await TokenChain.open(db, keyring, patientIdentifiers),
+    sources: await TokenChain.open(db, keyring, fhirSources),
   };
 }

@@ -54,7 +54,13 @@ export async function importBundle(
     const known =
       target.patient === "created"
         ? new Set<string>()
-        : await store.knownSources(context.pool, actor, target.subjectId, [...tokens.values()].flat());
+        : await store.knownSources(
+            context.pool,
+            context,
+            actor,
+            target.subjectId,
+            [...tokens.values()].flat(),
+          );
     try {
       const ready = await prepareImport(context, actor, plan, target, key, tokens, known, new Date());
       return await write(
@@ -79,7 +85,7 @@ async function findTarget(context: Context, actor: Actor, plan: ImportPlan): Pro
     const wrapped = known.get(actor.id) ?? newSubjectKey(keyring, actor.id);
     return { patient: "none", subjectId: actor.id, wrapped };
   }
-  const [best, next] = await store.matchPatients(pool, actor, identifierTokens(context, plan));
+  const [best, next] = await store.matchPatients(pool, context, actor, identifierTokens(context, plan));
   if (!best) {
     const subjectId = newId();
     return { patient: "created", subjectId, wrapped: newSubjectKey(keyring, subjectId) };
@@ -98,12 +104,12 @@ async function storeImport(
 ): Promise<{ status: number; body: FhirImportView }> {
   await holdTarget(tx, context, actor, plan, target);
   // Read again under the lock: an import that finished meanwhile has stored some of it.
-  const known = await store.knownSources(tx, actor, target.subjectId, tokensOf(sealed));
+  const known = await store.knownSources(tx, context, actor, target.subjectId, tokensOf(sealed));
   const ready = withoutKnown(sealed, known);
   if (ready.patient) {
     const { value, box } = ready.patient;
     if (!(await insertPatient(tx, context, actor, value, box))) throw new TargetChanged();
-    await store.insertIdentifiers(tx, actor, target.subjectId, identifierTokens(context, plan));
+    await store.insertIdentifiers(tx, context, actor, target.subjectId, identifierTokens(context, plan));
     await addMember(tx, actor, "patient:write", target.subjectId, actor.id, value.createdAt);
   }
   const { records, prescriptions, claims, kept } = ready;
@@ -123,6 +129,7 @@ async function storeImport(
   await inBatches(stored, (batch) =>
     store.insertSources(
       tx,
+      context,
       actor,
       target.subjectId,
       batch.flatMap((item) => item.tokens),
@@ -157,7 +164,7 @@ async function holdTarget(
   if (target.patient === "created") {
     const tokens = identifierTokens(context, plan);
     await store.lockImports(tx, tokens);
-    if ((await store.matchPatients(tx, actor, tokens)).length > 0) throw new TargetChanged();
+    if ((await store.matchPatients(tx, context, actor, tokens)).length > 0) throw new TargetChanged();
     await insertSubjectKeys(tx, new Map([[subjectId, wrapped]]));
     return;
   }

@@ -2,6 +2,7 @@ import type { Actor } from "@medvault/contracts";
 import type { Sealed } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { reachOf } from "../access/reach.ts";
+import type { Context } from "../context.ts";
 import type { KeptResource } from "./fhir.table.ts";
 
 export interface Match {
@@ -14,19 +15,22 @@ export interface Match {
 /** The patients whom the actor may write and who have one of these identifiers, best fit first: at most two. */
 export async function matchPatients(
   db: Db,
+  context: Context,
   actor: Actor,
   identifierTokens: readonly Buffer[],
 ): Promise<Match[]> {
   const { scope, userId } = reachOf(actor, "patient:write");
-  const { rows } = await db.query<{ patient_id: string; wrapped: Buffer; hits: number }>(
-    `select i.patient_id, k.wrapped, count(*)::int as hits
+  const { rows } = await context.indexes.identifiers.read(db, identifierTokens, (forms) =>
+    db.query<{ patient_id: string; wrapped: Buffer; hits: number }>(
+      `select i.patient_id, k.wrapped, count(*)::int as hits
        from patient_identifiers i join subject_keys k on k.subject_id = i.patient_id
       where i.token = any($1::bytea[])
         and ($2 = 'any' or exists (select from patient_access a
               where a.patient_id = i.patient_id and a.user_id = $3 and a.scope = $2))
       group by i.patient_id, k.wrapped
       order by hits desc, i.patient_id limit 2`,
-    [identifierTokens, scope, userId],
+      [forms, scope, userId],
+    ),
   );
   return rows.map((row) => ({ patientId: row.patient_id, wrapped: row.wrapped, hits: row.hits }));
 }
@@ -46,44 +50,52 @@ export async function lockImports(tx: Tx, tokens: readonly Buffer[]): Promise<vo
 /** Which of these resources the subject has already. The tokens are bound to the subject; who may load, the caller found. */
 export async function knownSources(
   db: Db,
+  context: Context,
   actor: Actor,
   subjectId: string,
   tokens: readonly Buffer[],
 ): Promise<Set<string>> {
   reachOf(actor, "fhir:import");
-  const { rows } = await db.query<{ token: Buffer }>(
-    `select token from fhir_sources where subject_id = $1 and token = any($2::bytea[])`,
-    [subjectId, tokens],
-  );
-  return new Set(rows.map((row) => row.token.toString("hex")));
+  return context.indexes.sources.read(db, tokens, async (forms, baseOf) => {
+    const { rows } = await db.query<{ token: Buffer }>(
+      `select token from fhir_sources where subject_id = $1 and token = any($2::bytea[])`,
+      [subjectId, forms],
+    );
+    return new Set(rows.map((row) => baseOf(row.token)));
+  });
 }
 
 /** Notes that the subject has these resources. A token that is there already breaks the transaction: it would be stored twice. */
 export async function insertSources(
   tx: Tx,
+  context: Context,
   actor: Actor,
   subjectId: string,
   tokens: readonly Buffer[],
 ): Promise<void> {
   reachOf(actor, "fhir:import");
-  await tx.query(`insert into fhir_sources (subject_id, token) select $1, unnest($2::bytea[])`, [
+  const stored = await context.indexes.sources.stored(tx, tokens);
+  await tx.query(`insert into fhir_sources (subject_id, token, layer) select $1, unnest($2::bytea[]), $3`, [
     subjectId,
-    tokens,
+    stored.tokens,
+    stored.layer,
   ]);
 }
 
 /** Notes the identifiers of a patient whom this transaction has made. */
 export async function insertIdentifiers(
   tx: Tx,
+  context: Context,
   actor: Actor,
   patientId: string,
   tokens: readonly Buffer[],
 ): Promise<void> {
   reachOf(actor, "patient:write");
-  await tx.query(`insert into patient_identifiers (patient_id, token) select $1, unnest($2::bytea[])`, [
-    patientId,
-    tokens,
-  ]);
+  const stored = await context.indexes.identifiers.stored(tx, tokens);
+  await tx.query(
+    `insert into patient_identifiers (patient_id, token, layer) select $1, unnest($2::bytea[]), $3`,
+    [patientId, stored.tokens, stored.layer],
+  );
 }
 
 /** Stores resources as they came, in one statement. */

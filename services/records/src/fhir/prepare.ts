@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Actor, newId } from "@medvault/contracts";
-import { exactToken } from "@medvault/crypto";
-import type { Sealed, SealedTable, SigningKey } from "@medvault/keys";
+import type { Sealed, SealedTable, SigningKey, TokenChain } from "@medvault/keys";
 import { inBatches, mapGently } from "../batches.ts";
 import { claims } from "../claims/claim.table.ts";
 import type { Claim } from "../claims/claim.ts";
@@ -39,10 +38,9 @@ export interface ReadyImport {
   kept: Ready<KeptResource>[];
 }
 
-/** The keyed token of a name from `sources.ts`, within one scope. Hashed first: the index would fold its case. */
-export function tokenOf(key: Buffer, scope: string, name: string): Buffer {
-  return exactToken(
-    key,
+/** The base token of a name from `sources.ts`, within one scope. Hashed first: the index would fold its case. */
+export function tokenOf(chain: TokenChain, scope: string, name: string): Buffer {
+  return chain.base(
     createHash("sha256")
       .update(JSON.stringify([scope, name]))
       .digest("hex"),
