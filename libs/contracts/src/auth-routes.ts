@@ -132,7 +132,7 @@ const sessions: RouteDoc[] = [
   }),
 ];
 
-const ADMIN_WRITE = ["not_found", "step_up_required", "last_admin", "version_conflict"];
+const ADMIN_WRITE = ["not_found", "step_up_required", "last_admin", "would_lock_out", "version_conflict"];
 const users: RouteDoc[] = [
   route("get", "/v1/users", "Users, newest first", 200, a.UserPage, {
     query: a.UserQuery,
@@ -179,7 +179,7 @@ const roles: RouteDoc[] = [
   route("get", "/v1/roles", "Roles and what they may do", 200, a.RoleList, own("role:read")),
   route("put", "/v1/roles/{role}/permissions", "Set what a role may do", 200, a.RoleView, {
     request: a.RolePermissions,
-    errors: ["not_found", "step_up_required", "role_protected"],
+    errors: ["not_found", "step_up_required", "role_protected", "would_lock_out"],
     ...own("role:write"),
   }),
   route("get", "/.well-known/jwks.json", "Public keys that check access tokens", 200, a.JwksView),

@@ -48,6 +48,7 @@ export const PROBLEM_CODES = {
   user_already_linked: "conflict",
   username_taken: "conflict",
   verification_running: "conflict",
+  would_lock_out: "conflict",
 
   request_timeout: "request_timeout",
   version_conflict: "precondition_failed",

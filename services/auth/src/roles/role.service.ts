@@ -1,7 +1,8 @@
 import { type Actor, auditEvent, NotFound, ROLES, type Role } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
 import { type AuthContext, announce } from "../context.ts";
-import { getRole, listRoles, type RolePermissions, replacePermissions } from "./role.store.ts";
+import { keepingRights } from "./kept-rights.ts";
+import { listRoles, lockRole, type RolePermissions, replacePermissions } from "./role.store.ts";
 import { assertAssignable } from "./role.ts";
 
 /** What each role may do, edited at run time (A2). */
@@ -21,8 +22,8 @@ export function createRoles(ctx: AuthContext) {
   }
 
   /**
-   * Sets what a role may do; for tokens already out as well, once it resolves. Throws NotFound, RoleProtected, or
-   * Unavailable when Redis could not be told (Postgres has it then, and Redis is told when it is back).
+   * Sets what a role may do; for tokens already out as well, once it resolves. Throws NotFound, RoleProtected,
+   * WouldLockOut, or Unavailable when Redis could not be told (Postgres has it then, and Redis is told when it is back).
    */
   async function setPermissions(
     actor: Actor,
@@ -31,9 +32,11 @@ export function createRoles(ctx: AuthContext) {
   ): Promise<RolePermissions> {
     const role = ROLES.find((known): known is Role => known === name);
     if (!role) throw new NotFound();
-    assertAssignable(role, permissions);
+    await keepingRights(ctx, actor, { subject: `role/${role}`, action: "role:write" }, async () =>
+      assertAssignable(actor.role, role, permissions),
+    );
     const { before, after } = await inTransaction(ctx.pool, async (tx) => {
-      const known = await getRole(tx, role);
+      const known = await lockRole(tx, role);
       const next = await replacePermissions(tx, role, [...new Set(permissions)]);
       const added = next.permissions.filter((p) => !known.permissions.includes(p));
       const removed = known.permissions.filter((p) => !next.permissions.includes(p));

@@ -26,6 +26,12 @@ export async function getRole(db: Db, role: string): Promise<RolePermissions> {
   return rows[0];
 }
 
+/** As getRole; its row is locked until the transaction ends, so that two changes come one after the other. */
+export async function lockRole(tx: Tx, role: string): Promise<RolePermissions> {
+  await tx.query(`select from roles where role = $1 for no key update`, [role]);
+  return getRole(tx, role);
+}
+
 /** Every role, in the order of ROLES. */
 export async function listRoles(db: Db): Promise<RolePermissions[]> {
   const { rows } = await db.query<Row>(
@@ -36,7 +42,7 @@ export async function listRoles(db: Db): Promise<RolePermissions[]> {
   return rows.sort((a, b) => ROLES.indexOf(a.role) - ROLES.indexOf(b.role));
 }
 
-/** Replaces what a role may do; the answer has its new version. The role's row is locked first. */
+/** Replaces what a role may do; the answer has its new version. */
 export async function replacePermissions(
   tx: Tx,
   role: string,

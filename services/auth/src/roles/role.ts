@@ -1,5 +1,5 @@
 import type { Role } from "@medvault/contracts";
-import { RoleProtected } from "./role.errors.ts";
+import { RoleProtected, WouldLockOut } from "./role.errors.ts";
 
 /** Without these no admin could undo the change. */
 const ADMINS_KEEP = [
@@ -12,9 +12,12 @@ const ADMINS_KEEP = [
   "role:read:any",
   "role:write:any",
 ];
-/** Throws RoleProtected where `permissions` must not become those of `role`. */
-export function assertAssignable(role: Role, permissions: readonly string[]): void {
+/** What nobody takes from their own role: with it gone they could not give it back. */
+const ASKERS_KEEP = ["role:read:any", "role:write:any"];
+
+/** Throws RoleProtected or WouldLockOut where somebody of the role `asker` must not make `permissions` those of `role`. */
+export function assertAssignable(asker: string, role: Role, permissions: readonly string[]): void {
   if (role === "guest") throw new RoleProtected();
-  if (role !== "admin") return;
-  if (!ADMINS_KEEP.every((permission) => permissions.includes(permission))) throw new RoleProtected();
+  const kept = [...(role === "admin" ? ADMINS_KEEP : []), ...(role === asker ? ASKERS_KEEP : [])];
+  if (!kept.every((permission) => permissions.includes(permission))) throw new WouldLockOut();
 }

@@ -22,6 +22,8 @@ import {
 import { type Account, isActiveAdmin, newAccount } from "../accounts/account.ts";
 import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
 import { invitationMail } from "../mail/mail.templates.ts";
+import { keepingRights } from "../roles/kept-rights.ts";
+import { WouldLockOut } from "../roles/role.errors.ts";
 import { endSessionsOf } from "../sessions/session.store.ts";
 import type { EndReason } from "../sessions/session.ts";
 import { accountToken } from "../sign-in/attempts.ts";
@@ -77,16 +79,23 @@ export function createUsers(ctx: AuthContext) {
 
   /**
    * Changes an account. Another role, or its disabling, ends its sessions; another address voids what was mailed to
-   * the old one. `rev`: what the admin has seen, or null. Throws NotFound, VersionConflict, LastAdmin, UsernameTaken,
-   * EmailTaken.
+   * the old one. `rev`: what the admin has seen, or null. Nobody takes their own rights. Throws NotFound,
+   * VersionConflict, LastAdmin, WouldLockOut, UsernameTaken, EmailTaken.
    */
   async function change(actor: Actor, id: string, patch: UserPatch, rev: number | null): Promise<Account> {
+    return keepingRights(ctx, actor, { subject: `user/${id}`, action: "user:write" }, () =>
+      applyChange(actor, id, patch, rev),
+    );
+  }
+
+  function applyChange(actor: Actor, id: string, patch: UserPatch, rev: number | null): Promise<Account> {
     return changeSessions(ctx, async (tx, effects) => {
       const mayDemote = patch.role !== undefined || patch.disabled !== undefined;
       const admins = mayDemote ? await lockActiveAdmins(tx) : [];
       const account = await lockForAdmin(tx, id, rev);
       const next: Account = { ...account, ...defined(patch) };
       if (isActiveAdmin(account) && !isActiveAdmin(next)) assertAnotherAdmin(admins, id);
+      if (actor.id === id && (next.role !== account.role || next.disabled)) throw new WouldLockOut();
       const saved = await saveAccount(tx, ctx, next, ctx.now());
       await announce(
         tx,
@@ -109,17 +118,24 @@ export function createUsers(ctx: AuthContext) {
     });
   }
 
-  /** Deletes an account and the key to what is left of it. Throws NotFound, VersionConflict, LastAdmin. */
+  /**
+   * Deletes an account and the key to what is left of it. Never one's own. Throws NotFound,
+   * VersionConflict, LastAdmin, WouldLockOut.
+   */
   async function remove(actor: Actor, id: string, rev: number | null): Promise<void> {
-    await changeSessions(ctx, async (tx, effects) => {
-      const admins = await lockActiveAdmins(tx);
-      const account = await lockForAdmin(tx, id, rev);
-      if (isActiveAdmin(account)) assertAnotherAdmin(admins, id);
-      await endAll(tx, effects, actor, id, "account_deleted");
-      await clearAccount(tx, accountToken(ctx, { id }), ctx.now());
-      await deleteAccount(tx, id);
-      await announce(tx, userEvent(actor, "deleted", id, "user:delete"));
-    });
+    const what = { subject: `user/${id}`, action: "user:delete" };
+    await keepingRights(ctx, actor, what, () =>
+      changeSessions(ctx, async (tx, effects) => {
+        const admins = await lockActiveAdmins(tx);
+        const account = await lockForAdmin(tx, id, rev);
+        if (isActiveAdmin(account)) assertAnotherAdmin(admins, id);
+        if (actor.id === id) throw new WouldLockOut();
+        await endAll(tx, effects, actor, id, "account_deleted");
+        await clearAccount(tx, accountToken(ctx, { id }), ctx.now());
+        await deleteAccount(tx, id);
+        await announce(tx, userEvent(actor, "deleted", id, "user:delete"));
+      }),
+    );
   }
 
   /** Lifts the lockouts of an account. Throws NotFound. */
