@@ -1,5 +1,14 @@
 import { statSync } from "node:fs";
-import { FINAL_WITHIN_MS, heldUpBy, KeysError, openShreds, readKeyFile } from "@medvault/keys";
+import {
+  FINAL_WITHIN_MS,
+  heldUpBy,
+  KeysError,
+  openShreds,
+  readKeyFile,
+  TransitFault,
+  tokenLife,
+  VaultRefused,
+} from "@medvault/keys";
 import { type Db, ddl, type ServiceName } from "@medvault/postgres";
 import { recordIn } from "./audit.ts";
 import { type ListedVersion, listVersions } from "./list.ts";
@@ -21,6 +30,7 @@ interface Finding {
     | "nonces"
     | "index"
     | "shreds"
+    | "vault"
     | "database";
   readonly says: string;
 }
@@ -81,7 +91,7 @@ async function serviceFindings(
     ...(await indexFindings(pool, service)),
     ...(await shredFindings(pool, service)),
   ]);
-  return [...found, ...others];
+  return [...found, ...others, ...(await vaultFindings(installation, service))];
 }
 
 /** A key that waits to be put in place, or one that was destroyed and not forgotten, is of a rebuild that was stopped. */
@@ -115,6 +125,24 @@ async function shredFindings(db: Db, service: ServiceName): Promise<Finding[]> {
   const why = reason ? (HELD_UP[reason] ?? reason) : "is the service running?";
   const says = `${overdue.count} shreds are older than 24 h and not final (${why}): rotate ${service} --final.`;
   return [{ service, check: "shreds", says }];
+}
+
+// What keeps a token fresh renews it at two thirds of its life: with a tenth left nobody does.
+const TOKEN_LIFE_LEFT = 0.1;
+
+/** A token that ends stops the next start and the next rotation, not the running service. */
+async function vaultFindings(installation: Installation, service: ServiceName): Promise<Finding[]> {
+  const { vault } = readKeyFile(keysFileOf(installation, service), service).document;
+  if (!vault) return [];
+  try {
+    const { ttlSeconds, creationTtlSeconds } = await tokenLife(vault);
+    if (ttlSeconds === 0 || ttlSeconds > creationTtlSeconds * TOKEN_LIFE_LEFT) return [];
+    const says = `the Vault token expires in ${Math.ceil(ttlSeconds / 3_600)} h: renew it, or have an agent do so.`;
+    return [{ service, check: "vault", says }];
+  } catch (error) {
+    if (!(error instanceof TransitFault)) throw error;
+    return [{ service, check: "vault", says: new VaultRefused(error.status).message }];
+  }
 }
 
 function versionFindings(v: ListedVersion, maxAgeDays: number): Finding[] {

@@ -16,15 +16,20 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
       --despite-backups         also when backups that are kept need it: they open on this installation only
   reseal <table>                seal rows anew that are not on the present declaration, policy and suite
       --all                     every row: after an index was switched off or on; stopped, go on with --after <id>
+<<<<<<< HEAD
   reindex <table>               blind indexes under new keys, or as the policy has them, while traffic goes on; stopped,
                                 run it again. Also patient_identifiers and fhir_sources
   shred <patient>               delete a patient's keys; nothing of it opens any more. Final after rotate --final
+=======
+  reindex <table>               blind indexes under new keys, while traffic goes on; stopped, run it again
+  shred <patient>               delete a patient's keys; nothing of it opens any more. Services make that final within 24 h
+>>>>>>> 960547c (feat(keys): Vault as it really answers; overdue shreds and dying tokens in doctor; list and doctor leave events)
   escrow --out <folder>         split all key files into shares for people to keep
       --shares 5 --threshold 3  how many there are, and how many give the key files back
   recover <share files>         put key files back that are lost; one that is there is never replaced
   to-vault <service>            have Vault's transit engine wrap a service's keys, which then leave the key file
-      --url <https url> --token-file <path> --key-name <transit key> [--mount transit]
-  doctor                        key files, overdue rotations, keys without a version, nonce budgets
+      --url <https url> --token-file <path> --key-name <transit key> [--mount transit] [--namespace <ns>]
+  doctor                        key files, overdue rotations and shreds, keys without a version, nonce budgets, Vault tokens
       --max-age-days <n>        a rotation is overdue after this long (default 90)
 
   --json                        one JSON document instead of lines
@@ -76,6 +81,7 @@ export function readOptions(argv: readonly string[]): Options | "help" {
       ...(values.url && { url: values.url }),
       ...(values["token-file"] && { tokenFile: path.resolve(values["token-file"]) }),
       ...(values["key-name"] && { keyName: values["key-name"] }),
+      ...(values.namespace && { namespace: values.namespace }),
     },
     maxAgeDays: wholeNumber(values["max-age-days"] ?? "90", "--max-age-days"),
   };
@@ -96,11 +102,11 @@ export function wholeNumber(text: string | undefined, what: string): number {
 }
 
 /** Throws UsageError unless all of it is given. */
-export function vaultArg({ url, tokenFile, keyName, mount }: Options["vault"]): VaultPlace {
+export function vaultArg({ url, tokenFile, keyName, mount, namespace }: Options["vault"]): VaultPlace {
   if (!url || !URL.canParse(url) || !tokenFile || !keyName || !mount) {
     throw new UsageError("name --url, --token-file and --key-name.");
   }
-  return { url, tokenFile, keyName, mount };
+  return { url, tokenFile, keyName, mount, ...(namespace && { namespace }) };
 }
 
 function parse(argv: readonly string[]) {
@@ -123,6 +129,7 @@ function parse(argv: readonly string[]) {
         "token-file": { type: "string" },
         "key-name": { type: "string" },
         mount: { type: "string" },
+        namespace: { type: "string" },
       },
     });
   } catch (error) {

@@ -73,16 +73,22 @@ export class KeyVersionDestroyed extends KeysError {
   }
 }
 
+const VAULT_SAYS: Readonly<Record<number, string>> = {
+  0: "Vault did not answer as it should: look at its URL and its token file.",
+  307: "Vault answered 307: this node is a standby that does not forward. Name the active one's address.",
+  400: "Vault refused with HTTP status 400: the transit key is not there, is another, or its min_decryption_version is too high.",
+  403: "Vault refused with HTTP status 403: the token has expired, or its policy does not allow this.",
+  404: "Vault refused with HTTP status 404: look at the mount, the namespace and the name of the transit key.",
+  429: "Vault refused with HTTP status 429: a rate limit. Try again later.",
+  503: "Vault refused with HTTP status 503: it is sealed, or down for maintenance.",
+};
+
 /** Vault did not unwrap or make a key. `status` is its HTTP status, 0 when it did not answer; never its words. */
 export class VaultRefused extends KeysError {
   readonly code = "vault_refused";
   readonly status: number;
   constructor(status: number) {
-    super(
-      status === 0
-        ? "Vault did not answer as it should: look at its URL, its token file, and whether it is sealed."
-        : `Vault refused with HTTP status ${status}: look at the token's policy and the name of the transit key.`,
-    );
+    super(VAULT_SAYS[status] ?? `Vault refused with HTTP status ${status}.`);
     this.status = status;
   }
 }

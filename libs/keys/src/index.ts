@@ -74,5 +74,6 @@ export {
 } from "./subject-keys.ts";
 export type { TokenTable } from "./token-chain.store.ts";
 export { addTokenLayer, type LayerOptions, TokenChain } from "./token-chain.ts";
+export { type TokenLife, TransitFault, tokenLife } from "./vault-client.ts";
 export { moveKeysToVault } from "./vault-document.ts";
 export { vaultKeyProvider } from "./vault-provider.ts";

@@ -26,11 +26,18 @@ const KeyVersionEntry = z.looseObject({
   destroyedAt: z.iso.datetime().optional(),
 });
 
-/** Where the keys of a document are unwrapped. `keyName` is the transit key; `tokenFile` holds a Vault token. */
+/**
+ * Where the keys of a document are unwrapped. `keyName` is the transit key; `tokenFile` holds a Vault token; `namespace` is
+ * an enterprise's. Vault answers 404 to names that end in a period.
+ */
 const VaultPlace = z.strictObject({
   url: z.url({ protocol: /^https?$/ }),
   tokenFile: z.string().min(1),
-  keyName: z.string().regex(/^[A-Za-z0-9_.-]{1,100}$/),
+  keyName: z.string().regex(/^[A-Za-z0-9_.-]{0,99}[A-Za-z0-9_-]$/),
+  namespace: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*\/?$/)
+    .optional(),
   mount: z
     .string()
     .regex(/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/)

@@ -1,7 +1,13 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type { VaultPlace } from "./key-document.ts";
 
 const REQUEST_TIMEOUT_MS = 3_000;
+const MAX_ATTEMPTS = 3;
+const RETRY_PAUSE_MS = 150;
+const RETRY_WITHIN_MS = 2_000;
+/** https://developer.hashicorp.com/vault/api-docs#http-status-codes; 0 is none. */
+const WORTH_ANOTHER = new Set([0, 412, 429, 472, 473, 500, 502, 503, 504]);
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 /** What a transit engine answered instead of what was asked: its HTTP status, or 0 when nothing came. Never its words. */
@@ -37,25 +43,75 @@ async function ciphertextOf(answer: Promise<Record<string, unknown>>): Promise<s
   return ciphertext;
 }
 
+/** What Vault says of a token: seconds that are left (0: it never ends), seconds that it began with, whether it can be renewed. */
+export interface TokenLife {
+  readonly ttlSeconds: number;
+  readonly creationTtlSeconds: number;
+  readonly isRenewable: boolean;
+}
+
+/** Looks up the token in the place's file. Throws TransitFault: with 403 it has expired, or was revoked. */
+export async function tokenLife(place: VaultPlace): Promise<TokenLife> {
+  const { ttl, creation_ttl, renewable } = await call(place, "GET", "auth/token/lookup-self");
+  return {
+    ttlSeconds: Number(ttl ?? 0),
+    creationTtlSeconds: Number(creation_ttl ?? 0),
+    isRenewable: renewable === true,
+  };
+}
+
 /** https://developer.hashicorp.com/vault/api-docs/secret/transit */
-async function post(place: VaultPlace, path: string, body: object): Promise<Record<string, unknown>> {
-  try {
-    const token = (await readFile(place.tokenFile, "utf8")).trim();
-    const response = await fetch(`${place.url.replace(/\/+$/, "")}/v1/${place.mount}/${path}`, {
-      method: "POST",
-      headers: { "X-Vault-Token": token, "X-Vault-Request": "true", "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-      redirect: "error", // a token goes nowhere else
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-    });
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw new TransitFault(response.status);
+function post(place: VaultPlace, path: string, body: object): Promise<Record<string, unknown>> {
+  return call(place, "POST", `${place.mount}/${path}`, body);
+}
+
+/**
+ * Asks again, twice at most, what may be otherwise in a moment: 412 (a performance standby that has not caught up), 429 (a
+ * rate limit), 5xx (an election, a node just unsealed), no answer at once. All of it ends in some 5 s.
+ */
+async function call(
+  place: VaultPlace,
+  method: "GET" | "POST",
+  path: string,
+  body?: object,
+): Promise<Record<string, unknown>> {
+  const since = performance.now();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await callOnce(place, method, path, body);
+    } catch (error) {
+      const fault = error instanceof TransitFault ? error : new TransitFault(0);
+      const isLate = performance.now() - since > RETRY_WITHIN_MS;
+      if (!WORTH_ANOTHER.has(fault.status) || isLate || attempt === MAX_ATTEMPTS) throw fault;
+      await delay(RETRY_PAUSE_MS * attempt);
     }
-    const text = await response.text();
-    if (text.length > MAX_ANSWER_BYTES) throw new TransitFault(response.status);
-    return (JSON.parse(text) as { data?: Record<string, unknown> }).data ?? {};
-  } catch (error) {
-    throw error instanceof TransitFault ? error : new TransitFault(0);
   }
+}
+
+async function callOnce(
+  place: VaultPlace,
+  method: string,
+  path: string,
+  body: object | undefined,
+): Promise<Record<string, unknown>> {
+  const token = (await readFile(place.tokenFile, "utf8")).trim(); // each time: an agent may renew or replace it
+  const response = await fetch(`${place.url.replace(/\/+$/, "")}/v1/${path}`, {
+    method,
+    headers: {
+      "X-Vault-Token": token,
+      "X-Vault-Request": "true",
+      "Content-Type": "application/json",
+      ...(place.namespace && { "X-Vault-Namespace": place.namespace }),
+    },
+    ...(body && { body: JSON.stringify(body) }),
+    redirect: "manual", // a token goes nowhere else; a standby that does not forward answers 307
+    signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+  });
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw new TransitFault(response.status);
+  }
+  const text = await response.text();
+  if (text.length > MAX_ANSWER_BYTES) throw new TransitFault(response.status);
+  return (JSON.parse(text) as { data?: Record<string, unknown> }).data ?? {};
 }

@@ -10,6 +10,7 @@ import type { VaultPlace } from "./key-document.ts";
 import { changeKeyFile, readKeyFile } from "./key-file.ts";
 import { withNextVersion, withoutVersion } from "./key-versions.ts";
 import { createKeyring } from "./keyring.ts";
+import { tokenLife } from "./vault-client.ts";
 import { moveKeysToVault, newKeyFor } from "./vault-document.ts";
 
 const TOKEN = "hvs.test-token";
@@ -21,10 +22,11 @@ let vault: VaultPlace;
 
 const call = (url: string, method = "POST") =>
   fetch(`${vault.url}/v1/transit/${url}`, { method, headers: { "x-vault-token": TOKEN } });
-async function sealVault(sealed: boolean): Promise<void> {
-  server.postMessage({ sealed });
+async function tell(message: object): Promise<void> {
+  server.postMessage(message);
   await once(server, "message");
 }
+const sealVault = (sealed: boolean) => tell({ sealed });
 
 beforeAll(async () => {
   server = new Worker(new URL("../test/transit-server.ts", import.meta.url), {
@@ -136,4 +138,43 @@ test("keys wrapped for one transit key do not come out of another, and never cro
   await expect(open()).rejects.toThrow("vault.url is not https");
   await chmod(path, 0o644);
   await expect(open()).rejects.toThrow(KeyFileTooOpen);
+});
+
+test.each([412, 429, 500, 502, 503])(
+  "what Vault cannot do at the moment (%i) is asked again, not for ever",
+  async (status) => {
+    await moveKeysToVault(path, "records", vault);
+    await tell({ failing: [status, status] });
+    expect((await open()).provider.kind).toBe("vault");
+    await tell({ failing: [status, status, status] });
+    await expect(open()).rejects.toMatchObject({ code: "vault_refused", status });
+  },
+);
+
+test.each([307, 400, 403, 404])(
+  "what will not change (%i) is refused at once, and the token goes nowhere else",
+  async (status) => {
+    await moveKeysToVault(path, "records", vault);
+    await tell({ failing: [status] });
+    await expect(open()).rejects.toMatchObject({ code: "vault_refused", status });
+    expect((await open()).provider.kind).toBe("vault");
+  },
+);
+
+test("an enterprise's namespace is named in every call", async () => {
+  await tell({ namespace: "clinic/east" });
+  await expect(moveKeysToVault(path, "records", vault)).rejects.toMatchObject({ status: 404 });
+  await moveKeysToVault(path, "records", { ...vault, namespace: "clinic/east" });
+  const keyring = await open();
+  await rotate();
+  expect(keyring.unwrap(keyring.wrap(secret, ["table", "x"]), ["table", "x"])).toEqual(secret);
+});
+
+test("how long the token lives is asked of Vault", async () => {
+  await tell({ ttl: 3_600 });
+  expect(await tokenLife(vault)).toEqual({
+    ttlSeconds: 3_600,
+    creationTtlSeconds: 2_764_800,
+    isRenewable: true,
+  });
 });

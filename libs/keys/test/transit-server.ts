@@ -5,15 +5,25 @@ import { parentPort, workerData } from "node:worker_threads";
 
 /**
  * A small server that speaks what Vault's transit engine speaks (keys, rotate, encrypt, decrypt, datakey; HTTP API v1), in a
- * thread of its own: the provider holds up its own thread while it waits. Messages: {sealed: boolean}.
+ * thread of its own: the provider holds up its own thread while it waits. Messages: {sealed, failing: statuses to answer
+ * before anything else, namespace: the only one there is, ttl: of the token, in seconds}.
  */
 const { token } = workerData as { token: string };
 const keys = new Map<string, Buffer[]>();
 let isSealed = false;
-parentPort?.on("message", (message: { sealed: boolean }) => {
-  isSealed = message.sealed;
-  parentPort?.postMessage({ sealed: isSealed });
-});
+let failing: number[] = [];
+let namespace: string | undefined;
+let ttl = 0;
+parentPort?.on(
+  "message",
+  (message: { sealed?: boolean; failing?: number[]; namespace?: string; ttl?: number }) => {
+    isSealed = message.sealed ?? false;
+    failing = message.failing ?? [];
+    namespace = message.namespace;
+    ttl = message.ttl ?? 0;
+    parentPort?.postMessage({ sealed: isSealed });
+  },
+);
 
 interface Answer {
   status: number;
@@ -32,8 +42,13 @@ server.listen(0, "127.0.0.1", () => {
 });
 
 async function answer(request: IncomingMessage): Promise<Answer> {
+  const failure = failing.shift();
+  if (failure !== undefined) return { status: failure };
   if (isSealed) return { status: 503 };
+  if (request.headers["x-vault-namespace"] !== namespace) return { status: 404 };
   if (request.headers["x-vault-token"] !== token) return { status: 403 };
+  if (request.url === "/v1/auth/token/lookup-self")
+    return { status: 200, data: { ttl, creation_ttl: 2_764_800, renewable: true } };
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const body =

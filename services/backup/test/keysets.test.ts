@@ -9,6 +9,7 @@ import {
   destroyVersion,
   findSubjectKeys,
   generateKeyFile,
+  indexKey,
   insertSubjectKeys,
   type KeyPlace,
   KeyVersionDestroyed,
@@ -16,6 +17,7 @@ import {
   rewrap,
   rotateServiceKey,
   shredSubject,
+  signingKey,
   tableKey,
 } from "@medvault/keys";
 import { createLogger } from "@medvault/service-kit";
@@ -256,4 +258,27 @@ test("services may ask how many keys in backups need a version, and see nothing 
     code: "42501",
   });
   await expect(backup.pool.query("delete from records_sys.shreds")).rejects.toMatchObject({ code: "42501" });
+});
+
+test("keys that a service replaced or let go by itself are left out, and hold no version", async () => {
+  const auth = backup.database.pool("auth");
+  const keysFile = join(backup.dirs.backups, "../keys/auth.json");
+  await generateKeyFile(keysFile, "auth");
+  place = { service: "auth", keysFile, pool: auth };
+  const keyring = await createKeyring({ service: "auth", keysFile });
+  await signingKey(auth, keyring, "access-tokens/2");
+  await indexKey(auth, keyring, "users.email");
+  const { id } = await makeBackup(backup);
+  await auth.query("delete from keys where kind = 'signing'");
+  await auth.query(
+    `insert into keys (kind, name, version, wrapped, state) select kind, name, 2, wrapped, 'retired' from keys`,
+  );
+  await auth.query("delete from keys where version = 1");
+  await auth.query("update keys set state = 'active'");
+  await rotateServiceKey(place, silent);
+  await rewrap(auth, await createKeyring({ service: "auth", keysFile }), { pausePerWork: 0 });
+  await retireVersion(place, 1, silent);
+  expect(await renewNow()).toBe(1);
+  expect(await countInBackups(auth, "auth", 1)).toBe(0);
+  expect(await keysetVersions(id)).toEqual([]);
 });
