@@ -23,6 +23,7 @@ demo at the first start, and keeps all of it running until Ctrl-C.
   MEDVAULT_PATIENTS_PER_HOUR  different patients an hour and user (1000)
   MEDVAULT_TRUSTED_RANGES   addresses with ten times these limits (clinics behind one)
   MEDVAULT_MAX_UPLOAD_BYTES, MEDVAULT_TRUSTED_PROXIES
+  MEDVAULT_CORS_ORIGINS     pages of these origins may call the API (none)
   MEDVAULT_PASSKEY_RP_ID, MEDVAULT_PASSKEY_ORIGINS
                             the domain and pages of passkeys (localhost and the port)
   PASSWORD_POLICY           composition or nist

@@ -111,6 +111,7 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
       "MEDVAULT_PATIENTS_PER_HOUR",
       "MEDVAULT_MAX_UPLOAD_BYTES",
       "MEDVAULT_TRUSTED_PROXIES",
+      "MEDVAULT_CORS_ORIGINS",
       "MEDVAULT_TRUSTED_RANGES",
     ),
   }),

@@ -4,10 +4,12 @@ export type ErrorKind =
   | "unauthenticated"
   | "forbidden"
   | "not_found"
+  | "method_not_allowed"
   | "request_timeout"
   | "conflict"
   | "precondition_failed"
   | "too_large"
+  | "uri_too_long"
   | "unsupported_media_type"
   | "range_not_satisfiable"
   | "unprocessable"
@@ -23,10 +25,12 @@ export const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
   unauthenticated: 401,
   forbidden: 403,
   not_found: 404,
+  method_not_allowed: 405,
   request_timeout: 408,
   conflict: 409,
   precondition_failed: 412,
   too_large: 413,
+  uri_too_long: 414,
   unsupported_media_type: 415,
   range_not_satisfiable: 416,
   unprocessable: 422,
@@ -42,11 +46,13 @@ export const DETAIL_OF_KIND: Readonly<Record<ErrorKind, string>> = {
   invalid: "The request is not valid.",
   unauthenticated: "Sign in first.",
   forbidden: "This is not allowed.",
+  method_not_allowed: "This method is not allowed here.",
   not_found: "There is no such thing here.",
   request_timeout: "The request took too long to arrive.",
   conflict: "The request conflicts with the present state.",
   precondition_failed: "The resource has changed since it was read.",
   too_large: "The request is too large.",
+  uri_too_long: "The request's path or query is too long.",
   unsupported_media_type: "This content type is not accepted here.",
   range_not_satisfiable: "The requested range cannot be served.",
   unprocessable: "The request is understood but cannot be carried out.",

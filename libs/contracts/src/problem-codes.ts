@@ -28,6 +28,7 @@ export const PROBLEM_CODES = {
   step_up_required: "forbidden",
 
   not_found: "not_found",
+  method_not_allowed: "method_not_allowed",
 
   backup_not_complete: "conflict",
   backup_running: "conflict",
@@ -53,6 +54,7 @@ export const PROBLEM_CODES = {
   request_timeout: "request_timeout",
   version_conflict: "precondition_failed",
   too_large: "too_large",
+  uri_too_long: "uri_too_long",
   content_mismatch: "unsupported_media_type",
   unsupported_media_type: "unsupported_media_type",
   range_not_satisfiable: "range_not_satisfiable",

@@ -1,5 +1,3 @@
-import { IncomingMessage, ServerResponse } from "node:http";
-import { Socket } from "node:net";
 import {
   type Actor,
   AppError,
@@ -10,7 +8,6 @@ import {
   Unavailable,
 } from "@medvault/contracts";
 import express, { type ErrorRequestHandler, type Express, type Request, type Router } from "express";
-import helmet from "helmet";
 import { assertEveryRouteGuarded } from "./access.ts";
 import type { AssertionVerifier } from "./assertions.ts";
 import { type JsonLimit, jsonBody } from "./body.ts";
@@ -19,6 +16,7 @@ import type { Logger } from "./logger.ts";
 import { metricsOf, observeRequests } from "./metrics.ts";
 import { type Refusal, refusalOf, sendProblem } from "./problem.ts";
 import { actorOrNull, requestContext, requestIdOf, setClaims } from "./request.ts";
+import { SECURITY_HEADERS } from "./security-headers.ts";
 
 /**
  * Told of each 401, 403, 404 and 500 before the answer leaves; what it throws makes the answer 503. A 500 keeps the
@@ -130,40 +128,6 @@ function problemHandler(
     }
     sendProblem(res, answer, requestIdOf(req), req.path);
   };
-}
-
-const PERMISSIONS_POLICY =
-  "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()";
-
-/** Helmet's headers are the same for every answer: asked once, since asking it each time cost more than routing. */
-const SECURITY_HEADERS: readonly [string, string][] = [
-  ["Permissions-Policy", PERMISSIONS_POLICY],
-  ["Cache-Control", "no-store"], // what may be kept says so itself
-  ...headersOf(
-    helmet({
-      contentSecurityPolicy: {
-        useDefaults: false,
-        directives: {
-          defaultSrc: ["'none'"],
-          frameAncestors: ["'none'"],
-          baseUri: ["'none'"],
-          formAction: ["'none'"],
-        },
-      },
-      frameguard: { action: "deny" },
-      referrerPolicy: { policy: "strict-origin-when-cross-origin" },
-      strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: true },
-    }),
-  ),
-];
-
-function headersOf(handler: ReturnType<typeof helmet>): [string, string][] {
-  const asked = new IncomingMessage(new Socket());
-  const answer = new ServerResponse(asked);
-  handler(asked, answer, (fault) => {
-    if (fault) throw fault;
-  });
-  return Object.entries(answer.getHeaders()).map(([name, value]) => [name, String(value)]);
 }
 
 function securityHeaders(): express.RequestHandler {

@@ -34,5 +34,6 @@ export { metricsOf } from "./metrics.ts";
 export { networkOf } from "./network.ts";
 export { problemOf, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 export { requestIdOf, traceparentOf } from "./request.ts";
-export { type Running, refuseMalformed, type ServeOptions, serve } from "./serve.ts";
+export { HTTP_LIMITS, type Running, type ServeOptions, serve } from "./serve.ts";
 export { etagOf, ifMatch, parse } from "./validation.ts";
+export { type OnMalformed, refuseOnTheWire } from "./wire.ts";

@@ -1,13 +1,12 @@
 import { createServer, type Server, type ServerOptions } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Duplex } from "node:stream";
-import { newId } from "@medvault/contracts";
 import type { Express } from "express";
 import { collectDefaultMetrics } from "prom-client";
 import { adminAppOf } from "./app.ts";
 import { lifecycleOf } from "./lifecycle.ts";
 import type { Logger } from "./logger.ts";
 import { metricsOf } from "./metrics.ts";
+import { type OnMalformed, refuseOnTheWire } from "./wire.ts";
 
 /** The whole of a stop, and the part of it that requests under way may take. */
 const DRAIN_MS = 25_000;
@@ -19,14 +18,14 @@ const IDLE_MS = 300;
 const MAX_CONNECTIONS = 10_000;
 
 /** Node's parser is strict; these bound what a slow or greedy client can hold. */
-const HTTP_LIMITS: ServerOptions = {
+export const HTTP_LIMITS: ServerOptions = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10_000,
   connectionsCheckingInterval: 1_000, // how often those two are looked at; Node's own 30 s would make 10 s 40 s
   requestTimeout: 300_000, // an upload of 160 MiB at 5 Mbit/s
   keepAliveTimeout: 65_000, // longer than any client's own, so that we are not the one who closes
   insecureHTTPParser: false,
-  requireHostHeader: true,
+  requireHostHeader: false, // Node would answer by itself, without our headers; the gateway demands it
 };
 
 export interface ServeOptions {
@@ -41,6 +40,7 @@ export interface ServeOptions {
   /** Run in order after the last request; each error is logged and the next still runs. */
   onStop: (() => Promise<void> | void)[];
   http?: ServerOptions;
+  onMalformed?: OnMalformed;
   /** Default process.exit; tests give their own. */
   exit?: (code: number) => void;
 }
@@ -73,7 +73,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     app(req, res);
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.on("clientError", refuseMalformed);
+  refuseOnTheWire(server, options.onMalformed);
   const admin = createServer(HTTP_LIMITS, options.adminApp ?? adminAppOf(app) ?? app);
   const registry = metricsOf(app);
   if (!registry.getSingleMetric("process_cpu_seconds_total")) collectDefaultMetrics({ register: registry });
@@ -132,48 +132,6 @@ export async function serve(options: ServeOptions): Promise<Running> {
   process.on("uncaughtException", onFault).on("unhandledRejection", onFault);
   return { port, adminPort, stop };
 }
-
-/** What the parser refuses never reaches the app: it is answered here, alike in shape, and the connection ends. */
-export function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy();
-  const kind =
-    error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-      ? TIMEOUT
-      : error.code === "HPE_HEADER_OVERFLOW"
-        ? HEADERS
-        : MALFORMED;
-  const requestId = newId();
-  const body = JSON.stringify({
-    type: `urn:medvault:problem:${kind.code}`,
-    ...kind,
-    instance: "",
-    requestId,
-  });
-  socket.end(
-    `HTTP/1.1 ${kind.status} ${kind.title}\r\nX-Request-Id: ${requestId}\r\nContent-Type: application/problem+json\r\n` +
-      `X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nCache-Control: no-store\r\n` +
-      `Content-Security-Policy: default-src 'none'\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
-}
-
-const MALFORMED = {
-  status: 400,
-  title: "Bad Request",
-  code: "invalid_input",
-  detail: "The request is not well-formed HTTP.",
-};
-const TIMEOUT = {
-  status: 408,
-  title: "Request Timeout",
-  code: "request_timeout",
-  detail: "The request took too long to arrive.",
-};
-const HEADERS = {
-  status: 431,
-  title: "Request Header Fields Too Large",
-  code: "too_large",
-  detail: "The request's headers are too large.",
-};
 
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { type AppError, IntrospectionView, Unavailable } from "@medvault/contracts";
+import { type AppError, IntrospectionView, newId, Unavailable } from "@medvault/contracts";
 import { connectBroker, createLossyProducer } from "@medvault/messaging";
 import {
   adminApp,
@@ -18,13 +18,14 @@ import { z } from "zod";
 import { Admission } from "./admission/admission.service.ts";
 import { createAdmissionStore } from "./admission/admission.store.ts";
 import type { GatewayConfig } from "./config.ts";
+import { cors } from "./cors/cors.ts";
 import { clientOf, edge } from "./edge.ts";
 import { inspector } from "./hygiene/inspect.ts";
 import { AccessTokens } from "./identity/access-token.ts";
 import { Asserter } from "./identity/asserter.ts";
 import { createKeySet } from "./identity/jwks.ts";
 import { type Introspect, Sessions } from "./identity/session.service.ts";
-import { clientAddress } from "./limits/client-address.ts";
+import { clientAddress, plainAddress } from "./limits/client-address.ts";
 import { TooManyPatients } from "./limits/limit.errors.ts";
 import { createLimits } from "./limits/limits.ts";
 import { upstreamError } from "./proxy/proxy.errors.ts";
@@ -47,6 +48,8 @@ export interface Gateway {
   app: Express;
   adminApp: Express;
   logger: Logger;
+  /** Told of requests that were refused before they reached `app`. */
+  noteMalformed(address: string): void;
   stop(): Promise<void>;
 }
 
@@ -80,6 +83,7 @@ export async function createGateway(
   });
 
   const app = bareApp(logger);
+  app.use(cors(config.MEDVAULT_CORS_ORIGINS));
   mountHealth(app, app, readiness);
   app.use(
     edge({
@@ -116,6 +120,11 @@ export async function createGateway(
     app,
     adminApp: adminApp(app, readiness, logger),
     logger,
+    noteMalformed(address) {
+      const ip = plainAddress(address);
+      const source = { ip, userAgent: "", requestId: newId(), traceparent: null };
+      producer.record(securityEvent("request_malformed", source));
+    },
     async stop() {
       await producer.close();
       await broker.close();

@@ -1,6 +1,7 @@
 import { BlockList } from "node:net";
 import { loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
+import { originsOf } from "./cors/cors.ts";
 import { addRanges } from "./limits/client-address.ts";
 
 const port = z.coerce.number().int().min(0).max(65535);
@@ -21,6 +22,15 @@ const ranges = z
   .string()
   .default("")
   .refine(areRanges, { message: "must be addresses or CIDR ranges, separated by commas" });
+
+function areOrigins(value: string): boolean {
+  try {
+    originsOf(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const GatewayConfig = z.object({
   HOST: z.string().default("127.0.0.1"),
@@ -52,6 +62,11 @@ const GatewayConfig = z.object({
   MEDVAULT_TRUSTED_PROXIES: ranges,
   /** Clinics behind one address: ten times the limits of an address. */
   MEDVAULT_TRUSTED_RANGES: ranges,
+  /** Origins of pages that may call this API from elsewhere, separated by commas. */
+  MEDVAULT_CORS_ORIGINS: z
+    .string()
+    .default("")
+    .refine(areOrigins, { message: "must be origins (https://host), separated by commas" }),
   MEDVAULT_INSTANCE: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/)

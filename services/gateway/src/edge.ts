@@ -2,6 +2,7 @@ import { NotFound } from "@medvault/contracts";
 import { requestIdOf, traceparentOf } from "@medvault/service-kit";
 import type { Request, RequestHandler, Response } from "express";
 import type { Admission } from "./admission/admission.service.ts";
+import { MethodNotAllowed } from "./hygiene/hygiene.errors.ts";
 import type { Inspect } from "./hygiene/inspect.ts";
 import { readJson } from "./hygiene/json-body.ts";
 import type { Asserter, Client } from "./identity/asserter.ts";
@@ -24,6 +25,7 @@ export interface EdgeParts {
   standstillMs: number;
 }
 
+const METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 const clients = new WeakMap<Request, Client>();
 const MAX_USER_AGENT = 512;
 
@@ -44,6 +46,10 @@ export function edge(parts: EdgeParts): RequestHandler {
       userAgent: (req.get("user-agent") ?? "").slice(0, MAX_USER_AGENT),
     };
     clients.set(req, client);
+    if (!METHODS.includes(req.method)) {
+      res.setHeader("Allow", METHODS.join(", "));
+      throw new MethodNotAllowed();
+    }
     const { path, query, plan, refuseUnknownQuery } = parts.inspect(req);
     const route = parts.routes(req.method, path);
     const signedIn = await parts.admission.admit({ req, res, ip: client.ip, path, route });

@@ -11,5 +11,6 @@ await serve({
   adminPort: config.ADMIN_PORT,
   host: config.HOST,
   logger: gateway.logger,
+  onMalformed: gateway.noteMalformed,
   onStop: [() => gateway.stop()],
 });

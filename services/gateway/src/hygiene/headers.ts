@@ -34,8 +34,12 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
 
+/** Node leaves out what comes after the first 2,000: nobody needs a tenth of that. */
+const MAX_HEADERS = 100;
+
 /** Throws InvalidInput for headers that two servers could read in two ways (RFC 9110 5.3, 7.6.1; RFC 9112 6.1). */
 export function checkHeaders(rawHeaders: readonly string[]): void {
+  if (rawHeaders.length > 2 * MAX_HEADERS) throw fault("The request has too many headers.");
   const seen = new Set<string>();
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase();
@@ -50,6 +54,7 @@ export function checkHeaders(rawHeaders: readonly string[]): void {
     }
     if (name === "connection") checkConnection(value);
   }
+  if (!seen.has("host")) throw fault("The Host header is missing.");
 }
 
 function checkConnection(value: string): void {

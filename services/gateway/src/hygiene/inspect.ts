@@ -5,6 +5,7 @@ import type { FindDocument } from "../routing/route-docs.ts";
 import { type FieldPlan, fieldPlan } from "../screening/field-plan.ts";
 import { screenHeaders, screenPath, screenQuery } from "../screening/screen.ts";
 import { checkHeaders } from "./headers.ts";
+import { TargetTooLong } from "./hygiene.errors.ts";
 import { queryNames, queryPairs, refuseUnknownNames } from "./query.ts";
 
 /** A request's line and headers, taken apart and found sound. */
@@ -18,6 +19,8 @@ export interface Inspected {
   refuseUnknownQuery(): void;
 }
 
+const MAX_TARGET_CHARS = 8 * 1024;
+
 export type Inspect = (req: Request) => Inspected;
 
 interface Known {
@@ -27,7 +30,7 @@ interface Known {
 
 /**
  * The first look at a request, before it costs anything: throws InvalidInput for what is malformed or can be read in
- * two ways, RequestScreened for what looks like an attack. An attack that is malformed too is told as the attack.
+ * two ways, TargetTooLong, RequestScreened for what looks like an attack. An attack that is malformed too is told as the attack.
  */
 export function inspector(find: FindDocument): Inspect {
   const plans = new Map<RouteDoc, Known>();
@@ -39,6 +42,7 @@ export function inspector(find: FindDocument): Inspect {
     return made;
   };
   return (req) => {
+    if (req.url.length > MAX_TARGET_CHARS) throw new TargetTooLong();
     const { path, query } = soundTarget(req.url);
     checkHeaders(req.rawHeaders);
     const pairs = queryPairs(query);

@@ -9,13 +9,13 @@ export function clientAddress(trustedProxies: string): (req: IncomingMessage) =>
   addRanges(trusted, trustedProxies);
   const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
   return (req) => {
-    let address = plain(req.socket.remoteAddress ?? "");
+    let address = plainAddress(req.socket.remoteAddress ?? "");
     if (!isIP(address) || !isTrusted(address)) return address || "unknown";
     // From the nearest hop outwards: the first that is not our proxy is the client. What stands further left is
     // the client's own claim, and is not believed.
     const hops = String(req.headers["x-forwarded-for"] ?? "").split(",");
     for (const hop of hops.slice(-MAX_HOPS).reverse()) {
-      const next = plain(hop.trim());
+      const next = hopAddress(hop.trim());
       if (!isIP(next)) return address;
       address = next;
       if (!isTrusted(address)) return address;
@@ -24,10 +24,23 @@ export function clientAddress(trustedProxies: string): (req: IncomingMessage) =>
   };
 }
 
-/** An IPv4 address that came as IPv6 (`::ffff:203.0.113.7`) is the IPv4 address. */
-function plain(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  return mapped ?? address;
+/** A hop of `X-Forwarded-For`: some proxies add the port, and set an IPv6 address in brackets before it. */
+function hopAddress(hop: string): string {
+  const inner = /^\[([^\]]{2,45})\](?::\d{1,5})?$/.exec(hop)?.[1] ?? /^([\d.]{7,15}):\d{1,5}$/.exec(hop)?.[1];
+  return plainAddress(inner ?? hop);
+}
+
+/**
+ * One spelling for one address: an IPv4 address that came as IPv6 (`::ffff:203.0.113.7`, `::ffff:cb00:7107`) is the
+ * IPv4 address, an IPv6 address is compressed and without its zone (RFC 5952), what is no address stays as it is.
+ */
+export function plainAddress(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const compressed = new URL(`http://[${address.split("%", 1)[0]}]`).hostname.slice(1, -1);
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(compressed);
+  if (!mapped) return compressed;
+  const [high = 0, low = 0] = mapped.slice(1).map((group) => Number.parseInt(group, 16));
+  return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
 /** Adds addresses and CIDR ranges, separated by commas. Throws for what is none. */

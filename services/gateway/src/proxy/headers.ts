@@ -27,7 +27,6 @@ const OUTWARD: ReadonlySet<string> = new Set([
   "last-modified",
   "location",
   "retry-after",
-  "vary",
   "www-authenticate",
 ]);
 

@@ -1,0 +1,135 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { newId } from "@medvault/contracts";
+import { SECURITY_HEADERS } from "./security-headers.ts";
+
+/** A request line is longer than this: it was the target that was too long, not the headers. */
+const MAX_LINE_BYTES = 8 * 1024;
+
+interface WireRefusal {
+  status: number;
+  title: string;
+  code: string;
+  detail: string;
+}
+
+const MALFORMED: WireRefusal = {
+  status: 400,
+  title: "Bad Request",
+  code: "invalid_input",
+  detail: "The request is not well-formed HTTP.",
+};
+const NO_SUCH_METHOD: WireRefusal = {
+  status: 501,
+  title: "Not Implemented",
+  code: "not_implemented",
+  detail: "The request's method is not known here.",
+};
+const NO_TUNNEL: WireRefusal = {
+  status: 405,
+  title: "Method Not Allowed",
+  code: "method_not_allowed",
+  detail: "This method is not allowed here.",
+};
+const TIMEOUT: WireRefusal = {
+  status: 408,
+  title: "Request Timeout",
+  code: "request_timeout",
+  detail: "The request took too long to arrive.",
+};
+const TARGET: WireRefusal = {
+  status: 414,
+  title: "URI Too Long",
+  code: "uri_too_long",
+  detail: "The request's path or query is too long.",
+};
+const HEADERS: WireRefusal = {
+  status: 431,
+  title: "Request Header Fields Too Large",
+  code: "too_large",
+  detail: "The request's headers are too large.",
+};
+const EXPECTATION: WireRefusal = {
+  status: 417,
+  title: "Expectation Failed",
+  code: "expectation_failed",
+  detail: "The request's Expect cannot be met.",
+};
+
+/** Told of each request that was refused before the app saw it, with the address of its socket. */
+export type OnMalformed = (address: string) => void;
+
+/**
+ * What the parser refuses, and what Node would answer by itself, never reaches the app: it is answered here, alike in
+ * shape and headers, and the connection ends.
+ */
+export function refuseOnTheWire(server: Server, onMalformed?: OnMalformed): void {
+  server.on("clientError", (error: ParserError, socket: Duplex) => {
+    const refusal = refuseMalformed(error, socket);
+    if (refusal && refusal !== TIMEOUT) onMalformed?.(addressOf(socket));
+  });
+  server.on("connect", (_req: IncomingMessage, socket: Duplex) => {
+    socket.on("error", () => socket.destroy());
+    refuse(socket, NO_TUNNEL);
+    onMalformed?.(addressOf(socket));
+  });
+  server.on("checkExpectation", (req: IncomingMessage, res: ServerResponse) => {
+    const { text, headers } = written(EXPECTATION);
+    res.writeHead(EXPECTATION.status, headers).end(text);
+    onMalformed?.(addressOf(req.socket));
+  });
+}
+
+type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer };
+
+/** Answers what the parser refused; null when there is nobody left, or an answer has begun already. */
+export function refuseMalformed(error: ParserError, socket: Duplex): WireRefusal | null {
+  const answering = (socket as { _httpMessage?: ServerResponse | null })._httpMessage;
+  if (!socket.writable || error.code === "ECONNRESET" || answering?.headersSent) {
+    socket.destroy();
+    return null;
+  }
+  const refusal = refusalOf(error);
+  refuse(socket, refusal);
+  return refusal;
+}
+
+function refusalOf({ code, rawPacket }: ParserError): WireRefusal {
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return TIMEOUT;
+  if (code === "HPE_HEADER_OVERFLOW") {
+    const line = rawPacket?.indexOf("\n") ?? 0;
+    return rawPacket && (line === -1 || line > MAX_LINE_BYTES) ? TARGET : HEADERS;
+  }
+  if (code === "HPE_INVALID_METHOD" && /^[A-Z]{1,32} \S/.test(rawPacket?.toString("latin1", 0, 40) ?? ""))
+    return NO_SUCH_METHOD;
+  return MALFORMED;
+}
+
+function refuse(socket: Duplex, refusal: WireRefusal): void {
+  const { text, headers } = written(refusal);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${refusal.status} ${refusal.title}\r\n${lines.join("")}\r\n${text}`);
+}
+
+function written(refusal: WireRefusal): { text: string; headers: Record<string, string> } {
+  const requestId = newId();
+  const text = JSON.stringify({
+    type: `urn:medvault:problem:${refusal.code}`,
+    ...refusal,
+    instance: "",
+    requestId,
+  });
+  const headers = {
+    "X-Request-Id": requestId,
+    ...Object.fromEntries(SECURITY_HEADERS),
+    ...(refusal === NO_TUNNEL ? { Allow: "GET, HEAD, POST, PUT, PATCH, DELETE" } : {}),
+    "Content-Type": "application/problem+json",
+    "Content-Length": String(Buffer.byteLength(text)),
+    Connection: "close",
+  };
+  return { text, headers };
+}
+
+function addressOf(socket: Duplex): string {
+  return (socket as { remoteAddress?: string }).remoteAddress ?? "unknown";
+}

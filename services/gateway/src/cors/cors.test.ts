@@ -1,0 +1,96 @@
+import { afterAll, expect, test } from "vitest";
+import { givenGateway, type TestGateway } from "../../test/harness.ts";
+import { readConfig } from "../config.ts";
+import { originsOf } from "./cors.ts";
+
+const LISTED = "https://console.example";
+const open: Promise<TestGateway>[] = [];
+const closed = givenGateway();
+const listing = givenGateway({ MEDVAULT_CORS_ORIGINS: `${LISTED}, http://localhost:5173` });
+open.push(closed, listing);
+afterAll(async () => {
+  for (const edge of open) await (await edge).close();
+});
+
+const preflight = (origin: string, method = "PUT") => ({
+  method: "OPTIONS",
+  headers: { origin, "access-control-request-method": method, "access-control-request-headers": "if-match" },
+});
+const allowances = (answer: Response) =>
+  [...answer.headers.keys()].filter((name) => name.startsWith("access-control-"));
+
+test("nobody is let in by default", async () => {
+  const edge = await closed;
+  const asked = await edge.call("/v1/patients", preflight(LISTED));
+  expect([asked.status, allowances(asked)]).toEqual([403, []]);
+  const answer = await edge.call("/.well-known/jwks.json", { headers: { origin: LISTED } });
+  expect([answer.status, allowances(answer)]).toEqual([200, []]);
+});
+
+test("the gateway answers a listed origin's preflight itself, with credentials, and asks no service", async () => {
+  const edge = await listing;
+  const answer = await edge.call("/v1/records/x", preflight(LISTED));
+  expect(answer.status).toBe(204);
+  expect(Object.fromEntries(answer.headers)).toMatchObject({
+    "access-control-allow-origin": LISTED,
+    "access-control-allow-credentials": "true",
+    "access-control-allow-methods": expect.stringContaining("PATCH"),
+    "access-control-allow-headers": expect.stringMatching(/If-Match.*X-CSRF-Token/),
+    vary: "Origin",
+    "x-frame-options": "DENY",
+  });
+  expect(edge.services.records.seen).toEqual([]);
+});
+
+test("answers and refusals alike are readable by listed origins, and say what may be read", async () => {
+  const edge = await listing;
+  for (const path of ["/.well-known/jwks.json", "/v1/patients", "/nowhere", "/v1/x/../y"]) {
+    const answer = await edge.call(path, { headers: { origin: LISTED } });
+    expect(answer.headers.get("access-control-allow-origin"), path).toBe(LISTED);
+    expect(answer.headers.get("vary"), path).toBe("Origin");
+    expect(answer.headers.get("access-control-expose-headers")).toMatch(
+      /ETag.*RateLimit.*Retry-After.*X-Request-Id/,
+    );
+  }
+});
+
+test("an origin that is not listed is not let in, however alike it looks; neither is null", async () => {
+  const edge = await listing;
+  for (const origin of [
+    "null",
+    "*",
+    "https://console.example.evil",
+    "https://evilconsole.example",
+    "http://console.example",
+    "https://console.example:444",
+    "https://CONSOLE.example",
+    "https://console.example/",
+    "http://localhost:5174",
+  ]) {
+    const asked = await edge.call("/v1/patients", preflight(origin));
+    expect([asked.status, allowances(asked)], origin).toEqual([403, []]);
+    const answer = await edge.call("/.well-known/jwks.json", { headers: { origin } });
+    expect([answer.status, allowances(answer), answer.headers.get("vary")], origin).toEqual([
+      200,
+      [],
+      "Origin",
+    ]);
+  }
+});
+
+test("a list with a wildcard, null or a path in it does not boot", () => {
+  for (const list of [
+    "*",
+    "null",
+    "https://*.example",
+    "https://a.example/",
+    "a.example",
+    "ftp://a.example",
+  ]) {
+    expect(() => originsOf(list), list).toThrow("MEDVAULT_CORS_ORIGINS");
+    expect(() => readConfig({ MEDVAULT_CORS_ORIGINS: list })).toThrow(
+      expect.objectContaining({ settings: expect.arrayContaining(["MEDVAULT_CORS_ORIGINS"]) }),
+    );
+  }
+  expect([...originsOf(` ${LISTED} ,`)]).toEqual([LISTED]);
+});

@@ -1,0 +1,53 @@
+import { Forbidden } from "@medvault/contracts";
+import type { RequestHandler, Response } from "express";
+
+const MAX_AGE_S = 600;
+const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
+/** What pages may send beyond what every page may. */
+const TAKEN =
+  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, Last-Event-ID, Range, traceparent, X-CSRF-Token, X-Device-Token, X-Purpose, X-Request-Id, X-Session-Transport";
+/** What pages may read beyond what every page may. */
+const SHOWN =
+  "Content-Disposition, Content-Range, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
+
+/** Throws for what is no origin (`https://console.example`), among them `*` and `null`: nobody is let in by those. */
+export function originsOf(list: string): ReadonlySet<string> {
+  const origins = new Set<string>();
+  for (const origin of list.split(",").map((part) => part.trim())) {
+    if (origin === "") continue;
+    const isOrigin =
+      URL.canParse(origin) &&
+      new URL(origin).origin === origin &&
+      /^https?:\/\/[a-z0-9.:[\]-]+$/.test(origin);
+    if (!isOrigin) throw new Error("MEDVAULT_CORS_ORIGINS holds something that is no origin");
+    origins.add(origin);
+  }
+  return origins;
+}
+
+/**
+ * Cross-origin access for the pages of listed origins, with their cookies; for nobody by default (Fetch standard,
+ * "CORS protocol"). Preflights end here. A request of another origin goes on without these headers: its browser keeps
+ * the answer from the page, and what it may do at all is decided by token or CSRF token, never by an origin.
+ */
+export function cors(list: string): RequestHandler {
+  const origins = originsOf(list);
+  return (req, res, next) => {
+    const origin = req.headers.origin;
+    if (origins.size > 0) res.setHeader("Vary", "Origin");
+    const listed = origin !== undefined && origins.has(origin);
+    if (listed) letIn(res, origin);
+    if (req.method !== "OPTIONS" || req.headers["access-control-request-method"] === undefined) return next();
+    if (!listed) throw new Forbidden("This origin is not allowed.");
+    res.setHeader("Access-Control-Allow-Methods", METHODS);
+    res.setHeader("Access-Control-Allow-Headers", TAKEN);
+    res.setHeader("Access-Control-Max-Age", MAX_AGE_S);
+    res.status(204).end();
+  };
+}
+
+function letIn(res: Response, origin: string): void {
+  res.setHeader("Access-Control-Allow-Origin", origin);
+  res.setHeader("Access-Control-Allow-Credentials", "true");
+  res.setHeader("Access-Control-Expose-Headers", SHOWN);
+}

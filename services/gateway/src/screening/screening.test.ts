@@ -1,0 +1,181 @@
+import { existsSync, readFileSync } from "node:fs";
+import { CloudEvent } from "@medvault/contracts";
+import { metricsOf } from "@medvault/service-kit";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
+import { sendRaw } from "../../test/raw.ts";
+
+let edge: TestGateway;
+let doctor: Person;
+beforeAll(async () => {
+  edge = await givenGateway({ MEDVAULT_LOGIN_RATE: "100000" });
+  doctor = await edge.signIn("doctor");
+  await edge.call("/v1/patients", { as: doctor }); // asks auth for its keys
+});
+afterAll(() => edge.close());
+
+const ATTACK = "' UNION SELECT password FROM users--";
+const MARKUP = "<script>alert(1)</script>";
+const ID = "018f4c1e-7a2b-7c3d-8e4f-0123456789ab";
+const reached = () => Object.values(edge.services).reduce((sum, service) => sum + service.seen.length, 0);
+
+async function expectScreened(path: string, init: Parameters<TestGateway["call"]>[1] = {}): Promise<void> {
+  const before = reached();
+  const answer = await edge.call(path, init);
+  const text = await answer.text();
+  expect([answer.status, answer.headers.get("content-type")?.split(";")[0]], path).toEqual([
+    400,
+    "application/problem+json",
+  ]);
+  expect(JSON.parse(text), path).toMatchObject({
+    code: "request_screened",
+    detail: "The request was refused.",
+  });
+  expect(text, path).not.toMatch(/union|<script|sqli|xss|traversal|scanner/i);
+  expect(reached(), path).toBe(before);
+}
+
+test("attacks in path, query names and values, headers and cookies are refused before anyone is asked who sends them", async () => {
+  await expectScreened(`/v1/patients/${encodeURIComponent(ATTACK)}`);
+  await expectScreened(`/v1/patients/${encodeURIComponent(MARKUP)}`);
+  await expectScreened(`/v1/prescriptions?status=${encodeURIComponent(ATTACK)}`);
+  await expectScreened(`/v1/prescriptions?${encodeURIComponent(MARKUP)}=1`);
+  await expectScreened("/v1/files/..%2f..%2fetc%2fpasswd");
+  await expectScreened("/.git/config");
+  await expectScreened("/v1/files?attachedTo=..%252f..%252fetc%252fpasswd");
+  await expectScreened("/docs", { headers: { referer: `https://x/?q=${MARKUP}` } });
+  await expectScreened("/docs", { headers: { "x-anything": ATTACK } });
+  await expectScreened("/docs", { headers: { "user-agent": MARKUP } });
+  await expectScreened("/docs", { headers: { "user-agent": "sqlmap/1.8" } });
+  await expectScreened("/docs", { headers: { cookie: `a=b; theme=${ATTACK}` } });
+  await expectScreened("/docs", { headers: { "x-forwarded-for": `127.0.0.1, ${MARKUP}` } });
+});
+
+test("attacks in structured fields are refused, at any depth and in names too; words to search for are structured", async () => {
+  const post = (path: string, body: object) =>
+    expectScreened(path, { method: "POST", as: doctor, body: JSON.stringify(body) });
+  await post("/v1/patients/search", { q: ATTACK });
+  await post("/v1/prescriptions/search", { q: MARKUP });
+  await post("/v1/patients/search", { nationalId: "x' or '1'='1" });
+  await post(`/v1/patients/${ID}/records`, { type: "note", title: "a", body: "b", code: ATTACK });
+  await post("/v1/claims", { diagnosisCode: ATTACK });
+  await post("/v1/auth/login", { identifier: "admin'--", password: "x" });
+  await post("/v1/patients", { givenName: "Ana", unknown: { deep: [{ deeper: ATTACK }] } });
+  await post("/v1/patients", { [MARKUP]: 1 });
+});
+
+test("clinical text, names, reasons and passwords pass to the letter, whatever they look like", async () => {
+  const texts = [ATTACK, MARKUP, "../../etc/passwd", "BP <120, O'Brien; DROP TABLE x", "$ne", "{{7*7}}"];
+  const shared = new URL("../../../../../shared/data/", import.meta.url);
+  if (existsSync(shared)) {
+    for (const file of ["benign/fhir_strings", "payloads/sqli", "payloads/xss", "payloads/traversal"]) {
+      const lines = readFileSync(new URL(`${file}.jsonl`, shared), "utf8")
+        .trim()
+        .split("\n");
+      const step = file.startsWith("benign") ? 1 : 25;
+      for (let i = 0; i < lines.length; i += step) {
+        const { text, payload } = JSON.parse(lines[i] as string) as { text?: string; payload?: string };
+        texts.push(text ?? (payload as string));
+      }
+    }
+  }
+  const kept = async (text: string) => {
+    for (const [path, fields] of [
+      [`/v1/patients/${ID}/records`, { title: text, body: text, type: "note" }],
+      ["/v1/prescriptions", { medication: text, dosage: text, frequency: text, notes: text }],
+    ] as const) {
+      const body = JSON.stringify(fields);
+      const answer = await edge.call(path, { method: "POST", as: doctor, body });
+      expect(answer.status, body.slice(0, 200)).toBe(200);
+      expect(new Set(edge.services.records.seen.slice(-20).map((seen) => seen.body))).toContain(body);
+    }
+  };
+  for (let i = 0; i < texts.length; i += 8) await Promise.all(texts.slice(i, i + 8).map(kept));
+  for (const [path, fields] of [
+    ["/v1/patients", { givenName: ATTACK, familyName: MARKUP, address: "/etc/passwd" }],
+    ["/v1/claims", { diagnosis: ATTACK, treatment: MARKUP }],
+    [`/v1/claims/${ID}/reject`, { reason: MARKUP }],
+    ["/v1/auth/login", { identifier: "ana", password: ATTACK }],
+    ["/v1/auth/password/change", { currentPassword: ATTACK, newPassword: MARKUP }],
+  ] as const) {
+    const answer = await edge.call(path, { method: "POST", as: doctor, body: JSON.stringify(fields) });
+    expect(answer.status, path).toBe(200);
+  }
+}, 60_000);
+
+test("names with quotes, SQL's words and half markup are found by search", async () => {
+  for (const q of [
+    "O'Brien",
+    "D'Arcy; drop",
+    "Select",
+    "SELECT",
+    "Union Street",
+    "1=1 ratio",
+    "BP <120",
+    "<3",
+  ]) {
+    const body = JSON.stringify({ q });
+    const answer = await edge.call("/v1/patients/search", { method: "POST", as: doctor, body });
+    expect(answer.status, q).toBe(200);
+    expect(edge.services.records.seen.at(-1)?.body).toBe(body);
+  }
+});
+
+test("bundles and uploads pass unread: they are their services' to judge", async () => {
+  const body = JSON.stringify({ resourceType: "Bundle", note: ATTACK, __proto_: MARKUP });
+  expect((await edge.call("/v1/fhir", { method: "POST", as: doctor, body })).status).toBe(200);
+  expect(edge.services.records.seen.at(-1)?.body).toBe(body);
+});
+
+test("a body with more structured text than any request needs is refused before it is looked at", async () => {
+  const send = async (value: unknown) => {
+    const answer = await edge.call("/v1/patients", {
+      method: "POST",
+      as: doctor,
+      body: JSON.stringify(value),
+    });
+    return [answer.status, await fieldOf(answer, "code")];
+  };
+  expect(await send({ list: Array.from({ length: 5_000 }, (_, i) => `a${i}`) })).toEqual([
+    400,
+    "invalid_input",
+  ]);
+  expect(await send({ long: "a".repeat(100_000) })).toEqual([400, "invalid_input"]);
+});
+
+test("a hit is an event that says its kind, its address and how often, and nothing of what was sent; and it is counted", async () => {
+  const own = await givenGateway();
+  try {
+    for (let i = 0; i < 3; i++) await own.call(`/docs?q=${encodeURIComponent(`${ATTACK} secret-mark`)}`);
+    await own.call("/docs", { headers: { "user-agent": `${MARKUP} secret-mark` } });
+    await own.call("/docs", { headers: { "user-agent": "nikto secret-mark" } });
+    await own.call("/v1/files/..%2f..%2fsecret-mark");
+    await sendRaw(own.url, "GET / HTTP/1.1\r\nHost: x\r\nHost : y\r\n\r\n");
+    const metrics = await metricsOf(own.gateway.app).metrics();
+    for (const [kind, count] of Object.entries({ sqli: 3, xss: 1, traversal: 1, scanner: 1 }))
+      expect(metrics).toContain(`gateway_screening_hits_total{kind="${kind}"} ${count}`);
+    await own.gateway.stop(); // sends what is gathered
+    const get = { count: 100, ackmode: "ack_requeue_false", encoding: "auto" };
+    const messages = (await own.broker.manage("POST", "queues/{vhost}/medvault.audit/get", get)) as {
+      payload: string;
+    }[];
+    expect(messages.map(({ payload }) => payload).join()).not.toMatch(/secret-mark|union|script|nikto/i);
+    const events = messages
+      .flatMap(({ payload }) => JSON.parse(payload) as unknown[])
+      .map((event) => CloudEvent.parse(event));
+    const hits = events.filter(({ type }) => type === "medvault.gateway.screening.hit.v1");
+    expect(hits.map(({ data }) => [data.details?.kind, data.details?.count]).sort()).toEqual([
+      ["scanner", 1],
+      ["sqli", 3],
+      ["traversal", 1],
+      ["xss", 1],
+    ]);
+    expect(hits[0]).toMatchObject({
+      subject: "address/127.0.0.1",
+      data: { actor: null, outcome: "denied", decision: { allowed: false }, from: { ip: "127.0.0.1" } },
+    });
+    expect(events.map(({ type }) => type)).toContain("medvault.gateway.request.request_malformed.v1");
+  } finally {
+    await own.close();
+  }
+});
