@@ -6,10 +6,10 @@ import { makeShredsFinal } from "../src/operations/final-rotation.ts";
  * A process that makes shreds final and kills itself where it is told: `before:<verb>` in the transaction of that event,
  * just before its commit, after everything else; `after:<verb>` when it is committed and nothing more is done.
  */
-const { DATABASE_URL = "", KEYS_FILE = "", KILL = "", AT = "" } = process.env;
-const [when, verb] = KILL.split(":");
+const [databaseUrl = "", keysFile = "", kill = "", at = ""] = process.argv.slice(2);
+const [when, verb] = kill.split(":");
 const die = (): void => void process.kill(process.pid, "SIGKILL");
-const pool = createPool({ connectionString: DATABASE_URL, applicationName: "killed", schema: "records" });
+const pool = createPool({ connectionString: databaseUrl, applicationName: "killed", schema: "records" });
 
 function dieBeforeCommit(tx: Tx): void {
   const query = tx.query.bind(tx) as (...args: unknown[]) => unknown;
@@ -18,13 +18,13 @@ function dieBeforeCommit(tx: Tx): void {
 
 await makeShredsFinal({
   pool,
-  keyring: await createKeyring({ service: "records", keysFile: KEYS_FILE }),
-  keysFile: KEYS_FILE,
+  keyring: await createKeyring({ service: "records", keysFile }),
+  keysFile,
   owner: "killed",
   afterMs: 0,
   graceMs: 0,
   pausePerWork: 0,
-  now: () => new Date(AT),
+  now: () => new Date(at),
   countOutside: async () => 0,
   audit: (found) => async (tx, details) => {
     await tx.query(

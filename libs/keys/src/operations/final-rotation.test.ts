@@ -191,19 +191,9 @@ test.each(KILLS)(
   async (when, verb) => {
     const { erased, dumped, row } = await givenShredded();
     await pool().query("update final_rotation set active_version = 1");
-    const child = spawn(
-      process.execPath,
-      [fileURLToPath(new URL("../../test/final-rotation-process.ts", import.meta.url))],
-      {
-        env: {
-          DATABASE_URL: database.url("records"),
-          KEYS_FILE: keysFile,
-          KILL: `${when}:${verb}`,
-          AT: inHours(13).toISOString(),
-        },
-        stdio: ["ignore", "ignore", "inherit"],
-      },
-    );
+    const script = fileURLToPath(new URL("../../test/final-rotation-process.ts", import.meta.url));
+    const args = [script, database.url("records"), keysFile, `${when}:${verb}`, inHours(13).toISOString()];
+    const child = spawn(process.execPath, args, { env: {}, stdio: ["ignore", "ignore", "inherit"] });
     expect(await once(child, "exit")).toEqual([null, "SIGKILL"]);
     expect(await run(13, { graceMs: 0 })).toEqual({ state: "elsewhere" }); // its lease has not run out
     await pool().query("update final_rotation set lease_until = now() - interval '1 second'");
