@@ -22,10 +22,10 @@ export interface IndexInUse {
   readonly isAdded: boolean;
 }
 
-export const ADDED_TOKENS = "added_tokens";
+const ADDED_TOKENS = "added_tokens";
 
 /** Whether the table has the column for indexes that an operator adds. */
-export const takesAdded = ({ searchable }: TableDeclaration): boolean => searchable !== undefined;
+const takesAdded = ({ searchable }: TableDeclaration): boolean => searchable !== undefined;
 
 /** The indexes that a table has under its declaration and the operator's policy. */
 export function indexesInUse(declaration: TableDeclaration): IndexInUse[] {
