@@ -25,7 +25,7 @@ async function main(): Promise<void> {
     return;
   }
   const { gateway, ...person } = demoUser(positionals[0] ?? "doctor", process.env);
-  const client = await signIn({ gateway, ...person });
+  const client = await signIn({ gateway, ...person, userAgent: "" });
   if (values["step-up"]) await stepUp(client, person);
   process.stdout.write(`${client.session.tokens?.access}\n`);
 }

@@ -10,7 +10,11 @@ const TIMEOUT_MS = 120_000;
 const MAX_WAIT_MS = 120_000;
 const MAX_ATTEMPTS = 4;
 
-type Who = Credentials & { gateway: string };
+interface Who extends Credentials {
+  gateway: string;
+  /** Empty: the session is bound to no program, so that another one (curl) can go on with its token. */
+  userAgent?: string;
+}
 
 /**
  * A client that is signed in by token, or by password and, where asked for, TOTP. Throws Error with a sentence for
@@ -21,6 +25,7 @@ export async function signIn(options: Who): Promise<MedVaultClient> {
     baseUrl: options.gateway,
     timeoutMs: TIMEOUT_MS,
     patience: { attempts: MAX_ATTEMPTS, maxWaitMs: MAX_WAIT_MS },
+    ...(options.userAgent !== undefined && { userAgent: options.userAgent }),
     ...(options.token && { tokens: { access: options.token, refresh: null } }),
   });
   if (options.token) return client;

@@ -19,6 +19,8 @@ export interface ClientOptions {
   timeoutMs?: number;
   patience?: Partial<Patience>;
   fetch?: typeof fetch;
+  /** Default: the runtime's own. A session is bound to that of its sign-in; one that began with an empty one, to none. */
+  userAgent?: string;
 }
 
 /** How one call goes; what is left out is as the client has it. */
@@ -136,6 +138,8 @@ export class MedVaultClient {
     const headers = new Headers();
     for (const [name, value] of Object.entries(input.headers ?? {})) if (value) headers.set(name, value);
     if (type) headers.set("content-type", type);
+    const { userAgent } = this.#options;
+    if (userAgent !== undefined) headers.set("user-agent", userAgent);
     const token = this.session.tokens?.access;
     if (token && operation !== REFRESH) headers.set("authorization", `Bearer ${token}`);
 

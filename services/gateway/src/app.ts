@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { type AppError, IntrospectionView, newId, Unavailable } from "@medvault/contracts";
+import { type AppError, newId } from "@medvault/contracts";
 import { connectBroker, createLossyProducer } from "@medvault/messaging";
 import {
   adminApp,
@@ -23,12 +23,12 @@ import { clientOf, edge } from "./edge.ts";
 import { inspector } from "./hygiene/inspect.ts";
 import { AccessTokens } from "./identity/access-token.ts";
 import { Asserter } from "./identity/asserter.ts";
+import { createAuthClient } from "./identity/auth-client.ts";
 import { createKeySet } from "./identity/jwks.ts";
-import { type Introspect, Sessions } from "./identity/session.service.ts";
+import { Sessions } from "./identity/session.service.ts";
 import { clientAddress, plainAddress } from "./limits/client-address.ts";
 import { TooManyPatients } from "./limits/limit.errors.ts";
 import { createLimits } from "./limits/limits.ts";
-import { upstreamError } from "./proxy/proxy.errors.ts";
 import { Upstream } from "./proxy/upstream.ts";
 import { routeDocuments } from "./routing/route-docs.ts";
 import { createRouteTable, SERVICES, type ServiceName } from "./routing/route-table.ts";
@@ -41,7 +41,6 @@ import { mountSystem } from "./system/system.routes.ts";
 
 /** It answers in under 1 ms; this much is only ever a Redis that hangs, or a machine that does. */
 const REDIS_ANSWER_MS = 500;
-const ASK_AUTH_MS = 2_500;
 const KeyFile = z.object({ signing: z.record(z.string(), z.unknown()) });
 
 export interface Gateway {
@@ -68,13 +67,8 @@ export async function createGateway(
     source: "gateway",
     instance: config.MEDVAULT_INSTANCE,
   });
-  const askAuth = async (path: string) => {
-    const headers = { "x-medvault-assertion": await asserter.forItself() };
-    return upstreams.auth.getJson(path, headers, ASK_AUTH_MS).catch((error: unknown) => {
-      throw upstreamError(error);
-    });
-  };
-  const keySet = createKeySet(async () => (await askAuth("/.well-known/jwks.json")).body);
+  const auth = createAuthClient(upstreams.auth, asserter);
+  const keySet = createKeySet(() => auth.jwks());
   const admissionStore = createAdmissionStore(redis);
   const readiness = createReadiness({
     upstreams: Object.values(upstreams),
@@ -99,7 +93,7 @@ export async function createGateway(
           trustedRanges: config.MEDVAULT_TRUSTED_RANGES,
         }),
         tokens: new AccessTokens(keySet, config.MEDVAULT_ISSUER),
-        sessions: new Sessions(introspection(askAuth)),
+        sessions: new Sessions(auth),
       }),
       asserter,
       upstreams,
@@ -167,15 +161,6 @@ function connectRedis(url: string, logger: Logger): Redis {
   redis.on("ready", () => logger.info("redis connected"));
   redis.on("close", () => logger.warn("redis away"));
   return redis;
-}
-
-function introspection(askAuth: (path: string) => Promise<{ status: number; body: unknown }>): Introspect {
-  return async (sid) => {
-    const { status, body } = await askAuth(`/internal/sessions/${encodeURIComponent(sid)}`);
-    if (status === 404) return null;
-    if (status !== 200) throw new Unavailable();
-    return IntrospectionView.parse(body);
-  };
 }
 
 const NOTED_KINDS = new Set(["unauthenticated", "forbidden", "rate_limited", "invalid"]);

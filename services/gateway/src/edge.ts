@@ -7,6 +7,7 @@ import type { Inspect } from "./hygiene/inspect.ts";
 import { readJson } from "./hygiene/json-body.ts";
 import type { Asserter, Client } from "./identity/asserter.ts";
 import { EnrollmentRequired } from "./identity/identity.errors.ts";
+import { transportHeaders } from "./identity/session-transport.ts";
 import { forward } from "./proxy/forward.ts";
 import { ClientGone } from "./proxy/proxy.errors.ts";
 import type { Upstream } from "./proxy/upstream.ts";
@@ -52,9 +53,10 @@ export function edge(parts: EdgeParts): RequestHandler {
     }
     const { path, query, plan, refuseUnknownQuery } = parts.inspect(req);
     const route = parts.routes(req.method, path);
-    const signedIn = await parts.admission.admit({ req, res, ip: client.ip, path, route });
+    const signedIn = await parts.admission.admit({ req, res, ...client, path, route });
     if (!route) throw new NotFound();
     if (signedIn?.enrollment && !route.enrollment) throw new EnrollmentRequired();
+    const transport = route.service === "auth" ? transportHeaders(req, path, client.ip, signedIn) : {};
     refuseUnknownQuery();
     if (!route.service) return next();
     const body = route.streams ? undefined : await readScreened(parts, req, res, route, plan);
@@ -67,6 +69,7 @@ export function edge(parts: EdgeParts): RequestHandler {
       assertion: await parts.asserter.forClient(client, signedIn, route.audiences),
       withSession: signedIn !== null,
       standstillMs: parts.standstillMs,
+      ownHeaders: transport,
     });
   };
 }

@@ -98,6 +98,9 @@ class FakeAuth {
   readonly sessions = new Map<string, Record<string, unknown>>();
   jwksRequests = 0;
   introspections = 0;
+  /** Sessions that a strange client was reported of, each time; what is answered to it. */
+  readonly strange: string[] = [];
+  strangeEnds = true;
   kid = "";
   key!: CryptoKey;
   publicJwk: Record<string, unknown> = {};
@@ -117,6 +120,11 @@ class FakeAuth {
       if (req.url === "/.well-known/jwks.json") {
         this.jwksRequests += 1;
         return json(200, { keys: [this.publicJwk] });
+      }
+      const reported = /^\/internal\/sessions\/(.+)\/strange-client$/.exec(req.url ?? "")?.[1];
+      if (reported) {
+        this.strange.push(reported);
+        return json(200, { ended: this.strangeEnds });
       }
       const sid = /^\/internal\/sessions\/(.+)$/.exec(req.url ?? "")?.[1];
       if (sid) {

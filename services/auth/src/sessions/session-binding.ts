@@ -11,6 +11,11 @@ export interface BindingSettings {
 
 export type Strangeness = "agent" | "address";
 
+/** A session that began without a user agent has none to be bound to. */
+export function agentBinding(session: Pick<Session, "userAgent">, settings: BindingSettings): Binding {
+  return session.userAgent === "" ? "off" : settings.agent;
+}
+
 export function addressBinding(role: Session["role"], settings: BindingSettings): Binding {
   return role === "patient" ? settings.addressOfPatients : settings.addressOfStaff;
 }
@@ -25,7 +30,8 @@ export function strangeness(
   settings: BindingSettings,
 ): { what: Strangeness; binding: "enforce" | "watch" } | null {
   const found: { what: Strangeness; binding: Binding }[] = [];
-  if (client.userAgent !== session.userAgent) found.push({ what: "agent", binding: settings.agent });
+  if (client.userAgent !== session.userAgent)
+    found.push({ what: "agent", binding: agentBinding(session, settings) });
   if (networkOf(client.ip) !== networkOf(session.ip)) {
     found.push({ what: "address", binding: addressBinding(session.role, settings) });
   }

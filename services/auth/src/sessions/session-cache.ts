@@ -5,7 +5,7 @@ import type { SessionEffects } from "../context.ts";
 import type { RolePermissions } from "../roles/role.store.ts";
 import { csrfHash } from "./csrf.ts";
 import { type Session, userAgentHash } from "./session.ts";
-import { addressBinding, type BindingSettings } from "./session-binding.ts";
+import { addressBinding, agentBinding, type BindingSettings } from "./session-binding.ts";
 
 /** The hash `session:<sid>` as the gateway reads it; every value is text. */
 export type CachedSession = Record<
@@ -146,7 +146,7 @@ export function cachedSession(
     uaHash: userAgentHash(session.userAgent),
     ip: session.ip,
     net: networkOf(session.ip),
-    bindAgent: binding.agent,
+    bindAgent: agentBinding(session, binding),
     bindAddress: addressBinding(session.role, binding),
     transport: session.transport,
     csrf: session.transport === "cookie" ? csrfHash(csrfKey, session.id) : "",

@@ -13,7 +13,7 @@ import {
   type SessionFilter,
 } from "./session.store.ts";
 import { type EndReason, isLive, type Session } from "./session.ts";
-import { addressBinding } from "./session-binding.ts";
+import { addressBinding, agentBinding } from "./session-binding.ts";
 import { cachedSession } from "./session-cache.ts";
 import { endIfStrange, watchIfStrange } from "./strange-client.ts";
 
@@ -104,7 +104,7 @@ export function createSessions(ctx: AuthContext) {
       uaHash: known.uaHash,
       ip: known.ip,
       net: known.net,
-      bindAgent: ctx.settings.binding.agent,
+      bindAgent: agentBinding(session, ctx.settings.binding),
       bindAddress: addressBinding(session.role, ctx.settings.binding),
       transport: session.transport,
       csrf: known.csrf,

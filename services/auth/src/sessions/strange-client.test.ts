@@ -49,6 +49,9 @@ test("what is strange about a client, by the settings; IPv6 is compared by its /
   });
   expect(of({ userAgent: "b" }, "patient", { agent: "off" })).toBe(null);
   expect(of({ ip: "::1" }, "patient", { addressOfPatients: "off" })).toBe(null);
+  // What began without a user agent (an empty one) is bound to none.
+  const bare = { ...session, userAgent: "" };
+  expect(strangeness(bare, { ...bare, userAgent: "curl/8" }, settings)).toBe(null);
 });
 
 test("another user agent ends the session, at a refresh and by the gateway's word, with both events", async () => {

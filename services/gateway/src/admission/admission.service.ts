@@ -1,7 +1,9 @@
-import { Unauthenticated, Unavailable } from "@medvault/contracts";
+import { type SessionTransport, Unauthenticated, Unavailable } from "@medvault/contracts";
 import type { Request, Response } from "express";
 import { RateLimiterMemory, type RateLimiterRes } from "rate-limiter-flexible";
-import { type AccessClaims, type AccessTokens, bearerToken } from "../identity/access-token.ts";
+import type { AccessClaims, AccessTokens } from "../identity/access-token.ts";
+import { type Credentials, credentialsOf } from "../identity/credentials.ts";
+import { assertCsrfToken, assertOwnPage, isUnsafe } from "../identity/own-page.ts";
 import type { Sessions, SignedIn } from "../identity/session.service.ts";
 import { Blocked } from "../limits/blocked.ts";
 import type { Limit, Limits } from "../limits/limits.ts";
@@ -25,6 +27,7 @@ export interface Arrival {
   req: Request;
   res: Response;
   ip: string;
+  userAgent: string;
   path: string;
   /** Null: nobody serves it. It counts all the same. */
   route: Route | null;
@@ -59,25 +62,34 @@ export class Admission {
       await this.#asGuest(arrival, ofAddress);
       return null;
     }
-    const authorization = req.headers.authorization;
-    const known = tokens.remembered(/^bearer (\S+)$/i.exec(authorization ?? "")?.[1] ?? "");
-    if (known) return this.#signedIn(arrival, ofAddress, known);
+    const given = credentialsIn(req);
+    const usable = given instanceof Error ? null : given;
+    const known = usable && tokens.remembered(usable.token);
+    if (known) return this.#signedIn(arrival, ofAddress, { claims: known, transport: usable.transport });
     const { counted } = await this.#ask(arrival, { ofAddress, claims: null, ofUser: [] });
-    const token = bearerToken(authorization);
-    if (!token) throw new Unauthenticated();
-    return this.#signedIn(arrival, [], await tokens.verify(token), counted);
+    if (given instanceof Error) throw given;
+    if (!given) throw new Unauthenticated();
+    const claims = await tokens.verify(given.token);
+    return this.#signedIn(arrival, [], { claims, transport: given.transport }, counted);
   }
 
   async #signedIn(
     arrival: Arrival,
     ofAddress: Limit[],
-    claims: AccessClaims,
+    { claims, transport }: { claims: AccessClaims; transport: SessionTransport },
     before: readonly Counted[] = [],
   ): Promise<SignedIn> {
     const { limits, sessions } = this.#parts;
     const ofUser = limits.ofUser(claims.sub, arrival.route as Route, arrival.path);
     const { session } = await this.#ask(arrival, { ofAddress, claims, ofUser }, before);
-    return sessions.resolve(claims, session ?? { state: "unknown" });
+    const { req, ip, userAgent } = arrival;
+    const use = { ip, userAgent, transport };
+    const signedIn = await sessions.resolve(claims, session ?? { state: "unknown" }, use);
+    if (transport === "cookie" && isUnsafe(req.method)) {
+      assertOwnPage(req);
+      assertCsrfToken(req, signedIn.csrf);
+    }
+    return signedIn;
   }
 
   async #ask(arrival: Arrival, asked: Asked, before: readonly Counted[] = []): Promise<Told> {
@@ -122,5 +134,14 @@ export class Admission {
         throw overLimit(counted(state), null);
       },
     );
+  }
+}
+
+/** The request's credentials, or what is wrong with them: that is said only once the request has been counted. */
+function credentialsIn(req: Request): Credentials | Error | null {
+  try {
+    return credentialsOf(req);
+  } catch (error) {
+    return error as Error;
   }
 }

@@ -10,6 +10,8 @@ export interface Client {
   userAgent: string;
 }
 
+const ITSELF: Client = { ip: "127.0.0.1", userAgent: "medvault-gateway" };
+
 /** The gateway's word about who asks (ARCHITECTURE.md, "Access"). */
 export class Asserter {
   readonly #key: AssertionKey;
@@ -34,8 +36,8 @@ export class Asserter {
     return this.#sign(`${claims.sid} ${audiences} ${claims.ip} ${claims.ua}`, claims, audiences);
   }
 
-  /** For the gateway's own questions to auth. */
-  forItself(): Promise<string> {
+  /** For the gateway's own questions to auth; `about` is the client that a question is about. */
+  forItself(about: Client = ITSELF): Promise<string> {
     const claims: Claims = {
       sub: "service:gateway",
       role: "service",
@@ -43,10 +45,10 @@ export class Asserter {
       scope: "session:introspect session:introspect:any",
       auth_time: 0,
       amr: [],
-      ip: "127.0.0.1",
-      ua: "medvault-gateway",
+      ip: about.ip,
+      ua: about.userAgent,
     };
-    return this.#sign("service:gateway", claims, ["auth"]);
+    return this.#sign(`service:gateway ${about.ip} ${about.userAgent}`, claims, ["auth"]);
   }
 
   /** `key` names the caller and all that may differ between two requests of a session, but for its permissions. */

@@ -4,6 +4,7 @@ import { z } from "zod";
 
 const REFRESH_UNKNOWN_MS = 30_000;
 const REFRESH_FAILED_MS = 1_000;
+/** Auth publishes a key an hour before it signs with it, and removes it when its last token is dead. */
 const MAX_AGE_MS = 600_000;
 
 const Jwks = z.object({
@@ -14,11 +15,14 @@ const Jwks = z.object({
  * The keys of auth, fetched on first use, kept for ten minutes, and fetched anew for an unknown kid at most every
  * 30 s, so that forged kids cost auth nothing. Throws Unavailable while there are none and auth does not answer.
  */
-export function createKeySet(fetchJwks: () => Promise<unknown>): JWTVerifyGetKey {
+export function createKeySet(
+  fetchJwks: () => Promise<unknown>,
+  now: () => number = Date.now,
+): JWTVerifyGetKey {
   let resolve: JWTVerifyGetKey | null = null;
   let kids: ReadonlySet<string> = new Set();
-  let fetchedAt = 0;
-  let failedAt = 0;
+  let fetchedAt = Number.NEGATIVE_INFINITY;
+  let failedAt = Number.NEGATIVE_INFINITY;
   let running: Promise<void> | null = null;
 
   const refresh = (): Promise<void> => {
@@ -27,9 +31,9 @@ export function createKeySet(fetchJwks: () => Promise<unknown>): JWTVerifyGetKey
         const jwks = Jwks.parse(await fetchJwks());
         resolve = createLocalJWKSet(jwks as unknown as JSONWebKeySet);
         kids = new Set(jwks.keys.map((key) => key.kid));
-        fetchedAt = Date.now();
+        fetchedAt = now();
       } catch (cause) {
-        failedAt = Date.now();
+        failedAt = now();
         if (!resolve) throw new Unavailable(undefined, 2, { cause });
       } finally {
         running = null;
@@ -39,10 +43,10 @@ export function createKeySet(fetchJwks: () => Promise<unknown>): JWTVerifyGetKey
   };
 
   const keyOf: JWTVerifyGetKey = async (header, token) => {
-    const age = Date.now() - fetchedAt;
+    const age = now() - fetchedAt;
     const wanted = !resolve || age > MAX_AGE_MS || (!kids.has(header.kid ?? "") && age > REFRESH_UNKNOWN_MS);
     if (wanted) {
-      if (Date.now() - failedAt > REFRESH_FAILED_MS) await refresh();
+      if (now() - failedAt > REFRESH_FAILED_MS) await refresh();
       else if (!resolve) throw new Unavailable();
     }
     return (resolve as JWTVerifyGetKey)(header, token);

@@ -1,12 +1,18 @@
+import type { Binding, SessionTransport } from "@medvault/contracts";
 import type { Redis } from "ioredis";
 import type { AccessClaims } from "./access-token.ts";
+import type { Bound } from "./session-binding.ts";
 
 /** What Redis says of a session. `unknown`: ask auth (a miss, or a Redis that auth has not filled). */
 export type CachedSession =
   | { state: "unknown" }
   | { state: "ended" }
   /** `scope`: null while the permissions of the role are still those that the token carries. */
-  | { state: "live"; sub: string; scope: string | null; enroll: boolean };
+  | ({ state: "live"; sub: string; scope: string | null; enroll: boolean } & Bound & {
+        transport: SessionTransport;
+        /** SHA-256 of the CSRF token, in hex; empty for a bearer session. */
+        csrf: string;
+      });
 
 /** The idle end is moved on at most this often: each move is a write to Redis' log. */
 const TOUCH_EVERY_MS = 1_000;
@@ -22,9 +28,10 @@ local function session(k, a)
   local m = redis.call('mget', k[2], k[3], k[4])
   if m[1] then return {'ended'} end
   if m[2] ~= a[2] then return {'unknown'} end
-  local s = redis.call('hmget', k[1], 'sub', 'role', 'idleEnd', 'absEnd', 'idleMs', 'enroll')
+  local s = redis.call('hmget', k[1], 'sub', 'role', 'idleEnd', 'absEnd', 'idleMs', 'enroll',
+    'uaHash', 'net', 'bindAgent', 'bindAddress', 'transport', 'csrf')
   local now, idleEnd, absEnd = tonumber(a[1]), tonumber(s[3] or ''), tonumber(s[4] or '')
-  if not s[1] or not s[2] or not idleEnd or not absEnd then return {'unknown'} end
+  if not s[1] or not s[2] or not idleEnd or not absEnd or not s[8] then return {'unknown'} end
   if now >= idleEnd or now >= absEnd or s[2] ~= a[4] then return {'ended'} end
   if s[5] then
     local moved = math.min(now + tonumber(s[5]), absEnd)
@@ -33,7 +40,7 @@ local function session(k, a)
   local scope = false
   if not m[3] then return {'unknown'} end
   if m[3] ~= a[5] then scope = redis.call('get', k[5]) end
-  return {'live', s[1], s[6] or '0', m[3] == a[5] and '1' or '0', scope}
+  return {'live', s[1], s[6] or '0', m[3] == a[5] and '1' or '0', scope, s[7], s[8], s[9], s[10], s[11], s[12]}
 end`;
 
 export type SessionRow = readonly (string | null)[];
@@ -57,11 +64,28 @@ export function sessionQuestion(
 }
 
 /** What `SESSION_LUA` answered. */
-export function readSession([state, sub, enroll, unchanged, scope]: SessionRow): CachedSession {
+export function readSession(row: SessionRow): CachedSession {
+  const [state, sub, enroll, unchanged, scope, uaHash, net, bindAgent, bindAddress, transport, csrf] = row;
   if (state === "ended") return { state };
   if (state !== "live" || !sub) return { state: "unknown" };
   if (unchanged !== "1" && typeof scope !== "string" && enroll !== "1") return { state: "unknown" };
-  return { state, sub, scope: unchanged === "1" ? null : (scope ?? ""), enroll: enroll === "1" };
+  return {
+    state,
+    sub,
+    scope: unchanged === "1" ? null : (scope ?? ""),
+    enroll: enroll === "1",
+    uaHash: uaHash ?? "",
+    net: net ?? "",
+    bindAgent: bindingOf(bindAgent),
+    bindAddress: bindingOf(bindAddress),
+    transport: transport === "cookie" ? "cookie" : "bearer",
+    csrf: csrf ?? "",
+  };
+}
+
+/** What is none of ours is taken at its strictest. */
+function bindingOf(value: string | null | undefined): Binding {
+  return value === "off" || value === "watch" ? value : "enforce";
 }
 
 /** The id of the running Redis. One that restarted or failed over has another, and comes with a new connection. */

@@ -19,6 +19,8 @@ export interface Forwarding {
   withSession: boolean;
   /** How long a body may stand still, in or out, before its client is given up. */
   standstillMs: number;
+  /** Further headers of our own to the service. */
+  ownHeaders: Record<string, string>;
 }
 
 /**
@@ -56,6 +58,8 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
   }
   try {
     copyHeaders(answer.headers, res, to.withSession);
+    const cookies = to.route.service === "auth" ? answer.headers["set-cookie"] : undefined;
+    if (cookies) res.setHeader("Set-Cookie", cookies);
   } catch (thrown) {
     answer.discard();
     throw upstreamError(thrown);
@@ -81,7 +85,10 @@ function endWithUs(req: Request, res: Response, answer: UpstreamAnswer): void {
   if (draining.aborted) end();
 }
 
-function ownHeaders(req: Request, { assertion, body, route }: Forwarding): Record<string, string> {
+function ownHeaders(
+  req: Request,
+  { assertion, body, route, ownHeaders: further }: Forwarding,
+): Record<string, string> {
   const traceparent = traceparentOf(req);
   const purpose = req.get("x-purpose");
   const device = route.service === "auth" ? req.get("x-device-token") : undefined;
@@ -91,6 +98,7 @@ function ownHeaders(req: Request, { assertion, body, route }: Forwarding): Recor
     ...(traceparent ? { traceparent } : {}),
     ...(purpose ? { "x-purpose": purpose } : {}),
     ...(device ? { "x-device-token": device } : {}),
+    ...further,
     ...(body ? { "content-length": String(body.length) } : {}),
   };
 }

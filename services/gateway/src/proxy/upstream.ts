@@ -108,14 +108,15 @@ export class Upstream {
     }
   }
 
-  /** GET of a small JSON document, outside the breaker: for health checks, which must not keep it open or closed. */
+  /** A small JSON document, outside the breaker: for health checks, which must not keep it open or closed. */
   async getJson(
     path: string,
     headers: Record<string, string>,
     timeoutMs: number,
+    method: "GET" | "POST" = "GET",
   ): Promise<{ status: number; body: unknown }> {
     const { statusCode, body } = await this.#pool.request({
-      method: "GET",
+      method,
       path,
       headers,
       signal: AbortSignal.timeout(timeoutMs),

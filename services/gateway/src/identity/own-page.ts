@@ -1,0 +1,35 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { CSRF_HEADER, CsrfFailed } from "@medvault/contracts";
+import type { Request } from "express";
+
+const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+export function isUnsafe(method: string): boolean {
+  return !SAFE.has(method);
+}
+
+/**
+ * What browsers say of where an unsafe request comes from must be the page's own origin: `Sec-Fetch-Site`, and `Origin`
+ * against the Host that was asked. A client that says neither is no browser, and the token alone decides. Throws
+ * CsrfFailed.
+ */
+export function assertOwnPage(req: Request): void {
+  const site = req.get("sec-fetch-site");
+  if (site !== undefined && site !== "same-origin" && site !== "none") throw new CsrfFailed();
+  const origin = req.get("origin");
+  if (origin !== undefined && hostOf(origin) !== req.headers.host?.toLowerCase()) throw new CsrfFailed();
+}
+
+/** Compares the request's CSRF token with the SHA-256 (hex) that its session has, in constant time. Throws CsrfFailed. */
+export function assertCsrfToken(req: Request, expectedHash: string): void {
+  const given = createHash("sha256")
+    .update(req.get(CSRF_HEADER) ?? "", "utf8")
+    .digest();
+  const expected = Buffer.from(expectedHash, "hex");
+  if (expected.length !== given.length || !timingSafeEqual(expected, given)) throw new CsrfFailed();
+}
+
+/** Host and port of an origin; null for `null` and what is no origin. */
+function hostOf(origin: string): string | null {
+  return URL.canParse(origin) ? new URL(origin).host || null : null;
+}
