@@ -39,8 +39,11 @@ export interface AdmissionStore {
   close(): void;
 }
 
+/** Redis answers in under 1 ms; this much is only ever a Redis that hangs. */
+const ANSWER_MS = 600;
+
 const BREAKER: CircuitBreaker.Options = {
-  timeout: false, // ioredis bounds each command
+  timeout: false, // it would count against Redis what was this process' own delay: see `within`
   volumeThreshold: 5,
   errorThresholdPercentage: 50,
   rollingCountTimeout: 2_000,
@@ -116,6 +119,17 @@ export function createAdmissionStore(redis: Redis): AdmissionStore {
     return { counted, refused, session: row ? readSession(row) : null };
   };
   // A Redis that hangs costs the first few a wait; the others are refused at once, until a try is answered.
-  const breaker = new CircuitBreaker(answer, BREAKER);
+  const breaker = new CircuitBreaker((asked: Asked) => within(ANSWER_MS, answer(asked)), BREAKER);
   return { ask: (asked) => breaker.fire(asked), close: () => breaker.shutdown() };
+}
+
+/** `promise`, or a rejection after `ms`. What arrived while this process itself was held up still counts. */
+function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      // Timers run before sockets are read: one round of reading first.
+      setImmediate(() => setImmediate(() => reject(new Error("Redis did not answer in time"))));
+    }, ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
