@@ -84,3 +84,41 @@ test("close sends what is left", async () => {
   await gateway.close();
   await vi.waitFor(() => expect(audit.events()).toHaveLength(1), 5_000);
 });
+
+test("the broker away for longer than the buffer lasts: what had to go is counted, and said once it is back", async () => {
+  const proxy = await createProxy(testBroker.url("gateway"));
+  ends.push(() => proxy.close());
+  const gateway = await producer({ maxEvents: 5 }, proxy.url);
+  proxy.cut();
+  // Twelve flushes' worth of strangers, of whom five fit.
+  for (let i = 0; i < 12; i++) {
+    gateway.record(refusedFrom(`192.0.2.${i}`));
+    const dropped = Math.max(0, i - 4);
+    await vi.waitFor(() => expect(gateway.dropped()).toBeGreaterThanOrEqual(dropped), 5_000);
+  }
+  await vi.waitFor(() => expect(gateway.dropped()).toBe(7), 5_000);
+  proxy.restore();
+  const isDropped = (type: string): boolean => type === "medvault.gateway.events.dropped.v1";
+  await vi.waitFor(() => expect(audit.events().some(({ type }) => isDropped(type))).toBe(true), 15_000);
+  const unique = new Map(audit.events().map((event) => [event.id, event]));
+  const counts = [...unique.values()].map(({ type, data }) => [isDropped(type), data.details?.count]);
+  expect(counts.filter(([dropped]) => !dropped)).toHaveLength(5);
+  expect(counts.filter(([dropped]) => dropped)).toEqual([[true, 7]]);
+});
+
+test("a partition, in which nothing is confirmed, keeps events until they are", async () => {
+  const proxy = await createProxy(testBroker.url("gateway"));
+  ends.push(() => proxy.close());
+  const gateway = await producer({}, proxy.url);
+  gateway.record(refusedFrom("192.0.2.1"));
+  await vi.waitFor(() => expect(audit.events()).toHaveLength(1), 5_000);
+  proxy.stall();
+  gateway.record(refusedFrom("192.0.2.2"));
+  gateway.record(refusedFrom("192.0.2.3"));
+  expect(gateway.dropped()).toBe(0);
+  proxy.restore();
+  await vi.waitFor(
+    () => expect(new Set(audit.events().map((event) => event.data.from?.ip)).size).toBe(3),
+    15_000,
+  );
+});

@@ -5,6 +5,8 @@ const ENTITY_ROUNDS = 2;
 
 const PAIR = /^[a-z_]{1,24}=[^=]/;
 
+/** Without one of these a value has no second form. */
+const MAY_BE_CODED = /[%&\\]|0x|\.\.[25]/i;
 const PERCENT_RUN = /(?:%[0-9a-f]{2})+/gi;
 /** `%u2215`, IIS' own. */
 const PERCENT_U = /%u([0-9a-f]{4})/gi;
@@ -67,7 +69,7 @@ export function formsOf(value: string): string[] {
   const bounded = value.length > MAX_SCREENED_CHARS ? value.slice(0, MAX_SCREENED_CHARS) : value;
   const plain = spaced(bounded);
   const forms = new Set([folded(plain)]);
-  const unescaped = decoded(plain);
+  const unescaped = MAY_BE_CODED.test(plain) ? decoded(plain) : plain;
   if (unescaped !== plain) forms.add(folded(unescaped));
   // A pair that was sent as one value: what stands behind the name is looked at by itself as well.
   for (const form of [...forms]) if (PAIR.test(form)) forms.add(form.slice(form.indexOf("=") + 1));
@@ -122,15 +124,14 @@ function charOf(digits: string, radix: number, otherwise: string): string {
   return code <= 0x10ffff ? String.fromCodePoint(code) : otherwise;
 }
 
-const NOT_ASCII = /[^\s!-~]/;
+const PRINTABLE_ASCII = /^[ -~]*$/;
 const INVISIBLE = /(?!\s)\p{C}/gu;
 
 /** Full-width and other compatibility forms become what they stand for; invisible characters go. */
 function folded(value: string): string {
-  const ascii = NOT_ASCII.test(value)
-    ? value.replace(FOLD, (char) => FOLDED[char] ?? char).normalize("NFKC")
-    : value;
-  return ascii.replace(INVISIBLE, "").toLowerCase();
+  if (PRINTABLE_ASCII.test(value)) return value.toLowerCase();
+  const look = value.replace(FOLD, (char) => FOLDED[char] ?? char).normalize("NFKC");
+  return look.replace(INVISIBLE, "").toLowerCase();
 }
 
 /** In a value without blanks `+` is a blank, as forms encode it. */
