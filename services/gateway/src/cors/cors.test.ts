@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { afterAll, expect, test } from "vitest";
 import { givenGateway, type TestGateway } from "../../test/harness.ts";
 import { readConfig } from "../config.ts";
@@ -93,4 +94,32 @@ test("a list with a wildcard, null or a path in it does not boot", () => {
     );
   }
   expect([...originsOf(` ${LISTED} ,`)]).toEqual([LISTED]);
+});
+
+test("a cookie session is used by the pages of listed origins, with its CSRF token, and by no others", async () => {
+  const edge = await listing;
+  const csrf = createHash("sha256").update("its-token").digest("hex");
+  const doctor = await edge.signIn("doctor", {
+    session: { transport: "cookie", csrf },
+    claims: { transport: "cookie" },
+  });
+  const logout = (headers: Record<string, string>) =>
+    edge.call("/v1/auth/logout", {
+      method: "POST",
+      headers: {
+        cookie: `__Host-medvault-access=${doctor.token}`,
+        "sec-fetch-site": "same-site",
+        ...headers,
+      },
+    });
+  const cases: [status: number, headers: Record<string, string>][] = [
+    [200, { origin: LISTED, "x-csrf-token": "its-token" }],
+    [403, { origin: LISTED, "x-csrf-token": "another" }],
+    [403, { origin: LISTED }],
+    [403, { origin: "https://evil.example", "x-csrf-token": "its-token" }],
+    [403, { origin: "null", "x-csrf-token": "its-token" }],
+    [403, { "x-csrf-token": "its-token" }],
+  ];
+  for (const [status, headers] of cases)
+    expect((await logout(headers)).status, JSON.stringify(headers)).toBe(status);
 });

@@ -1,5 +1,5 @@
 import { Forbidden } from "@medvault/contracts";
-import type { RequestHandler, Response } from "express";
+import type { Request, RequestHandler, Response } from "express";
 
 const MAX_AGE_S = 600;
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
@@ -25,6 +25,13 @@ export function originsOf(list: string): ReadonlySet<string> {
   return origins;
 }
 
+const listed = new WeakSet<Request>();
+
+/** Whether a page of a listed origin sent this. */
+export function isFromListedOrigin(req: Request): boolean {
+  return listed.has(req);
+}
+
 /**
  * Cross-origin access for the pages of listed origins, with their cookies; for nobody by default (Fetch standard,
  * "CORS protocol"). Preflights end here. A request of another origin goes on without these headers: its browser keeps
@@ -35,10 +42,12 @@ export function cors(list: string): RequestHandler {
   return (req, res, next) => {
     const origin = req.headers.origin;
     if (origins.size > 0) res.setHeader("Vary", "Origin");
-    const listed = origin !== undefined && origins.has(origin);
-    if (listed) letIn(res, origin);
+    if (origin !== undefined && origins.has(origin)) {
+      listed.add(req);
+      letIn(res, origin);
+    }
     if (req.method !== "OPTIONS" || req.headers["access-control-request-method"] === undefined) return next();
-    if (!listed) throw new Forbidden("This origin is not allowed.");
+    if (!listed.has(req)) throw new Forbidden("This origin is not allowed.");
     res.setHeader("Access-Control-Allow-Methods", METHODS);
     res.setHeader("Access-Control-Allow-Headers", TAKEN);
     res.setHeader("Access-Control-Max-Age", MAX_AGE_S);
