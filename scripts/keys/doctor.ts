@@ -31,6 +31,7 @@ interface Finding {
     | "index"
     | "shreds"
     | "vault"
+    | "shares"
     | "database";
   readonly says: string;
 }
@@ -91,7 +92,12 @@ async function serviceFindings(
     ...(await indexFindings(pool, service)),
     ...(await shredFindings(pool, service)),
   ]);
-  return [...found, ...others, ...(await vaultFindings(installation, service))];
+  return [
+    ...found,
+    ...others,
+    ...shareFindings(installation, service),
+    ...(await vaultFindings(installation, service)),
+  ];
 }
 
 /** A key that waits to be put in place, or one that was destroyed and not forgotten, is of a rebuild that was stopped. */
@@ -125,6 +131,16 @@ async function shredFindings(db: Db, service: ServiceName): Promise<Finding[]> {
   const why = reason ? (HELD_UP[reason] ?? reason) : "is the service running?";
   const says = `${overdue.count} shreds are older than 24 h and not final (${why}): rotate ${service} --final.`;
   return [{ service, check: "shreds", says }];
+}
+
+/** Shares of before the last rotation, which a service may have made by itself, give back a file without the active key. */
+function shareFindings(installation: Installation, service: ServiceName): Finding[] {
+  const { document } = readKeyFile(keysFileOf(installation, service), service);
+  const { escrowedVersion: escrowed, versions } = document;
+  const active = versions.find(({ state }) => state === "active")?.version ?? 0;
+  if (escrowed === undefined || escrowed >= active) return [];
+  const says = `shares hold version ${escrowed}, and ${active} is active: escrow anew, destroy the old shares.`;
+  return [{ service, check: "shares", says }];
 }
 
 // What keeps a token fresh renews it at two thirds of its life: with a tenth left nobody does.

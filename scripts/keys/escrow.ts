@@ -1,12 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { combineShares, createPrivateFile, splitFiles } from "@medvault/keys";
+import { combineShares, createPrivateFile, noteEscrow, splitFiles } from "@medvault/keys";
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { recordIn } from "./audit.ts";
 import type { Work } from "./change.ts";
 import { UsageError } from "./options.ts";
 import type { Outcome } from "./output.ts";
+import { keysFileOf } from "./places.ts";
 
 /** `keys escrow --shares <n> --threshold <k> --out <folder>` */
 export async function escrow(
@@ -19,7 +20,10 @@ export async function escrow(
   }
   if (!out) throw new UsageError("--out names the folder for the shares.");
   if (existsSync(out) && readdirSync(out).length > 0) throw new UsageError(`${out} is not empty.`);
-  const files = readKeyFiles(work.installation.keysDir);
+  const { keysDir } = work.installation;
+  for (const service of servicesIn(readKeyFiles(keysDir)))
+    await noteEscrow(keysFileOf(work.installation, service), service);
+  const files = readKeyFiles(keysDir);
   const made = await splitFiles(files, shares, threshold);
   for (const service of servicesIn(files))
     await recordIn(work.installation, service, "escrow", { shares, threshold });

@@ -15,9 +15,11 @@ import {
   tableKey,
 } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { files } from "../../services/files/src/file/file.store.ts";
 
+// Each command is a process of its own, which on a busy machine takes seconds to begin.
+vi.setConfig({ testTimeout: 180_000 });
 const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
 const WITH_KEYS = ["auth", "records", "files", "audit", "backup"] as const;
 
@@ -283,7 +285,9 @@ test("threat: after a shred and a final rotation an old dump and the service key
   }
 });
 
-test("rehearsal: the key files are lost, three of five shares give them back, and everything opens", async () => {
+test("rehearsal: the key files are lost, three of five shares give them back, and everything opens", {
+  timeout: 60_000,
+}, async () => {
   const subject = randomUUID();
   const wrapped = await createSubjectKey(database.pool("records"), await keyringOf("records"), subject);
   const out = path.join(dir, "shares");
@@ -310,6 +314,12 @@ test("rehearsal: the key files are lost, three of five shares give them back, an
   expect(await keys("doctor")).toMatchObject({ code: 0 });
   await keys("rotate", "records");
   const rotated = await readFile(fileOf("records"));
+  expect(await keysJson("doctor", "records")).toMatchObject({
+    code: 1,
+    answer: {
+      findings: [{ check: "shares", says: expect.stringContaining("shares hold version 1, and 2 is") }],
+    },
+  });
   expect(await keysJson("recover", share(2), share(1), share(3))).toMatchObject({
     answer: { restored: [] },
   });

@@ -22,7 +22,7 @@ export {
 export { type IndexQuery, LiveIndexes } from "./index-rebuild-live.ts";
 export { type IndexKeys, type IndexTokens, tokenColumns } from "./indexes.ts";
 export type { VaultPlace } from "./key-document.ts";
-export { type KeyFile, readKeyFile } from "./key-file.ts";
+export { type KeyFile, noteEscrow, readKeyFile } from "./key-file.ts";
 export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";
 export { maskEdges } from "./mask.ts";
 export { heldUpBy } from "./operations/final-rotation.store.ts";

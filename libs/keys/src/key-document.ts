@@ -49,6 +49,8 @@ export type VaultPlace = z.infer<typeof VaultPlace>;
 const KeyDocumentSchema = z.looseObject({
   service: z.string().min(1).max(50),
   vault: VaultPlace.optional(),
+  /** The version that was active when the file was last split into shares. */
+  escrowedVersion: z.int().optional(),
   versions: z.array(KeyVersionEntry).min(1).max(MAX_VERSIONS),
 });
 export type KeyDocument = z.infer<typeof KeyDocumentSchema>;

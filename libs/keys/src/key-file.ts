@@ -64,6 +64,17 @@ export async function changeKeyFile(
   return changed;
 }
 
+/**
+ * Notes in the file itself, which is then split into shares, that it was: whoever reads it later sees whether they are of
+ * before a rotation. Throws as changeKeyFile does.
+ */
+export async function noteEscrow(path: string, service: string): Promise<void> {
+  await changeKeyFile(path, service, (document) => {
+    const active = document.versions.find(({ state }) => state === "active")?.version;
+    return document.escrowedVersion === active ? document : { ...document, escrowedVersion: active };
+  });
+}
+
 function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(":");
 }
