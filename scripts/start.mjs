@@ -31,7 +31,9 @@ demo at the first start, and keeps all of it running until Ctrl-C.
   MEDVAULT_ARGON2_*         what a password hash costs (services/auth/README.md)
   MEDVAULT_LOCKOUT_*        how guesses are locked out (services/auth/README.md)
   MEDVAULT_KNOWN_DEVICE_DAYS  how long a device keeps its own lockout lane (90)
-  MEDVAULT_SMTP_URL         mail goes there instead of files under .data/mail
+  MEDVAULT_SMTP_URL, MEDVAULT_MAIL_FROM
+                            mail goes there instead of files under .data/mail
+  MEDVAULT_REGISTRATION_CONFIRM=true  accounts wait until their address is confirmed
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS  when erasures become final, 0 to 23 or off (default 12)
   MEDVAULT_POLICY_FILE      what is sealed, indexed and masked (docs/runbooks/keys.md)
   MEDVAULT_BASE_PORT        the first of 40 internal ports (chosen and remembered)

@@ -126,6 +126,7 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
       "MEDVAULT_PASSKEY_ORIGINS",
       "MEDVAULT_LOGIN_RATE",
       "MEDVAULT_SMTP_URL",
+      "MEDVAULT_MAIL_FROM",
       "MEDVAULT_GEOIP_FILE",
       "MEDVAULT_POLICY_FILE",
       "SESSION_DAILY_RESET",
@@ -133,7 +134,7 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
       FINAL_ROTATION,
     ),
     ...passedOn(o.settings, (name) =>
-      /^(MEDVAULT_(SESSION|LOCKOUT|PASSWORD|ARGON2)_|PASSWORD_POLICY$)/.test(name),
+      /^(MEDVAULT_(SESSION|LOCKOUT|PASSWORD|ARGON2|REGISTRATION)_|PASSWORD_POLICY$)/.test(name),
     ),
   }),
   records: (o) => settings(o, "MEDVAULT_POLICY_FILE", FINAL_ROTATION),

@@ -55,7 +55,7 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
     const person = { username: "somebody", email: "s@home.example", password: "Vf7#kaleidoscope-Mq" };
     expect((await guest.post("/v1/auth/register", person)).status).toBe(201);
     expect((await guest.post("/v1/auth/password/forgot", { email: person.email })).status).toBe(202);
-    await expect.poll(() => readdir(mailDir).catch(() => []), { timeout: 5_000 }).toHaveLength(1);
+    await expect.poll(() => readdir(mailDir).catch(() => []), { timeout: 10_000 }).toHaveLength(2);
     const [name = ""] = await readdir(mailDir);
     expect(await readFile(path.join(mailDir, name), "utf8")).toContain("To: s@home.example");
     await expect.poll(() => pendingEvents(db.pool("auth")), { timeout: 10_000 }).toEqual([]);

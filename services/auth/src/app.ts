@@ -1,4 +1,11 @@
-import { applyPolicy, countInBackups, createKeyring, indexKey, startFinalRotation } from "@medvault/keys";
+import {
+  applyPolicy,
+  countInBackups,
+  createKeyring,
+  indexKey,
+  startFinalRotation,
+  tableKey,
+} from "@medvault/keys";
 import { connectBroker, createAppender, createRelay, keyEvent } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
 import {
@@ -16,7 +23,9 @@ import { createAccounts } from "./accounts/account.service.ts";
 import { openUserIndex } from "./accounts/account.store.ts";
 import type { Config } from "./config.ts";
 import type { AuthContext, AuthSettings } from "./context.ts";
-import { createMailer, fileTransport, smtpTransport } from "./mail/mailer.ts";
+import { createMailQueue } from "./mail/mail-queue.ts";
+import { composeMail } from "./mail/mail-tasks.ts";
+import { fileTransport, smtpTransport } from "./mail/mail-transport.ts";
 import { mfaRoutes } from "./mfa/mfa.routes.ts";
 import { createMfa } from "./mfa/mfa.service.ts";
 import { passkeyRoutes } from "./passkeys/passkey.routes.ts";
@@ -89,11 +98,15 @@ export async function composeApp(
   const broker = connectBroker({ url: config.AMQP_URL, logger });
   const relay = createRelay({ pool, source: SERVICE, broker, logger });
   const appender = createAppender(pool, SERVICE);
-  const mailer = createMailer({
+  const mails = createMailQueue({
+    pool,
+    key: await tableKey(pool, keyring, "mails"),
     transport: config.MEDVAULT_SMTP_URL
-      ? smtpTransport(config.MEDVAULT_SMTP_URL)
+      ? smtpTransport(config.MEDVAULT_SMTP_URL, { requireTls: config.NODE_ENV === "production" })
       : fileTransport(config.MEDVAULT_MAIL_DIR ?? ""),
     from: config.MEDVAULT_MAIL_FROM,
+    compose: (tx, task) => composeMail(ctx, tx, task),
+    now,
     logger,
   });
   await turnKeys(pool, keyring, now());
@@ -118,13 +131,14 @@ export async function composeApp(
     cache,
     lanes: createLaneCounter(redis),
     record: (...events) => appender.append(...events),
-    mailer,
+    mails,
     now,
     settings,
     logger,
   };
   const sweeping = startSweeping(ctx);
   relay.start();
+  mails.start();
   const rotation = startFinalRotation({
     pool,
     keyring,
@@ -144,7 +158,7 @@ export async function composeApp(
     onStop: [
       () => rotation.stop(),
       () => sweeping.stop(),
-      () => mailer.close(),
+      () => mails.stop(),
       () => ctx.strength.close(),
       () => passwordList?.close(),
       () => appender.close(),
@@ -205,6 +219,7 @@ function settingsOf(config: Config): AuthSettings {
     absoluteStaffMs: config.MEDVAULT_SESSION_STAFF_HOURS * 3600_000,
     absolutePatientMs: config.MEDVAULT_SESSION_PATIENT_DAYS * 24 * 3600_000,
     dailyReset: config.SESSION_DAILY_RESET,
+    confirmRegistration: config.MEDVAULT_REGISTRATION_CONFIRM,
     lockout: {
       by: config.MEDVAULT_LOCKOUT_BY,
       max: config.MEDVAULT_LOCKOUT_FAILURES,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { createKeyring, generateKeyFile } from "@medvault/keys";
+import { createKeyring, generateKeyFile, indexKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findAccountByIdentifier, openUserIndex } from "./accounts/account.store.ts";
@@ -40,7 +40,8 @@ test("of two first starts at once one makes the admin and prints it on one line,
 
   const pool = db.pool("auth");
   const keyring = await createKeyring({ service: "auth", keysFile: env.MEDVAULT_KEYS_FILE });
-  const seals = { keyring, userIndex: await openUserIndex(pool, keyring) };
+  const blindKey = await indexKey(pool, keyring, "auth.blind");
+  const seals = { keyring, userIndex: await openUserIndex(pool, keyring), blindKey };
   const account = await findAccountByIdentifier(pool, seals, "admin");
   expect(account).toMatchObject({ role: "admin", mfaEnabled: true, totpSecret: made?.totpSecret });
   const hasher = await createPasswordHasher({ concurrent: 1, waitingMax: 1 });

@@ -1,5 +1,5 @@
 import { auditEvent, newId } from "@medvault/contracts";
-import { createKeyring } from "@medvault/keys";
+import { createKeyring, indexKey } from "@medvault/keys";
 import { assertServiceMigrated, createPool, inTransaction } from "@medvault/postgres";
 import { adminExists, insertAccount, openUserIndex } from "./accounts/account.store.ts";
 import { newAccount } from "./accounts/account.ts";
@@ -30,7 +30,8 @@ try {
   const totpSecret = newTotpSecret();
   const hasher = await createPasswordHasher({ concurrent: 1, waitingMax: 1 });
   const passwordHash = await hasher.hash(password);
-  const seals = { keyring, userIndex: await openUserIndex(pool, keyring) };
+  const blindKey = await indexKey(pool, keyring, "auth.blind");
+  const seals = { keyring, userIndex: await openUserIndex(pool, keyring), blindKey };
   const made = await inTransaction(pool, async (tx) => {
     // Two at once: the second waits here and then finds the admin of the first.
     await tx.query(`select pg_advisory_xact_lock(hashtext('medvault.auth.bootstrap'))`);

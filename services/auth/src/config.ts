@@ -49,10 +49,15 @@ const AuthConfig = CommonConfig.extend({
   MEDVAULT_POLICY_FILE: z.string().optional(),
   MEDVAULT_ISSUER: z.string().min(1).max(200).default("medvault"),
   /** Mails go to this server; it wins over the folder. */
-  MEDVAULT_SMTP_URL: urlOf("smtp", "smtps").optional(),
+  MEDVAULT_SMTP_URL: urlOf("smtp", "smtps")
+    .refine((value) => URL.parse(value)?.search === "", { message: "must be a URL without a query" })
+    .optional(),
   /** Mails become files here; for demos. */
   MEDVAULT_MAIL_DIR: z.string().optional(),
-  MEDVAULT_MAIL_FROM: z.string().default("MedVault <no-reply@medvault.invalid>"),
+  MEDVAULT_MAIL_FROM: z
+    .string()
+    .regex(/^[^\r\n\0]+$/)
+    .default("MedVault <no-reply@medvault.invalid>"),
   MEDVAULT_SESSION_IDLE_MINUTES: minutes.default(15),
   MEDVAULT_SESSION_STAFF_HOURS: hours.default(12),
   MEDVAULT_SESSION_PATIENT_DAYS: days.default(7),
@@ -78,6 +83,8 @@ const AuthConfig = CommonConfig.extend({
     .min(1)
     .max(400)
     .default(LOCKOUT.knownMs / DAY_MS),
+  /** A registered account waits until the link mailed to its address is used. */
+  MEDVAULT_REGISTRATION_CONFIRM: z.stringbool().default(false),
   /** Which passwords are taken. */
   PASSWORD_POLICY: z.enum(["composition", "nist"]).default("composition"),
   /** Passwords that are not taken: words, or sorted SHA-1 hashes. */

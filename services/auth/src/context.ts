@@ -4,7 +4,7 @@ import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Logger } from "@medvault/service-kit";
 import type pg from "pg";
 import type { AccountSeals } from "./accounts/account.store.ts";
-import type { Mailer } from "./mail/mailer.ts";
+import type { MailQueue } from "./mail/mail-queue.ts";
 import type { RelyingParty } from "./passkeys/relying-party.ts";
 import type { PasswordCheck } from "./passwords/password-check.ts";
 import type { PasswordHasher } from "./passwords/password-hasher.ts";
@@ -32,6 +32,8 @@ export interface AuthSettings {
   /** Every session ends when the signing key turns (I13). */
   dailyReset: boolean;
   lockout: LockoutRules;
+  /** Whether a registered account waits until its address is confirmed. */
+  confirmRegistration: boolean;
   /** How long before a session's idle end a client should warn. */
   idleWarningMs: number;
   binding: BindingSettings;
@@ -54,7 +56,7 @@ export interface AuthContext extends AccountSeals {
   lanes: LaneCounter;
   /** Events of refusals and reads; resolves once they are committed. */
   record(...events: NewEvent[]): Promise<void>;
-  mailer: Mailer;
+  mails: MailQueue;
   now(): Date;
   settings: AuthSettings;
   logger: Logger;

@@ -1,5 +1,5 @@
 import { type Actor, newId } from "@medvault/contracts";
-import { indexKey, type Keyring } from "@medvault/keys";
+import { indexKey, type Keyring, tableKey } from "@medvault/keys";
 import { createAppender } from "@medvault/messaging";
 import { createLogger } from "@medvault/service-kit";
 import {
@@ -24,7 +24,8 @@ import { type Account, newAccount } from "../src/accounts/account.ts";
 import { connectRedis, createAuthApp } from "../src/app.ts";
 import type { AuthContext, AuthSettings } from "../src/context.ts";
 import type { Mail } from "../src/mail/mail.templates.ts";
-import { createMailer } from "../src/mail/mailer.ts";
+import { createMailQueue } from "../src/mail/mail-queue.ts";
+import { composeMail } from "../src/mail/mail-tasks.ts";
 import { newTotpSecret } from "../src/mfa/totp.ts";
 import { relyingPartyOf } from "../src/passkeys/relying-party.ts";
 import { createPasswordCheck } from "../src/passwords/password-check.ts";
@@ -112,6 +113,7 @@ export async function createHarness(): Promise<Harness> {
     absolutePatientMs: 7 * 24 * 3600_000,
     dailyReset: false,
     lockout: LOCKOUT,
+    confirmRegistration: false,
     idleWarningMs: 120_000,
     binding: {
       agent: "enforce" as const,
@@ -139,7 +141,9 @@ export async function createHarness(): Promise<Harness> {
     }),
     lanes: createLaneCounter(redis),
     record: (...events) => appender.append(...events),
-    mailer: createMailer({
+    mails: createMailQueue({
+      pool,
+      key: await tableKey(pool, keyring, "mails"),
       transport: {
         async send(mail) {
           mails.push(mail);
@@ -147,6 +151,8 @@ export async function createHarness(): Promise<Harness> {
         close() {},
       },
       from: "x@y.example",
+      compose: (tx, task) => composeMail(ctx, tx, task),
+      now: () => new Date(startedMs + offsetMs),
       logger,
     }),
     now: () => new Date(startedMs + offsetMs),
@@ -158,6 +164,7 @@ export async function createHarness(): Promise<Harness> {
     redisState: () => "ok",
     brokerState: () => "ok",
   });
+  ctx.mails.start();
   const passwordHash = await ctx.hasher.hash(PASSWORD);
 
   const guest: Harness["guest"] = (overrides = {}) => signedIn(app, actor("guest", overrides));
@@ -245,15 +252,17 @@ export async function createHarness(): Promise<Harness> {
     async mailedToken(address) {
       const until = Date.now() + 5_000;
       for (;;) {
-        const mail = mails.findLast((known) => known.to === address);
-        const token = /#token=([A-Za-z0-9_-]{43})/.exec(mail?.text ?? "")?.[1];
+        const tokens = mails
+          .filter((known) => known.to === address)
+          .map((mail) => /#token=([A-Za-z0-9_-]{43})/.exec(mail.text)?.[1]);
+        const token = tokens.findLast((found) => found !== undefined);
         if (token) return token;
         if (Date.now() > until) throw new Error("no mail came");
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     },
     async close() {
-      await ctx.mailer.close();
+      await ctx.mails.stop();
       await ctx.strength.close();
       await appender.close();
       redis.disconnect();

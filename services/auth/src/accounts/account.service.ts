@@ -10,65 +10,73 @@ import {
 } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
 import { type AuthContext, announce } from "../context.ts";
-import { addressChangeMail, addressTakenMail } from "../mail/mail.templates.ts";
+import type { MailTask } from "../mail/mail-tasks.ts";
 import { TokenInvalid } from "../passwords/password.errors.ts";
+import { markRecorded } from "../recorded.ts";
+import { type AddressLane, assertOpen, countMiss, registrationLanes } from "../sign-in/address-lanes.ts";
+import { laneLock } from "../sign-in/lockout.store.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
-import {
-  findAccount,
-  findAccountByIdentifier,
-  insertAccount,
-  lockAccount,
-  saveAccount,
-} from "./account.store.ts";
+import { findAccount, insertAccount, isAddressOwned, lockAccount, saveAccount } from "./account.store.ts";
 import { type Account, newAccount } from "./account.ts";
 
+const REGISTRATION_DENIED = { type: "medvault.auth.registration.denied.v1", action: "user:register" };
 const EMAIL_CHANGE_MS = 24 * 3600_000;
 
 /** Registration, and one's own account. */
 export function createAccounts(ctx: AuthContext) {
   /**
-   * Makes a patient's account. A taken address is answered as a new one, and its owner gets a mail; nothing is made.
-   * Throws UsernameTaken, WeakPassword.
+   * Makes a patient's account. Where the address is taken it is claimed only, which nothing in the answer or in signing in
+   * shows: its owner gets a mail. Throws UsernameTaken (which counts), WeakPassword, LoginLocked.
    */
   async function register(actor: Actor, input: Register): Promise<Account> {
+    const [name, address] = registrationLanes(ctx, actor, input.username);
+    await assertOpen(ctx, actor, [name, address], REGISTRATION_DENIED);
     await ctx.passwordCheck.assertAcceptable(input.password, input, "password");
     const passwordHash = await ctx.hasher.hash(input.password);
     const account = newAccount({ ...input, id: newId(), role: "patient", passwordHash }, ctx.now());
     try {
-      await inTransaction(ctx.pool, async (tx) => {
-        const details = await insertAccount(tx, ctx, account);
-        await announce(
-          tx,
-          auditEvent(actor, {
-            type: "medvault.auth.user.registered.v1",
-            subject: `user/${account.id}`,
-            action: "user:register",
-            details: { ...details, role: account.role },
-          }),
-        );
+      const isTaken = await isAddressOwned(ctx.pool, ctx, input.email);
+      return await store(actor, account, isTaken).catch((error: unknown) => {
+        if (error instanceof EmailTaken) return store(actor, account, true); // somebody was faster
+        throw error;
       });
     } catch (error) {
-      const taken = error instanceof UsernameTaken || error instanceof EmailTaken;
-      if (!taken) throw error;
-      // Both may be taken: the name is told, as it would be with a new address.
-      const usernameTaken =
-        error instanceof UsernameTaken ||
-        (await findAccountByIdentifier(ctx.pool, ctx, input.username)) !== null;
-      await ctx.record(registrationDenied(actor, usernameTaken ? "username_taken" : "email_taken"));
-      if (usernameTaken) throw new UsernameTaken();
-      tellOwner(input.email);
+      if (!(error instanceof UsernameTaken)) throw error;
+      if (!(await isLocked(name)) && !(await countMiss(ctx, name))) await countMiss(ctx, address);
+      await ctx.record(
+        deniedEvent(actor, { ...REGISTRATION_DENIED, subject: "user/unknown", reason: error.code }),
+      );
+      throw markRecorded(error);
     }
-    return account;
   }
 
-  function tellOwner(email: string): void {
-    ctx.mailer.later(async () => {
-      const owner = await findAccountByIdentifier(ctx.pool, ctx, email);
-      if (!owner) return;
-      await ctx.mailer.deliver(addressTakenMail({ to: owner.email, publicUrl: ctx.settings.publicUrl }));
+  async function isLocked({ name }: AddressLane): Promise<boolean> {
+    return (await laneLock(ctx.pool, name, ctx.now())) !== null;
+  }
+
+  async function store(actor: Actor, fresh: Account, isTaken: boolean): Promise<Account> {
+    const confirm = ctx.settings.confirmRegistration;
+    const account = { ...fresh, emailOwned: !isTaken && !confirm, activated: !confirm };
+    await inTransaction(ctx.pool, async (tx) => {
+      const details = await insertAccount(tx, ctx, account);
+      await announce(
+        tx,
+        auditEvent(actor, {
+          type: "medvault.auth.user.registered.v1",
+          subject: `user/${account.id}`,
+          action: "user:register",
+          reason: isTaken ? "address_taken" : "success",
+          details: { ...details, role: account.role },
+        }),
+      );
+      const task: MailTask = isTaken
+        ? { name: "address_taken", email: account.email }
+        : { name: "registered", userId: account.id, confirm };
+      await ctx.mails.later(tx, task);
     });
+    return account;
   }
 
   /** The caller's account; leaves an event. Throws Unauthenticated when it is gone. */
@@ -108,6 +116,8 @@ export function createAccounts(ctx: AuthContext) {
         const expiresAt = new Date(ctx.now().getTime() + EMAIL_CHANGE_MS);
         const token = { hash: link.hash, userId: account.id, purpose: "email_change" as const, expiresAt };
         await insertOneTimeToken(tx, token, ctx.now());
+        const mailed = { name: "address_change" as const, userId: account.id, email: pendingEmail };
+        await ctx.mails.later(tx, { ...mailed, token: link.token });
       }
       await announce(
         tx,
@@ -121,21 +131,7 @@ export function createAccounts(ctx: AuthContext) {
       );
       return written.account;
     });
-    if (pendingEmail !== undefined) mailChange(saved.id, pendingEmail, link.token);
     return saved;
-  }
-
-  function mailChange(userId: string, email: string, token: string): void {
-    const { publicUrl } = ctx.settings;
-    ctx.mailer.later(async () => {
-      const owner = await findAccountByIdentifier(ctx.pool, ctx, email);
-      const taken = owner !== null && owner.id !== userId;
-      await ctx.mailer.deliver(
-        taken
-          ? addressTakenMail({ to: owner.email, publicUrl })
-          : addressChangeMail({ to: email, publicUrl, token }),
-      );
-    });
   }
 
   /** The mailed link of a new address was used. Throws TokenInvalid, also when somebody else has it by now. */
@@ -146,7 +142,14 @@ export function createAccounts(ctx: AuthContext) {
     await inTransaction(ctx.pool, async (tx) => {
       const account = await lockAccount(tx, ctx, found.userId);
       if (!account?.pendingEmail || !(await useOneTimeToken(tx, hash, ctx.now()))) throw new TokenInvalid();
-      const next = { ...account, email: account.pendingEmail, pendingEmail: null };
+      const activated = account.activated || account.passwordHash !== null; // a registration that waited for it
+      const next = {
+        ...account,
+        email: account.pendingEmail,
+        emailOwned: true,
+        pendingEmail: null,
+        activated,
+      };
       const { details } = await saveAccount(tx, ctx, next, ctx.now());
       await announce(
         tx,
@@ -168,12 +171,3 @@ export function createAccounts(ctx: AuthContext) {
 }
 
 export type Accounts = ReturnType<typeof createAccounts>;
-
-function registrationDenied(actor: Actor, reason: string) {
-  return deniedEvent(actor, {
-    type: "medvault.auth.registration.denied.v1",
-    subject: "user/unknown",
-    action: "user:register",
-    reason,
-  });
-}

@@ -1,6 +1,7 @@
 import { type AccountRole, VersionConflict } from "@medvault/contracts";
 import { createSubjectKey, findSubjectKeys, type Keyring, LiveIndexes, sealedTable } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
+import { blindToken } from "../blind.ts";
 import { forgetEverywhere } from "../sign-in/known-device.store.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
 import type { Account, PendingTotp } from "./account.ts";
@@ -14,7 +15,8 @@ interface SealedAccount {
   activated: boolean;
   mfaEnabled: boolean;
   username: string;
-  email: string;
+  /** Null where the address is claimed only: then it stands in pendingEmail. */
+  email: string | null;
   pendingEmail: string | null;
   passwordHash: string | null;
   totpSecret: string | null;
@@ -40,6 +42,8 @@ export const sealedUsers = sealedTable<SealedAccount>({
 export interface AccountSeals {
   keyring: Keyring;
   userIndex: LiveIndexes<SealedAccount>;
+  /** Key of the blind tokens of addresses that are claimed only. */
+  blindKey: Buffer;
 }
 
 /** Opens the index of accounts, whose keys may change under a running process (`keys reindex users`): once, at boot. */
@@ -59,12 +63,29 @@ type Row = Parameters<typeof sealedUsers.open>[1] & {
 };
 
 function toAccount(keyring: Keyring, row: Row): Account {
+  const { email, ...sealed } = sealedUsers.open(keyring, row);
   return {
-    ...sealedUsers.open(keyring, row),
+    ...sealed,
+    email: email ?? sealed.pendingEmail ?? "",
+    emailOwned: email !== null,
     maxSessions: row.max_sessions,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+function toSealed(account: Account): SealedAccount {
+  if (account.emailOwned) return account;
+  return { ...account, email: null, pendingEmail: account.pendingEmail ?? account.email };
+}
+
+/** Of an address that is claimed only; it is not unique, and nobody signs in by it alone. */
+function claimToken(seals: AccountSeals, { emailOwned, pendingEmail, email }: Account): Buffer | null {
+  return emailOwned ? null : claimTokenOf(seals, pendingEmail ?? email);
+}
+
+function claimTokenOf(seals: AccountSeals, email: string): Buffer {
+  return blindToken(seals.blindKey, "claimed address", email.trim().toLowerCase());
 }
 
 /** The account, or null. */
@@ -123,7 +144,7 @@ async function freeTokens(tx: Tx, seals: AccountSeals, account: SealedAccount) {
   const tokens = await seals.userIndex.tokens(tx, account);
   await seals.userIndex.read(tx, async (query) => {
     const usernames = query.exact("username", account.username) ?? [];
-    const emails = query.exact("email", account.email) ?? [];
+    const emails = (account.email !== null && query.exact("email", account.email)) || [];
     if (usernames.length < 2) return;
     const { rows } = await tx.query<{ by_name: boolean }>(
       `select u.username_token = any($2::bytea[]) as by_name from users u
@@ -135,16 +156,37 @@ async function freeTokens(tx: Tx, seals: AccountSeals, account: SealedAccount) {
   return tokens;
 }
 
+/** Whether somebody owns this address. */
+export async function isAddressOwned(db: Db, seals: AccountSeals, email: string): Promise<boolean> {
+  const { rowCount } = await seals.userIndex.read(db, (query) =>
+    findByTokens(db, { emails: query.exact("email", email) }),
+  );
+  return rowCount !== 0;
+}
+
+/** The newest account that claims this address and does not own it, or null. */
+export async function findClaimant(db: Db, seals: AccountSeals, email: string): Promise<Account | null> {
+  const { rows } = await db.query<Row>(
+    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
+            u.rev, u.open, u.sealed, k.wrapped as subject_key
+       from users u join subject_keys k on k.subject_id = u.id
+      where u.pending_email_token = $1 and u.email_token is null
+      order by u.id desc limit 1`,
+    [claimTokenOf(seals, email)],
+  );
+  return rows[0] ? toAccount(seals.keyring, rows[0]) : null;
+}
+
 /** Stores a new account. Throws UsernameTaken or EmailTaken; the transaction is then lost. */
 export async function insertAccount(tx: Tx, seals: AccountSeals, account: Account): Promise<WriteDetails> {
   const subjectKey = await createSubjectKey(tx, seals.keyring, account.id);
-  const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, account);
-  const tokens = await freeTokens(tx, seals, account);
+  const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, toSealed(account));
+  const tokens = await freeTokens(tx, seals, toSealed(account));
   await uniqueOrTaken(
     tx.query(
       `insert into users (id, role, disabled, activated, mfa_enabled, username_token, email_token, max_sessions,
-                          created_at, updated_at, rev, open, sealed)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+                          created_at, updated_at, rev, open, sealed, pending_email_token)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
       [
         account.id,
         account.role,
@@ -159,6 +201,7 @@ export async function insertAccount(tx: Tx, seals: AccountSeals, account: Accoun
         account.rev,
         open,
         sealed,
+        claimToken(seals, account),
       ],
     ),
   );
@@ -178,13 +221,13 @@ export async function saveAccount(
   const next = { ...account, rev: account.rev + 1, updatedAt: now };
   const subjectKey = (await findSubjectKeys(tx, [account.id])).get(account.id);
   if (!subjectKey) throw new VersionConflict(); // deleted meanwhile
-  const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, next);
-  const tokens = await freeTokens(tx, seals, next);
+  const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, toSealed(next));
+  const tokens = await freeTokens(tx, seals, toSealed(next));
   const { rowCount } = await uniqueOrTaken(
     tx.query(
       `update users
           set role = $3, disabled = $4, activated = $5, mfa_enabled = $6, username_token = $7, email_token = $8,
-              max_sessions = $9, updated_at = $10, rev = $11, open = $12, sealed = $13
+              max_sessions = $9, updated_at = $10, rev = $11, open = $12, sealed = $13, pending_email_token = $14
         where id = $1 and rev = $2`,
       [
         account.id,
@@ -200,6 +243,7 @@ export async function saveAccount(
         next.rev,
         open,
         sealed,
+        claimToken(seals, next),
       ],
     ),
   );

@@ -64,8 +64,6 @@ test("a taken name is told; a taken address is answered as a new one, and its ow
   await expect
     .poll(() => h.mails.find((mail) => mail.to === account.email)?.text)
     .toContain("has one already");
-  const { rows } = await h.ctx.pool.query("select from users where id = $1", [taken.body.id]);
-  expect(rows).toEqual([]);
   const both = await register({ username: account.username, email: account.email, password: PASSWORD });
   expect(both.body.code).toBe("username_taken");
   expect((await h.events()).at(-1)?.data.decision.reason).toBe("username_taken");

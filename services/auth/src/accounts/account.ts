@@ -11,6 +11,11 @@ export interface Account {
   mfaEnabled: boolean;
   username: string;
   email: string;
+  /**
+   * False: the address is claimed only. Another account has it, or nobody until its mailed link is used. Nothing is found by
+   * it and nothing secret is mailed to it.
+   */
+  emailOwned: boolean;
   /** An address that its mailed link has not confirmed yet. */
   pendingEmail: string | null;
   /** PHC string; null until an invitation was accepted. */
@@ -67,6 +72,7 @@ export function newAccount(
     mfaEnabled: false,
     username: input.username,
     email: input.email,
+    emailOwned: true,
     pendingEmail: null,
     passwordHash: input.passwordHash,
     totpSecret: null,

@@ -73,3 +73,72 @@ ${link(o.publicUrl, "confirm-address", o.token)}
 If it was not you, do nothing.${SIGNATURE}`,
   };
 }
+
+/** To a new account's address; with a token the account waits for the link to be used. */
+export function registeredMail(o: {
+  to: string;
+  username: string;
+  publicUrl: string;
+  token: string | null;
+}): Mail {
+  const confirm =
+    o.token === null
+      ? ""
+      : `\nConfirm this address here, before you sign in; the link is good for 1 day, once:
+
+${link(o.publicUrl, "confirm-address", o.token)}
+`;
+  return {
+    to: o.to,
+    subject: "Your MedVault account",
+    text: `Somebody, probably you, made an account with this address.
+
+User name: ${o.username}
+${confirm}
+If it was not you, do nothing, or ask for a new password and the account is yours:
+
+${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
+  };
+}
+
+/** After too many wrong guesses. */
+export function lockedMail(o: { to: string; publicUrl: string }): Mail {
+  return {
+    to: o.to,
+    subject: "Sign-in to your MedVault account is locked for a while",
+    text: `Somebody failed to sign in to your account too often. New devices have to wait; those that you have signed in
+from before need not.
+
+If it was you and you forgot your password, ask for a new one:
+
+${new URL("/forgot-password", o.publicUrl).href}
+
+If it was not you, there is nothing to do: nobody got in.${SIGNATURE}`,
+  };
+}
+
+/** After a sign-in from a device and a place that the account was never used from. */
+export function newDeviceMail(o: { to: string; publicUrl: string; at: Date }): Mail {
+  return {
+    to: o.to,
+    subject: "A new device signed in to your MedVault account",
+    text: `A device that had not been used with your account before signed in at ${o.at.toISOString()}.
+
+If it was not you, ask for a new password now, which ends all sessions:
+
+${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
+  };
+}
+
+/** After a password was changed or set anew. */
+export function passwordChangedMail(o: { to: string; publicUrl: string; at: Date }): Mail {
+  return {
+    to: o.to,
+    subject: "Your MedVault password was changed",
+    text: `The password of your account was changed at ${o.at.toISOString()}.
+
+If it was not you, ask for a new one now:
+
+${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
+  };
+}

@@ -6,15 +6,16 @@ import {
   type PasswordReset,
   Unauthenticated,
 } from "@medvault/contracts";
-import type { Tx } from "@medvault/postgres";
-import { findAccount, findAccountByIdentifier, lockAccount, saveAccount } from "../accounts/account.store.ts";
+import { inTransaction, type Tx } from "@medvault/postgres";
+import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import type { Account } from "../accounts/account.ts";
 import { deviceTokenOf } from "../caller.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
-import { resetMail } from "../mail/mail.templates.ts";
+import { passwordChangedMail } from "../mail/mail.templates.ts";
 import { markRecorded } from "../recorded.ts";
 import { endSessionsOf } from "../sessions/session.store.ts";
 import type { EndReason } from "../sessions/session.ts";
+import { assertOpen, countMiss, resetLane } from "../sign-in/address-lanes.ts";
 import { guarded } from "../sign-in/attempts.ts";
 import { deviceIdIn } from "../sign-in/device-token.ts";
 import { forgetDevices } from "../sign-in/known-device.store.ts";
@@ -23,14 +24,14 @@ import { passGate, sessionEnded } from "../tokens/issuance.ts";
 import {
   deleteOneTimeTokens,
   findOneTimeToken,
-  insertOneTimeToken,
   type OneTimeToken,
   useOneTimeToken,
+  wasOneTimeToken,
 } from "../tokens/one-time-token.store.ts";
-import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
+import { hashOpaqueToken } from "../tokens/opaque-token.ts";
 import { TokenInvalid } from "./password.errors.ts";
 
-const RESET_MS = 60 * 60_000;
+const RESET_DENIED = { type: "medvault.auth.password-reset.denied.v1", action: "password:reset" };
 const ALL_LINKS = ["mfa_login", "password_reset", "invitation", "email_change"] as const;
 
 /** Changing a password, and finding back in without one. */
@@ -87,51 +88,41 @@ export function createPasswords(ctx: AuthContext) {
       }),
       ...ended.map((id) => sessionEnded(actor, id, reason)),
     );
+    const { publicUrl } = ctx.settings;
+    await ctx.mails.send(
+      tx,
+      "password_changed",
+      passwordChangedMail({ to: account.email, publicUrl, at: ctx.now() }),
+    );
     return ended;
   }
 
   /** Answers alike whether the address has an account: looking, and the mail, come after the answer. */
   async function forgot(actor: Actor, email: string): Promise<void> {
-    await ctx.record(
-      auditEvent(actor, {
-        type: "medvault.auth.password-reset.requested.v1",
-        subject: "user/unknown",
-        action: "password:forgot",
-      }),
-    );
-    ctx.mailer.later(async () => {
-      const account = await findAccountByIdentifier(ctx.pool, ctx, email);
-      if (!account || account.disabled) return;
-      const { token, hash } = newOpaqueToken();
-      const expiresAt = new Date(ctx.now().getTime() + RESET_MS);
-      await changeSessions(ctx, async (tx) => {
-        await insertOneTimeToken(
-          tx,
-          { hash, userId: account.id, purpose: "password_reset", expiresAt },
-          ctx.now(),
-        );
-        await announce(
-          tx,
-          auditEvent(null, {
-            type: "medvault.auth.password-reset.mailed.v1",
-            subject: `user/${account.id}`,
-            action: "password:forgot",
-          }),
-        );
-      });
-      await ctx.mailer.deliver(resetMail({ to: account.email, publicUrl: ctx.settings.publicUrl, token }));
+    await inTransaction(ctx.pool, async (tx) => {
+      await announce(
+        tx,
+        auditEvent(actor, {
+          type: "medvault.auth.password-reset.requested.v1",
+          subject: "user/unknown",
+          action: "password:forgot",
+        }),
+      );
+      await ctx.mails.later(tx, { name: "reset", email });
     });
   }
 
   /**
    * Sets a password by a mailed token, of a reset or of an invitation. All sessions end, and a second factor stays
-   * required. Throws TokenInvalid, WeakPassword (the token stays good).
+   * required. Throws TokenInvalid (which counts where it was never given out), WeakPassword
+   * (the token stays good), LoginLocked.
    */
   async function reset(actor: Actor, input: PasswordReset): Promise<void> {
+    await assertOpen(ctx, actor, [resetLane(ctx, actor)], RESET_DENIED);
     const hash = hashOpaqueToken(input.token);
     const token = await findOneTimeToken(ctx.pool, hash, ["password_reset", "invitation"], ctx.now());
     const account = token && (await findAccount(ctx.pool, ctx, token.userId));
-    if (!token || !account || account.disabled) return refuseToken(actor);
+    if (!token || !account || account.disabled) return refuseToken(actor, hash);
     await ctx.passwordCheck.assertAcceptable(input.newPassword, account, "newPassword");
     const passwordHash = await ctx.hasher.hash(input.newPassword);
     const done = await changeSessions(ctx, async (tx, effects) => {
@@ -146,19 +137,17 @@ export function createPasswords(ctx: AuthContext) {
       effects.ended.push(...(await setPassword(tx, as, locked, passwordHash, "password_reset", null)));
       return true;
     });
-    if (!done) await refuseToken(actor);
+    if (!done) await refuseToken(actor, hash);
   }
 
-  async function refuseToken(actor: Actor): Promise<never> {
+  async function refuseToken(actor: Actor, hash: Buffer): Promise<never> {
     const error = new TokenInvalid();
-    await ctx.record(
-      deniedEvent(actor, {
-        type: "medvault.auth.password-reset.denied.v1",
-        subject: "user/unknown",
-        action: "password:reset",
-        reason: error.code,
-      }),
-    );
+    const wasGiven = await wasOneTimeToken(ctx.pool, hash);
+    const denied = (reason: string) =>
+      deniedEvent(actor, { ...RESET_DENIED, subject: "user/unknown", reason });
+    const events = [denied(wasGiven ? "token_replayed" : error.code)];
+    if (!wasGiven && (await countMiss(ctx, resetLane(ctx, actor)))) events.push(denied("too_many_failures"));
+    await ctx.record(...events);
     throw markRecorded(error);
   }
 

@@ -12,8 +12,8 @@ export interface StrengthMeter {
 }
 
 const WAITING_MAX = 50;
-/** The first answer waits for the dictionaries (some 0.7 s). */
-const PATIENCE_MS = 5_000;
+/** The first answer waits for the dictionaries: 0.7 s, and more on a busy machine. */
+const PATIENCE_MS = 20_000;
 
 interface Waiting {
   resolve(score: Score): void;

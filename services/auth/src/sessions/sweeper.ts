@@ -1,5 +1,6 @@
 import { auditEvent } from "@medvault/contracts";
 import { type AuthContext, announce, changeSessions } from "../context.ts";
+import { deleteParkedMails } from "../mail/mail-queue.store.ts";
 import { deleteExpiredChallenges } from "../passkeys/passkey-challenge.store.ts";
 import { deleteUnseen } from "../sign-in/known-device.store.ts";
 import { deleteStale } from "../sign-in/lockout.store.ts";
@@ -46,6 +47,7 @@ export async function sweep(ctx: AuthContext): Promise<{ ended: number }> {
   await deleteExpiredTokens(ctx.pool, now);
   await deleteExpiredChallenges(ctx.pool, now);
   await deleteStale(ctx.pool, now);
+  await deleteParkedMails(ctx.pool, new Date(now.getTime() - KEEP_ENDED_MS));
   await deleteUnseen(ctx.pool, new Date(now.getTime() - ctx.settings.lockout.knownMs));
   return { ended: total };
 }

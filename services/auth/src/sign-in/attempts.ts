@@ -1,5 +1,5 @@
 import { type Actor, deniedEvent } from "@medvault/contracts";
-import type { Db, Tx } from "@medvault/postgres";
+import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import { networkOf } from "@medvault/service-kit";
 import { blindToken } from "../blind.ts";
 import { type Caller, deviceTokenOf } from "../caller.ts";
@@ -103,7 +103,11 @@ export async function guarded<T>(
       throw error;
     }
     const until = await failAttempt(ctx.pool, lane.lane, stamp, limit, ctx.now());
-    if (until) await ctx.lanes.lock(lane.lane, until, ctx.now());
+    if (until) {
+      await ctx.lanes.lock(lane.lane, until, ctx.now());
+      const task = { name: "locked" as const, userId: "id" in guessedAt ? guessedAt.id : null };
+      await inTransaction(ctx.pool, (tx) => ctx.mails.later(tx, task));
+    }
     const events = [denied(`${what}.failed`, error.code)];
     if (until) events.push(denied("account.locked", "too_many_failures"));
     await ctx.record(...events);

@@ -1,9 +1,11 @@
 import { type Actor, auditEvent } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
 import { networkOf } from "@medvault/service-kit";
+import { findAccount } from "../accounts/account.store.ts";
 import { blindToken } from "../blind.ts";
 import { type Caller, deviceTokenOf } from "../caller.ts";
 import { type AuthContext, announce } from "../context.ts";
+import { newDeviceMail } from "../mail/mail.templates.ts";
 import { deviceIdIn, deviceTokenFor, newDeviceId } from "./device-token.ts";
 import { hasSignedIn, isKnownAddress, isKnownDevice, rememberDevice } from "./known-device.store.ts";
 
@@ -44,6 +46,10 @@ export async function rememberSignIn(
         action: "session:start",
       }),
     );
+    const account = await findAccount(tx, ctx, userId);
+    const { publicUrl } = ctx.settings;
+    if (account)
+      await ctx.mails.send(tx, "new_device", newDeviceMail({ to: account.email, publicUrl, at: now }));
   }
   const deviceId = newDeviceId();
   await rememberDevice(tx, userId, deviceId, now);

@@ -10,8 +10,15 @@ import {
 } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
 import type { z } from "zod";
-import { findAccount, findAccountByIdentifier, lockAccount, saveAccount } from "../accounts/account.store.ts";
+import {
+  findAccount,
+  findAccountByIdentifier,
+  findClaimant,
+  lockAccount,
+  saveAccount,
+} from "../accounts/account.store.ts";
 import { type Account, isUsable } from "../accounts/account.ts";
+import { deviceTokenOf } from "../caller.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
 import { watched } from "../mfa/bypass.ts";
 import { methodsOf, spendSecondFactor } from "../mfa/second-factor.ts";
@@ -20,7 +27,8 @@ import { endSessions, lockSession } from "../sessions/session.store.ts";
 import { accessOnly, issue, sessionEnded, type Tokens } from "../tokens/issuance.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
-import { guarded } from "./attempts.ts";
+import { type Attempt, guarded } from "./attempts.ts";
+import { deviceIdIn } from "./device-token.ts";
 import { InvalidCredentials, MfaTokenInvalid } from "./sign-in.errors.ts";
 
 const MFA_LOGIN_MS = 5 * 60_000;
@@ -34,36 +42,72 @@ type Began = { pv: number; transport: SessionTransport };
 export function createSignIn(ctx: AuthContext) {
   /**
    * Password sign-in: tokens, or what is still missing. An unknown name, a wrong password and an account that cannot
-   * be used are one refusal and cost one verification each. Throws InvalidCredentials, LoginLocked, HasherBusy.
+   * be used are one refusal and cost the same verifications. Throws InvalidCredentials, LoginLocked, HasherBusy.
+   *
+   * An address may have an owner and somebody who registered with it later and only claims it: the password tells which of
+   * the two signs in, so that registering and signing in do not tell a taken address from a free one.
    */
   async function login(actor: Actor, input: Login, transport: SessionTransport): Promise<LoginAnswer> {
-    const found = await findAccountByIdentifier(ctx.pool, ctx, input.identifier);
-    const guessedAt = found ? { id: found.id } : { unknown: input.identifier };
-    return guarded(ctx, actor, guessedAt, "login", async (attempt) => {
-      // Also for a name that nobody has: its refusal takes as long.
-      const { version } = await getRole(ctx.pool, found?.role ?? "patient");
-      const matches = await ctx.hasher.verify(found?.passwordHash ?? null, input.password);
-      if (!found || !matches || !isUsable(found)) throw new InvalidCredentials();
-      // Seldom, and before the transaction: no hashing while a row is locked.
-      const outdated = found.passwordHash !== null && ctx.hasher.isOutdated(found.passwordHash);
-      const rehashed = outdated ? await ctx.hasher.hash(input.password) : null;
-      return changeSessions(ctx, async (tx, effects): Promise<LoginAnswer> => {
-        let account = await lockVerified(tx, found);
-        if (rehashed !== null) {
-          account = (await saveAccount(tx, ctx, { ...account, passwordHash: rehashed }, ctx.now())).account;
-        }
-        if (account.mfaEnabled) return beginMfa(tx, actor, account, { pv: version, transport });
-        const issued = await issue(ctx, tx, effects, actor, {
-          by: "password",
-          account,
-          amr: ["pwd"],
-          pv: version,
-          transport,
-        });
-        if (issued.kind === "full") return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
-        await attempt.succeeded(tx);
-        return { mfaEnrollmentRequired: true, ...accessOnly(issued) };
+    const { identifier, password } = input;
+    const owner = await findAccountByIdentifier(ctx.pool, ctx, identifier);
+    const guessedAt = owner ? { id: owner.id } : { unknown: identifier };
+    if (!identifier.includes("@")) {
+      return guarded(ctx, actor, guessedAt, "login", async (attempt) => {
+        const matches = await ctx.hasher.verify(owner?.passwordHash ?? null, password);
+        return begin(actor, matches ? owner : null, password, attempt, transport);
       });
+    }
+    const claimant = await findClaimant(ctx.pool, ctx, identifier);
+    // The owner's own device is not held up by what a claimant does.
+    const isOwners = owner !== null && deviceIdIn(ctx.blindKey, owner.id, deviceTokenOf(actor)) !== null;
+    if (!claimant || isOwners) {
+      return guarded(ctx, actor, guessedAt, "login", async (attempt) => {
+        const matches = await ctx.hasher.verify(owner?.passwordHash ?? null, password);
+        if (!matches) await ctx.hasher.verify(null, password);
+        return begin(actor, matches ? owner : null, password, attempt, transport);
+      });
+    }
+    return guarded(ctx, actor, guessedAt, "login", (asOwner) =>
+      guarded(ctx, actor, { id: claimant.id }, "login", async (asClaimant) => {
+        if (await ctx.hasher.verify(claimant.passwordHash, password)) {
+          return begin(actor, claimant, password, asClaimant, transport);
+        }
+        const matches = await ctx.hasher.verify(owner?.passwordHash ?? null, password);
+        return begin(actor, matches ? owner : null, password, asOwner, transport);
+      }),
+    );
+  }
+
+  /** The sign-in of the account whose password was right; null: nobody's was. */
+  async function begin(
+    actor: Actor,
+    found: Account | null,
+    password: string,
+    attempt: Attempt,
+    transport: SessionTransport,
+  ): Promise<LoginAnswer> {
+    // Also for a name that nobody has: its refusal takes as long.
+    const { version } = await getRole(ctx.pool, found?.role ?? "patient");
+    if (!found || !isUsable(found)) throw new InvalidCredentials();
+    // Seldom, and before the transaction: no hashing while a row is locked.
+    const outdated = found.passwordHash !== null && ctx.hasher.isOutdated(found.passwordHash);
+    const rehashed = outdated ? await ctx.hasher.hash(password) : null;
+    return changeSessions(ctx, async (tx, effects): Promise<LoginAnswer> => {
+      let account = await lockVerified(tx, found);
+      if (rehashed !== null) {
+        account = (await saveAccount(tx, ctx, { ...account, passwordHash: rehashed }, ctx.now())).account;
+      }
+      if (account.mfaEnabled) return beginMfa(tx, actor, account, { pv: version, transport });
+      const issued = await issue(ctx, tx, effects, actor, {
+        by: "password",
+        account,
+        amr: ["pwd"],
+        pv: version,
+        transport,
+      });
+      if (issued.kind === "full") return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
+      await attempt.succeeded(tx);
+      return { mfaEnrollmentRequired: true, ...accessOnly(issued) };
     });
   }
 

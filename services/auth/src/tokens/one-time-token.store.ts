@@ -39,10 +39,10 @@ export async function insertOneTimeToken(
     ],
   );
   await tx.query(
-    `delete from one_time_tokens where hash in
-       (select hash from one_time_tokens where user_id = $1 and purpose = $2 and hash <> $3
+    `update one_time_tokens set used_at = $5 where hash in
+       (select hash from one_time_tokens where user_id = $1 and purpose = $2 and hash <> $3 and used_at is null
          order by created_at desc, hash offset $4)`,
-    [token.userId, token.purpose, token.hash, KEPT[token.purpose] - 1],
+    [token.userId, token.purpose, token.hash, KEPT[token.purpose] - 1, now],
   );
 }
 
@@ -54,7 +54,8 @@ export async function findOneTimeToken(
   now: Date,
 ): Promise<OneTimeToken | null> {
   const { rows } = await db.query<{ user_id: string } & Omit<OneTimeToken, "userId">>(
-    `select user_id, purpose, transport, pv from one_time_tokens where hash = $1 and purpose = any($2) and expires_at > $3`,
+    `select user_id, purpose, transport, pv from one_time_tokens where hash = $1 and purpose = any($2) and expires_at > $3
+        and used_at is null`,
     [hash, purposes, now],
   );
   const row = rows[0];
@@ -63,10 +64,10 @@ export async function findOneTimeToken(
 
 /** Uses a token up: of any number at once one caller gets true. */
 export async function useOneTimeToken(tx: Tx, hash: Buffer, now: Date): Promise<boolean> {
-  const { rowCount } = await tx.query(`delete from one_time_tokens where hash = $1 and expires_at > $2`, [
-    hash,
-    now,
-  ]);
+  const { rowCount } = await tx.query(
+    `update one_time_tokens set used_at = $2 where hash = $1 and expires_at > $2 and used_at is null`,
+    [hash, now],
+  );
   return rowCount === 1;
 }
 
@@ -76,7 +77,16 @@ export async function deleteOneTimeTokens(
   userId: string,
   purposes: readonly TokenPurpose[],
 ): Promise<void> {
-  await tx.query(`delete from one_time_tokens where user_id = $1 and purpose = any($2)`, [userId, purposes]);
+  await tx.query(
+    `update one_time_tokens set used_at = now() where user_id = $1 and purpose = any($2) and used_at is null`,
+    [userId, purposes],
+  );
+}
+
+/** Whether such a token was ever given out and has not run out long ago: used or void, it is no guess. */
+export async function wasOneTimeToken(db: Db, hash: Buffer): Promise<boolean> {
+  const { rowCount } = await db.query(`select from one_time_tokens where hash = $1`, [hash]);
+  return rowCount !== 0;
 }
 
 /** Deletes what has run out. */

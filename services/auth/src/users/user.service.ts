@@ -64,16 +64,17 @@ export function createUsers(ctx: AuthContext) {
     const account = newAccount({ ...input, id: newId(), passwordHash: null }, ctx.now());
     const { token, hash } = newOpaqueToken();
     const expiresAt = new Date(ctx.now().getTime() + INVITATION_MS);
+    const { publicUrl } = ctx.settings;
     await inTransaction(ctx.pool, async (tx) => {
       const details = await insertAccount(tx, ctx, account);
       await insertOneTimeToken(tx, { hash, userId: account.id, purpose: "invitation", expiresAt }, ctx.now());
+      const mail = invitationMail({ to: account.email, username: account.username, publicUrl, token });
+      await ctx.mails.send(tx, "invitation", mail);
       await announce(
         tx,
         userEvent(actor, "created", account.id, "user:write", { ...details, role: account.role }),
       );
     });
-    const { publicUrl } = ctx.settings;
-    ctx.mailer.enqueue(invitationMail({ to: account.email, username: account.username, publicUrl, token }));
     return account;
   }
 
@@ -93,7 +94,9 @@ export function createUsers(ctx: AuthContext) {
       const mayDemote = patch.role !== undefined || patch.disabled !== undefined;
       const admins = mayDemote ? await lockActiveAdmins(tx) : [];
       const account = await lockForAdmin(tx, id, rev);
-      const next: Account = { ...account, ...defined(patch) };
+      // An admin vouches for the address that they give.
+      const given = patch.email === undefined ? {} : { emailOwned: true, pendingEmail: null };
+      const next: Account = { ...account, ...defined(patch), ...given };
       if (isActiveAdmin(account) && !isActiveAdmin(next)) assertAnotherAdmin(admins, id);
       if (actor.id === id && (next.role !== account.role || next.disabled)) throw new WouldLockOut();
       const saved = await saveAccount(tx, ctx, next, ctx.now());

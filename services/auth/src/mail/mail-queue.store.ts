@@ -1,0 +1,65 @@
+import type { Db, Tx } from "@medvault/postgres";
+
+/** A mail, or what will become one, in its box. */
+export interface WaitingMail {
+  id: string;
+  kind: string;
+  /** How often it was tried, this time included. */
+  attempts: number;
+  sealed: Buffer;
+}
+
+/** Puts a mail in line, in the transaction of its cause. */
+export async function insertMail(
+  tx: Tx,
+  mail: { id: string; kind: string; sealed: Buffer },
+  now: Date,
+): Promise<void> {
+  await tx.query(`insert into mails (id, kind, created_at, next_at, sealed) values ($1, $2, $3, $3, $4)`, [
+    mail.id,
+    mail.kind,
+    now,
+    mail.sealed,
+  ]);
+}
+
+/** Takes the next mail that is due for `leaseMs`: whoever dies with it leaves it to be taken again. Null: none is due. */
+export async function claimMail(db: Db, leaseMs: number, now: Date): Promise<WaitingMail | null> {
+  const { rows } = await db.query<WaitingMail>(
+    `update mails set attempts = attempts + 1, next_at = $2
+      where id = (select id from mails where parked_at is null and next_at <= $1
+                   order by next_at, id limit 1 for update skip locked)
+      returning id, kind, attempts, sealed`,
+    [now, new Date(now.getTime() + leaseMs)],
+  );
+  return rows[0] ?? null;
+}
+
+/** Replaces what a mail was to be made from by the mail itself. False: it is gone. */
+export async function replaceMail(tx: Tx, id: string, sealed: Buffer): Promise<boolean> {
+  const { rowCount } = await tx.query(`update mails set sealed = $2 where id = $1 and parked_at is null`, [
+    id,
+    sealed,
+  ]);
+  return rowCount === 1;
+}
+
+/** It was sent, or there is none to send. */
+export async function deleteMail(db: Db, id: string): Promise<void> {
+  await db.query(`delete from mails where id = $1`, [id]);
+}
+
+/** It is tried again, not before `at`. */
+export async function postponeMail(db: Db, id: string, at: Date): Promise<void> {
+  await db.query(`update mails set next_at = $2 where id = $1`, [id, at]);
+}
+
+/** It is given up: that there was one stays, what was in it (tokens, too) does not. */
+export async function parkMail(tx: Tx, id: string, now: Date): Promise<void> {
+  await tx.query(`update mails set parked_at = $2, sealed = null where id = $1`, [id, now]);
+}
+
+/** Deletes what was given up before `before`. */
+export async function deleteParkedMails(db: Db, before: Date): Promise<void> {
+  await db.query(`delete from mails where parked_at <= $1`, [before]);
+}

@@ -1,0 +1,185 @@
+import { tableKey } from "@medvault/keys";
+import { inTransaction } from "@medvault/postgres";
+import { testLogger } from "@medvault/testing";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { createHarness, type Harness } from "../../test/harness.ts";
+import type { Mail } from "./mail.templates.ts";
+import { createMailQueue, type MailQueue, retryAfterMs } from "./mail-queue.ts";
+import { composeMail } from "./mail-tasks.ts";
+import { MailRefused } from "./mail-transport.ts";
+
+let h: Harness;
+beforeAll(async () => {
+  h = await createHarness();
+  await h.ctx.mails.stop(); // here each test has a queue of its own
+});
+const open: MailQueue[] = [];
+afterEach(async () => {
+  for (const queue of open.splice(0)) await queue.stop();
+  await h.ctx.pool.query("delete from mails");
+});
+afterAll(() => h.close());
+
+const SECRET = "S".repeat(43);
+const mail: Mail = { to: "a@home.example", subject: "Subject", text: `link#token=${SECRET}` };
+const rows = async () =>
+  (
+    await h.ctx.pool.query(
+      "select kind, attempts, parked_at is not null as parked, sealed from mails order by id",
+    )
+  ).rows;
+const put = (queue: MailQueue) => inTransaction(h.ctx.pool, (tx) => queue.send(tx, "reset", mail));
+
+async function queueWith(send: (sent: Mail) => Promise<void>) {
+  const logger = testLogger();
+  const queue = createMailQueue({
+    pool: h.ctx.pool,
+    key: await tableKey(h.ctx.pool, h.keyring, "mails"),
+    transport: { send, close() {} },
+    from: "x@y.example",
+    compose: (tx, task) => composeMail(h.ctx, tx, task),
+    now: h.ctx.now,
+    logger: logger as unknown as Parameters<typeof createMailQueue>[0]["logger"],
+  });
+  open.push(queue);
+  return { queue, logger };
+}
+
+test("a mail waits sealed in the transaction of its cause, and goes when it has committed", async () => {
+  const sent: Mail[] = [];
+  const { queue } = await queueWith(async (one) => void sent.push(one));
+  await inTransaction(h.ctx.pool, async (tx) => {
+    await queue.send(tx, "reset", mail);
+    throw new Error("rolled back");
+  }).catch(() => {});
+  expect(await rows()).toEqual([]);
+  await put(queue);
+  const [row] = await rows();
+  expect(row.sealed.toString("latin1")).not.toContain(SECRET);
+  expect(row.sealed.toString("latin1")).not.toContain("home.example");
+  queue.start();
+  await expect.poll(() => sent).toEqual([expect.objectContaining({ ...mail, from: "x@y.example" })]);
+  await expect.poll(rows).toEqual([]);
+});
+
+test("a server that is away is tried again, later and later, and a restart loses nothing", async () => {
+  let isAway = true;
+  const sent: Mail[] = [];
+  const send = async (one: Mail) => {
+    if (isAway) throw new Error("ECONNREFUSED");
+    sent.push(one);
+  };
+  const first = await queueWith(send);
+  await put(first.queue);
+  first.queue.start();
+  await expect.poll(rows).toMatchObject([{ attempts: 1, parked: false }]);
+  await first.queue.stop();
+  h.advance(retryAfterMs(1) + 1);
+  const second = await queueWith(send);
+  second.queue.start();
+  await expect.poll(rows).toMatchObject([{ attempts: 2 }]);
+  isAway = false;
+  h.advance(retryAfterMs(2) + 1);
+  await expect.poll(() => sent, { timeout: 5_000 }).toHaveLength(1);
+  expect(JSON.stringify([...first.logger.lines, ...second.logger.lines])).not.toContain(SECRET);
+});
+
+test("a refused mail is parked at once, one that never goes after ten tries; their content is gone, an event stays", async () => {
+  await h.events();
+  const refusing = await queueWith(async () => {
+    throw new MailRefused();
+  });
+  await put(refusing.queue);
+  refusing.queue.start();
+  await expect.poll(rows).toMatchObject([{ attempts: 1, parked: true, sealed: null }]);
+  await refusing.queue.stop();
+  await h.ctx.pool.query("delete from mails");
+  const failing = await queueWith(async () => {
+    throw new Error("away");
+  });
+  await put(failing.queue);
+  failing.queue.start();
+  for (let attempt = 1; attempt <= 10; attempt++) {
+    await expect.poll(rows, { timeout: 5_000 }).toMatchObject([{ attempts: attempt }]);
+    h.advance(retryAfterMs(attempt) + 60_001);
+  }
+  await expect.poll(rows, { timeout: 5_000 }).toMatchObject([{ parked: true, sealed: null }]);
+  const parked = (await h.events()).filter((event) => event.type === "medvault.auth.mail.parked.v1");
+  expect(parked.map((event) => [event.data.outcome, event.data.decision.reason, event.data.details])).toEqual(
+    [
+      ["failure", "refused", { kind: "reset", attempts: 1 }],
+      ["failure", "gave_up", { kind: "reset", attempts: 10 }],
+    ],
+  );
+});
+
+test("a slow server holds up no other mail, and no more than four are under way", async () => {
+  let running = 0;
+  let most = 0;
+  let release: () => void = () => {};
+  const slow = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const { queue } = await queueWith(async () => {
+    most = Math.max(most, ++running);
+    await slow;
+    running--;
+  });
+  for (let i = 0; i < 12; i++) await put(queue);
+  queue.start();
+  await expect.poll(() => running).toBe(4);
+  release();
+  await expect.poll(rows, { timeout: 5_000 }).toEqual([]);
+  expect(most).toBe(4);
+});
+
+test("two processes send each mail once", async () => {
+  const sent: string[] = [];
+  const queues = await Promise.all([1, 2].map(() => queueWith(async (one) => void sent.push(one.subject))));
+  const [first] = queues;
+  for (let i = 0; i < 30; i++) {
+    await inTransaction(h.ctx.pool, async (tx) =>
+      first?.queue.send(tx, "reset", { ...mail, subject: `${i}` }),
+    );
+  }
+  for (const { queue } of queues) queue.start();
+  await expect.poll(rows, { timeout: 10_000 }).toEqual([]);
+  expect(sent.sort()).toEqual(Array.from({ length: 30 }, (_, i) => `${i}`).sort());
+});
+
+test("a reset that was made into a mail keeps its token over every try", async () => {
+  const person = await h.person("patient");
+  const seen: string[] = [];
+  const { queue } = await queueWith(async (one) => {
+    seen.push(/#token=(.*)/.exec(one.text)?.[1] ?? "none");
+    if (seen.length < 3) throw new Error("away");
+  });
+  await inTransaction(h.ctx.pool, (tx) => queue.later(tx, { name: "reset", email: person.account.email }));
+  queue.start();
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    await expect.poll(() => seen, { timeout: 5_000 }).toHaveLength(attempt);
+    h.advance(retryAfterMs(attempt) + 60_001);
+  }
+  expect(new Set(seen).size).toBe(1);
+});
+
+test("whoever asks for resets again and again mails their victim ten an hour, and one lock a day", async () => {
+  const person = await h.person("patient");
+  const sent: string[] = [];
+  const { queue } = await queueWith(async (one) => void sent.push(one.subject));
+  queue.start();
+  for (let i = 0; i < 12; i++) {
+    await inTransaction(h.ctx.pool, async (tx) => {
+      await queue.later(tx, { name: "reset", email: person.account.email });
+      await queue.later(tx, { name: "reset", email: "nobody@home.example" });
+      await queue.later(tx, { name: "locked", userId: person.account.id });
+      await queue.later(tx, { name: "locked", userId: null });
+    });
+  }
+  await expect.poll(rows, { timeout: 5_000 }).toEqual([]);
+  expect(sent.filter((subject) => subject === "A new MedVault password")).toHaveLength(10);
+  expect(sent).toHaveLength(11);
+  h.advance(61 * 60_000);
+  await inTransaction(h.ctx.pool, (tx) => queue.later(tx, { name: "reset", email: person.account.email }));
+  await expect.poll(() => sent).toHaveLength(12);
+});
