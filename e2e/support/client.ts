@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { MedVaultClient, ProblemError } from "@medvault/client";
 import { generate } from "otplib";
+import { faultsOf } from "./conformity.ts";
 
 export interface Answer<T = Record<string, never>> {
   status: number;
@@ -18,14 +20,23 @@ export interface Call {
   headers?: Record<string, string>;
 }
 
-/** A client as a user has one: it knows the gateway, and a token once somebody signed in. */
+/**
+ * A client as a user has one. `api` is the typed client, which throws for refusals; `call` and its kind send anything
+ * and take any answer, which must be as the OpenAPI document says.
+ */
 export class Client {
   readonly gateway: string;
-  token: string | null = null;
-  refreshToken: string | null = null;
+  readonly #fetch: typeof fetch;
+  api: MedVaultClient;
 
-  constructor(gateway: string) {
+  constructor(gateway: string, fetchFrom: typeof fetch = fetch) {
     this.gateway = gateway;
+    this.#fetch = fetchFrom;
+    this.api = new MedVaultClient({ baseUrl: gateway, fetch: fetchFrom });
+  }
+
+  get token(): string | null {
+    return this.api.session.tokens?.access ?? null;
   }
 
   /** Sends one request and reads the whole answer; JSON is parsed, anything else is left in `raw`. */
@@ -33,14 +44,16 @@ export class Client {
     const headers: Record<string, string> = { "x-request-id": randomUUID(), ...call.headers };
     if (this.token) headers.authorization = `Bearer ${this.token}`;
     if (call.body !== undefined) headers["content-type"] ??= "application/json";
-    const response = await fetch(`${this.gateway}${path}`, {
+    const response = await this.#fetch(`${this.gateway}${path}`, {
       method,
       headers,
       body: call.form ?? (call.body === undefined ? null : JSON.stringify(call.body)),
       redirect: "error",
     });
     const raw = Buffer.from(await response.arrayBuffer());
-    const isJson = /json/.test(response.headers.get("content-type") ?? "");
+    const faults = faultsOf(method, path, { status: response.status, headers: response.headers, raw });
+    if (faults.length > 0) throw new Error(`${method} ${path} ${response.status}: ${faults.join("; ")}`);
+    const isJson = /\bjson/.test(response.headers.get("content-type") ?? "");
     return {
       status: response.status,
       headers: response.headers,
@@ -68,8 +81,10 @@ export class Client {
     if (typeof answer.body.accessToken !== "string") {
       throw new Error(`no tokens: ${answer.status} ${JSON.stringify(answer.body)}`);
     }
-    this.token = answer.body.accessToken;
-    if (typeof answer.body.refreshToken === "string") this.refreshToken = answer.body.refreshToken;
+    const { accessToken: access, refreshToken } = answer.body;
+    const refresh =
+      typeof refreshToken === "string" ? refreshToken : (this.api.session.tokens?.refresh ?? null);
+    this.api = new MedVaultClient({ baseUrl: this.gateway, fetch: this.#fetch, tokens: { access, refresh } });
     return this;
   }
 }
@@ -93,39 +108,44 @@ export async function totpCode(secret: string): Promise<string> {
   }
 }
 
-/** Signs in with a password and, where the answer asks for it, a TOTP. Retries once with a fresh code. */
+/** Signs in with a password and, where the answer asks for it, a TOTP. Retries with a fresh code. */
 export async function signIn(
   gateway: string,
   person: { username: string; password: string; totpSecret?: string | null },
+  fetchFrom?: typeof fetch,
 ): Promise<Client> {
-  const client = new Client(gateway);
-  for (let attempt = 0; ; attempt++) {
-    const login = await client.post("/v1/auth/login", {
-      identifier: person.username,
-      password: person.password,
-    });
-    if (login.body.mfaRequired !== true) return client.keep(login);
+  const client = new Client(gateway, fetchFrom);
+  const { api } = client;
+  const body = { identifier: person.username, password: person.password };
+  await freshly(async () => {
+    const { data } = await api.call("POST /v1/auth/login", { body });
+    if (!("mfaRequired" in data)) return api.session.keep(data);
     if (!person.totpSecret) throw new Error("a second factor is asked for and none is known");
-    const challenge = await client.post("/v1/auth/mfa/challenge", {
-      mfaToken: login.body.mfaToken,
-      code: await totpCode(person.totpSecret),
-    });
-    // The demo of `npm start` may just have used this step's code from another process.
-    if (challenge.status === 401 && attempt < 2) continue;
-    return client.keep(challenge);
-  }
+    const challenge = { mfaToken: data.mfaToken, code: await totpCode(person.totpSecret) };
+    await api.session.keep((await api.call("POST /v1/auth/mfa/challenge", { body: challenge })).data);
+  });
+  return client;
 }
 
 /** Proves anew who is signed in; the client then holds a token that sensitive calls accept for 10 minutes. */
 export async function stepUp(
-  client: Client,
+  { api }: Client,
   person: { password: string; totpSecret?: string | null },
 ): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    const code = person.totpSecret ? { code: await totpCode(person.totpSecret) } : {};
-    const answer = await client.post("/v1/auth/step-up", { password: person.password, ...code });
-    if (answer.status === 401 && attempt < 2) continue;
-    client.keep(answer);
-    return;
+  await freshly(async () => {
+    const code = person.totpSecret && { code: await totpCode(person.totpSecret) };
+    const body = { password: person.password, ...code };
+    await api.session.keep((await api.call("POST /v1/auth/step-up", { body })).data);
+  });
+}
+
+/** Three times, each with a code of its own: the demo of `npm start` may just have used one from another process. */
+async function freshly(attempt: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (tries === 3 || !(error instanceof ProblemError) || error.status !== 401) throw error;
+    }
   }
 }

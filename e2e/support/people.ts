@@ -23,49 +23,46 @@ function newIdentity(role: string): { username: string; email: string; password:
 }
 
 /** The admin that the first start made, signed in with password and TOTP and freshly confirmed. */
-export async function demoAdmin(ops: Ops): Promise<{ client: Client; password: string; totpSecret: string }> {
+export async function demoAdmin(
+  ops: Ops,
+  fetchFrom?: typeof fetch,
+): Promise<{ client: Client; password: string; totpSecret: string }> {
   const admin = ops.demo.users.find((user) => user.role === "admin");
   if (!admin?.totpSecret) throw new Error("ops.json names no admin");
-  const client = await signIn(ops.gateway, admin);
+  const client = await signIn(ops.gateway, admin, fetchFrom);
   await stepUp(client, admin);
   return { client, password: admin.password, totpSecret: admin.totpSecret };
 }
 
 /** An admin invites somebody; they take the mailed token, choose a password, enrol TOTP and are signed in. */
-export async function invite(ops: Ops, admin: Client, role: "doctor" | "auditor"): Promise<Person> {
-  const identity = newIdentity(role);
-  const made = await admin.post("/v1/users", { username: identity.username, email: identity.email, role });
-  if (made.status !== 201) throw new Error(`no user: ${made.status} ${JSON.stringify(made.body)}`);
+export async function invite(
+  ops: Ops,
+  admin: Client,
+  role: "doctor" | "auditor" | "admin",
+  fetchFrom?: typeof fetch,
+): Promise<Person> {
+  const { username, email, password } = newIdentity(role);
+  const { data: made } = await admin.api.call("POST /v1/users", { body: { username, email, role } });
 
-  const newcomer = new Client(ops.gateway);
-  const token = await mailedToken(ops.dirs.mail, identity.email);
-  const accepted = await newcomer.post("/v1/auth/password/reset", { token, newPassword: identity.password });
-  if (accepted.status !== 204) throw new Error(`not accepted: ${JSON.stringify(accepted.body)}`);
-
-  const login = await newcomer.post("/v1/auth/login", {
-    identifier: identity.username,
-    password: identity.password,
-  });
-  if (login.body.mfaEnrollmentRequired !== true) throw new Error("enrolment was not asked for");
-  newcomer.keep(login);
-  const setup = await newcomer.post("/v1/auth/mfa/setup");
-  const secret = text(setup.body, "secret");
-  newcomer.keep(await newcomer.post("/v1/auth/mfa/verify", { code: await totpCode(secret) }));
-  return { id: text(made.body, "id"), ...identity, totpSecret: secret, client: newcomer };
+  const client = new Client(ops.gateway, fetchFrom);
+  const { api } = client;
+  const token = await mailedToken(ops.dirs.mail, email);
+  await api.call("POST /v1/auth/password/reset", { body: { token, newPassword: password } });
+  const { data: login } = await api.call("POST /v1/auth/login", { body: { identifier: username, password } });
+  if (!("mfaEnrollmentRequired" in login)) throw new Error("enrolment was not asked for");
+  await api.session.keep(login);
+  const { secret } = (await api.call("POST /v1/auth/mfa/setup")).data;
+  const verified = await api.call("POST /v1/auth/mfa/verify", { body: { code: await totpCode(secret) } });
+  await api.session.keep(verified.data);
+  return { id: made.id, username, email, password, totpSecret: secret, client };
 }
 
 /** Somebody registers as a patient and signs in. */
-export async function registerPatient(ops: Ops): Promise<Person> {
+export async function registerPatient(ops: Ops, fetchFrom?: typeof fetch): Promise<Person> {
   const identity = newIdentity("patient");
-  const client = new Client(ops.gateway);
-  const registered = await client.post("/v1/auth/register", identity);
-  if (registered.status !== 201) throw new Error(`not registered: ${JSON.stringify(registered.body)}`);
-  return {
-    id: text(registered.body, "id"),
-    ...identity,
-    totpSecret: null,
-    client: await signIn(ops.gateway, identity),
-  };
+  const { api } = new Client(ops.gateway, fetchFrom);
+  const { id } = (await api.call("POST /v1/auth/register", { body: identity })).data;
+  return { id, ...identity, totpSecret: null, client: await signIn(ops.gateway, identity, fetchFrom) };
 }
 
 /** The string under `key`; throws where it is anything else. */

@@ -39,7 +39,7 @@ const signIn: RouteDoc[] = [
   route("post", "/v1/auth/refresh", "Trade a refresh token for a new pair", 200, a.AnyTokensView, {
     request: a.Refresh,
     requestOptional: true, // the token may be in its cookie
-    errors: ["refresh_superseded", "refresh_reused", "csrf_failed"],
+    errors: ["unauthenticated", "refresh_superseded", "refresh_reused", "csrf_failed"],
   }),
   route("post", "/v1/auth/logout", "End this session", 204, null, { session: true }),
   route("post", "/v1/auth/step-up", "Prove again who you are", 200, a.AnyStepUpView, {

@@ -156,8 +156,11 @@ export function tagOf(path: string): string {
 function answers(route: RouteDoc, schemas: NamedSchemas): Json {
   const whole = { ...route, summary: route.summary };
   const part = { ...whole, status: 206, summary: "The range that was asked for" };
+  const same = { status: 304, summary: "Its ETag is among those of If-None-Match", response: null };
+  const others = [...(route.ranges ? [part] : []), ...(route.also ?? [])];
+  if (route.method.toUpperCase() === "GET") others.push(same);
   return Object.fromEntries(
-    [whole, ...(route.ranges ? [part] : []), ...(route.also ?? [])].map((answer) => {
+    [whole, ...others].map((answer) => {
       const types = [answer.responseType ?? "application/json"].flat();
       const schema = answer.response && schemas.use(answer.response, "output");
       return [
@@ -218,8 +221,8 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
     return ["invalid_input", "request_screened", "rate_limited", "unavailable"];
   }
   const codes: ProblemCode[] = ["invalid_input", "request_screened", "too_large", "rate_limited"];
-  codes.push("internal_error", "bad_gateway", "unavailable", "gateway_timeout");
-  if (route.request) codes.push("unsupported_media_type", "request_timeout");
+  codes.push("internal_error", "bad_gateway", "unavailable", "gateway_timeout", "unsupported_media_type");
+  if (route.request) codes.push("request_timeout");
   if (needsSession(route)) codes.push("unauthenticated", "mfa_enrollment_required");
   if (needsSession(route) && route.method.toUpperCase() !== "GET") codes.push("csrf_failed");
   if (route.permission) codes.push("forbidden");

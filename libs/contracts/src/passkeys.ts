@@ -110,6 +110,7 @@ export const passkeyRoutes: RouteDoc[] = [
     status: 201,
     request: PasskeyRegistration,
     response: PasskeyRegisteredView,
+    etag: true,
     permission: "account:enroll",
     errors: [
       "step_up_required",
@@ -159,6 +160,7 @@ export const passkeyRoutes: RouteDoc[] = [
     summary: "One own passkey",
     status: 200,
     response: PasskeyView,
+    etag: true,
     errors: ["not_found"],
     ...reading,
   },
@@ -169,6 +171,7 @@ export const passkeyRoutes: RouteDoc[] = [
     status: 200,
     request: PasskeyPatch,
     response: PasskeyView,
+    etag: true,
     errors: ["not_found", "version_conflict"],
     ...own,
   },

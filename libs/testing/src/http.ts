@@ -107,5 +107,5 @@ function payloadOf(body: unknown): { payload?: Payload; contentType?: string } {
 function parseBody(answer: Response, bytes: Buffer): unknown {
   const text = bytes.toString("utf8");
   if (text === "") return undefined;
-  return (answer.headers.get("content-type") ?? "").includes("json") ? JSON.parse(text) : text;
+  return /\bjson/.test(answer.headers.get("content-type") ?? "") ? JSON.parse(text) : text;
 }

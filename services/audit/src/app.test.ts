@@ -263,6 +263,7 @@ test("statistics count outcomes per day", async () => {
 test("an export holds every event in the order of the log; a cell cannot become a formula", async () => {
   const auditor = audit.as("auditor");
   const ndjson = await auditor.get("/v1/audit/export?format=ndjson");
+  expect(ndjson.headers.get("content-type")).toBe("application/x-ndjson");
   const lines = ndjson.bytes.toString().trim().split("\n");
   expect(lines.map((line) => JSON.parse(line).index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   const csv = await auditor.get(`/v1/audit/export?format=csv&actorId=${doctor}`);

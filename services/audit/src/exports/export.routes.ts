@@ -12,7 +12,8 @@ export function exportRoutes(router: Router, exports: ExportService): void {
   router.get("/v1/audit/export", allow("audit:read"), requireStepUp(), async (req, res) => {
     const { format, ...filter } = parse(AuditExportQuery, req.query);
     const pieces = await exports.begin(actorOf(req), filter, format);
-    res.type(TYPES[format]).attachment(`audit.${format}`);
+    // In this order: attachment() guesses a type by the name, and knows none for ndjson.
+    res.attachment(`audit.${format}`).type(TYPES[format]);
     // A client that goes away, a drain and a database that goes away all end the stream short of its end.
     const { draining } = lifecycleOf(req.app as Express);
     await pipeline(Readable.from(pieces), res, { signal: draining }).catch(() => res.destroy());

@@ -309,6 +309,11 @@ test("patients and auditors may not load, and a body of another type is refused"
   expect((await doctor.post("/v1/fhir", JSON.stringify(marisela()), typed)).status).toBe(200);
   expect((await doctor.post("/v1/fhir", "{", typed)).status).toBe(400);
   expect((await doctor.post("/v1/fhir", `{"a":"${"x".repeat(16 * 1024 * 1024)}"}`, typed)).status).toBe(413);
+  // No body at all was met by generated requests, as a 500.
+  expect(await house.doctor().post("/v1/fhir")).toMatchObject({
+    status: 400,
+    body: { code: "invalid_input" },
+  });
 });
 
 test("a bundle of more than 200 of one kind is sealed by workers and opens all the same", async () => {

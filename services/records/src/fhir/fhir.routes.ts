@@ -12,7 +12,7 @@ export const MAX_BUNDLE_BYTES = 16 * 1024 * 1024;
 
 export function fhirRoutes(router: Router, context: Context): void {
   router.post("/v1/fhir", allow("fhir:import"), async (req, res) => {
-    const body: unknown = req.body;
+    const body: unknown = req.body ?? null; // no body at all is as wrong as an empty one
     // The hash stands for the bundle: to bring 16 MiB into canonical form would hold everyone up for half a second.
     const sha256 = createHash("sha256").update(JSON.stringify(body)).digest("hex");
     send(res, await importBundle(context, actorOf(req), body, { ...writeRequestOf(req), body: { sha256 } }));

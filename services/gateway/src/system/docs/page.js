@@ -165,7 +165,7 @@ function answersOf(operation) {
     const { description, content } = resolved(response);
     const entry = Object.entries(content ?? {})[0];
     const isProblem = entry?.[0].startsWith("application/problem");
-    const type = entry && !isProblem ? make("pre", { textContent: typeText(entry[1].schema) }) : "";
+    const type = entry && !isProblem ? make("pre", { textContent: typeText(resolved(entry[1].schema)) }) : "";
     const told = entry && !isProblem ? `${description} (${Object.keys(content).join(", ")})` : description;
     return make("tr", {}, make("th", { scope: "row", textContent: status }), make("td", {}, told, type));
   });
@@ -185,7 +185,7 @@ function operationOf(method, path, operation) {
     details.append(make("p", { textContent: `Needs ${needs}.` }));
     if (content) {
       details.append(make("h4", { textContent: `Body (${type})` }));
-      details.append(make("pre", { textContent: typeText(content.schema) }));
+      details.append(make("pre", { textContent: typeText(resolved(content.schema)) }));
     }
     details.append(make("h4", { textContent: "Answers" }), answersOf(operation));
     details.append(make("h4", { textContent: "Try it" }), ...tryForm(method, path, operation));

@@ -1,0 +1,58 @@
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openBrowser } from "./support/browser.ts";
+import { operations } from "./support/conformity.ts";
+import { ops } from "./support/ops.ts";
+import { registerPatient } from "./support/people.ts";
+
+let browser: Browser;
+let page: Page;
+/** What the browser complains of: a policy that is broken, a script that fails. */
+const complaints: string[] = [];
+const requested = new Set<string>();
+
+beforeAll(async () => {
+  browser = await openBrowser();
+  page = await browser.newPage({ colorScheme: "dark" });
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => requested.add(new URL(request.url()).origin));
+  await page.goto(`${ops().gateway}/docs`);
+}, 360_000);
+afterAll(() => browser?.close());
+
+/** Finds an operation by what is typed into the filter, opens it from the keyboard, and sends what its form holds. */
+async function trying(words: string): Promise<string> {
+  await page.getByLabel("Filter").fill(words);
+  const operation = page.locator("details[data-words]:visible").first();
+  await operation.locator("summary").first().focus();
+  if ((await operation.getAttribute("open")) === null) await page.keyboard.press("Enter");
+  await operation.getByRole("button", { name: "Send" }).focus();
+  await page.keyboard.press("Enter");
+  const answer = operation.getByRole("status");
+  await answer.locator("strong").waitFor();
+  return answer.innerText();
+}
+
+test("the page shows every operation, under its policy, from this origin alone", async () => {
+  await page.locator("section").last().waitFor();
+  expect(await page.locator("main details:has(b)").count()).toBe(operations.length);
+  expect(await page.locator("h2").allInnerTexts()).toContain("prescriptions");
+  expect(complaints).toEqual([]);
+  expect([...requested]).toEqual([new URL(ops().gateway).origin]);
+});
+
+test("a call is tried from the keyboard, as a guest and with a token that is kept nowhere", async () => {
+  expect(await trying("get /healthz")).toMatch(/200 OK[\s\S]*"status": "ok"/);
+  expect(await trying("get /v1/auth/me")).toMatch(/401[\s\S]*"unauthenticated"/);
+  const { client, username } = await registerPatient(ops());
+  await page.getByLabel("Access token").fill(client.token ?? "");
+  // A session is bound to the agent that began it, and this is another one: the refusal says that it was sent.
+  const answer = await trying("get /v1/auth/me");
+  expect(answer).toMatch(new RegExp(`200 OK[\\s\\S]*"${username}"|401`));
+  expect(
+    await page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])"),
+  ).toBe('[{},{},""]');
+  await page.reload();
+  expect(await page.getByLabel("Access token").inputValue()).toBe("");
+});

@@ -1,0 +1,161 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { EXPENDABLE, type Generated, requests, type World } from "./generated/requests.ts";
+import { closeConnections, fetchFromThere, type Received, send } from "./generated/send.ts";
+import type { Client } from "./support/client.ts";
+import { faultsOf, operationOf, operations } from "./support/conformity.ts";
+import { ops } from "./support/ops.ts";
+import { demoAdmin, invite, registerPatient } from "./support/people.ts";
+
+// The same seed and count send the same requests; ids and the state that they meet are of the day.
+const COUNT = Number(process.env.MEDVAULT_GENERATED_REQUESTS ?? 10_000);
+const SEED = Number(process.env.MEDVAULT_GENERATED_SEED ?? Date.now() % 2 ** 31);
+const AT_ONCE = 16;
+const CHUNK = 500;
+const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
+const GROWTH_BYTES = 50 * 1024 * 1024;
+
+const gateway = new URL(ops().gateway);
+const tokens = new Map<string, string | null>();
+let world: World;
+
+beforeAll(async () => {
+  const { client: first } = await demoAdmin(ops());
+  // All of them are there for this alone: some of what is sent changes names and passwords.
+  const [admin, doctor, auditor] = [
+    await invite(ops(), first, "admin", fetchFromThere),
+    await invite(ops(), first, "doctor", fetchFromThere),
+    await invite(ops(), first, "auditor", fetchFromThere),
+  ];
+  const [patient, expendable, bystander] = [
+    await registerPatient(ops(), fetchFromThere),
+    await registerPatient(ops(), fetchFromThere),
+    await registerPatient(ops(), fetchFromThere),
+  ];
+  for (const [role, { client }] of Object.entries({ admin, doctor, auditor })) tokens.set(role, client.token);
+  tokens.set("guest", null).set("patient", patient.client.token).set(EXPENDABLE, expendable.client.token);
+  // Its word lists are read at the first question, which takes seconds on a busy machine.
+  const question = { body: { password: "warming up" } };
+  await first.api.call("POST /v1/auth/password/strength", question, { repeatable: true });
+  world = {
+    roles: ["guest", "patient", "doctor", "auditor", "admin"],
+    ids: await somethingToFind(doctor.client, patient.id, bystander.id, admin.client),
+  };
+}, 180_000);
+afterAll(() => closeConnections());
+
+/** One of each thing, so that ids of it lead somewhere. */
+async function somethingToFind(doctor: Client, userId: string, otherUser: string, admin: Client) {
+  const { api } = doctor;
+  const person = {
+    givenName: "Ottilie",
+    familyName: "Marchetti",
+    birthDate: "1961-04-09",
+    sex: "female",
+  } as const;
+  const patientId = (await api.call("POST /v1/patients", { body: { ...person, userId } })).data.id;
+  const record = { type: "note", title: "t", body: "b", occurredAt: "2026-01-01T00:00:00Z" } as const;
+  const path = { id: patientId };
+  const recordId = (await api.call("POST /v1/patients/{id}/records", { path, body: record })).data.id;
+  const drug = {
+    patientId,
+    medication: "m",
+    dosage: "1",
+    startDate: "2026-01-01",
+    status: "active",
+  } as const;
+  const prescriptionId = (await api.call("POST /v1/prescriptions", { body: drug })).data.id;
+  const files = [new File(["hello\n"], "a.txt", { type: "text/plain" })];
+  const stored = (await api.call("POST /v1/files", { body: { patientId, files } })).data.items;
+  const events = (await admin.api.call("GET /v1/audit/events", { query: { limit: 20 } })).data.items;
+  return {
+    patientId: [patientId],
+    patients: [patientId],
+    userId: [otherUser],
+    users: [otherUser],
+    providerId: [userId],
+    records: [recordId],
+    prescriptions: [prescriptionId],
+    files: stored.map((file) => file.id),
+    events: events.map((event) => event.id),
+    path: ["0/000", "entries/000", "0/x999/000.p/1"],
+  };
+}
+
+/** What of the inside must never be read outside: stacks, SQL, packages, paths, addresses of other servers. */
+const INSIDE =
+  /\bat \S+ \(|\.ts:\d|node:internal|node_modules|\/(?:work|home|root|app|srv)\/|@medvault|\b(?:select|insert into|update|delete from)\b[^"]{0,80}\b(?:from|where|set|values)\b|postgres|rabbit|redis|amqp|undici|express|zod\b|ECONN|ENOENT|syntax error|violates|sqlstate|127\.0\.0\.1:\d/i;
+
+function faults(request: Generated, answer: Received): string[] {
+  const found = faultsOf(request.method, request.target, answer);
+  const code = /"code":"(\w+)"/.exec(answer.raw.toString("latin1"))?.[1];
+  // The one 5xx that is an answer: a proof is asked for before the checkpoint that covers it is signed.
+  if (answer.status >= 500 && code !== "not_yet_signed") found.push(`${answer.status} ${code}`);
+  const head = [...answer.headers].map((pair) => pair.join(": ")).join("\n");
+  const isProblem = answer.headers.get("content-type")?.startsWith("application/problem+json");
+  const inside = INSIDE.exec(head) ?? (isProblem ? INSIDE.exec(answer.raw.toString("utf8")) : null);
+  if (inside) found.push(`it tells of the inside: ${inside[0]}`);
+  return found;
+}
+
+const gatewayProcess = () => {
+  const found = ops().processes.find((each) => each.name === "gateway");
+  if (!found) throw new Error("ops.json names no gateway");
+  return found;
+};
+
+/** Bytes that the gateway holds (`resident`), and bytes of them that are in use: V8 gives back late what it once took. */
+async function memoryOfGateway(): Promise<{ resident: number; used: number }> {
+  const { adminPort } = gatewayProcess();
+  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  const metric = (name: string) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1]);
+  const used = metric("nodejs_heap_size_used_bytes") + metric("nodejs_external_memory_bytes");
+  return { resident: metric("process_resident_memory_bytes"), used };
+}
+
+test(`${COUNT} generated requests, seed ${SEED}: no 5xx, no crash, no growth, nothing of the inside, all as documented`, async () => {
+  const pids = ops().processes.map(({ pid }) => pid);
+  const statuses = new Map<number, number>();
+  const reached = new Set<string>();
+  const bad: string[] = [];
+  const memory: { resident: number; used: number }[] = [];
+  for (let start = 0; start < COUNT; start += CHUNK) {
+    const size = Math.min(CHUNK, COUNT - start);
+    const batch = fc.sample(requests(world), { seed: SEED + start, numRuns: size });
+    let next = 0;
+    const work = async () => {
+      for (let at = next++; at < batch.length; at = next++) {
+        const request = batch[at] as Generated;
+        const told = `#${start + at} ${request.role} ${request.method} ${request.target.slice(0, 200)} ${JSON.stringify(request.headers).slice(0, 200)} ${request.body?.slice(0, 400)}`;
+        try {
+          const answer = await send(gateway, request, tokens.get(request.role) ?? null);
+          statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+          const operation = operationOf(request.method, request.target);
+          if (operation && answer.status < 300) reached.add(`${operation.method} ${operation.path}`);
+          for (const fault of faults(request, answer))
+            bad.push(
+              `${answer.status}: ${fault}\n   ${told}\n   ${answer.raw.toString("utf8").slice(0, 300)}`,
+            );
+        } catch (error) {
+          bad.push(`${String(error)}\n   ${told}`);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    memory.push(await memoryOfGateway());
+  }
+  const counted = [...statuses].sort(([a], [b]) => a - b).map(([status, n]) => `${n}×${status}`);
+  const held = memory.map(({ resident, used }) => `${mib(resident)}/${mib(used)}`);
+  console.log(
+    `seed ${SEED}: ${counted.join(" ")}; ${reached.size} of ${operations.length} operations answered 2xx`,
+  );
+  console.log(`gateway, MiB held/used each ${CHUNK}: ${held.join(" ")}`);
+  expect(bad.slice(0, 20), `${bad.length} in all; again with MEDVAULT_GENERATED_SEED=${SEED}`).toEqual([]);
+  expect(ops().processes.map(({ pid }) => pid)).toEqual(pids);
+  // What is in use rises and falls with the collector: the least of the first three against the least of the last.
+  const least = (some: typeof memory) => Math.min(...some.map(({ used }) => used));
+  expect(least(memory.slice(-3)) - least(memory.slice(0, 3))).toBeLessThan(GROWTH_BYTES);
+  // What is held grows while code is compiled and the heap finds its size: measured over the second half.
+  const half = memory.slice(Math.floor(memory.length / 2));
+  expect((half.at(-1)?.resident ?? 0) - (half[0]?.resident ?? 0)).toBeLessThan(GROWTH_BYTES);
+}, 600_000);
