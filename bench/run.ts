@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { chunked } from "./crypto/chunked.ts";
 import { rowBox } from "./crypto/row-box.ts";
 import { sealedFile } from "./crypto/seal-file.ts";
+import { gateway } from "./gateway.ts";
 import type { Finding } from "./rounds.ts";
 
 const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--dir /tmp] [--json]
@@ -10,6 +11,7 @@ const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--dir 
 Measures what was promised and says whether it is kept; the exit code is 1 where it is not.
   row-box    sealing and opening a row, beside bare node:crypto loops of the same HKDF and cipher
   chunked    seal and open streams, beside a bare loop of AES-256-GCM over 16 KiB
+  gateway    requests a second and p50 beside a bare Express + undici proxy, 1 GiB up and down, 200 slow clients
   seal-file  a file of --file-mib through sealFile and openFile in --dir, and how the process grows
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
 `;
@@ -31,6 +33,7 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
   "seal-file": () => sealedFile(values.dir, fileBytes), // first, while the process is small
   "row-box": () => rowBox(rounds),
   chunked: () => chunked(rounds),
+  gateway: () => gateway(Math.ceil(rounds / 4)),
 };
 
 function keeps({

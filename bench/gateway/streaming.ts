@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { startGateway } from "../../services/gateway/test/process.ts";
+import { givenSurroundings } from "../../services/gateway/test/surroundings.ts";
+import type { Finding } from "../rounds.ts";
+
+const MIB = 1024 * 1024;
+const WARM_UP_BYTES = 64 * MIB;
+const SAMPLE_MS = 10;
+const CHUNK = Buffer.alloc(64 * 1024, "x");
+
+function* bytes(total: number): Generator<Buffer> {
+  for (let sent = 0; sent < total; sent += CHUNK.length) yield CHUNK;
+}
+
+/** One upload and one download of this size through the gateway, and how far its resident memory grows meanwhile. */
+export async function streaming(totalBytes: number): Promise<Finding[]> {
+  const around = await givenSurroundings();
+  const gateway = await startGateway({
+    ...around.env,
+    REDIS_URL: around.redis.url,
+    MEDVAULT_MAX_UPLOAD_BYTES: String(totalBytes),
+  });
+  try {
+    const { token } = await around.signIn("doctor");
+    let received = 0;
+    around.services.files.raw = async (req, res) => {
+      if (req.method === "GET")
+        return pipeline(Readable.from(bytes(Number(req.headers.range?.slice(6)))), res);
+      received = 0;
+      for await (const chunk of req) received += (chunk as Buffer).length;
+      res.end("{}");
+    };
+    const call = (method: string, path: string, more: Record<string, string> = {}) =>
+      request({
+        host: "127.0.0.1",
+        port: gateway.port,
+        method,
+        path,
+        headers: { authorization: `Bearer ${token}`, ...more },
+      });
+    const upload = async (total: number) => {
+      const sending = call("POST", "/v1/files");
+      const [size] = await Promise.all([sizeOf(sending), pipeline(Readable.from(bytes(total)), sending)]);
+      if (size === 0 || received !== total) throw new Error("the upload did not arrive whole");
+    };
+    const download = async (total: number) => {
+      const asking = call("GET", "/v1/files/1/content", { range: `bytes=${total}` });
+      asking.end();
+      if ((await sizeOf(asking)) !== total) throw new Error("the download did not arrive whole");
+    };
+    await upload(WARM_UP_BYTES);
+    await download(WARM_UP_BYTES);
+    const findings: Finding[] = [];
+    for (const [name, work] of [
+      ["upload", upload],
+      ["download", download],
+    ] as const) {
+      const { grownBytes, seconds } = await watched(
+        () => gateway.rssBytes(),
+        () => work(totalBytes),
+      );
+      findings.push({
+        name: `${name} through the gateway, ${totalBytes / MIB} MiB, growth of its process`,
+        measured: grownBytes / MIB,
+        unit: "MiB",
+        atMost: 32,
+        note: `${(totalBytes / seconds / 1e6).toFixed(0)} MB/s`,
+      });
+    }
+    return findings;
+  } finally {
+    await gateway.stop();
+    await around.close();
+  }
+}
+
+async function sizeOf(call: ReturnType<typeof request>): Promise<number> {
+  const [res] = (await once(call, "response")) as [IncomingMessage];
+  let size = 0;
+  for await (const chunk of res) size += (chunk as Buffer).length;
+  if (res.statusCode !== 200) throw new Error(`the gateway answered ${res.statusCode}`);
+  return size;
+}
+
+async function watched(
+  rssBytes: () => number,
+  work: () => Promise<void>,
+): Promise<{ grownBytes: number; seconds: number }> {
+  const before = rssBytes();
+  let peak = before;
+  const sampling = setInterval(() => {
+    peak = Math.max(peak, rssBytes());
+  }, SAMPLE_MS);
+  const since = performance.now();
+  try {
+    await work();
+    return { grownBytes: Math.max(peak, rssBytes()) - before, seconds: (performance.now() - since) / 1_000 };
+  } finally {
+    clearInterval(sampling);
+  }
+}
