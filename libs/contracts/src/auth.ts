@@ -224,6 +224,8 @@ export const SessionView = z.object({
   ip: z.string(),
   userAgent: z.string(),
   device: z.string(),
+  /** `Berlin, Germany`, as the operator's GeoIP file knows the address; null without one. */
+  location: z.string().nullable(),
   current: z.boolean(),
 });
 export const SessionList = z.object({ items: z.array(SessionView) });

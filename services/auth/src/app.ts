@@ -44,6 +44,7 @@ import { roleRoutes } from "./roles/role.routes.ts";
 import { createRoles } from "./roles/role.service.ts";
 import { getRole } from "./roles/role.store.ts";
 import { sealedTables } from "./sealed-tables.ts";
+import { openLocations } from "./sessions/location.ts";
 import { createRefresh } from "./sessions/refresh.service.ts";
 import { sessionRoutes } from "./sessions/session.routes.ts";
 import { createSessions } from "./sessions/session.service.ts";
@@ -116,6 +117,7 @@ export async function composeApp(
     userIndex: await openUserIndex(pool, keyring),
     blindKey: await indexKey(pool, keyring, "auth.blind"),
     csrfKey,
+    locate: config.MEDVAULT_GEOIP_FILE ? await openLocations(config.MEDVAULT_GEOIP_FILE) : () => null,
     hasher: await createPasswordHasher({
       concurrent: config.MEDVAULT_HASHES_AT_ONCE,
       waitingMax: HASHES_WAITING_MAX,
@@ -189,7 +191,7 @@ export function createAuthApp(
       passwordRoutes(router, createPasswords(ctx), ctx);
       mfaRoutes(router, createMfa(ctx));
       passkeyRoutes(router, createPasskeys(ctx), passkeySignIn);
-      sessionRoutes(router, sessions);
+      sessionRoutes(router, sessions, ctx.locate);
       userRoutes(router, createUsers(ctx));
       roleRoutes(router, createRoles(ctx));
       jwksRoutes(router, ctx);

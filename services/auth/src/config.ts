@@ -67,6 +67,8 @@ const AuthConfig = CommonConfig.extend({
   MEDVAULT_SESSION_BIND_ADDRESS_PATIENT: z.enum(BINDINGS).default("watch"),
   /** What a sign-in over a user's limit of sessions does. */
   MEDVAULT_SESSION_LIMIT: z.enum(["end-oldest", "refuse"]).default("end-oldest"),
+  /** A MaxMind file (.mmdb, city or country): sessions are shown with their coarse location. */
+  MEDVAULT_GEOIP_FILE: z.string().optional(),
   /** Every session ends once a day, when the signing key turns. */
   SESSION_DAILY_RESET: z.stringbool().default(false),
   /** I22: one count per account, per account and address, or both; what `sign-in/lockout.ts` says. */

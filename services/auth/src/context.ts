@@ -10,6 +10,7 @@ import type { PasswordCheck } from "./passwords/password-check.ts";
 import type { PasswordHasher } from "./passwords/password-hasher.ts";
 import type { StrengthMeter } from "./passwords/strength.ts";
 import { markRecorded } from "./recorded.ts";
+import { SessionLimitReached } from "./sessions/session.errors.ts";
 import type { Session } from "./sessions/session.ts";
 import type { BindingSettings } from "./sessions/session-binding.ts";
 import type { SessionCache } from "./sessions/session-cache.ts";
@@ -48,6 +49,8 @@ export interface AuthContext extends AccountSeals {
   blindKey: Buffer;
   /** Key of the CSRF tokens of cookie sessions. */
   csrfKey: Buffer;
+  /** Where an address is, roughly; null where nothing is known. */
+  locate(ip: string): string | null;
   hasher: PasswordHasher;
   passwordCheck: PasswordCheck;
   strength: StrengthMeter;
@@ -61,6 +64,10 @@ export interface AuthContext extends AccountSeals {
   settings: AuthSettings;
   logger: Logger;
 }
+
+/** Refusals that bring their own event. */
+const WITH_EVENT = [GrantRefused, GrantLocked, SessionLimitReached];
+type Refusal = InstanceType<(typeof WITH_EVENT)[number]>;
 
 /** What a transaction did to sessions, for the fast copy. */
 export interface SessionEffects {
@@ -83,9 +90,9 @@ export async function changeSessions<T>(
     return work(tx, effects);
   }).catch(async (error: unknown) => {
     // What the gate refused is rolled back; its evidence is not.
-    if ((error instanceof GrantRefused || error instanceof GrantLocked) && error.event) {
-      await ctx.record(error.event);
-      markRecorded(error);
+    if (WITH_EVENT.some((refusal) => error instanceof refusal) && (error as Refusal).event) {
+      await ctx.record((error as Refusal).event as NewEvent);
+      markRecorded(error as Refusal);
     }
     throw error;
   });

@@ -129,6 +129,7 @@ export async function createHarness(): Promise<Harness> {
     userIndex: await openUserIndex(pool, keyring),
     blindKey: await indexKey(pool, keyring, "auth.blind"),
     csrfKey,
+    locate: () => null,
     hasher: await createPasswordHasher({ concurrent: 4, waitingMax: 300 }),
     passwordCheck: createPasswordCheck("composition", null),
     strength: createStrengthMeter(),

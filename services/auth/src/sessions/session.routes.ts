@@ -16,10 +16,13 @@ import type { Request, RequestHandler, Router } from "express";
 import type { Sessions } from "./session.service.ts";
 import { deviceOf, type Session } from "./session.ts";
 
-export function sessionRoutes(router: Router, sessions: Sessions): void {
+/** Where an address is, roughly, or null. */
+type Locate = (ip: string) => string | null;
+
+export function sessionRoutes(router: Router, sessions: Sessions, locate: Locate): void {
   router.get("/v1/auth/sessions", allow("session:read"), async (req, res) => {
     const actor = actorOf(req);
-    const items = (await sessions.listOwn(actor)).map((session) => present(session, actor));
+    const items = (await sessions.listOwn(actor)).map((session) => present(session, actor, locate));
     res.json(SessionList.parse({ items }));
   });
 
@@ -46,7 +49,7 @@ export function sessionRoutes(router: Router, sessions: Sessions): void {
     const found = await sessions.list(actor, filter);
     const last = found.length === query.limit ? found.at(-1) : undefined;
     const items = found.map((session) => ({
-      ...present(session, actor),
+      ...present(session, actor, locate),
       userId: session.userId,
       role: session.role,
     }));
@@ -56,7 +59,7 @@ export function sessionRoutes(router: Router, sessions: Sessions): void {
   router.get("/v1/users/:id/sessions", allow("session:read"), everyones("session:read"), async (req, res) => {
     const actor = actorOf(req);
     const filter = { userId: idOf(req), role: null, before: null, limit: 100 };
-    const items = (await sessions.list(actor, filter)).map((session) => present(session, actor));
+    const items = (await sessions.list(actor, filter)).map((session) => present(session, actor, locate));
     res.json(SessionList.parse({ items }));
   });
 
@@ -99,7 +102,7 @@ function idOf(req: Request): string {
   return id.data;
 }
 
-function present(session: Session, actor: Actor) {
+function present(session: Session, actor: Actor, locate: Locate) {
   return {
     id: session.id,
     createdAt: session.createdAt.toISOString(),
@@ -109,6 +112,7 @@ function present(session: Session, actor: Actor) {
     ip: session.ip,
     userAgent: session.userAgent,
     device: deviceOf(session.userAgent),
+    location: locate(session.ip),
     current: session.id === actor.sessionId,
   };
 }

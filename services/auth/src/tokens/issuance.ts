@@ -5,6 +5,7 @@ import { type AuthContext, actingAs, announce, type SessionEffects } from "../co
 import { getRole, type RolePermissions } from "../roles/role.store.ts";
 import { csrfToken } from "../sessions/csrf.ts";
 import { insertRefreshToken } from "../sessions/refresh-token.store.ts";
+import { SessionLimitReached } from "../sessions/session.errors.ts";
 import { endSessions, insertSession, saveUse, unendedSessionIds } from "../sessions/session.store.ts";
 import { newSession, type Session, surplus, touched } from "../sessions/session.ts";
 import { lockedUntil } from "../sign-in/attempts.ts";
@@ -183,7 +184,10 @@ async function reconfirm(issuing: Issuing, session: Session, amr: string[]): Pro
   return { kind: "confirmed", session, ...accessToken(issuing, { ...session, amr }, now, lifetimeS) };
 }
 
-/** I14: over the limit the oldest ends. A new enrolment replaces an older one. */
+/**
+ * I14: over the limit the oldest ends, and an event tells of it, since it may be a stranger's sign-in that pushed it out;
+ * or the sign-in is refused (SessionLimitReached), by setting. A new enrolment replaces an older one.
+ */
 async function makeRoom(
   ctx: AuthContext,
   tx: Tx,
@@ -193,6 +197,18 @@ async function makeRoom(
   kind: "full" | "enrollment",
 ): Promise<void> {
   const live = await unendedSessionIds(tx, account.id, kind);
+  const over = kind === "full" && live.length >= account.maxSessions;
+  const owner = actingAs(actor, account, null);
+  const reached = {
+    type: "medvault.auth.session.limit-reached.v1",
+    subject: `user/${account.id}`,
+    action: "session:start",
+    reason: "session_limit",
+    details: { limit: account.maxSessions },
+  };
+  if (over && ctx.settings.sessionLimit === "refuse") {
+    throw new SessionLimitReached(deniedEvent(owner, reached));
+  }
   const reason = kind === "full" ? "session_limit" : "enrollment_superseded";
   const ended = await endSessions(
     tx,
@@ -201,7 +217,8 @@ async function makeRoom(
     ctx.now(),
   );
   effects.ended.push(...ended);
-  await announce(tx, ...ended.map((id) => sessionEnded(actingAs(actor, account, null), id, reason)));
+  if (over) await announce(tx, auditEvent(owner, reached));
+  await announce(tx, ...ended.map((id) => sessionEnded(owner, id, reason)));
 }
 
 /** The event of a session's end. */

@@ -1,0 +1,23 @@
+import { open, type Response } from "maxmind";
+
+interface Place {
+  city?: { names?: { en?: string } };
+  country?: { names?: { en?: string } };
+}
+
+/**
+ * Coarse locations (city and country) of addresses by a MaxMind file, which is read into memory once and never asks anybody.
+ * Throws for a file that is none: a location that silently stays away would be taken for "nowhere strange".
+ */
+export async function openLocations(file: string): Promise<(ip: string) => string | null> {
+  const reader = await open<Response & Place>(file);
+  return (ip) => {
+    try {
+      const found = reader.get(ip);
+      const names = [found?.city?.names?.en, found?.country?.names?.en].filter(Boolean);
+      return names.length > 0 ? names.join(", ") : null;
+    } catch {
+      return null; // no address, or IPv6 in a file of IPv4
+    }
+  };
+}
