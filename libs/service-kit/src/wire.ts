@@ -83,7 +83,7 @@ export function refuseOnTheWire(server: Server, onMalformed?: OnMalformed): void
 type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer };
 
 /** Answers what the parser refused; null when there is nobody left, or an answer has begun already. */
-export function refuseMalformed(error: ParserError, socket: Duplex): WireRefusal | null {
+function refuseMalformed(error: ParserError, socket: Duplex): WireRefusal | null {
   const answering = (socket as { _httpMessage?: ServerResponse | null })._httpMessage;
   if (!socket.writable || error.code === "ECONNRESET" || answering?.headersSent) {
     socket.destroy();

@@ -1,6 +1,13 @@
+import { IncomingMessage } from "node:http";
+import { Socket } from "node:net";
+import type { Request } from "express";
 import { expect, test } from "vitest";
+import { routeDocuments } from "../routing/route-docs.ts";
+import { fieldPlan } from "../screening/field-plan.ts";
+import { screenBody } from "../screening/screen.ts";
 import { publicRoutes } from "../system/openapi.ts";
 import { checkHeaders } from "./headers.ts";
+import { inspector } from "./inspect.ts";
 import { checkShape, MAX_DEPTH, MAX_ITEMS } from "./json-shape.ts";
 import { queryNames, queryPairs, refuseUnknownNames } from "./query.ts";
 
@@ -124,4 +131,37 @@ test("headers that may come once come once, Host is a host, Connection names not
     ["Host", "x", "Transfer-Encoding", "chunked", "Transfer-Encoding", "chunked"],
   ])
     expect(() => checkHeaders(headers), headers.join(" ")).toThrow(invalid);
+});
+
+const EVERYDAY: Readonly<Record<string, string>> = {
+  limit: "20",
+  cursor: "eyJhdCI6IjIwMjYtMDEtMDJUMDM6MDQ6MDUuNjc4WiIsImlkIjoiMSJ9--__",
+  unmask: "nationalId,phone",
+  from: "2026-01-02T03:04:05.678Z",
+  to: "2026-02-03",
+  ip: "2001:db8:face::d",
+  type: "medvault.records.prescription.read.v1",
+  subject: "prescription/018f4c1e-7a2b-7c3d-8e4f-0123456789ab",
+  attachedTo: "prescription/018f4c1e-7a2b-7c3d-8e4f-0123456789ab",
+};
+
+test("every documented path, query and example passes", () => {
+  const id = "018f4c1e-7a2b-7c3d-8e4f-0123456789ab";
+  const find = routeDocuments(publicRoutes);
+  const inspect = inspector(find);
+  const paths = ["/v1/audit/tile/0/x001/234.p/5", "/v1/audit/tile/entries/x001/x234/067"];
+  for (const route of publicRoutes) {
+    const path = route.path.replaceAll(/\{[A-Za-z]+\}/g, id);
+    const query = [...queryNames(route)]
+      .map((name) => `${name}=${encodeURIComponent(EVERYDAY[name] ?? id)}`)
+      .join("&");
+    paths.push(query ? `${path}?${query}` : path);
+    expect(find(route.method.toUpperCase(), path), path).toBe(route);
+    expect(() => screenBody(route.example, fieldPlan(route)), path).not.toThrow();
+  }
+  for (const url of paths) {
+    const req = new IncomingMessage(new Socket()) as Request;
+    Object.assign(req, { method: "GET", url, rawHeaders: ["Host", "localhost:8080"] });
+    expect(() => inspect(req).refuseUnknownQuery(), url).not.toThrow();
+  }
 });

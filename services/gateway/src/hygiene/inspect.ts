@@ -9,7 +9,7 @@ import { TargetTooLong } from "./hygiene.errors.ts";
 import { queryNames, queryPairs, refuseUnknownNames } from "./query.ts";
 
 /** A request's line and headers, taken apart and found sound. */
-export interface Inspected {
+interface Inspected {
   path: string;
   /** With its `?`, as it came. */
   query: string;

@@ -1,5 +1,5 @@
 /** Longer values are looked at in their first part only: no field that is screened may be a quarter as long. */
-export const MAX_SCREENED_CHARS = 8_192;
+const MAX_SCREENED_CHARS = 8_192;
 const PERCENT_ROUNDS = 3;
 const ENTITY_ROUNDS = 2;
 

@@ -9,7 +9,10 @@ const MAX_VALUES = 2_000;
 const MAX_CHARS = 65_536;
 const MAX_REMEMBERED_AGENTS = 1_000;
 
-/** Headers with a syntax of their own that is checked where they are read, and what is never shown or kept. */
+/**
+ * Headers with a syntax of their own that is checked where they are read, and what is never shown or kept. So are those
+ * of `Sec-`, which no page can set.
+ */
 const UNSCREENED_HEADERS: ReadonlySet<string> = new Set([
   "accept",
   "accept-charset",
@@ -32,8 +35,6 @@ const UNSCREENED_HEADERS: ReadonlySet<string> = new Set([
   "pragma",
   "priority",
   "proxy-authorization",
-  "sec-ch-ua",
-  "sec-ch-ua-full-version-list",
   "transfer-encoding",
   "upgrade",
   "user-agent",
@@ -65,7 +66,7 @@ export function screenHeaders(rawHeaders: readonly string[]): void {
     const value = rawHeaders[i + 1] as string;
     if (name === "user-agent") refuseIf(threatOfAgent(value));
     else if (name === "cookie") screenCookies(value);
-    else if (!UNSCREENED_HEADERS.has(name)) refuseIf(threatIn(value));
+    else if (!UNSCREENED_HEADERS.has(name) && !name.startsWith("sec-")) refuseIf(threatIn(value));
   }
 }
 

@@ -17,7 +17,7 @@ export interface SqlTokens {
   hiddenComment: boolean;
 }
 
-export const MAX_TOKENS = 400;
+const MAX_TOKENS = 400;
 
 const WORDS = new Map<string, string>();
 const say = (letter: string, words: string) => {
