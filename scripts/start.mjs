@@ -26,6 +26,7 @@ demo at the first start, and keeps all of it running until Ctrl-C.
   MEDVAULT_CORS_ORIGINS     pages of these origins may call the API (none)
   MEDVAULT_PASSKEY_RP_ID, MEDVAULT_PASSKEY_ORIGINS
                             the domain and pages of passkeys (localhost and the port)
+  MEDVAULT_TOKEN_BITS, MEDVAULT_RECOVERY_CODE_BITS  lengths of generated tokens (256) and codes (80)
   PASSWORD_POLICY           composition or nist
   MEDVAULT_PASSWORD_LIST    a file of passwords that are not taken
   MEDVAULT_ARGON2_*         what a password hash costs (services/auth/README.md)

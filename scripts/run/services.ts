@@ -131,6 +131,8 @@ const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = 
       "MEDVAULT_POLICY_FILE",
       "SESSION_DAILY_RESET",
       "MEDVAULT_KNOWN_DEVICE_DAYS",
+      "MEDVAULT_TOKEN_BITS",
+      "MEDVAULT_RECOVERY_CODE_BITS",
       FINAL_ROTATION,
     ),
     ...passedOn(o.settings, (name) =>

@@ -64,6 +64,7 @@ export const CookieTokensView = TokensView.omit({
   accessToken: true,
   refreshToken: true,
   tokenType: true,
+  deviceToken: true,
 }).extend({ csrfToken: z.string() });
 /** What gives tokens out, in either transport. */
 export const AnyTokensView = z.union([TokensView, CookieTokensView]);

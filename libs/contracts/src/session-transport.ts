@@ -4,6 +4,10 @@
  */
 export const ACCESS_COOKIE = "__Host-medvault-access";
 export const REFRESH_COOKIE = "__Host-medvault-refresh";
+/** It outlives sessions: it keeps a lockout lane for the device, and opens nothing. */
+export const DEVICE_COOKIE = "__Host-medvault-device";
+/** From a client without cookies: the device token of an earlier sign-in. */
+export const DEVICE_HEADER = "x-device-token";
 
 /** From a client: how it wants its tokens. To a service: how they travel; then it is the gateway's word. */
 export const TRANSPORT_HEADER = "x-session-transport";

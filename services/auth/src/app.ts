@@ -61,6 +61,8 @@ import { userRoutes } from "./users/user.routes.ts";
 import { createUsers } from "./users/user.service.ts";
 
 const SERVICE = "auth";
+/** Of base32, which recovery codes are in. */
+const BITS_PER_CHARACTER = 5;
 /** Sign-ins waiting for a hash; at 28 ms and two at once the last of them waits some 3 s. */
 const HASHES_WAITING_MAX = 200;
 
@@ -222,6 +224,8 @@ function settingsOf(config: Config): AuthSettings {
     absolutePatientMs: config.MEDVAULT_SESSION_PATIENT_DAYS * 24 * 3600_000,
     dailyReset: config.SESSION_DAILY_RESET,
     confirmRegistration: config.MEDVAULT_REGISTRATION_CONFIRM,
+    tokenBytes: Math.ceil(config.MEDVAULT_TOKEN_BITS / 8),
+    recoveryCodeCharacters: Math.ceil(config.MEDVAULT_RECOVERY_CODE_BITS / BITS_PER_CHARACTER),
     lockout: {
       by: config.MEDVAULT_LOCKOUT_BY,
       max: config.MEDVAULT_LOCKOUT_FAILURES,

@@ -1,4 +1,4 @@
-import type { Actor } from "@medvault/contracts";
+import { type Actor, DEVICE_HEADER } from "@medvault/contracts";
 import { actorOf } from "@medvault/service-kit";
 import type { Request } from "express";
 
@@ -7,7 +7,6 @@ export interface Caller extends Actor {
   readonly deviceToken: string | null;
 }
 
-const DEVICE_HEADER = "x-device-token";
 const DEVICE_TOKEN = /^[A-Za-z0-9_-]{43}$/;
 
 /** The actor of a request with its device token; what is no token is none. */

@@ -91,6 +91,9 @@ const AuthConfig = CommonConfig.extend({
   PASSWORD_POLICY: z.enum(["composition", "nist"]).default("composition"),
   /** Passwords that are not taken: words, or sorted SHA-1 hashes. */
   MEDVAULT_PASSWORD_LIST: z.string().optional(),
+  /** I22: how long generated tokens and codes are; never under 80 bits. */
+  MEDVAULT_TOKEN_BITS: z.coerce.number().int().min(128).max(512).default(256),
+  MEDVAULT_RECOVERY_CODE_BITS: z.coerce.number().int().min(80).max(160).default(80),
   /** What a password hash costs; never less than the least. */
   MEDVAULT_ARGON2_MEMORY_KIB: z.coerce
     .number()

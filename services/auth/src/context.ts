@@ -33,6 +33,9 @@ export interface AuthSettings {
   /** Every session ends when the signing key turns (I13). */
   dailyReset: boolean;
   lockout: LockoutRules;
+  /** Of refresh, reset, invitation and half-finished sign-ins' tokens. */
+  tokenBytes: number;
+  recoveryCodeCharacters: number;
   /** Whether a registered account waits until its address is confirmed. */
   confirmRegistration: boolean;
   /** How long before a session's idle end a client should warn. */

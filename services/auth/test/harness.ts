@@ -113,6 +113,8 @@ export async function createHarness(): Promise<Harness> {
     absolutePatientMs: 7 * 24 * 3600_000,
     dailyReset: false,
     lockout: LOCKOUT,
+    tokenBytes: 32,
+    recoveryCodeCharacters: 16,
     confirmRegistration: false,
     idleWarningMs: 120_000,
     binding: {

@@ -100,7 +100,7 @@ export function createAccounts(ctx: AuthContext) {
    * VersionConflict.
    */
   async function change(actor: Actor, patch: AccountPatch, rev: number | null): Promise<Account> {
-    const link = newOpaqueToken();
+    const link = newOpaqueToken(ctx.settings.tokenBytes);
     const pendingEmail = patch.email;
     const saved = await inTransaction(ctx.pool, async (tx) => {
       const account = await lockAccount(tx, ctx, actor.id);

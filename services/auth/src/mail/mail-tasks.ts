@@ -105,7 +105,7 @@ async function newToken(
   purpose: TokenPurpose,
   lifeMs: number,
 ): Promise<string> {
-  const { token, hash } = newOpaqueToken();
+  const { token, hash } = newOpaqueToken(ctx.settings.tokenBytes);
   const expiresAt = new Date(ctx.now().getTime() + lifeMs);
   await insertOneTimeToken(tx, { hash, userId, purpose, expiresAt }, ctx.now());
   return token;

@@ -19,7 +19,7 @@ export function createMfa(ctx: AuthContext) {
   /** Begins a set-up, or begins it anew; what is enrolled stays until the new one is proven. */
   async function setup(actor: Actor) {
     const secret = newTotpSecret();
-    const recoveryCodes = newRecoveryCodes();
+    const recoveryCodes = newRecoveryCodes(ctx.settings.recoveryCodeCharacters);
     const account = await inTransaction(ctx.pool, async (tx) => {
       const locked = await lockAccount(tx, ctx, actor.id);
       if (!locked) throw new Unauthenticated();
@@ -95,7 +95,7 @@ export function createMfa(ctx: AuthContext) {
   /** Ten new recovery codes; the old ones die. Throws MfaNotEnabled, and as a wrong guess does. */
   async function newCodes(actor: Actor, proof: PasswordAndCode): Promise<string[]> {
     const found = await enrolled(actor);
-    const codes = newRecoveryCodes();
+    const codes = newRecoveryCodes(ctx.settings.recoveryCodeCharacters);
     await proven(actor, found, proof, async (tx, _effects, account) => {
       await replaceRecoveryCodes(tx, account.id, recoveryTokensOf(ctx.blindKey, account.id, codes));
       await announce(tx, factorsChanged(actor, "recovery-codes.replaced", {}));

@@ -4,12 +4,13 @@ import { blindToken } from "../blind.ts";
 const RECOVERY_CODES = 10;
 /** Crockford's base32: nothing that is misread. 16 characters are 80 bits (I5). */
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const CHARACTERS = 16;
+/** The default length; settings may choose a longer one. */
+export const RECOVERY_CODE_CHARACTERS = 16;
 
 /** Ten new codes, in groups of four: `7K3M-…`. */
-export function newRecoveryCodes(): string[] {
+export function newRecoveryCodes(characters: number = RECOVERY_CODE_CHARACTERS): string[] {
   return Array.from({ length: RECOVERY_CODES }, () => {
-    const text = Array.from({ length: CHARACTERS }, () => ALPHABET.charAt(randomInt(32))).join("");
+    const text = Array.from({ length: characters }, () => ALPHABET.charAt(randomInt(32))).join("");
     return text.replace(/(.{4})(?=.)/g, "$1-");
   });
 }
@@ -17,7 +18,7 @@ export function newRecoveryCodes(): string[] {
 /** A code as it was meant: case, spaces and dashes do not matter, O is 0, I and L are 1. Null: it is none. */
 export function readRecoveryCode(typed: string): string | null {
   const code = typed.toUpperCase().replace(/[\s-]/g, "").replace(/O/g, "0").replace(/[IL]/g, "1");
-  return /^[0-9A-HJKMNP-TV-Z]{16}$/.test(code) ? code : null;
+  return /^[0-9A-HJKMNP-TV-Z]{16,32}$/.test(code) ? code : null;
 }
 
 /** What is kept of a code: an HMAC bound to its user. */

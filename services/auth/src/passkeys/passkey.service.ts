@@ -98,7 +98,7 @@ export function createPasskeys(ctx: AuthContext) {
     account: Account,
     sessionId: string,
   ): Promise<Omit<Registered, "passkey">> {
-    const recoveryCodes = newRecoveryCodes();
+    const recoveryCodes = newRecoveryCodes(ctx.settings.recoveryCodeCharacters);
     const saved = await saveAccount(tx, ctx, { ...account, mfaEnabled: true }, ctx.now());
     await replaceRecoveryCodes(tx, account.id, recoveryTokensOf(ctx.blindKey, account.id, recoveryCodes));
     await announce(tx, factorsChanged(actor, "mfa.enabled", saved.details));

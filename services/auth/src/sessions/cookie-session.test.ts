@@ -137,3 +137,17 @@ test("a token is good in the way it was given out alone; both ways at once are r
   // Neither attempt has used anything up.
   expect((await refresh(refreshOf(begun), String(begun.body.csrfToken))).status).toBe(200);
 });
+
+test("a device's token is in a cookie of its own, which outlives the session", async () => {
+  const person = await h.person("patient");
+  const answer = await login(person);
+  expectNoTokens(answer);
+  expect(answer.body).not.toHaveProperty("deviceToken");
+  const [device, attributes] = cookies(answer)["__Host-medvault-device"] ?? ["", ""];
+  expect(device).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  expect(attributes).toBe("Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=34560000");
+  const again = await h.guest().post<Answer>("/v1/auth/login", identity(person), {
+    headers: { ...COOKIE.headers, "x-device-token": device },
+  });
+  expect(cookies(again)).not.toHaveProperty("__Host-medvault-device");
+});

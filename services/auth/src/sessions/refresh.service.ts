@@ -44,7 +44,7 @@ export function createRefresh(ctx: AuthContext) {
     if (known.usedAt !== null) return secondUse(ctx, actor, known, usedBy);
     const idleUntil = await ctx.cache.idleUntil(known.sessionId);
     const won = await changeSessions(ctx, async (tx, effects): Promise<Issued | "strange" | null> => {
-      const successor = newOpaqueToken();
+      const successor = newOpaqueToken(ctx.settings.tokenBytes);
       const sessionId = await spendRefreshToken(tx, { hash, usedBy, successor: successor.hash }, ctx.now());
       if (sessionId === null) return null;
       const account = await findAccount(tx, ctx, known.userId);

@@ -1,6 +1,7 @@
 import {
   ACCESS_COOKIE,
   CSRF_HEADER,
+  DEVICE_COOKIE,
   InvalidInput,
   REFRESH_COOKIE,
   REFRESH_HEADER,
@@ -14,6 +15,7 @@ import type { Request, Response } from "express";
 interface Given {
   accessToken?: string;
   refreshToken?: string;
+  deviceToken?: string | undefined;
   tokenType?: string;
   expiresIn?: number;
   absoluteExpiresAt?: string;
@@ -33,14 +35,16 @@ export function transportOf(req: Request): SessionTransport {
 export function handOut<T extends Given>(
   res: Response,
   given: T,
-): Omit<T, "accessToken" | "refreshToken" | "tokenType"> | T {
+): Omit<T, "accessToken" | "refreshToken" | "deviceToken" | "tokenType"> | T {
   if (given.csrfToken === undefined) return given;
-  const { accessToken, refreshToken, tokenType: _tokenType, ...shown } = given;
+  const { accessToken, refreshToken, deviceToken, tokenType: _tokenType, ...shown } = given;
   if (accessToken) res.append("Set-Cookie", cookie(ACCESS_COOKIE, accessToken, `Max-Age=${given.expiresIn}`));
   if (refreshToken) {
     const until = new Date(given.absoluteExpiresAt ?? 0).toUTCString();
     res.append("Set-Cookie", cookie(REFRESH_COOKIE, refreshToken, `Expires=${until}`));
   }
+  // How long it is good for is not the cookie's to say: browsers keep none for longer than this.
+  if (deviceToken) res.append("Set-Cookie", cookie(DEVICE_COOKIE, deviceToken, "Max-Age=34560000"));
   return shown;
 }
 

@@ -119,7 +119,7 @@ export function createSignIn(ctx: AuthContext) {
   }
 
   async function beginMfa(tx: Tx, actor: Actor, account: Account, began: Began): Promise<LoginAnswer> {
-    const { token, hash } = newOpaqueToken();
+    const { token, hash } = newOpaqueToken(ctx.settings.tokenBytes);
     const expiresAt = new Date(ctx.now().getTime() + MFA_LOGIN_MS);
     await insertOneTimeToken(
       tx,

@@ -124,7 +124,7 @@ export async function issue(
   if (kind === "enrollment") {
     return { kind, session, ...accessToken(issuing, session, session.authTime) };
   }
-  const refresh = newOpaqueToken();
+  const refresh = newOpaqueToken(ctx.settings.tokenBytes);
   await insertRefreshToken(tx, refresh.hash, session.id, now);
   return { kind, session, tokens: pair(issuing, session, refresh) };
 }

@@ -1,19 +1,22 @@
 import { createHash, randomBytes } from "node:crypto";
 
-/** A token that says nothing: 256 random bits, and the hash under which it is kept. */
+/** A token that says nothing: random bytes, and the hash under which it is kept. */
 export interface OpaqueToken {
-  /** base64url, 43 characters; given out once and kept nowhere. */
+  /** base64url; given out once and kept nowhere. */
   token: string;
   hash: Buffer;
 }
 
-/** Makes a token. */
-export function newOpaqueToken(): OpaqueToken {
-  const token = randomBytes(32).toString("base64url");
+/** The default length; settings may choose another, not under 16. */
+export const OPAQUE_TOKEN_BYTES = 32;
+
+/** Makes a token of so many bytes. */
+export function newOpaqueToken(bytes: number = OPAQUE_TOKEN_BYTES): OpaqueToken {
+  const token = randomBytes(bytes).toString("base64url");
   return { token, hash: hashOpaqueToken(token) };
 }
 
-/** SHA-256 suffices: among 2^256 tokens there is nothing to guess, so a slow hash would protect nothing. */
+/** SHA-256 suffices: among 2^128 tokens and more there is nothing to guess, so a slow hash would protect nothing. */
 export function hashOpaqueToken(token: string): Buffer {
   return createHash("sha256").update(token, "utf8").digest();
 }

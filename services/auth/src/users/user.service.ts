@@ -62,7 +62,7 @@ export function createUsers(ctx: AuthContext) {
   /** Makes an account and mails its invitation: the token is nowhere else. Throws UsernameTaken, EmailTaken. */
   async function invite(actor: Actor, input: NewUser): Promise<Account> {
     const account = newAccount({ ...input, id: newId(), passwordHash: null }, ctx.now());
-    const { token, hash } = newOpaqueToken();
+    const { token, hash } = newOpaqueToken(ctx.settings.tokenBytes);
     const expiresAt = new Date(ctx.now().getTime() + INVITATION_MS);
     const { publicUrl } = ctx.settings;
     await inTransaction(ctx.pool, async (tx) => {

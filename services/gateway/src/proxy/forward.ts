@@ -1,6 +1,7 @@
-import { AppError, ASSERTION_HEADER, Unavailable } from "@medvault/contracts";
+import { AppError, ASSERTION_HEADER, DEVICE_COOKIE, DEVICE_HEADER, Unavailable } from "@medvault/contracts";
 import { lifecycleOf, requestIdOf, traceparentOf } from "@medvault/service-kit";
 import type { Request, Response } from "express";
+import { cookieOf } from "../identity/credentials.ts";
 import { boundedBody } from "../limits/body-limit.ts";
 import type { Route } from "../routing/route-table.ts";
 import { Departure, type UpstreamAnswer } from "./exchange.ts";
@@ -91,13 +92,16 @@ function ownHeaders(
 ): Record<string, string> {
   const traceparent = traceparentOf(req);
   const purpose = req.get("x-purpose");
-  const device = route.service === "auth" ? req.get("x-device-token") : undefined;
+  const device =
+    route.service === "auth"
+      ? (req.get(DEVICE_HEADER) ?? cookieOf(req.headers.cookie, DEVICE_COOKIE))
+      : undefined;
   return {
     [ASSERTION_HEADER]: assertion,
     "x-request-id": requestIdOf(req),
     ...(traceparent ? { traceparent } : {}),
     ...(purpose ? { "x-purpose": purpose } : {}),
-    ...(device ? { "x-device-token": device } : {}),
+    ...(device ? { [DEVICE_HEADER]: device } : {}),
     ...further,
     ...(body ? { "content-length": String(body.length) } : {}),
   };

@@ -48,6 +48,10 @@ test("a device token reaches auth, and no other service", async () => {
   await edge.call("/v1/patients", { as: doctor, headers });
   expect(edge.services.auth.seen.at(-1)?.headers).toMatchObject(headers);
   expect(edge.services.records.seen.at(-1)?.headers).not.toHaveProperty("x-device-token");
+  const cookie = { cookie: `a=b; __Host-medvault-device=${"c".repeat(43)}` };
+  await edge.call("/v1/auth/login", { method: "POST", headers: cookie });
+  expect(edge.services.auth.seen.at(-1)?.headers).toMatchObject({ "x-device-token": "c".repeat(43) });
+  expect(edge.services.auth.seen.at(-1)?.headers).not.toHaveProperty("cookie");
 });
 
 test("unknown paths and internal routes are 404 problems, with a session or without", async () => {
