@@ -38,7 +38,7 @@ export {
   retireVersion,
   rotateServiceKey,
 } from "./operations/service-key.ts";
-export { markShredsFinal, openShreds, shredSubject } from "./operations/shred.ts";
+export { markShredsFinal, openShreds, shred, shredSubject } from "./operations/shred.ts";
 export {
   closedVersion,
   countInBackups,

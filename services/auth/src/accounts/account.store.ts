@@ -1,5 +1,5 @@
 import { type AccountRole, VersionConflict } from "@medvault/contracts";
-import { createSubjectKey, findSubjectKeys, type Keyring, LiveIndexes, sealedTable } from "@medvault/keys";
+import { createSubjectKey, findSubjectKeys, type Keyring, LiveIndexes, sealedTable, shred } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { blindToken } from "../blind.ts";
 import { forgetEverywhere } from "../sign-in/known-device.store.ts";
@@ -301,10 +301,10 @@ export async function adminExists(db: Db): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Deletes the account and the key that opens what is left of it; its sessions must have ended before. */
+/** Deletes the account and shreds the key that opens what is left of it; its sessions must have ended before. */
 export async function deleteAccount(tx: Tx, id: string): Promise<void> {
   await tx.query(`delete from users where id = $1`, [id]);
   await tx.query(`delete from one_time_tokens where user_id = $1`, [id]);
   await forgetEverywhere(tx, id);
-  await tx.query(`delete from subject_keys where subject_id = $1`, [id]);
+  await shred(tx, id);
 }

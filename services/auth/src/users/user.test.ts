@@ -108,6 +108,10 @@ test("a deleted user is gone with all that opens what is left, and the name is f
     person.account.id,
   ]);
   expect(rows).toEqual([]);
+  const { rows: shreds } = await h.ctx.pool.query("select final_at from shreds where subject_id = $1", [
+    person.account.id,
+  ]);
+  expect(shreds).toEqual([{ final_at: null }]); // a rotation makes it final, in backups as well
   expect((await h.events()).map((event) => event.type)).toEqual([
     "medvault.auth.session.ended.v1",
     "medvault.auth.user.deleted.v1",
