@@ -1,5 +1,12 @@
 import { type AccountRole, VersionConflict } from "@medvault/contracts";
-import { createSubjectKey, findSubjectKeys, type Keyring, LiveIndexes, sealedTable, shred } from "@medvault/keys";
+import {
+  createSubjectKey,
+  findSubjectKeys,
+  type Keyring,
+  LiveIndexes,
+  sealedTable,
+  shred,
+} from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { blindToken } from "../blind.ts";
 import { forgetEverywhere } from "../sign-in/known-device.store.ts";
