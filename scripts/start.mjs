@@ -32,6 +32,8 @@ demo at the first start, and keeps all of it running until Ctrl-C.
   MEDVAULT_ARGON2_*         what a password hash costs (services/auth/README.md)
   MEDVAULT_LOCKOUT_*        how guesses are locked out (services/auth/README.md)
   MEDVAULT_KNOWN_DEVICE_DAYS  how long a device keeps its own lockout lane (90)
+  MEDVAULT_SESSION_*, SESSION_DAILY_RESET, MEDVAULT_GEOIP_FILE
+                            when sessions end and what they are bound to (README.md)
   MEDVAULT_SMTP_URL, MEDVAULT_MAIL_FROM
                             mail goes there instead of files under .data/mail
   MEDVAULT_REGISTRATION_CONFIRM=true  accounts wait until their address is confirmed
