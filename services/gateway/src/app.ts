@@ -102,11 +102,20 @@ export async function createGateway(
   );
   mountSystem(app);
   const hits = screeningHits(app);
+  const refusals = new Counter({
+    name: "gateway_refusals_total",
+    help: "Requests refused here, by the kind of their event.",
+    labelNames: ["kind"],
+    registers: [metricsOf(app)],
+  });
   const noteRefusal = async (req: Request, _actor: unknown, error: AppError) => {
     const kind = kindOf(error);
     const actor = error instanceof TooManyPatients ? error.actor : null;
     if (error instanceof RequestScreened) hits.inc({ kind: error.threat });
-    if (kind) producer.record(securityEvent(kind, clientOf(req), actor));
+    if (kind) {
+      refusals.inc({ kind });
+      producer.record(securityEvent(kind, clientOf(req), actor));
+    }
   };
   endApp(app, logger, noteRefusal, NOTED_KINDS);
   showBreakers(app, upstreams);

@@ -28,7 +28,6 @@ export async function startGateway(
   const adminPort = await freePort();
   const child = spawn(process.execPath, [...(options.nodeArgs ?? []), MAIN], {
     env: {
-      PATH: process.env.PATH ?? "",
       LOG_LEVEL: "error",
       ...env,
       PORT: String(port),
