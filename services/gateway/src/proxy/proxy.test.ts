@@ -179,6 +179,8 @@ test("targets that two parsers could read in two ways are 400, and reach nobody"
     "/v1/patients/%zz",
     "/v1/patients\\x",
     "/v1/patients?q=%00",
+    "/v1/patients?q=a%0d%0aX-A:%20b",
+    "/v1/patients?q=%7F",
     "/v1/patients?q=%ff",
     "http://elsewhere/v1/patients",
   ];

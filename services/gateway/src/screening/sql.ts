@@ -6,9 +6,9 @@ const QUOTES = ["'", '"', "`"] as const;
 /** Nothing that could be SQL beyond words, numbers and single blanks: most values end here. */
 const WORTH_READING =
   /['"`=<>!();#@*|&$\\]|--|::|\b(?:select|union|except|and|or|xor|order|having|r?like|is|drop|insert|delete|update|create|alter|exec|execute|waitfor|group|case|div|msdb|tempdb|northwind|row(?:id|num)|table_name|column_name|information_schema|sys[a-z]+|msys[a-z]+|sqlite_[a-z]+|all_[a-z]+|user_[a-z]+|dba_[a-z]+|xp_[a-z]+|sp_[a-z]+|pg_[a-z]+)\b/;
-/** MongoDB's operators as keys, MySQL's `1.e(` and quoted aliases, numbers that overflow, an equation of one number. */
+/** MongoDB's operators as keys, MySQL's `1.e(` and quoted aliases, numbers that overflow. */
 const ODDITIES =
-  /(?:^|["'[{&])\s{0,3}\$(?:ne|eq|gte?|lte?|n?in|where|regex|not|n?or|and|text|exists|expr|size|all|elemmatch|type|mod)\b|\d\.e[(.,)]|^(?:<>|==|!=|>>|<<|<=>|r(?:like|egexp)|regexp)$|`\s{1,9}as\s{1,9}`|2\.225073858507201\de-308|\\0x[0-9a-f]{3}|^\s{0,9}(\d{1,9})\s?=\s?\1\s{0,9}$|^exec(?:ute)?\s[a-z]|!@#|[;>]\s?set\s@|^\d{1,9}\s?!=\s?\d|\b(?:rand|floor|minute|user|ln|if|length|version|year|day|month|ceil|round|database|substr|hour|second|sign|md5)\b[^a-z0-9]{0,5}\($/;
+  /(?:^|["'[{&])\s{0,3}\$(?:ne|eq|gte?|lte?|n?in|where|regex|not|n?or|and|text|exists|expr|size|all|elemmatch|type|mod)\b|\d\.e[(.,)]|^(?:<>|==|!=|>>|<<|<=>|r(?:like|egexp)|regexp)$|`\s{1,9}as\s{1,9}`|2\.225073858507201\de-308|\\0x[0-9a-f]{3}|^exec(?:ute)?\s[a-z]|!@#|[;>]\s?set\s@|^\d{1,9}\s?!=\s?\d|^(?:rand|floor|minute|user|ln|if|length|version|year|day|month|ceil|round|database|substr|hour|second|sign|md5)\b[^a-z0-9]{0,5}\($/;
 
 const X = "[nsuzvwXfg]";
 /** Outside of a string. Parentheses are left out of what these see. */
@@ -17,13 +17,11 @@ const EXPRESSIONS = [
   /la*[nsuzv]a*oa*[oa]*[nsuzvwXfg]/,
   /^[ans]*la*w[oa]+[nsuzv]/,
   /la*g[gnsvzuw]*[oa]/,
-  /lwou?$/,
-  /[on]nl$/,
+  /lwou$|^lwo$/,
   /^l[sn]o/,
   /^sos/,
   /,non/,
   /^nonz$/,
-  /^oz$/,
   /;wv/,
   /^la*[nzv]c?$/,
   /(?:^|[ns])c?l[al]*(?:[nvz]c)$/,
@@ -42,7 +40,7 @@ const STATEMENTS = [
   /Sfg?/,
   /S\(*[sw],/,
   /EK/,
-  /Wg?.*W.*W/,
+  /W[^W]*W[^W]*[nsuzvof(][^W]*W/,
   /E(?:F)w/,
   /Ev/,
   /(?:^|;)S.*F/,
@@ -53,7 +51,7 @@ const STATEMENTS = [
   /S[^;]*B/,
   /Hg/,
   /\)wwF/,
-  /[gKz]\($/,
+  /^[gKz]\($/,
   /\)W/,
   /E\([avs]/,
   /^\)o\(/,
