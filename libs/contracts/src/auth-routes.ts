@@ -1,8 +1,11 @@
 import type { z } from "zod";
-import * as a from "./auth.ts";
+import * as auth from "./auth.ts";
 import type { RouteDoc } from "./openapi.ts";
 import { passkeyRoutes } from "./passkeys.ts";
 import type { ResourceAction } from "./permissions.ts";
+import * as people from "./users.ts";
+
+const a = { ...auth, ...people };
 
 type Extras = Pick<
   RouteDoc,

@@ -17,4 +17,5 @@ export * from "./problem-codes.ts";
 export * from "./records.ts";
 export * from "./records-routes.ts";
 export * from "./session-transport.ts";
+export * from "./users.ts";
 export * from "./webauthn.ts";

@@ -1,13 +1,14 @@
 import { auditEvent, newId } from "@medvault/contracts";
 import { createKeyring, indexKey } from "@medvault/keys";
 import { assertServiceMigrated, createPool, inTransaction } from "@medvault/postgres";
-import { adminExists, insertAccount, openUserIndex } from "./accounts/account.store.ts";
+import { insertAccount, openUserIndex } from "./accounts/account.store.ts";
 import { newAccount } from "./accounts/account.ts";
 import { readBootstrapConfig } from "./config.ts";
 import { announce } from "./context.ts";
 import { newTotpSecret } from "./mfa/totp.ts";
 import { createPasswordHasher } from "./passwords/password-hasher.ts";
 import { randomPassword } from "./passwords/password-policy.ts";
+import { adminExists } from "./users/user.store.ts";
 
 // One shot: makes the first admin, with a random password and a second factor enrolled, and prints both as one line of
 // JSON, for the operator's eyes alone; {"exists":true} when there is an admin. There is no default password anywhere.

@@ -3,7 +3,7 @@ import { Unavailable } from "@medvault/contracts";
 import { normalisePassword, type PasswordOwner } from "./password-policy.ts";
 
 /** 0: guessed at once, to 4: not in a lifetime (zxcvbn). */
-export type Score = 0 | 1 | 2 | 3 | 4;
+type Score = 0 | 1 | 2 | 3 | 4;
 
 export interface StrengthMeter {
   /** Throws Unavailable when too many ask at once. */

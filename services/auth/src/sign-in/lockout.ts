@@ -34,8 +34,3 @@ export const LOCKOUT: LockoutRules = {
 export const LOCK_MAX_MS = 24 * 3600_000;
 /** How long after its lock a lane still knows how often it has locked. */
 export const REMEMBER_LOCK_MS = 24 * 3600_000;
-
-/** How long the lock number `earlier` + 1 lasts. */
-export function lockLengthMs(limit: Limit, earlier: number): number {
-  return Math.min(LOCK_MAX_MS, limit.lockMs * limit.growth ** Math.min(earlier, 64));
-}

@@ -11,12 +11,10 @@ import { inTransaction, type Tx } from "@medvault/postgres";
 import { LastAdmin } from "../accounts/account.errors.ts";
 import {
   type AccountFilter,
-  deleteAccount,
   findAccount,
   insertAccount,
   listAccounts,
   lockAccount,
-  lockActiveAdmins,
   saveAccount,
 } from "../accounts/account.store.ts";
 import { type Account, isActiveAdmin, newAccount } from "../accounts/account.ts";
@@ -31,6 +29,7 @@ import { clearAccount } from "../sign-in/lockout.store.ts";
 import { sessionEnded } from "../tokens/issuance.ts";
 import { deleteOneTimeTokens, insertOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { newOpaqueToken } from "../tokens/opaque-token.ts";
+import { deleteAccount, lockActiveAdmins } from "./user.store.ts";
 
 const INVITATION_MS = 72 * 3600_000;
 
