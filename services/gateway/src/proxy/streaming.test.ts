@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";
+import { lifecycleOf, metricsOf } from "@medvault/service-kit";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
 
@@ -151,6 +152,8 @@ test("a service that is away is 503 within 3 s, opens its breaker, shows in read
     status: 200,
     body: { status: "degraded", checks: { records: "ok", redis: "ok", rabbitmq: "ok" } },
   });
+  expect(await breakerOf("audit")).toBe(2);
+  expect(await breakerOf("records")).toBe(0);
   expect((await edge.call("/v1/patients", { as: doctor })).status).toBe(200);
   await audit.start();
   await vi.waitFor(
@@ -160,7 +163,14 @@ test("a service that is away is 503 within 3 s, opens its breaker, shows in read
       interval: 90,
     },
   );
+  expect(await breakerOf("audit")).toBe(0);
 });
+
+/** 0 closed, 1 half-open, 2 open, as operators see it. */
+async function breakerOf(upstream: string): Promise<number | undefined> {
+  const metric = await metricsOf(edge.gateway.app).getSingleMetric("gateway_breaker_state")?.get();
+  return metric?.values.find(({ labels }) => (labels as { upstream?: string }).upstream === upstream)?.value;
+}
 
 test("server-sent events arrive as they are sent, not at the end", async () => {
   let finish = () => {};
@@ -187,4 +197,25 @@ test("a read is sent once more when its kept-alive connection was just closed; a
   connections = 0;
   expect((await edge.call("/v1/backups", { method: "POST", as: doctor })).status).toBe(502);
   expect(connections).toBe(1);
+});
+
+test("a stream of events ends, whole, when the gateway drains, and its service is told", async () => {
+  const own = await givenGateway();
+  try {
+    let left = false;
+    own.services.audit.raw = (_req, res) => {
+      res.once("close", () => {
+        left = true;
+      });
+      res.writeHead(200, { "content-type": "text/event-stream" }).write("data: one\n\n");
+    };
+    const answer = await own.call("/v1/audit/stream", { as: await own.signIn("auditor") });
+    const reader = answer.body?.getReader();
+    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("data: one\n\n");
+    lifecycleOf(own.gateway.app).drain();
+    expect((await reader?.read())?.done).toBe(true);
+    await vi.waitFor(() => expect(left).toBe(true));
+  } finally {
+    await own.close();
+  }
 });
