@@ -1,16 +1,20 @@
+import { randomInt } from "node:crypto";
 import http from "node:http";
 import { Agent, fetch as undiciFetch } from "undici";
 import type { Generated } from "./requests.ts";
 
-/** An address of its own, so that what is guessed and refused here locks nobody out elsewhere. */
-export const ADDRESS = "127.0.7.7";
+/** An address of its own, another each time: what is guessed and refused here locks nobody out elsewhere or later. */
+const ADDRESS = `127.7.${randomInt(256)}.${1 + randomInt(254)}`;
+/** A session is bound to the agent that began it, so all that is sent has one. */
+const AGENT = "generated-requests/1";
 const TIMEOUT_MS = 30_000;
 const MOST_BYTES = 4 * 1024 * 1024;
 
-const dispatcher = new Agent({ connect: { localAddress: ADDRESS } });
+const dispatcher = new Agent({ localAddress: ADDRESS });
 /** fetch from that address; forms are written out first, since they are of another fetch's class. */
 export const fetchFromThere = (async (input: string, init: RequestInit) => {
   const headers = new Headers(init.headers);
+  headers.set("user-agent", AGENT);
   let body = init.body ?? null;
   if (body instanceof FormData) {
     const written = new Response(body);
@@ -32,7 +36,7 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 32, localAddress: AD
 /** Sends a request as it is, not as fetch would have it, and reads the answer up to 4 MiB. */
 export function send(gateway: URL, request: Generated, token: string | null): Promise<Received> {
   const { method, target, body } = request;
-  const headers: Record<string, string | number> = { ...request.headers };
+  const headers: Record<string, string | number> = { "user-agent": AGENT, ...request.headers };
   if (token) headers.authorization = `Bearer ${token}`;
   if (body !== null) headers["content-length"] = Buffer.byteLength(body);
   return new Promise((resolve, reject) => {

@@ -115,7 +115,7 @@ const account: RouteDoc[] = [
   }),
   route("post", "/v1/auth/password/reset", "Set a password by reset or invitation token", 204, null, {
     request: a.PasswordReset,
-    errors: ["token_invalid", "weak_password"],
+    errors: ["login_locked", "token_invalid", "weak_password"],
   }),
   route("post", "/v1/auth/password/strength", "How good a password is", 200, a.PasswordStrengthView, {
     request: a.PasswordStrength,
