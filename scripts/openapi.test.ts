@@ -55,8 +55,10 @@ test("every code of an error class is in the table under its kind, and some rout
   expect(Object.fromEntries([...found].sort())).toEqual(
     Object.fromEntries(Object.entries(PROBLEM_CODES).sort()),
   );
-  const documented = new Set(publicRoutes.flatMap((route) => codesOf(route)));
-  expect(Object.keys(PROBLEM_CODES).filter((code) => !documented.has(code as never))).toEqual([]);
+  // What is said where there is no such operation stands at no operation.
+  const documented = new Set<string>(["method_not_allowed"]);
+  for (const route of publicRoutes) for (const code of codesOf(route)) documented.add(code);
+  expect(Object.keys(PROBLEM_CODES).filter((code) => !documented.has(code))).toEqual([]);
 });
 
 interface ErrorClass {

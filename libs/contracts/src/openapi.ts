@@ -218,10 +218,11 @@ export function codesOf(route: RouteDoc): ProblemCode[] {
 /** What the gateway answers itself from its memory (`/healthz`, `/openapi.json`, …) meets no service and no body. */
 function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (tagOf(route.path) === "system" && !route.path.startsWith("/.well-known/")) {
-    return ["invalid_input", "request_screened", "rate_limited", "unavailable"];
+    return ["invalid_input", "request_screened", "uri_too_long", "rate_limited", "unavailable"];
   }
   const codes: ProblemCode[] = ["invalid_input", "request_screened", "too_large", "rate_limited"];
   codes.push("internal_error", "bad_gateway", "unavailable", "gateway_timeout", "unsupported_media_type");
+  codes.push("uri_too_long");
   if (route.request) codes.push("request_timeout");
   if (needsSession(route)) codes.push("unauthenticated", "mfa_enrollment_required");
   if (needsSession(route) && route.method.toUpperCase() !== "GET") codes.push("csrf_failed");

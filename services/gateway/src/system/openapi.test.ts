@@ -39,7 +39,7 @@ test("every route stands in it once, with an id of its own and a tag that is exp
 test("every operation names the statuses that it may answer, and writes the headers that they look at", () => {
   const search = document.paths["/v1/patients/search"]?.post;
   expect(Object.keys(search?.responses ?? {})).toEqual(
-    "200 400 401 403 408 413 415 429 500 502 503 504".split(" "),
+    "200 400 401 403 408 413 414 415 429 500 502 503 504".split(" "),
   );
   const replace = document.paths["/v1/prescriptions/{id}"]?.put;
   expect(Object.keys(replace?.responses ?? {})).toEqual(expect.arrayContaining(["404", "409", "412", "422"]));
