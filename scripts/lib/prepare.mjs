@@ -19,6 +19,10 @@ const NUMBERS = {
   MEDVAULT_LOGIN_RATE: 1_000_000_000,
   MEDVAULT_PATIENTS_PER_HOUR: 1_000_000_000,
   MEDVAULT_MAX_UPLOAD_BYTES: 1_099_511_627_776,
+  MEDVAULT_LOCKOUT_FAILURES: 100,
+  MEDVAULT_LOCKOUT_WINDOW_SECONDS: 86_400,
+  MEDVAULT_LOCKOUT_SECONDS: 86_400,
+  MEDVAULT_KNOWN_DEVICE_DAYS: 400,
 };
 
 /** Refuses a setting that a service would refuse only after everything else has been started. */
@@ -34,6 +38,9 @@ export function checkSettings(env = process.env) {
     throw new Trouble(
       "MEDVAULT_FINAL_ROTATION_AFTER_HOURS must be a number from 0 to 23, or off: change it, or leave it out.",
     );
+  }
+  if (env.PASSWORD_POLICY && !["composition", "nist"].includes(env.PASSWORD_POLICY)) {
+    throw new Trouble("PASSWORD_POLICY must be composition or nist: change it, or leave it out.");
   }
   if (env.MEDVAULT_DEMO && !["0", "1"].includes(env.MEDVAULT_DEMO)) {
     throw new Trouble("MEDVAULT_DEMO must be 0 (no demo) or 1: change it, or leave it out.");

@@ -34,18 +34,18 @@ const SENDERS = 4;
 const POLL_MS = 1_000;
 /** Longer than a server may take to refuse or accept. */
 const LEASE_MS = 60_000;
-const ATTEMPTS_MAX = 10;
-const RETRY_FIRST_MS = 5_000;
+const ATTEMPTS_MAX = 24;
+const RETRY_FIRST_MS = 15_000;
 const RETRY_MAX_MS = 60 * 60_000;
 
-/** After how long a mail is tried again: 5 s, 10 s, … 43 min: what ten tries do not bring has waited for 85 min. */
+/** After how long a mail is tried again: 15 s, 30 s, … 1 h; 24 tries take 16 h. */
 export function retryAfterMs(attempts: number): number {
   return Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (attempts - 1));
 }
 
 /**
  * Mails wait in Postgres, sealed, from the transaction of their cause until a server has taken them: at least once each.
- * A refused one, and one that ten tries did not bring, is parked without its content, with an event.
+ * A refused one, and one that `attemptsMax` tries did not bring, is parked without its content, with an event.
  */
 export function createMailQueue(options: {
   pool: pg.Pool;
@@ -57,8 +57,10 @@ export function createMailQueue(options: {
   compose(tx: Tx, task: MailTask): Promise<Mail | null>;
   now(): Date;
   logger: Logger;
+  /** Default 24. */
+  attemptsMax?: number;
 }): MailQueue {
-  const { pool, transport, from, now, logger } = options;
+  const { pool, transport, from, now, logger, attemptsMax = ATTEMPTS_MAX } = options;
   const senders = new Set<Promise<void>>();
   let stopped = true;
   let timer: NodeJS.Timeout | undefined;
@@ -108,7 +110,7 @@ export function createMailQueue(options: {
         { err, attempt: row.attempts, kind: row.kind, component: "mail" },
         "a mail could not be sent",
       );
-      if (err instanceof MailRefused || row.attempts >= ATTEMPTS_MAX) {
+      if (err instanceof MailRefused || row.attempts >= attemptsMax) {
         await park(row, err instanceof MailRefused ? "refused" : "gave_up");
       } else await postponeMail(pool, row.id, new Date(now().getTime() + retryAfterMs(row.attempts)));
     }
