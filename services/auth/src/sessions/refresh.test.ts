@@ -47,7 +47,7 @@ test("of 1,000 refreshes at once exactly one wins, the rest are 409, and the ses
   const types = (await h.events()).map((event) => event.type);
   expect(types.filter((type) => type === "medvault.auth.session.refreshed.v1")).toHaveLength(2);
   expect(types.filter((type) => type === "medvault.auth.refresh.denied.v1")).toHaveLength(999);
-});
+}, 120_000);
 
 const reuses: [string, (old: string, successor: string) => Promise<{ status: number; body: Answer }>][] = [
   [
