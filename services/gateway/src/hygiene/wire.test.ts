@@ -1,5 +1,6 @@
+import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
 import { type RawAnswer, sendRaw } from "../../test/raw.ts";
 
@@ -163,3 +164,24 @@ test("a query that says something twice, or what the route does not know, is ref
   expect(await code(`/v1/records/${id}?verbose=1`)).toEqual([401, "unauthenticated"]);
   expect((await edge.call(`/v1/patients/${id}?unmask=phone`, { as: doctor })).status).toBe(200);
 });
+
+test("bodies that wait for their ends hold 64 MiB together and no more; the next is told to come again", async () => {
+  const { hostname, port } = new URL(edge.url);
+  const almost = `{"a":"${"a".repeat(2 ** 20 - 7)}`;
+  const statuses: string[] = [];
+  const sockets = Array.from({ length: 72 }, () => {
+    const socket = connect(Number(port), hostname);
+    socket.on("error", () => undefined);
+    socket.once("data", (chunk) => statuses.push(String(chunk).slice(9, 12)));
+    socket.write(`POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`);
+    socket.write(`Content-Length: ${2 ** 20}\r\n\r\n${almost}`);
+    return socket;
+  });
+  await vi.waitFor(() => expect(statuses.length).toBeGreaterThanOrEqual(72 - 65), 15_000);
+  expect(new Set(statuses)).toEqual(new Set(["503"]));
+  for (const socket of sockets) socket.destroy();
+  await vi.waitFor(async () => {
+    const answer = await edge.call("/v1/auth/login", { method: "POST", body: "{}" });
+    expect(answer.status).toBe(200);
+  }, 10_000);
+}, 60_000);
