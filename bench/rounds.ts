@@ -2,7 +2,7 @@
 export interface Finding {
   readonly name: string;
   readonly measured: number;
-  readonly unit: "ratio" | "MiB" | "ms";
+  readonly unit: "ratio" | "MiB" | "ms" | "µs" | "count";
   readonly atLeast?: number;
   readonly atMost?: number;
   /** What else there is to know. */

@@ -13,6 +13,10 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   chunked    seal and open streams, beside a bare loop of AES-256-GCM over 16 KiB
   gateway    requests a second and p50 beside a bare Express + undici proxy, 1 GiB up and down, 200 slow clients
   seal-file  a file of --file-mib through sealFile and openFile in --dir, and how the process grows
+  auth-sign-in    sign-ins a second beside bare argon2id, event loop delay, hashes of a refresh
+  auth-timing     whether time tells accounts apart: medians of 200 tries (5 a round)
+  auth-assertion  the gateway's assertion, checked by a service
+The auth parts but the last want servers: MEDVAULT_TEST_DATABASE_URL and MEDVAULT_TEST_REDIS_URL, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
 `;
 
@@ -34,6 +38,9 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
   "row-box": () => rowBox(rounds),
   chunked: () => chunked(rounds),
   gateway: () => gateway(Math.ceil(rounds / 4)),
+  "auth-sign-in": async () => (await import("./auth/sign-in.ts")).signIns(rounds),
+  "auth-timing": async () => (await import("./auth/timing.ts")).timing(5 * rounds),
+  "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };
 
 function keeps({

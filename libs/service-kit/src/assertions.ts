@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { Unauthenticated } from "@medvault/contracts";
 import {
@@ -75,7 +75,7 @@ export class AssertionVerifier {
 
   /** The claims of `token`. Throws Unauthenticated, which does not say what is wrong with it. */
   async verify(token: string): Promise<Claims> {
-    const digest = createHash("sha256").update(token).digest("base64url");
+    const digest = hash("sha256", token, "base64url"); // in one call: half the price of a Hash object
     const known = this.#remembered.get(digest);
     if (known && known.expiresAtMs > Date.now()) return known.claims;
     try {

@@ -1,4 +1,4 @@
-import { AppError, Unauthenticated } from "@medvault/contracts";
+import { AppError } from "@medvault/contracts";
 
 /** 409: somebody has this username, in whatever case. */
 export class UsernameTaken extends AppError {
@@ -26,6 +26,3 @@ export class LastAdmin extends AppError {
     super("At least one active admin must remain.");
   }
 }
-
-/** 401: the session's account is gone, disabled or not what the session says. */
-export class AccountNotUsable extends Unauthenticated {}

@@ -63,7 +63,8 @@ export function createSignIn(ctx: AuthContext) {
     if (!claimant || isOwners) {
       return guarded(ctx, actor, guessedAt, "login", async (attempt) => {
         const matches = await ctx.hasher.verify(owner?.passwordHash ?? null, password);
-        if (!matches) await ctx.hasher.verify(null, password);
+        // As much as with a claimant, also where the password is right and the account cannot be used.
+        if (!matches || !owner || !isUsable(owner)) await ctx.hasher.verify(null, password);
         return begin(actor, matches ? owner : null, password, attempt, transport);
       });
     }

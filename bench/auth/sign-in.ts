@@ -1,0 +1,162 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { actor, listening, signedIn, testAssertions } from "@medvault/testing";
+import argon2 from "argon2";
+import { LEAST_HASH_COST } from "../../services/auth/src/passwords/password-hasher.ts";
+import { createHarness, type Harness, PASSWORD } from "../../services/auth/test/harness.ts";
+import { cpuMs } from "../gateway/processes.ts";
+import { type Finding, median } from "../rounds.ts";
+import { post } from "./post.ts";
+
+/** As many as libuv has threads for: one more only waits. */
+const AT_ONCE = 4;
+const PER_ROUND = 24;
+/** Nobody signs in more often than they may have sessions: that would time the ends of old ones. */
+const PER_PERSON = 4;
+const MAX_DELAY_MS = 50;
+
+/**
+ * Sign-ins through the service (HTTP, Postgres, Redis and all) beside a bare loop of argon2id with the same parameters,
+ * as many at once, in turns on the same cores. And whether the event loop stands still meanwhile, and whether refresh
+ * and introspection cost a hash.
+ */
+export async function signIns(rounds: number): Promise<Finding[]> {
+  const h = await createHarness();
+  try {
+    const names: string[] = [];
+    const people = Math.ceil(((rounds + 1) * PER_ROUND) / PER_PERSON);
+    for (let i = 0; i < people; i++) names.push((await h.person("patient")).account.username);
+    const { url } = await listening(h.app);
+    const { memoryKiB, passes, lanes } = LEAST_HASH_COST;
+    const hash = await argon2.hash(PASSWORD, { memoryCost: memoryKiB, timeCost: passes, parallelism: lanes });
+    const assertions = await testAssertions();
+    const bare = () => inTurns(() => argon2.verify(hash, PASSWORD));
+    let n = 0;
+    const signIn = async () => {
+      const assertion = await assertions.sign(actor("guest")); // one a round: they live 30 s
+      return inTurns(async () => {
+        const body = { identifier: names[n++ % people], password: PASSWORD };
+        const { status } = await post(`${url}/v1/auth/login`, assertion, body);
+        if (status !== 200) throw new Error(`a sign-in was answered ${status}`);
+      });
+    };
+    await bare();
+    await signIn();
+    const delays: number[] = [];
+    const used: { bare: number; ours: number }[] = [];
+    const pairs: { bare: number; ours: number }[] = [];
+    const backends = await backendsOf(h);
+    for (let round = 0; round < rounds; round++) {
+      const turn = {
+        bare: () => measured(bare, []),
+        ours: () => observed(delays, () => measured(signIn, backends)),
+      };
+      const [first, second] = round % 2 === 0 ? (["bare", "ours"] as const) : (["ours", "bare"] as const);
+      const times = { [first]: await turn[first](), [second]: await turn[second]() } as Record<
+        "bare" | "ours",
+        Used
+      >;
+      pairs.push({ bare: times.bare.ms, ours: times.ours.ms });
+      used.push({ bare: times.bare.cpuMs, ours: times.ours.cpuMs });
+    }
+    const perSecond = (ms: number) => (PER_ROUND * 1000) / ms;
+    const [bareMs, oursMs] = [median(pairs.map((p) => p.bare)), median(pairs.map((p) => p.ours))];
+    return [
+      {
+        name: `sign-ins a second, ${AT_ONCE} at once, beside bare argon2id`,
+        measured: median(pairs.map((pair) => pair.bare / pair.ours)),
+        unit: "ratio",
+        atLeast: 0.9,
+        note: `${perSecond(oursMs).toFixed(1)} and ${perSecond(bareMs).toFixed(1)} a second`,
+      },
+      {
+        name: "processor time of a sign-in beside its hash's: service, client and Postgres",
+        measured: median(used.map(({ ours, bare: hashing }) => ours - hashing)),
+        unit: "ms",
+        note: `a hash ${median(used.map(({ bare: hashing }) => hashing)).toFixed(1)} ms`,
+      },
+      {
+        name: "event loop delay while hashing, 99th percentile",
+        measured: median(delays),
+        unit: "ms",
+        atMost: MAX_DELAY_MS,
+        note: `a hash takes ${((bareMs / PER_ROUND) * AT_ONCE).toFixed(0)} ms`,
+      },
+      ...(await hashless(h)),
+    ];
+  } finally {
+    await h.close();
+  }
+}
+
+/** `PER_ROUND` calls, `AT_ONCE` at a time; milliseconds. */
+async function inTurns(work: () => Promise<unknown>): Promise<number> {
+  const since = performance.now();
+  let next = 0;
+  const worker = async () => {
+    while (next++ < PER_ROUND) await work();
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return performance.now() - since;
+}
+
+interface Used {
+  ms: number;
+  /** Of each call. */
+  cpuMs: number;
+}
+
+/** Wall-clock of a round, and the processor time of each call: this process's (client included) and these others'. */
+async function measured(work: () => Promise<number>, others: number[]): Promise<Used> {
+  const of = () => others.reduce((sum, pid) => sum + cpuMs(pid), 0);
+  const [own, theirs] = [process.cpuUsage(), of()];
+  const ms = await work();
+  const { user, system } = process.cpuUsage(own);
+  return { ms, cpuMs: ((user + system) / 1000 + of() - theirs) / PER_ROUND };
+}
+
+/** The processes of Postgres that work for this service. */
+async function backendsOf(h: Harness): Promise<number[]> {
+  const { rows } = await h.ctx.pool.query<{ pid: number }>(
+    "select pid from pg_stat_activity where datname = current_database()",
+  );
+  return rows.map(({ pid }) => pid);
+}
+
+/** Notes the 99th percentile of the event loop's delay while `work` runs. */
+async function observed<T>(delays: number[], work: () => Promise<T>): Promise<T> {
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  try {
+    return await work();
+  } finally {
+    delay.disable();
+    delays.push(delay.percentile(99) / 1e6);
+  }
+}
+
+/** How many hashes a refresh and an introspection cost: counted, not timed. */
+async function hashless(h: Harness): Promise<Finding[]> {
+  const { tokens } = await h.client(await h.person("patient"));
+  let hashes = 0;
+  const { hasher } = h.ctx;
+  const counted = {
+    ...hasher,
+    hash(password: string) {
+      hashes++;
+      return hasher.hash(password);
+    },
+    verify(hash: string | null, password: string) {
+      hashes++;
+      return hasher.verify(hash, password);
+    },
+  };
+  Object.assign(h.ctx, { hasher: counted });
+  const refreshed = await h.guest().post("/v1/auth/refresh", { refreshToken: tokens.refreshToken });
+  const gateway = actor("service", {
+    id: "service:gateway",
+    permissions: ["session:introspect", "session:introspect:any"],
+  });
+  const known = await signedIn(h.app, gateway).get(`/internal/sessions/${tokens.sessionId}`);
+  if (refreshed.status !== 200 || known.status !== 200) throw new Error("refresh or introspection failed");
+  return [{ name: "hashes of a refresh and an introspection", measured: hashes, unit: "count", atMost: 0 }];
+}

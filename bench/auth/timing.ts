@@ -1,0 +1,97 @@
+import { actor, listening, testAssertions } from "@medvault/testing";
+import { createHarness, type Harness, PASSWORD } from "../../services/auth/test/harness.ts";
+import { type Finding, median } from "../rounds.ts";
+import { post } from "./post.ts";
+
+/** Below this the network's own jitter hides it. */
+const DIFFERENCE_MS = 5;
+/** Wrong guesses that no lockout meets. */
+const PER_ACCOUNT = 4;
+
+type Call = (i: number) => { path: string; body: object };
+
+/**
+ * Whether time tells accounts apart: each kind of caller in turn, in another order each round, so that all meet the
+ * same weather; their medians may differ by 5 ms.
+ */
+export async function timing(tries: number): Promise<Finding[]> {
+  const h = await createHarness();
+  try {
+    const { url } = await listening(h.app);
+    return [
+      await compare(
+        url,
+        "signing in: unknown, wrong password, disabled, not activated",
+        await signIns(h, tries),
+        tries,
+      ),
+      await compare(url, "a forgotten password: known address, unknown address", await forgotten(h), tries),
+      await compare(url, "registering: a fresh address, one that is taken", await registrations(h), tries),
+    ];
+  } finally {
+    await h.close();
+  }
+}
+
+async function signIns(h: Harness, tries: number): Promise<Call[]> {
+  const people = (overrides: object) =>
+    Promise.all(Array.from({ length: Math.ceil(tries / PER_ACCOUNT) }, () => h.person("patient", overrides)));
+  const wrong = await people({});
+  const disabled = await people({ disabled: true });
+  const invited = await people({ passwordHash: null, activated: false });
+  const at = (list: Awaited<ReturnType<typeof people>>, i: number) =>
+    list[Math.floor(i / PER_ACCOUNT)]?.account.username ?? "";
+  const call = (identifier: string, password: string) => ({
+    path: "/v1/auth/login",
+    body: { identifier, password },
+  });
+  return [
+    (i) => call(`unknown-${Math.floor(i / PER_ACCOUNT)}`, PASSWORD),
+    (i) => call(at(wrong, i), "Wrong-pass-word-9"),
+    (i) => call(at(disabled, i), PASSWORD),
+    (i) => call(at(invited, i), PASSWORD),
+  ];
+}
+
+async function forgotten(h: Harness): Promise<Call[]> {
+  const { account } = await h.person("patient");
+  const call = (email: string) => ({ path: "/v1/auth/password/forgot", body: { email } });
+  return [() => call(account.email), (i) => call(`nobody-${i}@clinic.example`)];
+}
+
+async function registrations(h: Harness): Promise<Call[]> {
+  const { account } = await h.person("patient");
+  const call = (username: string, email: string) => ({
+    path: "/v1/auth/register",
+    body: { username, email, password: PASSWORD },
+  });
+  return [(i) => call(`fresh-${i}`, `fresh-${i}@clinic.example`), (i) => call(`other-${i}`, account.email)];
+}
+
+async function compare(url: string, name: string, calls: Call[], tries: number): Promise<Finding> {
+  const assertions = await testAssertions();
+  const times = calls.map((): number[] => []);
+  const statuses = new Set<number>();
+  for (let i = 0; i < tries; i++) {
+    for (let k = 0; k < calls.length; k++) {
+      const which = (i + k) % calls.length;
+      const call = calls[which]?.(i);
+      if (!call) continue;
+      // Another address each time: what counts per address counts nothing here.
+      const guest = actor("guest", { ip: `198.51.${i % 250}.${(i * 7 + which) % 250}` });
+      const { status, ms } = await post(`${url}${call.path}`, await assertions.sign(guest), call.body);
+      statuses.add(status);
+      times[which]?.push(ms);
+    }
+  }
+  if (statuses.size !== 1)
+    throw new Error(`${name}: answered ${[...statuses].join(", ")}, which tells enough`);
+  const medians = times.map(median);
+  return {
+    name,
+    measured: Math.max(...medians) - Math.min(...medians),
+    unit: "ms",
+    atMost: DIFFERENCE_MS,
+    note: `medians of ${tries}: ${medians.map((ms) => ms.toFixed(1)).join(", ")}`,
+  };
+}
