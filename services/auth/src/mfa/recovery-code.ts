@@ -5,7 +5,7 @@ const RECOVERY_CODES = 10;
 /** Crockford's base32: nothing that is misread. 16 characters are 80 bits (I5). */
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /** The default length; settings may choose a longer one. */
-export const RECOVERY_CODE_CHARACTERS = 16;
+const RECOVERY_CODE_CHARACTERS = 16;
 
 /** Ten new codes, in groups of four: `7K3M-…`. */
 export function newRecoveryCodes(characters: number = RECOVERY_CODE_CHARACTERS): string[] {

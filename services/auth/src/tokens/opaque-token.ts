@@ -8,7 +8,7 @@ export interface OpaqueToken {
 }
 
 /** The default length; settings may choose another, not under 16. */
-export const OPAQUE_TOKEN_BYTES = 32;
+const OPAQUE_TOKEN_BYTES = 32;
 
 /** Makes a token of so many bytes. */
 export function newOpaqueToken(bytes: number = OPAQUE_TOKEN_BYTES): OpaqueToken {
