@@ -7,11 +7,11 @@ export interface ScheduledKey {
 }
 
 /** How long a key signs (I13). */
-export const KEY_USE_MS = 24 * 3600_000;
+const KEY_USE_MS = 24 * 3600_000;
 /** How long before its turn it is published: far more than the 10 min for which gateways may keep the key set. */
-export const PUBLISH_AHEAD_MS = 3600_000;
+const PUBLISH_AHEAD_MS = 3600_000;
 /** After its turn until the last token under it is dead: 10 min of a step-up, the gateway's leeway, and some. */
-export const LAST_TOKEN_MS = 15 * 60_000;
+const LAST_TOKEN_MS = 15 * 60_000;
 
 /** The key that signs at `now`, or null when there is none yet. */
 export function keyInUse<K extends Pick<ScheduledKey, "useFrom">>(keys: readonly K[], now: Date): K | null {
