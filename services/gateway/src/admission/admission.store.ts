@@ -44,9 +44,9 @@ const ANSWER_MS = 600;
 
 const BREAKER: CircuitBreaker.Options = {
   timeout: false, // it would count against Redis what was this process' own delay: see `within`
-  volumeThreshold: 5,
+  volumeThreshold: 3, // three that wait one after the other must fit into the window
   errorThresholdPercentage: 50,
-  rollingCountTimeout: 2_000,
+  rollingCountTimeout: 3_000,
   resetTimeout: 500,
 };
 
