@@ -16,14 +16,9 @@ export const usage = `Keys of a running MedVault: what there is, rotation, erasu
       --despite-backups         also when backups that are kept need it: they open on this installation only
   reseal <table>                seal rows anew that are not on the present declaration, policy and suite
       --all                     every row: after an index was switched off or on; stopped, go on with --after <id>
-<<<<<<< HEAD
   reindex <table>               blind indexes under new keys, or as the policy has them, while traffic goes on; stopped,
                                 run it again. Also patient_identifiers and fhir_sources
-  shred <patient>               delete a patient's keys; nothing of it opens any more. Final after rotate --final
-=======
-  reindex <table>               blind indexes under new keys, while traffic goes on; stopped, run it again
   shred <patient>               delete a patient's keys; nothing of it opens any more. Services make that final within 24 h
->>>>>>> 960547c (feat(keys): Vault as it really answers; overdue shreds and dying tokens in doctor; list and doctor leave events)
   escrow --out <folder>         split all key files into shares for people to keep
       --shares 5 --threshold 3  how many there are, and how many give the key files back
   recover <share files>         put key files back that are lost; one that is there is never replaced
