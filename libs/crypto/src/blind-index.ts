@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { assertKey, type KeyMaterial, lengthPrefixed } from "./bytes.ts";
+import { assertKey, type KeyMaterial, keyObject, lengthPrefixed } from "./bytes.ts";
 import { IndexValueTooLong } from "./errors.ts";
 
 const EXACT = lengthPrefixed("medvault/index/exact/v1");
@@ -48,7 +48,7 @@ function fold(value: string): string {
 /** The token by which equal values meet: the first 16 bytes of HMAC-SHA256 over the normalised value. */
 export function exactToken(indexKey: KeyMaterial, value: string): Buffer {
   assertKey(indexKey);
-  const token = createHmac("sha256", indexKey)
+  const token = createHmac("sha256", keyObject(indexKey))
     .update(EXACT)
     .update(bounded(normalise(value)).text);
   return token.digest().subarray(0, EXACT_BYTES);
@@ -57,7 +57,7 @@ export function exactToken(indexKey: KeyMaterial, value: string): Buffer {
 /** A token laid under one more key, 16 bytes: without that key what lies below cannot be compared with it. */
 export function layeredToken(key: KeyMaterial, below: Buffer): Buffer {
   assertKey(key);
-  return createHmac("sha256", key).update(LAYER).update(below).digest().subarray(0, EXACT_BYTES);
+  return createHmac("sha256", keyObject(key)).update(LAYER).update(below).digest().subarray(0, EXACT_BYTES);
 }
 
 /**
@@ -109,9 +109,10 @@ function tokens(indexKey: KeyMaterial, grams: ReadonlySet<string>, bits: number)
   assertKey(indexKey);
   if (!Number.isInteger(bits) || bits < 8 || bits > 48) throw new RangeError("gram tokens have 8 to 48 bits");
   const domain = lengthPrefixed(GRAM, String(bits)); // another truncation is another index, unrelated to this one
+  const hmacKey = keyObject(indexKey);
   const found = new Set<number>();
   for (const gram of grams) {
-    const digest = createHmac("sha256", indexKey).update(domain).update(gram).digest();
+    const digest = createHmac("sha256", hmacKey).update(domain).update(gram).digest();
     found.add(Math.floor(digest.readUIntBE(0, 6) / 2 ** (48 - bits)));
   }
   return [...found].sort((a, b) => a - b).map(String);

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { toDatabaseError, UnsafeInteger } from "./errors.ts";
 import { quoteIdentifier } from "./identifiers.ts";
+import { keepNames, preparingClient, renewedAfter, StatementNames } from "./prepared.ts";
 
 export interface PoolOptions {
   connectionString: string;
@@ -14,6 +15,11 @@ export interface PoolOptions {
   lockTimeoutMs?: number;
   /** Waiting for a free or a new connection; default 3,000. */
   connectTimeoutMs?: number;
+  /**
+   * Prepare statements that have values under names, once a connection: for texts that are constants. The URL's
+   * `prepared_statements=off` forbids it, for a pooler that does not know them.
+   */
+  prepared?: boolean;
   /** When given, search_path is "<schema>, <schema>_sys"; else the role's own setting in the database holds. */
   schema?: string;
 }
@@ -50,9 +56,14 @@ class DatabasePool extends pg.Pool {
   override query = ((...args: Parameters<pg.Pool["query"]>) => {
     const answer: unknown = super.query(...args);
     if (!(answer instanceof Promise)) return answer;
-    return answer.catch((error: unknown) => {
-      throw toDatabaseError(error);
-    });
+    return answer
+      .catch((error: unknown) => {
+        if (!renewedAfter(this, error)) throw error;
+        return super.query(...args);
+      })
+      .catch((error: unknown) => {
+        throw toDatabaseError(error);
+      });
   }) as pg.Pool["query"];
 }
 
@@ -63,6 +74,7 @@ class DatabasePool extends pg.Pool {
 export function createPool(options: PoolOptions): pg.Pool {
   const statementTimeoutMs = options.statementTimeoutMs ?? 10_000;
   const { schema } = options;
+  const names = options.prepared && mayPrepare(options.connectionString) ? new StatementNames() : null;
   const pool = new DatabasePool({
     connectionString: options.connectionString,
     application_name: options.applicationName,
@@ -75,14 +87,20 @@ export function createPool(options: PoolOptions): pg.Pool {
     idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
     types: columnTypes,
+    ...(names && { Client: preparingClient(names) }),
     ...(schema === undefined ? {} : { options: `-c search_path=${searchPathOption(schema)}` }),
   });
+  if (names) keepNames(pool, names);
   // Without a listener the loss of an idle connection, or of one that waits inside a transaction, ends the process.
   pool.on("error", () => {});
   pool.on("connect", (client) => {
     client.on("error", () => {});
   });
   return pool;
+}
+
+function mayPrepare(connectionString: string): boolean {
+  return new URL(connectionString).searchParams.get("prepared_statements") !== "off";
 }
 
 function searchPathOption(schema: string): string {

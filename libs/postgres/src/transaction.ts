@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import { isConnectionLost, isRetryable, TransactionAborted, toDatabaseError } from "./errors.ts";
+import { renewedAfter } from "./prepared.ts";
 import type { Tx } from "./types.ts";
 
 const MAX_RETRIES = 3;
@@ -18,8 +19,8 @@ export function afterCommit(tx: Tx, hook: () => void): void {
 }
 
 /**
- * Runs `work` in one READ COMMITTED transaction and commits. A serialization failure or a deadlock runs it again
- * from the start, at most three times, so `work` must do nothing that a rollback does not undo. Throws
+ * Runs `work` in one READ COMMITTED transaction and commits. A serialization failure, a deadlock or an outdated
+ * prepared statement runs it again from the start, at most three times, so `work` must do nothing that a rollback does not undo. Throws
  * DatabaseUnavailable when the database is away (then the outcome of a commit in flight is unknown),
  * TransactionAborted when `work` swallowed a failed statement, else what `work` threw.
  */
@@ -28,7 +29,8 @@ export async function inTransaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<
     try {
       return await runOnce(pool, work);
     } catch (error) {
-      if (!isRetryable(error) || attempt >= MAX_RETRIES) throw toDatabaseError(error);
+      const again = renewedAfter(pool, error) || isRetryable(error);
+      if (!again || attempt >= MAX_RETRIES) throw toDatabaseError(error);
       await delay(RETRY_BASE_MS * 2 ** attempt * (0.5 + Math.random()));
     }
   }

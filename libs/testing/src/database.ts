@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { createPool, ddl, OWNER_ROLE, provisionRoles, roleOf, type ServiceName } from "@medvault/postgres";
+import {
+  createPool,
+  ddl,
+  OWNER_ROLE,
+  type PoolOptions,
+  provisionRoles,
+  roleOf,
+  type ServiceName,
+} from "@medvault/postgres";
 import pg from "pg";
 import { testServer } from "./environment.ts";
 import { sharedPassword } from "./passwords.ts";
@@ -12,8 +20,8 @@ export interface TestDatabase {
   ownerUrl: string;
   /** A superuser in this database: to damage data and to look at what a role may not see. */
   superuserUrl: string;
-  /** A pool as the service makes it; one per service, ended by `drop`. */
-  pool(service: ServiceName): pg.Pool;
+  /** A pool as the service makes it; one per service, ended by `drop`. The first call's options hold. */
+  pool(service: ServiceName, options?: Pick<PoolOptions, "prepared">): pg.Pool;
   /** Ends the pools and drops the database, whoever is connected. */
   drop(): Promise<void>;
 }
@@ -40,10 +48,10 @@ export async function createTestDatabase(services: readonly ServiceName[]): Prom
     url,
     ownerUrl,
     superuserUrl: databaseUrl(server, database),
-    pool(service) {
+    pool(service, options = {}) {
       const pool =
         pools.get(service) ??
-        createPool({ connectionString: url(service), applicationName: `test ${service}` });
+        createPool({ connectionString: url(service), applicationName: `test ${service}`, ...options });
       pools.set(service, pool);
       return pool;
     },

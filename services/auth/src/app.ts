@@ -75,6 +75,7 @@ export async function composeApp(
     connectionString: config.DATABASE_URL,
     applicationName: SERVICE,
     schema: SERVICE,
+    prepared: true,
   });
   await assertServiceMigrated(pool, SERVICE);
   const keyring = await createKeyring({

@@ -72,9 +72,15 @@ export interface AuthContext extends AccountSeals {
 const WITH_EVENT = [GrantRefused, GrantLocked, SessionLimitReached];
 type Refusal = InstanceType<(typeof WITH_EVENT)[number]>;
 
+/** A session that began or changed; `pv`: its role's permission version, null where it was not read. */
+export interface Opened {
+  session: Session;
+  pv: number | null;
+}
+
 /** What a transaction did to sessions, for the fast copy. */
 export interface SessionEffects {
-  opened: Session[];
+  opened: Opened[];
   /** Ids. */
   ended: string[];
 }

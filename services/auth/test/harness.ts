@@ -93,7 +93,7 @@ export async function createHarness(): Promise<Harness> {
     testKeyring("auth"),
     testAssertions(),
   ]);
-  const pool = db.pool("auth");
+  const pool = db.pool("auth", { prepared: true });
   const redis: Redis = connectRedis(testRedis.url);
   await new Promise((resolve) => redis.once("ready", resolve));
   const appender = createAppender(pool, "auth");

@@ -55,6 +55,9 @@ export interface WriteDetails extends Record<string, string | number> {
   boxSha256: string;
 }
 
+/** An account with its role's permission version at the moment when it was found. */
+export type FoundAccount = Account & { pv: number };
+
 type Row = Parameters<typeof sealedUsers.open>[1] & {
   max_sessions: number;
   created_at: Date;
@@ -71,6 +74,10 @@ function toAccount(keyring: Keyring, row: Row): Account {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+function toFound(keyring: Keyring, row: Row & { pv: number }): FoundAccount {
+  return { ...toAccount(keyring, row), pv: row.pv };
 }
 
 function toSealed(account: Account): SealedAccount {
@@ -117,22 +124,22 @@ export async function findAccountByIdentifier(
   db: Db,
   seals: AccountSeals,
   identifier: string,
-): Promise<Account | null> {
+): Promise<FoundAccount | null> {
   const field = identifier.includes("@") ? "email" : "username";
   const { rows } = await seals.userIndex.read(db, (query) => {
     const tokens = query.exact(field, identifier);
     return findByTokens(db, field === "email" ? { emails: tokens } : { usernames: tokens });
   });
-  const account = rows[0] ? toAccount(seals.keyring, rows[0]) : null;
+  const account = rows[0] ? toFound(seals.keyring, rows[0]) : null;
   // The token knows neither case nor accents; a name with an accent that is not there is another name.
   return account && account[field].toLowerCase() === identifier.trim().toLowerCase() ? account : null;
 }
 
 function findByTokens(db: Db, tokens: { usernames?: Buffer[] | null; emails?: Buffer[] | null }) {
-  return db.query<Row>(
+  return db.query<Row & { pv: number }>(
     `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
-            u.rev, u.open, u.sealed, k.wrapped as subject_key
-       from users u join subject_keys k on k.subject_id = u.id
+            u.rev, u.open, u.sealed, k.wrapped as subject_key, r.version as pv
+       from users u join subject_keys k on k.subject_id = u.id join roles r on r.role = u.role
       where u.username_token = any($1::bytea[]) or u.email_token = any($2::bytea[])`,
     [tokens.usernames ?? [], tokens.emails ?? []],
   );
@@ -164,16 +171,16 @@ export async function isAddressOwned(db: Db, seals: AccountSeals, email: string)
 }
 
 /** The newest account that claims this address and does not own it, or null. */
-export async function findClaimant(db: Db, seals: AccountSeals, email: string): Promise<Account | null> {
-  const { rows } = await db.query<Row>(
+export async function findClaimant(db: Db, seals: AccountSeals, email: string): Promise<FoundAccount | null> {
+  const { rows } = await db.query<Row & { pv: number }>(
     `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
-            u.rev, u.open, u.sealed, k.wrapped as subject_key
-       from users u join subject_keys k on k.subject_id = u.id
+            u.rev, u.open, u.sealed, k.wrapped as subject_key, r.version as pv
+       from users u join subject_keys k on k.subject_id = u.id join roles r on r.role = u.role
       where u.pending_email_token = $1 and u.email_token is null
       order by u.id desc limit 1`,
     [claimTokenOf(seals, email)],
   );
-  return rows[0] ? toAccount(seals.keyring, rows[0]) : null;
+  return rows[0] ? toFound(seals.keyring, rows[0]) : null;
 }
 
 /** Stores a new account. Throws UsernameTaken or EmailTaken; the transaction is then lost. */

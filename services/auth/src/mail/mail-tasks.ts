@@ -4,7 +4,7 @@ import { findAccount, findAccountByIdentifier, lockAccount } from "../accounts/a
 import type { Account } from "../accounts/account.ts";
 import { blindToken } from "../blind.ts";
 import { type AuthContext, announce } from "../context.ts";
-import { accountToken } from "../sign-in/attempts.ts";
+import { accountToken } from "../sign-in/lanes.ts";
 import { attemptStamp, reserveAttempt } from "../sign-in/lockout.store.ts";
 import type { Limit } from "../sign-in/lockout.ts";
 import { insertOneTimeToken, type TokenPurpose } from "../tokens/one-time-token.store.ts";

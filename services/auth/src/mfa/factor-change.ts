@@ -23,7 +23,7 @@ export async function strengthen(
   if (session?.kind === "full") {
     if (session.endedAt !== null || session.userId !== account.id) throw new Unauthenticated();
     await saveUse(tx, { ...session, amr });
-    effects.opened.push({ ...session, amr });
+    effects.opened.push({ session: { ...session, amr }, pv: null });
     return null;
   }
   const issued = await issue(ctx, tx, effects, actor, { by: "enrollment", account, session, amr });

@@ -71,7 +71,7 @@ export function createMfa(ctx: AuthContext) {
         const amr = ["pwd", "otp", "mfa"];
         const tokens = await strengthen(ctx, tx, effects, actor, { account: saved.account, sessionId, amr });
         // Only the end of a sign-in begins the count anew: enrolling proves nothing about the password.
-        return tokens && { ...tokens, ...(await attempt.signedIn(tx)) };
+        return tokens && { ...tokens, ...(await attempt.signedIn(tx, null)) };
       }),
     );
   }

@@ -85,7 +85,7 @@ export function createPasskeySignIn(ctx: AuthContext) {
             transport,
           });
           if (issued.kind !== "full") throw new Unauthenticated();
-          return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
+          return { ...issued.tokens, ...(await attempt.signedIn(tx, issued.familiar)) };
         }).catch((error: unknown) => {
           throw error instanceof GrantRefused ? new InvalidPasskey("account_not_usable") : error;
         });
@@ -117,7 +117,7 @@ export function createPasskeySignIn(ctx: AuthContext) {
             transport: begun.transport === "cookie" ? "cookie" : token.transport,
           });
           if (issued.kind !== "full") throw new Unauthenticated();
-          return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
+          return { ...issued.tokens, ...(await attempt.signedIn(tx, issued.familiar)) };
         });
       }),
     );

@@ -52,7 +52,7 @@ return 1`;
 export interface SessionCache {
   /** Brings Redis to what a transaction committed. Throws Unavailable when an end could not be told. */
   apply(effects: SessionEffects): Promise<void>;
-  put(session: Session): Promise<void>;
+  put(session: Session, pv?: number | null): Promise<void>;
   /** Throws Unavailable. */
   remove(ids: readonly string[]): Promise<void>;
   /** Throws Unavailable: a changed permission that is not told would go on being granted. */
@@ -78,8 +78,8 @@ export function createSessionCache(
   redis: Redis,
   options: CacheOptions & { permissionVersion(role: string): Promise<number> },
 ): SessionCache {
-  async function put(session: Session): Promise<void> {
-    const hash = cachedSession(session, await options.permissionVersion(session.role), options);
+  async function put(session: Session, pv: number | null = null): Promise<void> {
+    const hash = cachedSession(session, pv ?? (await options.permissionVersion(session.role)), options);
     await redis.eval(
       PUT,
       2,
@@ -106,7 +106,7 @@ export function createSessionCache(
     async apply({ opened, ended }) {
       await remove(ended);
       // A session that Redis does not know is asked for at auth: not being told of one loses nothing.
-      await Promise.all(opened.map((session) => put(session).catch(() => {})));
+      await Promise.all(opened.map(({ session, pv }) => put(session, pv).catch(() => {})));
     },
     async putRole({ role, version, permissions }) {
       await toldOrUnavailable(

@@ -1,5 +1,5 @@
 import type { AccountRole } from "@medvault/contracts";
-import { findSubjectKeys, type Keyring, sealedTable } from "@medvault/keys";
+import { type Keyring, sealedTable } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import type { EndReason, Session, SessionKind } from "./session.ts";
 
@@ -52,15 +52,23 @@ function toSession(keyring: Keyring, row: Row): Session {
   };
 }
 
-/** Stores a new session. Its user's subject key must be there. */
-export async function insertSession(tx: Tx, keyring: Keyring, session: Session): Promise<void> {
-  const subjectKey = (await findSubjectKeys(tx, [session.userId])).get(session.userId);
-  if (!subjectKey) throw new Error("a session needs its user's subject key");
+/** Stores a new session under its user's subject key, with the hash of its refresh token if it has one. One statement. */
+export async function insertSession(
+  tx: Tx,
+  keyring: Keyring,
+  subjectKey: Buffer,
+  session: Session,
+  refreshHash: Buffer | null,
+): Promise<void> {
   const { open, sealed } = sealedSessions.seal(keyring, subjectKey, { ...session, rev: 1 });
   await tx.query(
-    `insert into sessions (id, user_id, role, kind, amr, auth_time, created_at, last_seen_at, idle_expires_at,
-                           absolute_expires_at, rev, open, sealed, transport, pv)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, $13, $14)`,
+    `with started as (
+       insert into sessions (id, user_id, role, kind, amr, auth_time, created_at, last_seen_at, idle_expires_at,
+                             absolute_expires_at, rev, open, sealed, transport, pv)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, $13, $14)
+       returning id, created_at)
+     insert into refresh_tokens (hash, session_id, created_at)
+     select $15::bytea, id, created_at from started where $15::bytea is not null`,
     [
       session.id,
       session.userId,
@@ -76,6 +84,7 @@ export async function insertSession(tx: Tx, keyring: Keyring, session: Session):
       sealed,
       session.transport,
       session.pv,
+      refreshHash,
     ],
   );
 }
@@ -141,15 +150,6 @@ export async function listLiveSessions(
     [now, filter.userId, filter.role, filter.before, filter.limit],
   );
   return rows.map((row) => toSession(keyring, row));
-}
-
-/** Ids of a user's sessions that have not ended, oldest first, of one kind. */
-export async function unendedSessionIds(tx: Tx, userId: string, kind: SessionKind): Promise<string[]> {
-  const { rows } = await tx.query<{ id: string }>(
-    `select id from sessions where user_id = $1 and kind = $2 and ended_at is null order by id`,
-    [userId, kind],
-  );
-  return rows.map((row) => row.id);
 }
 
 /** Ends these sessions; says which of them had not ended yet. */

@@ -1,17 +1,15 @@
 import { type Actor, deniedEvent } from "@medvault/contracts";
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
-import { networkOf } from "@medvault/service-kit";
-import { blindToken } from "../blind.ts";
-import { type Caller, deviceTokenOf } from "../caller.ts";
+import type { Caller } from "../caller.ts";
 import type { AuthContext } from "../context.ts";
 import { markRecorded } from "../recorded.ts";
-import { deviceIdIn } from "./device-token.ts";
-import { isKnownAddress, isKnownDevice, rememberAddress } from "./known-device.store.ts";
-import { addressToken, type NewDevice, rememberSignIn } from "./known-device.ts";
+import type { Familiar } from "../tokens/standing.store.ts";
+import { findFamiliar } from "./known-device.store.ts";
+import { type NewDevice, rememberSignIn, rememberSuccess } from "./known-device.ts";
+import { type GuessedAt, laneIn, placeOf } from "./lanes.ts";
 import {
   attemptStamp,
   blockedUntil,
-  clearLane,
   failAttempt,
   type Lane,
   laneLock,
@@ -21,9 +19,6 @@ import {
 import { LOCK_MAX_MS } from "./lockout.ts";
 import { LoginLocked, WrongGuess } from "./sign-in.errors.ts";
 
-/** Whose secret is guessed at: an account, or a name that nobody has. */
-export type GuessedAt = { id: string } | { unknown: string };
-
 /** What is guessed at; it names the event of a failure: `medvault.auth.<what>.failed.v1`. */
 export type GuessedWhat = "login" | "mfa" | "step-up" | "password";
 
@@ -32,19 +27,12 @@ export interface Attempt {
   succeeded(db: Db): Promise<void>;
   /**
    * As `succeeded`, at the end of a whole sign-in: the device is known from now on. Answers the token to give to a device
-   * that has none; spread it into the answer.
+   * that has none; spread it into the answer. `familiar`: what the gate has read of the device in this transaction, if it has.
    */
-  signedIn(tx: Tx): Promise<NewDevice>;
+  signedIn(tx: Tx, familiar: Familiar | null): Promise<NewDevice>;
 }
 
 const NOBODY = "00000000-0000-0000-0000-000000000000";
-
-/** The blind name of an account (or of an unknown name) under which its lockout lanes are found. */
-export function accountToken(ctx: Pick<AuthContext, "blindKey">, guessedAt: GuessedAt): Buffer {
-  return "id" in guessedAt
-    ? blindToken(ctx.blindKey, "account", guessedAt.id)
-    : blindToken(ctx.blindKey, "unknown", guessedAt.unknown.trim().toLowerCase());
-}
 
 /**
  * Every evaluation of a password or a code runs through here. It is reserved in its lockout lane first (throws
@@ -61,7 +49,8 @@ export async function guarded<T>(
 ): Promise<T> {
   const limit = ctx.settings.lockout;
   const userId = "id" in guessedAt ? guessedAt.id : NOBODY;
-  const lane = await laneOf(ctx, ctx.pool, actor, userId, accountToken(ctx, guessedAt));
+  const place = placeOf(ctx, actor, guessedAt);
+  const lane = laneIn(place, await findFamiliar(ctx.pool, userId, place));
   const stamp = attemptStamp(ctx.now());
   const subject = "id" in guessedAt ? `user/${guessedAt.id}` : "user/unknown";
   const denied = (event: string, reason: string) =>
@@ -78,16 +67,14 @@ export async function guarded<T>(
     throw markRecorded(locked);
   }
   let cleared = false;
-  const succeeded = async (db: Db) => {
-    await clearLane(db, lane.lane);
-    if (userId !== NOBODY) await rememberAddress(db, userId, addressToken(ctx, actor), ctx.now());
-    cleared = true;
-  };
   const attempt: Attempt = {
-    succeeded,
-    async signedIn(tx) {
-      const device = await rememberSignIn(ctx, tx, actor, userId);
-      await succeeded(tx);
+    async succeeded(db) {
+      await rememberSuccess(ctx, db, place, { userId, lane: lane.lane });
+      cleared = true;
+    },
+    async signedIn(tx, familiar) {
+      const device = await rememberSignIn(ctx, tx, actor, { userId, lane: lane.lane, familiar });
+      cleared = true;
       return device;
     },
   };
@@ -115,22 +102,6 @@ export async function guarded<T>(
   }
 }
 
-/**
- * Until when the lane in which this client would guess at the account is locked, or null. The gate asks it of every
- * grant: a lock that holds off guesses must not be passed by a way that guesses nothing. `ip` is where the grant's
- * session began, or where the client is.
- */
-export async function lockedUntil(
-  ctx: AuthContext,
-  db: Db,
-  actor: Actor | Caller,
-  accountId: string,
-  ip: string,
-): Promise<Date | null> {
-  const lane = await laneOf(ctx, db, { ...actor, ip }, accountId, accountToken(ctx, { id: accountId }));
-  return laneLock(db, lane.lane, ctx.now());
-}
-
 /** Counts one attempt, in Redis and then in Postgres; 0, or for how many ms the lane is blocked. */
 async function reserve(ctx: AuthContext, lane: Lane, stamp: number): Promise<number> {
   const limit = ctx.settings.lockout;
@@ -143,24 +114,4 @@ async function reserve(ctx: AuthContext, lane: Lane, stamp: number): Promise<num
   else await ctx.lanes.release(lane.lane, stamp);
   const until = locked ?? (await blockedUntil(ctx.pool, lane.lane, limit, now)) ?? now;
   return Math.max(1, until.getTime() - now.getTime());
-}
-
-async function laneOf(
-  ctx: AuthContext,
-  db: Db,
-  actor: Actor | Caller,
-  userId: string,
-  account: Buffer,
-): Promise<Lane> {
-  const { by, knownMs } = ctx.settings.lockout;
-  const since = new Date(ctx.now().getTime() - knownMs);
-  const own = (kind: string, name: string) => blindToken(ctx.blindKey, kind, account.toString("hex"), name);
-  const deviceId = deviceIdIn(ctx.blindKey, userId, deviceTokenOf(actor));
-  if (deviceId && (await isKnownDevice(db, userId, deviceId, since))) {
-    return { account, lane: own("device lane", deviceId.toString("hex")) };
-  }
-  const apart =
-    by === "address" ||
-    (by === "both" && (await isKnownAddress(db, userId, addressToken(ctx, actor), since)));
-  return { account, lane: apart ? own("lane", networkOf(actor.ip)) : account };
 }

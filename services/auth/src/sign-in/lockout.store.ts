@@ -126,11 +126,6 @@ export async function laneLock(db: Db, lane: Buffer, now: Date): Promise<Date | 
   return rows[0]?.locked_until ?? null;
 }
 
-/** A success: the lane's count begins anew. */
-export async function clearLane(db: Db, lane: Buffer): Promise<void> {
-  await db.query(`delete from login_lanes where lane = $1`, [lane]);
-}
-
 /** Lifts every lane of an account; says which there were, and how many of them were locked. */
 export async function clearAccount(
   db: Db,

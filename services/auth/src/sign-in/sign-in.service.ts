@@ -11,6 +11,7 @@ import {
 import type { Tx } from "@medvault/postgres";
 import type { z } from "zod";
 import {
+  type FoundAccount,
   findAccount,
   findAccountByIdentifier,
   findClaimant,
@@ -22,7 +23,6 @@ import { deviceTokenOf } from "../caller.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
 import { watched } from "../mfa/bypass.ts";
 import { methodsOf, spendSecondFactor } from "../mfa/second-factor.ts";
-import { getRole } from "../roles/role.store.ts";
 import { endSessions, lockSession } from "../sessions/session.store.ts";
 import { accessOnly, issue, sessionEnded, type Tokens } from "../tokens/issuance.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
@@ -82,13 +82,11 @@ export function createSignIn(ctx: AuthContext) {
   /** The sign-in of the account whose password was right; null: nobody's was. */
   async function begin(
     actor: Actor,
-    found: Account | null,
+    found: FoundAccount | null,
     password: string,
     attempt: Attempt,
     transport: SessionTransport,
   ): Promise<LoginAnswer> {
-    // Also for a name that nobody has: its refusal takes as long.
-    const { version } = await getRole(ctx.pool, found?.role ?? "patient");
     if (!found || !isUsable(found)) throw new InvalidCredentials();
     // Seldom, and before the transaction: no hashing while a row is locked.
     const outdated = found.passwordHash !== null && ctx.hasher.isOutdated(found.passwordHash);
@@ -98,15 +96,16 @@ export function createSignIn(ctx: AuthContext) {
       if (rehashed !== null) {
         account = (await saveAccount(tx, ctx, { ...account, passwordHash: rehashed }, ctx.now())).account;
       }
-      if (account.mfaEnabled) return beginMfa(tx, actor, account, { pv: version, transport });
+      if (account.mfaEnabled) return beginMfa(tx, actor, account, { pv: found.pv, transport });
       const issued = await issue(ctx, tx, effects, actor, {
         by: "password",
         account,
         amr: ["pwd"],
-        pv: version,
+        pv: found.pv,
         transport,
       });
-      if (issued.kind === "full") return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
+      if (issued.kind === "full")
+        return { ...issued.tokens, ...(await attempt.signedIn(tx, issued.familiar)) };
       await attempt.succeeded(tx);
       return { mfaEnrollmentRequired: true, ...accessOnly(issued) };
     });
@@ -165,7 +164,7 @@ export function createSignIn(ctx: AuthContext) {
           transport: input.transport === "cookie" ? "cookie" : token.transport,
         });
         if (issued.kind !== "full") throw new Unauthenticated();
-        return { ...issued.tokens, ...(await attempt.signedIn(tx)) };
+        return { ...issued.tokens, ...(await attempt.signedIn(tx, issued.familiar)) };
       }),
     );
   }

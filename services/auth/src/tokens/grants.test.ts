@@ -5,7 +5,7 @@ import { type Creation, type Request, SoftAuthenticator } from "../../test/soft-
 import { lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { changeSessions } from "../context.ts";
 import { newTotpSecret } from "../mfa/totp.ts";
-import { accountToken } from "../sign-in/attempts.ts";
+import { accountToken } from "../sign-in/lanes.ts";
 import type { Grant } from "./gate.ts";
 
 let h: Harness;

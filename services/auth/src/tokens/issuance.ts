@@ -2,20 +2,21 @@ import { type Actor, auditEvent, deniedEvent, newId, type TokensView } from "@me
 import type { Tx } from "@medvault/postgres";
 import type { Account } from "../accounts/account.ts";
 import { type AuthContext, actingAs, announce, type SessionEffects } from "../context.ts";
-import { getRole, type RolePermissions } from "../roles/role.store.ts";
+import type { RolePermissions } from "../roles/role.store.ts";
 import { csrfToken } from "../sessions/csrf.ts";
 import { insertRefreshToken } from "../sessions/refresh-token.store.ts";
 import { SessionLimitReached } from "../sessions/session.errors.ts";
-import { endSessions, insertSession, saveUse, unendedSessionIds } from "../sessions/session.store.ts";
+import { endSessions, insertSession, saveUse } from "../sessions/session.store.ts";
 import { newSession, type Session, surplus, touched } from "../sessions/session.ts";
-import { lockedUntil } from "../sign-in/attempts.ts";
+import { placeOf } from "../sign-in/lanes.ts";
 import { GrantLocked, GrantRefused } from "./gate.errors.ts";
 import { type Admitted, admit, type Grant } from "./gate.ts";
 import { newOpaqueToken, type OpaqueToken } from "./opaque-token.ts";
+import { type Familiar, type FoundStanding, findStanding } from "./standing.store.ts";
 
 /** Tokens of a full session, or of one that may do nothing but enrol a second factor. */
 export type Issued =
-  | { kind: "full"; session: Session; tokens: Tokens }
+  | { kind: "full"; session: Session; tokens: Tokens; familiar: Familiar }
   | ({ kind: "enrollment" | "confirmed" } & AccessOnly);
 
 /** A pair. `csrfToken` is there where the session is in cookies, and only there. */
@@ -55,17 +56,16 @@ export async function passGate(
   tx: Tx,
   actor: Actor,
   grant: Grant,
-): Promise<{ kind: Admitted; account: Account; role: RolePermissions }> {
+): Promise<{ kind: Admitted; account: Account; found: FoundStanding }> {
   const session = "session" in grant ? grant.session : null;
-  const role = await getRole(tx, grant.account?.role ?? "patient");
   // A session is held by what its sign-in was held by: its owner on the move is not a stranger.
-  const ip = session?.ip ?? actor.ip;
-  const standing = {
-    pv: role.version,
-    lockedUntil: grant.account ? await lockedUntil(ctx, tx, actor, grant.account.id, ip) : null,
-  };
+  const place = grant.account && placeOf(ctx, { ...actor, ip: session?.ip ?? actor.ip }, grant.account);
+  const found = grant.account && place && (await findStanding(tx, grant.account, place, ctx.now()));
+  const standing = { pv: found?.role.version ?? 0, lockedUntil: found?.lockedUntil ?? null };
   try {
-    return { ...admit(grant, standing, ctx.now()), role };
+    const admitted = admit(grant, standing, ctx.now());
+    if (!found) throw new GrantRefused("account_gone");
+    return { ...admitted, found };
   } catch (error) {
     if (error instanceof GrantRefused || error instanceof GrantLocked) {
       error.event = deniedEvent(actor, {
@@ -87,13 +87,14 @@ export async function issue(
   actor: Actor,
   grant: Exclude<Grant, { by: "reset" | "invitation" }>,
 ): Promise<Issued> {
-  const { kind, account, role } = await passGate(ctx, tx, actor, grant);
+  const { kind, account, found } = await passGate(ctx, tx, actor, grant);
   const now = ctx.now();
   if (kind === "password") throw new GrantRefused("session_ended");
-  const issuing: Issuing = { ctx, tx, effects, actor, account, role, now };
+  const { role, familiar } = found;
+  const issuing: Issuing = { ctx, tx, effects, actor, account, role, familiar, now };
   if (grant.by === "step_up") return reconfirm(issuing, standingOn(grant.session), grant.amr);
   if (grant.by === "refresh") return renew(issuing, standingOn(grant.session), grant.successor);
-  await makeRoom(ctx, tx, effects, actor, account, kind);
+  await makeRoom(issuing, kind, found.live[kind]);
   const session = newSession(
     {
       id: newId(),
@@ -109,8 +110,9 @@ export async function issue(
     ctx.settings,
     now,
   );
-  await insertSession(tx, ctx.keyring, session);
-  effects.opened.push(session);
+  const refresh = kind === "full" ? newOpaqueToken(ctx.settings.tokenBytes) : null;
+  await insertSession(tx, ctx.keyring, found.subjectKey, session, refresh?.hash ?? null);
+  effects.opened.push({ session, pv: role.version });
   await announce(
     tx,
     auditEvent(actingAs(actor, account, session.id), {
@@ -121,12 +123,8 @@ export async function issue(
       details: { kind, acr: acrOf(grant.amr) },
     }),
   );
-  if (kind === "enrollment") {
-    return { kind, session, ...accessToken(issuing, session, session.authTime) };
-  }
-  const refresh = newOpaqueToken(ctx.settings.tokenBytes);
-  await insertRefreshToken(tx, refresh.hash, session.id, now);
-  return { kind, session, tokens: pair(issuing, session, refresh) };
+  if (!refresh) return { kind: "enrollment", session, ...accessToken(issuing, session, session.authTime) };
+  return { kind: "full", session, tokens: pair(issuing, session, refresh), familiar };
 }
 
 /** What issuing needs at hand, once the gate has let a grant through. */
@@ -137,6 +135,7 @@ interface Issuing {
   actor: Actor;
   account: Account;
   role: RolePermissions;
+  familiar: Familiar;
   now: Date;
 }
 
@@ -147,11 +146,11 @@ function standingOn(session: Session | null): Session {
 }
 
 async function renew(issuing: Issuing, known: Session, successor: OpaqueToken): Promise<Issued> {
-  const { ctx, tx, effects, actor, account, now } = issuing;
+  const { ctx, tx, effects, actor, account, role, familiar, now } = issuing;
   const session = touched(known, ctx.settings.idleMs, now);
   await saveUse(tx, session);
   await insertRefreshToken(tx, successor.hash, session.id, now);
-  effects.opened.push(session);
+  effects.opened.push({ session, pv: role.version });
   await announce(
     tx,
     auditEvent(actingAs(actor, account, session.id), {
@@ -161,7 +160,7 @@ async function renew(issuing: Issuing, known: Session, successor: OpaqueToken): 
       reason: "refresh",
     }),
   );
-  return { kind: "full", session, tokens: pair(issuing, session, successor) };
+  return { kind: "full", session, tokens: pair(issuing, session, successor), familiar };
 }
 
 /** A second access token of the same session, whose `auth_time` is now; the session's own stays as it was. */
@@ -188,15 +187,8 @@ async function reconfirm(issuing: Issuing, session: Session, amr: string[]): Pro
  * I14: over the limit the oldest ends, and an event tells of it, since it may be a stranger's sign-in that pushed it out;
  * or the sign-in is refused (SessionLimitReached), by setting. A new enrolment replaces an older one.
  */
-async function makeRoom(
-  ctx: AuthContext,
-  tx: Tx,
-  effects: SessionEffects,
-  actor: Actor,
-  account: Account,
-  kind: "full" | "enrollment",
-): Promise<void> {
-  const live = await unendedSessionIds(tx, account.id, kind);
+async function makeRoom(issuing: Issuing, kind: "full" | "enrollment", live: string[]): Promise<void> {
+  const { ctx, tx, effects, actor, account } = issuing;
   const over = kind === "full" && live.length >= account.maxSessions;
   const owner = actingAs(actor, account, null);
   const reached = {

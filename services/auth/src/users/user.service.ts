@@ -24,7 +24,7 @@ import { keepingRights } from "../roles/kept-rights.ts";
 import { WouldLockOut } from "../roles/role.errors.ts";
 import { endSessionsOf } from "../sessions/session.store.ts";
 import type { EndReason } from "../sessions/session.ts";
-import { accountToken } from "../sign-in/attempts.ts";
+import { accountToken } from "../sign-in/lanes.ts";
 import { clearAccount } from "../sign-in/lockout.store.ts";
 import { sessionEnded } from "../tokens/issuance.ts";
 import { deleteOneTimeTokens, insertOneTimeToken } from "../tokens/one-time-token.store.ts";

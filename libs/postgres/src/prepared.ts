@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import pg from "pg";
+
+// A statement that Postgres has parsed and planned under a name costs it a third of one that it has not. The texts
+// are written in the code, so there are few of them; what comes beyond is run as it is.
+const TEXTS_MAX = 500;
+/** Times that the names are given up for new ones, one a connection and migration. A pooler that keeps none makes us stop here. */
+const GENERATIONS_MAX = 64;
+
+const INVALID_STATEMENT_NAME = "26000";
+const DUPLICATE_STATEMENT = "42P05";
+const FEATURE_NOT_SUPPORTED = "0A000";
+
+/**
+ * The names under which a pool's connections prepare their statements: made of the text's hash, so that a connection
+ * that comes to another process by a pooler never runs another text under it.
+ */
+export class StatementNames {
+  #names = new Map<string, string>();
+  #generation = 0;
+
+  /** The name for a text, or undefined where it is to be run without. */
+  of(text: string): string | undefined {
+    const known = this.#names.get(text);
+    if (known !== undefined) return known;
+    if (this.#names.size >= TEXTS_MAX || this.#generation >= GENERATIONS_MAX) return undefined;
+    const hash = createHash("sha256").update(text, "utf8").digest("hex").slice(0, 32);
+    const name = `medvault_${this.#generation}_${hash}`;
+    this.#names.set(text, name);
+    return name;
+  }
+
+  /** Gives all names up: what is prepared is outdated, or gone. */
+  renew(): void {
+    this.#generation += 1;
+    this.#names.clear();
+  }
+}
+
+const namesOf = new WeakMap<object, StatementNames>();
+
+/** Notes that the connections of this pool prepare under these names. */
+export function keepNames(pool: pg.Pool, names: StatementNames): void {
+  namesOf.set(pool, names);
+}
+
+/**
+ * Whether a statement failed, unexecuted, only because it had been prepared: a migration has changed what it answers, or
+ * the connection has forgotten it (DISCARD ALL, a pooler). Then the pool's next statements are prepared anew, so that the
+ * same one, or its transaction, can be run again.
+ */
+export function renewedAfter(pool: pg.Pool, error: unknown): boolean {
+  const names = namesOf.get(pool);
+  if (!names || !isOutdated(error)) return false;
+  names.renew();
+  return true;
+}
+
+function isOutdated(error: unknown): boolean {
+  if (!(error instanceof pg.DatabaseError)) return false;
+  const { code, routine } = error;
+  if (code === FEATURE_NOT_SUPPORTED) return routine === "RevalidateCachedQuery"; // "cached plan must not change result type"
+  return code === INVALID_STATEMENT_NAME || code === DUPLICATE_STATEMENT;
+}
+
+/** A client that prepares what has values. What has none goes as it is, as do cursors and COPY. */
+export function preparingClient(names: StatementNames): new () => pg.Client {
+  return class PreparingClient extends pg.Client {
+    // pg's query has many overloads that one override cannot repeat; a text with values is one of them, the rest passes.
+    override query = ((...args: unknown[]): unknown => {
+      const [text, values, callback] = args;
+      const name = typeof text === "string" && Array.isArray(values) ? names.of(text) : undefined;
+      const query = super.query as (...args: unknown[]) => unknown;
+      return name === undefined
+        ? query.apply(this, args)
+        : query.call(this, { name, text }, values, callback);
+    }) as pg.Client["query"];
+  };
+}
