@@ -34,6 +34,22 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
 
+/**
+ * Names by which some servers take another range, method or path than the one that was checked. No client of ours has a
+ * use for them.
+ */
+const TWINS: ReadonlySet<string> = new Set([
+  "content-range",
+  "request-range",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-url",
+  "x-rewrite-url",
+]);
+/** RFC 9110 14.2: many small parts are no honest download. */
+const MAX_RANGES = 5;
+
 /** Node leaves out what comes after the first 2,000: nobody needs a tenth of that. */
 const MAX_HEADERS = 100;
 
@@ -48,6 +64,10 @@ export function checkHeaders(rawHeaders: readonly string[]): void {
       if (seen.has(name)) throw fault("A header that may come once came twice.");
       seen.add(name);
     }
+    if (TWINS.has(name)) throw fault("A header asks for another request than the one that was sent.");
+    if (name === "range" && value.split(",", MAX_RANGES + 1).length > MAX_RANGES) {
+      throw fault("Range asks for too many parts.");
+    }
     if (name === "host" && !HOST.test(value)) throw fault("The Host header is not well-formed.");
     if (name === "transfer-encoding" && value.toLowerCase() !== "chunked") {
       throw fault("Transfer-Encoding may only be chunked.");
@@ -58,9 +78,15 @@ export function checkHeaders(rawHeaders: readonly string[]): void {
 }
 
 function checkConnection(value: string): void {
-  for (const named of value.toLowerCase().split(",")) {
-    const option = named.trim();
+  const options = value
+    .toLowerCase()
+    .split(",")
+    .map((option) => option.trim());
+  for (const option of options) {
     if (option && !HOP_BY_HOP.has(option)) throw fault("Connection names a header that is not hop by hop.");
+  }
+  if (options.includes("close") && options.includes("keep-alive")) {
+    throw fault("Connection says both close and keep-alive.");
   }
 }
 

@@ -99,7 +99,7 @@ test("queries: a name that a route does not know is refused, and named", () => {
   );
 });
 
-test("headers that may come once come once, Host is a host, Connection names nothing else", () => {
+test("headers that may come once come once, Host is a host, Connection names nothing else, none asks for another request", () => {
   expect(() =>
     checkHeaders([
       "Host",
@@ -113,6 +113,7 @@ test("headers that may come once come once, Host is a host, Connection names not
     ]),
   ).not.toThrow();
   expect(() => checkHeaders(["host", "[::1]:80"])).not.toThrow();
+  expect(() => checkHeaders(["Host", "x", "Range", "bytes=0-1, 2-3", "Connection", "close"])).not.toThrow();
   for (const headers of [
     [] as string[],
     ["Accept", "a"],
@@ -127,6 +128,12 @@ test("headers that may come once come once, Host is a host, Connection names not
     ["Host", "x", "X-Request-Id", "a", "X-Request-Id", "b"],
     ["Host", "x", "Connection", "close, X-Purpose"],
     ["Host", "x", "Connection", "authorization"],
+    ["Host", "x", "Connection", "keep-alive, close"],
+    ["Host", "x", "Request-Range", "bytes=0-1"],
+    ["Host", "x", "content-range", "bytes 0-1/2"],
+    ["Host", "x", "X-HTTP-Method-Override", "DELETE"],
+    ["Host", "x", "X-Original-URL", "/admin"],
+    ["Host", "x", "Range", "bytes=0-1,2-3,4-5,6-7,8-9,10-11"],
     ["Host", "x", "Transfer-Encoding", "gzip, chunked"],
     ["Host", "x", "Transfer-Encoding", "chunked", "Transfer-Encoding", "chunked"],
   ])

@@ -22,45 +22,6 @@ found.for(["sqli", "xss", "traversal"])("of the published %s payloads at least 9
   expect(share(payloads, screened)).toBeGreaterThan(0.95);
 });
 
-interface CrsCase {
-  rule: number;
-  uri: string;
-  headers: Record<string, string>;
-  data: string | null;
-}
-
-/** What a case of the Core Rule Set sends: parts of its path, names and values of its query and form, its headers. */
-function valuesOf({ uri, data, headers }: CrsCase): string[] {
-  const [path = "", query = ""] = uri.split(/\?(.*)/s);
-  const pairs = [query, data ?? ""]
-    .flatMap((form) => form.split("&"))
-    .flatMap((pair) => pair.split(/=(.*)/s));
-  const sent = Object.values(headers).filter(
-    (value) => !/CRS test agent|^localhost$|^[a-z]+\/|^\*/.test(value),
-  );
-  const raw = [path, ...path.split("/"), ...pairs, ...sent, data ?? ""].filter(Boolean);
-  return [...raw, ...raw.map(decodedForm)];
-}
-
-function decodedForm(value: string): string {
-  try {
-    return decodeURIComponent(value.replaceAll("+", " "));
-  } catch {
-    return value;
-  }
-}
-
-found.for([
-  ["930", "local files"],
-  ["941", "cross-site scripting"],
-  ["942", "SQL injection"],
-] as const)("of the Core Rule Set's own attacks %s (%s) at least 90 % are found", ([group]) => {
-  const cases = lines<CrsCase>("crs/attack.jsonl").filter(({ rule }) => String(rule).startsWith(group));
-  expect(cases.length).toBeGreaterThan(10);
-  const hits = cases.filter((attack) => valuesOf(attack).some(screened));
-  expect(hits.length / cases.length).toBeGreaterThanOrEqual(0.9);
-});
-
 found("of what other engines took for SQL injection at most 1 % is refused, of names none", () => {
   const innocent = lines<{ text: string }>("benign/libinjection_fp.jsonl").map(({ text }) => text);
   expect(share(innocent, screened)).toBeLessThanOrEqual(0.01);

@@ -2,7 +2,7 @@ import { InvalidInput } from "@medvault/contracts";
 import type { FieldPlan } from "./field-plan.ts";
 import { isScanner } from "./scanner-agents.ts";
 import { RequestScreened } from "./screening.errors.ts";
-import { type Threat, threatIn } from "./threat.ts";
+import { type Threat, threatIn, threatInHeader } from "./threat.ts";
 
 /** More than any structured body needs; what costs more to look at than that is refused. */
 const MAX_VALUES = 2_000;
@@ -66,7 +66,7 @@ export function screenHeaders(rawHeaders: readonly string[]): void {
     const value = rawHeaders[i + 1] as string;
     if (name === "user-agent") refuseIf(threatOfAgent(value));
     else if (name === "cookie") screenCookies(value);
-    else if (!UNSCREENED_HEADERS.has(name) && !name.startsWith("sec-")) refuseIf(threatIn(value));
+    else if (!UNSCREENED_HEADERS.has(name) && !name.startsWith("sec-")) refuseIf(threatInHeader(value));
   }
 }
 
@@ -74,7 +74,7 @@ export function screenHeaders(rawHeaders: readonly string[]): void {
 function threatOfAgent(userAgent: string): Threat | null {
   const known = agents.get(userAgent);
   if (known !== undefined) return known;
-  const threat = isScanner(userAgent) ? "scanner" : threatIn(userAgent);
+  const threat = isScanner(userAgent) ? "scanner" : threatInHeader(userAgent);
   if (agents.size >= MAX_REMEMBERED_AGENTS) agents.clear();
   agents.set(userAgent, threat);
   return threat;
@@ -83,7 +83,10 @@ function threatOfAgent(userAgent: string): Threat | null {
 /** Our own cookies are opaque and are checked where they are read. */
 function screenCookies(header: string): void {
   for (const pair of header.split(";")) {
-    if (!/^\s*__(?:Host|Secure)-/.test(pair)) refuseIf(threatIn(pair.slice(pair.indexOf("=") + 1)));
+    if (/^\s*__(?:Host|Secure)-/.test(pair)) continue;
+    const at = pair.indexOf("=");
+    refuseIf(threatInHeader(pair.slice(at + 1)));
+    if (at > 0) refuseIf(threatInHeader(pair.slice(0, at)));
   }
 }
 

