@@ -3,7 +3,12 @@ import { defineConfig } from "vitest/config";
 const json = process.env.MEDVAULT_TEST_JSON;
 
 // Real servers are shared by all files, so a file isolates itself by database, virtual host and Redis prefix.
-const shared = { pool: "forks" as const, testTimeout: 60_000, hookTimeout: 120_000 };
+const shared = {
+  pool: "forks" as const,
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: 15_000 } },
+};
 
 export default defineConfig({
   test: {

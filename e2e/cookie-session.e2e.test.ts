@@ -28,7 +28,7 @@ class Browser {
     for (const line of answer.headers.getSetCookie()) {
       const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
       expect(line).toMatch(
-        /^__Host-medvault-(access|refresh)=[^;]*; Path=\/; Secure; HttpOnly; SameSite=Strict; /,
+        /^__Host-medvault-(access|refresh|device)=[^;]*; Path=\/; Secure; HttpOnly; SameSite=Strict; /,
       );
       if (value === "") this.jar.delete(name);
       else this.jar.set(name, value);

@@ -118,7 +118,7 @@ export function spoiled(valid: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
   return fc.tuple(valid, fc.array(change, { minLength: 1, maxLength: 2 })).map(([value, changes]) => {
     let body: unknown = structuredClone(value);
     for (const { kind, at, odd, extra } of changes) {
-      if (kind === "whole" || typeof body !== "object" || body === null) body = odd;
+      if (kind === "whole" || typeof body !== "object" || body === null) body = structuredClone(odd);
       else if (kind === "nest") body = { ...body, nested: deep(at % 200) };
       else if (kind === "extra")
         body = JSON.parse(
@@ -129,7 +129,7 @@ export function spoiled(valid: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
         const key = keys[at % Math.max(keys.length, 1)];
         if (key === undefined) continue;
         if (kind === "drop") delete (body as Record<string, unknown>)[key];
-        else (body as Record<string, unknown>)[key] = odd;
+        else (body as Record<string, unknown>)[key] = structuredClone(odd);
       }
     }
     return body;

@@ -39,7 +39,7 @@ test("only what was not given is started; Redis killed comes back, and a stop le
   await servers.start();
   const id = servers.running[0]?.id ?? { pid: 0, start: "" };
   process.kill(id.pid, "SIGKILL");
-  await vi.waitFor(async () => expect(said.at(-1)).toMatch(/^redis is back/), { timeout: 5_000 });
+  await vi.waitFor(async () => expect(said.at(-1)).toMatch(/^redis is back/), { timeout: 20_000 });
   expect(await ping()).toBe(true);
   const now = servers.running[0]?.id ?? { pid: 0, start: "" };
   await servers.stop();

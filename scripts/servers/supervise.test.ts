@@ -34,7 +34,7 @@ test("a program that is killed is started again, and a line says so", async () =
   await program.start();
   const first = program.id;
   process.kill(first?.pid ?? 0, "SIGKILL");
-  await vi.waitFor(() => expect(said.at(-1)).toMatch(/^sleeper is back/), { timeout: 5_000 });
+  await vi.waitFor(() => expect(said.at(-1)).toMatch(/^sleeper is back/), { timeout: 20_000 });
   expect(said[0]).toBe("sleeper was ended by SIGKILL: starting it again in 0.2 s");
   expect(program.id?.pid).not.toBe(first?.pid);
 });

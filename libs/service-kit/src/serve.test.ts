@@ -38,7 +38,7 @@ async function givenProcess(nodeOptions: string[] = [], env: Record<string, stri
       if (!line) throw new Error("not listening yet");
       return line;
     },
-    { timeout: 20_000 },
+    { timeout: 50_000 },
   );
   const assertion = await signAssertion(key, GUEST, "fixture");
   return { child, lines, port: Number(listening.port), adminPort: Number(listening.adminPort), assertion };
@@ -89,7 +89,7 @@ test("POSTs under load over a SIGTERM: every one that got a connection is answer
   };
   let draining = false;
   const workers = Array.from({ length: 8 }, worker);
-  await vi.waitFor(() => expect(outcomes.done).toBeGreaterThan(100));
+  await vi.waitFor(() => expect(outcomes.done).toBeGreaterThan(100), 15_000);
   draining = true;
   child.kill("SIGTERM");
   // Clients that are told `Connection: close` and see the process unready turn away within a moment.

@@ -81,7 +81,7 @@ test("a server that is away is tried again, later and later, and a restart loses
   await expect.poll(rows).toMatchObject([{ attempts: 2 }]);
   isAway = false;
   h.advance(retryAfterMs(2) + 1);
-  await expect.poll(() => sent, { timeout: 5_000 }).toHaveLength(1);
+  await expect.poll(() => sent, { timeout: 20_000 }).toHaveLength(1);
   expect(JSON.stringify([...first.logger.lines, ...second.logger.lines])).not.toContain(SECRET);
 });
 
@@ -101,10 +101,10 @@ test("a refused mail is parked at once, one that never goes after its last try; 
   await put(failing.queue);
   failing.queue.start();
   for (let attempt = 1; attempt <= 3; attempt++) {
-    await expect.poll(rows, { timeout: 5_000 }).toMatchObject([{ attempts: attempt }]);
+    await expect.poll(rows, { timeout: 20_000 }).toMatchObject([{ attempts: attempt }]);
     h.advance(retryAfterMs(attempt) + 60_001);
   }
-  await expect.poll(rows, { timeout: 5_000 }).toMatchObject([{ parked: true, sealed: null }]);
+  await expect.poll(rows, { timeout: 20_000 }).toMatchObject([{ parked: true, sealed: null }]);
   const parked = (await h.events()).filter((event) => event.type === "medvault.auth.mail.parked.v1");
   expect(parked.map((event) => [event.data.outcome, event.data.decision.reason, event.data.details])).toEqual(
     [
@@ -130,7 +130,7 @@ test("a slow server holds up no other mail, and no more than four are under way"
   queue.start();
   await expect.poll(() => running).toBe(4);
   release();
-  await expect.poll(rows, { timeout: 5_000 }).toEqual([]);
+  await expect.poll(rows, { timeout: 20_000 }).toEqual([]);
   expect(most).toBe(4);
 });
 
@@ -158,7 +158,7 @@ test("a reset that was made into a mail keeps its token over every try", async (
   await inTransaction(h.ctx.pool, (tx) => queue.later(tx, { name: "reset", email: person.account.email }));
   queue.start();
   for (let attempt = 1; attempt <= 3; attempt++) {
-    await expect.poll(() => seen, { timeout: 5_000 }).toHaveLength(attempt);
+    await expect.poll(() => seen, { timeout: 20_000 }).toHaveLength(attempt);
     h.advance(retryAfterMs(attempt) + 60_001);
   }
   expect(new Set(seen).size).toBe(1);
@@ -177,7 +177,7 @@ test("whoever asks for resets again and again mails their victim ten an hour, an
       await queue.later(tx, { name: "locked", userId: null });
     });
   }
-  await expect.poll(rows, { timeout: 5_000 }).toEqual([]);
+  await expect.poll(rows, { timeout: 20_000 }).toEqual([]);
   expect(sent.filter((subject) => subject === "A new MedVault password")).toHaveLength(10);
   expect(sent).toHaveLength(11);
   h.advance(61 * 60_000);
