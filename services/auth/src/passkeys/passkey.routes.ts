@@ -35,7 +35,7 @@ export function passkeyRoutes(router: Router, passkeys: Passkeys, signIn: Passke
     allow("account:enroll"),
     requireStepUp(),
     async (req, res) => {
-      const done = await passkeys.register(actorOf(req), parse(PasskeyRegistration, req.body));
+      const done = await passkeys.register(callerOf(req), parse(PasskeyRegistration, req.body));
       const view = {
         ...present(done.passkey),
         ...(done.tokens && handOut(res, done.tokens)),

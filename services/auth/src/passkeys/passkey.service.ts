@@ -16,6 +16,7 @@ import { MfaRequiredForRole } from "../mfa/mfa.errors.ts";
 import { replaceRecoveryCodes } from "../mfa/mfa.store.ts";
 import { newRecoveryCodes, recoveryTokensOf } from "../mfa/recovery-code.ts";
 import { deviceOf } from "../sessions/session.ts";
+import { rememberSignIn } from "../sign-in/known-device.ts";
 import type { Tokens } from "../tokens/issuance.ts";
 import { ALGORITHMS, newChallenge, proveRegistration } from "./ceremony.ts";
 import { PasskeyLimit } from "./passkey.errors.ts";
@@ -104,7 +105,10 @@ export function createPasskeys(ctx: AuthContext) {
     await announce(tx, factorsChanged(actor, "mfa.enabled", saved.details));
     const amr = [...AMR_PASSWORD_AND_PASSKEY];
     const tokens = await strengthen(ctx, tx, effects, actor, { account: saved.account, sessionId, amr });
-    return { recoveryCodes, tokens };
+    if (!tokens) return { recoveryCodes, tokens };
+    // The end of a sign-in, in which nothing was guessed here: the device is known from now on.
+    const device = await rememberSignIn(ctx, tx, actor, { userId: account.id, lane: null, familiar: null });
+    return { recoveryCodes, tokens: { ...tokens, ...device } };
   }
 
   /** All of the caller's, oldest first; leaves an event. */

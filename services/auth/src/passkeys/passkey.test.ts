@@ -66,6 +66,10 @@ test("a doctor who must have a second factor may enrol a passkey instead of TOTP
   const { answer } = await register(api);
   expect(answer).toMatchObject({ status: 201, body: { tokenType: "Bearer" } });
   expect(answer.body.recoveryCodes).toHaveLength(10);
+  // It is the end of a sign-in: the device has a lockout lane of its own from now on.
+  expect(answer.body.deviceToken).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  const known = await h.ctx.pool.query("select from known_devices where user_id = $1", [person.account.id]);
+  expect(known.rowCount).toBe(1);
   const full = await h.withToken(answer.body.accessToken);
   expect(full.actor.amr).toEqual(["pwd", "pop", "mfa"]);
   expect((await full.get("/v1/auth/me")).body).toMatchObject({ mfaEnabled: true });
