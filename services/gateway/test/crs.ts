@@ -26,7 +26,7 @@ export function crsCases(file: "attack" | "rule_negative"): CrsCase[] {
 export const groupOf = ({ rule }: CrsCase): number => Math.floor(rule / 1_000);
 
 /** What a case puts in, without what it is wrapped in: a form's pairs, the parts of a multipart body, XML's attributes, JSON's strings. */
-export function valuesOf({ uri, data }: CrsCase): string[] {
+function valuesOf({ uri, data }: CrsCase): string[] {
   const [path = "", query = ""] = (uri ?? "").split(/\?(.*)/s);
   const values = [...path.split("/"), ...pairsOf(query)].map(decodedForm);
   return [...new Set([...values, ...(data ? valuesOfData(data) : [])])].filter(Boolean);

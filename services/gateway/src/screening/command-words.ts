@@ -23,12 +23,15 @@ export const EVERYDAY = words(`
   tr type uptime vi vim w watch wc who wish yum zip unzip
 `);
 
-/** Of those, the ones that stand at a value's start with an option or a path behind them. The rest are too near to how people write. */
-export const WITH_OPTION = words(`
-  bash sh zsh ksh csh tcsh busybox python python2 python3 perl ruby php node lua java ssh curl wget nc ncat netcat env
-  perf ls ll ps rm cp mv cat tar find ping kill id df du sed awk grep xargs sudo su vi vim git docker npm pip dd ln
-  uname alias printf sort gcc c89 c99 scp awk gawk tail tee top time nohup strace puppet mysql psql chmod chown telnet
+/** Of those, the ones that stand at a value's start with a path, an address or a long option behind them. */
+const NAMES =
+  "cat perl ruby node lua java time tail tee top find ping kill id sed sort pip date ls ll ps rm cp mv dd df du su vi ln tar";
+/** Nobody's names: a short option is enough. The rest are too near to how people write (`Cat -scan`, `LS -spine`). */
+export const PROGRAMS = words(`
+  bash sh zsh ksh csh tcsh busybox python python2 python3 php ssh curl wget nc ncat netcat env perf grep xargs sudo vim git
+  docker npm alias uname printf gcc c89 c99 scp awk gawk nohup strace puppet mysql psql chmod chown telnet
 `);
+export const WITH_ARGUMENT = `(?:${PROGRAMS}|${words(NAMES)})`;
 
 /** Whole values or first words that are nothing but a command. */
 export const ALONE = words(`

@@ -1,20 +1,22 @@
-import { ALONE, COMMANDS, EVERYDAY, RUNNERS, WITH_OPTION } from "./command-words.ts";
+import { ALONE, COMMANDS, EVERYDAY, PROGRAMS, RUNNERS, WITH_ARGUMENT } from "./command-words.ts";
 
 /** Nothing that a shell would take for more than words: most values end here. */
 const WORTH_READING =
   /[;|&`$<>{}\\\n\r*?[=%"]|''|'[a-z]{1,4}'|\(\)|[\s'][-./~]|^\(|[a-z]-(?:web|rest|expr|comm|item|child|proc|serv|wmi|cim|obj|sched|bits|pss|mod|cont|str|host|outp|hist|cred|exec|event|local|netf|adu|secure)/;
-const FIRST_WORD = new RegExp(`^["']?(?:if|for|cd|bin|${ALONE}|${RUNNERS}|${WITH_OPTION})\\b`);
+const FIRST_WORD = new RegExp(`^["']?(?:if|for|cd|bin|${ALONE}|${RUNNERS}|${WITH_ARGUMENT})\\b`);
 
 const END = "(?![a-z0-9_=@.-])";
 /** Where a shell expects a command: after a sign that ends, joins or opens one. */
 const OPENS = "(?:[;|&`\\n\\r]|\\$\\(|[<>]\\()[\\s\"'({@\\\\]{0,6}";
 const FOLDER = "(?:/?(?:usr/)?(?:local/)?s?bin/)?";
 /** What follows a command and no word of a language: options, paths, addresses, redirections, variables. */
-const OPTION = "(?:--[a-z]{2}|-(?!ve\\b)[a-z]{1,3}(?![a-z])|-(?:exec|name|wrapper)\\b|-\\d{1,2}\\b)";
-const PATH = "(?:[./~]{0,2}/[a-z0-9._*?-]{1,60}(?:/|$|[\\s;|&]|\\.[a-z]))";
+const OPTION = "(?:-(?!ve\\b)[a-z]{1,3}(?![a-z])|-(?:exec|name|wrapper)\\b|-\\d{1,2}\\b)";
+const LONG_PATH = "(?:[.~]{1,2}/|/[a-z0-9._*?-]{1,60}(?:/|\\.[a-z]))";
+const PATH = `(?:${LONG_PATH}|/[a-z0-9._*?-]{1,60}(?:$|[\\s;|&]))`;
 const ADDRESS =
   "(?:https?://|\\d{1,3}(?:\\.\\d{1,3}){3}|[a-z0-9-]{1,40}\\.(?:com|net|org|io|example|ru|cn)(?![a-z@]))";
-const ARGUMENT = `\\s{1,9}(?:${OPTION}|${PATH}|${ADDRESS}|>{1,2}\\s?(?:[/&]|[a-z0-9_]{1,40}\\.[a-z])|\\$[a-z({])`;
+const LONG_ARGUMENT = `\\s{1,9}(?:--[a-z]{2}|${LONG_PATH}|${ADDRESS}|>{1,2}\\s?(?:[/&]|[a-z0-9_]{1,40}\\.[a-z])|\\$[a-z({])`;
+const ARGUMENT = `(?:${LONG_ARGUMENT}|\\s{1,9}(?:${OPTION}|${PATH}))`;
 
 const RUNS = [
   new RegExp(`${OPENS}${FOLDER}${COMMANDS}${END}`),
@@ -22,7 +24,8 @@ const RUNS = [
   new RegExp(`(?:\`|\\$\\(|[<>]\\(|\\|\\|\\s|&&|<<<)[\\s"'(]{0,4}${EVERYDAY}${END}`),
   /(?:(?:^|[\s`'")])\|\s{0,3}|\|\s{1,3})(?:(?:ba|k|c)?sh|tr|tee|nc|rev|tac|php|perl|python)(?:$|\s)/,
   new RegExp(`^["']?[;|&]["']?\\s?[;|&]?${EVERYDAY}(?:$|[\\s;|&"'])`),
-  new RegExp(`^["']?${WITH_OPTION}${ARGUMENT}`),
+  new RegExp(`^["']?${PROGRAMS}\\s{1,9}${OPTION}`),
+  new RegExp(`^["']?${WITH_ARGUMENT}${LONG_ARGUMENT}`),
   new RegExp(`^["']?${ALONE}["']?(?:$|\\s|[;|&])`),
   new RegExp(`^["']?${RUNNERS}(?:\\s|;\\s?)${COMMANDS}${END}`),
   new RegExp(`^["']?${RUNNERS}\\s(?:ba|z|k|c)?sh\\s-`),

@@ -288,7 +288,14 @@ test("the shell's words are names and complaints too, however they are written",
         `${name} Jr.`,
         `${name} dr.li`,
       ],
-      ...[`${word}@example.com`, `${word} and ${word}`, `${name} #2`, `${name} (old)`, `Ping ${name}`],
+      ...[
+        `${name} /left`,
+        `${word}@example.com`,
+        `${word} and ${word}`,
+        `${name} #2`,
+        `${name} (old)`,
+        `Ping ${name}`,
+      ],
     ]) {
       expect(threatIn(value), value).toBeNull();
     }
