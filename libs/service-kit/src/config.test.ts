@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { CommonConfig, ConfigError, loadConfig } from "./config.ts";
+import { CommonConfig, ConfigError, loadConfig, urlOf } from "./config.ts";
 
 const GOOD = {
+  NODE_ENV: "test",
   PORT: "8081",
   ADMIN_PORT: "9081",
   DATABASE_URL: "postgres://u:p@127.0.0.1/db",
@@ -50,4 +51,80 @@ test("an empty setting counts as not set", () => {
     /JWKS_FILE \(missing\)/,
   );
   expect(loadConfig(CommonConfig, { ...GOOD, LOG_LEVEL: "" }).LOG_LEVEL).toBe("info");
+});
+
+/** A service, and a service that calls others, as production wants them. */
+const Schema = CommonConfig.extend({
+  REDIS_URL: urlOf("redis", "rediss"),
+  MEDVAULT_AUTH_URL: urlOf("http", "https"),
+  MEDVAULT_PUBLIC_URL: urlOf("http", "https").default("http://127.0.0.1:8080"),
+});
+const IN_PRODUCTION = {
+  ...GOOD,
+  NODE_ENV: "production",
+  DATABASE_URL: "postgres://u:hunter2@db.example/medvault?sslmode=verify-full",
+  REDIS_URL: "rediss://:hunter2@redis.example/0",
+  AMQP_URL: "amqps://u:hunter2@mq.example/v",
+  MEDVAULT_AUTH_URL: "https://auth.example:8443",
+  MEDVAULT_PUBLIC_URL: "https://medvault.example",
+  MEDVAULT_TLS_CERT_FILE: "/tls/tls.crt",
+  MEDVAULT_TLS_KEY_FILE: "/tls/tls.key",
+  MEDVAULT_TLS_CLIENT_CA_FILE: "/tls/ca.crt",
+};
+
+function badSettings(env: Record<string, string | undefined>): { settings: string[]; message: string } {
+  try {
+    loadConfig(Schema, env);
+  } catch (error) {
+    if (error instanceof ConfigError) return { settings: error.settings.toSorted(), message: error.message };
+    throw error;
+  }
+  return { settings: [], message: "" };
+}
+
+test("in production, and where nothing says what it is, every way that is not TLS is named at once, with what to do", () => {
+  expect(badSettings(IN_PRODUCTION).settings).toEqual([]);
+  expect(badSettings({ ...IN_PRODUCTION, NODE_ENV: undefined }).settings).toEqual([]);
+  for (const NODE_ENV of ["production", undefined]) {
+    const { settings, message } = badSettings({
+      ...GOOD,
+      NODE_ENV,
+      REDIS_URL: "redis://:hunter2@r/0",
+      MEDVAULT_AUTH_URL: "http://a",
+      LOG_LEVEL: "loud",
+      NODE_TLS_REJECT_UNAUTHORIZED: "0",
+    });
+    expect(settings).toEqual([
+      "AMQP_URL",
+      "DATABASE_URL",
+      "LOG_LEVEL",
+      "MEDVAULT_AUTH_URL",
+      "MEDVAULT_PUBLIC_URL",
+      "MEDVAULT_TLS_CERT_FILE",
+      "MEDVAULT_TLS_CLIENT_CA_FILE",
+      "MEDVAULT_TLS_KEY_FILE",
+      "NODE_TLS_REJECT_UNAUTHORIZED",
+      "REDIS_URL",
+    ]);
+    for (const words of ["?sslmode=verify-full", "rediss://", "amqps://", "https://"])
+      expect(message).toContain(words);
+    expect(message).not.toContain("hunter2");
+  }
+});
+
+test.each([
+  ["DATABASE_URL", "postgres://u:p@db/x?sslmode=require"],
+  ["DATABASE_URL", "postgres://u:p@db/x?sslmode=verify-ca"],
+  ["DATABASE_URL", "postgres://u:p@db/x?sslmode=no-verify"],
+  ["DATABASE_URL", "postgres://u:p@db/x?sslmode=verify-full&sslmode=disable"],
+  ["DATABASE_URL", "postgres://u:p@db/x?ssl=true"],
+  ["REDIS_URL", "rediss://r/0?tls=x"],
+  ["AMQP_URL", "amqp://m/v"],
+  ["MEDVAULT_AUTH_URL", "http://auth.example"],
+  ["MEDVAULT_PUBLIC_URL", "http://medvault.example"],
+  ["MEDVAULT_TLS_KEY_FILE", ""],
+  ["MEDVAULT_TLS_CLIENT_CA_FILE", ""],
+])("production refuses %s = %j, and development does not mind", (name, value) => {
+  expect(badSettings({ ...IN_PRODUCTION, [name]: value }).settings).toEqual([name]);
+  expect(badSettings({ ...IN_PRODUCTION, [name]: value, NODE_ENV: "development" }).settings).toEqual([]);
 });

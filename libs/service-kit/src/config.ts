@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { plaintextFaults } from "./plaintext.ts";
 
 /** The environment does not fit the schema. Names every bad setting at once, and no value of any. */
 export class ConfigError extends Error {
@@ -13,7 +14,7 @@ export class ConfigError extends Error {
 /**
  * Reads the settings of `schema` from `env`. An empty string counts as not set, so that `NAME=` in a file does
  * not slip through as a value. Throws ConfigError, which names every fault and shows no value (they may be
- * secrets, and the error is printed).
+ * secrets, and the error is printed). In production what would go over the wire in clear is a fault too.
  */
 export function loadConfig<S extends z.ZodObject>(
   schema: S,
@@ -23,13 +24,15 @@ export function loadConfig<S extends z.ZodObject>(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
   );
   const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
   const faults = new Map<string, string>();
-  for (const issue of parsed.error.issues) {
+  for (const issue of parsed.error?.issues ?? []) {
     const name = String(issue.path[0] ?? "(settings)");
     faults.set(name, given[name] === undefined ? "missing" : faultOf(issue));
   }
-  throw new ConfigError(faults);
+  for (const [name, fault] of plaintextFaults(Object.keys(schema.shape), given))
+    if (!faults.has(name)) faults.set(name, fault);
+  if (!parsed.success || faults.size > 0) throw new ConfigError(faults);
+  return parsed.data;
 }
 
 /** What is wrong, in words that hold nothing of the value. */
@@ -63,8 +66,17 @@ export function urlOf(...protocols: string[]): z.ZodType<string, string> {
  */
 export const finalRotationHours = z.union([z.literal("off"), z.coerce.number().min(0).max(23)]).default(12);
 
+/** With what a process is served and calls; README.md, "TLS", says what each is for. */
+export const CallingConfig = z.object({
+  MEDVAULT_TLS_CERT_FILE: z.string().optional(),
+  MEDVAULT_TLS_KEY_FILE: z.string().optional(),
+  MEDVAULT_TLS_CA_FILE: z.string().optional(),
+  NODE_ENV: z.enum(["development", "test", "production"]).default("production"),
+});
+
 /** What every service with data reads. Extend it: `CommonConfig.extend({ … })`. */
-export const CommonConfig = z.object({
+export const CommonConfig = CallingConfig.extend({
+  MEDVAULT_TLS_CLIENT_CA_FILE: z.string().optional(),
   HOST: z.string().default("127.0.0.1"),
   PORT: port,
   ADMIN_PORT: port,
@@ -78,6 +90,5 @@ export const CommonConfig = z.object({
     .regex(/^[A-Za-z0-9._-]{1,64}$/)
     .default("1"),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
-  NODE_ENV: z.enum(["development", "test", "production"]).default("production"),
 });
 export type CommonConfig = z.infer<typeof CommonConfig>;

@@ -26,14 +26,17 @@ export {
   signAssertion,
 } from "./assertions.ts";
 export { DEFAULT_JSON_LIMIT_BYTES, type JsonLimit } from "./body.ts";
-export { CommonConfig, ConfigError, finalRotationHours, loadConfig, urlOf } from "./config.ts";
+export { CallingConfig, CommonConfig, ConfigError, finalRotationHours, loadConfig, urlOf } from "./config.ts";
+export { connectorOf } from "./connector.ts";
 export { type CheckState, mountHealth, type Readiness, stateOf } from "./health.ts";
 export { Lifecycle, lifecycleOf } from "./lifecycle.ts";
+export { createListener } from "./listener.ts";
 export { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
 export { metricsOf } from "./metrics.ts";
 export { networkOf } from "./network.ts";
 export { problemOf, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 export { requestIdOf, traceparentOf } from "./request.ts";
-export { HTTP_LIMITS, type Running, type ServeOptions, serve } from "./serve.ts";
+export { type Running, type ServeOptions, serve } from "./serve.ts";
+export { openTls, type Tls, type TlsSettings } from "./tls.ts";
 export { etagOf, ifMatch, parse } from "./validation.ts";
-export { type OnMalformed, refuseOnTheWire } from "./wire.ts";
+export type { OnMalformed } from "./wire.ts";

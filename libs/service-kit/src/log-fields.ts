@@ -56,9 +56,11 @@ const LOG_FIELDS: ReadonlySet<string> = new Set([
   "status",
   "subject",
   "table",
+  "tls",
   "traceId",
   "treeSize",
   "upstream",
+  "validTo",
   "version",
 ]);
 

@@ -1,32 +1,20 @@
-import { createServer, type Server, type ServerOptions } from "node:http";
+import type { ServerOptions } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Express } from "express";
 import { collectDefaultMetrics } from "prom-client";
 import { adminAppOf } from "./app.ts";
 import { lifecycleOf } from "./lifecycle.ts";
+import { createListener, type Listener } from "./listener.ts";
 import type { Logger } from "./logger.ts";
 import { metricsOf } from "./metrics.ts";
-import { type OnMalformed, refuseOnTheWire } from "./wire.ts";
+import type { Tls } from "./tls.ts";
+import type { OnMalformed } from "./wire.ts";
 
 /** The whole of a stop, and the part of it that requests under way may take. */
 const DRAIN_MS = 25_000;
 const REQUESTS_MS = 20_000;
 /** No request for this long, and the clients have taken the hint. */
 const IDLE_MS = 300;
-
-/** Slow clients hold a socket each, 10 s for headers and 30 s for a body that stands still, but no more than these. */
-const MAX_CONNECTIONS = 10_000;
-
-/** Node's parser is strict; these bound what a slow or greedy client can hold. */
-export const HTTP_LIMITS: ServerOptions = {
-  maxHeaderSize: 16 * 1024,
-  headersTimeout: 10_000,
-  connectionsCheckingInterval: 1_000, // how often those two are looked at; Node's own 30 s would make 10 s 40 s
-  requestTimeout: 300_000, // an upload of 160 MiB at 5 Mbit/s
-  keepAliveTimeout: 65_000, // longer than any client's own, so that we are not the one who closes
-  insecureHTTPParser: false,
-  requireHostHeader: false, // Node would answer by itself, without our headers; the gateway demands it
-};
 
 export interface ServeOptions {
   app: Express;
@@ -40,6 +28,8 @@ export interface ServeOptions {
   /** Run in order after the last request; each error is logged and the next still runs. */
   onStop: (() => Promise<void> | void)[];
   http?: ServerOptions;
+  /** Default: both ports are plain. Closed at the end. */
+  tls?: Tls;
   onMalformed?: OnMalformed;
   /** Default process.exit; tests give their own. */
   exit?: (code: number) => void;
@@ -62,7 +52,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const exit = options.exit ?? ((code: number) => process.exit(code));
   const lifecycle = lifecycleOf(app);
   const traffic = { active: 0, lastAt: 0 };
-  const server = createServer({ ...HTTP_LIMITS, ...options.http }, (req, res) => {
+  const { tls = null, http, onMalformed } = options;
+  const server = createListener({ tls, logger, http, onMalformed }, (req, res) => {
     traffic.active += 1;
     traffic.lastAt = Date.now();
     res.once("close", () => {
@@ -72,9 +63,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
     if (lifecycle.state === "draining") res.setHeader("Connection", "close");
     app(req, res);
   });
-  server.maxConnections = MAX_CONNECTIONS;
-  refuseOnTheWire(server, options.onMalformed);
-  const admin = createServer(HTTP_LIMITS, options.adminApp ?? adminAppOf(app) ?? app);
+  const adminApp = options.adminApp ?? adminAppOf(app) ?? app;
+  const admin = createListener({ tls, as: "adminListener", logger }, adminApp);
   const registry = metricsOf(app);
   if (!registry.getSingleMetric("process_cpu_seconds_total")) collectDefaultMetrics({ register: registry });
 
@@ -82,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   await listen(server, options.port, host);
   const port = portOf(server);
   const adminPort = portOf(admin);
-  logger.info({ port, adminPort, host }, "listening");
+  logger.info({ port, adminPort, host, tls: tls?.listener != null }, "listening");
 
   let stopping: Promise<void> | null = null;
   const stop = (): Promise<void> => {
@@ -109,6 +99,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
     }
     admin.close();
     admin.closeAllConnections();
+    tls?.close();
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, onSignal);
     process.off("uncaughtException", onFault).off("unhandledRejection", onFault);
     logger.info("stopped");
@@ -133,7 +124,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   return { port, adminPort, stop };
 }
 
-function listen(server: Server, port: number, host: string): Promise<void> {
+function listen(server: Listener, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {
@@ -143,7 +134,7 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   });
 }
 
-function portOf(server: Server): number {
+function portOf(server: Listener): number {
   return (server.address() as AddressInfo).port;
 }
 

@@ -1,5 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
 import { newId } from "@medvault/contracts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 
@@ -59,12 +61,27 @@ const EXPECTATION: WireRefusal = {
 /** Told of each request that was refused before the app saw it, with the address of its socket. */
 export type OnMalformed = (address: string) => void;
 
+/** Told why a handshake came to nothing, and the address of its socket. */
+export type OnHandshakeRefused = (reason: string, address: string) => void;
+
 /**
  * What the parser refuses, and what Node would answer by itself, never reaches the app: it is answered here, alike in
- * shape and headers, and the connection ends.
+ * shape and headers, and the connection ends. Who does not get through the handshake of TLS gets no answer.
  */
-export function refuseOnTheWire(server: Server, onMalformed?: OnMalformed): void {
+export function refuseOnTheWire(
+  server: Server | HttpsServer,
+  onMalformed?: OnMalformed,
+  onHandshakeRefused?: OnHandshakeRefused,
+): void {
+  const shaken = server instanceof HttpsServer ? new WeakSet<Duplex>() : null;
+  server.prependListener("secureConnection", (socket: TLSSocket) => void shaken?.add(socket));
   server.on("clientError", (error: ParserError, socket: Duplex) => {
+    if (shaken && !shaken.has(socket)) {
+      const { authorizationError } = socket as TLSSocket;
+      onHandshakeRefused?.(String(authorizationError ?? error.code ?? "unknown"), addressOf(socket));
+      socket.destroy();
+      return;
+    }
     const refusal = refuseMalformed(error, socket);
     if (refusal && refusal !== TIMEOUT) onMalformed?.(addressOf(socket));
   });
