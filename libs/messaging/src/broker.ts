@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from "node:tls";
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "amqplib";
 import { backoffMs, settlesWithin } from "./backoff.ts";
 import { BrokerUnavailable, codeOf } from "./errors.ts";
@@ -27,9 +28,11 @@ const MAX_RETRY_MS = 10_000;
 
 /**
  * Keeps a connection to the URL (`amqp[s]://user:password@host:port/vhost`), from now until `close`. Never throws
- * for a broker that is away: `state` tells, and it tries again after 0.2 to 10 s with jitter.
+ * for a broker that is away: `state` tells, and it tries again after 0.2 to 10 s with jitter. `amqps` is TLS with a
+ * certificate for that host from a CA that `tls` trusts (without it, one that Node trusts), asked anew at each connection.
  */
-export function connectBroker(options: { url: string; logger: Logger }): Broker {
+export function connectBroker(options: { url: string; logger: Logger; tls?: ConnectionOptions }): Broker {
+  const { tls = { rejectUnauthorized: true } } = options;
   const url = withHeartbeat(options.url);
   const listeners = new Set<() => void>();
   let model: ChannelModel | null = null;
@@ -49,7 +52,12 @@ export function connectBroker(options: { url: string; logger: Logger }): Broker 
 
   async function open(): Promise<void> {
     try {
-      const opened = await connect(url, { timeout: CONNECT_TIMEOUT_MS, noDelay: true, keepAlive: true });
+      const opened = await connect(url, {
+        ...(url.startsWith("amqps:") ? tls : {}), // its context as it is now
+        timeout: CONNECT_TIMEOUT_MS,
+        noDelay: true,
+        keepAlive: true,
+      });
       // Without a listener an error ends the process; `close` follows it.
       opened.on("error", () => {});
       if (state === "closed") return void (await settlesWithin(opened.close(), CLOSE_TIMEOUT_MS));

@@ -54,7 +54,11 @@ const UNAVAILABLE_MESSAGES = [
   "not queryable",
   "Cannot use a pool after calling end",
   "Client was closed",
+  "does not support SSL connections",
+  "error establishing an SSL connection",
 ];
+// Node and OpenSSL: the server's certificate is not good (any more), or there was no common ground.
+const TLS_REFUSED = /^(CERT_|DEPTH_ZERO_|ERR_SSL_|ERR_TLS_|HOSTNAME_|INVALID_CA|SELF_SIGNED_|UNABLE_TO_)/;
 
 const SERIALIZATION_FAILURE = "40001";
 const DEADLOCK_DETECTED = "40P01";
@@ -76,6 +80,7 @@ export function isUnavailable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isUnavailable);
   const code = codeOf(error);
   if (UNAVAILABLE_STATES.includes(code) || UNAVAILABLE_SYSTEM.includes(code)) return true;
+  if (TLS_REFUSED.test(code)) return true;
   if (code.length === 5 && UNAVAILABLE_CLASSES.includes(code.slice(0, 2))) return true;
   return error instanceof Error && UNAVAILABLE_MESSAGES.some((part) => error.message.includes(part));
 }

@@ -1,3 +1,4 @@
+export { connectionOf, TlsModeRefused } from "./connection.ts";
 export {
   DatabaseUnavailable,
   isUnavailable,

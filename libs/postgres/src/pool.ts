@@ -1,10 +1,15 @@
+import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
+import { connectionOf } from "./connection.ts";
 import { toDatabaseError, UnsafeInteger } from "./errors.ts";
 import { quoteIdentifier } from "./identifiers.ts";
 import { keepNames, preparingClient, renewedAfter, StatementNames } from "./prepared.ts";
 
 export interface PoolOptions {
+  /** Plain, or with `?sslmode=verify-full` (connection.ts). */
   connectionString: string;
+  /** Whom to trust, and who calls; asked anew at each connection. */
+  tls?: ConnectionOptions | undefined;
   /** Shown in pg_stat_activity; the service's name. */
   applicationName: string;
   /** Connections at most; default 10. */
@@ -69,14 +74,14 @@ class DatabasePool extends pg.Pool {
 
 /**
  * A pool whose every wait is bounded and whose lost connections never end the process. `query` throws
- * DatabaseUnavailable when the database is away; any other error as pg gives it.
+ * DatabaseUnavailable when the database is away; any other error as pg gives it. Throws TlsModeRefused.
  */
 export function createPool(options: PoolOptions): pg.Pool {
   const statementTimeoutMs = options.statementTimeoutMs ?? 10_000;
   const { schema } = options;
   const names = options.prepared && mayPrepare(options.connectionString) ? new StatementNames() : null;
   const pool = new DatabasePool({
-    connectionString: options.connectionString,
+    ...connectionOf(options.connectionString, options.tls),
     application_name: options.applicationName,
     max: options.max ?? 10,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,

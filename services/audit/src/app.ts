@@ -9,6 +9,7 @@ import {
   type Logger,
   loadAssertionVerifier,
   stateOf,
+  type Tls,
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import type pg from "pg";
@@ -34,9 +35,11 @@ const SERVICE = "audit";
 export async function composeApp(
   config: Config,
   logger: Logger,
+  tls: Tls,
 ): Promise<{ app: Express; onStop: (() => Promise<void>)[] }> {
   const pool = createPool({
     connectionString: config.DATABASE_URL,
+    tls: tls.outgoing,
     applicationName: SERVICE,
     schema: SERVICE,
   });
@@ -47,7 +50,7 @@ export async function composeApp(
     keysEnv: config.MEDVAULT_KEYS,
   });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SERVICE);
-  const broker = connectBroker({ url: config.AMQP_URL, logger });
+  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const relay = createRelay({ pool, source: SERVICE, broker, logger });
   const appender = createAppender(pool, SERVICE);
   const { app, writer } = await joinAudit({

@@ -27,6 +27,7 @@ beforeAll(async () => {
   await writeFile(jwksFile, JSON.stringify((await testAssertions()).jwks));
   adminPort = await freePort();
   environment = {
+    NODE_ENV: "test",
     PORT: "0",
     ADMIN_PORT: String(adminPort),
     DATABASE_URL: audit.database.url("audit"),

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { generateKeyFile } from "@medvault/keys";
-import { createLogger } from "@medvault/service-kit";
+import { createLogger, openTls } from "@medvault/service-kit";
 import {
   actor,
   createTestBroker,
@@ -32,6 +32,7 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
     await generateKeyFile(keysFile, "auth");
     await writeFile(jwksFile, JSON.stringify(assertions.jwks));
     const config = readConfig({
+      NODE_ENV: "test",
       PORT: "0",
       ADMIN_PORT: "0",
       DATABASE_URL: db.url("auth"),
@@ -41,7 +42,8 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
       MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
       MEDVAULT_MAIL_DIR: mailDir,
     });
-    const { app, onStop } = await composeApp(config, createLogger({ service: "auth", level: "silent" }));
+    const logger = createLogger({ service: "auth", level: "silent" });
+    const { app, onStop } = await composeApp(config, logger, await openTls(config, logger));
     const { url, close } = await listening(app);
     await expect
       .poll(async () => (await fetch(`${url}/readyz`)).json(), { timeout: 10_000 })

@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from "node:tls";
 import {
   applyPolicy,
   countInBackups,
@@ -15,6 +16,7 @@ import {
   type Logger,
   loadAssertionVerifier,
   stateOf,
+  type Tls,
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import { Redis } from "ioredis";
@@ -70,9 +72,11 @@ const HASHES_WAITING_MAX = 200;
 export async function composeApp(
   config: Config,
   logger: Logger,
+  tls: Tls,
 ): Promise<{ app: Express; onStop: (() => Promise<void> | void)[] }> {
   const pool = createPool({
     connectionString: config.DATABASE_URL,
+    tls: tls.outgoing,
     applicationName: SERVICE,
     schema: SERVICE,
     prepared: true,
@@ -89,7 +93,7 @@ export async function composeApp(
   const passwordList = config.MEDVAULT_PASSWORD_LIST
     ? await openPasswordList(config.MEDVAULT_PASSWORD_LIST)
     : null;
-  const redis = connectRedis(config.REDIS_URL);
+  const redis = connectRedis(config.REDIS_URL, { logger, tls: tls.outgoing });
   const csrfKey = await indexKey(pool, keyring, "auth.csrf");
   const cache = createSessionCache(redis, {
     idleMs: settings.idleMs,
@@ -99,7 +103,7 @@ export async function composeApp(
   });
   const now = () => new Date();
   const filling = keepFilled({ pool, keyring, redis, cache, now, logger });
-  const broker = connectBroker({ url: config.AMQP_URL, logger });
+  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const relay = createRelay({ pool, source: SERVICE, broker, logger });
   const appender = createAppender(pool, SERVICE);
   const mails = createMailQueue({
@@ -246,14 +250,26 @@ function settingsOf(config: Config): AuthSettings {
 }
 
 /** A connection that fails fast instead of queueing: whoever waits for Redis would rather know that it is away. */
-export function connectRedis(url: string): Redis {
+export function connectRedis(
+  url: string,
+  { logger, tls }: { logger?: Logger; tls?: ConnectionOptions } = {},
+): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     commandTimeout: 2_000,
     connectTimeout: 3_000,
     retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
+    ...(url.startsWith("rediss:") && tls ? { tls } : {}),
   });
-  redis.on("error", () => {}); // its state is shown by readiness; every command says for itself that it failed
+  // Its state is shown by readiness; every command says for itself that it failed, but not why it cannot connect.
+  let said = "";
+  redis.on("error", (err: Error & { code?: string }) => {
+    if (said !== err.code) logger?.warn({ code: err.code }, "redis away");
+    said = err.code ?? "";
+  });
+  redis.on("ready", () => {
+    said = "";
+  });
   return redis;
 }

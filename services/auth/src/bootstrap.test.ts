@@ -22,7 +22,7 @@ beforeAll(async () => {
   dir = await mkdtemp(path.join(tmpdir(), "medvault-bootstrap-"));
   const keysFile = path.join(dir, "auth.json");
   await generateKeyFile(keysFile, "auth");
-  env = { DATABASE_URL: db.url("auth"), MEDVAULT_KEYS_FILE: keysFile };
+  env = { NODE_ENV: "test", DATABASE_URL: db.url("auth"), MEDVAULT_KEYS_FILE: keysFile };
 });
 afterAll(async () => {
   await rm(dir, { recursive: true, force: true });

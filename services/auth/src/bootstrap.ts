@@ -1,6 +1,7 @@
 import { auditEvent, newId } from "@medvault/contracts";
 import { createKeyring, indexKey } from "@medvault/keys";
 import { assertServiceMigrated, createPool, inTransaction } from "@medvault/postgres";
+import { createLogger, openTls } from "@medvault/service-kit";
 import { insertAccount, openUserIndex } from "./accounts/account.store.ts";
 import { newAccount } from "./accounts/account.ts";
 import { readBootstrapConfig } from "./config.ts";
@@ -14,8 +15,12 @@ import { adminExists } from "./users/user.store.ts";
 // JSON, for the operator's eyes alone; {"exists":true} when there is an admin. There is no default password anywhere.
 
 const config = readBootstrapConfig();
+// Standard output is for that one line.
+const logger = createLogger({ service: "auth-bootstrap", level: "warn", destination: process.stderr });
+const tls = await openTls(config, logger);
 const pool = createPool({
   connectionString: config.DATABASE_URL,
+  tls: tls.outgoing,
   applicationName: "auth bootstrap",
   schema: "auth",
 });
@@ -59,4 +64,5 @@ try {
   process.stdout.write(`${JSON.stringify(made ? { username, password, totpSecret } : { exists: true })}\n`);
 } finally {
   await pool.end();
+  tls.close();
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { BINDINGS } from "@medvault/contracts";
-import { CommonConfig, finalRotationHours, loadConfig, urlOf } from "@medvault/service-kit";
+import { CallingConfig, CommonConfig, finalRotationHours, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
 import { LEAST_HASH_COST } from "./passwords/password-hasher.ts";
 import { LOCKOUT } from "./sign-in/lockout.ts";
@@ -131,11 +131,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return loadConfig(AuthConfig, env);
 }
 
-const BootstrapConfig = CommonConfig.pick({
-  DATABASE_URL: true,
-  MEDVAULT_KEYS_FILE: true,
-  MEDVAULT_KEYS: true,
-}).extend({
+const BootstrapConfig = CallingConfig.extend({
+  ...CommonConfig.pick({ DATABASE_URL: true, MEDVAULT_KEYS_FILE: true, MEDVAULT_KEYS: true }).shape,
   MEDVAULT_ADMIN_USERNAME: z
     .string()
     .regex(/^[A-Za-z0-9_-]{3,50}$/)

@@ -10,6 +10,7 @@ import {
   type Logger,
   loadAssertionVerifier,
   stateOf,
+  type Tls,
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import type pg from "pg";
@@ -30,8 +31,14 @@ const COPY_TIMEOUT_MS = 6 * 60 * 60 * 1000;
 export async function composeApp(
   config: Config,
   logger: Logger,
+  tls: Tls,
 ): Promise<{ app: Express; onStop: (() => Promise<void>)[] }> {
-  const connection = { connectionString: config.DATABASE_URL, applicationName: SERVICE, schema: SERVICE };
+  const connection = {
+    connectionString: config.DATABASE_URL,
+    tls: tls.outgoing,
+    applicationName: SERVICE,
+    schema: SERVICE,
+  };
   const pool = createPool(connection);
   const copying = createPool({ ...connection, max: 4, statementTimeoutMs: COPY_TIMEOUT_MS });
   await assertServiceMigrated(pool, SERVICE);
@@ -52,7 +59,7 @@ export async function composeApp(
     auditDir: config.MEDVAULT_AUDIT_DIR,
     logger,
   });
-  const broker = connectBroker({ url: config.AMQP_URL, logger });
+  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const relay = createRelay({ pool, source: SERVICE, broker, logger });
   const appender = createAppender(pool, SERVICE);
   const wakeRestoreJob = () => process.send?.({ job: "restore" });

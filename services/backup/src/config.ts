@@ -1,4 +1,4 @@
-import { CommonConfig, loadConfig, urlOf } from "@medvault/service-kit";
+import { CallingConfig, CommonConfig, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
 
 const Directories = {
@@ -13,11 +13,8 @@ const Directories = {
 const Config = CommonConfig.extend(Directories);
 export type Config = z.infer<typeof Config>;
 
-const RestoreConfig = CommonConfig.pick({
-  MEDVAULT_KEYS_FILE: true,
-  MEDVAULT_KEYS: true,
-  LOG_LEVEL: true,
-}).extend({
+const RestoreConfig = CallingConfig.extend({
+  ...CommonConfig.pick({ MEDVAULT_KEYS_FILE: true, MEDVAULT_KEYS: true, LOG_LEVEL: true }).shape,
   ...Directories,
   /** The role that owns the schemas: no running service has it. */
   MEDVAULT_OWNER_DATABASE_URL: urlOf("postgres", "postgresql"),

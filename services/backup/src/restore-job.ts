@@ -1,6 +1,6 @@
 import { createKeyring } from "@medvault/keys";
 import { createPool } from "@medvault/postgres";
-import { createLogger } from "@medvault/service-kit";
+import { createLogger, openTls } from "@medvault/service-kit";
 import { Archive } from "./backup/archive.ts";
 import { readRestoreConfig } from "./config.ts";
 import { runRestores } from "./restore/restore.service.ts";
@@ -12,8 +12,10 @@ const STATEMENT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
 const config = readRestoreConfig();
 // Standard error: its supervisor keeps that, and shows its last words when the job fails.
 const logger = createLogger({ service: "restore-job", level: config.LOG_LEVEL, destination: process.stderr });
+const tls = await openTls(config, logger);
 const pool = createPool({
   connectionString: config.MEDVAULT_OWNER_DATABASE_URL,
+  tls: tls.outgoing,
   applicationName: "restore-job",
   schema: "backup",
   max: 3,
@@ -31,4 +33,5 @@ try {
   if (ended.failed > 0) process.exitCode = 1;
 } finally {
   await pool.end();
+  tls.close();
 }

@@ -125,6 +125,7 @@ export function spawnJob(backup: TestBackup): ChildProcess {
   return spawn(process.execPath, [script], {
     stdio: "ignore",
     env: {
+      NODE_ENV: "test",
       MEDVAULT_OWNER_DATABASE_URL: backup.database.ownerUrl,
       MEDVAULT_KEYS_FILE: backup.keysFile,
       MEDVAULT_BACKUPS_DIR: backup.dirs.backups,

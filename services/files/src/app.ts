@@ -8,6 +8,7 @@ import {
   type Logger,
   loadAssertionVerifier,
   stateOf,
+  type Tls,
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import type { Config } from "./config.ts";
@@ -26,9 +27,11 @@ const SERVICE = "files";
 export async function composeApp(
   config: Config,
   logger: Logger,
+  tls: Tls,
 ): Promise<{ app: Express; onStop: (() => Promise<void>)[] }> {
   const pool = createPool({
     connectionString: config.DATABASE_URL,
+    tls: tls.outgoing,
     applicationName: SERVICE,
     schema: SERVICE,
   });
@@ -41,10 +44,10 @@ export async function composeApp(
   await applyPolicy({ file: config.MEDVAULT_POLICY_FILE, service: SERVICE, tables: [files] });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SERVICE);
   const blobs = await BlobStore.open(config.MEDVAULT_FILES_DIR);
-  const broker = connectBroker({ url: config.AMQP_URL, logger });
+  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const relay = createRelay({ pool, source: SERVICE, broker, logger });
   const appender = createAppender(pool, SERVICE);
-  const access = createRecordsAccess(config.MEDVAULT_RECORDS_URL);
+  const access = createRecordsAccess(config.MEDVAULT_RECORDS_URL, tls);
   const sweeping = startSweeping(pool, blobs, logger);
   relay.start();
   const rotation = startFinalRotation({

@@ -10,6 +10,8 @@ import {
   type Logger,
   metricsOf,
   mountHealth,
+  openTls,
+  type Tls,
 } from "@medvault/service-kit";
 import type { Express, Request } from "express";
 import { Redis } from "ioredis";
@@ -47,6 +49,8 @@ export interface Gateway {
   app: Express;
   adminApp: Express;
   logger: Logger;
+  /** For the listeners; the calls to services and servers have it already. */
+  tls: Tls;
   /** Told of requests that were refused before they reached `app`. */
   noteMalformed(address: string): void;
   stop(): Promise<void>;
@@ -58,10 +62,11 @@ export async function createGateway(
   logger = createLogger({ service: "gateway", level: config.LOG_LEVEL }),
 ): Promise<Gateway> {
   const { signing } = KeyFile.parse(JSON.parse(await readFile(config.MEDVAULT_KEYS_FILE, "utf8")));
+  const tls = await openTls(config, logger);
   const asserter = new Asserter(await importAssertionKey(signing));
-  const upstreams = createUpstreams(config, logger);
-  const redis = connectRedis(config.REDIS_URL, logger);
-  const broker = connectBroker({ url: config.AMQP_URL, logger });
+  const upstreams = createUpstreams(config, logger, tls);
+  const redis = connectRedis(config.REDIS_URL, logger, tls);
+  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const producer = createLossyProducer({
     broker,
     source: "gateway",
@@ -123,6 +128,7 @@ export async function createGateway(
     app,
     adminApp: adminApp(app, readiness, logger),
     logger,
+    tls,
     noteMalformed(address) {
       const ip = plainAddress(address);
       const source = { ip, userAgent: "", requestId: newId(), traceparent: null };
@@ -134,11 +140,12 @@ export async function createGateway(
       await Promise.all(Object.values(upstreams).map((upstream) => upstream.close()));
       admissionStore.close();
       redis.disconnect();
+      tls.close();
     },
   };
 }
 
-function createUpstreams(config: GatewayConfig, logger: Logger): Record<ServiceName, Upstream> {
+function createUpstreams(config: GatewayConfig, logger: Logger, tls: Tls): Record<ServiceName, Upstream> {
   const urls: Record<ServiceName, string> = {
     auth: config.MEDVAULT_AUTH_URL,
     records: config.MEDVAULT_RECORDS_URL,
@@ -147,7 +154,7 @@ function createUpstreams(config: GatewayConfig, logger: Logger): Record<ServiceN
     backup: config.MEDVAULT_BACKUP_URL,
   };
   const upstreamOf = (name: ServiceName) => {
-    const upstream = new Upstream(name, urls[name]);
+    const upstream = new Upstream(name, urls[name], tls);
     upstream.onState((state) => logger.warn({ upstream: name, state }, "circuit breaker"));
     return upstream;
   };
@@ -158,16 +165,24 @@ function createUpstreams(config: GatewayConfig, logger: Logger): Record<ServiceN
 }
 
 /** Commands fail at once while Redis is away, and soon when it hangs (and then at once: admission.store.ts). */
-function connectRedis(url: string, logger: Logger): Redis {
+function connectRedis(url: string, logger: Logger, tls: Tls): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     commandTimeout: REDIS_ANSWER_MS,
     connectTimeout: 2_000,
     retryStrategy: (attempt) => Math.min(100 * attempt, 1_000),
+    ...(url.startsWith("rediss:") ? { tls: tls.outgoing } : {}),
   });
-  redis.on("error", (err: Error) => logger.debug({ err }, "redis"));
-  redis.on("ready", () => logger.info("redis connected"));
+  let said = "";
+  redis.on("error", (err: Error & { code?: string }) => {
+    if (said !== err.code) logger.warn({ code: err.code }, "redis does not answer");
+    said = err.code ?? "";
+  });
+  redis.on("ready", () => {
+    said = "";
+    logger.info("redis connected");
+  });
   redis.on("close", () => logger.warn("redis away"));
   return redis;
 }

@@ -1,5 +1,5 @@
 import { BlockList } from "node:net";
-import { loadConfig, urlOf } from "@medvault/service-kit";
+import { CallingConfig, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
 import { originsOf } from "./cors/cors.ts";
 import { addRanges } from "./limits/client-address.ts";
@@ -32,7 +32,9 @@ function areOrigins(value: string): boolean {
   }
 }
 
-const GatewayConfig = z.object({
+const GatewayConfig = CallingConfig.extend({
+  /** Whatever stands before the public port ends TLS: that port alone is plain. */
+  MEDVAULT_TLS_TERMINATED: z.stringbool().default(false),
   HOST: z.string().default("127.0.0.1"),
   PORT: port,
   ADMIN_PORT: port,

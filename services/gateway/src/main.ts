@@ -11,6 +11,7 @@ await serve({
   adminPort: config.ADMIN_PORT,
   host: config.HOST,
   logger: gateway.logger,
+  tls: gateway.tls,
   onMalformed: gateway.noteMalformed,
   onStop: [() => gateway.stop()],
 });

@@ -1,6 +1,5 @@
-import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createLogger, HTTP_LIMITS, refuseOnTheWire } from "@medvault/service-kit";
+import { createListener, createLogger } from "@medvault/service-kit";
 import { createGateway, type Gateway } from "../src/app.ts";
 import { type GatewayConfig, readConfig } from "../src/config.ts";
 import { givenSurroundings, type Person, type Surroundings } from "./surroundings.ts";
@@ -20,8 +19,8 @@ export async function givenGateway(
   const around = await givenSurroundings();
   const config = readConfig({ ...around.env, ...settings });
   const gateway = await createGateway(config, createLogger({ service: "gateway", level: "silent" }));
-  const server = createServer(HTTP_LIMITS, gateway.app);
-  refuseOnTheWire(server, gateway.noteMalformed);
+  const { tls, logger, noteMalformed: onMalformed } = gateway;
+  const server = createListener({ tls, logger, onMalformed }, gateway.app);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   await untilConnected(url);

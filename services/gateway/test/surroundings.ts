@@ -205,6 +205,7 @@ export async function givenSurroundings(): Promise<Surroundings> {
     SERVICES.map((name) => [`MEDVAULT_${name.toUpperCase()}_URL`, services[name].url]),
   );
   const env = {
+    NODE_ENV: "test",
     PORT: "0",
     ADMIN_PORT: "0",
     AMQP_URL: broker.url("gateway"),

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateKeyFile } from "@medvault/keys";
-import { createLogger, loadConfig } from "@medvault/service-kit";
+import { createLogger, loadConfig, openTls } from "@medvault/service-kit";
 import {
   actor,
   createTestBroker,
@@ -26,6 +26,7 @@ test("the service as it boots is ready, serves, and hands its events to the brok
   await generateKeyFile(keysFile, "records");
   await writeFile(jwksFile, JSON.stringify((await testAssertions()).jwks));
   const config = loadConfig(RecordsConfig, {
+    NODE_ENV: "test",
     PORT: "0",
     ADMIN_PORT: "0",
     DATABASE_URL: db.url("records"),
@@ -33,7 +34,8 @@ test("the service as it boots is ready, serves, and hands its events to the brok
     MEDVAULT_KEYS_FILE: keysFile,
     MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
   });
-  const { app, onStop } = await composeApp(config, createLogger({ service: "records", level: "silent" }));
+  const logger = createLogger({ service: "records", level: "silent" });
+  const { app, onStop } = await composeApp(config, logger, await openTls(config, logger));
   const { url, close } = await listening(app);
   try {
     const doctor = signedIn(url, actor("doctor"));

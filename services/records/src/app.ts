@@ -15,6 +15,7 @@ import {
   type Logger,
   loadAssertionVerifier,
   stateOf,
+  type Tls,
 } from "@medvault/service-kit";
 import type { Express, Router } from "express";
 import { accessRoutes } from "./access/access.routes.ts";
@@ -36,9 +37,11 @@ const MAX_JSON_BYTES = 1024 * 1024;
 export async function composeApp(
   config: Config,
   logger: Logger,
+  tls: Tls,
 ): Promise<{ app: Express; onStop: (() => Promise<void>)[] }> {
   const pool = createPool({
     connectionString: config.DATABASE_URL,
+    tls: tls.outgoing,
     applicationName: SOURCE,
     schema: SOURCE,
     max: config.MEDVAULT_RECORDS_CONNECTIONS,
@@ -58,7 +61,7 @@ export async function composeApp(
   const indexes = await openIndexes(pool, keyring);
   sayIncomplete(logger, "patients", indexes.patients.incomplete);
   sayIncomplete(logger, "prescriptions", indexes.prescriptions.incomplete);
-  const broker = connectBroker({ url: config.AMQP_URL, logger });
+  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const relay = createRelay({ pool, source: SOURCE, broker, logger });
   const appender = createAppender(pool, SOURCE);
   relay.start();

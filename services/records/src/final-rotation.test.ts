@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createKeyring, createSubjectKey, generateKeyFile, readKeyFile, shredSubject } from "@medvault/keys";
-import { createLogger, loadConfig } from "@medvault/service-kit";
+import { createLogger, loadConfig, openTls } from "@medvault/service-kit";
 import { createTestBroker, createTestDatabase, listening, testAssertions } from "@medvault/testing";
 import { expect, test } from "vitest";
 import { composeApp } from "./app.ts";
@@ -24,6 +24,7 @@ async function givenShredded(keysOf: (keysFile: string) => Promise<Record<string
   for (const id of [survivor, shredded]) await createSubjectKey(pool, keyring, id);
   await shredSubject({ pool }, shredded, async () => undefined);
   const config = loadConfig(RecordsConfig, {
+    NODE_ENV: "test",
     PORT: "0",
     ADMIN_PORT: "0",
     DATABASE_URL: db.url("records"),
@@ -32,7 +33,8 @@ async function givenShredded(keysOf: (keysFile: string) => Promise<Record<string
     MEDVAULT_FINAL_ROTATION_AFTER_HOURS: "0",
     ...(await keysOf(keysFile)),
   });
-  const { app, onStop } = await composeApp(config, createLogger({ service: "records", level: "silent" }));
+  const logger = createLogger({ service: "records", level: "silent" });
+  const { app, onStop } = await composeApp(config, logger, await openTls(config, logger));
   const { url, close } = await listening(app);
   return {
     pool,

@@ -7,6 +7,7 @@ import {
   Unauthenticated,
   Unavailable,
 } from "@medvault/contracts";
+import { connectorOf, type Tls } from "@medvault/service-kit";
 import { Pool } from "undici";
 
 /** A person is answered within 3 s, whatever the state of records. */
@@ -48,11 +49,11 @@ export class AccessDenied extends NotFound {
   }
 }
 
-/** Asks the records service at `url`. Anything but a clear yes or no is `Unavailable`: it fails closed. */
-export function createRecordsAccess(url: string): PatientAccess {
+/** Asks the records service at `url`, over TLS if that is https. Anything but a clear yes or no is `Unavailable`: it fails closed. */
+export function createRecordsAccess(url: string, tls: Tls | null = null): PatientAccess {
   const pool = new Pool(url, {
     connections: CONNECTIONS,
-    connectTimeout: WAIT_MS,
+    connect: connectorOf(tls, WAIT_MS),
     headersTimeout: WAIT_MS,
     bodyTimeout: WAIT_MS,
     keepAliveTimeout: 10_000,

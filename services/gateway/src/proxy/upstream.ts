@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { AppError } from "@medvault/contracts";
+import { connectorOf, type Tls } from "@medvault/service-kit";
 import CircuitBreaker from "opossum";
 import { type Dispatcher, Pool } from "undici";
 import { type Departure, Exchange, type UpstreamAnswer } from "./exchange.ts";
@@ -57,14 +58,14 @@ export class Upstream {
   #inFlight = 0;
   #onRepetition: () => void = () => undefined;
 
-  constructor(name: string, url: string) {
+  constructor(name: string, url: string, tls: Tls | null = null) {
     this.name = name;
     this.#pool = new Pool(new URL(url).origin, {
       connections: MAX_IN_FLIGHT,
       clientTtl: CLIENT_TTL_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       pipelining: 1,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
+      connect: connectorOf(tls, CONNECT_TIMEOUT_MS),
       maxHeaderSize: 16 * 1024,
     });
     this.#breaker = new CircuitBreaker((request: UpstreamRequest) => this.#send(request), {

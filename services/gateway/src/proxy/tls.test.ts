@@ -1,0 +1,172 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import type { TlsOptions } from "node:tls";
+import {
+  connectorOf,
+  createApp,
+  createListener,
+  createLogger,
+  openTls,
+  openToGuests,
+} from "@medvault/service-kit";
+import {
+  certificateFiles,
+  createTestAuthority,
+  createTlsFront,
+  type TestAuthority,
+  type TlsFront,
+} from "@medvault/testing";
+import { Pool } from "undici";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { givenSurroundings, type Surroundings } from "../../test/surroundings.ts";
+import { createGateway } from "../app.ts";
+import { readConfig } from "../config.ts";
+
+const logger = createLogger({ service: "gateway", level: "silent" });
+const SERVICES = ["auth", "records", "files", "audit", "backup"] as const;
+
+let around: Surroundings;
+/** Of the services and the gateway, and of what the gateway finds them by. */
+let ours: TestAuthority;
+let mutual: TlsOptions;
+/** Auth, Redis and RabbitMQ, each behind real TLS that wants the gateway's certificate. */
+let fronts: Record<"auth" | "redis" | "broker", TlsFront>;
+
+beforeAll(async () => {
+  [around, ours] = await Promise.all([givenSurroundings(), createTestAuthority()]);
+  mutual = { ...(await ours.issue()), ca: ours.ca, requestCert: true, rejectUnauthorized: true };
+  const [auth, redis, broker] = await Promise.all([
+    createTlsFront(around.services.auth.url, mutual),
+    createTlsFront(around.env.REDIS_URL ?? "", mutual),
+    createTlsFront(around.env.AMQP_URL ?? "", mutual),
+  ]);
+  fronts = { auth, redis, broker };
+});
+afterAll(async () => {
+  for (const front of Object.values(fronts)) await front.close();
+  await around.close();
+});
+
+/** The records service as it is made in earnest, but for its routes. */
+async function givenRecords(certificate: { cert: string; key: string }) {
+  const files = certificateFiles();
+  files.write({ ...certificate, clientCa: ours.ca });
+  const tls = await openTls(files.settings, logger);
+  const seen: string[] = [];
+  const verifier = around.services.records.verifier;
+  if (!verifier) throw new Error("the surroundings made no verifier");
+  const app = createApp({
+    service: "records",
+    logger,
+    assertions: verifier,
+    readiness: async () => ({}),
+    routes: (router) => {
+      router.get("/v1/patients", openToGuests(), (req, res) => {
+        seen.push(req.get("x-medvault-assertion") ?? "");
+        res.json({ data: [], next: null });
+      });
+    },
+  });
+  const listener = createListener({ tls, logger }, app);
+  await once(listener.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => {
+    tls.close();
+    files.remove();
+    listener.closeAllConnections();
+    listener.close();
+  });
+  return { seen, port: (listener.address() as AddressInfo).port };
+}
+
+/** A gateway as production has it: every setting is TLS, or it does not start. */
+async function givenGateway(recordsUrl: string, issuer = ours) {
+  const files = certificateFiles();
+  files.write({ ...(await issuer.issue()), ca: ours.ca });
+  const others = Object.fromEntries(
+    SERVICES.map((name) => [`MEDVAULT_${name.toUpperCase()}_URL`, "https://127.0.0.1:1"]),
+  );
+  const config = readConfig({
+    ...around.env,
+    ...others,
+    ...files.settings,
+    NODE_ENV: "production",
+    MEDVAULT_AUTH_URL: fronts.auth.url,
+    MEDVAULT_RECORDS_URL: recordsUrl,
+    REDIS_URL: fronts.redis.url,
+    AMQP_URL: fronts.broker.url,
+  });
+  const gateway = await createGateway(config, logger);
+  const listener = createListener({ tls: gateway.tls, logger }, gateway.app);
+  await once(listener.listen(0, "127.0.0.1"), "listening");
+  const trusted = certificateFiles();
+  trusted.write({ ca: issuer.ca });
+  const client = await openTls(trusted.settings, logger);
+  const pool = new Pool(`https://127.0.0.1:${(listener.address() as AddressInfo).port}`, {
+    connect: connectorOf(client, 2_000),
+  });
+  onTestFinished(async () => {
+    await pool.destroy();
+    client.close();
+    listener.closeAllConnections();
+    listener.close();
+    await gateway.stop();
+    files.remove();
+    trusted.remove();
+  });
+  const call = async (path: string, token?: string) => {
+    const headers = token ? { authorization: `Bearer ${token}` } : {};
+    const answer = await pool.request({ method: "GET", path, headers });
+    return {
+      status: answer.statusCode,
+      body: (await answer.body.json()) as { checks: Record<string, string>; code?: string },
+    };
+  };
+  const checks = async () => (await call("/readyz")).body.checks;
+  return { call, checks };
+}
+
+test("in production: a client over TLS, Redis, RabbitMQ, auth's keys and records all over TLS with certificates of both sides", async () => {
+  const records = await givenRecords(await ours.issue());
+  const { call, checks } = await givenGateway(`https://127.0.0.1:${records.port}`);
+  await vi.waitFor(
+    async () =>
+      expect(await checks()).toMatchObject({ redis: "ok", rabbitmq: "ok", auth: "ok", records: "ok" }),
+    { timeout: 10_000 },
+  );
+  const doctor = await around.signIn("doctor");
+  const fetched = around.auth.jwksRequests;
+  expect(await call("/v1/patients", doctor.token)).toMatchObject({ status: 200, body: { data: [] } });
+  expect(around.auth.jwksRequests).toBe(fetched + 1);
+  expect(records.seen).toHaveLength(1);
+  for (const front of Object.values(fronts)) expect(front.entered()).toBeGreaterThan(0);
+});
+
+test("records with another's certificate, or under another name, is away: no request reaches it, and the rest works", async () => {
+  const strangers = await createTestAuthority();
+  const doctor = await around.signIn("doctor");
+  for (const certificate of [await strangers.issue(), await ours.issue({ names: ["records.example"] })]) {
+    const records = await givenRecords(certificate);
+    const { call, checks } = await givenGateway(`https://127.0.0.1:${records.port}`);
+    await vi.waitFor(
+      async () => expect(await checks()).toMatchObject({ redis: "ok", auth: "ok", records: "down" }),
+      { timeout: 10_000 },
+    );
+    const { status, body } = await call("/v1/patients", doctor.token);
+    expect([status, body.code]).toEqual([502, "bad_gateway"]);
+    expect(records.seen).toEqual([]);
+  }
+});
+
+test("a gateway whose own certificate the others do not know gets nowhere, and admits nobody", async () => {
+  const records = await givenRecords(await ours.issue());
+  const doctor = await around.signIn("doctor");
+  const before = Object.values(fronts).map((front) => front.entered());
+  const { call, checks } = await givenGateway(
+    `https://127.0.0.1:${records.port}`,
+    await createTestAuthority("strangers"),
+  );
+  expect(await checks()).toMatchObject({ redis: "down", rabbitmq: "down", auth: "down", records: "down" });
+  expect((await call("/v1/patients", doctor.token)).status).toBe(503);
+  expect(Object.values(fronts).map((front) => front.entered())).toEqual(before);
+  expect(records.seen).toEqual([]);
+});
