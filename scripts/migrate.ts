@@ -2,13 +2,25 @@
 //   MEDVAULT_SUPERUSER_DATABASE_URL  makes roles and schemas; left out, they must be there already
 //   MEDVAULT_OWNER_DATABASE_URL      runs the migrations
 //   MEDVAULT_ROLE_PASSWORDS          JSON {owner, auth, records, files, audit, backup}; needed with the superuser only
-import { migrateService, provisionDatabase, SERVICES_WITH_DATA } from "@medvault/postgres";
+//   MEDVAULT_TLS_CA_FILE             the CA of a database with sslmode=verify-full, which NODE_ENV=production demands
+import { connectionOf, migrateService, provisionDatabase, SERVICES_WITH_DATA } from "@medvault/postgres";
+import { CallingConfig, loadConfig, urlOf } from "@medvault/service-kit";
 import pg from "pg";
+import { z } from "zod";
+import { trusted } from "./lib/trust.ts";
 
-const { MEDVAULT_SUPERUSER_DATABASE_URL, MEDVAULT_OWNER_DATABASE_URL, MEDVAULT_ROLE_PASSWORDS } = process.env;
+const url = urlOf("postgres", "postgresql");
+const Settings = CallingConfig.extend({
+  MEDVAULT_SUPERUSER_DATABASE_URL: url.optional(),
+  MEDVAULT_OWNER_DATABASE_URL: url,
+  MEDVAULT_ROLE_PASSWORDS: z.string().default("{}"),
+});
 
 async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, application_name: "medvault-migrate" });
+  const client = new pg.Client({
+    ...connectionOf(url, await trusted()),
+    application_name: "medvault-migrate",
+  });
   client.on("error", () => {}); // a lost connection fails the query at hand, which says so
   await client.connect();
   try {
@@ -31,10 +43,10 @@ async function ensureDatabase(url: string): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  if (!MEDVAULT_OWNER_DATABASE_URL)
-    throw new Error("MEDVAULT_OWNER_DATABASE_URL is missing (npm start sets it, and migrates by itself)");
+  const { MEDVAULT_SUPERUSER_DATABASE_URL, MEDVAULT_OWNER_DATABASE_URL, MEDVAULT_ROLE_PASSWORDS } =
+    loadConfig(Settings, process.env); // npm start sets them, and migrates by itself
   if (MEDVAULT_SUPERUSER_DATABASE_URL) {
-    const { owner, ...roles } = JSON.parse(MEDVAULT_ROLE_PASSWORDS ?? "{}") as Record<string, string>;
+    const { owner, ...roles } = JSON.parse(MEDVAULT_ROLE_PASSWORDS) as Record<string, string>;
     if (!owner) throw new Error("MEDVAULT_ROLE_PASSWORDS is missing or names no owner");
     const services = SERVICES_WITH_DATA.map((name) => ({ name, password: roles[name] ?? "" }));
     if (services.some(({ password }) => !password))

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { listParked, redriveParked } from "@medvault/messaging";
 import { createPool, SERVICES_WITH_DATA } from "@medvault/postgres";
+import { trusted } from "./lib/trust.ts";
 
 const usage = `Messages that a service could not take: not valid, not authentic, or refused again and again.
 
@@ -47,7 +48,13 @@ async function withPool<T>(
 ): Promise<T> {
   const connectionString = readOps().postgres.services[service];
   if (!connectionString) throw new UsageError(`there is no service ${service}.\n\n${usage}`);
-  const pool = createPool({ connectionString, applicationName: "parked", schema: service, max: 1 });
+  const pool = createPool({
+    connectionString,
+    tls: await trusted(),
+    applicationName: "parked",
+    schema: service,
+    max: 1,
+  });
   try {
     return await work(pool);
   } finally {

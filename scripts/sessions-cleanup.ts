@@ -5,6 +5,7 @@ import { auditEvent } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { createPool, inTransaction } from "@medvault/postgres";
 import { createOutput } from "./keys/output.ts";
+import { trusted } from "./lib/trust.ts";
 
 const usage = `Deletes what is left of sessions that ended long ago, with their refresh tokens. Live sessions stay, and what
 happened in those that are deleted stays in the audit log.
@@ -39,6 +40,7 @@ async function main(): Promise<void> {
   const output = createOutput(values.json);
   const pool = createPool({
     connectionString: readDsn(),
+    tls: await trusted(),
     applicationName: "sessions cleanup",
     schema: "auth",
     max: 1,

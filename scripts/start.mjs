@@ -41,7 +41,8 @@ demo at the first start, and keeps all of it running until Ctrl-C.
   MEDVAULT_POLICY_FILE      what is sealed, indexed and masked (docs/runbooks/keys.md)
   MEDVAULT_BASE_PORT        the first of 40 internal ports (chosen and remembered)
   DATABASE_URL, REDIS_URL, AMQP_URL   use these servers (as superuser, as administrator)
-  MEDVAULT_RABBITMQ_URL     the management API of a RabbitMQ given by AMQP_URL`;
+  MEDVAULT_RABBITMQ_URL     the management API of a RabbitMQ given by AMQP_URL
+  MEDVAULT_TLS_CA_FILE      the CA of given servers with TLS (?sslmode=verify-full, rediss://, amqps://)`;
 
 await command(HELP, async (args) => {
   const unknown = args.find((arg) => arg !== "--detach");

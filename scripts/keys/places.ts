@@ -3,6 +3,7 @@ import path from "node:path";
 import { createKeyring, type KeyPlace, type Keyring } from "@medvault/keys";
 import { createPool, SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { askedData } from "../lib/paths.mjs";
+import { trusted } from "../lib/trust.ts";
 import { UsageError } from "./options.ts";
 
 /** Where a MedVault keeps its keys, and how each service reaches its database. */
@@ -54,6 +55,7 @@ export async function withPlace<T>(
   // A count reads all of a table once, which for millions of keys takes longer than a request may.
   const pool = createPool({
     connectionString,
+    tls: await trusted(),
     applicationName: "medvault-keys",
     schema: service,
     max: 3,

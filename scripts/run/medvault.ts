@@ -102,13 +102,14 @@ export class MedVault {
       signal,
     });
     const servers = this.#servers;
+    const caFile = this.#settings.MEDVAULT_TLS_CA_FILE;
     this.#assertGoing();
     await servers.start();
     this.#assertGoing();
     await keys;
-    await step(say, "preparing the database", () => migrate(dirs, servers, secrets, signal));
+    await step(say, "preparing the database", () => migrate(dirs, servers, secrets, caFile, signal));
     if (servers.brokerGiven) {
-      await defineAtGivenBroker(servers, await brokerDefinitions(servers.vhost, secrets));
+      await defineAtGivenBroker(servers, await brokerDefinitions(servers.vhost, secrets), caFile);
     }
     const onBackupMessage = (message: unknown) => this.#restore.onMessage(message);
     const gatewayPort = this.#gatewayPort;

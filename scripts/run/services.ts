@@ -80,6 +80,7 @@ export function environment(name: ServiceName, o: ServiceOptions): Record<string
     PORT: String(port),
     ADMIN_PORT: String(adminPort),
     LOG_LEVEL: o.settings.LOG_LEVEL ?? "info",
+    ...settings(o, "MEDVAULT_TLS_CA_FILE"), // of servers that were given; what is started here is plain, on 127.0.0.1
     AMQP_URL: brokerUrl(name, o),
     MEDVAULT_INSTANCE: `${name}-1`,
     MEDVAULT_KEYS_FILE: path.join(o.dirs.keys, `${name}.json`),

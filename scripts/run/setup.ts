@@ -1,6 +1,9 @@
 // What has to be made once before the services can run: keys, users of the broker, roles and schemas.
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
+import http from "node:http";
+import https from "node:https";
 import path from "node:path";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
@@ -48,6 +51,7 @@ export async function migrate(
   dirs: Dirs,
   servers: Infrastructure,
   secrets: Secrets,
+  caFile: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const roles = Object.fromEntries(withDatabase.map((name) => [name, secrets.roles[name]]));
@@ -56,6 +60,8 @@ export async function migrate(
     entry: "scripts/migrate.ts",
     env: {
       NODE_COMPILE_CACHE: dirs.compileCache,
+      NODE_ENV: "development",
+      ...(caFile ? { MEDVAULT_TLS_CA_FILE: caFile } : {}),
       MEDVAULT_SUPERUSER_DATABASE_URL: servers.databaseUrl,
       MEDVAULT_OWNER_DATABASE_URL: serviceDsn(servers.databaseUrl, "medvault_owner", secrets.owner),
       MEDVAULT_ROLE_PASSWORDS: JSON.stringify({ owner: secrets.owner, ...roles }),
@@ -91,21 +97,37 @@ export function brokerDefinitions(vhost: string, secrets: Secrets): Promise<Reco
 }
 
 /** A broker that was given gets the same definitions through its management API. */
-export async function defineAtGivenBroker(servers: Infrastructure, definitions: object): Promise<void> {
+export async function defineAtGivenBroker(
+  servers: Infrastructure,
+  definitions: object,
+  caFile: string | undefined,
+): Promise<void> {
   const url = new URL("/api/definitions", servers.managementUrl);
   const { username, password } = new URL(servers.managementUrl);
   url.username = "";
   url.password = "";
   const authorization = `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64")}`;
-  const answer = await fetch(url, {
-    method: "POST",
-    headers: { authorization, "content-type": "application/json" },
-    body: JSON.stringify(definitions),
-    signal: AbortSignal.timeout(10_000),
-  }).catch(() => null);
-  if (answer?.ok) return;
-  const why = answer ? `answered ${answer.status}` : "does not answer";
+  const headers = { authorization, "content-type": "application/json" };
+  const why = await post(url, headers, JSON.stringify(definitions), caFile).then(
+    (status) => (status < 300 ? null : `answered ${status}`),
+    (error: NodeJS.ErrnoException) => `does not answer (${error.code})`,
+  );
+  if (why === null) return;
   throw new Trouble(
     `RabbitMQ's management API at ${url.host} ${why}, and the services' users have to be made there: enable rabbitmq_management, give AMQP_URL an administrator, or say where it is with MEDVAULT_RABBITMQ_URL.`,
   );
+}
+
+/** The status of the answer. To https the CA file's certificates are trusted, or Node's own without one. */
+async function post(url: URL, headers: Record<string, string>, body: string, caFile: string | undefined) {
+  const options = { method: "POST", headers, signal: AbortSignal.timeout(10_000) };
+  const ca = caFile ? { ca: fs.readFileSync(caFile) } : {};
+  const request =
+    url.protocol === "https:"
+      ? https.request(url, { ...options, ...ca, rejectUnauthorized: true })
+      : http.request(url, options);
+  request.end(body);
+  const [answer] = (await once(request, "response")) as [http.IncomingMessage];
+  answer.resume();
+  return answer.statusCode ?? 0;
 }

@@ -15,7 +15,7 @@ export interface GivenUrls {
   DATABASE_URL?: string | undefined;
   REDIS_URL?: string | undefined;
   AMQP_URL?: string | undefined;
-  /** RabbitMQ's management API; AMQP_URL's host and user on port 15672 unless said. */
+  /** RabbitMQ's management API; AMQP_URL's host and user on port 15672 (amqps: 15671, https) unless said. */
   MEDVAULT_RABBITMQ_URL?: string | undefined;
 }
 
@@ -160,8 +160,9 @@ function checkUrls(given: GivenUrls): void {
 }
 
 function managementBeside(amqpUrl: string): string {
-  const { username, password, hostname } = new URL(amqpUrl);
-  return `http://${username}:${password}@${hostname}:15672`;
+  const { protocol, username, password, hostname } = new URL(amqpUrl);
+  const [scheme, port] = protocol === "amqps:" ? ["https", 15671] : ["http", 15672];
+  return `${scheme}://${username}:${password}@${hostname}:${port}`;
 }
 
 const vhostOf = (amqpUrl: string) => decodeURIComponent(new URL(amqpUrl).pathname.slice(1)) || "/";

@@ -14,6 +14,8 @@ export interface PostgresOptions {
   log: string;
   /** Tests trade the power cord for speed; a killed process still loses nothing. */
   unsafeWithoutFsync?: boolean;
+  /** Further settings, `name=value`. */
+  settings?: readonly string[];
 }
 
 /** A private Postgres under <data>/postgres; its cluster is made at the first start. */
@@ -52,6 +54,7 @@ function settings(o: PostgresOptions): string[] {
     "log_parameter_max_length_on_error=0",
     "log_min_error_statement=panic",
     ...(o.unsafeWithoutFsync ? ["fsync=off", "full_page_writes=off"] : []),
+    ...(o.settings ?? []),
   ];
 }
 

@@ -15,6 +15,8 @@ export interface RabbitOptions {
   /** RabbitMQ's definitions: users, virtual hosts, permissions; read at every start. */
   definitions: object;
   log: string;
+  /** Further lines of its configuration. */
+  settings?: readonly string[];
 }
 
 /** Erlang's name server, one of our own on 127.0.0.1; RabbitMQ would start one that listens everywhere and outlives it. */
@@ -72,6 +74,7 @@ function writeConfig(o: RabbitOptions, dir: string): void {
     "log.console = true",
     "log.console.level = warning",
     "log.file = false",
+    ...(o.settings ?? []),
   ];
   serverFile(path.join(dir, "rabbitmq.conf"), `${config.join("\n")}\n`);
 }

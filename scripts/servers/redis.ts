@@ -10,6 +10,8 @@ export interface RedisOptions {
   port: number;
   password: string;
   log: string;
+  /** Further lines of its configuration. */
+  settings?: readonly string[];
 }
 
 /** A private Redis under <data>/redis with an append-only file; it never evicts, since sessions are no cache. */
@@ -45,6 +47,7 @@ function lines(o: RedisOptions, dir: string): string {
     "maxmemory 256mb",
     "maxmemory-policy noeviction",
     "databases 64", // tests take one each
+    ...(o.settings ?? []),
     "",
   ].join("\n");
 }
