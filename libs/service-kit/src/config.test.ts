@@ -106,7 +106,7 @@ test("in production, and where nothing says what it is, every way that is not TL
       "NODE_TLS_REJECT_UNAUTHORIZED",
       "REDIS_URL",
     ]);
-    for (const words of ["?sslmode=verify-full", "rediss://", "amqps://", "https://"])
+    for (const words of ["sslmode=verify-full", "rediss://", "amqps://", "https://"])
       expect(message).toContain(words);
     expect(message).not.toContain("hunter2");
   }

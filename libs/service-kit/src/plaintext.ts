@@ -3,7 +3,7 @@ const DEMANDS: { names: RegExp; isGood: (url: URL) => boolean; fault: string }[]
   {
     names: /^(MEDVAULT_(OWNER|SUPERUSER)_)?DATABASE_URL$/,
     isGood: (url) => url.searchParams.getAll("sslmode").join() === "verify-full",
-    fault: "is not TLS: end it with ?sslmode=verify-full",
+    fault: "is not TLS: add sslmode=verify-full to its query",
   },
   {
     names: /^REDIS_URL$/,
