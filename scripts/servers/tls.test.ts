@@ -233,6 +233,35 @@ test("a server that speaks no TLS is refused: nothing goes on in plain", async (
   expect(await outcome.amqp(secure(urls.amqp.plain), tls)).toMatch(/^ERR_SSL_/);
 });
 
+test("connections that come back trust what the file says by then", async () => {
+  const files = certificateFiles();
+  onTestFinished(() => files.remove());
+  files.write({ ca: strangers.ca, ...(await ours.issue()) });
+  const tls = await openTls(files.settings, createLogger({ service: "test", level: "silent" }), 20);
+  const pool = createPool({
+    connectionString: urls.postgres.tls("127.0.0.1"),
+    applicationName: "tls test",
+    tls: tls.outgoing,
+  });
+  const client = new Redis(urls.redis.tls("127.0.0.1"), { tls: tls.outgoing, retryStrategy: () => 50 });
+  client.on("error", () => {});
+  const logger = testLogger();
+  const broker = connectBroker({ url: urls.amqp.tls("127.0.0.1"), logger, tls: tls.outgoing });
+  onTestFinished(async () => {
+    tls.close();
+    client.disconnect();
+    await Promise.all([pool.end(), broker.close()]);
+  });
+  await expect(pool.query("select 1")).rejects.toThrow("not available");
+  await vi.waitFor(() => expect(logger.lines).toHaveLength(1));
+  expect([client.status, broker.state()]).not.toContain("connected");
+  files.write({ ca: ours.ca });
+  await vi.waitFor(() => pool.query("select 1"), { timeout: 5_000 });
+  await vi.waitFor(() => expect([client.status, broker.state()]).toEqual(["ready", "connected"]), {
+    timeout: 5_000,
+  });
+});
+
 test("a server whose certificate has expired is refused", async () => {
   const tls = await given(ours);
   const expired = await ours.issue({ notAfter: EXPIRED });

@@ -107,6 +107,18 @@ test("a client's certificate that ended yesterday is refused by the service that
   await vi.waitFor(() => expect(log.text()).toContain("CERT_HAS_EXPIRED"));
 });
 
+test("a server's certificate does not make a client of its holder, nor a client's a server", async () => {
+  const { port, log } = await givenService();
+  const database = await givenTls({ ...(await ours.issue({ good: "for servers" })), ca: ours.ca });
+  expect(await call(database.tls, port)).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
+  await vi.waitFor(() => expect(log.text()).toContain("INVALID_PURPOSE"));
+  const certificate = await ours.issue({ good: "for clients" });
+  const server = createServer(certificate, (_req, res) => res.end()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  expect(await call(database.tls, (server.address() as AddressInfo).port)).toBe("INVALID_PURPOSE");
+  server.close();
+});
+
 test("a caller refuses a service of another CA, for another name, expired, in plain, and one that it has no CA for", async () => {
   const caller = await givenTls({ ...(await ours.issue()), ca: ours.ca });
   const outcome = async (certificate: { cert: string; key: string }, host?: string) => {

@@ -16,13 +16,14 @@ interface CertificateWish {
   names?: string[];
   /** Default: an hour from now. */
   notAfter?: Date;
+  /** Default: both. */
+  good?: "for servers" | "for clients";
 }
 
 /** A certificate authority of one test's own. */
 export interface TestAuthority {
   /** Its own certificate, PEM. */
   ca: string;
-  /** A certificate for servers and clients alike. */
   issue(wish?: CertificateWish): Promise<TestCertificate>;
 }
 
@@ -51,7 +52,11 @@ export async function createTestAuthority(name = "test authority"): Promise<Test
   );
   return {
     ca: own.toString("pem"),
-    async issue({ names = ["127.0.0.1", "localhost"], notAfter = new Date(Date.now() + HOUR_MS) } = {}) {
+    async issue({
+      names = ["127.0.0.1", "localhost"],
+      notAfter = new Date(Date.now() + HOUR_MS),
+      good,
+    } = {}) {
       const leaf = await newKeys();
       const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
       const cert = await x509.X509CertificateGenerator.create(
@@ -65,7 +70,10 @@ export async function createTestAuthority(name = "test authority"): Promise<Test
           signingAlgorithm: CURVE,
           extensions: [
             new x509.BasicConstraintsExtension(false, undefined, true),
-            new x509.ExtendedKeyUsageExtension([serverAuth, clientAuth]),
+            new x509.ExtendedKeyUsageExtension([
+              ...(good === "for clients" ? [] : [serverAuth]),
+              ...(good === "for servers" ? [] : [clientAuth]),
+            ]),
             new x509.SubjectAlternativeNameExtension(
               names.map((value) => ({ type: isIP(value) ? "ip" : "dns", value }) as const),
             ),
