@@ -58,6 +58,20 @@ test("a migration that changes what a statement answers does not fail it, alone 
   expect(runs).toBe(2);
 });
 
+test("a schema put in another's place, as a restore does, is read from then on", async () => {
+  await scratch.superuser.query("create schema shop; create table shop.things as table things");
+  const pool = poolOf("?options=-c%20search_path%3Dshop");
+  for (let i = 0; i < 7; i++) expect(await sizeOf(pool)).toEqual([{ size: 10 }]);
+  await scratch.superuser.query(
+    "create schema restored; create table restored.things as select 1 as id, 77 as size",
+  );
+  await scratch.superuser.query(
+    "begin; alter schema shop rename to before; alter schema restored rename to shop; commit",
+  );
+  expect(await sizeOf(pool)).toEqual([{ size: 77 }]);
+  await scratch.superuser.query("drop schema shop, before cascade");
+});
+
 test("a connection that has forgotten its statements (DISCARD ALL) goes on, and one that always does goes unprepared", async () => {
   const pool = poolOf();
   for (let i = 0; i < 70; i++) {
