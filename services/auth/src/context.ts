@@ -73,7 +73,7 @@ const WITH_EVENT = [GrantRefused, GrantLocked, SessionLimitReached];
 type Refusal = InstanceType<(typeof WITH_EVENT)[number]>;
 
 /** A session that began or changed; `pv`: its role's permission version, null where it was not read. */
-export interface Opened {
+interface Opened {
   session: Session;
   pv: number | null;
 }
