@@ -1,10 +1,15 @@
 // The three servers with TLS of their own, and our clients before them: who is good gets in, who is not is refused in words.
+import { execFile, spawn } from "node:child_process";
 import fs from "node:fs";
+import https from "node:https";
 import os from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import type { ConnectionOptions } from "node:tls";
+import { promisify } from "node:util";
+import { generateKeyFile } from "@medvault/keys";
 import { connectBroker } from "@medvault/messaging";
-import { createPool, type DatabaseUnavailable } from "@medvault/postgres";
+import { createPool, type DatabaseUnavailable, SERVICES_WITH_DATA } from "@medvault/postgres";
 import { createLogger, openTls } from "@medvault/service-kit";
 import {
   certificateFiles,
@@ -12,11 +17,14 @@ import {
   createTlsFront,
   type TestAuthority,
   type TestCertificate,
+  testAssertions,
   testLogger,
 } from "@medvault/testing";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { dataDir, sharedPath } from "../lib/paths.mjs";
+import { NODE_FLAGS } from "../lib/cli.mjs";
+import { dataDir, root, sharedPath } from "../lib/paths.mjs";
+import { serviceDsn } from "../run/services.ts";
 import { serverDir, serverFile } from "./files.ts";
 import { claimPorts } from "./ports.ts";
 import { postgres } from "./postgres.ts";
@@ -33,6 +41,7 @@ const data = dataDir(fs.mkdtempSync(path.join(os.tmpdir(), "medvault-tls-servers
 const secrets = loadSecrets(data);
 const running: Supervised[] = [];
 let release = () => {};
+let adminPort: number;
 let ours: TestAuthority;
 let strangers: TestAuthority;
 /** Where each server speaks TLS, on `host`, and where it does not. */
@@ -51,6 +60,7 @@ beforeAll(async () => {
   const claimed = await claimPorts(data, undefined);
   ({ release } = claimed);
   const { ports } = claimed;
+  adminPort = ports.auditAdmin;
   const secure = { redis: ports.base + 30, amqp: ports.base + 31 }; // of the block, and nobody's
   const watcher = { say: () => {}, onChange: () => {} };
   const tools = await toolchain(sharedPath("toolchain"), watcher.say, new AbortController().signal);
@@ -199,6 +209,55 @@ test("who trusts the CA gets in over TLS, with a certificate where one is demand
   for (const name of SERVERS)
     expect([name, await outcome[name](urls[name].tls("127.0.0.1"), await given(ours))]).toEqual([name, "ok"]);
 });
+
+test("in production a migration and a service run against them, and the service is asked over TLS", async () => {
+  const files = certificateFiles();
+  onTestFinished(() => files.remove());
+  files.write({ ca: ours.ca, clientCa: ours.ca, ...(await ours.issue()) });
+  const env = { PATH: process.env.PATH ?? "", NODE_ENV: "production", ...files.settings };
+  const superuser = urls.postgres.tls("127.0.0.1");
+  const roles = Object.fromEntries(["owner", ...SERVICES_WITH_DATA].map((name) => [name, secrets.owner]));
+  await promisify(execFile)(process.execPath, [...NODE_FLAGS, "scripts/migrate.ts"], {
+    cwd: root,
+    env: {
+      ...env,
+      MEDVAULT_SUPERUSER_DATABASE_URL: superuser,
+      MEDVAULT_OWNER_DATABASE_URL: serviceDsn(superuser, "medvault_owner", secrets.owner),
+      MEDVAULT_ROLE_PASSWORDS: JSON.stringify(roles),
+    },
+  });
+  const keys = path.join(data, "keys.json");
+  await generateKeyFile(keys, "audit");
+  const jwks = path.join(data, "jwks.json");
+  fs.writeFileSync(jwks, JSON.stringify((await testAssertions()).jwks));
+  const service = spawn(process.execPath, [...NODE_FLAGS, "services/audit/src/main.ts"], {
+    cwd: root,
+    env: {
+      ...env,
+      PORT: "0",
+      ADMIN_PORT: String(adminPort),
+      DATABASE_URL: serviceDsn(superuser, "medvault_audit", secrets.owner),
+      AMQP_URL: urls.amqp.tls("127.0.0.1"),
+      MEDVAULT_KEYS_FILE: keys,
+      MEDVAULT_ASSERTION_JWKS_FILE: jwks,
+      MEDVAULT_AUDIT_DIR: path.join(data, "audit"),
+    },
+    stdio: "ignore",
+  });
+  onTestFinished(() => void service.kill("SIGKILL"));
+  const readiness = () =>
+    new Promise<string>((resolve) => {
+      https
+        .get(`https://127.0.0.1:${adminPort}/readyz`, { ca: ours.ca }, async (answer) => {
+          resolve(await text(answer));
+        })
+        .on("error", (error) => resolve(String(error)));
+    });
+  await vi.waitFor(async () => expect(await readiness()).toMatch(/"postgres":"ok","rabbitmq":"ok"/), {
+    timeout: 15_000,
+    interval: 100,
+  });
+}, 40_000);
 
 test("a server of a CA that is not trusted is refused, and one with another's name", async () => {
   for (const name of SERVERS) {
