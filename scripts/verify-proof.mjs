@@ -3,7 +3,7 @@
 // no line of code shared with the service that made the proof. Formats: RFC 6962 (tree), RFC 8785 (canonical
 // JSON), C2SP signed-note and tlog-checkpoint. Copy this one file anywhere.
 import { createHash, createPublicKey, verify } from "node:crypto";
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, readSync, realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -215,9 +215,25 @@ export function verifyConsistency(proof, older, newer, key, origin) {
 
 function readInput(path) {
   try {
-    return readFileSync(path === undefined || path === "-" ? 0 : path, "utf8");
+    return path === undefined || path === "-" ? readStandardInput() : readFileSync(path, "utf8");
   } catch {
     throw new NotChecked(path ? `cannot read ${path}` : "there is nothing on standard input");
+  }
+}
+
+/** To its end, also where whoever started this left it not blocking: then there is nothing yet, and no end either. */
+function readStandardInput() {
+  const parts = [];
+  const part = Buffer.alloc(65_536);
+  for (;;) {
+    try {
+      const length = readSync(0, part);
+      if (length === 0) return Buffer.concat(parts).toString("utf8");
+      parts.push(Buffer.from(part.subarray(0, length)));
+    } catch (error) {
+      if (error.code !== "EAGAIN") throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    }
   }
 }
 

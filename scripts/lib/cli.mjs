@@ -11,6 +11,11 @@ import { sentenceFor } from "./words.mjs";
  * @param {(args: string[]) => Promise<number | void>} work returns the exit code
  */
 export async function command(help, work) {
+  // Whoever reads our lines may stop before their end: `| head`.
+  process.stdout.on("error", (error) => {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EPIPE") throw error;
+    process.exit();
+  });
   const args = process.argv.slice(2);
   if (args.includes("--help") || args.includes("-h")) {
     console.log(help);

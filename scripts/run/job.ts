@@ -25,6 +25,7 @@ export interface Job {
  */
 export function runJob(job: Job): Promise<string> {
   const log = fs.openSync(job.log, "a", 0o600);
+  const from = fs.fstatSync(log).size;
   const child = spawn(process.execPath, [...NODE_FLAGS, job.entry, ...(job.args ?? [])], {
     cwd: root,
     env: { PATH: process.env.PATH ?? "", LANG: "C.UTF-8", TZ: "UTC", ...job.env },
@@ -42,7 +43,7 @@ export function runJob(job: Job): Promise<string> {
     child.on("error", reject);
     child.on("close", (code) => {
       if (code === 0) resolve(out);
-      else reject(new Trouble(`${job.title} failed (${lastWords(job.log)}): see ${job.log}.`));
+      else reject(new Trouble(`${job.title} failed (${lastWords(job.log, from)}): see ${job.log}.`));
     });
   });
 }

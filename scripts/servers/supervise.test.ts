@@ -49,6 +49,14 @@ test("a program that cannot start is reported with its last words and not tried 
   );
 });
 
+test("what it said at an earlier start is not taken for why it ended now", async () => {
+  const dir = givenDataDir();
+  const early = givenProgram(dir, 'console.error("Error: no such setting"); process.exit(3)');
+  await expect(early.program.start()).rejects.toThrow(/no such setting/);
+  const late = givenProgram(dir, 'console.error("Refused: no such file\\n    at x\\n}"); process.exit(3)');
+  await expect(late.program.start()).rejects.toThrow(/\(Refused: no such file\)/);
+});
+
 test("a stop ends a program that does not listen, with all its children", async () => {
   const stubborn = `process.on("SIGTERM", () => {}); require("node:child_process").spawn("sleep", ["60"]); ${FOREVER}`;
   const { program, said } = givenProgram(givenDataDir(), stubborn);

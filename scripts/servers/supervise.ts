@@ -46,6 +46,7 @@ export class Supervised {
   #id: ProcessId | null = null;
   #startedAt = 0;
   #deaths = 0;
+  #logFrom = 0;
   #stopping = false;
   /** Deaths are mended only after the first success: a program that cannot start at all is reported instead. */
   #mends = false;
@@ -91,6 +92,7 @@ export class Supervised {
     const { program } = this;
     program.prepare?.();
     const log = openLog(program.log);
+    this.#logFrom = fs.fstatSync(log).size;
     const ipc = program.onMessage ? (["ipc"] as const) : [];
     const child = spawn(program.command, program.args, {
       cwd: program.cwd,
@@ -145,7 +147,7 @@ export class Supervised {
     while (!(await isReady())) {
       if (this.#stopping) throw new Trouble(`${name} was stopped before it was ready.`);
       if (this.#child !== child)
-        throw new Trouble(`${name} ended while starting (${lastWords(log)}): see ${log}.`);
+        throw new Trouble(`${name} ended while starting (${lastWords(log, this.#logFrom)}): see ${log}.`);
       if (Date.now() > end)
         throw new Trouble(`${name} is not ready after ${READY_TIMEOUT_MS / 1000} s: see ${log}.`);
       await sleep(50);
@@ -166,20 +168,24 @@ function openLog(file: string): number {
   return fs.openSync(file, "a", 0o600);
 }
 
-/** What a program said last about why it ended, cut to fit one sentence. */
-export function lastWords(log: string): string {
+/** A line of the log's, or the head of what was thrown: `PolicyInvalid: …`. */
+const TELLING = /\b(?:[eE]rror|ERROR|[fF]atal|FATAL)\b|Error:|^[A-Z][A-Za-z]+: /;
+
+/** What a program said last about why it ended, after byte `from` of its log, cut to fit one sentence. */
+export function lastWords(log: string, from: number): string {
   const { size } = fs.statSync(log, { throwIfNoEntry: false }) ?? { size: 0 };
-  const tail = size
-    ? fs
-        .readFileSync(log)
-        .subarray(Math.max(0, size - 8_192))
-        .toString("utf8")
-    : "";
+  const tail =
+    size > from
+      ? fs
+          .readFileSync(log)
+          .subarray(Math.max(from, size - 8_192))
+          .toString("utf8")
+      : "";
   const lines = tail
     .trim()
     .split("\n")
     .filter((line) => line.trim() && !/^(Node\.js v|\s+at )/.test(line));
-  const telling = lines.findLast((line) => /\b(error|fatal)\b|Error:/i.test(line)) ?? lines.at(-1);
+  const telling = lines.findLast((line) => TELLING.test(line)) ?? lines.at(-1);
   return (telling ? messageOf(telling) : "it said nothing").slice(0, 300);
 }
 

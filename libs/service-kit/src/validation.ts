@@ -10,13 +10,19 @@ export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   return parsed.data;
 }
 
-/** The revision that `If-Match` demands; null when the header is absent or `*`. A weak or foreign tag is InvalidInput. */
+/** Revisions begin with 1: this one is never a resource's. */
+const NO_REVISION = 0;
+
+/**
+ * The revision that `If-Match` demands; null when the header is absent or `*`. A weak or foreign tag matches nothing (RFC
+ * 9110, 13.1.1), so it is a revision that nothing has. What is not one tag is InvalidInput.
+ */
 export function ifMatch(req: Request): number | null {
   const header = req.get("if-match")?.trim();
   if (header === undefined || header === "*") return null;
-  const rev = /^"([1-9][0-9]{0,9})"$/.exec(header)?.[1];
-  if (!rev) throw new InvalidInput("If-Match must be an ETag that this API gave.");
-  return Number(rev);
+  if (!/^(?:W\/)?"[^"]*"$/.test(header))
+    throw new InvalidInput("If-Match must be one ETag that this API gave.");
+  return Number(/^"([1-9][0-9]{0,9})"$/.exec(header)?.[1] ?? NO_REVISION);
 }
 
 /** The strong ETag of a revision. */

@@ -4,12 +4,18 @@ import { AppError, Unavailable } from "@medvault/contracts";
 class BadGateway extends AppError {
   readonly code = "bad_gateway";
   readonly kind = "bad_gateway";
+  constructor(options: { cause: unknown }) {
+    super(undefined, { ...options, retryAfterSeconds: 2 });
+  }
 }
 
 /** 504: the service took too long to begin its answer. */
 class GatewayTimeout extends AppError {
   readonly code = "gateway_timeout";
   readonly kind = "gateway_timeout";
+  constructor(options: { cause: unknown }) {
+    super(undefined, { ...options, retryAfterSeconds: 2 });
+  }
 }
 
 /** The client is gone: nobody is left to answer. Not a fault of the service's. */
@@ -62,8 +68,8 @@ export function upstreamError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const cause = { cause: error };
   if (NEVER_REACHED.has(codeOf(error))) return new Unavailable(undefined, 2, cause);
-  if (codeOf(error) === "UND_ERR_HEADERS_TIMEOUT") return new GatewayTimeout(undefined, cause);
-  return new BadGateway(undefined, cause);
+  if (codeOf(error) === "UND_ERR_HEADERS_TIMEOUT") return new GatewayTimeout(cause);
+  return new BadGateway(cause);
 }
 
 /** The code of a system's or of undici's error, or "". */

@@ -21,7 +21,8 @@ const BREAKER: CircuitBreaker.Options = {
   timeout: false, // opossum's aborts nothing and counts slow uploads; undici bounds the time
   volumeThreshold: 10, // without it the first failure opens
   errorThresholdPercentage: 50,
-  rollingCountTimeout: 10_000,
+  rollingCountTimeout: 60_000, // calls to a service that hangs fail one by one, each after its time limit
+  rollingCountBuckets: 12,
   resetTimeout: 2_000,
   // A client that goes away, or sends too much, says nothing about the service.
   errorFilter: (error: unknown) =>
