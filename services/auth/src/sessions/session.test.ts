@@ -106,6 +106,7 @@ test("an end that Redis was not told of is told at the next connect", async () =
 test("Redis away: what must end a session says so, and Postgres has it", async () => {
   const { api, tokens } = await h.client(await h.person("patient"));
   h.connection.disconnect();
+  await expect.poll(() => h.connection.status).toBe("end"); // only then can it be connected anew
   try {
     const answer = await api.post("/v1/auth/logout");
     expect(answer).toMatchObject({ status: 503, body: { code: "unavailable" } });
