@@ -80,9 +80,9 @@ export class Admission {
     before: readonly Counted[] = [],
   ): Promise<SignedIn> {
     const { limits, sessions } = this.#parts;
-    const ofUser = limits.ofUser(claims.sub, arrival.route as Route, arrival.path);
+    const { req, route, path, ip, userAgent } = arrival;
+    const ofUser = limits.ofUser(claims.sub, route as Route, path, req.originalUrl.split("?")[1] ?? "");
     const { session } = await this.#ask(arrival, { ofAddress, claims, ofUser }, before);
-    const { req, ip, userAgent } = arrival;
     const use = { ip, userAgent, transport };
     const signedIn = await sessions.resolve(claims, session ?? { state: "unknown" }, use);
     if (transport === "cookie" && isUnsafe(req.method)) {

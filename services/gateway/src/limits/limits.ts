@@ -50,7 +50,8 @@ export interface LimitSettings {
 
 export interface Limits {
   ofAddress(address: string, route: Route | null): Limit[];
-  ofUser(sub: string, route: Route, path: string): Limit[];
+  /** `query`: as it was sent, without the question mark. */
+  ofUser(sub: string, route: Route, path: string, query: string): Limit[];
 }
 
 /** Which limits a request meets: those of its address, and of the user who is signed in. */
@@ -77,7 +78,7 @@ export function createLimits(settings: LimitSettings): Limits {
         limits.push(counter(route.limit, `rate:${route.limit}:${network}`, points * factor));
       return limits;
     },
-    ofUser(sub, route, path) {
+    ofUser(sub, route, path, query) {
       const cost = route.limit ? COST[route.limit] : 1;
       const limits = [
         counter("user", `rate:user:${sub}`, settings.perMinute * USER_POINTS_PER_REQUEST, cost),
@@ -87,7 +88,7 @@ export function createLimits(settings: LimitSettings): Limits {
         const points = Math.max(MIN_OF_CLASS, Math.floor(settings.perMinute * share));
         limits.push(counter(route.limit, `rate:${route.limit}:${sub}`, points));
       }
-      const patient = patientOf(path);
+      const patient = patientOf(path, query);
       if (patient) {
         limits.push({
           ...counter("patients", `rate:patients:${sub}`, settings.patientsPerHour),
@@ -104,10 +105,13 @@ function counter(name: string, key: string, points: number, cost = 1): Limit {
   return { name, key, points, cost, windowMs: MINUTE_MS };
 }
 
-const PATIENT =
-  /^\/v1\/(?:patients|fhir\/Patient)\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:\/|$)/i;
+const ID = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})";
+const PATH = new RegExp(`^/v1/(?:patients|fhir/Patient)/${ID}(?:/|$)`, "i");
+const WHOLE = new RegExp(`^${ID}$`, "i");
 
-/** The patient whom a path names, as short as it can be told apart: the id without its dashes. */
-function patientOf(path: string): string | null {
-  return PATIENT.exec(path)?.[1]?.toLowerCase().replaceAll("-", "") ?? null;
+/** The patient whom a path or a query names, as short as it can be told apart: the id without its dashes. */
+function patientOf(path: string, query: string): string | null {
+  const asked = query && new URLSearchParams(query).get("patientId");
+  const id = PATH.exec(path)?.[1] ?? (asked ? WHOLE.exec(asked)?.[1] : undefined);
+  return id?.toLowerCase().replaceAll("-", "") ?? null;
 }

@@ -142,6 +142,12 @@ test("a user who opens too many patients is refused those alone, and the log say
   }
   const over = await open(doctor, `/v1/patients/${three}/records`);
   expect([over.status, await fieldOf(over, "code")]).toEqual([429, "too_many_patients"]);
+  for (const query of [
+    `limit=5&patientId=${three}`,
+    `patien%74Id=%${three.charCodeAt(0).toString(16)}${three.slice(1)}`,
+  ]) {
+    expect((await open(doctor, `/v1/prescriptions?${query}`)).status, query).toBe(429);
+  }
   expect(Number(over.headers.get("retry-after"))).toBeGreaterThan(3_000);
   expect((await open(doctor, `/v1/patients/${one}`)).status).toBe(200);
   expect((await open(doctor, "/v1/patients")).status).toBe(200);
