@@ -10,7 +10,7 @@ import {
 } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
 import { type AuthContext, announce } from "../context.ts";
-import type { MailTask } from "../mail/mail-tasks.ts";
+import { type MailTask, toldAt } from "../mail/mail-tasks.ts";
 import { TokenInvalid } from "../passwords/password.errors.ts";
 import { markRecorded } from "../recorded.ts";
 import { type AddressLane, assertOpen, countMiss, registrationLanes } from "../sign-in/address-lanes.ts";
@@ -162,6 +162,9 @@ export function createAccounts(ctx: AuthContext) {
           details,
         }),
       );
+      const told = toldAt(ctx, account);
+      const isSame = told.email === next.email;
+      await ctx.mails.later(tx, { name: "address_changed", ...told, email: isSame ? null : told.email });
     }).catch((error: unknown) => {
       throw error instanceof EmailTaken ? new TokenInvalid() : error;
     });

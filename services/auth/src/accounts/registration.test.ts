@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
 import { LOCKOUT } from "../sign-in/lockout.ts";
 
@@ -91,6 +91,40 @@ test("an owner on a known device signs in by address whatever a claimant has loc
     { headers: { "x-device-token": device } },
   );
   expect(known.status).toBe(200);
+});
+
+test("a claimant who locks themselves does not shut the owner out of an address they signed in from", async () => {
+  const owner = await h.person("patient", { passwordHash: await h.ctx.hasher.hash(OWNER_PASSWORD) });
+  const { email, username } = owner.account;
+  const home = stranger();
+  expect((await login(username, OWNER_PASSWORD, home)).status).toBe(200);
+  await register({ username: "shuts-out", email, password: PASSWORD });
+  for (let i = 0; i < 5; i++) await login("shuts-out", `Wrong-${i}`);
+  const own = await login(email, OWNER_PASSWORD, home);
+  expect(own.status).toBe(200);
+  const me = await (await h.withToken(own.body.accessToken)).get<Answer>("/v1/auth/me");
+  expect(me.body.id).toBe(owner.account.id);
+
+  // Elsewhere, and for who knows no password, it is locked as it would be if the address were the claimant's own.
+  const verify = vi.spyOn(h.ctx.hasher, "verify");
+  for (const password of [OWNER_PASSWORD, PASSWORD, "Wrong-1"]) {
+    expect((await login(email, password)).body.code).toBe("login_locked");
+  }
+  expect(verify).not.toHaveBeenCalled();
+  await h.events();
+  const answers: [number, unknown, string | null][] = [];
+  for (let i = 0; i < 7; i++) {
+    const { status, body, headers } = await login(email, i === 0 ? PASSWORD : `Wrong-${i}`, home);
+    answers.push([status, body.code, headers.get("retry-after")]);
+  }
+  expect(new Set(answers.map(String))).toEqual(new Set(["429,login_locked,3600"]));
+  // Guesses at the owner count where they are made: five of them are looked at, and then the owner's own lane is locked.
+  expect(verify).toHaveBeenCalledTimes(5);
+  verify.mockRestore();
+  const failed = (await h.events()).filter((event) => event.type === "medvault.auth.login.failed.v1");
+  expect(failed.map((event) => event.subject)).toEqual(Array(5).fill(`user/${owner.account.id}`));
+  expect((await login(email, OWNER_PASSWORD, home)).status).toBe(429);
+  expect((await login(username, OWNER_PASSWORD)).status).toBe(200); // strangers' lane is another
 });
 
 test("where registrations are confirmed, nobody signs in before the mailed link was used, and then they do", async () => {

@@ -10,8 +10,11 @@ import type { Limit } from "../sign-in/lockout.ts";
 import { insertOneTimeToken, type TokenPurpose } from "../tokens/one-time-token.store.ts";
 import { newOpaqueToken } from "../tokens/opaque-token.ts";
 import {
+  addressChangedMail,
   addressChangeMail,
   addressTakenMail,
+  type FactorChange,
+  factorsChangedMail,
   lockedMail,
   type Mail,
   registeredMail,
@@ -27,7 +30,35 @@ export type MailTask =
   | { name: "registered"; userId: string; confirm: boolean }
   | { name: "address_taken"; email: string }
   | { name: "address_change"; userId: string; email: string; token: string }
-  | { name: "locked"; userId: string | null };
+  | { name: "locked"; userId: string | null }
+  | ({ name: "address_changed" } & Told)
+  | ({ name: "factors_changed"; what: FactorChange } & Told);
+
+/** `email`: where the account's owner was reached at the change (`at`, ISO); null: it only claimed its address. */
+interface Told {
+  userId: string;
+  email: string | null;
+  at: string;
+}
+
+/** Tells an account's owner, at the address that it has now, that its factors are changed in this transaction. */
+export async function tellOfFactors(
+  ctx: AuthContext,
+  tx: Tx,
+  account: Account,
+  what: FactorChange,
+): Promise<void> {
+  await ctx.mails.later(tx, { name: "factors_changed", what, ...toldAt(ctx, account) });
+}
+
+/** Whom a mail about this account goes to, as of now: what happens to the address before it is sent changes nothing. */
+export function toldAt(ctx: AuthContext, account: Account): Told {
+  return {
+    userId: account.id,
+    email: account.emailOwned ? account.email : null,
+    at: ctx.now().toISOString(),
+  };
+}
 
 const HOUR_MS = 3600_000;
 const RESET_MS = HOUR_MS;
@@ -38,6 +69,7 @@ const PER_RECIPIENT: Partial<Record<MailTask["name"], Limit>> = {
   reset: { max: 10, windowMs: HOUR_MS, ...none },
   address_taken: { max: 5, windowMs: 24 * HOUR_MS, ...none },
   address_change: { max: 5, windowMs: 24 * HOUR_MS, ...none },
+  factors_changed: { max: 20, windowMs: 24 * HOUR_MS, ...none },
   locked: { max: 1, windowMs: 24 * HOUR_MS, ...none },
 };
 
@@ -69,16 +101,19 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
         ? addressTakenMail({ to: owner.email, publicUrl })
         : addressChangeMail({ to: task.email, publicUrl, token: task.token });
     }
+    case "address_changed":
+      return task.email === null ? null : addressChangedMail({ to: task.email, at: new Date(task.at) });
+    case "factors_changed":
+      return task.email === null
+        ? null
+        : factorsChangedMail({ to: task.email, publicUrl, what: task.what, at: new Date(task.at) });
     case "locked":
       return lockedMail({ to: account.email, publicUrl });
   }
 }
 
 async function addresseeOf(ctx: AuthContext, tx: Tx, task: MailTask): Promise<Account | null> {
-  if (task.name === "locked" && task.userId === null) return null;
-  if (task.name === "locked" || task.name === "registered" || task.name === "address_change") {
-    return task.userId === null ? null : findAccount(tx, ctx, task.userId);
-  }
+  if ("userId" in task) return task.userId === null ? null : findAccount(tx, ctx, task.userId);
   const found = await findAccountByIdentifier(tx, ctx, task.email);
   if (!found || task.name !== "reset") return found;
   const account = await lockAccount(tx, ctx, found.id);

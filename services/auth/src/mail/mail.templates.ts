@@ -130,6 +130,42 @@ ${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
   };
 }
 
+/** To the address that an account had until its change took effect: the last that is heard of there. */
+export function addressChangedMail(o: { to: string; at: Date }): Mail {
+  return {
+    to: o.to,
+    subject: "The address of your MedVault account was changed",
+    text: `Your account has had another address since ${o.at.toISOString()}. Nothing is sent to this one any more.
+
+If it was not you, tell those who run your MedVault now: a new password cannot be asked for with this address.${SIGNATURE}`,
+  };
+}
+
+const FACTOR_CHANGES = {
+  mfa_enabled: "An authenticator app was set up as the second factor of your account",
+  mfa_disabled: "The second factor of your account was turned off",
+  recovery_codes_replaced: "The recovery codes of your account were replaced",
+  passkey_added: "A passkey was added to your account",
+  passkey_removed: "A passkey was removed from your account",
+  last_passkey_removed: "The last passkey of your account was removed, and its second factor with it",
+};
+
+/** What can happen to the factors of an account. */
+export type FactorChange = keyof typeof FACTOR_CHANGES;
+
+/** After the factors of an account were changed. */
+export function factorsChangedMail(o: { to: string; publicUrl: string; what: FactorChange; at: Date }): Mail {
+  return {
+    to: o.to,
+    subject: "How you sign in to MedVault was changed",
+    text: `${FACTOR_CHANGES[o.what]} at ${o.at.toISOString()}.
+
+If it was not you, ask for a new password now, which ends all sessions, and tell those who run your MedVault:
+
+${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
+  };
+}
+
 /** After a password was changed or set anew. */
 export function passwordChangedMail(o: { to: string; publicUrl: string; at: Date }): Mail {
   return {

@@ -3,6 +3,7 @@ import { inTransaction, type Tx } from "@medvault/postgres";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
+import { tellOfFactors } from "../mail/mail-tasks.ts";
 import { deletePasskeysOf } from "../passkeys/passkey.store.ts";
 import { guarded } from "../sign-in/attempts.ts";
 import { InvalidCode, InvalidCredentials } from "../sign-in/sign-in.errors.ts";
@@ -68,6 +69,7 @@ export function createMfa(ctx: AuthContext) {
           recoveryTokens.map((token) => Buffer.from(token, "base64")),
         );
         await announce(tx, factorsChanged(actor, "mfa.enabled", saved.details));
+        await tellOfFactors(ctx, tx, locked, "mfa_enabled");
         const amr = ["pwd", "otp", "mfa"];
         const tokens = await strengthen(ctx, tx, effects, actor, { account: saved.account, sessionId, amr });
         // Only the end of a sign-in begins the count anew: enrolling proves nothing about the password.
@@ -88,6 +90,7 @@ export function createMfa(ctx: AuthContext) {
       await replaceRecoveryCodes(tx, account.id, []);
       const passkeys = await deletePasskeysOf(tx, account.id);
       await announce(tx, factorsChanged(actor, "mfa.disabled", { ...saved.details, passkeys }));
+      await tellOfFactors(ctx, tx, account, "mfa_disabled");
       await endOtherSessions(ctx, tx, effects, actor, { userId: account.id, except: actor.sessionId });
     });
   }
@@ -99,6 +102,7 @@ export function createMfa(ctx: AuthContext) {
     await proven(actor, found, proof, async (tx, _effects, account) => {
       await replaceRecoveryCodes(tx, account.id, recoveryTokensOf(ctx.blindKey, account.id, codes));
       await announce(tx, factorsChanged(actor, "recovery-codes.replaced", {}));
+      await tellOfFactors(ctx, tx, account, "recovery_codes_replaced");
     });
     return codes;
   }

@@ -11,6 +11,7 @@ import { generateRegistrationOptions } from "@simplewebauthn/server";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
+import { tellOfFactors } from "../mail/mail-tasks.ts";
 import { endOtherSessions, factorsChanged, strengthen } from "../mfa/factor-change.ts";
 import { MfaRequiredForRole } from "../mfa/mfa.errors.ts";
 import { replaceRecoveryCodes } from "../mfa/mfa.store.ts";
@@ -86,6 +87,7 @@ export function createPasskeys(ctx: AuthContext) {
         };
         const details = await insertPasskey(tx, ctx, passkey);
         await announce(tx, passkeyEvent(actor, "registered", `passkey/${passkey.id}`, { ...details }));
+        await tellOfFactors(ctx, tx, account, "passkey_added");
         if (account.mfaEnabled) return { passkey, recoveryCodes: null, tokens: null };
         return { passkey, ...(await enable(tx, effects, actor, account, sessionId)) };
       });
@@ -149,6 +151,7 @@ export function createPasskeys(ctx: AuthContext) {
       if (isLast && mfaRequiredFor(account.role)) throw new MfaRequiredForRole();
       await deletePasskey(tx, id);
       await announce(tx, passkeyEvent(actor, "removed", `passkey/${id}`));
+      await tellOfFactors(ctx, tx, account, isLast ? "last_passkey_removed" : "passkey_removed");
       if (isLast) {
         const next = { ...account, mfaEnabled: false, pendingTotp: null };
         const saved = await saveAccount(tx, ctx, next, ctx.now());

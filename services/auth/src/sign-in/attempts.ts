@@ -23,6 +23,8 @@ import { LoginLocked, WrongGuess } from "./sign-in.errors.ts";
 export type GuessedWhat = "login" | "mfa" | "step-up" | "password";
 
 export interface Attempt {
+  /** Whether the account signed in with this device or from this address before. */
+  knownPlace: boolean;
   /** Call it where the guess was right and led to what was asked for, in its transaction: the count begins anew. */
   succeeded(db: Db): Promise<void>;
   /**
@@ -38,7 +40,7 @@ const NOBODY = "00000000-0000-0000-0000-000000000000";
  * Every evaluation of a password or a code runs through here. It is reserved in its lockout lane first (throws
  * LoginLocked, unevaluated, or Unavailable), counts when `work` throws a WrongGuess, and is taken back otherwise. A
  * known device has a lane of its own, the others as the rules say; unknown names have theirs, so that they lock alike.
- * Refusals are recorded here.
+ * Refusals are recorded here. `whenLocked` says what happens in place of LoginLocked, which it is given.
  */
 export async function guarded<T>(
   ctx: AuthContext,
@@ -46,11 +48,13 @@ export async function guarded<T>(
   guessedAt: GuessedAt,
   what: GuessedWhat,
   work: (attempt: Attempt) => Promise<T>,
+  whenLocked?: (locked: LoginLocked) => Promise<T>,
 ): Promise<T> {
   const limit = ctx.settings.lockout;
   const userId = "id" in guessedAt ? guessedAt.id : NOBODY;
   const place = placeOf(ctx, actor, guessedAt);
-  const lane = laneIn(place, await findFamiliar(ctx.pool, userId, place));
+  const familiar = await findFamiliar(ctx.pool, userId, place);
+  const lane = laneIn(place, familiar);
   const stamp = attemptStamp(ctx.now());
   const subject = "id" in guessedAt ? `user/${guessedAt.id}` : "user/unknown";
   const denied = (event: string, reason: string) =>
@@ -64,10 +68,13 @@ export async function guarded<T>(
   if (blockedMs > 0) {
     const locked = new LoginLocked(Math.ceil(Math.min(blockedMs, LOCK_MAX_MS) / 1000));
     await ctx.record(denied("login.refused", locked.code));
-    throw markRecorded(locked);
+    markRecorded(locked);
+    if (whenLocked) return whenLocked(locked);
+    throw locked;
   }
   let cleared = false;
   const attempt: Attempt = {
+    knownPlace: familiar.device || familiar.address,
     async succeeded(db) {
       await rememberSuccess(ctx, db, place, { userId, lane: lane.lane });
       cleared = true;

@@ -29,7 +29,7 @@ import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
 import { type Attempt, guarded } from "./attempts.ts";
 import { deviceIdIn } from "./device-token.ts";
-import { InvalidCredentials, MfaTokenInvalid } from "./sign-in.errors.ts";
+import { InvalidCredentials, LoginLocked, MfaTokenInvalid } from "./sign-in.errors.ts";
 
 const MFA_LOGIN_MS = 5 * 60_000;
 
@@ -68,15 +68,42 @@ export function createSignIn(ctx: AuthContext) {
         return begin(actor, matches ? owner : null, password, attempt, transport);
       });
     }
-    return guarded(ctx, actor, guessedAt, "login", (asOwner) =>
-      guarded(ctx, actor, { id: claimant.id }, "login", async (asClaimant) => {
-        if (await ctx.hasher.verify(claimant.passwordHash, password)) {
-          return begin(actor, claimant, password, asClaimant, transport);
-        }
-        const matches = await ctx.hasher.verify(owner?.passwordHash ?? null, password);
-        return begin(actor, matches ? owner : null, password, asOwner, transport);
-      }),
+    return guarded(
+      ctx,
+      actor,
+      { id: claimant.id },
+      "login",
+      (asClaimant) =>
+        guarded(ctx, actor, guessedAt, "login", async (asOwner) => {
+          if (await ctx.hasher.verify(claimant.passwordHash, password)) {
+            return begin(actor, claimant, password, asClaimant, transport);
+          }
+          const matches = await ctx.hasher.verify(owner?.passwordHash ?? null, password);
+          return begin(actor, matches ? owner : null, password, asOwner, transport);
+        }),
+      (locked) => pastClaimant(actor, owner, password, transport, locked),
     );
+  }
+
+  /**
+   * The claimant's lane is locked. Where the owner signed in from before, their own lane decides; strangers, who could lock
+   * the lane that they share with the owner anyway, and wrong guesses see the claimant's lock, as if the address were its own.
+   */
+  async function pastClaimant(
+    actor: Actor,
+    owner: FoundAccount | null,
+    password: string,
+    transport: SessionTransport,
+    locked: LoginLocked,
+  ): Promise<LoginAnswer> {
+    if (!owner) throw locked;
+    return guarded(ctx, actor, { id: owner.id }, "login", async (asOwner) => {
+      if (!asOwner.knownPlace) throw locked;
+      const matches = await ctx.hasher.verify(owner.passwordHash, password);
+      return begin(actor, matches ? owner : null, password, asOwner, transport);
+    }).catch((error: unknown) => {
+      throw error instanceof InvalidCredentials || error instanceof LoginLocked ? locked : error;
+    });
   }
 
   /** The sign-in of the account whose password was right; null: nobody's was. */
