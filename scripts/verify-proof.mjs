@@ -3,7 +3,7 @@
 // no line of code shared with the service that made the proof. Formats: RFC 6962 (tree), RFC 8785 (canonical
 // JSON), C2SP signed-note and tlog-checkpoint. Copy this one file anywhere.
 import { createHash, createPublicKey, verify } from "node:crypto";
-import { existsSync, readFileSync, readSync, realpathSync } from "node:fs";
+import { existsSync, fstatSync, readFileSync, realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -215,25 +215,11 @@ export function verifyConsistency(proof, older, newer, key, origin) {
 
 function readInput(path) {
   try {
-    return path === undefined || path === "-" ? readStandardInput() : readFileSync(path, "utf8");
+    if (path !== undefined && path !== "-") return readFileSync(path, "utf8");
+    // A pipe is opened anew: descriptor 0 may be non-blocking, where nothing yet reads like an error.
+    return readFileSync(fstatSync(0).isFIFO() ? "/dev/stdin" : 0, "utf8");
   } catch {
     throw new NotChecked(path ? `cannot read ${path}` : "there is nothing on standard input");
-  }
-}
-
-/** To its end, also where whoever started this left it not blocking: then there is nothing yet, and no end either. */
-function readStandardInput() {
-  const parts = [];
-  const part = Buffer.alloc(65_536);
-  for (;;) {
-    try {
-      const length = readSync(0, part);
-      if (length === 0) return Buffer.concat(parts).toString("utf8");
-      parts.push(Buffer.from(part.subarray(0, length)));
-    } catch (error) {
-      if (error.code !== "EAGAIN") throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-    }
   }
 }
 
