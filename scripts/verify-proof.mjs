@@ -215,9 +215,9 @@ export function verifyConsistency(proof, older, newer, key, origin) {
 
 function readInput(path) {
   try {
-    if (path !== undefined && path !== "-") return readFileSync(path, "utf8");
     // A pipe is opened anew: descriptor 0 may be non-blocking, where nothing yet reads like an error.
-    return readFileSync(fstatSync(0).isFIFO() ? "/dev/stdin" : 0, "utf8");
+    const standardInput = fstatSync(0).isFIFO() ? "/dev/stdin" : 0;
+    return readFileSync(path === undefined || path === "-" ? standardInput : path, "utf8");
   } catch {
     throw new NotChecked(path ? `cannot read ${path}` : "there is nothing on standard input");
   }
@@ -235,9 +235,8 @@ function readProof(path, needed) {
   if (proof === null || typeof proof !== "object" || !Array.isArray(proof.hashes)) {
     throw new NotChecked("this is no proof: it has no hashes");
   }
-  const missing = needed.filter((name) => proof[name] === undefined);
-  if (missing.length > 0)
-    throw new NotChecked(`this is no inclusion proof: it has no ${missing.join(", no ")}`);
+  const missing = needed.filter((name) => proof[name] === undefined).join(", no ");
+  if (missing !== "") throw new NotChecked(`this is no inclusion proof: it has no ${missing}`);
   return proof;
 }
 
