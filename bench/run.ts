@@ -5,6 +5,7 @@ import { rowBox } from "./crypto/row-box.ts";
 import { sealedFile } from "./crypto/seal-file.ts";
 import { gateway } from "./gateway.ts";
 import type { Finding } from "./rounds.ts";
+import { withServers } from "./servers.ts";
 
 const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--dir /tmp] [--json]
 
@@ -16,7 +17,7 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   auth-sign-in    sign-ins a second beside bare argon2id, event loop delay, hashes of a refresh
   auth-timing     whether time tells accounts apart: medians of 200 tries (5 a round)
   auth-assertion  the gateway's assertion, checked by a service
-The auth parts but the last want servers: MEDVAULT_TEST_DATABASE_URL and MEDVAULT_TEST_REDIS_URL, as \`npm test\` sets them.
+What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
 `;
 
@@ -38,8 +39,8 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
   "row-box": () => rowBox(rounds),
   chunked: () => chunked(rounds),
   gateway: () => gateway(Math.ceil(rounds / 4)),
-  "auth-sign-in": async () => (await import("./auth/sign-in.ts")).signIns(rounds),
-  "auth-timing": async () => (await import("./auth/timing.ts")).timing(5 * rounds),
+  "auth-sign-in": () => withServers(async () => (await import("./auth/sign-in.ts")).signIns(rounds)),
+  "auth-timing": () => withServers(async () => (await import("./auth/timing.ts")).timing(5 * rounds)),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };
 

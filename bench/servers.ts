@@ -5,12 +5,19 @@ import { infrastructure } from "../scripts/servers/infrastructure.ts";
 import { claimPorts } from "../scripts/servers/ports.ts";
 import { loadSecrets } from "../scripts/servers/secrets.ts";
 
+const NAMES = [
+  "MEDVAULT_TEST_DATABASE_URL",
+  "MEDVAULT_TEST_REDIS_URL",
+  "MEDVAULT_TEST_AMQP_URL",
+  "MEDVAULT_TEST_RABBITMQ_URL",
+] as const;
+
 /**
- * Runs `work` beside a Redis and a RabbitMQ of its own, found by MEDVAULT_TEST_* as the tests find theirs; where those
+ * Runs `work` beside a Postgres, a Redis and a RabbitMQ of its own, found by MEDVAULT_TEST_* as the tests find theirs; where those
  * are set already, beside them.
  */
 export async function withServers<T>(work: () => Promise<T>): Promise<T> {
-  if (process.env.MEDVAULT_TEST_REDIS_URL) return work();
+  if (NAMES.every((name) => process.env[name])) return work();
   const data = dataDir(path.join(root, ".data/bench"));
   privateDir(path.join(data, "log"));
   const { ports, release } = await claimPorts(data, undefined);
@@ -33,12 +40,12 @@ export async function withServers<T>(work: () => Promise<T>): Promise<T> {
   });
   try {
     await servers.start();
-    process.env.MEDVAULT_TEST_DATABASE_URL = servers.databaseUrl;
-    process.env.MEDVAULT_TEST_REDIS_URL = servers.redisUrl;
-    process.env.MEDVAULT_TEST_AMQP_URL = servers.amqpUrl;
-    process.env.MEDVAULT_TEST_RABBITMQ_URL = servers.managementUrl;
+    const { databaseUrl, redisUrl, amqpUrl, managementUrl } = servers;
+    const urls = [databaseUrl, redisUrl, amqpUrl, managementUrl];
+    for (const [at, name] of NAMES.entries()) process.env[name] = urls[at];
     return await work();
   } finally {
+    for (const name of NAMES) delete process.env[name];
     await servers.stop();
     release();
   }
