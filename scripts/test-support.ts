@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { generateKeyFile } from "@medvault/keys";
 import { onTestFinished } from "vitest";
 import { dataDir, root } from "./lib/paths.mjs";
 
@@ -28,4 +29,12 @@ export function runCommand(script: string, args: string[], env: Record<string, s
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, said }));
   });
+}
+
+/** What commands that look after keys find: a key file for each service, and `ops.json` with its database. */
+export async function makeKeysPlace(dir: string, urls: Readonly<Record<string, string>>): Promise<void> {
+  const dirs = { keys: path.join(dir, "keys"), backups: path.join(dir, "backups") };
+  fs.mkdirSync(dirs.keys, { mode: 0o700 });
+  for (const name of Object.keys(urls)) await generateKeyFile(path.join(dirs.keys, `${name}.json`), name);
+  fs.writeFileSync(path.join(dir, "ops.json"), JSON.stringify({ postgres: { services: urls }, dirs }));
 }

@@ -29,6 +29,17 @@ function run(args: string[], input?: unknown) {
   });
   return { status, said: `${stdout}${stderr}` };
 }
+
+test("a proof that is slow to come is waited for, also where the pipe was left non-blocking", () => {
+  // What opens `process.stdin` makes the pipe non-blocking for whoever inherits it: npm does.
+  const parent = `process.stdin; process.exit(require("node:child_process").spawnSync(process.execPath, process.argv.slice(1), { stdio: "inherit" }).status);`;
+  const line = '(sleep 0.3; cat "$1") | "$2" -e "$3" "$4" --key "$5"';
+  const proof = new URL("inclusion.json", fixtures).pathname;
+  const args = ["-c", line, "sh", proof, process.execPath, parent, script, vkey];
+  const { status, stderr } = spawnSync("sh", args, { encoding: "utf8" });
+  expect([status, stderr]).toEqual([0, ""]);
+});
+
 /** The verdict in words, without a process each. */
 function verdict(check: () => { words: string }): string {
   try {

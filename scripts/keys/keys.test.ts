@@ -17,6 +17,7 @@ import {
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { files } from "../../services/files/src/file/file.store.ts";
+import { makeKeysPlace } from "../test-support.ts";
 
 // Each command is a process of its own, which on a busy machine takes seconds to begin.
 vi.setConfig({ testTimeout: 180_000 });
@@ -33,15 +34,7 @@ afterAll(() => database?.drop());
 beforeEach(async () => {
   extraEnv = {};
   dir = await mkdtemp(path.join(tmpdir(), "medvault-keys-"));
-  await mkdir(path.join(dir, "keys"), { mode: 0o700 });
-  for (const service of WITH_KEYS) await generateKeyFile(fileOf(service), service);
-  await writeFile(
-    path.join(dir, "ops.json"),
-    JSON.stringify({
-      postgres: { services: Object.fromEntries(WITH_KEYS.map((name) => [name, database.url(name)])) },
-      dirs: { keys: path.join(dir, "keys"), backups: path.join(dir, "backups") },
-    }),
-  );
+  await makeKeysPlace(dir, Object.fromEntries(WITH_KEYS.map((name) => [name, database.url(name)])));
 });
 afterEach(async () => {
   for (const service of WITH_KEYS) {

@@ -1,14 +1,15 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { createKeyring, createSubjectKey, generateKeyFile, type Keyring, tableKey } from "@medvault/keys";
+import { createKeyring, createSubjectKey, type Keyring, tableKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { patients } from "../../services/records/src/patients/patient.table.ts";
 import { newPatient } from "../../services/records/src/patients/patient.ts";
+import { makeKeysPlace } from "../test-support.ts";
 
 const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
 let database: TestDatabase;
@@ -17,15 +18,8 @@ let keyring: Keyring;
 beforeAll(async () => {
   database = await createTestDatabase(["records", "files"]);
   dir = await mkdtemp(path.join(tmpdir(), "medvault-reindex-"));
-  await mkdir(path.join(dir, "keys"), { mode: 0o700 });
-  const keysFile = path.join(dir, "keys", "records.json");
-  await generateKeyFile(keysFile, "records");
-  keyring = await createKeyring({ service: "records", keysFile });
-  const services = { records: database.url("records"), files: database.url("files") };
-  await writeFile(
-    path.join(dir, "ops.json"),
-    JSON.stringify({ postgres: { services }, dirs: { keys: path.join(dir, "keys") } }),
-  );
+  await makeKeysPlace(dir, { records: database.url("records"), files: database.url("files") });
+  keyring = await createKeyring({ service: "records", keysFile: path.join(dir, "keys", "records.json") });
 });
 afterAll(async () => {
   await database?.drop();

@@ -1,14 +1,15 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { createKeyring, createSubjectKey, generateKeyFile } from "@medvault/keys";
+import { createKeyring, createSubjectKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { makeKeysPlace } from "../test-support.ts";
 
 const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
 const WITH_KEYS = ["auth", "records", "files", "audit", "backup"] as const;
@@ -18,15 +19,7 @@ let dir: string;
 beforeAll(async () => {
   database = await createTestDatabase(WITH_KEYS);
   dir = await mkdtemp(path.join(tmpdir(), "medvault-shreds-"));
-  await mkdir(path.join(dir, "keys"), { mode: 0o700 });
-  for (const service of WITH_KEYS) await generateKeyFile(fileOf(service), service);
-  await writeFile(
-    path.join(dir, "ops.json"),
-    JSON.stringify({
-      postgres: { services: Object.fromEntries(WITH_KEYS.map((name) => [name, database.url(name)])) },
-      dirs: { keys: path.join(dir, "keys"), backups: path.join(dir, "backups") },
-    }),
-  );
+  await makeKeysPlace(dir, Object.fromEntries(WITH_KEYS.map((name) => [name, database.url(name)])));
 });
 afterAll(async () => {
   await database?.drop();

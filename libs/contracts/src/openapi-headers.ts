@@ -80,7 +80,7 @@ export function headersOf(route: RouteDoc | null, status: number): Json {
   if (route && isIdempotent(route)) names.push(["Idempotency-Replayed", "IdempotencyReplayed"]);
   if (status === 206) names.push(["Content-Range", "ContentRange"]);
   if (status === 401) names.push(["WWW-Authenticate", "WwwAuthenticate"]);
-  if (status === 429 || status === 503) names.push(["Retry-After", "RetryAfter"]);
+  if ([429, 502, 503, 504].includes(status)) names.push(["Retry-After", "RetryAfter"]);
   return Object.fromEntries(
     names.map(([name, component]) => [name, { $ref: `#/components/headers/${component}` }]),
   );

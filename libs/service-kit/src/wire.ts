@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { newId } from "@medvault/contracts";
+import { DETAIL_OF_KIND, newId } from "@medvault/contracts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 
 /** A request line is longer than this: it was the target that was too long, not the headers. */
@@ -31,19 +31,19 @@ const NO_TUNNEL: WireRefusal = {
   status: 405,
   title: "Method Not Allowed",
   code: "method_not_allowed",
-  detail: "This method is not allowed here.",
+  detail: DETAIL_OF_KIND.method_not_allowed,
 };
 const TIMEOUT: WireRefusal = {
   status: 408,
   title: "Request Timeout",
   code: "request_timeout",
-  detail: "The request took too long to arrive.",
+  detail: DETAIL_OF_KIND.request_timeout,
 };
 const TARGET: WireRefusal = {
   status: 414,
   title: "URI Too Long",
   code: "uri_too_long",
-  detail: "The request's path or query is too long.",
+  detail: DETAIL_OF_KIND.uri_too_long,
 };
 const HEADERS: WireRefusal = {
   status: 431,

@@ -120,6 +120,7 @@ test.each(["GET", "POST"])(
       if (answer.status >= 500) {
         expect(answer.headers.get("content-type"), name).toMatch(/^application\/problem\+json/);
         expect(JSON.parse(text ?? ""), name).toMatchObject({ code: "bad_gateway" });
+        expect(answer.headers.get("retry-after"), name).toBe("2");
         expect(text, name).not.toContain("secret-mark");
       }
       // what it left on the connection is nobody else's answer

@@ -160,7 +160,7 @@ test("a service that begins no answer in time is a 504, and its connection ends"
   const upstream = upstreamAt(port);
   const since = performance.now();
   const thrown = await upstream.request(call({ headersTimeoutMs: 1_000 })).catch((error: unknown) => error);
-  expect(upstreamError(thrown)).toMatchObject({ code: "gateway_timeout" });
+  expect(upstreamError(thrown)).toMatchObject({ code: "gateway_timeout", retryAfterSeconds: 2 });
   expect(performance.now() - since).toBeLessThan(3_000);
   await vi.waitFor(() => expect([open, upstream.inFlight]).toEqual([0, 0]));
 });
