@@ -37,7 +37,7 @@ export default {
       comment: "A library knows no service",
       severity: "error",
       from: { path: "^libs/" },
-      to: { path: "^(services|e2e|scripts|bench)/" },
+      to: { path: "^(services|e2e|tools|dev|bench)/" },
     },
     {
       name: "testing-in-tests-only",
@@ -50,7 +50,7 @@ export default {
       name: "only-the-front-door",
       comment: "A library is imported by its name, through src/index.ts",
       severity: "error",
-      from: { path: "^(libs|services|scripts|bench|e2e)/([^/]+)/" },
+      from: { path: "^(libs|services|tools|dev|bench|e2e)/([^/]+)/" },
       to: { path: "^libs/([^/]+)/src/", pathNot: ["^libs/[^/]+/src/index[.]ts$", "^$1/$2/"] },
     },
     {

@@ -1,7 +1,7 @@
 # One image for all six services and their jobs; which one is its command:
 #   docker build --tag medvault .
 #   docker run medvault services/auth/src/main.ts
-#   docker run medvault scripts/migrate.ts
+#   docker run medvault tools/migrate.ts
 # Settings come from the environment and key files from a mounted secret; nothing secret is in the image.
 FROM node:24-slim AS packages
 WORKDIR /app
@@ -24,7 +24,7 @@ COPY --from=packages /app/package.json ./
 COPY --from=packages /app/node_modules ./node_modules
 COPY --from=packages /app/libs ./libs
 COPY --from=packages /app/services ./services
-COPY --from=packages /app/scripts ./scripts
+COPY --from=packages /app/tools ./tools
 COPY --from=cache /app/.compile-cache ./.compile-cache
 USER node
 ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning"]

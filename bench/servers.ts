@@ -1,9 +1,9 @@
 import path from "node:path";
-import { dataDir, root } from "../scripts/lib/paths.mjs";
-import { privateDir } from "../scripts/servers/files.ts";
-import { infrastructure } from "../scripts/servers/infrastructure.ts";
-import { claimPorts } from "../scripts/servers/ports.ts";
-import { loadSecrets } from "../scripts/servers/secrets.ts";
+import { dataDir, root } from "../dev/lib/paths.mjs";
+import { privateDir } from "../dev/servers/files.ts";
+import { infrastructure } from "../dev/servers/infrastructure.ts";
+import { claimPorts } from "../dev/servers/ports.ts";
+import { loadSecrets } from "../dev/servers/secrets.ts";
 
 const NAMES = [
   "MEDVAULT_TEST_DATABASE_URL",

@@ -37,7 +37,7 @@ try {
 
 function start(): ChildProcess {
   const { DATABASE_URL: _d, REDIS_URL: _r, AMQP_URL: _a, ...env } = process.env;
-  return spawn(process.execPath, ["scripts/start.mjs"], {
+  return spawn(process.execPath, ["dev/start.mjs"], {
     cwd: ROOT,
     env: { ...env, MEDVAULT_DATA: data, MEDVAULT_PORT: String(port) },
     stdio: ["ignore", "pipe", "inherit"],

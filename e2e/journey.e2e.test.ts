@@ -88,7 +88,7 @@ test("3. the doctor imports FHIR bundles whole, and a second time nothing is sto
   }
   expect(bundles.length).toBeGreaterThanOrEqual(2);
   const env = { MEDVAULT_TOKEN: doctor.client.token ?? "" };
-  const args = ["scripts/import.ts", "--gateway", ops.gateway, "--json", ...bundles];
+  const args = ["tools/import.ts", "--gateway", ops.gateway, "--json", ...bundles];
   const first = await run(args, env);
   expect(first, first.stderr).toMatchObject({ code: 0 });
   const before = await countAll(doctor.client);
@@ -329,12 +329,12 @@ async function proofHolds(eventId: string): Promise<void> {
   const file = path.join(work, "proof.json");
   await writeFile(file, proof.raw);
   const key = path.join(ops.dirs.data, "audit/audit.vkey");
-  const checked = await run(["scripts/verify-proof.mjs", "--key", key, file]);
+  const checked = await run(["tools/verify-proof.mjs", "--key", key, file]);
   expect(checked, checked.stdout + checked.stderr).toMatchObject({ code: 0 });
 
   const forged = { ...proof.body, canonicalEvent: Buffer.from('{"id":"forged"}').toString("base64") };
   await writeFile(file, JSON.stringify(forged));
-  expect((await run(["scripts/verify-proof.mjs", "--key", key, file])).code).toBe(1);
+  expect((await run(["tools/verify-proof.mjs", "--key", key, file])).code).toBe(1);
 }
 
 async function noSequenceTwice(): Promise<void> {

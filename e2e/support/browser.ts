@@ -1,6 +1,6 @@
 import { type Browser, type CDPSession, chromium as driver, type Page } from "playwright-core";
-import { sharedPath } from "../../scripts/lib/paths.mjs";
-import { chromium } from "../../scripts/servers/chromium.ts";
+import { sharedPath } from "../../dev/lib/paths.mjs";
+import { chromium } from "../../dev/servers/chromium.ts";
 import type { Json } from "./client.ts";
 
 /** A credential as the virtual authenticator holds it (Chrome DevTools Protocol, WebAuthn.Credential). */

@@ -47,7 +47,7 @@ export async function startSystem(name: string, limitMs = 240_000): Promise<Runn
   await rm(dataDir, { recursive: true, force: true });
   await mkdir(path.join(REPOSITORY, ".data"), { recursive: true });
   const port = await freePort();
-  const child = spawn(process.execPath, ["scripts/start.mjs"], {
+  const child = spawn(process.execPath, ["dev/start.mjs"], {
     cwd: REPOSITORY,
     env: systemEnvironment(dataDir, port),
     stdio: ["ignore", "pipe", "pipe"],

@@ -16,7 +16,7 @@ export class KeyFileMissing extends KeysError {
   readonly code = "key_file_missing";
   constructor(path: string) {
     super(
-      `There is no key file at ${path}. \`node scripts/make-keys.ts\` makes it; \`npm start\` does so by itself.`,
+      `There is no key file at ${path}. \`node tools/make-keys.ts\` makes it; \`npm start\` does so by itself.`,
     );
   }
 }

@@ -221,7 +221,7 @@ test("the history of checkpoints is paged, newest first", async () => {
   expect(next.body.items[0]?.size).toBeLessThan(8);
 });
 
-const verifier = new URL("../../../scripts/verify-proof.mjs", import.meta.url).pathname;
+const verifier = new URL("../../../tools/verify-proof.mjs", import.meta.url).pathname;
 const runVerifier = (args: string[], proof: unknown) =>
   spawnSync(process.execPath, [verifier, ...args, "--key", audit.signer.vkey], {
     input: JSON.stringify(proof),

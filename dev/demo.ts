@@ -1,0 +1,42 @@
+// The demo of npm start: people and patients, made through the gateway alone. What is done is noted and not done twice.
+// node dev/demo.ts <data directory> <gateway URL> <mail directory>
+
+import { Client } from "./demo/client.ts";
+import { linkPatients, loadBundles } from "./demo/clinic.ts";
+import { type Cast, makeReady, plan } from "./demo/people.ts";
+import { signIn } from "./demo/sign-in.ts";
+import { type Person, readState, writeState } from "./demo/state.ts";
+
+const [data, gateway, mailDir] = process.argv.slice(2);
+if (!data || !gateway || !mailDir)
+  throw new Error("usage: demo.ts <data directory> <gateway URL> <mail directory>");
+
+const state = readState(data);
+const save = () => writeState(data, state);
+const cast: Cast = { gateway, mailDir, people: state.people, save };
+
+/** Signed in once at most: each TOTP code works once, so a second sign-in would wait for the next one. */
+const admin = await signedIn(
+  state.people.find(({ role }) => role === "admin"),
+  2,
+);
+plan(cast);
+
+const clients = new Map<Person, Client>();
+for (const person of state.people.filter(({ role }) => role !== "admin")) {
+  if (person.stage !== "ready") clients.set(person, await makeReady(cast, person, admin));
+}
+
+const doctor = state.people.find(({ role }) => role === "doctor");
+const atDesk = (doctor && clients.get(doctor)) ?? (await signedIn(doctor, 3));
+await loadBundles(atDesk, state, save);
+await linkPatients(atDesk, state, save);
+state.done = true;
+save();
+
+async function signedIn(person: Person | undefined, seat: number): Promise<Client> {
+  if (!person) throw new Error("the demo has nobody to sign in");
+  const client = new Client(gateway ?? "", seat);
+  await signIn(client, person);
+  return client;
+}

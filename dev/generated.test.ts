@@ -1,0 +1,35 @@
+import { SERVICES_WITH_DATA } from "@medvault/postgres";
+import { createTestDatabase, type TestDatabase } from "@medvault/testing";
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openApiJson } from "../services/gateway/src/system/openapi.ts";
+import { clientTypes } from "./generated/client-types.ts";
+import { describeSchema } from "./generated/describe-schema.ts";
+
+// Files that are made from the code and committed, so that a review sees what changes. `npm test -- dev/generated -u`
+// writes them anew; where CI finds them different, the test fails.
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase([...SERVICES_WITH_DATA]);
+});
+afterAll(() => database.drop());
+
+test("openapi.json is what the gateway serves", async () => {
+  const pretty = `${JSON.stringify(JSON.parse(openApiJson()), null, 2)}\n`;
+  await expect(pretty).toMatchFileSnapshot("../openapi.json");
+});
+
+test("libs/client has the types of what the gateway serves", async () => {
+  await expect(clientTypes(JSON.parse(openApiJson()))).toMatchFileSnapshot("../libs/client/src/schema.ts");
+});
+
+test.each(SERVICES_WITH_DATA)("schema.txt of %s is what its migrations make", async (service) => {
+  const client = new pg.Client({ connectionString: database.ownerUrl });
+  await client.connect();
+  try {
+    const text = `${await describeSchema(client, service)}\n${await describeSchema(client, `${service}_sys`)}`;
+    await expect(text).toMatchFileSnapshot(`../services/${service}/schema.txt`);
+  } finally {
+    await client.end();
+  }
+});

@@ -1,0 +1,86 @@
+// The demo's own settings with production said of them: no service starts, and each names whatever would be plain.
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { NODE_FLAGS } from "../lib/cli.mjs";
+import { root } from "../lib/paths.mjs";
+import type { Infrastructure } from "../servers/infrastructure.ts";
+import { claimPorts } from "../servers/ports.ts";
+import { loadSecrets, type ServiceName } from "../servers/secrets.ts";
+import { givenDataDir } from "../test/harness.ts";
+import { makeDirs } from "./dirs.ts";
+import { environment, serviceDsn } from "./services.ts";
+
+const run = promisify(execFile);
+const LISTENER = ["MEDVAULT_TLS_CERT_FILE", "MEDVAULT_TLS_KEY_FILE"];
+const BEHIND = [...LISTENER, "MEDVAULT_TLS_CLIENT_CA_FILE", "DATABASE_URL", "AMQP_URL"];
+const SERVICES = ["AUTH", "RECORDS", "FILES", "AUDIT", "BACKUP"].map((name) => `MEDVAULT_${name}_URL`);
+
+/** What a process of `entry` says before it ends, with the settings that `npm start` gives it. */
+async function bootOf(name: ServiceName, entry: string, more: Record<string, string> = {}) {
+  const data = givenDataDir();
+  const secrets = loadSecrets(data);
+  const { ports, release } = await claimPorts(data, undefined);
+  release();
+  const servers: Infrastructure = {
+    databaseUrl: `postgres://postgres:${secrets.postgres}@127.0.0.1:${ports.postgres}/medvault`,
+    redisUrl: `redis://:${secrets.redis}@127.0.0.1:${ports.redis}/0`,
+    amqpUrl: `amqp://admin:${secrets.rabbitmq}@127.0.0.1:${ports.amqp}/medvault`,
+    managementUrl: "http://127.0.0.1:1",
+    vhost: "medvault",
+    brokerGiven: false,
+    running: [],
+    start: async () => {},
+    stop: async () => {},
+  };
+  const env = environment(name, {
+    dirs: makeDirs(data),
+    gatewayPort: 8080,
+    ports,
+    secrets,
+    servers,
+    settings: {},
+    onBackupMessage: () => {},
+  });
+  const owner = { MEDVAULT_OWNER_DATABASE_URL: serviceDsn(servers.databaseUrl, "owner", secrets.owner) };
+  const boot = await run(process.execPath, [...NODE_FLAGS, entry], {
+    cwd: root,
+    env: { ...env, ...owner, ...more },
+    timeout: 15_000,
+  }).catch((error: { code: number; stderr: string }) => error);
+  const said = "code" in boot ? boot.stderr : "";
+  const named = /ConfigError: bad settings: (.*)/.exec(said)?.[1] ?? said;
+  const shown = Object.values(secrets).filter(
+    (secret) => typeof secret === "string" && said.includes(secret),
+  );
+  return { named: [...named.matchAll(/(?:^|; )([A-Z_]+) \(/g)].map(([, setting]) => setting).sort(), shown };
+}
+
+test.each<[ServiceName, string, string[]]>([
+  ["gateway", "src/main.ts", [...LISTENER, "AMQP_URL", "REDIS_URL", ...SERVICES]],
+  ["auth", "src/main.ts", [...BEHIND, "REDIS_URL", "MEDVAULT_PUBLIC_URL"]],
+  ["records", "src/main.ts", BEHIND],
+  ["files", "src/main.ts", [...BEHIND, "MEDVAULT_RECORDS_URL"]],
+  ["audit", "src/main.ts", BEHIND],
+  ["backup", "src/main.ts", BEHIND],
+  ["backup", "src/restore-job.ts", ["MEDVAULT_OWNER_DATABASE_URL"]],
+  ["auth", "src/bootstrap.ts", ["DATABASE_URL"]],
+])("in production %s's %s does not start on the demo's settings", async (name, file, settings) => {
+  const { named, shown } = await bootOf(name, `services/${name}/${file}`, { NODE_ENV: "production" });
+  expect(named).toEqual(settings.toSorted());
+  expect(shown).toEqual([]);
+});
+
+test("nor does a migration", async () => {
+  const { named } = await bootOf("records", "tools/migrate.ts", { NODE_ENV: "production" });
+  expect(named).toEqual(["MEDVAULT_OWNER_DATABASE_URL"]);
+});
+
+test("what ends TLS before the gateway spares it no other setting", async () => {
+  const { named } = await bootOf("gateway", "services/gateway/src/main.ts", {
+    NODE_ENV: "production",
+    MEDVAULT_TLS_TERMINATED: "true",
+    REDIS_URL: "rediss://127.0.0.1:1/0",
+  });
+  expect(named).toEqual([...LISTENER, "AMQP_URL", ...SERVICES].toSorted());
+});

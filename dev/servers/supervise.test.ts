@@ -1,0 +1,90 @@
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { family, identify, isAlive } from "../lib/processes.mjs";
+import { forgetRun, recordRun } from "../run/record.ts";
+import { givenDataDir } from "../test/harness.ts";
+import { type Program, Supervised } from "./supervise.ts";
+
+const FOREVER = "setInterval(() => {}, 1000); ";
+
+function givenProgram(data: string, script: string): { program: Supervised; said: string[] } {
+  const said: string[] = [];
+  const flag = path.join(data, "is-ready");
+  const definition: Program = {
+    name: "sleeper",
+    command: process.execPath,
+    args: ["-e", `${script}; require("node:fs").writeFileSync(${JSON.stringify(flag)}, "");`],
+    env: { PATH: process.env.PATH ?? "" },
+    cwd: "/",
+    log: path.join(data, "sleeper.log"),
+    prepare: () => fs.rmSync(flag, { force: true }),
+    isReady: async () => fs.existsSync(flag),
+    stopSignal: "SIGTERM",
+    stopGraceMs: 500,
+  };
+  const program = new Supervised(definition, { say: (line) => said.push(line), onChange: () => {} });
+  onTestFinished(() => program.stop());
+  return { program, said };
+}
+
+test("a program that is killed is started again, and a line says so", async () => {
+  const { program, said } = givenProgram(givenDataDir(), FOREVER);
+  await program.start();
+  const first = program.id;
+  process.kill(first?.pid ?? 0, "SIGKILL");
+  await vi.waitFor(() => expect(said.at(-1)).toMatch(/^sleeper is back/), { timeout: 20_000 });
+  expect(said[0]).toBe("sleeper was ended by SIGKILL: starting it again in 0.2 s");
+  expect(program.id?.pid).not.toBe(first?.pid);
+});
+
+test("a program that cannot start is reported with its last words and not tried for ever", async () => {
+  const { program } = givenProgram(
+    givenDataDir(),
+    'console.error("Error: no such setting"); process.exit(3)',
+  );
+  await expect(program.start()).rejects.toThrow(
+    /^sleeper ended while starting \(Error: no such setting\): see /,
+  );
+});
+
+test("what it said at an earlier start is not taken for why it ended now", async () => {
+  const dir = givenDataDir();
+  const early = givenProgram(dir, 'console.error("Error: no such setting"); process.exit(3)');
+  await expect(early.program.start()).rejects.toThrow(/no such setting/);
+  const late = givenProgram(dir, 'console.error("Refused: no such file\\n    at x\\n}"); process.exit(3)');
+  await expect(late.program.start()).rejects.toThrow(/\(Refused: no such file\)/);
+});
+
+test("a stop ends a program that does not listen, with all its children", async () => {
+  const stubborn = `process.on("SIGTERM", () => {}); require("node:child_process").spawn("sleep", ["60"]); ${FOREVER}`;
+  const { program, said } = givenProgram(givenDataDir(), stubborn);
+  await program.start();
+  const members = program.id ? family(program.id) : [];
+  expect(members).toHaveLength(2);
+  await program.stop();
+  expect(members.filter(isAlive)).toEqual([]);
+  expect(said).toEqual(["sleeper did not stop within 0.5 s and was killed"]);
+});
+
+test("what a killed run has left is ended, and a process that only has the number of one is not", async () => {
+  const data = givenDataDir();
+  const { program } = givenProgram(data, FOREVER);
+  await program.start();
+  const bystander = spawn("sleep", ["60"]);
+  onTestFinished(() => void bystander.kill());
+  recordRun(data, [program]);
+  const file = path.join(data, "processes.json");
+  const record = JSON.parse(fs.readFileSync(file, "utf8"));
+  record.processes.push({ name: "recycled", pid: bystander.pid, start: "1" });
+  fs.writeFileSync(file, JSON.stringify(record));
+
+  const left = program.id;
+  const stopped = program.stop(); // so that it is not started again; forgetRun is what ends the orphans of a crash
+  await forgetRun(data, () => {});
+  await stopped;
+  expect(isAlive(left)).toBe(false);
+  expect(isAlive(identify(bystander.pid ?? 0))).toBe(true);
+  expect(fs.existsSync(file)).toBe(false);
+});

@@ -1,0 +1,133 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { createKeyring, createSubjectKey, type Keyring, tableKey } from "@medvault/keys";
+import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { patients } from "../../services/records/src/patients/patient.table.ts";
+import { newPatient } from "../../services/records/src/patients/patient.ts";
+import { makeKeysPlace } from "../test/harness.ts";
+
+const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
+let database: TestDatabase;
+let dir: string;
+let keyring: Keyring;
+beforeAll(async () => {
+  database = await createTestDatabase(["records", "files"]);
+  dir = await mkdtemp(path.join(tmpdir(), "medvault-reindex-"));
+  await makeKeysPlace(dir, { records: database.url("records"), files: database.url("files") });
+  keyring = await createKeyring({ service: "records", keysFile: path.join(dir, "keys", "records.json") });
+});
+afterAll(async () => {
+  await database?.drop();
+  await rm(dir, { recursive: true });
+});
+
+const pool = () => database.pool("records");
+
+function keys(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const env = { PATH: process.env.PATH, MEDVAULT_DATA: dir };
+  const flags = ["--disable-warning=ExperimentalWarning", script, ...args];
+  return new Promise((resolve) => {
+    execFile(process.execPath, flags, { env }, (error, out, err) =>
+      resolve({ code: error ? Number(error.code) : 0, out, err }),
+    );
+  });
+}
+
+async function addPatient(): Promise<void> {
+  const id = randomUUID();
+  const fields = { givenName: "Ada", familyName: "Marsh", birthDate: "1971-02-03", sex: "female" as const };
+  const value = newPatient(id, fields, { userId: null, source: null, createdBy: id, now: new Date() });
+  const { open, sealed } = patients.seal(keyring, await createSubjectKey(pool(), keyring, id), value);
+  const tokens = patients.indexTokens(await patients.indexKeys(pool(), keyring), value);
+  await pool().query(
+    `insert into patients (id, created_by, created_at, updated_at, name_tokens, birth_date_token, rev, open, sealed)
+     values ($1, $1, $2, $2, $3, $4, 1, $5, $6)`,
+    [id, value.createdAt, tokens.search_name, tokens.birth_date, open, sealed],
+  );
+}
+
+const birthDateTokens = async () =>
+  (await pool().query<{ token: Buffer }>("select birth_date_token as token from patients")).rows[0]?.token;
+
+test("a table's indexes are rebuilt by command, each step with its event, and under the new keys afterwards", async () => {
+  await addPatient();
+  const before = await birthDateTokens();
+  await drainedEvents(pool());
+  const ran = await keys("reindex", "patients", "--json");
+  expect(ran).toMatchObject({ code: 0, err: "" });
+  expect(JSON.parse(ran.out)).toMatchObject({
+    command: "reindex",
+    ok: true,
+    table: "patients",
+    finished: true,
+  });
+  const events = await drainedEvents(pool());
+  expect(events.map(({ type, data }) => [type, data.details])).toEqual(
+    ["begun", "in_place", "finished"].map((step) => [
+      "medvault.records.keys.reindex.v1",
+      { table: "patients", step },
+    ]),
+  );
+  const after = await birthDateTokens();
+  expect(after).not.toEqual(before);
+  expect(after).toEqual(
+    patients.queryTokens(await patients.indexKeys(pool(), keyring), "birth_date", "1971-02-03"),
+  );
+});
+
+test("a table without a blind index, and one that is none, are wrong usage", async () => {
+  expect(await keys("reindex", "claims")).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/no blind index/),
+  });
+  expect(await keys("reindex", "people")).toMatchObject({ code: 2, err: expect.stringMatching(/no table/) });
+});
+
+test("a table may be sealed anew in the middle of a rebuild, which the next run finishes", async () => {
+  await pool().query(
+    `insert into keys (kind, name, version, wrapped, state)
+     select kind, name, version + 1, $1, 'retired' from keys where name = 'patients.birth_date'`,
+    [keyring.wrap(Buffer.alloc(32, 7), ["index", "patients.birth_date"], 3)],
+  );
+  const says = "✗ records: the index patients.birth_date is half rebuilt: keys reindex patients.";
+  expect(await keys("doctor", "records")).toMatchObject({ code: 1, out: expect.stringContaining(says) });
+  expect(await keys("reseal", "patients", "--all")).toMatchObject({ code: 0 });
+  expect(await keys("reindex", "patients")).toMatchObject({ code: 0 });
+  expect((await keys("doctor", "records")).out).not.toContain("half rebuilt");
+  expect(await birthDateTokens()).toEqual(
+    patients.queryTokens(await patients.indexKeys(pool(), keyring), "birth_date", "1971-02-03"),
+  );
+});
+
+test("list says how many rows of each table open by the keys of a version, tokens under table keys too", async () => {
+  await tableKey(pool(), keyring, "patient_identifiers");
+  await pool().query("insert into patient_identifiers (patient_id, token) select id, $1 from patients", [
+    Buffer.alloc(16, 1),
+  ]);
+  const { out } = await keys("list", "records", "--json");
+  expect(JSON.parse(out).versions).toMatchObject([
+    { service: "records", version: 1, rows: { patients: 1, patient_identifiers: 1 } },
+  ]);
+  expect((await keys("list", "records")).out).toMatch(/rows\nrecords +1 +active .* 2\n/);
+});
+
+test("another key is laid over tokens of texts that nobody keeps, by command and with its events", async () => {
+  await drainedEvents(pool());
+  const ran = await keys("reindex", "patient_identifiers", "--json");
+  expect(ran).toMatchObject({ code: 0, err: "" });
+  expect(JSON.parse(ran.out)).toMatchObject({ table: "patient_identifiers", finished: true, written: 1 });
+  const { rows } = await pool().query("select token, layer from patient_identifiers");
+  expect(rows).toEqual([{ token: expect.any(Buffer), layer: 2 }]);
+  expect(rows[0]?.token).not.toEqual(Buffer.alloc(16, 1));
+  expect((await drainedEvents(pool())).map(({ type, data }) => [type, data.details])).toEqual(
+    ["begun", "finished"].map((step) => [
+      "medvault.records.keys.reindex.v1",
+      { table: "patient_identifiers", step },
+    ]),
+  );
+});
