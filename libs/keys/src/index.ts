@@ -1,6 +1,12 @@
 export { BoxRefused, exactToken, keyedHash, trigramQueryTokens, trigramTokens } from "@medvault/crypto";
 export type { IndexKind, MaskKind, TableDeclaration } from "./declaration.ts";
-export { createDurably as createPrivateFile } from "./durable-file.ts";
+export {
+  createDurably,
+  type FileOptions,
+  makeDirectoryDurably,
+  syncDirectory,
+  writeDurably,
+} from "./durable-file.ts";
 export { envKeyProvider } from "./env-provider.ts";
 export * from "./errors.ts";
 export { combineShares, type Share, splitFiles } from "./escrow.ts";
@@ -25,6 +31,7 @@ export type { VaultPlace } from "./key-document.ts";
 export { type KeyFile, noteEscrow, readKeyFile } from "./key-file.ts";
 export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";
 export { maskEdges } from "./mask.ts";
+export { runFinalRotation } from "./operations/final-rotation.jobs.ts";
 export { heldUpBy } from "./operations/final-rotation.store.ts";
 export { FINAL_WITHIN_MS } from "./operations/final-rotation.ts";
 export { startFinalRotation } from "./operations/final-rotation-loop.ts";
