@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { combineShares, createPrivateFile, noteEscrow, splitFiles } from "@medvault/keys";
+import { combineShares, createDurably, noteEscrow, splitFiles } from "@medvault/keys";
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { recordIn } from "./audit.ts";
 import type { Work } from "./change.ts";
@@ -31,7 +31,7 @@ export async function escrow(
   const written: string[] = [];
   for (const share of made) {
     const file = path.join(out, `share-${share.number}-of-${shares}.json`);
-    await createPrivateFile(file, `${JSON.stringify(share, null, 2)}\n`);
+    await createDurably(file, `${JSON.stringify(share, null, 2)}\n`);
     written.push(file);
   }
   return {
@@ -54,7 +54,7 @@ export async function recover(work: Work, shareFiles: readonly string[]): Promis
   const restored: string[] = [];
   const kept: string[] = [];
   for (const [name, content] of Object.entries(files)) {
-    const made = await createPrivateFile(path.join(keysDir, name), content);
+    const made = await createDurably(path.join(keysDir, name), content);
     (made ? restored : kept).push(name);
   }
   const unrecorded: string[] = [];

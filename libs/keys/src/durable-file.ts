@@ -1,42 +1,93 @@
-import { randomBytes } from "node:crypto";
-import { type FileHandle, link, open, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { randomUUID } from "node:crypto";
+import { type FileHandle, link, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
-/** Writes a new file of mode 0600, whole or not at all, and never over one that exists. Returns whether it did. */
-export async function createDurably(path: string, text: string): Promise<boolean> {
-  const draft = draftOf(path);
-  try {
-    await writeSynced(draft, text);
-    await link(draft, path); // unlike a rename, a link never replaces
-    await syncFolder(dirname(path));
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
+export interface FileOptions {
+  /** Default 0600. */
+  readonly mode?: number;
+  /** Who owns it; default: this process. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 /**
- * Replaces a file by one of mode 0600: whoever opens it sees the old one or the new one, also after a crash.
- * `isStillWanted` is asked at the last moment, while no other call may replace the same file; returns what it said, or
- * false when somebody else is just replacing it.
+ * Writes a new file, whole or not at all, that is still there after a power cut; never over one that exists.
+ * Makes the directory. Returns whether it wrote.
+ */
+export async function createDurably(
+  path: string,
+  content: Uint8Array | string,
+  options?: FileOptions,
+): Promise<boolean> {
+  // Unlike a rename, a link never replaces.
+  return viaDraft(path, content, options, (draft) => unlessThere(() => link(draft, path)));
+}
+
+/**
+ * Makes or replaces a file: anyone who opens it sees the old one or the new one, also after a power cut.
+ * Makes the directory.
+ */
+export async function writeDurably(
+  path: string,
+  content: Uint8Array | string,
+  options?: FileOptions,
+): Promise<void> {
+  await viaDraft(path, content, options, async (draft) => {
+    await rename(draft, path);
+    return true;
+  });
+}
+
+/**
+ * Replaces a file as writeDurably does, if `isStillWanted` says so at the last moment, when no other call may
+ * replace the same file. Returns what it said, or false while another call replaces the file.
  */
 export async function replaceDurably(
   path: string,
-  text: string,
+  content: Uint8Array | string,
   isStillWanted: () => Promise<boolean>,
 ): Promise<boolean> {
-  const draft = draftOf(path);
-  try {
-    await writeSynced(draft, text);
-    return await alone(`${path}.lock`, async () => {
+  return viaDraft(path, content, {}, (draft) =>
+    locked(`${path}.lock`, async () => {
       if (!(await isStillWanted())) return false;
       await rename(draft, path);
-      await syncFolder(dirname(path));
       return true;
+    }),
+  );
+}
+
+/** Makes a directory, and those above it, so that they are still there after a power cut. Mode 0700. */
+export async function makeDirectoryDurably(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  // Every new directory is an entry of its parent, which must last as well.
+  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+}
+
+/** Makes the names in a directory last: a rename that is not synced can be lost with the power. */
+export async function syncDirectory(path: string): Promise<void> {
+  await closing(await open(path, "r"), (directory) => directory.sync());
+}
+
+/** Writes beside the place, on the same file system, and has `put` give the file its name. Returns what that says. */
+async function viaDraft(
+  path: string,
+  content: Uint8Array | string,
+  { mode = 0o600, owner }: FileOptions = {},
+  put: (draft: string) => Promise<boolean>,
+): Promise<boolean> {
+  const directory = dirname(path);
+  await makeDirectoryDurably(directory);
+  // Not the process id: two containers that share the directory are both number 1.
+  const draft = join(directory, `.${randomUUID()}.tmp`);
+  try {
+    await closing(await open(draft, "wx", mode), async (file) => {
+      if (owner) await file.chown(owner.uid, owner.gid);
+      await file.writeFile(content);
+      await file.sync();
     });
+    const isPut = await put(draft);
+    if (isPut) await syncDirectory(directory);
+    return isPut;
   } finally {
     await rm(draft, { force: true });
   }
@@ -45,13 +96,13 @@ export async function replaceDurably(
 // Replacing takes milliseconds: a lock this old was left by a process that died in between.
 const STALE_LOCK_MS = 60_000;
 
-/** Without it, two who asked at the same moment would both replace, and one's change be lost: with it a key. */
-async function alone(lock: string, work: () => Promise<boolean>): Promise<boolean> {
-  if (!(await taken(lock))) {
+/** Without it, two that asked at the same moment would both replace, and the change of one be lost: with it a key. */
+async function locked(lock: string, work: () => Promise<boolean>): Promise<boolean> {
+  if (!(await take(lock))) {
     const left = await stat(lock).catch(() => null);
     if (left === null || Date.now() - left.mtimeMs < STALE_LOCK_MS) return false;
     await rm(lock, { force: true });
-    if (!(await taken(lock))) return false;
+    if (!(await take(lock))) return false;
   }
   try {
     return await work();
@@ -60,27 +111,18 @@ async function alone(lock: string, work: () => Promise<boolean>): Promise<boolea
   }
 }
 
-async function taken(lock: string): Promise<boolean> {
+const take = (lock: string): Promise<boolean> =>
+  unlessThere(async () => (await open(lock, "wx", 0o600)).close());
+
+/** False when what `make` makes is there already. */
+async function unlessThere(make: () => Promise<void>): Promise<boolean> {
   try {
-    await (await open(lock, "wx", 0o600)).close();
+    await make();
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   }
-}
-
-const draftOf = (path: string): string => `${path}.${randomBytes(6).toString("hex")}.new`;
-
-async function writeSynced(path: string, text: string): Promise<void> {
-  await closing(await open(path, "wx", 0o600), async (file) => {
-    await file.writeFile(text);
-    await file.sync();
-  });
-}
-
-async function syncFolder(path: string): Promise<void> {
-  await closing(await open(path, "r"), (folder) => folder.sync());
 }
 
 async function closing(file: FileHandle, work: (file: FileHandle) => Promise<void>): Promise<void> {

@@ -1,6 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
 import { createDurably } from "./durable-file.ts";
 import { documentText } from "./key-document.ts";
 
@@ -10,7 +8,6 @@ import { documentText } from "./key-document.ts";
  * another process doing the same.
  */
 export async function generateKeyFile(path: string, service: string): Promise<"made" | "kept"> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const key = randomBytes(32);
   const createdAt = new Date().toISOString();
   const versions = [{ version: 1, state: "active" as const, key: key.toString("base64"), createdAt }];
