@@ -32,7 +32,7 @@ const GRACE_MS = 60_000;
 const NOT_WRITABLE = ["EACCES", "EPERM", "EROFS"];
 
 /** Where it stands: `waiting` for a later run, `held up` until a person helps, `elsewhere` when another process is at it. */
-export type FinalRotationState = "nothing to do" | "waiting" | "elsewhere" | "held up" | "done";
+type FinalRotationState = "nothing to do" | "waiting" | "elsewhere" | "held up" | "done";
 
 export interface FinalRotationOutcome {
   readonly state: FinalRotationState;
