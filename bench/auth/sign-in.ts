@@ -2,7 +2,10 @@ import { availableParallelism } from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { actor, listening, signedIn, testAssertions } from "@medvault/testing";
 import argon2 from "argon2";
-import { createPasswordHasher, LEAST_HASH_COST } from "../../services/auth/src/passwords/password-hasher.ts";
+import {
+  createPasswordHasher,
+  LEAST_HASH_COST,
+} from "../../services/auth/src/passwords/password-hasher.service.ts";
 import { createHarness, type Harness, PASSWORD } from "../../services/auth/test/harness.ts";
 import { cpuMs } from "../gateway/processes.ts";
 import { type Finding, median } from "../rounds.ts";

@@ -38,7 +38,7 @@ export async function firstPeople(
 async function bootstrap(o: ServiceOptions, signal: AbortSignal): Promise<Person | null> {
   const out = await runJob({
     title: "making the first admin",
-    entry: "services/auth/src/bootstrap.ts",
+    entry: "services/auth/src/bootstrap.job.ts",
     env: environment("auth", o),
     log: path.join(o.dirs.logs, "bootstrap.log"),
     signal,

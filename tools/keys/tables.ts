@@ -1,6 +1,6 @@
 import { applyPolicy, type SealedTable, type TokenTable } from "@medvault/keys";
 import type { ServiceName } from "@medvault/postgres";
-import { sealedTables as auth } from "../../services/auth/src/sealed-tables.ts";
+import { sealedTables as auth } from "../../services/auth/src/tables.ts";
 import { files } from "../../services/files/src/file/file.store.ts";
 import { tokenTables } from "../../services/records/src/fhir/token-tables.ts";
 import { sealedTables as records } from "../../services/records/src/sealed-tables.ts";

@@ -2,8 +2,8 @@ import { availableParallelism } from "node:os";
 import { BINDINGS } from "@medvault/contracts";
 import { CallingConfig, CommonConfig, finalRotationHours, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
-import { LEAST_HASH_COST } from "./passwords/password-hasher.ts";
-import { LOCKOUT } from "./sign-in/lockout.ts";
+import { LOCKOUT } from "./lockout/lockout.ts";
+import { LEAST_HASH_COST } from "./passwords/password-hasher.service.ts";
 
 const minutes = z.coerce
   .number()

@@ -4,20 +4,20 @@ import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Logger } from "@medvault/service-kit";
 import type pg from "pg";
 import type { AccountSeals } from "./accounts/account.store.ts";
-import type { MailQueue } from "./mail/mail-queue.ts";
+import { GrantLocked, GrantRefused } from "./grants/grant.errors.ts";
+import type { LaneCounter } from "./lockout/bucket-counter.store.ts";
+import type { LockoutRules } from "./lockout/lockout.ts";
+import type { MailQueue } from "./mail/mail-queue.service.ts";
 import type { RelyingParty } from "./passkeys/relying-party.ts";
 import type { PasswordCheck } from "./passwords/password-check.ts";
-import type { PasswordHasher } from "./passwords/password-hasher.ts";
-import type { StrengthMeter } from "./passwords/strength.ts";
+import type { PasswordHasher } from "./passwords/password-hasher.service.ts";
+import type { StrengthMeter } from "./passwords/password-strength.service.ts";
 import { markRecorded } from "./recorded.ts";
 import { SessionLimitReached } from "./sessions/session.errors.ts";
 import type { Session } from "./sessions/session.ts";
 import type { BindingSettings } from "./sessions/session-binding.ts";
-import type { SessionCache } from "./sessions/session-cache.ts";
-import type { LaneCounter } from "./sign-in/lane-counter.ts";
-import type { LockoutRules } from "./sign-in/lockout.ts";
-import type { AccessTokenSigner } from "./tokens/access-token.ts";
-import { GrantLocked, GrantRefused } from "./tokens/gate.errors.ts";
+import type { SessionCache } from "./sessions/session-cache.store.ts";
+import type { AccessTokenSigner } from "./signing-keys/access-token.service.ts";
 
 /** Lengths of time and counts that an operator may set. */
 export interface AuthSettings {

@@ -23,20 +23,24 @@ import { insertAccount, openUserIndex } from "../src/accounts/account.store.ts";
 import { type Account, newAccount } from "../src/accounts/account.ts";
 import { connectRedis, createAuthApp } from "../src/app.ts";
 import type { AuthContext, AuthSettings } from "../src/context.ts";
-import type { Mail } from "../src/mail/mail.templates.ts";
-import { createMailQueue } from "../src/mail/mail-queue.ts";
-import { composeMail } from "../src/mail/mail-tasks.ts";
+import { createLaneCounter } from "../src/lockout/bucket-counter.store.ts";
+import { LOCKOUT } from "../src/lockout/lockout.ts";
+import type { Mail } from "../src/mail/mail.ts";
+import { createMailQueue } from "../src/mail/mail-queue.service.ts";
+import { composeMail } from "../src/mail/mail-task.service.ts";
 import { newTotpSecret } from "../src/mfa/totp.ts";
 import { relyingPartyOf } from "../src/passkeys/relying-party.ts";
 import { createPasswordCheck } from "../src/passwords/password-check.ts";
-import { createPasswordHasher } from "../src/passwords/password-hasher.ts";
-import { createStrengthMeter } from "../src/passwords/strength.ts";
+import { createPasswordHasher } from "../src/passwords/password-hasher.service.ts";
+import { createStrengthMeter } from "../src/passwords/password-strength.service.ts";
 import { getRole } from "../src/roles/role.store.ts";
-import { createSessionCache } from "../src/sessions/session-cache.ts";
-import { createLaneCounter } from "../src/sign-in/lane-counter.ts";
-import { LOCKOUT } from "../src/sign-in/lockout.ts";
-import { ACCESS_TOKEN_AUDIENCE, createAccessTokenSigner, publicJwks } from "../src/tokens/access-token.ts";
-import { turnKeys } from "../src/tokens/key-rotation.ts";
+import { createSessionCache } from "../src/sessions/session-cache.store.ts";
+import {
+  ACCESS_TOKEN_AUDIENCE,
+  createAccessTokenSigner,
+  publicJwks,
+} from "../src/signing-keys/access-token.service.ts";
+import { turnKeys } from "../src/signing-keys/signing-key.service.ts";
 
 export const PASSWORD = "Vf7#kaleidoscope-Mq";
 

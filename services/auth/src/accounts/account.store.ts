@@ -1,7 +1,7 @@
 import { type AccountRole, VersionConflict } from "@medvault/contracts";
 import { createSubjectKey, findSubjectKeys, type Keyring, LiveIndexes, sealedTable } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import { blindToken } from "../blind.ts";
+import { blindToken } from "../tokens/blind-token.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
 import type { Account, PendingTotp } from "./account.ts";
 

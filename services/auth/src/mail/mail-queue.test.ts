@@ -3,10 +3,10 @@ import { inTransaction } from "@medvault/postgres";
 import { testLogger } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createHarness, type Harness } from "../../test/harness.ts";
-import type { Mail } from "./mail.templates.ts";
-import { createMailQueue, type MailQueue, retryAfterMs } from "./mail-queue.ts";
-import { composeMail } from "./mail-tasks.ts";
-import { MailRefused } from "./mail-transport.ts";
+import type { Mail } from "./mail.ts";
+import { createMailQueue, type MailQueue, retryAfterMs } from "./mail-queue.service.ts";
+import { composeMail } from "./mail-task.service.ts";
+import { MailRefused } from "./mail-transport.client.ts";
 
 let h: Harness;
 beforeAll(async () => {

@@ -5,8 +5,8 @@ import path from "node:path";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { afterEach, expect, test } from "vitest";
 import { readConfig } from "../config.ts";
-import { registeredMail, resetMail } from "./mail.templates.ts";
-import { fileTransport, MailRefused, type MailTransport, smtpTransport } from "./mail-transport.ts";
+import { registeredMail, resetMail } from "./mail.ts";
+import { fileTransport, MailRefused, type MailTransport, smtpTransport } from "./mail-transport.client.ts";
 
 const TOKEN = "T".repeat(43);
 const reset = resetMail({ to: "a@home.example", publicUrl: "http://127.0.0.1:8080", token: TOKEN });

@@ -1,7 +1,7 @@
 import { type Actor, deniedEvent } from "@medvault/contracts";
 import type { AuthContext } from "../context.ts";
+import { CodeReplayed, MfaTokenInvalid } from "../lockout/lockout.errors.ts";
 import { markRecorded } from "../recorded.ts";
-import { CodeReplayed, MfaTokenInvalid } from "../sign-in/sign-in.errors.ts";
 
 /**
  * Runs the second half of a sign-in. What is no wrong code but a way around one leaves an event of its own: a half of a

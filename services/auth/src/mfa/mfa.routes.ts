@@ -9,7 +9,7 @@ import {
 import { actorOf, allow, parse, requireStepUp } from "@medvault/service-kit";
 import type { Router } from "express";
 import { callerOf } from "../caller.ts";
-import { handOut } from "../sessions/transport.ts";
+import { handOut } from "../sessions/session-transport.ts";
 import type { Mfa } from "./mfa.service.ts";
 
 export function mfaRoutes(router: Router, mfa: Mfa): void {

@@ -3,16 +3,16 @@ import { inTransaction, type Tx } from "@medvault/postgres";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
-import { tellOfFactors } from "../mail/mail-tasks.ts";
+import type { Tokens } from "../grants/issuance.service.ts";
+import { guarded } from "../lockout/attempt.service.ts";
+import { InvalidCode, InvalidCredentials } from "../lockout/lockout.errors.ts";
+import { tellOfFactors } from "../mail/mail-task.service.ts";
 import { deletePasskeysOf } from "../passkeys/passkey.store.ts";
-import { guarded } from "../sign-in/attempts.ts";
-import { InvalidCode, InvalidCredentials } from "../sign-in/sign-in.errors.ts";
-import type { Tokens } from "../tokens/issuance.ts";
-import { endOtherSessions, factorsChanged, strengthen } from "./factor-change.ts";
+import { endOtherSessions, factorsChanged, strengthen } from "./factor-change.service.ts";
 import { MfaNotEnabled, MfaRequiredForRole, MfaSetupMissing } from "./mfa.errors.ts";
 import { countRecoveryCodes, replaceRecoveryCodes, useTotpStep } from "./mfa.store.ts";
 import { newRecoveryCodes, recoveryTokensOf } from "./recovery-code.ts";
-import { methodsOf, spendSecondFactor } from "./second-factor.ts";
+import { methodsOf, spendSecondFactor } from "./second-factor.service.ts";
 import { enrolmentOf, newTotpSecret, totpStep } from "./totp.ts";
 
 /** Enrolling, proving and giving up the second factor. */

@@ -7,7 +7,7 @@ import { PNG } from "pngjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
 import { connectRedis, createAuthApp } from "../app.ts";
-import { createLaneCounter } from "../sign-in/lane-counter.ts";
+import { createLaneCounter } from "../lockout/bucket-counter.store.ts";
 
 // Two instances of the service over one Postgres and one Redis, as replicas are: nothing that counts may lie in a process.
 let h: Harness;

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { blindToken } from "../blind.ts";
+import { blindToken } from "../tokens/blind-token.ts";
 
 const RECOVERY_CODES = 10;
 /** Crockford's base32: nothing that is misread. 16 characters are 80 bits (I5). */

@@ -1,5 +1,5 @@
 import { AppError, Unauthenticated } from "@medvault/contracts";
-import { WrongGuess } from "../sign-in/sign-in.errors.ts";
+import { WrongGuess } from "../lockout/lockout.errors.ts";
 
 /** Why a passkey was refused: for the event alone, the answers are alike. */
 export type PasskeyFault =

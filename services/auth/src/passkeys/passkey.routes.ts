@@ -15,7 +15,7 @@ import {
 import { actorOf, allow, etagOf, ifMatch, openToGuests, parse, requireStepUp } from "@medvault/service-kit";
 import type { Request, Response, Router } from "express";
 import { callerOf } from "../caller.ts";
-import { handOut, transportOf } from "../sessions/transport.ts";
+import { handOut, transportOf } from "../sessions/session-transport.ts";
 import type { Passkeys } from "./passkey.service.ts";
 import type { Passkey } from "./passkey.ts";
 import type { PasskeySignIn } from "./passkey-sign-in.service.ts";

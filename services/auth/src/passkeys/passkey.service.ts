@@ -11,15 +11,14 @@ import { generateRegistrationOptions } from "@simplewebauthn/server";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
-import { tellOfFactors } from "../mail/mail-tasks.ts";
-import { endOtherSessions, factorsChanged, strengthen } from "../mfa/factor-change.ts";
+import type { Tokens } from "../grants/issuance.service.ts";
+import { rememberSignIn } from "../lockout/known-device.service.ts";
+import { tellOfFactors } from "../mail/mail-task.service.ts";
+import { endOtherSessions, factorsChanged, strengthen } from "../mfa/factor-change.service.ts";
 import { MfaRequiredForRole } from "../mfa/mfa.errors.ts";
 import { replaceRecoveryCodes } from "../mfa/mfa.store.ts";
 import { newRecoveryCodes, recoveryTokensOf } from "../mfa/recovery-code.ts";
 import { deviceOf } from "../sessions/session.ts";
-import { rememberSignIn } from "../sign-in/known-device.ts";
-import type { Tokens } from "../tokens/issuance.ts";
-import { ALGORITHMS, newChallenge, proveRegistration } from "./ceremony.ts";
 import { PasskeyLimit } from "./passkey.errors.ts";
 import { passkeyEvent, witnessed } from "./passkey.events.ts";
 import { countPasskeys, deletePasskey, insertPasskey, listPasskeys, savePasskey } from "./passkey.store.ts";
@@ -30,6 +29,7 @@ import {
   type Passkey,
   userHandleOf,
 } from "./passkey.ts";
+import { ALGORITHMS, newChallenge, proveRegistration } from "./passkey-ceremony.service.ts";
 
 export interface Registered {
   passkey: Passkey;

@@ -2,7 +2,7 @@ import { VersionConflict } from "@medvault/contracts";
 import { findSubjectKeys, type Keyring, sealedTable } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import type { WriteDetails } from "../accounts/account.store.ts";
-import { blindToken } from "../blind.ts";
+import { blindToken } from "../tokens/blind-token.ts";
 import { PasskeyKnown } from "./passkey.errors.ts";
 import type { Passkey } from "./passkey.ts";
 

@@ -1,5 +1,5 @@
 import { WeakPassword } from "./password.errors.ts";
-import type { PasswordList } from "./password-list.ts";
+import type { PasswordList } from "./password-list.store.ts";
 import {
   faultsOf,
   normalisePassword,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createPasswordHasher, createSlots } from "./password-hasher.ts";
+import { createPasswordHasher, createSlots } from "./password-hasher.service.ts";
 
 test("a password of 73 bytes is told from its prefix of 72", async () => {
   const hasher = await createPasswordHasher({ concurrent: 2, waitingMax: 10 });

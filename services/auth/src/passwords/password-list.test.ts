@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createPasswordCheck } from "./password-check.ts";
-import { openPasswordList, PasswordListInvalid } from "./password-list.ts";
+import { openPasswordList, PasswordListInvalid } from "./password-list.store.ts";
 
 let dir: string;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { isCommonWhole, isMadeOfStems } from "./common-passwords.ts";
+import { isCommonWhole, isMadeOfStems } from "./common-password.ts";
 
 /**
  * `composition`: 12 characters of four kinds. `nist`: 15 characters, 8 where a second factor stands beside it, of whatever

@@ -10,7 +10,7 @@ import type { Router } from "express";
 import { callerOf } from "../caller.ts";
 import type { Passwords } from "./password.service.ts";
 import type { PasswordCheck } from "./password-check.ts";
-import type { StrengthMeter } from "./strength.ts";
+import type { StrengthMeter } from "./password-strength.service.ts";
 
 export function passwordRoutes(
   router: Router,

@@ -11,16 +11,16 @@ import { findAccount, lockAccount, saveAccount } from "../accounts/account.store
 import type { Account } from "../accounts/account.ts";
 import { deviceTokenOf } from "../caller.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
-import { passwordChangedMail } from "../mail/mail.templates.ts";
+import { passGate, sessionEnded } from "../grants/issuance.service.ts";
+import { guarded } from "../lockout/attempt.service.ts";
+import { forgetDevices } from "../lockout/known-device.store.ts";
+import { deviceIdIn } from "../lockout/known-device.ts";
+import { InvalidCredentials } from "../lockout/lockout.errors.ts";
+import { assertOpen, countMiss, resetLane } from "../lockout/lockout.service.ts";
+import { passwordChangedMail } from "../mail/mail.ts";
 import { markRecorded } from "../recorded.ts";
 import { endSessionsOf } from "../sessions/session.store.ts";
 import type { EndReason } from "../sessions/session.ts";
-import { assertOpen, countMiss, resetLane } from "../sign-in/address-lanes.ts";
-import { guarded } from "../sign-in/attempts.ts";
-import { deviceIdIn } from "../sign-in/device-token.ts";
-import { forgetDevices } from "../sign-in/known-device.store.ts";
-import { InvalidCredentials } from "../sign-in/sign-in.errors.ts";
-import { passGate, sessionEnded } from "../tokens/issuance.ts";
 import {
   deleteOneTimeTokens,
   findOneTimeToken,

@@ -2,8 +2,8 @@ import { type Actor, auditEvent, type IntrospectionView, NotFound } from "@medva
 import { findAccount } from "../accounts/account.store.ts";
 import { isUsable } from "../accounts/account.ts";
 import { type AuthContext, announce, changeSessions } from "../context.ts";
+import { ENROLLMENT_SCOPE, sessionEnded } from "../grants/issuance.service.ts";
 import { getRole } from "../roles/role.store.ts";
-import { ENROLLMENT_SCOPE, sessionEnded } from "../tokens/issuance.ts";
 import {
   endSessions,
   endSessionsOf,
@@ -13,9 +13,9 @@ import {
   type SessionFilter,
 } from "./session.store.ts";
 import { type EndReason, isLive, type Session } from "./session.ts";
+import { endIfStrange, watchIfStrange } from "./session-binding.service.ts";
 import { addressBinding, agentBinding } from "./session-binding.ts";
-import { cachedSession } from "./session-cache.ts";
-import { endIfStrange, watchIfStrange } from "./strange-client.ts";
+import { cachedSession } from "./session-cache.store.ts";
 
 /** More than anyone may have at once. */
 const OWN_SESSIONS_MAX = 100;

@@ -2,9 +2,9 @@ import { newId } from "@medvault/contracts";
 import { actor, signedIn } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness } from "../../test/harness.ts";
+import { sweep } from "./session.jobs.ts";
 import { deviceOf, isLive, newSession, surplus, touched } from "./session.ts";
-import { refillSessions } from "./session-refill.ts";
-import { sweep } from "./sweeper.ts";
+import { refillSessions } from "./session-cache.jobs.ts";
 
 let h: Harness;
 beforeAll(async () => {

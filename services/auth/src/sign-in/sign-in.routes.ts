@@ -2,10 +2,10 @@ import { AnyStepUpView, AnyTokensView, Login, LoginView, MfaChallenge, StepUp } 
 import { actorOf, allow, openToGuests, parse, requireSession } from "@medvault/service-kit";
 import type { Router } from "express";
 import { callerOf } from "../caller.ts";
+import { accessOnly } from "../grants/issuance.service.ts";
 import type { PasskeySignIn } from "../passkeys/passkey-sign-in.service.ts";
-import type { Refreshing } from "../sessions/refresh.service.ts";
-import { clearCookies, handOut, refreshGiven, transportOf } from "../sessions/transport.ts";
-import { accessOnly } from "../tokens/issuance.ts";
+import { clearCookies, handOut, refreshGiven, transportOf } from "../sessions/session-transport.ts";
+import type { Refreshing } from "./refresh.service.ts";
 import type { SignIn } from "./sign-in.service.ts";
 
 export function signInRoutes(

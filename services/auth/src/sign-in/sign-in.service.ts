@@ -21,15 +21,15 @@ import {
 import { type Account, isUsable } from "../accounts/account.ts";
 import { deviceTokenOf } from "../caller.ts";
 import { type AuthContext, actingAs, announce, changeSessions } from "../context.ts";
+import { accessOnly, issue, sessionEnded, type Tokens } from "../grants/issuance.service.ts";
+import { type Attempt, guarded } from "../lockout/attempt.service.ts";
+import { deviceIdIn } from "../lockout/known-device.ts";
+import { InvalidCredentials, LoginLocked, MfaTokenInvalid } from "../lockout/lockout.errors.ts";
 import { watched } from "../mfa/bypass.ts";
-import { methodsOf, spendSecondFactor } from "../mfa/second-factor.ts";
+import { methodsOf, spendSecondFactor } from "../mfa/second-factor.service.ts";
 import { endSessions, lockSession } from "../sessions/session.store.ts";
-import { accessOnly, issue, sessionEnded, type Tokens } from "../tokens/issuance.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
-import { type Attempt, guarded } from "./attempts.ts";
-import { deviceIdIn } from "./device-token.ts";
-import { InvalidCredentials, LoginLocked, MfaTokenInvalid } from "./sign-in.errors.ts";
 
 const MFA_LOGIN_MS = 5 * 60_000;
 

@@ -19,14 +19,14 @@ import {
 } from "../accounts/account.store.ts";
 import { type Account, isActiveAdmin, newAccount } from "../accounts/account.ts";
 import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
-import { invitationMail } from "../mail/mail.templates.ts";
+import { sessionEnded } from "../grants/issuance.service.ts";
+import { accountToken } from "../lockout/bucket.ts";
+import { clearAccount } from "../lockout/lockout.store.ts";
+import { invitationMail } from "../mail/mail.ts";
 import { keepingRights } from "../roles/kept-rights.ts";
 import { WouldLockOut } from "../roles/role.errors.ts";
 import { endSessionsOf } from "../sessions/session.store.ts";
 import type { EndReason } from "../sessions/session.ts";
-import { accountToken } from "../sign-in/lanes.ts";
-import { clearAccount } from "../sign-in/lockout.store.ts";
-import { sessionEnded } from "../tokens/issuance.ts";
 import { deleteOneTimeTokens, insertOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { newOpaqueToken } from "../tokens/opaque-token.ts";
 import { deleteAccount, lockActiveAdmins } from "./user.store.ts";

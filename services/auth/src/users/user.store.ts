@@ -1,6 +1,6 @@
 import { shred } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import { forgetEverywhere } from "../sign-in/known-device.store.ts";
+import { forgetEverywhere } from "../lockout/known-device.store.ts";
 
 /**
  * Locks every active admin's row, in one order, and says who they are, so that two demotions at once cannot leave

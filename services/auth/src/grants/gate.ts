@@ -1,0 +1,89 @@
+import { type Account, mfaRequiredFor } from "../accounts/account.ts";
+import { isLive, type Session } from "../sessions/session.ts";
+import type { OpaqueToken } from "../tokens/opaque-token.ts";
+import { type GateReason, GrantLocked, GrantRefused } from "./grant.errors.ts";
+
+/**
+ * What asks for tokens, or (reset, invitation) for the password that will. `account` and `session` were read, and
+ * locked, in the same transaction, so that nothing that the gate looks at can change before the tokens exist. `pv` is
+ * the permission version that the proof began under, where it took more than one moment.
+ */
+export type Grant =
+  | {
+      by: "password" | "totp" | "recovery_code" | "passkey";
+      account: Account | null;
+      amr: string[];
+      pv: number | null;
+      transport: Session["transport"];
+    }
+  | { by: "enrollment"; account: Account | null; session: Session | null; amr: string[] }
+  | {
+      by: "refresh";
+      account: Account | null;
+      session: Session | null;
+      idleUntil: Date | null;
+      successor: OpaqueToken;
+    }
+  | { by: "step_up"; account: Account | null; session: Session | null; amr: string[] }
+  | { by: "reset" | "invitation"; account: Account | null };
+
+/** What the gate knows besides: read in the same transaction as the grant's account. */
+export interface Standing {
+  /** The account's role as it is now. */
+  pv: number;
+  /** Until when the lane that this client guesses in is locked. */
+  lockedUntil: Date | null;
+}
+
+/** What a grant may have: a session, one that reaches the set-up of a second factor only, or a new password. */
+export type Admitted = "full" | "enrollment" | "password";
+
+/**
+ * The gate: every grant passes it, so that no path skips what another checks. Default is to refuse.
+ *
+ * | condition | what it means here |
+ * |---|---|
+ * | locked | the lane of this client (for a session: of where it began) takes no guess, so it gives nothing either |
+ * | gone, disabled, not activated | of the account, as it is under lock |
+ * | session ended | of the session that the grant stands on: ended, idle, over, somebody else's, of another kind |
+ * | second factor missing | the account has one, or its role must, and the proof holds none |
+ * | permission version old | for sign-ins: what the role may do changed between its first proof and its end, so it begins again. For what stands on a session: the account has another role than the session. A role's own change ends no session; its next tokens carry the present version. A reset or invitation gives no permission at all |
+ *
+ * Throws GrantLocked or GrantRefused with the reason for the event.
+ */
+export function admit(grant: Grant, standing: Standing, now: Date): { kind: Admitted; account: Account } {
+  const { account } = grant;
+  if (!account) throw new GrantRefused("account_gone");
+  if (account.disabled) throw new GrantRefused("account_disabled");
+  const lockedMs = standing.lockedUntil ? standing.lockedUntil.getTime() - now.getTime() : 0;
+  if (lockedMs > 0) throw new GrantLocked(Math.ceil(lockedMs / 1000));
+  if (!("session" in grant) && !("amr" in grant)) return { kind: "password", account };
+  if (!account.activated || account.passwordHash === null) throw new GrantRefused("account_not_activated");
+  if ("session" in grant) {
+    const fault = sessionFault(grant, account, standing, now);
+    if (fault) throw new GrantRefused(fault);
+  } else if (grant.pv !== null && grant.pv !== standing.pv) throw new GrantRefused("permissions_changed");
+  const amr = grant.by === "refresh" ? (grant.session?.amr ?? []) : grant.amr;
+  if (account.mfaEnabled && !amr.includes("mfa")) throw new GrantRefused("second_factor_missing");
+  if (!account.mfaEnabled && mfaRequiredFor(account.role)) {
+    if (grant.by !== "password") throw new GrantRefused("second_factor_missing");
+    return { kind: "enrollment", account };
+  }
+  return { kind: "full", account };
+}
+
+function sessionFault(
+  grant: Extract<Grant, { session: Session | null }>,
+  account: Account,
+  standing: Standing,
+  now: Date,
+): GateReason | null {
+  const { session } = grant;
+  if (!session || session.userId !== account.id) return "session_ended";
+  if (session.kind !== (grant.by === "enrollment" ? "enrollment" : "full")) return "session_ended";
+  if (!isLive(session, now, grant.by === "refresh" ? grant.idleUntil : null)) return "session_ended";
+  if (session.role !== account.role) return "role_changed";
+  // An enrolment ends a sign-in that began with the session.
+  const stale = grant.by === "enrollment" && session.pv !== null && session.pv !== standing.pv;
+  return stale ? "permissions_changed" : null;
+}

@@ -1,0 +1,169 @@
+import { failedEvent, newId } from "@medvault/contracts";
+import { canonicalJson, openBox, sealBox } from "@medvault/crypto";
+import { emit } from "@medvault/messaging";
+import { afterCommit, inTransaction, type Tx } from "@medvault/postgres";
+import type { Logger } from "@medvault/service-kit";
+import type pg from "pg";
+import type { Mail } from "./mail.ts";
+import {
+  claimMail,
+  deleteMail,
+  insertMail,
+  parkMail,
+  postponeMail,
+  replaceMail,
+  type WaitingMail,
+} from "./mail-queue.store.ts";
+import type { MailTask } from "./mail-task.service.ts";
+import { MailRefused, type MailTransport } from "./mail-transport.client.ts";
+
+export interface MailQueue {
+  /** Mails this once the transaction has committed. `kind` names it to operators. */
+  send(tx: Tx, kind: string, mail: Mail): Promise<void>;
+  /** Makes a mail, or none, behind the answer's back: nobody can tell by time whether there was one. */
+  later(tx: Tx, task: MailTask): Promise<void>;
+  /** Begins to send. */
+  start(): void;
+  /** Ends what is under way; the rest stays in line. */
+  stop(): Promise<void>;
+}
+
+type Content = { mail: Mail } | { task: MailTask };
+
+const SENDERS = 4;
+const POLL_MS = 1_000;
+/** Longer than a server may take to refuse or accept. */
+const LEASE_MS = 60_000;
+const ATTEMPTS_MAX = 24;
+const RETRY_FIRST_MS = 15_000;
+const RETRY_MAX_MS = 60 * 60_000;
+
+/** After how long a mail is tried again: 15 s, 30 s, … 1 h; 24 tries take 16 h. */
+export function retryAfterMs(attempts: number): number {
+  return Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (attempts - 1));
+}
+
+/**
+ * Mails wait in Postgres, sealed, from the transaction of their cause until a server has taken them: at least once each.
+ * A refused one, and one that `attemptsMax` tries did not bring, is parked without its content, with an event.
+ */
+export function createMailQueue(options: {
+  pool: pg.Pool;
+  /** Seals what waits. */
+  key: Buffer;
+  transport: MailTransport;
+  from: string;
+  /** Makes the mail of a task, in the transaction that puts it in the task's place; null: there is none to send. */
+  compose(tx: Tx, task: MailTask): Promise<Mail | null>;
+  now(): Date;
+  logger: Logger;
+  /** Default 24. */
+  attemptsMax?: number;
+}): MailQueue {
+  const { pool, transport, from, now, logger, attemptsMax = ATTEMPTS_MAX } = options;
+  const senders = new Set<Promise<void>>();
+  let stopped = true;
+  let timer: NodeJS.Timeout | undefined;
+
+  const contextOf = (id: string, kind: string) => ({
+    service: "auth",
+    table: "mails",
+    rowId: id,
+    subjectId: id,
+    rev: 1,
+    typed: canonicalJson({ kind }),
+    open: "{}",
+  });
+  const seal = (id: string, kind: string, content: Content) =>
+    sealBox(
+      { key: options.key, version: 1 },
+      contextOf(id, kind),
+      Buffer.from(JSON.stringify(content)),
+      "aes-256-gcm",
+    );
+
+  async function put(tx: Tx, kind: string, content: Content): Promise<void> {
+    const id = newId();
+    await insertMail(tx, { id, kind, sealed: seal(id, kind, content) }, now());
+    afterCommit(tx, pump);
+  }
+
+  /** The mail of this row; null when it is a task that makes none. */
+  async function mailOf({ id, kind, sealed }: WaitingMail): Promise<Mail | null> {
+    const plain = openBox({ key: options.key, version: 1 }, contextOf(id, kind), sealed);
+    const content = JSON.parse(plain.toString("utf8")) as Content;
+    if ("mail" in content) return content.mail;
+    return inTransaction(pool, async (tx) => {
+      const mail = await options.compose(tx, content.task);
+      // What it holds (a token) is committed with it: a second try sends the same.
+      return mail && (await replaceMail(tx, id, seal(id, kind, { mail }))) ? mail : null;
+    });
+  }
+
+  async function deliver(row: WaitingMail): Promise<void> {
+    try {
+      const mail = await mailOf(row);
+      if (mail) await transport.send({ ...mail, from });
+      await deleteMail(pool, row.id);
+    } catch (err) {
+      logger.warn(
+        { err, attempt: row.attempts, kind: row.kind, component: "mail" },
+        "a mail could not be sent",
+      );
+      if (err instanceof MailRefused || row.attempts >= attemptsMax) {
+        await park(row, err instanceof MailRefused ? "refused" : "gave_up");
+      } else await postponeMail(pool, row.id, new Date(now().getTime() + retryAfterMs(row.attempts)));
+    }
+  }
+
+  async function park(row: WaitingMail, reason: string): Promise<void> {
+    await inTransaction(pool, async (tx) => {
+      await parkMail(tx, row.id, now());
+      const event = failedEvent(null, {
+        type: "medvault.auth.mail.parked.v1",
+        subject: `mail/${row.id}`,
+        action: "mail:send",
+        reason,
+        details: { kind: row.kind, attempts: row.attempts },
+      });
+      await emit(tx, "auth", event);
+    });
+  }
+
+  /** Starts one more sender, if there may be one. */
+  function pump(): void {
+    if (stopped || senders.size >= SENDERS) return;
+    const sender = drain().finally(() => senders.delete(sender));
+    senders.add(sender);
+  }
+
+  async function drain(): Promise<void> {
+    try {
+      while (!stopped) {
+        const row = await claimMail(pool, LEASE_MS, now());
+        if (!row) return;
+        pump(); // there may be another, and this one may be slow
+        await deliver(row);
+      }
+    } catch (err) {
+      logger.warn({ err, component: "mail" }, "the mail queue could not be read");
+    }
+  }
+
+  return {
+    send: (tx, kind, mail) => put(tx, kind, { mail }),
+    later: (tx, task) => put(tx, task.name, { task }),
+    start() {
+      stopped = false;
+      timer = setInterval(pump, POLL_MS);
+      timer.unref();
+      pump();
+    },
+    async stop() {
+      stopped = true;
+      clearInterval(timer);
+      await Promise.all(senders);
+      transport.close();
+    },
+  };
+}
