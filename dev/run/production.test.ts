@@ -64,7 +64,7 @@ test.each<[ServiceName, string, string[]]>([
   ["audit", "src/main.ts", BEHIND],
   ["backup", "src/main.ts", BEHIND],
   ["backup", "src/restore-job.ts", ["MEDVAULT_OWNER_DATABASE_URL"]],
-  ["auth", "src/bootstrap.ts", ["DATABASE_URL"]],
+  ["auth", "src/bootstrap.job.ts", ["DATABASE_URL"]],
 ])("in production %s's %s does not start on the demo's settings", async (name, file, settings) => {
   const { named, shown } = await bootOf(name, `services/${name}/${file}`, { NODE_ENV: "production" });
   expect(named).toEqual(settings.toSorted());
