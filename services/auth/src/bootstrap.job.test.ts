@@ -11,7 +11,7 @@ import { findAccountByIdentifier, openUserIndex } from "./accounts/account.store
 import { createPasswordHasher } from "./passwords/password-hasher.service.ts";
 import { faultsOf } from "./passwords/password-policy.ts";
 
-const BOOTSTRAP = fileURLToPath(new URL("bootstrap.ts", import.meta.url));
+const BOOTSTRAP = fileURLToPath(new URL("bootstrap.job.ts", import.meta.url));
 const run = promisify(execFile);
 
 let db: TestDatabase;
