@@ -3,20 +3,20 @@ import type { AuditEventPage, AuditProof } from "@medvault/contracts";
 import { drainedEvents, signedIn } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { z } from "zod";
-import { event, events } from "../test/given.ts";
-import { type GivenService, givenService } from "../test/given-service.ts";
+import { startAudit, type TestAudit } from "../test/harness.ts";
+import { event, events } from "../test/log-harness.ts";
 import { plainRoot } from "../test/plain-tree.ts";
 import { openCheckpoint } from "./tree/checkpoint.ts";
 
 type EventPage = z.infer<typeof AuditEventPage>;
 
-let audit: GivenService;
+let audit: TestAudit;
 beforeAll(async () => {
-  audit = await givenService();
+  audit = await startAudit();
 }, 30_000);
 afterAll(() => audit.end());
 
-/** Seven events whose every filter value is told apart; sent once for the whole file. */
+/** Seven events that every filter tells apart; sent once for the whole file. */
 const patient = "0197a000-0000-7000-8000-00000000000a";
 const doctor = "0197a000-0000-7000-8000-00000000000d";
 const some = events(5);
@@ -275,7 +275,7 @@ test("an export holds every event in the order of the log; a cell cannot become 
   expect((await auditor.get("/v1/audit/export?format=xml")).status).toBe(400);
 });
 
-test("an export wants a fresh sign-in", async () => {
+test("an export needs a fresh sign-in", async () => {
   const { actor } = audit.as("auditor");
   const stale = signedIn(audit.app, { ...actor, authTime: actor.authTime - 3_600 });
   expect(await stale.get("/v1/audit/export")).toMatchObject({

@@ -15,23 +15,23 @@ import type { Express } from "express";
 import type pg from "pg";
 import { completenessRoutes } from "./completeness/completeness.routes.ts";
 import type { Config } from "./config.ts";
-import { eventRoutes } from "./events/events.routes.ts";
-import { createEventsService } from "./events/events.service.ts";
+import type { Context } from "./context.ts";
+import { eventRoutes } from "./events/event.routes.ts";
 import { exportRoutes } from "./exports/export.routes.ts";
-import { createExportService } from "./exports/export.service.ts";
 import { createBodySeal } from "./log/body-seal.ts";
 import { createLogConsumption } from "./log/log.consumers.ts";
+import { createSigner } from "./log/signer.ts";
+import { LogWriter, type WriterOptions } from "./log/writer.service.ts";
 import { createOutsideDirectory } from "./outside/outside.store.ts";
-import { proofRoutes } from "./proofs/proofs.routes.ts";
-import { createProofsService } from "./proofs/proofs.service.ts";
+import { proofRoutes } from "./proofs/proof.routes.ts";
 import { verificationRoutes } from "./verification/verification.routes.ts";
-import { createVerification } from "./verification/verification.service.ts";
-import { createSigner } from "./writer/signer.ts";
-import { createWriter, type Writer, type WriterOptions } from "./writer/writer.service.ts";
 
 const SERVICE = "audit";
 
-/** Joins the parts and starts them. Throws when a migration, a key or a setting is missing: then there is no boot. */
+/**
+ * Joins the parts and starts them. Throws when a migration, a key or a setting is missing: then
+ * there is no boot.
+ */
 export async function composeApp(
   config: Config,
   logger: Logger,
@@ -72,7 +72,7 @@ export async function composeApp(
   relay.start();
   return {
     app,
-    // The relay first: what this service itself did is then in the queue, for whoever writes next.
+    // The relay first: what this service itself did is then in the queue, for the next writer.
     onStop: [
       () => appender.close(),
       () => relay.stop(),
@@ -98,42 +98,37 @@ export interface AuditParts {
 }
 
 /** The HTTP app and the writer over parts that are there already; nothing is started. */
-export async function joinAudit(parts: AuditParts): Promise<{ app: Express; writer: Writer }> {
+export async function joinAudit(parts: AuditParts): Promise<{ app: Express; writer: LogWriter }> {
   const { pool, keyring, broker, appender, logger, origin } = parts;
-  const now = () => new Date();
   const signing = await signingKey(pool, keyring, "checkpoints");
-  const seal = createBodySeal(await tableKey(pool, keyring, "log"));
-  const signer = createSigner(origin, signing.publicKey, signing.sign);
-  const outside = createOutsideDirectory(parts.directory);
-  const record = (event: Parameters<Appender["append"]>[0]) => appender.append(event);
+  const context: Context = {
+    pool,
+    outside: createOutsideDirectory(parts.directory),
+    seal: createBodySeal(await tableKey(pool, keyring, "log")),
+    signer: createSigner(origin, signing.publicKey, signing.sign),
+    logger,
+    now: () => new Date(),
+    appender,
+    proofWaitMs: parts.proofWaitMs ?? 5_000,
+    verification: { isRunning: false },
+  };
   const consume = createLogConsumption({
     broker,
     pool,
     append: (tx, events) => writer.append(tx, events),
   });
-  const writer = createWriter({
-    pool,
-    outside,
-    signer,
-    seal,
-    now,
-    logger,
-    consume,
-    onRefusal: (code) => appender.append(refusalEvent(code)),
-    ...parts.writer,
-  });
-  const shared = { pool, outside, seal, key: signer.key, origin, record };
-  const proofs = createProofsService({ ...shared, waitMs: parts.proofWaitMs ?? 5_000 });
+  const onRefusal = (code: string) => appender.append(refusalEvent(code));
+  const writer = new LogWriter(context, { consume, onRefusal, ...parts.writer });
   const app = createApp({
     service: SERVICE,
     logger,
     assertions: parts.assertions,
     routes: (router) => {
-      proofRoutes(router, pool, proofs);
-      eventRoutes(router, createEventsService(shared), now);
-      completenessRoutes(router, pool, record);
-      verificationRoutes(router, createVerification(shared));
-      exportRoutes(router, createExportService(shared));
+      proofRoutes(router, context);
+      eventRoutes(router, context);
+      completenessRoutes(router, context);
+      verificationRoutes(router, context);
+      exportRoutes(router, context);
     },
     readiness: async () => ({
       postgres: await stateOf(pool.query("select 1")),
@@ -153,7 +148,7 @@ export async function joinAudit(parts: AuditParts): Promise<{ app: Express; writ
 }
 
 /** The refusal's code stands in the name of a check, which is all that readiness has room for. */
-function writerChecks(writer: Writer): Record<string, CheckState> {
+function writerChecks(writer: LogWriter): Record<string, CheckState> {
   const { phase, refusal } = writer.state();
   if (refusal !== null) return { writer: "degraded", [`writer_${refusal.code}`]: "degraded" };
   return { writer: phase === "writing" || phase === "standby" ? "ok" : "degraded" };

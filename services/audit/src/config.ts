@@ -15,7 +15,7 @@ const Config = CommonConfig.extend({
   MEDVAULT_AUDIT_CHECKPOINT_MS: z.coerce.number().int().min(50).max(5_000).default(1_000),
   /** How long a writer that died keeps its standby waiting. */
   MEDVAULT_AUDIT_LEASE_MS: z.coerce.number().int().min(500).max(60_000).default(10_000),
-  /** Entries that a writer derives anew at its start; 100,000 take about 1 s. */
+  /** Entries that a writer derives again at its start; 100,000 take about 1 s. */
   MEDVAULT_AUDIT_START_ENTRIES: z.coerce.number().int().min(0).default(250_000),
 });
 export type Config = z.infer<typeof Config>;

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { createKeyring, generateKeyFile } from "@medvault/keys";
 import { testAssertions } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { events, eventually } from "../test/given.ts";
-import { type GivenService, givenService } from "../test/given-service.ts";
+import { startAudit, type TestAudit } from "../test/harness.ts";
+import { events, eventually } from "../test/log-harness.ts";
 
-let audit: GivenService;
+let audit: TestAudit;
 let folder: string;
 let running: ChildProcess | null = null;
 let environment: Record<string, string>;
@@ -20,8 +20,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "medvault-audit-main-"));
   const keysFile = join(folder, "audit.json");
   await generateKeyFile(keysFile, "audit");
-  // The harness' own service makes the keys of this log with the very key file that the process reads, and stops.
-  audit = await givenService({}, { keyring: await createKeyring({ service: "audit", keysFile }) });
+  // The harness' own service makes the keys of this log with the very key file that the process
+  // reads, and stops.
+  audit = await startAudit({}, { keyring: await createKeyring({ service: "audit", keysFile }) });
   await audit.writer.stop();
   const jwksFile = join(folder, "gateway.jwks.json");
   await writeFile(jwksFile, JSON.stringify((await testAssertions()).jwks));

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 
 /**
- * RFC 6962 section 2.1 written down word for word, recursive and slow: the second implementation that the
- * fast one is held against. It shares nothing with it.
+ * RFC 6962 section 2.1 written down word for word, recursive and slow: the second implementation
+ * that the fast one is held against. It shares nothing with it.
  */
 const h = (...parts: Uint8Array[]): Buffer =>
   parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();

@@ -22,7 +22,7 @@ test("numbers that all came leave no gap", () => {
   });
 });
 
-test("what is missing at the beginning, in between, and of what the heartbeat told is named", () => {
+test("what is missing at the beginning, in between, and up to the heartbeat's number is named", () => {
   const ranges = [
     { from: 3, to: 5 },
     { from: 8, to: 9 },

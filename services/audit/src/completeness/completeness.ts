@@ -1,9 +1,10 @@
 import type { AuditCompleteness } from "@medvault/contracts";
-import type { Sequence } from "./sequences.store.ts";
+import type { Sequence } from "../log/sequence.store.ts";
 
 /**
- * What is missing of one producer's epoch: the numbers before, between and after what arrived, as far as the
- * producer's heartbeat tells of them. Numbers begin at 1. At most `maxGaps` gaps are named.
+ * What is missing of one producer's epoch: the numbers before, between and after those that
+ * arrived, up to the number in the producer's heartbeat. Numbers begin at 1. At most `maxGaps` gaps
+ * are named.
  */
 export function completenessOf(sequence: Sequence, maxGaps: number): AuditCompleteness {
   const gaps: { from: number; to: number }[] = [];
@@ -12,8 +13,8 @@ export function completenessOf(sequence: Sequence, maxGaps: number): AuditComple
     if (range.from > next) gaps.push({ from: next, to: range.from - 1 });
     next = range.to;
   }
-  const told = sequence.heartbeatSeq ?? 0;
-  if (told > sequence.lastSeq) gaps.push({ from: sequence.lastSeq + 1, to: told });
+  const announced = sequence.heartbeatSeq ?? 0;
+  if (announced > sequence.lastSeq) gaps.push({ from: sequence.lastSeq + 1, to: announced });
   return {
     producer: sequence.producer,
     epoch: sequence.epoch,

@@ -49,7 +49,8 @@ export function csvLine(event: AuditEventView): string {
 
 function cell(value: string | number | boolean | null): string {
   if (value === null) return "";
-  // A spreadsheet runs cells that begin so, and a user agent is whatever a stranger sent (OWASP, "CSV Injection").
+  // A spreadsheet runs cells that begin so, and a user agent is anything that a client sent (OWASP,
+  // "CSV Injection").
   const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

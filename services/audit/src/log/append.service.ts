@@ -1,11 +1,11 @@
 import type { CloudEvent } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
-import { type Numbered, recordSequences } from "../completeness/sequences.store.ts";
-import { lockWriter, setExpectedSize } from "../writer/lease.store.ts";
-import { WriterRefuses } from "../writer/writer.errors.ts";
 import type { BodySeal } from "./body-seal.ts";
 import { type Columns, columnsOf, makeEntries } from "./entry.ts";
+import { lockWriter, setExpectedSize } from "./lease.store.ts";
 import { appendRows, knownIds } from "./log.store.ts";
+import { type Numbered, recordSequences } from "./sequence.store.ts";
+import { WriterRefuses } from "./writer.errors.ts";
 
 const HEARTBEAT_TYPE = /^medvault\.[a-z]+\.producer\.heartbeat\.v1$/;
 
@@ -19,8 +19,9 @@ export interface AppendContext {
 }
 
 /**
- * Appends events to the log in the consumer's transaction; events that are in it already are left out. Gives
- * how many went in. @throws WriterFenced, and WriterRefuses when the table does not end where it must.
+ * Appends events to the log in the consumer's transaction; those that are in it already are left
+ * out. Gives how many went in.
+ * @throws WriterFenced, and WriterRefuses when the table does not end where it must
  */
 export async function append(tx: Tx, context: AppendContext, events: readonly CloudEvent[]): Promise<number> {
   const { size } = await lockWriter(tx, context.epoch);
@@ -42,7 +43,9 @@ export async function append(tx: Tx, context: AppendContext, events: readonly Cl
   return appended;
 }
 
-/** The inbox keeps duplicates away for as long as it remembers; the log itself remembers for ever. */
+/**
+ * The inbox keeps duplicates away for as long as it remembers; the log itself remembers for ever.
+ */
 async function withoutKnown(tx: Tx, events: readonly CloudEvent[]): Promise<CloudEvent[]> {
   const once = new Map(events.map((event) => [event.id.toLowerCase(), event]));
   const known = await knownIds(tx, [...once.keys()]);
@@ -52,7 +55,7 @@ async function withoutKnown(tx: Tx, events: readonly CloudEvent[]): Promise<Clou
 function numbered(event: CloudEvent, columns: Columns): Numbered[] {
   const { producer, epoch, seq, occurredAt } = columns;
   if (epoch === null || seq === null) return [];
-  const told = HEARTBEAT_TYPE.test(event.type) ? event.data.details?.lastSeq : undefined;
-  const heartbeatSeq = typeof told === "number" && Number.isSafeInteger(told) ? told : null;
+  const lastSeq = HEARTBEAT_TYPE.test(event.type) ? event.data.details?.lastSeq : undefined;
+  const heartbeatSeq = typeof lastSeq === "number" && Number.isSafeInteger(lastSeq) ? lastSeq : null;
   return [{ producer, epoch, seq, occurredAt, heartbeatSeq }];
 }

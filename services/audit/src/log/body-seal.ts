@@ -5,7 +5,10 @@ const TABLE = "log";
 const REV = 1;
 const KEY_VERSION = 1;
 
-/** Seals and opens bodies under audit's own table key, each bound to its place in the log and its event's id. */
+/**
+ * Seals and opens bodies under audit's own table key, each bound to its place in the log and its
+ * event's id.
+ */
 export interface BodySeal {
   seal(idx: number, id: string, body: Buffer): Buffer;
   /** Null when the box was changed, moved to another row, or sealed under another key. */

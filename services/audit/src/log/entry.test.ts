@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { event, events } from "../../test/given.ts";
+import { event, events } from "../../test/log-harness.ts";
 import { createBodySeal } from "./body-seal.ts";
 import { columnsOf, eventOf, makeEntries, SALT_BYTES, splitBody } from "./entry.ts";
 

@@ -3,7 +3,10 @@ import { CloudEvent } from "@medvault/contracts";
 import { canonicalJson } from "@medvault/crypto";
 import { HASH_BYTES, sha256 } from "../tree/hash.ts";
 
-/** Random bytes before every event, so that a published leaf says nothing of an event that can be guessed. */
+/**
+ * Random bytes before every event, so that a published leaf says nothing of an event that can be
+ * guessed.
+ */
 export const SALT_BYTES = 32;
 
 /** What is sealed of an entry: salt || RFC 8785 event. Its SHA-256 is the leaf. */
@@ -49,7 +52,10 @@ export function eventOf(body: Buffer, leaf: Buffer): CloudEvent | null {
   }
 }
 
-/** The columns that queries use, derived from the event and nothing else: verification derives them again. */
+/**
+ * The columns that queries use, derived from the event and nothing else: verification derives them
+ * again.
+ */
 export interface Columns {
   readonly id: string;
   /** Milliseconds since 1970. */
@@ -69,7 +75,9 @@ export interface Columns {
   readonly requestId: string | null;
 }
 
-/** What the typed columns of an event's row are. Ids in lower case, as Postgres gives a uuid back. */
+/**
+ * What the typed columns of an event's row are. Ids in lower case, as Postgres gives a uuid back.
+ */
 export function columnsOf(event: CloudEvent): Columns {
   const { data } = event;
   return {

@@ -2,16 +2,16 @@ import type { AuditCompletenessPage } from "@medvault/contracts";
 import { drainedEvents } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { z } from "zod";
-import { event, events, eventually } from "../../test/given.ts";
-import { type GivenService, givenService } from "../../test/given-service.ts";
+import { startAudit, type TestAudit } from "../../test/harness.ts";
+import { event, events, eventually } from "../../test/log-harness.ts";
 
 type Completeness = z.infer<typeof AuditCompletenessPage>;
 
 const other = "0197a000-0000-7000-8000-00000000000d";
 const some = events(8);
-let audit: GivenService;
+let audit: TestAudit;
 beforeAll(async () => {
-  audit = await givenService();
+  audit = await startAudit();
   await audit.send(...some);
   await audit.logged(8);
 }, 30_000);
@@ -44,7 +44,7 @@ test("a poison message is parked and the others go on; the gap shows, and closes
   expect(await completeness()).toMatchObject({ lastSequence: 12, gaps: [] });
 });
 
-test("a number used twice is counted, and a heartbeat tells of what never came", async () => {
+test("a number used twice is counted, and a heartbeat shows what never came", async () => {
   const beat = event(15, {
     type: "medvault.records.producer.heartbeat.v1",
     data: { actor: null, patientIds: [], action: "producer:heartbeat", details: { epoch: 1, lastSeq: 20 } },

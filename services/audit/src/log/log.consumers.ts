@@ -1,21 +1,21 @@
 import { AUDIT_BINDING, AUDIT_QUEUE, type Broker, type Consumer, createConsumer } from "@medvault/messaging";
 import type pg from "pg";
-import type { Consumption, Writer } from "../writer/writer.service.ts";
+import type { Consumption, LogWriter } from "./writer.service.ts";
 
 /**
- * Messages in hand at once, of up to 100 events each; what is in hand goes into one transaction. Measured on
- * 2 cores: see the service's README.
+ * Messages in hand at once, of up to 100 events each; what is in hand goes into one transaction.
+ * Measured on 2 cores: see the service's README.
  */
 const PREFETCH = 10;
 
 /**
- * Takes audit events from the queue into the log. While the writer may not write, its errors are of the kind
- * "unavailable": consumption pauses and the events wait.
+ * Takes audit events from the queue into the log. While the writer may not write, its errors are of
+ * the kind "unavailable": consumption pauses and the events wait.
  */
 export function createLogConsumption(parts: {
   broker: Broker;
   pool: pg.Pool;
-  append: Writer["append"];
+  append: LogWriter["append"];
 }): Consumption {
   let consumer: Consumer | null = null;
   return {

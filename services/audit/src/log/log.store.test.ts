@@ -1,6 +1,6 @@
 import { inTransaction } from "@medvault/postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { events, type GivenLog, givenLog } from "../../test/given.ts";
+import { events, type GivenLog, givenLog } from "../../test/log-harness.ts";
 import { appendRows, tableSize } from "./log.store.ts";
 
 let log: GivenLog;

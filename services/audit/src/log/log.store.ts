@@ -58,8 +58,8 @@ export function logRowOf(row: StoredRow): LogRow {
 }
 
 /**
- * Appends rows at `expectedSize`, and does nothing unless the table ends exactly there. Gives the number of
- * rows that went in: all or none. Measured: one statement by unnest, 100 rows.
+ * Appends rows at `expectedSize`, and does nothing unless the table ends exactly there. Gives the
+ * number of rows that went in: all or none. Measured: one statement by unnest, 100 rows.
  */
 export async function appendRows(tx: Tx, expectedSize: number, rows: readonly NewRow[]): Promise<number> {
   const { rowCount } = await tx.query(

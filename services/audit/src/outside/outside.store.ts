@@ -1,15 +1,17 @@
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants, open, readFile, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { makeDirectoryDurably, syncDirectory, writeDurably } from "@medvault/keys";
 import type { Tile } from "../tree/edge.ts";
 import { HASH_BYTES } from "../tree/hash.ts";
-import { decodeTile, encodeTile, TILE_WIDTH, tilePath } from "../tree/tile.ts";
+import type { ReadTile } from "../tree/proof.ts";
+import { decodeTile, encodeTile, TILE_WIDTH, tilePath, tileWidth } from "../tree/tile.ts";
 import { decodeBodies, encodeBodies, type OutsideBody } from "./body-bundle.ts";
-import { readIfThere, writeAtDurably, writeDurably } from "./durable-files.ts";
 import { OutsideDamaged } from "./outside.errors.ts";
 
 /**
- * What the log keeps outside Postgres, so that a lost or changed database shows: `audit.vkey`, `checkpoint`,
- * `tile/<L>/<N>[.p/<W>]` (C2SP tlog-tiles) and `bodies/<N>` (sealed bodies, 256 to a file).
+ * What the log keeps outside Postgres, so that a lost or changed database shows: `audit.vkey`,
+ * `checkpoint`, `tile/<L>/<N>[.p/<W>]` (C2SP tlog-tiles) and `bodies/<N>` (sealed bodies, 256 to a
+ * file).
  */
 export interface OutsideStore {
   readVkey(): Promise<string | null>;
@@ -21,11 +23,17 @@ export interface OutsideStore {
   writeTile(tile: Tile): Promise<void>;
   /** The whole bodies of bundle `index`; empty when there is none. */
   readBodies(index: number): Promise<OutsideBody[]>;
-  /** Puts `bodies` behind the first `keep` ones of bundle `index`. @throws OutsideDamaged when there are fewer. */
+  /**
+   * Puts `bodies` behind the first `keep` ones of bundle `index`. @throws OutsideDamaged when there
+   * are fewer.
+   */
   writeBodies(index: number, keep: number, bodies: readonly OutsideBody[]): Promise<void>;
 }
 
-/** A store in a directory, which may be on another disk or a mounted share. One writer, many readers. */
+/**
+ * A store in a directory, which may be on another disk or a mounted share. One writer, many
+ * readers.
+ */
 export function createOutsideDirectory(directory: string): OutsideStore {
   const at = (...parts: string[]) => join(directory, ...parts);
   const text = async (name: string) => (await readIfThere(at(name)))?.toString("utf8") ?? null;
@@ -35,7 +43,7 @@ export function createOutsideDirectory(directory: string): OutsideStore {
     at(tilePath({ level: 0, index, width: TILE_WIDTH }).replace(/^0/, "bodies"));
 
   async function readTile(level: number, index: number, width: number): Promise<Buffer[]> {
-    // Partial tiles go when the full one is there, so whoever still needs one takes the head of the full one.
+    // Partial tiles go when the full one is there: a reader of one then takes the head of that.
     const partial = width < TILE_WIDTH ? await readIfThere(tileFile(level, index, width)) : null;
     const bytes = partial ?? (await readIfThere(tileFile(level, index, TILE_WIDTH)));
     const hashes = bytes && decodeTile(bytes, bytes.length / HASH_BYTES);
@@ -68,4 +76,50 @@ export function createOutsideDirectory(directory: string): OutsideStore {
     },
     writeBodies,
   };
+}
+
+/**
+ * Reads tiles of any size up to `treeSize`, the size of a signed checkpoint: a narrower tile is the
+ * head of the one that this checkpoint has. Rejects with OutsideDamaged.
+ */
+export function tilesAt(outside: OutsideStore, treeSize: number): ReadTile {
+  return async (level, index, width) => {
+    const hashes = await outside.readTile(level, index, Math.max(width, tileWidth(treeSize, level, index)));
+    return hashes.slice(0, width);
+  };
+}
+
+/** The bytes of a file; null when there is none. Any other fault rejects. */
+async function readIfThere(path: string): Promise<Buffer | null> {
+  return await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return null;
+    throw error;
+  });
+}
+
+/**
+ * Writes `bytes` at `offset` of a file that is made when it is not there, over the torn end that a
+ * crash may have left, so that they last. It cuts nothing off: a writer that was replaced and does
+ * not know it yet writes the same bytes to the same place, and must not take away what its successor
+ * put behind them.
+ */
+async function writeAtDurably(path: string, offset: number, bytes: Buffer): Promise<void> {
+  const directory = dirname(path);
+  await makeDirectoryDurably(directory);
+  const isNew = await access(path).then(
+    () => false,
+    () => true,
+  );
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  try {
+    // A disk that is nearly full takes a part and says so; the next write then gets the error.
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done);
+      done += bytesWritten;
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  if (isNew) await syncDirectory(directory);
 }

@@ -2,9 +2,9 @@ import { EMPTY_ROOT, nodeHash, rootOfHashes } from "./hash.ts";
 import { TILE_WIDTH } from "./tile.ts";
 
 /**
- * The right edge of a tree: its size and, per tile level, the hashes of the one tile that is not full yet.
- * With it alone the tree grows and its root is known; everything left of it lies in full tiles.
- * levels[l].length is always floor(size / 256^l) mod 256 (C2SP tlog-tiles, "Partial Tiles").
+ * The right edge of a tree: its size and, per tile level, the hashes of the one tile that is not
+ * full yet. With it alone the tree grows and its root is known; everything left of it lies in full
+ * tiles. levels[l].length is always floor(size / 256^l) mod 256 (C2SP tlog-tiles, "Partial Tiles").
  */
 export interface Edge {
   readonly size: number;
@@ -22,8 +22,9 @@ export interface Tile {
 export const EMPTY_EDGE: Edge = { size: 0, levels: [] };
 
 /**
- * Appends leaf hashes (RFC 6962 leaf hashes, not entries) and says which tiles became full on the way.
- * Pure: the given edge stays as it was, so that a failed publication leaves nothing half-grown.
+ * Appends leaf hashes (RFC 6962 leaf hashes, not entries) and says which tiles became full on the
+ * way. Pure: the given edge stays as it was, so that a failed publication leaves nothing
+ * half-grown.
  */
 export function extend(edge: Edge, leafHashes: readonly Buffer[]): { edge: Edge; full: Tile[] } {
   const levels = edge.levels.map((hashes) => hashes.slice());

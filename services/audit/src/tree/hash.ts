@@ -29,8 +29,8 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
 }
 
 /**
- * The Merkle Tree Hash over hashes that all stand at the same height, any number of them: the left part is
- * always the largest power of two smaller than the whole (RFC 6962 section 2.1).
+ * The Merkle Tree Hash over hashes that all stand at the same height, any number of them: the left
+ * part is always the largest power of two smaller than the whole (RFC 6962 section 2.1).
  */
 export function rootOfHashes(hashes: readonly Buffer[]): Buffer {
   const [first] = hashes;

@@ -5,7 +5,7 @@ import { sha256 } from "./hash.ts";
 const ED25519 = 0x01;
 const KEY_ID_BYTES = 4;
 const PUBLIC_KEY_BYTES = 32;
-/** C2SP signed-note wants a limit that is not under 16. */
+/** C2SP signed-note asks for a limit of at least 16. */
 const MAX_SIGNATURES = 16;
 /** DER of an Ed25519 SubjectPublicKeyInfo up to its 32 key bytes (RFC 8410). */
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
@@ -30,12 +30,18 @@ export function rawEd25519(publicKey: KeyObject): Buffer {
   return publicKey.export({ format: "der", type: "spki" }).subarray(SPKI_PREFIX.length);
 }
 
-/** Whether a name may stand in a signature line: not empty, no Unicode space, no plus, no control character. */
+/**
+ * Whether a name may stand in a signature line: not empty, no Unicode space, no plus, no control
+ * character.
+ */
 export function isKeyName(name: string): boolean {
   return /^[^\p{White_Space}\p{Cc}+]+$/u.test(name);
 }
 
-/** The verifier key `name+hexid+base64(0x01 || key)`, one line, as golang.org/x/mod/sumdb/note reads it. */
+/**
+ * The verifier key `name+hexid+base64(0x01 || key)`, one line, as golang.org/x/mod/sumdb/note reads
+ * it.
+ */
 export function encodeVkey(name: string, publicKey: KeyObject): string {
   const raw = rawEd25519(publicKey);
   const typed = Buffer.concat([Buffer.from([ED25519]), raw]);
@@ -62,8 +68,8 @@ export function assembleNote(text: string, key: Pick<NoteKey, "name" | "id">, si
 }
 
 /**
- * The text of a note that `key` signed; null when it is malformed or not signed by it. Signatures of other
- * keys are ignored, one of this key that does not verify refuses the whole note.
+ * The text of a note that `key` signed; null when it is malformed or not signed by it. Signatures
+ * of other keys are ignored, one of this key that does not verify refuses the whole note.
  */
 export function openNote(note: string, key: NoteKey): string | null {
   const split = note.lastIndexOf("\n\n");

@@ -1,8 +1,8 @@
 import { HASH_BYTES, nodeHash } from "./hash.ts";
 
 /**
- * The root that an inclusion proof leads to (RFC 9162 2.1.3.2, same trees as RFC 6962); null when its length
- * does not fit the leaf's place. The caller compares it with a root that it trusts.
+ * The root that an inclusion proof leads to (RFC 9162 2.1.3.2, same trees as RFC 6962); null when
+ * its length does not fit the leaf's place. The caller compares it with a root that it trusts.
  */
 export function rootFromInclusion(
   leaf: Buffer,
@@ -26,7 +26,10 @@ export function rootFromInclusion(
   return last === 0 ? hash : null;
 }
 
-/** Whether `proof` shows that the tree (to, toRoot) extends (from, fromRoot): RFC 9162 2.1.4.2. From 0 proves nothing. */
+/**
+ * Whether `proof` shows that the tree (to, toRoot) extends (from, fromRoot): RFC 9162 2.1.4.2. From
+ * 0 proves nothing.
+ */
 export function consistencyHolds(
   from: number,
   fromRoot: Buffer,

@@ -5,7 +5,8 @@ import { TILE_WIDTH, tileWidth } from "./tile.ts";
 export type ReadTile = (level: number, index: number, width: number) => Promise<readonly Buffer[]>;
 
 /**
- * RFC 6962 2.1.1: the audit path of leaf `index` in the tree of `size` leaves, leaf's sibling first.
+ * RFC 6962 2.1.1: the audit path of leaf `index` in the tree of `size` leaves, leaf's sibling
+ * first.
  * @throws RangeError unless 0 <= index < size.
  */
 export async function inclusionProof(readTile: ReadTile, index: number, size: number): Promise<Buffer[]> {
@@ -82,7 +83,10 @@ function rangeHasher(readTile: ReadTile, size: number): (from: number, to: numbe
   return range;
 }
 
-/** The largest power of two smaller than `n` (n > 1), in floats: sizes pass 2^31, where bit operators end. */
+/**
+ * The largest power of two smaller than `n` (n > 1), in floats: sizes pass 2^31, where bit
+ * operators end.
+ */
 function largestPowerOfTwoBelow(n: number): number {
   let power = 1;
   while (power * 2 < n) power *= 2;

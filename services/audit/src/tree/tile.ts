@@ -2,10 +2,15 @@ import { HASH_BYTES } from "./hash.ts";
 
 /** Hashes in a full tile (C2SP tlog-tiles). */
 export const TILE_WIDTH = 256;
-/** Highest level that C2SP tlog-tiles names; 256^8 is already beyond any size that a JS number holds. */
+/**
+ * Highest level that C2SP tlog-tiles names; 256^8 is already beyond any size that a JS number
+ * holds.
+ */
 const MAX_LEVEL = 63;
 
-/** A tile's place: `level` 0.. or "entries", `index` within it, `width` 1..256 (256: a full tile). */
+/**
+ * A tile's place: `level` 0.. or "entries", `index` within it, `width` 1..256 (256: a full tile).
+ */
 export interface TileName {
   readonly level: number | "entries";
   readonly index: number;
@@ -23,8 +28,8 @@ export function tilePath(tile: TileName): string {
 }
 
 /**
- * Reads a path below `tile/`; null when it is not exactly the one spelling that C2SP tlog-tiles gives to a
- * tile (leading zeroes, a width of 0 or 256, an index beyond 2^53).
+ * Reads a path below `tile/`; null when it is not exactly the one spelling that C2SP tlog-tiles
+ * gives to a tile (leading zeroes, a width of 0 or 256, an index beyond 2^53).
  */
 export function parseTilePath(path: string): TileName | null {
   const match = /^(entries|\d{1,2})\/((?:x\d{3}\/){0,5}\d{3})(?:\.p\/(\d{1,3}))?$/.exec(path);

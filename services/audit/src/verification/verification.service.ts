@@ -1,71 +1,50 @@
-import { type Actor, AppError, type AuditVerification, type NewEvent } from "@medvault/contracts";
-import type pg from "pg";
-import { latestCheckpoint } from "../checkpoints/checkpoint.store.ts";
-import { readingEvent } from "../events/reading.ts";
-import type { BodySeal } from "../log/body-seal.ts";
+import type { Actor, AuditVerification } from "@medvault/contracts";
+import type { Context, LogContext } from "../context.ts";
+import { readingEvent } from "../events/reading.events.ts";
+import { latestCheckpoint } from "../log/checkpoint.store.ts";
 import { type LogRow, rowsFrom, tableSize } from "../log/log.store.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
-import type { OutsideStore } from "../outside/outside.store.ts";
-import { tilesAt } from "../outside/tiles-at.ts";
+import { type OutsideStore, tilesAt } from "../outside/outside.store.ts";
 import { openCheckpoint, type SignedCheckpoint } from "../tree/checkpoint.ts";
 import { type Edge, EMPTY_EDGE, extend, partialTiles, rootOf, type Tile } from "../tree/edge.ts";
 import { leafHash } from "../tree/hash.ts";
-import type { NoteKey } from "../tree/note.ts";
 import type { ReadTile } from "../tree/proof.ts";
 import { TILE_WIDTH } from "../tree/tile.ts";
-import { checkOutsideBody, checkRow, LogFault } from "./verification.ts";
+import { LogFault, VerificationRunning } from "./verification.errors.ts";
+import { requireOutsideBody, requireRow } from "./verification.ts";
 
-/** 409: one verification at a time; each reads the whole log. */
-class VerificationRunning extends AppError {
-  readonly code = "verification_running";
-  readonly kind = "conflict";
-  constructor() {
-    super("A verification is under way.", { retryAfterSeconds: 30 });
+type VerifiedLog = Pick<LogContext, "pool" | "outside" | "seal" | "signer">;
+
+/**
+ * Verifies the whole log, and records it. @throws VerificationRunning
+ */
+export async function verify(context: Context, actor: Actor): Promise<AuditVerification> {
+  const { appender, verification } = context;
+  if (verification.isRunning) throw new VerificationRunning();
+  verification.isRunning = true;
+  try {
+    const found = await verifyLog(context);
+    const details = { size: found.size, ok: found.ok };
+    await appender.append(readingEvent(actor, "verified", { details }));
+    return found;
+  } finally {
+    verification.isRunning = false;
   }
 }
 
-export interface VerificationParts {
-  readonly pool: pg.Pool;
-  readonly outside: OutsideStore;
-  readonly seal: BodySeal;
-  readonly key: NoteKey;
-  readonly origin: string;
-  readonly record: (event: NewEvent) => Promise<void>;
-}
-
 /**
- * Derives the whole log again from its bodies, a tile of 256 entries at a time: body -> event -> leaf -> tree, held
- * against columns, bodies and tiles outside, and the signed checkpoint. Some 10,000 entries a second.
+ * Derives the whole log again from its bodies, a tile of 256 entries at a time: body -> event ->
+ * leaf -> tree, held against columns, bodies and tiles outside, and the signed checkpoint. Some
+ * 10,000 entries a second. Bounded by the size that the table has at its start.
  */
-export function createVerification(parts: VerificationParts) {
-  let running = false;
-  return {
-    /** @throws VerificationRunning */
-    async verify(actor: Actor): Promise<AuditVerification> {
-      if (running) throw new VerificationRunning();
-      running = true;
-      try {
-        const found = await verifyLog(parts);
-        const details = { size: found.size, ok: found.ok };
-        await parts.record(readingEvent(actor, "verified", { details }));
-        return found;
-      } finally {
-        running = false;
-      }
-    },
-  };
-}
-export type Verification = ReturnType<typeof createVerification>;
-
-/** One run, bounded by the size that the table has at its start. */
-export async function verifyLog(parts: VerificationParts): Promise<AuditVerification> {
+export async function verifyLog(log: VerifiedLog): Promise<AuditVerification> {
   let [size, signed] = [0, 0];
   try {
-    size = await tableSize(parts.pool);
-    const checkpoint = await signedCheckpoint(parts);
+    size = await tableSize(log.pool);
+    const checkpoint = await signedCheckpoint(log);
     signed = checkpoint?.size ?? 0;
     if (signed > size) throw new LogFault(`the log has ${size} entries, ${signed} were signed`, size);
-    await walk(parts, checkpoint, size);
+    await walk(log, checkpoint, size);
     return { size, checkpointSize: signed, ok: true };
   } catch (error) {
     if (!(error instanceof LogFault || error instanceof OutsideDamaged)) throw error;
@@ -75,18 +54,13 @@ export async function verifyLog(parts: VerificationParts): Promise<AuditVerifica
   }
 }
 
-async function signedCheckpoint({
-  pool,
-  outside,
-  key,
-  origin,
-}: VerificationParts): Promise<SignedCheckpoint | null> {
+async function signedCheckpoint({ pool, outside, signer }: VerifiedLog): Promise<SignedCheckpoint | null> {
   const [note, latest] = [await outside.readCheckpoint(), await latestCheckpoint(pool)];
   if (note === null) {
     if (latest !== null) throw new LogFault("the signed checkpoint outside Postgres is missing");
     return null;
   }
-  const checkpoint = openCheckpoint(note, key, origin);
+  const checkpoint = openCheckpoint(note, signer.key, signer.origin);
   if (checkpoint === null) throw new LogFault("the checkpoint outside Postgres is forged or of another log");
   if (latest !== null && latest.size > checkpoint.size) {
     throw new LogFault(
@@ -96,40 +70,36 @@ async function signedCheckpoint({
   return checkpoint;
 }
 
-async function walk(
-  parts: VerificationParts,
-  checkpoint: SignedCheckpoint | null,
-  size: number,
-): Promise<void> {
+async function walk(log: VerifiedLog, checkpoint: SignedCheckpoint | null, size: number): Promise<void> {
   const signed = checkpoint?.size ?? 0;
-  const readTile = tilesAt(parts.outside, signed);
+  const readTile = tilesAt(log.outside, signed);
   let edge: Edge = EMPTY_EDGE;
   while (edge.size < size) {
     const from = edge.size;
     // A step ends at the border of a tile, and at the signed size, where the root is compared.
     const border = (Math.floor(from / TILE_WIDTH) + 1) * TILE_WIDTH;
     const to = Math.min(border, size, from < signed ? signed : size);
-    const rows = await checkedRows(parts, from, to);
-    if (from < signed) await checkOutside(parts.outside, rows, readTile);
+    const rows = await requireRows(log, from, to);
+    if (from < signed) await requireOutside(log.outside, rows, readTile);
     const grown = extend(
       edge,
       rows.map((row) => leafHash(row.leaf)),
     );
-    if (from < signed) for (const tile of grown.full) await checkTile(readTile, tile);
+    if (from < signed) for (const tile of grown.full) await requireTile(readTile, tile);
     edge = grown.edge;
-    if (edge.size === signed) await checkRoot(edge, checkpoint, readTile);
+    if (edge.size === signed) await requireRoot(edge, checkpoint, readTile);
   }
 }
 
-async function checkedRows({ pool, seal }: VerificationParts, from: number, to: number): Promise<LogRow[]> {
+async function requireRows({ pool, seal }: VerifiedLog, from: number, to: number): Promise<LogRow[]> {
   const rows = await rowsFrom(pool, from, to, to - from);
-  for (const [at, row] of rows.entries()) checkRow(seal, row, from + at);
+  for (const [at, row] of rows.entries()) requireRow(seal, row, from + at);
   if (rows.length < to - from)
     throw new LogFault(`entry ${from + rows.length} is missing`, from + rows.length);
   return rows;
 }
 
-async function checkOutside(
+async function requireOutside(
   outside: OutsideStore,
   rows: readonly LogRow[],
   readTile: ReadTile,
@@ -142,11 +112,11 @@ async function checkOutside(
     if (!hashes[row.idx % TILE_WIDTH]?.equals(leafHash(row.leaf))) {
       throw new LogFault("the leaf is not the one in the tile outside Postgres", row.idx);
     }
-    checkOutsideBody(row, bodies[row.idx % TILE_WIDTH]);
+    requireOutsideBody(row, bodies[row.idx % TILE_WIDTH]);
   }
 }
 
-async function checkTile(readTile: ReadTile, { level, index, hashes }: Tile): Promise<void> {
+async function requireTile(readTile: ReadTile, { level, index, hashes }: Tile): Promise<void> {
   const kept = await readTile(level, index, hashes.length);
   if (hashes.every((hash, at) => kept[at]?.equals(hash))) return;
   throw new LogFault(
@@ -155,8 +125,12 @@ async function checkTile(readTile: ReadTile, { level, index, hashes }: Tile): Pr
   );
 }
 
-async function checkRoot(edge: Edge, checkpoint: SignedCheckpoint | null, readTile: ReadTile): Promise<void> {
-  for (const tile of partialTiles(edge)) await checkTile(readTile, tile);
+async function requireRoot(
+  edge: Edge,
+  checkpoint: SignedCheckpoint | null,
+  readTile: ReadTile,
+): Promise<void> {
+  for (const tile of partialTiles(edge)) await requireTile(readTile, tile);
   if (checkpoint && !rootOf(edge).equals(checkpoint.root)) {
     throw new LogFault("the entries do not give the root that was signed");
   }

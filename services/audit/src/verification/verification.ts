@@ -3,19 +3,13 @@ import type { BodySeal } from "../log/body-seal.ts";
 import { type Columns, columnsOf, eventOf } from "../log/entry.ts";
 import type { LogRow } from "../log/log.store.ts";
 import type { OutsideBody } from "../outside/body-bundle.ts";
+import { LogFault } from "./verification.errors.ts";
 
-/** What is wrong with the log, and from which entry on; `index` absent where no entry is to blame. */
-export class LogFault extends Error {
-  override readonly name = "LogFault";
-  readonly index: number | null;
-  constructor(words: string, index: number | null = null) {
-    super(words);
-    this.index = index;
-  }
-}
-
-/** Demands that a row is at its place, gives its leaf, and says in its columns what its event says. @throws LogFault */
-export function checkRow(seal: BodySeal, row: LogRow, idx: number): void {
+/**
+ * Requires that a row is at its place, gives its leaf, and says in its columns what its event says.
+ * @throws LogFault
+ */
+export function requireRow(seal: BodySeal, row: LogRow, idx: number): void {
   if (row.idx !== idx) throw new LogFault(`entry ${idx} is missing from the log`, idx);
   const body = seal.open(idx, row.id, row.sealed);
   if (body === null) throw new LogFault("the sealed body does not open: it was changed or moved", idx);
@@ -25,8 +19,8 @@ export function checkRow(seal: BodySeal, row: LogRow, idx: number): void {
   if (wrong !== null) throw new LogFault(`the column ${wrong} is not what the event says`, idx);
 }
 
-/** Demands that the body kept outside is the very one of the row. @throws LogFault */
-export function checkOutsideBody(row: LogRow, outside: OutsideBody | undefined): void {
+/** Requires that the body kept outside is the one of the row. @throws LogFault */
+export function requireOutsideBody(row: LogRow, outside: OutsideBody | undefined): void {
   if (outside === undefined) throw new LogFault("the body is missing outside Postgres", row.idx);
   if (outside.id !== row.id || !outside.sealed.equals(row.sealed)) {
     throw new LogFault("the body outside Postgres is another one than in the log", row.idx);

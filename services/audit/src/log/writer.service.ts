@@ -1,18 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { CloudEvent } from "@medvault/contracts";
 import { afterCommit, type Tx } from "@medvault/postgres";
-import type { Logger } from "@medvault/service-kit";
-import { append } from "../log/append.service.ts";
-import type { BodySeal } from "../log/body-seal.ts";
+import type { LogContext } from "../context.ts";
+import { append } from "./append.service.ts";
 import { releaseLease, renewLease, takeLease } from "./lease.store.ts";
-import { openLog, type Published } from "./opening.ts";
-import { type PublisherParts, publish } from "./publisher.ts";
+import { openLog, type Published } from "./opening.service.ts";
+import { publish } from "./publication.service.ts";
 import { type RefusalCode, WriterFenced, WriterRefuses } from "./writer.errors.ts";
 
 /**
- * standby: another process writes, or nobody yet. opening: the lease is ours, the log is being checked.
- * writing: events are consumed and published. refusing: the log and the store outside disagree.
- * waiting: something behind is away. stopped: for good.
+ * standby: another process writes, or none does yet. opening: the lease is ours, the log is being
+ * checked. writing: events are consumed and published. refusing: the log and the store outside
+ * disagree. waiting: Postgres or the store outside is away. stopped: for good.
  */
 type WriterPhase = "standby" | "opening" | "writing" | "refusing" | "waiting" | "stopped";
 
@@ -28,42 +27,31 @@ export interface Consumption {
   stop(): Promise<void>;
 }
 
-export interface WriterOptions extends PublisherParts {
-  readonly seal: BodySeal;
-  readonly logger: Logger;
+export interface WriterOptions {
   /** Begins or ends taking events from the queue; each may be called twice in a row. */
   readonly consume: Consumption;
-  /** Told once per refusal: it is an event of its own. */
+  /** Called once per refusal: it is an event of its own. */
   readonly onRefusal: (code: RefusalCode) => Promise<void>;
   /** How long a writer that died keeps its standby waiting; default 10,000. */
   readonly leaseMs?: number;
   /** Least time between two checkpoints; default 1,000. */
   readonly checkpointMs?: number;
-  /** Entries that are derived anew at the start; default 250,000. */
+  /** Entries that are derived again at the start; default 250,000. */
   readonly maxStartLeaves?: number;
   /** Wait after a first failure; doubles, up to 5,000, or 60,000 after a refusal. Default 1,000. */
   readonly retryMs?: number;
 }
 
-export interface Writer {
-  start(): void;
-  /** Publishes what was appended, gives the lease up. */
-  stop(): Promise<void>;
-  /** Appends in the consumer's transaction. @throws WriterFenced, WriterRefuses */
-  append(tx: Tx, events: readonly CloudEvent[]): Promise<void>;
-  state(): WriterState;
-}
-
-/** The one active writer of the log; any number may run, the lease lets one write (ARCHITECTURE.md, "The audit log"). */
-export function createWriter(options: WriterOptions): Writer {
-  return new LogWriter(options);
-}
-
-/** What is away may be back at any time; what was refused wants a person, and each try reads much of the log. */
+/**
+ * What is away may be back at any time; a refusal needs a person, and each try reads much of the
+ * log.
+ */
 const MAX_AWAY_RETRY_MS = 5_000;
 const MAX_REFUSED_RETRY_MS = 60_000;
 
-class LogWriter implements Writer {
+/** The one active writer of the log: any number may run, the lease lets one of them write. */
+export class LogWriter {
+  readonly #log: LogContext;
   readonly #options: WriterOptions;
   readonly #owner = randomUUID();
   readonly #leaseMs: number;
@@ -78,7 +66,8 @@ class LogWriter implements Writer {
   #wake: () => void = () => {};
   #running: Promise<void> | null = null;
 
-  constructor(options: WriterOptions) {
+  constructor(log: LogContext, options: WriterOptions) {
+    this.#log = log;
     this.#options = options;
     this.#leaseMs = options.leaseMs ?? 10_000;
     this.#checkpointMs = options.checkpointMs ?? 1_000;
@@ -89,6 +78,7 @@ class LogWriter implements Writer {
     this.#running ??= this.#run();
   }
 
+  /** Publishes what was appended, gives the lease up. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#wake();
@@ -103,11 +93,12 @@ class LogWriter implements Writer {
     };
   }
 
+  /** Appends in the consumer's transaction. @throws WriterFenced, WriterRefuses */
   async append(tx: Tx, events: readonly CloudEvent[]): Promise<void> {
     const [epoch, published] = [this.#epoch, this.#published];
     if (epoch === null || published === null || this.#phase !== "writing") throw new WriterFenced();
     try {
-      const { seal } = this.#options;
+      const { seal } = this.#log;
       await append(tx, { seal, epoch, publishedSize: published.edge.size }, events);
     } catch (error) {
       if (error instanceof WriterRefuses) this.#refuse(error);
@@ -118,7 +109,8 @@ class LogWriter implements Writer {
   }
 
   async #run(): Promise<void> {
-    // Beside the rounds, because one of them may take longer than the lease: opening a long log does.
+    // Beside the rounds, because one of them may take longer than the lease: opening a long log
+    // does.
     const beat = setInterval(() => void this.#renew(), this.#leaseMs / 3);
     while (!this.#stopping) await this.#sleep(await this.#turn());
     clearInterval(beat);
@@ -135,7 +127,8 @@ class LogWriter implements Writer {
       const before = this.#published ?? (await this.#open(epoch));
       const grew = await this.#publish(epoch, before);
       this.#failures = 0;
-      // After a checkpoint the next one waits its time; before one the first event wakes us at once.
+      // After a checkpoint the next one waits its time; before one the first event wakes us at
+      // once.
       return { ms: this.#checkpointMs, wakeable: !grew };
     } catch (error) {
       await this.#afterFailure(error, epoch);
@@ -148,8 +141,8 @@ class LogWriter implements Writer {
 
   async #holdLease(): Promise<number | null> {
     if (this.#epoch !== null) return this.#epoch;
-    const { pool, logger, consume } = this.#options;
-    await consume.stop();
+    const { pool, logger } = this.#log;
+    await this.#options.consume.stop();
     const lease = await takeLease(pool, this.#owner, this.#leaseMs);
     if (lease === null) return null;
     this.#epoch = lease.epoch;
@@ -157,9 +150,12 @@ class LogWriter implements Writer {
     return lease.epoch;
   }
 
-  /** A lease that could not be renewed in time is still ours until another takes it; then the fence holds. */
+  /**
+   * A lease that could not be renewed in time is still ours until another takes it; then the fence
+   * holds.
+   */
   async #renew(): Promise<void> {
-    const { pool, logger } = this.#options;
+    const { pool, logger } = this.#log;
     const epoch = this.#epoch;
     if (epoch === null) return;
     try {
@@ -171,9 +167,10 @@ class LogWriter implements Writer {
   }
 
   async #open(epoch: number): Promise<Published> {
-    const { pool, outside, signer, maxStartLeaves = 250_000, consume, logger } = this.#options;
+    const { pool, logger } = this.#log;
+    const { maxStartLeaves = 250_000, consume } = this.#options;
     if (this.#refusal === null) this.#phase = "opening";
-    const published = await openLog(pool, outside, signer, maxStartLeaves);
+    const published = await openLog(this.#log, maxStartLeaves);
     // The lease may have gone while the log was read.
     const kept = await renewLease(pool, epoch, this.#leaseMs);
     if (!kept || this.#epoch !== epoch) throw new WriterFenced();
@@ -186,41 +183,42 @@ class LogWriter implements Writer {
   }
 
   async #publish(epoch: number, before: Published): Promise<boolean> {
-    const after = await publish(this.#options, epoch, before);
+    const after = await publish(this.#log, epoch, before);
     // An append may have refused, or found the lease gone, meanwhile; what it found out holds.
     if (this.#published === before) this.#published = after;
     return after !== before;
   }
 
   async #afterFailure(error: unknown, epoch: number | null): Promise<void> {
-    const { logger, consume } = this.#options;
     if (error instanceof WriterFenced) this.#loseLease(epoch);
     else if (error instanceof WriterRefuses) this.#refuse(error);
     else {
       // How far the last publication came is not known: the log is opened, and so checked, again.
       this.#published = null;
       if (this.#refusal === null) this.#phase = "waiting";
-      logger.warn({ err: error }, "audit writer waits");
+      this.#log.logger.warn({ err: error }, "audit writer waits");
     }
-    await consume.stop();
+    await this.#options.consume.stop();
   }
 
   #refuse(refusal: WriterRefuses): void {
-    const { logger, onRefusal } = this.#options;
+    const { logger } = this.#log;
     const known = this.#refusal?.code === refusal.code;
     this.#published = null;
     this.#phase = "refusing";
     this.#refusal = { code: refusal.code, words: refusal.message };
     if (known) return;
     logger.error({ code: refusal.code, reason: refusal.message }, "audit writer refuses to write");
-    onRefusal(refusal.code).catch((err: unknown) => logger.error({ err }, "a refusal was not announced"));
+    this.#options
+      .onRefusal(refusal.code)
+      .catch((err: unknown) => logger.error({ err }, "a refusal was not announced"));
     this.#wake();
   }
 
   /** What a straggler of an earlier lease finds out says nothing of the present one. */
   #loseLease(epoch: number | null): void {
     if (this.#epoch === null || this.#epoch !== epoch) return;
-    this.#options.logger.warn({ epoch: this.#epoch }, "audit writer was replaced by another");
+    this.#log.logger.warn({ epoch: this.#epoch }, "audit writer was replaced by another");
     this.#epoch = null;
     this.#published = null;
     this.#refusal = null;
@@ -228,8 +226,8 @@ class LogWriter implements Writer {
   }
 
   async #end(): Promise<void> {
-    const { pool, consume, logger } = this.#options;
-    await consume.stop();
+    const { pool, logger } = this.#log;
+    await this.#options.consume.stop();
     try {
       const [epoch, before] = [this.#epoch, this.#published];
       if (epoch !== null && before !== null) await this.#publish(epoch, before);

@@ -1,7 +1,10 @@
 import type { Db, Tx } from "@medvault/postgres";
 import { WriterFenced } from "./writer.errors.ts";
 
-/** The row that says who writes: `epoch` fences off whoever wrote before, `size` is the tree size to append at. */
+/**
+ * The row that says who writes: `epoch` fences off the writer before, `size` is the tree size to
+ * append at.
+ */
 export interface Lease {
   readonly epoch: number;
   readonly size: number;
@@ -19,7 +22,10 @@ export async function takeLease(db: Db, owner: string, leaseMs: number): Promise
   return rows[0] ?? null;
 }
 
-/** Holds on to the lease. False when another took it: a lease that merely ran out is still ours to renew. */
+/**
+ * Holds on to the lease. False when another took it: a lease that merely ran out is still ours to
+ * renew.
+ */
 export async function renewLease(db: Db, epoch: number, leaseMs: number): Promise<boolean> {
   const { rowCount } = await db.query(
     `update writer set lease_until = clock_timestamp() + $2::float8 * interval '1 millisecond' where epoch = $1`,
@@ -34,7 +40,8 @@ export async function releaseLease(db: Db, epoch: number): Promise<void> {
 }
 
 /**
- * Locks the row until the transaction ends: while it is held nobody else takes the lease, appends or signs.
+ * Locks the row until the transaction ends: while it is held no other process takes the lease,
+ * appends or signs.
  * @throws WriterFenced when `epoch` is not the present one.
  */
 export async function lockWriter(tx: Tx, epoch: number): Promise<Lease> {

@@ -7,11 +7,12 @@ import { inTransaction } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase, testKeyring, testLogger } from "@medvault/testing";
 import pg from "pg";
 import { expect, vi } from "vitest";
+import type { LogContext } from "../src/context.ts";
 import { createBodySeal } from "../src/log/body-seal.ts";
+import { createSigner } from "../src/log/signer.ts";
+import { LogWriter, type WriterOptions } from "../src/log/writer.service.ts";
 import { createOutsideDirectory, type OutsideStore } from "../src/outside/outside.store.ts";
 import { verifyLog } from "../src/verification/verification.service.ts";
-import { createSigner } from "../src/writer/signer.ts";
-import { createWriter, type Writer, type WriterOptions } from "../src/writer/writer.service.ts";
 
 export const ORIGIN = "example.test/audit";
 
@@ -54,7 +55,7 @@ export function event(
 export const events = (count: number, first = 1) =>
   Array.from({ length: count }, (_, at) => event(first + at));
 
-const logger = () => testLogger() as unknown as WriterOptions["logger"];
+type WriterOverrides = Partial<WriterOptions> & { outside?: OutsideStore };
 
 /** A log of its own: database, directory, keys, and writers that can be made and killed at will. */
 export async function givenLog(db?: TestDatabase, ring?: Keyring) {
@@ -69,30 +70,29 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
   const key = await signingKey(pool, keyring, "checkpoints");
   const signer = createSigner(ORIGIN, key.publicKey, key.sign);
   const outside = createOutsideDirectory(dir);
-  const writers: Writer[] = [];
+  const logger = testLogger() as unknown as LogContext["logger"];
+  const context: LogContext = { pool, outside, signer, seal, logger, now: () => new Date() };
+  const writers: LogWriter[] = [];
   const refusals: string[] = [];
 
-  function writer(overrides: Partial<WriterOptions> = {}): Writer {
-    const made = createWriter({
-      pool,
-      outside,
-      signer,
-      seal,
-      now: () => new Date(),
-      logger: logger(),
-      consume: { start() {}, stop: async () => {} },
-      onRefusal: async (code) => void refusals.push(code),
-      checkpointMs: 20,
-      leaseMs: 1_000,
-      retryMs: 50,
-      ...overrides,
-    });
+  function writer({ outside: store = outside, ...overrides }: WriterOverrides = {}): LogWriter {
+    const made = new LogWriter(
+      { ...context, outside: store },
+      {
+        consume: { start() {}, stop: async () => {} },
+        onRefusal: async (code) => void refusals.push(code),
+        checkpointMs: 20,
+        leaseMs: 1_000,
+        retryMs: 50,
+        ...overrides,
+      },
+    );
     writers.push(made);
     made.start();
     return made;
   }
 
-  async function writing(overrides: Partial<WriterOptions> = {}): Promise<Writer> {
+  async function writing(overrides: WriterOverrides = {}): Promise<LogWriter> {
     const made = writer(overrides);
     await eventually(() => expect(made.state().phase).toBe("writing"));
     return made;
@@ -110,7 +110,7 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
     refusals,
     writer,
     writing,
-    append: (by: Writer, some: readonly CloudEvent[]) => inTransaction(pool, (tx) => by.append(tx, some)),
+    append: (by: LogWriter, some: readonly CloudEvent[]) => inTransaction(pool, (tx) => by.append(tx, some)),
     /** Waits until the store outside has a checkpoint of this size. */
     async published(size: number): Promise<string> {
       let note = "";
@@ -124,12 +124,12 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
       return note;
     },
     /** Waits until a fresh writer says why it refuses. */
-    async refusalOf(made: Writer): Promise<string> {
+    async refusalOf(made: LogWriter): Promise<string> {
       await eventually(() => expect(made.state().refusal).not.toBeNull());
       expect(made.state().phase).toBe("refusing");
       return made.state().refusal?.code ?? "";
     },
-    verify: () => verifyLog({ pool, outside, seal, key: signer.key, origin: ORIGIN, record: async () => {} }),
+    verify: () => verifyLog(context),
     /** An empty log again, with the same keys. */
     async reset(): Promise<void> {
       await Promise.all(writers.splice(0).map((each) => each.stop()));

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { crashing, events, eventually, type GivenLog, givenLog } from "../../test/given.ts";
+import { crashing, events, eventually, type GivenLog, givenLog } from "../../test/log-harness.ts";
 import { plainRoot } from "../../test/plain-tree.ts";
 import type { OutsideStore } from "../outside/outside.store.ts";
 import { openCheckpoint } from "../tree/checkpoint.ts";
@@ -86,7 +86,7 @@ test("a crash after the checkpoint is outside and before the history has it heal
   expect(rows).toEqual([{ size: "10" }, { size: "11" }]);
 });
 
-test("the torn end of a bundle of bodies, as a power cut leaves it, is written anew", async () => {
+test("the torn end of a bundle of bodies, as a power cut leaves it, is written again", async () => {
   const before = await log.writing();
   await log.append(before, events(10));
   await log.published(10);

@@ -1,11 +1,10 @@
-import type { Db } from "@medvault/postgres";
-import { type LeafRow, leavesBetween } from "../log/log.store.ts";
-import type { OutsideStore } from "../outside/outside.store.ts";
-import { tilesAt } from "../outside/tiles-at.ts";
+import type { LogContext } from "../context.ts";
+import { tilesAt } from "../outside/outside.store.ts";
 import { type Edge, EMPTY_EDGE, extend, type Tile } from "../tree/edge.ts";
 import { leafHash } from "../tree/hash.ts";
 import type { ReadTile } from "../tree/proof.ts";
 import { hashesAtLevel, TILE_WIDTH } from "../tree/tile.ts";
+import { type LeafRow, leavesBetween } from "./log.store.ts";
 import { WriterRefuses } from "./writer.errors.ts";
 
 /** Leaves that are read and hashed in one step: 16 tiles of level 0. */
@@ -13,7 +12,10 @@ const STEP = 16 * TILE_WIDTH;
 /** A tile of level 1 spans this many leaves; the edge is taken from tiles at such a border only. */
 const BORDER = TILE_WIDTH * TILE_WIDTH;
 
-/** Grows an edge by rows of the log. @throws WriterRefuses when an index is missing or out of its place. */
+/**
+ * Grows an edge by rows of the log. @throws WriterRefuses when an index is missing or out of its
+ * place.
+ */
 export function growByRows(
   edge: Edge,
   rows: readonly Pick<LeafRow, "idx" | "leaf">[],
@@ -30,14 +32,13 @@ export function growByRows(
 }
 
 /**
- * Derives the edge at `size` from the leaves in the log, and holds every full tile on the way against the one
- * outside. Of a log longer than `maxLeaves` only so many last leaves are read (100,000 take about 1 s); what
- * lies before is taken from tiles, which the signed root vouches for, and is `POST /v1/audit/verify`'s to check.
- * @throws WriterRefuses, OutsideDamaged
+ * Derives the edge at `size` from the leaves in the log, and holds every full tile on the way
+ * against the one outside. Of a log longer than `maxLeaves` only so many last leaves are read
+ * (100,000 take about 1 s); what lies before is taken from tiles, which the signed root vouches
+ * for, and is left to `POST /v1/audit/verify`. @throws WriterRefuses, OutsideDamaged
  */
 export async function deriveEdge(
-  db: Db,
-  outside: OutsideStore,
+  { pool, outside }: Pick<LogContext, "pool" | "outside">,
   size: number,
   maxLeaves: number,
 ): Promise<Edge> {
@@ -45,7 +46,7 @@ export async function deriveEdge(
   let edge = await edgeFromTiles(readTile, Math.floor(Math.max(0, size - maxLeaves) / BORDER) * BORDER);
   while (edge.size < size) {
     const to = Math.min(edge.size + STEP, size);
-    const rows = await leavesBetween(db, edge.size, to);
+    const rows = await leavesBetween(pool, edge.size, to);
     if (rows.length < to - edge.size) {
       const missing = rows.find((row, at) => row.idx !== edge.size + at)?.idx ?? edge.size + rows.length;
       throw new WriterRefuses(
@@ -54,7 +55,7 @@ export async function deriveEdge(
       );
     }
     const grown = growByRows(edge, rows);
-    for (const tile of grown.full) await demandTile(readTile, tile);
+    for (const tile of grown.full) await requireTile(readTile, tile);
     edge = grown.edge;
   }
   return edge;
@@ -71,7 +72,7 @@ async function edgeFromTiles(readTile: ReadTile, size: number): Promise<Edge> {
   return { size, levels };
 }
 
-async function demandTile(readTile: ReadTile, tile: Tile): Promise<void> {
+async function requireTile(readTile: ReadTile, tile: Tile): Promise<void> {
   const kept = await readTile(tile.level, tile.index, TILE_WIDTH);
   const same = tile.hashes.every((hash, at) => kept[at]?.equals(hash));
   if (!same) {

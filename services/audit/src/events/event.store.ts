@@ -27,8 +27,8 @@ function filterParameters(filter: AuditFilter): unknown[] {
 }
 
 /**
- * Rows that pass the filter, newest first, after `after`. Statements without a name are planned with their values,
- * so that a null filter costs nothing and the others find their index.
+ * Rows that pass the filter, newest first, after `after`. Statements without a name are planned
+ * with their values, so that a null filter costs nothing and the others find their index.
  */
 export async function newestRows(
   db: Db,
@@ -58,7 +58,10 @@ export async function newestRows(
   return rows.map(logRowOf);
 }
 
-/** Rows that pass the filter in the order of the log, from index `from` up to but not including `to`. */
+/**
+ * Rows that pass the filter in the order of the log, from index `from` up to but not including
+ * `to`.
+ */
 export async function rowsInOrder(
   db: Db,
   filter: AuditFilter,

@@ -1,11 +1,13 @@
 import { type Actor, type AuditFilter, auditEvent, type NewEvent } from "@medvault/contracts";
 
-/** What somebody did with the log. */
+/** How the log was read. */
 export type Reading = "queried" | "read" | "proved" | "counted" | "exported" | "verified" | "completeness";
 
+type Details = Record<string, string | number | boolean | null>;
+
 /**
- * The event of a look into the log: which filters, never their values but for the patient that was asked about,
- * so that nothing a person typed gets into the log by way of a query.
+ * The event of a reading of the log: which filters were used, and never their values but for the
+ * patient that was asked about, so that nothing that a person typed gets into the log by a query.
  */
 export function readingEvent(
   actor: Actor,
@@ -23,5 +25,3 @@ export function readingEvent(
     details: about.details ?? {},
   });
 }
-
-type Details = Record<string, string | number | boolean | null>;

@@ -1,11 +1,19 @@
-import type { AuditEventView } from "@medvault/contracts";
+import { type Actor, type AuditEventView, Forbidden, scopeOf } from "@medvault/contracts";
 import type { BodySeal } from "../log/body-seal.ts";
 import { eventOf } from "../log/entry.ts";
 import type { LogRow } from "../log/log.store.ts";
 
 /**
- * A row as the API shows it: from the sealed body when that gives the row's leaf, and otherwise marked as damaged
- * with nothing of what the body might claim.
+ * Patients hold audit:read for the history of their own record (my-access) alone; the log itself
+ * needs the scope any. @throws Forbidden
+ */
+export function requireWholeLog(actor: Actor): void {
+  if (scopeOf(actor, "audit:read") !== "any") throw new Forbidden();
+}
+
+/**
+ * A row as the API shows it: from the sealed body when that gives the row's leaf, and otherwise
+ * marked as damaged, with nothing of what the body might claim.
  */
 export function viewOf(seal: BodySeal, row: LogRow): AuditEventView {
   const body = seal.open(row.idx, row.id, row.sealed);

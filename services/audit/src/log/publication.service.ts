@@ -1,15 +1,14 @@
 import { inTransaction, type Tx } from "@medvault/postgres";
-import type pg from "pg";
-import { recordCheckpoint } from "../checkpoints/checkpoint.store.ts";
-import { type LeafRow, leafRowsFrom } from "../log/log.store.ts";
+import type { LogContext } from "../context.ts";
 import type { OutsideStore } from "../outside/outside.store.ts";
 import type { SignedCheckpoint } from "../tree/checkpoint.ts";
 import { type Edge, partialTiles, rootOf } from "../tree/edge.ts";
 import { TILE_WIDTH } from "../tree/tile.ts";
+import { recordCheckpoint } from "./checkpoint.store.ts";
 import { lockWriter } from "./lease.store.ts";
-import { growByRows } from "./local-tree.ts";
-import { type Published, readOutsideCheckpoint } from "./opening.ts";
-import type { CheckpointSigner } from "./signer.ts";
+import { growByRows } from "./local-tree.service.ts";
+import { type LeafRow, leafRowsFrom } from "./log.store.ts";
+import { type Published, readOutsideCheckpoint } from "./opening.service.ts";
 import { WriterRefuses } from "./writer.errors.ts";
 
 /** Rows that are read in one step; a checkpoint covers as many steps as there are. */
@@ -17,27 +16,23 @@ const STEP_ROWS = 4 * TILE_WIDTH;
 /** A signature is not put off for ever by a log that grows as fast as it is read. */
 const MAX_STEPS = 64;
 
-export interface PublisherParts {
-  readonly pool: pg.Pool;
-  readonly outside: OutsideStore;
-  readonly signer: CheckpointSigner;
-  readonly now: () => Date;
-}
+type PublishedLog = Pick<LogContext, "pool" | "outside" | "signer" | "now">;
 
 /**
- * Publishes what was appended since `before`: bodies and tiles outside, then the signed checkpoint, in that order,
- * so that a checkpoint never speaks of what could be lost with Postgres. Every step can be repeated: a crash
- * between any two leaves only files that the next run writes again, the same bytes to the same places.
- * Gives the new state, or `before` when there was nothing new. @throws WriterRefuses, WriterFenced, OutsideDamaged
+ * Publishes what was appended since `before`: bodies and tiles outside, then the signed checkpoint,
+ * in that order, so that a checkpoint never covers what could be lost with Postgres. Every step can
+ * be repeated: a crash between any two leaves only files that the next run writes again, the same
+ * bytes to the same places. Gives the new state, or `before` when there was nothing new.
+ * @throws WriterRefuses, WriterFenced, OutsideDamaged
  */
-export async function publish(parts: PublisherParts, epoch: number, before: Published): Promise<Published> {
-  const edge = await growOutside(parts, before.edge);
+export async function publish(log: PublishedLog, epoch: number, before: Published): Promise<Published> {
+  const edge = await growOutside(log, before.edge);
   if (edge.size === before.edge.size) return before;
-  for (const tile of partialTiles(edge)) await parts.outside.writeTile(tile);
-  return await inTransaction(parts.pool, (tx) => sign(parts, tx, epoch, before, edge));
+  for (const tile of partialTiles(edge)) await log.outside.writeTile(tile);
+  return await inTransaction(log.pool, (tx) => sign(log, tx, epoch, before, edge));
 }
 
-async function growOutside({ pool, outside }: PublisherParts, from: Edge): Promise<Edge> {
+async function growOutside({ pool, outside }: PublishedLog, from: Edge): Promise<Edge> {
   let edge = from;
   for (let step = 0; step < MAX_STEPS; step += 1) {
     const rows = await leafRowsFrom(pool, edge.size, STEP_ROWS);
@@ -59,11 +54,12 @@ async function writeBodies(outside: OutsideStore, rows: readonly LeafRow[]): Pro
 }
 
 /**
- * Under the lock of the writer's row, so that a writer that was fenced off can no longer put its checkpoint in
- * place. The one outside is read again: it must be the one that this writer left there.
+ * Under the lock of the writer's row, so that a writer that was fenced off can no longer put its
+ * checkpoint in place. The one outside is read again: it must be the one that this writer left
+ * there.
  */
 async function sign(
-  parts: PublisherParts,
+  log: PublishedLog,
   tx: Tx,
   epoch: number,
   before: Published,
@@ -73,20 +69,16 @@ async function sign(
   if (edge.size > lease.size) {
     throw new WriterRefuses("sequence_of_leaves_broken", "the log holds entries that no writer appended");
   }
-  const checkpoint = parts.signer.sign({ size: edge.size, root: rootOf(edge) });
-  await demandExtension(parts, before, checkpoint);
-  await parts.outside.writeCheckpoint(checkpoint.note);
-  if (before.checkpoint) await recordCheckpoint(tx, before.checkpoint, parts.now());
-  await recordCheckpoint(tx, checkpoint, parts.now());
+  const checkpoint = log.signer.sign({ size: edge.size, root: rootOf(edge) });
+  await requireExtension(log, before, checkpoint);
+  await log.outside.writeCheckpoint(checkpoint.note);
+  if (before.checkpoint) await recordCheckpoint(tx, before.checkpoint, log.now());
+  await recordCheckpoint(tx, checkpoint, log.now());
   return { edge, checkpoint };
 }
 
-async function demandExtension(
-  parts: PublisherParts,
-  before: Published,
-  next: SignedCheckpoint,
-): Promise<void> {
-  const found = await readOutsideCheckpoint(parts.outside, parts.signer);
+async function requireExtension(log: PublishedLog, before: Published, next: SignedCheckpoint): Promise<void> {
+  const found = await readOutsideCheckpoint(log);
   if ((found?.note ?? null) === (before.checkpoint?.note ?? null)) return;
   // The transaction runs again after a deadlock; Ed25519 signs the same text with the same bytes.
   if (found?.note === next.note) return;

@@ -1,14 +1,14 @@
 import { createPool } from "@medvault/postgres";
 import { createProxy, createTestBroker, createTestDatabase } from "@medvault/testing";
 import { expect, test } from "vitest";
-import { events, eventually } from "../../test/given.ts";
-import { givenService } from "../../test/given-service.ts";
+import { startAudit } from "../../test/harness.ts";
+import { events, eventually } from "../../test/log-harness.ts";
 
 test("Postgres goes away in the middle and comes back: every event is logged once, none is parked", async () => {
   const database = await createTestDatabase(["audit"]);
   const proxy = await createProxy(database.url("audit"));
   const pool = createPool({ connectionString: proxy.url, applicationName: "test audit" });
-  const audit = await givenService({ pool }, { database });
+  const audit = await startAudit({ pool }, { database });
   await audit.send(...events(50));
   await audit.logged(50);
   proxy.cut();
@@ -28,7 +28,7 @@ test("Postgres goes away in the middle and comes back: every event is logged onc
 test("RabbitMQ goes away and comes back: what was sent meanwhile is logged", async () => {
   const rabbit = await createTestBroker();
   const proxy = await createProxy(rabbit.url("audit"));
-  const audit = await givenService({}, { rabbit, amqpUrl: proxy.url });
+  const audit = await startAudit({}, { rabbit, amqpUrl: proxy.url });
   await audit.send(...events(10));
   await audit.logged(10);
   proxy.cut();

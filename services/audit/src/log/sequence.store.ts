@@ -24,7 +24,10 @@ export interface Sequence {
   readonly heartbeatAt: Date | null;
 }
 
-/** Adds numbers to what has arrived, counting those that had arrived before; in the append's transaction. */
+/**
+ * Adds numbers to what has arrived, counting those that had arrived before; in the append's
+ * transaction.
+ */
 export async function recordSequences(tx: Tx, events: readonly Numbered[]): Promise<void> {
   if (events.length === 0) return;
   await tx.query(
@@ -53,8 +56,8 @@ export async function recordSequences(tx: Tx, events: readonly Numbered[]): Prom
 }
 
 /**
- * Every producer and epoch, at most `limit`, newest epoch of each producer first. Of each, at most `maxRanges`
- * ranges: one suffices as long as nothing is missing.
+ * Every producer and epoch, at most `limit`, newest epoch of each producer first. Of each, at most
+ * `maxRanges` ranges: one suffices as long as nothing is missing.
  */
 export async function listSequences(db: Db, limit: number, maxRanges: number): Promise<Sequence[]> {
   const { rows } = await db.query<{

@@ -15,7 +15,7 @@ import {
 } from "@medvault/testing";
 import { expect } from "vitest";
 import { type AuditParts, joinAudit } from "../src/app.ts";
-import { eventually, givenLog, ORIGIN } from "./given.ts";
+import { eventually, givenLog, ORIGIN } from "./log-harness.ts";
 
 type Broker = ReturnType<typeof connectBroker>;
 
@@ -27,8 +27,11 @@ interface GivenServers {
   keyring?: Keyring;
 }
 
-/** The whole service over a database, a broker and a directory of its own; events come in by the queue. */
-export async function givenService(overrides: Partial<AuditParts> = {}, servers: GivenServers = {}) {
+/**
+ * The whole service over a database, a broker and a directory of its own; events come in by the
+ * queue.
+ */
+export async function startAudit(overrides: Partial<AuditParts> = {}, servers: GivenServers = {}) {
   const [database, rabbit] = await Promise.all([
     servers.database ?? createTestDatabase(["audit"]),
     servers.rabbit ?? createTestBroker(),
@@ -100,4 +103,4 @@ export async function givenService(overrides: Partial<AuditParts> = {}, servers:
     },
   };
 }
-export type GivenService = Awaited<ReturnType<typeof givenService>>;
+export type TestAudit = Awaited<ReturnType<typeof startAudit>>;

@@ -6,7 +6,7 @@ import { assembleNote, encodeVkey, type NoteKey, noteKeyId, rawEd25519 } from ".
 export interface CheckpointSigner {
   readonly origin: string;
   readonly key: NoteKey;
-  /** The verifier key that goes to whoever checks the log. */
+  /** The verifier key that goes to anyone who checks the log. */
   readonly vkey: string;
   sign(checkpoint: Omit<Checkpoint, "origin">): SignedCheckpoint;
 }

@@ -11,8 +11,9 @@ export type RefusalCode =
   | "sequence_of_leaves_broken";
 
 /**
- * The local log and the store outside do not agree: nothing may be appended or signed until a person has looked.
- * Never healed by the service itself, because every healing would also be a way to hide.
+ * The local log and the store outside do not agree: nothing may be appended or signed until a
+ * person has looked. Never healed by the service itself, because every healing would also be a way
+ * to hide.
  */
 export class WriterRefuses extends Error {
   override readonly name = "WriterRefuses";
@@ -25,7 +26,10 @@ export class WriterRefuses extends Error {
   }
 }
 
-/** Another process holds the lease by now: this one stops writing, and nothing of its transaction stays. */
+/**
+ * Another process holds the lease by now: this one stops writing, and nothing of its transaction
+ * stays.
+ */
 export class WriterFenced extends Error {
   override readonly name = "WriterFenced";
   readonly code = "writer_fenced";

@@ -2,9 +2,9 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { event, events, eventually, type GivenLog, givenLog } from "../../test/given.ts";
-import { makeEntries } from "../log/entry.ts";
+import { event, events, eventually, type GivenLog, givenLog } from "../../test/log-harness.ts";
 import { checkpointText } from "../tree/checkpoint.ts";
+import { makeEntries } from "./entry.ts";
 import { createSigner } from "./signer.ts";
 
 /** 600 entries in three tiles; 10 in a tile that is full, 590 in the last one. */
@@ -42,7 +42,7 @@ test("a changed body is found at its entry", async () => {
   });
 });
 
-test("a body that was sealed anew with another salt is found, though the key was the right one", async () => {
+test("a body that was sealed again with another salt is found, though the key was the right one", async () => {
   const { rows } = await damage("select id, leaf, sealed from log where idx = 10");
   const body = Buffer.from(log.seal.open(10, rows[0].id, rows[0].sealed) ?? "");
   body[0] = (body[0] ?? 0) ^ 1;
@@ -85,7 +85,7 @@ test("an event that was replaced whole, leaf and columns and all, is found by th
 });
 
 test("a column that hides an event from a query is found", async () => {
-  await damage("update log set actor_id = 'somebody-else' where idx = 300");
+  await damage("update log set actor_id = 'another-actor' where idx = 300");
   expect(await log.verify()).toMatchObject({
     ok: false,
     firstBadIndex: 300,
@@ -143,7 +143,7 @@ test("a table that is cut under a running writer stops it at the next append; no
   expect(log.refusals).toEqual(["log_truncated"]);
 });
 
-test("rows that nobody appended are not signed", async () => {
+test("rows that no writer appended are not signed", async () => {
   const writer = await log.writing();
   await damage(`insert into log select 600, gen_random_uuid(), occurred_at, type, producer, epoch, seq, actor_id, actor_role,
     patient_ids, subject, action, outcome, purpose, ip, request_id, leaf, sealed from log where idx = 5`);
@@ -265,7 +265,7 @@ test("a writer that refused goes on by itself once the two agree again", async (
   await log.published(601);
 });
 
-test("a start that checks the last entries only still demands the signed root", async () => {
+test("a start that checks the last entries only still requires the signed root", async () => {
   const writer = await log.writing({ maxStartLeaves: 0 });
   expect(writer.state().publishedSize).toBe(SIZE);
 });

@@ -1,16 +1,14 @@
-import type { Db } from "@medvault/postgres";
-import { latestCheckpoint } from "../checkpoints/checkpoint.store.ts";
-import { leafRowsFrom, tableSize } from "../log/log.store.ts";
+import type { LogContext } from "../context.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
-import type { OutsideStore } from "../outside/outside.store.ts";
-import { tilesAt } from "../outside/tiles-at.ts";
+import { type OutsideStore, tilesAt } from "../outside/outside.store.ts";
 import { openCheckpoint, type SignedCheckpoint } from "../tree/checkpoint.ts";
 import { type Edge, EMPTY_EDGE, partialTiles, rootOf } from "../tree/edge.ts";
 import { openNote } from "../tree/note.ts";
 import { TILE_WIDTH } from "../tree/tile.ts";
+import { latestCheckpoint } from "./checkpoint.store.ts";
 import { expectedSize } from "./lease.store.ts";
-import { deriveEdge } from "./local-tree.ts";
-import type { CheckpointSigner } from "./signer.ts";
+import { deriveEdge } from "./local-tree.service.ts";
+import { leafRowsFrom, tableSize } from "./log.store.ts";
 import { WriterRefuses } from "./writer.errors.ts";
 
 /** Where the tree stands that was published last; `checkpoint` null before the first. */
@@ -19,31 +17,28 @@ export interface Published {
   readonly checkpoint: SignedCheckpoint | null;
 }
 
+type OpenedLog = Pick<LogContext, "pool" | "outside" | "signer">;
+
 /**
- * Finds out, at the start of a writer, that the log in Postgres extends what is kept outside; writes nothing but
- * the public key of a new log. What a crash can leave behind passes: entries that were not yet published, tiles
- * and bodies beyond the checkpoint, a checkpoint that the history does not have yet.
- * @throws WriterRefuses
+ * Checks, at the start of a writer, that the log in Postgres extends what is kept outside; writes
+ * nothing but the public key of a new log. What a crash can leave behind passes: entries that were
+ * not yet published, tiles and bodies beyond the checkpoint, a checkpoint that the history does not
+ * have yet. @throws WriterRefuses
  */
-export async function openLog(
-  db: Db,
-  outside: OutsideStore,
-  signer: CheckpointSigner,
-  maxStartLeaves: number,
-): Promise<Published> {
+export async function openLog(log: OpenedLog, maxStartLeaves: number): Promise<Published> {
   try {
-    await demandOwnKey(outside, signer);
-    const checkpoint = await readOutsideCheckpoint(outside, signer);
-    await demandHistory(db, checkpoint);
-    const size = await demandSize(db, checkpoint?.size ?? 0);
+    await requireOwnKey(log);
+    const checkpoint = await readOutsideCheckpoint(log);
+    await requireHistory(log, checkpoint);
+    const size = await requireSize(log, checkpoint?.size ?? 0);
     if (checkpoint === null) return { edge: EMPTY_EDGE, checkpoint };
-    const edge = await deriveEdge(db, outside, checkpoint.size, maxStartLeaves);
+    const edge = await deriveEdge(log, checkpoint.size, maxStartLeaves);
     if (!rootOf(edge).equals(checkpoint.root)) {
       const words = `the log's first ${checkpoint.size} of ${size} entries do not give the root that was signed`;
       throw new WriterRefuses("log_changed", words);
     }
-    await demandEdge(outside, edge);
-    await demandBodies(db, outside, checkpoint.size);
+    await requireEdge(log.outside, edge);
+    await requireBodies(log, checkpoint.size);
     return { edge, checkpoint };
   } catch (error) {
     throw error instanceof OutsideDamaged ? new WriterRefuses("outside_store_damaged", error.message) : error;
@@ -51,10 +46,10 @@ export async function openLog(
 }
 
 /** The checkpoint outside, proved ours; null when there is none. @throws WriterRefuses */
-export async function readOutsideCheckpoint(
-  outside: OutsideStore,
-  signer: CheckpointSigner,
-): Promise<SignedCheckpoint | null> {
+export async function readOutsideCheckpoint({
+  outside,
+  signer,
+}: Pick<LogContext, "outside" | "signer">): Promise<SignedCheckpoint | null> {
   const note = await outside.readCheckpoint();
   if (note === null) return null;
   const checkpoint = openCheckpoint(note, signer.key, signer.origin);
@@ -63,7 +58,7 @@ export async function readOutsideCheckpoint(
   throw new WriterRefuses("outside_checkpoint_forged", `the checkpoint outside ${words}`);
 }
 
-async function demandOwnKey(outside: OutsideStore, signer: CheckpointSigner): Promise<void> {
+async function requireOwnKey({ outside, signer }: OpenedLog): Promise<void> {
   const vkey = await outside.readVkey();
   if (vkey === null) await outside.writeVkey(signer.vkey);
   else if (vkey.trim() !== signer.vkey) {
@@ -72,8 +67,8 @@ async function demandOwnKey(outside: OutsideStore, signer: CheckpointSigner): Pr
   }
 }
 
-async function demandHistory(db: Db, checkpoint: SignedCheckpoint | null): Promise<void> {
-  const latest = await latestCheckpoint(db);
+async function requireHistory({ pool }: OpenedLog, checkpoint: SignedCheckpoint | null): Promise<void> {
+  const latest = await latestCheckpoint(pool);
   if (latest === null) return;
   if (checkpoint === null) {
     throw new WriterRefuses("outside_checkpoint_missing", "the store outside has lost its checkpoint");
@@ -87,8 +82,8 @@ async function demandHistory(db: Db, checkpoint: SignedCheckpoint | null): Promi
   }
 }
 
-async function demandSize(db: Db, published: number): Promise<number> {
-  const [size, expected] = [await tableSize(db), await expectedSize(db)];
+async function requireSize({ pool }: OpenedLog, published: number): Promise<number> {
+  const [size, expected] = [await tableSize(pool), await expectedSize(pool)];
   if (size < published || size !== expected) {
     const words = `the log has ${size} entries, ${Math.max(published, expected)} were appended`;
     throw new WriterRefuses("log_truncated", words);
@@ -97,7 +92,7 @@ async function demandSize(db: Db, published: number): Promise<number> {
 }
 
 /** The partial tiles are the only ones that deriveEdge does not hold against the store. */
-async function demandEdge(outside: OutsideStore, edge: Edge): Promise<void> {
+async function requireEdge(outside: OutsideStore, edge: Edge): Promise<void> {
   const readTile = tilesAt(outside, edge.size);
   for (const { level, index, hashes } of partialTiles(edge)) {
     const kept = await readTile(level, index, hashes.length);
@@ -106,11 +101,14 @@ async function demandEdge(outside: OutsideStore, edge: Edge): Promise<void> {
   }
 }
 
-/** The last bundle, in which a crash may have left a torn end; whole ones are verification's to read. */
-async function demandBodies(db: Db, outside: OutsideStore, size: number): Promise<void> {
+/**
+ * The last bundle, in which a crash may have left a torn end; whole ones are verification's to
+ * read.
+ */
+async function requireBodies({ pool, outside }: OpenedLog, size: number): Promise<void> {
   const bundle = Math.floor((size - 1) / TILE_WIDTH);
   const kept = await outside.readBodies(bundle);
-  const rows = await leafRowsFrom(db, bundle * TILE_WIDTH, size - bundle * TILE_WIDTH);
+  const rows = await leafRowsFrom(pool, bundle * TILE_WIDTH, size - bundle * TILE_WIDTH);
   for (const [at, row] of rows.entries()) {
     if (kept[at]?.id === row.id && kept[at].sealed.equals(row.sealed)) continue;
     const words = `the body of entry ${row.idx} outside is not the one in the log`;

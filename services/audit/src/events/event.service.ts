@@ -1,0 +1,83 @@
+import {
+  type Actor,
+  type AuditEventPage,
+  type AuditEventQuery,
+  type AuditEventView,
+  type AuditStats,
+  type AuditStatsQuery,
+  decodeCursor,
+  encodeCursor,
+  NotFound,
+} from "@medvault/contracts";
+import { z } from "zod";
+import type { Context } from "../context.ts";
+import { rowById } from "../log/log.store.ts";
+import { countByBucket, newestRows } from "./event.store.ts";
+import { requireWholeLog, viewOf } from "./event.ts";
+import { readingEvent } from "./reading.events.ts";
+
+const MAX_BUCKETS = 1_000;
+const DAY_MS = 86_400_000;
+const Cursor = z.tuple([z.int(), z.int().nonnegative()]);
+
+/** Events that pass the filter, newest first. @throws Forbidden */
+export async function queryEvents(
+  { pool, seal, appender }: Context,
+  actor: Actor,
+  query: AuditEventQuery,
+): Promise<z.infer<typeof AuditEventPage>> {
+  requireWholeLog(actor);
+  const { limit, cursor, ...filter } = query;
+  const position = decodeCursor(Cursor, cursor);
+  const after = position && { time: position[0], idx: position[1] };
+  const rows = await newestRows(pool, filter, after, limit + 1);
+  const items = rows.slice(0, limit);
+  const last = rows.length > limit ? items.at(-1) : undefined;
+  await appender.append(
+    readingEvent(actor, "queried", { filter, details: { limit, returned: items.length } }),
+  );
+  return {
+    items: items.map((row) => viewOf(seal, row)),
+    nextCursor: last ? encodeCursor([last.occurredAt, last.idx]) : null,
+  };
+}
+
+/** One event. @throws Forbidden, NotFound */
+export async function readEvent(
+  { pool, seal, appender }: Context,
+  actor: Actor,
+  id: string,
+): Promise<AuditEventView> {
+  requireWholeLog(actor);
+  const row = await rowById(pool, id);
+  if (row === null) throw new NotFound();
+  await appender.append(
+    readingEvent(actor, "read", { subject: `audit/${row.id}`, patientIds: row.patientIds }),
+  );
+  return viewOf(seal, row);
+}
+
+/**
+ * Counts per bucket, of the last 48 hours or 90 days unless the filter says from when. @throws
+ * Forbidden
+ */
+export async function countEvents(
+  { pool, appender, now }: Context,
+  actor: Actor,
+  { bucket, ...filter }: z.infer<typeof AuditStatsQuery>,
+): Promise<AuditStats> {
+  requireWholeLog(actor);
+  const since = new Date(now().getTime() - (bucket === "hour" ? 2 : 90) * DAY_MS).toISOString();
+  const counts = await countByBucket(pool, { ...filter, from: filter.from ?? since }, bucket, MAX_BUCKETS);
+  await appender.append(readingEvent(actor, "counted", { filter, details: { bucket } }));
+  return {
+    bucket,
+    items: counts.map(({ start, success, denied, failure }) => ({
+      start: start.toISOString(),
+      total: success + denied + failure,
+      success,
+      denied,
+      failure,
+    })),
+  };
+}
