@@ -1,12 +1,27 @@
-import { expect, test } from "vitest";
+import { expect, expectTypeOf, test } from "vitest";
 import { z } from "zod";
 import { type Actor, scopeOf } from "./actor.ts";
+import { careTeamApi } from "./care-team/routes.ts";
+import { claimApi } from "./claims/routes.ts";
+import type { ClaimListQuery, ClaimStep } from "./claims/schemas.ts";
 import { AppError, DETAIL_OF_KIND, NotFound, STATUS_OF_KIND, Unavailable } from "./errors.ts";
 import { AuditEventData, auditEvent, CloudEvent, deniedEvent } from "./events.ts";
 import { decodeCursor, encodeCursor, PageQuery, page } from "./http.ts";
 import { Id, newId } from "./ids.ts";
-import { openApiDocument } from "./openapi.ts";
+import { openApiDocument } from "./openapi/document.ts";
 import { DEFAULT_PERMISSIONS, PERMISSIONS, ROLES, SERVICE_PERMISSIONS } from "./permissions.ts";
+import { authRoutes, recordsRoutes } from "./public-routes.ts";
+import {
+  type AnswerOf,
+  type BodyOf,
+  codesOf,
+  defineRoutes,
+  type ParamsOf,
+  type QueryOf,
+  resourceOf,
+  statusOf,
+} from "./route.ts";
+import { sessionApi } from "./sessions/routes.ts";
 
 const actor: Actor = {
   id: newId(),
@@ -83,7 +98,7 @@ test("every kind of error has a status and a detail, and an error keeps its caus
   expect(new NotFound().name).toBe("NotFound");
 });
 
-test("an event takes who and whence from the actor, names each patient once, and fits its schema", () => {
+test("an event takes who and from where from the actor, names each patient once, and fits its schema", () => {
   const patient = newId();
   const event = auditEvent(actor, {
     type: "medvault.records.record.read.v1",
@@ -176,8 +191,6 @@ test("a route's document has its parameters, body, permission and problems", () 
         permission: "record:write",
         query: z.strictObject({ dry: z.stringbool().optional() }),
         request: z.strictObject({ name: z.string() }),
-        response: null,
-        status: 204,
         errors: ["version_conflict"],
       },
     ],
@@ -210,4 +223,35 @@ test("a route's document has its parameters, body, permission and problems", () 
       },
     },
   });
+});
+
+test("a document keeps its path and the types of its schemas, and its rules follow from it", () => {
+  const api = defineRoutes({
+    replace: {
+      method: "PUT",
+      path: "/v1/things/{id}/parts/{partId}",
+      summary: "Replace",
+      permission: "record:write",
+      stepUp: true,
+      request: z.strictObject({ count: z.stringbool() }),
+      response: z.object({ shown: z.string().default("") }),
+    },
+    remove: { method: "DELETE", path: "/v1/things", summary: "Remove" },
+  });
+  type Replace = typeof api.replace;
+  expectTypeOf<ParamsOf<Replace>>().toEqualTypeOf<{ readonly id: string; readonly partId: string }>();
+  expectTypeOf<BodyOf<Replace>>().toEqualTypeOf<{ count: boolean }>();
+  expectTypeOf<AnswerOf<Replace>>().toEqualTypeOf<{ shown?: string | undefined }>();
+  expectTypeOf<BodyOf<typeof claimApi.submit>>().toEqualTypeOf<ClaimStep | undefined>();
+  expectTypeOf<QueryOf<typeof claimApi.list>>().toEqualTypeOf<ClaimListQuery>();
+  expectTypeOf<AnswerOf<typeof api.remove>>().toEqualTypeOf<undefined>();
+  expect([statusOf(api.replace), statusOf(api.remove), statusOf(claimApi.create)]).toEqual([200, 204, 201]);
+  expect([resourceOf(api.replace), resourceOf(api.remove)]).toEqual(["record", undefined]);
+  expect(codesOf(api.replace)).toEqual(expect.arrayContaining(["not_found", "step_up_required"]));
+  expect(codesOf(api.remove)).not.toContain("not_found");
+});
+
+test("no internal route is in a public list", () => {
+  const internal = [careTeamApi.checkAccess, sessionApi.introspect, sessionApi.reportBindingViolation];
+  for (const route of internal) expect(recordsRoutes.concat(authRoutes)).not.toContain(route);
 });

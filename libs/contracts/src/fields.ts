@@ -46,3 +46,11 @@ export const instant = z.iso.datetime({ offset: true }).refine((value) => {
 }, "must be in the years 0001 to 9999");
 export const bodyLimit = z.int().min(1).max(100).default(20);
 export const bodyCursor = z.string().max(2000).optional();
+
+export const Email = z.email().max(254);
+/** Only its length is checked here; what it must be like is the policy's to say (`weak_password`). */
+export const Password = z.string().min(1).max(256).register(unscreened, { why: "secret" });
+/** 256 random bits in base64url. */
+export const OpaqueToken = z.string().min(20).max(200);
+/** A TOTP or a recovery code, as typed. */
+export const Code = z.string().min(6).max(40);

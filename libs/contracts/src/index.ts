@@ -1,21 +1,56 @@
+export * from "./accounts/routes.ts";
+export * from "./accounts/schemas.ts";
 export * from "./actor.ts";
-export * from "./audit.ts";
-export * from "./auth.ts";
-export * from "./auth-routes.ts";
-export * from "./backup.ts";
+export * from "./audit/routes.ts";
+export * from "./audit/schemas.ts";
+export * from "./backups/routes.ts";
+export * from "./backups/schemas.ts";
+export * from "./care-team/routes.ts";
+export * from "./care-team/schemas.ts";
+export * from "./claims/routes.ts";
+export * from "./claims/schemas.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./fhir/routes.ts";
+export * from "./fhir/schemas.ts";
 export { unscreened } from "./fields.ts";
-export * from "./files.ts";
+export * from "./files/routes.ts";
+export * from "./files/schemas.ts";
 export * from "./http.ts";
 export * from "./ids.ts";
-export * from "./openapi.ts";
-export * from "./passkeys.ts";
-export * from "./patients.ts";
+export * from "./medical-records/routes.ts";
+export * from "./medical-records/schemas.ts";
+export * from "./mfa/routes.ts";
+export * from "./mfa/schemas.ts";
+export * from "./openapi/document.ts";
+export * from "./passkeys/routes.ts";
+export * from "./passkeys/schemas.ts";
+export * from "./patients/routes.ts";
+export * from "./patients/schemas.ts";
 export * from "./permissions.ts";
+export * from "./prescriptions/routes.ts";
+export * from "./prescriptions/schemas.ts";
 export * from "./problem-codes.ts";
-export * from "./records.ts";
-export * from "./records-routes.ts";
+export * from "./public-routes.ts";
+export {
+  type AnswerDoc,
+  type AnswerOf,
+  type BodyOf,
+  codesOf,
+  defineRoutes,
+  needsSession,
+  type ParamsOf,
+  type QueryOf,
+  type RouteDoc,
+  resourceOf,
+  statusOf,
+  tagOf,
+} from "./route.ts";
 export * from "./session-transport.ts";
-export * from "./users.ts";
-export * from "./webauthn.ts";
+export * from "./sessions/routes.ts";
+export * from "./sessions/schemas.ts";
+export * from "./sign-in/routes.ts";
+export * from "./sign-in/schemas.ts";
+export * from "./sign-in/webauthn.ts";
+export * from "./users/routes.ts";
+export * from "./users/schemas.ts";

@@ -3,8 +3,10 @@ import {
   auditRoutes,
   authRoutes,
   backupRoutes,
+  defineRoutes,
   filesRoutes,
   openApiDocument,
+  publicRoutesOf,
   type RouteDoc,
   recordsRoutes,
 } from "@medvault/contracts";
@@ -15,48 +17,60 @@ const Readyz = z.object({
   checks: z.record(z.string(), z.enum(["ok", "degraded", "down"])),
 });
 
-const system: RouteDoc[] = [
-  {
+const systemApi = defineRoutes({
+  health: {
     method: "GET",
     path: "/healthz",
     summary: "The gateway runs",
     response: z.object({ status: z.literal("ok") }),
-    status: 200,
   },
-  {
+  readiness: {
     method: "GET",
     path: "/readyz",
     summary: "The state of every part",
     response: Readyz,
-    status: 200,
     also: [{ status: 503, summary: "Starting or draining", response: Readyz }],
   },
-  {
+  document: {
     method: "GET",
     path: "/openapi.json",
     summary: "This document",
     response: z.looseObject({}),
-    status: 200,
   },
-  {
+  docs: {
     method: "GET",
     path: "/docs",
     summary: "A page to read this document and try it",
     response: z.string(),
     responseType: "text/html; charset=utf-8",
-    status: 200,
   },
-];
+  docsScript: {
+    method: "GET",
+    path: "/docs/page.js",
+    internal: true,
+    summary: "What the page runs",
+    response: z.string(),
+    responseType: "text/javascript; charset=utf-8",
+  },
+  docsStyle: {
+    method: "GET",
+    path: "/docs/page.css",
+    internal: true,
+    summary: "What the page looks like",
+    response: z.string(),
+    responseType: "text/css; charset=utf-8",
+  },
+});
 
 /** Every route of the public API, once each. */
 export const publicRoutes: readonly RouteDoc[] = [
-  ...system,
+  ...publicRoutesOf(systemApi),
   ...authRoutes,
   ...recordsRoutes,
   ...filesRoutes,
   ...auditRoutes,
   ...backupRoutes,
-].filter((route) => !route.path.startsWith("/internal/"));
+];
 
 const TAGS: Readonly<Record<string, string>> = {
   system: "What the gateway says of itself, to anyone.",

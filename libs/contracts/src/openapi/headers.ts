@@ -1,6 +1,6 @@
-import { PURPOSES } from "./actor.ts";
-import type { RouteDoc } from "./openapi.ts";
-import type { Json, NamedSchemas } from "./openapi-schemas.ts";
+import { PURPOSES } from "../actor.ts";
+import type { RouteDoc } from "../route.ts";
+import type { Json, NamedSchemas } from "./schemas.ts";
 
 const header = (name: string, description: string, schema: Json = { type: "string" }): Json => ({
   name,
@@ -60,7 +60,7 @@ const STARTS_SESSION: ReadonlySet<string> = new Set([
 export function parametersOf(route: RouteDoc, signedIn: boolean, schemas: NamedSchemas): Json[] {
   const names: (keyof typeof PARAMETERS)[] = ["RequestId"];
   if (signedIn) names.push("Purpose");
-  if (signedIn && route.method.toUpperCase() !== "GET") names.push("CsrfToken");
+  if (signedIn && route.method !== "GET") names.push("CsrfToken");
   if (STARTS_SESSION.has(route.path)) names.push("SessionTransport");
   if (isIdempotent(route)) names.push("IdempotencyKey");
   if (route.errors?.includes("version_conflict")) names.push("IfMatch");

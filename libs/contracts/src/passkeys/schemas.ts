@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { AnyTokensView, RecoveryCodesView, TokensView } from "./auth.ts";
-import { Instant } from "./http.ts";
-import { Id } from "./ids.ts";
-import type { RouteDoc } from "./openapi.ts";
-import { base64Url, PasskeyAssertion, Transport } from "./webauthn.ts";
+import { Instant } from "../http.ts";
+import { Id } from "../ids.ts";
+import { RecoveryCodesView } from "../mfa/schemas.ts";
+import { TokensView } from "../sign-in/schemas.ts";
+import { base64Url, Transport } from "../sign-in/webauthn.ts";
 
 const PasskeyName = z
   .string()
@@ -88,100 +88,3 @@ export const PasskeyRegisteredView = PasskeyView.extend({
   ...TokensView.partial().shape,
   csrfToken: z.string().optional(),
 });
-
-const REFUSED = ["invalid_passkey", "passkey_challenge_invalid", "login_locked"];
-const own = { permission: "account:write" } as const;
-const reading = { permission: "account:read" } as const;
-
-export const passkeyRoutes: RouteDoc[] = [
-  {
-    method: "post",
-    path: "/v1/auth/passkeys/register/options",
-    summary: "Begin to register a passkey",
-    status: 200,
-    response: PasskeyCreationOptions,
-    permission: "account:enroll",
-    errors: ["step_up_required", "passkey_limit"],
-  },
-  {
-    method: "post",
-    path: "/v1/auth/passkeys/register/verify",
-    summary: "Register the passkey that was made",
-    status: 201,
-    request: PasskeyRegistration,
-    response: PasskeyRegisteredView,
-    etag: true,
-    permission: "account:enroll",
-    errors: [
-      "step_up_required",
-      "passkey_rejected",
-      "passkey_challenge_invalid",
-      "passkey_limit",
-      "passkey_known",
-    ],
-  },
-  {
-    method: "post",
-    path: "/v1/auth/passkeys/login/options",
-    summary: "Begin to sign in with a passkey, alone or as the second factor",
-    status: 200,
-    request: PasskeyLoginOptions,
-    response: PasskeyRequestOptions,
-    errors: ["mfa_token_invalid"],
-  },
-  {
-    method: "post",
-    path: "/v1/auth/passkeys/login/verify",
-    summary: "Sign in with a passkey alone",
-    status: 200,
-    request: PasskeyAssertion,
-    response: AnyTokensView,
-    errors: [...REFUSED, "csrf_failed", "session_limit_reached"],
-  },
-  {
-    method: "post",
-    path: "/v1/auth/passkeys/step-up/options",
-    summary: "Begin to prove with a passkey who is signed in",
-    status: 200,
-    response: PasskeyRequestOptions,
-    ...own,
-  },
-  {
-    method: "get",
-    path: "/v1/auth/passkeys",
-    summary: "Own passkeys",
-    status: 200,
-    response: PasskeyList,
-    ...reading,
-  },
-  {
-    method: "get",
-    path: "/v1/auth/passkeys/{id}",
-    summary: "One own passkey",
-    status: 200,
-    response: PasskeyView,
-    etag: true,
-    errors: ["not_found"],
-    ...reading,
-  },
-  {
-    method: "patch",
-    path: "/v1/auth/passkeys/{id}",
-    summary: "Rename a passkey",
-    status: 200,
-    request: PasskeyPatch,
-    response: PasskeyView,
-    etag: true,
-    errors: ["not_found", "version_conflict"],
-    ...own,
-  },
-  {
-    method: "delete",
-    path: "/v1/auth/passkeys/{id}",
-    summary: "Give up a passkey; other sessions end",
-    status: 204,
-    response: null,
-    errors: ["not_found", "step_up_required", "mfa_required_for_role", "version_conflict"],
-    ...own,
-  },
-];

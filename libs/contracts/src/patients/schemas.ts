@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { birthDate, bodyCursor, bodyLimit, date, instant, name, term, text, unmasked } from "./fields.ts";
-import { PageQuery, page } from "./http.ts";
-import { Id } from "./ids.ts";
+import { birthDate, bodyCursor, bodyLimit, date, instant, name, term, text, unmasked } from "../fields.ts";
+import { PageQuery, page } from "../http.ts";
+import { Id } from "../ids.ts";
 
 export const Sex = z.enum(["male", "female", "other", "unknown"]);
 export type Sex = z.infer<typeof Sex>;
@@ -87,9 +87,3 @@ export const PatientSearch = z
     "q, nationalId, birthDate, phone or email is needed",
   );
 export type PatientSearch = z.infer<typeof PatientSearch>;
-
-// ---- care team
-
-export const CareTeamMember = z.object({ userId: Id, addedBy: Id, addedAt: instant });
-export type CareTeamMember = z.infer<typeof CareTeamMember>;
-export const CareTeamView = z.object({ items: z.array(CareTeamMember) });

@@ -1,10 +1,9 @@
 import { z } from "zod";
-import { AccountRole, Username } from "./auth.ts";
-import { Instant, PageQuery, page } from "./http.ts";
-import { Id } from "./ids.ts";
-import { PERMISSIONS, ROLES } from "./permissions.ts";
-
-const Email = z.email().max(254);
+import { AccountRole, Username } from "../accounts/schemas.ts";
+import { Email } from "../fields.ts";
+import { Instant, PageQuery, page } from "../http.ts";
+import { Id } from "../ids.ts";
+import { PERMISSIONS, ROLES } from "../permissions.ts";
 
 export const UserView = z.object({
   id: Id,
@@ -47,3 +46,4 @@ export const RoleList = z.object({ items: z.array(RoleView), known: z.array(z.st
 export const RolePermissions = z.strictObject({
   permissions: z.array(z.enum(PERMISSIONS)).max(PERMISSIONS.length),
 });
+export const SessionSettings = z.strictObject({ maxConcurrent: z.int().min(1).max(50) });

@@ -1,0 +1,64 @@
+import { z } from "zod";
+import { Email, OpaqueToken, Password, unscreened } from "../fields.ts";
+import { Instant } from "../http.ts";
+import { Id } from "../ids.ts";
+import { ROLES } from "../permissions.ts";
+
+/** I1: 3–50 letters, digits, `_` or `-`. Case is kept for showing and ignored for finding. */
+export const Username = z.string().regex(/^[A-Za-z0-9_-]{3,50}$/, "must be 3 to 50 letters, digits, _ or -");
+
+/** The roles that a person can be given. Nobody is made a guest. */
+export const AccountRole = z.enum(ROLES.filter((role) => role !== "guest"));
+export type AccountRole = z.infer<typeof AccountRole>;
+
+export const Register = z.strictObject({ username: Username, email: Email, password: Password });
+export type Register = z.infer<typeof Register>;
+
+export const RegisteredView = z.object({
+  id: Id,
+  username: z.string(),
+  email: z.string(),
+  role: z.literal("patient"),
+});
+
+export const AccountView = z.object({
+  id: Id,
+  username: z.string(),
+  email: z.string(),
+  role: AccountRole,
+  mfaEnabled: z.boolean(),
+  mfaRequired: z.boolean(),
+  createdAt: Instant,
+  updatedAt: Instant,
+  permissions: z.array(z.string()),
+  idleExpiresAt: Instant,
+  absoluteExpiresAt: Instant,
+  idleTimeoutSeconds: z.int(),
+  idleWarningSeconds: z.int(),
+  /** Of a cookie session. */
+  csrfToken: z.string().optional(),
+});
+
+/** An address changes only when the link that is mailed to it is used: see `POST /v1/auth/email/verify`. */
+export const AccountPatch = z.strictObject({ username: Username, email: Email }).partial();
+export type AccountPatch = z.infer<typeof AccountPatch>;
+
+export const EmailVerify = z.strictObject({ token: OpaqueToken });
+
+export const PasswordChange = z.strictObject({ currentPassword: Password, newPassword: Password });
+export type PasswordChange = z.infer<typeof PasswordChange>;
+export const PasswordForgot = z.strictObject({ email: Email });
+/** `token` is that of a reset mail or of an invitation. */
+export const PasswordReset = z.strictObject({ token: OpaqueToken, newPassword: Password });
+export type PasswordReset = z.infer<typeof PasswordReset>;
+
+export const PasswordStrength = z.strictObject({
+  password: z.string().max(256).register(unscreened, { why: "secret" }),
+  username: z.string().max(50).optional(),
+  email: z.string().max(254).optional(),
+});
+export const PasswordStrengthView = z.object({
+  score: z.int().min(0).max(4),
+  acceptable: z.boolean(),
+  reasons: z.array(z.string()),
+});

@@ -1,0 +1,98 @@
+import { z } from "zod";
+import { PageQuery } from "../http.ts";
+import { defineRoutes } from "../route.ts";
+import * as a from "./schemas.ts";
+
+export const auditApi = defineRoutes({
+  list: {
+    method: "GET",
+    path: "/v1/audit/events",
+    permission: "audit:read",
+    summary: "Events of the log, newest first; the query is itself audited",
+    query: a.AuditEventQuery,
+    response: a.AuditEventPage,
+  },
+  read: {
+    method: "GET",
+    path: "/v1/audit/events/{id}",
+    permission: "audit:read",
+    summary: "One event; audited",
+    response: a.AuditEventView,
+  },
+  prove: {
+    method: "GET",
+    path: "/v1/audit/events/{id}/proof",
+    permission: "audit:read",
+    summary: "The event's bytes and the proof that it is in the log; waits 5 s at most for a checkpoint",
+    response: a.AuditProof,
+    errors: ["not_yet_signed", "audit_log_damaged"],
+  },
+  readCheckpoint: {
+    method: "GET",
+    path: "/v1/audit/checkpoint",
+    permission: "audit:proof",
+    summary: "The latest signed checkpoint (C2SP tlog-checkpoint)",
+    response: z.string(),
+    responseType: "text/plain; charset=utf-8",
+    errors: ["not_yet_signed"],
+  },
+  listCheckpoints: {
+    method: "GET",
+    path: "/v1/audit/checkpoints",
+    permission: "audit:proof",
+    summary: "Every checkpoint that was signed, newest first",
+    query: PageQuery,
+    response: a.AuditCheckpointPage,
+  },
+  proveConsistency: {
+    method: "GET",
+    path: "/v1/audit/consistency",
+    permission: "audit:proof",
+    summary: "Proof that the log of size `to` extends the log of size `from`",
+    query: a.AuditConsistencyQuery,
+    response: a.AuditConsistency,
+    errors: ["not_yet_signed", "audit_log_damaged"],
+  },
+  readTile: {
+    method: "GET",
+    path: "/v1/audit/tile/{path}",
+    wildcard: true,
+    permission: "audit:proof",
+    summary: "Tiles and entry bundles at their C2SP tlog-tiles paths; entries are leaves, never bodies",
+    response: z.string(),
+    responseType: "application/octet-stream",
+  },
+  listCompleteness: {
+    method: "GET",
+    path: "/v1/audit/completeness",
+    permission: "audit:read",
+    summary: "Per producer and epoch: what arrived and what is missing",
+    response: a.AuditCompletenessPage,
+  },
+  verify: {
+    method: "POST",
+    path: "/v1/audit/verify",
+    permission: "audit:verify",
+    summary: "The service's own diagnosis: re-derives the whole log from its bodies",
+    response: a.AuditVerification,
+    errors: ["verification_running"],
+  },
+  readStats: {
+    method: "GET",
+    path: "/v1/audit/stats",
+    permission: "audit:read",
+    summary: "Counts per hour or day",
+    query: a.AuditStatsQuery,
+    response: a.AuditStats,
+  },
+  export: {
+    method: "GET",
+    path: "/v1/audit/export",
+    permission: "audit:read",
+    stepUp: true,
+    summary: "Events as a stream, oldest first",
+    query: a.AuditExportQuery,
+    response: z.string(),
+    responseType: ["application/x-ndjson", "text/csv; charset=utf-8"],
+  },
+});

@@ -1,0 +1,47 @@
+import { defineRoutes, REPLAY } from "../route.ts";
+import { AccessQuery, AccessView, CareTeamMember, CareTeamView } from "./schemas.ts";
+
+export const careTeamApi = defineRoutes({
+  list: {
+    method: "GET",
+    path: "/v1/patients/{id}/care-team",
+    permission: "careteam:read",
+    resource: "patient",
+    summary: "Who treats this patient",
+    response: CareTeamView,
+  },
+  read: {
+    method: "GET",
+    path: "/v1/patients/{id}/care-team/{userId}",
+    permission: "careteam:read",
+    resource: "patient",
+    summary: "One member of the care team",
+    response: CareTeamMember,
+  },
+  assign: {
+    method: "PUT",
+    path: "/v1/patients/{id}/care-team/{userId}",
+    permission: "careteam:write",
+    resource: "patient",
+    summary: "Put someone on the care team",
+    response: CareTeamMember,
+    errors: [...REPLAY],
+  },
+  unassign: {
+    method: "DELETE",
+    path: "/v1/patients/{id}/care-team/{userId}",
+    permission: "careteam:write",
+    resource: "patient",
+    summary: "Take someone off the care team",
+  },
+  checkAccess: {
+    method: "GET",
+    path: "/internal/patients/{id}/access",
+    internal: true,
+    session: true,
+    resource: "patient",
+    summary: "Whether the caller may touch files of this patient, and whose the prescription is",
+    query: AccessQuery,
+    response: AccessView,
+  },
+});

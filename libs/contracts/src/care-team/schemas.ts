@@ -1,0 +1,14 @@
+import { z } from "zod";
+import { instant } from "../fields.ts";
+import { Id } from "../ids.ts";
+
+export const CareTeamMember = z.object({ userId: Id, addedBy: Id, addedAt: instant });
+export type CareTeamMember = z.infer<typeof CareTeamMember>;
+export const CareTeamView = z.object({ items: z.array(CareTeamMember) });
+
+/** What the files service asks before it touches a patient's file. */
+export const AccessQuery = z.strictObject({
+  action: z.enum(["read", "write"]),
+  prescriptionId: Id.optional(),
+});
+export const AccessView = z.object({ allowed: z.literal(true), patientId: Id, reason: z.string() });

@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { instant, term, text } from "../fields.ts";
+import { PageQuery, page } from "../http.ts";
+import { Id } from "../ids.ts";
+
+export const ClaimStatus = z.enum(["draft", "submitted", "approved", "rejected", "paid"]);
+export type ClaimStatus = z.infer<typeof ClaimStatus>;
+
+const claimFields = {
+  providerId: Id,
+  diagnosisCode: term(64),
+  diagnosis: text(4000),
+  treatment: text(20_000),
+  /** Minor units, e.g. cents. */
+  amount: z.int().min(0),
+  currency: z.string().regex(/^[A-Z]{3}$/, "must be an ISO 4217 code"),
+};
+export const NewClaim = z.strictObject({ patientId: Id, ...claimFields });
+export type NewClaim = z.infer<typeof NewClaim>;
+export const ClaimPatch = z.strictObject(claimFields).partial();
+export type ClaimPatch = z.infer<typeof ClaimPatch>;
+/** Body of submit, approve, reject and pay. The reason is sealed and never in an event. */
+export const ClaimStep = z.strictObject({ reason: text(2000).optional() });
+export type ClaimStep = z.infer<typeof ClaimStep>;
+
+/** An imported claim may name no diagnosis and no provider that has an id; such fields are null. */
+export const ClaimView = z.object({
+  id: Id,
+  patientId: Id,
+  providerId: Id.nullable(),
+  diagnosisCode: z.string().nullable(),
+  diagnosis: z.string().nullable(),
+  treatment: z.string().nullable(),
+  amount: z.int(),
+  currency: z.string(),
+  status: ClaimStatus,
+  reason: z.string().nullable(),
+  createdBy: Id,
+  createdAt: instant,
+  updatedAt: instant,
+});
+export type ClaimView = z.infer<typeof ClaimView>;
+export const ClaimPage = page(ClaimView);
+export const ClaimListQuery = PageQuery.extend({
+  patientId: Id.optional(),
+  status: ClaimStatus.optional(),
+}).strict();
+export type ClaimListQuery = z.infer<typeof ClaimListQuery>;

@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { instant, term, text } from "../fields.ts";
+import { PageQuery, page } from "../http.ts";
+import { Id } from "../ids.ts";
+
+export const RecordType = z.enum([
+  "note",
+  "diagnosis",
+  "lab",
+  "imaging",
+  "procedure",
+  "allergy",
+  "immunization",
+]);
+export type RecordType = z.infer<typeof RecordType>;
+
+export const NewMedicalRecord = z.strictObject({
+  type: RecordType,
+  title: text(1000),
+  body: text(100_000),
+  code: term(200).optional(),
+  occurredAt: instant,
+});
+export type NewMedicalRecord = z.infer<typeof NewMedicalRecord>;
+
+export const MedicalRecordView = z.object({
+  id: Id,
+  patientId: Id,
+  type: RecordType,
+  title: z.string(),
+  body: z.string(),
+  code: z.string().nullable(),
+  occurredAt: instant,
+  version: z.int(),
+  authorId: Id,
+  createdAt: instant,
+  updatedAt: instant,
+  hiddenAt: instant.nullable(),
+});
+export type MedicalRecordView = z.infer<typeof MedicalRecordView>;
+export const MedicalRecordPage = page(MedicalRecordView);
+/** Newest version first. A record has at most 1,000 versions. */
+export const MedicalRecordVersions = z.object({ items: z.array(MedicalRecordView) });
+
+export const MedicalRecordListQuery = PageQuery.extend({ type: RecordType.optional() }).strict();
+export type MedicalRecordListQuery = z.infer<typeof MedicalRecordListQuery>;
+
+/**
+ * `contentHash` is the digest (hex) of RFC 8785 `{body, code, occurredAt, title, type}`; `signature` (base64) is
+ * Ed25519 over the UTF-8 bytes of `statement`, RFC 8785 JSON that names record, patient, version and hash;
+ * `publicKey` is SPKI in PEM. `valid` is the service's own check of hash and signature. `digest` is there, and in the
+ * statement, where it is not SHA-256: another one that the deployment chose at the time.
+ */
+export const IntegrityView = z.object({
+  contentHash: z.string(),
+  digest: z.enum(["sha256", "sha512", "sha3-256", "sha3-512"]).optional(),
+  signature: z.string(),
+  signedBy: Id,
+  signedAt: instant,
+  publicKey: z.string(),
+  statement: z.string(),
+  version: z.int(),
+  valid: z.boolean(),
+});
+export type IntegrityView = z.infer<typeof IntegrityView>;

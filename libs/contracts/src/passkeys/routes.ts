@@ -1,0 +1,93 @@
+import { defineRoutes } from "../route.ts";
+import { AnyTokensView } from "../sign-in/schemas.ts";
+import { PasskeyAssertion } from "../sign-in/webauthn.ts";
+import * as p from "./schemas.ts";
+
+export const passkeyApi = defineRoutes({
+  beginRegistration: {
+    method: "POST",
+    path: "/v1/auth/passkeys/register/options",
+    permission: "account:enroll",
+    stepUp: true,
+    summary: "Begin to register a passkey",
+    response: p.PasskeyCreationOptions,
+    errors: ["passkey_limit"],
+  },
+  register: {
+    method: "POST",
+    path: "/v1/auth/passkeys/register/verify",
+    permission: "account:enroll",
+    stepUp: true,
+    summary: "Register the passkey that was made",
+    request: p.PasskeyRegistration,
+    status: 201,
+    response: p.PasskeyRegisteredView,
+    etag: true,
+    errors: ["passkey_rejected", "passkey_challenge_invalid", "passkey_limit", "passkey_known"],
+  },
+  beginLogin: {
+    method: "POST",
+    path: "/v1/auth/passkeys/login/options",
+    summary: "Begin to sign in with a passkey, alone or as the second factor",
+    request: p.PasskeyLoginOptions,
+    response: p.PasskeyRequestOptions,
+    errors: ["mfa_token_invalid"],
+  },
+  login: {
+    method: "POST",
+    path: "/v1/auth/passkeys/login/verify",
+    summary: "Sign in with a passkey alone",
+    request: PasskeyAssertion,
+    response: AnyTokensView,
+    errors: [
+      "invalid_passkey",
+      "passkey_challenge_invalid",
+      "login_locked",
+      "csrf_failed",
+      "session_limit_reached",
+    ],
+  },
+  beginStepUp: {
+    method: "POST",
+    path: "/v1/auth/passkeys/step-up/options",
+    permission: "account:write",
+    summary: "Begin to prove with a passkey who is signed in",
+    response: p.PasskeyRequestOptions,
+  },
+  list: {
+    method: "GET",
+    path: "/v1/auth/passkeys",
+    permission: "account:read",
+    summary: "Own passkeys",
+    response: p.PasskeyList,
+  },
+  read: {
+    method: "GET",
+    path: "/v1/auth/passkeys/{id}",
+    permission: "account:read",
+    resource: "passkey",
+    summary: "One own passkey",
+    response: p.PasskeyView,
+    etag: true,
+  },
+  patch: {
+    method: "PATCH",
+    path: "/v1/auth/passkeys/{id}",
+    permission: "account:write",
+    resource: "passkey",
+    summary: "Rename a passkey",
+    request: p.PasskeyPatch,
+    response: p.PasskeyView,
+    etag: true,
+    errors: ["version_conflict"],
+  },
+  remove: {
+    method: "DELETE",
+    path: "/v1/auth/passkeys/{id}",
+    permission: "account:write",
+    stepUp: true,
+    resource: "passkey",
+    summary: "Give up a passkey; other sessions end",
+    errors: ["mfa_required_for_role", "version_conflict"],
+  },
+});

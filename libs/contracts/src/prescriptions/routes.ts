@@ -1,0 +1,60 @@
+import { defineRoutes, REPLAY } from "../route.ts";
+import * as p from "./schemas.ts";
+
+export const prescriptionApi = defineRoutes({
+  create: {
+    method: "POST",
+    path: "/v1/prescriptions",
+    permission: "prescription:write",
+    summary: "Prescribe",
+    request: p.NewPrescription,
+    status: 201,
+    response: p.PrescriptionView,
+    etag: true,
+    errors: ["not_found", ...REPLAY],
+  },
+  list: {
+    method: "GET",
+    path: "/v1/prescriptions",
+    permission: "prescription:read",
+    summary: "Prescriptions by start date",
+    query: p.PrescriptionListQuery,
+    response: p.PrescriptionPage,
+    errors: ["not_found"],
+  },
+  search: {
+    method: "POST",
+    path: "/v1/prescriptions/search",
+    permission: "prescription:search",
+    summary: "Find by part of a name or medication",
+    request: p.PrescriptionSearch,
+    example: { q: "metf", from: "2026-01-01" },
+    response: p.PrescriptionPage,
+    errors: ["not_found"],
+  },
+  read: {
+    method: "GET",
+    path: "/v1/prescriptions/{id}",
+    permission: "prescription:read",
+    summary: "One prescription",
+    response: p.PrescriptionView,
+    etag: true,
+  },
+  replace: {
+    method: "PUT",
+    path: "/v1/prescriptions/{id}",
+    permission: "prescription:write",
+    summary: "Replace",
+    request: p.ReplacePrescription,
+    response: p.PrescriptionView,
+    etag: true,
+    errors: ["version_conflict", ...REPLAY],
+  },
+  remove: {
+    method: "DELETE",
+    path: "/v1/prescriptions/{id}",
+    permission: "prescription:delete",
+    summary: "Delete",
+    errors: ["version_conflict"],
+  },
+});

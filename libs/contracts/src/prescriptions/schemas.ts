@@ -1,0 +1,77 @@
+import { z } from "zod";
+import { bodyCursor, bodyLimit, date, instant, term, text } from "../fields.ts";
+import { PageQuery, page } from "../http.ts";
+import { Id } from "../ids.ts";
+
+/** FHIR R4 MedicationRequest.status. */
+export const PrescriptionStatus = z.enum([
+  "active",
+  "on-hold",
+  "cancelled",
+  "completed",
+  "entered-in-error",
+  "stopped",
+  "draft",
+  "unknown",
+]);
+export type PrescriptionStatus = z.infer<typeof PrescriptionStatus>;
+
+const inOrder = (p: { startDate: string; endDate?: string | null | undefined }) =>
+  p.endDate === undefined || p.endDate === null || p.endDate >= p.startDate;
+const endsAfterStart = { path: ["endDate"], message: "must not be before startDate" };
+
+const prescriptionFields = {
+  medication: text(1000),
+  dosage: text(2000),
+  frequency: text(1000).nullable().optional(),
+  notes: text(20_000).nullable().optional(),
+  startDate: date,
+  endDate: date.nullable().optional(),
+  refills: z.int().min(0).max(999).nullable().optional(),
+  status: PrescriptionStatus.default("active"),
+};
+
+export const NewPrescription = z
+  .strictObject({ patientId: Id, ...prescriptionFields })
+  .refine(inOrder, endsAfterStart);
+export type NewPrescription = z.infer<typeof NewPrescription>;
+
+/** A PUT replaces the whole; the patient may be named but never changed. `dosage` is null where an import knew none. */
+export const ReplacePrescription = z
+  .strictObject({ patientId: Id.optional(), ...prescriptionFields, dosage: text(2000).nullable() })
+  .refine(inOrder, endsAfterStart);
+export type ReplacePrescription = z.infer<typeof ReplacePrescription>;
+
+export const PrescriptionView = z.object({
+  id: Id,
+  patientId: Id,
+  medication: z.string(),
+  dosage: z.string().nullable(),
+  frequency: z.string().nullable(),
+  notes: z.string().nullable(),
+  startDate: date,
+  endDate: date.nullable(),
+  refills: z.int().nullable(),
+  status: PrescriptionStatus,
+  prescribedBy: Id,
+  createdAt: instant,
+  updatedAt: instant,
+});
+export type PrescriptionView = z.infer<typeof PrescriptionView>;
+export const PrescriptionPage = page(PrescriptionView);
+
+const prescriptionFilters = {
+  from: date.optional(),
+  to: date.optional(),
+  patientId: Id.optional(),
+  status: PrescriptionStatus.optional(),
+};
+export const PrescriptionListQuery = PageQuery.extend(prescriptionFilters).strict();
+export type PrescriptionListQuery = z.infer<typeof PrescriptionListQuery>;
+export const PrescriptionSearch = z.strictObject({
+  q: term(200),
+  ...prescriptionFilters,
+  limit: bodyLimit,
+  cursor: bodyCursor,
+});
+export type PrescriptionSearch = z.infer<typeof PrescriptionSearch>;
