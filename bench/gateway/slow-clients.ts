@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { startGateway } from "../../services/gateway/test/process.ts";
-import { givenSurroundings } from "../../services/gateway/test/surroundings.ts";
+import { spawnGateway } from "../../services/gateway/test/gateway-process.ts";
+import { createHarness } from "../../services/gateway/test/harness.ts";
 import type { Finding } from "../rounds.ts";
 import { load } from "./load.ts";
 import { start } from "./processes.ts";
@@ -14,17 +14,17 @@ const PATH = "/v1/records/01900000-0000-7000-8000-000000000001";
 
 /** What 95 of 100 requests of others take while 200 clients send headers, bodies or nothing, a byte at a time. */
 export async function slowClients(): Promise<Finding[]> {
-  const around = await givenSurroundings();
+  const harness = await createHarness();
   const upstream = await start("upstream.ts");
-  const gateway = await startGateway({
-    ...around.env,
-    REDIS_URL: around.redis.url,
+  const gateway = await spawnGateway({
+    ...harness.env,
+    REDIS_URL: harness.redis.url,
     MEDVAULT_RECORDS_URL: `http://127.0.0.1:${upstream.port}`,
     MEDVAULT_RATE_LIMIT: "1000000000",
   });
   const slow: { socket: Socket; drip: NodeJS.Timeout }[] = [];
   try {
-    const { token } = await around.signIn("doctor");
+    const { token } = await harness.signIn("doctor");
     const others = () =>
       load({
         port: gateway.port,
@@ -68,6 +68,6 @@ export async function slowClients(): Promise<Finding[]> {
     }
     await gateway.stop();
     upstream.stop();
-    await around.close();
+    await harness.close();
   }
 }

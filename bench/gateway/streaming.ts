@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { startGateway } from "../../services/gateway/test/process.ts";
-import { givenSurroundings } from "../../services/gateway/test/surroundings.ts";
+import { spawnGateway } from "../../services/gateway/test/gateway-process.ts";
+import { createHarness } from "../../services/gateway/test/harness.ts";
 import type { Finding } from "../rounds.ts";
 
 const MIB = 1024 * 1024;
@@ -17,16 +17,16 @@ function* bytes(total: number): Generator<Buffer> {
 
 /** One upload and one download of this size through the gateway, and how far its resident memory grows meanwhile. */
 export async function streaming(totalBytes: number): Promise<Finding[]> {
-  const around = await givenSurroundings();
-  const gateway = await startGateway({
-    ...around.env,
-    REDIS_URL: around.redis.url,
+  const harness = await createHarness();
+  const gateway = await spawnGateway({
+    ...harness.env,
+    REDIS_URL: harness.redis.url,
     MEDVAULT_MAX_UPLOAD_BYTES: String(totalBytes),
   });
   try {
-    const { token } = await around.signIn("doctor");
+    const { token } = await harness.signIn("doctor");
     let received = 0;
-    around.services.files.raw = async (req, res) => {
+    harness.services.files.raw = async (req, res) => {
       if (req.method === "GET")
         return pipeline(Readable.from(bytes(Number(req.headers.range?.slice(6)))), res);
       received = 0;
@@ -73,7 +73,7 @@ export async function streaming(totalBytes: number): Promise<Finding[]> {
     return findings;
   } finally {
     await gateway.stop();
-    await around.close();
+    await harness.close();
   }
 }
 

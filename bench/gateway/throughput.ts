@@ -1,5 +1,5 @@
-import { startGateway } from "../../services/gateway/test/process.ts";
-import { givenSurroundings } from "../../services/gateway/test/surroundings.ts";
+import { spawnGateway } from "../../services/gateway/test/gateway-process.ts";
+import { createHarness } from "../../services/gateway/test/harness.ts";
 import { type Finding, median } from "../rounds.ts";
 import { type Load, load } from "./load.ts";
 import { cpuMs, type Started, start } from "./processes.ts";
@@ -21,24 +21,24 @@ interface Contender {
  * requests a second with 32 connections; then at once, under a load that both carry: what the gateway adds at p50.
  */
 export async function throughput(rounds: number): Promise<Finding[]> {
-  const around = await givenSurroundings();
+  const harness = await createHarness();
   const upstream = await start("upstream.ts");
   let bare: Started | null = null;
   let stopGateway: (() => Promise<unknown>) | null = null;
   try {
     const origin = `http://127.0.0.1:${upstream.port}`;
     bare = await start("bare-proxy.ts", origin);
-    const gateway = await startGateway(
+    const gateway = await spawnGateway(
       {
-        ...around.env,
-        REDIS_URL: around.redis.url,
+        ...harness.env,
+        REDIS_URL: harness.redis.url,
         MEDVAULT_RECORDS_URL: origin,
         MEDVAULT_RATE_LIMIT: "1000000000",
       },
       { nodeArgs: (process.env.BENCH_NODE_ARGS ?? "").split(" ").filter(Boolean) },
     );
     stopGateway = () => gateway.stop();
-    const doctor = await around.signIn("doctor");
+    const doctor = await harness.signIn("doctor");
     const headers = {
       authorization: `Bearer ${doctor.token}`,
       accept: "application/json",
@@ -59,7 +59,7 @@ export async function throughput(rounds: number): Promise<Finding[]> {
     await stopGateway?.();
     bare?.stop();
     upstream.stop();
-    await around.close();
+    await harness.close();
   }
 }
 

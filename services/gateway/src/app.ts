@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { type AppError, newId } from "@medvault/contracts";
 import { connectBroker, createLossyProducer } from "@medvault/messaging";
 import {
   adminApp,
@@ -13,30 +12,26 @@ import {
   openTls,
   type Tls,
 } from "@medvault/service-kit";
-import type { Express, Request } from "express";
+import type { Express } from "express";
 import { Redis } from "ioredis";
-import { Counter, Gauge } from "prom-client";
 import { z } from "zod";
-import { Admission } from "./admission/admission.service.ts";
+import { createAdmission } from "./admission/admission.service.ts";
 import { createAdmissionStore } from "./admission/admission.store.ts";
-import type { GatewayConfig } from "./config.ts";
-import { cors } from "./cors/cors.ts";
-import { clientOf, edge } from "./edge.ts";
-import { inspector } from "./hygiene/inspect.ts";
+import { type GatewayConfig, idleTimeoutOf } from "./config.ts";
+import { edge } from "./edge.ts";
 import { AccessTokens } from "./identity/access-token.ts";
 import { Asserter } from "./identity/asserter.ts";
-import { createAuthClient } from "./identity/auth-client.ts";
-import { createKeySet } from "./identity/jwks.ts";
-import { Sessions } from "./identity/session.service.ts";
-import { clientAddress, plainAddress } from "./limits/client-address.ts";
-import { TooManyPatients } from "./limits/limit.errors.ts";
-import { createLimits } from "./limits/limits.ts";
-import { Upstream } from "./proxy/upstream.ts";
+import { AuthClient } from "./identity/auth.client.ts";
+import { createKeySet } from "./identity/jwks.client.ts";
+import { inspector } from "./inspection/inspect.ts";
+import { clientAddress } from "./limits/client-address.ts";
+import { createLimits } from "./limits/limit.ts";
+import { cors } from "./origins/cors.ts";
+import { Upstream } from "./proxy/upstream.client.ts";
+import { measureUpstreams } from "./proxy/upstream-metrics.ts";
+import { createRefusalLog } from "./refusals/refusal-log.ts";
 import { routeDocuments } from "./routing/route-docs.ts";
 import { createRouteTable, SERVICES, type ServiceName } from "./routing/route-table.ts";
-import { RequestScreened } from "./screening/screening.errors.ts";
-import { THREATS } from "./screening/threat.ts";
-import { kindOf, securityEvent } from "./security-events/security-event.ts";
 import { publicRoutes } from "./system/openapi.ts";
 import { createReadiness } from "./system/readiness.ts";
 import { mountSystem } from "./system/system.routes.ts";
@@ -51,7 +46,7 @@ export interface Gateway {
   logger: Logger;
   /** For the listeners; the calls to services and servers have it already. */
   tls: Tls;
-  /** Told of requests that were refused before they reached `app`. */
+  /** For requests that are refused before they reach `app`. */
   noteMalformed(address: string): void;
   stop(): Promise<void>;
 }
@@ -72,7 +67,7 @@ export async function createGateway(
     source: "gateway",
     instance: config.MEDVAULT_INSTANCE,
   });
-  const auth = createAuthClient(upstreams.auth, asserter);
+  const auth = new AuthClient(upstreams.auth, asserter);
   const keySet = createKeySet(() => auth.jwks());
   const admissionStore = createAdmissionStore(redis);
   const readiness = createReadiness({
@@ -89,7 +84,7 @@ export async function createGateway(
       routes: createRouteTable({ maxUploadBytes: config.MEDVAULT_MAX_UPLOAD_BYTES }),
       inspect: inspector(routeDocuments(publicRoutes)),
       addressOf: clientAddress(config.MEDVAULT_TRUSTED_PROXIES),
-      admission: new Admission({
+      admission: createAdmission({
         store: admissionStore,
         limits: createLimits({
           perMinute: config.MEDVAULT_RATE_LIMIT,
@@ -98,42 +93,23 @@ export async function createGateway(
           trustedRanges: config.MEDVAULT_TRUSTED_RANGES,
         }),
         tokens: new AccessTokens(keySet, config.MEDVAULT_ISSUER),
-        sessions: new Sessions(auth),
+        auth,
       }),
       asserter,
       upstreams,
-      standstillMs: config.MEDVAULT_GATEWAY_STANDSTILL_MS,
+      idleTimeoutMs: idleTimeoutOf(config),
     }),
   );
   mountSystem(app);
-  const hits = screeningHits(app);
-  const refusals = new Counter({
-    name: "gateway_refusals_total",
-    help: "Requests refused here, by the kind of their event.",
-    labelNames: ["kind"],
-    registers: [metricsOf(app)],
-  });
-  const noteRefusal = async (req: Request, _actor: unknown, error: AppError) => {
-    const kind = kindOf(error);
-    const actor = error instanceof TooManyPatients ? error.actor : null;
-    if (error instanceof RequestScreened) hits.inc({ kind: error.threat });
-    if (kind) {
-      refusals.inc({ kind });
-      producer.record(securityEvent(kind, clientOf(req), actor));
-    }
-  };
-  endApp(app, logger, noteRefusal, NOTED_KINDS);
-  showBreakers(app, upstreams);
+  const refusals = createRefusalLog(metricsOf(app), producer);
+  endApp(app, logger, async (req, _actor, error) => refusals.note(req, error), NOTED_KINDS);
+  measureUpstreams(metricsOf(app), Object.values(upstreams));
   return {
     app,
     adminApp: adminApp(app, readiness, logger),
     logger,
     tls,
-    noteMalformed(address) {
-      const ip = plainAddress(address);
-      const source = { ip, userAgent: "", requestId: newId(), traceparent: null };
-      producer.record(securityEvent("request_malformed", source));
-    },
+    noteMalformed: refusals.noteMalformed,
     async stop() {
       await producer.close();
       await broker.close();
@@ -188,47 +164,3 @@ function connectRedis(url: string, logger: Logger, tls: Tls): Redis {
 }
 
 const NOTED_KINDS = new Set(["unauthenticated", "forbidden", "rate_limited", "invalid"]);
-
-function screeningHits(app: Express): Counter<"kind"> {
-  const hits = new Counter({
-    name: "gateway_screening_hits_total",
-    help: "Requests refused because they looked like an attack.",
-    labelNames: ["kind"],
-    registers: [metricsOf(app)],
-  });
-  for (const kind of THREATS) hits.inc({ kind }, 0); // a series that is not there raises no alert
-  return hits;
-}
-
-function showBreakers(app: Express, upstreams: Record<ServiceName, Upstream>): void {
-  const states = { closed: 0, half_open: 1, open: 2 } as const;
-  const registers = [metricsOf(app)];
-  const inFlight: Gauge<"upstream"> = new Gauge({
-    name: "gateway_upstream_calls_active",
-    help: "Calls to a service under way.",
-    labelNames: ["upstream"],
-    registers,
-    collect() {
-      for (const upstream of Object.values(upstreams))
-        inFlight.set({ upstream: upstream.name }, upstream.inFlight);
-    },
-  });
-  const retries: Counter<"upstream"> = new Counter({
-    name: "gateway_upstream_repetitions_total",
-    help: "Calls sent a second time, since the first found no service.",
-    labelNames: ["upstream"],
-    registers,
-  });
-  for (const upstream of Object.values(upstreams))
-    upstream.onRepetition(() => retries.inc({ upstream: upstream.name }));
-  const gauge: Gauge<"upstream"> = new Gauge({
-    name: "gateway_breaker_state",
-    help: "0 closed, 1 half-open, 2 open.",
-    labelNames: ["upstream"],
-    registers,
-    collect() {
-      for (const upstream of Object.values(upstreams))
-        gauge.set({ upstream: upstream.name }, states[upstream.state]);
-    },
-  });
-}

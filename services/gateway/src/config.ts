@@ -1,12 +1,15 @@
 import { BlockList } from "node:net";
 import { CallingConfig, loadConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
-import { originsOf } from "./cors/cors.ts";
 import { addRanges } from "./limits/client-address.ts";
+import { originsOf } from "./origins/cors.ts";
 
 const port = z.coerce.number().int().min(0).max(65535);
 const http = urlOf("http", "https");
 const perMinute = z.coerce.number().int().min(1).max(1_000_000_000);
+
+const idleTimeout = z.coerce.number().int().min(100).max(600_000).optional();
+const IDLE_TIMEOUT_MS = 30_000;
 
 function areRanges(value: string): boolean {
   try {
@@ -33,7 +36,7 @@ function areOrigins(value: string): boolean {
 }
 
 const GatewayConfig = CallingConfig.extend({
-  /** Whatever stands before the public port ends TLS: that port alone is plain. */
+  /** A proxy in front of the public port terminates TLS; that port alone is plain. */
   MEDVAULT_TLS_TERMINATED: z.stringbool().default(false),
   HOST: z.string().default("127.0.0.1"),
   PORT: port,
@@ -56,13 +59,15 @@ const GatewayConfig = CallingConfig.extend({
     .min(1)
     .max(2 ** 40)
     .default(16 * 1024 * 1024),
-  /** How long a body may stand still, in either direction. */
-  MEDVAULT_GATEWAY_STANDSTILL_MS: z.coerce.number().int().min(100).max(600_000).default(30_000),
-  /** Different patients whom a user may open in an hour. */
+  /** How long a body may be idle, in either direction. */
+  MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS: idleTimeout,
+  /** The former name of the same. */
+  MEDVAULT_GATEWAY_STANDSTILL_MS: idleTimeout,
+  /** How many different patients a user may open in an hour. */
   MEDVAULT_PATIENTS_PER_HOUR: perMinute.default(1_000),
   /** Whose X-Forwarded-For is believed. */
   MEDVAULT_TRUSTED_PROXIES: ranges,
-  /** Clinics behind one address: ten times the limits of an address. */
+  /** Clinics behind one address: ten times an address's limits. */
   MEDVAULT_TRUSTED_RANGES: ranges,
   /** Origins of pages that may call this API from elsewhere, separated by commas. */
   MEDVAULT_CORS_ORIGINS: z
@@ -76,6 +81,11 @@ const GatewayConfig = CallingConfig.extend({
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
 });
 export type GatewayConfig = z.infer<typeof GatewayConfig>;
+
+/** How long a body may be idle, by its setting or the setting's former name. */
+export function idleTimeoutOf(config: GatewayConfig): number {
+  return config.MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS ?? config.MEDVAULT_GATEWAY_STANDSTILL_MS ?? IDLE_TIMEOUT_MS;
+}
 
 /** The gateway's settings. Throws ConfigError, which names every bad one. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): GatewayConfig {

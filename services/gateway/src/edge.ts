@@ -1,16 +1,16 @@
 import { NotFound } from "@medvault/contracts";
-import { requestIdOf, traceparentOf } from "@medvault/service-kit";
 import type { Request, RequestHandler, Response } from "express";
-import type { Admission } from "./admission/admission.service.ts";
-import { MethodNotAllowed } from "./hygiene/hygiene.errors.ts";
-import type { Inspect } from "./hygiene/inspect.ts";
-import { readJson } from "./hygiene/json-body.ts";
-import type { Asserter, Client } from "./identity/asserter.ts";
+import { type Admission, admit } from "./admission/admission.service.ts";
+import type { Asserter } from "./identity/asserter.ts";
+import { rememberClient } from "./identity/client.ts";
 import { EnrollmentRequired } from "./identity/identity.errors.ts";
-import { transportHeaders } from "./identity/session-transport.ts";
-import { forward } from "./proxy/forward.ts";
+import { authHeaders } from "./identity/session-transport.ts";
+import type { Inspect } from "./inspection/inspect.ts";
+import { MethodNotAllowed } from "./inspection/inspection.errors.ts";
+import { readJson } from "./inspection/json-body.ts";
+import { forward } from "./proxy/forward.service.ts";
 import { ClientGone } from "./proxy/proxy.errors.ts";
-import type { Upstream } from "./proxy/upstream.ts";
+import type { Upstream } from "./proxy/upstream.client.ts";
 import type { Route, RouteTable, ServiceName } from "./routing/route-table.ts";
 import type { FieldPlan } from "./screening/field-plan.ts";
 import { screenBody } from "./screening/screen.ts";
@@ -22,41 +22,30 @@ export interface EdgeParts {
   admission: Admission;
   asserter: Asserter;
   upstreams: Readonly<Record<ServiceName, Upstream>>;
-  /** How long a body may stand still. */
-  standstillMs: number;
+  /** How long a body may be idle, in or out. */
+  idleTimeoutMs: number;
 }
 
 const METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-const clients = new WeakMap<Request, Client>();
-const MAX_USER_AGENT = 512;
-
-/** Who is on the other end of the wire, for events of refusals. */
-export function clientOf(req: Request): Client & { requestId: string; traceparent: string | null } {
-  const client = clients.get(req) ?? { ip: "unknown", userAgent: "" };
-  return { ...client, requestId: requestIdOf(req), traceparent: traceparentOf(req) };
-}
 
 /**
- * The one door: address, inspection, route, limits, token, session, body, then on to the service (or, for what the gateway
- * answers itself, `next`). Everything refused is thrown; nothing of it reached a service.
+ * What every request passes: address, inspection, route, limits, token, session, body; then it goes on
+ * to its service, or to `next` where the gateway answers itself. A refusal is thrown, before anything
+ * of the request has reached a service.
  */
 export function edge(parts: EdgeParts): RequestHandler {
   return async (req, res, next) => {
-    const client = {
-      ip: parts.addressOf(req),
-      userAgent: (req.get("user-agent") ?? "").slice(0, MAX_USER_AGENT),
-    };
-    clients.set(req, client);
+    const client = rememberClient(req, parts.addressOf(req));
     if (!METHODS.includes(req.method)) {
       res.setHeader("Allow", METHODS.join(", "));
       throw new MethodNotAllowed();
     }
     const { path, query, plan, refuseUnknownQuery } = parts.inspect(req);
     const route = parts.routes(req.method, path);
-    const signedIn = await parts.admission.admit({ req, res, ...client, path, route });
+    const signedIn = await admit(parts.admission, { req, res, ...client, path, route });
     if (!route) throw new NotFound();
     if (signedIn?.enrollment && !route.enrollment) throw new EnrollmentRequired();
-    const transport = route.service === "auth" ? transportHeaders(req, path, client.ip, signedIn) : {};
+    const ownHeaders = route.service === "auth" ? authHeaders(req, path, client.ip, signedIn) : {};
     refuseUnknownQuery();
     if (!route.service) return next();
     const body = route.streams ? undefined : await readScreened(parts, req, res, route, plan);
@@ -68,22 +57,22 @@ export function edge(parts: EdgeParts): RequestHandler {
       body,
       assertion: await parts.asserter.forClient(client, signedIn, route.audiences),
       withSession: signedIn !== null,
-      standstillMs: parts.standstillMs,
-      ownHeaders: transport,
+      idleTimeoutMs: parts.idleTimeoutMs,
+      ownHeaders,
     });
   };
 }
 
-/** The bytes of a JSON body that was looked at, null for none. A client that is gone has nobody to be answered. */
+/** The bytes of a JSON body that was screened, null for none. A client that went away needs no answer. */
 async function readScreened(
-  { standstillMs }: EdgeParts,
+  { idleTimeoutMs }: EdgeParts,
   req: Request,
   res: Response,
   { maxBodyBytes }: Route,
   plan: FieldPlan,
 ): Promise<Buffer | null> {
   try {
-    const body = await readJson(req, res, maxBodyBytes, standstillMs);
+    const body = await readJson(req, res, maxBodyBytes, idleTimeoutMs);
     if (body) screenBody(body.value, plan);
     return body?.bytes ?? null;
   } catch (thrown) {

@@ -1,23 +1,154 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { createListener, createLogger } from "@medvault/service-kit";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DEFAULT_PERMISSIONS, newId, type Role } from "@medvault/contracts";
+import { AssertionVerifier, createListener, createLogger, newAssertionKey } from "@medvault/service-kit";
+import {
+  createProxy,
+  createTestBroker,
+  createTestRedis,
+  type TestBroker,
+  type TestProxy,
+  type TestRedis,
+} from "@medvault/testing";
+import type { JWTPayload } from "jose";
 import { createGateway, type Gateway } from "../src/app.ts";
 import { type GatewayConfig, readConfig } from "../src/config.ts";
-import { givenSurroundings, type Person, type Surroundings } from "./surroundings.ts";
+import { SERVICES, type ServiceName } from "../src/routing/route-table.ts";
+import { FakeAuth, FakeService } from "./fake-services.ts";
 
-export { now, type Person } from "./surroundings.ts";
+export { now } from "./fake-services.ts";
 
-export interface TestGateway extends Surroundings {
+export interface Person {
+  sub: string;
+  sid: string;
+  role: Role;
+  token: string;
+}
+
+export interface Harness {
+  services: Record<ServiceName, FakeService>;
+  auth: FakeAuth;
+  redis: TestRedis;
+  /** What the gateway reaches Redis through, to take it away. */
+  redisLink: TestProxy;
+  broker: TestBroker;
+  /** The settings of a gateway that uses all this. */
+  env: Record<string, string>;
+  /** A person with a live session, in Redis and at auth. */
+  signIn(
+    role: Exclude<Role, "guest">,
+    options?: { cached?: boolean; session?: Record<string, string>; claims?: JWTPayload },
+  ): Promise<Person>;
+  close(): Promise<void>;
+}
+
+/** Everything a gateway needs: a real Redis, a real RabbitMQ, its key, and five fake services. */
+export async function createHarness(): Promise<Harness> {
+  const [redis, broker] = await Promise.all([createTestRedis(), createTestBroker()]);
+  const redisLink = await createProxy(redis.url);
+  const { privateJwk, jwks } = await newAssertionKey();
+  const dir = await mkdtemp(join(tmpdir(), "gateway-"));
+  const keyFile = join(dir, "gateway.json");
+  await writeFile(keyFile, JSON.stringify({ service: "gateway", signing: privateJwk }), { mode: 0o600 });
+  const services = Object.fromEntries(SERVICES.map((name) => [name, new FakeService(name)])) as Record<
+    ServiceName,
+    FakeService
+  >;
+  for (const service of Object.values(services)) {
+    service.verifier = new AssertionVerifier(jwks, service.name);
+    await service.start();
+  }
+  const auth = new FakeAuth();
+  await auth.init();
+  auth.serve(services.auth);
+  await fillRedis(redis);
+  const urls = Object.fromEntries(
+    SERVICES.map((name) => [`MEDVAULT_${name.toUpperCase()}_URL`, services[name].url]),
+  );
+  const env = {
+    NODE_ENV: "test",
+    PORT: "0",
+    ADMIN_PORT: "0",
+    AMQP_URL: broker.url("gateway"),
+    REDIS_URL: redisLink.url,
+    MEDVAULT_KEYS_FILE: keyFile,
+    MEDVAULT_RATE_LIMIT: "100000",
+    ...urls,
+  };
+  const signIn: Harness["signIn"] = async (role, options = {}) => {
+    const [sub, sid] = [newId(), newId()];
+    const scope = DEFAULT_PERMISSIONS[role].join(" ");
+    const session = {
+      sub,
+      role,
+      pv: "1",
+      idleEnd: String(Date.now() + 900_000),
+      idleMs: "900000",
+      absEnd: String(Date.now() + 3_600_000),
+      uaHash: "",
+      ip: "127.0.0.1",
+      net: "127.0.0.1",
+      bindAgent: "off",
+      bindAddress: "off",
+      transport: "bearer",
+      csrf: "",
+      mfa: "1",
+      enroll: "0",
+      ...options.session,
+    };
+    if (options.cached !== false) await redis.client.hset(`session:${sid}`, session);
+    auth.sessions.set(sid, {
+      ...session,
+      scope: session.enroll === "1" ? "account:enroll:own" : scope,
+      pv: 1,
+      idleEnd: Number(session.idleEnd),
+      absEnd: Number(session.absEnd),
+    });
+    const token = await auth.token({ sub, sid, role, scope, ...options.claims });
+    return { sub, sid, role, token };
+  };
+
+  return {
+    services,
+    auth,
+    redis,
+    redisLink,
+    broker,
+    env,
+    signIn,
+    async close() {
+      await Promise.all(Object.values(services).map((service) => service.stop()));
+      await redisLink.close();
+      await redis.close();
+      await broker.close();
+      await rm(dir, { recursive: true });
+    },
+  };
+}
+
+/** As auth does at its start: every role's permissions, then the mark with this Redis' run id. */
+async function fillRedis(redis: TestRedis): Promise<void> {
+  const runId = /^run_id:(\w+)/m.exec(await redis.client.info("server"))?.[1] ?? "";
+  for (const [role, permissions] of Object.entries(DEFAULT_PERMISSIONS)) {
+    await redis.client.mset(`pv:${role}`, "1", `scope:${role}`, permissions.join(" "));
+  }
+  await redis.client.set("sessions:filled", runId);
+}
+
+export interface TestGateway extends Harness {
   gateway: Gateway;
   url: string;
   call(path: string, init?: RequestInit & { as?: Person | string }): Promise<Response>;
 }
 
-/** A whole gateway on a port of its own, amid its surroundings. */
+/** A whole gateway on a port of its own, with a harness of its own. */
 export async function givenGateway(
   settings: Partial<Record<keyof GatewayConfig, string>> = {},
 ): Promise<TestGateway> {
-  const around = await givenSurroundings();
-  const config = readConfig({ ...around.env, ...settings });
+  const harness = await createHarness();
+  const config = readConfig({ ...harness.env, ...settings });
   const gateway = await createGateway(config, createLogger({ service: "gateway", level: "silent" }));
   const { tls, logger, noteMalformed: onMalformed } = gateway;
   const server = createListener({ tls, logger, onMalformed }, gateway.app);
@@ -25,7 +156,7 @@ export async function givenGateway(
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   await untilConnected(url);
   return {
-    ...around,
+    ...harness,
     gateway,
     url,
     call: (path, { as, ...init } = {}) => {
@@ -39,7 +170,7 @@ export async function givenGateway(
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await gateway.stop();
-      await around.close();
+      await harness.close();
     },
   };
 }

@@ -1,25 +1,30 @@
-import { type SessionTransport, Unauthenticated, Unavailable } from "@medvault/contracts";
+import { Unauthenticated, Unavailable } from "@medvault/contracts";
 import type { Request, Response } from "express";
 import { RateLimiterMemory, type RateLimiterRes } from "rate-limiter-flexible";
 import type { AccessClaims, AccessTokens } from "../identity/access-token.ts";
+import type { AuthClient } from "../identity/auth.client.ts";
 import { type Credentials, credentialsOf } from "../identity/credentials.ts";
-import { assertCsrfToken, assertOwnPage, isUnsafe } from "../identity/own-page.ts";
-import type { Sessions, SignedIn } from "../identity/session.service.ts";
-import { Blocked } from "../limits/blocked.ts";
-import type { Limit, Limits } from "../limits/limits.ts";
+import { resolveSession } from "../identity/session.service.ts";
+import type { SignedIn } from "../identity/session.ts";
+import type { Limit, LimitState, Limits } from "../limits/limit.ts";
 import { overLimit, showLimits } from "../limits/rate-limit-fields.ts";
+import { UsedUpLimits } from "../limits/used-up-limits.ts";
+import { assertCsrfToken, assertOwnPage, isUnsafe } from "../origins/own-page.ts";
 import type { Route } from "../routing/route-table.ts";
-import type { AdmissionStore, Asked, Counted, Told } from "./admission.store.ts";
+import type { AdmissionQuery, AdmissionResult, AdmissionStore } from "./admission.store.ts";
 
 /** While Redis is away: enough to read the documentation, too little to attack with. */
 const LOCAL_POINTS = 30;
 const LOCAL_WINDOW_S = 60;
 
-export interface AdmissionParts {
+export interface Admission {
   store: AdmissionStore;
   limits: Limits;
   tokens: AccessTokens;
-  sessions: Sessions;
+  auth: AuthClient;
+  usedUp: UsedUpLimits;
+  /** Counts in this process alone, while Redis is away. */
+  local: RateLimiterMemory;
 }
 
 /** One request, as far as it is known before it is admitted. */
@@ -29,115 +34,117 @@ export interface Arrival {
   ip: string;
   userAgent: string;
   path: string;
-  /** Null: nobody serves it. It counts all the same. */
+  /** Null: no service has it. The request is counted all the same. */
   route: Route | null;
 }
 
-/**
- * Limits, token and session. A token that was verified before costs one round trip to Redis for all of them; an
- * unknown one is verified only after its sender's limit, since a verification is the dearest thing here.
- */
-export class Admission {
-  readonly #parts: AdmissionParts;
-  readonly #blocked = new Blocked();
-  readonly #local = new RateLimiterMemory({
+export function createAdmission(parts: Omit<Admission, "usedUp" | "local">): Admission {
+  const local = new RateLimiterMemory({
     keyPrefix: "local",
     points: LOCAL_POINTS,
     duration: LOCAL_WINDOW_S,
   });
+  return { ...parts, usedUp: new UsedUpLimits(), local };
+}
 
-  constructor(parts: AdmissionParts) {
-    this.#parts = parts;
+/**
+ * Checks limits, token and session. Returns who is signed in, or null for a guest.
+ *
+ * A token that was verified before costs one round trip to Redis for all of it. A new one is verified
+ * only after its sender's limit was counted: a verification is the most expensive step.
+ * Throws RateLimited, Unauthenticated (or one of its kinds), and Unavailable while Redis is away;
+ * public reads then go on, under a tight limit of this process alone.
+ */
+export async function admit(admission: Admission, arrival: Arrival): Promise<SignedIn | null> {
+  const { req, route, ip } = arrival;
+  const { tokens, limits } = admission;
+  const ofAddress = limits.ofAddress(ip, route);
+  if (route?.access !== "session") {
+    await admitGuest(admission, arrival, ofAddress);
+    return null;
   }
+  const given = credentialsIn(req);
+  const usable = given instanceof Error ? null : given;
+  const known = usable && tokens.remembered(usable.token);
+  if (usable && known) return signedIn(admission, arrival, ofAddress, known, usable);
+  const { counted } = await query(admission, arrival, { ofAddress, claims: null, ofUser: [] });
+  if (given instanceof Error) throw given;
+  if (!given) throw new Unauthenticated();
+  return signedIn(admission, arrival, [], await tokens.verify(given.token), given, counted);
+}
 
-  /**
-   * Who is signed in, or null for a guest. Throws RateLimited, Unauthenticated (or one of its kinds), and Unavailable
-   * while Redis is away, except for public reads, which then have a tight limit of this process alone.
-   */
-  async admit(arrival: Arrival): Promise<SignedIn | null> {
-    const { req, route, ip } = arrival;
-    const { tokens, limits } = this.#parts;
-    const ofAddress = limits.ofAddress(ip, route);
-    if (route?.access !== "session") {
-      await this.#asGuest(arrival, ofAddress);
-      return null;
-    }
-    const given = credentialsIn(req);
-    const usable = given instanceof Error ? null : given;
-    const known = usable && tokens.remembered(usable.token);
-    if (known) return this.#signedIn(arrival, ofAddress, { claims: known, transport: usable.transport });
-    const { counted } = await this.#ask(arrival, { ofAddress, claims: null, ofUser: [] });
-    if (given instanceof Error) throw given;
-    if (!given) throw new Unauthenticated();
-    const claims = await tokens.verify(given.token);
-    return this.#signedIn(arrival, [], { claims, transport: given.transport }, counted);
+async function signedIn(
+  admission: Admission,
+  arrival: Arrival,
+  ofAddress: Limit[],
+  claims: AccessClaims,
+  { transport }: Credentials,
+  before: readonly LimitState[] = [],
+): Promise<SignedIn> {
+  const { req, route, path, ip, userAgent } = arrival;
+  const queryText = req.originalUrl.split("?")[1] ?? "";
+  const ofUser = admission.limits.ofUser(claims.sub, route as Route, path, queryText);
+  const { session } = await query(admission, arrival, { ofAddress, claims, ofUser }, before);
+  const use = { ip, userAgent, transport };
+  const found = await resolveSession(admission.auth, claims, session ?? { state: "unknown" }, use);
+  if (transport === "cookie" && isUnsafe(req.method)) {
+    assertOwnPage(req);
+    assertCsrfToken(req, found.csrf);
   }
+  return found;
+}
 
-  async #signedIn(
-    arrival: Arrival,
-    ofAddress: Limit[],
-    { claims, transport }: { claims: AccessClaims; transport: SessionTransport },
-    before: readonly Counted[] = [],
-  ): Promise<SignedIn> {
-    const { limits, sessions } = this.#parts;
-    const { req, route, path, ip, userAgent } = arrival;
-    const ofUser = limits.ofUser(claims.sub, route as Route, path, req.originalUrl.split("?")[1] ?? "");
-    const { session } = await this.#ask(arrival, { ofAddress, claims, ofUser }, before);
-    const use = { ip, userAgent, transport };
-    const signedIn = await sessions.resolve(claims, session ?? { state: "unknown" }, use);
-    if (transport === "cookie" && isUnsafe(req.method)) {
-      assertOwnPage(req);
-      assertCsrfToken(req, signedIn.csrf);
-    }
-    return signedIn;
+async function query(
+  { store, usedUp }: Admission,
+  { res }: Arrival,
+  asked: AdmissionQuery,
+  before: readonly LimitState[] = [],
+): Promise<AdmissionResult> {
+  const known = usedUp.find([...asked.ofAddress, ...asked.ofUser]);
+  if (known) {
+    showLimits(res, [known]);
+    throw overLimit(known, asked.claims);
   }
-
-  async #ask(arrival: Arrival, asked: Asked, before: readonly Counted[] = []): Promise<Told> {
-    const blocked = this.#blocked.find([...asked.ofAddress, ...asked.ofUser]);
-    if (blocked) {
-      showLimits(arrival.res, [blocked]);
-      throw overLimit(blocked, asked.claims);
-    }
-    let told: Told;
-    try {
-      told = await this.#parts.store.ask(asked);
-    } catch (cause) {
-      throw new Unavailable(undefined, 2, { cause }); // uncounted is not unlimited; liveness unknown is not liveness
-    }
-    showLimits(arrival.res, told.refused ? [told.refused] : [...before, ...told.counted]);
-    if (!told.refused) return told;
-    this.#blocked.note(told.refused);
-    throw overLimit(told.refused, asked.claims);
+  let result: AdmissionResult;
+  try {
+    result = await store.query(asked);
+  } catch (cause) {
+    // Uncounted is not unlimited, and a session that nobody vouches for is not alive.
+    throw new Unavailable(undefined, 2, { cause });
   }
+  showLimits(res, result.refused ? [result.refused] : [...before, ...result.counted]);
+  if (!result.refused) return result;
+  usedUp.note(result.refused);
+  throw overLimit(result.refused, asked.claims);
+}
 
-  async #asGuest(arrival: Arrival, ofAddress: Limit[]): Promise<void> {
-    try {
-      await this.#ask(arrival, { ofAddress, claims: null, ofUser: [] });
-    } catch (thrown) {
-      const { method } = arrival.req;
-      const isRead = method === "GET" || method === "HEAD";
-      if (!(thrown instanceof Unavailable) || !isRead) throw thrown; // never an unlimited login
-      await this.#locally(arrival, ofAddress[0] as Limit);
-    }
-  }
-
-  async #locally({ res }: Arrival, limit: Limit): Promise<void> {
-    const counted = (state: RateLimiterRes) => ({
-      limit: { ...limit, points: LOCAL_POINTS },
-      used: state.consumedPoints,
-      resetMs: state.msBeforeNext,
-    });
-    await this.#local.consume(limit.key).then(
-      (state) => showLimits(res, [counted(state)]),
-      (state: RateLimiterRes) => {
-        showLimits(res, [counted(state)]);
-        throw overLimit(counted(state), null);
-      },
-    );
+async function admitGuest(admission: Admission, arrival: Arrival, ofAddress: Limit[]): Promise<void> {
+  try {
+    await query(admission, arrival, { ofAddress, claims: null, ofUser: [] });
+  } catch (thrown) {
+    const { method } = arrival.req;
+    const isRead = method === "GET" || method === "HEAD";
+    if (!(thrown instanceof Unavailable) || !isRead) throw thrown; // never an unlimited login
+    await countLocally(admission, arrival.res, ofAddress[0] as Limit);
   }
 }
 
-/** The request's credentials, or what is wrong with them: that is said only once the request has been counted. */
+async function countLocally({ local }: Admission, res: Response, limit: Limit): Promise<void> {
+  const stateOf = (found: RateLimiterRes): LimitState => ({
+    limit: { ...limit, points: LOCAL_POINTS },
+    used: found.consumedPoints,
+    resetMs: found.msBeforeNext,
+  });
+  await local.consume(limit.key).then(
+    (found) => showLimits(res, [stateOf(found)]),
+    (found: RateLimiterRes) => {
+      showLimits(res, [stateOf(found)]);
+      throw overLimit(stateOf(found), null);
+    },
+  );
+}
+
+/** The request's credentials, or what is wrong with them: reported only once the request has been counted. */
 function credentialsIn(req: Request): Credentials | Error | null {
   try {
     return credentialsOf(req);

@@ -1,58 +1,52 @@
 import type { Redis } from "ioredis";
 import CircuitBreaker from "opossum";
 import type { AccessClaims } from "../identity/access-token.ts";
+import type { CachedSession } from "../identity/session.ts";
 import {
-  type CachedSession,
   readSession,
   SESSION_LUA,
   type SessionRow,
-  sessionQuestion,
+  sessionQuery,
   watchRunId,
 } from "../identity/session-cache.store.ts";
-import type { Limit } from "../limits/limits.ts";
+import type { Limit, LimitState } from "../limits/limit.ts";
 
-/** Where a limit stands after a request. */
-export interface Counted {
-  readonly limit: Limit;
-  readonly used: number;
-  readonly resetMs: number;
-}
-
-export interface Asked {
+export interface AdmissionQuery {
   /** Counted first, in order, up to the first that is over. */
   readonly ofAddress: readonly Limit[];
   readonly claims: AccessClaims | null;
-  /** Counted unless the session has ended: a token of old must not use up its user's. */
+  /** Counted unless the session has ended: an old token must not use up its user's limits. */
   readonly ofUser: readonly Limit[];
 }
 
-export interface Told {
-  readonly counted: Counted[];
-  readonly refused: Counted | null;
+export interface AdmissionResult {
+  readonly counted: LimitState[];
+  readonly refused: LimitState | null;
   /** Null when it was not asked for, or not reached. */
   readonly session: CachedSession | null;
 }
 
 export interface AdmissionStore {
   /** One round trip. Rejects when Redis does not answer. */
-  ask(asked: Asked): Promise<Told>;
+  query(query: AdmissionQuery): Promise<AdmissionResult>;
   close(): void;
 }
 
-/** Redis answers in under 1 ms; this much is only ever a Redis that hangs. */
+/** Redis answers in under 1 ms; only one that hangs takes this long. */
 const ANSWER_MS = 600;
 
 const BREAKER: CircuitBreaker.Options = {
-  timeout: false, // it would count against Redis what was this process' own delay: see `within`
-  volumeThreshold: 3, // three that wait one after the other must fit into the window
+  timeout: false, // would blame Redis for this process's own delays: see `within`
+  volumeThreshold: 3, // three waits in sequence must fit into the window
   errorThresholdPercentage: 50,
   rollingCountTimeout: 3_000,
   resetTimeout: 500,
 };
 
-// KEYS: the limits' (address's, then user's), then the session's five. ARGV: how many limits, how many of them are
-// the address's, four for each limit (points, cost, window in ms, member or ''), then the session's five.
-// Answers: {0 or which limit is over, used and ms to go of each that was counted, the session or false}.
+// KEYS: the limits' (address's, then user's), then the session's five. ARGV: how many limits, how
+// many of them are the address's, four for each limit (points, cost, window in ms, member or ''),
+// then the session's five. Returns {0 or which limit is over, used and remaining ms of each limit
+// that was counted, the session or false}.
 const ADMIT = `${SESSION_LUA}
 local all, ofAddress = tonumber(ARGV[1]), tonumber(ARGV[2])
 local counted, seen = {}, false
@@ -94,18 +88,18 @@ return {0, counted, seen}`;
 type Row = [over: number, counted: number[], session: SessionRow | null];
 type Command = (keys: number, ...args: (string | number)[]) => Promise<Row>;
 
-/** Limits and session in one script, so that a request costs one round trip and every gateway counts exactly. */
+/** Limits and session in one script: one round trip a request, and all gateways count exactly. */
 export function createAdmissionStore(redis: Redis): AdmissionStore {
   const runId = watchRunId(redis);
   redis.defineCommand("medvaultAdmit", { lua: ADMIT });
   const admit = (redis as unknown as { medvaultAdmit: Command }).medvaultAdmit.bind(redis);
-  const answer = async ({ ofAddress, claims, ofUser }: Asked): Promise<Told> => {
+  const run = async ({ ofAddress, claims, ofUser }: AdmissionQuery): Promise<AdmissionResult> => {
     const limits = [...ofAddress, ...ofUser];
     const keys = limits.map((limit) => limit.key);
     const args: (string | number)[] = [limits.length, ofAddress.length];
     for (const { points, cost, windowMs, member } of limits) args.push(points, cost, windowMs, member ?? "");
     if (claims) {
-      const session = sessionQuestion(claims, runId(), Date.now());
+      const session = sessionQuery(claims, runId(), Date.now());
       keys.push(...session.keys);
       args.push(...session.args);
     }
@@ -118,12 +112,12 @@ export function createAdmissionStore(redis: Redis): AdmissionStore {
     const refused = over > 0 ? (counted[over - 1] ?? null) : null;
     return { counted, refused, session: row ? readSession(row) : null };
   };
-  // A Redis that hangs costs the first few a wait; the others are refused at once, until a try is answered.
-  const breaker = new CircuitBreaker((asked: Asked) => within(ANSWER_MS, answer(asked)), BREAKER);
-  return { ask: (asked) => breaker.fire(asked), close: () => breaker.shutdown() };
+  // A Redis that hangs costs the first few requests a wait; the others are refused at once.
+  const breaker = new CircuitBreaker((query: AdmissionQuery) => within(ANSWER_MS, run(query)), BREAKER);
+  return { query: (query) => breaker.fire(query), close: () => breaker.shutdown() };
 }
 
-/** `promise`, or a rejection after `ms`. What arrived while this process itself was held up still counts. */
+/** `promise`, or a rejection after `ms`. An answer that arrived while this process was busy still counts. */
 function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

@@ -1,18 +1,14 @@
 import { type AssertionKey, type Claims, signAssertion } from "@medvault/service-kit";
-import type { SignedIn } from "./session.service.ts";
+import type { Client } from "./client.ts";
+import type { SignedIn } from "./session.ts";
 
-/** A signature costs some 60 µs and a verification 150 µs: an assertion serves its caller for this long. */
+/** A signature costs some 60 µs and its verification 150 µs, so an assertion is reused for this long. */
 const REUSE_MS = 5_000;
 const MAX_KEPT = 5_000;
 
-export interface Client {
-  ip: string;
-  userAgent: string;
-}
-
 const ITSELF: Client = { ip: "127.0.0.1", userAgent: "medvault-gateway" };
 
-/** The gateway's word about who asks (ARCHITECTURE.md, "Access"). */
+/** Signs the gateway's assertions of who asks (ARCHITECTURE.md, "Access"), and reuses them for a few seconds. */
 export class Asserter {
   readonly #key: AssertionKey;
   readonly #kept = new Map<string, { claims: Claims; token: Promise<string>; until: number }>();
@@ -36,7 +32,7 @@ export class Asserter {
     return this.#sign(`${claims.sid} ${audiences} ${claims.ip} ${claims.ua}`, claims, audiences);
   }
 
-  /** For the gateway's own questions to auth; `about` is the client that a question is about. */
+  /** For the gateway's own calls to auth; `about` is the client that a call is about. */
   forItself(about: Client = ITSELF): Promise<string> {
     const claims: Claims = {
       sub: "service:gateway",
@@ -51,7 +47,7 @@ export class Asserter {
     return this.#sign(`service:gateway ${about.ip} ${about.userAgent}`, claims, ["auth"]);
   }
 
-  /** `key` names the caller and all that may differ between two requests of a session, but for its permissions. */
+  /** `key` names the caller and everything that may differ within a session, except its permissions. */
   #sign(key: string, claims: Claims, audiences: readonly string[]): Promise<string> {
     const now = Date.now();
     const kept = this.#kept.get(key);

@@ -9,8 +9,8 @@ beforeAll(async () => {
   edge = await givenGateway({ MEDVAULT_TRUSTED_PROXIES: "127.0.0.1" });
 });
 beforeEach(() => {
-  edge.auth.strange.length = 0;
-  edge.auth.strangeEnds = true;
+  edge.auth.violations.length = 0;
+  edge.auth.violationEnds = true;
 });
 afterAll(() => edge.close());
 
@@ -26,7 +26,7 @@ const call = (as: Person, { agent = AGENT, ip = "203.0.113.7" } = {}) =>
 test("the client that a session is bound to gets through, and nothing is reported", async () => {
   expect((await call(await signIn("doctor"))).status).toBe(200);
   expect((await call(await signIn("doctor", {}, false))).status).toBe(200);
-  expect(edge.auth.strange).toEqual([]);
+  expect(edge.auth.violations).toEqual([]);
 });
 
 const others = { "user agent": { agent: "Browser/2.0" }, address: { ip: "198.51.100.1" } };
@@ -38,7 +38,7 @@ for (const [what, other] of Object.entries(others)) {
       const before = edge.services.records.seen.length;
       const answer = await call(doctor, other);
       expect([answer.status, await fieldOf(answer, "code")]).toEqual([401, "unauthenticated"]);
-      expect(edge.auth.strange).toEqual([doctor.sid]);
+      expect(edge.auth.violations).toEqual([doctor.sid]);
       expect(edge.services.records.seen.length).toBe(before);
       // Auth learns who it was from the gateway's own assertion.
       const reported = edge.services.auth.seen.findLast(({ url }) => url.endsWith("strange-client"));
@@ -52,12 +52,12 @@ for (const [what, other] of Object.entries(others)) {
 }
 
 test("a watched session goes on, and each strange client is reported once", async () => {
-  edge.auth.strangeEnds = false;
+  edge.auth.violationEnds = false;
   const patient = await signIn("patient", { bindAddress: "watch" });
   for (const ip of ["198.51.100.1", "198.51.100.1", "198.51.100.2", "203.0.113.7"]) {
     expect((await call(patient, { ip })).status).toBe(200);
   }
-  await vi.waitFor(() => expect(edge.auth.strange).toEqual([patient.sid, patient.sid]));
+  await vi.waitFor(() => expect(edge.auth.violations).toEqual([patient.sid, patient.sid]));
 });
 
 test("what is not bound is not looked at, and IPv6 is compared by its /64", async () => {
@@ -65,7 +65,7 @@ test("what is not bound is not looked at, and IPv6 is compared by its /64", asyn
   expect((await call(free, { agent: "other", ip: "198.51.100.9" })).status).toBe(200);
   const six = await signIn("doctor", { net: "2001:db8:1:2::/64" });
   expect((await call(six, { ip: "2001:db8:1:2:aaaa::1" })).status).toBe(200);
-  expect(edge.auth.strange).toEqual([]);
+  expect(edge.auth.violations).toEqual([]);
   expect((await call(six, { ip: "2001:db8:1:3::1" })).status).toBe(401);
 });
 

@@ -1,7 +1,7 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { expect, test } from "vitest";
 import { AccessTokens } from "./access-token.ts";
-import { createKeySet } from "./jwks.ts";
+import { createKeySet } from "./jwks.client.ts";
 
 const SID = "018f0000-0000-7000-8000-000000000000";
 

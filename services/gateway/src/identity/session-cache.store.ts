@@ -1,27 +1,16 @@
-import type { Binding, SessionTransport } from "@medvault/contracts";
+import type { Binding } from "@medvault/contracts";
 import type { Redis } from "ioredis";
 import type { AccessClaims } from "./access-token.ts";
-import type { Bound } from "./session-binding.ts";
-
-/** What Redis says of a session. `unknown`: ask auth (a miss, or a Redis that auth has not filled). */
-export type CachedSession =
-  | { state: "unknown" }
-  | { state: "ended" }
-  /** `scope`: null while the permissions of the role are still those that the token carries. */
-  | ({ state: "live"; sub: string; scope: string | null; enroll: boolean } & Bound & {
-        transport: SessionTransport;
-        /** SHA-256 of the CSRF token, in hex; empty for a bearer session. */
-        csrf: string;
-      });
+import type { CachedSession } from "./session.ts";
 
 /** The idle end is moved on at most this often: each move is a write to Redis' log. */
 const TOUCH_EVERY_MS = 1_000;
 
 /**
- * The session's part of the script that admits a request: is Redis filled, does the session live, what may its role
- * do now, and touch it. k: session:<sid>, ended:<sid>, sessions:filled, pv:<role>, scope:<role>; a: now, run id,
- * touch interval (ms), the token's role, the token's pv. The idle end goes by the gateway's clock, which is also
- * what auth writes it by.
+ * The session's part of the script that admits a request: is Redis filled, does the session live,
+ * what may its role do now; and it touches the session. k: session:<sid>, ended:<sid>,
+ * sessions:filled, pv:<role>, scope:<role>; a: now, run id, touch interval (ms), the token's role,
+ * the token's pv. The idle end goes by the gateway's clock; auth writes it by the same time.
  */
 export const SESSION_LUA = `
 local function session(k, a)
@@ -46,7 +35,7 @@ end`;
 export type SessionRow = readonly (string | null)[];
 
 /** The keys (five) and arguments (five) of `SESSION_LUA` for one token. */
-export function sessionQuestion(
+export function sessionQuery(
   claims: AccessClaims,
   runId: string | null,
   now: number,
@@ -83,12 +72,12 @@ export function readSession(row: SessionRow): CachedSession {
   };
 }
 
-/** What is none of ours is taken at its strictest. */
+/** An unknown value counts as the strictest one. */
 function bindingOf(value: string | null | undefined): Binding {
   return value === "off" || value === "watch" ? value : "enforce";
 }
 
-/** The id of the running Redis. One that restarted or failed over has another, and comes with a new connection. */
+/** The run id of Redis, which changes when Redis restarts or fails over; each new connection asks for it. */
 export function watchRunId(redis: Redis): () => string | null {
   let runId: string | null = null;
   const learn = () => {

@@ -1,24 +1,39 @@
 import {
   CSRF_HEADER,
+  DEVICE_COOKIE,
+  DEVICE_HEADER,
   InvalidInput,
   REFRESH_COOKIE,
   REFRESH_HEADER,
   TRANSPORT_HEADER,
 } from "@medvault/contracts";
 import type { Request } from "express";
+import { assertOwnPage, isUnsafe } from "../origins/own-page.ts";
 import { cookieOf } from "./credentials.ts";
-import { assertOwnPage, isUnsafe } from "./own-page.ts";
-import type { SignedIn } from "./session.service.ts";
+import type { SignedIn } from "./session.ts";
 
 const REFRESH_PATH = "/v1/auth/refresh";
 const LOOPBACK = /^(127\.|::1$)/;
 
 /**
- * What auth must be told of how a request's tokens travel: our word, which replaces whatever the client sent. Only what
- * comes to auth is looked at. Throws InvalidInput (another transport than there is; cookies over plain http) or
- * CsrfFailed (a page of somebody else's starts or renews a cookie session).
+ * Headers of the gateway's own for a request to auth: by which transport its tokens travel (whatever
+ * the client claimed), and the token of its device. Throws InvalidInput for an unknown transport or
+ * cookies over plain http, CsrfFailed where a page of another site starts or renews a cookie session.
  */
-export function transportHeaders(
+export function authHeaders(
+  req: Request,
+  path: string,
+  clientIp: string,
+  signedIn: SignedIn | null,
+): Record<string, string> {
+  const device = req.get(DEVICE_HEADER) ?? cookieOf(req.headers.cookie, DEVICE_COOKIE);
+  return {
+    ...(device && { [DEVICE_HEADER]: device }),
+    ...transportHeaders(req, path, clientIp, signedIn),
+  };
+}
+
+function transportHeaders(
   req: Request,
   path: string,
   clientIp: string,
@@ -46,12 +61,12 @@ export function transportHeaders(
   };
 }
 
-/** Whether nobody on the way can have read it: TLS here or at a proxy that is trusted, or no way at all. */
+/** Whether nobody on the way can have read it: TLS here or at a trusted proxy, or a client on this machine. */
 function isSecure(req: Request, clientIp: string): boolean {
   const socket = req.socket as typeof req.socket & { encrypted?: boolean };
   if (socket.encrypted) return true;
   const peer = (socket.remoteAddress ?? "").replace(/^::ffff:/i, "");
-  // The client's address is another than the peer's only where the peer is a trusted proxy.
+  // The client's address differs from the peer's only where the peer is a trusted proxy.
   if (peer !== clientIp) return req.get("x-forwarded-proto")?.split(",").at(-1)?.trim() === "https";
   return LOOPBACK.test(clientIp);
 }

@@ -1,17 +1,18 @@
 import type { IncomingMessage } from "node:http";
 import { Transform } from "node:stream";
 import { InvalidInput, TooLarge, UnsupportedMediaType } from "@medvault/contracts";
-import { BodyStandstill } from "./limit.errors.ts";
+import { BodyTimeout } from "./limit.errors.ts";
 
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 
 /**
- * The request's body as a stream that fails with TooLarge beyond `maxBytes`, and with BodyStandstill when nothing of it
- * comes for `standstillMs` although it is waited for; null when there is none. Throws
- * TooLarge at once for a declared length beyond it, InvalidInput for a body where the method has none, and
- * UnsupportedMediaType for a compressed one, whose real size nobody knows.
+ * The request's body as a stream; null when there is none. The stream fails with TooLarge beyond
+ * `maxBytes`, and with BodyTimeout when the service waits for more and nothing comes for
+ * `idleTimeoutMs`. Throws TooLarge at once for a declared length beyond the limit, InvalidInput for a
+ * body where the method has none, and UnsupportedMediaType for a compressed one, whose real size
+ * nobody knows.
  */
-export function boundedBody(req: IncomingMessage, maxBytes: number, standstillMs: number): Transform | null {
+export function boundedBody(req: IncomingMessage, maxBytes: number, idleTimeoutMs: number): Transform | null {
   const declared = req.headers["content-length"];
   const chunked = req.headers["transfer-encoding"] !== undefined;
   if (!chunked && (declared === undefined || Number(declared) === 0)) return null;
@@ -23,18 +24,18 @@ export function boundedBody(req: IncomingMessage, maxBytes: number, standstillMs
   const bounded = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
-      standstill.refresh();
+      idle.refresh();
       if (bytes > maxBytes) done(new TooLarge());
       else done(null, chunk);
     },
   });
   // A service that is slower than its client is not the client's fault.
-  const standstill = setTimeout(() => {
-    if (bounded.writableNeedDrain) standstill.refresh();
-    else bounded.destroy(new BodyStandstill());
-  }, standstillMs).unref();
-  bounded.once("close", () => clearTimeout(standstill)).once("finish", () => clearTimeout(standstill));
-  // Not pipeline(): that would destroy the request, and with it the connection the refusal is to be sent on.
+  const idle = setTimeout(() => {
+    if (bounded.writableNeedDrain) idle.refresh();
+    else bounded.destroy(new BodyTimeout());
+  }, idleTimeoutMs).unref();
+  bounded.once("close", () => clearTimeout(idle)).once("finish", () => clearTimeout(idle));
+  // Not pipeline(): it would destroy the request, and with it the connection that the refusal needs.
   req.pipe(bounded);
   req.once("aborted", () => bounded.destroy(new Error("the client went away")));
   return bounded;

@@ -11,8 +11,8 @@ export class TooManyPatients extends RateLimited {
   }
 }
 
-/** 408: a body that was begun came no further. */
-export class BodyStandstill extends AppError {
+/** 408: nothing more of a body came within the idle timeout. */
+export class BodyTimeout extends AppError {
   readonly code = "request_timeout";
   readonly kind = "request_timeout";
 }

@@ -1,19 +1,20 @@
 import type { ServerResponse } from "node:http";
 import { RateLimited } from "@medvault/contracts";
-import type { Counted } from "../admission/admission.store.ts";
 import type { AccessClaims } from "../identity/access-token.ts";
 import { TooManyPatients } from "./limit.errors.ts";
+import type { LimitState } from "./limit.ts";
 
 /**
- * Shows where the limits stand, the narrowest first: RateLimit-Policy and RateLimit, lists of structured fields
- * (draft-ietf-httpapi-ratelimit-headers-10; `q`uota, `w`indow and `t`ime in seconds, `r`emaining).
+ * Shows where the limits stand, the narrowest first: RateLimit-Policy and RateLimit, lists of
+ * structured fields (draft-ietf-httpapi-ratelimit-headers-10; `q`uota, `w`indow and `t`ime in
+ * seconds, `r`emaining).
  */
-export function showLimits(res: ServerResponse, counted: readonly Counted[]): void {
+export function showLimits(res: ServerResponse, counted: readonly LimitState[]): void {
   if (counted.length === 0) return;
   let policy = "";
   let state = "";
   for (let i = counted.length - 1; i >= 0; i--) {
-    const { limit, used, resetMs } = counted[i] as Counted;
+    const { limit, used, resetMs } = counted[i] as LimitState;
     const comma = policy === "" ? "" : ", ";
     policy += `${comma}"${limit.name}";q=${limit.points};w=${limit.windowMs / 1000}`;
     state += `${comma}"${limit.name}";r=${Math.max(0, limit.points - used)};t=${secondsOf(resetMs)}`;
@@ -22,8 +23,8 @@ export function showLimits(res: ServerResponse, counted: readonly Counted[]): vo
   res.setHeader("RateLimit", state);
 }
 
-/** The refusal of a request that a limit does not admit, with when to come again. */
-export function overLimit({ limit, resetMs }: Counted, claims: AccessClaims | null): RateLimited {
+/** The refusal of a request that is over a limit, with the time to wait. */
+export function overLimit({ limit, resetMs }: LimitState, claims: AccessClaims | null): RateLimited {
   if (limit.member === undefined || !claims) return new RateLimited(undefined, secondsOf(resetMs));
   return new TooManyPatients(
     { id: claims.sub, role: claims.role, sessionId: claims.sid },

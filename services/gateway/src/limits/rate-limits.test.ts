@@ -1,8 +1,7 @@
 import { newId } from "@medvault/contracts";
 import { afterEach, expect, test } from "vitest";
-import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
-import { startGateway } from "../../test/process.ts";
-import { givenSurroundings } from "../../test/surroundings.ts";
+import { spawnGateway } from "../../test/gateway-process.ts";
+import { createHarness, fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
 
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -26,17 +25,17 @@ async function tally(calls: Promise<Response>[]): Promise<Record<string, number>
 }
 
 test("two gateway processes on one Redis admit, of every limit together, exactly what it allows", async () => {
-  const around = await givenSurroundings();
-  ends.push(() => around.close());
+  const harness = await createHarness();
+  ends.push(() => harness.close());
   const env = {
-    ...around.env,
-    REDIS_URL: around.redis.url,
+    ...harness.env,
+    REDIS_URL: harness.redis.url,
     MEDVAULT_RATE_LIMIT: "60",
     MEDVAULT_LOGIN_RATE: "4",
     MEDVAULT_PATIENTS_PER_HOUR: "7",
     MEDVAULT_TRUSTED_PROXIES: "127.0.0.1",
   };
-  const both = await Promise.all([startGateway(env), startGateway(env)]);
+  const both = await Promise.all([spawnGateway(env), spawnGateway(env)]);
   ends.push(() => Promise.all(both.map((gateway) => gateway.stop())));
   let turn = 0;
   const call = (ip: string, path: string, init: RequestInit & { as?: Person } = {}) =>
@@ -66,9 +65,9 @@ test("two gateway processes on one Redis admit, of every limit together, exactly
   // of a user, from many addresses: 120 points, of which a read takes 1 and a search 2
   const address = (i: number) => `203.0.113.${i % 250}`;
   const [reader, searcher, walker] = await Promise.all([
-    around.signIn("doctor"),
-    around.signIn("doctor"),
-    around.signIn("doctor"),
+    harness.signIn("doctor"),
+    harness.signIn("doctor"),
+    harness.signIn("doctor"),
   ]);
   expect(await times(150, (i) => call(address(i), "/v1/claims", { as: reader }))).toEqual({
     200: 120,

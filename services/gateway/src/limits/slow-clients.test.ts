@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { type GatewayProcess, startGateway } from "../../test/process.ts";
-import { givenSurroundings, type Person, type Surroundings } from "../../test/surroundings.ts";
+import { type GatewayProcess, spawnGateway } from "../../test/gateway-process.ts";
+import { createHarness, type Harness, type Person } from "../../test/harness.ts";
 
 const MIB = 1024 * 1024;
-const STANDSTILL_MS = 5_000;
-let around: Surroundings;
+const IDLE_TIMEOUT_MS = 5_000;
+let harness: Harness;
 let gateway: GatewayProcess;
 let doctor: Person;
 /** What the service has sent to readers so far, in bytes. */
@@ -14,15 +14,15 @@ let pushed = 0;
 /** Answers that the service is still sending. */
 let reading = 0;
 beforeAll(async () => {
-  around = await givenSurroundings();
-  doctor = await around.signIn("doctor");
-  gateway = await startGateway({
-    ...around.env,
-    REDIS_URL: around.redis.url, // not by way of this process, which is busy here
-    MEDVAULT_GATEWAY_STANDSTILL_MS: String(STANDSTILL_MS),
+  harness = await createHarness();
+  doctor = await harness.signIn("doctor");
+  gateway = await spawnGateway({
+    ...harness.env,
+    REDIS_URL: harness.redis.url, // not by way of this process, which is busy here
+    MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS: String(IDLE_TIMEOUT_MS),
     MEDVAULT_MAX_UPLOAD_BYTES: String(MIB),
   });
-  around.services.files.raw = (req, res) => {
+  harness.services.files.raw = (req, res) => {
     req.on("error", () => undefined);
     if (req.method === "POST") return void req.resume().once("end", () => res.end("{}"));
     const chunk = Buffer.alloc(64 * 1024);
@@ -41,7 +41,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway.stop();
-  await around.close();
+  await harness.close();
 });
 
 interface Slow {
@@ -130,9 +130,9 @@ test("200 slow clients leave the others quick, and are cut: headers at 10 s, bod
   for (const { afterMs, said } of await Promise.all([...json, ...upload].map(({ ended }) => ended))) {
     expect(said).toMatch(/^HTTP\/1.1 408 /);
     expect(said).toContain('"code":"request_timeout"');
-    expect(afterMs).toBeGreaterThan(STANDSTILL_MS - 100);
+    expect(afterMs).toBeGreaterThan(IDLE_TIMEOUT_MS - 100);
   }
-  await vi.waitFor(() => expect(reading).toBe(0), { timeout: 3 * STANDSTILL_MS, interval: 90 });
+  await vi.waitFor(() => expect(reading).toBe(0), { timeout: 3 * IDLE_TIMEOUT_MS, interval: 90 });
   for (const { socket } of readers) socket.destroy();
   for (const { afterMs, said } of await Promise.all([...headers, ...silent].map(({ ended }) => ended))) {
     if (said) expect(said).toMatch(/^HTTP\/1.1 408 /);
@@ -150,7 +150,7 @@ test("a body that comes slowly, but comes, is taken", async () => {
     const part = parts.shift();
     if (part) socket.write(part);
     else clearInterval(drip);
-  }, STANDSTILL_MS / 3);
+  }, IDLE_TIMEOUT_MS / 3);
   expect((await ended).said).toMatch(/^HTTP\/1.1 200 /);
-  expect((await ended).afterMs).toBeGreaterThan(STANDSTILL_MS);
+  expect((await ended).afterMs).toBeGreaterThan(IDLE_TIMEOUT_MS);
 }, 20_000);

@@ -3,29 +3,29 @@ import { Agent, type ClientRequest, type IncomingMessage, request } from "node:h
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { type GatewayProcess, startGateway } from "../../test/process.ts";
-import { givenSurroundings, type Person, type Surroundings } from "../../test/surroundings.ts";
+import { type GatewayProcess, spawnGateway } from "../../test/gateway-process.ts";
+import { createHarness, type Harness, type Person } from "../../test/harness.ts";
 
 const MIB = 1024 * 1024;
 const WHOLE = 256 * MIB;
 const CHUNK = Buffer.alloc(64 * 1024, "x");
-let around: Surroundings;
+let harness: Harness;
 let doctor: Person;
 let env: Record<string, string>;
 const running = new Set<GatewayProcess>();
 beforeAll(async () => {
-  around = await givenSurroundings();
-  doctor = await around.signIn("doctor");
-  env = { ...around.env, REDIS_URL: around.redis.url, MEDVAULT_MAX_UPLOAD_BYTES: String(WHOLE) };
+  harness = await createHarness();
+  doctor = await harness.signIn("doctor");
+  env = { ...harness.env, REDIS_URL: harness.redis.url, MEDVAULT_MAX_UPLOAD_BYTES: String(WHOLE) };
 });
 afterAll(async () => {
   await Promise.all([...running].map((gateway) => gateway.stop()));
-  await around.close();
+  await harness.close();
 });
 
 async function started(port?: number): Promise<GatewayProcess> {
   const nodeArgs = ["--max-semi-space-size=4"]; // as it is started outside of tests
-  const gateway = await startGateway(env, { nodeArgs, ...(port && { port }) });
+  const gateway = await spawnGateway(env, { nodeArgs, ...(port && { port }) });
   running.add(gateway);
   return gateway;
 }
@@ -55,7 +55,7 @@ async function answerOf(
 test("uploads and downloads of 256 MiB cost the gateway less than 32 MiB of memory", async () => {
   const gateway = await started();
   let received = 0;
-  around.services.files.raw = async (req, res) => {
+  harness.services.files.raw = async (req, res) => {
     if (req.method === "GET") {
       res.writeHead(200, { "content-type": "application/octet-stream" });
       return void pipeline(Readable.from(bytes(Number(req.headers.range?.slice(6)))), res).catch(
@@ -95,7 +95,7 @@ test("uploads and downloads of 256 MiB cost the gateway less than 32 MiB of memo
 
 test("who breaks off, client or service, is passed on to the other within a second, up and down", async () => {
   const gateway = await started();
-  const { files } = around.services;
+  const { files } = harness.services;
   let broken = 0;
   files.raw = (req, res) => {
     req.on("error", () => undefined);

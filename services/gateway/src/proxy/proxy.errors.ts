@@ -18,17 +18,17 @@ class GatewayTimeout extends AppError {
   }
 }
 
-/** The client is gone: nobody is left to answer. Not a fault of the service's. */
+/** The client went away: there is nobody to answer. Not the service's fault. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }
 
-/** The client stopped reading its answer. Not a fault of the service's either. */
+/** The client stopped reading its answer. Not the service's fault either. */
 export class SlowReader extends Error {
   override readonly name = "SlowReader";
 }
 
-/** 503: so many calls to the service are under way that one more would only wait. */
+/** 503: so many calls to the service are running that another would only wait. */
 export class Overloaded extends AppError {
   readonly code = "unavailable";
   readonly kind = "unavailable";
@@ -63,7 +63,7 @@ export function isConnectionFault(error: unknown): boolean {
   return CONNECTION_FAULTS.has(codeOf(error));
 }
 
-/** What the caller is told of a call that failed: 503 for a service that is away, 504 or 502 for one that failed. */
+/** The error for a failed call: 503 for a service that is away, 504 or 502 for one that failed. */
 export function upstreamError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const cause = { cause: error };

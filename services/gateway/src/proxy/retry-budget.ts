@@ -1,8 +1,8 @@
-/** A repetition is paid for by ten calls: when a service is away, repeating adds a tenth to its load and no more. */
-const CALLS_PER_REPETITION = 10;
-const MAX_SAVED_CALLS = 10 * CALLS_PER_REPETITION;
+/** Ten calls earn one retry: when a service is away, retrying adds at most a tenth to its load. */
+const CALLS_PER_RETRY = 10;
+const MAX_SAVED_CALLS = 10 * CALLS_PER_RETRY;
 
-/** How often calls to a service may be repeated: once for ten calls, and ten times at once. */
+/** How often calls to a service may be retried: once for ten calls, and ten times at once. */
 export class RetryBudget {
   #savedCalls = MAX_SAVED_CALLS;
 
@@ -10,10 +10,10 @@ export class RetryBudget {
     if (this.#savedCalls < MAX_SAVED_CALLS) this.#savedCalls += 1;
   }
 
-  /** Takes one repetition, if there is one. */
+  /** Takes one retry, if there is one. */
   take(): boolean {
-    if (this.#savedCalls < CALLS_PER_REPETITION) return false;
-    this.#savedCalls -= CALLS_PER_REPETITION;
+    if (this.#savedCalls < CALLS_PER_RETRY) return false;
+    this.#savedCalls -= CALLS_PER_RETRY;
     return true;
   }
 }

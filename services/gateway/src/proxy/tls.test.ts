@@ -18,14 +18,14 @@ import {
 } from "@medvault/testing";
 import { Pool } from "undici";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { givenSurroundings, type Surroundings } from "../../test/surroundings.ts";
+import { createHarness, type Harness } from "../../test/harness.ts";
 import { createGateway } from "../app.ts";
 import { readConfig } from "../config.ts";
 
 const logger = createLogger({ service: "gateway", level: "silent" });
 const SERVICES = ["auth", "records", "files", "audit", "backup"] as const;
 
-let around: Surroundings;
+let harness: Harness;
 /** Of the services and the gateway, and of what the gateway finds them by. */
 let ours: TestAuthority;
 let mutual: TlsOptions;
@@ -33,18 +33,18 @@ let mutual: TlsOptions;
 let fronts: Record<"auth" | "redis" | "broker", TlsFront>;
 
 beforeAll(async () => {
-  [around, ours] = await Promise.all([givenSurroundings(), createTestAuthority()]);
+  [harness, ours] = await Promise.all([createHarness(), createTestAuthority()]);
   mutual = { ...(await ours.issue()), ca: ours.ca, requestCert: true, rejectUnauthorized: true };
   const [auth, redis, broker] = await Promise.all([
-    createTlsFront(around.services.auth.url, mutual),
-    createTlsFront(around.env.REDIS_URL ?? "", mutual),
-    createTlsFront(around.env.AMQP_URL ?? "", mutual),
+    createTlsFront(harness.services.auth.url, mutual),
+    createTlsFront(harness.env.REDIS_URL ?? "", mutual),
+    createTlsFront(harness.env.AMQP_URL ?? "", mutual),
   ]);
   fronts = { auth, redis, broker };
 });
 afterAll(async () => {
   for (const front of Object.values(fronts)) await front.close();
-  await around.close();
+  await harness.close();
 });
 
 /** The records service as it is made in earnest, but for its routes. */
@@ -53,7 +53,7 @@ async function givenRecords(certificate: { cert: string; key: string }) {
   files.write({ ...certificate, clientCa: ours.ca });
   const tls = await openTls(files.settings, logger);
   const seen: string[] = [];
-  const verifier = around.services.records.verifier;
+  const verifier = harness.services.records.verifier;
   if (!verifier) throw new Error("the surroundings made no verifier");
   const app = createApp({
     service: "records",
@@ -86,7 +86,7 @@ async function givenGateway(recordsUrl: string, issuer = ours) {
     SERVICES.map((name) => [`MEDVAULT_${name.toUpperCase()}_URL`, "https://127.0.0.1:1"]),
   );
   const config = readConfig({
-    ...around.env,
+    ...harness.env,
     ...others,
     ...files.settings,
     NODE_ENV: "production",
@@ -133,17 +133,17 @@ test("in production: a client over TLS, Redis, RabbitMQ, auth's keys and records
       expect(await checks()).toMatchObject({ redis: "ok", rabbitmq: "ok", auth: "ok", records: "ok" }),
     { timeout: 10_000 },
   );
-  const doctor = await around.signIn("doctor");
-  const fetched = around.auth.jwksRequests;
+  const doctor = await harness.signIn("doctor");
+  const fetched = harness.auth.jwksRequests;
   expect(await call("/v1/patients", doctor.token)).toMatchObject({ status: 200, body: { data: [] } });
-  expect(around.auth.jwksRequests).toBe(fetched + 1);
+  expect(harness.auth.jwksRequests).toBe(fetched + 1);
   expect(records.seen).toHaveLength(1);
   for (const front of Object.values(fronts)) expect(front.entered()).toBeGreaterThan(0);
 });
 
 test("records with another's certificate, or under another name, is away: no request reaches it, and the rest works", async () => {
   const strangers = await createTestAuthority();
-  const doctor = await around.signIn("doctor");
+  const doctor = await harness.signIn("doctor");
   for (const certificate of [await strangers.issue(), await ours.issue({ names: ["records.example"] })]) {
     const records = await givenRecords(certificate);
     const { call, checks } = await givenGateway(`https://127.0.0.1:${records.port}`);
@@ -159,7 +159,7 @@ test("records with another's certificate, or under another name, is away: no req
 
 test("a gateway whose own certificate the others do not know gets nowhere, and admits nobody", async () => {
   const records = await givenRecords(await ours.issue());
-  const doctor = await around.signIn("doctor");
+  const doctor = await harness.signIn("doctor");
   const before = Object.values(fronts).map((front) => front.entered());
   const { call, checks } = await givenGateway(
     `https://127.0.0.1:${records.port}`,

@@ -3,9 +3,9 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { afterEach, expect, test, vi } from "vitest";
-import { Departure } from "./exchange.ts";
+import { Departure } from "./exchange.client.ts";
 import { codeOf, upstreamError } from "./proxy.errors.ts";
-import { type BreakerState, Upstream, type UpstreamRequest } from "./upstream.ts";
+import { type BreakerState, Upstream, type UpstreamRequest } from "./upstream.client.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -59,7 +59,7 @@ test("reads that find a broken connection are repeated within a budget; when it 
   });
   const upstream = upstreamAt(port);
   let repetitions = 0;
-  upstream.onRepetition(() => {
+  upstream.onRetry(() => {
     repetitions += 1;
   });
   const outcomes: (number | string)[] = [];
@@ -83,7 +83,7 @@ test("what found no connection is sent again whatever it is, with its body whole
   server.close();
   await once(server, "close");
   const upstream = upstreamAt(port);
-  upstream.onRepetition(() => void listen(handler, port)); // it comes back just in time
+  upstream.onRetry(() => void listen(handler, port)); // it comes back just in time
   const body = Readable.from([Buffer.from('{"a":'), Buffer.from("1}")]);
   expect(await outcome(upstream, call({ method: "POST", body }))).toBe(200);
   expect(bodies).toEqual(['{"a":1}']);

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type CrsCase, crsCases, crsIsHere, groupOf, refusalOf } from "../../test/crs.ts";
+import { type CrsCase, crsCases, groupOf, isCrsAvailable, refusalOf } from "../../test/core-rule-set.ts";
 import { givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
 
 /** The Core Rule Set's own tests, where they are at hand, sent through a whole gateway; threat.test.ts has examples of each kind. */
-const found = test.runIf(crsIsHere);
+const found = test.runIf(isCrsAvailable);
 const AT_ONCE = 16;
 
 let edge: TestGateway;

@@ -3,7 +3,7 @@ import { CloudEvent } from "@medvault/contracts";
 import { metricsOf } from "@medvault/service-kit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
-import { sendRaw } from "../../test/raw.ts";
+import { sendRaw } from "../../test/raw-http.ts";
 
 let edge: TestGateway;
 let doctor: Person;

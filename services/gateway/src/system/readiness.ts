@@ -1,6 +1,6 @@
 import type { CheckState, Readiness } from "@medvault/service-kit";
 import { z } from "zod";
-import type { Upstream } from "../proxy/upstream.ts";
+import type { Upstream } from "../proxy/upstream.client.ts";
 
 const TIMEOUT_MS = 1_500;
 /** Asked by anyone and answered by five services: at most twice a second. */

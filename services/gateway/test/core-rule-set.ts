@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { Person, TestGateway } from "./harness.ts";
-import { sendRaw } from "./raw.ts";
+import { sendRaw } from "./raw-http.ts";
 
-/** A case of the OWASP Core Rule Set's own tests, as it is sent there. */
+/** A case of the OWASP Core Rule Set's own tests, as they send it. */
 export interface CrsCase {
   rule: number;
   test: number;
@@ -13,7 +13,7 @@ export interface CrsCase {
 }
 
 const shared = new URL("../../../../shared/data/crs/", import.meta.url);
-export const crsIsHere = existsSync(shared);
+export const isCrsAvailable = existsSync(shared);
 
 export function crsCases(file: "attack" | "rule_negative"): CrsCase[] {
   return readFileSync(new URL(`${file}.jsonl`, shared), "utf8")
@@ -25,7 +25,7 @@ export function crsCases(file: "attack" | "rule_negative"): CrsCase[] {
 /** The group of a case's rule: 932 is command injection, 942 SQL injection. */
 export const groupOf = ({ rule }: CrsCase): number => Math.floor(rule / 1_000);
 
-/** What a case puts in, without what it is wrapped in: a form's pairs, the parts of a multipart body, XML's attributes, JSON's strings. */
+/** The values of a case: a form's pairs, the parts of a multipart body, XML's attributes, JSON's strings. */
 function valuesOf({ uri, data }: CrsCase): string[] {
   const [path = "", query = ""] = (uri ?? "").split(/\?(.*)/s);
   const values = [...path.split("/"), ...pairsOf(query)].map(decodedForm);
@@ -66,10 +66,10 @@ function decodedForm(value: string): string {
 }
 
 /**
- * How a gateway refuses a case, or null. `screened`: one of its values as words to search for, as a query's or a path's
- * value, or the request as it stands, is told as an attack. `malformed`: the request as it stands is refused for its
- * form. A path that does not exist, a name that no query knows and a missing session are no refusals; a body that is no
- * JSON is one only where the case is about a body's form (rules 920 to 922).
+ * How a gateway refuses a case, or null. `screened`: it is refused as an attack; as words to search
+ * for, as a value of a query or a path, or as the request stands. `malformed`: the request as it stands
+ * is refused for its form. An unknown path, an unknown name in a query and a missing session are no
+ * refusals; a body that is no JSON is one only where the case is about a body's form (920 to 922).
  */
 export async function refusalOf(
   edge: TestGateway,

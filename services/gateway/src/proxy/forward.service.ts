@@ -1,13 +1,12 @@
-import { AppError, ASSERTION_HEADER, DEVICE_COOKIE, DEVICE_HEADER, Unavailable } from "@medvault/contracts";
+import { AppError, ASSERTION_HEADER, Unavailable } from "@medvault/contracts";
 import { lifecycleOf, requestIdOf, traceparentOf } from "@medvault/service-kit";
 import type { Request, Response } from "express";
-import { cookieOf } from "../identity/credentials.ts";
 import { boundedBody } from "../limits/body-limit.ts";
 import type { Route } from "../routing/route-table.ts";
-import { Departure, type UpstreamAnswer } from "./exchange.ts";
+import { Departure, type UpstreamAnswer } from "./exchange.client.ts";
 import { copyHeaders, inwardHeaders } from "./headers.ts";
 import { ClientGone, upstreamError } from "./proxy.errors.ts";
-import type { Upstream } from "./upstream.ts";
+import type { Upstream } from "./upstream.client.ts";
 
 export interface Forwarding {
   upstream: Upstream;
@@ -18,16 +17,17 @@ export interface Forwarding {
   /** The whole body, or null for none; absent: it is streamed from the request. */
   body?: Buffer | null | undefined;
   withSession: boolean;
-  /** How long a body may stand still, in or out, before its client is given up. */
-  standstillMs: number;
+  /** How long a body may be idle, in or out, before its client is cut off. */
+  idleTimeoutMs: number;
   /** Further headers of our own to the service. */
   ownHeaders: Record<string, string>;
 }
 
 /**
- * Passes a request on and its answer back, streaming both ways: the slower side sets the pace, and neither is held
- * in memory. A client that goes away ends the call to the service. Throws AppError for what failed before the
- * answer began; what breaks later cuts the connection, so that half an answer is not taken for a whole one.
+ * Passes a request on and its answer back, streaming both ways: the slower side sets the pace, and
+ * neither is held in memory. A client that goes away ends the call to the service. Throws AppError for
+ * what fails before the answer begins; a later failure cuts the connection, so that half an answer is
+ * not taken for a whole one.
  */
 export async function forward(req: Request, res: Response, to: Forwarding): Promise<void> {
   if (res.destroyed) return; // gone while its session was looked up
@@ -35,7 +35,7 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
   res.once("close", () => {
     if (!res.writableFinished) client.leave();
   });
-  const body = to.body === undefined ? boundedBody(req, to.route.maxBodyBytes, to.standstillMs) : null;
+  const body = to.body === undefined ? boundedBody(req, to.route.maxBodyBytes, to.idleTimeoutMs) : null;
   let answer: UpstreamAnswer;
   try {
     answer = await to.upstream.request({
@@ -73,11 +73,11 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
       if (!req.readableEnded) abandonBody(req, res);
     });
   }
-  answer.sendTo(res, to.standstillMs);
+  answer.sendTo(res, to.idleTimeoutMs);
   if (to.route.bodyTimeoutMs === 0) endWithUs(req, res, answer);
 }
 
-/** A stream that has no end of its own ends when the gateway drains: its client comes back to another. */
+/** A stream without an end of its own ends when the gateway drains: its client reconnects to another. */
 function endWithUs(req: Request, res: Response, answer: UpstreamAnswer): void {
   const { draining } = lifecycleOf(req.app);
   const end = () => answer.finish();
@@ -88,20 +88,15 @@ function endWithUs(req: Request, res: Response, answer: UpstreamAnswer): void {
 
 function ownHeaders(
   req: Request,
-  { assertion, body, route, ownHeaders: further }: Forwarding,
+  { assertion, body, ownHeaders: further }: Forwarding,
 ): Record<string, string> {
   const traceparent = traceparentOf(req);
   const purpose = req.get("x-purpose");
-  const device =
-    route.service === "auth"
-      ? (req.get(DEVICE_HEADER) ?? cookieOf(req.headers.cookie, DEVICE_COOKIE))
-      : undefined;
   return {
     [ASSERTION_HEADER]: assertion,
     "x-request-id": requestIdOf(req),
     ...(traceparent ? { traceparent } : {}),
     ...(purpose ? { "x-purpose": purpose } : {}),
-    ...(device ? { [DEVICE_HEADER]: device } : {}),
     ...further,
     ...(body ? { "content-length": String(body.length) } : {}),
   };
@@ -114,7 +109,7 @@ function abandonBody(req: Request, res: Response): void {
   req.resume();
 }
 
-/** A 5xx that is no problem document comes from something between us and the service; its text is not ours to show. */
+/** A 5xx that is no problem document comes from something in between; its text must not be shown. */
 function isForeignFailure(answer: UpstreamAnswer): boolean {
   const type = String(answer.headers["content-type"] ?? "");
   return answer.statusCode >= 500 && !type.startsWith("application/problem+json");

@@ -4,14 +4,14 @@ import { AppError } from "@medvault/contracts";
 import { connectorOf, type Tls } from "@medvault/service-kit";
 import CircuitBreaker from "opossum";
 import { type Dispatcher, Pool } from "undici";
-import { type Departure, Exchange, type UpstreamAnswer } from "./exchange.ts";
+import { type Departure, Exchange, type UpstreamAnswer } from "./exchange.client.ts";
 import { ClientGone, codeOf, isConnectionFault, Overloaded, SlowReader } from "./proxy.errors.ts";
 import { RetryBudget } from "./retry-budget.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
-/** A service that refuses connections is mostly one that is just starting. */
-const REPEAT_AFTER_MS = 100;
-/** At once, to one service; what comes beyond is refused, not queued: a queue before a slow service only grows. */
+/** A service that refuses connections is usually one that is just starting. */
+const RETRY_AFTER_MS = 100;
+/** At once, to one service; more are refused, not queued: a queue before a slow service only grows. */
 const MAX_IN_FLIGHT = 512;
 /** A connection is renewed after this long, so that new replicas get traffic. */
 const CLIENT_TTL_MS = 60_000;
@@ -21,7 +21,7 @@ const BREAKER: CircuitBreaker.Options = {
   timeout: false, // opossum's aborts nothing and counts slow uploads; undici bounds the time
   volumeThreshold: 10, // without it the first failure opens
   errorThresholdPercentage: 50,
-  rollingCountTimeout: 60_000, // calls to a service that hangs fail one by one, each after its time limit
+  rollingCountTimeout: 60_000, // calls to a hanging service fail one by one, each after its time limit
   rollingCountBuckets: 12,
   resetTimeout: 2_000,
   // A client that goes away, or sends too much, says nothing about the service.
@@ -57,7 +57,7 @@ export class Upstream {
   readonly #breaker: CircuitBreaker<[UpstreamRequest], UpstreamAnswer>;
   readonly #budget = new RetryBudget();
   #inFlight = 0;
-  #onRepetition: () => void = () => undefined;
+  #onRetry: () => void = () => undefined;
 
   constructor(name: string, url: string, tls: Tls | null = null) {
     this.name = name;
@@ -80,16 +80,16 @@ export class Upstream {
     return this.#breaker.halfOpen ? "half_open" : "closed";
   }
 
-  /** Calls under way, from their start to the end of their answer's body. */
+  /** Running calls, from their start to the end of their answer's body. */
   get inFlight(): number {
     return this.#inFlight;
   }
 
-  onRepetition(listener: () => void): void {
-    this.#onRepetition = listener;
+  onRetry(listener: () => void): void {
+    this.#onRetry = listener;
   }
 
-  /** Tells of every change of state. */
+  /** Calls `listener` at every change of state. */
   onState(listener: (state: BreakerState) => void): void {
     this.#breaker.on("open", () => listener("open"));
     this.#breaker.on("halfOpen", () => listener("half_open"));
@@ -97,8 +97,9 @@ export class Upstream {
   }
 
   /**
-   * The answer, once its headers are there; its body is the caller's to read or destroy. The time of the body is
-   * outside the breaker. Throws what undici throws, `EOPENBREAKER` while open, ClientGone when `signal` aborts.
+   * The answer, once its headers are there; the caller must send its body on or discard it. The time of
+   * the body is outside the breaker. Throws what undici throws, `EOPENBREAKER` while open, ClientGone
+   * when the client goes away.
    */
   async request(request: UpstreamRequest): Promise<UpstreamAnswer> {
     if (this.#inFlight >= MAX_IN_FLIGHT) throw new Overloaded();
@@ -110,7 +111,7 @@ export class Upstream {
     }
   }
 
-  /** A small JSON document, outside the breaker: for health checks, which must not keep it open or closed. */
+  /** A small JSON document, outside the breaker: health checks must not keep it open or closed. */
   async getJson(
     path: string,
     headers: Record<string, string>,
@@ -139,9 +140,9 @@ export class Upstream {
     try {
       answer = await this.#attempt(first, request);
     } catch (error) {
-      if (!mayRepeat(request, first, error) || !this.#budget.take()) throw error;
-      this.#onRepetition();
-      if (!first.started) await delay(REPEAT_AFTER_MS);
+      if (!mayRetry(request, first, error) || !this.#budget.take()) throw error;
+      this.#onRetry();
+      if (!first.started) await delay(RETRY_AFTER_MS);
       answer = await this.#attempt(this.#exchange(), request);
     }
     if (answer.statusCode >= 502 && answer.statusCode <= 504) throw new FailedAnswer(answer);
@@ -176,11 +177,11 @@ export class Upstream {
 }
 
 /**
- * Whether a call may be sent once more: any that found no connection, since no byte of it left; and reads whose
- * connection broke before an answer, as one kept alive does that the service closed just then. A write that may have
- * arrived is its sender's to repeat, with its idempotency key.
+ * Whether a call may be sent once more: any that found no connection, since no byte of it left; and
+ * reads whose connection broke before an answer, as a kept-alive one does that the service closes just
+ * then. A write that may have arrived is its sender's to repeat, with its idempotency key.
  */
-function mayRepeat({ client, method, body }: UpstreamRequest, exchange: Exchange, error: unknown): boolean {
+function mayRetry({ client, method, body }: UpstreamRequest, exchange: Exchange, error: unknown): boolean {
   if (client.gone || codeOf(error) === "UND_ERR_CONNECT_TIMEOUT") return false; // that took its time already
   if (!exchange.started) return isConnectionFault(error);
   return !body && (method === "GET" || method === "HEAD") && isConnectionFault(error);

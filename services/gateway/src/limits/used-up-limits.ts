@@ -1,22 +1,22 @@
-import type { Counted } from "../admission/admission.store.ts";
+import type { Limit, LimitState } from "./limit.ts";
 
-const MAX_BLOCKED = 10_000;
+const MAX_REMEMBERED = 10_000;
 
-/** Limits that are used up, until they open again: who is over is refused here, without asking Redis again. */
-export class Blocked {
+/** Remembers limits that are used up until they open again, so that Redis need not be asked meanwhile. */
+export class UsedUpLimits {
   readonly #until = new Map<string, number>();
 
-  note({ limit, used, resetMs }: Counted): void {
+  note({ limit, used, resetMs }: LimitState): void {
     if (used < limit.points || limit.member !== undefined) return; // a cheaper request may still fit
-    if (this.#until.size >= MAX_BLOCKED) {
+    if (this.#until.size >= MAX_REMEMBERED) {
       const oldest = this.#until.keys().next();
       if (!oldest.done) this.#until.delete(oldest.value);
     }
     this.#until.set(limit.key, Date.now() + resetMs);
   }
 
-  /** The limit of `limits` that is known to be used up, or null. */
-  find(limits: Counted["limit"][]): Counted | null {
+  /** The first of `limits` that is known to be used up, or null. */
+  find(limits: Limit[]): LimitState | null {
     if (this.#until.size === 0) return null;
     for (const limit of limits) {
       const until = this.#until.get(limit.key);

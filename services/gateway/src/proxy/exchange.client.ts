@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Dispatcher } from "undici";
 import { ClientGone, SlowReader } from "./proxy.errors.ts";
 
-/** What may be held of an answer until someone takes it: what one read of a socket brings. */
+/** How much of an answer is held until its client takes it: what one read of a socket brings. */
 const HELD_BYTES = 64 * 1024;
 
 /** Whether the client is still there. (An AbortSignal a request costs ten times as much.) */
@@ -21,18 +21,19 @@ export interface UpstreamAnswer {
   readonly statusCode: number;
   readonly headers: IncomingHttpHeaders;
   /**
-   * Writes the body to `res` and ends it; the slower side sets the pace. What breaks off destroys `res`, and so does a
-   * client that reads nothing for `standstillMs`.
+   * Writes the body to `res` and ends it; the slower side sets the pace. An answer that breaks off
+   * destroys `res`, and so does a client that reads nothing for `idleTimeoutMs`.
    */
-  sendTo(res: ServerResponse, standstillMs: number): void;
-  /** Ends what is being sent as if it were whole: for streams of events, when we are to stop. */
+  sendTo(res: ServerResponse, idleTimeoutMs: number): void;
+  /** Ends what is being sent as if it were whole: for streams of events, while the gateway stops. */
   finish(): void;
   discard(): void;
 }
 
 /**
- * One call to a service: undici's events to a promise of the answer, then straight into the client's response. Streams
- * in between (and pipeline(), which aborts a signal at each end) took a third of the gateway's time.
+ * One call to a service: undici's events become a promise of the answer, then go straight into the
+ * client's response. Streams in between (and pipeline(), which aborts a signal at each end) took a
+ * third of the gateway's time.
  */
 export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
   /** Whether a byte of the request may have left. */
@@ -47,8 +48,8 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
   #held: Buffer[] = [];
   #heldBytes = 0;
   #state: "open" | "ended" | "failed" = "open";
-  #standstill: NodeJS.Timeout | undefined;
-  #standstillMs = 0;
+  #idle: NodeJS.Timeout | undefined;
+  #idleTimeoutMs = 0;
 
   readonly #onOver: () => void;
 
@@ -64,7 +65,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
   /** Ends the call at once, whatever its state. */
   abort(reason: Error): void {
     if (this.#state !== "open") return;
-    this.#reject(reason); // undici tells of it only once there is a connection
+    this.#reject(reason); // undici reports it only once there is a connection
     if (this.#controller) this.#controller.abort(reason);
     else this.#fail();
   }
@@ -106,8 +107,8 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
     this.#fail();
   }
 
-  sendTo(res: ServerResponse, standstillMs: number): void {
-    this.#standstillMs = standstillMs;
+  sendTo(res: ServerResponse, idleTimeoutMs: number): void {
+    this.#idleTimeoutMs = idleTimeoutMs;
     if (this.#state === "failed") return void res.destroy();
     const [first, ...more] = this.#held;
     this.#held = [];
@@ -132,14 +133,14 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
   }
 
   #write(res: ServerResponse, chunk: Buffer): void {
-    if (res.write(chunk) || this.#standstill || this.#state !== "open") return;
+    if (res.write(chunk) || this.#idle || this.#state !== "open") return;
     this.#controller?.pause();
-    this.#standstill = setTimeout(() => {
+    this.#idle = setTimeout(() => {
       this.abort(new SlowReader("the client does not read"));
-    }, this.#standstillMs).unref();
+    }, this.#idleTimeoutMs).unref();
     res.once("drain", () => {
-      clearTimeout(this.#standstill);
-      this.#standstill = undefined;
+      clearTimeout(this.#idle);
+      this.#idle = undefined;
       if (this.#state === "open") this.#controller?.resume();
     });
   }
@@ -153,7 +154,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
 
   #over(state: "ended" | "failed"): void {
     this.#state = state;
-    clearTimeout(this.#standstill);
+    clearTimeout(this.#idle);
     this.#onOver();
   }
 }

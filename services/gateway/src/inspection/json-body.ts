@@ -4,32 +4,33 @@ import { boundedBody } from "../limits/body-limit.ts";
 import { ClientGone } from "../proxy/proxy.errors.ts";
 import { checkShape } from "./json-shape.ts";
 
-/** JSON in UTF-8 and nothing else: a charset that we and the service read differently would hide what it holds. */
+/** JSON in UTF-8 alone: a charset that the service reads differently would hide what it holds. */
 const JSON_TYPE = /^application\/(?:[a-z0-9.-]{1,60}\+)?json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
-/** What all bodies that are being read may hold together. A slow client's part of it is bounded by its own limits. */
+/** For all bodies that are being read together. A slow client's part is bounded by its own limits. */
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 let heldBytes = 0;
 
 export interface JsonBody {
-  /** As they came; these are passed on. */
+  /** As they came: these are passed on. */
   bytes: Buffer;
   value: unknown;
 }
 
 /**
- * Reads a request's JSON body whole, since a part of it says nothing about the rest, and checks its shape; null when
- * there is none. Throws UnsupportedMediaType for another type, TooLarge beyond `maxBytes`, InvalidInput for bytes that
- * are no UTF-8 or no JSON and for what `checkShape` refuses, BodyStandstill for one that comes no further, ClientGone when nobody is left to answer.
+ * Reads a request's JSON body whole, since a part of it says nothing about the rest, and checks its
+ * shape; null when there is none. Throws UnsupportedMediaType for another type, TooLarge beyond
+ * `maxBytes`, InvalidInput for bytes that are no UTF-8 or no JSON and for what `checkShape` refuses,
+ * BodyTimeout for a body that stops coming, ClientGone when its client has gone away.
  */
 export async function readJson(
   req: IncomingMessage,
   res: ServerResponse,
   maxBytes: number,
-  standstillMs: number,
+  idleTimeoutMs: number,
 ): Promise<JsonBody | null> {
-  const stream = boundedBody(req, maxBytes, standstillMs);
+  const stream = boundedBody(req, maxBytes, idleTimeoutMs);
   if (!stream) return null;
   if (!JSON_TYPE.test(req.headers["content-type"] ?? "")) {
     stream.destroy();
@@ -72,7 +73,7 @@ function parsed(bytes: Buffer): unknown {
   }
 }
 
-/** The rest of a body that is refused is not waited for: the connection ends with the answer. */
+/** The rest of a refused body is not waited for: the connection ends with the answer. */
 function leaveUnread(req: IncomingMessage, res: ServerResponse): void {
   if (!res.headersSent) res.setHeader("Connection", "close");
   req.unpipe();

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { CSRF_HEADER, CsrfFailed } from "@medvault/contracts";
 import type { Request } from "express";
-import { isFromListedOrigin } from "../cors/cors.ts";
+import { isFromListedOrigin } from "./cors.ts";
 
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 

@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
-import { type RawAnswer, sendRaw } from "../../test/raw.ts";
+import { type RawAnswer, sendRaw } from "../../test/raw-http.ts";
 
 let edge: TestGateway;
 let doctor: Person;

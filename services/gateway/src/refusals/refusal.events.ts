@@ -7,7 +7,7 @@ import { TooManyPatients } from "../limits/limit.errors.ts";
 import { RequestScreened } from "../screening/screening.errors.ts";
 import type { Threat } from "../screening/threat.ts";
 
-/** What the gateway tells the audit log of its own accord; the refusals of services are told by them. */
+/** Which refusals the gateway itself reports to the audit log; services report their own. */
 export type SecurityEventKind =
   | "token_refused"
   | "session_required"
@@ -39,8 +39,9 @@ export function kindOf(error: AppError): SecurityEventKind | null {
 }
 
 /**
- * The event of one refusal; the producer gathers those of one kind and address. A screening hit says which kind of
- * attack it was and nothing of what was sent: not even the user agent, which may be what was sent.
+ * The event of one refusal; the producer aggregates those of one kind and address. A screening hit
+ * says which kind of attack it was and nothing of what was sent: not even the user agent, which may
+ * have been the attack.
  */
 export function securityEvent(
   kind: SecurityEventKind,
@@ -67,7 +68,7 @@ export function securityEvent(
   };
 }
 
-/** An address as a subject may spell it; what is none (a zone, `unknown`) by its hash. */
+/** An address as a subject may spell it; anything else (with a zone, `unknown`) by its hash. */
 function addressCode(ip: string): string {
   return isIP(ip) && !ip.includes("%") ? ip : createHash("sha256").update(ip).digest("hex").slice(0, 16);
 }

@@ -6,12 +6,12 @@ import { addRanges } from "./client-address.ts";
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const FORGOT_A_MINUTE = 3;
-/** A family or a front desk registers several; only a flood registers more than this for each sign-in allowed. */
+/** A family or a front desk registers several; only a flood registers more for each sign-in allowed. */
 const REGISTER_PER_LOGIN = 6;
 /** Clinics, where many sit behind one address. */
 const TRUSTED_FACTOR = 10;
 
-/** What a request costs of its user's budget, which holds two points for each request allowed. */
+/** What a request costs of its user's budget, which has two points for each request allowed. */
 const COST: Readonly<Record<RouteClass, number>> = {
   login: 1,
   forgot: 1,
@@ -22,7 +22,7 @@ const COST: Readonly<Record<RouteClass, number>> = {
   export: 10,
 };
 const USER_POINTS_PER_REQUEST = 2;
-/** Of the requests that a user may make in a minute, how many may be of a class. */
+/** Which share of a user's requests a minute may be of a class. */
 const SHARE: Partial<Record<RouteClass, number>> = { search: 0.5, upload: 0.5, export: 0.1 };
 const MIN_OF_CLASS = 5;
 
@@ -34,8 +34,15 @@ export interface Limit {
   readonly points: number;
   readonly cost: number;
   readonly windowMs: number;
-  /** Counts different members, not requests: this one. */
+  /** Set where different members are counted, not requests: the member of this request. */
   readonly member?: string;
+}
+
+/** Where a limit stands after a request. */
+export interface LimitState {
+  readonly limit: Limit;
+  readonly used: number;
+  readonly resetMs: number;
 }
 
 export interface LimitSettings {
@@ -50,7 +57,7 @@ export interface LimitSettings {
 
 export interface Limits {
   ofAddress(address: string, route: Route | null): Limit[];
-  /** `query`: as it was sent, without the question mark. */
+  /** `query`: as it was sent, without its question mark. */
   ofUser(sub: string, route: Route, path: string, query: string): Limit[];
 }
 
@@ -109,7 +116,7 @@ const ID = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})";
 const PATH = new RegExp(`^/v1/(?:patients|fhir/Patient)/${ID}(?:/|$)`, "i");
 const WHOLE = new RegExp(`^${ID}$`, "i");
 
-/** The patient whom a path or a query names, as short as it can be told apart: the id without its dashes. */
+/** The patient whom a path or a query names: the id without its dashes, to save memory in Redis. */
 function patientOf(path: string, query: string): string | null {
   const asked = query && new URLSearchParams(query).get("patientId");
   const id = PATH.exec(path)?.[1] ?? (asked ? WHOLE.exec(asked)?.[1] : undefined);

@@ -5,7 +5,7 @@ import type { FindDocument } from "../routing/route-docs.ts";
 import { type FieldPlan, fieldPlan } from "../screening/field-plan.ts";
 import { screenHeaders, screenPath, screenQuery } from "../screening/screen.ts";
 import { checkHeaders } from "./headers.ts";
-import { TargetTooLong } from "./hygiene.errors.ts";
+import { TargetTooLong } from "./inspection.errors.ts";
 import { queryNames, queryPairs, refuseUnknownNames } from "./query.ts";
 
 /** A request's line and headers, taken apart and found sound. */

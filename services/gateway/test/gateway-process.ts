@@ -7,7 +7,7 @@ import { untilConnected } from "./harness.ts";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
-/** A gateway that is a process of its own, as in production. */
+/** A gateway as a process of its own, as in production. */
 export interface GatewayProcess {
   url: string;
   adminUrl: string;
@@ -19,8 +19,8 @@ export interface GatewayProcess {
   stop(): Promise<number | null>;
 }
 
-/** Starts `src/main.ts` with these settings and waits until it serves. A given `port` is taken again after a restart. */
-export async function startGateway(
+/** Starts `src/main.ts` with these settings and waits until it serves; `port` restarts one on its old port. */
+export async function spawnGateway(
   env: Record<string, string>,
   options: { port?: number; nodeArgs?: string[] } = {},
 ): Promise<GatewayProcess> {
