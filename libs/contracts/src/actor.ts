@@ -4,8 +4,9 @@ import { type ResourceAction, type Role, SCOPES, type Scope } from "./permission
 export type ActorRole = Role | "service";
 
 /**
- * Who asks. Every function that touches patient data takes one, so that the check cannot be forgotten.
- * `id` is the user's id, `guest` for who is not signed in, `service:<name>` for a service.
+ * Who asks. Every function that touches patient data takes one, so that the check cannot be
+ * forgotten. `id` is the user's id, `guest` for who is not signed in, `service:<name>` for a
+ * service.
  */
 export interface Actor {
   id: string;
@@ -24,7 +25,7 @@ export interface Actor {
   traceparent: string | null;
 }
 
-/** The widest scope in which the actor holds `resource:action`, or null when they do not hold it at all. */
+/** The widest scope in which the actor holds `resource:action`; null where they hold none. */
 export function scopeOf(actor: Actor, resourceAction: ResourceAction | (string & {})): Scope | null {
   for (let i = SCOPES.length - 1; i >= 0; i--) {
     const scope = SCOPES[i];

@@ -1,4 +1,4 @@
-/** What went wrong, in the terms of the caller. `STATUS_OF_KIND` maps each to its one HTTP status. */
+/** What went wrong, for the caller. `STATUS_OF_KIND` maps each to its one HTTP status. */
 export type ErrorKind =
   | "invalid"
   | "unauthenticated"
@@ -47,10 +47,10 @@ export const DETAIL_OF_KIND: Readonly<Record<ErrorKind, string>> = {
   unauthenticated: "Sign in first.",
   forbidden: "This is not allowed.",
   method_not_allowed: "This method is not allowed here.",
-  not_found: "There is no such thing here.",
+  not_found: "Not found, or not visible to you.",
   request_timeout: "The request took too long to arrive.",
   conflict: "The request conflicts with the present state.",
-  precondition_failed: "The resource has changed since it was read.",
+  precondition_failed: "The resource has changed since it was read. Read it again, then repeat the change.",
   too_large: "The request is too large.",
   uri_too_long: "The request's path or query is too long.",
   unsupported_media_type: "This content type is not accepted here.",
@@ -137,7 +137,7 @@ export class VersionConflict extends AppError {
 export class IdempotencyKeyReused extends AppError {
   readonly code = "idempotency_key_reused";
   readonly kind = "unprocessable";
-  constructor(detail = "This Idempotency-Key was used with another request.") {
+  constructor(detail = "This Idempotency-Key was used with another request. Use a new key.") {
     super(detail);
   }
 }
@@ -146,12 +146,12 @@ export class IdempotencyKeyReused extends AppError {
 export class RequestInProgress extends AppError {
   readonly code = "request_in_progress";
   readonly kind = "conflict";
-  constructor(detail = "The same request is still being worked on.") {
+  constructor(detail = "The same request is still being worked on. Try again shortly.") {
     super(detail, { retryAfterSeconds: 1 });
   }
 }
 
-/** 403: the action demands a sign-in that is at most 10 minutes old. */
+/** 403: the action requires a sign-in that is at most 10 minutes old. */
 export class StepUpRequired extends AppError {
   readonly code = "step_up_required";
   readonly kind = "forbidden";
@@ -160,7 +160,7 @@ export class StepUpRequired extends AppError {
   }
 }
 
-/** 403: an unsafe call of a cookie session that its own page has not made, as far as can be told. */
+/** 403: an unsafe call of a cookie session that its own page seems not to have made. */
 export class CsrfFailed extends AppError {
   readonly code = "csrf_failed";
   readonly kind = "forbidden";

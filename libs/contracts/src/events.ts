@@ -4,7 +4,7 @@ import { Id } from "./ids.ts";
 
 const Code = z.string().regex(/^[a-z][a-zA-Z0-9_.:-]{0,99}$/);
 
-/** Who, from where, whose data, why, decided how. Never field contents, never free text (ARCHITECTURE.md). */
+/** Who, from where, whose data, why, decided how. Never field contents, never free text. */
 export const AuditEventData = z.strictObject({
   actor: z
     .strictObject({ id: z.string().min(1).max(100), role: Code, sessionId: z.string().max(100).nullable() })
@@ -43,7 +43,7 @@ export interface NewEvent {
   data: AuditEventData;
   requestId: string | null;
   traceparent: string | null;
-  /** `audit` (default) goes to the log; `domain` goes to other services under its type as routing key. */
+  /** `audit` (default) goes to the log; `domain` to other services, its type as routing key. */
   audience?: "audit" | "domain";
 }
 
@@ -81,9 +81,9 @@ export interface AuditEventInput {
 }
 
 /**
- * The one builder of audit events. Takes who and whence from the actor (null: the system itself, or somebody
- * unknown), so that no event can forget them. Patients are named once each; more than 1000 throws (split the
- * work into several events instead).
+ * The one builder of audit events. Takes who and from where from the actor (null: the system
+ * itself, or a caller who is not known), so that no event can forget them. Patients are named once
+ * each; more than 1000 throws (split the work into several events instead).
  */
 export function auditEvent(actor: Actor | null, input: AuditEventInput): NewEvent {
   const outcome = input.outcome ?? "success";
@@ -122,8 +122,9 @@ export function failedEvent(actor: Actor | null, input: AuditEventInput & { reas
 const DENIALS: ReadonlySet<string> = new Set(["unauthenticated", "forbidden", "not_found"]);
 
 /**
- * The event of an error that a request was answered with: what was denied (401, 403, 404), or allowed and failed.
- * `noun` is the type without verb and version: `medvault.files.file` becomes `medvault.files.file.denied.v1`.
+ * The event of an error that a request was answered with: what was denied (401, 403, 404), or
+ * allowed and failed. `noun` is the type without verb and version: `medvault.files.file` becomes
+ * `medvault.files.file.denied.v1`.
  */
 export function errorEvent(
   actor: Actor | null,
@@ -136,7 +137,7 @@ export function errorEvent(
     : failedEvent(actor, { ...rest, type: `${noun}.failed.v1`, reason: error.code });
 }
 
-/** openapi.json: the purpose of doctors is TREAT unless they say otherwise. */
+/** openapi.json: the purpose of doctors is TREAT unless they give another. */
 function defaultPurpose(actor: Actor | null): string | null {
   return actor?.role === "doctor" ? "TREAT" : null;
 }

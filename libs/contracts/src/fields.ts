@@ -1,18 +1,19 @@
 import { z } from "zod";
 
 /**
- * Input that nobody may judge by how it looks: clinical text, and secrets. The gateway screens every other string for
- * attacks. A schema keeps its mark through `refine`, `optional`, `nullable` and `default`.
+ * Input that is not screened: clinical text, and secrets. The gateway screens every other string
+ * for attacks. A schema keeps its mark through `refine`, `optional`, `nullable` and `default`.
  */
 export const unscreened = z.registry<{ why: "free text" | "secret" }>();
 
 /**
  * Clinical text is kept to the letter: nothing is trimmed, escaped or refused for how it looks.
- * Only text that UTF-8 cannot carry (a lone surrogate) is refused, since it could not come back as it went in.
+ * Only text that UTF-8 cannot carry (a lone surrogate) is refused, since it could not come back as
+ * it went in.
  */
 export const text = (maxChars: number) => term(maxChars).register(unscreened, { why: "free text" });
 
-/** A short text with a structure (a code, an identifier, words to search for): kept to the letter, and screened. */
+/** A short text with a structure (a code, an id, search words): kept to the letter, screened. */
 export const term = (maxChars: number) =>
   z
     .string()
@@ -48,7 +49,7 @@ export const bodyLimit = z.int().min(1).max(100).default(20);
 export const bodyCursor = z.string().max(2000).optional();
 
 export const Email = z.email().max(254);
-/** Only its length is checked here; what it must be like is the policy's to say (`weak_password`). */
+/** Only its length is checked here; the policy judges the rest (`weak_password`). */
 export const Password = z.string().min(1).max(256).register(unscreened, { why: "secret" });
 /** 256 random bits in base64url. */
 export const OpaqueToken = z.string().min(20).max(200);

@@ -26,17 +26,17 @@ export const PageQuery = z.strictObject({
 });
 export type PageQuery = z.infer<typeof PageQuery>;
 
-/** The shape of a page of `item`. A page may be short; `nextCursor` null says that it is the last. */
+/** A page of `item`. A page may be short; `nextCursor` null marks the last. */
 export function page<T extends z.ZodType>(item: T) {
   return z.strictObject({ items: z.array(item), nextCursor: z.string().nullable() });
 }
 
-/** An opaque cursor: base64url of JSON. It is not secret and not signed, so whoever reads it checks it. */
+/** An opaque cursor: base64url of JSON. Neither secret nor signed, so its reader checks it. */
 export function encodeCursor(position: unknown): string {
   return Buffer.from(JSON.stringify(position), "utf8").toString("base64url");
 }
 
-/** The position that a cursor holds, checked by `schema`; undefined for no cursor. Throws InvalidInput. */
+/** The position in a cursor, checked by `schema`; undefined for none. Throws InvalidInput. */
 export function decodeCursor<T>(schema: z.ZodType<T>, cursor: string | undefined): T | undefined {
   if (cursor === undefined) return undefined;
   let position: unknown;
@@ -51,7 +51,9 @@ export function decodeCursor<T>(schema: z.ZodType<T>, cursor: string | undefined
 }
 
 function badCursor(): InvalidInput {
-  return new InvalidInput("The cursor is not one of ours.", [{ path: "cursor", message: "is not a cursor" }]);
+  return new InvalidInput("The cursor is not valid. Start again without one.", [
+    { path: "cursor", message: "is not a cursor" },
+  ]);
 }
 
 /** A calendar date, `YYYY-MM-DD`. */

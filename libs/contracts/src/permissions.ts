@@ -52,8 +52,8 @@ const GRANTABLE = {
 export type ResourceAction = keyof typeof GRANTABLE | "session:introspect";
 
 /**
- * What only another service may ask, and no role can be granted: the gateway asks auth about a session that
- * Redis does not know.
+ * What only another service may ask, and no role can be granted: the gateway asks auth about a
+ * session that Redis does not know.
  */
 export const SERVICE_PERMISSIONS: readonly string[] = ["session:introspect:any"];
 

@@ -1,8 +1,9 @@
 import type { ErrorKind } from "./errors.ts";
 
 /**
- * Every code that a caller may read in a problem, and the kind of error that it is (which fixes its status).
- * A test holds this against the error classes of all services: a class that is missing here fails it.
+ * Every code that a caller may read in a problem, and the kind of error that it is (which fixes its
+ * status). A test holds this against the error classes of all services: a class that is missing
+ * here fails it.
  */
 export const PROBLEM_CODES = {
   invalid_input: "invalid",

@@ -28,7 +28,7 @@ export interface RouteDoc extends AnswerDoc {
   stepUp?: true;
   /** For our own services and pages: in no public list. */
   internal?: true;
-  /** What the first path parameter names, as in audit subjects. Default: the noun of `permission`. */
+  /** What the first path parameter names in audit subjects. Default: the noun of `permission`. */
   resource?: string;
   request?: z.ZodType;
   /** Default application/json. */
@@ -48,7 +48,7 @@ export interface RouteDoc extends AnswerDoc {
   errors?: readonly ProblemCode[];
 }
 
-/** The documents of one area by name, each with its literal path and the exact types of its schemas. */
+/** The documents of one area by name, with their literal paths and their schemas' types. */
 export function defineRoutes<const T extends Readonly<Record<string, RouteDoc>>>(routes: T): T {
   return routes;
 }
@@ -70,7 +70,7 @@ type ParameterOf<Path extends string> = Path extends `${string}{${infer Name}}${
 /** The path's parameters; that of a wildcard is the rest of the path as one string. */
 export type ParamsOf<D extends RouteDoc> = { readonly [Name in ParameterOf<D["path"]>]: string };
 
-/** What a handler may answer, before the response schema strips it; undefined where there is no body. */
+/** What a handler may answer, before the schema strips it; undefined where there is no body. */
 export type AnswerOf<D extends RouteDoc> = D extends { response: infer S extends z.ZodType }
   ? z.input<S>
   : undefined;
@@ -83,7 +83,7 @@ export function statusOf(route: AnswerDoc | RouteDoc): number {
   return route.status ?? (route.response ? 200 : 204);
 }
 
-/** What a route is about, as in audit subjects; undefined where it is about nothing that has a name. */
+/** The noun of the route's audit subjects; undefined where there is none. */
 export function resourceOf(route: RouteDoc): string | undefined {
   return route.resource ?? route.permission?.split(":")[0];
 }
@@ -98,12 +98,12 @@ export function tagOf(path: string): string {
   return /^\/v1\/([a-z]+)/.exec(path)?.[1] ?? "system";
 }
 
-/** Every code that this route may answer, sorted: its own, those of the gateway, and those of what it takes. */
+/** Every code that this route may answer, sorted: its own, and what follows from its document. */
 export function codesOf(route: RouteDoc): ProblemCode[] {
   return [...new Set([...(route.errors ?? []), ...sharedCodes(route)])].sort();
 }
 
-/** What the gateway answers from its own memory (`/healthz`, `/openapi.json`, …) meets no service and no body. */
+/** What the gateway answers from its own memory (`/healthz`, …) meets no service and no body. */
 function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (tagOf(route.path) === "system" && !route.path.startsWith("/.well-known/")) {
     return ["invalid_input", "request_screened", "uri_too_long", "rate_limited", "unavailable"];

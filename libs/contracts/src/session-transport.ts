@@ -1,15 +1,16 @@
 /**
- * How web clients carry a session: `X-Session-Transport: cookie` at sign-in, and the tokens then travel in these cookies
- * alone. The prefix makes browsers keep them to this host, over https, for every path (RFC 6265bis, 4.1.3.2).
+ * How web clients carry a session: `X-Session-Transport: cookie` at sign-in, and the tokens then
+ * travel in these cookies alone. The prefix makes browsers keep them to this host, over https, for
+ * every path (RFC 6265bis, 4.1.3.2).
  */
 export const ACCESS_COOKIE = "__Host-medvault-access";
 export const REFRESH_COOKIE = "__Host-medvault-refresh";
-/** It outlives sessions: it keeps a lockout lane for the device, and opens nothing. */
+/** It outlives sessions: it gives the device a lockout bucket of its own, and opens nothing. */
 export const DEVICE_COOKIE = "__Host-medvault-device";
 /** From a client without cookies: the device token of an earlier sign-in. */
 export const DEVICE_HEADER = "x-device-token";
 
-/** From a client: how it wants its tokens. To a service: how they travel; then it is the gateway's word. */
+/** From a client: how it wants its tokens. To a service: how they travel, set by the gateway. */
 export const TRANSPORT_HEADER = "x-session-transport";
 /** To auth, from the gateway alone: the refresh token that came in its cookie. */
 export const REFRESH_HEADER = "x-session-refresh";
@@ -20,5 +21,5 @@ export type SessionTransport = "bearer" | "cookie";
 
 /** What becomes of a session that is used with another user agent or from elsewhere. */
 export const BINDINGS = ["enforce", "watch", "off"] as const;
-/** `enforce`: it ends. `watch`: it goes on, and an event tells of it once. */
+/** `enforce`: it ends. `watch`: it goes on, and one event reports it. */
 export type Binding = (typeof BINDINGS)[number];

@@ -78,7 +78,7 @@ test("a problem has all that RFC 9457 and openapi.json name, and nothing of the 
     type: "urn:medvault:problem:not_found",
     title: "Not Found",
     status: 404,
-    detail: "There is no such thing here.",
+    detail: "Not found, or not visible to you.",
     instance: "/v1/missing",
     code: "not_found",
     requestId: "abc-123",

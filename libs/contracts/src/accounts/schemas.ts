@@ -39,7 +39,7 @@ export const AccountView = z.object({
   csrfToken: z.string().optional(),
 });
 
-/** An address changes only when the link that is mailed to it is used: see `POST /v1/auth/email/verify`. */
+/** An address changes only by the link mailed to it: `POST /v1/auth/email/verify`. */
 export const AccountPatch = z.strictObject({ username: Username, email: Email }).partial();
 export type AccountPatch = z.infer<typeof AccountPatch>;
 

@@ -27,8 +27,9 @@ export const AuditEventQuery = PageQuery.extend(filters);
 export type AuditEventQuery = z.infer<typeof AuditEventQuery>;
 
 /**
- * An event as the log holds it. `index` is its leaf, `time` the producer's own. `damaged` is true when the
- * stored row no longer gives the leaf that the tree has: then only id, index, time and type are shown.
+ * An event as the log holds it. `index` is its leaf, `time` the producer's own. `damaged` is true
+ * when the stored row no longer gives the leaf that the tree has: then only id, index, time and
+ * type are shown.
  */
 export const AuditEventView = z.object({
   id: Id,
@@ -55,8 +56,9 @@ export type AuditEventView = z.infer<typeof AuditEventView>;
 export const AuditEventPage = page(AuditEventView);
 
 /**
- * Everything that an offline check needs. Bytes in base64: `leaf` = SHA-256(salt || canonicalEvent), its tree
- * hash SHA-256(0x00 || leaf) (RFC 6962), `hashes` from the leaf's sibling up, `checkpoint` the signed note.
+ * Everything that an offline check needs. Bytes in base64: `leaf` = SHA-256(salt ||
+ * canonicalEvent), its tree hash SHA-256(0x00 || leaf) (RFC 6962), `hashes` from the leaf's sibling
+ * up, `checkpoint` the signed note.
  */
 export const AuditProof = z.object({
   leafIndex: z.int().nonnegative(),
@@ -79,7 +81,7 @@ export type AuditCheckpointView = z.infer<typeof AuditCheckpointView>;
 export const AuditCheckpointPage = page(AuditCheckpointView);
 
 export const AuditConsistencyQuery = z.strictObject({ from: Size, to: Size });
-/** RFC 6962 proof between two sizes; the notes are those of exactly these sizes, where there are such. */
+/** RFC 6962 proof between two sizes; the notes are those of exactly these sizes, if any. */
 export const AuditConsistency = z.object({
   from: z.int().positive(),
   to: z.int().positive(),
@@ -92,8 +94,9 @@ export type AuditConsistency = z.infer<typeof AuditConsistency>;
 /** Both ends are missing. */
 export const SequenceGap = z.object({ from: z.int(), to: z.int() });
 /**
- * What arrived of one producer in one epoch. `lastSequence` is the highest number that arrived; numbers that
- * the heartbeat tells of and that never came are gaps as well. `duplicates`: numbers used by two events.
+ * What arrived of one producer in one epoch. `lastSequence` is the highest number that arrived;
+ * numbers that the heartbeat reports and that never came are gaps as well. `duplicates`: numbers
+ * used by two events.
  */
 export const AuditCompleteness = z.object({
   producer: z.string(),
@@ -109,7 +112,7 @@ export const AuditCompleteness = z.object({
 export type AuditCompleteness = z.infer<typeof AuditCompleteness>;
 export const AuditCompletenessPage = page(AuditCompleteness);
 
-/** `checkpointSize` of the `size` entries are covered by the signed checkpoint; the rest awaits the next. */
+/** The signed checkpoint covers `checkpointSize` of the `size` entries; the next one the rest. */
 export const AuditVerification = z.object({
   size: z.int().nonnegative(),
   checkpointSize: z.int().nonnegative(),

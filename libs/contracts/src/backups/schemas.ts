@@ -8,7 +8,7 @@ export const NewBackup = z.strictObject({});
 export const BackupState = z.enum(["running", "complete", "failed"]);
 export type BackupState = z.infer<typeof BackupState>;
 
-/** Counts of what a backup holds; `auditCheckpoint` is the tree size of the copied audit log, null without one. */
+/** Counts of what a backup holds; `auditCheckpoint`: tree size of the copied log, if any. */
 export const BackupContents = z.object({
   tables: z.int().nonnegative(),
   rows: z.int().nonnegative(),

@@ -11,7 +11,7 @@ export type NewFiles = z.infer<typeof NewFiles>;
 
 /**
  * A file's metadata. `size` is in bytes, `sha256` lower-case hex of the plain content.
- * `state` says `stored` as long as nothing scans for malware: it never claims a file to be clean.
+ * `state` is `stored` as long as nothing scans for malware: it never claims a file to be clean.
  */
 export const FileView = z.object({
   id: Id,
@@ -30,7 +30,7 @@ export type FileView = z.infer<typeof FileView>;
 export const UploadAnswer = z.object({ items: z.array(FileView).min(1).max(10) });
 export type UploadAnswer = z.infer<typeof UploadAnswer>;
 
-/** At least one of the two filters is demanded by the service: there is no list of all files. */
+/** The service requires at least one of the two filters: there is no list of all files. */
 export const FileListQuery = PageQuery.extend({
   patientId: Id.optional(),
   attachedTo: Attachment.optional(),

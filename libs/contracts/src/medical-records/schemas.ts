@@ -46,10 +46,11 @@ export const MedicalRecordListQuery = PageQuery.extend({ type: RecordType.option
 export type MedicalRecordListQuery = z.infer<typeof MedicalRecordListQuery>;
 
 /**
- * `contentHash` is the digest (hex) of RFC 8785 `{body, code, occurredAt, title, type}`; `signature` (base64) is
- * Ed25519 over the UTF-8 bytes of `statement`, RFC 8785 JSON that names record, patient, version and hash;
- * `publicKey` is SPKI in PEM. `valid` is the service's own check of hash and signature. `digest` is there, and in the
- * statement, where it is not SHA-256: another one that the deployment chose at the time.
+ * `contentHash` is the digest (hex) of RFC 8785 `{body, code, occurredAt, title, type}`;
+ * `signature` (base64) is Ed25519 over the UTF-8 bytes of `statement`, RFC 8785 JSON that names
+ * record, patient, version and hash; `publicKey` is SPKI in PEM. `valid` is the service's own check
+ * of hash and signature. `digest` is there, and in the statement, where it is not SHA-256: another
+ * one that the deployment chose at the time.
  */
 export const IntegrityView = z.object({
   contentHash: z.string(),

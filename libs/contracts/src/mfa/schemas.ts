@@ -10,7 +10,7 @@ export const MfaSetupView = z.object({
 });
 
 export const MfaVerify = z.strictObject({ code: Code });
-/** The tokens are there when enrolment was demanded at sign-in. */
+/** The tokens are there when the sign-in required enrolment. */
 export const MfaVerifyView = z.object({
   enabled: z.literal(true),
   ...TokensView.partial().shape,

@@ -6,8 +6,9 @@ type Io = "input" | "output";
 const DEFS = /"#\/\$defs\/([^"]+)"/g;
 
 /**
- * Schemas for a document in which the named ones stand once, under `components`. A schema that some answer shows and
- * that reads otherwise as input (defaults, unknown fields) gets a second component, `<name>Input`, for that.
+ * Schemas for a document in which the named ones stand once, under `components`. A schema that some
+ * answer shows and that reads otherwise as input (defaults, unknown fields) gets a second
+ * component, `<name>Input`, for that.
  */
 export function namedSchemas(named: Readonly<Record<string, unknown>>, answers: readonly z.ZodType[]) {
   const registry = z.registry<{ id: string }>();

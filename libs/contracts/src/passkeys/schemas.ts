@@ -10,7 +10,7 @@ const PasskeyName = z
   .max(60)
   .refine((value) => value.trim() !== "", "must not be blank");
 
-/** What `navigator.credentials.create()` answers (RegistrationResponseJSON), and a name for people. */
+/** The answer of `navigator.credentials.create()` (RegistrationResponseJSON), and a name. */
 export const PasskeyRegistration = z.strictObject({
   name: PasskeyName.optional(),
   id: base64Url(1400),
@@ -30,8 +30,8 @@ export type PasskeyRegistration = z.infer<typeof PasskeyRegistration>;
 export const PasskeyPatch = z.strictObject({ name: PasskeyName });
 
 /**
- * With `mfaToken` the options are those of the second factor of that sign-in. Without, they are alike for everyone:
- * a passkey says itself whose it is, so `identifier` is taken and not looked at.
+ * With `mfaToken` the options are those of the second factor of that sign-in. Without, they are
+ * alike for everyone: a passkey names its own user, so `identifier` is accepted and ignored.
  */
 export const PasskeyLoginOptions = z.strictObject({
   mfaToken: z.string().min(20).max(200).optional(),
@@ -77,12 +77,12 @@ export const PasskeyView = z.object({
   name: z.string(),
   createdAt: Instant,
   lastUsedAt: Instant.nullable(),
-  /** Whether it is kept by a service that syncs it to other devices, as it said when it was registered. */
+  /** Whether a service syncs it to other devices, as it said when it was registered. */
   backedUp: z.boolean(),
 });
 export const PasskeyList = z.object({ items: z.array(PasskeyView) });
 
-/** Recovery codes come with the first factor of an account; tokens where the sign-in had demanded one. */
+/** Recovery codes come with an account's first factor; tokens where the sign-in required it. */
 export const PasskeyRegisteredView = PasskeyView.extend({
   ...RecoveryCodesView.partial().shape,
   ...TokensView.partial().shape,

@@ -37,7 +37,7 @@ export const PatientPatch = z.strictObject({
 });
 export type PatientPatch = z.infer<typeof PatientPatch>;
 
-/** `birthDate` is null only where an imported resource knew none. Sensitive fields hold masks unless unmasked. */
+/** `birthDate` is null only where an import knew none. Sensitive fields hold masks. */
 export const PatientView = z.object({
   id: Id,
   userId: Id.nullable(),

@@ -36,7 +36,7 @@ export const NewPrescription = z
   .refine(inOrder, endsAfterStart);
 export type NewPrescription = z.infer<typeof NewPrescription>;
 
-/** A PUT replaces the whole; the patient may be named but never changed. `dosage` is null where an import knew none. */
+/** The patient may be named but never changed. `dosage` is null where an import knew none. */
 export const ReplacePrescription = z
   .strictObject({ patientId: Id.optional(), ...prescriptionFields, dosage: text(2000).nullable() })
   .refine(inOrder, endsAfterStart);

@@ -24,7 +24,7 @@ export const AdminSessionQuery = PageQuery.extend({
   userId: Id.optional(),
   role: AccountRole.optional(),
 }).strict();
-/** What auth says of a live session to the gateway; the same fields stand in Redis (`session:<sid>`). */
+/** A live session, for the gateway; Redis holds the same fields (`session:<sid>`). */
 export const IntrospectionView = z.object({
   sub: Id,
   role: AccountRole,

@@ -19,11 +19,11 @@ export const TokensView = z.object({
   idleExpiresAt: Instant,
   absoluteExpiresAt: Instant,
   /**
-   * At a sign-in from a device that is not known yet. Sent as `X-Device-Token` from then on, it keeps a lockout lane for the
-   * device: strangers who guess at the account do not lock its owner out.
+   * At a sign-in from an unknown device. As `X-Device-Token` from then on it gives the device a
+   * lockout bucket of its own: strangers who guess at the account do not lock its owner out.
    */
   deviceToken: z.string().optional(),
-  /** How long without a request the session lives, and how long before that end a client should warn. */
+  /** How long the session lives without a request, and how long before its end to warn. */
   idleTimeoutSeconds: z.int(),
   idleWarningSeconds: z.int(),
 });
@@ -31,7 +31,7 @@ export type TokensView = z.infer<typeof TokensView>;
 
 export const MfaMethod = z.enum(["totp", "passkey", "recovery_code"]);
 export type MfaMethod = z.infer<typeof MfaMethod>;
-/** With `X-Session-Transport: cookie` the tokens are in cookies; scripts send `csrfToken` as `X-CSRF-Token`. */
+/** With `X-Session-Transport: cookie`: tokens in cookies, `csrfToken` goes to `X-CSRF-Token`. */
 export const CookieTokensView = TokensView.omit({
   accessToken: true,
   refreshToken: true,
@@ -49,7 +49,7 @@ export const MfaRequiredView = z.object({
   expiresIn: z.int(),
 });
 
-/** The access token reaches only the set-up of a factor (TOTP or passkey), its status, and /v1/auth/logout. */
+/** The access token reaches only a factor's set-up, its status, and /v1/auth/logout. */
 export const MfaEnrollmentView = z.object({
   mfaEnrollmentRequired: z.literal(true),
   accessToken: z.string(),
@@ -99,7 +99,7 @@ export const StepUp = z
   });
 export type StepUp = z.infer<typeof StepUp>;
 
-/** A second access token of the same session with a fresh `auth_time`; there is no refresh token with it. */
+/** Another access token of the same session, with a fresh `auth_time`; no refresh token. */
 export const StepUpView = z.object({
   accessToken: z.string(),
   tokenType: z.literal("Bearer"),
