@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { chunked } from "./crypto/chunked.ts";
 import { rowBox } from "./crypto/row-box.ts";
 import { sealedFile } from "./crypto/seal-file.ts";
+import { inspection } from "./gateway/inspection.ts";
 import { gateway } from "./gateway.ts";
 import type { Finding } from "./rounds.ts";
 import { withServers } from "./servers.ts";
@@ -13,6 +14,7 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   row-box    sealing and opening a row, beside bare node:crypto loops of the same HKDF and cipher
   chunked    seal and open streams, beside a bare loop of AES-256-GCM over 16 KiB
   gateway    requests a second and p50 beside a bare Express + undici proxy, 1 GiB up and down, 200 slow clients
+  gateway-inspection  the gateway's look at a request, its body and its values, in processor time
   seal-file  a file of --file-mib through sealFile and openFile in --dir, and how the process grows
   auth-sign-in    sign-ins a second beside bare argon2id, event loop delay, hashes of a refresh
   auth-timing     whether time tells accounts apart: medians of 200 tries (5 a round)
@@ -39,6 +41,7 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
   "row-box": () => rowBox(rounds),
   chunked: () => chunked(rounds),
   gateway: () => gateway(Math.ceil(rounds / 4)),
+  "gateway-inspection": async () => inspection(rounds),
   "auth-sign-in": () => withServers(async () => (await import("./auth/sign-in.ts")).signIns(rounds)),
   "auth-timing": () => withServers(async () => (await import("./auth/timing.ts")).timing(5 * rounds)),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),

@@ -3,6 +3,8 @@ import { afterEach, expect, test } from "vitest";
 import { spawnGateway } from "../../test/gateway-process.ts";
 import { createHarness, fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
 
+/** How long one request waits for a Redis that hangs (admission.store.ts). */
+const REDIS_WAIT_MS = 600;
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
@@ -176,15 +178,15 @@ test("a Redis that hangs costs the first few requests a short wait, and the othe
   const doctor = await edge.signIn("doctor");
   expect((await edge.call("/v1/claims", { as: doctor })).status).toBe(200);
   edge.redisLink.stall();
-  const took: number[] = [];
+  let waited = 0;
   for (let i = 0; i < 40; i++) {
     const since = performance.now();
     const answer = await edge.call("/v1/claims", { as: doctor });
-    took.push(performance.now() - since);
+    const tookMs = performance.now() - since;
+    if (tookMs > REDIS_WAIT_MS / 2) waited += 1;
     expect(answer.status).toBe(503);
+    expect(tookMs).toBeLessThan(2_000);
     await answer.arrayBuffer();
   }
-  took.sort((a, b) => a - b);
-  expect(took.at(-1)).toBeLessThan(2_000);
-  expect(took[20]).toBeLessThan(100);
+  expect(waited).toBeLessThan(20);
 });

