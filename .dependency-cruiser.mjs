@@ -54,6 +54,13 @@ export default {
       to: { path: "^libs/([^/]+)/src/", pathNot: ["^libs/[^/]+/src/index[.]ts$", "^$1/$2/"] },
     },
     {
+      name: "services-by-declared-entries",
+      comment: "Commands import of a service what its package.json exports (tables, config), by its name",
+      severity: "error",
+      from: { path: "^(tools|dev)/", pathNot: isTest },
+      to: { path: "^services/", dependencyTypes: ["local"] },
+    },
+    {
       name: "no-cycles",
       comment: "Files that import each other are one file (types may: they are gone when it runs)",
       severity: "error",

@@ -39,8 +39,8 @@ export async function renewBackups(installation: Installation, signal: AbortSign
   const { backupsDir, databaseUrls } = installation;
   if (backupsDir === null || !existsSync(backupsDir) || !databaseUrls.backup) return 0;
   // Loaded for this alone: every other command starts without a service.
-  const { Archive } = await import("../../services/backup/src/backup/archive.ts");
-  const { renewKeysets } = await import("../../services/backup/src/keysets/keyset.service.ts");
+  const { Archive } = await import("@medvault/backup-service/archive");
+  const { renewKeysets } = await import("@medvault/backup-service/keysets");
   const logger = { info: () => undefined, error: () => undefined };
   const archive = new Archive(backupsDir);
   return withPlace(installation, "backup", async (place) => {

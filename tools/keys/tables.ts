@@ -1,9 +1,8 @@
+import * as auth from "@medvault/auth-service/tables";
+import * as files from "@medvault/files-service/tables";
 import { applyPolicy, type SealedTable, type TokenTable } from "@medvault/keys";
 import type { ServiceName } from "@medvault/postgres";
-import { sealedTables as auth } from "../../services/auth/src/tables.ts";
-import { files } from "../../services/files/src/file/file.store.ts";
-import { tokenTables } from "../../services/records/src/fhir/token-tables.ts";
-import { sealedTables as records } from "../../services/records/src/sealed-tables.ts";
+import * as records from "@medvault/records-service/tables";
 import { UsageError } from "./options.ts";
 
 /** A declared table, and how events call one of its rows. */
@@ -15,20 +14,12 @@ export interface ResealTable {
   readonly isOfPatients: boolean;
 }
 
-const KINDS: Readonly<Record<string, string>> = {
-  patients: "patient",
-  medical_records: "record",
-  medical_record_versions: "record-version",
-  prescriptions: "prescription",
-  claims: "claim",
-  fhir_resources: "fhir-resource",
-  files: "file",
-  users: "user",
-  passkeys: "passkey",
-  sessions: "session",
-};
-
-const ALL = [...records, ...auth, files] as unknown as readonly SealedTable<object>[];
+const ALL = [
+  ...records.sealedTables,
+  ...auth.sealedTables,
+  ...files.sealedTables,
+] as unknown as readonly SealedTable<object>[];
+const KINDS: Readonly<Record<string, string>> = { ...records.rowKinds, ...auth.rowKinds, ...files.rowKinds };
 
 /** The declared tables of a service: those whose rows are sealed under their subjects' keys. */
 export const tablesOf = (service: ServiceName): readonly SealedTable<object>[] =>
@@ -36,10 +27,10 @@ export const tablesOf = (service: ServiceName): readonly SealedTable<object>[] =
 
 /** Its tables of keyed tokens, each under the table keys of its name. */
 export const tokenTablesOf = (service: ServiceName): readonly TokenTable[] =>
-  tokenTables.filter((table) => table.service === service);
+  records.tokenTables.filter((table) => table.service === service);
 
 export const findTokenTable = (name: string | undefined): TokenTable | undefined =>
-  tokenTables.find(({ table }) => table === name);
+  records.tokenTables.find(({ table }) => table === name);
 
 /** The table of that name, as declared and as the operator's policy has it. Throws UsageError or PolicyInvalid. */
 export async function findTable(

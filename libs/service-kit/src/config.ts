@@ -1,12 +1,16 @@
+import { accessSync, constants } from "node:fs";
 import { z } from "zod";
 import { plaintextFaults } from "./plaintext.ts";
 
 /** The environment does not fit the schema. Names every bad setting at once, and no value of any. */
 export class ConfigError extends Error {
   readonly settings: readonly string[];
+  /** By setting, what is wrong with it. */
+  readonly faults: ReadonlyMap<string, string>;
   constructor(faults: ReadonlyMap<string, string>) {
     super(`bad settings: ${[...faults].map(([name, fault]) => `${name} (${fault})`).join("; ")}`);
     this.name = "ConfigError";
+    this.faults = faults;
     this.settings = [...faults.keys()];
   }
 }
@@ -51,7 +55,8 @@ function faultOf(issue: z.core.$ZodIssue): string {
   }
 }
 
-const port = z.coerce.number().int().min(0).max(65535);
+/** A whole number within these bounds, both included. */
+export const wholeNumber = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 
 /** A URL of one of these protocols. */
 export function urlOf(...protocols: string[]): z.ZodType<string, string> {
@@ -60,35 +65,91 @@ export function urlOf(...protocols: string[]): z.ZodType<string, string> {
   });
 }
 
+/** The path of a file that is there and that this process may read. */
+export const readableFile = z.string().refine(isReadable, { message: "must name a file that can be read" });
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// Every setting says in its description what it does, and in `unit` what its name does not: README's tables and the
+// answers of `npm start` are made from that (dev/settings). `shownDefault` stands for a default that is no constant.
+
+// Settings that some services read and not all: one definition each, so that none takes what another refuses.
+
 /**
- * How many hours after a shred the rotation begins that makes it final; "off": by command only. An hour of the 24 is left for
- * the work itself. Of services that keep keys of subjects.
+ * How many hours after a shred the rotation begins that makes it final; "off": by command only. An hour of the 24 is
+ * left for the work itself. Of services that keep keys of subjects.
  */
-export const finalRotationHours = z.union([z.literal("off"), z.coerce.number().min(0).max(23)]).default(12);
+export const finalRotationHours = z
+  .union([z.literal("off"), z.coerce.number().min(0).max(23)])
+  .default(12)
+  .describe("hours from a shred to the rotation that makes it final: 0 to 23, or `off`: by command only");
+
+export const policyFile = readableFile
+  .optional()
+  .describe("what is sealed, indexed and masked, per field; suites; the digest (docs/runbooks/keys.md)");
+
+export const redisUrl = urlOf("redis", "rediss").describe("Redis: sessions, lockouts, rates");
+
+export const tokenIssuer = z.string().min(1).max(200).default("medvault").describe("`iss` of access tokens");
+
+export const maxUploadBytes = wholeNumber(1, 4 * 1024 ** 3)
+  .default(16 * 1024 * 1024)
+  .describe("the size of one file, 4 GiB at most; an upload of several takes ten times that");
 
 /** With what a process is served and calls; README.md, "TLS", says what each is for. */
 export const CallingConfig = z.object({
-  MEDVAULT_TLS_CERT_FILE: z.string().optional(),
-  MEDVAULT_TLS_KEY_FILE: z.string().optional(),
-  MEDVAULT_TLS_CA_FILE: z.string().optional(),
-  NODE_ENV: z.enum(["development", "test", "production"]).default("production"),
+  MEDVAULT_TLS_CERT_FILE: z
+    .string()
+    .optional()
+    .describe("the chain that the process serves and calls with, PEM; required in production"),
+  MEDVAULT_TLS_KEY_FILE: z.string().optional().describe("its private key, PEM; required in production"),
+  MEDVAULT_TLS_CA_FILE: z
+    .string()
+    .optional()
+    .describe(
+      "whom it trusts when it calls (services, Postgres, Redis, RabbitMQ); without it, Node's own CAs",
+    ),
+  NODE_ENV: z
+    .enum(["development", "test", "production"])
+    .default("production")
+    .describe("in production nothing starts that would be plain (README.md, TLS)"),
 });
 
 /** What every service with data reads. Extend it: `CommonConfig.extend({ … })`. */
 export const CommonConfig = CallingConfig.extend({
-  MEDVAULT_TLS_CLIENT_CA_FILE: z.string().optional(),
-  HOST: z.string().default("127.0.0.1"),
-  PORT: port,
-  ADMIN_PORT: port,
-  DATABASE_URL: urlOf("postgres", "postgresql"),
-  AMQP_URL: urlOf("amqp", "amqps"),
-  MEDVAULT_KEYS_FILE: z.string().optional(),
-  MEDVAULT_KEYS: z.string().optional(),
-  MEDVAULT_ASSERTION_JWKS_FILE: z.string(),
+  MEDVAULT_TLS_CLIENT_CA_FILE: z
+    .string()
+    .optional()
+    .describe(
+      "who may call: a handshake without a certificate of this CA is refused; required in production",
+    ),
+  HOST: z.string().default("127.0.0.1").describe("the address that it listens on"),
+  PORT: wholeNumber(0, 65_535).describe("the port of its API; 0 takes any"),
+  ADMIN_PORT: wholeNumber(0, 65_535).describe("the port of health and metrics, for operators alone"),
+  DATABASE_URL: urlOf("postgres", "postgresql").describe(
+    "PostgreSQL, as the service's own role; `?prepared_statements=off` behind a pooler that knows none",
+  ),
+  AMQP_URL: urlOf("amqp", "amqps").describe("RabbitMQ, as the service's own user"),
+  MEDVAULT_KEYS_FILE: z.string().optional().describe("the file of its service key (mode 0600)"),
+  MEDVAULT_KEYS: z.string().optional().describe("the content of that file, instead of the file"),
+  MEDVAULT_ASSERTION_JWKS_FILE: z
+    .string()
+    .describe("the gateway's public key: whose assertions are believed"),
   MEDVAULT_INSTANCE: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/)
-    .default("1"),
-  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+    .default("1")
+    .describe("tells replicas apart in leases and events"),
+  LOG_LEVEL: z
+    .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
+    .default("info")
+    .describe("the least that is logged"),
 });
 export type CommonConfig = z.infer<typeof CommonConfig>;

@@ -26,7 +26,20 @@ export {
   signAssertion,
 } from "./assertions.ts";
 export { DEFAULT_JSON_LIMIT_BYTES, type JsonLimit } from "./body.ts";
-export { CallingConfig, CommonConfig, ConfigError, finalRotationHours, loadConfig, urlOf } from "./config.ts";
+export {
+  CallingConfig,
+  CommonConfig,
+  ConfigError,
+  finalRotationHours,
+  loadConfig,
+  maxUploadBytes,
+  policyFile,
+  readableFile,
+  redisUrl,
+  tokenIssuer,
+  urlOf,
+  wholeNumber,
+} from "./config.ts";
 export { connectorOf } from "./connector.ts";
 export { type CheckState, mountHealth, type Readiness, stateOf } from "./health.ts";
 export { Lifecycle, lifecycleOf } from "./lifecycle.ts";

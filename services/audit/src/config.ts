@@ -1,26 +1,34 @@
-import { CommonConfig, loadConfig } from "@medvault/service-kit";
+import { CommonConfig, loadConfig, wholeNumber } from "@medvault/service-kit";
 import { z } from "zod";
 import { isKeyName } from "./tree/note.ts";
 
-const Config = CommonConfig.extend({
-  /** The store outside Postgres: checkpoint, tiles, sealed bodies, public key. */
-  MEDVAULT_AUDIT_DIR: z.string(),
-  /** The log's name in every checkpoint; it can never change for a log that has begun. */
+export const AuditConfig = CommonConfig.extend({
+  MEDVAULT_AUDIT_DIR: z
+    .string()
+    .describe(
+      "the store outside Postgres (checkpoint, tiles, sealed bodies, public key), best on another disk",
+    ),
   MEDVAULT_AUDIT_ORIGIN: z
     .string()
     .max(200)
     .refine(isKeyName, { message: "must hold no space and no plus" })
-    .default("medvault.local/audit"),
-  /** Least time between two checkpoints; ARCHITECTURE.md allows 5 s at most. */
-  MEDVAULT_AUDIT_CHECKPOINT_MS: z.coerce.number().int().min(50).max(5_000).default(1_000),
-  /** How long a writer that died keeps its standby waiting. */
-  MEDVAULT_AUDIT_LEASE_MS: z.coerce.number().int().min(500).max(60_000).default(10_000),
-  /** Entries that a writer derives again at its start; 100,000 take about 1 s. */
-  MEDVAULT_AUDIT_START_ENTRIES: z.coerce.number().int().min(0).default(250_000),
+    .default("medvault.local/audit")
+    .describe("the log's name in every checkpoint; fixed once the log has begun"),
+  MEDVAULT_AUDIT_CHECKPOINT_MS: wholeNumber(50, 5_000)
+    .default(1_000)
+    .describe("least time between two checkpoints, 50 to 5000"),
+  MEDVAULT_AUDIT_LEASE_MS: wholeNumber(500, 60_000)
+    .default(10_000)
+    .describe("how long a writer that died keeps its standby waiting"),
+  MEDVAULT_AUDIT_START_ENTRIES: wholeNumber(0, Number.MAX_SAFE_INTEGER)
+    .default(250_000)
+    .describe(
+      "entries that a writer derives again at its start (100,000 take about 1 s); of a longer log the part before them is taken from tiles under the signed root",
+    ),
 });
-export type Config = z.infer<typeof Config>;
+export type Config = z.infer<typeof AuditConfig>;
 
 /** The one reader of the environment. Throws ConfigError, naming every bad setting at once. */
 export function readConfig(): Config {
-  return loadConfig(Config, process.env);
+  return loadConfig(AuditConfig, process.env);
 }

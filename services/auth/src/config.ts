@@ -1,27 +1,23 @@
 import { availableParallelism } from "node:os";
 import { BINDINGS } from "@medvault/contracts";
-import { CallingConfig, CommonConfig, finalRotationHours, loadConfig, urlOf } from "@medvault/service-kit";
+import {
+  CallingConfig,
+  CommonConfig,
+  finalRotationHours,
+  loadConfig,
+  policyFile,
+  readableFile,
+  redisUrl,
+  tokenIssuer,
+  urlOf,
+  wholeNumber,
+} from "@medvault/service-kit";
 import { z } from "zod";
 import { LOCKOUT } from "./lockout/lockout.ts";
 import { LEAST_HASH_COST } from "./passwords/password-hasher.service.ts";
 
-const minutes = z.coerce
-  .number()
-  .int()
-  .min(1)
-  .max(60 * 24);
-const hours = z.coerce
-  .number()
-  .int()
-  .min(1)
-  .max(24 * 30);
 const DAY_MS = 24 * 3600_000;
-const daySeconds = z.coerce
-  .number()
-  .int()
-  .min(1)
-  .max(24 * 3600);
-const days = z.coerce.number().int().min(1).max(90);
+const daySeconds = wholeNumber(1, 24 * 3600);
 
 /** Separated by commas or spaces. */
 const origins = z
@@ -34,92 +30,118 @@ const origins = z
       .max(10),
   );
 
-const AuthConfig = CommonConfig.extend({
+export const AuthConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
-  REDIS_URL: urlOf("redis", "rediss"),
-  /** Where mailed links lead. Never taken from a request: a Host header must not choose who gets a token. */
-  MEDVAULT_PUBLIC_URL: urlOf("http", "https").default("http://127.0.0.1:8080"),
-  /** The domain that passkeys are bound to, and the origins that may ask for them; default: those of the public URL. */
+  REDIS_URL: redisUrl,
+  // Never taken from a request: a Host header must not choose who gets a token.
+  MEDVAULT_PUBLIC_URL: urlOf("http", "https")
+    .default("http://127.0.0.1:8080")
+    .describe("where mailed links lead; never a request's Host"),
   MEDVAULT_PASSKEY_RP_ID: z
     .string()
     .regex(/^[a-z0-9.-]{1,253}$/, "must be a domain")
-    .optional(),
-  MEDVAULT_PASSKEY_ORIGINS: origins.optional(),
-  /** The operator's field policy, JSON. */
-  MEDVAULT_POLICY_FILE: z.string().optional(),
-  MEDVAULT_ISSUER: z.string().min(1).max(200).default("medvault"),
-  /** Mails go to this server; it wins over the folder. */
+    .optional()
+    .meta({
+      description: "the domain that passkeys are bound to for ever: another one voids them all",
+      shownDefault: "the public URL's (`localhost` for a loopback address)",
+    }),
+  MEDVAULT_PASSKEY_ORIGINS: origins.optional().meta({
+    description: "pages that may ask for passkeys, by commas: of that domain, and https or localhost",
+    shownDefault: "the public URL's",
+  }),
+  MEDVAULT_POLICY_FILE: policyFile,
+  MEDVAULT_ISSUER: tokenIssuer,
   MEDVAULT_SMTP_URL: urlOf("smtp", "smtps")
     .refine((value) => URL.parse(value)?.search === "", { message: "must be a URL without a query" })
-    .optional(),
-  /** Mails become files here; for demos. */
-  MEDVAULT_MAIL_DIR: z.string().optional(),
+    .optional()
+    .describe("mails go to this server (`smtps://user:password@host:465`, or `smtp://…:587` with STARTTLS)"),
+  MEDVAULT_MAIL_DIR: z
+    .string()
+    .optional()
+    .describe("mails become files here (mode 0600), where no server is named; for demos"),
   MEDVAULT_MAIL_FROM: z
     .string()
     .regex(/^[^\r\n\0]+$/)
-    .default("MedVault <no-reply@medvault.invalid>"),
-  MEDVAULT_SESSION_IDLE_MINUTES: minutes.default(15),
-  MEDVAULT_SESSION_STAFF_HOURS: hours.default(12),
-  MEDVAULT_SESSION_PATIENT_DAYS: days.default(7),
-  /** A session that is used with another user agent, or from elsewhere, ends, or is told of, or neither. */
-  MEDVAULT_SESSION_BIND_AGENT: z.enum(BINDINGS).default("enforce"),
-  MEDVAULT_SESSION_BIND_ADDRESS_STAFF: z.enum(BINDINGS).default("enforce"),
-  MEDVAULT_SESSION_BIND_ADDRESS_PATIENT: z.enum(BINDINGS).default("watch"),
-  /** What a sign-in over a user's limit of sessions does. */
-  MEDVAULT_SESSION_LIMIT: z.enum(["end-oldest", "refuse"]).default("end-oldest"),
-  /** A MaxMind file (.mmdb, city or country): sessions are shown with their coarse location. */
-  MEDVAULT_GEOIP_FILE: z.string().optional(),
-  /** Every session ends once a day, when the signing key turns. */
-  SESSION_DAILY_RESET: z.stringbool().default(false),
-  /** I22: one count per account, per account and address, or both; what `sign-in/lockout.ts` says. */
-  MEDVAULT_LOCKOUT_BY: z.enum(["account", "address", "both"]).default(LOCKOUT.by),
-  MEDVAULT_LOCKOUT_FAILURES: z.coerce.number().int().min(1).max(100).default(LOCKOUT.max),
-  MEDVAULT_LOCKOUT_WINDOW_SECONDS: daySeconds.default(LOCKOUT.windowMs / 1000),
-  MEDVAULT_LOCKOUT_SECONDS: daySeconds.default(LOCKOUT.lockMs / 1000),
-  /** Each further lock lasts this many times the one before, a day at most; 1: all alike. */
-  MEDVAULT_LOCKOUT_GROWTH: z.coerce.number().min(1).max(10).default(LOCKOUT.growth),
-  /** How long a device, or an address, stays one that its account has signed in from. */
-  MEDVAULT_KNOWN_DEVICE_DAYS: z.coerce
+    .default("MedVault <no-reply@medvault.invalid>")
+    .describe("the sender of mails"),
+  MEDVAULT_SESSION_IDLE_MINUTES: wholeNumber(1, 60 * 24)
+    .default(15)
+    .describe("a session that is not used ends"),
+  MEDVAULT_SESSION_STAFF_HOURS: wholeNumber(1, 24 * 30)
+    .default(12)
+    .describe("the longest session of staff"),
+  MEDVAULT_SESSION_PATIENT_DAYS: wholeNumber(1, 90).default(7).describe("the longest session of a patient"),
+  MEDVAULT_SESSION_BIND_AGENT: z
+    .enum(BINDINGS)
+    .default("enforce")
+    .describe("a session used with another user agent ends; `watch`: an event says so, once; `off`"),
+  MEDVAULT_SESSION_BIND_ADDRESS_STAFF: z
+    .enum(BINDINGS)
+    .default("enforce")
+    .describe("the same, of staff, for another address (IPv6: another /64)"),
+  MEDVAULT_SESSION_BIND_ADDRESS_PATIENT: z.enum(BINDINGS).default("watch").describe("the same, of patients"),
+  MEDVAULT_SESSION_LIMIT: z
+    .enum(["end-oldest", "refuse"])
+    .default("end-oldest")
+    .describe(
+      "what a sign-in over a user's five sessions does; `refuse`: 409 `session_limit_reached`. Unused sessions count until some 6 min after their end",
+    ),
+  MEDVAULT_GEOIP_FILE: readableFile
+    .optional()
+    .describe("a MaxMind file (.mmdb, cities or countries): sessions are shown with their coarse location"),
+  SESSION_DAILY_RESET: z
+    .stringbool()
+    .default(false)
+    .describe("every session ends once a day, when the signing key is rotated"),
+  MEDVAULT_LOCKOUT_BY: z
+    .enum(["account", "address", "both"])
+    .default(LOCKOUT.by)
+    .describe("how guesses are counted: per account, per account and address, or both"),
+  MEDVAULT_LOCKOUT_FAILURES: wholeNumber(1, 100).default(LOCKOUT.max).describe("so many failures lock"),
+  MEDVAULT_LOCKOUT_WINDOW_SECONDS: daySeconds.default(LOCKOUT.windowMs / 1000).describe("within so long"),
+  MEDVAULT_LOCKOUT_SECONDS: daySeconds.default(LOCKOUT.lockMs / 1000).describe("for so long"),
+  MEDVAULT_LOCKOUT_GROWTH: z.coerce
     .number()
-    .int()
     .min(1)
-    .max(400)
-    .default(LOCKOUT.knownMs / DAY_MS),
-  /** A registered account waits until the link mailed to its address is used. */
-  MEDVAULT_REGISTRATION_CONFIRM: z.stringbool().default(false),
-  /** Which passwords are taken. */
-  PASSWORD_POLICY: z.enum(["composition", "nist"]).default("composition"),
-  /** Passwords that are not taken: words, or sorted SHA-1 hashes. */
-  MEDVAULT_PASSWORD_LIST: z.string().optional(),
-  /** I22: how long generated tokens and codes are; never under 80 bits. */
-  MEDVAULT_TOKEN_BITS: z.coerce.number().int().min(128).max(512).default(256),
-  MEDVAULT_RECOVERY_CODE_BITS: z.coerce.number().int().min(80).max(160).default(80),
-  /** What a password hash costs; never less than the least. */
-  MEDVAULT_ARGON2_MEMORY_KIB: z.coerce
-    .number()
-    .int()
-    .min(LEAST_HASH_COST.memoryKiB)
-    .max(4 * 1024 * 1024)
-    .default(LEAST_HASH_COST.memoryKiB),
-  MEDVAULT_ARGON2_PASSES: z.coerce
-    .number()
-    .int()
-    .min(LEAST_HASH_COST.passes)
-    .max(100)
-    .default(LEAST_HASH_COST.passes),
-  MEDVAULT_ARGON2_LANES: z.coerce
-    .number()
-    .int()
-    .min(LEAST_HASH_COST.lanes)
-    .max(16)
-    .default(LEAST_HASH_COST.lanes),
-  /** argon2id runs at once: 19 MiB and one of libuv's four threads each; one is left for files and names. */
-  MEDVAULT_HASHES_AT_ONCE: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(64)
-    .default(Math.min(3, availableParallelism())),
+    .max(10)
+    .default(LOCKOUT.growth)
+    .describe(
+      "each further lock lasts so many times the one before, a day at most, until a success or a day without",
+    ),
+  MEDVAULT_KNOWN_DEVICE_DAYS: wholeNumber(1, 400)
+    .default(LOCKOUT.knownMs / DAY_MS)
+    .describe("how long a device, or an address, stays one that its account has signed in from"),
+  MEDVAULT_REGISTRATION_CONFIRM: z
+    .stringbool()
+    .default(false)
+    .describe("a registered account waits until the link mailed to its address is used"),
+  PASSWORD_POLICY: z
+    .enum(["composition", "nist"])
+    .default("composition")
+    .describe("which passwords are accepted: mixed, or (`nist`) long"),
+  MEDVAULT_PASSWORD_LIST: readableFile
+    .optional()
+    .describe("a file of passwords that are refused: words, or sorted SHA-1 hashes"),
+  MEDVAULT_TOKEN_BITS: wholeNumber(128, 512)
+    .default(256)
+    .describe("the length of generated tokens, 128 at least"),
+  MEDVAULT_RECOVERY_CODE_BITS: wholeNumber(80, 160)
+    .default(80)
+    .describe("the length of recovery codes, and the least"),
+  MEDVAULT_ARGON2_MEMORY_KIB: wholeNumber(LEAST_HASH_COST.memoryKiB, 4 * 1024 * 1024)
+    .default(LEAST_HASH_COST.memoryKiB)
+    .describe("what a password hash costs, and the least: memory"),
+  MEDVAULT_ARGON2_PASSES: wholeNumber(LEAST_HASH_COST.passes, 100)
+    .default(LEAST_HASH_COST.passes)
+    .describe("passes, and the least"),
+  MEDVAULT_ARGON2_LANES: wholeNumber(LEAST_HASH_COST.lanes, 16)
+    .default(LEAST_HASH_COST.lanes)
+    .describe("lanes, and the least"),
+  // 19 MiB and one of libuv's four threads each; one is left for files and names.
+  MEDVAULT_HASHES_AT_ONCE: wholeNumber(1, 64).default(Math.min(3, availableParallelism())).meta({
+    description: "password hashes made at once, 19 MiB and a thread each; what cannot wait is 503",
+    shownDefault: "cores, at most 3",
+  }),
 }).refine((config) => config.MEDVAULT_SMTP_URL !== undefined || config.MEDVAULT_MAIL_DIR !== undefined, {
   path: ["MEDVAULT_SMTP_URL"],
   message: "this or MEDVAULT_MAIL_DIR must be set",
@@ -131,13 +153,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return loadConfig(AuthConfig, env);
 }
 
-const BootstrapConfig = CallingConfig.extend({
+export const BootstrapConfig = CallingConfig.extend({
   ...CommonConfig.pick({ DATABASE_URL: true, MEDVAULT_KEYS_FILE: true, MEDVAULT_KEYS: true }).shape,
   MEDVAULT_ADMIN_USERNAME: z
     .string()
     .regex(/^[A-Za-z0-9_-]{3,50}$/)
-    .default("admin"),
-  MEDVAULT_ADMIN_EMAIL: z.email().default("admin@medvault.invalid"),
+    .default("admin")
+    .describe("the first admin's user name"),
+  MEDVAULT_ADMIN_EMAIL: z.email().default("admin@medvault.invalid").describe("the first admin's address"),
 });
 export type BootstrapConfig = z.infer<typeof BootstrapConfig>;
 

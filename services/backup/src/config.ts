@@ -2,28 +2,28 @@ import { CallingConfig, CommonConfig, loadConfig, urlOf } from "@medvault/servic
 import { z } from "zod";
 
 const Directories = {
-  /** Where backups lie. */
-  MEDVAULT_BACKUPS_DIR: z.string(),
-  /** The files service's store, which is copied from and, by a restore, put back into. */
-  MEDVAULT_FILES_DIR: z.string(),
-  /** The audit log's store outside Postgres, which is copied from. */
-  MEDVAULT_AUDIT_DIR: z.string(),
+  MEDVAULT_BACKUPS_DIR: z.string().describe("where backups lie"),
+  MEDVAULT_FILES_DIR: z
+    .string()
+    .describe("the files service's store, which is copied from and, by a restore, put back into"),
+  MEDVAULT_AUDIT_DIR: z.string().describe("the audit log's store outside Postgres, which is copied from"),
 };
 
-const Config = CommonConfig.extend(Directories);
-export type Config = z.infer<typeof Config>;
+export const BackupConfig = CommonConfig.extend(Directories);
+export type Config = z.infer<typeof BackupConfig>;
 
-const RestoreConfig = CallingConfig.extend({
+export const RestoreConfig = CallingConfig.extend({
   ...CommonConfig.pick({ MEDVAULT_KEYS_FILE: true, MEDVAULT_KEYS: true, LOG_LEVEL: true }).shape,
   ...Directories,
-  /** The role that owns the schemas: no running service has it. */
-  MEDVAULT_OWNER_DATABASE_URL: urlOf("postgres", "postgresql"),
+  MEDVAULT_OWNER_DATABASE_URL: urlOf("postgres", "postgresql").describe(
+    "PostgreSQL, as the role that owns the schemas: no running service has it",
+  ),
 });
 export type RestoreConfig = z.infer<typeof RestoreConfig>;
 
 /** What the service reads of the environment. Throws ConfigError, naming every bad setting at once. */
 export function readConfig(): Config {
-  return loadConfig(Config, process.env);
+  return loadConfig(BackupConfig, process.env);
 }
 
 /** What the restore job reads of it. Throws ConfigError. */

@@ -1,24 +1,23 @@
-import { CommonConfig, finalRotationHours, loadConfig, urlOf } from "@medvault/service-kit";
+import {
+  CommonConfig,
+  finalRotationHours,
+  loadConfig,
+  maxUploadBytes,
+  policyFile,
+  urlOf,
+} from "@medvault/service-kit";
 import { z } from "zod";
 
-const Config = CommonConfig.extend({
+export const FilesConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
-  /** Where the blobs lie; the backup service reads the same directory. */
-  MEDVAULT_FILES_DIR: z.string(),
-  /** The operator's field policy, JSON. */
-  MEDVAULT_POLICY_FILE: z.string().optional(),
-  MEDVAULT_RECORDS_URL: urlOf("http", "https"),
-  /** Of one file, in bytes; a request takes ten. */
-  MEDVAULT_MAX_UPLOAD_BYTES: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(4 * 1024 ** 3)
-    .default(16 * 1024 * 1024),
+  MEDVAULT_FILES_DIR: z.string().describe("where the blobs lie; the backup service reads the same directory"),
+  MEDVAULT_POLICY_FILE: policyFile,
+  MEDVAULT_RECORDS_URL: urlOf("http", "https").describe("records, which says who reaches which patient"),
+  MEDVAULT_MAX_UPLOAD_BYTES: maxUploadBytes,
 });
-export type Config = z.infer<typeof Config>;
+export type Config = z.infer<typeof FilesConfig>;
 
 /** The one reader of the environment. Throws ConfigError, naming every bad setting at once. */
 export function readConfig(): Config {
-  return loadConfig(Config, process.env);
+  return loadConfig(FilesConfig, process.env);
 }

@@ -1,14 +1,22 @@
 import { BlockList } from "node:net";
-import { CallingConfig, loadConfig, urlOf } from "@medvault/service-kit";
+import {
+  CallingConfig,
+  CommonConfig,
+  loadConfig,
+  maxUploadBytes,
+  redisUrl,
+  tokenIssuer,
+  urlOf,
+  wholeNumber,
+} from "@medvault/service-kit";
 import { z } from "zod";
 import { addRanges } from "./limits/client-address.ts";
 import { originsOf } from "./origins/cors.ts";
 
-const port = z.coerce.number().int().min(0).max(65535);
-const http = urlOf("http", "https");
-const perMinute = z.coerce.number().int().min(1).max(1_000_000_000);
+const urlOfService = urlOf("http", "https").describe("where that service is");
+const limit = wholeNumber(1, 1_000_000_000);
 
-const idleTimeout = z.coerce.number().int().min(100).max(600_000).optional();
+const idleTimeout = wholeNumber(100, 600_000).optional();
 const IDLE_TIMEOUT_MS = 30_000;
 
 function areRanges(value: string): boolean {
@@ -35,50 +43,51 @@ function areOrigins(value: string): boolean {
   }
 }
 
-const GatewayConfig = CallingConfig.extend({
-  /** A proxy in front of the public port terminates TLS; that port alone is plain. */
-  MEDVAULT_TLS_TERMINATED: z.stringbool().default(false),
-  HOST: z.string().default("127.0.0.1"),
-  PORT: port,
-  ADMIN_PORT: port,
-  AMQP_URL: urlOf("amqp", "amqps"),
-  REDIS_URL: urlOf("redis", "rediss"),
-  MEDVAULT_AUTH_URL: http,
-  MEDVAULT_RECORDS_URL: http,
-  MEDVAULT_FILES_URL: http,
-  MEDVAULT_AUDIT_URL: http,
-  MEDVAULT_BACKUP_URL: http,
-  /** The private key that signs assertions: `{"signing": <Ed25519 JWK>}`. */
-  MEDVAULT_KEYS_FILE: z.string(),
-  MEDVAULT_ISSUER: z.string().default("medvault"),
-  MEDVAULT_RATE_LIMIT: perMinute.default(600),
-  MEDVAULT_LOGIN_RATE: perMinute.default(5),
-  MEDVAULT_MAX_UPLOAD_BYTES: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(2 ** 40)
-    .default(16 * 1024 * 1024),
-  /** How long a body may be idle, in either direction. */
-  MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS: idleTimeout,
-  /** The former name of the same. */
-  MEDVAULT_GATEWAY_STANDSTILL_MS: idleTimeout,
-  /** How many different patients a user may open in an hour. */
-  MEDVAULT_PATIENTS_PER_HOUR: perMinute.default(1_000),
-  /** Whose X-Forwarded-For is believed. */
-  MEDVAULT_TRUSTED_PROXIES: ranges,
-  /** Clinics behind one address: ten times an address's limits. */
-  MEDVAULT_TRUSTED_RANGES: ranges,
-  /** Origins of pages that may call this API from elsewhere, separated by commas. */
+export const GatewayConfig = CallingConfig.extend({
+  ...CommonConfig.pick({ HOST: true, PORT: true, ADMIN_PORT: true, AMQP_URL: true, LOG_LEVEL: true }).shape,
+  MEDVAULT_TLS_TERMINATED: z
+    .stringbool()
+    .default(false)
+    .describe("`true`: what stands before it ends TLS, and its public port alone is plain"),
+  REDIS_URL: redisUrl,
+  MEDVAULT_AUTH_URL: urlOfService,
+  MEDVAULT_RECORDS_URL: urlOfService,
+  MEDVAULT_FILES_URL: urlOfService,
+  MEDVAULT_AUDIT_URL: urlOfService,
+  MEDVAULT_BACKUP_URL: urlOfService,
+  MEDVAULT_KEYS_FILE: z
+    .string()
+    .describe('the private key that signs assertions: `{"signing": <Ed25519 JWK>}` (mode 0600)'),
+  MEDVAULT_ISSUER: tokenIssuer,
+  MEDVAULT_RATE_LIMIT: limit
+    .default(600)
+    .meta({ description: "requests of one client address", unit: "a minute" }),
+  MEDVAULT_LOGIN_RATE: limit
+    .default(5)
+    .meta({ description: "sign-ins of one client address", unit: "a minute" }),
+  MEDVAULT_MAX_UPLOAD_BYTES: maxUploadBytes,
+  MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS: idleTimeout.meta({
+    description: "how long a body may be idle, in either direction",
+    shownDefault: IDLE_TIMEOUT_MS,
+  }),
+  MEDVAULT_GATEWAY_STANDSTILL_MS: idleTimeout.describe("the former name of MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS"),
+  MEDVAULT_PATIENTS_PER_HOUR: limit
+    .default(1_000)
+    .describe("different patients whom one user may ask for by id in an hour"),
+  MEDVAULT_TRUSTED_PROXIES: ranges.describe(
+    "whose `X-Forwarded-For` is believed: addresses or CIDR ranges, separated by commas",
+  ),
+  MEDVAULT_TRUSTED_RANGES: ranges.describe(
+    "clinics behind one address, with ten times the limits of an address: addresses or CIDR ranges, by commas",
+  ),
   MEDVAULT_CORS_ORIGINS: z
     .string()
     .default("")
-    .refine(areOrigins, { message: "must be origins (https://host), separated by commas" }),
-  MEDVAULT_INSTANCE: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,64}$/)
-    .default("gateway-1"),
-  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+    .refine(areOrigins, { message: "must be origins (https://host), separated by commas" })
+    .describe("origins (`https://console.example`), by commas, whose pages may call the API"),
+  MEDVAULT_INSTANCE: CommonConfig.shape.MEDVAULT_INSTANCE.unwrap()
+    .default("gateway-1")
+    .describe("tells replicas apart in events"),
 });
 export type GatewayConfig = z.infer<typeof GatewayConfig>;
 

@@ -8,7 +8,7 @@ import { givenPatient, givenPrescription, type House, type Known, openHouse } fr
 import { openIndexes } from "./context.ts";
 import { patients } from "./patients/patient.table.ts";
 import { prescriptions } from "./prescriptions/prescription.table.ts";
-import { sealedTables } from "./sealed-tables.ts";
+import { sealedTables } from "./tables.ts";
 
 const declared = sealedTables.map((table) => table.declaration);
 let house: House;

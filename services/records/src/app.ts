@@ -29,7 +29,7 @@ import { fhirRoutes, MAX_BUNDLE_BYTES } from "./fhir/fhir.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
 import { patientRoutes } from "./patients/patient.routes.ts";
 import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
-import { sealedTables } from "./sealed-tables.ts";
+import { sealedTables } from "./tables.ts";
 
 const MAX_JSON_BYTES = 1024 * 1024;
 

@@ -1,12 +1,12 @@
-import { CommonConfig, finalRotationHours, loadConfig } from "@medvault/service-kit";
-import { z } from "zod";
+import { CommonConfig, finalRotationHours, loadConfig, policyFile, wholeNumber } from "@medvault/service-kit";
+import type { z } from "zod";
 
 export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
-  /** Connections to Postgres of this process. */
-  MEDVAULT_RECORDS_CONNECTIONS: z.coerce.number().int().min(2).max(100).default(10),
-  /** The operator's field policy, JSON. */
-  MEDVAULT_POLICY_FILE: z.string().optional(),
+  MEDVAULT_RECORDS_CONNECTIONS: wholeNumber(2, 100)
+    .default(10)
+    .describe("connections of this process to Postgres"),
+  MEDVAULT_POLICY_FILE: policyFile,
 });
 export type Config = z.infer<typeof RecordsConfig>;
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { applyPolicy, reseal, tokenColumns } from "@medvault/keys";
 import { createTestDatabase, type TestDatabase, testKeyring } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { sealedTables } from "./sealed-tables.ts";
+import { sealedTables } from "./tables.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -13,3 +13,16 @@ export const sealedTables = [
   claims,
   fhirResources,
 ] as const;
+
+/** Every table of keyed tokens: what `npm run keys -- reindex` lays another key over. */
+export { tokenTables } from "./fhir/token-tables.ts";
+
+/** How events call one row of each. */
+export const rowKinds = {
+  patients: "patient",
+  medical_records: "record",
+  medical_record_versions: "record-version",
+  prescriptions: "prescription",
+  claims: "claim",
+  fhir_resources: "fhir-resource",
+};

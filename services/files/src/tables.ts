@@ -1,0 +1,7 @@
+import { files } from "./file/file.store.ts";
+
+/** Every declared table of this service: what a field policy may change, and `npm run keys -- reseal` seals again. */
+export const sealedTables = [files] as const;
+
+/** How events call one row of each. */
+export const rowKinds = { files: "file" };
