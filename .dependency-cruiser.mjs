@@ -48,10 +48,20 @@ export default {
     },
     {
       name: "only-the-front-door",
-      comment: "A library is imported by its name, through src/index.ts",
+      comment: "A library is imported by its name, through an entry of its package.json",
       severity: "error",
       from: { path: "^(libs|services|tools|dev|bench|e2e)/([^/]+)/" },
-      to: { path: "^libs/([^/]+)/src/", pathNot: ["^libs/[^/]+/src/index[.]ts$", "^$1/$2/"] },
+      to: {
+        path: "^libs/([^/]+)/src/",
+        pathNot: ["^libs/[^/]+/src/index[.]ts$", "^libs/keys/src/operations/index[.]ts$", "^$1/$2/"],
+      },
+    },
+    {
+      name: "operations-for-commands",
+      comment: "What only operators' commands do with keys, no service and no other library can do",
+      severity: "error",
+      from: { path: "^(services|libs)/", pathNot: ["^libs/(keys|testing)/", isTest] },
+      to: { path: "^libs/keys/src/operations/" },
     },
     {
       name: "services-by-declared-entries",

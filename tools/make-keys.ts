@@ -2,7 +2,7 @@
 // node tools/make-keys.ts <keys directory>
 import { existsSync, rmSync } from "node:fs";
 import path from "node:path";
-import { generateKeyFile } from "@medvault/keys";
+import { generateKeyFile } from "@medvault/keys/operations";
 import { generateAssertionKey } from "@medvault/service-kit";
 
 const WITH_KEYS = ["auth", "records", "files", "audit", "backup"];

@@ -9,12 +9,12 @@ const PLANTED: { rule: string; file: string; text: string }[] = [
   {
     rule: "lib-crypto",
     file: "libs/crypto/src/a.ts",
-    text: 'import { b } from "../../keys/src/index.ts";\nexport const a = b;',
+    text: 'import { b } from "../../keys/src/operations/index.ts";\nexport const a = b;',
   },
   {
     rule: "lib-keys",
-    file: "libs/keys/src/index.ts",
-    text: 'export type { c } from "../../contracts/src/index.ts";\nexport const b = 1;',
+    file: "libs/keys/src/operations/index.ts",
+    text: 'export type { c } from "../../../contracts/src/index.ts";\nexport const b = 1;',
   },
   {
     rule: "lib-to-service",
@@ -40,6 +40,11 @@ const PLANTED: { rule: string; file: string; text: string }[] = [
     rule: "services-by-declared-entries",
     file: "tools/a.ts",
     text: 'export * from "../services/auth/src/d.ts";',
+  },
+  {
+    rule: "operations-for-commands",
+    file: "services/audit/src/g.ts",
+    text: 'export * from "../../../libs/keys/src/operations/index.ts";',
   },
   {
     rule: "no-cycles",

@@ -7,7 +7,7 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import type { ConnectionOptions } from "node:tls";
 import { promisify } from "node:util";
-import { generateKeyFile } from "@medvault/keys";
+import { generateKeyFile } from "@medvault/keys/operations";
 import { connectBroker } from "@medvault/messaging";
 import { createPool, type DatabaseUnavailable, SERVICES_WITH_DATA } from "@medvault/postgres";
 import { createLogger, openTls } from "@medvault/service-kit";

@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { countInBackups, type KeyPlace, type Keyring, type Need } from "@medvault/keys";
+import { countInBackups, type Keyring } from "@medvault/keys";
+import type { KeyPlace, Need } from "@medvault/keys/operations";
 import { type Installation, keyringOf, withPlace } from "./places.ts";
 
 // A wrapped key names the version that wraps it in its bytes 2 to 5 (libs/crypto/FORMATS.md).

@@ -1,4 +1,4 @@
-import type { Audit } from "@medvault/keys";
+import type { Audit } from "@medvault/keys/operations";
 import { keyEvent } from "@medvault/messaging";
 import { inTransaction, type ServiceName } from "@medvault/postgres";
 import { type Installation, withPlace } from "./places.ts";

@@ -10,7 +10,7 @@ import {
   rewrap,
   rotateServiceKey,
   type VaultPlace,
-} from "@medvault/keys";
+} from "@medvault/keys/operations";
 import { inTransaction, type ServiceName } from "@medvault/postgres";
 import { backupNeeds, renewBackups, rewrapArchives } from "./archives.ts";
 import { auditOf } from "./audit.ts";

@@ -1,14 +1,13 @@
 import { statSync } from "node:fs";
+import { KeysError, VaultRefused } from "@medvault/keys";
 import {
   FINAL_WITHIN_MS,
   heldUpBy,
-  KeysError,
   openShreds,
   readKeyFile,
   TransitFault,
   tokenLife,
-  VaultRefused,
-} from "@medvault/keys";
+} from "@medvault/keys/operations";
 import { type Db, ddl, type ServiceName } from "@medvault/postgres";
 import { recordIn } from "./audit.ts";
 import { type ListedVersion, listVersions } from "./list.ts";

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { combineShares, createDurably, noteEscrow, splitFiles } from "@medvault/keys";
+import { createDurably } from "@medvault/keys";
+import { combineShares, noteEscrow, splitFiles } from "@medvault/keys/operations";
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { recordIn } from "./audit.ts";
 import type { Work } from "./change.ts";

@@ -10,10 +10,10 @@ import {
   createKeyring,
   createSubjectKey,
   findSubjectKeys,
-  generateKeyFile,
   KeyVersionDestroyed,
   tableKey,
 } from "@medvault/keys";
+import { generateKeyFile } from "@medvault/keys/operations";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { files } from "../../services/files/src/file/file.store.ts";

@@ -1,4 +1,4 @@
-import { countWrapped, readKeyFile, type WrappedCounts } from "@medvault/keys";
+import { countWrapped, readKeyFile, type WrappedCounts } from "@medvault/keys/operations";
 import type { ServiceName } from "@medvault/postgres";
 import { archiveCounts } from "./archives.ts";
 import { recordIn } from "./audit.ts";

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { parseArgs } from "node:util";
-import type { VaultPlace } from "@medvault/keys";
+import type { VaultPlace } from "@medvault/keys/operations";
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 
 export const usage = `Keys of a running MedVault: what there is, rotation, erasure, recovery.

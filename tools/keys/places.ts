@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { createKeyring, type KeyPlace, type Keyring } from "@medvault/keys";
+import { createKeyring, type Keyring } from "@medvault/keys";
+import type { KeyPlace } from "@medvault/keys/operations";
 import { createPool, SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { trusted } from "../lib/trust.ts";
 import { UsageError } from "./options.ts";

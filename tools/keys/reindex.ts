@@ -1,5 +1,6 @@
 import { auditEvent, type NewEvent } from "@medvault/contracts";
-import { addTokenLayer, type RebuildStep, rebuildIndexes, type TokenTable } from "@medvault/keys";
+import type { TokenTable } from "@medvault/keys";
+import { addTokenLayer, type RebuildStep, rebuildIndexes } from "@medvault/keys/operations";
 import { emit } from "@medvault/messaging";
 import type { ServiceName } from "@medvault/postgres";
 import type { Work } from "./change.ts";

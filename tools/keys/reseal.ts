@@ -1,5 +1,5 @@
 import { auditEvent, type NewEvent } from "@medvault/contracts";
-import { type ResealedRow, type ResealOptions, reseal } from "@medvault/keys";
+import { type ResealedRow, type ResealOptions, reseal } from "@medvault/keys/operations";
 import { emit } from "@medvault/messaging";
 import type { Work } from "./change.ts";
 import type { Outcome } from "./output.ts";

@@ -1,5 +1,5 @@
 import { Id } from "@medvault/contracts";
-import { shredSubject } from "@medvault/keys";
+import { shredSubject } from "@medvault/keys/operations";
 import type { ServiceName } from "@medvault/postgres";
 import { auditOf } from "./audit.ts";
 import type { Work } from "./change.ts";

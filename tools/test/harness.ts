@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { generateKeyFile } from "@medvault/keys";
+import { generateKeyFile } from "@medvault/keys/operations";
 
 /** What commands that look after keys find: a key file for each service, and `ops.json` with its database. */
 export async function makeKeysPlace(dir: string, urls: Readonly<Record<string, string>>): Promise<void> {

@@ -2,8 +2,8 @@ import { type BoxContext, canonicalJson, keyedHash, openBox, sealBox } from "@me
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
-import type { Keyring } from "./keyring.ts";
-import { tableKey } from "./service-keys.ts";
+import type { Keyring } from "./keyring/keyring.ts";
+import { tableKey } from "./keyring/service-keys.ts";
 
 const TABLE = "idempotency_keys";
 const KEY_FORM = /^[\x21-\x7e]{1,200}$/;

@@ -1,17 +1,5 @@
-export { BoxRefused, exactToken, keyedHash, trigramQueryTokens, trigramTokens } from "@medvault/crypto";
-export type { IndexKind, MaskKind, TableDeclaration } from "./declaration.ts";
-export {
-  createDurably,
-  type FileOptions,
-  makeDirectoryDurably,
-  syncDirectory,
-  writeDurably,
-} from "./durable-file.ts";
-export { envKeyProvider } from "./env-provider.ts";
+export { exactToken } from "@medvault/crypto";
 export * from "./errors.ts";
-export { combineShares, type Share, splitFiles } from "./escrow.ts";
-export { fileKeyProvider } from "./file-provider.ts";
-export { generateKeyFile } from "./generate.ts";
 export {
   type Answer,
   cleanIdempotencyKeys,
@@ -19,57 +7,18 @@ export {
   type IdempotentRequest,
   idempotent,
 } from "./idempotent.ts";
-export {
-  type RebuildOptions,
-  type RebuildResult,
-  type RebuildStep,
-  rebuildIndexes,
-} from "./index-rebuild.ts";
-export { type IndexQuery, LiveIndexes } from "./index-rebuild-live.ts";
-export { type IndexKeys, type IndexTokens, tokenColumns } from "./indexes.ts";
-export type { VaultPlace } from "./key-document.ts";
-export { type KeyFile, noteEscrow, readKeyFile } from "./key-file.ts";
-export { createKeyring, Keyring, type KeyringOptions } from "./keyring.ts";
-export { maskEdges } from "./mask.ts";
-export { runFinalRotation } from "./operations/final-rotation.jobs.ts";
-export { heldUpBy } from "./operations/final-rotation.store.ts";
-export { FINAL_WITHIN_MS } from "./operations/final-rotation.ts";
-export { startFinalRotation } from "./operations/final-rotation-loop.ts";
-export { type ResealedRow, type ResealOptions, type ResealResult, reseal } from "./operations/reseal.ts";
-export { type RewrapOptions, type Rewrapped, rewrap } from "./operations/rewrap.ts";
-export {
-  type Audit,
-  destroyVersion,
-  type KeyPlace,
-  type Need,
-  retireVersion,
-  rotateServiceKey,
-} from "./operations/service-key.ts";
-export { markShredsFinal, openShreds, shred, shredSubject } from "./operations/shred.ts";
-export {
-  closedVersion,
-  countInBackups,
-  countWrapped,
-  type WrappedCounts,
-} from "./operations/wrapped-keys.store.ts";
-export { applyPolicy, type DeploymentPolicy, type PolicyOptions, type PolicyTable } from "./policy.ts";
-export type { KeyProvider, ServiceKeyState, ServiceKeyVersion } from "./provider.ts";
-export { closeSealPool } from "./seal-pool.ts";
-export {
-  type Sealed,
-  type SealedRow,
-  type SealedTable,
-  type SealItem,
-  sealedTable,
-} from "./sealed-table.ts";
-export { indexKey, tableKey } from "./service-keys.ts";
+export { type IndexQuery, LiveIndexes } from "./indexes/live-indexes.ts";
+export type { TokenTable } from "./indexes/token-chain.store.ts";
+export { TokenChain } from "./indexes/token-chain.ts";
+export { createKeyring, Keyring, type KeyringOptions } from "./keyring/keyring.ts";
+export { indexKey, tableKey } from "./keyring/service-keys.ts";
 export {
   type PublicSigningKey,
   rotateSigningKey,
   type SigningKey,
   signingKey,
   signingKeys,
-} from "./signing-keys.ts";
+} from "./keyring/signing-keys.ts";
 export {
   createSubjectKey,
   createSubjectKeys,
@@ -78,9 +27,28 @@ export {
   insertSubjectKeys,
   isKeyOutdated,
   newSubjectKey,
-} from "./subject-keys.ts";
-export type { TokenTable } from "./token-chain.store.ts";
-export { addTokenLayer, type LayerOptions, TokenChain } from "./token-chain.ts";
-export { type TokenLife, TransitFault, tokenLife } from "./vault-client.ts";
-export { moveKeysToVault } from "./vault-document.ts";
-export { vaultKeyProvider } from "./vault-provider.ts";
+} from "./keyring/subject-keys.ts";
+export {
+  createDurably,
+  type FileOptions,
+  makeDirectoryDurably,
+  syncDirectory,
+  writeDurably,
+} from "./providers/durable-file.ts";
+export type { KeyProvider } from "./providers/provider.ts";
+export { runFinalRotation } from "./rotation/final-rotation.jobs.ts";
+export { startFinalRotation } from "./rotation/final-rotation-loop.ts";
+export { shred } from "./rotation/shred.ts";
+export { countInBackups } from "./rotation/wrapped-keys.store.ts";
+export type { IndexKind, MaskKind, TableDeclaration } from "./sealed-tables/declaration.ts";
+export { maskEdges } from "./sealed-tables/mask.ts";
+export { applyPolicy, type DeploymentPolicy, type PolicyTable } from "./sealed-tables/policy.ts";
+export { closeSealPool } from "./sealed-tables/seal-pool.ts";
+export {
+  type Sealed,
+  type SealedRow,
+  type SealedTable,
+  type SealItem,
+  sealedTable,
+} from "./sealed-tables/sealed-table.ts";
+export { type IndexKeys, type IndexTokens, tokenColumns } from "./sealed-tables/table-indexes.ts";

@@ -1,6 +1,6 @@
 import { afterCommit, createPool, type Tx } from "@medvault/postgres";
-import { createKeyring } from "../src/keyring.ts";
-import { makeShredsFinal } from "../src/operations/final-rotation.ts";
+import { createKeyring } from "../src/keyring/keyring.ts";
+import { makeShredsFinal } from "../src/rotation/final-rotation.ts";
 
 /**
  * A process that makes shreds final and kills itself where it is told: `before:<verb>` in the transaction of that event,

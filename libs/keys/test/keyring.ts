@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { envKeyProvider } from "../src/env-provider.ts";
-import { Keyring } from "../src/keyring.ts";
+import { Keyring } from "../src/keyring/keyring.ts";
+import { envKeyProvider } from "../src/providers/env-provider.ts";
 
 /** A keyring with a random service key, in no file. */
 export function testKeyring(service: string): Keyring {

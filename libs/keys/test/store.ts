@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Db } from "@medvault/postgres";
-import type { Keyring } from "../src/keyring.ts";
-import { type SealedRow, sealedTable } from "../src/sealed-table.ts";
-import { createSubjectKey, createSubjectKeys } from "../src/subject-keys.ts";
+import type { Keyring } from "../src/keyring/keyring.ts";
+import { createSubjectKey, createSubjectKeys } from "../src/keyring/subject-keys.ts";
+import { type SealedRow, sealedTable } from "../src/sealed-tables/sealed-table.ts";
 
 /** A table of the records service without foreign keys, as any service would declare it. */
 export interface Kept {

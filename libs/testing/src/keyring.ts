@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createKeyring, generateKeyFile, type Keyring } from "@medvault/keys";
+import { createKeyring, type Keyring } from "@medvault/keys";
+import { generateKeyFile } from "@medvault/keys/operations";
 
 /** A keyring with random keys of its own. The file is gone when this returns: what was read stays in memory. */
 export async function testKeyring(service: string): Promise<Keyring> {

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { generateKeyFile } from "@medvault/keys";
+import { generateKeyFile } from "@medvault/keys/operations";
 import { createLogger, openTls } from "@medvault/service-kit";
 import {
   actor,

@@ -6,20 +6,22 @@ import {
   countInBackups,
   createKeyring,
   createSubjectKey,
-  destroyVersion,
   findSubjectKeys,
-  generateKeyFile,
   indexKey,
   insertSubjectKeys,
-  type KeyPlace,
   KeyVersionDestroyed,
+  signingKey,
+  tableKey,
+} from "@medvault/keys";
+import {
+  destroyVersion,
+  generateKeyFile,
+  type KeyPlace,
   retireVersion,
   rewrap,
   rotateServiceKey,
   shredSubject,
-  signingKey,
-  tableKey,
-} from "@medvault/keys";
+} from "@medvault/keys/operations";
 import { createLogger } from "@medvault/service-kit";
 import { drainedEvents } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";

@@ -12,7 +12,8 @@ import {
   newId,
   type Role,
 } from "@medvault/contracts";
-import { createKeyring, generateKeyFile } from "@medvault/keys";
+import { createKeyring } from "@medvault/keys";
+import { generateKeyFile } from "@medvault/keys/operations";
 import { createAppender } from "@medvault/messaging";
 import {
   AssertionVerifier,

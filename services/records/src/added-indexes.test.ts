@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { applyPolicy, rebuildIndexes, reseal, type SealedTable } from "@medvault/keys";
+import { applyPolicy, type SealedTable } from "@medvault/keys";
+import { rebuildIndexes, reseal } from "@medvault/keys/operations";
 import type { TestClient } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { givenPatient, givenPrescription, type House, type Known, openHouse } from "../test/house.ts";

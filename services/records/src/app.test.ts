@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { generateKeyFile } from "@medvault/keys";
+import { generateKeyFile } from "@medvault/keys/operations";
 import { createLogger, loadConfig, openTls } from "@medvault/service-kit";
 import {
   actor,

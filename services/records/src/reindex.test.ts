@@ -1,12 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  createSubjectKey,
-  type IndexTokens,
-  type RebuildOptions,
-  rebuildIndexes,
-  reseal,
-  type SealedRow,
-} from "@medvault/keys";
+import { createSubjectKey, type IndexTokens, type SealedRow } from "@medvault/keys";
+import { type RebuildOptions, rebuildIndexes, reseal } from "@medvault/keys/operations";
 import { inTransaction } from "@medvault/postgres";
 import { actor, type TestClient } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";

@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { applyPolicy, reseal, tokenColumns } from "@medvault/keys";
+import { applyPolicy, tokenColumns } from "@medvault/keys";
+import { reseal } from "@medvault/keys/operations";
 import { createTestDatabase, type TestDatabase, testKeyring } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sealedTables } from "./tables.ts";

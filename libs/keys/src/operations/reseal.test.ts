@@ -5,10 +5,10 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { testKeyring } from "../../test/keyring.ts";
 import { changeOne, type Kept, kept, keptOf, readOne, storeMany, storeOne } from "../../test/store.ts";
 import { DeclarationFault } from "../errors.ts";
-import { LiveIndexes } from "../index-rebuild-live.ts";
-import { closeSealPool } from "../seal-pool.ts";
-import { sealedTable } from "../sealed-table.ts";
-import { createSubjectKey } from "../subject-keys.ts";
+import { LiveIndexes } from "../indexes/live-indexes.ts";
+import { createSubjectKey } from "../keyring/subject-keys.ts";
+import { closeSealPool } from "../sealed-tables/seal-pool.ts";
+import { sealedTable } from "../sealed-tables/sealed-table.ts";
 import { type ResealedRow, type ResealOptions, reseal } from "./reseal.ts";
 
 const keyring = testKeyring("records");

@@ -1,12 +1,12 @@
 import { ddl, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { DeclarationFault } from "../errors.ts";
-import { holdGeneration } from "../index-rebuild.store.ts";
-import { assertSamePolicy, generationTokens, loadGeneration } from "../index-rebuild-live.ts";
-import { tokenColumns } from "../indexes.ts";
-import type { Keyring } from "../keyring.ts";
-import type { SealedRow, SealedTable } from "../sealed-table.ts";
-import { type Throttle, throttled } from "./throttle.ts";
+import { assertSamePolicy, generationTokens, loadGeneration } from "../indexes/generation.ts";
+import { holdGeneration } from "../indexes/index-keys.store.ts";
+import type { Keyring } from "../keyring/keyring.ts";
+import { type Throttle, throttled } from "../rotation/throttle.ts";
+import type { SealedRow, SealedTable } from "../sealed-tables/sealed-table.ts";
+import { tokenColumns } from "../sealed-tables/table-indexes.ts";
 
 const BATCH_ROWS = 100;
 const MAX_REFUSED = 1_000;

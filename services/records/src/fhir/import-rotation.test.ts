@@ -3,15 +3,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FhirImportView } from "@medvault/contracts";
+import { createKeyring, KeyVersionDestroyed } from "@medvault/keys";
 import {
-  createKeyring,
   generateKeyFile,
   type KeyPlace,
-  KeyVersionDestroyed,
   retireVersion,
   rewrap,
   rotateServiceKey,
-} from "@medvault/keys";
+} from "@medvault/keys/operations";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type House, openHouse } from "../../test/house.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { FhirImportView } from "@medvault/contracts";
 import { layeredToken } from "@medvault/crypto";
-import { addTokenLayer, type LayerOptions } from "@medvault/keys";
+import { addTokenLayer, type LayerOptions } from "@medvault/keys/operations";
 import type { TestClient } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type House, openHouse } from "../../test/house.ts";

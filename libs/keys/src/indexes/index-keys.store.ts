@@ -1,0 +1,48 @@
+import type { Db, Tx } from "@medvault/postgres";
+import type { TableDeclaration } from "../sealed-tables/declaration.ts";
+
+/** A key of a blind index, of any generation. */
+export interface StoredIndexKey {
+  readonly name: string;
+  readonly version: number;
+  /** Active; retired: with a higher version than the active one it is the next; destroyed: rows may hold its tokens still. */
+  readonly state: "active" | "retired" | "destroyed";
+  readonly wrapped: Buffer;
+}
+
+/** Of all indexes that the table has or had. */
+export async function findIndexKeys(db: Db, { table }: TableDeclaration): Promise<StoredIndexKey[]> {
+  const { rows } = await db.query<StoredIndexKey>(
+    `select name, version, state, wrapped from keys where kind = 'index' and starts_with(name, $1)
+      order by name, version`,
+    [`${table}.`],
+  );
+  return rows;
+}
+
+/** Nothing is searched by these any more: rows that are written from now on do not have their tokens. */
+export async function retireIndexKeys(db: Db, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  await db.query(
+    "update keys set state = 'retired' where kind = 'index' and name = any($1::text[]) and state = 'active'",
+    [names],
+  );
+}
+
+/** Until this transaction ends, no generation of index keys begins or ends: what it writes is of the one that it reads next. */
+export async function holdGeneration(tx: Tx, { service, table }: TableDeclaration): Promise<void> {
+  await tx.query("select pg_advisory_xact_lock_shared(hashtextextended($1, 0))", [
+    `medvault/index-generation/${service}/${table}`,
+  ]);
+}
+
+export async function insertNextKey(
+  db: Db,
+  key: Pick<StoredIndexKey, "name" | "version" | "wrapped">,
+): Promise<void> {
+  await db.query(
+    `insert into keys (kind, name, version, wrapped, state) values ('index', $1, $2, $3, 'retired')
+     on conflict do nothing`,
+    [key.name, key.version, key.wrapped],
+  );
+}

@@ -1,0 +1,111 @@
+import type { Db, Tx } from "@medvault/postgres";
+import type { Keyring } from "../keyring/keyring.ts";
+import type { SealedTable } from "../sealed-tables/sealed-table.ts";
+import type { IndexTokens } from "../sealed-tables/table-indexes.ts";
+import { type Generation, generationTokens, loadGeneration, namesNotInUse } from "./generation.ts";
+import { findIndexKeys, holdGeneration, retireIndexKeys } from "./index-keys.store.ts";
+
+const MAX_READS = 5;
+
+/** What to look for by the keys of one moment. Null: nothing, every row is a candidate, to be opened and looked at. */
+export interface IndexQuery {
+  /** `@> $1::bigint[]`; empty where the part is part of nothing. */
+  substring(field: string, part: string): string[] | null;
+  /** `= any($1::bytea[])`: while an index is built anew a row has the token of one key or of the other. */
+  exact(field: string, part: string): Buffer[] | null;
+  /** `added_tokens @> $1::text[]`, for those of the fields whose index an operator added; a part may be absent. */
+  added(parts: Readonly<Record<string, string | undefined>>): string[] | null;
+}
+
+/**
+ * A table's blind indexes for a process that runs while they may be built anew. A substring column holds tokens of both
+ * keys meanwhile, so that the present key finds every row until the next is in place; an exact one has room for one
+ * token, so that both are looked for.
+ */
+export class LiveIndexes<T extends object> {
+  readonly #keyring: Keyring;
+  readonly #table: SealedTable<T>;
+  #generation: Generation;
+
+  private constructor(keyring: Keyring, table: SealedTable<T>, generation: Generation) {
+    this.#keyring = keyring;
+    this.#table = table;
+    this.#generation = generation;
+  }
+
+  /** Opens the keys, made at first use: once, at boot, so that no transaction waits for another's first use. */
+  static async open<T extends object>(
+    db: Db,
+    keyring: Keyring,
+    table: SealedTable<T>,
+  ): Promise<LiveIndexes<T>> {
+    const stored = await findIndexKeys(db, table.declaration);
+    await retireIndexKeys(db, namesNotInUse(table, stored));
+    return new LiveIndexes(keyring, table, await loadGeneration(db, keyring, table, null));
+  }
+
+  /** Fields whose index is not in place yet: searches open every row in reach until `keys reindex` has finished. */
+  get incomplete(): string[] {
+    const { current } = this.#generation;
+    return Object.keys(current).filter((field) => current[field] === null);
+  }
+
+  /** What to store for a value, to be written in this transaction, which keeps a rebuild's next step waiting. */
+  async tokens(tx: Tx, value: T): Promise<IndexTokens> {
+    return generationTokens(this.#table, await this.#held(tx), value);
+  }
+
+  /** As tokens, for many. */
+  async tokensOfAll(tx: Tx, values: readonly T[]): Promise<IndexTokens[]> {
+    const generation = await this.#held(tx);
+    return values.map((value) => generationTokens(this.#table, generation, value));
+  }
+
+  /**
+   * Runs a search so that it misses no row: when the keys changed before it ended, it is run again. `work` changes nothing.
+   * `db` must be where writes go.
+   */
+  async read<R>(db: Db, work: (query: IndexQuery) => Promise<R>): Promise<R> {
+    for (let tries = 1; ; tries += 1) {
+      const generation = this.#generation;
+      const result = await work(queryOf(this.#table, generation));
+      // A generation does not come back, so if it is the same now it was all the while.
+      if ((await this.#reload(db)).mark === generation.mark) return result;
+      if (tries === MAX_READS) throw new Error("the index keys changed during every try of a search");
+    }
+  }
+
+  async #held(tx: Tx): Promise<Generation> {
+    await holdGeneration(tx, this.#table.declaration);
+    return this.#reload(tx); // a statement of its own: one that waited for the lock would not see what was done under it
+  }
+
+  async #reload(db: Db): Promise<Generation> {
+    const known = this.#generation;
+    const loaded = await loadGeneration(db, this.#keyring, this.#table, known);
+    // Put in place under another policy than ours: what we write has no such tokens, so nothing may be found by them.
+    if (loaded !== known) await retireIndexKeys(db, namesNotInUse(this.#table, loaded.stored));
+    // Another request may have loaded a later one while this one was asking.
+    if (loaded !== known && this.#generation === known) this.#generation = loaded;
+    return loaded;
+  }
+}
+
+function queryOf<T extends object>(table: SealedTable<T>, { current, next }: Generation): IndexQuery {
+  const added = new Set(Object.keys(table.declaration.addedIndexes ?? {}));
+  return {
+    substring: (field, part) =>
+      added.has(field) ? null : (table.queryTokens(current, field, part) as string[] | null),
+    exact: (field, part) => {
+      if (added.has(field) || table.queryTokens(current, field, part) === null) return null;
+      return [current, ...(next ? [next] : [])].map((keys) => table.queryTokens(keys, field, part) as Buffer);
+    },
+    added: (parts) => {
+      const tokens = Object.entries(parts).flatMap(([field, part]) => {
+        if (part === undefined || !added.has(field)) return [];
+        return (table.queryTokens(current, field, part) as string[] | null) ?? [];
+      });
+      return tokens.length === 0 ? null : tokens;
+    },
+  };
+}

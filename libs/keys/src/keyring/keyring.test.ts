@@ -1,0 +1,75 @@
+import { randomBytes } from "node:crypto";
+import { WrappedKeyRefused } from "@medvault/crypto";
+import { expect, test } from "vitest";
+import { envKeyProvider } from "../providers/env-provider.ts";
+import { Keyring } from "./keyring.ts";
+import { OpenedKeys } from "./opened-keys.ts";
+
+const provider = (service: string, key = randomBytes(32)) =>
+  envKeyProvider(
+    JSON.stringify({
+      service,
+      versions: [
+        { version: 1, state: "active", key: key.toString("base64"), createdAt: "2026-01-31T00:00:00Z" },
+      ],
+    }),
+    service,
+  );
+const keyring = new Keyring("records", provider("records"), 3);
+const key = randomBytes(32);
+
+test("a wrapped key unwraps in its own context, kind and service alone", () => {
+  const shared = randomBytes(32);
+  const records = new Keyring("records", provider("records", shared));
+  const files = new Keyring("files", provider("files", shared));
+  const wrapped = records.wrap(key, ["subject", "a"]);
+  expect(records.unwrap(wrapped, ["subject", "a"])).toEqual(key);
+  expect(() => records.unwrap(wrapped, ["subject", "b"])).toThrow(WrappedKeyRefused);
+  expect(() => records.unwrap(wrapped, ["table", "a"])).toThrow(WrappedKeyRefused);
+  expect(() => files.unwrap(wrapped, ["subject", "a"])).toThrow(WrappedKeyRefused);
+  expect(() => keyring.unwrap(wrapped, ["subject", "a"])).toThrow(WrappedKeyRefused);
+});
+
+test("the same wrapped bytes are opened once, and never for another subject", () => {
+  const wrapped = keyring.wrap(key, ["subject", "a"], 5);
+  const opened = keyring.subjectKey(wrapped, "a");
+  expect(opened).toEqual({ key, version: 5 });
+  expect(keyring.subjectKey(Buffer.from(wrapped), "a").key).toBe(opened.key);
+  expect(() => keyring.subjectKey(wrapped, "b")).toThrow(WrappedKeyRefused);
+});
+
+test("threat: a rewrapped or shredded key is not served from memory, because other bytes are another entry", () => {
+  const first = keyring.wrap(key, ["subject", "a"]);
+  const again = keyring.wrap(key, ["subject", "a"]);
+  expect(keyring.subjectKey(again, "a").key).not.toBe(keyring.subjectKey(first, "a").key);
+  const changed = Buffer.from(first);
+  changed[80] = (changed[80] ?? 0) ^ 1;
+  expect(() => keyring.subjectKey(changed, "a")).toThrow(WrappedKeyRefused);
+});
+
+test("the cache holds so many keys and no more, drops the one used longest ago, and wipes it", () => {
+  const cache = new OpenedKeys(2);
+  const open = (fill: number) => () => ({ key: Buffer.alloc(32, fill), version: 1 });
+  const a = cache.get("a", open(1));
+  const b = cache.get("b", open(2));
+  expect(cache.get("a", open(9))).toBe(a);
+  const c = cache.get("c", open(3));
+  expect(cache.size).toBe(2);
+  expect(b.key).toEqual(Buffer.alloc(32));
+  expect([a.key[0], c.key[0]]).toEqual([1, 3]);
+  cache.wipe();
+  expect([cache.size, a.key[0], c.key[0]]).toEqual([0, 0, 0]);
+});
+
+test("a keyring that evicts and wipes still opens everything", () => {
+  const wrapped = Array.from({ length: 10 }, (_, n) =>
+    keyring.wrap(Buffer.alloc(32, n), ["subject", String(n)]),
+  );
+  for (let round = 0; round < 2; round += 1) {
+    for (const [n, bytes] of wrapped.entries()) {
+      expect(keyring.subjectKey(bytes, String(n)).key).toEqual(Buffer.alloc(32, n));
+    }
+  }
+  keyring.wipe();
+  expect(keyring.subjectKey(wrapped[3] ?? key, "3").key).toEqual(Buffer.alloc(32, 3));
+});

@@ -1,0 +1,135 @@
+import { readWrappedKeyHeader, unwrapKey, type WrappingKey, wrapKey } from "@medvault/crypto";
+import { NoKeySource } from "../errors.ts";
+import { envKeyProvider } from "../providers/env-provider.ts";
+import { fileKeyProvider } from "../providers/file-provider.ts";
+import { readKeyFile } from "../providers/key-file.ts";
+import type { KeyProvider, ServiceKeyVersion } from "../providers/provider.ts";
+import { vaultKeyProvider } from "../providers/vault-provider.ts";
+import { type OpenedKey, OpenedKeys } from "./opened-keys.ts";
+
+// 10,000 × 32 bytes and as many strings of 140: some 3 MB.
+const MAX_OPENED_KEYS = 10_000;
+
+export interface KeyringOptions {
+  readonly service: string;
+  /** Path of the key file; its mode must be 0600 or stricter. */
+  readonly keysFile?: string | undefined;
+  /** The content of the environment variable that holds the keys. */
+  readonly keysEnv?: string | undefined;
+}
+
+/** Opens the service's keys. Throws NoKeySource unless exactly one source is given, else what the provider throws. */
+export async function createKeyring(options: KeyringOptions): Promise<Keyring> {
+  const { service, keysFile, keysEnv } = options;
+  if ((keysFile === undefined) === (keysEnv === undefined)) throw new NoKeySource(service);
+  if (keysFile !== undefined) return new Keyring(service, await providerOf(keysFile, service));
+  return new Keyring(service, envKeyProvider(keysEnv ?? "", service));
+}
+
+/** The file says itself whether its keys are plain or wrapped by Vault. */
+async function providerOf(keysFile: string, service: string): Promise<KeyProvider> {
+  return readKeyFile(keysFile, service).document.vault
+    ? vaultKeyProvider(keysFile, service)
+    : fileKeyProvider(keysFile, service);
+}
+
+/** One service's keys in one process: wraps and unwraps all others, and remembers the last that it opened. */
+export class Keyring {
+  readonly service: string;
+  readonly provider: KeyProvider;
+  readonly #opened: OpenedKeys;
+  #openedUnder: readonly ServiceKeyVersion[] = [];
+
+  constructor(service: string, provider: KeyProvider, maxOpenedKeys: number = MAX_OPENED_KEYS) {
+    this.service = service;
+    this.provider = provider;
+    this.#opened = new OpenedKeys(maxOpenedKeys);
+  }
+
+  /** Wraps a 32-byte key under the active version; `context` (kind, name) must be the same to unwrap it. */
+  wrap(key: Buffer, context: readonly string[], keyVersion = 1): Buffer {
+    this.#refresh(); // a key wrapped under a version that was retired since would have to be wrapped again
+    const { version } = this.provider.current();
+    return wrapKey({ key: this.provider.key(version), version }, this.#bound(context), key, keyVersion);
+  }
+
+  /**
+   * Unwraps a key into bytes of its own, which the caller wipes. Throws WrappedKeyRefused (changed, or of another
+   * context or service), KeyVersionUnknown or KeyVersionDestroyed.
+   */
+  unwrap(wrapped: Buffer, context: readonly string[]): Buffer {
+    return unwrapKey(this.#wrappingKey(wrapped), this.#bound(context), wrapped);
+  }
+
+  /** As unwrap, from the bounded cache when these very bytes were opened before. Use it at once; never wipe or keep it. */
+  opened(wrapped: Buffer, context: readonly string[]): OpenedKey {
+    const versions = this.provider.versions();
+    if (versions !== this.#openedUnder) this.#opened.wipe(); // one of them may be destroyed now
+    this.#openedUnder = versions;
+    return this.#opened.get(`${context.join("\0")}\0${wrapped.toString("latin1")}`, () => ({
+      key: this.unwrap(wrapped, context),
+      version: readWrappedKeyHeader(wrapped).keyVersion,
+    }));
+  }
+
+  /** A subject's key. Throws as unwrap does. */
+  subjectKey(wrapped: Buffer, subjectId: string): OpenedKey {
+    return this.opened(wrapped, ["subject", subjectId]);
+  }
+
+  /** The same key, wrapped anew under the active version; null when it is already. Throws as unwrap does. */
+  rewrap(wrapped: Buffer, context: readonly string[]): Buffer | null {
+    this.#refresh();
+    const { serviceKeyVersion, keyVersion } = readWrappedKeyHeader(wrapped);
+    if (serviceKeyVersion === this.provider.current().version) return null;
+    const key = this.unwrap(wrapped, context);
+    try {
+      return this.wrap(key, context, keyVersion);
+    } finally {
+      key.fill(0);
+    }
+  }
+
+  /**
+   * Looks whether the source has changed: a version that was destroyed leaves this process's memory, with every key that
+   * was opened. Throws what reading throws; what was there stays then.
+   */
+  refresh(): void {
+    this.provider.reload();
+    if (this.provider.versions() !== this.#openedUnder) this.#opened.wipe();
+    this.#openedUnder = this.provider.versions();
+  }
+
+  /** Forgets and wipes every opened key. */
+  wipe(): void {
+    this.#opened.wipe();
+  }
+
+  #bound(context: readonly string[]): readonly string[] {
+    return [this.service, ...context];
+  }
+
+  /**
+   * The active version is the common case. Any other makes us look whether the source has changed: a new version is
+   * loaded when it is first met, and a destroyed one opens nothing, also in a process that knew its key.
+   */
+  #wrappingKey(wrapped: Buffer): WrappingKey {
+    const version = readWrappedKeyHeader(wrapped).serviceKeyVersion;
+    const fault = version === this.provider.current().version ? null : this.#refresh();
+    try {
+      return { key: this.provider.key(version), version };
+    } catch (error) {
+      throw fault ?? error;
+    }
+  }
+
+  /** What went wrong, or null. A key file that is being moved about does not stop who has the keys already. */
+  #refresh(): unknown {
+    try {
+      this.provider.reload();
+      return null;
+    } catch (error) {
+      return error;
+    }
+  }
+}

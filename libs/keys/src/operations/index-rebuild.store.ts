@@ -1,0 +1,105 @@
+import { type Db, ddl, type Tx } from "@medvault/postgres";
+import type { StoredIndexKey } from "../indexes/index-keys.store.ts";
+import type { TableDeclaration } from "../sealed-tables/declaration.ts";
+import type { SealedRow } from "../sealed-tables/sealed-table.ts";
+import { indexesInUse, tokenColumns } from "../sealed-tables/table-indexes.ts";
+
+const NO_KEY = Buffer.alloc(102); // as long as the table wants a wrapped key, and of no version that there is
+
+export const indexNames = (declaration: TableDeclaration): string[] =>
+  indexesInUse(declaration).map(({ keyName }) => keyName);
+
+/**
+ * Waits for every transaction that holds the generation, and keeps others from beginning. Throws 55P03 after a second,
+ * so that writers who wait behind us do not wait for long.
+ */
+export async function changeGeneration(tx: Tx, { service, table }: TableDeclaration): Promise<void> {
+  await tx.query("set local lock_timeout = '1s'");
+  await tx.query("select pg_advisory_xact_lock(hashtextextended($1, 0))", [
+    `medvault/index-generation/${service}/${table}`,
+  ]);
+}
+
+/** The keys of these indexes before the given ones are gone for good, and those are active. */
+export async function putNextInPlace(tx: Tx, next: readonly StoredIndexKey[]): Promise<void> {
+  const places = [next.map(({ name }) => name), next.map(({ version }) => version)];
+  await tx.query(
+    `update keys k set state = 'destroyed', wrapped = $3 from unnest($1::text[], $2::int[]) as x (name, version)
+      where k.kind = 'index' and k.name = x.name and k.version < x.version and k.state <> 'destroyed'`,
+    [...places, NO_KEY],
+  );
+  await tx.query(
+    `update keys k set state = 'active' from unnest($1::text[], $2::int[]) as x (name, version)
+      where k.kind = 'index' and k.name = x.name and k.version = x.version`,
+    places,
+  );
+}
+
+export async function forgetDestroyedKeys(tx: Tx, declaration: TableDeclaration): Promise<void> {
+  await tx.query("delete from keys where kind = 'index' and name = any($1::text[]) and state = 'destroyed'", [
+    indexNames(declaration),
+  ]);
+}
+
+/** Which table that name means now: another one after a restore has swapped it. */
+export async function tableIdentity(db: Db, { table }: TableDeclaration): Promise<number> {
+  const { rows } = await db.query<{ oid: number }>("select to_regclass(quote_ident($1))::oid as oid", [
+    table,
+  ]);
+  return rows[0]?.oid ?? 0;
+}
+
+/** Keeps a restore from swapping the table until this transaction ends. */
+export async function keepTable(tx: Tx, { table }: TableDeclaration): Promise<void> {
+  await tx.query(ddl("lock table %I in access share mode", table));
+}
+
+// Identifiers are a declaration's own, which code makes; they are quoted all the same.
+export function selectPageText({ table, id = "id", subject, typed }: TableDeclaration): string {
+  const columns = [...new Set([id, subject, ...typed])];
+  return [
+    "select t.rev, t.open, t.sealed, k.wrapped as subject_key,",
+    columns.map((column) => ddl("t.%I", column)).join(", "),
+    ddl("from %I t join subject_keys k on k.subject_id = t.%I", table, subject),
+    ddl("where ($1::uuid is null or t.%I > $1) order by t.%I limit $2", id, id),
+  ].join("\n");
+}
+
+/** Rows by id: $1 after, $2 how many. */
+export async function selectPage(
+  db: Db,
+  text: string,
+  after: string | null,
+  limit: number,
+): Promise<SealedRow[]> {
+  const { rows } = await db.query<SealedRow>(text, [after, limit]);
+  return rows;
+}
+
+/** $1 id, $2 the revision that the tokens are of, then the tokens: writes nothing where they are there already. */
+export function updateTokensText(declaration: TableDeclaration): string {
+  const columns = tokenColumns(declaration);
+  const place = (at: number, type: string) => "$".concat(String(at + 3), "::", type);
+  return [
+    ddl("update %I set", declaration.table),
+    columns.map(({ column, type }, at) => ddl("%I = ", column).concat(place(at, type))).join(", "),
+    ddl("where %I = $1 and rev = $2 and (", declaration.id ?? "id"),
+    columns
+      .map(({ column, type }, at) => ddl("%I is distinct from ", column).concat(place(at, type)))
+      .join(" or "),
+    ")",
+  ].join(" ");
+}
+
+/** Takes the tokens from rows whose subject's key is gone: nobody can find them by those, and a reader could guess by them. */
+export function clearOrphansText(declaration: TableDeclaration): string {
+  const columns = tokenColumns(declaration);
+  const empty = (type: string) => (type === "bytea" ? "null" : "'{}'");
+  return [
+    ddl("update %I t set", declaration.table),
+    columns.map(({ column, type }) => ddl("%I = ", column).concat(empty(type))).join(", "),
+    ddl("where not exists (select from subject_keys k where k.subject_id = t.%I) and (", declaration.subject),
+    columns.map(({ column, type }) => ddl("%I is distinct from ", column).concat(empty(type))).join(" or "),
+    ")",
+  ].join(" ");
+}

@@ -1,0 +1,222 @@
+import { inTransaction, type Tx, withClient } from "@medvault/postgres";
+import type pg from "pg";
+import { KeysError } from "../errors.ts";
+import {
+  assertSamePolicy,
+  type Generation,
+  generationTokens,
+  loadGeneration,
+  makeNextKey,
+  nextOf,
+} from "../indexes/generation.ts";
+import { findIndexKeys } from "../indexes/index-keys.store.ts";
+import type { Keyring } from "../keyring/keyring.ts";
+import { type Throttle, throttled, whenLetIn } from "../rotation/throttle.ts";
+import type { SealedRow, SealedTable } from "../sealed-tables/sealed-table.ts";
+import * as store from "./index-rebuild.store.ts";
+
+const BATCH_ROWS = 100;
+const MAX_REFUSED = 1_000;
+
+/** Two at once would wait for each other's keys. */
+class IndexRebuildBusy extends KeysError {
+  readonly code = "index_rebuild_busy";
+  override readonly kind = "conflict";
+  constructor(table: string) {
+    super(`Another command is rebuilding the indexes of ${table}.`);
+  }
+}
+
+export type RebuildStep = "begun" | "in_place" | "finished";
+
+export interface RebuildOptions extends Throttle {
+  readonly batchRows?: number;
+  /** In the transaction of each step. For the audit events. */
+  readonly onStep: (tx: Tx, step: RebuildStep) => Promise<void>;
+  /** After each batch: which pass over the rows (1 adds the new tokens, 2 takes the old ones), and how many it has seen. */
+  readonly onProgress?: (pass: 1 | 2, rows: number) => void;
+}
+
+export interface RebuildResult {
+  /** False: rows did not open, and the old key is still in use. */
+  readonly finished: boolean;
+  /** Rows that were given tokens, twice where they were in both passes. */
+  readonly written: number;
+  /** Ids of rows that do not open. */
+  readonly refused: readonly string[];
+}
+
+interface Run<T extends object> extends RebuildOptions {
+  readonly pool: pg.Pool;
+  readonly keyring: Keyring;
+  readonly table: SealedTable<T>;
+}
+
+/**
+ * Builds a table's blind indexes anew under new keys while traffic goes through LiveIndexes, and destroys the old keys.
+ * From "begun" on every write has tokens of both keys; the first pass gives them to all other rows; then the new key is
+ * in place and the old one gone, and the second pass takes the old tokens. A run that was stopped is run again: rows that are done are
+ * looked at and not written. A restore that swaps the table meanwhile makes a pass begin again. Throws IndexRebuildBusy,
+ * or the signal's reason.
+ */
+export async function rebuildIndexes<T extends object>(
+  pool: pg.Pool,
+  keyring: Keyring,
+  table: SealedTable<T>,
+  options: RebuildOptions,
+): Promise<RebuildResult> {
+  const run = { ...options, pool, keyring, table };
+  return withRebuildLock(pool, table, async () => {
+    const { isBuilding, isDropping } = await progressOf(run);
+    if (!isBuilding && !isDropping) await begin(run);
+    const first = isDropping ? { written: 0, refused: [] } : await addTokens(run);
+    if (first.refused.length > 0) return { finished: false, ...first };
+    const second = await dropTokens(run);
+    return { finished: true, written: first.written + second.written, refused: second.refused };
+  });
+}
+
+async function progressOf<T extends object>({
+  pool,
+  keyring,
+  table,
+}: Pick<Run<T>, "pool" | "keyring" | "table">) {
+  const { stored, next } = await loadGeneration(pool, keyring, table, null);
+  assertSamePolicy(table, stored);
+  const names = store.indexNames(table.declaration);
+  const isDropping = stored.some(({ name, state }) => state === "destroyed" && names.includes(name));
+  return { isBuilding: next !== null, isDropping };
+}
+
+async function begin<T extends object>(run: Run<T>): Promise<void> {
+  await step(run, "begun", async (tx) => {
+    const stored = await findIndexKeys(tx, run.table.declaration);
+    for (const name of store.indexNames(run.table.declaration)) {
+      const version = Math.max(...stored.filter((key) => key.name === name).map((key) => key.version)) + 1;
+      await makeNextKey(tx, run.keyring, name, version);
+    }
+    return true;
+  });
+}
+
+async function addTokens<T extends object>(run: Run<T>): Promise<Pick<RebuildResult, "written" | "refused">> {
+  let written = 0;
+  for (;;) {
+    const oid = await store.tableIdentity(run.pool, run.table.declaration);
+    const done = await writeTokens(run, 1);
+    written += done.written;
+    if (done.refused.length > 0) return { written, refused: done.refused };
+    const isInPlace = await step(run, "in_place", async (tx) => {
+      await store.keepTable(tx, run.table.declaration);
+      if ((await store.tableIdentity(tx, run.table.declaration)) !== oid) return false;
+      const stored = await findIndexKeys(tx, run.table.declaration);
+      const next = store.indexNames(run.table.declaration).map((name) => nextOf(stored, name));
+      await store.putNextInPlace(
+        tx,
+        next.filter((key) => key !== undefined),
+      );
+      return true;
+    });
+    if (isInPlace) return { written, refused: [] };
+  }
+}
+
+async function dropTokens<T extends object>(
+  run: Run<T>,
+): Promise<Pick<RebuildResult, "written" | "refused">> {
+  let written = 0;
+  for (;;) {
+    const oid = await store.tableIdentity(run.pool, run.table.declaration);
+    const done = await writeTokens(run, 2);
+    written += done.written;
+    const isFinished = await step(run, "finished", async (tx) => {
+      await store.keepTable(tx, run.table.declaration);
+      if ((await store.tableIdentity(tx, run.table.declaration)) !== oid) return false;
+      await tx.query(store.clearOrphansText(run.table.declaration));
+      await store.forgetDestroyedKeys(tx, run.table.declaration);
+      return true;
+    });
+    if (isFinished) return { written, refused: done.refused };
+  }
+}
+
+/** Gives every row the tokens of the present generation. Rows that others write meanwhile get them from their writers. */
+async function writeTokens<T extends object>(run: Run<T>, pass: 1 | 2) {
+  const { pool, keyring, table, batchRows = BATCH_ROWS } = run;
+  const generation = await loadGeneration(pool, keyring, table, null);
+  const selectText = store.selectPageText(table.declaration);
+  const updateText = store.updateTokensText(table.declaration);
+  const id = table.declaration.id ?? "id";
+  const refused: string[] = [];
+  let after: string | null = null;
+  let seen = 0;
+  let written = 0;
+  await throttled(run, async () => {
+    const rows = await store.selectPage(pool, selectText, after, batchRows);
+    const last = rows.at(-1);
+    if (last === undefined) return false;
+    const ready = rows.flatMap((row) => {
+      const tokens = tokensOfRow(run, generation, row);
+      if (tokens === null) refused.push(String(row[id]));
+      return tokens === null ? [] : [[row[id], row.rev, ...tokens]];
+    });
+    if (refused.length > MAX_REFUSED) throw new Error("more than 1,000 rows do not open");
+    written += await inTransaction(pool, async (tx) => {
+      let count = 0;
+      for (const values of ready) count += (await tx.query(updateText, values)).rowCount ?? 0;
+      return count;
+    });
+    after = String(last[id]);
+    seen += rows.length;
+    run.onProgress?.(pass, seen);
+    return true;
+  });
+  return { written, refused };
+}
+
+function tokensOfRow<T extends object>({ keyring, table }: Run<T>, generation: Generation, row: SealedRow) {
+  try {
+    return Object.values(generationTokens(table, generation, table.open(keyring, row)));
+  } catch {
+    return null; // one damaged row must not hide which others are
+  }
+}
+
+/** One change of the generation, in a transaction for which writers wait; tried again while they do not let it in. */
+async function step<T extends object>(
+  run: Run<T>,
+  name: RebuildStep,
+  change: (tx: Tx) => Promise<boolean>,
+): Promise<boolean> {
+  return whenLetIn(run.signal, () =>
+    inTransaction(run.pool, async (tx) => {
+      await store.changeGeneration(tx, run.table.declaration);
+      const isChanged = await change(tx);
+      if (isChanged) await run.onStep(tx, name);
+      return isChanged;
+    }),
+  );
+}
+
+/** A lock of this session, not of a transaction: one rebuild of a table at a time. */
+function withRebuildLock<T extends object, R>(
+  pool: pg.Pool,
+  { declaration }: SealedTable<T>,
+  work: () => Promise<R>,
+): Promise<R> {
+  const name = [`medvault/index-rebuild/${declaration.service}/${declaration.table}`];
+  return withClient(pool, async (client) => {
+    const { rows } = await client.query<{ held: boolean }>(
+      "select pg_try_advisory_lock(hashtextextended($1, 0)) as held",
+      name,
+    );
+    if (!rows[0]?.held) throw new IndexRebuildBusy(declaration.table);
+    try {
+      return await work();
+    } finally {
+      // A lost connection has given the lock back by itself; what `work` threw is what matters then.
+      const unlock = "select pg_advisory_unlock(hashtextextended($1, 0))";
+      await client.query(unlock, name).catch(() => undefined);
+    }
+  });
+}

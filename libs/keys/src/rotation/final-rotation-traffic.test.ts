@@ -1,0 +1,83 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inTransaction } from "@medvault/postgres";
+import { createTestDatabase, type TestDatabase } from "@medvault/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { changeOne, keptOf, readOne, storeMany, storeOne } from "../../test/store.ts";
+import { createKeyring } from "../keyring/keyring.ts";
+import { generateKeyFile } from "../operations/generate.ts";
+import { closeSealPool } from "../sealed-tables/seal-pool.ts";
+import { startFinalRotation } from "./final-rotation-loop.ts";
+import { shred } from "./shred.ts";
+
+let database: TestDatabase;
+let folder: string;
+beforeAll(async () => {
+  database = await createTestDatabase(["records"]);
+  folder = await mkdtemp(join(tmpdir(), "medvault-traffic-"));
+});
+afterAll(async () => {
+  await closeSealPool();
+  await database?.drop();
+  await rm(folder, { recursive: true });
+});
+
+test("a shred among 10,000 subjects becomes final while 50 requests a second read and write at two replicas, and none fails", async () => {
+  const pool = database.pool("records");
+  const keysFile = join(folder, "records.json");
+  await generateKeyFile(keysFile, "records");
+  const open = () => createKeyring({ service: "records", keysFile });
+  const [erased = "", ...subjects] = Array.from({ length: 10_000 }, () => randomUUID() as string);
+  const [, ...rows] = await storeMany(pool, await open(), [erased, ...subjects]);
+  const replicas = [await open(), await open()] as const;
+  const failures: unknown[] = [];
+  const requests: Promise<void>[] = [];
+  const request = async (n: number): Promise<void> => {
+    const replica = replicas[n % 2 === 0 ? 0 : 1];
+    const { id = "" } = rows[(n * 7_919) % rows.length] ?? {};
+    try {
+      if (n % 3 === 0) expect(await readOne(pool, replica, id)).not.toBeNull();
+      else if (n % 3 === 1) await changeOne(pool, replica, id, `changed ${n}`);
+      else await inTransaction(pool, (tx) => storeOne(tx, replica, keptOf(randomUUID(), `new ${n}`)));
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  const traffic = setInterval(() => requests.push(request(requests.length)), 20);
+  const logger = { info: () => undefined, warn: () => undefined };
+  const rotations = replicas.map((keyring) =>
+    startFinalRotation({
+      pool,
+      keyring,
+      keysFile,
+      afterHours: 0,
+      everyMs: 100,
+      graceMs: 1_000,
+      audit: () => async () => undefined,
+      countOutside: async () => 0,
+      logger,
+    }),
+  );
+  try {
+    await inTransaction(pool, (tx) => shred(tx, erased));
+    const isFinal = async () =>
+      (await pool.query("select from shreds where final_at is not null")).rowCount === 1;
+    await expect.poll(isFinal, { timeout: 60_000 }).toBe(true);
+    const sent = requests.length;
+    await expect.poll(() => requests.length, { timeout: 10_000 }).toBeGreaterThan(sent + 50);
+  } finally {
+    clearInterval(traffic);
+    await Promise.all(rotations.map((rotation) => rotation.stop()));
+    await Promise.all(requests);
+  }
+  expect(failures).toEqual([]);
+  expect(requests.length).toBeGreaterThan(100);
+  const versions = (await open()).provider.versions();
+  expect(versions.map(({ state }) => state)).toEqual(["destroyed", "active"]);
+  const { rows: left } = await pool.query<{ version: Buffer }>(
+    "select distinct substring(wrapped from 3 for 4) as version from subject_keys",
+  );
+  expect(left.map(({ version }) => version.readUInt32BE(0))).toEqual([2]);
+}, 120_000);

@@ -1,0 +1,222 @@
+import { type Db, inTransaction } from "@medvault/postgres";
+import type pg from "pg";
+import { KeyFileChanged, KeyTablesBusy, KeyVersionNeeded, VaultRefused } from "../errors.ts";
+import type { Keyring } from "../keyring/keyring.ts";
+import type { KeyDocument } from "../providers/key-document.ts";
+import { readKeyFile } from "../providers/key-file.ts";
+import { countUnopenable } from "./check-keys.ts";
+import {
+  endLease,
+  holdLease,
+  type Lease,
+  LeaseLost,
+  loggedVersion,
+  noteLoggedVersion,
+  noteOverdue,
+  takeLease,
+} from "./final-rotation.store.ts";
+import { rewrap } from "./rewrap.ts";
+import { type Audit, destroyVersion, retireVersion, rotateServiceKey } from "./service-key.ts";
+import { markShredsFinal, type OpenShreds, openShreds } from "./shred.ts";
+import type { Throttle } from "./throttle.ts";
+import { closedVersion } from "./wrapped-keys.store.ts";
+
+const HOUR_MS = 3_600_000;
+/** A shred has to be final this soon (ARCHITECTURE.md, "Keys"). */
+export const FINAL_WITHIN_MS = 24 * HOUR_MS;
+const TELL_OVERDUE_EVERY_MS = 24 * HOUR_MS;
+// Longer than any single step: the longest waits some 15 s for the key tables, and 3 s for Vault.
+const LEASE_MS = 120_000;
+// No request lives this long: none holds a row whose key was wrapped under a version that is destroyed now.
+const GRACE_MS = 60_000;
+const NOT_WRITABLE = ["EACCES", "EPERM", "EROFS"];
+
+/** Where it stands: `waiting` for a later run, `held up` until a person helps, `elsewhere` when another process is at it. */
+type FinalRotationState = "nothing to do" | "waiting" | "elsewhere" | "held up" | "done";
+
+export interface FinalRotationOutcome {
+  readonly state: FinalRotationState;
+  /** Why it waits or is held up, a stable code. */
+  readonly reason?: string;
+}
+
+export interface FinalRotationOptions extends Throttle {
+  readonly pool: pg.Pool;
+  readonly keyring: Keyring;
+  /** Null: the keys come from where nothing can be written. */
+  readonly keysFile: string | null;
+  /** This process among its like. */
+  readonly owner: string;
+  /** How old the oldest shred gets before a rotation makes it and all since final; Infinity: never by this process. */
+  readonly afterMs: number;
+  /** The event `keys.<verb>` of the service, which may name subjects. */
+  readonly audit: (verb: string, subjectIds?: readonly string[]) => Audit;
+  /** How many keys outside the tables need that version: keysets of backups. */
+  readonly countOutside: (db: Db, version: number) => Promise<number>;
+  readonly now?: () => Date;
+  readonly leaseMs?: number;
+  readonly graceMs?: number;
+}
+
+interface Run extends FinalRotationOptions {
+  readonly lease: Lease;
+  readonly place: { service: string; keysFile: string; pool: pg.Pool };
+  readonly shreds: OpenShreds;
+  readonly at: Date;
+}
+
+/**
+ * Makes shreds final when they are due: a new version of the service key, every key wrapped under it, the old versions
+ * retired and, once nothing outside needs them either, destroyed. What is left to do is read off the key file and the
+ * tables each time, so a run that was killed anywhere is gone on with by the next, whoever makes it; one process at a
+ * time, by a lease. To be called again and again. Throws what the database or reading the keys throws.
+ */
+export async function makeShredsFinal(options: FinalRotationOptions): Promise<FinalRotationOutcome> {
+  const { pool, keyring, owner, afterMs, leaseMs = LEASE_MS } = options;
+  keyring.refresh();
+  const at = options.now?.() ?? new Date();
+  // Later shreds, under the version that is made now, wait for their own time: else a rotation would follow on the next.
+  const shreds = await openShreds(pool, new Date(at.getTime() - Math.min(afterMs, FINAL_WITHIN_MS)));
+  if (!shreds) return { state: "nothing to do" };
+  const lease = await takeLease(pool, owner, leaseMs);
+  if (!lease) return { state: "elsewhere" };
+  const outcome = await tried(options, lease, shreds, at);
+  if (outcome.state === "elsewhere") return outcome;
+  if (outcome.state !== "done" && at.getTime() - shreds.oldest.getTime() >= FINAL_WITHIN_MS) {
+    await inTransaction(pool, async (tx) => {
+      await holdLease(tx, lease, leaseMs);
+      if (!(await noteOverdue(tx, at, TELL_OVERDUE_EVERY_MS))) return;
+      await options.audit("overdue")(tx, { shreds: shreds.count, reason: outcome.reason ?? "unexpected" });
+    });
+  }
+  await endLease(pool, lease, outcome.reason ?? null);
+  return outcome;
+}
+
+async function tried(
+  options: FinalRotationOptions,
+  lease: Lease,
+  shreds: OpenShreds,
+  at: Date,
+): Promise<FinalRotationOutcome> {
+  const { keysFile, keyring, pool, afterMs } = options;
+  try {
+    if (keysFile === null) return await withoutFile(options, lease, shreds, at);
+    if (!Number.isFinite(afterMs)) return { state: "held up", reason: "switched_off" };
+    const place = { service: keyring.service, keysFile, pool };
+    return await rotateAndDestroy({ ...options, lease, shreds, at, place });
+  } catch (error) {
+    const known = outcomeOf(error);
+    if (known) return known;
+    await endLease(pool, lease, options.signal?.aborted ? null : "unexpected");
+    throw error;
+  }
+}
+
+/** The versions were perhaps destroyed by whoever can write them: then the shreds are final all the same. */
+async function withoutFile(
+  options: FinalRotationOptions,
+  lease: Lease,
+  shreds: OpenShreds,
+  at: Date,
+): Promise<FinalRotationOutcome> {
+  const versions = options.keyring.provider.versions();
+  const isLeft = versions.some(({ version, state }) => version <= shreds.upTo && state !== "destroyed");
+  if (isLeft) return { state: "held up", reason: "keys_not_writable" };
+  return finish(options, lease, shreds.upTo, at);
+}
+
+async function rotateAndDestroy(run: Run): Promise<FinalRotationOutcome> {
+  const { place, shreds, keyring, pool, at } = run;
+  await logWhatIsNot(run);
+  if (activeOf(documentOf(run)) <= shreds.upTo) await rotateServiceKey(place, held(run, run.audit("rotate")));
+  const { refused } = await rewrap(pool, keyring, {
+    ...run,
+    onBatch: (tx, keys) => held(run, run.audit("rewrap"))(tx, { keys, version: activeOf(documentOf(run)) }),
+  });
+  const old = retiredUpTo(documentOf(run), shreds.upTo);
+  // Before a version is closed: from then on backups take over what is here in place of what they have.
+  if (refused.length > 0 || (await areDamaged(run, old)))
+    return { state: "held up", reason: "keys_do_not_open" };
+  for (const version of old) await retire(run, version);
+  for (const version of old) {
+    const closed = await closedVersion(pool, version);
+    const closedForMs = closed ? at.getTime() - closed.closedAt.getTime() : 0;
+    if (closedForMs < (run.graceMs ?? GRACE_MS)) return { state: "waiting", reason: "grace" };
+    if ((await run.countOutside(pool, version)) > 0)
+      return { state: "waiting", reason: "backups_need_version" };
+    // Closed already: a run was killed between the database and the file, and the event is in the log.
+    const audit: Audit = closed?.state === "destroyed" ? async () => undefined : run.audit("destroy");
+    await destroyVersion(place, version, [], held(run, audit));
+  }
+  keyring.refresh();
+  return finish(run, run.lease, shreds.upTo, at);
+}
+
+/** A rotation that was killed between the file and the commit of its event, or was done by hand, is put into the log. */
+async function logWhatIsNot(run: Run): Promise<void> {
+  const active = activeOf(documentOf(run));
+  await inTransaction(run.pool, async (tx) => {
+    const logged = await loggedVersion(tx);
+    if (logged === active) return;
+    const audit: Audit = logged !== null && logged < active ? run.audit("rotate") : async () => undefined;
+    await held(run, audit)(tx, { version: active, retired: logged ?? active, found: 1 });
+    await noteLoggedVersion(tx, active);
+  });
+}
+
+async function areDamaged(run: Run, old: readonly number[]): Promise<boolean> {
+  const closed = await Promise.all(old.map((version) => closedVersion(run.pool, version)));
+  if (closed.every((found) => found !== null)) return false; // looked at before
+  return (await countUnopenable(run.pool, run.keyring, run)) > 0;
+}
+
+async function retire(run: Run, version: number): Promise<void> {
+  if (await closedVersion(run.pool, version)) return;
+  await retireVersion(run.place, version, held(run, run.audit("retire")));
+}
+
+async function finish(
+  options: FinalRotationOptions,
+  lease: Lease,
+  upTo: number,
+  at: Date,
+): Promise<FinalRotationOutcome> {
+  const { pool, leaseMs = LEASE_MS } = options;
+  const audit = (subjects: readonly string[]) => options.audit("shred-final", subjects);
+  await markShredsFinal(pool, upTo, audit, at, (tx) => holdLease(tx, lease, leaseMs));
+  return { state: "done" };
+}
+
+/** The event is written only while the lease is ours, whose row stays locked until the change is committed. */
+function held({ lease, leaseMs = LEASE_MS }: Run, audit: Audit): Audit {
+  return async (tx, details) => {
+    await holdLease(tx, lease, leaseMs);
+    await audit(tx, details);
+  };
+}
+
+function outcomeOf(error: unknown): FinalRotationOutcome | null {
+  if (error instanceof LeaseLost) return { state: "elsewhere" };
+  if (error instanceof VaultRefused) return { state: "held up", reason: error.code };
+  if (
+    error instanceof KeyVersionNeeded ||
+    error instanceof KeyTablesBusy ||
+    error instanceof KeyFileChanged
+  ) {
+    return { state: "waiting", reason: error.code };
+  }
+  const { code } = error as { code?: unknown };
+  if (NOT_WRITABLE.includes(String(code))) return { state: "held up", reason: "keys_not_writable" };
+  return null;
+}
+
+const documentOf = ({ place }: Run): KeyDocument => readKeyFile(place.keysFile, place.service).document;
+
+const activeOf = ({ versions }: KeyDocument): number =>
+  versions.find(({ state }) => state === "active")?.version ?? 0;
+
+const retiredUpTo = ({ versions }: KeyDocument, upTo: number): number[] =>
+  versions
+    .filter(({ version, state }) => state === "retired" && version <= upTo)
+    .map(({ version }) => version);

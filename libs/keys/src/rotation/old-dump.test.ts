@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inTransaction } from "@medvault/postgres";
+import { createTestDatabase, type TestDatabase } from "@medvault/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { kept, readOne, storeMany } from "../../test/store.ts";
+import { KeyVersionDestroyed } from "../errors.ts";
+import { createKeyring, type Keyring } from "../keyring/keyring.ts";
+import { tableKey } from "../keyring/service-keys.ts";
+import { generateKeyFile } from "../operations/generate.ts";
+import { closeSealPool } from "../sealed-tables/seal-pool.ts";
+import type { SealedRow } from "../sealed-tables/sealed-table.ts";
+import { makeShredsFinal } from "./final-rotation.ts";
+import { shred } from "./shred.ts";
+
+let database: TestDatabase;
+let folder: string;
+beforeAll(async () => {
+  database = await createTestDatabase(["records"]);
+  folder = await mkdtemp(join(tmpdir(), "medvault-dump-"));
+});
+afterAll(async () => {
+  await closeSealPool();
+  await database?.drop();
+  await rm(folder, { recursive: true });
+});
+
+/** All that the tables hold, as a dump taken at that moment has it. */
+async function dump() {
+  const pool = database.pool("records");
+  const { rows } = await pool.query<SealedRow & { subject_id: string }>(
+    `select f.id, f.subject_id, f.created_at, f.rev, f.open, f.sealed, k.wrapped as subject_key
+       from fhir_resources f join subject_keys k on k.subject_id = f.subject_id`,
+  );
+  const keys = await pool.query<{ kind: string; name: string; wrapped: Buffer }>(
+    "select kind, name, wrapped from keys",
+  );
+  return { rows, keys: keys.rows };
+}
+
+function opens(keyring: Keyring, row: SealedRow): boolean {
+  try {
+    kept.open(keyring, row);
+    return true;
+  } catch (error) {
+    expect(error).toBeInstanceOf(KeyVersionDestroyed);
+    return false;
+  }
+}
+
+test("threat: an old dump and the keys of today open nothing of a shredded patient, nor of anybody else by the dump alone", async () => {
+  const pool = database.pool("records");
+  const keysFile = join(folder, "records.json");
+  await generateKeyFile(keysFile, "records");
+  const keyring = await createKeyring({ service: "records", keysFile });
+  const subjects = Array.from({ length: 40 }, () => randomUUID());
+  const values = await storeMany(pool, keyring, subjects);
+  await tableKey(pool, keyring, "identifiers");
+  const old = await dump();
+  const shredded = new Set<string>(subjects.slice(0, 10));
+  expect(old.rows.every((row) => opens(keyring, row))).toBe(true);
+  for (const id of shredded) await inTransaction(pool, (tx) => shred(tx, id));
+  const late = await dump(); // between the shred and its rotation: without the shredded keys, beside the old dump
+  expect(old.rows.filter((row) => opens(keyring, row))).toHaveLength(40);
+  const outcome = await makeShredsFinal({
+    pool,
+    keyring,
+    keysFile,
+    owner: "test",
+    afterMs: 0,
+    graceMs: 0,
+    audit: () => async () => undefined,
+    countOutside: async () => 0,
+    now: () => new Date(Date.now() + 60_000),
+  });
+  expect(outcome).toEqual({ state: "done" });
+
+  const today = await createKeyring({ service: "records", keysFile });
+  for (const dumped of [old, late]) {
+    expect(dumped.rows.filter((row) => opens(today, row))).toEqual([]);
+    for (const { kind, name, wrapped } of dumped.keys)
+      expect(() => today.unwrap(wrapped, [kind, name])).toThrow(KeyVersionDestroyed);
+  }
+  // Rows of the dump with the keys of today: those of survivors, as they should, and no other.
+  const { rows: live } = await pool.query<{ subject_id: string; wrapped: Buffer }>(
+    "select subject_id, wrapped from subject_keys",
+  );
+  const wrappedNow = new Map(live.map((row) => [row.subject_id, row.wrapped]));
+  const opened = old.rows.filter((row) => {
+    const subject_key = wrappedNow.get(row.subject_id);
+    return subject_key !== undefined && opens(today, { ...row, subject_key });
+  });
+  expect(opened).toHaveLength(30);
+  expect(opened.filter((row) => shredded.has(row.subject_id))).toEqual([]);
+  for (const { id, subjectId } of values)
+    expect((await readOne(pool, today, id)) === null).toBe(shredded.has(subjectId));
+  // What no rotation can help: a copy of the old key file, which had that version's key.
+  expect((await readFile(keysFile, "utf8")).match(/"key"/g)).toHaveLength(1);
+});

@@ -1,0 +1,80 @@
+import type { Suite } from "@medvault/crypto";
+import { DeclarationFault } from "../errors.ts";
+
+export type IndexKind = "exact" | "substring";
+/** `edges`: the first character and the last four. */
+export type MaskKind = "edges";
+
+/** One table whose rows are sealed. Names are columns or sealed fields, snake_case; domain objects have them in camelCase. */
+export interface TableDeclaration {
+  readonly service: string;
+  readonly table: string;
+  /** The id column; default "id". */
+  readonly id?: string;
+  /** The column with the id of the patient (or other subject) whose key seals the row; may be the id column. */
+  readonly subject: string;
+  /** Columns that queries need: readable, and bound into the box. */
+  readonly typed: readonly string[];
+  readonly sealed: readonly string[];
+  /** Fields left readable in `open jsonb`, bound into the box. */
+  readonly open?: readonly string[];
+  readonly masks?: Readonly<Record<string, MaskKind>>;
+  readonly indexes?: Readonly<Record<string, IndexKind>>;
+  /** Indexed fields whose index an operator switched off: the column stays and gets no tokens. */
+  readonly indexesOff?: readonly string[];
+  /**
+   * Fields that a search asks for though no column is their index's own: an operator may have them indexed, and any indexed
+   * field in another way. The tokens of such indexes lie in the table's column `added_tokens text[]`.
+   */
+  readonly searchable?: readonly string[];
+  /** Indexes in `added_tokens`, which an operator asked for: of searchable fields, and of indexed ones in another way. */
+  readonly addedIndexes?: Readonly<Record<string, IndexKind>>;
+  /** Columns of index tokens that are not called `<field>_token` (exact) or `<field>_tokens` (substring). */
+  readonly indexColumns?: Readonly<Record<string, string>>;
+  /** Fields that no policy may leave open: keys, secrets. */
+  readonly alwaysSealed?: readonly string[];
+  /** Fields whose index no policy may take away or change: nothing else finds their rows. */
+  readonly alwaysIndexed?: readonly string[];
+  /** Fields with so few values that the tokens of an index would tell them by their frequencies alone. */
+  readonly fewValues?: readonly string[];
+  /** Fields that hold objects or keys: nothing that could be indexed. */
+  readonly notText?: readonly string[];
+  /** Default aes-256-gcm. Rows under the other suite still open. */
+  readonly suite?: Suite;
+}
+
+/** A declared name and its two spellings. */
+export interface Field {
+  readonly column: string;
+  readonly property: string;
+}
+
+/** `start_date` is `startDate` in the domain object. */
+export function fieldOf(column: string): Field {
+  return { column, property: column.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) };
+}
+
+/** Throws DeclarationFault, naming every fault at once. */
+export function assertDeclaration(declaration: TableDeclaration): void {
+  const { typed, sealed, open = [], masks = {}, indexes = {}, addedIndexes = {} } = declaration;
+  const names = [...typed, ...sealed, ...open];
+  const faults: string[] = [];
+  for (const [at, name] of names.entries()) {
+    if (!/^[a-z][a-z0-9_]*$/i.test(name)) faults.push(`${name} is not a column name`);
+    if (names.indexOf(name) !== at) faults.push(`${name} is declared twice`);
+    if (RESERVED.has(name)) faults.push(`${name} is every sealed table's own column`);
+  }
+  const { fewValues: few = [], searchable = [], notText = [] } = declaration;
+  const indexed = [...Object.keys(indexes), ...Object.keys(addedIndexes)];
+  for (const name of new Set([...Object.keys(masks), ...indexed, ...few, ...searchable, ...notText])) {
+    if (!names.includes(name)) faults.push(`${name} is masked, indexed or described but not a field`);
+  }
+  for (const name of indexed) {
+    if (few.includes(name)) faults.push(`${name} has too few values to be indexed`);
+    if (notText.includes(name)) faults.push(`${name} holds nothing that could be indexed`);
+  }
+  if (sealed.length === 0) faults.push("nothing is sealed");
+  if (faults.length > 0) throw new DeclarationFault(`${declaration.table}: ${faults.join("; ")}`);
+}
+
+const RESERVED = new Set(["rev", "open", "sealed", "subject_key", "added_tokens"]);

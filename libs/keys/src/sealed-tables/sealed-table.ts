@@ -1,0 +1,264 @@
+import { createHash } from "node:crypto";
+import {
+  type BoxContext,
+  BoxForged,
+  canonicalJson,
+  type Json,
+  openBox,
+  type Suite,
+  sealBox,
+} from "@medvault/crypto";
+import type { Db } from "@medvault/postgres";
+import { DeclarationFault } from "../errors.ts";
+import type { Keyring } from "../keyring/keyring.ts";
+import { boundColumns, boundId } from "./bound-columns.ts";
+import { assertDeclaration, type Field, fieldOf, type TableDeclaration } from "./declaration.ts";
+import { maskEdges } from "./mask.ts";
+import { sealByWorkers } from "./seal-pool.ts";
+import { type IndexKeys, type IndexTokens, TableIndexes } from "./table-indexes.ts";
+
+/** What is stored beside the typed columns. */
+export interface Sealed {
+  readonly open: Record<string, Json>;
+  readonly sealed: Buffer;
+}
+
+/** A row as the store selects it: the typed columns, these four, and `subject_key` from subject_keys. */
+export interface SealedRow {
+  readonly rev: number;
+  readonly open: unknown;
+  readonly sealed: Buffer;
+  readonly subject_key: Buffer;
+  readonly [column: string]: unknown;
+}
+
+/** A value to seal and the wrapped key of its subject. */
+export interface SealItem<T> {
+  readonly subjectKey: Buffer;
+  readonly value: T;
+}
+
+/** Everything that sealing one row needs, with nothing left of the domain object. */
+export interface SealJob {
+  readonly wrapped: Buffer;
+  readonly context: BoxContext;
+  readonly plaintext: Buffer;
+  readonly suite: Suite;
+  readonly open: Record<string, Json>;
+}
+
+// Below this the worker threads' own cost is more than what they take off the event loop (40 µs a row).
+const MIN_ROWS_FOR_WORKERS = 201;
+
+/** Declares a table whose rows are sealed. Throws DeclarationFault with every fault named. */
+export function sealedTable<T extends object>(declaration: TableDeclaration): SealedTable<T> {
+  return new SealedTable<T>(declaration);
+}
+
+/** A declaration, and what follows from it. */
+interface Shape {
+  readonly declaration: TableDeclaration;
+  readonly id: Field;
+  readonly subject: Field;
+  readonly typed: readonly Field[];
+  readonly sealed: readonly Field[];
+  readonly open: readonly Field[];
+  readonly indexes: TableIndexes;
+}
+
+export class SealedTable<T extends object> {
+  #shape: Shape;
+
+  constructor(declaration: TableDeclaration) {
+    this.#shape = shapeOf(declaration);
+  }
+
+  get declaration(): TableDeclaration {
+    return this.#shape.declaration;
+  }
+
+  /**
+   * Takes another declaration of the same table from now on: an operator's policy, at composition. What was sealed before
+   * still opens. Throws DeclarationFault, and keeps the one that it had.
+   */
+  adopt(declaration: TableDeclaration): void {
+    const { service, table, id, subject, typed } = this.declaration;
+    const kept = { ...declaration, service, table, subject, typed, ...(id === undefined ? {} : { id }) };
+    this.#shape = shapeOf(kept);
+  }
+
+  /**
+   * Seals a domain object under its subject's wrapped key. `value.rev` is at least 1 and rises at every sealing.
+   * Throws DeclarationFault (no id, subject or rev), NotCanonicalJson, or what unwrapping throws.
+   */
+  seal(keyring: Keyring, wrappedSubjectKey: Buffer, value: T): Sealed {
+    const job = this.#job(keyring, wrappedSubjectKey, value);
+    const key = keyring.subjectKey(job.wrapped, job.context.subjectId);
+    return { open: job.open, sealed: sealBox(key, job.context, job.plaintext, job.suite) };
+  }
+
+  /** Seals many, in their order; more than 200 in worker threads. Throws as seal does, or SealPoolFailed; all or nothing. */
+  async sealMany(keyring: Keyring, items: readonly SealItem<T>[]): Promise<Sealed[]> {
+    if (items.length < MIN_ROWS_FOR_WORKERS) {
+      return items.map(({ subjectKey, value }) => this.seal(keyring, subjectKey, value));
+    }
+    const open: Record<string, Json>[] = [];
+    const boxes = await sealByWorkers(keyring, items.length, (at) => {
+      const item = items[at];
+      if (item === undefined) throw new DeclarationFault("a row to seal is missing");
+      const job = this.#job(keyring, item.subjectKey, item.value);
+      open[at] = job.open;
+      return job;
+    });
+    return boxes.map((sealed, at) => ({ open: open[at] ?? {}, sealed }));
+  }
+
+  /**
+   * Opens a row: the domain object, with `id`, `rev`, and every declared field. Throws BoxRefused when the box, its
+   * place, its revision or a column beside it is not what was sealed, or what unwrapping throws.
+   */
+  open(keyring: Keyring, row: SealedRow): T {
+    const { open, fields } = this.#openRow(keyring, row);
+    const { id, typed, open: openNow, sealed } = this.#shape;
+    const value: Record<string, unknown> = { [id.property]: row[id.column], rev: row.rev };
+    for (const { column, property } of typed) value[property] = row[column] ?? null;
+    // A field may have been sealed when it is open now, or the other way, until the row is sealed anew.
+    for (const { column, property } of openNow) value[property] = open[column] ?? fields[column] ?? null;
+    for (const { column, property } of sealed) value[property] = fields[column] ?? open[column] ?? null;
+    return value as T;
+  }
+
+  /**
+   * Opens a row and seals it anew as its next revision, under the present declaration and suite. Throws as open does, and
+   * DeclarationFault when the row holds a field that is declared no more: it would be lost.
+   */
+  reseal(keyring: Keyring, row: SealedRow): { value: T; box: Sealed } {
+    const { open, fields } = this.#openRow(keyring, row);
+    const declared = new Set([...this.#shape.open, ...this.#shape.sealed].map(({ column }) => column));
+    const lost = [...Object.keys(open), ...Object.keys(fields)].filter((name) => !declared.has(name));
+    if (lost.length > 0) {
+      throw new DeclarationFault(`${this.declaration.table} holds ${lost.join(", ")}, declared no more`);
+    }
+    const value = { ...this.open(keyring, row), rev: row.rev + 1 };
+    return { value, box: this.seal(keyring, row.subject_key, value) };
+  }
+
+  /** SHA-256 of the stored box, hex: it goes into the write's event with `rev`, so that a rolled-back row is found. */
+  boxHash(sealed: Buffer): string {
+    return createHash("sha256").update(sealed).digest("hex");
+  }
+
+  /** A copy with the masked fields masked. */
+  mask(value: T): T {
+    const masked: Record<string, unknown> = { ...(value as Record<string, unknown>) };
+    for (const name of Object.keys(this.declaration.masks ?? {})) {
+      const { property } = fieldOf(name);
+      masked[property] = maskEdges(masked[property]);
+    }
+    return masked as T;
+  }
+
+  /** The keys of the table's blind indexes, made at first use. Keep them; they change only by a rebuild. */
+  indexKeys(db: Db, keyring: Keyring): Promise<IndexKeys> {
+    return this.#shape.indexes.keys(db, keyring);
+  }
+
+  /** What to store in the columns of tokens, in the order of `tokenColumns`. */
+  indexTokens(keys: IndexKeys, value: T): IndexTokens {
+    return this.#shape.indexes.tokens(keys, value as Record<string, unknown>);
+  }
+
+  /**
+   * What to look for: `@> $1::bigint[]` for substring, `= $1` for exact, `added_tokens @> $1::text[]` for an index that an
+   * operator added. Null: nothing, every row is a candidate; empty: the part is part of nothing.
+   */
+  queryTokens(keys: IndexKeys, field: string, part: string): string[] | Buffer | null {
+    return this.#shape.indexes.query(keys, field, part);
+  }
+
+  /** Whether an opened candidate really matches: tokens are shared by several texts. */
+  matches(value: T, field: string, part: string): boolean {
+    return this.#shape.indexes.matches(value as Record<string, unknown>, field, part);
+  }
+
+  #openRow(keyring: Keyring, row: SealedRow): { open: Record<string, Json>; fields: Record<string, Json> } {
+    const { id, subject } = this.#shape;
+    const open = openFields(row.open);
+    const context = this.#context(
+      keyring,
+      row[id.column],
+      row[subject.column],
+      row.rev,
+      boundColumns(this.declaration.typed, (column) => row[column]),
+      canonicalJson(open),
+    );
+    const plaintext = openBox(keyring.subjectKey(row.subject_key, context.subjectId), context, row.sealed);
+    const fields = JSON.parse(plaintext.toString("utf8")) as Record<string, Json>;
+    plaintext.fill(0);
+    return { open, fields };
+  }
+
+  #job(keyring: Keyring, wrapped: Buffer, value: T): SealJob {
+    const from = value as Record<string, unknown>;
+    const open = openFields(pick(from, this.#shape.open));
+    const context = this.#context(
+      keyring,
+      from[this.#shape.id.property],
+      from[this.#shape.subject.property],
+      from.rev,
+      boundColumns(this.declaration.typed, (_, at) => from[this.#shape.typed[at]?.property ?? ""]),
+      canonicalJson(open),
+    );
+    const plaintext = Buffer.from(canonicalJson(pick(from, this.#shape.sealed)), "utf8");
+    return { wrapped, context, plaintext, suite: this.declaration.suite ?? "aes-256-gcm", open };
+  }
+
+  #context(
+    keyring: Keyring,
+    id: unknown,
+    subject: unknown,
+    rev: unknown,
+    typed: string,
+    open: string,
+  ): BoxContext {
+    const { service, table } = this.declaration;
+    if (keyring.service !== service)
+      throw new DeclarationFault(`${table} belongs to another service's keyring`);
+    if (typeof rev !== "number" || !Number.isSafeInteger(rev) || rev < 1) {
+      throw new DeclarationFault(`${table}.rev is not an integer of at least 1`);
+    }
+    const rowId = boundId(id, this.#shape.id.column);
+    return {
+      service,
+      table,
+      rowId,
+      subjectId: boundId(subject, this.#shape.subject.column),
+      rev,
+      typed,
+      open,
+    };
+  }
+}
+
+function shapeOf(declaration: TableDeclaration): Shape {
+  assertDeclaration(declaration);
+  return {
+    declaration,
+    id: fieldOf(declaration.id ?? "id"),
+    subject: fieldOf(declaration.subject),
+    typed: declaration.typed.map(fieldOf),
+    sealed: declaration.sealed.map(fieldOf),
+    open: (declaration.open ?? []).map(fieldOf),
+    indexes: new TableIndexes(declaration),
+  };
+}
+
+function pick(from: Record<string, unknown>, fields: readonly Field[]): Record<string, unknown> {
+  return Object.fromEntries(fields.map(({ column, property }) => [column, from[property] ?? null]));
+}
+
+/** An `open` column as plain JSON, exactly as Postgres will give it back. */
+function openFields(value: unknown): Record<string, Json> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new BoxForged();
+  return JSON.parse(canonicalJson(value)) as Record<string, Json>;
+}
