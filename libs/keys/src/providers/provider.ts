@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 
-export type ServiceKeyState = "active" | "retired" | "destroyed";
+type ServiceKeyState = "active" | "retired" | "destroyed";
 
 export interface ServiceKeyVersion {
   readonly version: number;
