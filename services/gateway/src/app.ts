@@ -140,7 +140,7 @@ function createUpstreams(config: GatewayConfig, logger: Logger, tls: Tls): Recor
   >;
 }
 
-/** Commands fail at once while Redis is away, and soon when it hangs (and then at once: admission.store.ts). */
+/** Commands fail at once while Redis is away, and soon when it hangs (admission.store.ts). */
 function connectRedis(url: string, logger: Logger, tls: Tls): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,

@@ -29,9 +29,9 @@ export interface EdgeParts {
 const METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /**
- * What every request passes: address, inspection, route, limits, token, session, body; then it goes on
- * to its service, or to `next` where the gateway answers itself. A refusal is thrown, before anything
- * of the request has reached a service.
+ * What every request passes: address, inspection, route, limits, token, session, body; then it goes
+ * on to its service, or to `next` where the gateway answers itself. A refusal is thrown, before
+ * anything of the request has reached a service.
  */
 export function edge(parts: EdgeParts): RequestHandler {
   return async (req, res, next) => {
@@ -63,7 +63,7 @@ export function edge(parts: EdgeParts): RequestHandler {
   };
 }
 
-/** The bytes of a JSON body that was screened, null for none. A client that went away needs no answer. */
+/** The bytes of a screened JSON body, null for none. A client that went away needs no answer. */
 async function readScreened(
   { idleTimeoutMs }: EdgeParts,
   req: Request,

@@ -25,7 +25,7 @@ export function crsCases(file: "attack" | "rule_negative"): CrsCase[] {
 /** The group of a case's rule: 932 is command injection, 942 SQL injection. */
 export const groupOf = ({ rule }: CrsCase): number => Math.floor(rule / 1_000);
 
-/** The values of a case: a form's pairs, the parts of a multipart body, XML's attributes, JSON's strings. */
+/** The values of a case: a form's pairs, multipart's parts, XML's attributes, JSON's strings. */
 function valuesOf({ uri, data }: CrsCase): string[] {
   const [path = "", query = ""] = (uri ?? "").split(/\?(.*)/s);
   const values = [...path.split("/"), ...pairsOf(query)].map(decodedForm);
@@ -67,9 +67,10 @@ function decodedForm(value: string): string {
 
 /**
  * How a gateway refuses a case, or null. `screened`: it is refused as an attack; as words to search
- * for, as a value of a query or a path, or as the request stands. `malformed`: the request as it stands
- * is refused for its form. An unknown path, an unknown name in a query and a missing session are no
- * refusals; a body that is no JSON is one only where the case is about a body's form (920 to 922).
+ * for, as a value of a query or a path, or as the request stands. `malformed`: the request as it
+ * stands is refused for its form. An unknown path, an unknown name in a query and a missing session
+ * are no refusals; a body that is no JSON is one only where the case is about a body's form (920 to
+ * 922).
  */
 export async function refusalOf(
   edge: TestGateway,

@@ -80,7 +80,7 @@ export class FakeService {
   }
 }
 
-/** What auth does for the gateway: signs tokens, publishes keys, fills Redis, answers for sessions. */
+/** What auth does for the gateway: signs tokens, publishes keys, answers for sessions. */
 export class FakeAuth {
   readonly issuer = "medvault";
   readonly sessions = new Map<string, Record<string, unknown>>();

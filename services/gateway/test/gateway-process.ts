@@ -19,7 +19,7 @@ export interface GatewayProcess {
   stop(): Promise<number | null>;
 }
 
-/** Starts `src/main.ts` with these settings and waits until it serves; `port` restarts one on its old port. */
+/** Starts `src/main.ts` with these settings and waits until it serves; `port` keeps an old port. */
 export async function spawnGateway(
   env: Record<string, string>,
   options: { port?: number; nodeArgs?: string[] } = {},

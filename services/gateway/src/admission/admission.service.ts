@@ -50,8 +50,8 @@ export function createAdmission(parts: Omit<Admission, "usedUp" | "local">): Adm
 /**
  * Checks limits, token and session. Returns who is signed in, or null for a guest.
  *
- * A token that was verified before costs one round trip to Redis for all of it. A new one is verified
- * only after its sender's limit was counted: a verification is the most expensive step.
+ * A token that was verified before costs one round trip to Redis for all of it. A new one is
+ * verified only after its sender's limit was counted: a verification is the most expensive step.
  * Throws RateLimited, Unauthenticated (or one of its kinds), and Unavailable while Redis is away;
  * public reads then go on, under a tight limit of this process alone.
  */
@@ -109,7 +109,7 @@ async function query(
   try {
     result = await store.query(asked);
   } catch (cause) {
-    // Uncounted is not unlimited, and a session that nobody vouches for is not alive.
+    // What could not be counted is not unlimited, and an unknown session is not alive.
     throw new Unavailable(undefined, 2, { cause });
   }
   showLimits(res, result.refused ? [result.refused] : [...before, ...result.counted]);
@@ -144,7 +144,7 @@ async function countLocally({ local }: Admission, res: Response, limit: Limit): 
   );
 }
 
-/** The request's credentials, or what is wrong with them: reported only once the request has been counted. */
+/** The request's credentials, or what is wrong with them, to be thrown once it has been counted. */
 function credentialsIn(req: Request): Credentials | Error | null {
   try {
     return credentialsOf(req);

@@ -117,7 +117,7 @@ export function createAdmissionStore(redis: Redis): AdmissionStore {
   return { query: (query) => breaker.fire(query), close: () => breaker.shutdown() };
 }
 
-/** `promise`, or a rejection after `ms`. An answer that arrived while this process was busy still counts. */
+/** `promise`, or a rejection after `ms`. An answer that came while this process was busy counts. */
 function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

@@ -22,8 +22,8 @@ const AccessClaims = z.object({
 export type AccessClaims = z.infer<typeof AccessClaims>;
 
 /**
- * Verifies access tokens: EdDSA, `typ` at+jwt, `iss`, `aud`, `exp` all fixed (RFC 8725, RFC 9068). A verification
- * costs 157 µs, so what was verified is remembered by its SHA-256 until it expires.
+ * Verifies access tokens: EdDSA, `typ` at+jwt, `iss`, `aud`, `exp` all fixed (RFC 8725, RFC 9068).
+ * A verification costs 157 µs, so what was verified is remembered by its SHA-256 until it expires.
  */
 export class AccessTokens {
   readonly #keys: JWTVerifyGetKey;
@@ -72,7 +72,7 @@ export class AccessTokens {
   }
 }
 
-/** The token of `Authorization: Bearer …`, or null when the header is absent. Throws TokenRefused for another scheme. */
+/** The bearer token, or null without the header. Throws TokenRefused for another scheme. */
 export function bearerToken(authorization: string | undefined): string | null {
   if (authorization === undefined) return null;
   const token = /^bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(authorization)?.[1];

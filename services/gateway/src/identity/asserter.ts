@@ -2,13 +2,13 @@ import { type AssertionKey, type Claims, signAssertion } from "@medvault/service
 import type { Client } from "./client.ts";
 import type { SignedIn } from "./session.ts";
 
-/** A signature costs some 60 µs and its verification 150 µs, so an assertion is reused for this long. */
+/** To sign costs some 60 µs, to verify 150 µs: an assertion is reused for this long. */
 const REUSE_MS = 5_000;
 const MAX_KEPT = 5_000;
 
 const ITSELF: Client = { ip: "127.0.0.1", userAgent: "medvault-gateway" };
 
-/** Signs the gateway's assertions of who asks (ARCHITECTURE.md, "Access"), and reuses them for a few seconds. */
+/** Signs assertions of who asks (ARCHITECTURE.md, "Access"), and reuses them for some seconds. */
 export class Asserter {
   readonly #key: AssertionKey;
   readonly #kept = new Map<string, { claims: Claims; token: Promise<string>; until: number }>();
@@ -47,7 +47,7 @@ export class Asserter {
     return this.#sign(`service:gateway ${about.ip} ${about.userAgent}`, claims, ["auth"]);
   }
 
-  /** `key` names the caller and everything that may differ within a session, except its permissions. */
+  /** `key`: the caller and all that may differ within a session, except its permissions. */
   #sign(key: string, claims: Claims, audiences: readonly string[]): Promise<string> {
     const now = Date.now();
     const kept = this.#kept.get(key);

@@ -9,7 +9,7 @@ const ANSWER_MS = 2_500;
 const MAX_REPORTED = 10_000;
 const ViolationReport = z.object({ ended: z.boolean() });
 
-/** The gateway's own calls to auth, in its own name. All throw Unavailable, or what a failed call is mapped to. */
+/** The gateway's own calls to auth. All throw Unavailable, or what a failed call is mapped to. */
 export class AuthClient {
   readonly #upstream: Upstream;
   readonly #asserter: Asserter;
@@ -27,7 +27,7 @@ export class AuthClient {
     return (await this.#call("/.well-known/jwks.json")).body;
   }
 
-  /** The session, or null when there is none that lives. Concurrent requests for one session share one call. */
+  /** The live session, or null. Concurrent requests for one session share one call. */
   introspect(sid: string): Promise<IntrospectionView | null> {
     const running = this.#introspections.get(sid);
     if (running) return running;
@@ -36,7 +36,7 @@ export class AuthClient {
     return call;
   }
 
-  /** Reports a client that violates the session's binding; true when auth has ended the session for it. */
+  /** Reports a violation of the session's binding; true when auth has ended the session for it. */
   async reportViolation(sid: string, client: Client): Promise<boolean> {
     const path = `/internal/sessions/${encodeURIComponent(sid)}/strange-client`;
     const { status, body } = await this.#call(path, "POST", client);

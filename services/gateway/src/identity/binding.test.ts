@@ -51,7 +51,7 @@ for (const [what, other] of Object.entries(others)) {
   }
 }
 
-test("a watched session goes on, and each strange client is reported once", async () => {
+test("a watched session goes on, and each violation of its binding is reported once", async () => {
   edge.auth.violationEnds = false;
   const patient = await signIn("patient", { bindAddress: "watch" });
   for (const ip of ["198.51.100.1", "198.51.100.1", "198.51.100.2", "203.0.113.7"]) {
@@ -69,7 +69,7 @@ test("what is not bound is not looked at, and IPv6 is compared by its /64", asyn
   expect((await call(six, { ip: "2001:db8:1:3::1" })).status).toBe(401);
 });
 
-test("while auth cannot be told, a strange client is 503 and no service is reached", async () => {
+test("while auth does not answer, a client that violates a binding gets 503, and no service is reached", async () => {
   const doctor = await signIn("doctor");
   const before = edge.services.records.seen.length;
   await edge.services.auth.stop();

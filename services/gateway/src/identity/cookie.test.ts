@@ -57,7 +57,7 @@ test("every unsafe method without its session's token is 403 csrf_failed, and no
   }
 });
 
-test("a page of another origin is refused although it has the token; one's own and no browser are not", async () => {
+test("a page of another origin is refused although it has the token; our own page and other clients are not", async () => {
   const doctor = await signIn();
   const foreign = [
     { "sec-fetch-site": "cross-site" },
@@ -78,7 +78,7 @@ test("a page of another origin is refused although it has the token; one's own a
   }
 });
 
-test("a token is good only in the way it was given out, and both ways at once are 400", async () => {
+test("a token is good only by the transport it was issued for, and two tokens at once are 400", async () => {
   const inCookies = await signIn();
   const bearer = await edge.signIn("doctor");
   expect((await edge.call("/v1/patients", { as: inCookies })).status).toBe(401);
@@ -94,7 +94,7 @@ test("a token is good only in the way it was given out, and both ways at once ar
   }
 });
 
-test("auth is told how tokens travel by the gateway alone, and its cookies alone come out", async () => {
+test("only the gateway tells auth how tokens travel, and only auth's cookies come out", async () => {
   const doctor = await signIn();
   const bearer = await edge.signIn("doctor");
   const forged = { "x-session-transport": "cookie", "x-session-refresh": "stolen" };
@@ -149,7 +149,7 @@ test("cookies over plain http from elsewhere are refused; behind a trusted proxy
   expect((await login({ "x-session-transport": "cookie", "x-forwarded-proto": "http" })).status).toBe(200);
 });
 
-test("a refresh by cookie needs no body; auth gets the token and the CSRF token, and nobody else does", async () => {
+test("a refresh by cookie needs no body; auth alone gets the token and the CSRF token", async () => {
   const headers = { cookie: "__Host-medvault-refresh=opaque-token", "x-csrf-token": CSRF };
   const answer = await edge.call("/v1/auth/refresh", { method: "POST", headers });
   expect(answer.status).toBe(200);

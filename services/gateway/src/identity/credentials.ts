@@ -8,8 +8,9 @@ export interface Credentials {
 }
 
 /**
- * The access token of a request, from its header or its cookie; null for neither. Throws InvalidInput for both: which of
- * two people is asking must not depend on who reads the request. Throws TokenRefused for another scheme.
+ * The access token of a request, from its header or its cookie; null for neither. Throws
+ * InvalidInput for both: which of two people is asking must not depend on who reads the request.
+ * Throws TokenRefused for another scheme.
  */
 export function credentialsOf(req: Request): Credentials | null {
   const inCookie = cookieOf(req.headers.cookie, ACCESS_COOKIE);
@@ -21,7 +22,7 @@ export function credentialsOf(req: Request): Credentials | null {
   return inCookie === null ? null : { token: inCookie, transport: "cookie" };
 }
 
-/** The value of one cookie, null when it is not there or empty. Throws InvalidInput when it is there twice. */
+/** The value of one cookie, null for none or an empty one. Throws InvalidInput for two of them. */
 export function cookieOf(header: string | undefined, name: string): string | null {
   if (!header?.includes(name)) return null;
   const values = header

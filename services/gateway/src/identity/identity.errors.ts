@@ -1,6 +1,6 @@
 import { Forbidden, Unauthenticated } from "@medvault/contracts";
 
-/** An access token was given and is not accepted. Says not why: that is for the event alone. */
+/** An access token was given and is not accepted. Its reason is for the event alone. */
 export class TokenRefused extends Unauthenticated {
   constructor(cause?: unknown) {
     super("The access token is not valid.", { cause });

@@ -129,7 +129,7 @@ test("the public list of attacks has no shape of a forged signature or claim tha
   ).toEqual([]);
 });
 
-test("no token, another scheme and an empty one are 401 on what needs a session", async () => {
+test("no token, another scheme and an empty one are 401 where a route needs a session", async () => {
   for (const authorization of [undefined, "Basic YTpi", "Bearer", "Bearer ", "Token x"]) {
     const answer = await edge.call(PATH, authorization === undefined ? {} : { headers: { authorization } });
     expect(answer.status, String(authorization)).toBe(401);
@@ -168,7 +168,7 @@ test("a changed permission holds for tokens already out, from the next request o
   await edge.redis.client.mset("pv:auditor", "1");
 });
 
-test("a session that Redis does not know is asked for at auth, once for many requests at a time", async () => {
+test("for a session that Redis does not know auth is asked, once for many requests at a time", async () => {
   const person = await edge.signIn("doctor", { cached: false });
   edge.auth.introspections = 0;
   const answers = await Promise.all(Array.from({ length: 10 }, () => edge.call(PATH, { as: person })));
@@ -258,7 +258,7 @@ test("public routes ignore credentials: the caller is a guest there", async () =
   expect(edge.services.auth.seen.at(-1)?.claims).toMatchObject({ sub: "guest", role: "guest", scope: "" });
 });
 
-test("a Redis that lost its scripts, as after a restart or failover, is taught them again unseen", async () => {
+test("a Redis that lost its scripts, as after a restart or failover, is given them again unnoticed", async () => {
   await edge.redis.client.script("FLUSH", "SYNC");
   for (let i = 0; i < 3; i++) expect((await edge.call(PATH, { as: doctor })).status).toBe(200);
   await edge.redis.client.script("FLUSH", "SYNC");

@@ -4,7 +4,7 @@ import { z } from "zod";
 
 const REFRESH_UNKNOWN_MS = 30_000;
 const REFRESH_FAILED_MS = 1_000;
-/** Auth publishes a key an hour before it signs with it, and removes it when its last token is dead. */
+/** Auth publishes a key an hour before its first use, and removes it after its last token. */
 const MAX_AGE_MS = 600_000;
 
 const Jwks = z.object({
@@ -12,8 +12,9 @@ const Jwks = z.object({
 });
 
 /**
- * The keys of auth, fetched on first use, kept for ten minutes, and fetched anew for an unknown kid at most every
- * 30 s, so that forged kids cost auth nothing. Throws Unavailable while there are none and auth does not answer.
+ * The keys of auth, fetched on first use, kept for ten minutes, and fetched again for an unknown
+ * kid at most every 30 s, so that forged kids cost auth nothing. Throws Unavailable while there are
+ * none and auth does not answer.
  */
 export function createKeySet(
   fetchJwks: () => Promise<unknown>,

@@ -77,7 +77,7 @@ function bindingOf(value: string | null | undefined): Binding {
   return value === "off" || value === "watch" ? value : "enforce";
 }
 
-/** The run id of Redis, which changes when Redis restarts or fails over; each new connection asks for it. */
+/** The run id of Redis, asked at each connection: it changes when Redis restarts or fails over. */
 export function watchRunId(redis: Redis): () => string | null {
   let runId: string | null = null;
   const learn = () => {

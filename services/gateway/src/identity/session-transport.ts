@@ -16,9 +16,10 @@ const REFRESH_PATH = "/v1/auth/refresh";
 const LOOPBACK = /^(127\.|::1$)/;
 
 /**
- * Headers of the gateway's own for a request to auth: by which transport its tokens travel (whatever
- * the client claimed), and the token of its device. Throws InvalidInput for an unknown transport or
- * cookies over plain http, CsrfFailed where a page of another site starts or renews a cookie session.
+ * Headers of the gateway's own for a request to auth: by which transport its tokens travel
+ * (whatever the client claimed), and the token of its device. Throws InvalidInput for an unknown
+ * transport or cookies over plain http, CsrfFailed where a page of another site starts or renews a
+ * cookie session.
  */
 export function authHeaders(
   req: Request,
@@ -61,7 +62,7 @@ function transportHeaders(
   };
 }
 
-/** Whether nobody on the way can have read it: TLS here or at a trusted proxy, or a client on this machine. */
+/** Whether nobody can have listened: TLS here or at a trusted proxy, or a client on this machine. */
 function isSecure(req: Request, clientIp: string): boolean {
   const socket = req.socket as typeof req.socket & { encrypted?: boolean };
   if (socket.encrypted) return true;

@@ -22,9 +22,9 @@ const ENROLL_SCOPE = "account:enroll:own";
 
 /**
  * The session behind a verified token, with what its role may do at this moment: a token's own
- * permissions count only until the role changes. `cached` is what Redis said of it.
- * Throws SessionEnded (also when this client violates a binding that auth enforces), TokenRefused for
- * a token that came by another transport than it was issued for, or Unavailable when Redis does not
+ * permissions count only until the role changes. `cached` is what Redis said of it. Throws
+ * SessionEnded (also when this client violates a binding that auth enforces), TokenRefused for a
+ * token that came by another transport than it was issued for, or Unavailable when Redis does not
  * know the session and auth does not answer.
  */
 export async function resolveSession(

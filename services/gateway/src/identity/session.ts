@@ -19,7 +19,7 @@ export interface SessionBinding {
   bindAddress: Binding;
 }
 
-/** What Redis says of a session. `unknown`: ask auth (a miss, or a Redis that auth has not filled). */
+/** What Redis says of a session. `unknown`: ask auth (a miss, or auth has not filled Redis). */
 export type CachedSession =
   | { state: "unknown" }
   | { state: "ended" }
@@ -46,8 +46,8 @@ export interface SignedIn {
 }
 
 /**
- * What to do about a client that is not the one that a session is bound to: `enforce` (auth ends the
- * session) or `watch` (auth notes it). Null where it is the same client, or the binding is off.
+ * What to do about a client that is not the one that a session is bound to: `enforce` (auth ends
+ * the session) or `watch` (auth notes it). Null where it is the same client, or the binding is off.
  */
 export function bindingViolation(bound: SessionBinding, client: Client): "enforce" | "watch" | null {
   const violated: Binding[] = [];

@@ -1,6 +1,6 @@
 import { InvalidInput } from "@medvault/contracts";
 
-/** Headers that may come once: Node keeps the first (or joins them), the next server may keep the last. */
+/** Headers that may come once: Node keeps the first or joins them, others may keep the last. */
 const SINGLE: ReadonlySet<string> = new Set([
   "authorization",
   "content-encoding",
@@ -22,7 +22,7 @@ const SINGLE: ReadonlySet<string> = new Set([
   "x-purpose",
   "x-request-id",
 ]);
-/** What `Connection` may name. Another name would take a header off the request that its sender counts on. */
+/** What `Connection` may name. Another name would remove a header that the sender counts on. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "close",
   "keep-alive",
@@ -35,8 +35,8 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/;
 
 /**
- * Names by which some servers take another range, method or path than the one that was checked. No client of ours has a
- * use for them.
+ * Names by which some servers take another range, method or path than the one that was checked. No
+ * client of ours uses them.
  */
 const TWINS: ReadonlySet<string> = new Set([
   "content-range",
@@ -50,10 +50,10 @@ const TWINS: ReadonlySet<string> = new Set([
 /** RFC 9110 14.2: many small parts are no honest download. */
 const MAX_RANGES = 5;
 
-/** Node leaves out what comes after the first 2,000: nobody needs a tenth of that. */
+/** Node drops headers after the first 2,000; no honest client sends a tenth of that. */
 const MAX_HEADERS = 100;
 
-/** Throws InvalidInput for headers that two servers could read in two ways (RFC 9110 5.3, 7.6.1; RFC 9112 6.1). */
+/** Throws InvalidInput for headers that two servers could read differently (RFC 9110, RFC 9112). */
 export function checkHeaders(rawHeaders: readonly string[]): void {
   if (rawHeaders.length > 2 * MAX_HEADERS) throw fault("The request has too many headers.");
   const seen = new Set<string>();

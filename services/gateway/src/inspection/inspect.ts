@@ -8,14 +8,14 @@ import { checkHeaders } from "./headers.ts";
 import { TargetTooLong } from "./inspection.errors.ts";
 import { queryNames, queryPairs, refuseUnknownNames } from "./query.ts";
 
-/** A request's line and headers, taken apart and found sound. */
+/** A request's line and headers, parsed and found well-formed. */
 interface Inspected {
   path: string;
   /** With its `?`, as it came. */
   query: string;
   /** What of the body is screened. */
   plan: FieldPlan;
-  /** Throws InvalidInput for a query with names that the route does not know. Asked once it is clear who asks. */
+  /** Throws InvalidInput for names that the route does not know; called after admission. */
   refuseUnknownQuery(): void;
 }
 
@@ -29,8 +29,9 @@ interface Known {
 }
 
 /**
- * The first look at a request, before it costs anything: throws InvalidInput for what is malformed or can be read in
- * two ways, TargetTooLong, RequestScreened for what looks like an attack. An attack that is malformed too is told as the attack.
+ * The first look at a request, before it costs anything: throws InvalidInput for what is malformed
+ * or can be read in two ways, TargetTooLong, RequestScreened for what looks like an attack. A
+ * malformed attack is reported as the attack.
  */
 export function inspector(find: FindDocument): Inspect {
   const plans = new Map<RouteDoc, Known>();

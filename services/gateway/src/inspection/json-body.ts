@@ -6,7 +6,7 @@ import { checkShape } from "./json-shape.ts";
 
 /** JSON in UTF-8 alone: a charset that the service reads differently would hide what it holds. */
 const JSON_TYPE = /^application\/(?:[a-z0-9.-]{1,60}\+)?json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
-/** For all bodies that are being read together. A slow client's part is bounded by its own limits. */
+/** For all bodies that are being read together; each has its own limit besides. */
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -21,8 +21,8 @@ export interface JsonBody {
 /**
  * Reads a request's JSON body whole, since a part of it says nothing about the rest, and checks its
  * shape; null when there is none. Throws UnsupportedMediaType for another type, TooLarge beyond
- * `maxBytes`, InvalidInput for bytes that are no UTF-8 or no JSON and for what `checkShape` refuses,
- * BodyTimeout for a body that stops coming, ClientGone when its client has gone away.
+ * `maxBytes`, InvalidInput for bytes that are no UTF-8 or no JSON and for what `checkShape`
+ * refuses, BodyTimeout for a body that stops coming, ClientGone when its client has gone away.
  */
 export async function readJson(
   req: IncomingMessage,

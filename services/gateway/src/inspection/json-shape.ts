@@ -17,9 +17,10 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /**
- * One pass over the text of a JSON document, before anything is built of it. Throws InvalidInput beyond the depth or
- * the number of items, for a name that comes twice in one object (RFC 8259 leaves open which counts, and readers
- * differ), and for names that reach into prototypes. Whether it is JSON at all is JSON.parse's to say.
+ * One pass over the text of a JSON document, before anything is built of it. Throws InvalidInput
+ * beyond the depth or the number of items, for a name that comes twice in one object (RFC 8259
+ * leaves open which counts, and readers differ), and for names that reach into prototypes. Whether
+ * it is JSON at all is JSON.parse's to say.
  */
 export function checkShape(text: string): void {
   const open: Open[] = [];

@@ -2,13 +2,14 @@ import { InvalidInput, type RouteDoc } from "@medvault/contracts";
 
 const MAX_PAIRS = 100;
 const SHOWN_CHARS = 64;
-/** What an object of JavaScript would take for its own. */
+/** Names that reach into a JavaScript object's prototype. */
 export const POLLUTING =
   /^(?:__proto__|constructor|prototype)(?:$|[.[])|\[(?:["']?)(?:__proto__|constructor|prototype)/;
 
 /**
- * The pairs of a query (`?a=1&b=2`, well-formed), decoded. Throws InvalidInput for a name that comes twice (two
- * readers may believe two different ones), for names that reach into prototypes, and for more than 100 pairs.
+ * The pairs of a query (`?a=1&b=2`, well-formed), decoded. Throws InvalidInput for a name that
+ * comes twice (two readers may believe two different ones), for names that reach into prototypes,
+ * and for more than 100 pairs.
  */
 export function queryPairs(query: string): [name: string, value: string][] {
   if (query.length <= 1) return [];
@@ -28,7 +29,7 @@ export function queryPairs(query: string): [name: string, value: string][] {
   return pairs;
 }
 
-/** Throws InvalidInput for a name that the route's document does not know; a misspelt filter must not list everything. */
+/** Throws InvalidInput for unknown names: a misspelt filter must not list everything. */
 export function refuseUnknownNames(
   pairs: readonly (readonly [string, string])[],
   known: ReadonlySet<string>,

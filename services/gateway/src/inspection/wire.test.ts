@@ -20,7 +20,7 @@ const post = (body: string, ...fields: string[]) =>
 const json = (body: string, type = "application/json") =>
   post(body, `Content-Type: ${type}`, `Content-Length: ${Buffer.byteLength(body, "latin1")}`);
 
-/** Whatever is refused has this shape, wherever it was refused. */
+/** Every refusal has this shape, wherever it comes from. */
 function expectProblem(answer: RawAnswer, status: number, name: string): void {
   expect(answer.status, name).toBe(status);
   expect(answer.headers.get("content-type") ?? "", name).toMatch(/^application\/problem\+json/);
@@ -90,7 +90,7 @@ test("requests that two servers could read in two ways are refused by their head
   expect(reached()).toBe(before);
 });
 
-test("bodies that are no sound JSON in UTF-8 are refused, and reach no service", async () => {
+test("bodies that are no well-formed JSON in UTF-8 are refused, and reach no service", async () => {
   const before = reached();
   const cases: Record<string, [status: number, bytes: string]> = {
     "no JSON": [400, json("{a:1}")],
@@ -126,7 +126,7 @@ test("bodies that are no sound JSON in UTF-8 are refused, and reach no service",
   expect(reached()).toBe(before);
 });
 
-test("what is sound is passed on byte for byte, however oddly it is written", async () => {
+test("what is well-formed is passed on byte for byte, however oddly it is written", async () => {
   for (const body of [
     '{ "identifier":"a\\u0062c" ,\n "password":"  <script>\\n\\u0000 or 1=1 -- " }',
     '{"identifier":"Ünïcode ✓ 漢字"}',
@@ -165,7 +165,7 @@ test("a query that says something twice, or what the route does not know, is ref
   expect((await edge.call(`/v1/patients/${id}?unmask=phone`, { as: doctor })).status).toBe(200);
 });
 
-test("bodies that wait for their ends hold 64 MiB together and no more; the next is told to come again", async () => {
+test("unfinished bodies hold 64 MiB together and no more; the next is refused and may come again", async () => {
   const { hostname, port } = new URL(edge.url);
   const almost = `{"a":"${"a".repeat(2 ** 20 - 7)}`;
   const statuses: string[] = [];

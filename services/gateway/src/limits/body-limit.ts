@@ -8,8 +8,8 @@ const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 /**
  * The request's body as a stream; null when there is none. The stream fails with TooLarge beyond
  * `maxBytes`, and with BodyTimeout when the service waits for more and nothing comes for
- * `idleTimeoutMs`. Throws TooLarge at once for a declared length beyond the limit, InvalidInput for a
- * body where the method has none, and UnsupportedMediaType for a compressed one, whose real size
+ * `idleTimeoutMs`. Throws TooLarge at once for a declared length beyond the limit, InvalidInput for
+ * a body where the method has none, and UnsupportedMediaType for a compressed one, whose real size
  * nobody knows.
  */
 export function boundedBody(req: IncomingMessage, maxBytes: number, idleTimeoutMs: number): Transform | null {
@@ -35,7 +35,7 @@ export function boundedBody(req: IncomingMessage, maxBytes: number, idleTimeoutM
     else bounded.destroy(new BodyTimeout());
   }, idleTimeoutMs).unref();
   bounded.once("close", () => clearTimeout(idle)).once("finish", () => clearTimeout(idle));
-  // Not pipeline(): it would destroy the request, and with it the connection that the refusal needs.
+  // Not pipeline(): it would destroy the request, and its connection, which the refusal needs.
   req.pipe(bounded);
   req.once("aborted", () => bounded.destroy(new Error("the client went away")));
   return bounded;

@@ -8,12 +8,12 @@ const addressOf = (trusted: string, remoteAddress: string, forwarded?: string) =
     headers: forwarded === undefined ? {} : { "x-forwarded-for": forwarded },
   } as unknown as IncomingMessage);
 
-test("whoever is no trusted proxy is the client, whatever they forward", () => {
+test("anyone who is no trusted proxy is the client, whatever they forward", () => {
   for (const claim of ["127.0.0.1", "10.0.0.1, 127.0.0.1", "::1", "", ",,,", "unknown"])
     expect(addressOf("10.0.0.0/8", "203.0.113.5", claim), claim).toBe("203.0.113.5");
 });
 
-test("a chain is read from its trusted end; what its client wrote before that is not believed", () => {
+test("a chain is read from its trusted end; what its client wrote is not believed", () => {
   const cases: [forwarded: string, client: string][] = [
     ["198.51.100.1", "198.51.100.1"],
     ["127.0.0.1, 198.51.100.1", "198.51.100.1"],

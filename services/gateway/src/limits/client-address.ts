@@ -3,7 +3,7 @@ import { BlockList, isIP } from "node:net";
 
 const MAX_HOPS = 10;
 
-/** A function from a request to the address of its client. Throws for a range that is none. */
+/** A function from a request to the address of its client. Throws for an invalid range. */
 export function clientAddress(trustedProxies: string): (req: IncomingMessage) => string {
   const trusted = new BlockList();
   addRanges(trusted, trustedProxies);
@@ -11,8 +11,8 @@ export function clientAddress(trustedProxies: string): (req: IncomingMessage) =>
   return (req) => {
     let address = plainAddress(req.socket.remoteAddress ?? "");
     if (!isIP(address) || !isTrusted(address)) return address || "unknown";
-    // From the nearest hop outwards: the first that is not our proxy is the client. What stands further left is
-    // the client's own claim, and is not believed.
+    // From the nearest hop outwards: the first that is not our proxy is the client. What stands
+    // further left is the client's own claim, and is not believed.
     const hops = String(req.headers["x-forwarded-for"] ?? "").split(",");
     for (const hop of hops.slice(-MAX_HOPS).reverse()) {
       const next = hopAddress(hop.trim());
@@ -24,15 +24,16 @@ export function clientAddress(trustedProxies: string): (req: IncomingMessage) =>
   };
 }
 
-/** A hop of `X-Forwarded-For`: some proxies add the port, and set an IPv6 address in brackets before it. */
+/** A hop of `X-Forwarded-For`: some proxies add a port, and put an IPv6 address in brackets. */
 function hopAddress(hop: string): string {
   const inner = /^\[([^\]]{2,45})\](?::\d{1,5})?$/.exec(hop)?.[1] ?? /^([\d.]{7,15}):\d{1,5}$/.exec(hop)?.[1];
   return plainAddress(inner ?? hop);
 }
 
 /**
- * One spelling for one address: an IPv4 address that came as IPv6 (`::ffff:203.0.113.7`, `::ffff:cb00:7107`) is the
- * IPv4 address, an IPv6 address is compressed and without its zone (RFC 5952), what is no address stays as it is.
+ * One spelling for one address: an IPv4 address that came as IPv6 (`::ffff:203.0.113.7`,
+ * `::ffff:cb00:7107`) is the IPv4 address, an IPv6 address is compressed and without its zone (RFC
+ * 5952), anything else stays as it is.
  */
 export function plainAddress(address: string): string {
   if (isIP(address) !== 6) return address;
@@ -43,7 +44,7 @@ export function plainAddress(address: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
-/** Adds addresses and CIDR ranges, separated by commas. Throws for what is none. */
+/** Adds addresses and CIDR ranges, separated by commas. Throws for anything else. */
 export function addRanges(list: BlockList, ranges: string): void {
   for (const range of ranges.split(",").map((part) => part.trim())) {
     if (!range) continue;

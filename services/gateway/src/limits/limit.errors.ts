@@ -1,6 +1,6 @@
 import { AppError, RateLimited } from "@medvault/contracts";
 
-/** 429: one user has opened more different patients in an hour than work explains. Its event names the user. */
+/** 429: a user opened more patients in an hour than work explains. Its event names the user. */
 export class TooManyPatients extends RateLimited {
   override readonly code = "too_many_patients";
   readonly actor: { id: string; role: string; sessionId: string };

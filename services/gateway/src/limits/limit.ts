@@ -6,7 +6,7 @@ import { addRanges } from "./client-address.ts";
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const FORGOT_A_MINUTE = 3;
-/** A family or a front desk registers several; only a flood registers more for each sign-in allowed. */
+/** A family or a front desk registers several people; only a flood registers more. */
 const REGISTER_PER_LOGIN = 6;
 /** Clinics, where many sit behind one address. */
 const TRUSTED_FACTOR = 10;
@@ -26,7 +26,7 @@ const USER_POINTS_PER_REQUEST = 2;
 const SHARE: Partial<Record<RouteClass, number>> = { search: 0.5, upload: 0.5, export: 0.1 };
 const MIN_OF_CLASS = 5;
 
-/** One limit as it meets one request: `points` in `windowMs`, of which this request takes `cost`. */
+/** A limit as it applies to one request: `points` in `windowMs`; this request takes `cost`. */
 export interface Limit {
   /** As RateLimit-Policy names it. */
   readonly name: string;

@@ -92,7 +92,7 @@ async function untilStill(count: () => number): Promise<void> {
   );
 }
 
-/** 200 requests of eight clients who are not slow. (How long they take is measured by the bench.) */
+/** 200 requests of eight clients who are not slow. (The bench measures how long they take.) */
 async function othersAreServed(): Promise<void> {
   const others = Array.from({ length: 8 }, async () => {
     for (let i = 0; i < 25; i++) {

@@ -2,7 +2,7 @@ import type { Limit, LimitState } from "./limit.ts";
 
 const MAX_REMEMBERED = 10_000;
 
-/** Remembers limits that are used up until they open again, so that Redis need not be asked meanwhile. */
+/** Remembers used-up limits until they open again, so that Redis need not be asked. */
 export class UsedUpLimits {
   readonly #until = new Map<string, number>();
 

@@ -20,7 +20,7 @@ const preflight = (origin: string, method = "PUT") => ({
 const allowances = (answer: Response) =>
   [...answer.headers.keys()].filter((name) => name.startsWith("access-control-"));
 
-test("nobody is let in by default", async () => {
+test("no other origin is allowed by default", async () => {
   const edge = await closed;
   const asked = await edge.call("/v1/patients", preflight(LISTED));
   expect([asked.status, allowances(asked)]).toEqual([403, []]);
@@ -43,7 +43,7 @@ test("the gateway answers a listed origin's preflight itself, with credentials, 
   expect(edge.services.records.seen).toEqual([]);
 });
 
-test("answers and refusals alike are readable by listed origins, and say what may be read", async () => {
+test("listed origins can read answers and refusals, which say what may be read", async () => {
   const edge = await listing;
   for (const path of ["/.well-known/jwks.json", "/v1/patients", "/nowhere", "/v1/x/../y"]) {
     const answer = await edge.call(path, { headers: { origin: LISTED } });
@@ -55,7 +55,7 @@ test("answers and refusals alike are readable by listed origins, and say what ma
   }
 });
 
-test("an origin that is not listed is not let in, however alike it looks; neither is null", async () => {
+test("an origin that is not listed is not allowed, however similar it looks; neither is null", async () => {
   const edge = await listing;
   for (const origin of [
     "null",

@@ -3,14 +3,14 @@ import type { Request, RequestHandler, Response } from "express";
 
 const MAX_AGE_S = 600;
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
-/** What pages may send beyond what every page may. */
+/** Headers that pages may send, besides those that every page may. */
 const TAKEN =
   "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, Last-Event-ID, Range, traceparent, X-CSRF-Token, X-Device-Token, X-Purpose, X-Request-Id, X-Session-Transport";
-/** What pages may read beyond what every page may. */
+/** Headers that pages may read, besides those that every page may. */
 const SHOWN =
   "Content-Disposition, Content-Range, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 
-/** Throws for what is no origin (`https://console.example`), among them `*` and `null`: nobody is let in by those. */
+/** Throws for anything but origins (`https://console.example`), so also for `*` and `null`. */
 export function originsOf(list: string): ReadonlySet<string> {
   const origins = new Set<string>();
   for (const origin of list.split(",").map((part) => part.trim())) {
@@ -33,9 +33,10 @@ export function isFromListedOrigin(req: Request): boolean {
 }
 
 /**
- * Cross-origin access for the pages of listed origins, with their cookies; for nobody by default (Fetch standard,
- * "CORS protocol"). Preflights end here. A request of another origin goes on without these headers: its browser keeps
- * the answer from the page, and what it may do at all is decided by token or CSRF token, never by an origin.
+ * Cross-origin access for the pages of listed origins, with their cookies; for no other page by
+ * default (Fetch standard, "CORS protocol"). Preflights end here. A request of another origin goes
+ * on without these headers: its browser keeps the answer from the page, and what it may do at all
+ * is decided by token or CSRF token, never by an origin.
  */
 export function cors(list: string): RequestHandler {
   const origins = originsOf(list);

@@ -10,8 +10,9 @@ export function isUnsafe(method: string): boolean {
 }
 
 /**
- * What browsers say of where an unsafe request comes from must be the page's own origin: `Sec-Fetch-Site`, and `Origin`
- * against the Host that was asked; or an origin that the operator listed. A client that says neither is no browser, and the token alone decides. Throws
+ * What browsers say of where an unsafe request comes from must be the page's own origin:
+ * `Sec-Fetch-Site`, and `Origin` against the Host that was asked; or an origin that the operator
+ * listed. A client that sends neither is no browser, and its token alone decides. Throws
  * CsrfFailed.
  */
 export function assertOwnPage(req: Request): void {
@@ -22,7 +23,7 @@ export function assertOwnPage(req: Request): void {
   if (origin !== undefined && hostOf(origin) !== req.headers.host?.toLowerCase()) throw new CsrfFailed();
 }
 
-/** Compares the request's CSRF token with the SHA-256 (hex) that its session has, in constant time. Throws CsrfFailed. */
+/** Compares the CSRF token with its session's SHA-256 (hex), in constant time. Throws CsrfFailed. */
 export function assertCsrfToken(req: Request, expectedHash: string): void {
   const given = createHash("sha256")
     .update(req.get(CSRF_HEADER) ?? "", "utf8")

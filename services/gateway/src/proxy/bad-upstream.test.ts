@@ -70,7 +70,7 @@ const CASES: Record<string, Bad> = {
     expected: 200,
     body: "{}",
   },
-  "a 100 that nobody asked for": {
+  "a 100 that was not asked for": {
     write: `HTTP/1.1 100 Continue\r\n\r\n${head("Content-Length: 2")}{}`,
     ends: "open",
     expected: 502,
@@ -123,7 +123,7 @@ test.each(["GET", "POST"])(
         expect(answer.headers.get("retry-after"), name).toBe("2");
         expect(text, name).not.toContain("secret-mark");
       }
-      // what it left on the connection is nobody else's answer
+      // what it left on the connection is no one else's answer
       records.raw = null;
       await untilClosed();
       for (let i = 0; i < 4; i++) {
@@ -194,7 +194,7 @@ test("a refusal that comes while the upload is under way reaches its client, and
   await vi.waitFor(async () => expect(await gaugeOf("gateway_upstream_calls_active")).toBe(0));
 });
 
-/** Until no call of the gateway's is under way. */
+/** Until no call of the gateway's is running. */
 async function untilClosed(): Promise<void> {
   await vi.waitFor(async () => expect(await gaugeOf("gateway_upstream_calls_active")).toBe(0));
 }

@@ -25,7 +25,7 @@ export interface UpstreamAnswer {
    * destroys `res`, and so does a client that reads nothing for `idleTimeoutMs`.
    */
   sendTo(res: ServerResponse, idleTimeoutMs: number): void;
-  /** Ends what is being sent as if it were whole: for streams of events, while the gateway stops. */
+  /** Ends what is being sent as if it were whole: for event streams, while the gateway stops. */
   finish(): void;
   discard(): void;
 }

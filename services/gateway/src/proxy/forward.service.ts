@@ -25,9 +25,9 @@ export interface Forwarding {
 
 /**
  * Passes a request on and its answer back, streaming both ways: the slower side sets the pace, and
- * neither is held in memory. A client that goes away ends the call to the service. Throws AppError for
- * what fails before the answer begins; a later failure cuts the connection, so that half an answer is
- * not taken for a whole one.
+ * neither is held in memory. A client that goes away ends the call to the service. Throws AppError
+ * for what fails before the answer begins; a later failure cuts the connection, so that half an
+ * answer is not taken for a whole one.
  */
 export async function forward(req: Request, res: Response, to: Forwarding): Promise<void> {
   if (res.destroyed) return; // gone while its session was looked up
@@ -77,7 +77,7 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
   if (to.route.bodyTimeoutMs === 0) endWithUs(req, res, answer);
 }
 
-/** A stream without an end of its own ends when the gateway drains: its client reconnects to another. */
+/** An endless stream ends when the gateway drains: its client reconnects to another gateway. */
 function endWithUs(req: Request, res: Response, answer: UpstreamAnswer): void {
   const { draining } = lifecycleOf(req.app);
   const end = () => answer.finish();
@@ -109,7 +109,7 @@ function abandonBody(req: Request, res: Response): void {
   req.resume();
 }
 
-/** A 5xx that is no problem document comes from something in between; its text must not be shown. */
+/** A 5xx that is no problem document is not from our service; its text must not be shown. */
 function isForeignFailure(answer: UpstreamAnswer): boolean {
   const type = String(answer.headers["content-type"] ?? "");
   return answer.statusCode >= 500 && !type.startsWith("application/problem+json");

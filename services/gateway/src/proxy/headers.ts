@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 
-/** What of a client's headers a service may see. All else is dropped: credentials, cookies, identity, hop by hop. */
+/** Which of a client's headers a service sees. All others are dropped: credentials, hop by hop… */
 const INWARD = [
   "accept",
   "content-type",
@@ -13,7 +13,7 @@ const INWARD = [
   "last-event-id",
 ] as const;
 
-/** What of a service's headers a client may see. */
+/** Which of a service's headers a client sees. */
 const OUTWARD: ReadonlySet<string> = new Set([
   "accept-ranges",
   "cache-control",
@@ -32,7 +32,7 @@ const OUTWARD: ReadonlySet<string> = new Set([
 
 type Outgoing = Record<string, string>;
 
-/** The headers of a request to a service: `own` of the gateway, and the allowed ones of the client's. */
+/** The headers of a request to a service: `own`, and the allowed ones of the client's. */
 export function inwardHeaders(given: IncomingHttpHeaders, own: Outgoing): Outgoing {
   for (const name of INWARD) {
     const value = given[name];
@@ -42,8 +42,8 @@ export function inwardHeaders(given: IncomingHttpHeaders, own: Outgoing): Outgoi
 }
 
 /**
- * Puts the allowed headers of a service's answer on ours. With a session nothing may be kept by anyone. Throws for a
- * value that no header may have, and leaves none of them then.
+ * Puts the allowed headers of a service's answer on ours. With a session nothing may be cached.
+ * Throws for a value that no header may have, and leaves none of them then.
  */
 export function copyHeaders(given: IncomingHttpHeaders, res: ServerResponse, withSession: boolean): void {
   for (const name in given) {

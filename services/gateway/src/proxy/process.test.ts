@@ -76,7 +76,7 @@ test("uploads and downloads of 256 MiB cost the gateway less than 32 MiB of memo
     expect((await answerOf(download)).slice(0, 2)).toEqual([200, total]);
   };
   await through(WHOLE);
-  // A machine that is busy with other tests delays the collector: the least of three counts. What buffers shows in each.
+  // Other tests delay the garbage collector: the least of three counts. Buffering shows in each.
   let least = Number.POSITIVE_INFINITY;
   for (let run = 0; run < 3 && least >= 32; run++) {
     const before = gateway.rssBytes();
@@ -93,7 +93,7 @@ test("uploads and downloads of 256 MiB cost the gateway less than 32 MiB of memo
   expect(await gateway.stop()).toBe(0);
 }, 60_000);
 
-test("who breaks off, client or service, is passed on to the other within a second, up and down", async () => {
+test("when a client or a service breaks off, the other one notices within a second, up and down", async () => {
   const gateway = await started();
   const { files } = harness.services;
   let broken = 0;

@@ -18,7 +18,7 @@ class GatewayTimeout extends AppError {
   }
 }
 
-/** The client went away: there is nobody to answer. Not the service's fault. */
+/** The client went away before its answer. Not the service's fault. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }

@@ -167,7 +167,7 @@ test("every answer has the security headers, also 401, 404, 413 and 429", async 
   }
 });
 
-test("targets that two parsers could read in two ways are 400, and reach nobody", async () => {
+test("targets that two parsers could read differently are 400, and reach no service", async () => {
   const { hostname, port } = new URL(edge.url);
   const targets = [
     "//v1/patients",

@@ -130,7 +130,7 @@ test("problems of a service pass as they are", async () => {
   ]);
 });
 
-test("a service that is away is 503 within 3 s, opens its breaker, shows in readyz, and is back by itself", async () => {
+test("a service that is away is 503 within 3 s, opens its breaker, shows in readyz, and recovers by itself", async () => {
   const { audit } = edge.services;
   await audit.stop();
   const started = performance.now();
@@ -199,7 +199,7 @@ test("a read is sent once more when its kept-alive connection was just closed; a
   expect(connections).toBe(1);
 });
 
-test("a stream of events ends, whole, when the gateway drains, and its service is told", async () => {
+test("a stream of events ends, whole, when the gateway drains, and its service notices", async () => {
   const own = await givenGateway();
   try {
     let left = false;

@@ -26,7 +26,7 @@ const logger = createLogger({ service: "gateway", level: "silent" });
 const SERVICES = ["auth", "records", "files", "audit", "backup"] as const;
 
 let harness: Harness;
-/** Of the services and the gateway, and of what the gateway finds them by. */
+/** The certificates of the services and the gateway, and how the gateway finds them. */
 let ours: TestAuthority;
 let mutual: TlsOptions;
 /** Auth, Redis and RabbitMQ, each behind real TLS that wants the gateway's certificate. */
@@ -47,7 +47,7 @@ afterAll(async () => {
   await harness.close();
 });
 
-/** The records service as it is made in earnest, but for its routes. */
+/** The records service as in production, except for its routes. */
 async function givenRecords(certificate: { cert: string; key: string }) {
   const files = certificateFiles();
   files.write({ ...certificate, clientCa: ours.ca });
@@ -157,7 +157,7 @@ test("records with another's certificate, or under another name, is away: no req
   }
 });
 
-test("a gateway whose own certificate the others do not know gets nowhere, and admits nobody", async () => {
+test("a gateway whose own certificate the others do not know reaches no service, and admits no one", async () => {
   const records = await givenRecords(await ours.issue());
   const doctor = await harness.signIn("doctor");
   const before = Object.values(fronts).map((front) => front.entered());

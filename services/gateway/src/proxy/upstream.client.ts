@@ -11,7 +11,7 @@ import { RetryBudget } from "./retry-budget.ts";
 const CONNECT_TIMEOUT_MS = 2_000;
 /** A service that refuses connections is usually one that is just starting. */
 const RETRY_AFTER_MS = 100;
-/** At once, to one service; more are refused, not queued: a queue before a slow service only grows. */
+/** At once, to one service. More are refused: a queue before a slow service only grows. */
 const MAX_IN_FLIGHT = 512;
 /** A connection is renewed after this long, so that new replicas get traffic. */
 const CLIENT_TTL_MS = 60_000;
@@ -41,7 +41,7 @@ export interface UpstreamRequest {
 
 export type BreakerState = "closed" | "half_open" | "open";
 
-/** Carries a 502–504 of the service through the breaker, which counts it, to the caller, who passes it on. */
+/** Carries a 502–504 of the service through the breaker, which counts it, to the caller. */
 class FailedAnswer extends Error {
   readonly answer: UpstreamAnswer;
   constructor(answer: UpstreamAnswer) {
@@ -97,9 +97,9 @@ export class Upstream {
   }
 
   /**
-   * The answer, once its headers are there; the caller must send its body on or discard it. The time of
-   * the body is outside the breaker. Throws what undici throws, `EOPENBREAKER` while open, ClientGone
-   * when the client goes away.
+   * The answer, once its headers are there; the caller must send its body on or discard it. The
+   * time of the body is outside the breaker. Throws what undici throws, `EOPENBREAKER` while open,
+   * ClientGone when the client goes away.
    */
   async request(request: UpstreamRequest): Promise<UpstreamAnswer> {
     if (this.#inFlight >= MAX_IN_FLIGHT) throw new Overloaded();
@@ -178,8 +178,8 @@ export class Upstream {
 
 /**
  * Whether a call may be sent once more: any that found no connection, since no byte of it left; and
- * reads whose connection broke before an answer, as a kept-alive one does that the service closes just
- * then. A write that may have arrived is its sender's to repeat, with its idempotency key.
+ * reads whose connection broke before an answer, as a kept-alive one does that the service closes
+ * just then. A write that may have arrived is its sender's to repeat, with its idempotency key.
  */
 function mayRetry({ client, method, body }: UpstreamRequest, exchange: Exchange, error: unknown): boolean {
   if (client.gone || codeOf(error) === "UND_ERR_CONNECT_TIMEOUT") return false; // that took its time already

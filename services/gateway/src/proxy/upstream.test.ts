@@ -71,7 +71,7 @@ test("reads that find a broken connection are repeated within a budget; when it 
   expect([connections, repetitions]).toEqual([before + 1, 11]);
 });
 
-test("what found no connection is sent again whatever it is, with its body whole, since no byte of it left", async () => {
+test("a call that found no connection is sent again whatever it is, with its whole body, since no byte of it left", async () => {
   const bodies: string[] = [];
   const handler: RequestListener = async (req, res) => {
     let body = "";

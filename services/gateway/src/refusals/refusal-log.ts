@@ -10,7 +10,7 @@ import { THREATS } from "../screening/threat.ts";
 import { kindOf, securityEvent } from "./refusal.events.ts";
 
 export interface RefusalLog {
-  /** Counts and reports a request that was refused; what is no refusal of the gateway's is left out. */
+  /** Counts and reports a refused request; errors that are no refusals are left out. */
   note(req: Request, error: AppError): void;
   /** The same for a request that was refused before it could be parsed. */
   noteMalformed(address: string): void;

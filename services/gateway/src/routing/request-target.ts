@@ -4,12 +4,13 @@ const PATH = /^(\/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)+$/;
 /** Encoded slash, backslash, NUL and other controls: decoders behind us may differ on them. */
 const ENCODED = /%(2f|5c|0[0-9a-f]|1[0-9a-f]|7f)/i;
 
-/** Blanks and controls, as they are or encoded: no query of ours has any, and a line end may split a header. */
+/** Spaces and controls, plain or encoded: no query needs them, and a line end may split a header. */
 const UNSOUND = /[^\x21-\x7e]|%(?:[01][0-9a-f]|7f)/i;
 
 /**
- * The path and query of a request, taken apart once. Throws InvalidInput for what two parsers could read in two
- * ways: absolute URLs, `//`, `.` and `..` (also encoded), encoded slashes and controls, broken percent-encoding.
+ * The path and query of a request, taken apart once. Throws InvalidInput for what two parsers could
+ * read in two ways: absolute URLs, `//`, `.` and `..` (also encoded), encoded slashes and controls,
+ * broken percent-encoding.
  */
 export function requestTarget(url: string): { path: string; query: string } {
   const at = url.indexOf("?");

@@ -11,7 +11,7 @@ const empty = (): Node => ({ literals: new Map(), parameter: null, documents: ne
 
 export type FindDocument = (method: string, path: string) => RouteDoc | null;
 
-/** Finds the document of a request. A literal segment wins over a parameter; HEAD is GET. Null: no document names it. */
+/** Finds a request's document, or null. A literal segment wins over a parameter; HEAD is GET. */
 export function routeDocuments(routes: readonly RouteDoc[]): FindDocument {
   const root = empty();
   for (const route of routes) {

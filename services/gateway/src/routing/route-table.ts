@@ -30,7 +30,7 @@ export interface Route {
   streams: boolean;
   /** How long the service may take to begin its answer. */
   headersTimeoutMs: number;
-  /** How long an answer may stand still; 0: for ever (server-sent events). */
+  /** How long an answer may be idle; 0: for ever (server-sent events). */
   bodyTimeoutMs: number;
 }
 
@@ -87,7 +87,7 @@ const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PAT
 
 export type RouteTable = (method: string, path: string) => Route | null;
 
-/** The one table: who serves a request, who may send it and how large it may be. Null: nobody does. */
+/** Who serves a request, who may send it, and how large it may be. Null: no service has it. */
 export function createRouteTable(options: { maxUploadBytes: number }): RouteTable {
   return (method, path) => {
     if (!METHODS.has(method)) return null;
@@ -146,7 +146,7 @@ function sizes(key: string, maxUploadBytes: number): Partial<Route> {
       headersTimeoutMs: LONG_WORK_MS,
     };
   }
-  if (key === "POST /v1/audit/verify") return { headersTimeoutMs: LONG_WORK_MS }; // the whole log, made anew
+  if (key === "POST /v1/audit/verify") return { headersTimeoutMs: LONG_WORK_MS }; // derives the whole log again
   if (key === "GET /v1/audit/stream") return { bodyTimeoutMs: 0 };
   return {};
 }

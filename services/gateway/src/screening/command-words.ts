@@ -1,4 +1,4 @@
-/** Programs whose names nobody is called, takes or searches for. After a sign of the shell they are a command. */
+/** Programs whose names mean nothing else. After a character of the shell they are a command. */
 export const COMMANDS = words(`
   whoami ifconfig ipconfig netstat wget uname hostname nslookup traceroute tracert tcpdump nmap netcat ncat socat telnet
   chmod chown chgrp useradd adduser userdel usermod groupadd passwd visudo zsh tcsh pwsh powershell busybox
@@ -13,7 +13,7 @@ export const COMMANDS = words(`
   dsquery esentutl cmd.exe powershell.exe python3 python2 7z
 `);
 
-/** Programs whose names are words, names of people or abbreviations too: what stands around them decides. */
+/** Programs whose names are also words, people's names or abbreviations: the context decides. */
 export const EVERYDAY = words(`
   bash ksh csh tac rev mtr xz irb gcc c89 c99 scp awk gawk mawk aptitude base32 pwd rvim
   alias ar arp as at cat cc cd chef cmd comm cp curl cut dash date dd df diff dig dir docker du echo ed env eval ex exec
@@ -23,10 +23,10 @@ export const EVERYDAY = words(`
   tr type uptime vi vim w watch wc who wish yum zip unzip
 `);
 
-/** Of those, the ones that stand at a value's start with a path, an address or a long option behind them. */
+/** Of those, the ones that are commands at a value's start, before a path, an address, an option. */
 const NAMES =
   "cat perl ruby node lua java time tail tee top find ping kill id sed sort pip date ls ll ps rm cp mv dd df du su vi ln tar";
-/** Nobody's names: a short option is enough. The rest are too near to how people write (`Cat -scan`, `LS -spine`). */
+/** No person's names: a short option is enough. Others are too near to text (`Cat -scan`). */
 export const PROGRAMS = words(`
   bash sh zsh ksh csh tcsh busybox python python2 python3 php ssh curl wget nc ncat netcat env perf grep xargs sudo vim git
   docker npm alias uname printf gcc c89 c99 scp awk gawk nohup strace puppet mysql psql chmod chown telnet

@@ -1,6 +1,6 @@
 import { ALONE, COMMANDS, EVERYDAY, PROGRAMS, RUNNERS, WITH_ARGUMENT } from "./command-words.ts";
 
-/** Nothing that a shell would take for more than words: most values end here. */
+/** Most values have nothing that a shell would take for more than words, and end here. */
 const WORTH_READING =
   /[;|&`$<>{}\\\n\r*?[=%"]|''|'[a-z]{1,4}'|\(\)|[\s'][-./~]|^\(|[a-z]-(?:web|rest|expr|comm|item|child|proc|serv|wmi|cim|obj|sched|bits|pss|mod|cont|str|host|outp|hist|cred|exec|event|local|netf|adu|secure)/;
 const FIRST_WORD = new RegExp(`^["']?(?:if|for|cd|bin|${ALONE}|${RUNNERS}|${WITH_ARGUMENT})\\b`);
@@ -9,7 +9,7 @@ const END = "(?![a-z0-9_=@.-])";
 /** Where a shell expects a command: after a sign that ends, joins or opens one. */
 const OPENS = "(?:[;|&`\\n\\r]|\\$\\(|[<>]\\()[\\s\"'({@\\\\]{0,6}";
 const FOLDER = "(?:/?(?:usr/)?(?:local/)?s?bin/)?";
-/** What follows a command and no word of a language: options, paths, addresses, redirections, variables. */
+/** What follows commands and no words: options, paths, addresses, redirections, variables. */
 const OPTION = "(?:-(?!ve\\b)[a-z]{1,3}(?![a-z])|-(?:exec|name|wrapper)\\b|-\\d{1,2}\\b)";
 const LONG_PATH = "(?:[.~]{1,2}/|/[a-z0-9._*?-]{1,60}(?:/|\\.[a-z]))";
 const PATH = `(?:${LONG_PATH}|/[a-z0-9._*?-]{1,60}(?:$|[\\s;|&]))`;
@@ -66,7 +66,7 @@ const HIDES =
   /[a-z](?:''|""|``|\$[@*?!$#-]|\$\(\)|\$[a-z]{1,3}(?=\s)|<\(\))|(?:''|""|``)[a-z]|['"][a-z]{1,6}['"][a-z]|[a-z]['"][a-z]{1,6}['"]|(?:^|[;|&\s])["'][a-z]{1,12}["'](?=\s)|\\[a-z]|\[[a-z]\]/;
 const HIDDEN =
   /''|""|``|\$\(\)|<\(\)|\$[@*?!$#-]|\$[a-z]{1,3}(?=\s)|\\(?=[a-z])|(?<=[a-z;|&\s]|^)(['"])([a-z]{1,12})\1|\[([a-z])\]/g;
-/** Signs between the letters of one word, which no one but a shell takes for nothing. */
+/** Characters within a word that only a shell ignores. */
 const IN_WORD =
   /[a-z](?:''|""|``|\$[@*?!$#-]|\$\(\)|<\(\))[a-z]|(?:^|[;|&\s])(['"])[a-z]{1,6}\1[a-z]|[a-z](['"])[a-z]{1,6}\2(?![a-z])|^\\[a-z]/;
 const UNHIDDEN = [

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { isScanner } from "./scanner-agents.ts";
 import { threatIn } from "./threat.ts";
 
-/** Public corpora of attacks and of innocents that look like them; where they are absent, threat.test.ts has its own. */
+/** Public corpora of attacks, and of harmless text like them (threat.test.ts has more). */
 const shared = new URL("../../../../../shared/data/", import.meta.url);
 const lines = <T>(file: string): T[] =>
   readFileSync(new URL(file, shared), "utf8")

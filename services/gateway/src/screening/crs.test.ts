@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CrsCase, crsCases, groupOf, isCrsAvailable, refusalOf } from "../../test/core-rule-set.ts";
 import { givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
 
-/** The Core Rule Set's own tests, where they are at hand, sent through a whole gateway; threat.test.ts has examples of each kind. */
+/** The Core Rule Set's own tests, where they are available, sent through a whole gateway. */
 const found = test.runIf(isCrsAvailable);
 const AT_ONCE = 16;
 
@@ -25,7 +25,7 @@ async function sent(cases: readonly CrsCase[]): Promise<Refusal[]> {
   return refusals;
 }
 
-/** Of each group of rules the share that is refused at least, as measured. 920 to 922 are about the form of requests. */
+/** The least share refused, by group of rules, as measured. 920 to 922 are about requests' form. */
 const SHARES: Readonly<Record<number, number>> = {
   913: 1,
   920: 0.68,
@@ -39,7 +39,7 @@ const SHARES: Readonly<Record<number, number>> = {
 };
 
 found(
-  "of the Core Rule Set's own attacks at least 90 % are refused, 85 % of them told as attacks",
+  "of the Core Rule Set's own attacks at least 90 % are refused, 85 % of them reported as attacks",
   async () => {
     const cases = crsCases("attack");
     const refusals = await sent(cases);
@@ -62,7 +62,7 @@ found(
 );
 
 found(
-  "of its counterexamples, some of them attacks to its other rules, at most 14 % are told as attacks",
+  "of its counterexamples, some of them attacks to its other rules, at most 14 % are reported as attacks",
   async () => {
     const refusals = await sent(crsCases("rule_negative"));
     expect(refusals.filter((refusal) => refusal === "screened").length / refusals.length).toBeLessThanOrEqual(

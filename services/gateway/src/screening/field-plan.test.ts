@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { publicRoutes } from "../system/openapi.ts";
 import { fieldPlan, listed } from "./field-plan.ts";
 
-/** Fields that nobody looks at, over all routes: clinical text, names, addresses, reasons, secrets. */
+/** All fields that are not screened: clinical text, names, addresses, reasons, secrets. */
 const UNSCREENED = [
   "address",
   "body",
@@ -21,7 +21,7 @@ const UNSCREENED = [
   "treatment",
 ];
 
-test("clinical text and secrets are never looked at, and whatever else a body holds is: a new field is a decision", () => {
+test("clinical text and secrets are never screened, and everything else in a body is: a new field is a decision", () => {
   const fields = publicRoutes
     .filter((route) => route.requestType === undefined && route.path !== "/v1/fhir")
     .flatMap((route) => listed(fieldPlan(route)));
@@ -43,6 +43,6 @@ test("clinical text and secrets are never looked at, and whatever else a body ho
   );
 });
 
-test("a body without a document is looked at whole", () => {
+test("a body without a document is screened whole", () => {
   expect(fieldPlan(null)).toBe("screen");
 });

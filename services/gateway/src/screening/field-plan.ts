@@ -1,7 +1,7 @@
 import { type RouteDoc, unscreened } from "@medvault/contracts";
 import type { z } from "zod";
 
-/** What of a body is looked at: all of it, nothing, or each field as it says. */
+/** What of a body is screened: all of it, nothing, or each field as it says. */
 export type FieldPlan = "screen" | "skip" | { fields: ReadonlyMap<string, FieldPlan>; items: FieldPlan };
 
 type Schema = z.ZodType & { _zod: { def: Definition } };
@@ -9,7 +9,7 @@ type Definition = { type: string; shape?: Record<string, Schema> } & Partial<
   Record<"innerType" | "element" | "in" | "valueType", Schema>
 >;
 
-/** The plan of a route's body, from its schema. A body that no document knows is looked at whole. */
+/** The plan of a route's body, from its schema. A body without a document is screened whole. */
 export function fieldPlan(route: RouteDoc | null): FieldPlan {
   return route?.request ? planOf(route.request as Schema) : "screen";
 }
@@ -28,7 +28,7 @@ function planOf(schema: Schema): FieldPlan {
   return inner ? planOf(inner) : "screen";
 }
 
-/** Each field of a plan, in dots, with what becomes of it: for the test that makes a new field a decision. */
+/** Each field of a plan as `path.to.field: verdict`, for the test that makes it a decision. */
 export function listed(plan: FieldPlan, path = ""): string[] {
   if (typeof plan === "string") return [`${path}: ${plan}`];
   const items = plan.fields.size === 0 ? listed(plan.items, `${path}[]`) : [];

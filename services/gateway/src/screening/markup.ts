@@ -1,8 +1,8 @@
-/** Nothing that could be markup or script: most values end here. */
+/** Most values have none of this, and end here. */
 const WORTH_READING =
   /[<>=(`[{:]|&[#a-z]|%[0-9a-f]|\\[ux]|\+ad|expression|script|document\.|window\.|\.cookie/;
 
-/** Elements that no name, code or medication holds. Plain ones of text (a, b, i, p, em…) count only with an attribute that runs something. */
+/** Elements that are in no name or code. Plain text (a, b, i…) needs an attribute that runs. */
 const ELEMENT =
   /<[/\s]{0,40}(?:[a-z]{1,10}:)?(?:script|svg|img|image|iframe|frame|frameset|object|embed|applet|body|html|head|meta|link|style|base|form|input|button|textarea|select|option|isindex|video|audio|source|track|math|template|marquee|bgsound|layer|ilayer|xml|xss|div|span|table|td|th|tr|h[1-6]|br|hr|ul|ol|li|title|noscript|noembed|plaintext|listing|details|dialog|keygen|menu|command|animate|animatetransform|set|foreignobject|use|handler|import|label|canvas|picture|portal|slot|blink|center|font|area|map|nobr|stylesheet|transform|value|root|event-source|blah|scr|vmlframe|rect|text|feimage|maction|mglyph|var|x|f o r m)(?![a-z0-9.,;-])/;
 const ODD_TAGS =
@@ -19,7 +19,7 @@ const OBJECT =
   /\b(?:document|window|self|top|parent|this|frames|globalthis|location|navigator|opener|content)\s{0,9}(?:\.\s{0,9}(?:cookie|location|write|domain|body|href|url|referrer|forms|createelement|getelement|queryselector|documentelement|constructor|name|eval|alert|open|hash|search|domain|execcommand|setattribute|appendchild|defaultview|innerhtml|addeventlistener|__)|\[)|string\.fromcharcode|\.(?:innerhtml|outerhtml|srcdoc|constructor|__proto__|prototype|source)\b|__(?:proto|define[gs]etter|lookup[gs]etter|parent|noSuchMethod)__|\[["'][a-z\\]{1,20}["']\]\s?\(|new\s(?:function|image|activexobject|xmlhttprequest)\b|function\(|function\s?\([a-z, ]{0,40}\)\s?\{|=>\s?\{|\b(?:valueof|tostring)\s?=|\bvoid\(0|activexobject/;
 const JS_CODED =
   /(?:!\[\]|\[\]\[|!!\[|\+\[\]|\(!\[|\[!|~\[\]|\$=|_=)[^a-z]{0,20}[[\](+!]{3}|\{\{[^{}]{0,80}(?:constructor|\$|\(|\*)|\$\{[^}]{0,100}\(|\+ad[w4]-|[+ ]ad[w4]-.{0,60}[+ ]ad[w4]|\+aci-|[;}]\s?(?:alert|eval)|<\w{1,20}\s?\/?\s?>\s?alert/;
-/** Nobody types a bracket as `&#0060;`, `\u003c` or `%253c`. */
+/** People do not type a bracket as `&#0060;`, `\u003c` or `%253c`. */
 const CODED_BRACKET =
   /&#x?0{0,8}(?:3c|3e|60|62)(?:;|$|[^0-9a-f])|\\(?:u00|x)3c|%25(?:25)?3c|%3c\s?(?:script|x|img|svg|%)|&lt;?\s?\/?(?:script|svg|img|iframe|x\b)/;
 

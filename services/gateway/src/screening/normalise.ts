@@ -1,4 +1,4 @@
-/** Longer values are looked at in their first part only: no field that is screened may be a quarter as long. */
+/** Of longer values the first part is screened; no screened field may be a quarter as long. */
 const MAX_SCREENED_CHARS = 8_192;
 const PERCENT_ROUNDS = 3;
 const ENTITY_ROUNDS = 2;
@@ -10,7 +10,7 @@ const MAY_BE_CODED = /[%&\\]|0x|\.\.[25]/i;
 const PERCENT_RUN = /(?:%[0-9a-f]{2})+/gi;
 /** `%u2215`, IIS' own. */
 const PERCENT_U = /%u([0-9a-f]{4})/gi;
-/** `0x2e` and `..2f`: read as characters only next to a dot, a slash or each other, where nobody writes numbers. */
+/** `0x2e` and `..2f` are characters only next to a dot, a slash or each other, not as numbers. */
 const HEX_DOT = /0x(2e|2f|5c)/gi;
 const BARE_SLASH = /(\.\.)(2f|5c)(?=\.\.|[a-z])/gi;
 const NUMERIC_ENTITY = /&#(?:x0*([0-9a-f]{1,6})|0*([0-9]{1,7}));?/gi;
@@ -40,7 +40,7 @@ const NAMES: Readonly<Record<string, string>> = {
   tab: "\t",
 };
 
-/** Look-alikes that some decoders fold into the ASCII character that they resemble, beyond what NFKC does. */
+/** Look-alikes that some decoders fold into the ASCII character they resemble, as NFKC does not. */
 const FOLDED: Readonly<Record<string, string>> = {
   "\u2018": "'",
   "\u2019": "'",
@@ -64,14 +64,14 @@ const FOLDED: Readonly<Record<string, string>> = {
 };
 const FOLD = new RegExp(`[${Object.keys(FOLDED).join("")}]`, "g");
 
-/** A value and its decoded forms, lower case, without repetition: what the recognisers look at. */
+/** A value and its decoded forms, lower case, each once: what the recognisers read. */
 export function formsOf(value: string): string[] {
   const bounded = value.length > MAX_SCREENED_CHARS ? value.slice(0, MAX_SCREENED_CHARS) : value;
   const plain = spaced(bounded);
   const forms = new Set([folded(plain)]);
   const unescaped = MAY_BE_CODED.test(plain) ? decoded(plain) : plain;
   if (unescaped !== plain) forms.add(folded(unescaped));
-  // A pair that was sent as one value: what stands behind the name is looked at by itself as well.
+  // A pair that was sent as one value: the part after the name is screened on its own as well.
   for (const form of [...forms]) if (PAIR.test(form)) forms.add(form.slice(form.indexOf("=") + 1));
   return [...forms];
 }
@@ -98,7 +98,7 @@ function percentDecoded(text: string): string {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What is no UTF-8 is taken byte by byte, with overlong forms as the characters that a careless decoder makes of them. */
+/** Bytes that are no UTF-8 count singly; overlong forms as the characters of a careless decoder. */
 function utf8OrBytes(bytes: Buffer): string {
   try {
     return utf8.decode(bytes);

@@ -17,12 +17,12 @@ const MAIL = [
 const LDAP =
   /\)\s{0,5}\(\s{0,5}[|&!]|\)\([a-z]{2,40}\s?=|\*\)\s{0,5}[!(|&]|\(\s{0,3}[|&]\s{0,3}\(|\(\s?[|&!]\s?\)|\)\s?[|&!]\s?\([a-z]{1,40}=/;
 
-/** Letters and digits in hexadecimal, after all decoding that was due: nobody encodes what needs none. */
+/** Letters and digits still percent-encoded after all decoding: nothing honest needs that. */
 const CODED_LETTERS = /(?:%(?:3\d|[46][1-9a-f]|[57][0-9a])){4}/;
 
 const RULES = [CODED_LETTERS, ...HTTP, ...MAIL, LDAP];
 
-/** Whether a form of a value (lower case) would end the line or the filter that it is put into, and say something of its own. */
+/** Whether a form of a value (lower case) would end the line or filter around it and add its own. */
 export function looksLikeProtocol(text: string): boolean {
   return WORTH_READING.test(text) && RULES.some((rule) => rule.test(text));
 }

@@ -1,6 +1,6 @@
 /**
- * Names by which vulnerability scanners announce themselves. Who hides the name is not found by it; who does not
- * spares everyone the noise. Libraries (curl, python-requests) are no scanners: clinics write scripts.
+ * Names by which vulnerability scanners announce themselves; a scanner that hides its name is not
+ * found by it. Libraries (curl, python-requests) are no scanners: clinics write scripts.
  */
 const NAMES = [
   "absinthe",

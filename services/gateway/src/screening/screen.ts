@@ -4,14 +4,14 @@ import { isScanner } from "./scanner-agents.ts";
 import { RequestScreened } from "./screening.errors.ts";
 import { type Threat, threatIn, threatInHeader } from "./threat.ts";
 
-/** More than any structured body needs; what costs more to look at than that is refused. */
+/** More than any structured body needs; a body that would cost more to screen is refused. */
 const MAX_VALUES = 2_000;
 const MAX_CHARS = 65_536;
 const MAX_REMEMBERED_AGENTS = 1_000;
 
 /**
- * Headers with a syntax of their own that is checked where they are read, and what is never shown or kept. So are those
- * of `Sec-`, which no page can set.
+ * Headers with a syntax of their own that is checked where they are read, and what is never shown
+ * or kept. So are those of `Sec-`, which no page can set.
  */
 const UNSCREENED_HEADERS: ReadonlySet<string> = new Set([
   "accept",
@@ -59,7 +59,7 @@ export function screenQuery(pairs: readonly (readonly [name: string, value: stri
 
 const agents = new Map<string, Threat | null>();
 
-/** Throws RequestScreened for a scanner's user agent, and for headers and cookies that look like an attack. */
+/** Throws RequestScreened for a scanner's user agent, and for headers and cookies like an attack. */
 export function screenHeaders(rawHeaders: readonly string[]): void {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase();
@@ -80,7 +80,7 @@ function threatOfAgent(userAgent: string): Threat | null {
   return threat;
 }
 
-/** Our own cookies are opaque and are checked where they are read. */
+/** Our own cookies are opaque, and checked where they are read. */
 function screenCookies(header: string): void {
   for (const pair of header.split(";")) {
     if (/^\s*__(?:Host|Secure)-/.test(pair)) continue;
@@ -90,7 +90,7 @@ function screenCookies(header: string): void {
   }
 }
 
-/** Throws RequestScreened for a structured field that looks like an attack; what `plan` leaves out is not looked at. */
+/** Throws RequestScreened for a structured field like an attack; `plan` says which are screened. */
 export function screenBody(body: unknown, plan: FieldPlan): void {
   const spent = { values: 0, chars: 0 };
   const look = (text: string) => {

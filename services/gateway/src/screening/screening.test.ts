@@ -119,7 +119,7 @@ test("clinical text, names, reasons and passwords pass to the letter, whatever t
   }
 }, 60_000);
 
-test("a page that is served inside of the house may name itself", async () => {
+test("a page on the internal network may name itself", async () => {
   for (const referer of [
     "http://127.0.0.1:3000/docs",
     "https://localhost/",
@@ -170,13 +170,13 @@ test("names with quotes, SQL's and the shell's words and half markup are found b
   }
 });
 
-test("bundles and uploads pass unread: they are their services' to judge", async () => {
+test("bundles and uploads pass unread: their services judge them", async () => {
   const body = JSON.stringify({ resourceType: "Bundle", note: ATTACK, __proto_: MARKUP });
   expect((await edge.call("/v1/fhir", { method: "POST", as: doctor, body })).status).toBe(200);
   expect(edge.services.records.seen.at(-1)?.body).toBe(body);
 });
 
-test("a body with more structured text than any request needs is refused before it is looked at", async () => {
+test("a body with more structured text than any request needs is refused before it is screened", async () => {
   const send = async (value: unknown) => {
     const answer = await edge.call("/v1/patients", {
       method: "POST",
@@ -192,7 +192,7 @@ test("a body with more structured text than any request needs is refused before 
   expect(await send({ long: "a".repeat(100_000) })).toEqual([400, "invalid_input"]);
 });
 
-test("a hit is an event that says its kind, its address and how often, and nothing of what was sent; and it is counted", async () => {
+test("a hit is counted, and an event says its kind, its address and how often, and nothing of what was sent", async () => {
   const own = await givenGateway();
   try {
     for (let i = 0; i < 3; i++) await own.call(`/docs?q=${encodeURIComponent(`${ATTACK} secret-mark`)}`);

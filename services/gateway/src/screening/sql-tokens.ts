@@ -1,19 +1,19 @@
 /**
  * A value read as SQL, one letter a token:
  *
- *     s string   u string left open   n number   z null, true, false…   v @variable   w any other word
- *     o comparison   a arithmetic   l and, or, xor, &&, ||
- *     f function( that only SQL has   g function( that may be a word   S select   U union…   F from, where, into
- *     B order by, group by   H having, limit   K object (table, database…)   E verb (drop, insert…)
- *     W case, when, then   X name that only databases have   c comment to the end   ( ) , ;
+ *     s string   u unclosed string   n number   z null, true, false   v @variable   w other word
+ *     o comparison   a arithmetic   l and, or, xor, &&, ||   c comment to the end   ( ) , ;
+ *     f function( that only SQL has   g function( that may be a word   S select   U union
+ *     F from, where, into   B order by, group by   H having, limit   K object (table, database)
+ *     E verb (drop, insert)   W case, when, then   X name that only databases have
  *
- * Comments within the text are blanks, `/*! … *\/` is code, as MySQL reads it.
+ * Comments within the text count as spaces, but `/*! … *\/` is code, as MySQL reads it.
  */
 export interface SqlTokens {
   letters: string;
   /** The last string is left open by the same quote that the value was thought to stand in. */
   rejoins: boolean;
-  /** A comment within the text: nobody writes one by accident. */
+  /** A comment within the text: no one writes one by accident. */
   hiddenComment: boolean;
 }
 
@@ -64,7 +64,7 @@ const MAY_BE_SQL = new Set(
   ),
 );
 
-/** SQL Server's stored procedures, PostgreSQL's functions of the system, a SELECT that a filter has glued together. */
+/** SQL Server's procedures, PostgreSQL's system functions, a SELECT that a filter glued together. */
 const SYSTEM_NAME =
   /(?:^|\.)(?:xp|sp)_[a-z]|^(?:dbms|utl|sys)_?[a-z]{0,20}\.[a-z]|^pg_[a-z]+_|^select(?:char|case|concat)/;
 /** Only to types that IPv6 addresses cannot look like. */
@@ -77,7 +77,7 @@ const WORD_PART = /[a-z0-9_.$\u0080-\uffff]/;
 const OPERATOR = /[=<>!~+\-*/%^&|:?@]/;
 const COMPARING = /[=<>!~?]|^like$/;
 
-/** Reads `text` (lower case) as if it began inside a string of `quote`, or outside of any. Linear in its length. */
+/** Reads `text` (lower case) as if it began inside a string of `quote`, or outside. Linear. */
 export function sqlTokens(text: string, quote: "'" | '"' | "`" | ""): SqlTokens {
   let letters = "";
   let rejoins = false;

@@ -3,7 +3,7 @@ import { sqlTokens } from "./sql-tokens.ts";
 /** Where a value may stand in a statement: outside of strings, or inside one of each quote. */
 const QUOTES = ["'", '"', "`"] as const;
 
-/** Nothing that could be SQL beyond words, numbers and single blanks: most values end here. */
+/** Most values have nothing beyond words, numbers and single spaces, and end here. */
 const WORTH_READING =
   /['"`=<>!();#@*|&$\\]|--|::|e-308|^\/\d|procedure analyse|\b(?:select|union|except|and|or|xor|order|having|r?like|is|drop|insert|delete|update|create|alter|exec|execute|waitfor|group|case|div|msdb|tempdb|northwind|row(?:id|num)|table_name|column_name|information_schema|sys[a-z]+|msys[a-z]+|sqlite_[a-z]+|all_[a-z]+|user_[a-z]+|dba_[a-z]+|xp_[a-z]+|sp_[a-z]+|pg_[a-z]+)\b/;
 /** MongoDB's operators as keys, MySQL's `1.e(` and quoted aliases, numbers that overflow. */
@@ -70,7 +70,7 @@ const ONE_OPERATOR =
 
 const ESCAPED_QUOTE = /\\(['"`])/g;
 
-/** Whether a form of a value (lower case) reads like a piece of SQL that would change the statement around it. */
+/** Whether a value in lower case reads like SQL that would change the statement around it. */
 export function looksLikeSql(text: string): boolean {
   if (!WORTH_READING.test(text)) return false;
   if (readsAsSql(text)) return true;

@@ -16,8 +16,9 @@ const RULES = [
 ];
 
 /**
- * Whether a form of a value (lower case) is an address that a server would fetch from inside of its own network. Not for
- * headers: a clinic's own pages may well be served from such an address, and browsers name it.
+ * Whether a form of a value (lower case) is an address that a server would fetch from inside of its
+ * own network. Not for headers: a clinic's own pages may well be served from such an address, and
+ * browsers name it.
  */
 export function looksLikeSsrf(text: string): boolean {
   return WORTH_READING.test(text) && RULES.some((rule) => rule.test(text));

@@ -1,8 +1,8 @@
-/** Nothing that a template, an expression or an object's prototype would take for more than text: most values end here. */
+/** Most values have nothing that a template or an expression would follow, and end here. */
 const WORTH_READING = /[{[(]|<%|__|_\$|\.constructor|process\.|child_process|classloader|java\.|jndi/;
 
 const RULES = [
-  // what opens an expression: `{{7*7}}`, `${7*7}`, `#{…}`, `*{…}`, `<%= …`, `{% … %}`, `@{[ … ]}`
+  // the start of an expression: `{{7*7}}`, `${7*7}`, `#{…}`, `*{…}`, `<%= …`, `{% … %}`
   /\{\{[^{}]|\$\{[^\s}]|#\{[^\s}]|\*\{[^\s}]|%\{[#(]|\{%-?\s?(?:if|for|set|include|import|extends|block|raw|macro|load|debug|print)\b|<%|@\{\s{0,9}[[(]|\[\[\$/,
   /\bjndi\s?:|\$\{[^}]{0,40}:-/,
   // prototypes and constructors, also as the parts of a name
@@ -14,7 +14,7 @@ const RULES = [
   /^[a-z0-9_]{1,80}__(?:[gl]te?|i?(?:exact|contains|startswith|endswith|regex)|isnull|range)(?:$|=)|["'][a-z0-9_]{1,80}__(?:[gl]te?|i?(?:exact|contains|startswith|endswith|regex)|isnull|range)["']\s?:/,
 ];
 
-/** Whether a form of a value (lower case) reads like an expression that a template engine or an object mapper would follow. */
+/** Whether a value in lower case reads like an expression of a template or object mapper. */
 export function looksLikeTemplate(text: string): boolean {
   return WORTH_READING.test(text) && RULES.some((rule) => rule.test(text));
 }

@@ -145,7 +145,7 @@ const ATTACKS: Record<string, readonly string[]> = {
   ],
 };
 
-test("attacks are told by their kind, in every spelling that something behind us might undo", () => {
+test("attacks are found by their kind, in every spelling that something behind us might decode", () => {
   for (const [kind, values] of Object.entries(ATTACKS)) {
     for (const value of values) expect(threatIn(value), value).toBe(kind);
   }
@@ -230,7 +230,7 @@ const INNOCENT = [
   ],
 ];
 
-test("names, codes, times, addresses and what else people type are nothing bad", () => {
+test("names, codes, times, addresses and what else people type are no attack", () => {
   for (const value of INNOCENT) expect(threatIn(value), value).toBeNull();
 });
 
@@ -302,7 +302,7 @@ test("the shell's words are names and complaints too, however they are written",
   }
 });
 
-test("an address inside of the house is one in a field and none in a header: clinics serve their pages from there", () => {
+test("an address of the internal network is refused in a field and not in a header: clinics serve their pages from there", () => {
   for (const page of [
     "http://127.0.0.1:3000/docs",
     "https://localhost:8443/",
@@ -314,11 +314,11 @@ test("an address inside of the house is one in a field and none in a header: cli
   expect(threatInHeader("; whoami")).toBe("command");
 });
 
-test("search goes on as one types: what is half written is nothing bad either", () => {
+test("search works as one types: a half-written word is no attack either", () => {
   for (const value of INNOCENT) {
     for (let end = 1; end < value.length; end++) {
       const typed = value.slice(0, end);
-      // A function's name and its bracket, and nothing else, is the one thing that is found too soon.
+      // A function's name and its bracket alone is the one beginning that is taken for an attack.
       if (!/^[a-z]+\($/i.test(typed)) expect(threatIn(typed), typed).toBeNull();
     }
   }

@@ -8,8 +8,8 @@ import { looksLikeTemplate } from "./template.ts";
 import { looksLikeTraversal } from "./traversal.ts";
 
 /**
- * What an attack is after. `protocol`: a line or a filter of another protocol (HTTP, mail, LDAP) inside of a value;
- * `ssrf`: an address inside of the server's own network; `scanner`: a client that says it is one.
+ * Kinds of attacks. `protocol`: a line or a filter of another protocol (HTTP, mail, LDAP) in a
+ * value; `ssrf`: an address in the server's own network; `scanner`: a client that says it is one.
  */
 export const THREATS = [
   "sqli",
@@ -24,7 +24,7 @@ export const THREATS = [
 export type Threat = (typeof THREATS)[number];
 type Seen = Exclude<Threat, "scanner">;
 
-/** In this order: what reads two ways is told as the older kind. */
+/** In this order: what matches two kinds is reported as the first. */
 const IN_HEADERS: readonly (readonly [Seen, (form: string) => boolean])[] = [
   ["xss", looksLikeMarkup],
   ["traversal", looksLikeTraversal],
@@ -36,14 +36,15 @@ const IN_HEADERS: readonly (readonly [Seen, (form: string) => boolean])[] = [
 const IN_VALUES = [...IN_HEADERS, ["ssrf", looksLikeSsrf]] as const;
 
 /**
- * What a value of a structured field looks like, or null for nothing bad. Linear in its length, of which the first
- * 8 Ki characters are looked at. Never for clinical text: there SQL, HTML and paths are what someone wrote down.
+ * What a value of a structured field looks like, or null for nothing bad. Linear in its length, of
+ * which the first 8 Ki characters are looked at. Never for clinical text: there SQL, HTML and paths
+ * are what someone wrote down.
  */
 export function threatIn(value: string): Seen | null {
   return threatOf(value, IN_VALUES);
 }
 
-/** The same for a header's value, where browsers name the address that a page came from, whatever network it is in. */
+/** The same for a header, where browsers name the address of a page, in whatever network it is. */
 export function threatInHeader(value: string): Seen | null {
   return threatOf(value, IN_HEADERS);
 }

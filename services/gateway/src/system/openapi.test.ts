@@ -29,14 +29,14 @@ test("the document is valid by the schema of OpenAPI 3.1, and refers to nothing 
   }
 });
 
-test("every route stands in it once, with an id of its own and a tag that is explained", () => {
+test("every route is in it once, with an id of its own and an explained tag", () => {
   expect(operations).toHaveLength(publicRoutes.length);
   expect(new Set(operations.map((operation) => operation.operationId)).size).toBe(operations.length);
   const tags = [...new Set(publicRoutes.map((route) => tagOf(route.path)))];
   expect(document.tags.map((tag) => tag.name).sort()).toEqual(tags.sort());
 });
 
-test("every operation names the statuses that it may answer, and writes the headers that they look at", () => {
+test("every operation names the statuses that it may answer, and the headers that it reads", () => {
   const search = document.paths["/v1/patients/search"]?.post;
   expect(Object.keys(search?.responses ?? {})).toEqual(
     "200 400 401 403 408 413 414 415 429 500 502 503 504".split(" "),
@@ -56,7 +56,7 @@ test("every example is one that its schema takes", () => {
     expect(request?.safeParse(example).error, path).toBeUndefined();
 });
 
-test("two documents of one route are refused, and a code that nobody knows does not compile", () => {
+test("two documents of one route are refused, and an unknown code does not compile", () => {
   const info = { title: "x", version: "1" };
   const [route] = publicRoutes as [RouteDoc];
   expect(() => openApiDocument([route, route], info)).toThrow("documented twice");

@@ -3,12 +3,12 @@ import { z } from "zod";
 import type { Upstream } from "../proxy/upstream.client.ts";
 
 const TIMEOUT_MS = 1_500;
-/** Asked by anyone and answered by five services: at most twice a second. */
+/** Anyone may ask, and five services are asked in turn: at most twice a second. */
 const KEEP_MS = 500;
 
 const Ready = z.object({ status: z.enum(["ok", "degraded"]) });
 
-/** The state of each part behind the gateway: a service that answers unready or not at all is `down`. */
+/** The state of each part behind the gateway: a service that is unready or silent is `down`. */
 export function createReadiness(parts: {
   upstreams: readonly Upstream[];
   redis: () => Promise<unknown>;

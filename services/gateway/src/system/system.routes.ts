@@ -8,7 +8,7 @@ const asset = (name: string) => readFileSync(new URL(`./docs/${name}`, import.me
 const DOCS_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** GET /openapi.json and GET /docs: what the gateway says of itself. Public, and the same for everyone. */
+/** GET /openapi.json and GET /docs: public, and the same for everyone. */
 export function mountSystem(router: Router): void {
   const openApi = openApiJson();
   const files: [path: string, type: string, content: string][] = [

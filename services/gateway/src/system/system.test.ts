@@ -34,7 +34,7 @@ test("the document is served as JSON, to anyone", async () => {
   expect(await answer.json()).toEqual(JSON.parse(openApiJson()));
 });
 
-test("the page to read and try it runs no inline code, refers to nobody else, and its files are there", async () => {
+test("the page to read and try it runs no inline code, refers to no other origin, and its files are there", async () => {
   const answer = await edge.call("/docs");
   const html = await answer.text();
   expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
@@ -55,7 +55,7 @@ test("the page to read and try it runs no inline code, refers to nobody else, an
     const text = await file.text();
     expect([file.status, file.headers.get("x-content-type-options")], path).toEqual([200, "nosniff"]);
     expect(text, path).not.toMatch(/https?:\/\/|@import|url\(/);
-    // What an answer or the document holds never becomes markup or code, and the token is kept nowhere.
+    // No text of an answer or the document becomes markup or code, and the token is not stored.
     expect(text, path).not.toMatch(
       /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function/,
     );
@@ -68,7 +68,7 @@ test("the public keys come from auth", async () => {
   expect(await answer.json()).toEqual({ keys: [edge.auth.publicJwk] });
 });
 
-test("refusals reach the audit queue, gathered per kind and address, with a count and no token", async () => {
+test("refusals reach the audit queue, aggregated per kind and address, with a count and no token", async () => {
   const own = await givenGateway();
   try {
     for (let i = 0; i < 5; i++) {

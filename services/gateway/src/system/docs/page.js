@@ -47,7 +47,7 @@ function bounds(schema, unit) {
   return least === undefined && most === undefined ? "" : ` (${least ?? 0}..${most ?? ""})`;
 }
 
-/** A body to begin with: the example, else every demanded field with nothing in it. */
+/** A body to begin with: the example, else every required field with nothing in it. */
 function skeleton(content) {
   if (content.example !== undefined) return content.example;
   const schema = resolved(content.schema);
@@ -139,10 +139,10 @@ async function send(method, template, given, isForm) {
   const started = performance.now();
   const answer = await fetch(url, { ...options, redirect: "error" });
   const text = await shown(answer);
-  const told = `${answer.status} ${answer.statusText} in ${Math.round(performance.now() - started)} ms`;
+  const summary = `${answer.status} ${answer.statusText} in ${Math.round(performance.now() - started)} ms`;
   const received = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
   return [
-    make("p", { className: answer.ok ? "good" : "bad" }, make("strong", { textContent: told })),
+    make("p", { className: answer.ok ? "good" : "bad" }, make("strong", { textContent: summary })),
     make("details", {}, make("summary", { textContent: "Headers" }), make("pre", { textContent: received })),
     make("pre", { textContent: text, tabIndex: 0 }),
   ];
@@ -166,8 +166,8 @@ function answersOf(operation) {
     const entry = Object.entries(content ?? {})[0];
     const isProblem = entry?.[0].startsWith("application/problem");
     const type = entry && !isProblem ? make("pre", { textContent: typeText(resolved(entry[1].schema)) }) : "";
-    const told = entry && !isProblem ? `${description} (${Object.keys(content).join(", ")})` : description;
-    return make("tr", {}, make("th", { scope: "row", textContent: status }), make("td", {}, told, type));
+    const summary = entry && !isProblem ? `${description} (${Object.keys(content).join(", ")})` : description;
+    return make("tr", {}, make("th", { scope: "row", textContent: status }), make("td", {}, summary, type));
   });
   return make("table", {}, make("tbody", {}, ...rows));
 }
