@@ -6,7 +6,7 @@ import { withServers } from "./servers.ts";
 
 const GIB = 1024 ** 3;
 
-/** All that was promised of the gateway, with the gateway, its upstream and the bare proxy as processes of their own. */
+/** All of the gateway's promises; gateway, upstream and bare proxy are processes of their own. */
 export function gateway(rounds: number): Promise<Finding[]> {
   return withServers(async () => [
     ...(await throughput(rounds)),

@@ -3,15 +3,16 @@ import { attack } from "./index-leakage/attacks.ts";
 import { type Corpus, readCorpora } from "./index-leakage/corpus.ts";
 import { falseCandidates } from "./index-leakage/false-candidates.ts";
 
-// At 48 bits no two grams of these texts share a token: as good as not truncated at all. 12 is what MedVault stores.
+// At 48 bits no two grams of these texts share a token: as if not truncated. MedVault stores 12.
 const BITS = [48, 20, 16, 12, 10, 8];
 const PART_LETTERS = [3, 4, 6];
 // Names are six times as many, and an attack costs the cube of that.
 const INDEX_KEYS = { medications: 20, names: 4 };
 
 /**
- * What a substring index tells somebody who reads its column and knows the vocabulary, at each truncation, and what the
- * truncation costs. Prints two tables for docs/threat-model.md; the same ones at every run.
+ * What a substring index tells an attacker who reads its column and knows the vocabulary, at each
+ * truncation, and what the truncation costs. Prints two tables for docs/threat-model.md; the same
+ * ones at every run.
  */
 function main(): void {
   const root = path.join(import.meta.dirname, "..");

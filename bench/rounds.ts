@@ -9,7 +9,7 @@ export interface Finding {
   readonly note?: string;
 }
 
-/** A thing to time. `perRun` is how many times it does it in one call. */
+/** Work to time. `perRun` is how often one call does it. */
 export interface Contender {
   readonly perRun: number;
   readonly run: () => void | Promise<void>;
@@ -23,8 +23,9 @@ export interface Race {
 }
 
 /**
- * Times two contenders in turns, in the other order every other round, and compares them round by round: on a machine
- * that others use too, both of a round meet the same weather. Medians of all rounds; the first fifth warms up.
+ * Times two contenders in turns, in the other order every other round, and compares them round by
+ * round: on a machine that others use too, both of a round meet the same conditions. Medians of all
+ * rounds; the first fifth warms up.
  */
 export async function race(bare: Contender, ours: Contender, rounds: number): Promise<Race> {
   const times: { bare: number; ours: number }[] = [];

@@ -13,8 +13,8 @@ const NAMES = [
 ] as const;
 
 /**
- * Runs `work` beside a Postgres, a Redis and a RabbitMQ of its own, found by MEDVAULT_TEST_* as the tests find theirs; where those
- * are set already, beside them.
+ * Runs `work` beside a Postgres, a Redis and a RabbitMQ of its own, found by MEDVAULT_TEST_* as the
+ * tests find theirs; where those are set already, beside them.
  */
 export async function withServers<T>(work: () => Promise<T>): Promise<T> {
   if (NAMES.every((name) => process.env[name])) return work();

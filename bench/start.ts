@@ -6,9 +6,9 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-// node bench/start.ts: how long `npm start` takes on data of its own, first and second time, how long it takes to stop,
-// and what the six services hold in memory when idle. What was installed before stays: for the very first start, run
-// `npm start` in a fresh clone and read what it prints.
+// node bench/start.ts: how long `npm start` takes on data of its own, first and second time, how
+// long it takes to stop, and what the six services hold in memory when idle. What was installed
+// before stays: for the very first start, run `npm start` in a fresh clone and read what it prints.
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const IDLE_MS = 20_000;
 
@@ -53,7 +53,7 @@ function ready(child: ChildProcess): Promise<void> {
   });
 }
 
-/** Resident (RSS) and proportional (PSS: shared pages divided among who shares them) set size, from the kernel. */
+/** Resident (RSS) and proportional set size (PSS: shared pages are divided), from the kernel. */
 function memory(ops: Ops): void {
   const total = { Rss: 0, Pss: 0 };
   for (const { name, pid } of ops.processes) {

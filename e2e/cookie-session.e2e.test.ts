@@ -5,7 +5,7 @@ import { registerPatient } from "./support/people.ts";
 
 const AGENT = "Console/1.0";
 
-/** A browser as far as cookies go: keeps what is set, sends it back, and knows its CSRF token. */
+/** A browser's cookies: keeps what is set, sends it back, and knows its CSRF token. */
 class Browser {
   readonly jar = new Map<string, string>();
   csrf: string | null = null;
@@ -89,7 +89,7 @@ test("a browser signs in, writes with its CSRF token, renews without a body, and
   expect((await browser.call("GET", "/v1/auth/me")).status).toBe(401);
 });
 
-test("a cookie that somebody copied into another program ends the session", async () => {
+test("a cookie that was copied into another program ends the session", async () => {
   const browser = new Browser();
   await browser.signIn();
   const thief = new Browser();

@@ -1,13 +1,13 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openBrowser } from "./support/browser.ts";
-import { operations } from "./support/conformity.ts";
+import { operations } from "./support/openapi.ts";
 import { ops } from "./support/ops.ts";
 import { registerPatient } from "./support/people.ts";
 
 let browser: Browser;
 let page: Page;
-/** What the browser complains of: a policy that is broken, a script that fails. */
+/** What the browser reports: a violation of the policy, a script that fails. */
 const complaints: string[] = [];
 const requested = new Set<string>();
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
 }, 360_000);
 afterAll(() => browser?.close());
 
-/** Finds an operation by what is typed into the filter, opens it from the keyboard, and sends what its form holds. */
+/** Finds an operation by the filter, opens it from the keyboard, and sends its form as it is. */
 async function trying(words: string): Promise<string> {
   await page.getByLabel("Filter").fill(words);
   const operation = page.locator("details[data-words]:visible").first();
@@ -42,7 +42,7 @@ test("the page shows every operation, under its policy, from this origin alone",
   expect([...requested]).toEqual([new URL(ops().gateway).origin]);
 });
 
-test("a call is tried from the keyboard, as a guest and with a token that is kept nowhere", async () => {
+test("a call is tried from the keyboard, as a guest and with a token that is not stored", async () => {
   expect(await trying("get /healthz")).toMatch(/200 OK[\s\S]*"status": "ok"/);
   expect(await trying("get /v1/auth/me")).toMatch(/401[\s\S]*"unauthenticated"/);
   // A session is bound to the agent that began it: this one begins as the browser.

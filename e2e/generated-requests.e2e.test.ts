@@ -3,11 +3,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { EXPENDABLE, type Generated, requests, type World } from "./generated/requests.ts";
 import { closeConnections, fetchFromThere, type Received, send } from "./generated/send.ts";
 import type { Client } from "./support/client.ts";
-import { faultsOf, operationOf, operations } from "./support/conformity.ts";
+import { faultsOf, operationOf, operations } from "./support/openapi.ts";
 import { ops } from "./support/ops.ts";
 import { demoAdmin, invite, registerPatient } from "./support/people.ts";
 
-// The same seed and count send the same requests; ids and the state that they meet are of the day.
+// The same seed and count send the same requests; ids, and the state that they meet, differ.
 const COUNT = Number(process.env.MEDVAULT_GENERATED_REQUESTS ?? 10_000);
 const SEED = Number(process.env.MEDVAULT_GENERATED_SEED ?? Date.now() % 2 ** 31);
 const AT_ONCE = 16;
@@ -21,7 +21,7 @@ let world: World;
 
 beforeAll(async () => {
   const { client: first } = await demoAdmin(ops());
-  // All of them are there for this alone: some of what is sent changes names and passwords.
+  // People of this test alone: some requests change names and passwords.
   const [admin, doctor, auditor] = [
     await invite(ops(), first, "admin", fetchFromThere),
     await invite(ops(), first, "doctor", fetchFromThere),
@@ -34,18 +34,18 @@ beforeAll(async () => {
   ];
   for (const [role, { client }] of Object.entries({ admin, doctor, auditor })) tokens.set(role, client.token);
   tokens.set("guest", null).set("patient", patient.client.token).set(EXPENDABLE, expendable.client.token);
-  // Its word lists are read at the first question, which takes seconds on a busy machine.
+  // The first question reads the word lists, which takes seconds on a busy machine.
   const question = { body: { password: "warming up" } };
   await first.api.call("POST /v1/auth/password/strength", question, { repeatable: true });
   world = {
     roles: ["guest", "patient", "doctor", "auditor", "admin"],
-    ids: await somethingToFind(doctor.client, patient.id, bystander.id, doctor.id, admin.client),
+    ids: await createResources(doctor.client, patient.id, bystander.id, doctor.id, admin.client),
   };
 }, 180_000);
 afterAll(() => closeConnections());
 
-/** Some of each thing, so that ids of it lead somewhere, also when a few of them are deleted. */
-async function somethingToFind(
+/** Several of each resource, so that ids lead somewhere even after some were deleted. */
+async function createResources(
   doctor: Client,
   userId: string,
   otherUser: string,
@@ -100,19 +100,19 @@ async function several(make: () => Promise<{ data: { id: string } }>): Promise<s
   return ids;
 }
 
-/** What of the inside must never be read outside: stacks, SQL, packages, paths, addresses of other servers. */
+/** Internals that no answer may show: stacks, SQL, packages, paths, addresses of servers. */
 const INSIDE =
   /\bat \S+ \(|\.ts:\d|node:internal|node_modules|\/(?:work|home|root|app|srv)\/|@medvault|\b(?:select|insert into|update|delete from)\b[^"]{0,80}\b(?:from|where|set|values)\b|postgres|rabbit|redis|amqp|undici|express|zod\b|ECONN|ENOENT|syntax error|violates|sqlstate|127\.0\.0\.1:\d/i;
 
 function faults(request: Generated, answer: Received): string[] {
   const found = faultsOf(request.method, request.target, answer);
   const code = /"code":"(\w+)"/.exec(answer.raw.toString("latin1"))?.[1];
-  // The one 5xx that is an answer: a proof is asked for before the checkpoint that covers it is signed.
+  // The one 5xx that is expected: the checkpoint that covers a proof is not signed yet.
   if (answer.status >= 500 && code !== "not_yet_signed") found.push(`${answer.status} ${code}`);
   const head = [...answer.headers].map((pair) => pair.join(": ")).join("\n");
   const isProblem = answer.headers.get("content-type")?.startsWith("application/problem+json");
   const inside = INSIDE.exec(head) ?? (isProblem ? INSIDE.exec(answer.raw.toString("utf8")) : null);
-  if (inside) found.push(`it tells of the inside: ${inside[0]}`);
+  if (inside) found.push(`it shows an internal: ${inside[0]}`);
   return found;
 }
 
@@ -122,7 +122,7 @@ const gatewayProcess = () => {
   return found;
 };
 
-/** Bytes that the gateway holds (`resident`), and bytes of them that are in use: V8 gives back late what it once took. */
+/** Bytes of the gateway's process, and bytes in use: V8 returns memory late. */
 async function memoryOfGateway(): Promise<{ resident: number; used: number }> {
   const { adminPort } = gatewayProcess();
   const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
@@ -131,7 +131,7 @@ async function memoryOfGateway(): Promise<{ resident: number; used: number }> {
   return { resident: metric("process_resident_memory_bytes"), used };
 }
 
-test(`${COUNT} generated requests, seed ${SEED}: no 5xx, no crash, no growth, nothing of the inside, all as documented`, async () => {
+test(`${COUNT} generated requests, seed ${SEED}: no 5xx, no crash, no growth, no internals shown, all as documented`, async () => {
   const pids = ops().processes.map(({ pid }) => pid);
   const statuses = new Map<number, number>();
   const reached = new Set<string>();
@@ -144,7 +144,7 @@ test(`${COUNT} generated requests, seed ${SEED}: no 5xx, no crash, no growth, no
     const work = async () => {
       for (let at = next++; at < batch.length; at = next++) {
         const request = batch[at] as Generated;
-        const told = `#${start + at} ${request.role} ${request.method} ${request.target.slice(0, 200)} ${JSON.stringify(request.headers).slice(0, 200)} ${request.body?.slice(0, 400)}`;
+        const summary = `#${start + at} ${request.role} ${request.method} ${request.target.slice(0, 200)} ${JSON.stringify(request.headers).slice(0, 200)} ${request.body?.slice(0, 400)}`;
         try {
           const answer = await send(gateway, request, tokens.get(request.role) ?? null);
           statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
@@ -152,10 +152,10 @@ test(`${COUNT} generated requests, seed ${SEED}: no 5xx, no crash, no growth, no
           if (operation && answer.status < 300) reached.add(`${operation.method} ${operation.path}`);
           for (const fault of faults(request, answer))
             bad.push(
-              `${answer.status}: ${fault}\n   ${told}\n   ${answer.raw.toString("utf8").slice(0, 300)}`,
+              `${answer.status}: ${fault}\n   ${summary}\n   ${answer.raw.toString("utf8").slice(0, 300)}`,
             );
         } catch (error) {
-          bad.push(`${String(error)}\n   ${told}`);
+          bad.push(`${String(error)}\n   ${summary}`);
         }
       }
     };
@@ -169,10 +169,10 @@ test(`${COUNT} generated requests, seed ${SEED}: no 5xx, no crash, no growth, no
   );
   console.log(`gateway, MiB held/used each ${CHUNK}: ${held.join(" ")}`);
   expect(bad.slice(0, 20), `${bad.length} in all; again with MEDVAULT_GENERATED_SEED=${SEED}`).toEqual([]);
-  // Requests that are all refused at the door would show little of what is behind it.
+  // Were all refused by the gateway, the services behind it would not be tested.
   if (COUNT >= 5_000) expect(reached.size).toBeGreaterThan(operations.length / 2);
   expect(ops().processes.map(({ pid }) => pid)).toEqual(pids);
-  // V8 lets garbage lie while there is work, so what is left counts once it has come to collect: a leak stays.
+  // V8 collects garbage late while there is work: what is left after that is a leak.
   const before = memory[0]?.used ?? 0;
   const growth = async () => (await memoryOfGateway()).used - before;
   await expect.poll(growth, { timeout: 90_000, interval: 1_000 }).toBeLessThan(GROWTH_BYTES);

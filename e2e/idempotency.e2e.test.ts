@@ -20,7 +20,7 @@ const patient = (familyName: string) => ({
   sex: "female",
 });
 
-test("50 at once with one key and body are one patient, one event, and the first's answer or 409", async () => {
+test("50 requests at once with one key and body make one patient and one event; each gets the first's answer or 409", async () => {
   const key = { "idempotency-key": randomUUID() };
   const body = patient(`Einmal-${randomUUID().slice(0, 8)}`);
   const answers = await Promise.all(

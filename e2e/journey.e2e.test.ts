@@ -6,15 +6,16 @@ import path from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Client, Json } from "./support/client.ts";
+import { runCommand } from "./support/command.ts";
+import { bodyFields } from "./support/openapi.ts";
 import { ops as readOps } from "./support/ops.ts";
 import { demoAdmin, invite, items, type Person, registerPatient, text } from "./support/people.ts";
-import { run } from "./support/run.ts";
 import { type Ops, REPOSITORY } from "./support/system.ts";
 
 const FIXTURES = path.join(REPOSITORY, "e2e/fixtures/fhir");
 const SYNTHEA = path.resolve(REPOSITORY, "../shared/data/fhir/synthea_r4");
 
-/** A small PDF that is one: readers open it, and its bytes say what its name says. */
+/** A small real PDF: readers open it, and its content fits its name. */
 const PDF = Buffer.from(
   `%PDF-1.4
 1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
@@ -45,7 +46,7 @@ let prescription: Json;
 let fileId: string;
 let ownPatientId: string;
 let work: string;
-/** Request ids of what was done, by what it was: the auditor looks for each of them. */
+/** Request ids of all acts, by a description: the auditor looks for each of them. */
 const done = new Map<string, { requestId: string; type: RegExp }>();
 
 beforeAll(async () => {
@@ -89,13 +90,13 @@ test("3. the doctor imports FHIR bundles whole, and a second time nothing is sto
   expect(bundles.length).toBeGreaterThanOrEqual(2);
   const env = { MEDVAULT_TOKEN: doctor.client.token ?? "" };
   const args = ["tools/import.ts", "--gateway", ops.gateway, "--json", ...bundles];
-  const first = await run(args, env);
+  const first = await runCommand(args, env);
   expect(first, first.stderr).toMatchObject({ code: 0 });
   const before = await countAll(doctor.client);
   expect(before.patients).toBeGreaterThanOrEqual(existsSync(SYNTHEA) ? 15 : 2);
   expect(before.prescriptions).toBeGreaterThanOrEqual(existsSync(SYNTHEA) ? 53 : 2);
 
-  const second = await run(args, env);
+  const second = await runCommand(args, env);
   expect(second, second.stderr).toMatchObject({ code: 0 });
   expect(await countAll(doctor.client)).toEqual(before);
 }, 120_000);
@@ -186,7 +187,7 @@ test("4. the doctor finds a prescription by part of a name or medication, reads 
   prescription = (await doctor.client.get(`/v1/prescriptions/${id}`)).body;
 });
 
-test("5. another doctor and another patient are refused, and cannot tell what exists from what does not", async () => {
+test("5. another doctor and another patient are refused, and cannot see what exists and what does not", async () => {
   const id = text(prescription, "id");
   for (const stranger of [otherDoctor, otherPatient]) {
     for (const [method, existing, absent, body] of [
@@ -306,7 +307,7 @@ async function countAll({ api }: Client): Promise<{ patients: number; prescripti
   };
 }
 
-/** What somebody with the superuser's password and the disk can ruin: rows changed and gone, a file gone. */
+/** What an attacker with the superuser's password and the disk can damage: rows and files. */
 async function damage(): Promise<void> {
   const client = new pg.Client({ connectionString: ops.postgres.superuser });
   await client.connect();
@@ -329,12 +330,12 @@ async function proofHolds(eventId: string): Promise<void> {
   const file = path.join(work, "proof.json");
   await writeFile(file, proof.raw);
   const key = path.join(ops.dirs.data, "audit/audit.vkey");
-  const checked = await run(["tools/verify-proof.mjs", "--key", key, file]);
+  const checked = await runCommand(["tools/verify-proof.mjs", "--key", key, file]);
   expect(checked, checked.stdout + checked.stderr).toMatchObject({ code: 0 });
 
   const forged = { ...proof.body, canonicalEvent: Buffer.from('{"id":"forged"}').toString("base64") };
   await writeFile(file, JSON.stringify(forged));
-  expect((await run(["tools/verify-proof.mjs", "--key", key, file])).code).toBe(1);
+  expect((await runCommand(["tools/verify-proof.mjs", "--key", key, file])).code).toBe(1);
 }
 
 async function noSequenceTwice(): Promise<void> {
@@ -356,24 +357,11 @@ function note(what: string, requestId: string, type: RegExp): void {
   done.set(what, { requestId, type });
 }
 
-/** The fields of a prescription that a PUT takes. */
+/** Of a prescription as it is shown, the fields that a PUT takes: those of the OpenAPI document. */
 function putBody(view: Json): Json {
-  const body: Json = {};
-  for (const field of [
-    "patientId",
-    "medication",
-    "dosage",
-    "frequency",
-    "notes",
-    "startDate",
-    "endDate",
-    "refills",
-    "status",
-  ]) {
-    const value = view[field];
-    if (value !== null && value !== undefined) body[field] = value;
-  }
-  return body;
+  const names = Object.keys(bodyFields("PUT", "/v1/prescriptions/{id}"));
+  const entries = names.map((name) => [name, view[name] ?? null] as const);
+  return Object.fromEntries(entries.filter(([, value]) => value !== null));
 }
 
 /** A problem without what differs from request to request. */

@@ -4,11 +4,11 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Device, openBrowser } from "./support/browser.ts";
 import { Client, type Json } from "./support/client.ts";
-import { mailedToken } from "./support/mail.ts";
+import { mailedToken } from "./support/mailbox.ts";
 import { ops } from "./support/ops.ts";
 import { demoAdmin, items, type Person, registerPatient, text } from "./support/people.ts";
 
-// WebAuthn wants a domain, so the pages are those of localhost; the API is asked at the address as ever.
+// WebAuthn wants a domain, so pages are those of localhost; the API is called by its address.
 const gateway = ops().gateway;
 const site = gateway.replace("127.0.0.1", "localhost");
 let browser: Browser;
@@ -32,7 +32,7 @@ async function addPasskey(client: Client, device: Device): Promise<Json> {
   return made.body;
 }
 
-/** Somebody with a passkey on a device of their own. */
+/** A person with a passkey on a device of their own. */
 async function owner(): Promise<{ person: Person; device: Device; passkey: Json }> {
   const [person, device] = [await registerPatient(ops()), await openDevice()];
   return { person, device, passkey: await addPasskey(person.client, device) };
@@ -87,7 +87,7 @@ test("a passkey made in a browser signs in by itself, as the second factor, and 
   await device.close();
 });
 
-test("an invited doctor enrols a passkey instead of TOTP, and needs nothing else ever after", async () => {
+test("an invited doctor enrols a passkey instead of TOTP, and needs nothing else from then on", async () => {
   const name = `doctor-${Date.now().toString(36)}`;
   const email = `${name}@clinic.example`;
   const newPassword = "Quaint-Harbour7-Lantern!x";
@@ -108,11 +108,11 @@ test("an invited doctor enrols a passkey instead of TOTP, and needs nothing else
   await device.close();
 });
 
-test("somebody else's passkey, and an assertion that was used, open nothing", async () => {
+test("another person's passkey, and an assertion that was used before, open nothing", async () => {
   const [her, him] = [await owner(), await owner()];
   const mfaToken = await firstHalf(her.person);
   const options = await loginOptions({ mfaToken });
-  // The browser would not sign for a credential that it does not have: one that ignores the list is what attacks.
+  // A browser would not sign for a credential that it lacks; an attacker's ignores the list.
   const foreign = await secondHalf(mfaToken, await him.device.get({ ...options, allowCredentials: [] }));
   expect(foreign).toMatchObject({ status: 401, body: { code: "invalid_passkey" } });
   await denialOf(her.person.id, "wrong_user");
@@ -145,7 +145,7 @@ test("a page of another origin gets a signature from the authenticator, and noth
   }
 });
 
-test("a copied authenticator shows by its count, and is refused", async () => {
+test("a copied authenticator is found by its count, and refused", async () => {
   const { person, device } = await owner();
   const [copied] = await device.credentials();
   if (!copied) throw new Error("no credential");

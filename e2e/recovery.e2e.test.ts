@@ -18,7 +18,7 @@ beforeAll(async () => {
 }, 120_000);
 
 test.each(["auth", "records", "files", "audit", "backup", "gateway"])(
-  "%s killed in the middle comes back by itself, and nothing acknowledged is lost",
+  "%s, killed under load, comes back by itself, and nothing acknowledged is lost",
   async (name) => {
     const acknowledged = text((await prescribe(doctor.client)).body, "id");
     const pid = processPid(name);
@@ -35,7 +35,7 @@ test.each(["auth", "records", "files", "audit", "backup", "gateway"])(
   60_000,
 );
 
-test("without RabbitMQ work goes on, and its events reach the log when it is back", async () => {
+test("without RabbitMQ work goes on, and its events reach the log once it is back", async () => {
   const { pid } = ops().rabbitmq;
   process.kill(pid, "SIGKILL");
   const written = await prescribe(doctor.client);
@@ -44,7 +44,7 @@ test("without RabbitMQ work goes on, and its events reach the log when it is bac
   await reachesTheLog(written.requestId);
 }, 90_000);
 
-test("Redis killed lets nobody in unchecked, and sessions live on when it is back", async () => {
+test("while Redis is killed nobody gets in unchecked, and sessions live on when it is back", async () => {
   const { pid } = ops().redis;
   process.kill(pid, "SIGKILL");
   const away = await doctor.client.get("/v1/patients");
@@ -56,7 +56,7 @@ test("Redis killed lets nobody in unchecked, and sessions live on when it is bac
     .toBe(200);
 }, 60_000);
 
-test("Postgres killed loses nothing that was acknowledged, and says 503 meanwhile", async () => {
+test("when Postgres is killed nothing acknowledged is lost, and requests are 503 until it is back", async () => {
   const acknowledged = await prescribe(doctor.client);
   const { pid } = ops().postgres;
   process.kill(pid, "SIGKILL");
@@ -89,7 +89,7 @@ function processPid(name: string): number {
   return found.pid;
 }
 
-/** Waits until ops.json, written anew at each start, names another process, and the gateway says `ok`. */
+/** Waits until ops.json, rewritten at each start, has a new pid, and the gateway says `ok`. */
 async function back(pidNow: () => number, pidBefore: number): Promise<void> {
   await expect.poll(pidNow, { timeout: 30_000 }).not.toBe(pidBefore);
   const ready = async () => {

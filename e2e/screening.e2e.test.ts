@@ -8,7 +8,7 @@ import { demoAdmin, invite, items, type Person, text } from "./support/people.ts
 import { type Ops, REPOSITORY } from "./support/system.ts";
 
 const SHARED = path.resolve(REPOSITORY, "../shared/data");
-/** What no screening finds is harmless all the same; these are here where the public corpora are not. */
+/** What screening does not find must be harmless too. Used where the public corpora are missing. */
 const OWN = [
   "'",
   '"*"',
@@ -58,7 +58,7 @@ beforeAll(async () => {
 });
 afterAll(() => db.end());
 
-/** What an injection would want to change: patients to the last byte, accounts, and the tables themselves. */
+/** What an injection might change: patients to the last byte, accounts, and the tables. */
 async function store(): Promise<unknown> {
   const { rows } = await db.query(
     `select (select md5(string_agg(p::text, '' order by p.id)) from records.patients p) as patients,
@@ -81,7 +81,7 @@ function expectHarmless(answer: Answer<Json> & { raw: Buffer }, payload: string)
   expect(answer.headers.get("content-security-policy"), payload).toContain("default-src 'none'");
 }
 
-test("every payload sent as words to search for, in a query and in a path changes nothing and finds nothing of others", async () => {
+test("every payload as words to search for, in a query and in a path changes nothing and finds no one else's data", async () => {
   const before = await store();
   let refused = 0;
   await each(payloads, async (payload) => {
@@ -105,7 +105,7 @@ test("every payload sent as words to search for, in a query and in a path change
   expect(await store()).toEqual(before);
 }, 600_000);
 
-test("every payload written down as clinical text is kept and comes back to the letter", async () => {
+test("every payload written as clinical text is kept and comes back to the letter", async () => {
   const before = await store();
   const texts = payloads.filter((payload) => payload.isWellFormed() && !payload.includes("\0"));
   const chunks = Array.from({ length: Math.ceil(texts.length / CHUNK) }, (_, i) =>

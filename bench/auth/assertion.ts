@@ -4,8 +4,8 @@ import { type Finding, median } from "../rounds.ts";
 const CHECKS = 5_000;
 
 /**
- * What a request costs a service before its route: the gateway's assertion, remembered by its digest. In processor time,
- * which others on the machine do not lengthen.
+ * What a request costs a service before its route: the gateway's assertion, remembered by its
+ * digest. In processor time, which others on the machine do not lengthen.
  */
 export async function assertionCheck(rounds: number): Promise<Finding[]> {
   const assertions = await testAssertions();

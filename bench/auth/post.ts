@@ -16,8 +16,8 @@ interface Connection {
 const idle: Connection[] = [];
 
 /**
- * One POST of JSON with an assertion made before, over connections that stay; `ms` from call to the answer's end. By hand
- * and no more than that: it shares the cores with what it measures.
+ * One POST of JSON with an assertion made before, over connections that stay; `ms` from call to the
+ * answer's end. By hand and no more than that: it shares the cores with what it measures.
  */
 export async function post(url: string, assertion: string, body: unknown): Promise<Answer> {
   const { hostname, port, pathname } = new URL(url);

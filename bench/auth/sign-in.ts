@@ -18,16 +18,17 @@ const SIGN_INS_AT_ONCE = 2 * HASHES_AT_ONCE;
 const PER_ROUND = 24;
 /** So that every connection has prepared its statements, and the code is compiled. */
 const WARM_UPS = 8;
-/** Looking at the event loop every millisecond costs processor time: in rounds of its own, which are not timed. */
+/** Watching the event loop costs processor time: in rounds of its own, which are not timed. */
 const OBSERVED = 4;
-/** Nobody signs in more often than they may have sessions: that would time the ends of old ones. */
+/** No one signs in more often than they may have sessions: that would time the ends of old ones. */
 const PER_PERSON = 4;
 const MAX_DELAY_MS = 50;
 
 /**
- * Sign-ins through the service (HTTP, Postgres, Redis and all) beside a bare loop of argon2id with the same parameters,
- * with as many hashes at once, in turns on the same cores, which the client and Postgres share. And whether the event loop stands still meanwhile, and whether refresh
- * and introspection cost a hash.
+ * Sign-ins through the service (HTTP, Postgres, Redis and all) beside a bare loop of argon2id with
+ * the same parameters, with as many hashes at once, in turns on the same cores, which the client
+ * and Postgres share. Also: whether hashing blocks the event loop, and whether refresh and
+ * introspection cost a hash.
  */
 export async function signIns(rounds: number): Promise<Finding[]> {
   const h = await createHarness();
@@ -88,7 +89,7 @@ export async function signIns(rounds: number): Promise<Finding[]> {
         name: "processor time of a sign-in beside its hash's: service, client and Postgres",
         measured: median(used.map(({ ours, bare: hashing }) => ours - hashing)),
         unit: "ms",
-        note: `a hash ${hashMs.toFixed(1)} ms, ${(100 * share).toFixed(0)} % of it all: what the ratio is where nobody else has the cores`,
+        note: `a hash ${hashMs.toFixed(1)} ms, ${(100 * share).toFixed(0)} % of it all: what the ratio is on cores that are otherwise idle`,
       },
       {
         name: "event loop delay while hashing, 99th percentile",
@@ -121,7 +122,7 @@ interface Used {
   cpuMs: number;
 }
 
-/** Wall-clock of a round, and the processor time of each call: this process's (client included) and these others'. */
+/** Wall-clock of a round, and processor time of each call: this process's and `others`'. */
 async function measured(work: () => Promise<number>, others: number[]): Promise<Used> {
   const of = () => others.reduce((sum, pid) => sum + cpuMs(pid), 0);
   const [own, theirs] = [process.cpuUsage(), of()];

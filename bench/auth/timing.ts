@@ -11,8 +11,9 @@ const PER_ACCOUNT = 4;
 type Call = (i: number) => { path: string; body: object };
 
 /**
- * Whether time tells accounts apart: one call of each kind a round, in an order drawn anew, so that all meet the same
- * weather and what one leaves to be done behind its answer; the medians of how far each is from its round's median may differ by 5 ms.
+ * Whether time tells accounts apart: one call of each kind a round, in a new random order, so that
+ * all meet the same weather and what one leaves to be done behind its answer; the medians of how
+ * far each is from its round's median may differ by 5 ms.
  */
 export async function timing(tries: number): Promise<Finding[]> {
   const h = await createHarness();
@@ -86,9 +87,9 @@ async function compare(url: string, name: string, calls: Call[], tries: number):
     }
   }
   if (statuses.size !== 1)
-    throw new Error(`${name}: answered ${[...statuses].join(", ")}, which tells enough`);
+    throw new Error(`${name}: answered ${[...statuses].join(", ")}, which tells them apart`);
   const medians = times.map(median);
-  // Each beside the others of its round: what slows a whole round down says nothing about one of them.
+  // Each is compared within its round: what slows a whole round says nothing about one of them.
   const rounds = Array.from({ length: tries }, (_, i) => median(times.map((kind) => kind[i] ?? Number.NaN)));
   const beside = times.map((kind) => median(kind.map((ms, i) => ms - (rounds[i] ?? Number.NaN))));
   const spread = times.flat().sort((a, b) => a - b);

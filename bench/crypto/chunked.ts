@@ -6,9 +6,9 @@ import { CHUNK_BYTES, createOpenStream, createSealStream } from "@medvault/crypt
 import { type Finding, race } from "../rounds.ts";
 
 /**
- * A whole pipeline (pieces of one size, the seal or open stream, a sink) beside a bare loop of AES-256-GCM over the
- * same bytes, 16 KiB at a time: one cipher a chunk with a KeyObject (the fastest), its nonce counted up, the tag taken
- * or checked, the output dropped.
+ * A whole pipeline (pieces of one size, the seal or open stream, a sink) beside a bare loop of
+ * AES-256-GCM over the same bytes, 16 KiB at a time: one cipher a chunk with a KeyObject (the
+ * fastest), its nonce counted up, the tag taken or checked, the output dropped.
  */
 const CHUNKS = 4_096;
 const PIECES = [65_536, 1_048_576];

@@ -10,10 +10,11 @@ import { type BoxContext, openBox, type Suite, sealBox } from "@medvault/crypto"
 import { type Contender, type Finding, race } from "../rounds.ts";
 
 /**
- * A row box beside bare loops that do the same HKDF (64 bytes: key and commitment) and the same cipher on the same
- * payload. Each bare loop writes the row's info and AAD as one string, draws a nonce, and joins nonce, commitment,
- * ciphertext and tag; it checks nothing, prefixes no lengths and compares no commitment. There are two of them:
- * "bytes" keeps keys in Buffers, as node's documentation does; "KeyObjects" is the fastest that node:crypto can be called.
+ * A row box beside bare loops that do the same HKDF (64 bytes: key and commitment) and the same
+ * cipher on the same payload. Each bare loop writes the row's info and AAD as one string, draws a
+ * nonce, and joins nonce, commitment, ciphertext and tag; it checks nothing, prefixes no lengths
+ * and compares no commitment. There are two of them: "bytes" keeps keys in Buffers, as node's
+ * documentation does; "KeyObjects" is the fastest that node:crypto can be called.
  */
 const SIZES = [256, 1_024];
 const SUITES: readonly Suite[] = ["aes-256-gcm", "chacha20-poly1305"];

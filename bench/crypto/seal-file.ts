@@ -5,8 +5,9 @@ import { openFile, type SealedFile, sealFile } from "@medvault/crypto";
 import type { Finding } from "../rounds.ts";
 
 /**
- * A file of zeros (sparse, so that it takes no room) through sealFile onto the disk and back through openFile, and how
- * far the process grew meanwhile: the highest resident size seen, less what it was after a file of 64 MiB.
+ * A file of zeros (sparse, so that it takes no room) through sealFile onto the disk and back
+ * through openFile, and how far the process grew meanwhile: the highest resident size seen, less
+ * what it was after a file of 64 MiB.
  */
 const WARM_UP_BYTES = 64 << 20;
 const SAMPLE_MS = 10;

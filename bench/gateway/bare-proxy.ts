@@ -1,4 +1,4 @@
-// What the gateway is held against: Express 5 and an undici pool that pass everything on, and nothing else.
+// What the gateway is compared with: Express 5 and an undici pool that only pass everything on.
 // Takes the upstream's origin, prints its port.
 import { pipeline } from "node:stream/promises";
 import express from "express";

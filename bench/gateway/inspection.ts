@@ -46,7 +46,7 @@ function browserRequest(url: string): Request {
   return req as Request;
 }
 
-/** What the gateway's first look at a request costs, and the look at its body; in processor time. */
+/** What inspecting a request and its body costs, in processor time. */
 export function inspection(rounds: number): Finding[] {
   const find = routeDocuments(publicRoutes);
   const inspect = inspector(find);

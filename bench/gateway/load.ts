@@ -15,13 +15,13 @@ export interface LoadOptions {
   headers: Record<string, string>;
   connections: number;
   seconds: number;
-  /** Requests a second over all connections; without it each connection asks again as soon as it was answered. */
+  /** Requests a second over all connections; without it each asks again once it was answered. */
   rate?: number;
 }
 
 /**
- * GETs over kept-alive connections, one at a time each, by sockets and bytes: a client that parsed more would be what
- * is measured. Throws for any answer but 200.
+ * GETs over kept-alive connections, one at a time each, by sockets and bytes: a client that parsed
+ * more would be what is measured. Throws for any answer but 200.
  */
 export async function load(options: LoadOptions): Promise<Load> {
   const { connections, seconds, rate, port } = options;

@@ -12,7 +12,7 @@ const CONNECTIONS = 8;
 const RATE = 200;
 const PATH = "/v1/records/01900000-0000-7000-8000-000000000001";
 
-/** What 95 of 100 requests of others take while 200 clients send headers, bodies or nothing, a byte at a time. */
+/** The p95 of other clients' requests while 200 slow clients send a byte at a time, or nothing. */
 export async function slowClients(): Promise<Finding[]> {
   const harness = await createHarness();
   const upstream = await start("upstream.ts");

@@ -15,7 +15,7 @@ function* bytes(total: number): Generator<Buffer> {
   for (let sent = 0; sent < total; sent += CHUNK.length) yield CHUNK;
 }
 
-/** One upload and one download of this size through the gateway, and how far its resident memory grows meanwhile. */
+/** One upload and one download of this size, and how far the gateway's resident memory grows. */
 export async function streaming(totalBytes: number): Promise<Finding[]> {
   const harness = await createHarness();
   const gateway = await spawnGateway({

@@ -17,8 +17,9 @@ interface Contender {
 }
 
 /**
- * An authenticated GET through the gateway and through a bare Express 5 + undici proxy, to the same upstream, in turns:
- * requests a second with 32 connections; then at once, under a load that both carry: what the gateway adds at p50.
+ * An authenticated GET through the gateway and through a bare Express 5 + undici proxy, to the same
+ * upstream, in turns: requests a second with 32 connections; then at once, under a load that both
+ * carry: what the gateway adds at p50.
  */
 export async function throughput(rounds: number): Promise<Finding[]> {
   const harness = await createHarness();
@@ -74,7 +75,7 @@ async function compare(bare: Contender, ours: Contender, run: Run, rounds: numbe
   const rate = Math.floor(median(full.map(([, mine]) => mine.perSecond)) * SHARE_FOR_LATENCY);
   const calm: [bare: Load, ours: Load][] = [];
   for (let round = 0; round < rounds; round++) {
-    // Both at once: what the machine does meanwhile delays both alike.
+    // Both at once: whatever else the machine does delays both equally.
     calm.push(await Promise.all([run(bare, ROUND_S, rate), run(ours, ROUND_S, rate)]));
   }
   const of = (side: 0 | 1, what: "perSecond" | "cpuMicros" | "p50Ms") =>
@@ -107,7 +108,7 @@ async function measured(
   return { ...found, cpuMicros: ((cpuMs(contender.pid) - before) * 1_000) / requests };
 }
 
-/** Both in turns, in the other order every other round, so that both meet the same weather. */
+/** Both in turns, in alternating order, so that both meet the same conditions. */
 async function pairs<T>(
   bare: Contender,
   ours: Contender,

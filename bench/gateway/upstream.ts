@@ -1,4 +1,4 @@
-// A service that costs nearly nothing: every GET is answered at once, as a record is. Prints its port.
+// A service that costs nearly nothing: answers every GET at once, like a record. Prints its port.
 import { createServer } from "node:http";
 
 const BODY = JSON.stringify({ id: "bench", type: "observation", data: { note: "x".repeat(900) } });

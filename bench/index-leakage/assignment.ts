@@ -1,6 +1,6 @@
 /**
- * The cheapest assignment of rows to columns of a square matrix of costs: for each row its column. Hungarian method with
- * potentials, O(n³).
+ * The cheapest assignment of rows to columns of a square matrix of costs: for each row its column.
+ * Hungarian method with potentials, O(n³).
  */
 export function cheapestAssignment(costs: readonly Float64Array[]): number[] {
   const size = costs.length;

@@ -20,12 +20,13 @@ export interface Recovered {
 
 const READERS_KEYS = 8;
 const MAX_ROUNDS = 8;
-// A frequency that differs outweighs everything else: the reader knows how many rows hold each value.
+// A different frequency outweighs all else: the attacker knows how many rows hold each value.
 const OTHER_FREQUENCY = 1e6;
 
 /**
- * What a reader of the column recovers who holds no key but knows the vocabulary, how tokens are made, and how many rows
- * hold each value. Each way ends in the likeliest assignment of all token sets to all values; a tie is decided blindly.
+ * What a reader of the column recovers who holds no key but knows the vocabulary, how tokens are
+ * made, and how many rows hold each value. Each way ends in the likeliest assignment of all token
+ * sets to all values; a tie is decided blindly.
  */
 export function attack(corpus: Corpus, bits: number, indexKeys: number): Recovered {
   const expected = expectedShape(corpus, bits, READERS_KEYS);
@@ -54,8 +55,9 @@ export function attack(corpus: Corpus, bits: number, indexKeys: number): Recover
 }
 
 /**
- * By how many tokens each set shares with each other. Begins with the sorted list of them, which needs no guess about
- * any other set, and then compares with what is shared with those assigned so far, until nothing changes.
+ * By how many tokens each set shares with each other. Begins with the sorted list of them, which
+ * needs no guess about any other set, and then compares with what is shared with those assigned so
+ * far, until nothing changes.
  */
 function byOverlaps(seen: Shape, expected: ExpectedShape, start: readonly Float64Array[]): number[] {
   const n = start.length;
@@ -105,7 +107,7 @@ function matrix(size: number, cost: (row: number, column: number) => number): Fl
 
 const at = (costs: readonly Float64Array[], row: number, column: number): number => costs[row]?.[column] ?? 0;
 
-/** The numbers below `size` in an order that a reader cannot guess, and that is the same in every run. */
+/** The numbers below `size` in an order that cannot be guessed, and is the same in every run. */
 function shuffled(size: number, seed: number): number[] {
   return Array.from({ length: size }, (_, number) => ({ number, by: keyNumber(`order ${seed}`, number) }))
     .sort((a, b) => a.by.compare(b.by))

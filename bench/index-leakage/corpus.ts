@@ -15,7 +15,7 @@ interface Resource {
   readonly medicationCodeableConcept?: { readonly text?: string; readonly coding?: { display?: string }[] };
 }
 
-/** Synthea's people and prescriptions from `shared` (…/data/fhir) where they are, else the bundles of `fixtures`. */
+/** Synthea's people and prescriptions from `shared` where it exists, else those of `fixtures`. */
 export function readCorpora(shared: string, fixtures: string): { source: string; corpora: Corpus[] } {
   const bundles = path.join(shared, "synthea_r4");
   const isShared = existsSync(bundles);
@@ -35,7 +35,7 @@ export function readCorpora(shared: string, fixtures: string): { source: string;
   };
 }
 
-/** As the records service indexes a name: both orders in one text. Synthea's numbers at the end of names are dropped. */
+/** A name as records indexes it: both orders in one text, without Synthea's numbers. */
 function searchNameOf({ given, family }: { given: string; family: string }): string {
   const [first, last] = [given, family].map((name) => normalise(name.replace(/\d+/g, "")));
   return `${first} ${last} ${first}`.trim();

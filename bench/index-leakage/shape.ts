@@ -2,15 +2,15 @@ import { createHash } from "node:crypto";
 import { trigramTokens } from "@medvault/crypto";
 import type { Corpus } from "./corpus.ts";
 
-/** What of a column's token sets does not depend on the key but by chance: their sizes, and how many tokens two share. */
+/** What of token sets depends on the key only by chance: their sizes, and how many two share. */
 export interface Shape {
   readonly sizes: Float64Array;
   readonly shared: readonly Float64Array[];
 }
 
 /**
- * A normal distribution of a number that a reader expects, ready for sums of negative log-densities:
- * `weight · (seen − mean)² + penalty`.
+ * A normal distribution of a number that a reader expects, ready for sums of negative
+ * log-densities: `weight · (seen − mean)² + penalty`.
  */
 export interface Expected {
   readonly means: Float64Array;
@@ -46,7 +46,7 @@ export function shapeOf(sets: readonly ReadonlySet<string>[]): Shape {
   return { sizes: Float64Array.from(sets, (set) => set.size), shared };
 }
 
-/** What a reader who knows the vocabulary, and how tokens are made, expects to see: tried with keys of their own. */
+/** What an attacker who knows vocabulary and tokens expects, tried with keys of their own. */
 export function expectedShape(corpus: Corpus, bits: number, keys: number): ExpectedShape {
   const shapes = Array.from({ length: keys }, (_, at) =>
     shapeOf(tokenSets(corpus, keyNumber("reader's own key", at), bits)),

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { type Operation, operations, type Parameter } from "../support/conformity.ts";
+import { type Operation, operations, type Parameter } from "../support/openapi.ts";
 import { type KnownIds, spoiled, valuesOf } from "./values.ts";
 
 export interface Generated {
@@ -15,18 +15,18 @@ export interface World {
   ids: KnownIds;
 }
 
-/** They would change the system for everybody; they are generated with ids that nobody has. */
+/** These would change the system for all tests, so they get ids that do not exist. */
 const SHARED_STATE = new Set([
   "PUT /v1/roles/{role}/permissions",
   "POST /v1/backups/{id}/restore",
   "DELETE /v1/backups/{id}",
   "POST /v1/backups/{id}/verify",
 ]);
-/** They end sessions, whatever their input; only somebody who is there for that sends them. */
+/** These end sessions, whatever their input: only an account made for that sends them. */
 const ENDS_SESSIONS =
   /^(POST \/v1\/auth\/logout|DELETE \/v1\/auth\/sessions|DELETE \/v1\/users\/\{id\}\/sessions)/;
 export const EXPENDABLE = "expendable";
-/** What takes long or writes much is asked for less often. */
+/** What takes long or writes much is sent less often. */
 const RARE = /^(POST \/v1\/backups|POST \/v1\/audit\/verify|GET \/v1\/audit\/export|GET \/v1\/audit\/stream)/;
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "HEAD"];
@@ -73,7 +73,7 @@ const ODD_HEADERS: readonly Record<string, string>[] = [
   { "x-odd": "\u00e9\u00fc" },
 ];
 
-/** Requests over the whole document: two of five as it says, the others wrong in some way; by every role. */
+/** Requests of every operation, by every role: two of five as documented, the others wrong. */
 export function requests(world: World): fc.Arbitrary<Generated> {
   return fc.oneof(
     ...operations.map((operation) => ({
@@ -119,7 +119,7 @@ function mostly(usual: string, others: readonly string[]): fc.Arbitrary<string> 
   );
 }
 
-/** `{id}` means another thing under each path: what stands before it says which. */
+/** What `{id}` means is said by the segment of the path before it. */
 function idsFor({ path }: Operation, ids: KnownIds): KnownIds {
   const area = /\/([A-Za-z]+)\/\{id\}/.exec(path)?.[1] ?? "";
   return { ...ids, id: ids[area] ?? ids[`${area.toLowerCase()}s`] ?? [] };
@@ -140,7 +140,7 @@ function pathOf({ path, parameters }: Operation, ids: KnownIds, valid: boolean):
 }
 
 function queryOf({ parameters }: Operation, ids: KnownIds, valid: boolean): fc.Arbitrary<string> {
-  // Nobody has a cursor before a first page: one is only ever wrong here.
+  // There is no cursor before a first page: here one is always wrong.
   const own = parameters.filter(
     (parameter) => parameter.in === "query" && !(valid && parameter.name === "cursor"),
   );

@@ -3,15 +3,15 @@ import http from "node:http";
 import { Agent, fetch as undiciFetch } from "undici";
 import type { Generated } from "./requests.ts";
 
-/** An address of its own, another each time: what is guessed and refused here locks nobody out elsewhere or later. */
+/** An address of its own, chosen at random: what is refused here locks no one else out. */
 const ADDRESS = `127.7.${randomInt(256)}.${1 + randomInt(254)}`;
-/** A session is bound to the agent that began it, so all that is sent has one. */
+/** A session is bound to the user agent that began it, so all requests have the same. */
 const AGENT = "generated-requests/1";
 const TIMEOUT_MS = 30_000;
 const MOST_BYTES = 4 * 1024 * 1024;
 
 const dispatcher = new Agent({ localAddress: ADDRESS });
-/** fetch from that address; forms are written out first, since they are of another fetch's class. */
+/** fetch from that address; forms are serialised first, since they are of another fetch's class. */
 export const fetchFromThere = (async (input: string, init: RequestInit) => {
   const headers = new Headers(init.headers);
   headers.set("user-agent", AGENT);

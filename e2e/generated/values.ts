@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { resolved, type Schema } from "../support/conformity.ts";
+import { resolved, type Schema } from "../support/openapi.ts";
 
 /** Ids that exist, by the name of the field or path value that takes them. */
 export type KnownIds = Readonly<Record<string, readonly string[]>>;
@@ -13,7 +13,7 @@ const DATE = fc
   .date({ min: new Date("1900-01-01"), max: new Date("2030-01-01"), noInvalidDate: true })
   .map((date) => date.toISOString());
 
-/** Values that a schema accepts, as far as JSON Schema says; ids are mostly such as exist. */
+/** Values that a schema accepts, as far as JSON Schema says; most ids exist. */
 export function valuesOf(given: Schema, ids: KnownIds, name = ""): fc.Arbitrary<unknown> {
   const schema = resolved<Schema>(given);
   const part = (each: Schema, as = name) => valuesOf(each, ids, as);
@@ -50,7 +50,7 @@ export function valuesOf(given: Schema, ids: KnownIds, name = ""): fc.Arbitrary<
   }
 }
 
-/** Optional, and never right when made up. */
+/** Optional, and always wrong when invented. */
 const NEVER_OWN = new Set(["cursor"]);
 
 function objectOf(
@@ -81,7 +81,7 @@ function textOf(schema: Schema, ids: KnownIds, name: string): fc.Arbitrary<strin
 }
 
 const HUGE = "A".repeat(100_000);
-/** What no schema hopes for. */
+/** What no schema expects. */
 const ODD: readonly unknown[] = [
   null,
   true,
@@ -107,7 +107,7 @@ const ODD: readonly unknown[] = [
   Array.from({ length: 2_000 }, () => 0),
 ];
 
-/** A body made wrong in one or two places: a field gone, of another type, odd, or one too many. */
+/** A body that is wrong in one or two places: a field missing, odd, or one too many. */
 export function spoiled(valid: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
   const change = fc.record({
     kind: fc.constantFrom("drop", "odd", "extra", "nest", "whole"),

@@ -3,10 +3,10 @@ import { sharedPath } from "../../dev/lib/paths.mjs";
 import { chromium } from "../../dev/servers/chromium.ts";
 import type { Json } from "./client.ts";
 
-/** A credential as the virtual authenticator holds it (Chrome DevTools Protocol, WebAuthn.Credential). */
+/** A credential of the virtual authenticator (Chrome DevTools Protocol, WebAuthn.Credential). */
 type Credential = Awaited<ReturnType<typeof credentialsOf>>[number];
 
-/** Chromium, headless. It comes by itself; where it cannot, this throws with what to do. */
+/** Chromium, headless. It is downloaded if needed; where that fails, the error says what to do. */
 export async function openBrowser(): Promise<Browser> {
   const { executable, libraries } = await chromium(sharedPath("chromium"), console.log);
   return driver.launch({
@@ -50,12 +50,12 @@ export class Device {
     return new Device(page, devtools, authenticatorId);
   }
 
-  /** `navigator.credentials.create()` with options as the API answers them; throws what the browser throws. */
+  /** `navigator.credentials.create()` with the API's options; throws what the browser throws. */
   create(options: Json): Promise<Json> {
     return this.#ask("create", "parseCreationOptionsFromJSON", options);
   }
 
-  /** `navigator.credentials.get()`, alike. */
+  /** The same with `navigator.credentials.get()`. */
   get(options: Json): Promise<Json> {
     return this.#ask("get", "parseRequestOptionsFromJSON", options);
   }
@@ -72,7 +72,7 @@ export class Device {
     return credentialsOf(this.#devtools, this.#authenticatorId);
   }
 
-  /** Puts a credential into its authenticator, in the place of the one of the same id if it has that. */
+  /** Puts a credential into its authenticator; one of the same id is replaced. */
   async hold(credential: Credential): Promise<void> {
     const authenticatorId = this.#authenticatorId;
     const { credentialId } = credential;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { MedVaultClient, ProblemError } from "@medvault/client";
 import { generate } from "otplib";
-import { faultsOf } from "./conformity.ts";
+import { faultsOf } from "./openapi.ts";
 
 export interface Answer<T = Record<string, never>> {
   status: number;
@@ -21,8 +21,8 @@ export interface Call {
 }
 
 /**
- * A client as a user has one. `api` is the typed client, which throws for refusals; `call` and its kind send anything
- * and take any answer, which must be as the OpenAPI document says.
+ * A client as a user has one. `api` is the typed client, which throws for refusals; `call` and its
+ * kind send anything and take any answer, which must be as the OpenAPI document says.
  */
 export class Client {
   readonly gateway: string;
@@ -39,7 +39,7 @@ export class Client {
     return this.api.session.tokens?.access ?? null;
   }
 
-  /** Sends one request and reads the whole answer; JSON is parsed, anything else is left in `raw`. */
+  /** Sends one request and reads the whole answer; JSON is parsed, anything else is in `raw`. */
   async call(method: string, path: string, call: Call = {}): Promise<Answer<Json> & { raw: Buffer }> {
     const headers: Record<string, string> = { "x-request-id": randomUUID(), ...call.headers };
     if (this.token) headers.authorization = `Bearer ${this.token}`;
@@ -93,8 +93,9 @@ const PERIOD_SECONDS = 30;
 const lastStep = new Map<string, number>();
 
 /**
- * A TOTP code as an authenticator app shows it, never the same step twice: MedVault takes each code once.
- * It may use the next step's code (the clock tolerance is one step); when both are used it waits for a new one.
+ * A TOTP code as an authenticator app shows it, never the same step twice: MedVault takes each code
+ * once. It may use the next step's code (the clock tolerance is one step); when both are used it
+ * waits for a new one.
  */
 export async function totpCode(secret: string): Promise<string> {
   for (;;) {
@@ -108,7 +109,7 @@ export async function totpCode(secret: string): Promise<string> {
   }
 }
 
-/** Signs in with a password and, where the answer asks for it, a TOTP. Retries with a fresh code. */
+/** Signs in with a password and, where it is asked for, a TOTP. Retries with a fresh code. */
 export async function signIn(
   gateway: string,
   person: { username: string; password: string; totpSecret?: string | null },
@@ -127,7 +128,7 @@ export async function signIn(
   return client;
 }
 
-/** Proves anew who is signed in; the client then holds a token that sensitive calls accept for 10 minutes. */
+/** Steps up: the client then holds a token that sensitive calls accept for 10 minutes. */
 export async function stepUp(
   { api }: Client,
   person: { password: string; totpSecret?: string | null },
@@ -139,7 +140,7 @@ export async function stepUp(
   });
 }
 
-/** Three times, each with a code of its own: the demo of `npm start` may just have used one from another process. */
+/** Tries three times, each with a new code: another process may just have used the first. */
 async function freshly(attempt: () => Promise<void>): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Client, type Json, signIn, stepUp, totpCode } from "./client.ts";
-import { mailedToken } from "./mail.ts";
+import { mailedToken } from "./mailbox.ts";
 import type { Ops } from "./system.ts";
 
 export interface Person {
@@ -12,9 +12,9 @@ export interface Person {
   client: Client;
 }
 
-/** A password that the policy accepts and nobody has used. */
+/** A new password that the policy accepts. */
 function newPassword(): string {
-  // A fixed beginning, and no letter four times over: the policy takes chance for a pattern, once in 500 times.
+  // No letter four times in a row: the policy would refuse it as a pattern, once in 500 times.
   for (;;) {
     const password = `Vk7-${randomBytes(12).toString("base64url")}-aA1!`;
     if (!/(.)\1{3}/i.test(password)) return password;
@@ -38,7 +38,7 @@ export async function demoAdmin(
   return { client, password: admin.password, totpSecret: admin.totpSecret };
 }
 
-/** An admin invites somebody; they take the mailed token, choose a password, enrol TOTP and are signed in. */
+/** An admin invites a person, who takes the mailed token, sets password and TOTP, and signs in. */
 export async function invite(
   ops: Ops,
   admin: Client,
@@ -61,7 +61,7 @@ export async function invite(
   return { id: made.id, username, email, password, totpSecret: secret, client };
 }
 
-/** Somebody registers as a patient and signs in. */
+/** A person registers as a patient and signs in. */
 export async function registerPatient(ops: Ops, fetchFrom?: typeof fetch): Promise<Person> {
   const identity = newIdentity("patient");
   const { api } = new Client(ops.gateway, fetchFrom);

@@ -21,11 +21,11 @@ export interface Ops {
 export interface RunningSystem {
   ops: Ops;
   dataDir: string;
-  /** Ends everything that the start began, as Ctrl-C does; resolves with the milliseconds that it took. */
+  /** Ends everything that the start began, as Ctrl-C does; resolves with its milliseconds. */
   stop(): Promise<number>;
 }
 
-/** A port that nobody holds at this moment. */
+/** A port that is free at this moment. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = net.createServer();
@@ -38,9 +38,9 @@ function freePort(): Promise<number> {
 }
 
 /**
- * Starts a whole MedVault the way its user does, with data and servers of its own under `.data/<name>`.
- * Resolves when ops.json says that the demo is made; throws with the end of the output when it is not
- * within `limitMs`. What the start prints is kept in `.data/<name>.out`.
+ * Starts a whole MedVault the way its user does, with data and servers of its own under
+ * `.data/<name>`. Resolves when ops.json says that the demo is made; throws with the end of the
+ * output when it is not within `limitMs`. What the start prints is kept in `.data/<name>.out`.
  */
 export async function startSystem(name: string, limitMs = 240_000): Promise<RunningSystem> {
   const dataDir = path.join(REPOSITORY, ".data", name);
@@ -69,7 +69,7 @@ export async function startSystem(name: string, limitMs = 240_000): Promise<Runn
   }
 }
 
-/** The settings of a private MedVault: none of the servers that unit tests share, no real rate limits. */
+/** Settings of a private MedVault: not the servers that unit tests share, no real rate limits. */
 function systemEnvironment(dataDir: string, port: number): NodeJS.ProcessEnv {
   const { DATABASE_URL: _d, REDIS_URL: _r, AMQP_URL: _a, VITEST: _v, ...rest } = process.env;
   return {

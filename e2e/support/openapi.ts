@@ -56,6 +56,21 @@ export const operations: readonly Operation[] = Object.entries(document.paths).f
   })),
 );
 
+/** The fields that the JSON body of an operation takes. */
+export function bodyFields(method: string, path: string): Record<string, Schema> {
+  const operation = operations.find((each) => each.method === method && each.path === path);
+  const schema = resolved<Schema>(operation?.requestBody?.content["application/json"]?.schema ?? {});
+  if (!schema.properties) throw new Error(`${method} ${path} has no documented JSON body`);
+  return schema.properties as Record<string, Schema>;
+}
+
+/** Whether a field takes any text: not ids, dates, states, and other fixed formats. */
+export function isFreeText(field: Schema): boolean {
+  const { type, format, pattern, enum: values, anyOf } = resolved<Schema>(field);
+  if (anyOf) return (anyOf as Schema[]).some(isFreeText);
+  return type === "string" && format === undefined && pattern === undefined && values === undefined;
+}
+
 const ajv = new Ajv2020({ strict: false, allErrors: false });
 (addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
 ajv.addSchema(document, "api");
@@ -70,7 +85,7 @@ function validatorOf(schema: Schema): ValidateFunction {
   return validate;
 }
 
-// `/v1/patients/me` before `/v1/patients/{id}`: a literal says more than a name.
+// `/v1/patients/me` before `/v1/patients/{id}`: a literal wins over a parameter.
 const matchers = [...operations]
   .sort((a, b) => a.path.split("{").length - b.path.split("{").length)
   .map((operation) => ({ operation, pattern: patternOf(operation.path) }));
@@ -80,7 +95,7 @@ function patternOf(template: string): RegExp {
   return new RegExp(`^${escaped.replace("{path}", ".+").replace(/\{\w+\}/g, "[^/]+")}$`);
 }
 
-/** The operation that a request means; undefined when the document has none. */
+/** The operation of a request; undefined when the document has none. */
 export function operationOf(method: string, target: string): Operation | undefined {
   const wanted = method === "HEAD" ? "GET" : method;
   const [pathname = ""] = target.split("?");
@@ -94,7 +109,7 @@ export interface AnswerSeen {
   raw: Buffer;
 }
 
-/** What an answer has that the document does not say, or lacks that it does; nothing when they agree. */
+/** How an answer differs from the document; nothing when they agree. */
 export function faultsOf(method: string, target: string, answer: AnswerSeen): string[] {
   const faults: string[] = [];
   if (!answer.headers.get("x-request-id")) faults.push("there is no request id");
@@ -104,7 +119,7 @@ export function faultsOf(method: string, target: string, answer: AnswerSeen): st
   if (!documented) return [...faults, `${answer.status} is not documented`];
   const isTagged = documented.headers?.ETag !== undefined;
   if (isTagged !== answer.headers.has("etag"))
-    faults.push(isTagged ? "there is no ETag" : "an ETag nobody told of");
+    faults.push(isTagged ? "there is no ETag" : "an ETag is not documented");
   if (method === "HEAD") return faults;
   if (!documented.content) {
     if (answer.raw.length > 0) faults.push("there is a body that is not documented");

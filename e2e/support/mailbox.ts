@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 
-/** The newest one-time token that was mailed to `address`, waiting up to 10 s for the mail to come. */
+/** The newest one-time token that was mailed to `address`; waits up to 10 s for the mail. */
 export async function mailedToken(mailDir: string, address: string): Promise<string> {
   const end = Date.now() + 10_000;
   while (Date.now() < end) {

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 
-/** The ways in which a text may lie readable in a file. */
+/** The encodings in which a text may lie readable in a file. */
 export function encodings(marker: string): Map<string, Buffer> {
   const raw = Buffer.from(marker, "utf8");
   const forms = new Map<string, Buffer>([
@@ -14,8 +14,8 @@ export function encodings(marker: string): Map<string, Buffer> {
     ["utf16le", Buffer.from(marker, "utf16le")],
     ["utf16be", Buffer.from(marker, "utf16le").swap16()],
   ]);
-  // Inside a longer text base64 falls in one of three alignments; only the characters that depend on the
-  // marker alone can be looked for.
+  // Inside a longer text base64 falls in one of three alignments; only the characters that depend
+  // on the marker alone can be looked for.
   for (const shift of [0, 1, 2]) {
     const padded = Buffer.concat([Buffer.alloc(shift), raw]);
     const whole = Math.floor(padded.length / 3) * 3;
@@ -41,7 +41,7 @@ interface Needle {
   bytes: Buffer;
 }
 
-/** Every file under `roots` in which a marker stands in any encoding, and how many bytes were read. */
+/** Every file under `roots` with a marker in any encoding, and how many bytes were read. */
 export async function search(
   roots: string[],
   markers: string[],
@@ -73,7 +73,7 @@ export async function search(
   return { findings, files, bytes };
 }
 
-/** Looks for all needles in one pass, by their first two bytes: one look per needle takes minutes over a WAL. */
+/** Finds all needles in one pass, by their first two bytes: a pass for each takes minutes. */
 function finderOf(needles: Needle[]): (window: Buffer) => Needle[] {
   const byStart = new Map<number, Needle[]>();
   const starts = new Uint8Array(65_536);

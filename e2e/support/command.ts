@@ -8,7 +8,7 @@ export interface Ended {
 }
 
 /** Runs one of the project's commands to its end, with `input` on its standard input. */
-export function run(args: string[], env: Record<string, string> = {}, input = ""): Promise<Ended> {
+export function runCommand(args: string[], env: Record<string, string> = {}, input = ""): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: REPOSITORY, env: { ...process.env, ...env } });
     let stdout = "";

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { encodings, search } from "./needles.ts";
+import { encodings, search } from "./plaintext-search.ts";
 
 const MARKER = "qwxzvkjyphbd";
 
