@@ -10,6 +10,7 @@ const LIBS = {
   keys: ["crypto", "postgres"],
   messaging: ["contracts", "postgres"],
   "service-kit": ["contracts"],
+  runtime: ["contracts", "crypto", "keys", "messaging", "postgres", "service-kit"],
 };
 
 const isTest = "([.]test[.]ts|[.]testdata[.]ts|/test/[^/]+[.]ts)$";
@@ -45,6 +46,13 @@ export default {
       severity: "error",
       from: { pathNot: ["^libs/testing/", "^e2e/", "^bench/", isTest] },
       to: { path: "^libs/testing/" },
+    },
+    {
+      name: "runtime-in-services-only",
+      comment: "libs/runtime joins the other libraries into services; nothing else is built on it",
+      severity: "error",
+      from: { path: "^(libs|scripts|tools|dev)/", pathNot: ["^libs/(runtime|testing)/", isTest] },
+      to: { path: "^libs/runtime/" },
     },
     {
       name: "only-the-front-door",

@@ -35,6 +35,7 @@ export function serviceMigrations(service: ServiceName): {
     sys: [
       { prefix: "messaging", dir: folder("libs/messaging/migrations") },
       { prefix: "keys", dir: folder("libs/keys/migrations") },
+      { prefix: "runtime", dir: folder("libs/runtime/migrations") },
       { prefix: "sys", dir: folder(`services/${service}/migrations/sys`) },
     ],
   };

@@ -2,6 +2,7 @@ import {
   type Actor,
   AppError,
   ASSERTION_HEADER,
+  type ErrorKind,
   NotFound,
   STATUS_OF_KIND,
   Unauthenticated,
@@ -16,6 +17,7 @@ import type { Logger } from "./logger.ts";
 import { metricsOf, observeRequests } from "./metrics.ts";
 import { type Refusal, refusalOf, sendProblem } from "./problem.ts";
 import { actorOrNull, requestContext, requestIdOf, setClaims } from "./request.ts";
+import type { Route } from "./route.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 
 /**
@@ -28,10 +30,12 @@ export interface AppOptions {
   service: string;
   logger: Logger;
   assertions: AssertionVerifier;
-  /** Adds the service's routes; each needs `allow()`, `requireSession()` or `openToGuests()`. */
-  routes: (router: Router) => void;
+  /** Nothing else can be mounted. */
+  routes: readonly Route[] | ((router: Router) => void);
   readiness: Readiness;
   onRefusal?: OnRefusal;
+  /** Kinds of refusals told to `onRefusal`; default: 401, 403, 404 and 500. */
+  evidence?: ReadonlySet<string>;
   /** Default 1 MiB. */
   jsonLimitBytes?: JsonLimit;
 }
@@ -52,10 +56,11 @@ export function createApp(options: AppOptions): Express {
   });
   app.use(jsonBody(options.jsonLimitBytes));
   const router = express.Router({ caseSensitive: true });
-  options.routes(router);
+  if (typeof options.routes === "function") options.routes(router);
+  else for (const route of options.routes) route.mount(router);
   assertEveryRouteGuarded(router);
   app.use(router);
-  endApp(app, options.logger, options.onRefusal);
+  endApp(app, options.logger, options.onRefusal, options.evidence);
   adminApps.set(app, adminApp(app, options.readiness, options.logger));
   return app;
 }
@@ -73,21 +78,35 @@ export function bareApp(logger: Logger): Express {
   return app;
 }
 
-const EVIDENCE_KINDS: ReadonlySet<string> = new Set([
+export const EVIDENCE_KINDS: ReadonlySet<string> = new Set([
   "unauthenticated",
   "forbidden",
   "not_found",
   "internal",
 ]);
 
-/** What failed inside, for the event of it: the code of a known error, nothing else. */
+/** What failed, for the event of it: the code and kind of a known error, nothing else. */
 class RequestFailed extends AppError {
   readonly code: string;
-  readonly kind = "internal";
-  constructor(code: string) {
+  readonly kind: ErrorKind;
+  constructor({ code, kind }: Refusal) {
     super();
     this.code = code;
+    this.kind = kind;
   }
+}
+
+/** Refusals whose event is written already, by a use case that knew more about them than the HTTP layer. */
+const recorded = new WeakSet<object>();
+
+/** Notes that this refusal has left its event, so that `onRefusal` makes no second one; answers it for throwing. */
+export function markRecorded<E extends Error>(error: E): E {
+  recorded.add(error);
+  return error;
+}
+
+function isRecorded(thrown: unknown): boolean {
+  return typeof thrown === "object" && thrown !== null && recorded.has(thrown);
 }
 
 /** The last two handlers: 404 for what matched nothing, and the problem of what was thrown. `evidence`: kinds told to `onRefusal`. */
@@ -116,9 +135,11 @@ function problemHandler(
     const line = { err: thrown, requestId: requestIdOf(req), method: req.method };
     if (unexpected || inside) logger.error(line, "request failed");
     else if (STATUS_OF_KIND[refusal.kind] >= 500) logger.warn(line, "request could not be served");
-    if (onRefusal && evidence.has(refusal.kind) && (inside || thrown instanceof AppError)) {
+    // What a parser refused (malformed JSON, a path that does not decode) names nobody and nothing.
+    const isOurs = thrown instanceof AppError || !/^(invalid|not_found)$/.test(refusal.kind);
+    if (onRefusal && isOurs && evidence.has(refusal.kind) && !isRecorded(thrown)) {
       try {
-        const error = thrown instanceof AppError ? thrown : new RequestFailed(refusal.code);
+        const error = thrown instanceof AppError ? thrown : new RequestFailed(refusal);
         await onRefusal(req, actorOrNull(req), error);
       } catch (err) {
         // A refusal without evidence would be a way to probe unseen (ARCHITECTURE.md, "Every action leaves an audit event").

@@ -10,7 +10,16 @@ export {
   STEP_UP_SECONDS,
   scopeOfRequest,
 } from "./access.ts";
-export { type AppOptions, adminApp, bareApp, createApp, endApp, type OnRefusal } from "./app.ts";
+export {
+  type AppOptions,
+  adminApp,
+  bareApp,
+  createApp,
+  EVIDENCE_KINDS,
+  endApp,
+  markRecorded,
+  type OnRefusal,
+} from "./app.ts";
 export {
   ASSERTION_ISSUER,
   ASSERTION_LIFETIME_S,
@@ -49,6 +58,7 @@ export { metricsOf } from "./metrics.ts";
 export { networkOf } from "./network.ts";
 export { problemOf, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 export { requestIdOf, traceparentOf } from "./request.ts";
+export { type Answer, type Call, Route, route, routeDocOf, streamRoute, type WriteRequest } from "./route.ts";
 export { type Running, type ServeOptions, serve } from "./serve.ts";
 export { openTls, type Tls, type TlsSettings } from "./tls.ts";
 export { etagOf, ifMatch, parse } from "./validation.ts";

@@ -12,7 +12,7 @@ import {
   UnsupportedMediaType,
 } from "@medvault/contracts";
 import type { Response } from "express";
-import { ZodError } from "zod";
+import type { ZodError } from "zod";
 
 /** An error as the outside may see it: AppError, or anything shaped like one (libs that import no contracts). */
 export interface Refusal {
@@ -47,7 +47,6 @@ const TITLES: Readonly<Record<ErrorKind, string>> = {
 /** Any thrown thing as a refusal; `unexpected` when it was none, so that it is logged and shown as nothing. */
 export function refusalOf(thrown: unknown): { refusal: Refusal; unexpected: boolean } {
   if (thrown instanceof AppError) return { refusal: thrown, unexpected: false };
-  if (thrown instanceof ZodError) return { refusal: invalidInput(thrown), unexpected: false };
   if (thrown instanceof Error) {
     const known = knownError(thrown as Error & Record<string, unknown>);
     if (known) return { refusal: known, unexpected: false };

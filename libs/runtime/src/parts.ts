@@ -1,0 +1,79 @@
+import { applyPolicy, closeSealPool, createKeyring, type SealedTable } from "@medvault/keys";
+import { connectBroker, createAppender, createRelay, type Relay } from "@medvault/messaging";
+import { assertServiceMigrated, createPool } from "@medvault/postgres";
+import type { CommonConfig, Logger, Tls } from "@medvault/service-kit";
+import type { Redis } from "ioredis";
+import { connectRedis } from "./redis.client.ts";
+import type { Parts, Service } from "./service.ts";
+
+type Config = CommonConfig & { REDIS_URL?: string; MEDVAULT_POLICY_FILE?: string };
+
+/** The parts of a service, how its relay is started, and how all of it ends. */
+export interface OpenParts {
+  readonly parts: Parts<CommonConfig>;
+  readonly relay: Relay;
+  /** The service's own steps first, then what they stand on. A step that fails holds up none after it. */
+  close(): Promise<void>;
+}
+
+/** Connects and opens what every service joins. Throws when a migration, a key or a setting is missing. */
+export async function openParts(service: Service, config: Config, logger: Logger, tls: Tls): Promise<OpenParts> {
+  const { name } = service;
+  const pool = createPool({
+    connectionString: config.DATABASE_URL,
+    tls: tls.outgoing,
+    applicationName: name,
+    schema: name,
+    ...service.pool?.(config),
+  });
+  await assertServiceMigrated(pool, name);
+  const keyring = await createKeyring({
+    service: name,
+    keysFile: config.MEDVAULT_KEYS_FILE,
+    keysEnv: config.MEDVAULT_KEYS,
+  });
+  const tables = (service.tables ?? []) as readonly SealedTable<object>[];
+  const { digest } = await applyPolicy({ file: config.MEDVAULT_POLICY_FILE, service: name, tables });
+  const redis = config.REDIS_URL ? connectRedis(config.REDIS_URL, { logger, tls: tls.outgoing }) : null;
+  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
+  const relay = createRelay({ pool, source: name, broker, logger });
+  const appender = createAppender(pool, name);
+  const steps: (() => Promise<unknown> | unknown)[] = [];
+  const parts = {
+    config,
+    pool,
+    keyring,
+    digest,
+    broker,
+    appender,
+    redis: redis as null,
+    logger,
+    tls,
+    now: () => new Date(),
+    onStop: (step: () => Promise<unknown> | unknown) => void steps.unshift(step),
+  };
+  return { parts, relay, close: () => closeAll(logger, [...steps, ...ends({ appender, relay, broker, redis, pool })]) };
+}
+
+type Ends = Pick<Parts, "appender" | "broker" | "pool"> & { relay: Relay; redis: Redis | null };
+
+function ends({ appender, relay, broker, redis, pool }: Ends): (() => Promise<unknown> | unknown)[] {
+  return [
+    () => appender.close(),
+    () => relay.stop(),
+    () => broker.close(),
+    () => redis?.disconnect(),
+    () => closeSealPool(),
+    () => pool.end(),
+  ];
+}
+
+async function closeAll(logger: Logger, steps: readonly (() => Promise<unknown> | unknown)[]): Promise<void> {
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (err) {
+      logger.error({ err }, "a part did not stop cleanly");
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { type Actor, type AppError, errorEvent, Id, type NewEvent, type RouteDoc } from "@medvault/contracts";
+import { routeDocOf } from "@medvault/service-kit";
+import type { Request } from "express";
+
+/** Codes that an error brings along about the patient whom it was about, when the request names none. */
+type AboutPatient = AppError & { readonly patientId?: string | undefined };
+
+/**
+ * The event of a refused or failed request, `medvault.<service>.<noun>.denied|failed.v1`: what was asked for, from the
+ * document of the route that it reached, and never whether it exists. A patient counts as named when path, query or body
+ * names one, so that the patient sees who tried.
+ */
+export function refusalEvent(
+  service: string,
+  noun: string,
+  req: Request,
+  actor: Actor | null,
+  error: AppError,
+): NewEvent {
+  const doc = routeDocOf(req);
+  const id = Id.safeParse(req.params?.id).data;
+  const resource = doc?.resource ?? (noun === "request" ? undefined : noun);
+  return errorEvent(actor, error, {
+    noun: `medvault.${service}.${noun}`,
+    subject: resource ? (id ? `${resource}/${id}` : resource) : sessionOf(actor),
+    action: doc?.permission ?? `${service}:request`,
+    patientIds: patientIds(req, doc, id, error),
+    details: { method: req.method, route: doc?.path ?? "none" },
+  });
+}
+
+function sessionOf(actor: Actor | null): string {
+  return actor?.sessionId ? `session/${actor.sessionId}` : "request";
+}
+
+function patientIds(req: Request, doc: RouteDoc | null, id: string | undefined, error: AboutPatient): string[] {
+  const named = [
+    doc?.resource === "patient" ? id : undefined,
+    Id.safeParse(req.query.patientId).data,
+    Id.safeParse(bodyOf(req)?.patientId).data,
+    error.patientId,
+  ];
+  return named.filter((one) => one !== undefined);
+}
+
+/** A body of another type than JSON cannot be looked at. */
+function bodyOf(req: Request): Record<string, unknown> | undefined {
+  try {
+    return req.body as Record<string, unknown> | undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,118 @@
+import { createConsumer, type Consumer } from "@medvault/messaging";
+import {
+  ConfigError,
+  createLogger,
+  loadAssertionVerifier,
+  type Logger,
+  metricsOf,
+  openTls,
+  type ServeOptions,
+  serve,
+  type Tls,
+  type TlsSettings,
+} from "@medvault/service-kit";
+import type { z } from "zod";
+import { createServiceApp } from "./app.ts";
+import { readConfig } from "./config.ts";
+import { finalRotationJob } from "./final-rotation.jobs.ts";
+import { createJobs } from "./jobs.service.ts";
+import { openParts } from "./parts.ts";
+import type { Consumption, Parts, Service } from "./service.ts";
+
+/** What a process has before anything of its own. */
+export interface ProcessParts<C> {
+  readonly config: C;
+  readonly logger: Logger;
+  readonly tls: Tls;
+}
+
+/** A process that serves HTTP: a service, or the gateway, which has no database. */
+export interface ProcessDeclaration<C extends z.ZodObject> {
+  readonly name: string;
+  readonly config: C;
+  readonly open: (
+    parts: ProcessParts<z.infer<C>>,
+  ) => Promise<Pick<ServeOptions, "app" | "onStop"> & Partial<Pick<ServeOptions, "adminApp" | "onMalformed">>>;
+}
+
+/** Declares a process that is no service with data. */
+export function defineProcess<C extends z.ZodObject>(declaration: ProcessDeclaration<C>): ProcessDeclaration<C> {
+  return declaration;
+}
+
+/**
+ * Runs a service or another process until a signal ends it: settings, TLS, its parts, its listeners, drain. Settings that
+ * are not right are named, all at once, and the process ends with exit code 1.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: any settings
+export async function run(declared: Service | ProcessDeclaration<any>): Promise<void> {
+  const { name, config: schema } = declared;
+  const config = settingsOf(name, schema);
+  if (config === null) return;
+  const logger = createLogger({ service: name, level: config.LOG_LEVEL });
+  try {
+    const tls = await openTls(config, logger);
+    const opened = await ("routes" in declared ? openService(declared, { config, logger, tls }) : declared.open({ config, logger, tls }));
+    await serve({ ...opened, host: config.HOST, port: config.PORT, adminPort: config.ADMIN_PORT, logger, tls });
+  } catch (err) {
+    logger.fatal({ err }, "the start failed");
+    process.exit(1);
+  }
+}
+
+type Settings = TlsSettings & { LOG_LEVEL: string; HOST: string; PORT: number; ADMIN_PORT: number };
+
+function settingsOf(name: string, schema: z.ZodObject): Settings | null {
+  try {
+    return readConfig(schema) as unknown as Settings;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${name}: ${error.message}\n`);
+    process.exitCode = 1;
+    return null;
+  }
+}
+
+/** Joins a service's parts and starts what it declares: relay, consumers, jobs. */
+// biome-ignore lint/suspicious/noExplicitAny: any settings
+async function openService(service: Service, { config, logger, tls }: ProcessParts<any>) {
+  const { parts, relay, close } = await openParts(service, config, logger, tls);
+  const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, service.name);
+  const context: unknown = await service.open(parts);
+  const app = createServiceApp(service, parts, context, assertions);
+  const consumers = (service.consumers?.(context) ?? []).map((each) => consume(each, parts));
+  const jobs = createJobs({
+    jobs: [...(service.jobs?.(context) ?? []), ...finalRotationJob(service, config, parts)],
+    db: parts.pool,
+    logger,
+    metrics: metricsOf(app),
+  });
+  relay.start();
+  jobs.start();
+  return {
+    app,
+    onStop: [() => jobs.stop(), () => Promise.all(consumers.map((one) => one.stop())), () => close()].map(
+      (step) => async () => void (await step()),
+    ),
+  };
+}
+
+/** Starts a consumption, or hands its switch over. A consumer that was stopped does not start again: each time is a new one. */
+function consume({ held, ...options }: Consumption, { broker, pool }: Parts): { stop(): Promise<void> } {
+  let consumer: Consumer | null = null;
+  const control = {
+    start() {
+      if (consumer !== null) return;
+      consumer = createConsumer({ ...options, broker, pool });
+      consumer.start();
+    },
+    async stop() {
+      const stopped = consumer;
+      consumer = null;
+      await stopped?.stop();
+    },
+  };
+  if (held) held(control);
+  else control.start();
+  return control;
+}

@@ -1,0 +1,79 @@
+import type { Digest } from "@medvault/crypto";
+import type { Keyring, SealedTable } from "@medvault/keys";
+import type { Appender, Broker, ConsumerOptions } from "@medvault/messaging";
+import type { PoolOptions, ServiceName } from "@medvault/postgres";
+import type { CheckState, CommonConfig, JsonLimit, Logger, Route, Tls } from "@medvault/service-kit";
+import type { Redis } from "ioredis";
+import type pg from "pg";
+import type { z } from "zod";
+import type { Job } from "./job.ts";
+
+/** What every service is given; its own context is made of it. */
+export interface Parts<C = CommonConfig> {
+  readonly config: C;
+  readonly pool: pg.Pool;
+  readonly keyring: Keyring;
+  /** With which content is hashed before it is signed: the deployment's choice. */
+  readonly digest: Digest;
+  readonly broker: Broker;
+  /** For the events of what has no transaction of its own. */
+  readonly appender: Appender;
+  /** Null for a service whose settings name no Redis. */
+  readonly redis: C extends { REDIS_URL: string } ? Redis : null;
+  readonly logger: Logger;
+  readonly tls: Tls;
+  now(): Date;
+  /** Runs at the end of a drain, after jobs and consumers, last registered first; the parts above are still there. */
+  onStop(step: () => Promise<unknown> | unknown): void;
+}
+
+/** Events in: a queue of the broker and what is done with each batch, in the transaction that notes it as taken. */
+export interface Consumption extends Omit<ConsumerOptions, "broker" | "pool"> {
+  /**
+   * For a service that may consume only at times (a writer that holds its lease): it is given the switch, and nothing is
+   * consumed before it is turned on.
+   */
+  readonly held?: (consumer: HeldConsumer) => void;
+}
+
+export interface HeldConsumer {
+  start(): void;
+  /** As Consumer's `stop`; it can be started again. */
+  stop(): Promise<void>;
+}
+
+/** A check of readiness: what it depends on. A rejection is `down`. */
+export type Check = () => CheckState | Promise<unknown>;
+
+export interface ServiceDeclaration<C extends z.ZodObject, X> {
+  readonly name: ServiceName;
+  /** The schema of its settings: an extension of CommonConfig. */
+  readonly config: C;
+  /** Its tables with sealed rows, which follow the operator's policy. */
+  readonly tables?: readonly Pick<SealedTable<object>, "declaration" | "adopt">[];
+  /** How its connections to Postgres differ from the defaults. */
+  readonly pool?: (config: z.infer<C>) => Pick<PoolOptions, "max" | "prepared">;
+  /** Opens what its use cases share. What it throws ends the boot. */
+  readonly open: (parts: Parts<z.infer<C>>) => X | Promise<X>;
+  readonly routes: (context: X) => readonly Route[];
+  readonly consumers?: (context: X) => readonly Consumption[];
+  readonly jobs?: (context: X) => readonly Job[];
+  /** Beside Postgres, the broker and Redis, which are always checked. */
+  readonly checks?: (context: X) => Readonly<Record<string, Check>>;
+  /** The noun of its refusals' events, `medvault.<service>.<noun>.denied.v1`; default `request`. */
+  readonly refusalNoun?: string;
+  /** Whether conflicts, stale revisions and misused keys are recorded as failures too; default false. */
+  readonly recordsFailures?: boolean;
+  readonly jsonLimitBytes?: JsonLimit;
+}
+
+/** A declared service, whatever its settings and context are. */
+// biome-ignore lint/suspicious/noExplicitAny: the two types meet again inside of one declaration only
+export type Service = ServiceDeclaration<any, any>;
+
+/** Declares a service: what it adds to what every service joins (README.md). */
+export function defineService<C extends z.ZodObject, X>(
+  declaration: ServiceDeclaration<C, X>,
+): ServiceDeclaration<C, X> {
+  return declaration;
+}

@@ -1,0 +1,204 @@
+import {
+  type Actor,
+  type AnswerOf,
+  type BodyOf,
+  Id,
+  NotFound,
+  needsSession,
+  type ParamsOf,
+  type QueryOf,
+  type RouteDoc,
+  type Scope,
+  scopeOf,
+} from "@medvault/contracts";
+import type { Request, Response, Router } from "express";
+import { Counter } from "prom-client";
+import { actorOf, allow, openToGuests, requireSession, requireStepUp } from "./access.ts";
+import { metricsOf } from "./metrics.ts";
+import { etagOf, ifMatch, parse } from "./validation.ts";
+
+/** A write as its Idempotency-Key sees it: what makes a repeated request the same one. */
+export interface WriteRequest {
+  readonly key: string | undefined;
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+}
+
+/** What a handler works with: checked and parsed as the route's document says. */
+export interface Call<D extends RouteDoc> {
+  readonly actor: Actor;
+  /** The widest scope in which the actor holds the document's permission; `own` where it has none. */
+  readonly scope: Scope;
+  readonly body: BodyOf<D>;
+  readonly query: QueryOf<D>;
+  readonly params: ParamsOf<D>;
+  /** The revision that If-Match demands, null for any. Reading it throws InvalidInput for a header that is no tag. */
+  readonly ifMatch: number | null;
+  readonly write: WriteRequest;
+  /** For headers that no document describes. */
+  readonly req: Request;
+}
+
+/** What a handler answers. Without a body the status is the document's, which is then 204 or the like. */
+export interface Answer<T> {
+  readonly body?: T;
+  /** The revision of the resource, for its ETag. */
+  readonly rev?: number | undefined;
+  /** Default: the document's. */
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A route that its document guards. Made by `route` and `streamRoute` alone, so that none can be mounted without. */
+export class Route {
+  readonly doc: RouteDoc;
+  readonly #handle: (req: Request, res: Response) => Promise<void>;
+
+  /** @internal */
+  constructor(doc: RouteDoc, handle: (req: Request, res: Response) => Promise<void>) {
+    this.doc = doc;
+    this.#handle = handle;
+  }
+
+  /** Adds it to a router: its document first, so that every refusal of it knows whose it is, then its guards. */
+  mount(router: Router): void {
+    const { doc } = this;
+    const method = doc.method.toLowerCase() as "get" | "post" | "put" | "patch" | "delete";
+    const remember = (req: Request, _res: Response, next: () => void) => {
+      (req as WithDoc)[DOC] = doc;
+      next();
+    };
+    router[method](patternOf(doc), remember, ...guardsOf(doc), this.#handle);
+  }
+}
+
+/**
+ * A route that answers JSON. In this order: permission, session or step-up (401, 403), query and body (400), ids of the
+ * path (404), the handler; then the answer, stripped by the document's schema.
+ */
+export function route<const D extends RouteDoc>(
+  doc: D,
+  handler: (call: Call<D>) => Promise<Answer<AnswerOf<D>>>,
+): Route {
+  return new Route(doc, async (req, res) => {
+    const { body, rev, status = doc.status, headers = {} } = await handler(callOf(doc, req));
+    const shown = doc.response === null ? undefined : stripped(doc, doc.response, body, req);
+    if (rev !== undefined) res.set("ETag", etagOf(rev));
+    res.status(status).set(headers);
+    if (doc.responseType !== undefined) res.type(String([doc.responseType].flat()[0]));
+    if (shown === undefined) res.end();
+    else if (typeof shown === "string") res.send(shown);
+    else res.json(shown);
+  });
+}
+
+/** As `route`, for an answer that the handler writes itself: bytes, text as it grows, server-sent events. */
+export function streamRoute<const D extends RouteDoc>(
+  doc: D,
+  handler: (call: Call<D> & { readonly res: Response }) => Promise<void>,
+): Route {
+  return new Route(doc, (req, res) => handler(Object.assign(callOf(doc, req), { res })));
+}
+
+/** Our own answer breaks its schema: an error of this service, never of the caller. */
+class AnswerUnfit extends Error {
+  override readonly name = "AnswerUnfit";
+}
+
+const UNFIT = "answers_unfit_total";
+
+function stripped(doc: RouteDoc, schema: NonNullable<RouteDoc["response"]>, body: unknown, req: Request) {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const registry = metricsOf(req.app);
+  const unfit =
+    (registry.getSingleMetric(UNFIT) as Counter<"route"> | undefined) ??
+    new Counter({
+      name: UNFIT,
+      help: "Answers that broke their own schema and were not sent.",
+      labelNames: ["route"],
+      registers: [registry],
+    });
+  unfit.inc({ route: `${doc.method} ${doc.path}` });
+  // Paths of fields, never their values, which may be a patient's.
+  const paths = [...new Set(parsed.error.issues.slice(0, 20).map((issue) => issue.path.join(".") || "(all)"))];
+  throw new AnswerUnfit(`the answer does not fit its schema at ${paths.join(", ")}`);
+}
+
+class RouteCall<D extends RouteDoc> implements Call<D> {
+  readonly actor: Actor;
+  readonly body: BodyOf<D>;
+  readonly query: QueryOf<D>;
+  readonly params: ParamsOf<D>;
+  readonly req: Request;
+  readonly #doc: RouteDoc;
+
+  constructor(doc: RouteDoc, req: Request) {
+    this.#doc = doc;
+    this.req = req;
+    this.actor = actorOf(req);
+    this.query = (doc.query ? parse(doc.query, req.query) : undefined) as QueryOf<D>;
+    this.body = (isJson(doc) ? parse(doc.request, bodyOf(doc, req)) : undefined) as BodyOf<D>;
+    this.params = paramsOf(req) as ParamsOf<D>;
+  }
+
+  get scope(): Scope {
+    return (this.#doc.permission && scopeOf(this.actor, this.#doc.permission)) || "own";
+  }
+
+  get ifMatch(): number | null {
+    return ifMatch(this.req);
+  }
+
+  get write(): WriteRequest {
+    const { method, path, body = null } = this.req;
+    return { key: this.req.get("idempotency-key"), method, path, body };
+  }
+}
+
+const callOf = <D extends RouteDoc>(doc: D, req: Request): Call<D> => new RouteCall<D>(doc, req);
+
+/** A body of another type is left to the handler, which reads it as it comes. */
+function isJson(doc: RouteDoc): doc is RouteDoc & { request: NonNullable<RouteDoc["request"]> } {
+  return doc.request !== undefined && /json/.test(doc.requestType ?? "application/json");
+}
+
+function bodyOf(doc: RouteDoc, req: Request): unknown {
+  return req.body ?? (doc.requestOptional ? {} : req.body);
+}
+
+/** What is no id names nothing: NotFound, like an id that nobody has. Other parts of a path are the handler's to check. */
+function paramsOf(req: Request): Record<string, string> {
+  const params: Record<string, string> = {};
+  for (const [name, value] of Object.entries(req.params)) {
+    const text = Array.isArray(value) ? value.join("/") : String(value);
+    if (/^id$|Id$/.test(name)) {
+      const id = Id.safeParse(text);
+      if (!id.success) throw new NotFound();
+      params[name] = id.data;
+    } else params[name] = text;
+  }
+  return params;
+}
+
+function guardsOf(doc: RouteDoc) {
+  const guard = doc.permission ? allow(doc.permission) : needsSession(doc) ? requireSession() : openToGuests();
+  return doc.stepUp ? [guard, requireStepUp()] : [guard];
+}
+
+/** OpenAPI's `/v1/patients/{id}` as Express has it; `{path}` takes the rest of the path. */
+function patternOf({ path }: RouteDoc): string {
+  return path.replace("{path}", "*path").replace(/\{(\w+)\}/g, ":$1");
+}
+
+/** On the request itself, as its context is. */
+const DOC = Symbol("route document");
+interface WithDoc {
+  [DOC]?: RouteDoc;
+}
+
+/** The document of the route that a request reached, null before it reached one. */
+export function routeDocOf(req: Request): RouteDoc | null {
+  return (req as WithDoc)[DOC] ?? null;
+}
