@@ -16,7 +16,7 @@ import {
 import { generateKeyFile } from "@medvault/keys/operations";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { files } from "../../services/files/src/file/file.store.ts";
+import { files } from "../../services/files/src/files/file.table.ts";
 import { makeKeysPlace } from "../test/harness.ts";
 
 // Each command is a process of its own, which on a busy machine takes seconds to begin.

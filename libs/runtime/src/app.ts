@@ -10,9 +10,6 @@ import type { Express } from "express";
 import { refusalEvent } from "./refusal.events.ts";
 import type { Check, Parts, Service } from "./service.ts";
 
-/** Of acts that were allowed: the state was not what they wanted. */
-const FAILURE_KINDS = ["conflict", "precondition_failed", "unprocessable"];
-
 /** The HTTP app of a service over parts that are there already; nothing is started. */
 export function createServiceApp<X>(
   service: Service,
@@ -23,7 +20,7 @@ export function createServiceApp<X>(
   context: X,
   assertions: AssertionVerifier,
 ): Express {
-  const { name, refusalNoun = "request", jsonLimitBytes } = service;
+  const { name, refusalNoun = "request", evidence = [], jsonLimitBytes } = service;
   return createApp({
     service: name,
     logger: parts.logger,
@@ -35,7 +32,7 @@ export function createServiceApp<X>(
       if (req.path.startsWith("/internal/")) return;
       await parts.appender.append(refusalEvent(name, refusalNoun, req, actor, error));
     },
-    ...(service.recordsFailures ? { evidence: new Set([...EVIDENCE_KINDS, ...FAILURE_KINDS]) } : {}),
+    evidence: new Set([...EVIDENCE_KINDS, ...evidence]),
     ...(jsonLimitBytes ? { jsonLimitBytes } : {}),
   });
 }
@@ -47,7 +44,9 @@ function readinessOf<X>(
 ): Readiness {
   const declared = service.checks?.(context) ?? {};
   return async () => {
-    const states = Object.entries(declared).map(async ([name, check]) => [name, await outcomeOf(check)] as const);
+    const states = Object.entries(declared).map(
+      async ([name, check]) => [name, await outcomeOf(check)] as const,
+    );
     return {
       postgres: await stateOf(pool.query("select 1")),
       rabbitmq: broker.state() === "connected" ? "ok" : "degraded",

@@ -35,11 +35,14 @@ export function dueSince(job: Pick<Job, "every">, now: Date): Date {
 export function assertJobs(jobs: readonly Job[]): void {
   const names = new Set<string>();
   for (const job of jobs) {
-    if (!/^[a-z][a-z0-9-]{0,59}$/.test(job.name)) throw new RangeError(`a job's name is kebab-case: ${job.name}`);
+    if (!/^[a-z][a-z0-9-]{0,59}$/.test(job.name))
+      throw new RangeError(`a job's name is kebab-case: ${job.name}`);
     if (names.has(job.name)) throw new RangeError(`two jobs are called ${job.name}`);
     names.add(job.name);
     if (typeof job.every === "number" ? !(job.every >= 10) : !comesAgain(job.every)) {
-      throw new RangeError(`the job ${job.name} needs a pause of at least 10 ms, or a cron pattern that comes again`);
+      throw new RangeError(
+        `the job ${job.name} needs a pause of at least 10 ms, or a cron pattern that comes again`,
+      );
     }
   }
 }

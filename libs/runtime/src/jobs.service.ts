@@ -3,8 +3,8 @@ import { hostname } from "node:os";
 import type { Db } from "@medvault/postgres";
 import type { Logger } from "@medvault/service-kit";
 import { Counter, Gauge, type Registry } from "prom-client";
-import { assertJobs, dueSince, type Job, waitMs } from "./job.ts";
 import { endJob, holdJob, type JobLease, type JobOutcome, takeJob } from "./job.store.ts";
+import { assertJobs, dueSince, type Job, waitMs } from "./job.ts";
 
 const LEASE_MS = 30_000;
 /** Node's timers hold at most 2^31 - 1 ms; a longer wait is waited in parts. */

@@ -17,7 +17,12 @@ export interface OpenParts {
 }
 
 /** Connects and opens what every service joins. Throws when a migration, a key or a setting is missing. */
-export async function openParts(service: Service, config: Config, logger: Logger, tls: Tls): Promise<OpenParts> {
+export async function openParts(
+  service: Service,
+  config: Config,
+  logger: Logger,
+  tls: Tls,
+): Promise<OpenParts> {
   const { name } = service;
   const pool = createPool({
     connectionString: config.DATABASE_URL,
@@ -52,7 +57,11 @@ export async function openParts(service: Service, config: Config, logger: Logger
     now: () => new Date(),
     onStop: (step: () => Promise<unknown> | unknown) => void steps.unshift(step),
   };
-  return { parts, relay, close: () => closeAll(logger, [...steps, ...ends({ appender, relay, broker, redis, pool })]) };
+  return {
+    parts,
+    relay,
+    close: () => closeAll(logger, [...steps, ...ends({ appender, relay, broker, redis, pool })]),
+  };
 }
 
 type Ends = Pick<Parts, "appender" | "broker" | "pool"> & { relay: Relay; redis: Redis | null };

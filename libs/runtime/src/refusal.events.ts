@@ -1,5 +1,13 @@
-import { type Actor, type AppError, errorEvent, Id, type NewEvent, type RouteDoc } from "@medvault/contracts";
-import { routeDocOf } from "@medvault/service-kit";
+import {
+  type Actor,
+  type AppError,
+  errorEvent,
+  Id,
+  type NewEvent,
+  type RouteDoc,
+  resourceOf,
+} from "@medvault/contracts";
+import { matchedRoute } from "@medvault/service-kit";
 import type { Request } from "express";
 
 /** Codes that an error brings along about the patient whom it was about, when the request names none. */
@@ -17,9 +25,10 @@ export function refusalEvent(
   actor: Actor | null,
   error: AppError,
 ): NewEvent {
-  const doc = routeDocOf(req);
-  const id = Id.safeParse(req.params?.id).data;
-  const resource = doc?.resource ?? (noun === "request" ? undefined : noun);
+  const matched = matchedRoute(req);
+  const doc = matched?.doc ?? null;
+  const id = Id.safeParse(matched?.params.id).data;
+  const resource = (doc && resourceOf(doc)) ?? (noun === "request" ? undefined : noun);
   return errorEvent(actor, error, {
     noun: `medvault.${service}.${noun}`,
     subject: resource ? (id ? `${resource}/${id}` : resource) : sessionOf(actor),
@@ -33,9 +42,14 @@ function sessionOf(actor: Actor | null): string {
   return actor?.sessionId ? `session/${actor.sessionId}` : "request";
 }
 
-function patientIds(req: Request, doc: RouteDoc | null, id: string | undefined, error: AboutPatient): string[] {
+function patientIds(
+  req: Request,
+  doc: RouteDoc | null,
+  id: string | undefined,
+  error: AboutPatient,
+): string[] {
   const named = [
-    doc?.resource === "patient" ? id : undefined,
+    doc && resourceOf(doc) === "patient" ? id : undefined,
     Id.safeParse(req.query.patientId).data,
     Id.safeParse(bodyOf(req)?.patientId).data,
     error.patientId,

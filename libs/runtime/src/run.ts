@@ -1,9 +1,9 @@
-import { createConsumer, type Consumer } from "@medvault/messaging";
+import { type Consumer, createConsumer } from "@medvault/messaging";
 import {
   ConfigError,
   createLogger,
-  loadAssertionVerifier,
   type Logger,
+  loadAssertionVerifier,
   metricsOf,
   openTls,
   type ServeOptions,
@@ -32,11 +32,15 @@ export interface ProcessDeclaration<C extends z.ZodObject> {
   readonly config: C;
   readonly open: (
     parts: ProcessParts<z.infer<C>>,
-  ) => Promise<Pick<ServeOptions, "app" | "onStop"> & Partial<Pick<ServeOptions, "adminApp" | "onMalformed">>>;
+  ) => Promise<
+    Pick<ServeOptions, "app" | "onStop"> & Partial<Pick<ServeOptions, "adminApp" | "onMalformed">>
+  >;
 }
 
 /** Declares a process that is no service with data. */
-export function defineProcess<C extends z.ZodObject>(declaration: ProcessDeclaration<C>): ProcessDeclaration<C> {
+export function defineProcess<C extends z.ZodObject>(
+  declaration: ProcessDeclaration<C>,
+): ProcessDeclaration<C> {
   return declaration;
 }
 
@@ -52,8 +56,17 @@ export async function run(declared: Service | ProcessDeclaration<any>): Promise<
   const logger = createLogger({ service: name, level: config.LOG_LEVEL });
   try {
     const tls = await openTls(config, logger);
-    const opened = await ("routes" in declared ? openService(declared, { config, logger, tls }) : declared.open({ config, logger, tls }));
-    await serve({ ...opened, host: config.HOST, port: config.PORT, adminPort: config.ADMIN_PORT, logger, tls });
+    const opened = await ("routes" in declared
+      ? openService(declared, { config, logger, tls })
+      : declared.open({ config, logger, tls }));
+    await serve({
+      ...opened,
+      host: config.HOST,
+      port: config.PORT,
+      adminPort: config.ADMIN_PORT,
+      logger,
+      tls,
+    });
   } catch (err) {
     logger.fatal({ err }, "the start failed");
     process.exit(1);

@@ -1,3 +1,4 @@
+import type { ErrorKind } from "@medvault/contracts";
 import type { Digest } from "@medvault/crypto";
 import type { Keyring, SealedTable } from "@medvault/keys";
 import type { Appender, Broker, ConsumerOptions } from "@medvault/messaging";
@@ -62,8 +63,8 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
   readonly checks?: (context: X) => Readonly<Record<string, Check>>;
   /** The noun of its refusals' events, `medvault.<service>.<noun>.denied.v1`; default `request`. */
   readonly refusalNoun?: string;
-  /** Whether conflicts, stale revisions and misused keys are recorded as failures too; default false. */
-  readonly recordsFailures?: boolean;
+  /** Kinds of refusals that leave an event besides 401, 403, 404 and 500. */
+  readonly evidence?: readonly ErrorKind[];
   readonly jsonLimitBytes?: JsonLimit;
 }
 

@@ -58,7 +58,15 @@ export { metricsOf } from "./metrics.ts";
 export { networkOf } from "./network.ts";
 export { problemOf, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 export { requestIdOf, traceparentOf } from "./request.ts";
-export { type Answer, type Call, Route, route, routeDocOf, streamRoute, type WriteRequest } from "./route.ts";
+export {
+  type Answer,
+  type Call,
+  matchedRoute,
+  Route,
+  route,
+  streamRoute,
+  type WriteRequest,
+} from "./route.ts";
 export { type Running, type ServeOptions, serve } from "./serve.ts";
 export { openTls, type Tls, type TlsSettings } from "./tls.ts";
 export { etagOf, ifMatch, parse } from "./validation.ts";

@@ -10,9 +10,11 @@ import {
   type RouteDoc,
   type Scope,
   scopeOf,
+  statusOf,
 } from "@medvault/contracts";
 import type { Request, Response, Router } from "express";
 import { Counter } from "prom-client";
+import type { z } from "zod";
 import { actorOf, allow, openToGuests, requireSession, requireStepUp } from "./access.ts";
 import { metricsOf } from "./metrics.ts";
 import { etagOf, ifMatch, parse } from "./validation.ts";
@@ -65,8 +67,9 @@ export class Route {
   mount(router: Router): void {
     const { doc } = this;
     const method = doc.method.toLowerCase() as "get" | "post" | "put" | "patch" | "delete";
+    // Kept, since Express forgets the parameters of a route before errors are handled.
     const remember = (req: Request, _res: Response, next: () => void) => {
-      (req as WithDoc)[DOC] = doc;
+      (req as WithMatch)[MATCH] = { doc, params: req.params };
       next();
     };
     router[method](patternOf(doc), remember, ...guardsOf(doc), this.#handle);
@@ -82,8 +85,8 @@ export function route<const D extends RouteDoc>(
   handler: (call: Call<D>) => Promise<Answer<AnswerOf<D>>>,
 ): Route {
   return new Route(doc, async (req, res) => {
-    const { body, rev, status = doc.status, headers = {} } = await handler(callOf(doc, req));
-    const shown = doc.response === null ? undefined : stripped(doc, doc.response, body, req);
+    const { body, rev, status = statusOf(doc), headers = {} } = await handler(callOf(doc, req));
+    const shown = doc.response && stripped(doc, doc.response, body, req);
     if (rev !== undefined) res.set("ETag", etagOf(rev));
     res.status(status).set(headers);
     if (doc.responseType !== undefined) res.type(String([doc.responseType].flat()[0]));
@@ -108,7 +111,7 @@ class AnswerUnfit extends Error {
 
 const UNFIT = "answers_unfit_total";
 
-function stripped(doc: RouteDoc, schema: NonNullable<RouteDoc["response"]>, body: unknown, req: Request) {
+function stripped(doc: RouteDoc, schema: z.ZodType, body: unknown, req: Request) {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const registry = metricsOf(req.app);
@@ -122,7 +125,9 @@ function stripped(doc: RouteDoc, schema: NonNullable<RouteDoc["response"]>, body
     });
   unfit.inc({ route: `${doc.method} ${doc.path}` });
   // Paths of fields, never their values, which may be a patient's.
-  const paths = [...new Set(parsed.error.issues.slice(0, 20).map((issue) => issue.path.join(".") || "(all)"))];
+  const paths = [
+    ...new Set(parsed.error.issues.slice(0, 20).map((issue) => issue.path.join(".") || "(all)")),
+  ];
   throw new AnswerUnfit(`the answer does not fit its schema at ${paths.join(", ")}`);
 }
 
@@ -138,8 +143,8 @@ class RouteCall<D extends RouteDoc> implements Call<D> {
     this.#doc = doc;
     this.req = req;
     this.actor = actorOf(req);
-    this.query = (doc.query ? parse(doc.query, req.query) : undefined) as QueryOf<D>;
-    this.body = (isJson(doc) ? parse(doc.request, bodyOf(doc, req)) : undefined) as BodyOf<D>;
+    this.query = (doc.query ? parse(doc.query, req.query) : {}) as QueryOf<D>;
+    this.body = bodyOf(doc, req) as BodyOf<D>;
     this.params = paramsOf(req) as ParamsOf<D>;
   }
 
@@ -152,20 +157,22 @@ class RouteCall<D extends RouteDoc> implements Call<D> {
   }
 
   get write(): WriteRequest {
-    const { method, path, body = null } = this.req;
+    const { method, path } = this.req;
+    // Of another type than JSON it is the handler's, which reads it as it comes.
+    const body = takesJson(this.#doc) ? (this.req.body ?? null) : null;
     return { key: this.req.get("idempotency-key"), method, path, body };
   }
 }
 
 const callOf = <D extends RouteDoc>(doc: D, req: Request): Call<D> => new RouteCall<D>(doc, req);
 
-/** A body of another type is left to the handler, which reads it as it comes. */
-function isJson(doc: RouteDoc): doc is RouteDoc & { request: NonNullable<RouteDoc["request"]> } {
-  return doc.request !== undefined && /json/.test(doc.requestType ?? "application/json");
+function takesJson({ requestType = "application/json" }: RouteDoc): boolean {
+  return /json/.test(requestType);
 }
 
 function bodyOf(doc: RouteDoc, req: Request): unknown {
-  return req.body ?? (doc.requestOptional ? {} : req.body);
+  if (!doc.request || !takesJson(doc)) return undefined;
+  return doc.requestOptional && req.body === undefined ? undefined : parse(doc.request, req.body);
 }
 
 /** What is no id names nothing: NotFound, like an id that nobody has. Other parts of a path are the handler's to check. */
@@ -183,22 +190,33 @@ function paramsOf(req: Request): Record<string, string> {
 }
 
 function guardsOf(doc: RouteDoc) {
-  const guard = doc.permission ? allow(doc.permission) : needsSession(doc) ? requireSession() : openToGuests();
+  const guard = doc.permission
+    ? allow(doc.permission)
+    : needsSession(doc)
+      ? requireSession()
+      : openToGuests();
   return doc.stepUp ? [guard, requireStepUp()] : [guard];
 }
 
-/** OpenAPI's `/v1/patients/{id}` as Express has it; `{path}` takes the rest of the path. */
-function patternOf({ path }: RouteDoc): string {
-  return path.replace("{path}", "*path").replace(/\{(\w+)\}/g, ":$1");
+/** OpenAPI's `/v1/patients/{id}` as Express has it. */
+function patternOf({ path, wildcard }: RouteDoc): string {
+  const pattern = path.replace(/\{(\w+)\}/g, ":$1");
+  return wildcard ? pattern.replace(/:(\w+)$/, "*$1") : pattern;
+}
+
+export interface MatchedRoute {
+  readonly doc: RouteDoc;
+  /** As they were typed: not checked yet. */
+  readonly params: Readonly<Record<string, unknown>>;
 }
 
 /** On the request itself, as its context is. */
-const DOC = Symbol("route document");
-interface WithDoc {
-  [DOC]?: RouteDoc;
+const MATCH = Symbol("matched route");
+interface WithMatch {
+  [MATCH]?: MatchedRoute;
 }
 
-/** The document of the route that a request reached, null before it reached one. */
-export function routeDocOf(req: Request): RouteDoc | null {
-  return (req as WithDoc)[DOC] ?? null;
+/** The route that a request reached, null before it reached one. */
+export function matchedRoute(req: Request): MatchedRoute | null {
+  return (req as WithMatch)[MATCH] ?? null;
 }

@@ -16,4 +16,5 @@ export { testKeyring } from "./keyring.ts";
 export { type LoggedLine, testLogger } from "./logger.ts";
 export { createProxy, type TestProxy } from "./proxy.ts";
 export { createTestRedis, type TestRedis } from "./redis.ts";
+export { startTestService, type TestService, type TestServiceOptions } from "./service.ts";
 export { createTlsFront, type TlsFront } from "./tls-front.ts";

@@ -1,7 +1,6 @@
 import {
   CommonConfig,
   finalRotationHours,
-  loadConfig,
   maxUploadBytes,
   policyFile,
   urlOf,
@@ -15,9 +14,4 @@ export const FilesConfig = CommonConfig.extend({
   MEDVAULT_RECORDS_URL: urlOf("http", "https").describe("records, which says who reaches which patient"),
   MEDVAULT_MAX_UPLOAD_BYTES: maxUploadBytes,
 });
-export type Config = z.infer<typeof FilesConfig>;
-
-/** The one reader of the environment. Throws ConfigError, naming every bad setting at once. */
-export function readConfig(): Config {
-  return loadConfig(FilesConfig, process.env);
-}
+export type FilesConfig = z.infer<typeof FilesConfig>;

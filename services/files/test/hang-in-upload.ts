@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { PassThrough, Readable } from "node:stream";
-import { BlobStore } from "../src/file/blob-store.ts";
+import { BlobStore } from "../src/files/blob.store.ts";
 
 /** Receives a blob that never ends, for a test to kill: the directory is the one argument. */
 async function* endless(): AsyncGenerator<Buffer> {

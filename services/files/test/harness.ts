@@ -7,26 +7,12 @@ import {
   AccessView,
   ASSERTION_HEADER,
   type CloudEvent,
-  DEFAULT_PERMISSIONS,
   type FileView,
   newId,
   type Role,
 } from "@medvault/contracts";
-import { createKeyring } from "@medvault/keys";
-import { generateKeyFile } from "@medvault/keys/operations";
-import { createAppender } from "@medvault/messaging";
-import {
-  AssertionVerifier,
-  createLogger,
-  importAssertionKey,
-  newAssertionKey,
-  serve,
-  signAssertion,
-} from "@medvault/service-kit";
-import { createTestDatabase } from "@medvault/testing";
-import { createFilesApp } from "../src/app.ts";
-import { createRecordsAccess } from "../src/file/access.ts";
-import { BlobStore } from "../src/file/blob-store.ts";
+import { actor, pendingEvents, startTestService, testAssertions } from "@medvault/testing";
+import { service } from "../src/service.ts";
 
 export const MAX_FILE_BYTES = 300_000;
 
@@ -75,48 +61,24 @@ export interface Person {
 
 /** The files service on a database, directory and port of its own, with records' stand-in beside it. */
 export async function startFiles() {
-  const database = await createTestDatabase(["files"]);
   const directory = await mkdtemp(join(tmpdir(), "medvault-files-"));
   const store = join(directory, "store");
-  const keysFile = join(directory, "keys", "files.json");
-  await generateKeyFile(keysFile, "files");
-  const keyring = await createKeyring({ service: "files", keysFile });
   const grants: Grants = new Map();
   const records = await startRecordsStandIn(grants);
-  const { privateJwk, jwks } = await newAssertionKey();
-  const signingKey = await importAssertionKey(privateJwk);
-  const pool = database.pool("files");
-  const blobs = await BlobStore.open(store);
-  const access = createRecordsAccess(records.url);
-  const logger = createLogger({ service: "files", level: "silent" });
-  const app = createFilesApp({
-    pool,
-    keyring,
-    blobs,
-    access,
-    appender: createAppender(pool, "files"),
-    maxFileBytes: MAX_FILE_BYTES,
-    assertions: new AssertionVerifier(jwks, "files"),
-    logger,
-    brokerState: () => "ok",
+  const files = await startTestService(service, {
+    env: {
+      MEDVAULT_FILES_DIR: store,
+      MEDVAULT_RECORDS_URL: records.url,
+      MEDVAULT_MAX_UPLOAD_BYTES: String(MAX_FILE_BYTES),
+    },
   });
-  const running = await serve({ app, port: 0, adminPort: 0, logger, onStop: [], exit: () => {} });
-
+  const { pool, url, context } = files;
   return {
-    url: `http://127.0.0.1:${running.port}`,
-    pool,
-    store,
-    blobs,
-    records,
+    ...{ url, pool, store, records },
+    blobs: context.blobs,
     async person(role: Role): Promise<Person> {
-      const id = newId();
-      const scope = DEFAULT_PERMISSIONS[role].join(" ");
-      const assertion = await signAssertion(
-        signingKey,
-        { sub: id, role, sid: newId(), scope, auth_time: 0, amr: ["pwd"], ip: "192.0.2.7", ua: "test" },
-        ["files", "records"],
-      );
-      return { id, headers: { [ASSERTION_HEADER]: assertion } };
+      const person = actor(role);
+      return { id: person.id, headers: { [ASSERTION_HEADER]: await (await testAssertions()).sign(person) } };
     },
     /** A patient of these people. */
     patientOf(...people: Person[]): string {
@@ -131,10 +93,7 @@ export async function startFiles() {
       return id;
     },
     /** Everything in the outbox, oldest first. */
-    async events(): Promise<CloudEvent[]> {
-      const { rows } = await pool.query<{ event: CloudEvent }>("select event from outbox order by position");
-      return rows.map((row) => row.event);
-    },
+    events: (): Promise<CloudEvent[]> => pendingEvents(pool),
     async rows(): Promise<number> {
       const { rows } = await pool.query<{ count: number }>("select count(*) as count from files");
       return rows[0]?.count ?? 0;
@@ -145,10 +104,8 @@ export async function startFiles() {
       return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
     },
     async stop() {
-      await running.stop();
-      await access.close();
+      await files.close();
       await records.stop();
-      await database.drop();
       await rm(directory, { recursive: true, force: true });
     },
   };

@@ -1,5 +1,6 @@
 import { authenticatedSize, ChunkedRefused, fileContext, openRange } from "@medvault/crypto";
-import type { BlobReader, BlobStore } from "./blob-store.ts";
+import { markRecorded } from "@medvault/service-kit";
+import type { BlobReader, BlobStore } from "./blob.store.ts";
 import { ContentDamaged } from "./file.errors.ts";
 import type { StoredFile } from "./file.ts";
 
@@ -26,7 +27,7 @@ export async function openContent(
   const context = fileContext("files", file.id);
   const blob = await guarded(() => blobs.read(file.blob), onDamage);
   try {
-    await guarded(() => demandWhole(blob, key, context, file), onDamage);
+    await guarded(() => requireWhole(blob, key, context, file), onDamage);
   } catch (error) {
     await blob.close();
     throw error;
@@ -47,7 +48,7 @@ export async function openContent(
   };
 }
 
-async function demandWhole(blob: BlobReader, key: Buffer, context: Buffer, file: StoredFile): Promise<void> {
+async function requireWhole(blob: BlobReader, key: Buffer, context: Buffer, file: StoredFile): Promise<void> {
   const size = await authenticatedSize((at, length) => blob.read(at, length), key, context, blob.bytes);
   if (size !== file.sizeBytes) throw new ContentDamaged();
 }
@@ -58,7 +59,8 @@ async function guarded<T>(work: () => Promise<T>, onDamage: () => Promise<void>)
   } catch (error) {
     if (!isDamage(error)) throw error;
     await onDamage();
-    throw new ContentDamaged();
+    // Noted here, where file and patient are known.
+    throw markRecorded(new ContentDamaged());
   }
 }
 

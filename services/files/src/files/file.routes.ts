@@ -1,46 +1,32 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import {
-  ASSERTION_HEADER,
-  FileContentQuery,
-  FileListQuery,
-  FilePage,
-  FileView,
-  UploadAnswer,
-} from "@medvault/contracts";
-import { actorOf, allow, etagOf, ifMatch, parse, problemOf, requestIdOf } from "@medvault/service-kit";
-import type { Request, Response, Router } from "express";
-import type { Caller } from "./access.ts";
+import { type Actor, ASSERTION_HEADER, fileApi } from "@medvault/contracts";
+import { etagOf, problemOf, type Route, requestIdOf, route, streamRoute } from "@medvault/service-kit";
+import type { Request, Response } from "express";
+import type { Context } from "../context.ts";
+import type { Content } from "./content.service.ts";
 import { mayBeInline } from "./content.ts";
-import type { Content } from "./content-reader.ts";
 import { InlineRefused, RangeNotSatisfiable } from "./file.errors.ts";
-import type { FileService } from "./file.service.ts";
+import { listFilesOf, openFile, readFile, removeFile, storeFiles } from "./file.service.ts";
 import type { FoundFile } from "./file.ts";
 import { contentDisposition } from "./file-name.ts";
 import { readMultipart } from "./multipart.ts";
 import { parseRange } from "./range.ts";
+import type { Caller } from "./records.client.ts";
 
-export function fileRoutes(router: Router, files: FileService, maxFileBytes: number): void {
-  router.post("/v1/files", allow("file:write"), async (req, res) => {
-    const answer = await files.store(actorOf(req), callerOf(req), req.get("idempotency-key"), (upload) =>
-      readMultipart(req, maxFileBytes, upload),
-    );
-    res.status(201).json(UploadAnswer.parse(answer));
-  });
-
-  router.get("/v1/files", allow("file:read"), async (req, res) => {
-    const page = await files.list(actorOf(req), callerOf(req), parse(FileListQuery, req.query));
-    res.json(FilePage.parse(page));
-  });
-
-  router.get("/v1/files/:id", allow("file:read"), async (req, res) => {
-    const { view, rev } = await files.describe(actorOf(req), callerOf(req), idOf(req));
-    res.set("ETag", etagOf(rev)).json(FileView.parse(view));
-  });
-
-  router.get("/v1/files/:id/content", allow("file:read"), async (req, res) => {
-    const { disposition = "attachment" } = parse(FileContentQuery, req.query);
-    const { file, content, noteRead } = await files.open(actorOf(req), callerOf(req), idOf(req));
+export const fileRoutes = (context: Context): Route[] => [
+  route(fileApi.create, async ({ actor, req, write }) => ({
+    body: await storeFiles(context, callerOf(actor, req), write.key, (upload) =>
+      readMultipart(req, context.maxFileBytes, upload),
+    ),
+  })),
+  route(fileApi.list, async ({ actor, req, query }) => ({
+    body: await listFilesOf(context, callerOf(actor, req), query),
+  })),
+  route(fileApi.read, ({ actor, req, params }) => readFile(context, callerOf(actor, req), params.id)),
+  streamRoute(fileApi.content, async ({ actor, req, res, params, query }) => {
+    const { disposition = "attachment" } = query;
+    const { file, content, noteRead } = await openFile(context, callerOf(actor, req), params.id);
     try {
       if (disposition === "inline" && !mayBeInline(file.contentType)) throw new InlineRefused();
       res.setHeaders(contentHeaders(file, disposition));
@@ -48,21 +34,15 @@ export function fileRoutes(router: Router, files: FileService, maxFileBytes: num
     } finally {
       await content.close();
     }
-  });
+  }),
+  route(fileApi.remove, async ({ actor, req, params, ifMatch }) => {
+    await removeFile(context, callerOf(actor, req), params.id, ifMatch);
+    return {};
+  }),
+];
 
-  router.delete("/v1/files/:id", allow("file:delete"), async (req, res) => {
-    await files.remove(actorOf(req), callerOf(req), idOf(req), ifMatch(req));
-    res.status(204).end();
-  });
-}
-
-function idOf(req: Request): string {
-  return String(req.params.id);
-}
-
-function callerOf(req: Request): Caller {
-  const { requestId, purpose, traceparent } = actorOf(req);
-  return { assertion: req.get(ASSERTION_HEADER) ?? "", requestId, purpose, traceparent };
+function callerOf(actor: Actor, req: Request): Caller {
+  return { ...actor, assertion: req.get(ASSERTION_HEADER) ?? "" };
 }
 
 /** The policy keeps a document that a browser opens all the same from running or loading anything. */

@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { newId } from "@medvault/contracts";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { docx, PDF, PNG } from "../src/file/content.testdata.ts";
-import { type Files, form, MAX_FILE_BYTES, type Person, startFiles, upload } from "./harness.ts";
+import { type Files, form, MAX_FILE_BYTES, type Person, startFiles, upload } from "../../test/harness.ts";
+import { docx, PDF, PNG } from "./content.testdata.ts";
 
 let files: Files;
 let doctor: Person;

@@ -3,13 +3,14 @@ import { Transform } from "node:stream";
 import { InvalidInput, NewFiles, newId } from "@medvault/contracts";
 import { createSealStream, fileContext } from "@medvault/crypto";
 import { parse } from "@medvault/service-kit";
-import type { Caller, PatientAccess } from "./access.ts";
-import type { Blob, BlobStore } from "./blob-store.ts";
+import type { Context } from "../context.ts";
+import type { Blob } from "./blob.store.ts";
 import { declares, kindOf, type Sample, Sampler } from "./content.ts";
 import { ContentMismatch, FileTypeRefused, UploadTooLarge } from "./file.errors.ts";
 import { prescriptionOf } from "./file.ts";
 import { extensionOf, safeFileName } from "./file-name.ts";
 import type { FilePart } from "./multipart.ts";
+import type { Caller } from "./records.client.ts";
 
 const FILE_KEY_BYTES = 32;
 
@@ -24,25 +25,19 @@ export interface ReceivedFile {
   blob: Blob;
 }
 
-export interface UploadDeps {
-  blobs: BlobStore;
-  access: PatientAccess;
-  maxFileBytes: number;
-}
-
 /**
  * One upload while it arrives: collects the fields, receives the parts into the blob store. Records is asked as
  * soon as the patient is known, which is before the first byte is kept when the fields come first; else at the end.
  */
 export class Upload {
-  readonly #deps: UploadDeps;
+  readonly #context: Pick<Context, "blobs" | "records" | "maxFileBytes">;
   readonly #caller: Caller;
   readonly #fields = new Map<string, string>();
   readonly #received: (ReceivedFile | undefined)[] = [];
   #asked: { target: NewFiles; answer: Promise<string> } | null = null;
 
-  constructor(deps: UploadDeps, caller: Caller) {
-    this.#deps = deps;
+  constructor(context: Pick<Context, "blobs" | "records" | "maxFileBytes">, caller: Caller) {
+    this.#context = context;
     this.#caller = caller;
   }
 
@@ -63,13 +58,13 @@ export class Upload {
     const kind = kindOf(extensionOf(name));
     if (!kind) throw new FileTypeRefused();
     if (!declares(kind, part.declaredType)) throw new ContentMismatch();
-    if (this.#fields.has("patientId")) await this.#demandAccess();
+    if (this.#fields.has("patientId")) await this.#requireAccess();
 
     const id = newId();
     const fileKey = randomBytes(FILE_KEY_BYTES);
-    const tap = new ContentTap(this.#deps.maxFileBytes);
+    const tap = new ContentTap(this.#context.maxFileBytes);
     const seal = createSealStream(fileKey, fileContext("files", id));
-    const blob = await this.#deps.blobs.receive(part.bytes, tap, seal, signal);
+    const blob = await this.#context.blobs.receive(part.bytes, tap, seal, signal);
     const { sizeBytes, sha256, sample } = tap.result();
     this.#received[place] = { id, name, contentType: kind.contentType, sizeBytes, sha256, fileKey, blob };
     if (!(await kind.check(sample))) throw new ContentMismatch();
@@ -77,7 +72,7 @@ export class Upload {
 
   /** When everything has arrived: for whom it is, why that is allowed, and the files in their order. */
   async complete(): Promise<{ target: NewFiles; reason: string; files: ReceivedFile[] }> {
-    const { target, reason } = await this.#demandAccess();
+    const { target, reason } = await this.#requireAccess();
     const files = this.#received.filter((file) => file !== undefined);
     if (files.length === 0) throw new InvalidInput(undefined, [{ path: "files", message: "is missing" }]);
     return { target, reason, files };
@@ -85,17 +80,17 @@ export class Upload {
 
   /** Removes what was received, wherever it lies by now. */
   async discard(): Promise<void> {
-    await this.#deps.blobs.discard(this.#received.flatMap((file) => (file ? [file.blob.name] : [])));
+    await this.#context.blobs.discard(this.#received.flatMap((file) => (file ? [file.blob.name] : [])));
   }
 
-  async #demandAccess(): Promise<{ target: NewFiles; reason: string }> {
+  async #requireAccess(): Promise<{ target: NewFiles; reason: string }> {
     const target = parse(NewFiles, Object.fromEntries(this.#fields));
     if (
       this.#asked?.target.patientId !== target.patientId ||
       this.#asked.target.attachTo !== target.attachTo
     ) {
       const prescriptionId = prescriptionOf(target.attachTo);
-      const answer = this.#deps.access.demand(this.#caller, {
+      const answer = this.#context.records.requireAccess(this.#caller, {
         patientId: target.patientId,
         action: "write",
         ...(prescriptionId && { prescriptionId }),

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { BlobStore } from "./blob-store.ts";
+import { BlobStore } from "./blob.store.ts";
 
 let root: string;
 beforeEach(async () => {

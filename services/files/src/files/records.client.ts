@@ -1,5 +1,6 @@
 import {
   AccessView,
+  type Actor,
   ASSERTION_HEADER,
   NotFound,
   PURPOSE_HEADER,
@@ -14,28 +15,25 @@ import { Pool } from "undici";
 const WAIT_MS = 3_000;
 const CONNECTIONS = 16;
 
-/** What of the caller's request is passed on: the assertion that the gateway gave, never another credential. */
-export interface Caller {
-  assertion: string;
-  requestId: string;
-  purpose: string | null;
-  traceparent: string | null;
+/** Who asks, with the gateway's assertion to pass on: never another credential. */
+export interface Caller extends Actor {
+  readonly assertion: string;
 }
 
 interface AccessQuestion {
   patientId: string;
   action: "read" | "write";
-  /** Also demand that this prescription is the patient's. */
+  /** Also require that this prescription is the patient's. */
   prescriptionId?: string;
 }
 
 /** May this caller touch this patient? Records alone decides (ARCHITECTURE.md, "Access"). */
-export interface PatientAccess {
+export interface RecordsClient {
   /**
-   * Resolves when allowed, with the scope that allowed it, for the event. Throws `AccessDenied` when not, `Unavailable` when records is away, and
-   * `Unauthenticated` when the assertion ran out in the meantime (a slow upload with its fields at the end).
+   * Resolves when allowed, with the scope that allowed it, for the event. Throws `AccessDenied` when not, `Unavailable` when
+   * records is away, and `Unauthenticated` when the assertion ran out in the meantime (a slow upload with its fields at the end).
    */
-  demand(caller: Caller, question: AccessQuestion): Promise<string>;
+  requireAccess(caller: Caller, question: AccessQuestion): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -50,7 +48,7 @@ export class AccessDenied extends NotFound {
 }
 
 /** Asks the records service at `url`, over TLS if that is https. Anything but a clear yes or no is `Unavailable`: it fails closed. */
-export function createRecordsAccess(url: string, tls: Tls | null = null): PatientAccess {
+export function recordsClient(url: string, tls: Tls | null): RecordsClient {
   const pool = new Pool(url, {
     connections: CONNECTIONS,
     connect: connectorOf(tls, WAIT_MS),
@@ -76,7 +74,7 @@ export function createRecordsAccess(url: string, tls: Tls | null = null): Patien
   }
 
   return {
-    async demand(caller, question) {
+    async requireAccess(caller, question) {
       const { status, body } = await ask(caller, question);
       if (status === 403 || status === 404) throw new AccessDenied(question.patientId);
       if (status === 401) throw new Unauthenticated();

@@ -1,6 +1,7 @@
 import type { Db } from "@medvault/postgres";
-import type { Logger } from "@medvault/service-kit";
-import type { BlobStore } from "./blob-store.ts";
+import type { Job } from "@medvault/runtime";
+import type { Context } from "../context.ts";
+import type { BlobStore } from "./blob.store.ts";
 import { referencedBlobs } from "./file.store.ts";
 
 /** Longer than any transaction can take between a blob's rename and its row's commit. */
@@ -29,19 +30,11 @@ export async function sweepOrphans(db: Db, blobs: BlobStore, graceMs = ORPHAN_GR
   return swept;
 }
 
-const EVERY_MS = 10 * 60 * 1000;
-
-/** Sweeps now and every ten minutes, until stopped. A sweep that fails is logged, and comes again. */
-export function startSweeping(db: Db, blobs: BlobStore, logger: Logger): { stop(): void } {
-  const run = () =>
-    sweepOrphans(db, blobs).then(
-      (count) => {
-        if (count > 0) logger.info({ count }, "orphan blobs removed");
-      },
-      (err: unknown) => logger.warn({ err }, "the sweep of orphan blobs failed"),
-    );
-  void run();
-  const timer = setInterval(run, EVERY_MS);
-  timer.unref();
-  return { stop: () => clearInterval(timer) };
-}
+/** Once at the start, and every ten minutes. */
+export const fileJobs = ({ pool, blobs }: Context): Job[] => [
+  {
+    name: "sweep-orphan-blobs",
+    every: 10 * 60 * 1000,
+    run: async () => void (await sweepOrphans(pool, blobs)),
+  },
+];

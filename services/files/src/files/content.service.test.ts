@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { newId } from "@medvault/contracts";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { PDF } from "../src/file/content.testdata.ts";
-import { sweepOrphans } from "../src/file/sweep.ts";
-import { type Files, form, get, type Person, startFiles, upload } from "./harness.ts";
+import { type Files, form, get, type Person, startFiles, upload } from "../../test/harness.ts";
+import { PDF } from "./content.testdata.ts";
+import { sweepOrphans } from "./file.jobs.ts";
 
 let files: Files;
 let doctor: Person;

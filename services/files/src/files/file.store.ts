@@ -1,28 +1,7 @@
-import { type Keyring, type SealedRow, sealedTable } from "@medvault/keys";
+import type { Keyring, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
+import { files } from "./file.table.ts";
 import type { FoundFile, StoredFile } from "./file.ts";
-
-/** Also for a field policy and `npm run keys -- reseal`. */
-export const files = sealedTable<StoredFile>({
-  service: "files",
-  table: "files",
-  id: "id",
-  subject: "patient_id",
-  typed: [
-    "patient_id",
-    "attached_to",
-    "content_type",
-    "size_bytes",
-    "state",
-    "uploaded_by",
-    "blob",
-    "blob_bytes",
-    "blob_sha256",
-  ],
-  sealed: ["name", "sha256", "file_key"],
-  alwaysSealed: ["file_key"],
-  open: [],
-});
 
 type Row = SealedRow & { patient_id: string; created_at: Date };
 

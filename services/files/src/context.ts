@@ -1,0 +1,27 @@
+import type { Keyring } from "@medvault/keys";
+import type { Appender } from "@medvault/messaging";
+import type { Parts } from "@medvault/runtime";
+import type pg from "pg";
+import type { FilesConfig } from "./config.ts";
+import { BlobStore } from "./files/blob.store.ts";
+import { type RecordsClient, recordsClient } from "./files/records.client.ts";
+
+/** What every use case of this service works with. */
+export interface Context {
+  readonly pool: pg.Pool;
+  readonly keyring: Keyring;
+  readonly appender: Appender;
+  readonly blobs: BlobStore;
+  readonly records: RecordsClient;
+  readonly maxFileBytes: number;
+}
+
+/** Throws when the store's directory cannot be written. */
+export async function openContext(parts: Parts<FilesConfig>): Promise<Context> {
+  const { config, pool, keyring, appender, tls, onStop } = parts;
+  const blobs = await BlobStore.open(config.MEDVAULT_FILES_DIR);
+  const records = recordsClient(config.MEDVAULT_RECORDS_URL, tls);
+  onStop(() => blobs.close());
+  onStop(() => records.close());
+  return { pool, keyring, appender, blobs, records, maxFileBytes: config.MEDVAULT_MAX_UPLOAD_BYTES };
+}

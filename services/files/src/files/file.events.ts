@@ -1,0 +1,53 @@
+import { type Actor, type AuditEventInput, auditEvent, type NewEvent } from "@medvault/contracts";
+import type { StoredFile } from "./file.ts";
+
+const ACTIONS = { stored: "file:write", read: "file:read", deleted: "file:delete" } as const;
+
+/** What was done with one file. `reason` is the scope that records allowed it in. */
+export function fileEvent(
+  actor: Actor,
+  verb: keyof typeof ACTIONS,
+  file: StoredFile,
+  rest: Pick<AuditEventInput, "fields" | "details" | "outcome"> & { reason: string },
+): NewEvent {
+  return auditEvent(actor, {
+    type: `medvault.files.file.${verb}.v1`,
+    subject: `file/${file.id}`,
+    action: ACTIONS[verb],
+    patientIds: [file.patientId],
+    ...rest,
+  });
+}
+
+/** `boxSha256` with `rev`: by these a row that was rolled back is found against the log. */
+export function storedEvent(actor: Actor, reason: string, file: StoredFile, boxSha256: string): NewEvent {
+  const { rev, sizeBytes, contentType, attachedTo } = file;
+  return fileEvent(actor, "stored", file, {
+    reason,
+    details: { rev, boxSha256, sizeBytes, contentType, attachedTo },
+  });
+}
+
+/** One event for a list, naming the patients in it. */
+export function listedEvent(actor: Actor, reason: string, patientIds: string[], count: number): NewEvent {
+  return auditEvent(actor, {
+    type: "medvault.files.file.listed.v1",
+    subject: "file",
+    action: "file:read",
+    reason,
+    patientIds,
+    details: { count },
+  });
+}
+
+/** An attachment was asked for that is another patient's: the caller sees an empty list, the log a denial. */
+export function attachmentDeniedEvent(actor: Actor, patientId: string): NewEvent {
+  return auditEvent(actor, {
+    type: "medvault.files.file.denied.v1",
+    subject: "file",
+    action: "file:read",
+    outcome: "denied",
+    reason: "not_found",
+    patientIds: [patientId],
+  });
+}

@@ -1,0 +1,225 @@
+import {
+  decodeCursor,
+  encodeCursor,
+  type FileListQuery,
+  type FileView,
+  Id,
+  InvalidInput,
+  type NewFiles,
+  NotFound,
+  newId,
+  type UploadAnswer,
+  VersionConflict,
+} from "@medvault/contracts";
+import { createSubjectKey, idempotent } from "@medvault/keys";
+import { emit } from "@medvault/messaging";
+import { inTransaction, isUnavailable } from "@medvault/postgres";
+import type { Context } from "../context.ts";
+import { type Content, openContent } from "./content.service.ts";
+import { attachmentDeniedEvent, fileEvent, listedEvent, storedEvent } from "./file.events.ts";
+import { deleteFile, findFile, insertFile, listFiles, patientOfAttachment } from "./file.store.ts";
+import { type FoundFile, type StoredFile, viewOf } from "./file.ts";
+import { AccessDenied, type Caller } from "./records.client.ts";
+import { type ReceivedFile, Upload } from "./upload.service.ts";
+
+const SOURCE = "files";
+
+/**
+ * Lets `feed` bring the parts of a request, then makes what was received lasting: blobs first, then rows and
+ * events in one transaction. Whatever goes wrong, nothing stays; only where the outcome of a commit is unknown
+ * the blobs are left to the sweep, which asks the rows.
+ */
+export async function storeFiles(
+  context: Context,
+  caller: Caller,
+  idempotencyKey: string | undefined,
+  feed: (upload: Upload) => Promise<void>,
+): Promise<UploadAnswer> {
+  const upload = new Upload(context, caller);
+  let committing = false;
+  try {
+    await feed(upload);
+    const { target, reason, files } = await upload.complete();
+    await context.blobs.keep(files.map((file) => file.blob));
+    committing = true;
+    const { body, replayed } = await insert(context, caller, reason, idempotencyKey, target, files);
+    if (replayed) await upload.discard();
+    return body;
+  } catch (error) {
+    if (!committing || !isUnavailable(error)) await upload.discard();
+    throw error;
+  }
+}
+
+/** With an idempotency key, the request's body is what was uploaded: target, names and hashes. */
+function insert(
+  { pool, keyring }: Context,
+  caller: Caller,
+  reason: string,
+  key: string | undefined,
+  target: NewFiles,
+  files: ReceivedFile[],
+): Promise<{ body: UploadAnswer; replayed: boolean }> {
+  const parts = files.map(({ name, contentType, sha256 }) => ({ name, contentType, sha256 }));
+  const request = { actorId: caller.id, key, method: "POST", path: "/v1/files", body: { ...target, parts } };
+  return idempotent<UploadAnswer>(pool, keyring, request, async (tx) => {
+    const subjectKey = await createSubjectKey(tx, keyring, target.patientId);
+    const items: FileView[] = [];
+    for (const received of files) {
+      const file = rowOf(caller, target, received);
+      const { createdAt, boxSha256 } = await insertFile(tx, keyring, subjectKey, file);
+      await emit(tx, SOURCE, storedEvent(caller, reason, file, boxSha256));
+      items.push(viewOf({ ...file, createdAt }));
+    }
+    return { status: 201, body: { items } };
+  });
+}
+
+/** A page of a patient's files, newest first; one event names the patient. */
+export async function listFilesOf(
+  context: Context,
+  caller: Caller,
+  query: FileListQuery,
+): Promise<{ items: FileView[]; nextCursor: string | null }> {
+  const beforeId = decodeCursor(Id, query.cursor) ?? null;
+  const of = query.patientId
+    ? { patientId: query.patientId, reason: await requireRead(context, caller, query.patientId) }
+    : await patientOf(context, caller, query.attachedTo);
+  const patientId = of?.patientId ?? null;
+  const found = patientId
+    ? await listFiles(context.pool, context.keyring, {
+        patientId,
+        attachedTo: query.attachedTo ?? null,
+        beforeId,
+        limit: query.limit + 1,
+      })
+    : [];
+  const items = found.slice(0, query.limit).map(viewOf);
+  await context.appender.append(
+    listedEvent(caller, of?.reason ?? "nothing_found", patientId ? [patientId] : [], items.length),
+  );
+  const last = items.at(-1);
+  return { items, nextCursor: last && found.length > query.limit ? encodeCursor(last.id) : null };
+}
+
+/** One file's metadata. Throws `NotFound` alike for what is not there and what is not the caller's. */
+export async function readFile(
+  context: Context,
+  caller: Caller,
+  id: string,
+): Promise<{ body: FileView; rev: number }> {
+  const { file, reason } = await requireFile(context, caller, id, "read");
+  await context.appender.append(fileEvent(caller, "read", file, { reason, fields: ["metadata"] }));
+  return { body: viewOf(file), rev: file.rev };
+}
+
+export interface OpenFile {
+  file: FoundFile;
+  content: Content;
+  noteRead: () => Promise<void>;
+}
+
+/**
+ * The file and a way to its bytes, which are proved as they are read; the caller closes it, and awaits `noteRead`
+ * before a byte leaves.
+ */
+export async function openFile(context: Context, caller: Caller, id: string): Promise<OpenFile> {
+  const { file, reason } = await requireFile(context, caller, id, "read");
+  const { appender, blobs } = context;
+  const read = (rest: { reason: string; outcome?: "failure" }) =>
+    appender.append(fileEvent(caller, "read", file, { ...rest, fields: ["content"] }));
+  // Reading was allowed, but the bytes were not those that were stored.
+  const content = await openContent(blobs, file, () =>
+    read({ reason: "content_damaged", outcome: "failure" }),
+  );
+  return { file, content, noteRead: () => read({ reason }) };
+}
+
+/** Removes the row with its event, then the blob. `rev` is that of If-Match. */
+export async function removeFile(
+  context: Context,
+  caller: Caller,
+  id: string,
+  rev: number | null,
+): Promise<void> {
+  const { file, reason } = await requireFile(context, caller, id, "write");
+  if (rev !== null && rev !== file.rev) throw new VersionConflict();
+  await inTransaction(context.pool, async (tx) => {
+    if (!(await deleteFile(tx, file.id, file.rev))) throw new NotFound();
+    await emit(tx, SOURCE, fileEvent(caller, "deleted", file, { reason, details: { rev: file.rev } }));
+  });
+  await context.blobs.discard([file.blob]);
+}
+
+interface AllowedFile {
+  file: FoundFile;
+  /** The scope that records allowed it in. */
+  reason: string;
+}
+
+async function requireFile(
+  { pool, keyring, records }: Context,
+  caller: Caller,
+  id: string,
+  action: "read" | "write",
+): Promise<AllowedFile> {
+  const sealed = await findFile(pool, keyring, id);
+  if (!sealed) {
+    // Records is asked for unknown ids too, about a patient that is none: else the time taken, or an outage of
+    // records, would tell which ids exist.
+    await records.requireAccess(caller, { patientId: newId(), action }).catch(throwUnlessDenied);
+    throw new NotFound();
+  }
+  const reason = await records.requireAccess(caller, { patientId: sealed.patientId, action });
+  return { file: sealed.open(), reason };
+}
+
+function requireRead({ records }: Context, caller: Caller, patientId: string): Promise<string> {
+  return records.requireAccess(caller, { patientId, action: "read" });
+}
+
+/**
+ * Whose files hang on it, if the caller may read them; else null, so that another patient's attachment and one
+ * without files are the same empty list. Records is asked either way (see `requireFile`).
+ */
+async function patientOf(
+  context: Context,
+  caller: Caller,
+  attachedTo: string | undefined,
+): Promise<{ patientId: string; reason: string } | null> {
+  if (attachedTo === undefined) {
+    throw new InvalidInput(undefined, [{ path: "patientId", message: "or attachedTo is needed" }]);
+  }
+  const patientId = await patientOfAttachment(context.pool, attachedTo);
+  try {
+    const reason = await requireRead(context, caller, patientId ?? newId());
+    return patientId ? { patientId, reason } : null;
+  } catch (error) {
+    throwUnlessDenied(error);
+    if (patientId) await context.appender.append(attachmentDeniedEvent(caller, patientId));
+    return null;
+  }
+}
+
+function throwUnlessDenied(error: unknown): void {
+  if (!(error instanceof AccessDenied)) throw error;
+}
+
+function rowOf(caller: Caller, target: NewFiles, received: ReceivedFile): StoredFile {
+  return {
+    id: received.id,
+    rev: 1,
+    patientId: target.patientId,
+    attachedTo: target.attachTo ?? null,
+    name: received.name,
+    contentType: received.contentType,
+    sizeBytes: received.sizeBytes,
+    sha256: received.sha256,
+    state: "stored",
+    uploadedBy: caller.id,
+    blob: received.blob.name,
+    blobBytes: received.blob.bytes,
+    blobSha256: received.blob.sha256,
+    fileKey: received.fileKey.toString("base64"),
+  };
+}

@@ -1,0 +1,18 @@
+import { defineService } from "@medvault/runtime";
+import { FilesConfig } from "./config.ts";
+import { openContext } from "./context.ts";
+import { fileJobs } from "./files/file.jobs.ts";
+import { fileRoutes } from "./files/file.routes.ts";
+import { files } from "./files/file.table.ts";
+
+export const service = defineService({
+  name: "files",
+  config: FilesConfig,
+  tables: [files],
+  open: openContext,
+  routes: fileRoutes,
+  jobs: fileJobs,
+  checks: ({ blobs }) => ({ store: () => blobs.probe() }),
+  refusalNoun: "file",
+  evidence: ["invalid", "too_large", "unsupported_media_type", "unprocessable"],
+});
