@@ -12,6 +12,8 @@ type Config = CommonConfig & { REDIS_URL?: string; MEDVAULT_POLICY_FILE?: string
 export interface OpenParts {
   readonly parts: Parts<CommonConfig>;
   readonly relay: Relay;
+  /** Null where the settings name none. */
+  readonly redis: Redis | null;
   /** The service's own steps first, then what they stand on. A step that fails holds up none after it. */
   close(): Promise<void>;
 }
@@ -51,7 +53,10 @@ export async function openParts(
     digest,
     broker,
     appender,
-    redis: redis as null,
+    get redis(): Redis {
+      if (redis === null) throw new Error(`the settings of ${name} have no REDIS_URL`);
+      return redis;
+    },
     logger,
     tls,
     now: () => new Date(),
@@ -60,6 +65,7 @@ export async function openParts(
   return {
     parts,
     relay,
+    redis,
     close: () => closeAll(logger, [...steps, ...ends({ appender, relay, broker, redis, pool })]),
   };
 }

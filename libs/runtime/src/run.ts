@@ -1,5 +1,6 @@
 import { type Consumer, createConsumer } from "@medvault/messaging";
 import {
+  type CommonConfig,
   ConfigError,
   createLogger,
   type Logger,
@@ -30,11 +31,9 @@ export interface ProcessParts<C> {
 export interface ProcessDeclaration<C extends z.ZodObject> {
   readonly name: string;
   readonly config: C;
-  readonly open: (
+  open(
     parts: ProcessParts<z.infer<C>>,
-  ) => Promise<
-    Pick<ServeOptions, "app" | "onStop"> & Partial<Pick<ServeOptions, "adminApp" | "onMalformed">>
-  >;
+  ): Promise<Pick<ServeOptions, "app" | "onStop"> & Partial<Pick<ServeOptions, "adminApp" | "onMalformed">>>;
 }
 
 /** Declares a process that is no service with data. */
@@ -44,59 +43,53 @@ export function defineProcess<C extends z.ZodObject>(
   return declaration;
 }
 
+type Settings = CommonConfig & TlsSettings;
+
 /**
  * Runs a service or another process until a signal ends it: settings, TLS, its parts, its listeners, drain. Settings that
- * are not right are named, all at once, and the process ends with exit code 1.
+ * are not right are named, all at once and without a stack trace, and the process ends with exit code 1.
  */
-// biome-ignore lint/suspicious/noExplicitAny: any settings
-export async function run(declared: Service | ProcessDeclaration<any>): Promise<void> {
-  const { name, config: schema } = declared;
-  const config = settingsOf(name, schema);
-  if (config === null) return;
-  const logger = createLogger({ service: name, level: config.LOG_LEVEL });
+export async function run(declared: Service | ProcessDeclaration<z.ZodObject>): Promise<void> {
   try {
-    const tls = await openTls(config, logger);
+    const config = readConfig(declared.config) as Settings;
+    await start(declared, config, createLogger({ service: declared.name, level: config.LOG_LEVEL }));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${declared.name}: ${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
+
+async function start(
+  declared: Service | ProcessDeclaration<z.ZodObject>,
+  config: Settings,
+  logger: Logger,
+): Promise<void> {
+  const tls = await openTls(config, logger);
+  try {
     const opened = await ("routes" in declared
       ? openService(declared, { config, logger, tls })
       : declared.open({ config, logger, tls }));
-    await serve({
-      ...opened,
-      host: config.HOST,
-      port: config.PORT,
-      adminPort: config.ADMIN_PORT,
-      logger,
-      tls,
-    });
+    const { HOST: host, PORT: port, ADMIN_PORT: adminPort } = config;
+    await serve({ ...opened, host, port, adminPort, logger, tls });
   } catch (err) {
+    // What has been opened by now would keep the process alive.
     logger.fatal({ err }, "the start failed");
     process.exit(1);
   }
 }
 
-type Settings = TlsSettings & { LOG_LEVEL: string; HOST: string; PORT: number; ADMIN_PORT: number };
-
-function settingsOf(name: string, schema: z.ZodObject): Settings | null {
-  try {
-    return readConfig(schema) as unknown as Settings;
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${name}: ${error.message}\n`);
-    process.exitCode = 1;
-    return null;
-  }
-}
-
 /** Joins a service's parts and starts what it declares: relay, consumers, jobs. */
-// biome-ignore lint/suspicious/noExplicitAny: any settings
-async function openService(service: Service, { config, logger, tls }: ProcessParts<any>) {
-  const { parts, relay, close } = await openParts(service, config, logger, tls);
+async function openService(service: Service, { config, logger, tls }: ProcessParts<Settings>) {
+  const { parts, relay, redis, close } = await openParts(service, config, logger, tls);
+  const { pool, appender, broker } = parts;
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, service.name);
   const context: unknown = await service.open(parts);
-  const app = createServiceApp(service, parts, context, assertions);
+  const app = createServiceApp(service, { pool, appender, logger, broker, redis }, context, assertions);
   const consumers = (service.consumers?.(context) ?? []).map((each) => consume(each, parts));
   const jobs = createJobs({
     jobs: [...(service.jobs?.(context) ?? []), ...finalRotationJob(service, config, parts)],
-    db: parts.pool,
+    db: pool,
     logger,
     metrics: metricsOf(app),
   });

@@ -19,8 +19,8 @@ export interface Parts<C = CommonConfig> {
   readonly broker: Broker;
   /** For the events of what has no transaction of its own. */
   readonly appender: Appender;
-  /** Null for a service whose settings name no Redis. */
-  readonly redis: C extends { REDIS_URL: string } ? Redis : null;
+  /** Throws for a service whose settings have no REDIS_URL. */
+  readonly redis: Redis;
   readonly logger: Logger;
   readonly tls: Tls;
   now(): Date;
@@ -46,6 +46,7 @@ export interface HeldConsumer {
 /** A check of readiness: what it depends on. A rejection is `down`. */
 export type Check = () => CheckState | Promise<unknown>;
 
+/** What a service adds to what every service joins. (Methods, so that any service is a `Service`.) */
 export interface ServiceDeclaration<C extends z.ZodObject, X> {
   readonly name: ServiceName;
   /** The schema of its settings: an extension of CommonConfig. */
@@ -53,14 +54,14 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
   /** Its tables with sealed rows, which follow the operator's policy. */
   readonly tables?: readonly Pick<SealedTable<object>, "declaration" | "adopt">[];
   /** How its connections to Postgres differ from the defaults. */
-  readonly pool?: (config: z.infer<C>) => Pick<PoolOptions, "max" | "prepared">;
+  pool?(config: z.infer<C>): Pick<PoolOptions, "max" | "prepared">;
   /** Opens what its use cases share. What it throws ends the boot. */
-  readonly open: (parts: Parts<z.infer<C>>) => X | Promise<X>;
-  readonly routes: (context: X) => readonly Route[];
-  readonly consumers?: (context: X) => readonly Consumption[];
-  readonly jobs?: (context: X) => readonly Job[];
+  open(parts: Parts<z.infer<C>>): X | Promise<X>;
+  routes(context: X): readonly Route[];
+  consumers?(context: X): readonly Consumption[];
+  jobs?(context: X): readonly Job[];
   /** Beside Postgres, the broker and Redis, which are always checked. */
-  readonly checks?: (context: X) => Readonly<Record<string, Check>>;
+  checks?(context: X): Readonly<Record<string, Check>>;
   /** The noun of its refusals' events, `medvault.<service>.<noun>.denied.v1`; default `request`. */
   readonly refusalNoun?: string;
   /** Kinds of refusals that leave an event besides 401, 403, 404 and 500. */
@@ -69,8 +70,7 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
 }
 
 /** A declared service, whatever its settings and context are. */
-// biome-ignore lint/suspicious/noExplicitAny: the two types meet again inside of one declaration only
-export type Service = ServiceDeclaration<any, any>;
+export type Service = ServiceDeclaration<z.ZodObject, unknown>;
 
 /** Declares a service: what it adds to what every service joins (README.md). */
 export function defineService<C extends z.ZodObject, X>(

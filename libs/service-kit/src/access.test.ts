@@ -1,24 +1,20 @@
 import { DEFAULT_PERMISSIONS } from "@medvault/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { actorOf, allow, openToGuests, requireSession, requireStepUp, scopeOfRequest } from "./access.ts";
-import { fieldOf, GUEST, givenService, type Harness } from "./test-support.ts";
+import { z } from "zod";
+import { route } from "./route.ts";
+import { DOCTOR, doc, fieldOf, GUEST, givenService, type Harness } from "./test-support.ts";
 
 let service: Harness;
 beforeAll(async () => {
-  service = await givenService((router) => {
-    router.get("/v1/prescriptions", allow("prescription:read"), (req, res) => {
-      const { id, purpose, requestId, traceparent } = actorOf(req);
-      res.json({ id, purpose, requestId, traceparent, scope: scopeOfRequest(req) });
-    });
-    router.delete(
-      "/v1/users/:id",
-      allow("user:delete"),
-      requireStepUp(),
-      (_req, res) => void res.status(204).end(),
-    );
-    router.get("/v1/me", requireSession(), (_req, res) => void res.json({}));
-    router.post("/v1/login", openToGuests(), (_req, res) => void res.json({}));
-  });
+  service = await givenService([
+    route({ ...doc("GET", "/v1/prescriptions"), response: z.unknown() }, async ({ actor, scope }) => {
+      const { id, purpose, requestId, traceparent } = actor;
+      return { body: { id, purpose, requestId, traceparent, scope } };
+    }),
+    route({ ...doc("DELETE", "/v1/users/{id}", "user:delete"), stepUp: true }, async () => ({})),
+    route({ ...doc("GET", "/v1/me", null), session: true }, async () => ({})),
+    route({ ...doc("POST", "/v1/login", null), status: 200 }, async () => ({})),
+  ]);
 });
 afterAll(() => service.close());
 
@@ -80,19 +76,25 @@ test("a guest reaches what is open, and not what needs a session", async () => {
 test("a step-up older than ten minutes is asked for anew, with evidence", async () => {
   const now = Math.floor(Date.now() / 1000);
   const scope = "user:delete:any";
-  const old = await service.call("/v1/users/1", { method: "DELETE", as: { scope, auth_time: now - 601 } });
+  const old = await service.call(`/v1/users/${DOCTOR.sub}`, {
+    method: "DELETE",
+    as: { scope, auth_time: now - 601 },
+  });
   expect([old.status, await fieldOf(old, "code")]).toEqual([403, "step_up_required"]);
   expect(service.refusals.at(-1)?.code).toBe("step_up_required");
-  const fresh = await service.call("/v1/users/1", { method: "DELETE", as: { scope, auth_time: now - 590 } });
+  const fresh = await service.call(`/v1/users/${DOCTOR.sub}`, {
+    method: "DELETE",
+    as: { scope, auth_time: now - 590 },
+  });
   expect(fresh.status).toBe(204);
 });
 
-test("a route without a guard does not boot, and is named", async () => {
-  const routes = givenService((router) => {
-    router.get("/v1/ok", allow("patient:read"), (_req, res) => void res.json({}));
-    router.get("/v1/forgotten", (_req, res) => void res.json({}));
+test("a path's id that is none is 404, whatever else is wrong with the request", async () => {
+  const answer = await service.call("/v1/users/no-id", {
+    method: "DELETE",
+    as: { scope: "user:delete:any" },
   });
-  await expect(routes).rejects.toThrow("GET /v1/forgotten");
+  expect([answer.status, await fieldOf(answer, "code")]).toEqual([404, "not_found"]);
 });
 
 test("guests hold no permission at all by default", () => {

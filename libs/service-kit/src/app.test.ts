@@ -1,61 +1,62 @@
 import { NotFound, Unavailable } from "@medvault/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
-import { allow } from "./access.ts";
 import { adminAppOf } from "./app.ts";
 import { lifecycleOf } from "./lifecycle.ts";
-import { fieldOf, givenService, type Harness } from "./test-support.ts";
+import { metricsOf } from "./metrics.ts";
+import { route } from "./route.ts";
+import { bare, doc, fieldOf, givenService, type Harness } from "./test-support.ts";
 import { etagOf, ifMatch, parse } from "./validation.ts";
 
 const SECRET = "s3cr3t-mark";
 const Body = z.strictObject({ name: z.string().max(5), count: z.number().optional() });
-const guard = () => allow("prescription:read");
 
 let service: Harness;
 let evidenceFails = false;
 const recorded: string[] = [];
 beforeAll(async () => {
   service = await givenService(
-    (router) => {
-      router.post("/v1/things", guard(), (req, res) => void res.status(201).json(parse(Body, req.body)));
-      router.post("/v1/zod", guard(), (req, res) => void res.json(Body.parse(req.body)));
-      router.post("/v1/stream", guard(), async (req, res) => {
+    [
+      bare("POST", "/v1/things", (req, res) => void res.status(201).json(parse(Body, req.body))),
+      route({ ...doc("POST", "/v1/schema"), request: Body, response: Body }, async ({ body }) => ({ body })),
+      route({ ...doc("GET", "/v1/unfit"), response: Body }, async () => ({ body: { name: SECRET } })),
+      bare("POST", "/v1/stream", async (req, res) => {
         let bytes = 0;
         for await (const chunk of req) bytes += (chunk as Buffer).length;
         res.json({ bytes });
-      });
-      router.put("/v1/things/:id", guard(), (req, res) => {
+      }),
+      bare("PUT", "/v1/things/{name}", (req, res) => {
         const rev = ifMatch(req);
         res.setHeader("ETag", etagOf((rev ?? 0) + 1)).json({ rev });
-      });
-      router.get("/v1/missing", guard(), () => {
+      }),
+      bare("GET", "/v1/missing", () => {
         throw new NotFound();
-      });
-      router.get("/v1/fault", guard(), () => {
+      }),
+      bare("GET", "/v1/fault", () => {
         throw new Error(`select * from patients where name = '${SECRET}'`);
-      });
-      router.get("/v1/away", guard(), () => {
+      }),
+      bare("GET", "/v1/away", () => {
         throw Object.assign(new Error(SECRET), { name: "DatabaseUnavailable" });
-      });
-      router.get("/v1/busy", guard(), () => {
+      }),
+      bare("GET", "/v1/busy", () => {
         throw new Unavailable(undefined, 7);
-      });
-      router.get("/v1/reused", guard(), () => {
+      }),
+      bare("GET", "/v1/reused", () => {
         throw Object.assign(new Error("used before"), {
           code: "idempotency_key_reused",
           kind: "unprocessable",
         });
-      });
-      router.get("/v1/forged", guard(), () => {
+      }),
+      bare("GET", "/v1/forged", () => {
         throw Object.assign(new Error("the box does not open"), { code: "box_forged", kind: "internal" });
-      });
-      router.get("/v1/torn", guard(), (_req, res) => {
+      }),
+      bare("GET", "/v1/torn", (_req, res) => {
         res.write("half of it");
         throw new Error("too late");
-      });
-    },
+      }),
+    ],
     {
-      jsonLimitBytes: (req) => (req.path === "/v1/zod" ? 4096 : 1024),
+      jsonLimitBytes: (req) => (req.path === "/v1/schema" ? 4096 : 1024),
       onRefusal: async (_req, _actor, error) => {
         if (evidenceFails) throw new Error("the database is away");
         await new Promise((resolve) => setImmediate(resolve));
@@ -145,14 +146,14 @@ test("bodies: malformed, of another type, compressed, too large, not an object, 
 test("a body nested deeper than anything needs is 400, whatever would walk it", async () => {
   const nested = (depth: number) => `${'{"name":'.repeat(depth)}1${"}".repeat(depth)}`;
   for (const depth of [65, 400]) {
-    expect(await fieldOf(await post("/v1/zod", nested(depth)), "errors")).toMatchObject([
+    expect(await fieldOf(await post("/v1/schema", nested(depth)), "errors")).toMatchObject([
       { message: "is nested deeper than 64" },
     ]);
   }
 });
 
 test("a limit can differ by path", async () => {
-  expect((await post("/v1/zod", JSON.stringify({ name: "x".repeat(2000) }))).status).toBe(400);
+  expect((await post("/v1/schema", JSON.stringify({ name: "x".repeat(2000) }))).status).toBe(400);
 });
 
 test("a route that streams gets any type unread", async () => {
@@ -161,7 +162,7 @@ test("a route that streams gets any type unread", async () => {
 });
 
 test("every fault of an input is named by path, no value is repeated, unknown fields are refused", async () => {
-  for (const path of ["/v1/things", "/v1/zod"]) {
+  for (const path of ["/v1/things", "/v1/schema"]) {
     const answer = await post(path, JSON.stringify({ name: SECRET, count: SECRET, role: SECRET }));
     const text = await answer.text();
     expect(answer.status).toBe(400);
@@ -262,4 +263,15 @@ test("readiness says ok, degraded or draining; metrics are on the admin port onl
   expect([draining.status, await fieldOf(draining, "status")]).toEqual([503, "draining"]);
   admin?.close();
   admin?.closeAllConnections();
+});
+
+test("an answer that breaks its own schema is our fault: 500, logged by path and counted, with no value of it", async () => {
+  const answer = await service.call("/v1/unfit");
+  expect([answer.status, await fieldOf(answer, "code")]).toEqual([500, "internal_error"]);
+  expect(recorded.at(-1)).toBe("internal_error");
+  const line = service.log.entries().findLast((entry) => entry.msg === "request failed");
+  expect(JSON.stringify(line)).toContain("unfit at name");
+  expect(service.log.text()).not.toContain(SECRET);
+  const metrics = await metricsOf(service.app).metrics();
+  expect(metrics).toContain('answers_unfit_total{route="GET /v1/unfit"} 1');
 });

@@ -15,7 +15,7 @@ import { type JsonLimit, jsonBody } from "./body.ts";
 import { mountHealth, type Readiness } from "./health.ts";
 import type { Logger } from "./logger.ts";
 import { metricsOf, observeRequests } from "./metrics.ts";
-import { type Refusal, refusalOf, sendProblem } from "./problem.ts";
+import { AnswerUnfit, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 import { actorOrNull, requestContext, requestIdOf, setClaims } from "./request.ts";
 import type { Route } from "./route.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
@@ -132,7 +132,12 @@ function problemHandler(
     let answer: Refusal = inside
       ? { ...refusal, code: "internal_error", message: "", errors: undefined }
       : refusal;
-    const line = { err: thrown, requestId: requestIdOf(req), method: req.method };
+    const line = {
+      err: thrown,
+      requestId: requestIdOf(req),
+      method: req.method,
+      ...(thrown instanceof AnswerUnfit && { reason: `unfit at ${thrown.paths.join(", ")}` }),
+    };
     if (unexpected || inside) logger.error(line, "request failed");
     else if (STATUS_OF_KIND[refusal.kind] >= 500) logger.warn(line, "request could not be served");
     // What a parser refused (malformed JSON, a path that does not decode) names nobody and nothing.

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CryptoKey, importPKCS8, type JWTPayload, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openToGuests } from "./access.ts";
 import {
   type AssertionKey,
   AssertionVerifier,
@@ -14,17 +13,22 @@ import {
   newAssertionKey,
   signAssertion,
 } from "./assertions.ts";
-import { DOCTOR, givenService, type Harness } from "./test-support.ts";
+import { bare, DOCTOR, givenService, type Harness } from "./test-support.ts";
 
 let service: Harness;
 let reached = 0;
 beforeAll(async () => {
-  service = await givenService((router) => {
-    router.get("/v1/thing", openToGuests(), (_req, res) => {
-      reached += 1;
-      res.json({});
-    });
-  });
+  service = await givenService([
+    bare(
+      "GET",
+      "/v1/thing",
+      (_req, res) => {
+        reached += 1;
+        res.json({});
+      },
+      null,
+    ),
+  ]);
 });
 afterAll(() => service.close());
 

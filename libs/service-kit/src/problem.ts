@@ -23,6 +23,16 @@ export interface Refusal {
   errors?: FieldFault[] | undefined;
 }
 
+/** An answer of ours breaks its schema at these fields: a fault of the service, never of the caller. */
+export class AnswerUnfit extends Error {
+  override readonly name = "AnswerUnfit";
+  readonly paths: readonly string[];
+  constructor(paths: readonly string[]) {
+    super("the answer does not fit its schema");
+    this.paths = paths;
+  }
+}
+
 const TITLES: Readonly<Record<ErrorKind, string>> = {
   invalid: "Bad Request",
   unauthenticated: "Unauthorized",

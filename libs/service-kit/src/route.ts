@@ -17,6 +17,7 @@ import { Counter } from "prom-client";
 import type { z } from "zod";
 import { actorOf, allow, openToGuests, requireSession, requireStepUp } from "./access.ts";
 import { metricsOf } from "./metrics.ts";
+import { AnswerUnfit } from "./problem.ts";
 import { etagOf, ifMatch, parse } from "./validation.ts";
 
 /** A write as its Idempotency-Key sees it: what makes a repeated request the same one. */
@@ -104,11 +105,6 @@ export function streamRoute<const D extends RouteDoc>(
   return new Route(doc, (req, res) => handler(Object.assign(callOf(doc, req), { res })));
 }
 
-/** Our own answer breaks its schema: an error of this service, never of the caller. */
-class AnswerUnfit extends Error {
-  override readonly name = "AnswerUnfit";
-}
-
 const UNFIT = "answers_unfit_total";
 
 function stripped(doc: RouteDoc, schema: z.ZodType, body: unknown, req: Request) {
@@ -128,7 +124,7 @@ function stripped(doc: RouteDoc, schema: z.ZodType, body: unknown, req: Request)
   const paths = [
     ...new Set(parsed.error.issues.slice(0, 20).map((issue) => issue.path.join(".") || "(all)")),
   ];
-  throw new AnswerUnfit(`the answer does not fit its schema at ${paths.join(", ")}`);
+  throw new AnswerUnfit(paths);
 }
 
 class RouteCall<D extends RouteDoc> implements Call<D> {

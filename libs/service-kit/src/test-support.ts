@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
-import type { AppError } from "@medvault/contracts";
-import type { Express, Router } from "express";
+import type { AppError, ResourceAction, RouteDoc } from "@medvault/contracts";
+import type * as express from "express";
 import { createApp, type OnRefusal } from "./app.ts";
 import {
   type AssertionKey,
@@ -13,6 +13,7 @@ import {
 import type { JsonLimit } from "./body.ts";
 import type { Readiness } from "./health.ts";
 import { createLogger, type Logger } from "./logger.ts";
+import { type Route, streamRoute } from "./route.ts";
 
 /** The lines that a logger wrote, parsed, and their raw text. */
 export function capturedLogger(level = "debug", fields: string[] = []) {
@@ -52,7 +53,7 @@ export const GUEST: Claims = {
 
 export interface Harness {
   url: string;
-  app: Express;
+  app: express.Express;
   key: AssertionKey;
   refusals: { code: string; actorId: string | null }[];
   log: ReturnType<typeof capturedLogger>;
@@ -63,7 +64,7 @@ export interface Harness {
 
 /** A service of the given routes, listening, with a gateway's key of its own. */
 export async function givenService(
-  routes: (router: Router) => void,
+  routes: readonly Route[],
   options: { onRefusal?: OnRefusal; jsonLimitBytes?: JsonLimit; readiness?: Readiness } = {},
 ): Promise<Harness> {
   const { privateJwk, jwks } = await newAssertionKey();
@@ -105,6 +106,25 @@ export async function givenService(
         server.closeAllConnections();
       }),
   };
+}
+
+/** A document with nothing in it but what every one needs. */
+export function doc<const M extends RouteDoc["method"], const P extends string>(
+  method: M,
+  path: P,
+  permission: ResourceAction | null = "prescription:read",
+) {
+  return { method, path, summary: "Of a test", ...(permission && { permission }) };
+}
+
+/** A route whose handler writes the answer itself. */
+export function bare(
+  method: RouteDoc["method"],
+  path: string,
+  handle: (req: express.Request, res: express.Response) => unknown,
+  permission?: ResourceAction | null,
+): Route {
+  return streamRoute(doc(method, path, permission), async ({ req, res }) => void (await handle(req, res)));
 }
 
 /** One field of a JSON answer. */

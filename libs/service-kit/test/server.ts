@@ -1,6 +1,5 @@
 /** A small service on its own, for the tests that need a process to signal. Prints its port as JSON. */
-import { openToGuests } from "../src/access.ts";
-import { AssertionVerifier, createApp, createLogger, lifecycleOf, serve } from "../src/index.ts";
+import { AssertionVerifier, createApp, createLogger, lifecycleOf, serve, streamRoute } from "../src/index.ts";
 
 const logger = createLogger({ service: "fixture", level: "info" });
 const [jwks = "{}"] = process.argv.slice(2);
@@ -11,17 +10,17 @@ const app = createApp({
   logger,
   assertions: new AssertionVerifier(JSON.parse(jwks), "fixture"),
   readiness: async () => ({ postgres: "ok" }),
-  routes: (router) => {
-    router.post("/v1/things", openToGuests(), async (_req, res) => {
+  routes: [
+    streamRoute({ method: "POST", path: "/v1/things", summary: "Store" }, async ({ res }) => {
       await new Promise((resolve) => setTimeout(resolve, 5));
       stored += 1;
       res.status(201).json({ stored });
-    });
-    router.get("/v1/stream", openToGuests(), (req, res) => {
+    }),
+    streamRoute({ method: "GET", path: "/v1/stream", summary: "Stream" }, async ({ req, res }) => {
       res.type("text/event-stream").write("data: hello\n\n");
       lifecycleOf(req.app).draining.addEventListener("abort", () => res.end("data: bye\n\n"));
-    });
-  },
+    }),
+  ],
 });
 
 await serve({

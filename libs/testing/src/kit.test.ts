@@ -1,4 +1,4 @@
-import { actorOf, allow, createApp, createLogger } from "@medvault/service-kit";
+import { createApp, createLogger, streamRoute } from "@medvault/service-kit";
 import { connect } from "amqplib";
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
@@ -67,11 +67,12 @@ test("a signed-in actor reaches an app as the gateway would announce them, a gue
     logger: createLogger({ service: "records", level: "silent" }),
     assertions,
     readiness: async () => ({}),
-    routes(router) {
-      router.post("/v1/echo", allow("patient:read"), (req, res) => {
-        res.json({ id: actorOf(req).id, purpose: actorOf(req).purpose, body: req.body });
-      });
-    },
+    routes: [
+      streamRoute(
+        { method: "POST", path: "/v1/echo", summary: "Echo", permission: "patient:read" },
+        async ({ actor: { id, purpose }, req, res }) => void res.json({ id, purpose, body: req.body }),
+      ),
+    ],
   });
   const doctor = actor("doctor", { purpose: "ETREAT" });
   const answer = await signedIn(app, doctor).post("/v1/echo", { a: 1 });

@@ -64,11 +64,19 @@ export async function startTestService<C extends z.ZodObject, X>(
   const steps: (() => Promise<unknown> | unknown)[] = [];
   const parts = {
     ...{ config, pool, keyring, digest, appender, logger, now, broker: NO_BROKER, tls },
-    redis: redis as null,
+    get redis(): Redis {
+      if (redis === null) throw new Error("this test gave no Redis");
+      return redis;
+    },
     onStop: (step: () => Promise<unknown> | unknown) => void steps.unshift(step),
   };
-  const context = await service.open(parts as unknown as Parts<z.infer<C>>);
-  const app = createServiceApp(service, parts, context, (await testAssertions()).verifier(name));
+  const context = await service.open(parts as Parts<z.infer<C>>);
+  const app = createServiceApp(
+    service,
+    { pool, appender, logger, broker: NO_BROKER, redis },
+    context,
+    (await testAssertions()).verifier(name),
+  );
   const { url, close } = await listening(app);
   const as = (who: Actor) => signedIn(url, who);
   return {
