@@ -1,8 +1,8 @@
 import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { codesOf, needsSession, PROBLEM_CODES } from "@medvault/contracts";
-import { type MountedRoute, mountedRoutes } from "@medvault/service-kit";
-import express, { type Router } from "express";
+import { type MountedRoute, mountedRoutes, Route } from "@medvault/service-kit";
+import express from "express";
 import { expect, test } from "vitest";
 import { publicRoutes } from "../services/gateway/src/system/openapi.ts";
 
@@ -13,10 +13,17 @@ const nameOf = ({ method, path }: { method: string; path: string }) => `${method
 /** Every route of every service: each `*.routes.ts` adds its own to a router, which needs no service to be running. */
 async function mounted(): Promise<MountedRoute[]> {
   const router = express.Router();
+  const routerOrContext = new Proxy(router, {
+    get: (target, name) => (Reflect.has(target, name) ? Reflect.get(target, name) : anything),
+  });
   for (const file of globSync("services/*/src/**/*.routes.ts", { cwd: ROOT })) {
     const module = (await import(pathToFileURL(ROOT + file).href)) as Record<string, unknown>;
     for (const add of Object.values(module)) {
-      if (typeof add === "function") (add as (router: Router, ...parts: unknown[]) => void)(router, ...PARTS);
+      if (typeof add !== "function") continue;
+      const made = (add as (...parts: unknown[]) => unknown)(
+        ...(add.length > 1 ? [router, ...PARTS] : PARTS),
+      );
+      for (const each of [made].flat()) if (each instanceof Route) each.mount(router);
     }
   }
   return mountedRoutes(router);

@@ -1,10 +1,4 @@
-import {
-  CommonConfig,
-  finalRotationHours,
-  maxUploadBytes,
-  policyFile,
-  urlOf,
-} from "@medvault/service-kit";
+import { CommonConfig, finalRotationHours, maxUploadBytes, policyFile, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
 
 export const FilesConfig = CommonConfig.extend({

@@ -3,12 +3,12 @@ import { FilesConfig } from "./config.ts";
 import { openContext } from "./context.ts";
 import { fileJobs } from "./files/file.jobs.ts";
 import { fileRoutes } from "./files/file.routes.ts";
-import { files } from "./files/file.table.ts";
+import { sealedTables } from "./tables.ts";
 
 export const service = defineService({
   name: "files",
   config: FilesConfig,
-  tables: [files],
+  tables: sealedTables,
   open: openContext,
   routes: fileRoutes,
   jobs: fileJobs,

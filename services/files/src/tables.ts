@@ -1,4 +1,4 @@
-import { files } from "./file/file.store.ts";
+import { files } from "./files/file.table.ts";
 
 /** Every declared table of this service: what a field policy may change, and `npm run keys -- reseal` seals again. */
 export const sealedTables = [files] as const;
