@@ -20,9 +20,7 @@ async function mounted(): Promise<MountedRoute[]> {
     const module = (await import(pathToFileURL(ROOT + file).href)) as Record<string, unknown>;
     for (const add of Object.values(module)) {
       if (typeof add !== "function") continue;
-      const made = (add as (...parts: unknown[]) => unknown)(
-        ...(add.length > 1 ? [router, ...PARTS] : PARTS),
-      );
+      const made = (add as (...parts: unknown[]) => unknown)(routerOrContext, ...PARTS);
       for (const each of [made].flat()) if (each instanceof Route) each.mount(router);
     }
   }
