@@ -5,8 +5,10 @@
 export abstract class CryptoRefusal extends Error {
   abstract readonly code: string;
   readonly kind: string = "internal";
+  /** The message of every error of this class that is given no other. */
+  static readonly text: string = "";
 
-  constructor(message: string) {
+  constructor(message = new.target.text) {
     super(message);
     this.name = new.target.name;
   }
@@ -15,106 +17,78 @@ export abstract class CryptoRefusal extends Error {
 /** A row box that does not open. Its subclasses say why; `instanceof BoxRefused` is enough for most callers. */
 export class BoxRefused extends CryptoRefusal {
   readonly code: string = "box_refused";
-  constructor(message = "the sealed row does not open") {
-    super(message);
-  }
+  static override readonly text: string = "the sealed row does not open";
 }
 
 export class BoxTruncated extends BoxRefused {
   override readonly code = "box_truncated";
-  constructor() {
-    super("the sealed row is shorter than its header and tag");
-  }
+  static override readonly text = "the sealed row is shorter than its header and tag";
 }
 
 export class BoxFormatUnknown extends BoxRefused {
   override readonly code = "box_format_unknown";
-  constructor() {
-    super("the sealed row is of an unknown format");
-  }
+  static override readonly text = "the sealed row is of an unknown format";
 }
 
 export class BoxSuiteUnknown extends BoxRefused {
   override readonly code = "box_suite_unknown";
-  constructor() {
-    super("the sealed row names an unknown cipher suite");
-  }
+  static override readonly text = "the sealed row names an unknown cipher suite";
 }
 
 export class BoxKeyVersionMismatch extends BoxRefused {
   override readonly code = "box_key_version_mismatch";
-  constructor() {
-    super("the sealed row was sealed under another version of its subject's key");
-  }
+  static override readonly text = "the sealed row was sealed under another version of its subject's key";
 }
 
 /** The key, or the place (service, table, row), or the suite is not the one that the row was sealed with. */
 export class BoxCommitmentMismatch extends BoxRefused {
   override readonly code = "box_commitment_mismatch";
-  constructor() {
-    super("the sealed row was sealed under another key, suite or place");
-  }
+  static override readonly text = "the sealed row was sealed under another key, suite or place";
 }
 
 /** The key is right, but the box, its revision, its subject or the columns beside it were changed. */
 export class BoxForged extends BoxRefused {
   override readonly code = "box_forged";
-  constructor() {
-    super("the sealed row or what stands beside it was changed");
-  }
+  static override readonly text = "the sealed row or what stands beside it was changed";
 }
 
 /** A wrapped key that does not unwrap. */
 export class WrappedKeyRefused extends CryptoRefusal {
   readonly code: string = "wrapped_key_refused";
-  constructor(message = "the wrapped key does not unwrap") {
-    super(message);
-  }
+  static override readonly text: string = "the wrapped key does not unwrap";
 }
 
 export class WrappedKeyTruncated extends WrappedKeyRefused {
   override readonly code = "wrapped_key_truncated";
-  constructor() {
-    super("the wrapped key is not as long as its format says");
-  }
+  static override readonly text = "the wrapped key is not as long as its format says";
 }
 
 export class WrappedKeyFormatUnknown extends WrappedKeyRefused {
   override readonly code = "wrapped_key_format_unknown";
-  constructor() {
-    super("the wrapped key is of an unknown format or suite");
-  }
+  static override readonly text = "the wrapped key is of an unknown format or suite";
 }
 
 export class WrappedKeyCommitmentMismatch extends WrappedKeyRefused {
   override readonly code = "wrapped_key_commitment_mismatch";
-  constructor() {
-    super("the wrapped key belongs to another service key or another place");
-  }
+  static override readonly text = "the wrapped key belongs to another service key or another place";
 }
 
 export class WrappedKeyForged extends WrappedKeyRefused {
   override readonly code = "wrapped_key_forged";
-  constructor() {
-    super("the wrapped key was changed");
-  }
+  static override readonly text = "the wrapped key was changed";
 }
 
 /** A key of the wrong length, or of the wrong type. */
 export class KeyInvalid extends CryptoRefusal {
   readonly code = "key_invalid";
-  constructor() {
-    super("the key is not of the length or type that this operation needs");
-  }
+  static override readonly text = "the key is not of the length or type that this operation needs";
 }
 
 /** A value that has no canonical JSON: NaN, an infinity, a lone surrogate, a cycle, or nothing at all. */
 export class NotCanonicalJson extends CryptoRefusal {
   readonly code = "not_canonical_json";
   override readonly kind = "invalid";
-  constructor() {
-    super("the value has no canonical JSON form");
-  }
+  static override readonly text = "the value has no canonical JSON form";
 }
 
 /** A revision, version or identifier outside of what the format can carry. */
@@ -137,9 +111,7 @@ export class AlgorithmRefused extends CryptoRefusal {
 export class IndexValueTooLong extends CryptoRefusal {
   readonly code = "index_value_too_long";
   override readonly kind = "invalid";
-  constructor() {
-    super("the value is too long to be indexed");
-  }
+  static override readonly text = "the value is too long to be indexed";
 }
 
 /** A chunked message that does not decrypt. Its subclasses say why. */
@@ -147,48 +119,36 @@ export abstract class ChunkedRefused extends CryptoRefusal {}
 
 export class ChunkedTruncated extends ChunkedRefused {
   readonly code = "chunked_truncated";
-  constructor() {
-    super("the encrypted message ends before its last chunk");
-  }
+  static override readonly text = "the encrypted message ends before its last chunk";
 }
 
 export class ChunkedCommitmentMismatch extends ChunkedRefused {
   readonly code = "chunked_commitment_mismatch";
-  constructor() {
-    super("the encrypted message belongs to another key or context");
-  }
+  static override readonly text = "the encrypted message belongs to another key or context";
 }
 
 /** A chunk that was changed, dropped, doubled, swapped, or added after the last one. */
 export class ChunkForged extends ChunkedRefused {
   readonly code = "chunk_forged";
-  constructor() {
-    super("a chunk of the encrypted message was changed or moved");
-  }
+  static override readonly text = "a chunk of the encrypted message was changed or moved";
 }
 
 export class ChunkedTooLong extends ChunkedRefused {
   readonly code = "chunked_too_long";
-  constructor() {
-    super("the message has more chunks than the format allows");
-  }
+  static override readonly text = "the message has more chunks than the format allows";
 }
 
 export class ChunkedRangeInvalid extends ChunkedRefused {
   readonly code = "chunked_range_invalid";
   override readonly kind = "invalid";
-  constructor() {
-    super("the range is not within the message");
-  }
+  static override readonly text = "the range is not within the message";
 }
 
 /** What a file is written to takes no more bytes, and does not say why. */
 export class NothingWritten extends CryptoRefusal {
   readonly code = "nothing_written";
   override readonly kind = "unavailable";
-  constructor() {
-    super("the target of a file takes no more bytes");
-  }
+  static override readonly text = "the target of a file takes no more bytes";
 }
 
 /** A Fernet token that does not open. Its subclasses say why. */
@@ -199,37 +159,27 @@ export abstract class FernetRefused extends CryptoRefusal {
 /** Not base64url, too short, of another version, or with a ciphertext that is not whole blocks. */
 export class FernetMalformed extends FernetRefused {
   readonly code = "fernet_malformed";
-  constructor() {
-    super("the text is not a Fernet token");
-  }
+  static override readonly text = "the text is not a Fernet token";
 }
 
 /** Made or changed by someone without the key, or made with another key. */
 export class FernetForged extends FernetRefused {
   readonly code = "fernet_forged";
-  constructor() {
-    super("the Fernet token was not made with this key, or was changed");
-  }
+  static override readonly text = "the Fernet token was not made with this key, or was changed";
 }
 
 export class FernetFromFuture extends FernetRefused {
   readonly code = "fernet_from_future";
-  constructor() {
-    super("the Fernet token was made later than now");
-  }
+  static override readonly text = "the Fernet token was made later than now";
 }
 
 export class FernetExpired extends FernetRefused {
   readonly code = "fernet_expired";
-  constructor() {
-    super("the Fernet token is older than is allowed");
-  }
+  static override readonly text = "the Fernet token is older than is allowed";
 }
 
 /** The HMAC is right and the padding is not: whoever made the token has the key and a fault. */
 export class FernetPaddingInvalid extends FernetRefused {
   readonly code = "fernet_padding_invalid";
-  constructor() {
-    super("the content of the Fernet token is not padded as it must be");
-  }
+  static override readonly text = "the content of the Fernet token is not padded as it must be";
 }

@@ -5,8 +5,10 @@
 export abstract class KeysError extends Error {
   abstract readonly code: string;
   readonly kind: string = "internal";
+  /** The message of every error of this class that is given no other. */
+  static readonly text: string = "";
 
-  constructor(message: string) {
+  constructor(message = new.target.text) {
     super(message);
     this.name = new.target.name;
   }
@@ -16,7 +18,7 @@ export class KeyFileMissing extends KeysError {
   readonly code = "key_file_missing";
   constructor(path: string) {
     super(
-      `There is no key file at ${path}. \`node tools/make-keys.ts\` makes it; \`npm start\` does so by itself.`,
+      `There is no key file at ${path}. \`node tools/make-keys.ts\` makes it, and so does \`npm start\`.`,
     );
   }
 }
@@ -47,8 +49,8 @@ export class KeyDocumentInvalid extends KeysError {
 
 export class KeysOfAnotherService extends KeysError {
   readonly code = "keys_of_another_service";
-  constructor(where: string, wanted: string) {
-    super(`The service keys from ${where} are not those of ${wanted}.`);
+  constructor(where: string, service: string) {
+    super(`The service keys from ${where} are not those of ${service}.`);
   }
 }
 
@@ -61,19 +63,16 @@ export class NoKeySource extends KeysError {
 
 export class KeyVersionUnknown extends KeysError {
   readonly code = "key_version_unknown";
-  constructor() {
-    super("A key is wrapped by a version of the service key that this process does not know.");
-  }
+  static override readonly text =
+    "A key is wrapped by a version of the service key that this process does not know.";
 }
 
 export class KeyVersionDestroyed extends KeysError {
   readonly code = "key_version_destroyed";
-  constructor() {
-    super("A key is wrapped by a version of the service key that was destroyed.");
-  }
+  static override readonly text = "A key is wrapped by a version of the service key that was destroyed.";
 }
 
-const VAULT_SAYS: Readonly<Record<number, string>> = {
+const VAULT_REFUSALS: Readonly<Record<number, string>> = {
   0: "Vault did not answer as it should: look at its URL and its token file.",
   307: "Vault answered 307: this node is a standby that does not forward. Name the active one's address.",
   400: "Vault refused with HTTP status 400: the transit key is not there, is another, or its min_decryption_version is too high.",
@@ -88,7 +87,7 @@ export class VaultRefused extends KeysError {
   readonly code = "vault_refused";
   readonly status: number;
   constructor(status: number) {
-    super(VAULT_SAYS[status] ?? `Vault refused with HTTP status ${status}.`);
+    super(VAULT_REFUSALS[status] ?? `Vault refused with HTTP status ${status}.`);
     this.status = status;
   }
 }
@@ -105,16 +104,15 @@ export class KeyVersionActive extends KeysError {
 export class KeyTablesBusy extends KeysError {
   readonly code = "unavailable";
   override readonly kind = "unavailable";
-  constructor() {
-    super("Writers keep the key tables busy (an import, perhaps); nothing has changed. Try again later.");
-  }
+  static override readonly text =
+    "Writers keep the key tables busy (an import, perhaps); nothing has changed. Try again later.";
 }
 
 /** Something still needs the version: `needs` says what and how many. */
 export class KeyVersionNeeded extends KeysError {
   readonly code = "key_version_needed";
   readonly needs: readonly { readonly what: string; readonly count: number }[];
-  constructor(version: number, needs: readonly { readonly what: string; readonly count: number }[]) {
+  constructor(version: number, needs: KeyVersionNeeded["needs"]) {
     super(
       `Version ${version} is still needed by ${needs.map(({ what, count }) => `${count} ${what}`).join(", ")}.`,
     );
@@ -126,16 +124,14 @@ export class KeyVersionNeeded extends KeysError {
 export class KeyFileChanged extends KeysError {
   readonly code = "key_file_changed";
   constructor(path: string) {
-    super(`The key file ${path} was changed by somebody else meanwhile; nothing was written. Try again.`);
+    super(`The key file ${path} was changed by another process meanwhile; nothing was written. Try again.`);
   }
 }
 
 /** A key of this name was retired or destroyed and no active one stands in its place. */
 export class NoActiveKey extends KeysError {
   readonly code = "no_active_key";
-  constructor() {
-    super("There is no active key of that name.");
-  }
+  static override readonly text = "There is no active key of that name.";
 }
 
 /** The declaration of a sealed table, or an object handed to it, does not fit. Names fields, never values. */
@@ -157,17 +153,13 @@ export class PolicyInvalid extends KeysError {
 export class ShareInvalid extends KeysError {
   readonly code = "share_invalid";
   override readonly kind = "invalid";
-  constructor() {
-    super("A share is damaged, or is no share; nothing was recovered.");
-  }
+  static override readonly text = "A share is damaged, or is no share; nothing was recovered.";
 }
 
 export class SharesOfAnotherSet extends KeysError {
   readonly code = "shares_of_another_set";
   override readonly kind = "invalid";
-  constructor() {
-    super("The shares are not all of one set; nothing was recovered.");
-  }
+  static override readonly text = "The shares are not all of one set; nothing was recovered.";
 }
 
 export class SharesTooFew extends KeysError {
@@ -183,45 +175,36 @@ export class SealPoolFailed extends KeysError {
   readonly code = "unavailable";
   override readonly kind = "unavailable";
   readonly retryAfterSeconds = 2;
-  constructor() {
-    super("The rows could not be sealed now.");
-  }
+  static override readonly text = "The rows could not be sealed now. Try again shortly.";
 }
 
 export class IdempotencyKeyInvalid extends KeysError {
   readonly code = "invalid_input";
   override readonly kind = "invalid";
   readonly errors = [{ path: "Idempotency-Key", message: "1 to 200 visible ASCII characters" }];
-  constructor() {
-    super("The Idempotency-Key header is not usable.");
-  }
+  static override readonly text = "The Idempotency-Key header is not usable.";
 }
 
 export class IdempotencyKeyReused extends KeysError {
   readonly code = "idempotency_key_reused";
   override readonly kind = "unprocessable";
-  constructor() {
-    super("This Idempotency-Key was used with another body.");
-  }
+  static override readonly text = "This Idempotency-Key was used with another body. Use a new key.";
 }
 
 export class RequestInProgress extends KeysError {
   readonly code = "request_in_progress";
   override readonly kind = "conflict";
   readonly retryAfterSeconds = 2;
-  constructor() {
-    super("The first request with this Idempotency-Key is still under way.");
-  }
+  static override readonly text =
+    "The first request with this Idempotency-Key is still under way. Send it again in a moment.";
 }
 
 export class AnswerTooLarge extends KeysError {
   readonly code = "answer_too_large";
-  constructor() {
-    super("The answer is too large to be kept for a repeated request.");
-  }
+  static override readonly text = "The answer is too large to be kept for a repeated request.";
 }
 
-/** The services index more than the policy that a command was given says: rows that it writes would be missed by searches. */
+/** The services index more than the policy that a command was given says: searches would miss rows that it writes. */
 export class IndexPolicyDiffers extends KeysError {
   readonly code = "index_policy_differs";
   override readonly kind = "conflict";
