@@ -20,11 +20,15 @@ export async function createSchema(client: ClientBase, service: ServiceName, sch
   await inTurn(client, () => createAndGrant(client, service, schema));
 }
 
-/** Runs `work` in a transaction of its own while nobody else grants in this database. */
-export async function inTurn(client: ClientBase, work: () => Promise<void>): Promise<void> {
+/** Runs `work` in a transaction of its own, while no other call holds the same lock in this database. */
+export async function inTurn(
+  client: ClientBase,
+  work: () => Promise<void>,
+  lock = PRIVILEGES_LOCK,
+): Promise<void> {
   await client.query("begin");
   try {
-    await client.query("select pg_advisory_xact_lock($1)", [PRIVILEGES_LOCK]);
+    await client.query("select pg_advisory_xact_lock($1)", [lock]);
     await work();
     await client.query("commit");
   } catch (error) {
@@ -33,55 +37,38 @@ export async function inTurn(client: ClientBase, work: () => Promise<void>): Pro
   }
 }
 
+/** Runs one statement of DDL whose names and literals are quoted by `ddl`. */
+export async function runDdl(client: ClientBase, template: string, ...values: string[]): Promise<void> {
+  await client.query(ddl(template, ...values));
+}
+
 async function createAndGrant(client: ClientBase, service: ServiceName, schema: string): Promise<void> {
-  const role = roleOf(service);
-  await client.query(ddl("create schema if not exists %I authorization %I", schema, OWNER_ROLE));
-  await client.query(ddl("revoke all on schema %I from public", schema));
-  await client.query(ddl("grant usage on schema %I to %I", schema, role));
-  await client.query(
-    ddl(
-      "alter default privileges for role %I in schema %I grant select, insert, update, delete on tables to %I",
-      OWNER_ROLE,
-      schema,
-      role,
-    ),
-  );
-  await client.query(
-    ddl(
-      "alter default privileges for role %I in schema %I grant usage, select on sequences to %I",
-      OWNER_ROLE,
-      schema,
-      role,
-    ),
-  );
-  await client.query(
-    ddl(
-      "alter default privileges for role %I in schema %I grant execute on functions to %I",
-      OWNER_ROLE,
-      schema,
-      role,
-    ),
-  );
-  await client.query(
-    ddl(
-      "alter default privileges for role %I in schema %I grant usage on types to %I",
-      OWNER_ROLE,
-      schema,
-      role,
-    ),
-  );
+  await runDdl(client, "create schema if not exists %I authorization %I", schema, OWNER_ROLE);
+  await runDdl(client, "revoke all on schema %I from public", schema);
+  await grantToCome(client, schema, roleOf(service), [
+    "select, insert, update, delete on tables",
+    "usage, select on sequences",
+    "execute on functions",
+    "usage on types",
+  ]);
   const isBusiness = schema !== sysSchemaOf(service);
-  if (!isBusiness || !BACKED_UP_SERVICES.includes(service)) return;
-  const backup = roleOf("backup");
-  await client.query(ddl("grant usage on schema %I to %I", schema, backup));
-  await client.query(
-    ddl(
-      "alter default privileges for role %I in schema %I grant select on tables to %I",
-      OWNER_ROLE,
-      schema,
-      backup,
-    ),
-  );
+  if (isBusiness && BACKED_UP_SERVICES.includes(service)) {
+    await grantToCome(client, schema, roleOf("backup"), ["select on tables"]);
+  }
+}
+
+/** Lets a role into a schema, with these privileges on all that the owner makes there later. */
+async function grantToCome(
+  client: ClientBase,
+  schema: string,
+  role: string,
+  privileges: readonly string[],
+): Promise<void> {
+  await runDdl(client, "grant usage on schema %I to %I", schema, role);
+  for (const privilege of privileges) {
+    const grant = `alter default privileges for role %I in schema %I grant ${privilege} to %I`;
+    await runDdl(client, grant, OWNER_ROLE, schema, role);
+  }
 }
 
 /** After a history has run: it is not the service's to rewrite, and the key tables are the backup role's to read. */
@@ -94,9 +81,8 @@ export async function settlePrivileges(
 }
 
 async function settle(client: ClientBase, service: ServiceName, schema: string): Promise<void> {
-  await client.query(
-    ddl("revoke insert, update, delete on %I.schema_migrations from %I", schema, roleOf(service)),
-  );
+  const history = "revoke insert, update, delete on %I.schema_migrations from %I";
+  await runDdl(client, history, schema, roleOf(service));
   if (service === "backup") await letServicesAsk(client, schema);
   if (schema !== sysSchemaOf(service)) return;
   const backup = roleOf("backup");
@@ -105,10 +91,8 @@ async function settle(client: ClientBase, service: ServiceName, schema: string):
       where n.nspname = $1 and c.relname = any($2::text[]) and c.relkind in ('r', 'p')`,
     [schema, KEY_TABLES],
   );
-  if (rows.length > 0) await client.query(ddl("grant usage on schema %I to %I", schema, backup));
-  for (const { name } of rows) {
-    await client.query(ddl("grant select on %I.%I to %I", schema, name, backup));
-  }
+  if (rows.length > 0) await runDdl(client, "grant usage on schema %I to %I", schema, backup);
+  for (const { name } of rows) await runDdl(client, "grant select on %I.%I to %I", schema, name, backup);
 }
 
 /** The one function of backup's business schema that others may call. It answers with a number, as its owner. */
@@ -118,10 +102,9 @@ async function letServicesAsk(client: ClientBase, schema: string): Promise<void>
       where n.nspname = $1 and p.proname = $2 and r.rolname = any($3::text[])`,
     [schema, KEYSETS_NEEDING, BACKED_UP_SERVICES.map(roleOf)],
   );
+  const grant = "grant execute on function %I.%I(text, bigint, timestamptz) to %I";
   for (const { role } of rows) {
-    await client.query(ddl("grant usage on schema %I to %I", schema, role));
-    await client.query(
-      ddl("grant execute on function %I.%I(text, bigint, timestamptz) to %I", schema, KEYSETS_NEEDING, role),
-    );
+    await runDdl(client, "grant usage on schema %I to %I", schema, role);
+    await runDdl(client, grant, schema, KEYSETS_NEEDING, role);
   }
 }

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientBase } from "pg";
-import { ddl } from "./identifiers.ts";
-import { createSchema, inTurn } from "./privileges.ts";
+import { createSchema, inTurn, runDdl } from "./privileges.ts";
 import { scramVerifier } from "./scram.ts";
 import { OWNER_ROLE, roleOf, SERVICES_WITH_DATA, type ServiceName, sysSchemaOf } from "./services.ts";
 
@@ -30,15 +29,13 @@ export async function provisionRoles(superuser: ClientBase, passwords: RolePassw
   const verifiers = await Promise.all(
     wanted.map(async ({ role, password }) => ({ role, verifier: await scramVerifier(password) })),
   );
+  const provisionAll = async () => {
+    for (const { role, verifier } of verifiers) await provisionRole(superuser, role, verifier);
+  };
   for (let attempt = 1; ; attempt++) {
-    await superuser.query("begin");
     try {
-      await superuser.query("select pg_advisory_xact_lock($1)", [ROLES_LOCK]);
-      for (const { role, verifier } of verifiers) await provisionRole(superuser, role, verifier);
-      await superuser.query("commit");
-      return;
+      return await inTurn(superuser, provisionAll, ROLES_LOCK);
     } catch (error) {
-      await superuser.query("rollback");
       if (!isCollision(error) || attempt === MAX_ATTEMPTS) throw error;
       await delay(COLLISION_PAUSE_MS * attempt * (0.5 + Math.random()));
     }
@@ -53,16 +50,15 @@ function isCollision(error: unknown): boolean {
 
 async function provisionRole(superuser: ClientBase, role: string, verifier: string): Promise<void> {
   const { rowCount } = await superuser.query("select from pg_roles where rolname = $1", [role]);
-  if (rowCount === 0) await superuser.query(ddl("create role %I", role));
+  if (rowCount === 0) await runDdl(superuser, "create role %I", role);
   const { rowCount: mighty } = await superuser.query(
     "select from pg_roles where rolname = $1 and (rolsuper or rolbypassrls or rolreplication)",
     [role],
   );
   // Only a superuser may name these attributes, even to take them away; a fresh role has none of them.
-  if (mighty !== 0) await superuser.query(ddl("alter role %I nosuperuser nobypassrls noreplication", role));
-  await superuser.query(
-    ddl("alter role %I login nocreatedb nocreaterole noinherit password %L", role, verifier),
-  );
+  if (mighty !== 0) await runDdl(superuser, "alter role %I nosuperuser nobypassrls noreplication", role);
+  const attributes = "alter role %I login nocreatedb nocreaterole noinherit password %L";
+  await runDdl(superuser, attributes, role, verifier);
 }
 
 /**
@@ -82,7 +78,7 @@ async function actAsOwner(superuser: ClientBase): Promise<void> {
   const { rows } = await superuser.query<{ rolsuper: boolean }>(
     "select rolsuper from pg_roles where rolname = current_user",
   );
-  if (rows[0]?.rolsuper !== true) await superuser.query(ddl("grant %I to current_user", OWNER_ROLE));
+  if (rows[0]?.rolsuper !== true) await runDdl(superuser, "grant %I to current_user", OWNER_ROLE);
 }
 
 /** The part of `provisionDatabase` that a clone of a template keeps: schemas and default privileges. */
@@ -100,7 +96,7 @@ async function takeFromPublic(superuser: ClientBase): Promise<void> {
     "alter default privileges for role %I revoke execute on functions from public",
     "alter default privileges for role %I revoke usage on types from public",
   ];
-  for (const statement of statements) await superuser.query(ddl(statement, OWNER_ROLE));
+  for (const statement of statements) await runDdl(superuser, statement, OWNER_ROLE);
 }
 
 /**
@@ -114,20 +110,13 @@ export async function grantDatabase(superuser: ClientBase): Promise<void> {
 async function grantConnections(superuser: ClientBase): Promise<void> {
   const { rows } = await superuser.query<{ name: string }>("select current_database() as name");
   const database = rows[0]?.name ?? "";
-  await superuser.query(ddl("revoke all on database %I from public", database));
+  await runDdl(superuser, "revoke all on database %I from public", database);
   // The restore job makes schemas and renames them; renaming one takes CREATE on the database too.
-  await superuser.query(ddl("grant connect, create, temporary on database %I to %I", database, OWNER_ROLE));
+  await runDdl(superuser, "grant connect, create, temporary on database %I to %I", database, OWNER_ROLE);
+  const searchPath = "alter role %I in database %I set search_path = %I, %I";
   for (const service of SERVICES_WITH_DATA) {
     const role = roleOf(service);
-    await superuser.query(ddl("grant connect on database %I to %I", database, role));
-    await superuser.query(
-      ddl(
-        "alter role %I in database %I set search_path = %I, %I",
-        role,
-        database,
-        service,
-        sysSchemaOf(service),
-      ),
-    );
+    await runDdl(superuser, "grant connect on database %I to %I", database, role);
+    await runDdl(superuser, searchPath, role, database, service, sysSchemaOf(service));
   }
 }
