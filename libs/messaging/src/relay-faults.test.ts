@@ -1,34 +1,11 @@
-import { createPool, inTransaction } from "@medvault/postgres";
-import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createPool } from "@medvault/postgres";
+import { expect, test, vi } from "vitest";
 import { createProxy } from "../../testing/src/index.ts";
-import { emptyTables, givenMessaging, type Listener, listen, numbered, numberOf } from "../test/harness.ts";
+import { numberOf } from "../test/harness.ts";
+import { givenRelaying } from "../test/relay-harness.ts";
 import { connectBroker } from "./broker.ts";
-import { emit } from "./emit.ts";
-import { createRelay, type Relay } from "./relay.ts";
 
-const messaging = await givenMessaging();
-const { database, broker, logger } = messaging;
-const pool = database.pool("records");
-const relays: Relay[] = [];
-let audit: Listener;
-
-afterAll(() => messaging.end());
-beforeEach(async () => {
-  await emptyTables(database, "records");
-  await pool.query(
-    "update producer set lease_owner = null, lease_until = null, heartbeat_at = now(), heartbeat_seq = last_seq",
-  );
-  audit = await listen(broker, "medvault.audit");
-});
-afterEach(async () => {
-  await Promise.all(relays.splice(0).map((relay) => relay.stop()));
-  await audit.close();
-});
-
-async function emitted(from: number, to: number): Promise<void> {
-  const events = Array.from({ length: to - from + 1 }, (_, i) => numbered(from + i));
-  await inTransaction(pool, (tx) => emit(tx, "records", ...events));
-}
+const { audit, broker, database, emitted, logger, pool, startRelay } = await givenRelaying();
 
 /** Every event arrived, and whichever way it came each kept one number; the numbers have no gap. */
 function assertGapless(count: number): void {
@@ -51,9 +28,7 @@ async function everythingSent(count: number): Promise<void> {
 
 test("the broker is cut again and again in mid-publish: every event arrives under one number", async () => {
   const proxy = await createProxy(broker.url("records"));
-  const relay = createRelay({ pool, source: "records", amqpUrl: proxy.url, logger, batchRows: 200 });
-  relays.push(relay);
-  relay.start();
+  const relay = startRelay({ amqpUrl: proxy.url, batchRows: 200 });
   for (let round = 0; round < 5; round++) {
     const sent = proxy.bytesSent();
     await emitted(round * 400 + 1, round * 400 + 400);
@@ -72,9 +47,7 @@ test("the broker is cut again and again in mid-publish: every event arrives unde
 
 test("the broker hangs without a word: events wait, and arrive when it speaks again", async () => {
   const proxy = await createProxy(broker.url("records"));
-  const relay = createRelay({ pool, source: "records", amqpUrl: proxy.url, logger });
-  relays.push(relay);
-  relay.start();
+  const relay = startRelay({ amqpUrl: proxy.url });
   await emitted(1, 10);
   await everythingSent(10);
   proxy.stall();
@@ -95,9 +68,7 @@ test("Postgres is cut again and again in mid-batch: every event arrives under on
   const proxy = await createProxy(database.url("records"));
   const cutPool = createPool({ connectionString: proxy.url, applicationName: "test", connectTimeoutMs: 500 });
   const shared = connectBroker({ url: broker.url("records"), logger });
-  const relay = createRelay({ pool: cutPool, source: "records", broker: shared, logger, batchRows: 50 });
-  relays.push(relay);
-  relay.start();
+  const relay = startRelay({ pool: cutPool, broker: shared, batchRows: 50 });
   for (let round = 0; round < 5; round++) {
     const sent = proxy.bytesSent();
     await emitted(round * 200 + 1, round * 200 + 200);
@@ -118,21 +89,11 @@ test("Postgres is cut again and again in mid-batch: every event arrives under on
 
 test("a broker slower than the lease does not make two relays take it from each other", async () => {
   const proxy = await createProxy(broker.url("records"));
-  const slow = createRelay({ pool, source: "records", amqpUrl: proxy.url, logger, leaseMs: 300 });
-  relays.push(slow);
-  slow.start();
+  const slow = startRelay({ amqpUrl: proxy.url, leaseMs: 300 });
   await emitted(1, 1);
   await everythingSent(1);
   const { rows: before } = await pool.query<{ fence: number }>("select fence from producer");
-  const standby = createRelay({
-    pool,
-    source: "records",
-    amqpUrl: broker.url("records"),
-    logger,
-    leaseMs: 300,
-  });
-  relays.push(standby);
-  standby.start();
+  startRelay({ leaseMs: 300 });
   proxy.stall();
   await emitted(2, 10);
   const until = performance.now() + 1_000;
@@ -149,36 +110,23 @@ test("a broker slower than the lease does not make two relays take it from each 
 test("no broker at all: emitting goes on, the relay stops promptly, and the next one sends everything", async () => {
   const nowhere = new URL(broker.url("records"));
   nowhere.port = "9";
-  const lost = createRelay({ pool, source: "records", amqpUrl: nowhere.href, logger });
-  lost.start();
+  const lost = startRelay({ amqpUrl: nowhere.href });
   await emitted(1, 30);
   const started = performance.now();
   await lost.stop();
   expect(performance.now() - started).toBeLessThan(5_000);
-  const relay = createRelay({ pool, source: "records", amqpUrl: broker.url("records"), logger });
-  relays.push(relay);
-  relay.start();
+  startRelay();
   await everythingSent(30);
 });
 
 test("stop sends what is there before it ends, and lets another relay work at once", async () => {
-  const first = createRelay({
-    pool,
-    source: "records",
-    amqpUrl: broker.url("records"),
-    logger,
-    leaseMs: 60_000,
-  });
-  first.start();
+  const first = startRelay({ leaseMs: 60_000 });
   await emitted(1, 1);
   await everythingSent(1);
-  const last = emitted(2, 300);
-  await last;
+  await emitted(2, 300);
   await first.stop();
   await everythingSent(300);
-  const second = createRelay({ pool, source: "records", amqpUrl: broker.url("records"), logger });
-  relays.push(second);
-  second.start();
+  startRelay();
   await emitted(301, 310);
   await everythingSent(310);
   assertGapless(310);
@@ -186,24 +134,18 @@ test("stop sends what is there before it ends, and lets another relay work at on
 
 test("numbered rows that somebody deleted show as a gap, and are reported", async () => {
   await emitted(1, 3);
-  const dying = createRelay({
+  const dying = startRelay({
     pool: Object.assign(Object.create(pool), {
       query: (text: string, values: unknown[]) =>
         text.includes("delete from outbox") ? Promise.reject(new Error("died")) : pool.query(text, values),
     }),
-    source: "records",
-    amqpUrl: broker.url("records"),
-    logger,
     leaseMs: 200,
   });
-  dying.start();
   await vi.waitFor(() => expect(audit.events().length).toBeGreaterThanOrEqual(3), 5_000);
   await dying.stop();
   await pool.query("delete from outbox where event->>'subject' = 'thing/2'");
   logger.lines.length = 0;
-  const relay = createRelay({ pool, source: "records", amqpUrl: broker.url("records"), logger });
-  relays.push(relay);
-  relay.start();
+  startRelay();
   await vi.waitFor(
     () =>
       expect(logger.lines).toContainEqual(

@@ -1,40 +1,12 @@
 import { inTransaction } from "@medvault/postgres";
-import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
-import { emptyTables, givenMessaging, type Listener, listen, numbered, numberOf } from "../test/harness.ts";
+import { expect, test, vi } from "vitest";
+import { listen, numbered, numberOf } from "../test/harness.ts";
+import { givenRelaying } from "../test/relay-harness.ts";
 import { emit } from "./emit.ts";
 import { acquireLease, journalBatch, readPositions } from "./relay.store.ts";
-import { createRelay, type Relay, type RelayOptions } from "./relay.ts";
+import { createRelay } from "./relay.ts";
 
-const messaging = await givenMessaging();
-const { database, broker, logger } = messaging;
-const pool = database.pool("records");
-const relays: Relay[] = [];
-let audit: Listener;
-
-afterAll(() => messaging.end());
-beforeEach(async () => {
-  await emptyTables(database, "records");
-  await pool.query(
-    "update producer set lease_owner = null, lease_until = null, heartbeat_at = now(), heartbeat_seq = last_seq",
-  );
-  audit = await listen(broker, "medvault.audit");
-});
-afterEach(async () => {
-  await Promise.all(relays.splice(0).map((relay) => relay.stop()));
-  await audit.close();
-});
-
-function startRelay(options: Partial<RelayOptions> = {}): Relay {
-  const relay = createRelay({ pool, source: "records", amqpUrl: broker.url("records"), logger, ...options });
-  relays.push(relay);
-  relay.start();
-  return relay;
-}
-
-async function emitted(from: number, to: number, audience: "audit" | "domain" = "audit"): Promise<void> {
-  const events = Array.from({ length: to - from + 1 }, (_, i) => numbered(from + i, audience));
-  await inTransaction(pool, (tx) => emit(tx, "records", ...events));
-}
+const { audit, broker, emitted, logger, pool, startRelay } = await givenRelaying();
 
 async function outboxIsEmpty(): Promise<void> {
   await vi.waitFor(async () => {
@@ -118,7 +90,7 @@ test("without the audit queue nothing is published, and nothing is lost", async 
   expect(await relay.lag()).toMatchObject({ pending: 5 });
   const { topologyDefinitions } = await import("./definitions.ts");
   await broker.manage("POST", "definitions/{vhost}", topologyDefinitions(broker.vhost));
-  audit = await listen(broker, "medvault.audit");
+  await audit.open();
   await vi.waitFor(() => expect(audit.events().map(numberOf)).toEqual([1, 2, 3, 4, 5]), 10_000);
 });
 
@@ -133,7 +105,7 @@ test("the audit queue deleted under a running relay: events wait and keep their 
   const { topologyDefinitions } = await import("./definitions.ts");
   await broker.manage("POST", "definitions/{vhost}", topologyDefinitions(broker.vhost));
   await audit.close();
-  audit = await listen(broker, "medvault.audit");
+  await audit.open();
   await vi.waitFor(() => expect(sequences()).toEqual([before + 1, before + 2, before + 3]), 15_000);
   await outboxIsEmpty();
 });
