@@ -63,7 +63,7 @@ test.each<[ServiceName, string, string[]]>([
   ["files", "src/main.ts", [...BEHIND, "MEDVAULT_RECORDS_URL"]],
   ["audit", "src/main.ts", BEHIND],
   ["backup", "src/main.ts", BEHIND],
-  ["backup", "src/restore-job.ts", ["MEDVAULT_OWNER_DATABASE_URL"]],
+  ["backup", "src/restore.job.ts", ["MEDVAULT_OWNER_DATABASE_URL"]],
   ["auth", "src/bootstrap.job.ts", ["DATABASE_URL"]],
 ])("in production %s's %s does not start on the demo's settings", async (name, file, settings) => {
   const { named, shown } = await bootOf(name, `services/${name}/${file}`, { NODE_ENV: "production" });

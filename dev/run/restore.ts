@@ -44,7 +44,7 @@ export class RestoreRunner {
     try {
       await runJob({
         title: "the restore",
-        entry: "services/backup/src/restore-job.ts",
+        entry: "services/backup/src/restore.job.ts",
         env: {
           ...environment("backup", o),
           MEDVAULT_OWNER_DATABASE_URL: serviceDsn(o.servers.databaseUrl, "medvault_owner", o.secrets.owner),

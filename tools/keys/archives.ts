@@ -40,13 +40,13 @@ export async function renewBackups(installation: Installation, signal: AbortSign
   const { backupsDir, databaseUrls } = installation;
   if (backupsDir === null || !existsSync(backupsDir) || !databaseUrls.backup) return 0;
   // Loaded for this alone: every other command starts without a service.
-  const { Archive } = await import("@medvault/backup-service/archive");
   const { renewKeysets } = await import("@medvault/backup-service/keysets");
-  const logger = { info: () => undefined, error: () => undefined };
-  const archive = new Archive(backupsDir);
+  const silent = () => undefined;
+  const logger = { info: silent, warn: silent, error: silent };
   return withPlace(installation, "backup", async (place) => {
     const keyring = await keyringOf(place);
-    return renewKeysets({ pool: place.pool, keyring, archive, logger, signal, evenIfTried: true });
+    const context = { pool: place.pool, keyring, archiveDir: backupsDir, logger };
+    return renewKeysets(context, { signal, evenIfTried: true });
   });
 }
 

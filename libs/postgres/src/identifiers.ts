@@ -21,15 +21,16 @@ export function searchPathOf(schemas: readonly string[]): string {
 }
 
 /**
- * Statement text from a template: %I takes the next value as a quoted identifier (any name), %L as a literal.
- * The counts must agree.
+ * Statement text from a template: %I takes the next value as a quoted identifier (any name, or a list
+ * of them), %L as a literal. The counts must agree.
  */
-export function ddl(template: string, ...values: string[]): string {
+export function ddl(template: string, ...values: (string | readonly string[])[]): string {
   let next = 0;
   const text = template.replace(/%[IL]/g, (kind) => {
     const value = values[next++];
     if (value === undefined) throw new Error("ddl: a value is missing");
-    return kind === "%I" ? escapeIdentifier(value) : escapeLiteral(value);
+    const quote = kind === "%I" ? escapeIdentifier : escapeLiteral;
+    return [value].flat().map(quote).join(", ");
   });
   if (next !== values.length) throw new Error("ddl: a value is left over");
   return text;

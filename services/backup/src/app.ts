@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { Id } from "@medvault/contracts";
-import { createKeyring, type Keyring } from "@medvault/keys";
-import { type Appender, connectBroker, createAppender, createRelay } from "@medvault/messaging";
+import { createKeyring } from "@medvault/keys";
+import { connectBroker, createAppender, createRelay } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
 import {
   type AssertionVerifier,
@@ -13,21 +13,26 @@ import {
   type Tls,
 } from "@medvault/service-kit";
 import type { Express } from "express";
-import type pg from "pg";
-import { Archive } from "./backup/archive.ts";
-import { backupRoutes } from "./backup/backup.routes.ts";
-import { BackupService } from "./backup/backup.service.ts";
-import { hasRequestedRestore } from "./backup/backup.store.ts";
-import { refusedEvent } from "./backup/backup.ts";
-import { BackupWork } from "./backup/work.ts";
+import { probeArchive } from "./archive/archive.store.ts";
+import { refusedEvent } from "./backups/backup.events.ts";
+import { recoverBackups } from "./backups/backup.jobs.ts";
+import { backupRoutes } from "./backups/backup.routes.ts";
 import type { Config } from "./config.ts";
+import type { Context } from "./context.ts";
+import { renewKeysets } from "./keysets/keyset.service.ts";
+import { recoverRestores } from "./restores/restore.jobs.ts";
+import { WorkQueue } from "./work/queue.ts";
 
 const SERVICE = "backup";
 const RECOVER_EVERY_MS = 30_000;
-/** The largest table may take hours to copy; a service's own limit of 10 s is not meant for that. */
+/**
+ * The largest table may take hours to copy; a service's own limit of 10 s is not meant for that.
+ */
 const COPY_TIMEOUT_MS = 6 * 60 * 60 * 1000;
 
-/** Joins the parts. Throws when a migration, a key or a directory is missing: then there is no boot. */
+/**
+ * Joins the parts. Throws when a migration, a key or a directory is missing: then there is no boot.
+ */
 export async function composeApp(
   config: Config,
   logger: Logger,
@@ -40,7 +45,7 @@ export async function composeApp(
     schema: SERVICE,
   };
   const pool = createPool(connection);
-  const copying = createPool({ ...connection, max: 4, statementTimeoutMs: COPY_TIMEOUT_MS });
+  const copyPool = createPool({ ...connection, max: 4, statementTimeoutMs: COPY_TIMEOUT_MS });
   await assertServiceMigrated(pool, SERVICE);
   const keyring = await createKeyring({
     service: SERVICE,
@@ -49,85 +54,64 @@ export async function composeApp(
   });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SERVICE);
   await mkdir(config.MEDVAULT_BACKUPS_DIR, { recursive: true, mode: 0o700 });
-  const archive = new Archive(config.MEDVAULT_BACKUPS_DIR);
-  const work = new BackupWork({
-    rows: pool,
-    pool: copying,
-    keyring,
-    archive,
-    filesDir: config.MEDVAULT_FILES_DIR,
-    auditDir: config.MEDVAULT_AUDIT_DIR,
-    logger,
-  });
   const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const relay = createRelay({ pool, source: SERVICE, broker, logger });
   const appender = createAppender(pool, SERVICE);
-  const wakeRestoreJob = () => process.send?.({ job: "restore" });
-  // A wish that its supervisor did not hear, or did not live to fulfil, is told again.
-  const recover = async () => {
-    await work.recover();
-    if (await hasRequestedRestore(pool)) wakeRestoreJob();
-    // Not awaited: a boot does not wait for it.
-    work.renewKeysets().catch((err: unknown) => logger.warn({ err }, "renewing keysets failed"));
+  const queue = new WorkQueue(logger);
+  const context: Context = {
+    ...{ pool, copyPool, keyring, logger, appender, queue },
+    archiveDir: config.MEDVAULT_BACKUPS_DIR,
+    filesDir: config.MEDVAULT_FILES_DIR,
+    auditDir: config.MEDVAULT_AUDIT_DIR,
+    wakeRestoreJob: () => process.send?.({ job: "restore" }),
   };
-  await recover();
+  const recover = async () => {
+    await recoverBackups(context);
+    await recoverRestores(context);
+    await queue.runIfIdle(async () => void (await renewKeysets(context, { signal: queue.signal })));
+  };
   const recovering = setInterval(() => {
     recover().catch((err: unknown) => logger.warn({ err }, "recovering failed"));
   }, RECOVER_EVERY_MS);
+  recover().catch((err: unknown) => logger.warn({ err }, "recovering failed"));
   relay.start();
-  const app = createBackupApp({
-    pool,
-    keyring,
-    archive,
-    work,
-    appender,
-    assertions,
-    logger,
-    wakeRestoreJob,
-    brokerState: () => (broker.state() === "connected" ? "ok" : "degraded"),
-  });
+  const brokerState = () => (broker.state() === "connected" ? "ok" : "degraded");
+  const app = createBackupApp(context, { assertions, logger, brokerState });
   return {
     app,
     onStop: [
       async () => clearInterval(recovering),
-      () => work.stop(),
+      () => queue.stop(),
       () => appender.close(),
       () => relay.stop(),
       () => broker.close(),
-      () => copying.end(),
+      () => copyPool.end(),
       () => pool.end(),
     ],
   };
 }
 
 export interface BackupAppParts {
-  pool: pg.Pool;
-  keyring: Keyring;
-  archive: Archive;
-  work: BackupWork;
-  appender: Appender;
   assertions: AssertionVerifier;
   logger: Logger;
-  wakeRestoreJob: () => void;
   brokerState: () => CheckState;
 }
 
 /** The HTTP app over parts that are there already. */
-export function createBackupApp(parts: BackupAppParts): Express {
-  const backups = new BackupService(parts);
+export function createBackupApp(context: Context, parts: BackupAppParts): Express {
   return createApp({
     service: SERVICE,
     logger: parts.logger,
     assertions: parts.assertions,
-    routes: (router) => backupRoutes(router, backups),
+    routes: (router) => backupRoutes(router, context),
     readiness: async () => ({
-      postgres: await stateOf(parts.pool.query("select 1")),
+      postgres: await stateOf(context.pool.query("select 1")),
       rabbitmq: parts.brokerState(),
-      store: await stateOf(parts.archive.probe()),
+      store: await stateOf(probeArchive(context.archiveDir)),
     }),
     onRefusal: (req, actor, error) => {
       const id = Id.safeParse(req.path.split("/")[3]);
-      return parts.appender.append(refusedEvent(actor, id.success ? id.data : null, error));
+      return context.appender.append(refusedEvent(actor, id.success ? id.data : null, error));
     },
   });
 }

@@ -21,7 +21,9 @@ export const RestoreConfig = CallingConfig.extend({
 });
 export type RestoreConfig = z.infer<typeof RestoreConfig>;
 
-/** What the service reads of the environment. Throws ConfigError, naming every bad setting at once. */
+/**
+ * What the service reads of the environment. Throws ConfigError, naming every bad setting at once.
+ */
 export function readConfig(): Config {
   return loadConfig(BackupConfig, process.env);
 }

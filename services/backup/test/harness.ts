@@ -13,11 +13,14 @@ import { createLogger } from "@medvault/service-kit";
 import { actor, createTestDatabase, signedIn, testAssertions } from "@medvault/testing";
 import { expect } from "vitest";
 import { createBackupApp } from "../src/app.ts";
-import { Archive } from "../src/backup/archive.ts";
-import { BackupWork } from "../src/backup/work.ts";
-import { runRestores } from "../src/restore/restore.service.ts";
+import type { Context } from "../src/context.ts";
+import { runRestores } from "../src/restores/restore.service.ts";
+import { WorkQueue } from "../src/work/queue.ts";
 
-/** The backup service on a database with records' and files' real tables, and directories of its own. */
+/**
+ * The backup service on a database with records' and files' real tables, and directories of its
+ * own.
+ */
 export async function startBackup() {
   const database = await createTestDatabase(["auth", "records", "files", "backup"]);
   const directory = await mkdtemp(join(tmpdir(), "medvault-backup-"));
@@ -29,30 +32,18 @@ export async function startBackup() {
   const keyring = await createKeyring({ service: "backup", keysFile });
   const pool = database.pool("backup");
   const logger = createLogger({ service: "backup", level: "silent" });
-  const archive = new Archive(dirs.backups);
-  const newWork = () =>
-    new BackupWork({
-      rows: pool,
-      pool,
-      keyring,
-      archive,
-      filesDir: dirs.files,
-      auditDir: dirs.audit,
-      logger,
-    });
-  const work = newWork();
   const woken: string[] = [];
-  const app = createBackupApp({
-    pool,
-    keyring,
-    archive,
-    work,
+  const context: Context = {
+    ...{ pool, copyPool: pool, keyring, logger },
+    archiveDir: dirs.backups,
+    filesDir: dirs.files,
+    auditDir: dirs.audit,
     appender: createAppender(pool, "backup"),
-    assertions: (await testAssertions()).verifier("backup"),
-    logger,
+    queue: new WorkQueue(logger),
     wakeRestoreJob: () => woken.push("restore"),
-    brokerState: () => "ok",
-  });
+  };
+  const assertions = (await testAssertions()).verifier("backup");
+  const app = createBackupApp(context, { assertions, logger, brokerState: () => "ok" });
   const admin = signedIn(app, actor("admin"));
   return {
     database,
@@ -62,14 +53,12 @@ export async function startBackup() {
     dirs,
     keysFile,
     keyring,
-    archive,
+    context,
     app,
-    work,
-    newWork,
     woken,
     admin,
     async stop() {
-      await work.stop();
+      await context.queue.stop();
       await database.drop();
       await rm(directory, { recursive: true, force: true });
     },
@@ -103,10 +92,9 @@ export async function runJob(backup: TestBackup): Promise<{ done: number; failed
     max: 3,
   });
   const logger = createLogger({ service: "restore-job", level: "silent" });
-  const { keyring, archive, dirs } = backup;
-  const limits = { attempts: 20, drainMs: 200 };
+  const { context, keyring } = backup;
   try {
-    return await runRestores({ pool, keyring, archive, filesDir: dirs.files, logger, limits });
+    return await runRestores({ ...context, pool, keyring, logger }, { attempts: 20, drainMs: 200 });
   } finally {
     await pool.end();
   }
@@ -120,9 +108,9 @@ export async function restore(backup: TestBackup, id: string): Promise<BackupVie
   return (await backup.admin.get<BackupView>(`/v1/backups/${id}`)).body.restore;
 }
 
-/** Runs the restore job as it is run in earnest: a process of its own. */
+/** Runs the restore job as an installation does: in a process of its own. */
 export function spawnJob(backup: TestBackup): ChildProcess {
-  const script = fileURLToPath(new URL("../src/restore-job.ts", import.meta.url));
+  const script = fileURLToPath(new URL("../src/restore.job.ts", import.meta.url));
   return spawn(process.execPath, [script], {
     stdio: "ignore",
     env: {

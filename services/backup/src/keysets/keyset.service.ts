@@ -2,17 +2,19 @@ import { randomBytes } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { type Keyring, signingKey } from "@medvault/keys";
+import { syncDirectory } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx, withClient } from "@medvault/postgres";
-import type { Logger } from "@medvault/service-kit";
 import type pg from "pg";
-import { type Archive, readPart, syncFolder, writePart } from "../backup/archive.ts";
-import { BackupRefused } from "../backup/backup.errors.ts";
-import { backupEvent } from "../backup/backup.ts";
-import { readTuples, writeTuples } from "../backup/copy-tuples.ts";
-import type { Part } from "../backup/manifest.ts";
-import { MANIFEST_KEY, type OpenedBackup, openBackup, writeKeyset } from "../backup/seal-manifest.ts";
+import { BackupRefused } from "../archive/archive.errors.ts";
+import { readTuples, writeTuples } from "../archive/copy-format.ts";
+import { KEY_PART, type Keyset, keysetFile } from "../archive/keyset.ts";
+import { Count } from "../archive/lines.ts";
+import { type OpenedBackup, openBackup, writeKeyset } from "../archive/manifest.store.ts";
+import type { Part } from "../archive/manifest.ts";
+import { readPart, writePart } from "../archive/part.store.ts";
+import type { ArchiveContext } from "../context.ts";
+import { keysetRenewed } from "./keyset.events.ts";
 import {
   closedVersions,
   type KeptKeyset,
@@ -25,41 +27,39 @@ import {
   putKeysetInForce,
   unlockKeysets,
 } from "./keyset.store.ts";
-import { KEY_PART, type Keyset, keysetFile, Tally } from "./keyset.ts";
-import { type Renewal, renew, serviceOf, survey } from "./renew.ts";
+import { type Renewal, renew, serviceOf, survey } from "./renewal.ts";
+import { Tally } from "./tally.ts";
 
-export interface KeysetDeps {
-  /** Of backup's own role. */
-  readonly pool: pg.Pool;
-  readonly keyring: Keyring;
-  readonly archive: Archive;
-  readonly logger: Pick<Logger, "info" | "error">;
+export interface RenewOptions {
   readonly signal: AbortSignal;
   /** Also those that were tried in vain a short while ago. */
   readonly evenIfTried?: boolean;
 }
 
 /**
- * Renews the keysets of kept backups that hold keys under versions that were closed, so that those versions can be
- * destroyed and every backup still opens for those who were not shredded. Copies what the services have wrapped anew:
- * nothing is unwrapped here. One process at a time; the backup's row says in one transaction which keyset is in force, so
- * one killed anywhere leaves the old or the new one, whole. Returns how many were renewed.
+ * Renews the keysets of kept backups that hold keys under versions that were closed, so that those
+ * versions can be destroyed and every backup still opens for those who were not shredded. Copies
+ * what the services have wrapped since: nothing is unwrapped here. One process at a time; the
+ * backup's row says in one transaction which keyset is in force, so a process that is killed
+ * anywhere leaves the old or the new one, whole. `context.pool` is that of backup's own role.
+ * Returns how many were renewed.
  */
-export async function renewKeysets(deps: KeysetDeps): Promise<number> {
-  const { pool, logger, signal } = deps;
-  if ((await keysetsToRenew(pool, await closedVersions(pool), deps.evenIfTried === true)).length === 0)
-    return 0;
+export async function renewKeysets(context: ArchiveContext, options: RenewOptions): Promise<number> {
+  const { pool, logger } = context;
+  const { signal, evenIfTried = false } = options;
+  if ((await keysetsToRenew(pool, await closedVersions(pool), evenIfTried)).length === 0) return 0;
   return withClient(pool, async (client) => {
     if (!(await lockKeysets(client))) return 0;
     const closed = await closedVersions(client);
     let count = 0;
-    for (const kept of await keysetsToRenew(client, closed, deps.evenIfTried === true)) {
+    for (const kept of await keysetsToRenew(client, closed, evenIfTried)) {
       signal.throwIfAborted();
       try {
-        if (await renewOne(deps, client, kept, closed)) count += 1;
+        if (await renewOne(context, client, kept, closed, signal)) count += 1;
       } catch (err) {
         signal.throwIfAborted();
-        // One damaged backup must not hold up the others; it holds its versions until it is deleted.
+        // One damaged backup must not hold up the others; it holds its versions until it is
+        // deleted.
         const reason = err instanceof BackupRefused ? err.reason : "unexpected";
         logger.error({ err, backupId: kept.id, reason }, "keyset cannot be renewed");
         await noteLooked(client, kept.id);
@@ -71,35 +71,34 @@ export async function renewKeysets(deps: KeysetDeps): Promise<number> {
 }
 
 async function renewOne(
-  deps: KeysetDeps,
+  context: ArchiveContext,
   client: pg.PoolClient,
   kept: KeptKeyset,
   closed: ReadonlyMap<string, ReadonlySet<number>>,
+  signal: AbortSignal,
 ): Promise<boolean> {
-  const { pool, keyring, archive } = deps;
-  const folder = archive.folderOf(kept.id);
-  const opened = await openBackup(pool, keyring, folder, kept.id, kept);
+  const opened = await openBackup(context, kept.id, kept);
   try {
     await sweep(client, opened, kept.keysetSha256, kept.generation);
     const renewal: Renewal = { live: liveKeys(client), closed, tally: new Tally(), renewed: 0, leftOut: 0 };
-    const { parts, made } = await renewParts(opened, renewal, deps.signal);
-    if (renewal.renewed + renewal.leftOut === 0) {
-      await removeParts(folder, made);
-      await inTransaction(pool, (tx) => noteTally(tx, kept.id, renewal.tally));
-      return false;
+    const { parts, made } = await renewParts(opened, renewal, signal);
+    if (renewal.renewed + renewal.leftOut > 0) {
+      return await putInForce(context, client, kept, opened, parts, renewal);
     }
-    return await putInForce(deps, client, kept, opened, parts, renewal);
+    await removeParts(opened.folder, made);
+    await inTransaction(context.pool, (tx) => noteTally(tx, kept.id, renewal.tally));
+    return false;
   } finally {
     opened.key.fill(0);
   }
 }
 
-/** Writes every part of a key table that changes anew, beside the one in force. */
+/** Writes every part of a key table that changes, beside the one in force. */
 async function renewParts(opened: OpenedBackup, renewal: Renewal, signal: AbortSignal) {
   const parts: Part[] = [];
   const made: string[] = [];
   for (const part of opened.manifest.parts.filter(({ kind }) => kind === "keys")) {
-    const tuples = readTuples(readPart(opened.folder, opened.id, opened.key, part));
+    const tuples = readTuples(readPart(opened, part));
     if (!renewal.closed.get(serviceOf(part))?.size) {
       await survey(part, tuples, renewal.tally);
       parts.push(part);
@@ -107,30 +106,16 @@ async function renewParts(opened: OpenedBackup, renewal: Renewal, signal: AbortS
     }
     const name = `${part.schema}.${part.table}.${randomBytes(8).toString("hex")}`;
     made.push(name);
-    let rows = 0;
-    const counted = async function* () {
-      for await (const tuple of renew(part, tuples, renewal)) {
-        rows += 1;
-        yield tuple;
-      }
-    };
-    const plain = Readable.from(writeTuples(counted()));
-    const written = await writePart(opened.folder, opened.id, opened.key, name, plain, signal);
-    parts.push({
-      ...part,
-      name,
-      rows,
-      bytes: written.plain.bytes,
-      sha256: written.plain.sha256,
-      sealedBytes: written.sealed.bytes,
-      sealedSha256: written.sealed.sha256,
-    });
+    const count = new Count();
+    const plain = Readable.from(writeTuples(count.of(renew(part, tuples, renewal))));
+    const written = await writePart(opened, name, plain, signal);
+    parts.push({ ...part, ...written, name, rows: count.items });
   }
   return { parts, made };
 }
 
 async function putInForce(
-  deps: KeysetDeps,
+  context: ArchiveContext,
   client: pg.PoolClient,
   kept: KeptKeyset,
   opened: OpenedBackup,
@@ -145,22 +130,21 @@ async function putInForce(
     createdAt: new Date().toISOString(),
     parts: parts.map((part) => ({ ...part, kind: "keys" })),
   } as Keyset;
-  const signer = await signingKey(deps.pool, deps.keyring, MANIFEST_KEY);
-  const sha256 = await writeKeyset(opened, keyset, signer);
-  await syncFolder(join(opened.folder, "parts"));
-  await syncFolder(opened.folder);
+  await syncDirectory(join(opened.folder, "parts"));
+  const sha256 = await writeKeyset(context, opened, keyset);
   const { renewed, leftOut, tally } = renewal;
   const stray = tally.all.reduce((sum, count) => sum + count.stray, 0);
-  // By the connection that holds the lock: whoever has lost that can put nothing in force any more.
+  // By the connection that holds the lock: a process that lost it can put nothing in force any
+  // more.
   const isOurs = await onClient(client, async (tx) => {
     if (!(await putKeysetInForce(tx, kept, sha256))) return false;
     await noteTally(tx, kept.id, tally);
     const details = { generation, keysetSha256: sha256, renewed, leftOut, stray };
-    await emit(tx, "backup", backupEvent(null, "keyset_renewed", { backupId: kept.id, details }));
+    await emit(tx, "backup", keysetRenewed(kept.id, details));
     return true;
   });
   if (isOurs) {
-    deps.logger.info({ backupId: kept.id, count: renewed, generation }, "keyset renewed");
+    context.logger.info({ backupId: kept.id, count: renewed, generation }, "keyset renewed");
     const now = { ...opened, manifest: { ...opened.manifest, parts: [...parts] } };
     await sweep(client, now, sha256, generation);
   }
@@ -179,7 +163,9 @@ async function onClient<T>(client: pg.PoolClient, work: (tx: Tx) => Promise<T>):
   }
 }
 
-/** Removes what is left of keysets that are not in force: replaced ones, and ones that never were. */
+/**
+ * Removes what is left of keysets that are not in force, replaced ones and ones that never were.
+ */
 async function sweep(
   client: pg.PoolClient,
   { id, folder, manifest }: OpenedBackup,
@@ -193,8 +179,8 @@ async function sweep(
     parts.filter((name) => KEY_PART.test(name) && !present.has(name)),
   );
   for (const name of await readdir(folder)) {
-    const isOther = keysetSha256 === null || name !== keysetFile(keysetSha256);
-    if (name.startsWith("keyset-") && isOther) await rm(join(folder, name), { force: true });
+    const isOther = name.startsWith("keyset-") && (!keysetSha256 || name !== keysetFile(keysetSha256));
+    if (isOther || name.endsWith(".tmp")) await rm(join(folder, name), { force: true });
   }
   await noteSwept(client, id, generation);
 }
@@ -207,7 +193,7 @@ async function removeParts(folder: string, names: readonly string[]): Promise<vo
 export async function surveyKeyset(backup: OpenedBackup): Promise<Tally> {
   const tally = new Tally();
   for (const part of backup.manifest.parts.filter(({ kind }) => kind === "keys")) {
-    await survey(part, readTuples(readPart(backup.folder, backup.id, backup.key, part)), tally);
+    await survey(part, readTuples(readPart(backup, part)), tally);
   }
   return tally;
 }

@@ -1,22 +1,23 @@
-import { BACKED_UP_SERVICES, type Db, sysSchemaOf, type Tx } from "@medvault/postgres";
-import { named } from "../backup/sql-names.ts";
-import type { Tally } from "./keyset.ts";
-import type { LiveKey, LiveKeys } from "./renew.ts";
+import { BACKED_UP_SERVICES, type Db, ddl, sysSchemaOf, type Tx } from "@medvault/postgres";
+import type { ExpectedHashes } from "../archive/manifest.store.ts";
+import type { LiveKey, LiveKeys } from "./renewal.ts";
+import type { Tally } from "./tally.ts";
 
 /** A kept backup whose keyset is to be looked at. */
-export interface KeptKeyset {
+export interface KeptKeyset extends ExpectedHashes {
   readonly id: string;
-  readonly manifestSha256: string;
   readonly generation: number;
-  readonly keysetSha256: string | null;
 }
 
-// One at a time, whoever asks: a number that nobody else locks in these databases.
+// A number that nothing else locks in these databases.
 const KEYSETS_LOCK = 7_102_311;
 /** A keyset that cannot be renewed, or not wholly, is looked at again this often. */
 const AGAIN_MINUTES = 10;
 
-/** Takes the right to change keysets, until the connection closes or `unlock`; false while another has it. */
+/**
+ * Takes the right to change keysets, until `unlockKeysets` or the connection's end. False while
+ * another has it.
+ */
 export async function lockKeysets(db: Db): Promise<boolean> {
   const { rows } = await db.query<{ got: boolean }>("select pg_try_advisory_lock($1) as got", [KEYSETS_LOCK]);
   return rows[0]?.got === true;
@@ -31,7 +32,7 @@ export async function closedVersions(db: Db): Promise<Map<string, Set<number>>> 
   const closed = new Map<string, Set<number>>();
   for (const service of BACKED_UP_SERVICES) {
     const { rows } = await db.query<{ version: number }>(
-      named("select version from %I.service_key_versions", sysSchemaOf(service)),
+      ddl("select version from %I.service_key_versions", sysSchemaOf(service)),
     );
     closed.set(service, new Set(rows.map(({ version }) => version)));
   }
@@ -39,8 +40,9 @@ export async function closedVersions(db: Db): Promise<Map<string, Set<number>>> 
 }
 
 /**
- * Complete backups that hold keys under closed versions, whose keyset was never counted, or of whose former keysets
- * something lies there still. Those that were tried in vain are left out for a while, unless `evenIfTried`.
+ * Complete backups that hold keys under closed versions, whose keyset was never counted, or of
+ * whose former keysets something lies there still. Those that were tried in vain are left out for a
+ * while, unless `evenIfTried`.
  */
 export async function keysetsToRenew(
   db: Db,
@@ -77,8 +79,8 @@ export async function keysetsToRenew(
 }
 
 /**
- * Puts the next keyset in force. False when it is not the next any more, or while somebody verifies or restores, who may
- * be reading the one in force.
+ * Puts the next keyset in force. False when it is not the next any more, or during a verification
+ * or a restore, which may be reading the one in force.
  */
 export async function putKeysetInForce(tx: Tx, kept: KeptKeyset, sha256: string): Promise<boolean> {
   const { rowCount } = await tx.query(
@@ -122,10 +124,7 @@ export async function noteSwept(db: Db, backupId: string, generation: number): P
 }
 
 /** The hashes that a complete backup must have; null when there is no such backup. */
-export async function hashesOf(
-  db: Db,
-  backupId: string,
-): Promise<{ manifestSha256: string; keysetSha256: string | null } | null> {
+export async function hashesOf(db: Db, backupId: string): Promise<ExpectedHashes | null> {
   const { rows } = await db.query<{ manifest_sha256: string; keyset_sha256: string | null }>(
     "select manifest_sha256, keyset_sha256 from backups where id = $1 and state = 'complete'",
     [backupId],
@@ -144,7 +143,7 @@ export function liveKeys(db: Db): LiveKeys {
   return {
     async subjects(service, ids) {
       const { rows } = await db.query<LiveRow>(
-        named(
+        ddl(
           `select subject_id as id, wrapped, (extract(epoch from created_at) * 1000000)::bigint as created_us
              from %I.subject_keys where subject_id = any($1::uuid[])`,
           sysSchemaOf(service),
@@ -155,7 +154,7 @@ export function liveKeys(db: Db): LiveKeys {
     },
     async shreds(service, ids) {
       const { rows } = await db.query<{ id: string; shredded_us: number }>(
-        named(
+        ddl(
           `select subject_id as id, (extract(epoch from shredded_at) * 1000000)::bigint as shredded_us
              from %I.shreds where subject_id = any($1::uuid[])`,
           sysSchemaOf(service),
@@ -166,7 +165,7 @@ export function liveKeys(db: Db): LiveKeys {
     },
     async keys(service) {
       const { rows } = await db.query<LiveRow>(
-        named(
+        ddl(
           `select kind || '/' || name || '/' || version as id, wrapped,
                   (extract(epoch from created_at) * 1000000)::bigint as created_us
              from %I.keys where state <> 'destroyed'`,

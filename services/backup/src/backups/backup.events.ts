@@ -1,0 +1,49 @@
+import { type Actor, auditEvent, errorEvent, type NewEvent } from "@medvault/contracts";
+
+const ACTIONS = {
+  requested: "backup:write",
+  created: "backup:write",
+  read: "backup:read",
+  listed: "backup:read",
+  verified: "backup:write",
+  restore_requested: "backup:restore",
+  deleted: "backup:delete",
+} as const;
+
+interface Happened {
+  readonly outcome?: "success" | "failure";
+  /** A stable code: why it failed. */
+  readonly reason?: string;
+  readonly details?: Readonly<Record<string, string | number | null>>;
+}
+
+/**
+ * `medvault.backup.backup.<verb>.v1`. No actor when the service itself found it out, no backup for
+ * a list.
+ */
+export function backupEvent(
+  actor: Actor | null,
+  verb: keyof typeof ACTIONS,
+  backupId: string | null,
+  happened: Happened = {},
+): NewEvent {
+  return auditEvent(actor, {
+    type: `medvault.backup.backup.${verb}.v1`,
+    subject: backupId ? `backup/${backupId}` : "backup",
+    action: ACTIONS[verb],
+    ...happened,
+  });
+}
+
+/** What was not allowed, or not there. */
+export function refusedEvent(
+  actor: Actor | null,
+  backupId: string | null,
+  error: { code: string; kind: string },
+): NewEvent {
+  return errorEvent(actor, error, {
+    noun: "medvault.backup.backup",
+    subject: backupId ? `backup/${backupId}` : "backup",
+    action: "backup:write",
+  });
+}

@@ -1,0 +1,198 @@
+import type { Db, Tx } from "@medvault/postgres";
+import { unlessTaken } from "../restores/restore.store.ts";
+import { BackupRunning } from "./backup.errors.ts";
+import type { Backup, Contents } from "./backup.ts";
+
+interface BackupRow {
+  id: string;
+  state: Backup["state"];
+  created_at: Date;
+  finished_at: Date | null;
+  error: string | null;
+  size_bytes: number | null;
+  manifest_sha256: string | null;
+  tables: number | null;
+  table_rows: number | null;
+  files: number | null;
+  files_missing: number | null;
+  audit_checkpoint: number | null;
+  verify_state: Backup["verifyState"];
+  verify_error: string | null;
+  verified_at: Date | null;
+}
+
+/** A row of work whose process may be gone. */
+export interface Worker {
+  id: string;
+  runner: string | null;
+  silentMs: number;
+}
+
+/**
+ * Begins a backup. Throws `BackupRunning` when one runs: the index decides between two at one
+ * moment.
+ */
+export async function insertBackup(tx: Tx, id: string, requestedBy: string, runner: string): Promise<void> {
+  await unlessTaken(
+    tx.query(
+      `insert into backups (id, state, requested_by, runner, heartbeat_at)
+       values ($1, 'running', $2, $3, now())`,
+      [id, requestedBy, runner],
+    ),
+    new BackupRunning(),
+  );
+}
+
+export async function findBackup(db: Db, id: string): Promise<Backup | null> {
+  const { rows } = await db.query<BackupRow>(
+    `select id, state, created_at, finished_at, error, size_bytes, manifest_sha256, tables, table_rows, files,
+            files_missing, audit_checkpoint, verify_state, verify_error, verified_at
+       from backups where id = $1 and state <> 'deleting'`,
+    [id],
+  );
+  return rows[0] ? backupOf(rows[0]) : null;
+}
+
+/** Newest first; an id is a UUIDv7. */
+export async function listBackups(db: Db, beforeId: string | null, limit: number): Promise<Backup[]> {
+  const { rows } = await db.query<BackupRow>(
+    `select id, state, created_at, finished_at, error, size_bytes, manifest_sha256, tables, table_rows, files,
+            files_missing, audit_checkpoint, verify_state, verify_error, verified_at
+       from backups
+      where state <> 'deleting' and ($1::uuid is null or id < $1)
+      order by id desc limit $2`,
+    [beforeId, limit],
+  );
+  return rows.map(backupOf);
+}
+
+/** False when it is no longer this runner's. */
+export async function completeBackup(
+  tx: Tx,
+  id: string,
+  runner: string,
+  contents: Contents,
+): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update backups set state = 'complete', finished_at = now(), manifest_sha256 = $3, size_bytes = $4, tables = $5,
+            table_rows = $6, files = $7, files_missing = $8, audit_checkpoint = $9
+      where id = $1 and runner = $2 and state = 'running'`,
+    [
+      id,
+      runner,
+      contents.manifestSha256,
+      contents.sizeBytes,
+      contents.tables,
+      contents.rows,
+      contents.files,
+      contents.filesMissing,
+      contents.auditCheckpoint,
+    ],
+  );
+  return rowCount === 1;
+}
+
+export async function failBackup(tx: Tx, id: string, error: string): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update backups set state = 'failed', finished_at = now(), error = $2 where id = $1 and state = 'running'`,
+    [id, error],
+  );
+  return rowCount === 1;
+}
+
+/**
+ * Throws `BackupRunning` when another verification runs. False when it is not complete, or is being
+ * verified.
+ */
+export async function beginVerification(tx: Tx, id: string, runner: string): Promise<boolean> {
+  const { rowCount } = await unlessTaken(
+    tx.query(
+      `update backups set verify_state = 'running', verify_error = null, runner = $2, heartbeat_at = now()
+        where id = $1 and state = 'complete' and verify_state is distinct from 'running'`,
+      [id, runner],
+    ),
+    new BackupRunning(),
+  );
+  return rowCount === 1;
+}
+
+export async function endVerification(tx: Tx, id: string, error: string | null): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update backups set verify_state = case when $2::text is null then 'passed' else 'failed' end,
+            verify_error = $2, verified_at = case when $2::text is null then now() else verified_at end
+      where id = $1 and verify_state = 'running'`,
+    [id, error],
+  );
+  return rowCount === 1;
+}
+
+/** Work that says it is under way. */
+export async function listWorkers(db: Db): Promise<Worker[]> {
+  const { rows } = await db.query<{ id: string; runner: string | null; silent_ms: number }>(
+    `select id, runner, (extract(epoch from now() - heartbeat_at) * 1000)::float8 as silent_ms
+       from backups where state = 'running' or verify_state = 'running'`,
+  );
+  return rows.map((row) => ({ id: row.id, runner: row.runner, silentMs: row.silent_ms }));
+}
+
+export async function beat(db: Db, id: string, runner: string): Promise<void> {
+  await db.query("update backups set heartbeat_at = now() where id = $1 and runner = $2", [id, runner]);
+}
+
+/** Marks it for removal. False when it is running, being verified, or needed by a restore. */
+export async function beginDeletion(tx: Tx, id: string): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update backups set state = 'deleting'
+      where id = $1 and state in ('complete', 'failed') and verify_state is distinct from 'running'
+        and not exists (select from restores where backup_id = $1 and state in ('requested', 'running'))`,
+    [id],
+  );
+  return rowCount === 1;
+}
+
+export async function endDeletion(db: Db, id: string): Promise<void> {
+  await db.query("delete from backups where id = $1 and state = 'deleting'", [id]);
+}
+
+/**
+ * Whether a backup is being made, and whether a restore is asked for or under way: neither begins
+ * beside the other.
+ */
+export async function underWay(db: Db): Promise<{ backup: boolean; restore: boolean }> {
+  const { rows } = await db.query<{ backup: boolean; restore: boolean }>(
+    `select exists (select from backups where state = 'running') as backup,
+            exists (select from restores where state in ('requested', 'running')) as restore`,
+  );
+  return rows[0] ?? { backup: false, restore: false };
+}
+
+/**
+ * What a start has to clean up: backups marked for removal, and failed ones whose files may still
+ * lie there.
+ */
+export async function listRemovals(db: Db): Promise<{ id: string; state: "deleting" | "failed" }[]> {
+  const { rows } = await db.query<{ id: string; state: "deleting" | "failed" }>(
+    "select id, state from backups where state in ('deleting', 'failed')",
+  );
+  return rows;
+}
+
+function backupOf(row: BackupRow): Backup {
+  return {
+    id: row.id,
+    state: row.state,
+    createdAt: row.created_at,
+    finishedAt: row.finished_at,
+    error: row.error,
+    sizeBytes: row.size_bytes,
+    manifestSha256: row.manifest_sha256,
+    tables: row.tables,
+    rows: row.table_rows,
+    files: row.files,
+    filesMissing: row.files_missing,
+    auditCheckpoint: row.audit_checkpoint,
+    verifyState: row.verify_state,
+    verifyError: row.verify_error,
+    verifiedAt: row.verified_at,
+  };
+}

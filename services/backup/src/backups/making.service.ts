@@ -1,0 +1,127 @@
+import type { Actor } from "@medvault/contracts";
+import { emit } from "@medvault/messaging";
+import { inTransaction } from "@medvault/postgres";
+import { BackupRefused } from "../archive/archive.errors.ts";
+import { beginDraft, publishDraft, removeBackup } from "../archive/archive.store.ts";
+import { checkBackup } from "../archive/check.service.ts";
+import { openBackup, writeManifest } from "../archive/manifest.store.ts";
+import { newBackupKey } from "../archive/manifest.ts";
+import type { Context } from "../context.ts";
+import { surveyKeyset } from "../keysets/keyset.service.ts";
+import { hashesOf, noteTally } from "../keysets/keyset.store.ts";
+import type { Tally } from "../keysets/tally.ts";
+import { THIS_RUNNER, whileBeating } from "../work/runner.ts";
+import { backupEvent } from "./backup.events.ts";
+import { beat, completeBackup, endVerification, failBackup, findBackup } from "./backup.store.ts";
+import { type Contents, contentsOf, reasonOf } from "./backup.ts";
+import { collect } from "./collection.service.ts";
+
+const SOURCE = "backup";
+
+/** Makes the backup whose row is there, in its turn after the answer has left. */
+export function beginMaking(context: Context, actor: Actor, id: string): void {
+  context.queue.begin(id, () => whileOurs(context, id, () => make(context, actor, id)));
+}
+
+/** Verifies the backup whose row says so, in its turn after the answer has left. */
+export function beginVerifying(context: Context, actor: Actor, id: string): void {
+  context.queue.begin(id, () => whileOurs(context, id, () => verify(context, actor, id)));
+}
+
+function whileOurs({ pool, logger }: Context, id: string, work: () => Promise<void>): Promise<void> {
+  return whileBeating(() => beat(pool, id, THIS_RUNNER), logger, work);
+}
+
+async function make(context: Context, actor: Actor, id: string): Promise<void> {
+  const { archiveDir, logger, queue } = context;
+  const startedAt = Date.now();
+  try {
+    const { contents, tally } = await write(context, id);
+    await publishDraft(archiveDir, id);
+    await complete(context, actor, id, contents, tally);
+    const durationMs = Date.now() - startedAt;
+    logger.info({ backupId: id, rows: contents.rows, bytes: contents.sizeBytes, durationMs }, "backup made");
+  } catch (err) {
+    logger.error({ err, backupId: id }, "backup failed");
+    const reason = queue.signal.aborted ? "interrupted" : reasonOf(err);
+    // Not ours to remove when the row is complete after all: the answer to the commit was lost.
+    if (await failMaking(context, actor, id, reason)) await removeBackup(archiveDir, id);
+  }
+}
+
+async function write(context: Context, id: string): Promise<{ contents: Contents; tally: Tally }> {
+  const backup = await findBackup(context.pool, id);
+  if (!backup) throw new RangeError("the backup's row is gone");
+  const key = newBackupKey();
+  try {
+    const draft = { id, key, folder: await beginDraft(context.archiveDir, id) };
+    const { createdAt } = backup;
+    const { signal } = context.queue;
+    const { manifest, files, sizeBytes } = await collect(context, { ...draft, createdAt, signal });
+    const written = await writeManifest(context, draft, manifest);
+    return {
+      contents: contentsOf(manifest, written.sha256, files, sizeBytes + written.bytes),
+      tally: await surveyKeyset({ ...draft, manifest }),
+    };
+  } finally {
+    key.fill(0);
+  }
+}
+
+async function complete(
+  { pool }: Context,
+  actor: Actor,
+  id: string,
+  contents: Contents,
+  tally: Tally,
+): Promise<void> {
+  await inTransaction(pool, async (tx) => {
+    if (!(await completeBackup(tx, id, THIS_RUNNER, contents)))
+      throw new RangeError("the backup is not ours");
+    await noteTally(tx, id, tally);
+    await emit(tx, SOURCE, backupEvent(actor, "created", id, { details: { ...contents } }));
+  });
+}
+
+async function verify(context: Context, actor: Actor, id: string): Promise<void> {
+  const { pool, logger, queue } = context;
+  try {
+    const hashes = (await hashesOf(pool, id)) ?? { manifestSha256: "", keysetSha256: null };
+    const opened = await openBackup(context, id, hashes);
+    await checkBackup(opened, queue.signal).finally(() => opened.key.fill(0));
+    await endVerifying(context, actor, id, null);
+  } catch (err) {
+    if (!(err instanceof BackupRefused)) logger.error({ err, backupId: id }, "verification failed");
+    await endVerifying(context, actor, id, queue.signal.aborted ? "interrupted" : reasonOf(err));
+  }
+}
+
+/**
+ * Fails a backup that is being made, for a stable code. False when it is not being made any more.
+ */
+export function failMaking(
+  { pool }: Context,
+  actor: Actor | null,
+  id: string,
+  reason: string,
+): Promise<boolean> {
+  return inTransaction(pool, async (tx) => {
+    if (!(await failBackup(tx, id, reason))) return false;
+    await emit(tx, SOURCE, backupEvent(actor, "created", id, { outcome: "failure", reason }));
+    return true;
+  });
+}
+
+/** Ends a verification that is under way, with a stable code for what it found or null. */
+export async function endVerifying(
+  { pool }: Context,
+  actor: Actor | null,
+  id: string,
+  error: string | null,
+): Promise<void> {
+  await inTransaction(pool, async (tx) => {
+    if (!(await endVerification(tx, id, error))) return;
+    const failure = error === null ? {} : { outcome: "failure" as const, reason: error };
+    await emit(tx, SOURCE, backupEvent(actor, "verified", id, failure));
+  });
+}

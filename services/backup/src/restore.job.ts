@@ -1,0 +1,44 @@
+import { createKeyring } from "@medvault/keys";
+import { createPool } from "@medvault/postgres";
+import { createLogger, openTls } from "@medvault/service-kit";
+import { readRestoreConfig } from "./config.ts";
+import { runRestores } from "./restores/restore.service.ts";
+
+/**
+ * Loading and indexing a large table takes its time; what users wait for is bounded by the swap.
+ */
+const STATEMENT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
+
+// One shot: does the restores that were asked for, and ends. Started by the supervisor of the
+// service.
+const config = readRestoreConfig();
+// Standard error: the supervisor keeps that, and shows its last lines when the job fails.
+const logger = createLogger({ service: "restore-job", level: config.LOG_LEVEL, destination: process.stderr });
+const tls = await openTls(config, logger);
+const pool = createPool({
+  connectionString: config.MEDVAULT_OWNER_DATABASE_URL,
+  tls: tls.outgoing,
+  applicationName: "restore-job",
+  schema: "backup",
+  max: 3,
+  statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+});
+try {
+  const keyring = await createKeyring({
+    service: "backup",
+    keysFile: config.MEDVAULT_KEYS_FILE,
+    keysEnv: config.MEDVAULT_KEYS,
+  });
+  const ended = await runRestores({
+    pool,
+    keyring,
+    logger,
+    archiveDir: config.MEDVAULT_BACKUPS_DIR,
+    filesDir: config.MEDVAULT_FILES_DIR,
+  });
+  logger.info({ count: ended.done, failed: ended.failed }, "restore job done");
+  if (ended.failed > 0) process.exitCode = 1;
+} finally {
+  await pool.end();
+  tls.close();
+}

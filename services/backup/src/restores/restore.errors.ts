@@ -1,0 +1,32 @@
+import { AppError } from "@medvault/contracts";
+
+/** One at a time: another restore is asked for or under way. */
+export class RestoreRunning extends AppError {
+  readonly code = "restore_running";
+  readonly kind = "conflict";
+  constructor() {
+    super("A restore is requested or running. Try again once it has ended.");
+  }
+}
+
+/**
+ * Why a restore stopped although its backup is whole. Stable: operators and events see these codes.
+ */
+export type FailureReason =
+  | "backup_gone"
+  | "table_unknown"
+  | "tables_in_a_circle"
+  | "rows_differ"
+  | "live_busy"
+  | "outbox_not_drained"
+  | "interrupted";
+
+/** The restore stopped before anything live was changed. */
+export class RestoreFailed extends Error {
+  readonly reason: FailureReason;
+  constructor(reason: FailureReason, cause?: unknown) {
+    super(`The restore failed: ${reason}.`, { cause });
+    this.name = "RestoreFailed";
+    this.reason = reason;
+  }
+}
