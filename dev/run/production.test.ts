@@ -49,7 +49,7 @@ async function bootOf(name: ServiceName, entry: string, more: Record<string, str
     timeout: 15_000,
   }).catch((error: { code: number; stderr: string }) => error);
   const said = "code" in boot ? boot.stderr : "";
-  const named = /ConfigError: bad settings: (.*)/.exec(said)?.[1] ?? said;
+  const named = /bad settings: (.*)/.exec(said)?.[1] ?? said;
   const shown = Object.values(secrets).filter(
     (secret) => typeof secret === "string" && said.includes(secret),
   );

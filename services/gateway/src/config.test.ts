@@ -1,5 +1,6 @@
+import { loadConfig } from "@medvault/service-kit";
 import { expect, test } from "vitest";
-import { idleTimeoutOf, readConfig } from "./config.ts";
+import { GatewayConfig, idleTimeoutOf } from "./config.ts";
 
 const url = "http://127.0.0.1:1";
 const NEEDED = {
@@ -16,7 +17,7 @@ const NEEDED = {
   MEDVAULT_KEYS_FILE: "gateway.json",
 };
 const idleTimeout = (settings: Record<string, string>) =>
-  idleTimeoutOf(readConfig({ ...NEEDED, ...settings }));
+  idleTimeoutOf(loadConfig(GatewayConfig, { ...NEEDED, ...settings }));
 
 test("the idle timeout has its default, its setting, and the setting's former name", () => {
   expect(idleTimeout({})).toBe(30_000);

@@ -2,7 +2,6 @@ import { BlockList } from "node:net";
 import {
   CallingConfig,
   CommonConfig,
-  loadConfig,
   maxUploadBytes,
   redisUrl,
   tokenIssuer,
@@ -94,9 +93,4 @@ export type GatewayConfig = z.infer<typeof GatewayConfig>;
 /** How long a body may be idle, by its setting or the setting's former name. */
 export function idleTimeoutOf(config: GatewayConfig): number {
   return config.MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS ?? config.MEDVAULT_GATEWAY_STANDSTILL_MS ?? IDLE_TIMEOUT_MS;
-}
-
-/** The gateway's settings. Throws ConfigError, which names every bad one. */
-export function readConfig(env: NodeJS.ProcessEnv = process.env): GatewayConfig {
-  return loadConfig(GatewayConfig, env);
 }

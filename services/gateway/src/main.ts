@@ -1,17 +1,4 @@
-import { serve } from "@medvault/service-kit";
-import { createGateway } from "./app.ts";
-import { readConfig } from "./config.ts";
+import { run } from "@medvault/runtime";
+import { gateway } from "./service.ts";
 
-const config = readConfig();
-const gateway = await createGateway(config);
-await serve({
-  app: gateway.app,
-  adminApp: gateway.adminApp,
-  port: config.PORT,
-  adminPort: config.ADMIN_PORT,
-  host: config.HOST,
-  logger: gateway.logger,
-  tls: gateway.tls,
-  onMalformed: gateway.noteMalformed,
-  onStop: [() => gateway.stop()],
-});
+await run(gateway);

@@ -3,7 +3,15 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_PERMISSIONS, newId, type Role } from "@medvault/contracts";
-import { AssertionVerifier, createListener, createLogger, newAssertionKey } from "@medvault/service-kit";
+import {
+  AssertionVerifier,
+  createListener,
+  createLogger,
+  loadConfig,
+  newAssertionKey,
+  openTls,
+  type Tls,
+} from "@medvault/service-kit";
 import {
   createProxy,
   createTestBroker,
@@ -12,10 +20,11 @@ import {
   type TestProxy,
   type TestRedis,
 } from "@medvault/testing";
+import type { Express } from "express";
 import type { JWTPayload } from "jose";
-import { createGateway, type Gateway } from "../src/app.ts";
-import { type GatewayConfig, readConfig } from "../src/config.ts";
+import { GatewayConfig } from "../src/config.ts";
 import { SERVICES, type ServiceName } from "../src/routing/route-table.ts";
+import { gateway } from "../src/service.ts";
 import { FakeAuth, FakeService } from "./fake-services.ts";
 
 export { now } from "./fake-services.ts";
@@ -137,8 +146,32 @@ async function fillRedis(redis: TestRedis): Promise<void> {
   await redis.client.set("sessions:filled", runId);
 }
 
+export interface OpenGateway {
+  app: Express;
+  tls: Tls;
+  onMalformed: ((address: string) => void) | undefined;
+  stop(): Promise<void>;
+}
+
+/** The gateway's app with these settings, without a listener. */
+export async function openGateway(env: Record<string, string | undefined>): Promise<OpenGateway> {
+  const config = loadConfig(GatewayConfig, env);
+  const logger = createLogger({ service: "gateway", level: "silent" });
+  const tls = await openTls(config, logger);
+  const { app, onMalformed, onStop } = await gateway.open({ config, logger, tls });
+  return {
+    app,
+    tls,
+    onMalformed,
+    async stop() {
+      for (const step of onStop) await step();
+      tls.close();
+    },
+  };
+}
+
 export interface TestGateway extends Harness {
-  gateway: Gateway;
+  gateway: OpenGateway;
   url: string;
   call(path: string, init?: RequestInit & { as?: Person | string }): Promise<Response>;
 }
@@ -148,9 +181,9 @@ export async function givenGateway(
   settings: Partial<Record<keyof GatewayConfig, string>> = {},
 ): Promise<TestGateway> {
   const harness = await createHarness();
-  const config = readConfig({ ...harness.env, ...settings });
-  const gateway = await createGateway(config, createLogger({ service: "gateway", level: "silent" }));
-  const { tls, logger, noteMalformed: onMalformed } = gateway;
+  const gateway = await openGateway({ ...harness.env, ...settings });
+  const { tls, onMalformed } = gateway;
+  const logger = createLogger({ service: "gateway", level: "silent" });
   const server = createListener({ tls, logger, onMalformed }, gateway.app);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

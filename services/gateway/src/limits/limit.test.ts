@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
+import { loadConfig } from "@medvault/service-kit";
 import { afterEach, expect, test, vi } from "vitest";
 import { fieldOf, givenGateway, type TestGateway } from "../../test/harness.ts";
-import { readConfig } from "../config.ts";
+import { GatewayConfig } from "../config.ts";
 import { clientAddress } from "./client-address.ts";
 
 const open: TestGateway[] = [];
@@ -34,7 +35,7 @@ test("X-Forwarded-For is believed only through trusted proxies, from the nearest
 });
 
 test("a trusted proxy that is no address is named at boot, and not shown", () => {
-  expect(() => readConfig({ MEDVAULT_TRUSTED_PROXIES: "10.0.0.0/8, secret.example" })).toThrow(
+  expect(() => loadConfig(GatewayConfig, { MEDVAULT_TRUSTED_PROXIES: "10.0.0.0/8, secret.example" })).toThrow(
     expect.objectContaining({
       settings: expect.arrayContaining(["MEDVAULT_TRUSTED_PROXIES", "PORT", "REDIS_URL"]),
       message: expect.not.stringContaining("secret"),

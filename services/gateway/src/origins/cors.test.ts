@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { loadConfig } from "@medvault/service-kit";
 import { afterAll, expect, test } from "vitest";
 import { givenGateway, type TestGateway } from "../../test/harness.ts";
-import { readConfig } from "../config.ts";
+import { GatewayConfig } from "../config.ts";
 import { originsOf } from "./cors.ts";
 
 const LISTED = "https://console.example";
@@ -89,7 +90,7 @@ test("a list with a wildcard, null or a path in it does not boot", () => {
     "ftp://a.example",
   ]) {
     expect(() => originsOf(list), list).toThrow("MEDVAULT_CORS_ORIGINS");
-    expect(() => readConfig({ MEDVAULT_CORS_ORIGINS: list })).toThrow(
+    expect(() => loadConfig(GatewayConfig, { MEDVAULT_CORS_ORIGINS: list })).toThrow(
       expect.objectContaining({ settings: expect.arrayContaining(["MEDVAULT_CORS_ORIGINS"]) }),
     );
   }

@@ -18,9 +18,7 @@ import {
 } from "@medvault/testing";
 import { Pool } from "undici";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { createHarness, type Harness } from "../../test/harness.ts";
-import { createGateway } from "../app.ts";
-import { readConfig } from "../config.ts";
+import { createHarness, type Harness, openGateway } from "../../test/harness.ts";
 
 const logger = createLogger({ service: "gateway", level: "silent" });
 const SERVICES = ["auth", "records", "files", "audit", "backup"] as const;
@@ -54,7 +52,7 @@ async function givenRecords(certificate: { cert: string; key: string }) {
   const tls = await openTls(files.settings, logger);
   const seen: string[] = [];
   const verifier = harness.services.records.verifier;
-  if (!verifier) throw new Error("the surroundings made no verifier");
+  if (!verifier) throw new Error("the harness has no verifier");
   const app = createApp({
     service: "records",
     logger,
@@ -85,7 +83,7 @@ async function givenGateway(recordsUrl: string, issuer = ours) {
   const others = Object.fromEntries(
     SERVICES.map((name) => [`MEDVAULT_${name.toUpperCase()}_URL`, "https://127.0.0.1:1"]),
   );
-  const config = readConfig({
+  const gateway = await openGateway({
     ...harness.env,
     ...others,
     ...files.settings,
@@ -95,7 +93,6 @@ async function givenGateway(recordsUrl: string, issuer = ours) {
     REDIS_URL: fronts.redis.url,
     AMQP_URL: fronts.broker.url,
   });
-  const gateway = await createGateway(config, logger);
   const listener = createListener({ tls: gateway.tls, logger }, gateway.app);
   await once(listener.listen(0, "127.0.0.1"), "listening");
   const trusted = certificateFiles();

@@ -1,0 +1,97 @@
+import { readFile } from "node:fs/promises";
+import { connectBroker, createLossyProducer, type LossyProducer } from "@medvault/messaging";
+import { connectRedis, type ProcessParts } from "@medvault/runtime";
+import { importAssertionKey, type Readiness } from "@medvault/service-kit";
+import { z } from "zod";
+import { type Admission, createAdmission } from "./admission/admission.service.ts";
+import { createAdmissionStore } from "./admission/admission.store.ts";
+import { type GatewayConfig, idleTimeoutOf } from "./config.ts";
+import { AccessTokens } from "./identity/access-token.ts";
+import { Asserter } from "./identity/asserter.ts";
+import { AuthClient } from "./identity/auth.client.ts";
+import { createKeySet } from "./identity/jwks.client.ts";
+import { createLimits } from "./limits/limit.ts";
+import { Upstream } from "./proxy/upstream.client.ts";
+import { SERVICES, type ServiceName } from "./routing/route-table.ts";
+import { createReadiness } from "./system/readiness.ts";
+
+/** For every command but the script that admits requests, which has a tighter limit. */
+const REDIS_ANSWER_MS = 1_000;
+const KeyFile = z.object({ signing: z.record(z.string(), z.unknown()) });
+
+/** What the requests share. */
+export interface Context {
+  readonly config: GatewayConfig;
+  readonly admission: Admission;
+  readonly asserter: Asserter;
+  readonly upstreams: Readonly<Record<ServiceName, Upstream>>;
+  /** How long a body may be idle, in or out. */
+  readonly idleTimeoutMs: number;
+  /** For the events of refusals. */
+  readonly producer: LossyProducer;
+  readonly readiness: Readiness;
+  close(): Promise<void>;
+}
+
+/** Connects to the services, Redis and RabbitMQ. Throws for a key file that holds no signing key. */
+export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<Context> {
+  const { config, logger, tls } = parts;
+  const { signing } = KeyFile.parse(JSON.parse(await readFile(config.MEDVAULT_KEYS_FILE, "utf8")));
+  const asserter = new Asserter(await importAssertionKey(signing));
+  const upstreams = createUpstreams(parts);
+  const redis = connectRedis(config.REDIS_URL, { logger, tls: tls.outgoing, answerMs: REDIS_ANSWER_MS });
+  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
+  const producer = createLossyProducer({ broker, source: "gateway", instance: config.MEDVAULT_INSTANCE });
+  const auth = new AuthClient(upstreams.auth, asserter);
+  const store = createAdmissionStore(redis);
+  const limits = createLimits({
+    perMinute: config.MEDVAULT_RATE_LIMIT,
+    loginPerMinute: config.MEDVAULT_LOGIN_RATE,
+    patientsPerHour: config.MEDVAULT_PATIENTS_PER_HOUR,
+    trustedRanges: config.MEDVAULT_TRUSTED_RANGES,
+  });
+  const tokens = new AccessTokens(
+    createKeySet(() => auth.jwks()),
+    config.MEDVAULT_ISSUER,
+  );
+  return {
+    config,
+    admission: createAdmission({ store, limits, tokens, auth }),
+    asserter,
+    upstreams,
+    idleTimeoutMs: idleTimeoutOf(config),
+    producer,
+    readiness: createReadiness({
+      upstreams: Object.values(upstreams),
+      redis: () => redis.ping(),
+      rabbitmq: () => broker.state() === "connected",
+    }),
+    async close() {
+      await producer.close();
+      await broker.close();
+      await Promise.all(Object.values(upstreams).map((upstream) => upstream.close()));
+      store.close();
+      redis.disconnect();
+    },
+  };
+}
+
+function createUpstreams({
+  config,
+  logger,
+  tls,
+}: ProcessParts<GatewayConfig>): Record<ServiceName, Upstream> {
+  const urls: Record<ServiceName, string> = {
+    auth: config.MEDVAULT_AUTH_URL,
+    records: config.MEDVAULT_RECORDS_URL,
+    files: config.MEDVAULT_FILES_URL,
+    audit: config.MEDVAULT_AUDIT_URL,
+    backup: config.MEDVAULT_BACKUP_URL,
+  };
+  const entries = SERVICES.map((name) => {
+    const upstream = new Upstream(name, urls[name], tls);
+    upstream.onState((state) => logger.warn({ upstream: name, state }, "circuit breaker"));
+    return [name, upstream] as const;
+  });
+  return Object.fromEntries(entries) as Record<ServiceName, Upstream>;
+}
