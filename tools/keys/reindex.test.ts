@@ -7,10 +7,11 @@ import { fileURLToPath } from "node:url";
 import { createKeyring, createSubjectKey, type Keyring, tableKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { patients } from "../../services/records/src/patients/patient.table.ts";
+import { patients as patientResource } from "../../services/records/src/patients/patient.table.ts";
 import { newPatient } from "../../services/records/src/patients/patient.ts";
 import { makeKeysPlace } from "../test/harness.ts";
 
+const { table: patients } = patientResource;
 const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
 let database: TestDatabase;
 let dir: string;
@@ -41,7 +42,12 @@ function keys(...args: string[]): Promise<{ code: number; out: string; err: stri
 async function addPatient(): Promise<void> {
   const id = randomUUID();
   const fields = { givenName: "Ada", familyName: "Marsh", birthDate: "1971-02-03", sex: "female" as const };
-  const value = newPatient(id, fields, { userId: null, source: null, createdBy: id, now: new Date() });
+  const nothing = { nationalId: null, phone: null, email: null, address: null };
+  const value = newPatient(
+    id,
+    { ...fields, ...nothing },
+    { userId: null, source: null, createdBy: id, createdAt: new Date() },
+  );
   const { open, sealed } = patients.seal(keyring, await createSubjectKey(pool(), keyring, id), value);
   const tokens = patients.indexTokens(await patients.indexKeys(pool(), keyring), value);
   await pool().query(

@@ -7,10 +7,12 @@ import type { TestClient } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { givenPatient, givenPrescription, type House, type Known, openHouse } from "../test/house.ts";
 import { openIndexes } from "./context.ts";
-import { patients } from "./patients/patient.table.ts";
-import { prescriptions } from "./prescriptions/prescription.table.ts";
+import { patients as patientResource } from "./patients/patient.table.ts";
+import { prescriptions as prescriptionResource } from "./prescriptions/prescription.table.ts";
 import { sealedTables } from "./tables.ts";
 
+const { table: patients } = patientResource;
+const { table: prescriptions } = prescriptionResource;
 const declared = sealedTables.map((table) => table.declaration);
 let house: House;
 let admin: TestClient;
@@ -47,8 +49,8 @@ async function restart(indexes: Record<string, Record<string, string>>): Promise
 }
 
 const incomplete = () => [
-  ...house.context.indexes.patients.incomplete,
-  ...house.context.indexes.prescriptions.incomplete,
+  ...house.context.indexes.of(patients).incomplete,
+  ...house.context.indexes.of(prescriptions).incomplete,
 ];
 
 async function reindex(table: SealedTable<never> = patients as never): Promise<void> {

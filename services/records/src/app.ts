@@ -20,16 +20,16 @@ import {
 import type { Express, Router } from "express";
 import { accessRoutes } from "./access/access.routes.ts";
 import { failureRecorder, refusalRecorder } from "./access/refusals.ts";
+import { fhirRoutes, MAX_BUNDLE_BYTES } from "./bundles/fhir.routes.ts";
 import { careTeamRoutes } from "./care-team/care-team.routes.ts";
 import { claimRoutes } from "./claims/claim.routes.ts";
 import type { Config } from "./config.ts";
 import { type Context, openIndexes } from "./context.ts";
-import { SOURCE } from "./events.ts";
-import { fhirRoutes, MAX_BUNDLE_BYTES } from "./fhir/fhir.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
 import { patientRoutes } from "./patients/patient.routes.ts";
 import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
-import { sealedTables } from "./tables.ts";
+import { SOURCE } from "./resources/resource.events.ts";
+import { indexedTables, sealedTables } from "./tables.ts";
 
 const MAX_JSON_BYTES = 1024 * 1024;
 
@@ -59,8 +59,9 @@ export async function composeApp(
   });
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, SOURCE);
   const indexes = await openIndexes(pool, keyring);
-  sayIncomplete(logger, "patients", indexes.patients.incomplete);
-  sayIncomplete(logger, "prescriptions", indexes.prescriptions.incomplete);
+  for (const table of indexedTables) {
+    sayIncomplete(logger, table.declaration.table, indexes.of(table).incomplete);
+  }
   const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const relay = createRelay({ pool, source: SOURCE, broker, logger });
   const appender = createAppender(pool, SOURCE);

@@ -1,13 +1,9 @@
 import type { Digest } from "@medvault/crypto";
-import { type Keyring, LiveIndexes, TokenChain } from "@medvault/keys";
+import { type Keyring, LiveIndexes, type SealedTable, TokenChain } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import type { Db } from "@medvault/postgres";
 import type pg from "pg";
-import { fhirSources, patientIdentifiers } from "./fhir/token-tables.ts";
-import { patients } from "./patients/patient.table.ts";
-import type { Patient } from "./patients/patient.ts";
-import { prescriptions } from "./prescriptions/prescription.table.ts";
-import type { Prescription } from "./prescriptions/prescription.ts";
+import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
 
 /** What every use case of this service works with. */
 export interface Context {
@@ -22,8 +18,8 @@ export interface Context {
 
 /** The blind indexes. A rebuild may change their keys under a running process. */
 export interface Indexes {
-  readonly patients: LiveIndexes<Patient>;
-  readonly prescriptions: LiveIndexes<Prescription>;
+  /** Of a declared table that has some. */
+  of<T extends object>(table: SealedTable<T>): LiveIndexes<T>;
   /** Of patients' identifiers, by which an import finds its patient. */
   readonly identifiers: TokenChain;
   /** Of what an import has stored already. */
@@ -32,9 +28,14 @@ export interface Indexes {
 
 /** Opens the index keys, made at first use: once, at boot, so that no transaction waits for another's first use. */
 export async function openIndexes(db: Db, keyring: Keyring): Promise<Indexes> {
+  const open = new Map<object, LiveIndexes<never>>();
+  for (const table of indexedTables) open.set(table, await LiveIndexes.open(db, keyring, table));
   return {
-    patients: await LiveIndexes.open(db, keyring, patients),
-    prescriptions: await LiveIndexes.open(db, keyring, prescriptions),
+    of: <T extends object>(table: SealedTable<T>) => {
+      const indexes = open.get(table);
+      if (!indexes) throw new TypeError(`${table.declaration.table} has no index`);
+      return indexes as unknown as LiveIndexes<T>;
+    },
     identifiers: await TokenChain.open(db, keyring, patientIdentifiers),
     sources: await TokenChain.open(db, keyring, fhirSources),
   };

@@ -7,10 +7,14 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { ADA, type House, type Known, openHouse } from "../test/house.ts";
 import { type Context, openIndexes } from "./context.ts";
 import { searchPatients } from "./patients/patient.service.ts";
-import { insertPatient } from "./patients/patient.store.ts";
-import { patients } from "./patients/patient.table.ts";
+import { patients as patientResource } from "./patients/patient.table.ts";
 import { newPatient } from "./patients/patient.ts";
-import { prescriptions } from "./prescriptions/prescription.table.ts";
+import { prescriptions as prescriptionResource } from "./prescriptions/prescription.table.ts";
+import { insert } from "./resources/resource.store.ts";
+import { contentOf } from "./resources/resource.ts";
+
+const { table: patients } = patientResource;
+const { table: prescriptions } = prescriptionResource;
 
 let house: House;
 let admin: TestClient;
@@ -219,11 +223,16 @@ test("a writer who took the old key before the rebuild began is waited for, and 
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const { promise: written, resolve: wrote } = Promise.withResolvers<string>();
   const writing = inTransaction(pool(), async (tx) => {
-    const origin = { userId: null, source: null, createdBy: who.id, now: new Date() };
+    const origin = { userId: null, source: null, createdBy: who.id, createdAt: new Date() };
     const fields = { ...ADA, familyName: nameOf(1), nationalId: "N-1", sex: "female" as const };
-    const patient = newPatient("018f0000-0000-7000-8000-000000000001", fields, origin);
+    const patient = newPatient(
+      "018f0000-0000-7000-8000-000000000001",
+      contentOf(patientResource, fields),
+      origin,
+    );
     const key = await createSubjectKey(tx, context.keyring, patient.id);
-    await insertPatient(tx, context, who, patient, patients.seal(context.keyring, key, patient));
+    const box = patients.seal(context.keyring, key, patient);
+    await insert(tx, context, who, "patient:write", patientResource, [patient], [box]);
     wrote(patient.id);
     await gate;
   });

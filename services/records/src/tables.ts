@@ -1,28 +1,41 @@
+import type { SealedTable, TokenTable } from "@medvault/keys";
+import { keptResources } from "./bundles/kept-resource.table.ts";
 import { claims } from "./claims/claim.table.ts";
-import { fhirResources } from "./fhir/fhir.table.ts";
 import { medicalRecords, pastVersions } from "./medical-records/record.table.ts";
 import { patients } from "./patients/patient.table.ts";
 import { prescriptions } from "./prescriptions/prescription.table.ts";
+import type { Row } from "./resources/patient-owned.ts";
+import type { PatientTable } from "./resources/patient-table.ts";
+import type { Resource } from "./resources/resource.ts";
 
-/** Every declared table of this service: what a field policy may change, and `npm run keys -- reseal` seals anew. */
-export const sealedTables = [
-  patients,
-  medicalRecords,
-  pastVersions,
-  prescriptions,
-  claims,
-  fhirResources,
-] as const;
+/** Every kind of patient-owned resource: `resources.test.ts` holds each to its declaration. */
+export const resources: readonly Resource<Row>[] = [patients, medicalRecords, prescriptions, claims];
 
-/** Every table of keyed tokens: what `npm run keys -- reindex` lays another key over. */
-export { tokenTables } from "./fhir/token-tables.ts";
+/** Every declared table: a resource's, or one that lies beside it. */
+export const declaredTables: readonly PatientTable<Row>[] = [...resources, pastVersions, keptResources];
+
+/** Every declared table of this service: what a field policy may change, and `keys reseal` seals again. */
+export const sealedTables: readonly SealedTable<never>[] = declaredTables.map(({ table }) => table as never);
 
 /** How events call one row of each. */
-export const rowKinds = {
-  patients: "patient",
-  medical_records: "record",
-  medical_record_versions: "record-version",
-  prescriptions: "prescription",
-  claims: "claim",
-  fhir_resources: "fhir-resource",
+export const rowKinds: Readonly<Record<string, string>> = Object.fromEntries(
+  declaredTables.map(({ noun, layout }) => [layout.table, noun]),
+);
+
+/** Those with blind indexes. */
+export const indexedTables: readonly SealedTable<never>[] = declaredTables
+  .filter(({ isIndexed }) => isIndexed)
+  .map(({ table }) => table as never);
+
+/** By which identifiers an import knows its patient again. */
+export const patientIdentifiers: TokenTable = {
+  service: "records",
+  table: "patient_identifiers",
+  owner: "patient_id",
 };
+
+/** By which names an import knows what a subject has already. */
+export const fhirSources: TokenTable = { service: "records", table: "fhir_sources", owner: "subject_id" };
+
+/** Every table of keyed tokens: what `keys reindex` lays another key over. */
+export const tokenTables = [patientIdentifiers, fhirSources] as const;

@@ -1,6 +1,6 @@
 import type { Actor, ResourceAction } from "@medvault/contracts";
 import type { Db } from "@medvault/postgres";
-import { reachOf } from "./reach.ts";
+import { reached, reachOf } from "./reach.ts";
 
 /**
  * The wrapped subject key of a patient whom the actor reaches with this permission; null when there is no such
@@ -16,8 +16,7 @@ export async function reachablePatientKey(
   const { rows } = await db.query<{ wrapped: Buffer }>(
     `select k.wrapped from patients p join subject_keys k on k.subject_id = p.id
       where p.id = $1
-        and ($2 = 'any' or exists (select from patient_access a
-              where a.patient_id = p.id and a.user_id = $3 and a.scope = $2))
+        and ${reached("p.id", 2)}
         for key share of p`,
     [patientId, scope, userId],
   );
@@ -37,8 +36,7 @@ export async function reaches(
     `select exists (
        select from patients p
         where p.id = $1
-          and ($2 = 'any' or exists (select from patient_access a
-                where a.patient_id = p.id and a.user_id = $3 and a.scope = $2))
+          and ${reached("p.id", 2)}
           and ($4::uuid is null or exists (select from prescriptions x
                 where x.id = $4 and x.patient_id = p.id))) as reached`,
     [patientId, scope, userId, prescriptionId],

@@ -3,8 +3,8 @@ import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import { reachablePatientKey, reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
-import { type Act, done, SOURCE } from "../events.ts";
-import { type WriteAnswer, type WriteRequest, write } from "../write.ts";
+import { type Act, done, SOURCE } from "../resources/resource.events.ts";
+import { type WriteAnswer, type WriteRequest, write } from "../resources/write.service.ts";
 import * as store from "./care-team.store.ts";
 
 /** Who treats the patient. Throws NotFound. */

@@ -1,6 +1,6 @@
 import type { Actor, CareTeamMember, ResourceAction } from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
-import { reachOf } from "../access/reach.ts";
+import { reached, reachOf } from "../access/reach.ts";
 
 interface Row {
   user_id: string;
@@ -14,8 +14,7 @@ export async function listMembers(db: Db, actor: Actor, patientId: string): Prom
   const { rows } = await db.query<Row>(
     `select c.user_id, c.added_by, c.added_at from care_team c
       where c.patient_id = $1
-        and ($2 = 'any' or exists (select from patient_access a
-              where a.patient_id = c.patient_id and a.user_id = $3 and a.scope = $2))
+        and ${reached("c.patient_id", 2)}
       order by c.added_at, c.user_id limit 1000`,
     [patientId, scope, userId],
   );
@@ -33,8 +32,7 @@ export async function findMember(
   const { rows } = await db.query<Row>(
     `select c.user_id, c.added_by, c.added_at from care_team c
       where c.patient_id = $1 and c.user_id = $4
-        and ($2 = 'any' or exists (select from patient_access a
-              where a.patient_id = c.patient_id and a.user_id = $3 and a.scope = $2))`,
+        and ${reached("c.patient_id", 2)}`,
     [patientId, scope, userId, memberId],
   );
   return rows[0] ? memberOf(rows[0]) : null;
@@ -74,8 +72,7 @@ export async function removeMember(
     `with gone as (
        delete from care_team c
         where c.patient_id = $1 and c.user_id = $4
-          and ($2 = 'any' or exists (select from patient_access a
-                where a.patient_id = c.patient_id and a.user_id = $3 and a.scope = $2))
+          and ${reached("c.patient_id", 2)}
         returning c.patient_id, c.user_id)
      insert into care_team_ends (patient_id, user_id, ended_at)
      select patient_id, user_id, $5 from gone

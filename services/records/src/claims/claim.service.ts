@@ -1,31 +1,13 @@
-import {
-  type Actor,
-  type ClaimListQuery,
-  type ClaimPatch,
-  type ClaimView,
-  type NewClaim,
-  NotFound,
-  newId,
-  type ResourceAction,
-  VersionConflict,
-} from "@medvault/contracts";
-import { emit } from "@medvault/messaging";
-import { inTransaction, type Tx } from "@medvault/postgres";
-import { reachablePatientKey, reaches } from "../access/access.store.ts";
+import type { Actor, ClaimPatch, ClaimView, NewClaim } from "@medvault/contracts";
+import { inTransaction } from "@medvault/postgres";
 import type { Context } from "../context.ts";
-import { type Act, boxDetails, done, SOURCE } from "../events.ts";
-import { type Page, pageOf, positionOf } from "../paging.ts";
-import { type WriteAnswer, type WriteRequest, write } from "../write.ts";
-import * as store from "./claim.store.ts";
-import { claims as table } from "./claim.table.ts";
-import { amend, CLAIM_FIELDS, type Claim, type Step, take, viewOf } from "./claim.ts";
+import type { PatientOwned } from "../resources/patient-owned.ts";
+import { change, changeOnce, create, type Shown } from "../resources/resource.service.ts";
+import type { WriteAnswer, WriteRequest } from "../resources/write.service.ts";
+import { claims } from "./claim.table.ts";
+import { amend, type Claim, type Step, take } from "./claim.ts";
 
-export interface Shown {
-  view: ClaimView;
-  rev: number;
-}
-
-/** Whoever treats the patient hands a claim in; whoever decides on claims does the rest. */
+/** Anyone who treats the patient hands a claim in; anyone who decides on claims does the rest. */
 export const STEP_PERMISSION: Readonly<Record<Step, "claim:write" | "claim:decide">> = {
   submit: "claim:write",
   approve: "claim:decide",
@@ -47,69 +29,14 @@ export function draftClaim(
   input: NewClaim,
   request: WriteRequest,
 ): Promise<WriteAnswer<ClaimView>> {
-  return write(
-    context,
-    actor,
-    request,
-    async (tx) => {
-      const subjectKey = await reachablePatientKey(tx, actor, "claim:write", input.patientId);
-      if (!subjectKey) throw new NotFound();
-      const now = new Date();
-      const claim: Claim = {
-        ...input,
-        id: newId(),
-        rev: 1,
-        createdBy: actor.id,
-        status: "draft",
-        createdAt: now,
-        updatedAt: now,
-        reason: null,
-        source: null,
-      };
-      const box = table.seal(context.keyring, subjectKey, claim);
-      await store.insertClaims(tx, actor, "claim:write", [claim], [box]);
-      await emit(tx, SOURCE, wrote(actor, "created", "claim:write", claim, box.sealed));
-      return { status: 201, body: viewOf(claim), rev: claim.rev };
-    },
-    readAct,
-  );
-}
-
-/** One claim. Throws NotFound. */
-export async function readClaim(context: Context, actor: Actor, id: string): Promise<Shown> {
-  const claim = await store.findClaim(context.pool, context, actor, "claim:read", id);
-  if (!claim) throw new NotFound();
-  const view = viewOf(claim);
-  await context.appender.append(done(actor, readAct(view)));
-  return { view, rev: claim.rev };
-}
-
-/** A page of what the caller may see, changed last first. Throws NotFound for a patient whom they may not know of. */
-export async function listClaims(
-  context: Context,
-  actor: Actor,
-  query: ClaimListQuery,
-): Promise<Page<ClaimView>> {
-  const { limit, cursor, ...filter } = query;
-  if (filter.patientId && !(await reaches(context.pool, actor, "claim:read", filter.patientId, null))) {
-    throw new NotFound();
-  }
-  const bound = ["claims", filter];
-  const after = positionOf(cursor, bound);
-  const rows = await store.listClaims(context.pool, context, actor, filter, after, limit + 1);
-  const page = pageOf(rows, limit, bound, (claim) => ({ at: claim.updatedAt.toISOString(), id: claim.id }));
-  await context.appender.append(
-    done(actor, {
-      noun: "claim",
-      verb: "listed",
-      permission: "claim:read",
-      subject: "claims",
-      patientIds: page.items.map((claim) => claim.patientId),
-      fields: CLAIM_FIELDS,
-      details: { count: page.items.length },
-    }),
-  );
-  return { ...page, items: page.items.map(viewOf) };
+  const draft = (made: PatientOwned): Claim => ({
+    ...made,
+    ...input,
+    createdBy: actor.id,
+    status: "draft",
+    reason: null,
+  });
+  return create(context, actor, claims, input.patientId, draft, request);
 }
 
 /** Changes a draft. Throws NotFound, VersionConflict, InvalidTransition. */
@@ -119,12 +46,13 @@ export function amendClaim(
   id: string,
   patch: ClaimPatch,
   expectedRev: number | null,
-): Promise<Shown> {
+): Promise<Shown<ClaimView>> {
   return inTransaction(context.pool, async (tx) => {
-    const claim = await change(tx, context, actor, id, "claim:write", "updated", expectedRev, (found) =>
+    const act = { verb: "updated" };
+    const claim = await change(tx, context, actor, claims, id, expectedRev, act, (found) =>
       amend(found, patch, new Date()),
     );
-    return { view: viewOf(claim), rev: claim.rev };
+    return { view: claims.view(claim), rev: claim.rev };
   });
 }
 
@@ -138,63 +66,7 @@ export function takeStep(
   expectedRev: number | null,
   request: WriteRequest,
 ): Promise<WriteAnswer<ClaimView>> {
-  return write(
-    context,
-    actor,
-    request,
-    async (tx) => {
-      const claim = await change(
-        tx,
-        context,
-        actor,
-        id,
-        STEP_PERMISSION[step],
-        STEP_VERB[step],
-        expectedRev,
-        (found) => take(step, found, reason, new Date()),
-      );
-      return { status: 200, body: viewOf(claim), rev: claim.rev };
-    },
-    readAct,
-  );
-}
-
-async function change(
-  tx: Tx,
-  context: Context,
-  actor: Actor,
-  id: string,
-  permission: "claim:write" | "claim:decide",
-  verb: string,
-  expectedRev: number | null,
-  next: (claim: Claim) => Claim,
-): Promise<Claim> {
-  const found = await store.findClaimForUpdate(tx, context, actor, permission, id);
-  if (!found) throw new NotFound();
-  if (expectedRev !== null && expectedRev !== found.claim.rev) throw new VersionConflict();
-  const claim = next(found.claim);
-  const box = table.seal(context.keyring, found.subjectKey, claim);
-  if (!(await store.updateClaim(tx, actor, permission, claim, box))) throw new VersionConflict();
-  await emit(tx, SOURCE, wrote(actor, verb, permission, claim, box.sealed));
-  return claim;
-}
-
-function wrote(actor: Actor, verb: string, permission: ResourceAction, claim: Claim, sealed: Buffer) {
-  return done(actor, {
-    ...readAct(viewOf(claim)),
-    verb,
-    permission,
-    details: { ...boxDetails(claim.rev, table.boxHash(sealed)), status: claim.status },
-  });
-}
-
-function readAct(view: ClaimView): Act {
-  return {
-    noun: "claim",
-    verb: "read",
-    permission: "claim:read",
-    subject: `claim/${view.id}`,
-    patientIds: [view.patientId],
-    fields: CLAIM_FIELDS,
-  };
+  const act = { verb: STEP_VERB[step], permission: STEP_PERMISSION[step] };
+  const next = (found: Claim) => take(step, found, reason, new Date());
+  return changeOnce(context, actor, claims, id, expectedRev, act, next, request);
 }

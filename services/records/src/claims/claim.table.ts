@@ -1,12 +1,50 @@
-import { sealedTable } from "@medvault/keys";
+import { type ClaimListQuery, ClaimView } from "@medvault/contracts";
+import { claimResource, mapClaim } from "../fhir/map-claim.ts";
+import { fhirPair } from "../fhir/pair.ts";
+import { resource } from "../resources/resource.ts";
 import type { Claim } from "./claim.ts";
 
-export const claims = sealedTable<Claim>({
-  service: "records",
+export const claims = resource<Claim, ClaimView, ClaimListQuery>({
+  noun: "claim",
+  plural: "claims",
   table: "claims",
-  subject: "patient_id",
-  typed: ["patient_id", "provider_id", "created_by", "status", "created_at", "updated_at"],
-  sealed: ["diagnosis_code", "diagnosis", "treatment", "amount", "currency", "reason", "source"],
-  fewValues: ["currency"],
-  notText: ["source"],
+  columns: {
+    patientId: { store: "uuid", content: false },
+    createdBy: { store: "uuid", content: false },
+    createdAt: { store: "timestamptz", content: false },
+    updatedAt: { store: "timestamptz", content: false },
+    providerId: { store: "uuid", content: true, fhir: "provider.reference" },
+    diagnosisCode: {
+      store: "sealed",
+      content: true,
+      fhir: "diagnosis.diagnosisCodeableConcept.coding.code",
+    },
+    diagnosis: { store: "sealed", content: true, fhir: "diagnosis.diagnosisCodeableConcept.text" },
+    treatment: { store: "sealed", content: true, fhir: "item.productOrService.text" },
+    amount: { store: "sealed", content: true, fhir: "total.value" },
+    currency: { store: "sealed", fewValues: true, content: true, fhir: "total.currency" },
+    status: { store: "text", content: true, fhir: "status" },
+    reason: {
+      store: "sealed",
+      content: true,
+      fhir: { none: "a Claim does not hold what was decided on it" },
+    },
+    source: { store: "sealed", notText: true, content: false },
+  },
+  permissions: { read: "claim:read", write: "claim:write" },
+  view: ClaimView,
+  order: "updatedAt",
+  list: { filters: { status: { column: "status", is: "=" } } },
+  details: ({ status }) => ({ status }),
+  fhir: fhirPair({
+    read: mapClaim,
+    make: (mapped, made, by) => ({
+      ...made,
+      ...mapped,
+      createdAt: mapped.createdAt ?? made.createdAt,
+      createdBy: by,
+      reason: null,
+    }),
+    write: claimResource,
+  }),
 });

@@ -1,37 +1,12 @@
 import type { ClaimPatch, ClaimStatus, ClaimView } from "@medvault/contracts";
-import type { Original } from "../fhir/map.ts";
+import type { Original } from "../fhir/resource.ts";
+import { nextRevision, type Stored } from "../resources/patient-owned.ts";
 import { InvalidTransition } from "./claim.errors.ts";
 
-export interface Claim {
-  id: string;
-  patientId: string;
-  providerId: string | null;
-  createdBy: string;
-  status: ClaimStatus;
-  createdAt: Date;
-  updatedAt: Date;
-  rev: number;
-  diagnosisCode: string | null;
-  diagnosis: string | null;
-  treatment: string | null;
-  /** Minor units. */
-  amount: number;
-  currency: string;
-  reason: string | null;
+export interface Claim extends Stored<ClaimView, "createdAt" | "updatedAt"> {
   /** The FHIR resource that it came from, until it is changed here. */
   source: Original | null;
 }
-
-export const CLAIM_FIELDS = [
-  "providerId",
-  "diagnosisCode",
-  "diagnosis",
-  "treatment",
-  "amount",
-  "currency",
-  "status",
-  "reason",
-] as const;
 
 export type Step = "submit" | "approve" | "reject" | "pay";
 
@@ -47,24 +22,12 @@ const STEPS: Readonly<Record<Step, { from: ClaimStatus; to: ClaimStatus }>> = {
 export function take(step: Step, claim: Claim, reason: string | null, now: Date): Claim {
   const { from, to } = STEPS[step];
   if (claim.status !== from) throw new InvalidTransition();
-  return {
-    ...claim,
-    status: to,
-    reason: reason ?? claim.reason,
-    rev: claim.rev + 1,
-    updatedAt: now,
-    source: null,
-  };
+  return nextRevision(claim, { status: to, reason: reason ?? claim.reason }, now);
 }
 
 /** The claim with changed fields, one revision on; only a draft can be changed. Throws InvalidTransition. */
 export function amend(claim: Claim, patch: ClaimPatch, now: Date): Claim {
   if (claim.status !== "draft") throw new InvalidTransition();
   const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-  return { ...claim, ...given, rev: claim.rev + 1, updatedAt: now, source: null };
-}
-
-export function viewOf(claim: Claim): ClaimView {
-  const { rev: _rev, source: _source, createdAt, updatedAt, ...fields } = claim;
-  return { ...fields, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
+  return nextRevision(claim, given, now);
 }

@@ -1,11 +1,12 @@
 import type { ClaimStatus } from "@medvault/contracts";
 import { z } from "zod";
-import type { Resource } from "./bundle.ts";
+import type { Claim } from "../claims/claim.ts";
+import type { PatientOwned } from "../resources/patient-owned.ts";
 import * as fhir from "./elements.ts";
 import { toMinorUnits } from "./money.ts";
-import type { References } from "./references.ts";
+import type { FhirResource, Reference, References } from "./resource.ts";
 
-const Claim = z.looseObject({
+const FhirClaim = z.looseObject({
   status: z.string().optional(),
   use: z.string().optional(),
   created: fhir.FhirDate.optional(),
@@ -22,17 +23,10 @@ const Claim = z.looseObject({
   total: z.looseObject({ value: z.number(), currency: z.string() }).optional(),
 });
 
-export interface MappedClaim {
-  providerId: string | null;
-  diagnosisCode: string | null;
-  diagnosis: string | null;
-  treatment: string | null;
-  amount: number;
-  currency: string;
-  status: ClaimStatus;
-  /** When it was made, if the resource tells. */
-  createdAt: string | null;
-}
+/** What FHIR says of a claim; `createdAt` only if the resource tells when it was made. */
+export type MappedClaim = Omit<Claim, keyof PatientOwned | "createdBy" | "reason"> & {
+  createdAt: Date | null;
+};
 
 /** An active claim has been handed in and awaits a decision; others than these have no place in the workflow. */
 const STATUS: Readonly<Record<string, ClaimStatus>> = { active: "submitted", draft: "draft" };
@@ -41,8 +35,9 @@ const STATUS: Readonly<Record<string, ClaimStatus>> = { active: "submitted", dra
  * A Claim as a claim, or null (it is kept as it came) when it is cancelled, a mere estimate, or says no total that
  * an integer of minor units holds. The diagnosis is looked up inside the bundle. Throws ZodError.
  */
-export function mapClaim(resource: Resource, references: References): MappedClaim | null {
-  const claim = Claim.parse(resource);
+export function mapClaim(resource: FhirResource, references: References): MappedClaim | null {
+  if (resource.resourceType !== "Claim") return null;
+  const claim = FhirClaim.parse(resource);
   const status = Object.hasOwn(STATUS, claim.status ?? "") ? STATUS[claim.status ?? ""] : undefined;
   const amount = claim.total && toMinorUnits(claim.total.value, claim.total.currency);
   if (!status || !claim.total || amount === null || amount === undefined) return null;
@@ -60,7 +55,7 @@ export function mapClaim(resource: Resource, references: References): MappedClai
     amount,
     currency: claim.total.currency,
     status,
-    createdAt: claim.created ?? null,
+    createdAt: claim.created === undefined ? null : new Date(claim.created),
   };
 }
 
@@ -68,4 +63,36 @@ export function mapClaim(resource: Resource, references: References): MappedClai
 function providerId(reference: string | undefined): string | null {
   const id = reference?.split(/[:/]/).at(-1)?.toLowerCase();
   return id && z.uuid().safeParse(id).success ? id : null;
+}
+
+/** A claim that was written here, as FHIR R4. */
+export function claimResource(claim: Claim, patient: Reference): FhirResource {
+  const digits = new Intl.NumberFormat("en", {
+    style: "currency",
+    currency: claim.currency,
+  }).resolvedOptions();
+  const { diagnosis, diagnosisCode, treatment } = claim;
+  return {
+    resourceType: "Claim",
+    id: claim.id,
+    status: claim.status === "draft" ? "draft" : "active",
+    use: "claim",
+    type: { text: "professional" },
+    patient,
+    created: claim.createdAt.toISOString(),
+    ...(claim.providerId !== null && { provider: { reference: `urn:uuid:${claim.providerId}` } }),
+    ...((diagnosis !== null || diagnosisCode !== null) && {
+      diagnosis: [
+        {
+          sequence: 1,
+          diagnosisCodeableConcept: {
+            ...(diagnosisCode !== null && { coding: [{ code: diagnosisCode }] }),
+            ...(diagnosis !== null && { text: diagnosis }),
+          },
+        },
+      ],
+    }),
+    ...(treatment !== null && { item: [{ sequence: 1, productOrService: { text: treatment } }] }),
+    total: { value: claim.amount / 10 ** (digits.maximumFractionDigits ?? 2), currency: claim.currency },
+  };
 }

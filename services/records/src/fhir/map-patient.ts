@@ -1,6 +1,7 @@
 import { z } from "zod";
-import type { Resource } from "./bundle.ts";
+import type { Patient, PatientContent } from "../patients/patient.ts";
 import { FhirDate, Identifier } from "./elements.ts";
+import type { FhirResource } from "./resource.ts";
 
 const HumanName = z.looseObject({
   use: z.string().optional(),
@@ -24,7 +25,7 @@ const Address = z.looseObject({
 /** Each is a lock in Postgres while its bundle is stored, and there are some 6,400 of those for everyone. */
 const MAX_IDENTIFIERS = 100;
 
-const Patient = z.looseObject({
+const FhirPatient = z.looseObject({
   identifier: z.array(Identifier).max(MAX_IDENTIFIERS).default([]),
   name: z.array(HumanName).default([]),
   telecom: z.array(Telecom).default([]),
@@ -33,25 +34,15 @@ const Patient = z.looseObject({
   birthDate: FhirDate.optional(),
 });
 
-export interface MappedPatient {
-  givenName: string;
-  familyName: string;
-  birthDate: string | null;
-  sex: "male" | "female" | "other" | "unknown";
-  nationalId: string | null;
-  phone: string | null;
-  email: string | null;
-  address: string | null;
-  /** System and value of every identifier that has both. */
-  identifiers: { system: string; value: string }[];
-}
+/** What FHIR says of a patient, and system and value of every identifier that has both. */
+export type MappedPatient = PatientContent & { identifiers: { system: string; value: string }[] };
 
 /** HL7 v2-0203 types of numbers that a state gives a person: social security, national unique, tax. */
 const NATIONAL = /^(SS|NI|TAX|NN[A-Z]{3})$/;
 
 /** A FHIR R4 Patient as a patient of ours. Throws ZodError on a field of the wrong shape. */
-export function mapPatient(resource: Resource): MappedPatient {
-  const patient = Patient.parse(resource);
+export function mapPatient(resource: FhirResource): MappedPatient {
+  const patient = FhirPatient.parse(resource);
   const name =
     ["official", "usual", undefined].map((use) => patient.name.find((n) => n.use === use)).find(Boolean) ??
     patient.name[0];
@@ -80,4 +71,29 @@ function addressText(address: z.infer<typeof Address> | undefined): string | nul
   const { line, city, state, postalCode, country } = address;
   const place = [state, postalCode].filter(Boolean).join(" ");
   return address.text || [...line, city, place, country].filter(Boolean).join(", ") || null;
+}
+
+/** A patient who was written here, as FHIR R4. */
+export function patientResource(patient: Patient): FhirResource {
+  const telecom = [
+    ...(patient.phone === null ? [] : [{ system: "phone", value: patient.phone }]),
+    ...(patient.email === null ? [] : [{ system: "email", value: patient.email }]),
+  ];
+  return {
+    resourceType: "Patient",
+    id: patient.id,
+    name: [{ use: "official", family: patient.familyName, given: [patient.givenName] }],
+    gender: patient.sex,
+    ...(patient.birthDate !== null && { birthDate: patient.birthDate }),
+    ...(patient.nationalId !== null && {
+      identifier: [
+        {
+          type: { coding: [{ system: "http://terminology.hl7.org/CodeSystem/v2-0203", code: "NI" }] },
+          value: patient.nationalId,
+        },
+      ],
+    }),
+    ...(telecom.length > 0 && { telecom }),
+    ...(patient.address !== null && { address: [{ text: patient.address }] }),
+  };
 }

@@ -1,8 +1,9 @@
 import { PrescriptionStatus } from "@medvault/contracts";
 import { z } from "zod";
-import type { Resource } from "./bundle.ts";
+import type { Prescription } from "../prescriptions/prescription.ts";
+import type { PatientOwned } from "../resources/patient-owned.ts";
 import * as fhir from "./elements.ts";
-import type { References } from "./references.ts";
+import type { FhirResource, Reference, References } from "./resource.ts";
 
 /** As in the contract; the index takes no text without bound. */
 const MAX_MEDICATION_CHARS = 1_000;
@@ -40,20 +41,14 @@ const MedicationRequest = z.looseObject({
     .optional(),
 });
 
-export interface MappedPrescription {
-  medication: string;
-  dosage: string | null;
-  frequency: string | null;
-  notes: string | null;
-  /** Null where the resource tells no date; the import's own day stands in. */
+/** What FHIR says of a prescription. Where it tells no start, the import's own day stands in. */
+export type MappedPrescription = Omit<Prescription, keyof PatientOwned | "prescribedBy" | "startDate"> & {
   startDate: string | null;
-  endDate: string | null;
-  refills: number | null;
-  status: PrescriptionStatus;
-}
+};
 
 /** A MedicationRequest as a prescription, or null when no medication can be named, or at endless length. Throws ZodError. */
-export function mapPrescription(resource: Resource, references: References): MappedPrescription | null {
+export function mapPrescription(resource: FhirResource, references: References): MappedPrescription | null {
+  if (resource.resourceType !== "MedicationRequest") return null;
   const request = MedicationRequest.parse(resource);
   const medication = medicationOf(request, resource, references);
   if (!medication || medication.length > MAX_MEDICATION_CHARS) return null;
@@ -78,7 +73,7 @@ export function mapPrescription(resource: Resource, references: References): Map
 
 function medicationOf(
   request: z.infer<typeof MedicationRequest>,
-  resource: Resource,
+  resource: FhirResource,
   references: References,
 ): string | null {
   const named = fhir.wordsOf(request.medicationCodeableConcept);
@@ -90,10 +85,17 @@ function medicationOf(
 
 function dosageText(dosage: z.infer<typeof Dosage>): string {
   const dose = dosage.doseAndRate.map((d) => fhir.quantityText(d.doseQuantity)).filter(Boolean);
-  const spoken = dosage.text ?? dosage.patientInstruction;
+  const spoken = spokenText(dosage);
   const parts = spoken ? [spoken] : [...dose, ...dosage.additionalInstruction.map(fhir.wordsOf)];
   if (dosage.asNeededBoolean && !spoken) parts.push("as needed");
   return parts.filter(Boolean).join(", ");
+}
+
+/** What is said of a dosage in words, without the timing that our own words end with. */
+function spokenText({ text, patientInstruction, timing }: z.infer<typeof Dosage>): string | undefined {
+  const frequency = timingText(timing);
+  const ending = `; ${frequency}`;
+  return frequency && text?.endsWith(ending) ? text.slice(0, -ending.length) : (text ?? patientInstruction);
 }
 
 function timingText(timing: z.infer<typeof Timing> | undefined): string | null {
@@ -101,4 +103,29 @@ function timingText(timing: z.infer<typeof Timing> | undefined): string | null {
   if (frequency !== undefined && period !== undefined && periodUnit)
     return `${frequency} every ${period} ${periodUnit}`;
   return fhir.wordsOf(timing?.code);
+}
+
+/** A prescription that was written here, as FHIR R4. */
+export function prescriptionResource(prescription: Prescription, subject: Reference): FhirResource {
+  const { dosage, frequency, notes, refills, endDate } = prescription;
+  const instruction = [dosage, frequency].filter((text) => text !== null).join("; ");
+  return {
+    resourceType: "MedicationRequest",
+    id: prescription.id,
+    status: prescription.status,
+    intent: "order",
+    medicationCodeableConcept: { text: prescription.medication },
+    subject,
+    authoredOn: prescription.createdAt.toISOString(),
+    ...(instruction !== "" && {
+      dosageInstruction: [
+        { text: instruction, ...(frequency !== null && { timing: { code: { text: frequency } } }) },
+      ],
+    }),
+    ...(notes !== null && { note: [{ text: notes }] }),
+    dispenseRequest: {
+      validityPeriod: { start: prescription.startDate, ...(endDate !== null && { end: endDate }) },
+      ...(refills !== null && { numberOfRepeatsAllowed: refills }),
+    },
+  };
 }

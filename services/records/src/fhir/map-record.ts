@@ -1,17 +1,11 @@
 import type { RecordType } from "@medvault/contracts";
 import { z } from "zod";
-import type { Resource } from "./bundle.ts";
+import type { RecordContent } from "../medical-records/record.ts";
 import * as fhir from "./elements.ts";
-import type { References } from "./references.ts";
+import type { FhirResource, References } from "./resource.ts";
 
-export interface MappedRecord {
-  type: RecordType;
-  title: string;
-  body: string;
-  code: string | null;
-  /** Null where the resource tells no time; the import's own time stands in. */
-  occurredAt: string | null;
-}
+/** What FHIR says of a record. Where it tells no time, the import's own time stands in. */
+export type MappedRecord = Omit<RecordContent, "occurredAt"> & { occurredAt: Date | null };
 
 /** States in which a resource says that something is not so; it is kept as it came instead of becoming a record. */
 const VOID = new Set(["entered-in-error", "not-done", "cancelled"]);
@@ -33,7 +27,7 @@ const Condition = Event.extend({
   recordedDate: fhir.FhirDate.optional(),
 });
 
-function condition(resource: Resource): MappedRecord | null {
+function condition(resource: FhirResource): MappedRecord | null {
   const c = Condition.parse(resource);
   const verification = fhir.codeOf(c.verificationStatus);
   if (verification === "entered-in-error" || verification === "refuted") return null;
@@ -84,7 +78,7 @@ function valueText(o: z.infer<z.ZodObject<typeof values>>): string | null {
   );
 }
 
-function observation(resource: Resource): MappedRecord | null {
+function observation(resource: FhirResource): MappedRecord | null {
   const o = Observation.parse(resource);
   const when = o.effectiveDateTime ?? o.effectiveInstant ?? o.effectivePeriod?.start ?? o.issued;
   return record("lab", o.code, when, [
@@ -112,7 +106,7 @@ const Procedure = Event.extend({
   outcome: fhir.Concept.optional(),
 });
 
-function procedure(resource: Resource): MappedRecord | null {
+function procedure(resource: FhirResource): MappedRecord | null {
   const p = Procedure.parse(resource);
   return record("procedure", p.code, p.performedDateTime ?? p.performedPeriod?.start, [
     ...fhir.labelled([
@@ -135,7 +129,7 @@ const Immunization = Event.extend({
   doseQuantity: fhir.Quantity.optional(),
 });
 
-function immunization(resource: Resource): MappedRecord | null {
+function immunization(resource: FhirResource): MappedRecord | null {
   const i = Immunization.parse(resource);
   return record("immunization", i.vaccineCode, i.occurrenceDateTime ?? i.recorded, [
     ...fhir.labelled([
@@ -160,7 +154,7 @@ const AllergyIntolerance = Event.extend({
     .default([]),
 });
 
-function allergy(resource: Resource): MappedRecord | null {
+function allergy(resource: FhirResource): MappedRecord | null {
   const a = AllergyIntolerance.parse(resource);
   const verification = fhir.codeOf(a.verificationStatus);
   if (verification === "entered-in-error" || verification === "refuted") return null;
@@ -198,7 +192,7 @@ const IMAGING = new Set(
   "RAD RX CT CTH NMR MRI NMS RUS CUS VUS OUS IMG XRC EC ECG NRS LP29684-5 LP7796-8".split(" "),
 );
 
-function report(resource: Resource, references: References): MappedRecord | null {
+function report(resource: FhirResource, references: References): MappedRecord | null {
   const d = DiagnosticReport.parse(resource);
   const imaging = d.category.some((c) => c.coding?.some((coding) => IMAGING.has(coding.code ?? "")));
   const results = d.result.map((reference) => {
@@ -228,7 +222,7 @@ const Encounter = z.looseObject({
   reasonCode: fhir.Concepts,
 });
 
-function encounter(resource: Resource): MappedRecord | null {
+function encounter(resource: FhirResource): MappedRecord | null {
   const e = Encounter.parse(resource);
   return record("note", e.type[0] ?? { text: "Encounter" }, e.period?.start, [
     ...fhir.labelled([
@@ -253,11 +247,11 @@ function record(
     title,
     body: lines.length > 0 ? lines.join("\n") : title,
     code: fhir.codeOf(concept),
-    occurredAt: occurredAt ?? null,
+    occurredAt: occurredAt ? new Date(occurredAt) : null,
   };
 }
 
-const MAPPERS: Record<string, (resource: Resource, references: References) => MappedRecord | null> = {
+const MAPPERS: Record<string, (resource: FhirResource, references: References) => MappedRecord | null> = {
   Condition: condition,
   Observation: observation,
   Procedure: procedure,
@@ -271,7 +265,7 @@ const MAPPERS: Record<string, (resource: Resource, references: References) => Ma
  * A clinical resource as a medical record, or null when it has no room as one: an unknown type, one that names
  * nothing, or one that says that something is not so. Throws ZodError on a field of the wrong shape.
  */
-export function mapRecord(resource: Resource, references: References): MappedRecord | null {
+export function mapRecord(resource: FhirResource, references: References): MappedRecord | null {
   const mapper = Object.hasOwn(MAPPERS, resource.resourceType) ? MAPPERS[resource.resourceType] : undefined;
   if (!mapper || VOID.has(String(resource.status))) return null;
   return mapper(resource, references);

@@ -1,6 +1,6 @@
 import type { SensitiveField } from "@medvault/contracts";
 import { maskEdges } from "@medvault/keys";
-import type { Resource } from "./bundle.ts";
+import type { FhirResource } from "./resource.ts";
 
 /** Resources that are a person, whose identifiers, telecom and address are masked as a patient's are. */
 const PERSONS = new Set(["Patient", "RelatedPerson", "Person"]);
@@ -8,21 +8,21 @@ const PERSONS = new Set(["Patient", "RelatedPerson", "Person"]);
 type Fields = Record<string, unknown>;
 
 /** A resource with the sensitive fields of persons masked, but for those of `unmask`; contained ones as well. */
-export function maskResource(resource: Resource, unmask: readonly SensitiveField[]): Resource {
+export function maskResource(resource: FhirResource, unmask: readonly SensitiveField[]): FhirResource {
   const contained = resource.contained;
   const masked = PERSONS.has(resource.resourceType) ? maskPerson(resource, unmask) : resource;
   if (!Array.isArray(contained)) return masked;
-  return { ...masked, contained: contained.map((inner) => maskResource(inner as Resource, unmask)) };
+  return { ...masked, contained: contained.map((inner) => maskResource(inner as FhirResource, unmask)) };
 }
 
-function maskPerson(person: Resource, unmask: readonly SensitiveField[]): Resource {
+function maskPerson(person: FhirResource, unmask: readonly SensitiveField[]): FhirResource {
   // The narrative tells in HTML what the fields tell.
   const { text, ...fields } = person;
   const all = ["nationalId", "phone", "email", "address"].every((field) =>
     unmask.includes(field as SensitiveField),
   );
   return {
-    ...(maskFields(fields, unmask) as Resource),
+    ...(maskFields(fields, unmask) as FhirResource),
     ...(all && text !== undefined ? { text } : {}),
     ...(Array.isArray(person.contact)
       ? { contact: person.contact.map((contact) => maskFields(contact as Fields, unmask)) }

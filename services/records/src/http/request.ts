@@ -1,6 +1,6 @@
 import { Id, NotFound } from "@medvault/contracts";
 import type { Request, Response } from "express";
-import type { WriteAnswer, WriteRequest } from "../write.ts";
+import type { WriteAnswer, WriteRequest } from "../resources/write.service.ts";
 
 /** An id of the path. What is no id names nothing: NotFound, like an id that nobody has. */
 export function idOf(req: Request, name = "id"): string {

@@ -26,6 +26,15 @@ export interface Integrity {
   publicKey: Ed25519PublicJwk;
 }
 
+/** Of a version that is to be signed yet. */
+export const UNSIGNED: Integrity = {
+  contentHash: "",
+  signature: "",
+  signedBy: "",
+  signedAt: "",
+  publicKey: { kty: "OKP", crv: "Ed25519", x: "" },
+};
+
 /** What is signed: the content by its hash, and that it is this version of this record of this patient. */
 interface Signed {
   id: string;

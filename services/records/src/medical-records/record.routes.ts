@@ -10,7 +10,9 @@ import { actorOf, allow, etagOf, ifMatch, parse } from "@medvault/service-kit";
 import type { Router } from "express";
 import type { Context } from "../context.ts";
 import { idOf, send, writeRequestOf } from "../http/request.ts";
+import { list, read } from "../resources/resource.service.ts";
 import * as records from "./record.service.ts";
+import { medicalRecords } from "./record.table.ts";
 
 export function medicalRecordRoutes(router: Router, context: Context): void {
   router.post("/v1/patients/:id/records", allow("record:write"), async (req, res) => {
@@ -20,11 +22,15 @@ export function medicalRecordRoutes(router: Router, context: Context): void {
 
   router.get("/v1/patients/:id/records", allow("record:read"), async (req, res) => {
     const query = parse(MedicalRecordListQuery, req.query);
-    res.json(MedicalRecordPage.parse(await records.listRecords(context, actorOf(req), idOf(req), query)));
+    res.json(
+      MedicalRecordPage.parse(
+        await list(context, actorOf(req), medicalRecords, { ...query, patientId: idOf(req) }),
+      ),
+    );
   });
 
   router.get("/v1/records/:id", allow("record:read"), async (req, res) => {
-    const { view, rev } = await records.readRecord(context, actorOf(req), idOf(req));
+    const { view, rev } = await read(context, actorOf(req), medicalRecords, idOf(req));
     res.set("ETag", etagOf(rev)).json(MedicalRecordView.parse(view));
   });
 

@@ -1,24 +1,72 @@
-import { sealedTable } from "@medvault/keys";
+import { type MedicalRecordListQuery, MedicalRecordView } from "@medvault/contracts";
+import { mapRecord } from "../fhir/map-record.ts";
+import { fhirPair } from "../fhir/pair.ts";
+import { recordResource } from "../fhir/write-record.ts";
+import { patientTable } from "../resources/patient-table.ts";
+import { resource } from "../resources/resource.ts";
+import { UNSIGNED } from "./integrity.ts";
 import type { MedicalRecord, PastVersion } from "./record.ts";
 
-const SEALED = ["type", "title", "body", "code", "integrity", "source"];
+/** What a version is, present or past. */
+const versionColumns = {
+  patientId: { store: "uuid", content: false },
+  authorId: { store: "uuid", content: false },
+  version: { store: "int", content: false },
+  createdAt: { store: "timestamptz", content: false },
+  updatedAt: { store: "timestamptz", content: false },
+  type: { store: "sealed", fewValues: true, content: true, fhir: "resourceType" },
+  title: { store: "sealed", content: true, fhir: "code.text | vaccineCode.text | description" },
+  body: {
+    store: "sealed",
+    content: true,
+    fhir: "note.text | valueString | conclusion | content.attachment.data",
+  },
+  code: {
+    store: "sealed",
+    content: true,
+    fhir: "code.coding.code | vaccineCode.coding.code | type.coding.code",
+  },
+  occurredAt: {
+    store: "timestamptz",
+    content: true,
+    fhir: "recordedDate | effectiveDateTime | performedDateTime | occurrenceDateTime | date",
+  },
+  integrity: { store: "sealed", notText: true, content: false },
+  source: { store: "sealed", notText: true, content: false },
+} as const;
 
-export const medicalRecords = sealedTable<MedicalRecord>({
-  service: "records",
+export const medicalRecords = resource<MedicalRecord, MedicalRecordView, MedicalRecordListQuery>({
+  noun: "record",
+  plural: "records",
   table: "medical_records",
-  subject: "patient_id",
-  typed: ["patient_id", "author_id", "version", "occurred_at", "created_at", "updated_at", "hidden_at"],
-  sealed: SEALED,
-  fewValues: ["type"],
-  notText: ["integrity", "source"],
+  columns: { ...versionColumns, hiddenAt: { store: "timestamptz", content: false } },
+  hiddenBy: "hiddenAt",
+  permissions: { read: "record:read", write: "record:write", delete: "record:delete" },
+  view: MedicalRecordView,
+  order: "occurredAt",
+  list: {
+    filters: { type: { opened: "type" } },
+    isOfPatient: true,
+  },
+  details: ({ version }) => ({ version }),
+  fhir: fhirPair({
+    read: mapRecord,
+    // Not signed yet: that happens for a whole import at a time.
+    make: (mapped, made, by) => ({
+      ...made,
+      ...mapped,
+      occurredAt: mapped.occurredAt ?? made.createdAt,
+      authorId: by,
+      version: 1,
+      hiddenAt: null,
+      integrity: UNSIGNED,
+    }),
+    write: recordResource,
+  }),
 });
 
-export const pastVersions = sealedTable<PastVersion>({
-  service: "records",
+export const pastVersions = patientTable<PastVersion>({
+  noun: "record-version",
   table: "medical_record_versions",
-  subject: "patient_id",
-  typed: ["record_id", "patient_id", "author_id", "version", "occurred_at", "created_at", "updated_at"],
-  sealed: SEALED,
-  fewValues: ["type"],
-  notText: ["integrity", "source"],
+  columns: { ...versionColumns, recordId: { store: "uuid", content: false } },
 });

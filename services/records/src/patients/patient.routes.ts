@@ -11,6 +11,7 @@ import { actorOf, allow, etagOf, ifMatch, parse } from "@medvault/service-kit";
 import type { Response, Router } from "express";
 import type { Context } from "../context.ts";
 import { idOf, send, writeRequestOf } from "../http/request.ts";
+import type { Shown } from "../resources/resource.service.ts";
 import * as patients from "./patient.service.ts";
 
 export function patientRoutes(router: Router, context: Context): void {
@@ -45,6 +46,6 @@ export function patientRoutes(router: Router, context: Context): void {
   });
 }
 
-function show(res: Response, { view, rev }: patients.Shown): void {
+function show(res: Response, { view, rev }: Shown<PatientView>): void {
   res.set("ETag", etagOf(rev)).json(PatientView.parse(view));
 }

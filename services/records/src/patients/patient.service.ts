@@ -10,39 +10,38 @@ import {
   type PatientView,
   type SensitiveField,
   scopeOf,
-  VersionConflict,
 } from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
 import { createSubjectKey, type IndexQuery } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import { demandStepUp } from "@medvault/service-kit";
+import pg from "pg";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
-import { boxDetails, done, SOURCE } from "../events.ts";
-import { type Page, pageOf, positionOf } from "../paging.ts";
-import { fillPage } from "../search.ts";
-import { type WriteAnswer, type WriteRequest, write } from "../write.ts";
+import { fillPage } from "../resources/page-filling.ts";
+import { type Page, pageOf, positionOf } from "../resources/paging.ts";
+import { type Act, done, SOURCE } from "../resources/resource.events.ts";
+import {
+  announce,
+  type Change,
+  change,
+  positionIn,
+  readAct,
+  type Shown,
+  wrote,
+} from "../resources/resource.service.ts";
+import { find, insert } from "../resources/resource.store.ts";
+import { contentOf } from "../resources/resource.ts";
+import { type WriteAnswer, type WriteRequest, write } from "../resources/write.service.ts";
 import { PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
 import * as store from "./patient.store.ts";
-import { patients as table } from "./patient.table.ts";
-import {
-  assertMayPatch,
-  changePatient,
-  newPatient,
-  PATIENT_FIELDS,
-  type Patient,
-  viewOf,
-} from "./patient.ts";
-
-export interface Shown {
-  view: PatientView;
-  rev: number;
-}
+import { patients } from "./patient.table.ts";
+import { assertMayPatch, changePatient, newPatient, type Patient } from "./patient.ts";
 
 /**
  * Makes a patient. A doctor who makes one is on the care team; a patient makes their own, and one only.
- * Throws Forbidden (somebody else's), UserAlreadyLinked.
+ * Throws Forbidden (another's), UserAlreadyLinked.
  */
 export function createPatient(
   context: Context,
@@ -50,7 +49,8 @@ export function createPatient(
   input: NewPatient,
   request: WriteRequest,
 ): Promise<WriteAnswer<PatientView>> {
-  const scope = scopeOf(actor, "patient:write");
+  const permission = "patient:write";
+  const scope = scopeOf(actor, permission);
   // A patient makes their own record; nobody else makes one for themselves.
   if (input.userId !== undefined && (scope === "own") !== (input.userId === actor.id)) throw new Forbidden();
   const userId = scope === "own" ? actor.id : (input.userId ?? null);
@@ -59,28 +59,21 @@ export function createPatient(
     actor,
     request,
     async (tx) => {
-      const now = new Date();
-      const patient = newPatient(newId(), input, { userId, source: null, createdBy: actor.id, now });
+      const createdAt = new Date();
+      const origin = { userId, source: null, createdBy: actor.id, createdAt };
+      const patient = newPatient(newId(), contentOf(patients, input), origin);
       const subjectKey = await createSubjectKey(tx, context.keyring, patient.id);
-      const box = table.seal(context.keyring, subjectKey, patient);
-      if (!(await store.insertPatient(tx, context, actor, patient, box))) throw new UserAlreadyLinked();
-      if (scope === "assigned") await addMember(tx, actor, "patient:write", patient.id, actor.id, now);
-      await emit(
-        tx,
-        SOURCE,
-        done(actor, {
-          noun: "patient",
-          verb: "created",
-          permission: "patient:write",
-          subject: `patient/${patient.id}`,
-          patientIds: [patient.id],
-          fields: Object.keys(input),
-          details: { ...boxDetails(patient.rev, table.boxHash(box.sealed)), linkedUserId: userId },
-        }),
-      );
-      return { status: 201, body: maskedView(patient), rev: patient.rev };
+      const box = patients.table.seal(context.keyring, subjectKey, patient);
+      if ((await insert(tx, context, actor, permission, patients, [patient], [box])) === 0) {
+        throw new UserAlreadyLinked();
+      }
+      if (scope === "assigned") await addMember(tx, actor, permission, patient.id, actor.id, createdAt);
+      const fields = Object.keys(input);
+      const act = { verb: "created", permission, fields, details: { linkedUserId: userId } } as const;
+      await emit(tx, SOURCE, wrote(actor, patients, act, patient, box.sealed));
+      return { status: 201, body: patients.view(patient), rev: patient.rev };
     },
-    (body) => readAct(body.id),
+    ({ id }) => readAct(patients, id, id),
   );
 }
 
@@ -90,8 +83,8 @@ export async function readPatient(
   actor: Actor,
   id: string,
   unmask: readonly SensitiveField[],
-): Promise<Shown> {
-  const patient = await store.findPatient(context.pool, context, actor, "patient:read", id);
+): Promise<Shown<PatientView>> {
+  const patient = await find(context.pool, context, actor, "patient:read", patients, id);
   return show(context, actor, patient, unmask);
 }
 
@@ -100,7 +93,7 @@ export async function readOwnPatient(
   context: Context,
   actor: Actor,
   unmask: readonly SensitiveField[],
-): Promise<Shown> {
+): Promise<Shown<PatientView>> {
   return show(context, actor, await store.findOwnPatient(context.pool, context, actor), unmask);
 }
 
@@ -109,31 +102,29 @@ async function show(
   actor: Actor,
   patient: Patient | null,
   unmask: readonly SensitiveField[],
-): Promise<Shown> {
+): Promise<Shown<PatientView>> {
   if (!patient) throw new NotFound();
-  const events = [done(actor, readAct(patient.id))];
-  if (unmask.length > 0) {
-    await demandUnmasking(context, actor, patient.id);
-    events.push(
-      done(actor, {
-        noun: "patient",
-        verb: "unmasked",
-        permission: "phi:unmask",
-        subject: `patient/${patient.id}`,
-        patientIds: [patient.id],
-        fields: unmask,
-      }),
-    );
-  }
-  await context.appender.append(...events);
-  return { view: viewOf(patient, table.mask(patient), unmask), rev: patient.rev };
+  const unmasked = await unmaskAct(context, actor, patient.id, unmask);
+  const acts = [readAct(patients, patient.id, patient.id), ...unmasked];
+  await context.appender.append(...acts.map((act) => done(actor, act)));
+  return { view: patients.view(patient, unmask), rev: patient.rev };
 }
 
-/** Unmasking is a permission of its own, reaches no further than that, and wants a reason that was given for it. */
-export async function demandUnmasking(context: Context, actor: Actor, patientId: string): Promise<void> {
-  if (!(await store.findPatient(context.pool, context, actor, "phi:unmask", patientId)))
-    throw new Forbidden();
+/**
+ * That fields were unmasked, if any were to be: a permission of its own, which reaches no further than that, and wants
+ * a reason that was given for it. Throws Forbidden, PurposeRequired.
+ */
+export async function unmaskAct(
+  context: Context,
+  actor: Actor,
+  id: string,
+  unmask: readonly SensitiveField[],
+): Promise<Act[]> {
+  if (unmask.length === 0) return [];
+  const permission = "phi:unmask";
+  if (!(await find(context.pool, context, actor, permission, patients, id))) throw new Forbidden();
   if (actor.purpose === null) throw new PurposeRequired();
+  return [{ ...readAct(patients, id, id), verb: "unmasked", permission, fields: unmask }];
 }
 
 /** A page of the patients whom the caller may see, changed last first. */
@@ -144,17 +135,11 @@ export async function listPatients(
 ): Promise<Page<PatientView>> {
   const { limit, cursor, ...filter } = query;
   const bound = ["patients", filter];
-  const rows = await store.listPatients(
-    context.pool,
-    context,
-    actor,
-    filter,
-    positionOf(cursor, bound),
-    limit + 1,
-  );
-  const page = pageOf(rows, limit, bound, position);
-  await announce(context, actor, "listed", "patient:read", page.items);
-  return { ...page, items: page.items.map(maskedView) };
+  const after = positionOf(cursor, bound);
+  const rows = await store.listPatients(context.pool, context, actor, filter, after, limit + 1);
+  const page = pageOf(rows, limit, bound, positionIn(patients));
+  await announce(context, actor, patients, "listed", "patient:read", page.items);
+  return { ...page, items: page.items.map((patient) => patients.view(patient)) };
 }
 
 /**
@@ -181,17 +166,17 @@ export async function searchPatients(
     cursor,
     filter: ["patients/search", q, nationalId, birthDate, phone, email],
     fetch: (after, rows) =>
-      context.indexes.patients.read(context.pool, async (query) => {
+      context.indexes.of(patients.table).read(context.pool, async (query) => {
         if (isPartOfNothing) return { candidates: [], isFull: false };
         const tokens = tokensOf(query);
         const candidates = await store.findCandidates(context.pool, context, actor, tokens, after, rows);
         return { candidates, isFull: candidates.length === rows };
       }),
-    matches: (patient) => asked.every(([field, part]) => table.matches(patient, field, part)),
-    at: position,
+    matches: (patient) => asked.every(([field, part]) => patients.table.matches(patient, field, part)),
+    at: positionIn(patients),
   });
-  await announce(context, actor, "searched", "patient:search", page.items);
-  return { ...page, items: page.items.map(maskedView) };
+  await announce(context, actor, patients, "searched", "patient:search", page.items);
+  return { ...page, items: page.items.map((patient) => patients.view(patient)) };
 }
 
 /** Changes a patient. Throws NotFound, VersionConflict, Forbidden, StepUpRequired, UserAlreadyLinked. */
@@ -201,69 +186,28 @@ export async function updatePatient(
   id: string,
   patch: PatientPatch,
   expectedRev: number | null,
-): Promise<Shown> {
-  return inTransaction(context.pool, async (tx) => {
-    const found = await store.findPatientForUpdate(tx, context, actor, "patient:write", id);
-    if (!found) throw new NotFound();
-    if (expectedRev !== null && expectedRev !== found.patient.rev) throw new VersionConflict();
-    const by = { id: actor.id, scope: scopeOf(actor, "patient:write") };
-    if (assertMayPatch(found.patient, patch, by).needsStepUp) demandStepUp(actor);
-    const patient = changePatient(found.patient, patch, new Date());
-    const box = table.seal(context.keyring, found.subjectKey, patient);
-    if (!(await store.updatePatient(tx, context, actor, patient, box))) throw new VersionConflict();
-    await emit(
-      tx,
-      SOURCE,
-      done(actor, {
-        noun: "patient",
-        verb: "updated",
-        permission: "patient:write",
-        subject: `patient/${id}`,
-        patientIds: [id],
-        fields: Object.keys(patch),
-        details: {
-          ...boxDetails(patient.rev, table.boxHash(box.sealed)),
-          ...(patch.userId === undefined
-            ? {}
-            : { linkedUserId: patient.userId, formerUserId: found.patient.userId }),
-        },
-      }),
+): Promise<Shown<PatientView>> {
+  const act: Change<Patient> = {
+    verb: "updated",
+    fields: Object.keys(patch),
+    details: (next, former) =>
+      patch.userId === undefined ? {} : { linkedUserId: next.userId, formerUserId: former.userId },
+  };
+  const by = { id: actor.id, scope: scopeOf(actor, "patient:write") };
+  const next = (found: Patient) => {
+    if (assertMayPatch(found, patch, by).needsStepUp) demandStepUp(actor);
+    return changePatient(found, patch, new Date());
+  };
+  try {
+    const patient = await inTransaction(context.pool, (tx) =>
+      change(tx, context, actor, patients, id, expectedRev, act, next),
     );
-    return { view: maskedView(patient), rev: patient.rev };
-  });
+    return { view: patients.view(patient), rev: patient.rev };
+  } catch (error) {
+    throw isSecondOfUser(error) ? new UserAlreadyLinked() : error;
+  }
 }
 
-const maskedView = (patient: Patient): PatientView => viewOf(patient, table.mask(patient), []);
-const position = (patient: Patient) => ({ at: patient.updatedAt.toISOString(), id: patient.id });
-
-function readAct(id: string) {
-  return {
-    noun: "patient",
-    verb: "read",
-    permission: "patient:read",
-    subject: `patient/${id}`,
-    patientIds: [id],
-    fields: PATIENT_FIELDS,
-  } as const;
-}
-
-/** One event that names every patient of the page; never what was searched for. */
-function announce(
-  context: Context,
-  actor: Actor,
-  verb: "listed" | "searched",
-  permission: "patient:read" | "patient:search",
-  items: readonly Patient[],
-): Promise<void> {
-  return context.appender.append(
-    done(actor, {
-      noun: "patient",
-      verb,
-      permission,
-      subject: "patients",
-      patientIds: items.map((patient) => patient.id),
-      fields: PATIENT_FIELDS,
-      details: { count: items.length },
-    }),
-  );
+function isSecondOfUser(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.constraint === "patients_one_per_user";
 }

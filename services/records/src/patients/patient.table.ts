@@ -1,28 +1,39 @@
-import { sealedTable } from "@medvault/keys";
-import type { Patient } from "./patient.ts";
+import { type PatientListQuery, PatientView } from "@medvault/contracts";
+import { mapPatient, patientResource } from "../fhir/map-patient.ts";
+import { fhirPair } from "../fhir/pair.ts";
+import { resource } from "../resources/resource.ts";
+import { newPatient, type Patient } from "./patient.ts";
 
 /** Who the patient is, in one box; `user_id` says which account is theirs. */
-export const patients = sealedTable<Patient>({
-  service: "records",
+export const patients = resource<Patient, PatientView, PatientListQuery>({
+  noun: "patient",
+  plural: "patients",
   table: "patients",
   subject: "id",
-  typed: ["user_id", "created_by", "created_at", "updated_at"],
-  sealed: [
-    "given_name",
-    "family_name",
-    "birth_date",
-    "sex",
-    "national_id",
-    "phone",
-    "email",
-    "address",
-    "search_name",
-    "source",
-  ],
-  masks: { national_id: "edges", phone: "edges", email: "edges", address: "edges" },
-  indexes: { search_name: "substring", national_id: "exact", birth_date: "exact" },
-  indexColumns: { search_name: "name_tokens" },
-  searchable: ["phone", "email"],
-  fewValues: ["sex"],
-  notText: ["source"],
+  unique: "userId",
+  columns: {
+    createdBy: { store: "uuid", content: false },
+    createdAt: { store: "timestamptz", content: false },
+    updatedAt: { store: "timestamptz", content: false },
+    givenName: { store: "sealed", content: true, fhir: "name.given" },
+    familyName: { store: "sealed", content: true, fhir: "name.family" },
+    birthDate: { store: "sealed", index: "exact", content: true, fhir: "birthDate" },
+    sex: { store: "sealed", fewValues: true, content: true, fhir: "gender" },
+    nationalId: { store: "sealed", mask: "edges", index: "exact", content: true, fhir: "identifier.value" },
+    phone: { store: "sealed", mask: "edges", searchable: true, content: true, fhir: "telecom.value" },
+    email: { store: "sealed", mask: "edges", searchable: true, content: true, fhir: "telecom.value" },
+    address: { store: "sealed", mask: "edges", content: true, fhir: "address.text" },
+    userId: { store: "uuid", content: true, fhir: { none: "an account here is nobody's elsewhere" } },
+    searchName: { store: "sealed", index: "substring", tokens: "name_tokens", content: false },
+    source: { store: "sealed", notText: true, content: false },
+  },
+  permissions: { read: "patient:read", write: "patient:write", search: "patient:search" },
+  view: PatientView,
+  order: "updatedAt",
+  fhir: fhirPair({
+    read: mapPatient,
+    make: ({ identifiers: _, ...content }, { patientId, source, createdAt }, by) =>
+      newPatient(patientId, content, { userId: null, source, createdBy: by, createdAt }),
+    write: patientResource,
+  }),
 });

@@ -1,46 +1,19 @@
-import {
-  Forbidden,
-  type PatientPatch,
-  type PatientView,
-  type Scope,
-  type SensitiveField,
-  type Sex,
-} from "@medvault/contracts";
+import { Forbidden, type PatientPatch, type PatientView, type Scope } from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
-import type { Original } from "../fhir/map.ts";
+import type { Original } from "../fhir/resource.ts";
+import { nextRevision, type Stored } from "../resources/patient-owned.ts";
 
-export interface Patient {
-  id: string;
-  rev: number;
-  userId: string | null;
+export interface Patient extends Stored<PatientView, "createdAt" | "updatedAt"> {
   createdBy: string;
-  createdAt: Date;
-  updatedAt: Date;
-  givenName: string;
-  familyName: string;
-  birthDate: string | null;
-  sex: Sex;
-  nationalId: string | null;
-  phone: string | null;
-  email: string | null;
-  address: string | null;
   /** What the name index is made of. */
   searchName: string;
   /** The FHIR resource that the patient came from, until the patient is changed here. */
   source: Original | null;
 }
 
-export const PATIENT_FIELDS = [
-  "givenName",
-  "familyName",
-  "birthDate",
-  "sex",
-  "nationalId",
-  "phone",
-  "email",
-  "address",
-  "userId",
-] as const;
+/** Who somebody is, and how to reach them. */
+export type PatientContent = Omit<Patient, keyof PatientOrigin | "id" | "rev" | "updatedAt" | "searchName">;
+type PatientOrigin = Pick<Patient, "userId" | "source" | "createdBy" | "createdAt">;
 
 // The index takes 4,096 characters; the name stands in it one and a half times.
 const MAX_INDEXED_CHARS = 1_300;
@@ -55,42 +28,10 @@ function clip(text: string): string {
   return [...normalise(text.slice(0, MAX_INDEXED_CHARS))].slice(0, MAX_INDEXED_CHARS).join("");
 }
 
-export interface PatientFields {
-  givenName: string;
-  familyName: string;
-  birthDate: string | null;
-  sex: Sex;
-  nationalId?: string | null | undefined;
-  phone?: string | null | undefined;
-  email?: string | null | undefined;
-  address?: string | null | undefined;
-}
-
 /** A patient of these fields, at revision 1. */
-export function newPatient(
-  id: string,
-  fields: PatientFields,
-  origin: { userId: string | null; source: Original | null; createdBy: string; now: Date },
-): Patient {
-  const { userId, source, createdBy, now } = origin;
-  return {
-    id,
-    rev: 1,
-    userId,
-    createdBy,
-    createdAt: now,
-    updatedAt: now,
-    givenName: fields.givenName,
-    familyName: fields.familyName,
-    birthDate: fields.birthDate,
-    sex: fields.sex,
-    nationalId: fields.nationalId ?? null,
-    phone: fields.phone ?? null,
-    email: fields.email ?? null,
-    address: fields.address ?? null,
-    searchName: searchNameOf(fields),
-    source,
-  };
+export function newPatient(id: string, content: PatientContent, origin: PatientOrigin): Patient {
+  const searchName = searchNameOf(content);
+  return { ...content, ...origin, id, rev: 1, updatedAt: origin.createdAt, searchName };
 }
 
 /** What a patient may change of their own record: how to reach them, not who they are. */
@@ -117,9 +58,9 @@ export function assertMayPatch(
   return { needsStepUp: patient.userId !== null };
 }
 
-/** The patient with changed fields, one revision on. A change of what FHIR told ends the original's truth. */
+/** The patient with changed fields, one revision on. A change of what FHIR said ends the original's truth. */
 export function changePatient(patient: Patient, patch: PatientPatch, now: Date): Patient {
-  const changed = { ...patient, ...withoutUndefined(patch), rev: patient.rev + 1, updatedAt: now };
+  const changed = nextRevision(patient, withoutUndefined(patch), now);
   const linkOnly = Object.keys(patch).every((field) => field === "userId");
   return { ...changed, searchName: searchNameOf(changed), source: linkOnly ? patient.source : null };
 }
@@ -128,23 +69,4 @@ function withoutUndefined(patch: PatientPatch): Partial<Patient> {
   return Object.fromEntries(
     Object.entries(patch).filter(([, value]) => value !== undefined),
   ) as Partial<Patient>;
-}
-
-/** The patient as an answer shows it: `masked` in every sensitive field but those of `unmask`. */
-export function viewOf(patient: Patient, masked: Patient, unmask: readonly SensitiveField[]): PatientView {
-  const shown = (field: SensitiveField) => (unmask.includes(field) ? patient[field] : masked[field]);
-  return {
-    id: patient.id,
-    userId: patient.userId,
-    givenName: patient.givenName,
-    familyName: patient.familyName,
-    birthDate: patient.birthDate,
-    sex: patient.sex,
-    nationalId: shown("nationalId"),
-    phone: shown("phone"),
-    email: shown("email"),
-    address: shown("address"),
-    createdAt: patient.createdAt.toISOString(),
-    updatedAt: patient.updatedAt.toISOString(),
-  };
 }

@@ -1,13 +1,56 @@
-import { sealedTable } from "@medvault/keys";
+import { type PrescriptionListQuery, PrescriptionView } from "@medvault/contracts";
+import { mapPrescription, prescriptionResource } from "../fhir/map-prescription.ts";
+import { fhirPair } from "../fhir/pair.ts";
+import { resource } from "../resources/resource.ts";
 import type { Prescription } from "./prescription.ts";
 
-export const prescriptions = sealedTable<Prescription>({
-  service: "records",
+export const prescriptions = resource<Prescription, PrescriptionView, PrescriptionListQuery>({
+  noun: "prescription",
+  plural: "prescriptions",
   table: "prescriptions",
-  subject: "patient_id",
-  typed: ["patient_id", "prescribed_by", "status", "start_date", "end_date", "created_at", "updated_at"],
-  sealed: ["medication", "dosage", "frequency", "notes", "refills", "source"],
-  indexes: { medication: "substring" },
-  searchable: [],
-  notText: ["source"],
+  columns: {
+    patientId: { store: "uuid", content: false },
+    prescribedBy: { store: "uuid", content: false },
+    createdAt: { store: "timestamptz", content: false },
+    updatedAt: { store: "timestamptz", content: false },
+    medication: {
+      store: "sealed",
+      index: "substring",
+      content: true,
+      fhir: "medicationCodeableConcept.text",
+    },
+    dosage: { store: "sealed", content: true, fhir: "dosageInstruction.text" },
+    frequency: { store: "sealed", content: true, fhir: "dosageInstruction.timing.code.text" },
+    notes: { store: "sealed", content: true, fhir: "note.text" },
+    startDate: { store: "date", content: true, fhir: "dispenseRequest.validityPeriod.start" },
+    endDate: { store: "date", content: true, fhir: "dispenseRequest.validityPeriod.end" },
+    refills: { store: "sealed", content: true, fhir: "dispenseRequest.numberOfRepeatsAllowed" },
+    status: { store: "text", content: true, fhir: "status" },
+    source: { store: "sealed", notText: true, content: false },
+  },
+  permissions: {
+    read: "prescription:read",
+    write: "prescription:write",
+    delete: "prescription:delete",
+    search: "prescription:search",
+  },
+  view: PrescriptionView,
+  order: "startDate",
+  list: {
+    filters: {
+      from: { column: "startDate", is: ">=" },
+      to: { column: "startDate", is: "<=" },
+      status: { column: "status", is: "=" },
+    },
+  },
+  fhir: fhirPair({
+    read: mapPrescription,
+    make: (mapped, made, by) => ({
+      ...made,
+      ...mapped,
+      startDate: mapped.startDate ?? made.createdAt.toISOString().slice(0, 10),
+      prescribedBy: by,
+    }),
+    write: prescriptionResource,
+  }),
 });

@@ -2,11 +2,9 @@ import { type Actor, auditEvent, type NewEvent, type ResourceAction, scopeOf } f
 
 export const SOURCE = "records";
 
-type Noun = "patient" | "careteam" | "record" | "prescription" | "claim" | "fhir";
-
 export interface Act {
   /** `prescription`, and what was done: `read`. */
-  noun: Noun;
+  noun: string;
   verb: string;
   /** Under which permission; its scope is the reason of the decision. */
   permission: ResourceAction;

@@ -1,18 +1,17 @@
-import type { Bundle, Entry, Resource } from "./bundle.ts";
+import type { FhirResource, References } from "../fhir/resource.ts";
+import type { Bundle, Entry } from "./bundle.ts";
 
-/** What a reference inside one bundle points at; what points elsewhere stays as it is. */
-export interface References {
-  resolve(reference: string | undefined, from?: Resource): Resource | null;
+export interface BundleReferences extends References {
   isBundlePatient(reference: string | undefined): boolean;
 }
 
 /** Indexes a bundle by full URL, by `Type/id`, and by `Type?identifier=system|value` (a conditional reference). */
-export function referencesOf(bundle: Bundle): References {
-  const byName = new Map<string, Resource>();
+export function referencesOf(bundle: Bundle): BundleReferences {
+  const byName = new Map<string, FhirResource>();
   for (const entry of bundle.entries) for (const name of namesOf(entry)) byName.set(name, entry.resource);
   const patient = bundle.patient?.resource ?? null;
 
-  const resolve = (reference: string | undefined, from?: Resource): Resource | null => {
+  const resolve = (reference: string | undefined, from?: FhirResource): FhirResource | null => {
     if (reference === undefined) return null;
     if (reference.startsWith("#")) return contained(from, reference.slice(1));
     return byName.get(reference) ?? null;
@@ -32,9 +31,9 @@ function namesOf({ fullUrl, resource }: Entry): string[] {
   ];
 }
 
-function contained(from: Resource | undefined, id: string): Resource | null {
+function contained(from: FhirResource | undefined, id: string): FhirResource | null {
   const inside = from?.contained;
   if (!Array.isArray(inside)) return null;
   const found: unknown = inside.find((one: { id?: unknown } | null) => one?.id === id);
-  return typeof found === "object" && found !== null ? (found as Resource) : null;
+  return typeof found === "object" && found !== null ? (found as FhirResource) : null;
 }

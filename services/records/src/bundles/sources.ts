@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "@medvault/crypto";
-import type { Entry, Resource } from "./bundle.ts";
+import type { FhirResource } from "../fhir/resource.ts";
+import type { Entry } from "./bundle.ts";
 
 const UUID_URL = /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -59,7 +60,7 @@ function isWorldWide(fullUrl: string): boolean {
   return UUID_URL.test(fullUrl) || /^https?:\/\/./.test(fullUrl);
 }
 
-function identifierSet(resource: Resource): string | null {
+function identifierSet(resource: FhirResource): string | null {
   const found = resource.identifier;
   const list: unknown[] = Array.isArray(found) ? found : found === undefined ? [] : [found];
   const named = list.flatMap((one) => {

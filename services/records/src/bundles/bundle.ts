@@ -1,17 +1,16 @@
 import { InvalidInput } from "@medvault/contracts";
 import { z } from "zod";
+import type { FhirResource } from "../fhir/resource.ts";
 
 export const MAX_ENTRIES = 20_000;
 export const MAX_DEPTH = 32;
 const MAX_FAULTS = 50;
 
-export type Resource = { resourceType: string; [field: string]: unknown };
-
 export interface Entry {
   /** Position in the bundle, for the path of a fault. */
   index: number;
   fullUrl: string | null;
-  resource: Resource;
+  resource: FhirResource;
 }
 
 export interface Bundle {
@@ -56,7 +55,7 @@ export function parseBundle(body: unknown): Bundle {
     throw new InvalidInput();
   }
   // The resources themselves, not zod's copies: they are kept as they came.
-  const { entry: originals = [] } = body as { entry?: { resource: Resource }[] };
+  const { entry: originals = [] } = body as { entry?: { resource: FhirResource }[] };
   const entries = originals.map(({ resource }, index) => ({
     index,
     fullUrl: outline.data.entry[index]?.fullUrl ?? null,

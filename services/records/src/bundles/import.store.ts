@@ -1,9 +1,7 @@
 import type { Actor } from "@medvault/contracts";
-import type { Sealed } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import { reachOf } from "../access/reach.ts";
+import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
-import type { KeptResource } from "./fhir.table.ts";
 
 export interface Match {
   patientId: string;
@@ -25,8 +23,7 @@ export async function matchPatients(
       `select i.patient_id, k.wrapped, count(*)::int as hits
        from patient_identifiers i join subject_keys k on k.subject_id = i.patient_id
       where i.token = any($1::bytea[])
-        and ($2 = 'any' or exists (select from patient_access a
-              where a.patient_id = i.patient_id and a.user_id = $3 and a.scope = $2))
+        and ${reached("i.patient_id", 2)}
       group by i.patient_id, k.wrapped
       order by hits desc, i.patient_id limit 2`,
       [forms, scope, userId],
@@ -95,28 +92,5 @@ export async function insertIdentifiers(
   await tx.query(
     `insert into patient_identifiers (patient_id, token, layer) select $1, unnest($2::bytea[]), $3`,
     [patientId, stored.tokens, stored.layer],
-  );
-}
-
-/** Stores resources as they came, in one statement. */
-export async function insertKept(
-  tx: Tx,
-  actor: Actor,
-  values: readonly KeptResource[],
-  boxes: readonly Sealed[],
-): Promise<void> {
-  reachOf(actor, "fhir:import");
-  if (values.length === 0) return;
-  await tx.query(
-    `insert into fhir_resources (id, subject_id, created_at, rev, open, sealed)
-     select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::int[], $5::jsonb[], $6::bytea[])`,
-    [
-      values.map((v) => v.id),
-      values.map((v) => v.subjectId),
-      values.map((v) => v.createdAt),
-      values.map((v) => v.rev),
-      boxes.map((b) => JSON.stringify(b.open)),
-      boxes.map((b) => b.sealed),
-    ],
   );
 }

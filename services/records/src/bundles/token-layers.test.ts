@@ -6,7 +6,7 @@ import type { TestClient } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type House, openHouse } from "../../test/house.ts";
 import { openIndexes } from "../context.ts";
-import { tokenTables } from "./token-tables.ts";
+import { tokenTables } from "../tables.ts";
 
 type Bundle = { entry: { fullUrl?: string; resource: Record<string, unknown> }[] };
 const FIXTURE = new URL("../../../../e2e/fixtures/fhir/marisela-okonkwo-reyes.json", import.meta.url);

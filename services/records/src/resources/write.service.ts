@@ -1,9 +1,9 @@
 import { type Actor, NotFound } from "@medvault/contracts";
 import { idempotent } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
-import { reaches } from "./access/access.store.ts";
-import type { Context } from "./context.ts";
-import { type Act, done } from "./events.ts";
+import { reaches } from "../access/access.store.ts";
+import type { Context } from "../context.ts";
+import { type Act, done } from "./resource.events.ts";
 
 /** What makes a repeated request the same one. */
 export interface WriteRequest {

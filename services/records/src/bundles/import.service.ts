@@ -1,29 +1,24 @@
 import { createHash } from "node:crypto";
 import { type Actor, type FhirImportView, newId, Unavailable } from "@medvault/contracts";
-import {
-  findSubjectKeys,
-  insertSubjectKeys,
-  isKeyOutdated,
-  newSubjectKey,
-  type Sealed,
-} from "@medvault/keys";
+import { findSubjectKeys, insertSubjectKeys, isKeyOutdated, newSubjectKey } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { reachablePatientKey } from "../access/access.store.ts";
-import { inBatches } from "../batches.ts";
 import { addMember } from "../care-team/care-team.store.ts";
-import { insertClaims } from "../claims/claim.store.ts";
 import type { Context } from "../context.ts";
-import { type Act, done, SOURCE } from "../events.ts";
 import { clinicianKey } from "../medical-records/record.service.ts";
-import { insertRecords } from "../medical-records/record.store.ts";
-import { insertPatient } from "../patients/patient.store.ts";
-import { insertPrescriptions } from "../prescriptions/prescription.store.ts";
-import { type WriteAnswer, type WriteRequest, write } from "../write.ts";
+import { patients } from "../patients/patient.table.ts";
+import type { Row } from "../resources/patient-owned.ts";
+import type { PatientTable } from "../resources/patient-table.ts";
+import { type Act, done, SOURCE } from "../resources/resource.events.ts";
+import { insert } from "../resources/resource.store.ts";
+import { type WriteAnswer, type WriteRequest, write } from "../resources/write.service.ts";
+import { inBatches } from "./batches.ts";
 import { parseBundle } from "./bundle.ts";
 import { PatientAmbiguous, TargetChanged } from "./fhir.errors.ts";
 import * as store from "./import.store.ts";
-import { type ImportPlan, planImport } from "./map.ts";
+import { type KeptResource, keptResources } from "./kept-resource.table.ts";
+import { CLINICAL, type ImportPlan, planImport } from "./plan.ts";
 import {
   prepareImport,
   type Ready,
@@ -37,7 +32,7 @@ const MAX_ATTEMPTS = 5;
 
 /**
  * Stores a FHIR R4 bundle, whole or not at all; what is known already is not stored again. Its patient is matched
- * only among those whom the caller may write; otherwise a new one is made, whether or not somebody else has them.
+ * only among those whom the caller may write; otherwise a new one is made, whether or not others have them.
  * Throws InvalidInput (with paths), PatientAmbiguous.
  */
 export async function importBundle(
@@ -104,28 +99,24 @@ async function storeImport(
 ): Promise<{ status: number; body: FhirImportView }> {
   await holdTarget(tx, context, actor, plan, target);
   // Read again under the lock: an import that finished meanwhile has stored some of it.
-  const known = await store.knownSources(tx, context, actor, target.subjectId, tokensOf(sealed));
+  const sources = rowsOf(sealed).flatMap((item) => item.tokens);
+  const known = await store.knownSources(tx, context, actor, target.subjectId, sources);
   const ready = withoutKnown(sealed, known);
   if (ready.patient) {
     const { value, box } = ready.patient;
-    if (!(await insertPatient(tx, context, actor, value, box))) throw new TargetChanged();
+    if ((await insert(tx, context, actor, "patient:write", patients, [value], [box])) === 0) {
+      throw new TargetChanged();
+    }
     await store.insertIdentifiers(tx, context, actor, target.subjectId, identifierTokens(context, plan));
     await addMember(tx, actor, "patient:write", target.subjectId, actor.id, value.createdAt);
   }
-  const { records, prescriptions, claims, kept } = ready;
-  await insertAll(records, (values, boxes) => insertRecords(tx, actor, "fhir:import", values, boxes));
-  await insertAll(prescriptions, (values, boxes) =>
-    insertPrescriptions(tx, context, actor, "fhir:import", values, boxes),
-  );
-  await insertAll(claims, (values, boxes) => insertClaims(tx, actor, "fhir:import", values, boxes));
-  await insertAll(kept, (values, boxes) => store.insertKept(tx, actor, values, boxes));
-  const stored = [
-    ...(ready.patient ? [ready.patient] : []),
-    ...records,
-    ...prescriptions,
-    ...claims,
-    ...kept,
-  ];
+  for (const [table, items] of ready.tables) {
+    await inBatches(items, async (batch) => {
+      const [values, boxes] = [batch.map(({ value }) => value), batch.map(({ box }) => box)];
+      await insert(tx, context, actor, "fhir:import", table, values, boxes);
+    });
+  }
+  const stored = rowsOf(ready);
   await inBatches(stored, (batch) =>
     store.insertSources(
       tx,
@@ -138,18 +129,6 @@ async function storeImport(
   const view = viewOf(plan, target, ready, stored.length);
   await emit(tx, SOURCE, done(actor, { ...importAct(view.patientId), details: detailsOf(view, stored) }));
   return { status: 200, body: view };
-}
-
-function insertAll<T>(
-  items: readonly Ready<T>[],
-  insert: (values: T[], boxes: Sealed[]) => Promise<void>,
-): Promise<void> {
-  return inBatches(items, (batch) =>
-    insert(
-      batch.map((item) => item.value),
-      batch.map((item) => item.box),
-    ),
-  );
 }
 
 /** Locks the subject against other imports and checks that it is still the one that the boxes were sealed for. */
@@ -179,13 +158,13 @@ async function holdTarget(
 function withoutKnown(ready: ReadyImport, known: ReadonlySet<string>): ReadyImport {
   const isNew = ({ tokens }: { tokens: Buffer[] }) =>
     !tokens.some((token) => known.has(token.toString("hex")));
-  return {
-    patient: ready.patient,
-    records: ready.records.filter(isNew),
-    prescriptions: ready.prescriptions.filter(isNew),
-    claims: ready.claims.filter(isNew),
-    kept: ready.kept.filter(isNew),
-  };
+  const tables = [...ready.tables].map(([table, items]) => [table, items.filter(isNew)] as const);
+  return { patient: ready.patient, tables: new Map(tables) };
+}
+
+/** Every row of an import, the patient's first. */
+function rowsOf({ patient, tables }: ReadyImport): Ready<Row>[] {
+  return [...(patient ? [patient] : []), ...[...tables.values()].flat()];
 }
 
 function identifierTokens(context: Context, plan: ImportPlan): Buffer[] {
@@ -194,26 +173,21 @@ function identifierTokens(context: Context, plan: ImportPlan): Buffer[] {
   );
 }
 
-function tokensOf({ patient, records, prescriptions, claims, kept }: ReadyImport): Buffer[] {
-  const all = [...(patient ? [patient] : []), ...records, ...prescriptions, ...claims, ...kept];
-  return all.flatMap((item) => item.tokens);
-}
-
 function viewOf(plan: ImportPlan, target: Target, ready: ReadyImport, stored: number): FhirImportView {
+  const count = (table: PatientTable<Row>) => ready.tables.get(table)?.length ?? 0;
   const kept: Record<string, number> = {};
-  for (const { value } of ready.kept) {
-    kept[value.resource.resourceType] = (kept[value.resource.resourceType] ?? 0) + 1;
+  for (const { value } of ready.tables.get(keptResources) ?? []) {
+    const { resourceType } = (value as KeptResource).resource;
+    kept[resourceType] = (kept[resourceType] ?? 0) + 1;
   }
   return {
     patientId: target.patient === "none" ? null : target.subjectId,
     patient: target.patient,
     total: plan.total,
-    stored: {
-      patients: ready.patient ? 1 : 0,
-      records: ready.records.length,
-      prescriptions: ready.prescriptions.length,
-      claims: ready.claims.length,
-    },
+    stored: Object.fromEntries([
+      ["patients", ready.patient ? 1 : 0],
+      ...CLINICAL.map((resource) => [resource.plural, count(resource)]),
+    ]) as FhirImportView["stored"],
     kept,
     existing: plan.total - stored,
   };
@@ -230,7 +204,7 @@ function importAct(patientId: string | null): Act {
 }
 
 /** One event for all of it: counts, and one hash over every box at revision 1, so that a row rolled back is found. */
-function detailsOf(view: FhirImportView, stored: readonly Ready<{ id: string }>[]) {
+function detailsOf(view: FhirImportView, stored: readonly Ready<Row>[]) {
   const lines = stored.map((item) => `${item.value.id} 1 ${item.boxSha256}`).sort();
   return {
     patient: view.patient,

@@ -2,8 +2,14 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { InvalidInput } from "@medvault/contracts";
 import { expect, test } from "vitest";
+import { claims } from "../claims/claim.table.ts";
+import type { MappedClaim } from "../fhir/map-claim.ts";
+import type { MappedPrescription } from "../fhir/map-prescription.ts";
+import type { MappedRecord } from "../fhir/map-record.ts";
+import { medicalRecords } from "../medical-records/record.table.ts";
+import { prescriptions } from "../prescriptions/prescription.table.ts";
 import { MAX_DEPTH, MAX_ENTRIES, parseBundle } from "./bundle.ts";
-import { type ImportPlan, planImport } from "./map.ts";
+import { planImport } from "./plan.ts";
 
 const ROOT = new URL("../../../../", import.meta.url);
 const FIXTURE = new URL("e2e/fixtures/fhir/marisela-okonkwo-reyes.json", ROOT);
@@ -11,7 +17,17 @@ const SYNTHEA = new URL("../shared/data/fhir/synthea_r4/", ROOT);
 
 const fixture = () =>
   JSON.parse(readFileSync(FIXTURE, "utf8")) as { entry: { fullUrl: string; resource: never }[] };
-const plan = async (body: unknown): Promise<ImportPlan> => planImport(parseBundle(body));
+async function plan(body: unknown) {
+  const { clinical, ...made } = await planImport(parseBundle(body));
+  const of = <Mapped>(resource: object) =>
+    (clinical.get(resource as never) ?? []) as unknown as { mapped: Mapped }[];
+  return {
+    ...made,
+    records: of<MappedRecord>(medicalRecords),
+    prescriptions: of<MappedPrescription>(prescriptions),
+    claims: of<MappedClaim>(claims),
+  };
+}
 const bundleOf = (...resources: unknown[]) => ({
   resourceType: "Bundle",
   type: "transaction",
@@ -66,7 +82,7 @@ test("every mapped type of a bundle becomes what it is, and the rest is kept", a
       diagnosis: "Diabetes mellitus type 2 (disorder)",
       treatment: "Encounter for symptom",
       status: "submitted",
-      createdAt: "2021-04-20T14:30:00.000Z",
+      createdAt: new Date("2021-04-20T14:30:00.000Z"),
     },
   ]);
   expect(made.kept.map((k) => k.original.resource.resourceType).sort()).toEqual([
@@ -80,7 +96,7 @@ test("times with an offset become UTC, and measured values are told to the lette
   const { records } = await plan(fixture());
   const pressure = records.find((r) => r.mapped.code === "85354-9")?.mapped;
   expect(pressure).toMatchObject({
-    occurredAt: "2021-03-09T14:22:00.000Z",
+    occurredAt: new Date("2021-03-09T14:22:00.000Z"),
     body: "Diastolic Blood Pressure: 86 mm[Hg]\nSystolic Blood Pressure: 138 mm[Hg]",
   });
   const sugar = records.find((r) => r.mapped.code === "4548-4")?.mapped;

@@ -1,0 +1,91 @@
+import { ZodError } from "zod";
+import { claims } from "../claims/claim.table.ts";
+import type { MappedPatient } from "../fhir/map-patient.ts";
+import type { Read } from "../fhir/pair.ts";
+import type { Original } from "../fhir/resource.ts";
+import { medicalRecords } from "../medical-records/record.table.ts";
+import { patients } from "../patients/patient.table.ts";
+import type { Patient } from "../patients/patient.ts";
+import { prescriptions } from "../prescriptions/prescription.table.ts";
+import type { Row } from "../resources/patient-owned.ts";
+import type { Resource } from "../resources/resource.ts";
+import { mapYielding } from "./batches.ts";
+import { type Bundle, type Entry, type Fault, refuse } from "./bundle.ts";
+import { type BundleReferences, referencesOf } from "./references.ts";
+import { patientNames, sourceNames } from "./sources.ts";
+
+/** What a resource that is about the patient may become, in the order in which it is stored and exported. */
+export const CLINICAL: readonly Resource<Row>[] = [medicalRecords, prescriptions, claims];
+
+/** A resource of a bundle and by what it is known. */
+export interface Known {
+  /** By what it is known, as {@link sourceNames} says. */
+  names: string[];
+  original: Original;
+}
+
+export type Planned = Known & Read<Row>;
+
+export interface ImportPlan {
+  total: number;
+  /** `patientNames` are those by which the patient is matched; `names` those of the resource itself. */
+  patient: (Known & Read<Patient, MappedPatient> & { patientNames: string[] }) | null;
+  /** By resource, as CLINICAL has them. */
+  clinical: ReadonlyMap<Resource<Row>, Planned[]>;
+  kept: Known[];
+}
+
+/**
+ * What becomes of each resource of a bundle. Only what names the bundle's own patient as its subject becomes that
+ * patient's record, prescription or claim; all else is kept as it came. Throws InvalidInput with every path at
+ * which a mapped resource is not what FHIR says.
+ */
+export async function planImport(bundle: Bundle): Promise<ImportPlan> {
+  const references = referencesOf(bundle);
+  const names = sourceNames(bundle.entries);
+  const faults: Fault[] = [];
+  const plan: ImportPlan = {
+    total: bundle.entries.length,
+    patient: null,
+    clinical: new Map(CLINICAL.map((resource) => [resource, []])),
+    kept: [],
+  };
+  await mapYielding(bundle.entries, (entry) => {
+    const known: Known = {
+      names: names[entry.index] ?? [],
+      original: { fullUrl: entry.fullUrl, resource: entry.resource },
+    };
+    try {
+      place(plan, entry, known, references);
+    } catch (error) {
+      if (!(error instanceof ZodError)) throw error;
+      faults.push(...faultsOf(entry, error));
+    }
+  });
+  refuse(faults);
+  return plan;
+}
+
+function place(plan: ImportPlan, entry: Entry, known: Known, references: BundleReferences): void {
+  const { resource } = entry;
+  if (resource.resourceType === "Patient") {
+    const read = patients.fhir.read(resource, references) as Read<Patient, MappedPatient>;
+    plan.patient = { ...known, ...read, patientNames: patientNames(entry, read.mapped) };
+    return;
+  }
+  const subject = (resource.subject ?? resource.patient) as { reference?: unknown } | undefined;
+  if (typeof subject?.reference === "string" && references.isBundlePatient(subject.reference)) {
+    for (const [kind, planned] of plan.clinical) {
+      const read = kind.fhir.read(resource, references);
+      if (read) return void planned.push({ ...known, ...read });
+    }
+  }
+  plan.kept.push(known);
+}
+
+function faultsOf(entry: Entry, error: ZodError): Fault[] {
+  return error.issues.map((issue) => ({
+    path: ["entry", entry.index, "resource", ...issue.path].join("."),
+    message: issue.message,
+  }));
+}

@@ -1,0 +1,132 @@
+import { type IndexKind, type MaskKind, type SealedTable, sealedTable, tokenColumns } from "@medvault/keys";
+import type { Row } from "./patient-owned.ts";
+import {
+  type ColumnType,
+  type Layout,
+  type Statements,
+  statementsOf,
+  type TypedColumn,
+} from "./statements.ts";
+
+/**
+ * Where a field stands. In a column of its own, readable, because queries filter or sort by it; the
+ * column is bound into the box. Or in the box: `sealed`.
+ */
+type Place<V> = { readonly store: TypeOf<NonNullable<V>> } | (NonNullable<V> extends Date ? never : InBox);
+
+/** The column types that hold such a value. */
+type TypeOf<V> = V extends Date
+  ? "timestamptz"
+  : V extends number
+    ? "int"
+    : V extends string
+      ? "uuid" | "text" | "date"
+      : never;
+
+/** Each part in the words of libs/keys' declaration. */
+interface InBox {
+  readonly store: "sealed";
+  /** How every view shows it until it is unmasked. */
+  readonly mask?: MaskKind;
+  readonly index?: IndexKind;
+  /** The column of the index' tokens, where it is not called after the field. */
+  readonly tokens?: string;
+  /** A search asks for it: an operator's policy may have it indexed. */
+  readonly searchable?: true;
+  readonly fewValues?: true;
+  readonly notText?: true;
+}
+
+/**
+ * Content is what somebody wrote about the patient: audit events name it, and FHIR carries it. `fhir`
+ * says in which element of the resource, alternatives parted by ` | `; or why in none.
+ */
+type Meaning =
+  | { readonly content: true; readonly fhir: string | { readonly none: string } }
+  | { readonly content: false };
+
+type Column<V> = Place<V> & Meaning;
+
+/** A column, whatever it holds. */
+type AnyColumn = ({ readonly store: ColumnType } | InBox) & Meaning;
+
+export interface TableParts<T extends Row> {
+  /** How events call one row: `<noun>/<id>`. */
+  readonly noun: string;
+  readonly table: string;
+  /** The field with the id of the patient whose key seals a row; default `patientId`. */
+  readonly subject?: keyof T & string;
+  /** Every field of `T` but id and rev: one that is forgotten, or is none, is a type error. */
+  readonly columns: { readonly [K in Exclude<keyof T & string, keyof Row>]: Column<T[K]> };
+  /** A field of which no two rows have the same value. */
+  readonly unique?: keyof T & string;
+  /** A field that, once it is set, hides its row: it is kept, and shown no more. */
+  readonly hiddenBy?: keyof T & string;
+}
+
+/** A declared table of patients' rows, and all that follows from its declaration. */
+export interface PatientTable<T extends Row> {
+  readonly noun: string;
+  readonly table: SealedTable<T>;
+  readonly layout: Layout;
+  readonly statements: Statements;
+  /** Whether there are blind indexes, whose tokens are written with each row. */
+  readonly isIndexed: boolean;
+  readonly columns: readonly (readonly [field: string, column: AnyColumn])[];
+  /** Whose row it is. */
+  patientOf(value: T): string;
+  isHidden(value: T): boolean;
+}
+
+/** Declares a table whose rows are sealed under their patients' keys. Throws DeclarationFault with every fault named. */
+export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<T> {
+  const subject = parts.subject ?? ("patientId" as keyof T & string);
+  const columns = Object.entries(parts.columns) as [string, AnyColumn][];
+  const named = (has: (column: InBox) => unknown) =>
+    columns.filter(([, one]) => one.store === "sealed" && has(one)).map(([field]) => columnOf(field));
+  const valued = <V>(of: (column: InBox) => V | undefined): Record<string, V> =>
+    Object.fromEntries(
+      columns.flatMap(([field, one]) => {
+        const value = one.store === "sealed" ? of(one) : undefined;
+        return value === undefined ? [] : [[columnOf(field), value]];
+      }),
+    );
+  const typed = columns.flatMap(([property, { store }]): TypedColumn[] =>
+    store === "sealed" ? [] : [{ property, column: columnOf(property), type: store }],
+  );
+  const indexes = valued((column) => column.index);
+  const searchable = named((column) => column.searchable);
+  const isIndexed = Object.keys(indexes).length > 0 || searchable.length > 0;
+  const table = sealedTable<T>({
+    service: "records",
+    table: parts.table,
+    subject: columnOf(subject),
+    typed: typed.map(({ column }) => column),
+    sealed: named(() => true),
+    masks: valued((column) => column.mask),
+    fewValues: named((column) => column.fewValues),
+    notText: named((column) => column.notText),
+    ...(isIndexed && { indexes, searchable, indexColumns: valued((column) => column.tokens) }),
+  });
+  const layout: Layout = {
+    table: parts.table,
+    subject: columnOf(subject),
+    typed,
+    tokens: tokenColumns(table.declaration),
+    ...(parts.unique !== undefined && { unique: columnOf(parts.unique) }),
+    ...(parts.hiddenBy !== undefined && { hiddenBy: columnOf(parts.hiddenBy) }),
+  };
+  return {
+    noun: parts.noun,
+    table,
+    layout,
+    statements: statementsOf(layout),
+    isIndexed,
+    columns,
+    patientOf: (value) => value[subject] as string,
+    isHidden: (value) => parts.hiddenBy !== undefined && value[parts.hiddenBy] !== null,
+  };
+}
+
+/** `startDate` is `start_date` in the table. */
+const columnOf = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -1,0 +1,282 @@
+import { type Actor, NotFound, newId, type ResourceAction, VersionConflict } from "@medvault/contracts";
+import { emit } from "@medvault/messaging";
+import { inTransaction, type Tx } from "@medvault/postgres";
+import { reachablePatientKey, reaches } from "../access/access.store.ts";
+import type { Context } from "../context.ts";
+import { fillPage } from "./page-filling.ts";
+import { type Page, type Position, pageOf, positionOf } from "./paging.ts";
+import type { PatientOwned, Row } from "./patient-owned.ts";
+import { type Act, boxDetails, done, SOURCE } from "./resource.events.ts";
+import * as store from "./resource.store.ts";
+import type { Resource } from "./resource.ts";
+import { type WriteAnswer, type WriteRequest, write } from "./write.service.ts";
+
+/** A resource as it is answered: its view, and the revision for the ETag. */
+export interface Shown<View> {
+  view: View;
+  rev: number;
+}
+
+/** Makes a new row for a patient; `make` says what is in it. Throws NotFound. */
+export function create<T extends PatientOwned, View extends { id: string }>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T, View>,
+  patientId: string,
+  make: (made: PatientOwned) => T,
+  request: WriteRequest,
+): Promise<WriteAnswer<View>> {
+  const permission = resource.permissions.write;
+  return write(
+    context,
+    actor,
+    request,
+    async (tx) => {
+      const subjectKey = await reachablePatientKey(tx, actor, permission, patientId);
+      if (!subjectKey) throw new NotFound();
+      const now = new Date();
+      const value = make({ id: newId(), rev: 1, patientId, createdAt: now, updatedAt: now, source: null });
+      const box = resource.table.seal(context.keyring, subjectKey, value);
+      await store.insert(tx, context, actor, permission, resource, [value], [box]);
+      await emit(tx, SOURCE, wrote(actor, resource, { verb: "created", permission }, value, box.sealed));
+      return { status: 201, body: resource.view(value), rev: value.rev };
+    },
+    ({ id }) => readAct(resource, id, patientId),
+  );
+}
+
+/** One of them. What is hidden is not found. Throws NotFound. */
+export async function read<T extends Row, View>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T, View>,
+  id: string,
+): Promise<Shown<View>> {
+  const value = await find(context, actor, resource, id);
+  await context.appender.append(done(actor, readActOf(resource, value)));
+  return { view: resource.view(value), rev: value.rev };
+}
+
+/** One of them, to be read in another way, of which the caller makes an event. Throws NotFound. */
+export async function find<T extends Row>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T>,
+  id: string,
+): Promise<T> {
+  const value = await store.find(context.pool, context, actor, resource.permissions.read, resource, id);
+  if (!value || resource.isHidden(value)) throw new NotFound();
+  return value;
+}
+
+export type ListQuery = { limit: number; cursor?: string | undefined; patientId?: string | undefined };
+
+/** A page of what the caller may see, in the order of the list. Throws NotFound for a patient whom they may not know of. */
+export async function list<T extends Row, View>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T, View>,
+  query: ListQuery,
+): Promise<Page<View>> {
+  const { limit, cursor, ...filter } = query;
+  const { permissions, plural } = resource;
+  await requirePatient(context, actor, permissions.read, filter.patientId);
+  const asked: Record<string, unknown> = filter;
+  const opened = (resource.list?.opened ?? []).filter(([name]) => asked[name] !== undefined);
+  const fetch = (after: Position | null, rows: number) =>
+    store.page(context.pool, context, actor, resource, asked, after, rows);
+  const bound = [plural, filter];
+  const at = positionIn(resource);
+  const page =
+    opened.length === 0
+      ? pageOf(await fetch(positionOf(cursor, bound), limit + 1), limit, bound, at)
+      : await fillPage({
+          limit,
+          cursor,
+          filter: bound,
+          fetch: async (after, rows) => {
+            const candidates = await fetch(after, rows);
+            return { candidates, isFull: candidates.length === rows };
+          },
+          matches: (value) => opened.every(([name, field]) => value[field as keyof T] === asked[name]),
+          at,
+        });
+  await announce(context, actor, resource, "listed", permissions.read, page.items, filter.patientId);
+  return { ...page, items: page.items.map((value) => resource.view(value)) };
+}
+
+/** What is done to a row, and under which permission: `permissions.write` unless it says another. */
+export interface Change<T> {
+  verb: string;
+  permission?: ResourceAction;
+  /** The event's fields: all content, unless it says others. */
+  fields?: readonly string[];
+  details?: (next: T, former: T) => Record<string, string | number | boolean | null>;
+}
+
+/** What a change works in: its transaction, and the key of the patient whom the row is about. */
+export interface Held {
+  tx: Tx;
+  subjectKey: Buffer;
+}
+
+/**
+ * Changes a row to its next revision, in the caller's transaction; `next` makes it of the former one, which is
+ * locked. Throws NotFound, VersionConflict, and what `next` throws.
+ */
+export async function change<T extends Row>(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  resource: Resource<T>,
+  id: string,
+  expectedRev: number | null,
+  act: Change<T>,
+  next: (found: T, held: Held) => T | Promise<T>,
+): Promise<T> {
+  const permission = act.permission ?? resource.permissions.write;
+  const { value: former, subjectKey } = await lockAt(
+    tx,
+    context,
+    actor,
+    permission,
+    resource,
+    id,
+    expectedRev,
+  );
+  const value = await next(former, { tx, subjectKey });
+  const box = resource.table.seal(context.keyring, subjectKey, value);
+  if (!(await store.update(tx, context, actor, permission, resource, value, box)))
+    throw new VersionConflict();
+  const { verb, fields = resource.fields, details } = act;
+  const event = { verb, permission, fields, details: details?.(value, former) ?? {} };
+  await emit(tx, SOURCE, wrote(actor, resource, event, value, box.sealed));
+  return value;
+}
+
+/** A change that is made once per Idempotency-Key. Throws as change does. */
+export function changeOnce<T extends PatientOwned, View extends { id: string; patientId: string }>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T, View>,
+  id: string,
+  expectedRev: number | null,
+  act: Change<T>,
+  next: (found: T, held: Held) => T | Promise<T>,
+  request: WriteRequest,
+): Promise<WriteAnswer<View>> {
+  return write(
+    context,
+    actor,
+    request,
+    async (tx) => {
+      const value = await change(tx, context, actor, resource, id, expectedRev, act, next);
+      return { status: 200, body: resource.view(value), rev: value.rev };
+    },
+    (body) => readAct(resource, body.id, body.patientId),
+  );
+}
+
+/** Deletes a row for good. Throws NotFound, VersionConflict. */
+export function remove<T extends Row>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T>,
+  id: string,
+  expectedRev: number | null,
+): Promise<void> {
+  const permission = resource.permissions.delete;
+  if (permission === undefined) throw new TypeError(`${resource.plural} are never deleted`);
+  return inTransaction(context.pool, async (tx) => {
+    const { value } = await lockAt(tx, context, actor, permission, resource, id, expectedRev);
+    if (!(await store.remove(tx, actor, permission, resource, value))) throw new VersionConflict();
+    const act = { ...readActOf(resource, value), verb: "deleted", permission, fields: [] };
+    await emit(tx, SOURCE, done(actor, { ...act, details: { rev: value.rev } }));
+  });
+}
+
+/** Throws NotFound for a patient who is named and whom the caller may not know of. */
+export async function requirePatient(
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  patientId: string | undefined,
+): Promise<void> {
+  if (patientId === undefined) return;
+  if (!(await reaches(context.pool, actor, permission, patientId, null))) throw new NotFound();
+}
+
+/** Where a value stands in its list. */
+export const positionIn =
+  <T extends Row>({ order }: Resource<T>) =>
+  (value: T): Position => {
+    const at = value[order as keyof T];
+    return { at: at instanceof Date ? at.toISOString() : String(at), id: value.id };
+  };
+
+/** One event that names every patient of a page; never what was searched for. */
+export async function announce<T extends Row>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T>,
+  verb: "listed" | "searched",
+  permission: ResourceAction,
+  items: readonly T[],
+  patientId?: string,
+): Promise<void> {
+  const { noun, plural, fields } = resource;
+  const whose =
+    resource.list?.isOfPatient && patientId !== undefined
+      ? { subject: `patient/${patientId}`, patientIds: [patientId] }
+      : { subject: plural, patientIds: items.map((item) => resource.patientOf(item)) };
+  const details = { count: items.length };
+  await context.appender.append(done(actor, { noun, verb, permission, ...whose, fields, details }));
+}
+
+/** As readAct, of a value. */
+export const readActOf = <T extends Row>(resource: Resource<T>, value: T): Act =>
+  readAct(resource, value.id, resource.patientOf(value));
+
+/** That one of a resource was read. */
+export function readAct<T extends Row>(
+  { noun, permissions, fields }: Resource<T>,
+  id: string,
+  patientId: string,
+): Act {
+  const subject = `${noun}/${id}`;
+  return { noun, verb: "read", permission: permissions.read, subject, patientIds: [patientId], fields };
+}
+
+/** The event of a write: the revision and the hash of the box that it left, so that a row rolled back is found. */
+export function wrote<T extends Row>(
+  actor: Actor,
+  resource: Resource<T>,
+  act: Pick<Act, "verb" | "permission" | "fields" | "details">,
+  value: T,
+  sealed: Buffer,
+) {
+  return done(actor, {
+    ...readActOf(resource, value),
+    ...act,
+    details: {
+      ...boxDetails(value.rev, resource.table.boxHash(sealed)),
+      ...resource.details(value),
+      ...act.details,
+    },
+  });
+}
+
+async function lockAt<T extends Row>(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  resource: Resource<T>,
+  id: string,
+  expectedRev: number | null,
+): Promise<store.Locked<T>> {
+  const locked = await store.lock(tx, context, actor, permission, resource, id);
+  if (!locked || resource.isHidden(locked.value)) throw new NotFound();
+  if (expectedRev !== null && expectedRev !== locked.value.rev) throw new VersionConflict();
+  return locked;
+}

@@ -1,0 +1,137 @@
+import type { Actor, ResourceAction } from "@medvault/contracts";
+import type { Sealed, SealedRow } from "@medvault/keys";
+import type { Db, Tx } from "@medvault/postgres";
+import { reachOf } from "../access/reach.ts";
+import type { Context } from "../context.ts";
+import type { Position } from "./paging.ts";
+import type { Row } from "./patient-owned.ts";
+import type { PatientTable } from "./patient-table.ts";
+import type { Resource } from "./resource.ts";
+import { changeable } from "./statements.ts";
+
+/** A row of a patient whom the actor reaches with this permission, or null. */
+export async function find<T extends Row>(
+  db: Db,
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  { table, statements }: PatientTable<T>,
+  id: string,
+): Promise<T | null> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { rows } = await db.query<SealedRow>(statements.find, [id, scope, userId]);
+  return rows[0] ? table.open(context.keyring, rows[0]) : null;
+}
+
+/** A value, and the key to seal it again. */
+export interface Locked<T> {
+  value: T;
+  subjectKey: Buffer;
+}
+
+/** As find, locked until the transaction ends. */
+export async function lock<T extends Row>(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  { table, statements }: PatientTable<T>,
+  id: string,
+): Promise<Locked<T> | null> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { rows } = await tx.query<SealedRow>(statements.lock, [id, scope, userId]);
+  const row = rows[0];
+  return row ? { value: table.open(context.keyring, row), subjectKey: row.subject_key } : null;
+}
+
+/** The rows that the actor may read, in the order of the list: at most `limit`, after `after`. */
+export async function page<T extends Row>(
+  db: Db,
+  context: Context,
+  actor: Actor,
+  { table, permissions, list }: Resource<T>,
+  query: Readonly<Record<string, unknown>>,
+  after: Position | null,
+  limit: number,
+): Promise<T[]> {
+  const { scope, userId } = reachOf(actor, permissions.read);
+  if (!list) throw new TypeError(`${table.declaration.table} declares no list`);
+  const filters = list.filters.map((name) => query[name]);
+  const values = [query.patientId, ...filters, after?.at, after?.id, limit];
+  const { rows } =
+    scope === "any"
+      ? await db.query<SealedRow>(list.statements.any, values)
+      : await db.query<SealedRow>(list.statements.inReach, [...values, userId, scope]);
+  return rows.map((row) => table.open(context.keyring, row));
+}
+
+/**
+ * Stores new rows, in one statement. That the actor reaches their patients, the caller found in this
+ * transaction. Gives how many there are now: fewer where a value that is unique was there already.
+ */
+export async function insert<T extends Row>(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  resource: PatientTable<T>,
+  values: readonly T[],
+  boxes: readonly Sealed[],
+): Promise<number> {
+  reachOf(actor, permission);
+  if (values.length === 0) return 0;
+  const { layout, statements, isIndexed } = resource;
+  const tokens = isIndexed ? await context.indexes.of(resource.table).tokensOfAll(tx, values) : [];
+  const { rowCount } = await tx.query(statements.insert, [
+    values.map(({ id }) => id),
+    ...layout.typed.map(({ property }) => values.map((value) => value[property as keyof T])),
+    ...layout.tokens.map((_, at) => tokens.map((of) => asElement(Object.values(of)[at] ?? null))),
+    values.map(({ rev }) => rev),
+    boxes.map(({ open }) => JSON.stringify(open)),
+    boxes.map(({ sealed }) => sealed),
+  ]);
+  return rowCount ?? 0;
+}
+
+/** Replaces a row that was locked at the revision before. False when another change was faster. */
+export async function update<T extends Row>(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  resource: PatientTable<T>,
+  value: T,
+  { open, sealed }: Sealed,
+): Promise<boolean> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { layout, statements, isIndexed } = resource;
+  const tokens = isIndexed ? await context.indexes.of(resource.table).tokens(tx, value) : {};
+  const { rowCount } = await tx.query(statements.update, [
+    value.id,
+    ...changeable(layout).map(({ property }) => value[property as keyof T]),
+    ...Object.values(tokens),
+    value.rev,
+    open,
+    sealed,
+    scope,
+    userId,
+  ]);
+  return rowCount === 1;
+}
+
+/** Deletes a row at this revision. False when another change was faster. */
+export async function remove(
+  tx: Tx,
+  actor: Actor,
+  permission: ResourceAction,
+  { statements }: Pick<PatientTable<never>, "statements">,
+  { id, rev }: Row,
+): Promise<boolean> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { rowCount } = await tx.query(statements.remove, [id, rev, scope, userId]);
+  return rowCount === 1;
+}
+
+/** A list of tokens as an element of an array: fields' names, slashes, digits and base64url need no quotes. */
+const asElement = (tokens: readonly string[] | Buffer | null): string | Buffer | null =>
+  tokens === null || Buffer.isBuffer(tokens) ? tokens : `{${tokens.join(",")}}`;

@@ -1,0 +1,143 @@
+import type { ResourceAction } from "@medvault/contracts";
+import type { z } from "zod";
+import type { FhirPair } from "../fhir/pair.ts";
+import type { PatientOwned, Row } from "./patient-owned.ts";
+import { type PatientTable, patientTable, type TableParts } from "./patient-table.ts";
+import { type PageStatements, pageStatementsOf } from "./statements.ts";
+
+interface Permissions {
+  readonly read: ResourceAction;
+  readonly write: ResourceAction;
+  readonly delete?: ResourceAction;
+  readonly search?: ResourceAction;
+}
+
+/** How a list narrows: by comparing a column in the statement, or a sealed field once it is open. */
+type Filter<T> =
+  | { readonly column: keyof T & string; readonly is: "=" | ">=" | "<=" }
+  | { readonly opened: keyof T & string };
+
+interface ListParts<T, Query> {
+  /** Every filter of the query's schema. */
+  readonly filters: {
+    readonly [K in Exclude<keyof Query & string, "limit" | "cursor" | "patientId">]: Filter<T>;
+  };
+  /** A list is of one patient, so that its event is about them and not about what it holds. */
+  readonly isOfPatient?: true;
+}
+
+export interface ResourceParts<T extends Row, View, Query> extends TableParts<T> {
+  /** In the event of a list, and in the counts of an import. */
+  readonly plural: string;
+  readonly permissions: Permissions;
+  /** What an answer shows: these fields of `T`, instants as text. */
+  readonly view: z.ZodObject & z.ZodType<View>;
+  /** The column by which lists are sorted, latest first, and then by id. */
+  readonly order: keyof T & string;
+  /** How the generic list narrows. A resource without one has a list of its own. */
+  readonly list?: ListParts<T, Query>;
+  /** What a write's event says besides revision and hash of the box; never content. */
+  readonly details?: (value: T) => Record<string, string | number>;
+  readonly fhir: FhirPair<T>;
+}
+
+/** How a resource is listed, as the store needs it. */
+interface List {
+  /** Filters in the statement, in the order of its parameters. */
+  readonly filters: readonly string[];
+  /** Filters looked at once a row is open, and the fields that they compare. */
+  readonly opened: readonly (readonly [filter: string, field: string])[];
+  readonly isOfPatient: boolean;
+  readonly statements: PageStatements;
+}
+
+/** A kind of patient-owned resource: its table, and all that the generic use cases need. */
+export interface Resource<T extends Row, View = unknown> extends PatientTable<T> {
+  readonly plural: string;
+  readonly permissions: Permissions;
+  readonly schema: z.ZodObject;
+  /** The content, as audit events name it. */
+  readonly fields: readonly string[];
+  readonly order: string;
+  readonly list: List | null;
+  readonly fhir: FhirPair<T>;
+  details(value: T): Record<string, string | number>;
+  /** The value as an answer shows it: masked fields masked, but for those of `unmask`. */
+  view(value: T, unmask?: readonly string[]): View;
+}
+
+/** Declares a patient-owned resource, once, for all that is done with it. Throws DeclarationFault. */
+export function resource<T extends Row, View, Query = never>(
+  parts: ResourceParts<T, View, Query>,
+): Resource<T, View> {
+  const declared = patientTable<T>(parts);
+  const view = viewOf(declared, Object.keys(parts.view.shape));
+  return {
+    ...declared,
+    plural: parts.plural,
+    permissions: parts.permissions,
+    schema: parts.view,
+    fields: declared.columns.filter(([, { content }]) => content).map(([field]) => field),
+    order: parts.order,
+    list: parts.list ? listOf(declared, parts.order, parts.list) : null,
+    details: parts.details ?? (() => ({})),
+    fhir: parts.fhir,
+    view: (value, unmask = []) => view(value, unmask) as View,
+  };
+}
+
+function listOf<T extends Row>(
+  { layout }: PatientTable<T>,
+  order: string,
+  parts: ListParts<T, unknown>,
+): List {
+  const columnNamed = (property: string) => {
+    const found = layout.typed.find((column) => column.property === property);
+    if (!found) throw new TypeError(`${layout.table}.${property} is sealed: no statement can compare it`);
+    return found;
+  };
+  const filters: [string, Filter<T>][] = Object.entries(parts.filters);
+  const compared = filters.flatMap(([name, filter]) =>
+    "column" in filter ? [{ name, ...columnNamed(filter.column), operator: filter.is }] : [],
+  );
+  return {
+    filters: compared.map(({ name }) => name),
+    opened: filters.flatMap(([name, filter]) => ("opened" in filter ? [[name, filter.opened] as const] : [])),
+    isOfPatient: parts.isOfPatient ?? false,
+    statements: pageStatementsOf(layout, columnNamed(order), compared),
+  };
+}
+
+/** Masked is what the declaration masks, in the way that the operator's policy has it. */
+function viewOf<T extends Row>({ table, columns }: PatientTable<T>, shown: readonly string[]) {
+  const sensitive = new Set(columns.flatMap(([field, one]) => ("mask" in one && one.mask ? [field] : [])));
+  return (value: T, unmask: readonly string[]): unknown => {
+    const open = value as Record<string, unknown>;
+    const masked = sensitive.size > 0 ? (table.mask(value) as Record<string, unknown>) : open;
+    return Object.fromEntries(
+      shown.map((field) => {
+        const isMasked = sensitive.has(field) && !unmask.includes(field);
+        const one = isMasked ? masked[field] : open[field];
+        return [field, one instanceof Date ? one.toISOString() : one];
+      }),
+    );
+  };
+}
+
+/** The fields of an input that are a resource's own. */
+type Content<T, Input> = { [K in Exclude<keyof Input & keyof T, keyof PatientOwned>]: T[K] };
+/** What may be left out of an input is what may be null. */
+type Given<T, Input> = {
+  [K in keyof Input]: K extends keyof Content<T, Input>
+    ? Content<T, Input>[K] | (null extends Content<T, Input>[K] ? undefined : never)
+    : Input[K];
+};
+
+/** The content of an input, with null for all that it leaves out. */
+export function contentOf<T extends Row, Input extends object>(
+  { fields }: Resource<T>,
+  input: Input & Given<T, Input>,
+): Content<T, Input> {
+  const given: Record<string, unknown> = { ...input };
+  return Object.fromEntries(fields.map((field) => [field, given[field] ?? null])) as Content<T, Input>;
+}

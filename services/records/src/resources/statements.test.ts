@@ -1,0 +1,98 @@
+import type { TestClient } from "@medvault/testing";
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  ASPIRIN,
+  givenPatient,
+  givenPrescription,
+  type House,
+  type Known,
+  nobody,
+  openHouse,
+} from "../../test/house.ts";
+
+const RECORD = { type: "note", title: "Seen", body: "Well", occurredAt: "2026-01-01T00:00:00Z" };
+const CLAIM = {
+  providerId: nobody(),
+  diagnosisCode: "E11.9",
+  diagnosis: "d",
+  treatment: "t",
+  amount: 1,
+  currency: "EUR",
+};
+
+// What each request sends to Postgres, `begin` and `commit` too: one more is a round trip that every user waits for.
+let house: House;
+let doctor: TestClient;
+const query = pg.Client.prototype.query;
+const sent: string[] = [];
+beforeAll(async () => {
+  house = await openHouse();
+  doctor = house.doctor();
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    const [first] = args;
+    sent.push(typeof first === "string" ? first : String((first as { text?: string }).text));
+    return (query as (...args: unknown[]) => unknown).apply(this, args);
+  } as typeof query;
+});
+afterAll(async () => {
+  pg.Client.prototype.query = query;
+  await house?.close();
+});
+
+async function count(request: () => Promise<{ status: number }>): Promise<number> {
+  sent.length = 0;
+  const { status } = await request();
+  expect(status).toBeLessThan(300);
+  return sent.length;
+}
+
+test("a request sends no more statements than it needs", async () => {
+  const patientId = await givenPatient(doctor);
+  await doctor.post(`/v1/patients/${patientId}/records`, RECORD); // the clinician's key is made once
+  const prescription = await givenPrescription(doctor, patientId);
+  const record = (await doctor.post<Known>(`/v1/patients/${patientId}/records`, RECORD)).body.id;
+  const claim = (await doctor.post<Known>("/v1/claims", { ...CLAIM, patientId })).body.id;
+  const requests: [number, string, () => Promise<{ status: number }>][] = [
+    [
+      8,
+      "create patient",
+      () =>
+        doctor.post("/v1/patients", {
+          givenName: "A",
+          familyName: "B",
+          birthDate: "1990-01-01",
+          sex: "male",
+        }),
+    ],
+    [2, "read patient", () => doctor.get(`/v1/patients/${patientId}`)],
+    [2, "list patients", () => doctor.get("/v1/patients")],
+    [7, "change patient", () => doctor.patch(`/v1/patients/${patientId}`, { phone: "1" })],
+    [7, "create prescription", () => doctor.post("/v1/prescriptions", { patientId, ...ASPIRIN })],
+    [
+      13,
+      "create prescription, with a key",
+      () =>
+        doctor.post("/v1/prescriptions", { patientId, ...ASPIRIN }, { headers: { "idempotency-key": "k" } }),
+    ],
+    [2, "read prescription", () => doctor.get(`/v1/prescriptions/${prescription}`)],
+    [2, "list prescriptions", () => doctor.get("/v1/prescriptions")],
+    [3, "list a patient's prescriptions", () => doctor.get(`/v1/prescriptions?patientId=${patientId}`)],
+    [5, "search prescriptions", () => doctor.post("/v1/prescriptions/search", { q: "acetyl" })],
+    [7, "replace prescription", () => doctor.put(`/v1/prescriptions/${prescription}`, ASPIRIN)],
+    [5, "delete prescription", () => doctor.delete(`/v1/prescriptions/${prescription}`)],
+    [6, "create record", () => doctor.post(`/v1/patients/${patientId}/records`, RECORD)],
+    [2, "read record", () => doctor.get(`/v1/records/${record}`)],
+    [3, "list records", () => doctor.get(`/v1/patients/${patientId}/records`)],
+    [7, "revise record", () => doctor.put(`/v1/records/${record}`, RECORD)],
+    [3, "list versions", () => doctor.get(`/v1/records/${record}/versions`)],
+    [5, "hide record", () => doctor.delete(`/v1/records/${record}`)],
+    [5, "create claim", () => doctor.post("/v1/claims", { ...CLAIM, patientId })],
+    [2, "read claim", () => doctor.get(`/v1/claims/${claim}`)],
+    [2, "list claims", () => doctor.get("/v1/claims")],
+    [5, "amend claim", () => doctor.patch(`/v1/claims/${claim}`, { amount: 2 })],
+    [5, "submit claim", () => doctor.post(`/v1/claims/${claim}/submit`)],
+    [8, "export", () => doctor.get(`/v1/fhir/Patient/${patientId}/$everything`)],
+  ];
+  for (const [statements, what, request] of requests) expect(await count(request), what).toBe(statements);
+});

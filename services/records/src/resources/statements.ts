@@ -1,0 +1,170 @@
+import { reached } from "../access/reach.ts";
+
+export type ColumnType = "uuid" | "text" | "date" | "int" | "timestamptz";
+
+/** A typed column, and the property of the domain object that it holds. */
+export interface TypedColumn {
+  readonly column: string;
+  readonly property: string;
+  readonly type: ColumnType;
+}
+
+/** What a table's statements are made of: its columns beside `id`, `rev`, `open` and `sealed`. */
+export interface Layout {
+  readonly table: string;
+  /** The column with the id of the patient whose key seals a row; may be `id` itself. */
+  readonly subject: string;
+  readonly typed: readonly TypedColumn[];
+  readonly tokens: readonly { readonly column: string; readonly type: "bytea" | "bigint[]" | "text[]" }[];
+  /** A column that, once it is set, hides its row: it is kept, and in no list. */
+  readonly hiddenBy?: string;
+  /** A column of which no two rows have the same value: a second one is not inserted. */
+  readonly unique?: string;
+}
+
+/** A column that a list's filter compares with the value that it is given. */
+export interface ComparedColumn extends TypedColumn {
+  readonly operator: "=" | ">=" | "<=";
+}
+
+/** The ordinary statements of a table, constants from the start of the process on. */
+export interface Statements {
+  /** The columns of a row `r` and of its subject's key `k`, as the table opens them, to go on with `from`. */
+  readonly select: string;
+  /** As select, from the table and the keys, to go on with `where`. */
+  readonly rows: string;
+  /** $1 id, $2 scope, $3 user. */
+  readonly find: string;
+  /** As find; the row is locked until the transaction ends. */
+  readonly lock: string;
+  /** All of a patient in the order in which they were stored: $1 patient, $2 scope, $3 user, $4 limit. */
+  readonly ofPatient: string;
+  /** Arrays of: id, the typed columns, the tokens, rev, open, sealed. */
+  readonly insert: string;
+  /** $1 id, then the changeable columns, the tokens, rev, open, sealed, scope, user. */
+  readonly update: string;
+  /** $1 id, $2 rev, $3 scope, $4 user. */
+  readonly remove: string;
+}
+
+/** A page's two forms. Parameters: patient, filters, the last row's `order` and id, limit; in reach also user and scope. */
+export interface PageStatements {
+  readonly any: string;
+  readonly inReach: string;
+}
+
+export function statementsOf(layout: Layout): Statements {
+  const table = quote(layout.table);
+  const patientId = `r.${quote(layout.subject)}`;
+  const select = selectOf(layout);
+  const rows = `${select}
+       from ${table} r join subject_keys k on k.subject_id = ${patientId}`;
+  const find = `${rows}
+      where r.id = $1 and ${reached(patientId, 2)}`;
+  return {
+    select,
+    rows,
+    find,
+    lock: `${find} for update of r`,
+    ofPatient: `${rows}
+      where ${[`${patientId} = $1`, ...shown(layout), reached("$1", 2)].join(" and ")}
+      order by r.id limit $4`,
+    insert: insertOf(layout),
+    update: updateOf(layout),
+    remove: `delete from ${table} r where r.id = $1 and r.rev = $2 and ${reached(patientId, 3)}`,
+  };
+}
+
+/** A row's columns but for its subject's key: `alias."column"`, each named `prefix_column` where a prefix is given. */
+export function columnsOf({ typed }: Layout, alias: string, prefix = ""): string {
+  return ["id", ...typed.map(({ column }) => column), "rev", "open", "sealed"]
+    .map((column) => `${alias}.${quote(column)}${prefix && ` as ${quote(prefix + column)}`}`)
+    .join(", ");
+}
+
+/**
+ * A page, latest first, of all rows or of those in a user's reach. Of a few patients each one's latest
+ * are read by index and merged, so that a page costs the same at any depth and in any table.
+ */
+export function pageStatementsOf(
+  layout: Layout,
+  order: TypedColumn,
+  filters: readonly ComparedColumn[],
+): PageStatements {
+  const table = quote(layout.table);
+  const subject = quote(layout.subject);
+  const after = filters.length + 2;
+  const limit = `$${after + 2}`;
+  const by = (alias: string) => `${alias}.${quote(order.column)}`;
+  const narrowed = [
+    ...shown(layout),
+    ...filters.map(
+      ({ column, type, operator }, at) =>
+        `($${at + 2}::${type} is null or r.${quote(column)} ${operator} $${at + 2})`,
+    ),
+    `($${after}::${order.type} is null or (${by("r")}, r.id) < ($${after}, $${after + 1}::uuid))`,
+  ].join("\n          and ");
+  const sorted = (alias: string) => `order by ${by(alias)} desc, ${alias}.id desc`;
+  const select = selectOf(layout);
+  return {
+    any: `${select}
+       from ${table} r join subject_keys k on k.subject_id = r.${subject}
+        where ($1::uuid is null or r.${subject} = $1)
+          and ${narrowed}
+        ${sorted("r")} limit ${limit}`,
+    inReach: `with page as (
+       select p.* from patient_access a
+        cross join lateral (
+              select r.* from ${table} r
+               where r.${subject} = a.patient_id
+          and ${narrowed}
+               ${sorted("r")} limit ${limit}) p
+        where a.user_id = $${after + 3} and a.scope = $${after + 4} and ($1::uuid is null or a.patient_id = $1)
+        ${sorted("p")} limit ${limit})
+     ${select}
+       from page r join subject_keys k on k.subject_id = r.${subject}
+      ${sorted("r")}`,
+  };
+}
+
+/** The condition that a row is not hidden, where rows can be. */
+const shown = ({ hiddenBy }: Layout): string[] =>
+  hiddenBy === undefined ? [] : [`r.${quote(hiddenBy)} is null`];
+
+const selectOf = (layout: Layout): string => `select ${columnsOf(layout, "r")}, k.wrapped as subject_key`;
+
+function insertOf({ table, typed, tokens, unique }: Layout): string {
+  const columns = [
+    { column: "id", type: "uuid" },
+    ...typed,
+    // Arrays of arrays are rectangular in Postgres; lists of tokens differ in length, so each travels as text.
+    ...tokens.map(({ column, type }) => ({ column, type: type === "bytea" ? "bytea" : "text", as: type })),
+    { column: "rev", type: "int" },
+    { column: "open", type: "jsonb" },
+    { column: "sealed", type: "bytea" },
+  ].map((one) => ({ as: one.type, ...one }));
+  const names = columns.map(({ column }) => quote(column)).join(", ");
+  return `insert into ${quote(table)} (${names})
+     select ${columns.map(({ column, type, as }) => `${quote(column)}${as === type ? "" : `::${as}`}`).join(", ")}
+       from unnest(${columns.map(({ type }, at) => `$${at + 1}::${type}[]`).join(", ")}) as x (${names})${
+         unique === undefined ? "" : ` on conflict (${quote(unique)}) do nothing`
+       }`;
+}
+
+/** All but whose row it is: who is bound to a box stays. The revision before is the one that was locked. */
+function updateOf(layout: Layout): string {
+  const { table, subject, tokens } = layout;
+  const set = [...changeable(layout), ...tokens].map(({ column }) => column);
+  const columns = [...set, "rev", "open", "sealed"];
+  const rev = set.length + 2;
+  return `update ${quote(table)} r
+        set ${columns.map((column, at) => `${quote(column)} = $${at + 2}`).join(", ")}
+      where r.id = $1 and r.rev = $${rev} - 1 and ${reached(`r.${quote(subject)}`, columns.length + 2)}`;
+}
+
+/** The typed columns that an update writes. */
+export const changeable = ({ typed, subject }: Layout): TypedColumn[] =>
+  typed.filter(({ column }) => column !== subject);
+
+/** Names come from declarations, whose form libs/keys has checked. */
+const quote = (name: string): string => `"${name}"`;
