@@ -42,9 +42,8 @@ function readinessOf<X>(
   { pool, broker, redis }: Parameters<typeof createServiceApp>[1],
   context: X,
 ): Readiness {
-  const declared = service.checks?.(context) ?? {};
   return async () => {
-    const states = Object.entries(declared).map(
+    const states = Object.entries(service.checks?.(context) ?? {}).map(
       async ([name, check]) => [name, await outcomeOf(check)] as const,
     );
     return {

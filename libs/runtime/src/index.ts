@@ -1,4 +1,5 @@
 export { createServiceApp } from "./app.ts";
+export { startConsumers } from "./consumers.ts";
 export type { Job } from "./job.ts";
 export { createJobs, type Jobs, type JobsOptions } from "./jobs.service.ts";
 export { connectRedis, type RedisOptions } from "./redis.client.ts";

@@ -1,4 +1,3 @@
-import { type Consumer, createConsumer } from "@medvault/messaging";
 import {
   type CommonConfig,
   ConfigError,
@@ -15,10 +14,11 @@ import {
 import type { z } from "zod";
 import { createServiceApp } from "./app.ts";
 import { readConfig } from "./config.ts";
+import { startConsumers } from "./consumers.ts";
 import { finalRotationJob } from "./final-rotation.jobs.ts";
 import { createJobs } from "./jobs.service.ts";
 import { openParts } from "./parts.ts";
-import type { Consumption, Parts, Service } from "./service.ts";
+import type { Service } from "./service.ts";
 
 /** What a process has before anything of its own. */
 export interface ProcessParts<C> {
@@ -86,7 +86,7 @@ async function openService(service: Service, { config, logger, tls }: ProcessPar
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, service.name);
   const context: unknown = await service.open(parts);
   const app = createServiceApp(service, { pool, appender, logger, broker, redis }, context, assertions);
-  const consumers = (service.consumers?.(context) ?? []).map((each) => consume(each, parts));
+  const stopConsumers = startConsumers(service.consumers?.(context) ?? [], parts);
   const jobs = createJobs({
     jobs: [...(service.jobs?.(context) ?? []), ...finalRotationJob(service, config, parts)],
     db: pool,
@@ -97,28 +97,6 @@ async function openService(service: Service, { config, logger, tls }: ProcessPar
   jobs.start();
   return {
     app,
-    onStop: [() => jobs.stop(), () => Promise.all(consumers.map((one) => one.stop())), () => close()].map(
-      (step) => async () => void (await step()),
-    ),
+    onStop: [() => jobs.stop(), stopConsumers, close],
   };
-}
-
-/** Starts a consumption, or hands its switch over. A consumer that was stopped does not start again: each time is a new one. */
-function consume({ held, ...options }: Consumption, { broker, pool }: Parts): { stop(): Promise<void> } {
-  let consumer: Consumer | null = null;
-  const control = {
-    start() {
-      if (consumer !== null) return;
-      consumer = createConsumer({ ...options, broker, pool });
-      consumer.start();
-    },
-    async stop() {
-      const stopped = consumer;
-      consumer = null;
-      await stopped?.stop();
-    },
-  };
-  if (held) held(control);
-  else control.start();
-  return control;
 }

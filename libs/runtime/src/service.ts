@@ -60,7 +60,7 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
   routes(context: X): readonly Route[];
   consumers?(context: X): readonly Consumption[];
   jobs?(context: X): readonly Job[];
-  /** Beside Postgres, the broker and Redis, which are always checked. */
+  /** Asked at each readiness. Beside Postgres, the broker and Redis, which are always checked. */
   checks?(context: X): Readonly<Record<string, Check>>;
   /** The noun of its refusals' events, `medvault.<service>.<noun>.denied.v1`; default `request`. */
   readonly refusalNoun?: string;

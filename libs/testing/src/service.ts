@@ -2,7 +2,7 @@ import type { Actor, CloudEvent } from "@medvault/contracts";
 import { DEFAULT_DIGEST } from "@medvault/crypto";
 import type { Keyring } from "@medvault/keys";
 import { type Broker, createAppender } from "@medvault/messaging";
-import { createServiceApp, type Parts, type ServiceDeclaration } from "@medvault/runtime";
+import { createServiceApp, type Parts, type ServiceDeclaration, startConsumers } from "@medvault/runtime";
 import { type CommonConfig, createLogger, loadConfig, openTls } from "@medvault/service-kit";
 import type { Express } from "express";
 import type { Redis } from "ioredis";
@@ -38,6 +38,12 @@ export interface TestService<X> {
 export interface TestServiceOptions {
   /** Settings beside those that every service needs. */
   readonly env?: Readonly<Record<string, string>>;
+  /** With the schemas of other services, or kept by the test: then it is not dropped. Default: one of its own. */
+  readonly database?: TestDatabase;
+  /** A connection that the test cuts at will. Default: straight to the database. */
+  readonly pool?: pg.Pool;
+  /** Its consumers run. Default: none, and its events stay in the outbox. */
+  readonly broker?: Broker;
   readonly keyring?: Keyring;
   readonly digest?: Parts["digest"];
   readonly redis?: Redis;
@@ -45,8 +51,8 @@ export interface TestServiceOptions {
 }
 
 /**
- * A declared service over a database of its own, listening, with the test gateway's assertions. It has no broker (its events
- * stay in the outbox) and its jobs do not run by themselves.
+ * A declared service over a database, listening, with the test gateway's assertions. Its jobs do not run
+ * by themselves, nor does its relay.
  */
 export async function startTestService<C extends z.ZodObject, X>(
   service: ServiceDeclaration<C, X>,
@@ -54,16 +60,17 @@ export async function startTestService<C extends z.ZodObject, X>(
 ): Promise<TestService<X>> {
   const { name } = service;
   const { env = {}, digest = DEFAULT_DIGEST, redis = null, now = () => new Date() } = options;
-  const database = await createTestDatabase([name]);
+  const { broker = NO_BROKER } = options;
+  const database = options.database ?? (await createTestDatabase([name]));
   const config = loadConfig(service.config, { ...settings(database.url(name)), ...env }) as CommonConfig;
-  const pool = database.pool(name, service.pool?.(config as z.infer<C>));
+  const pool = options.pool ?? database.pool(name, service.pool?.(config as z.infer<C>));
   const keyring = options.keyring ?? (await testKeyring(name));
   const appender = createAppender(pool, name);
   const logger = createLogger({ service: name, level: "silent" });
   const tls = await openTls(config, logger);
   const steps: (() => Promise<unknown> | unknown)[] = [];
   const parts = {
-    ...{ config, pool, keyring, digest, appender, logger, now, broker: NO_BROKER, tls },
+    ...{ config, pool, keyring, digest, appender, logger, now, broker, tls },
     get redis(): Redis {
       if (redis === null) throw new Error("this test gave no Redis");
       return redis;
@@ -73,10 +80,12 @@ export async function startTestService<C extends z.ZodObject, X>(
   const context = await service.open(parts as Parts<z.infer<C>>);
   const app = createServiceApp(
     service,
-    { pool, appender, logger, broker: NO_BROKER, redis },
+    { pool, appender, logger, broker, redis },
     context,
     (await testAssertions()).verifier(name),
   );
+  const declared = broker === NO_BROKER ? [] : (service.consumers?.(context) ?? []);
+  const stopConsumers = startConsumers(declared, { broker, pool });
   const { url, close } = await listening(app);
   const as = (who: Actor) => signedIn(url, who);
   return {
@@ -88,10 +97,11 @@ export async function startTestService<C extends z.ZodObject, X>(
     dump: () => asSuperuser(database.superuserUrl, (client) => dump(client, name)),
     async close() {
       await close();
+      await stopConsumers();
       for (const step of steps) await step();
       await appender.close();
       tls.close();
-      await database.drop();
+      if (options.database === undefined) await database.drop();
     },
   };
 }
