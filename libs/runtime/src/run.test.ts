@@ -1,6 +1,12 @@
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { ASSERTION_HEADER } from "@medvault/contracts";
+import { generateKeyFile } from "@medvault/keys/operations";
+import { actor, createTestBroker, createTestDatabase, testAssertions } from "@medvault/testing";
+import { expect, onTestFinished, test } from "vitest";
 
 /** Runs the fixture to its end, with these settings. */
 function ended(env: Record<string, string>): Promise<{ code: number | null; out: string; words: string }> {
@@ -39,4 +45,74 @@ test("a start that fails for another reason says so in the log, and the process 
   const { code, out } = await ended(env);
   expect(code).toBe(1);
   expect(JSON.parse(out.trim().split("\n").at(-1) ?? "")).toMatchObject({ msg: "the start failed" });
+});
+
+/** A service as a process: with its own database, broker and keys. */
+async function startedService() {
+  const database = await createTestDatabase(["files"]);
+  const broker = await createTestBroker();
+  const folder = mkdtempSync(join(tmpdir(), "medvault-runtime-"));
+  const keysFile = join(folder, "files.json");
+  const jwksFile = join(folder, "jwks.json");
+  await generateKeyFile(keysFile, "files");
+  const assertions = await testAssertions();
+  writeFileSync(jwksFile, JSON.stringify(assertions.jwks));
+  const child = spawn(process.execPath, [fileURLToPath(new URL("../test/service.ts", import.meta.url))], {
+    env: {
+      PATH: process.env.PATH,
+      NODE_ENV: "test",
+      PORT: "0",
+      ADMIN_PORT: "0",
+      DATABASE_URL: database.url("files"),
+      AMQP_URL: broker.url("files"),
+      MEDVAULT_KEYS_FILE: keysFile,
+      MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
+    },
+  });
+  let out = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  const exited = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    await exited;
+    await broker.close();
+    await database.drop();
+    rmSync(folder, { recursive: true });
+  });
+  await expect.poll(() => out).toContain('"msg":"listening"');
+  const line = out.split("\n").find((each) => each.includes('"msg":"listening"')) ?? "{}";
+  const { port, adminPort } = JSON.parse(line) as { port: number; adminPort: number };
+  const headers = { [ASSERTION_HEADER]: await assertions.sign(actor("guest")) };
+  return {
+    child,
+    exited,
+    out: () => out,
+    url: `http://127.0.0.1:${port}`,
+    admin: `http://127.0.0.1:${adminPort}`,
+    headers,
+  };
+}
+
+test("a declared service runs: its jobs, its consumer once it is let, its checks; and drains in order at a signal", async () => {
+  const service = await startedService();
+  await expect.poll(service.out).toContain("job ran");
+  const ready = async () =>
+    ((await (await fetch(`${service.admin}/readyz`)).json()) as { checks: object }).checks;
+  await expect.poll(ready).toEqual({ postgres: "ok", rabbitmq: "ok" });
+  const metrics = await (await fetch(`${service.admin}/metrics`)).text();
+  expect(metrics).toContain('job_runs_total{job="hello",outcome="done"} 1');
+
+  const answer = await fetch(`${service.url}/v1/files/announce`, {
+    method: "POST",
+    headers: service.headers,
+  });
+  expect(await answer.json()).toEqual({ consuming: true });
+  await expect.poll(service.out).toContain("handled 1");
+
+  service.child.kill("SIGTERM");
+  expect(await service.exited).toBe(0);
+  expect(service.out()).toMatch(/own step[\s\S]*"msg":"stopped"/);
+  expect(service.out()).not.toContain("did not stop cleanly");
 });
