@@ -23,18 +23,18 @@ import { Redis } from "ioredis";
 import { openUserIndex } from "./accounts/account.store.ts";
 import type { Config } from "./config.ts";
 import type { AuthContext, AuthSettings } from "./context.ts";
-import { createLaneCounter } from "./lockout/bucket-counter.store.ts";
+import { createBucketCounter } from "./lockout/bucket-counter.store.ts";
+import { deleteUnseenDevices } from "./lockout/known-device.store.ts";
+import { deleteStaleBuckets } from "./lockout/lockout.store.ts";
 import { createMailQueue } from "./mail/mail-queue.service.ts";
+import { deleteParkedMails } from "./mail/mail-queue.store.ts";
 import { composeMail } from "./mail/mail-task.service.ts";
 import { fileTransport, smtpTransport } from "./mail/mail-transport.client.ts";
 import { mfaRoutes } from "./mfa/mfa.routes.ts";
-import { createMfa } from "./mfa/mfa.service.ts";
 import { passkeyRoutes } from "./passkeys/passkey.routes.ts";
-import { createPasskeys } from "./passkeys/passkey.service.ts";
-import { createPasskeySignIn } from "./passkeys/passkey-sign-in.service.ts";
+import { deleteExpiredChallenges } from "./passkeys/passkey-challenge.store.ts";
 import { relyingPartyOf } from "./passkeys/relying-party.ts";
 import { passwordRoutes } from "./passwords/password.routes.ts";
-import { createPasswords } from "./passwords/password.service.ts";
 import { createPasswordCheck } from "./passwords/password-check.ts";
 import { createPasswordHasher } from "./passwords/password-hasher.service.ts";
 import { openPasswordList } from "./passwords/password-list.store.ts";
@@ -42,25 +42,20 @@ import { createStrengthMeter } from "./passwords/password-strength.service.ts";
 import { isRecorded } from "./recorded.ts";
 import { refusedEvent } from "./refused.ts";
 import { roleRoutes } from "./roles/role.routes.ts";
-import { createRoles } from "./roles/role.service.ts";
 import { getRole } from "./roles/role.store.ts";
 import { openLocations } from "./sessions/location.store.ts";
-import { startSweeping } from "./sessions/session.jobs.ts";
+import { sweepSessions } from "./sessions/session.jobs.ts";
 import { sessionRoutes } from "./sessions/session.routes.ts";
-import { createSessions } from "./sessions/session.service.ts";
 import { keepFilled } from "./sessions/session-cache.jobs.ts";
 import { createSessionCache } from "./sessions/session-cache.store.ts";
-import { createRefresh } from "./sign-in/refresh.service.ts";
 import { signInRoutes } from "./sign-in/sign-in.routes.ts";
-import { createSignIn } from "./sign-in/sign-in.service.ts";
-import { createAccessTokenSigner } from "./signing-keys/access-token.service.ts";
+import { createAccessTokenSigner } from "./signing-keys/access-token-signer.service.ts";
 import { jwksRoutes } from "./signing-keys/signing-key.routes.ts";
-import { turnKeys } from "./signing-keys/signing-key.service.ts";
+import { rotateDaily, rotateSigningKeys } from "./signing-keys/signing-key.service.ts";
 import { sealedTables } from "./tables.ts";
-import { accountRoutes } from "./users/own-account.routes.ts";
-import { createAccounts } from "./users/own-account.service.ts";
+import { deleteExpiredTokens } from "./tokens/one-time-token.store.ts";
+import { ownAccountRoutes } from "./users/own-account.routes.ts";
 import { userRoutes } from "./users/user.routes.ts";
-import { createUsers } from "./users/user.service.ts";
 
 const SERVICE = "auth";
 /** Of base32, which recovery codes are in. */
@@ -117,7 +112,7 @@ export async function composeApp(
     now,
     logger,
   });
-  await turnKeys(pool, keyring, now());
+  await rotateSigningKeys(pool, keyring, now());
   const ctx: AuthContext = {
     pool,
     keyring,
@@ -138,7 +133,7 @@ export async function composeApp(
     strength: createStrengthMeter(),
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
     cache,
-    lanes: createLaneCounter(redis),
+    buckets: createBucketCounter(redis),
     record: (...events) => appender.append(...events),
     mails,
     now,
@@ -180,27 +175,49 @@ export async function composeApp(
   };
 }
 
+function startSweeping(ctx: AuthContext): { stop(): Promise<void> } {
+  let running: Promise<void> = Promise.resolve();
+  const sweep = async () => {
+    const now = ctx.now();
+    await rotateDaily(ctx);
+    await sweepSessions(ctx);
+    await deleteExpiredTokens(ctx.pool, now);
+    await deleteExpiredChallenges(ctx.pool, now);
+    await deleteStaleBuckets(ctx.pool, now);
+    await deleteParkedMails(ctx.pool, new Date(now.getTime() - 30 * 24 * 3600_000));
+    await deleteUnseenDevices(ctx.pool, new Date(now.getTime() - ctx.settings.lockout.knownMs));
+  };
+  const timer = setInterval(() => {
+    running = running.then(sweep).catch((err: unknown) => ctx.logger.warn({ err }, "sweeping failed"));
+  }, 60_000);
+  timer.unref();
+  return {
+    async stop() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
 /** The HTTP app over parts that are there already. */
 export function createAuthApp(
   ctx: AuthContext,
   parts: { assertions: AssertionVerifier; redisState(): CheckState; brokerState(): CheckState },
 ): Express {
-  const sessions = createSessions(ctx);
-  const passkeySignIn = createPasskeySignIn(ctx);
   return createApp({
     service: SERVICE,
     logger: ctx.logger,
     assertions: parts.assertions,
     jsonLimitBytes: 64 * 1024,
     routes: (router) => {
-      signInRoutes(router, createSignIn(ctx), passkeySignIn, createRefresh(ctx));
-      accountRoutes(router, createAccounts(ctx), sessions, ctx);
-      passwordRoutes(router, createPasswords(ctx), ctx);
-      mfaRoutes(router, createMfa(ctx));
-      passkeyRoutes(router, createPasskeys(ctx), passkeySignIn);
-      sessionRoutes(router, sessions, ctx.locate);
-      userRoutes(router, createUsers(ctx));
-      roleRoutes(router, createRoles(ctx));
+      signInRoutes(router, ctx);
+      ownAccountRoutes(router, ctx);
+      passwordRoutes(router, ctx);
+      mfaRoutes(router, ctx);
+      passkeyRoutes(router, ctx);
+      sessionRoutes(router, ctx);
+      userRoutes(router, ctx);
+      roleRoutes(router, ctx);
       jwksRoutes(router, ctx);
     },
     readiness: async () => ({
@@ -249,7 +266,7 @@ function settingsOf(config: Config): AuthSettings {
   };
 }
 
-/** A connection that fails fast instead of queueing: whoever waits for Redis would rather know that it is away. */
+/** A connection that fails fast instead of queueing: a request would rather know that Redis is away. */
 export function connectRedis(
   url: string,
   { logger, tls }: { logger?: Logger; tls?: ConnectionOptions } = {},

@@ -1,15 +1,14 @@
 import { auditEvent, newId } from "@medvault/contracts";
 import { createKeyring, indexKey } from "@medvault/keys";
+import { emit } from "@medvault/messaging";
 import { assertServiceMigrated, createPool, inTransaction } from "@medvault/postgres";
 import { createLogger, openTls } from "@medvault/service-kit";
-import { insertAccount, openUserIndex } from "./accounts/account.store.ts";
+import { adminExists, insertAccount, openUserIndex } from "./accounts/account.store.ts";
 import { newAccount } from "./accounts/account.ts";
 import { readBootstrapConfig } from "./config.ts";
-import { announce } from "./context.ts";
 import { newTotpSecret } from "./mfa/totp.ts";
 import { createPasswordHasher } from "./passwords/password-hasher.service.ts";
 import { randomPassword } from "./passwords/password-policy.ts";
-import { adminExists } from "./users/user.store.ts";
 
 // One shot: makes the first admin, with a random password and a second factor enrolled, and prints both as one line of
 // JSON, for the operator's eyes alone; {"exists":true} when there is an admin. There is no default password anywhere.
@@ -49,16 +48,14 @@ try {
       totpSecret,
     };
     const details = await insertAccount(tx, seals, account);
-    await announce(
-      tx,
-      auditEvent(null, {
-        type: "medvault.auth.user.created.v1",
-        subject: `user/${account.id}`,
-        action: "user:write",
-        reason: "bootstrap",
-        details: { ...details, role: "admin" },
-      }),
-    );
+    const event = auditEvent(null, {
+      type: "medvault.auth.user.created.v1",
+      subject: `user/${account.id}`,
+      action: "user:write",
+      reason: "bootstrap",
+      details: { ...details, role: "admin" },
+    });
+    await emit(tx, "auth", event);
     return true;
   });
   process.stdout.write(`${JSON.stringify(made ? { username, password, totpSecret } : { exists: true })}\n`);

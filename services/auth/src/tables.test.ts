@@ -6,7 +6,7 @@ import { applyPolicy, type SealedTable } from "@medvault/keys";
 import { type RebuildOptions, rebuildIndexes, reseal } from "@medvault/keys/operations";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createHarness, type Harness, PASSWORD } from "../test/harness.ts";
-import { sealedUsers } from "./accounts/account.store.ts";
+import { sealedUsers } from "./accounts/account.table.ts";
 import { sealedTables } from "./tables.ts";
 
 const declared = sealedTables.map((table) => table.declaration);

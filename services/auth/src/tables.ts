@@ -1,8 +1,8 @@
-import { sealedUsers } from "./accounts/account.store.ts";
-import { sealedPasskeys } from "./passkeys/passkey.store.ts";
-import { sealedSessions } from "./sessions/session.store.ts";
+import { sealedUsers } from "./accounts/account.table.ts";
+import { sealedPasskeys } from "./passkeys/passkey.table.ts";
+import { sealedSessions } from "./sessions/session.table.ts";
 
-/** Every declared table of this service: what a field policy may change (the suite), and `npm run keys -- reseal` seals anew. */
+/** Every declared table of this service: what a field policy may change (the suite), and what `keys reseal` seals again. */
 export const sealedTables = [sealedUsers, sealedPasskeys, sealedSessions] as const;
 
 /** How events call one row of each. */

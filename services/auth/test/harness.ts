@@ -23,7 +23,7 @@ import { insertAccount, openUserIndex } from "../src/accounts/account.store.ts";
 import { type Account, newAccount } from "../src/accounts/account.ts";
 import { connectRedis, createAuthApp } from "../src/app.ts";
 import type { AuthContext, AuthSettings } from "../src/context.ts";
-import { createLaneCounter } from "../src/lockout/bucket-counter.store.ts";
+import { createBucketCounter } from "../src/lockout/bucket-counter.store.ts";
 import { LOCKOUT } from "../src/lockout/lockout.ts";
 import type { Mail } from "../src/mail/mail.ts";
 import { createMailQueue } from "../src/mail/mail-queue.service.ts";
@@ -38,9 +38,8 @@ import { createSessionCache } from "../src/sessions/session-cache.store.ts";
 import {
   ACCESS_TOKEN_AUDIENCE,
   createAccessTokenSigner,
-  publicJwks,
-} from "../src/signing-keys/access-token.service.ts";
-import { turnKeys } from "../src/signing-keys/signing-key.service.ts";
+} from "../src/signing-keys/access-token-signer.service.ts";
+import { publicJwks, rotateSigningKeys } from "../src/signing-keys/signing-key.service.ts";
 
 export const PASSWORD = "Vf7#kaleidoscope-Mq";
 
@@ -128,7 +127,7 @@ export async function createHarness(): Promise<Harness> {
     },
     sessionLimit: "end-oldest" as const,
   };
-  await turnKeys(pool, keyring, new Date(startedMs));
+  await rotateSigningKeys(pool, keyring, new Date(startedMs));
   const ctx: AuthContext = {
     pool,
     keyring,
@@ -146,7 +145,7 @@ export async function createHarness(): Promise<Harness> {
       binding: settings.binding,
       permissionVersion: async (role) => (await getRole(pool, role)).version,
     }),
-    lanes: createLaneCounter(redis),
+    buckets: createBucketCounter(redis),
     record: (...events) => appender.append(...events),
     mails: createMailQueue({
       pool,

@@ -1,41 +1,10 @@
 import { type AccountRole, VersionConflict } from "@medvault/contracts";
-import { createSubjectKey, findSubjectKeys, type Keyring, LiveIndexes, sealedTable } from "@medvault/keys";
+import { createSubjectKey, findSubjectKeys, type Keyring, LiveIndexes, shred } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { blindToken } from "../tokens/blind-token.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
-import type { Account, PendingTotp } from "./account.ts";
-
-/** What the box and the columns that are bound into it hold. */
-interface SealedAccount {
-  id: string;
-  rev: number;
-  role: AccountRole;
-  disabled: boolean;
-  activated: boolean;
-  mfaEnabled: boolean;
-  username: string;
-  /** Null where the address is claimed only: then it stands in pendingEmail. */
-  email: string | null;
-  pendingEmail: string | null;
-  passwordHash: string | null;
-  totpSecret: string | null;
-  pendingTotp: PendingTotp | null;
-}
-
-const SEALED = ["username", "email", "pending_email", "password_hash", "totp_secret", "pending_totp"];
-
-export const sealedUsers = sealedTable<SealedAccount>({
-  service: "auth",
-  table: "users",
-  id: "id",
-  subject: "id",
-  typed: ["role", "disabled", "activated", "mfa_enabled"],
-  sealed: SEALED,
-  open: [],
-  indexes: { username: "exact", email: "exact" },
-  alwaysSealed: SEALED,
-  alwaysIndexed: ["username", "email"],
-});
+import { type SealedAccount, sealedUsers } from "./account.table.ts";
+import type { Account } from "./account.ts";
 
 /** What opens and finds accounts. */
 export interface AccountSeals {
@@ -45,11 +14,17 @@ export interface AccountSeals {
   blindKey: Buffer;
 }
 
-/** Opens the index of accounts, whose keys may change under a running process (`keys reindex users`): once, at boot. */
+/**
+ * Opens the index of accounts, whose keys may change under a running process (`keys reindex users`):
+ * once, at boot.
+ */
 export const openUserIndex = (db: Db, keyring: Keyring): Promise<LiveIndexes<SealedAccount>> =>
   LiveIndexes.open(db, keyring, sealedUsers);
 
-/** What goes into the event of a write, so that a row rolled back behind our back is found (ARCHITECTURE.md, "Keys"). */
+/**
+ * What goes into the event of a write, so that a row rolled back behind our back is found
+ * (ARCHITECTURE.md, "Keys").
+ */
 export interface WriteDetails extends Record<string, string | number> {
   rev: number;
   boxSha256: string;
@@ -57,6 +32,9 @@ export interface WriteDetails extends Record<string, string | number> {
 
 /** An account with its role's permission version at the moment when it was found. */
 export type FoundAccount = Account & { pv: number };
+
+const FIELDS = `u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
+            u.rev, u.open, u.sealed, k.wrapped as subject_key`;
 
 type Row = Parameters<typeof sealedUsers.open>[1] & {
   max_sessions: number;
@@ -76,43 +54,32 @@ function toAccount(keyring: Keyring, row: Row): Account {
   };
 }
 
-function toFound(keyring: Keyring, row: Row & { pv: number }): FoundAccount {
-  return { ...toAccount(keyring, row), pv: row.pv };
-}
-
 function toSealed(account: Account): SealedAccount {
   if (account.emailOwned) return account;
   return { ...account, email: null, pendingEmail: account.pendingEmail ?? account.email };
 }
 
 /** Of an address that is claimed only; it is not unique, and nobody signs in by it alone. */
-function claimToken(seals: AccountSeals, { emailOwned, pendingEmail, email }: Account): Buffer | null {
-  return emailOwned ? null : claimTokenOf(seals, pendingEmail ?? email);
-}
-
-function claimTokenOf(seals: AccountSeals, email: string): Buffer {
+function claimToken(seals: AccountSeals, email: string): Buffer {
   return blindToken(seals.blindKey, "claimed address", email.trim().toLowerCase());
 }
 
 /** The account, or null. */
 export async function findAccount(db: Db, seals: AccountSeals, id: string): Promise<Account | null> {
   const { rows } = await db.query<Row>(
-    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
-            u.rev, u.open, u.sealed, k.wrapped as subject_key
-       from users u join subject_keys k on k.subject_id = u.id
-      where u.id = $1`,
+    `select ${FIELDS} from users u join subject_keys k on k.subject_id = u.id where u.id = $1`,
     [id],
   );
   return rows[0] ? toAccount(seals.keyring, rows[0]) : null;
 }
 
-/** The account, locked until the transaction ends: grants and changes of one account come one after the other. */
+/**
+ * The account, locked until the transaction ends: grants and changes of one account come one after
+ * the other.
+ */
 export async function lockAccount(tx: Tx, seals: AccountSeals, id: string): Promise<Account | null> {
   const { rows } = await tx.query<Row>(
-    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
-            u.rev, u.open, u.sealed, k.wrapped as subject_key
-       from users u join subject_keys k on k.subject_id = u.id
-      where u.id = $1
+    `select ${FIELDS} from users u join subject_keys k on k.subject_id = u.id where u.id = $1
         for no key update of u`,
     [id],
   );
@@ -126,26 +93,129 @@ export async function findAccountByIdentifier(
   identifier: string,
 ): Promise<FoundAccount | null> {
   const field = identifier.includes("@") ? "email" : "username";
-  const { rows } = await seals.userIndex.read(db, (query) => {
-    const tokens = query.exact(field, identifier);
-    return findByTokens(db, field === "email" ? { emails: tokens } : { usernames: tokens });
-  });
-  const account = rows[0] ? toFound(seals.keyring, rows[0]) : null;
-  // The token knows neither case nor accents; a name with an accent that is not there is another name.
+  const { rows } = await findByIndex(db, seals, field, identifier);
+  const account = rows[0] ? { ...toAccount(seals.keyring, rows[0]), pv: rows[0].pv } : null;
+  // The token knows neither case nor accents; a name with an accent that is not there is another.
   return account && account[field].toLowerCase() === identifier.trim().toLowerCase() ? account : null;
 }
 
-function findByTokens(db: Db, tokens: { usernames?: Buffer[] | null; emails?: Buffer[] | null }) {
-  return db.query<Row & { pv: number }>(
-    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
-            u.rev, u.open, u.sealed, k.wrapped as subject_key, r.version as pv
-       from users u join subject_keys k on k.subject_id = u.id join roles r on r.role = u.role
-      where u.username_token = any($1::bytea[]) or u.email_token = any($2::bytea[])`,
-    [tokens.usernames ?? [], tokens.emails ?? []],
-  );
+/** Whether somebody owns this address. */
+export async function isAddressOwned(db: Db, seals: AccountSeals, email: string): Promise<boolean> {
+  return (await findByIndex(db, seals, "email", email)).rowCount !== 0;
 }
 
-/** The account's tokens. While their keys change, a name under the old key does not meet itself in the unique index. */
+function findByIndex(db: Db, seals: AccountSeals, field: "username" | "email", value: string) {
+  return seals.userIndex.read(db, (query) => {
+    const tokens = query.exact(field, value) ?? [];
+    return db.query<Row & { pv: number }>(
+      `select ${FIELDS}, r.version as pv
+         from users u join subject_keys k on k.subject_id = u.id join roles r on r.role = u.role
+        where u.username_token = any($1::bytea[]) or u.email_token = any($2::bytea[])`,
+      field === "email" ? [[], tokens] : [tokens, []],
+    );
+  });
+}
+
+/** The newest account that claims this address and does not own it, or null. */
+export async function findClaimant(db: Db, seals: AccountSeals, email: string): Promise<FoundAccount | null> {
+  const { rows } = await db.query<Row & { pv: number }>(
+    `select ${FIELDS}, r.version as pv
+       from users u join subject_keys k on k.subject_id = u.id join roles r on r.role = u.role
+      where u.pending_email_token = $1 and u.email_token is null
+      order by u.id desc limit 1`,
+    [claimToken(seals, email)],
+  );
+  return rows[0] ? { ...toAccount(seals.keyring, rows[0]), pv: rows[0].pv } : null;
+}
+
+export interface AccountFilter {
+  role: AccountRole | null;
+  disabled: boolean | null;
+  /** Ids below this one: UUIDv7 sort by the time they were made. */
+  before: string | null;
+  limit: number;
+}
+
+/** Accounts, newest first. */
+export async function listAccounts(db: Db, seals: AccountSeals, filter: AccountFilter): Promise<Account[]> {
+  const { rows } = await db.query<Row>(
+    `select ${FIELDS} from users u join subject_keys k on k.subject_id = u.id
+      where ($1::text is null or u.role = $1) and ($2::boolean is null or u.disabled = $2)
+        and ($3::uuid is null or u.id < $3)
+      order by u.id desc limit $4`,
+    [filter.role, filter.disabled, filter.before, filter.limit],
+  );
+  return rows.map((row) => toAccount(seals.keyring, row));
+}
+
+/** Stores a new account. Throws UsernameTaken or EmailTaken; the transaction is then lost. */
+export async function insertAccount(tx: Tx, seals: AccountSeals, account: Account): Promise<WriteDetails> {
+  const subjectKey = await createSubjectKey(tx, seals.keyring, account.id);
+  const { values, details } = await sealedValues(tx, seals, subjectKey, account);
+  await uniqueOrTaken(
+    tx.query(
+      `insert into users (id, role, disabled, activated, mfa_enabled, username_token, email_token, max_sessions,
+                          updated_at, rev, open, sealed, pending_email_token, created_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+      [...values, account.createdAt],
+    ),
+  );
+  return details;
+}
+
+/**
+ * Seals and stores a changed account as the next rev. Throws VersionConflict when the row is not at
+ * `account.rev` any more, UsernameTaken or EmailTaken.
+ */
+export async function saveAccount(
+  tx: Tx,
+  seals: AccountSeals,
+  account: Account,
+  now: Date,
+): Promise<{ account: Account; details: WriteDetails }> {
+  const next = { ...account, rev: account.rev + 1, updatedAt: now };
+  const subjectKey = (await findSubjectKeys(tx, [account.id])).get(account.id);
+  if (!subjectKey) throw new VersionConflict(); // deleted meanwhile
+  const { values, details } = await sealedValues(tx, seals, subjectKey, next);
+  const { rowCount } = await uniqueOrTaken(
+    tx.query(
+      `update users
+          set role = $2, disabled = $3, activated = $4, mfa_enabled = $5, username_token = $6, email_token = $7,
+              max_sessions = $8, updated_at = $9, rev = $10, open = $11, sealed = $12, pending_email_token = $13
+        where id = $1 and rev = $14`,
+      [...values, account.rev],
+    ),
+  );
+  if (rowCount !== 1) throw new VersionConflict();
+  return { account: next, details };
+}
+
+/** The row of an account, in the order in which both writes have it. */
+async function sealedValues(tx: Tx, seals: AccountSeals, subjectKey: Buffer, account: Account) {
+  const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, toSealed(account));
+  const tokens = await freeTokens(tx, seals, toSealed(account));
+  const values = [
+    account.id,
+    account.role,
+    account.disabled,
+    account.activated,
+    account.mfaEnabled,
+    tokens.username,
+    tokens.email,
+    account.maxSessions,
+    account.updatedAt,
+    account.rev,
+    open,
+    sealed,
+    account.emailOwned ? null : claimToken(seals, account.pendingEmail ?? account.email),
+  ];
+  return { values, details: { rev: account.rev, boxSha256: sealedUsers.boxHash(sealed) } };
+}
+
+/**
+ * The account's tokens. While their keys change, a name under the old key does not meet itself in
+ * the unique index.
+ */
 async function freeTokens(tx: Tx, seals: AccountSeals, account: SealedAccount) {
   const tokens = await seals.userIndex.tokens(tx, account);
   await seals.userIndex.read(tx, async (query) => {
@@ -162,101 +232,6 @@ async function freeTokens(tx: Tx, seals: AccountSeals, account: SealedAccount) {
   return tokens;
 }
 
-/** Whether somebody owns this address. */
-export async function isAddressOwned(db: Db, seals: AccountSeals, email: string): Promise<boolean> {
-  const { rowCount } = await seals.userIndex.read(db, (query) =>
-    findByTokens(db, { emails: query.exact("email", email) }),
-  );
-  return rowCount !== 0;
-}
-
-/** The newest account that claims this address and does not own it, or null. */
-export async function findClaimant(db: Db, seals: AccountSeals, email: string): Promise<FoundAccount | null> {
-  const { rows } = await db.query<Row & { pv: number }>(
-    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
-            u.rev, u.open, u.sealed, k.wrapped as subject_key, r.version as pv
-       from users u join subject_keys k on k.subject_id = u.id join roles r on r.role = u.role
-      where u.pending_email_token = $1 and u.email_token is null
-      order by u.id desc limit 1`,
-    [claimTokenOf(seals, email)],
-  );
-  return rows[0] ? toFound(seals.keyring, rows[0]) : null;
-}
-
-/** Stores a new account. Throws UsernameTaken or EmailTaken; the transaction is then lost. */
-export async function insertAccount(tx: Tx, seals: AccountSeals, account: Account): Promise<WriteDetails> {
-  const subjectKey = await createSubjectKey(tx, seals.keyring, account.id);
-  const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, toSealed(account));
-  const tokens = await freeTokens(tx, seals, toSealed(account));
-  await uniqueOrTaken(
-    tx.query(
-      `insert into users (id, role, disabled, activated, mfa_enabled, username_token, email_token, max_sessions,
-                          created_at, updated_at, rev, open, sealed, pending_email_token)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-      [
-        account.id,
-        account.role,
-        account.disabled,
-        account.activated,
-        account.mfaEnabled,
-        tokens.username,
-        tokens.email,
-        account.maxSessions,
-        account.createdAt,
-        account.updatedAt,
-        account.rev,
-        open,
-        sealed,
-        claimToken(seals, account),
-      ],
-    ),
-  );
-  return { rev: account.rev, boxSha256: sealedUsers.boxHash(sealed) };
-}
-
-/**
- * Seals and stores a changed account as the next rev. Throws VersionConflict when the row is not at `account.rev`
- * any more, UsernameTaken or EmailTaken.
- */
-export async function saveAccount(
-  tx: Tx,
-  seals: AccountSeals,
-  account: Account,
-  now: Date,
-): Promise<{ account: Account; details: WriteDetails }> {
-  const next = { ...account, rev: account.rev + 1, updatedAt: now };
-  const subjectKey = (await findSubjectKeys(tx, [account.id])).get(account.id);
-  if (!subjectKey) throw new VersionConflict(); // deleted meanwhile
-  const { open, sealed } = sealedUsers.seal(seals.keyring, subjectKey, toSealed(next));
-  const tokens = await freeTokens(tx, seals, toSealed(next));
-  const { rowCount } = await uniqueOrTaken(
-    tx.query(
-      `update users
-          set role = $3, disabled = $4, activated = $5, mfa_enabled = $6, username_token = $7, email_token = $8,
-              max_sessions = $9, updated_at = $10, rev = $11, open = $12, sealed = $13, pending_email_token = $14
-        where id = $1 and rev = $2`,
-      [
-        account.id,
-        account.rev,
-        next.role,
-        next.disabled,
-        next.activated,
-        next.mfaEnabled,
-        tokens.username,
-        tokens.email,
-        next.maxSessions,
-        next.updatedAt,
-        next.rev,
-        open,
-        sealed,
-        claimToken(seals, next),
-      ],
-    ),
-  );
-  if (rowCount !== 1) throw new VersionConflict();
-  return { account: next, details: { rev: next.rev, boxSha256: sealedUsers.boxHash(sealed) } };
-}
-
 async function uniqueOrTaken<T>(query: Promise<T>): Promise<T> {
   try {
     return await query;
@@ -268,24 +243,32 @@ async function uniqueOrTaken<T>(query: Promise<T>): Promise<T> {
   }
 }
 
-export interface AccountFilter {
-  role: AccountRole | null;
-  disabled: boolean | null;
-  /** Ids below this one: UUIDv7 sort by the time they were made. */
-  before: string | null;
-  limit: number;
+/**
+ * Locks every active admin's row, in one order, and says who they are, so that two demotions at once
+ * cannot leave nobody. Call it before any other account is locked: then nobody waits for whom they
+ * block.
+ */
+export async function lockActiveAdmins(tx: Tx): Promise<string[]> {
+  const { rows } = await tx.query<{ id: string }>(
+    `select id from users where role = 'admin' and not disabled and activated order by id for no key update`,
+  );
+  return rows.map((row) => row.id);
 }
 
-/** Accounts, newest first. */
-export async function listAccounts(db: Db, seals: AccountSeals, filter: AccountFilter): Promise<Account[]> {
-  const { rows } = await db.query<Row>(
-    `select u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
-            u.rev, u.open, u.sealed, k.wrapped as subject_key
-       from users u join subject_keys k on k.subject_id = u.id
-      where ($1::text is null or u.role = $1) and ($2::boolean is null or u.disabled = $2)
-        and ($3::uuid is null or u.id < $3)
-      order by u.id desc limit $4`,
-    [filter.role, filter.disabled, filter.before, filter.limit],
-  );
-  return rows.map((row) => toAccount(seals.keyring, row));
+/** Whether there is any admin, active or not. */
+export async function adminExists(db: Db): Promise<boolean> {
+  const { rows } = await db.query(`select from users where role = 'admin' limit 1`);
+  return rows.length > 0;
+}
+
+/**
+ * Deletes the account, all that is kept of where it signed in from, and the key that opens what is
+ * left of it; its sessions must have ended before.
+ */
+export async function deleteAccount(tx: Tx, id: string): Promise<void> {
+  for (const table of ["one_time_tokens", "known_devices", "known_addresses"]) {
+    await tx.query(`delete from ${table} where user_id = $1`, [id]);
+  }
+  await tx.query(`delete from users where id = $1`, [id]);
+  await shred(tx, id);
 }

@@ -1,4 +1,4 @@
-import type { AccountRole } from "@medvault/contracts";
+import type { AccountRole, Actor } from "@medvault/contracts";
 
 /** A person's account as the use cases see it, opened. `rev` is that of the row it was read from. */
 export interface Account {
@@ -12,8 +12,8 @@ export interface Account {
   username: string;
   email: string;
   /**
-   * False: the address is claimed only. Another account has it, or nobody until its mailed link is used. Nothing is found by
-   * it and nothing secret is mailed to it.
+   * False: the address is claimed only. Another account has it, or nobody until its mailed link is
+   * used. Nothing is found by it and nothing secret is mailed to it.
    */
   emailOwned: boolean;
   /** An address that its mailed link has not confirmed yet. */
@@ -49,6 +49,32 @@ export function isUsable(account: Account): boolean {
 /** Whether it can administer: what the last of must never lose. */
 export function isActiveAdmin(account: Pick<Account, "role" | "disabled" | "activated">): boolean {
   return account.role === "admin" && !account.disabled && account.activated;
+}
+
+/** Where a mail about an account goes, as of `at` (ISO): what happens to its address later changes nothing. */
+export interface Recipient {
+  userId: string;
+  /** Null: the account only claims its address, so nobody is known to read there. */
+  email: string | null;
+  at: string;
+}
+
+/** The owner of this account as they can be reached now. */
+export function recipientOf(account: Account, now: Date): Recipient {
+  return {
+    userId: account.id,
+    email: account.emailOwned ? account.email : null,
+    at: now.toISOString(),
+  };
+}
+
+/** The caller, known by now to be this account: for events of acts that began with nobody signed in. */
+export function actingAs(
+  actor: Actor,
+  account: { id: string; role: Actor["role"] },
+  sessionId: string | null,
+): Actor {
+  return { ...actor, id: account.id, role: account.role, sessionId };
 }
 
 /** A fresh account. Without a password it waits for its invitation to be accepted. */

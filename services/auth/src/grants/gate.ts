@@ -4,34 +4,57 @@ import type { OpaqueToken } from "../tokens/opaque-token.ts";
 import { type GateReason, GrantLocked, GrantRefused } from "./grant.errors.ts";
 
 /**
- * What asks for tokens, or (reset, invitation) for the password that will. `account` and `session` were read, and
- * locked, in the same transaction, so that nothing that the gate looks at can change before the tokens exist. `pv` is
- * the permission version that the proof began under, where it took more than one moment.
+ * What asks for tokens, or (reset, invitation) for the password that will. `account` and `session` were
+ * read, and locked, in the same transaction, so that nothing that the gate looks at can change before
+ * the tokens exist.
  */
-export type Grant =
-  | {
-      by: "password" | "totp" | "recovery_code" | "passkey";
-      account: Account | null;
-      amr: string[];
-      pv: number | null;
-      transport: Session["transport"];
-    }
-  | { by: "enrollment"; account: Account | null; session: Session | null; amr: string[] }
-  | {
-      by: "refresh";
-      account: Account | null;
-      session: Session | null;
-      idleUntil: Date | null;
-      successor: OpaqueToken;
-    }
-  | { by: "step_up"; account: Account | null; session: Session | null; amr: string[] }
-  | { by: "reset" | "invitation"; account: Account | null };
+export type Grant = SignInGrant | SessionGrant | PasswordGrant;
+
+/** Begins a session. `pv`: the permission version that the proof began under, where it took more than one moment. */
+export interface SignInGrant {
+  by: "password" | "totp" | "recovery_code" | "passkey";
+  account: Account | null;
+  amr: string[];
+  pv: number | null;
+  transport: Session["transport"];
+}
+
+/** Stands on a session. */
+interface OnSession {
+  account: Account | null;
+  session: Session | null;
+}
+
+/** Trades a session that had to enrol a second factor for a full one. */
+export interface EnrollmentGrant extends OnSession {
+  by: "enrollment";
+  amr: string[];
+}
+
+export interface RefreshGrant extends OnSession {
+  by: "refresh";
+  idleUntil: Date | null;
+  successor: OpaqueToken;
+}
+
+export interface StepUpGrant extends OnSession {
+  by: "step_up";
+  amr: string[];
+}
+
+type SessionGrant = EnrollmentGrant | RefreshGrant | StepUpGrant;
+
+/** Sets a password, and begins nothing. */
+export interface PasswordGrant {
+  by: "reset" | "invitation";
+  account: Account | null;
+}
 
 /** What the gate knows besides: read in the same transaction as the grant's account. */
 export interface Standing {
   /** The account's role as it is now. */
   pv: number;
-  /** Until when the lane that this client guesses in is locked. */
+  /** Until when the bucket in which this client guesses is locked. */
   lockedUntil: Date | null;
 }
 
@@ -39,17 +62,19 @@ export interface Standing {
 export type Admitted = "full" | "enrollment" | "password";
 
 /**
- * The gate: every grant passes it, so that no path skips what another checks. Default is to refuse.
+ * The gate: every grant passes it, so that no path skips what another checks. Default is to refuse,
+ * with GrantLocked or GrantRefused and the reason for the event:
  *
- * | condition | what it means here |
- * |---|---|
- * | locked | the lane of this client (for a session: of where it began) takes no guess, so it gives nothing either |
- * | gone, disabled, not activated | of the account, as it is under lock |
- * | session ended | of the session that the grant stands on: ended, idle, over, somebody else's, of another kind |
- * | second factor missing | the account has one, or its role must, and the proof holds none |
- * | permission version old | for sign-ins: what the role may do changed between its first proof and its end, so it begins again. For what stands on a session: the account has another role than the session. A role's own change ends no session; its next tokens carry the present version. A reset or invitation gives no permission at all |
- *
- * Throws GrantLocked or GrantRefused with the reason for the event.
+ * - locked: the bucket of this client (for a session: of where it began) takes no guess, so it gives
+ *   nothing either.
+ * - gone, disabled, not activated: of the account, as it is under lock.
+ * - session ended: of the session that the grant stands on: ended, idle, over, another account's, of
+ *   another kind.
+ * - second factor missing: the account has one, or its role must, and the proof holds none.
+ * - permission version old: for sign-ins, what the role may do changed between its first proof and its
+ *   end, so it begins again. For what stands on a session, the account has another role than the
+ *   session. A role's own change ends no session; its next tokens carry the present version. A reset or
+ *   invitation gives no permission at all.
  */
 export function admit(grant: Grant, standing: Standing, now: Date): { kind: Admitted; account: Account } {
   const { account } = grant;
@@ -73,7 +98,7 @@ export function admit(grant: Grant, standing: Standing, now: Date): { kind: Admi
 }
 
 function sessionFault(
-  grant: Extract<Grant, { session: Session | null }>,
+  grant: SessionGrant,
   account: Account,
   standing: Standing,
   now: Date,

@@ -1,4 +1,4 @@
-import { type NewEvent, Unauthenticated } from "@medvault/contracts";
+import { Unauthenticated } from "@medvault/contracts";
 import { LoginLocked } from "../lockout/lockout.errors.ts";
 
 /** Why the gate refused. It goes into the event alone: the caller reads that it is not signed in. */
@@ -12,19 +12,16 @@ export type GateReason =
   | "session_ended"
   | "second_factor_missing";
 
-/** 401: the gate let this grant not through. */
+/** 401: the gate did not let this grant through. */
 export class GrantRefused extends Unauthenticated {
   readonly reason: GateReason;
-  /** Written once the transaction of the grant is rolled back. */
-  event: NewEvent | null = null;
   constructor(reason: GateReason) {
     super();
     this.reason = reason;
   }
 }
 
-/** 429: the lane that this client would guess in is locked, so nothing is given out in it. */
+/** 429: the bucket in which this client would guess is locked, so nothing is given out to it. */
 export class GrantLocked extends LoginLocked {
   readonly reason: GateReason = "account_locked";
-  event: NewEvent | null = null;
 }

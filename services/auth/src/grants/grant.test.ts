@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
 import { type Creation, type Request, SoftAuthenticator } from "../../test/soft-authenticator.ts";
 import { lockAccount, saveAccount } from "../accounts/account.store.ts";
-import { changeSessions } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";
 import { newTotpSecret } from "../mfa/totp.ts";
+import { changeSessions } from "../sessions/session.service.ts";
 import type { Grant } from "./gate.ts";
 
 let h: Harness;
@@ -119,7 +119,7 @@ const byMail = (token: string) =>
   h.guest().post<Answer>("/v1/auth/password/reset", { token, newPassword: NEW_PASSWORD });
 
 const change = (person: Person, patch: object) =>
-  changeSessions(h.ctx, async (tx) => {
+  changeSessions(h.ctx, async ({ tx }) => {
     const locked = await lockAccount(tx, h.ctx, person.account.id);
     if (locked) await saveAccount(tx, h.ctx, { ...locked, ...patch }, h.ctx.now());
   });
@@ -131,7 +131,7 @@ const conditions: Record<string, (by: string) => ((made: Made) => Promise<unknow
     () =>
     async ({ person }) => {
       const account = accountToken(h.ctx, { id: person.account.id });
-      // Every lane of the account, as after five wrong guesses in each.
+      // Every bucket of the account, as after five wrong guesses in each.
       const { person: _other, ...guess } = { person, identifier: person.account.username, password: "wrong" };
       for (let i = 0; i < 5; i++) await h.guest().post("/v1/auth/login", guess);
       await h.ctx.pool.query(

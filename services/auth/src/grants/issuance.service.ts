@@ -1,55 +1,62 @@
-import { type Actor, auditEvent, deniedEvent, newId, type TokensView } from "@medvault/contracts";
+import {
+  type Actor,
+  auditEvent,
+  deniedEvent,
+  newId,
+  type TokensView,
+  Unauthenticated,
+} from "@medvault/contracts";
+import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
-import type { Account } from "../accounts/account.ts";
-import { type AuthContext, actingAs, announce, type SessionEffects } from "../context.ts";
+import { type Account, actingAs } from "../accounts/account.ts";
+import type { AuthContext } from "../context.ts";
 import { placeOf } from "../lockout/bucket.ts";
+import type { Familiar } from "../lockout/known-device.store.ts";
+import type { Attempt } from "../lockout/lockout.service.ts";
 import type { RolePermissions } from "../roles/role.store.ts";
-import { SessionLimitReached } from "../sessions/session.errors.ts";
-import { endSessions, insertSession, saveUse } from "../sessions/session.store.ts";
-import { newSession, type Session, surplus, touched } from "../sessions/session.ts";
+import { SessionLimitReached, withEvent } from "../sessions/session.errors.ts";
+import { endSessions } from "../sessions/session.service.ts";
+import { insertSession, saveUse } from "../sessions/session.store.ts";
+import {
+  newSession,
+  type Session,
+  type SessionChange,
+  scopeOfSession,
+  surplus,
+  touched,
+} from "../sessions/session.ts";
 import { csrfToken } from "../tokens/csrf-token.ts";
-import { newOpaqueToken, type OpaqueToken } from "../tokens/opaque-token.ts";
+import { newOpaqueToken } from "../tokens/opaque-token.ts";
 import { insertRefreshToken } from "../tokens/refresh-token.store.ts";
-import { type Admitted, admit, type Grant } from "./gate.ts";
+import {
+  type Admitted,
+  admit,
+  type EnrollmentGrant,
+  type Grant,
+  type RefreshGrant,
+  type SignInGrant,
+  type StepUpGrant,
+} from "./gate.ts";
 import { GrantLocked, GrantRefused } from "./grant.errors.ts";
-import { type Familiar, type FoundStanding, findStanding } from "./standing.store.ts";
-
-/** Tokens of a full session, or of one that may do nothing but enrol a second factor. */
-export type Issued =
-  | { kind: "full"; session: Session; tokens: Tokens; familiar: Familiar }
-  | ({ kind: "enrollment" | "confirmed" } & AccessOnly);
+import { type FoundStanding, findStanding } from "./standing.store.ts";
 
 /** A pair. `csrfToken` is there where the session is in cookies, and only there. */
 export type Tokens = TokensView & { csrfToken?: string };
 
-/** An access token without a refresh token. */
-export interface AccessOnly {
-  session: Session;
-  accessToken: string;
-  /** Seconds. */
-  expiresIn: number;
-  scope: string;
-  csrfToken?: string;
-}
+/** An access token without a refresh token, as it is answered. */
+export type AccessOnly = Pick<
+  Tokens,
+  "accessToken" | "tokenType" | "expiresIn" | "sessionId" | "scope" | "csrfToken"
+>;
 
-/** An access token as it is answered. */
-export function accessOnly(issued: AccessOnly) {
-  return {
-    accessToken: issued.accessToken,
-    tokenType: "Bearer" as const,
-    expiresIn: issued.expiresIn,
-    sessionId: issued.session.id,
-    scope: issued.scope,
-    ...(issued.csrfToken !== undefined && { csrfToken: issued.csrfToken }),
-  };
-}
-
-/** The only permission of a session whose account still has to enrol its second factor. */
-export const ENROLLMENT_SCOPE = "account:enroll:own";
+/** Tokens of a full session, or of one that may do nothing but enrol a second factor. */
+export type Started =
+  | { kind: "full"; tokens: Tokens; familiar: Familiar }
+  | { kind: "enrollment"; tokens: AccessOnly };
 
 /**
- * Asks the gate, with what it needs to know read in the caller's transaction. Throws as `admit` does; the event of a
- * refusal is written by `changeSessions`, once that transaction is gone.
+ * Asks the gate, with what it needs to know read in the caller's transaction. Throws as `admit` does;
+ * the event of a refusal is written by `changeSessions`.
  */
 export async function passGate(
   ctx: AuthContext,
@@ -67,169 +74,166 @@ export async function passGate(
     if (!found) throw new GrantRefused("account_gone");
     return { ...admitted, found };
   } catch (error) {
-    if (error instanceof GrantRefused || error instanceof GrantLocked) {
-      error.event = deniedEvent(actor, {
+    if (!(error instanceof GrantRefused || error instanceof GrantLocked)) throw error;
+    throw withEvent(
+      error,
+      deniedEvent(actor, {
         type: "medvault.auth.grant.refused.v1",
         subject: session ? `session/${session.id}` : `user/${grant.account?.id ?? "unknown"}`,
         action: `grant:${grant.by}`,
         reason: error.reason,
-      });
-    }
-    throw error;
+      }),
+    );
   }
 }
 
-/** Issues what the gate lets through, with the events of it, in the caller's transaction. */
-export async function issue(
+/** Begins a session where the gate lets the grant through, with the events of it. */
+export async function startSession(
   ctx: AuthContext,
-  tx: Tx,
-  effects: SessionEffects,
+  change: SessionChange,
   actor: Actor,
-  grant: Exclude<Grant, { by: "reset" | "invitation" }>,
-): Promise<Issued> {
-  const { kind, account, found } = await passGate(ctx, tx, actor, grant);
-  const now = ctx.now();
+  grant: SignInGrant | EnrollmentGrant,
+): Promise<Started> {
+  const { kind, account, found } = await passGate(ctx, change.tx, actor, grant);
   if (kind === "password") throw new GrantRefused("session_ended");
-  const { role, familiar } = found;
-  const issuing: Issuing = { ctx, tx, effects, actor, account, role, familiar, now };
-  if (grant.by === "step_up") return reconfirm(issuing, standingOn(grant.session), grant.amr);
-  if (grant.by === "refresh") return renew(issuing, standingOn(grant.session), grant.successor);
-  await makeRoom(issuing, kind, found.live[kind]);
+  await makeRoom(ctx, change, actor, account, kind, found.live[kind]);
   const session = newSession(
     {
       id: newId(),
       userId: account.id,
       role: account.role,
       kind,
-      transport: grant.by === "enrollment" ? standingOn(grant.session).transport : grant.transport,
-      pv: role.version,
+      transport: grant.by === "enrollment" ? standingOn(grant).transport : grant.transport,
+      pv: found.role.version,
       amr: grant.amr,
       ip: actor.ip,
       userAgent: actor.userAgent,
     },
     ctx.settings,
-    now,
+    ctx.now(),
   );
   const refresh = kind === "full" ? newOpaqueToken(ctx.settings.tokenBytes) : null;
-  await insertSession(tx, ctx.keyring, found.subjectKey, session, refresh?.hash ?? null);
-  effects.opened.push({ session, pv: role.version });
-  await announce(
-    tx,
-    auditEvent(actingAs(actor, account, session.id), {
-      type: "medvault.auth.session.started.v1",
-      subject: `session/${session.id}`,
-      action: "session:start",
-      reason: grant.by,
-      details: { kind, acr: acrOf(grant.amr) },
-    }),
+  await insertSession(change.tx, ctx.keyring, found.subjectKey, session, refresh?.hash ?? null);
+  change.opened.push({ session, pv: found.role.version });
+  const details = { kind, acr: acrOf(grant.amr) };
+  await emit(
+    change.tx,
+    "auth",
+    sessionEvent(actor, session, "started", "start", { reason: grant.by, details }),
   );
-  if (!refresh) return { kind: "enrollment", session, ...accessToken(issuing, session, session.authTime) };
-  return { kind: "full", session, tokens: pair(issuing, session, refresh), familiar };
+  const tokens = accessToken(ctx, session, found.role);
+  if (!refresh) return { kind: "enrollment", tokens };
+  return { kind: "full", tokens: pair(ctx, session, tokens, refresh.token), familiar: found.familiar };
 }
 
-/** What issuing needs at hand, once the gate has let a grant through. */
-interface Issuing {
-  ctx: AuthContext;
-  tx: Tx;
-  effects: SessionEffects;
-  actor: Actor;
-  account: Account;
-  role: RolePermissions;
-  familiar: Familiar;
-  now: Date;
+/** The end of a sign-in that enrols nothing any more: a full session, whose device is known from now on. */
+export async function completeSignIn(
+  ctx: AuthContext,
+  change: SessionChange,
+  actor: Actor,
+  grant: SignInGrant & { account: Account },
+  attempt: Attempt,
+): Promise<Tokens> {
+  const started = await startSession(ctx, change, actor, grant);
+  if (started.kind !== "full") throw new Unauthenticated();
+  return { ...started.tokens, ...(await attempt.signedIn(change.tx, grant.account, started.familiar)) };
+}
+
+/** A new pair for the session that a refresh token was spent for. */
+export async function renewSession(
+  ctx: AuthContext,
+  change: SessionChange,
+  actor: Actor,
+  grant: RefreshGrant,
+): Promise<{ session: Session; tokens: Tokens }> {
+  const { found } = await passGate(ctx, change.tx, actor, grant);
+  const session = touched(standingOn(grant), ctx.settings.idleMs, ctx.now());
+  await saveUse(change.tx, session);
+  await insertRefreshToken(change.tx, grant.successor.hash, session.id, ctx.now());
+  change.opened.push({ session, pv: found.role.version });
+  await emit(change.tx, "auth", sessionEvent(actor, session, "refreshed", "refresh", { reason: "refresh" }));
+  const access = accessToken(ctx, session, found.role);
+  return { session, tokens: pair(ctx, session, access, grant.successor.token) };
+}
+
+/** A second access token of the same session, whose `auth_time` is now; the session's own stays as it was. */
+export async function confirmSession(
+  ctx: AuthContext,
+  change: SessionChange,
+  actor: Actor,
+  grant: StepUpGrant,
+): Promise<AccessOnly> {
+  const { found } = await passGate(ctx, change.tx, actor, grant);
+  const session = standingOn(grant);
+  const details = { acr: acrOf(grant.amr) };
+  await emit(
+    change.tx,
+    "auth",
+    sessionEvent(actor, session, "confirmed", "confirm", { reason: "step_up", details }),
+  );
+  const leftMs = session.absoluteExpiresAt.getTime() - ctx.now().getTime();
+  const lifetimeS = Math.min(ctx.settings.stepUpSeconds, Math.ceil(leftMs / 1000));
+  return accessToken(ctx, { ...session, amr: grant.amr, authTime: ctx.now() }, found.role, lifetimeS);
 }
 
 /** The gate lets nothing through that stands on a session which is not there. */
-function standingOn(session: Session | null): Session {
+function standingOn({ session }: { session: Session | null }): Session {
   if (!session) throw new GrantRefused("session_ended");
   return session;
 }
 
-async function renew(issuing: Issuing, known: Session, successor: OpaqueToken): Promise<Issued> {
-  const { ctx, tx, effects, actor, account, role, familiar, now } = issuing;
-  const session = touched(known, ctx.settings.idleMs, now);
-  await saveUse(tx, session);
-  await insertRefreshToken(tx, successor.hash, session.id, now);
-  effects.opened.push({ session, pv: role.version });
-  await announce(
-    tx,
-    auditEvent(actingAs(actor, account, session.id), {
-      type: "medvault.auth.session.refreshed.v1",
-      subject: `session/${session.id}`,
-      action: "session:refresh",
-      reason: "refresh",
-    }),
-  );
-  return { kind: "full", session, tokens: pair(issuing, session, successor), familiar };
-}
-
-/** A second access token of the same session, whose `auth_time` is now; the session's own stays as it was. */
-async function reconfirm(issuing: Issuing, session: Session, amr: string[]): Promise<Issued> {
-  const { ctx, tx, actor, account, now } = issuing;
-  await announce(
-    tx,
-    auditEvent(actingAs(actor, account, session.id), {
-      type: "medvault.auth.session.confirmed.v1",
-      subject: `session/${session.id}`,
-      action: "session:confirm",
-      reason: "step_up",
-      details: { acr: acrOf(amr) },
-    }),
-  );
-  const lifetimeS = Math.min(
-    ctx.settings.stepUpSeconds,
-    Math.ceil((session.absoluteExpiresAt.getTime() - now.getTime()) / 1000),
-  );
-  return { kind: "confirmed", session, ...accessToken(issuing, { ...session, amr }, now, lifetimeS) };
-}
-
 /**
- * I14: over the limit the oldest ends, and an event tells of it, since it may be a stranger's sign-in that pushed it out;
- * or the sign-in is refused (SessionLimitReached), by setting. A new enrolment replaces an older one.
+ * I14: over the limit the oldest ends, and an event says so, since it may be a stranger's sign-in that
+ * pushed it out; or the sign-in is refused (SessionLimitReached), by setting. A new enrolment replaces
+ * an older one.
  */
-async function makeRoom(issuing: Issuing, kind: "full" | "enrollment", live: string[]): Promise<void> {
-  const { ctx, tx, effects, actor, account } = issuing;
-  const over = kind === "full" && live.length >= account.maxSessions;
+async function makeRoom(
+  ctx: AuthContext,
+  change: SessionChange,
+  actor: Actor,
+  account: Account,
+  kind: "full" | "enrollment",
+  live: string[],
+): Promise<void> {
   const owner = actingAs(actor, account, null);
-  const reached = {
-    type: "medvault.auth.session.limit-reached.v1",
-    subject: `user/${account.id}`,
-    action: "session:start",
-    reason: "session_limit",
-    details: { limit: account.maxSessions },
-  };
-  if (over && ctx.settings.sessionLimit === "refuse") {
-    throw new SessionLimitReached(deniedEvent(owner, reached));
+  if (kind === "enrollment") return endSessions(ctx, change, owner, live, "enrollment_superseded");
+  if (live.length >= account.maxSessions) {
+    const reached = {
+      type: "medvault.auth.session.limit-reached.v1",
+      subject: `user/${account.id}`,
+      action: "session:start",
+      reason: "session_limit",
+      details: { limit: account.maxSessions },
+    };
+    if (ctx.settings.sessionLimit === "refuse") {
+      throw withEvent(new SessionLimitReached(), deniedEvent(owner, reached));
+    }
+    await emit(change.tx, "auth", auditEvent(owner, reached));
   }
-  const reason = kind === "full" ? "session_limit" : "enrollment_superseded";
-  const ended = await endSessions(
-    tx,
-    surplus(live, kind === "full" ? account.maxSessions : 1),
-    reason,
-    ctx.now(),
-  );
-  effects.ended.push(...ended);
-  if (over) await announce(tx, auditEvent(owner, reached));
-  await announce(tx, ...ended.map((id) => sessionEnded(owner, id, reason)));
+  await endSessions(ctx, change, owner, surplus(live, account.maxSessions), "session_limit");
 }
 
-/** The event of a session's end. */
-export function sessionEnded(actor: Actor | null, sessionId: string, reason: string) {
-  return auditEvent(actor, {
-    type: "medvault.auth.session.ended.v1",
-    subject: `session/${sessionId}`,
-    action: "session:end",
-    reason,
+/** Of something that happened to a session, by its own user. */
+function sessionEvent(
+  actor: Actor,
+  session: Session,
+  what: string,
+  action: string,
+  input: { reason: string; details?: Record<string, string> },
+) {
+  return auditEvent(actingAs(actor, { id: session.userId, role: session.role }, session.id), {
+    type: `medvault.auth.session.${what}.v1`,
+    subject: `session/${session.id}`,
+    action: `session:${action}`,
+    ...input,
   });
 }
 
-function pair(issuing: Issuing, session: Session, refresh: OpaqueToken): Tokens {
-  const { idleMs, idleWarningMs } = issuing.ctx.settings;
+function pair(ctx: AuthContext, session: Session, access: AccessOnly, refreshToken: string): Tokens {
+  const { idleMs, idleWarningMs } = ctx.settings;
   return {
-    ...accessToken(issuing, session, session.authTime),
-    refreshToken: refresh.token,
-    tokenType: "Bearer",
-    sessionId: session.id,
+    ...access,
+    refreshToken,
     idleTimeoutSeconds: idleMs / 1000,
     idleWarningSeconds: idleWarningMs / 1000,
     idleExpiresAt: session.idleExpiresAt.toISOString(),
@@ -238,12 +242,12 @@ function pair(issuing: Issuing, session: Session, refresh: OpaqueToken): Tokens 
 }
 
 function accessToken(
-  { ctx, role, now }: Issuing,
+  ctx: AuthContext,
   session: Session,
-  authTime: Date,
+  role: RolePermissions,
   lifetimeS: number = ctx.settings.accessTokenSeconds,
-): Omit<AccessOnly, "session"> {
-  const scope = session.kind === "enrollment" ? ENROLLMENT_SCOPE : role.permissions.join(" ");
+): AccessOnly {
+  const scope = scopeOfSession(session, role.permissions);
   const claims = {
     sub: session.userId,
     sid: session.id,
@@ -251,12 +255,14 @@ function accessToken(
     scope,
     amr: session.amr,
     acr: acrOf(session.amr),
-    auth_time: Math.floor(authTime.getTime() / 1000),
+    auth_time: Math.floor(session.authTime.getTime() / 1000),
     pv: role.version,
   };
   return {
-    accessToken: ctx.signer.sign(claims, lifetimeS, now),
+    accessToken: ctx.signer.sign(claims, lifetimeS, ctx.now()),
+    tokenType: "Bearer",
     expiresIn: lifetimeS,
+    sessionId: session.id,
     scope,
     ...(session.transport === "cookie" && { csrfToken: csrfToken(ctx.csrfKey, session.id) }),
   };

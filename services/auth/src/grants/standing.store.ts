@@ -1,20 +1,14 @@
 import type { AccountRole } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
 import type { Place } from "../lockout/bucket.ts";
+import type { Familiar } from "../lockout/known-device.store.ts";
 import type { RolePermissions } from "../roles/role.store.ts";
-
-/** Whether an account signed in before: from this device (which nobody has revoked), from this address, at all. */
-export interface Familiar {
-  device: boolean;
-  address: boolean;
-  signedIn: boolean;
-}
 
 /** All that the gate and what is issued behind it need to know. */
 export interface FoundStanding {
   role: RolePermissions;
   familiar: Familiar;
-  /** Until when the lane that a guess from this place would be counted in is locked. */
+  /** Until when the bucket that a guess from this place would be counted in is locked. */
   lockedUntil: Date | null;
   /** Ids of the account's sessions that have not ended, oldest first. */
   live: { full: string[]; enrollment: string[] };
@@ -67,10 +61,10 @@ export async function findStanding(
       place.device,
       place.address,
       place.knownSince,
-      place.lanes.device,
+      place.buckets.device,
       place.by,
-      place.lanes.address,
-      place.lanes.account,
+      place.buckets.address,
+      place.buckets.account,
       now,
     ],
   );

@@ -5,8 +5,8 @@ import type { Limit } from "./lockout.ts";
 /** A lock that Postgres holds is remembered for a minute here, so that one lifted there is not kept for long. */
 const REMEMBER_MS = 60_000;
 
-// Atomic: refuses a locked lane and one in which as many attempts count as may, else counts one more. Answers for how
-// many ms the lane is blocked, 0 for not.
+// Atomic: refuses a locked bucket and one in which as many attempts count as may, else counts one more. Answers for how
+// many ms the bucket is blocked, 0 for not.
 const RESERVE = `
 local now, window, max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local locked = tonumber(redis.call('get', KEYS[2]) or 0)
@@ -24,31 +24,31 @@ return 0`;
  * The first of two counts of the same attempts: in Redis, where a flood ends without touching Postgres. What it lets
  * through is counted once more in Postgres, which decides: losing Redis' memory unlocks nobody.
  */
-export interface LaneCounter {
-  /** For how many ms the lane takes no attempt; 0: it was reserved. Throws Unavailable: no guess goes uncounted. */
-  reserve(lane: Buffer, stamp: number, limit: Limit, now: Date): Promise<number>;
+export interface BucketCounter {
+  /** For how many ms the bucket takes no attempt; 0: it was reserved. Throws Unavailable: no guess goes uncounted. */
+  reserve(bucket: Buffer, stamp: number, limit: Limit, now: Date): Promise<number>;
   /** Takes a reservation back. What fails here only refuses more, for a window at most. */
-  release(lane: Buffer, stamp: number): Promise<void>;
+  release(bucket: Buffer, stamp: number): Promise<void>;
   /** Remembers a lock of Postgres. */
-  lock(lane: Buffer, until: Date, now: Date): Promise<void>;
-  /** Forgets lanes. Throws Unavailable: what is said to be unlocked must be. */
-  clear(lanes: readonly Buffer[]): Promise<void>;
+  lock(bucket: Buffer, until: Date, now: Date): Promise<void>;
+  /** Forgets buckets. Throws Unavailable: an unlocked bucket must take attempts. */
+  clear(buckets: readonly Buffer[]): Promise<void>;
 }
 
 /** The counter in Redis. */
-export function createLaneCounter(redis: Redis): LaneCounter {
+export function createBucketCounter(redis: Redis): BucketCounter {
   return {
-    async reserve(lane, stamp, limit, now) {
+    async reserve(bucket, stamp, limit, now) {
       const blockedMs = await orUnavailable(
-        redis.eval(RESERVE, 2, ...keysOf(lane), now.getTime(), limit.windowMs, limit.max, stamp),
+        redis.eval(RESERVE, 2, ...keysOf(bucket), now.getTime(), limit.windowMs, limit.max, stamp),
       );
       return Number(blockedMs);
     },
-    async release(lane, stamp) {
-      await redis.zrem(keysOf(lane)[0], stamp).catch(() => {});
+    async release(bucket, stamp) {
+      await redis.zrem(keysOf(bucket)[0], stamp).catch(() => {});
     },
-    async lock(lane, until, now) {
-      const [attempts, lock] = keysOf(lane);
+    async lock(bucket, until, now) {
+      const [attempts, lock] = keysOf(bucket);
       const lifeMs = Math.min(REMEMBER_MS, Math.max(1, until.getTime() - now.getTime()));
       await redis
         .multi()
@@ -57,14 +57,14 @@ export function createLaneCounter(redis: Redis): LaneCounter {
         .exec()
         .catch(() => {});
     },
-    async clear(lanes) {
-      if (lanes.length > 0) await orUnavailable(redis.del(...lanes.flatMap(keysOf)));
+    async clear(buckets) {
+      if (buckets.length > 0) await orUnavailable(redis.del(...buckets.flatMap(keysOf)));
     },
   };
 }
 
-function keysOf(lane: Buffer): [attempts: string, lock: string] {
-  const name = lane.toString("hex");
+function keysOf(bucket: Buffer): [attempts: string, lock: string] {
+  const name = bucket.toString("hex");
   return [`lane:{${name}}:attempts`, `lane:{${name}}:lock`];
 }
 

@@ -1,16 +1,21 @@
 import type { Actor } from "@medvault/contracts";
 import { networkOf } from "@medvault/service-kit";
-import { type Caller, deviceTokenOf } from "../caller.ts";
 import type { AuthContext } from "../context.ts";
 import { blindToken } from "../tokens/blind-token.ts";
-import { deviceIdIn } from "./known-device.ts";
-import type { Lane } from "./lockout.store.ts";
-import type { LockoutRules } from "./lockout.ts";
+import { type Caller, deviceIdOf } from "./known-device.ts";
+import type { Limit, LockoutRules } from "./lockout.ts";
+
+/** Where attempts are counted together, by its blind name. */
+export interface Bucket {
+  bucket: Buffer;
+  /** Whose it is: an admin lifts all buckets of an account at once. */
+  account: Buffer;
+}
 
 /** Whose secret is guessed at: an account, or a name that nobody has. */
 export type GuessedAt = { id: string } | { unknown: string };
 
-/** Where somebody guesses at an account from, and the lanes that this could be counted in. */
+/** Where somebody guesses at an account from, and the buckets in which this could count. */
 export interface Place {
   by: LockoutRules["by"];
   /** The device whose token was shown, if it is one of this account's; null: none. */
@@ -19,12 +24,12 @@ export interface Place {
   address: Buffer;
   /** What was last seen before is forgotten. */
   knownSince: Date;
-  lanes: { device: Buffer | null; address: Buffer; account: Buffer };
+  buckets: { device: Buffer | null; address: Buffer; account: Buffer };
 }
 
 type Blinding = Pick<AuthContext, "blindKey">;
 
-/** The blind name of an account (or of an unknown name) under which its lockout lanes are found. */
+/** The blind name of an account (or of an unknown name) under which its buckets are found. */
 export function accountToken(ctx: Blinding, guessedAt: GuessedAt): Buffer {
   return "id" in guessedAt
     ? blindToken(ctx.blindKey, "account", guessedAt.id)
@@ -33,21 +38,22 @@ export function accountToken(ctx: Blinding, guessedAt: GuessedAt): Buffer {
 
 /** The place of this client before what it guesses at. */
 export function placeOf(
-  ctx: Pick<AuthContext, "blindKey" | "settings" | "now">,
-  actor: Actor | Caller,
+  ctx: Blinding & Pick<AuthContext, "settings" | "now">,
+  actor: Caller,
   guessedAt: GuessedAt,
 ): Place {
   const { by, knownMs } = ctx.settings.lockout;
   const account = accountToken(ctx, guessedAt);
   const network = networkOf(actor.ip);
+  // "lane" is what a bucket was called when its name was first derived: names in the table stay.
   const own = (kind: string, name: string) => blindToken(ctx.blindKey, kind, account.toString("hex"), name);
-  const device = "id" in guessedAt ? deviceIdIn(ctx.blindKey, guessedAt.id, deviceTokenOf(actor)) : null;
+  const device = "id" in guessedAt ? deviceIdOf(ctx.blindKey, guessedAt.id, actor) : null;
   return {
     by,
     device,
     address: blindToken(ctx.blindKey, "address", network),
     knownSince: new Date(ctx.now().getTime() - knownMs),
-    lanes: {
+    buckets: {
       device: device && own("device lane", device.toString("hex")),
       address: own("lane", network),
       account,
@@ -55,10 +61,44 @@ export function placeOf(
   };
 }
 
-/** The lane in which a guess from this place counts. `findStanding` says the same in SQL. */
-export function laneIn({ by, lanes }: Place, familiar: { device: boolean; address: boolean }): Lane {
-  const { account } = lanes;
-  if (familiar.device && lanes.device) return { account, lane: lanes.device };
-  const apart = by === "address" || (by === "both" && familiar.address);
-  return { account, lane: apart ? lanes.address : account };
+/** The bucket in which a guess from this place counts. `findStanding` says the same in SQL. */
+export function bucketAt(place: Place, familiar: { device: boolean; address: boolean }): Bucket {
+  const { account, address, device } = place.buckets;
+  if (familiar.device && device) return { account, bucket: device };
+  const apart = place.by === "address" || (place.by === "both" && familiar.address);
+  return { account, bucket: apart ? address : account };
+}
+
+/** What an address may get wrong, where there is no account whose secret is guessed at. */
+export interface AddressBucket extends Bucket {
+  limit: Limit;
+}
+
+/** Names tried from an address: many share one (a clinic), so it takes more of them than of one name. */
+const NAMES_PER_ADDRESS = 4;
+
+/** The buckets of a registration: of this name from this address, and of all names from it. */
+export function registrationBuckets(
+  ctx: Blinding & Pick<AuthContext, "settings">,
+  actor: Actor,
+  username: string,
+): [name: AddressBucket, address: AddressBucket] {
+  const limit = ctx.settings.lockout;
+  const network = networkOf(actor.ip);
+  return [
+    addressBucket(blindToken(ctx.blindKey, "register", username.toLowerCase(), network), limit),
+    addressBucket(blindToken(ctx.blindKey, "register", network), {
+      ...limit,
+      max: limit.max * NAMES_PER_ADDRESS,
+    }),
+  ];
+}
+
+/** The bucket of mailed tokens that were never given out. */
+export function resetBucket(ctx: Blinding & Pick<AuthContext, "settings">, actor: Actor): AddressBucket {
+  return addressBucket(blindToken(ctx.blindKey, "reset", networkOf(actor.ip)), ctx.settings.lockout);
+}
+
+function addressBucket(bucket: Buffer, limit: Limit): AddressBucket {
+  return { bucket, account: bucket, limit };
 }

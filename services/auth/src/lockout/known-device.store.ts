@@ -1,6 +1,12 @@
 import type { Db } from "@medvault/postgres";
-import type { Familiar } from "../grants/standing.store.ts";
 import type { Place } from "./bucket.ts";
+
+/** Whether an account signed in before: from this device (which nobody has revoked), from this address, at all. */
+export interface Familiar {
+  device: boolean;
+  address: boolean;
+  signedIn: boolean;
+}
 
 /** The newest stay: a client that never shows its token must not fill the table. */
 const DEVICES_MAX = 20;
@@ -23,8 +29,8 @@ export async function findFamiliar(db: Db, userId: string, place: Place): Promis
 /** What a success leaves. */
 export interface Success {
   userId: string;
-  /** The lane whose count begins anew; null: none was counted in. */
-  lane: Buffer | null;
+  /** The bucket whose count begins again; null: none was counted in. */
+  bucket: Buffer | null;
   /** The blind name of where it came from. */
   address: Buffer;
   /** The device that signed in; a known one that was revoked meanwhile does not come back. */
@@ -32,12 +38,12 @@ export interface Success {
 }
 
 /**
- * A success: the lane's count begins anew, the address is known from now on, and so is the device; over twenty the one not
+ * A success: the bucket's count begins again, the address is known from now on, and so is the device; over twenty the one not
  * seen for longest goes. One statement.
  */
 export async function saveSuccess(
   db: Db,
-  { userId, lane, address, device }: Success,
+  { userId, bucket, address, device }: Success,
   now: Date,
 ): Promise<void> {
   await db.query(
@@ -56,7 +62,7 @@ export async function saveSuccess(
       where $6::boolean and user_id = $2 and device_id in
         (select device_id from known_devices where user_id = $2
           order by last_success_at desc, device_id offset $7)`,
-    [lane, userId, address, now, device?.id ?? null, device?.isNew ?? false, DEVICES_MAX - 1],
+    [bucket, userId, address, now, device?.id ?? null, device?.isNew ?? false, DEVICES_MAX - 1],
   );
 }
 
@@ -68,14 +74,8 @@ export async function forgetDevices(db: Db, userId: string, except: Buffer | nul
   ]);
 }
 
-/** Forgets everywhere that the account signed in from, for an account that is deleted. */
-export async function forgetEverywhere(db: Db, userId: string): Promise<void> {
-  await db.query(`delete from known_devices where user_id = $1`, [userId]);
-  await db.query(`delete from known_addresses where user_id = $1`, [userId]);
-}
-
 /** Deletes what was not seen since `since`. */
-export async function deleteUnseen(db: Db, since: Date): Promise<void> {
+export async function deleteUnseenDevices(db: Db, since: Date): Promise<void> {
   await db.query(`delete from known_devices where last_success_at <= $1`, [since]);
   await db.query(`delete from known_addresses where last_success_at <= $1`, [since]);
 }

@@ -1,52 +1,197 @@
-import { type Actor, deniedEvent } from "@medvault/contracts";
-import { networkOf } from "@medvault/service-kit";
+import { type Actor, auditEvent, deniedEvent } from "@medvault/contracts";
+import { emit } from "@medvault/messaging";
+import { type Db, inTransaction, type Tx } from "@medvault/postgres";
+import type { Account } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { markRecorded } from "../recorded.ts";
-import { blindToken } from "../tokens/blind-token.ts";
-import { LoginLocked } from "./lockout.errors.ts";
-import { countFailure, laneLock } from "./lockout.store.ts";
-import type { Limit } from "./lockout.ts";
+import { type AddressBucket, type Bucket, bucketAt, type GuessedAt, type Place, placeOf } from "./bucket.ts";
+import { type Familiar, findFamiliar, saveSuccess } from "./known-device.store.ts";
+import { type Caller, deviceTokenFor, newDeviceId } from "./known-device.ts";
+import { LoginLocked, WrongGuess } from "./lockout.errors.ts";
+import {
+  attemptStamp,
+  blockedUntil,
+  bucketLock,
+  countFailure,
+  failAttempt,
+  releaseAttempt,
+  reserveAttempt,
+} from "./lockout.store.ts";
+import { LOCK_MAX_MS } from "./lockout.ts";
 
-/** What an address may get wrong, where there is no account whose secret is guessed at. */
-export interface AddressLane {
-  name: Buffer;
-  limit: Limit;
+/** What is guessed at; it names the event of a failure: `medvault.auth.<what>.failed.v1`. */
+export type GuessedWhat = "login" | "mfa" | "step-up" | "password";
+
+/** What a sign-in answers to a device that was not known; empty for one that was. */
+export interface NewDevice {
+  deviceToken?: string;
 }
 
-/** Names tried from an address: many share one (a clinic), so it takes more of them than of one name. */
-const NAMES_PER_ADDRESS = 4;
+export interface Attempt {
+  /** Whether the account signed in with this device or from this address before. */
+  knownPlace: boolean;
+  /**
+   * Call it where the guess was right and led to what was asked for, in its transaction: the count
+   * begins again.
+   */
+  succeeded(db: Db): Promise<void>;
+  /**
+   * As `succeeded`, at the end of a whole sign-in: the device is known from now on. Answers the token
+   * to give to a device that has none; spread it into the answer. `familiar`: what the gate has read
+   * of the device in this transaction, if it has.
+   */
+  signedIn(tx: Tx, account: Account, familiar: Familiar | null): Promise<NewDevice>;
+}
 
-/** The lanes of a registration: of this name from this address, and of all names from it. */
-export function registrationLanes(
+const NOBODY = "00000000-0000-0000-0000-000000000000";
+
+/**
+ * Every evaluation of a password or a code runs through here. It is reserved in its bucket first
+ * (throws LoginLocked, unevaluated, or Unavailable), counts when `work` throws a WrongGuess, and is
+ * taken back otherwise. A known device has a bucket of its own, the others as the rules say; unknown
+ * names have theirs, so that they lock alike. Refusals are recorded here. `whenLocked` says what
+ * happens in place of LoginLocked, which it is given.
+ */
+export async function guarded<T>(
   ctx: AuthContext,
-  actor: Actor,
-  username: string,
-): [name: AddressLane, address: AddressLane] {
-  const limit = ctx.settings.lockout;
-  const network = networkOf(actor.ip);
-  return [
-    { name: blindToken(ctx.blindKey, "register", username.toLowerCase(), network), limit },
-    {
-      name: blindToken(ctx.blindKey, "register", network),
-      limit: { ...limit, max: limit.max * NAMES_PER_ADDRESS },
+  actor: Caller,
+  guessedAt: GuessedAt,
+  what: GuessedWhat,
+  work: (attempt: Attempt) => Promise<T>,
+  whenLocked?: (locked: LoginLocked) => Promise<T>,
+): Promise<T> {
+  const userId = "id" in guessedAt ? guessedAt.id : null;
+  const place = placeOf(ctx, actor, guessedAt);
+  const familiar = await findFamiliar(ctx.pool, userId ?? NOBODY, place);
+  const at = bucketAt(place, familiar);
+  const stamp = attemptStamp(ctx.now());
+  const denied = (event: string, reason: string) =>
+    deniedEvent(actor, {
+      type: `medvault.auth.${event}.v1`,
+      subject: `user/${userId ?? "unknown"}`,
+      action: `${what}:try`,
+      reason,
+    });
+
+  const blockedMs = await reserve(ctx, at, stamp);
+  if (blockedMs > 0) {
+    const locked = new LoginLocked(Math.ceil(Math.min(blockedMs, LOCK_MAX_MS) / 1000));
+    await ctx.record(denied("login.refused", locked.code));
+    markRecorded(locked);
+    if (whenLocked) return whenLocked(locked);
+    throw locked;
+  }
+  let isCleared = false;
+  const attempt: Attempt = {
+    knownPlace: familiar.device || familiar.address,
+    async succeeded(db) {
+      const success = { userId: userId ?? NOBODY, bucket: at.bucket, address: place.address, device: null };
+      await saveSuccess(db, success, ctx.now());
+      isCleared = true;
     },
-  ];
+    async signedIn(tx, account, known) {
+      const device = await rememberSignIn(ctx, tx, actor, account, {
+        place,
+        bucket: at.bucket,
+        familiar: known,
+      });
+      isCleared = true;
+      return device;
+    },
+  };
+  const release = async () => {
+    await releaseAttempt(ctx.pool, at.bucket, stamp);
+    await ctx.buckets.release(at.bucket, stamp);
+  };
+  try {
+    const result = await work(attempt);
+    // Postgres has it from the transaction; a Redis that cannot be reached refuses for a window at most.
+    if (isCleared) await ctx.buckets.clear([at.bucket]).catch(() => {});
+    else await release();
+    return result;
+  } catch (error) {
+    if (!(error instanceof WrongGuess)) {
+      await release();
+      throw error;
+    }
+    const events = [denied(`${what}.failed`, error.code)];
+    const until = await failAttempt(ctx.pool, at.bucket, stamp, ctx.settings.lockout, ctx.now());
+    if (until) {
+      await ctx.buckets.lock(at.bucket, until, ctx.now());
+      await inTransaction(ctx.pool, (tx) => ctx.mails.later(tx, { name: "locked", userId }));
+      events.push(denied("account.locked", "too_many_failures"));
+    }
+    await ctx.record(...events);
+    throw markRecorded(error);
+  }
 }
 
-/** The lane of mailed tokens that were never given out. */
-export function resetLane(ctx: AuthContext, actor: Actor): AddressLane {
-  return { name: blindToken(ctx.blindKey, "reset", networkOf(actor.ip)), limit: ctx.settings.lockout };
+/** Counts one attempt, in Redis and then in Postgres; 0, or for how many ms the bucket is blocked. */
+async function reserve(ctx: AuthContext, at: Bucket, stamp: number): Promise<number> {
+  const limit = ctx.settings.lockout;
+  const now = ctx.now();
+  const refusedMs = await ctx.buckets.reserve(at.bucket, stamp, limit, now);
+  if (refusedMs > 0) return refusedMs;
+  if (await reserveAttempt(ctx.pool, at, stamp, limit, now)) return 0;
+  const locked = await bucketLock(ctx.pool, at.bucket, now);
+  if (locked) await ctx.buckets.lock(at.bucket, locked, now);
+  else await ctx.buckets.release(at.bucket, stamp);
+  const until = locked ?? (await blockedUntil(ctx.pool, at.bucket, limit, now)) ?? now;
+  return Math.max(1, until.getTime() - now.getTime());
 }
 
-/** Throws LoginLocked, with its event, when one of the lanes is locked. `what` names the event and its action. */
-export async function assertOpen(
+/**
+ * The end of a whole sign-in: its bucket (if it was counted in one) begins again, and its device is
+ * known from now on, under the token that it showed or a new one. A device that is new in a place that
+ * is new leaves an event and a mail, unless it is the account's first. `known`: what was found out of
+ * it before; nothing, where nothing was guessed.
+ */
+export async function rememberSignIn(
+  ctx: AuthContext,
+  tx: Tx,
+  actor: Caller,
+  account: Account,
+  known: { place?: Place; bucket?: Buffer; familiar?: Familiar | null } = {},
+): Promise<NewDevice> {
+  const userId = account.id;
+  const { place = placeOf(ctx, actor, account), bucket = null } = known;
+  const familiar = known.familiar ?? (await findFamiliar(tx, userId, place));
+  const success = { userId, bucket, address: place.address };
+  if (place.device && familiar.device) {
+    await saveSuccess(tx, { ...success, device: { id: place.device, isNew: false } }, ctx.now());
+    return {};
+  }
+  if (!familiar.address && familiar.signedIn) {
+    const event = {
+      type: "medvault.auth.device.new.v1",
+      subject: `user/${userId}`,
+      action: "session:start",
+    };
+    await emit(tx, "auth", auditEvent(actor, event));
+    await ctx.mails.later(tx, {
+      name: "new_device",
+      userId,
+      email: account.email,
+      at: ctx.now().toISOString(),
+    });
+  }
+  const id = newDeviceId();
+  await saveSuccess(tx, { ...success, device: { id, isNew: true } }, ctx.now());
+  return { deviceToken: deviceTokenFor(ctx.blindKey, userId, id) };
+}
+
+/**
+ * Throws LoginLocked, with its event, when one of the buckets is locked. `what` names the event and
+ * its action.
+ */
+export async function requireUnlocked(
   ctx: AuthContext,
   actor: Actor,
-  lanes: readonly AddressLane[],
+  buckets: readonly AddressBucket[],
   what: { type: string; action: string },
 ): Promise<void> {
-  for (const { name } of lanes) {
-    const until = await laneLock(ctx.pool, name, ctx.now());
+  for (const { bucket } of buckets) {
+    const until = await bucketLock(ctx.pool, bucket, ctx.now());
     if (!until) continue;
     const locked = new LoginLocked(Math.max(1, Math.ceil((until.getTime() - ctx.now().getTime()) / 1000)));
     await ctx.record(deniedEvent(actor, { ...what, subject: "user/unknown", reason: locked.code }));
@@ -54,7 +199,7 @@ export async function assertOpen(
   }
 }
 
-/** Counts what went wrong; true when the lane is locked by it. */
-export async function countMiss(ctx: AuthContext, { name, limit }: AddressLane): Promise<boolean> {
-  return (await countFailure(ctx.pool, { lane: name, account: name }, limit, ctx.now())) !== null;
+/** Counts what went wrong; true when the bucket is locked by it. */
+export async function countMiss(ctx: AuthContext, at: AddressBucket): Promise<boolean> {
+  return (await countFailure(ctx.pool, at, at.limit, ctx.now())) !== null;
 }

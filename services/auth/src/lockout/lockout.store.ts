@@ -1,24 +1,21 @@
 import type { Db } from "@medvault/postgres";
+import type { Bucket } from "./bucket.ts";
 import { type Limit, LOCK_MAX_MS, REMEMBER_LOCK_MS } from "./lockout.ts";
 
-/** Where attempts are counted together, and whose lanes an admin lifts at once. */
-export interface Lane {
-  lane: Buffer;
-  account: Buffer;
-}
+// The table is called login_lanes from before buckets had their name.
 
-/** Microseconds since 1970 with a random tail: an attempt's place in its lane, practically never twice the same. */
+/** Microseconds since 1970 with a random tail: an attempt's place in its bucket, practically never twice the same. */
 export function attemptStamp(now: Date): number {
   return now.getTime() * 1000 + Math.floor(Math.random() * 1000);
 }
 
 /**
- * Reserves one attempt in a lane before anything is evaluated, so that of any number at once no more than `max` are.
+ * Reserves one attempt in a bucket before anything is evaluated, so that of any number at once no more than `max` are.
  * One statement; the row's lock decides. False: locked, or as many are under way already.
  */
 export async function reserveAttempt(
   db: Db,
-  lane: Lane,
+  at: Bucket,
   stamp: number,
   limit: Limit,
   now: Date,
@@ -32,26 +29,26 @@ export async function reserveAttempt(
            forget_at = greatest(l.forget_at, $7)
      where (l.locked_until is null or l.locked_until <= $5)
        and (select count(*) from unnest(l.attempts) a where a > $4) < $6`,
-    [lane.lane, lane.account, stamp, windowStart(limit, now), now, limit.max, after(now, limit.windowMs)],
+    [at.bucket, at.account, stamp, windowStart(limit, now), now, limit.max, after(now, limit.windowMs)],
   );
   return rowCount === 1;
 }
 
 /** Takes a reservation back: it was evaluated and was no wrong guess. */
-export async function releaseAttempt(db: Db, lane: Buffer, stamp: number): Promise<void> {
+export async function releaseAttempt(db: Db, bucket: Buffer, stamp: number): Promise<void> {
   await db.query(`update login_lanes set attempts = array_remove(attempts, $2::bigint) where lane = $1`, [
-    lane,
+    bucket,
     stamp,
   ]);
 }
 
 /**
- * Makes a reservation a failure. Until when the lane is locked if it is this one that locks it, else null. A lock
+ * Makes a reservation a failure. Until when the bucket is locked if it is this one that locks it, else null. A lock
  * takes the place of what it counted; the next one lasts `growth` times as long.
  */
 export async function failAttempt(
   db: Db,
-  lane: Buffer,
+  bucket: Buffer,
   stamp: number,
   limit: Limit,
   now: Date,
@@ -77,7 +74,7 @@ export async function failAttempt(
        from held where l.lane = held.lane
       returning held.locks_now, l.locked_until`,
     [
-      lane,
+      bucket,
       stamp,
       windowStart(limit, now),
       limit.max,
@@ -93,54 +90,54 @@ export async function failAttempt(
 
 /**
  * Counts a failure that nothing was reserved for, where a cap on what runs at once would refuse the honest. Until when
- * the lane is locked if it is this one that locks it, else null.
+ * the bucket is locked if it is this one that locks it, else null.
  */
-export async function countFailure(db: Db, lane: Lane, limit: Limit, now: Date): Promise<Date | null> {
+export async function countFailure(db: Db, at: Bucket, limit: Limit, now: Date): Promise<Date | null> {
   const stamp = attemptStamp(now);
   await db.query(
     `insert into login_lanes (lane, account, attempts, failures, forget_at) values ($1, $2, '{}', '{}', $3)
      on conflict (lane) do update set forget_at = greatest(login_lanes.forget_at, excluded.forget_at)`,
-    [lane.lane, lane.account, after(now, limit.windowMs)],
+    [at.bucket, at.account, after(now, limit.windowMs)],
   );
-  return failAttempt(db, lane.lane, stamp, limit, now);
+  return failAttempt(db, at.bucket, stamp, limit, now);
 }
 
-/** Until when a lane takes no attempt: its lock, or the end of the window of what is under way. */
-export async function blockedUntil(db: Db, lane: Buffer, limit: Limit, now: Date): Promise<Date | null> {
+/** Until when a bucket takes no attempt: its lock, or the end of the window of what is under way. */
+export async function blockedUntil(db: Db, bucket: Buffer, limit: Limit, now: Date): Promise<Date | null> {
   const { rows } = await db.query<{ until: Date | null }>(
     `select case when locked_until > $3 then locked_until
                  else to_timestamp((select min(a) from unnest(attempts) a where a > $4)::float8 / 1000000)
                       + $2::float8 * interval '1 ms' end as until
        from login_lanes where lane = $1`,
-    [lane, limit.windowMs, now, windowStart(limit, now)],
+    [bucket, limit.windowMs, now, windowStart(limit, now)],
   );
   return rows[0]?.until ?? null;
 }
 
-/** Until when a lane is locked by failures, or null. */
-export async function laneLock(db: Db, lane: Buffer, now: Date): Promise<Date | null> {
+/** Until when a bucket is locked by failures, or null. */
+export async function bucketLock(db: Db, bucket: Buffer, now: Date): Promise<Date | null> {
   const { rows } = await db.query<{ locked_until: Date }>(
     `select locked_until from login_lanes where lane = $1 and locked_until > $2`,
-    [lane, now],
+    [bucket, now],
   );
   return rows[0]?.locked_until ?? null;
 }
 
-/** Lifts every lane of an account; says which there were, and how many of them were locked. */
-export async function clearAccount(
+/** Lifts every bucket of an account; says which there were, and how many of them were locked. */
+export async function clearBucketsOf(
   db: Db,
   account: Buffer,
   now: Date,
-): Promise<{ lanes: Buffer[]; locked: number }> {
+): Promise<{ buckets: Buffer[]; locked: number }> {
   const { rows } = await db.query<{ lane: Buffer; locked: boolean | null }>(
     `delete from login_lanes where account = $1 returning lane, locked_until > $2 as locked`,
     [account, now],
   );
-  return { lanes: rows.map((row) => row.lane), locked: rows.filter((row) => row.locked === true).length };
+  return { buckets: rows.map((row) => row.lane), locked: rows.filter((row) => row.locked === true).length };
 }
 
-/** Deletes lanes that have no meaning any more. */
-export async function deleteStale(db: Db, now: Date): Promise<void> {
+/** Deletes buckets that have no meaning any more. */
+export async function deleteStaleBuckets(db: Db, now: Date): Promise<void> {
   await db.query(`delete from login_lanes where forget_at <= $1`, [now]);
 }
 

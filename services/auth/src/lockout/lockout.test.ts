@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
 import { connectRedis } from "../app.ts";
-import { createLaneCounter } from "./bucket-counter.store.ts";
+import { createBucketCounter } from "./bucket-counter.store.ts";
 import { deviceTokenFor, newDeviceId } from "./known-device.ts";
 import { LOCKOUT } from "./lockout.ts";
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterEach(() => {
   h.ctx.settings.lockout = LOCKOUT;
-  h.ctx.lanes = createLaneCounter(h.connection);
+  h.ctx.buckets = createBucketCounter(h.connection);
 });
 afterAll(() => h.close());
 
@@ -59,11 +59,11 @@ test("strangers who lock the account at the owner's own address do not lock out 
   await lock(account.username, { ip: "198.51.100.1" });
   expect((await login(account.username, PASSWORD)).status).toBe(429);
   expect((await login(account.username, PASSWORD, { device, ip: "203.0.113.77" })).status).toBe(200);
-  await lock(account.username, { device }); // the device's lane locks too
+  await lock(account.username, { device }); // the device's bucket locks too
   expect((await login(account.username, PASSWORD, { device })).status).toBe(429);
 });
 
-test("a forged token, another account's, a torn and a revoked one give no lane of their own", async () => {
+test("a forged token, another account's, a torn and a revoked one give no bucket of their own", async () => {
   const [{ account }, other] = [await h.person("patient"), await h.person("patient")];
   const known = String((await login(account.username, PASSWORD)).body.deviceToken);
   const others = String((await login(other.account.username, PASSWORD)).body.deviceToken);
@@ -157,7 +157,7 @@ test("of 100 wrong guesses at once, while Redis forgets again and again, at most
 test("without Redis nothing is evaluated: 503 for the right password as for a wrong one", async () => {
   const { account } = await h.person("patient");
   const away = connectRedis("redis://127.0.0.1:1/0");
-  h.ctx.lanes = createLaneCounter(away);
+  h.ctx.buckets = createBucketCounter(away);
   const before = await attemptsOf();
   for (const password of [PASSWORD, "Wrong-1"]) {
     expect(await login(account.username, password)).toMatchObject({
@@ -182,7 +182,7 @@ test("a success clears the count of its account alone", async () => {
   expect(await wrong(a.account.username, 2)).toEqual([401, 401]);
 });
 
-test("counted per account, a known address shares the account's lane, and a known device still does not", async () => {
+test("counted per account, a known address shares the account's bucket, and a known device still does not", async () => {
   h.ctx.settings.lockout = { ...LOCKOUT, by: "account" };
   const { account } = await h.person("patient");
   const device = String((await login(account.username, PASSWORD, { ip: "192.0.2.1" })).body.deviceToken);
@@ -199,7 +199,7 @@ test("counted per address, strangers lock themselves alone, and an IPv6 /64 is o
   expect((await login(account.username, PASSWORD, { ip: "2001:db8:1:3::1" })).status).toBe(200);
 });
 
-test("locks grow where the setting says so, up to a day, and a success begins anew", async () => {
+test("locks grow where the setting says so, up to a day, and a success begins the count again", async () => {
   h.ctx.settings.lockout = { ...LOCKOUT, max: 1, lockMs: 1_000, growth: 4 };
   const { account } = await h.person("patient");
   const seconds: number[] = [];

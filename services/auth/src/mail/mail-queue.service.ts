@@ -18,9 +18,10 @@ import type { MailTask } from "./mail-task.service.ts";
 import { MailRefused, type MailTransport } from "./mail-transport.client.ts";
 
 export interface MailQueue {
-  /** Mails this once the transaction has committed. `kind` names it to operators. */
-  send(tx: Tx, kind: string, mail: Mail): Promise<void>;
-  /** Makes a mail, or none, behind the answer's back: nobody can tell by time whether there was one. */
+  /**
+   * Makes a mail, or none, once the transaction has committed, and sends it: nobody can tell by the
+   * time of an answer whether there was one.
+   */
   later(tx: Tx, task: MailTask): Promise<void>;
   /** Begins to send. */
   start(): void;
@@ -81,12 +82,6 @@ export function createMailQueue(options: {
       Buffer.from(JSON.stringify(content)),
       "aes-256-gcm",
     );
-
-  async function put(tx: Tx, kind: string, content: Content): Promise<void> {
-    const id = newId();
-    await insertMail(tx, { id, kind, sealed: seal(id, kind, content) }, now());
-    afterCommit(tx, pump);
-  }
 
   /** The mail of this row; null when it is a task that makes none. */
   async function mailOf({ id, kind, sealed }: WaitingMail): Promise<Mail | null> {
@@ -151,8 +146,11 @@ export function createMailQueue(options: {
   }
 
   return {
-    send: (tx, kind, mail) => put(tx, kind, { mail }),
-    later: (tx, task) => put(tx, task.name, { task }),
+    async later(tx, task) {
+      const id = newId();
+      await insertMail(tx, { id, kind: task.name, sealed: seal(id, task.name, { task }) }, now());
+      afterCommit(tx, pump);
+    },
     start() {
       stopped = false;
       timer = setInterval(pump, POLL_MS);

@@ -1,8 +1,9 @@
 import { auditEvent } from "@medvault/contracts";
+import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { findAccount, findAccountByIdentifier, lockAccount } from "../accounts/account.store.ts";
-import type { Account } from "../accounts/account.ts";
-import { type AuthContext, announce } from "../context.ts";
+import type { Account, Recipient } from "../accounts/account.ts";
+import type { AuthContext } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";
 import { attemptStamp, reserveAttempt } from "../lockout/lockout.store.ts";
 import type { Limit } from "../lockout/lockout.ts";
@@ -15,56 +16,34 @@ import {
   addressTakenMail,
   type FactorChange,
   factorsChangedMail,
+  invitationMail,
   lockedMail,
   type Mail,
+  newDeviceMail,
+  passwordChangedMail,
   registeredMail,
   resetMail,
 } from "./mail.ts";
 
 /**
- * What a mail is made from behind the answer: whether the address has an account is looked up here, so that the answer
- * takes as long either way.
+ * What a mail is made from behind the answer. Whether the address has an account is looked up then, so
+ * that the answer takes as long either way.
  */
 export type MailTask =
   | { name: "reset"; email: string }
+  | { name: "invitation"; userId: string; email: string; username: string; token: string }
   | { name: "registered"; userId: string; confirm: boolean }
   | { name: "address_taken"; email: string }
   | { name: "address_change"; userId: string; email: string; token: string }
   | { name: "locked"; userId: string | null }
-  | ({ name: "address_changed" } & Told)
-  | ({ name: "factors_changed"; what: FactorChange } & Told);
-
-/** `email`: where the account's owner was reached at the change (`at`, ISO); null: it only claimed its address. */
-interface Told {
-  userId: string;
-  email: string | null;
-  at: string;
-}
-
-/** Tells an account's owner, at the address that it has now, that its factors are changed in this transaction. */
-export async function tellOfFactors(
-  ctx: AuthContext,
-  tx: Tx,
-  account: Account,
-  what: FactorChange,
-): Promise<void> {
-  await ctx.mails.later(tx, { name: "factors_changed", what, ...toldAt(ctx, account) });
-}
-
-/** Whom a mail about this account goes to, as of now: what happens to the address before it is sent changes nothing. */
-export function toldAt(ctx: AuthContext, account: Account): Told {
-  return {
-    userId: account.id,
-    email: account.emailOwned ? account.email : null,
-    at: ctx.now().toISOString(),
-  };
-}
+  | ({ name: "address_changed" | "password_changed" | "new_device" } & Recipient)
+  | ({ name: "factors_changed"; what: FactorChange } & Recipient);
 
 const HOUR_MS = 3600_000;
 const RESET_MS = HOUR_MS;
 const CONFIRM_MS = 24 * HOUR_MS;
 const none = { lockMs: 0, growth: 1 };
-/** Whoever can make us mail somebody can do so only so often. */
+/** Anyone who can make us mail somebody can do so only so often. */
 const PER_RECIPIENT: Partial<Record<MailTask["name"], Limit>> = {
   reset: { max: 10, windowMs: HOUR_MS, ...none },
   address_taken: { max: 5, windowMs: 24 * HOUR_MS, ...none },
@@ -76,7 +55,7 @@ const PER_RECIPIENT: Partial<Record<MailTask["name"], Limit>> = {
 /** The mail of a task, with the token that it holds; null when nobody is to have one. */
 export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Promise<Mail | null> {
   const { publicUrl } = ctx.settings;
-  const account = await addresseeOf(ctx, tx, task);
+  const account = await accountOf(ctx, tx, task);
   if (!account || !(await isWithinLimit(ctx, tx, task.name, account.id))) return null;
   switch (task.name) {
     case "reset": {
@@ -86,9 +65,11 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
         subject: `user/${account.id}`,
         action: "password:forgot",
       });
-      await announce(tx, mailed);
+      await emit(tx, "auth", mailed);
       return resetMail({ to: account.email, publicUrl, token });
     }
+    case "invitation":
+      return invitationMail({ to: task.email, username: task.username, publicUrl, token: task.token });
     case "registered": {
       const token = task.confirm ? await newToken(ctx, tx, account.id, "email_change", CONFIRM_MS) : null;
       return registeredMail({ to: account.email, username: account.username, publicUrl, token });
@@ -101,18 +82,24 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
         ? addressTakenMail({ to: owner.email, publicUrl })
         : addressChangeMail({ to: task.email, publicUrl, token: task.token });
     }
-    case "address_changed":
-      return task.email === null ? null : addressChangedMail({ to: task.email, at: new Date(task.at) });
-    case "factors_changed":
-      return task.email === null
-        ? null
-        : factorsChangedMail({ to: task.email, publicUrl, what: task.what, at: new Date(task.at) });
     case "locked":
       return lockedMail({ to: account.email, publicUrl });
   }
+  if (task.email === null) return null;
+  const mail = { to: task.email, publicUrl, at: new Date(task.at) };
+  switch (task.name) {
+    case "address_changed":
+      return addressChangedMail(mail);
+    case "password_changed":
+      return passwordChangedMail(mail);
+    case "new_device":
+      return newDeviceMail(mail);
+    case "factors_changed":
+      return factorsChangedMail({ ...mail, what: task.what });
+  }
 }
 
-async function addresseeOf(ctx: AuthContext, tx: Tx, task: MailTask): Promise<Account | null> {
+async function accountOf(ctx: AuthContext, tx: Tx, task: MailTask): Promise<Account | null> {
   if ("userId" in task) return task.userId === null ? null : findAccount(tx, ctx, task.userId);
   const found = await findAccountByIdentifier(tx, ctx, task.email);
   if (!found || task.name !== "reset") return found;
@@ -128,9 +115,9 @@ async function isWithinLimit(
 ): Promise<boolean> {
   const limit = PER_RECIPIENT[name];
   if (!limit) return true;
-  const lane = blindToken(ctx.blindKey, "mail", name, userId);
+  const bucket = blindToken(ctx.blindKey, "mail", name, userId);
   const account = accountToken(ctx, { id: userId });
-  return reserveAttempt(tx, { lane, account }, attemptStamp(ctx.now()), limit, ctx.now());
+  return reserveAttempt(tx, { bucket, account }, attemptStamp(ctx.now()), limit, ctx.now());
 }
 
 async function newToken(

@@ -78,13 +78,13 @@ export function fileTransport(dir: string): MailTransport {
       await mkdir(dir, { recursive: true, mode: 0o700 });
       const name = path.join(dir, newId());
       await writeFile(`${name}.tmp`, message as Buffer, { mode: 0o600, flag: "wx" });
-      await rename(`${name}.tmp`, `${name}.eml`); // whoever watches the folder sees whole mails only
+      await rename(`${name}.tmp`, `${name}.eml`); // anyone who watches the folder sees whole mails only
     },
     close: () => {},
   };
 }
 
-/** One addressee and no other: an address is never read as a list, and no value ends its line. */
+/** One recipient and no other: an address is never read as a list, and no value ends its line. */
 function messageOf({ from, to, subject, text }: Mail & { from: string }) {
   if ([from, to, subject].some((value) => /[\r\n\0]/.test(value)) || /[\s,;<>]/.test(to))
     throw new MailRefused();

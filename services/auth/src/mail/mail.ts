@@ -130,7 +130,7 @@ ${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
   };
 }
 
-/** To the address that an account had until its change took effect: the last that is heard of there. */
+/** To the address that an account had until its change took effect: the last mail that goes there. */
 export function addressChangedMail(o: { to: string; at: Date }): Mail {
   return {
     to: o.to,
@@ -166,7 +166,7 @@ ${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
   };
 }
 
-/** After a password was changed or set anew. */
+/** After a password was changed or set again. */
 export function passwordChangedMail(o: { to: string; publicUrl: string; at: Date }): Mail {
   return {
     to: o.to,

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
 import { type Creation, SoftAuthenticator } from "../../test/soft-authenticator.ts";
 
-// Whoever takes a session changes how its account is found back into: its owner hears of it where they can still read it.
+// Anyone who takes a session could change how its account is found back into: its owner is notified
+// where they can still read it.
 let h: Harness;
 beforeAll(async () => {
   h = await createHarness();
@@ -21,7 +22,7 @@ async function mailsTo(email: string) {
   await idle();
   return h.mails.filter((mail) => mail.to === email);
 }
-async function toldOf(person: Person): Promise<string[]> {
+async function notifiedOf(person: Person): Promise<string[]> {
   const mails = await mailsTo(person.account.email);
   expect(mails.filter(({ subject }) => subject !== FACTORS)).toEqual([]);
   return mails.map(({ text }) => text.split(" at ")[0] ?? "");
@@ -36,7 +37,7 @@ const passkey = async (api: TestClient) => {
 };
 const verifyEmail = (token: string) => h.guest().post<Answer>("/v1/auth/email/verify", { token });
 
-test("an address that was changed is told so when the change takes effect, and not before", async () => {
+test("an address that was changed is notified when the change takes effect, and not before", async () => {
   const person = await h.person("patient");
   const { api } = await h.client(person);
   await api.patch("/v1/auth/me", { email: "moved-on@home.example" });
@@ -55,7 +56,7 @@ test("an address that was changed is told so when the change takes effect, and n
   ]);
 });
 
-test("a change to an address that somebody else has by then tells nobody of a change", async () => {
+test("a change to an address that another account has by then notifies nobody", async () => {
   const person = await h.person("patient");
   const { api } = await h.client(person);
   await api.patch("/v1/auth/me", { email: "wanted-by-two@home.example" });
@@ -65,51 +66,51 @@ test("a change to an address that somebody else has by then tells nobody of a ch
   expect(await mailsTo(person.account.email)).toEqual([]);
 });
 
-test("setting a second factor up and giving it up, and new recovery codes, are told, and refusals are not", async () => {
+test("setting a second factor up and giving it up, and new recovery codes, are notified, and refusals are not", async () => {
   const person = await h.person("patient");
   const { api } = await h.client(person);
   const { secret } = (await api.post<{ secret: string }>("/v1/auth/mfa/setup")).body;
   expect((await api.post("/v1/auth/mfa/verify", { code: "000000" })).status).toBe(401);
-  expect(await toldOf(person)).toEqual([]);
+  expect(await notifiedOf(person)).toEqual([]);
   const enrolled = { ...person, totpSecret: secret };
   expect((await api.post("/v1/auth/mfa/verify", { code: h.code(enrolled) })).status).toBe(200);
-  const told = ["An authenticator app was set up as the second factor of your account"];
-  expect(await toldOf(person)).toEqual(told);
+  const expected = ["An authenticator app was set up as the second factor of your account"];
+  expect(await notifiedOf(person)).toEqual(expected);
 
   const newCodes = "/v1/auth/mfa/recovery-codes";
   expect((await api.post(newCodes, { password: PASSWORD, code: "000000" })).status).toBe(401);
-  expect(await toldOf(person)).toEqual(told);
+  expect(await notifiedOf(person)).toEqual(expected);
   const codes = await api.post<{ recoveryCodes: string[] }>(newCodes, {
     password: PASSWORD,
     code: h.code(enrolled, 1),
   });
   expect(codes.status).toBe(200);
-  told.push("The recovery codes of your account were replaced");
-  expect(await toldOf(person)).toEqual(told);
+  expected.push("The recovery codes of your account were replaced");
+  expect(await notifiedOf(person)).toEqual(expected);
 
   const [code = ""] = codes.body.recoveryCodes;
   expect((await api.post("/v1/auth/mfa/disable", { password: "Wrong-1", code })).status).toBe(401);
-  expect(await toldOf(person)).toEqual(told);
+  expect(await notifiedOf(person)).toEqual(expected);
   expect((await api.post("/v1/auth/mfa/disable", { password: PASSWORD, code })).status).toBe(204);
-  told.push("The second factor of your account was turned off");
-  expect(await toldOf(person)).toEqual(told);
+  expected.push("The second factor of your account was turned off");
+  expect(await notifiedOf(person)).toEqual(expected);
   const texts = (await mailsTo(person.account.email)).map(({ text }) => text).join();
   for (const kept of [secret, ...codes.body.recoveryCodes]) expect(texts).not.toContain(kept);
 });
 
-test("a passkey that is added and one that is removed are told, and refusals are not", async () => {
+test("a passkey that is added and one that is removed are notified, and refusals are not", async () => {
   const person = await h.person("patient");
   const { api } = await h.client(person);
   expect((await api.post("/v1/auth/passkeys/register/verify", {})).status).toBe(400);
   expect((await api.delete("/v1/auth/passkeys/none")).status).toBe(404);
-  expect(await toldOf(person)).toEqual([]);
+  expect(await notifiedOf(person)).toEqual([]);
   const [first, second] = [await passkey(api), await passkey(api)];
   const added = "A passkey was added to your account";
-  expect(await toldOf(person)).toEqual([added, added]);
+  expect(await notifiedOf(person)).toEqual([added, added]);
   expect((await api.delete(`/v1/auth/passkeys/${first.body.id}`)).status).toBe(204);
-  expect((await toldOf(person)).slice(2)).toEqual(["A passkey was removed from your account"]);
+  expect((await notifiedOf(person)).slice(2)).toEqual(["A passkey was removed from your account"]);
   expect((await api.delete(`/v1/auth/passkeys/${second.body.id}`)).status).toBe(204);
-  expect((await toldOf(person)).slice(3)).toEqual([
+  expect((await notifiedOf(person)).slice(3)).toEqual([
     "The last passkey of your account was removed, and its second factor with it",
   ]);
 
@@ -118,7 +119,7 @@ test("a passkey that is added and one that is removed are told, and refusals are
   const only = await passkey(enrolling);
   const full = await h.withToken(only.body.accessToken);
   expect((await full.delete(`/v1/auth/passkeys/${only.body.id}`)).status).toBe(403);
-  expect(await toldOf(doctor)).toEqual([added]);
+  expect(await notifiedOf(doctor)).toEqual([added]);
 });
 
 test("the owner of an address hears nothing of what an account does that only claims it", async () => {
@@ -142,5 +143,5 @@ test("a day has twenty mails about an account's factors, so that nobody is burie
     const made = await passkey(api);
     expect((await api.delete(`/v1/auth/passkeys/${made.body.id}`)).status).toBe(204);
   }
-  expect(await toldOf(person)).toHaveLength(20);
+  expect(await notifiedOf(person)).toHaveLength(20);
 });

@@ -1,11 +1,36 @@
-import { AppError } from "@medvault/contracts";
+import { AppError, Unauthenticated } from "@medvault/contracts";
+import { WrongGuess } from "../lockout/lockout.errors.ts";
+
+/** 401: a second factor that is not it. */
+export class InvalidCode extends WrongGuess {
+  override readonly code = "invalid_code";
+  constructor() {
+    super("This code is not valid.");
+  }
+}
+
+/** 401: a right code that was used before. It looks like a wrong one, but is no guess. */
+export class CodeReplayed extends Unauthenticated {
+  override readonly code = "invalid_code";
+  constructor() {
+    super("This code is not valid.");
+  }
+}
+
+/** 401: the sign-in that this token belongs to is over. */
+export class MfaTokenInvalid extends Unauthenticated {
+  override readonly code = "mfa_token_invalid";
+  constructor() {
+    super("This sign-in is over. Begin again.");
+  }
+}
 
 /** 403: this role must have a second factor. */
 export class MfaRequiredForRole extends AppError {
   readonly code = "mfa_required_for_role";
   readonly kind = "forbidden";
   constructor() {
-    super("Your role must have a second factor.");
+    super("Your role must have a second factor. Set another one up before you remove this one.");
   }
 }
 
@@ -14,7 +39,7 @@ export class MfaNotEnabled extends AppError {
   readonly code = "mfa_not_enabled";
   readonly kind = "conflict";
   constructor() {
-    super("There is no second factor.");
+    super("There is no second factor. Set one up first.");
   }
 }
 
@@ -23,6 +48,6 @@ export class MfaSetupMissing extends AppError {
   readonly code = "mfa_setup_missing";
   readonly kind = "conflict";
   constructor() {
-    super("Begin with the set-up.");
+    super("There is no set-up to verify. Begin with the set-up.");
   }
 }

@@ -35,3 +35,18 @@ export async function countRecoveryCodes(db: Db, userId: string): Promise<number
   );
   return rows[0]?.count ?? 0;
 }
+
+/** How many passkeys a user has. */
+export async function countPasskeys(db: Db, userId: string): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    `select count(*) as count from passkeys where user_id = $1`,
+    [userId],
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** Deletes all passkeys of a user; says how many they were. */
+export async function deletePasskeysOf(tx: Tx, userId: string): Promise<number> {
+  const { rowCount } = await tx.query(`delete from passkeys where user_id = $1`, [userId]);
+  return rowCount ?? 0;
+}

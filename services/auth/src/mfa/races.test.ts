@@ -7,7 +7,7 @@ import { PNG } from "pngjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
 import { connectRedis, createAuthApp } from "../app.ts";
-import { createLaneCounter } from "../lockout/bucket-counter.store.ts";
+import { createBucketCounter } from "../lockout/bucket-counter.store.ts";
 
 // Two instances of the service over one Postgres and one Redis, as replicas are: nothing that counts may lie in a process.
 let h: Harness;
@@ -21,7 +21,12 @@ beforeAll(async () => {
   redis = connectRedis(h.redis.url);
   await new Promise((resolve) => redis.once("ready", resolve));
   const other = createAuthApp(
-    { ...h.ctx, pool, lanes: createLaneCounter(redis), record: (...events) => appender.append(...events) },
+    {
+      ...h.ctx,
+      pool,
+      buckets: createBucketCounter(redis),
+      record: (...events) => appender.append(...events),
+    },
     {
       assertions: (await testAssertions()).verifier("auth"),
       redisState: () => "ok",

@@ -1,17 +1,50 @@
-import type { PasskeyAssertion, PasskeyRegistration } from "@medvault/contracts";
+import {
+  type Actor,
+  deniedEvent,
+  type PasskeyAssertion,
+  type PasskeyRegistration,
+} from "@medvault/contracts";
 import { verifyAuthenticationResponse, verifyRegistrationResponse } from "@simplewebauthn/server";
 import { decodeAttestationObject } from "@simplewebauthn/server/helpers";
 import { z } from "zod";
 import type { AuthContext } from "../context.ts";
+import { markRecorded } from "../recorded.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
 import { InvalidPasskey, PasskeyChallengeInvalid, PasskeyRejected } from "./passkey.errors.ts";
-import { CHALLENGE_MS, type Challenge, isFor, type Passkey, userHandleOf } from "./passkey.ts";
+import { CHALLENGE_MS, type ChallengeUse, isFor, type Passkey, userHandleOf } from "./passkey.ts";
 import { insertChallenge, takeChallenge } from "./passkey-challenge.store.ts";
+
+/** Runs `work`; where a passkey is refused in it, an event says why, which the answer does not. */
+export async function auditRefusal<T>(
+  ctx: AuthContext,
+  actor: Actor,
+  userId: string | null,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (
+      error instanceof InvalidPasskey ||
+      error instanceof PasskeyChallengeInvalid ||
+      error instanceof PasskeyRejected
+    ) {
+      await ctx.record(
+        deniedEvent(actor, {
+          type: "medvault.auth.passkey.denied.v1",
+          subject: `user/${userId ?? "unknown"}`,
+          action: "passkey:use",
+          reason: error.fault,
+        }),
+      );
+      markRecorded(error);
+    }
+    throw error;
+  }
+}
 
 /** EdDSA, ES256 and RS256 (COSE): what authenticators have. */
 export const ALGORITHMS = [-8, -7, -257];
-
-type Wanted = Omit<Challenge, "expiresAt">;
 
 /** What the browser wrote and the authenticator signed; the library checks the rest of it. */
 const ClientData = z.object({
@@ -21,7 +54,7 @@ const ClientData = z.object({
 });
 
 /** Gives out a challenge for exactly this. It is good once, for 5 min, at any replica. */
-export async function newChallenge(ctx: AuthContext, wanted: Wanted): Promise<Uint8Array<ArrayBuffer>> {
+export async function newChallenge(ctx: AuthContext, wanted: ChallengeUse): Promise<Uint8Array<ArrayBuffer>> {
   const { token, hash } = newOpaqueToken();
   const expiresAt = new Date(ctx.now().getTime() + CHALLENGE_MS);
   await insertChallenge(ctx.pool, hash, { ...wanted, expiresAt });
@@ -32,7 +65,7 @@ export async function newChallenge(ctx: AuthContext, wanted: Wanted): Promise<Ui
 async function spendChallenge(
   ctx: AuthContext,
   clientDataJSON: string,
-  wanted: Wanted,
+  wanted: ChallengeUse,
   foreign: () => Error,
 ): Promise<string> {
   const clientData = readClientData(clientDataJSON);
@@ -67,7 +100,7 @@ export async function proveAssertion(
   ctx: AuthContext,
   assertion: PasskeyAssertion,
   found: Passkey | null,
-  wanted: Wanted & { userVerified: boolean },
+  wanted: ChallengeUse & { userVerified: boolean },
 ): Promise<ProvenPasskey> {
   const { userVerified, ...of } = wanted;
   const { clientDataJSON, userHandle } = assertion.response;
@@ -117,7 +150,7 @@ export type NewCredential = Pick<Passkey, "credentialId" | "publicKey" | "signCo
 export async function proveRegistration(
   ctx: AuthContext,
   registration: PasskeyRegistration,
-  wanted: Wanted,
+  wanted: ChallengeUse,
 ): Promise<NewCredential> {
   const { clientDataJSON, attestationObject } = registration.response;
   const expectedChallenge = await spendChallenge(
@@ -153,7 +186,7 @@ export async function proveRegistration(
 
 /**
  * Whether no certificate comes with it, as was asked for. One would be checked against the revocation list that it
- * names itself: whoever registers could make this service fetch any address.
+ * names itself: anyone who registers could make this service fetch any address.
  */
 function isUnattested(attestationObject: string): boolean {
   try {

@@ -7,7 +7,7 @@ import {
   type Wrongs,
 } from "../../test/soft-authenticator.ts";
 import { lockAccount, saveAccount } from "../accounts/account.store.ts";
-import { changeSessions } from "../context.ts";
+import { changeSessions } from "../sessions/session.service.ts";
 
 let h: Harness;
 beforeAll(async () => {
@@ -205,7 +205,7 @@ test("a removed passkey, a stranger's and a disabled account's are refused in th
   const [removed, disabled] = [await owner("patient"), await owner()];
   const { api } = { api: await h.withToken((await signIn(removed)).body.accessToken) };
   expect((await api.delete(`/v1/auth/passkeys/${removed.id}`)).status).toBe(204);
-  await changeSessions(h.ctx, async (tx) => {
+  await changeSessions(h.ctx, async ({ tx }) => {
     const account = await lockAccount(tx, h.ctx, disabled.person.account.id);
     if (account) await saveAccount(tx, h.ctx, { ...account, disabled: true }, h.ctx.now());
   });

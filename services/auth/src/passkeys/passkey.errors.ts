@@ -38,7 +38,7 @@ export class PasskeyRejected extends AppError {
   readonly kind = "invalid";
   readonly fault: PasskeyFault;
   constructor(fault: PasskeyFault) {
-    super("This passkey cannot be registered.");
+    super("This passkey cannot be registered. Ask for new options and try again.");
     this.fault = fault;
   }
 }
@@ -48,7 +48,7 @@ export class PasskeyLimit extends AppError {
   readonly code = "passkey_limit";
   readonly kind = "conflict";
   constructor() {
-    super("There are as many passkeys as an account may have. Remove one first.");
+    super("Passkey limit reached. Remove another passkey first.");
   }
 }
 
@@ -57,6 +57,6 @@ export class PasskeyKnown extends AppError {
   readonly code = "passkey_known";
   readonly kind = "conflict";
   constructor() {
-    super("This passkey is registered already.");
+    super("This passkey is registered already. Use another one.");
   }
 }

@@ -1,7 +1,4 @@
-import { type Actor, auditEvent, deniedEvent } from "@medvault/contracts";
-import type { AuthContext } from "../context.ts";
-import { markRecorded } from "../recorded.ts";
-import { InvalidPasskey, PasskeyChallengeInvalid, PasskeyRejected } from "./passkey.errors.ts";
+import { type Actor, auditEvent } from "@medvault/contracts";
 
 type Done = "registered" | "renamed" | "removed" | "used" | "listed" | "read";
 
@@ -19,33 +16,4 @@ export function passkeyEvent(
     action: `passkey:${action}`,
     ...(details && { details }),
   });
-}
-
-/** Runs `work`; where a passkey is refused in it, an event says why, which the answer does not. */
-export async function witnessed<T>(
-  ctx: AuthContext,
-  actor: Actor,
-  userId: string | null,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (
-      error instanceof InvalidPasskey ||
-      error instanceof PasskeyChallengeInvalid ||
-      error instanceof PasskeyRejected
-    ) {
-      await ctx.record(
-        deniedEvent(actor, {
-          type: "medvault.auth.passkey.denied.v1",
-          subject: userId === null ? "user/unknown" : `user/${userId}`,
-          action: "passkey:use",
-          reason: error.fault,
-        }),
-      );
-      markRecorded(error);
-    }
-    throw error;
-  }
 }

@@ -14,19 +14,27 @@ import {
 } from "@medvault/contracts";
 import { actorOf, allow, etagOf, ifMatch, openToGuests, parse, requireStepUp } from "@medvault/service-kit";
 import type { Request, Response, Router } from "express";
-import { callerOf } from "../caller.ts";
+import type { AuthContext } from "../context.ts";
+import { callerOf } from "../lockout/known-device.ts";
 import { handOut, transportOf } from "../sessions/session-transport.ts";
-import type { Passkeys } from "./passkey.service.ts";
+import {
+  readPasskey,
+  registerOptions,
+  registerPasskey,
+  removePasskey,
+  renamePasskey,
+  viewPasskeys,
+} from "./passkey.service.ts";
 import type { Passkey } from "./passkey.ts";
-import type { PasskeySignIn } from "./passkey-sign-in.service.ts";
+import { loginByPasskey, loginOptions, stepUpOptions } from "./passkey-sign-in.service.ts";
 
-export function passkeyRoutes(router: Router, passkeys: Passkeys, signIn: PasskeySignIn): void {
+export function passkeyRoutes(router: Router, ctx: AuthContext): void {
   router.post(
     "/v1/auth/passkeys/register/options",
     allow("account:enroll"),
     requireStepUp(),
     async (req, res) => {
-      res.json(PasskeyCreationOptions.parse(await passkeys.registerOptions(actorOf(req))));
+      res.json(PasskeyCreationOptions.parse(await registerOptions(ctx, actorOf(req))));
     },
   );
 
@@ -35,7 +43,11 @@ export function passkeyRoutes(router: Router, passkeys: Passkeys, signIn: Passke
     allow("account:enroll"),
     requireStepUp(),
     async (req, res) => {
-      const done = await passkeys.register(callerOf(req), parse(PasskeyRegistration, req.body));
+      const done = await registerPasskey(
+        ctx,
+        callerOf(actorOf(req), req),
+        parse(PasskeyRegistration, req.body),
+      );
       const view = {
         ...present(done.passkey),
         ...(done.tokens && handOut(res, done.tokens)),
@@ -48,35 +60,35 @@ export function passkeyRoutes(router: Router, passkeys: Passkeys, signIn: Passke
 
   router.post("/v1/auth/passkeys/login/options", openToGuests(), async (req, res) => {
     const { mfaToken } = parse(PasskeyLoginOptions, req.body ?? {});
-    res.json(PasskeyRequestOptions.parse(await signIn.loginOptions(mfaToken ?? null)));
+    res.json(PasskeyRequestOptions.parse(await loginOptions(ctx, mfaToken ?? null)));
   });
 
   router.post("/v1/auth/passkeys/login/verify", openToGuests(), async (req, res) => {
     const assertion = parse(PasskeyAssertion, req.body);
-    const tokens = await signIn.login(callerOf(req), assertion, transportOf(req));
+    const tokens = await loginByPasskey(ctx, callerOf(actorOf(req), req), assertion, transportOf(req));
     res.json(AnyTokensView.parse(handOut(res, tokens)));
   });
 
   router.post("/v1/auth/passkeys/step-up/options", allow("account:write"), async (req, res) => {
-    res.json(PasskeyRequestOptions.parse(await signIn.stepUpOptions(actorOf(req))));
+    res.json(PasskeyRequestOptions.parse(await stepUpOptions(ctx, actorOf(req))));
   });
 
   router.get("/v1/auth/passkeys", allow("account:read"), async (req, res) => {
-    const items = (await passkeys.list(actorOf(req))).map(present);
+    const items = (await viewPasskeys(ctx, actorOf(req))).map(present);
     res.json(PasskeyList.parse({ items }));
   });
 
   router.get("/v1/auth/passkeys/:id", allow("account:read"), async (req, res) => {
-    send(res, await passkeys.read(actorOf(req), idOf(req)));
+    send(res, await readPasskey(ctx, actorOf(req), idOf(req)));
   });
 
   router.patch("/v1/auth/passkeys/:id", allow("account:write"), async (req, res) => {
     const { name } = parse(PasskeyPatch, req.body);
-    send(res, await passkeys.rename(actorOf(req), idOf(req), name, ifMatch(req)));
+    send(res, await renamePasskey(ctx, actorOf(req), idOf(req), { name, rev: ifMatch(req) }));
   });
 
   router.delete("/v1/auth/passkeys/:id", allow("account:write"), requireStepUp(), async (req, res) => {
-    await passkeys.remove(actorOf(req), idOf(req), ifMatch(req));
+    await removePasskey(ctx, actorOf(req), idOf(req), ifMatch(req));
     res.status(204).end();
   });
 }

@@ -1,38 +1,20 @@
 import { VersionConflict } from "@medvault/contracts";
-import { findSubjectKeys, type Keyring, sealedTable } from "@medvault/keys";
+import { findSubjectKeys, type Keyring } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import type { WriteDetails } from "../accounts/account.store.ts";
 import { blindToken } from "../tokens/blind-token.ts";
 import { PasskeyKnown } from "./passkey.errors.ts";
+import { sealedPasskeys } from "./passkey.table.ts";
 import type { Passkey } from "./passkey.ts";
-
-interface SealedPasskey {
-  id: string;
-  rev: number;
-  userId: string;
-  credentialId: string;
-  publicKey: string;
-  name: string;
-  transports: string[];
-  backedUp: boolean;
-}
-
-export const sealedPasskeys = sealedTable<SealedPasskey>({
-  service: "auth",
-  table: "passkeys",
-  id: "id",
-  subject: "user_id",
-  typed: ["user_id"],
-  sealed: ["credential_id", "public_key", "name", "transports", "backed_up"],
-  open: [],
-  alwaysSealed: ["credential_id", "public_key", "name", "transports", "backed_up"],
-});
 
 /** What opens and finds passkeys. */
 export interface PasskeySeals {
   keyring: Keyring;
   blindKey: Buffer;
 }
+
+const FIELDS = `p.id, p.user_id, p.sign_count, p.created_at, p.last_used_at, p.rev, p.open, p.sealed,
+            k.wrapped as subject_key`;
 
 type Row = Parameters<typeof sealedPasskeys.open>[1] & {
   sign_count: number;
@@ -72,7 +54,7 @@ export async function insertPasskey(tx: Tx, seals: PasskeySeals, passkey: Passke
   return { rev: passkey.rev, boxSha256: sealedPasskeys.boxHash(sealed) };
 }
 
-/** Seals a passkey anew as its next rev. Throws VersionConflict when the row is not at `passkey.rev` any more. */
+/** Seals a changed passkey as its next rev. Throws VersionConflict when the row is not at `passkey.rev` any more. */
 export async function savePasskey(
   tx: Tx,
   keyring: Keyring,
@@ -94,15 +76,14 @@ async function subjectKey(tx: Tx, passkey: Passkey): Promise<Buffer> {
   return key;
 }
 
-/** The passkey whose credential this is, whoever's, or null. */
+/** The passkey whose credential this is, of any user, or null. */
 export async function findPasskeyByCredential(
   db: Db,
   seals: PasskeySeals,
   credentialId: string,
 ): Promise<Passkey | null> {
   const { rows } = await db.query<Row>(
-    `select p.id, p.user_id, p.sign_count, p.created_at, p.last_used_at, p.rev, p.open, p.sealed,
-            k.wrapped as subject_key
+    `select ${FIELDS}
        from passkeys p join subject_keys k on k.subject_id = p.user_id
       where p.credential_token = $1`,
     [credentialToken(seals, credentialId)],
@@ -114,22 +95,12 @@ export async function findPasskeyByCredential(
 /** A user's passkeys, oldest first. */
 export async function listPasskeys(db: Db, keyring: Keyring, userId: string): Promise<Passkey[]> {
   const { rows } = await db.query<Row>(
-    `select p.id, p.user_id, p.sign_count, p.created_at, p.last_used_at, p.rev, p.open, p.sealed,
-            k.wrapped as subject_key
+    `select ${FIELDS}
        from passkeys p join subject_keys k on k.subject_id = p.user_id
       where p.user_id = $1 order by p.id`,
     [userId],
   );
   return rows.map((row) => toPasskey(keyring, row));
-}
-
-/** How many a user has. */
-export async function countPasskeys(db: Db, userId: string): Promise<number> {
-  const { rows } = await db.query<{ count: number }>(
-    `select count(*) as count from passkeys where user_id = $1`,
-    [userId],
-  );
-  return rows[0]?.count ?? 0;
 }
 
 /**
@@ -155,12 +126,6 @@ export async function usePasskey(
 /** Deletes one. */
 export async function deletePasskey(tx: Tx, id: string): Promise<void> {
   await tx.query(`delete from passkeys where id = $1`, [id]);
-}
-
-/** Deletes all of a user's; says how many they were. */
-export async function deletePasskeysOf(tx: Tx, userId: string): Promise<number> {
-  const { rowCount } = await tx.query(`delete from passkeys where user_id = $1`, [userId]);
-  return rowCount ?? 0;
 }
 
 /** In hex, since tokens know no case and base64url does. */

@@ -26,17 +26,21 @@ export const AMR_PASSWORD_AND_PASSKEY: readonly string[] = ["pwd", "pop", "mfa"]
 
 export type ChallengePurpose = "register" | "login" | "second_factor" | "step_up";
 
-export interface Challenge {
+/** What a challenge is given out for. */
+export interface ChallengeUse {
   purpose: ChallengePurpose;
-  /** Null: whoever's passkey signs it. */
+  /** Null: any user's passkey may sign it. */
   userId: string | null;
   /** The session or sign-in that it was given to; null for a sign-in by the passkey alone. */
   boundTo: string | null;
+}
+
+export interface Challenge extends ChallengeUse {
   expiresAt: Date;
 }
 
 /** Whether a challenge was given out for exactly this, and is not too old. */
-export function isFor(challenge: Challenge, wanted: Omit<Challenge, "expiresAt">, now: Date): boolean {
+export function isFor(challenge: Challenge, wanted: ChallengeUse, now: Date): boolean {
   return (
     challenge.purpose === wanted.purpose &&
     challenge.userId === wanted.userId &&

@@ -13,7 +13,7 @@ export interface PasswordCheck {
   /** Every fault; none means that the password is taken. */
   faultsOf(password: string, owner: PasswordOwner): Promise<PasswordFault[]>;
   /** Throws WeakPassword with every fault, under the name of the field. */
-  assertAcceptable(password: string, owner: PasswordOwner, field: string): Promise<void>;
+  requireAcceptable(password: string, owner: PasswordOwner, field: string): Promise<void>;
 }
 
 /** The policy of this kind, with the operator's list if there is one. */
@@ -25,7 +25,7 @@ export function createPasswordCheck(kind: PolicyKind, list: PasswordList | null)
   }
   return {
     faultsOf: faults,
-    async assertAcceptable(password, owner, field) {
+    async requireAcceptable(password, owner, field) {
       const found = await faults(password, owner);
       if (found.length > 0) throw new WeakPassword(field, found);
     },

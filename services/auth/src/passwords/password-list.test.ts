@@ -63,7 +63,7 @@ test("a listed password is refused by both policies", async () => {
   for (const kind of ["composition", "nist"] as const) {
     const check = createPasswordCheck(kind, list);
     expect(await check.faultsOf("otters-77-Ünder", {})).toContain("breached_password");
-    await expect(check.assertAcceptable("otters-77-Ünder", {}, "password")).rejects.toMatchObject({
+    await expect(check.requireAcceptable("otters-77-Ünder", {}, "password")).rejects.toMatchObject({
       code: "weak_password",
       errors: expect.arrayContaining([{ path: "password", message: "breached_password" }]),
     });

@@ -6,16 +6,9 @@ export class WeakPassword extends AppError {
   readonly code = "weak_password";
   readonly kind = "invalid";
   constructor(path: string, faults: readonly PasswordFault[]) {
-    super("This password is not acceptable.", { errors: faults.map((message) => ({ path, message })) });
-  }
-}
-
-/** 400: a reset, invitation or address token that is unknown, used or too old; the three look alike. */
-export class TokenInvalid extends AppError {
-  readonly code = "token_invalid";
-  readonly kind = "invalid";
-  constructor() {
-    super("This link is not valid any more.");
+    super("This password is not acceptable. Choose another one.", {
+      errors: faults.map((message) => ({ path, message })),
+    });
   }
 }
 

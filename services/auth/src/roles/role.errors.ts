@@ -1,19 +1,30 @@
 import { AppError } from "@medvault/contracts";
 
-/** 409: who asks would take from themselves, or from every admin, what it takes to give it back. */
-export class WouldLockOut extends AppError {
-  readonly code = "would_lock_out";
+/** 409: a change that takes what is needed to undo it. `auditSelfLockout` leaves an event of each. */
+export abstract class SelfLockout extends AppError {
   readonly kind = "conflict";
+}
+
+/** 409: it would take from the caller, or from every admin, what it takes to give it back. */
+export class WouldLockOut extends SelfLockout {
+  readonly code = "would_lock_out";
   constructor() {
-    super("This would take away what is needed to undo it. Another admin can do it to you, nobody to all.");
+    super("You would lose the permission to undo this. Ask another admin to do it.");
   }
 }
 
 /** 409: guests hold nothing. */
-export class RoleProtected extends AppError {
+export class RoleProtected extends SelfLockout {
   readonly code = "role_protected";
-  readonly kind = "conflict";
   constructor() {
-    super("Guests hold no permissions.");
+    super("Guests hold no permissions. Give them to another role.");
+  }
+}
+
+/** 409: nobody would be left to administer. */
+export class LastAdmin extends SelfLockout {
+  readonly code = "last_admin";
+  constructor() {
+    super("This is the last active admin. Make another admin first.");
   }
 }

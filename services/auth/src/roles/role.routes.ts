@@ -2,19 +2,22 @@ import { PERMISSIONS, RoleList, RolePermissions, RoleView } from "@medvault/cont
 import { actorOf, allow, parse, requireStepUp } from "@medvault/service-kit";
 import type { Router } from "express";
 import { mfaRequiredFor } from "../accounts/account.ts";
-import type { Roles } from "./role.service.ts";
+import type { AuthContext } from "../context.ts";
+import { setPermissions, viewRoles } from "./role.service.ts";
 import type { RolePermissions as Role } from "./role.store.ts";
 
-export function roleRoutes(router: Router, roles: Roles): void {
+export function roleRoutes(router: Router, ctx: AuthContext): void {
   router.get("/v1/roles", allow("role:read"), async (req, res) => {
-    const items = (await roles.list(actorOf(req))).map(present);
+    const items = (await viewRoles(ctx, actorOf(req))).map(present);
     res.json(RoleList.parse({ items, known: [...PERMISSIONS] }));
   });
 
   router.put("/v1/roles/:role/permissions", allow("role:write"), requireStepUp(), async (req, res) => {
     const { permissions } = parse(RolePermissions, req.body);
     res.json(
-      RoleView.parse(present(await roles.setPermissions(actorOf(req), String(req.params.role), permissions))),
+      RoleView.parse(
+        present(await setPermissions(ctx, actorOf(req), { role: String(req.params.role), permissions })),
+      ),
     );
   });
 }

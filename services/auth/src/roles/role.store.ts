@@ -8,20 +8,13 @@ export interface RolePermissions {
   permissions: string[];
 }
 
-interface Row {
-  role: Role;
-  version: number;
-  permissions: string[];
-}
+const ROLE = `select r.role, r.version,
+                     array(select p.permission from role_permissions p where p.role = r.role order by 1) as permissions
+                from roles r`;
 
 /** A role with what it may do now. Throws when the role is not there: the migration seeds all of them. */
 export async function getRole(db: Db, role: string): Promise<RolePermissions> {
-  const { rows } = await db.query<Row>(
-    `select r.role, r.version, array(select p.permission from role_permissions p where p.role = r.role order by 1)
-              as permissions
-       from roles r where r.role = $1`,
-    [role],
-  );
+  const { rows } = await db.query<RolePermissions>(`${ROLE} where r.role = $1`, [role]);
   if (!rows[0]) throw new Error("a role that no migration has seeded");
   return rows[0];
 }
@@ -34,11 +27,7 @@ export async function lockRole(tx: Tx, role: string): Promise<RolePermissions> {
 
 /** Every role, in the order of ROLES. */
 export async function listRoles(db: Db): Promise<RolePermissions[]> {
-  const { rows } = await db.query<Row>(
-    `select r.role, r.version, array(select p.permission from role_permissions p where p.role = r.role order by 1)
-              as permissions
-       from roles r`,
-  );
+  const { rows } = await db.query<RolePermissions>(ROLE);
   return rows.sort((a, b) => ROLES.indexOf(a.role) - ROLES.indexOf(b.role));
 }
 

@@ -2,7 +2,7 @@ import type { Role } from "@medvault/contracts";
 import { RoleProtected, WouldLockOut } from "./role.errors.ts";
 
 /** Without these no admin could undo the change. */
-const ADMINS_KEEP = [
+const KEPT_BY_ADMINS = [
   "account:enroll:own",
   "account:read:own",
   "account:write:own",
@@ -13,11 +13,14 @@ const ADMINS_KEEP = [
   "role:write:any",
 ];
 /** What nobody takes from their own role: with it gone they could not give it back. */
-const ASKERS_KEEP = ["role:read:any", "role:write:any"];
+const KEPT_BY_CALLERS = ["role:read:any", "role:write:any"];
 
-/** Throws RoleProtected or WouldLockOut where somebody of the role `asker` must not make `permissions` those of `role`. */
-export function assertAssignable(asker: string, role: Role, permissions: readonly string[]): void {
+/**
+ * Throws RoleProtected or WouldLockOut where a caller of the role `own` must not make `permissions`
+ * those of `role`.
+ */
+export function requireAssignable(own: string, role: Role, permissions: readonly string[]): void {
   if (role === "guest") throw new RoleProtected();
-  const kept = [...(role === "admin" ? ADMINS_KEEP : []), ...(role === asker ? ASKERS_KEEP : [])];
+  const kept = [...(role === "admin" ? KEPT_BY_ADMINS : []), ...(role === own ? KEPT_BY_CALLERS : [])];
   if (!kept.every((permission) => permissions.includes(permission))) throw new WouldLockOut();
 }

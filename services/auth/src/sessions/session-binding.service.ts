@@ -1,40 +1,52 @@
 import { type Actor, auditEvent, deniedEvent } from "@medvault/contracts";
-import type { Tx } from "@medvault/postgres";
+import { emit } from "@medvault/messaging";
 import { networkOf } from "@medvault/service-kit";
-import { type AuthContext, actingAs, announce, type SessionEffects } from "../context.ts";
-import { sessionEnded } from "../grants/issuance.service.ts";
-import { endSessions } from "./session.store.ts";
-import { type Session, userAgentHash } from "./session.ts";
-import { type Strangeness, strangeness } from "./session-binding.ts";
+import { actingAs } from "../accounts/account.ts";
+import type { AuthContext } from "../context.ts";
+import { changeSessions, endSessions } from "./session.service.ts";
+import { findSession } from "./session.store.ts";
+import { type Session, type SessionChange, userAgentHash } from "./session.ts";
+import { type BindingViolation, bindingViolation } from "./session-binding.ts";
 
 /** I12: ends a session that is bound to another client than the one that has just used it; says whether it did. */
-export async function endIfStrange(
+export async function enforceBinding(
   ctx: AuthContext,
-  tx: Tx,
-  effects: SessionEffects,
+  change: SessionChange,
   actor: Actor,
   session: Session,
 ): Promise<boolean> {
-  const strange = strangeness(session, actor, ctx.settings.binding);
-  if (strange?.binding !== "enforce") return false;
-  const { owner, input } = eventOf(actor, session, strange.what);
-  effects.ended.push(...(await endSessions(tx, [session.id], input.reason, ctx.now())));
-  await announce(tx, deniedEvent(owner, input), sessionEnded(owner, session.id, input.reason));
+  const violation = bindingViolation(session, actor, ctx.settings.binding);
+  if (violation?.binding !== "enforce") return false;
+  const { owner, input } = eventOf(actor, session, violation);
+  await emit(change.tx, "auth", deniedEvent(owner, input));
+  await endSessions(ctx, change, owner, [session.id], input.reason);
   return true;
 }
 
 /** Where it is only watched: an event for the first time of each other client, which is the alert's raw material. */
-export async function watchIfStrange(ctx: AuthContext, actor: Actor, session: Session): Promise<void> {
-  const strange = strangeness(session, actor, ctx.settings.binding);
-  if (strange?.binding !== "watch") return;
-  const mark = strange.what === "agent" ? `ua:${userAgentHash(actor.userAgent)}` : networkOf(actor.ip);
+export async function watchBinding(ctx: AuthContext, actor: Actor, session: Session): Promise<void> {
+  const violation = bindingViolation(session, actor, ctx.settings.binding);
+  if (violation?.binding !== "watch") return;
+  const mark = violation.what === "agent" ? `ua:${userAgentHash(actor.userAgent)}` : networkOf(actor.ip);
   if (!(await ctx.cache.isNewMark(session, mark))) return;
-  const { owner, input } = eventOf(actor, session, strange.what);
+  const { owner, input } = eventOf(actor, session, violation);
   await ctx.record(auditEvent(owner, input));
 }
 
-/** The session's own user, but from where the strange client is. */
-function eventOf(actor: Actor, session: Session, what: Strangeness) {
+/**
+ * The gateway met a client that is not like the session's. Judged here by what Postgres knows; answers
+ * whether the session has ended.
+ */
+export async function reportClient(ctx: AuthContext, actor: Actor, id: string): Promise<boolean> {
+  const session = await findSession(ctx.pool, ctx.keyring, id);
+  if (!session || session.endedAt !== null) return true;
+  const ended = await changeSessions(ctx, (change) => enforceBinding(ctx, change, actor, session));
+  if (!ended) await watchBinding(ctx, actor, session);
+  return ended;
+}
+
+/** The session's own user, but from where the other client is. */
+function eventOf(actor: Actor, session: Session, { what }: BindingViolation) {
   return {
     owner: actingAs(actor, { id: session.userId, role: session.role }, session.id),
     input: {

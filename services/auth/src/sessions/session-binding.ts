@@ -9,8 +9,6 @@ export interface BindingSettings {
   addressOfPatients: Binding;
 }
 
-export type Strangeness = "agent" | "address";
-
 /** A session that began without a user agent has none to be bound to. */
 export function agentBinding(session: Pick<Session, "userAgent">, settings: BindingSettings): Binding {
   return session.userAgent === "" ? "off" : settings.agent;
@@ -20,24 +18,28 @@ export function addressBinding(role: Session["role"], settings: BindingSettings)
   return role === "patient" ? settings.addressOfPatients : settings.addressOfStaff;
 }
 
+/** What of a client is not what the session is bound to, and what follows. */
+export interface BindingViolation {
+  what: "agent" | "address";
+  binding: "enforce" | "watch";
+}
+
 /**
- * What is strange about this client for the session's, the gravest first; null when nothing is, or nobody minds.
- * Addresses are compared as networks: an IPv6 host changes its own within a /64 as it likes.
+ * How a client violates the session's binding, the gravest first; null where it does not, or where
+ * nothing is bound. Addresses are compared as networks: an IPv6 host changes its own within a /64 as it
+ * likes.
  */
-export function strangeness(
+export function bindingViolation(
   session: Pick<Session, "role" | "ip" | "userAgent">,
   client: { ip: string; userAgent: string },
   settings: BindingSettings,
-): { what: Strangeness; binding: "enforce" | "watch" } | null {
-  const found: { what: Strangeness; binding: Binding }[] = [];
-  if (client.userAgent !== session.userAgent)
-    found.push({ what: "agent", binding: agentBinding(session, settings) });
-  if (networkOf(client.ip) !== networkOf(session.ip)) {
-    found.push({ what: "address", binding: addressBinding(session.role, settings) });
-  }
+): BindingViolation | null {
+  const agent = client.userAgent === session.userAgent ? "off" : agentBinding(session, settings);
+  const isSameNetwork = networkOf(client.ip) === networkOf(session.ip);
+  const address = isSameNetwork ? "off" : addressBinding(session.role, settings);
   for (const binding of ["enforce", "watch"] as const) {
-    const one = found.find((strange) => strange.binding === binding);
-    if (one) return { what: one.what, binding };
+    if (agent === binding) return { what: "agent", binding };
+    if (address === binding) return { what: "address", binding };
   }
   return null;
 }

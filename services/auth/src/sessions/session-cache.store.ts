@@ -1,10 +1,9 @@
 import { Unavailable } from "@medvault/contracts";
 import { networkOf } from "@medvault/service-kit";
 import type { Redis } from "ioredis";
-import type { SessionEffects } from "../context.ts";
 import type { RolePermissions } from "../roles/role.store.ts";
 import { csrfHash } from "../tokens/csrf-token.ts";
-import { type Session, userAgentHash } from "./session.ts";
+import { type Session, type SessionEffects, userAgentHash } from "./session.ts";
 import { addressBinding, agentBinding, type BindingSettings } from "./session-binding.ts";
 
 /** The hash `session:<sid>` as the gateway reads it; every value is text. */
@@ -50,18 +49,18 @@ redis.call('mset', KEYS[1], ARGV[1], KEYS[2], ARGV[2])
 return 1`;
 
 export interface SessionCache {
-  /** Brings Redis to what a transaction committed. Throws Unavailable when an end could not be told. */
+  /** Brings Redis to what a transaction committed. Throws Unavailable when it could not learn of an end. */
   apply(effects: SessionEffects): Promise<void>;
   put(session: Session, pv?: number | null): Promise<void>;
   /** Throws Unavailable. */
   remove(ids: readonly string[]): Promise<void>;
-  /** Throws Unavailable: a changed permission that is not told would go on being granted. */
+  /** Throws Unavailable: a changed permission that Redis does not learn of would go on being granted. */
   putRole(role: RolePermissions): Promise<void>;
   /** Until when the gateway knows the session in use, or null when Redis does not know. */
   idleUntil(id: string): Promise<Date | null>;
   /**
    * Notes that the session was used by a client of this mark; true for the first time of each, so that a client on the
-   * move is told of once. False while Redis is away.
+   * move is reported once. False while Redis is away.
    */
   isNewMark(session: Pick<Session, "id" | "absoluteExpiresAt">, mark: string): Promise<boolean>;
 }
@@ -97,7 +96,7 @@ export function createSessionCache(
       pipeline.set(`ended:${id}`, "1", "EX", TOMBSTONE_SECONDS);
       pipeline.del(`session:${id}`);
     }
-    await toldOrUnavailable(pipeline.exec());
+    await orUnavailable(pipeline.exec());
   }
 
   return {
@@ -105,11 +104,11 @@ export function createSessionCache(
     remove,
     async apply({ opened, ended }) {
       await remove(ended);
-      // A session that Redis does not know is asked for at auth: not being told of one loses nothing.
+      // A session that Redis does not know is asked for at auth: losing one here loses nothing.
       await Promise.all(opened.map(({ session, pv }) => put(session, pv).catch(() => {})));
     },
     async putRole({ role, version, permissions }) {
-      await toldOrUnavailable(
+      await orUnavailable(
         redis.eval(PUT_ROLE, 2, `pv:${role}`, `scope:${role}`, version, permissions.join(" ")),
       );
     },
@@ -155,7 +154,7 @@ export function cachedSession(
   };
 }
 
-async function toldOrUnavailable(work: Promise<unknown>): Promise<void> {
+async function orUnavailable(work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch {

@@ -13,27 +13,31 @@ import {
 } from "@medvault/contracts";
 import { actorOf, allow, parse, requireStepUp } from "@medvault/service-kit";
 import type { Request, RequestHandler, Router } from "express";
-import type { Sessions } from "./session.service.ts";
+import type { AuthContext } from "../context.ts";
+import { endAllSessions, endOwnSession, introspect, viewSessions } from "./session.service.ts";
 import { deviceOf, type Session } from "./session.ts";
+import { reportClient } from "./session-binding.service.ts";
 
-/** Where an address is, roughly, or null. */
-type Locate = (ip: string) => string | null;
+/** More than anyone may have at once. */
+const SESSIONS_OF_ONE_MAX = 100;
 
-export function sessionRoutes(router: Router, sessions: Sessions, locate: Locate): void {
+export function sessionRoutes(router: Router, ctx: AuthContext): void {
   router.get("/v1/auth/sessions", allow("session:read"), async (req, res) => {
     const actor = actorOf(req);
-    const items = (await sessions.listOwn(actor)).map((session) => present(session, actor, locate));
+    const items = (await viewSessions(ctx, actor, ofUser(actor.id))).map((session) =>
+      present(session, actor, ctx.locate),
+    );
     res.json(SessionList.parse({ items }));
   });
 
   router.delete("/v1/auth/sessions/:id", allow("session:end"), async (req, res) => {
-    await sessions.endOwn(actorOf(req), idOf(req));
+    await endOwnSession(ctx, actorOf(req), idOf(req));
     res.status(204).end();
   });
 
   router.delete("/v1/auth/sessions", allow("session:end"), async (req, res) => {
     const actor = actorOf(req);
-    await sessions.endAllOf(actor, actor.id, actor.sessionId, "ended_by_user");
+    await endAllSessions(ctx, actor, { userId: actor.id, except: actor.sessionId, reason: "ended_by_user" });
     res.status(204).end();
   });
 
@@ -46,10 +50,10 @@ export function sessionRoutes(router: Router, sessions: Sessions, locate: Locate
       before: decodeCursor(Id, query.cursor) ?? null,
       limit: query.limit,
     };
-    const found = await sessions.list(actor, filter);
+    const found = await viewSessions(ctx, actor, filter);
     const last = found.length === query.limit ? found.at(-1) : undefined;
     const items = found.map((session) => ({
-      ...present(session, actor, locate),
+      ...present(session, actor, ctx.locate),
       userId: session.userId,
       role: session.role,
     }));
@@ -58,8 +62,9 @@ export function sessionRoutes(router: Router, sessions: Sessions, locate: Locate
 
   router.get("/v1/users/:id/sessions", allow("session:read"), everyones("session:read"), async (req, res) => {
     const actor = actorOf(req);
-    const filter = { userId: idOf(req), role: null, before: null, limit: 100 };
-    const items = (await sessions.list(actor, filter)).map((session) => present(session, actor, locate));
+    const items = (await viewSessions(ctx, actor, ofUser(idOf(req)))).map((session) =>
+      present(session, actor, ctx.locate),
+    );
     res.json(SessionList.parse({ items }));
   });
 
@@ -69,7 +74,7 @@ export function sessionRoutes(router: Router, sessions: Sessions, locate: Locate
     everyones("session:end"),
     requireStepUp(),
     async (req, res) => {
-      await sessions.endAllOf(actorOf(req), idOf(req), null, "ended_by_admin");
+      await endAllSessions(ctx, actorOf(req), { userId: idOf(req), except: null, reason: "ended_by_admin" });
       res.status(204).end();
     },
   );
@@ -77,13 +82,13 @@ export function sessionRoutes(router: Router, sessions: Sessions, locate: Locate
   // For the gateway alone: no role can hold this permission.
   router.get("/internal/sessions/:id", allow("session:introspect"), async (req, res) => {
     if (actorOf(req).role !== "service") throw new Forbidden();
-    res.json(IntrospectionView.parse(await sessions.introspect(idOf(req))));
+    res.json(IntrospectionView.parse(await introspect(ctx, idOf(req))));
   });
 
   // The assertion says what client it was; the body says nothing.
   router.post("/internal/sessions/:id/strange-client", allow("session:introspect"), async (req, res) => {
     if (actorOf(req).role !== "service") throw new Forbidden();
-    res.json({ ended: await sessions.reportStrange(actorOf(req), idOf(req)) });
+    res.json({ ended: await reportClient(ctx, actorOf(req), idOf(req)) });
   });
 }
 
@@ -102,7 +107,11 @@ function idOf(req: Request): string {
   return id.data;
 }
 
-function present(session: Session, actor: Actor, locate: Locate) {
+function ofUser(userId: string) {
+  return { userId, role: null, before: null, limit: SESSIONS_OF_ONE_MAX };
+}
+
+function present(session: Session, actor: Actor, locate: AuthContext["locate"]) {
   return {
     id: session.id,
     createdAt: session.createdAt.toISOString(),

@@ -1,29 +1,11 @@
 import type { AccountRole } from "@medvault/contracts";
-import { type Keyring, sealedTable } from "@medvault/keys";
+import type { Keyring } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import type { EndReason, Session, SessionKind } from "./session.ts";
+import { sealedSessions } from "./session.table.ts";
+import type { EndReason, Session } from "./session.ts";
 
-interface SealedSession {
-  id: string;
-  rev: number;
-  userId: string;
-  role: AccountRole;
-  kind: SessionKind;
-  createdAt: Date;
-  ip: string;
-  userAgent: string;
-}
-
-export const sealedSessions = sealedTable<SealedSession>({
-  service: "auth",
-  table: "sessions",
-  id: "id",
-  subject: "user_id",
-  typed: ["user_id", "role", "kind", "created_at"],
-  sealed: ["ip", "user_agent"],
-  open: [],
-  alwaysSealed: ["ip", "user_agent"],
-});
+const FIELDS = `s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at,
+            s.idle_expires_at, s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key`;
 
 type Row = Parameters<typeof sealedSessions.open>[1] & {
   transport: Session["transport"];
@@ -92,8 +74,7 @@ export async function insertSession(
 /** The session, or null. One whose user was deleted does not open any more and is not there. */
 export async function findSession(db: Db, keyring: Keyring, id: string): Promise<Session | null> {
   const { rows } = await db.query<Row>(
-    `select s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
-            s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
+    `select ${FIELDS}
        from sessions s join subject_keys k on k.subject_id = s.user_id
       where s.id = $1`,
     [id],
@@ -104,8 +85,7 @@ export async function findSession(db: Db, keyring: Keyring, id: string): Promise
 /** The session, locked until the transaction ends, or null. */
 export async function lockSession(tx: Tx, keyring: Keyring, id: string): Promise<Session | null> {
   const { rows } = await tx.query<Row>(
-    `select s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
-            s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
+    `select ${FIELDS}
        from sessions s join subject_keys k on k.subject_id = s.user_id
       where s.id = $1
         for no key update of s`,
@@ -140,8 +120,7 @@ export async function listLiveSessions(
   now: Date,
 ): Promise<Session[]> {
   const { rows } = await db.query<Row>(
-    `select s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
-            s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
+    `select ${FIELDS}
        from sessions s join subject_keys k on k.subject_id = s.user_id
       where s.ended_at is null and s.kind = 'full' and s.absolute_expires_at > $1 and s.idle_expires_at > $1
         and ($2::uuid is null or s.user_id = $2) and ($3::text is null or s.role = $3)
@@ -152,8 +131,8 @@ export async function listLiveSessions(
   return rows.map((row) => toSession(keyring, row));
 }
 
-/** Ends these sessions; says which of them had not ended yet. */
-export async function endSessions(
+/** Notes that these sessions have ended; says which of them had not before. */
+export async function markEnded(
   tx: Tx,
   ids: readonly string[],
   reason: EndReason,
@@ -167,8 +146,8 @@ export async function endSessions(
   return rows.map((row) => row.id);
 }
 
-/** Ends every session of a user but `except`; says which. */
-export async function endSessionsOf(
+/** Notes that every session of a user but `except` has ended; says which had not before. */
+export async function markEndedOf(
   tx: Tx,
   userId: string,
   except: string | null,
@@ -183,44 +162,35 @@ export async function endSessionsOf(
   return rows.map((row) => row.id);
 }
 
-/** Ends up to `limit` sessions that began before `before`; says which. Of several callers each takes others. */
-export async function endSessionsFromBefore(
-  tx: Tx,
-  before: Date,
-  reason: EndReason,
-  now: Date,
-  limit: number,
-): Promise<string[]> {
+/** Up to `limit` sessions that began before `before` and have not ended; locked: of several callers each gets others. */
+export async function lockBegunBefore(tx: Tx, before: Date, limit: number): Promise<string[]> {
   const { rows } = await tx.query<{ id: string }>(
-    `update sessions set ended_at = $3, end_reason = $2
-      where id in (select id from sessions where ended_at is null and created_at < $1
-                    order by id limit $4 for update skip locked)
-      returning id`,
-    [before, reason, now, limit],
+    `select id from sessions where ended_at is null and created_at < $1
+      order by id limit $2 for update skip locked`,
+    [before, limit],
   );
   return rows.map((row) => row.id);
 }
 
-/** Up to `limit` sessions that have run out unnoticed, with their users; locked, so that two sweepers share the work. */
+/** Up to `limit` sessions that have run out unnoticed; locked, so that two sweepers share the work. */
 export async function lockExpired(
   tx: Tx,
   now: Date,
   graceMs: number,
   limit: number,
-): Promise<{ id: string; userId: string; absolute: boolean }[]> {
-  const { rows } = await tx.query<{ id: string; user_id: string; absolute: boolean }>(
-    `select id, user_id, absolute_expires_at <= $1 as absolute from sessions
+): Promise<{ id: string; absolute: boolean }[]> {
+  const { rows } = await tx.query<{ id: string; absolute: boolean }>(
+    `select id, absolute_expires_at <= $1 as absolute from sessions
       where ended_at is null and (absolute_expires_at <= $1 or idle_expires_at <= $2)
       order by id limit $3 for update skip locked`,
     [now, new Date(now.getTime() - graceMs), limit],
   );
-  return rows.map((row) => ({ id: row.id, userId: row.user_id, absolute: row.absolute }));
+  return rows;
 }
 
 /** Deletes what nobody will ask for again: sessions (and their tokens) that ended before `before`. */
-export async function deleteEndedSessions(db: Db, before: Date): Promise<number> {
-  const { rowCount } = await db.query(`delete from sessions where ended_at < $1`, [before]);
-  return rowCount ?? 0;
+export async function deleteEndedSessions(db: Db, before: Date): Promise<void> {
+  await db.query(`delete from sessions where ended_at < $1`, [before]);
 }
 
 /** Live sessions from `after` on, for the fast copy. */
@@ -232,8 +202,7 @@ export async function liveSessionsAfter(
   now: Date,
 ): Promise<Session[]> {
   const { rows } = await db.query<Row>(
-    `select s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at, s.idle_expires_at,
-            s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key
+    `select ${FIELDS}
        from sessions s join subject_keys k on k.subject_id = s.user_id
       where s.ended_at is null and s.absolute_expires_at > $1 and ($2::uuid is null or s.id > $2)
       order by s.id limit $3`,

@@ -2,7 +2,7 @@ import { newId } from "@medvault/contracts";
 import { actor, signedIn } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness } from "../../test/harness.ts";
-import { sweep } from "./session.jobs.ts";
+import { sweepSessions } from "./session.jobs.ts";
 import { deviceOf, isLive, newSession, surplus, touched } from "./session.ts";
 import { refillSessions } from "./session-cache.jobs.ts";
 
@@ -127,7 +127,7 @@ test("sessions that ran out unnoticed end with an event", async () => {
   h.advance(15 * 60_000 + 6 * 60_000 + 1);
   const fresh = await h.client(await h.person("patient"));
   await h.events();
-  await sweep(h.ctx);
+  await sweepSessions(h.ctx);
   const events = await h.events();
   expect(events.find((event) => event.subject === `session/${idle.tokens.sessionId}`)).toMatchObject({
     type: "medvault.auth.session.ended.v1",

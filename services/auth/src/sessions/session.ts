@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { AccountRole, SessionTransport } from "@medvault/contracts";
+import type { Tx } from "@medvault/postgres";
 import type { AuthSettings } from "../context.ts";
 
 /** `enrollment` reaches the MFA set-up only and cannot be refreshed. */
@@ -44,6 +45,19 @@ export interface Session {
   userAgent: string;
 }
 
+/** What a transaction did to sessions, for the fast copy in Redis. */
+export interface SessionEffects {
+  /** Begun or changed; `pv`: their role's permission version, null where it was not read. */
+  opened: { session: Session; pv: number | null }[];
+  /** Ids. */
+  ended: string[];
+}
+
+/** A transaction that may begin and end sessions. */
+export interface SessionChange extends SessionEffects {
+  readonly tx: Tx;
+}
+
 /** As long as a sign-in counts as fresh: the set-up itself asks for a fresh one. */
 const ENROLLMENT_MS = 10 * 60_000;
 
@@ -83,6 +97,11 @@ export function touched(session: Session, idleMs: number, now: Date): Session {
 /** Which of these live sessions (oldest first) must end so that one more fits (I14). */
 export function surplus(live: readonly string[], maxSessions: number): string[] {
   return live.slice(0, Math.max(0, live.length + 1 - maxSessions));
+}
+
+/** What a session may do, as a token's scope: what its role may, or the set-up of a second factor alone. */
+export function scopeOfSession({ kind }: Pick<Session, "kind">, permissions: readonly string[]): string {
+  return kind === "enrollment" ? "account:enroll:own" : permissions.join(" ");
 }
 
 /** How the gateway knows a user agent again without keeping it: SHA-256 in hex. */

@@ -50,9 +50,9 @@ test("an unknown name, a wrong password, a disabled and an invited account are r
     login(disabled.account.username, PASSWORD),
     login(invited.account.username, PASSWORD),
   ]);
-  const told = answers.map(({ status, body }) => ({ status, body: { ...body, requestId: "" } }));
-  expect(told[0]).toMatchObject({ status: 401, body: { code: "invalid_credentials" } });
-  for (const other of told) expect(other).toEqual(told[0]);
+  const shown = answers.map(({ status, body }) => ({ status, body: { ...body, requestId: "" } }));
+  expect(shown[0]).toMatchObject({ status: 401, body: { code: "invalid_credentials" } });
+  for (const other of shown) expect(other).toEqual(shown[0]);
   const events = await h.events();
   expect(events.map((e) => [e.type, e.data.outcome, e.data.decision.reason])).toEqual(
     Array(4).fill(["medvault.auth.login.failed.v1", "denied", "invalid_credentials"]),
@@ -113,7 +113,7 @@ test("strangers who lock an account do not lock out its owner at the address it 
   expect((await login(account.username, PASSWORD, "198.51.100.99")).status).toBe(429);
   expect((await login(account.username, PASSWORD, "203.0.113.5")).status).toBe(200);
   for (let i = 0; i < 5; i++) await login(account.username, `Wrong-${i}`, "203.0.113.5");
-  expect((await login(account.username, PASSWORD, "203.0.113.5")).status).toBe(429); // its own lane locks too
+  expect((await login(account.username, PASSWORD, "203.0.113.5")).status).toBe(429); // its own bucket locks too
 });
 
 test("of 40 wrong guesses at once at most five are evaluated", async () => {
@@ -127,7 +127,7 @@ test("of 40 wrong guesses at once at most five are evaluated", async () => {
   expect(answers.filter(({ status }) => status === 429)).toHaveLength(40 - evaluated);
 });
 
-test("failures older than five minutes do not count, and a success begins the count anew", async () => {
+test("failures older than five minutes do not count, and a success begins the count again", async () => {
   const { account } = await h.person("patient");
   for (let i = 0; i < 4; i++) await login(account.username, `Wrong-${i}`);
   h.advance(5 * 60_000 + 1_000);
@@ -144,7 +144,7 @@ test("a password of 73 bytes is told from its prefix of 72", async () => {
   expect((await login(account.username, long)).status).toBe(200);
 });
 
-test("an outdated hash is made anew at sign-in, and the password stays the same", async () => {
+test("an outdated hash is made again at sign-in, and the password stays the same", async () => {
   const weak = (await import("argon2")).default;
   const passwordHash = await weak.hash(PASSWORD, { memoryCost: 4096, timeCost: 2, parallelism: 1 });
   const { account } = await h.person("patient", { passwordHash });

@@ -1,22 +1,22 @@
 import { auditEvent } from "@medvault/contracts";
-import { type Keyring, signingKey } from "@medvault/keys";
+import { type Keyring, signingKey, signingKeys } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
-import { inTransaction } from "@medvault/postgres";
+import { type Db, inTransaction } from "@medvault/postgres";
 import type pg from "pg";
-import { type AuthContext, announce, changeSessions } from "../context.ts";
-import { sessionEnded } from "../grants/issuance.service.ts";
-import { endSessionsFromBefore } from "../sessions/session.store.ts";
-import { keyName } from "./access-token.service.ts";
-import { listScheduledKeys, markReset, removeKey, scheduleKey } from "./key-schedule.store.ts";
-import { deadKeys, keyInUse, keyToMake } from "./key-schedule.ts";
+import type { AuthContext } from "../context.ts";
+import { changeSessions, endSessions } from "../sessions/session.service.ts";
+import { lockBegunBefore } from "../sessions/session.store.ts";
+import { listScheduledKeys, markReset, removeKey, scheduleKey } from "./signing-key.store.ts";
+import { deadKeys, keyInUse, keyName, keyToMake } from "./signing-key.ts";
 
 const RESET_BATCH_ROWS = 500;
 
 /**
- * Brings the schedule of signing keys to what it must be at `now`: makes the next key ahead of its turn, removes those
- * whose last token is dead. Any number of replicas may do so at once; they end with the same keys.
+ * Brings the schedule of signing keys to what it must be at `now`: makes the next key ahead of its
+ * first use, removes those whose last token is dead. Any number of replicas may do so at once; they end
+ * with the same keys.
  */
-export async function turnKeys(pool: pg.Pool, keyring: Keyring, now: Date): Promise<void> {
+export async function rotateSigningKeys(pool: pg.Pool, keyring: Keyring, now: Date): Promise<void> {
   const keys = await listScheduledKeys(pool);
   const next = keyToMake(keys, now);
   if (next) {
@@ -35,27 +35,45 @@ export async function turnKeys(pool: pg.Pool, keyring: Keyring, now: Date): Prom
   }
 }
 
-/** One round of what is due daily: keys turn, this process's signer learns of it, and sessions end where that is set. */
-export async function turnDaily(ctx: AuthContext): Promise<void> {
-  await turnKeys(ctx.pool, ctx.keyring, ctx.now());
+/** One round of the rotation: keys, this process's signer, and the sessions' daily end where that is set. */
+export async function rotateDaily(ctx: AuthContext): Promise<void> {
+  await rotateSigningKeys(ctx.pool, ctx.keyring, ctx.now());
   await ctx.signer.reload();
   if (ctx.settings.dailyReset) await resetSessions(ctx);
 }
 
-/** Ends every session from before the turn of the key in use. Replicas share the work; what fails is done next round. */
+/**
+ * Ends every session that began before the key in use did. Replicas share the work; what fails is done
+ * next round.
+ */
 async function resetSessions(ctx: AuthContext): Promise<void> {
   const key = keyInUse(await listScheduledKeys(ctx.pool), ctx.now());
   if (!key || key.generation === 0 || key.resetAt !== null || key.useFrom > ctx.now()) return;
-  for (;;) {
-    const count = await changeSessions(ctx, async (tx, effects) => {
-      const ended = await endSessionsFromBefore(tx, key.useFrom, "daily_reset", ctx.now(), RESET_BATCH_ROWS);
-      effects.ended.push(...ended);
-      await announce(tx, ...ended.map((id) => sessionEnded(null, id, "daily_reset")));
-      if (ended.length === 0) await markReset(tx, key.generation, ctx.now());
-      return ended.length;
+  for (let left = true; left; ) {
+    left = await changeSessions(ctx, async (change) => {
+      const ids = await lockBegunBefore(change.tx, key.useFrom, RESET_BATCH_ROWS);
+      await endSessions(ctx, change, null, ids, "daily_reset");
+      if (ids.length === 0) await markReset(change.tx, key.generation, ctx.now());
+      return ids.length > 0;
     });
-    if (count === 0) return;
   }
+}
+
+/**
+ * The public keys under which a token is or will be good (RFC 7517): ahead of their first use, until
+ * their last token is dead.
+ */
+export async function publicJwks(db: Db, now: Date): Promise<{ keys: object[] }> {
+  const scheduled = await listScheduledKeys(db);
+  const dead = new Set(deadKeys(scheduled, now).map((key) => key.generation));
+  const names = scheduled.filter((key) => !dead.has(key.generation)).map((key) => keyName(key.generation));
+  const keys = await Promise.all(names.map((name) => signingKeys(db, name)));
+  return {
+    keys: keys
+      .flat()
+      .filter((key) => key.state === "active")
+      .map((key) => ({ ...key.publicJwk, kid: key.kid, alg: "EdDSA", use: "sig" })),
+  };
 }
 
 function keyEvent(verb: "published" | "removed", generation: number) {

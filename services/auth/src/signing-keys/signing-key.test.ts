@@ -1,9 +1,9 @@
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness } from "../../test/harness.ts";
-import { createAccessTokenSigner, publicJwks } from "./access-token.service.ts";
-import { deadKeys, keyInUse, keyToMake, type ScheduledKey } from "./key-schedule.ts";
-import { turnDaily, turnKeys } from "./signing-key.service.ts";
+import { createAccessTokenSigner } from "./access-token-signer.service.ts";
+import { publicJwks, rotateDaily, rotateSigningKeys } from "./signing-key.service.ts";
+import { deadKeys, keyInUse, keyToMake, type ScheduledKey } from "./signing-key.ts";
 
 let h: Harness;
 beforeAll(async () => {
@@ -56,7 +56,7 @@ test("a day of keys: published before use, loaded without a restart, kept until 
   expect([await kids(), kidOf(before)]).toEqual([[old], old]);
   h.advance(23 * HOUR);
   await h.events();
-  await turnDaily(h.ctx);
+  await rotateDaily(h.ctx);
   const published = await kids();
   expect(published).toHaveLength(2);
   expect(kidOf(await signIn())).toBe(old); // known to all, and used by nobody yet
@@ -67,7 +67,7 @@ test("a day of keys: published before use, loaded without a restart, kept until 
   expect(await isGood(before)).toBe(true);
   h.advance(15 * 60_000);
   expect(await kids()).toEqual([next]); // not shown any more, even before it is removed
-  await turnDaily(h.ctx);
+  await rotateDaily(h.ctx);
   expect(await isGood(before)).toBe(false);
   const { rows } = await h.ctx.pool.query("select name from keys where kind = 'signing'");
   expect(rows).toEqual([{ name: "access-tokens/1" }]);
@@ -75,10 +75,10 @@ test("a day of keys: published before use, loaded without a restart, kept until 
   expect(types).toEqual(["medvault.auth.signing-key.published.v1", "medvault.auth.signing-key.removed.v1"]);
 });
 
-test("replicas that turn at the same moment end with the same key, and one event", async () => {
+test("replicas that rotate at the same moment end with the same key, and one event", async () => {
   h.advance(24 * HOUR);
   await h.events();
-  await Promise.all(Array.from({ length: 8 }, () => turnKeys(h.ctx.pool, h.keyring, h.ctx.now())));
+  await Promise.all(Array.from({ length: 8 }, () => rotateSigningKeys(h.ctx.pool, h.keyring, h.ctx.now())));
   expect(await kids()).toHaveLength(2);
   const signers = await Promise.all(
     [1, 2, 3].map(() => createAccessTokenSigner(h.ctx.pool, h.keyring, "medvault")),
@@ -91,20 +91,20 @@ test("replicas that turn at the same moment end with the same key, and one event
   await h.ctx.signer.reload();
 });
 
-test("with a daily reset every session of before the turn ends, once; without one none does", async () => {
-  h.advance(2 * HOUR); // past the turn of the test before
-  await turnDaily(h.ctx);
+test("with a daily reset every session of before the new key ends, once; without one none does", async () => {
+  h.advance(2 * HOUR); // past the rotation of the test before
+  await rotateDaily(h.ctx);
   h.advance(22 * HOUR);
-  await turnDaily(h.ctx);
+  await rotateDaily(h.ctx);
   const [one, two] = [await signIn(), await signIn()];
   h.advance(HOUR);
-  await turnDaily(h.ctx);
+  await rotateDaily(h.ctx);
   expect(await h.redis.client.exists(`session:${one.sessionId}`, `session:${two.sessionId}`)).toBe(2);
   const after = await signIn();
   h.ctx.settings.dailyReset = true;
   try {
     await h.events();
-    await Promise.all([turnDaily(h.ctx), turnDaily(h.ctx)]);
+    await Promise.all([rotateDaily(h.ctx), rotateDaily(h.ctx)]);
   } finally {
     h.ctx.settings.dailyReset = false;
   }

@@ -1,46 +1,36 @@
-import {
-  AccountPatch,
-  AccountView,
-  EmailVerify,
-  Register,
-  RegisteredView,
-  Unauthenticated,
-} from "@medvault/contracts";
+import { AccountPatch, AccountView, EmailVerify, Register, RegisteredView } from "@medvault/contracts";
 import { actorOf, allow, etagOf, ifMatch, openToGuests, parse, requireStepUp } from "@medvault/service-kit";
 import type { Request, Response, Router } from "express";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
-import type { Sessions } from "../sessions/session.service.ts";
 import { csrfToken } from "../tokens/csrf-token.ts";
-import type { Accounts } from "./own-account.service.ts";
+import { changeOwnAccount, ownSession, readOwnAccount } from "./own-account.service.ts";
+import { confirmEmail, register } from "./registration.service.ts";
 
-type MeContext = Pick<AuthContext, "csrfKey" | "settings">;
-
-export function accountRoutes(router: Router, accounts: Accounts, sessions: Sessions, ctx: MeContext): void {
+export function ownAccountRoutes(router: Router, ctx: AuthContext): void {
   router.post("/v1/auth/register", openToGuests(), async (req, res) => {
-    const account = await accounts.register(actorOf(req), parse(Register, req.body));
+    const account = await register(ctx, actorOf(req), parse(Register, req.body));
     res.status(201).json(RegisteredView.parse(account));
   });
 
   router.get("/v1/auth/me", allow("account:read"), async (req, res) => {
     const actor = actorOf(req);
-    await present(req, res, await accounts.me(actor));
+    await present(req, res, await readOwnAccount(ctx, actor));
   });
 
   router.patch("/v1/auth/me", allow("account:write"), requireStepUp(), async (req, res) => {
     const actor = actorOf(req);
-    await present(req, res, await accounts.change(actor, parse(AccountPatch, req.body), ifMatch(req)));
+    await present(req, res, await changeOwnAccount(ctx, actor, parse(AccountPatch, req.body), ifMatch(req)));
   });
 
   router.post("/v1/auth/email/verify", openToGuests(), async (req, res) => {
-    await accounts.confirmEmail(actorOf(req), parse(EmailVerify, req.body).token);
+    await confirmEmail(ctx, actorOf(req), parse(EmailVerify, req.body).token);
     res.status(204).end();
   });
 
   async function present(req: Request, res: Response, account: Account): Promise<void> {
     const actor = actorOf(req);
-    const session = actor.sessionId === null ? null : await sessions.current(actor.sessionId);
-    if (!session) throw new Unauthenticated();
+    const session = await ownSession(ctx, actor);
     res.setHeader("ETag", etagOf(account.rev));
     res.json(
       AccountView.parse({

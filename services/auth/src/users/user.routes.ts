@@ -13,12 +13,21 @@ import {
 import { actorOf, allow, etagOf, ifMatch, parse, requireStepUp } from "@medvault/service-kit";
 import type { Request, Response, Router } from "express";
 import type { Account } from "../accounts/account.ts";
-import type { Users } from "./user.service.ts";
+import type { AuthContext } from "../context.ts";
+import {
+  changeUser,
+  inviteUser,
+  limitSessions,
+  readUser,
+  removeUser,
+  unlockUser,
+  viewUsers,
+} from "./user.service.ts";
 
-export function userRoutes(router: Router, users: Users): void {
+export function userRoutes(router: Router, ctx: AuthContext): void {
   router.get("/v1/users", allow("user:read"), async (req, res) => {
     const query = parse(UserQuery, req.query);
-    const found = await users.list(actorOf(req), {
+    const found = await viewUsers(ctx, actorOf(req), {
       role: query.role ?? null,
       disabled: query.disabled ?? null,
       before: decodeCursor(Id, query.cursor) ?? null,
@@ -29,31 +38,31 @@ export function userRoutes(router: Router, users: Users): void {
   });
 
   router.post("/v1/users", allow("user:write"), requireStepUp(), async (req, res) => {
-    send(res.status(201), await users.invite(actorOf(req), parse(NewUser, req.body)));
+    send(res.status(201), await inviteUser(ctx, actorOf(req), parse(NewUser, req.body)));
   });
 
   router.get("/v1/users/:id", allow("user:read"), async (req, res) => {
-    send(res, await users.read(actorOf(req), idOf(req)));
+    send(res, await readUser(ctx, actorOf(req), idOf(req)));
   });
 
   router.patch("/v1/users/:id", allow("user:write"), requireStepUp(), async (req, res) => {
     const patch = parse(UserPatch, req.body);
-    send(res, await users.change(actorOf(req), idOf(req), patch, ifMatch(req)));
+    send(res, await changeUser(ctx, actorOf(req), idOf(req), { patch, rev: ifMatch(req) }));
   });
 
   router.delete("/v1/users/:id", allow("user:delete"), requireStepUp(), async (req, res) => {
-    await users.remove(actorOf(req), idOf(req), ifMatch(req));
+    await removeUser(ctx, actorOf(req), idOf(req), ifMatch(req));
     res.status(204).end();
   });
 
   router.post("/v1/users/:id/unlock", allow("user:write"), requireStepUp(), async (req, res) => {
-    await users.unlock(actorOf(req), idOf(req));
+    await unlockUser(ctx, actorOf(req), idOf(req));
     res.status(204).end();
   });
 
   router.patch("/v1/users/:id/session-settings", allow("user:write"), requireStepUp(), async (req, res) => {
     const { maxConcurrent } = parse(SessionSettings, req.body);
-    send(res, await users.limitSessions(actorOf(req), idOf(req), maxConcurrent));
+    send(res, await limitSessions(ctx, actorOf(req), idOf(req), maxConcurrent));
   });
 }
 

@@ -7,185 +7,164 @@ import {
   type UserPatch,
   VersionConflict,
 } from "@medvault/contracts";
+import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
-import { LastAdmin } from "../accounts/account.errors.ts";
 import {
   type AccountFilter,
+  deleteAccount,
   findAccount,
   insertAccount,
   listAccounts,
   lockAccount,
+  lockActiveAdmins,
   saveAccount,
 } from "../accounts/account.store.ts";
 import { type Account, isActiveAdmin, newAccount } from "../accounts/account.ts";
-import { type AuthContext, announce, changeSessions, type SessionEffects } from "../context.ts";
-import { sessionEnded } from "../grants/issuance.service.ts";
+import type { AuthContext } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";
-import { clearAccount } from "../lockout/lockout.store.ts";
-import { invitationMail } from "../mail/mail.ts";
-import { keepingRights } from "../roles/kept-rights.ts";
-import { WouldLockOut } from "../roles/role.errors.ts";
-import { endSessionsOf } from "../sessions/session.store.ts";
-import type { EndReason } from "../sessions/session.ts";
+import { clearBucketsOf } from "../lockout/lockout.store.ts";
+import { LastAdmin, WouldLockOut } from "../roles/role.errors.ts";
+import { auditSelfLockout } from "../roles/role.service.ts";
+import { changeSessions, endSessionsOf } from "../sessions/session.service.ts";
 import { deleteOneTimeTokens, insertOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { newOpaqueToken } from "../tokens/opaque-token.ts";
-import { deleteAccount, lockActiveAdmins } from "./user.store.ts";
 
 const INVITATION_MS = 72 * 3600_000;
 
-/** Accounts as admins see them. */
-export function createUsers(ctx: AuthContext) {
-  /** Accounts, newest first; leaves one event. */
-  async function list(actor: Actor, filter: AccountFilter): Promise<Account[]> {
-    const accounts = await listAccounts(ctx.pool, ctx, filter);
-    await ctx.record(
-      auditEvent(actor, {
-        type: "medvault.auth.user.listed.v1",
-        subject: "users",
-        action: "user:read",
-        reason: "any",
-        details: { count: accounts.length },
-      }),
-    );
-    return accounts;
-  }
+/** Accounts as admins see them, newest first; leaves one event. */
+export async function viewUsers(ctx: AuthContext, actor: Actor, filter: AccountFilter): Promise<Account[]> {
+  const accounts = await listAccounts(ctx.pool, ctx, filter);
+  const details = { count: accounts.length };
+  await ctx.record(userEvent(actor, "listed", "users", "user:read", details));
+  return accounts;
+}
 
-  /** Throws NotFound. */
-  async function read(actor: Actor, id: string): Promise<Account> {
-    const account = await findAccount(ctx.pool, ctx, id);
-    if (!account) throw new NotFound();
-    await ctx.record(userEvent(actor, "read", id, "user:read"));
-    return account;
-  }
+/** Throws NotFound. */
+export async function readUser(ctx: AuthContext, actor: Actor, id: string): Promise<Account> {
+  const account = await findAccount(ctx.pool, ctx, id);
+  if (!account) throw new NotFound();
+  await ctx.record(userEvent(actor, "read", `user/${id}`, "user:read"));
+  return account;
+}
 
-  /** Makes an account and mails its invitation: the token is nowhere else. Throws UsernameTaken, EmailTaken. */
-  async function invite(actor: Actor, input: NewUser): Promise<Account> {
-    const account = newAccount({ ...input, id: newId(), passwordHash: null }, ctx.now());
-    const { token, hash } = newOpaqueToken(ctx.settings.tokenBytes);
-    const expiresAt = new Date(ctx.now().getTime() + INVITATION_MS);
-    const { publicUrl } = ctx.settings;
-    await inTransaction(ctx.pool, async (tx) => {
-      const details = await insertAccount(tx, ctx, account);
-      await insertOneTimeToken(tx, { hash, userId: account.id, purpose: "invitation", expiresAt }, ctx.now());
-      const mail = invitationMail({ to: account.email, username: account.username, publicUrl, token });
-      await ctx.mails.send(tx, "invitation", mail);
-      await announce(
-        tx,
-        userEvent(actor, "created", account.id, "user:write", { ...details, role: account.role }),
-      );
-    });
-    return account;
-  }
+/** Makes an account and mails its invitation: the token is nowhere else. Throws UsernameTaken, EmailTaken. */
+export async function inviteUser(ctx: AuthContext, actor: Actor, input: NewUser): Promise<Account> {
+  const account = newAccount({ ...input, id: newId(), passwordHash: null }, ctx.now());
+  const { id, role, email, username } = account;
+  const { token, hash } = newOpaqueToken(ctx.settings.tokenBytes);
+  const expiresAt = new Date(ctx.now().getTime() + INVITATION_MS);
+  await inTransaction(ctx.pool, async (tx) => {
+    const details = await insertAccount(tx, ctx, account);
+    await insertOneTimeToken(tx, { hash, userId: id, purpose: "invitation", expiresAt }, ctx.now());
+    await ctx.mails.later(tx, { name: "invitation", userId: id, email, username, token });
+    await emit(tx, "auth", userEvent(actor, "created", `user/${id}`, "user:write", { ...details, role }));
+  });
+  return account;
+}
 
-  /**
-   * Changes an account. Another role, or its disabling, ends its sessions; another address voids what was mailed to
-   * the old one. `rev`: what the admin has seen, or null. Nobody takes their own rights. Throws NotFound,
-   * VersionConflict, LastAdmin, WouldLockOut, UsernameTaken, EmailTaken.
-   */
-  async function change(actor: Actor, id: string, patch: UserPatch, rev: number | null): Promise<Account> {
-    return keepingRights(ctx, actor, { subject: `user/${id}`, action: "user:write" }, () =>
-      applyChange(actor, id, patch, rev),
-    );
-  }
-
-  function applyChange(actor: Actor, id: string, patch: UserPatch, rev: number | null): Promise<Account> {
-    return changeSessions(ctx, async (tx, effects) => {
+/**
+ * Changes an account. Another role, or its disabling, ends its sessions; another address voids what was
+ * mailed to the old one. `rev`: what the admin has seen, or null. Nobody takes their own rights. Throws
+ * NotFound, VersionConflict, LastAdmin, WouldLockOut, UsernameTaken, EmailTaken.
+ */
+export async function changeUser(
+  ctx: AuthContext,
+  actor: Actor,
+  id: string,
+  { patch, rev }: { patch: UserPatch; rev: number | null },
+): Promise<Account> {
+  const what = { subject: `user/${id}`, action: "user:write" };
+  return auditSelfLockout(ctx, actor, what, () =>
+    changeSessions(ctx, async (change) => {
+      const { tx } = change;
       const mayDemote = patch.role !== undefined || patch.disabled !== undefined;
       const admins = mayDemote ? await lockActiveAdmins(tx) : [];
-      const account = await lockForAdmin(tx, id, rev);
+      const account = await lockForAdmin(ctx, tx, id, rev);
       // An admin vouches for the address that they give.
       const given = patch.email === undefined ? {} : { emailOwned: true, pendingEmail: null };
       const next: Account = { ...account, ...defined(patch), ...given };
-      if (isActiveAdmin(account) && !isActiveAdmin(next)) assertAnotherAdmin(admins, id);
-      if (actor.id === id && (next.role !== account.role || next.disabled)) throw new WouldLockOut();
+      const loses = next.role !== account.role || next.disabled;
+      if (isActiveAdmin(account) && !isActiveAdmin(next)) requireAnotherAdmin(admins, id);
+      if (actor.id === id && loses) throw new WouldLockOut();
       const saved = await saveAccount(tx, ctx, next, ctx.now());
-      await announce(
-        tx,
-        auditEvent(actor, {
-          type: "medvault.auth.user.changed.v1",
-          subject: `user/${id}`,
-          action: "user:write",
-          fields: Object.keys(patch),
-          details: { ...saved.details, role: next.role, disabled: next.disabled },
-        }),
-      );
+      const event = auditEvent(actor, {
+        type: "medvault.auth.user.changed.v1",
+        ...what,
+        fields: Object.keys(patch),
+        details: { ...saved.details, role: next.role, disabled: next.disabled },
+      });
+      await emit(tx, "auth", event);
       if (next.email !== account.email) {
         await deleteOneTimeTokens(tx, id, ["password_reset", "invitation", "email_change"]);
       }
-      if (next.role !== account.role || next.disabled) {
+      if (loses) {
         await deleteOneTimeTokens(tx, id, ["mfa_login"]);
-        await endAll(tx, effects, actor, id, "account_changed");
+        await endSessionsOf(ctx, change, actor, { userId: id, except: null, reason: "account_changed" });
       }
       return saved.account;
-    });
-  }
-
-  /**
-   * Deletes an account and the key to what is left of it. Never one's own. Throws NotFound,
-   * VersionConflict, LastAdmin, WouldLockOut.
-   */
-  async function remove(actor: Actor, id: string, rev: number | null): Promise<void> {
-    const what = { subject: `user/${id}`, action: "user:delete" };
-    await keepingRights(ctx, actor, what, () =>
-      changeSessions(ctx, async (tx, effects) => {
-        const admins = await lockActiveAdmins(tx);
-        const account = await lockForAdmin(tx, id, rev);
-        if (isActiveAdmin(account)) assertAnotherAdmin(admins, id);
-        if (actor.id === id) throw new WouldLockOut();
-        await endAll(tx, effects, actor, id, "account_deleted");
-        await clearAccount(tx, accountToken(ctx, { id }), ctx.now());
-        await deleteAccount(tx, id);
-        await announce(tx, userEvent(actor, "deleted", id, "user:delete"));
-      }),
-    );
-  }
-
-  /** Lifts the lockouts of an account. Throws NotFound. */
-  async function unlock(actor: Actor, id: string): Promise<void> {
-    await inTransaction(ctx.pool, async (tx) => {
-      if (!(await lockAccount(tx, ctx, id))) throw new NotFound();
-      const { lanes, locked: count } = await clearAccount(tx, accountToken(ctx, { id }), ctx.now());
-      await ctx.lanes.clear(lanes); // a Redis that cannot be told would go on refusing: then nothing is lifted
-      await announce(tx, userEvent(actor, "unlocked", id, "user:write", { count }));
-    });
-  }
-
-  /** How many sessions the account may have at once; what is over it ends at the next sign-in. Throws NotFound. */
-  async function limitSessions(actor: Actor, id: string, maxSessions: number): Promise<Account> {
-    return inTransaction(ctx.pool, async (tx) => {
-      const account = await lockForAdmin(tx, id, null);
-      const saved = await saveAccount(tx, ctx, { ...account, maxSessions }, ctx.now());
-      const details = { ...saved.details, maxConcurrent: maxSessions };
-      await announce(tx, userEvent(actor, "session-limit-changed", id, "user:write", details));
-      return saved.account;
-    });
-  }
-
-  async function lockForAdmin(tx: Tx, id: string, rev: number | null): Promise<Account> {
-    const account = await lockAccount(tx, ctx, id);
-    if (!account) throw new NotFound();
-    if (rev !== null && rev !== account.rev) throw new VersionConflict();
-    return account;
-  }
-
-  async function endAll(
-    tx: Tx,
-    effects: SessionEffects,
-    actor: Actor,
-    id: string,
-    reason: EndReason,
-  ): Promise<void> {
-    const ended = await endSessionsOf(tx, id, null, reason, ctx.now());
-    effects.ended.push(...ended);
-    await announce(tx, ...ended.map((sid) => sessionEnded(actor, sid, reason)));
-  }
-
-  return { list, read, invite, change, remove, unlock, limitSessions };
+    }),
+  );
 }
 
-export type Users = ReturnType<typeof createUsers>;
+/**
+ * Deletes an account and the key to what is left of it. Never one's own. Throws NotFound,
+ * VersionConflict, LastAdmin, WouldLockOut.
+ */
+export async function removeUser(
+  ctx: AuthContext,
+  actor: Actor,
+  id: string,
+  rev: number | null,
+): Promise<void> {
+  await auditSelfLockout(ctx, actor, { subject: `user/${id}`, action: "user:delete" }, () =>
+    changeSessions(ctx, async (change) => {
+      const { tx } = change;
+      const admins = await lockActiveAdmins(tx);
+      const account = await lockForAdmin(ctx, tx, id, rev);
+      if (isActiveAdmin(account)) requireAnotherAdmin(admins, id);
+      if (actor.id === id) throw new WouldLockOut();
+      await endSessionsOf(ctx, change, actor, { userId: id, except: null, reason: "account_deleted" });
+      await clearBucketsOf(tx, accountToken(ctx, { id }), ctx.now());
+      await deleteAccount(tx, id);
+      await emit(tx, "auth", userEvent(actor, "deleted", `user/${id}`, "user:delete"));
+    }),
+  );
+}
 
-function assertAnotherAdmin(admins: readonly string[], id: string): void {
+/** Lifts the lockouts of an account. Throws NotFound. */
+export async function unlockUser(ctx: AuthContext, actor: Actor, id: string): Promise<void> {
+  await inTransaction(ctx.pool, async (tx) => {
+    await lockForAdmin(ctx, tx, id, null);
+    const { buckets, locked } = await clearBucketsOf(tx, accountToken(ctx, { id }), ctx.now());
+    await ctx.buckets.clear(buckets); // a Redis that cannot be reached would go on refusing: then nothing is lifted
+    await emit(tx, "auth", userEvent(actor, "unlocked", `user/${id}`, "user:write", { count: locked }));
+  });
+}
+
+/** How many sessions the account may have at once; what is over it ends at the next sign-in. Throws NotFound. */
+export async function limitSessions(
+  ctx: AuthContext,
+  actor: Actor,
+  id: string,
+  maxSessions: number,
+): Promise<Account> {
+  return inTransaction(ctx.pool, async (tx) => {
+    const account = await lockForAdmin(ctx, tx, id, null);
+    const saved = await saveAccount(tx, ctx, { ...account, maxSessions }, ctx.now());
+    const details = { ...saved.details, maxConcurrent: maxSessions };
+    await emit(tx, "auth", userEvent(actor, "session-limit-changed", `user/${id}`, "user:write", details));
+    return saved.account;
+  });
+}
+
+async function lockForAdmin(ctx: AuthContext, tx: Tx, id: string, rev: number | null): Promise<Account> {
+  const account = await lockAccount(tx, ctx, id);
+  if (!account) throw new NotFound();
+  if (rev !== null && rev !== account.rev) throw new VersionConflict();
+  return account;
+}
+
+function requireAnotherAdmin(admins: readonly string[], id: string): void {
   if (!admins.some((admin) => admin !== id)) throw new LastAdmin();
 }
 
@@ -197,13 +176,13 @@ function defined(patch: UserPatch): Partial<Account> {
 function userEvent(
   actor: Actor,
   what: string,
-  id: string,
+  subject: string,
   action: string,
   details?: Record<string, string | number | boolean>,
 ) {
   return auditEvent(actor, {
     type: `medvault.auth.user.${what}.v1`,
-    subject: `user/${id}`,
+    subject,
     action,
     reason: "any",
     ...(details && { details }),

@@ -1,4 +1,4 @@
-/** One signing key of access tokens, and from when it signs: until the next one's turn. */
+/** One signing key of access tokens, and from when it signs: until the next one begins to. */
 export interface ScheduledKey {
   generation: number;
   useFrom: Date;
@@ -8,10 +8,15 @@ export interface ScheduledKey {
 
 /** How long a key signs (I13). */
 const KEY_USE_MS = 24 * 3600_000;
-/** How long before its turn it is published: far more than the 10 min for which gateways may keep the key set. */
+/** How long before it signs it is published: far more than the 10 min for which gateways may keep the key set. */
 const PUBLISH_AHEAD_MS = 3600_000;
-/** After its turn until the last token under it is dead: 10 min of a step-up, the gateway's leeway, and some. */
+/** After its last use until the last token under it is dead: 10 min of a step-up, the gateway's leeway, and some. */
 const LAST_TOKEN_MS = 15 * 60_000;
+
+/** The name of a generation's key in the key table; the first one's is from before there were several. */
+export function keyName(generation: number): string {
+  return generation === 0 ? "access-tokens" : `access-tokens/${generation}`;
+}
 
 /** The key that signs at `now`, or null when there is none yet. */
 export function keyInUse<K extends Pick<ScheduledKey, "useFrom">>(keys: readonly K[], now: Date): K | null {
@@ -21,14 +26,14 @@ export function keyInUse<K extends Pick<ScheduledKey, "useFrom">>(keys: readonly
 
 /**
  * The key to make now, or null. The first is used at once: there is no other that anybody could know. Every later one
- * is published first, also when its turn is overdue because nothing ran.
+ * is published first, also when it is overdue because nothing ran.
  */
 export function keyToMake(keys: readonly ScheduledKey[], now: Date): ScheduledKey | null {
   const last = newest(keys);
   if (!last) return { generation: 0, useFrom: now, resetAt: null };
-  const turnMs = last.useFrom.getTime() + KEY_USE_MS;
-  if (now.getTime() < turnMs - PUBLISH_AHEAD_MS) return null;
-  const useFrom = new Date(Math.max(turnMs, now.getTime() + PUBLISH_AHEAD_MS));
+  const dueMs = last.useFrom.getTime() + KEY_USE_MS;
+  if (now.getTime() < dueMs - PUBLISH_AHEAD_MS) return null;
+  const useFrom = new Date(Math.max(dueMs, now.getTime() + PUBLISH_AHEAD_MS));
   return { generation: last.generation + 1, useFrom, resetAt: null };
 }
 

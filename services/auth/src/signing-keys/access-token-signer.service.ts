@@ -1,8 +1,8 @@
 import { newId } from "@medvault/contracts";
-import { type Keyring, type SigningKey, signingKey, signingKeys } from "@medvault/keys";
+import { type Keyring, type SigningKey, signingKey } from "@medvault/keys";
 import type { Db } from "@medvault/postgres";
-import { listScheduledKeys } from "./key-schedule.store.ts";
-import { deadKeys, keyInUse, type ScheduledKey } from "./key-schedule.ts";
+import { listScheduledKeys } from "./signing-key.store.ts";
+import { keyInUse, keyName, type ScheduledKey } from "./signing-key.ts";
 
 export const ACCESS_TOKEN_AUDIENCE = "medvault-gateway";
 
@@ -22,9 +22,9 @@ interface AccessClaims {
 }
 
 export interface AccessTokenSigner {
-  /** A signed JWT (RFC 9068: `typ` at+jwt), good for `lifetimeS` seconds, under the key whose turn it is at `now`. */
+  /** A signed JWT (RFC 9068: `typ` at+jwt), good for `lifetimeS` seconds, under the key in use at `now`. */
   sign(claims: AccessClaims, lifetimeS: number, now: Date): string;
-  /** Learns of keys that were scheduled or removed since; keys are published an hour before their turn. */
+  /** Learns of keys that were scheduled or removed since; keys are published an hour before they sign. */
   reload(): Promise<void>;
 }
 
@@ -36,12 +36,7 @@ interface LoadedKey {
   sign: SigningKey["sign"];
 }
 
-/** The name of a generation's key in the key table; the first one's is from before there were several. */
-export function keyName(generation: number): string {
-  return generation === 0 ? "access-tokens" : `access-tokens/${generation}`;
-}
-
-/** Signs with the keys on the schedule (`turnKeys`), which must hold one. */
+/** Signs with the keys on the schedule (`rotateSigningKeys`), which must hold one. */
 export async function createAccessTokenSigner(
   db: Db,
   keyring: Keyring,
@@ -76,20 +71,6 @@ export async function createAccessTokenSigner(
       const signed = `${key.header}.${encode(payload)}`;
       return `${signed}.${key.sign(Buffer.from(signed, "ascii")).toString("base64url")}`;
     },
-  };
-}
-
-/** The public keys under which a token is or will be good (RFC 7517): ahead of their turn, until their last token is dead. */
-export async function publicJwks(db: Db, now: Date): Promise<{ keys: object[] }> {
-  const scheduled = await listScheduledKeys(db);
-  const dead = new Set(deadKeys(scheduled, now).map((key) => key.generation));
-  const names = scheduled.filter((key) => !dead.has(key.generation)).map((key) => keyName(key.generation));
-  const keys = await Promise.all(names.map((name) => signingKeys(db, name)));
-  return {
-    keys: keys
-      .flat()
-      .filter((key) => key.state === "active")
-      .map((key) => ({ ...key.publicJwk, kid: key.kid, alg: "EdDSA", use: "sig" })),
   };
 }
 

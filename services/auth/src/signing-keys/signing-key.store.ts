@@ -1,5 +1,5 @@
 import type { Db, Tx } from "@medvault/postgres";
-import type { ScheduledKey } from "./key-schedule.ts";
+import type { ScheduledKey } from "./signing-key.ts";
 
 interface Row {
   generation: number;
@@ -24,7 +24,7 @@ export async function scheduleKey(tx: Tx, key: ScheduledKey): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** Takes a key off the schedule, and the key itself, private half and all; false when somebody else did. */
+/** Takes a key off the schedule, and the key itself, private half and all; false when another replica did. */
 export async function removeKey(tx: Tx, generation: number, name: string): Promise<boolean> {
   const { rowCount } = await tx.query(`delete from access_token_keys where generation = $1`, [generation]);
   if (rowCount !== 1) return false;
@@ -32,7 +32,7 @@ export async function removeKey(tx: Tx, generation: number, name: string): Promi
   return true;
 }
 
-/** Notes that every session from before this key's turn has ended. */
+/** Notes that every session from before this key's first use has ended. */
 export async function markReset(tx: Tx, generation: number, now: Date): Promise<void> {
   await tx.query(`update access_token_keys set reset_at = $2 where generation = $1 and reset_at is null`, [
     generation,

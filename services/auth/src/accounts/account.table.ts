@@ -1,0 +1,35 @@
+import type { AccountRole } from "@medvault/contracts";
+import { sealedTable } from "@medvault/keys";
+import type { PendingTotp } from "./account.ts";
+
+/** What the box and the columns that are bound into it hold. */
+export interface SealedAccount {
+  id: string;
+  rev: number;
+  role: AccountRole;
+  disabled: boolean;
+  activated: boolean;
+  mfaEnabled: boolean;
+  username: string;
+  /** Null where the address is claimed only: then it stands in pendingEmail. */
+  email: string | null;
+  pendingEmail: string | null;
+  passwordHash: string | null;
+  totpSecret: string | null;
+  pendingTotp: PendingTotp | null;
+}
+
+const SEALED = ["username", "email", "pending_email", "password_hash", "totp_secret", "pending_totp"];
+
+export const sealedUsers = sealedTable<SealedAccount>({
+  service: "auth",
+  table: "users",
+  id: "id",
+  subject: "id",
+  typed: ["role", "disabled", "activated", "mfa_enabled"],
+  sealed: SEALED,
+  open: [],
+  indexes: { username: "exact", email: "exact" },
+  alwaysSealed: SEALED,
+  alwaysIndexed: ["username", "email"],
+});

@@ -1,0 +1,23 @@
+import { sealedTable } from "@medvault/keys";
+
+interface SealedPasskey {
+  id: string;
+  rev: number;
+  userId: string;
+  credentialId: string;
+  publicKey: string;
+  name: string;
+  transports: string[];
+  backedUp: boolean;
+}
+
+export const sealedPasskeys = sealedTable<SealedPasskey>({
+  service: "auth",
+  table: "passkeys",
+  id: "id",
+  subject: "user_id",
+  typed: ["user_id"],
+  sealed: ["credential_id", "public_key", "name", "transports", "backed_up"],
+  open: [],
+  alwaysSealed: ["credential_id", "public_key", "name", "transports", "backed_up"],
+});
