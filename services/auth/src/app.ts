@@ -39,7 +39,6 @@ import { createPasswordCheck } from "./passwords/password-check.ts";
 import { createPasswordHasher } from "./passwords/password-hasher.service.ts";
 import { openPasswordList } from "./passwords/password-list.store.ts";
 import { createStrengthMeter } from "./passwords/password-strength.service.ts";
-import { isRecorded } from "./recorded.ts";
 import { refusedEvent } from "./refused.ts";
 import { roleRoutes } from "./roles/role.routes.ts";
 import { getRole } from "./roles/role.store.ts";
@@ -226,7 +225,7 @@ export function createAuthApp(
       rabbitmq: parts.brokerState(),
     }),
     onRefusal: async (req, actor, error) => {
-      if (!isRecorded(error)) await ctx.record(refusedEvent(actor, req.method, req.route?.path, error));
+      await ctx.record(refusedEvent(actor, req.method, req.route?.path, error));
     },
   });
 }

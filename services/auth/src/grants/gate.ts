@@ -45,7 +45,7 @@ export interface StepUpGrant extends OnSession {
 type SessionGrant = EnrollmentGrant | RefreshGrant | StepUpGrant;
 
 /** Sets a password, and begins nothing. */
-export interface PasswordGrant {
+interface PasswordGrant {
   by: "reset" | "invitation";
   account: Account | null;
 }

@@ -1,9 +1,9 @@
 import { type Actor, auditEvent, deniedEvent } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
+import { markRecorded } from "@medvault/service-kit";
 import type { Account } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
-import { markRecorded } from "../recorded.ts";
 import { type AddressBucket, type Bucket, bucketAt, type GuessedAt, type Place, placeOf } from "./bucket.ts";
 import { type Familiar, findFamiliar, saveSuccess } from "./known-device.store.ts";
 import { type Caller, deviceTokenFor, newDeviceId } from "./known-device.ts";

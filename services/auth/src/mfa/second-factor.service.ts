@@ -1,11 +1,11 @@
 import { type Actor, auditEvent, deniedEvent, type MfaMethod, Unauthenticated } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import type { Db, Tx } from "@medvault/postgres";
+import { markRecorded } from "@medvault/service-kit";
 import { type Account, actingAs, recipientOf } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { startSession, type Tokens } from "../grants/issuance.service.ts";
 import type { FactorChange } from "../mail/mail.ts";
-import { markRecorded } from "../recorded.ts";
 import { endSessions, endSessionsOf } from "../sessions/session.service.ts";
 import { lockSession, saveUse } from "../sessions/session.store.ts";
 import type { SessionChange } from "../sessions/session.ts";

@@ -4,11 +4,11 @@ import {
   type PasskeyAssertion,
   type PasskeyRegistration,
 } from "@medvault/contracts";
+import { markRecorded } from "@medvault/service-kit";
 import { verifyAuthenticationResponse, verifyRegistrationResponse } from "@simplewebauthn/server";
 import { decodeAttestationObject } from "@simplewebauthn/server/helpers";
 import { z } from "zod";
 import type { AuthContext } from "../context.ts";
-import { markRecorded } from "../recorded.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
 import { InvalidPasskey, PasskeyChallengeInvalid, PasskeyRejected } from "./passkey.errors.ts";
 import { CHALLENGE_MS, type ChallengeUse, isFor, type Passkey, userHandleOf } from "./passkey.ts";

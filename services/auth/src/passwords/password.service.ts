@@ -8,6 +8,7 @@ import {
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
+import { markRecorded } from "@medvault/service-kit";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, actingAs } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
@@ -17,7 +18,6 @@ import { forgetDevices } from "../lockout/known-device.store.ts";
 import { type Caller, deviceIdOf } from "../lockout/known-device.ts";
 import { InvalidCredentials } from "../lockout/lockout.errors.ts";
 import { countMiss, guarded, requireUnlocked } from "../lockout/lockout.service.ts";
-import { markRecorded } from "../recorded.ts";
 import { changeSessions, endSessionsOf } from "../sessions/session.service.ts";
 import type { SessionChange } from "../sessions/session.ts";
 import {

@@ -1,8 +1,8 @@
 import { type Actor, auditEvent, deniedEvent, NotFound, ROLES } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
+import { markRecorded } from "@medvault/service-kit";
 import type { AuthContext } from "../context.ts";
-import { markRecorded } from "../recorded.ts";
 import { SelfLockout } from "./role.errors.ts";
 import { listRoles, lockRole, type RolePermissions, replacePermissions } from "./role.store.ts";
 import { requireAssignable } from "./role.ts";

@@ -1,10 +1,10 @@
 import { type Actor, auditEvent, type IntrospectionView, NotFound } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
+import { markRecorded } from "@medvault/service-kit";
 import { findAccount } from "../accounts/account.store.ts";
 import { isUsable } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
-import { markRecorded } from "../recorded.ts";
 import { getRole } from "../roles/role.store.ts";
 import { eventOf } from "./session.errors.ts";
 import {

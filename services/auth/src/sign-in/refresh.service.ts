@@ -6,10 +6,10 @@ import {
   Unauthenticated,
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
+import { markRecorded } from "@medvault/service-kit";
 import { findAccount } from "../accounts/account.store.ts";
 import type { AuthContext } from "../context.ts";
 import { renewSession, type Tokens } from "../grants/issuance.service.ts";
-import { markRecorded } from "../recorded.ts";
 import { changeSessions, endSessions } from "../sessions/session.service.ts";
 import { lockSession } from "../sessions/session.store.ts";
 import { enforceBinding, watchBinding } from "../sessions/session-binding.service.ts";

@@ -1,6 +1,7 @@
 import { type Actor, auditEvent, deniedEvent, newId, type Register } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
+import { markRecorded } from "@medvault/service-kit";
 import { EmailTaken, UsernameTaken } from "../accounts/account.errors.ts";
 import { insertAccount, isAddressOwned, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, newAccount, recipientOf } from "../accounts/account.ts";
@@ -9,7 +10,6 @@ import { registrationBuckets } from "../lockout/bucket.ts";
 import { countMiss, requireUnlocked } from "../lockout/lockout.service.ts";
 import { bucketLock } from "../lockout/lockout.store.ts";
 import type { MailTask } from "../mail/mail-task.service.ts";
-import { markRecorded } from "../recorded.ts";
 import { findOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken } from "../tokens/opaque-token.ts";
 import { TokenInvalid } from "../tokens/token.errors.ts";
