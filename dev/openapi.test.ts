@@ -31,18 +31,18 @@ async function mounted(): Promise<MountedRoute[]> {
 const anything: unknown = new Proxy(() => anything, { get: () => anything });
 const PARTS = Array.from({ length: 8 }, () => anything);
 
-test("every mounted route is documented and every documented one is mounted, with what it demands", async () => {
+test("every mounted route is documented and every documented one is mounted, with what it requires", async () => {
   const routes = (await mounted()).filter(({ path }) => !/^\/(internal|docs)\//.test(path));
   expect(routes.length).toBeGreaterThan(70);
   const health = ["GET /healthz", "GET /readyz"]; // the kit's own, on every service
   expect([...routes.map(nameOf), ...health].sort()).toEqual(publicRoutes.map(nameOf).sort());
 
   const documents = new Map(publicRoutes.map((route) => [nameOf(route), route]));
-  for (const route of routes.filter((each) => each.demand !== null)) {
+  for (const route of routes.filter((each) => each.guard !== null)) {
     const document = documents.get(nameOf(route));
     if (!document) throw new Error(`${nameOf(route)} is not documented`);
     const documented = document.permission ?? (needsSession(document) ? "session" : "guests");
-    expect(documented, nameOf(route)).toBe(route.demand);
+    expect(documented, nameOf(route)).toBe(route.guard);
     expect(document.stepUp ?? false, nameOf(route)).toBe(route.stepUp);
   }
 });

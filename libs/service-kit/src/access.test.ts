@@ -1,12 +1,12 @@
 import { DEFAULT_PERMISSIONS } from "@medvault/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
+import { DOCTOR, doc, fieldOf, GUEST, type Harness, startService } from "../test/harness.ts";
 import { route } from "./route.ts";
-import { DOCTOR, doc, fieldOf, GUEST, givenService, type Harness } from "./test-support.ts";
 
 let service: Harness;
 beforeAll(async () => {
-  service = await givenService([
+  service = await startService([
     route({ ...doc("GET", "/v1/prescriptions"), response: z.unknown() }, async ({ actor, scope }) => {
       const { id, purpose, requestId, traceparent } = actor;
       return { body: { id, purpose, requestId, traceparent, scope } };
@@ -38,7 +38,7 @@ test("the actor comes from the assertion and the forwarded headers, never from i
   });
 });
 
-test("an unknown purpose is 400: its sender would believe that it stands in the log", async () => {
+test("an unknown purpose is 400: its sender would believe that it is logged", async () => {
   const answer = await service.call("/v1/prescriptions", { headers: { "x-purpose": "BECAUSE" } });
   expect(answer.status).toBe(400);
   expect(await answer.json()).toMatchObject({ code: "invalid_input", errors: [{ path: "X-Purpose" }] });
@@ -51,7 +51,7 @@ test("the widest scope decides", async () => {
   });
 });
 
-test("who lacks the permission is refused with evidence: 403 when signed in, 401 for a guest", async () => {
+test("a caller without the permission is refused with evidence: 403 when signed in, 401 for a guest", async () => {
   const before = service.refusals.length;
   const doctor = await service.call("/v1/prescriptions", {
     as: { scope: "prescription:read prescription:reader:any" },
@@ -73,7 +73,7 @@ test("a guest reaches what is open, and not what needs a session", async () => {
   ).toBe(401);
 });
 
-test("a step-up older than ten minutes is asked for anew, with evidence", async () => {
+test("a step-up older than ten minutes is asked for again, with evidence", async () => {
   const now = Math.floor(Date.now() / 1000);
   const scope = "user:delete:any";
   const old = await service.call(`/v1/users/${DOCTOR.sub}`, {
@@ -89,7 +89,7 @@ test("a step-up older than ten minutes is asked for anew, with evidence", async 
   expect(fresh.status).toBe(204);
 });
 
-test("a path's id that is none is 404, whatever else is wrong with the request", async () => {
+test("a malformed id in a path is 404, whatever else is wrong with the request", async () => {
   const answer = await service.call("/v1/users/no-id", {
     method: "DELETE",
     as: { scope: "user:delete:any" },

@@ -10,12 +10,12 @@ import {
 import type { Request, RequestHandler } from "express";
 import { actorOrNull } from "./request.ts";
 
-/** How fresh the sign-in must be for what demands a step-up. */
+/** How recent a sign-in must be where a step-up is required. */
 export const STEP_UP_SECONDS = 600;
 
-/** What a guard demands: a permission, a session, or nothing (`guests`). */
-type Demand = ResourceAction | "session" | "guests";
-const guards = new WeakMap<object, Demand>();
+/** What a guard requires: a permission, a session, or nothing (`guests`). */
+type Requirement = ResourceAction | "session" | "guests";
+const guards = new WeakMap<object, Requirement>();
 const stepUps = new WeakSet<object>();
 const scopes = new WeakMap<Request, Scope>();
 
@@ -27,8 +27,8 @@ export function actorOf(req: Request): Actor {
 }
 
 /**
- * Lets through who holds `resource:action` in any scope; the use case then decides what that scope reaches.
- * A guest is told to sign in (401), anyone else that it is not allowed (403).
+ * Admits anyone who holds `resource:action` in any scope; the use case decides what the scope
+ * reaches. Else 401 for a guest, 403 for anyone signed in.
  */
 export function allow(resourceAction: ResourceAction): RequestHandler {
   return guard(resourceAction, (req) => {
@@ -39,7 +39,7 @@ export function allow(resourceAction: ResourceAction): RequestHandler {
   });
 }
 
-/** Lets through whoever is signed in, whatever they may do. */
+/** Admits anyone signed in, whatever their permissions. */
 export function requireSession(): RequestHandler {
   return guard("session", (req) => {
     const { role, sessionId } = actorOf(req);
@@ -47,25 +47,25 @@ export function requireSession(): RequestHandler {
   });
 }
 
-/** Says that a route is meant for guests too; a route without any guard does not boot. */
+/** Marks a route as open to guests; a route without any guard does not boot. */
 export function openToGuests(): RequestHandler {
   return guard("guests", (req) => {
     actorOf(req);
   });
 }
 
-/** Demands a sign-in that is at most 10 minutes old: 403 `step_up_required`. Stands beside `allow()`. */
+/** Requires a sign-in of the last 10 minutes: 403 `step_up_required`. Used beside `allow()`. */
 export function requireStepUp(): RequestHandler {
   const handler: RequestHandler = (req, _res, next) => {
-    demandStepUp(actorOf(req));
+    assertStepUp(actorOf(req));
     next();
   };
   stepUps.add(handler);
   return handler;
 }
 
-/** As requireStepUp, where only the request's content says that it is needed. Throws StepUpRequired. */
-export function demandStepUp(actor: Actor): void {
+/** requireStepUp for a use case, where the content decides whether. Throws StepUpRequired. */
+export function assertStepUp(actor: Actor): void {
   if (Date.now() / 1000 - actor.authTime > STEP_UP_SECONDS) throw new StepUpRequired();
 }
 
@@ -76,12 +76,12 @@ export function scopeOfRequest(req: Request): Scope {
   return scope;
 }
 
-function guard(demand: Demand, check: (req: Request) => void): RequestHandler {
+function guard(requirement: Requirement, check: (req: Request) => void): RequestHandler {
   const handler: RequestHandler = (req, _res, next) => {
     check(req);
     next();
   };
-  guards.set(handler, demand);
+  guards.set(handler, requirement);
   return handler;
 }
 
@@ -91,8 +91,8 @@ interface Layer {
 }
 
 /**
- * Default deny, found at boot: every route must carry `allow()`, `requireSession()` or `openToGuests()`, itself or
- * on its router. Throws an error that names the routes that do not.
+ * Default deny, checked at boot: every route carries `allow()`, `requireSession()` or
+ * `openToGuests()`, itself or on its router. Throws an error that names those that do not.
  */
 export function assertEveryRouteGuarded(router: object): void {
   const bare = bareRoutes((router as { stack?: Layer[] }).stack ?? [], false);
@@ -118,23 +118,23 @@ export interface MountedRoute {
   method: string;
   /** OpenAPI form: `/v1/patients/{id}` */
   path: string;
-  /** What the route's own guard demands; null where it has none. */
-  demand: Demand | null;
+  /** What the route's own guard requires; null where it has none. */
+  guard: Requirement | null;
   stepUp: boolean;
 }
 
-/** The routes that stand on a router itself, in their order: what its documents are held against. */
+/** The routes of a router itself, in order, for comparison with their documents. */
 export function mountedRoutes(router: object): MountedRoute[] {
   return ((router as { stack?: Layer[] }).stack ?? []).flatMap(({ route }) => {
     if (!route) return [];
     const handles = route.stack.map((layer) => layer.handle);
-    const demand = handles.map((handle) => guards.get(handle)).find((found) => found !== undefined) ?? null;
+    const guard = handles.map((handle) => guards.get(handle)).find((found) => found !== undefined) ?? null;
     const stepUp = handles.some((handle) => stepUps.has(handle));
     const path = String(route.path).replace(/[:*]([A-Za-z]+)/g, "{$1}");
     return Object.keys(route.methods).map((method) => ({
       method: method.toUpperCase(),
       path,
-      demand,
+      guard,
       stepUp,
     }));
   });

@@ -1,11 +1,11 @@
 import { NotFound, Unavailable } from "@medvault/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
+import { bare, doc, fieldOf, type Harness, startService } from "../test/harness.ts";
 import { adminAppOf } from "./app.ts";
 import { lifecycleOf } from "./lifecycle.ts";
 import { metricsOf } from "./metrics.ts";
 import { route } from "./route.ts";
-import { bare, doc, fieldOf, givenService, type Harness } from "./test-support.ts";
 import { etagOf, ifMatch, parse } from "./validation.ts";
 
 const SECRET = "s3cr3t-mark";
@@ -15,7 +15,7 @@ let service: Harness;
 let evidenceFails = false;
 const recorded: string[] = [];
 beforeAll(async () => {
-  service = await givenService(
+  service = await startService(
     [
       bare("POST", "/v1/things", (req, res) => void res.status(201).json(parse(Body, req.body))),
       route({ ...doc("POST", "/v1/schema"), request: Body, response: Body }, async ({ body }) => ({ body })),
@@ -71,7 +71,7 @@ afterAll(() => service.close());
 const post = (path: string, body: string, type = "application/json") =>
   service.call(path, { method: "POST", body, headers: { "content-type": type } });
 
-test("a problem has all that RFC 9457 and openapi.json name, and nothing of the inside", async () => {
+test("a problem has all that RFC 9457 and openapi.json name, and nothing internal", async () => {
   const answer = await service.call(`/v1/missing?q=${SECRET}`, { headers: { "x-request-id": "abc-123" } });
   expect(answer.status).toBe(404);
   expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
@@ -183,7 +183,7 @@ test("an unexpected fault is 500 with nothing inside, and is logged without what
   ).toBeDefined();
 });
 
-test("what a library found damaged is in the evidence, and is no more than a 500 to the caller", async () => {
+test("what a library found damaged is named in the evidence, and is only a 500 to the caller", async () => {
   const answer = await service.call("/v1/forged");
   const text = await answer.text();
   expect([answer.status, JSON.parse(text).code]).toEqual([500, "internal_error"]);

@@ -21,8 +21,8 @@ import type { Route } from "./route.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 
 /**
- * Told of each 401, 403, 404 and 500 before the answer leaves; what it throws makes the answer 503. A 500 keeps the
- * code of what failed (a box that does not open: `box_forged`), which the answer does not show.
+ * Called for each 401, 403, 404 and 500 before the answer leaves; if it throws, the answer is 503.
+ * A 500 keeps the code of what failed (`box_forged`), which the answer does not show.
  */
 export type OnRefusal = (req: Request, actor: Actor | null, error: AppError) => Promise<void>;
 
@@ -34,16 +34,16 @@ export interface AppOptions {
   routes: readonly Route[] | ((router: Router) => void);
   readiness: Readiness;
   onRefusal?: OnRefusal;
-  /** Kinds of refusals told to `onRefusal`; default: 401, 403, 404 and 500. */
+  /** Kinds of refusals passed to `onRefusal`; default: 401, 403, 404 and 500. */
   evidence?: ReadonlySet<string>;
   /** Default 1 MiB. */
   jsonLimitBytes?: JsonLimit;
 }
 
 /**
- * The HTTP app of a service behind the gateway: headers, request ids, health, the gateway's assertion on all else,
- * JSON bodies, the routes, and problem details (RFC 9457) for whatever is refused or fails.
- * Throws when a route has no guard.
+ * The HTTP app of a service behind the gateway: headers, request ids, health, the gateway's
+ * assertion on all else, JSON bodies, the routes, and problem details (RFC 9457) for refusals and
+ * failures. Throws when a route has no guard.
  */
 export function createApp(options: AppOptions): Express {
   const app = bareApp(options.logger);
@@ -65,7 +65,7 @@ export function createApp(options: AppOptions): Express {
   return app;
 }
 
-/** What services and gateway have alike before their first route: strict settings, security headers, request ids, timing. */
+/** What services and gateway share before their first route. */
 export function bareApp(logger: Logger): Express {
   const app = express();
   app.disable("x-powered-by");
@@ -96,10 +96,10 @@ class RequestFailed extends AppError {
   }
 }
 
-/** Refusals whose event is written already, by a use case that knew more about them than the HTTP layer. */
+/** Refusals whose event is written already, by a use case that knew more than the HTTP layer. */
 const recorded = new WeakSet<object>();
 
-/** Notes that this refusal has left its event, so that `onRefusal` makes no second one; answers it for throwing. */
+/** Notes that this refusal's event is written, so that `onRefusal` makes no second; returns it. */
 export function markRecorded<E extends Error>(error: E): E {
   recorded.add(error);
   return error;
@@ -109,7 +109,7 @@ function isRecorded(thrown: unknown): boolean {
   return typeof thrown === "object" && thrown !== null && recorded.has(thrown);
 }
 
-/** The last two handlers: 404 for what matched nothing, and the problem of what was thrown. `evidence`: kinds told to `onRefusal`. */
+/** The last handlers: 404 for what matched nothing, a problem for what was thrown. */
 export function endApp(
   app: Express,
   logger: Logger,
@@ -127,7 +127,7 @@ function problemHandler(
 ): ErrorRequestHandler {
   return async (thrown: unknown, req, res, _next) => {
     const { refusal, unexpected } = refusalOf(thrown);
-    // A service's own class may say to its caller what is damaged; what a library found stays inside.
+    // A service's own class may tell its caller what is damaged; what a library found stays inside.
     const inside = refusal.kind === "internal" && !(thrown instanceof AppError);
     let answer: Refusal = inside
       ? { ...refusal, code: "internal_error", message: "", errors: undefined }
@@ -147,7 +147,7 @@ function problemHandler(
         const error = thrown instanceof AppError ? thrown : new RequestFailed(refusal);
         await onRefusal(req, actorOrNull(req), error);
       } catch (err) {
-        // A refusal without evidence would be a way to probe unseen (ARCHITECTURE.md, "Every action leaves an audit event").
+        // A refusal without evidence would be a way to probe unseen.
         logger.error({ err, requestId: requestIdOf(req) }, "a refusal could not be recorded");
         answer = new Unavailable();
       }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CryptoKey, importPKCS8, type JWTPayload, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { bare, DOCTOR, type Harness, startService } from "../test/harness.ts";
 import {
   type AssertionKey,
   AssertionVerifier,
@@ -13,15 +14,14 @@ import {
   newAssertionKey,
   signAssertion,
 } from "./assertions.ts";
-import { bare, DOCTOR, givenService, type Harness } from "./test-support.ts";
 
 let service: Harness;
 let reached = 0;
 beforeAll(async () => {
-  service = await givenService([
+  service = await startService([
     bare(
       "GET",
-      "/v1/thing",
+      "/v1/example",
       (_req, res) => {
         reached += 1;
         res.json({});
@@ -57,7 +57,7 @@ async function signed(
 async function attacks(): Promise<Record<string, string | null>> {
   const good = await signed({});
   const [head = "", body = "", signature = ""] = good.split(".");
-  const stranger = await importAssertionKey((await newAssertionKey()).privateJwk);
+  const other = await importAssertionKey((await newAssertionKey()).privateJwk);
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const rsaKey = await importPKCS8(
     rsa.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
@@ -85,10 +85,10 @@ async function attacks(): Promise<Record<string, string | null>> {
       Buffer.from(String(publicJwk.export({ format: "jwk" }).x), "base64url"),
     ),
     "another alg (RS256)": await signed({}, { alg: "RS256" }, rsaKey),
-    "a stranger's key under the known kid": await signed({}, {}, stranger.key),
-    "unknown kid": await signed({}, { kid: "other" }, stranger.key),
-    "embedded jwk": await signed({}, { jwk: publicJwk.export({ format: "jwk" }) }, stranger.key),
-    "kid as a path": await signed({}, { kid: "../../dev/null" }, stranger.key),
+    "another key under the known kid": await signed({}, {}, other.key),
+    "unknown kid": await signed({}, { kid: "other" }, other.key),
+    "embedded jwk": await signed({}, { jwk: publicJwk.export({ format: "jwk" }) }, other.key),
+    "kid as a path": await signed({}, { kid: "../../dev/null" }, other.key),
     expired: await signed({ iat: now() - 60, exp: now() - 10 }),
     "no exp": await signed({ exp: undefined }),
     "no iat": await signed({ iat: undefined }),
@@ -111,11 +111,11 @@ async function attacks(): Promise<Record<string, string | null>> {
   };
 }
 
-test("an assertion is refused alike, whatever is wrong with it, and no handler is reached", async () => {
+test("an assertion is refused the same way, whatever is wrong with it, and reaches no handler", async () => {
   for (const [name, token] of Object.entries(await attacks())) {
     const before = reached;
     const refused = service.refusals.length;
-    const answer = await fetch(`${service.url}/v1/thing`, {
+    const answer = await fetch(`${service.url}/v1/example`, {
       headers: token === null ? {} : { "x-medvault-assertion": token },
     });
     expect(answer.status, name).toBe(401);
@@ -128,9 +128,9 @@ test("an assertion is refused alike, whatever is wrong with it, and no handler i
   }
 });
 
-test("a good assertion elsewhere is not looked at: Authorization, cookies, query", async () => {
+test("a good assertion elsewhere is ignored: Authorization, cookies, query", async () => {
   const token = await service.assertion();
-  const answer = await fetch(`${service.url}/v1/thing?x-medvault-assertion=${token}`, {
+  const answer = await fetch(`${service.url}/v1/example?x-medvault-assertion=${token}`, {
     headers: {
       authorization: `Bearer ${token}`,
       cookie: `x-medvault-assertion=${token}`,
@@ -141,24 +141,24 @@ test("a good assertion elsewhere is not looked at: Authorization, cookies, query
 });
 
 test("a good assertion is let in, also when it names several audiences", async () => {
-  expect((await service.call("/v1/thing")).status).toBe(200);
+  expect((await service.call("/v1/example")).status).toBe(200);
   const both = await signAssertion(service.key, DOCTOR, ["files", "records"]);
-  const answer = await fetch(`${service.url}/v1/thing`, { headers: { "x-medvault-assertion": both } });
+  const answer = await fetch(`${service.url}/v1/example`, { headers: { "x-medvault-assertion": both } });
   expect(answer.status).toBe(200);
 });
 
-test("a remembered assertion dies with its expiry", async () => {
+test("a remembered assertion ends with its expiry", async () => {
   const { privateJwk, jwks } = await newAssertionKey();
   const verifier = new AssertionVerifier(jwks, "records");
   const key = await importAssertionKey(privateJwk);
-  // Nearly spent: within the 5 s that clocks may differ by, verifiable now, but never served from memory.
+  // Expired, but within the 5 s of clock tolerance: it verifies, and is never served from memory.
   const spent = await signAssertion(key, DOCTOR, "records", -1);
   expect((await verifier.verify(spent)).sub).toBe(DOCTOR.sub);
   const token = await signAssertion(key, DOCTOR, "records", -6);
   await expect(verifier.verify(token)).rejects.toMatchObject({ code: "unauthenticated" });
 });
 
-test("the key files are private and public as said, and are not overwritten", async () => {
+test("the private key file is 0600, the public one holds no secret, and neither is overwritten", async () => {
   const dir = await mkdtemp(join(tmpdir(), "kit-"));
   try {
     const [secret, shown] = [join(dir, "gateway.json"), join(dir, "gateway.jwks.json")];

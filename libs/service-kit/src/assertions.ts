@@ -17,13 +17,13 @@ import { z } from "zod";
 
 export const ASSERTION_TYPE = "assertion+jwt";
 export const ASSERTION_ISSUER = "medvault-gateway";
-/** How long the gateway's word holds. */
+/** How long an assertion is valid. */
 export const ASSERTION_LIFETIME_S = 30;
-/** What two machines' clocks may differ by. */
+/** By how much two machines' clocks may differ. */
 const CLOCK_TOLERANCE_S = 5;
 const MAX_REMEMBERED = 2_000;
 
-/** What the gateway says of the caller. `sub` is a user's id, `guest` or `service:<name>`. */
+/** What the gateway asserts of the caller. `sub` is a user's id, `guest` or `service:<name>`. */
 export const AssertionClaims = z.object({
   sub: z.string().min(1).max(100),
   role: z.enum(["guest", "patient", "doctor", "auditor", "admin", "service"]),
@@ -60,8 +60,8 @@ export async function signAssertion(
 }
 
 /**
- * Verifies the gateway's assertion and nothing else: EdDSA, `typ`, `iss`, `aud`, `exp` all fixed (RFC 8725). What
- * was verified is remembered by its SHA-256 until it expires, since one verification costs some 150 µs.
+ * Verifies the gateway's assertion alone: EdDSA, `typ`, `iss`, `aud`, `exp` fixed (RFC 8725). It is
+ * remembered by its SHA-256 until it expires: one verification costs some 150 µs.
  */
 export class AssertionVerifier {
   readonly #keys: ReturnType<typeof createLocalJWKSet>;
@@ -73,9 +73,9 @@ export class AssertionVerifier {
     this.#audience = audience;
   }
 
-  /** The claims of `token`. Throws Unauthenticated, which does not say what is wrong with it. */
+  /** The claims of `token`. Throws Unauthenticated, which hides what is wrong with it. */
   async verify(token: string): Promise<Claims> {
-    const digest = hash("sha256", token, "base64url"); // in one call: half the price of a Hash object
+    const digest = hash("sha256", token, "base64url"); // half the cost of a Hash object
     const known = this.#remembered.get(digest);
     if (known && known.expiresAtMs > Date.now()) return known.claims;
     try {
@@ -134,8 +134,8 @@ export async function newAssertionKey(): Promise<{ privateJwk: JWK; jwks: JSONWe
 }
 
 /**
- * Makes the gateway's assertion key: `{"service":"gateway","signing":<private JWK>}` in `privatePath` (0600) and
- * its public JWKS in `publicPath`. Refuses to overwrite a private key that is there (`EEXIST`).
+ * Makes the gateway's assertion key: `{"service":"gateway","signing":<private JWK>}` in
+ * `privatePath` (0600), its public JWKS in `publicPath`. Throws EEXIST if there is a private key.
  */
 export async function generateAssertionKey(privatePath: string, publicPath: string): Promise<void> {
   const { privateJwk, jwks } = await newAssertionKey();

@@ -10,9 +10,9 @@ const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json\s*(;|$)/i;
 export type JsonLimit = number | ((req: Request) => number);
 
 /**
- * Reads JSON bodies: objects and arrays only, never compressed (a small one can unpack to gigabytes). A body of
- * another type is left unread for a route that streams it; a route that looks at `req.body` all the same answers
- * 415, by reading it.
+ * Reads JSON bodies: objects and arrays only, never compressed (a small one can unpack to
+ * gigabytes). A body of another type is left unread for a route that streams it; reading
+ * `req.body` there answers 415.
  */
 export function jsonBody(limit: JsonLimit = DEFAULT_JSON_LIMIT_BYTES): RequestHandler {
   const parsers = new Map<number, RequestHandler>();
@@ -35,7 +35,7 @@ export function jsonBody(limit: JsonLimit = DEFAULT_JSON_LIMIT_BYTES): RequestHa
       parsers.set(bytes, parser);
     }
     parser(req, res, (error?: unknown) => {
-      // Depth is bounded here, once: whatever walks a body by recursion later (schemas, canonical form) is safe.
+      // Depth is bounded here, once, so that later recursion (schemas, canonical form) is safe.
       if (error === undefined && isDeeperThan(req.body, MAX_DEPTH)) {
         return next(
           new InvalidInput(undefined, [{ path: "", message: `is nested deeper than ${MAX_DEPTH}` }]),

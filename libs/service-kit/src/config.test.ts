@@ -82,7 +82,7 @@ function badSettings(env: Record<string, string | undefined>): { settings: strin
   return { settings: [], message: "" };
 }
 
-test("in production, and where nothing says what it is, every way that is not TLS is named at once, with what to do", () => {
+test("in production, and without NODE_ENV, every connection that is not TLS is named at once, with what to do", () => {
   expect(badSettings(IN_PRODUCTION).settings).toEqual([]);
   expect(badSettings({ ...IN_PRODUCTION, NODE_ENV: undefined }).settings).toEqual([]);
   for (const NODE_ENV of ["production", undefined]) {

@@ -2,7 +2,7 @@ import { accessSync, constants } from "node:fs";
 import { z } from "zod";
 import { plaintextFaults } from "./plaintext.ts";
 
-/** The environment does not fit the schema. Names every bad setting at once, and no value of any. */
+/** The environment does not fit the schema. Names every bad setting at once, and no value. */
 export class ConfigError extends Error {
   readonly settings: readonly string[];
   /** By setting, what is wrong with it. */
@@ -16,9 +16,9 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the settings of `schema` from `env`. An empty string counts as not set, so that `NAME=` in a file does
- * not slip through as a value. Throws ConfigError, which names every fault and shows no value (they may be
- * secrets, and the error is printed). In production what would go over the wire in clear is a fault too.
+ * Reads the settings of `schema` from `env`. An empty string counts as not set: `NAME=` in a file
+ * is no value. Throws ConfigError, which names every fault and shows no value (it is printed, and
+ * values may be secrets). In production an unencrypted connection is a fault too.
  */
 export function loadConfig<S extends z.ZodObject>(
   schema: S,
@@ -77,14 +77,14 @@ function isReadable(path: string): boolean {
   }
 }
 
-// Every setting says in its description what it does, and in `unit` what its name does not: README's tables and the
-// answers of `npm start` are made from that (dev/settings). `shownDefault` stands for a default that is no constant.
+// A setting's description says what it does, `unit` what its name does not, `shownDefault` a
+// default that is no constant: README's tables and `npm start`'s messages are made from them.
 
-// Settings that some services read and not all: one definition each, so that none takes what another refuses.
+// Settings of several services: one definition each, so that none takes what another refuses.
 
 /**
- * How many hours after a shred the rotation begins that makes it final; "off": by command only. An hour of the 24 is
- * left for the work itself. Of services that keep keys of subjects.
+ * Hours from a shred to the start of the rotation that makes it final, with an hour of the 24 left
+ * for the work; "off": by command only. Of services that keep keys of subjects.
  */
 export const finalRotationHours = z
   .union([z.literal("off"), z.coerce.number().min(0).max(23)])
@@ -103,7 +103,7 @@ export const maxUploadBytes = wholeNumber(1, 4 * 1024 ** 3)
   .default(16 * 1024 * 1024)
   .describe("the size of one file, 4 GiB at most; an upload of several takes ten times that");
 
-/** With what a process is served and calls; README.md, "TLS", says what each is for. */
+/** The files of TLS, for serving and calling: README.md, "TLS". */
 export const CallingConfig = z.object({
   MEDVAULT_TLS_CERT_FILE: z
     .string()

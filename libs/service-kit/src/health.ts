@@ -36,7 +36,7 @@ export function mountHealth(router: Router, app: Express, readiness: Readiness):
   });
 }
 
-/** One run of the checks at a time, for all who ask meanwhile; null when they failed or took over 2 s. */
+/** One run of the checks at a time, shared by all askers; null if it failed or took over 2 s. */
 function shared(readiness: Readiness): () => Promise<Record<string, CheckState> | null> {
   let running: Promise<Record<string, CheckState> | null> | null = null;
   return () => {

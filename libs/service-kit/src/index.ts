@@ -1,7 +1,7 @@
 export {
   actorOf,
   allow,
-  demandStepUp,
+  assertStepUp,
   type MountedRoute,
   mountedRoutes,
   openToGuests,

@@ -1,4 +1,4 @@
-/** Where a process stands. Streams end themselves when `draining` aborts. */
+/** The state of a process. Streams end themselves when `draining` aborts. */
 export class Lifecycle {
   #state: "ready" | "draining" = "ready";
   readonly #controller = new AbortController();
@@ -7,7 +7,7 @@ export class Lifecycle {
     return this.#state;
   }
 
-  /** Aborts when the process is asked to stop: long answers (server-sent events, exports) end then. */
+  /** Aborts when the process is asked to stop, and ends long answers (event streams, exports). */
   get draining(): AbortSignal {
     return this.#controller.signal;
   }

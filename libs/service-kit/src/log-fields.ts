@@ -1,7 +1,7 @@
 /**
- * The only fields that can get into a log line. Everything else is dropped, nested things included: an
- * allow-list cannot be forgotten for a new secret, a deny-list always is. Ids, codes, names of parts, counts and
- * durations; nothing that holds what a person wrote.
+ * The only fields that can get into a log line; all else is dropped, nested values included. (A
+ * deny-list always forgets a new secret.) Ids, codes, names of parts, counts and durations; nothing
+ * that holds what a person wrote.
  */
 const LOG_FIELDS: ReadonlySet<string> = new Set([
   "action",
@@ -93,9 +93,9 @@ function scalarOf(value: unknown): string | number | boolean | null | undefined 
 }
 
 /**
- * What may be said of an error: its class, its codes, where it was thrown, and its causes. Its message only if
- * it is one of our refusals (fixed texts) or the operating system's (`connect ECONNREFUSED 127.0.0.1:5432`): a
- * database's message quotes the offending value.
+ * The class, codes, stack and causes of an error. The message only of our refusals (fixed texts)
+ * and of the operating system's (`connect ECONNREFUSED 127.0.0.1:5432`): a database's message
+ * quotes the offending value.
  */
 function errorFields(error: unknown, depth = 0): Fields | undefined {
   if (!(error instanceof Error) || depth >= MAX_CAUSES) return undefined;
@@ -109,7 +109,7 @@ function errorFields(error: unknown, depth = 0): Fields | undefined {
   const ours = typeof code === "string" && typeof kind === "string";
   const systems = typeof code === "string" && typeof syscall === "string";
   if (ours || systems || error.name === "ConfigError") fields.message = scrub(error.message);
-  const frames = ours ? [] : framesOf(error); // a refusal says all by its code
+  const frames = ours ? [] : framesOf(error); // a refusal's code is enough
   if (frames.length > 0) fields.frames = frames;
   const cause = errorFields(error.cause, depth + 1);
   if (cause) fields.cause = cause;
@@ -128,7 +128,7 @@ function framesOf(error: Error): string[] {
 const TOKENS =
   /eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*){0,4}|\b(Bearer|Basic)\s+\S+|(:\/\/[^\s:/@]*:)[^\s@]+@|-----BEGIN[\s\S]*/gi;
 
-/** A last net under the allow-list: what looks like a token or a URL's password is cut out, and long text short. */
+/** A last net under the allow-list: cuts tokens, passwords in URLs, and long text. */
 export function scrub(text: string): string {
   const clean = text.replace(TOKENS, (_all, _token, _scheme, url: string | undefined) =>
     url ? `${url}*@` : "[cut]",

@@ -1,6 +1,6 @@
 import { Forbidden } from "@medvault/contracts";
 import { expect, test } from "vitest";
-import { capturedLogger } from "./test-support.ts";
+import { capturedLogger } from "../test/harness.ts";
 
 const SECRET = "s3cr3t-mark";
 
@@ -51,7 +51,7 @@ test("an error shows its class, codes and frames, but not what a database or par
   expect(entries()[0]).toHaveProperty("err.frames.0", expect.stringContaining("logger.test.ts"));
 });
 
-test("our own refusals and the operating system's errors keep their words", () => {
+test("our own refusals and the operating system's errors keep their messages", () => {
   const { logger, entries } = capturedLogger();
   logger.warn({ err: new Forbidden("Not on the care team.") }, "refused");
   const away = Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:1"), {

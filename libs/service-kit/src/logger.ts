@@ -13,8 +13,8 @@ export interface LoggerOptions {
 }
 
 /**
- * A logger that lets out listed fields only (see log-fields.ts), whatever it is given: `log.info({ count, rows },
- * "imported")`. Messages are fixed texts: values belong in fields, and interpolation (`%s`) is not done.
+ * A logger that lets out listed fields only (log-fields.ts): `log.info({ count, rows },
+ * "imported")`. Messages are fixed texts: values belong in fields; `%s` is not interpolated.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const extra = new Set(options.fields ?? []);
@@ -23,7 +23,7 @@ export function createLogger(options: LoggerOptions): Logger {
       level: options.level,
       base: { service: options.service, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      serializers: { err: (sifted: unknown) => sifted }, // pino's own would rewrite what the formatter left
+      serializers: { err: (sifted: unknown) => sifted }, // pino's own would rewrite it
       formatters: {
         level: (label) => ({ level: label }),
         bindings: (bindings) => allowedFields(bindings, extra),
@@ -39,13 +39,13 @@ export function createLogger(options: LoggerOptions): Logger {
                 ? first
                 : {};
           const message = typeof first === "string" ? first : typeof second === "string" ? second : "";
-          method.apply(this, [fields, scrub(message)]); // without a message pino would take the error's own
+          method.apply(this, [fields, scrub(message)]); // without one, pino takes the error's
         },
       },
     },
     options.destination ?? pino.destination({ fd: 1, sync: true }),
   );
-  // pino lets a child's bindings past the formatter, so they are sifted here; children inherit both methods.
+  // pino lets a child's bindings past the formatter: sifted here; children inherit both methods.
   const { child, setBindings } = logger;
   logger.child = function sifted(this: Logger, bindings: Record<string, unknown>) {
     return child.call(this, allowedFields(bindings, extra));

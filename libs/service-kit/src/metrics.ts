@@ -70,7 +70,7 @@ export function observeRequests(app: Express, logger: Logger): RequestHandler {
   };
 }
 
-/** The pattern of the matched route; `none` for what matched nothing, so that strangers make no new labels. */
+/** The pattern of the matched route; `none` for no match, so that callers make no new labels. */
 function routeOf(req: Request): string {
   const path: unknown = req.route?.path;
   return typeof path === "string" ? `${req.baseUrl}${path}` : "none";

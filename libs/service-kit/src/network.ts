@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 
-/** What counts as one caller: an IPv4 address, or an IPv6 /64, since that is what one subscriber gets. */
+/** One caller: an IPv4 address, or an IPv6 /64, which is what one subscriber gets. */
 export function networkOf(address: string): string {
   if (isIP(address) !== 6) return address;
   const [head = "", tail = ""] = address.split("%", 1)[0]?.split("::") ?? [];

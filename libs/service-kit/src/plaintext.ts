@@ -1,5 +1,5 @@
-/** What each setting must be, so that nothing is said in clear; the words say what to do. */
-const DEMANDS: { names: RegExp; isGood: (url: URL) => boolean; fault: string }[] = [
+/** What each URL must be, so that nothing travels unencrypted; the texts say what to do. */
+const REQUIREMENTS: { names: RegExp; isGood: (url: URL) => boolean; fault: string }[] = [
   {
     names: /^(MEDVAULT_(OWNER|SUPERUSER)_)?DATABASE_URL$/,
     isGood: (url) => url.searchParams.getAll("sslmode").join() === "verify-full",
@@ -32,8 +32,8 @@ const NEEDED = {
 };
 
 /**
- * The settings, of those that a service `reads`, by which something would go over the wire in clear or unchecked; none
- * outside NODE_ENV=production, which is the default.
+ * Of the settings that a service `reads`, those that would leave a connection unencrypted or
+ * unchecked; none outside NODE_ENV=production, which is the default.
  */
 export function plaintextFaults(
   reads: readonly string[],
@@ -43,8 +43,8 @@ export function plaintextFaults(
   if ((env.NODE_ENV ?? "production") !== "production") return faults;
   for (const name of reads) {
     const url = URL.parse(env[name] ?? "");
-    const demand = DEMANDS.find(({ names }) => names.test(name));
-    if (url && demand && !demand.isGood(url)) faults.set(name, demand.fault);
+    const requirement = REQUIREMENTS.find(({ names }) => names.test(name));
+    if (url && requirement && !requirement.isGood(url)) faults.set(name, requirement.fault);
   }
   if (reads.includes("PORT")) {
     for (const [name, fault] of Object.entries(NEEDED))

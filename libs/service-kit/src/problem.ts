@@ -14,7 +14,7 @@ import {
 import type { Response } from "express";
 import type { ZodError } from "zod";
 
-/** An error as the outside may see it: AppError, or anything shaped like one (libs that import no contracts). */
+/** An error as callers may see it: AppError, or its shape (from libs that import no contracts). */
 export interface Refusal {
   code: string;
   kind: ErrorKind;
@@ -23,7 +23,7 @@ export interface Refusal {
   errors?: FieldFault[] | undefined;
 }
 
-/** An answer of ours breaks its schema at these fields: a fault of the service, never of the caller. */
+/** Our own answer breaks its schema at these fields: the service's fault, never the caller's. */
 export class AnswerUnfit extends Error {
   override readonly name = "AnswerUnfit";
   readonly paths: readonly string[];
@@ -54,7 +54,7 @@ const TITLES: Readonly<Record<ErrorKind, string>> = {
   request_timeout: "Request Timeout",
 };
 
-/** Any thrown thing as a refusal; `unexpected` when it was none, so that it is logged and shown as nothing. */
+/** Anything thrown, as a refusal; `unexpected` if it was none: logged, and shown as nothing. */
 export function refusalOf(thrown: unknown): { refusal: Refusal; unexpected: boolean } {
   if (thrown instanceof AppError) return { refusal: thrown, unexpected: false };
   if (thrown instanceof Error) {
@@ -85,7 +85,7 @@ export function invalidInput(error: ZodError): InvalidInput {
   const faults = error.issues.slice(0, 50).flatMap((issue): FieldFault[] => {
     const path = issue.path.map(String).join(".");
     if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
-    // The message would quote the keys, and a key is the caller's text too: they are named in the path, cut short.
+    // The message would quote the keys, which are the caller's text: named in the path, cut short.
     return issue.keys.slice(0, 10).map((key) => ({
       path: [path, key.slice(0, 64)].filter(Boolean).join("."),
       message: "is not a known field",
@@ -94,10 +94,10 @@ export function invalidInput(error: ZodError): InvalidInput {
   return new InvalidInput(undefined, faults);
 }
 
-/** What a path may hold to be shown: what else a caller put there is not said back. */
+/** A path of these characters is shown; anything else from a caller is not echoed. */
 const SHOWN_PATH = /^[A-Za-z0-9/._~%:$-]{0,512}$/;
 
-/** The RFC 9457 body of a refusal. `instance` is the path without its query, if it is a plain one. */
+/** The RFC 9457 body of a refusal. `instance` is the path without its query, if it is plain. */
 export function problemOf(refusal: Refusal, requestId: string, path: string): Problem {
   return {
     type: `urn:medvault:problem:${refusal.code}`,
@@ -111,7 +111,7 @@ export function problemOf(refusal: Refusal, requestId: string, path: string): Pr
   };
 }
 
-/** Answers with a problem, unless the answer has begun: then the connection is cut, so that nobody takes a torn body for whole. */
+/** Answers with a problem. If an answer has begun, cuts it: half a body must not look whole. */
 export function sendProblem(res: Response, refusal: Refusal, requestId: string, path: string): void {
   if (res.headersSent) {
     res.destroy();

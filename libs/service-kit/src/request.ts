@@ -19,7 +19,7 @@ interface WithContext {
   [CONTEXT]?: Context;
 }
 
-/** Gives each request its id (a well-formed one is kept, else a random UUID) and shows it in the answer. */
+/** Gives each request its id: the caller's if well-formed, else a random UUID; answers show it. */
 export function requestContext(): RequestHandler {
   return (req, res, next) => {
     const given = req.get(REQUEST_ID_HEADER);
@@ -39,7 +39,7 @@ export function requestIdOf(req: Request): string {
   return contextOf(req).requestId;
 }
 
-/** W3C trace context to pass on: of the running span, else the caller's own if well-formed, else null. */
+/** W3C trace context to pass on: of the running span, else the caller's if well-formed, or null. */
 export function traceparentOf(req: Request): string | null {
   return contextOf(req).traceparent;
 }
@@ -64,7 +64,7 @@ export function setClaims(req: Request, claims: Claims): void {
   };
 }
 
-/** Throws InvalidInput: a purpose that is none would stand in no event, and its sender would believe it does. */
+/** Throws InvalidInput for an unknown purpose: its sender would believe it to be recorded. */
 function purposeOf(req: Request): string | null {
   const purpose = req.get(PURPOSE_HEADER);
   if (purpose === undefined) return null;

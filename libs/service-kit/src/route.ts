@@ -31,19 +31,19 @@ export interface WriteRequest {
 /** What a handler works with: checked and parsed as the route's document says. */
 export interface Call<D extends RouteDoc> {
   readonly actor: Actor;
-  /** The widest scope in which the actor holds the document's permission; `own` where it has none. */
+  /** The widest scope of the document's permission that the actor holds; `own` if it has none. */
   readonly scope: Scope;
   readonly body: BodyOf<D>;
   readonly query: QueryOf<D>;
   readonly params: ParamsOf<D>;
-  /** The revision that If-Match demands, null for any. Reading it throws InvalidInput for a header that is no tag. */
+  /** The revision that If-Match requires, null for any. Throws InvalidInput for a malformed one. */
   readonly ifMatch: number | null;
   readonly write: WriteRequest;
   /** For headers that no document describes. */
   readonly req: Request;
 }
 
-/** What a handler answers. Without a body the status is the document's, which is then 204 or the like. */
+/** What a handler answers: without a body, a status such as 204. */
 export interface Answer<T> {
   readonly body?: T;
   /** The revision of the resource, for its ETag. */
@@ -53,7 +53,7 @@ export interface Answer<T> {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A route that its document guards. Made by `route` and `streamRoute` alone, so that none can be mounted without. */
+/** A route guarded by its document. Made by `route` and `streamRoute` alone: none is unguarded. */
 export class Route {
   readonly doc: RouteDoc;
   readonly #handle: (req: Request, res: Response) => Promise<void>;
@@ -64,7 +64,7 @@ export class Route {
     this.#handle = handle;
   }
 
-  /** Adds it to a router: its document first, so that every refusal of it knows whose it is, then its guards. */
+  /** Adds it to a router: first its document, so that a refusal knows its route, then guards. */
   mount(router: Router): void {
     const { doc } = this;
     const method = doc.method.toLowerCase() as "get" | "post" | "put" | "patch" | "delete";
@@ -78,8 +78,8 @@ export class Route {
 }
 
 /**
- * A route that answers JSON. In this order: permission, session or step-up (401, 403), query and body (400), ids of the
- * path (404), the handler; then the answer, stripped by the document's schema.
+ * A route that answers JSON. In order: permission, session or step-up (401, 403), query and body
+ * (400), ids of the path (404), the handler; then the answer, stripped by the document's schema.
  */
 export function route<const D extends RouteDoc>(
   doc: D,
@@ -97,7 +97,7 @@ export function route<const D extends RouteDoc>(
   });
 }
 
-/** As `route`, for an answer that the handler writes itself: bytes, text as it grows, server-sent events. */
+/** As `route`, with an answer that the handler writes: bytes, growing text, event streams. */
 export function streamRoute<const D extends RouteDoc>(
   doc: D,
   handler: (call: Call<D> & { readonly res: Response }) => Promise<void>,
@@ -171,7 +171,7 @@ function bodyOf(doc: RouteDoc, req: Request): unknown {
   return doc.requestOptional && req.body === undefined ? undefined : parse(doc.request, req.body);
 }
 
-/** What is no id names nothing: NotFound, like an id that nobody has. Other parts of a path are the handler's to check. */
+/** Throws NotFound for a malformed id; other parts of a path are for the handler to check. */
 function paramsOf(req: Request): Record<string, string> {
   const params: Record<string, string> = {};
   for (const [name, value] of Object.entries(req.params)) {

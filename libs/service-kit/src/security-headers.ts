@@ -5,10 +5,10 @@ import helmet from "helmet";
 const PERMISSIONS_POLICY =
   "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()";
 
-/** On every answer. Helmet's are always the same: asked once, since asking it each time cost more than routing. */
+/** On every answer. Helmet's never change and are computed once: per request cost too much. */
 export const SECURITY_HEADERS: readonly (readonly [name: string, value: string])[] = [
   ["Permissions-Policy", PERMISSIONS_POLICY],
-  ["Cache-Control", "no-store"], // what may be kept says so itself
+  ["Cache-Control", "no-store"], // a route may set its own
   ...headersOf(
     helmet({
       contentSecurityPolicy: {

@@ -6,8 +6,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { JSONWebKeySet } from "jose";
 import { afterEach, beforeAll, expect, test, vi } from "vitest";
+import { GUEST } from "../test/harness.ts";
 import { type AssertionKey, importAssertionKey, newAssertionKey, signAssertion } from "./assertions.ts";
-import { GUEST } from "./test-support.ts";
 
 const FIXTURE = fileURLToPath(new URL("../test/server.ts", import.meta.url));
 const TELEMETRY = new URL("./telemetry-loader.ts", import.meta.url).href;
@@ -92,7 +92,7 @@ test("POSTs under load over a SIGTERM: every one that got a connection is answer
   await vi.waitFor(() => expect(outcomes.done).toBeGreaterThan(100), 15_000);
   draining = true;
   child.kill("SIGTERM");
-  // Clients that are told `Connection: close` and see the process unready turn away within a moment.
+  // Clients that see `Connection: close` and an unready process go elsewhere within a moment.
   await vi.waitFor(() => expect(lines.some((line) => line.msg === "draining")).toBe(true));
   stop = true;
   await Promise.all(workers);

@@ -13,7 +13,7 @@ import type { OnMalformed } from "./wire.ts";
 /** The whole of a stop, and the part of it that requests under way may take. */
 const DRAIN_MS = 25_000;
 const REQUESTS_MS = 20_000;
-/** No request for this long, and the clients have taken the hint. */
+/** No request for this long, and the clients have gone elsewhere. */
 const IDLE_MS = 300;
 
 export interface ServeOptions {
@@ -43,9 +43,9 @@ export interface Running {
 }
 
 /**
- * Listens, and on SIGTERM or SIGINT drains within 25 s: unready at once; new requests are still answered, with
- * `Connection: close`, until none came for 300 ms; then the port closes, then `onStop`. (A plain close loses the
- * requests that are on their way on kept-alive connections.) A second signal exits at once.
+ * Listens; on SIGTERM or SIGINT drains within 25 s: unready at once, new requests still answered
+ * with `Connection: close` until none came for 300 ms, then the port closes, then `onStop`. (A
+ * plain close loses requests under way on kept-alive connections.) A second signal exits at once.
  */
 export async function serve(options: ServeOptions): Promise<Running> {
   const { app, logger, host = "127.0.0.1" } = options;

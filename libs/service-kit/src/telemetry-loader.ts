@@ -4,8 +4,8 @@
  *     OTEL_SERVICE_NAME=records OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 \
  *       node --import @medvault/service-kit/telemetry src/main.ts
  *
- * so that a process without tracing loads none of it (it costs some 40 MB). The endpoint, the service's name and
- * sampling are read from the standard OTEL_* variables by the SDK itself.
+ * so that a process without tracing does not load it (some 40 MB). The SDK itself reads endpoint,
+ * service name and sampling from the standard OTEL_* variables.
  */
 import { register } from "node:module";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
@@ -22,14 +22,14 @@ register("@opentelemetry/instrumentation/hook.mjs", import.meta.url);
 const HEALTH = new Set(["/healthz", "/readyz", "/metrics"]);
 
 const sdk = new NodeSDK({
-  // The SDK wraps it in a batch processor by the OTEL_BSP_* variables. (A processor made by hand takes an options
-  // object since 3.x; the old positional call exports nothing, silently.)
+  // The SDK wraps it in a batch processor by the OTEL_BSP_* variables. (One made by hand takes an
+  // options object since 3.x; the old positional call silently exports nothing.)
   traceExporter: new OTLPTraceExporter(),
   metricReaders: [], // metrics are Prometheus', on the admin port
   logRecordProcessors: [],
   instrumentations: [
     new HttpInstrumentation({
-      disableOutgoingRequestInstrumentation: true, // the exporter's own calls; services are called by undici
+      disableOutgoingRequestInstrumentation: true, // the exporter's; services are called by undici
       ignoreIncomingRequestHook: (req) => HEALTH.has((req.url ?? "").split("?", 1)[0] ?? ""),
       // A span's default attributes would hold the URL with its query.
       redactedQueryParamsServer: ["cursor", "q", "token", "code", "unmask"],
@@ -43,7 +43,7 @@ const sdk = new NodeSDK({
 sdk.start();
 
 const stop = () => {
-  sdk.shutdown().catch(() => undefined); // the exporter's target is away: spans are not worth a failed stop
+  sdk.shutdown().catch(() => undefined); // lost spans are not worth a failed stop
 };
 process.once("SIGTERM", stop);
 process.once("SIGINT", stop);

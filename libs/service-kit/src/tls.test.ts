@@ -6,11 +6,11 @@ import { type CertificateFiles, certificateFiles, createTestAuthority } from "@m
 import type { Express } from "express";
 import { Pool } from "undici";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { capturedLogger } from "../test/harness.ts";
 import { bareApp } from "./app.ts";
 import { connectorOf } from "./connector.ts";
 import { createListener } from "./listener.ts";
 import { type ServeOptions, serve } from "./serve.ts";
-import { capturedLogger } from "./test-support.ts";
 import { openTls, type Tls } from "./tls.ts";
 
 const LOOK_MS = 20;
@@ -42,7 +42,7 @@ async function givenTls(parts: Parameters<CertificateFiles["write"]>[0], log = c
 }
 
 /** A service of our authority, which only lets clients of our authority in. */
-async function givenService(options: Partial<ServeOptions> = {}, alsoTrusted = "") {
+async function startService(options: Partial<ServeOptions> = {}, alsoTrusted = "") {
   const given = await givenTls({ ...(await ours.issue()), clientCa: ours.ca + alsoTrusted });
   const app: Express = bareApp(given.log.logger);
   app.get("/hello", (_req, res) => void res.json({ hello: "world" }));
@@ -76,23 +76,23 @@ async function call(tls: Tls | null, port: number, host = "127.0.0.1"): Promise<
 }
 
 test("a client with a certificate of the right CA is served; without one, or with another's, it gets no answer", async () => {
-  const { port, log } = await givenService();
+  const { port, log } = await startService();
   const good = await givenTls({ ...(await ours.issue()), ca: ours.ca });
   const bare = await givenTls({ ca: ours.ca });
   const foreign = await givenTls({ ...(await others.issue()), ca: ours.ca });
   expect(await call(good.tls, port)).toBe("200");
   expect(await call(bare.tls, port)).toMatch(/CERTIFICATE_REQUIRED|ECONNRESET|UND_ERR_SOCKET/);
   expect(await call(foreign.tls, port)).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
-  const said = () => log.entries().filter(({ msg }) => msg === "a TLS handshake was refused");
-  await vi.waitFor(() => expect(said()).toHaveLength(2));
-  expect(said().map(({ reason }) => reason)).toEqual(
+  const refused = () => log.entries().filter(({ msg }) => msg === "a TLS handshake was refused");
+  await vi.waitFor(() => expect(refused()).toHaveLength(2));
+  expect(refused().map(({ reason }) => reason)).toEqual(
     expect.arrayContaining(["ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"]),
   );
   expect(await call(good.tls, port)).toBe("200");
 });
 
 test("a client's certificate that ended yesterday is refused by the service that it calls", async () => {
-  const { port, log } = await givenService();
+  const { port, log } = await startService();
   const client = connectTls({
     port,
     host: "127.0.0.1",
@@ -108,7 +108,7 @@ test("a client's certificate that ended yesterday is refused by the service that
 });
 
 test("a server's certificate does not make a client of its holder, nor a client's a server", async () => {
-  const { port, log } = await givenService();
+  const { port, log } = await startService();
   const database = await givenTls({ ...(await ours.issue({ good: "for servers" })), ca: ours.ca });
   expect(await call(database.tls, port)).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
   await vi.waitFor(() => expect(log.text()).toContain("INVALID_PURPOSE"));
@@ -140,7 +140,7 @@ test("a caller refuses a service of another CA, for another name, expired, in pl
   );
   expect(await outcome(await ours.issue({ notAfter: EXPIRED }))).toBe("CERT_HAS_EXPIRED");
   const trusting = await givenTls({});
-  const { port } = await givenService();
+  const { port } = await startService();
   expect(await call(trusting.tls, port)).toMatch(
     /^(UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN)$/,
   );
@@ -151,7 +151,7 @@ test("a caller refuses a service of another CA, for another name, expired, in pl
 });
 
 test("TLS 1.1 is not spoken, nor is HTTP without TLS on a port that has it", async () => {
-  const { port } = await givenService();
+  const { port } = await startService();
   const old = connectTls({
     port,
     host: "127.0.0.1",
@@ -168,15 +168,15 @@ test("TLS 1.1 is not spoken, nor is HTTP without TLS on a port that has it", asy
   expect(answer).not.toContain("HTTP/1.1");
 });
 
-test("the admin port has the same TLS, and asks nobody for a certificate", async () => {
-  const { adminPort, port } = await givenService();
+test("the admin port has the same TLS, and requires no client certificate", async () => {
+  const { adminPort, port } = await startService();
   const probe = await givenTls({ ca: ours.ca });
   expect(await call(probe.tls, adminPort)).toBe("200");
   expect(await call(probe.tls, port)).not.toBe("200");
 });
 
-test("new files are taken up while requests flow, on both sides, and no request fails", async () => {
-  const service = await givenService({}, others.ca);
+test("new files are loaded while requests flow, on both sides, and no request fails", async () => {
+  const service = await startService({}, others.ca);
   const client = await givenTls({ ...(await ours.issue()), ca: ours.ca });
   const codes: string[] = [];
   let flowing = true;
@@ -207,8 +207,8 @@ test("new files are taken up while requests flow, on both sides, and no request 
   });
 });
 
-test("a new pair that does not fit is said once, and the old one is served until one fits", async () => {
-  const { port, files, log } = await givenService();
+test("a new pair that does not fit is logged once, and the old one is served until one fits", async () => {
+  const { port, files, log } = await startService();
   const client = await givenTls({ ...(await ours.issue()), ca: ours.ca });
   const stray = await ours.issue();
   const bad = [
@@ -230,7 +230,7 @@ test("a new pair that does not fit is said once, and the old one is served until
   expect(await call(client.tls, port)).toBe("200");
 });
 
-test("at start every file that does not fit is named at once, and nothing of it shown", async () => {
+test("at start every file that does not fit is named at once, without its content", async () => {
   const { logger } = capturedLogger();
   const open = (parts: Parameters<CertificateFiles["write"]>[0]) =>
     openTls(givenFiles(parts).settings, logger);

@@ -4,7 +4,7 @@ import { createSecureContext, type SecureContext, type TlsOptions } from "node:t
 import { ConfigError } from "./config.ts";
 import type { Logger } from "./logger.ts";
 
-/** How often the files are looked at: what replaces a certificate does it days before the old one ends. */
+/** How often the files are checked: certificates are replaced days before they expire. */
 const LOOK_EVERY_MS = 10_000;
 /** A client has this long to shake hands; after that the limits of HTTP hold. */
 const HANDSHAKE_MS = 10_000;
@@ -30,21 +30,21 @@ export type TlsSettings = { readonly [Name in (typeof SETTINGS)[Part]]?: string 
 };
 
 export interface Tls {
-  /** What the service's listener serves with, now; null: plain. With a client CA it demands a client's certificate. */
+  /** What the listener serves with now; null: plain. With a client CA it requires certificates. */
   readonly listener: TlsOptions | null;
-  /** The same for the admin port, which demands no certificate of whoever asks for health and metrics. */
+  /** The same for the admin port, which requires no certificate for health and metrics. */
   readonly adminListener: TlsOptions | null;
-  /** For `tls.connect`: whom to trust, and who calls. Its context is a getter, so keep the object, not a copy. */
+  /** For `tls.connect`: CA and identity. The context is a getter: keep the object, not a copy. */
   readonly outgoing: { readonly rejectUnauthorized: true; readonly secureContext: SecureContext };
-  /** Runs after each change of the files that was taken. */
+  /** Runs after each change of the files that was accepted. */
   onChange(listener: () => void): void;
-  /** Looks at the files no more. */
+  /** Stops checking the files. */
   close(): void;
 }
 
 /**
- * The certificates of this process, read again when their files change: no restart for a new certificate. What does
- * not fit (half written, expired, another's key) is logged and the old one stays. Throws ConfigError when it does not fit at start.
+ * The certificates of this process, read again when their files change. A bad change (half written,
+ * expired, another's key) is logged and the old one stays. Throws ConfigError if bad at start.
  */
 export async function openTls(
   settings: TlsSettings,
@@ -66,7 +66,7 @@ export async function openTls(
       refused = "";
       return;
     }
-    if (seen === refused) return; // said already
+    if (seen === refused) return; // logged already
     const wrong = faultsOf(found);
     if (wrong.size > 0) {
       refused = seen;
@@ -105,7 +105,7 @@ export async function openTls(
       return served();
     },
     outgoing: {
-      rejectUnauthorized: true, // said aloud: NODE_TLS_REJECT_UNAUTHORIZED changes only the default
+      rejectUnauthorized: true, // explicit: NODE_TLS_REJECT_UNAUTHORIZED changes only the default
       get secureContext() {
         return context;
       },
@@ -115,7 +115,7 @@ export async function openTls(
   };
 }
 
-/** A file that cannot be read is there, and empty: the faults then say so. */
+/** A file that cannot be read counts as empty, which is reported as a fault. */
 async function readTexts(settings: TlsSettings): Promise<Texts> {
   const texts: Texts = {};
   for (const part of Object.keys(SETTINGS) as Part[]) {
@@ -163,7 +163,7 @@ function certificatesOf(pem: string): X509Certificate[] {
   }
 }
 
-/** Each certificate on lines of its own: files put one behind the other may lack the line break between, which OpenSSL minds. */
+/** Rejoined: in joined files the line break between certificates may be missing (OpenSSL errs). */
 function pemOf(pem: string): string {
   return certificatesOf(pem).join("");
 }

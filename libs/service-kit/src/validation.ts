@@ -14,8 +14,8 @@ export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
 const NO_REVISION = 0;
 
 /**
- * The revision that `If-Match` demands; null when the header is absent or `*`. A weak or foreign tag matches nothing (RFC
- * 9110, 13.1.1), so it is a revision that nothing has. What is not one tag is InvalidInput.
+ * The revision that `If-Match` requires; null when absent or `*`. A weak or foreign tag matches
+ * nothing (RFC 9110, 13.1.1): no resource has its revision. Throws InvalidInput if not one tag.
  */
 export function ifMatch(req: Request): number | null {
   const header = req.get("if-match")?.trim();

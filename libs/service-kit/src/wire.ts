@@ -58,15 +58,15 @@ const EXPECTATION: WireRefusal = {
   detail: "The request's Expect cannot be met.",
 };
 
-/** Told of each request that was refused before the app saw it, with the address of its socket. */
+/** Called for each request refused before the app saw it, with the address of its socket. */
 export type OnMalformed = (address: string) => void;
 
-/** Told why a handshake came to nothing, and the address of its socket. */
+/** Called with the reason of a failed handshake and the address of its socket. */
 export type OnHandshakeRefused = (reason: string, address: string) => void;
 
 /**
- * What the parser refuses, and what Node would answer by itself, never reaches the app: it is answered here, alike in
- * shape and headers, and the connection ends. Who does not get through the handshake of TLS gets no answer.
+ * Answers what the parser or Node itself would refuse before the app, with our shape and headers,
+ * and ends the connection. A failed TLS handshake gets no answer.
  */
 export function refuseOnTheWire(
   server: Server | HttpsServer,
@@ -99,7 +99,7 @@ export function refuseOnTheWire(
 
 type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer };
 
-/** Answers what the parser refused; null when there is nobody left, or an answer has begun already. */
+/** Answers what the parser refused; null when nobody is left or an answer has begun. */
 function refuseMalformed(error: ParserError, socket: Duplex): WireRefusal | null {
   const answering = (socket as { _httpMessage?: ServerResponse | null })._httpMessage;
   if (!socket.writable || error.code === "ECONNRESET" || answering?.headersSent) {

@@ -1,4 +1,4 @@
-/** A small service on its own, for the tests that need a process to signal. Prints its port as JSON. */
+/** A small service for tests that need a process to signal. Prints its port as JSON. */
 import { AssertionVerifier, createApp, createLogger, lifecycleOf, serve, streamRoute } from "../src/index.ts";
 
 const logger = createLogger({ service: "fixture", level: "info" });

@@ -15,7 +15,7 @@ import { normalise } from "@medvault/crypto";
 import { createSubjectKey, type IndexQuery } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
-import { demandStepUp } from "@medvault/service-kit";
+import { assertStepUp } from "@medvault/service-kit";
 import pg from "pg";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
@@ -195,7 +195,7 @@ export async function updatePatient(
   };
   const by = { id: actor.id, scope: scopeOf(actor, "patient:write") };
   const next = (found: Patient) => {
-    if (assertMayPatch(found, patch, by).needsStepUp) demandStepUp(actor);
+    if (assertMayPatch(found, patch, by).needsStepUp) assertStepUp(actor);
     return changePatient(found, patch, new Date());
   };
   try {

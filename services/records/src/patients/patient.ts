@@ -39,7 +39,7 @@ const OWN_FIELDS: ReadonlySet<string> = new Set(["phone", "email", "address"]);
 
 /**
  * Whose account a record belongs to is who may read it. So a link is made once by the care team, never to oneself;
- * to move or undo one is an admin's, freshly signed in (`demandStepUp`). Throws Forbidden.
+ * to move or undo one is an admin's, freshly signed in (`assertStepUp`). Throws Forbidden.
  */
 export function assertMayPatch(
   patient: Patient,

@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import type { AppError, ResourceAction, RouteDoc } from "@medvault/contracts";
 import type * as express from "express";
-import { createApp, type OnRefusal } from "./app.ts";
+import { createApp, type OnRefusal } from "../src/app.ts";
 import {
   type AssertionKey,
   AssertionVerifier,
@@ -9,11 +9,11 @@ import {
   importAssertionKey,
   newAssertionKey,
   signAssertion,
-} from "./assertions.ts";
-import type { JsonLimit } from "./body.ts";
-import type { Readiness } from "./health.ts";
-import { createLogger, type Logger } from "./logger.ts";
-import { type Route, streamRoute } from "./route.ts";
+} from "../src/assertions.ts";
+import type { JsonLimit } from "../src/body.ts";
+import type { Readiness } from "../src/health.ts";
+import { createLogger, type Logger } from "../src/logger.ts";
+import { type Route, streamRoute } from "../src/route.ts";
 
 /** The lines that a logger wrote, parsed, and their raw text. */
 export function capturedLogger(level = "debug", fields: string[] = []) {
@@ -63,7 +63,7 @@ export interface Harness {
 }
 
 /** A service of the given routes, listening, with a gateway's key of its own. */
-export async function givenService(
+export async function startService(
   routes: readonly Route[],
   options: { onRefusal?: OnRefusal; jsonLimitBytes?: JsonLimit; readiness?: Readiness } = {},
 ): Promise<Harness> {
@@ -108,7 +108,7 @@ export async function givenService(
   };
 }
 
-/** A document with nothing in it but what every one needs. */
+/** The least that a document needs. */
 export function doc<const M extends RouteDoc["method"], const P extends string>(
   method: M,
   path: P,
