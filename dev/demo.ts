@@ -1,10 +1,11 @@
 // The demo of npm start: people and patients, made through the gateway alone. What is done is noted and not done twice.
 // node dev/demo.ts <data directory> <gateway URL> <mail directory>
 
-import { Client } from "./demo/client.ts";
+import type { MedVaultClient } from "@medvault/client";
+import { logIn } from "../tools/lib/sign-in.ts";
+import { clientAt } from "./demo/client.ts";
 import { linkPatients, loadBundles } from "./demo/clinic.ts";
 import { type Cast, makeReady, plan } from "./demo/people.ts";
-import { signIn } from "./demo/sign-in.ts";
 import { type Person, readState, writeState } from "./demo/state.ts";
 
 const [data, gateway, mailDir] = process.argv.slice(2);
@@ -22,7 +23,7 @@ const admin = await signedIn(
 );
 plan(cast);
 
-const clients = new Map<Person, Client>();
+const clients = new Map<Person, MedVaultClient>();
 for (const person of state.people.filter(({ role }) => role !== "admin")) {
   if (person.stage !== "ready") clients.set(person, await makeReady(cast, person, admin));
 }
@@ -34,9 +35,9 @@ await linkPatients(atDesk, state, save);
 state.done = true;
 save();
 
-async function signedIn(person: Person | undefined, seat: number): Promise<Client> {
+async function signedIn(person: Person | undefined, seat: number): Promise<MedVaultClient> {
   if (!person) throw new Error("the demo has nobody to sign in");
-  const client = new Client(gateway ?? "", seat);
-  await signIn(client, person);
+  const client = clientAt(gateway ?? "", seat);
+  await logIn(client, person);
   return client;
 }

@@ -1,6 +1,17 @@
-// Prints RabbitMQ's definitions: the services' users and what each may publish and read.
-// Standard input: JSON {vhost, users: [{name, password}]}; standard output: JSON for load_definitions.
 import { text } from "node:stream/consumers";
 import { brokerDefinitions } from "@medvault/messaging";
+import { z } from "zod";
+import { command } from "./lib/command.ts";
 
-process.stdout.write(JSON.stringify(brokerDefinitions(JSON.parse(await text(process.stdin)))));
+await command({
+  name: "broker-definitions",
+  help: `Prints RabbitMQ's definitions for load_definitions: the services' users and what each may publish and read.
+
+  node tools/broker-definitions.ts < input.json > definitions.json     input: {vhost, users: [{name, password}]}`,
+  options: {},
+  settings: z.object({}),
+  run: async () => {
+    const definitions = brokerDefinitions(JSON.parse(await text(process.stdin)));
+    return { lines: [JSON.stringify(definitions)], result: { definitions } };
+  },
+});

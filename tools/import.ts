@@ -1,35 +1,97 @@
-import { readOptions, UsageError, usage } from "./import/options.ts";
-import { createReporter } from "./import/report.ts";
-import { bundlePaths, type FileResult, sendBundle } from "./import/send.ts";
-import { signIn } from "./import/session.ts";
+import path from "node:path";
+import { GatewayConfig } from "./config.ts";
+import { bundlePaths, type FileResult, type Stored, sendBundle } from "./import/send.ts";
+import { command, type Outcome, UsageError } from "./lib/command.ts";
+import { findInstallation } from "./lib/installation.ts";
+import { demoPerson, signIn } from "./lib/sign-in.ts";
 
-/** `npm run import -- <bundle.json[.gz] …>`: posts FHIR R4 bundles to POST /v1/fhir, one after the other. */
-async function main(): Promise<number> {
-  const options = readOptions(process.argv.slice(2), process.env);
-  if (options === "help") {
-    process.stdout.write(usage);
-    return 0;
-  }
-  const paths = await bundlePaths(options.paths);
-  const client = await signIn(options);
-  const reporter = createReporter(options.json, paths.length);
-  const results: FileResult[] = [];
-  for (const path of paths) {
-    reporter.starting(path);
-    const result = await sendBundle(client, path, reporter.waiting);
-    results.push(result);
-    reporter.done(result);
-    // What stops one file of these stops all that follow.
-    if (!result.ok && result.fatal) break;
-  }
-  reporter.summary(results, paths.length);
-  return results.length === paths.length && results.every((result) => result.ok) ? 0 : 1;
+await command({
+  name: "import",
+  help: `Loads FHIR R4 bundles into MedVault, whole or not at all; loading one twice stores nothing twice.
+
+  npm run import -- [options] <bundle.json[.gz] | folder> …
+
+  --demo             sign in as the first demo doctor of ops.json
+  --user <name>      sign in with this user name or email; asks for what the environment does not say
+  --gateway <url>    the gateway to send them to`,
+  options: { demo: { type: "boolean" }, user: { type: "string" }, gateway: { type: "string" } },
+  takesArguments: true,
+  settings: GatewayConfig,
+  run: async ({ values, args, settings, output }) => {
+    if (args.length === 0) throw new UsageError("name at least one bundle (--help shows how).");
+    const installation = findInstallation(settings);
+    const gateway = values.gateway ?? installation.gateway;
+    if (!URL.canParse(gateway)) throw new UsageError("--gateway is not a URL.");
+    const as = values.demo ? demoPerson(installation, "doctor") : ownPerson(values.user, settings);
+    const paths = await bundlePaths(args);
+    const client = await signIn({ gateway, as });
+    const results: FileResult[] = [];
+    for (const file of paths) {
+      output.progress(path.basename(file), results.length, paths.length);
+      const result = await sendBundle(client, file, (seconds) => output.say(`  asked to wait ${seconds} s`));
+      results.push(result);
+      output.say(lineOf(result));
+      // What stops one file of these stops all that follow.
+      if (!result.ok && result.fatal) break;
+    }
+    return summaryOf(results, paths.length);
+  },
+});
+
+function ownPerson(user: string | undefined, settings: GatewayConfig) {
+  const { MEDVAULT_TOKEN: token, MEDVAULT_PASSWORD: password, MEDVAULT_TOTP_SECRET: totpSecret } = settings;
+  if (user) return { username: user, password: password ?? null, totpSecret: totpSecret ?? null };
+  if (token) return token;
+  throw new UsageError("say who you are: --demo, --user <name>, or MEDVAULT_TOKEN.");
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const sentence = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`import: ${sentence}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+function lineOf(result: FileResult): string {
+  const name = path.basename(result.path);
+  if (!result.ok) return `failed  ${name}: ${result.error}`;
+  const { stored, existing } = result.answer;
+  const kept = keptOf(result.answer);
+  const parts = [
+    counted(stored.patients, "patient"),
+    counted(stored.records, "record"),
+    counted(stored.prescriptions, "prescription"),
+    counted(stored.claims, "claim"),
+    kept > 0 ? `${kept} kept as they came` : "",
+    existing > 0 ? `${existing} known already` : "",
+  ].filter(Boolean);
+  const what = parts.length > 0 ? parts.join(", ") : "nothing in it";
+  return `ok      ${name}: ${what} (${seconds(result.tookMs)}${result.replayed ? ", loaded before" : ""})`;
+}
+
+function summaryOf(results: readonly FileResult[], planned: number): Outcome {
+  const loaded = results.filter((result) => result.ok);
+  const sum = (count: (answer: Stored) => number) =>
+    loaded.reduce((total, { answer }) => total + count(answer), 0);
+  const sums = {
+    patients: sum(({ stored }) => stored.patients),
+    records: sum(({ stored }) => stored.records),
+    prescriptions: sum(({ stored }) => stored.prescriptions),
+    claims: sum(({ stored }) => stored.claims),
+    kept: sum(keptOf),
+    existing: sum(({ existing }) => existing),
+  };
+  const took = seconds(results.reduce((total, { tookMs }) => total + tookMs, 0));
+  const skipped = planned > results.length ? `, ${planned - results.length} not tried` : "";
+  const what = `${sums.patients} patients, ${sums.records} records, ${sums.prescriptions} prescriptions, ${sums.claims} claims, ${sums.kept} kept as they came, ${sums.existing} known already`;
+  return {
+    lines: [`${loaded.length} of ${planned} bundles loaded in ${took}${skipped}: ${what}.`],
+    result: { planned, loaded: loaded.length, sums, files: results },
+    ok: loaded.length === planned,
+  };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function keptOf(answer: Stored): number {
+  return Object.values(answer.kept).reduce((sum, n) => sum + n, 0);
+}
+
+function counted(n: number, noun: string): string {
+  return n === 0 ? "" : `${n} ${noun}${n === 1 ? "" : "s"}`;
 }

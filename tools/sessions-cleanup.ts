@@ -1,69 +1,52 @@
-import { existsSync, readFileSync } from "node:fs";
-import path from "node:path";
-import { parseArgs } from "node:util";
 import { auditEvent } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
-import { createPool, inTransaction } from "@medvault/postgres";
-import { createOutput } from "./keys/output.ts";
-import { trusted } from "./lib/trust.ts";
+import { inTransaction } from "@medvault/postgres";
+import type { Pool } from "pg";
+import { DatabaseConfig } from "./config.ts";
+import { command, UsageError } from "./lib/command.ts";
+import { findInstallation, withPool } from "./lib/installation.ts";
 
-const usage = `Deletes what is left of sessions that ended long ago, with their refresh tokens. Live sessions stay, and what
+const BATCH_ROWS = 500;
+const DAY_MS = 24 * 3600_000;
+
+await command({
+  name: "sessions:cleanup",
+  help: `Deletes what is left of sessions that ended long ago, with their refresh tokens. Live sessions stay, and what
 happened in those that are deleted stays in the audit log.
 
   npm run sessions:cleanup -- [--days <n>] [--dry-run] [--json]
 
   --days <n>   those that ended more than n days ago: 1 to 3650, default 30
   --dry-run    says what would go, and deletes nothing
-  --json       one document instead of lines
 
-  Reads .data/ops.json (MEDVAULT_DATA: elsewhere). The auth service deletes by itself what is older than 30 days.
-`;
-
-const BATCH_ROWS = 500;
-class UsageError extends Error {}
-
-type Pool = ReturnType<typeof createPool>;
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      days: { type: "string", default: "30" },
-      "dry-run": { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) return void process.stdout.write(usage);
-  const days = /^[1-9][0-9]{0,3}$/.test(values.days) ? Number(values.days) : 0;
-  if (days < 1 || days > 3650) throw new UsageError("--days is a number from 1 to 3650.");
-  const dryRun = values["dry-run"];
-  const output = createOutput(values.json);
-  const pool = createPool({
-    connectionString: readDsn(),
-    tls: await trusted(),
-    applicationName: "sessions cleanup",
-    schema: "auth",
-    max: 1,
-  });
-  try {
-    const before = new Date(Date.now() - days * 24 * 3600_000);
-    const found = await countEnded(pool, before);
-    const deleted = dryRun
-      ? 0
-      : await deleteEnded(pool, before, days, (done) => {
-          output.progress("sessions", done, found.sessions);
-        });
-    const what = `${found.sessions} ended sessions and ${found.refreshTokens} refresh tokens older than ${days} days`;
-    output.finish("sessions:cleanup", {
-      lines: [dryRun ? `Would delete ${what}.` : `Deleted ${deleted} of ${what}.`],
-      result: { dryRun, days, before: before.toISOString(), found, deleted },
+  The auth service deletes by itself what is older than 30 days.`,
+  options: { days: { type: "string", default: "30" }, "dry-run": { type: "boolean", default: false } },
+  settings: DatabaseConfig,
+  isStoppable: true,
+  run: async ({ values, settings, output, signal }) => {
+    const days = /^[1-9][0-9]{0,3}$/.test(values.days) ? Number(values.days) : 0;
+    if (days < 1 || days > 3650) throw new UsageError("--days is a number from 1 to 3650.");
+    const dryRun = values["dry-run"];
+    const options = { applicationName: "sessions cleanup", max: 1 };
+    return withPool(findInstallation(settings), "auth", options, async (pool) => {
+      const before = new Date(Date.now() - days * DAY_MS);
+      const found = await countEnded(pool, before);
+      let deleted = 0;
+      for (let rows = dryRun ? 0 : BATCH_ROWS; rows === BATCH_ROWS; deleted += rows) {
+        signal.throwIfAborted();
+        rows = await deleteBatch(pool, before, days);
+        output.progress("sessions", deleted + rows, found.sessions);
+      }
+      const what = `${found.sessions} ended sessions and ${found.refreshTokens} refresh tokens older than ${days} days`;
+      return {
+        lines: [dryRun ? `Would delete ${what}.` : `Deleted ${deleted} of ${what}.`],
+        result: { dryRun, days, before: before.toISOString(), found, deleted },
+      };
     });
-  } finally {
-    await pool.end();
-  }
-}
+  },
+});
 
-// Whoever was told of a session's end long ago is told again only while it could still run: those stay.
+// A recipient of a session's end long ago is notified again only while it could still run: those stay.
 async function countEnded(pool: Pool, before: Date): Promise<{ sessions: number; refreshTokens: number }> {
   const { rows } = await pool.query<{ sessions: number; tokens: number }>(
     `select count(distinct s.id)::int as sessions, count(t.hash)::int as tokens
@@ -74,30 +57,19 @@ async function countEnded(pool: Pool, before: Date): Promise<{ sessions: number;
   return { sessions: rows[0]?.sessions ?? 0, refreshTokens: rows[0]?.tokens ?? 0 };
 }
 
-/** In batches, each with its event in the same transaction; stopping in the middle loses nothing. */
-async function deleteEnded(
-  pool: Pool,
-  before: Date,
-  days: number,
-  onProgress: (done: number) => void,
-): Promise<number> {
-  let deleted = 0;
-  for (;;) {
-    const count = await inTransaction(pool, async (tx) => {
-      const { rowCount } = await tx.query(
-        `delete from sessions where id in
-           (select id from sessions where ended_at < $1 and absolute_expires_at < now()
-             order by id limit $2 for update skip locked)`,
-        [before, BATCH_ROWS],
-      );
-      const rows = rowCount ?? 0;
-      if (rows > 0) await emit(tx, "auth", cleaned(rows, days));
-      return rows;
-    });
-    deleted += count;
-    onProgress(deleted);
-    if (count < BATCH_ROWS) return deleted;
-  }
+/** Its event is in the same transaction, so that stopping between batches loses nothing. */
+function deleteBatch(pool: Pool, before: Date, days: number): Promise<number> {
+  return inTransaction(pool, async (tx) => {
+    const { rowCount } = await tx.query(
+      `delete from sessions where id in
+         (select id from sessions where ended_at < $1 and absolute_expires_at < now()
+           order by id limit $2 for update skip locked)`,
+      [before, BATCH_ROWS],
+    );
+    const count = rowCount ?? 0;
+    if (count > 0) await emit(tx, "auth", cleaned(count, days));
+    return count;
+  });
 }
 
 function cleaned(count: number, days: number) {
@@ -108,22 +80,4 @@ function cleaned(count: number, days: number) {
     reason: "operator",
     details: { count, days },
   });
-}
-
-function readDsn(): string {
-  const file = path.join(process.env.MEDVAULT_DATA ?? ".data", "ops.json");
-  if (!existsSync(file)) throw new Error(`${file} is not there: start MedVault first (npm start).`);
-  const ops = JSON.parse(readFileSync(file, "utf8")) as { postgres: { services: { auth: string } } };
-  return ops.postgres.services.auth;
-}
-
-try {
-  await main();
-} catch (error) {
-  const isUsage =
-    error instanceof UsageError ||
-    String((error as { code?: unknown } | null)?.code).startsWith("ERR_PARSE_ARGS");
-  const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`sessions:cleanup: ${message}\n`);
-  process.exitCode = isUsage ? 2 : 1;
 }

@@ -1,48 +1,47 @@
 // What the demo's doctor does: loads the project's two FHIR bundles, makes a patient, joins them to accounts.
 import fs from "node:fs";
 import path from "node:path";
+import type { FhirBundle, MedVaultClient } from "@medvault/client";
 import { root } from "../lib/paths.mjs";
-import type { Client } from "./client.ts";
 import type { DemoState } from "./state.ts";
 
 const BUNDLES = path.join(root, "e2e/fixtures/fhir");
 
-export async function loadBundles(doctor: Client, state: DemoState, save: () => void): Promise<void> {
+export async function loadBundles(doctor: MedVaultClient, state: DemoState, save: () => void): Promise<void> {
   const names = fs.existsSync(BUNDLES)
     ? fs.readdirSync(BUNDLES).filter((name) => name.endsWith(".json"))
     : [];
   for (const name of names.filter((one) => !state.bundles.includes(one))) {
-    const bundle = JSON.parse(fs.readFileSync(path.join(BUNDLES, name), "utf8"));
-    const answer = await doctor.call("POST", "/v1/fhir", bundle);
-    if (answer.status < 200 || answer.status > 201) {
-      throw new Error(`loading ${name} answered ${answer.status} ${String(answer.body.code ?? "")}`);
-    }
+    const body = JSON.parse(fs.readFileSync(path.join(BUNDLES, name), "utf8")) as FhirBundle;
+    await doctor.call("POST /v1/fhir", { body });
     state.bundles.push(name);
     save();
   }
 }
 
 /** Each patient's account is joined to a record, so that patients find their own when they sign in. */
-export async function linkPatients(doctor: Client, state: DemoState, save: () => void): Promise<void> {
+export async function linkPatients(
+  doctor: MedVaultClient,
+  state: DemoState,
+  save: () => void,
+): Promise<void> {
   if (state.linked) return;
-  const accounts = state.people.filter(({ role, id }) => role === "patient" && id).map(({ id }) => id);
-  const { items } = (await doctor.expect(200, "GET", "/v1/patients?limit=100")) as {
-    items: { id: string; userId: string | null }[];
-  };
+  const accounts = state.people.flatMap(({ role, id }) => (role === "patient" && id ? [id] : []));
+  const { items } = (await doctor.call("GET /v1/patients", { query: { limit: 100 } })).data;
   const free = accounts.filter((id) => !items.some(({ userId }) => userId === id));
-  for (const patient of items.filter(({ userId }) => userId === null)) {
-    const userId = free.shift();
-    if (userId) await doctor.call("PATCH", `/v1/patients/${patient.id}`, { userId });
+  for (const { id, userId } of items) {
+    const account = userId === null ? free.shift() : undefined;
+    if (account) await doctor.call("PATCH /v1/patients/{id}", { path: { id }, body: { userId: account } });
   }
   for (const userId of free) {
-    const person = {
+    const body = {
       givenName: "Wilhelmina",
       familyName: "Asquith-Demo",
       birthDate: "1957-03-02",
-      sex: "female",
+      sex: "female" as const,
       userId,
     };
-    await doctor.expect(201, "POST", "/v1/patients", person);
+    await doctor.call("POST /v1/patients", { body });
   }
   state.linked = true;
   save();

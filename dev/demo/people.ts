@@ -1,8 +1,9 @@
 // The demo's people: invited or registered, until each of them can sign in.
 import { randomBytes } from "node:crypto";
-import { Client } from "./client.ts";
+import { type MedVaultClient, ProblemError } from "@medvault/client";
+import { logIn, totpCode } from "../../tools/lib/sign-in.ts";
+import { clientAt } from "./client.ts";
 import { mailedToken } from "./mail.ts";
-import { enrol, signIn, text } from "./sign-in.ts";
 import type { Person } from "./state.ts";
 
 export interface Cast {
@@ -45,53 +46,60 @@ export function plan(cast: Cast): void {
 }
 
 /** Brings one person to `ready`. */
-export async function makeReady(cast: Cast, person: Person, admin: Client): Promise<Client> {
-  const client = new Client(cast.gateway, 10 + cast.people.indexOf(person));
+export async function makeReady(cast: Cast, person: Person, admin: MedVaultClient): Promise<MedVaultClient> {
+  const client = clientAt(cast.gateway, 10 + cast.people.indexOf(person));
   if (person.role === "patient") await register(cast, person, client);
   else await invite(cast, person, admin);
-  const accepted = person.stage === "invited" ? await accept(cast, person, client) : false;
-  if (person.stage !== "ready" || accepted) {
-    const mustEnrol = await signIn(client, person);
-    if (mustEnrol) {
-      await enrol(client, (secret) => {
-        person.totpSecret = secret;
-        cast.save();
-      });
-    }
+  if (person.stage === "invited") {
+    await accept(cast, person, client);
+    const mustEnrol = await logIn(client, person);
+    if (mustEnrol) await enrol(cast, person, client);
     person.stage = "ready";
     cast.save();
   }
   return client;
 }
 
-async function register(cast: Cast, person: Person, client: Client): Promise<void> {
+async function register(cast: Cast, person: Person, client: MedVaultClient): Promise<void> {
   if (person.stage !== "planned") return;
   const { username, email, password } = person;
-  const answer = await client.call("POST", "/v1/auth/register", { username, email, password });
-  // Taken: an earlier run was interrupted between the answer and its note, with this very password.
-  if (answer.status !== 201 && answer.body.code !== "username_taken") {
-    throw new Error(`registering ${username} answered ${answer.status} ${String(answer.body.code ?? "")}`);
-  }
-  if (answer.status === 201) person.id = text(answer.body, "id");
+  const made = await client
+    .call("POST /v1/auth/register", { body: { username, email, password } })
+    .catch(nullWhenTaken);
+  if (made) person.id = made.data.id;
   person.stage = "ready";
   cast.save();
 }
 
-async function invite(cast: Cast, person: Person, admin: Client): Promise<void> {
+async function invite(cast: Cast, person: Person, admin: MedVaultClient): Promise<void> {
   if (person.stage !== "planned") return;
   const { username, email, role } = person;
-  const answer = await admin.call("POST", "/v1/users", { username, email, role });
-  if (answer.status !== 201 && answer.body.code !== "username_taken") {
-    throw new Error(`inviting ${username} answered ${answer.status} ${String(answer.body.code ?? "")}`);
-  }
-  if (answer.status === 201) person.id = text(answer.body, "id");
+  const made = await admin.call("POST /v1/users", { body: { username, email, role } }).catch(nullWhenTaken);
+  if (made) person.id = made.data.id;
   person.stage = "invited";
   cast.save();
 }
 
-/** Chooses the password by the mailed token. One that was used already was used by an interrupted run. */
-async function accept(cast: Cast, person: Person, client: Client): Promise<boolean> {
+/** Taken: an earlier run was interrupted between the answer and its note, with this very password. */
+function nullWhenTaken(error: unknown): null {
+  if (error instanceof ProblemError && error.code === "username_taken") return null;
+  throw error;
+}
+
+/** Chooses the password by the mailed token. One that is refused was used by an interrupted run. */
+async function accept(cast: Cast, person: Person, client: MedVaultClient): Promise<void> {
   const token = await mailedToken(cast.mailDir, person.email);
-  await client.call("POST", "/v1/auth/password/reset", { token, newPassword: person.password });
-  return true;
+  const body = { token, newPassword: person.password };
+  await client.call("POST /v1/auth/password/reset", { body }).catch((error: unknown) => {
+    if (!(error instanceof ProblemError)) throw error;
+  });
+}
+
+/** Enrols TOTP for the client that a sign-in left with the enrolment token; the client is then fully signed in. */
+async function enrol(cast: Cast, person: Person, client: MedVaultClient): Promise<void> {
+  const { secret } = (await client.call("POST /v1/auth/mfa/setup")).data;
+  person.totpSecret = secret;
+  cast.save(); // before it counts: an interruption must not lock the account
+  const code = await totpCode(secret, Date.now());
+  await client.session.keep((await client.call("POST /v1/auth/mfa/verify", { body: { code } })).data);
 }

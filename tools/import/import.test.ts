@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { totpCode, untilNextCodeMs } from "./totp.ts";
+import { totpCode, untilNextCodeMs } from "../lib/sign-in.ts";
 
 const SCRIPT = fileURLToPath(new URL("../import.ts", import.meta.url));
 const BUNDLE = JSON.stringify({ resourceType: "Bundle", type: "transaction", entry: [] });

@@ -9,8 +9,8 @@ import {
   NoAnswer,
   ProblemError,
 } from "@medvault/client";
-import { UsageError } from "./options.ts";
-import { NOBODY } from "./session.ts";
+import { UsageError } from "../lib/command.ts";
+import { NOBODY } from "../lib/sign-in.ts";
 
 const MAX_BUNDLE_BYTES = 16 * 1024 * 1024;
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);

@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { countInBackups, type Keyring } from "@medvault/keys";
+import { countInBackups, type Keyring, writeDurably } from "@medvault/keys";
 import type { KeyPlace, Need } from "@medvault/keys/operations";
-import { type Installation, keyringOf, withPlace } from "./places.ts";
+import type { Installation } from "../lib/installation.ts";
+import { keyringOf, withPlace } from "./work.ts";
 
 // A wrapped key names the version that wraps it in its bytes 2 to 5 (libs/crypto/FORMATS.md).
 const VERSION_AT = 2;
@@ -66,7 +65,7 @@ export async function rewrapArchives(installation: Installation, keyring: Keyrin
   for (const { id, file, wrapped } of archiveKeys(installation)) {
     const rewrapped = keyring.rewrap(wrapped, ["backup", "archive", id]);
     if (rewrapped === null) continue;
-    await replace(file, rewrapped);
+    await writeDurably(file, rewrapped);
     count += 1;
   }
   return count;
@@ -83,18 +82,4 @@ function archiveKeys({ backupsDir }: Installation): ArchiveKey[] {
     .filter(({ file }) => existsSync(file))
     .map((found) => ({ ...found, wrapped: readFileSync(found.file) }))
     .filter(({ wrapped }) => wrapped.length === WRAPPED_BYTES);
-}
-
-async function replace(file: string, bytes: Buffer): Promise<void> {
-  const draft = `${file}.${randomBytes(6).toString("hex")}.new`;
-  try {
-    const handle = await open(draft, "wx", 0o600);
-    await handle
-      .writeFile(bytes)
-      .then(() => handle.sync())
-      .finally(() => handle.close());
-    await rename(draft, file);
-  } finally {
-    await rm(draft, { force: true });
-  }
 }

@@ -1,3 +1,4 @@
+import { Id } from "@medvault/contracts";
 import {
   closedVersion,
   destroyVersion,
@@ -9,26 +10,13 @@ import {
   retireVersion,
   rewrap,
   rotateServiceKey,
+  shredSubject,
   type VaultPlace,
 } from "@medvault/keys/operations";
 import { inTransaction, type ServiceName } from "@medvault/postgres";
+import { type Outcome, UsageError } from "../lib/command.ts";
 import { backupNeeds, renewBackups, rewrapArchives } from "./archives.ts";
-import { auditOf } from "./audit.ts";
-import type { Outcome, Output } from "./output.ts";
-import { type Installation, keyringOf, withPlace } from "./places.ts";
-
-/** The services whose subjects are patients. */
-const OF_PATIENTS: readonly ServiceName[] = ["records", "files"];
-
-/** What every command that changes something works with. */
-export interface Work {
-  readonly installation: Installation;
-  readonly output: Output;
-  /** The field policy that the services follow, if there is one. */
-  readonly policyFile: string | undefined;
-  /** Aborted by Ctrl-C: what is done stays done. */
-  readonly signal: AbortSignal;
-}
+import { auditOf, keyringOf, OF_PATIENTS, type Work, withPlace } from "./work.ts";
 
 /** `keys rotate <service>` */
 export async function rotate(work: Work, service: ServiceName): Promise<Outcome> {
@@ -132,6 +120,30 @@ export async function rotateFinally(
       result: { service, version: made.version, rewrapped: done.rewrapped, destroyed, final },
     };
   });
+}
+
+/** `keys shred <patient>`: takes no step back. Can be run again after a failure in between. */
+export async function shred(work: Work, patient: string | undefined): Promise<Outcome> {
+  const id = Id.safeParse(patient);
+  if (!id.success) throw new UsageError("name a patient by its id.");
+  const patientId = id.data.toLowerCase();
+  const shredded: ServiceName[] = [];
+  for (const service of OF_PATIENTS) {
+    const hadKey = await withPlace(work.installation, service, (place) =>
+      shredSubject(place, patientId, auditOf(service, "shred", [patientId])),
+    );
+    if (hadKey) shredded.push(service);
+  }
+  const lines =
+    shredded.length === 0
+      ? ["No service has a key of that patient."]
+      : [
+          `Nothing of the patient opens any more in ${shredded.join(" and ")}.`,
+          "What old dumps, WAL and replicas hold opens until the services have rotated their keys, which they do",
+          "by themselves within 24 h (doctor says when they cannot). At once:",
+          ...OF_PATIENTS.map((service) => `  npm run keys -- rotate ${service} --final`),
+        ];
+  return { lines, result: { patientId, shredded }, ok: shredded.length > 0 };
 }
 
 async function rewrapPlace(work: Work, place: KeyPlace): Promise<Rewrapped & { archives: number }> {

@@ -9,10 +9,10 @@ import {
   tokenLife,
 } from "@medvault/keys/operations";
 import { type Db, ddl, type ServiceName } from "@medvault/postgres";
-import { recordIn } from "./audit.ts";
+import type { Outcome } from "../lib/command.ts";
+import type { Installation } from "../lib/installation.ts";
 import { type ListedVersion, listVersions } from "./list.ts";
-import type { Outcome } from "./output.ts";
-import { type Installation, keysFileOf, withPlace } from "./places.ts";
+import { keysDirOf, keysFileOf, recordIn, withPlace } from "./work.ts";
 
 // Random nonces of 96 bits under one key: 2^32 at most (NIST SP 800-38D, 8.3); this leaves time to act.
 const NONCE_BUDGET = 2 ** 30;
@@ -41,7 +41,7 @@ export async function doctor(
   services: readonly ServiceName[],
   maxAgeDays: number,
 ): Promise<Outcome> {
-  const findings: Finding[] = folderFindings(installation.keysDir);
+  const findings: Finding[] = folderFindings(keysDirOf(installation));
   for (const service of services) {
     const file = fileFinding(installation, service);
     if (file)
@@ -138,7 +138,7 @@ function shareFindings(installation: Installation, service: ServiceName): Findin
   const { escrowedVersion: escrowed, versions } = document;
   const active = versions.find(({ state }) => state === "active")?.version ?? 0;
   if (escrowed === undefined || escrowed >= active) return [];
-  const says = `shares hold version ${escrowed}, and ${active} is active: escrow anew, destroy the old shares.`;
+  const says = `shares hold version ${escrowed}, and ${active} is active: escrow again, destroy the old shares.`;
   return [{ service, check: "shares", says }];
 }
 

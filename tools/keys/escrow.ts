@@ -4,11 +4,8 @@ import path from "node:path";
 import { createDurably } from "@medvault/keys";
 import { combineShares, noteEscrow, splitFiles } from "@medvault/keys/operations";
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
-import { recordIn } from "./audit.ts";
-import type { Work } from "./change.ts";
-import { UsageError } from "./options.ts";
-import type { Outcome } from "./output.ts";
-import { keysFileOf } from "./places.ts";
+import { type Outcome, UsageError } from "../lib/command.ts";
+import { keysDirOf, keysFileOf, recordIn, type Work } from "./work.ts";
 
 /** `keys escrow --shares <n> --threshold <k> --out <folder>` */
 export async function escrow(
@@ -21,7 +18,7 @@ export async function escrow(
   }
   if (!out) throw new UsageError("--out names the folder for the shares.");
   if (existsSync(out) && readdirSync(out).length > 0) throw new UsageError(`${out} is not empty.`);
-  const { keysDir } = work.installation;
+  const keysDir = keysDirOf(work.installation);
   for (const service of servicesIn(readKeyFiles(keysDir)))
     await noteEscrow(keysFileOf(work.installation, service), service);
   const files = readKeyFiles(keysDir);
@@ -50,7 +47,7 @@ export async function recover(work: Work, shareFiles: readonly string[]): Promis
   const missing = shareFiles.find((file) => !existsSync(file));
   if (missing) throw new UsageError(`${missing} is not there.`);
   const files = await combineShares(shareFiles.map((file) => readFileSync(file, "utf8")));
-  const { keysDir } = work.installation;
+  const keysDir = keysDirOf(work.installation);
   await mkdir(keysDir, { recursive: true, mode: 0o700 });
   const restored: string[] = [];
   const kept: string[] = [];

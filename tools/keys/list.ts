@@ -1,10 +1,10 @@
 import { countWrapped, readKeyFile, type WrappedCounts } from "@medvault/keys/operations";
 import type { ServiceName } from "@medvault/postgres";
+import type { Outcome } from "../lib/command.ts";
+import type { Installation } from "../lib/installation.ts";
 import { archiveCounts } from "./archives.ts";
-import { recordIn } from "./audit.ts";
-import type { Outcome } from "./output.ts";
-import { type Installation, keysFileOf, withPlace } from "./places.ts";
-import { countRows, type RowCounts } from "./rows.ts";
+import { countRows, type RowCounts } from "./tables.ts";
+import { keysFileOf, recordIn, withPlace } from "./work.ts";
 
 const DAY_MS = 86_400_000;
 const NOTHING: WrappedCounts = { subject: 0, table: 0, index: 0, signing: 0 };

@@ -3,11 +3,9 @@ import type { TokenTable } from "@medvault/keys";
 import { addTokenLayer, type RebuildStep, rebuildIndexes } from "@medvault/keys/operations";
 import { emit } from "@medvault/messaging";
 import type { ServiceName } from "@medvault/postgres";
-import type { Work } from "./change.ts";
-import { UsageError } from "./options.ts";
-import type { Outcome } from "./output.ts";
-import { keyringOf, withPlace } from "./places.ts";
+import { type Outcome, UsageError } from "../lib/command.ts";
 import { findTable, findTokenTable } from "./tables.ts";
+import { type Work, withKeyring } from "./work.ts";
 
 const SAID: Readonly<Record<RebuildStep, string>> = {
   begun: "every write has tokens of a new key too, and the other rows are given them.",
@@ -21,24 +19,19 @@ export async function reindexTable(work: Work, name: string | undefined): Promis
   return tokens ? layTokens(work, tokens) : reindexRows(work, name);
 }
 
-/** Texts that are nowhere kept cannot be given tokens anew: another key is laid over those that are there. */
+/** Texts that are nowhere kept cannot be given new tokens: another key is laid over those that are there. */
 async function layTokens(work: Work, table: TokenTable): Promise<Outcome> {
   const service = table.service as ServiceName;
-  return withPlace(work.installation, service, async (place) => {
-    const keyring = await keyringOf(place);
-    try {
-      const raised = await addTokenLayer(place.pool, keyring, table, {
-        signal: work.signal,
-        onStep: (tx, step) => emit(tx, service, reindexEvent(service, table.table, step)),
-        onProgress: (done) => work.output.progress(`tokens of ${table.table}`, done, done),
-      });
-      return {
-        lines: [`${table.table}: ${raised} tokens lie under one more key.`],
-        result: { table: table.table, finished: true, written: raised },
-      };
-    } finally {
-      keyring.wipe();
-    }
+  return withKeyring(work.installation, service, async (place, keyring) => {
+    const raised = await addTokenLayer(place.pool, keyring, table, {
+      signal: work.signal,
+      onStep: (tx, step) => emit(tx, service, reindexEvent(service, table.table, step)),
+      onProgress: (done) => work.output.progress(`tokens of ${table.table}`, done, done),
+    });
+    return {
+      lines: [`${table.table}: ${raised} tokens lie under one more key.`],
+      result: { table: table.table, finished: true, written: raised },
+    };
   });
 }
 
@@ -46,30 +39,25 @@ async function reindexRows(work: Work, name: string | undefined): Promise<Outcom
   const { service, table } = await findTable(name, work.policyFile);
   const { indexes, searchable } = table.declaration;
   if (indexes === undefined && searchable === undefined) throw new UsageError(`${name} has no blind index.`);
-  return withPlace(work.installation, service, async (place) => {
-    const keyring = await keyringOf(place);
-    try {
-      const result = await rebuildIndexes(place.pool, keyring, table, {
-        signal: work.signal,
-        onStep: async (tx, step) => {
-          await emit(tx, service, reindexEvent(service, table.declaration.table, step));
-          work.output.say(`${name}: ${SAID[step]}`);
-        },
-        onProgress: (pass, rows) => work.output.progress(`rows of ${name}, pass ${pass} of 2`, rows, rows),
-      });
-      return {
-        lines: [
-          ...(result.finished
-            ? []
-            : [`${name}: these rows do not open, so the old key stays; see the runbook.`]),
-          ...result.refused.map((id) => `does not open: ${id}`),
-        ],
-        result: { table: name, ...result },
-        ok: result.finished && result.refused.length === 0,
-      };
-    } finally {
-      keyring.wipe();
-    }
+  return withKeyring(work.installation, service, async (place, keyring) => {
+    const result = await rebuildIndexes(place.pool, keyring, table, {
+      signal: work.signal,
+      onStep: async (tx, step) => {
+        await emit(tx, service, reindexEvent(service, table.declaration.table, step));
+        work.output.say(`${name}: ${SAID[step]}`);
+      },
+      onProgress: (pass, rows) => work.output.progress(`rows of ${name}, pass ${pass} of 2`, rows, rows),
+    });
+    return {
+      lines: [
+        ...(result.finished
+          ? []
+          : [`${name}: these rows do not open, so the old key stays; see the runbook.`]),
+        ...result.refused.map((id) => `does not open: ${id}`),
+      ],
+      result: { table: name, ...result },
+      ok: result.finished && result.refused.length === 0,
+    };
   });
 }
 

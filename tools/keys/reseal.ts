@@ -1,10 +1,9 @@
 import { auditEvent, type NewEvent } from "@medvault/contracts";
 import { type ResealedRow, type ResealOptions, reseal } from "@medvault/keys/operations";
 import { emit } from "@medvault/messaging";
-import type { Work } from "./change.ts";
-import type { Outcome } from "./output.ts";
-import { keyringOf, withPlace } from "./places.ts";
+import type { Outcome } from "../lib/command.ts";
 import { findTable, type ResealTable } from "./tables.ts";
+import { type Work, withKeyring } from "./work.ts";
 
 export interface ResealRange {
   readonly all: boolean;
@@ -18,8 +17,7 @@ export async function resealTable(
   range: ResealRange,
 ): Promise<Outcome> {
   const found = await findTable(name, work.policyFile);
-  return withPlace(work.installation, found.service, async (place) => {
-    const keyring = await keyringOf(place);
+  return withKeyring(work.installation, found.service, async (place, keyring) => {
     let last = range.after ?? "";
     try {
       const options: ResealOptions = {
@@ -36,7 +34,7 @@ export async function resealTable(
       const { resealed, overtaken, refused } = result;
       return {
         lines: [
-          `${name}: ${resealed} rows sealed anew, ${overtaken} written by others meanwhile.`,
+          `${name}: ${resealed} rows sealed again, ${overtaken} written by others meanwhile.`,
           ...refused.map((id) => `does not open: ${id}`),
         ],
         result: { table: name, ...result },
@@ -44,7 +42,6 @@ export async function resealTable(
       };
     } finally {
       if (work.signal.aborted && range.all && last) work.output.say(`To go on: --all --after ${last}`);
-      keyring.wipe();
     }
   });
 }

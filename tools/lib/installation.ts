@@ -1,0 +1,104 @@
+// Where a MedVault is: its gateway, databases, keys and backups, by the environment or by ops.json.
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import type { ConnectionOptions } from "node:tls";
+import { createPool, type PoolOptions, SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
+import { createLogger, openTls, type TlsSettings } from "@medvault/service-kit";
+import { type DatabaseConfig, databaseSetting, type GatewayConfig, type KeysConfig } from "../config.ts";
+import { UsageError } from "./command.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+
+interface DemoUser {
+  readonly role: string;
+  readonly username: string;
+  readonly password: string;
+  readonly totpSecret?: string | null;
+}
+
+/** What `npm start` writes; a MedVault that runs elsewhere has no such file, and settings say it all. */
+interface Ops {
+  gateway?: string;
+  postgres?: { services?: Partial<Record<ServiceName, string>> };
+  dirs?: { keys?: string; backups?: string };
+  demo?: { users?: DemoUser[] };
+}
+
+export interface Installation {
+  readonly gateway: string;
+  /** Null where nothing says so. */
+  readonly keysDir: string | null;
+  readonly backupsDir: string | null;
+  readonly databaseUrls: Readonly<Partial<Record<ServiceName, string>>>;
+  readonly demoUsers: readonly DemoUser[];
+  readonly tls: TlsSettings;
+}
+
+/** A setting wins over ops.json. Throws UsageError for a file that cannot be read. */
+export function findInstallation(
+  settings: Pick<DatabaseConfig, "MEDVAULT_DATA"> & Partial<DatabaseConfig & KeysConfig & GatewayConfig>,
+): Installation {
+  const ops = readOps(path.resolve(ROOT, settings.MEDVAULT_DATA, "ops.json"));
+  const databaseUrls = SERVICES_WITH_DATA.map(
+    (service) => [service, settings[databaseSetting(service)] ?? ops.postgres?.services?.[service]] as const,
+  );
+  return {
+    gateway: settings.MEDVAULT_GATEWAY_URL ?? ops.gateway ?? "http://127.0.0.1:8080",
+    keysDir: settings.MEDVAULT_KEYS_DIR ?? ops.dirs?.keys ?? null,
+    backupsDir: settings.MEDVAULT_BACKUPS_DIR ?? ops.dirs?.backups ?? null,
+    databaseUrls: Object.fromEntries(databaseUrls.filter(([, url]) => url !== undefined)),
+    demoUsers: ops.demo?.users ?? [],
+    tls: settings,
+  };
+}
+
+function readOps(file: string): Ops {
+  if (!existsSync(file)) return {};
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Ops;
+  } catch {
+    throw new UsageError(`${file} cannot be read; is MedVault just starting, or is it another user's?`);
+  }
+}
+
+/** The services whose databases are known. Throws UsageError when none is. */
+export function reachableServices({ databaseUrls }: Installation): ServiceName[] {
+  const services = SERVICES_WITH_DATA.filter((service) => databaseUrls[service] !== undefined);
+  if (services.length > 0) return services;
+  throw new UsageError(
+    "nothing says where the databases are: start MedVault (npm start), set MEDVAULT_DATA, or MEDVAULT_<SERVICE>_DATABASE_URL.",
+  );
+}
+
+/** Runs `work` with a pool of the service's own role. Throws UsageError when nothing says where its database is. */
+export async function withPool<T>(
+  installation: Installation,
+  service: ServiceName,
+  options: Pick<PoolOptions, "applicationName" | "max" | "statementTimeoutMs">,
+  work: (pool: ReturnType<typeof createPool>) => Promise<T>,
+): Promise<T> {
+  const connectionString = installation.databaseUrls[service];
+  if (!connectionString) {
+    throw new UsageError(
+      `nothing says where the database of ${service} is: start MedVault (npm start), or set ${databaseSetting(service)}.`,
+    );
+  }
+  const pool = createPool({
+    connectionString,
+    tls: await trusted(installation.tls),
+    schema: service,
+    ...options,
+  });
+  try {
+    return await work(pool);
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Whom a tool trusts, and who it is, to a server with TLS: by the same settings as the services. Throws ConfigError. */
+export async function trusted(settings: TlsSettings): Promise<ConnectionOptions> {
+  const tls = await openTls(settings, createLogger({ service: "medvault", level: "silent" }));
+  tls.close(); // a command is over before certificates change
+  return tls.outgoing;
+}
