@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID, timingSafeEqual } from "node:crypt
 import { combine, split } from "shamir-secret-sharing";
 import { z } from "zod";
 import { ShareInvalid, SharesOfAnotherSet, SharesTooFew } from "../errors.ts";
+import { activeVersion } from "../providers/key-document.ts";
 import { changeKeyFile } from "../providers/key-file.ts";
 
 const FORMAT = "medvault-key-share/1";
@@ -85,7 +86,7 @@ export async function combineShares(texts: readonly string[]): Promise<Record<st
  */
 export async function noteEscrow(path: string, service: string): Promise<void> {
   await changeKeyFile(path, service, (document) => {
-    const active = document.versions.find(({ state }) => state === "active")?.version;
+    const active = activeVersion(document);
     return document.escrowedVersion === active ? document : { ...document, escrowedVersion: active };
   });
 }

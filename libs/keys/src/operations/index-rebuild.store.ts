@@ -1,7 +1,6 @@
 import { type Db, ddl, type Tx } from "@medvault/postgres";
 import type { StoredIndexKey } from "../indexes/index-keys.store.ts";
 import type { TableDeclaration } from "../sealed-tables/declaration.ts";
-import type { SealedRow } from "../sealed-tables/sealed-table.ts";
 import { indexesInUse, tokenColumns } from "../sealed-tables/table-indexes.ts";
 
 const NO_KEY = Buffer.alloc(102); // as long as the table wants a wrapped key, and of no version that there is
@@ -52,28 +51,6 @@ export async function tableIdentity(db: Db, { table }: TableDeclaration): Promis
 /** Keeps a restore from swapping the table until this transaction ends. */
 export async function keepTable(tx: Tx, { table }: TableDeclaration): Promise<void> {
   await tx.query(ddl("lock table %I in access share mode", table));
-}
-
-// Identifiers are a declaration's own, which code makes; they are quoted all the same.
-export function selectPageText({ table, id = "id", subject, typed }: TableDeclaration): string {
-  const columns = [...new Set([id, subject, ...typed])];
-  return [
-    "select t.rev, t.open, t.sealed, k.wrapped as subject_key,",
-    columns.map((column) => ddl("t.%I", column)).join(", "),
-    ddl("from %I t join subject_keys k on k.subject_id = t.%I", table, subject),
-    ddl("where ($1::uuid is null or t.%I > $1) order by t.%I limit $2", id, id),
-  ].join("\n");
-}
-
-/** Rows by id: $1 after, $2 how many. */
-export async function selectPage(
-  db: Db,
-  text: string,
-  after: string | null,
-  limit: number,
-): Promise<SealedRow[]> {
-  const { rows } = await db.query<SealedRow>(text, [after, limit]);
-  return rows;
 }
 
 /** $1 id, $2 the revision that the tokens are of, then the tokens: writes nothing where they are there already. */

@@ -14,6 +14,7 @@ import type { Keyring } from "../keyring/keyring.ts";
 import { type Throttle, throttled, whenLetIn } from "../rotation/throttle.ts";
 import type { SealedRow, SealedTable } from "../sealed-tables/sealed-table.ts";
 import * as store from "./index-rebuild.store.ts";
+import { selectRowsText } from "./sealed-row.store.ts";
 
 const BATCH_ROWS = 100;
 const MAX_REFUSED = 1_000;
@@ -46,6 +47,8 @@ export interface RebuildResult {
   readonly refused: readonly string[];
 }
 
+type Pass = Pick<RebuildResult, "written" | "refused">;
+
 interface Run<T extends object> extends RebuildOptions {
   readonly pool: pg.Pool;
   readonly keyring: Keyring;
@@ -76,11 +79,7 @@ export async function rebuildIndexes<T extends object>(
   });
 }
 
-async function progressOf<T extends object>({
-  pool,
-  keyring,
-  table,
-}: Pick<Run<T>, "pool" | "keyring" | "table">) {
+async function progressOf<T extends object>({ pool, keyring, table }: Run<T>) {
   const { stored, next } = await loadGeneration(pool, keyring, table, null);
   assertSamePolicy(table, stored);
   const names = store.indexNames(table.declaration);
@@ -99,52 +98,55 @@ async function begin<T extends object>(run: Run<T>): Promise<void> {
   });
 }
 
-async function addTokens<T extends object>(run: Run<T>): Promise<Pick<RebuildResult, "written" | "refused">> {
-  let written = 0;
-  for (;;) {
-    const oid = await store.tableIdentity(run.pool, run.table.declaration);
-    const done = await writeTokens(run, 1);
-    written += done.written;
-    if (done.refused.length > 0) return { written, refused: done.refused };
-    const isInPlace = await step(run, "in_place", async (tx) => {
-      await store.keepTable(tx, run.table.declaration);
-      if ((await store.tableIdentity(tx, run.table.declaration)) !== oid) return false;
-      const stored = await findIndexKeys(tx, run.table.declaration);
-      const next = store.indexNames(run.table.declaration).map((name) => nextOf(stored, name));
-      await store.putNextInPlace(
-        tx,
-        next.filter((key) => key !== undefined),
-      );
-      return true;
-    });
-    if (isInPlace) return { written, refused: [] };
-  }
+/** Gives every row the tokens of both keys, then puts the new key in place; not while rows do not open. */
+function addTokens<T extends object>(run: Run<T>): Promise<Pass> {
+  return passAndStep(run, 1, "in_place", async (tx) => {
+    const stored = await findIndexKeys(tx, run.table.declaration);
+    const next = store.indexNames(run.table.declaration).map((name) => nextOf(stored, name));
+    await store.putNextInPlace(
+      tx,
+      next.filter((key) => key !== undefined),
+    );
+  });
 }
 
-async function dropTokens<T extends object>(
+/** Takes the old key's tokens from every row, then forgets the old key. */
+function dropTokens<T extends object>(run: Run<T>): Promise<Pass> {
+  return passAndStep(run, 2, "finished", async (tx) => {
+    await tx.query(store.clearOrphansText(run.table.declaration));
+    await store.forgetDestroyedKeys(tx, run.table.declaration);
+  });
+}
+
+/** A pass over all rows and the step that follows from it; both again when a restore swapped the table in between. */
+async function passAndStep<T extends object>(
   run: Run<T>,
-): Promise<Pick<RebuildResult, "written" | "refused">> {
+  pass: 1 | 2,
+  name: RebuildStep,
+  change: (tx: Tx) => Promise<void>,
+): Promise<Pass> {
+  const { declaration } = run.table;
   let written = 0;
   for (;;) {
-    const oid = await store.tableIdentity(run.pool, run.table.declaration);
-    const done = await writeTokens(run, 2);
+    const oid = await store.tableIdentity(run.pool, declaration);
+    const done = await writeTokens(run, pass);
     written += done.written;
-    const isFinished = await step(run, "finished", async (tx) => {
-      await store.keepTable(tx, run.table.declaration);
-      if ((await store.tableIdentity(tx, run.table.declaration)) !== oid) return false;
-      await tx.query(store.clearOrphansText(run.table.declaration));
-      await store.forgetDestroyedKeys(tx, run.table.declaration);
+    if (pass === 1 && done.refused.length > 0) return { written, refused: done.refused };
+    const isDone = await step(run, name, async (tx) => {
+      await store.keepTable(tx, declaration);
+      if ((await store.tableIdentity(tx, declaration)) !== oid) return false;
+      await change(tx);
       return true;
     });
-    if (isFinished) return { written, refused: done.refused };
+    if (isDone) return { written, refused: done.refused };
   }
 }
 
 /** Gives every row the tokens of the present generation. Rows that others write meanwhile get them from their writers. */
-async function writeTokens<T extends object>(run: Run<T>, pass: 1 | 2) {
+async function writeTokens<T extends object>(run: Run<T>, pass: 1 | 2): Promise<Pass> {
   const { pool, keyring, table, batchRows = BATCH_ROWS } = run;
   const generation = await loadGeneration(pool, keyring, table, null);
-  const selectText = store.selectPageText(table.declaration);
+  const selectText = selectRowsText(table.declaration);
   const updateText = store.updateTokensText(table.declaration);
   const id = table.declaration.id ?? "id";
   const refused: string[] = [];
@@ -152,7 +154,7 @@ async function writeTokens<T extends object>(run: Run<T>, pass: 1 | 2) {
   let seen = 0;
   let written = 0;
   await throttled(run, async () => {
-    const rows = await store.selectPage(pool, selectText, after, batchRows);
+    const { rows } = await pool.query<SealedRow>(selectText, [after, batchRows]);
     const last = rows.at(-1);
     if (last === undefined) return false;
     const ready = rows.flatMap((row) => {

@@ -7,6 +7,7 @@ import type { Keyring } from "../keyring/keyring.ts";
 import { type Throttle, throttled } from "../rotation/throttle.ts";
 import type { SealedRow, SealedTable } from "../sealed-tables/sealed-table.ts";
 import { tokenColumns } from "../sealed-tables/table-indexes.ts";
+import { selectRowsText } from "./sealed-row.store.ts";
 
 const BATCH_ROWS = 100;
 const MAX_REFUSED = 1_000;
@@ -58,7 +59,7 @@ export async function reseal<T extends object>(
   table: SealedTable<T>,
   options: ResealOptions,
 ): Promise<ResealResult> {
-  const select = selectText(table, options.all ?? false);
+  const select = selectRowsText(table.declaration, options.all ? "true" : OUTDATED);
   const update = updateText(table);
   const refused: string[] = [];
   let resealed = 0;
@@ -137,20 +138,6 @@ async function heldTokens<T extends object>(
   const generation = await loadGeneration(tx, keyring, table, null);
   assertSamePolicy(table, generation.stored);
   return (value) => Object.values(generationTokens(table, generation, value));
-}
-
-// Identifiers are a declaration's own, which code makes; they are quoted all the same.
-function selectText<T extends object>({ declaration }: SealedTable<T>, all: boolean): string {
-  const { table, id = "id", subject, typed } = declaration;
-  const columns = [...new Set([id, subject, ...typed])];
-  return [
-    "select t.rev, t.open, t.sealed, k.wrapped as subject_key,",
-    columns.map((column) => ddl("t.%I", column)).join(", "),
-    ddl("from %I t join subject_keys k on k.subject_id = t.%I", table, subject),
-    ddl("where ($1::uuid is null or t.%I > $1)", id),
-    all ? "" : "and ".concat(OUTDATED),
-    ddl("order by t.%I limit $2", id),
-  ].join("\n");
 }
 
 function selectValues<T extends object>(

@@ -117,6 +117,11 @@ export function readKeyDocument(text: string, service: string, where: string): K
   return parsed.data;
 }
 
+/** The number of the version that wraps now. */
+export function activeVersion({ versions }: KeyDocument): number {
+  return versions.find(({ state }) => state === "active")?.version ?? 0;
+}
+
 /** A document as it is written to its file. */
 export function documentText(document: KeyDocument): string {
   return `${JSON.stringify(document, null, 2)}\n`;

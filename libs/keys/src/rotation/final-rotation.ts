@@ -2,7 +2,7 @@ import { type Db, inTransaction } from "@medvault/postgres";
 import type pg from "pg";
 import { KeyFileChanged, KeyTablesBusy, KeyVersionNeeded, VaultRefused } from "../errors.ts";
 import type { Keyring } from "../keyring/keyring.ts";
-import type { KeyDocument } from "../providers/key-document.ts";
+import { activeVersion, type KeyDocument } from "../providers/key-document.ts";
 import { readKeyFile } from "../providers/key-file.ts";
 import { countUnopenable } from "./check-keys.ts";
 import {
@@ -129,10 +129,12 @@ async function withoutFile(
 async function rotateAndDestroy(run: Run): Promise<FinalRotationOutcome> {
   const { place, shreds, keyring, pool, at } = run;
   await logWhatIsNot(run);
-  if (activeOf(documentOf(run)) <= shreds.upTo) await rotateServiceKey(place, held(run, run.audit("rotate")));
+  if (activeVersion(documentOf(run)) <= shreds.upTo)
+    await rotateServiceKey(place, held(run, run.audit("rotate")));
   const { refused } = await rewrap(pool, keyring, {
     ...run,
-    onBatch: (tx, keys) => held(run, run.audit("rewrap"))(tx, { keys, version: activeOf(documentOf(run)) }),
+    onBatch: (tx, keys) =>
+      held(run, run.audit("rewrap"))(tx, { keys, version: activeVersion(documentOf(run)) }),
   });
   const old = retiredUpTo(documentOf(run), shreds.upTo);
   // Before a version is closed: from then on backups take over what is here in place of what they have.
@@ -155,7 +157,7 @@ async function rotateAndDestroy(run: Run): Promise<FinalRotationOutcome> {
 
 /** A rotation that was killed between the file and the commit of its event, or was done by hand, is put into the log. */
 async function logWhatIsNot(run: Run): Promise<void> {
-  const active = activeOf(documentOf(run));
+  const active = activeVersion(documentOf(run));
   await inTransaction(run.pool, async (tx) => {
     const logged = await loggedVersion(tx);
     if (logged === active) return;
@@ -212,9 +214,6 @@ function outcomeOf(error: unknown): FinalRotationOutcome | null {
 }
 
 const documentOf = ({ place }: Run): KeyDocument => readKeyFile(place.keysFile, place.service).document;
-
-const activeOf = ({ versions }: KeyDocument): number =>
-  versions.find(({ state }) => state === "active")?.version ?? 0;
 
 const retiredUpTo = ({ versions }: KeyDocument, upTo: number): number[] =>
   versions

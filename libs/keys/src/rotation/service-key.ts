@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { DatabaseUnavailable, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { KeyTablesBusy, KeyVersionNeeded } from "../errors.ts";
-import type { KeyDocument } from "../providers/key-document.ts";
+import { activeVersion } from "../providers/key-document.ts";
 import { changeKeyFile, readKeyFile } from "../providers/key-file.ts";
 import { assertRetired, withNextVersion, withoutVersion } from "../providers/key-versions.ts";
 import { newKeyFor } from "../providers/new-key.ts";
@@ -44,8 +44,8 @@ export async function rotateServiceKey(
     await tx.query("select pg_advisory_xact_lock($1)", [ROTATION_LOCK]); // two rotations make two versions
     const { document } = readKeyFile(place.keysFile, place.service);
     const next = withNextVersion(document, made, new Date());
-    const version = activeOf(next);
-    const retired = activeOf(document);
+    const version = activeVersion(next);
+    const retired = activeVersion(document);
     await audit(tx, { version, retired });
     await noteLoggedVersion(tx, version);
     await changeKeyFile(place.keysFile, place.service, (now) => withNextVersion(now, made, new Date()));
@@ -108,8 +108,4 @@ async function tableNeeds(tx: Tx, version: number): Promise<Need[]> {
 function assertFree(version: number, needs: readonly Need[]): void {
   const left = needs.filter(({ count }) => count > 0);
   if (left.length > 0) throw new KeyVersionNeeded(version, left);
-}
-
-function activeOf(document: KeyDocument): number {
-  return document.versions.find(({ state }) => state === "active")?.version ?? 0;
 }
