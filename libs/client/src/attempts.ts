@@ -6,7 +6,7 @@ export interface Patience {
   attempts: number;
   /** An answer that asks for a longer wait is given to the caller instead. Default 30,000. */
   maxWaitMs: number;
-  /** Told before each wait. */
+  /** Called before each wait. */
   onWait?: ((waitMs: number) => void) | undefined;
 }
 
@@ -14,7 +14,7 @@ const FIRST_WAIT_MS = 250;
 
 /**
  * Runs `attempt` until it succeeds, fails for good, or patience ends; then throws what it threw last. `repeatable`
- * says that doing it twice does no harm: then it is tried again too when nobody answered or something behind was
+ * says that doing it twice does no harm: then it is tried again too when no answer came or something behind was
  * away. What the gateway refused unread (429) and what is still under way (409) may always be tried again.
  */
 export async function patiently<T>(

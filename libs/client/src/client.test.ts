@@ -128,7 +128,7 @@ test("a refresh token that is refused ends the session here, and no wrong passwo
   expect(seen).toHaveLength(1);
 });
 
-test("a write keeps one key through all its attempts, and comes again when it is told to", async () => {
+test("a write keeps one key through all its attempts, and is sent again only when asked to", async () => {
   answer = (_request, res) => {
     if (seen.length === 1) return problem(res, 503, "unavailable", { "retry-after": "1" });
     if (seen.length === 2) return problem(res, 409, "request_in_progress");
@@ -218,7 +218,7 @@ test("bytes come as a stream while they are sent, and may take longer than the t
   expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe("last");
 });
 
-test("files go up as they lie on the disk, anew for each attempt", async () => {
+test("files go up as they lie on the disk, read again for each attempt", async () => {
   const folder = await mkdtemp(join(tmpdir(), "medvault-client-"));
   try {
     await writeFile(join(folder, "a.txt"), "hello");

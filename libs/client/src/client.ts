@@ -13,7 +13,7 @@ export interface ClientOptions {
   baseUrl: string;
   /** Where tokens are kept between starts. Default: nowhere. */
   store?: SessionStore;
-  /** Somebody signed in already. */
+  /** The session of a user who has signed in already. */
   tokens?: Tokens;
   /** Until the answer is there, or, where it is streamed, begins. Default 30,000; for each attempt. */
   timeoutMs?: number;
@@ -44,7 +44,7 @@ type Optional<T> = Record<string, never> extends T ? true : false;
 type Part<Name extends string, T> = Optional<T> extends true ? { [K in Name]?: T } : { [K in Name]: T };
 type Body<T> = [T] extends [undefined] ? unknown : undefined extends T ? { body?: T } : { body: T };
 
-/** What an operation takes: the parts that it must have are demanded, the others may be left out. */
+/** What an operation takes: the parts that it must have are required, the others optional. */
 export type InputOf<K extends Operation> = Part<"path", Operations[K]["path"]> &
   Part<"query", Operations[K]["query"]> &
   Part<"headers", Operations[K]["headers"]> &
@@ -75,7 +75,7 @@ export class MedVaultClient {
   /**
    * One operation, `call("GET /v1/patients/{id}", { path: { id } })`. An access token that ran out is renewed once. A
    * write that takes an `Idempotency-Key` gets one, the same for all its attempts.
-   * Throws ProblemError for what is refused, NoAnswer when nobody answers, and the signal's reason when it aborts.
+   * Throws ProblemError for what is refused, NoAnswer when no answer comes, and the signal's reason when it aborts.
    */
   async call<K extends Operation>(operation: K, ...[input, options]: Rest<K>): Promise<Answer<DataOf<K>>> {
     const { signal, timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS, patience } = options ?? {};
@@ -115,7 +115,7 @@ export class MedVaultClient {
   async #refresh(refreshToken: string): Promise<Refreshed> {
     const send = () => this.#once(REFRESH, { body: { refreshToken } }, TIMEOUT_MS, undefined);
     try {
-      // Not sent again when nobody answered: it may have been traded, and a second use would end the session.
+      // Not sent again when no answer came: it may have been traded, and a second use would end the session.
       const { data } = await patiently(send, { ...PATIENCE, ...this.#options.patience }, false, undefined);
       const tokens = data as TokensView;
       return { tokens: { access: tokens.accessToken, refresh: tokens.refreshToken } };

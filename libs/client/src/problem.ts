@@ -1,6 +1,6 @@
 import type { Problem, ProblemCode } from "./schema.ts";
 
-/** An answer that is a problem (RFC 9457). `code` is stable; quote `requestId` to whoever runs this MedVault. */
+/** An answer that is a problem (RFC 9457). `code` is stable; quote `requestId` to the operators of this MedVault. */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
   readonly status: number;
@@ -22,13 +22,13 @@ export class ProblemError extends Error {
   }
 }
 
-/** Nobody answered: the connection failed, or it took longer than the time limit. */
+/** No answer: the connection failed, or it took longer than the time limit. */
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
   readonly reason: "unreachable" | "timeout";
 
   constructor(reason: "unreachable" | "timeout", cause: unknown) {
-    super(reason === "timeout" ? "No answer came in time." : "Nobody answers there.", { cause });
+    super(reason === "timeout" ? "No answer came in time." : "The server does not answer.", { cause });
     this.reason = reason;
   }
 }

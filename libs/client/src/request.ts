@@ -24,7 +24,7 @@ export function targetOf(baseUrl: string, operation: string, input: Input): { me
   return { method, url: `${baseUrl}${path}${asked}` };
 }
 
-/** The body as fetch takes it, made anew for each attempt, so that files are read from where they are again. */
+/** The body as fetch takes it, made again for each attempt, so that files are read from where they are again. */
 export function bodyOf(
   operation: string,
   input: Input,

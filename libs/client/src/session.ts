@@ -7,9 +7,9 @@ export interface Tokens {
 }
 
 export interface SessionStore {
-  /** Told of each new pair, before it is used: keep it where the next start finds it. */
+  /** Gets each new pair before it is used: keep it where the next start finds it. */
   save?: (tokens: Tokens | null) => void | Promise<void>;
-  /** The pair that somebody else with the same session (another tab, another process) may have saved meanwhile. */
+  /** The pair that another tab or process with the same session may have saved meanwhile. */
   load?: () => Tokens | null | Promise<Tokens | null>;
 }
 
@@ -70,7 +70,7 @@ export class Session {
       await this.#take(refreshed.tokens);
       return true;
     }
-    // Somebody else traded it first, and the new pair is theirs: it is used if they shared it.
+    // Another tab or process traded it first, and has the new pair: it is used if it was shared.
     const shared = (await this.#store.load?.()) ?? null;
     if (shared && shared.access !== before.access) {
       this.#tokens = shared;

@@ -10,7 +10,7 @@ export const COMMITMENT_BYTES = 32;
 const noncePool = Buffer.allocUnsafeSlow(256 * NONCE_BYTES);
 let nonceAt = noncePool.length;
 
-/** Twelve random bytes that were handed out to nobody else. A view that is good until 256 more were asked for. */
+/** Twelve random bytes, handed out once. A view that is good until 256 more were asked for. */
 export function freshNonce(): Buffer {
   if (nonceAt === noncePool.length) {
     randomFillSync(noncePool);

@@ -91,10 +91,10 @@ export function trigramQueryTokens(indexKey: KeyMaterial, part: string, bits = D
 /** Whether a value really contains a part (or, for one or two characters, has a word that begins with it). */
 export function containsPart(value: string, part: string): boolean {
   const whole = normalise(value);
-  const wanted = normalise(part);
-  if (wanted === "") return false;
-  if ([...wanted].length >= GRAM_CODE_POINTS) return whole.includes(wanted);
-  return whole.split(" ").some((word) => word.startsWith(wanted));
+  const normalised = normalise(part);
+  if (normalised === "") return false;
+  if ([...normalised].length >= GRAM_CODE_POINTS) return whole.includes(normalised);
+  return whole.split(" ").some((word) => word.startsWith(normalised));
 }
 
 function trigrams(points: readonly string[]): string[] {

@@ -14,7 +14,7 @@ test("the example of RFC 8785 comes out as it stands there", () => {
   );
 });
 
-test("keys are sorted by UTF-16 units, as RFC 8785 wants it", () => {
+test("keys are sorted by UTF-16 units, as RFC 8785 requires", () => {
   const keys = ["\u20ac", "\r", "\ufb33", "1", "\ud83d\ude00", "\u0080", "\u00f6"];
   const value = Object.fromEntries(keys.map((key, n) => [key, n + 1]));
   expect([...canonicalJson(value).matchAll(/:(\d)/g)].map((match) => match[1])).toEqual([

@@ -178,7 +178,7 @@ export class FernetExpired extends FernetRefused {
   static override readonly text = "the Fernet token is older than is allowed";
 }
 
-/** The HMAC is right and the padding is not: whoever made the token has the key and a fault. */
+/** The HMAC is right and the padding is not: the token was made with the key, by a faulty program. */
 export class FernetPaddingInvalid extends FernetRefused {
   readonly code = "fernet_padding_invalid";
   static override readonly text = "the content of the Fernet token is not padded as it must be";

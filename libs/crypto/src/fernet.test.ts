@@ -119,7 +119,7 @@ test("a key that is not 32 bytes is refused, and the caller's key is left as it 
   expect(key).toEqual(before);
 });
 
-test("threat: of a forged token nothing is told but that it is forged, whatever else is wrong with it", () => {
+test("threat: the refusal of a forged token says only that it is forged, whatever else is wrong with it", () => {
   const forged = plainFernet({
     key: randomBytes(32),
     seconds: 1,

@@ -43,7 +43,7 @@ export function plainOpenCobblestone256(key: Buffer, context: Buffer, sealed: Bu
   }
 }
 
-/** What somebody did to a sealed message, one after the other. Chunks are counted from 0. */
+/** What was done to a sealed message, one after the other. Chunks are counted from 0. */
 export type Edit =
   | { drop: number }
   | { double: number }

@@ -118,7 +118,7 @@ test("a duplicate waits for a first that fails, and then has the effect itself",
   expect(await count("subject_keys")).toBe(1);
 });
 
-test("a duplicate of a request that takes longer than 3 s is told so, and nothing of it happens", async () => {
+test("a duplicate of a request that takes longer than 3 s is refused as still in progress, and has no effect", async () => {
   const started = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
   const first = idempotent(pool(), keyring, request(), async (tx) => {
@@ -150,7 +150,7 @@ test("an answer is kept for 24 h and not longer", async () => {
   expect((await idempotent(pool(), keyring, request({ body: "another" }), effect)).body).toEqual(later.body);
 });
 
-test("of twenty at once after the answer expired one has the effect anew", async () => {
+test("of twenty at once after the answer expired one has the effect again", async () => {
   const first = await idempotent(pool(), keyring, request(), effect);
   await age(25);
   const answers = await Promise.all(
@@ -162,7 +162,7 @@ test("of twenty at once after the answer expired one has the effect anew", async
   expect(await count("subject_keys")).toBe(2);
 });
 
-test("every write deletes a few expired answers, and the clean-up no more than it was told", async () => {
+test("every write deletes a few expired answers, and the clean-up no more than its limit", async () => {
   for (let n = 0; n < 12; n += 1) await idempotent(pool(), keyring, request({ key: `old-${n}` }), effect);
   await age(25);
   await idempotent(pool(), keyring, request(), effect);

@@ -80,7 +80,7 @@ export async function readOne(
   return row ? { value: kept.open(keyring, row), subjectKey: row.subject_key } : null;
 }
 
-/** Reads a row and writes it as the next revision. Returns whether nobody was faster. */
+/** Reads a row and writes it as the next revision. Returns whether no other writer was faster. */
 export async function changeOne(db: Db, keyring: Keyring, id: string, text: string): Promise<boolean> {
   const found = await readOne(db, keyring, id);
   if (!found) throw new Error("the row is gone");

@@ -38,7 +38,7 @@ test("a full queue refuses with Unavailable, and loses nothing that it took", as
   expect(await drainedEvents(pool)).toHaveLength(1);
 });
 
-test("Postgres cut away: who waits is told, and it works again afterwards", async () => {
+test("Postgres cut away: those who wait get the error, and it works again afterwards", async () => {
   const proxy = await createProxy(database.url("records"));
   const cutPool = createPool({ connectionString: proxy.url, applicationName: "test", connectTimeoutMs: 500 });
   const appender = createAppender(cutPool, "records");

@@ -5,7 +5,7 @@ import { connectBroker } from "./broker.ts";
 const testBroker = await createTestBroker();
 afterAll(() => testBroker.close());
 
-test("it connects to the vhost of the URL, and tells", async () => {
+test("it connects to the vhost of the URL, and its state says so", async () => {
   const broker = connectBroker({ url: testBroker.url("records"), logger: testLogger() });
   let connections = 0;
   broker.onConnected(() => connections++);

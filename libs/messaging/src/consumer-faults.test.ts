@@ -80,7 +80,7 @@ test("a message that kills its consumer every time ends among the parked ones, n
   );
 }, 30_000);
 
-test("the queue deleted under the consumer is declared anew", async () => {
+test("the queue deleted under the consumer is declared again", async () => {
   const { handle, effects } = recorder();
   const consumer = await startConsumer(handle);
   await testBroker.manage("DELETE", `queues/{vhost}/${QUEUE}`);

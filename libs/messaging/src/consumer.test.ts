@@ -72,7 +72,7 @@ test("poison is parked with its reason and acknowledged, and what stands beside 
   expect(await queueDepth()).toBe(0);
 });
 
-test("a message without a user id is poison: nobody vouches for its sender", async () => {
+test("a message without a user id is poison: its sender is not known", async () => {
   const { handle, effects } = recorder();
   await startConsumer(handle);
   await publishAnonymously(eventJson(1));

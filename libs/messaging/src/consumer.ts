@@ -34,7 +34,7 @@ export type ConsumerState = "stopped" | "connecting" | "consuming" | "paused";
 
 export interface Consumer {
   start(): void;
-  /** Lets the batch in hand finish, within 10 s; what is not acknowledged comes again, to whoever consumes then. */
+  /** Lets the batch in hand finish, within 10 s; what is not acknowledged is delivered again, to any consumer. */
   stop(): Promise<void>;
   state(): ConsumerState;
 }
@@ -124,7 +124,7 @@ class ConsumerWorker {
         this.#toldCode = null;
         while (!this.#stopping && !session.closed) await this.#round(session);
       } catch (error) {
-        this.#tell(error);
+        this.#report(error);
         if (!this.#stopping) await this.#alarm.sleep(backoffMs(failures++, FIRST_RETRY_MS, MAX_RETRY_MS));
       } finally {
         if (session !== null) await close(session);
@@ -133,10 +133,10 @@ class ConsumerWorker {
     this.state = "stopped";
   }
 
-  #tell(error: unknown): void {
+  #report(error: unknown): void {
     const { broker } = this.#options;
     const code = codeOf(error);
-    // That the broker is away, the connection has told already; the same fault again is no news.
+    // The connection has logged that the broker is away; the same fault again is no news.
     if (code === this.#toldCode || broker.state() !== "connected") return;
     this.#toldCode = code;
     broker.logger.warn(this.#fields(error), "consumer waits");

@@ -37,7 +37,7 @@ export async function takeEffect(context: EffectContext, parsed: readonly Parsed
 
 /**
  * The same, event by event, each in a transaction of its own: what a handler still refuses at the third try is
- * parked, so that one bad event holds up nothing. Throws only when something is unavailable; what was done stays
+ * parked, so that one bad event delays no other. Throws only when something is unavailable; what was done stays
  * done, and may be gone through again.
  */
 export async function takeEffectOneByOne(context: EffectContext, parsed: readonly Parsed[]): Promise<number> {

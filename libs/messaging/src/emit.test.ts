@@ -19,7 +19,7 @@ test("an event stands in the outbox as contracts has it, in the order of the cal
   expect(events[0]).toMatchObject({ source: "/medvault/records", specversion: "1.0" });
 });
 
-test("a change that rolls back leaves no event, and wakes nobody", async () => {
+test("a change that rolls back leaves no event, and wakes no relay", async () => {
   let woken = 0;
   const forget = onEmitted("records", () => woken++);
   const failure = inTransaction(pool, async (tx) => {

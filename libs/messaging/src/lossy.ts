@@ -12,7 +12,7 @@ export interface LossyProducerOptions {
   broker: Broker;
   /** The service's name, which is also its user at the broker. */
   source: string;
-  /** Tells replicas apart: events come from `/medvault/<source>/<instance>`. */
+  /** Which replica it is: events come from `/medvault/<source>/<instance>`. */
   instance: string;
   /** Default 10,000. */
   flushMs?: number;

@@ -16,7 +16,7 @@ async function write(client: pg.Pool | pg.PoolClient, n: number): Promise<void> 
   await emit(client as never, "records", numbered(n));
 }
 
-/** Reads as the relay does: what comes is deleted, in a transaction whose id the cursor is told. */
+/** Reads as the relay does: what comes is deleted, in a transaction whose id the cursor gets. */
 async function read(cursor: OutboxCursor, limit = 100): Promise<string[]> {
   const rows = await cursor.next(pool, limit);
   const { rows: gone } = await pool.query<{ xid: string }>(
@@ -37,7 +37,7 @@ test("rows come once, in order, in pieces", async () => {
   expect(await read(cursor, 2)).toEqual([]);
 });
 
-test("whoever drew a lower position and commits later is found, however long it took", async () => {
+test("a row that drew a lower position and commits later is found, however long it took", async () => {
   const cursor = new OutboxCursor();
   const slow = await pool.connect();
   await slow.query("begin");

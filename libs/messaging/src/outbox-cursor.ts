@@ -38,7 +38,7 @@ export class OutboxCursor {
   }
 
   /**
-   * Tells of a transaction that began after the last `next`. Whoever drew a position below the cursor has a lower
+   * To be called with a transaction that began after the last `next`. A row that drew a position below the cursor has a lower
    * xid (the order of outbox's columns sees to it), so once xmin is beyond, the cursor can become the floor.
    */
   passed(xid: bigint): void {
@@ -60,7 +60,7 @@ export class OutboxCursor {
     const { rows, xmin } = await readOutbox(db, from, this.#cursor, limit);
     const tookMs = performance.now() - startedAt;
     this.#nextLookBackAt = performance.now() + Math.max(MIN_LOOK_BACK_MS, tookMs * LOOK_BACK_SHARE);
-    // Rows that stay (nobody's queue is bound to them) must not hide those behind them: go round.
+    // Rows that stay (no queue is bound to them) must not hide those behind them: go round.
     this.#lookBackFrom = rows.length < limit ? this.#floor : (rows.at(-1)?.position ?? this.#floor);
     if (this.#mark !== null && xmin > this.#mark.xid && from === this.#floor) {
       const first = rows[0]?.position ?? END;

@@ -132,7 +132,7 @@ test("stop sends what is there before it ends, and lets another relay work at on
   assertGapless(310);
 });
 
-test("numbered rows that somebody deleted show as a gap, and are reported", async () => {
+test("numbered rows that were deleted by hand show as a gap, and are reported", async () => {
   await emitted(1, 3);
   const dying = startRelay({
     pool: Object.assign(Object.create(pool), {

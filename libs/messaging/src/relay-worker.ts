@@ -27,7 +27,7 @@ import { auditMessages, domainMessage } from "./relay-messages.ts";
 import { checkTopology } from "./topology.ts";
 
 const DEFAULT_POLL_MS = 100;
-/** A domain event that nobody was bound to is tried again after this. */
+/** A domain event that no queue was bound to is tried again after this. */
 const UNROUTABLE_RETRY_MS = 5_000;
 const MAX_UNROUTABLE = 10_000;
 const FIRST_RETRY_MS = 200;
@@ -130,7 +130,7 @@ export class RelayWorker {
     return channel;
   }
 
-  /** False while another relay has it. After a change of hands everything is read anew. */
+  /** False while another relay has it. After a change of hands everything is read again. */
   async #holdLease(): Promise<boolean> {
     if (performance.now() < this.#renewAt) return this.#lease !== null;
     const lease = await acquireLease(this.#options.pool, this.#owner, this.#leaseMs);
@@ -181,7 +181,7 @@ export class RelayWorker {
     await this.#delete(batch.positions, batch);
   }
 
-  /** Domain events nobody is bound to yet stay in the outbox, and are tried again in their turn. */
+  /** Domain events that no queue is bound to yet stay in the outbox, and are tried again in their turn. */
   async #sendDomain(channel: ConfirmChannel, rows: OutboxRow[]): Promise<number> {
     const confirmed = await this.#publish(channel, rows.map(domainMessage));
     const sent = rows.filter((_row, i) => confirmed[i] === true).map((row) => row.position);
@@ -249,7 +249,7 @@ export class RelayWorker {
 
   async #afterFailure(error: unknown): Promise<void> {
     const code = codeOf(error);
-    // That the broker is away, the connection has told already.
+    // The connection has logged that the broker is away.
     if (code !== this.#toldCode && this.#broker().state() === "connected") {
       this.#toldCode = code;
       this.#options.logger.warn({ code }, "relay waits");

@@ -65,7 +65,7 @@ test("domain events travel alone under their type, without numbers", async () =>
   await broker.manage("DELETE", "queues/{vhost}/test.domain");
 });
 
-test("a domain event that nobody is bound to is returned, waits, and holds up nothing", async () => {
+test("a domain event that no queue is bound to is returned, waits, and delays no other", async () => {
   await emitted(1, 1, "domain");
   const relay = startRelay();
   await emitted(2, 2);
@@ -181,7 +181,7 @@ test("a relay that was replaced while it hung is fenced: it numbers nothing and 
   expect((await pool.query("select from relay_batches")).rowCount).toBe(1);
 });
 
-test("a heartbeat tells epoch and last number, once, and not again while nothing happens", async () => {
+test("a heartbeat has epoch and last number, once, and not again while nothing happens", async () => {
   await pool.query("update producer set heartbeat_at = null");
   startRelay({ heartbeatMs: 50 });
   await emitted(1, 1);
@@ -216,7 +216,7 @@ test("a long transaction's event comes late, and nothing waits for it", async ()
   expect(all).toEqual(Array.from({ length: 50 }, (_, i) => (all[0] ?? 0) + i));
 });
 
-test("lag tells how many wait and for how long", async () => {
+test("lag says how many wait and for how long", async () => {
   const relay = createRelay({ pool, source: "records", amqpUrl: broker.url("records"), logger });
   expect(await relay.lag()).toEqual({ pending: 0, oldestSeconds: 0 });
   await emitted(1, 7);

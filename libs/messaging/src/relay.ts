@@ -19,7 +19,7 @@ export interface RelayOptions {
   batchRows?: number;
   /** How long a relay that died keeps others waiting; default 5,000. */
   leaseMs?: number;
-  /** How soon it finds what nobody woke it for; default 100. */
+  /** How soon it finds what no commit of this process woke it for; default 100. */
   pollMs?: number;
   /** Default 60,000. */
   heartbeatMs?: number;

@@ -12,7 +12,7 @@ export const AUDIT_BINDING = "medvault.*.audit";
  * nacks; what counts here is a process that dies with the message in hand.
  */
 const DELIVERY_LIMIT = 20;
-// A queue that nobody empties must not fill the broker's disk: beyond it publishes are refused, and events wait in
+// A queue that no consumer empties must not fill the broker's disk: beyond it publishes are refused, and events wait in
 // their outboxes.
 const MAX_QUEUE_BYTES = 2 * 1024 ** 3;
 

@@ -8,7 +8,7 @@ import {
   testLogger,
 } from "../../testing/src/index.ts";
 
-/** An audit (or domain) event of records that tells its number. */
+/** An audit (or domain) event of records with a number. */
 export function numbered(n: number, audience: "audit" | "domain" = "audit"): NewEvent {
   return auditEvent(null, {
     type: "medvault.records.thing.counted.v1",

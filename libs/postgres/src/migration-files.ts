@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MigrationInvalid } from "./migration.errors.ts";
 
-/** A folder of numbered SQL files. `prefix` tells the histories of libs apart inside one schema: "messaging/0001_x.sql". */
+/** A folder of numbered SQL files. `prefix` keeps the histories of libs apart inside one schema: "messaging/0001_x.sql". */
 export interface MigrationSource {
   prefix: string;
   dir: string;

@@ -8,7 +8,7 @@ import { keepNames, preparingClient, renewedAfter, StatementNames } from "./prep
 export interface PoolOptions {
   /** Plain, or with `?sslmode=verify-full` (connection.ts). */
   connectionString: string;
-  /** Whom to trust, and who calls; asked anew at each connection. */
+  /** Whom to trust, and who calls; asked again at each connection. */
   tls?: ConnectionOptions | undefined;
   /** Shown in pg_stat_activity; the service's name. */
   applicationName: string;

@@ -46,7 +46,7 @@ export function keepNames(pool: pg.Pool, names: StatementNames): void {
 
 /**
  * Whether a statement failed, unexecuted, only because it had been prepared: a migration has changed what it answers, or
- * the connection has forgotten it (DISCARD ALL, a pooler). Then the pool's next statements are prepared anew, so that the
+ * the connection has forgotten it (DISCARD ALL, a pooler). Then the pool's next statements are prepared again, so that the
  * same one, or its transaction, can be run again.
  */
 export function renewedAfter(pool: pg.Pool, error: unknown): boolean {

@@ -19,15 +19,15 @@ const COLLISION_PAUSE_MS = 50;
 
 /**
  * Makes the roles medvault_owner and medvault_<service>, or sets their passwords and takes away what they should
- * not have. Passwords leave as SCRAM verifiers. Idempotent. Wants a superuser, or a role with CREATEROLE.
+ * not have. Passwords leave as SCRAM verifiers. Idempotent. Needs a superuser, or a role with CREATEROLE.
  */
 export async function provisionRoles(superuser: ClientBase, passwords: RolePasswords): Promise<void> {
-  const wanted = [
+  const roles = [
     { role: OWNER_ROLE, password: passwords.ownerPassword },
     ...passwords.services.map(({ name, password }) => ({ role: roleOf(name), password })),
   ];
   const verifiers = await Promise.all(
-    wanted.map(async ({ role, password }) => ({ role, verifier: await scramVerifier(password) })),
+    roles.map(async ({ role, password }) => ({ role, verifier: await scramVerifier(password) })),
   );
   const provisionAll = async () => {
     for (const { role, verifier } of verifiers) await provisionRole(superuser, role, verifier);

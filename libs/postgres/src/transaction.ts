@@ -79,7 +79,7 @@ async function rollback(client: pg.PoolClient): Promise<boolean> {
 
 /**
  * Lends one connection for several statements outside a transaction (COPY, a snapshot, SET) and closes it
- * afterwards if `work` threw, since nobody knows in which state it is. Throws as `inTransaction` does.
+ * afterwards if `work` threw, since its state is unknown. Throws as `inTransaction` does.
  */
 export async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   let client: pg.PoolClient | undefined;

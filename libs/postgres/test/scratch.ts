@@ -60,7 +60,7 @@ export async function connected(url: string): Promise<pg.Client> {
 
 /**
  * A database with MedVault's schemas and roles. Roles belong to the server and other tests sign in with them, so their
- * passwords are left alone: who acts here does so by SET ROLE, which privileges cannot tell from signing in.
+ * passwords are left alone: tests act by SET ROLE, which to privileges is the same as signing in.
  */
 export async function provisioned(
   server: ServerUrl,

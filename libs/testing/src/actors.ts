@@ -14,7 +14,7 @@ function isRole(role: ActorRole): role is Role {
 }
 
 /**
- * Somebody of that role, with the permissions that the role has by default, signed in just now with a second
+ * A user of that role, with the permissions that the role has by default, signed in just now with a second
  * factor. A guest has neither id nor session of their own.
  */
 export function actor(role: ActorRole, overrides: ActorOverrides = {}): Actor {

@@ -15,9 +15,9 @@ export interface TestAssertions {
   key: AssertionKey;
   /** Its public keys, as MEDVAULT_ASSERTION_JWKS_FILE holds them. */
   jwks: ConstructorParameters<typeof AssertionVerifier>[0];
-  /** What `createApp` of that service wants. */
+  /** What `createApp` of that service takes. */
   verifier(service: string): AssertionVerifier;
-  /** An assertion in this actor's name; for every service unless told otherwise. */
+  /** An assertion in this actor's name; for every service unless said otherwise. */
   sign(actor: Actor, audience?: string[]): Promise<string>;
 }
 

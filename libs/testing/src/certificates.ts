@@ -11,7 +11,7 @@ export interface TestCertificate {
   key: string;
 }
 
-interface CertificateWish {
+interface CertificateRequest {
   /** Host names and addresses that it is good for; default 127.0.0.1 and localhost. */
   names?: string[];
   /** Default: an hour from now. */
@@ -24,13 +24,13 @@ interface CertificateWish {
 export interface TestAuthority {
   /** Its own certificate, PEM. */
   ca: string;
-  issue(wish?: CertificateWish): Promise<TestCertificate>;
+  issue(request?: CertificateRequest): Promise<TestCertificate>;
 }
 
 const HOUR_MS = 3600_000;
 const CURVE = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-/** A new authority, which nobody trusts yet. Takes some milliseconds: its keys are on P-256. */
+/** A new authority, which no process trusts yet. Takes some milliseconds: its keys are on P-256. */
 export async function createTestAuthority(name = "test authority"): Promise<TestAuthority> {
   await import("reflect-metadata"); // x509 needs it there before it is loaded, and takes its time: only who asks pays
   const x509 = await import("@peculiar/x509");

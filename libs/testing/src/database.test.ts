@@ -33,7 +33,7 @@ test("an event goes into the outbox of a clone", async () => {
   expect(rows).toEqual([{ position: 1, audience: "audit", source: "/medvault/records" }]);
 });
 
-test("a template that several want at once is made once", async () => {
+test("a template that several need at once is made once", async () => {
   const server = testServer("MEDVAULT_TEST_DATABASE_URL");
   const services = ["audit", "auth"] as const;
   const name = await ensureTemplate(server, services);
@@ -50,7 +50,7 @@ test("a template that several want at once is made once", async () => {
   expect(rows).toEqual([{ datname: name }]);
 });
 
-test("drop leaves nothing, even while somebody is connected", async () => {
+test("drop leaves nothing, even while a client is connected", async () => {
   const doomed = await createTestDatabase(["records"]);
   const stranger = new pg.Client({ connectionString: doomed.superuserUrl });
   stranger.on("error", () => {});

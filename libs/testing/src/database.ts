@@ -22,7 +22,7 @@ export interface TestDatabase {
   superuserUrl: string;
   /** A pool as the service makes it; one per service, ended by `drop`. The first call's options hold. */
   pool(service: ServiceName, options?: Pick<PoolOptions, "prepared">): pg.Pool;
-  /** Ends the pools and drops the database, whoever is connected. */
+  /** Ends the pools and drops the database, even while clients are connected. */
   drop(): Promise<void>;
 }
 
@@ -35,9 +35,9 @@ const ORPHAN_AGE_SECONDS = 6 * 3600;
  */
 export async function createTestDatabase(services: readonly ServiceName[]): Promise<TestDatabase> {
   const server = testServer("MEDVAULT_TEST_DATABASE_URL");
-  const wanted = [...new Set(services)].sort();
+  const distinct = [...new Set(services)].sort();
   const database = `${PREFIX}${Math.floor(Date.now() / 1000)}_${randomBytes(5).toString("hex")}`;
-  await cloned(server, wanted, database);
+  await cloned(server, distinct, database);
   const owner = { name: OWNER_ROLE, password: sharedPassword(server, OWNER_ROLE) };
   const ownerUrl = databaseUrl(server, database, owner);
   await ensurePasswords(server, ownerUrl);
@@ -76,7 +76,7 @@ async function cloned(server: URL, services: readonly ServiceName[], database: s
   }
 }
 
-/** Somebody may have given the roles other passwords (a test of the set-up, say): put ours back. */
+/** A test (of the set-up, say) may have given the roles other passwords: put ours back. */
 async function ensurePasswords(server: URL, ownerUrl: string): Promise<void> {
   const WRONG_PASSWORD = "28P01";
   try {

@@ -64,8 +64,8 @@ async function templateName(services: readonly ServiceName[]): Promise<string> {
 }
 
 /**
- * The name of a database with the schemas of the services, provisioned and migrated, that nobody connects to. Made
- * once per server and checksum of all migrations; processes that want it at the same time wait for the first.
+ * The name of a database with the schemas of the services, provisioned and migrated, that no test connects to. Made
+ * once per server and checksum of all migrations; processes that need it at the same time wait for the first.
  */
 export async function ensureTemplate(server: URL, services: readonly ServiceName[]): Promise<string> {
   const name = await templateName(services);
@@ -100,7 +100,7 @@ async function build(server: URL, database: string, services: readonly ServiceNa
 
 const OLD_TEMPLATE_DAYS = 3;
 
-/** Templates of migrations that have changed since. One that is still wanted somewhere is made again there. */
+/** Templates of migrations that have changed since. One that is still needed is made again. */
 async function dropOldTemplates(admin: pg.Client, current: string): Promise<void> {
   const { rows } = await admin.query<{ datname: string }>(
     `select datname from pg_database
@@ -110,7 +110,7 @@ async function dropOldTemplates(admin: pg.Client, current: string): Promise<void
     [current, OLD_TEMPLATE_DAYS],
   );
   for (const { datname } of rows) {
-    // Somebody may be cloning it at this moment: then it is dropped another time.
+    // A clone may be under way at this moment: then it is dropped another time.
     await admin.query(ddl("drop database if exists %I", datname)).catch(() => {});
   }
 }

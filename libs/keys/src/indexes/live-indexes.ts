@@ -11,14 +11,14 @@ const MAX_READS = 5;
 export interface IndexQuery {
   /** `@> $1::bigint[]`; empty where the part is part of nothing. */
   substring(field: string, part: string): string[] | null;
-  /** `= any($1::bytea[])`: while an index is built anew a row has the token of one key or of the other. */
+  /** `= any($1::bytea[])`: while an index is rebuilt a row has the token of one key or of the other. */
   exact(field: string, part: string): Buffer[] | null;
   /** `added_tokens @> $1::text[]`, for those of the fields whose index an operator added; a part may be absent. */
   added(parts: Readonly<Record<string, string | undefined>>): string[] | null;
 }
 
 /**
- * A table's blind indexes for a process that runs while they may be built anew. A substring column holds tokens of both
+ * A table's blind indexes for a process that runs while they may be rebuilt. A substring column holds tokens of both
  * keys meanwhile, so that the present key finds every row until the next is in place; an exact one has room for one
  * token, so that both are looked for.
  */

@@ -19,7 +19,7 @@ export interface StoredForms {
 }
 
 /**
- * Tokens of texts that are nowhere kept, so that they cannot be made anew under another key: a new key lies over the tokens
+ * Tokens of texts that are nowhere kept, so that they cannot be made again under another key: a new key lies over the tokens
  * as they are, and without it what lies below cannot be computed from a guess. A base token, under the first key
  * alone, is what a process works with; what is stored lies under all keys of its time.
  */

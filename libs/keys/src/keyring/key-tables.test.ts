@@ -150,7 +150,7 @@ test("a name whose only key was retired gives no key, instead of a new one by ac
   await expect(tableKey(pool(), keyring, "ended")).rejects.toThrow(NoActiveKey);
 });
 
-test("a declared table finds candidates by its tokens as Postgres compares them, and tells the true ones after opening", async () => {
+test("a declared table finds candidates by its tokens as Postgres compares them, and keeps the true ones after opening", async () => {
   const drugs = sealedTable<{ id: string; rev: number; medication: string | null; code: string | null }>({
     service: "backup",
     table: "drugs",
@@ -171,8 +171,11 @@ test("a declared table finds candidates by its tokens as Postgres compares them,
   const search = async (part: string): Promise<unknown[]> => {
     const found: unknown[] = [];
     for (const { value, tokens } of rows) {
-      const wanted = [tokens.medication, drugs.queryTokens(keys, "medication", part)];
-      const answer = await pool().query<{ is: boolean }>(`select $1::bigint[] @> $2::bigint[] as is`, wanted);
+      const compared = [tokens.medication, drugs.queryTokens(keys, "medication", part)];
+      const answer = await pool().query<{ is: boolean }>(
+        `select $1::bigint[] @> $2::bigint[] as is`,
+        compared,
+      );
       if (answer.rows[0]?.is && drugs.matches(value, "medication", part)) found.push(value.medication);
     }
     return found;

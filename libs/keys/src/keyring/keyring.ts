@@ -77,7 +77,7 @@ export class Keyring {
     return this.opened(wrapped, ["subject", subjectId]);
   }
 
-  /** The same key, wrapped anew under the active version; null when it is already. Throws as unwrap does. */
+  /** The same key, wrapped again under the active version; null when it is already. Throws as unwrap does. */
   rewrap(wrapped: Buffer, context: readonly string[]): Buffer | null {
     this.#refresh();
     const { serviceKeyVersion, keyVersion } = readWrappedKeyHeader(wrapped);

@@ -11,7 +11,7 @@ export interface StoredKey {
   readonly public: unknown;
 }
 
-/** The random key of a table or of a set of sealed things, by name: 32 bytes, made at first use, race-safe. The caller wipes it. */
+/** The random key of a table or of a set of sealed objects, by name: 32 bytes, made at first use, race-safe. The caller wipes it. */
 export async function tableKey(db: Db, keyring: Keyring, name: string): Promise<Buffer> {
   return randomKey(db, keyring, "table", name);
 }

@@ -24,7 +24,7 @@ export function newSubjectKey(keyring: Keyring, subjectId: string): Buffer {
 
 /**
  * Stores wrapped keys made by newSubjectKey, in one statement. Returns what is stored now, by subject: where a key was
- * there already (or another transaction was faster) that is the older one, and what was sealed meanwhile is sealed anew.
+ * there already (or another transaction was faster) that is the older one, and what was sealed meanwhile is sealed again.
  */
 export async function insertSubjectKeys(
   db: Db,
@@ -48,7 +48,7 @@ export async function insertSubjectKeys(
 
 /**
  * Whether something failed because a wrapped key that was held for a while is under a version that was closed or destroyed
- * meanwhile: what was prepared with it is to be prepared anew, once.
+ * meanwhile: what was prepared with it is to be prepared again, once.
  */
 export function isKeyOutdated(error: unknown): boolean {
   return error instanceof KeyVersionDestroyed || (error as { code?: unknown }).code === VERSION_CLOSED;
@@ -87,8 +87,8 @@ export async function findSubjectKeys(db: Db, subjectIds: readonly string[]): Pr
 }
 
 /**
- * A 32-byte key for something of the subject's that is no row (a file): it dies with the subject's key. The caller
- * wipes it. `context` names the thing.
+ * A 32-byte key for data of the subject that is no row (a file): it dies with the subject's key. The caller
+ * wipes it. `context` says what it is for.
  */
 export function deriveSubjectKey(
   keyring: Keyring,

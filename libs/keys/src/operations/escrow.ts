@@ -17,9 +17,9 @@ const Share = z.strictObject({
   shares: z.int().min(2).max(255),
   threshold: z.int().min(2).max(255),
   createdAt: z.iso.datetime(),
-  /** What is in it, by file name: for whoever finds it. */
+  /** What is in it, by file name: for anyone who finds it. */
   holds: z.array(z.string().max(100)).max(100),
-  /** SHA-256 of the shared bytes, which begin with 32 random ones: it tells nothing of the rest. */
+  /** SHA-256 of the shared bytes, which begin with 32 random ones: it says nothing of the rest. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   share: z.base64().min(1).max(4_000_000),
 });
@@ -81,7 +81,7 @@ export async function combineShares(texts: readonly string[]): Promise<Record<st
 }
 
 /**
- * Notes in the file itself, which is then split into shares, that it was: whoever reads it later sees whether they are of
+ * Notes in a key file, before it is split into shares, that it was: a later reader sees whether the shares are of
  * before a rotation. Throws as changeKeyFile does.
  */
 export async function noteEscrow(path: string, service: string): Promise<void> {

@@ -3,7 +3,7 @@ import type { StoredIndexKey } from "../indexes/index-keys.store.ts";
 import type { TableDeclaration } from "../sealed-tables/declaration.ts";
 import { indexesInUse, tokenColumns } from "../sealed-tables/table-indexes.ts";
 
-const NO_KEY = Buffer.alloc(102); // as long as the table wants a wrapped key, and of no version that there is
+const NO_KEY = Buffer.alloc(102); // as long as a wrapped key in that table has to be, and of no version that exists
 
 export const indexNames = (declaration: TableDeclaration): string[] =>
   indexesInUse(declaration).map(({ keyName }) => keyName);
@@ -68,7 +68,7 @@ export function updateTokensText(declaration: TableDeclaration): string {
   ].join(" ");
 }
 
-/** Takes the tokens from rows whose subject's key is gone: nobody can find them by those, and a reader could guess by them. */
+/** Takes the tokens from rows whose subject's key is gone: no search finds them by those, and a reader could guess by them. */
 export function clearOrphansText(declaration: TableDeclaration): string {
   const columns = tokenColumns(declaration);
   const empty = (type: string) => (type === "bytea" ? "null" : "'{}'");

@@ -56,7 +56,7 @@ interface Run<T extends object> extends RebuildOptions {
 }
 
 /**
- * Builds a table's blind indexes anew under new keys while traffic goes through LiveIndexes, and destroys the old keys.
+ * Rebuilds a table's blind indexes under new keys while traffic goes through LiveIndexes, and destroys the old keys.
  * From "begun" on every write has tokens of both keys; the first pass gives them to all other rows; then the new key is
  * in place and the old one gone, and the second pass takes the old tokens. A run that was stopped is run again: rows that are done are
  * looked at and not written. A restore that swaps the table meanwhile makes a pass begin again. Throws IndexRebuildBusy,

@@ -100,7 +100,7 @@ test("a row that is written meanwhile is left as its writer left it, and two run
   for (const { id } of rows) expect(await readOne(pool(), keyring, id)).not.toBeNull();
 });
 
-test("old and new rows both read before the reseal, and a damaged one is named and holds up no other", async () => {
+test("old and new rows both read before the reseal, and a damaged one is named and delays no other", async () => {
   const [damaged, sound] = await storeMany(pool(), keyring, ids(2));
   adopt();
   const added = { ...keptOf(randomUUID(), "new"), fullUrl: "urn:uuid:1" };
@@ -125,7 +125,7 @@ test("a field that is declared no more is not lost: nothing is written", async (
   expect((await boxes()).map(({ rev }) => rev)).toEqual([1, 1]);
 });
 
-test("with all, index tokens are made anew, and gone where the index is off", async () => {
+test("with all, index tokens are made again, and gone where the index is off", async () => {
   interface Prescription extends Omit<Kept, "subjectId" | "fullUrl" | "resource"> {
     patientId: string;
     medication: string;

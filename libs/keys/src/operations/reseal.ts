@@ -18,7 +18,7 @@ const SUITE_BYTES = { "aes-256-gcm": 1, "chacha20-poly1305": 2 } as const;
 const OUTDATED = `(get_byte(t.sealed, 1) <> $3
   or (select coalesce(array_agg(k order by k collate "C"), '{}') from jsonb_object_keys(t.open) as k) <> $4::text[])`;
 
-/** A row as its new event tells of it. */
+/** A row as its new event describes it. */
 export interface ResealedRow {
   readonly id: string;
   readonly subjectId: string;
@@ -40,14 +40,14 @@ export interface ResealOptions extends Throttle {
 
 export interface ResealResult {
   readonly resealed: number;
-  /** Rows that somebody else wrote meanwhile: they are on the present declaration by that. */
+  /** Rows that another request wrote meanwhile, so that they are on the present declaration. */
   readonly overtaken: number;
   /** Ids of rows that do not open; they stay as they are. */
   readonly refused: readonly string[];
 }
 
 /**
- * Seals the rows of a table anew that are not on its present declaration and suite, each as its next revision if nobody
+ * Seals the rows of a table again that are not on its present declaration and suite, each as its next revision if no request
  * wrote it meanwhile, in batches that each commit. A run that was stopped is run again: what is done is not found again.
  * A rebuild of the table's indexes may go on meanwhile: each batch writes the tokens of the generation that it holds.
  * Throws DeclarationFault before anything is written when a row holds a field that is declared no more, IndexPolicyDiffers,
@@ -106,7 +106,7 @@ function resealRow<T extends object>(
     return { event, value, values: [id, rev, box.open, box.sealed] };
   } catch (error) {
     if (error instanceof DeclarationFault) throw error;
-    return null; // one damaged row must not hold up all others
+    return null; // one damaged row must not stop all others
   }
 }
 

@@ -8,7 +8,7 @@ const ROOT = 0n;
 const FILE_TYPE = BigInt(constants.S_IFMT);
 const REGULAR = BigInt(constants.S_IFREG);
 
-/** A key file as it was read, and what tells it from the next one. */
+/** A key file as it was read, and a stamp that no later version of it has. */
 export interface KeyFile {
   readonly document: KeyDocument;
   readonly stamp: string;
@@ -45,7 +45,7 @@ export function hasChanged(path: string, stamp: string): boolean {
 
 /**
  * Reads the document, changes it, and replaces the file. Throws what readKeyFile and `change` throw, and KeyFileChanged
- * when somebody else changed it meanwhile: nothing is lost then.
+ * when another process changed it meanwhile: nothing is lost then.
  */
 export async function changeKeyFile(
   path: string,

@@ -6,7 +6,7 @@ export interface Lease {
   readonly fence: number;
 }
 
-/** Somebody else does the rotation now. */
+/** Another process does the rotation now. */
 export class LeaseLost extends Error {}
 
 /** Takes the lease when it is free, run out, or one's own; null while another holds it. The fence rises at every taking. */

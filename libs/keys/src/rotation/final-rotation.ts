@@ -31,7 +31,7 @@ const LEASE_MS = 120_000;
 const GRACE_MS = 60_000;
 const NOT_WRITABLE = ["EACCES", "EPERM", "EROFS"];
 
-/** Where it stands: `waiting` for a later run, `held up` until a person helps, `elsewhere` when another process is at it. */
+/** Where it stands: `waiting` for a later run, `held up` until a person helps, `elsewhere` when another process does it. */
 type FinalRotationState = "nothing to do" | "waiting" | "elsewhere" | "held up" | "done";
 
 export interface FinalRotationOutcome {
@@ -68,7 +68,7 @@ interface Run extends FinalRotationOptions {
 /**
  * Makes shreds final when they are due: a new version of the service key, every key wrapped under it, the old versions
  * retired and, once nothing outside needs them either, destroyed. What is left to do is read off the key file and the
- * tables each time, so a run that was killed anywhere is gone on with by the next, whoever makes it; one process at a
+ * tables each time, so the next run, of any process, goes on where one was killed; one process at a
  * time, by a lease. To be called again and again. Throws what the database or reading the keys throws.
  */
 export async function makeShredsFinal(options: FinalRotationOptions): Promise<FinalRotationOutcome> {
@@ -113,7 +113,7 @@ async function tried(
   }
 }
 
-/** The versions were perhaps destroyed by whoever can write them: then the shreds are final all the same. */
+/** An operator who can write the keys may have destroyed the versions: then the shreds are final all the same. */
 async function withoutFile(
   options: FinalRotationOptions,
   lease: Lease,

@@ -149,7 +149,7 @@ test("table, index and signing keys of every generation come along, and stay the
   expect((await counts()).get(2)).toMatchObject({ table: 1, index: 1, signing: 2 });
 });
 
-test("a damaged key is named and left as it is, and holds up no other", async () => {
+test("a damaged key is named and left as it is, and delays no other", async () => {
   const [damaged = "", ...others] = ids(300);
   await storeMany(place.pool, await keyringOf(), [damaged, ...others]);
   await place.pool.query(
@@ -212,7 +212,7 @@ test("a version is not destroyed past a writer whose transaction is open: it wai
     isDone = true;
   });
   destroying.catch(() => undefined);
-  // Somebody who needs a new key meanwhile is held up by 300 ms at most.
+  // A writer who needs a new key meanwhile waits 300 ms at most.
   for (const id of ids(5)) await createSubjectKey(place.pool, await keyringOf(), id);
   expect(isDone).toBe(false);
   await client.query("commit");

@@ -19,7 +19,7 @@ const MAX_REFUSED = 1_000;
 
 export interface RewrapOptions extends Throttle {
   readonly batchKeys?: number;
-  /** In each batch's transaction: how many it wrapped anew. For the audit event. */
+  /** In each batch's transaction: how many it rewrapped. For the audit event. */
   readonly onBatch?: (tx: Tx, rewrapped: number) => Promise<void>;
   /** After each batch: how many are done and how many there were to do at the start. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -101,7 +101,7 @@ function rewrapEach(keyring: Keyring, stored: readonly StoredWrapped[]) {
     try {
       keys.push({ ...key, wrapped: keyring.rewrap(key.wrapped, key.context) ?? key.wrapped });
     } catch (error) {
-      faulty.set(key.id, error); // one damaged key must not hold up all others
+      faulty.set(key.id, error); // one damaged key must not stop all others
     }
   }
   return { keys, faulty };

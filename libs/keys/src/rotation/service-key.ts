@@ -9,7 +9,7 @@ import { newKeyFor } from "../providers/new-key.ts";
 import { noteLoggedVersion } from "./final-rotation.store.ts";
 import { closeVersion, countWrappedBy } from "./wrapped-keys.store.ts";
 
-// Any number that nobody else locks in these databases.
+// Any number that no other code locks in these databases.
 const ROTATION_LOCK = 7_102_310;
 const LOCK_NOT_AVAILABLE = "55P03";
 const MAX_LOCK_ATTEMPTS = 25;
@@ -54,8 +54,8 @@ export async function rotateServiceKey(
 }
 
 /**
- * Closes a retired version that no table needs any more, in the database: whoever still tries to wrap under it is sent back
- * to try anew, and a backup made from now on holds nothing of it. Throws KeyVersionNeeded, or what assertRetired does.
+ * Closes a retired version that no table needs any more, in the database: a writer who still wraps under it is refused and has
+ * to try again, and a backup made from now on holds nothing of it. Throws KeyVersionNeeded, or what assertRetired does.
  */
 export async function retireVersion(place: KeyPlace, version: number, audit: Audit): Promise<void> {
   assertRetired(readKeyFile(place.keysFile, place.service).document, version);

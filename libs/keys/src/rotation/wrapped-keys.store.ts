@@ -48,7 +48,7 @@ export async function countBelow(db: Db, version: number): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-/** Subject keys wrapped by versions below this one, locked; those that somebody else has locked are left to them. */
+/** Subject keys wrapped by versions below this one, locked; those that another transaction has locked are left to it. */
 export async function lockSubjectKeysBelow(tx: Tx, batch: Batch): Promise<StoredWrapped[]> {
   const { rows } = await tx.query<{ id: string; wrapped: Buffer }>(
     `select subject_id as id, wrapped from subject_keys

@@ -35,7 +35,7 @@ export interface TableDeclaration {
   readonly alwaysSealed?: readonly string[];
   /** Fields whose index no policy may take away or change: nothing else finds their rows. */
   readonly alwaysIndexed?: readonly string[];
-  /** Fields with so few values that the tokens of an index would tell them by their frequencies alone. */
+  /** Fields with so few values that the tokens of an index would give them away by their frequencies alone. */
   readonly fewValues?: readonly string[];
   /** Fields that hold objects or keys: nothing that could be indexed. */
   readonly notText?: readonly string[];

@@ -173,7 +173,7 @@ test("every fault is named at once, and nothing of such a policy is followed", a
     "records.people.status is a column that queries need, no sealed field",
     "records.people.shoe_size is not a field",
     expect.stringMatching(/^records.people.sex has too few values to be indexed/),
-    "records.people.town is in no search: an index would tell and find nothing",
+    "records.people.town is in no search: an index would give hints about it and find nothing",
     "records.people.phone is a secret and stays sealed",
     "records.people.phone has an index of kind exact, and no column for another",
   ]);

@@ -145,13 +145,15 @@ function indexFault(
   if (alwaysIndexed.includes(name)) return "keeps its index: nothing else finds its rows";
   if (index === "none") return null;
   if (fewValues.includes(name)) {
-    return "has too few values to be indexed: the frequencies of its tokens would tell them";
+    return "has too few values to be indexed: the frequencies of its tokens would give them away";
   }
   if (notText.includes(name)) return "holds nothing that could be indexed";
   if (indexes[name] !== undefined) {
     return searchable ? null : `has an index of kind ${indexes[name]}, and no column for another`;
   }
-  return searchable?.includes(name) ? null : "is in no search: an index would tell and find nothing";
+  return searchable?.includes(name)
+    ? null
+    : "is in no search: an index would give hints about it and find nothing";
 }
 
 function move(name: string, from: Set<string>, to: Set<string>): void {

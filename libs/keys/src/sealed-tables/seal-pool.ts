@@ -85,7 +85,7 @@ function send(thread: Thread, jobs: Uint8Array<ArrayBuffer>): Promise<Buffer[]> 
   const id = lastId;
   return new Promise((resolve, reject) => {
     thread.waiting.set(id, { resolve, reject });
-    thread.worker.ref(); // a process with work under way stays; an idle thread holds nobody
+    thread.worker.ref(); // a process with work under way stays; an idle thread does not keep it alive
     thread.worker.postMessage({ id, jobs }, [jobs.buffer]);
   });
 }

@@ -62,7 +62,7 @@ const value: Prescription = {
   wardName: "3b",
 };
 
-/** What Postgres would give back: snake_case, Dates, jsonb parsed anew. */
+/** What Postgres would give back: snake_case, Dates, jsonb parsed again. */
 function rowOf(of: Prescription, { open, sealed }: Sealed, key = subjectKey): SealedRow {
   return {
     id: of.id,
@@ -181,7 +181,7 @@ test("a row under the other suite still opens, and new ones take the table's own
   expect(prescriptions.open(keyring, rowOf(value, { open: { ward_name: "3b" }, sealed }))).toEqual(value);
 });
 
-test("a field that was sealed and is declared open now, or new, reads until its row is sealed anew", () => {
+test("a field that was sealed and is declared open now, or new, reads until its row is sealed again", () => {
   const row = sealedRow();
   const changed = {
     ...declaration,

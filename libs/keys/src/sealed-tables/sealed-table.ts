@@ -122,14 +122,14 @@ export class SealedTable<T extends object> {
     const { id, typed, open: openNow, sealed } = this.#shape;
     const value: Record<string, unknown> = { [id.property]: row[id.column], rev: row.rev };
     for (const { column, property } of typed) value[property] = row[column] ?? null;
-    // A field may have been sealed when it is open now, or the other way, until the row is sealed anew.
+    // A field may have been sealed when it is open now, or the other way, until the row is sealed again.
     for (const { column, property } of openNow) value[property] = open[column] ?? fields[column] ?? null;
     for (const { column, property } of sealed) value[property] = fields[column] ?? open[column] ?? null;
     return value as T;
   }
 
   /**
-   * Opens a row and seals it anew as its next revision, under the present declaration and suite. Throws as open does, and
+   * Opens a row and seals it again as its next revision, under the present declaration and suite. Throws as open does, and
    * DeclarationFault when the row holds a field that is declared no more: it would be lost.
    */
   reseal(keyring: Keyring, row: SealedRow): { value: T; box: Sealed } {
