@@ -13,9 +13,10 @@ export interface Patience {
 const FIRST_WAIT_MS = 250;
 
 /**
- * Runs `attempt` until it succeeds, fails for good, or patience ends; then throws what it threw last. `repeatable`
- * says that doing it twice does no harm: then it is tried again too when no answer came or something behind was
- * away. What the gateway refused unread (429) and what is still under way (409) may always be tried again.
+ * Runs `attempt` until it succeeds, fails for good, or patience ends; then throws what it threw
+ * last. `repeatable` says that doing it twice does no harm: then it is tried again too when no
+ * answer came or something behind was away. What the gateway refused unread (429) and what is still
+ * under way (409) may always be tried again.
  */
 export async function patiently<T>(
   attempt: () => Promise<T>,

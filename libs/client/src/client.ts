@@ -15,11 +15,11 @@ export interface ClientOptions {
   store?: SessionStore;
   /** The session of a user who has signed in already. */
   tokens?: Tokens;
-  /** Until the answer is there, or, where it is streamed, begins. Default 30,000; for each attempt. */
+  /** Until the answer is there or, streamed, begins. Default 30,000; for each attempt. */
   timeoutMs?: number;
   patience?: Partial<Patience>;
   fetch?: typeof fetch;
-  /** Default: the runtime's own. A session is bound to that of its sign-in; one that began with an empty one, to none. */
+  /** Default: the runtime's own. A session keeps the one it had at sign-in (empty: none). */
   userAgent?: string;
 }
 
@@ -73,9 +73,10 @@ export class MedVaultClient {
   }
 
   /**
-   * One operation, `call("GET /v1/patients/{id}", { path: { id } })`. An access token that ran out is renewed once. A
-   * write that takes an `Idempotency-Key` gets one, the same for all its attempts.
-   * Throws ProblemError for what is refused, NoAnswer when no answer comes, and the signal's reason when it aborts.
+   * One operation, `call("GET /v1/patients/{id}", { path: { id } })`. An access token that ran out
+   * is renewed once. A write that takes an `Idempotency-Key` gets one, the same for all its
+   * attempts. Throws ProblemError for what is refused, NoAnswer when no answer comes, and the
+   * signal's reason when it aborts.
    */
   async call<K extends Operation>(operation: K, ...[input, options]: Rest<K>): Promise<Answer<DataOf<K>>> {
     const { signal, timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS, patience } = options ?? {};
@@ -115,7 +116,7 @@ export class MedVaultClient {
   async #refresh(refreshToken: string): Promise<Refreshed> {
     const send = () => this.#once(REFRESH, { body: { refreshToken } }, TIMEOUT_MS, undefined);
     try {
-      // Not sent again when no answer came: it may have been traded, and a second use would end the session.
+      // Not sent again without an answer: if it was traded, a second use would end the session.
       const { data } = await patiently(send, { ...PATIENCE, ...this.#options.patience }, false, undefined);
       const tokens = data as TokensView;
       return { tokens: { access: tokens.accessToken, refresh: tokens.refreshToken } };

@@ -1,6 +1,6 @@
 import type { Problem, ProblemCode } from "./schema.ts";
 
-/** An answer that is a problem (RFC 9457). `code` is stable; quote `requestId` to the operators of this MedVault. */
+/** A problem (RFC 9457). `code` is stable; quote `requestId` to the operators of this MedVault. */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
   readonly status: number;

@@ -7,7 +7,7 @@ export interface Input {
   body?: unknown;
 }
 
-/** `GET /v1/patients/{id}` and its input as method and URL. Throws TypeError for a path value that is missing or would be another path. */
+/** `GET /v1/patients/{id}` and its input as a request. Throws TypeError for a bad path value. */
 export function targetOf(baseUrl: string, operation: string, input: Input): { method: string; url: string } {
   const [method = "", template = ""] = operation.split(" ");
   const path = template.replace(/\{(\w+)\}/g, (_, name: string) => {
@@ -24,7 +24,7 @@ export function targetOf(baseUrl: string, operation: string, input: Input): { me
   return { method, url: `${baseUrl}${path}${asked}` };
 }
 
-/** The body as fetch takes it, made again for each attempt, so that files are read from where they are again. */
+/** The body as fetch takes it, made again for each attempt, so that files are read again. */
 export function bodyOf(
   operation: string,
   input: Input,

@@ -17,8 +17,8 @@ export interface SessionStore {
 export type Refreshed = { tokens: Tokens } | "superseded" | "refused";
 
 /**
- * Who is signed in. Calls that meet an access token which ran out share one refresh: a refresh token works once, and
- * its second use ends the session.
+ * Who is signed in. Calls that meet an access token which ran out share one refresh: a refresh
+ * token works once, and its second use ends the session.
  */
 export class Session {
   readonly #store: SessionStore;
@@ -40,7 +40,7 @@ export class Session {
     return this.#tokens;
   }
 
-  /** Takes the tokens of an answer that holds some. A step-up's has no refresh token: the one at hand stays. */
+  /** Takes the tokens of an answer. A step-up's has no refresh token: the one at hand stays. */
   async keep(answer: LoginView | AnyStepUpView | MfaVerifyView): Promise<void> {
     if (!("accessToken" in answer) || answer.accessToken === undefined) {
       throw new TypeError("there is no access token in this answer");
@@ -53,7 +53,7 @@ export class Session {
     await this.#take(null);
   }
 
-  /** Whether there is now another access token than `used`, which was refused. Throws what the refresh throws. */
+  /** Whether there is now another access token than the refused one. Throws as the refresh does. */
   async renew(used: string): Promise<boolean> {
     if (this.#tokens && this.#tokens.access !== used) return true;
     this.#refreshing ??= this.#renew().finally(() => {

@@ -1,4 +1,4 @@
-/** Resolves after `ms`; rejects with the signal's reason when it aborts. Browsers have no timers/promises. */
+/** Resolves after `ms`; rejects with the signal's reason. Browsers have no timers/promises. */
 export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = () => {

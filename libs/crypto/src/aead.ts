@@ -45,8 +45,8 @@ export function aeadSealInto(
 }
 
 /**
- * Decrypts what of `sealed` lies from `at` on: ciphertext, tag. Returns null when it was changed; nothing is released
- * before the tag is checked.
+ * Decrypts what of `sealed` lies from `at` on: ciphertext, tag. Returns null when it was changed;
+ * nothing is released before the tag is checked.
  */
 export function aeadOpen(
   suite: Suite,

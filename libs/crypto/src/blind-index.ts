@@ -11,19 +11,20 @@ const PREFIX_CODE_POINTS = 2;
 const MAX_VALUE_CODE_POINTS = 4_096;
 
 /**
- * Bits kept of a gram's token. At 12 there are 4,096 tokens for the some 20,000 grams that Latin text could have, so
- * that a token stands for several; a lower number makes single tokens less telling and costs more false
- * candidates. It is no protection from a reader who knows the vocabulary (docs/threat-model.md has the measurement).
+ * Bits kept of a gram's token. At 12 there are 4,096 tokens for the some 20,000 grams that Latin
+ * text could have, so that a token stands for several; a lower number makes single tokens less
+ * telling and costs more false candidates. It is no protection from a reader who knows the
+ * vocabulary (docs/threat-model.md has the measurement).
  */
 export const DEFAULT_GRAM_BITS = 12;
 
 /**
- * The form in which values are compared: NFKC, case folded, diacritics and format characters removed, white space
- * squeezed to single spaces. Normalising twice changes nothing.
+ * The form in which values are compared: NFKC, case folded, diacritics and format characters
+ * removed, white space squeezed to single spaces. Normalising twice changes nothing.
  */
 export function normalise(value: string): string {
   let text = value;
-  // Folding can compose into something foldable again (and the other way); three rounds are one more than was ever seen.
+  // Folding can compose into something foldable again; three rounds are one more than ever seen.
   for (let round = 0; round < 3; round += 1) {
     const next = fold(text);
     if (next === text) break;
@@ -45,7 +46,7 @@ function fold(value: string): string {
     .trim();
 }
 
-/** The token by which equal values meet: the first 16 bytes of HMAC-SHA256 over the normalised value. */
+/** The token of equal values: the first 16 bytes of HMAC-SHA256 over the normalised value. */
 export function exactToken(indexKey: KeyMaterial, value: string): Buffer {
   assertKey(indexKey);
   const token = createHmac("sha256", keyObject(indexKey))
@@ -54,16 +55,16 @@ export function exactToken(indexKey: KeyMaterial, value: string): Buffer {
   return token.digest().subarray(0, EXACT_BYTES);
 }
 
-/** A token laid under one more key, 16 bytes: without that key what lies below cannot be compared with it. */
+/** A token under one more key, 16 bytes: without that key it cannot be compared with the old. */
 export function layeredToken(key: KeyMaterial, below: Buffer): Buffer {
   assertKey(key);
   return createHmac("sha256", keyObject(key)).update(LAYER).update(below).digest().subarray(0, EXACT_BYTES);
 }
 
 /**
- * The tokens of a value for substring search, as decimal strings for a Postgres bigint[]: one for every three
- * consecutive characters of the normalised value, and one for the first one and two characters of every word.
- * Sorted, each once, so that they do not show the order of the text.
+ * The tokens of a value for substring search, as decimal strings for a Postgres bigint[]: one for
+ * every three consecutive characters of the normalised value, and one for the first one and two
+ * characters of every word. Sorted, each once, so that they do not show the order of the text.
  */
 export function trigramTokens(indexKey: KeyMaterial, value: string, bits = DEFAULT_GRAM_BITS): string[] {
   const { text, points } = bounded(normalise(value));
@@ -78,8 +79,8 @@ export function trigramTokens(indexKey: KeyMaterial, value: string, bits = DEFAU
 }
 
 /**
- * The tokens that every value containing `part` has. A part of one or two characters finds the beginnings of words.
- * An empty part gives no tokens (and so would match all: callers refuse it).
+ * The tokens that every value containing `part` has. A part of one or two characters finds the
+ * beginnings of words. An empty part gives no tokens (and so would match all: callers refuse it).
  */
 export function trigramQueryTokens(indexKey: KeyMaterial, part: string, bits = DEFAULT_GRAM_BITS): string[] {
   const { text, points } = bounded(normalise(part));
@@ -88,7 +89,7 @@ export function trigramQueryTokens(indexKey: KeyMaterial, part: string, bits = D
   return tokens(indexKey, new Set(grams), bits);
 }
 
-/** Whether a value really contains a part (or, for one or two characters, has a word that begins with it). */
+/** Whether a value contains a part (one or two characters: has a word that begins with it). */
 export function containsPart(value: string, part: string): boolean {
   const whole = normalise(value);
   const normalised = normalise(part);

@@ -1,4 +1,4 @@
-/** Cuts what is pushed into blocks of one size, holding less than one block, and copying only what straddles. */
+/** Cuts input into blocks of one size; holds less than one block, copies only what straddles. */
 export class Blocks {
   readonly #held: Buffer;
   #heldBytes = 0;

@@ -26,7 +26,7 @@ const aadWriter = new PartWriter();
 /** What a box adds to its plaintext, in bytes. */
 export const BOX_OVERHEAD_BYTES = CIPHERTEXT_AT + TAG_BYTES;
 
-/** A patient's (or other subject's) key in one service: 32 random bytes, and which generation of them. */
+/** A patient's (or other subject's) key in one service: 32 random bytes, and its generation. */
 export interface SubjectKey {
   readonly key: KeyMaterial;
   readonly version: number;
@@ -51,7 +51,7 @@ export interface BoxHeader {
   readonly keyVersion: number;
 }
 
-/** Seals a row's plaintext under its subject's key. The nonce is random; the row key is of this row alone. */
+/** Seals a row's plaintext under its subject's key. The nonce is random, the row key its own. */
 export function sealBox(
   subject: SubjectKey,
   context: BoxContext,
@@ -61,7 +61,7 @@ export function sealBox(
   return sealBoxWithNonceUnsafe(subject, context, plaintext, suite, freshNonce());
 }
 
-/** As sealBox, with a nonce that the caller answers for: for published vectors only. A repeated nonce breaks the box. */
+/** As sealBox with the caller's nonce: for published vectors only. A repeated one breaks it. */
 export function sealBoxWithNonceUnsafe(
   subject: SubjectKey,
   context: BoxContext,
@@ -83,7 +83,8 @@ export function sealBoxWithNonceUnsafe(
 
 /**
  * Opens a box. Throws BoxTruncated, BoxFormatUnknown, BoxSuiteUnknown, BoxKeyVersionMismatch,
- * BoxCommitmentMismatch (other key, service, table, row or suite) or BoxForged (anything else changed).
+ * BoxCommitmentMismatch (other key, service, table, row or suite) or BoxForged (anything else
+ * changed).
  */
 export function openBox(subject: SubjectKey, context: BoxContext, box: Buffer): Buffer {
   const { suite, keyVersion } = readBoxHeader(box);

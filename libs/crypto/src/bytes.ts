@@ -38,8 +38,8 @@ export function u32(value: number, field: string): Buffer {
 }
 
 /**
- * HKDF-SHA256 (RFC 5869) without salt: `length` bytes from a uniformly random key and an info of at most 1,024 bytes.
- * Throws FieldOutOfRange for a longer one.
+ * HKDF-SHA256 (RFC 5869) without salt: `length` bytes from a uniformly random key and an info of at
+ * most 1,024 bytes. Throws FieldOutOfRange for a longer one.
  */
 export function hkdfSha256(key: KeyMaterial, info: Buffer, length: number): Buffer {
   return Buffer.from(expanded(key, info, length));
@@ -56,7 +56,7 @@ export interface CommittedKey {
   readonly commitment: Uint8Array;
 }
 
-/** key (32) ‖ commitment (32) = HKDF-SHA256 without salt. Throws KeyInvalid unless the key above is 32 bytes. */
+/** key (32) ‖ commitment (32) = HKDF-SHA256 without salt. Throws KeyInvalid (not 32 bytes). */
 export function deriveCommittedKey(above: KeyMaterial, info: Buffer): CommittedKey {
   assertKey(above);
   const derived = expanded(above, info, 64);
@@ -67,8 +67,9 @@ export function deriveCommittedKey(above: KeyMaterial, info: Buffer): CommittedK
 }
 
 /**
- * The key as a KeyObject: node:crypto's functions take one 7 to 12 µs faster than bytes, and making it costs 0.5 µs
- * (Node 24). It holds a copy, which OpenSSL cleanses when it is collected, as it does with a cipher's own.
+ * The key as a KeyObject: node:crypto's functions take one 7 to 12 µs faster than bytes, and making
+ * it costs 0.5 µs (Node 24). It holds a copy, which OpenSSL cleanses when it is collected, as it
+ * does with a cipher's own.
  */
 export function keyObject(key: KeyMaterial): KeyObject {
   return Buffer.isBuffer(key) ? createSecretKey(key) : key;

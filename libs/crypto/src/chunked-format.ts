@@ -18,8 +18,8 @@ import {
 } from "./errors.ts";
 
 /**
- * C2SP chunked encryption, Cobblestone-256 (HKDF-Expand-SHA-512, AES-256-GCM): https://c2sp.org/chunked-encryption
- * Every function here is a sentence of that page.
+ * C2SP chunked encryption, Cobblestone-256 (HKDF-Expand-SHA-512, AES-256-GCM):
+ * https://c2sp.org/chunked-encryption Every function here is a sentence of that page.
  */
 const AEAD_NAME = "AEAD_AES_256_GCM";
 const INFO_PREFIX = Buffer.from(`c2sp.org/chunked-encryption@v1+${AEAD_NAME}\0`, "ascii");
@@ -34,7 +34,7 @@ const TAG = { authTagLength: TAG_BYTES } as const;
 
 /** What one message is encrypted with. `wipe` it when done. */
 export interface MessageKeys {
-  /** Cleansed by OpenSSL when it is collected. As bytes it would cost every chunk 12 µs more (Node 24), which is the half. */
+  /** Cleansed by OpenSSL when collected. As bytes it would cost each chunk half its time. */
   readonly key: KeyObject;
   readonly baseNonce: Buffer;
   /** Room for the nonce of one chunk. */
@@ -43,7 +43,7 @@ export interface MessageKeys {
   wipe(): void;
 }
 
-/** key ‖ base nonce ‖ commitment = HKDF-Expand(prk = input key, info = name ‖ 0x00 ‖ salt ‖ context). */
+/** key ‖ base nonce ‖ commitment = HKDF-Expand(input key, name ‖ 0x00 ‖ salt ‖ context). */
 export function deriveMessageKeys(inputKey: Buffer, salt: Buffer, context: Buffer): MessageKeys {
   if (inputKey.length !== KEY_BYTES) throw new KeyInvalid();
   const info = Buffer.concat([INFO_PREFIX, salt, context]);
@@ -62,7 +62,7 @@ export function deriveMessageKeys(inputKey: Buffer, salt: Buffer, context: Buffe
   };
 }
 
-/** The keys of the message whose first 56 bytes these are. Throws ChunkedCommitmentMismatch for another key or context. */
+/** The keys of the message with these first 56 bytes. Throws ChunkedCommitmentMismatch. */
 export function openHeader(inputKey: Buffer, context: Buffer, header: Buffer): MessageKeys {
   if (header.length < HEADER_BYTES) throw new ChunkedTruncated();
   const keys = deriveMessageKeys(inputKey, header.subarray(0, SALT_BYTES), context);
@@ -73,7 +73,7 @@ export function openHeader(inputKey: Buffer, context: Buffer, header: Buffer): M
   return keys;
 }
 
-/** Encrypts chunk `index`: its ciphertext and its tag, not joined, because copying is a third of the time (cold memory). */
+/** Encrypts chunk `index`: ciphertext and tag, not joined: copying is a third of the time. */
 export function sealChunk(
   keys: MessageKeys,
   index: number,
@@ -85,7 +85,7 @@ export function sealChunk(
   return [ciphertext, cipher.getAuthTag()];
 }
 
-/** Decrypts chunk `index`, ciphertext and tag. Throws ChunkForged; releases nothing unauthenticated. */
+/** Decrypts chunk `index`, ciphertext and tag. Throws ChunkForged, and releases nothing. */
 export function openChunk(keys: MessageKeys, index: number, sealed: Buffer): Buffer {
   const end = sealed.length - TAG_BYTES;
   if (end < 0) throw new ChunkedTruncated();
@@ -132,15 +132,15 @@ export function openChunkInto(
 }
 
 /**
- * Gives the memory of a cipher's output back at once. node:crypto makes a buffer for every update and leaves it to the
- * collector, which lets 64 MiB of them gather.
+ * Gives the memory of a cipher's output back at once. node:crypto makes a buffer for every update
+ * and leaves it to the collector, which lets 64 MiB of them gather.
  */
 function release(output: Buffer): void {
   const { buffer } = output;
   if (buffer instanceof ArrayBuffer && buffer.byteLength === output.length) buffer.transfer(0);
 }
 
-/** base nonce XOR the chunk's number, big-endian. A view that is good until the next one: the cipher copies it. */
+/** Base nonce XOR the chunk's number, big-endian. A view that is good until the next call. */
 function chunkNonce(keys: MessageKeys, index: number): Buffer {
   if (index >= MAX_CHUNKS) throw new ChunkedTooLong();
   const { baseNonce, nonce } = keys;
@@ -159,7 +159,7 @@ export function sealedSize(plaintextBytes: number): number {
   return HEADER_BYTES + plaintextBytes + chunks * TAG_BYTES;
 }
 
-/** How long the message in `sealedBytes` is. Throws ChunkedTruncated for a length that no message has. */
+/** How long the message in `sealedBytes` is. Throws ChunkedTruncated for an impossible length. */
 export function plaintextSize(sealedBytes: number): number {
   const body = sealedBytes - HEADER_BYTES;
   const last = body % SEALED_CHUNK_BYTES;

@@ -16,9 +16,10 @@ export type ReadAt = (at: number, length: number) => Promise<Buffer>;
 const CHUNKS_PER_READ = 64;
 
 /**
- * Decrypts the plaintext from byte `start` up to, not including, `end`: chunk by chunk, in at most 1 MiB of memory.
- * Only what the range touches is read and authenticated; that the message is whole is what authenticatedSize says.
- * Throws ChunkedRangeInvalid (also past the end), ChunkedCommitmentMismatch, ChunkForged or ChunkedTruncated.
+ * Decrypts the plaintext from byte `start` up to, not including, `end`: chunk by chunk, in at most
+ * 1 MiB of memory. Only what the range touches is read and authenticated; that the message is whole
+ * is what authenticatedSize says. Throws ChunkedRangeInvalid (also past the end),
+ * ChunkedCommitmentMismatch, ChunkForged or ChunkedTruncated.
  */
 export async function* openRange(
   read: ReadAt,
@@ -72,8 +73,9 @@ function* openChunks(
 }
 
 /**
- * How long the message in `sealedBytes` bytes really is: its last chunk is decrypted, so that a message cut short, even
- * at the end of a chunk, is refused. Throws ChunkedCommitmentMismatch, ChunkForged or ChunkedTruncated.
+ * How long the message in `sealedBytes` bytes really is: its last chunk is decrypted, so that a
+ * message cut short, even at the end of a chunk, is refused. Throws ChunkedCommitmentMismatch,
+ * ChunkForged or ChunkedTruncated.
  */
 export async function authenticatedSize(
   read: ReadAt,

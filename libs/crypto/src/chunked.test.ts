@@ -286,7 +286,7 @@ test("keys that are not 32 bytes, and messages past 4 PiB, are refused", () => {
 });
 
 test("the number of a chunk past 2^32 changes the nonce's fifth byte from the end", async () => {
-  // A stream cannot be made that long in a test; the published rule is checked on the two functions that use it.
+  // No test can make a stream that long; the rule is checked on the two functions that use it.
   const { deriveMessageKeys, openChunk, sealChunk } = await import("./chunked-format.ts");
   const keys = deriveMessageKeys(key, Buffer.alloc(24), context);
   const chunk = Buffer.from("chunk");
@@ -311,7 +311,7 @@ test("memory does not grow with the message: 256 MiB sealed and opened in one st
   const sealing = Readable.from(source()).pipe(createSealStream(key, context));
   for await (const part of sealing.pipe(createOpenStream(key, context))) {
     bytes += (part as Buffer).length;
-    // Buffers that are no longer used count until V8 collects them, which it does within some 64 MiB.
+    // Unused buffers count until V8 collects them, which it does within some 64 MiB.
     peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
   }
   expect(bytes).toBe(256 << 20);

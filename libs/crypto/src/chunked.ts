@@ -16,8 +16,9 @@ import {
 import { ChunkedTruncated, KeyInvalid } from "./errors.ts";
 
 /**
- * Encrypts what is written to it under a 32-byte uniformly random key and a context. Holds less than one chunk, 16 KiB.
- * Throws KeyInvalid at once; the stream fails with ChunkedTooLong past 4 PiB.
+ * Encrypts what is written to it under a 32-byte uniformly random key and a context. Holds less
+ * than one chunk, 16 KiB. Throws KeyInvalid at once; the stream fails with ChunkedTooLong past 4
+ * PiB.
  */
 export function createSealStream(key: Buffer, context: Buffer): Transform {
   return createSealStreamWithSaltUnsafe(key, context, randomBytes(SALT_BYTES));
@@ -29,9 +30,10 @@ export function createSealStreamWithSaltUnsafe(key: Buffer, context: Buffer, sal
 }
 
 /**
- * Decrypts what is written to it. Each chunk is authenticated before it is passed on, but only the end of the stream
- * says that the message is whole: keep nothing of a stream that failed. Throws KeyInvalid at once; the stream fails
- * with ChunkedCommitmentMismatch (another key or context), ChunkForged or ChunkedTruncated.
+ * Decrypts what is written to it. Each chunk is authenticated before it is passed on, but only the
+ * end of the stream says that the message is whole: keep nothing of a stream that failed. Throws
+ * KeyInvalid at once; the stream fails with ChunkedCommitmentMismatch (another key or context),
+ * ChunkForged or ChunkedTruncated.
  */
 export function createOpenStream(key: Buffer, context: Buffer): Transform {
   if (key.length !== 32) throw new KeyInvalid();
@@ -39,8 +41,9 @@ export function createOpenStream(key: Buffer, context: Buffer): Transform {
 }
 
 /**
- * What comes out are chunks and tags as node:crypto made them: joining them would copy, which costs a third of the
- * time, and as objects, because a stream of bytes joins what waits in it for who reads it by `for await`.
+ * What comes out are chunks and tags as node:crypto made them: joining them would copy, which costs
+ * a third of the time, and as objects, because a stream of bytes joins what waits in it for who
+ * reads it by `for await`.
  */
 const BUFFERING = {
   writableHighWaterMark: 262_144,

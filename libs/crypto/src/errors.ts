@@ -1,6 +1,7 @@
 /**
- * One class per refusal. Messages are fixed: nothing of a key, a box or its content ever stands in them.
- * `code` and `kind` have the shape of the contracts' AppError, so that a caller can map them without an import.
+ * One class per refusal. Messages are fixed: nothing of a key, a box or its content ever stands in
+ * them. `code` and `kind` have the shape of the contracts' AppError, so that a caller can map them
+ * without an import.
  */
 export abstract class CryptoRefusal extends Error {
   abstract readonly code: string;
@@ -14,7 +15,7 @@ export abstract class CryptoRefusal extends Error {
   }
 }
 
-/** A row box that does not open. Its subclasses say why; `instanceof BoxRefused` is enough for most callers. */
+/** A row box that does not open. Its subclasses say why; most callers catch BoxRefused. */
 export class BoxRefused extends CryptoRefusal {
   readonly code: string = "box_refused";
   static override readonly text: string = "the sealed row does not open";
@@ -40,13 +41,13 @@ export class BoxKeyVersionMismatch extends BoxRefused {
   static override readonly text = "the sealed row was sealed under another version of its subject's key";
 }
 
-/** The key, or the place (service, table, row), or the suite is not the one that the row was sealed with. */
+/** The key, the place (service, table, row) or the suite is not the one of the sealing. */
 export class BoxCommitmentMismatch extends BoxRefused {
   override readonly code = "box_commitment_mismatch";
   static override readonly text = "the sealed row was sealed under another key, suite or place";
 }
 
-/** The key is right, but the box, its revision, its subject or the columns beside it were changed. */
+/** The key is right, but the box, its revision, its subject or a column beside it was changed. */
 export class BoxForged extends BoxRefused {
   override readonly code = "box_forged";
   static override readonly text = "the sealed row or what stands beside it was changed";
@@ -84,7 +85,7 @@ export class KeyInvalid extends CryptoRefusal {
   static override readonly text = "the key is not of the length or type that this operation needs";
 }
 
-/** A value that has no canonical JSON: NaN, an infinity, a lone surrogate, a cycle, or nothing at all. */
+/** A value without canonical JSON: NaN, an infinity, a lone surrogate, a cycle, or nothing. */
 export class NotCanonicalJson extends CryptoRefusal {
   readonly code = "not_canonical_json";
   override readonly kind = "invalid";
@@ -99,7 +100,7 @@ export class FieldOutOfRange extends CryptoRefusal {
   }
 }
 
-/** A suite or digest that is refused at start, with the reason. `algorithm` is an operator's setting, no secret. */
+/** A suite or digest refused at start, and why. `algorithm` is an operator's setting, no secret. */
 export class AlgorithmRefused extends CryptoRefusal {
   readonly code = "algorithm_refused";
   constructor(algorithm: string, reason: string) {
@@ -178,7 +179,7 @@ export class FernetExpired extends FernetRefused {
   static override readonly text = "the Fernet token is older than is allowed";
 }
 
-/** The HMAC is right and the padding is not: the token was made with the key, by a faulty program. */
+/** The HMAC is right, the padding is not: made with the key, by a faulty program. */
 export class FernetPaddingInvalid extends FernetRefused {
   readonly code = "fernet_padding_invalid";
   static override readonly text = "the content of the Fernet token is not padded as it must be";

@@ -34,9 +34,10 @@ export interface OpenedFernet {
 }
 
 /**
- * Opens a Fernet token, to move data in; MedVault never makes one. `key` is 32 bytes, or their base64url as other
- * programs keep them. The HMAC is checked, in constant time, before anything that the token says is believed.
- * Throws KeyInvalid, FernetMalformed, FernetForged, FernetFromFuture, FernetExpired or FernetPaddingInvalid.
+ * Opens a Fernet token, to move data in; MedVault never makes one. `key` is 32 bytes, or their
+ * base64url as other programs keep them. The HMAC is checked, in constant time, before anything
+ * that the token says is believed. Throws KeyInvalid, FernetMalformed, FernetForged,
+ * FernetFromFuture, FernetExpired or FernetPaddingInvalid.
  */
 export function openFernet(token: string, key: Buffer | string, options: FernetOptions): OpenedFernet {
   const keyBytes = fernetKey(key);

@@ -21,7 +21,7 @@ import { DIGESTS } from "./suites.ts";
 
 type SignedRecordVector = SignedRecord & Record<"seed" | "content" | "statement" | "signature", string>;
 
-// The tests of src run the same files: here it is the second implementation that must make and open them.
+// The tests of src run the same files; here the second implementation makes and opens them.
 const hex = (text: string): Buffer => Buffer.from(text, "hex");
 
 test("the plain implementation makes and opens the published boxes", () => {

@@ -5,8 +5,9 @@ const MAX_KEPT_BYTES = 65_536;
 const UTF8_BYTES_PER_UNIT = 3;
 
 /**
- * Length-prefixed parts as `lengthPrefixed` makes them, for who makes many: it keeps its memory from one list to the
- * next, and that is 0.8 µs instead of 2.1 for a box's derivation and AAD (Node 24). For what is used up at once only.
+ * Length-prefixed parts as `lengthPrefixed` makes them, for who makes many: it keeps its memory
+ * from one list to the next, and that is 0.8 µs instead of 2.1 for a box's derivation and AAD (Node
+ * 24). For what is used up at once only.
  */
 export class PartWriter {
   #room = Buffer.allocUnsafeSlow(ROOM_BYTES);
@@ -46,7 +47,7 @@ export class PartWriter {
     return this;
   }
 
-  /** An unsigned 64-bit big-endian integer, up to 2^53 - 1. Throws FieldOutOfRange, naming the field. */
+  /** An unsigned 64-bit big-endian integer, up to 2^53 - 1. Throws FieldOutOfRange, naming it. */
   u64(value: number, field: string): this {
     if (!Number.isSafeInteger(value) || value < 0) throw new FieldOutOfRange(field);
     this.#ensure(12);

@@ -5,7 +5,7 @@ import * as errors from "./errors.ts";
 const FOLDER = new URL("./", import.meta.url);
 const sources = readdirSync(FOLDER).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
 
-/** What node:fs, node:http and the like would be needed for does not belong here: only these are imported. */
+/** Only these are imported: what needs node:fs, node:http and the like does not belong here. */
 const ALLOWED = new Set(["node:crypto", "node:stream", "canonicalize"]);
 
 test("the library is pure: no file of it imports anything that reads, writes, asks the time or the environment", () => {

@@ -72,7 +72,7 @@ const ranged = async (start: number, end: number): Promise<void> => {
 };
 const seconds = (from: number) => new Date(now.getTime() + 1_000 * from);
 
-// The "Refused" list of the issue that this library was made by, in its words; keys' part of it is in libs/keys.
+// The "Refused" list of the issue that asked for this library; keys' part of it is in libs/keys.
 test.each<[what: string, refusal: new () => Error, work: () => unknown]>([
   ["a box truncated to less than its header", BoxTruncated, () => opened({}, box.subarray(0, 65))],
   ["a box truncated by a byte", BoxForged, () => opened({}, box.subarray(0, -1))],

@@ -11,7 +11,7 @@ import {
 } from "./chunked-format.ts";
 import { KeyInvalid, NothingWritten } from "./errors.ts";
 
-/** What is read from: a FileHandle of node:fs/promises, at its place. This library opens nothing itself. */
+/** The source: a FileHandle of node:fs/promises, at its place. This library opens nothing. */
 export interface ByteSource {
   read(into: Buffer, at: number, length: number, position: null): Promise<{ bytesRead: number }>;
 }
@@ -31,9 +31,10 @@ export interface SealedFile {
 const CHUNKS_PER_READ = 64;
 
 /**
- * Encrypts a whole file (Cobblestone-256), in 2 MiB of memory however long it is. Writes where `to` stands, and neither
- * syncs nor closes it: until this resolved and `to` was synced, what is there is a draft (FORMATS.md, "Files").
- * Throws KeyInvalid, ChunkedTooLong, or what reading and writing throws.
+ * Encrypts a whole file (Cobblestone-256), in 2 MiB of memory however long it is. Writes where `to`
+ * stands, and neither syncs nor closes it: until this resolved and `to` was synced, what is there
+ * is a draft (FORMATS.md, "Files"). Throws KeyInvalid, ChunkedTooLong, or what reading and writing
+ * throws.
  */
 export async function sealFile(
   from: ByteSource,
@@ -55,9 +56,10 @@ export async function sealFile(
 }
 
 /**
- * Decrypts a whole file, in 2 MiB of memory. Each chunk is authenticated before it is written, but only when this
- * resolves is it known that the file is whole: delete what was written if it does not.
- * Throws KeyInvalid, ChunkedCommitmentMismatch, ChunkForged, ChunkedTruncated, or what reading and writing throws.
+ * Decrypts a whole file, in 2 MiB of memory. Each chunk is authenticated before it is written, but
+ * only when this resolves is it known that the file is whole: delete what was written if it does
+ * not. Throws KeyInvalid, ChunkedCommitmentMismatch, ChunkForged, ChunkedTruncated, or what reading
+ * and writing throws.
  */
 export async function openFile(
   from: ByteSource,
@@ -78,7 +80,7 @@ export async function openFile(
   }
 }
 
-/** Every chunk of `chunkBytes` and then the last, which is shorter, is converted and written, in the same memory. */
+/** Converts and writes each chunk of `chunkBytes` and the shorter last one, in the same memory. */
 async function convertChunks(
   from: ByteSource,
   to: ByteTarget,

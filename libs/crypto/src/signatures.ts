@@ -71,8 +71,8 @@ export function verifyEd25519(publicKey: KeyObject, message: Buffer, signature: 
 }
 
 /**
- * The bytes to sign for a statement: its purpose and its parts, length-prefixed, so that no signature made for one
- * purpose is good for another. FORMATS.md, "Signed statement".
+ * The bytes to sign for a statement: its purpose and its parts, length-prefixed, so that no
+ * signature made for one purpose is good for another. FORMATS.md, "Signed statement".
  */
 export function statement(purpose: string, ...parts: readonly (string | Buffer)[]): Buffer {
   return lengthPrefixed("medvault/statement/v1", purpose, ...parts);

@@ -16,14 +16,15 @@ export interface SignedRecord {
   readonly signedAt: string;
 }
 
-/** The digest of a value's canonical JSON (RFC 8785), in lower-case hex. Throws NotCanonicalJson. */
+/** The digest of a value's canonical JSON (RFC 8785), lower-case hex. Throws NotCanonicalJson. */
 export function contentHashOf(content: unknown, digest: Digest): string {
   return createHash(digest).update(canonicalJson(content), "utf8").digest("hex");
 }
 
 /**
- * The text whose UTF-8 bytes are signed for a record: canonical JSON, so that anyone can make it again. The digest is named
- * where it is not SHA-256, so that a signature under one digest is good for no other. FORMATS.md, "Signature over a record".
+ * The text whose UTF-8 bytes are signed for a record: canonical JSON, so that anyone can make it
+ * again. The digest is named where it is not SHA-256, so that a signature under one digest is good
+ * for no other. FORMATS.md, "Signature over a record".
  */
 export function recordStatement(record: SignedRecord): string {
   const { recordId, patientId, version, contentHash, digest, signedBy, signedAt } = record;

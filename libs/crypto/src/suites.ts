@@ -1,6 +1,6 @@
 import { AlgorithmRefused } from "./errors.ts";
 
-/** The ciphers that a row box or a wrapped key may be sealed with; both take 32-byte keys, 12-byte nonces, 16-byte tags. */
+/** The ciphers of row boxes and wrapped keys: 32-byte keys, 12-byte nonces, 16-byte tags. */
 export const SUITES = ["aes-256-gcm", "chacha20-poly1305"] as const;
 export type Suite = (typeof SUITES)[number];
 

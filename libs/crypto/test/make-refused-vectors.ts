@@ -6,8 +6,8 @@ import { plainContentHash, plainRecordStatement, plainSign, plainStatement } fro
 import { flipped, ID, labelled, shake, write } from "./vector-parts.ts";
 
 /**
- * Writes libs/crypto/vectors/*-refused.json: what must not open, and by which refusal, written down by hand.
- * A published vector never changes. `node libs/crypto/test/make-refused-vectors.ts`
+ * Writes libs/crypto/vectors/*-refused.json: what must not open, and by which refusal, written down
+ * by hand. A published vector never changes. `node libs/crypto/test/make-refused-vectors.ts`
  */
 const hex = (bytes: Buffer): string => bytes.toString("hex");
 

@@ -15,8 +15,8 @@ import {
 import { labelled as bytes, ID, shake, write } from "./vector-parts.ts";
 
 /**
- * Writes libs/crypto/vectors/*.json by the plain implementations alone. A published vector never changes: run it to add
- * some, and look at the diff. `node libs/crypto/test/make-vectors.ts`
+ * Writes libs/crypto/vectors/*.json by the plain implementations alone. A published vector never
+ * changes: run it to add some, and look at the diff. `node libs/crypto/test/make-vectors.ts`
  */
 function boxes(): object[] {
   const texts = [
@@ -72,7 +72,7 @@ function wrappedKeys(): object[] {
   });
 }
 
-/** A message is SHAKE256 of its label, so that a long one needs only its length here; what is sealed is given by hash. */
+/** A message is SHAKE256 of its label, given by length alone; what is sealed is given by hash. */
 function cobblestone(): object[] {
   return [0, 1, 16_383, 16_384, 16_385, 40_000, 257 * 16_384].map((length, n) => {
     const key = bytes(`input key ${n}`, 32);

@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
 
 /**
- * The row box and the wrapped key a second time, written from FORMATS.md alone, as plainly as possible, sharing no code
- * with src. Tests require both to agree byte for byte.
+ * The row box and the wrapped key a second time, written from FORMATS.md alone, as plainly as
+ * possible, sharing no code with src. Tests require both to agree byte for byte.
  */
 export interface PlainBox {
   suite: "aes-256-gcm" | "chacha20-poly1305";

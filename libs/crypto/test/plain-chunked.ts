@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { hkdfExpand } from "./plain-box.ts";
 
-/** Cobblestone-256 a second time, from https://c2sp.org/chunked-encryption, whole in memory, sharing no code with src. */
+/** Cobblestone-256 again, from https://c2sp.org/chunked-encryption, sharing no code with src. */
 export function plainCobblestone256(key: Buffer, salt: Buffer, context: Buffer, message: Buffer): Buffer {
   const name = Buffer.from("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0", "ascii");
   const okm = hkdfExpand("sha512", key, Buffer.concat([name, salt, context]), 32 + 12 + 32);

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
 import { be } from "./plain-box.ts";
 
-/** Fernet a second time, from its specification. Making tokens is for the vectors only: MedVault makes none. */
+/** Fernet again, from its specification. Making tokens is for the vectors: MedVault makes none. */
 export interface PlainFernet {
   key: Buffer;
   seconds: number;

@@ -1,7 +1,7 @@
 import { createHash, createHmac, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { lp } from "./plain-box.ts";
 
-/** Index tokens and statements a second time, from FORMATS.md alone, for texts that are in normal form already. */
+/** Index tokens and statements again, from FORMATS.md alone, for texts in normal form already. */
 export function plainExact(key: Buffer, normal: string): string {
   const message = Buffer.concat([lp("medvault/index/exact/v1"), Buffer.from(normal)]);
   return createHmac("sha256", key).update(message).digest("hex").slice(0, 32);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 
-/** What the makers of vectors share: bytes and ids that follow from a label, and where a file goes. */
+/** What the makers of vectors share: bytes and ids that follow from a label, and a file's place. */
 export function labelled(label: string, length: number): Buffer {
   const blocks = Array.from({ length: Math.ceil(length / 32) }, (_, n) =>
     createHash("sha256").update(`medvault vector ${label} ${n}`).digest(),

@@ -1,6 +1,6 @@
 /**
- * One class per refusal, shaped like the contracts' AppError (`code`, `kind`), which this lib must not import.
- * Messages are fixed: no key, no content of a file or an environment variable.
+ * One class per refusal, shaped like the contracts' AppError (`code`, `kind`), which this lib must
+ * not import. Messages are fixed: no key, no content of a file or an environment variable.
  */
 export abstract class KeysError extends Error {
   abstract readonly code: string;
@@ -82,7 +82,7 @@ const VAULT_REFUSALS: Readonly<Record<number, string>> = {
   503: "Vault refused with HTTP status 503: it is sealed, or down for maintenance.",
 };
 
-/** Vault did not unwrap or make a key. `status` is its HTTP status, 0 when it did not answer; never its words. */
+/** Vault did not unwrap or make a key. `status` is its HTTP status, 0 without one; no words. */
 export class VaultRefused extends KeysError {
   readonly code = "vault_refused";
   readonly status: number;
@@ -134,12 +134,12 @@ export class NoActiveKey extends KeysError {
   static override readonly text = "There is no active key of that name.";
 }
 
-/** The declaration of a sealed table, or an object handed to it, does not fit. Names fields, never values. */
+/** A sealed table's declaration, or an object for it, does not fit. Names fields, never values. */
 export class DeclarationFault extends KeysError {
   readonly code = "declaration_fault";
 }
 
-/** The operator's field policy cannot be followed. `faults` are all of them; each names a place in it, never a value. */
+/** The operator's field policy cannot be followed: all `faults`, by their places, never values. */
 export class PolicyInvalid extends KeysError {
   readonly code = "policy_invalid";
   readonly faults: readonly string[];
@@ -204,7 +204,7 @@ export class AnswerTooLarge extends KeysError {
   static override readonly text = "The answer is too large to be kept for a repeated request.";
 }
 
-/** The services index more than the policy that a command was given says: searches would miss rows that it writes. */
+/** A command's policy indexes less than the services do: searches would miss what it writes. */
 export class IndexPolicyDiffers extends KeysError {
   readonly code = "index_policy_differs";
   override readonly kind = "conflict";

@@ -44,11 +44,12 @@ interface Place {
 }
 
 /**
- * Runs a write once per actor, method, path and key: the same request within 24 h gets the first answer, without the
- * effect. `work` runs in the transaction that also keeps the key and the sealed answer, so a write that fails leaves its
- * key free. Without a key: a plain transaction. A replayed body is what JSON made of the first.
- * Throws IdempotencyKeyInvalid; IdempotencyKeyReused (another body); RequestInProgress (the first is not done after
- * 3 s); AnswerTooLarge; or what `work` throws.
+ * Runs a write once per actor, method, path and key: the same request within 24 h gets the first
+ * answer, without the effect. `work` runs in the transaction that also keeps the key and the sealed
+ * answer, so a write that fails leaves its key free. Without a key: a plain transaction. A replayed
+ * body is what JSON made of the first. Throws IdempotencyKeyInvalid; IdempotencyKeyReused (another
+ * body); RequestInProgress (the first is not done after 3 s); AnswerTooLarge; or what `work`
+ * throws.
  */
 export async function idempotent<T>(
   pool: pg.Pool,
@@ -72,7 +73,7 @@ export async function idempotent<T>(
   }
 }
 
-/** Deletes answers older than 24 h, at most `batchRows`; returns how many. Every write deletes a few by itself. */
+/** Deletes answers older than 24 h, at most `batchRows`; returns how many. Writes do so too. */
 export async function cleanIdempotencyKeys(db: Db, batchRows = 1_000): Promise<number> {
   const { rowCount } = await db.query(
     `delete from idempotency_keys where ctid = any(array(
@@ -95,8 +96,8 @@ async function placeOf(pool: pg.Pool, keyring: Keyring, request: IdempotentReque
 }
 
 /**
- * The first answer, or null when the row is ours and the effect is to be made. One in flight blocks us on the unique index
- * (or on the row of an expired answer) until it is done, for 3 s at most.
+ * The first answer, or null when the row is ours and the effect is to be made. One in flight blocks
+ * us on the unique index (or on the row of an expired answer) until it is done, for 3 s at most.
  */
 async function claimOrReplay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
   await tx.query("set local lock_timeout = '3s'");
@@ -105,7 +106,7 @@ async function claimOrReplay<T>(tx: Tx, keyring: Keyring, place: Place): Promise
       if (await claim(tx, place)) return null;
       const first = await replay<T>(tx, keyring, place);
       if (first || (await renew(tx, place))) return first;
-      // It had expired, and another has renewed or deleted it between our two statements: look again.
+      // It had expired, and another renewed or deleted it between our two statements: look again.
     }
   } catch (error) {
     if ((error as { code?: unknown }).code !== LOCK_NOT_AVAILABLE) throw error;

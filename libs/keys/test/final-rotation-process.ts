@@ -3,8 +3,9 @@ import { createKeyring } from "../src/keyring/keyring.ts";
 import { makeShredsFinal } from "../src/rotation/final-rotation.ts";
 
 /**
- * A process that makes shreds final and kills itself at a given point: `before:<verb>` in the transaction of that event,
- * just before its commit, after everything else; `after:<verb>` when it is committed and nothing more is done.
+ * A process that makes shreds final and kills itself at a given point: `before:<verb>` in the
+ * transaction of that event, just before its commit, after everything else; `after:<verb>` when it
+ * is committed and nothing more is done.
  */
 const [databaseUrl = "", keysFile = "", kill = "", at = ""] = process.argv.slice(2);
 const [when, verb] = kill.split(":");

@@ -4,9 +4,10 @@ import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 
 /**
- * A small server that speaks what Vault's transit engine speaks (keys, rotate, encrypt, decrypt, datakey; HTTP API v1), in a
- * thread of its own: the provider blocks its own thread while it waits. Messages: {sealed, failing: statuses to answer
- * before anything else, namespace: the only one there is, ttl: of the token, in seconds}.
+ * A small server that speaks what Vault's transit engine speaks (keys, rotate, encrypt, decrypt,
+ * datakey; HTTP API v1), in a thread of its own: the provider blocks its own thread while it waits.
+ * Messages: {sealed, failing: statuses to answer before anything else, namespace: the only one
+ * there is, ttl: of the token, in seconds}.
  */
 const { token } = workerData as { token: string };
 const keys = new Map<string, Buffer[]>();

@@ -1,10 +1,10 @@
-/** Exponential with jitter: between half and the whole of `firstMs * 2^failures`, at most `maxMs`. */
+/** Exponential with jitter: half to the whole of `firstMs * 2^failures`, at most `maxMs`. */
 export function backoffMs(failures: number, firstMs: number, maxMs: number): number {
   const full = Math.min(maxMs, firstMs * 2 ** Math.min(failures, 30));
   return full * (0.5 + Math.random() / 2);
 }
 
-/** Resolves with true when the promise settles within the time, with false otherwise; never rejects. */
+/** Resolves with whether the promise settles within the time; never rejects. */
 export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {

@@ -6,7 +6,7 @@ import type { Logger } from "./logger.ts";
 
 export type BrokerState = "connecting" | "connected" | "closed";
 
-/** One connection to RabbitMQ that comes back by itself. Channels do not: who has one opens another. */
+/** One connection to RabbitMQ that comes back by itself. Channels do not: open another. */
 export interface Broker {
   readonly logger: Logger;
   state(): BrokerState;
@@ -27,9 +27,10 @@ const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 10_000;
 
 /**
- * Keeps a connection to the URL (`amqp[s]://user:password@host:port/vhost`), from now until `close`. Never throws
- * for a broker that is away: `state` says so, and it tries again after 0.2 to 10 s with jitter. `amqps` is TLS with a
- * certificate for that host from a CA that `tls` trusts (without it, one that Node trusts), asked again at each connection.
+ * Keeps a connection to the URL (`amqp[s]://user:password@host:port/vhost`), from now until
+ * `close`. Never throws for a broker that is away: `state` says so, and it tries again after 0.2 to
+ * 10 s with jitter. `amqps` is TLS with a certificate for that host from a CA that `tls` trusts
+ * (without it, one that Node trusts), asked again at each connection.
  */
 export function connectBroker(options: { url: string; logger: Logger; tls?: ConnectionOptions }): Broker {
   const { tls = { rejectUnauthorized: true } } = options;

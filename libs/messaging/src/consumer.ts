@@ -34,7 +34,7 @@ export type ConsumerState = "stopped" | "connecting" | "consuming" | "paused";
 
 export interface Consumer {
   start(): void;
-  /** Lets the batch in hand finish, within 10 s; what is not acknowledged is delivered again, to any consumer. */
+  /** Finishes the batch in hand within 10 s; what is not acknowledged is delivered again. */
   stop(): Promise<void>;
   state(): ConsumerState;
 }
@@ -52,9 +52,10 @@ const STOP_TIMEOUT_MS = 10_000;
 const INBOX_DAYS = 90;
 
 /**
- * Consumes a quorum queue into the database: validates, takes the effect and notes it in one transaction, then
- * acknowledges. It never nacks. While the database is away it takes no more messages, keeps those in hand, and goes
- * on with them afterwards, so that no delivery limit is used up.
+ * Consumes a quorum queue into the database: validates, takes the effect and notes it in one
+ * transaction, then acknowledges. It never nacks. While the database is away it takes no more
+ * messages, keeps those in hand, and goes on with them afterwards, so that no delivery limit is
+ * used up.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
   const worker = new ConsumerWorker(options);
@@ -162,7 +163,7 @@ class ConsumerWorker {
   async #consume(session: Session): Promise<void> {
     const { queue, allowedSources } = this.#options;
     const take = (parse: (message: IncomingMessage) => Parsed) => (message: ConsumeMessage | null) => {
-      // Null: the broker ended the consumption, the queue was deleted. Begin again, which declares it.
+      // Null: the queue was deleted, which ended the consumption. Begin again, which declares it.
       if (message === null) void close(session);
       else session.inHand.push({ message, parsed: parse(incomingOf(message)) });
       this.#alarm.wake();

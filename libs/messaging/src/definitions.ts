@@ -8,7 +8,7 @@ import {
   queueArguments,
 } from "./topology.ts";
 
-/** Who has a user at the broker; the name is the service's and must be, for it is checked against events' sources. */
+/** Who has a user at the broker. The name is the service's: events' sources are checked by it. */
 export const BROKER_USERS = ["auth", "records", "files", "audit", "backup", "gateway"] as const;
 export type BrokerUser = (typeof BROKER_USERS)[number];
 
@@ -22,8 +22,9 @@ export interface BrokerUserPermissions {
 const NOTHING = "^$";
 
 /**
- * What a user may do: publish `medvault.<itself>.#` only, and have queues named `medvault.<itself>` and below. A
- * binding must end in a domain event's version, so that no service but audit can listen to audit events.
+ * What a user may do: publish `medvault.<itself>.#` only, and have queues named `medvault.<itself>`
+ * and below. A binding must end in a domain event's version, so that no service but audit can
+ * listen to audit events.
  */
 export function permissionsOf(user: BrokerUser): BrokerUserPermissions {
   const own = `medvault\\.${user}(\\..*)?`;
@@ -49,7 +50,7 @@ export function permissionsOf(user: BrokerUser): BrokerUserPermissions {
   };
 }
 
-/** RabbitMQ's salted SHA-256 (rabbitmq.com/docs/passwords): 4 bytes of salt, then SHA-256(salt, password). */
+/** RabbitMQ's (rabbitmq.com/docs/passwords): 4 bytes of salt, then SHA-256(salt, password). */
 function passwordHash(password: string): string {
   const salt = randomBytes(4);
   const digest = createHash("sha256").update(salt).update(password).digest();
@@ -95,8 +96,9 @@ export function topologyDefinitions(vhost: string): {
 }
 
 /**
- * RabbitMQ definitions (for `load_definitions`, or POST /api/definitions) with one user per service, what each may
- * do, and the topology that must be there before the first publish. Passwords stand in it salted and hashed.
+ * RabbitMQ definitions (for `load_definitions`, or POST /api/definitions) with one user per
+ * service, what each may do, and the topology that must be there before the first publish.
+ * Passwords stand in it salted and hashed.
  */
 export function brokerDefinitions(options: {
   vhost: string;

@@ -8,9 +8,10 @@ import { messageOf, type Parsed, parseMessage, poisonOf } from "./incoming.ts";
 import { nextRedrive, parkAgain, unpark } from "./parked.ts";
 
 /**
- * Takes the effect of events in the given transaction, in which their ids go into the inbox too. What it throws rolls
- * both back; an error whose `kind` is "unavailable" makes the consumer wait and come again, any other one ends, after
- * three tries of each event alone, in the parked table. It may run more than once.
+ * Takes the effect of events in the given transaction, in which their ids go into the inbox too.
+ * What it throws rolls both back; an error whose `kind` is "unavailable" makes the consumer wait
+ * and come again, any other one ends, after three tries of each event alone, in the parked table.
+ * It may run more than once.
  */
 export type EventHandler = (events: CloudEvent[], tx: Tx) => Promise<void>;
 
@@ -24,7 +25,7 @@ export interface EffectContext {
 const TRIES_ALONE = 3;
 const RETRY_MS = 20;
 
-/** Inbox, parked rows and effect of several messages in one transaction. Throws what the handler or database throws. */
+/** Inbox, parked rows and effect of several messages in one transaction. Throws as those do. */
 export async function takeEffect(context: EffectContext, parsed: readonly Parsed[]): Promise<void> {
   const events = parsed.flatMap((each) => each.events);
   const poison = parsed.flatMap((each) => each.poison);
@@ -36,9 +37,9 @@ export async function takeEffect(context: EffectContext, parsed: readonly Parsed
 }
 
 /**
- * The same, event by event, each in a transaction of its own: what a handler still refuses at the third try is
- * parked, so that one bad event delays no other. Throws only when something is unavailable; what was done stays
- * done, and may be gone through again.
+ * The same, event by event, each in a transaction of its own: what a handler still refuses at the
+ * third try is parked, so that one bad event delays no other. Throws only when something is
+ * unavailable; what was done stays done, and may be gone through again.
  */
 export async function takeEffectOneByOne(context: EffectContext, parsed: readonly Parsed[]): Promise<number> {
   let parkedCount = 0;
@@ -69,7 +70,7 @@ async function tryAlone(context: EffectContext, event: CloudEvent): Promise<stri
   }
 }
 
-/** Takes one parked message that was asked for again; false when there is none. Throws only when unavailable. */
+/** Takes a parked message that is to be tried again; false if none. Throws when unavailable. */
 export async function redriveOne(context: EffectContext): Promise<boolean> {
   const { pool, consumer } = context;
   let id: string | null = null;

@@ -4,7 +4,7 @@ import { EventRefused } from "./errors.ts";
 /** One event's JSON at most; a list that names 1,000 patients takes 40 KB. */
 export const MAX_EVENT_BYTES = 64 * 1024;
 
-/** An event as it stands in the outbox: the envelope as JSON text, without the producer's numbers. */
+/** An event in the outbox: the envelope as JSON text, without the producer's numbers. */
 export interface OutboxEvent {
   id: string;
   audience: "audit" | "domain";
@@ -13,9 +13,10 @@ export interface OutboxEvent {
 }
 
 /**
- * Wraps an event as CloudEvents 1.0 in the name of `source` ("records"; the gateway: "gateway/<instance>"), with a
- * new id and the present time. Throws EventRefused when it does not fit contracts, is not named after its source
- * (the broker would not let it pass), or is beyond MAX_EVENT_BYTES.
+ * Wraps an event as CloudEvents 1.0 in the name of `source` ("records"; the gateway:
+ * "gateway/<instance>"), with a new id and the present time. Throws EventRefused when it does not
+ * fit contracts, is not named after its source (the broker would not let it pass), or is beyond
+ * MAX_EVENT_BYTES.
  */
 export function toOutboxEvent(source: string, event: NewEvent): OutboxEvent {
   const service = source.split("/")[0] ?? source;
@@ -42,7 +43,7 @@ export function toOutboxEvent(source: string, event: NewEvent): OutboxEvent {
   return { id: parsed.data.id, audience: event.audience ?? "audit", type: event.type, json };
 }
 
-/** The event's JSON with its producer's numbers: spliced in, so that the relay need not parse what it forwards. */
+/** The event's JSON with its producer's numbers spliced in: the relay need not parse it. */
 export function withSequence(json: string, epoch: number, sequence: number): string {
   return `${json.slice(0, -1)},"producerepoch":${epoch},"producerseq":${sequence}}`;
 }

@@ -1,6 +1,6 @@
 import { AppError } from "@medvault/contracts";
 
-/** An event that must not go out: not as contracts has it, under another service's name, or too large. A bug. */
+/** An event that must not go out: against contracts, another service's, or too large. A bug. */
 export class EventRefused extends Error {
   override readonly name = "EventRefused";
   readonly code = "event_refused";

@@ -2,7 +2,7 @@ import type { CloudEvent } from "@medvault/contracts";
 import type { Db } from "@medvault/postgres";
 import type { Poison } from "./incoming.ts";
 
-/** Notes events as taken by this consumer; answers those that were not before. An event twice in the list counts once. */
+/** Notes events as taken by this consumer; answers the new ones. A double in the list is one. */
 export async function takeNew(
   db: Db,
   consumer: string,

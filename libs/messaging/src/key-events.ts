@@ -5,9 +5,9 @@ import { emit } from "./emit.ts";
 const MAX_PATIENTS = 1_000;
 
 /**
- * What writes `medvault.<service>.keys.<verb>.v1` into the service's outbox, in the transaction of what happened to its
- * keys: done by `by` ("operator" by command, "schedule" by the service itself), with counts, versions and codes. Throws
- * RangeError for more than 1,000 patients.
+ * What writes `medvault.<service>.keys.<verb>.v1` into the service's outbox, in the transaction of
+ * what happened to its keys: done by `by` ("operator" by command, "schedule" by the service
+ * itself), with counts, versions and codes. Throws RangeError for more than 1,000 patients.
  */
 export function keyEvent(
   service: string,

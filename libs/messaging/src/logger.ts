@@ -1,4 +1,4 @@
-/** What this lib needs of a logger; pino's fits. Only codes and counts are passed, never contents. */
+/** What this lib needs of a logger; pino's fits. It gets codes and counts, never contents. */
 export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;

@@ -21,7 +21,7 @@ export interface LossyProducerOptions {
 }
 
 export interface LossyProducer {
-  /** Counts the event with others of its type, outcome, reason and address. Never throws, never waits. */
+  /** Counts the event with its like (type, outcome, reason, address). Never throws or waits. */
   record(event: NewEvent): void;
   /** How many events were dropped since the start. */
   dropped(): number;
@@ -37,9 +37,10 @@ interface Gathered {
 const CLOSE_TIMEOUT_MS = 3_000;
 
 /**
- * The producer of a process without a database. Every flush sends one event per kind and address, with
- * `details.count`, under publisher confirms; what does not fit into its buffers is dropped and counted, and the count
- * is itself an event (`medvault.<source>.events.dropped.v1`). A crash loses what was not sent yet.
+ * The producer of a process without a database. Every flush sends one event per kind and address,
+ * with `details.count`, under publisher confirms; what does not fit into its buffers is dropped and
+ * counted, and the count is itself an event (`medvault.<source>.events.dropped.v1`). A crash loses
+ * what was not sent yet.
  */
 export function createLossyProducer(options: LossyProducerOptions): LossyProducer {
   const { broker, source, instance } = options;

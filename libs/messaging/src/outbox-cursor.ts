@@ -12,11 +12,12 @@ interface Mark {
 }
 
 /**
- * Where the relay stands in the outbox. Rows become visible in the order of commits, not of positions: a long
- * transaction's events appear below what was read already. And while it is open nothing that was deleted since can
- * be vacuumed, so that reading from the start again and again would wade through ever more dead rows. So new rows
- * are read from the cursor, and latecomers by looking back, seldom, from a floor: a position below which every
- * transaction has ended and nothing is left.
+ * Where the relay stands in the outbox. Rows become visible in the order of commits, not of
+ * positions: a long transaction's events appear below what was read already. And while it is open
+ * nothing that was deleted since can be vacuumed, so that reading from the start again and again
+ * would wade through ever more dead rows. So new rows are read from the cursor, and latecomers by
+ * looking back, seldom, from a floor: a position below which every transaction has ended and
+ * nothing is left.
  */
 export class OutboxCursor {
   #cursor = 0;
@@ -38,8 +39,9 @@ export class OutboxCursor {
   }
 
   /**
-   * To be called with a transaction that began after the last `next`. A row that drew a position below the cursor has a lower
-   * xid (the order of outbox's columns sees to it), so once xmin is beyond, the cursor can become the floor.
+   * To be called with a transaction that began after the last `next`. A row that drew a position
+   * below the cursor has a lower xid (the order of outbox's columns sees to it), so once xmin is
+   * beyond, the cursor can become the floor.
    */
   passed(xid: bigint): void {
     this.#latest = { position: this.#cursor, xid };

@@ -7,7 +7,7 @@ const MAX_EVENTS_PER_MESSAGE = 100;
 /** One more event may come on top of it. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 
-/** The audit events of a journaled batch as CloudEvents batches; rows that are gone leave a gap in the numbers. */
+/** A journaled batch's audit events as CloudEvents batches; missing rows leave a gap. */
 export function auditMessages(service: string, batch: Batch, rows: readonly OutboxRow[]): OutgoingMessage[] {
   const index = new Map(batch.positions.map((position, i) => [position, i]));
   const numbered = rows.map((row) =>

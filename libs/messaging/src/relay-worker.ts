@@ -124,7 +124,7 @@ export class RelayWorker {
     channel.once("close", () => {
       if (this.#channel === channel) this.#channel = null;
     });
-    // Throws, and the broker closes the channel, while the audit service has not declared its queue.
+    // Throws, and the broker closes the channel, until the audit service has declared its queue.
     await checkTopology(channel);
     this.#channel = channel;
     return channel;
@@ -166,7 +166,7 @@ export class RelayWorker {
 
   async #sendAudit(channel: ConfirmChannel, rows: OutboxRow[]): Promise<void> {
     const positions = rows.map((row) => row.position);
-    // From here on, whatever happens, these events are in the journal: a failure leads through #recover.
+    // From here on these events are in the journal: any failure leads through #recover.
     this.#recovered = false;
     const batch = await journalBatch(this.#options.pool, this.#held(), positions);
     if (batch === null) throw new LeaseLost();
@@ -181,7 +181,7 @@ export class RelayWorker {
     await this.#delete(batch.positions, batch);
   }
 
-  /** Domain events that no queue is bound to yet stay in the outbox, and are tried again in their turn. */
+  /** Domain events without a bound queue stay in the outbox, and are tried again in their turn. */
   async #sendDomain(channel: ConfirmChannel, rows: OutboxRow[]): Promise<number> {
     const confirmed = await this.#publish(channel, rows.map(domainMessage));
     const sent = rows.filter((_row, i) => confirmed[i] === true).map((row) => row.position);
@@ -205,7 +205,7 @@ export class RelayWorker {
     }
   }
 
-  /** A slow broker must not cost the lease: two relays would take it from each other and neither get done. */
+  /** A slow broker must not cost the lease: two relays would keep taking it from each other. */
   async #publish(channel: ConfirmChannel, messages: OutgoingMessage[]): Promise<boolean[]> {
     const { pool, source } = this.#options;
     const lease = this.#held();

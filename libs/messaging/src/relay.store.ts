@@ -116,8 +116,8 @@ export async function readJournal(db: Db): Promise<Batch[]> {
 }
 
 /**
- * Deletes confirmed rows, and their journal if they have one, in one statement that also keeps the lease. Answers
- * this transaction's id, null when the lease is lost (then nothing is deleted).
+ * Deletes confirmed rows, and their journal if they have one, in one statement that also keeps the
+ * lease. Answers this transaction's id, null when the lease is lost (then nothing is deleted).
  */
 export async function deleteConfirmed(
   db: Db,
@@ -139,7 +139,7 @@ export async function deleteConfirmed(
   return rows[0] ? BigInt(rows[0].xid) : null;
 }
 
-/** Notes a heartbeat if one is due: enough time has passed and more than the last heartbeat itself was numbered. */
+/** Notes a heartbeat if due: after its time, and if more than the last heartbeat was numbered. */
 export async function takeHeartbeat(
   db: Db,
   lease: Lease,
@@ -155,7 +155,7 @@ export async function takeHeartbeat(
   return rows[0] ? { epoch: rows[0].epoch, lastSeq: rows[0].last_seq } : null;
 }
 
-// Counting stops here: more is "very many", and a count over millions of rows would itself be a burden.
+// Counting stops here: more is "very many", and counting millions of rows is a burden itself.
 const MAX_COUNTED = 100_000;
 
 /** How many events wait (counted up to 100,000) and for how long the oldest does. */

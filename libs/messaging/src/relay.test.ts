@@ -144,7 +144,7 @@ test("died after the publish, before the delete: the same events come again unde
   expect(pairs.size).toBe(3);
 });
 
-/** The pool, until a statement matches: from then on nothing of it is carried out, as in a process that died there. */
+/** The pool, until a statement matches: then nothing is carried out, as in a dead process. */
 function failingOn(pattern: RegExp): typeof pool {
   return Object.assign(Object.create(pool), {
     query: (text: string, values: unknown[]) =>

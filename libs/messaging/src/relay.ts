@@ -37,9 +37,9 @@ export interface Relay {
 const STOP_TIMEOUT_MS = 5_000;
 
 /**
- * Carries a service's outbox to the broker: each event at least once, audit events under numbers without gaps that
- * they keep through every repetition. Many may run; the lease lets one work, the fence stops one that was replaced
- * without knowing it.
+ * Carries a service's outbox to the broker: each event at least once, audit events under numbers
+ * without gaps that they keep through every repetition. Many may run; the lease lets one work, the
+ * fence stops one that was replaced without knowing it.
  */
 export function createRelay(options: RelayOptions): Relay {
   const ownBroker = options.broker === undefined;

@@ -8,12 +8,12 @@ export const AUDIT_QUEUE = "medvault.audit";
 export const AUDIT_BINDING = "medvault.*.audit";
 
 /**
- * Deliveries of one message before it goes to the dead queue, from where the consumer parks it. A consumer never
- * nacks; what counts here is a process that dies with the message in hand.
+ * Deliveries of one message before it goes to the dead queue, from where the consumer parks it. A
+ * consumer never nacks; what counts here is a process that dies with the message in hand.
  */
 const DELIVERY_LIMIT = 20;
-// A queue that no consumer empties must not fill the broker's disk: beyond it publishes are refused, and events wait in
-// their outboxes.
+// A queue that no consumer empties must not fill the broker's disk: beyond it publishes are
+// refused, and events wait in their outboxes.
 const MAX_QUEUE_BYTES = 2 * 1024 ** 3;
 
 export function auditRoutingKey(service: string): string {
@@ -24,7 +24,7 @@ export function deadNameOf(queue: string): string {
   return `${queue}.dead`;
 }
 
-/** The arguments of a queue, the same in code and in the broker's definitions: they must agree to the letter. */
+/** A queue's arguments, the same in code and in the broker's definitions: they must agree. */
 export function queueArguments(queue: string): Record<string, string | number> {
   return {
     "x-queue-type": "quorum",
@@ -44,7 +44,7 @@ export async function assertTopology(channel: Channel): Promise<void> {
   await assertConsumerQueue(channel, AUDIT_QUEUE, [AUDIT_BINDING]);
 }
 
-/** Throws (and the broker closes the channel) unless the exchange and the audit queue are there. Any user may ask. */
+/** Throws, and the broker closes the channel, unless exchange and audit queue are there. */
 export async function checkTopology(channel: Channel): Promise<void> {
   await channel.checkExchange(EVENTS_EXCHANGE);
   await channel.checkQueue(AUDIT_QUEUE);

@@ -28,7 +28,7 @@ export interface StartOptions {
   allowedSources?: string[];
 }
 
-/** The files service, consuming what records says; all of it is set up and cleared away by vitest's hooks. */
+/** The files service consuming records' events; vitest's hooks set it up and clear it away. */
 export async function givenConsumption(): Promise<Consumption> {
   const messaging = await givenMessaging();
   const { database, broker: testBroker, logger } = messaging;

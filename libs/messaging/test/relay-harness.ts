@@ -7,7 +7,7 @@ import { emptyTables, givenMessaging, type Listener, listen, type Messaging, num
 
 export interface Relaying extends Messaging {
   pool: pg.Pool;
-  /** What arrives in the audit queue, from the beginning of each test on; `open` listens again after a close. */
+  /** What arrives in the audit queue in each test; `open` listens again after a close. */
   audit: Listener & { open(): Promise<void> };
   /** A relay of records, stopped after the test. */
   startRelay(options?: Partial<RelayOptions>): Relay;
@@ -15,7 +15,7 @@ export interface Relaying extends Messaging {
   emitted(from: number, to: number, audience?: "audit" | "domain"): Promise<void>;
 }
 
-/** The records service's outbox and its relays; all of it is set up and cleared away by vitest's hooks. */
+/** The outbox of records and its relays; vitest's hooks set it up and clear it away. */
 export async function givenRelaying(): Promise<Relaying> {
   const messaging = await givenMessaging();
   const { database, broker, logger } = messaging;

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from "node:tls";
 
-/** What else of TLS the driver would take from a URL: files, other names of the mode, and ways to check less. */
+/** What else of TLS the driver takes from a URL: files, other modes, ways to check less. */
 const OTHER_PARAMETERS = [
   "ssl",
   "sslcert",
@@ -11,7 +11,7 @@ const OTHER_PARAMETERS = [
   "uselibpqcompat",
 ];
 
-/** A database URL asks for a TLS that is not checked in full, or in words that the driver reads differently from version to version. */
+/** A URL's TLS is not checked in full, or in words that drivers read differently. */
 export class TlsModeRefused extends Error {
   override readonly name = "TlsModeRefused";
   constructor() {
@@ -22,10 +22,11 @@ export class TlsModeRefused extends Error {
 }
 
 /**
- * A URL as the driver gets it. With `sslmode=verify-full` the server must speak TLS, with a certificate for the host
- * that the URL names from a CA that `tls` trusts (without `tls`, one that Node trusts); never less, and never plain
- * instead. Without it the connection is plain. Throws TlsModeRefused for any other mode: what the driver makes of
- * `require` or `prefer` changes with its version, and a mode in the URL makes it drop `tls`.
+ * A URL as the driver gets it. With `sslmode=verify-full` the server must speak TLS, with a
+ * certificate for the host that the URL names from a CA that `tls` trusts (without `tls`, one that
+ * Node trusts); never less, and never plain instead. Without it the connection is plain. Throws
+ * TlsModeRefused for any other mode: what the driver makes of `require` or `prefer` changes with
+ * its version, and a mode in the URL makes it drop `tls`.
  */
 export function connectionOf(
   url: string,

@@ -1,7 +1,7 @@
 /**
- * The database cannot answer now: unreachable, restarting, full, over its connections, or slower than the
- * statement or lock limit. The fields are those of an AppError of contracts (which this lib must not import),
- * so that service-kit answers 503 with Retry-After.
+ * The database cannot answer now: unreachable, restarting, full, over its connections, or slower
+ * than the statement or lock limit. The fields are those of an AppError of contracts (which this
+ * lib must not import), so that service-kit answers 503 with Retry-After.
  */
 export class DatabaseUnavailable extends Error {
   override readonly name = "DatabaseUnavailable";
@@ -13,7 +13,7 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
-/** COMMIT was answered by ROLLBACK: a statement had failed inside the transaction and its error was swallowed. */
+/** COMMIT was answered by ROLLBACK: a statement had failed and its error was swallowed. */
 export class TransactionAborted extends Error {
   override readonly name = "TransactionAborted";
   constructor() {
@@ -29,9 +29,10 @@ export class UnsafeInteger extends Error {
   }
 }
 
-// https://www.postgresql.org/docs/17/errcodes-appendix.html. 08: connection; 53: disk full, out of memory, too
-// many connections; 57P0x: shutting down, crashed, starting; 57014: statement limit; 55P03: lock limit; 25P03:
-// idle in transaction limit; 25006: read-only, which is a primary that was demoted by a failover.
+// https://www.postgresql.org/docs/17/errcodes-appendix.html. 08: connection; 53: disk full, out of
+// memory, too many connections; 57P0x: shutting down, crashed, starting; 57014: statement limit;
+// 55P03: lock limit; 25P03: idle in transaction limit; 25006: read-only, which is a primary that
+// was demoted by a failover.
 const UNAVAILABLE_CLASSES = ["08", "53"];
 const UNAVAILABLE_STATES = ["57P01", "57P02", "57P03", "57P05", "57014", "55P03", "25P03", "25006"];
 const UNAVAILABLE_SYSTEM = [
@@ -74,7 +75,7 @@ export function isRetryable(error: unknown): boolean {
   return code === SERIALIZATION_FAILURE || code === DEADLOCK_DETECTED;
 }
 
-/** True when the error says that the database is away or too slow, and nothing about the statement. */
+/** True when the database is away or too slow; the error says nothing about the statement. */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof DatabaseUnavailable) return true;
   if (error instanceof AggregateError) return error.errors.some(isUnavailable);
@@ -85,7 +86,7 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && UNAVAILABLE_MESSAGES.some((part) => error.message.includes(part));
 }
 
-/** True when the connection itself is gone or silent, so that not even a rollback would be answered in time. */
+/** True when the connection is gone or silent: not even a rollback would be answered in time. */
 export function isConnectionLost(error: unknown): boolean {
   const code = codeOf(error);
   const fromServer = error instanceof Error && "severity" in error;
@@ -93,7 +94,7 @@ export function isConnectionLost(error: unknown): boolean {
   return isUnavailable(error);
 }
 
-/** The error as callers shall see it: DatabaseUnavailable where that is what it means, else itself. */
+/** The error as callers see it: DatabaseUnavailable where that is what it means, else itself. */
 export function toDatabaseError(error: unknown): unknown {
   if (error instanceof DatabaseUnavailable || !isUnavailable(error)) return error;
   return new DatabaseUnavailable(error);

@@ -1,11 +1,12 @@
 import { escapeIdentifier, escapeLiteral } from "pg";
 
-// DDL takes no parameters: names of roles, schemas and databases have to stand in the text. They come from
-// code and configuration, never from a request; this file is the one place that puts them there, quoted.
+// DDL takes no parameters: names of roles, schemas and databases have to stand in the text. They
+// come from code and configuration, never from a request; this file is the one place that puts them
+// there, quoted.
 
 const PLAIN_NAME = /^[a-z][a-z0-9_]{0,62}$/;
 
-/** Refuses what is not a plain lower-case name of at most 63 letters: unquoted SQL in migrations must find it. */
+/** Refuses names that unquoted SQL in migrations would not find: a-z, 0-9 and _, at most 63. */
 function assertPlainName(name: string): string {
   if (!PLAIN_NAME.test(name)) throw new Error(`not a plain SQL name: ${JSON.stringify(name)}`);
   return name;
@@ -21,8 +22,8 @@ export function searchPathOf(schemas: readonly string[]): string {
 }
 
 /**
- * Statement text from a template: %I takes the next value as a quoted identifier (any name, or a list
- * of them), %L as a literal. The counts must agree.
+ * Statement text from a template: %I takes the next value as a quoted identifier (any name, or a
+ * list of them), %L as a literal. The counts must agree.
  */
 export function ddl(template: string, ...values: (string | readonly string[])[]): string {
   let next = 0;

@@ -6,8 +6,8 @@ import type { Db } from "./types.ts";
 
 export interface MigrateServiceOptions {
   /**
-   * Another name for the business schema: a restore builds it there and renames it. It is made if it is not
-   * there, with the privileges of the real one; the sys history is left alone.
+   * Another name for the business schema: a restore builds it there and renames it. It is made if
+   * it is not there, with the privileges of the real one; the sys history is left alone.
    */
   schema?: string;
   /** The last business migration to apply, by name. */
@@ -15,8 +15,8 @@ export interface MigrateServiceOptions {
 }
 
 /**
- * Brings a service's two histories to what this code knows, sys first. `client` is the owner role's, in the
- * database that `provisionDatabase` has prepared. Throws as `migrate` does.
+ * Brings a service's two histories to what this code knows, sys first. `client` is the owner
+ * role's, in the database that `provisionDatabase` has prepared. Throws as `migrate` does.
  */
 export async function migrateService(
   client: ClientBase,

@@ -31,10 +31,11 @@ const LOCK_ATTEMPTS = 5;
 const LOCK_PAUSE_MS = 500;
 
 /**
- * Applies what is not applied yet, each file in a transaction of its own together with its line in the schema's
- * `schema_migrations`. Two migrators at once take turns by a lock on that table, which no service's role can take
- * (an advisory lock any role could hold). Throws MigrationDrift, MigrationOutOfOrder, MigrationFailed or
- * MigrationInvalid; the files before the failed one stay applied.
+ * Applies what is not applied yet, each file in a transaction of its own together with its line in
+ * the schema's `schema_migrations`. Two migrators at once take turns by a lock on that table, which
+ * no service's role can take (an advisory lock any role could hold). Throws MigrationDrift,
+ * MigrationOutOfOrder, MigrationFailed or MigrationInvalid; the files before the failed one stay
+ * applied.
  */
 export async function migrate(client: ClientBase, options: MigrateOptions): Promise<{ applied: string[] }> {
   const known = cutAfter(await readMigrations(options.sources), options.upTo);
@@ -56,7 +57,7 @@ function cutAfter(known: Migration[], last: string | undefined): Migration[] {
   return known.slice(0, end + 1);
 }
 
-/** DDL that waits for a lock makes every query behind it wait: it gives up after 5 s, lets them pass, comes again. */
+/** DDL that waits for a lock holds up every query behind it: it gives up after 5 s, and retries. */
 async function patiently<T>(step: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -101,8 +102,9 @@ async function createHistory(client: ClientBase): Promise<null> {
                      where n.nspname = current_schema() and c.relname = 'schema_migrations') as there`,
   );
   if (rows[0]?.there === true) return null;
-  // Two at once: `if not exists` does not help the second, which would fail on pg_type's unique index instead.
-  // The key is the schema's name; who holds this lock longer than the rest only delays the very first run.
+  // Two at once: `if not exists` does not help the second, which would fail on pg_type's unique
+  // index instead. The key is the schema's name; who holds this lock longer than the rest only
+  // delays the very first run.
   await client.query("select pg_advisory_xact_lock(hashtextextended(current_schema(), 0))");
   await client.query(
     `create table if not exists schema_migrations (
@@ -129,7 +131,7 @@ async function applyNext(client: ClientBase, schema: string, known: Migration[])
   } catch (error) {
     throw new MigrationFailed(schema, next.name, error);
   }
-  // A file may have changed search_path for itself; the history is where current_schema() was at the start.
+  // A file may change search_path for itself; the history is where current_schema() first was.
   await client.query("select set_config('search_path', $1, true)", [searchPathOf([schema])]);
   await client.query("insert into schema_migrations (name, checksum) values ($1, $2)", [
     next.name,
@@ -156,8 +158,9 @@ function assertInOrder(schema: string, next: Migration, known: Migration[], appl
 }
 
 /**
- * The boot check: every migration that this code knows is applied, unchanged; newer ones in the database are
- * tolerated (a rolling upgrade migrates first). Throws MigrationMissing or MigrationDrift.
+ * The boot check: every migration that this code knows is applied, unchanged; newer ones in the
+ * database are tolerated (a rolling upgrade migrates first). Throws MigrationMissing or
+ * MigrationDrift.
  */
 export async function assertMigrated(
   db: Db,

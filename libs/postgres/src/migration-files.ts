@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MigrationInvalid } from "./migration.errors.ts";
 
-/** A folder of numbered SQL files. `prefix` keeps the histories of libs apart inside one schema: "messaging/0001_x.sql". */
+/** A folder of numbered SQL files. `prefix` names a lib's history: "messaging/0001_x.sql". */
 export interface MigrationSource {
   prefix: string;
   dir: string;
@@ -20,15 +20,15 @@ export interface Migration {
 }
 
 const FILE_NAME = /^(\d{4})_[a-z0-9_]+\.sql$/;
-// Quoted strings, quoted names, dollar bodies and comments, so that a keyword inside them is no statement.
+// Quoted strings and names, dollar bodies and comments: a keyword inside is no statement.
 const OPAQUE = /'(?:[^']|'')*'|"[^"]*"|\$([A-Za-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\//g;
 const TRANSACTION_CONTROL =
   /^(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
 
 /**
- * The migrations of the sources, in the order in which they are applied: source by source, by number. A folder
- * that is not there has none. Throws MigrationInvalid for a name that is no `0001_name.sql`, a number used twice,
- * or a statement that would end the file's transaction.
+ * The migrations of the sources, in the order in which they are applied: source by source, by
+ * number. A folder that is not there has none. Throws MigrationInvalid for a name that is no
+ * `0001_name.sql`, a number used twice, or a statement that would end the file's transaction.
  */
 export async function readMigrations(sources: readonly MigrationSource[]): Promise<Migration[]> {
   const found: Migration[] = [];

@@ -6,7 +6,7 @@ export class MigrationInvalid extends Error {
   }
 }
 
-/** A file was changed after it had been applied. Forward only: restore the file and add a new one. */
+/** A file was changed after it was applied. Forward only: restore it and add another. */
 export class MigrationDrift extends Error {
   override readonly name = "MigrationDrift";
   constructor(schema: string, file: string) {
@@ -16,7 +16,7 @@ export class MigrationDrift extends Error {
   }
 }
 
-/** A file is numbered before one that is applied already: it would run in another order here than elsewhere. */
+/** A file is numbered before an applied one: it would run in another order here than elsewhere. */
 export class MigrationOutOfOrder extends Error {
   override readonly name = "MigrationOutOfOrder";
   constructor(schema: string, file: string) {

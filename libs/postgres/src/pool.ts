@@ -21,11 +21,12 @@ export interface PoolOptions {
   /** Waiting for a free or a new connection; default 3,000. */
   connectTimeoutMs?: number;
   /**
-   * Prepare statements that have values under names, once a connection: for texts that are constants. The URL's
-   * `prepared_statements=off` forbids it, for a pooler that does not know them.
+   * Prepare statements that have values under names, once a connection: for texts that are
+   * constants. The URL's `prepared_statements=off` forbids it, for a pooler that does not know
+   * them.
    */
   prepared?: boolean;
-  /** When given, search_path is "<schema>, <schema>_sys"; else the role's own setting in the database holds. */
+  /** Sets search_path to "<schema>, <schema>_sys"; default: the role's setting in the database. */
   schema?: string;
 }
 
@@ -42,7 +43,7 @@ const TEXT_ARRAY: number = 1009;
 
 const asText = (text: string): string => text;
 
-// A date has no time zone: as a Date it would shift by a day west of Greenwich. The same for timestamp.
+// A date has no time zone: as a Date it shifts by a day west of Greenwich. So does a timestamp.
 const parsers: Record<number, (text: string) => unknown> = {
   [OID.int8]: parseInt8,
   [OID.date]: asText,
@@ -50,14 +51,14 @@ const parsers: Record<number, (text: string) => unknown> = {
   [OID.dateArray]: (text) => pg.types.getTypeParser(TEXT_ARRAY, "text")(text),
 };
 
-/** What columns come back as: date and timestamp as text, bigint as number or UnsafeInteger, the rest as pg does. */
+/** date and timestamp come as text, bigint as number or UnsafeInteger, the rest as pg does. */
 export const columnTypes: pg.CustomTypesConfig = {
   getTypeParser: (oid: number, format?: "text" | "binary") =>
     parsers[oid] ?? pg.types.getTypeParser(oid, format === "binary" ? "text" : (format ?? "text")),
 };
 
 class DatabasePool extends pg.Pool {
-  // pg's query has eight overloads that one override cannot repeat; promises alone are mapped, the rest passes.
+  // pg's query has eight overloads that one override cannot repeat; it maps promises alone.
   override query = ((...args: Parameters<pg.Pool["query"]>) => {
     const answer: unknown = super.query(...args);
     if (!(answer instanceof Promise)) return answer;
@@ -73,8 +74,9 @@ class DatabasePool extends pg.Pool {
 }
 
 /**
- * A pool whose every wait is bounded and whose lost connections never end the process. `query` throws
- * DatabaseUnavailable when the database is away; any other error as pg gives it. Throws TlsModeRefused.
+ * A pool whose every wait is bounded and whose lost connections never end the process. `query`
+ * throws DatabaseUnavailable when the database is away; any other error as pg gives it. Throws
+ * TlsModeRefused.
  */
 export function createPool(options: PoolOptions): pg.Pool {
   const statementTimeoutMs = options.statementTimeoutMs ?? 10_000;
@@ -96,7 +98,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     ...(schema === undefined ? {} : { options: `-c search_path=${searchPathOption(schema)}` }),
   });
   if (names) keepNames(pool, names);
-  // Without a listener the loss of an idle connection, or of one that waits inside a transaction, ends the process.
+  // Without a listener the loss of a connection, idle or in a transaction, ends the process.
   pool.on("error", () => {});
   pool.on("connect", (client) => {
     client.on("error", () => {});

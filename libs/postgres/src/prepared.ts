@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
 
-// A statement that Postgres has parsed and planned under a name costs it a third of one that it has not. The texts
-// are written in the code, so there are few of them; what comes beyond is run as it is.
+// A statement that Postgres has parsed and planned under a name costs it a third of one that it has
+// not. The texts are written in the code, so there are few of them; what comes beyond is run as it
+// is.
 const TEXTS_MAX = 500;
-/** Times that the names are given up for new ones, one a connection and migration. A pooler that keeps none makes us stop here. */
+/** How often the names are renewed, once a connection and migration; a bad pooler ends it. */
 const GENERATIONS_MAX = 64;
 
 const INVALID_STATEMENT_NAME = "26000";
@@ -12,8 +13,8 @@ const DUPLICATE_STATEMENT = "42P05";
 const FEATURE_NOT_SUPPORTED = "0A000";
 
 /**
- * The names under which a pool's connections prepare their statements: made of the text's hash, so that a connection
- * that comes to another process by a pooler never runs another text under it.
+ * The names under which a pool's connections prepare their statements: made of the text's hash, so
+ * that a connection that comes to another process by a pooler never runs another text under it.
  */
 export class StatementNames {
   #names = new Map<string, string>();
@@ -45,9 +46,10 @@ export function keepNames(pool: pg.Pool, names: StatementNames): void {
 }
 
 /**
- * Whether a statement failed, unexecuted, only because it had been prepared: a migration has changed what it answers, or
- * the connection has forgotten it (DISCARD ALL, a pooler). Then the pool's next statements are prepared again, so that the
- * same one, or its transaction, can be run again.
+ * Whether a statement failed, unexecuted, only because it had been prepared: a migration has
+ * changed what it answers, or the connection has forgotten it (DISCARD ALL, a pooler). Then the
+ * pool's next statements are prepared again, so that the same one, or its transaction, can be run
+ * again.
  */
 export function renewedAfter(pool: pg.Pool, error: unknown): boolean {
   const names = namesOf.get(pool);
@@ -66,7 +68,7 @@ function isOutdated(error: unknown): boolean {
 /** A client that prepares what has values. What has none goes as it is, as do cursors and COPY. */
 export function preparingClient(names: StatementNames): new () => pg.Client {
   return class PreparingClient extends pg.Client {
-    // pg's query has many overloads that one override cannot repeat; a text with values is one of them, the rest passes.
+    // pg's query has many overloads; a text with values is one of them, the rest passes.
     override query = ((...args: unknown[]): unknown => {
       const [text, values, callback] = args;
       const name = typeof text === "string" && Array.isArray(values) ? names.of(text) : undefined;

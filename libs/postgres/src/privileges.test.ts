@@ -54,7 +54,7 @@ test("a service cannot create, alter, drop, truncate or grant", async () => {
   await denied(records, "drop table things");
   await denied(records, "truncate things");
   await denied(records, "create table public.t ()");
-  // Granting what one may not pass on is a warning in Postgres; the privilege must not be there afterwards.
+  // Granting what one may not pass on is only a warning in Postgres; the privilege must be absent.
   await records.query("grant select on things to medvault_auth").catch(() => {});
   const { rows } = await superuserSays(
     "select has_table_privilege('medvault_auth', 'records.things', 'select') as may",
@@ -157,7 +157,7 @@ test("an administrator who is no superuser can provision too, as managed servers
   await managed.superuser.query(ddl("alter database %I owner to %I", managed.name, admin));
   const client = await connected(managed.url(admin, "an-administrator-of-a-cloud"));
   try {
-    // The roles are there and other tests use them; what is left is what such an administrator does after them.
+    // The roles are there, for other tests too; what is left is what an administrator does next.
     await managed.superuser.query(ddl("grant medvault_owner to %I with admin option", admin));
     await client.query("grant medvault_owner to current_user");
     await provisionSchemas(client);

@@ -5,22 +5,22 @@ import { BACKED_UP_SERVICES, OWNER_ROLE, roleOf, type ServiceName, sysSchemaOf }
 // Two that grant at once fail with "tuple concurrently updated": they take turns.
 const PRIVILEGES_LOCK = 7_102_203;
 
-// Tables of a sys schema that the backup service reads: keysets, in which all is wrapped, and what may be in no kept one.
+// Tables of a sys schema that backup reads: keysets, and what must be in no kept backup.
 const KEY_TABLES = ["keys", "subject_keys", "service_key_versions", "shreds"];
-// What services whose keys are in backups may ask of them: how many keys there still need a version of theirs.
+// What a service may ask of backup: how many kept keys still need a version of its key.
 const KEYSETS_NEEDING = "keysets_needing";
 
 /**
- * Makes a schema of the service, owned by the owner role, with what its role may do to tables to come: select,
- * insert, update, delete; no create, no drop, no truncate. Business schemas of backed-up services can be read by
- * the backup role. Idempotent; run by the owner role or a superuser. The privileges belong to the schema, so a
- * rename keeps them.
+ * Makes a schema of the service, owned by the owner role, with what its role may do to tables to
+ * come: select, insert, update, delete; no create, no drop, no truncate. Business schemas of
+ * backed-up services can be read by the backup role. Idempotent; run by the owner role or a
+ * superuser. The privileges belong to the schema, so a rename keeps them.
  */
 export async function createSchema(client: ClientBase, service: ServiceName, schema: string): Promise<void> {
   await inTurn(client, () => createAndGrant(client, service, schema));
 }
 
-/** Runs `work` in a transaction of its own, while no other call holds the same lock in this database. */
+/** Runs `work` in a transaction of its own, one call at a time for a lock and database. */
 export async function inTurn(
   client: ClientBase,
   work: () => Promise<void>,
@@ -71,7 +71,7 @@ async function grantToCome(
   }
 }
 
-/** After a history has run: it is not the service's to rewrite, and the key tables are the backup role's to read. */
+/** After a history has run: the service must not change it, and backup may read key tables. */
 export async function settlePrivileges(
   client: ClientBase,
   service: ServiceName,
@@ -95,7 +95,7 @@ async function settle(client: ClientBase, service: ServiceName, schema: string):
   for (const { name } of rows) await runDdl(client, "grant select on %I.%I to %I", schema, name, backup);
 }
 
-/** The one function of backup's business schema that others may call. It answers with a number, as its owner. */
+/** The one function of backup's schema for others. It answers with a number, as its owner. */
 async function letServicesAsk(client: ClientBase, schema: string): Promise<void> {
   const { rows } = await client.query<{ role: string }>(
     `select r.rolname as role from pg_proc p join pg_namespace n on n.oid = p.pronamespace, pg_roles r

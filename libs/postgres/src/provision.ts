@@ -9,8 +9,9 @@ export interface RolePasswords {
   services: readonly { name: ServiceName; password: string }[];
 }
 
-// Roles belong to the whole cluster; two set-ups at once would fail with "tuple concurrently updated". The lock keeps
-// those in one database apart; those in two (an advisory lock belongs to its database) collide and try again.
+// Roles belong to the whole cluster; two set-ups at once would fail with "tuple concurrently
+// updated". The lock keeps those in one database apart; those in two (an advisory lock belongs to
+// its database) collide and try again.
 const ROLES_LOCK = 7_102_201;
 const UNIQUE_VIOLATION = "23505";
 const INTERNAL_ERROR = "XX000";
@@ -18,8 +19,9 @@ const MAX_ATTEMPTS = 5;
 const COLLISION_PAUSE_MS = 50;
 
 /**
- * Makes the roles medvault_owner and medvault_<service>, or sets their passwords and takes away what they should
- * not have. Passwords leave as SCRAM verifiers. Idempotent. Needs a superuser, or a role with CREATEROLE.
+ * Makes the roles medvault_owner and medvault_<service>, or sets their passwords and takes away
+ * what they should not have. Passwords leave as SCRAM verifiers. Idempotent. Needs a superuser, or
+ * a role with CREATEROLE.
  */
 export async function provisionRoles(superuser: ClientBase, passwords: RolePasswords): Promise<void> {
   const roles = [
@@ -55,16 +57,16 @@ async function provisionRole(superuser: ClientBase, role: string, verifier: stri
     "select from pg_roles where rolname = $1 and (rolsuper or rolbypassrls or rolreplication)",
     [role],
   );
-  // Only a superuser may name these attributes, even to take them away; a fresh role has none of them.
+  // Only a superuser may name these attributes, even to remove them; a new role has none.
   if (mighty !== 0) await runDdl(superuser, "alter role %I nosuperuser nobypassrls noreplication", role);
   const attributes = "alter role %I login nocreatedb nocreaterole noinherit password %L";
   await runDdl(superuser, attributes, role, verifier);
 }
 
 /**
- * Prepares the database that `superuser` is connected to: roles, nothing for PUBLIC, two schemas per service
- * owned by medvault_owner, and each role's way to its own two schemas alone. Idempotent; the tables come by
- * `migrateService`.
+ * Prepares the database that `superuser` is connected to: roles, nothing for PUBLIC, two schemas
+ * per service owned by medvault_owner, and each role's way to its own two schemas alone.
+ * Idempotent; the tables come by `migrateService`.
  */
 export async function provisionDatabase(superuser: ClientBase, passwords: RolePasswords): Promise<void> {
   await provisionRoles(superuser, passwords);
@@ -73,7 +75,7 @@ export async function provisionDatabase(superuser: ClientBase, passwords: RolePa
   await grantDatabase(superuser);
 }
 
-/** A superuser needs no membership; a managed server's administrator does, to make schemas in the owner's name. */
+/** A superuser needs no membership; a managed server's administrator does, to make schemas. */
 async function actAsOwner(superuser: ClientBase): Promise<void> {
   const { rows } = await superuser.query<{ rolsuper: boolean }>(
     "select rolsuper from pg_roles where rolname = current_user",
@@ -81,7 +83,7 @@ async function actAsOwner(superuser: ClientBase): Promise<void> {
   if (rows[0]?.rolsuper !== true) await runDdl(superuser, "grant %I to current_user", OWNER_ROLE);
 }
 
-/** The part of `provisionDatabase` that a clone of a template keeps: schemas and default privileges. */
+/** The part of `provisionDatabase` that a template's clone keeps: schemas, default privileges. */
 export async function provisionSchemas(superuser: ClientBase): Promise<void> {
   await inTurn(superuser, () => takeFromPublic(superuser));
   for (const service of SERVICES_WITH_DATA) {
@@ -100,8 +102,8 @@ async function takeFromPublic(superuser: ClientBase): Promise<void> {
 }
 
 /**
- * The part that belongs to the database's own entry, which a clone of a template loses: who may connect, and each
- * role's search_path. Idempotent.
+ * The part that belongs to the database's own entry, which a clone of a template loses: who may
+ * connect, and each role's search_path. Idempotent.
  */
 export async function grantDatabase(superuser: ClientBase): Promise<void> {
   await inTurn(superuser, () => grantConnections(superuser));

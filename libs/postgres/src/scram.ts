@@ -5,9 +5,9 @@ const ITERATIONS = 4096; // what Postgres itself uses; clients must be able to a
 const PRINTABLE_ASCII = /^[\x21-\x7e]{16,256}$/;
 
 /**
- * The SCRAM-SHA-256 verifier of a password (RFC 5802, RFC 7677) in the form that Postgres stores, so that the
- * password itself never stands in a statement, hence in no server log. Refuses anything but 16 to 256 printable
- * ASCII letters, for which SASLprep changes nothing.
+ * The SCRAM-SHA-256 verifier of a password (RFC 5802, RFC 7677) in the form that Postgres stores,
+ * so that the password itself never stands in a statement, hence in no server log. Refuses anything
+ * but 16 to 256 printable ASCII letters, for which SASLprep changes nothing.
  */
 export async function scramVerifier(password: string): Promise<string> {
   if (!PRINTABLE_ASCII.test(password)) {

@@ -1,14 +1,14 @@
 import { fileURLToPath } from "node:url";
 import type { MigrationSource } from "./migration-files.ts";
 
-/** The services that keep data in Postgres; each has the schemas `<name>` and `<name>_sys` and one role. */
+/** The services with data in Postgres: the schemas `<name>` and `<name>_sys`, one role each. */
 export const SERVICES_WITH_DATA = ["auth", "records", "files", "audit", "backup"] as const;
 export type ServiceName = (typeof SERVICES_WITH_DATA)[number];
 
-/** Whose business tables the backup service may read: they hold ciphertext (ARCHITECTURE.md, "The processes"). */
+/** Whose tables backup may read: they hold ciphertext (ARCHITECTURE.md, "The processes"). */
 export const BACKED_UP_SERVICES: readonly ServiceName[] = ["auth", "records", "files"];
 
-/** The role that owns every schema; migrations and the restore job use it, no running service does. */
+/** Owns every schema; migrations and the restore job use it, no running service does. */
 export const OWNER_ROLE = "medvault_owner";
 
 export function roleOf(service: ServiceName): string {
@@ -25,7 +25,7 @@ function folder(path: string): string {
   return fileURLToPath(new URL(path, REPOSITORY));
 }
 
-/** Where a service's migrations lie: its business history, and its sys history with those of the libs first. */
+/** A service's migrations: its business history, and its sys history with the libs' first. */
 export function serviceMigrations(service: ServiceName): {
   business: MigrationSource[];
   sys: MigrationSource[];

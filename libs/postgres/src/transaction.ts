@@ -10,8 +10,8 @@ const RETRY_BASE_MS = 10;
 const hooks = new WeakMap<object, (() => void)[]>();
 
 /**
- * Runs `hook` once this transaction has committed, never if it rolls back. For wake-ups and caches: a hook that
- * throws is ignored, and a process that dies in between never runs it.
+ * Runs `hook` once this transaction has committed, never if it rolls back. For wake-ups and caches:
+ * a hook that throws is ignored, and a process that dies in between never runs it.
  */
 export function afterCommit(tx: Tx, hook: () => void): void {
   const list = hooks.get(tx);
@@ -19,10 +19,11 @@ export function afterCommit(tx: Tx, hook: () => void): void {
 }
 
 /**
- * Runs `work` in one READ COMMITTED transaction and commits. A serialization failure, a deadlock or an outdated
- * prepared statement runs it again from the start, at most three times, so `work` must do nothing that a rollback does not undo. Throws
- * DatabaseUnavailable when the database is away (then the outcome of a commit in flight is unknown),
- * TransactionAborted when `work` swallowed a failed statement, else what `work` threw.
+ * Runs `work` in one READ COMMITTED transaction and commits. A serialization failure, a deadlock or
+ * an outdated prepared statement runs it again from the start, at most three times, so `work` must
+ * do nothing that a rollback does not undo. Throws DatabaseUnavailable when the database is away
+ * (then the outcome of a commit in flight is unknown), TransactionAborted when `work` swallowed a
+ * failed statement, else what `work` threw.
  */
 export async function inTransaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt++) {
@@ -78,8 +79,8 @@ async function rollback(client: pg.PoolClient): Promise<boolean> {
 }
 
 /**
- * Lends one connection for several statements outside a transaction (COPY, a snapshot, SET) and closes it
- * afterwards if `work` threw, since its state is unknown. Throws as `inTransaction` does.
+ * Lends one connection for several statements outside a transaction (COPY, a snapshot, SET) and
+ * closes it afterwards if `work` threw, since its state is unknown. Throws as `inTransaction` does.
  */
 export async function withClient<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   let client: pg.PoolClient | undefined;

@@ -2,8 +2,8 @@ import type pg from "pg";
 import type { QueryResult, QueryResultRow } from "pg";
 
 /**
- * Anything that runs a statement: a pool, a client, a transaction. Stores take it as their first, required
- * argument (CONTRIBUTING.md).
+ * Anything that runs a statement: a pool, a client, a transaction. Stores take it as their first,
+ * required argument (CONTRIBUTING.md).
  */
 export interface Db {
   query<R extends QueryResultRow = QueryResultRow>(
@@ -14,5 +14,5 @@ export interface Db {
 
 declare const transactionBrand: unique symbol;
 
-/** A client inside a transaction that `inTransaction` opened. Use `query` only: begin and commit are not yours. */
+/** A client in a transaction of `inTransaction`. Use `query` only: it begins and commits. */
 export type Tx = pg.PoolClient & { readonly [transactionBrand]: true };

@@ -7,7 +7,7 @@ import { ddl } from "../src/identifiers.ts";
 import { grantDatabase, provisionDatabase } from "../src/provision.ts";
 import { OWNER_ROLE, roleOf, SERVICES_WITH_DATA, type ServiceName } from "../src/services.ts";
 
-/** The test server's URL as the test read it. @medvault/testing stands above this lib, so its own tests do without. */
+/** The test server's URL. @medvault/testing stands above this lib, whose tests do without it. */
 export type ServerUrl = string | undefined;
 
 function parsed(server: ServerUrl): URL {
@@ -59,8 +59,9 @@ export async function connected(url: string): Promise<pg.Client> {
 }
 
 /**
- * A database with MedVault's schemas and roles. Roles belong to the server and other tests sign in with them, so their
- * passwords are left alone: tests act by SET ROLE, which to privileges is the same as signing in.
+ * A database with MedVault's schemas and roles. Roles belong to the server and other tests sign in
+ * with them, so their passwords are left alone: tests act by SET ROLE, which to privileges is the
+ * same as signing in.
  */
 export async function provisioned(
   server: ServerUrl,

@@ -10,8 +10,9 @@ export interface JobLease {
 export type JobOutcome = "done" | "failed" | "stopped";
 
 /**
- * Takes the lease of a job that is due: nobody runs it, and nobody has begun it since `dueSince`. So a job runs once in its
- * period, however many processes there are. Null when it is not due, or somebody else's.
+ * Takes the lease of a job that is due: nobody runs it, and nobody has begun it since `dueSince`.
+ * So a job runs once in its period, however many processes there are. Null when it is not due, or
+ * somebody else's.
  */
 export async function takeJob(
   db: Db,

@@ -4,13 +4,22 @@ import { Cron } from "croner";
 export interface Job {
   /** Kebab-case, unique in its service: its label in metrics and logs. */
   readonly name: string;
-  /** The pause from one start to the next, in milliseconds, varied by a tenth so that replicas do not march in step; or a cron pattern in UTC. */
+  /**
+   * The pause from one start to the next, in milliseconds, varied by a tenth so that replicas do
+   * not march in step; or a cron pattern in UTC.
+   */
   readonly every: number | string;
-  /** One process at a time, and once in a period, by a lease in the service's database. Default: each process by itself. */
+  /**
+   * One process at a time, and once in a period, by a lease in the service's database. Default:
+   * each process by itself.
+   */
   readonly exclusive?: boolean;
   /** Whether the first run is at once; default true for a pause, and false for a pattern. */
   readonly atStart?: boolean;
-  /** Ends early, between two steps, when `signal` aborts: at drain, or when the lease is lost. What it throws is logged, and the next run comes. */
+  /**
+   * Ends early, between two steps, when `signal` aborts: at drain, or when the lease is lost. What
+   * it throws is logged, and the next run comes.
+   */
   run(run: { readonly signal: AbortSignal }): Promise<void>;
 }
 
@@ -31,7 +40,10 @@ export function dueSince(job: Pick<Job, "every">, now: Date): Date {
   return new Date((last ?? now).getTime() - 1);
 }
 
-/** Throws a RangeError that names the job: two of one name, a pause that is none, a pattern that never comes. */
+/**
+ * Throws a RangeError that names the job: two of one name, a pause that is none, a pattern that
+ * never comes.
+ */
 export function assertJobs(jobs: readonly Job[]): void {
   const names = new Set<string>();
   for (const job of jobs) {

@@ -14,11 +14,17 @@ export interface OpenParts {
   readonly relay: Relay;
   /** Null where the settings name none. */
   readonly redis: Redis | null;
-  /** The service's own steps first, then what they stand on. A step that fails holds up none after it. */
+  /**
+   * The service's own steps first, then what they stand on. A step that fails holds up none after
+   * it.
+   */
   close(): Promise<void>;
 }
 
-/** Connects and opens what every service joins. Throws when a migration, a key or a setting is missing. */
+/**
+ * Connects and opens what every service joins. Throws when a migration, a key or a setting is
+ * missing.
+ */
 export async function openParts(
   service: Service,
   config: Config,

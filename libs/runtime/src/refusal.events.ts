@@ -10,13 +10,16 @@ import {
 import { matchedRoute } from "@medvault/service-kit";
 import type { Request } from "express";
 
-/** Codes that an error brings along about the patient whom it was about, when the request names none. */
+/**
+ * Codes that an error brings along about the patient whom it was about, when the request names
+ * none.
+ */
 type AboutPatient = AppError & { readonly patientId?: string | undefined };
 
 /**
- * The event of a refused or failed request, `medvault.<service>.<noun>.denied|failed.v1`: what was asked for, from the
- * document of the route that it reached, and never whether it exists. A patient counts as named when path, query or body
- * names one, so that the patient sees who tried.
+ * The event of a refused or failed request, `medvault.<service>.<noun>.denied|failed.v1`: what was
+ * asked for, from the document of the route that it reached, and never whether it exists. A patient
+ * counts as named when path, query or body names one, so that the patient sees who tried.
  */
 export function refusalEvent(
   service: string,

@@ -24,15 +24,21 @@ export interface Parts<C = CommonConfig> {
   readonly logger: Logger;
   readonly tls: Tls;
   now(): Date;
-  /** Runs at the end of a drain, after jobs and consumers, last registered first; the parts above are still there. */
+  /**
+   * Runs at the end of a drain, after jobs and consumers, last registered first; the parts above
+   * are still there.
+   */
   onStop(step: () => Promise<unknown> | unknown): void;
 }
 
-/** Events in: a queue of the broker and what is done with each batch, in the transaction that notes it as taken. */
+/**
+ * Events in: a queue of the broker and what is done with each batch, in the transaction that notes
+ * it as taken.
+ */
 export interface Consumption extends Omit<ConsumerOptions, "broker" | "pool"> {
   /**
-   * For a service that may consume only at times (a writer that holds its lease): it is given the switch, and nothing is
-   * consumed before it is turned on.
+   * For a service that may consume only at times (a writer that holds its lease): it is given the
+   * switch, and nothing is consumed before it is turned on.
    */
   readonly held?: (consumer: HeldConsumer) => void;
 }
@@ -46,7 +52,9 @@ export interface HeldConsumer {
 /** A check of readiness: what it depends on. A rejection is `down`. */
 export type Check = () => CheckState | Promise<unknown>;
 
-/** What a service adds to what every service joins. (Methods, so that any service is a `Service`.) */
+/**
+ * What a service adds to what every service joins. (Methods, so that any service is a `Service`.)
+ */
 export interface ServiceDeclaration<C extends z.ZodObject, X> {
   readonly name: ServiceName;
   /** The schema of its settings: an extension of CommonConfig. */

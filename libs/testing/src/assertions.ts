@@ -23,7 +23,7 @@ export interface TestAssertions {
 
 let made: Promise<TestAssertions> | undefined;
 
-/** The test gateway's key, the same all through this process, so that apps and clients of one test file agree. */
+/** The test gateway's key, one per process, so that apps and clients of a test file agree. */
 export function testAssertions(): Promise<TestAssertions> {
   made ??= make();
   return made;

@@ -1,4 +1,4 @@
-/** A server that tests need was not named: they are started by `npm test`, which also sets these names. */
+/** A server for tests has no name here: `npm test` starts them and sets these names. */
 export class TestServersMissing extends Error {
   override readonly name = "TestServersMissing";
   constructor(variable: string) {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createKeyring, type Keyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
 
-/** A keyring with random keys of its own. The file is gone when this returns: what was read stays in memory. */
+/** A keyring with random keys. Its file is gone when this returns; the keys stay in memory. */
 export async function testKeyring(service: string): Promise<Keyring> {
   const folder = await mkdtemp(join(tmpdir(), "medvault-keys-"));
   try {

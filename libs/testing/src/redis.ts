@@ -16,7 +16,7 @@ const DATABASES = 15; // 1 to 15 of Redis' 16; 0 keeps the claims
 const CLAIM_SECONDS = 120;
 const WAIT_MS = 60_000;
 
-/** An empty Redis database of one's own; waits while all fifteen are taken. Throws TestServersMissing. */
+/** An empty Redis database; waits while all fifteen are taken. Throws TestServersMissing. */
 export async function createTestRedis(): Promise<TestRedis> {
   const server = testServer("MEDVAULT_TEST_REDIS_URL");
   const claims = new Redis(server.href, { db: 0 });

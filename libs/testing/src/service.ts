@@ -38,7 +38,10 @@ export interface TestService<X> {
 export interface TestServiceOptions {
   /** Settings beside those that every service needs. */
   readonly env?: Readonly<Record<string, string>>;
-  /** With the schemas of other services, or kept by the test: then it is not dropped. Default: one of its own. */
+  /**
+   * With the schemas of other services, or kept by the test: then it is not dropped. Default: one
+   * of its own.
+   */
   readonly database?: TestDatabase;
   /** A connection that the test cuts at will. Default: straight to the database. */
   readonly pool?: pg.Pool;
@@ -51,8 +54,8 @@ export interface TestServiceOptions {
 }
 
 /**
- * A declared service over a database, listening, with the test gateway's assertions. Its jobs do not run
- * by themselves, nor does its relay.
+ * A declared service over a database, listening, with the test gateway's assertions. Its jobs do
+ * not run by themselves, nor does its relay.
  */
 export async function startTestService<C extends z.ZodObject, X>(
   service: ServiceDeclaration<C, X>,

@@ -64,8 +64,9 @@ async function templateName(services: readonly ServiceName[]): Promise<string> {
 }
 
 /**
- * The name of a database with the schemas of the services, provisioned and migrated, that no test connects to. Made
- * once per server and checksum of all migrations; processes that need it at the same time wait for the first.
+ * The name of a database with the schemas of the services, provisioned and migrated, that no test
+ * connects to. Made once per server and checksum of all migrations; processes that need it at the
+ * same time wait for the first.
  */
 export async function ensureTemplate(server: URL, services: readonly ServiceName[]): Promise<string> {
   const name = await templateName(services);
@@ -115,7 +116,7 @@ async function dropOldTemplates(admin: pg.Client, current: string): Promise<void
   }
 }
 
-/** Makes a database from the template and gives back what a clone loses: grants and search paths. */
+/** Makes a database from the template, with what a clone loses: grants and search paths. */
 export async function cloneTemplate(server: URL, template: string, database: string): Promise<void> {
   await withConnection(server.href, (admin) =>
     admin.query(ddl("create database %I template %I", database, template)),

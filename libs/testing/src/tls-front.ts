@@ -11,7 +11,7 @@ export interface TlsFront {
   close(): Promise<void>;
 }
 
-/** Real TLS before a server that listens in plain: what it says is the target's, the certificate is the given one. */
+/** Real TLS before a plain server: what it says is the target's, the certificate is given. */
 export async function createTlsFront(targetUrl: string, options: TlsOptions): Promise<TlsFront> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();

@@ -7,7 +7,7 @@ import type { SealedTable } from "../sealed-tables/sealed-table.ts";
 import { type IndexKeys, type IndexTokens, indexesInUse } from "../sealed-tables/table-indexes.ts";
 import { findIndexKeys, insertNextKey, type StoredIndexKey } from "./index-keys.store.ts";
 
-/** The keys of a table's indexes, opened: of now and, while a rebuild goes on, of the next generation. */
+/** The opened keys of a table's indexes: of now and, during a rebuild, of the next generation. */
 export interface Generation {
   /** Two that are the same have the same keys; one that has passed does not come back. */
   readonly mark: string;
@@ -42,8 +42,9 @@ export async function loadGeneration<T extends object>(
 }
 
 /**
- * An index that the code declares is there from the first row on, so its key is in place at once. One that an operator
- * adds, or that was switched off from the start, misses the rows of before until a rebuild has put its key in place.
+ * An index that the code declares is there from the first row on, so its key is in place at once.
+ * One that an operator adds, or that was switched off from the start, misses the rows of before
+ * until a rebuild has put its key in place.
  */
 async function makeMissing<T extends object>(
   db: Db,
@@ -80,7 +81,7 @@ export function namesNotInUse<T extends object>(
   return stored.filter(({ name, state }) => state === "active" && !names.has(name)).map(({ name }) => name);
 }
 
-/** Throws IndexPolicyDiffers when the services have indexes that the policy given here does not know. */
+/** Throws IndexPolicyDiffers when the services have indexes that the policy here does not know. */
 export function assertSamePolicy<T extends object>(
   table: SealedTable<T>,
   stored: readonly StoredIndexKey[],

@@ -5,7 +5,7 @@ import type { TableDeclaration } from "../sealed-tables/declaration.ts";
 export interface StoredIndexKey {
   readonly name: string;
   readonly version: number;
-  /** Active; retired: with a higher version than the active one it is the next; destroyed: rows may hold its tokens still. */
+  /** Retired above the active version: the next. Destroyed: rows may still have its tokens. */
   readonly state: "active" | "retired" | "destroyed";
   readonly wrapped: Buffer;
 }
@@ -20,7 +20,7 @@ export async function findIndexKeys(db: Db, { table }: TableDeclaration): Promis
   return rows;
 }
 
-/** Nothing is searched by these any more: rows that are written from now on do not have their tokens. */
+/** Nothing is searched by these any more: rows that are written from now on lack their tokens. */
 export async function retireIndexKeys(db: Db, names: readonly string[]): Promise<void> {
   if (names.length === 0) return;
   await db.query(
@@ -29,7 +29,7 @@ export async function retireIndexKeys(db: Db, names: readonly string[]): Promise
   );
 }
 
-/** Until this transaction ends, no generation of index keys begins or ends: what it writes is of the one that it reads next. */
+/** Until this transaction ends no generation begins or ends: it writes what it reads next. */
 export async function holdGeneration(tx: Tx, { service, table }: TableDeclaration): Promise<void> {
   await tx.query("select pg_advisory_xact_lock_shared(hashtextextended($1, 0))", [
     `medvault/index-generation/${service}/${table}`,

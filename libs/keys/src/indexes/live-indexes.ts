@@ -7,20 +7,20 @@ import { findIndexKeys, holdGeneration, retireIndexKeys } from "./index-keys.sto
 
 const MAX_READS = 5;
 
-/** What to look for by the keys of one moment. Null: nothing, every row is a candidate, to be opened and looked at. */
+/** What to look for by the keys of one moment. Null: every row is a candidate, to be opened. */
 export interface IndexQuery {
   /** `@> $1::bigint[]`; empty where the part is part of nothing. */
   substring(field: string, part: string): string[] | null;
-  /** `= any($1::bytea[])`: while an index is rebuilt a row has the token of one key or of the other. */
+  /** `= any($1::bytea[])`: during a rebuild a row has the token of one key or of the other. */
   exact(field: string, part: string): Buffer[] | null;
-  /** `added_tokens @> $1::text[]`, for those of the fields whose index an operator added; a part may be absent. */
+  /** `added_tokens @> $1::text[]`, for fields whose index an operator added; parts are optional. */
   added(parts: Readonly<Record<string, string | undefined>>): string[] | null;
 }
 
 /**
- * A table's blind indexes for a process that runs while they may be rebuilt. A substring column holds tokens of both
- * keys meanwhile, so that the present key finds every row until the next is in place; an exact one has room for one
- * token, so that both are looked for.
+ * A table's blind indexes for a process that runs while they may be rebuilt. A substring column
+ * holds tokens of both keys meanwhile, so that the present key finds every row until the next is in
+ * place; an exact one has room for one token, so that both are looked for.
  */
 export class LiveIndexes<T extends object> {
   readonly #keyring: Keyring;
@@ -33,7 +33,7 @@ export class LiveIndexes<T extends object> {
     this.#generation = generation;
   }
 
-  /** Opens the keys, made at first use: once, at boot, so that no transaction waits for another's first use. */
+  /** Opens the keys, made at first use: once, at boot, so that no transaction waits for another. */
   static async open<T extends object>(
     db: Db,
     keyring: Keyring,
@@ -44,13 +44,13 @@ export class LiveIndexes<T extends object> {
     return new LiveIndexes(keyring, table, await loadGeneration(db, keyring, table, null));
   }
 
-  /** Fields whose index is not in place yet: searches open every row in reach until `keys reindex` has finished. */
+  /** Fields whose index is not in place: searches open every row in reach until `keys reindex`. */
   get incomplete(): string[] {
     const { current } = this.#generation;
     return Object.keys(current).filter((field) => current[field] === null);
   }
 
-  /** What to store for a value, to be written in this transaction, which keeps a rebuild's next step waiting. */
+  /** What to store for a value in this transaction, which keeps a rebuild's next step waiting. */
   async tokens(tx: Tx, value: T): Promise<IndexTokens> {
     return generationTokens(this.#table, await this.#held(tx), value);
   }
@@ -62,8 +62,8 @@ export class LiveIndexes<T extends object> {
   }
 
   /**
-   * Runs a search so that it misses no row: when the keys changed before it ended, it is run again. `work` changes nothing.
-   * `db` must be where writes go.
+   * Runs a search so that it misses no row: when the keys changed before it ended, it is run again.
+   * `work` changes nothing. `db` must be where writes go.
    */
   async read<R>(db: Db, work: (query: IndexQuery) => Promise<R>): Promise<R> {
     for (let tries = 1; ; tries += 1) {
@@ -83,7 +83,7 @@ export class LiveIndexes<T extends object> {
   async #reload(db: Db): Promise<Generation> {
     const known = this.#generation;
     const loaded = await loadGeneration(db, this.#keyring, this.#table, known);
-    // Put in place under another policy than ours: what we write has no such tokens, so nothing may be found by them.
+    // In place under another policy: what we write lacks such tokens, so they must find nothing.
     if (loaded !== known) await retireIndexKeys(db, namesNotInUse(this.#table, loaded.stored));
     // Another request may have loaded a later one while this one was asking.
     if (loaded !== known && this.#generation === known) this.#generation = loaded;

@@ -1,6 +1,6 @@
 import { type Db, ddl, type Tx } from "@medvault/postgres";
 
-/** A table of keyed tokens, each of one owner: `token bytea` and `layer integer`, unique by owner and token. */
+/** Keyed tokens, each of one owner: `token bytea`, `layer integer`, unique by owner and token. */
 export interface TokenTable {
   readonly service: string;
   /** Also the name of its table keys. */
@@ -41,7 +41,7 @@ export async function insertLayer(tx: Tx, { table }: TokenTable, layer: Omit<Sto
   ]);
 }
 
-/** Until this transaction ends no layer is added: what it writes is under the last one that it reads next. */
+/** Until this transaction ends no layer is added: it writes under the last one that it reads. */
 export async function holdLayers(tx: Tx, { service, table }: TokenTable): Promise<void> {
   await tx.query("select pg_advisory_xact_lock_shared(hashtextextended($1, 0))", [
     `medvault/token-layers/${service}/${table}`,
@@ -76,7 +76,7 @@ export async function tokensBelow(
   return rows;
 }
 
-/** Puts tokens in the place of others; those that are gone meanwhile stay gone. Returns how many. */
+/** Replaces tokens; those that are gone meanwhile stay gone. Returns how many were replaced. */
 export async function replaceTokens(
   db: Db,
   { table, owner }: TokenTable,

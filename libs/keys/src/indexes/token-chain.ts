@@ -19,9 +19,10 @@ export interface StoredForms {
 }
 
 /**
- * Tokens of texts that are nowhere kept, so that they cannot be made again under another key: a new key lies over the tokens
- * as they are, and without it what lies below cannot be computed from a guess. A base token, under the first key
- * alone, is what a process works with; what is stored lies under all keys of its time.
+ * Tokens of texts that are nowhere kept, so that they cannot be made again under another key: a new
+ * key lies over the tokens as they are, and without it what lies below cannot be computed from a
+ * guess. A base token, under the first key alone, is what a process works with; what is stored lies
+ * under all keys of its time.
  */
 export class TokenChain {
   readonly #keyring: Keyring;
@@ -52,8 +53,9 @@ export class TokenChain {
   }
 
   /**
-   * Runs a search for base tokens in every form in which they may be stored; again when a layer was added before it ended.
-   * `baseOf` gives the base token, hex, of a form that was found. `work` changes nothing.
+   * Runs a search for base tokens in every form in which they may be stored; again when a layer was
+   * added before it ended. `baseOf` gives the base token, hex, of a form that was found. `work`
+   * changes nothing.
    */
   async read<R>(
     db: Db,
@@ -79,7 +81,7 @@ export class TokenChain {
   }
 }
 
-/** The layers of now; `known` itself when they are still those. Makes the first key where there is none. */
+/** The layers of now, or `known` if they are still those. Makes the first key if there is none. */
 export async function loadLayers(
   db: Db,
   keyring: Keyring,

@@ -18,7 +18,7 @@ export interface KeyringOptions {
   readonly keysEnv?: string | undefined;
 }
 
-/** Opens the service's keys. Throws NoKeySource unless exactly one source is given, else what the provider throws. */
+/** Opens the service's keys. Throws NoKeySource unless there is one source, or as providers do. */
 export async function createKeyring(options: KeyringOptions): Promise<Keyring> {
   const { service, keysFile, keysEnv } = options;
   if ((keysFile === undefined) === (keysEnv === undefined)) throw new NoKeySource(service);
@@ -33,7 +33,7 @@ async function providerOf(keysFile: string, service: string): Promise<KeyProvide
     : fileKeyProvider(keysFile, service);
 }
 
-/** One service's keys in one process: wraps and unwraps all others, and remembers the last that it opened. */
+/** One service's keys in one process: wraps and unwraps all others, remembers the last opened. */
 export class Keyring {
   readonly service: string;
   readonly provider: KeyProvider;
@@ -46,7 +46,7 @@ export class Keyring {
     this.#opened = new OpenedKeys(maxOpenedKeys);
   }
 
-  /** Wraps a 32-byte key under the active version; `context` (kind, name) must be the same to unwrap it. */
+  /** Wraps 32 bytes under the active version; `context` (kind, name) is needed to unwrap them. */
   wrap(key: Buffer, context: readonly string[], keyVersion = 1): Buffer {
     this.#refresh(); // a key wrapped under a version that was retired since would have to be wrapped again
     const { version } = this.provider.current();
@@ -54,14 +54,14 @@ export class Keyring {
   }
 
   /**
-   * Unwraps a key into bytes of its own, which the caller wipes. Throws WrappedKeyRefused (changed, or of another
-   * context or service), KeyVersionUnknown or KeyVersionDestroyed.
+   * Unwraps a key into bytes of its own, which the caller wipes. Throws WrappedKeyRefused (changed,
+   * or of another context or service), KeyVersionUnknown or KeyVersionDestroyed.
    */
   unwrap(wrapped: Buffer, context: readonly string[]): Buffer {
     return unwrapKey(this.#wrappingKey(wrapped), this.#bound(context), wrapped);
   }
 
-  /** As unwrap, from the bounded cache when these very bytes were opened before. Use it at once; never wipe or keep it. */
+  /** As unwrap, from the bounded cache if it was opened before. Use at once; never wipe or keep. */
   opened(wrapped: Buffer, context: readonly string[]): OpenedKey {
     const versions = this.provider.versions();
     if (versions !== this.#openedUnder) this.#opened.wipe(); // one of them may be destroyed now
@@ -77,7 +77,7 @@ export class Keyring {
     return this.opened(wrapped, ["subject", subjectId]);
   }
 
-  /** The same key, wrapped again under the active version; null when it is already. Throws as unwrap does. */
+  /** The same key, wrapped under the active version; null when it is already. Throws as unwrap. */
   rewrap(wrapped: Buffer, context: readonly string[]): Buffer | null {
     this.#refresh();
     const { serviceKeyVersion, keyVersion } = readWrappedKeyHeader(wrapped);
@@ -91,8 +91,8 @@ export class Keyring {
   }
 
   /**
-   * Looks whether the source has changed: a version that was destroyed leaves this process's memory, with every key that
-   * was opened. Throws what reading throws; what was there stays then.
+   * Looks whether the source has changed: a version that was destroyed leaves this process's
+   * memory, with every key that was opened. Throws what reading throws; what was there stays then.
    */
   refresh(): void {
     this.provider.reload();
@@ -110,8 +110,9 @@ export class Keyring {
   }
 
   /**
-   * The active version is the common case. Any other makes us look whether the source has changed: a new version is
-   * loaded when it is first met, and a destroyed one opens nothing, also in a process that knew its key.
+   * The active version is the common case. Any other makes us look whether the source has changed:
+   * a new version is loaded when it is first met, and a destroyed one opens nothing, also in a
+   * process that knew its key.
    */
   #wrappingKey(wrapped: Buffer): WrappingKey {
     const version = readWrappedKeyHeader(wrapped).serviceKeyVersion;
@@ -123,7 +124,7 @@ export class Keyring {
     }
   }
 
-  /** What went wrong, or null. A key file that is being moved about does not stop who has the keys already. */
+  /** What went wrong, or null. A key file that is being moved does not stop a running process. */
   #refresh(): unknown {
     try {
       this.provider.reload();

@@ -6,8 +6,9 @@ export interface OpenedKey extends SubjectKey {
 }
 
 /**
- * The last keys that were opened, keyed by what they were opened from: a key that was shredded or rewrapped is simply
- * not found again. Bounded; what leaves is wiped. A key got from here is used at once, never kept across an await.
+ * The last keys that were opened, keyed by what they were opened from: a key that was shredded or
+ * rewrapped is simply not found again. Bounded; what leaves is wiped. A key got from here is used
+ * at once, never kept across an await.
  */
 export class OpenedKeys {
   readonly #opened = new Map<string, OpenedKey>();

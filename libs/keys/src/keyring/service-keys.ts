@@ -11,7 +11,7 @@ export interface StoredKey {
   readonly public: unknown;
 }
 
-/** The random key of a table or of a set of sealed objects, by name: 32 bytes, made at first use, race-safe. The caller wipes it. */
+/** The random key, 32 bytes, of a table or set of sealed objects; made at first use. Wipe it. */
 export async function tableKey(db: Db, keyring: Keyring, name: string): Promise<Buffer> {
   return randomKey(db, keyring, "table", name);
 }
@@ -28,8 +28,9 @@ async function randomKey(db: Db, keyring: Keyring, kind: "table" | "index", name
 }
 
 /**
- * The active key of that kind and name, made when there is none. Two that make it at once end with the same one. Always
- * read from the database: a process's memory could hold one whose transaction was rolled back.
+ * The active key of that kind and name, made when there is none. Two that make it at once end with
+ * the same one. Always read from the database: a process's memory could hold one whose transaction
+ * was rolled back.
  */
 export async function activeKey(
   db: Db,

@@ -38,7 +38,7 @@ export async function signingKey(db: Db, keyring: Keyring, name: string): Promis
   const seed = keyring.unwrap(stored.wrapped, ["signing", name]);
   try {
     const privateKey = privateKeyOf(seed);
-    // From the private key, not from the column: a column that was changed would have us publish another's key.
+    // From the private key, not the column: from a changed one we would publish another's key.
     const publicJwk = publicJwkOf(privateKey);
     return {
       kid: thumbprintOf(publicJwk),
@@ -53,7 +53,7 @@ export async function signingKey(db: Db, keyring: Keyring, name: string): Promis
   }
 }
 
-/** Every signing key of that name, newest first, with its public half: retired ones still verify. */
+/** Every signing key of that name, newest first, with its public half: retired ones verify. */
 export async function signingKeys(db: Db, name: string): Promise<PublicSigningKey[]> {
   const { rows } = await db.query<{
     version: number;
@@ -73,7 +73,7 @@ export async function signingKeys(db: Db, name: string): Promise<PublicSigningKe
   }));
 }
 
-/** Retires the active key and makes a new one. Run it in a transaction. Of two at once, the second rotates once more. */
+/** Retires the active key and makes another, in a transaction. Of two at once, both rotate. */
 export async function rotateSigningKey(tx: Tx, keyring: Keyring, name: string): Promise<SigningKey> {
   await signingKey(tx, keyring, name);
   // The first version's row is the lock: what follows sees what the one before us committed.

@@ -23,8 +23,9 @@ export function newSubjectKey(keyring: Keyring, subjectId: string): Buffer {
 }
 
 /**
- * Stores wrapped keys made by newSubjectKey, in one statement. Returns what is stored now, by subject: where a key was
- * there already (or another transaction was faster) that is the older one, and what was sealed meanwhile is sealed again.
+ * Stores wrapped keys made by newSubjectKey, in one statement. Returns what is stored now, by
+ * subject: where a key was there already (or another transaction was faster) that is the older one,
+ * and what was sealed meanwhile is sealed again.
  */
 export async function insertSubjectKeys(
   db: Db,
@@ -47,14 +48,14 @@ export async function insertSubjectKeys(
 }
 
 /**
- * Whether something failed because a wrapped key that was held for a while is under a version that was closed or destroyed
- * meanwhile: what was prepared with it is to be prepared again, once.
+ * Whether something failed because a wrapped key that was held for a while is under a version that
+ * was closed or destroyed meanwhile: what was prepared with it is to be prepared again, once.
  */
 export function isKeyOutdated(error: unknown): boolean {
   return error instanceof KeyVersionDestroyed || (error as { code?: unknown }).code === VERSION_CLOSED;
 }
 
-/** The wrapped keys of these subjects, made where there are none: one statement, race-safe. Ids are lower-case UUIDs. */
+/** These subjects' wrapped keys, made where missing: race-safe. Ids are lower-case UUIDs. */
 export async function createSubjectKeys(
   db: Db,
   keyring: Keyring,
@@ -87,8 +88,8 @@ export async function findSubjectKeys(db: Db, subjectIds: readonly string[]): Pr
 }
 
 /**
- * A 32-byte key for data of the subject that is no row (a file): it dies with the subject's key. The caller
- * wipes it. `context` says what it is for.
+ * A 32-byte key for data of the subject that is no row (a file): it dies with the subject's key.
+ * The caller wipes it. `context` says what it is for.
  */
 export function deriveSubjectKey(
   keyring: Keyring,

@@ -8,7 +8,7 @@ import { changeKeyFile } from "../providers/key-file.ts";
 const FORMAT = "medvault-key-share/1";
 const SALT_BYTES = 32;
 
-/** One share, as its file holds it. Fewer than `threshold` of a set say nothing about what they were made of. */
+/** One share, as its file holds it. Fewer than `threshold` of a set reveal nothing. */
 const Share = z.strictObject({
   format: z.literal(FORMAT),
   /** The set: shares of different sets never meet. */
@@ -28,8 +28,9 @@ export type Share = z.infer<typeof Share>;
 const Files = z.record(z.string().regex(/^[a-z]+\.json$/), z.string());
 
 /**
- * Splits files (name: content) into shares of which any `threshold` give them back (Shamir 1979, over GF(2^8), by the audited
- * shamir-secret-sharing). Throws RangeError unless 2 <= threshold <= shares <= 255.
+ * Splits files (name: content) into shares of which any `threshold` give them back (Shamir 1979,
+ * over GF(2^8), by the audited shamir-secret-sharing). Throws RangeError unless 2 <= threshold <=
+ * shares <= 255.
  */
 export async function splitFiles(
   files: Readonly<Record<string, string>>,
@@ -58,8 +59,8 @@ export async function splitFiles(
 }
 
 /**
- * Puts files together again from the contents of share files. Throws ShareInvalid (not a share, or changed),
- * SharesOfAnotherSet, or SharesTooFew; nothing comes out then.
+ * Puts files together again from the contents of share files. Throws ShareInvalid (not a share, or
+ * changed), SharesOfAnotherSet, or SharesTooFew; nothing comes out then.
  */
 export async function combineShares(texts: readonly string[]): Promise<Record<string, string>> {
   const given = texts.map(readShare);
@@ -81,8 +82,8 @@ export async function combineShares(texts: readonly string[]): Promise<Record<st
 }
 
 /**
- * Notes in a key file, before it is split into shares, that it was: a later reader sees whether the shares are of
- * before a rotation. Throws as changeKeyFile does.
+ * Notes in a key file, before it is split into shares, that it was: a later reader sees whether the
+ * shares are of before a rotation. Throws as changeKeyFile does.
  */
 export async function noteEscrow(path: string, service: string): Promise<void> {
   await changeKeyFile(path, service, (document) => {

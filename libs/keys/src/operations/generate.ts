@@ -3,9 +3,9 @@ import { createDurably } from "../providers/durable-file.ts";
 import { documentText } from "../providers/key-document.ts";
 
 /**
- * Makes a service's key file with one active version, mode 0600, in a folder of mode 0700. A file that exists is kept:
- * what it opens could never be opened again. Returns which of the two happened. Safe against a crash and against
- * another process doing the same.
+ * Makes a service's key file with one active version, mode 0600, in a folder of mode 0700. A file
+ * that exists is kept: what it opens could never be opened again. Returns which of the two
+ * happened. Safe against a crash and against another process doing the same.
  */
 export async function generateKeyFile(path: string, service: string): Promise<"made" | "kept"> {
   const key = randomBytes(32);

@@ -9,8 +9,8 @@ export const indexNames = (declaration: TableDeclaration): string[] =>
   indexesInUse(declaration).map(({ keyName }) => keyName);
 
 /**
- * Waits for every transaction that holds the generation, and keeps others from beginning. Throws 55P03 after a second,
- * so that writers who wait behind us do not wait for long.
+ * Waits for every transaction that holds the generation, and keeps others from beginning. Throws
+ * 55P03 after a second, so that writers who wait behind us do not wait for long.
  */
 export async function changeGeneration(tx: Tx, { service, table }: TableDeclaration): Promise<void> {
   await tx.query("set local lock_timeout = '1s'");
@@ -53,7 +53,7 @@ export async function keepTable(tx: Tx, { table }: TableDeclaration): Promise<vo
   await tx.query(ddl("lock table %I in access share mode", table));
 }
 
-/** $1 id, $2 the revision that the tokens are of, then the tokens: writes nothing where they are there already. */
+/** $1 id, $2 the revision of the tokens, then the tokens: writes nothing that is there already. */
 export function updateTokensText(declaration: TableDeclaration): string {
   const columns = tokenColumns(declaration);
   const place = (at: number, type: string) => "$".concat(String(at + 3), "::", type);
@@ -68,7 +68,7 @@ export function updateTokensText(declaration: TableDeclaration): string {
   ].join(" ");
 }
 
-/** Takes the tokens from rows whose subject's key is gone: no search finds them by those, and a reader could guess by them. */
+/** Clears tokens of rows whose subject's key is gone: they find nothing, and invite guesses. */
 export function clearOrphansText(declaration: TableDeclaration): string {
   const columns = tokenColumns(declaration);
   const empty = (type: string) => (type === "bytea" ? "null" : "'{}'");

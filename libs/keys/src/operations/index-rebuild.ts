@@ -34,7 +34,7 @@ export interface RebuildOptions extends Throttle {
   readonly batchRows?: number;
   /** In the transaction of each step. For the audit events. */
   readonly onStep: (tx: Tx, step: RebuildStep) => Promise<void>;
-  /** After each batch: which pass over the rows (1 adds the new tokens, 2 takes the old ones), and how many it has seen. */
+  /** After each batch: the pass (1 adds new tokens, 2 takes old ones) and the rows seen in it. */
   readonly onProgress?: (pass: 1 | 2, rows: number) => void;
 }
 
@@ -56,11 +56,12 @@ interface Run<T extends object> extends RebuildOptions {
 }
 
 /**
- * Rebuilds a table's blind indexes under new keys while traffic goes through LiveIndexes, and destroys the old keys.
- * From "begun" on every write has tokens of both keys; the first pass gives them to all other rows; then the new key is
- * in place and the old one gone, and the second pass takes the old tokens. A run that was stopped is run again: rows that are done are
- * looked at and not written. A restore that swaps the table meanwhile makes a pass begin again. Throws IndexRebuildBusy,
- * or the signal's reason.
+ * Rebuilds a table's blind indexes under new keys while traffic goes through LiveIndexes, and
+ * destroys the old keys. From "begun" on every write has tokens of both keys; the first pass gives
+ * them to all other rows; then the new key is in place and the old one gone, and the second pass
+ * takes the old tokens. A run that was stopped is run again: rows that are done are looked at and
+ * not written. A restore that swaps the table meanwhile makes a pass begin again. Throws
+ * IndexRebuildBusy, or the signal's reason.
  */
 export async function rebuildIndexes<T extends object>(
   pool: pg.Pool,
@@ -98,7 +99,7 @@ async function begin<T extends object>(run: Run<T>): Promise<void> {
   });
 }
 
-/** Gives every row the tokens of both keys, then puts the new key in place; not while rows do not open. */
+/** Gives every row the tokens of both keys, then activates the new key, if every row opened. */
 function addTokens<T extends object>(run: Run<T>): Promise<Pass> {
   return passAndStep(run, 1, "in_place", async (tx) => {
     const stored = await findIndexKeys(tx, run.table.declaration);
@@ -118,7 +119,7 @@ function dropTokens<T extends object>(run: Run<T>): Promise<Pass> {
   });
 }
 
-/** A pass over all rows and the step that follows from it; both again when a restore swapped the table in between. */
+/** A pass over all rows, then its step; both again when a restore swapped the table meanwhile. */
 async function passAndStep<T extends object>(
   run: Run<T>,
   pass: 1 | 2,
@@ -142,7 +143,7 @@ async function passAndStep<T extends object>(
   }
 }
 
-/** Gives every row the tokens of the present generation. Rows that others write meanwhile get them from their writers. */
+/** Gives every row the tokens of this generation. Rows written meanwhile have them already. */
 async function writeTokens<T extends object>(run: Run<T>, pass: 1 | 2): Promise<Pass> {
   const { pool, keyring, table, batchRows = BATCH_ROWS } = run;
   const generation = await loadGeneration(pool, keyring, table, null);
@@ -184,7 +185,7 @@ function tokensOfRow<T extends object>({ keyring, table }: Run<T>, generation: G
   }
 }
 
-/** One change of the generation, in a transaction for which writers wait; tried again while they do not let it in. */
+/** Changes the generation in a transaction that waits for writers; tried until it gets its turn. */
 async function step<T extends object>(
   run: Run<T>,
   name: RebuildStep,
@@ -216,7 +217,7 @@ function withRebuildLock<T extends object, R>(
     try {
       return await work();
     } finally {
-      // A lost connection has given the lock back by itself; what `work` threw is what matters then.
+      // A lost connection has given the lock back by itself; what `work` threw matters then.
       const unlock = "select pg_advisory_unlock(hashtextextended($1, 0))";
       await client.query(unlock, name).catch(() => undefined);
     }

@@ -28,7 +28,7 @@ export interface ResealedRow {
 
 export interface ResealOptions extends Throttle {
   readonly batchRows?: number;
-  /** Also rows that are on the present declaration and suite: after an index was switched off or on. */
+  /** Also rows on the present declaration and suite: after an index was switched off or on. */
   readonly all?: boolean;
   /** Only rows with a higher id: where a run over all rows ended. */
   readonly after?: string;
@@ -47,10 +47,11 @@ export interface ResealResult {
 }
 
 /**
- * Seals the rows of a table again that are not on its present declaration and suite, each as its next revision if no request
- * wrote it meanwhile, in batches that each commit. A run that was stopped is run again: what is done is not found again.
- * A rebuild of the table's indexes may go on meanwhile: each batch writes the tokens of the generation that it holds.
- * Throws DeclarationFault before anything is written when a row holds a field that is declared no more, IndexPolicyDiffers,
+ * Seals the rows of a table again that are not on its present declaration and suite, each as its
+ * next revision if no request wrote it meanwhile, in batches that each commit. A run that was
+ * stopped is run again: what is done is not found again. A rebuild of the table's indexes may go on
+ * meanwhile: each batch writes the tokens of the generation that it holds. Throws DeclarationFault
+ * before anything is written when a row holds a field that is declared no more, IndexPolicyDiffers,
  * or the signal's reason.
  */
 export async function reseal<T extends object>(

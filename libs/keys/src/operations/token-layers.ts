@@ -17,8 +17,9 @@ export interface LayerOptions extends Throttle {
 }
 
 /**
- * Lays a new key over every token of a table, while traffic goes through TokenChain. A run that was stopped is run
- * again: tokens that lie under fewer keys are raised and no key is added. Returns how many tokens were raised.
+ * Lays a new key over every token of a table, while traffic goes through TokenChain. A run that was
+ * stopped is run again: tokens that lie under fewer keys are raised and no key is added. Returns
+ * how many tokens were raised.
  */
 export async function addTokenLayer(
   pool: pg.Pool,

@@ -6,9 +6,10 @@ import { TransitFault, transitDecrypt, transitEncrypt } from "../providers/vault
 import { assertSafePlace } from "../providers/vault-provider.ts";
 
 /**
- * Has Vault wrap every key of a key file, from which the plain ones then disappear: the same keys, so that nothing need be
- * rewrapped. Each is decrypted once for proof before the file is replaced, which `around` may do in a transaction of its
- * own. Throws VaultRefused, KeyFileChanged, or KeyDocumentInvalid when Vault wraps them already; nothing has changed then.
+ * Has Vault wrap every key of a key file, from which the plain ones then disappear: the same keys,
+ * so that nothing need be rewrapped. Each is decrypted once for proof before the file is replaced,
+ * which `around` may do in a transaction of its own. Throws VaultRefused, KeyFileChanged, or
+ * KeyDocumentInvalid when Vault wraps them already; nothing has changed then.
  */
 export async function moveKeysToVault(
   path: string,

@@ -10,8 +10,8 @@ export interface FileOptions {
 }
 
 /**
- * Writes a new file, whole or not at all, that is still there after a power cut; never over one that exists.
- * Makes the directory. Returns whether it wrote.
+ * Writes a new file, whole or not at all, that is still there after a power cut; never over one
+ * that exists. Makes the directory. Returns whether it wrote.
  */
 export async function createDurably(
   path: string,
@@ -23,8 +23,8 @@ export async function createDurably(
 }
 
 /**
- * Makes or replaces a file: anyone who opens it sees the old one or the new one, also after a power cut.
- * Makes the directory.
+ * Makes or replaces a file: anyone who opens it sees the old one or the new one, also after a power
+ * cut. Makes the directory.
  */
 export async function writeDurably(
   path: string,
@@ -38,8 +38,9 @@ export async function writeDurably(
 }
 
 /**
- * Replaces a file as writeDurably does, if `isStillWanted` says so at the last moment, when no other call may
- * replace the same file. Returns what it said, or false while another call replaces the file.
+ * Replaces a file as writeDurably does, if `isStillWanted` says so at the last moment, when no
+ * other call may replace the same file. Returns what it said, or false while another call replaces
+ * the file.
  */
 export async function replaceDurably(
   path: string,
@@ -55,7 +56,7 @@ export async function replaceDurably(
   );
 }
 
-/** Makes a directory, and those above it, so that they are still there after a power cut. Mode 0700. */
+/** Makes a directory and those above it, to be there still after a power cut. Mode 0700. */
 export async function makeDirectoryDurably(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
@@ -68,7 +69,7 @@ export async function syncDirectory(path: string): Promise<void> {
   await closing(await open(path, "r"), (directory) => directory.sync());
 }
 
-/** Writes beside the place, on the same file system, and has `put` give the file its name. Returns what that says. */
+/** Writes on the same file system and has `put` name the file. Returns what `put` returns. */
 async function viaDraft(
   path: string,
   content: Uint8Array | string,
@@ -96,7 +97,7 @@ async function viaDraft(
 // Replacing takes milliseconds: a lock this old was left by a process that died in between.
 const STALE_LOCK_MS = 60_000;
 
-/** Without it, two that asked at the same moment would both replace, and the change of one be lost: with it a key. */
+/** Without it two that asked at once would both replace, and one change be lost: with it a key. */
 async function locked(lock: string, work: () => Promise<boolean>): Promise<boolean> {
   if (!(await take(lock))) {
     const left = await stat(lock).catch(() => null);

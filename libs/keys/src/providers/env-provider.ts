@@ -2,8 +2,8 @@ import { readKeyDocument, ServiceKeys } from "./key-document.ts";
 import type { KeyProvider } from "./provider.ts";
 
 /**
- * The service's keys from the content of an environment variable: the key file's JSON, or base64 of it.
- * Throws KeyDocumentInvalid or KeysOfAnotherService.
+ * The service's keys from the content of an environment variable: the key file's JSON, or base64 of
+ * it. Throws KeyDocumentInvalid or KeysOfAnotherService.
  */
 export function envKeyProvider(content: string, service: string): KeyProvider {
   const text = content.trimStart().startsWith("{")

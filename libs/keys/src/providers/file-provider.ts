@@ -4,8 +4,8 @@ import { hasChanged, type KeyFile, readKeyFile } from "./key-file.ts";
 import type { KeyProvider } from "./provider.ts";
 
 /**
- * The service's keys from a file that only its owner may read. Throws KeyFileMissing, KeyFileTooOpen, KeyFileUnreadable,
- * KeyDocumentInvalid or KeysOfAnotherService.
+ * The service's keys from a file that only its owner may read. Throws KeyFileMissing,
+ * KeyFileTooOpen, KeyFileUnreadable, KeyDocumentInvalid or KeysOfAnotherService.
  */
 export function fileKeyProvider(path: string, service: string): KeyProvider {
   const first = readKeyFile(path, service);
@@ -13,8 +13,9 @@ export function fileKeyProvider(path: string, service: string): KeyProvider {
 }
 
 /**
- * A provider over a key document in a file, which is looked at again whenever a key is about to be wrapped or one is met
- * that is not under the active version: the look is one stat, and the file is read only when it is another one.
+ * A provider over a key document in a file, which is looked at again whenever a key is about to be
+ * wrapped or one is met that is not under the active version: the look is one stat, and the file is
+ * read only when it is another one.
  */
 export function documentProvider(
   kind: string,

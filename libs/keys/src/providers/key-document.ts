@@ -27,8 +27,8 @@ const KeyVersionEntry = z.looseObject({
 });
 
 /**
- * Where the keys of a document are unwrapped. `keyName` is the transit key; `tokenFile` holds a Vault token; `namespace` is
- * an enterprise's. Vault answers 404 to names that end in a period.
+ * Where the keys of a document are unwrapped. `keyName` is the transit key; `tokenFile` holds a
+ * Vault token; `namespace` is an enterprise's. Vault answers 404 to names that end in a period.
  */
 const VaultPlace = z.strictObject({
   url: z.url({ protocol: /^https?$/ }),

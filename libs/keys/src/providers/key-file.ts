@@ -15,13 +15,13 @@ export interface KeyFile {
 }
 
 /**
- * Reads a key file that only its owner may read. Throws KeyFileMissing, KeyFileTooOpen, KeyFileUnreadable,
- * KeyDocumentInvalid or KeysOfAnotherService.
+ * Reads a key file that only its owner may read. Throws KeyFileMissing, KeyFileTooOpen,
+ * KeyFileUnreadable, KeyDocumentInvalid or KeysOfAnotherService.
  */
 export function readKeyFile(path: string, service: string): KeyFile {
   const file = open(path);
   try {
-    // Asked of the opened file, so that it cannot be exchanged between the question and the reading.
+    // Asked of the opened file, so that it cannot be exchanged between question and reading.
     const stats = fstatSync(file, { bigint: true });
     const isOurs = stats.uid === BigInt(process.geteuid?.() ?? 0) || stats.uid === ROOT;
     if ((stats.mode & FILE_TYPE) !== REGULAR || !isOurs) throw new KeyFileUnreadable(path);
@@ -37,15 +37,15 @@ export function readKeyFile(path: string, service: string): KeyFile {
   }
 }
 
-/** Whether the file is another one than was read, or changed since: one stat, some 3 µs. A file that is gone has not changed. */
+/** Whether the file was changed or replaced: one stat, some 3 µs. False for one that is gone. */
 export function hasChanged(path: string, stamp: string): boolean {
   const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stats !== undefined && stampOf(stats) !== stamp;
 }
 
 /**
- * Reads the document, changes it, and replaces the file. Throws what readKeyFile and `change` throw, and KeyFileChanged
- * when another process changed it meanwhile: nothing is lost then.
+ * Reads the document, changes it, and replaces the file. Throws what readKeyFile and `change`
+ * throw, and KeyFileChanged when another process changed it meanwhile: nothing is lost then.
  */
 export async function changeKeyFile(
   path: string,

@@ -4,7 +4,7 @@ import type { KeyDocument, KeyVersionEntry } from "./key-document.ts";
 /** A new key: base64 of it, or as Vault wrapped it. */
 export type NewKey = { readonly key: string } | { readonly wrapped: string };
 
-/** Adds a version one above the highest, which is active from now on; the one that was active is retired. */
+/** Adds a version above the highest, active from now on; the active one before is retired. */
 export function withNextVersion(document: KeyDocument, made: NewKey, now: Date): KeyDocument {
   const highest = Math.max(...document.versions.map(({ version }) => version));
   const at = now.toISOString();
@@ -19,8 +19,8 @@ export function withNextVersion(document: KeyDocument, made: NewKey, now: Date):
 }
 
 /**
- * Takes a retired version's key out; its number stays, so that it is never used again. Destroying twice changes nothing.
- * Throws KeyVersionActive or KeyVersionUnknown.
+ * Takes a retired version's key out; its number stays, so that it is never used again. Destroying
+ * twice changes nothing. Throws KeyVersionActive or KeyVersionUnknown.
  */
 export function withoutVersion(document: KeyDocument, version: number, now: Date): KeyDocument {
   const { state } = entryOf(document, version);
@@ -36,7 +36,7 @@ export function withoutVersion(document: KeyDocument, version: number, now: Date
   };
 }
 
-/** Throws KeyVersionUnknown, KeyVersionActive or KeyVersionDestroyed unless that version is retired. */
+/** Throws KeyVersionUnknown, KeyVersionActive or KeyVersionDestroyed unless it is retired. */
 export function assertRetired(document: KeyDocument, version: number): void {
   const { state } = entryOf(document, version);
   if (state === "active") throw new KeyVersionActive(version);

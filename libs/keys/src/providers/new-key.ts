@@ -4,7 +4,7 @@ import type { KeyDocument } from "./key-document.ts";
 import type { NewKey } from "./key-versions.ts";
 import { TransitFault, transitNewKey } from "./vault.client.ts";
 
-/** A key for a document's next version: Vault's own where Vault wraps, else 32 random bytes. Throws VaultRefused. */
+/** A key for the next version: Vault's own where it wraps, else random. Throws VaultRefused. */
 export async function newKeyFor({ vault }: KeyDocument): Promise<NewKey> {
   if (vault) return { wrapped: await orRefused(() => transitNewKey(vault)) };
   const key = randomBytes(32);

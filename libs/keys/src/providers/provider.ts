@@ -9,8 +9,9 @@ export interface ServiceKeyVersion {
 }
 
 /**
- * Where a service's own keys come from. Exactly one version is active and wraps; retired ones still unwrap; destroyed
- * ones are remembered by number only. A key is handed out as a KeyObject, which no log or error can print.
+ * Where a service's own keys come from. Exactly one version is active and wraps; retired ones still
+ * unwrap; destroyed ones are remembered by number only. A key is handed out as a KeyObject, which
+ * no log or error can print.
  */
 export interface KeyProvider {
   readonly kind: string;
@@ -19,8 +20,9 @@ export interface KeyProvider {
   /** Throws KeyVersionUnknown or KeyVersionDestroyed. */
   key(version: number): KeyObject;
   /**
-   * Reads the source again if it has changed, which is cheap to ask; a source that cannot change does nothing. Throws what
-   * reading throws, and keeps what it had then. `versions()` is another array afterwards if anything was read.
+   * Reads the source again if it has changed, which is cheap to ask; a source that cannot change
+   * does nothing. Throws what reading throws, and keeps what it had then. `versions()` is another
+   * array afterwards if anything was read.
    */
   reload(): void;
 }

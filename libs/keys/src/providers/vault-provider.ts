@@ -12,9 +12,10 @@ const RELOAD_TIMEOUT_MS = 6_000;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**
- * The service's keys from a file in which Vault's transit engine has wrapped each of them: unwrapped once at boot, all
- * at once, and kept in memory. A version that appears in the file later is unwrapped when it is met, by a thread for which
- * this one waits, since opening a row is synchronous. Throws VaultRefused or what reading the file throws.
+ * The service's keys from a file in which Vault's transit engine has wrapped each of them:
+ * unwrapped once at boot, all at once, and kept in memory. A version that appears in the file later
+ * is unwrapped when it is met, by a thread for which this one waits, since opening a row is
+ * synchronous. Throws VaultRefused or what reading the file throws.
  */
 export async function vaultKeyProvider(path: string, service: string): Promise<KeyProvider> {
   const first = readKeyFile(path, service);

@@ -10,7 +10,7 @@ const RETRY_WITHIN_MS = 2_000;
 const WORTH_ANOTHER = new Set([0, 412, 429, 472, 473, 500, 502, 503, 504]);
 const MAX_ANSWER_BYTES = 64 * 1024;
 
-/** What a transit engine answered instead of what was asked: its HTTP status, or 0 when nothing came. Never its words. */
+/** A transit engine did not do what was asked: its HTTP status, 0 without one; never its words. */
 export class TransitFault extends Error {
   readonly status: number;
   constructor(status: number) {
@@ -27,7 +27,7 @@ export async function transitDecrypt(place: VaultPlace, ciphertext: string): Pro
   return Buffer.from(plaintext, "base64");
 }
 
-/** A key of 32 bytes out of Vault's random numbers, encrypted; its plaintext does not leave Vault. Throws TransitFault. */
+/** A 32-byte key of Vault's, encrypted; its plaintext stays in Vault. Throws TransitFault. */
 export function transitNewKey(place: VaultPlace): Promise<string> {
   return ciphertextOf(post(place, `datakey/wrapped/${place.keyName}`, { bits: 256 }));
 }
@@ -43,14 +43,14 @@ async function ciphertextOf(answer: Promise<Record<string, unknown>>): Promise<s
   return ciphertext;
 }
 
-/** What Vault says of a token: seconds that are left (0: it never ends), seconds that it began with, whether it can be renewed. */
+/** What Vault says of a token: seconds left (0: no end), seconds at its start, renewable or not. */
 export interface TokenLife {
   readonly ttlSeconds: number;
   readonly creationTtlSeconds: number;
   readonly isRenewable: boolean;
 }
 
-/** Looks up the token in the place's file. Throws TransitFault: with 403 it has expired, or was revoked. */
+/** Looks up the place's token. Throws TransitFault: with 403 it has expired or was revoked. */
 export async function tokenLife(place: VaultPlace): Promise<TokenLife> {
   const { ttl, creation_ttl, renewable } = await call(place, "GET", "auth/token/lookup-self");
   return {
@@ -66,8 +66,9 @@ function post(place: VaultPlace, path: string, body: object): Promise<Record<str
 }
 
 /**
- * Asks again, twice at most, what may be otherwise in a moment: 412 (a performance standby that has not caught up), 429 (a
- * rate limit), 5xx (an election, a node just unsealed), no answer at once. All of it ends in some 5 s.
+ * Asks again, twice at most, what may be otherwise in a moment: 412 (a performance standby that has
+ * not caught up), 429 (a rate limit), 5xx (an election, a node just unsealed), no answer at once.
+ * All of it ends in some 5 s.
  */
 async function call(
   place: VaultPlace,

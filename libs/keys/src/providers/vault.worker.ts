@@ -3,7 +3,7 @@ import { workerData } from "node:worker_threads";
 import type { VaultPlace } from "./key-document.ts";
 import { TransitFault, transitDecrypt } from "./vault.client.ts";
 
-/** The thread of vault-provider.ts: decrypts, answers by its port, and wakes the thread that waits. */
+/** The thread of vault-provider.ts: decrypts, answers by its port, and wakes the waiting thread. */
 const { place, wrapped, port, done } = workerData as {
   place: VaultPlace;
   wrapped: readonly string[];

@@ -7,8 +7,8 @@ const BATCH_KEYS = 500;
 const NIL_ID = "00000000-0000-0000-0000-000000000000";
 
 /**
- * How many keys of a service do not open: damaged or changed. Reads and unwraps every one, some 20 µs each,
- * with pauses. Throws the signal's reason when aborted.
+ * How many keys of a service do not open: damaged or changed. Reads and unwraps every one, some 20
+ * µs each, with pauses. Throws the signal's reason when aborted.
  */
 export async function countUnopenable(db: Db, keyring: Keyring, throttle: Throttle): Promise<number> {
   let count = (await allKeys(db)).filter((key) => !opens(keyring, key)).length;

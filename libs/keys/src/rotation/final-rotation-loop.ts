@@ -7,7 +7,7 @@ export interface FinalRotationLoopOptions extends Omit<FinalRotationRound, "owne
   readonly everyMs?: number;
 }
 
-/** Calls runFinalRotation now and once a minute, one at a time. `stop` ends the one under way between two batches. */
+/** Calls runFinalRotation now and once a minute. `stop` ends the one under way. */
 export function startFinalRotation(options: FinalRotationLoopOptions): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const owner = randomUUID();

@@ -20,8 +20,8 @@ export interface FinalRotationRound extends Omit<FinalRotationOptions, "owner" |
 }
 
 /**
- * One round of makeShredsFinal, to be called once a minute, and what came of it, which is logged too.
- * Throws as makeShredsFinal does, and the signal's reason when aborted between two batches.
+ * One round of makeShredsFinal, to be called once a minute, and what came of it, which is logged
+ * too. Throws as makeShredsFinal does, and the signal's reason when aborted between two batches.
  */
 export async function runFinalRotation({
   afterHours,

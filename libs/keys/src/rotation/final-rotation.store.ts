@@ -1,6 +1,6 @@
 import type { Db, Tx } from "@medvault/postgres";
 
-/** The lease on the one row of final_rotation; statements that carry it do nothing once another has taken it. */
+/** The lease on the row of final_rotation; its statements do nothing once another has taken it. */
 export interface Lease {
   readonly owner: string;
   readonly fence: number;
@@ -9,7 +9,7 @@ export interface Lease {
 /** Another process does the rotation now. */
 export class LeaseLost extends Error {}
 
-/** Takes the lease when it is free, run out, or one's own; null while another holds it. The fence rises at every taking. */
+/** Takes the lease if it is free, expired or one's own, else null. The fence rises each time. */
 export async function takeLease(db: Db, owner: string, leaseMs: number): Promise<Lease | null> {
   const { rows } = await db.query<{ fence: number }>(
     `update final_rotation
@@ -21,7 +21,7 @@ export async function takeLease(db: Db, owner: string, leaseMs: number): Promise
   return rows[0] ? { owner, fence: rows[0].fence } : null;
 }
 
-/** Locks the lease's row to the end of the transaction and prolongs the lease. Throws LeaseLost when another has taken it. */
+/** Locks the lease's row for this transaction and prolongs it. Throws LeaseLost if it is lost. */
 export async function holdLease(tx: Tx, lease: Lease, leaseMs: number): Promise<void> {
   const { rowCount } = await tx.query(
     `update final_rotation set lease_until = clock_timestamp() + $3 * interval '1 millisecond'
@@ -40,7 +40,7 @@ export async function endLease(db: Db, lease: Lease, heldUpBy: string | null): P
   );
 }
 
-/** The version that was active when a rotation was last put into the log; null when none ever was. */
+/** The active version when a rotation last came into the log; null when none ever did. */
 export async function loggedVersion(db: Db): Promise<number | null> {
   const { rows } = await db.query<{ active_version: number | null }>(
     "select active_version from final_rotation",
@@ -52,7 +52,7 @@ export async function noteLoggedVersion(tx: Tx, version: number): Promise<void> 
   await tx.query("update final_rotation set active_version = $1", [version]);
 }
 
-/** Whether it is to be said again that shreds are overdue: once in so long. Notes that it is said now. */
+/** Whether to report again that shreds are overdue: once in so long. Notes that it is reported. */
 export async function noteOverdue(tx: Tx, at: Date, againMs: number): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update final_rotation set overdue_told_at = $1::timestamptz

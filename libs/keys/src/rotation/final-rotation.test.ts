@@ -174,7 +174,7 @@ test("threat: a replica whose lease was taken over while it slept changes nothin
   const audit: FinalRotationOptions["audit"] = (verb) => async (tx, details) => {
     await stalled.audit(verb)(tx, details);
     if (verb !== "rewrap") return;
-    // Its lease ran out while it was at it, and another took over before it could commit the next step.
+    // Its lease ran out meanwhile, and another took over before it could commit the next step.
     await tx.query("update final_rotation set fence = fence + 1, lease_owner = 'another'");
   };
   expect(await makeShredsFinal({ ...stalled, graceMs: 0, audit })).toEqual({ state: "elsewhere" });
@@ -219,7 +219,7 @@ test("keys that cannot be written hold the rotation up: said in the log once a d
   expect(await run(50, { keyring: env, keysFile: null })).toEqual(outcome);
   expect(await events()).toEqual(["keys.overdue", "keys.overdue"]);
   expect(await heldUpBy(pool())).toBe("keys_not_writable");
-  // The operator gave every process a new value, and wrapped and destroyed by command where the file is.
+  // The operator gave every process a new value; wrapped and destroyed by command near the file.
   const { versions } = readKeyFile(keysFile, "records").document;
   const createdAt = versions[0]?.createdAt;
   const renewed = JSON.stringify({

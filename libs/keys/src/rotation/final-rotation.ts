@@ -27,11 +27,11 @@ export const FINAL_WITHIN_MS = 24 * HOUR_MS;
 const TELL_OVERDUE_EVERY_MS = 24 * HOUR_MS;
 // Longer than any single step: the longest waits some 15 s for the key tables, and 3 s for Vault.
 const LEASE_MS = 120_000;
-// No request lives this long: none holds a row whose key was wrapped under a version that is destroyed now.
+// No request lives this long, so none holds a row with a key under a version destroyed now.
 const GRACE_MS = 60_000;
 const NOT_WRITABLE = ["EACCES", "EPERM", "EROFS"];
 
-/** Where it stands: `waiting` for a later run, `held up` until a person helps, `elsewhere` when another process does it. */
+/** `waiting` for a later run, `held up` until a person helps, `elsewhere`: in another process. */
 type FinalRotationState = "nothing to do" | "waiting" | "elsewhere" | "held up" | "done";
 
 export interface FinalRotationOutcome {
@@ -47,7 +47,7 @@ export interface FinalRotationOptions extends Throttle {
   readonly keysFile: string | null;
   /** This process among its like. */
   readonly owner: string;
-  /** How old the oldest shred gets before a rotation makes it and all since final; Infinity: never by this process. */
+  /** The age of the oldest shred at which a rotation makes all final; Infinity: never, here. */
   readonly afterMs: number;
   /** The event `keys.<verb>` of the service, which may name subjects. */
   readonly audit: (verb: string, subjectIds?: readonly string[]) => Audit;
@@ -66,16 +66,17 @@ interface Run extends FinalRotationOptions {
 }
 
 /**
- * Makes shreds final when they are due: a new version of the service key, every key wrapped under it, the old versions
- * retired and, once nothing outside needs them either, destroyed. What is left to do is read off the key file and the
- * tables each time, so the next run, of any process, goes on where one was killed; one process at a
- * time, by a lease. To be called again and again. Throws what the database or reading the keys throws.
+ * Makes shreds final when they are due: a new version of the service key, every key wrapped under
+ * it, the old versions retired and, once nothing outside needs them either, destroyed. What is left
+ * to do is read off the key file and the tables each time, so the next run, of any process, goes on
+ * where one was killed; one process at a time, by a lease. To be called again and again. Throws
+ * what the database or reading the keys throws.
  */
 export async function makeShredsFinal(options: FinalRotationOptions): Promise<FinalRotationOutcome> {
   const { pool, keyring, owner, afterMs, leaseMs = LEASE_MS } = options;
   keyring.refresh();
   const at = options.now?.() ?? new Date();
-  // Later shreds, under the version that is made now, wait for their own time: else a rotation would follow on the next.
+  // Later shreds wait for their own time: else each rotation would be followed by another.
   const shreds = await openShreds(pool, new Date(at.getTime() - Math.min(afterMs, FINAL_WITHIN_MS)));
   if (!shreds) return { state: "nothing to do" };
   const lease = await takeLease(pool, owner, leaseMs);
@@ -113,7 +114,7 @@ async function tried(
   }
 }
 
-/** An operator who can write the keys may have destroyed the versions: then the shreds are final all the same. */
+/** An operator who can write the keys may have destroyed the versions: that makes them final. */
 async function withoutFile(
   options: FinalRotationOptions,
   lease: Lease,
@@ -137,7 +138,7 @@ async function rotateAndDestroy(run: Run): Promise<FinalRotationOutcome> {
       held(run, run.audit("rewrap"))(tx, { keys, version: activeVersion(documentOf(run)) }),
   });
   const old = retiredUpTo(documentOf(run), shreds.upTo);
-  // Before a version is closed: from then on backups take over what is here in place of what they have.
+  // Before a version is closed: from then on backups take what is here in place of their own.
   if (refused.length > 0 || (await areDamaged(run, old)))
     return { state: "held up", reason: "keys_do_not_open" };
   for (const version of old) await retire(run, version);
@@ -147,7 +148,7 @@ async function rotateAndDestroy(run: Run): Promise<FinalRotationOutcome> {
     if (closedForMs < (run.graceMs ?? GRACE_MS)) return { state: "waiting", reason: "grace" };
     if ((await run.countOutside(pool, version)) > 0)
       return { state: "waiting", reason: "backups_need_version" };
-    // Closed already: a run was killed between the database and the file, and the event is in the log.
+    // Closed already: a run was killed between database and file, and the event is in the log.
     const audit: Audit = closed?.state === "destroyed" ? async () => undefined : run.audit("destroy");
     await destroyVersion(place, version, [], held(run, audit));
   }
@@ -155,7 +156,7 @@ async function rotateAndDestroy(run: Run): Promise<FinalRotationOutcome> {
   return finish(run, run.lease, shreds.upTo, at);
 }
 
-/** A rotation that was killed between the file and the commit of its event, or was done by hand, is put into the log. */
+/** Logs a rotation that was killed before its event's commit, or that was done by hand. */
 async function logWhatIsNot(run: Run): Promise<void> {
   const active = activeVersion(documentOf(run));
   await inTransaction(run.pool, async (tx) => {
@@ -190,7 +191,7 @@ async function finish(
   return { state: "done" };
 }
 
-/** The event is written only while the lease is ours, whose row stays locked until the change is committed. */
+/** Writes the event only under our lease, whose row stays locked until the change is committed. */
 function held({ lease, leaseMs = LEASE_MS }: Run, audit: Audit): Audit {
   return async (tx, details) => {
     await holdLease(tx, lease, leaseMs);

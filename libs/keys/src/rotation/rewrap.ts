@@ -29,7 +29,7 @@ export interface Rewrapped {
   /** The version that they are under now. */
   readonly version: number;
   readonly rewrapped: number;
-  /** Which keys did not open, by id (`<kind>/<version>/<name>`, or the subject): they stay as they are. */
+  /** Keys that did not open and stay, by id: `<kind>/<version>/<name>`, or the subject. */
   readonly refused: readonly string[];
 }
 
@@ -44,9 +44,10 @@ interface Run {
 }
 
 /**
- * Wraps every key of the service under the newest version, in batches that each commit, while traffic flows. What it
- * looks for is what is still under older versions: so it goes on where an earlier run ended, and several at once share
- * the work. Throws the signal's reason when aborted; what was done stays done.
+ * Wraps every key of the service under the newest version, in batches that each commit, while
+ * traffic flows. What it looks for is what is still under older versions: so it goes on where an
+ * earlier run ended, and several at once share the work. Throws the signal's reason when aborted;
+ * what was done stays done.
  */
 export async function rewrap(
   pool: pg.Pool,
@@ -62,7 +63,7 @@ export async function rewrap(
     await rewrapAll(run, lockKeysBelow, saveKeys);
     await rewrapAll(run, lockSubjectKeysBelow, saveSubjectKeys);
     if ((await countBelow(pool, below)) <= run.refused.length) break;
-    // What is left is in others' hands, a rewrap beside us or a shred, or was wrapped just before the rotation.
+    // What is left is another rewrap's or a shred's, or was wrapped just before the rotation.
     if (run.done === before) await pause(LOCKED_PAUSE_MS, options.signal);
   }
   return { version: below, rewrapped: run.done, refused: run.refused };

@@ -28,12 +28,13 @@ export interface Need {
   readonly count: number;
 }
 
-/** Writes the event of a change in that change's transaction. Details are counts, versions and stable codes. */
+/** Writes a change's event in its transaction. Details are counts, versions and stable codes. */
 export type Audit = (tx: Tx, details: Readonly<Record<string, number | string>>) => Promise<void>;
 
 /**
- * Makes a new version of the service key, active from now on; the one before unwraps what it wrapped. The event is
- * written before the file and committed after it: a database that is away means no rotation.
+ * Makes a new version of the service key, active from now on; the one before unwraps what it
+ * wrapped. The event is written before the file and committed after it: a database that is away
+ * means no rotation.
  */
 export async function rotateServiceKey(
   place: KeyPlace,
@@ -54,8 +55,9 @@ export async function rotateServiceKey(
 }
 
 /**
- * Closes a retired version that no table needs any more, in the database: a writer who still wraps under it is refused and has
- * to try again, and a backup made from now on holds nothing of it. Throws KeyVersionNeeded, or what assertRetired does.
+ * Closes a retired version that no table needs any more, in the database: a writer who still wraps
+ * under it is refused and has to try again, and a backup made from now on holds nothing of it.
+ * Throws KeyVersionNeeded, or what assertRetired does.
  */
 export async function retireVersion(place: KeyPlace, version: number, audit: Audit): Promise<void> {
   assertRetired(readKeyFile(place.keysFile, place.service).document, version);
@@ -67,9 +69,9 @@ export async function retireVersion(place: KeyPlace, version: number, audit: Aud
 }
 
 /**
- * Takes a version's key away for good, if nothing needs it: counted while no key can be written, then the database
- * closes it, then the key leaves its file. Repeatable after a crash in between. Throws KeyVersionNeeded (nothing has
- * changed then), KeyTablesBusy, or what assertRetired does.
+ * Takes a version's key away for good, if nothing needs it: counted while no key can be written,
+ * then the database closes it, then the key leaves its file. Repeatable after a crash in between.
+ * Throws KeyVersionNeeded (nothing has changed then), KeyTablesBusy, or what assertRetired does.
  */
 export async function destroyVersion(
   place: KeyPlace,
@@ -86,7 +88,7 @@ export async function destroyVersion(
   await changeKeyFile(place.keysFile, place.service, (now) => withoutVersion(now, version, new Date()));
 }
 
-/** Runs work that locks the key tables as soon as no writer holds them. Throws KeyTablesBusy after some 15 s. */
+/** Runs work that locks the key tables once no writer holds them. KeyTablesBusy after some 15 s. */
 async function whenQuiet(place: KeyPlace, work: (tx: Tx) => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {

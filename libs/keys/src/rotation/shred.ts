@@ -3,9 +3,10 @@ import type pg from "pg";
 import type { Audit, KeyPlace } from "./service-key.ts";
 
 /**
- * Deletes a subject's wrapped key in the caller's transaction, and notes it: nothing of the subject opens from the next
- * read on, no restore and no kept backup brings the key back, and the rotation that makes it final falls due. A subject
- * without a key is noted too, for backups may still have one. Returns whether there was a key.
+ * Deletes a subject's wrapped key in the caller's transaction, and notes it: nothing of the subject
+ * opens from the next read on, no restore and no kept backup brings the key back, and the rotation
+ * that makes it final falls due. A subject without a key is noted too, for backups may still have
+ * one. Returns whether there was a key.
  */
 export async function shred(tx: Tx, subjectId: string): Promise<boolean> {
   const { rows } = await tx.query<{ had_key: boolean }>(
@@ -57,8 +58,8 @@ export async function openShreds(db: Db, by: Date): Promise<OpenShreds | null> {
 const SUBJECTS_PER_EVENT = 500;
 
 /**
- * Marks every shred final whose versions, all up to that one, are destroyed; `audit` is asked for the event of each 500.
- * `within` begins each transaction. Returns how many.
+ * Marks every shred final whose versions, all up to that one, are destroyed; `audit` is asked for
+ * the event of each 500. `within` begins each transaction. Returns how many.
  */
 export async function markShredsFinal(
   pool: pg.Pool,

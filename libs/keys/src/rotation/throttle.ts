@@ -15,7 +15,7 @@ export interface Throttle {
   readonly signal?: AbortSignal;
 }
 
-/** Runs batches with pauses until one says that there is nothing left. Throws the signal's reason between two. */
+/** Runs batches with pauses until one says that nothing is left. Throws the signal's reason. */
 export async function throttled(options: Throttle, batch: () => Promise<boolean>): Promise<void> {
   for (;;) {
     options.signal?.throwIfAborted();
@@ -31,7 +31,7 @@ export async function pause(ms: number, signal: AbortSignal | undefined): Promis
   signal?.throwIfAborted(); // its own reason, not the timer's
 }
 
-/** Runs a transaction that waits a short time for a lock, again and again while writers do not let it in. */
+/** Runs a transaction that waits briefly for a lock, again and again until writers let it in. */
 export async function whenLetIn<R>(signal: AbortSignal | undefined, work: () => Promise<R>): Promise<R> {
   for (let tries = 1; ; tries += 1) {
     try {

@@ -15,7 +15,7 @@ export interface StoredWrapped {
   readonly context: readonly string[];
 }
 
-/** Which keys to take next: wrapped by versions below one, without those that did not open before. */
+/** Which keys to take next: under versions below one, without those that did not open before. */
 export interface Batch {
   readonly below: number;
   readonly limit: number;
@@ -48,7 +48,7 @@ export async function countBelow(db: Db, version: number): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-/** Subject keys wrapped by versions below this one, locked; those that another transaction has locked are left to it. */
+/** Locks subject keys under versions below this one, skipping those that others have locked. */
 export async function lockSubjectKeysBelow(tx: Tx, batch: Batch): Promise<StoredWrapped[]> {
   const { rows } = await tx.query<{ id: string; wrapped: Buffer }>(
     `select subject_id as id, wrapped from subject_keys
@@ -67,7 +67,7 @@ export async function saveSubjectKeys(tx: Tx, keys: readonly StoredWrapped[]): P
   );
 }
 
-/** Table, index and signing keys of all generations, as lockSubjectKeysBelow. There are some dozens. */
+/** Table, index and signing keys of all generations, as lockSubjectKeysBelow: some dozens. */
 export async function lockKeysBelow(tx: Tx, batch: Batch): Promise<StoredWrapped[]> {
   const { rows } = await tx.query<{ id: string; kind: string; name: string; wrapped: Buffer }>(
     `select kind || '/' || version || '/' || name as id, kind, name, wrapped from keys
@@ -88,7 +88,7 @@ export async function saveKeys(tx: Tx, keys: readonly StoredWrapped[]): Promise<
   );
 }
 
-/** How many keys of each kind one version wraps. By index: some milliseconds, whatever the size of the table. */
+/** How many keys of each kind one version wraps. By index: milliseconds, whatever the size. */
 export async function countWrappedBy(db: Db, version: number): Promise<{ kind: string; count: number }[]> {
   const { rows } = await db.query<{ kind: string; count: number }>(
     `select 'subject' as kind, count(*) as count from subject_keys where substring(wrapped from 3 for 4) = $1
@@ -100,8 +100,9 @@ export async function countWrappedBy(db: Db, version: number): Promise<{ kind: s
 }
 
 /**
- * Closes a version in this transaction: nothing can be wrapped under it any more. Waits for every transaction that wrote
- * keys, so that a count taken afterwards is the last word; but not long, since new writers queue up behind us (55P03).
+ * Closes a version in this transaction: nothing can be wrapped under it any more. Waits for every
+ * transaction that wrote keys, so that a count taken afterwards is the last word; but not long,
+ * since new writers queue up behind us (55P03).
  */
 export async function closeVersion(tx: Tx, version: number, state: "retired" | "destroyed"): Promise<void> {
   await tx.query("set local lock_timeout = '300ms'");
@@ -126,7 +127,7 @@ export async function closedVersion(
   return rows[0] ? { state: rows[0].state, closedAt: rows[0].closed_at } : null;
 }
 
-/** How many keys in kept backups need a version of this service's key; 0 for a service that is in no backup. */
+/** How many keys in kept backups need a version of this service's key; 0 if it is in none. */
 export async function countInBackups(db: Db, service: string, version: number): Promise<number> {
   const closed = await closedVersion(db, version);
   const { rows } = await db.query<{ count: number }>(

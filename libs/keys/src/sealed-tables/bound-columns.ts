@@ -6,8 +6,9 @@ const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * A column's value in the one form that goes into a box's AAD, whether it comes from a domain object or from Postgres:
- * instants as ISO text in UTC with milliseconds, UUIDs in lower case, bytes as hex, nothing as null.
+ * A column's value in the one form that goes into a box's AAD, whether it comes from a domain
+ * object or from Postgres: instants as ISO text in UTC with milliseconds, UUIDs in lower case,
+ * bytes as hex, nothing as null.
  */
 function boundValue(value: unknown): unknown {
   if (value === undefined || value === null) return null;

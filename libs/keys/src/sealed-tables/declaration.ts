@@ -5,13 +5,13 @@ export type IndexKind = "exact" | "substring";
 /** `edges`: the first character and the last four. */
 export type MaskKind = "edges";
 
-/** One table whose rows are sealed. Names are columns or sealed fields, snake_case; domain objects have them in camelCase. */
+/** A table of sealed rows. Names are snake_case columns or fields; camelCase in domain objects. */
 export interface TableDeclaration {
   readonly service: string;
   readonly table: string;
   /** The id column; default "id". */
   readonly id?: string;
-  /** The column with the id of the patient (or other subject) whose key seals the row; may be the id column. */
+  /** The column with the id of the subject (patient) whose key seals the row; may be the id. */
   readonly subject: string;
   /** Columns that queries need: readable, and bound into the box. */
   readonly typed: readonly string[];
@@ -23,19 +23,20 @@ export interface TableDeclaration {
   /** Indexed fields whose index an operator switched off: the column stays and gets no tokens. */
   readonly indexesOff?: readonly string[];
   /**
-   * Fields that a search asks for though no column is their index's own: an operator may have them indexed, and any indexed
-   * field in another way. The tokens of such indexes lie in the table's column `added_tokens text[]`.
+   * Fields that a search asks for though no column is their index's own: an operator may have them
+   * indexed, and any indexed field in another way. The tokens of such indexes lie in the table's
+   * column `added_tokens text[]`.
    */
   readonly searchable?: readonly string[];
-  /** Indexes in `added_tokens`, which an operator asked for: of searchable fields, and of indexed ones in another way. */
+  /** Indexes in `added_tokens` that an operator asked for: of other fields, or of another kind. */
   readonly addedIndexes?: Readonly<Record<string, IndexKind>>;
-  /** Columns of index tokens that are not called `<field>_token` (exact) or `<field>_tokens` (substring). */
+  /** Columns of tokens not called `<field>_token` (exact) or `<field>_tokens` (substring). */
   readonly indexColumns?: Readonly<Record<string, string>>;
   /** Fields that no policy may leave open: keys, secrets. */
   readonly alwaysSealed?: readonly string[];
   /** Fields whose index no policy may take away or change: nothing else finds their rows. */
   readonly alwaysIndexed?: readonly string[];
-  /** Fields with so few values that the tokens of an index would give them away by their frequencies alone. */
+  /** Fields with so few values that the frequencies of an index's tokens would reveal them. */
   readonly fewValues?: readonly string[];
   /** Fields that hold objects or keys: nothing that could be indexed. */
   readonly notText?: readonly string[];

@@ -2,7 +2,7 @@ const HIDDEN = "••••";
 // Under eight characters the first and the last four would be nearly all of it.
 const MIN_FOR_EDGES = 8;
 
-/** The first character and the last four (`S••••567D`); of something shorter the first alone; of very little nothing. */
+/** First character and last four (`S••••567D`); of shorter text the first; of very little none. */
 export function maskEdges(value: unknown): unknown {
   if (value === null || value === undefined) return value;
   if (typeof value !== "string") return HIDDEN;

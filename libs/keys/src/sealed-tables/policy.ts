@@ -38,14 +38,14 @@ export interface PolicyOptions {
 
 /** What of a policy is for the whole deployment. */
 export interface DeploymentPolicy {
-  /** With which content is hashed, to be signed. What was written under another one says so, and is checked by that. */
+  /** The digest of signed content. What was written under another one says so and is checked so. */
   readonly digest: Digest;
 }
 
 /**
- * Has the tables of a service follow the operator's policy, before anything is sealed or opened. New writes are made by
- * it at once; what was written before still opens, until `keys reseal`. Throws PolicyInvalid, which names every fault at
- * once; nothing has changed then.
+ * Has the tables of a service follow the operator's policy, before anything is sealed or opened.
+ * New writes are made by it at once; what was written before still opens, until `keys reseal`.
+ * Throws PolicyInvalid, which names every fault at once; nothing has changed then.
  */
 export async function applyPolicy({ file, service, tables }: PolicyOptions): Promise<DeploymentPolicy> {
   if (file === undefined) return { digest: DEFAULT_DIGEST };

@@ -26,10 +26,11 @@ let idleTimer: NodeJS.Timeout | undefined;
 let lastId = 0;
 
 /**
- * Seals `count` jobs in worker threads, in their order. Each batch is made just before it is sent, so that the event
- * loop is held for a few milliseconds at a time and one batch per thread is all that is in memory twice. Keys and
- * plaintexts cross as bytes that are moved, not copied, and the thread wipes them.
- * Throws SealPoolFailed when a thread dies, or what `jobAt` throws; the other threads stop at their next batch.
+ * Seals `count` jobs in worker threads, in their order. Each batch is made just before it is sent,
+ * so that the event loop is held for a few milliseconds at a time and one batch per thread is all
+ * that is in memory twice. Keys and plaintexts cross as bytes that are moved, not copied, and the
+ * thread wipes them. Throws SealPoolFailed when a thread dies, or what `jobAt` throws; the other
+ * threads stop at their next batch.
  */
 export async function sealByWorkers(
   keyring: Keyring,
@@ -65,7 +66,7 @@ export async function sealByWorkers(
   return boxes.flat();
 }
 
-/** Ends the threads; what is under way fails with SealPoolFailed. The next sealMany starts new ones. */
+/** Ends the threads; work under way fails with SealPoolFailed. The next sealMany starts others. */
 export async function closeSealPool(): Promise<void> {
   clearTimeout(idleTimer);
   const ending = [...threads.values()];

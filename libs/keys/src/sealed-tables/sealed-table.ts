@@ -23,7 +23,7 @@ export interface Sealed {
   readonly sealed: Buffer;
 }
 
-/** A row as the store selects it: the typed columns, these four, and `subject_key` from subject_keys. */
+/** A row as the store selects it: typed columns, these four, `subject_key` of subject_keys. */
 export interface SealedRow {
   readonly rev: number;
   readonly open: unknown;
@@ -47,7 +47,7 @@ export interface SealJob {
   readonly open: Record<string, Json>;
 }
 
-// Below this the worker threads' own cost is more than what they take off the event loop (40 µs a row).
+// Below this, worker threads cost more than they take off the event loop (40 µs a row).
 const MIN_ROWS_FOR_WORKERS = 201;
 
 /** Declares a table whose rows are sealed. Throws DeclarationFault with every fault named. */
@@ -78,8 +78,8 @@ export class SealedTable<T extends object> {
   }
 
   /**
-   * Takes another declaration of the same table from now on: an operator's policy, at composition. What was sealed before
-   * still opens. Throws DeclarationFault, and keeps the one that it had.
+   * Takes another declaration of the same table from now on: an operator's policy, at composition.
+   * What was sealed before still opens. Throws DeclarationFault, and keeps the one that it had.
    */
   adopt(declaration: TableDeclaration): void {
     const { service, table, id, subject, typed } = this.declaration;
@@ -88,8 +88,9 @@ export class SealedTable<T extends object> {
   }
 
   /**
-   * Seals a domain object under its subject's wrapped key. `value.rev` is at least 1 and rises at every sealing.
-   * Throws DeclarationFault (no id, subject or rev), NotCanonicalJson, or what unwrapping throws.
+   * Seals a domain object under its subject's wrapped key. `value.rev` is at least 1 and rises at
+   * every sealing. Throws DeclarationFault (no id, subject or rev), NotCanonicalJson, or what
+   * unwrapping throws.
    */
   seal(keyring: Keyring, wrappedSubjectKey: Buffer, value: T): Sealed {
     const job = this.#job(keyring, wrappedSubjectKey, value);
@@ -97,7 +98,7 @@ export class SealedTable<T extends object> {
     return { open: job.open, sealed: sealBox(key, job.context, job.plaintext, job.suite) };
   }
 
-  /** Seals many, in their order; more than 200 in worker threads. Throws as seal does, or SealPoolFailed; all or nothing. */
+  /** Seals many in order, over 200 in worker threads; all or nothing. Throws SealPoolFailed too. */
   async sealMany(keyring: Keyring, items: readonly SealItem<T>[]): Promise<Sealed[]> {
     if (items.length < MIN_ROWS_FOR_WORKERS) {
       return items.map(({ subjectKey, value }) => this.seal(keyring, subjectKey, value));
@@ -114,23 +115,25 @@ export class SealedTable<T extends object> {
   }
 
   /**
-   * Opens a row: the domain object, with `id`, `rev`, and every declared field. Throws BoxRefused when the box, its
-   * place, its revision or a column beside it is not what was sealed, or what unwrapping throws.
+   * Opens a row: the domain object, with `id`, `rev`, and every declared field. Throws BoxRefused
+   * when the box, its place, its revision or a column beside it is not what was sealed, or what
+   * unwrapping throws.
    */
   open(keyring: Keyring, row: SealedRow): T {
     const { open, fields } = this.#openRow(keyring, row);
     const { id, typed, open: openNow, sealed } = this.#shape;
     const value: Record<string, unknown> = { [id.property]: row[id.column], rev: row.rev };
     for (const { column, property } of typed) value[property] = row[column] ?? null;
-    // A field may have been sealed when it is open now, or the other way, until the row is sealed again.
+    // A field may have been sealed that is open now, or the other way, until the row is resealed.
     for (const { column, property } of openNow) value[property] = open[column] ?? fields[column] ?? null;
     for (const { column, property } of sealed) value[property] = fields[column] ?? open[column] ?? null;
     return value as T;
   }
 
   /**
-   * Opens a row and seals it again as its next revision, under the present declaration and suite. Throws as open does, and
-   * DeclarationFault when the row holds a field that is declared no more: it would be lost.
+   * Opens a row and seals it again as its next revision, under the present declaration and suite.
+   * Throws as open does, and DeclarationFault when the row holds a field that is declared no more:
+   * it would be lost.
    */
   reseal(keyring: Keyring, row: SealedRow): { value: T; box: Sealed } {
     const { open, fields } = this.#openRow(keyring, row);
@@ -143,7 +146,7 @@ export class SealedTable<T extends object> {
     return { value, box: this.seal(keyring, row.subject_key, value) };
   }
 
-  /** SHA-256 of the stored box, hex: it goes into the write's event with `rev`, so that a rolled-back row is found. */
+  /** SHA-256 of the box, hex: with `rev` in the write's event, so that a rollback is found. */
   boxHash(sealed: Buffer): string {
     return createHash("sha256").update(sealed).digest("hex");
   }
@@ -158,7 +161,7 @@ export class SealedTable<T extends object> {
     return masked as T;
   }
 
-  /** The keys of the table's blind indexes, made at first use. Keep them; they change only by a rebuild. */
+  /** The keys of the table's blind indexes, made at first use; they change only by a rebuild. */
   indexKeys(db: Db, keyring: Keyring): Promise<IndexKeys> {
     return this.#shape.indexes.keys(db, keyring);
   }
@@ -169,8 +172,9 @@ export class SealedTable<T extends object> {
   }
 
   /**
-   * What to look for: `@> $1::bigint[]` for substring, `= $1` for exact, `added_tokens @> $1::text[]` for an index that an
-   * operator added. Null: nothing, every row is a candidate; empty: the part is part of nothing.
+   * What to look for: `@> $1::bigint[]` for substring, `= $1` for exact, `added_tokens @>
+   * $1::text[]` for an index that an operator added. Null: nothing, every row is a candidate;
+   * empty: the part is part of nothing.
    */
   queryTokens(keys: IndexKeys, field: string, part: string): string[] | Buffer | null {
     return this.#shape.indexes.query(keys, field, part);

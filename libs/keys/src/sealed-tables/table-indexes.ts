@@ -5,11 +5,12 @@ import type { Keyring } from "../keyring/keyring.ts";
 import { indexKey } from "../keyring/service-keys.ts";
 import { fieldOf, type IndexKind, type TableDeclaration } from "./declaration.ts";
 
-/** A key per indexed field, by declared name. Null where none is in place yet: then there are no tokens. */
+/** A key per indexed field, by declared name. Null: none is in place yet, so no tokens. */
 export type IndexKeys = Readonly<Record<string, Buffer | null>>;
 /**
- * What the columns hold: per declared index, by its field, decimal bigints (substring), a 16-byte token or null (exact); and in
- * `added_tokens`, where the table has that column, the tokens of the indexes that an operator added.
+ * What the columns hold: per declared index, by its field, decimal bigints (substring), a 16-byte
+ * token or null (exact); and in `added_tokens`, where the table has that column, the tokens of the
+ * indexes that an operator added.
  */
 export type IndexTokens = Readonly<Record<string, string[] | Buffer | null>>;
 
@@ -88,7 +89,7 @@ export class TableIndexes {
     return tokens;
   }
 
-  /** Null: there are no such tokens to look for, so every row is a candidate; an empty list: it is part of nothing. */
+  /** Null: no tokens to look for, so every row is a candidate; an empty list: no row matches. */
   query(keys: IndexKeys, field: string, part: string): string[] | Buffer | null {
     const index = this.#inUse.get(field);
     if (!index) {
