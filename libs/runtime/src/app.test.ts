@@ -84,7 +84,7 @@ test("a refusal's event says who asked for what under which permission, by the r
   expect(malformed).toMatchObject({ subject: "prescription" });
 });
 
-test("a patient whom path, query or body names is named in the event, so that they see who tried", async () => {
+test("a patient named by path, query or body is named in the event, so that they see who tried", async () => {
   const [inPath, inQuery, inBody] = [newId(), newId(), newId()];
   const admin = service.someone("admin");
   await admin.get(`/v1/patients/${inPath}/records`);
@@ -99,7 +99,7 @@ test("a patient whom path, query or body names is named in the event, so that th
   ]);
 });
 
-test("a refusal whose event a use case has written leaves no second one", async () => {
+test("a refusal whose event a use case has written leaves no second event", async () => {
   const answer = await service.someone("doctor").delete(`/v1/prescriptions/${newId()}`);
   expect([answer.status, await service.events()]).toEqual([404, []]);
 });

@@ -27,7 +27,7 @@ export function createServiceApp<X>(
     assertions,
     routes: service.routes(context),
     readiness: readinessOf(service, parts, context),
-    // Another service's question is recorded by who asked it.
+    // The service that asked records the refusal.
     onRefusal: async (req, actor, error) => {
       if (req.path.startsWith("/internal/")) return;
       await parts.appender.append(refusalEvent(name, refusalNoun, req, actor, error));

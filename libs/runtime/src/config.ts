@@ -1,10 +1,7 @@
 import { loadConfig } from "@medvault/service-kit";
 import type { z } from "zod";
 
-/**
- * A service's settings from the environment of this process. Throws ConfigError, which names every
- * bad one.
- */
+/** A service's settings, from process.env. Throws ConfigError, which names every bad one. */
 export function readConfig<C extends z.ZodObject>(schema: C): z.infer<C> {
   return loadConfig(schema, process.env);
 }

@@ -9,8 +9,8 @@ interface Settings {
 }
 
 /**
- * The job that makes shreds final, of services that keep keys of subjects: those whose settings say
- * after how many hours. It has a lease of its own, which lasts as long as its work may take.
+ * Makes shreds final, in services with keys of subjects: those whose settings say after how many
+ * hours. Its lease is its own, and lasts as long as its work may take.
  */
 export function finalRotationJob(
   { name, tables = [] }: Service,

@@ -11,8 +11,7 @@ export type JobOutcome = "done" | "failed" | "stopped";
 
 /**
  * Takes the lease of a job that is due: nobody runs it, and nobody has begun it since `dueSince`.
- * So a job runs once in its period, however many processes there are. Null when it is not due, or
- * somebody else's.
+ * So of all processes one runs it, once in its period. Null when not due, or another's.
  */
 export async function takeJob(
   db: Db,

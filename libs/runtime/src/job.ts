@@ -4,22 +4,13 @@ import { Cron } from "croner";
 export interface Job {
   /** Kebab-case, unique in its service: its label in metrics and logs. */
   readonly name: string;
-  /**
-   * The pause from one start to the next, in milliseconds, varied by a tenth so that replicas do
-   * not march in step; or a cron pattern in UTC.
-   */
+  /** The pause between runs in ms, varied by a tenth (replicas spread); or a cron pattern in UTC. */
   readonly every: number | string;
-  /**
-   * One process at a time, and once in a period, by a lease in the service's database. Default:
-   * each process by itself.
-   */
+  /** One process, once in a period, by a lease in the database. Default: in every process. */
   readonly exclusive?: boolean;
   /** Whether the first run is at once; default true for a pause, and false for a pattern. */
   readonly atStart?: boolean;
-  /**
-   * Ends early, between two steps, when `signal` aborts: at drain, or when the lease is lost. What
-   * it throws is logged, and the next run comes.
-   */
+  /** Ends early when `signal` aborts (drain, lost lease). If it throws: logged, and run again. */
   run(run: { readonly signal: AbortSignal }): Promise<void>;
 }
 
@@ -40,10 +31,7 @@ export function dueSince(job: Pick<Job, "every">, now: Date): Date {
   return new Date((last ?? now).getTime() - 1);
 }
 
-/**
- * Throws a RangeError that names the job: two of one name, a pause that is none, a pattern that
- * never comes.
- */
+/** Throws RangeError, naming the job: a second of the name, or a bad pause or pattern. */
 export function assertJobs(jobs: readonly Job[]): void {
   const names = new Set<string>();
   for (const job of jobs) {

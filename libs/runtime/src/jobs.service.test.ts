@@ -96,7 +96,7 @@ test("a process that was killed keeps its job from the others until its lease ru
   expect(ranAt - takenAt).toBeGreaterThan(200);
 });
 
-test("who has lost the lease is told to end, and cannot end or hold the job of who has it now", async () => {
+test("a process that lost the lease is aborted, and cannot end or hold the job of the new holder", async () => {
   let aborted = false;
   const run: Job["run"] = ({ signal }) =>
     new Promise((resolve) => {

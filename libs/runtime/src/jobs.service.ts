@@ -27,9 +27,8 @@ export interface Jobs {
 }
 
 /**
- * Runs declared jobs: each one run at a time, the next after its pause or at its pattern's next
- * moment. A run that throws is logged and counted, and the next one comes. Throws RangeError for a
- * job that is not well declared.
+ * Runs declared jobs: one run of each at a time, the next after its pause or by its pattern. A run
+ * that throws is logged and counted, and the next one comes. Throws RangeError for a bad job.
  */
 export function createJobs(options: JobsOptions): Jobs {
   const { jobs, now = () => new Date() } = options;

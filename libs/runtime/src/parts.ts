@@ -14,17 +14,11 @@ export interface OpenParts {
   readonly relay: Relay;
   /** Null where the settings name none. */
   readonly redis: Redis | null;
-  /**
-   * The service's own steps first, then what they stand on. A step that fails holds up none after
-   * it.
-   */
+  /** Runs the service's own steps, then closes the parts; a step that fails stops none of them. */
   close(): Promise<void>;
 }
 
-/**
- * Connects and opens what every service joins. Throws when a migration, a key or a setting is
- * missing.
- */
+/** Opens the parts of a service. Throws when a migration, a key or a setting is missing. */
 export async function openParts(
   service: Service,
   config: Config,

@@ -9,9 +9,7 @@ export interface RedisOptions {
   readonly answerMs?: number;
 }
 
-/**
- * A connection that fails fast instead of queueing: a request would rather know that Redis is away.
- */
+/** A connection that fails fast and queues nothing: a request should know that Redis is away. */
 export function connectRedis(url: string, { logger, tls, answerMs = 2_000 }: RedisOptions = {}): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
@@ -21,8 +19,7 @@ export function connectRedis(url: string, { logger, tls, answerMs = 2_000 }: Red
     retryStrategy: (attempt) => Math.min(100 * attempt, 1_000),
     ...(url.startsWith("rediss:") && tls ? { tls } : {}),
   });
-  // Readiness shows its state, and every command says for itself that it failed, but not why it
-  // cannot connect.
+  // Readiness and failing commands show that it cannot connect, but not why.
   let reported = "";
   redis.on("error", (err: Error & { code?: string }) => {
     if (reported !== err.code) logger?.warn({ code: err.code }, "redis does not answer");

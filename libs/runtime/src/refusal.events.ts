@@ -10,16 +10,13 @@ import {
 import { matchedRoute } from "@medvault/service-kit";
 import type { Request } from "express";
 
-/**
- * Codes that an error brings along about the patient whom it was about, when the request names
- * none.
- */
+/** An error that knows its patient, for a request that names none. */
 type AboutPatient = AppError & { readonly patientId?: string | undefined };
 
 /**
  * The event of a refused or failed request, `medvault.<service>.<noun>.denied|failed.v1`: what was
- * asked for, from the document of the route that it reached, and never whether it exists. A patient
- * counts as named when path, query or body names one, so that the patient sees who tried.
+ * asked for, by the document of its route, never whether that exists. It names the patient that
+ * path, query or body names, so that they see who tried.
  */
 export function refusalEvent(
   service: string,

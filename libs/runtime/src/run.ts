@@ -46,9 +46,8 @@ export function defineProcess<C extends z.ZodObject>(
 type Settings = CommonConfig & TlsSettings;
 
 /**
- * Runs a service or another process until a signal ends it: settings, TLS, its parts, its
- * listeners, drain. Settings that are not right are named, all at once and without a stack trace,
- * and the process ends with exit code 1.
+ * Runs a service or another process until a signal ends it: settings, TLS, parts, listeners, drain.
+ * Bad settings are named, all at once, without a stack trace, and the exit code is 1.
  */
 export async function run(declared: Service | ProcessDeclaration<z.ZodObject>): Promise<void> {
   try {

@@ -24,21 +24,15 @@ export interface Parts<C = CommonConfig> {
   readonly logger: Logger;
   readonly tls: Tls;
   now(): Date;
-  /**
-   * Runs at the end of a drain, after jobs and consumers, last registered first; the parts above
-   * are still there.
-   */
+  /** Runs at the end of a drain, after jobs and consumers, last first; the parts are still open. */
   onStop(step: () => Promise<unknown> | unknown): void;
 }
 
-/**
- * Events in: a queue of the broker and what is done with each batch, in the transaction that notes
- * it as taken.
- */
+/** A queue, and what is done with each batch, in the transaction that marks it as received. */
 export interface Consumption extends Omit<ConsumerOptions, "broker" | "pool"> {
   /**
-   * For a service that may consume only at times (a writer that holds its lease): it is given the
-   * switch, and nothing is consumed before it is turned on.
+   * Given the switch of a consumer that may run only at times (a writer while it holds its lease):
+   * nothing is consumed before it is turned on.
    */
   readonly held?: (consumer: HeldConsumer) => void;
 }
@@ -52,9 +46,7 @@ export interface HeldConsumer {
 /** A check of readiness: what it depends on. A rejection is `down`. */
 export type Check = () => CheckState | Promise<unknown>;
 
-/**
- * What a service adds to what every service joins. (Methods, so that any service is a `Service`.)
- */
+/** What a service adds to the parts of all. (Methods, so that any service is a `Service`.) */
 export interface ServiceDeclaration<C extends z.ZodObject, X> {
   readonly name: ServiceName;
   /** The schema of its settings: an extension of CommonConfig. */
@@ -77,7 +69,7 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
   readonly jsonLimitBytes?: JsonLimit;
 }
 
-/** A declared service, whatever its settings and context are. */
+/** A declared service of any settings and context. */
 export type Service = ServiceDeclaration<z.ZodObject, unknown>;
 
 /** Declares a service: what it adds to what every service joins (README.md). */

@@ -14,8 +14,8 @@ function isRole(role: ActorRole): role is Role {
 }
 
 /**
- * A user of that role, with the permissions that the role has by default, signed in just now with a
- * second factor. A guest has neither id nor session of their own.
+ * An actor of that role with its default permissions, signed in just now with a second factor. A
+ * guest has neither id nor session.
  */
 export function actor(role: ActorRole, overrides: ActorOverrides = {}): Actor {
   const signedIn = role !== "guest" && role !== "service";

@@ -17,7 +17,7 @@ export interface TestAssertions {
   jwks: ConstructorParameters<typeof AssertionVerifier>[0];
   /** What `createApp` of that service takes. */
   verifier(service: string): AssertionVerifier;
-  /** An assertion in this actor's name; for every service unless said otherwise. */
+  /** An assertion in this actor's name; default audience: every service. */
   sign(actor: Actor, audience?: string[]): Promise<string>;
 }
 
@@ -40,7 +40,7 @@ async function make(): Promise<TestAssertions> {
   };
 }
 
-/** What the gateway would say of this actor. */
+/** What the gateway would assert of this actor. */
 export function claimsOf(actor: Actor): Claims {
   return {
     sub: actor.id,

@@ -4,21 +4,21 @@ import { testServer } from "./environment.ts";
 import { sharedPassword } from "./passwords.ts";
 
 export interface TestBroker {
-  /** The URL for the service's own user, with production's permissions in this vhost. */
+  /** The URL of the service's own user, who has production's permissions in this vhost. */
   url(user: BrokerUser): string;
   /** An administrator in this vhost. */
   adminUrl: string;
   vhost: string;
-  /** The management API: path below /api, `{vhost}` for this one. Throws for 400 and above. */
+  /** The management API: path below /api; `{vhost}` is this one. Throws for a status of 400 up. */
   manage(method: string, path: string, body?: object): Promise<unknown>;
   /** Deletes the vhost and all in it. */
   close(): Promise<void>;
 }
 
 /**
- * A vhost of one's own with production's users, permissions and (unless `topology` is false)
- * exchange and audit queue. Users belong to the whole server and share their passwords between test
- * processes; what they may do is set per vhost. Throws TestServersMissing.
+ * A vhost with production's users, permissions and (unless `topology` is false) exchange and audit
+ * queue. Users belong to the whole server, and test processes share their passwords; permissions
+ * are per vhost. Throws TestServersMissing.
  */
 export async function createTestBroker(options: { topology?: boolean } = {}): Promise<TestBroker> {
   const amqp = testServer("MEDVAULT_TEST_AMQP_URL");

@@ -20,7 +20,7 @@ interface CertificateRequest {
   good?: "for servers" | "for clients";
 }
 
-/** A certificate authority of one test's own. */
+/** A certificate authority of one test. */
 export interface TestAuthority {
   /** Its own certificate, PEM. */
   ca: string;
@@ -30,9 +30,9 @@ export interface TestAuthority {
 const HOUR_MS = 3600_000;
 const CURVE = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-/** A new authority, which no process trusts yet. Takes some milliseconds: its keys are on P-256. */
+/** A new authority, trusted by nobody yet. Takes some milliseconds: its keys are on P-256. */
 export async function createTestAuthority(name = "test authority"): Promise<TestAuthority> {
-  await import("reflect-metadata"); // x509 needs it there before it is loaded, and takes its time: only who asks pays
+  await import("reflect-metadata"); // x509 needs it first; slow, so only where it is used
   const x509 = await import("@peculiar/x509");
   const newKeys = () => webcrypto.subtle.generateKey(CURVE, true, ["sign", "verify"]);
   const keys = await newKeys();

@@ -26,14 +26,18 @@ test("an event goes into the outbox of a clone", async () => {
     emit(
       tx,
       "records",
-      auditEvent(null, { type: "medvault.records.thing.read.v1", subject: "thing/1", action: "thing:read" }),
+      auditEvent(null, {
+        type: "medvault.records.example.read.v1",
+        subject: "example/1",
+        action: "example:read",
+      }),
     ),
   );
   const { rows } = await pool.query("select position, audience, event->>'source' as source from outbox");
   expect(rows).toEqual([{ position: 1, audience: "audit", source: "/medvault/records" }]);
 });
 
-test("a template that several need at once is made once", async () => {
+test("a template that several processes want at once is made once", async () => {
   const server = testServer("MEDVAULT_TEST_DATABASE_URL");
   const services = ["audit", "auth"] as const;
   const name = await ensureTemplate(server, services);
@@ -52,9 +56,9 @@ test("a template that several need at once is made once", async () => {
 
 test("drop leaves nothing, even while a client is connected", async () => {
   const doomed = await createTestDatabase(["records"]);
-  const stranger = new pg.Client({ connectionString: doomed.superuserUrl });
-  stranger.on("error", () => {});
-  await stranger.connect();
+  const client = new pg.Client({ connectionString: doomed.superuserUrl });
+  client.on("error", () => {});
+  await client.connect();
   await doomed.drop();
   await expect(new pg.Client({ connectionString: doomed.ownerUrl }).connect()).rejects.toMatchObject({
     code: "3D000",

@@ -20,9 +20,9 @@ export interface TestDatabase {
   ownerUrl: string;
   /** A superuser in this database: to damage data and to look at what a role may not see. */
   superuserUrl: string;
-  /** A pool as the service makes it; one per service, the first call's options hold. */
+  /** A pool as the service makes it; one per service (by the first options), ended by `drop`. */
   pool(service: ServiceName, options?: Pick<PoolOptions, "prepared">): pg.Pool;
-  /** Ends the pools and drops the database, even while clients are connected. */
+  /** Ends the pools and drops the database, connected clients or not. */
   drop(): Promise<void>;
 }
 
@@ -30,8 +30,8 @@ const PREFIX = "medvault_test_";
 const ORPHAN_AGE_SECONDS = 6 * 3600;
 
 /**
- * A database of one's own with the schemas of these services, cloned from a template in some 60 ms.
- * Call it once per test file, and `drop` in afterAll. Throws TestServersMissing.
+ * A database with the schemas of these services, cloned from a template in some 60 ms. Call it once
+ * per test file, and `drop` in afterAll. Throws TestServersMissing.
  */
 export async function createTestDatabase(services: readonly ServiceName[]): Promise<TestDatabase> {
   const server = testServer("MEDVAULT_TEST_DATABASE_URL");
@@ -76,7 +76,7 @@ async function cloned(server: URL, services: readonly ServiceName[], database: s
   }
 }
 
-/** A test (of the set-up, say) may have given the roles other passwords: put ours back. */
+/** A test (of the set-up, say) may have changed the roles' passwords: restores ours. */
 async function ensurePasswords(server: URL, ownerUrl: string): Promise<void> {
   const WRONG_PASSWORD = "28P01";
   try {

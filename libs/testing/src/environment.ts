@@ -1,4 +1,4 @@
-/** A server for tests has no name here: `npm test` starts them and sets these names. */
+/** The setting of a test server is missing: `npm test` starts the servers and sets it. */
 export class TestServersMissing extends Error {
   override readonly name = "TestServersMissing";
   constructor(variable: string) {

@@ -6,7 +6,7 @@ import { testAssertions } from "./assertions.ts";
 export interface TestAnswer<T = unknown> {
   status: number;
   headers: Headers;
-  /** Parsed if JSON (a problem too), else text; undefined if empty. T is the test's own claim. */
+  /** Parsed if JSON (a problem too), else text; undefined when empty. T is the test's claim. */
   body: T;
   bytes: Buffer;
 }
@@ -29,7 +29,7 @@ const servers = new WeakMap<RequestListener, Promise<{ server: Server; url: stri
 /** A thousand at once on a busy machine take their time; what hangs is the test runner's to end. */
 const TIMEOUT_MS = 60_000;
 
-/** Serves an app on a port of its own, once; ends with the process or by `close`. */
+/** Serves an app on a port, once for all calls; ends with the process or by `close`. */
 export async function listening(app: RequestListener): Promise<{ url: string; close(): Promise<void> }> {
   const known = servers.get(app) ?? listen(app);
   servers.set(app, known);
@@ -56,9 +56,8 @@ function listen(app: RequestListener): Promise<{ server: Server; url: string }> 
 }
 
 /**
- * A client in the actor's name against an Express app (served on a port of its own) or a base URL.
- * Every request carries a fresh assertion of the test gateway, as `testAssertions` verifies it, and
- * a request id of its own.
+ * A client in the actor's name, of an Express app (which gets a port) or a base URL. Every request
+ * has a fresh assertion of the test gateway (`testAssertions` verifies it) and a request id.
  */
 export function signedIn(appOrUrl: RequestListener | string, actor: Actor): TestClient {
   const send = async <T>(

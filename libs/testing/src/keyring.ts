@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createKeyring, type Keyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
 
-/** A keyring with random keys. Its file is gone when this returns; the keys stay in memory. */
+/** A keyring with random keys. It is in memory: the file is gone when this returns. */
 export async function testKeyring(service: string): Promise<Keyring> {
   const folder = await mkdtemp(join(tmpdir(), "medvault-keys-"));
   try {

@@ -13,7 +13,7 @@ import {
   testKeyring,
 } from "./index.ts";
 
-test("a missing server is said with the command that brings it", async () => {
+test("a missing server is an error that names the command to start it", async () => {
   const kept = process.env.MEDVAULT_TEST_DATABASE_URL;
   delete process.env.MEDVAULT_TEST_DATABASE_URL;
   try {
@@ -60,7 +60,7 @@ test("a proxy takes a server away and gives it back", async () => {
   await redis.close();
 });
 
-test("a signed-in actor reaches an app as the gateway would announce them, a guest does not", async () => {
+test("a signed-in actor reaches an app with the gateway's assertion, a guest does not", async () => {
   const assertions = (await testAssertions()).verifier("records");
   const app = createApp({
     service: "records",

@@ -21,7 +21,7 @@ const DEFAULT_PORTS: Record<string, number> = {
   "amqp:": 5672,
 };
 
-/** A TCP proxy before Postgres, Redis or RabbitMQ that takes them away from its clients. */
+/** A TCP proxy before Postgres, Redis or RabbitMQ, which can take them away from its clients. */
 export async function createProxy(targetUrl: string): Promise<TestProxy> {
   const target = new URL(targetUrl);
   const port = Number(target.port) || (DEFAULT_PORTS[target.protocol] ?? 80);

@@ -26,7 +26,7 @@ export interface TestService<X> {
   as(who: Actor): TestClient;
   /** Someone new of this role. */
   someone(role: Parameters<typeof actor>[0], overrides?: ActorOverrides): TestClient;
-  /** What was announced since the last call. */
+  /** The events since the last call. */
   events(): Promise<CloudEvent[]>;
   /** To break what the service's role cannot. */
   superuser(statement: string): Promise<void>;
@@ -38,10 +38,7 @@ export interface TestService<X> {
 export interface TestServiceOptions {
   /** Settings beside those that every service needs. */
   readonly env?: Readonly<Record<string, string>>;
-  /**
-   * With the schemas of other services, or kept by the test: then it is not dropped. Default: one
-   * of its own.
-   */
+  /** Of the test, which drops it (other services' schemas may be in it). Default: a new one. */
   readonly database?: TestDatabase;
   /** A connection that the test cuts at will. Default: straight to the database. */
   readonly pool?: pg.Pool;
@@ -54,8 +51,8 @@ export interface TestServiceOptions {
 }
 
 /**
- * A declared service over a database, listening, with the test gateway's assertions. Its jobs do
- * not run by themselves, nor does its relay.
+ * A declared service over a database, listening, with the test gateway's assertions. Its jobs and
+ * its relay do not run by themselves.
  */
 export async function startTestService<C extends z.ZodObject, X>(
   service: ServiceDeclaration<C, X>,

@@ -14,7 +14,7 @@ import {
 import pg from "pg";
 import { sharedPassword } from "./passwords.ts";
 
-// Raise it when what a template holds changes without a change of the migrations (privileges, say).
+// Raise it when a template's content changes without the migrations (privileges, say).
 const TEMPLATE_FORMAT = "1";
 const TEMPLATE_LOCK = 7_102_202;
 
@@ -64,9 +64,8 @@ async function templateName(services: readonly ServiceName[]): Promise<string> {
 }
 
 /**
- * The name of a database with the schemas of the services, provisioned and migrated, that no test
- * connects to. Made once per server and checksum of all migrations; processes that need it at the
- * same time wait for the first.
+ * The name of a migrated database of these services' schemas, which nobody connects to. Made once
+ * per server and checksum of all migrations; other processes that want it wait for the first.
  */
 export async function ensureTemplate(server: URL, services: readonly ServiceName[]): Promise<string> {
   const name = await templateName(services);
@@ -101,7 +100,7 @@ async function build(server: URL, database: string, services: readonly ServiceNa
 
 const OLD_TEMPLATE_DAYS = 3;
 
-/** Templates of migrations that have changed since. One that is still needed is made again. */
+/** Drops templates of older migrations. Where one is still needed, it is made again. */
 async function dropOldTemplates(admin: pg.Client, current: string): Promise<void> {
   const { rows } = await admin.query<{ datname: string }>(
     `select datname from pg_database
@@ -111,12 +110,12 @@ async function dropOldTemplates(admin: pg.Client, current: string): Promise<void
     [current, OLD_TEMPLATE_DAYS],
   );
   for (const { datname } of rows) {
-    // A clone may be under way at this moment: then it is dropped another time.
+    // Another process may be cloning it at this moment: then it is dropped another time.
     await admin.query(ddl("drop database if exists %I", datname)).catch(() => {});
   }
 }
 
-/** Makes a database from the template, with what a clone loses: grants and search paths. */
+/** Clones the template and restores what a clone loses: grants and search paths. */
 export async function cloneTemplate(server: URL, template: string, database: string): Promise<void> {
   await withConnection(server.href, (admin) =>
     admin.query(ddl("create database %I template %I", database, template)),

@@ -11,7 +11,7 @@ export interface TlsFront {
   close(): Promise<void>;
 }
 
-/** Real TLS before a plain server: what it says is the target's, the certificate is given. */
+/** Real TLS, with the given certificate, before a server that listens in plain. */
 export async function createTlsFront(targetUrl: string, options: TlsOptions): Promise<TlsFront> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();

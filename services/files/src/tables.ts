@@ -1,6 +1,6 @@
 import { files } from "./files/file.table.ts";
 
-/** Every declared table of this service: what a field policy may change, and `npm run keys -- reseal` seals again. */
+/** The sealed tables: what a field policy may change and `npm run keys -- reseal` seals again. */
 export const sealedTables = [files] as const;
 
 /** How events call one row of each. */

@@ -20,7 +20,7 @@ export const MAX_FILE_BYTES = 300_000;
 export type Grants = Map<string, { read: Set<string>; write: Set<string>; prescriptions: Set<string> }>;
 
 /**
- * A real HTTP server that speaks records' access endpoint: who asks is read from the assertion that was passed on,
+ * An HTTP server with records' access endpoint: the caller is read from the passed assertion,
  * unverified, and looked up in `grants`. The real one is in the e2e journey.
  */
 async function startRecordsStandIn(grants: Grants) {
@@ -59,7 +59,7 @@ export interface Person {
   headers: Record<string, string>;
 }
 
-/** The files service on a database, directory and port of its own, with records' stand-in beside it. */
+/** The files service with a database, directory, port and stand-in for records of its own. */
 export async function startFiles() {
   const directory = await mkdtemp(join(tmpdir(), "medvault-files-"));
   const store = join(directory, "store");
@@ -126,7 +126,7 @@ export function form(...parts: FormPart[]): FormData {
   return data;
 }
 
-/** What either answer holds: the files, or the problem. */
+/** Either answer: the files, or the problem. */
 interface UploadBody {
   items: FileView[];
   code?: string;

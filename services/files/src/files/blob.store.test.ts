@@ -76,7 +76,7 @@ test("the sweep spares a process that lives, and another machine's upload that i
   expect(left).toContain(living.split("/").at(-1));
 });
 
-test("a name that is none of its own is never made into a path", async () => {
+test("a name that is no blob's is never made into a path", async () => {
   const store = await BlobStore.open(root);
   await expect(store.read("../../etc/passwd")).rejects.toThrow(RangeError);
 });

@@ -9,7 +9,7 @@ import { pipeline } from "node:stream/promises";
 /** Another machine's unfinished uploads are dead when nothing wrote to them for this long. */
 const FOREIGN_TEMP_MS = 60 * 60 * 1000;
 
-/** Ciphertext on disk under a name that says nothing. `sha256` is that of the ciphertext, lower-case hex. */
+/** Ciphertext on disk under a random name. `sha256` is that of the ciphertext, lower-case hex. */
 export interface Blob {
   name: string;
   bytes: number;
@@ -24,9 +24,9 @@ export interface BlobReader {
 }
 
 /**
- * A directory of encrypted blobs: `blobs/<2>/<uuid>` is what rows point to, `tmp/<host>.<pid>.<random>/` what is
- * being received. A blob gets its name by rename, after its bytes are on the disk; so a name always stands for a
- * whole blob, and whatever a killed process left lies in its own temporary directory.
+ * A directory of encrypted blobs: rows point to `blobs/<2>/<uuid>`; what is being received is in
+ * `tmp/<host>.<pid>.<random>/`. A blob gets its name by rename, after its bytes are on the disk: a
+ * name always stands for a whole blob, and what a killed process left is in its own directory.
  */
 export class BlobStore {
   readonly #root: string;
@@ -37,7 +37,7 @@ export class BlobStore {
     this.#temp = temp;
   }
 
-  /** Makes the directories, sweeps what dead processes left. Throws when the directory cannot be written. */
+  /** Makes the directories, sweeps what dead processes left. Throws if it cannot write. */
   static async open(root: string): Promise<BlobStore> {
     await mkdir(join(root, "blobs"), { recursive: true, mode: 0o700 });
     await mkdir(join(root, "tmp"), { recursive: true, mode: 0o700 });
@@ -48,8 +48,8 @@ export class BlobStore {
   }
 
   /**
-   * Writes `plain`, sealed by `seal`, to a temporary place and waits until it is on the disk. Throws what the
-   * streams throw, and then nothing is left.
+   * Writes `plain`, sealed by `seal`, to a temporary file, and waits until it is on the disk.
+   * Throws what the streams throw, and then nothing is left.
    */
   async receive(plain: Readable, tap: Transform, seal: Transform, signal: AbortSignal): Promise<Blob> {
     const name = randomUUID();
@@ -117,7 +117,7 @@ export class BlobStore {
     }
   }
 
-  /** True while a restore is putting blobs back whose rows are not there yet (services/backup touches the mark). */
+  /** True while a restore is putting back blobs without rows (services/backup touches the mark). */
   async restoring(): Promise<boolean> {
     const mark = await stat(join(this.#root, "restoring")).catch(() => null);
     return mark !== null && mark.mtimeMs > Date.now() - 10 * 60 * 1000;
@@ -156,7 +156,7 @@ async function syncFolder(path: string): Promise<void> {
   await folder.sync().finally(() => folder.close());
 }
 
-/** A directory of this machine is dead when its process is; one's own pid means a predecessor in the same container. */
+/** A directory of this host is dead if its process is; our pid in it is an older container's. */
 async function sweepTemp(root: string): Promise<void> {
   for (const entry of await readdir(root)) {
     const [, host, pid] = /^(.+)\.(\d+)\.[0-9a-f-]{36}$/.exec(entry) ?? [];

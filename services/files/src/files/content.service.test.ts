@@ -42,7 +42,7 @@ async function blobOf(id: string): Promise<string> {
   return `${files.store}/blobs/${blob.slice(0, 2)}/${blob}`;
 }
 
-test("the bytes come back the same, as a download that no browser guesses about", async () => {
+test("the bytes come back the same, as a download whose type no browser guesses", async () => {
   const id = await stored(TEXT, "Verlauf Ä.txt", "text/plain");
   const answer = await get(files, doctor, `/v1/files/${id}/content`);
   expect(answer.status).toBe(200);
@@ -87,7 +87,7 @@ test.each([
   expect(answer.bytes.equals(TEXT.subarray(start, end))).toBe(true);
 });
 
-test("a range beyond the end is 416 and says how long the file is; several ranges get everything", async () => {
+test("a range beyond the end is 416 with the file's length; several ranges get everything", async () => {
   const id = await stored(TEXT, "a.txt", "text/plain");
   const beyond = await get(files, doctor, `/v1/files/${id}/content`, { range: "bytes=130000-" });
   expect(beyond.status).toBe(416);
@@ -159,14 +159,14 @@ test("one file's blob put in another's place does not open", async () => {
   expect((await get(files, doctor, `/v1/files/${one}/content`)).status).toBe(500);
 });
 
-test("a row that names another content type does not open, and to somebody else it still is not there", async () => {
+test("a row that names another content type does not open, and to another caller it is still 404", async () => {
   const id = await stored(TEXT, "a.txt", "text/plain");
   await files.pool.query("update files set content_type = 'text/html' where id = $1", [id]);
   expect((await get(files, doctor, `/v1/files/${id}`)).status).toBe(500);
   expect((await get(files, other, `/v1/files/${id}`)).status).toBe(404);
 });
 
-test("to somebody else every file looks like one that does not exist, in every call", async () => {
+test("to another caller every file looks like one that does not exist, in every call", async () => {
   const id = await stored(PDF, "a.pdf", "application/pdf");
   for (const [method, suffix] of [
     ["GET", ""],

@@ -7,16 +7,16 @@ import type { StoredFile } from "./file.ts";
 /** A file's plain bytes. */
 export interface Content {
   /**
-   * From byte `start` up to, not including, `end`; each chunk is authenticated before it is yielded. Throws
-   * `ContentDamaged`, after the last good chunk.
+   * Bytes from `start` up to, not including, `end`; each chunk is authenticated before it is
+   * yielded. Throws `ContentDamaged` after the last good chunk.
    */
   read(start: number, end: number): AsyncGenerator<Buffer>;
   close(): Promise<void>;
 }
 
 /**
- * Opens a file's blob and proves that it is whole (its last chunk authenticates, and its length is that of the
- * row). Throws `ContentDamaged`. `onDamage` is awaited before any `ContentDamaged` is thrown.
+ * Opens a file's blob and checks that it is whole: its last chunk authenticates, its length is the
+ * row's. Throws `ContentDamaged`; `onDamage` is awaited before any such throw.
  */
 export async function openContent(
   blobs: BlobStore,

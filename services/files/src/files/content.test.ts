@@ -50,7 +50,7 @@ test.each([
   expect(await accepts(extension, bytes)).toBe(false);
 });
 
-test("extensions off the list name no kind, nor do words that every object knows", () => {
+test("extensions off the list name no kind, nor do names of an object's own properties", () => {
   for (const extension of ["svg", "exe", "php", "html", "docm", "", "constructor", "__proto__"]) {
     expect(kindOf(extension)).toBeNull();
   }

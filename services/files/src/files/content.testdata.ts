@@ -1,4 +1,4 @@
-/** Small files made for tests: each the least that is still of its kind. */
+/** Small files made for tests: each the smallest of its kind. */
 
 export const PDF = Buffer.from(
   "%PDF-1.4\n%\u00e2\u00e3\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 0/Kids[]>>endobj\n" +

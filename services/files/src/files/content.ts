@@ -1,6 +1,6 @@
 import { fileTypeFromBuffer } from "file-type";
 
-/** What is kept of a stream's beginning and end to judge it by: enough for every signature and a zip's directory. */
+/** Kept of a stream's beginning and end: enough for every signature and a zip's directory. */
 const HEAD_BYTES = 64 * 1024;
 const TAIL_BYTES = 256 * 1024;
 
@@ -112,8 +112,8 @@ function hasSignature(...mimes: string[]): Kind["check"] {
 }
 
 /**
- * A TIFF header whose first directory lies inside the file. Read here and not by file-type, which looks into that
- * directory: writers put it behind the pixels, out of a sample's reach.
+ * A TIFF header whose first directory lies inside the file. (file-type looks into that directory,
+ * which writers put behind the pixels, out of a sample's reach.)
  */
 function isTiff({ head, size }: Sample): boolean {
   if (head.length < 8) return false;
@@ -124,8 +124,8 @@ function isTiff({ head, size }: Sample): boolean {
 }
 
 /**
- * Text of any superset of ASCII (UTF-8, Windows-1252 from older clinic software): no control bytes but tab,
- * line feed, form feed and carriage return, and no signature of another format.
+ * Text of any superset of ASCII (UTF-8, Windows-1252 from older clinic software): no control bytes
+ * but tab, line feed, form feed and carriage return, and no signature of another format.
  */
 async function isPlainText({ head, text }: Sample): Promise<boolean> {
   return text && (await fileTypeFromBuffer(head)) === undefined;
@@ -139,8 +139,8 @@ function hasControlByte(chunk: Buffer): boolean {
 }
 
 /**
- * DICOM part 10: "DICM" after a preamble of 128 bytes, then file meta group 0002. The preamble must be zeros or
- * a TIFF header, the two uses that the standard knows: anything else there can be a program (CVE-2019-11687).
+ * DICOM part 10: "DICM" after a preamble of 128 bytes, then file meta group 0002. The preamble must
+ * be the standard's zeros or TIFF header: anything else can be a program (CVE-2019-11687).
  */
 function isDicom({ head }: Sample): boolean {
   const preamble = head.subarray(0, 128);
@@ -153,8 +153,8 @@ function isDicom({ head }: Sample): boolean {
 }
 
 /**
- * A zip that begins at byte 0 and ends with its own directory, with the parts of a Word document in it and no
- * macros. The directory is read, not the local headers: writers order those as they like (LibreOffice puts
+ * A zip that begins at byte 0, ends with its own directory, has the parts of a Word document and no
+ * macros. The directory is read, since local headers may have any order (LibreOffice puts
  * `[Content_Types].xml` last).
  */
 function isDocx({ head, tail, size }: Sample): boolean {
@@ -167,7 +167,7 @@ function isDocx({ head, tail, size }: Sample): boolean {
   );
 }
 
-/** Names in the central directory (APPNOTE 4.3.12, 4.3.16), or null when it is not whole, in place and at the end. */
+/** Names in the central directory (APPNOTE 4.3.12, 4.3.16); null unless whole and at the end. */
 function zipNames(tail: Buffer, size: number): string[] | null {
   const end = tail.lastIndexOf("PK\u0005\u0006", undefined, "latin1");
   if (end < 0 || end + 22 > tail.length || end + 22 + tail.readUInt16LE(end + 20) !== tail.length)

@@ -1,17 +1,17 @@
 /** The file systems that clinics use stop at 255 bytes a name (ext4, NTFS, APFS). */
 const MAX_NAME_BYTES = 255;
 
-/** Device names of Windows, which it opens whatever extension follows (learn.microsoft.com, "Naming Files"). */
+/** Windows opens these devices, with any extension (learn.microsoft.com, "Naming Files"). */
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i;
 
 /**
- * Makes a client's file name safe to show and to save on any system: NFC, its last path segment only, without
- * control, bidi or zero-width characters, without characters that shells and Windows give a meaning, at most
- * 255 bytes of UTF-8 with the extension kept. Returns "" when nothing is left of it.
+ * Makes a client's file name safe to show and save on any system: NFC, the last path segment only,
+ * no control, bidi or zero-width characters, none with a meaning for shells or Windows, at most 255
+ * bytes of UTF-8 with the extension kept. Returns "" when nothing is left.
  */
 export function safeFileName(given: string): string {
   const name = (given.normalize("NFC").split(/[/\\]/).at(-1) ?? "")
-    // Cc control, Cf format (bidi overrides, zero-width, tags), Co private use, Cs lone surrogates, Zl/Zp breaks
+    // Cc control, Cf format (bidi, zero-width, tags), Co private use, Cs surrogates, Zl/Zp breaks
     .replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "")
     .replace(/\p{Zs}+/gu, " ")
     .replace(/[<>:"|?*]/g, "_")
@@ -26,7 +26,7 @@ export function extensionOf(name: string): string {
   return dot > 0 ? name.slice(dot + 1).toLowerCase() : "";
 }
 
-/** Cuts the stem at a code point so that stem and extension fit; an extension is at most 16 bytes or it is stem. */
+/** Cuts the stem between characters to make room; over 16 bytes, an extension is stem too. */
 function shorten(name: string): string {
   if (Buffer.byteLength(name) <= MAX_NAME_BYTES) return name;
   const dot = name.lastIndexOf(".");
@@ -43,8 +43,8 @@ function shorten(name: string): string {
 }
 
 /**
- * `Content-Disposition` of RFC 6266: an ASCII `filename` for old clients and `filename*` of RFC 8187 when the
- * name has other characters. The name is one that `safeFileName` made, so it holds no quote or line break.
+ * `Content-Disposition` of RFC 6266: an ASCII `filename` for old clients, and `filename*` of RFC
+ * 8187 for other characters. `safeFileName` made the name: it holds no quote or line break.
  */
 export function contentDisposition(type: "attachment" | "inline", name: string): string {
   const ascii = name.replace(/[^\x20-\x7e]/g, "_").replace(/[%\\"]/g, "_");

@@ -36,7 +36,7 @@ export class InlineRefused extends AppError {
   }
 }
 
-/** The stored bytes do not authenticate, are cut short or are gone: nothing of them is given out. */
+/** The stored bytes do not authenticate, are cut short or gone: none of them is sent. */
 export class ContentDamaged extends AppError {
   readonly code = "content_damaged";
   readonly kind = "internal";

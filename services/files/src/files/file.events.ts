@@ -40,7 +40,7 @@ export function listedEvent(actor: Actor, reason: string, patientIds: string[], 
   });
 }
 
-/** An attachment was asked for that is another patient's: the caller sees an empty list, the log a denial. */
+/** Another patient's attachment was asked for: the caller gets an empty list, the log a denial. */
 export function attachmentDeniedEvent(actor: Actor, patientId: string): NewEvent {
   return auditEvent(actor, {
     type: "medvault.files.file.denied.v1",

@@ -9,8 +9,8 @@ const ORPHAN_GRACE_MS = 15 * 60 * 1000;
 const BATCH_BLOBS = 500;
 
 /**
- * Removes blobs that no row points to: left by a process that was killed between a blob's rename and its row's
- * commit, between a row's deletion and its blob's, or by a restore that went back before them. Returns how many.
+ * Removes blobs without a row, left by a process killed between a blob's rename and its row's
+ * commit, or between a row's deletion and its blob's, or by a restore. Returns how many.
  */
 export async function sweepOrphans(db: Db, blobs: BlobStore, graceMs = ORPHAN_GRACE_MS): Promise<number> {
   let swept = 0;

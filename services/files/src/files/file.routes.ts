@@ -45,9 +45,9 @@ function callerOf(actor: Actor, req: Request): Caller {
   return { ...actor, assertion: req.get(ASSERTION_HEADER) ?? "" };
 }
 
-/** The policy keeps a document that a browser opens all the same from running or loading anything. */
+/** The policy keeps a document that a browser opens after all from running or loading anything. */
 function contentHeaders(file: FoundFile, disposition: "attachment" | "inline"): Headers {
-  // Not res.set(), which would add a charset that nobody knows.
+  // Not res.set(), which would add a charset.
   return new Headers({
     "Content-Type": file.contentType,
     "Content-Disposition": contentDisposition(disposition, file.name),
@@ -60,8 +60,8 @@ function contentHeaders(file: FoundFile, disposition: "attachment" | "inline"): 
 }
 
 /**
- * Sends all of it or one range. The first chunk is proved, and the reading noted, before the status leaves; damage
- * further on ends the connection, so that the client sees a body that is too short, never wrong bytes.
+ * Sends all of it or one range. The first chunk is authenticated, and the read recorded, before the
+ * status leaves; later damage ends the connection: a short body, never wrong bytes.
  */
 async function send(
   req: Request,
@@ -75,7 +75,7 @@ async function send(
   const range = parseRange(wanted, file.sizeBytes);
   if (range === "unsatisfiable") {
     const problem = problemOf(new RangeNotSatisfiable(), requestIdOf(req), req.path);
-    // Not thrown: the kit's problems carry no Content-Range, and this one must (RFC 9110, 15.5.17).
+    // Not thrown: a problem has no Content-Range, and this one must (RFC 9110, 15.5.17).
     res.removeHeader("ETag");
     res.removeHeader("Content-Disposition");
     res.status(416).set("Content-Range", `bytes */${file.sizeBytes}`).type("application/problem+json");

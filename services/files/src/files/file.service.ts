@@ -25,9 +25,9 @@ import { type ReceivedFile, Upload } from "./upload.service.ts";
 const SOURCE = "files";
 
 /**
- * Lets `feed` bring the parts of a request, then makes what was received lasting: blobs first, then rows and
- * events in one transaction. Whatever goes wrong, nothing stays; only where the outcome of a commit is unknown
- * the blobs are left to the sweep, which asks the rows.
+ * Lets `feed` pass the parts of a request, then keeps what was received: first blobs, then rows and
+ * events in one transaction. On failure nothing stays; only if the outcome of the commit is unknown
+ * are the blobs left to the sweep, which asks the rows.
  */
 export async function storeFiles(
   context: Context,
@@ -102,7 +102,7 @@ export async function listFilesOf(
   return { items, nextCursor: last && found.length > query.limit ? encodeCursor(last.id) : null };
 }
 
-/** One file's metadata. Throws `NotFound` alike for what is not there and what is not the caller's. */
+/** One file's metadata. Throws the same `NotFound` for a missing file and for another's. */
 export async function readFile(
   context: Context,
   caller: Caller,
@@ -120,8 +120,8 @@ export interface OpenFile {
 }
 
 /**
- * The file and a way to its bytes, which are proved as they are read; the caller closes it, and awaits `noteRead`
- * before a byte leaves.
+ * The file and a way to its bytes, authenticated as they are read; the caller closes it, and awaits
+ * `noteRead` before a byte leaves.
  */
 export async function openFile(context: Context, caller: Caller, id: string): Promise<OpenFile> {
   const { file, reason } = await requireFile(context, caller, id, "read");
@@ -165,8 +165,8 @@ async function requireFile(
 ): Promise<AllowedFile> {
   const sealed = await findFile(pool, keyring, id);
   if (!sealed) {
-    // Records is asked for unknown ids too, about a patient that is none: else the time taken, or an outage of
-    // records, would tell which ids exist.
+    // Records is asked for unknown ids too (about no patient): else the time taken, or an outage of
+    // records, would reveal which ids exist.
     await records.requireAccess(caller, { patientId: newId(), action }).catch(throwUnlessDenied);
     throw new NotFound();
   }
@@ -179,8 +179,8 @@ function requireRead({ records }: Context, caller: Caller, patientId: string): P
 }
 
 /**
- * Whose files hang on it, if the caller may read them; else null, so that another patient's attachment and one
- * without files are the same empty list. Records is asked either way (see `requireFile`).
+ * The patient of an attachment, if the caller may read their files; else null, so that another's
+ * attachment and one without files are the same empty list. It asks records either way.
  */
 async function patientOf(
   context: Context,

@@ -45,7 +45,7 @@ export async function insertFile(
   return { createdAt: rows[0]?.created_at ?? new Date(), boxSha256: files.boxHash(sealed) };
 }
 
-/** A file before anybody is known to be allowed to see it: opened only then, so that damage tells nobody else of it. */
+/** A file before access is checked. Opened only after that: others must not see damage. */
 export interface SealedFile {
   patientId: string;
   open(): FoundFile;
@@ -79,7 +79,7 @@ export async function listFiles(db: Db, keyring: Keyring, filter: FileFilter): P
   return rows.map((row) => opened(keyring, row));
 }
 
-/** Whose files hang on it; null when none do. */
+/** The patient of an attachment's files; null when it has none. */
 export async function patientOfAttachment(db: Db, attachedTo: string): Promise<string | null> {
   const { rows } = await db.query<{ patient_id: string }>(
     "select patient_id from files where attached_to = $1 limit 1",

@@ -1,6 +1,6 @@
 import type { FileView } from "@medvault/contracts";
 
-/** A stored file as the service knows it. `key` and `sha256` (of the plain content) exist only in its sealed box. */
+/** A stored file. `fileKey` and `sha256` (of the plain content) exist only in its sealed box. */
 export interface StoredFile {
   id: string;
   rev: number;
@@ -38,7 +38,7 @@ export function viewOf(file: FoundFile): FileView {
   };
 }
 
-/** The prescription that a file hangs on, if it does. */
+/** The prescription that a file is attached to, if any. */
 export function prescriptionOf(attachedTo: string | null | undefined): string | undefined {
   return attachedTo?.startsWith("prescription/") ? attachedTo.slice("prescription/".length) : undefined;
 }

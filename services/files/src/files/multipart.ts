@@ -9,7 +9,7 @@ const MAX_FIELDS = 8;
 const MAX_FIELD_BYTES = 256;
 /** Room for boundaries, part headers and fields beside the files themselves. */
 const OVERHEAD_BYTES = 1024 * 1024;
-/** How long the rest of a refused request is read on, so that the client gets to see the answer. */
+/** How long the rest of a refused request is read, so that the client gets to see the answer. */
 const DRAIN_MS = 10_000;
 
 export interface FilePart {
@@ -27,11 +27,11 @@ export interface MultipartHandlers {
 }
 
 /**
- * Reads a multipart/form-data body part by part, holding none of it. Resolves when every part was handled.
- * On the first failure the other parts are aborted and settled, the rest of the body is read and thrown away
- * (up to the limit and 10 s, since a client that is cut off while sending never reads why), and it throws:
- * what a handler threw, `InvalidInput` for a malformed or cut body or more than 10 files, `UploadTooLarge` for
- * one longer than ten files of `maxFileBytes`, `UnsupportedMediaType` for another content type.
+ * Reads a multipart/form-data body part by part, without holding it. Resolves when every part was
+ * handled. After the first failure it aborts and awaits the other parts, reads the rest of the body
+ * (up to the limit and 10 s, or the sending client never sees the answer), and throws: what a
+ * handler threw, `InvalidInput` (malformed or cut, or more than 10 files), `UploadTooLarge` (longer
+ * than ten files of `maxFileBytes`) or `UnsupportedMediaType`.
  */
 export async function readMultipart(
   req: IncomingMessage,
@@ -69,7 +69,7 @@ export async function readMultipart(
         }),
       );
       form.on("file", (field, bytes, info) => {
-        bytes.on("error", () => {}); // an aborted part; whoever reads it has the error too
+        bytes.on("error", () => {}); // an aborted part; its reader has the error too
         if (field !== "files" || !info.filename) {
           bytes.resume();
           return reject(fault("files", "is the one field for files, and each has a name"));
@@ -103,7 +103,7 @@ function createParser(req: IncomingMessage): busboy.Busboy {
   try {
     return busboy({
       headers: req.headers,
-      defParamCharset: "utf8", // browsers write names so (WHATWG HTML, 4.10.21.8)
+      defParamCharset: "utf8", // as browsers write names (WHATWG HTML, 4.10.21.8)
       limits: {
         files: MAX_FILES,
         fields: MAX_FIELDS,

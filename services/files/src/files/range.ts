@@ -5,9 +5,9 @@ export interface ByteRange {
 }
 
 /**
- * Reads a `Range` header for a body of `size` bytes (RFC 9110, 14.1 to 14.2). Null means "send everything":
- * no header, another unit, a malformed value, or several ranges, all of which a server may ignore.
- * "unsatisfiable" means 416: well-formed, but beyond the end.
+ * Reads a `Range` header for a body of `size` bytes (RFC 9110, 14.1 to 14.2). Null: send it all (no
+ * header, another unit, a malformed value, or several ranges: a server may ignore those).
+ * "unsatisfiable": 416, well-formed but beyond the end.
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | null | "unsatisfiable" {
   const match = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/i.exec(header ?? "");

@@ -15,7 +15,7 @@ import { Pool } from "undici";
 const WAIT_MS = 3_000;
 const CONNECTIONS = 16;
 
-/** Who asks, with the gateway's assertion to pass on: never another credential. */
+/** The caller, with the gateway's assertion to pass on: never another credential. */
 export interface Caller extends Actor {
   readonly assertion: string;
 }
@@ -30,16 +30,16 @@ interface AccessQuestion {
 /** May this caller touch this patient? Records alone decides (ARCHITECTURE.md, "Access"). */
 export interface RecordsClient {
   /**
-   * Resolves when allowed, with the scope that allowed it, for the event. Throws `AccessDenied` when not, `Unavailable` when
-   * records is away, and `Unauthenticated` when the assertion ran out in the meantime (a slow upload with its fields at the end).
+   * Resolves with the scope that allowed it, for the event. Throws `AccessDenied`, `Unavailable`
+   * (records is away) or `Unauthenticated` (the assertion expired during a slow upload).
    */
   requireAccess(caller: Caller, question: AccessQuestion): Promise<string>;
   close(): Promise<void>;
 }
 
-/** 404, and to the caller nothing but that: what exists and what does not look alike. */
+/** 404, and nothing more to the caller: what exists and what does not look the same. */
 export class AccessDenied extends NotFound {
-  /** Whose data was asked for, where the caller named them or a file led to them; for the event alone. */
+  /** Whose data, if the caller named them or a file led to them; for the event alone. */
   readonly patientId: string | null;
   constructor(patientId: string | null) {
     super();
@@ -47,7 +47,7 @@ export class AccessDenied extends NotFound {
   }
 }
 
-/** Asks the records service at `url`, over TLS if that is https. Anything but a clear yes or no is `Unavailable`: it fails closed. */
+/** Asks records at `url`. Fails closed: anything but a clear yes or no is `Unavailable`. */
 export function recordsClient(url: string, tls: Tls | null): RecordsClient {
   const pool = new Pool(url, {
     connections: CONNECTIONS,

@@ -30,7 +30,7 @@ async function kept(): Promise<string[]> {
   return names;
 }
 
-/** Nothing of the refused request is left: no row, no file on disk, and the refusal is in the log. */
+/** Nothing of the refused request stays: no row, no file; and the refusal is in the log. */
 async function expectNothingStays(reason: string): Promise<void> {
   expect(await files.rows()).toBe(0);
   expect(await files.onDisk()).toEqual([]);
@@ -99,7 +99,7 @@ test("fields may come after the files", async () => {
   expect(answer.status).toBe(201);
 });
 
-test("a patient of someone else and one that does not exist are refused alike, whatever comes first", async () => {
+test("a patient of someone else and one that does not exist are refused the same way, whatever comes first", async () => {
   const foreign = files.patientOf(other);
   const answers = [];
   for (const id of [foreign, newId()]) {
@@ -216,7 +216,7 @@ test("another content type is 415, a form without boundary or cut short 400", as
   expect(await files.rows()).toBe(0);
 });
 
-test("names that climb are stored without their path, and nothing lies outside the store", async () => {
+test("names with a path are stored without it, and nothing lies outside the store", async () => {
   const answer = await upload(
     files,
     doctor,
@@ -250,7 +250,7 @@ test("an upload whose client goes away leaves nothing", async () => {
   await expectNothingStays("invalid_input");
 });
 
-test("records away: nothing is stored, and the answer says to come again", async () => {
+test("records away: nothing is stored, and the answer says when to try again", async () => {
   const away = await startFiles();
   try {
     const person = await away.person("doctor");
@@ -270,7 +270,7 @@ test("records away: nothing is stored, and the answer says to come again", async
   }
 });
 
-test("the same key and body again is answered alike and stored once; another body is refused", async () => {
+test("the same key and body again gets the same answer and is stored once; another body is refused", async () => {
   const key = { "idempotency-key": newId() };
   const body = () => form(["patientId", patientId], ["files", PDF, "a.pdf", "application/pdf"]);
   const first = await upload(files, doctor, body(), key);

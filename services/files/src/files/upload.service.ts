@@ -14,7 +14,7 @@ import type { Caller } from "./records.client.ts";
 
 const FILE_KEY_BYTES = 32;
 
-/** A part that was received, sealed on disk and found to be what it says; no row points to it yet. */
+/** A part that was received, sealed on disk and checked; no row points to it yet. */
 export interface ReceivedFile {
   id: string;
   name: string;
@@ -26,8 +26,8 @@ export interface ReceivedFile {
 }
 
 /**
- * One upload while it arrives: collects the fields, receives the parts into the blob store. Records is asked as
- * soon as the patient is known, which is before the first byte is kept when the fields come first; else at the end.
+ * One upload while it arrives: collects fields, receives parts into the blob store. It asks records
+ * when it knows the patient: before the first byte is kept if fields come first, else at the end.
  */
 export class Upload {
   readonly #context: Pick<Context, "blobs" | "records" | "maxFileBytes">;
@@ -48,8 +48,8 @@ export class Upload {
   }
 
   /**
-   * Receives one part. Throws `FileTypeRefused`, `ContentMismatch`, `UploadTooLarge`, `InvalidInput` for a name of
-   * which nothing is left, and what asking for access throws.
+   * Receives one part. Throws `FileTypeRefused`, `ContentMismatch`, `UploadTooLarge`,
+   * `InvalidInput` for an unusable name, and what asking for access throws.
    */
   async file(part: FilePart, signal: AbortSignal): Promise<void> {
     const place = this.#received.push(undefined) - 1;
@@ -70,7 +70,7 @@ export class Upload {
     if (!(await kind.check(sample))) throw new ContentMismatch();
   }
 
-  /** When everything has arrived: for whom it is, why that is allowed, and the files in their order. */
+  /** When all has arrived: the target, why it is allowed, and the files in their order. */
   async complete(): Promise<{ target: NewFiles; reason: string; files: ReceivedFile[] }> {
     const { target, reason } = await this.#requireAccess();
     const files = this.#received.filter((file) => file !== undefined);
@@ -78,7 +78,7 @@ export class Upload {
     return { target, reason, files };
   }
 
-  /** Removes what was received, wherever it lies by now. */
+  /** Removes what was received, temporary or kept. */
   async discard(): Promise<void> {
     await this.#context.blobs.discard(this.#received.flatMap((file) => (file ? [file.blob.name] : [])));
   }
@@ -101,7 +101,7 @@ export class Upload {
   }
 }
 
-/** Lets the plain bytes pass, measuring and sampling them; fails with `UploadTooLarge` past the limit. */
+/** Measures and samples the plain bytes that pass; fails with `UploadTooLarge` past the limit. */
 class ContentTap extends Transform {
   readonly #maxBytes: number;
   readonly #hash = createHash("sha256");
