@@ -1,4 +1,4 @@
-import { CommonConfig, loadConfig, wholeNumber } from "@medvault/service-kit";
+import { CommonConfig, wholeNumber } from "@medvault/service-kit";
 import { z } from "zod";
 import { isKeyName } from "./tree/note.ts";
 
@@ -26,9 +26,4 @@ export const AuditConfig = CommonConfig.extend({
       "entries that a writer derives again at its start (100,000 take about 1 s); of a longer log the part before them is taken from tiles under the signed root",
     ),
 });
-export type Config = z.infer<typeof AuditConfig>;
-
-/** The one reader of the environment. Throws ConfigError, naming every bad setting at once. */
-export function readConfig(): Config {
-  return loadConfig(AuditConfig, process.env);
-}
+export type AuditConfig = z.infer<typeof AuditConfig>;

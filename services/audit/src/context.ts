@@ -1,9 +1,14 @@
+import { signingKey, tableKey } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
+import type { Parts } from "@medvault/runtime";
 import type { Logger } from "@medvault/service-kit";
 import type pg from "pg";
-import type { BodySeal } from "./log/body-seal.ts";
-import type { CheckpointSigner } from "./log/signer.ts";
-import type { OutsideStore } from "./outside/outside.store.ts";
+import type { AuditConfig } from "./config.ts";
+import { type BodySeal, createBodySeal } from "./log/body-seal.ts";
+import { type CheckpointSigner, createSigner } from "./log/signer.ts";
+import { writerRefused } from "./log/writer.events.ts";
+import { LogWriter } from "./log/writer.service.ts";
+import { createOutsideDirectory, type OutsideStore } from "./outside/outside.store.ts";
 
 /** The log in Postgres, what is kept of it outside, and the keys of both. */
 export interface LogContext {
@@ -17,10 +22,40 @@ export interface LogContext {
 
 /** What the use cases share. */
 export interface Context extends LogContext {
+  readonly writer: LogWriter;
   /** A use case awaits the event of what it did before it answers. */
   readonly appender: Pick<Appender, "append">;
   /** The longest that a proof waits for its checkpoint. */
   readonly proofWaitMs: number;
   /** One verification at a time: each reads the whole log. */
   readonly verification: { isRunning: boolean };
+}
+
+/** Waits that no operator sets; tests have their own. */
+interface Waits {
+  readonly retryMs: number;
+  readonly proofWaitMs: number;
+}
+
+/** Nothing is written before the writer is started. */
+export async function openContext(
+  { config, pool, keyring, appender, logger, now, onStop }: Parts<AuditConfig>,
+  { retryMs, proofWaitMs }: Waits = { retryMs: 1_000, proofWaitMs: 5_000 },
+): Promise<Context> {
+  const { publicKey, sign } = await signingKey(pool, keyring, "checkpoints");
+  const log: LogContext = {
+    ...{ pool, logger, now },
+    outside: createOutsideDirectory(config.MEDVAULT_AUDIT_DIR),
+    seal: createBodySeal(await tableKey(pool, keyring, "log")),
+    signer: createSigner(config.MEDVAULT_AUDIT_ORIGIN, publicKey, sign),
+  };
+  const writer = new LogWriter(log, {
+    onRefusal: (code) => appender.append(writerRefused(code)),
+    checkpointMs: config.MEDVAULT_AUDIT_CHECKPOINT_MS,
+    leaseMs: config.MEDVAULT_AUDIT_LEASE_MS,
+    maxStartLeaves: config.MEDVAULT_AUDIT_START_ENTRIES,
+    retryMs,
+  });
+  onStop(() => writer.stop());
+  return { ...log, writer, appender, proofWaitMs, verification: { isRunning: false } };
 }

@@ -22,7 +22,7 @@ beforeAll(async () => {
   await generateKeyFile(keysFile, "audit");
   // The harness' own service makes the keys of this log with the very key file that the process
   // reads, and stops.
-  audit = await startAudit({}, { keyring: await createKeyring({ service: "audit", keysFile }) });
+  audit = await startAudit({ keyring: await createKeyring({ service: "audit", keysFile }) });
   await audit.writer.stop();
   const jwksFile = join(folder, "gateway.jwks.json");
   await writeFile(jwksFile, JSON.stringify((await testAssertions()).jwks));

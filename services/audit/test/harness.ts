@@ -1,61 +1,57 @@
 import type { CloudEvent, Role } from "@medvault/contracts";
 import type { Keyring } from "@medvault/keys";
-import { connectBroker, createAppender } from "@medvault/messaging";
-import { createLogger } from "@medvault/service-kit";
+import { connectBroker } from "@medvault/messaging";
 import {
-  actor,
   createTestBroker,
   createTestDatabase,
-  signedIn,
+  startTestService,
   type TestBroker,
-  type TestClient,
   type TestDatabase,
-  testAssertions,
   testLogger,
 } from "@medvault/testing";
+import type pg from "pg";
 import { expect } from "vitest";
-import { type AuditParts, joinAudit } from "../src/app.ts";
+import { openContext } from "../src/context.ts";
+import { service } from "../src/service.ts";
 import { eventually, givenLog, ORIGIN } from "./log-harness.ts";
 
 type Broker = ReturnType<typeof connectBroker>;
 
-/** Servers that a test has made already, to stand between them and the service. */
-interface GivenServers {
+/** What a test has made already, to stand between the service and its servers. */
+interface Given {
   database?: TestDatabase;
+  pool?: pg.Pool;
   rabbit?: TestBroker;
   amqpUrl?: string;
   keyring?: Keyring;
 }
 
+const impatient: typeof service = {
+  ...service,
+  open: (parts) => openContext(parts, { retryMs: 50, proofWaitMs: 1_000 }),
+};
+
 /**
  * The whole service over a database, a broker and a directory of its own; events come in by the
  * queue.
  */
-export async function startAudit(overrides: Partial<AuditParts> = {}, servers: GivenServers = {}) {
+export async function startAudit(given: Given = {}) {
   const [database, rabbit] = await Promise.all([
-    servers.database ?? createTestDatabase(["audit"]),
-    servers.rabbit ?? createTestBroker(),
+    given.database ?? createTestDatabase(["audit"]),
+    given.rabbit ?? createTestBroker(),
   ]);
-  const log = await givenLog(database, servers.keyring);
-  const pool = database.pool("audit");
-  const broker = connectBroker({ url: servers.amqpUrl ?? rabbit.url("audit"), logger: testLogger() });
-  const appender = createAppender(pool, "audit");
+  const log = await givenLog(database, given.keyring);
+  const broker = connectBroker({ url: given.amqpUrl ?? rabbit.url("audit"), logger: testLogger() });
   const senders = new Map<string, Broker>();
-  const parts: AuditParts = {
-    pool,
-    keyring: log.keyring,
-    broker,
-    appender,
-    assertions: (await testAssertions()).verifier("audit"),
-    logger: createLogger({ service: "audit", level: "silent" }),
-    directory: log.dir,
-    origin: ORIGIN,
-    writer: { checkpointMs: 50, leaseMs: 1_000, retryMs: 50 },
-    proofWaitMs: 1_000,
-    ...overrides,
-  };
-  const { app, writer } = await joinAudit(parts);
-  writer.start();
+  const { app, context, someone, close } = await startTestService(impatient, {
+    ...{ database, broker, keyring: log.keyring, pool: given.pool ?? log.pool },
+    env: {
+      MEDVAULT_AUDIT_DIR: log.dir,
+      MEDVAULT_AUDIT_ORIGIN: ORIGIN,
+      MEDVAULT_AUDIT_CHECKPOINT_MS: "50",
+      MEDVAULT_AUDIT_LEASE_MS: "1000",
+    },
+  });
 
   /** Sends a body to the audit queue as the relay of `user` would. */
   async function sendRaw(
@@ -78,15 +74,9 @@ export async function startAudit(overrides: Partial<AuditParts> = {}, servers: G
   }
 
   return {
-    ...log,
-    app,
-    writer,
-    parts,
-    rabbit,
-    sendRaw,
+    ...{ ...log, app, broker, rabbit, sendRaw, writer: context.writer },
     send: (...events: CloudEvent[]) => sendRaw("records", JSON.stringify(events)),
-    as: (role: Role, permissions?: string[]): TestClient =>
-      signedIn(app, actor(role, permissions === undefined ? {} : { permissions })),
+    as: (role: Role) => someone(role),
     /** Waits until the log holds as many entries. */
     async logged(count: number): Promise<void> {
       await eventually(async () => {
@@ -95,8 +85,7 @@ export async function startAudit(overrides: Partial<AuditParts> = {}, servers: G
       });
     },
     async end(): Promise<void> {
-      await writer.stop();
-      await appender.close();
+      await close();
       await Promise.all([...senders.values(), broker].map((each) => each.close()));
       await log.end();
       await Promise.all([database.drop(), rabbit.close()]);

@@ -79,16 +79,16 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
     const made = new LogWriter(
       { ...context, outside: store },
       {
-        consume: { start() {}, stop: async () => {} },
         onRefusal: async (code) => void refusals.push(code),
         checkpointMs: 20,
         leaseMs: 1_000,
+        maxStartLeaves: 250_000,
         retryMs: 50,
         ...overrides,
       },
     );
     writers.push(made);
-    made.start();
+    made.start({ start() {}, stop: async () => {} });
     return made;
   }
 

@@ -1,6 +1,6 @@
-import { AUDIT_BINDING, AUDIT_QUEUE, type Broker, type Consumer, createConsumer } from "@medvault/messaging";
-import type pg from "pg";
-import type { Consumption, LogWriter } from "./writer.service.ts";
+import { AUDIT_BINDING, AUDIT_QUEUE } from "@medvault/messaging";
+import type { Consumption } from "@medvault/runtime";
+import type { Context } from "../context.ts";
 
 /**
  * Messages in hand at once, of up to 100 events each; what is in hand goes into one transaction.
@@ -9,33 +9,16 @@ import type { Consumption, LogWriter } from "./writer.service.ts";
 const PREFETCH = 10;
 
 /**
- * Takes audit events from the queue into the log. While the writer may not write, its errors are of
- * the kind "unavailable": consumption pauses and the events wait.
+ * Events of all services into the log. The writer has the switch: it takes them while it has its
+ * lease. In the moment in which it loses that, its errors are of the kind "unavailable": consumption
+ * pauses and the events wait.
  */
-export function createLogConsumption(parts: {
-  broker: Broker;
-  pool: pg.Pool;
-  append: LogWriter["append"];
-}): Consumption {
-  let consumer: Consumer | null = null;
-  return {
-    start() {
-      if (consumer !== null) return;
-      // A consumer that was stopped does not start again, so each time is a new one.
-      consumer = createConsumer({
-        broker: parts.broker,
-        pool: parts.pool,
-        queue: AUDIT_QUEUE,
-        bindings: [AUDIT_BINDING],
-        prefetch: PREFETCH,
-        handle: (events, tx) => parts.append(tx, events),
-      });
-      consumer.start();
-    },
-    async stop() {
-      const stopped = consumer;
-      consumer = null;
-      await stopped?.stop();
-    },
-  };
-}
+export const logConsumers = ({ writer }: Context): Consumption[] => [
+  {
+    queue: AUDIT_QUEUE,
+    bindings: [AUDIT_BINDING],
+    prefetch: PREFETCH,
+    handle: (events, tx) => writer.append(tx, events),
+    held: (consumer) => writer.start(consumer),
+  },
+];

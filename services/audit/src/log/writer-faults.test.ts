@@ -8,7 +8,7 @@ test("Postgres goes away in the middle and comes back: every event is logged onc
   const database = await createTestDatabase(["audit"]);
   const proxy = await createProxy(database.url("audit"));
   const pool = createPool({ connectionString: proxy.url, applicationName: "test audit" });
-  const audit = await startAudit({ pool }, { database });
+  const audit = await startAudit({ pool, database });
   await audit.send(...events(50));
   await audit.logged(50);
   proxy.cut();
@@ -28,12 +28,12 @@ test("Postgres goes away in the middle and comes back: every event is logged onc
 test("RabbitMQ goes away and comes back: what was sent meanwhile is logged", async () => {
   const rabbit = await createTestBroker();
   const proxy = await createProxy(rabbit.url("audit"));
-  const audit = await startAudit({}, { rabbit, amqpUrl: proxy.url });
+  const audit = await startAudit({ rabbit, amqpUrl: proxy.url });
   await audit.send(...events(10));
   await audit.logged(10);
   proxy.cut();
   await audit.send(...events(10, 11));
-  await eventually(() => expect(audit.parts.broker.state()).not.toBe("connected"));
+  await eventually(() => expect(audit.broker.state()).not.toBe("connected"));
   expect((await audit.as("auditor").get("/readyz")).body).toMatchObject({
     status: "degraded",
     checks: { rabbitmq: "degraded", writer: "ok" },

@@ -1,45 +1,26 @@
 import { randomUUID } from "node:crypto";
 import type { CloudEvent } from "@medvault/contracts";
 import { afterCommit, type Tx } from "@medvault/postgres";
+import type { HeldConsumer } from "@medvault/runtime";
 import type { LogContext } from "../context.ts";
 import { append } from "./append.service.ts";
 import { releaseLease, renewLease, takeLease } from "./lease.store.ts";
 import { openLog, type Published } from "./opening.service.ts";
 import { publish } from "./publication.service.ts";
 import { type RefusalCode, WriterFenced, WriterRefuses } from "./writer.errors.ts";
-
-/**
- * standby: another process writes, or none does yet. opening: the lease is ours, the log is being
- * checked. writing: events are consumed and published. refusing: the log and the store outside
- * disagree. waiting: Postgres or the store outside is away. stopped: for good.
- */
-type WriterPhase = "standby" | "opening" | "writing" | "refusing" | "waiting" | "stopped";
-
-interface WriterState {
-  readonly phase: WriterPhase;
-  readonly refusal: { readonly code: RefusalCode; readonly words: string } | null;
-  readonly publishedSize: number;
-}
-
-/** The taking of events from the queue, which begins and ends with the right to write. */
-export interface Consumption {
-  start(): void;
-  stop(): Promise<void>;
-}
+import type { WriterPhase, WriterState } from "./writer.ts";
 
 export interface WriterOptions {
-  /** Begins or ends taking events from the queue; each may be called twice in a row. */
-  readonly consume: Consumption;
   /** Called once per refusal: it is an event of its own. */
   readonly onRefusal: (code: RefusalCode) => Promise<void>;
-  /** How long a writer that died keeps its standby waiting; default 10,000. */
-  readonly leaseMs?: number;
-  /** Least time between two checkpoints; default 1,000. */
-  readonly checkpointMs?: number;
-  /** Entries that are derived again at the start; default 250,000. */
-  readonly maxStartLeaves?: number;
-  /** Wait after a first failure; doubles, up to 5,000, or 60,000 after a refusal. Default 1,000. */
-  readonly retryMs?: number;
+  /** How long a writer that died keeps its standby waiting. */
+  readonly leaseMs: number;
+  /** Least time between two checkpoints. */
+  readonly checkpointMs: number;
+  /** Entries that are derived again at the start. */
+  readonly maxStartLeaves: number;
+  /** Wait after a first failure; doubles, up to 5,000, or 60,000 after a refusal. */
+  readonly retryMs: number;
 }
 
 /**
@@ -54,9 +35,7 @@ export class LogWriter {
   readonly #log: LogContext;
   readonly #options: WriterOptions;
   readonly #owner = randomUUID();
-  readonly #leaseMs: number;
-  readonly #checkpointMs: number;
-  readonly #retryMs: number;
+  #consumer: HeldConsumer = { start() {}, stop: async () => {} };
   #phase: WriterPhase = "standby";
   #refusal: WriterState["refusal"] = null;
   #epoch: number | null = null;
@@ -69,12 +48,11 @@ export class LogWriter {
   constructor(log: LogContext, options: WriterOptions) {
     this.#log = log;
     this.#options = options;
-    this.#leaseMs = options.leaseMs ?? 10_000;
-    this.#checkpointMs = options.checkpointMs ?? 1_000;
-    this.#retryMs = options.retryMs ?? 1_000;
   }
 
-  start(): void {
+  /** Events are taken from the queue while this process may write, and at no other time. */
+  start(consumer: HeldConsumer): void {
+    this.#consumer = consumer;
     this.#running ??= this.#run();
   }
 
@@ -111,7 +89,7 @@ export class LogWriter {
   async #run(): Promise<void> {
     // Beside the rounds, because one of them may take longer than the lease: opening a long log
     // does.
-    const beat = setInterval(() => void this.#renew(), this.#leaseMs / 3);
+    const beat = setInterval(() => void this.#renew(), this.#options.leaseMs / 3);
     while (!this.#stopping) await this.#sleep(await this.#turn());
     clearInterval(beat);
     await this.#end();
@@ -122,18 +100,18 @@ export class LogWriter {
     let epoch: number | null = null;
     try {
       epoch = await this.#holdLease();
-      if (epoch === null) return { ms: this.#leaseMs / 5, wakeable: false };
-      if (this.#refusal !== null) await this.#options.consume.stop();
+      if (epoch === null) return { ms: this.#options.leaseMs / 5, wakeable: false };
+      if (this.#refusal !== null) await this.#consumer.stop();
       const before = this.#published ?? (await this.#open(epoch));
       const grew = await this.#publish(epoch, before);
       this.#failures = 0;
       // After a checkpoint the next one waits its time; before one the first event wakes us at
       // once.
-      return { ms: this.#checkpointMs, wakeable: !grew };
+      return { ms: this.#options.checkpointMs, wakeable: !grew };
     } catch (error) {
       await this.#afterFailure(error, epoch);
       const most = this.#refusal === null ? MAX_AWAY_RETRY_MS : MAX_REFUSED_RETRY_MS;
-      const ms = Math.min(most, this.#retryMs * 2 ** this.#failures);
+      const ms = Math.min(most, this.#options.retryMs * 2 ** this.#failures);
       this.#failures += 1;
       return { ms, wakeable: false };
     }
@@ -142,8 +120,8 @@ export class LogWriter {
   async #holdLease(): Promise<number | null> {
     if (this.#epoch !== null) return this.#epoch;
     const { pool, logger } = this.#log;
-    await this.#options.consume.stop();
-    const lease = await takeLease(pool, this.#owner, this.#leaseMs);
+    await this.#consumer.stop();
+    const lease = await takeLease(pool, this.#owner, this.#options.leaseMs);
     if (lease === null) return null;
     this.#epoch = lease.epoch;
     logger.info({ epoch: lease.epoch }, "audit writer took the lease");
@@ -159,7 +137,7 @@ export class LogWriter {
     const epoch = this.#epoch;
     if (epoch === null) return;
     try {
-      const kept = await renewLease(pool, epoch, this.#leaseMs);
+      const kept = await renewLease(pool, epoch, this.#options.leaseMs);
       if (!kept) this.#loseLease(epoch);
     } catch (err) {
       logger.warn({ err }, "audit writer could not renew its lease");
@@ -168,16 +146,16 @@ export class LogWriter {
 
   async #open(epoch: number): Promise<Published> {
     const { pool, logger } = this.#log;
-    const { maxStartLeaves = 250_000, consume } = this.#options;
+    const { leaseMs, maxStartLeaves } = this.#options;
     if (this.#refusal === null) this.#phase = "opening";
     const published = await openLog(this.#log, maxStartLeaves);
     // The lease may have gone while the log was read.
-    const kept = await renewLease(pool, epoch, this.#leaseMs);
+    const kept = await renewLease(pool, epoch, leaseMs);
     if (!kept || this.#epoch !== epoch) throw new WriterFenced();
     this.#published = published;
     this.#refusal = null;
     this.#phase = "writing";
-    consume.start();
+    this.#consumer.start();
     logger.info({ treeSize: published.edge.size }, "audit log is open for writing");
     return published;
   }
@@ -198,7 +176,7 @@ export class LogWriter {
       if (this.#refusal === null) this.#phase = "waiting";
       this.#log.logger.warn({ err: error }, "audit writer waits");
     }
-    await this.#options.consume.stop();
+    await this.#consumer.stop();
   }
 
   #refuse(refusal: WriterRefuses): void {
@@ -227,7 +205,7 @@ export class LogWriter {
 
   async #end(): Promise<void> {
     const { pool, logger } = this.#log;
-    await this.#options.consume.stop();
+    await this.#consumer.stop();
     try {
       const [epoch, before] = [this.#epoch, this.#published];
       if (epoch !== null && before !== null) await this.#publish(epoch, before);

@@ -1,0 +1,25 @@
+import { defineService } from "@medvault/runtime";
+import { completenessRoutes } from "./completeness/completeness.routes.ts";
+import { AuditConfig } from "./config.ts";
+import { openContext } from "./context.ts";
+import { eventRoutes } from "./events/event.routes.ts";
+import { exportRoutes } from "./exports/export.routes.ts";
+import { logConsumers } from "./log/log.consumers.ts";
+import { checksOf } from "./log/writer.ts";
+import { proofRoutes } from "./proofs/proof.routes.ts";
+import { verificationRoutes } from "./verification/verification.routes.ts";
+
+export const service = defineService({
+  name: "audit",
+  config: AuditConfig,
+  open: (parts) => openContext(parts),
+  routes: (context) => [
+    ...eventRoutes(context),
+    ...proofRoutes(context),
+    ...completenessRoutes(context),
+    ...verificationRoutes(context),
+    ...exportRoutes(context),
+  ],
+  consumers: logConsumers,
+  checks: ({ writer }) => checksOf(writer.state()),
+});
