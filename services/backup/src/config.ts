@@ -10,7 +10,7 @@ const Directories = {
 };
 
 export const BackupConfig = CommonConfig.extend(Directories);
-export type Config = z.infer<typeof BackupConfig>;
+export type BackupConfig = z.infer<typeof BackupConfig>;
 
 export const RestoreConfig = CallingConfig.extend({
   ...CommonConfig.pick({ MEDVAULT_KEYS_FILE: true, MEDVAULT_KEYS: true, LOG_LEVEL: true }).shape,
@@ -21,14 +21,7 @@ export const RestoreConfig = CallingConfig.extend({
 });
 export type RestoreConfig = z.infer<typeof RestoreConfig>;
 
-/**
- * What the service reads of the environment. Throws ConfigError, naming every bad setting at once.
- */
-export function readConfig(): Config {
-  return loadConfig(BackupConfig, process.env);
-}
-
-/** What the restore job reads of it. Throws ConfigError. */
+/** What the restore job reads of the environment. Throws ConfigError. */
 export function readRestoreConfig(): RestoreConfig {
   return loadConfig(RestoreConfig, process.env);
 }

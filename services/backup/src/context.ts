@@ -1,8 +1,12 @@
+import { mkdir } from "node:fs/promises";
 import type { Keyring } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
+import { createPool } from "@medvault/postgres";
+import type { Parts } from "@medvault/runtime";
 import type { Logger } from "@medvault/service-kit";
 import type pg from "pg";
-import type { WorkQueue } from "./work/queue.ts";
+import type { BackupConfig } from "./config.ts";
+import { WorkQueue } from "./work/queue.ts";
 
 /** What opening, renewing and removing archives takes. */
 export interface ArchiveContext {
@@ -30,4 +34,31 @@ export interface Context extends RestoreContext {
   readonly queue: WorkQueue;
   /** Tells the supervisor of this process that the restore job has work. */
   readonly wakeRestoreJob: () => void;
+}
+
+/** The largest table may take hours to copy; the 10 s of an ordinary statement are not meant for that. */
+const COPY_TIMEOUT_MS = 6 * 60 * 60 * 1000;
+
+/** Throws when the directory of backups cannot be made. */
+export async function openContext(parts: Parts<BackupConfig>): Promise<Context> {
+  const { config, pool, keyring, appender, logger, tls, onStop } = parts;
+  await mkdir(config.MEDVAULT_BACKUPS_DIR, { recursive: true, mode: 0o700 });
+  const copyPool = createPool({
+    connectionString: config.DATABASE_URL,
+    tls: tls.outgoing,
+    applicationName: "backup",
+    schema: "backup",
+    max: 4,
+    statementTimeoutMs: COPY_TIMEOUT_MS,
+  });
+  const queue = new WorkQueue(logger);
+  onStop(() => copyPool.end());
+  onStop(() => queue.stop());
+  return {
+    ...{ pool, copyPool, keyring, appender, logger, queue },
+    archiveDir: config.MEDVAULT_BACKUPS_DIR,
+    filesDir: config.MEDVAULT_FILES_DIR,
+    auditDir: config.MEDVAULT_AUDIT_DIR,
+    wakeRestoreJob: () => process.send?.({ job: "restore" }),
+  };
 }

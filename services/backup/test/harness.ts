@@ -7,18 +7,16 @@ import { fileURLToPath } from "node:url";
 import { type BackupView, newId } from "@medvault/contracts";
 import { createKeyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
-import { createAppender } from "@medvault/messaging";
 import { createPool, type Db } from "@medvault/postgres";
 import { createLogger } from "@medvault/service-kit";
-import { actor, createTestDatabase, signedIn, testAssertions } from "@medvault/testing";
+import { createTestDatabase, startTestService } from "@medvault/testing";
 import { expect } from "vitest";
-import { createBackupApp } from "../src/app.ts";
-import type { Context } from "../src/context.ts";
+import { openContext } from "../src/context.ts";
 import { runRestores } from "../src/restores/restore.service.ts";
-import { WorkQueue } from "../src/work/queue.ts";
+import { service } from "../src/service.ts";
 
 /**
- * The backup service on a database with records' and files' real tables, and directories of its
+ * The backup service beside the real tables of the services that it copies, with directories of its
  * own.
  */
 export async function startBackup() {
@@ -29,36 +27,28 @@ export async function startBackup() {
   for (const path of Object.values(dirs)) await mkdir(path);
   const keysFile = at("keys/backup.json");
   await generateKeyFile(keysFile, "backup");
-  const keyring = await createKeyring({ service: "backup", keysFile });
-  const pool = database.pool("backup");
-  const logger = createLogger({ service: "backup", level: "silent" });
   const woken: string[] = [];
-  const context: Context = {
-    ...{ pool, copyPool: pool, keyring, logger },
-    archiveDir: dirs.backups,
-    filesDir: dirs.files,
-    auditDir: dirs.audit,
-    appender: createAppender(pool, "backup"),
-    queue: new WorkQueue(logger),
-    wakeRestoreJob: () => woken.push("restore"),
+  const watched: typeof service = {
+    ...service,
+    open: async (parts) => ({ ...(await openContext(parts)), wakeRestoreJob: () => woken.push("restore") }),
   };
-  const assertions = (await testAssertions()).verifier("backup");
-  const app = createBackupApp(context, { assertions, logger, brokerState: () => "ok" });
-  const admin = signedIn(app, actor("admin"));
-  return {
+  const started = await startTestService(watched, {
     database,
-    pool,
+    keyring: await createKeyring({ service: "backup", keysFile }),
+    env: {
+      MEDVAULT_BACKUPS_DIR: dirs.backups,
+      MEDVAULT_FILES_DIR: dirs.files,
+      MEDVAULT_AUDIT_DIR: dirs.audit,
+    },
+  });
+  return {
+    ...started,
+    ...{ dirs, keysFile, woken },
     records: database.pool("records"),
     files: database.pool("files"),
-    dirs,
-    keysFile,
-    keyring,
-    context,
-    app,
-    woken,
-    admin,
+    admin: started.someone("admin"),
     async stop() {
-      await context.queue.stop();
+      await started.close();
       await database.drop();
       await rm(directory, { recursive: true, force: true });
     },

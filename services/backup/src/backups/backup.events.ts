@@ -1,4 +1,4 @@
-import { type Actor, auditEvent, errorEvent, type NewEvent } from "@medvault/contracts";
+import { type Actor, auditEvent, type NewEvent } from "@medvault/contracts";
 
 const ACTIONS = {
   requested: "backup:write",
@@ -32,18 +32,5 @@ export function backupEvent(
     subject: backupId ? `backup/${backupId}` : "backup",
     action: ACTIONS[verb],
     ...happened,
-  });
-}
-
-/** What was not allowed, or not there. */
-export function refusedEvent(
-  actor: Actor | null,
-  backupId: string | null,
-  error: { code: string; kind: string },
-): NewEvent {
-  return errorEvent(actor, error, {
-    noun: "medvault.backup.backup",
-    subject: backupId ? `backup/${backupId}` : "backup",
-    action: "backup:write",
   });
 }

@@ -1,3 +1,4 @@
+import type { Job } from "@medvault/runtime";
 import { holdsBackup, removeBackup } from "../archive/archive.store.ts";
 import type { Context } from "../context.ts";
 import { isGone, THIS_RUNNER } from "../work/runner.ts";
@@ -25,3 +26,7 @@ export async function recoverBackups(context: Context): Promise<void> {
     }
   });
 }
+
+export const backupJobs = (context: Context): Job[] => [
+  { name: "recover-backups", every: 30_000, run: () => recoverBackups(context) },
+];

@@ -11,6 +11,7 @@ import {
 import { idempotent } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
+import type { WriteRequest } from "@medvault/service-kit";
 import { removeBackup } from "../archive/archive.store.ts";
 import type { Context } from "../context.ts";
 import { RestoreRunning } from "../restores/restore.errors.ts";
@@ -27,13 +28,13 @@ import {
   listBackups,
   underWay,
 } from "./backup.store.ts";
-import { type Backup, viewOf } from "./backup.ts";
+import { viewOf } from "./backup.ts";
 import { beginMaking, beginVerifying } from "./making.service.ts";
 
 const SOURCE = "backup";
 
 /** Starts a backup, which goes on after the answer. @throws BackupRunning, RestoreRunning */
-export async function startBackup(context: Context, actor: Actor, write: Write): Promise<BackupView> {
+export async function startBackup(context: Context, actor: Actor, write: WriteRequest): Promise<BackupView> {
   const made = newId();
   const { id, isReplayed } = await once(context, actor, write, made, async (tx) => {
     if ((await underWay(tx)).restore) throw new RestoreRunning();
@@ -77,7 +78,7 @@ export async function verifyBackup(
   context: Context,
   actor: Actor,
   id: string,
-  write: Write,
+  write: WriteRequest,
 ): Promise<BackupView> {
   await requireComplete(context, id);
   const { isReplayed } = await once(context, actor, write, id, async (tx) => {
@@ -95,7 +96,7 @@ export async function requestRestore(
   context: Context,
   actor: Actor,
   id: string,
-  write: Write,
+  write: WriteRequest,
 ): Promise<BackupView> {
   await requireComplete(context, id);
   const { isReplayed } = await once(context, actor, write, id, async (tx) => {
@@ -123,7 +124,7 @@ export async function deleteBackup(
   actor: Actor,
   id: string,
 ): Promise<void> {
-  if (!(await find(pool, id))) throw new NotFound();
+  if (!(await findBackup(pool, id))) throw new NotFound();
   await inTransaction(pool, async (tx) => {
     if (!(await beginDeletion(tx, id))) throw new BackupRunning();
     await emit(tx, SOURCE, backupEvent(actor, "deleted", id));
@@ -132,23 +133,16 @@ export async function deleteBackup(
   await endDeletion(pool, id);
 }
 
-/** A write as its Idempotency-Key knows it. */
-interface Write {
-  readonly key: string | undefined;
-  readonly method: string;
-  readonly path: string;
-}
-
 /** Runs `begin` once per Idempotency-Key; the answer kept is only which backup it was about. */
 async function once(
   { pool, keyring }: Context,
   actor: Actor,
-  { key, method, path }: Write,
+  write: WriteRequest,
   id: string,
   begin: (tx: Tx) => Promise<void>,
 ): Promise<{ id: string; isReplayed: boolean }> {
   // No body and an empty one ask for the same.
-  const request = { actorId: actor.id, key, method, path, body: {} };
+  const request = { ...write, actorId: actor.id, body: {} };
   const { body, replayed } = await idempotent(pool, keyring, request, async (tx) => {
     await begin(tx);
     return { status: 202, body: { backupId: id } };
@@ -156,18 +150,14 @@ async function once(
   return { id: body.backupId, isReplayed: replayed };
 }
 
-async function find(pool: Context["pool"], id: string): Promise<Backup | null> {
-  return Id.safeParse(id).success ? await findBackup(pool, id) : null;
-}
-
 async function requireComplete({ pool }: Context, id: string): Promise<void> {
-  const backup = await find(pool, id);
+  const backup = await findBackup(pool, id);
   if (!backup) throw new NotFound();
   if (backup.state !== "complete") throw new BackupNotComplete();
 }
 
 async function viewById({ pool }: Context, id: string): Promise<BackupView> {
-  const backup = await find(pool, id);
+  const backup = await findBackup(pool, id);
   if (!backup) throw new NotFound();
   return viewOf(backup, (await latestRestores(pool, [id])).get(id) ?? null);
 }

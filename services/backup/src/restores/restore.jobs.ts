@@ -1,11 +1,16 @@
+import type { Job } from "@medvault/runtime";
 import type { Context } from "../context.ts";
 import { failGoneRestores } from "./restore.service.ts";
 import { hasRequestedRestore } from "./restore.store.ts";
 
-/**
- * Fails restores whose job was killed, and wakes the job again for one that was not taken on yet.
- */
-export async function recoverRestores({ pool, wakeRestoreJob }: Context): Promise<void> {
-  await failGoneRestores(pool);
-  if (await hasRequestedRestore(pool)) wakeRestoreJob();
-}
+export const restoreJobs = ({ pool, wakeRestoreJob }: Context): Job[] => [
+  {
+    name: "recover-restores",
+    every: 30_000,
+    async run() {
+      await failGoneRestores(pool);
+      // The supervisor did not hear of it, or did not live to start the job.
+      if (await hasRequestedRestore(pool)) wakeRestoreJob();
+    },
+  },
+];

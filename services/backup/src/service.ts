@@ -1,0 +1,18 @@
+import { defineService } from "@medvault/runtime";
+import { probeArchive } from "./archive/archive.store.ts";
+import { backupJobs } from "./backups/backup.jobs.ts";
+import { backupRoutes } from "./backups/backup.routes.ts";
+import { BackupConfig } from "./config.ts";
+import { openContext } from "./context.ts";
+import { keysetJobs } from "./keysets/keyset.jobs.ts";
+import { restoreJobs } from "./restores/restore.jobs.ts";
+
+export const service = defineService({
+  name: "backup",
+  config: BackupConfig,
+  open: openContext,
+  routes: backupRoutes,
+  jobs: (context) => [...backupJobs(context), ...restoreJobs(context), ...keysetJobs(context)],
+  checks: ({ archiveDir }) => ({ store: () => probeArchive(archiveDir) }),
+  refusalNoun: "backup",
+});
