@@ -6,7 +6,7 @@ export function cheapestAssignment(costs: readonly Float64Array[]): number[] {
   const size = costs.length;
   const rowPotential = new Float64Array(size + 1);
   const columnPotential = new Float64Array(size + 1);
-  const rowOf = new Int32Array(size + 1); // of each column, 1-based; column 0 holds the row that is being placed
+  const rowOf = new Int32Array(size + 1); // of each column, 1-based; 0: the row being placed
   for (let row = 1; row <= size; row += 1) {
     rowOf[0] = row;
     const least = new Float64Array(size + 1).fill(Number.POSITIVE_INFINITY);

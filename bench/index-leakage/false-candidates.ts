@@ -2,10 +2,7 @@ import { containsPart, normalise, trigramQueryTokens } from "@medvault/crypto";
 import type { Corpus } from "./corpus.ts";
 import { keyNumber, tokenSets } from "./shape.ts";
 
-/**
- * Of 100 rows, how many a search opens in vain: the mean over all beginnings of `letters` letters
- * of the corpus's own words, and over index keys.
- */
+/** Of 100 rows, how many a search opens in vain: the mean over words' beginnings and index keys. */
 export function falseCandidates(corpus: Corpus, bits: number, letters: number, indexKeys: number): number {
   const parts = beginnings(corpus, letters);
   const allRows = corpus.values.reduce((sum, { rows }) => sum + rows, 0);

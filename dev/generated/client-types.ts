@@ -37,7 +37,7 @@ export interface ApiDocument {
   };
 }
 
-const HEADER = `// Made from openapi.json; \`npm test -- dev/generated -u\` writes it anew.
+const HEADER = `// Made from openapi.json; \`npm test -- dev/generated -u\` writes it again.
 `;
 /** What is read as it comes, not as one value. */
 const PARSED = /^(application\/([a-z.+-]+\+)?json|text\/plain)/;

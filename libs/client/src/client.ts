@@ -162,7 +162,7 @@ export class MedVaultClient {
       if (signal?.aborted) throw signal.reason;
       throw late.signal.aborted ? late.signal.reason : new NoAnswer("unreachable", error);
     } finally {
-      clearTimeout(timer); // what is streamed may take as long as it takes, until the caller's signal
+      clearTimeout(timer); // a stream may take long, until the caller's signal
     }
   }
 }

@@ -9,7 +9,7 @@ export class ProblemError extends Error {
   readonly requestId: string;
   /** The faults of an input: their paths, and what is wrong, never the values. */
   readonly errors: readonly { path: string; message: string }[];
-  /** When to come again; null where the answer does not say. */
+  /** When to try again; null where the answer does not say. */
   readonly retryAfterMs: number | null;
 
   constructor(status: number, headers: Headers, body: Partial<Problem>) {

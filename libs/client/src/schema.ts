@@ -1,4 +1,4 @@
-// Made from openapi.json; `npm test -- dev/generated -u` writes it anew.
+// Made from openapi.json; `npm test -- dev/generated -u` writes it again.
 
 export type AccountPatch = { "username"?: Username; "email"?: string };
 export type AccountRole = ("patient" | "doctor" | "auditor" | "admin");

@@ -17,8 +17,8 @@ export interface SessionStore {
 export type Refreshed = { tokens: Tokens } | "superseded" | "refused";
 
 /**
- * Who is signed in. Calls that meet an access token which ran out share one refresh: a refresh
- * token works once, and its second use ends the session.
+ * A signed-in user. Calls that meet an expired access token share one refresh: a refresh token
+ * works once, and its second use ends the session.
  */
 export class Session {
   readonly #store: SessionStore;

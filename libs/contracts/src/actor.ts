@@ -4,9 +4,8 @@ import { type ResourceAction, type Role, SCOPES, type Scope } from "./permission
 export type ActorRole = Role | "service";
 
 /**
- * Who asks. Every function that touches patient data takes one, so that the check cannot be
- * forgotten. `id` is the user's id, `guest` for who is not signed in, `service:<name>` for a
- * service.
+ * The caller. Every function that touches patient data takes one, so that the check cannot be
+ * forgotten. `id` is a user's id, `guest` for anyone not signed in, `service:<name>` for a service.
  */
 export interface Actor {
   id: string;

@@ -1,4 +1,4 @@
-/** The roles that people can have. `guest` is who is not signed in. */
+/** The roles that people can have. `guest` is anyone not signed in. */
 export const ROLES = ["guest", "patient", "doctor", "auditor", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -51,10 +51,7 @@ const GRANTABLE = {
 /** `resource:action`, the key that `allow()` and `scopeOf()` take. */
 export type ResourceAction = keyof typeof GRANTABLE | "session:introspect";
 
-/**
- * What only another service may ask, and no role can be granted: the gateway asks auth about a
- * session that Redis does not know.
- */
+/** For services alone, never a role: the gateway asks auth about a session unknown to Redis. */
 export const SERVICE_PERMISSIONS: readonly string[] = ["session:introspect:any"];
 
 /** Every permission that a role can hold: `resource:action:scope`. */

@@ -44,10 +44,7 @@ export function aeadSealInto(
   out.set(cipher.getAuthTag(), at + plaintext.length);
 }
 
-/**
- * Decrypts what of `sealed` lies from `at` on: ciphertext, tag. Returns null when it was changed;
- * nothing is released before the tag is checked.
- */
+/** Decrypts `sealed` (ciphertext, tag) from `at`. Null if changed: no byte leaves unchecked. */
 export function aeadOpen(
   suite: Suite,
   key: KeyObject,

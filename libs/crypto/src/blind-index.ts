@@ -37,7 +37,7 @@ function fold(value: string): string {
   return value
     .normalize("NFKC")
     .toLowerCase()
-    .toUpperCase() // ß, ſ, final sigma and the like meet their plain forms on the way through upper case
+    .toUpperCase() // on this way ß, ſ, final sigma and the like become their plain forms
     .toLowerCase()
     .normalize("NFKD")
     .replace(/[[\p{Diacritic}&&\p{M}]\p{Cf}\u0363-\u036f]/gv, "")
@@ -109,7 +109,7 @@ function trigrams(points: readonly string[]): string[] {
 function tokens(indexKey: KeyMaterial, grams: ReadonlySet<string>, bits: number): string[] {
   assertKey(indexKey);
   if (!Number.isInteger(bits) || bits < 8 || bits > 48) throw new RangeError("gram tokens have 8 to 48 bits");
-  const domain = lengthPrefixed(GRAM, String(bits)); // another truncation is another index, unrelated to this one
+  const domain = lengthPrefixed(GRAM, String(bits)); // each truncation is another index
   const hmacKey = keyObject(indexKey);
   const found = new Set<number>();
   for (const gram of grams) {

@@ -69,7 +69,7 @@ export function sealBoxWithNonceUnsafe(
   suite: Suite,
   nonce: Buffer,
 ): Buffer {
-  const aad = boxAad(suite, subject.version, context); // first, because it refuses what the format cannot carry
+  const aad = boxAad(suite, subject.version, context); // first: refuses what does not fit
   const box = Buffer.allocUnsafe(BOX_OVERHEAD_BYTES + plaintext.length);
   box[0] = BOX_FORMAT;
   box[1] = suiteByte(suite);

@@ -8,10 +8,7 @@ const NO_SALT = Buffer.alloc(0);
 const MAX_PART_BYTES = 0xffff_ffff;
 const MAX_INFO_BYTES = 1_024; // node's own limit, given a name
 
-/**
- * Every part preceded by its length as u32 big-endian: no two lists of parts have the same bytes.
- * Strings are UTF-8.
- */
+/** Parts (strings as UTF-8), each after its length as u32 big-endian: no two lists are alike. */
 export function lengthPrefixed(...parts: readonly (string | Buffer)[]): Buffer {
   let length = 0;
   for (const part of parts) {

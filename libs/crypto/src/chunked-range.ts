@@ -67,7 +67,7 @@ function* openChunks(
     const chunk = openChunk(keys, index, bytes);
     const from = Math.max(0, start - index * CHUNK_BYTES);
     const to = Math.min(CHUNK_BYTES, end - index * CHUNK_BYTES);
-    if (to > chunk.length) throw new ChunkedRangeInvalid(); // a chunk that authenticates and is short is the last
+    if (to > chunk.length) throw new ChunkedRangeInvalid(); // authenticated and short: the last
     yield chunk.subarray(from, to);
   }
 }

@@ -5,9 +5,9 @@ const MAX_KEPT_BYTES = 65_536;
 const UTF8_BYTES_PER_UNIT = 3;
 
 /**
- * Length-prefixed parts as `lengthPrefixed` makes them, for who makes many: it keeps its memory
- * from one list to the next, and that is 0.8 µs instead of 2.1 for a box's derivation and AAD (Node
- * 24). For what is used up at once only.
+ * Length-prefixed parts as `lengthPrefixed` makes them, for callers that make many: it keeps its
+ * memory from one list to the next, and that is 0.8 µs instead of 2.1 for a box's derivation and
+ * AAD (Node 24). Its result is valid until the next one.
  */
 export class PartWriter {
   #room = Buffer.allocUnsafeSlow(ROOM_BYTES);

@@ -50,13 +50,13 @@ test("the inbox and the effect share a transaction: a handler that fails later l
 test("poison is parked with its reason and acknowledged, and what stands beside it takes effect", async () => {
   const { handle, effects } = recorder();
   await startConsumer(handle);
-  const stranger = eventJson(9).replaceAll("/medvault/records", "/medvault/auth");
+  const foreign = eventJson(9).replaceAll("/medvault/records", "/medvault/auth");
   const wrongType = eventJson(9).replace("medvault.records.thing", "medvault.auth.thing");
   const withPhi = eventJson(9).replace('"fields":[]', '"fields":[],"note":"x"');
   await publish(["not json", "[]"], BATCH_CONTENT_TYPE);
   await publish([eventJson(9)], "text/plain");
   await publish(
-    [`[${eventJson(1)},${stranger},${wrongType},${withPhi},7,${eventJson(2)}]`],
+    [`[${eventJson(1)},${foreign},${wrongType},${withPhi},7,${eventJson(2)}]`],
     BATCH_CONTENT_TYPE,
   );
   await vi.waitFor(() => expect(effects).toEqual([1, 2]), 5_000);

@@ -10,7 +10,7 @@ import { nextRedrive, parkAgain, unpark } from "./parked.ts";
 /**
  * Takes the effect of events in the given transaction, in which their ids go into the inbox too.
  * What it throws rolls both back; an error whose `kind` is "unavailable" makes the consumer wait
- * and come again, any other one ends, after three tries of each event alone, in the parked table.
+ * and retry; any other one ends, after three tries of each event alone, in the parked table.
  * It may run more than once.
  */
 export type EventHandler = (events: CloudEvent[], tx: Tx) => Promise<void>;

@@ -85,12 +85,12 @@ test("close sends what is left", async () => {
   await vi.waitFor(() => expect(audit.events()).toHaveLength(1), 5_000);
 });
 
-test("the broker away for longer than the buffer lasts: what had to go is counted, and said once it is back", async () => {
+test("the broker away for longer than the buffer lasts: what had to go is counted, and reported once it is back", async () => {
   const proxy = await createProxy(testBroker.url("gateway"));
   ends.push(() => proxy.close());
   const gateway = await producer({ maxEvents: 5 }, proxy.url);
   proxy.cut();
-  // Twelve flushes' worth of strangers, of whom five fit.
+  // Twelve flushes' worth of unknown addresses, of which five fit.
   for (let i = 0; i < 12; i++) {
     gateway.record(refusedFrom(`192.0.2.${i}`));
     const dropped = Math.max(0, i - 4);

@@ -33,7 +33,7 @@ export function connectionOf(
   tls?: ConnectionOptions,
 ): { connectionString: string; ssl: false | ConnectionOptions } {
   const parsed = URL.parse(url);
-  if (parsed === null) throw new TypeError("The database URL is not a URL."); // Node's own error would quote it
+  if (parsed === null) throw new TypeError("The database URL is not a URL."); // Node's quotes it
   const modes = parsed.searchParams.getAll("sslmode");
   if (modes.length > 1 || OTHER_PARAMETERS.some((name) => parsed.searchParams.has(name)))
     throw new TlsModeRefused();

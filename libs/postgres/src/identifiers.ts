@@ -21,10 +21,7 @@ export function searchPathOf(schemas: readonly string[]): string {
   return schemas.map(quoteIdentifier).join(", ");
 }
 
-/**
- * Statement text from a template: %I takes the next value as a quoted identifier (any name, or a
- * list of them), %L as a literal. The counts must agree.
- */
+/** SQL: %I takes the next value (or list) as identifiers, %L as a literal. Counts must agree. */
 export function ddl(template: string, ...values: (string | readonly string[])[]): string {
   let next = 0;
   const text = template.replace(/%[IL]/g, (kind) => {

@@ -103,8 +103,7 @@ async function createHistory(client: ClientBase): Promise<null> {
   );
   if (rows[0]?.there === true) return null;
   // Two at once: `if not exists` does not help the second, which would fail on pg_type's unique
-  // index instead. The key is the schema's name; who holds this lock longer than the rest only
-  // delays the very first run.
+  // index. The key is the schema's name; a slow holder delays the very first run only.
   await client.query("select pg_advisory_xact_lock(hashtextextended(current_schema(), 0))");
   await client.query(
     `create table if not exists schema_migrations (

@@ -61,7 +61,8 @@ export function renewedAfter(pool: pg.Pool, error: unknown): boolean {
 function isOutdated(error: unknown): boolean {
   if (!(error instanceof pg.DatabaseError)) return false;
   const { code, routine } = error;
-  if (code === FEATURE_NOT_SUPPORTED) return routine === "RevalidateCachedQuery"; // "cached plan must not change result type"
+  // "cached plan must not change result type"
+  if (code === FEATURE_NOT_SUPPORTED) return routine === "RevalidateCachedQuery";
   return code === INVALID_STATEMENT_NAME || code === DUPLICATE_STATEMENT;
 }
 

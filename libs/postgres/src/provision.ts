@@ -101,10 +101,7 @@ async function takeFromPublic(superuser: ClientBase): Promise<void> {
   for (const statement of statements) await runDdl(superuser, statement, OWNER_ROLE);
 }
 
-/**
- * The part that belongs to the database's own entry, which a clone of a template loses: who may
- * connect, and each role's search_path. Idempotent.
- */
+/** Grants that a template's clone loses: who may connect, each role's search_path. Idempotent. */
 export async function grantDatabase(superuser: ClientBase): Promise<void> {
   await inTurn(superuser, () => grantConnections(superuser));
 }

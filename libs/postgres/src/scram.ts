@@ -1,7 +1,7 @@
 import { createHash, createHmac, pbkdf2, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
 
-const ITERATIONS = 4096; // what Postgres itself uses; clients must be able to afford it at every connection
+const ITERATIONS = 4096; // Postgres' own number; clients pay for it at every connection
 const PRINTABLE_ASCII = /^[\x21-\x7e]{16,256}$/;
 
 /**

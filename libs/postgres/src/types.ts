@@ -1,10 +1,7 @@
 import type pg from "pg";
 import type { QueryResult, QueryResultRow } from "pg";
 
-/**
- * Anything that runs a statement: a pool, a client, a transaction. Stores take it as their first,
- * required argument (CONTRIBUTING.md).
- */
+/** Anything that runs a statement: pool, client, transaction. A store's first argument. */
 export interface Db {
   query<R extends QueryResultRow = QueryResultRow>(
     text: string,

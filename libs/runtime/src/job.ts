@@ -4,7 +4,7 @@ import { Cron } from "croner";
 export interface Job {
   /** Kebab-case, unique in its service: its label in metrics and logs. */
   readonly name: string;
-  /** The pause between runs in ms, varied by a tenth (replicas spread); or a cron pattern in UTC. */
+  /** Pause between runs in ms, varied by a tenth (replicas spread); or a cron pattern in UTC. */
   readonly every: number | string;
   /** One process, once in a period, by a lease in the database. Default: in every process. */
   readonly exclusive?: boolean;

@@ -20,10 +20,7 @@ export interface DocumentOptions {
   tags?: Readonly<Record<string, string>>;
 }
 
-/**
- * The OpenAPI 3.1 document of these routes. Throws for two routes with one method and path: one
- * would hide the other.
- */
+/** The OpenAPI 3.1 document of these routes. Throws for two routes of one method and path. */
 export function openApiDocument(
   routes: readonly RouteDoc[],
   info: DocumentInfo,

@@ -19,8 +19,8 @@ export const TokensView = z.object({
   idleExpiresAt: Instant,
   absoluteExpiresAt: Instant,
   /**
-   * At a sign-in from an unknown device. As `X-Device-Token` from then on it gives the device a
-   * lockout bucket of its own: strangers who guess at the account do not lock its owner out.
+   * At a sign-in from an unknown device. Sent as `X-Device-Token` later on, it gives the device a
+   * lockout bucket of its own: others who guess at the account do not lock its owner out.
    */
   deviceToken: z.string().optional(),
   /** How long the session lives without a request, and how long before its end to warn. */
