@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { codesOf, needsSession, PROBLEM_CODES } from "@medvault/contracts";
+import { codesOf, needsSession, PROBLEM_CODES, type ProblemCode } from "@medvault/contracts";
 import { type MountedRoute, mountedRoutes, Route } from "@medvault/service-kit";
 import express from "express";
 import { expect, test } from "vitest";
@@ -56,7 +56,6 @@ test("every code of an error class is in the table under its kind, and some rout
     if (code && kind) found.set(code, kind);
   }
   found.set("internal_error", "internal"); // what no class stands for
-  found.delete("slot_taken"); // only the example in AppError's docstring, until there are appointments
   expect(Object.fromEntries([...found].sort())).toEqual(
     Object.fromEntries(Object.entries(PROBLEM_CODES).sort()),
   );
@@ -78,8 +77,13 @@ function errorClasses(): Map<string, ErrorClass> {
   for (const file of globSync(["libs/contracts/src/*.ts", "services/*/src/**/*.ts"], { cwd: ROOT })) {
     if (file.endsWith(".test.ts")) continue;
     const source = readFileSync(ROOT + file, "utf8");
+    for (const [, name = "", code = ""] of source.matchAll(
+      /^(?:export )?class (\w+) extends refusal\(\s*"(\w+)"/gm,
+    )) {
+      classes.set(name, { base: "AppError", code, kind: PROBLEM_CODES[code as ProblemCode] });
+    }
     for (const [, name = "", base = "", body = ""] of source.matchAll(
-      /^(?:export )?(?:abstract )?class (\w+) extends (\w+)[^{]*\{([\s\S]*?)^\}|^(?:export )?class (\w+) extends (\w+) \{\}/gm,
+      /^(?:export )?(?:abstract )?class (\w+) extends (?!refusal\b)(\w+)[^{]*\{([\s\S]*?)^\}|^(?:export )?class (\w+) extends (\w+) \{\}/gm,
     )) {
       if (base === "Error") continue;
       classes.set(name, {

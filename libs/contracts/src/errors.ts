@@ -1,3 +1,5 @@
+import { PROBLEM_CODES, type ProblemCode } from "./problem-codes.ts";
+
 /** What went wrong, for the caller. `STATUS_OF_KIND` maps each to its one HTTP status. */
 export type ErrorKind =
   | "invalid"
@@ -77,14 +79,8 @@ export interface AppErrorOptions {
 }
 
 /**
- * The base of every refusal. A subclass fixes `code` (stable, snake_case) and `kind`:
- *
- *     export class SlotTaken extends AppError {
- *       readonly code = "slot_taken";
- *       readonly kind = "conflict";
- *     }
- *
- * `detail` is shown to the caller: never put a value, a name or anything of the inside into it.
+ * The base of every refusal: a class with a stable code. Most are declared by `refusal`. `detail` is shown to the caller:
+ * never put a value, a name or anything of the inside into it.
  */
 export abstract class AppError extends Error {
   abstract readonly code: string;
@@ -98,6 +94,21 @@ export abstract class AppError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.errors = options.errors;
   }
+}
+
+/**
+ * Declares a refusal whose text is fixed; its code says its kind:
+ *
+ *     export class SlotTaken extends refusal("slot_taken", "This time is taken. Choose another.") {}
+ */
+export function refusal<const C extends ProblemCode>(code: C, detail?: string, options?: AppErrorOptions) {
+  return class extends AppError {
+    readonly code: C = code;
+    readonly kind: (typeof PROBLEM_CODES)[C] = PROBLEM_CODES[code];
+    constructor(given = detail) {
+      super(given, options);
+    }
+  };
 }
 
 /** 400: the input breaks its schema. `errors` names every fault. */
@@ -128,46 +139,32 @@ export class NotFound extends AppError {
 }
 
 /** 412: `If-Match` names another version than the present one. */
-export class VersionConflict extends AppError {
-  readonly code = "version_conflict";
-  readonly kind = "precondition_failed";
-}
+export class VersionConflict extends refusal("version_conflict") {}
 
 /** 422: an `Idempotency-Key` came again with another body. */
-export class IdempotencyKeyReused extends AppError {
-  readonly code = "idempotency_key_reused";
-  readonly kind = "unprocessable";
-  constructor(detail = "This Idempotency-Key was used with another request. Use a new key.") {
-    super(detail);
-  }
-}
+export class IdempotencyKeyReused extends refusal(
+  "idempotency_key_reused",
+  "This Idempotency-Key was used with another request. Use a new key.",
+) {}
 
 /** 409: the same `Idempotency-Key` is being worked on at this moment. */
-export class RequestInProgress extends AppError {
-  readonly code = "request_in_progress";
-  readonly kind = "conflict";
-  constructor(detail = "The same request is still being worked on. Try again shortly.") {
-    super(detail, { retryAfterSeconds: 1 });
-  }
-}
+export class RequestInProgress extends refusal(
+  "request_in_progress",
+  "The same request is still being worked on. Try again shortly.",
+  { retryAfterSeconds: 1 },
+) {}
 
 /** 403: the action requires a sign-in that is at most 10 minutes old. */
-export class StepUpRequired extends AppError {
-  readonly code = "step_up_required";
-  readonly kind = "forbidden";
-  constructor(detail = "Confirm who you are first: POST /v1/auth/step-up.") {
-    super(detail);
-  }
-}
+export class StepUpRequired extends refusal(
+  "step_up_required",
+  "Confirm who you are first: POST /v1/auth/step-up.",
+) {}
 
 /** 403: an unsafe call of a cookie session that its own page seems not to have made. */
-export class CsrfFailed extends AppError {
-  readonly code = "csrf_failed";
-  readonly kind = "forbidden";
-  constructor(detail = "Send the session's csrfToken as X-CSRF-Token, from its own page.") {
-    super(detail);
-  }
-}
+export class CsrfFailed extends refusal(
+  "csrf_failed",
+  "Send the session's csrfToken as X-CSRF-Token, from its own page.",
+) {}
 
 /** 503: something behind is away; `Retry-After` says when to come back. */
 export class Unavailable extends AppError {

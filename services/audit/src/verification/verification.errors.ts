@@ -1,13 +1,11 @@
-import { AppError } from "@medvault/contracts";
+import { refusal } from "@medvault/contracts";
 
 /** 409: one verification at a time; each reads the whole log. */
-export class VerificationRunning extends AppError {
-  readonly code = "verification_running";
-  readonly kind = "conflict";
-  constructor() {
-    super("Another verification is running. Try again once it has ended.", { retryAfterSeconds: 30 });
-  }
-}
+export class VerificationRunning extends refusal(
+  "verification_running",
+  "Another verification is running. Try again once it has ended.",
+  { retryAfterSeconds: 30 },
+) {}
 
 /** What is wrong with the log, from entry `index` on; null where no single entry is to blame. */
 export class LogFault extends Error {

@@ -1,4 +1,4 @@
-import { AppError, Unauthenticated } from "@medvault/contracts";
+import { refusal, Unauthenticated } from "@medvault/contracts";
 import { WrongGuess } from "../lockout/lockout.errors.ts";
 
 /** 401: a second factor that is not it. */
@@ -26,28 +26,19 @@ export class MfaTokenInvalid extends Unauthenticated {
 }
 
 /** 403: this role must have a second factor. */
-export class MfaRequiredForRole extends AppError {
-  readonly code = "mfa_required_for_role";
-  readonly kind = "forbidden";
-  constructor() {
-    super("Your role must have a second factor. Set another one up before you remove this one.");
-  }
-}
+export class MfaRequiredForRole extends refusal(
+  "mfa_required_for_role",
+  "Your role must have a second factor. Set another one up before you remove this one.",
+) {}
 
 /** 409: there is no second factor to give up or to make codes for. */
-export class MfaNotEnabled extends AppError {
-  readonly code = "mfa_not_enabled";
-  readonly kind = "conflict";
-  constructor() {
-    super("There is no second factor. Set one up first.");
-  }
-}
+export class MfaNotEnabled extends refusal(
+  "mfa_not_enabled",
+  "There is no second factor. Set one up first.",
+) {}
 
 /** 409: verify without a set-up. */
-export class MfaSetupMissing extends AppError {
-  readonly code = "mfa_setup_missing";
-  readonly kind = "conflict";
-  constructor() {
-    super("There is no set-up to verify. Begin with the set-up.");
-  }
-}
+export class MfaSetupMissing extends refusal(
+  "mfa_setup_missing",
+  "There is no set-up to verify. Begin with the set-up.",
+) {}

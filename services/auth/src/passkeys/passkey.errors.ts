@@ -1,4 +1,4 @@
-import { AppError, Unauthenticated } from "@medvault/contracts";
+import { AppError, refusal, Unauthenticated } from "@medvault/contracts";
 import { WrongGuess } from "../lockout/lockout.errors.ts";
 
 /** Why a passkey was refused: for the event alone, the answers are alike. */
@@ -44,19 +44,13 @@ export class PasskeyRejected extends AppError {
 }
 
 /** 409: as many passkeys as one may have. */
-export class PasskeyLimit extends AppError {
-  readonly code = "passkey_limit";
-  readonly kind = "conflict";
-  constructor() {
-    super("Passkey limit reached. Remove another passkey first.");
-  }
-}
+export class PasskeyLimit extends refusal(
+  "passkey_limit",
+  "Passkey limit reached. Remove another passkey first.",
+) {}
 
 /** 409: this credential is registered already. */
-export class PasskeyKnown extends AppError {
-  readonly code = "passkey_known";
-  readonly kind = "conflict";
-  constructor() {
-    super("This passkey is registered already. Use another one.");
-  }
-}
+export class PasskeyKnown extends refusal(
+  "passkey_known",
+  "This passkey is registered already. Use another one.",
+) {}

@@ -1,13 +1,10 @@
-import { AppError, type NewEvent } from "@medvault/contracts";
+import { type NewEvent, refusal } from "@medvault/contracts";
 
 /** 409: this account has as many sessions as it may, and by setting none of them gives way. */
-export class SessionLimitReached extends AppError {
-  readonly code = "session_limit_reached";
-  readonly kind = "conflict";
-  constructor() {
-    super("Session limit reached. End another session first.");
-  }
-}
+export class SessionLimitReached extends refusal(
+  "session_limit_reached",
+  "Session limit reached. End another session first.",
+) {}
 
 const events = new WeakMap<object, NewEvent>();
 

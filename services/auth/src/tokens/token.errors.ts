@@ -1,28 +1,19 @@
-import { AppError } from "@medvault/contracts";
+import { refusal } from "@medvault/contracts";
 
 /** 400: a reset, invitation or address token that is unknown, used or too old; the three look alike. */
-export class TokenInvalid extends AppError {
-  readonly code = "token_invalid";
-  readonly kind = "invalid";
-  constructor() {
-    super("This link is no longer valid. Ask for a new one.");
-  }
-}
+export class TokenInvalid extends refusal(
+  "token_invalid",
+  "This link is no longer valid. Ask for a new one.",
+) {}
 
 /** 409: the same client used this refresh token a moment ago; what it got then is still good. Nothing is issued. */
-export class RefreshSuperseded extends AppError {
-  readonly code = "refresh_superseded";
-  readonly kind = "conflict";
-  constructor() {
-    super("This refresh token was just used. Use what it was traded for.");
-  }
-}
+export class RefreshSuperseded extends refusal(
+  "refresh_superseded",
+  "This refresh token was just used. Use what it was traded for.",
+) {}
 
 /** 401: a used refresh token came again, so somebody has a copy: the session has ended. */
-export class RefreshReused extends AppError {
-  readonly code = "refresh_reused";
-  readonly kind = "unauthenticated";
-  constructor() {
-    super("This refresh token was used before. The session has ended; sign in again.");
-  }
-}
+export class RefreshReused extends refusal(
+  "refresh_reused",
+  "This refresh token was used before. The session has ended; sign in again.",
+) {}

@@ -1,13 +1,10 @@
-import { AppError } from "@medvault/contracts";
+import { refusal } from "@medvault/contracts";
 
 /** One at a time: another restore is asked for or under way. */
-export class RestoreRunning extends AppError {
-  readonly code = "restore_running";
-  readonly kind = "conflict";
-  constructor() {
-    super("A restore is requested or running. Try again once it has ended.");
-  }
-}
+export class RestoreRunning extends refusal(
+  "restore_running",
+  "A restore is requested or running. Try again once it has ended.",
+) {}
 
 /**
  * Why a restore stopped although its backup is whole. Stable: operators and events see these codes.

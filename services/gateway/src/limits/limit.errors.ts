@@ -1,4 +1,4 @@
-import { AppError, RateLimited } from "@medvault/contracts";
+import { RateLimited, refusal } from "@medvault/contracts";
 
 /** 429: a user opened more patients in an hour than work explains. Its event names the user. */
 export class TooManyPatients extends RateLimited {
@@ -12,7 +12,4 @@ export class TooManyPatients extends RateLimited {
 }
 
 /** 408: nothing more of a body came within the idle timeout. */
-export class BodyTimeout extends AppError {
-  readonly code = "request_timeout";
-  readonly kind = "request_timeout";
-}
+export class BodyTimeout extends refusal("request_timeout") {}
