@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { SERVICES_WITH_DATA } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import pg from "pg";
@@ -5,9 +7,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { openApiJson } from "../services/gateway/src/system/openapi.ts";
 import { clientTypes } from "./generated/client-types.ts";
 import { describeSchema } from "./generated/describe-schema.ts";
+import { root } from "./lib/paths.mjs";
+import { TABLES, withTable } from "./settings/tables.ts";
 
 // Files that are made from the code and committed, so that a review sees what changes. `npm test -- dev/generated -u`
-// writes them anew; where CI finds them different, the test fails.
+// writes them again; where CI finds them different, the test fails.
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase([...SERVICES_WITH_DATA]);
@@ -32,4 +36,10 @@ test.each(SERVICES_WITH_DATA)("schema.txt of %s is what its migrations make", as
   } finally {
     await client.end();
   }
+});
+
+test.each(Object.entries(TABLES))("the settings in %s are those of the schemas", async (readme, settings) => {
+  const file = `../${readme}`;
+  const text = withTable(readFileSync(path.join(root, readme), "utf8"), settings());
+  await expect(text).toMatchFileSnapshot(file);
 });

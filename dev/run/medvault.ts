@@ -13,7 +13,7 @@ import { type DemoUser, removeOps, writeOps } from "./ops.ts";
 import { firstPeople } from "./people.ts";
 import { forgetRun, recordRun } from "./record.ts";
 import { RestoreRunner } from "./restore.ts";
-import { publicUrl, type ServiceOptions, service } from "./services.ts";
+import { type Declared, publicUrl, type ServiceOptions, service } from "./services.ts";
 import { brokerDefinitions, defineAtGivenBroker, makeKeys, migrate, warmCompileCache } from "./setup.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -23,12 +23,15 @@ const VHOST = "medvault";
 export interface MedVaultOptions {
   data: string;
   settings: NodeJS.ProcessEnv;
+  /** The settings that each process reads. */
+  declared: Declared;
   terminal: Terminal;
 }
 
 export class MedVault {
   readonly #data: string;
   readonly #settings: NodeJS.ProcessEnv;
+  readonly #declared: Declared;
   readonly #terminal: Terminal;
   readonly #watcher: Watcher;
   readonly #stopping = new AbortController();
@@ -44,6 +47,7 @@ export class MedVault {
   constructor(o: MedVaultOptions) {
     this.#data = o.data;
     this.#settings = o.settings;
+    this.#declared = o.declared;
     this.#terminal = o.terminal;
     this.#gatewayPort = Number(o.settings.MEDVAULT_PORT || 8080);
     this.#watcher = { say: o.terminal.say, onChange: () => this.#record() };
@@ -113,7 +117,16 @@ export class MedVault {
     }
     const onBackupMessage = (message: unknown) => this.#restore.onMessage(message);
     const gatewayPort = this.#gatewayPort;
-    this.#options = { dirs, gatewayPort, ports, secrets, servers, settings: this.#settings, onBackupMessage };
+    this.#options = {
+      dirs,
+      gatewayPort,
+      ports,
+      secrets,
+      servers,
+      settings: this.#settings,
+      declared: this.#declared,
+      onBackupMessage,
+    };
     return this.#options;
   }
 

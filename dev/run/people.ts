@@ -39,7 +39,7 @@ async function bootstrap(o: ServiceOptions, signal: AbortSignal): Promise<Person
   const out = await runJob({
     title: "making the first admin",
     entry: "services/auth/src/bootstrap.job.ts",
-    env: environment("auth", o),
+    env: environment("bootstrap", o),
     log: path.join(o.dirs.logs, "bootstrap.log"),
     signal,
   });

@@ -6,10 +6,11 @@ import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
 import type { Infrastructure } from "../servers/infrastructure.ts";
 import { claimPorts } from "../servers/ports.ts";
-import { loadSecrets, type ServiceName } from "../servers/secrets.ts";
+import { loadSecrets } from "../servers/secrets.ts";
+import { declared } from "../settings/registry.ts";
 import { givenDataDir } from "../test/harness.ts";
 import { makeDirs } from "./dirs.ts";
-import { environment, serviceDsn } from "./services.ts";
+import { environment, type ProcessName, serviceDsn } from "./services.ts";
 
 const run = promisify(execFile);
 const LISTENER = ["MEDVAULT_TLS_CERT_FILE", "MEDVAULT_TLS_KEY_FILE"];
@@ -17,7 +18,7 @@ const BEHIND = [...LISTENER, "MEDVAULT_TLS_CLIENT_CA_FILE", "DATABASE_URL", "AMQ
 const SERVICES = ["AUTH", "RECORDS", "FILES", "AUDIT", "BACKUP"].map((name) => `MEDVAULT_${name}_URL`);
 
 /** What a process of `entry` says before it ends, with the settings that `npm start` gives it. */
-async function bootOf(name: ServiceName, entry: string, more: Record<string, string> = {}) {
+async function bootOf(name: ProcessName, entry: string, more: Record<string, string> = {}) {
   const data = givenDataDir();
   const secrets = loadSecrets(data);
   const { ports, release } = await claimPorts(data, undefined);
@@ -39,7 +40,8 @@ async function bootOf(name: ServiceName, entry: string, more: Record<string, str
     ports,
     secrets,
     servers,
-    settings: {},
+    settings: { PATH: process.env.PATH },
+    declared,
     onBackupMessage: () => {},
   });
   const owner = { MEDVAULT_OWNER_DATABASE_URL: serviceDsn(servers.databaseUrl, "owner", secrets.owner) };
@@ -56,17 +58,17 @@ async function bootOf(name: ServiceName, entry: string, more: Record<string, str
   return { named: [...named.matchAll(/(?:^|; )([A-Z_]+) \(/g)].map(([, setting]) => setting).sort(), shown };
 }
 
-test.each<[ServiceName, string, string[]]>([
-  ["gateway", "src/main.ts", [...LISTENER, "AMQP_URL", "REDIS_URL", ...SERVICES]],
-  ["auth", "src/main.ts", [...BEHIND, "REDIS_URL", "MEDVAULT_PUBLIC_URL"]],
-  ["records", "src/main.ts", BEHIND],
-  ["files", "src/main.ts", [...BEHIND, "MEDVAULT_RECORDS_URL"]],
-  ["audit", "src/main.ts", BEHIND],
-  ["backup", "src/main.ts", BEHIND],
-  ["backup", "src/restore.job.ts", ["MEDVAULT_OWNER_DATABASE_URL"]],
-  ["auth", "src/bootstrap.job.ts", ["DATABASE_URL"]],
-])("in production %s's %s does not start on the demo's settings", async (name, file, settings) => {
-  const { named, shown } = await bootOf(name, `services/${name}/${file}`, { NODE_ENV: "production" });
+test.each<[ProcessName, string, string[]]>([
+  ["gateway", "services/gateway/src/main.ts", [...LISTENER, "AMQP_URL", "REDIS_URL", ...SERVICES]],
+  ["auth", "services/auth/src/main.ts", [...BEHIND, "REDIS_URL", "MEDVAULT_PUBLIC_URL"]],
+  ["records", "services/records/src/main.ts", BEHIND],
+  ["files", "services/files/src/main.ts", [...BEHIND, "MEDVAULT_RECORDS_URL"]],
+  ["audit", "services/audit/src/main.ts", BEHIND],
+  ["backup", "services/backup/src/main.ts", BEHIND],
+  ["restore", "services/backup/src/restore.job.ts", ["MEDVAULT_OWNER_DATABASE_URL"]],
+  ["bootstrap", "services/auth/src/bootstrap.job.ts", ["DATABASE_URL"]],
+])("in production %s (%s) does not start on the demo's settings", async (name, entry, settings) => {
+  const { named, shown } = await bootOf(name, entry, { NODE_ENV: "production" });
   expect(named).toEqual(settings.toSorted());
   expect(shown).toEqual([]);
 });

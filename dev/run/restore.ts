@@ -1,7 +1,7 @@
 // The restore job: the owner role's DSN is in no running service, so the supervisor runs it when backup asks.
 import path from "node:path";
 import { runJob } from "./job.ts";
-import { environment, type ServiceOptions, serviceDsn } from "./services.ts";
+import { environment, type ServiceOptions } from "./services.ts";
 
 /** One restore at a time; a request that comes meanwhile is served by one more run after it. */
 export class RestoreRunner {
@@ -45,10 +45,7 @@ export class RestoreRunner {
       await runJob({
         title: "the restore",
         entry: "services/backup/src/restore.job.ts",
-        env: {
-          ...environment("backup", o),
-          MEDVAULT_OWNER_DATABASE_URL: serviceDsn(o.servers.databaseUrl, "medvault_owner", o.secrets.owner),
-        },
+        env: environment("restore", o),
         log: path.join(o.dirs.logs, "restore.log"),
         signal: this.#stop.signal,
       });

@@ -11,6 +11,8 @@ import type { Dirs } from "./dirs.ts";
 /** A young generation of 3 x 4 MiB instead of 3 x 16: six idle processes hold a seventh less (measured as RSS). */
 const YOUNG_HEAP = "--max-semi-space-size=4";
 
+export type Declared = Readonly<Record<ProcessName, readonly string[]>>;
+
 export interface ServiceOptions {
   dirs: Dirs;
   gatewayPort: number;
@@ -18,6 +20,8 @@ export interface ServiceOptions {
   secrets: Secrets;
   servers: Infrastructure;
   settings: NodeJS.ProcessEnv;
+  /** The settings that each process reads. */
+  declared: Declared;
   /** The backup service asks for its restore job. */
   onBackupMessage: (message: unknown) => void;
 }
@@ -67,96 +71,68 @@ async function isListening(base: string): Promise<boolean> {
   }
 }
 
-/** Also what one-shot jobs of a service (bootstrap, restore) run with. */
-export function environment(name: ServiceName, o: ServiceOptions): Record<string, string> {
-  const { port, adminPort } = portsOf(name, o.ports, o.gatewayPort);
+/** A service, or a job that runs once with settings of its own: the first admin (of auth), a restore (of backup). */
+export type ProcessName = ServiceName | "bootstrap" | "restore";
+const JOB_OF: Partial<Record<ProcessName, ServiceName>> = { bootstrap: "auth", restore: "backup" };
+
+/**
+ * The settings that npm start decides itself, whatever its own environment says. Undefined: not set, since what is
+ * started here is plain, on 127.0.0.1, and each service has its own key file.
+ */
+const DECIDED: Record<string, (o: ServiceOptions, name: ServiceName) => string | undefined> = {
+  NODE_ENV: () => "development",
+  HOST: () => "127.0.0.1",
+  PORT: (o, name) => String(portsOf(name, o.ports, o.gatewayPort).port),
+  ADMIN_PORT: (o, name) => String(portsOf(name, o.ports, o.gatewayPort).adminPort),
+  DATABASE_URL: ({ servers, secrets }, name) =>
+    serviceDsn(servers.databaseUrl, `medvault_${name}`, secrets.roles[name]),
+  MEDVAULT_OWNER_DATABASE_URL: ({ servers, secrets }) =>
+    serviceDsn(servers.databaseUrl, "medvault_owner", secrets.owner),
+  REDIS_URL: ({ servers }) => servers.redisUrl,
+  AMQP_URL: (o, name) => brokerUrl(name, o),
+  MEDVAULT_INSTANCE: (_, name) => `${name}-1`,
+  MEDVAULT_KEYS_FILE: ({ dirs }, name) => path.join(dirs.keys, `${name}.json`),
+  MEDVAULT_KEYS: () => undefined,
+  MEDVAULT_ASSERTION_JWKS_FILE: ({ dirs }) => path.join(dirs.keys, "public/gateway.jwks.json"),
+  MEDVAULT_PUBLIC_URL: (o) => publicUrl(o),
+  MEDVAULT_MAIL_DIR: ({ dirs }) => dirs.mail,
+  MEDVAULT_FILES_DIR: ({ dirs }) => dirs.files,
+  MEDVAULT_AUDIT_DIR: ({ dirs }) => dirs.audit,
+  MEDVAULT_BACKUPS_DIR: ({ dirs }) => dirs.backups,
+  ...Object.fromEntries(
+    withDatabase.map((name) => [
+      `MEDVAULT_${name.toUpperCase()}_URL`,
+      (o: ServiceOptions) => `http://127.0.0.1:${portsOf(name, o.ports, o.gatewayPort).port}`,
+    ]),
+  ),
+  MEDVAULT_TLS_CERT_FILE: () => undefined,
+  MEDVAULT_TLS_KEY_FILE: () => undefined,
+  MEDVAULT_TLS_CLIENT_CA_FILE: () => undefined,
+  MEDVAULT_TLS_TERMINATED: () => undefined,
+};
+export const decidedHere: ReadonlySet<string> = new Set(Object.keys(DECIDED));
+
+/** Exactly the settings that the process declares: decided here, or as the environment of npm start has them. */
+export function environment(process: ProcessName, o: ServiceOptions): Record<string, string> {
+  const service = JOB_OF[process] ?? (process as ServiceName);
+  const declared = o.declared[process].map((name) => {
+    const decided = DECIDED[name];
+    return [name, decided ? decided(o, service) : o.settings[name]] as const;
+  });
+  const telemetry = Object.entries(o.settings).filter(([name]) => name.startsWith("OTEL_"));
   return {
-    PATH: process.env.PATH ?? "",
+    PATH: o.settings.PATH ?? "",
     LANG: "C.UTF-8",
     TZ: "UTC",
-    NODE_ENV: "development",
     NODE_COMPILE_CACHE: o.dirs.compileCache,
-    HOST: "127.0.0.1",
-    PORT: String(port),
-    ADMIN_PORT: String(adminPort),
-    LOG_LEVEL: o.settings.LOG_LEVEL ?? "info",
-    ...settings(o, "MEDVAULT_TLS_CA_FILE"), // of servers that were given; what is started here is plain, on 127.0.0.1
-    AMQP_URL: brokerUrl(name, o),
-    MEDVAULT_INSTANCE: `${name}-1`,
-    MEDVAULT_KEYS_FILE: path.join(o.dirs.keys, `${name}.json`),
-    MEDVAULT_ASSERTION_JWKS_FILE: path.join(o.dirs.keys, "public/gateway.jwks.json"),
-    ...(name === "gateway"
-      ? {}
-      : { DATABASE_URL: serviceDsn(o.servers.databaseUrl, `medvault_${name}`, o.secrets.roles[name]) }),
-    ...passedOn(o.settings, (key) => key.startsWith(`MEDVAULT_${name.toUpperCase()}_`)),
-    ...own[name](o),
-    ...passedOn(o.settings, (key) => key.startsWith("OTEL_")),
+    ...(Object.fromEntries([...declared, ...telemetry].filter(([, value]) => value)) as Record<
+      string,
+      string
+    >),
   };
 }
 
-const FINAL_ROTATION = "MEDVAULT_FINAL_ROTATION_AFTER_HOURS";
-
-/** What only one service needs, or only some. */
-const own: Record<ServiceName, (o: ServiceOptions) => Record<string, string>> = {
-  gateway: (o) => ({
-    REDIS_URL: o.servers.redisUrl,
-    MEDVAULT_PUBLIC_URL: publicUrl(o),
-    ...Object.fromEntries(
-      withDatabase.map((name) => [`MEDVAULT_${name.toUpperCase()}_URL`, internalUrl(name, o)]),
-    ),
-    ...settings(
-      o,
-      "MEDVAULT_ISSUER",
-      "MEDVAULT_RATE_LIMIT",
-      "MEDVAULT_LOGIN_RATE",
-      "MEDVAULT_PATIENTS_PER_HOUR",
-      "MEDVAULT_MAX_UPLOAD_BYTES",
-      "MEDVAULT_TRUSTED_PROXIES",
-      "MEDVAULT_CORS_ORIGINS",
-      "MEDVAULT_TRUSTED_RANGES",
-    ),
-  }),
-  auth: (o) => ({
-    REDIS_URL: o.servers.redisUrl,
-    MEDVAULT_MAIL_DIR: o.dirs.mail,
-    MEDVAULT_PUBLIC_URL: publicUrl(o),
-    ...settings(
-      o,
-      "MEDVAULT_ISSUER",
-      "MEDVAULT_PASSKEY_RP_ID",
-      "MEDVAULT_PASSKEY_ORIGINS",
-      "MEDVAULT_LOGIN_RATE",
-      "MEDVAULT_SMTP_URL",
-      "MEDVAULT_MAIL_FROM",
-      "MEDVAULT_GEOIP_FILE",
-      "MEDVAULT_POLICY_FILE",
-      "SESSION_DAILY_RESET",
-      "MEDVAULT_KNOWN_DEVICE_DAYS",
-      "MEDVAULT_TOKEN_BITS",
-      "MEDVAULT_RECOVERY_CODE_BITS",
-      FINAL_ROTATION,
-    ),
-    ...passedOn(o.settings, (name) =>
-      /^(MEDVAULT_(SESSION|LOCKOUT|PASSWORD|ARGON2|REGISTRATION)_|PASSWORD_POLICY$)/.test(name),
-    ),
-  }),
-  records: (o) => settings(o, "MEDVAULT_POLICY_FILE", FINAL_ROTATION),
-  files: (o) => ({
-    MEDVAULT_FILES_DIR: o.dirs.files,
-    MEDVAULT_RECORDS_URL: internalUrl("records", o),
-    ...settings(o, "MEDVAULT_MAX_UPLOAD_BYTES", "MEDVAULT_POLICY_FILE", FINAL_ROTATION),
-  }),
-  audit: (o) => ({ MEDVAULT_AUDIT_DIR: o.dirs.audit }),
-  backup: (o) => ({
-    MEDVAULT_BACKUPS_DIR: o.dirs.backups,
-    MEDVAULT_FILES_DIR: o.dirs.files,
-    MEDVAULT_AUDIT_DIR: o.dirs.audit,
-  }),
-};
-
 export const publicUrl = (o: Pick<ServiceOptions, "gatewayPort">) => `http://127.0.0.1:${o.gatewayPort}`;
-const internalUrl = (name: ServiceName, o: ServiceOptions) =>
-  `http://127.0.0.1:${portsOf(name, o.ports, o.gatewayPort).port}`;
 
 function brokerUrl(name: ServiceName, o: ServiceOptions): string {
   const url = new URL(o.servers.amqpUrl);
@@ -164,12 +140,4 @@ function brokerUrl(name: ServiceName, o: ServiceOptions): string {
   url.password = o.secrets.broker[name];
   url.pathname = `/${encodeURIComponent(o.servers.vhost)}`;
   return url.href;
-}
-
-const settings = (o: ServiceOptions, ...names: string[]) =>
-  passedOn(o.settings, (name) => names.includes(name));
-
-function passedOn(env: NodeJS.ProcessEnv, isWanted: (name: string) => boolean): Record<string, string> {
-  const found = Object.entries(env).filter(([name, value]) => value && isWanted(name));
-  return Object.fromEntries(found) as Record<string, string>;
 }

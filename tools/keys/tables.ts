@@ -22,7 +22,7 @@ const ALL = [
 const KINDS: Readonly<Record<string, string>> = { ...records.rowKinds, ...auth.rowKinds, ...files.rowKinds };
 
 /** The declared tables of a service: those whose rows are sealed under their subjects' keys. */
-const tablesOf = (service: ServiceName): readonly SealedTable<object>[] =>
+export const tablesOf = (service: ServiceName): readonly SealedTable<object>[] =>
   ALL.filter(({ declaration }) => declaration.service === service);
 
 /** Its tables of keyed tokens, each under the table keys of its name. */

@@ -14,6 +14,7 @@ import {
 } from "@medvault/service-kit";
 import { z } from "zod";
 import { LOCKOUT } from "./lockout/lockout.ts";
+import { relyingPartyOf } from "./passkeys/relying-party.ts";
 import { LEAST_HASH_COST } from "./passwords/password-hasher.service.ts";
 
 const DAY_MS = 24 * 3600_000;
@@ -29,6 +30,21 @@ const origins = z
       .min(1)
       .max(10),
   );
+
+/** Whether a browser would let these pages use these passkeys. */
+function hasUsableOrigins(config: {
+  MEDVAULT_PUBLIC_URL: string;
+  MEDVAULT_PASSKEY_RP_ID?: string | undefined;
+  MEDVAULT_PASSKEY_ORIGINS?: string[] | undefined;
+}): boolean {
+  try {
+    const { MEDVAULT_PASSKEY_RP_ID: id, MEDVAULT_PASSKEY_ORIGINS: origins } = config;
+    relyingPartyOf(config.MEDVAULT_PUBLIC_URL, { id, origins });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export const AuthConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
@@ -97,9 +113,13 @@ export const AuthConfig = CommonConfig.extend({
     .enum(["account", "address", "both"])
     .default(LOCKOUT.by)
     .describe("how guesses are counted: per account, per account and address, or both"),
-  MEDVAULT_LOCKOUT_FAILURES: wholeNumber(1, 100).default(LOCKOUT.max).describe("so many failures lock"),
-  MEDVAULT_LOCKOUT_WINDOW_SECONDS: daySeconds.default(LOCKOUT.windowMs / 1000).describe("within so long"),
-  MEDVAULT_LOCKOUT_SECONDS: daySeconds.default(LOCKOUT.lockMs / 1000).describe("for so long"),
+  MEDVAULT_LOCKOUT_FAILURES: wholeNumber(1, 100).default(LOCKOUT.max).describe("failures that lock"),
+  MEDVAULT_LOCKOUT_WINDOW_SECONDS: daySeconds
+    .default(LOCKOUT.windowMs / 1000)
+    .describe("the time in which they count"),
+  MEDVAULT_LOCKOUT_SECONDS: daySeconds
+    .default(LOCKOUT.lockMs / 1000)
+    .describe("how long the first lock lasts"),
   MEDVAULT_LOCKOUT_GROWTH: z.coerce
     .number()
     .min(1)
@@ -130,22 +150,27 @@ export const AuthConfig = CommonConfig.extend({
     .describe("the length of recovery codes, and the least"),
   MEDVAULT_ARGON2_MEMORY_KIB: wholeNumber(LEAST_HASH_COST.memoryKiB, 4 * 1024 * 1024)
     .default(LEAST_HASH_COST.memoryKiB)
-    .describe("what a password hash costs, and the least: memory"),
+    .describe("memory that a password hash takes, and the least"),
   MEDVAULT_ARGON2_PASSES: wholeNumber(LEAST_HASH_COST.passes, 100)
     .default(LEAST_HASH_COST.passes)
-    .describe("passes, and the least"),
+    .describe("passes over it, and the least"),
   MEDVAULT_ARGON2_LANES: wholeNumber(LEAST_HASH_COST.lanes, 16)
     .default(LEAST_HASH_COST.lanes)
-    .describe("lanes, and the least"),
+    .describe("lanes of Argon2, and the least"),
   // 19 MiB and one of libuv's four threads each; one is left for files and names.
   MEDVAULT_HASHES_AT_ONCE: wholeNumber(1, 64).default(Math.min(3, availableParallelism())).meta({
     description: "password hashes made at once, 19 MiB and a thread each; what cannot wait is 503",
     shownDefault: "cores, at most 3",
   }),
-}).refine((config) => config.MEDVAULT_SMTP_URL !== undefined || config.MEDVAULT_MAIL_DIR !== undefined, {
-  path: ["MEDVAULT_SMTP_URL"],
-  message: "this or MEDVAULT_MAIL_DIR must be set",
-});
+})
+  .refine((config) => config.MEDVAULT_SMTP_URL !== undefined || config.MEDVAULT_MAIL_DIR !== undefined, {
+    path: ["MEDVAULT_SMTP_URL"],
+    message: "this or MEDVAULT_MAIL_DIR must be set",
+  })
+  .refine(hasUsableOrigins, {
+    path: ["MEDVAULT_PASSKEY_ORIGINS"],
+    message: "must be origins of MEDVAULT_PASSKEY_RP_ID, of https or localhost",
+  });
 export type Config = z.infer<typeof AuthConfig>;
 
 /** The service's settings. Throws ConfigError, which names every bad one. */

@@ -1,11 +1,10 @@
 import { type Actor, type CareTeamMember, NotFound } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
-import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reachablePatientKey, reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
-import { write } from "../resources/write.service.ts";
+import { type WriteAnswer, type WriteRequest, write } from "../resources/write.service.ts";
 import * as store from "./care-team.store.ts";
 
 /** Who treats the patient. Throws NotFound. */
@@ -13,11 +12,11 @@ export async function readCareTeam(
   context: Context,
   actor: Actor,
   patientId: string,
-): Promise<Answer<{ items: CareTeamMember[] }>> {
+): Promise<CareTeamMember[]> {
   if (!(await reaches(context.pool, actor, "careteam:read", patientId, null))) throw new NotFound();
-  const items = await store.listMembers(context.pool, actor, patientId);
+  const members = await store.listMembers(context.pool, actor, patientId);
   await context.appender.append(done(actor, readAct(patientId)));
-  return { body: { items } };
+  return members;
 }
 
 /** One member. Throws NotFound, for no such patient and no such member alike. */
@@ -26,21 +25,21 @@ export async function readMember(
   actor: Actor,
   patientId: string,
   memberId: string,
-): Promise<Answer<CareTeamMember>> {
+): Promise<CareTeamMember> {
   const member = await store.findMember(context.pool, actor, patientId, memberId);
   if (!member) throw new NotFound();
   await context.appender.append(done(actor, readAct(patientId)));
-  return { body: member };
+  return member;
 }
 
-/** Puts someone on the care team; who is there already stays as they were. Throws NotFound. */
+/** Puts somebody on the care team; who is there already stays as they were. Throws NotFound. */
 export function assign(
   context: Context,
   actor: Actor,
   patientId: string,
   memberId: string,
   request: WriteRequest,
-): Promise<Answer<CareTeamMember>> {
+): Promise<WriteAnswer<CareTeamMember>> {
   return write(
     context,
     actor,
@@ -68,13 +67,8 @@ export function assign(
   );
 }
 
-/** Takes someone off the care team: what they could see ends with it. Throws NotFound. */
-export function unassign(
-  context: Context,
-  actor: Actor,
-  patientId: string,
-  memberId: string,
-): Promise<Answer<never>> {
+/** Takes somebody off the care team: what they could see ends with it. Throws NotFound. */
+export function unassign(context: Context, actor: Actor, patientId: string, memberId: string): Promise<void> {
   return inTransaction(context.pool, async (tx) => {
     if (!(await store.removeMember(tx, actor, patientId, memberId, new Date()))) throw new NotFound();
     await emit(
@@ -89,7 +83,6 @@ export function unassign(
         details: { memberId },
       }),
     );
-    return {};
   });
 }
 

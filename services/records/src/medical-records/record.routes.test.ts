@@ -1,20 +1,13 @@
 import { createHash, createPublicKey, verify } from "node:crypto";
 import type { IntegrityView, MedicalRecordView } from "@medvault/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  givenPatient,
-  type Known,
-  nobody,
-  type Records,
-  startRecords,
-  visiblePart,
-} from "../../test/harness.ts";
+import { givenPatient, type House, type Known, nobody, openHouse, told } from "../../test/house.ts";
 
-let service: Records;
+let house: House;
 beforeAll(async () => {
-  service = await startRecords();
+  house = await openHouse();
 });
-afterAll(() => service.close());
+afterAll(() => house.close());
 
 const NOTE = {
   type: "note",
@@ -25,7 +18,7 @@ const NOTE = {
 } as const;
 
 async function givenRecord(fields: object = {}) {
-  const doctor = service.someone("doctor");
+  const doctor = house.doctor();
   const patientId = await givenPatient(doctor);
   const made = await doctor.post<MedicalRecordView>(`/v1/patients/${patientId}/records`, {
     ...NOTE,
@@ -43,7 +36,7 @@ test("clinical text is kept to the letter, times become UTC, and the write is an
     version: 1,
     hiddenAt: null,
   });
-  expect((await service.events()).at(-1)).toMatchObject({
+  expect((await house.events()).at(-1)).toMatchObject({
     type: "medvault.records.record.created.v1",
     subject: `record/${id}`,
     data: { patientIds: [patientId], details: { rev: 1, version: 1, boxSha256: expect.any(String) } },
@@ -51,7 +44,7 @@ test("clinical text is kept to the letter, times become UTC, and the write is an
   const read = await doctor.get(`/v1/records/${id}`);
   expect(read.body).toEqual(made.body);
   expect(read.headers.get("etag")).toBe('"1"');
-  expect(await service.events()).toMatchObject([
+  expect(await house.events()).toMatchObject([
     { type: "medvault.records.record.read.v1", data: { patientIds: [patientId], action: "record:read" } },
   ]);
 });
@@ -93,8 +86,8 @@ test("of twenty changes at once to one revision, one wins", async () => {
 });
 
 test("a hidden record is gone from lists and reads, and kept for those who write", async () => {
-  const account = service.someone("patient");
-  const doctor = service.someone("doctor");
+  const account = house.account();
+  const doctor = house.doctor();
   const patientId = await givenPatient(doctor, { userId: account.actor.id });
   const { body } = await doctor.post<Known>(`/v1/patients/${patientId}/records`, NOTE);
   const path = `/v1/records/${body.id}`;
@@ -114,7 +107,7 @@ test("a hidden record is gone from lists and reads, and kept for those who write
 
 test("another doctor and another patient cannot tell a record from none", async () => {
   const { id } = await givenRecord();
-  for (const stranger of [service.someone("doctor"), service.someone("patient")]) {
+  for (const stranger of [house.doctor(), house.account()]) {
     const probes = (x: string) => [
       stranger.get(`/v1/records/${x}`),
       stranger.put(`/v1/records/${x}`, NOTE),
@@ -124,8 +117,8 @@ test("another doctor and another patient cannot tell a record from none", async 
       stranger.get(`/v1/records/${x}/integrity`),
     ];
     const [known, unknown] = [await Promise.all(probes(id)), await Promise.all(probes(nobody()))];
-    expect(known.map(visiblePart)).toEqual(unknown.map(visiblePart));
-    expect(visiblePart(known[0] as never)).toEqual(visiblePart(await stranger.get("/v1/records/no-id")));
+    expect(known.map(told)).toEqual(unknown.map(told));
+    expect(told(known[0] as never)).toEqual(told(await stranger.get("/v1/records/no-id")));
   }
 });
 
@@ -145,7 +138,7 @@ test("hash and signature can be checked by anyone with the answer alone", async 
 });
 
 test("a list is latest first, pages with equal times lose nothing, and the type filters", async () => {
-  const doctor = service.someone("doctor");
+  const doctor = house.doctor();
   const patientId = await givenPatient(doctor);
   const at = (type: string, occurredAt: string) =>
     doctor.post<Known>(`/v1/patients/${patientId}/records`, { ...NOTE, type, occurredAt });
@@ -176,7 +169,7 @@ test.each([
   ["a body beyond its limit", { body: "x".repeat(100_001) }, "body"],
   ["a field of the inside", { patientId: nobody() }, "patientId"],
 ])("a record with %s is refused with its path", async (_what, fields, path) => {
-  const doctor = service.someone("doctor");
+  const doctor = house.doctor();
   const patientId = await givenPatient(doctor);
   const answer = await doctor.post(`/v1/patients/${patientId}/records`, { ...NOTE, ...fields });
   expect(answer).toMatchObject({ status: 400, body: { code: "invalid_input", errors: [{ path }] } });

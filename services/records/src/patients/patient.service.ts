@@ -15,17 +15,25 @@ import { normalise } from "@medvault/crypto";
 import { createSubjectKey, type IndexQuery } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
-import { type Answer, assertStepUp, type WriteRequest } from "@medvault/service-kit";
+import { assertStepUp } from "@medvault/service-kit";
 import pg from "pg";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
 import { fillPage } from "../resources/page-filling.ts";
 import { type Page, pageOf, positionOf } from "../resources/paging.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
-import { announce, type Change, change, positionIn, readAct, wrote } from "../resources/resource.service.ts";
+import {
+  announce,
+  type Change,
+  change,
+  positionIn,
+  readAct,
+  type Shown,
+  wrote,
+} from "../resources/resource.service.ts";
 import { find, insert } from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
-import { write } from "../resources/write.service.ts";
+import { type WriteAnswer, type WriteRequest, write } from "../resources/write.service.ts";
 import { PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
 import * as store from "./patient.store.ts";
 import { patients } from "./patient.table.ts";
@@ -40,7 +48,7 @@ export function createPatient(
   actor: Actor,
   input: NewPatient,
   request: WriteRequest,
-): Promise<Answer<PatientView>> {
+): Promise<WriteAnswer<PatientView>> {
   const permission = "patient:write";
   const scope = scopeOf(actor, permission);
   // A patient makes their own record; nobody else makes one for themselves.
@@ -74,8 +82,8 @@ export async function readPatient(
   context: Context,
   actor: Actor,
   id: string,
-  unmask: readonly SensitiveField[] = [],
-): Promise<Answer<PatientView>> {
+  unmask: readonly SensitiveField[],
+): Promise<Shown<PatientView>> {
   const patient = await find(context.pool, context, actor, "patient:read", patients, id);
   return show(context, actor, patient, unmask);
 }
@@ -84,8 +92,8 @@ export async function readPatient(
 export async function readOwnPatient(
   context: Context,
   actor: Actor,
-  unmask: readonly SensitiveField[] = [],
-): Promise<Answer<PatientView>> {
+  unmask: readonly SensitiveField[],
+): Promise<Shown<PatientView>> {
   return show(context, actor, await store.findOwnPatient(context.pool, context, actor), unmask);
 }
 
@@ -93,13 +101,13 @@ async function show(
   context: Context,
   actor: Actor,
   patient: Patient | null,
-  unmask: readonly SensitiveField[] = [],
-): Promise<Answer<PatientView>> {
+  unmask: readonly SensitiveField[],
+): Promise<Shown<PatientView>> {
   if (!patient) throw new NotFound();
   const unmasked = await unmaskAct(context, actor, patient.id, unmask);
   const acts = [readAct(patients, patient.id, patient.id), ...unmasked];
   await context.appender.append(...acts.map((act) => done(actor, act)));
-  return { body: patients.view(patient, unmask), rev: patient.rev };
+  return { view: patients.view(patient, unmask), rev: patient.rev };
 }
 
 /**
@@ -124,14 +132,14 @@ export async function listPatients(
   context: Context,
   actor: Actor,
   query: PatientListQuery,
-): Promise<Answer<Page<PatientView>>> {
+): Promise<Page<PatientView>> {
   const { limit, cursor, ...filter } = query;
   const bound = ["patients", filter];
   const after = positionOf(cursor, bound);
   const rows = await store.listPatients(context.pool, context, actor, filter, after, limit + 1);
   const page = pageOf(rows, limit, bound, positionIn(patients));
   await announce(context, actor, patients, "listed", "patient:read", page.items);
-  return { body: { ...page, items: page.items.map((patient) => patients.view(patient)) } };
+  return { ...page, items: page.items.map((patient) => patients.view(patient)) };
 }
 
 /**
@@ -142,7 +150,7 @@ export async function searchPatients(
   context: Context,
   actor: Actor,
   search: PatientSearch,
-): Promise<Answer<Page<PatientView>>> {
+): Promise<Page<PatientView>> {
   const { limit, cursor, q, nationalId, birthDate, phone, email } = search;
   const wanted = { search_name: q, national_id: nationalId, birth_date: birthDate, phone, email };
   const asked = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
@@ -168,7 +176,7 @@ export async function searchPatients(
     at: positionIn(patients),
   });
   await announce(context, actor, patients, "searched", "patient:search", page.items);
-  return { body: { ...page, items: page.items.map((patient) => patients.view(patient)) } };
+  return { ...page, items: page.items.map((patient) => patients.view(patient)) };
 }
 
 /** Changes a patient. Throws NotFound, VersionConflict, Forbidden, StepUpRequired, UserAlreadyLinked. */
@@ -178,7 +186,7 @@ export async function updatePatient(
   id: string,
   patch: PatientPatch,
   expectedRev: number | null,
-): Promise<Answer<PatientView>> {
+): Promise<Shown<PatientView>> {
   const act: Change<Patient> = {
     verb: "updated",
     fields: Object.keys(patch),
@@ -194,7 +202,7 @@ export async function updatePatient(
     const patient = await inTransaction(context.pool, (tx) =>
       change(tx, context, actor, patients, id, expectedRev, act, next),
     );
-    return { body: patients.view(patient), rev: patient.rev };
+    return { view: patients.view(patient), rev: patient.rev };
   } catch (error) {
     throw isSecondOfUser(error) ? new UserAlreadyLinked() : error;
   }

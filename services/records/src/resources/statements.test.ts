@@ -5,11 +5,11 @@ import {
   ASPIRIN,
   givenPatient,
   givenPrescription,
+  type House,
   type Known,
   nobody,
-  type Records,
-  startRecords,
-} from "../../test/harness.ts";
+  openHouse,
+} from "../../test/house.ts";
 
 const RECORD = { type: "note", title: "Seen", body: "Well", occurredAt: "2026-01-01T00:00:00Z" };
 const CLAIM = {
@@ -22,13 +22,13 @@ const CLAIM = {
 };
 
 // What each request sends to Postgres, `begin` and `commit` too: one more is a round trip that every user waits for.
-let service: Records;
+let house: House;
 let doctor: TestClient;
 const query = pg.Client.prototype.query;
 const sent: string[] = [];
 beforeAll(async () => {
-  service = await startRecords();
-  doctor = service.someone("doctor");
+  house = await openHouse();
+  doctor = house.doctor();
   pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
     const [first] = args;
     sent.push(typeof first === "string" ? first : String((first as { text?: string }).text));
@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   pg.Client.prototype.query = query;
-  await service?.close();
+  await house?.close();
 });
 
 async function count(request: () => Promise<{ status: number }>): Promise<number> {

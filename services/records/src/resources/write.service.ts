@@ -1,16 +1,29 @@
 import { type Actor, NotFound } from "@medvault/contracts";
 import { idempotent } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
-import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { type Act, done } from "./resource.events.ts";
 
-/** What a write leaves: the status, the answer and, where that is one resource, its revision. */
-interface Written<View> {
+/** What makes a repeated request the same one. */
+export interface WriteRequest {
+  key: string | undefined;
+  method: string;
+  path: string;
+  body: unknown;
+}
+
+export interface Written<T> {
   status: number;
-  body: View;
+  body: T;
+  /** The revision for the ETag, where the answer is one resource. */
   rev?: number;
+}
+
+export interface WriteAnswer<T> {
+  status: number;
+  body: T;
+  headers: Record<string, string>;
 }
 
 /**
@@ -18,14 +31,14 @@ interface Written<View> {
  * of its own: `replay` says which, the actor must still reach its patient, and its event is durable before the answer
  * leaves. Throws what `work` and libs/keys' `idempotent` throw, and NotFound.
  */
-export async function write<View>(
+export async function write<T>(
   context: Context,
   actor: Actor,
   request: WriteRequest,
-  work: (tx: Tx) => Promise<Written<View>>,
-  replay: (body: View) => Act,
-): Promise<Answer<View>> {
-  const answer = await idempotent<View>(
+  work: (tx: Tx) => Promise<Written<T>>,
+  replay: (body: T) => Act,
+): Promise<WriteAnswer<T>> {
+  const answer = await idempotent<T>(
     context.pool,
     context.keyring,
     { actorId: actor.id, ...request },

@@ -1,0 +1,33 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { NODE_FLAGS } from "../lib/cli.mjs";
+import { root, sharedPath } from "../lib/paths.mjs";
+import { Trouble } from "../lib/words.mjs";
+import type { Declared } from "./services.ts";
+
+interface Checked {
+  faults: string[];
+  unknown: string[];
+  declared: Declared;
+}
+
+/**
+ * Checks the settings of all services before anything is started.
+ * @returns which settings each process reads
+ * @throws Trouble that names every fault
+ */
+export async function checkSettings(say: (line: string) => void): Promise<Declared> {
+  const { stdout } = await promisify(execFile)(process.execPath, [...NODE_FLAGS, "dev/settings/check.ts"], {
+    cwd: root,
+    env: { ...process.env, NODE_COMPILE_CACHE: sharedPath("compile-cache") },
+  });
+  const { faults, unknown, declared } = JSON.parse(stdout) as Checked;
+  for (const sentence of unknown) say(`warning: ${sentence}`);
+  if (faults.length === 0) return declared;
+  const [first, ...others] = faults;
+  throw new Trouble(
+    others.length === 0
+      ? `${first}`
+      : `${faults.length} settings are not right; nothing was started.\n  ${faults.join("\n  ")}`,
+  );
+}
