@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Client, Json } from "./support/client.ts";
+import { Client, type Json, signIn, stepUp } from "./support/client.ts";
 import { runCommand } from "./support/command.ts";
 import { bodyFields } from "./support/openapi.ts";
 import { ops as readOps } from "./support/ops.ts";
@@ -72,8 +72,7 @@ test("1. an admin invites two doctors and an auditor, and patients register", as
 });
 
 test("2. the doctor signs in with password and TOTP, and with the password alone gets no tokens", async () => {
-  const { signIn, Client: NewClient } = await import("./support/client.ts");
-  const passwordOnly = await new NewClient(ops.gateway).post("/v1/auth/login", {
+  const passwordOnly = await new Client(ops.gateway).post("/v1/auth/login", {
     identifier: doctor.email,
     password: doctor.password,
   });
@@ -250,7 +249,6 @@ test("7. a backup undoes damage in place, and the log keeps what came after it",
   expect(broken).toMatchObject({ status: 500, body: { code: "internal_error" } });
   note("damage met", broken.requestId, /records\.request\.failed/);
 
-  const { stepUp } = await import("./support/client.ts");
   await stepUp(admin, adminSecrets);
   const restore = await admin.post(
     `/v1/backups/${backupId}/restore`,

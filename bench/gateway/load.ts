@@ -1,5 +1,4 @@
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { Connection } from "../connection.ts";
 
 /** What one round of load saw. */
 export interface Load {
@@ -19,10 +18,7 @@ export interface LoadOptions {
   rate?: number;
 }
 
-/**
- * GETs over kept-alive connections, one at a time each, by sockets and bytes: a client that parsed
- * more would be what is measured. Throws for any answer but 200.
- */
+/** GETs over kept-alive connections, one at a time each. Throws for any answer but 200. */
 export async function load(options: LoadOptions): Promise<Load> {
   const { connections, seconds, rate, port } = options;
   const request = Buffer.from(
@@ -35,17 +31,17 @@ export async function load(options: LoadOptions): Promise<Load> {
   const until = begun + seconds * 1_000;
   await Promise.all(
     Array.from({ length: connections }, async (_, i) => {
-      const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-      await once(socket, "connect");
+      const connection = await Connection.open(port);
       const everyMs = rate ? (connections / rate) * 1_000 : 0;
       for (let due = begun + (everyMs * i) / connections; ; due += everyMs) {
         if (rate) await whenDue(due);
         const since = performance.now();
         if (since >= until) break;
-        await ask(socket, request);
+        const status = await connection.send(request);
+        if (status !== 200) throw new Error(`answered ${status}`);
         took.push(performance.now() - since);
       }
-      socket.destroy();
+      connection.close();
     }),
   );
   const elapsed = performance.now() - begun;
@@ -57,32 +53,4 @@ export async function load(options: LoadOptions): Promise<Load> {
 function whenDue(due: number): Promise<void> | undefined {
   const ms = due - performance.now();
   return ms > 0 ? new Promise((resolve) => setTimeout(resolve, ms)) : undefined;
-}
-
-function ask(socket: Socket, request: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let head = "";
-    let left = -1;
-    const done = (error?: Error) => {
-      socket.off("data", onData).off("close", onClose);
-      if (error) reject(error);
-      else resolve();
-    };
-    const onClose = () => done(new Error("the connection was closed in the middle"));
-    const onData = (chunk: Buffer) => {
-      let body = chunk.length;
-      if (left < 0) {
-        head += chunk.toString("latin1");
-        const end = head.indexOf("\r\n\r\n");
-        if (end === -1) return;
-        if (!head.startsWith("HTTP/1.1 200")) return done(new Error(head.slice(0, 40)));
-        left = Number(/\r\ncontent-length: (\d+)/i.exec(head.slice(0, end))?.[1] ?? Number.NaN);
-        body = head.length - end - 4;
-      }
-      left -= body;
-      if (!(left > 0)) done(Number.isNaN(left) ? new Error("no content-length") : undefined);
-    };
-    socket.on("data", onData).once("close", onClose);
-    socket.write(request);
-  });
 }
