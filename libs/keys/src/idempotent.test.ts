@@ -3,7 +3,7 @@ import { BoxRefused } from "@medvault/crypto";
 import type { Tx } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { testKeyring } from "../test/keyring.ts";
+import { testKeyring } from "../test/harness.ts";
 import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
 import { cleanIdempotencyKeys, type IdempotentRequest, idempotent } from "./idempotent.ts";
 

@@ -90,7 +90,7 @@ class ConsumerWorker {
   readonly #alarm = new Alarm();
   readonly #prefetch: number;
   #stopping = false;
-  #toldCode: string | null = null;
+  #loggedCode: string | null = null;
   #choresAt = 0;
   #pruneAt = 0;
 
@@ -122,7 +122,7 @@ class ConsumerWorker {
       try {
         session = await this.#open();
         failures = 0;
-        this.#toldCode = null;
+        this.#loggedCode = null;
         while (!this.#stopping && !session.closed) await this.#round(session);
       } catch (error) {
         this.#report(error);
@@ -138,8 +138,8 @@ class ConsumerWorker {
     const { broker } = this.#options;
     const code = codeOf(error);
     // The connection has logged that the broker is away; the same fault again is no news.
-    if (code === this.#toldCode || broker.state() !== "connected") return;
-    this.#toldCode = code;
+    if (code === this.#loggedCode || broker.state() !== "connected") return;
+    this.#loggedCode = code;
     broker.logger.warn(this.#fields(error), "consumer waits");
   }
 

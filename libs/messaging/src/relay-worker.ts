@@ -50,7 +50,7 @@ export class RelayWorker {
   #channel: ConfirmChannel | null = null;
   #recovered = false;
   #isBackingOff = false;
-  #toldCode: string | null = null;
+  #loggedCode: string | null = null;
   #stopBy: number | null = null;
   /** Positions of returned domain events, and when to try them again. */
   readonly #unroutable = new Map<number, number>();
@@ -86,7 +86,7 @@ export class RelayWorker {
       try {
         const sent = await this.#step();
         failures = 0;
-        this.#toldCode = null;
+        this.#loggedCode = null;
         if (sent > 0) continue;
         if (stopping) break;
         await this.#alarm.sleep(this.#options.pollMs ?? DEFAULT_POLL_MS);
@@ -250,8 +250,8 @@ export class RelayWorker {
   async #afterFailure(error: unknown): Promise<void> {
     const code = codeOf(error);
     // The connection has logged that the broker is away.
-    if (code !== this.#toldCode && this.#broker().state() === "connected") {
-      this.#toldCode = code;
+    if (code !== this.#loggedCode && this.#broker().state() === "connected") {
+      this.#loggedCode = code;
       this.#options.logger.warn({ code }, "relay waits");
     }
     if (error instanceof LeaseLost) this.#lease = null;

@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
-import { connected, createScratch, migrationFolder } from "../test/scratch.ts";
+import { connected, createScratch, migrationFolder } from "../test/harness.ts";
 import { assertMigrated, migrate } from "./migrate.ts";
 
 const SERVER = process.env.MEDVAULT_TEST_DATABASE_URL;

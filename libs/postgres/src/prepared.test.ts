@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { afterAll, beforeEach, expect, test } from "vitest";
-import { createScratch } from "../test/scratch.ts";
+import { createScratch } from "../test/harness.ts";
 import { createPool } from "./pool.ts";
 import { inTransaction } from "./transaction.ts";
 

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { afterAll, expect, test } from "vitest";
-import { connected, createScratch, provisioned } from "../test/scratch.ts";
+import { connected, createScratch, provisioned } from "../test/harness.ts";
 import { ddl } from "./identifiers.ts";
 import { assertServiceMigrated, migrateService } from "./migrate-service.ts";
 import { grantDatabase, provisionSchemas } from "./provision.ts";

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createProxy } from "../../testing/src/index.ts";
-import { createScratch } from "../test/scratch.ts";
+import { createScratch } from "../test/harness.ts";
 import { DatabaseUnavailable, TransactionAborted } from "./errors.ts";
 import { ddl } from "./identifiers.ts";
 import { createPool } from "./pool.ts";

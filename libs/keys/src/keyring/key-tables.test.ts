@@ -3,7 +3,7 @@ import { verifyEd25519, WrappedKeyRefused } from "@medvault/crypto";
 import { inTransaction } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { testKeyring } from "../../test/keyring.ts";
+import { testKeyring } from "../../test/harness.ts";
 import { DeclarationFault, NoActiveKey } from "../errors.ts";
 import { sealedTable } from "../sealed-tables/sealed-table.ts";
 import { indexKey, tableKey } from "./service-keys.ts";

@@ -2,8 +2,16 @@ import { randomUUID } from "node:crypto";
 import { readBoxHeader } from "@medvault/crypto";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { testKeyring } from "../../test/keyring.ts";
-import { changeOne, type Kept, kept, keptOf, readOne, storeMany, storeOne } from "../../test/store.ts";
+import {
+  changeOne,
+  type Kept,
+  kept,
+  keptOf,
+  readOne,
+  storeMany,
+  storeOne,
+  testKeyring,
+} from "../../test/harness.ts";
 import { DeclarationFault } from "../errors.ts";
 import { LiveIndexes } from "../indexes/live-indexes.ts";
 import { createSubjectKey } from "../keyring/subject-keys.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { inTransaction } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { changeOne, keptOf, readOne, storeMany, storeOne } from "../../test/store.ts";
+import { changeOne, keptOf, readOne, storeMany, storeOne } from "../../test/harness.ts";
 import { createKeyring } from "../keyring/keyring.ts";
 import { generateKeyFile } from "../operations/generate.ts";
 import { closeSealPool } from "../sealed-tables/seal-pool.ts";

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { inTransaction } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { readOne, storeMany } from "../../test/store.ts";
+import { readOne, storeMany } from "../../test/harness.ts";
 import { KeyVersionDestroyed } from "../errors.ts";
 import { createKeyring, Keyring } from "../keyring/keyring.ts";
 import { createSubjectKey, findSubjectKeys } from "../keyring/subject-keys.ts";

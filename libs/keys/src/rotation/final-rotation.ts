@@ -24,7 +24,7 @@ import { closedVersion } from "./wrapped-keys.store.ts";
 const HOUR_MS = 3_600_000;
 /** A shred has to be final this soon (ARCHITECTURE.md, "Keys"). */
 export const FINAL_WITHIN_MS = 24 * HOUR_MS;
-const TELL_OVERDUE_EVERY_MS = 24 * HOUR_MS;
+const REPORT_OVERDUE_EVERY_MS = 24 * HOUR_MS;
 // Longer than any single step: the longest waits some 15 s for the key tables, and 3 s for Vault.
 const LEASE_MS = 120_000;
 // No request lives this long, so none holds a row with a key under a version destroyed now.
@@ -86,7 +86,7 @@ export async function makeShredsFinal(options: FinalRotationOptions): Promise<Fi
   if (outcome.state !== "done" && at.getTime() - shreds.oldest.getTime() >= FINAL_WITHIN_MS) {
     await inTransaction(pool, async (tx) => {
       await holdLease(tx, lease, leaseMs);
-      if (!(await noteOverdue(tx, at, TELL_OVERDUE_EVERY_MS))) return;
+      if (!(await noteOverdue(tx, at, REPORT_OVERDUE_EVERY_MS))) return;
       await options.audit("overdue")(tx, { shreds: shreds.count, reason: outcome.reason ?? "unexpected" });
     });
   }

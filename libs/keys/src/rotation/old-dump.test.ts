@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { inTransaction } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kept, readOne, storeMany } from "../../test/store.ts";
+import { kept, readOne, storeMany } from "../../test/harness.ts";
 import { KeyVersionDestroyed } from "../errors.ts";
 import { createKeyring, type Keyring } from "../keyring/keyring.ts";
 import { tableKey } from "../keyring/service-keys.ts";

@@ -7,7 +7,7 @@ import { inTransaction } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { changeOne, keptOf, readOne, storeMany, storeOne } from "../../test/store.ts";
+import { changeOne, keptOf, readOne, storeMany, storeOne } from "../../test/harness.ts";
 import { KeyVersionActive, KeyVersionDestroyed, KeyVersionNeeded } from "../errors.ts";
 import { createKeyring, type Keyring } from "../keyring/keyring.ts";
 import { indexKey, tableKey } from "../keyring/service-keys.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readBoxHeader } from "@medvault/crypto";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { testKeyring } from "../../test/keyring.ts";
+import { testKeyring } from "../../test/harness.ts";
 import { PolicyInvalid } from "../errors.ts";
 import { newSubjectKey } from "../keyring/subject-keys.ts";
 import { applyPolicy, type DeploymentPolicy } from "./policy.ts";

@@ -1,8 +1,16 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { Db } from "@medvault/postgres";
-import type { Keyring } from "../src/keyring/keyring.ts";
+import { Keyring } from "../src/keyring/keyring.ts";
 import { createSubjectKey, createSubjectKeys } from "../src/keyring/subject-keys.ts";
+import { envKeyProvider } from "../src/providers/env-provider.ts";
 import { type SealedRow, sealedTable } from "../src/sealed-tables/sealed-table.ts";
+
+/** A keyring with a random service key, in no file. */
+export function testKeyring(service: string): Keyring {
+  const key = randomBytes(32).toString("base64");
+  const versions = [{ version: 1, state: "active", key, createdAt: "2026-01-31T00:00:00Z" }];
+  return new Keyring(service, envKeyProvider(JSON.stringify({ service, versions }), service));
+}
 
 /** A table of the records service without foreign keys, as any service would declare it. */
 export interface Kept {
