@@ -16,7 +16,7 @@ import {
   takeLease,
 } from "./final-rotation.store.ts";
 import { rewrap } from "./rewrap.ts";
-import { type Audit, destroyVersion, retireVersion, rotateServiceKey } from "./service-key.ts";
+import { type Audit, destroyVersion, type KeyPlace, retireVersion, rotateServiceKey } from "./service-key.ts";
 import { markShredsFinal, type OpenShreds, openShreds } from "./shred.ts";
 import type { Throttle } from "./throttle.ts";
 import { closedVersion } from "./wrapped-keys.store.ts";
@@ -58,11 +58,17 @@ export interface FinalRotationOptions extends Throttle {
   readonly graceMs?: number;
 }
 
+/** One run, under its lease. */
 interface Run extends FinalRotationOptions {
   readonly lease: Lease;
-  readonly place: { service: string; keysFile: string; pool: pg.Pool };
+  readonly leaseMs: number;
   readonly shreds: OpenShreds;
   readonly at: Date;
+}
+
+/** A run of a process that may write the key file. */
+interface WritingRun extends Run {
+  readonly place: KeyPlace;
 }
 
 /**
@@ -81,53 +87,49 @@ export async function makeShredsFinal(options: FinalRotationOptions): Promise<Fi
   if (!shreds) return { state: "nothing to do" };
   const lease = await takeLease(pool, owner, leaseMs);
   if (!lease) return { state: "elsewhere" };
-  const outcome = await tried(options, lease, shreds, at);
+  const run = { ...options, lease, leaseMs, shreds, at };
+  const outcome = await tried(run);
   if (outcome.state === "elsewhere") return outcome;
-  if (outcome.state !== "done" && at.getTime() - shreds.oldest.getTime() >= FINAL_WITHIN_MS) {
-    await inTransaction(pool, async (tx) => {
-      await holdLease(tx, lease, leaseMs);
-      if (!(await noteOverdue(tx, at, REPORT_OVERDUE_EVERY_MS))) return;
-      await options.audit("overdue")(tx, { shreds: shreds.count, reason: outcome.reason ?? "unexpected" });
-    });
-  }
+  const isOverdue = at.getTime() - shreds.oldest.getTime() >= FINAL_WITHIN_MS;
+  if (isOverdue && outcome.state !== "done") await reportOverdue(run, outcome.reason ?? "unexpected");
   await endLease(pool, lease, outcome.reason ?? null);
   return outcome;
 }
 
-async function tried(
-  options: FinalRotationOptions,
-  lease: Lease,
-  shreds: OpenShreds,
-  at: Date,
-): Promise<FinalRotationOutcome> {
-  const { keysFile, keyring, pool, afterMs } = options;
+async function reportOverdue(
+  { pool, lease, leaseMs, at, shreds, audit }: Run,
+  reason: string,
+): Promise<void> {
+  await inTransaction(pool, async (tx) => {
+    await holdLease(tx, lease, leaseMs);
+    if (!(await noteOverdue(tx, at, REPORT_OVERDUE_EVERY_MS))) return;
+    await audit("overdue")(tx, { shreds: shreds.count, reason });
+  });
+}
+
+async function tried(run: Run): Promise<FinalRotationOutcome> {
+  const { keysFile, keyring, pool, afterMs, lease } = run;
   try {
-    if (keysFile === null) return await withoutFile(options, lease, shreds, at);
+    if (keysFile === null) return await withoutFile(run);
     if (!Number.isFinite(afterMs)) return { state: "held up", reason: "switched_off" };
-    const place = { service: keyring.service, keysFile, pool };
-    return await rotateAndDestroy({ ...options, lease, shreds, at, place });
+    return await rotateAndDestroy({ ...run, place: { service: keyring.service, keysFile, pool } });
   } catch (error) {
     const known = outcomeOf(error);
     if (known) return known;
-    await endLease(pool, lease, options.signal?.aborted ? null : "unexpected");
+    await endLease(pool, lease, run.signal?.aborted ? null : "unexpected");
     throw error;
   }
 }
 
 /** An operator who can write the keys may have destroyed the versions: that makes them final. */
-async function withoutFile(
-  options: FinalRotationOptions,
-  lease: Lease,
-  shreds: OpenShreds,
-  at: Date,
-): Promise<FinalRotationOutcome> {
-  const versions = options.keyring.provider.versions();
-  const isLeft = versions.some(({ version, state }) => version <= shreds.upTo && state !== "destroyed");
+async function withoutFile(run: Run): Promise<FinalRotationOutcome> {
+  const versions = run.keyring.provider.versions();
+  const isLeft = versions.some(({ version, state }) => version <= run.shreds.upTo && state !== "destroyed");
   if (isLeft) return { state: "held up", reason: "keys_not_writable" };
-  return finish(options, lease, shreds.upTo, at);
+  return finish(run);
 }
 
-async function rotateAndDestroy(run: Run): Promise<FinalRotationOutcome> {
+async function rotateAndDestroy(run: WritingRun): Promise<FinalRotationOutcome> {
   const { place, shreds, keyring, pool, at } = run;
   await logWhatIsNot(run);
   if (activeVersion(documentOf(run)) <= shreds.upTo)
@@ -153,11 +155,11 @@ async function rotateAndDestroy(run: Run): Promise<FinalRotationOutcome> {
     await destroyVersion(place, version, [], held(run, audit));
   }
   keyring.refresh();
-  return finish(run, run.lease, shreds.upTo, at);
+  return finish(run);
 }
 
 /** Logs a rotation that was killed before its event's commit, or that was done by hand. */
-async function logWhatIsNot(run: Run): Promise<void> {
+async function logWhatIsNot(run: WritingRun): Promise<void> {
   const active = activeVersion(documentOf(run));
   await inTransaction(run.pool, async (tx) => {
     const logged = await loggedVersion(tx);
@@ -174,25 +176,19 @@ async function areDamaged(run: Run, old: readonly number[]): Promise<boolean> {
   return (await countUnopenable(run.pool, run.keyring, run)) > 0;
 }
 
-async function retire(run: Run, version: number): Promise<void> {
+async function retire(run: WritingRun, version: number): Promise<void> {
   if (await closedVersion(run.pool, version)) return;
   await retireVersion(run.place, version, held(run, run.audit("retire")));
 }
 
-async function finish(
-  options: FinalRotationOptions,
-  lease: Lease,
-  upTo: number,
-  at: Date,
-): Promise<FinalRotationOutcome> {
-  const { pool, leaseMs = LEASE_MS } = options;
-  const audit = (subjects: readonly string[]) => options.audit("shred-final", subjects);
-  await markShredsFinal(pool, upTo, audit, at, (tx) => holdLease(tx, lease, leaseMs));
+async function finish({ pool, lease, leaseMs, shreds, at, audit }: Run): Promise<FinalRotationOutcome> {
+  const event = (subjects: readonly string[]) => audit("shred-final", subjects);
+  await markShredsFinal(pool, shreds.upTo, event, at, (tx) => holdLease(tx, lease, leaseMs));
   return { state: "done" };
 }
 
 /** Writes the event only under our lease, whose row stays locked until the change is committed. */
-function held({ lease, leaseMs = LEASE_MS }: Run, audit: Audit): Audit {
+function held({ lease, leaseMs }: Run, audit: Audit): Audit {
   return async (tx, details) => {
     await holdLease(tx, lease, leaseMs);
     await audit(tx, details);
@@ -202,19 +198,14 @@ function held({ lease, leaseMs = LEASE_MS }: Run, audit: Audit): Audit {
 function outcomeOf(error: unknown): FinalRotationOutcome | null {
   if (error instanceof LeaseLost) return { state: "elsewhere" };
   if (error instanceof VaultRefused) return { state: "held up", reason: error.code };
-  if (
-    error instanceof KeyVersionNeeded ||
-    error instanceof KeyTablesBusy ||
-    error instanceof KeyFileChanged
-  ) {
-    return { state: "waiting", reason: error.code };
-  }
+  const isPassing = [KeyVersionNeeded, KeyTablesBusy, KeyFileChanged].some((Kind) => error instanceof Kind);
   const { code } = error as { code?: unknown };
-  if (NOT_WRITABLE.includes(String(code))) return { state: "held up", reason: "keys_not_writable" };
-  return null;
+  if (isPassing) return { state: "waiting", reason: String(code) };
+  return NOT_WRITABLE.includes(String(code)) ? { state: "held up", reason: "keys_not_writable" } : null;
 }
 
-const documentOf = ({ place }: Run): KeyDocument => readKeyFile(place.keysFile, place.service).document;
+const documentOf = ({ place }: WritingRun): KeyDocument =>
+  readKeyFile(place.keysFile, place.service).document;
 
 const retiredUpTo = ({ versions }: KeyDocument, upTo: number): number[] =>
   versions

@@ -11,43 +11,31 @@ export interface PackedJob {
 }
 
 const PARTS = 11;
+const NONE = Buffer.alloc(0);
 
-export function packJob(job: SealJob, key: Buffer, keyVersion: number): Buffer {
-  const { service, table, rowId, subjectId, rev, typed, open } = job.context;
-  return lengthPrefixed(
-    key,
-    String(keyVersion),
-    service,
-    table,
-    rowId,
-    subjectId,
-    String(rev),
-    typed,
-    open,
-    job.plaintext,
-    job.suite,
-  );
+export function packJob({ context, plaintext, suite }: SealJob, key: Buffer, keyVersion: number): Buffer {
+  const { service, table, rowId, subjectId, rev, typed, open } = context;
+  const texts = [suite, String(keyVersion), service, table, rowId, subjectId, String(rev), typed, open];
+  return lengthPrefixed(key, plaintext, ...texts);
 }
 
 export function* unpackJobs(bytes: Buffer): Generator<PackedJob> {
   const parts = unpack(bytes);
   for (let at = 0; at < parts.length; at += PARTS) {
-    const text = (offset: number): string => (parts[at + offset] ?? Buffer.alloc(0)).toString("utf8");
-    yield {
-      key: parts[at] ?? Buffer.alloc(0),
-      keyVersion: Number(text(1)),
-      context: {
-        service: text(2),
-        table: text(3),
-        rowId: text(4),
-        subjectId: text(5),
-        rev: Number(text(6)),
-        typed: text(7),
-        open: text(8),
-      },
-      plaintext: parts[at + 9] ?? Buffer.alloc(0),
-      suite: text(10) as Suite,
-    };
+    const [key = NONE, plaintext = NONE, ...rest] = parts.slice(at, at + PARTS);
+    const [
+      suite,
+      keyVersion,
+      service = "",
+      table = "",
+      rowId = "",
+      subjectId = "",
+      rev,
+      typed = "",
+      open = "",
+    ] = rest.map((part) => part.toString("utf8"));
+    const context = { service, table, rowId, subjectId, rev: Number(rev), typed, open };
+    yield { key, keyVersion: Number(keyVersion), context, plaintext, suite: suite as Suite };
   }
 }
 
