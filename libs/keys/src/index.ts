@@ -30,7 +30,6 @@ export {
 } from "./keyring/subject-keys.ts";
 export {
   createDurably,
-  type FileOptions,
   makeDirectoryDurably,
   syncDirectory,
   writeDurably,

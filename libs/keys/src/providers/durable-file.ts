@@ -2,36 +2,21 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, link, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-export interface FileOptions {
-  /** Default 0600. */
-  readonly mode?: number;
-  /** Who owns it; default: this process. */
-  readonly owner?: { readonly uid: number; readonly gid: number };
-}
-
 /**
- * Writes a new file, whole or not at all, that is still there after a power cut; never over one
- * that exists. Makes the directory. Returns whether it wrote.
+ * Writes a new file of mode 0600, whole or not at all, to be there after a power cut; never over
+ * one that exists. Makes the directory. Returns whether it wrote.
  */
-export async function createDurably(
-  path: string,
-  content: Uint8Array | string,
-  options?: FileOptions,
-): Promise<boolean> {
+export function createDurably(path: string, content: Uint8Array | string): Promise<boolean> {
   // Unlike a rename, a link never replaces.
-  return viaDraft(path, content, options, (draft) => unlessThere(() => link(draft, path)));
+  return viaDraft(path, content, (draft) => unlessThere(() => link(draft, path)));
 }
 
 /**
- * Makes or replaces a file: anyone who opens it sees the old one or the new one, also after a power
- * cut. Makes the directory.
+ * Makes or replaces a file of mode 0600: anyone who opens it sees the old one or the new one, also
+ * after a power cut. Makes the directory.
  */
-export async function writeDurably(
-  path: string,
-  content: Uint8Array | string,
-  options?: FileOptions,
-): Promise<void> {
-  await viaDraft(path, content, options, async (draft) => {
+export async function writeDurably(path: string, content: Uint8Array | string): Promise<void> {
+  await viaDraft(path, content, async (draft) => {
     await rename(draft, path);
     return true;
   });
@@ -47,7 +32,7 @@ export async function replaceDurably(
   content: Uint8Array | string,
   isStillWanted: () => Promise<boolean>,
 ): Promise<boolean> {
-  return viaDraft(path, content, {}, (draft) =>
+  return viaDraft(path, content, (draft) =>
     locked(`${path}.lock`, async () => {
       if (!(await isStillWanted())) return false;
       await rename(draft, path);
@@ -73,7 +58,6 @@ export async function syncDirectory(path: string): Promise<void> {
 async function viaDraft(
   path: string,
   content: Uint8Array | string,
-  { mode = 0o600, owner }: FileOptions = {},
   put: (draft: string) => Promise<boolean>,
 ): Promise<boolean> {
   const directory = dirname(path);
@@ -81,8 +65,7 @@ async function viaDraft(
   // Not the process id: two containers that share the directory are both number 1.
   const draft = join(directory, `.${randomUUID()}.tmp`);
   try {
-    await closing(await open(draft, "wx", mode), async (file) => {
-      if (owner) await file.chown(owner.uid, owner.gid);
+    await closing(await open(draft, "wx", 0o600), async (file) => {
       await file.writeFile(content);
       await file.sync();
     });

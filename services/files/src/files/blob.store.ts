@@ -5,6 +5,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { syncDirectory } from "@medvault/keys";
 
 /** Another machine's unfinished uploads are dead when nothing wrote to them for this long. */
 const FOREIGN_TEMP_MS = 60 * 60 * 1000;
@@ -84,7 +85,7 @@ export class BlobStore {
       await rename(join(this.#temp, name), join(folder, name));
       folders.add(folder);
     }
-    for (const folder of folders) await syncFolder(folder);
+    for (const folder of folders) await syncDirectory(folder);
   }
 
   /** Removes blobs, wherever they are; those that are not there are no error. */
@@ -149,11 +150,6 @@ async function readFully(file: FileHandle, at: number, length: number): Promise<
     filled += bytesRead;
   }
   return buffer.subarray(0, filled);
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  await folder.sync().finally(() => folder.close());
 }
 
 /** A directory of this host is dead if its process is; our pid in it is an older container's. */
