@@ -11,8 +11,7 @@ const INDEX_KEYS = { medications: 20, names: 4 };
 
 /**
  * What a substring index tells an attacker who reads its column and knows the vocabulary, at each
- * truncation, and what the truncation costs. Prints two tables for docs/threat-model.md; the same
- * ones at every run.
+ * truncation, and what that costs. Prints two tables for docs/threat-model.md, always the same.
  */
 function main(): void {
   const root = path.join(import.meta.dirname, "..");

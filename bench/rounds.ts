@@ -23,9 +23,8 @@ export interface Race {
 }
 
 /**
- * Times two contenders in turns, in the other order every other round, and compares them round by
- * round: on a machine that others use too, both of a round meet the same conditions. Medians of all
- * rounds; the first fifth warms up.
+ * Times two contenders in turns, in the other order every other round, and compares them by round:
+ * both of a round meet the same load of the machine. Medians; the first fifth warms up.
  */
 export async function race(bare: Contender, ours: Contender, rounds: number): Promise<Race> {
   const times: { bare: number; ours: number }[] = [];

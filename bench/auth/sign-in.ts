@@ -25,10 +25,9 @@ const PER_PERSON = 4;
 const MAX_DELAY_MS = 50;
 
 /**
- * Sign-ins through the service (HTTP, Postgres, Redis and all) beside a bare loop of argon2id with
- * the same parameters, with as many hashes at once, in turns on the same cores, which the client
- * and Postgres share. Also: whether hashing blocks the event loop, and whether refresh and
- * introspection cost a hash.
+ * Sign-ins through the service (HTTP, Postgres, Redis) beside a bare loop of argon2id with the same
+ * parameters and as many hashes at once, in turns on the same cores, shared with client and
+ * Postgres. Also: whether hashing blocks the event loop, and refresh or introspection cost a hash.
  */
 export async function signIns(rounds: number): Promise<Finding[]> {
   const h = await createHarness();

@@ -17,9 +17,9 @@ interface Contender {
 }
 
 /**
- * An authenticated GET through the gateway and through a bare Express 5 + undici proxy, to the same
+ * An authenticated GET through the gateway and through a bare Express 5 + undici proxy to the same
  * upstream, in turns: requests a second with 32 connections; then at once, under a load that both
- * carry: what the gateway adds at p50.
+ * carry, what the gateway adds at p50.
  */
 export async function throughput(rounds: number): Promise<Finding[]> {
   const harness = await createHarness();

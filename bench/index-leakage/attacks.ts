@@ -55,9 +55,8 @@ export function attack(corpus: Corpus, bits: number, indexKeys: number): Recover
 }
 
 /**
- * By how many tokens each set shares with each other. Begins with the sorted list of them, which
- * needs no guess about any other set, and then compares with what is shared with those assigned so
- * far, until nothing changes.
+ * By how many tokens each set shares with each other: first by their sorted list, which needs no
+ * guess about any other set, then by what is shared with those assigned so far, until it settles.
  */
 function byOverlaps(seen: Shape, expected: ExpectedShape, start: readonly Float64Array[]): number[] {
   const n = start.length;

@@ -73,10 +73,9 @@ export class MedVaultClient {
   }
 
   /**
-   * One operation, `call("GET /v1/patients/{id}", { path: { id } })`. An access token that ran out
-   * is renewed once. A write that takes an `Idempotency-Key` gets one, the same for all its
-   * attempts. Throws ProblemError for what is refused, NoAnswer when no answer comes, and the
-   * signal's reason when it aborts.
+   * One operation, `call("GET /v1/patients/{id}", { path: { id } })`. An expired access token is
+   * renewed once. A write that takes an `Idempotency-Key` gets one, the same for all its attempts.
+   * Throws ProblemError for a refusal, NoAnswer without an answer, the signal's reason if aborted.
    */
   async call<K extends Operation>(operation: K, ...[input, options]: Rest<K>): Promise<Answer<DataOf<K>>> {
     const { signal, timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS, patience } = options ?? {};

@@ -122,9 +122,8 @@ export function failedEvent(actor: Actor | null, input: AuditEventInput & { reas
 const DENIALS: ReadonlySet<string> = new Set(["unauthenticated", "forbidden", "not_found"]);
 
 /**
- * The event of an error that a request was answered with: what was denied (401, 403, 404), or
- * allowed and failed. `noun` is the type without verb and version: `medvault.files.file` becomes
- * `medvault.files.file.denied.v1`.
+ * The event of an error that a request was answered with: denied (401, 403, 404), or allowed and
+ * failed. `noun` is the type without verb and version: `medvault.files.file`.
  */
 export function errorEvent(
   actor: Actor | null,

@@ -7,9 +7,8 @@ import { z } from "zod";
 export const unscreened = z.registry<{ why: "free text" | "secret" }>();
 
 /**
- * Clinical text is kept to the letter: nothing is trimmed, escaped or refused for how it looks.
- * Only text that UTF-8 cannot carry (a lone surrogate) is refused, since it could not come back as
- * it went in.
+ * Clinical text is kept to the letter: nothing is trimmed, escaped or refused for its looks. Only
+ * text that UTF-8 cannot carry (a lone surrogate) is refused, since it would come back changed.
  */
 export const text = (maxChars: number) => term(maxChars).register(unscreened, { why: "free text" });
 

@@ -1,9 +1,8 @@
 import type { ErrorKind } from "./errors.ts";
 
 /**
- * Every code that a caller may read in a problem, and the kind of error that it is (which fixes its
- * status). A test holds this against the error classes of all services: a class that is missing
- * here fails it.
+ * Every code that a caller may read in a problem, and its kind of error, which fixes the status. A
+ * test compares this with the error classes of all services.
  */
 export const PROBLEM_CODES = {
   invalid_input: "invalid",

@@ -1,7 +1,6 @@
 /**
- * How web clients carry a session: `X-Session-Transport: cookie` at sign-in, and the tokens then
- * travel in these cookies alone. The prefix makes browsers keep them to this host, over https, for
- * every path (RFC 6265bis, 4.1.3.2).
+ * How web clients carry a session: `X-Session-Transport: cookie` at sign-in, then in these cookies
+ * alone. By the prefix browsers keep them to this host, https and all paths (RFC 6265bis, 4.1.3.2).
  */
 export const ACCESS_COOKIE = "__Host-medvault-access";
 export const REFRESH_COOKIE = "__Host-medvault-refresh";

@@ -83,8 +83,7 @@ export function sealBoxWithNonceUnsafe(
 
 /**
  * Opens a box. Throws BoxTruncated, BoxFormatUnknown, BoxSuiteUnknown, BoxKeyVersionMismatch,
- * BoxCommitmentMismatch (other key, service, table, row or suite) or BoxForged (anything else
- * changed).
+ * BoxCommitmentMismatch (other key, service, table, row or suite) or BoxForged (any other change).
  */
 export function openBox(subject: SubjectKey, context: BoxContext, box: Buffer): Buffer {
   const { suite, keyVersion } = readBoxHeader(box);

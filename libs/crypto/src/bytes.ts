@@ -65,8 +65,7 @@ export function deriveCommittedKey(above: KeyMaterial, info: Buffer): CommittedK
 
 /**
  * The key as a KeyObject: node:crypto's functions take one 7 to 12 µs faster than bytes, and making
- * it costs 0.5 µs (Node 24). It holds a copy, which OpenSSL cleanses when it is collected, as it
- * does with a cipher's own.
+ * it costs 0.5 µs (Node 24). OpenSSL cleanses its copy once collected, as it does a cipher's.
  */
 export function keyObject(key: KeyMaterial): KeyObject {
   return Buffer.isBuffer(key) ? createSecretKey(key) : key;

@@ -73,9 +73,8 @@ function* openChunks(
 }
 
 /**
- * How long the message in `sealedBytes` bytes really is: its last chunk is decrypted, so that a
- * message cut short, even at the end of a chunk, is refused. Throws ChunkedCommitmentMismatch,
- * ChunkForged or ChunkedTruncated.
+ * The length of the message in `sealedBytes` bytes: its last chunk is decrypted, so that one cut
+ * short is refused. Throws ChunkedCommitmentMismatch, ChunkForged or ChunkedTruncated.
  */
 export async function authenticatedSize(
   read: ReadAt,

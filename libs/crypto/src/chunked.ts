@@ -16,9 +16,8 @@ import {
 import { ChunkedTruncated, KeyInvalid } from "./errors.ts";
 
 /**
- * Encrypts what is written to it under a 32-byte uniformly random key and a context. Holds less
- * than one chunk, 16 KiB. Throws KeyInvalid at once; the stream fails with ChunkedTooLong past 4
- * PiB.
+ * Encrypts its input under a 32-byte uniformly random key and a context. Holds less than one chunk,
+ * 16 KiB. Throws KeyInvalid at once; the stream fails with ChunkedTooLong past 4 PiB.
  */
 export function createSealStream(key: Buffer, context: Buffer): Transform {
   return createSealStreamWithSaltUnsafe(key, context, randomBytes(SALT_BYTES));
@@ -30,10 +29,9 @@ export function createSealStreamWithSaltUnsafe(key: Buffer, context: Buffer, sal
 }
 
 /**
- * Decrypts what is written to it. Each chunk is authenticated before it is passed on, but only the
- * end of the stream says that the message is whole: keep nothing of a stream that failed. Throws
- * KeyInvalid at once; the stream fails with ChunkedCommitmentMismatch (another key or context),
- * ChunkForged or ChunkedTruncated.
+ * Decrypts its input. Each chunk is authenticated before it is passed on, but only the end of the
+ * stream shows that the message is whole: keep nothing of a failed one. Throws KeyInvalid at once;
+ * it fails with ChunkedCommitmentMismatch (other key or context), ChunkForged, ChunkedTruncated.
  */
 export function createOpenStream(key: Buffer, context: Buffer): Transform {
   if (key.length !== 32) throw new KeyInvalid();
@@ -41,9 +39,8 @@ export function createOpenStream(key: Buffer, context: Buffer): Transform {
 }
 
 /**
- * What comes out are chunks and tags as node:crypto made them: joining them would copy, which costs
- * a third of the time, and as objects, because a stream of bytes joins what waits in it for who
- * reads it by `for await`.
+ * Yields chunks and tags as node:crypto made them (joining would copy: a third of the time), and as
+ * objects, since a stream of bytes joins what waits in it for a reader by `for await`.
  */
 const BUFFERING = {
   writableHighWaterMark: 262_144,

@@ -1,7 +1,6 @@
 /**
- * One class per refusal. Messages are fixed: nothing of a key, a box or its content ever stands in
- * them. `code` and `kind` have the shape of the contracts' AppError, so that a caller can map them
- * without an import.
+ * One class per refusal. Messages are fixed, with nothing of a key, a box or its content. `code`
+ * and `kind` have the shape of contracts' AppError, so that a caller needs no import to map them.
  */
 export abstract class CryptoRefusal extends Error {
   abstract readonly code: string;

@@ -31,10 +31,9 @@ export interface SealedFile {
 const CHUNKS_PER_READ = 64;
 
 /**
- * Encrypts a whole file (Cobblestone-256), in 2 MiB of memory however long it is. Writes where `to`
- * stands, and neither syncs nor closes it: until this resolved and `to` was synced, what is there
- * is a draft (FORMATS.md, "Files"). Throws KeyInvalid, ChunkedTooLong, or what reading and writing
- * throws.
+ * Encrypts a whole file (Cobblestone-256), in 2 MiB of memory however long. Writes at the position
+ * of `to`, and neither syncs nor closes it: until this resolved and `to` was synced, it is a draft
+ * (FORMATS.md, "Files"). Throws KeyInvalid, ChunkedTooLong, or errors of reading and writing.
  */
 export async function sealFile(
   from: ByteSource,
@@ -57,9 +56,8 @@ export async function sealFile(
 
 /**
  * Decrypts a whole file, in 2 MiB of memory. Each chunk is authenticated before it is written, but
- * only when this resolves is it known that the file is whole: delete what was written if it does
- * not. Throws KeyInvalid, ChunkedCommitmentMismatch, ChunkForged, ChunkedTruncated, or what reading
- * and writing throws.
+ * the file is known to be whole only when this resolves: else delete it. Throws KeyInvalid,
+ * ChunkedCommitmentMismatch, ChunkForged, ChunkedTruncated, or errors of reading and writing.
  */
 export async function openFile(
   from: ByteSource,

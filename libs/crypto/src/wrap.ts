@@ -43,9 +43,8 @@ export interface WrappingKey {
 }
 
 /**
- * Wraps a 32-byte key. `context` says whose key it is (service, kind, name) and must be the same to
- * unwrap it. Each context has a wrapping key of its own, so random nonces never come near their
- * limit under one key.
+ * Wraps a 32-byte key. `context` names its owner (service, kind, name): unwrapping takes the same.
+ * Each context has its own wrapping key: random nonces never come near one key's limit.
  */
 export function wrapKey(
   by: WrappingKey,
@@ -78,9 +77,8 @@ export function wrapKeyWithNonceUnsafe(
 }
 
 /**
- * Unwraps a key; the caller wipes it. `by` is the service key of the version that the header names.
- * Throws WrappedKeyTruncated, WrappedKeyFormatUnknown, WrappedKeyCommitmentMismatch or
- * WrappedKeyForged.
+ * Unwraps a key; the caller wipes it. `by` is the header's version of the service key. Throws
+ * WrappedKeyTruncated, WrappedKeyFormatUnknown, WrappedKeyCommitmentMismatch or WrappedKeyForged.
  */
 export function unwrapKey(by: WrappingKey, context: readonly string[], wrapped: Buffer): Buffer {
   const { serviceKeyVersion } = readWrappedKeyHeader(wrapped);

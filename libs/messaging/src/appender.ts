@@ -14,9 +14,8 @@ export interface AppenderOptions {
 
 export interface Appender {
   /**
-   * Resolves once the events are committed. Throws Unavailable when too many wait already or the
-   * appender is closed, DatabaseUnavailable when the database is away (they may then be committed
-   * all the same), EventRefused.
+   * Resolves once the events are committed. Throws Unavailable (too many wait, or it is closed),
+   * DatabaseUnavailable (they may then be committed all the same) or EventRefused.
    */
   append(...events: NewEvent[]): Promise<void>;
   /** Takes no more, and resolves when what was taken is decided. */
@@ -30,9 +29,8 @@ interface Waiting {
 }
 
 /**
- * Commits the events of reads, refusals and failures in groups: while one statement is under way
- * the next group gathers, so that the group grows with the load and an idle service waits for
- * nothing.
+ * Commits the events of reads, refusals and failures in groups: one gathers while the statement of
+ * the last is under way, so that it grows with the load and an idle service waits for nothing.
  */
 export function createAppender(pool: pg.Pool, source: string, options: AppenderOptions = {}): Appender {
   const maxQueuedEvents = options.maxQueuedEvents ?? 10_000;

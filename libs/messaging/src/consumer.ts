@@ -53,9 +53,8 @@ const INBOX_DAYS = 90;
 
 /**
  * Consumes a quorum queue into the database: validates, takes the effect and notes it in one
- * transaction, then acknowledges. It never nacks. While the database is away it takes no more
- * messages, keeps those in hand, and goes on with them afterwards, so that no delivery limit is
- * used up.
+ * transaction, then acknowledges. It never nacks: while the database is away it takes no more, and
+ * keeps those in hand for later, so that no delivery limit is used up.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
   const worker = new ConsumerWorker(options);

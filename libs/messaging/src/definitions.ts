@@ -22,9 +22,8 @@ export interface BrokerUserPermissions {
 const NOTHING = "^$";
 
 /**
- * What a user may do: publish `medvault.<itself>.#` only, and have queues named `medvault.<itself>`
- * and below. A binding must end in a domain event's version, so that no service but audit can
- * listen to audit events.
+ * What a user may do: publish `medvault.<itself>.#`, and have queues named `medvault.<itself>` and
+ * below. Bindings end in a domain event's version: only audit can listen to audit events.
  */
 export function permissionsOf(user: BrokerUser): BrokerUserPermissions {
   const own = `medvault\\.${user}(\\..*)?`;
@@ -96,9 +95,8 @@ export function topologyDefinitions(vhost: string): {
 }
 
 /**
- * RabbitMQ definitions (for `load_definitions`, or POST /api/definitions) with one user per
- * service, what each may do, and the topology that must be there before the first publish.
- * Passwords stand in it salted and hashed.
+ * RabbitMQ definitions (for `load_definitions` or POST /api/definitions): a user per service, with
+ * its permissions and a hashed password, and the topology needed before the first publish.
  */
 export function brokerDefinitions(options: {
   vhost: string;

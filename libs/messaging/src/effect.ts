@@ -8,10 +8,9 @@ import { messageOf, type Parsed, parseMessage, poisonOf } from "./incoming.ts";
 import { nextRedrive, parkAgain, unpark } from "./parked.ts";
 
 /**
- * Takes the effect of events in the given transaction, in which their ids go into the inbox too.
- * What it throws rolls both back; an error whose `kind` is "unavailable" makes the consumer wait
- * and retry; any other one ends, after three tries of each event alone, in the parked table.
- * It may run more than once.
+ * Takes the effect of events in the given transaction, in which their ids go into the inbox too. A
+ * throw rolls both back; one whose `kind` is "unavailable" makes the consumer wait and retry, any
+ * other ends, after three tries of each event alone, in the parked table. May run more than once.
  */
 export type EventHandler = (events: CloudEvent[], tx: Tx) => Promise<void>;
 

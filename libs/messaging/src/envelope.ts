@@ -13,10 +13,9 @@ export interface OutboxEvent {
 }
 
 /**
- * Wraps an event as CloudEvents 1.0 in the name of `source` ("records"; the gateway:
- * "gateway/<instance>"), with a new id and the present time. Throws EventRefused when it does not
- * fit contracts, is not named after its source (the broker would not let it pass), or is beyond
- * MAX_EVENT_BYTES.
+ * Wraps an event as CloudEvents 1.0 of `source` ("records"; the gateway: "gateway/<instance>"),
+ * with a new id and the present time. Throws EventRefused when it does not fit contracts, is not
+ * named after its source (the broker would refuse it), or is beyond MAX_EVENT_BYTES.
  */
 export function toOutboxEvent(source: string, event: NewEvent): OutboxEvent {
   const service = source.split("/")[0] ?? source;

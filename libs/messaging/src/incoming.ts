@@ -39,9 +39,8 @@ export interface Parsed {
 const MAX_BODY_BYTES = 1024 * 1024 + MAX_EVENT_BYTES + 4096;
 
 /**
- * What a message holds: events that contracts knows and whose source is the user who sent them, and
- * the rest, each with its reason. `allowedSources` are services; without it any may send. Never
- * throws.
+ * A message's events that contracts knows and whose source is the user who sent them, and the rest,
+ * each with its reason. `allowedSources`: services; default any. Never throws.
  */
 export function parseMessage(message: IncomingMessage, allowedSources?: readonly string[]): Parsed {
   const fault = faultOf(message, allowedSources);

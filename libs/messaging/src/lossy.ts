@@ -38,9 +38,8 @@ const CLOSE_TIMEOUT_MS = 3_000;
 
 /**
  * The producer of a process without a database. Every flush sends one event per kind and address,
- * with `details.count`, under publisher confirms; what does not fit into its buffers is dropped and
- * counted, and the count is itself an event (`medvault.<source>.events.dropped.v1`). A crash loses
- * what was not sent yet.
+ * with `details.count`, under publisher confirms. What does not fit into its buffers is dropped and
+ * counted, in an event too (`medvault.<source>.events.dropped.v1`). A crash loses what is unsent.
  */
 export function createLossyProducer(options: LossyProducerOptions): LossyProducer {
   const { broker, source, instance } = options;

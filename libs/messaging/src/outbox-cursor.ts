@@ -13,11 +13,10 @@ interface Mark {
 
 /**
  * Where the relay stands in the outbox. Rows become visible in the order of commits, not of
- * positions: a long transaction's events appear below what was read already. And while it is open
- * nothing that was deleted since can be vacuumed, so that reading from the start again and again
- * would wade through ever more dead rows. So new rows are read from the cursor, and latecomers by
- * looking back, seldom, from a floor: a position below which every transaction has ended and
- * nothing is left.
+ * positions: a long transaction's events appear below what was read. While it is open nothing
+ * deleted since can be vacuumed, and reading from the start would wade through ever more dead rows.
+ * So new rows are read from the cursor, and latecomers by looking back, seldom, from a floor: a
+ * position below which every transaction has ended and nothing is left.
  */
 export class OutboxCursor {
   #cursor = 0;

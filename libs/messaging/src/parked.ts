@@ -25,9 +25,8 @@ export async function listParked(db: Db): Promise<ParkedMessage[]> {
 }
 
 /**
- * Asks the running consumer to take a parked message again, within some 5 s: with all the checks of
- * a fresh one. It leaves the list when it takes effect, else it stays with its new reason. False
- * when there is no such message.
+ * Asks the running consumer to take a parked message again, within some 5 s, with all checks. It
+ * leaves the list when it takes effect, else stays with its new reason. False if there is none.
  */
 export async function redriveParked(db: Db, id: string): Promise<boolean> {
   const { rowCount } = await db.query("update parked set redrive_at = now() where id = $1", [id]);

@@ -15,11 +15,10 @@ export const EVENT_CONTENT_TYPE = "application/cloudevents+json";
 const CONFIRM_TIMEOUT_MS = 15_000;
 
 /**
- * Publishes messages and waits for the broker's word on each: true is safely queued, false is
- * refused or returned (no queue is bound to it; the broker confirms that as a success, only the
- * return shows it). `userId` must be the connection's user, or the broker closes the channel.
- * Throws BrokerUnavailable when the channel ends or 15 s pass, and then nothing is known of any of
- * them.
+ * Publishes messages and waits for the broker's answer on each: true is safely queued, false is
+ * refused or returned (no queue is bound to it, which the broker confirms as a success all the
+ * same). `userId` must be the connection's user, or the broker closes the channel. Throws
+ * BrokerUnavailable when the channel ends or 15 s pass: then nothing is known of any of them.
  */
 export async function publishAll(
   channel: ConfirmChannel,

@@ -1,6 +1,5 @@
-// Relays of this process by source, so that a commit can wake its relay without a LISTEN connection
-// (NOTIFY in the transaction halves the rate of commits). What is missed here, polling finds within
-// 100 ms.
+// Relays of this process by source, so that a commit wakes its relay without a LISTEN connection
+// (NOTIFY halves the rate of commits). What is missed here, polling finds within 100 ms.
 const relays = new Map<string, Set<() => void>>();
 
 /** Registers a relay; the answer takes it off again. */

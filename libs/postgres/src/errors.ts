@@ -31,8 +31,7 @@ export class UnsafeInteger extends Error {
 
 // https://www.postgresql.org/docs/17/errcodes-appendix.html. 08: connection; 53: disk full, out of
 // memory, too many connections; 57P0x: shutting down, crashed, starting; 57014: statement limit;
-// 55P03: lock limit; 25P03: idle in transaction limit; 25006: read-only, which is a primary that
-// was demoted by a failover.
+// 55P03: lock limit; 25P03: idle in transaction limit; 25006: read-only (a demoted primary).
 const UNAVAILABLE_CLASSES = ["08", "53"];
 const UNAVAILABLE_STATES = ["57P01", "57P02", "57P03", "57P05", "57014", "55P03", "25P03", "25006"];
 const UNAVAILABLE_SYSTEM = [

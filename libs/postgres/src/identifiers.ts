@@ -1,8 +1,7 @@
 import { escapeIdentifier, escapeLiteral } from "pg";
 
-// DDL takes no parameters: names of roles, schemas and databases have to stand in the text. They
-// come from code and configuration, never from a request; this file is the one place that puts them
-// there, quoted.
+// DDL takes no parameters: names of roles, schemas and databases have to be in its text. They come
+// from code and configuration, never from a request; only this file puts them there, quoted.
 
 const PLAIN_NAME = /^[a-z][a-z0-9_]{0,62}$/;
 

@@ -31,11 +31,10 @@ const LOCK_ATTEMPTS = 5;
 const LOCK_PAUSE_MS = 500;
 
 /**
- * Applies what is not applied yet, each file in a transaction of its own together with its line in
- * the schema's `schema_migrations`. Two migrators at once take turns by a lock on that table, which
- * no service's role can take (an advisory lock any role could hold). Throws MigrationDrift,
- * MigrationOutOfOrder, MigrationFailed or MigrationInvalid; the files before the failed one stay
- * applied.
+ * Applies what is not applied yet, each file in a transaction with its line in the schema's
+ * `schema_migrations`. Two migrators take turns by a lock on that table, which no service's role
+ * can take (an advisory lock any role could hold). Throws MigrationDrift, MigrationOutOfOrder,
+ * MigrationFailed or MigrationInvalid; the files before the failed one stay applied.
  */
 export async function migrate(client: ClientBase, options: MigrateOptions): Promise<{ applied: string[] }> {
   const known = cutAfter(await readMigrations(options.sources), options.upTo);
@@ -157,9 +156,8 @@ function assertInOrder(schema: string, next: Migration, known: Migration[], appl
 }
 
 /**
- * The boot check: every migration that this code knows is applied, unchanged; newer ones in the
- * database are tolerated (a rolling upgrade migrates first). Throws MigrationMissing or
- * MigrationDrift.
+ * The boot check: every migration that this code knows is applied, unchanged; newer ones may be (a
+ * rolling upgrade migrates first). Throws MigrationMissing or MigrationDrift.
  */
 export async function assertMigrated(
   db: Db,

@@ -21,9 +21,8 @@ export interface PoolOptions {
   /** Waiting for a free or a new connection; default 3,000. */
   connectTimeoutMs?: number;
   /**
-   * Prepare statements that have values under names, once a connection: for texts that are
-   * constants. The URL's `prepared_statements=off` forbids it, for a pooler that does not know
-   * them.
+   * Prepare statements with values under names, once a connection: for constant texts. The URL's
+   * `prepared_statements=off` forbids it, for a pooler that does not know them.
    */
   prepared?: boolean;
   /** Sets search_path to "<schema>, <schema>_sys"; default: the role's setting in the database. */
@@ -75,8 +74,7 @@ class DatabasePool extends pg.Pool {
 
 /**
  * A pool whose every wait is bounded and whose lost connections never end the process. `query`
- * throws DatabaseUnavailable when the database is away; any other error as pg gives it. Throws
- * TlsModeRefused.
+ * throws DatabaseUnavailable, or any other error as pg gives it. Throws TlsModeRefused.
  */
 export function createPool(options: PoolOptions): pg.Pool {
   const statementTimeoutMs = options.statementTimeoutMs ?? 10_000;

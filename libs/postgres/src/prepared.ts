@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
 
-// A statement that Postgres has parsed and planned under a name costs it a third of one that it has
-// not. The texts are written in the code, so there are few of them; what comes beyond is run as it
-// is.
+// A statement that Postgres has parsed and planned under a name costs it a third of a new one. The
+// texts are in the code, so there are few; any beyond the limit are run as they are.
 const TEXTS_MAX = 500;
 /** How often the names are renewed, once a connection and migration; a bad pooler ends it. */
 const GENERATIONS_MAX = 64;
@@ -46,10 +45,9 @@ export function keepNames(pool: pg.Pool, names: StatementNames): void {
 }
 
 /**
- * Whether a statement failed, unexecuted, only because it had been prepared: a migration has
- * changed what it answers, or the connection has forgotten it (DISCARD ALL, a pooler). Then the
- * pool's next statements are prepared again, so that the same one, or its transaction, can be run
- * again.
+ * Whether a statement failed, unexecuted, only because it had been prepared: a migration changed
+ * what it answers, or the connection forgot it (DISCARD ALL, a pooler). The pool then prepares its
+ * next statements again, so that this one, or its transaction, can be run again.
  */
 export function renewedAfter(pool: pg.Pool, error: unknown): boolean {
   const names = namesOf.get(pool);

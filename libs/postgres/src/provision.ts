@@ -9,9 +9,8 @@ export interface RolePasswords {
   services: readonly { name: ServiceName; password: string }[];
 }
 
-// Roles belong to the whole cluster; two set-ups at once would fail with "tuple concurrently
-// updated". The lock keeps those in one database apart; those in two (an advisory lock belongs to
-// its database) collide and try again.
+// Roles belong to the whole cluster; two set-ups at once fail with "tuple concurrently updated".
+// The lock keeps those in one database apart; those in two collide and try again.
 const ROLES_LOCK = 7_102_201;
 const UNIQUE_VIOLATION = "23505";
 const INTERNAL_ERROR = "XX000";
@@ -19,9 +18,8 @@ const MAX_ATTEMPTS = 5;
 const COLLISION_PAUSE_MS = 50;
 
 /**
- * Makes the roles medvault_owner and medvault_<service>, or sets their passwords and takes away
- * what they should not have. Passwords leave as SCRAM verifiers. Idempotent. Needs a superuser, or
- * a role with CREATEROLE.
+ * Makes the roles medvault_owner and medvault_<service>, or sets their passwords and revokes what
+ * they should not have. Passwords leave as SCRAM verifiers. Idempotent. Needs CREATEROLE.
  */
 export async function provisionRoles(superuser: ClientBase, passwords: RolePasswords): Promise<void> {
   const roles = [

@@ -60,8 +60,7 @@ export async function connected(url: string): Promise<pg.Client> {
 
 /**
  * A database with MedVault's schemas and roles. Roles belong to the server and other tests sign in
- * with them, so their passwords are left alone: tests act by SET ROLE, which to privileges is the
- * same as signing in.
+ * with them, so their passwords stay: tests act by SET ROLE, which has the same privileges.
  */
 export async function provisioned(
   server: ServerUrl,

@@ -10,9 +10,8 @@ const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json\s*(;|$)/i;
 export type JsonLimit = number | ((req: Request) => number);
 
 /**
- * Reads JSON bodies: objects and arrays only, never compressed (a small one can unpack to
- * gigabytes). A body of another type is left unread for a route that streams it; reading
- * `req.body` there answers 415.
+ * Reads JSON bodies: objects and arrays only, never compressed (which can unpack to gigabytes). One
+ * of another type is left unread for a route that streams it; reading `req.body` then answers 415.
  */
 export function jsonBody(limit: JsonLimit = DEFAULT_JSON_LIMIT_BYTES): RequestHandler {
   const parsers = new Map<number, RequestHandler>();

@@ -1,7 +1,6 @@
 /**
- * The only fields that can get into a log line; all else is dropped, nested values included. (A
- * deny-list always forgets a new secret.) Ids, codes, names of parts, counts and durations; nothing
- * that holds what a person wrote.
+ * The only fields that can get into a log line; all else is dropped, at any depth. (A deny-list
+ * forgets new secrets.) Ids, codes, names, counts and durations; nothing that a person wrote.
  */
 const LOG_FIELDS: ReadonlySet<string> = new Set([
   "action",
@@ -93,9 +92,8 @@ function scalarOf(value: unknown): string | number | boolean | null | undefined 
 }
 
 /**
- * The class, codes, stack and causes of an error. The message only of our refusals (fixed texts)
- * and of the operating system's (`connect ECONNREFUSED 127.0.0.1:5432`): a database's message
- * quotes the offending value.
+ * Class, codes, stack and causes of an error. Its message only if it is our refusal (a fixed text)
+ * or the system's (`connect ECONNREFUSED 127.0.0.1:5432`): a database's quotes the value.
  */
 function errorFields(error: unknown, depth = 0): Fields | undefined {
   if (!(error instanceof Error) || depth >= MAX_CAUSES) return undefined;

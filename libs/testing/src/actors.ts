@@ -13,10 +13,7 @@ function isRole(role: ActorRole): role is Role {
   return (ROLES as readonly string[]).includes(role);
 }
 
-/**
- * An actor of that role with its default permissions, signed in just now with a second factor. A
- * guest has neither id nor session.
- */
+/** An actor with the role's permissions, signed in just now with a second factor; not a guest. */
 export function actor(role: ActorRole, overrides: ActorOverrides = {}): Actor {
   const signedIn = role !== "guest" && role !== "service";
   const { permissions, ...rest } = overrides;

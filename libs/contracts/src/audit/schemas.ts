@@ -27,9 +27,8 @@ export const AuditEventQuery = PageQuery.extend(filters);
 export type AuditEventQuery = z.infer<typeof AuditEventQuery>;
 
 /**
- * An event as the log holds it. `index` is its leaf, `time` the producer's own. `damaged` is true
- * when the stored row no longer gives the leaf that the tree has: then only id, index, time and
- * type are shown.
+ * An event as the log holds it. `index` is its leaf, `time` the producer's own. `damaged`: the
+ * stored row no longer gives the tree's leaf, and only id, index, time and type are shown.
  */
 export const AuditEventView = z.object({
   id: Id,
@@ -56,9 +55,8 @@ export type AuditEventView = z.infer<typeof AuditEventView>;
 export const AuditEventPage = page(AuditEventView);
 
 /**
- * Everything that an offline check needs. Bytes in base64: `leaf` = SHA-256(salt ||
- * canonicalEvent), its tree hash SHA-256(0x00 || leaf) (RFC 6962), `hashes` from the leaf's sibling
- * up, `checkpoint` the signed note.
+ * All that an offline check needs, in base64: `leaf` = SHA-256(salt || canonicalEvent), its tree
+ * hash SHA-256(0x00 || leaf) (RFC 6962), `hashes` from its sibling up, `checkpoint` a signed note.
  */
 export const AuditProof = z.object({
   leafIndex: z.int().nonnegative(),
@@ -95,8 +93,7 @@ export type AuditConsistency = z.infer<typeof AuditConsistency>;
 export const SequenceGap = z.object({ from: z.int(), to: z.int() });
 /**
  * What arrived of one producer in one epoch. `lastSequence` is the highest number that arrived;
- * numbers that the heartbeat reports and that never came are gaps as well. `duplicates`: numbers
- * used by two events.
+ * later numbers that a heartbeat reports are gaps too. `duplicates`: numbers used by two events.
  */
 export const AuditCompleteness = z.object({
   producer: z.string(),

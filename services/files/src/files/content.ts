@@ -153,9 +153,8 @@ function isDicom({ head }: Sample): boolean {
 }
 
 /**
- * A zip that begins at byte 0, ends with its own directory, has the parts of a Word document and no
- * macros. The directory is read, since local headers may have any order (LibreOffice puts
- * `[Content_Types].xml` last).
+ * A zip that begins at byte 0, ends with its own directory, has a Word document's parts and no
+ * macros. Local headers may have any order (LibreOffice: `[Content_Types].xml` last): not read.
  */
 function isDocx({ head, tail, size }: Sample): boolean {
   if (head.subarray(0, 4).toString("hex") !== "504b0304") return false;

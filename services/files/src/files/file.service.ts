@@ -119,10 +119,7 @@ export interface OpenFile {
   noteRead: () => Promise<void>;
 }
 
-/**
- * The file and a way to its bytes, authenticated as they are read; the caller closes it, and awaits
- * `noteRead` before a byte leaves.
- */
+/** The file and its bytes, authenticated as read; the caller awaits `noteRead`, and closes it. */
 export async function openFile(context: Context, caller: Caller, id: string): Promise<OpenFile> {
   const { file, reason } = await requireFile(context, caller, id, "read");
   const { appender, blobs } = context;
