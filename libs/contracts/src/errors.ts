@@ -79,8 +79,8 @@ export interface AppErrorOptions {
 }
 
 /**
- * The base of every refusal: a class with a stable code. Most are declared by `refusal`. `detail` is shown to the caller:
- * never put a value, a name or anything of the inside into it.
+ * The base of every refusal: a class with a stable code. Most are declared by `refusal`. `detail`
+ * is shown to the caller: no value, no name, nothing internal.
  */
 export abstract class AppError extends Error {
   abstract readonly code: string;
