@@ -48,8 +48,7 @@ interface Place {
  * answer, without the effect. `work` runs in the transaction that also keeps the key and the sealed
  * answer, so a write that fails leaves its key free. Without a key: a plain transaction. A replayed
  * body is what JSON made of the first. Throws IdempotencyKeyInvalid; IdempotencyKeyReused (another
- * body); RequestInProgress (the first is not done after 3 s); AnswerTooLarge; or what `work`
- * throws.
+ * body); RequestInProgress (after 3 s); AnswerTooLarge; or what `work` throws.
  */
 export async function idempotent<T>(
   pool: pg.Pool,

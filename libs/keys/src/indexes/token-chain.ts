@@ -54,8 +54,7 @@ export class TokenChain {
 
   /**
    * Runs a search for base tokens in every form in which they may be stored; again when a layer was
-   * added before it ended. `baseOf` gives the base token, hex, of a form that was found. `work`
-   * changes nothing.
+   * added before it ended. `baseOf` gives a found form's base token, hex. `work` changes nothing.
    */
   async read<R>(
     db: Db,

@@ -29,8 +29,7 @@ async function randomKey(db: Db, keyring: Keyring, kind: "table" | "index", name
 
 /**
  * The active key of that kind and name, made when there is none. Two that make it at once end with
- * the same one. Always read from the database: a process's memory could hold one whose transaction
- * was rolled back.
+ * the same one. Always read from the database: memory could hold one that was rolled back.
  */
 export async function activeKey(
   db: Db,

@@ -28,9 +28,8 @@ export type Share = z.infer<typeof Share>;
 const Files = z.record(z.string().regex(/^[a-z]+\.json$/), z.string());
 
 /**
- * Splits files (name: content) into shares of which any `threshold` give them back (Shamir 1979,
- * over GF(2^8), by the audited shamir-secret-sharing). Throws RangeError unless 2 <= threshold <=
- * shares <= 255.
+ * Splits files (name: content) into shares of which any `threshold` give them back (Shamir 1979, by
+ * the audited shamir-secret-sharing). RangeError unless 2 <= threshold <= shares <= 255.
  */
 export async function splitFiles(
   files: Readonly<Record<string, string>>,

@@ -50,9 +50,9 @@ export interface ResealResult {
  * Seals the rows of a table again that are not on its present declaration and suite, each as its
  * next revision if no request wrote it meanwhile, in batches that each commit. A run that was
  * stopped is run again: what is done is not found again. A rebuild of the table's indexes may go on
- * meanwhile: each batch writes the tokens of the generation that it holds. Throws DeclarationFault
- * before anything is written when a row holds a field that is declared no more, IndexPolicyDiffers,
- * or the signal's reason.
+ * meanwhile: each batch writes the tokens of the generation that it holds. Throws DeclarationFault,
+ * with nothing written, when a row holds a field declared no more, IndexPolicyDiffers, or the
+ * signal's reason.
  */
 export async function reseal<T extends object>(
   pool: pg.Pool,

@@ -24,8 +24,7 @@ export async function writeDurably(path: string, content: Uint8Array | string): 
 
 /**
  * Replaces a file as writeDurably does, if `isStillWanted` says so at the last moment, when no
- * other call may replace the same file. Returns what it said, or false while another call replaces
- * the file.
+ * other call may replace it. Returns what that said, or false while another call replaces it.
  */
 export async function replaceDurably(
   path: string,

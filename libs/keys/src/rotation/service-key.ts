@@ -33,8 +33,7 @@ export type Audit = (tx: Tx, details: Readonly<Record<string, number | string>>)
 
 /**
  * Makes a new version of the service key, active from now on; the one before unwraps what it
- * wrapped. The event is written before the file and committed after it: a database that is away
- * means no rotation.
+ * wrapped. The event is written before the file and committed after it: no database, no rotation.
  */
 export async function rotateServiceKey(
   place: KeyPlace,

@@ -88,9 +88,8 @@ export class SealedTable<T extends object> {
   }
 
   /**
-   * Seals a domain object under its subject's wrapped key. `value.rev` is at least 1 and rises at
-   * every sealing. Throws DeclarationFault (no id, subject or rev), NotCanonicalJson, or what
-   * unwrapping throws.
+   * Seals a domain object under its subject's wrapped key. `value.rev`, from 1, rises each time.
+   * Throws DeclarationFault (no id, subject or rev), NotCanonicalJson, or what unwrapping throws.
    */
   seal(keyring: Keyring, wrappedSubjectKey: Buffer, value: T): Sealed {
     const job = this.#job(keyring, wrappedSubjectKey, value);
@@ -115,9 +114,8 @@ export class SealedTable<T extends object> {
   }
 
   /**
-   * Opens a row: the domain object, with `id`, `rev`, and every declared field. Throws BoxRefused
-   * when the box, its place, its revision or a column beside it is not what was sealed, or what
-   * unwrapping throws.
+   * Opens a row: the domain object with `id`, `rev` and every declared field. Throws BoxRefused
+   * when the box, its place, revision or columns are not what was sealed, or as unwrapping does.
    */
   open(keyring: Keyring, row: SealedRow): T {
     const { open, fields } = this.#openRow(keyring, row);
@@ -132,8 +130,8 @@ export class SealedTable<T extends object> {
 
   /**
    * Opens a row and seals it again as its next revision, under the present declaration and suite.
-   * Throws as open does, and DeclarationFault when the row holds a field that is declared no more:
-   * it would be lost.
+   * Throws as open does, and DeclarationFault for a field that is declared no more and would be
+   * lost.
    */
   reseal(keyring: Keyring, row: SealedRow): { value: T; box: Sealed } {
     const { open, fields } = this.#openRow(keyring, row);
