@@ -21,8 +21,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "medvault-audit-main-"));
   const keysFile = join(folder, "audit.json");
   await generateKeyFile(keysFile, "audit");
-  // The harness' own service makes the keys of this log with the very key file that the process
-  // reads, and stops.
+  // The harness makes the keys of this log with the key file that the process reads, and stops.
   audit = await startAudit({ keyring: await createKeyring({ service: "audit", keysFile }) });
   await audit.writer.stop();
   const jwksFile = join(folder, "gateway.jwks.json");

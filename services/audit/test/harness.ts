@@ -31,10 +31,7 @@ const impatient: typeof service = {
   open: (parts) => openContext(parts, { retryMs: 50, proofWaitMs: 1_000 }),
 };
 
-/**
- * The whole service over a database, a broker and a directory of its own; events come in by the
- * queue.
- */
+/** The whole service with a database, broker and directory of its own; events come by the queue. */
 export async function startAudit(given: Given = {}) {
   const [database, rabbit] = await Promise.all([
     given.database ?? createTestDatabase(["audit"]),

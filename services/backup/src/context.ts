@@ -36,7 +36,10 @@ export interface Context extends RestoreContext {
   readonly wakeRestoreJob: () => void;
 }
 
-/** The largest table may take hours to copy; the 10 s of an ordinary statement are not meant for that. */
+/**
+ * The largest table may take hours to copy; the 10 s of an ordinary statement are not meant for
+ * that.
+ */
 const COPY_TIMEOUT_MS = 6 * 60 * 60 * 1000;
 
 /** Throws when the directory of backups cannot be made. */

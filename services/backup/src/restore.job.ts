@@ -4,13 +4,10 @@ import { createLogger, openTls } from "@medvault/service-kit";
 import { readRestoreConfig } from "./config.ts";
 import { runRestores } from "./restores/restore.service.ts";
 
-/**
- * Loading and indexing a large table takes its time; what users wait for is bounded by the swap.
- */
+/** Loading and indexing a large table takes its time; the swap bounds what users wait for. */
 const STATEMENT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
 
-// One shot: does the restores that were asked for, and ends. Started by the supervisor of the
-// service.
+// One shot: does the restores that were asked for, and ends. The service's supervisor starts it.
 const config = readRestoreConfig();
 // Standard error: the supervisor keeps that, and shows its last lines when the job fails.
 const logger = createLogger({ service: "restore-job", level: config.LOG_LEVEL, destination: process.stderr });

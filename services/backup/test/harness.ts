@@ -15,10 +15,7 @@ import { openContext } from "../src/context.ts";
 import { runRestores } from "../src/restores/restore.service.ts";
 import { service } from "../src/service.ts";
 
-/**
- * The backup service beside the real tables of the services that it copies, with directories of its
- * own.
- */
+/** The backup service beside the real tables that it copies, with directories of its own. */
 export async function startBackup() {
   const database = await createTestDatabase(["auth", "records", "files", "backup"]);
   const directory = await mkdtemp(join(tmpdir(), "medvault-backup-"));

@@ -57,10 +57,7 @@ export async function readEvent(
   return viewOf(seal, row);
 }
 
-/**
- * Counts per bucket, of the last 48 hours or 90 days unless the filter says from when. @throws
- * Forbidden
- */
+/** Counts per bucket, of the last 48 hours or 90 days without a `from`. @throws Forbidden */
 export async function countEvents(
   { pool, appender, now }: Context,
   actor: Actor,

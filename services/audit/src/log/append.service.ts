@@ -43,9 +43,7 @@ export async function append(tx: Tx, context: AppendContext, events: readonly Cl
   return appended;
 }
 
-/**
- * The inbox keeps duplicates away for as long as it remembers; the log itself remembers for ever.
- */
+/** The inbox keeps duplicates away for 90 days; the log itself knows every event for ever. */
 async function withoutKnown(tx: Tx, events: readonly CloudEvent[]): Promise<CloudEvent[]> {
   const once = new Map(events.map((event) => [event.id.toLowerCase(), event]));
   const known = await knownIds(tx, [...once.keys()]);

@@ -9,20 +9,6 @@ export interface PastCheckpoint {
   readonly signedAt: Date;
 }
 
-interface StoredCheckpoint {
-  size: number;
-  root: Buffer;
-  note: string;
-  signed_at: Date;
-}
-
-const pastOf = (row: StoredCheckpoint): PastCheckpoint => ({
-  size: row.size,
-  root: row.root,
-  note: row.note,
-  signedAt: row.signed_at,
-});
-
 /** Adds a checkpoint to the history; one that is in it stays as it is. */
 export async function recordCheckpoint(tx: Tx, checkpoint: SignedCheckpoint, signedAt: Date): Promise<void> {
   await tx.query(
@@ -38,11 +24,11 @@ export async function latestCheckpoint(db: Db): Promise<PastCheckpoint | null> {
 
 /** The checkpoint of exactly this size. */
 export async function checkpointOfSize(db: Db, size: number): Promise<PastCheckpoint | null> {
-  const { rows } = await db.query<StoredCheckpoint>(
-    "select size, root, note, signed_at from checkpoints where size = $1",
+  const { rows } = await db.query<PastCheckpoint>(
+    `select size, root, note, signed_at as "signedAt" from checkpoints where size = $1`,
     [size],
   );
-  return rows[0] ? pastOf(rows[0]) : null;
+  return rows[0] ?? null;
 }
 
 /** Checkpoints smaller than `below` (null: all), largest first. */
@@ -51,10 +37,10 @@ export async function checkpointsBelow(
   below: number | null,
   limit: number,
 ): Promise<PastCheckpoint[]> {
-  const { rows } = await db.query<StoredCheckpoint>(
-    `select size, root, note, signed_at from checkpoints
+  const { rows } = await db.query<PastCheckpoint>(
+    `select size, root, note, signed_at as "signedAt" from checkpoints
       where $1::bigint is null or size < $1 order by size desc limit $2`,
     [below, limit],
   );
-  return rows.map(pastOf);
+  return rows;
 }

@@ -52,10 +52,7 @@ export function eventOf(body: Buffer, leaf: Buffer): CloudEvent | null {
   }
 }
 
-/**
- * The columns that queries use, derived from the event and nothing else: verification derives them
- * again.
- */
+/** What queries use, derived from the event and nothing else: verification derives it again. */
 export interface Columns {
   readonly id: string;
   /** Milliseconds since 1970. */
@@ -75,9 +72,7 @@ export interface Columns {
   readonly requestId: string | null;
 }
 
-/**
- * What the typed columns of an event's row are. Ids in lower case, as Postgres gives a uuid back.
- */
+/** The typed columns of an event's row. Ids in lower case, as Postgres gives a uuid back. */
 export function columnsOf(event: CloudEvent): Columns {
   const { data } = event;
   return {

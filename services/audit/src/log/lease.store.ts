@@ -1,10 +1,7 @@
 import type { Db, Tx } from "@medvault/postgres";
 import { WriterFenced } from "./writer.errors.ts";
 
-/**
- * The row that says who writes: `epoch` fences off the writer before, `size` is the tree size to
- * append at.
- */
+/** Who writes: `epoch` fences off the writer before, `size` is the tree size to append at. */
 export interface Lease {
   readonly epoch: number;
   readonly size: number;
@@ -22,10 +19,7 @@ export async function takeLease(db: Db, owner: string, leaseMs: number): Promise
   return rows[0] ?? null;
 }
 
-/**
- * Holds on to the lease. False when another took it: a lease that merely ran out is still ours to
- * renew.
- */
+/** Renews the lease. False when another took it; one that merely ran out is still ours. */
 export async function renewLease(db: Db, epoch: number, leaseMs: number): Promise<boolean> {
   const { rowCount } = await db.query(
     `update writer set lease_until = clock_timestamp() + $2::float8 * interval '1 millisecond' where epoch = $1`,

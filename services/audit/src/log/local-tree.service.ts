@@ -1,6 +1,6 @@
 import type { LogContext } from "../context.ts";
 import { tilesAt } from "../outside/outside.store.ts";
-import { type Edge, EMPTY_EDGE, extend, type Tile } from "../tree/edge.ts";
+import { type Edge, EMPTY_EDGE, extend, isKept, type Tile } from "../tree/edge.ts";
 import { leafHash } from "../tree/hash.ts";
 import type { ReadTile } from "../tree/proof.ts";
 import { hashesAtLevel, TILE_WIDTH } from "../tree/tile.ts";
@@ -12,10 +12,7 @@ const STEP = 16 * TILE_WIDTH;
 /** A tile of level 1 spans this many leaves; the edge is taken from tiles at such a border only. */
 const BORDER = TILE_WIDTH * TILE_WIDTH;
 
-/**
- * Grows an edge by rows of the log. @throws WriterRefuses when an index is missing or out of its
- * place.
- */
+/** Grows an edge by rows of the log. @throws WriterRefuses when an index is missing or misplaced */
 export function growByRows(
   edge: Edge,
   rows: readonly Pick<LeafRow, "idx" | "leaf">[],
@@ -55,7 +52,11 @@ export async function deriveEdge(
       );
     }
     const grown = growByRows(edge, rows);
-    for (const tile of grown.full) await requireTile(readTile, tile);
+    for (const tile of grown.full) {
+      if (await isKept(readTile, tile)) continue;
+      const place = `tile ${tile.level}/${tile.index}`;
+      throw new WriterRefuses("log_changed", `${place} outside is not the one that the log's entries give`);
+    }
     edge = grown.edge;
   }
   return edge;
@@ -70,13 +71,4 @@ async function edgeFromTiles(readTile: ReadTile, size: number): Promise<Edge> {
     levels.push(width === 0 ? [] : [...(await readTile(level, Math.floor(hashes / TILE_WIDTH), width))]);
   }
   return { size, levels };
-}
-
-async function requireTile(readTile: ReadTile, tile: Tile): Promise<void> {
-  const kept = await readTile(tile.level, tile.index, TILE_WIDTH);
-  const same = tile.hashes.every((hash, at) => kept[at]?.equals(hash));
-  if (!same) {
-    const place = `tile ${tile.level}/${tile.index}`;
-    throw new WriterRefuses("log_changed", `${place} outside is not the one that the log's entries give`);
-  }
 }

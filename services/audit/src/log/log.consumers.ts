@@ -10,8 +10,8 @@ const PREFETCH = 10;
 
 /**
  * Events of all services into the log. The writer has the switch: it takes them while it has its
- * lease. In the moment in which it loses that, its errors are of the kind "unavailable": consumption
- * pauses and the events wait.
+ * lease. In the moment in which it loses that, its errors are of the kind "unavailable":
+ * consumption pauses and the events wait.
  */
 export const logConsumers = ({ writer }: Context): Consumption[] => [
   {

@@ -12,50 +12,26 @@ export interface LogRow extends NewRow {
   readonly idx: number;
 }
 
-interface StoredRow {
-  idx: number;
-  id: string;
-  occurred_at: Date;
-  type: string;
-  producer: string;
-  epoch: number | null;
-  seq: number | null;
-  actor_id: string | null;
-  actor_role: string | null;
-  patient_ids: string[];
-  subject: string;
-  action: string;
-  outcome: string;
-  purpose: string | null;
-  ip: string | null;
-  request_id: string | null;
-  leaf: Buffer;
-  sealed: Buffer;
-}
+/** A row of the log as LogRow has it. */
+export const LOG_ROW = `idx, id, floor(extract(epoch from occurred_at) * 1000)::bigint as "occurredAt", type, producer, epoch,
+            seq, actor_id as "actorId", actor_role as "actorRole", patient_ids as "patientIds", subject, action, outcome,
+            purpose, ip, request_id as "requestId", leaf, sealed`;
 
-/** Maps a row of the log as `select` of all its columns gives it. */
-export function logRowOf(row: StoredRow): LogRow {
-  return {
-    idx: row.idx,
-    id: row.id,
-    occurredAt: row.occurred_at.getTime(),
-    type: row.type,
-    producer: row.producer,
-    epoch: row.epoch,
-    seq: row.seq,
-    actorId: row.actor_id,
-    actorRole: row.actor_role,
-    patientIds: row.patient_ids,
-    subject: row.subject,
-    action: row.action,
-    outcome: row.outcome,
-    purpose: row.purpose,
-    ip: row.ip,
-    requestId: row.request_id,
-    leaf: row.leaf,
-    sealed: row.sealed,
-  };
-}
+/** What a row of the log is appended by, in the order of the statement below. */
+const APPENDED = [
+  ...([
+    "id",
+    "occurredAt",
+    "type",
+    "producer",
+    "epoch",
+    "seq",
+    "actorId",
+    "actorRole",
+    "patientIds",
+  ] as const),
+  ...(["subject", "action", "outcome", "purpose", "ip", "requestId", "leaf", "sealed"] as const),
+];
 
 /**
  * Appends rows at `expectedSize`, and does nothing unless the table ends exactly there. Gives the
@@ -75,24 +51,10 @@ export async function appendRows(tx: Tx, expectedSize: number, rows: readonly Ne
       where (select coalesce(max(idx) + 1, 0) from log) = $1::bigint`,
     [
       expectedSize,
-      rows.map((row) => row.id),
-      rows.map((row) => row.occurredAt),
-      rows.map((row) => row.type),
-      rows.map((row) => row.producer),
-      rows.map((row) => row.epoch),
-      rows.map((row) => row.seq),
-      rows.map((row) => row.actorId),
-      rows.map((row) => row.actorRole),
-      // unnest flattens arrays of arrays, so each set travels as the literal of its own array.
-      rows.map((row) => `{${row.patientIds.join(",")}}`),
-      rows.map((row) => row.subject),
-      rows.map((row) => row.action),
-      rows.map((row) => row.outcome),
-      rows.map((row) => row.purpose),
-      rows.map((row) => row.ip),
-      rows.map((row) => row.requestId),
-      rows.map((row) => row.leaf),
-      rows.map((row) => row.sealed),
+      ...APPENDED.map((column) =>
+        // unnest flattens arrays of arrays, so each set travels as the literal of its own array.
+        rows.map((row) => (column === "patientIds" ? `{${row.patientIds.join(",")}}` : row[column])),
+      ),
     ],
   );
   return rowCount ?? 0;
@@ -112,13 +74,11 @@ export async function tableSize(db: Db): Promise<number> {
 
 /** The next rows from index `from` on, in order, at most `limit`, up to but not including `to`. */
 export async function rowsFrom(db: Db, from: number, to: number, limit: number): Promise<LogRow[]> {
-  const { rows } = await db.query<StoredRow>(
-    `select idx, id, occurred_at, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject, action,
-            outcome, purpose, ip, request_id, leaf, sealed
-       from log where idx >= $1 and idx < $2 order by idx limit $3`,
+  const { rows } = await db.query<LogRow>(
+    `select ${LOG_ROW} from log where idx >= $1 and idx < $2 order by idx limit $3`,
     [from, to, limit],
   );
-  return rows.map(logRowOf);
+  return rows;
 }
 
 /** What the tree and the store outside need of the next rows. */
@@ -148,11 +108,6 @@ export async function leavesBetween(
 
 /** One row by its event's id. */
 export async function rowById(db: Db, id: string): Promise<LogRow | null> {
-  const { rows } = await db.query<StoredRow>(
-    `select idx, id, occurred_at, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject, action,
-            outcome, purpose, ip, request_id, leaf, sealed
-       from log where id = $1`,
-    [id],
-  );
-  return rows[0] ? logRowOf(rows[0]) : null;
+  const { rows } = await db.query<LogRow>(`select ${LOG_ROW} from log where id = $1`, [id]);
+  return rows[0] ?? null;
 }

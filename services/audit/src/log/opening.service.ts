@@ -2,7 +2,7 @@ import type { LogContext } from "../context.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
 import { type OutsideStore, tilesAt } from "../outside/outside.store.ts";
 import { openCheckpoint, type SignedCheckpoint } from "../tree/checkpoint.ts";
-import { type Edge, EMPTY_EDGE, partialTiles, rootOf } from "../tree/edge.ts";
+import { type Edge, EMPTY_EDGE, isKept, partialTiles, rootOf } from "../tree/edge.ts";
 import { openNote } from "../tree/note.ts";
 import { TILE_WIDTH } from "../tree/tile.ts";
 import { latestCheckpoint } from "./checkpoint.store.ts";
@@ -94,17 +94,13 @@ async function requireSize({ pool }: OpenedLog, published: number): Promise<numb
 /** The partial tiles are the only ones that deriveEdge does not hold against the store. */
 async function requireEdge(outside: OutsideStore, edge: Edge): Promise<void> {
   const readTile = tilesAt(outside, edge.size);
-  for (const { level, index, hashes } of partialTiles(edge)) {
-    const kept = await readTile(level, index, hashes.length);
-    if (hashes.every((hash, at) => kept[at]?.equals(hash))) continue;
-    throw new WriterRefuses("outside_store_damaged", `tile ${level}/${index} outside was changed`);
+  for (const tile of partialTiles(edge)) {
+    if (await isKept(readTile, tile)) continue;
+    throw new WriterRefuses("outside_store_damaged", `tile ${tile.level}/${tile.index} outside was changed`);
   }
 }
 
-/**
- * The last bundle, in which a crash may have left a torn end; whole ones are verification's to
- * read.
- */
+/** The last bundle, whose end a crash may have torn; verification reads the whole ones. */
 async function requireBodies({ pool, outside }: OpenedLog, size: number): Promise<void> {
   const bundle = Math.floor((size - 1) / TILE_WIDTH);
   const kept = await outside.readBodies(bundle);

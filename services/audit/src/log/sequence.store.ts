@@ -24,10 +24,7 @@ export interface Sequence {
   readonly heartbeatAt: Date | null;
 }
 
-/**
- * Adds numbers to what has arrived, counting those that had arrived before; in the append's
- * transaction.
- */
+/** Adds numbers in the append's transaction, and counts those that had arrived before. */
 export async function recordSequences(tx: Tx, events: readonly Numbered[]): Promise<void> {
   if (events.length === 0) return;
   await tx.query(
@@ -60,34 +57,14 @@ export async function recordSequences(tx: Tx, events: readonly Numbered[]): Prom
  * `maxRanges` ranges: one suffices as long as nothing is missing.
  */
 export async function listSequences(db: Db, limit: number, maxRanges: number): Promise<Sequence[]> {
-  const { rows } = await db.query<{
-    producer: string;
-    epoch: number;
-    ranges: { from: number; to: number }[];
-    last_seq: number;
-    count: number;
-    duplicates: number;
-    last_event_at: Date;
-    heartbeat_seq: number | null;
-    heartbeat_at: Date | null;
-  }>(
-    `select producer, epoch, duplicates, last_event_at, heartbeat_seq, heartbeat_at,
-            upper(received) - 1 as last_seq,
+  const { rows } = await db.query<Sequence>(
+    `select producer, epoch, duplicates, last_event_at as "lastEventAt", heartbeat_seq as "heartbeatSeq",
+            heartbeat_at as "heartbeatAt", upper(received) - 1 as "lastSeq",
             (select sum(upper(r) - lower(r))::bigint from unnest(received) r) as count,
             (select coalesce(jsonb_agg(jsonb_build_object('from', lower(r), 'to', upper(r)) order by lower(r)), '[]')
-               from (select r from unnest(received) r order by lower(r) limit $2) first_ranges) as ranges
+               from (select r from unnest(received) r order by lower(r) limit $2) first_ranges) as received
        from sequences order by producer, epoch desc limit $1`,
     [limit, maxRanges],
   );
-  return rows.map((row) => ({
-    producer: row.producer,
-    epoch: row.epoch,
-    received: row.ranges,
-    lastSeq: row.last_seq,
-    count: row.count,
-    duplicates: row.duplicates,
-    lastEventAt: row.last_event_at,
-    heartbeatSeq: row.heartbeat_seq,
-    heartbeatAt: row.heartbeat_at,
-  }));
+  return rows;
 }

@@ -26,10 +26,7 @@ export class WriterRefuses extends Error {
   }
 }
 
-/**
- * Another process holds the lease by now: this one stops writing, and nothing of its transaction
- * stays.
- */
+/** Another process has the lease: this one stops, and nothing of its transaction stays. */
 export class WriterFenced extends Error {
   override readonly name = "WriterFenced";
   readonly code = "writer_fenced";

@@ -23,10 +23,7 @@ export interface WriterOptions {
   readonly retryMs: number;
 }
 
-/**
- * What is away may be back at any time; a refusal needs a person, and each try reads much of the
- * log.
- */
+/** What is away may soon be back; a refusal needs a person, and each try reads much of the log. */
 const MAX_AWAY_RETRY_MS = 5_000;
 const MAX_REFUSED_RETRY_MS = 60_000;
 
@@ -87,8 +84,7 @@ export class LogWriter {
   }
 
   async #run(): Promise<void> {
-    // Beside the rounds, because one of them may take longer than the lease: opening a long log
-    // does.
+    // Beside the rounds: one of them may take longer than the lease, as opening a long log does.
     const beat = setInterval(() => void this.#renew(), this.#options.leaseMs / 3);
     while (!this.#stopping) await this.#sleep(await this.#turn());
     clearInterval(beat);
@@ -105,8 +101,7 @@ export class LogWriter {
       const before = this.#published ?? (await this.#open(epoch));
       const grew = await this.#publish(epoch, before);
       this.#failures = 0;
-      // After a checkpoint the next one waits its time; before one the first event wakes us at
-      // once.
+      // After a checkpoint the next waits its time; before one, the first event wakes us.
       return { ms: this.#options.checkpointMs, wakeable: !grew };
     } catch (error) {
       await this.#afterFailure(error, epoch);
@@ -128,10 +123,7 @@ export class LogWriter {
     return lease.epoch;
   }
 
-  /**
-   * A lease that could not be renewed in time is still ours until another takes it; then the fence
-   * holds.
-   */
+  /** A lease not renewed in time is still ours until another takes it; then the fence holds. */
   async #renew(): Promise<void> {
     const { pool, logger } = this.#log;
     const epoch = this.#epoch;

@@ -14,7 +14,9 @@ export interface WriterState {
   readonly publishedSize: number;
 }
 
-/** Checks of readiness. A refusal's code is the name of one, since a check has a state and no text. */
+/**
+ * Checks of readiness. A refusal's code is the name of one, since a check has a state and no text.
+ */
 export function checksOf({ phase, refusal }: WriterState): Record<string, () => CheckState> {
   const degraded = () => "degraded" as const;
   if (refusal !== null) return { writer: degraded, [`writer_${refusal.code}`]: degraded };

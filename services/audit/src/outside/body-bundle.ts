@@ -8,10 +8,7 @@ export interface OutsideBody {
   readonly sealed: Buffer;
 }
 
-/**
- * Records of a bundle: 16 bytes of event id, uint32 big-endian length, sealed body; one after
- * another.
- */
+/** A bundle's records: 16 bytes of event id, uint32 big-endian length, sealed body. */
 export function encodeBodies(bodies: readonly OutsideBody[]): Buffer {
   return Buffer.concat(
     bodies.flatMap(({ id, sealed }) => {
@@ -23,10 +20,7 @@ export function encodeBodies(bodies: readonly OutsideBody[]): Buffer {
   );
 }
 
-/**
- * The whole records of a bundle, and how many bytes they take; what follows is the torn end of a
- * write.
- */
+/** The whole records of a bundle and their bytes; what follows is the torn end of a write. */
 export function decodeBodies(bytes: Buffer): { bodies: OutsideBody[]; wholeBytes: number } {
   const bodies: OutsideBody[] = [];
   let at = 0;

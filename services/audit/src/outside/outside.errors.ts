@@ -1,7 +1,4 @@
-/**
- * A file of the outside store is missing or not what it must be. `message` names it; it holds no
- * body.
- */
+/** A file of the outside store is missing or wrong. `message` names it, and holds no body. */
 export class OutsideDamaged extends Error {
   override readonly name = "OutsideDamaged";
 }

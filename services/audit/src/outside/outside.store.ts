@@ -30,10 +30,7 @@ export interface OutsideStore {
   writeBodies(index: number, keep: number, bodies: readonly OutsideBody[]): Promise<void>;
 }
 
-/**
- * A store in a directory, which may be on another disk or a mounted share. One writer, many
- * readers.
- */
+/** A store in a directory, on another disk or a mounted share. One writer, many readers. */
 export function createOutsideDirectory(directory: string): OutsideStore {
   const at = (...parts: string[]) => join(directory, ...parts);
   const text = async (name: string) => (await readIfThere(at(name)))?.toString("utf8") ?? null;
@@ -100,8 +97,8 @@ async function readIfThere(path: string): Promise<Buffer | null> {
 /**
  * Writes `bytes` at `offset` of a file that is made when it is not there, over the torn end that a
  * crash may have left, so that they last. It cuts nothing off: a writer that was replaced and does
- * not know it yet writes the same bytes to the same place, and must not take away what its successor
- * put behind them.
+ * not know it yet writes the same bytes to the same place, and must not take away what its
+ * successor put behind them.
  */
 async function writeAtDurably(path: string, offset: number, bytes: Buffer): Promise<void> {
   const directory = dirname(path);

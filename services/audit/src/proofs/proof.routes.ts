@@ -10,7 +10,8 @@ import {
   readTile,
 } from "./proof.service.ts";
 
-// Behind a sign-in, so only the client itself may keep it; C2SP tlog-tiles: immutable, "long-lived".
+// Behind a sign-in, so only the client itself may keep it; C2SP tlog-tiles: immutable,
+// "long-lived".
 const TILE_CACHING = "private, max-age=31536000, immutable";
 
 export const proofRoutes = (context: Context): Route[] => [

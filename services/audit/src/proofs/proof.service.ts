@@ -88,10 +88,7 @@ export async function proveConsistency(
   return await damagedWhenOutsideIs(() => consistencyOf(context, checkpoint, from, to));
 }
 
-/**
- * The bytes of a tile or an entry bundle of the signed tree.
- * @throws NotFound, NotYetSigned, AuditLogDamaged
- */
+/** A tile or entry bundle of the signed tree. @throws NotFound, NotYetSigned, AuditLogDamaged */
 export async function readTile(context: Context, { level, index, width }: TileName): Promise<Buffer> {
   const checkpoint = await readCheckpoint(context);
   if (width > tileWidth(checkpoint.size, level === "entries" ? 0 : level, index)) throw new NotFound();

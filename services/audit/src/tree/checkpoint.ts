@@ -18,10 +18,7 @@ export function checkpointText(checkpoint: Checkpoint): string {
   return `${checkpoint.origin}\n${checkpoint.size}\n${checkpoint.root.toString("base64")}\n`;
 }
 
-/**
- * Reads a note text; null unless it is exactly origin, size and root (extension lines are not
- * ours).
- */
+/** Reads a note text; null unless it is exactly origin, size and root, with no extension line. */
 export function parseCheckpointText(text: string): Checkpoint | null {
   const match = /^([^\n]+)\n(0|[1-9]\d*)\n([A-Za-z0-9+/]{43}=)\n$/.exec(text);
   if (match === null) return null;
@@ -32,10 +29,7 @@ export function parseCheckpointText(text: string): Checkpoint | null {
   return { origin, size, root };
 }
 
-/**
- * The checkpoint of a note signed by `key` for `origin`; null when it is forged, malformed or
- * another log's.
- */
+/** The checkpoint of a note; null when it is malformed, or not signed by `key` for `origin`. */
 export function openCheckpoint(note: string, key: NoteKey, origin: string): SignedCheckpoint | null {
   const text = openNote(note, key);
   const checkpoint = text === null ? null : parseCheckpointText(text);

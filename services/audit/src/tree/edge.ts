@@ -1,4 +1,5 @@
 import { EMPTY_ROOT, nodeHash, rootOfHashes } from "./hash.ts";
+import type { ReadTile } from "./proof.ts";
 import { TILE_WIDTH } from "./tile.ts";
 
 /**
@@ -54,6 +55,12 @@ export function partialTiles(edge: Edge): Tile[] {
   return edge.levels
     .map((hashes, level) => ({ level, index: Math.floor(edge.size / TILE_WIDTH ** (level + 1)), hashes }))
     .filter((tile) => tile.hashes.length > 0);
+}
+
+/** Whether a tile that is kept has exactly these hashes. */
+export async function isKept(readTile: ReadTile, { level, index, hashes }: Tile): Promise<boolean> {
+  const kept = await readTile(level, index, hashes.length);
+  return hashes.every((hash, at) => kept[at]?.equals(hash));
 }
 
 /** RFC 6962 root of the whole tree at this edge. */

@@ -4,9 +4,7 @@ import { checkpointText, openCheckpoint, parseCheckpointText } from "./checkpoin
 import { assembleNote, decodeVkey, encodeVkey, isKeyName, type NoteKey, openNote } from "./note.ts";
 import { parseTilePath, tilePath } from "./tile.ts";
 
-/**
- * The note and key of golang.org/x/mod/sumdb/note's documentation: another implementation's bytes.
- */
+/** From the documentation of golang.org/x/mod/sumdb/note: another implementation's bytes. */
 const GO_VKEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
 const GO_NOTE =
   "If you think cryptography is the answer to your problem,\n" +

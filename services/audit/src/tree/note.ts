@@ -30,18 +30,12 @@ export function rawEd25519(publicKey: KeyObject): Buffer {
   return publicKey.export({ format: "der", type: "spki" }).subarray(SPKI_PREFIX.length);
 }
 
-/**
- * Whether a name may stand in a signature line: not empty, no Unicode space, no plus, no control
- * character.
- */
+/** Whether a name may stand in a signature line: no Unicode space, plus or control character. */
 export function isKeyName(name: string): boolean {
   return /^[^\p{White_Space}\p{Cc}+]+$/u.test(name);
 }
 
-/**
- * The verifier key `name+hexid+base64(0x01 || key)`, one line, as golang.org/x/mod/sumdb/note reads
- * it.
- */
+/** The verifier key `name+hexid+base64(0x01 || key)`, as golang.org/x/mod/sumdb/note reads it. */
 export function encodeVkey(name: string, publicKey: KeyObject): string {
   const raw = rawEd25519(publicKey);
   const typed = Buffer.concat([Buffer.from([ED25519]), raw]);

@@ -83,10 +83,7 @@ function rangeHasher(readTile: ReadTile, size: number): (from: number, to: numbe
   return range;
 }
 
-/**
- * The largest power of two smaller than `n` (n > 1), in floats: sizes pass 2^31, where bit
- * operators end.
- */
+/** The largest power of two below `n` (n > 1). No bit operators: sizes pass 2^31. */
 function largestPowerOfTwoBelow(n: number): number {
   let power = 1;
   while (power * 2 < n) power *= 2;

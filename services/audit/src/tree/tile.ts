@@ -2,15 +2,10 @@ import { HASH_BYTES } from "./hash.ts";
 
 /** Hashes in a full tile (C2SP tlog-tiles). */
 export const TILE_WIDTH = 256;
-/**
- * Highest level that C2SP tlog-tiles names; 256^8 is already beyond any size that a JS number
- * holds.
- */
+/** Highest level that C2SP tlog-tiles names; 256^8 is already beyond what a JS number holds. */
 const MAX_LEVEL = 63;
 
-/**
- * A tile's place: `level` 0.. or "entries", `index` within it, `width` 1..256 (256: a full tile).
- */
+/** A tile's place: `level` 0.. or "entries", `index` in it, `width` 1..256 (256: a full tile). */
 export interface TileName {
   readonly level: number | "entries";
   readonly index: number;

@@ -6,7 +6,7 @@ import { type LogRow, rowsFrom, tableSize } from "../log/log.store.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
 import { type OutsideStore, tilesAt } from "../outside/outside.store.ts";
 import { openCheckpoint, type SignedCheckpoint } from "../tree/checkpoint.ts";
-import { type Edge, EMPTY_EDGE, extend, partialTiles, rootOf, type Tile } from "../tree/edge.ts";
+import { type Edge, EMPTY_EDGE, extend, isKept, partialTiles, rootOf, type Tile } from "../tree/edge.ts";
 import { leafHash } from "../tree/hash.ts";
 import type { ReadTile } from "../tree/proof.ts";
 import { TILE_WIDTH } from "../tree/tile.ts";
@@ -15,9 +15,7 @@ import { requireOutsideBody, requireRow } from "./verification.ts";
 
 type VerifiedLog = Pick<LogContext, "pool" | "outside" | "seal" | "signer">;
 
-/**
- * Verifies the whole log, and records it. @throws VerificationRunning
- */
+/** Verifies the whole log, and records it. @throws VerificationRunning */
 export async function verify(context: Context, actor: Actor): Promise<AuditVerification> {
   const { appender, verification } = context;
   if (verification.isRunning) throw new VerificationRunning();
@@ -116,9 +114,9 @@ async function requireOutside(
   }
 }
 
-async function requireTile(readTile: ReadTile, { level, index, hashes }: Tile): Promise<void> {
-  const kept = await readTile(level, index, hashes.length);
-  if (hashes.every((hash, at) => kept[at]?.equals(hash))) return;
+async function requireTile(readTile: ReadTile, tile: Tile): Promise<void> {
+  if (await isKept(readTile, tile)) return;
+  const { level, index } = tile;
   throw new LogFault(
     `tile ${level}/${index} outside Postgres was changed`,
     index * TILE_WIDTH ** (level + 1),

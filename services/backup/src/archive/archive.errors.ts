@@ -1,7 +1,4 @@
-/**
- * Why a backup is not what was written, or cannot be restored here. Stable: operators and events
- * see these codes.
- */
+/** Why a backup is not what was written, or cannot be restored here. Events hold these codes. */
 export type RefusalReason =
   | "key_missing"
   | "key_refused"

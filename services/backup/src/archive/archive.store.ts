@@ -102,10 +102,7 @@ export async function takeBlob(
   }
 }
 
-/**
- * Copies a file's bytes into a new file of mode 0600, and measures them. Resolves when they are on
- * the disk.
- */
+/** Copies a file into a new one of mode 0600. Resolves when its bytes are on the disk. */
 export async function copyMeasured(source: string, target: string): Promise<Measured> {
   const measure = new Measure();
   const out = createWriteStream(target, { flags: "wx", mode: 0o600, flush: true });

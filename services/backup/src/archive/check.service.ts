@@ -68,9 +68,7 @@ async function checkBlob({ folder }: OpenedBackup, expected: Measured): Promise<
     throw new BackupRefused("blob_damaged");
 }
 
-/**
- * A part that authenticates and holds no such lines was not written by us: it counts as damaged.
- */
+/** A part that authenticates but has no such lines is none of ours: it counts as damaged. */
 async function* linesOf<T>(backup: OpenedBackup, part: Part, schema: z.ZodType<T>): AsyncGenerator<T> {
   try {
     yield* fromLines(readPart(backup, part), schema);

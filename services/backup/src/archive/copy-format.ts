@@ -44,9 +44,7 @@ export class CopyRowCounter {
     return this.rows;
   }
 
-  /**
-   * Reads the next element; 0 when it is not all there yet. May point past the data: into a field.
-   */
+  /** Reads the next element; 0 when it is not all there yet. May point past the data. */
   #step(data: Buffer, at: number): number {
     const left = data.length - at;
     if (!this.#headerSeen) return left < HEADER_BYTES ? 0 : this.#header(data, at);
@@ -124,9 +122,7 @@ function afterHeader(data: Buffer): number {
   return HEADER_BYTES;
 }
 
-/**
- * The row that begins there, its tuple null for the end of rows; null when it is not all there yet.
- */
+/** The row that begins there, with no tuple at the end of rows; null while it is not all there. */
 function nextRow(data: Buffer, from: number): { tuple: Tuple | null; end: number } | null {
   if (data.length - from < 2) return null;
   const fields = data.readInt16BE(from);

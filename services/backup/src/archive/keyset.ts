@@ -23,9 +23,7 @@ export function keysetStatement(text: string): Buffer {
 
 export const keysetText = (keyset: Keyset): string => canonicalJson(keyset);
 
-/**
- * Its file in the backup's folder, by its hash: a new one never lies where the one in force does.
- */
+/** Its file in the backup's folder: by its hash, a new one is never where the one in force is. */
 export const keysetFile = (sha256: string): string => `keyset-${sha256}`;
 
 /** What the sealed keyset is bound to, beside the backup. */

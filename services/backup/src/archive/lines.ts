@@ -7,10 +7,7 @@ export async function* toLines(items: AsyncIterable<unknown>): AsyncGenerator<Bu
   for await (const item of items) yield Buffer.from(`${JSON.stringify(item)}\n`);
 }
 
-/**
- * Lines of JSON, each as `schema` has it. Throws RangeError for anything else; holds at most one
- * line.
- */
+/** Lines of JSON, each as `schema` has it; holds one line. Throws RangeError for anything else. */
 export async function* fromLines<T>(bytes: AsyncIterable<Buffer>, schema: z.ZodType<T>): AsyncGenerator<T> {
   let held = "";
   const decoder = new TextDecoder("utf-8", { fatal: true });

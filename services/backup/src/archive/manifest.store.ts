@@ -40,10 +40,7 @@ export async function writeManifest(
   return measureFile(join(folder, "manifest"));
 }
 
-/**
- * Writes a keyset, signed and sealed, under its own hash, which is returned. It is not in force by
- * that.
- */
+/** Writes a keyset, signed and sealed, under its hash, which is returned. Not yet in force. */
 export async function writeKeyset(
   { pool, keyring }: ArchiveContext,
   { id, folder, key }: BackupFolder,

@@ -5,16 +5,10 @@ import { z } from "zod";
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const PlainName = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/);
 
-/**
- * One encrypted file of a backup. `bytes` and `sha256` are of the plain content, the sealed ones of
- * what lies on disk.
- */
+/** One encrypted file of a backup. `bytes` and `sha256` are of the plain content. */
 export const Part = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9_.]{0,127}$/),
-  /**
-   * table: COPY binary of business data; keys: the same of a key table; files, audit: a list, one
-   * JSON a line.
-   */
+  /** table, keys: COPY in binary format; files, audit: a list, one JSON a line. */
   kind: z.enum(["table", "keys", "files", "audit"]),
   schema: PlainName.nullable(),
   table: PlainName.nullable(),

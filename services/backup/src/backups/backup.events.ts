@@ -17,10 +17,7 @@ interface Happened {
   readonly details?: Readonly<Record<string, string | number | null>>;
 }
 
-/**
- * `medvault.backup.backup.<verb>.v1`. No actor when the service itself found it out, no backup for
- * a list.
- */
+/** No actor when the service itself found it out, no backup for a list. */
 export function backupEvent(
   actor: Actor | null,
   verb: keyof typeof ACTIONS,

@@ -88,10 +88,7 @@ export async function verifyBackup(
   return await viewById(context, id);
 }
 
-/**
- * Asks for a restore, which the restore job does.
- * @throws NotFound, BackupNotComplete, RestoreRunning, BackupRunning
- */
+/** Asks the restore job for a restore. @throws BackupNotComplete, RestoreRunning, BackupRunning */
 export async function requestRestore(
   context: Context,
   actor: Actor,
@@ -115,10 +112,7 @@ export async function requestRestore(
   return await viewById(context, id);
 }
 
-/**
- * Removes a backup and what only it held. @throws NotFound, BackupRunning while something works on
- * it
- */
+/** Removes a backup and what only it held. @throws BackupRunning while something works on it */
 export async function deleteBackup(
   { pool, archiveDir, queue }: Context,
   actor: Actor,

@@ -3,23 +3,11 @@ import { unlessTaken } from "../restores/restore.store.ts";
 import { BackupRunning } from "./backup.errors.ts";
 import type { Backup, Contents } from "./backup.ts";
 
-interface BackupRow {
-  id: string;
-  state: Backup["state"];
-  created_at: Date;
-  finished_at: Date | null;
-  error: string | null;
-  size_bytes: number | null;
-  manifest_sha256: string | null;
-  tables: number | null;
-  table_rows: number | null;
-  files: number | null;
-  files_missing: number | null;
-  audit_checkpoint: number | null;
-  verify_state: Backup["verifyState"];
-  verify_error: string | null;
-  verified_at: Date | null;
-}
+/** A row as Backup has it. */
+const BACKUP = `id, state, created_at as "createdAt", finished_at as "finishedAt", error, size_bytes as "sizeBytes",
+            manifest_sha256 as "manifestSha256", tables, table_rows as rows, files, files_missing as "filesMissing",
+            audit_checkpoint as "auditCheckpoint", verify_state as "verifyState", verify_error as "verifyError",
+            verified_at as "verifiedAt"`;
 
 /** A row of work whose process may be gone. */
 export interface Worker {
@@ -28,10 +16,7 @@ export interface Worker {
   silentMs: number;
 }
 
-/**
- * Begins a backup. Throws `BackupRunning` when one runs: the index decides between two at one
- * moment.
- */
+/** Begins a backup. Throws `BackupRunning` when one runs: a unique index decides. */
 export async function insertBackup(tx: Tx, id: string, requestedBy: string, runner: string): Promise<void> {
   await unlessTaken(
     tx.query(
@@ -44,26 +29,22 @@ export async function insertBackup(tx: Tx, id: string, requestedBy: string, runn
 }
 
 export async function findBackup(db: Db, id: string): Promise<Backup | null> {
-  const { rows } = await db.query<BackupRow>(
-    `select id, state, created_at, finished_at, error, size_bytes, manifest_sha256, tables, table_rows, files,
-            files_missing, audit_checkpoint, verify_state, verify_error, verified_at
-       from backups where id = $1 and state <> 'deleting'`,
+  const { rows } = await db.query<Backup>(
+    `select ${BACKUP} from backups where id = $1 and state <> 'deleting'`,
     [id],
   );
-  return rows[0] ? backupOf(rows[0]) : null;
+  return rows[0] ?? null;
 }
 
 /** Newest first; an id is a UUIDv7. */
 export async function listBackups(db: Db, beforeId: string | null, limit: number): Promise<Backup[]> {
-  const { rows } = await db.query<BackupRow>(
-    `select id, state, created_at, finished_at, error, size_bytes, manifest_sha256, tables, table_rows, files,
-            files_missing, audit_checkpoint, verify_state, verify_error, verified_at
-       from backups
+  const { rows } = await db.query<Backup>(
+    `select ${BACKUP} from backups
       where state <> 'deleting' and ($1::uuid is null or id < $1)
       order by id desc limit $2`,
     [beforeId, limit],
   );
-  return rows.map(backupOf);
+  return rows;
 }
 
 /** False when it is no longer this runner's. */
@@ -128,11 +109,11 @@ export async function endVerification(tx: Tx, id: string, error: string | null):
 
 /** Work that says it is under way. */
 export async function listWorkers(db: Db): Promise<Worker[]> {
-  const { rows } = await db.query<{ id: string; runner: string | null; silent_ms: number }>(
-    `select id, runner, (extract(epoch from now() - heartbeat_at) * 1000)::float8 as silent_ms
+  const { rows } = await db.query<Worker>(
+    `select id, runner, (extract(epoch from now() - heartbeat_at) * 1000)::float8 as "silentMs"
        from backups where state = 'running' or verify_state = 'running'`,
   );
-  return rows.map((row) => ({ id: row.id, runner: row.runner, silentMs: row.silent_ms }));
+  return rows;
 }
 
 export async function beat(db: Db, id: string, runner: string): Promise<void> {
@@ -154,10 +135,7 @@ export async function endDeletion(db: Db, id: string): Promise<void> {
   await db.query("delete from backups where id = $1 and state = 'deleting'", [id]);
 }
 
-/**
- * Whether a backup is being made, and whether a restore is asked for or under way: neither begins
- * beside the other.
- */
+/** Whether a backup is being made, and whether a restore waits or runs: never both at once. */
 export async function underWay(db: Db): Promise<{ backup: boolean; restore: boolean }> {
   const { rows } = await db.query<{ backup: boolean; restore: boolean }>(
     `select exists (select from backups where state = 'running') as backup,
@@ -166,33 +144,10 @@ export async function underWay(db: Db): Promise<{ backup: boolean; restore: bool
   return rows[0] ?? { backup: false, restore: false };
 }
 
-/**
- * What a start has to clean up: backups marked for removal, and failed ones whose files may still
- * lie there.
- */
+/** Backups marked for removal, and failed ones whose files may still be there. */
 export async function listRemovals(db: Db): Promise<{ id: string; state: "deleting" | "failed" }[]> {
   const { rows } = await db.query<{ id: string; state: "deleting" | "failed" }>(
     "select id, state from backups where state in ('deleting', 'failed')",
   );
   return rows;
-}
-
-function backupOf(row: BackupRow): Backup {
-  return {
-    id: row.id,
-    state: row.state,
-    createdAt: row.created_at,
-    finishedAt: row.finished_at,
-    error: row.error,
-    sizeBytes: row.size_bytes,
-    manifestSha256: row.manifest_sha256,
-    tables: row.tables,
-    rows: row.table_rows,
-    files: row.files,
-    filesMissing: row.files_missing,
-    auditCheckpoint: row.audit_checkpoint,
-    verifyState: row.verify_state,
-    verifyError: row.verify_error,
-    verifiedAt: row.verified_at,
-  };
 }

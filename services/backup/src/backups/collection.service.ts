@@ -20,10 +20,7 @@ import {
 
 /** Tables that are copied at once. More would take the disk from the services. */
 const PARALLEL_COPIES = 2;
-/**
- * The audit store's partial tiles go when full ones come: a walk that met a vanished file is
- * repeated.
- */
+/** Partial tiles go when full ones come: a walk in which a file vanished is repeated. */
 const MAX_AUDIT_WALKS = 5;
 
 type Sources = Pick<Context, "copyPool" | "archiveDir" | "filesDir" | "auditDir">;

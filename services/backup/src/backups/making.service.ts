@@ -96,9 +96,7 @@ async function verify(context: Context, actor: Actor, id: string): Promise<void>
   }
 }
 
-/**
- * Fails a backup that is being made, for a stable code. False when it is not being made any more.
- */
+/** Fails a backup that is being made, for a stable code. False when it no longer is. */
 export function failMaking(
   { pool }: Context,
   actor: Actor | null,

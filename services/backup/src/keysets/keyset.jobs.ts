@@ -3,8 +3,8 @@ import type { Context } from "../context.ts";
 import { renewKeysets } from "./keyset.service.ts";
 
 /**
- * Not exclusive: `renewKeysets` takes a lock of its own, which it shares with the operators' command,
- * and a process that makes a backup leaves the renewal to others that are idle.
+ * Not exclusive: `renewKeysets` takes a lock of its own, which it shares with the operators'
+ * command, and a process that makes a backup leaves the renewal to others that are idle.
  */
 export const keysetJobs = (context: Context): Job[] => [
   {

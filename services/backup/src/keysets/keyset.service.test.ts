@@ -137,8 +137,7 @@ test("a renewal that ends before its keyset is in force leaves the old one, whol
   const parts = join(folderOf(id), "parts");
   const before = await readdir(parts);
   await rotateTo(2);
-  // The backup is being read: all is written, and cannot be put in force, as when killed just
-  // before.
+  // The backup is being read: all is written and not put in force, as when killed just before.
   await backup.pool.query("update backups set verify_state = 'running', runner = 'x', heartbeat_at = now()");
   expect(await renewNow()).toBe(0);
   await backup.pool.query("update backups set verify_state = null");

@@ -58,8 +58,7 @@ export async function renewKeysets(context: ArchiveContext, options: RenewOption
         if (await renewOne(context, client, kept, closed, signal)) count += 1;
       } catch (err) {
         signal.throwIfAborted();
-        // One damaged backup must not hold up the others; it holds its versions until it is
-        // deleted.
+        // One damaged backup does not hold up the others; its versions stay until it is deleted.
         const reason = err instanceof BackupRefused ? err.reason : "unexpected";
         logger.error({ err, backupId: kept.id, reason }, "keyset cannot be renewed");
         await noteLooked(client, kept.id);
@@ -134,8 +133,7 @@ async function putInForce(
   const sha256 = await writeKeyset(context, opened, keyset);
   const { renewed, leftOut, tally } = renewal;
   const stray = tally.all.reduce((sum, count) => sum + count.stray, 0);
-  // By the connection that holds the lock: a process that lost it can put nothing in force any
-  // more.
+  // By the connection that has the lock: a process that lost it can put nothing in force.
   const isOurs = await onClient(client, async (tx) => {
     if (!(await putKeysetInForce(tx, kept, sha256))) return false;
     await noteTally(tx, kept.id, tally);
@@ -163,9 +161,7 @@ async function onClient<T>(client: pg.PoolClient, work: (tx: Tx) => Promise<T>):
   }
 }
 
-/**
- * Removes what is left of keysets that are not in force, replaced ones and ones that never were.
- */
+/** Removes the files of keysets that are not in force: replaced ones, and ones that never were. */
 async function sweep(
   client: pg.PoolClient,
   { id, folder, manifest }: OpenedBackup,

@@ -14,10 +14,7 @@ const KEYSETS_LOCK = 7_102_311;
 /** A keyset that cannot be renewed, or not wholly, is looked at again this often. */
 const AGAIN_MINUTES = 10;
 
-/**
- * Takes the right to change keysets, until `unlockKeysets` or the connection's end. False while
- * another has it.
- */
+/** Takes the right to change keysets, for this connection. False while another has it. */
 export async function lockKeysets(db: Db): Promise<boolean> {
   const { rows } = await db.query<{ got: boolean }>("select pg_try_advisory_lock($1) as got", [KEYSETS_LOCK]);
   return rows[0]?.got === true;
@@ -52,13 +49,10 @@ export async function keysetsToRenew(
   const pairs = [...closed].flatMap(([service, versions]) =>
     [...versions].map((version) => ({ service, version })),
   );
-  const { rows } = await db.query<{
-    id: string;
-    manifest_sha256: string;
-    keyset_generation: number;
-    keyset_sha256: string | null;
-  }>(
-    `select b.id, b.manifest_sha256, b.keyset_generation, b.keyset_sha256 from backups b
+  const { rows } = await db.query<KeptKeyset>(
+    `select b.id, b.manifest_sha256 as "manifestSha256", b.keyset_generation as generation,
+            b.keyset_sha256 as "keysetSha256"
+       from backups b
       where b.state = 'complete'
         and (not b.keyset_swept
              or ((not b.keyset_surveyed or exists (
@@ -70,12 +64,7 @@ export async function keysetsToRenew(
       order by b.id`,
     [pairs.map(({ service }) => service), pairs.map(({ version }) => version), evenIfTried, AGAIN_MINUTES],
   );
-  return rows.map((row) => ({
-    id: row.id,
-    manifestSha256: row.manifest_sha256,
-    generation: row.keyset_generation,
-    keysetSha256: row.keyset_sha256,
-  }));
+  return rows;
 }
 
 /**
@@ -125,58 +114,49 @@ export async function noteSwept(db: Db, backupId: string, generation: number): P
 
 /** The hashes that a complete backup must have; null when there is no such backup. */
 export async function hashesOf(db: Db, backupId: string): Promise<ExpectedHashes | null> {
-  const { rows } = await db.query<{ manifest_sha256: string; keyset_sha256: string | null }>(
-    "select manifest_sha256, keyset_sha256 from backups where id = $1 and state = 'complete'",
+  const { rows } = await db.query<ExpectedHashes>(
+    `select manifest_sha256 as "manifestSha256", keyset_sha256 as "keysetSha256"
+       from backups where id = $1 and state = 'complete'`,
     [backupId],
   );
-  return rows[0] ? { manifestSha256: rows[0].manifest_sha256, keysetSha256: rows[0].keyset_sha256 } : null;
-}
-
-interface LiveRow {
-  id: string;
-  wrapped: Buffer;
-  created_us: number;
+  return rows[0] ?? null;
 }
 
 /** The services' key tables, by backup's right to read them. */
 export function liveKeys(db: Db): LiveKeys {
   return {
     async subjects(service, ids) {
-      const { rows } = await db.query<LiveRow>(
+      const { rows } = await db.query<LiveKey & { id: string }>(
         ddl(
-          `select subject_id as id, wrapped, (extract(epoch from created_at) * 1000000)::bigint as created_us
+          `select subject_id as id, wrapped, (extract(epoch from created_at) * 1000000)::bigint as "createdAtUs"
              from %I.subject_keys where subject_id = any($1::uuid[])`,
           sysSchemaOf(service),
         ),
         [ids],
       );
-      return mapOf(rows);
+      return new Map(rows.map((row) => [row.id, row]));
     },
     async shreds(service, ids) {
-      const { rows } = await db.query<{ id: string; shredded_us: number }>(
+      const { rows } = await db.query<{ id: string; at: number }>(
         ddl(
-          `select subject_id as id, (extract(epoch from shredded_at) * 1000000)::bigint as shredded_us
+          `select subject_id as id, (extract(epoch from shredded_at) * 1000000)::bigint as at
              from %I.shreds where subject_id = any($1::uuid[])`,
           sysSchemaOf(service),
         ),
         [ids],
       );
-      return new Map(rows.map((row) => [row.id, row.shredded_us]));
+      return new Map(rows.map((row) => [row.id, row.at]));
     },
     async keys(service) {
-      const { rows } = await db.query<LiveRow>(
+      const { rows } = await db.query<LiveKey & { id: string }>(
         ddl(
           `select kind || '/' || name || '/' || version as id, wrapped,
-                  (extract(epoch from created_at) * 1000000)::bigint as created_us
+                  (extract(epoch from created_at) * 1000000)::bigint as "createdAtUs"
              from %I.keys where state <> 'destroyed'`,
           sysSchemaOf(service),
         ),
       );
-      return mapOf(rows);
+      return new Map(rows.map((row) => [row.id, row]));
     },
   };
-}
-
-function mapOf(rows: readonly LiveRow[]): Map<string, LiveKey> {
-  return new Map(rows.map((row) => [row.id, { wrapped: row.wrapped, createdAtUs: row.created_us }]));
 }

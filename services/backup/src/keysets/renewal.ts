@@ -19,9 +19,7 @@ export interface LiveKeys {
   subjects(service: string, ids: readonly string[]): Promise<ReadonlyMap<string, LiveKey>>;
   /** When these subjects were shredded, in microseconds of Unix time. */
   shreds(service: string, ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
-  /**
-   * Table, index and signing keys, all of a service; those that are destroyed are not among them.
-   */
+  /** All table, index and signing keys of a service that are not destroyed. */
   keys(service: string): Promise<ReadonlyMap<string, LiveKey>>;
 }
 
@@ -99,25 +97,17 @@ async function* renewBatch(part: Part, batch: readonly Row[], renewal: Renewal):
   }
 }
 
-/**
- * Auth makes new keys for its tokens every day and deletes the old; no restore brings them back.
- */
+/** Auth replaces the keys of its tokens every day; no restore brings old ones back. */
 const isPassing = (service: string, { id }: Row): boolean =>
   service === "auth" && id.startsWith("signing/access-tokens");
 
-/**
- * A generation of an index key that was replaced and forgotten, while a later one of the name is
- * there.
- */
+/** A generation of an index key that was replaced and forgotten: a later one is there. */
 function isSuperseded({ id }: Row, live: ReadonlyMap<string, LiveKey>): boolean {
   const name = id.slice(0, id.lastIndexOf("/") + 1);
   return [...live.keys()].some((known) => known.startsWith(name));
 }
 
-/**
- * Reads rows by the columns that the part has. Throws RangeError for a part that is of no key
- * table.
- */
+/** Reads rows by the part's columns. Throws RangeError for a part of no key table. */
 function readerOf(part: Part): (tuple: Tuple) => Row {
   const placeOf = (column: string): number => part.columns.indexOf(column);
   const [wrappedAt, createdAt] = [placeOf("wrapped"), placeOf("created_at")];

@@ -1,7 +1,4 @@
-/**
- * How many keys of a service lie under which version of its key, and how many of those cannot be
- * renewed.
- */
+/** How many keys lie under each version of a service's key; stray: those that cannot be renewed. */
 export class Tally {
   readonly #counts = new Map<string, { service: string; version: number; keys: number; stray: number }>();
 

@@ -8,9 +8,7 @@ import { fileLines } from "../archive/check.service.ts";
 import type { OpenedBackup } from "../archive/manifest.store.ts";
 import type { FileLine } from "../archive/manifest.ts";
 
-/**
- * The files service leaves blobs without a row alone while this mark is younger than ten minutes.
- */
+/** The files service sweeps no blob while this mark is younger than ten minutes. */
 const MARK_EVERY_MS = 30_000;
 
 /**

@@ -68,9 +68,7 @@ async function copyPart(
   if ((await countRows(client, schema, table)) !== part.rows) throw new RestoreFailed("rows_differ");
 }
 
-/**
- * Stages the key tables of a service beside the live ones; `insertMissing` takes them from there.
- */
+/** Stages a service's key tables beside the live ones, for `insertMissing`. */
 export async function stageKeys(
   client: pg.PoolClient,
   backup: OpenedBackup,

@@ -6,9 +6,7 @@ export class RestoreRunning extends refusal(
   "A restore is requested or running. Try again once it has ended.",
 ) {}
 
-/**
- * Why a restore stopped although its backup is whole. Stable: operators and events see these codes.
- */
+/** Why a restore stopped although its backup is whole. Events hold these codes. */
 export type FailureReason =
   | "backup_gone"
   | "table_unknown"

@@ -6,9 +6,7 @@ export function restoredEvent(task: RestoreTask, details: Record<string, number>
   return eventOf(task, { type: "medvault.backup.backup.restored.v1", details });
 }
 
-/**
- * `refused`: the backup is not what was written or does not fit. Nothing was changed either way.
- */
+/** `refused`: the backup is wrong or does not fit. Nothing was changed either way. */
 export function failedEvent(task: RestoreTask, reason: string, refused: boolean): NewEvent {
   const verb = refused ? "refused" : "restored";
   return eventOf(task, { type: `medvault.backup.backup.${verb}.v1`, outcome: "failure", reason });

@@ -100,8 +100,7 @@ test("writes go on while a restore runs: none fails, and those after it stand in
   const { id } = await makeBackup(backup);
   const stop = new AbortController();
   const written: string[] = [];
-  // As records does it: the patient's row is held first, then something of the patient's is
-  // written.
+  // As records does it: the patient's row is held first, then something of theirs is written.
   const write = () =>
     inTransaction(backup.records, async (tx) => {
       await tx.query("select from patients where id = $1 for key share", [patient.id]);
@@ -121,8 +120,7 @@ test("writes go on while a restore runs: none fails, and those after it stand in
   stop.abort();
   await Promise.all(writers);
   expect(written.length).toBeGreaterThan(10);
-  // That none failed says also that none waited for 3 s: the pool's lock_timeout would have ended
-  // it.
+  // None failed, so none waited for 3 s: the pool's lock_timeout would have ended it.
   const { rows } = await backup.records.query<{ id: string }>("select id from prescriptions");
   expect(rows.map((row) => row.id)).toContain(after);
   expect(rows.length).toBeGreaterThanOrEqual(200);
@@ -277,8 +275,7 @@ test("a restore that is killed in the middle leaves the live data as it was, and
   const { id } = await makeBackup(backup);
   await backup.records.query("update patients set rev = 9 where id = $1", [patient.id]);
   const live = await everything(backup);
-  // A transaction that reads patients does not end: the job has built everything and cannot swap
-  // yet.
+  // An open transaction reads patients: the job has built everything and cannot swap yet.
   const reader = await backup.records.connect();
   await reader.query("begin");
   await reader.query("select from patients");

@@ -3,10 +3,7 @@ import { BackupRefused } from "../archive/archive.errors.ts";
 import type { AppliedMigration } from "../archive/manifest.ts";
 import { RestoreFailed } from "./restore.errors.ts";
 
-/**
- * What is put back. Identity (auth) and the audit log are never rolled back (ARCHITECTURE.md,
- * "Restore").
- */
+/** What is put back: never identity (auth) or the audit log (ARCHITECTURE.md, "Restore"). */
 export const RESTORED = ["records", "files"] as const;
 export type RestoredService = (typeof RESTORED)[number];
 
@@ -32,10 +29,7 @@ export interface RestoreTask {
   traceparent: string | null;
 }
 
-/**
- * The schemas of one restore: what is built, what the live one becomes, and where keysets are
- * staged.
- */
+/** The schemas of one restore: what is built, what the live one becomes, staged keysets. */
 export function schemasOf(service: RestoredService, n: number) {
   return { scratch: `${service}_restore_${n}`, old: `${service}_old_${n}`, keys: `${service}_keys_${n}` };
 }

@@ -155,10 +155,7 @@ export async function stageTable(db: Db, schema: string, like: string, table: st
   await db.query(ddl("create unlogged table %I.%I (like %I.%I)", schema, table, like, table));
 }
 
-/**
- * Puts keys back that are missing, and leaves every key that is there: it may have been rewrapped
- * since.
- */
+/** Puts back missing keys. Those that are there stay: they may have been rewrapped since. */
 export async function insertMissing(
   db: Db,
   from: string,

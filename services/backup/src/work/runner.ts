@@ -6,9 +6,7 @@ import type { ArchiveContext } from "../context.ts";
 const SILENT_MS = 60_000;
 const HEARTBEAT_MS = 5_000;
 
-/**
- * The name of this process in a row that it works on: its machine, its pid, and which life of it.
- */
+/** This process in a row that it works on: its machine, its pid, and which life of it. */
 export const THIS_RUNNER = `${hostname()}.${process.pid}.${randomUUID()}`;
 
 /**
