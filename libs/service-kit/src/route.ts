@@ -50,7 +50,7 @@ export interface Answer<T> {
   readonly rev?: number | undefined;
   /** Default: the document's. */
   readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
 }
 
 /** A route guarded by its document. Made by `route` and `streamRoute` alone: none is unguarded. */
@@ -168,7 +168,13 @@ function takesJson({ requestType = "application/json" }: RouteDoc): boolean {
 
 function bodyOf(doc: RouteDoc, req: Request): unknown {
   if (!doc.request || !takesJson(doc)) return undefined;
-  return doc.requestOptional && req.body === undefined ? undefined : parse(doc.request, req.body);
+  return doc.requestOptional && isLeftOut(req.body) ? undefined : parse(doc.request, req.body);
+}
+
+/** Some clients cannot send no body: an object without a field is as good. */
+function isLeftOut(body: unknown): boolean {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) return body === undefined;
+  return Object.keys(body).length === 0;
 }
 
 /** Throws NotFound for a malformed id; other parts of a path are for the handler to check. */

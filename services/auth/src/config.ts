@@ -171,12 +171,53 @@ export const AuthConfig = CommonConfig.extend({
     path: ["MEDVAULT_PASSKEY_ORIGINS"],
     message: "must be origins of MEDVAULT_PASSKEY_RP_ID, of https or localhost",
   });
-export type Config = z.infer<typeof AuthConfig>;
+export type AuthConfig = z.infer<typeof AuthConfig>;
 
-/** The service's settings. Throws ConfigError, which names every bad one. */
-export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  return loadConfig(AuthConfig, env);
+/** Of base32, which recovery codes are in. */
+const BITS_PER_CHARACTER = 5;
+
+/** The settings as use cases read them: in their units. */
+export function settingsOf(config: AuthConfig) {
+  const idleMs = config.MEDVAULT_SESSION_IDLE_MINUTES * 60_000;
+  return {
+    issuer: config.MEDVAULT_ISSUER,
+    publicUrl: config.MEDVAULT_PUBLIC_URL,
+    passkeys: relyingPartyOf(config.MEDVAULT_PUBLIC_URL, {
+      id: config.MEDVAULT_PASSKEY_RP_ID,
+      origins: config.MEDVAULT_PASSKEY_ORIGINS,
+    }),
+    accessTokenSeconds: 300,
+    stepUpSeconds: 600,
+    idleMs,
+    /** How long before a session's idle end a client should warn. */
+    idleWarningMs: Math.min(120_000, idleMs / 2),
+    absoluteStaffMs: config.MEDVAULT_SESSION_STAFF_HOURS * 3600_000,
+    absolutePatientMs: config.MEDVAULT_SESSION_PATIENT_DAYS * DAY_MS,
+    /** Every session ends when the next signing key comes into use (I13). */
+    dailyReset: config.SESSION_DAILY_RESET,
+    /** Whether a registered account waits until its address is confirmed. */
+    confirmRegistration: config.MEDVAULT_REGISTRATION_CONFIRM,
+    /** Of refresh, reset, invitation and half-finished sign-ins' tokens. */
+    tokenBytes: Math.ceil(config.MEDVAULT_TOKEN_BITS / 8),
+    recoveryCodeCharacters: Math.ceil(config.MEDVAULT_RECOVERY_CODE_BITS / BITS_PER_CHARACTER),
+    lockout: {
+      by: config.MEDVAULT_LOCKOUT_BY,
+      max: config.MEDVAULT_LOCKOUT_FAILURES,
+      windowMs: config.MEDVAULT_LOCKOUT_WINDOW_SECONDS * 1000,
+      lockMs: config.MEDVAULT_LOCKOUT_SECONDS * 1000,
+      growth: config.MEDVAULT_LOCKOUT_GROWTH,
+      knownMs: config.MEDVAULT_KNOWN_DEVICE_DAYS * DAY_MS,
+    },
+    binding: {
+      agent: config.MEDVAULT_SESSION_BIND_AGENT,
+      addressOfStaff: config.MEDVAULT_SESSION_BIND_ADDRESS_STAFF,
+      addressOfPatients: config.MEDVAULT_SESSION_BIND_ADDRESS_PATIENT,
+    },
+    /** What a sign-in over the limit of sessions does. */
+    sessionLimit: config.MEDVAULT_SESSION_LIMIT,
+  };
 }
+export type AuthSettings = ReturnType<typeof settingsOf>;
 
 export const BootstrapConfig = CallingConfig.extend({
   ...CommonConfig.pick({ DATABASE_URL: true, MEDVAULT_KEYS_FILE: true, MEDVAULT_KEYS: true }).shape,

@@ -1,47 +1,32 @@
 import type { NewEvent } from "@medvault/contracts";
+import { indexKey, tableKey } from "@medvault/keys";
+import type { Parts } from "@medvault/runtime";
 import type { Logger } from "@medvault/service-kit";
+import type { Redis } from "ioredis";
 import type pg from "pg";
-import type { AccountSeals } from "./accounts/account.store.ts";
-import type { BucketCounter } from "./lockout/bucket-counter.store.ts";
-import type { LockoutRules } from "./lockout/lockout.ts";
-import type { MailQueue } from "./mail/mail-queue.service.ts";
-import type { RelyingParty } from "./passkeys/relying-party.ts";
-import type { PasswordCheck } from "./passwords/password-check.ts";
-import type { PasswordHasher } from "./passwords/password-hasher.service.ts";
-import type { StrengthMeter } from "./passwords/password-strength.service.ts";
-import type { BindingSettings } from "./sessions/session-binding.ts";
-import type { SessionCache } from "./sessions/session-cache.store.ts";
-import type { AccessTokenSigner } from "./signing-keys/access-token-signer.service.ts";
+import { type AccountSeals, openUserIndex } from "./accounts/account.store.ts";
+import { type AuthConfig, type AuthSettings, settingsOf } from "./config.ts";
+import { type BucketCounter, createBucketCounter } from "./lockout/bucket-counter.store.ts";
+import { createMailQueue, type MailQueue } from "./mail/mail-queue.service.ts";
+import { composeMail } from "./mail/mail-task.service.ts";
+import { fileTransport, smtpTransport } from "./mail/mail-transport.client.ts";
+import { createPasswordCheck, type PasswordCheck } from "./passwords/password-check.ts";
+import { createPasswordHasher, type PasswordHasher } from "./passwords/password-hasher.service.ts";
+import { openPasswordList } from "./passwords/password-list.store.ts";
+import { createStrengthMeter, type StrengthMeter } from "./passwords/password-strength.service.ts";
+import { getRole } from "./roles/role.store.ts";
+import { openLocations } from "./sessions/location.store.ts";
+import { createSessionCache, type SessionCache } from "./sessions/session-cache.store.ts";
+import {
+  type AccessTokenSigner,
+  createAccessTokenSigner,
+} from "./signing-keys/access-token-signer.service.ts";
+import { rotateSigningKeys } from "./signing-keys/signing-key.service.ts";
 
-/** Lengths of time and counts that an operator may set. */
-export interface AuthSettings {
-  issuer: string;
-  publicUrl: string;
-  /** Who passkeys are made for. */
-  passkeys: RelyingParty;
-  accessTokenSeconds: number;
-  stepUpSeconds: number;
-  idleMs: number;
-  absoluteStaffMs: number;
-  absolutePatientMs: number;
-  /** Every session ends when the next signing key comes into use (I13). */
-  dailyReset: boolean;
-  lockout: LockoutRules;
-  /** Of refresh, reset, invitation and half-finished sign-ins' tokens. */
-  tokenBytes: number;
-  recoveryCodeCharacters: number;
-  /** Whether a registered account waits until its address is confirmed. */
-  confirmRegistration: boolean;
-  /** How long before a session's idle end a client should warn. */
-  idleWarningMs: number;
-  binding: BindingSettings;
-  /** What a sign-in over the limit of sessions does. */
-  sessionLimit: "end-oldest" | "refuse";
-}
-
-/** What the use cases of auth share; opened in app.ts. */
+/** What the use cases of auth share. */
 export interface AuthContext extends AccountSeals {
   pool: pg.Pool;
+  redis: Redis;
   /** Key of the blind tokens of addresses, lockout buckets and recovery codes. */
   blindKey: Buffer;
   /** Key of the CSRF tokens of cookie sessions. */
@@ -60,4 +45,52 @@ export interface AuthContext extends AccountSeals {
   now(): Date;
   settings: AuthSettings;
   logger: Logger;
+}
+
+/** Sign-ins waiting for a hash; at 28 ms and two at once the last of them waits some 3 s. */
+const HASHES_WAITING_MAX = 200;
+
+/** Throws where a file that the settings name is not what it should be. */
+export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext> {
+  const { config, pool, keyring, redis, appender, logger, now, onStop } = parts;
+  const settings = settingsOf(config);
+  const csrfKey = await indexKey(pool, keyring, "auth.csrf");
+  const list = config.MEDVAULT_PASSWORD_LIST ? await openPasswordList(config.MEDVAULT_PASSWORD_LIST) : null;
+  await rotateSigningKeys(pool, keyring, now());
+  const ctx: AuthContext = {
+    ...{ pool, keyring, redis, csrfKey, settings, logger, now },
+    userIndex: await openUserIndex(pool, keyring),
+    blindKey: await indexKey(pool, keyring, "auth.blind"),
+    locate: config.MEDVAULT_GEOIP_FILE ? await openLocations(config.MEDVAULT_GEOIP_FILE) : () => null,
+    hasher: await createPasswordHasher({
+      concurrent: config.MEDVAULT_HASHES_AT_ONCE,
+      waitingMax: HASHES_WAITING_MAX,
+      cost: {
+        memoryKiB: config.MEDVAULT_ARGON2_MEMORY_KIB,
+        passes: config.MEDVAULT_ARGON2_PASSES,
+        lanes: config.MEDVAULT_ARGON2_LANES,
+      },
+    }),
+    passwordCheck: createPasswordCheck(config.PASSWORD_POLICY, list),
+    strength: createStrengthMeter(),
+    signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
+    cache: createSessionCache(redis, {
+      ...{ idleMs: settings.idleMs, csrfKey, binding: settings.binding },
+      permissionVersion: async (role) => (await getRole(pool, role)).version,
+    }),
+    buckets: createBucketCounter(redis),
+    record: (...events) => appender.append(...events),
+    mails: createMailQueue({
+      ...{ pool, now, logger, from: config.MEDVAULT_MAIL_FROM },
+      key: await tableKey(pool, keyring, "mails"),
+      transport: config.MEDVAULT_SMTP_URL
+        ? smtpTransport(config.MEDVAULT_SMTP_URL, { requireTls: config.NODE_ENV === "production" })
+        : fileTransport(config.MEDVAULT_MAIL_DIR ?? ""),
+      compose: (tx, task) => composeMail(ctx, tx, task),
+    }),
+  };
+  onStop(() => list?.close());
+  onStop(() => ctx.strength.close());
+  onStop(() => ctx.mails.stop());
+  return ctx;
 }

@@ -1,45 +1,30 @@
 import { type Actor, newId } from "@medvault/contracts";
-import { indexKey, type Keyring, tableKey } from "@medvault/keys";
-import { createAppender } from "@medvault/messaging";
-import { createLogger } from "@medvault/service-kit";
+import { type Keyring, tableKey } from "@medvault/keys";
+import { connectRedis } from "@medvault/runtime";
 import {
   actor,
-  createTestDatabase,
   createTestRedis,
-  drainedEvents,
   signedIn,
+  startTestService,
   type TestAnswer,
   type TestClient,
   type TestDatabase,
   type TestRedis,
-  testAssertions,
-  testKeyring,
+  type TestService,
 } from "@medvault/testing";
-import type { Express } from "express";
 import type { Redis } from "ioredis";
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { generateSync } from "otplib";
-import { insertAccount, openUserIndex } from "../src/accounts/account.store.ts";
+import { insertAccount } from "../src/accounts/account.store.ts";
 import { type Account, newAccount } from "../src/accounts/account.ts";
-import { connectRedis, createAuthApp } from "../src/app.ts";
-import type { AuthContext, AuthSettings } from "../src/context.ts";
-import { createBucketCounter } from "../src/lockout/bucket-counter.store.ts";
-import { LOCKOUT } from "../src/lockout/lockout.ts";
+import type { AuthContext } from "../src/context.ts";
 import type { Mail } from "../src/mail/mail.ts";
 import { createMailQueue } from "../src/mail/mail-queue.service.ts";
 import { composeMail } from "../src/mail/mail-task.service.ts";
 import { newTotpSecret } from "../src/mfa/totp.ts";
-import { relyingPartyOf } from "../src/passkeys/relying-party.ts";
-import { createPasswordCheck } from "../src/passwords/password-check.ts";
-import { createPasswordHasher } from "../src/passwords/password-hasher.service.ts";
-import { createStrengthMeter } from "../src/passwords/password-strength.service.ts";
-import { getRole } from "../src/roles/role.store.ts";
-import { createSessionCache } from "../src/sessions/session-cache.store.ts";
-import {
-  ACCESS_TOKEN_AUDIENCE,
-  createAccessTokenSigner,
-} from "../src/signing-keys/access-token-signer.service.ts";
-import { publicJwks, rotateSigningKeys } from "../src/signing-keys/signing-key.service.ts";
+import { service } from "../src/service.ts";
+import { ACCESS_TOKEN_AUDIENCE } from "../src/signing-keys/access-token-signer.service.ts";
+import { publicJwks } from "../src/signing-keys/signing-key.service.ts";
 
 export const PASSWORD = "Vf7#kaleidoscope-Mq";
 
@@ -55,6 +40,13 @@ export interface Answer {
   [more: string]: unknown;
 }
 
+const ENV = {
+  REDIS_URL: "redis://not-used.invalid",
+  MEDVAULT_PUBLIC_URL: "https://medvault.example",
+  MEDVAULT_MAIL_DIR: "/not-used",
+  MEDVAULT_HASHES_AT_ONCE: "4",
+};
+
 export interface Person {
   account: Account;
   password: string;
@@ -63,7 +55,7 @@ export interface Person {
 
 export interface Harness {
   ctx: AuthContext;
-  app: Express;
+  app: TestService<AuthContext>["app"];
   db: TestDatabase;
   redis: TestRedis;
   /** The service's own connection. */
@@ -82,7 +74,7 @@ export interface Harness {
   signIn(person: Person, client?: TestClient): Promise<TestAnswer<Answer>>;
   /** As `signIn`, and a client with its tokens. */
   client(person: Person): Promise<{ tokens: Answer; api: TestClient }>;
-  events(): ReturnType<typeof drainedEvents>;
+  events: TestService<AuthContext>["events"];
   /** The token in the newest mail to this address, once it has come. */
   mailedToken(address: string): Promise<string>;
   close(): Promise<void>;
@@ -90,87 +82,22 @@ export interface Harness {
 
 /** The whole service over real Postgres and Redis, with a clock that moves and mails that are kept. */
 export async function createHarness(): Promise<Harness> {
-  const [db, testRedis, keyring, assertions] = await Promise.all([
-    createTestDatabase(["auth"]),
-    createTestRedis(),
-    testKeyring("auth"),
-    testAssertions(),
-  ]);
-  const pool = db.pool("auth", { prepared: true });
+  const testRedis = await createTestRedis();
   const redis: Redis = connectRedis(testRedis.url);
   await new Promise((resolve) => redis.once("ready", resolve));
-  const appender = createAppender(pool, "auth");
-  const logger = createLogger({ service: "auth", level: "silent" });
   const mails: Mail[] = [];
   const startedMs = Date.now();
   let offsetMs = 0;
-  const csrfKey = await indexKey(pool, keyring, "auth.csrf");
-  const settings: AuthSettings = {
-    issuer: "medvault",
-    publicUrl: "https://medvault.example",
-    passkeys: relyingPartyOf("https://medvault.example"),
-    accessTokenSeconds: 300,
-    stepUpSeconds: 600,
-    idleMs: 15 * 60_000,
-    absoluteStaffMs: 12 * 3600_000,
-    absolutePatientMs: 7 * 24 * 3600_000,
-    dailyReset: false,
-    lockout: LOCKOUT,
-    tokenBytes: 32,
-    recoveryCodeCharacters: 16,
-    confirmRegistration: false,
-    idleWarningMs: 120_000,
-    binding: {
-      agent: "enforce" as const,
-      addressOfStaff: "enforce" as const,
-      addressOfPatients: "watch" as const,
-    },
-    sessionLimit: "end-oldest" as const,
-  };
-  await rotateSigningKeys(pool, keyring, new Date(startedMs));
-  const ctx: AuthContext = {
-    pool,
-    keyring,
-    userIndex: await openUserIndex(pool, keyring),
-    blindKey: await indexKey(pool, keyring, "auth.blind"),
-    csrfKey,
-    locate: () => null,
-    hasher: await createPasswordHasher({ concurrent: 4, waitingMax: 300 }),
-    passwordCheck: createPasswordCheck("composition", null),
-    strength: createStrengthMeter(),
-    signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
-    cache: createSessionCache(redis, {
-      idleMs: settings.idleMs,
-      csrfKey,
-      binding: settings.binding,
-      permissionVersion: async (role) => (await getRole(pool, role)).version,
-    }),
-    buckets: createBucketCounter(redis),
-    record: (...events) => appender.append(...events),
-    mails: createMailQueue({
-      pool,
-      key: await tableKey(pool, keyring, "mails"),
-      transport: {
-        async send(mail) {
-          mails.push(mail);
-        },
-        close() {},
-      },
-      from: "x@y.example",
-      compose: (tx, task) => composeMail(ctx, tx, task),
-      now: () => new Date(startedMs + offsetMs),
-      logger,
-    }),
-    now: () => new Date(startedMs + offsetMs),
-    settings,
-    logger,
-  };
-  const app = createAuthApp(ctx, {
-    assertions: assertions.verifier("auth"),
-    redisState: () => "ok",
-    brokerState: () => "ok",
+  const now = () => new Date(startedMs + offsetMs);
+  const test = await startTestService(service, { env: ENV, redis, now });
+  const { app, pool, keyring, context: ctx } = test;
+  ctx.mails = createMailQueue({
+    ...{ pool, now, logger: ctx.logger, from: "x@y.example" },
+    key: await tableKey(pool, keyring, "mails"),
+    transport: { send: async (mail) => void mails.push(mail), close() {} },
+    compose: (tx, task) => composeMail(ctx, tx, task),
   });
-  ctx.mails.start();
+  ctx.mails.wake();
   const passwordHash = await ctx.hasher.hash(PASSWORD);
 
   const guest: Harness["guest"] = (overrides = {}) => signedIn(app, actor("guest", overrides));
@@ -215,7 +142,7 @@ export async function createHarness(): Promise<Harness> {
   return {
     ctx,
     app,
-    db,
+    db: test.database,
     redis: testRedis,
     connection: redis,
     keyring,
@@ -254,7 +181,7 @@ export async function createHarness(): Promise<Harness> {
       if (status !== 200) throw new Error(`not signed in: ${body.code}`);
       return { tokens: body, api: await withToken(body.accessToken) };
     },
-    events: () => drainedEvents(pool),
+    events: test.events,
     async mailedToken(address) {
       const until = Date.now() + 5_000;
       for (;;) {
@@ -269,11 +196,9 @@ export async function createHarness(): Promise<Harness> {
     },
     async close() {
       await ctx.mails.stop();
-      await ctx.strength.close();
-      await appender.close();
+      await test.close();
       redis.disconnect();
       await testRedis.close();
-      await db.drop();
     },
   };
 }

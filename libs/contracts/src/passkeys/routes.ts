@@ -30,6 +30,7 @@ export const passkeyApi = defineRoutes({
     path: "/v1/auth/passkeys/login/options",
     summary: "Begin to sign in with a passkey, alone or as the second factor",
     request: p.PasskeyLoginOptions,
+    requestOptional: true,
     response: p.PasskeyRequestOptions,
     errors: ["mfa_token_invalid"],
   },

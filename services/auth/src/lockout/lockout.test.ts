@@ -1,6 +1,6 @@
+import { connectRedis } from "@medvault/runtime";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
-import { connectRedis } from "../app.ts";
 import { createBucketCounter } from "./bucket-counter.store.ts";
 import { deviceTokenFor, newDeviceId } from "./known-device.ts";
 import { LOCKOUT } from "./lockout.ts";

@@ -23,8 +23,8 @@ export interface MailQueue {
    * time of an answer whether there was one.
    */
   later(tx: Tx, task: MailTask): Promise<void>;
-  /** Begins to send. */
-  start(): void;
+  /** Sends what is due; before the first call nothing is sent. */
+  wake(): void;
   /** Ends what is under way; the rest stays in line. */
   stop(): Promise<void>;
 }
@@ -32,7 +32,6 @@ export interface MailQueue {
 type Content = { mail: Mail } | { task: MailTask };
 
 const SENDERS = 4;
-const POLL_MS = 1_000;
 /** Longer than a server may take to refuse or accept. */
 const LEASE_MS = 60_000;
 const ATTEMPTS_MAX = 24;
@@ -63,8 +62,7 @@ export function createMailQueue(options: {
 }): MailQueue {
   const { pool, transport, from, now, logger, attemptsMax = ATTEMPTS_MAX } = options;
   const senders = new Set<Promise<void>>();
-  let stopped = true;
-  let timer: NodeJS.Timeout | undefined;
+  let state: "waiting" | "open" | "stopped" = "waiting";
 
   const contextOf = (id: string, kind: string) => ({
     service: "auth",
@@ -127,14 +125,14 @@ export function createMailQueue(options: {
 
   /** Starts one more sender, if there may be one. */
   function pump(): void {
-    if (stopped || senders.size >= SENDERS) return;
+    if (state !== "open" || senders.size >= SENDERS) return;
     const sender = drain().finally(() => senders.delete(sender));
     senders.add(sender);
   }
 
   async function drain(): Promise<void> {
     try {
-      while (!stopped) {
+      while (state === "open") {
         const row = await claimMail(pool, LEASE_MS, now());
         if (!row) return;
         pump(); // there may be another, and this one may be slow
@@ -151,15 +149,12 @@ export function createMailQueue(options: {
       await insertMail(tx, { id, kind: task.name, sealed: seal(id, task.name, { task }) }, now());
       afterCommit(tx, pump);
     },
-    start() {
-      stopped = false;
-      timer = setInterval(pump, POLL_MS);
-      timer.unref();
+    wake() {
+      if (state === "waiting") state = "open";
       pump();
     },
     async stop() {
-      stopped = true;
-      clearInterval(timer);
+      state = "stopped";
       await Promise.all(senders);
       transport.close();
     },

@@ -14,7 +14,9 @@ beforeAll(async () => {
   await h.ctx.mails.stop(); // here each test has a queue of its own
 });
 const open: MailQueue[] = [];
+const timers: NodeJS.Timeout[] = [];
 afterEach(async () => {
+  for (const timer of timers.splice(0)) clearInterval(timer);
   for (const queue of open.splice(0)) await queue.stop();
   await h.ctx.pool.query("delete from mails");
 });
@@ -28,6 +30,11 @@ const rows = async () =>
       "select kind, attempts, parked_at is not null as parked, sealed from mails order by id",
     )
   ).rows;
+/** Wakes a queue as its job does, until the end of the test. */
+function start(queue: MailQueue): void {
+  queue.wake();
+  timers.push(setInterval(() => queue.wake(), 200));
+}
 /** Waits until the mail has failed so often and waits for its next try, then moves the clock there. */
 async function toNextTry(attempts: number): Promise<void> {
   const waitingMs = async () => {
@@ -76,7 +83,7 @@ test("a mail waits sealed in the transaction of its cause, and goes when it has 
   const [row] = await rows();
   expect(row.sealed.toString("latin1")).not.toContain(SECRET);
   expect(row.sealed.toString("latin1")).not.toContain("home.example");
-  queue.start();
+  start(queue);
   await expect.poll(() => sent).toEqual([expect.objectContaining({ ...mail, from: "x@y.example" })]);
   await expect.poll(rows).toEqual([]);
 });
@@ -90,11 +97,11 @@ test("a server that is away is tried again, later and later, and a restart loses
   };
   const first = await queueWith(send);
   await put(first.queue);
-  first.queue.start();
+  start(first.queue);
   await toNextTry(1);
   await first.queue.stop();
   const second = await queueWith(send);
-  second.queue.start();
+  start(second.queue);
   await expect.poll(rows).toMatchObject([{ attempts: 2, parked: false }]);
   isAway = false;
   await toNextTry(2);
@@ -108,7 +115,7 @@ test("a refused mail is parked at once, one that never goes after its last try; 
     throw new MailRefused();
   });
   await put(refusing.queue);
-  refusing.queue.start();
+  start(refusing.queue);
   await expect.poll(rows).toMatchObject([{ attempts: 1, parked: true, sealed: null }]);
   await refusing.queue.stop();
   await h.ctx.pool.query("delete from mails");
@@ -119,7 +126,7 @@ test("a refused mail is parked at once, one that never goes after its last try; 
     { attemptsMax: 3 },
   );
   await put(failing.queue);
-  failing.queue.start();
+  start(failing.queue);
   for (const attempts of [1, 2]) await toNextTry(attempts);
   await expect.poll(rows, { timeout: 20_000 }).toMatchObject([{ attempts: 3, parked: true, sealed: null }]);
   const parked = (await h.events()).filter((event) => event.type === "medvault.auth.mail.parked.v1");
@@ -144,7 +151,7 @@ test("a slow server holds up no other mail, and no more than four are under way"
     running--;
   });
   for (let i = 0; i < 12; i++) await put(queue);
-  queue.start();
+  start(queue);
   await expect.poll(() => running).toBe(4);
   release();
   await expect.poll(rows, { timeout: 20_000 }).toEqual([]);
@@ -164,7 +171,7 @@ test("two processes send each mail once", async () => {
   for (let i = 0; i < 30; i++) {
     await inTransaction(h.ctx.pool, async (tx) => first?.queue.later(tx, { name: "reset", email: `${i}` }));
   }
-  for (const { queue } of queues) queue.start();
+  for (const { queue } of queues) start(queue);
   await expect.poll(rows, { timeout: 10_000 }).toEqual([]);
   expect(sent.sort()).toEqual(Array.from({ length: 30 }, (_, i) => `${i}`).sort());
 });
@@ -180,7 +187,7 @@ test("a reset that was made into a mail keeps its token over every try", async (
     { compose: real },
   );
   await inTransaction(h.ctx.pool, (tx) => queue.later(tx, { name: "reset", email: person.account.email }));
-  queue.start();
+  start(queue);
   for (const attempts of [1, 2]) await toNextTry(attempts);
   await expect.poll(() => seen, { timeout: 20_000 }).toHaveLength(3);
   expect(new Set(seen).size).toBe(1);
@@ -190,7 +197,7 @@ test("anyone who asks for resets again and again mails their victim ten an hour,
   const person = await h.person("patient");
   const sent: string[] = [];
   const { queue } = await queueWith(async (one) => void sent.push(one.subject), { compose: real });
-  queue.start();
+  start(queue);
   for (let i = 0; i < 12; i++) {
     await inTransaction(h.ctx.pool, async (tx) => {
       await queue.later(tx, { name: "reset", email: person.account.email });

@@ -2,9 +2,10 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { loadConfig } from "@medvault/service-kit";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { afterEach, expect, test } from "vitest";
-import { readConfig } from "../config.ts";
+import { AuthConfig } from "../config.ts";
 import { registeredMail, resetMail } from "./mail.ts";
 import { fileTransport, MailRefused, type MailTransport, smtpTransport } from "./mail-transport.client.ts";
 
@@ -131,8 +132,8 @@ test("links lead where the setting says, and nowhere else", () => {
 
 test("a server's URL with a query, which could switch TLS off, is a bad setting", () => {
   const env = { MEDVAULT_SMTP_URL: "smtp://mail.example?tls.rejectUnauthorized=false" };
-  expect(() => readConfig(env)).toThrow(/MEDVAULT_SMTP_URL \(must be a URL without a query\)/);
-  expect(() => readConfig({ MEDVAULT_MAIL_FROM: "a@b.example\nBcc: c@d.example" })).toThrow(
+  expect(() => loadConfig(AuthConfig, env)).toThrow(/MEDVAULT_SMTP_URL \(must be a URL without a query\)/);
+  expect(() => loadConfig(AuthConfig, { MEDVAULT_MAIL_FROM: "a@b.example\nBcc: c@d.example" })).toThrow(
     /MEDVAULT_MAIL_FROM/,
   );
 });

@@ -1,42 +1,31 @@
 import { createHash } from "node:crypto";
-import { createAppender } from "@medvault/messaging";
-import { actor, signedIn, type TestClient, testAssertions } from "@medvault/testing";
+import { connectRedis } from "@medvault/runtime";
+import { actor, startTestService, type TestClient, type TestService } from "@medvault/testing";
 import type { Redis } from "ioredis";
 import jsqr from "jsqr";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
-import { connectRedis, createAuthApp } from "../app.ts";
-import { createBucketCounter } from "../lockout/bucket-counter.store.ts";
+import type { AuthContext } from "../context.ts";
+import { service } from "../service.ts";
 
 // Two instances of the service over one Postgres and one Redis, as replicas are: nothing that counts may lie in a process.
 let h: Harness;
+let replica: TestService<AuthContext>;
 let replicas: TestClient[];
 let redis: Redis;
-let appender: ReturnType<typeof createAppender>;
 beforeAll(async () => {
   h = await createHarness();
-  const pool = h.db.pool("auth");
-  appender = createAppender(pool, "auth");
   redis = connectRedis(h.redis.url);
   await new Promise((resolve) => redis.once("ready", resolve));
-  const other = createAuthApp(
-    {
-      ...h.ctx,
-      pool,
-      buckets: createBucketCounter(redis),
-      record: (...events) => appender.append(...events),
-    },
-    {
-      assertions: (await testAssertions()).verifier("auth"),
-      redisState: () => "ok",
-      brokerState: () => "ok",
-    },
-  );
-  replicas = [h.guest(), signedIn(other, actor("guest"))];
+  const { db: database, keyring } = h;
+  const pool = database.pool("auth", { prepared: true });
+  const env = { REDIS_URL: "redis://not-used.invalid", MEDVAULT_MAIL_DIR: "/not-used" };
+  replica = await startTestService(service, { database, keyring, pool, redis, env, now: h.ctx.now });
+  replicas = [h.guest(), replica.as(actor("guest"))];
 });
 afterAll(async () => {
-  await appender.close();
+  await replica.close();
   redis.disconnect();
   await h.close();
 });

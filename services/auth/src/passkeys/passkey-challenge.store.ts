@@ -24,8 +24,3 @@ export async function takeChallenge(db: Db, hash: Buffer): Promise<Challenge | n
     ? { purpose: row.purpose, userId: row.user_id, boundTo: row.bound_to, expiresAt: row.expires_at }
     : null;
 }
-
-/** Deletes what has run out. */
-export async function deleteExpiredChallenges(db: Db, now: Date): Promise<void> {
-  await db.query(`delete from passkey_challenges where expires_at <= $1`, [now]);
-}

@@ -1,12 +1,14 @@
 import {
   type Actor,
   type PasskeyAssertion,
+  type PasskeyRequestOptions,
   type SessionTransport,
   Unauthenticated,
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { generateAuthenticationOptions } from "@simplewebauthn/server";
+import type { z } from "zod";
 import { lockAccount } from "../accounts/account.store.ts";
 import { actingAs } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
@@ -54,13 +56,14 @@ async function requestOptions(
   userVerification: "required" | "preferred",
 ) {
   const known = wanted.userId === null ? [] : await listPasskeys(ctx.pool, ctx.keyring, wanted.userId);
-  return generateAuthenticationOptions({
+  const options = generateAuthenticationOptions({
     rpID: ctx.settings.passkeys.id,
     challenge: await newChallenge(ctx, wanted),
     timeout: CHALLENGE_MS,
     allowCredentials: known.map(({ credentialId, transports }) => ({ id: credentialId, transports })),
     userVerification,
   });
+  return options as Promise<z.input<typeof PasskeyRequestOptions>>; // what the library leaves optional is given
 }
 
 /** The sign-in whose first half gave out this token. Throws MfaTokenInvalid. */

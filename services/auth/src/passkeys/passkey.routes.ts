@@ -1,19 +1,5 @@
-import {
-  AnyTokensView,
-  Id,
-  NotFound,
-  PasskeyAssertion,
-  PasskeyCreationOptions,
-  PasskeyList,
-  PasskeyLoginOptions,
-  PasskeyPatch,
-  PasskeyRegisteredView,
-  PasskeyRegistration,
-  PasskeyRequestOptions,
-  PasskeyView,
-} from "@medvault/contracts";
-import { actorOf, allow, etagOf, ifMatch, openToGuests, parse, requireStepUp } from "@medvault/service-kit";
-import type { Request, Response, Router } from "express";
+import { passkeyApi } from "@medvault/contracts";
+import { type Route, route } from "@medvault/service-kit";
 import type { AuthContext } from "../context.ts";
 import { callerOf } from "../lockout/known-device.ts";
 import { handOut, transportOf } from "../sessions/session-transport.ts";
@@ -28,82 +14,34 @@ import {
 import type { Passkey } from "./passkey.ts";
 import { loginByPasskey, loginOptions, stepUpOptions } from "./passkey-sign-in.service.ts";
 
-export function passkeyRoutes(router: Router, ctx: AuthContext): void {
-  router.post(
-    "/v1/auth/passkeys/register/options",
-    allow("account:enroll"),
-    requireStepUp(),
-    async (req, res) => {
-      res.json(PasskeyCreationOptions.parse(await registerOptions(ctx, actorOf(req))));
-    },
-  );
+export const passkeyRoutes = (ctx: AuthContext): Route[] => [
+  route(passkeyApi.beginRegistration, async ({ actor }) => ({ body: await registerOptions(ctx, actor) })),
+  route(passkeyApi.register, async ({ actor, body, req }) => {
+    const { passkey, tokens, recoveryCodes } = await registerPasskey(ctx, callerOf(actor, req), body);
+    const view = { ...present(passkey), ...tokens, ...(recoveryCodes && { recoveryCodes }) };
+    return { ...handOut(view), rev: passkey.rev };
+  }),
+  route(passkeyApi.beginLogin, async ({ body }) => ({
+    body: await loginOptions(ctx, body?.mfaToken ?? null),
+  })),
+  route(passkeyApi.login, async ({ actor, body, req }) =>
+    handOut(await loginByPasskey(ctx, callerOf(actor, req), body, transportOf(req))),
+  ),
+  route(passkeyApi.beginStepUp, async ({ actor }) => ({ body: await stepUpOptions(ctx, actor) })),
+  route(passkeyApi.list, async ({ actor }) => ({
+    body: { items: (await viewPasskeys(ctx, actor)).map(present) },
+  })),
+  route(passkeyApi.read, async ({ actor, params }) => answer(await readPasskey(ctx, actor, params.id))),
+  route(passkeyApi.patch, async ({ actor, params, body, ifMatch }) =>
+    answer(await renamePasskey(ctx, actor, params.id, { name: body.name, rev: ifMatch })),
+  ),
+  route(passkeyApi.remove, async ({ actor, params, ifMatch }) => {
+    await removePasskey(ctx, actor, params.id, ifMatch);
+    return {};
+  }),
+];
 
-  router.post(
-    "/v1/auth/passkeys/register/verify",
-    allow("account:enroll"),
-    requireStepUp(),
-    async (req, res) => {
-      const done = await registerPasskey(
-        ctx,
-        callerOf(actorOf(req), req),
-        parse(PasskeyRegistration, req.body),
-      );
-      const view = {
-        ...present(done.passkey),
-        ...(done.tokens && handOut(res, done.tokens)),
-        ...(done.recoveryCodes && { recoveryCodes: done.recoveryCodes }),
-      };
-      res.setHeader("ETag", etagOf(done.passkey.rev));
-      res.status(201).json(PasskeyRegisteredView.parse(view));
-    },
-  );
-
-  router.post("/v1/auth/passkeys/login/options", openToGuests(), async (req, res) => {
-    const { mfaToken } = parse(PasskeyLoginOptions, req.body ?? {});
-    res.json(PasskeyRequestOptions.parse(await loginOptions(ctx, mfaToken ?? null)));
-  });
-
-  router.post("/v1/auth/passkeys/login/verify", openToGuests(), async (req, res) => {
-    const assertion = parse(PasskeyAssertion, req.body);
-    const tokens = await loginByPasskey(ctx, callerOf(actorOf(req), req), assertion, transportOf(req));
-    res.json(AnyTokensView.parse(handOut(res, tokens)));
-  });
-
-  router.post("/v1/auth/passkeys/step-up/options", allow("account:write"), async (req, res) => {
-    res.json(PasskeyRequestOptions.parse(await stepUpOptions(ctx, actorOf(req))));
-  });
-
-  router.get("/v1/auth/passkeys", allow("account:read"), async (req, res) => {
-    const items = (await viewPasskeys(ctx, actorOf(req))).map(present);
-    res.json(PasskeyList.parse({ items }));
-  });
-
-  router.get("/v1/auth/passkeys/:id", allow("account:read"), async (req, res) => {
-    send(res, await readPasskey(ctx, actorOf(req), idOf(req)));
-  });
-
-  router.patch("/v1/auth/passkeys/:id", allow("account:write"), async (req, res) => {
-    const { name } = parse(PasskeyPatch, req.body);
-    send(res, await renamePasskey(ctx, actorOf(req), idOf(req), { name, rev: ifMatch(req) }));
-  });
-
-  router.delete("/v1/auth/passkeys/:id", allow("account:write"), requireStepUp(), async (req, res) => {
-    await removePasskey(ctx, actorOf(req), idOf(req), ifMatch(req));
-    res.status(204).end();
-  });
-}
-
-/** The id in the path; what is none names nothing. */
-function idOf(req: Request): string {
-  const id = Id.safeParse(req.params.id);
-  if (!id.success) throw new NotFound();
-  return id.data;
-}
-
-function send(res: Response, passkey: Passkey): void {
-  res.setHeader("ETag", etagOf(passkey.rev));
-  res.json(PasskeyView.parse(present(passkey)));
-}
+const answer = (passkey: Passkey) => ({ body: present(passkey), rev: passkey.rev });
 
 function present(passkey: Passkey) {
   return {

@@ -2,6 +2,7 @@ import {
   type Actor,
   NotFound,
   newId,
+  type PasskeyCreationOptions,
   type PasskeyRegistration,
   Unauthenticated,
   VersionConflict,
@@ -9,6 +10,7 @@ import {
 import { emit } from "@medvault/messaging";
 import { type Db, inTransaction } from "@medvault/postgres";
 import { generateRegistrationOptions } from "@simplewebauthn/server";
+import type { z } from "zod";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
@@ -52,7 +54,7 @@ export async function registerOptions(ctx: AuthContext, actor: Actor) {
   if (!account || actor.sessionId === null) throw new Unauthenticated();
   const known = await listPasskeys(ctx.pool, ctx.keyring, account.id);
   if (known.length >= PASSKEYS_PER_USER_MAX) throw new PasskeyLimit();
-  return generateRegistrationOptions({
+  const options = generateRegistrationOptions({
     rpName: "MedVault",
     rpID: ctx.settings.passkeys.id,
     userID: new Uint8Array(userHandleOf(account.id)),
@@ -65,6 +67,7 @@ export async function registerOptions(ctx: AuthContext, actor: Actor) {
     authenticatorSelection: { residentKey: "preferred", userVerification: "preferred" },
     supportedAlgorithmIDs: ALGORITHMS,
   });
+  return options as Promise<z.input<typeof PasskeyCreationOptions>>; // what the library leaves optional is given
 }
 
 /**

@@ -28,6 +28,7 @@ import {
 } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken } from "../tokens/opaque-token.ts";
 import { TokenInvalid } from "../tokens/token.errors.ts";
+import type { PasswordOwner } from "./password-policy.ts";
 
 const RESET_DENIED = { type: "medvault.auth.password-reset.denied.v1", action: "password:reset" };
 const ALL_LINKS = ["mfa_login", "password_reset", "invitation", "email_change"] as const;
@@ -77,6 +78,17 @@ async function setPassword(
   await endSessionsOf(ctx, change, actor, { userId: account.id, except: actor.sessionId, reason });
   const mailed = { userId: account.id, email: account.email, at: ctx.now().toISOString() };
   await ctx.mails.later(tx, { name: "password_changed", ...mailed });
+}
+
+/** How good a password is, and whether it would be taken. Throws Unavailable when too many ask at once. */
+export async function ratePassword(
+  ctx: AuthContext,
+  { password, ...owner }: { password: string } & PasswordOwner,
+) {
+  const reasons = await ctx.passwordCheck.faultsOf(password, owner);
+  const isListed = reasons.includes("common_password") || reasons.includes("breached_password");
+  const score = isListed ? (0 as const) : await ctx.strength.scoreOf(password, owner);
+  return { score, acceptable: reasons.length === 0, reasons };
 }
 
 /** Answers alike whether the address has an account: looking, and the mail, come after the answer. */

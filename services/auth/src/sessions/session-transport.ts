@@ -5,12 +5,14 @@ import {
   InvalidInput,
   REFRESH_COOKIE,
   REFRESH_HEADER,
-  Refresh,
   type SessionTransport,
   TRANSPORT_HEADER,
 } from "@medvault/contracts";
-import { parse } from "@medvault/service-kit";
-import type { Request, Response } from "express";
+
+/** A request's headers. */
+interface Headers {
+  get(name: string): string | undefined;
+}
 
 interface Given {
   accessToken?: string;
@@ -22,51 +24,60 @@ interface Given {
   /** There for a cookie session only. */
   csrfToken?: string;
 }
+type Hidden = "accessToken" | "refreshToken" | "deviceToken" | "tokenType" | "csrfToken";
+/** What is left for the body where tokens travel in cookies. */
+type Shown<T> = T extends unknown ? Omit<T, Hidden> & { csrfToken: string } : never;
 
 /** How this request's tokens travel, by the gateway's word: it passes no client's own header on. */
-export function transportOf(req: Request): SessionTransport {
+export function transportOf(req: Headers): SessionTransport {
   return req.get(TRANSPORT_HEADER) === "cookie" ? "cookie" : "bearer";
 }
 
 /**
- * The answer that hands tokens out. Those of a cookie session go into cookies and are not in the body; the CSRF token,
- * which scripts of the page must read, is there alone.
+ * The answer that hands tokens out. Those of a cookie session go into cookies and are not in the body;
+ * the CSRF token, which scripts of the page must read, is there alone.
  */
 export function handOut<T extends Given>(
-  res: Response,
   given: T,
-): Omit<T, "accessToken" | "refreshToken" | "deviceToken" | "tokenType"> | T {
-  if (given.csrfToken === undefined) return given;
-  const { accessToken, refreshToken, deviceToken, tokenType: _tokenType, ...shown } = given;
-  if (accessToken) res.append("Set-Cookie", cookie(ACCESS_COOKIE, accessToken, `Max-Age=${given.expiresIn}`));
+): { body: T | Shown<T>; headers?: { "set-cookie": string[] } } {
+  const { accessToken, refreshToken, deviceToken, tokenType: _, csrfToken, ...shown } = given;
+  if (csrfToken === undefined) return { body: given };
+  const cookies: string[] = [];
+  if (accessToken) cookies.push(cookie(ACCESS_COOKIE, accessToken, `Max-Age=${given.expiresIn}`));
   if (refreshToken) {
     const until = new Date(given.absoluteExpiresAt ?? 0).toUTCString();
-    res.append("Set-Cookie", cookie(REFRESH_COOKIE, refreshToken, `Expires=${until}`));
+    cookies.push(cookie(REFRESH_COOKIE, refreshToken, `Expires=${until}`));
   }
   // How long it is good for is not the cookie's to say: browsers keep none for longer than this.
-  if (deviceToken) res.append("Set-Cookie", cookie(DEVICE_COOKIE, deviceToken, "Max-Age=34560000"));
-  return shown;
+  if (deviceToken) cookies.push(cookie(DEVICE_COOKIE, deviceToken, "Max-Age=34560000"));
+  return { body: { ...shown, csrfToken } as unknown as Shown<T>, headers: { "set-cookie": cookies } };
 }
 
-/** Takes both cookies back, where the session was in cookies. */
-export function clearCookies(req: Request, res: Response): void {
-  if (transportOf(req) !== "cookie") return;
-  for (const name of [ACCESS_COOKIE, REFRESH_COOKIE]) res.append("Set-Cookie", cookie(name, "", "Max-Age=0"));
+/** The answer that takes both cookies back, where the session was in cookies. */
+export function clearCookies(req: Headers): { headers?: { "set-cookie": string[] } } {
+  if (transportOf(req) !== "cookie") return {};
+  return {
+    headers: { "set-cookie": [ACCESS_COOKIE, REFRESH_COOKIE].map((name) => cookie(name, "", "Max-Age=0")) },
+  };
 }
 
-/** The refresh token of a request, from its cookie or its body; both would be two sessions' word. Throws InvalidInput. */
-export function refreshGiven(req: Request): {
-  refreshToken: string;
-  transport: SessionTransport;
-  csrfToken: string | undefined;
-} {
+/**
+ * The refresh token of a request, from its cookie or its body; both would be two sessions' word. Throws
+ * InvalidInput.
+ */
+export function refreshInput(
+  req: Headers,
+  body: { refreshToken: string } | undefined,
+): { refreshToken: string; transport: SessionTransport; csrfToken: string | undefined } {
   const inCookie = req.get(REFRESH_HEADER);
-  if (inCookie === undefined) {
-    return { ...parse(Refresh, req.body), transport: "bearer", csrfToken: undefined };
+  if (inCookie !== undefined) {
+    if (body) throw new InvalidInput("The refresh token is in its cookie; send no body.");
+    return { refreshToken: inCookie, transport: "cookie", csrfToken: req.get(CSRF_HEADER) };
   }
-  const empty = req.body === undefined || Object.keys(req.body as object).length === 0;
-  if (!empty) throw new InvalidInput("The refresh token is in its cookie; send no body.");
-  return { refreshToken: inCookie, transport: "cookie", csrfToken: req.get(CSRF_HEADER) };
+  if (!body) {
+    throw new InvalidInput("Send a refresh token.", [{ path: "refreshToken", message: "is needed" }]);
+  }
+  return { ...body, transport: "bearer", csrfToken: undefined };
 }
 
 function cookie(name: string, value: string, lifetime: string): string {

@@ -1,16 +1,51 @@
+import type { Job } from "@medvault/runtime";
 import type { AuthContext } from "../context.ts";
 import { changeSessions, endSessions } from "./session.service.ts";
 import { deleteEndedSessions, lockExpired } from "./session.store.ts";
+import { refillSessions } from "./session-refill.service.ts";
 
 const BATCH_ROWS = 200;
 /** Redis may know of a use that Postgres learns of at the next refresh: one access token's life, and some. */
 const IDLE_GRACE_MS = 6 * 60_000;
 const KEEP_ENDED_MS = 30 * 24 * 3600_000;
 
-/** Ends the sessions that ran out unnoticed, with their events, and deletes those that ended long ago. Says how many ended. */
-export async function sweepSessions(ctx: AuthContext): Promise<number> {
-  let total = 0;
-  for (let count = BATCH_ROWS; count === BATCH_ROWS; total += count) {
+export function sessionJobs(ctx: AuthContext): Job[] {
+  let isFilled = false;
+  ctx.redis.on("ready", () => {
+    isFilled = false;
+  });
+  return [
+    {
+      name: "sweep-sessions",
+      every: 60_000,
+      exclusive: true,
+      run: () => sweepSessions(ctx),
+    },
+    {
+      // In each process, after each of its connects.
+      name: "fill-session-cache",
+      every: 500,
+      async run() {
+        if (isFilled || ctx.redis.status !== "ready") return;
+        isFilled = true; // a connect meanwhile asks for it again
+        try {
+          const { filled } = await refillSessions(ctx);
+          ctx.logger.info(
+            { component: "redis", state: filled ? "filled" : "known" },
+            "sessions are in Redis",
+          );
+        } catch (error) {
+          isFilled = false;
+          throw error;
+        }
+      },
+    },
+  ];
+}
+
+/** Ends the sessions that ran out unnoticed, with their events, and deletes those that ended long ago. */
+export async function sweepSessions(ctx: AuthContext): Promise<void> {
+  for (let count = BATCH_ROWS; count === BATCH_ROWS; ) {
     count = await changeSessions(ctx, async (change) => {
       const expired = await lockExpired(change.tx, ctx.now(), IDLE_GRACE_MS, BATCH_ROWS);
       const ids = (absolute: boolean) =>
@@ -21,5 +56,4 @@ export async function sweepSessions(ctx: AuthContext): Promise<number> {
     });
   }
   await deleteEndedSessions(ctx.pool, new Date(ctx.now().getTime() - KEEP_ENDED_MS));
-  return total;
 }

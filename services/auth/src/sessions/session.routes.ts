@@ -1,18 +1,14 @@
 import {
   type Actor,
-  AdminSessionPage,
-  AdminSessionQuery,
   decodeCursor,
   encodeCursor,
   Forbidden,
   Id,
-  IntrospectionView,
-  NotFound,
-  SessionList,
-  scopeOf,
+  type Scope,
+  sessionApi,
+  userApi,
 } from "@medvault/contracts";
-import { actorOf, allow, parse, requireStepUp } from "@medvault/service-kit";
-import type { Request, RequestHandler, Router } from "express";
+import { type Route, route } from "@medvault/service-kit";
 import type { AuthContext } from "../context.ts";
 import { endAllSessions, endOwnSession, introspect, viewSessions } from "./session.service.ts";
 import { deviceOf, type Session } from "./session.ts";
@@ -21,97 +17,66 @@ import { reportClient } from "./session-binding.service.ts";
 /** More than anyone may have at once. */
 const SESSIONS_OF_ONE_MAX = 100;
 
-export function sessionRoutes(router: Router, ctx: AuthContext): void {
-  router.get("/v1/auth/sessions", allow("session:read"), async (req, res) => {
-    const actor = actorOf(req);
-    const items = (await viewSessions(ctx, actor, ofUser(actor.id))).map((session) =>
-      present(session, actor, ctx.locate),
-    );
-    res.json(SessionList.parse({ items }));
-  });
-
-  router.delete("/v1/auth/sessions/:id", allow("session:end"), async (req, res) => {
-    await endOwnSession(ctx, actorOf(req), idOf(req));
-    res.status(204).end();
-  });
-
-  router.delete("/v1/auth/sessions", allow("session:end"), async (req, res) => {
-    const actor = actorOf(req);
-    await endAllSessions(ctx, actor, { userId: actor.id, except: actor.sessionId, reason: "ended_by_user" });
-    res.status(204).end();
-  });
-
-  router.get("/v1/sessions", allow("session:read"), everyones("session:read"), async (req, res) => {
-    const actor = actorOf(req);
-    const query = parse(AdminSessionQuery, req.query);
-    const filter = {
-      userId: query.userId ?? null,
-      role: query.role ?? null,
-      before: decodeCursor(Id, query.cursor) ?? null,
-      limit: query.limit,
-    };
-    const found = await viewSessions(ctx, actor, filter);
-    const last = found.length === query.limit ? found.at(-1) : undefined;
+export const sessionRoutes = (ctx: AuthContext): Route[] => [
+  route(sessionApi.listOwn, ({ actor }) => sessionsOf(ctx, actor, actor.id)),
+  route(sessionApi.endOwn, async ({ actor, params }) => {
+    await endOwnSession(ctx, actor, params.id);
+    return {};
+  }),
+  route(sessionApi.endOthers, async ({ actor }) => {
+    const others = { userId: actor.id, except: actor.sessionId, reason: "ended_by_user" as const };
+    await endAllSessions(ctx, actor, others);
+    return {};
+  }),
+  route(sessionApi.list, async ({ actor, scope, query: { userId = null, role = null, cursor, limit } }) => {
+    requireAny(scope);
+    const before = decodeCursor(Id, cursor) ?? null;
+    const found = await viewSessions(ctx, actor, { userId, role, before, limit });
+    const last = found.length === limit ? found.at(-1) : undefined;
     const items = found.map((session) => ({
-      ...present(session, actor, ctx.locate),
+      ...present(ctx, session, actor),
       userId: session.userId,
       role: session.role,
     }));
-    res.json(AdminSessionPage.parse({ items, nextCursor: last ? encodeCursor(last.id) : null }));
-  });
-
-  router.get("/v1/users/:id/sessions", allow("session:read"), everyones("session:read"), async (req, res) => {
-    const actor = actorOf(req);
-    const items = (await viewSessions(ctx, actor, ofUser(idOf(req)))).map((session) =>
-      present(session, actor, ctx.locate),
-    );
-    res.json(SessionList.parse({ items }));
-  });
-
-  router.delete(
-    "/v1/users/:id/sessions",
-    allow("session:end"),
-    everyones("session:end"),
-    requireStepUp(),
-    async (req, res) => {
-      await endAllSessions(ctx, actorOf(req), { userId: idOf(req), except: null, reason: "ended_by_admin" });
-      res.status(204).end();
-    },
-  );
-
-  // For the gateway alone: no role can hold this permission.
-  router.get("/internal/sessions/:id", allow("session:introspect"), async (req, res) => {
-    if (actorOf(req).role !== "service") throw new Forbidden();
-    res.json(IntrospectionView.parse(await introspect(ctx, idOf(req))));
-  });
-
+    return { body: { items, nextCursor: last ? encodeCursor(last.id) : null } };
+  }),
+  route(userApi.listSessions, ({ actor, scope, params }) => {
+    requireAny(scope);
+    return sessionsOf(ctx, actor, params.id);
+  }),
+  route(userApi.endSessions, async ({ actor, scope, params }) => {
+    requireAny(scope);
+    await endAllSessions(ctx, actor, { userId: params.id, except: null, reason: "ended_by_admin" });
+    return {};
+  }),
+  route(sessionApi.introspect, async ({ actor, params }) => {
+    requireService(actor);
+    return { body: await introspect(ctx, params.id) };
+  }),
   // The assertion says what client it was; the body says nothing.
-  router.post("/internal/sessions/:id/strange-client", allow("session:introspect"), async (req, res) => {
-    if (actorOf(req).role !== "service") throw new Forbidden();
-    res.json({ ended: await reportClient(ctx, actorOf(req), idOf(req)) });
-  });
+  route(sessionApi.reportBindingViolation, async ({ actor, params }) => {
+    requireService(actor);
+    return { body: { ended: await reportClient(ctx, actor, params.id) } };
+  }),
+];
+
+/** Everyone's sessions are in reach: the same permission with the scope `own` is not enough. */
+function requireAny(scope: Scope): void {
+  if (scope !== "any") throw new Forbidden();
 }
 
-/** These routes reach into everyone's sessions; the same permission with the scope `own` is not enough. */
-function everyones(permission: "session:read" | "session:end"): RequestHandler {
-  return (req, _res, next) => {
-    if (scopeOf(actorOf(req), permission) !== "any") throw new Forbidden();
-    next();
-  };
+/** For the gateway alone: no role can hold this permission. */
+function requireService(actor: Actor): void {
+  if (actor.role !== "service") throw new Forbidden();
 }
 
-/** The id in the path; what is none names nothing. */
-function idOf(req: Request): string {
-  const id = Id.safeParse(req.params.id);
-  if (!id.success) throw new NotFound();
-  return id.data;
+async function sessionsOf(ctx: AuthContext, actor: Actor, userId: string) {
+  const filter = { userId, role: null, before: null, limit: SESSIONS_OF_ONE_MAX };
+  const found = await viewSessions(ctx, actor, filter);
+  return { body: { items: found.map((session) => present(ctx, session, actor)) } };
 }
 
-function ofUser(userId: string) {
-  return { userId, role: null, before: null, limit: SESSIONS_OF_ONE_MAX };
-}
-
-function present(session: Session, actor: Actor, locate: AuthContext["locate"]) {
+function present(ctx: AuthContext, session: Session, actor: Actor) {
   return {
     id: session.id,
     createdAt: session.createdAt.toISOString(),
@@ -121,7 +86,7 @@ function present(session: Session, actor: Actor, locate: AuthContext["locate"]) 
     ip: session.ip,
     userAgent: session.userAgent,
     device: deviceOf(session.userAgent),
-    location: locate(session.ip),
+    location: ctx.locate(session.ip),
     current: session.id === actor.sessionId,
   };
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness } from "../../test/harness.ts";
 import { sweepSessions } from "./session.jobs.ts";
 import { deviceOf, isLive, newSession, surplus, touched } from "./session.ts";
-import { refillSessions } from "./session-cache.jobs.ts";
+import { refillSessions } from "./session-refill.service.ts";
 
 let h: Harness;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { AccountRole, SessionTransport } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
-import type { AuthSettings } from "../context.ts";
+import type { AuthSettings } from "../config.ts";
 
 /** `enrollment` reaches the MFA set-up only and cannot be refreshed. */
 export type SessionKind = "full" | "enrollment";

@@ -63,7 +63,7 @@ async function resetSessions(ctx: AuthContext): Promise<void> {
  * The public keys under which a token is or will be good (RFC 7517): ahead of their first use, until
  * their last token is dead.
  */
-export async function publicJwks(db: Db, now: Date): Promise<{ keys: object[] }> {
+export async function publicJwks(db: Db, now: Date) {
   const scheduled = await listScheduledKeys(db);
   const dead = new Set(deadKeys(scheduled, now).map((key) => key.generation));
   const names = scheduled.filter((key) => !dead.has(key.generation)).map((key) => keyName(key.generation));
@@ -72,7 +72,7 @@ export async function publicJwks(db: Db, now: Date): Promise<{ keys: object[] }>
     keys: keys
       .flat()
       .filter((key) => key.state === "active")
-      .map((key) => ({ ...key.publicJwk, kid: key.kid, alg: "EdDSA", use: "sig" })),
+      .map((key) => ({ ...key.publicJwk, kid: key.kid, alg: "EdDSA" as const, use: "sig" as const })),
   };
 }
 

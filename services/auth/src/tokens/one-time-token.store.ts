@@ -89,7 +89,9 @@ export async function wasOneTimeToken(db: Db, hash: Buffer): Promise<boolean> {
   return rowCount !== 0;
 }
 
-/** Deletes what has run out. */
-export async function deleteExpiredTokens(db: Db, now: Date): Promise<void> {
-  await db.query(`delete from one_time_tokens where expires_at <= $1`, [now]);
+/** Deletes what has run out, challenges to passkeys included. */
+export async function deleteExpired(db: Db, now: Date): Promise<void> {
+  for (const table of ["one_time_tokens", "passkey_challenges"]) {
+    await db.query(`delete from ${table} where expires_at <= $1`, [now]);
+  }
 }

@@ -1,6 +1,7 @@
+import { loadConfig } from "@medvault/service-kit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
-import { readConfig } from "../config.ts";
+import { AuthConfig } from "../config.ts";
 
 let h: Harness;
 beforeAll(async () => {
@@ -40,7 +41,7 @@ test.each([
 
 test("settings that would make something guessable are refused", () => {
   expect(() =>
-    readConfig({
+    loadConfig(AuthConfig, {
       MEDVAULT_TOKEN_BITS: "127",
       MEDVAULT_RECOVERY_CODE_BITS: "79",
       MEDVAULT_ARGON2_MEMORY_KIB: "19455",

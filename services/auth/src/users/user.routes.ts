@@ -1,17 +1,5 @@
-import {
-  decodeCursor,
-  encodeCursor,
-  Id,
-  NewUser,
-  NotFound,
-  SessionSettings,
-  UserPage,
-  UserPatch,
-  UserQuery,
-  UserView,
-} from "@medvault/contracts";
-import { actorOf, allow, etagOf, ifMatch, parse, requireStepUp } from "@medvault/service-kit";
-import type { Request, Response, Router } from "express";
+import { decodeCursor, encodeCursor, Id, userApi } from "@medvault/contracts";
+import { type Route, route } from "@medvault/service-kit";
 import type { Account } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import {
@@ -24,59 +12,32 @@ import {
   viewUsers,
 } from "./user.service.ts";
 
-export function userRoutes(router: Router, ctx: AuthContext): void {
-  router.get("/v1/users", allow("user:read"), async (req, res) => {
-    const query = parse(UserQuery, req.query);
-    const found = await viewUsers(ctx, actorOf(req), {
-      role: query.role ?? null,
-      disabled: query.disabled ?? null,
-      before: decodeCursor(Id, query.cursor) ?? null,
-      limit: query.limit,
-    });
-    const last = found.length === query.limit ? found.at(-1) : undefined;
-    res.json(UserPage.parse({ items: found.map(present), nextCursor: last ? encodeCursor(last.id) : null }));
-  });
+export const userRoutes = (ctx: AuthContext): Route[] => [
+  route(userApi.list, async ({ actor, query: { role = null, disabled = null, cursor, limit } }) => {
+    const before = decodeCursor(Id, cursor) ?? null;
+    const found = await viewUsers(ctx, actor, { role, disabled, before, limit });
+    const last = found.length === limit ? found.at(-1) : undefined;
+    return { body: { items: found.map(present), nextCursor: last ? encodeCursor(last.id) : null } };
+  }),
+  route(userApi.create, async ({ actor, body }) => answer(await inviteUser(ctx, actor, body))),
+  route(userApi.read, async ({ actor, params }) => answer(await readUser(ctx, actor, params.id))),
+  route(userApi.patch, async ({ actor, params, body, ifMatch }) =>
+    answer(await changeUser(ctx, actor, params.id, { patch: body, rev: ifMatch })),
+  ),
+  route(userApi.remove, async ({ actor, params, ifMatch }) => {
+    await removeUser(ctx, actor, params.id, ifMatch);
+    return {};
+  }),
+  route(userApi.unlock, async ({ actor, params }) => {
+    await unlockUser(ctx, actor, params.id);
+    return {};
+  }),
+  route(userApi.limitSessions, async ({ actor, params, body }) =>
+    answer(await limitSessions(ctx, actor, params.id, body.maxConcurrent)),
+  ),
+];
 
-  router.post("/v1/users", allow("user:write"), requireStepUp(), async (req, res) => {
-    send(res.status(201), await inviteUser(ctx, actorOf(req), parse(NewUser, req.body)));
-  });
-
-  router.get("/v1/users/:id", allow("user:read"), async (req, res) => {
-    send(res, await readUser(ctx, actorOf(req), idOf(req)));
-  });
-
-  router.patch("/v1/users/:id", allow("user:write"), requireStepUp(), async (req, res) => {
-    const patch = parse(UserPatch, req.body);
-    send(res, await changeUser(ctx, actorOf(req), idOf(req), { patch, rev: ifMatch(req) }));
-  });
-
-  router.delete("/v1/users/:id", allow("user:delete"), requireStepUp(), async (req, res) => {
-    await removeUser(ctx, actorOf(req), idOf(req), ifMatch(req));
-    res.status(204).end();
-  });
-
-  router.post("/v1/users/:id/unlock", allow("user:write"), requireStepUp(), async (req, res) => {
-    await unlockUser(ctx, actorOf(req), idOf(req));
-    res.status(204).end();
-  });
-
-  router.patch("/v1/users/:id/session-settings", allow("user:write"), requireStepUp(), async (req, res) => {
-    const { maxConcurrent } = parse(SessionSettings, req.body);
-    send(res, await limitSessions(ctx, actorOf(req), idOf(req), maxConcurrent));
-  });
-}
-
-/** The id in the path; what is none names nobody. */
-function idOf(req: Request): string {
-  const id = Id.safeParse(req.params.id);
-  if (!id.success) throw new NotFound();
-  return id.data;
-}
-
-function send(res: Response, account: Account): void {
-  res.setHeader("ETag", etagOf(account.rev));
-  res.json(UserView.parse(present(account)));
-}
+const answer = (account: Account) => ({ body: present(account), rev: account.rev });
 
 function present(account: Account) {
   return {

@@ -1,21 +1,21 @@
+import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { generateKeyFile } from "@medvault/keys/operations";
-import { createLogger, openTls } from "@medvault/service-kit";
+import { loadConfig } from "@medvault/service-kit";
 import {
   actor,
   createTestBroker,
   createTestDatabase,
   createTestRedis,
-  listening,
   pendingEvents,
   signedIn,
   testAssertions,
 } from "@medvault/testing";
 import { expect, test } from "vitest";
-import { composeApp } from "./app.ts";
-import { readConfig } from "./config.ts";
+import { AuthConfig } from "./config.ts";
 
 test("the service boots on its settings, fills Redis, mails to files, sends its events, and stops", async () => {
   const [db, redis, broker, assertions] = await Promise.all([
@@ -25,13 +25,14 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
     testAssertions(),
   ]);
   const dir = await mkdtemp(path.join(tmpdir(), "medvault-auth-"));
-  try {
-    const keysFile = path.join(dir, "auth.json");
-    const jwksFile = path.join(dir, "gateway.jwks.json");
-    const mailDir = path.join(dir, "mail");
-    await generateKeyFile(keysFile, "auth");
-    await writeFile(jwksFile, JSON.stringify(assertions.jwks));
-    const config = readConfig({
+  const keysFile = path.join(dir, "auth.json");
+  const jwksFile = path.join(dir, "gateway.jwks.json");
+  const mailDir = path.join(dir, "mail");
+  await generateKeyFile(keysFile, "auth");
+  await writeFile(jwksFile, JSON.stringify(assertions.jwks));
+  const main = fileURLToPath(new URL("main.ts", import.meta.url));
+  const child = spawn(process.execPath, [main], {
+    env: {
       NODE_ENV: "test",
       PORT: "0",
       ADMIN_PORT: "0",
@@ -41,19 +42,30 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
       MEDVAULT_KEYS_FILE: keysFile,
       MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
       MEDVAULT_MAIL_DIR: mailDir,
-    });
-    const logger = createLogger({ service: "auth", level: "silent" });
-    const { app, onStop } = await composeApp(config, logger, await openTls(config, logger));
-    const { url, close } = await listening(app);
+    },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = new Promise((resolve) => child.on("exit", resolve));
+  let out = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  try {
+    const listening = () => out.split("\n").find((line) => line.includes('"msg":"listening"'));
+    await expect.poll(listening, { timeout: 20_000 }).toBeDefined();
+    const { port, adminPort } = JSON.parse(listening() ?? "") as Record<string, number>;
+    const ready = async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).json();
+    const checks = { postgres: "ok", redis: "ok", rabbitmq: "ok" };
+    await expect.poll(ready, { timeout: 10_000 }).toEqual({ status: "ok", checks });
     await expect
-      .poll(async () => (await fetch(`${url}/readyz`)).json(), { timeout: 10_000 })
-      .toEqual({ status: "ok", checks: { postgres: "ok", redis: "ok", rabbitmq: "ok" } });
-    await expect.poll(() => redis.client.get("sessions:filled")).toMatch(/^[0-9a-f]{40}$/);
+      .poll(() => redis.client.get("sessions:filled"), { timeout: 5_000 })
+      .toMatch(/^[0-9a-f]{40}$/);
     expect(await redis.client.get("scope:guest")).toBe("");
 
+    const url = `http://127.0.0.1:${port}`;
     const bare = await fetch(`${url}/v1/auth/login`, { method: "POST" });
     expect(bare.status).toBe(401); // no assertion of the gateway: nothing
-    const guest = signedIn(app, actor("guest"));
+    const guest = signedIn(url, actor("guest"));
     const person = { username: "somebody", email: "s@home.example", password: "Vf7#kaleidoscope-Mq" };
     expect((await guest.post("/v1/auth/register", person)).status).toBe(201);
     expect((await guest.post("/v1/auth/password/forgot", { email: person.email })).status).toBe(202);
@@ -62,9 +74,12 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
     expect(await readFile(path.join(mailDir, name), "utf8")).toContain("To: s@home.example");
     await expect.poll(() => pendingEvents(db.pool("auth")), { timeout: 10_000 }).toEqual([]);
 
-    await close();
-    for (const stop of onStop) await stop();
+    child.kill("SIGTERM");
+    expect(await exited).toBe(0);
+    expect(out).not.toContain("did not stop cleanly");
   } finally {
+    child.kill("SIGKILL");
+    await exited;
     await rm(dir, { recursive: true, force: true });
     await Promise.all([db.drop(), redis.close(), broker.close()]);
   }
@@ -72,7 +87,11 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
 
 test("bad settings are all named, and none is shown", () => {
   const read = () =>
-    readConfig({ PORT: "x", DATABASE_URL: "mysql://secret", MEDVAULT_SESSION_IDLE_MINUTES: "0" });
+    loadConfig(AuthConfig, {
+      PORT: "x",
+      DATABASE_URL: "mysql://secret",
+      MEDVAULT_SESSION_IDLE_MINUTES: "0",
+    });
   expect(read).toThrow(/PORT.*DATABASE_URL.*MEDVAULT_SESSION_IDLE_MINUTES/);
   expect(read).not.toThrow(/secret/);
 });

@@ -1,0 +1,16 @@
+import type { Job } from "@medvault/runtime";
+import type { AuthContext } from "../context.ts";
+import { deleteParkedMails } from "./mail-queue.store.ts";
+
+const KEEP_PARKED_MS = 30 * 24 * 3600_000;
+
+export const mailJobs = (ctx: AuthContext): Job[] => [
+  // What was put in line here is sent at once: this finds what is tried again, and what others left.
+  { name: "send-mails", every: 1_000, run: async () => ctx.mails.wake() },
+  {
+    name: "sweep-parked-mails",
+    every: 60_000,
+    exclusive: true,
+    run: () => deleteParkedMails(ctx.pool, new Date(ctx.now().getTime() - KEEP_PARKED_MS)),
+  },
+];

@@ -1,0 +1,45 @@
+import { defineService } from "@medvault/runtime";
+import { AuthConfig } from "./config.ts";
+import { openContext } from "./context.ts";
+import { lockoutJobs } from "./lockout/lockout.jobs.ts";
+import { mailJobs } from "./mail/mail.jobs.ts";
+import { mfaRoutes } from "./mfa/mfa.routes.ts";
+import { passkeyRoutes } from "./passkeys/passkey.routes.ts";
+import { passwordRoutes } from "./passwords/password.routes.ts";
+import { roleRoutes } from "./roles/role.routes.ts";
+import { sessionJobs } from "./sessions/session.jobs.ts";
+import { sessionRoutes } from "./sessions/session.routes.ts";
+import { signInRoutes } from "./sign-in/sign-in.routes.ts";
+import { signingKeyJobs } from "./signing-keys/signing-key.jobs.ts";
+import { signingKeyRoutes } from "./signing-keys/signing-key.routes.ts";
+import { sealedTables } from "./tables.ts";
+import { tokenJobs } from "./tokens/token.jobs.ts";
+import { ownAccountRoutes } from "./users/own-account.routes.ts";
+import { userRoutes } from "./users/user.routes.ts";
+
+export const service = defineService({
+  name: "auth",
+  config: AuthConfig,
+  tables: sealedTables,
+  pool: () => ({ prepared: true }),
+  open: openContext,
+  routes: (ctx) => [
+    ...signInRoutes(ctx),
+    ...ownAccountRoutes(ctx),
+    ...passwordRoutes(ctx),
+    ...mfaRoutes(ctx),
+    ...passkeyRoutes(ctx),
+    ...sessionRoutes(ctx),
+    ...userRoutes(ctx),
+    ...roleRoutes(ctx),
+    ...signingKeyRoutes(ctx),
+  ],
+  jobs: (ctx) => [
+    ...signingKeyJobs(ctx),
+    ...sessionJobs(ctx),
+    ...lockoutJobs(ctx),
+    ...tokenJobs(ctx),
+    ...mailJobs(ctx),
+  ],
+  jsonLimitBytes: 64 * 1024,
+});
