@@ -14,7 +14,7 @@ import {
 } from "@medvault/service-kit";
 import { z } from "zod";
 import { LOCKOUT } from "./lockout/lockout.ts";
-import { relyingPartyOf } from "./passkeys/relying-party.ts";
+import { type RelyingParty, relyingPartyOf } from "./passkeys/relying-party.ts";
 import { LEAST_HASH_COST } from "./passwords/password-hasher.service.ts";
 
 const DAY_MS = 24 * 3600_000;
@@ -31,16 +31,21 @@ const origins = z
       .max(10),
   );
 
-/** Whether a browser would let these pages use these passkeys. */
-function hasUsableOrigins(config: {
+interface PasskeyConfig {
   MEDVAULT_PUBLIC_URL: string;
   MEDVAULT_PASSKEY_RP_ID?: string | undefined;
   MEDVAULT_PASSKEY_ORIGINS?: string[] | undefined;
-}): boolean {
+}
+
+/** Whom passkeys are made for. Throws RangeError where no browser would let these pages use them. */
+function passkeysOf(config: PasskeyConfig): RelyingParty {
+  const { MEDVAULT_PASSKEY_RP_ID: id, MEDVAULT_PASSKEY_ORIGINS: origins } = config;
+  return relyingPartyOf(config.MEDVAULT_PUBLIC_URL, { id, origins });
+}
+
+function hasUsableOrigins(config: PasskeyConfig): boolean {
   try {
-    const { MEDVAULT_PASSKEY_RP_ID: id, MEDVAULT_PASSKEY_ORIGINS: origins } = config;
-    relyingPartyOf(config.MEDVAULT_PUBLIC_URL, { id, origins });
-    return true;
+    return passkeysOf(config).origins.length > 0;
   } catch {
     return false;
   }
@@ -182,10 +187,7 @@ export function settingsOf(config: AuthConfig) {
   return {
     issuer: config.MEDVAULT_ISSUER,
     publicUrl: config.MEDVAULT_PUBLIC_URL,
-    passkeys: relyingPartyOf(config.MEDVAULT_PUBLIC_URL, {
-      id: config.MEDVAULT_PASSKEY_RP_ID,
-      origins: config.MEDVAULT_PASSKEY_ORIGINS,
-    }),
+    passkeys: passkeysOf(config),
     accessTokenSeconds: 300,
     stepUpSeconds: 600,
     idleMs,
