@@ -3,7 +3,7 @@ import { type FinalRotationRound, runFinalRotation } from "./final-rotation.jobs
 
 const EVERY_MS = 60_000;
 
-export interface FinalRotationLoopOptions extends Omit<FinalRotationRound, "owner" | "signal"> {
+interface FinalRotationLoopOptions extends Omit<FinalRotationRound, "owner" | "signal"> {
   readonly everyMs?: number;
 }
 
