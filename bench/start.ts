@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { freePort } from "@medvault/testing";
 
 // node bench/start.ts: how long `npm start` takes on data of its own, first and second time, how
 // long it takes to stop, and what the six services hold in memory when idle. What was installed
@@ -73,13 +73,4 @@ function memory(ops: Ops): void {
 
 function since(begun: number): string {
   return `${((performance.now() - begun) / 1000).toFixed(1)} s`;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }

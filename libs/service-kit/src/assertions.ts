@@ -14,6 +14,7 @@ import {
   SignJWT,
 } from "jose";
 import { z } from "zod";
+import { BoundedMap } from "./bounded-map.ts";
 
 export const ASSERTION_TYPE = "assertion+jwt";
 export const ASSERTION_ISSUER = "medvault-gateway";
@@ -66,7 +67,7 @@ export async function signAssertion(
 export class AssertionVerifier {
   readonly #keys: ReturnType<typeof createLocalJWKSet>;
   readonly #audience: string;
-  readonly #remembered = new Map<string, { claims: Claims; expiresAtMs: number }>();
+  readonly #remembered = new BoundedMap<string, { claims: Claims; expiresAtMs: number }>(MAX_REMEMBERED);
 
   constructor(jwks: JSONWebKeySet, audience: string) {
     this.#keys = createLocalJWKSet(jwks);
@@ -89,19 +90,11 @@ export class AssertionVerifier {
         clockTolerance: CLOCK_TOLERANCE_S,
       });
       const claims = AssertionClaims.parse(payload);
-      this.#remember(digest, claims, (payload.exp as number) * 1000);
+      this.#remembered.set(digest, { claims, expiresAtMs: (payload.exp as number) * 1000 });
       return claims;
     } catch (cause) {
       throw new Unauthenticated("The gateway's assertion is missing or not valid.", { cause });
     }
-  }
-
-  #remember(digest: string, claims: Claims, expiresAtMs: number): void {
-    if (this.#remembered.size >= MAX_REMEMBERED) {
-      const oldest = this.#remembered.keys().next();
-      if (!oldest.done) this.#remembered.delete(oldest.value);
-    }
-    this.#remembered.set(digest, { claims, expiresAtMs });
   }
 }
 

@@ -35,6 +35,7 @@ export {
   signAssertion,
 } from "./assertions.ts";
 export { DEFAULT_JSON_LIMIT_BYTES, type JsonLimit } from "./body.ts";
+export { BoundedMap } from "./bounded-map.ts";
 export {
   CallingConfig,
   CommonConfig,

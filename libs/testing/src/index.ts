@@ -14,6 +14,7 @@ export { drainedEvents, pendingEvents } from "./events.ts";
 export { listening, type RequestOptions, signedIn, type TestAnswer, type TestClient } from "./http.ts";
 export { testKeyring } from "./keyring.ts";
 export { type LoggedLine, testLogger } from "./logger.ts";
+export { freePort } from "./ports.ts";
 export { createProxy, type TestProxy } from "./proxy.ts";
 export { createTestRedis, type TestRedis } from "./redis.ts";
 export { startTestService, type TestService, type TestServiceOptions } from "./service.ts";

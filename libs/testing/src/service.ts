@@ -133,7 +133,7 @@ async function asSuperuser<T>(url: string, work: (client: pg.Client) => Promise<
 
 async function dump(client: pg.Client, service: string): Promise<string> {
   const { rows: tables } = await client.query<{ name: string }>(
-    "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ($1, $1 || '_sys')",
+    "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ($1::text, $1::text || '_sys')",
     [service],
   );
   let text = "";

@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createKeyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
-import { testAssertions } from "@medvault/testing";
+import { freePort, testAssertions } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startAudit, type TestAudit } from "../test/harness.ts";
 import { events, eventually } from "../test/log-harness.ts";
@@ -86,12 +85,3 @@ test("killed with -9 in the middle of its work, again and again, the log loses n
   );
   expect(await end(service, "SIGTERM")).toBe(0);
 }, 90_000);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}

@@ -5,7 +5,7 @@ import { applyPolicy, type SealedTable } from "@medvault/keys";
 import { rebuildIndexes, reseal } from "@medvault/keys/operations";
 import type { TestClient } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { givenPatient, givenPrescription, type House, type Known, openHouse } from "../test/house.ts";
+import { givenPatient, givenPrescription, type Known, type Records, startRecords } from "../test/harness.ts";
 import { openIndexes } from "./context.ts";
 import { patients as patientResource } from "./patients/patient.table.ts";
 import { prescriptions as prescriptionResource } from "./prescriptions/prescription.table.ts";
@@ -14,17 +14,17 @@ import { sealedTables } from "./tables.ts";
 const { table: patients } = patientResource;
 const { table: prescriptions } = prescriptionResource;
 const declared = sealedTables.map((table) => table.declaration);
-let house: House;
+let service: Records;
 let admin: TestClient;
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "medvault-policy-"));
-  house = await openHouse();
-  admin = house.admin();
+  service = await startRecords();
+  admin = service.someone("admin");
 });
 afterEach(async () => {
   declareAgain();
-  await house.close();
+  await service.close();
   await rm(folder, { recursive: true });
 });
 
@@ -44,18 +44,18 @@ async function restart(indexes: Record<string, Record<string, string>>): Promise
   const file = join(folder, "policy.json");
   await writeFile(file, JSON.stringify({ services: { records } }));
   await applyPolicy({ file, service: "records", tables: sealedTables });
-  const { pool, keyring } = house.context;
-  Object.assign(house.context, { indexes: await openIndexes(pool, keyring) });
+  const { pool, keyring } = service.context;
+  Object.assign(service.context, { indexes: await openIndexes(pool, keyring) });
 }
 
 const incomplete = () => [
-  ...house.context.indexes.of(patients).incomplete,
-  ...house.context.indexes.of(prescriptions).incomplete,
+  ...service.context.indexes.of(patients).incomplete,
+  ...service.context.indexes.of(prescriptions).incomplete,
 ];
 
 async function reindex(table: SealedTable<never> = patients as never): Promise<void> {
   const options = { pausePerWork: 0, onStep: async () => undefined };
-  const done = await rebuildIndexes(house.context.pool, house.context.keyring, table, options);
+  const done = await rebuildIndexes(service.context.pool, service.context.keyring, table, options);
   expect(done).toMatchObject({ finished: true, refused: [] });
 }
 
@@ -66,7 +66,7 @@ async function find(search: object, of: "patients" | "prescriptions" = "patients
 }
 
 async function stored(): Promise<{ name: string[]; national: Buffer | null; added: string[] }[]> {
-  const { rows } = await house.context.pool.query<{
+  const { rows } = await service.context.pool.query<{
     name: string[];
     national: Buffer | null;
     added: string[];
@@ -110,10 +110,10 @@ test("an index that a policy adds is used for new rows at once, found by when it
     expect(row.national).toBeNull();
   }
   // It is the tokens by which they are found now.
-  await house.context.pool.query("update patients set added_tokens = '{}' where id = $1", [old]);
+  await service.context.pool.query("update patients set added_tokens = '{}' where id = $1", [old]);
   expect(await find({ phone: "+31 20 555 1" })).toEqual([]);
   const options = { all: true, onRows: async () => undefined };
-  await reseal(house.context.pool, house.context.keyring, patients, options);
+  await reseal(service.context.pool, service.context.keyring, patients, options);
   await expectAllFound();
 });
 
@@ -176,7 +176,7 @@ test("a command with another policy than the services' is refused, and one that 
   await restart({ patients: { phone: "exact" } });
   await add(1);
   await reindex();
-  const { pool, keyring } = house.context;
+  const { pool, keyring } = service.context;
   declareAgain();
   const refused = { code: "index_policy_differs" };
   await expect(reindex()).rejects.toMatchObject(refused);

@@ -1,5 +1,4 @@
-import { CommonConfig, finalRotationHours, loadConfig, policyFile, wholeNumber } from "@medvault/service-kit";
-import type { z } from "zod";
+import { CommonConfig, finalRotationHours, policyFile, wholeNumber } from "@medvault/service-kit";
 
 export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
@@ -8,9 +7,3 @@ export const RecordsConfig = CommonConfig.extend({
     .describe("connections of this process to Postgres"),
   MEDVAULT_POLICY_FILE: policyFile,
 });
-export type Config = z.infer<typeof RecordsConfig>;
-
-/** The settings of this service, from the environment. Throws ConfigError, which names every fault. */
-export function readConfig(): Config {
-  return loadConfig(RecordsConfig, process.env);
-}

@@ -2,6 +2,7 @@ import type { Digest } from "@medvault/crypto";
 import { type Keyring, LiveIndexes, type SealedTable, TokenChain } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import type { Db } from "@medvault/postgres";
+import type { Parts } from "@medvault/runtime";
 import type pg from "pg";
 import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
 
@@ -14,6 +15,19 @@ export interface Context {
   readonly indexes: Indexes;
   /** With which content is hashed before it is signed: the deployment's choice. */
   readonly digest: Digest;
+}
+
+/** Opens the index keys, and says which indexes are not complete yet. */
+export async function openContext({ pool, keyring, appender, digest, logger }: Parts): Promise<Context> {
+  const indexes = await openIndexes(pool, keyring);
+  for (const table of indexedTables) {
+    for (const index of indexes.of(table).incomplete) {
+      const says =
+        "an index is not complete: a search by it opens every row in reach until `keys reindex` is done";
+      logger.warn({ table: table.declaration.table, index }, says);
+    }
+  }
+  return { pool, keyring, appender, indexes, digest };
 }
 
 /** The blind indexes. A rebuild may change their keys under a running process. */

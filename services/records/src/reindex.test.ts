@@ -4,7 +4,7 @@ import { type RebuildOptions, rebuildIndexes, reseal } from "@medvault/keys/oper
 import { inTransaction } from "@medvault/postgres";
 import { actor, type TestClient } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ADA, type House, type Known, openHouse } from "../test/house.ts";
+import { ADA, type Known, type Records, startRecords } from "../test/harness.ts";
 import { type Context, openIndexes } from "./context.ts";
 import { searchPatients } from "./patients/patient.service.ts";
 import { patients as patientResource } from "./patients/patient.table.ts";
@@ -16,18 +16,18 @@ import { contentOf } from "./resources/resource.ts";
 const { table: patients } = patientResource;
 const { table: prescriptions } = prescriptionResource;
 
-let house: House;
+let service: Records;
 let admin: TestClient;
 beforeEach(async () => {
-  house = await openHouse();
-  admin = house.admin();
+  service = await startRecords();
+  admin = service.someone("admin");
 });
-afterEach(() => house.close());
+afterEach(() => service.close());
 
-const pool = () => house.context.pool;
+const pool = () => service.context.pool;
 const silent: RebuildOptions = { batchRows: 5, pausePerWork: 0, onStep: async () => undefined };
 const rebuild = (options: Partial<RebuildOptions> = {}) =>
-  rebuildIndexes(pool(), house.context.keyring, patients, { ...silent, ...options });
+  rebuildIndexes(pool(), service.context.keyring, patients, { ...silent, ...options });
 
 const LETTERS = "bcdfghklmn";
 const nameOf = (n: number): string =>
@@ -59,7 +59,7 @@ async function expectFound(n: number, id: string | undefined): Promise<void> {
 
 /** Each row's tokens, and those that the active key alone gives it. */
 async function tokensAndExpected(): Promise<{ stored: IndexTokens; expected: IndexTokens }[]> {
-  const keys = await patients.indexKeys(pool(), house.context.keyring);
+  const keys = await patients.indexKeys(pool(), service.context.keyring);
   const { rows } = await pool().query<SealedRow>(
     `select p.*, p.name_tokens::text[] as name_tokens, k.wrapped as subject_key
        from patients p join subject_keys k on k.subject_id = p.id`,
@@ -71,7 +71,7 @@ async function tokensAndExpected(): Promise<{ stored: IndexTokens; expected: Ind
       birth_date: row.birth_date_token as Buffer,
       added_tokens: row.added_tokens as string[],
     },
-    expected: patients.indexTokens(keys, patients.open(house.context.keyring, row)),
+    expected: patients.indexTokens(keys, patients.open(service.context.keyring, row)),
   }));
 }
 
@@ -133,7 +133,7 @@ test("prescriptions are found by medication and by name while either table's ind
     expect(await search("pidogr")).toEqual([body.id]);
     expect(await search(nameOf(0))).toEqual([body.id]);
   };
-  const { keyring } = house.context;
+  const { keyring } = service.context;
   for (const table of [patients, prescriptions]) {
     await rebuildIndexes(pool(), keyring, table as typeof patients, {
       ...silent,
@@ -158,7 +158,7 @@ test.each([1, 2] as const)(
     ids.push(await addPatient(12));
     for (const [n, id] of ids.entries()) await expectFound(n, id);
     const options = { all: true, onRows: async () => undefined };
-    const sealed = await reseal(pool(), house.context.keyring, patients, options);
+    const sealed = await reseal(pool(), service.context.keyring, patients, options);
     expect(sealed).toMatchObject({ resealed: 13, refused: [] });
     for (const [n, id] of ids.entries()) await expectFound(n, id);
     expect(await rebuild()).toMatchObject({ finished: true });
@@ -170,12 +170,12 @@ test.each([1, 2] as const)(
 
 test("a process that only searched before, with the keys of its boot, finds every row at every step", async () => {
   const ids = await addPatients(6);
-  const { keyring } = house.context;
+  const { keyring } = service.context;
   const searchAs = async (context: Context, q: string) => {
-    const page = await searchPatients(context, actor("admin"), { q, nationalId: "N-3", limit: 20 });
-    return page.items.map(({ id }) => id);
+    const { body } = await searchPatients(context, actor("admin"), { q, nationalId: "N-3", limit: 20 });
+    return body?.items.map(({ id }) => id);
   };
-  const atBoot = async () => ({ ...house.context, indexes: await openIndexes(pool(), keyring) });
+  const atBoot = async () => ({ ...service.context, indexes: await openIndexes(pool(), keyring) });
   const processes = [await atBoot(), await atBoot(), await atBoot()];
   const expectFoundAfter = async (step: number) =>
     expect(await searchAs(processes[step] as Context, nameOf(3))).toEqual([ids[3]]);
@@ -206,7 +206,7 @@ test("a second rebuild beside the first is refused, and a reseal beside it leave
     },
     onProgress: () => {
       const options = { all: true, batchRows: 3, onRows: async () => undefined };
-      sealing.push(reseal(pool(), house.context.keyring, patients, options));
+      sealing.push(reseal(pool(), service.context.keyring, patients, options));
     },
   });
   await Promise.all(sealing);
@@ -218,7 +218,7 @@ test("a second rebuild beside the first is refused, and a reseal beside it leave
 
 test("a writer who took the old key before the rebuild began is waited for, and its row is found", async () => {
   await addPatients(1);
-  const { context } = house;
+  const { context } = service;
   const who = actor("admin");
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const { promise: written, resolve: wrote } = Promise.withResolvers<string>();
@@ -296,7 +296,7 @@ test("a table that a restore swaps meanwhile is gone over again before the old k
 
 /** Another table of that name with the rows of before, as a restore leaves it. */
 function swapTable(): Promise<void> {
-  return house.superuser(
+  return service.superuser(
     `begin; alter table records.patients rename to patients_before;
      create table records.patients (like records.patients_before);
      insert into records.patients select * from records.patients_before;

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { inTransaction } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -9,7 +10,7 @@ import { changeOne, keptOf, readOne, storeMany, storeOne } from "../../test/harn
 import { createKeyring } from "../keyring/keyring.ts";
 import { generateKeyFile } from "../operations/generate.ts";
 import { closeSealPool } from "../sealed-tables/seal-pool.ts";
-import { startFinalRotation } from "./final-rotation-loop.ts";
+import { runFinalRotation } from "./final-rotation.jobs.ts";
 import { shred } from "./shred.ts";
 
 let database: TestDatabase;
@@ -47,19 +48,22 @@ test("a shred among 10,000 subjects becomes final while 50 requests a second rea
   };
   const traffic = setInterval(() => requests.push(request(requests.length)), 20);
   const logger = { info: () => undefined, warn: () => undefined };
-  const rotations = replicas.map((keyring) =>
-    startFinalRotation({
-      pool,
-      keyring,
-      keysFile,
-      afterHours: 0,
-      everyMs: 100,
-      graceMs: 1_000,
-      audit: () => async () => undefined,
-      countOutside: async () => 0,
-      logger,
-    }),
-  );
+  const stopping = new AbortController();
+  const rotations = replicas.map(async (keyring, replica) => {
+    for (; !stopping.signal.aborted; await delay(100)) {
+      await runFinalRotation({
+        pool,
+        keyring,
+        keysFile,
+        owner: `replica ${replica}`,
+        afterHours: 0,
+        graceMs: 1_000,
+        audit: () => async () => undefined,
+        countOutside: async () => 0,
+        logger,
+      });
+    }
+  });
   try {
     await inTransaction(pool, (tx) => shred(tx, erased));
     const isFinal = async () =>
@@ -69,7 +73,8 @@ test("a shred among 10,000 subjects becomes final while 50 requests a second rea
     await expect.poll(() => requests.length, { timeout: 10_000 }).toBeGreaterThan(sent + 50);
   } finally {
     clearInterval(traffic);
-    await Promise.all(rotations.map((rotation) => rotation.stop()));
+    stopping.abort();
+    await Promise.all(rotations);
     await Promise.all(requests);
   }
   expect(failures).toEqual([]);

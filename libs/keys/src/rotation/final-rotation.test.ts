@@ -18,9 +18,9 @@ import { changeKeyFile, readKeyFile } from "../providers/key-file.ts";
 import { withNextVersion } from "../providers/key-versions.ts";
 import { newKeyFor } from "../providers/new-key.ts";
 import { closeSealPool } from "../sealed-tables/seal-pool.ts";
+import { runFinalRotation } from "./final-rotation.jobs.ts";
 import { heldUpBy, takeLease } from "./final-rotation.store.ts";
 import { type FinalRotationOptions, makeShredsFinal } from "./final-rotation.ts";
-import { startFinalRotation } from "./final-rotation-loop.ts";
 import { shred } from "./shred.ts";
 
 const HOUR_MS = 3_600_000;
@@ -289,16 +289,22 @@ test("a subject without a key is noted as shredded too, and one shredded twice s
   expect(states()).toEqual(["destroyed", "destroyed", "active"]);
 });
 
-test("a process runs it by itself, and ends what is under way when it stops", async () => {
+test("a round of a process logs what came of it, and a stopped one changes nothing", async () => {
   await givenShredded();
-  const options = { ...(await optionsOf(13, { graceMs: 0 })), afterHours: 12 };
-  const said: string[] = [];
+  const logged: string[] = [];
   const logger = {
-    info: (_details: object, message: string) => void said.push(message),
-    warn: (_details: object, message: string) => void said.push(message),
+    info: (_details: object, message: string) => void logged.push(message),
+    warn: (_details: object, message: string) => void logged.push(message),
   };
-  const rotation = startFinalRotation({ ...options, logger, everyMs: 20 });
-  await expect.poll(states).toEqual(["destroyed", "active"]);
-  await expect.poll(() => said).toEqual(["shreds are final"]);
-  await rotation.stop();
+  const round = async (hours: number, afterHours: number | "off", signal?: AbortSignal) => {
+    const more = { graceMs: 0, ...(signal && { signal }) };
+    const { owner: _owner, ...options } = await optionsOf(hours, more);
+    return runFinalRotation({ ...options, afterHours, logger });
+  };
+  expect(await round(25, "off")).toEqual({ state: "held up", reason: "switched_off" });
+  await expect(round(13, 12, AbortSignal.abort(new Error("stopped")))).rejects.toThrow("stopped");
+  expect(await round(13, 12)).toEqual({ state: "done" });
+  expect(states().at(-1)).toBe("active");
+  expect(await round(13, 12)).toEqual({ state: "nothing to do" });
+  expect(logged).toEqual(["shreds cannot be made final", "shreds are final"]);
 });

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { AppError } from "@medvault/contracts";
+import { BoundedMap } from "@medvault/service-kit";
 import { type JWTVerifyGetKey, jwtVerify } from "jose";
 import { z } from "zod";
 import { TokenRefused } from "./identity.errors.ts";
@@ -28,7 +29,7 @@ export type AccessClaims = z.infer<typeof AccessClaims>;
 export class AccessTokens {
   readonly #keys: JWTVerifyGetKey;
   readonly #issuer: string;
-  readonly #remembered = new Map<string, AccessClaims>();
+  readonly #remembered = new BoundedMap<string, AccessClaims>(MAX_REMEMBERED);
 
   constructor(keys: JWTVerifyGetKey, issuer: string) {
     this.#keys = keys;
@@ -55,20 +56,12 @@ export class AccessTokens {
         maxTokenAge: "1h", // far over the 5 min of auth's; refuses an `iat` in the future
       });
       const claims = AccessClaims.parse(payload);
-      this.#remember(digest(token), claims);
+      this.#remembered.set(digest(token), claims);
       return claims;
     } catch (thrown) {
       if (thrown instanceof AppError) throw thrown;
       throw new TokenRefused(thrown);
     }
-  }
-
-  #remember(key: string, claims: AccessClaims): void {
-    if (this.#remembered.size >= MAX_REMEMBERED) {
-      const oldest = this.#remembered.keys().next();
-      if (!oldest.done) this.#remembered.delete(oldest.value);
-    }
-    this.#remembered.set(key, claims);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type AssertionKey, type Claims, signAssertion } from "@medvault/service-kit";
+import { type AssertionKey, BoundedMap, type Claims, signAssertion } from "@medvault/service-kit";
 import type { Client } from "./client.ts";
 import type { SignedIn } from "./session.ts";
 
@@ -11,7 +11,9 @@ const ITSELF: Client = { ip: "127.0.0.1", userAgent: "medvault-gateway" };
 /** Signs assertions of who asks (ARCHITECTURE.md, "Access"), and reuses them for some seconds. */
 export class Asserter {
   readonly #key: AssertionKey;
-  readonly #kept = new Map<string, { claims: Claims; token: Promise<string>; until: number }>();
+  readonly #kept = new BoundedMap<string, { claims: Claims; token: Promise<string>; until: number }>(
+    MAX_KEPT,
+  );
 
   constructor(key: AssertionKey) {
     this.#key = key;
@@ -52,12 +54,7 @@ export class Asserter {
     const now = Date.now();
     const kept = this.#kept.get(key);
     if (kept && kept.until > now && isSame(kept.claims, claims)) return kept.token;
-    if (this.#kept.size >= MAX_KEPT) {
-      const oldest = this.#kept.keys().next();
-      if (!oldest.done) this.#kept.delete(oldest.value);
-    }
     const token = signAssertion(this.#key, claims, [...audiences]);
-    this.#kept.delete(key); // so that the newest stands last
     this.#kept.set(key, { claims, token, until: now + REUSE_MS });
     return token;
   }

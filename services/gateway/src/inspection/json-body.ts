@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { InvalidInput, TooLarge, Unavailable, UnsupportedMediaType } from "@medvault/contracts";
-import { boundedBody } from "../limits/body-limit.ts";
+import { abandonBody, boundedBody } from "../limits/body-limit.ts";
 import { ClientGone } from "../proxy/proxy.errors.ts";
 import { checkShape } from "./json-shape.ts";
 
@@ -34,7 +34,7 @@ export async function readJson(
   if (!stream) return null;
   if (!JSON_TYPE.test(req.headers["content-type"] ?? "")) {
     stream.destroy();
-    leaveUnread(req, res);
+    abandonBody(req, res);
     throw new UnsupportedMediaType("Send application/json.");
   }
   const chunks: Buffer[] = [];
@@ -50,7 +50,7 @@ export async function readJson(
       chunks.push(chunk);
     }
   } catch (thrown) {
-    leaveUnread(req, res);
+    abandonBody(req, res);
     if (thrown instanceof TooLarge || thrown instanceof Unavailable) throw thrown;
     throw req.destroyed || req.errored ? new ClientGone("the client went away") : thrown;
   }
@@ -71,11 +71,4 @@ function parsed(bytes: Buffer): unknown {
   } catch {
     throw new InvalidInput("The body is not valid JSON.");
   }
-}
-
-/** The rest of a refused body is not waited for: the connection ends with the answer. */
-function leaveUnread(req: IncomingMessage, res: ServerResponse): void {
-  if (!res.headersSent) res.setHeader("Connection", "close");
-  req.unpipe();
-  req.resume();
 }

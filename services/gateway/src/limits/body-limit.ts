@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Transform } from "node:stream";
 import { InvalidInput, TooLarge, UnsupportedMediaType } from "@medvault/contracts";
 import { BodyTimeout } from "./limit.errors.ts";
@@ -39,4 +39,11 @@ export function boundedBody(req: IncomingMessage, maxBytes: number, idleTimeoutM
   req.pipe(bounded);
   req.once("aborted", () => bounded.destroy(new Error("the client went away")));
   return bounded;
+}
+
+/** Does not wait for the rest of a body: the connection ends with the answer. */
+export function abandonBody(req: IncomingMessage, res: ServerResponse): void {
+  if (!res.headersSent) res.setHeader("Connection", "close");
+  req.unpipe();
+  req.resume();
 }

@@ -1,17 +1,14 @@
+import { BoundedMap } from "@medvault/service-kit";
 import type { Limit, LimitState } from "./limit.ts";
 
 const MAX_REMEMBERED = 10_000;
 
 /** Remembers used-up limits until they open again, so that Redis need not be asked. */
 export class UsedUpLimits {
-  readonly #until = new Map<string, number>();
+  readonly #until = new BoundedMap<string, number>(MAX_REMEMBERED);
 
   note({ limit, used, resetMs }: LimitState): void {
     if (used < limit.points || limit.member !== undefined) return; // a cheaper request may still fit
-    if (this.#until.size >= MAX_REMEMBERED) {
-      const oldest = this.#until.keys().next();
-      if (!oldest.done) this.#until.delete(oldest.value);
-    }
     this.#until.set(limit.key, Date.now() + resetMs);
   }
 

@@ -1,7 +1,7 @@
 import { AppError, ASSERTION_HEADER, Unavailable } from "@medvault/contracts";
 import { lifecycleOf, requestIdOf, traceparentOf } from "@medvault/service-kit";
 import type { Request, Response } from "express";
-import { boundedBody } from "../limits/body-limit.ts";
+import { abandonBody, boundedBody } from "../limits/body-limit.ts";
 import type { Route } from "../routing/route-table.ts";
 import { Departure, type UpstreamAnswer } from "./exchange.client.ts";
 import { copyHeaders, inwardHeaders } from "./headers.ts";
@@ -100,13 +100,6 @@ function ownHeaders(
     ...further,
     ...(body ? { "content-length": String(body.length) } : {}),
   };
-}
-
-/** The rest of an unread body is not waited for: the connection ends with the answer. */
-function abandonBody(req: Request, res: Response): void {
-  if (!res.headersSent) res.setHeader("Connection", "close");
-  req.unpipe();
-  req.resume();
 }
 
 /** A 5xx that is no problem document is not from our service; its text must not be shown. */

@@ -28,15 +28,6 @@ export class SlowReader extends Error {
   override readonly name = "SlowReader";
 }
 
-/** 503: so many calls to the service are running that another would only wait. */
-export class Overloaded extends AppError {
-  readonly code = "unavailable";
-  readonly kind = "unavailable";
-  constructor() {
-    super(undefined, { retryAfterSeconds: 2 });
-  }
-}
-
 const CONNECTION_FAULTS: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
   "ECONNRESET",

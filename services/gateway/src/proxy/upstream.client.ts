@@ -1,11 +1,11 @@
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { AppError } from "@medvault/contracts";
+import { AppError, Unavailable } from "@medvault/contracts";
 import { connectorOf, type Tls } from "@medvault/service-kit";
 import CircuitBreaker from "opossum";
 import { type Dispatcher, Pool } from "undici";
 import { type Departure, Exchange, type UpstreamAnswer } from "./exchange.client.ts";
-import { ClientGone, codeOf, isConnectionFault, Overloaded, SlowReader } from "./proxy.errors.ts";
+import { ClientGone, codeOf, isConnectionFault, SlowReader } from "./proxy.errors.ts";
 import { RetryBudget } from "./retry-budget.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -102,7 +102,7 @@ export class Upstream {
    * ClientGone when the client goes away.
    */
   async request(request: UpstreamRequest): Promise<UpstreamAnswer> {
-    if (this.#inFlight >= MAX_IN_FLIGHT) throw new Overloaded();
+    if (this.#inFlight >= MAX_IN_FLIGHT) throw new Unavailable(); // more would only wait
     try {
       return await this.#breaker.fire(request);
     } catch (thrown) {

@@ -1,5 +1,6 @@
 import { type Actor, NotFound, type SensitiveField } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
+import type { Answer } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { maskResource } from "../fhir/mask-resource.ts";
 import type { FhirResource, Original } from "../fhir/resource.ts";
@@ -13,12 +14,12 @@ import { readAll } from "./export.store.ts";
 import { keptResources } from "./kept-resource.table.ts";
 import { CLINICAL } from "./plan.ts";
 
-export interface FhirBundle {
+type FhirBundle = {
   resourceType: "Bundle";
   type: "searchset";
   total: number;
   entry: { fullUrl: string; resource: FhirResource }[];
-}
+};
 
 /**
  * All that is kept about a patient as a FHIR R4 Bundle: originals as they came, where nothing was changed here since;
@@ -29,8 +30,8 @@ export async function exportPatient(
   context: Context,
   actor: Actor,
   id: string,
-  unmask: readonly SensitiveField[],
-): Promise<FhirBundle> {
+  unmask: readonly SensitiveField[] = [],
+): Promise<Answer<FhirBundle>> {
   const { patient, clinical, kept } = await inTransaction(context.pool, async (tx) => {
     const found = await find(tx, context, actor, "fhir:export", patients, id);
     if (!found) throw new NotFound();
@@ -61,7 +62,7 @@ export async function exportPatient(
   ].map(({ fullUrl, resource }) => ({ fullUrl, resource: maskResource(resource, unmask) }));
   const exported = { ...act, details: { count: entry.length } };
   await context.appender.append(...[exported, ...unmasked].map((one) => done(actor, one)));
-  return { resourceType: "Bundle", type: "searchset", total: entry.length, entry };
+  return { body: { resourceType: "Bundle", type: "searchset", total: entry.length, entry } };
 }
 
 type Exported = Row & { source: Original | null };

@@ -3,7 +3,14 @@ import { gunzipSync } from "node:zlib";
 import type { FhirImportView } from "@medvault/contracts";
 import { actor, type TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { givenPatient, type House, type Known, nobody, openHouse, told } from "../../test/house.ts";
+import {
+  givenPatient,
+  type Known,
+  nobody,
+  type Records,
+  startRecords,
+  visiblePart,
+} from "../../test/harness.ts";
 
 const ROOT = new URL("../../../../", import.meta.url);
 const SYNTHEA = new URL("../shared/data/fhir/synthea_r4/", ROOT);
@@ -21,14 +28,14 @@ const load = (who: TestClient, bundle: unknown, headers = {}) =>
 const synthea = (file: string): Bundle =>
   JSON.parse(gunzipSync(readFileSync(new URL(encodeURIComponent(file), SYNTHEA))).toString("utf8"));
 
-let house: House;
+let service: Records;
 beforeAll(async () => {
-  house = await openHouse();
+  service = await startRecords();
 });
-afterAll(() => house.close());
+afterAll(() => service.close());
 
 async function counts(): Promise<Record<string, number>> {
-  const { rows } = await house.context.pool.query(
+  const { rows } = await service.context.pool.query(
     `select (select count(*) from patients) as patients, (select count(*) from medical_records) as records,
             (select count(*) from prescriptions) as prescriptions, (select count(*) from claims) as claims,
             (select count(*) from fhir_resources) as kept, (select count(*) from fhir_sources) as sources,
@@ -38,7 +45,7 @@ async function counts(): Promise<Record<string, number>> {
 }
 
 test("a bundle becomes a patient of the doctor's, with records, prescriptions, claims, and the rest kept", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const answer = await load(doctor, marisela());
   expect(answer).toMatchObject({
     status: 200,
@@ -51,7 +58,7 @@ test("a bundle becomes a patient of the doctor's, with records, prescriptions, c
     },
   });
   const id = String(answer.body.patientId);
-  const events = await house.events();
+  const events = await service.events();
   expect(events).toMatchObject([
     {
       type: "medvault.records.fhir.imported.v1",
@@ -79,7 +86,7 @@ test("a bundle becomes a patient of the doctor's, with records, prescriptions, c
 });
 
 test("imported records are signed for who imported them", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const { body } = await load(doctor, marisela());
   const list = await doctor.get<{ items: Known[] }>(`/v1/patients/${body.patientId}/records?limit=1`);
   expect(await doctor.get(`/v1/records/${list.body.items[0]?.id}/integrity`)).toMatchObject({
@@ -88,7 +95,7 @@ test("imported records are signed for who imported them", async () => {
 });
 
 test("loading the same bundle twice stores nothing twice, with and without a key", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const first = await load(doctor, marisela(), { "idempotency-key": "k1" });
   const before = await counts();
   const replay = await load(doctor, marisela(), { "idempotency-key": "k1" });
@@ -107,7 +114,7 @@ test("loading the same bundle twice stores nothing twice, with and without a key
 });
 
 test("a grown bundle adds what is new to the same patient", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const first = await load(doctor, marisela());
   const grown = marisela();
   grown.entry.push({
@@ -127,7 +134,7 @@ test("a grown bundle adds what is new to the same patient", async () => {
 });
 
 test("twenty loads at once make one patient and every resource once", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const before = await counts();
   const answers = await Promise.all(Array.from({ length: 20 }, () => load(doctor, marisela())));
   expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
@@ -140,19 +147,19 @@ test("twenty loads at once make one patient and every resource once", async () =
 });
 
 test("two doctors who load the same bundle have two patients, and neither learns of the other", async () => {
-  const [one, other] = [house.doctor(), house.doctor()];
+  const [one, other] = [service.someone("doctor"), service.someone("doctor")];
   const [a, b] = [await load(one, marisela()), await load(other, marisela())];
   expect(a.body.patientId).not.toBe(b.body.patientId);
   expect({ ...b.body, patientId: null }).toEqual({ ...a.body, patientId: null });
-  expect(told(await one.get(`/v1/patients/${b.body.patientId}`))).toEqual(
-    told(await one.get(`/v1/patients/${nobody()}`)),
+  expect(visiblePart(await one.get(`/v1/patients/${b.body.patientId}`))).toEqual(
+    visiblePart(await one.get(`/v1/patients/${nobody()}`)),
   );
   const { body } = await one.get<{ items: Known[] }>("/v1/patients");
   expect(body.items.map((item) => item.id)).toEqual([a.body.patientId]);
 });
 
 test("a colleague on the care team loads into the shared patient", async () => {
-  const [doctor, colleague] = [house.doctor(), house.doctor()];
+  const [doctor, colleague] = [service.someone("doctor"), service.someone("doctor")];
   const { body } = await load(doctor, marisela());
   await doctor.put(`/v1/patients/${body.patientId}/care-team/${colleague.actor.id}`);
   expect((await load(colleague, marisela())).body).toMatchObject({
@@ -162,7 +169,7 @@ test("a colleague on the care team loads into the shared patient", async () => {
 });
 
 test("who fits two patients equally well is not guessed", async () => {
-  const [doctor, colleague] = [house.doctor(), house.doctor()];
+  const [doctor, colleague] = [service.someone("doctor"), service.someone("doctor")];
   await load(doctor, marisela());
   const { body } = await load(colleague, marisela());
   await colleague.put(`/v1/patients/${body.patientId}/care-team/${doctor.actor.id}`);
@@ -170,7 +177,7 @@ test("who fits two patients equally well is not guessed", async () => {
 });
 
 test("a bundle with one bad resource stores nothing, and says where it is bad and not what it said", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const before = await counts();
   const bad = marisela();
   const at = bad.entry.findIndex((entry) => entry.resource.resourceType === "Observation");
@@ -185,23 +192,23 @@ test("a bundle with one bad resource stores nothing, and says where it is bad an
 });
 
 test("a failure half-way through the statements stores nothing and announces nothing", async () => {
-  await house.events();
-  const doctor = house.doctor();
+  await service.events();
+  const doctor = service.someone("doctor");
   const before = await counts();
   // The last table that an import writes: everything before it has been written by then.
-  await house.superuser("alter table records.fhir_sources add constraint refused check (false) not valid");
+  await service.superuser("alter table records.fhir_sources add constraint refused check (false) not valid");
   try {
     expect(await load(doctor, marisela())).toMatchObject({ status: 500, body: { code: "internal_error" } });
   } finally {
-    await house.superuser("alter table records.fhir_sources drop constraint refused");
+    await service.superuser("alter table records.fhir_sources drop constraint refused");
   }
   expect(await counts()).toEqual(before);
-  expect((await house.events()).filter((event) => event.type.includes("imported"))).toEqual([]);
+  expect((await service.events()).filter((event) => event.type.includes("imported"))).toEqual([]);
   expect((await load(doctor, marisela())).body.stored.patients).toBe(1);
 });
 
 test("a bundle without a patient is kept under who loaded it, once", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const bundle = {
     resourceType: "Bundle",
     type: "batch",
@@ -218,14 +225,14 @@ test("a bundle without a patient is kept under who loaded it, once", async () =>
     kept: { Organization: 1 },
   });
   expect((await load(doctor, bundle)).body).toMatchObject({ kept: {}, existing: 1 });
-  expect((await load(house.doctor(), bundle)).body).toMatchObject({ kept: { Organization: 1 } });
+  expect((await load(service.someone("doctor"), bundle)).body).toMatchObject({ kept: { Organization: 1 } });
 });
 
 test("nothing of a bundle is readable at rest, and nothing of it is in the events", async () => {
-  const doctor = house.doctor();
-  await house.events();
+  const doctor = service.someone("doctor");
+  await service.events();
   await load(doctor, fixture("torvald-obradaigh"));
-  const [dump, events] = [(await house.dump()).toLowerCase(), JSON.stringify(await house.events())];
+  const [dump, events] = [(await service.dump()).toLowerCase(), JSON.stringify(await service.events())];
   for (const mark of [
     "Brádaigh",
     "Torvald",
@@ -247,7 +254,7 @@ test("nothing of a bundle is readable at rest, and nothing of it is in the event
 });
 
 test("everything comes back as it went in, with a person's sensitive fields masked until unmasked", async () => {
-  const doctor = house.as({ ...actor("doctor"), purpose: "TREAT" });
+  const doctor = service.as({ ...actor("doctor"), purpose: "TREAT" });
   const sent = fixture("torvald-obradaigh");
   const { body } = await load(doctor, sent);
   const path = `/v1/fhir/Patient/${body.patientId}/$everything`;
@@ -260,15 +267,15 @@ test("everything comes back as it went in, with a person's sensitive fields mask
   const bare = await doctor.get<Bundle>(`${path}?unmask=nationalId,phone,email,address`);
   const byUrl = (bundle: Bundle) => new Map(bundle.entry.map((entry) => [entry.fullUrl, entry.resource]));
   expect(byUrl(bare.body)).toEqual(byUrl(sent));
-  const types = (await house.events()).map((event) => event.type);
+  const types = (await service.events()).map((event) => event.type);
   expect(types.slice(-2)).toEqual([
     "medvault.records.fhir.exported.v1",
     "medvault.records.patient.unmasked.v1",
   ]);
 });
 
-test("a patient who was written here is told in FHIR as well", async () => {
-  const doctor = house.doctor();
+test("a patient who was written here is exported in FHIR as well", async () => {
+  const doctor = service.someone("doctor");
   const id = await givenPatient(doctor);
   const record = { title: "Seen", body: "BP <120 & O'Brien", occurredAt: "2026-01-01T00:00:00Z" };
   for (const type of "note diagnosis lab imaging procedure allergy immunization".split(" ")) {
@@ -299,9 +306,9 @@ test("a patient who was written here is told in FHIR as well", async () => {
 });
 
 test("patients and auditors may not load, and a body of another type is refused", async () => {
-  expect(await load(house.account(), marisela())).toMatchObject({ status: 403 });
-  expect(await load(house.as(actor("auditor")), marisela())).toMatchObject({ status: 403 });
-  const doctor = house.doctor();
+  expect(await load(service.someone("patient"), marisela())).toMatchObject({ status: 403 });
+  expect(await load(service.as(actor("auditor")), marisela())).toMatchObject({ status: 403 });
+  const doctor = service.someone("doctor");
   expect(
     await doctor.post("/v1/fhir", "<Bundle/>", { headers: { "content-type": "application/fhir+xml" } }),
   ).toMatchObject({ status: 415 });
@@ -310,14 +317,14 @@ test("patients and auditors may not load, and a body of another type is refused"
   expect((await doctor.post("/v1/fhir", "{", typed)).status).toBe(400);
   expect((await doctor.post("/v1/fhir", `{"a":"${"x".repeat(16 * 1024 * 1024)}"}`, typed)).status).toBe(413);
   // No body at all was met by generated requests, as a 500.
-  expect(await house.doctor().post("/v1/fhir")).toMatchObject({
+  expect(await service.someone("doctor").post("/v1/fhir")).toMatchObject({
     status: 400,
     body: { code: "invalid_input" },
   });
 });
 
 test("a bundle of more than 200 of one kind is sealed by workers and opens all the same", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const bundle = marisela();
   const subject = { reference: bundle.entry[0]?.fullUrl };
   for (let i = 0; i < 450; i++) {
@@ -340,7 +347,7 @@ test.runIf(existsSync(SYNTHEA))(
   "the 15 Synthea bundles load whole, twice, and can be searched",
   { timeout: 120_000 },
   async () => {
-    const doctor = house.doctor();
+    const doctor = service.someone("doctor");
     const files = readdirSync(SYNTHEA);
     expect(files).toHaveLength(15);
     let stored = 0;

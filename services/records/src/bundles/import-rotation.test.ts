@@ -12,31 +12,31 @@ import {
   rotateServiceKey,
 } from "@medvault/keys/operations";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type House, openHouse } from "../../test/house.ts";
+import { type Records, startRecords } from "../../test/harness.ts";
 
 const BUNDLE = new URL("../../../../e2e/fixtures/fhir/marisela-okonkwo-reyes.json", import.meta.url);
 const bundle = JSON.parse(readFileSync(BUNDLE, "utf8")) as unknown;
 const silent = async () => undefined;
 let folder: string;
-let house: House;
+let service: Records;
 let place: KeyPlace;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "medvault-import-"));
   const keysFile = join(folder, "records.json");
   await generateKeyFile(keysFile, "records");
-  house = await openHouse("sha256", await createKeyring({ service: "records", keysFile }));
-  place = { service: "records", keysFile, pool: house.context.pool };
+  service = await startRecords({ keyring: await createKeyring({ service: "records", keysFile }) });
+  place = { service: "records", keysFile, pool: service.context.pool };
 });
 afterEach(async () => {
   vi.restoreAllMocks();
-  await house.close();
+  await service.close();
   await rm(folder, { recursive: true });
 });
 
-const load = () => house.doctor().post<FhirImportView>("/v1/fhir", bundle);
+const load = () => service.someone("doctor").post<FhirImportView>("/v1/fhir", bundle);
 
 async function waitersFor(table: string): Promise<number> {
-  const { rowCount } = await house.context.pool.query(
+  const { rowCount } = await service.context.pool.query(
     "select from pg_locks where not granted and relation = $1::regclass",
     [table],
   );
@@ -44,7 +44,7 @@ async function waitersFor(table: string): Promise<number> {
 }
 
 test("an import that was prepared before its version was closed, and comes to store after it, is prepared again and goes through", async () => {
-  const { pool, keyring } = house.context;
+  const { pool, keyring } = service.context;
   const writer = await pool.connect();
   await writer.query("begin");
   await writer.query("lock table subject_keys in share row exclusive mode");
@@ -59,12 +59,12 @@ test("an import that was prepared before its version was closed, and comes to st
   expect(rows.map(({ wrapped }) => wrapped.readUInt32BE(2))).toEqual([2]);
   await rewrap(pool, keyring, { pausePerWork: 0 });
   await retireVersion(place, 1, silent);
-  const events = await house.events();
+  const events = await service.events();
   expect(events.filter(({ type }) => type === "medvault.records.fhir.imported.v1")).toHaveLength(1);
 });
 
 test("an import whose key's version was destroyed while it was sealing is prepared again with the key as it is now", async () => {
-  const sealing = vi.spyOn(house.context.keyring, "subjectKey");
+  const sealing = vi.spyOn(service.context.keyring, "subjectKey");
   sealing.mockImplementationOnce(() => {
     throw new KeyVersionDestroyed();
   });

@@ -3,6 +3,7 @@ import { type Actor, type FhirImportView, newId, Unavailable } from "@medvault/c
 import { findSubjectKeys, insertSubjectKeys, isKeyOutdated, newSubjectKey } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
+import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reachablePatientKey } from "../access/access.store.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
@@ -12,7 +13,7 @@ import type { Row } from "../resources/patient-owned.ts";
 import type { PatientTable } from "../resources/patient-table.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
 import { insert } from "../resources/resource.store.ts";
-import { type WriteAnswer, type WriteRequest, write } from "../resources/write.service.ts";
+import { write } from "../resources/write.service.ts";
 import { inBatches } from "./batches.ts";
 import { parseBundle } from "./bundle.ts";
 import { PatientAmbiguous, TargetChanged } from "./fhir.errors.ts";
@@ -40,7 +41,7 @@ export async function importBundle(
   actor: Actor,
   body: unknown,
   request: WriteRequest,
-): Promise<WriteAnswer<FhirImportView>> {
+): Promise<Answer<FhirImportView>> {
   const plan = await planImport(parseBundle(body));
   const key = await clinicianKey(context, actor);
   for (let attempt = 1; ; attempt++) {

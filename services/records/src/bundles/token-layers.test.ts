@@ -4,7 +4,7 @@ import { layeredToken } from "@medvault/crypto";
 import { addTokenLayer, type LayerOptions } from "@medvault/keys/operations";
 import type { TestClient } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type House, openHouse } from "../../test/house.ts";
+import { type Records, startRecords } from "../../test/harness.ts";
 import { openIndexes } from "../context.ts";
 import { tokenTables } from "../tables.ts";
 
@@ -18,13 +18,13 @@ const bundleOf = (n: number): Bundle =>
       .replace(/"value": "([^"]+)"/g, `"value": "$1-${n}"`),
   );
 
-let house: House;
+let service: Records;
 let doctor: TestClient;
 beforeEach(async () => {
-  house = await openHouse();
-  doctor = house.doctor();
+  service = await startRecords();
+  doctor = service.someone("doctor");
 });
-afterEach(() => house.close());
+afterEach(() => service.close());
 
 const load = async (n: number) => {
   const { status, body } = await doctor.post<FhirImportView>("/v1/fhir", bundleOf(n));
@@ -32,7 +32,7 @@ const load = async (n: number) => {
   return body;
 };
 async function addLayers(options: Partial<LayerOptions> = {}): Promise<number[]> {
-  const { pool, keyring } = house.context;
+  const { pool, keyring } = service.context;
   const raised: number[] = [];
   for (const table of tokenTables) {
     const all = { pausePerWork: 0, batchTokens: 3, onStep: async () => undefined, ...options };
@@ -41,7 +41,7 @@ async function addLayers(options: Partial<LayerOptions> = {}): Promise<number[]>
   return raised;
 }
 async function tokens(): Promise<{ token: Buffer; layer: number }[]> {
-  const { rows } = await house.context.pool.query<{ token: Buffer; layer: number }>(
+  const { rows } = await service.context.pool.query<{ token: Buffer; layer: number }>(
     "select token, layer from patient_identifiers union all select token, layer from fhir_sources order by 1",
   );
   return rows;
@@ -64,8 +64,8 @@ test("what was imported is known again under one more key, in processes of befor
   const old = new Set(before.map(({ token }) => token.toString("hex")));
   expect(after.filter(({ token }) => old.has(token.toString("hex")))).toEqual([]);
   await expectKnown(1, patientId);
-  const { pool, keyring } = house.context;
-  Object.assign(house.context, { indexes: await openIndexes(pool, keyring) });
+  const { pool, keyring } = service.context;
+  Object.assign(service.context, { indexes: await openIndexes(pool, keyring) });
   await expectKnown(1, patientId);
   await addLayers();
   await expectKnown(1, patientId);
@@ -87,7 +87,7 @@ test("imports go on while a key is laid over, and nothing is stored twice", asyn
   isOver = true;
   await importing;
   for (const [n, id] of ids.entries()) await expectKnown(n, id);
-  const { rows } = await house.context.pool.query("select count(*)::int as count from patients");
+  const { rows } = await service.context.pool.query("select count(*)::int as count from patients");
   expect(rows).toEqual([{ count: ids.length }]);
   expect((await tokens()).every(({ layer }) => layer === 2)).toBe(true);
 }, 60_000);
@@ -107,14 +107,14 @@ test("what was stopped goes on without one more key, and tokens of an old backup
   await addLayers();
   await expectKnown(1, patientId);
   expect(Math.max(...(await tokens()).map(({ layer }) => layer))).toBe(2);
-  await house.superuser("delete from records.fhir_sources; delete from records.patient_identifiers");
+  await service.superuser("delete from records.fhir_sources; delete from records.patient_identifiers");
   for (const { token, layer } of backup) {
     // Which table it was of does not matter: a token of the other one is met by nothing.
     for (const [table, owner] of [
       ["patient_identifiers", "patient_id"],
       ["fhir_sources", "subject_id"],
     ]) {
-      await house.superuser(
+      await service.superuser(
         `insert into records.${table} (${owner}, token, layer) values ('${patientId}', '\\x${token.toString("hex")}', ${layer})`,
       );
     }

@@ -1,10 +1,11 @@
 import { type Actor, type CareTeamMember, NotFound } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
+import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reachablePatientKey, reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
-import { type WriteAnswer, type WriteRequest, write } from "../resources/write.service.ts";
+import { write } from "../resources/write.service.ts";
 import * as store from "./care-team.store.ts";
 
 /** Who treats the patient. Throws NotFound. */
@@ -12,11 +13,11 @@ export async function readCareTeam(
   context: Context,
   actor: Actor,
   patientId: string,
-): Promise<CareTeamMember[]> {
+): Promise<Answer<{ items: CareTeamMember[] }>> {
   if (!(await reaches(context.pool, actor, "careteam:read", patientId, null))) throw new NotFound();
-  const members = await store.listMembers(context.pool, actor, patientId);
+  const items = await store.listMembers(context.pool, actor, patientId);
   await context.appender.append(done(actor, readAct(patientId)));
-  return members;
+  return { body: { items } };
 }
 
 /** One member. Throws NotFound, for no such patient and no such member alike. */
@@ -25,21 +26,21 @@ export async function readMember(
   actor: Actor,
   patientId: string,
   memberId: string,
-): Promise<CareTeamMember> {
+): Promise<Answer<CareTeamMember>> {
   const member = await store.findMember(context.pool, actor, patientId, memberId);
   if (!member) throw new NotFound();
   await context.appender.append(done(actor, readAct(patientId)));
-  return member;
+  return { body: member };
 }
 
-/** Puts somebody on the care team; who is there already stays as they were. Throws NotFound. */
+/** Puts someone on the care team; who is there already stays as they were. Throws NotFound. */
 export function assign(
   context: Context,
   actor: Actor,
   patientId: string,
   memberId: string,
   request: WriteRequest,
-): Promise<WriteAnswer<CareTeamMember>> {
+): Promise<Answer<CareTeamMember>> {
   return write(
     context,
     actor,
@@ -67,8 +68,13 @@ export function assign(
   );
 }
 
-/** Takes somebody off the care team: what they could see ends with it. Throws NotFound. */
-export function unassign(context: Context, actor: Actor, patientId: string, memberId: string): Promise<void> {
+/** Takes someone off the care team: what they could see ends with it. Throws NotFound. */
+export function unassign(
+  context: Context,
+  actor: Actor,
+  patientId: string,
+  memberId: string,
+): Promise<Answer<never>> {
   return inTransaction(context.pool, async (tx) => {
     if (!(await store.removeMember(tx, actor, patientId, memberId, new Date()))) throw new NotFound();
     await emit(
@@ -83,6 +89,7 @@ export function unassign(context: Context, actor: Actor, patientId: string, memb
         details: { memberId },
       }),
     );
+    return {};
   });
 }
 

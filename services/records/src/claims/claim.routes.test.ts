@@ -1,12 +1,12 @@
 import type { ClaimView } from "@medvault/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { givenPatient, type House, nobody, openHouse, told } from "../../test/house.ts";
+import { givenPatient, nobody, type Records, startRecords, visiblePart } from "../../test/harness.ts";
 
-let house: House;
+let service: Records;
 beforeAll(async () => {
-  house = await openHouse();
+  service = await startRecords();
 });
-afterAll(() => house.close());
+afterAll(() => service.close());
 
 const CLAIM = {
   providerId: nobody(),
@@ -18,20 +18,20 @@ const CLAIM = {
 };
 
 async function givenClaim() {
-  const doctor = house.doctor();
-  const account = house.account();
+  const doctor = service.someone("doctor");
+  const account = service.someone("patient");
   const patientId = await givenPatient(doctor, { userId: account.actor.id });
   const made = await doctor.post<ClaimView>("/v1/claims", { patientId, ...CLAIM });
   expect(made).toMatchObject({
     status: 201,
     body: { ...CLAIM, patientId, status: "draft", createdBy: doctor.actor.id },
   });
-  return { doctor, account, admin: house.admin(), patientId, path: `/v1/claims/${made.body.id}` };
+  return { doctor, account, admin: service.someone("admin"), patientId, path: `/v1/claims/${made.body.id}` };
 }
 
 test("a claim goes from draft to paid, each step by who may take it", async () => {
   const { doctor, admin, path, patientId } = await givenClaim();
-  await house.events();
+  await service.events();
   expect(await doctor.patch(path, { amount: 13_000 })).toMatchObject({
     status: 200,
     body: { amount: 13_000 },
@@ -54,7 +54,7 @@ test("a claim goes from draft to paid, each step by who may take it", async () =
   const paid = await admin.post(`${path}/pay`, { reason: "Batch 7" });
   expect(paid).toMatchObject({ status: 200, body: { status: "paid", reason: "Batch 7", amount: 13_000 } });
   expect(paid.headers.get("etag")).toBe('"5"');
-  const events = await house.events();
+  const events = await service.events();
   expect(events.filter((e) => e.data.outcome === "success").map((e) => e.type)).toEqual([
     "medvault.records.claim.updated.v1",
     "medvault.records.claim.submitted.v1",
@@ -88,7 +88,7 @@ test("a patient reads their claims and changes none; strangers learn nothing", a
   expect(await account.get("/v1/claims")).toMatchObject({ body: { items: [{ patientId }] } });
   expect((await account.get(path)).status).toBe(200);
   expect((await account.patch(path, { amount: 1 })).status).toBe(403);
-  for (const stranger of [house.doctor(), house.account()]) {
+  for (const stranger of [service.someone("doctor"), service.someone("patient")]) {
     const probes = (x: string) => [
       stranger.get(x),
       stranger.patch(x, { amount: 1 }),
@@ -98,13 +98,13 @@ test("a patient reads their claims and changes none; strangers learn nothing", a
       await Promise.all(probes(path)),
       await Promise.all(probes(`/v1/claims/${nobody()}`)),
     ];
-    expect(known.map(told)).toEqual(unknown.map(told));
+    expect(known.map(visiblePart)).toEqual(unknown.map(visiblePart));
     expect(await stranger.get("/v1/claims")).toMatchObject({ body: { items: [], nextCursor: null } });
   }
 });
 
 test("claims are listed changed last first and filtered by status", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const patientId = await givenPatient(doctor);
   const make = async () => (await doctor.post<ClaimView>("/v1/claims", { patientId, ...CLAIM })).body.id;
   const [one, two, three] = [await make(), await make(), await make()];
@@ -123,6 +123,8 @@ test.each([
   ["a currency that is none", { currency: "euro" }, "currency"],
   ["a status of its own choice", { status: "paid" }, "status"],
 ])("a claim with %s is refused with its path", async (_what, fields, path) => {
-  const answer = await house.doctor().post("/v1/claims", { patientId: nobody(), ...CLAIM, ...fields });
+  const answer = await service
+    .someone("doctor")
+    .post("/v1/claims", { patientId: nobody(), ...CLAIM, ...fields });
   expect(answer).toMatchObject({ status: 400, body: { code: "invalid_input", errors: [{ path }] } });
 });

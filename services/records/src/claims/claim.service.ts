@@ -1,20 +1,13 @@
-import type { Actor, ClaimPatch, ClaimView, NewClaim } from "@medvault/contracts";
+import { type Actor, type ClaimPatch, type ClaimView, claimApi, type NewClaim } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
+import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import { change, changeOnce, create, type Shown } from "../resources/resource.service.ts";
-import type { WriteAnswer, WriteRequest } from "../resources/write.service.ts";
+import { change, changeOnce, create } from "../resources/resource.service.ts";
 import { claims } from "./claim.table.ts";
 import { amend, type Claim, type Step, take } from "./claim.ts";
 
-/** Anyone who treats the patient hands a claim in; anyone who decides on claims does the rest. */
-export const STEP_PERMISSION: Readonly<Record<Step, "claim:write" | "claim:decide">> = {
-  submit: "claim:write",
-  approve: "claim:decide",
-  reject: "claim:decide",
-  pay: "claim:decide",
-};
-
+/** What events call a step. Under which permission it is taken, its route says. */
 const STEP_VERB: Readonly<Record<Step, string>> = {
   submit: "submitted",
   approve: "approved",
@@ -28,7 +21,7 @@ export function draftClaim(
   actor: Actor,
   input: NewClaim,
   request: WriteRequest,
-): Promise<WriteAnswer<ClaimView>> {
+): Promise<Answer<ClaimView>> {
   const draft = (made: PatientOwned): Claim => ({
     ...made,
     ...input,
@@ -46,13 +39,13 @@ export function amendClaim(
   id: string,
   patch: ClaimPatch,
   expectedRev: number | null,
-): Promise<Shown<ClaimView>> {
+): Promise<Answer<ClaimView>> {
   return inTransaction(context.pool, async (tx) => {
     const act = { verb: "updated" };
     const claim = await change(tx, context, actor, claims, id, expectedRev, act, (found) =>
       amend(found, patch, new Date()),
     );
-    return { view: claims.view(claim), rev: claim.rev };
+    return { body: claims.view(claim), rev: claim.rev };
   });
 }
 
@@ -65,8 +58,8 @@ export function takeStep(
   reason: string | null,
   expectedRev: number | null,
   request: WriteRequest,
-): Promise<WriteAnswer<ClaimView>> {
-  const act = { verb: STEP_VERB[step], permission: STEP_PERMISSION[step] };
+): Promise<Answer<ClaimView>> {
+  const act = { verb: STEP_VERB[step], permission: claimApi[step].permission };
   const next = (found: Claim) => take(step, found, reason, new Date());
   return changeOnce(context, actor, claims, id, expectedRev, act, next, request);
 }

@@ -2,7 +2,7 @@ import { createHash, createPublicKey, verify } from "node:crypto";
 import { type IntegrityView, newId } from "@medvault/contracts";
 import { DIGESTS, type Digest } from "@medvault/crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { givenPatient, type House, type Known, openHouse } from "../../test/house.ts";
+import { givenPatient, type Known, type Records, startRecords } from "../../test/harness.ts";
 
 const NOTE = {
   type: "note",
@@ -12,17 +12,17 @@ const NOTE = {
 } as const;
 const CONTENT = `{"body":"120/80","code":null,"occurredAt":"${NOTE.occurredAt}","title":"Ångström","type":"note"}`;
 
-let house: House;
+let service: Records;
 beforeAll(async () => {
-  house = await openHouse();
+  service = await startRecords();
 });
-afterAll(() => house?.close());
+afterAll(() => service?.close());
 
 /** As after a restart under another policy. */
-const chosen = (digest: Digest) => Object.assign(house.context, { digest });
+const chosen = (digest: Digest) => Object.assign(service.context, { digest });
 
-async function givenRecord(): Promise<{ doctor: ReturnType<House["doctor"]>; id: string }> {
-  const doctor = house.doctor();
+async function givenRecord(): Promise<{ doctor: ReturnType<Records["someone"]>; id: string }> {
+  const doctor = service.someone("doctor");
   const patientId = await givenPatient(doctor, { nationalId: newId() });
   const { status, body } = await doctor.post<Known>(`/v1/patients/${patientId}/records`, NOTE);
   expect(status).toBe(201);

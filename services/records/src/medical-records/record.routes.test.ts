@@ -1,13 +1,20 @@
 import { createHash, createPublicKey, verify } from "node:crypto";
 import type { IntegrityView, MedicalRecordView } from "@medvault/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { givenPatient, type House, type Known, nobody, openHouse, told } from "../../test/house.ts";
+import {
+  givenPatient,
+  type Known,
+  nobody,
+  type Records,
+  startRecords,
+  visiblePart,
+} from "../../test/harness.ts";
 
-let house: House;
+let service: Records;
 beforeAll(async () => {
-  house = await openHouse();
+  service = await startRecords();
 });
-afterAll(() => house.close());
+afterAll(() => service.close());
 
 const NOTE = {
   type: "note",
@@ -18,7 +25,7 @@ const NOTE = {
 } as const;
 
 async function givenRecord(fields: object = {}) {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const patientId = await givenPatient(doctor);
   const made = await doctor.post<MedicalRecordView>(`/v1/patients/${patientId}/records`, {
     ...NOTE,
@@ -36,7 +43,7 @@ test("clinical text is kept to the letter, times become UTC, and the write is an
     version: 1,
     hiddenAt: null,
   });
-  expect((await house.events()).at(-1)).toMatchObject({
+  expect((await service.events()).at(-1)).toMatchObject({
     type: "medvault.records.record.created.v1",
     subject: `record/${id}`,
     data: { patientIds: [patientId], details: { rev: 1, version: 1, boxSha256: expect.any(String) } },
@@ -44,7 +51,7 @@ test("clinical text is kept to the letter, times become UTC, and the write is an
   const read = await doctor.get(`/v1/records/${id}`);
   expect(read.body).toEqual(made.body);
   expect(read.headers.get("etag")).toBe('"1"');
-  expect(await house.events()).toMatchObject([
+  expect(await service.events()).toMatchObject([
     { type: "medvault.records.record.read.v1", data: { patientIds: [patientId], action: "record:read" } },
   ]);
 });
@@ -86,8 +93,8 @@ test("of twenty changes at once to one revision, one wins", async () => {
 });
 
 test("a hidden record is gone from lists and reads, and kept for those who write", async () => {
-  const account = house.account();
-  const doctor = house.doctor();
+  const account = service.someone("patient");
+  const doctor = service.someone("doctor");
   const patientId = await givenPatient(doctor, { userId: account.actor.id });
   const { body } = await doctor.post<Known>(`/v1/patients/${patientId}/records`, NOTE);
   const path = `/v1/records/${body.id}`;
@@ -107,7 +114,7 @@ test("a hidden record is gone from lists and reads, and kept for those who write
 
 test("another doctor and another patient cannot tell a record from none", async () => {
   const { id } = await givenRecord();
-  for (const stranger of [house.doctor(), house.account()]) {
+  for (const stranger of [service.someone("doctor"), service.someone("patient")]) {
     const probes = (x: string) => [
       stranger.get(`/v1/records/${x}`),
       stranger.put(`/v1/records/${x}`, NOTE),
@@ -117,8 +124,8 @@ test("another doctor and another patient cannot tell a record from none", async 
       stranger.get(`/v1/records/${x}/integrity`),
     ];
     const [known, unknown] = [await Promise.all(probes(id)), await Promise.all(probes(nobody()))];
-    expect(known.map(told)).toEqual(unknown.map(told));
-    expect(told(known[0] as never)).toEqual(told(await stranger.get("/v1/records/no-id")));
+    expect(known.map(visiblePart)).toEqual(unknown.map(visiblePart));
+    expect(visiblePart(known[0] as never)).toEqual(visiblePart(await stranger.get("/v1/records/no-id")));
   }
 });
 
@@ -138,7 +145,7 @@ test("hash and signature can be checked by anyone with the answer alone", async 
 });
 
 test("a list is latest first, pages with equal times lose nothing, and the type filters", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const patientId = await givenPatient(doctor);
   const at = (type: string, occurredAt: string) =>
     doctor.post<Known>(`/v1/patients/${patientId}/records`, { ...NOTE, type, occurredAt });
@@ -169,7 +176,7 @@ test.each([
   ["a body beyond its limit", { body: "x".repeat(100_001) }, "body"],
   ["a field of the inside", { patientId: nobody() }, "patientId"],
 ])("a record with %s is refused with its path", async (_what, fields, path) => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const patientId = await givenPatient(doctor);
   const answer = await doctor.post(`/v1/patients/${patientId}/records`, { ...NOTE, ...fields });
   expect(answer).toMatchObject({ status: 400, body: { code: "invalid_input", errors: [{ path }] } });

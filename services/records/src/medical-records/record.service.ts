@@ -10,13 +10,13 @@ import {
 import { publicKeyOf } from "@medvault/crypto";
 import { type SigningKey, signingKey } from "@medvault/keys";
 import { inTransaction } from "@medvault/postgres";
+import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import { done } from "../resources/resource.events.ts";
 import { change, changeOnce, create, find, type Held, readActOf } from "../resources/resource.service.ts";
 import * as store from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
-import type { WriteAnswer, WriteRequest } from "../resources/write.service.ts";
 import { isIntact, signVersion, statementOf } from "./integrity.ts";
 import { TooManyVersions } from "./record.errors.ts";
 import { listPastVersions } from "./record.store.ts";
@@ -42,7 +42,7 @@ export async function addRecord(
   patientId: string,
   input: NewMedicalRecord,
   request: WriteRequest,
-): Promise<WriteAnswer<MedicalRecordView>> {
+): Promise<Answer<MedicalRecordView>> {
   const key = await clinicianKey(context, actor);
   const make = (made: PatientOwned) => {
     const record = {
@@ -65,7 +65,7 @@ export async function reviseRecord(
   input: NewMedicalRecord,
   expectedRev: number | null,
   request: WriteRequest,
-): Promise<WriteAnswer<MedicalRecordView>> {
+): Promise<Answer<MedicalRecordView>> {
   const key = await clinicianKey(context, actor);
   const revise = async (found: MedicalRecord, { tx, subjectKey }: Held) => {
     if (found.version >= MAX_VERSIONS) throw new TooManyVersions();
@@ -88,7 +88,7 @@ export function hideRecord(
   actor: Actor,
   id: string,
   expectedRev: number | null,
-): Promise<void> {
+): Promise<Answer<never>> {
   const act = { verb: "hidden", permission: "record:delete", fields: [] } as const;
   return inTransaction(context.pool, async (tx) => {
     const now = new Date();
@@ -98,27 +98,37 @@ export function hideRecord(
       updatedAt: now,
       hiddenAt: now,
     }));
+    return {};
   });
 }
 
 /** Every version, newest first; of a hidden record only for those who may write records. Throws NotFound. */
-export async function listVersions(context: Context, actor: Actor, id: string): Promise<MedicalRecordView[]> {
+export async function listVersions(
+  context: Context,
+  actor: Actor,
+  id: string,
+): Promise<Answer<{ items: MedicalRecordView[] }>> {
   const record = await store.find(context.pool, context, actor, "record:read", medicalRecords, id);
   if (!record || (record.hiddenAt && scopeOf(actor, "record:write") === null)) throw new NotFound();
   const past = await listPastVersions(context.pool, context, actor, id);
   const details = { versions: past.length + 1 };
   const act = readActOf(medicalRecords, record);
   await context.appender.append(done(actor, { ...act, verb: "versions-read", details }));
-  return [record, ...past.map(recordOf)].map((version) => medicalRecords.view(version));
+  const items = [record, ...past.map(recordOf)].map((version) => medicalRecords.view(version));
+  return { body: { items } };
 }
 
 /** Hash and signature of the present version, and whether they hold. Throws NotFound. */
-export async function readIntegrity(context: Context, actor: Actor, id: string): Promise<IntegrityView> {
+export async function readIntegrity(
+  context: Context,
+  actor: Actor,
+  id: string,
+): Promise<Answer<IntegrityView>> {
   const record = await find(context, actor, medicalRecords, id);
   const { integrity } = record;
   const act = readActOf(medicalRecords, record);
   await context.appender.append(done(actor, { ...act, verb: "integrity-read", fields: ["integrity"] }));
-  return {
+  const body = {
     contentHash: integrity.contentHash,
     ...(integrity.digest && { digest: integrity.digest }),
     signature: integrity.signature,
@@ -129,4 +139,5 @@ export async function readIntegrity(context: Context, actor: Actor, id: string):
     version: record.version,
     valid: isIntact(record, integrity),
   };
+  return { body };
 }

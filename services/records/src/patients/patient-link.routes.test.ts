@@ -1,17 +1,17 @@
 import { actor } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ADA, givenPatient, type House, openHouse } from "../../test/house.ts";
+import { ADA, givenPatient, type Records, startRecords } from "../../test/harness.ts";
 
-let house: House;
+let service: Records;
 beforeAll(async () => {
-  house = await openHouse();
+  service = await startRecords();
 });
-afterAll(() => house.close());
+afterAll(() => service.close());
 
 test("whose account a record belongs to is moved by an admin alone, freshly signed in, and the event says whose", async () => {
-  const doctor = house.doctor();
-  const account = house.account();
-  const shadow = house.account();
+  const doctor = service.someone("doctor");
+  const account = service.someone("patient");
+  const shadow = service.someone("patient");
   const id = await givenPatient(doctor, { userId: account.actor.id });
   for (const userId of [null, shadow.actor.id, doctor.actor.id]) {
     expect(await doctor.patch(`/v1/patients/${id}`, { userId })).toMatchObject({ status: 403 });
@@ -19,22 +19,22 @@ test("whose account a record belongs to is moved by an admin alone, freshly sign
   expect((await shadow.get("/v1/patients/me")).status).toBe(404);
   expect((await account.get("/v1/patients/me")).body).toMatchObject({ id });
 
-  const stale = house.as(actor("admin", { authTime: Math.floor(Date.now() / 1000) - 700 }));
+  const stale = service.as(actor("admin", { authTime: Math.floor(Date.now() / 1000) - 700 }));
   expect(await stale.patch(`/v1/patients/${id}`, { userId: null })).toMatchObject({
     status: 403,
     body: { code: "step_up_required" },
   });
-  await house.events();
-  expect((await house.admin().patch(`/v1/patients/${id}`, { userId: null })).status).toBe(200);
+  await service.events();
+  expect((await service.someone("admin").patch(`/v1/patients/${id}`, { userId: null })).status).toBe(200);
   expect((await account.get("/v1/patients/me")).status).toBe(404);
-  expect((await house.events())[0]?.data.details).toMatchObject({
+  expect((await service.events())[0]?.data.details).toMatchObject({
     linkedUserId: null,
     formerUserId: account.actor.id,
   });
 });
 
 test("no clinician makes or takes a patient record for themselves", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const own = { ...ADA, userId: doctor.actor.id };
   expect(await doctor.post("/v1/patients", own)).toMatchObject({ status: 403 });
   const id = await givenPatient(doctor);
@@ -44,7 +44,7 @@ test("no clinician makes or takes a patient record for themselves", async () => 
 });
 
 test("a patient changes how they are reached, not who they are", async () => {
-  const account = house.account();
+  const account = service.someone("patient");
   const { body } = await account.post<{ id: string }>("/v1/patients", ADA);
   expect((await account.patch(`/v1/patients/${body.id}`, { phone: "+49 30 1234567" })).status).toBe(200);
   for (const patch of [
@@ -58,7 +58,7 @@ test("a patient changes how they are reached, not who they are", async () => {
 });
 
 test("a mask that is sent back as it was shown does not overwrite what it hides", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const id = await givenPatient(doctor);
   const shown = (await doctor.get<{ nationalId: string }>(`/v1/patients/${id}`)).body.nationalId;
   expect(await doctor.patch(`/v1/patients/${id}`, { nationalId: shown })).toMatchObject({

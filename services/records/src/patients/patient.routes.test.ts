@@ -1,15 +1,23 @@
 import { actor } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ADA, givenPatient, type House, type Known, nobody, openHouse, told } from "../../test/house.ts";
+import {
+  ADA,
+  givenPatient,
+  type Known,
+  nobody,
+  type Records,
+  startRecords,
+  visiblePart,
+} from "../../test/harness.ts";
 
-let house: House;
+let service: Records;
 beforeAll(async () => {
-  house = await openHouse();
+  service = await startRecords();
 });
-afterAll(() => house.close());
+afterAll(() => service.close());
 
 test("a doctor makes a patient, is on the care team, and sees sensitive fields masked", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const made = await doctor.post<Known>("/v1/patients", ADA);
   expect(made).toMatchObject({
     status: 201,
@@ -25,7 +33,7 @@ test("a doctor makes a patient, is on the care team, and sees sensitive fields m
     },
   });
   expect(made.headers.get("etag")).toBe('"1"');
-  const [created] = await house.events();
+  const [created] = await service.events();
   expect(created).toMatchObject({
     type: "medvault.records.patient.created.v1",
     subject: `patient/${made.body.id}`,
@@ -44,9 +52,9 @@ test("a doctor makes a patient, is on the care team, and sees sensitive fields m
 });
 
 test("no table holds what was written, in any plain form", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   await givenPatient(doctor, { givenName: "Zyxwvutmark", nationalId: "MARKED-4711-X" });
-  const dump = await house.dump();
+  const dump = await service.dump();
   for (const mark of ["Zyxwvutmark", "MARKED-4711-X", "1971-02-03"]) {
     for (const form of [
       mark,
@@ -59,27 +67,27 @@ test("no table holds what was written, in any plain form", async () => {
 });
 
 test("unmasking wants the permission and an explicit purpose, and is an event of its own", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const id = await givenPatient(doctor);
-  await house.events();
+  await service.events();
   expect(await doctor.get(`/v1/patients/${id}?unmask=nationalId`)).toMatchObject({
     status: 400,
     body: { code: "purpose_required" },
   });
-  const withPurpose = house.as({ ...doctor.actor, purpose: "TREAT" });
-  await house.events();
+  const withPurpose = service.as({ ...doctor.actor, purpose: "TREAT" });
+  await service.events();
   expect(await withPurpose.get(`/v1/patients/${id}?unmask=nationalId,phone`)).toMatchObject({
     status: 200,
     body: { nationalId: "S1234567D", phone: "555-014-7731", email: "a••••mple" },
   });
-  expect(await house.events()).toMatchObject([
+  expect(await service.events()).toMatchObject([
     { type: "medvault.records.patient.read.v1" },
     {
       type: "medvault.records.patient.unmasked.v1",
       data: { purpose: "TREAT", fields: ["nationalId", "phone"] },
     },
   ]);
-  const noMore = house.as({
+  const noMore = service.as({
     ...withPurpose.actor,
     permissions: new Set([...doctor.actor.permissions].filter((p) => !p.startsWith("phi:"))),
   });
@@ -88,10 +96,10 @@ test("unmasking wants the permission and an explicit purpose, and is an event of
 });
 
 test("what exists and what does not look alike to whoever may not know", async () => {
-  const id = await givenPatient(house.doctor());
+  const id = await givenPatient(service.someone("doctor"));
   const record = { type: "note", title: "t", body: "b", occurredAt: "2026-01-01T00:00:00Z" };
   const prescription = { medication: "m", dosage: "d", startDate: "2026-01-01", status: "active" };
-  for (const stranger of [house.doctor(), house.account()]) {
+  for (const stranger of [service.someone("doctor"), service.someone("patient")]) {
     const probes = (x: string) => [
       stranger.get(`/v1/patients/${x}`),
       stranger.patch(`/v1/patients/${x}`, { givenName: "Eve" }),
@@ -110,35 +118,35 @@ test("what exists and what does not look alike to whoever may not know", async (
       stranger.get(`/internal/patients/${x}/access?action=read`),
     ];
     const [known, unknown] = [await Promise.all(probes(id)), await Promise.all(probes(nobody()))];
-    expect(known.map(told)).toEqual(unknown.map(told));
+    expect(known.map(visiblePart)).toEqual(unknown.map(visiblePart));
     expect([...new Set(known.map((answer) => answer.status))].sort()).toEqual(
       stranger.actor.role === "doctor" ? [404] : [403, 404],
     );
   }
-  const events = await house.events();
+  const events = await service.events();
   const denied = events.filter((e) => e.type === "medvault.records.request.denied.v1");
   expect(denied.filter((e) => e.data.patientIds.includes(id)).length).toBeGreaterThan(20);
   expect(denied.every((e) => e.data.outcome === "denied" && !e.data.decision.allowed)).toBe(true);
 });
 
 test("auditors and guests reach no patient data", async () => {
-  const id = await givenPatient(house.doctor());
-  const auditor = house.as(actor("auditor"));
+  const id = await givenPatient(service.someone("doctor"));
+  const auditor = service.as(actor("auditor"));
   expect(await auditor.get(`/v1/patients/${id}`)).toMatchObject({ status: 403, body: { code: "forbidden" } });
   expect(await auditor.post("/v1/patients/search", { q: "marsh" })).toMatchObject({ status: 403 });
-  expect(await house.as(actor("guest")).get(`/v1/patients/${id}`)).toMatchObject({ status: 401 });
+  expect(await service.as(actor("guest")).get(`/v1/patients/${id}`)).toMatchObject({ status: 401 });
 });
 
 test("an admin reads any patient, and the event says by which scope", async () => {
-  const id = await givenPatient(house.doctor());
-  await house.events();
-  const admin = house.admin();
+  const id = await givenPatient(service.someone("doctor"));
+  await service.events();
+  const admin = service.someone("admin");
   expect((await admin.get(`/v1/patients/${id}`)).status).toBe(200);
-  expect(await house.events()).toMatchObject([{ data: { decision: { allowed: true, reason: "any" } } }]);
+  expect(await service.events()).toMatchObject([{ data: { decision: { allowed: true, reason: "any" } } }]);
 });
 
 test("a patient makes one record of their own and finds it at /me", async () => {
-  const account = house.account();
+  const account = service.someone("patient");
   expect(await account.get("/v1/patients/me")).toMatchObject({ status: 404 });
   const other = { ...ADA, userId: nobody() };
   expect(await account.post("/v1/patients", other)).toMatchObject({ status: 403 });
@@ -158,8 +166,8 @@ test("a patient makes one record of their own and finds it at /me", async () => 
 });
 
 test("a doctor links a patient to an account, and no account to two", async () => {
-  const doctor = house.doctor();
-  const account = house.account();
+  const doctor = service.someone("doctor");
+  const account = service.someone("patient");
   const id = await givenPatient(doctor, { userId: account.actor.id });
   expect((await account.get("/v1/patients/me")).body).toMatchObject({ id });
   const second = await givenPatient(doctor);
@@ -170,7 +178,7 @@ test("a doctor links a patient to an account, and no account to two", async () =
 });
 
 test("a change honours If-Match and moves the revision on", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const id = await givenPatient(doctor);
   const patch = { familyName: "Fenwick", phone: null };
   const changed = await doctor.patch(`/v1/patients/${id}`, patch, { headers: { "if-match": '"1"' } });
@@ -179,12 +187,12 @@ test("a change honours If-Match and moves the revision on", async () => {
     body: { familyName: "Fenwick", phone: null, nationalId: "S••••567D" },
   });
   expect(changed.headers.get("etag")).toBe('"2"');
-  await house.events();
+  await service.events();
   expect(await doctor.patch(`/v1/patients/${id}`, patch, { headers: { "if-match": '"1"' } })).toMatchObject({
     status: 412,
     body: { code: "version_conflict" },
   });
-  expect(await house.events()).toMatchObject([
+  expect(await service.events()).toMatchObject([
     {
       type: "medvault.records.request.failed.v1",
       data: { outcome: "failure", decision: { reason: "version_conflict" } },
@@ -204,20 +212,20 @@ test.each([
   ["half a character", { ...ADA, address: "\ud800" }, "address"],
   ["no email", { ...ADA, email: "ada" }, "email"],
 ])("a patient with %s is refused with its path", async (_what, body, path) => {
-  const answer = await house.doctor().post("/v1/patients", body);
+  const answer = await service.someone("doctor").post("/v1/patients", body);
   expect(answer).toMatchObject({ status: 400, body: { code: "invalid_input", errors: [{ path }] } });
 });
 
 test("search finds part of either order of a name, an exact id, a birth date, and all of them combined", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const id = await givenPatient(doctor, {
     givenName: "Wilhelmína",
     familyName: "Castellanos",
     nationalId: "X99887766",
   });
   await givenPatient(doctor, { givenName: "Wilbur", familyName: "Castle", birthDate: "1980-01-01" });
-  await givenPatient(house.doctor(), { givenName: "Wilhelmina", familyName: "Castellanos" });
-  await house.events();
+  await givenPatient(service.someone("doctor"), { givenName: "Wilhelmina", familyName: "Castellanos" });
+  await service.events();
   const find = async (search: object) =>
     (await doctor.post<{ items: Known[] }>("/v1/patients/search", search)).body.items.map((item) => item.id);
   expect(await find({ q: "lhelmina" })).toEqual([id]);
@@ -228,14 +236,14 @@ test("search finds part of either order of a name, an exact id, a birth date, an
   expect(await find({ nationalId: "X9988776" })).toEqual([]);
   expect(await find({ birthDate: "1980-01-01", q: "castellanos" })).toEqual([]);
   expect(await find({ q: "~" })).toEqual([]);
-  const [event] = await house.events();
+  const [event] = await service.events();
   expect(event).toMatchObject({ type: "medvault.records.patient.searched.v1", data: { patientIds: [id] } });
   expect(JSON.stringify(event)).not.toMatch(/helmina/i);
   expect(await doctor.post("/v1/patients/search", {})).toMatchObject({ status: 400 });
 });
 
 test("pages follow each other, newest first, and a cursor belongs to its filter", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const ids: string[] = [];
   for (let i = 0; i < 5; i++) ids.unshift(await givenPatient(doctor, { familyName: `Pager${i}` }));
   type Page = { items: Known[]; nextCursor: string | null };
@@ -266,7 +274,7 @@ test("pages follow each other, newest first, and a cursor belongs to its filter"
 });
 
 test("lists are filtered by care team and by time, within what the caller may see", async () => {
-  const [doctor, colleague] = [house.doctor(), house.doctor()];
+  const [doctor, colleague] = [service.someone("doctor"), service.someone("doctor")];
   const shared = await givenPatient(doctor);
   await givenPatient(doctor);
   await givenPatient(colleague);
@@ -276,15 +284,15 @@ test("lists are filtered by care team and by time, within what the caller may se
   expect(await list(`careTeamOf=${colleague.actor.id}`)).toEqual([shared]);
   expect(await list("updatedSince=2100-01-01T00:00:00Z")).toEqual([]);
   expect(await list("updatedSince=2000-01-01T00:00:00%2B02:00")).toHaveLength(2);
-  const admin = house.admin();
+  const admin = service.someone("admin");
   const { body } = await admin.get<{ items: Known[] }>(`/v1/patients?careTeamOf=${colleague.actor.id}`);
   expect(body.items).toHaveLength(2);
 });
 
 test("one Idempotency-Key makes one patient, however many ask at once", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const headers = { "idempotency-key": "make-ada-once" };
-  await house.events();
+  await service.events();
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => doctor.post<Known>("/v1/patients", ADA, { headers })),
   );
@@ -292,7 +300,7 @@ test("one Idempotency-Key makes one patient, however many ask at once", async ()
   expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(1);
   expect(answers.filter((answer) => answer.headers.get("idempotency-replayed")).length).toBe(19);
   expect((await doctor.get<{ items: Known[] }>("/v1/patients")).body.items).toHaveLength(1);
-  const types = (await house.events()).map((event) => event.type);
+  const types = (await service.events()).map((event) => event.type);
   expect(types.filter((type) => type === "medvault.records.patient.created.v1")).toHaveLength(1);
   expect(types.filter((type) => type === "medvault.records.patient.read.v1")).toHaveLength(19);
   expect(await doctor.post("/v1/patients", { ...ADA, sex: "male" }, { headers })).toMatchObject({
@@ -305,19 +313,19 @@ test("one Idempotency-Key makes one patient, however many ask at once", async ()
 });
 
 test("who leaves the care team sees the patient no more, and the end is noted where a restore rewinds nothing", async () => {
-  const [doctor, colleague] = [house.doctor(), house.doctor()];
+  const [doctor, colleague] = [service.someone("doctor"), service.someone("doctor")];
   const id = await givenPatient(doctor);
   const place = `/v1/patients/${id}/care-team/${colleague.actor.id}`;
   expect(await doctor.put(place)).toMatchObject({ status: 200, body: { userId: colleague.actor.id } });
   expect((await colleague.get(`/v1/patients/${id}`)).status).toBe(200);
-  await house.events();
+  await service.events();
   expect((await doctor.delete(place)).status).toBe(204);
-  expect(await house.events()).toMatchObject([
+  expect(await service.events()).toMatchObject([
     { type: "medvault.records.careteam.unassigned.v1", data: { details: { memberId: colleague.actor.id } } },
   ]);
   expect((await colleague.get(`/v1/patients/${id}`)).status).toBe(404);
   expect((await doctor.delete(place)).status).toBe(404);
-  const { rows } = await house.context.pool.query(
+  const { rows } = await service.context.pool.query(
     "select user_id from care_team_ends where patient_id = $1",
     [id],
   );
@@ -325,9 +333,9 @@ test("who leaves the care team sees the patient no more, and the end is noted wh
 });
 
 test("a box moved to another patient, or beside a changed column, does not open", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const [one, other] = [await givenPatient(doctor), await givenPatient(doctor)];
-  const { pool } = house.context;
+  const { pool } = service.context;
   await pool.query("update patients set sealed = (select sealed from patients where id = $2) where id = $1", [
     one,
     other,
@@ -341,7 +349,7 @@ test("a box moved to another patient, or beside a changed column, does not open"
 });
 
 test("the files service learns whether a person may touch a patient's files and what they hang on", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const id = await givenPatient(doctor);
   const ask = (query: string) => doctor.get(`/internal/patients/${id}/access?${query}`);
   expect(await ask("action=write")).toMatchObject({

@@ -15,25 +15,17 @@ import { normalise } from "@medvault/crypto";
 import { createSubjectKey, type IndexQuery } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
-import { assertStepUp } from "@medvault/service-kit";
+import { type Answer, assertStepUp, type WriteRequest } from "@medvault/service-kit";
 import pg from "pg";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
 import { fillPage } from "../resources/page-filling.ts";
 import { type Page, pageOf, positionOf } from "../resources/paging.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
-import {
-  announce,
-  type Change,
-  change,
-  positionIn,
-  readAct,
-  type Shown,
-  wrote,
-} from "../resources/resource.service.ts";
+import { announce, type Change, change, positionIn, readAct, wrote } from "../resources/resource.service.ts";
 import { find, insert } from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
-import { type WriteAnswer, type WriteRequest, write } from "../resources/write.service.ts";
+import { write } from "../resources/write.service.ts";
 import { PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
 import * as store from "./patient.store.ts";
 import { patients } from "./patient.table.ts";
@@ -48,7 +40,7 @@ export function createPatient(
   actor: Actor,
   input: NewPatient,
   request: WriteRequest,
-): Promise<WriteAnswer<PatientView>> {
+): Promise<Answer<PatientView>> {
   const permission = "patient:write";
   const scope = scopeOf(actor, permission);
   // A patient makes their own record; nobody else makes one for themselves.
@@ -82,8 +74,8 @@ export async function readPatient(
   context: Context,
   actor: Actor,
   id: string,
-  unmask: readonly SensitiveField[],
-): Promise<Shown<PatientView>> {
+  unmask: readonly SensitiveField[] = [],
+): Promise<Answer<PatientView>> {
   const patient = await find(context.pool, context, actor, "patient:read", patients, id);
   return show(context, actor, patient, unmask);
 }
@@ -92,8 +84,8 @@ export async function readPatient(
 export async function readOwnPatient(
   context: Context,
   actor: Actor,
-  unmask: readonly SensitiveField[],
-): Promise<Shown<PatientView>> {
+  unmask: readonly SensitiveField[] = [],
+): Promise<Answer<PatientView>> {
   return show(context, actor, await store.findOwnPatient(context.pool, context, actor), unmask);
 }
 
@@ -101,13 +93,13 @@ async function show(
   context: Context,
   actor: Actor,
   patient: Patient | null,
-  unmask: readonly SensitiveField[],
-): Promise<Shown<PatientView>> {
+  unmask: readonly SensitiveField[] = [],
+): Promise<Answer<PatientView>> {
   if (!patient) throw new NotFound();
   const unmasked = await unmaskAct(context, actor, patient.id, unmask);
   const acts = [readAct(patients, patient.id, patient.id), ...unmasked];
   await context.appender.append(...acts.map((act) => done(actor, act)));
-  return { view: patients.view(patient, unmask), rev: patient.rev };
+  return { body: patients.view(patient, unmask), rev: patient.rev };
 }
 
 /**
@@ -132,14 +124,14 @@ export async function listPatients(
   context: Context,
   actor: Actor,
   query: PatientListQuery,
-): Promise<Page<PatientView>> {
+): Promise<Answer<Page<PatientView>>> {
   const { limit, cursor, ...filter } = query;
   const bound = ["patients", filter];
   const after = positionOf(cursor, bound);
   const rows = await store.listPatients(context.pool, context, actor, filter, after, limit + 1);
   const page = pageOf(rows, limit, bound, positionIn(patients));
   await announce(context, actor, patients, "listed", "patient:read", page.items);
-  return { ...page, items: page.items.map((patient) => patients.view(patient)) };
+  return { body: { ...page, items: page.items.map((patient) => patients.view(patient)) } };
 }
 
 /**
@@ -150,7 +142,7 @@ export async function searchPatients(
   context: Context,
   actor: Actor,
   search: PatientSearch,
-): Promise<Page<PatientView>> {
+): Promise<Answer<Page<PatientView>>> {
   const { limit, cursor, q, nationalId, birthDate, phone, email } = search;
   const wanted = { search_name: q, national_id: nationalId, birth_date: birthDate, phone, email };
   const asked = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
@@ -176,7 +168,7 @@ export async function searchPatients(
     at: positionIn(patients),
   });
   await announce(context, actor, patients, "searched", "patient:search", page.items);
-  return { ...page, items: page.items.map((patient) => patients.view(patient)) };
+  return { body: { ...page, items: page.items.map((patient) => patients.view(patient)) } };
 }
 
 /** Changes a patient. Throws NotFound, VersionConflict, Forbidden, StepUpRequired, UserAlreadyLinked. */
@@ -186,7 +178,7 @@ export async function updatePatient(
   id: string,
   patch: PatientPatch,
   expectedRev: number | null,
-): Promise<Shown<PatientView>> {
+): Promise<Answer<PatientView>> {
   const act: Change<Patient> = {
     verb: "updated",
     fields: Object.keys(patch),
@@ -202,7 +194,7 @@ export async function updatePatient(
     const patient = await inTransaction(context.pool, (tx) =>
       change(tx, context, actor, patients, id, expectedRev, act, next),
     );
-    return { view: patients.view(patient), rev: patient.rev };
+    return { body: patients.view(patient), rev: patient.rev };
   } catch (error) {
     throw isSecondOfUser(error) ? new UserAlreadyLinked() : error;
   }

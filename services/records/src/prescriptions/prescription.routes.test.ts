@@ -5,26 +5,26 @@ import {
   ASPIRIN,
   givenPatient,
   givenPrescription,
-  type House,
   type Known,
   nobody,
-  openHouse,
-  told,
-} from "../../test/house.ts";
+  type Records,
+  startRecords,
+  visiblePart,
+} from "../../test/harness.ts";
 
-let house: House;
+let service: Records;
 beforeAll(async () => {
-  house = await openHouse();
+  service = await startRecords();
 });
-afterAll(() => house.close());
+afterAll(() => service.close());
 
 type Page = { items: PrescriptionView[]; nextCursor: string | null };
 const idsOf = async (answer: Promise<{ body: Page }>) => (await answer).body.items.map((item) => item.id);
 
 test("a prescription is made, read, replaced and deleted, and each act is announced", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const patientId = await givenPatient(doctor);
-  await house.events();
+  await service.events();
   const body = {
     patientId,
     ...ASPIRIN,
@@ -51,7 +51,7 @@ test("a prescription is made, read, replaced and deleted, and each act is announ
   expect(await doctor.delete(path, { headers: { "if-match": '"1"' } })).toMatchObject({ status: 412 });
   expect((await doctor.delete(path, { headers: { "if-match": '"2"' } })).status).toBe(204);
   expect((await doctor.get(path)).status).toBe(404);
-  const events = await house.events();
+  const events = await service.events();
   expect(events.map((e) => e.type.replace("medvault.records.", ""))).toEqual([
     "prescription.created.v1",
     "prescription.read.v1",
@@ -66,14 +66,14 @@ test("a prescription is made, read, replaced and deleted, and each act is announ
 });
 
 test("a status other than it was sealed with does not open", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const id = await givenPrescription(doctor, await givenPatient(doctor));
-  await house.context.pool.query("update prescriptions set status = 'stopped' where id = $1", [id]);
+  await service.context.pool.query("update prescriptions set status = 'stopped' where id = $1", [id]);
   expect((await doctor.get(`/v1/prescriptions/${id}`)).status).toBe(500);
 });
 
 test("a prescription stays with its patient", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const [one, other] = [await givenPatient(doctor), await givenPatient(doctor)];
   const id = await givenPrescription(doctor, one);
   expect(await doctor.put(`/v1/prescriptions/${id}`, { ...ASPIRIN, patientId: other })).toMatchObject({
@@ -83,9 +83,9 @@ test("a prescription stays with its patient", async () => {
 });
 
 test("another doctor and another patient cannot tell a prescription from none", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const id = await givenPrescription(doctor, await givenPatient(doctor));
-  for (const stranger of [house.doctor(), house.account()]) {
+  for (const stranger of [service.someone("doctor"), service.someone("patient")]) {
     const probes = (x: string) => [
       stranger.get(`/v1/prescriptions/${x}`),
       stranger.put(`/v1/prescriptions/${x}`, ASPIRIN),
@@ -93,15 +93,15 @@ test("another doctor and another patient cannot tell a prescription from none", 
       stranger.delete(`/v1/prescriptions/${x}`, { headers: { "if-match": '"9"' } }),
     ];
     const [known, unknown] = [await Promise.all(probes(id)), await Promise.all(probes(nobody()))];
-    expect(known.map(told)).toEqual(unknown.map(told));
+    expect(known.map(visiblePart)).toEqual(unknown.map(visiblePart));
     expect(await idsOf(stranger.post("/v1/prescriptions/search", { q: "acetyl" }))).toEqual([]);
     expect(await idsOf(stranger.get("/v1/prescriptions"))).toEqual([]);
   }
 });
 
 test("a patient sees their own prescriptions and writes none", async () => {
-  const doctor = house.doctor();
-  const account = house.account();
+  const doctor = service.someone("doctor");
+  const account = service.someone("patient");
   const patientId = await givenPatient(doctor, { userId: account.actor.id });
   const id = await givenPrescription(doctor, patientId);
   expect(await idsOf(account.get("/v1/prescriptions"))).toEqual([id]);
@@ -112,7 +112,7 @@ test("a patient sees their own prescriptions and writes none", async () => {
 });
 
 async function givenShelf(): Promise<{ doctor: TestClient; ada: string; bo: string; ids: string[] }> {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const ada = await givenPatient(doctor, { givenName: "Adaline", familyName: "Metford" });
   const bo = await givenPatient(doctor, { givenName: "Bo", familyName: "Lindqvist" });
   const ids = [
@@ -142,9 +142,9 @@ test("search finds part of the medication or of the patient's name, combined wit
   expect(await find({ q: "li", status: "stopped", patientId: bo })).toEqual([lisi20]);
   expect(await find({ q: "formin 500" })).toEqual([metformin]);
   expect(await find({ q: "metformin lisinopril" })).toEqual([]);
-  await house.events();
+  await service.events();
   await find({ q: "metfor" });
-  const [event] = await house.events();
+  const [event] = await service.events();
   expect(event).toMatchObject({
     type: "medvault.records.prescription.searched.v1",
     subject: "prescriptions",
@@ -182,7 +182,7 @@ test("lists filter by start, patient and status, latest start first, page by pag
 
 test("an admin's pages hold everyone's, in the same order", async () => {
   const { ids } = await givenShelf();
-  const admin = house.admin();
+  const admin = service.someone("admin");
   const all = await idsOf(admin.get("/v1/prescriptions?from=2026-03-01&to=2026-03-01&limit=100"));
   expect(all.indexOf(ids[3] as string)).toBeLessThan(all.indexOf(ids[2] as string));
   expect(all).toEqual([...all].sort().reverse());
@@ -197,7 +197,7 @@ test.each([
   ["half a refill", { refills: 1.5 }, "refills"],
   ["a patient that is no id", { patientId: "ada" }, "patientId"],
 ])("a prescription with %s is refused with its path", async (_what, fields, path) => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const body = { patientId: nobody(), ...ASPIRIN, ...fields };
   expect(await doctor.post("/v1/prescriptions", body)).toMatchObject({
     status: 400,
@@ -206,7 +206,7 @@ test.each([
 });
 
 test("twenty at once with one key make one prescription", async () => {
-  const doctor = house.doctor();
+  const doctor = service.someone("doctor");
   const patientId = await givenPatient(doctor);
   const headers = { "idempotency-key": "one" };
   const answers = await Promise.all(

@@ -7,6 +7,7 @@ import {
   type ReplacePrescription,
 } from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
+import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { patients } from "../patients/patient.table.ts";
 import { fillPage } from "../resources/page-filling.ts";
@@ -14,7 +15,6 @@ import type { Page } from "../resources/paging.ts";
 import { nextRevision, type PatientOwned } from "../resources/patient-owned.ts";
 import { announce, changeOnce, create, positionIn, requirePatient } from "../resources/resource.service.ts";
 import { contentOf } from "../resources/resource.ts";
-import type { WriteAnswer, WriteRequest } from "../resources/write.service.ts";
 import { prescriptions } from "./prescription.table.ts";
 import type { Prescription } from "./prescription.ts";
 import { findCandidates } from "./prescription-search.store.ts";
@@ -25,7 +25,7 @@ export function prescribe(
   actor: Actor,
   input: NewPrescription,
   request: WriteRequest,
-): Promise<WriteAnswer<PrescriptionView>> {
+): Promise<Answer<PrescriptionView>> {
   const content = contentOf(prescriptions, input);
   const make = (made: PatientOwned) => ({ ...made, ...content, prescribedBy: actor.id });
   return create(context, actor, prescriptions, input.patientId, make, request);
@@ -42,7 +42,7 @@ export function replacePrescription(
   input: ReplacePrescription,
   expectedRev: number | null,
   request: WriteRequest,
-): Promise<WriteAnswer<PrescriptionView>> {
+): Promise<Answer<PrescriptionView>> {
   const replace = (found: Prescription) => {
     if (input.patientId !== undefined && input.patientId !== found.patientId) {
       throw new InvalidInput(undefined, [{ path: "patientId", message: "cannot be changed" }]);
@@ -57,7 +57,7 @@ export async function searchPrescriptions(
   context: Context,
   actor: Actor,
   search: PrescriptionSearch,
-): Promise<Page<PrescriptionView>> {
+): Promise<Answer<Page<PrescriptionView>>> {
   const { limit, cursor, q, ...filter } = search;
   await requirePatient(context, actor, "prescription:search", filter.patientId);
   const { indexes, keyring, pool } = context;
@@ -86,5 +86,5 @@ export async function searchPrescriptions(
   });
   const items = page.items.map(({ prescription }) => prescription);
   await announce(context, actor, prescriptions, "searched", "prescription:search", items);
-  return { ...page, items: items.map((item) => prescriptions.view(item)) };
+  return { body: { ...page, items: items.map((item) => prescriptions.view(item)) } };
 }

@@ -1,6 +1,7 @@
 import { type Actor, NotFound, newId, type ResourceAction, VersionConflict } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
+import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reachablePatientKey, reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { fillPage } from "./page-filling.ts";
@@ -9,13 +10,7 @@ import type { PatientOwned, Row } from "./patient-owned.ts";
 import { type Act, boxDetails, done, SOURCE } from "./resource.events.ts";
 import * as store from "./resource.store.ts";
 import type { Resource } from "./resource.ts";
-import { type WriteAnswer, type WriteRequest, write } from "./write.service.ts";
-
-/** A resource as it is answered: its view, and the revision for the ETag. */
-export interface Shown<View> {
-  view: View;
-  rev: number;
-}
+import { write } from "./write.service.ts";
 
 /** Makes a new row for a patient; `make` says what is in it. Throws NotFound. */
 export function create<T extends PatientOwned, View extends { id: string }>(
@@ -25,7 +20,7 @@ export function create<T extends PatientOwned, View extends { id: string }>(
   patientId: string,
   make: (made: PatientOwned) => T,
   request: WriteRequest,
-): Promise<WriteAnswer<View>> {
+): Promise<Answer<View>> {
   const permission = resource.permissions.write;
   return write(
     context,
@@ -51,10 +46,10 @@ export async function read<T extends Row, View>(
   actor: Actor,
   resource: Resource<T, View>,
   id: string,
-): Promise<Shown<View>> {
+): Promise<Answer<View>> {
   const value = await find(context, actor, resource, id);
   await context.appender.append(done(actor, readActOf(resource, value)));
-  return { view: resource.view(value), rev: value.rev };
+  return { body: resource.view(value), rev: value.rev };
 }
 
 /** One of them, to be read in another way, of which the caller makes an event. Throws NotFound. */
@@ -77,7 +72,7 @@ export async function list<T extends Row, View>(
   actor: Actor,
   resource: Resource<T, View>,
   query: ListQuery,
-): Promise<Page<View>> {
+): Promise<Answer<Page<View>>> {
   const { limit, cursor, ...filter } = query;
   const { permissions, plural } = resource;
   await requirePatient(context, actor, permissions.read, filter.patientId);
@@ -102,7 +97,7 @@ export async function list<T extends Row, View>(
           at,
         });
   await announce(context, actor, resource, "listed", permissions.read, page.items, filter.patientId);
-  return { ...page, items: page.items.map((value) => resource.view(value)) };
+  return { body: { ...page, items: page.items.map((value) => resource.view(value)) } };
 }
 
 /** What is done to a row, and under which permission: `permissions.write` unless it says another. */
@@ -164,7 +159,7 @@ export function changeOnce<T extends PatientOwned, View extends { id: string; pa
   act: Change<T>,
   next: (found: T, held: Held) => T | Promise<T>,
   request: WriteRequest,
-): Promise<WriteAnswer<View>> {
+): Promise<Answer<View>> {
   return write(
     context,
     actor,
@@ -184,7 +179,7 @@ export function remove<T extends Row>(
   resource: Resource<T>,
   id: string,
   expectedRev: number | null,
-): Promise<void> {
+): Promise<Answer<never>> {
   const permission = resource.permissions.delete;
   if (permission === undefined) throw new TypeError(`${resource.plural} are never deleted`);
   return inTransaction(context.pool, async (tx) => {
@@ -192,6 +187,7 @@ export function remove<T extends Row>(
     if (!(await store.remove(tx, actor, permission, resource, value))) throw new VersionConflict();
     const act = { ...readActOf(resource, value), verb: "deleted", permission, fields: [] };
     await emit(tx, SOURCE, done(actor, { ...act, details: { rev: value.rev } }));
+    return {};
   });
 }
 

@@ -3,7 +3,7 @@ import { createSubjectKey } from "@medvault/keys";
 import { inTransaction } from "@medvault/postgres";
 import type { TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { givenPatient, type House, openHouse } from "../../test/house.ts";
+import { givenPatient, type Records, startRecords } from "../../test/harness.ts";
 import { sampleOf } from "../../test/samples.ts";
 import { UNSIGNED } from "../medical-records/integrity.ts";
 import { patients } from "../patients/patient.table.ts";
@@ -15,20 +15,20 @@ import type { Resource } from "./resource.ts";
 // Each resource is declared once. Here every declaration is held against what it cannot see: the
 // migrated tables, the schemas of the contract, the mapping to FHIR, and what the API answers.
 
-let house: House;
+let service: Records;
 let doctor: TestClient;
 beforeAll(async () => {
-  house = await openHouse();
-  doctor = house.doctor();
+  service = await startRecords();
+  doctor = service.someone("doctor");
 });
-afterAll(() => house?.close());
+afterAll(() => service?.close());
 
 const named = resources.map((resource) => [resource.plural, resource] as const);
 
 test.each(declaredTables.map((table) => [table.layout.table, table] as const))(
   "%s: the declared columns are those of the migrated table",
   async (name, { layout }) => {
-    const { rows } = await house.context.pool.query<{ column: string; type: string }>(
+    const { rows } = await service.context.pool.query<{ column: string; type: string }>(
       `select column_name as column, udt_name as type from information_schema.columns
         where table_schema = 'records' and table_name = $1`,
       [name],
@@ -63,11 +63,11 @@ test.each(named)(
   "%s: an answer is the view, and its event names the content fields",
   async (plural, resource) => {
     const value = await given(resource);
-    await house.events();
+    await service.events();
     const answer = await doctor.get(`/v1/${plural}/${value.id}`);
     expect(answer).toMatchObject({ status: 200, body: resource.view(value) as object });
     const content = resource.columns.filter(([, { content }]) => content).map(([field]) => field);
-    expect(await house.events()).toMatchObject([
+    expect(await service.events()).toMatchObject([
       { type: `medvault.records.${resource.noun}.read.v1`, data: { fields: content } },
     ]);
   },
@@ -155,7 +155,7 @@ test.each(masked)(
 
 /** A row of the resource about a patient of the doctor's. */
 async function given<T extends Row>(resource: Resource<T>): Promise<T> {
-  const { context } = house;
+  const { context } = service;
   const isPatient = (resource as unknown) === patients;
   const patientId = isPatient ? newId() : await givenPatient(doctor);
   const extra = { createdBy: newId(), searchName: "x", integrity: UNSIGNED };

@@ -5,11 +5,11 @@ import {
   ASPIRIN,
   givenPatient,
   givenPrescription,
-  type House,
   type Known,
   nobody,
-  openHouse,
-} from "../../test/house.ts";
+  type Records,
+  startRecords,
+} from "../../test/harness.ts";
 
 const RECORD = { type: "note", title: "Seen", body: "Well", occurredAt: "2026-01-01T00:00:00Z" };
 const CLAIM = {
@@ -22,13 +22,13 @@ const CLAIM = {
 };
 
 // What each request sends to Postgres, `begin` and `commit` too: one more is a round trip that every user waits for.
-let house: House;
+let service: Records;
 let doctor: TestClient;
 const query = pg.Client.prototype.query;
 const sent: string[] = [];
 beforeAll(async () => {
-  house = await openHouse();
-  doctor = house.doctor();
+  service = await startRecords();
+  doctor = service.someone("doctor");
   pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
     const [first] = args;
     sent.push(typeof first === "string" ? first : String((first as { text?: string }).text));
@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   pg.Client.prototype.query = query;
-  await house?.close();
+  await service?.close();
 });
 
 async function count(request: () => Promise<{ status: number }>): Promise<number> {

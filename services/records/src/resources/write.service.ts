@@ -1,29 +1,16 @@
 import { type Actor, NotFound } from "@medvault/contracts";
 import { idempotent } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
+import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { type Act, done } from "./resource.events.ts";
 
-/** What makes a repeated request the same one. */
-export interface WriteRequest {
-  key: string | undefined;
-  method: string;
-  path: string;
-  body: unknown;
-}
-
-export interface Written<T> {
+/** What a write leaves: the status, the answer and, where that is one resource, its revision. */
+interface Written<View> {
   status: number;
-  body: T;
-  /** The revision for the ETag, where the answer is one resource. */
+  body: View;
   rev?: number;
-}
-
-export interface WriteAnswer<T> {
-  status: number;
-  body: T;
-  headers: Record<string, string>;
 }
 
 /**
@@ -31,14 +18,14 @@ export interface WriteAnswer<T> {
  * of its own: `replay` says which, the actor must still reach its patient, and its event is durable before the answer
  * leaves. Throws what `work` and libs/keys' `idempotent` throw, and NotFound.
  */
-export async function write<T>(
+export async function write<View>(
   context: Context,
   actor: Actor,
   request: WriteRequest,
-  work: (tx: Tx) => Promise<Written<T>>,
-  replay: (body: T) => Act,
-): Promise<WriteAnswer<T>> {
-  const answer = await idempotent<T>(
+  work: (tx: Tx) => Promise<Written<View>>,
+  replay: (body: View) => Act,
+): Promise<Answer<View>> {
+  const answer = await idempotent<View>(
     context.pool,
     context.keyring,
     { actorId: actor.id, ...request },

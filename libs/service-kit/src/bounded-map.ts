@@ -1,0 +1,18 @@
+/** A map of at most `max` entries: each new one beyond that displaces the entry that was set longest ago. */
+export class BoundedMap<K, V> extends Map<K, V> {
+  readonly #max: number;
+
+  constructor(max: number) {
+    super();
+    this.#max = max;
+  }
+
+  override set(key: K, value: V): this {
+    this.delete(key); // so that the newest is last
+    if (this.size >= this.#max) {
+      const oldest = this.keys().next();
+      if (!oldest.done) this.delete(oldest.value);
+    }
+    return super.set(key, value);
+  }
+}

@@ -1,0 +1,34 @@
+import { defineService } from "@medvault/runtime";
+import { accessRoutes } from "./access/access.routes.ts";
+import { fhirRoutes } from "./bundles/fhir.routes.ts";
+import { careTeamRoutes } from "./care-team/care-team.routes.ts";
+import { claimRoutes } from "./claims/claim.routes.ts";
+import { RecordsConfig } from "./config.ts";
+import { openContext } from "./context.ts";
+import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
+import { patientRoutes } from "./patients/patient.routes.ts";
+import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
+import { sealedTables } from "./tables.ts";
+
+const MAX_JSON_BYTES = 1024 * 1024;
+/** What a bundle may measure (openapi.json). */
+const MAX_BUNDLE_BYTES = 16 * 1024 * 1024;
+
+export const service = defineService({
+  name: "records",
+  config: RecordsConfig,
+  tables: sealedTables,
+  pool: (config) => ({ max: config.MEDVAULT_RECORDS_CONNECTIONS }),
+  open: openContext,
+  routes: (context) => [
+    ...accessRoutes(context),
+    ...patientRoutes(context),
+    ...careTeamRoutes(context),
+    ...medicalRecordRoutes(context),
+    ...prescriptionRoutes(context),
+    ...claimRoutes(context),
+    ...fhirRoutes(context),
+  ],
+  evidence: ["conflict", "precondition_failed", "unprocessable"],
+  jsonLimitBytes: ({ path }) => (path === "/v1/fhir" ? MAX_BUNDLE_BYTES : MAX_JSON_BYTES),
+});
