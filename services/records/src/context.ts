@@ -40,7 +40,10 @@ export interface Indexes {
   readonly sources: TokenChain;
 }
 
-/** Opens the index keys, made at first use: once, at boot, so that no transaction waits for another's first use. */
+/**
+ * Opens the index keys, made at first use: once, at boot, so that no transaction waits for
+ * another's first use.
+ */
 export async function openIndexes(db: Db, keyring: Keyring): Promise<Indexes> {
   const open = new Map<object, LiveIndexes<never>>();
   for (const table of indexedTables) open.set(table, await LiveIndexes.open(db, keyring, table));

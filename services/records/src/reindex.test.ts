@@ -91,7 +91,7 @@ async function indexKeyRows(table = "patients"): Promise<string[]> {
 
 const AFTER = ["birth_date", "national_id", "search_name"].map((field) => `patients.${field} 2 active`);
 
-test("while the indexes are built anew, writes and searches go on, and no search misses a row", async () => {
+test("while the indexes are rebuilt, writes and searches go on, and no search misses a row", async () => {
   const ids = await addPatients(60);
   let isOver = false;
   const writing = (async () => {
@@ -118,7 +118,7 @@ test("while the indexes are built anew, writes and searches go on, and no search
   expect(after[0]?.expected.national_id).not.toEqual(before[0]?.expected.national_id);
 }, 60_000);
 
-test("prescriptions are found by medication and by name while either table's index is built anew", async () => {
+test("prescriptions are found by medication and by name while either table's index is rebuilt", async () => {
   const [patientId] = await addPatients(1);
   const { body } = await admin.post<Known>("/v1/prescriptions", {
     patientId,

@@ -23,7 +23,7 @@ test("the list has every table of the service that has boxes", async () => {
   );
 });
 
-test("every declared table can be sealed anew: its columns are those of the database", async () => {
+test("every declared table can be sealed again: its columns are those of the database", async () => {
   const keyring = await testKeyring("records");
   for (const table of sealedTables) {
     const options = { all: true, onRows: async () => undefined };

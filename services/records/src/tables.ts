@@ -14,7 +14,10 @@ export const resources: readonly Resource<Row>[] = [patients, medicalRecords, pr
 /** Every declared table: a resource's, or one that lies beside it. */
 export const declaredTables: readonly PatientTable<Row>[] = [...resources, pastVersions, keptResources];
 
-/** Every declared table of this service: what a field policy may change, and `keys reseal` seals again. */
+/**
+ * Every declared table of this service: what a field policy may change, and `keys reseal` seals
+ * again.
+ */
 export const sealedTables: readonly SealedTable<never>[] = declaredTables.map(({ table }) => table as never);
 
 /** How events call one row of each. */

@@ -10,8 +10,8 @@ import type pg from "pg";
 import { expect } from "vitest";
 
 /**
- * The service as it runs: a process with a database, a broker and a key file of its own. `prepare` has
- * them before it starts, and gives further settings.
+ * The service as it runs: a process with a database, a broker and a key file of its own. `prepare`
+ * has them before it starts, and gives further settings.
  */
 export async function startProcess(
   prepare: (pool: pg.Pool, keysFile: string) => Promise<Record<string, string>>,

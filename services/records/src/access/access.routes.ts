@@ -5,8 +5,8 @@ import { reaches } from "./access.store.ts";
 
 /**
  * What the files service asks, with the assertion that it was given: may this person touch files of
- * this patient, and is this prescription the patient's? It shows no PHI, and files records the act and
- * the refusal, so it leaves no event of its own.
+ * this patient, and is this prescription the patient's? It shows no PHI, and files records the act
+ * and the refusal, so it leaves no event of its own.
  */
 export const accessRoutes = (context: Context): Route[] => [
   route(careTeamApi.checkAccess, async ({ actor, params, query }) => {

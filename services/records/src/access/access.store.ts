@@ -3,8 +3,9 @@ import type { Db } from "@medvault/postgres";
 import { reached, reachOf } from "./reach.ts";
 
 /**
- * The wrapped subject key of a patient whom the actor reaches with this permission; null when there is no such
- * patient or the actor may not know of one. The row is locked against erasure until the transaction ends.
+ * The wrapped subject key of a patient whom the actor reaches with this permission; null when there
+ * is no such patient or the actor may not know of one. The row is locked against erasure until the
+ * transaction ends.
  */
 export async function reachablePatientKey(
   db: Db,
@@ -23,7 +24,9 @@ export async function reachablePatientKey(
   return rows[0]?.wrapped ?? null;
 }
 
-/** Whether the actor reaches the patient and, if one is named, the prescription is that patient's. */
+/**
+ * Whether the actor reaches the patient and, if one is named, the prescription is that patient's.
+ */
 export async function reaches(
   db: Db,
   actor: Actor,

@@ -43,9 +43,9 @@ const Outline = z.object({
 });
 
 /**
- * Reads a FHIR R4 transaction or batch Bundle (https://hl7.org/fhir/R4/bundle.html): at most 20,000 entries, 32
- * levels deep, one Patient at most, no full URL twice. Resources are kept as they are, unread.
- * Throws InvalidInput with the paths of up to 50 faults; never with a value in it.
+ * Reads a FHIR R4 transaction or batch Bundle (https://hl7.org/fhir/R4/bundle.html): at most 20,000
+ * entries, 32 levels deep, one Patient at most, no full URL twice. Resources are kept as they are,
+ * unread. Throws InvalidInput with the paths of up to 50 faults; never with a value in it.
  */
 export function parseBundle(body: unknown): Bundle {
   refuse(shapeFaults(body));
@@ -90,8 +90,8 @@ function secondPatients(entries: readonly Entry[]): Fault[] {
 }
 
 /**
- * Depth, and text that UTF-8 cannot carry: what could not be given back as it came is refused. Walks no deeper
- * than the limit, so that a hostile nesting costs nothing.
+ * Depth, and text that UTF-8 cannot carry: what could not be given back as it came is refused.
+ * Walks no deeper than the limit, so that a hostile nesting costs nothing.
  */
 function shapeFaults(body: unknown): Fault[] {
   const faults: Fault[] = [];

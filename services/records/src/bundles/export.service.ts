@@ -22,9 +22,9 @@ type FhirBundle = {
 };
 
 /**
- * All that is kept about a patient as a FHIR R4 Bundle: originals as they came, where nothing was changed here since;
- * else resources made of the fields. Persons' sensitive fields are masked but for those of `unmask`.
- * Throws NotFound, and as readPatient does.
+ * All that is kept about a patient as a FHIR R4 Bundle: originals as they came, where nothing was
+ * changed here since; else resources made of the fields. Persons' sensitive fields are masked but
+ * for those of `unmask`. Throws NotFound, and as readPatient does.
  */
 export async function exportPatient(
   context: Context,

@@ -14,7 +14,7 @@ import type { PatientTable } from "../resources/patient-table.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
 import { insert } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
-import { inBatches } from "./batches.ts";
+import { inBatches } from "./batch.ts";
 import { parseBundle } from "./bundle.ts";
 import { PatientAmbiguous, TargetChanged } from "./fhir.errors.ts";
 import * as store from "./import.store.ts";
@@ -27,14 +27,14 @@ import {
   sourceTokens,
   type Target,
   tokenOf,
-} from "./prepare.ts";
+} from "./preparation.ts";
 
 const MAX_ATTEMPTS = 5;
 
 /**
- * Stores a FHIR R4 bundle, whole or not at all; what is known already is not stored again. Its patient is matched
- * only among those whom the caller may write; otherwise a new one is made, whether or not others have them.
- * Throws InvalidInput (with paths), PatientAmbiguous.
+ * Stores a FHIR R4 bundle, whole or not at all; what is known already is not stored again. Its
+ * patient is matched only among those whom the caller may write; otherwise a new one is made,
+ * whether or not others have them. Throws InvalidInput (with paths), PatientAmbiguous.
  */
 export async function importBundle(
   context: Context,
@@ -68,7 +68,8 @@ export async function importBundle(
       );
     } catch (error) {
       if (!(error instanceof TargetChanged || isKeyOutdated(error))) throw error;
-      // Another import made the patient, access to it ended, or its key was wrapped anew, while this one was sealing.
+      // Another import made the patient, access to it ended, or its key was wrapped again, while
+      // this one was sealing.
       if (attempt === MAX_ATTEMPTS) throw new Unavailable();
     }
   }
@@ -132,7 +133,10 @@ async function storeImport(
   return { status: 200, body: view };
 }
 
-/** Locks the subject against other imports and checks that it is still the one that the boxes were sealed for. */
+/**
+ * Locks the subject against other imports and checks that it is still the one that the boxes were
+ * sealed for.
+ */
 async function holdTarget(
   tx: Tx,
   context: Context,
@@ -204,7 +208,10 @@ function importAct(patientId: string | null): Act {
   };
 }
 
-/** One event for all of it: counts, and one hash over every box at revision 1, so that a row rolled back is found. */
+/**
+ * One event for all of it: counts, and one hash over every box at revision 1, so that a row rolled
+ * back is found.
+ */
 function detailsOf(view: FhirImportView, stored: readonly Ready<Row>[]) {
   const lines = stored.map((item) => `${item.value.id} 1 ${item.boxSha256}`).sort();
   return {

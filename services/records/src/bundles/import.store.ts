@@ -10,7 +10,10 @@ export interface Match {
   hits: number;
 }
 
-/** The patients whom the actor may write and who have one of these identifiers, best fit first: at most two. */
+/**
+ * The patients whom the actor may write and who have one of these identifiers, best fit first: at
+ * most two.
+ */
 export async function matchPatients(
   db: Db,
   context: Context,
@@ -33,8 +36,9 @@ export async function matchPatients(
 }
 
 /**
- * Waits until no other import of the same subject or identifiers is under way; held until the transaction ends.
- * Taken in one order, so that two imports wait for each other instead of deadlocking.
+ * Waits until no other import of the same subject or identifiers is under way; held until the
+ * transaction ends. Taken in one order, so that two imports wait for each other instead of
+ * deadlocking.
  */
 export async function lockImports(tx: Tx, tokens: readonly Buffer[]): Promise<void> {
   await tx.query("set local lock_timeout = '20s'");
@@ -44,7 +48,10 @@ export async function lockImports(tx: Tx, tokens: readonly Buffer[]): Promise<vo
   );
 }
 
-/** Which of these resources the subject has already. The tokens are bound to the subject; who may load, the caller found. */
+/**
+ * Which of these resources the subject has already. The tokens are bound to the subject; who may
+ * load, the caller found.
+ */
 export async function knownSources(
   db: Db,
   context: Context,
@@ -62,7 +69,10 @@ export async function knownSources(
   });
 }
 
-/** Notes that the subject has these resources. A token that is there already breaks the transaction: it would be stored twice. */
+/**
+ * Notes that the subject has these resources. A token that is there already breaks the transaction:
+ * it would be stored twice.
+ */
 export async function insertSources(
   tx: Tx,
   context: Context,

@@ -92,7 +92,7 @@ test("every mapped type of a bundle becomes what it is, and the rest is kept", a
   ]);
 });
 
-test("times with an offset become UTC, and measured values are told to the letter", async () => {
+test("times with an offset become UTC, and measured values are kept to the letter", async () => {
   const { records } = await plan(fixture());
   const pressure = records.find((r) => r.mapped.code === "85354-9")?.mapped;
   expect(pressure).toMatchObject({
@@ -105,7 +105,7 @@ test("times with an offset become UTC, and measured values are told to the lette
   expect(panel?.body).toContain("Hemoglobin A1c/Hemoglobin.total in Blood: 7.4 %");
 });
 
-test("what says that it is not so is kept, not told as if it were", async () => {
+test("what says that it is not so is kept, and becomes no record", async () => {
   const made = await plan(
     bundleOf(
       patient,
@@ -124,7 +124,7 @@ test("what says that it is not so is kept, not told as if it were", async () => 
   expect(made.kept).toHaveLength(4);
 });
 
-test("a resource about somebody else, or about nobody, never becomes this patient's", async () => {
+test("a resource about another person, or about nobody, never becomes this patient's", async () => {
   const made = await plan(
     bundleOf(
       patient,
@@ -252,7 +252,7 @@ test("depth and number of entries are bounded", async () => {
   expect(await pathsOf(many)).toEqual(["entry"]);
 });
 
-test("no fault tells a value that was sent", async () => {
+test("no fault shows a value that was sent", async () => {
   const body = bundleOf({ ...patient, birthDate: "Secretstreet 5", gender: "Quetzalcoatl" });
   const error: unknown = await plan(body).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(InvalidInput);
@@ -273,7 +273,8 @@ test.runIf(existsSync(SYNTHEA))("the 15 Synthea bundles map whole", async () => 
     totals.claims += made.claims.length;
     totals.kept += made.kept.length;
   }
-  // 13 patients; 235 Encounters, 74 Conditions, 1,525 Observations, 170 Procedures, 166 Immunizations, 98 reports, 8 allergies.
+  // 13 patients; 235 Encounters, 74 Conditions, 1,525 Observations, 170 Procedures, 166
+  // Immunizations, 98 reports, 8 allergies.
   expect(totals).toEqual({
     bundles: 15,
     entries: 2986,

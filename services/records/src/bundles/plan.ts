@@ -9,12 +9,15 @@ import type { Patient } from "../patients/patient.ts";
 import { prescriptions } from "../prescriptions/prescription.table.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { Resource } from "../resources/resource.ts";
-import { mapYielding } from "./batches.ts";
+import { mapYielding } from "./batch.ts";
 import { type Bundle, type Entry, type Fault, refuse } from "./bundle.ts";
-import { type BundleReferences, referencesOf } from "./references.ts";
-import { patientNames, sourceNames } from "./sources.ts";
+import { type BundleReferences, referencesOf } from "./reference.ts";
+import { patientNames, sourceNames } from "./source.ts";
 
-/** What a resource that is about the patient may become, in the order in which it is stored and exported. */
+/**
+ * What a resource that is about the patient may become, in the order in which it is stored and
+ * exported.
+ */
 export const CLINICAL: readonly Resource<Row>[] = [medicalRecords, prescriptions, claims];
 
 /** A resource of a bundle and by what it is known. */
@@ -28,7 +31,9 @@ export type Planned = Known & Read<Row>;
 
 export interface ImportPlan {
   total: number;
-  /** `patientNames` are those by which the patient is matched; `names` those of the resource itself. */
+  /**
+   * `patientNames` are those by which the patient is matched; `names` those of the resource itself.
+   */
   patient: (Known & Read<Patient, MappedPatient> & { patientNames: string[] }) | null;
   /** By resource, as CLINICAL has them. */
   clinical: ReadonlyMap<Resource<Row>, Planned[]>;
@@ -36,9 +41,9 @@ export interface ImportPlan {
 }
 
 /**
- * What becomes of each resource of a bundle. Only what names the bundle's own patient as its subject becomes that
- * patient's record, prescription or claim; all else is kept as it came. Throws InvalidInput with every path at
- * which a mapped resource is not what FHIR says.
+ * What becomes of each resource of a bundle. Only what names the bundle's own patient as its
+ * subject becomes that patient's record, prescription or claim; all else is kept as it came. Throws
+ * InvalidInput with every path at which a mapped resource is not what FHIR says.
  */
 export async function planImport(bundle: Bundle): Promise<ImportPlan> {
   const references = referencesOf(bundle);

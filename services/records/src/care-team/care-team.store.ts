@@ -8,7 +8,10 @@ interface Row {
   added_at: Date;
 }
 
-/** The care team of a patient whom the actor reaches: in the order in which they came, at most 1,000. */
+/**
+ * The care team of a patient whom the actor reaches: in the order in which they came, at most
+ * 1,000.
+ */
 export async function listMembers(db: Db, actor: Actor, patientId: string): Promise<CareTeamMember[]> {
   const { scope, userId } = reachOf(actor, "careteam:read");
   const { rows } = await db.query<Row>(
@@ -38,7 +41,10 @@ export async function findMember(
   return rows[0] ? memberOf(rows[0]) : null;
 }
 
-/** Puts somebody on the care team of a patient whom the caller was found to reach or has just made. False: was there. */
+/**
+ * Puts someone on the care team of a patient whom the caller was found to reach or has just made.
+ * False: was there.
+ */
 export async function addMember(
   tx: Tx,
   actor: Actor,
@@ -57,8 +63,8 @@ export async function addMember(
 }
 
 /**
- * Takes somebody off the care team, and notes the end where a restore rewinds nothing. False when the actor does not
- * reach the patient or there is no such member.
+ * Takes someone off the care team, and notes the end where a restore rewinds nothing. False when
+ * the actor does not reach the patient or there is no such member.
  */
 export async function removeMember(
   tx: Tx,

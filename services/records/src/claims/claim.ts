@@ -10,7 +10,10 @@ export interface Claim extends Stored<ClaimView, "createdAt" | "updatedAt"> {
 
 export type Step = "submit" | "approve" | "reject" | "pay";
 
-/** draft -> submitted -> approved -> paid, or submitted -> rejected. There is no other way and no way back. */
+/**
+ * draft -> submitted -> approved -> paid, or submitted -> rejected. There is no other way and no
+ * way back.
+ */
 const STEPS: Readonly<Record<Step, { from: ClaimStatus; to: ClaimStatus }>> = {
   submit: { from: "draft", to: "submitted" },
   approve: { from: "submitted", to: "approved" },
@@ -18,14 +21,20 @@ const STEPS: Readonly<Record<Step, { from: ClaimStatus; to: ClaimStatus }>> = {
   pay: { from: "approved", to: "paid" },
 };
 
-/** The claim after a step, one revision on. A reason that was given replaces the former one. Throws InvalidTransition. */
+/**
+ * The claim after a step, one revision on. A reason that was given replaces the former one. Throws
+ * InvalidTransition.
+ */
 export function take(step: Step, claim: Claim, reason: string | null, now: Date): Claim {
   const { from, to } = STEPS[step];
   if (claim.status !== from) throw new InvalidTransition();
   return nextRevision(claim, { status: to, reason: reason ?? claim.reason }, now);
 }
 
-/** The claim with changed fields, one revision on; only a draft can be changed. Throws InvalidTransition. */
+/**
+ * The claim with changed fields, one revision on; only a draft can be changed. Throws
+ * InvalidTransition.
+ */
 export function amend(claim: Claim, patch: ClaimPatch, now: Date): Claim {
   if (claim.status !== "draft") throw new InvalidTransition();
   const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));

@@ -2,7 +2,7 @@ import type { ClaimStatus } from "@medvault/contracts";
 import { z } from "zod";
 import type { Claim } from "../claims/claim.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import * as fhir from "./elements.ts";
+import * as fhir from "./element.ts";
 import { toMinorUnits } from "./money.ts";
 import type { FhirResource, Reference, References } from "./resource.ts";
 
@@ -23,17 +23,21 @@ const FhirClaim = z.looseObject({
   total: z.looseObject({ value: z.number(), currency: z.string() }).optional(),
 });
 
-/** What FHIR says of a claim; `createdAt` only if the resource tells when it was made. */
+/** What FHIR says of a claim; `createdAt` only if the resource says when it was made. */
 export type MappedClaim = Omit<Claim, keyof PatientOwned | "createdBy" | "reason"> & {
   createdAt: Date | null;
 };
 
-/** An active claim has been handed in and awaits a decision; others than these have no place in the workflow. */
+/**
+ * An active claim has been handed in and awaits a decision; others than these have no place in the
+ * workflow.
+ */
 const STATUS: Readonly<Record<string, ClaimStatus>> = { active: "submitted", draft: "draft" };
 
 /**
- * A Claim as a claim, or null (it is kept as it came) when it is cancelled, a mere estimate, or says no total that
- * an integer of minor units holds. The diagnosis is looked up inside the bundle. Throws ZodError.
+ * A Claim as a claim, or null (it is kept as it came) when it is cancelled, a mere estimate, or
+ * says no total that an integer of minor units holds. The diagnosis is looked up inside the bundle.
+ * Throws ZodError.
  */
 export function mapClaim(resource: FhirResource, references: References): MappedClaim | null {
   if (resource.resourceType !== "Claim") return null;
@@ -59,7 +63,10 @@ export function mapClaim(resource: FhirResource, references: References): Mapped
   };
 }
 
-/** The provider's own id where the reference holds a UUID; other references stay in the original only. */
+/**
+ * The provider's own id where the reference holds a UUID; other references stay in the original
+ * only.
+ */
 function providerId(reference: string | undefined): string | null {
   const id = reference?.split(/[:/]/).at(-1)?.toLowerCase();
   return id && z.uuid().safeParse(id).success ? id : null;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Patient, PatientContent } from "../patients/patient.ts";
-import { FhirDate, Identifier } from "./elements.ts";
+import { FhirDate, Identifier } from "./element.ts";
 import type { FhirResource } from "./resource.ts";
 
 const HumanName = z.looseObject({
@@ -22,7 +22,10 @@ const Address = z.looseObject({
   postalCode: z.string().optional(),
   country: z.string().optional(),
 });
-/** Each is a lock in Postgres while its bundle is stored, and there are some 6,400 of those for everyone. */
+/**
+ * Each is a lock in Postgres while its bundle is stored, and there are some 6,400 of those for
+ * everyone.
+ */
 const MAX_IDENTIFIERS = 100;
 
 const FhirPatient = z.looseObject({
@@ -37,7 +40,9 @@ const FhirPatient = z.looseObject({
 /** What FHIR says of a patient, and system and value of every identifier that has both. */
 export type MappedPatient = PatientContent & { identifiers: { system: string; value: string }[] };
 
-/** HL7 v2-0203 types of numbers that a state gives a person: social security, national unique, tax. */
+/**
+ * HL7 v2-0203 types of numbers that a state gives a person: social security, national unique, tax.
+ */
 const NATIONAL = /^(SS|NI|TAX|NN[A-Z]{3})$/;
 
 /** A FHIR R4 Patient as a patient of ours. Throws ZodError on a field of the wrong shape. */

@@ -2,7 +2,7 @@ import { PrescriptionStatus } from "@medvault/contracts";
 import { z } from "zod";
 import type { Prescription } from "../prescriptions/prescription.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import * as fhir from "./elements.ts";
+import * as fhir from "./element.ts";
 import type { FhirResource, Reference, References } from "./resource.ts";
 
 /** As in the contract; the index takes no text without bound. */
@@ -41,12 +41,15 @@ const MedicationRequest = z.looseObject({
     .optional(),
 });
 
-/** What FHIR says of a prescription. Where it tells no start, the import's own day stands in. */
+/** What FHIR says of a prescription. Where it says no start, the import's own day stands in. */
 export type MappedPrescription = Omit<Prescription, keyof PatientOwned | "prescribedBy" | "startDate"> & {
   startDate: string | null;
 };
 
-/** A MedicationRequest as a prescription, or null when no medication can be named, or at endless length. Throws ZodError. */
+/**
+ * A MedicationRequest as a prescription, or null when no medication can be named, or at endless
+ * length. Throws ZodError.
+ */
 export function mapPrescription(resource: FhirResource, references: References): MappedPrescription | null {
   if (resource.resourceType !== "MedicationRequest") return null;
   const request = MedicationRequest.parse(resource);

@@ -1,13 +1,16 @@
 import type { RecordType } from "@medvault/contracts";
 import { z } from "zod";
 import type { RecordContent } from "../medical-records/record.ts";
-import * as fhir from "./elements.ts";
+import * as fhir from "./element.ts";
 import type { FhirResource, References } from "./resource.ts";
 
-/** What FHIR says of a record. Where it tells no time, the import's own time stands in. */
+/** What FHIR says of a record. Where it says no time, the import's own time stands in. */
 export type MappedRecord = Omit<RecordContent, "occurredAt"> & { occurredAt: Date | null };
 
-/** States in which a resource says that something is not so; it is kept as it came instead of becoming a record. */
+/**
+ * States in which a resource says that something is not so; it is kept as it came instead of
+ * becoming a record.
+ */
 const VOID = new Set(["entered-in-error", "not-done", "cancelled"]);
 
 const Event = z.looseObject({
@@ -262,8 +265,9 @@ const MAPPERS: Record<string, (resource: FhirResource, references: References) =
 };
 
 /**
- * A clinical resource as a medical record, or null when it has no room as one: an unknown type, one that names
- * nothing, or one that says that something is not so. Throws ZodError on a field of the wrong shape.
+ * A clinical resource as a medical record, or null when it has no room as one: an unknown type, one
+ * that names nothing, or one that says that something is not so. Throws ZodError on a field of the
+ * wrong shape.
  */
 export function mapRecord(resource: FhirResource, references: References): MappedRecord | null {
   const mapper = Object.hasOwn(MAPPERS, resource.resourceType) ? MAPPERS[resource.resourceType] : undefined;

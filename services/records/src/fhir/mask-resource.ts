@@ -2,12 +2,18 @@ import type { SensitiveField } from "@medvault/contracts";
 import { maskEdges } from "@medvault/keys";
 import type { FhirResource } from "./resource.ts";
 
-/** Resources that are a person, whose identifiers, telecom and address are masked as a patient's are. */
+/**
+ * Resources that are a person, whose identifiers, telecom and address are masked as a patient's
+ * are.
+ */
 const PERSONS = new Set(["Patient", "RelatedPerson", "Person"]);
 
 type Fields = Record<string, unknown>;
 
-/** A resource with the sensitive fields of persons masked, but for those of `unmask`; contained ones as well. */
+/**
+ * A resource with the sensitive fields of persons masked, but for those of `unmask`; contained ones
+ * as well.
+ */
 export function maskResource(resource: FhirResource, unmask: readonly SensitiveField[]): FhirResource {
   const contained = resource.contained;
   const masked = PERSONS.has(resource.resourceType) ? maskPerson(resource, unmask) : resource;
@@ -16,7 +22,7 @@ export function maskResource(resource: FhirResource, unmask: readonly SensitiveF
 }
 
 function maskPerson(person: FhirResource, unmask: readonly SensitiveField[]): FhirResource {
-  // The narrative tells in HTML what the fields tell.
+  // The narrative says in HTML what the fields say.
   const { text, ...fields } = person;
   const all = ["nationalId", "phone", "email", "address"].every((field) =>
     unmask.includes(field as SensitiveField),

@@ -1,6 +1,7 @@
 /**
- * An amount in the minor unit of its ISO 4217 currency: 125.5 USD is 12550, 125 JPY is 125. Null for a currency
- * that is none, a negative amount, or one beyond what an integer holds exactly. Rounded to the nearest unit.
+ * An amount in the minor unit of its ISO 4217 currency: 125.5 USD is 12550, 125 JPY is 125. Null
+ * for a currency that is none, a negative amount, or one beyond what an integer holds exactly.
+ * Rounded to the nearest unit.
  */
 export function toMinorUnits(value: number, currency: string): number | null {
   if (!/^[A-Z]{3}$/.test(currency) || !Number.isFinite(value) || value < 0) return null;

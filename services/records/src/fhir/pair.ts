@@ -9,13 +9,19 @@ export interface Read<T, Mapped = object> {
 
 /** How a resource of ours comes from FHIR R4 and goes there. */
 export interface FhirPair<T> {
-  /** Null when the FHIR resource has no room as one of ours. Throws ZodError on a field of the wrong shape. */
+  /**
+   * Null when the FHIR resource has no room as one of ours. Throws ZodError on a field of the wrong
+   * shape.
+   */
   read(resource: FhirResource, references: References): Read<T> | null;
   /** What was written here, and so has no original. `subject` refers to the patient. */
   write(value: T, subject: Reference): FhirResource;
 }
 
-/** Joins the two ways: `read` knows what FHIR says, `make` what a row of ours needs besides; `by` is who imports. */
+/**
+ * Joins the two ways: `read` knows what FHIR says, `make` what a row of ours needs besides; `by` is
+ * who imports.
+ */
 export function fhirPair<T, Mapped extends object>(pair: {
   read: (resource: FhirResource, references: References) => Mapped | null;
   make: (mapped: Mapped, made: PatientOwned, by: string) => T;

@@ -35,7 +35,10 @@ export const UNSIGNED: Integrity = {
   publicKey: { kty: "OKP", crv: "Ed25519", x: "" },
 };
 
-/** What is signed: the content by its hash, and that it is this version of this record of this patient. */
+/**
+ * What is signed: the content by its hash, and that it is this version of this record of this
+ * patient.
+ */
 interface Signed {
   id: string;
   patientId: string;
@@ -47,7 +50,10 @@ interface Signed {
   occurredAt: Date;
 }
 
-/** Signs a version in the name of `signedBy` with that clinician's key, over its hash by the deployment's digest. */
+/**
+ * Signs a version in the name of `signedBy` with that clinician's key, over its hash by the
+ * deployment's digest.
+ */
 export function signVersion(
   record: Signed,
   key: SigningKey,
@@ -66,7 +72,9 @@ const signInThread = promisify(sign) as (
   key: SigningKey["privateKey"],
 ) => Promise<Buffer>;
 
-/** As signVersion, for many: 20,000 signatures are a second of work, so libuv's threads make them. */
+/**
+ * As signVersion, for many: 20,000 signatures are a second of work, so libuv's threads make them.
+ */
 export async function signVersions<T extends Signed>(
   records: readonly T[],
   key: SigningKey,
@@ -93,14 +101,20 @@ export async function signVersions<T extends Signed>(
   return signed;
 }
 
-/** Whether content, place and signature belong together, under the digest that the signature was made with. */
+/**
+ * Whether content, place and signature belong together, under the digest that the signature was
+ * made with.
+ */
 export function isIntact(record: Signed, integrity: Integrity): boolean {
   if (integrity.contentHash !== contentHashOf(contentOf(record), digestOf(integrity))) return false;
   const message = Buffer.from(statementOf(record, integrity), "utf8");
   return verifyEd25519(publicKeyOf(integrity.publicKey), message, Buffer.from(integrity.signature, "base64"));
 }
 
-/** The text that is signed: RFC 8785 JSON, so that anyone can make it again from the answer of the API. */
+/**
+ * The text that is signed: RFC 8785 JSON, so that anyone can make it again from the answer of the
+ * API.
+ */
 export function statementOf(
   record: Pick<Signed, "id" | "patientId" | "version">,
   integrity: Pick<Integrity, "contentHash" | "digest" | "signedBy" | "signedAt">,

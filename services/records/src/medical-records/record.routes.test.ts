@@ -112,7 +112,7 @@ test("a hidden record is gone from lists and reads, and kept for those who write
   expect((await account.get(`${path}/versions`)).status).toBe(404);
 });
 
-test("another doctor and another patient cannot tell a record from none", async () => {
+test("another doctor and another patient cannot distinguish a record from none", async () => {
   const { id } = await givenRecord();
   for (const stranger of [service.someone("doctor"), service.someone("patient")]) {
     const probes = (x: string) => [

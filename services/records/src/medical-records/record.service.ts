@@ -13,8 +13,8 @@ import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import { done } from "../resources/resource.events.ts";
-import { change, changeOnce, create, find, type Held, readActOf } from "../resources/resource.service.ts";
+import { done, readActOf } from "../resources/resource.events.ts";
+import { change, changeOnce, create, find, type Held } from "../resources/resource.service.ts";
 import * as store from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
 import { isIntact, signVersion, statementOf } from "./integrity.ts";
@@ -30,7 +30,10 @@ import {
   recordOf,
 } from "./record.ts";
 
-/** The key with which this clinician's versions are signed, made at first use; outside of any transaction. */
+/**
+ * The key with which this clinician's versions are signed, made at first use; outside of any
+ * transaction.
+ */
 export function clinicianKey(context: Context, actor: Actor): Promise<SigningKey> {
   return signingKey(context.pool, context.keyring, `clinician/${actor.id}`);
 }
@@ -57,7 +60,10 @@ export async function addRecord(
   return create(context, actor, medicalRecords, patientId, make, request);
 }
 
-/** Makes a new version of a record; the former one is kept. Throws NotFound, VersionConflict, TooManyVersions. */
+/**
+ * Makes a new version of a record; the former one is kept. Throws NotFound, VersionConflict,
+ * TooManyVersions.
+ */
 export async function reviseRecord(
   context: Context,
   actor: Actor,
@@ -102,7 +108,10 @@ export function hideRecord(
   });
 }
 
-/** Every version, newest first; of a hidden record only for those who may write records. Throws NotFound. */
+/**
+ * Every version, newest first; of a hidden record only for those who may write records. Throws
+ * NotFound.
+ */
 export async function listVersions(
   context: Context,
   actor: Actor,

@@ -1,7 +1,7 @@
 import { type MedicalRecordListQuery, MedicalRecordView } from "@medvault/contracts";
 import { mapRecord } from "../fhir/map-record.ts";
 import { fhirPair } from "../fhir/pair.ts";
-import { recordResource } from "../fhir/write-record.ts";
+import { recordResource } from "../fhir/record-resource.ts";
 import { patientTable } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
 import { UNSIGNED } from "./integrity.ts";

@@ -9,5 +9,5 @@ export class UserAlreadyLinked extends refusal(
 /** 400: to see what is masked, one says why. */
 export class PurposeRequired extends refusal(
   "purpose_required",
-  "Unmasking wants an X-Purpose header with an HL7 PurposeOfUse code.",
+  "Unmasking needs a purpose. Send an X-Purpose header with an HL7 PurposeOfUse code.",
 ) {}

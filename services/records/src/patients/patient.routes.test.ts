@@ -66,7 +66,7 @@ test("no table holds what was written, in any plain form", async () => {
   }
 });
 
-test("unmasking wants the permission and an explicit purpose, and is an event of its own", async () => {
+test("unmasking needs the permission and an explicit purpose, and is an event of its own", async () => {
   const doctor = service.someone("doctor");
   const id = await givenPatient(doctor);
   await service.events();
@@ -95,7 +95,7 @@ test("unmasking wants the permission and an explicit purpose, and is an event of
   expect(await withPurpose.get(`/v1/patients/${id}?unmask=birthDate`)).toMatchObject({ status: 400 });
 });
 
-test("what exists and what does not look alike to whoever may not know", async () => {
+test("what exists and what does not look alike to anyone who may not know", async () => {
   const id = await givenPatient(service.someone("doctor"));
   const record = { type: "note", title: "t", body: "b", occurredAt: "2026-01-01T00:00:00Z" };
   const prescription = { medication: "m", dosage: "d", startDate: "2026-01-01", status: "active" };

@@ -21,8 +21,8 @@ import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
 import { fillPage } from "../resources/page-filling.ts";
 import { type Page, pageOf, positionOf } from "../resources/paging.ts";
-import { type Act, done, SOURCE } from "../resources/resource.events.ts";
-import { announce, type Change, change, positionIn, readAct, wrote } from "../resources/resource.service.ts";
+import { type Act, done, readAct, SOURCE, wrote } from "../resources/resource.events.ts";
+import { announce, type Change, change, positionIn } from "../resources/resource.service.ts";
 import { find, insert } from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
 import { write } from "../resources/write.service.ts";
@@ -32,8 +32,8 @@ import { patients } from "./patient.table.ts";
 import { assertMayPatch, changePatient, newPatient, type Patient } from "./patient.ts";
 
 /**
- * Makes a patient. A doctor who makes one is on the care team; a patient makes their own, and one only.
- * Throws Forbidden (another's), UserAlreadyLinked.
+ * Makes a patient. A doctor who makes one is on the care team; a patient makes their own, and one
+ * only. Throws Forbidden (another's), UserAlreadyLinked.
  */
 export function createPatient(
   context: Context,
@@ -69,7 +69,9 @@ export function createPatient(
   );
 }
 
-/** One patient, masked but for the fields of `unmask`. Throws NotFound, PurposeRequired, Forbidden. */
+/**
+ * One patient, masked but for the fields of `unmask`. Throws NotFound, PurposeRequired, Forbidden.
+ */
 export async function readPatient(
   context: Context,
   actor: Actor,
@@ -103,8 +105,8 @@ async function show(
 }
 
 /**
- * That fields were unmasked, if any were to be: a permission of its own, which reaches no further than that, and wants
- * a reason that was given for it. Throws Forbidden, PurposeRequired.
+ * That fields were unmasked, if any were to be: a permission of its own, which reaches no further
+ * than that, and needs a reason that was given for it. Throws Forbidden, PurposeRequired.
  */
 export async function unmaskAct(
   context: Context,
@@ -135,8 +137,9 @@ export async function listPatients(
 }
 
 /**
- * A page of those who match: `q` is part of a name, the others are exact, or as the operator's policy has their index. All of
- * them combine. Where a field has no index, or not yet, every patient in reach is opened and looked at.
+ * A page of those who match: `q` is part of a name, the others are exact, or as the operator's
+ * policy has their index. All of them combine. Where a field has no index, or not yet, every
+ * patient in reach is opened and looked at.
  */
 export async function searchPatients(
   context: Context,
@@ -171,7 +174,10 @@ export async function searchPatients(
   return { body: { ...page, items: page.items.map((patient) => patients.view(patient)) } };
 }
 
-/** Changes a patient. Throws NotFound, VersionConflict, Forbidden, StepUpRequired, UserAlreadyLinked. */
+/**
+ * Changes a patient. Throws NotFound, VersionConflict, Forbidden, StepUpRequired,
+ * UserAlreadyLinked.
+ */
 export async function updatePatient(
   context: Context,
   actor: Actor,

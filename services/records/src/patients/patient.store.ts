@@ -17,8 +17,9 @@ const NARROWED = `($1::uuid is null or exists (select from care_team c where c.p
         and ($3::timestamptz is null or (r.updated_at, r.id) < ($3, $4::uuid))
       order by r.updated_at desc, r.id desc limit $5`;
 
-// Two statements, because whose patients they are decides from which end to read: all of them by the index on
-// updated_at, or the few of one person and then sorted. One statement with an `or` reads the whole table for both.
+// Two statements, because whose patients they are decides from which end to read: all of them by
+// the index on updated_at, or the few of one person and then sorted. One statement with an `or`
+// reads the whole table for both.
 const LIST_ANY = `${PATIENTS}
       where ${NARROWED}`;
 const LIST_IN_REACH = `with page as (
@@ -62,7 +63,10 @@ export async function listPatients(
   return rows.map((row) => patients.table.open(context.keyring, row));
 }
 
-/** Tokens to look for, one of each list of exact ones; null where a search does not ask, or there are none. */
+/**
+ * Tokens to look for, one of each list of exact ones; null where a search does not ask, or there
+ * are none.
+ */
 export interface PatientTokens {
   name: string[] | null;
   nationalId: Buffer[] | null;
@@ -70,7 +74,10 @@ export interface PatientTokens {
   added: string[] | null;
 }
 
-/** Those of the actor's patients who may match: tokens are shared, so each is to be checked once opened. */
+/**
+ * Those of the actor's patients who may match: tokens are shared, so each is to be checked once
+ * opened.
+ */
 export async function findCandidates(
   db: Db,
   context: Context,

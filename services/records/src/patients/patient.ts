@@ -11,7 +11,7 @@ export interface Patient extends Stored<PatientView, "createdAt" | "updatedAt"> 
   source: Original | null;
 }
 
-/** Who somebody is, and how to reach them. */
+/** Who a patient is, and how to reach them. */
 export type PatientContent = Omit<Patient, keyof PatientOrigin | "id" | "rev" | "updatedAt" | "searchName">;
 type PatientOrigin = Pick<Patient, "userId" | "source" | "createdBy" | "createdAt">;
 
@@ -38,8 +38,9 @@ export function newPatient(id: string, content: PatientContent, origin: PatientO
 const OWN_FIELDS: ReadonlySet<string> = new Set(["phone", "email", "address"]);
 
 /**
- * Whose account a record belongs to is who may read it. So a link is made once by the care team, never to oneself;
- * to move or undo one is an admin's, freshly signed in (`assertStepUp`). Throws Forbidden.
+ * Whose account a record belongs to is who may read it. So a link is made once by the care team,
+ * never to oneself; to move or undo one is an admin's, freshly signed in (`assertStepUp`). Throws
+ * Forbidden.
  */
 export function assertMayPatch(
   patient: Patient,
@@ -58,7 +59,10 @@ export function assertMayPatch(
   return { needsStepUp: patient.userId !== null };
 }
 
-/** The patient with changed fields, one revision on. A change of what FHIR said ends the original's truth. */
+/**
+ * The patient with changed fields, one revision on. A change of what FHIR said ends the original's
+ * truth.
+ */
 export function changePatient(patient: Patient, patch: PatientPatch, now: Date): Patient {
   const changed = nextRevision(patient, withoutUndefined(patch), now);
   const linkOnly = Object.keys(patch).every((field) => field === "userId");

@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Batch } from "../resources/page-filling.ts";
 import type { Position } from "../resources/paging.ts";
-import { columnsOf } from "../resources/statements.ts";
+import { columnsOf } from "../resources/statement.ts";
 import { prescriptions } from "./prescription.table.ts";
 import type { Prescription } from "./prescription.ts";
 
@@ -35,9 +35,9 @@ const FILTERED = `($3::uuid is null or x.patient_id = $3)
      order by x.start_date desc, x.id desc limit $9`;
 const IN_REACH = "a.user_id = $12 and a.scope = $13";
 
-// Each arm is filtered, ordered and cut by itself: the first rows of both together are among the first of each. So
-// an everyday part of a word reads the newest rows in order, and a rare one goes by the tokens' index. Two
-// statements, as for lists: all patients', or from the few of one person.
+// Each arm is filtered, ordered and cut by itself: the first rows of both together are among the
+// first of each. So an everyday part of a word reads the newest rows in order, and a rare one goes
+// by the tokens' index. Two statements, as for lists: all patients', or from the few of one person.
 const HITS_ANY = `
     (select x.id, x.start_date from prescriptions x
       where ${BY_MEDICATION} and ${FILTERED})
@@ -63,8 +63,9 @@ const OPENED = `
      order by r.start_date desc, r.id desc`;
 
 /**
- * Those of the actor's prescriptions whose medication or whose patient's name may hold the part: each is to be
- * checked once opened, because tokens are shared. Latest start first, at most `limit`, after `after`.
+ * Those of the actor's prescriptions whose medication or whose patient's name may hold the part:
+ * each is to be checked once opened, because tokens are shared. Latest start first, at most
+ * `limit`, after `after`.
  */
 export async function findCandidates(
   db: Db,
@@ -88,7 +89,10 @@ export async function findCandidates(
   return { candidates: await openCandidates(db, context, actor, ids), isFull: ids.length === limit };
 }
 
-/** These prescriptions, of those that the actor reaches, each with its patient's row; in the order of the list. */
+/**
+ * These prescriptions, of those that the actor reaches, each with its patient's row; in the order
+ * of the list.
+ */
 async function openCandidates(
   db: Db,
   context: Context,

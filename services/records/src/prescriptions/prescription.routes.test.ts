@@ -82,7 +82,7 @@ test("a prescription stays with its patient", async () => {
   });
 });
 
-test("another doctor and another patient cannot tell a prescription from none", async () => {
+test("another doctor and another patient cannot distinguish a prescription from none", async () => {
   const doctor = service.someone("doctor");
   const id = await givenPrescription(doctor, await givenPatient(doctor));
   for (const stranger of [service.someone("doctor"), service.someone("patient")]) {

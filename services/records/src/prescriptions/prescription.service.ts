@@ -32,8 +32,8 @@ export function prescribe(
 }
 
 /**
- * Replaces a prescription's content; patient and prescriber stay. Throws NotFound, VersionConflict, InvalidInput
- * (another patient's id).
+ * Replaces a prescription's content; patient and prescriber stay. Throws NotFound, VersionConflict,
+ * InvalidInput (another patient's id).
  */
 export function replacePrescription(
   context: Context,

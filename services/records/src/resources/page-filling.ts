@@ -3,15 +3,19 @@ import { cursorFor, type Page, type Position, positionOf } from "./paging.ts";
 /** Candidates looked at for one page; then it stays short and the next one goes on from there. */
 const MAX_CANDIDATES = 600;
 
-/** Candidates, and whether there were as many as were asked for: one that vanished meanwhile is not the end. */
+/**
+ * Candidates, and whether there were as many as were asked for: one that vanished meanwhile is not
+ * the end.
+ */
 export interface Batch<T> {
   candidates: T[];
   isFull: boolean;
 }
 
 /**
- * A page of what really matches among candidates: keyed tokens are shared by several texts, so each candidate is
- * opened and checked before it is shown. `fetch` gives at most `rows` candidates after a position, newest first.
+ * A page of what really matches among candidates: keyed tokens are shared by several texts, so each
+ * candidate is opened and checked before it is shown. `fetch` gives at most `rows` candidates after
+ * a position, newest first.
  */
 export async function fillPage<T>(search: {
   limit: number;

@@ -19,7 +19,10 @@ export function cursorFor(position: Position, filter: unknown): string {
   return encodeCursor({ at: position.at, id: position.id, filter: fingerprint(filter) });
 }
 
-/** The position of a cursor, null for none. Throws InvalidInput for one that is not ours, or of another filter. */
+/**
+ * The position of a cursor, null for none. Throws InvalidInput for one that is not ours, or of
+ * another filter.
+ */
 export function positionOf(cursor: string | undefined, filter: unknown): Position | null {
   const decoded = decodeCursor(Cursor, cursor);
   if (decoded === undefined) return null;
@@ -36,7 +39,9 @@ export interface Page<T> {
   nextCursor: string | null;
 }
 
-/** A page of at most `limit` of the rows; a further row among them says that there is a next page. */
+/**
+ * A page of at most `limit` of the rows; a further row among them says that there is a next page.
+ */
 export function pageOf<T>(rows: T[], limit: number, filter: unknown, at: (row: T) => Position): Page<T> {
   const items = rows.slice(0, limit);
   const last = items.at(-1);

@@ -6,7 +6,7 @@ import {
   type Statements,
   statementsOf,
   type TypedColumn,
-} from "./statements.ts";
+} from "./statement.ts";
 
 /**
  * Where a field stands. In a column of its own, readable, because queries filter or sort by it; the
@@ -38,8 +38,8 @@ interface InBox {
 }
 
 /**
- * Content is what somebody wrote about the patient: audit events name it, and FHIR carries it. `fhir`
- * says in which element of the resource, alternatives parted by ` | `; or why in none.
+ * Content is what a person wrote about the patient: audit events name it, and FHIR carries it.
+ * `fhir` says in which element of the resource, alternatives parted by ` | `; or why in none.
  */
 type Meaning =
   | { readonly content: true; readonly fhir: string | { readonly none: string } }
@@ -78,7 +78,10 @@ export interface PatientTable<T extends Row> {
   isHidden(value: T): boolean;
 }
 
-/** Declares a table whose rows are sealed under their patients' keys. Throws DeclarationFault with every fault named. */
+/**
+ * Declares a table whose rows are sealed under their patients' keys. Throws DeclarationFault with
+ * every fault named.
+ */
 export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<T> {
   const subject = parts.subject ?? ("patientId" as keyof T & string);
   const columns = Object.entries(parts.columns) as [string, AnyColumn][];

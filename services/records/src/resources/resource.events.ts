@@ -1,4 +1,6 @@
 import { type Actor, auditEvent, type NewEvent, type ResourceAction, scopeOf } from "@medvault/contracts";
+import type { Row } from "./patient-owned.ts";
+import type { Resource } from "./resource.ts";
 
 export const SOURCE = "records";
 
@@ -15,7 +17,10 @@ export interface Act {
   details?: Record<string, string | number | boolean | null>;
 }
 
-/** The event of something that was done: `medvault.records.<noun>.<verb>.v1`. Never a field's content. */
+/**
+ * The event of something that was done: `medvault.records.<noun>.<verb>.v1`. Never a field's
+ * content.
+ */
 export function done(actor: Actor, act: Act): NewEvent {
   return auditEvent(actor, {
     type: `medvault.records.${act.noun}.${act.verb}.v1`,
@@ -28,7 +33,57 @@ export function done(actor: Actor, act: Act): NewEvent {
   });
 }
 
-/** What a write's event says about the box it left, so that a row rolled back is found against the log. */
-export function boxDetails(rev: number, boxSha256: string): { rev: number; boxSha256: string } {
-  return { rev, boxSha256 };
+/** That one of a resource was read. */
+export function readAct<T extends Row>(
+  { noun, permissions, fields }: Resource<T>,
+  id: string,
+  patientId: string,
+): Act {
+  const subject = `${noun}/${id}`;
+  return { noun, verb: "read", permission: permissions.read, subject, patientIds: [patientId], fields };
+}
+
+/** As readAct, of a value. */
+export const readActOf = <T extends Row>(resource: Resource<T>, value: T): Act =>
+  readAct(resource, value.id, resource.patientOf(value));
+
+/**
+ * The event of a write: the revision and the hash of the box that it left, so that a row rolled
+ * back is found.
+ */
+export function wrote<T extends Row>(
+  actor: Actor,
+  resource: Resource<T>,
+  act: Pick<Act, "verb" | "permission" | "fields" | "details">,
+  value: T,
+  sealed: Buffer,
+) {
+  return done(actor, {
+    ...readActOf(resource, value),
+    ...act,
+    details: {
+      rev: value.rev,
+      boxSha256: resource.table.boxHash(sealed),
+      ...resource.details(value),
+      ...act.details,
+    },
+  });
+}
+
+/**
+ * That a page was shown: one event that names every patient of it, and never what was searched for.
+ */
+export function listAct<T extends Row>(
+  resource: Resource<T>,
+  verb: "listed" | "searched",
+  permission: ResourceAction,
+  items: readonly T[],
+  patientId?: string,
+): Act {
+  const { noun, plural, fields, list } = resource;
+  const whose =
+    list?.isOfPatient && patientId !== undefined
+      ? { subject: `patient/${patientId}`, patientIds: [patientId] }
+      : { subject: plural, patientIds: items.map((item) => resource.patientOf(item)) };
+  return { noun, verb, permission, ...whose, fields, details: { count: items.length } };
 }

@@ -7,7 +7,7 @@ import type { Context } from "../context.ts";
 import { fillPage } from "./page-filling.ts";
 import { type Page, type Position, pageOf, positionOf } from "./paging.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
-import { type Act, boxDetails, done, SOURCE } from "./resource.events.ts";
+import { done, listAct, readAct, readActOf, SOURCE, wrote } from "./resource.events.ts";
 import * as store from "./resource.store.ts";
 import type { Resource } from "./resource.ts";
 import { write } from "./write.service.ts";
@@ -66,7 +66,10 @@ export async function find<T extends Row>(
 
 export type ListQuery = { limit: number; cursor?: string | undefined; patientId?: string | undefined };
 
-/** A page of what the caller may see, in the order of the list. Throws NotFound for a patient whom they may not know of. */
+/**
+ * A page of what the caller may see, in the order of the list. Throws NotFound for a patient whom
+ * they may not know of.
+ */
 export async function list<T extends Row, View>(
   context: Context,
   actor: Actor,
@@ -100,7 +103,9 @@ export async function list<T extends Row, View>(
   return { body: { ...page, items: page.items.map((value) => resource.view(value)) } };
 }
 
-/** What is done to a row, and under which permission: `permissions.write` unless it says another. */
+/**
+ * What is done to a row, and under which permission: `permissions.write` unless it says another.
+ */
 export interface Change<T> {
   verb: string;
   permission?: ResourceAction;
@@ -116,8 +121,8 @@ export interface Held {
 }
 
 /**
- * Changes a row to its next revision, in the caller's transaction; `next` makes it of the former one, which is
- * locked. Throws NotFound, VersionConflict, and what `next` throws.
+ * Changes a row to its next revision, in the caller's transaction; `next` makes it of the former
+ * one, which is locked. Throws NotFound, VersionConflict, and what `next` throws.
  */
 export async function change<T extends Row>(
   tx: Tx,
@@ -220,46 +225,7 @@ export async function announce<T extends Row>(
   items: readonly T[],
   patientId?: string,
 ): Promise<void> {
-  const { noun, plural, fields } = resource;
-  const whose =
-    resource.list?.isOfPatient && patientId !== undefined
-      ? { subject: `patient/${patientId}`, patientIds: [patientId] }
-      : { subject: plural, patientIds: items.map((item) => resource.patientOf(item)) };
-  const details = { count: items.length };
-  await context.appender.append(done(actor, { noun, verb, permission, ...whose, fields, details }));
-}
-
-/** As readAct, of a value. */
-export const readActOf = <T extends Row>(resource: Resource<T>, value: T): Act =>
-  readAct(resource, value.id, resource.patientOf(value));
-
-/** That one of a resource was read. */
-export function readAct<T extends Row>(
-  { noun, permissions, fields }: Resource<T>,
-  id: string,
-  patientId: string,
-): Act {
-  const subject = `${noun}/${id}`;
-  return { noun, verb: "read", permission: permissions.read, subject, patientIds: [patientId], fields };
-}
-
-/** The event of a write: the revision and the hash of the box that it left, so that a row rolled back is found. */
-export function wrote<T extends Row>(
-  actor: Actor,
-  resource: Resource<T>,
-  act: Pick<Act, "verb" | "permission" | "fields" | "details">,
-  value: T,
-  sealed: Buffer,
-) {
-  return done(actor, {
-    ...readActOf(resource, value),
-    ...act,
-    details: {
-      ...boxDetails(value.rev, resource.table.boxHash(sealed)),
-      ...resource.details(value),
-      ...act.details,
-    },
-  });
+  await context.appender.append(done(actor, listAct(resource, verb, permission, items, patientId)));
 }
 
 async function lockAt<T extends Row>(

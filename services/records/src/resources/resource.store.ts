@@ -7,7 +7,7 @@ import type { Position } from "./paging.ts";
 import type { Row } from "./patient-owned.ts";
 import type { PatientTable } from "./patient-table.ts";
 import type { Resource } from "./resource.ts";
-import { changeable } from "./statements.ts";
+import { changeable } from "./statement.ts";
 
 /** A row of a patient whom the actor reaches with this permission, or null. */
 export async function find<T extends Row>(
@@ -66,8 +66,9 @@ export async function page<T extends Row>(
 }
 
 /**
- * Stores new rows, in one statement. That the actor reaches their patients, the caller found in this
- * transaction. Gives how many there are now: fewer where a value that is unique was there already.
+ * Stores new rows, in one statement. That the actor reaches their patients, the caller found in
+ * this transaction. Gives how many there are now: fewer where a value that is unique was there
+ * already.
  */
 export async function insert<T extends Row>(
   tx: Tx,
@@ -132,6 +133,9 @@ export async function remove(
   return rowCount === 1;
 }
 
-/** A list of tokens as an element of an array: fields' names, slashes, digits and base64url need no quotes. */
+/**
+ * A list of tokens as an element of an array: fields' names, slashes, digits and base64url need no
+ * quotes.
+ */
 const asElement = (tokens: readonly string[] | Buffer | null): string | Buffer | null =>
   tokens === null || Buffer.isBuffer(tokens) ? tokens : `{${tokens.join(",")}}`;

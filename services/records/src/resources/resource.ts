@@ -3,7 +3,7 @@ import type { z } from "zod";
 import type { FhirPair } from "../fhir/pair.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
 import { type PatientTable, patientTable, type TableParts } from "./patient-table.ts";
-import { type PageStatements, pageStatementsOf } from "./statements.ts";
+import { type PageStatements, pageStatementsOf } from "./statement.ts";
 
 interface Permissions {
   readonly read: ResourceAction;
@@ -12,7 +12,9 @@ interface Permissions {
   readonly search?: ResourceAction;
 }
 
-/** How a list narrows: by comparing a column in the statement, or a sealed field once it is open. */
+/**
+ * How a list narrows: by comparing a column in the statement, or a sealed field once it is open.
+ */
 type Filter<T> =
   | { readonly column: keyof T & string; readonly is: "=" | ">=" | "<=" }
   | { readonly opened: keyof T & string };
@@ -66,7 +68,9 @@ export interface Resource<T extends Row, View = unknown> extends PatientTable<T>
   view(value: T, unmask?: readonly string[]): View;
 }
 
-/** Declares a patient-owned resource, once, for all that is done with it. Throws DeclarationFault. */
+/**
+ * Declares a patient-owned resource, once, for all that is done with it. Throws DeclarationFault.
+ */
 export function resource<T extends Row, View, Query = never>(
   parts: ResourceParts<T, View, Query>,
 ): Resource<T, View> {

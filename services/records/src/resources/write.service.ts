@@ -14,9 +14,10 @@ interface Written<View> {
 }
 
 /**
- * Runs a write in one transaction, once per Idempotency-Key. A repeated answer shows PHI once more, and so is an act
- * of its own: `replay` says which, the actor must still reach its patient, and its event is durable before the answer
- * leaves. Throws what `work` and libs/keys' `idempotent` throw, and NotFound.
+ * Runs a write in one transaction, once per Idempotency-Key. A repeated answer shows PHI once more,
+ * and so is an act of its own: `replay` says which, the actor must still reach its patient, and its
+ * event is durable before the answer leaves. Throws what `work` and libs/keys' `idempotent` throw,
+ * and NotFound.
  */
 export async function write<View>(
   context: Context,

@@ -29,7 +29,10 @@ export interface ComparedColumn extends TypedColumn {
 
 /** The ordinary statements of a table, constants from the start of the process on. */
 export interface Statements {
-  /** The columns of a row `r` and of its subject's key `k`, as the table opens them, to go on with `from`. */
+  /**
+   * The columns of a row `r` and of its subject's key `k`, as the table opens them, to go on with
+   * `from`.
+   */
   readonly select: string;
   /** As select, from the table and the keys, to go on with `where`. */
   readonly rows: string;
@@ -37,7 +40,10 @@ export interface Statements {
   readonly find: string;
   /** As find; the row is locked until the transaction ends. */
   readonly lock: string;
-  /** All of a patient in the order in which they were stored: $1 patient, $2 scope, $3 user, $4 limit. */
+  /**
+   * All of a patient in the order in which they were stored: $1 patient, $2 scope, $3 user, $4
+   * limit.
+   */
   readonly ofPatient: string;
   /** Arrays of: id, the typed columns, the tokens, rev, open, sealed. */
   readonly insert: string;
@@ -47,7 +53,10 @@ export interface Statements {
   readonly remove: string;
 }
 
-/** A page's two forms. Parameters: patient, filters, the last row's `order` and id, limit; in reach also user and scope. */
+/**
+ * A page's two forms. Parameters: patient, filters, the last row's `order` and id, limit; in reach
+ * also user and scope.
+ */
 export interface PageStatements {
   readonly any: string;
   readonly inReach: string;
@@ -75,7 +84,10 @@ export function statementsOf(layout: Layout): Statements {
   };
 }
 
-/** A row's columns but for its subject's key: `alias."column"`, each named `prefix_column` where a prefix is given. */
+/**
+ * A row's columns but for its subject's key: `alias."column"`, each named `prefix_column` where a
+ * prefix is given.
+ */
 export function columnsOf({ typed }: Layout, alias: string, prefix = ""): string {
   return ["id", ...typed.map(({ column }) => column), "rev", "open", "sealed"]
     .map((column) => `${alias}.${quote(column)}${prefix && ` as ${quote(prefix + column)}`}`)
@@ -83,8 +95,8 @@ export function columnsOf({ typed }: Layout, alias: string, prefix = ""): string
 }
 
 /**
- * A page, latest first, of all rows or of those in a user's reach. Of a few patients each one's latest
- * are read by index and merged, so that a page costs the same at any depth and in any table.
+ * A page, latest first, of all rows or of those in a user's reach. Of a few patients each one's
+ * latest are read by index and merged, so that a page costs the same at any depth and in any table.
  */
 export function pageStatementsOf(
   layout: Layout,
@@ -137,7 +149,8 @@ function insertOf({ table, typed, tokens, unique }: Layout): string {
   const columns = [
     { column: "id", type: "uuid" },
     ...typed,
-    // Arrays of arrays are rectangular in Postgres; lists of tokens differ in length, so each travels as text.
+    // Arrays of arrays are rectangular in Postgres; lists of tokens differ in length, so each
+    // travels as text.
     ...tokens.map(({ column, type }) => ({ column, type: type === "bytea" ? "bytea" : "text", as: type })),
     { column: "rev", type: "int" },
     { column: "open", type: "jsonb" },
@@ -151,7 +164,10 @@ function insertOf({ table, typed, tokens, unique }: Layout): string {
        }`;
 }
 
-/** All but whose row it is: who is bound to a box stays. The revision before is the one that was locked. */
+/**
+ * All but whose row it is: who is bound to a box stays. The revision before is the one that was
+ * locked.
+ */
 function updateOf(layout: Layout): string {
   const { table, subject, tokens } = layout;
   const set = [...changeable(layout), ...tokens].map(({ column }) => column);

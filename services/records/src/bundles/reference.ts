@@ -5,7 +5,10 @@ export interface BundleReferences extends References {
   isBundlePatient(reference: string | undefined): boolean;
 }
 
-/** Indexes a bundle by full URL, by `Type/id`, and by `Type?identifier=system|value` (a conditional reference). */
+/**
+ * Indexes a bundle by full URL, by `Type/id`, and by `Type?identifier=system|value` (a conditional
+ * reference).
+ */
 export function referencesOf(bundle: Bundle): BundleReferences {
   const byName = new Map<string, FhirResource>();
   for (const entry of bundle.entries) for (const name of namesOf(entry)) byName.set(name, entry.resource);

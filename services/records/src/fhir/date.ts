@@ -3,9 +3,9 @@ const DATE_TIME =
   /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/;
 
 /**
- * The instant of a FHIR date in UTC, as RFC 3339 with milliseconds. A partial date is its first moment; a time
- * without an offset counts as UTC; a leap second counts as the second before it. Null for what is no date, or
- * lies outside the years 1 to 9999.
+ * The instant of a FHIR date in UTC, as RFC 3339 with milliseconds. A partial date is its first
+ * moment; a time without an offset counts as UTC; a leap second counts as the second before it.
+ * Null for what is no date, or lies outside the years 1 to 9999.
  */
 export function toInstant(value: string): string | null {
   const match = DATE_TIME.exec(value);

@@ -21,7 +21,8 @@ const CLAIM = {
   currency: "EUR",
 };
 
-// What each request sends to Postgres, `begin` and `commit` too: one more is a round trip that every user waits for.
+// What each request sends to Postgres, `begin` and `commit` too: one more is a round trip that
+// every user waits for.
 let service: Records;
 let doctor: TestClient;
 const query = pg.Client.prototype.query;

@@ -6,13 +6,15 @@ import type { Entry } from "./bundle.ts";
 const UUID_URL = /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * By what each resource is known within its subject, so that a second load of it stores nothing: texts to be
- * turned into keyed tokens. One hit is enough to know a resource.
+ * By what each resource is known within its subject, so that a second load of it stores nothing:
+ * texts to be turned into keyed tokens. One hit is enough to know a resource.
  *
  * - its full URL, where that names it alone in the world (`urn:uuid:` with a UUID, or http);
- * - its identifiers, all of them together: one alone may be shared (Synthea's claim-group is 99999999999 on
- *   every ExplanationOfBenefit), and losing a resource is worse than keeping it twice. A set that two entries of
- *   the bundle share names neither;
+ * - its identifiers, all of them together: one alone may be shared (Synthea's claim-group is
+ * 99999999999 on
+ * every ExplanationOfBenefit), and losing a resource is worse than keeping it twice. A set that two
+ * entries of
+ * the bundle share names neither;
  * - failing both, its content, counted among equals.
  */
 export function sourceNames(entries: readonly Entry[]): string[][] {
@@ -34,8 +36,8 @@ export function sourceNames(entries: readonly Entry[]): string[][] {
 }
 
 /**
- * By what a bundle's patient is known: each identifier (system and value) or, without any, the full URL together
- * with name and birth date.
+ * By what a bundle's patient is known: each identifier (system and value) or, without any, the full
+ * URL together with name and birth date.
  */
 export function patientNames(
   entry: Entry,

@@ -1,7 +1,10 @@
 import { z } from "zod";
-import { toInstant } from "./dates.ts";
+import { toInstant } from "./date.ts";
 
-/** The few FHIR R4 data types that the mapping reads (https://hl7.org/fhir/R4/datatypes.html), open to more. */
+/**
+ * The few FHIR R4 data types that the mapping reads (https://hl7.org/fhir/R4/datatypes.html), open
+ * to more.
+ */
 export const FhirDate = z.string().transform((value, context) => {
   const instant = toInstant(value);
   if (instant === null) context.addIssue({ code: "custom", message: "is not a FHIR date" });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { toDay, toInstant } from "./dates.ts";
+import { toDay, toInstant } from "./date.ts";
 
 test.each([
   ["2018", "2018-01-01T00:00:00.000Z"],

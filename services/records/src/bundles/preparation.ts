@@ -9,7 +9,7 @@ import { patients } from "../patients/patient.table.ts";
 import type { Patient } from "../patients/patient.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { PatientTable } from "../resources/patient-table.ts";
-import { inBatches, mapYielding } from "./batches.ts";
+import { inBatches, mapYielding } from "./batch.ts";
 import { keptResources } from "./kept-resource.table.ts";
 import type { ImportPlan, Known, Planned } from "./plan.ts";
 
@@ -34,7 +34,10 @@ export interface ReadyImport {
   tables: ReadonlyMap<PatientTable<Row>, Ready<Row>[]>;
 }
 
-/** The base token of a name from `sources.ts`, within one scope. Hashed first: the index would fold its case. */
+/**
+ * The base token of a name from `source.ts`, within one scope. Hashed first: the index would fold
+ * its case.
+ */
 export function tokenOf(chain: TokenChain, scope: string, name: string): Buffer {
   return chain.base(
     createHash("sha256")
@@ -60,8 +63,8 @@ export async function sourceTokens(
 }
 
 /**
- * Makes and seals every row of a plan that is not known yet. All of it happens before a transaction opens; what is
- * long is sealed by worker threads.
+ * Makes and seals every row of a plan that is not known yet. All of it happens before a transaction
+ * opens; what is long is sealed by worker threads.
  */
 export async function prepareImport(
   context: Context,

@@ -1,8 +1,14 @@
 import { setImmediate as yieldLoop } from "node:timers/promises";
 
-/** Rows in one statement of an import. The driver turns a statement's boxes into text in one go: 1,000 take 25 ms. */
+/**
+ * Rows in one statement of an import. The driver turns a statement's boxes into text in one go:
+ * 1,000 take 25 ms.
+ */
 const BATCH_ROWS = 1_000;
-/** Items between two yields to the event loop: 200 of the slowest kind (opening a box, mapping) take some 10 ms. */
+/**
+ * Items between two yields to the event loop: 200 of the slowest kind (opening a box, mapping) take
+ * some 10 ms.
+ */
 const ITEMS_AT_ONCE = 200;
 
 /** Runs `work` on slices of at most 1,000, one after the other. */
