@@ -1,8 +1,8 @@
 import { prescriptionApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
-import { list, read, remove } from "../resources/resource.service.ts";
-import { prescribe, replacePrescription, searchPrescriptions } from "./prescription.service.ts";
+import { list, read, remove, replace } from "../resources/resource.service.ts";
+import { prescribe, searchPrescriptions } from "./prescription.service.ts";
 import { prescriptions } from "./prescription.table.ts";
 
 export const prescriptionRoutes = (context: Context): Route[] => [
@@ -11,7 +11,7 @@ export const prescriptionRoutes = (context: Context): Route[] => [
   route(prescriptionApi.search, ({ actor, body }) => searchPrescriptions(context, actor, body)),
   route(prescriptionApi.read, ({ actor, params }) => read(context, actor, prescriptions, params.id)),
   route(prescriptionApi.replace, ({ actor, params, body, ifMatch, write }) =>
-    replacePrescription(context, actor, params.id, body, ifMatch, write),
+    replace(context, actor, prescriptions, params.id, body, ifMatch, write),
   ),
   route(prescriptionApi.remove, ({ actor, params, ifMatch }) =>
     remove(context, actor, prescriptions, params.id, ifMatch),

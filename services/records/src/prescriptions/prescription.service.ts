@@ -1,22 +1,14 @@
-import {
-  type Actor,
-  InvalidInput,
-  type NewPrescription,
-  type PrescriptionSearch,
-  type PrescriptionView,
-  type ReplacePrescription,
-} from "@medvault/contracts";
+import type { Actor, NewPrescription, PrescriptionSearch, PrescriptionView } from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { patients } from "../patients/patient.table.ts";
 import { fillPage } from "../resources/page-filling.ts";
 import type { Page } from "../resources/paging.ts";
-import { nextRevision, type PatientOwned } from "../resources/patient-owned.ts";
-import { announce, changeOnce, create, positionIn, requirePatient } from "../resources/resource.service.ts";
+import type { PatientOwned } from "../resources/patient-owned.ts";
+import { announce, create, positionIn, requirePatient } from "../resources/resource.service.ts";
 import { contentOf } from "../resources/resource.ts";
 import { prescriptions } from "./prescription.table.ts";
-import type { Prescription } from "./prescription.ts";
 import { findCandidates } from "./prescription-search.store.ts";
 
 /** Prescribes for a patient. Throws NotFound. */
@@ -29,27 +21,6 @@ export function prescribe(
   const content = contentOf(prescriptions, input);
   const make = (made: PatientOwned) => ({ ...made, ...content, prescribedBy: actor.id });
   return create(context, actor, prescriptions, input.patientId, make, request);
-}
-
-/**
- * Replaces a prescription's content; patient and prescriber stay. Throws NotFound, VersionConflict,
- * InvalidInput (another patient's id).
- */
-export function replacePrescription(
-  context: Context,
-  actor: Actor,
-  id: string,
-  input: ReplacePrescription,
-  expectedRev: number | null,
-  request: WriteRequest,
-): Promise<Answer<PrescriptionView>> {
-  const replace = (found: Prescription) => {
-    if (input.patientId !== undefined && input.patientId !== found.patientId) {
-      throw new InvalidInput(undefined, [{ path: "patientId", message: "cannot be changed" }]);
-    }
-    return nextRevision(found, contentOf(prescriptions, input));
-  };
-  return changeOnce(context, actor, prescriptions, id, expectedRev, { verb: "updated" }, replace, request);
 }
 
 /** A page of those whose medication or whose patient's name holds `q`. Throws NotFound. */

@@ -1,4 +1,11 @@
-import { type Actor, NotFound, newId, type ResourceAction, VersionConflict } from "@medvault/contracts";
+import {
+  type Actor,
+  InvalidInput,
+  NotFound,
+  newId,
+  type ResourceAction,
+  VersionConflict,
+} from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
@@ -6,10 +13,10 @@ import { reachablePatientKey, reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { fillPage } from "./page-filling.ts";
 import { type Page, type Position, pageOf, positionOf } from "./paging.ts";
-import type { PatientOwned, Row } from "./patient-owned.ts";
+import { nextRevision, type PatientOwned, type Row } from "./patient-owned.ts";
 import { done, listAct, readAct, readActOf, SOURCE, wrote } from "./resource.events.ts";
 import * as store from "./resource.store.ts";
-import type { Resource } from "./resource.ts";
+import { contentOf, type Given, type Resource } from "./resource.ts";
 import { write } from "./write.service.ts";
 
 /** Makes a new row for a patient; `make` says what is in it. Throws NotFound. */
@@ -18,7 +25,7 @@ export function create<T extends PatientOwned, View extends { id: string }>(
   actor: Actor,
   resource: Resource<T, View>,
   patientId: string,
-  make: (made: PatientOwned) => T,
+  make: (made: PatientOwned) => NoInfer<T>,
   request: WriteRequest,
 ): Promise<Answer<View>> {
   const permission = resource.permissions.write;
@@ -132,7 +139,7 @@ export async function change<T extends Row>(
   id: string,
   expectedRev: number | null,
   act: Change<T>,
-  next: (found: T, held: Held) => T | Promise<T>,
+  next: (found: T, held: Held) => NoInfer<T> | Promise<NoInfer<T>>,
 ): Promise<T> {
   const permission = act.permission ?? resource.permissions.write;
   const { value: former, subjectKey } = await lockAt(
@@ -162,7 +169,7 @@ export function changeOnce<T extends PatientOwned, View extends { id: string; pa
   id: string,
   expectedRev: number | null,
   act: Change<T>,
-  next: (found: T, held: Held) => T | Promise<T>,
+  next: (found: T, held: Held) => NoInfer<T> | Promise<NoInfer<T>>,
   request: WriteRequest,
 ): Promise<Answer<View>> {
   return write(
@@ -175,6 +182,32 @@ export function changeOnce<T extends PatientOwned, View extends { id: string; pa
     },
     (body) => readAct(resource, body.id, body.patientId),
   );
+}
+
+/**
+ * Replaces the content of a row, once per Idempotency-Key; whose it is stays. Throws as change does, and
+ * InvalidInput for another patient's id.
+ */
+export function replace<
+  T extends PatientOwned,
+  View extends { id: string; patientId: string },
+  Input extends { patientId?: string | undefined },
+>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T, View>,
+  id: string,
+  input: Input & Given<T, Input>,
+  expectedRev: number | null,
+  request: WriteRequest,
+): Promise<Answer<View>> {
+  const next = (found: T): T => {
+    if (input.patientId !== undefined && input.patientId !== found.patientId) {
+      throw new InvalidInput(undefined, [{ path: "patientId", message: "cannot be changed" }]);
+    }
+    return nextRevision(found, contentOf(resource, input as never) as Partial<T>);
+  };
+  return changeOnce(context, actor, resource, id, expectedRev, { verb: "updated" }, next, request);
 }
 
 /** Deletes a row for good. Throws NotFound, VersionConflict. */

@@ -131,7 +131,7 @@ function viewOf<T extends Row>({ table, columns }: PatientTable<T>, shown: reado
 /** The fields of an input that are a resource's own. */
 type Content<T, Input> = { [K in Exclude<keyof Input & keyof T, keyof PatientOwned>]: T[K] };
 /** What may be left out of an input is what may be null. */
-type Given<T, Input> = {
+export type Given<T, Input> = {
   [K in keyof Input]: K extends keyof Content<T, Input>
     ? Content<T, Input>[K] | (null extends Content<T, Input>[K] ? undefined : never)
     : Input[K];
