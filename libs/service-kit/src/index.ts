@@ -56,7 +56,7 @@ export { Lifecycle, lifecycleOf } from "./lifecycle.ts";
 export { createListener } from "./listener.ts";
 export { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
 export { metricsOf } from "./metrics.ts";
-export { networkOf } from "./network.ts";
+export { addressRanges, isAddress, networkOf, plainAddress } from "./network.ts";
 export { problemOf, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 export { requestIdOf, traceparentOf } from "./request.ts";
 export {

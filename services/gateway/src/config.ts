@@ -1,5 +1,5 @@
-import { BlockList } from "node:net";
 import {
+  addressRanges,
   CallingConfig,
   CommonConfig,
   maxUploadBytes,
@@ -9,7 +9,6 @@ import {
   wholeNumber,
 } from "@medvault/service-kit";
 import { z } from "zod";
-import { addRanges } from "./limits/client-address.ts";
 import { originsOf } from "./origins/cors.ts";
 
 const urlOfService = urlOf("http", "https").describe("where that service is");
@@ -18,29 +17,21 @@ const limit = wholeNumber(1, 1_000_000_000);
 const idleTimeout = wholeNumber(100, 600_000).optional();
 const IDLE_TIMEOUT_MS = 30_000;
 
-function areRanges(value: string): boolean {
+/** Whether `read` takes a value without throwing. */
+const isReadBy = (read: (value: string) => unknown) => (value: string) => {
   try {
-    addRanges(new BlockList(), value);
+    read(value);
     return true;
   } catch {
     return false;
   }
-}
+};
 
 /** Addresses or CIDR ranges, separated by commas. */
 const ranges = z
   .string()
   .default("")
-  .refine(areRanges, { message: "must be addresses or CIDR ranges, separated by commas" });
-
-function areOrigins(value: string): boolean {
-  try {
-    originsOf(value);
-    return true;
-  } catch {
-    return false;
-  }
-}
+  .refine(isReadBy(addressRanges), { message: "must be addresses or CIDR ranges, separated by commas" });
 
 export const GatewayConfig = CallingConfig.extend({
   ...CommonConfig.pick({ HOST: true, PORT: true, ADMIN_PORT: true, AMQP_URL: true, LOG_LEVEL: true }).shape,
@@ -82,7 +73,7 @@ export const GatewayConfig = CallingConfig.extend({
   MEDVAULT_CORS_ORIGINS: z
     .string()
     .default("")
-    .refine(areOrigins, { message: "must be origins (https://host), separated by commas" })
+    .refine(isReadBy(originsOf), { message: "must be origins (https://host), separated by commas" })
     .describe("origins (`https://console.example`), by commas, whose pages may call the API"),
   MEDVAULT_INSTANCE: CommonConfig.shape.MEDVAULT_INSTANCE.unwrap()
     .default("gateway-1")

@@ -1,7 +1,5 @@
-import { BlockList, isIP } from "node:net";
-import { networkOf } from "@medvault/service-kit";
+import { addressRanges, networkOf } from "@medvault/service-kit";
 import type { Route, RouteClass } from "../routing/route-table.ts";
-import { addRanges } from "./client-address.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -63,12 +61,7 @@ export interface Limits {
 
 /** Which limits a request meets: those of its address, and of the user who is signed in. */
 export function createLimits(settings: LimitSettings): Limits {
-  const trusted = new BlockList();
-  addRanges(trusted, settings.trustedRanges);
-  const factorOf = (address: string) => {
-    const family = isIP(address);
-    return family !== 0 && trusted.check(address, family === 6 ? "ipv6" : "ipv4") ? TRUSTED_FACTOR : 1;
-  };
+  const isTrusted = addressRanges(settings.trustedRanges);
   const ofAddressClass: Partial<Record<RouteClass, number>> = {
     login: settings.loginPerMinute,
     forgot: FORGOT_A_MINUTE,
@@ -78,7 +71,7 @@ export function createLimits(settings: LimitSettings): Limits {
   return {
     ofAddress(address, route) {
       const network = networkOf(address);
-      const factor = hasTrusted ? factorOf(address) : 1;
+      const factor = hasTrusted && isTrusted(address) ? TRUSTED_FACTOR : 1;
       const limits = [counter("general", `rate:general:${network}`, settings.perMinute * factor)];
       const points = route?.limit && ofAddressClass[route.limit];
       if (route?.limit && points)

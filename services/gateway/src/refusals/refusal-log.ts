@@ -1,9 +1,9 @@
 import { type AppError, newId } from "@medvault/contracts";
 import type { LossyProducer } from "@medvault/messaging";
+import { plainAddress } from "@medvault/service-kit";
 import type { Request } from "express";
 import { Counter, type Registry } from "prom-client";
 import { sourceOf } from "../identity/client.ts";
-import { plainAddress } from "../limits/client-address.ts";
 import { TooManyPatients } from "../limits/limit.errors.ts";
 import { RequestScreened } from "../screening/screening.errors.ts";
 import { THREATS } from "../screening/threat.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { isIP } from "node:net";
 import type { AppError, NewEvent } from "@medvault/contracts";
 import { RateLimited } from "@medvault/contracts";
+import { isAddress } from "@medvault/service-kit";
 import { EnrollmentRequired, SessionEnded, TokenRefused } from "../identity/identity.errors.ts";
 import { TooManyPatients } from "../limits/limit.errors.ts";
 import { RequestScreened } from "../screening/screening.errors.ts";
@@ -70,5 +70,5 @@ export function securityEvent(
 
 /** An address as a subject may spell it; anything else (with a zone, `unknown`) by its hash. */
 function addressCode(ip: string): string {
-  return isIP(ip) && !ip.includes("%") ? ip : createHash("sha256").update(ip).digest("hex").slice(0, 16);
+  return isAddress(ip) && !ip.includes("%") ? ip : createHash("sha256").update(ip).digest("hex").slice(0, 16);
 }
