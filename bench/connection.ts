@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
 /**
- * A kept-alive connection that sends bytes as they are, one request at a time, and reads of an answer
- * its status and its content-length: a client that did more would be what is measured.
+ * A kept-alive connection that sends bytes as they are, one request at a time, and reads an answer's
+ * status and content-length alone: a client that did more would be what is measured.
  */
 export class Connection {
   readonly #socket: Socket;

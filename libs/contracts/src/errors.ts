@@ -99,7 +99,7 @@ export abstract class AppError extends Error {
 /**
  * Declares a refusal whose text is fixed; its code says its kind:
  *
- *     export class SlotTaken extends refusal("slot_taken", "This time is taken. Choose another.") {}
+ *     class SlotTaken extends refusal("slot_taken", "This time is taken. Choose another.") {}
  */
 export function refusal<const C extends ProblemCode>(code: C, detail?: string, options?: AppErrorOptions) {
   return class extends AppError {
