@@ -6,7 +6,7 @@ export const StartConfig = z.object({
   MEDVAULT_PORT: wholeNumber(1, 65_535).default(8080).describe("the gateway's port, on 127.0.0.1"),
   MEDVAULT_DATA: z.string().default(".data").describe("where all data is kept"),
   MEDVAULT_DEMO: z.enum(["0", "1"]).default("1").describe("`0`: no demo, only the first admin is made"),
-  MEDVAULT_BASE_PORT: wholeNumber(1, 65_400).optional().meta({
+  MEDVAULT_BASE_PORT: wholeNumber(1_024, 65_496).optional().meta({
     description: "the first of 40 internal ports",
     shownDefault: "chosen and remembered",
   }),

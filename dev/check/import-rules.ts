@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { run } from "./run.ts";
+import { run } from "../lib/run.ts";
 
 /** A tree in which each rule is broken once, and by which rule. */
 const PLANTED: { rule: string; file: string; text: string }[] = [
@@ -95,7 +95,7 @@ async function cruise(root: string, cwd: string, tops: string[]): Promise<Cruise
   const { out, words } = await run(
     process.execPath,
     [tool, "--config", config, "--output-type", "json", ...tops],
-    cwd,
+    { cwd },
   );
   try {
     return JSON.parse(out) as Cruise;

@@ -4,8 +4,8 @@ import path from "node:path";
 import { featureBreaches } from "../check/features.ts";
 import { houseRuleBreaches } from "../check/house-rules.ts";
 import { importBreaches } from "../check/import-rules.ts";
-import { type Ran, run } from "../check/run.ts";
 import { root } from "../lib/paths.mjs";
+import { type Ran, run } from "../lib/run.ts";
 import { seconds } from "../lib/words.mjs";
 
 const bin = path.join(root, "node_modules/.bin");
@@ -22,21 +22,21 @@ const CHECKS: { name: string; find: () => Promise<string[]> }[] = [
     name: "types and lint (turbo: tsc, biome; cached)",
     find: async () => {
       const args = ["run", "typecheck", "lint", "--continue", "--ui=stream", "--output-logs=errors-only"];
-      return told(await run(path.join(bin, "turbo"), args, root, env));
+      return outputOf(await run(path.join(bin, "turbo"), args, { cwd: root, env }));
     },
   },
   { name: "import directions (dependency-cruiser)", find: () => importBreaches(root) },
   {
     name: "unused files, exports and dependencies (knip)",
     find: async () =>
-      told(await run(path.join(bin, "knip"), ["--no-progress", "--no-config-hints"], root, env)),
+      outputOf(await run(path.join(bin, "knip"), ["--no-progress", "--no-config-hints"], { cwd: root, env })),
   },
   { name: "house rules (lengths, process.env, shortcuts)", find: async () => houseRuleBreaches(root) },
   { name: "docs/features.md points at tests that are there", find: async () => featureBreaches(root) },
 ];
 
 /** What a tool said, when it was not content. */
-function told({ code, out, words }: Ran): string[] {
+function outputOf({ code, out, words }: Ran): string[] {
   return code === 0
     ? []
     : `${out}\n${words}`.split("\n").filter((line) => line.trim() && !/^npm (warn|notice)/.test(line));

@@ -1,7 +1,6 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root, sharedPath } from "../lib/paths.mjs";
+import { run } from "../lib/run.ts";
 import { Trouble } from "../lib/words.mjs";
 import type { Declared } from "./services.ts";
 
@@ -17,11 +16,12 @@ interface Checked {
  * @throws Trouble that names every fault
  */
 export async function checkSettings(say: (line: string) => void): Promise<Declared> {
-  const { stdout } = await promisify(execFile)(process.execPath, [...NODE_FLAGS, "dev/settings/check.ts"], {
+  const { code, out, words } = await run(process.execPath, [...NODE_FLAGS, "dev/settings/check.ts"], {
     cwd: root,
     env: { ...process.env, NODE_COMPILE_CACHE: sharedPath("compile-cache") },
   });
-  const { faults, unknown, declared } = JSON.parse(stdout) as Checked;
+  if (code !== 0) throw new Error(words);
+  const { faults, unknown, declared } = JSON.parse(out) as Checked;
   for (const sentence of unknown) say(`warning: ${sentence}`);
   if (faults.length === 0) return declared;
   const [first, ...others] = faults;

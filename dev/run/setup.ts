@@ -1,12 +1,9 @@
 // What has to be made once before the services can run: keys, users of the broker, roles and schemas.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import fs from "node:fs";
-import http from "node:http";
-import https from "node:https";
 import path from "node:path";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
+import { run } from "../lib/run.ts";
 import { Trouble } from "../lib/words.mjs";
 import type { Infrastructure } from "../servers/infrastructure.ts";
 import { SERVICES, type Secrets } from "../servers/secrets.ts";
@@ -72,28 +69,13 @@ export async function migrate(
 }
 
 /** RabbitMQ's definitions as libs/messaging has them; passwords go in by standard input, not by the command line. */
-export function brokerDefinitions(vhost: string, secrets: Secrets): Promise<Record<string, unknown[]>> {
-  const child = spawn(process.execPath, [...NODE_FLAGS, "tools/broker-definitions.ts"], {
-    cwd: root,
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+export async function brokerDefinitions(vhost: string, secrets: Secrets): Promise<Record<string, unknown[]>> {
   const users = SERVICES.map((name) => ({ name, password: secrets.broker[name] }));
-  child.stdin.end(JSON.stringify({ vhost, users }));
-  let out = "";
-  let words = "";
-  child.stdout.on("data", (chunk) => {
-    out += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    words += chunk;
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(out));
-      else reject(new Error(`broker-definitions.ts failed: ${words.slice(-1_000)}`));
-    });
-  });
+  const input = JSON.stringify({ vhost, users });
+  const args = [...NODE_FLAGS, "tools/broker-definitions.ts"];
+  const { code, out, words } = await run(process.execPath, args, { cwd: root, input });
+  if (code === 0) return JSON.parse(out);
+  throw new Error(words);
 }
 
 /** A broker that was given gets the same definitions through its management API. */
@@ -104,30 +86,25 @@ export async function defineAtGivenBroker(
 ): Promise<void> {
   const url = new URL("/api/definitions", servers.managementUrl);
   const { username, password } = new URL(servers.managementUrl);
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   url.username = "";
   url.password = "";
-  const authorization = `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64")}`;
-  const headers = { authorization, "content-type": "application/json" };
-  const why = await post(url, headers, JSON.stringify(definitions), caFile).then(
-    (status) => (status < 300 ? null : `answered ${status}`),
-    (error: NodeJS.ErrnoException) => `does not answer (${error.code})`,
+  const headers = {
+    authorization: `Basic ${Buffer.from(credentials).toString("base64")}`,
+    "content-type": "application/json",
+  };
+  const { Agent, fetch } = await import("undici"); // for this alone, and only where a broker is given
+  const dispatcher = new Agent({ connect: caFile ? { ca: fs.readFileSync(caFile) } : {} });
+  const signal = AbortSignal.timeout(10_000);
+  const body = JSON.stringify(definitions);
+  const why = await fetch(url, { method: "POST", headers, body, dispatcher, signal }).then(
+    ({ ok, status }) => (ok ? null : `answered ${status}`),
+    (error: Error & { cause?: NodeJS.ErrnoException }) =>
+      `does not answer (${error.cause?.code ?? error.name})`,
   );
+  await dispatcher.destroy();
   if (why === null) return;
   throw new Trouble(
     `RabbitMQ's management API at ${url.host} ${why}, and the services' users have to be made there: enable rabbitmq_management, give AMQP_URL an administrator, or say where it is with MEDVAULT_RABBITMQ_URL.`,
   );
-}
-
-/** The status of the answer. To https the CA file's certificates are trusted, or Node's own without one. */
-async function post(url: URL, headers: Record<string, string>, body: string, caFile: string | undefined) {
-  const options = { method: "POST", headers, signal: AbortSignal.timeout(10_000) };
-  const ca = caFile ? { ca: fs.readFileSync(caFile) } : {};
-  const request =
-    url.protocol === "https:"
-      ? https.request(url, { ...options, ...ca, rejectUnauthorized: true })
-      : http.request(url, options);
-  request.end(body);
-  const [answer] = (await once(request, "response")) as [http.IncomingMessage];
-  answer.resume();
-  return answer.statusCode ?? 0;
 }

@@ -1,9 +1,8 @@
 // Chromium, for tests that need a browser: from the machine, else from Debian's package unpacked beside the data.
 import fs from "node:fs";
 import path from "node:path";
-import { acquireLock } from "../lib/lock.mjs";
 import { Trouble } from "../lib/words.mjs";
-import { STAMP, unpackDebian } from "./debian.ts";
+import { findOrUnpack, STAMP, unpackDebian } from "./debian.ts";
 import { inPath, isProgram } from "./find.ts";
 import { libraries } from "./toolchain.ts";
 
@@ -29,19 +28,12 @@ export async function chromium(
   say: (line: string) => void,
   names: readonly string[] = NAMES,
 ): Promise<Chromium> {
-  const found = find(dir, names);
-  if (found) return found;
-  const release = await acquireLock(`${dir}.lock`, { onHeld: () => null }); // another run unpacks the same: wait
   const signal = AbortSignal.timeout(DOWNLOAD_LIMIT_MS);
-  try {
-    if (!find(dir, names)) await unpackDebian(dir, ["chromium"], say, signal, OTHERWISE);
-  } catch (error) {
+  const unpack = () => unpackDebian(dir, ["chromium"], say, signal, OTHERWISE);
+  const found = await findOrUnpack(dir, () => find(dir, names), unpack).catch((error: unknown) => {
     throw signal.aborted ? new Trouble(`Chromium did not come within five minutes: ${OTHERWISE}.`) : error;
-  } finally {
-    release();
-  }
-  const then = find(dir, names);
-  if (then) return then;
+  });
+  if (found) return found;
   throw new Trouble(`Debian's packages do not hold Chromium: ${OTHERWISE}.`);
 }
 

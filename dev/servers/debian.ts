@@ -1,7 +1,8 @@
 // Debian's packages, unpacked and not installed: no root needed, nothing outside the directory changes.
-import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { acquireLock } from "../lib/lock.mjs";
+import { run } from "../lib/run.ts";
 import { step, Trouble } from "../lib/words.mjs";
 import { inPath } from "./find.ts";
 
@@ -14,6 +15,23 @@ export const STAMP = "complete";
 /** What a private server never needs: the JIT, cluster wrappers, init glue. Saves 120 MB. */
 const LEFT_OUT =
   /^(libllvm|libz3|perl|libperl|libgdbm|libjson-perl|ssl-cert|ucf|adduser|logrotate|cron|netbase|sysvinit|init-system|lsb-base|debconf|openssl$|postgresql-common|postgresql-client-common|postgresql$|postgresql-contrib|sensible|iproute2|locales|libc-l10n)/;
+
+/** What `find` finds on this machine, or after the packages were unpacked into `dir`, which only one run does at a time. */
+export async function findOrUnpack<T>(
+  dir: string,
+  find: () => T | undefined,
+  unpack: () => Promise<void>,
+): Promise<T | undefined> {
+  const found = find();
+  if (found) return found;
+  const release = await acquireLock(`${dir}.lock`, { onHeld: () => null }); // another run unpacks the same: wait
+  try {
+    if (!find()) await unpack();
+  } finally {
+    release();
+  }
+  return find();
+}
 
 /**
  * Fetches packages and what they need, and unpacks them to <dir>/root. Beside first, then one rename: what an
@@ -43,17 +61,17 @@ export async function unpackDebian(
   const apt = aptOptions(path.join(partial, "apt"));
   const archives = path.join(partial, "apt/cache/archives");
   const names = await step(say, `finding Debian packages of ${packages.join(", ")}`, async () => {
-    await run(signal, "apt-get", [...apt, "-qq", "update"]).catch(() => {}); // one unreachable extra source must not stop us
+    await ran(signal, "apt-get", [...apt, "-qq", "update"]).catch(() => {}); // one unreachable extra source must not stop us
     return closure(signal, apt, packages);
   });
   await step(
     say,
     `downloading ${names.length} packages (unpacked beside the data, nothing is installed)`,
-    () => run(signal, "apt-get", [...apt, "-qq", "download", ...names], archives),
+    () => ran(signal, "apt-get", [...apt, "-qq", "download", ...names], archives),
   );
   await step(say, "unpacking them", async () => {
     for (const file of fs.readdirSync(archives).filter((name) => name.endsWith(".deb"))) {
-      await run(signal, "dpkg-deb", ["-x", path.join(archives, file), root]);
+      await ran(signal, "dpkg-deb", ["-x", path.join(archives, file), root]);
     }
   });
   relocateErlang(root, path.join(dir, "root"));
@@ -80,7 +98,7 @@ function aptOptions(dir: string): string[] {
 }
 
 async function closure(signal: AbortSignal, apt: string[], packages: string[]): Promise<string[]> {
-  const plan = await run(signal, "apt-get", [
+  const plan = await ran(signal, "apt-get", [
     ...apt,
     "install",
     "-s",
@@ -99,25 +117,14 @@ function relocateErlang(root: string, finalRoot: string): void {
   fs.writeFileSync(erl, text.replaceAll("ROOTDIR=/usr/lib/erlang", `ROOTDIR=${finalRoot}/usr/lib/erlang`));
 }
 
-function run(signal: AbortSignal, program: string, args: string[], cwd = "/"): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      cwd,
-      signal,
-      env: { ...process.env, LC_ALL: "C" },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let out = "";
-    let words = "";
-    child.stdout.on("data", (chunk) => {
-      out += chunk;
-    });
-    child.stderr.on("data", (chunk) => {
-      words = (words + chunk).slice(-4_000);
-    });
-    child.on("error", reject);
-    child.on("close", (code) => (code === 0 ? resolve(out) : reject(aptTrouble(words))));
+async function ran(signal: AbortSignal, program: string, args: string[], cwd = "/"): Promise<string> {
+  const { code, out, words } = await run(program, args, {
+    cwd,
+    signal,
+    env: { ...process.env, LC_ALL: "C" },
   });
+  if (code === 0) return out;
+  throw aptTrouble(words);
 }
 
 function aptTrouble(words: string): Trouble {

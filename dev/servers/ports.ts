@@ -4,20 +4,17 @@ import path from "node:path";
 import { portTrouble } from "../lib/ports.mjs";
 import { Trouble } from "../lib/words.mjs";
 import { privateFile, readJson } from "./files.ts";
+import { SERVICES } from "./secrets.ts";
 
 /** Below Linux' ephemeral ports (32768), above what is registered by others nearby. */
 const FIRST_BASE = 28_400;
 const BLOCK = 40;
 const BLOCKS = 60;
 const NAMES = [
-  ...["postgres", "redis", "amqp", "management", "erlang", "epmd"],
-  ...["gatewayAdmin", "auth", "authAdmin", "records", "recordsAdmin", "files", "filesAdmin"],
-  ...["audit", "auditAdmin", "backup", "backupAdmin"],
-] as const;
-type PortName =
-  | ("postgres" | "redis" | "amqp" | "management" | "erlang" | "epmd")
-  | ("gatewayAdmin" | "auth" | "authAdmin" | "records" | "recordsAdmin" | "files" | "filesAdmin")
-  | ("audit" | "auditAdmin" | "backup" | "backupAdmin");
+  ...(["postgres", "redis", "amqp", "management", "erlang", "epmd", "gatewayAdmin"] as const),
+  ...SERVICES.filter((name) => name !== "gateway").flatMap((name) => [name, `${name}Admin`] as const),
+];
+type PortName = (typeof NAMES)[number];
 
 export type Ports = Record<PortName, number> & { base: number };
 export interface ClaimedPorts {
@@ -55,11 +52,7 @@ export async function claimPorts(data: string, askedBase: string | undefined): P
 }
 
 function candidates(asked: string | undefined, remembered: number | undefined): number[] {
-  if (asked !== undefined) {
-    const base = Number(asked);
-    if (Number.isInteger(base) && base >= 1024 && base + BLOCK <= 65_536) return [base];
-    throw new Trouble(`MEDVAULT_BASE_PORT must be a number from 1024 to ${65_536 - BLOCK}.`);
-  }
+  if (asked !== undefined) return [Number(asked)];
   const blocks = Array.from({ length: BLOCKS }, (_, at) => FIRST_BASE + at * BLOCK);
   return remembered === undefined ? blocks : [remembered, ...blocks];
 }

@@ -2,9 +2,8 @@
 import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { acquireLock } from "../lib/lock.mjs";
 import { Trouble } from "../lib/words.mjs";
-import { STAMP, unpackDebian } from "./debian.ts";
+import { findOrUnpack, STAMP, unpackDebian } from "./debian.ts";
 import { inPath, isProgram, newest } from "./find.ts";
 
 export interface Toolchain {
@@ -66,22 +65,15 @@ export async function toolchain(
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<Toolchain> {
-  const found = findAll(dir);
-  if (!("missing" in found)) return found;
-  const release = await acquireLock(`${dir}.lock`, { onHeld: () => null }); // another start unpacks the same: wait
-  try {
-    if ("missing" in findAll(dir)) await unpackDebian(dir, found.missing, say, signal);
-  } finally {
-    release();
-  }
-  const then = findAll(dir);
-  if (!("missing" in then)) return then;
+  const unpack = () => unpackDebian(dir, lookIn(dir).missing, say, signal);
+  const found = await findOrUnpack(dir, () => lookIn(dir).tools, unpack);
+  if (found) return found;
   throw new Trouble(
-    `Debian's packages do not hold ${then.missing.join(", ")}: install them, or use "docker compose up".`,
+    `Debian's packages do not hold ${lookIn(dir).missing.join(", ")}: install them, or use "docker compose up".`,
   );
 }
 
-function findAll(dir: string): Toolchain | { missing: string[] } {
+function lookIn(dir: string): { tools: Toolchain | undefined; missing: string[] } {
   const root = path.join(dir, "root");
   const whole = fs.existsSync(path.join(dir, STAMP)); // what a half-finished unpacking left does not count
   const paths: Partial<Toolchain> = {};
@@ -91,8 +83,8 @@ function findAll(dir: string): Toolchain | { missing: string[] } {
     if (place) paths[name] = place;
     else missing.add(part.debianPackage);
   }
-  if (missing.size > 0) return { missing: [...missing] };
-  return { ...(paths as Toolchain), libraries: whole ? libraries(root) : "" };
+  const tools = { ...(paths as Toolchain), libraries: whole ? libraries(root) : "" };
+  return { tools: missing.size === 0 ? tools : undefined, missing: [...missing] };
 }
 
 /** LD_LIBRARY_PATH for the programs that were unpacked under `root`. */

@@ -56,7 +56,7 @@ export function planned(settings: Environment): ServiceOptions {
   };
 }
 
-/** What a value must be, where its schema says so in a way that can be told. */
+/** What a value must be, where its schema says so in a way that words can repeat. */
 function expectedBy(schema: z.ZodType): string | null {
   return wordsOf(z.toJSONSchema(schema, { unrepresentable: "any" }));
 }

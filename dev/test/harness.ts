@@ -1,9 +1,9 @@
-import { spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { onTestFinished } from "vitest";
 import { dataDir, root } from "../lib/paths.mjs";
+import { run } from "../lib/run.ts";
 
 /** A data directory of the test's own, gone after it. */
 export function givenDataDir(): string {
@@ -13,19 +13,11 @@ export function givenDataDir(): string {
 }
 
 /** Runs one of the project's commands to its end. */
-export function runCommand(script: string, args: string[], env: Record<string, string>) {
-  const child = spawn(process.execPath, [path.join(root, "dev", script), ...args], {
+export async function runCommand(script: string, args: string[], env: Record<string, string>) {
+  const file = path.join(root, "dev", script);
+  const ran = await run(process.execPath, [file, ...args], {
+    cwd: root,
     env: { PATH: process.env.PATH, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
   });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      said += text;
-    });
-  }
-  return new Promise<{ code: number | null; said: string }>((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, said }));
-  });
+  return { code: ran.code, said: ran.out + ran.words };
 }

@@ -7,15 +7,20 @@ export interface Ran {
   words: string;
 }
 
-/** Runs a program to its end and keeps what it said. */
-export function run(
-  program: string,
-  args: string[],
-  cwd: string,
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<Ran> {
-  const child = spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+export interface RunOptions {
+  cwd: string;
+  env?: NodeJS.ProcessEnv;
+  signal?: AbortSignal;
+  /** Standard input; none unless given. */
+  input?: string;
+}
+
+/** Runs a program to its end and keeps what it said. Rejects when it could not be run, or the signal ended it. */
+export function run(program: string, args: readonly string[], o: RunOptions): Promise<Ran> {
+  const { input, ...options } = o;
+  const child = spawn(program, args, { ...options, stdio: ["pipe", "pipe", "pipe"] });
   const ran: Ran = { code: 1, out: "", words: "" };
+  child.stdin.end(input);
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     ran.out += text;
   });
