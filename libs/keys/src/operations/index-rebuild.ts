@@ -11,13 +11,10 @@ import {
 } from "../indexes/generation.ts";
 import { findIndexKeys } from "../indexes/index-keys.store.ts";
 import type { Keyring } from "../keyring/keyring.ts";
-import { type Throttle, throttled, whenLetIn } from "../rotation/throttle.ts";
+import { type Throttle, whenLetIn } from "../rotation/throttle.ts";
 import type { SealedRow, SealedTable } from "../sealed-tables/sealed-table.ts";
 import * as store from "./index-rebuild.store.ts";
-import { selectRowsText } from "./sealed-row.store.ts";
-
-const BATCH_ROWS = 100;
-const MAX_REFUSED = 1_000;
+import { ALL_ROWS, overRows } from "./sealed-rows.store.ts";
 
 /** Two at once would wait for each other's keys. */
 class IndexRebuildBusy extends KeysError {
@@ -145,43 +142,37 @@ async function passAndStep<T extends object>(
 
 /** Gives every row the tokens of this generation. Rows written meanwhile have them already. */
 async function writeTokens<T extends object>(run: Run<T>, pass: 1 | 2): Promise<Pass> {
-  const { pool, keyring, table, batchRows = BATCH_ROWS } = run;
+  const { pool, keyring, table } = run;
   const generation = await loadGeneration(pool, keyring, table, null);
-  const selectText = selectRowsText(table.declaration);
   const updateText = store.updateTokensText(table.declaration);
-  const id = table.declaration.id ?? "id";
-  const refused: string[] = [];
-  let after: string | null = null;
   let seen = 0;
   let written = 0;
-  await throttled(run, async () => {
-    const { rows } = await pool.query<SealedRow>(selectText, [after, batchRows]);
-    const last = rows.at(-1);
-    if (last === undefined) return false;
-    const ready = rows.flatMap((row) => {
-      const tokens = tokensOfRow(run, generation, row);
-      if (tokens === null) refused.push(String(row[id]));
-      return tokens === null ? [] : [[row[id], row.rev, ...tokens]];
-    });
-    if (refused.length > MAX_REFUSED) throw new Error("more than 1,000 rows do not open");
-    written += await inTransaction(pool, async (tx) => {
-      let count = 0;
-      for (const values of ready) count += (await tx.query(updateText, values)).rowCount ?? 0;
-      return count;
-    });
-    after = String(last[id]);
-    seen += rows.length;
-    run.onProgress?.(pass, seen);
-    return true;
-  });
+  const refused = await overRows(
+    pool,
+    table,
+    ALL_ROWS,
+    run,
+    (row) => rowTokens(run, generation, row),
+    async (ready, rows) => {
+      written += await inTransaction(pool, async (tx) => {
+        let count = 0;
+        for (const values of ready) count += (await tx.query(updateText, values)).rowCount ?? 0;
+        return count;
+      });
+      seen += rows;
+      run.onProgress?.(pass, seen);
+    },
+  );
   return { written, refused };
 }
 
-function tokensOfRow<T extends object>({ keyring, table }: Run<T>, generation: Generation, row: SealedRow) {
+/** The values of the update; null when the row does not open: one must not hide which others are. */
+function rowTokens<T extends object>({ keyring, table }: Run<T>, generation: Generation, row: SealedRow) {
   try {
-    return Object.values(generationTokens(table, generation, table.open(keyring, row)));
+    const tokens = generationTokens(table, generation, table.open(keyring, row));
+    return [row[table.declaration.id ?? "id"], row.rev, ...Object.values(tokens)];
   } catch {
-    return null; // one damaged row must not hide which others are
+    return null;
   }
 }
 

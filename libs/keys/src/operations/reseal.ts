@@ -4,13 +4,10 @@ import { DeclarationFault } from "../errors.ts";
 import { assertSamePolicy, generationTokens, loadGeneration } from "../indexes/generation.ts";
 import { holdGeneration } from "../indexes/index-keys.store.ts";
 import type { Keyring } from "../keyring/keyring.ts";
-import { type Throttle, throttled } from "../rotation/throttle.ts";
 import type { SealedRow, SealedTable } from "../sealed-tables/sealed-table.ts";
 import { tokenColumns } from "../sealed-tables/table-indexes.ts";
-import { selectRowsText } from "./sealed-row.store.ts";
+import { ALL_ROWS, overRows, type RowBatches } from "./sealed-rows.store.ts";
 
-const BATCH_ROWS = 100;
-const MAX_REFUSED = 1_000;
 // The second byte of a box (libs/crypto/FORMATS.md).
 const SUITE_BYTES = { "aes-256-gcm": 1, "chacha20-poly1305": 2 } as const;
 
@@ -26,12 +23,9 @@ export interface ResealedRow {
   readonly boxSha256: string;
 }
 
-export interface ResealOptions extends Throttle {
-  readonly batchRows?: number;
+export interface ResealOptions extends RowBatches {
   /** Also rows on the present declaration and suite: after an index was switched off or on. */
   readonly all?: boolean;
-  /** Only rows with a higher id: where a run over all rows ended. */
-  readonly after?: string;
   /** In each batch's transaction. For the audit events. */
   readonly onRows: (tx: Tx, rows: readonly ResealedRow[]) => Promise<void>;
   /** After each batch: how many rows are done, and the last id that was looked at. */
@@ -60,30 +54,24 @@ export async function reseal<T extends object>(
   table: SealedTable<T>,
   options: ResealOptions,
 ): Promise<ResealResult> {
-  const select = selectRowsText(table.declaration, options.all ? "true" : OUTDATED);
   const update = updateText(table);
-  const refused: string[] = [];
+  const { suite = "aes-256-gcm", open = [] } = table.declaration;
+  const outdated = { where: OUTDATED, parameters: [SUITE_BYTES[suite], [...open].sort()] };
   let resealed = 0;
   let overtaken = 0;
-  let after = options.after ?? null;
-  await throttled(options, async () => {
-    const { rows } = await pool.query<SealedRow>(select, selectValues(table, after, options));
-    const last = rows.at(-1);
-    if (last === undefined) return false;
-    const ready: ReadyRow<T>[] = [];
-    for (const row of rows) {
-      const made = resealRow(keyring, table, row);
-      if (made) ready.push(made);
-      else refused.push(idOf(table, row));
-    }
-    if (refused.length > MAX_REFUSED) throw new Error("more than 1,000 rows do not open");
-    const saved = await inTransaction(pool, (tx) => save(tx, { keyring, table }, update, ready, options));
-    resealed += saved;
-    overtaken += ready.length - saved;
-    after = idOf(table, last);
-    options.onProgress?.(resealed, after);
-    return true;
-  });
+  const refused = await overRows(
+    pool,
+    table,
+    options.all ? ALL_ROWS : outdated,
+    options,
+    (row) => resealRow(keyring, table, row),
+    async (ready, _rows, lastId) => {
+      const saved = await inTransaction(pool, (tx) => save(tx, { keyring, table }, update, ready, options));
+      resealed += saved;
+      overtaken += ready.length - saved;
+      options.onProgress?.(resealed, lastId);
+    },
+  );
   return { resealed, overtaken, refused };
 }
 
@@ -100,7 +88,7 @@ function resealRow<T extends object>(
 ): ReadyRow<T> | null {
   try {
     const { value, box } = table.reseal(keyring, row);
-    const id = idOf(table, row);
+    const id = String(row[table.declaration.id ?? "id"]);
     const rev = row.rev + 1;
     const subjectId = String(row[table.declaration.subject]);
     const event = { id, subjectId, rev, boxSha256: table.boxHash(box.sealed) };
@@ -141,15 +129,6 @@ async function heldTokens<T extends object>(
   return (value) => Object.values(generationTokens(table, generation, value));
 }
 
-function selectValues<T extends object>(
-  { declaration }: SealedTable<T>,
-  after: string | null,
-  { batchRows = BATCH_ROWS, all = false }: ResealOptions,
-): unknown[] {
-  const { suite = "aes-256-gcm", open = [] } = declaration;
-  return all ? [after, batchRows] : [after, batchRows, SUITE_BYTES[suite], [...open].sort()];
-}
-
 function updateText<T extends object>({ declaration }: SealedTable<T>): string {
   const { table, id = "id" } = declaration;
   const tokens = tokenColumns(declaration).map(({ column, type }, at) =>
@@ -160,8 +139,4 @@ function updateText<T extends object>({ declaration }: SealedTable<T>): string {
     ...tokens,
     ddl("where %I = $1 and rev = $2 - 1", id),
   ].join(" ");
-}
-
-function idOf<T extends object>({ declaration }: SealedTable<T>, row: SealedRow): string {
-  return String(row[declaration.id ?? "id"]);
 }
