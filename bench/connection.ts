@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
 /**
- * A kept-alive connection that sends bytes as they are, one request at a time, and reads an answer's
+ * A kept-alive connection that sends given bytes, one request at a time, and reads an answer's
  * status and content-length alone: a client that did more would be what is measured.
  */
 export class Connection {

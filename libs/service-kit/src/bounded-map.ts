@@ -1,4 +1,4 @@
-/** A map of at most `max` entries: each new one beyond that displaces the entry that was set longest ago. */
+/** A map of at most `max` entries: a new one beyond that displaces the one set longest ago. */
 export class BoundedMap<K, V> extends Map<K, V> {
   readonly #max: number;
 
