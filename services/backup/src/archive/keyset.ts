@@ -1,4 +1,3 @@
-import { canonicalJson, statement } from "@medvault/crypto";
 import { z } from "zod";
 import { type Manifest, Part } from "./manifest.ts";
 
@@ -16,18 +15,8 @@ export const Keyset = z.strictObject({
 });
 export type Keyset = z.infer<typeof Keyset>;
 
-/** The bytes that are signed. The signature of a manifest is never one of a keyset. */
-export function keysetStatement(text: string): Buffer {
-  return statement("backup-keyset", text);
-}
-
-export const keysetText = (keyset: Keyset): string => canonicalJson(keyset);
-
 /** Its file in the backup's folder: by its hash, a new one is never where the one in force is. */
 export const keysetFile = (sha256: string): string => `keyset-${sha256}`;
-
-/** What the sealed keyset is bound to, beside the backup. */
-export const KEYSET_PART = "keyset";
 
 /** Files of key tables among a backup's parts: the manifest's, and those of keysets after it. */
 export const KEY_PART = /^[a-z]+_sys\.(keys|subject_keys)(\.[0-9a-f]{16})?$/;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { canonicalJson, lengthPrefixed, statement } from "@medvault/crypto";
+import { lengthPrefixed } from "@medvault/crypto";
 import { z } from "zod";
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -40,13 +40,13 @@ export const Manifest = z.strictObject({
 });
 export type Manifest = z.infer<typeof Manifest>;
 
-/** What is sealed: the manifest's canonical text as signed, byte for byte. */
-export const SignedManifest = z.strictObject({
+/** What is sealed of a manifest or keyset: its canonical text as signed, byte for byte. */
+export const SignedDocument = z.strictObject({
   manifest: z.string(),
   kid: z.string(),
   signature: z.string(),
 });
-export type SignedManifest = z.infer<typeof SignedManifest>;
+export type SignedDocument = z.infer<typeof SignedDocument>;
 
 /** A line of the `files` list. A file with `missing` has no blob in the backup. */
 export const FileLine = z.strictObject({
@@ -76,13 +76,4 @@ export function keyContext(backupId: string): string[] {
 /** A part of one backup never opens as another part, nor as part of another backup. */
 export function partContext(backupId: string, partName: string): Buffer {
   return lengthPrefixed("medvault/backup-part/v1", backupId, partName);
-}
-
-/** The bytes that are signed. */
-export function manifestStatement(text: string): Buffer {
-  return statement("backup-manifest", text);
-}
-
-export function manifestText(manifest: Manifest): string {
-  return canonicalJson(manifest);
 }
