@@ -1,6 +1,6 @@
 import type { SealedTable, TokenTable } from "@medvault/keys";
-import { keptResources } from "./bundles/kept-resource.table.ts";
 import { claims } from "./claims/claim.table.ts";
+import { keptResources } from "./fhir/kept-resource.table.ts";
 import { medicalRecords, pastVersions } from "./medical-records/record.table.ts";
 import { patients } from "./patients/patient.table.ts";
 import { prescriptions } from "./prescriptions/prescription.table.ts";
@@ -8,8 +8,11 @@ import type { Row } from "./resources/patient-owned.ts";
 import type { PatientTable } from "./resources/patient-table.ts";
 import type { Resource } from "./resources/resource.ts";
 
+/** What is kept about a patient, in the order in which an import stores it and an export shows it. */
+export const clinicalResources: readonly Resource<Row>[] = [medicalRecords, prescriptions, claims];
+
 /** Every kind of patient-owned resource: `resources.test.ts` holds each to its declaration. */
-export const resources: readonly Resource<Row>[] = [patients, medicalRecords, prescriptions, claims];
+export const resources: readonly Resource<Row>[] = [patients, ...clinicalResources];
 
 /** Every declared table: a resource's, or one that lies beside it. */
 export const declaredTables: readonly PatientTable<Row>[] = [...resources, pastVersions, keptResources];

@@ -2,6 +2,7 @@ import { type Actor, NotFound, type SensitiveField } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { keptResources } from "../fhir/kept-resource.table.ts";
 import { maskResource } from "../fhir/mask-resource.ts";
 import type { FhirResource, Original } from "../fhir/resource.ts";
 import { unmaskAct } from "../patients/patient.service.ts";
@@ -10,9 +11,8 @@ import type { Row } from "../resources/patient-owned.ts";
 import { type Act, done } from "../resources/resource.events.ts";
 import { find } from "../resources/resource.store.ts";
 import type { Resource } from "../resources/resource.ts";
+import { clinicalResources } from "../tables.ts";
 import { readAll } from "./export.store.ts";
-import { keptResources } from "./kept-resource.table.ts";
-import { CLINICAL } from "./plan.ts";
 
 type FhirBundle = {
   resourceType: "Bundle";
@@ -36,7 +36,7 @@ export async function exportPatient(
     const found = await find(tx, context, actor, "fhir:export", patients, id);
     if (!found) throw new NotFound();
     const clinical: { row: Exported; resource: Resource<Row> }[] = [];
-    for (const resource of CLINICAL) {
+    for (const resource of clinicalResources) {
       const rows = (await readAll(tx, context, actor, resource, id)) as Exported[];
       clinical.push(...rows.map((row) => ({ row, resource })));
     }

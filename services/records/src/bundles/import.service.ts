@@ -7,6 +7,7 @@ import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reachablePatientKey } from "../access/access.store.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
+import { type KeptResource, keptResources } from "../fhir/kept-resource.table.ts";
 import { clinicianKey } from "../medical-records/record.service.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Row } from "../resources/patient-owned.ts";
@@ -14,12 +15,12 @@ import type { PatientTable } from "../resources/patient-table.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
 import { insert } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
+import { clinicalResources } from "../tables.ts";
 import { inBatches } from "./batch.ts";
 import { parseBundle } from "./bundle.ts";
 import { PatientAmbiguous, TargetChanged } from "./fhir.errors.ts";
 import * as store from "./import.store.ts";
-import { type KeptResource, keptResources } from "./kept-resource.table.ts";
-import { CLINICAL, type ImportPlan, planImport } from "./plan.ts";
+import { type ImportPlan, planImport } from "./plan.ts";
 import {
   prepareImport,
   type Ready,
@@ -191,7 +192,7 @@ function viewOf(plan: ImportPlan, target: Target, ready: ReadyImport, stored: nu
     total: plan.total,
     stored: Object.fromEntries([
       ["patients", ready.patient ? 1 : 0],
-      ...CLINICAL.map((resource) => [resource.plural, count(resource)]),
+      ...clinicalResources.map((resource) => [resource.plural, count(resource)]),
     ]) as FhirImportView["stored"],
     kept,
     existing: plan.total - stored,

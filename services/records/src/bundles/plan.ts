@@ -1,24 +1,16 @@
 import { ZodError } from "zod";
-import { claims } from "../claims/claim.table.ts";
 import type { MappedPatient } from "../fhir/map-patient.ts";
 import type { Read } from "../fhir/pair.ts";
 import type { Original } from "../fhir/resource.ts";
-import { medicalRecords } from "../medical-records/record.table.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Patient } from "../patients/patient.ts";
-import { prescriptions } from "../prescriptions/prescription.table.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { Resource } from "../resources/resource.ts";
+import { clinicalResources } from "../tables.ts";
 import { mapYielding } from "./batch.ts";
 import { type Bundle, type Entry, type Fault, refuse } from "./bundle.ts";
 import { type BundleReferences, referencesOf } from "./reference.ts";
 import { patientNames, sourceNames } from "./source.ts";
-
-/**
- * What a resource that is about the patient may become, in the order in which it is stored and
- * exported.
- */
-export const CLINICAL: readonly Resource<Row>[] = [medicalRecords, prescriptions, claims];
 
 /** A resource of a bundle and by what it is known. */
 export interface Known {
@@ -35,7 +27,7 @@ export interface ImportPlan {
    * `patientNames` are those by which the patient is matched; `names` those of the resource itself.
    */
   patient: (Known & Read<Patient, MappedPatient> & { patientNames: string[] }) | null;
-  /** By resource, as CLINICAL has them. */
+  /** By resource, in their order. */
   clinical: ReadonlyMap<Resource<Row>, Planned[]>;
   kept: Known[];
 }
@@ -52,7 +44,7 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
   const plan: ImportPlan = {
     total: bundle.entries.length,
     patient: null,
-    clinical: new Map(CLINICAL.map((resource) => [resource, []])),
+    clinical: new Map(clinicalResources.map((resource) => [resource, []])),
     kept: [],
   };
   await mapYielding(bundle.entries, (entry) => {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type Actor, newId } from "@medvault/contracts";
 import type { Sealed, SigningKey, TokenChain } from "@medvault/keys";
 import type { Context } from "../context.ts";
+import { keptResources } from "../fhir/kept-resource.table.ts";
 import { signVersions } from "../medical-records/integrity.ts";
 import { medicalRecords } from "../medical-records/record.table.ts";
 import type { MedicalRecord } from "../medical-records/record.ts";
@@ -10,7 +11,6 @@ import type { Patient } from "../patients/patient.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { PatientTable } from "../resources/patient-table.ts";
 import { inBatches, mapYielding } from "./batch.ts";
-import { keptResources } from "./kept-resource.table.ts";
 import type { ImportPlan, Known, Planned } from "./plan.ts";
 
 /** Under which subject a bundle goes. */

@@ -1,18 +1,16 @@
 import { type ClaimListQuery, ClaimView } from "@medvault/contracts";
 import { claimResource, mapClaim } from "../fhir/map-claim.ts";
 import { fhirPair } from "../fhir/pair.ts";
+import { OWNED } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
 import type { Claim } from "./claim.ts";
 
 export const claims = resource<Claim, ClaimView, ClaimListQuery>({
   noun: "claim",
-  plural: "claims",
   table: "claims",
   columns: {
-    patientId: { store: "uuid", content: false },
+    ...OWNED,
     createdBy: { store: "uuid", content: false },
-    createdAt: { store: "timestamptz", content: false },
-    updatedAt: { store: "timestamptz", content: false },
     providerId: { store: "uuid", content: true, fhir: "provider.reference" },
     diagnosisCode: {
       store: "sealed",
@@ -29,7 +27,6 @@ export const claims = resource<Claim, ClaimView, ClaimListQuery>({
       content: true,
       fhir: { none: "a Claim does not hold what was decided on it" },
     },
-    source: { store: "sealed", notText: true, content: false },
   },
   permissions: { read: "claim:read", write: "claim:write" },
   view: ClaimView,

@@ -2,18 +2,16 @@ import { type MedicalRecordListQuery, MedicalRecordView } from "@medvault/contra
 import { mapRecord } from "../fhir/map-record.ts";
 import { fhirPair } from "../fhir/pair.ts";
 import { recordResource } from "../fhir/record-resource.ts";
-import { patientTable } from "../resources/patient-table.ts";
+import { OWNED, patientTable } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
 import { UNSIGNED } from "./integrity.ts";
 import type { MedicalRecord, PastVersion } from "./record.ts";
 
 /** What a version is, present or past. */
 const versionColumns = {
-  patientId: { store: "uuid", content: false },
+  ...OWNED,
   authorId: { store: "uuid", content: false },
   version: { store: "int", content: false },
-  createdAt: { store: "timestamptz", content: false },
-  updatedAt: { store: "timestamptz", content: false },
   type: { store: "sealed", fewValues: true, content: true, fhir: "resourceType" },
   title: { store: "sealed", content: true, fhir: "code.text | vaccineCode.text | description" },
   body: {
@@ -32,7 +30,6 @@ const versionColumns = {
     fhir: "recordedDate | effectiveDateTime | performedDateTime | occurrenceDateTime | date",
   },
   integrity: { store: "sealed", notText: true, content: false },
-  source: { store: "sealed", notText: true, content: false },
 } as const;
 
 export const medicalRecords = resource<MedicalRecord, MedicalRecordView, MedicalRecordListQuery>({

@@ -7,7 +7,6 @@ import { newPatient, type Patient } from "./patient.ts";
 /** Who the patient is, in one box; `user_id` says which account is theirs. */
 export const patients = resource<Patient, PatientView, PatientListQuery>({
   noun: "patient",
-  plural: "patients",
   table: "patients",
   subject: "id",
   unique: "userId",

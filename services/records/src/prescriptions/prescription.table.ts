@@ -1,18 +1,16 @@
 import { type PrescriptionListQuery, PrescriptionView } from "@medvault/contracts";
 import { mapPrescription, prescriptionResource } from "../fhir/map-prescription.ts";
 import { fhirPair } from "../fhir/pair.ts";
+import { OWNED } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
 import type { Prescription } from "./prescription.ts";
 
 export const prescriptions = resource<Prescription, PrescriptionView, PrescriptionListQuery>({
   noun: "prescription",
-  plural: "prescriptions",
   table: "prescriptions",
   columns: {
-    patientId: { store: "uuid", content: false },
+    ...OWNED,
     prescribedBy: { store: "uuid", content: false },
-    createdAt: { store: "timestamptz", content: false },
-    updatedAt: { store: "timestamptz", content: false },
     medication: {
       store: "sealed",
       index: "substring",
@@ -26,7 +24,6 @@ export const prescriptions = resource<Prescription, PrescriptionView, Prescripti
     endDate: { store: "date", content: true, fhir: "dispenseRequest.validityPeriod.end" },
     refills: { store: "sealed", content: true, fhir: "dispenseRequest.numberOfRepeatsAllowed" },
     status: { store: "text", content: true, fhir: "status" },
-    source: { store: "sealed", notText: true, content: false },
   },
   permissions: {
     read: "prescription:read",

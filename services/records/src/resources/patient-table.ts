@@ -1,5 +1,5 @@
 import { type IndexKind, type MaskKind, type SealedTable, sealedTable, tokenColumns } from "@medvault/keys";
-import type { Row } from "./patient-owned.ts";
+import type { PatientOwned, Row } from "./patient-owned.ts";
 import {
   type ColumnType,
   type Layout,
@@ -63,6 +63,17 @@ export interface TableParts<T extends Row> {
   /** A field that, once it is set, hides its row: it is kept, and shown no more. */
   readonly hiddenBy?: keyof T & string;
 }
+
+/**
+ * The columns that every patient-owned resource has: whose it is, when it was written, from where
+ * it came.
+ */
+export const OWNED = {
+  patientId: { store: "uuid", content: false },
+  createdAt: { store: "timestamptz", content: false },
+  updatedAt: { store: "timestamptz", content: false },
+  source: { store: "sealed", notText: true, content: false },
+} as const satisfies { [K in Exclude<keyof PatientOwned, keyof Row>]: Column<PatientOwned[K]> };
 
 /** A declared table of patients' rows, and all that follows from its declaration. */
 export interface PatientTable<T extends Row> {

@@ -185,8 +185,8 @@ export function changeOnce<T extends PatientOwned, View extends { id: string; pa
 }
 
 /**
- * Replaces the content of a row, once per Idempotency-Key; whose it is stays. Throws as change does, and
- * InvalidInput for another patient's id.
+ * Replaces the content of a row, once per Idempotency-Key; whose it is stays. Throws as change
+ * does, and InvalidInput for another patient's id.
  */
 export function replace<
   T extends PatientOwned,

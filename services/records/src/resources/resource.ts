@@ -29,8 +29,8 @@ interface ListParts<T, Query> {
 }
 
 export interface ResourceParts<T extends Row, View, Query> extends TableParts<T> {
-  /** In the event of a list, and in the counts of an import. */
-  readonly plural: string;
+  /** In the event of a list, and in the counts of an import; default: the table's name. */
+  readonly plural?: string;
   readonly permissions: Permissions;
   /** What an answer shows: these fields of `T`, instants as text. */
   readonly view: z.ZodObject & z.ZodType<View>;
@@ -78,7 +78,7 @@ export function resource<T extends Row, View, Query = never>(
   const view = viewOf(declared, Object.keys(parts.view.shape));
   return {
     ...declared,
-    plural: parts.plural,
+    plural: parts.plural ?? parts.table,
     permissions: parts.permissions,
     schema: parts.view,
     fields: declared.columns.filter(([, { content }]) => content).map(([field]) => field),

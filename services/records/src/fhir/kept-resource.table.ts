@@ -1,5 +1,5 @@
-import type { FhirResource } from "../fhir/resource.ts";
 import { patientTable } from "../resources/patient-table.ts";
+import type { FhirResource } from "./resource.ts";
 
 /** A resource that has no room of its own yet, as it came. */
 export interface KeptResource {
