@@ -33,10 +33,7 @@ export function plainAddress(address: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
-/**
- * Whether an address is in a list of addresses and CIDR ranges, separated by commas. Throws for a list
- * that holds anything else.
- */
+/** Whether a list of addresses and CIDR ranges, by commas, has the address. Throws if malformed. */
 export function addressRanges(list: string): (address: string) => boolean {
   const ranges = new BlockList();
   for (const range of list.split(",").map((part) => part.trim())) {
