@@ -8,8 +8,7 @@ import {
   Unauthenticated,
   Unavailable,
 } from "@medvault/contracts";
-import express, { type ErrorRequestHandler, type Express, type Request, type Router } from "express";
-import { assertEveryRouteGuarded } from "./access.ts";
+import express, { type ErrorRequestHandler, type Express, type Request } from "express";
 import type { AssertionVerifier } from "./assertions.ts";
 import { type JsonLimit, jsonBody } from "./body.ts";
 import { mountHealth, type Readiness } from "./health.ts";
@@ -31,7 +30,7 @@ export interface AppOptions {
   logger: Logger;
   assertions: AssertionVerifier;
   /** Nothing else can be mounted. */
-  routes: readonly Route[] | ((router: Router) => void);
+  routes: readonly Route[];
   readiness: Readiness;
   onRefusal?: OnRefusal;
   /** Kinds of refusals passed to `onRefusal`; default: 401, 403, 404 and 500. */
@@ -43,7 +42,7 @@ export interface AppOptions {
 /**
  * The HTTP app of a service behind the gateway: headers, request ids, health, the gateway's
  * assertion on all else, JSON bodies, the routes, and problem details (RFC 9457) for refusals and
- * failures. Throws when a route has no guard.
+ * failures.
  */
 export function createApp(options: AppOptions): Express {
   const app = bareApp(options.logger);
@@ -56,9 +55,7 @@ export function createApp(options: AppOptions): Express {
   });
   app.use(jsonBody(options.jsonLimitBytes));
   const router = express.Router({ caseSensitive: true });
-  if (typeof options.routes === "function") options.routes(router);
-  else for (const route of options.routes) route.mount(router);
-  assertEveryRouteGuarded(router);
+  for (const route of options.routes) route.mount(router);
   app.use(router);
   endApp(app, options.logger, options.onRefusal, options.evidence);
   adminApps.set(app, adminApp(app, options.readiness, options.logger));

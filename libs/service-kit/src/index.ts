@@ -1,15 +1,4 @@
-export {
-  actorOf,
-  allow,
-  assertStepUp,
-  type MountedRoute,
-  mountedRoutes,
-  openToGuests,
-  requireSession,
-  requireStepUp,
-  STEP_UP_SECONDS,
-  scopeOfRequest,
-} from "./access.ts";
+export { assertStepUp, STEP_UP_SECONDS } from "./access.ts";
 export {
   type AppOptions,
   adminApp,

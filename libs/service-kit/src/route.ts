@@ -4,7 +4,6 @@ import {
   type BodyOf,
   Id,
   NotFound,
-  needsSession,
   type ParamsOf,
   type QueryOf,
   type RouteDoc,
@@ -15,7 +14,7 @@ import {
 import type { Request, Response, Router } from "express";
 import { Counter } from "prom-client";
 import type { z } from "zod";
-import { actorOf, allow, openToGuests, requireSession, requireStepUp } from "./access.ts";
+import { actorOf, requireAdmission } from "./access.ts";
 import { metricsOf } from "./metrics.ts";
 import { AnswerUnfit } from "./problem.ts";
 import { etagOf, ifMatch, parse } from "./validation.ts";
@@ -64,16 +63,16 @@ export class Route {
     this.#handle = handle;
   }
 
-  /** Adds it to a router: first its document, so that a refusal knows its route, then guards. */
+  /** Adds it to a router, behind its guard. */
   mount(router: Router): void {
     const { doc } = this;
     const method = doc.method.toLowerCase() as "get" | "post" | "put" | "patch" | "delete";
-    // Kept, since Express forgets the parameters of a route before errors are handled.
-    const remember = (req: Request, _res: Response, next: () => void) => {
+    router[method](patternOf(doc), (req, res) => {
+      // Kept for the refusal's event: Express forgets a route before it handles errors.
       (req as WithMatch)[MATCH] = { doc, params: req.params };
-      next();
-    };
-    router[method](patternOf(doc), remember, ...guardsOf(doc), this.#handle);
+      requireAdmission(doc, actorOf(req));
+      return this.#handle(req, res);
+    });
   }
 }
 
@@ -189,15 +188,6 @@ function paramsOf(req: Request): Record<string, string> {
     } else params[name] = text;
   }
   return params;
-}
-
-function guardsOf(doc: RouteDoc) {
-  const guard = doc.permission
-    ? allow(doc.permission)
-    : needsSession(doc)
-      ? requireSession()
-      : openToGuests();
-  return doc.stepUp ? [guard, requireStepUp()] : [guard];
 }
 
 /** OpenAPI's `/v1/patients/{id}` as Express has it. */

@@ -7,7 +7,7 @@ import {
   createListener,
   createLogger,
   openTls,
-  openToGuests,
+  streamRoute,
 } from "@medvault/service-kit";
 import {
   certificateFiles,
@@ -58,12 +58,12 @@ async function givenRecords(certificate: { cert: string; key: string }) {
     logger,
     assertions: verifier,
     readiness: async () => ({}),
-    routes: (router) => {
-      router.get("/v1/patients", openToGuests(), (req, res) => {
+    routes: [
+      streamRoute({ method: "GET", path: "/v1/patients", summary: "List" }, async ({ req, res }) => {
         seen.push(req.get("x-medvault-assertion") ?? "");
         res.json({ data: [], next: null });
-      });
-    },
+      }),
+    ],
   });
   const listener = createListener({ tls, logger }, app);
   await once(listener.listen(0, "127.0.0.1"), "listening");
