@@ -52,6 +52,21 @@ const PLANTED: { rule: string; file: string; text: string }[] = [
     text: 'import { h } from "./h.ts";\nexport const g = h;',
   },
   {
+    rule: "no-mutual-folders",
+    file: "services/audit/src/one/k.ts",
+    text: 'import { l, type m } from "../two/l.ts";\nexport const k: m = l;',
+  },
+  {
+    rule: "no-mutual-folders",
+    file: "services/audit/src/two/l.ts",
+    text: "export type m = number;\nexport const l = 1;",
+  },
+  {
+    rule: "no-mutual-folders",
+    file: "services/audit/src/two/n.ts",
+    text: 'import { k } from "../one/k.ts";\nexport const n = k;',
+  },
+  {
     rule: "unresolvable",
     file: "libs/testing/src/h.ts",
     text: 'import { g } from "./index.ts";\nimport "./nowhere.ts";\nexport const h = g;',
@@ -59,7 +74,14 @@ const PLANTED: { rule: string; file: string; text: string }[] = [
 ];
 
 interface Cruise {
-  summary: { violations: { rule: { name: string }; from: string; to: string }[]; totalCruised: number };
+  modules: { source: string; dependencies: { resolved: string; dependencyTypes: string[] }[] }[];
+  summary: { violations: Breach[]; totalCruised: number };
+}
+
+interface Breach {
+  rule: { name: string };
+  from: string;
+  to: string;
 }
 
 /** @returns one sentence per breach; also when the tool cannot see breaches at all */
@@ -69,8 +91,38 @@ export async function importBreaches(root: string): Promise<string[]> {
   const tops = ["libs", "services", "tools", "dev", "e2e", "bench"].filter((top) =>
     fs.existsSync(path.join(root, top)),
   );
-  const { summary } = await cruise(root, root, tops);
-  return summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`);
+  const breaches = breachesIn(await cruise(root, root, tops));
+  return breaches.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`);
+}
+
+function breachesIn(cruised: Cruise): Breach[] {
+  return [...cruised.summary.violations, ...mutualFolders(cruised)];
+}
+
+/**
+ * Folders of one service that import each other's values are one folder, or hold what belongs below both
+ * (types may go both ways: they are gone when it runs). dependency-cruiser's folders do not tell values
+ * from types, so it is done here.
+ */
+function mutualFolders({ modules }: Cruise): Breach[] {
+  const imports = new Map<string, Breach>();
+  for (const { source, dependencies } of modules) {
+    const from = folderOf(source);
+    for (const { resolved, dependencyTypes } of dependencies) {
+      const to = folderOf(resolved);
+      if (from === null || to === null || from === to || dependencyTypes.includes("type-only")) continue;
+      imports.set(`${from} ${to}`, { rule: { name: "no-mutual-folders" }, from: source, to: resolved });
+    }
+  }
+  return [...imports].flatMap(([pair, breach]) =>
+    imports.has(pair.split(" ").reverse().join(" ")) ? [breach] : [],
+  );
+}
+
+/** The folder of a service's own source; null for its tests and for everything else. */
+function folderOf(file: string): string | null {
+  const isOwn = /^services\/[^/]+\/src\//.test(file) && !/\.(test|testdata)\.ts$/.test(file);
+  return isOwn ? path.posix.dirname(file) : null;
 }
 
 /** The rules whose planted breach goes unseen; none, if the tool works. */
@@ -81,8 +133,8 @@ export async function unseenBreaches(root: string): Promise<string[]> {
       fs.mkdirSync(path.dirname(path.join(fixture, file)), { recursive: true });
       fs.writeFileSync(path.join(fixture, file), text);
     }
-    const { summary } = await cruise(root, fixture, ["libs", "services", "tools"]);
-    const seen = new Set(summary.violations.map(({ rule }) => rule.name));
+    const breaches = breachesIn(await cruise(root, fixture, ["libs", "services", "tools"]));
+    const seen = new Set(breaches.map(({ rule }) => rule.name));
     return PLANTED.map(({ rule }) => rule).filter((rule) => !seen.has(rule));
   } finally {
     fs.rmSync(fixture, { recursive: true, force: true });
