@@ -10,8 +10,9 @@ import { newTotpSecret } from "./mfa/totp.ts";
 import { createPasswordHasher } from "./passwords/password-hasher.service.ts";
 import { randomPassword } from "./passwords/password-policy.ts";
 
-// One shot: makes the first admin, with a random password and a second factor enrolled, and prints both as one line of
-// JSON, for the operator's eyes alone; {"exists":true} when there is an admin. There is no default password anywhere.
+// One shot: makes the first admin, with a random password and a second factor enrolled, and prints
+// both as one line of JSON, for the operator's eyes alone; {"exists":true} when there is an admin.
+// There is no default password anywhere.
 
 const config = readBootstrapConfig();
 // Standard output is for that one line.

@@ -37,7 +37,7 @@ interface PasskeyConfig {
   MEDVAULT_PASSKEY_ORIGINS?: string[] | undefined;
 }
 
-/** Whom passkeys are made for. Throws RangeError where no browser would let these pages use them. */
+/** Whom passkeys are made for. Throws RangeError where no browser would accept the pages. */
 function passkeysOf(config: PasskeyConfig): RelyingParty {
   const { MEDVAULT_PASSKEY_RP_ID: id, MEDVAULT_PASSKEY_ORIGINS: origins } = config;
   return relyingPartyOf(config.MEDVAULT_PUBLIC_URL, { id, origins });

@@ -48,7 +48,7 @@ test("the list has every table of the service that has boxes and revisions", asy
   );
 });
 
-test("accounts and sessions are sealed anew on another suite; who was signed in stays, and others sign in", async () => {
+test("accounts and sessions are sealed again on another suite; anyone who was signed in stays, and others sign in", async () => {
   const person = await h.person("patient");
   const { api } = await h.client(person);
   await follow({ users: { suite: "chacha20-poly1305" }, sessions: { suite: "chacha20-poly1305" } });
@@ -87,7 +87,7 @@ test("what signing in needs stays sealed and indexed: such a policy stops the bo
   });
 });
 
-test("while the index of accounts is built anew people sign in, and a name that is taken stays taken", async () => {
+test("while the index of accounts is rebuilt people sign in, and a name that is taken stays taken", async () => {
   const old = await Promise.all([1, 2, 3].map(() => h.person("patient")));
   const register = (username: string, email = `${username}@new.example`) =>
     h.guest().post<{ code?: string }>("/v1/auth/register", { username, email, password: PASSWORD });

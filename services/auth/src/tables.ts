@@ -2,7 +2,7 @@ import { sealedUsers } from "./accounts/account.table.ts";
 import { sealedPasskeys } from "./passkeys/passkey.table.ts";
 import { sealedSessions } from "./sessions/session.table.ts";
 
-/** Every declared table of this service: what a field policy may change (the suite), and what `keys reseal` seals again. */
+/** Every declared table of this service: for the field policy, and for `keys reseal`. */
 export const sealedTables = [sealedUsers, sealedPasskeys, sealedSessions] as const;
 
 /** How events call one row of each. */

@@ -62,10 +62,10 @@ export interface Harness {
   connection: Redis;
   keyring: Keyring;
   mails: Mail[];
-  /** Moves the service's clock, which stands still otherwise: no test meets the edge of a TOTP step. */
+  /** Moves the service's clock, which stands still: no test meets the edge of a TOTP step. */
   advance(ms: number): void;
   guest(overrides?: Partial<Pick<Actor, "ip" | "userAgent">>): TestClient;
-  /** A client as the gateway lets one through: what the verified access token says, and nothing else. */
+  /** A client as the gateway lets one through, by what the verified access token says. */
   withToken(token: string, overrides?: Partial<Actor>): Promise<TestClient>;
   person(role: Account["role"], overrides?: Partial<Account>): Promise<Person>;
   /** The present TOTP code, `steps` ahead. */
@@ -80,7 +80,7 @@ export interface Harness {
   close(): Promise<void>;
 }
 
-/** The whole service over real Postgres and Redis, with a clock that moves and mails that are kept. */
+/** The service over real Postgres and Redis, with a clock that moves and mails that are kept. */
 export async function createHarness(): Promise<Harness> {
   const testRedis = await createTestRedis();
   const redis: Redis = connectRedis(testRedis.url);

@@ -37,8 +37,8 @@ export interface Wrongs {
 }
 
 /**
- * A WebAuthn authenticator and the browser before it, for tests: ES256 keys, attestation "none", CBOR written by hand.
- * It keeps no secret and does whatever it is told to.
+ * A WebAuthn authenticator and the browser before it, for tests: ES256 keys, attestation "none",
+ * CBOR written by hand. It keeps no secret and does as it is asked.
  */
 export class SoftAuthenticator {
   readonly origin: string;

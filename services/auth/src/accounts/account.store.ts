@@ -15,8 +15,8 @@ export interface AccountSeals {
 }
 
 /**
- * Opens the index of accounts, whose keys may change under a running process (`keys reindex users`):
- * once, at boot.
+ * Opens the index of accounts, whose keys may change under a running process (`keys reindex
+ * users`): once, at boot.
  */
 export const openUserIndex = (db: Db, keyring: Keyring): Promise<LiveIndexes<SealedAccount>> =>
   LiveIndexes.open(db, keyring, sealedUsers);
@@ -244,9 +244,9 @@ async function uniqueOrTaken<T>(query: Promise<T>): Promise<T> {
 }
 
 /**
- * Locks every active admin's row, in one order, and says who they are, so that two demotions at once
- * cannot leave nobody. Call it before any other account is locked: then nobody waits for whom they
- * block.
+ * Locks every active admin's row, in one order, and says who they are, so that two demotions at
+ * once cannot leave nobody. Call it before any other account is locked: then nobody waits for whom
+ * they block.
  */
 export async function lockActiveAdmins(tx: Tx): Promise<string[]> {
   const { rows } = await tx.query<{ id: string }>(

@@ -1,6 +1,6 @@
 import type { AccountRole, Actor } from "@medvault/contracts";
 
-/** A person's account as the use cases see it, opened. `rev` is that of the row it was read from. */
+/** A person's account, opened. `rev` is that of the row it was read from. */
 export interface Account {
   id: string;
   rev: number;
@@ -51,7 +51,7 @@ export function isActiveAdmin(account: Pick<Account, "role" | "disabled" | "acti
   return account.role === "admin" && !account.disabled && account.activated;
 }
 
-/** Where a mail about an account goes, as of `at` (ISO): what happens to its address later changes nothing. */
+/** Where a mail about an account goes, as of `at` (ISO), whatever its address is later. */
 export interface Recipient {
   userId: string;
   /** Null: the account only claims its address, so nobody is known to read there. */
@@ -68,7 +68,7 @@ export function recipientOf(account: Account, now: Date): Recipient {
   };
 }
 
-/** The caller, known by now to be this account: for events of acts that began with nobody signed in. */
+/** The caller, known by now to be this account: for acts that began with nobody signed in. */
 export function actingAs(
   actor: Actor,
   account: { id: string; role: Actor["role"] },

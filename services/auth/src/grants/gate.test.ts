@@ -67,8 +67,9 @@ const grants: { [By in Grant["by"]]: (c: Case) => Grant } = {
 const onSession = ["enrollment", "refresh", "step_up"];
 const forPassword = ["reset", "invitation"];
 
-// Which faults refuse which grants; what is not here refuses all. A mailed token gives a password and no session: what
-// an account without one may not do, it may; and the sign-in after it meets the rest.
+// Which faults refuse which grants; what is not here refuses all. A mailed token gives a password
+// and no session: what an account without one may not do, it may; and the sign-in after it meets
+// the rest.
 const only: Record<string, (by: string) => boolean> = {
   "not activated": (by) => !forPassword.includes(by),
   "without a password": (by) => !forPassword.includes(by),

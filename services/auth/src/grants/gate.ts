@@ -4,13 +4,13 @@ import type { OpaqueToken } from "../tokens/opaque-token.ts";
 import { type GateReason, GrantLocked, GrantRefused } from "./grant.errors.ts";
 
 /**
- * What asks for tokens, or (reset, invitation) for the password that will. `account` and `session` were
- * read, and locked, in the same transaction, so that nothing that the gate looks at can change before
- * the tokens exist.
+ * What asks for tokens, or (reset, invitation) for the password that will. `account` and `session`
+ * were read, and locked, in the same transaction, so that nothing that the gate looks at can change
+ * before the tokens exist.
  */
 export type Grant = SignInGrant | SessionGrant | PasswordGrant;
 
-/** Begins a session. `pv`: the permission version that the proof began under, where it took more than one moment. */
+/** Begins a session. `pv`: the permission version at the begin of a proof of several steps. */
 export interface SignInGrant {
   by: "password" | "totp" | "recovery_code" | "passkey";
   account: Account | null;
@@ -58,23 +58,23 @@ export interface Standing {
   lockedUntil: Date | null;
 }
 
-/** What a grant may have: a session, one that reaches the set-up of a second factor only, or a new password. */
+/** What a grant may have: a session, one that may only enrol a second factor, or a new password. */
 export type Admitted = "full" | "enrollment" | "password";
 
 /**
  * The gate: every grant passes it, so that no path skips what another checks. Default is to refuse,
  * with GrantLocked or GrantRefused and the reason for the event:
  *
- * - locked: the bucket of this client (for a session: of where it began) takes no guess, so it gives
- *   nothing either.
+ * - locked: the bucket of this client (for a session: of where it began) takes no guess, so it
+ *   gives nothing either.
  * - gone, disabled, not activated: of the account, as it is under lock.
- * - session ended: of the session that the grant stands on: ended, idle, over, another account's, of
- *   another kind.
+ * - session ended: of the session that the grant stands on: ended, idle, over, another account's,
+ *   of another kind.
  * - second factor missing: the account has one, or its role must, and the proof holds none.
- * - permission version old: for sign-ins, what the role may do changed between its first proof and its
- *   end, so it begins again. For what stands on a session, the account has another role than the
- *   session. A role's own change ends no session; its next tokens carry the present version. A reset or
- *   invitation gives no permission at all.
+ * - permission version old: for sign-ins, what the role may do changed between its first proof and
+ *   its end, so it begins again. For what stands on a session, the account has another role than
+ *   the session. A role's own change ends no session; its next tokens carry the present version. A
+ *   reset or invitation gives no permission at all.
  */
 export function admit(grant: Grant, standing: Standing, now: Date): { kind: Admitted; account: Account } {
   const { account } = grant;

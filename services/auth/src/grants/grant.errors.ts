@@ -1,7 +1,7 @@
 import { Unauthenticated } from "@medvault/contracts";
 import { LoginLocked } from "../lockout/lockout.errors.ts";
 
-/** Why the gate refused. It goes into the event alone: the caller reads that it is not signed in. */
+/** Why the gate refused: for the event alone. The caller reads that it is not signed in. */
 export type GateReason =
   | "account_gone"
   | "account_disabled"

@@ -125,7 +125,7 @@ const change = (person: Person, patch: object) =>
   });
 
 type Made = Awaited<ReturnType<Scenario>>;
-/** What goes wrong between the moment of the proof and that of the grant; null: it cannot befall this grant. */
+/** What goes wrong between the proof and the grant; null: it cannot befall this grant. */
 const conditions: Record<string, (by: string) => ((made: Made) => Promise<unknown>) | null> = {
   "the account is locked":
     () =>
@@ -150,7 +150,7 @@ const conditions: Record<string, (by: string) => ((made: Made) => Promise<unknow
       const { api: admin } = await h.client(await h.person("admin"));
       expect((await admin.delete(`/v1/users/${person.account.id}`)).status).toBe(204);
     },
-  // A password has no end of its own here: what runs out is the session, the half-finished sign-in, the mailed token.
+  // A password does not run out: the session, the half-finished sign-in and the mailed token do.
   "what it stands on has run out": (by) =>
     by === "password" ? null : async (made) => h.advance(made.mailed ? 73 * 3600_000 : 8 * 24 * 3600_000),
   "a second factor is demanded meanwhile": (by) =>
@@ -166,7 +166,7 @@ const conditions: Record<string, (by: string) => ((made: Made) => Promise<unknow
           ])
       : null,
   "the permission version is old": (by) => {
-    // A session outlives a change of what its role may do (its next tokens say so), but not a change of its role.
+    // A session outlives a change of its role's permissions, but not of its role.
     if (["refresh", "step_up"].includes(by)) return ({ person }) => change(person, { role: "auditor" });
     if (!["totp", "recovery_code", "enrollment"].includes(by)) return null;
     return async ({ person }) => {

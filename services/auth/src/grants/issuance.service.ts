@@ -55,8 +55,8 @@ export type Started =
   | { kind: "enrollment"; tokens: AccessOnly };
 
 /**
- * Asks the gate, with what it needs to know read in the caller's transaction. Throws as `admit` does;
- * the event of a refusal is written by `changeSessions`.
+ * Asks the gate, with what it needs to know read in the caller's transaction. Throws as `admit`
+ * does; the event of a refusal is written by `changeSessions`.
  */
 export async function passGate(
   ctx: AuthContext,
@@ -126,7 +126,7 @@ export async function startSession(
   return { kind: "full", tokens: pair(ctx, session, tokens, refresh.token), familiar: found.familiar };
 }
 
-/** The end of a sign-in that enrols nothing any more: a full session, whose device is known from now on. */
+/** The end of a sign-in: a full session, whose device is known from now on. */
 export async function completeSignIn(
   ctx: AuthContext,
   change: SessionChange,
@@ -156,7 +156,7 @@ export async function renewSession(
   return { session, tokens: pair(ctx, session, access, grant.successor.token) };
 }
 
-/** A second access token of the same session, whose `auth_time` is now; the session's own stays as it was. */
+/** Another access token of the session, whose `auth_time` is now; the session's own stays. */
 export async function confirmSession(
   ctx: AuthContext,
   change: SessionChange,
@@ -183,9 +183,9 @@ function standingOn({ session }: { session: Session | null }): Session {
 }
 
 /**
- * I14: over the limit the oldest ends, and an event says so, since it may be a stranger's sign-in that
- * pushed it out; or the sign-in is refused (SessionLimitReached), by setting. A new enrolment replaces
- * an older one.
+ * I14: over the limit the oldest ends, and an event says so, since it may be a stranger's sign-in
+ * that pushed it out; or the sign-in is refused (SessionLimitReached), by setting. A new enrolment
+ * replaces an older one.
  */
 async function makeRoom(
   ctx: AuthContext,

@@ -16,7 +16,7 @@ export interface FoundStanding {
   subjectKey: Buffer;
 }
 
-/** Read in one statement, after the account was locked. Throws when the role is not there: the migration seeds all. */
+/** One statement, after the account was locked. Throws for a role that no migration has seeded. */
 export async function findStanding(
   tx: Tx,
   account: { id: string; role: AccountRole },

@@ -2,11 +2,11 @@ import { Unavailable } from "@medvault/contracts";
 import type { Redis } from "ioredis";
 import type { Limit } from "./lockout.ts";
 
-/** A lock that Postgres holds is remembered for a minute here, so that one lifted there is not kept for long. */
+/** A lock of Postgres is remembered for a minute: one lifted there is not kept for long here. */
 const REMEMBER_MS = 60_000;
 
-// Atomic: refuses a locked bucket and one in which as many attempts count as may, else counts one more. Answers for how
-// many ms the bucket is blocked, 0 for not.
+// Atomic: refuses a locked bucket and one in which as many attempts count as may, else counts one
+// more. Answers for how many ms the bucket is blocked, 0 for not.
 const RESERVE = `
 local now, window, max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local locked = tonumber(redis.call('get', KEYS[2]) or 0)
@@ -21,11 +21,12 @@ redis.call('pexpire', KEYS[1], window)
 return 0`;
 
 /**
- * The first of two counts of the same attempts: in Redis, where a flood ends without touching Postgres. What it lets
- * through is counted once more in Postgres, which decides: losing Redis' memory unlocks nobody.
+ * The first of two counts of the same attempts: in Redis, where a flood ends without touching
+ * Postgres. What it lets through is counted once more in Postgres, which decides: losing Redis'
+ * memory unlocks nobody.
  */
 export interface BucketCounter {
-  /** For how many ms the bucket takes no attempt; 0: it was reserved. Throws Unavailable: no guess goes uncounted. */
+  /** For how many ms the bucket is blocked; 0: reserved. Throws Unavailable. */
   reserve(bucket: Buffer, stamp: number, limit: Limit, now: Date): Promise<number>;
   /** Takes a reservation back. What fails here only refuses more, for a window at most. */
   release(bucket: Buffer, stamp: number): Promise<void>;

@@ -74,7 +74,7 @@ export interface AddressBucket extends Bucket {
   limit: Limit;
 }
 
-/** Names tried from an address: many share one (a clinic), so it takes more of them than of one name. */
+/** Many share an address (a clinic), so it takes more names tried from it than tries of one. */
 const NAMES_PER_ADDRESS = 4;
 
 /** The buckets of a registration: of this name from this address, and of all names from it. */

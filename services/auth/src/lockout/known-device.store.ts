@@ -1,7 +1,7 @@
 import type { Db } from "@medvault/postgres";
 import type { Place } from "./bucket.ts";
 
-/** Whether an account signed in before: from this device (which nobody has revoked), from this address, at all. */
+/** Whether an account signed in before: from this device (not revoked), this address, at all. */
 export interface Familiar {
   device: boolean;
   address: boolean;
@@ -38,8 +38,8 @@ export interface Success {
 }
 
 /**
- * A success: the bucket's count begins again, the address is known from now on, and so is the device; over twenty the one not
- * seen for longest goes. One statement.
+ * A success: the bucket's count begins again, the address is known from now on, and so is the
+ * device; over twenty the one not seen for longest goes. One statement.
  */
 export async function saveSuccess(
   db: Db,

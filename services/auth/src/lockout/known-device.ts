@@ -2,7 +2,7 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { type Actor, DEVICE_HEADER } from "@medvault/contracts";
 import { blindToken } from "../tokens/blind-token.ts";
 
-/** Who asks, and the device token that came with it: a known device guesses in a bucket of its own. */
+/** Who asks, and the device token they showed: a known device guesses in a bucket of its own. */
 export interface Caller extends Actor {
   readonly deviceToken?: string | null;
 }
@@ -23,9 +23,9 @@ export function newDeviceId(): Buffer {
 }
 
 /**
- * The token of a device: its id and an HMAC (16 bytes) of account and id, 43 characters of base64url.
- * It opens nothing: it gives its account's owner a lockout bucket that strangers cannot fill. Revoked
- * by deleting its row.
+ * The token of a device: its id and an HMAC (16 bytes) of account and id, 43 characters of
+ * base64url. It opens nothing: it gives its account's owner a lockout bucket that strangers cannot
+ * fill. Revoked by deleting its row.
  */
 export function deviceTokenFor(key: Buffer, userId: string, deviceId: Buffer): string {
   return Buffer.concat([deviceId, signature(key, userId, deviceId)]).toString("base64url");

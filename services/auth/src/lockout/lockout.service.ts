@@ -36,9 +36,9 @@ export interface Attempt {
    */
   succeeded(db: Db): Promise<void>;
   /**
-   * As `succeeded`, at the end of a whole sign-in: the device is known from now on. Answers the token
-   * to give to a device that has none; spread it into the answer. `familiar`: what the gate has read
-   * of the device in this transaction, if it has.
+   * As `succeeded`, at the end of a whole sign-in: the device is known from now on. Answers the
+   * token to give to a device that has none; spread it into the answer. `familiar`: what the gate
+   * has read of the device in this transaction, if it has.
    */
   signedIn(tx: Tx, account: Account, familiar: Familiar | null): Promise<NewDevice>;
 }
@@ -48,9 +48,9 @@ const NOBODY = "00000000-0000-0000-0000-000000000000";
 /**
  * Every evaluation of a password or a code runs through here. It is reserved in its bucket first
  * (throws LoginLocked, unevaluated, or Unavailable), counts when `work` throws a WrongGuess, and is
- * taken back otherwise. A known device has a bucket of its own, the others as the rules say; unknown
- * names have theirs, so that they lock alike. Refusals are recorded here. `whenLocked` says what
- * happens in place of LoginLocked, which it is given.
+ * taken back otherwise. A known device has a bucket of its own, the others as the rules say;
+ * unknown names have theirs, so that they lock alike. Refusals are recorded here. `whenLocked` says
+ * what happens in place of LoginLocked, which it is given.
  */
 export async function guarded<T>(
   ctx: AuthContext,
@@ -105,7 +105,7 @@ export async function guarded<T>(
   };
   try {
     const result = await work(attempt);
-    // Postgres has it from the transaction; a Redis that cannot be reached refuses for a window at most.
+    // Postgres knows from the transaction; a Redis that is away refuses for a window at most.
     if (isCleared) await ctx.buckets.clear([at.bucket]).catch(() => {});
     else await release();
     return result;
@@ -126,7 +126,7 @@ export async function guarded<T>(
   }
 }
 
-/** Counts one attempt, in Redis and then in Postgres; 0, or for how many ms the bucket is blocked. */
+/** Counts an attempt, in Redis, then in Postgres; 0, or for how many ms the bucket is blocked. */
 async function reserve(ctx: AuthContext, at: Bucket, stamp: number): Promise<number> {
   const limit = ctx.settings.lockout;
   const now = ctx.now();
@@ -142,9 +142,9 @@ async function reserve(ctx: AuthContext, at: Bucket, stamp: number): Promise<num
 
 /**
  * The end of a whole sign-in: its bucket (if it was counted in one) begins again, and its device is
- * known from now on, under the token that it showed or a new one. A device that is new in a place that
- * is new leaves an event and a mail, unless it is the account's first. `known`: what was found out of
- * it before; nothing, where nothing was guessed.
+ * known from now on, under the token that it showed or a new one. A device that is new in a place
+ * that is new leaves an event and a mail, unless it is the account's first. `known`: what was found
+ * out of it before; nothing, where nothing was guessed.
  */
 export async function rememberSignIn(
   ctx: AuthContext,

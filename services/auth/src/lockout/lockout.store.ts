@@ -4,14 +4,15 @@ import { type Limit, LOCK_MAX_MS, REMEMBER_LOCK_MS } from "./lockout.ts";
 
 // The table is called login_lanes from before buckets had their name.
 
-/** Microseconds since 1970 with a random tail: an attempt's place in its bucket, practically never twice the same. */
+/** Microseconds since 1970 with a random tail: an attempt's place in its bucket. */
 export function attemptStamp(now: Date): number {
   return now.getTime() * 1000 + Math.floor(Math.random() * 1000);
 }
 
 /**
- * Reserves one attempt in a bucket before anything is evaluated, so that of any number at once no more than `max` are.
- * One statement; the row's lock decides. False: locked, or as many are under way already.
+ * Reserves one attempt in a bucket before anything is evaluated, so that of any number at once no
+ * more than `max` are. One statement; the row's lock decides. False: locked, or as many are under
+ * way already.
  */
 export async function reserveAttempt(
   db: Db,
@@ -43,8 +44,8 @@ export async function releaseAttempt(db: Db, bucket: Buffer, stamp: number): Pro
 }
 
 /**
- * Makes a reservation a failure. Until when the bucket is locked if it is this one that locks it, else null. A lock
- * takes the place of what it counted; the next one lasts `growth` times as long.
+ * Makes a reservation a failure. Until when the bucket is locked if it is this one that locks it,
+ * else null. A lock takes the place of what it counted; the next one lasts `growth` times as long.
  */
 export async function failAttempt(
   db: Db,
@@ -89,8 +90,8 @@ export async function failAttempt(
 }
 
 /**
- * Counts a failure that nothing was reserved for, where a cap on what runs at once would refuse the honest. Until when
- * the bucket is locked if it is this one that locks it, else null.
+ * Counts a failure that nothing was reserved for, where a cap on what runs at once would refuse the
+ * honest. Until when the bucket is locked if it is this one that locks it, else null.
  */
 export async function countFailure(db: Db, at: Bucket, limit: Limit, now: Date): Promise<Date | null> {
   const stamp = attemptStamp(now);
@@ -102,7 +103,7 @@ export async function countFailure(db: Db, at: Bucket, limit: Limit, now: Date):
   return failAttempt(db, at.bucket, stamp, limit, now);
 }
 
-/** Until when a bucket takes no attempt: its lock, or the end of the window of what is under way. */
+/** Until when a bucket takes no attempt: its lock's end, or its oldest attempt's window's. */
 export async function blockedUntil(db: Db, bucket: Buffer, limit: Limit, now: Date): Promise<Date | null> {
   const { rows } = await db.query<{ until: Date | null }>(
     `select case when locked_until > $3 then locked_until

@@ -5,16 +5,16 @@ export interface Limit {
   windowMs: number;
   /** The first lock; 0: no lock, the window alone. */
   lockMs: number;
-  /** Each further lock lasts this many times the one before, while the bucket is remembered. 1: all alike. */
+  /** Each further lock lasts this many times the one before, while remembered. 1: all alike. */
   growth: number;
 }
 
 /** I8 and I22: how guesses are counted. */
 export interface LockoutRules extends Limit {
   /**
-   * `account`: one count per account. `address`: one per account and address. `both`: per account and
-   * address where the account is known from the address, else one for the account. A known device has
-   * its own count in each of them.
+   * `account`: one count per account. `address`: one per account and address. `both`: per account
+   * and address where the account is known from the address, else one for the account. A known
+   * device has its own count in each of them.
    */
   by: "account" | "address" | "both";
   /** How long a device or an address is remembered as one that the account signs in from. */

@@ -44,8 +44,9 @@ export function retryAfterMs(attempts: number): number {
 }
 
 /**
- * Mails wait in Postgres, sealed, from the transaction of their cause until a server has taken them: at least once each.
- * A refused one, and one that `attemptsMax` tries did not bring, is parked without its content, with an event.
+ * Mails wait in Postgres, sealed, from the transaction of their cause until a server has taken
+ * them: at least once each. A refused one, and one that `attemptsMax` tries did not bring, is
+ * parked without its content, with an event.
  */
 export function createMailQueue(options: {
   pool: pg.Pool;
@@ -53,7 +54,7 @@ export function createMailQueue(options: {
   key: Buffer;
   transport: MailTransport;
   from: string;
-  /** Makes the mail of a task, in the transaction that puts it in the task's place; null: there is none to send. */
+  /** Makes a task's mail, in the transaction that puts it in its place; null: there is none. */
   compose(tx: Tx, task: MailTask): Promise<Mail | null>;
   now(): Date;
   logger: Logger;

@@ -23,7 +23,7 @@ export async function insertMail(
   ]);
 }
 
-/** Takes the next mail that is due for `leaseMs`: a sender that dies with it leaves it to be taken again. Null: none is due. */
+/** Takes the next due mail for `leaseMs`; after that another may take it. Null: none is due. */
 export async function claimMail(db: Db, leaseMs: number, now: Date): Promise<WaitingMail | null> {
   const { rows } = await db.query<WaitingMail>(
     `update mails set attempts = attempts + 1, next_at = $2

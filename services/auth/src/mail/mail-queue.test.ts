@@ -35,7 +35,7 @@ function start(queue: MailQueue): void {
   queue.wake();
   timers.push(setInterval(() => queue.wake(), 200));
 }
-/** Waits until the mail has failed so often and waits for its next try, then moves the clock there. */
+/** Waits until the mail has failed so often, then moves the clock to its next try. */
 async function toNextTry(attempts: number): Promise<void> {
   const waitingMs = async () => {
     const query = "select next_at from mails where attempts = $1 and parked_at is null";

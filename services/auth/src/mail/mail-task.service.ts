@@ -26,8 +26,8 @@ import {
 } from "./mail.ts";
 
 /**
- * What a mail is made from behind the answer. Whether the address has an account is looked up then, so
- * that the answer takes as long either way.
+ * What a mail is made from behind the answer. Whether the address has an account is looked up then,
+ * so that the answer takes as long either way.
  */
 export type MailTask =
   | { name: "reset"; email: string }

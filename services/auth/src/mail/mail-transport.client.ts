@@ -11,7 +11,7 @@ export interface MailTransport {
   close(): void;
 }
 
-/** The mail itself is not taken, now or later: no such mailbox, or a header that would break out of its line. */
+/** The mail will never be taken: no such mailbox, or a header that would break out of its line. */
 export class MailRefused extends Error {
   constructor(cause?: unknown) {
     super("the mail was refused", { cause });
@@ -28,8 +28,8 @@ const GREETING_MS = 10_000;
 const SILENCE_MS = 15_000;
 
 /**
- * SMTP with a few connections (`smtps://user:password@host:465`, or `smtp://…:587` with STARTTLS). With `requireTls` a
- * server that offers no TLS, or whose certificate is not good, gets nothing.
+ * SMTP with a few connections (`smtps://user:password@host:465`, or `smtp://…:587` with STARTTLS).
+ * With `requireTls` a server that offers no TLS, or whose certificate is not good, gets nothing.
  */
 export function smtpTransport(url: string, options: { requireTls: boolean }): MailTransport {
   const { protocol, hostname, port, username, password } = new URL(url);
@@ -53,7 +53,7 @@ export function smtpTransport(url: string, options: { requireTls: boolean }): Ma
   return {
     async send(mail) {
       await transport.sendMail(messageOf(mail)).catch((error: unknown) => {
-        // RFC 5321: 5yz is final for this mail. A refused sign-in (535) is ours to mend, and the mail waits.
+        // RFC 5321: 5yz is final for this mail. A refused sign-in (535) is ours to mend: it waits.
         const { responseCode, code } = error as { responseCode?: number; code?: string };
         if (code === "EENVELOPE" || code === "EMESSAGE") {
           if ((responseCode ?? 0) >= 500) throw new MailRefused(error);

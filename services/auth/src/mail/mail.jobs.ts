@@ -5,7 +5,7 @@ import { deleteParkedMails } from "./mail-queue.store.ts";
 const KEEP_PARKED_MS = 30 * 24 * 3600_000;
 
 export const mailJobs = (ctx: AuthContext): Job[] => [
-  // What was put in line here is sent at once: this finds what is tried again, and what others left.
+  // What is put in line here is sent at once: this finds retries, and what others left.
   { name: "send-mails", every: 1_000, run: async () => ctx.mails.wake() },
   {
     name: "sweep-parked-mails",

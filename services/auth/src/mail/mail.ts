@@ -1,4 +1,4 @@
-/** A mail before it has a sender. Text only: there is nothing to click by accident and nothing to render. */
+/** A mail before it has a sender. Text only: nothing to click by accident, nothing to render. */
 export interface Mail {
   to: string;
   subject: string;
@@ -130,7 +130,7 @@ ${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
   };
 }
 
-/** To the address that an account had until its change took effect: the last mail that goes there. */
+/** To the address that an account had until its change took effect: the last mail there. */
 export function addressChangedMail(o: { to: string; at: Date }): Mail {
   return {
     to: o.to,

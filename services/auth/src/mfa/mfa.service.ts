@@ -40,9 +40,9 @@ export async function beginSetup(ctx: AuthContext, actor: Actor) {
 }
 
 /**
- * Proves a set-up with a code. Where the sign-in had demanded it, its session is traded for a full one
- * and the tokens come with the answer; else the caller's session counts as strong from now on. Other
- * sessions end. Throws MfaSetupMissing, InvalidCode (which counts), LoginLocked.
+ * Proves a set-up with a code. Where the sign-in had demanded it, its session is traded for a full
+ * one and the tokens come with the answer; else the caller's session counts as strong from now on.
+ * Other sessions end. Throws MfaSetupMissing, InvalidCode (which counts), LoginLocked.
  */
 export async function verifySetup(ctx: AuthContext, actor: Caller, code: string): Promise<Tokens | null> {
   const sessionId = actor.sessionId;
@@ -58,20 +58,20 @@ export async function verifySetup(ctx: AuthContext, actor: Caller, code: string)
       if (step === null) throw new InvalidCode();
       const next = { ...locked, totpSecret: secret, pendingTotp: null, mfaEnabled: true };
       const { account, details } = await saveAccount(tx, ctx, next, ctx.now());
-      // The new secret's codes have their own past, so the step may equal one that the old secret had used.
+      // The codes of the new secret have their own past: the step may equal one used before.
       await useTotpStep(tx, locked.id, step);
       const tokens = recoveryTokens.map((token) => Buffer.from(token, "base64"));
       await replaceRecoveryCodes(tx, locked.id, tokens);
       await emit(tx, "auth", factorsChanged(actor, "mfa.enabled", details));
       await notifyOfFactors(ctx, tx, locked, "mfa_enabled");
       const given = await strengthen(ctx, change, actor, { account, sessionId, amr: ["pwd", "otp", "mfa"] });
-      // Only the end of a sign-in begins the count again: enrolling proves nothing about the password.
+      // Only the end of a sign-in clears the count: enrolling proves nothing about the password.
       return given && { ...given, ...(await attempt.signedIn(tx, account, null)) };
     }),
   );
 }
 
-/** Gives the second factor up, passkeys included. Throws MfaRequiredForRole, MfaNotEnabled, and as a wrong guess does. */
+/** Gives all second factors up. Throws MfaRequiredForRole, MfaNotEnabled, WrongGuess. */
 export async function disableMfa(ctx: AuthContext, actor: Caller, proof: PasswordAndCode): Promise<void> {
   const found = await enrolled(ctx, actor);
   if (mfaRequiredFor(found.role)) throw new MfaRequiredForRole();
@@ -132,7 +132,7 @@ function whenProven(
   });
 }
 
-/** Whether there is one and of which kinds, whether there must be, and how many recovery codes are left. */
+/** Which second factors there are, whether there must be one, how many recovery codes are left. */
 export async function mfaStatus(ctx: AuthContext, actor: Actor) {
   const account = await findAccount(ctx.pool, ctx, actor.id);
   if (!account) throw new Unauthenticated();

@@ -1,6 +1,6 @@
 import type { Db, Tx } from "@medvault/postgres";
 
-/** Uses a TOTP step: true for exactly one caller, and never for a step that is not later than the last one used. */
+/** Uses a TOTP step: true for one caller, and only for a later step than the last one used. */
 export async function useTotpStep(tx: Tx, userId: string, step: number): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update users set totp_last_step = $2 where id = $1 and totp_last_step < $2`,

@@ -109,7 +109,7 @@ test("of 50 uses of one code at once one wins, and the account is not locked by 
   expect((await challenge((await login(person)).body.mfaToken, h.code(person, 1))).status).toBe(200);
 });
 
-test("wrong codes count toward the lockout, and a new sign-in does not begin the count anew", async () => {
+test("wrong codes count toward the lockout, and a new sign-in does not begin the count again", async () => {
   const person = await h.person("doctor");
   const wrong = h.code(person) === "123456" ? "654321" : "123456";
   for (let i = 0; i < 5; i++) {

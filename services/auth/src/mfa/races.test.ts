@@ -9,7 +9,7 @@ import { type Answer, createHarness, type Harness, PASSWORD, type Person } from 
 import type { AuthContext } from "../context.ts";
 import { service } from "../service.ts";
 
-// Two instances of the service over one Postgres and one Redis, as replicas are: nothing that counts may lie in a process.
+// Two instances over one Postgres and one Redis, as replicas are: no process may count alone.
 let h: Harness;
 let replica: TestService<AuthContext>;
 let replicas: TestClient[];
@@ -57,7 +57,7 @@ async function enrolled(): Promise<{ person: Person; setup: Setup; api: TestClie
   return { person: owner, setup, api: await h.withToken(done.body.accessToken) };
 }
 
-/** 50 at once, through both instances, each with a half of a sign-in that is its own as far as there are ten. */
+/** 50 at once, through both instances, by ten half-finished sign-ins. */
 async function fifty(person: Person, code: string) {
   const tokens: string[] = [];
   for (let i = 0; i < 10; i++) tokens.push(await halfOf(person));

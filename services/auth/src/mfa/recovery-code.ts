@@ -15,7 +15,7 @@ export function newRecoveryCodes(characters: number = RECOVERY_CODE_CHARACTERS):
   });
 }
 
-/** A code as it was meant: case, spaces and dashes do not matter, O is 0, I and L are 1. Null: it is none. */
+/** A code as it was meant: without case, spaces and dashes; O is 0, I and L are 1. Null: none. */
 export function readRecoveryCode(typed: string): string | null {
   const code = typed.toUpperCase().replace(/[\s-]/g, "").replace(/O/g, "0").replace(/[IL]/g, "1");
   return /^[0-9A-HJKMNP-TV-Z]{16,32}$/.test(code) ? code : null;

@@ -23,9 +23,9 @@ export async function methodsOf(db: Db, account: Account): Promise<MfaMethod[]> 
 }
 
 /**
- * Uses a code of the account's second factor up, in the transaction of what it is used for: a TOTP step
- * once and only upward, a recovery code once. Answers the RFC 8176-like name of what it was. Throws
- * InvalidCode (counts as a guess) or CodeReplayed (does not: it was right once).
+ * Uses a code of the account's second factor up, in the transaction of what it is used for: a TOTP
+ * step once and only upward, a recovery code once. Answers the RFC 8176-like name of what it was.
+ * Throws InvalidCode (counts as a guess) or CodeReplayed (does not: it was right once).
  */
 export async function spendSecondFactor(
   ctx: AuthContext,
@@ -55,11 +55,11 @@ export async function spendSecondFactor(
 }
 
 /**
- * Runs the second half of a sign-in. What is no wrong code but a way around one leaves an event of its
- * own: a half of a sign-in that never was, is over or was used (`mfa_token_invalid`), and a right code
- * for the second time (`code_replayed`: somebody saw it). The gate records grants without the factor
- * (`grant.refused`, `second_factor_missing`), the gateway sessions that must enrol one first
- * (`enrollment_required`).
+ * Runs the second half of a sign-in. What is no wrong code but a way around one leaves an event of
+ * its own: a half of a sign-in that never was, is over or was used (`mfa_token_invalid`), and a
+ * right code for the second time (`code_replayed`: somebody saw it). The gate records grants
+ * without the factor (`grant.refused`, `second_factor_missing`), the gateway sessions that must
+ * enrol one first (`enrollment_required`).
  */
 export async function auditBypass<T>(ctx: AuthContext, actor: Actor, work: () => Promise<T>): Promise<T> {
   try {
@@ -79,9 +79,10 @@ export async function auditBypass<T>(ctx: AuthContext, actor: Actor, work: () =>
 }
 
 /**
- * What a proven new factor does to sessions. Where the sign-in had demanded it, the caller's session is
- * traded for a full one and its tokens are answered; else it counts as strong from now on. Other
- * sessions end. Throws Unauthenticated when the caller's session is none of the account's any more.
+ * What a proven new factor does to sessions. Where the sign-in had demanded it, the caller's
+ * session is traded for a full one and its tokens are answered; else it counts as strong from now
+ * on. Other sessions end. Throws Unauthenticated when the caller's session is none of the account's
+ * any more.
  */
 export async function strengthen(
   ctx: AuthContext,
@@ -113,7 +114,7 @@ export function endOtherSessions(
   return endSessionsOf(ctx, change, actor, { ...whose, reason: "factor_changed" });
 }
 
-/** Mails an account's owner, at the address that it has now, that its factors are changed in this transaction. */
+/** Mails an account's owner, at its present address, that this transaction changes its factors. */
 export function notifyOfFactors(
   ctx: AuthContext,
   tx: Tx,

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { newRecoveryCodes, readRecoveryCode } from "./recovery-code.ts";
 import { newTotpSecret, totpStep } from "./totp.ts";
 
-// RFC 6238, appendix B, SHA-1, of the secret "12345678901234567890"; the last six of its eight digits.
+// RFC 6238, appendix B, SHA-1, secret "12345678901234567890"; the last six of eight digits.
 const SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 test.each([
   [59, "287082"],
@@ -39,7 +39,7 @@ test("secrets hold 160 bits, recovery codes 80, and no two are alike", () => {
   expect(readRecoveryCode("123456")).toBeNull();
 });
 
-// RFC 6238, appendix B, whole: the three digests and eight digits, as published; where the folder lies beside the repository.
+// RFC 6238, appendix B, whole: three digests, eight digits; where the folder is there.
 const published = publishedVectors("rfc-6238-totp.txt");
 test.runIf(published.length > 0)("otplib makes every code of RFC 6238 as it was published", () => {
   expect(published.length).toBeGreaterThanOrEqual(18);

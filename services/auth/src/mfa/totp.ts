@@ -11,8 +11,9 @@ export function newTotpSecret(): string {
 }
 
 /**
- * The time step (Unix time / 30 s) whose code this is, if it is that of now or of a neighbour step; else null. That it
- * is a step later than the last one used is for the caller to make sure, in Postgres.
+ * The time step (Unix time / 30 s) whose code this is, if it is that of now or of a neighbour step;
+ * else null. That it is a step later than the last one used is for the caller to make sure, in
+ * Postgres.
  */
 export function totpStep(secret: string, code: string, now: Date): number | null {
   if (!/^\d{6}$/.test(code)) return null;
@@ -21,7 +22,7 @@ export function totpStep(secret: string, code: string, now: Date): number | null
   return result.valid ? Math.floor(epoch / STEP_SECONDS) + result.delta : null;
 }
 
-/** The `otpauth://` URL of a secret, and its QR code as a PNG data URL, as authenticator apps read them. */
+/** The `otpauth://` URL of a secret, and its QR code (PNG data URL), for authenticator apps. */
 export async function enrolmentOf(
   secret: string,
   label: string,

@@ -61,7 +61,7 @@ export async function newChallenge(ctx: AuthContext, wanted: ChallengeUse): Prom
   return new Uint8Array(Buffer.from(token, "base64url"));
 }
 
-/** The challenge that was signed, used up now. Throws PasskeyChallengeInvalid, or what `foreign` makes. */
+/** The signed challenge, used up now. Throws PasskeyChallengeInvalid, or what `foreign` makes. */
 async function spendChallenge(
   ctx: AuthContext,
   clientDataJSON: string,
@@ -93,8 +93,9 @@ export interface ProvenPasskey {
 }
 
 /**
- * Proves an assertion (WebAuthn level 3, 7.2) by the passkey that was found for it. `userVerified`: whether the
- * authenticator must have verified its user. Throws InvalidPasskey or PasskeyChallengeInvalid.
+ * Proves an assertion (WebAuthn level 3, 7.2) by the passkey that was found for it. `userVerified`:
+ * whether the authenticator must have verified its user. Throws InvalidPasskey or
+ * PasskeyChallengeInvalid.
  */
 export async function proveAssertion(
   ctx: AuthContext,
@@ -134,7 +135,7 @@ export async function proveAssertion(
     credential: {
       id: found.credentialId,
       publicKey: new Uint8Array(Buffer.from(found.publicKey, "base64url")),
-      // The library would compare before it has checked the signature: it is done where the count is written.
+      // The library would compare before it checks the signature: done where the count is written.
       counter: 0,
     },
   }).catch(() => null);
@@ -146,7 +147,7 @@ export async function proveAssertion(
 /** A new credential as its registration tells. */
 export type NewCredential = Pick<Passkey, "credentialId" | "publicKey" | "signCount" | "backedUp">;
 
-/** Proves a registration (WebAuthn level 3, 7.1). Throws PasskeyRejected or PasskeyChallengeInvalid. */
+/** Proves a registration (WebAuthn 3, 7.1). Throws PasskeyRejected, PasskeyChallengeInvalid. */
 export async function proveRegistration(
   ctx: AuthContext,
   registration: PasskeyRegistration,
@@ -185,8 +186,9 @@ export async function proveRegistration(
 }
 
 /**
- * Whether no certificate comes with it, as was asked for. One would be checked against the revocation list that it
- * names itself: anyone who registers could make this service fetch any address.
+ * Whether no certificate comes with it, as was asked for. One would be checked against the
+ * revocation list that it names itself: anyone who registers could make this service fetch any
+ * address.
  */
 function isUnattested(attestationObject: string): boolean {
   try {

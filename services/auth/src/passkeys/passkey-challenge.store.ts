@@ -9,7 +9,7 @@ export async function insertChallenge(db: Db, hash: Buffer, challenge: Challenge
   );
 }
 
-/** Uses a challenge up, whatever it was for and however it goes on: of any number at once one caller gets it. */
+/** Uses a challenge up, whatever it was for: of any number at once one caller gets it. */
 export async function takeChallenge(db: Db, hash: Buffer): Promise<Challenge | null> {
   const { rows } = await db.query<{
     purpose: ChallengePurpose;

@@ -36,8 +36,8 @@ import {
 const ALONE: ChallengeUse = { purpose: "login", userId: null, boundTo: null };
 
 /**
- * What `navigator.credentials.get()` takes. Without `mfaToken` it is the same for everybody and names
- * no credential, so that nothing can be learned from it. Throws MfaTokenInvalid.
+ * What `navigator.credentials.get()` takes. Without `mfaToken` it is the same for everybody and
+ * names no credential, so that nothing can be learned from it. Throws MfaTokenInvalid.
  */
 export async function loginOptions(ctx: AuthContext, mfaToken: string | null) {
   if (mfaToken === null) return requestOptions(ctx, ALONE, "required");
@@ -80,9 +80,9 @@ async function secondFactorOf(ctx: AuthContext, mfaToken: string) {
 }
 
 /**
- * Sign-in by a passkey alone, whose authenticator has verified its user: two factors in one. Whatever
- * is wrong is one refusal (InvalidPasskey, PasskeyChallengeInvalid), and so is an account that cannot
- * be used. Throws LoginLocked.
+ * Sign-in by a passkey alone, whose authenticator has verified its user: two factors in one.
+ * Whatever is wrong is one refusal (InvalidPasskey, PasskeyChallengeInvalid), and so is an account
+ * that cannot be used. Throws LoginLocked.
  */
 export async function loginByPasskey(
   ctx: AuthContext,
@@ -109,7 +109,7 @@ export async function loginByPasskey(
   );
 }
 
-/** The second half of a sign-in that began with a password. Throws MfaTokenInvalid, and as `loginByPasskey` does. */
+/** The second half of a password's sign-in. Throws MfaTokenInvalid, and as `loginByPasskey`. */
 export async function challengeByPasskey(
   ctx: AuthContext,
   actor: Caller,

@@ -47,7 +47,7 @@ const halfOf = async (person: Person) =>
       .guest()
       .post<Answer>("/v1/auth/login", { identifier: person.account.username, password: PASSWORD })
   ).body.mfaToken;
-const told = async () =>
+const recorded = async () =>
   (await h.events()).map((e) => [e.type.replace("medvault.auth.", ""), e.data.decision.reason]);
 
 test("a passkey is a way in by itself: two factors in one, also for staff", async () => {
@@ -117,7 +117,7 @@ test("a passkey is the second factor of a sign-in, without the user being verifi
   }
 });
 
-test("a passkey proves anew who is signed in, and nobody else's does", async () => {
+test("a passkey proves again who is signed in, and nobody else's does", async () => {
   const [her, him] = [await owner(), await owner()];
   const api = await h.withToken((await signIn(her)).body.accessToken);
   const stale = await h.withToken((await signIn(her)).body.accessToken, { authTime: 1 });
@@ -130,7 +130,7 @@ test("a passkey proves anew who is signed in, and nobody else's does", async () 
   const next = (await api.post<Request>("/v1/auth/passkeys/step-up/options")).body;
   const foreign = await api.post<Answer>("/v1/auth/step-up", { passkey: him.authenticator.get(next) });
   expect(foreign).toMatchObject({ status: 401, body: { code: "invalid_passkey" } });
-  expect((await told()).slice(-2)).toEqual([
+  expect((await recorded()).slice(-2)).toEqual([
     ["step-up.failed.v1", "invalid_passkey"],
     ["passkey.denied.v1", "wrong_user"],
   ]);
@@ -155,7 +155,7 @@ test.each<[string, Wrongs, string]>([
   const her = await owner();
   const answer = await signIn(her, wrongs);
   expect(answer).toMatchObject({ status: 401, body: { code: "invalid_passkey" } });
-  expect(await told()).toEqual([
+  expect(await recorded()).toEqual([
     ["login.failed.v1", "invalid_passkey"],
     ["passkey.denied.v1", fault],
   ]);
@@ -172,7 +172,7 @@ test("an assertion is good once, and a challenge only for what it was given out 
   await h.events();
   const replayed = await h.guest().post<Answer>(LOGIN, assertion);
   expect(replayed).toMatchObject({ status: 401, body: { code: "passkey_challenge_invalid" } });
-  expect(await told()).toEqual([["passkey.denied.v1", "challenge_unknown"]]);
+  expect(await recorded()).toEqual([["passkey.denied.v1", "challenge_unknown"]]);
 
   const mfaToken = await halfOf(her.person);
   const forSecondFactor = her.authenticator.get(await optionsOf({ mfaToken }));
@@ -194,7 +194,7 @@ test("a count that does not rise is a copied authenticator: refused, with an eve
   await h.events();
   for (const count of [10, 9, 0]) {
     expect((await signIn(her, { count })).body.code).toBe("invalid_passkey");
-    expect((await told()).at(-1)).toEqual(["passkey.denied.v1", "counter_went_back"]);
+    expect((await recorded()).at(-1)).toEqual(["passkey.denied.v1", "counter_went_back"]);
   }
   expect((await signIn(her, { count: 11 })).status).toBe(200);
   const him = await owner("doctor", 0);
@@ -218,7 +218,9 @@ test("a removed passkey, a stranger's and a disabled account's are refused in th
   ].map(({ status, body }) => ({ status, body: { ...body, requestId: "" } }));
   expect(answers[0]).toMatchObject({ status: 401, body: { code: "invalid_passkey" } });
   for (const other of answers) expect(other).toEqual(answers[0]);
-  const reasons = (await told()).filter(([type]) => type === "passkey.denied.v1").map(([, reason]) => reason);
+  const reasons = (await recorded())
+    .filter(([type]) => type === "passkey.denied.v1")
+    .map(([, reason]) => reason);
   expect(reasons).toEqual(["unknown_passkey", "account_not_usable", "unknown_passkey"]);
 });
 
@@ -235,10 +237,10 @@ test("wrong assertions count toward the lockout, and a lock holds for the right 
   const half = await h
     .guest({ ip: "198.51.100.77" })
     .post<Answer>("/v1/auth/login", { identifier: her.person.account.username, password: PASSWORD });
-  expect(half.status).toBe(429); // the same lane
+  expect(half.status).toBe(429); // the same bucket
 });
 
-test("what is no assertion is told so before anything is looked at", async () => {
+test("what is no assertion is refused before anything is looked at", async () => {
   const her = await owner();
   const good = her.authenticator.get(await optionsOf());
   for (const bad of [

@@ -13,7 +13,7 @@ export type PasskeyFault =
   | "unknown_passkey"
   | "wrong_user";
 
-/** 401: a passkey that opens nothing here. Whatever was wrong, it looks the same, and counts toward the lockout. */
+/** 401: a passkey that opens nothing here. All faults look alike and count toward the lockout. */
 export class InvalidPasskey extends WrongGuess {
   override readonly code = "invalid_passkey";
   readonly fault: PasskeyFault;
@@ -23,7 +23,7 @@ export class InvalidPasskey extends WrongGuess {
   }
 }
 
-/** 401: the challenge that was signed is used, too old, or was given out for something else. Nothing was guessed. */
+/** 401: the signed challenge is used, too old or for something else. Nothing was guessed. */
 export class PasskeyChallengeInvalid extends Unauthenticated {
   override readonly code = "passkey_challenge_invalid";
   readonly fault: PasskeyFault = "challenge_unknown";

@@ -72,8 +72,8 @@ export async function registerOptions(ctx: AuthContext, actor: Actor) {
 
 /**
  * Takes the passkey that the browser made. An account without a second factor has one from now on:
- * recovery codes come with it and other sessions end. Throws PasskeyRejected, PasskeyChallengeInvalid,
- * PasskeyLimit, PasskeyKnown.
+ * recovery codes come with it and other sessions end. Throws PasskeyRejected,
+ * PasskeyChallengeInvalid, PasskeyLimit, PasskeyKnown.
  */
 export async function registerPasskey(
   ctx: AuthContext,
@@ -160,9 +160,9 @@ export async function renamePasskey(
 }
 
 /**
- * Gives one up; other sessions end, since they may have begun with it. The last factor of a role that
- * must have one stays (MfaRequiredForRole); anybody else's goes with the recovery codes. Throws
- * NotFound, VersionConflict.
+ * Gives one up; other sessions end, since they may have begun with it. The last factor of a role
+ * that must have one stays (MfaRequiredForRole); anybody else's goes with the recovery codes.
+ * Throws NotFound, VersionConflict.
  */
 export async function removePasskey(
   ctx: AuthContext,

@@ -54,7 +54,7 @@ export async function insertPasskey(tx: Tx, seals: PasskeySeals, passkey: Passke
   return { rev: passkey.rev, boxSha256: sealedPasskeys.boxHash(sealed) };
 }
 
-/** Seals a changed passkey as its next rev. Throws VersionConflict when the row is not at `passkey.rev` any more. */
+/** Seals a changed passkey as its next rev. Throws VersionConflict when the row has another rev. */
 export async function savePasskey(
   tx: Tx,
   keyring: Keyring,
@@ -104,8 +104,8 @@ export async function listPasskeys(db: Db, keyring: Keyring, userId: string): Pr
 }
 
 /**
- * Notes a use. `stale`: the authenticator's count has not risen, as that of a copy of it would not. A count of 0 that
- * stays 0 is an authenticator that keeps none.
+ * Notes a use. `stale`: the authenticator's count has not risen, as that of a copy of it would not.
+ * A count of 0 that stays 0 is an authenticator that keeps none.
  */
 export async function usePasskey(
   tx: Tx,

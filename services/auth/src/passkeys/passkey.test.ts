@@ -66,7 +66,7 @@ test("a doctor who must have a second factor may enrol a passkey instead of TOTP
   const { answer } = await register(api);
   expect(answer).toMatchObject({ status: 201, body: { tokenType: "Bearer" } });
   expect(answer.body.recoveryCodes).toHaveLength(10);
-  // It is the end of a sign-in: the device has a lockout lane of its own from now on.
+  // It is the end of a sign-in: the device has a lockout bucket of its own from now on.
   expect(answer.body.deviceToken).toMatch(/^[A-Za-z0-9_-]{43}$/);
   const known = await h.ctx.pool.query("select from known_devices where user_id = $1", [person.account.id]);
   expect(known.rowCount).toBe(1);
@@ -187,7 +187,7 @@ test("a challenge is good once, for five minutes, for the session that it was gi
   const foreign = await elsewhere.api.post<Answer>(VERIFY, authenticator.create(options));
   expect(foreign.body.code).toBe("passkey_challenge_invalid");
   expect((await one.api.post<Answer>(VERIFY, authenticator.create(options))).body.code).toBe(
-    "passkey_challenge_invalid", // burnt by whoever tried it
+    "passkey_challenge_invalid", // used up by the one who tried it
   );
   const late = authenticator.create(await optionsOf(one.api));
   h.advance(5 * 60_000);

@@ -49,7 +49,7 @@ export function isFor(challenge: Challenge, wanted: ChallengeUse, now: Date): bo
   );
 }
 
-/** The id under which an authenticator keeps the user: the 16 bytes of the account's id, which names nobody. */
+/** The id under which an authenticator keeps the user: the account's id, which names nobody. */
 export function userHandleOf(userId: string): Buffer {
   return Buffer.from(userId.replaceAll("-", ""), "hex");
 }

@@ -1,4 +1,4 @@
-/** Who passkeys are made for (WebAuthn, "Relying Party"), and the origins of the pages that may ask for them. */
+/** Who passkeys are made for (WebAuthn's relying party), and which pages may ask for them. */
 export interface RelyingParty {
   /** A domain; it can never change without every passkey being lost. */
   id: string;
@@ -8,9 +8,9 @@ export interface RelyingParty {
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**
- * The relying party of a deployment: from its public URL, or as set; never from a request's Host. Passkeys need a
- * domain, so a loopback address becomes `localhost`. Throws RangeError where an origin is none of the id's, or is not
- * secure: no browser would take it.
+ * The relying party of a deployment: from its public URL, or as set; never from a request's Host.
+ * Passkeys need a domain, so a loopback address becomes `localhost`. Throws RangeError where an
+ * origin is none of the id's, or is not secure: no browser would take it.
  */
 export function relyingPartyOf(
   publicUrl: string,

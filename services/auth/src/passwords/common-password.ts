@@ -1,10 +1,10 @@
 import { dictionary } from "@zxcvbn-ts/language-common";
 
 /**
- * Stems that people build passwords from, of our own gathering: after case, look-alikes and the digits and signs at
- * both ends are taken away, a password that is one of these, or two of these, is common. A list of
- * whole passwords would be longer and catch less, since the policy already asks for four kinds of characters:
- * `Password123!` and `P@ssw0rd2024!` are one stem.
+ * Stems that people build passwords from, of our own gathering: after case, look-alikes and the
+ * digits and signs at both ends are taken away, a password that is one of these, or two of these,
+ * is common. A list of whole passwords would be longer and catch less, since the policy already
+ * asks for four kinds of characters: `Password123!` and `P@ssw0rd2024!` are one stem.
  */
 const STEMS = `
 password passwort passwd passphrase pass motdepasse contrasena wachtwoord heslo parola senha
@@ -39,8 +39,8 @@ abc abcd abcde xyz onetwothree my the
 const stems = new Set(STEMS.split(/\s+/).filter(Boolean));
 
 /**
- * Whether `letters` (lower case, look-alikes resolved) is one stem or two. Three words and more with digits and signs
- * among them are no longer what a list of common passwords holds.
+ * Whether `letters` (lower case, look-alikes resolved) is one stem or two. Three words and more
+ * with digits and signs among them are no longer what a list of common passwords holds.
  */
 export function isMadeOfStems(letters: string): boolean {
   if (stems.has(letters)) return true;

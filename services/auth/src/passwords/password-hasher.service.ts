@@ -2,31 +2,32 @@ import argon2 from "argon2";
 import { HasherBusy } from "./password.errors.ts";
 import { normalisePassword } from "./password-policy.ts";
 
-/** What a hash costs whoever makes one. */
+/** What making a hash costs. */
 export interface HashCost {
   memoryKiB: number;
   passes: number;
   lanes: number;
 }
 
-/** OWASP's least (Password Storage Cheat Sheet): 28 ms on a machine of 2 cores. Settings may raise it. */
+/** OWASP's least (Password Storage Cheat Sheet): 28 ms on 2 cores. Settings may raise it. */
 export const LEAST_HASH_COST: HashCost = { memoryKiB: 19_456, passes: 2, lanes: 1 };
 
 export interface PasswordHasher {
   /** A PHC string. Throws HasherBusy. */
   hash(password: string): Promise<string>;
   /**
-   * Whether the password is that of the hash. With null it costs the same and answers false, so that an account
-   * that is not there takes as long as one that is. Throws HasherBusy.
+   * Whether the password is that of the hash. With null it costs the same and answers false, so
+   * that an account that is not there takes as long as one that is. Throws HasherBusy.
    */
   verify(hash: string | null, password: string): Promise<boolean>;
-  /** Whether a hash cost less memory or fewer passes than one of now does. Costlier ones stay as they are. */
+  /** Whether a hash cost less memory or fewer passes than one of now. Costlier ones stay. */
   isOutdated(hash: string): boolean;
 }
 
 /**
- * argon2id in libuv's threads, at most `concurrent` at a time (`memoryKiB` each) and at most `waitingMax` waiting, so
- * that a flood of sign-ins can exhaust neither memory nor patience: what comes beyond is refused with 503.
+ * argon2id in libuv's threads, at most `concurrent` at a time (`memoryKiB` each) and at most
+ * `waitingMax` waiting, so that a flood of sign-ins can exhaust neither memory nor patience: what
+ * comes beyond is refused with 503.
  */
 export async function createPasswordHasher(options: {
   concurrent: number;
@@ -62,7 +63,7 @@ export function createSlots(concurrent: number, waitingMax: number) {
   return async <T>(work: () => Promise<T>): Promise<T> => {
     if (busy >= concurrent) {
       if (waiting.length >= waitingMax) throw new HasherBusy();
-      // The slot is handed over by whoever frees it, so `busy` does not change.
+      // The slot is handed over by the call that frees it, so `busy` does not change.
       await new Promise<void>((resolve) => waiting.push(resolve));
     } else {
       busy++;

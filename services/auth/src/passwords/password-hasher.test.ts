@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createPasswordHasher, createSlots } from "./password-hasher.service.ts";
 
-test("a password of 73 bytes is told from its prefix of 72", async () => {
+test("a password of 73 bytes is not its prefix of 72", async () => {
   const hasher = await createPasswordHasher({ concurrent: 2, waitingMax: 10 });
   const long = `${"x".repeat(72)}y`;
   const hash = await hasher.hash(long);

@@ -20,14 +20,14 @@ const HASH_HEX = 40;
 const HASH_LINE = /^[0-9A-Fa-f]{40}(:\d+)?$/;
 /** More than any line of a list of hashes, with its count. */
 const LINE_MAX_BYTES = 64;
-/** Of a list of words this many fit into memory as 8 bytes each; hashes stay in their file, however many. */
+/** So many bytes of words fit into memory as 8 bytes each; hashes stay in their file. */
 const WORDS_MAX_BYTES = 256 * 1024 * 1024;
 const SAMPLES = 1_000;
 
 /**
- * Opens a list: one password a line, or SHA-1 hashes in hex, sorted, with or without `:count` (as haveibeenpwned.com gives
- * them out), told apart by the first line. Hashes are searched in the file (35 reads among a billion), words are kept as
- * 64 bits each. Throws PasswordListInvalid.
+ * Opens a list: one password a line, or SHA-1 hashes in hex, sorted, with or without `:count` (as
+ * haveibeenpwned.com gives them out), distinguished by the first line. Hashes are searched in the
+ * file (35 reads among a billion), words are kept as 64 bits each. Throws PasswordListInvalid.
  */
 export async function openPasswordList(file: string): Promise<PasswordList> {
   const handle = await open(file, "r").catch((error: unknown) => {
@@ -84,7 +84,7 @@ function includes(sorted: BigUint64Array, wanted: bigint): boolean {
   return sorted[low] === wanted;
 }
 
-/** Looks at a thousand places: whoever gives the list unsorted, or another file, hears of it at once. */
+/** Looks at a thousand places, so that an unsorted list, or another file, is refused at boot. */
 async function assertSorted(handle: FileHandle, size: number): Promise<void> {
   let before = "";
   for (let at = 0; at < SAMPLES; at++) {

@@ -2,8 +2,8 @@ import { randomInt } from "node:crypto";
 import { isCommonWhole, isMadeOfStems } from "./common-password.ts";
 
 /**
- * `composition`: 12 characters of four kinds. `nist`: 15 characters, 8 where a second factor stands beside it, of whatever
- * kind (NIST SP 800-63B-4, 3.1.1.2). Both look at the same lists and names.
+ * `composition`: 12 characters of four kinds. `nist`: 15 characters, 8 where a second factor stands
+ * beside it, of whatever kind (NIST SP 800-63B-4, 3.1.1.2). Both look at the same lists and names.
  */
 export type PolicyKind = "composition" | "nist";
 
@@ -30,12 +30,12 @@ export type PasswordFault =
   | "like_username"
   | "like_email";
 
-/** Passwords are compared and hashed in this form, so that one keyboard's "é" is another's (NIST SP 800-63B-4: NFKC or NFKD). */
+/** Passwords are hashed in this form: one keyboard's "é" is another's (NIST SP 800-63B-4). */
 export function normalisePassword(password: string): string {
   return password.normalize("NFKC");
 }
 
-/** Every fault that a password has by itself and beside its owner; the operator's list is asked by `createPasswordPolicy`. */
+/** Every fault of a password but that it is on the operator's list (`createPasswordCheck`). */
 export function faultsOf(
   password: string,
   owner: PasswordOwner,
@@ -113,7 +113,7 @@ const KEYBOARD = [
 const reversed = (text: string): string => [...text].reverse().join("");
 const SEQUENCES = ["abcdefghijklmnopqrstuvwxyz", "01234567890", ...KEYBOARD].flatMap((s) => [s, reversed(s)]);
 
-/** Four equal characters, five along an alphabet or a keyboard, or one short piece said over and over. */
+/** Four equal characters, five along an alphabet or a keyboard, or a short piece over and over. */
 function hasPattern(text: string): boolean {
   const lower = text.toLowerCase();
   if (/(.)\1{3}/u.test(lower) || /^(.{1,5})\1{2,}/u.test(lower)) return true;
@@ -124,7 +124,7 @@ function hasPattern(text: string): boolean {
   return false;
 }
 
-/** Containing a name of four letters or more, either way round or in look-alikes, is being like it. */
+/** Like a name of four letters or more: containing it, either way round or in look-alikes. */
 function isLike(text: string, name: string | undefined): boolean {
   if (name === undefined || name.length < 3) return false;
   const wanted = plain(name);
@@ -135,7 +135,7 @@ function isLike(text: string, name: string | undefined): boolean {
 
 const ALPHABETS = ["ABCDEFGHJKLMNPQRSTUVWXYZ", "abcdefghijkmnopqrstuvwxyz", "23456789", "-_.:+=~%"] as const;
 
-/** A random password that the policy takes: 24 characters, over 130 bits. For accounts that a command makes. */
+/** A random password that the policy takes: 24 characters, over 130 bits. For the bootstrap. */
 export function randomPassword(owner: PasswordOwner = {}): string {
   const all = ALPHABETS.join("");
   for (;;) {

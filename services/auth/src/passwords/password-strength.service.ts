@@ -21,8 +21,8 @@ interface Waiting {
 }
 
 /**
- * zxcvbn in a thread of its own, started at the first question: a guest's password must not hold the event loop. A thread
- * that does not answer in time is replaced.
+ * zxcvbn in a thread of its own, started at the first question: a guest's password must not hold
+ * the event loop. A thread that does not answer in time is replaced.
  */
 export function createStrengthMeter(): StrengthMeter {
   const waiting = new Map<number, Waiting>();
@@ -43,7 +43,7 @@ export function createStrengthMeter(): StrengthMeter {
     return worker;
   }
 
-  /** Whoever waits for this thread is told; the next question starts another. */
+  /** Everything that waits for this thread is refused; the next question starts another. */
   function giveUp(worker: Worker): void {
     if (thread !== worker) return;
     thread = null;

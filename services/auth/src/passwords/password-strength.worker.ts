@@ -3,8 +3,8 @@ import { ZxcvbnFactory } from "@zxcvbn-ts/core";
 import { adjacencyGraphs, dictionary as common } from "@zxcvbn-ts/language-common";
 import { dictionary as english } from "@zxcvbn-ts/language-en";
 
-// Bounded: without these two a password of 256 look-alikes takes 6 s, with them 0.1 s at most. What stands behind the
-// 64th character only makes a password better.
+// Bounded: without these two a password of 256 look-alikes takes 6 s, with them 0.1 s at most. What
+// stands behind the 64th character only makes a password better.
 const MAX_CHARACTERS = 64;
 const MAX_LOOK_ALIKES = 3;
 

@@ -33,7 +33,7 @@ import type { PasswordOwner } from "./password-policy.ts";
 const RESET_DENIED = { type: "medvault.auth.password-reset.denied.v1", action: "password:reset" };
 const ALL_LINKS = ["mfa_login", "password_reset", "invitation", "email_change"] as const;
 
-/** Changes the caller's password. Other sessions end. Throws InvalidCredentials (which counts), LoginLocked, WeakPassword. */
+/** Other sessions end. Throws InvalidCredentials (which counts), LoginLocked, WeakPassword. */
 export async function changePassword(ctx: AuthContext, actor: Caller, input: PasswordChange): Promise<void> {
   const found = await findAccount(ctx.pool, ctx, actor.id);
   if (!found) throw new Unauthenticated();
@@ -51,8 +51,8 @@ export async function changePassword(ctx: AuthContext, actor: Caller, input: Pas
 }
 
 /**
- * The password, the events of it, and the end of what the old one had opened or promised: all sessions
- * and devices but the caller's own, where they are signed in.
+ * The password, the events of it, and the end of what the old one had opened or promised: all
+ * sessions and devices but the caller's own, where they are signed in.
  */
 async function setPassword(
   ctx: AuthContext,
@@ -80,7 +80,7 @@ async function setPassword(
   await ctx.mails.later(tx, { name: "password_changed", ...mailed });
 }
 
-/** How good a password is, and whether it would be taken. Throws Unavailable when too many ask at once. */
+/** How good a password is, and what is wrong with it. Throws Unavailable when too many ask. */
 export async function ratePassword(
   ctx: AuthContext,
   { password, ...owner }: { password: string } & PasswordOwner,
@@ -91,7 +91,7 @@ export async function ratePassword(
   return { score, acceptable: reasons.length === 0, reasons };
 }
 
-/** Answers alike whether the address has an account: looking, and the mail, come after the answer. */
+/** Answers alike whether the address has an account: that is looked up behind the answer. */
 export async function forgotPassword(ctx: AuthContext, actor: Actor, email: string): Promise<void> {
   await inTransaction(ctx.pool, async (tx) => {
     const event = auditEvent(actor, {
@@ -106,8 +106,8 @@ export async function forgotPassword(ctx: AuthContext, actor: Actor, email: stri
 
 /**
  * Sets a password by a mailed token, of a reset or of an invitation. All sessions end, and a second
- * factor stays required. Throws TokenInvalid (which counts where it was never given out), WeakPassword
- * (the token stays good), LoginLocked.
+ * factor stays required. Throws TokenInvalid (which counts where it was never given out),
+ * WeakPassword (the token stays good), LoginLocked.
  */
 export async function resetPassword(ctx: AuthContext, actor: Actor, input: PasswordReset): Promise<void> {
   await requireUnlocked(ctx, actor, [resetBucket(ctx, actor)], RESET_DENIED);

@@ -1,6 +1,6 @@
 import { AppError } from "@medvault/contracts";
 
-/** 409: a change that takes what is needed to undo it. `auditSelfLockout` leaves an event of each. */
+/** 409: a change that takes what is needed to undo it. `auditSelfLockout` records each. */
 export abstract class SelfLockout extends AppError {
   readonly kind = "conflict";
 }

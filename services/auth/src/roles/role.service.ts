@@ -23,8 +23,8 @@ export async function viewRoles(ctx: AuthContext, actor: Actor): Promise<RolePer
 
 /**
  * Sets what a role may do; for tokens already out as well, once it resolves. Throws NotFound,
- * RoleProtected, WouldLockOut, or Unavailable when Redis could not be reached (Postgres has it then,
- * and Redis gets it at the next connect).
+ * RoleProtected, WouldLockOut, or Unavailable when Redis could not be reached (Postgres has it
+ * then, and Redis gets it at the next connect).
  */
 export async function setPermissions(
   ctx: AuthContext,
@@ -58,7 +58,7 @@ export async function setPermissions(
   return after;
 }
 
-/** Runs a change of rights; where it is refused because somebody would lock themselves out, an event says so. */
+/** Runs a change of rights; a refusal because rights must be kept leaves its event. */
 export async function auditSelfLockout<T>(
   ctx: AuthContext,
   actor: Actor,

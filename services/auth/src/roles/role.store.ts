@@ -12,14 +12,14 @@ const ROLE = `select r.role, r.version,
                      array(select p.permission from role_permissions p where p.role = r.role order by 1) as permissions
                 from roles r`;
 
-/** A role with what it may do now. Throws when the role is not there: the migration seeds all of them. */
+/** A role with what it may do now. Throws for one that no migration has seeded. */
 export async function getRole(db: Db, role: string): Promise<RolePermissions> {
   const { rows } = await db.query<RolePermissions>(`${ROLE} where r.role = $1`, [role]);
   if (!rows[0]) throw new Error("a role that no migration has seeded");
   return rows[0];
 }
 
-/** As getRole; its row is locked until the transaction ends, so that two changes come one after the other. */
+/** As getRole, locked until the transaction ends: changes come one after the other. */
 export async function lockRole(tx: Tx, role: string): Promise<RolePermissions> {
   await tx.query(`select from roles where role = $1 for no key update`, [role]);
   return getRole(tx, role);

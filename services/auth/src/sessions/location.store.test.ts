@@ -58,7 +58,7 @@ async function givenFile(bytes: Buffer): Promise<{ file: string } & AsyncDisposa
   return { file, [Symbol.asyncDispose]: () => rm(dir, { recursive: true }) };
 }
 
-test("an address is told by city and country, and what the file does not know by nothing", async () => {
+test("an address has its city and country, and one that the file does not know has none", async () => {
   const place = { city: { names: { en: "Berlin" } }, country: { names: { en: "Germany" } } };
   const given = await givenFile(mmdb("203.0.113.0", 24, place));
   try {

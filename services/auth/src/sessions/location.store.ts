@@ -6,8 +6,9 @@ interface Place {
 }
 
 /**
- * Coarse locations (city and country) of addresses by a MaxMind file, which is read into memory once and never asks anybody.
- * Throws for a file that is none: a location that silently stays away would be taken for "nowhere strange".
+ * Coarse locations (city and country) of addresses by a MaxMind file, which is read into memory
+ * once and never asks anybody. Throws for a file that is none: a location that silently stays away
+ * would be taken for "the usual place".
  */
 export async function openLocations(file: string): Promise<(ip: string) => string | null> {
   const reader = await open<Response & Place>(file);

@@ -8,7 +8,7 @@ import { findSession } from "./session.store.ts";
 import { type Session, type SessionChange, userAgentHash } from "./session.ts";
 import { type BindingViolation, bindingViolation } from "./session-binding.ts";
 
-/** I12: ends a session that is bound to another client than the one that has just used it; says whether it did. */
+/** I12: ends a session that is bound to another client than this one; says whether it did. */
 export async function enforceBinding(
   ctx: AuthContext,
   change: SessionChange,
@@ -23,7 +23,7 @@ export async function enforceBinding(
   return true;
 }
 
-/** Where it is only watched: an event for the first time of each other client, which is the alert's raw material. */
+/** Where it is only watched: an event for the first time of each other client. */
 export async function watchBinding(ctx: AuthContext, actor: Actor, session: Session): Promise<void> {
   const violation = bindingViolation(session, actor, ctx.settings.binding);
   if (violation?.binding !== "watch") return;
@@ -34,8 +34,8 @@ export async function watchBinding(ctx: AuthContext, actor: Actor, session: Sess
 }
 
 /**
- * The gateway met a client that is not like the session's. Judged here by what Postgres knows; answers
- * whether the session has ended.
+ * The gateway met a client that is not like the session's. Judged here by what Postgres knows;
+ * answers whether the session has ended.
  */
 export async function reportClient(ctx: AuthContext, actor: Actor, id: string): Promise<boolean> {
   const session = await findSession(ctx.pool, ctx.keyring, id);

@@ -26,8 +26,8 @@ export interface BindingViolation {
 
 /**
  * How a client violates the session's binding, the gravest first; null where it does not, or where
- * nothing is bound. Addresses are compared as networks: an IPv6 host changes its own within a /64 as it
- * likes.
+ * nothing is bound. Addresses are compared as networks: an IPv6 host changes its own within a /64
+ * as it likes.
  */
 export function bindingViolation(
   session: Pick<Session, "role" | "ip" | "userAgent">,

@@ -26,10 +26,10 @@ export type CachedSession = Record<
   string
 >;
 
-/** How long the mark of an ended session stands: longer than any write on its way with what it read before. */
+/** How long the mark of an ended session stands: longer than any write that is on its way. */
 const TOMBSTONE_SECONDS = 60;
 
-// Writes a session unless it has ended meanwhile; an idle end that the gateway has moved on is kept.
+// Writes a session unless it has ended; an idle end that the gateway has moved on is kept.
 const PUT = `
 if redis.call('exists', KEYS[2]) == 1 then return 0 end
 local known = redis.call('hget', KEYS[1], 'idleEnd')
@@ -49,18 +49,18 @@ redis.call('mset', KEYS[1], ARGV[1], KEYS[2], ARGV[2])
 return 1`;
 
 export interface SessionCache {
-  /** Brings Redis to what a transaction committed. Throws Unavailable when it could not learn of an end. */
+  /** Brings Redis to what a transaction committed. Throws Unavailable for an end that is lost. */
   apply(effects: SessionEffects): Promise<void>;
   put(session: Session, pv?: number | null): Promise<void>;
   /** Throws Unavailable. */
   remove(ids: readonly string[]): Promise<void>;
-  /** Throws Unavailable: a changed permission that Redis does not learn of would go on being granted. */
+  /** Throws Unavailable: a permission that was taken would go on being granted. */
   putRole(role: RolePermissions): Promise<void>;
   /** Until when the gateway knows the session in use, or null when Redis does not know. */
   idleUntil(id: string): Promise<Date | null>;
   /**
-   * Notes that the session was used by a client of this mark; true for the first time of each, so that a client on the
-   * move is reported once. False while Redis is away.
+   * Notes that the session was used by a client of this mark; true for the first time of each, so
+   * that a client on the move is reported once. False while Redis is away.
    */
   isNewMark(session: Pick<Session, "id" | "absoluteExpiresAt">, mark: string): Promise<boolean>;
 }

@@ -15,7 +15,7 @@ const live = async ({ account }: Person): Promise<string[]> => {
   );
   return rows.map(({ id }) => id);
 };
-const told = async () =>
+const recorded = async () =>
   (await h.events())
     .filter((event) => /limit-reached|session\.ended/.test(event.type))
     .map((event) => `${event.type.split(".").slice(2, 4).join(".")} ${event.data.outcome}`);
@@ -24,11 +24,11 @@ test("the sixth sign-in ends the oldest session, in Redis too, and an alert tell
   const person = await h.person("patient");
   const sessions = [];
   for (let i = 0; i < 5; i++) sessions.push((await h.client(person)).tokens.sessionId);
-  expect(await told()).toEqual([]);
+  expect(await recorded()).toEqual([]);
   sessions.push((await h.client(person)).tokens.sessionId);
   expect(await live(person)).toEqual(sessions.slice(1));
   expect(await h.redis.client.exists(`session:${sessions[0]}`)).toBe(0);
-  expect(await told()).toEqual(["session.limit-reached success", "session.ended success"]);
+  expect(await recorded()).toEqual(["session.limit-reached success", "session.ended success"]);
 });
 
 test("of twelve sign-ins at once at most as many sessions live as the user may have", async () => {
@@ -49,7 +49,7 @@ test("by setting a sign-in over the limit is refused instead, and no session giv
     const refused = await h.signIn(person);
     expect([refused.status, refused.body.code]).toEqual([409, "session_limit_reached"]);
     expect(await live(person)).toEqual([tokens.sessionId]);
-    expect(await told()).toEqual(["session.limit-reached denied"]);
+    expect(await recorded()).toEqual(["session.limit-reached denied"]);
     expect((await api.delete(`/v1/auth/sessions/${tokens.sessionId}`)).status).toBe(204);
     expect((await h.signIn(person)).status).toBe(200);
   } finally {

@@ -4,12 +4,13 @@ import { listRoles } from "../roles/role.store.ts";
 import { endedSessionIdsAfter, liveSessionsAfter } from "./session.store.ts";
 
 const BATCH_ROWS = 500;
-/** The gateway believes Redis only while this key holds Redis' own run id: a restarted one knows nothing yet. */
+/** The gateway believes Redis only while this holds its run id: a restarted one knows nothing. */
 const FILLED_KEY = "sessions:filled";
 
 /**
- * Brings Redis to what Postgres knows, after every (re)connect: role versions and ended sessions always, since we may
- * have been unable to tell; live sessions when this Redis has not been filled since it started. Throws as the two do.
+ * Brings Redis to what Postgres knows, after every (re)connect: role versions and ended sessions
+ * always, since we may have been unable to tell; live sessions when this Redis has not been filled
+ * since it started. Throws as the two do.
  */
 export async function refillSessions(
   o: Pick<AuthContext, "pool" | "keyring" | "redis" | "cache" | "now">,

@@ -34,8 +34,8 @@ export function transportOf(req: Headers): SessionTransport {
 }
 
 /**
- * The answer that hands tokens out. Those of a cookie session go into cookies and are not in the body;
- * the CSRF token, which scripts of the page must read, is there alone.
+ * The answer that hands tokens out. Those of a cookie session go into cookies and are not in the
+ * body; the CSRF token, which scripts of the page must read, is there alone.
  */
 export function handOut<T extends Given>(
   given: T,
@@ -62,8 +62,8 @@ export function clearCookies(req: Headers): { headers?: { "set-cookie": string[]
 }
 
 /**
- * The refresh token of a request, from its cookie or its body; both would be two sessions' word. Throws
- * InvalidInput.
+ * The refresh token of a request, from its cookie or its body; both would be two sessions' word.
+ * Throws InvalidInput.
  */
 export function refreshInput(
   req: Headers,

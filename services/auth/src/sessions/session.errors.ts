@@ -9,8 +9,8 @@ export class SessionLimitReached extends refusal(
 const events = new WeakMap<object, NewEvent>();
 
 /**
- * Gives a refusal its event where it is thrown inside a transaction, which takes back what is written
- * in it: `changeSessions` writes the event then. Answers the refusal for throwing.
+ * Gives a refusal its event where it is thrown inside a transaction, which takes back what is
+ * written in it: `changeSessions` writes the event then. Answers the refusal for throwing.
  */
 export function withEvent<E extends Error>(error: E, event: NewEvent): E {
   events.set(error, event);

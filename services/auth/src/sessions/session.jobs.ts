@@ -5,7 +5,7 @@ import { deleteEndedSessions, lockExpired } from "./session.store.ts";
 import { refillSessions } from "./session-refill.service.ts";
 
 const BATCH_ROWS = 200;
-/** Redis may know of a use that Postgres learns of at the next refresh: one access token's life, and some. */
+/** Postgres learns of uses at the next refresh only: one access token's life, and some. */
 const IDLE_GRACE_MS = 6 * 60_000;
 const KEEP_ENDED_MS = 30 * 24 * 3600_000;
 
@@ -43,7 +43,7 @@ export function sessionJobs(ctx: AuthContext): Job[] {
   ];
 }
 
-/** Ends the sessions that ran out unnoticed, with their events, and deletes those that ended long ago. */
+/** Ends sessions that ran out unnoticed, with their events, and deletes long ended ones. */
 export async function sweepSessions(ctx: AuthContext): Promise<void> {
   for (let count = BATCH_ROWS; count === BATCH_ROWS; ) {
     count = await changeSessions(ctx, async (change) => {

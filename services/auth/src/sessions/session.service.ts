@@ -27,10 +27,10 @@ import { addressBinding, agentBinding } from "./session-binding.ts";
 import { cachedSession } from "./session-cache.store.ts";
 
 /**
- * Runs `work` in a transaction, then brings Redis to what it committed, and only then resolves: anyone
- * who was answered that a session has ended can rely on it. A refusal that was given an event
- * (`withEvent`) leaves it once the transaction is rolled back. Throws Unavailable when Redis could not
- * learn of an end.
+ * Runs `work` in a transaction, then brings Redis to what it committed, and only then resolves:
+ * anyone who was answered that a session has ended can rely on it. A refusal that was given an
+ * event (`withEvent`) leaves it once the transaction is rolled back. Throws Unavailable when Redis
+ * could not learn of an end.
  */
 export async function changeSessions<T>(
   ctx: Pick<AuthContext, "pool" | "cache" | "record">,
@@ -87,7 +87,7 @@ function sessionEnded(actor: Actor | null, sessionId: string, reason: EndReason)
   });
 }
 
-/** Live sessions, newest first, as Redis knows them where it knows more; leaves an event that says whose. */
+/** Live sessions, newest first, with the uses that Redis knows of; leaves an event. */
 export async function viewSessions(
   ctx: AuthContext,
   actor: Actor,
@@ -143,8 +143,8 @@ export async function endAllSessions(
 }
 
 /**
- * What the gateway wants to know of a session that Redis does not know; Redis learns it as well. Throws
- * NotFound for one that does not live or whose account may not be used.
+ * What the gateway wants to know of a session that Redis does not know; Redis learns it as well.
+ * Throws NotFound for one that does not live or whose account may not be used.
  */
 export async function introspect(ctx: AuthContext, id: string): Promise<IntrospectionView> {
   const session = await findSession(ctx.pool, ctx.keyring, id);

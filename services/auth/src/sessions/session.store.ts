@@ -34,7 +34,7 @@ function toSession(keyring: Keyring, row: Row): Session {
   };
 }
 
-/** Stores a new session under its user's subject key, with the hash of its refresh token if it has one. One statement. */
+/** Stores a new session, and the hash of its refresh token if it has one. One statement. */
 export async function insertSession(
   tx: Tx,
   keyring: Keyring,
@@ -162,7 +162,7 @@ export async function markEndedOf(
   return rows.map((row) => row.id);
 }
 
-/** Up to `limit` sessions that began before `before` and have not ended; locked: of several callers each gets others. */
+/** Up to `limit` live sessions from before `before`; locked: each caller gets others. */
 export async function lockBegunBefore(tx: Tx, before: Date, limit: number): Promise<string[]> {
   const { rows } = await tx.query<{ id: string }>(
     `select id from sessions where ended_at is null and created_at < $1
@@ -172,7 +172,7 @@ export async function lockBegunBefore(tx: Tx, before: Date, limit: number): Prom
   return rows.map((row) => row.id);
 }
 
-/** Up to `limit` sessions that have run out unnoticed; locked, so that two sweepers share the work. */
+/** Up to `limit` sessions that have run out unnoticed; locked: two sweepers share the work. */
 export async function lockExpired(
   tx: Tx,
   now: Date,
@@ -188,7 +188,7 @@ export async function lockExpired(
   return rows;
 }
 
-/** Deletes what nobody will ask for again: sessions (and their tokens) that ended before `before`. */
+/** Deletes sessions, and their tokens, that ended before `before`. */
 export async function deleteEndedSessions(db: Db, before: Date): Promise<void> {
   await db.query(`delete from sessions where ended_at < $1`, [before]);
 }

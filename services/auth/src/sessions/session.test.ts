@@ -65,7 +65,7 @@ test("the gateway alone asks about a session, and Redis learns it again", async 
   await api.post("/v1/auth/logout");
   expect((await gateway().get(path)).status).toBe(404);
   expect((await gateway().get(`/internal/sessions/${newId()}`)).status).toBe(404);
-  // Whoever read the session before its end cannot bring it back.
+  // A process that read the session before its end cannot bring it back.
   expect(await h.redis.client.exists(`ended:${tokens.sessionId}`)).toBe(1);
 });
 
@@ -93,7 +93,7 @@ test("an empty Redis is filled from Postgres once, and says so with its own run 
   expect(await refill()).toBe(false);
 });
 
-test("an end that Redis was not told of is told at the next connect", async () => {
+test("an end that Redis missed reaches it at the next connect", async () => {
   const { tokens } = await h.client(await h.person("patient"));
   await refill();
   await h.ctx.pool.query("update sessions set ended_at = now(), end_reason = 'logout' where id = $1", [
@@ -106,7 +106,7 @@ test("an end that Redis was not told of is told at the next connect", async () =
 test("Redis away: what must end a session says so, and Postgres has it", async () => {
   const { api, tokens } = await h.client(await h.person("patient"));
   h.connection.disconnect();
-  await expect.poll(() => h.connection.status).toBe("end"); // only then can it be connected anew
+  await expect.poll(() => h.connection.status).toBe("end"); // only then can it be connected again
   try {
     const answer = await api.post("/v1/auth/logout");
     expect(answer).toMatchObject({ status: 503, body: { code: "unavailable" } });

@@ -82,7 +82,7 @@ export function newSession(
   };
 }
 
-/** Whether it can be used at `now`. `idleUntil`: what Redis knows of later requests, if anything. */
+/** Whether it can be used at `now`. `idleUntil`: the idle end by Redis, if it knows one. */
 export function isLive(session: Session, now: Date, idleUntil: Date | null = null): boolean {
   const idleEnd = idleUntil !== null && idleUntil > session.idleExpiresAt ? idleUntil : session.idleExpiresAt;
   return session.endedAt === null && now < session.absoluteExpiresAt && now < idleEnd;
@@ -99,7 +99,7 @@ export function surplus(live: readonly string[], maxSessions: number): string[] 
   return live.slice(0, Math.max(0, live.length + 1 - maxSessions));
 }
 
-/** What a session may do, as a token's scope: what its role may, or the set-up of a second factor alone. */
+/** A token's scope: all that its session's role may, or the set-up of a second factor alone. */
 export function scopeOfSession({ kind }: Pick<Session, "kind">, permissions: readonly string[]): string {
   return kind === "enrollment" ? "account:enroll:own" : permissions.join(" ");
 }

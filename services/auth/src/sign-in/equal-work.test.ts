@@ -2,8 +2,8 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
 
-// What takes the same time does the same work: hashes (28 ms each) and statements are counted, since a clock on a busy
-// machine proves nothing. `npm run bench -- auth-timing` measures it.
+// What takes the same time does the same work: hashes (28 ms each) and statements are counted,
+// since a clock on a busy machine proves nothing. `npm run bench -- auth-timing` measures it.
 let h: Harness;
 let statements: string[] = [];
 let hashes = 0;
@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => h.close());
 
-/** What a call costs until its answer: hashes, and the statements but for those of the appender and the mail queue, which work behind. */
+/** What a call costs until its answer: hashes, and statements but for outbox and mails. */
 async function workOf(call: () => Promise<{ status: number }>) {
   await h.events();
   [statements, hashes] = [[], 0];

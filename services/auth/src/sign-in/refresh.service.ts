@@ -29,8 +29,8 @@ export interface RefreshInput {
 
 /**
  * Trades a refresh token for a new pair (I18). Of any number at once exactly one is answered with
- * tokens. Throws RefreshSuperseded (a retry: nothing happens), RefreshReused (a copy: the session has
- * ended) or Unauthenticated (unknown, or the gate refuses).
+ * tokens. Throws RefreshSuperseded (a retry: nothing happens), RefreshReused (a copy: the session
+ * has ended) or Unauthenticated (unknown, or the gate refuses).
  */
 export async function refresh(ctx: AuthContext, actor: Actor, input: RefreshInput): Promise<Tokens> {
   const hash = hashOpaqueToken(input.refreshToken);
@@ -41,7 +41,7 @@ export async function refresh(ctx: AuthContext, actor: Actor, input: RefreshInpu
   if (known.transport === "cookie" && !csrfMatches(ctx.csrfKey, known.sessionId, input.csrfToken)) {
     throw new CsrfFailed();
   }
-  // Most of many at once end here, without a lock; which of them passes is decided by the row's lock below.
+  // Most of many at once end here, without a lock; of the others the row's lock lets one pass.
   if (known.usedAt !== null) return secondUse(ctx, actor, known, usedBy);
   const idleUntil = await ctx.cache.idleUntil(known.sessionId);
   const renewed = await changeSessions(ctx, async (change) => {

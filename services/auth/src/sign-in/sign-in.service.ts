@@ -44,9 +44,9 @@ export type LoginAnswer = Tokens | z.infer<typeof MfaRequiredView> | z.infer<typ
 type LoginInput = Login & { transport: SessionTransport };
 
 /**
- * Password sign-in: tokens, or what is still missing. An unknown name, a wrong password and an account
- * that cannot be used are one refusal and cost the same verifications. Throws InvalidCredentials,
- * LoginLocked, HasherBusy.
+ * Password sign-in: tokens, or what is still missing. An unknown name, a wrong password and an
+ * account that cannot be used are one refusal and cost the same verifications. Throws
+ * InvalidCredentials, LoginLocked, HasherBusy.
  *
  * An address may have an owner and somebody who registered with it later and only claims it: the
  * password tells which of the two signs in, so that registering and signing in do not tell a taken
@@ -63,7 +63,7 @@ export async function login(ctx: AuthContext, actor: Caller, input: LoginInput):
   if (!claimant || isOwners) {
     return guarded(ctx, actor, guessedAt, "login", async (attempt) => {
       const matches = await ctx.hasher.verify(owner?.passwordHash ?? null, password);
-      // As much as with a claimant, also where the password is right and the account cannot be used.
+      // As much as with a claimant, also where the right password opens no usable account.
       if (isAddress && !(matches && owner && isUsable(owner))) await ctx.hasher.verify(null, password);
       return begin(ctx, actor, matches ? owner : null, input, attempt);
     });
@@ -87,8 +87,8 @@ export async function login(ctx: AuthContext, actor: Caller, input: LoginInput):
 
 /**
  * The claimant's bucket is locked. Where the owner signed in from before, their own bucket decides;
- * strangers, who could lock the bucket that they share with the owner anyway, and wrong guesses see the
- * claimant's lock, as if the address were its own.
+ * strangers, who could lock the bucket that they share with the owner anyway, and wrong guesses see
+ * the claimant's lock, as if the address were its own.
  */
 async function loginPastClaimant(
   ctx: AuthContext,
@@ -137,7 +137,7 @@ async function begin(
   });
 }
 
-/** The account as it was when its password was verified, locked; anything else means that it changed meanwhile. */
+/** The account, locked, if it is as it was when its password was verified. */
 async function lockVerified(ctx: AuthContext, tx: Tx, verified: Account): Promise<Account> {
   const account = await lockAccount(tx, ctx, verified.id);
   if (!account || account.passwordHash !== verified.passwordHash) throw new InvalidCredentials();
@@ -193,7 +193,7 @@ export function challenge(
   });
 }
 
-/** A fresh proof of who is signed in, for what demands one. Throws as login and challenge do, InvalidInput. */
+/** A fresh proof of who is signed in. Throws as login and challenge do, InvalidInput. */
 export async function stepUp(
   ctx: AuthContext,
   actor: Caller,

@@ -137,7 +137,7 @@ test("failures older than five minutes do not count, and a success begins the co
   expect((await login(account.username, PASSWORD)).status).toBe(200);
 });
 
-test("a password of 73 bytes is told from its prefix of 72", async () => {
+test("a password of 73 bytes is not its prefix of 72", async () => {
   const long = `Aa1!${"x".repeat(68)}y`;
   const { account } = await h.person("patient", { passwordHash: await h.ctx.hasher.hash(long) });
   expect((await login(account.username, long.slice(0, 72))).status).toBe(401);

@@ -22,9 +22,9 @@ interface AccessClaims {
 }
 
 export interface AccessTokenSigner {
-  /** A signed JWT (RFC 9068: `typ` at+jwt), good for `lifetimeS` seconds, under the key in use at `now`. */
+  /** A signed JWT (RFC 9068), good for `lifetimeS` seconds, by the key in use at `now`. */
   sign(claims: AccessClaims, lifetimeS: number, now: Date): string;
-  /** Learns of keys that were scheduled or removed since; keys are published an hour before they sign. */
+  /** Learns of keys scheduled or removed since; keys are published an hour before they sign. */
   reload(): Promise<void>;
 }
 

@@ -13,8 +13,8 @@ const RESET_BATCH_ROWS = 500;
 
 /**
  * Brings the schedule of signing keys to what it must be at `now`: makes the next key ahead of its
- * first use, removes those whose last token is dead. Any number of replicas may do so at once; they end
- * with the same keys.
+ * first use, removes those whose last token is dead. Any number of replicas may do so at once; they
+ * end with the same keys.
  */
 export async function rotateSigningKeys(pool: pg.Pool, keyring: Keyring, now: Date): Promise<void> {
   const keys = await listScheduledKeys(pool);
@@ -35,7 +35,7 @@ export async function rotateSigningKeys(pool: pg.Pool, keyring: Keyring, now: Da
   }
 }
 
-/** One round of the rotation: keys, this process's signer, and the sessions' daily end where that is set. */
+/** One round of the rotation: keys, this process's signer, the daily end of sessions where set. */
 export async function rotateDaily(ctx: AuthContext): Promise<void> {
   await rotateSigningKeys(ctx.pool, ctx.keyring, ctx.now());
   await ctx.signer.reload();
@@ -43,8 +43,8 @@ export async function rotateDaily(ctx: AuthContext): Promise<void> {
 }
 
 /**
- * Ends every session that began before the key in use did. Replicas share the work; what fails is done
- * next round.
+ * Ends every session that began before the key in use did. Replicas share the work; what fails is
+ * done next round.
  */
 async function resetSessions(ctx: AuthContext): Promise<void> {
   const key = keyInUse(await listScheduledKeys(ctx.pool), ctx.now());
@@ -60,8 +60,8 @@ async function resetSessions(ctx: AuthContext): Promise<void> {
 }
 
 /**
- * The public keys under which a token is or will be good (RFC 7517): ahead of their first use, until
- * their last token is dead.
+ * The public keys under which a token is or will be good (RFC 7517): ahead of their first use,
+ * until their last token is dead.
  */
 export async function publicJwks(db: Db, now: Date) {
   const scheduled = await listScheduledKeys(db);

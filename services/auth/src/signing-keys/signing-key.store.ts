@@ -15,7 +15,7 @@ export async function listScheduledKeys(db: Db): Promise<ScheduledKey[]> {
   return rows.map((row) => ({ generation: row.generation, useFrom: row.use_from, resetAt: row.reset_at }));
 }
 
-/** Puts a key on the schedule; of several replicas at once the first decides, the others wait for it and get false. */
+/** Schedules a key; of several replicas at once the first does, the others wait and get false. */
 export async function scheduleKey(tx: Tx, key: ScheduledKey): Promise<boolean> {
   const { rowCount } = await tx.query(
     `insert into access_token_keys (generation, use_from) values ($1, $2) on conflict (generation) do nothing`,
@@ -24,7 +24,7 @@ export async function scheduleKey(tx: Tx, key: ScheduledKey): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** Takes a key off the schedule, and the key itself, private half and all; false when another replica did. */
+/** Takes a key off the schedule, and deletes it; false when another replica did. */
 export async function removeKey(tx: Tx, generation: number, name: string): Promise<boolean> {
   const { rowCount } = await tx.query(`delete from access_token_keys where generation = $1`, [generation]);
   if (rowCount !== 1) return false;

@@ -8,12 +8,12 @@ export interface ScheduledKey {
 
 /** How long a key signs (I13). */
 const KEY_USE_MS = 24 * 3600_000;
-/** How long before it signs it is published: far more than the 10 min for which gateways may keep the key set. */
+/** How long before it signs it is published: gateways keep the key set for 10 min at most. */
 const PUBLISH_AHEAD_MS = 3600_000;
-/** After its last use until the last token under it is dead: 10 min of a step-up, the gateway's leeway, and some. */
+/** From its last use to its last token's end: 10 min of a step-up, the gateway's leeway, some. */
 const LAST_TOKEN_MS = 15 * 60_000;
 
-/** The name of a generation's key in the key table; the first one's is from before there were several. */
+/** A generation's key in the key table; the first one's name is from before there were several. */
 export function keyName(generation: number): string {
   return generation === 0 ? "access-tokens" : `access-tokens/${generation}`;
 }
@@ -25,8 +25,8 @@ export function keyInUse<K extends Pick<ScheduledKey, "useFrom">>(keys: readonly
 }
 
 /**
- * The key to make now, or null. The first is used at once: there is no other that anybody could know. Every later one
- * is published first, also when it is overdue because nothing ran.
+ * The key to make now, or null. The first is used at once: there is no other that anybody could
+ * know. Every later one is published first, also when it is overdue because nothing ran.
  */
 export function keyToMake(keys: readonly ScheduledKey[], now: Date): ScheduledKey | null {
   const last = newest(keys);
@@ -37,7 +37,7 @@ export function keyToMake(keys: readonly ScheduledKey[], now: Date): ScheduledKe
   return { generation: last.generation + 1, useFrom, resetAt: null };
 }
 
-/** Which keys are good for nothing any more: their successor has signed for longer than a token lives. */
+/** Which keys are of no use any more: their successor has signed for longer than a token lives. */
 export function deadKeys<K extends Pick<ScheduledKey, "useFrom">>(keys: readonly K[], now: Date): K[] {
   const inOrder = [...keys].sort((a, b) => a.useFrom.getTime() - b.useFrom.getTime());
   return inOrder.filter((_key, i) => {

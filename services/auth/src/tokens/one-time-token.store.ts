@@ -83,7 +83,7 @@ export async function deleteOneTimeTokens(
   );
 }
 
-/** Whether such a token was ever given out and has not run out long ago: used or void, it is no guess. */
+/** Whether such a token was given out, and not long ago: used or void, it is no guess. */
 export async function wasOneTimeToken(db: Db, hash: Buffer): Promise<boolean> {
   const { rowCount } = await db.query(`select from one_time_tokens where hash = $1`, [hash]);
   return rowCount !== 0;

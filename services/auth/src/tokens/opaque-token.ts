@@ -16,7 +16,7 @@ export function newOpaqueToken(bytes: number = OPAQUE_TOKEN_BYTES): OpaqueToken 
   return { token, hash: hashOpaqueToken(token) };
 }
 
-/** SHA-256 suffices: among 2^128 tokens and more there is nothing to guess, so a slow hash would protect nothing. */
+/** SHA-256 suffices: among 2^128 tokens there is nothing to guess, fast or slow. */
 export function hashOpaqueToken(token: string): Buffer {
   return createHash("sha256").update(token, "utf8").digest();
 }

@@ -11,8 +11,8 @@ export async function insertRefreshToken(tx: Tx, hash: Buffer, sessionId: string
 }
 
 /**
- * Spends a token for its successor: of any number at once exactly one gets the session's id, the others wait for it
- * to commit and then get null. One statement; the row's lock decides.
+ * Spends a token for its successor: of any number at once exactly one gets the session's id, the
+ * others wait for it to commit and then get null. One statement; the row's lock decides.
  */
 export async function spendRefreshToken(
   tx: Tx,

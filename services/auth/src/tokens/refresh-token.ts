@@ -4,8 +4,8 @@ import type { SpentToken } from "./refresh-token.store.ts";
 const SUPERSEDED_MS = 10_000;
 
 /**
- * What a second use of a refresh token means. The same client within 10 s, whose new token nobody has
- * used yet, is a retry (two tabs, a lost answer); anything else is a copy in somebody's hands.
+ * What a second use of a refresh token means. The same client within 10 s, whose new token nobody
+ * has used yet, is a retry (two tabs, a lost answer); anything else is a copy in somebody's hands.
  */
 export function judgeSecondUse(token: SpentToken, usedBy: Buffer, now: Date): "superseded" | "reused" {
   const recent = token.usedAt !== null && now.getTime() - token.usedAt.getTime() <= SUPERSEDED_MS;

@@ -1,12 +1,12 @@
 import { refusal } from "@medvault/contracts";
 
-/** 400: a reset, invitation or address token that is unknown, used or too old; the three look alike. */
+/** 400: a mailed token that is unknown, used or too old; the three look alike. */
 export class TokenInvalid extends refusal(
   "token_invalid",
   "This link is no longer valid. Ask for a new one.",
 ) {}
 
-/** 409: the same client used this refresh token a moment ago; what it got then is still good. Nothing is issued. */
+/** 409: the same client used this refresh token a moment ago; what it got then is still good. */
 export class RefreshSuperseded extends refusal(
   "refresh_superseded",
   "This refresh token was just used. Use what it was traded for.",

@@ -40,9 +40,9 @@ export async function ownSession(ctx: AuthContext, actor: Actor): Promise<Sessio
 }
 
 /**
- * Changes the caller's account. A new address takes effect when its mailed link is used; one that is
- * taken is answered alike, and its owner gets a mail. `rev`: what the caller has seen, or null. Throws
- * UsernameTaken, VersionConflict.
+ * Changes the caller's account. A new address takes effect when its mailed link is used; one that
+ * is taken is answered alike, and its owner gets a mail. `rev`: what the caller has seen, or null.
+ * Throws UsernameTaken, VersionConflict.
  */
 export async function changeOwnAccount(
   ctx: AuthContext,

@@ -53,7 +53,7 @@ test("a weak password is refused with its reasons", async () => {
   });
 });
 
-test("a taken name is told; a taken address is answered as a new one, and its owner gets a mail", async () => {
+test("a taken name is refused; a taken address is answered as a new one, and its owner gets a mail", async () => {
   const { account } = await h.person("patient");
   expect(await register({ ...fresh("x"), username: account.username.toUpperCase() })).toMatchObject({
     status: 409,

@@ -43,7 +43,7 @@ test.each(["user:read:any", "user:write:any", "role:read:any", "role:write:any"]
   },
 );
 
-test("whoever was given the right to edit roles cannot take it from their own role; an admin can", async () => {
+test("anyone who was given the right to edit roles cannot take it from their own role; an admin can", async () => {
   const { api: admin } = await h.client(await h.person("admin"));
   const trusted = [...DEFAULT_PERMISSIONS.auditor, "role:read:any", "role:write:any"];
   const path = "/v1/roles/auditor/permissions";

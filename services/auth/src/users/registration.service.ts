@@ -17,9 +17,9 @@ import { TokenInvalid } from "../tokens/token.errors.ts";
 const REGISTRATION_DENIED = { type: "medvault.auth.registration.denied.v1", action: "user:register" };
 
 /**
- * Makes a patient's account. Where the address is taken it is claimed only, which nothing in the answer
- * or in signing in shows: its owner gets a mail. Throws UsernameTaken (which counts), WeakPassword,
- * LoginLocked.
+ * Makes a patient's account. Where the address is taken it is claimed only, which nothing in the
+ * answer or in signing in shows: its owner gets a mail. Throws UsernameTaken (which counts),
+ * WeakPassword, LoginLocked.
  */
 export async function register(ctx: AuthContext, actor: Actor, input: Register): Promise<Account> {
   const [ofName, ofAddress] = registrationBuckets(ctx, actor, input.username);

@@ -105,7 +105,7 @@ test("a claimant who locks themselves does not shut the owner out of an address 
   const me = await (await h.withToken(own.body.accessToken)).get<Answer>("/v1/auth/me");
   expect(me.body.id).toBe(owner.account.id);
 
-  // Elsewhere, and for who knows no password, it is locked as it would be if the address were the claimant's own.
+  // Elsewhere, and without the password, it is locked as if the address were the claimant's own.
   const verify = vi.spyOn(h.ctx.hasher, "verify");
   for (const password of [OWNER_PASSWORD, PASSWORD, "Wrong-1"]) {
     expect((await login(email, password)).body.code).toBe("login_locked");
@@ -118,13 +118,13 @@ test("a claimant who locks themselves does not shut the owner out of an address 
     answers.push([status, body.code, headers.get("retry-after")]);
   }
   expect(new Set(answers.map(String))).toEqual(new Set(["429,login_locked,3600"]));
-  // Guesses at the owner count where they are made: five of them are looked at, and then the owner's own lane is locked.
+  // Guesses at the owner count where they are made: after five the owner's own bucket is locked.
   expect(verify).toHaveBeenCalledTimes(5);
   verify.mockRestore();
   const failed = (await h.events()).filter((event) => event.type === "medvault.auth.login.failed.v1");
   expect(failed.map((event) => event.subject)).toEqual(Array(5).fill(`user/${owner.account.id}`));
   expect((await login(email, OWNER_PASSWORD, home)).status).toBe(429);
-  expect((await login(username, OWNER_PASSWORD)).status).toBe(200); // strangers' lane is another
+  expect((await login(username, OWNER_PASSWORD)).status).toBe(200); // strangers' bucket is another
 });
 
 test("where registrations are confirmed, nobody signs in before the mailed link was used, and then they do", async () => {

@@ -47,7 +47,7 @@ export async function readUser(ctx: AuthContext, actor: Actor, id: string): Prom
   return account;
 }
 
-/** Makes an account and mails its invitation: the token is nowhere else. Throws UsernameTaken, EmailTaken. */
+/** Makes an account and mails its invitation. Throws UsernameTaken, EmailTaken. */
 export async function inviteUser(ctx: AuthContext, actor: Actor, input: NewUser): Promise<Account> {
   const account = newAccount({ ...input, id: newId(), passwordHash: null }, ctx.now());
   const { id, role, email, username } = account;
@@ -63,9 +63,9 @@ export async function inviteUser(ctx: AuthContext, actor: Actor, input: NewUser)
 }
 
 /**
- * Changes an account. Another role, or its disabling, ends its sessions; another address voids what was
- * mailed to the old one. `rev`: what the admin has seen, or null. Nobody takes their own rights. Throws
- * NotFound, VersionConflict, LastAdmin, WouldLockOut, UsernameTaken, EmailTaken.
+ * Changes an account. Another role, or its disabling, ends its sessions; another address voids what
+ * was mailed to the old one. `rev`: what the admin has seen, or null. Nobody takes their own
+ * rights. Throws NotFound, VersionConflict, LastAdmin, WouldLockOut, UsernameTaken, EmailTaken.
  */
 export async function changeUser(
   ctx: AuthContext,
@@ -141,7 +141,7 @@ export async function unlockUser(ctx: AuthContext, actor: Actor, id: string): Pr
   });
 }
 
-/** How many sessions the account may have at once; what is over it ends at the next sign-in. Throws NotFound. */
+/** How many sessions at once; what is over it ends at the next sign-in. Throws NotFound. */
 export async function limitSessions(
   ctx: AuthContext,
   actor: Actor,
