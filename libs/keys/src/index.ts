@@ -36,7 +36,6 @@ export {
 } from "./providers/durable-file.ts";
 export type { KeyProvider } from "./providers/provider.ts";
 export { runFinalRotation } from "./rotation/final-rotation.jobs.ts";
-export { startFinalRotation } from "./rotation/final-rotation-loop.ts";
 export { shred } from "./rotation/shred.ts";
 export { countInBackups } from "./rotation/wrapped-keys.store.ts";
 export type { IndexKind, MaskKind, TableDeclaration } from "./sealed-tables/declaration.ts";
