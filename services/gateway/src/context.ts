@@ -33,7 +33,7 @@ export interface Context {
   close(): Promise<void>;
 }
 
-/** Connects to the services, Redis and RabbitMQ. Throws for a key file that holds no signing key. */
+/** Connects to the services, Redis and RabbitMQ. Throws for a key file without a signing key. */
 export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<Context> {
   const { config, logger, tls } = parts;
   const { signing } = KeyFile.parse(JSON.parse(await readFile(config.MEDVAULT_KEYS_FILE, "utf8")));

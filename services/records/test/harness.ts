@@ -50,7 +50,7 @@ export async function givenPrescription(
   return made.body.id;
 }
 
-/** The answer but for what names the request itself: a caller learns the same from two such answers. */
+/** The answer without what names the request itself: all that a caller learns from it. */
 export function visiblePart(answer: TestAnswer): object {
   const { requestId: _requestId, instance: _instance, ...body } = answer.body as Record<string, unknown>;
   return { status: answer.status, body, etag: answer.headers.get("etag") };

@@ -166,7 +166,7 @@ async function writeTokens<T extends object>(run: Run<T>, pass: 1 | 2): Promise<
   return { written, refused };
 }
 
-/** The values of the update; null when the row does not open: one must not hide which others are. */
+/** The values of the update; null if the row does not open: one must not hide the others. */
 function rowTokens<T extends object>({ keyring, table }: Run<T>, generation: Generation, row: SealedRow) {
   try {
     const tokens = generationTokens(table, generation, table.open(keyring, row));

@@ -62,7 +62,7 @@ function transportHeaders(
   };
 }
 
-/** Whether nobody can have listened: TLS here or at a trusted proxy, or a client on this machine. */
+/** Whether no one can have listened: TLS here or at a trusted proxy, or this machine's client. */
 function isSecure(req: Request, clientIp: string): boolean {
   const socket = req.socket as typeof req.socket & { encrypted?: boolean };
   if (socket.encrypted) return true;

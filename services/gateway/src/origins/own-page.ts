@@ -23,7 +23,7 @@ export function assertOwnPage(req: Request): void {
   if (origin !== undefined && hostOf(origin) !== req.headers.host?.toLowerCase()) throw new CsrfFailed();
 }
 
-/** Compares the CSRF token with its session's SHA-256 (hex), in constant time. Throws CsrfFailed. */
+/** Compares a CSRF token with its session's SHA-256 (hex), in constant time. Throws CsrfFailed. */
 export function assertCsrfToken(req: Request, expectedHash: string): void {
   const given = createHash("sha256")
     .update(req.get(CSRF_HEADER) ?? "", "utf8")

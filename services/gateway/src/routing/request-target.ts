@@ -4,7 +4,9 @@ const PATH = /^(\/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)+$/;
 /** Encoded slash, backslash, NUL and other controls: decoders behind us may differ on them. */
 const ENCODED = /%(2f|5c|0[0-9a-f]|1[0-9a-f]|7f)/i;
 
-/** Spaces and controls, plain or encoded: no query needs them, and a line end may split a header. */
+/**
+ * Spaces and controls, plain or encoded: no query needs them, and a line end can split a header.
+ */
 const UNSOUND = /[^\x21-\x7e]|%(?:[01][0-9a-f]|7f)/i;
 
 /**

@@ -23,7 +23,7 @@ export const EVERYDAY = words(`
   tr type uptime vi vim w watch wc who wish yum zip unzip
 `);
 
-/** Of those, the ones that are commands at a value's start, before a path, an address, an option. */
+/** Of those, what is a command at a value's start, before a path, an address, an option. */
 const NAMES =
   "cat perl ruby node lua java time tail tee top find ping kill id sed sort pip date ls ll ps rm cp mv dd df du su vi ln tar";
 /** No person's names: a short option is enough. Others are too near to text (`Cat -scan`). */

@@ -22,7 +22,7 @@ const CODED_LETTERS = /(?:%(?:3\d|[46][1-9a-f]|[57][0-9a])){4}/;
 
 const RULES = [CODED_LETTERS, ...HTTP, ...MAIL, LDAP];
 
-/** Whether a form of a value (lower case) would end the line or filter around it and add its own. */
+/** Whether a form of a value (lower case) would end the line or filter around it and go on. */
 export function looksLikeProtocol(text: string): boolean {
   return WORTH_READING.test(text) && RULES.some((rule) => rule.test(text));
 }

@@ -59,7 +59,7 @@ export function screenQuery(pairs: readonly (readonly [name: string, value: stri
 
 const agents = new Map<string, Threat | null>();
 
-/** Throws RequestScreened for a scanner's user agent, and for headers and cookies like an attack. */
+/** Throws RequestScreened for a scanner's user agent, and for headers or cookies like an attack. */
 export function screenHeaders(rawHeaders: readonly string[]): void {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase();

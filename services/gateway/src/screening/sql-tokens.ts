@@ -64,7 +64,7 @@ const MAY_BE_SQL = new Set(
   ),
 );
 
-/** SQL Server's procedures, PostgreSQL's system functions, a SELECT that a filter glued together. */
+/** SQL Server's procedures, PostgreSQL's system functions, a SELECT glued together by a filter. */
 const SYSTEM_NAME =
   /(?:^|\.)(?:xp|sp)_[a-z]|^(?:dbms|utl|sys)_?[a-z]{0,20}\.[a-z]|^pg_[a-z]+_|^select(?:char|case|concat)/;
 /** Only to types that IPv6 addresses cannot look like. */
