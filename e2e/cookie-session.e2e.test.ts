@@ -84,7 +84,7 @@ test("a browser signs in, writes with its CSRF token, renews without a body, and
 
   const token = browser.jar.get("__Host-medvault-access") ?? "";
   expect((await browser.call("POST", "/v1/auth/logout")).status).toBe(204);
-  expect([...browser.jar.keys()]).toEqual([device]); // the browser stays known, and signs in to nothing by that
+  expect([...browser.jar.keys()]).toEqual([device]); // the device stays known
   browser.jar.set("__Host-medvault-access", token);
   expect((await browser.call("GET", "/v1/auth/me")).status).toBe(401);
 });

@@ -93,7 +93,7 @@ function processPid(name: string): number {
 async function back(pidNow: () => number, pidBefore: number): Promise<void> {
   await expect.poll(pidNow, { timeout: 30_000 }).not.toBe(pidBefore);
   const ready = async () => {
-    const answer = await fetch(`${gateway}/readyz`).catch(() => null); // the gateway itself may be what fell
+    const answer = await fetch(`${gateway}/readyz`).catch(() => null); // the gateway may be away
     return ((await answer?.json()) as { status?: string } | undefined)?.status;
   };
   await expect.poll(ready, { timeout: 45_000, interval: 300 }).toBe("ok");

@@ -66,7 +66,7 @@ export async function search(
           rest = window.subarray(Math.max(0, window.length - overlap));
         }
       } catch (error) {
-        if (!isGone(error)) throw error; // a running server may remove a file between listing and reading
+        if (!isGone(error)) throw error; // a running server may have removed the file
       }
     }
   }

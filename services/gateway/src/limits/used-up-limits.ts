@@ -8,7 +8,7 @@ export class UsedUpLimits {
   readonly #until = new BoundedMap<string, number>(MAX_REMEMBERED);
 
   note({ limit, used, resetMs }: LimitState): void {
-    if (used < limit.points || limit.member !== undefined) return; // a cheaper request may still fit
+    if (used < limit.points || limit.member !== undefined) return; // a cheaper request may fit
     this.#until.set(limit.key, Date.now() + resetMs);
   }
 

@@ -171,7 +171,7 @@ test("five restarts under load on kept-alive connections lose no request, read o
         const [status, , headers] = await answerOf(call);
         if (status === 200) done += 1;
         else failed.push(String(status));
-        if (headers.connection === "close") elsewhere(); // as a balancer does, that reads /readyz too
+        if (headers.connection === "close") elsewhere(); // as a balancer that reads /readyz does
       } catch (error) {
         const { code = "" } = error as NodeJS.ErrnoException;
         if (code === "ECONNREFUSED") elsewhere();

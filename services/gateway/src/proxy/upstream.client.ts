@@ -21,7 +21,7 @@ const BREAKER: CircuitBreaker.Options = {
   timeout: false, // opossum's aborts nothing and counts slow uploads; undici bounds the time
   volumeThreshold: 10, // without it the first failure opens
   errorThresholdPercentage: 50,
-  rollingCountTimeout: 60_000, // calls to a hanging service fail one by one, each after its time limit
+  rollingCountTimeout: 60_000, // calls to a hanging service fail one by one, each late
   rollingCountBuckets: 12,
   resetTimeout: 2_000,
   // A client that goes away, or sends too much, says nothing about the service.
@@ -182,7 +182,7 @@ export class Upstream {
  * just then. A write that may have arrived is its sender's to repeat, with its idempotency key.
  */
 function mayRetry({ client, method, body }: UpstreamRequest, exchange: Exchange, error: unknown): boolean {
-  if (client.gone || codeOf(error) === "UND_ERR_CONNECT_TIMEOUT") return false; // that took its time already
+  if (client.gone || codeOf(error) === "UND_ERR_CONNECT_TIMEOUT") return false; // already slow
   if (!exchange.started) return isConnectionFault(error);
   return !body && (method === "GET" || method === "HEAD") && isConnectionFault(error);
 }

@@ -146,7 +146,7 @@ function sizes(key: string, maxUploadBytes: number): Partial<Route> {
       headersTimeoutMs: LONG_WORK_MS,
     };
   }
-  if (key === "POST /v1/audit/verify") return { headersTimeoutMs: LONG_WORK_MS }; // derives the whole log again
+  if (key === "POST /v1/audit/verify") return { headersTimeoutMs: LONG_WORK_MS }; // a whole log
   if (key === "GET /v1/audit/stream") return { bodyTimeoutMs: 0 };
   return {};
 }

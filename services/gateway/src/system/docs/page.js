@@ -127,7 +127,7 @@ function requestOf(template, given) {
   return request;
 }
 
-/** Sends what the form holds, to this origin, with the token and no cookie; the answer as elements. */
+/** Sends what the form holds to this origin, with token and no cookie; the answer as elements. */
 async function send(method, template, given, isForm) {
   const { path, query, headers, upload } = requestOf(template, given);
   const body = isForm ? upload : given.get("body") || undefined;
