@@ -1,5 +1,5 @@
-// The demo of npm start: people and patients, made through the gateway alone. What is done is noted and not done twice.
-// node dev/demo.ts <data directory> <gateway URL> <mail directory>
+// The demo of npm start: people and patients, made through the gateway alone. What is done is noted
+// and not done twice. node dev/demo.ts <data directory> <gateway URL> <mail directory>
 
 import type { MedVaultClient } from "@medvault/client";
 import { logIn } from "../tools/lib/sign-in.ts";
@@ -16,7 +16,10 @@ const state = readState(data);
 const save = () => writeState(data, state);
 const cast: Cast = { gateway, mailDir, people: state.people, save };
 
-/** Signed in once at most: each TOTP code works once, so a second sign-in would wait for the next one. */
+/**
+ * Signed in once at most: each TOTP code works once, so a second sign-in would wait for the next
+ * one.
+ */
 const admin = await signedIn(
   state.people.find(({ role }) => role === "admin"),
   2,

@@ -10,8 +10,8 @@ import { describeSchema } from "./generated/describe-schema.ts";
 import { root } from "./lib/paths.mjs";
 import { TABLES, withTable } from "./settings/tables.ts";
 
-// Files that are made from the code and committed, so that a review sees what changes. `npm test -- dev/generated -u`
-// writes them again; where CI finds them different, the test fails.
+// Files that are made from the code and committed, so that a review sees what changes. `npm test --
+// dev/generated -u` writes them again; where CI finds them different, the test fails.
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase([...SERVICES_WITH_DATA]);

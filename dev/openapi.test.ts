@@ -7,7 +7,8 @@ import { expect, test } from "vitest";
 import { publicRoutes } from "../services/gateway/src/system/openapi.ts";
 import { mountSystem } from "../services/gateway/src/system/system.routes.ts";
 
-// The documents are written by hand beside the schemas; these hold them against the code, so that neither can grow alone.
+// The documents are written by hand beside the schemas; these hold them against the code, so that
+// neither can grow alone.
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const nameOf = ({ method, path }: { method: string; path: string }) => `${method.toUpperCase()} ${path}`;
 

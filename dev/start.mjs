@@ -1,4 +1,5 @@
-// npm start: what must be so before anything starts, on the machine's own Node; the rest under Node 24.
+// npm start: what must be so before anything starts, on the machine's own Node; the rest under Node
+// 24.
 import path from "node:path";
 import { command, handOver } from "./lib/cli.mjs";
 import { holder } from "./lib/lock.mjs";

@@ -26,7 +26,8 @@ test("a second start in the same data directory is refused in one sentence", asy
 
 test("a lock whose holder died is taken over", async () => {
   const file = path.join(givenDataDir(), "lock");
-  fs.writeFileSync(file, JSON.stringify({ pid: process.pid, start: "1" })); // our number, but another's start
+  // Our number, but another's start.
+  fs.writeFileSync(file, JSON.stringify({ pid: process.pid, start: "1" }));
   const release = await acquireLock(file, { onHeld: () => new Error("held") });
   expect(holder(file)?.pid).toBe(process.pid);
   release();

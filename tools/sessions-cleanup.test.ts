@@ -1,13 +1,12 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { newId } from "@medvault/contracts";
 import { createTestDatabase, pendingEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runTool } from "./test/harness.ts";
 
 const DAY_MS = 24 * 3600_000;
-const script = path.join(import.meta.dirname, "sessions-cleanup.ts");
 let db: TestDatabase;
 let dataDir: string;
 beforeAll(async () => {
@@ -21,15 +20,12 @@ afterAll(async () => {
   await db.drop();
 });
 
-const cleanup = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
-  new Promise((resolve) => {
-    const env = { PATH: process.env.PATH ?? "", MEDVAULT_DATA: dataDir };
-    execFile(process.execPath, [script, ...args], { env }, (error, out, err) =>
-      resolve({ code: error ? Number(error.code) : 0, out, err }),
-    );
-  });
+const cleanup = (...args: string[]) => runTool("sessions-cleanup", args, { MEDVAULT_DATA: dataDir });
 
-/** A session that ended so many days ago (null: it lives), and could have run until so many days ago. */
+/**
+ * A session that ended so many days ago (null: it lives), and could have run until so many days
+ * ago.
+ */
 async function given(endedDays: number | null, absoluteDays: number): Promise<string> {
   const id = newId();
   const ago = (days: number) => new Date(Date.now() - days * DAY_MS);

@@ -46,7 +46,8 @@ happened in those that are deleted stays in the audit log.
   },
 });
 
-// A recipient of a session's end long ago is notified again only while it could still run: those stay.
+// A recipient of a session's end long ago is notified again only while it could still run: those
+// stay.
 async function countEnded(pool: Pool, before: Date): Promise<{ sessions: number; refreshTokens: number }> {
   const { rows } = await pool.query<{ sessions: number; tokens: number }>(
     `select count(distinct s.id)::int as sessions, count(t.hash)::int as tokens

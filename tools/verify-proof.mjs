@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Checks what MedVault's audit log proves, away from MedVault: plain Node 20 or newer, nothing to install, and
-// no line of code shared with the service that made the proof. Formats: RFC 6962 (tree), RFC 8785 (canonical
-// JSON), C2SP signed-note and tlog-checkpoint. Copy this one file anywhere.
+// Checks what MedVault's audit log proves, away from MedVault: one file for Node 20 or newer, nothing
+// to install, and no code shared with the service that made the proof. Formats: RFC 6962 (tree),
+// RFC 8785 (canonical JSON), C2SP signed-note and tlog-checkpoint.
 import { createHash, createPublicKey, verify } from "node:crypto";
 import { existsSync, fstatSync, readFileSync, realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -35,15 +35,15 @@ class NotChecked extends Error {}
 
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 const node = (left, right) => sha256(Buffer.of(1), left, right);
-const demand = (holds, words) => {
+const must = (holds, words) => {
   if (!holds) throw new NotValid(words);
 };
 
 /** Base64 in its one canonical spelling; anything else is not valid. */
 function bytesOf(text, what, length) {
   const bytes = Buffer.from(String(text), "base64");
-  demand(bytes.toString("base64") === text, `${what} is not well-formed base64`);
-  demand(length === undefined || bytes.length === length, `${what} is not ${length} bytes long`);
+  must(bytes.toString("base64") === text, `${what} is not well-formed base64`);
+  must(length === undefined || bytes.length === length, `${what} is not ${length} bytes long`);
   return bytes;
 }
 
@@ -65,7 +65,7 @@ export function readKey(text) {
 /** Size and root of a checkpoint, once its signature and origin are checked. */
 export function readCheckpoint(note, key, origin, which = "the checkpoint") {
   const at = note.lastIndexOf("\n\n");
-  demand(at > 0 && note.endsWith("\n"), `${which} is not a signed note`);
+  must(at > 0 && note.endsWith("\n"), `${which} is not a signed note`);
   const text = note.slice(0, at + 1);
   const ours = note
     .slice(at + 2, -1)
@@ -74,20 +74,20 @@ export function readCheckpoint(note, key, origin, which = "the checkpoint") {
     .filter((line) => line !== null && line[1] === key.name)
     .map((line) => bytesOf(line[2], `a signature of ${which}`))
     .filter((signature) => signature.subarray(0, 4).equals(key.id));
-  demand(ours.length > 0, `${which} is not signed by this key`);
+  must(ours.length > 0, `${which} is not signed by this key`);
   for (const signature of ours) {
-    demand(
+    must(
       verify(null, Buffer.from(text), key.key, signature.subarray(4)),
       `the signature of ${which} is false: it was forged or changed`,
     );
   }
   const [named, sizeText, rootText, ...more] = text.split("\n");
-  demand(
+  must(
     named === origin,
     `${which} is of another log: ${JSON.stringify(named)}, not ${JSON.stringify(origin)}`,
   );
-  demand(/^(0|[1-9]\d*)$/.test(sizeText ?? ""), `${which} has no tree size`);
-  demand(more.length >= 1 && more.at(-1) === "", `${which} has no root`);
+  must(/^(0|[1-9]\d*)$/.test(sizeText ?? ""), `${which} has no tree size`);
+  must(more.length >= 1 && more.at(-1) === "", `${which} has no root`);
   return {
     size: wholeNumber(Number(sizeText), `the size in ${which}`),
     root: bytesOf(rootText, `the root in ${which}`, 32),
@@ -95,11 +95,11 @@ export function readCheckpoint(note, key, origin, which = "the checkpoint") {
 }
 
 function wholeNumber(value, what) {
-  demand(Number.isSafeInteger(value) && value >= 0, `${what} is not a whole number`);
+  must(Number.isSafeInteger(value) && value >= 0, `${what} is not a whole number`);
   return value;
 }
 
-/** RFC 8785 for what JSON.parse can give back; the sort is by UTF-16 code units, as the RFC wants. */
+/** RFC 8785 of what JSON.parse gives back, sorted by UTF-16 code units as the RFC wants. */
 function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
@@ -109,34 +109,34 @@ function canonical(value) {
   return `{${members.join(",")}}`;
 }
 
-/** The root over leaves [from, to) when the proof hashes are taken in RFC 6962's own order, from the last. */
+/** The root over leaves [from, to), with the proof's hashes in RFC 6962's order, from the last. */
 function rootByPath(leaf, index, from, to, path) {
   if (to - from === 1) return leaf;
   const sibling = path.pop();
-  demand(sibling !== undefined, "the proof is too short for the leaf's place");
+  must(sibling !== undefined, "the proof is too short for the leaf's place");
   const middle = from + powerBelow(to - from);
   return index < middle
     ? node(rootByPath(leaf, index, from, middle, path), sibling)
     : node(sibling, rootByPath(leaf, index, middle, to, path));
 }
 
-/** RFC 6962 2.1.1: demands that the leaf hash at `index` is in the tree (size, root). */
+/** RFC 6962 2.1.1: requires that the leaf hash at `index` is in the tree (size, root). */
 export function checkInclusion(leaf, index, size, root, hashes) {
-  demand(index < size, "the leaf lies beyond the checkpoint's tree");
+  must(index < size, "the leaf lies beyond the checkpoint's tree");
   const path = [...hashes];
   const found = rootByPath(leaf, index, 0, size, path);
-  demand(path.length === 0, "the proof is too long for the leaf's place");
-  demand(
+  must(path.length === 0, "the proof is too long for the leaf's place");
+  must(
     found.equals(root),
     "the hashes do not lead to the signed root: the leaf is not in this log at this place",
   );
 }
 
-/** RFC 6962 2.1.2, SUBPROOF(m, D[n], whole): both roots that the proof leads to, taken from its end. */
+/** RFC 6962 2.1.2, SUBPROOF(m, D[n], whole): both roots that the proof leads to, from its end. */
 function rootsByProof(m, n, whole, olderRoot, path) {
   if (m === n && whole) return { older: olderRoot, newer: olderRoot };
   const hash = path.pop();
-  demand(hash !== undefined, "the proof is too short");
+  must(hash !== undefined, "the proof is too short");
   if (m === n) return { older: hash, newer: hash };
   const k = powerBelow(n);
   if (m <= k) {
@@ -147,14 +147,14 @@ function rootsByProof(m, n, whole, olderRoot, path) {
   return { older: node(hash, right.older), newer: node(hash, right.newer) };
 }
 
-/** RFC 6962 2.1.2: demands that the tree `newer` is the tree `older` with entries added at its end. */
+/** RFC 6962 2.1.2: requires that `newer` is the tree `older` with entries added at its end. */
 export function checkConsistency(older, newer, hashes) {
-  demand(older.size > 0, "an empty log is a beginning of every log: this proves nothing");
-  demand(older.size <= newer.size, "the newer checkpoint has fewer entries than the older: the log was cut");
+  must(older.size > 0, "an empty log is a beginning of every log: this proves nothing");
+  must(older.size <= newer.size, "the newer checkpoint has fewer entries than the older: the log was cut");
   const path = [...hashes];
   const found = rootsByProof(older.size, newer.size, true, older.root, path);
-  demand(path.length === 0, "the proof is too long");
-  demand(
+  must(path.length === 0, "the proof is too long");
+  must(
     found.older.equals(older.root) && found.newer.equals(newer.root),
     "the newer log does not contain the older one as it was: its past was changed",
   );
@@ -171,14 +171,14 @@ export function verifyInclusion(proof, key, origin) {
   const salt = bytesOf(proof.salt, "the salt", 32);
   const event = bytesOf(proof.canonicalEvent, "the event");
   const leaf = bytesOf(proof.leaf, "the leaf", 32);
-  demand(
+  must(
     sha256(salt, event).equals(leaf),
     "the leaf is not SHA-256(salt + event): the event or its salt was changed",
   );
   const shown = parsedEvent(event);
   const checkpoint = readCheckpoint(String(proof.checkpoint), key, origin);
   const index = wholeNumber(proof.leafIndex, "the leaf's index");
-  demand(proof.treeSize === checkpoint.size, "the proof's tree size is not the one that was signed");
+  must(proof.treeSize === checkpoint.size, "the proof's tree size is not the one that was signed");
   checkInclusion(sha256(Buffer.of(0), leaf), index, checkpoint.size, checkpoint.root, hashesOf(proof));
   const named = `event ${shown.id} (${shown.type}, ${shown.time})`;
   return {
@@ -195,8 +195,8 @@ function parsedEvent(bytes) {
   } catch {
     throw new NotValid("the event is not JSON");
   }
-  demand(event !== null && typeof event === "object", "the event is not a JSON object");
-  demand(Buffer.from(canonical(event)).equals(bytes), "the event is not in canonical form (RFC 8785)");
+  must(event !== null && typeof event === "object", "the event is not a JSON object");
+  must(Buffer.from(canonical(event)).equals(bytes), "the event is not in canonical form (RFC 8785)");
   return event;
 }
 
@@ -215,7 +215,7 @@ export function verifyConsistency(proof, older, newer, key, origin) {
 
 function readInput(path) {
   try {
-    // A pipe is opened anew: descriptor 0 may be non-blocking, where nothing yet reads like an error.
+    // A pipe is opened again: descriptor 0 may be non-blocking, and nothing yet is an error there.
     const standardInput = fstatSync(0).isFIFO() ? "/dev/stdin" : 0;
     return readFileSync(path === undefined || path === "-" ? standardInput : path, "utf8");
   } catch {

@@ -5,7 +5,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-// @ts-expect-error plain JavaScript on purpose: the verifier shares nothing with the project, not even types
+// @ts-expect-error plain JavaScript on purpose: the verifier shares nothing with the project, not
+// even types
 import * as verifier from "./verify-proof.mjs";
 
 const fixtures = new URL("fixtures/verify-proof/", import.meta.url);
@@ -31,7 +32,8 @@ function run(args: string[], input?: unknown) {
 }
 
 test("a proof that is slow to come is waited for, also where the pipe was left non-blocking", () => {
-  // What opens `process.stdin` makes the pipe non-blocking for whoever inherits it: npm does.
+  // What opens `process.stdin` makes the pipe non-blocking for the processes that inherit it, as
+  // npm does.
   const parent = `process.stdin; process.exit(require("node:child_process").spawnSync(process.execPath, process.argv.slice(1), { stdio: "inherit" }).status);`;
   const line = '(sleep 0.3; cat "$1") | "$2" -e "$3" "$4" --key "$5"';
   const proof = new URL("inclusion.json", fixtures).pathname;
@@ -176,7 +178,8 @@ test.runIf(existsSync(shared))("every RFC 6962 case of transparency-dev ends as 
   const cases = (name: string) => JSON.parse(readFileSync(new URL(name, shared), "utf8"));
   const bytes = (base64: string) => Buffer.from(base64, "base64");
   for (const c of cases("rfc6962_inclusion.json")) {
-    if (!Number.isSafeInteger(c.leafIdx) || bytes(c.leafHash).length !== 32) continue; // stopped before, by shape
+    // Stopped before, by shape.
+    if (!Number.isSafeInteger(c.leafIdx) || bytes(c.leafHash).length !== 32) continue;
     const hashes = (c.proof ?? []).map(bytes);
     const check = () =>
       verifier.checkInclusion(bytes(c.leafHash), c.leafIdx, c.treeSize, bytes(c.root), hashes);

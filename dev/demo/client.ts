@@ -6,7 +6,8 @@ const PATIENCE = { attempts: 11, maxWaitMs: 60_000 };
 
 /**
  * A client of the gateway, as any client is one.
- * @param seat each person calls from a loopback address of their own, as from their own desk, with its own rate limit
+ * @param seat each person calls from a loopback address of their own, as from their own desk, with
+ * its own rate limit
  */
 export function clientAt(gateway: string, seat: number): MedVaultClient {
   const dispatcher = new Agent({ localAddress: `127.0.1.${seat}` });

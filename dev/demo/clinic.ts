@@ -1,4 +1,5 @@
-// What the demo's doctor does: loads the project's two FHIR bundles, makes a patient, joins them to accounts.
+// What the demo's doctor does: loads the project's two FHIR bundles, makes a patient, joins them to
+// accounts.
 import fs from "node:fs";
 import path from "node:path";
 import type { FhirBundle, MedVaultClient } from "@medvault/client";
@@ -19,7 +20,9 @@ export async function loadBundles(doctor: MedVaultClient, state: DemoState, save
   }
 }
 
-/** Each patient's account is joined to a record, so that patients find their own when they sign in. */
+/**
+ * Each patient's account is joined to a record, so that patients find their own when they sign in.
+ */
 export async function linkPatients(
   doctor: MedVaultClient,
   state: DemoState,

@@ -26,7 +26,7 @@ const PLAN = [
 /** 96 random bits, and one of each kind of character that a policy may ask for. */
 const newPassword = () => `${randomBytes(12).toString("base64url")}-aA1!`;
 
-/** Adds whoever is missing from the plan. */
+/** Adds the people who are missing from the plan. */
 export function plan(cast: Cast): void {
   for (const { role, name } of PLAN) {
     const username = `${role}-${name}`;
@@ -80,7 +80,9 @@ async function invite(cast: Cast, person: Person, admin: MedVaultClient): Promis
   cast.save();
 }
 
-/** Taken: an earlier run was interrupted between the answer and its note, with this very password. */
+/**
+ * Taken: an earlier run was interrupted between the answer and its note, with this very password.
+ */
 function nullWhenTaken(error: unknown): null {
   if (error instanceof ProblemError && error.code === "username_taken") return null;
   throw error;
@@ -95,7 +97,10 @@ async function accept(cast: Cast, person: Person, client: MedVaultClient): Promi
   });
 }
 
-/** Enrols TOTP for the client that a sign-in left with the enrolment token; the client is then fully signed in. */
+/**
+ * Enrols TOTP for the client that a sign-in left with the enrolment token; the client is then fully
+ * signed in.
+ */
 async function enrol(cast: Cast, person: Person, client: MedVaultClient): Promise<void> {
   const { secret } = (await client.call("POST /v1/auth/mfa/setup")).data;
   person.totpSecret = secret;

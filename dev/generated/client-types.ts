@@ -1,5 +1,6 @@
-// TypeScript of openapi.json for libs/client. openapi-typescript would do it with the API of an older compiler, which
-// TypeScript 7 no longer has: a second compiler to write a hundred lines of types. A keyword unknown here throws.
+// TypeScript of openapi.json for libs/client. openapi-typescript would do it with the API of an
+// older compiler, which TypeScript 7 no longer has: a second compiler to write a hundred lines of
+// types. A keyword unknown here throws.
 
 interface Schema {
   $ref?: string;

@@ -34,8 +34,8 @@ const FUNCTIONS = `
     from pg_proc p where p.pronamespace = $1::regnamespace order by p.proname`;
 
 /**
- * All that a schema holds, one line each: columns (of views too), constraints, indexes, triggers, grants, functions.
- * A view's text is left out: Postgres 15 and 17 write the same one differently.
+ * All that a schema holds, one line each: columns (of views too), constraints, indexes, triggers,
+ * grants, functions. A view's text is left out: Postgres 15 and 17 write the same one differently.
  */
 export async function describeSchema(client: pg.ClientBase, schema: string): Promise<string> {
   const sections = new Map<string, string[]>();

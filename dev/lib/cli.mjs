@@ -1,4 +1,5 @@
-// The frame of every command: help, one sentence when something is in the way, hand-over to Node 24.
+// The frame of every command: help, one sentence when something is in the way, hand-over to Node
+// 24.
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { root } from "./paths.mjs";
@@ -11,7 +12,7 @@ import { sentenceFor } from "./words.mjs";
  * @param {(args: string[]) => Promise<number | void>} work returns the exit code
  */
 export async function command(help, work) {
-  // Whoever reads our lines may stop before their end: `| head`.
+  // The reader of our lines may stop before their end: `| head`.
   process.stdout.on("error", (error) => {
     if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EPIPE") throw error;
     process.exit();
@@ -34,8 +35,8 @@ export async function command(help, work) {
 export const NODE_FLAGS = ["--disable-warning=ExperimentalWarning"];
 
 /**
- * Runs a TypeScript entry under Node 24 in a session of its own, passes signals on once, and waits for its end.
- * It learns of our death by the closing of the channel between us.
+ * Runs a TypeScript entry under Node 24 in a session of its own, passes signals on once, and waits
+ * for its end. It learns of our death by the closing of the channel between us.
  * @param {string} entry relative to the project
  * @param {string[]} args
  * @param {{detach?: boolean}} [o] detach: come back as soon as it says that it is ready
@@ -66,7 +67,8 @@ export function handOver(entry, args, { detach = false } = {}) {
 }
 
 /**
- * npm passes a signal on to its shell alone, and the shell dies of it without a word to us: our parent is gone then.
+ * npm passes a signal on to its shell alone, and the shell dies of it without a word to us: our
+ * parent is gone then.
  * @param {() => void} stop
  */
 function whenNpmDies(stop) {

@@ -1,4 +1,5 @@
-// One at a time: a lock is a file that names the process holding it; a dead holder's lock is taken over.
+// One at a time: a lock is a file that names the process holding it; a dead holder's lock is taken
+// over.
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
@@ -24,7 +25,8 @@ export function holder(file) {
 /**
  * Takes the lock for this process.
  * @param {string} file
- * @param {{onHeld: (by: ProcessId) => Error | null}} o onHeld returns the error to throw, or null to wait
+ * @param {{onHeld: (by: ProcessId) => Error | null}} o onHeld returns the error to throw, or null
+ * to wait
  * @returns {Promise<() => void>} releases the lock
  */
 export async function acquireLock(file, { onHeld }) {
@@ -61,7 +63,8 @@ function tryLock(file) {
 }
 
 /**
- * Two may find the same dead lock: the rename has one winner, and a living lock moved by mistake is put back.
+ * Two may find the same dead lock: the rename has one winner, and a living lock moved by mistake is
+ * put back.
  * @param {string} file
  */
 function setAsideStale(file) {
@@ -75,7 +78,8 @@ function setAsideStale(file) {
     try {
       fs.linkSync(aside, file);
     } catch {
-      // Someone else already took it: two living holders cannot both be refused, the later one sees EEXIST.
+      // Someone else already took it: two living holders cannot both be refused, the later one sees
+      // EEXIST.
     }
   }
   fs.rmSync(aside, { force: true });

@@ -14,7 +14,7 @@ const isRoot = process.getuid?.() === 0;
 
 /**
  * Postgres refuses to run as root, so root's servers run as the project's owner, or as nobody.
- * @returns {User | null} null when servers run as whoever calls
+ * @returns {User | null} null when servers run as the user who calls
  */
 export function serverUser() {
   if (!isRoot) return null;
@@ -34,8 +34,9 @@ export function askedData(env = process.env) {
 }
 
 /**
- * The directory where data really lives. RabbitMQ's shell scripts break on a space, and the servers' user may be
- * unable to reach a home of mode 0700: then it is one elsewhere, and the asked path a link to it.
+ * The directory where data really lives. RabbitMQ's shell scripts break on a space, and the
+ * servers' user may be unable to reach a home of mode 0700: then it is one elsewhere, and the asked
+ * path a link to it.
  * @param {string} asked absolute path
  * @returns {string}
  */
@@ -65,8 +66,8 @@ export function dataDir(asked) {
 }
 
 /**
- * A place for data that cannot be where it was asked for: not under /var/tmp, which is cleaned, and where anybody
- * could have made the directory before us.
+ * A place for data that cannot be where it was asked for: not under /var/tmp, which is cleaned, and
+ * where anybody could have made the directory before us.
  * @returns {string}
  */
 function elsewhere() {
@@ -92,7 +93,8 @@ function linkTarget(link) {
 function makeOwn(dir) {
   fs.mkdirSync(dir, { recursive: true, mode: isRoot ? 0o711 : 0o700 });
   const { uid } = fs.lstatSync(dir);
-  // Root too: what somebody else owns, they can swap under our feet. In a project that is theirs that is their right.
+  // Root too: what another user owns, they can swap under our feet. In a project of theirs that is
+  // their right.
   if (uid !== process.getuid?.() && !(isRoot && uid === fs.statSync(root).uid)) {
     throw new Trouble(
       `${dir} belongs to another user: run as that user, change its owner, or set MEDVAULT_DATA to a directory of your own.`,

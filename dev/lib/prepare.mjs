@@ -50,7 +50,8 @@ export function checkRoom(data) {
  * @param {number} port
  */
 export async function checkGatewayPort(port) {
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) return; // told with every other fault of the settings
+  // Named with every other fault of the settings.
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return;
   const trouble = await portTrouble(port);
   if (trouble === "EADDRINUSE") {
     throw new Trouble(
@@ -79,7 +80,9 @@ export async function ensurePackages(say) {
   }
 }
 
-/** npm writes node_modules/.package-lock.json last, so a half-finished installation does not match. */
+/**
+ * npm writes node_modules/.package-lock.json last, so a half-finished installation does not match.
+ */
 function packagesMatch() {
   const wanted = readPackages("package-lock.json");
   const installed = readPackages("node_modules/.package-lock.json");
@@ -96,7 +99,8 @@ function packagesMatch() {
 
 /**
  * @param {string} file
- * @returns {Record<string, {version?: string, integrity?: string, optional?: boolean, peer?: boolean}> | null}
+ * @returns {Record<string, {version?: string, integrity?: string, optional?: boolean, peer?:
+ * boolean}> | null}
  */
 function readPackages(file) {
   try {
@@ -108,7 +112,8 @@ function readPackages(file) {
 
 /** @returns {Promise<void>} */
 function npmCi() {
-  // Under `npm run`, node_modules/.bin comes first in PATH; npm must not run on the node that it is about to replace.
+  // Under `npm run`, node_modules/.bin comes first in PATH; npm must not run on the node that it is
+  // about to replace.
   const PATH = (process.env.PATH ?? "")
     .split(":")
     .filter((dir) => !dir.includes("node_modules"))

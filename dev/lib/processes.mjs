@@ -2,16 +2,21 @@
 import fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** @typedef {{pid: number, start: string}} ProcessId  start is field 22 of /proc/<pid>/stat, in clock ticks since boot */
+/**
+ * @typedef {{pid: number, start: string}} ProcessId  start is field 22 of /proc/<pid>/stat, in
+ * clock ticks since boot
+ */
 
 /**
  * @param {number} pid
- * @returns {{state: string, group: number, session: number, start: string} | null} null when there is no such process
+ * @returns {{state: string, group: number, session: number, start: string} | null} null when there
+ * is no such process
  */
 function stat(pid) {
   try {
     const text = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name in brackets may hold spaces and brackets, so fields are counted from the last bracket.
+    // The name in brackets may hold spaces and brackets, so fields are counted from the last
+    // bracket.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     return {
       state: fields[0] ?? "",
@@ -76,8 +81,9 @@ function allPids() {
 }
 
 /**
- * The living members of the group or session that a process leads or led, itself included. A group's number is not
- * given out again while a member lives; if the number is another process by now, nobody is left.
+ * The living members of the group or session that a process leads or led, itself included. A
+ * group's number is not given out again while a member lives; if the number is another process by
+ * now, nobody is left.
  * @param {ProcessId} leader
  * @returns {ProcessId[]}
  */
@@ -127,7 +133,8 @@ export function commandLine(pid) {
 }
 
 /**
- * Ends what an earlier run left: each recorded process, and what remains of its family, by pid and start time.
+ * Ends what an earlier run left: each recorded process, and what remains of its family, by pid and
+ * start time.
  * @param {ProcessId[]} recorded
  * @param {string} marker text that the command line of an orphan must hold to be counted as ours
  * @param {{graceMs: number}} o

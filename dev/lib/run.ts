@@ -15,7 +15,10 @@ export interface RunOptions {
   input?: string;
 }
 
-/** Runs a program to its end and keeps what it said. Rejects when it could not be run, or the signal ended it. */
+/**
+ * Runs a program to its end and keeps what it said. Rejects when it could not be run, or the signal
+ * ended it.
+ */
 export function run(program: string, args: readonly string[], o: RunOptions): Promise<Ran> {
   const { input, ...options } = o;
   const child = spawn(program, args, { ...options, stdio: ["pipe", "pipe", "pipe"] });

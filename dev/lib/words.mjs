@@ -1,4 +1,5 @@
-// What the scripts say to a person: steps with their time, and one clear sentence when something is in the way.
+// What the scripts say to a person: steps with their time, and one clear sentence when something is
+// in the way.
 
 /** Something that only the person at the keyboard can put right; its message says what to do. */
 export class Trouble extends Error {

@@ -71,7 +71,10 @@ export class MedVault {
     this.#greet(options, since);
   }
 
-  /** Services first, so that they finish what they are doing; then the servers that they need for it. */
+  /**
+   * Services first, so that they finish what they are doing; then the servers that they need for
+   * it.
+   */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#restore.stop();
@@ -162,7 +165,9 @@ export class MedVault {
     return this.#options;
   }
 
-  /** ops.json appears when everything that it names is there; from then on it follows every restart. */
+  /**
+   * ops.json appears when everything that it names is there; from then on it follows every restart.
+   */
   #record(): void {
     if (!this.#unlock) return;
     recordRun(this.#data, [...(this.#servers?.running ?? []), ...this.#services]);

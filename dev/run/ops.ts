@@ -5,7 +5,7 @@ import { privateFile } from "../servers/files.ts";
 import type { Supervised } from "../servers/supervise.ts";
 import { portsOf, publicUrl, type ServiceOptions, serviceDsn, withDatabase } from "./services.ts";
 
-/** Somebody whom the first start made, with what signs them in. */
+/** A person whom the first start made, with what signs them in. */
 export interface DemoUser {
   role: string;
   username: string;
@@ -18,7 +18,9 @@ const fileOf = (data: string) => path.join(data, "ops.json");
 /** At the start: what an earlier run wrote names processes that are gone. */
 export const removeOps = (data: string) => rmSync(fileOf(data), { force: true });
 
-/** Writes ops.json (mode 0600), the page by which tools find everything; see "For tools" in the API. */
+/**
+ * Writes ops.json (mode 0600), the page by which tools find everything; see "For tools" in the API.
+ */
 export function writeOps(o: ServiceOptions, services: Supervised[], users: DemoUser[]): void {
   const pid = (name: string) => o.servers.running.find((one) => one.program.name === name)?.id?.pid ?? null;
   const shell = pid("rabbitmq");

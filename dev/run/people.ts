@@ -1,4 +1,5 @@
-// Who can sign in after the first start: the first admin always, the demo's people unless MEDVAULT_DEMO=0.
+// Who can sign in after the first start: the first admin always, the demo's people unless
+// MEDVAULT_DEMO=0.
 import path from "node:path";
 import { type Person, readState, writeState } from "../demo/state.ts";
 import { step } from "../lib/words.mjs";
@@ -8,7 +9,8 @@ import { environment, publicUrl, type ServiceOptions } from "./services.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
- * Makes whoever is missing. A demo that fails is no reason not to run: it says so, and the next start goes on with it.
+ * Makes the people who are missing. A demo that fails is no reason not to run: it says so, and the
+ * next start goes on with it.
  * @returns everybody whose password is known
  */
 export async function firstPeople(

@@ -1,4 +1,5 @@
-// The demo's own settings with production said of them: no service starts, and each names whatever would be plain.
+// The demo's own settings with production said of them: no service starts, and each names whatever
+// would be plain.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";

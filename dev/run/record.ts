@@ -1,4 +1,5 @@
-// What runs, on disk: so that status can show it, stop can end it, and the next start can clear what a crash left.
+// What runs, on disk: so that status can show it, stop can end it, and the next start can clear
+// what a crash left.
 import fs from "node:fs";
 import path from "node:path";
 import { endLeftovers, type ProcessId } from "../lib/processes.mjs";
@@ -17,7 +18,7 @@ export function recordRun(data: string, running: Supervised[]): void {
   privateFile(fileOf(data), JSON.stringify({ processes } satisfies RunRecord, null, 2));
 }
 
-/** Ends what is still alive of the last run; to be called by whoever holds the lock. */
+/** Ends what is still alive of the last run; to be called by the holder of the lock. */
 export async function forgetRun(data: string, say: (line: string) => void): Promise<void> {
   const last = readJson<RunRecord>(fileOf(data));
   if (last) {

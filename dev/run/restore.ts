@@ -1,4 +1,5 @@
-// The restore job: the owner role's DSN is in no running service, so the supervisor runs it when backup asks.
+// The restore job: the owner role's DSN is in no running service, so the supervisor runs it when
+// backup asks.
 import path from "node:path";
 import { runJob } from "./job.ts";
 import { environment, type ServiceOptions } from "./services.ts";
@@ -16,7 +17,10 @@ export class RestoreRunner {
     this.#say = say;
   }
 
-  /** Takes what the backup service sends over its channel; anything but {job: "restore"} is not for us. */
+  /**
+   * Takes what the backup service sends over its channel; anything but {job: "restore"} is not for
+   * us.
+   */
   onMessage(message: unknown): void {
     if ((message as { job?: unknown } | null)?.job !== "restore") return;
     if (this.#running) {

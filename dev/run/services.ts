@@ -8,7 +8,10 @@ import { SERVICES, type Secrets, type ServiceName } from "../servers/secrets.ts"
 import type { Program } from "../servers/supervise.ts";
 import type { Dirs } from "./dirs.ts";
 
-/** A young generation of 3 x 4 MiB instead of 3 x 16: six idle processes hold a seventh less (measured as RSS). */
+/**
+ * A young generation of 3 x 4 MiB instead of 3 x 16: six idle processes hold a seventh less
+ * (measured as RSS).
+ */
 const YOUNG_HEAP = "--max-semi-space-size=4";
 
 export type Declared = Readonly<Record<ProcessName, readonly string[]>>;
@@ -71,13 +74,16 @@ async function isListening(base: string): Promise<boolean> {
   }
 }
 
-/** A service, or a job that runs once with settings of its own: the first admin (of auth), a restore (of backup). */
+/**
+ * A service, or a job that runs once with settings of its own: the first admin (of auth), a restore
+ * (of backup).
+ */
 export type ProcessName = ServiceName | "bootstrap" | "restore";
 const JOB_OF: Partial<Record<ProcessName, ServiceName>> = { bootstrap: "auth", restore: "backup" };
 
 /**
- * The settings that npm start decides itself, whatever its own environment says. Undefined: not set, since what is
- * started here is plain, on 127.0.0.1, and each service has its own key file.
+ * The settings that npm start decides itself, whatever its own environment says. Undefined: not
+ * set, since what is started here is plain, on 127.0.0.1, and each service has its own key file.
  */
 const DECIDED: Record<string, (o: ServiceOptions, name: ServiceName) => string | undefined> = {
   NODE_ENV: () => "development",
@@ -112,7 +118,10 @@ const DECIDED: Record<string, (o: ServiceOptions, name: ServiceName) => string |
 };
 export const decidedHere: ReadonlySet<string> = new Set(Object.keys(DECIDED));
 
-/** Exactly the settings that the process declares: decided here, or as the environment of npm start has them. */
+/**
+ * Exactly the settings that the process declares: decided here, or as the environment of npm start
+ * has them.
+ */
 export function environment(process: ProcessName, o: ServiceOptions): Record<string, string> {
   const service = JOB_OF[process] ?? (process as ServiceName);
   const declared = o.declared[process].map((name) => {

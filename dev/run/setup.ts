@@ -1,4 +1,5 @@
-// What has to be made once before the services can run: keys, users of the broker, roles and schemas.
+// What has to be made once before the services can run: keys, users of the broker, roles and
+// schemas.
 import fs from "node:fs";
 import path from "node:path";
 import { NODE_FLAGS } from "../lib/cli.mjs";
@@ -26,8 +27,9 @@ export async function makeKeys(dirs: Dirs, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Loads each service once, so that Node keeps the compiled code: its first real start is then as quick and as small as
- * every later one (RSS of the six: 937 MB without, 694 MB with). Without settings a service ends right after loading.
+ * Loads each service once, so that Node keeps the compiled code: its first real start is then as
+ * quick and as small as every later one (RSS of the six: 937 MB without, 694 MB with). Without
+ * settings a service ends right after loading.
  */
 export async function warmCompileCache(dirs: Dirs, stopping: AbortSignal): Promise<void> {
   const done = path.join(dirs.compileCache, `warm-${process.version}`);
@@ -43,7 +45,10 @@ export async function warmCompileCache(dirs: Dirs, stopping: AbortSignal): Promi
   fs.writeFileSync(done, "");
 }
 
-/** Roles, schemas and migrations; the owner's password leaves this process only here and for a restore. */
+/**
+ * Roles, schemas and migrations; the owner's password leaves this process only here and for a
+ * restore.
+ */
 export async function migrate(
   dirs: Dirs,
   servers: Infrastructure,
@@ -68,7 +73,10 @@ export async function migrate(
   });
 }
 
-/** RabbitMQ's definitions as libs/messaging has them; passwords go in by standard input, not by the command line. */
+/**
+ * RabbitMQ's definitions as libs/messaging has them; passwords go in by standard input, not by the
+ * command line.
+ */
 export async function brokerDefinitions(vhost: string, secrets: Secrets): Promise<Record<string, unknown[]>> {
   const users = SERVICES.map((name) => ({ name, password: secrets.broker[name] }));
   const input = JSON.stringify({ vhost, users });
@@ -93,7 +101,8 @@ export async function defineAtGivenBroker(
     authorization: `Basic ${Buffer.from(credentials).toString("base64")}`,
     "content-type": "application/json",
   };
-  const { Agent, fetch } = await import("undici"); // for this alone, and only where a broker is given
+  // For this alone, and only where a broker is given.
+  const { Agent, fetch } = await import("undici");
   const dispatcher = new Agent({ connect: caFile ? { ca: fs.readFileSync(caFile) } : {} });
   const signal = AbortSignal.timeout(10_000);
   const body = JSON.stringify(definitions);

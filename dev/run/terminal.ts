@@ -3,7 +3,10 @@ import path from "node:path";
 import { clock } from "../lib/words.mjs";
 import { privateDir } from "../servers/files.ts";
 
-/** Where lines for a person go: the terminal, whoever started us in the background, and .data/log/medvault.log. */
+/**
+ * Where lines for a person go: the terminal, the command that started us in the background, and
+ * .data/log/medvault.log.
+ */
 export class Terminal {
   readonly #detached: boolean;
   readonly #log: string;

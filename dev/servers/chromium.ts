@@ -1,4 +1,5 @@
-// Chromium, for tests that need a browser: from the machine, else from Debian's package unpacked beside the data.
+// Chromium, for tests that need a browser: from the machine, else from Debian's package unpacked
+// beside the data.
 import fs from "node:fs";
 import path from "node:path";
 import { Trouble } from "../lib/words.mjs";

@@ -1,4 +1,5 @@
-// Debian's packages, unpacked and not installed: no root needed, nothing outside the directory changes.
+// Debian's packages, unpacked and not installed: no root needed, nothing outside the directory
+// changes.
 import fs from "node:fs";
 import path from "node:path";
 import { acquireLock } from "../lib/lock.mjs";
@@ -16,7 +17,10 @@ export const STAMP = "complete";
 const LEFT_OUT =
   /^(libllvm|libz3|perl|libperl|libgdbm|libjson-perl|ssl-cert|ucf|adduser|logrotate|cron|netbase|sysvinit|init-system|lsb-base|debconf|openssl$|postgresql-common|postgresql-client-common|postgresql$|postgresql-contrib|sensible|iproute2|locales|libc-l10n)/;
 
-/** What `find` finds on this machine, or after the packages were unpacked into `dir`, which only one run does at a time. */
+/**
+ * What `find` finds on this machine, or after the packages were unpacked into `dir`, which only one
+ * run does at a time.
+ */
 export async function findOrUnpack<T>(
   dir: string,
   find: () => T | undefined,
@@ -24,7 +28,8 @@ export async function findOrUnpack<T>(
 ): Promise<T | undefined> {
   const found = find();
   if (found) return found;
-  const release = await acquireLock(`${dir}.lock`, { onHeld: () => null }); // another run unpacks the same: wait
+  // Another run unpacks the same: wait.
+  const release = await acquireLock(`${dir}.lock`, { onHeld: () => null });
   try {
     if (!find()) await unpack();
   } finally {
@@ -34,8 +39,9 @@ export async function findOrUnpack<T>(
 }
 
 /**
- * Fetches packages and what they need, and unpacks them to <dir>/root. Beside first, then one rename: what an
- * interrupted run leaves is never taken for a whole toolchain. `otherwise` says what to do when they cannot be had.
+ * Fetches packages and what they need, and unpacks them to <dir>/root. Beside first, then one
+ * rename: what an interrupted run leaves is never taken for a whole toolchain. `otherwise` says
+ * what to do when they cannot be had.
  */
 export async function unpackDebian(
   dir: string,
@@ -61,7 +67,8 @@ export async function unpackDebian(
   const apt = aptOptions(path.join(partial, "apt"));
   const archives = path.join(partial, "apt/cache/archives");
   const names = await step(say, `finding Debian packages of ${packages.join(", ")}`, async () => {
-    await ran(signal, "apt-get", [...apt, "-qq", "update"]).catch(() => {}); // one unreachable extra source must not stop us
+    // One unreachable extra source must not stop us.
+    await ran(signal, "apt-get", [...apt, "-qq", "update"]).catch(() => {});
     return closure(signal, apt, packages);
   });
   await step(

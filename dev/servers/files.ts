@@ -1,4 +1,5 @@
-// Files of the servers: made with the right mode at once, and owned by the user that the servers run as.
+// Files of the servers: made with the right mode at once, and owned by the user that the servers
+// run as.
 import fs from "node:fs";
 import path from "node:path";
 import { serverUser } from "../lib/paths.mjs";
@@ -33,7 +34,9 @@ export function privateDir(dir: string): string {
   return dir;
 }
 
-/** A file of our own with mode 0600, replaced as a whole: a reader sees the old one or the new one. */
+/**
+ * A file of our own with mode 0600, replaced as a whole: a reader sees the old one or the new one.
+ */
 export function privateFile(file: string, content: string): void {
   replace(file, content, 0o600, () => {});
 }

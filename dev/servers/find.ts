@@ -10,7 +10,9 @@ export function newest(dir: string, pattern: RegExp): string[] {
     .map((name) => path.join(dir, name));
 }
 
-/** Directories of PATH that hold the program; only for the machine's own, not for what was unpacked. */
+/**
+ * Directories of PATH that hold the program; only for the machine's own, not for what was unpacked.
+ */
 export function inPath(prefix: string, program: string): string[] {
   if (prefix) return [];
   const dirs = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/usr/bin"];

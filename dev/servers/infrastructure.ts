@@ -15,7 +15,10 @@ export interface GivenUrls {
   DATABASE_URL?: string | undefined;
   REDIS_URL?: string | undefined;
   AMQP_URL?: string | undefined;
-  /** RabbitMQ's management API; AMQP_URL's host and user on port 15672 (amqps: 15671, https) unless said. */
+  /**
+   * RabbitMQ's management API; AMQP_URL's host and user on port 15672 (amqps: 15671, https) unless
+   * said.
+   */
   MEDVAULT_RABBITMQ_URL?: string | undefined;
 }
 

@@ -27,8 +27,9 @@ function layout(base: number): Ports {
 }
 
 /**
- * Chooses a block whose ports are all free and keeps it claimed: the block's last port is listened on until release,
- * which two starting at once cannot both do. The block is remembered, so that ports stay the same from run to run.
+ * Chooses a block whose ports are all free and keeps it claimed: the block's last port is listened
+ * on until release, which two starting at once cannot both do. The block is remembered, so that
+ * ports stay the same from run to run.
  * @param askedBase MEDVAULT_BASE_PORT; then no other block is tried
  */
 export async function claimPorts(data: string, askedBase: string | undefined): Promise<ClaimedPorts> {

@@ -35,7 +35,8 @@ export function postgres(o: PostgresOptions): Program {
       removeStalePid(dir);
     },
     isReady: () => acceptsLogins(o.port),
-    stopSignal: "SIGINT", // fast shutdown: open transactions are rolled back, the checkpoint is written
+    // Fast shutdown: open transactions are rolled back, the checkpoint is written.
+    stopSignal: "SIGINT",
     stopGraceMs: 8_000,
   };
 }
@@ -58,7 +59,10 @@ function settings(o: PostgresOptions): string[] {
   ];
 }
 
-/** initdb into a directory beside, then one rename: a half-made cluster is never taken for a whole one. */
+/**
+ * initdb into a directory beside, then one rename: a half-made cluster is never taken for a whole
+ * one.
+ */
 function initialise(o: PostgresOptions, dir: string): void {
   const partial = `${dir}.partial`;
   fs.rmSync(partial, { recursive: true, force: true });
@@ -89,8 +93,9 @@ function initialise(o: PostgresOptions, dir: string): void {
 }
 
 /**
- * Postgres itself sees that a dead process' pid file is stale, but not when the number now belongs to a zombie or to
- * another program. Removed only then: the file is what keeps two servers off one directory.
+ * Postgres itself sees that a dead process' pid file is stale, but not when the number now belongs
+ * to a zombie or to another program. Removed only then: the file is what keeps two servers off one
+ * directory.
  */
 function removeStalePid(dir: string): void {
   const file = path.join(dir, "postmaster.pid");
@@ -100,7 +105,10 @@ function removeStalePid(dir: string): void {
   if (!isPostgres) fs.rmSync(file);
 }
 
-/** It answers TCP long before it accepts logins: only a request for a password says that recovery is over. */
+/**
+ * It answers TCP long before it accepts logins: only a request for a password says that recovery is
+ * over.
+ */
 function acceptsLogins(port: number): Promise<boolean> {
   const parameters = Buffer.from("user\0postgres\0database\0postgres\0\0");
   const startup = Buffer.alloc(8);

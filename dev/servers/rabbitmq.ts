@@ -19,7 +19,10 @@ export interface RabbitOptions {
   settings?: readonly string[];
 }
 
-/** Erlang's name server, one of our own on 127.0.0.1; RabbitMQ would start one that listens everywhere and outlives it. */
+/**
+ * Erlang's name server, one of our own on 127.0.0.1; RabbitMQ would start one that listens
+ * everywhere and outlives it.
+ */
 export function epmd(o: RabbitOptions): Program {
   return {
     name: "epmd",
@@ -29,7 +32,8 @@ export function epmd(o: RabbitOptions): Program {
     cwd: "/",
     log: path.join(path.dirname(o.log), "epmd.log"),
     user: asServer,
-    isReady: () => answers(o.ports.epmd, Buffer.from([0, 1, 110]), (bytes) => bytes.length >= 4), // NAMES_REQ
+    // NAMES_REQ.
+    isReady: () => answers(o.ports.epmd, Buffer.from([0, 1, 110]), (bytes) => bytes.length >= 4),
     stopSignal: "SIGTERM",
     stopGraceMs: 1_000,
   };
@@ -48,7 +52,8 @@ export function rabbitmq(o: RabbitOptions): Program {
     user: asServer,
     prepare: () => writeConfig(o, dir),
     isReady: () =>
-      answers(o.ports.amqp, Buffer.from([65, 77, 81, 80, 0, 0, 9, 1]), (bytes) => bytes[0] === 1), // Connection.Start
+      // Connection.Start.
+      answers(o.ports.amqp, Buffer.from([65, 77, 81, 80, 0, 0, 9, 1]), (bytes) => bytes[0] === 1),
     stopSignal: "SIGTERM",
     stopTarget: (shell) => childNamed(shell, /beam/), // the shell around it would only wait
     stopGraceMs: 9_000, // 3.10 takes 6 s
@@ -90,11 +95,13 @@ function environment(o: RabbitOptions, dir: string): Record<string, string> {
     RABBITMQ_MNESIA_BASE: path.join(dir, "mnesia"),
     RABBITMQ_LOG_BASE: path.join(dir, "log"),
     RABBITMQ_USE_LONGNAME: "true", // a short name needs a host name that resolves
-    RABBITMQ_NODENAME: "medvault@127.0.0.1", // the same whatever the ports: the store is named after it
+    // The same whatever the ports: the store is named after it.
+    RABBITMQ_NODENAME: "medvault@127.0.0.1",
     RABBITMQ_NODE_PORT: String(o.ports.amqp),
     RABBITMQ_DIST_PORT: String(o.ports.erlang),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
-      "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}", // idle schedulers sleep
+      // Idle schedulers sleep.
+      "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}",
     ERL_EPMD_PORT: String(o.ports.epmd),
     ERL_EPMD_ADDRESS: "127.0.0.1",
     ERL_CRASH_DUMP_SECONDS: "0", // a crash dump would hold messages

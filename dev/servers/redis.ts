@@ -14,7 +14,10 @@ export interface RedisOptions {
   settings?: readonly string[];
 }
 
-/** A private Redis under <data>/redis with an append-only file; it never evicts, since sessions are no cache. */
+/**
+ * A private Redis under <data>/redis with an append-only file; it never evicts, since sessions are
+ * no cache.
+ */
 export function redis(o: RedisOptions): Program {
   const dir = path.join(o.data, "redis");
   const config = path.join(dir, "redis.conf");

@@ -81,7 +81,8 @@ test("what a killed run has left is ended, and a process that only has the numbe
   fs.writeFileSync(file, JSON.stringify(record));
 
   const left = program.id;
-  const stopped = program.stop(); // so that it is not started again; forgetRun is what ends the orphans of a crash
+  // So that it is not started again; forgetRun is what ends the orphans of a crash.
+  const stopped = program.stop();
   await forgetRun(data, () => {});
   await stopped;
   expect(isAlive(left)).toBe(false);

@@ -1,4 +1,5 @@
-// One program kept running: started, watched, started again with backoff when it dies, and stopped for good.
+// One program kept running: started, watched, started again with backoff when it dies, and stopped
+// for good.
 import { type ChildProcess, type Serializable, spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
@@ -48,7 +49,10 @@ export class Supervised {
   #deaths = 0;
   #logFrom = 0;
   #stopping = false;
-  /** Deaths are mended only after the first success: a program that cannot start at all is reported instead. */
+  /**
+   * Deaths are mended only after the first success: a program that cannot start at all is reported
+   * instead.
+   */
   #mends = false;
 
   constructor(program: Program, watcher: Watcher) {
@@ -84,7 +88,9 @@ export class Supervised {
       await waitGone(members, 2_000);
       this.#watcher.say(`${this.program.name} did not stop within ${graceMs / 1000} s and was killed`);
     }
-    await reaped; // not before the kernel gave it back: what ends after us would stay a zombie under a careless init
+    // Not before the kernel gave it back: what ends after us would stay a zombie under a careless
+    // init.
+    await reaped;
     this.#id = null;
   }
 
@@ -97,7 +103,8 @@ export class Supervised {
     const child = spawn(program.command, program.args, {
       cwd: program.cwd,
       env: program.env,
-      detached: true, // its own session: a Ctrl-C in the terminal reaches us alone, and we stop it in order
+      // Its own session: a Ctrl-C in the terminal reaches us alone, and we stop it in order.
+      detached: true,
       stdio: ["ignore", log, log, ...ipc],
       ...program.user,
     });
@@ -137,7 +144,8 @@ export class Supervised {
       await this.#untilReady(child);
       if (!this.#stopping) this.#watcher.say(`${this.program.name} is back (process ${this.#id?.pid})`);
     } catch (error) {
-      if (this.#child === child && !this.#stopping) this.#watcher.say((error as Error).message); // alive but not ready: its own health says more
+      // Alive but not ready: its own health says more.
+      if (this.#child === child && !this.#stopping) this.#watcher.say((error as Error).message);
     }
   }
 
@@ -171,7 +179,10 @@ function openLog(file: string): number {
 /** A line of the log's, or the head of what was thrown: `PolicyInvalid: …`. */
 const TELLING = /\b(?:[eE]rror|ERROR|[fF]atal|FATAL)\b|Error:|^[A-Z][A-Za-z]+: /;
 
-/** What a program said last about why it ended, after byte `from` of its log, cut to fit one sentence. */
+/**
+ * What a program said last about why it ended, after byte `from` of its log, cut to fit one
+ * sentence.
+ */
 export function lastWords(log: string, from: number): string {
   const { size } = fs.statSync(log, { throwIfNoEntry: false }) ?? { size: 0 };
   const tail =

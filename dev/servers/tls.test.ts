@@ -1,4 +1,5 @@
-// The three servers with TLS of their own, and our clients before them: who is good gets in, who is not is refused in words.
+// The three servers with TLS of their own, and our clients before them: who is good gets in, who is
+// not is refused in words.
 import { execFile, spawn } from "node:child_process";
 import fs from "node:fs";
 import https from "node:https";
@@ -34,7 +35,7 @@ import { loadSecrets } from "./secrets.ts";
 import { Supervised } from "./supervise.ts";
 import { toolchain } from "./toolchain.ts";
 
-const USER = "somebody";
+const USER = "tester";
 const EXPIRED = new Date(Date.now() - 60_000);
 
 const data = dataDir(fs.mkdtempSync(path.join(os.tmpdir(), "medvault-tls-servers-")));
@@ -205,7 +206,7 @@ const outcome = {
 };
 const SERVERS = ["postgres", "redis", "amqp"] as const;
 
-test("who trusts the CA gets in over TLS, with a certificate where one is demanded", async () => {
+test("a client that trusts the CA gets in over TLS, with a certificate where one is required", async () => {
   for (const name of SERVERS)
     expect([name, await outcome[name](urls[name].tls("127.0.0.1"), await given(ours))]).toEqual([name, "ok"]);
 });
@@ -273,7 +274,7 @@ test("a server of a CA that is not trusted is refused, and one with another's na
   }
 });
 
-test("a client without a certificate, or with a stranger's, is refused where one is demanded", async () => {
+test("a client without a certificate, or with a stranger's, is refused where one is required", async () => {
   for (const name of ["redis", "amqp"] as const) {
     for (const own of [null, strangers]) {
       const answer = await outcome[name](urls[name].tls("127.0.0.1"), await given(ours, own));

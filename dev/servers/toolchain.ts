@@ -1,4 +1,5 @@
-// Postgres, Redis, RabbitMQ and Erlang: from the machine, else from Debian packages unpacked beside the data.
+// Postgres, Redis, RabbitMQ and Erlang: from the machine, else from Debian packages unpacked beside
+// the data.
 import { type SpawnSyncOptions, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -10,7 +11,10 @@ export interface Toolchain {
   /** Directory of initdb and postgres. */
   postgres: string;
   redisServer: string;
-  /** Directory of rabbitmq-server, the script and not Debian's wrapper, which insists on a system user. */
+  /**
+   * Directory of rabbitmq-server, the script and not Debian's wrapper, which insists on a system
+   * user.
+   */
   rabbitmq: string;
   /** Directory of erl and epmd. */
   erlang: string;
@@ -75,7 +79,8 @@ export async function toolchain(
 
 function lookIn(dir: string): { tools: Toolchain | undefined; missing: string[] } {
   const root = path.join(dir, "root");
-  const whole = fs.existsSync(path.join(dir, STAMP)); // what a half-finished unpacking left does not count
+  // What a half-finished unpacking left does not count.
+  const whole = fs.existsSync(path.join(dir, STAMP));
   const paths: Partial<Toolchain> = {};
   const missing = new Set<string>();
   for (const [name, part] of Object.entries(PARTS) as [keyof typeof PARTS, Part][]) {

@@ -1,5 +1,5 @@
-// The check of npm start, as a process of its own: the supervisor stays as small as it is without the services' code.
-// Standard output: JSON {faults, unknown, declared}.
+// The check of npm start, as a process of its own: the supervisor stays as small as it is without
+// the services' code. Standard output: JSON {faults, unknown, declared}.
 import { settingFaults, unknownSettings } from "./faults.ts";
 import { declared } from "./registry.ts";
 

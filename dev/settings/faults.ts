@@ -1,4 +1,5 @@
-// What is wrong with an environment, before anything is started with it: all of it at once, each with what to do.
+// What is wrong with an environment, before anything is started with it: all of it at once, each
+// with what to do.
 import { applyPolicy } from "@medvault/keys";
 import { ConfigError, loadConfig } from "@medvault/service-kit";
 import { z } from "zod";
@@ -36,7 +37,9 @@ function faultsIn(schema: z.ZodObject, env: Environment): ReadonlyMap<string, st
   }
 }
 
-/** The services as they would be started, with ports, passwords and places that are not chosen yet. */
+/**
+ * The services as they would be started, with ports, passwords and places that are not chosen yet.
+ */
 export function planned(settings: Environment): ServiceOptions {
   const each = (value: unknown) => new Proxy({}, { get: () => value }) as never;
   return {
@@ -88,7 +91,9 @@ async function policyFaults(env: Environment): Promise<string[]> {
   return [...faults].map((fault) => `MEDVAULT_POLICY_FILE: ${fault}`);
 }
 
-/** One sentence per MEDVAULT_* variable that nothing reads, with the name that was probably meant. */
+/**
+ * One sentence per MEDVAULT_* variable that nothing reads, with the name that was probably meant.
+ */
 export function unknownSettings(env: Environment): string[] {
   const known = [...knownNames()];
   return Object.keys(env)

@@ -29,7 +29,9 @@ export interface Setting {
   readonly schema: z.ZodType;
   /** What it does. */
   readonly help: string;
-  /** As a person reads it: with its unit where the name has none; empty for one that must be set. */
+  /**
+   * As a person reads it: with its unit where the name has none; empty for one that must be set.
+   */
   readonly default: string;
   readonly readers: readonly string[];
 }
@@ -39,7 +41,9 @@ export const declared = Object.fromEntries(
   Object.entries(SCHEMAS).map(([process, { shape }]) => [process, Object.keys(shape)]),
 ) as unknown as Declared;
 
-/** The settings that `npm start` takes from its environment: its own, and those that it passes on. */
+/**
+ * The settings that `npm start` takes from its environment: its own, and those that it passes on.
+ */
 export function settingsOfStart(): Setting[] {
   const passedOn = Object.entries(SCHEMAS).flatMap(([process, schema]) => settingsOf(schema, process));
   const own = settingsOf(StartConfig, "npm start");

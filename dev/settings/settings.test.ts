@@ -92,7 +92,7 @@ const WRONG = {
   AMQP_URL: "http://127.0.0.1",
 };
 
-test("every fault of every service's settings is told at once, each with what to do, before anything is started", async () => {
+test("every fault of every service's settings is named at once, each with what to do, before anything is started", async () => {
   const { code, said } = await runCommand("start.mjs", [], {
     ...WRONG,
     MEDVAULT_DATA: givenDataDir(),

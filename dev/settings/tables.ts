@@ -1,4 +1,5 @@
-// The settings tables of the READMEs, made from the schemas: `npm test -- dev/generated -u` writes them.
+// The settings tables of the READMEs, made from the schemas: `npm test -- dev/generated -u` writes
+// them.
 import { CommonConfig } from "@medvault/service-kit";
 import type { z } from "zod";
 import { SERVICES } from "../servers/secrets.ts";

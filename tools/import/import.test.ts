@@ -1,15 +1,13 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { totpCode, untilNextCodeMs } from "../lib/sign-in.ts";
+import { runTool } from "../test/harness.ts";
 
-const SCRIPT = fileURLToPath(new URL("../import.ts", import.meta.url));
 const BUNDLE = JSON.stringify({ resourceType: "Bundle", type: "transaction", entry: [] });
 const STORED = {
   patientId: "p",
@@ -58,14 +56,8 @@ const file = async (name: string, content: string | Buffer) => {
   return join(folder, name);
 };
 
-function run(args: string[], env: Record<string, string> = { MEDVAULT_TOKEN: "t0ken" }) {
-  return new Promise<{ code: number; out: string; err: string }>((resolve) => {
-    const options = { env: { PATH: process.env.PATH ?? "", MEDVAULT_DATA: join(folder, "none"), ...env } };
-    const child = execFile(process.execPath, [SCRIPT, ...args], options, (_error, out, err) => {
-      resolve({ code: child.exitCode ?? -1, out, err });
-    });
-  });
-}
+const run = (args: string[], env: Record<string, string> = { MEDVAULT_TOKEN: "t0ken" }) =>
+  runTool("import", args, { MEDVAULT_DATA: join(folder, "none"), ...env });
 
 test("bundles go up one by one with a key of their content, plain or gzipped, and are summed up", async () => {
   const [a, b] = [await file("a.json", BUNDLE), await file("b.json.gz", gzipSync(BUNDLE))];
@@ -81,7 +73,7 @@ test("bundles go up one by one with a key of their content, plain or gzipped, an
   expect(seen[0]?.headers["idempotency-key"]).toBe(seen[1]?.headers["idempotency-key"]);
 });
 
-test("a file that is missing, no JSON, no bundle or damaged is told, and the others still load", async () => {
+test("a file that is missing, no JSON, no bundle or damaged is named, and the others still load", async () => {
   const paths = [
     join(folder, "missing.json"),
     await file("text.json", "hello"),
@@ -103,7 +95,7 @@ test("a file that is missing, no JSON, no bundle or damaged is told, and the oth
   expect(seen).toHaveLength(1);
 });
 
-test("a refused bundle is told with its paths", async () => {
+test("a refused bundle is shown with its paths", async () => {
   const errors = [{ path: "entry.3.resource.code", message: "is wrong" }];
   replies = () => ({ status: 400, body: { code: "invalid_input", errors } });
   const { code, out } = await run(["--gateway", gateway(), await file("a.json", BUNDLE)]);
@@ -170,7 +162,7 @@ test("the demo doctor signs in with password and code, and renews a token that r
   expect(JSON.parse(seen[1]?.body ?? "")).toEqual({ mfaToken: "m", code: expect.stringMatching(/^\d{6}$/) });
 });
 
-test("wrong usage is told, with help, and exits 2", async () => {
+test("wrong usage is one sentence and exit code 2", async () => {
   expect(await run([])).toMatchObject({ code: 2, err: expect.stringContaining("name at least one bundle") });
   expect(await run(["--wat", "x"])).toMatchObject({ code: 2 });
   expect(await run(["a.json"], {})).toMatchObject({

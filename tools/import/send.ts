@@ -21,7 +21,7 @@ export type FileResult =
   | { path: string; ok: true; tookMs: number; replayed: boolean; answer: Stored }
   | { path: string; ok: false; tookMs: number; error: string; fatal: boolean };
 
-/** A file that cannot be sent, told in a sentence. */
+/** A file that cannot be sent; its message says why. */
 class BadFile extends Error {}
 
 /** The files that were named; a folder stands for the bundles in it, by name. Throws UsageError. */
@@ -40,7 +40,10 @@ export async function bundlePaths(named: readonly string[]): Promise<string[]> {
   return paths;
 }
 
-/** Sends one bundle and waits where it is asked to. Never throws: what went wrong is a sentence in the result. */
+/**
+ * Sends one bundle and waits where it is asked to. Never throws: what went wrong is a sentence in
+ * the result.
+ */
 export async function sendBundle(
   client: MedVaultClient,
   path: string,

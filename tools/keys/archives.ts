@@ -16,7 +16,10 @@ interface ArchiveKey {
   readonly wrapped: Buffer;
 }
 
-/** What kept backups need of a version: the keys of their archives (of backup), or the keysets within (of the others). */
+/**
+ * What kept backups need of a version: the keys of their archives (of backup), or the keysets
+ * within (of the others).
+ */
 export async function backupNeeds(
   installation: Installation,
   place: KeyPlace,
@@ -32,8 +35,8 @@ export async function backupNeeds(
 }
 
 /**
- * Renews the keysets of kept backups, as the backup service does by itself, where this machine has backups. Returns how
- * many; 0 also while the service is at it.
+ * Renews the keysets of kept backups, as the backup service does by itself, where this machine has
+ * backups. Returns how many; 0 also while the service is at it.
  */
 export async function renewBackups(installation: Installation, signal: AbortSignal): Promise<number> {
   const { backupsDir, databaseUrls } = installation;
@@ -59,7 +62,10 @@ export function archiveCounts(installation: Installation): Map<number, number> {
   return counts;
 }
 
-/** Wraps the keys of all archives under the newest version; each file is replaced whole. Returns how many. */
+/**
+ * Wraps the keys of all archives under the newest version; each file is replaced whole. Returns how
+ * many.
+ */
 export async function rewrapArchives(installation: Installation, keyring: Keyring): Promise<number> {
   let count = 0;
   for (const { id, file, wrapped } of archiveKeys(installation)) {

@@ -92,7 +92,9 @@ export async function toVault(work: Work, service: ServiceName, vault: VaultPlac
   };
 }
 
-/** `keys rotate <service> --final`: afterwards no old dump, WAL or replica holds a key that opens. */
+/**
+ * `keys rotate <service> --final`: afterwards no old dump, WAL or replica holds a key that opens.
+ */
 export async function rotateFinally(
   work: Work,
   service: ServiceName,
@@ -170,14 +172,16 @@ async function destroyPlace(
 ): Promise<void> {
   let needs = await backupNeeds(work.installation, place, version);
   if (needs.some(({ count }) => count > 0) && place.service !== "backup") {
-    // Backups take over only what lies under closed versions. Refused, naming what, while tables need this one.
+    // Backups take over only what lies under closed versions. Refused, naming what, while tables
+    // need this one.
     if (!(await closedVersion(place.pool, version)))
       await retireVersion(place, version, auditOf(place.service, "retire"));
     const renewed = await renewBackups(work.installation, work.signal);
     if (renewed > 0) work.output.say(`The keysets of ${renewed} backups are renewed.`);
     needs = await backupNeeds(work.installation, place, version);
   }
-  // An archive's own key is no matter of taste: it can be rewrapped, and without it the archive is lost.
+  // An archive's own key is no matter of taste: it can be rewrapped, and without it the archive is
+  // lost.
   const counted = despiteBackups && place.service !== "backup" ? [] : needs;
   await destroyVersion(place, version, counted, auditOf(place.service, "destroy"));
 }

@@ -14,7 +14,8 @@ import type { Installation } from "../lib/installation.ts";
 import { type ListedVersion, listVersions } from "./list.ts";
 import { keysDirOf, keysFileOf, recordIn, withPlace } from "./work.ts";
 
-// Random nonces of 96 bits under one key: 2^32 at most (NIST SP 800-38D, 8.3); this leaves time to act.
+// Random nonces of 96 bits under one key: 2^32 at most (NIST SP 800-38D, 8.3); this leaves time to
+// act.
 const NONCE_BUDGET = 2 ** 30;
 const REWRAP_DUE_DAYS = 1;
 
@@ -99,7 +100,10 @@ async function serviceFindings(
   ];
 }
 
-/** A key that waits to be put in place, or one that was destroyed and not forgotten, is of a rebuild that was stopped. */
+/**
+ * A key that waits to be put in place, or one that was destroyed and not forgotten, is of a rebuild
+ * that was stopped.
+ */
 async function indexFindings(db: Db, service: ServiceName): Promise<Finding[]> {
   const { rows } = await db.query<{ name: string }>(
     `select distinct name from keys k where kind = 'index' and (state = 'destroyed' or state = 'retired' and exists (
@@ -132,7 +136,10 @@ async function shredFindings(db: Db, service: ServiceName): Promise<Finding[]> {
   return [{ service, check: "shreds", says }];
 }
 
-/** Shares of before the last rotation, which a service may have made by itself, give back a file without the active key. */
+/**
+ * Shares of before the last rotation, which a service may have made by itself, give back a file
+ * without the active key.
+ */
 function shareFindings(installation: Installation, service: ServiceName): Finding[] {
   const { document } = readKeyFile(keysFileOf(installation, service), service);
   const { escrowedVersion: escrowed, versions } = document;
@@ -178,8 +185,9 @@ function versionFindings(v: ListedVersion, maxAgeDays: number): Finding[] {
 }
 
 /**
- * A row's key seals that row alone, once for each revision, so `rev` bounds its nonces. Wrapping keys are of one context
- * (a subject, a name) each and used once for each version of the service key: never near a limit.
+ * A row's key seals that row alone, once for each revision, so `rev` bounds its nonces. Wrapping
+ * keys are of one context (a subject, a name) each and used once for each version of the service
+ * key: never near a limit.
  */
 async function nonceFindings(db: Db, service: ServiceName): Promise<Finding[]> {
   const { rows: tables } = await db.query<{ table_name: string }>(

@@ -41,7 +41,10 @@ export async function escrow(
   };
 }
 
-/** `keys recover <share …>`: puts back the key files that are missing; one that is there is never replaced. */
+/**
+ * `keys recover <share …>`: puts back the key files that are missing; one that is there is never
+ * replaced.
+ */
 export async function recover(work: Work, shareFiles: readonly string[]): Promise<Outcome> {
   if (shareFiles.length === 0) throw new UsageError("name the files of the shares.");
   const missing = shareFiles.find((file) => !existsSync(file));

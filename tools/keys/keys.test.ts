@@ -1,10 +1,8 @@
-import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import {
   createKeyring,
@@ -17,11 +15,10 @@ import { generateKeyFile } from "@medvault/keys/operations";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { files } from "../../services/files/src/files/file.table.ts";
-import { makeKeysPlace } from "../test/harness.ts";
+import { makeKeysPlace, runTool } from "../test/harness.ts";
 
 // Each command is a process of its own, which on a busy machine takes seconds to begin.
 vi.setConfig({ testTimeout: 180_000 });
-const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
 const WITH_KEYS = ["auth", "records", "files", "audit", "backup"] as const;
 
 let database: TestDatabase;
@@ -55,21 +52,7 @@ afterEach(async () => {
 const fileOf = (service: string) => path.join(dir, "keys", `${service}.json`);
 const keyringOf = (service: string) => createKeyring({ service, keysFile: fileOf(service) });
 
-interface Ran {
-  code: number;
-  out: string;
-  err: string;
-}
-
-function keys(...args: string[]): Promise<Ran> {
-  const env = { PATH: process.env.PATH, MEDVAULT_DATA: dir, ...extraEnv };
-  const flags = ["--disable-warning=ExperimentalWarning", script, ...args];
-  return new Promise((resolve) => {
-    execFile(process.execPath, flags, { env }, (error, out, err) =>
-      resolve({ code: error ? Number(error.code) : 0, out, err }),
-    );
-  });
-}
+const keys = (...args: string[]) => runTool("keys", args, { MEDVAULT_DATA: dir, ...extraEnv });
 
 async function keysJson(...args: string[]) {
   const { code, out, err } = await keys(...args, "--json");

@@ -1,18 +1,15 @@
-import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { createKeyring, createSubjectKey, type Keyring, tableKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { patients as patientResource } from "../../services/records/src/patients/patient.table.ts";
 import { newPatient } from "../../services/records/src/patients/patient.ts";
-import { makeKeysPlace } from "../test/harness.ts";
+import { makeKeysPlace, runTool } from "../test/harness.ts";
 
 const { table: patients } = patientResource;
-const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
 let database: TestDatabase;
 let dir: string;
 let keyring: Keyring;
@@ -29,15 +26,7 @@ afterAll(async () => {
 
 const pool = () => database.pool("records");
 
-function keys(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const env = { PATH: process.env.PATH, MEDVAULT_DATA: dir };
-  const flags = ["--disable-warning=ExperimentalWarning", script, ...args];
-  return new Promise((resolve) => {
-    execFile(process.execPath, flags, { env }, (error, out, err) =>
-      resolve({ code: error ? Number(error.code) : 0, out, err }),
-    );
-  });
-}
+const keys = (...args: string[]) => runTool("keys", args, { MEDVAULT_DATA: dir });
 
 async function addPatient(): Promise<void> {
   const id = randomUUID();
@@ -94,7 +83,7 @@ test("a table without a blind index, and one that is none, are wrong usage", asy
   expect(await keys("reindex", "people")).toMatchObject({ code: 2, err: expect.stringMatching(/no table/) });
 });
 
-test("a table may be sealed anew in the middle of a rebuild, which the next run finishes", async () => {
+test("a table may be sealed again in the middle of a rebuild, which the next run finishes", async () => {
   await pool().query(
     `insert into keys (kind, name, version, wrapped, state)
      select kind, name, version + 1, $1, 'retired' from keys where name = 'patients.birth_date'`,

@@ -19,7 +19,10 @@ export async function reindexTable(work: Work, name: string | undefined): Promis
   return tokens ? layTokens(work, tokens) : reindexRows(work, name);
 }
 
-/** Texts that are nowhere kept cannot be given new tokens: another key is laid over those that are there. */
+/**
+ * Texts that are nowhere kept cannot be given new tokens: another key is laid over those that are
+ * there.
+ */
 async function layTokens(work: Work, table: TokenTable): Promise<Outcome> {
   const service = table.service as ServiceName;
   return withKeyring(work.installation, service, async (place, keyring) => {

@@ -46,7 +46,10 @@ export async function resealTable(
   });
 }
 
-/** The event by which a row that is rolled back later is found: it has the revision and the hash of the box. */
+/**
+ * The event by which a row that is rolled back later is found: it has the revision and the hash of
+ * the box.
+ */
 function resealedEvent({ service, table, kind, isOfPatients }: ResealTable, row: ResealedRow): NewEvent {
   return auditEvent(null, {
     type: `medvault.${service}.keys.reseal.v1`,

@@ -1,17 +1,14 @@
-import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { createKeyring, createSubjectKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { makeKeysPlace } from "../test/harness.ts";
+import { makeKeysPlace, runTool } from "../test/harness.ts";
 
-const script = fileURLToPath(new URL("../keys.ts", import.meta.url));
 const WITH_KEYS = ["auth", "records", "files", "audit", "backup"] as const;
 
 let database: TestDatabase;
@@ -28,14 +25,9 @@ afterAll(async () => {
 
 const fileOf = (service: string) => path.join(dir, "keys", `${service}.json`);
 
-function keys(...args: string[]): Promise<{ code: number; answer: Record<string, unknown> }> {
-  const env = { PATH: process.env.PATH, MEDVAULT_DATA: dir };
-  const flags = ["--disable-warning=ExperimentalWarning", script, ...args, "--json"];
-  return new Promise((resolve) => {
-    execFile(process.execPath, flags, { env }, (error, out) =>
-      resolve({ code: error ? Number(error.code) : 0, answer: JSON.parse(out || "{}") }),
-    );
-  });
+async function keys(...args: string[]): Promise<{ code: number; answer: Record<string, unknown> }> {
+  const { code, out } = await runTool("keys", [...args, "--json"], { MEDVAULT_DATA: dir });
+  return { code, answer: JSON.parse(out || "{}") };
 }
 
 test("the doctor says that a shred is overdue, and why; a final rotation by hand makes it final, with its event", async () => {

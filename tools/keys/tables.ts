@@ -10,7 +10,7 @@ export interface ResealTable {
   readonly service: ServiceName;
   readonly table: SealedTable<object>;
   readonly kind: string;
-  /** False where the subject may be somebody else than a patient. */
+  /** False where the subject may be another person than a patient. */
   readonly isOfPatients: boolean;
 }
 
@@ -32,7 +32,10 @@ const tokenTablesOf = (service: ServiceName): readonly TokenTable[] =>
 export const findTokenTable = (name: string | undefined): TokenTable | undefined =>
   records.tokenTables.find(({ table }) => table === name);
 
-/** The table of that name, as declared and as the operator's policy has it. Throws UsageError or PolicyInvalid. */
+/**
+ * The table of that name, as declared and as the operator's policy has it. Throws UsageError or
+ * PolicyInvalid.
+ */
 export async function findTable(
   name: string | undefined,
   policyFile: string | undefined,

@@ -1,4 +1,5 @@
-// What every command of `keys` works with: where the keys are, a service's pool beside its key file, and events.
+// What every command of `keys` works with: where the keys are, a service's pool beside its key
+// file, and events.
 import path from "node:path";
 import { createKeyring, type Keyring } from "@medvault/keys";
 import type { Audit, KeyPlace } from "@medvault/keys/operations";
@@ -19,7 +20,9 @@ export interface Work {
 /** The services whose subjects are patients. */
 export const OF_PATIENTS: readonly ServiceName[] = ["records", "files"];
 
-/** A count reads all of a table once, which for millions of keys takes longer than a request may. */
+/**
+ * A count reads all of a table once, which for millions of keys takes longer than a request may.
+ */
 const POOL = { applicationName: "medvault-keys", max: 3, statementTimeoutMs: 120_000 };
 
 /** Where the key files are. Throws UsageError when nothing says so. */
@@ -33,7 +36,10 @@ export function keysDirOf({ keysDir }: Installation): string {
 export const keysFileOf = (installation: Installation, service: ServiceName): string =>
   path.join(keysDirOf(installation), `${service}.json`);
 
-/** Runs `work` with a service's key file and a pool of the service's own role. Throws UsageError without a database URL. */
+/**
+ * Runs `work` with a service's key file and a pool of the service's own role. Throws UsageError
+ * without a database URL.
+ */
 export function withPlace<T>(
   installation: Installation,
   service: ServiceName,
@@ -62,7 +68,10 @@ export function withKeyring<T>(
   });
 }
 
-/** Writes `medvault.<service>.keys.<verb>.v1` into the service's outbox: done by an operator, with counts and versions. */
+/**
+ * Writes `medvault.<service>.keys.<verb>.v1` into the service's outbox: done by an operator, with
+ * counts and versions.
+ */
 export function auditOf(service: string, verb: string, patientIds: readonly string[] = []): Audit {
   return keyEvent(service, verb, "operator", patientIds);
 }

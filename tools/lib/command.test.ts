@@ -1,21 +1,16 @@
-import { execFile, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import path from "node:path";
 import { SERVICES_WITH_DATA } from "@medvault/postgres";
 import { createTestDatabase } from "@medvault/testing";
 import { expect, onTestFinished, test } from "vitest";
+import { runTool } from "../test/harness.ts";
 
 const TOOLS = path.resolve(import.meta.dirname, "..");
 const NOWHERE = { PATH: process.env.PATH ?? "", MEDVAULT_DATA: "/nonexistent" };
 
-function run(tool: string, args: string[], env: Record<string, string> = {}) {
-  return new Promise<{ code: number; out: string; err: string }>((resolve) => {
-    const file = path.join(TOOLS, `${tool}.ts`);
-    execFile(process.execPath, [file, ...args], { env: { ...NOWHERE, ...env } }, (error, out, err) =>
-      resolve({ code: error ? Number(error.code) : 0, out, err }),
-    );
-  });
-}
+const run = (tool: string, args: string[], env: Record<string, string> = {}) =>
+  runTool(tool, args, { ...NOWHERE, ...env });
 
 const NAMES = globSync("*.ts", { cwd: TOOLS, exclude: ["*.test.ts", "config.ts"] }).map((name) =>
   name.slice(0, -3),

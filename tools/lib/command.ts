@@ -54,7 +54,10 @@ interface Call<O extends ParseArgsOptionsConfig, S extends z.ZodObject> {
   readonly signal: AbortSignal;
 }
 
-/** Runs a tool to its end and sets the exit code: 0 done, 1 refused, failed or found something, 2 wrong usage. */
+/**
+ * Runs a tool to its end and sets the exit code: 0 done, 1 refused, failed or found something, 2
+ * wrong usage.
+ */
 export async function command<const O extends ParseArgsOptionsConfig, S extends z.ZodObject>(
   tool: Command<O, S>,
 ): Promise<void> {

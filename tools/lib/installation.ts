@@ -16,7 +16,10 @@ interface DemoUser {
   readonly totpSecret?: string | null;
 }
 
-/** What `npm start` writes; a MedVault that runs elsewhere has no such file, and settings say it all. */
+/**
+ * What `npm start` writes; a MedVault that runs elsewhere has no such file, and settings say it
+ * all.
+ */
 interface Ops {
   gateway?: string;
   postgres?: { services?: Partial<Record<ServiceName, string>> };
@@ -70,7 +73,10 @@ export function reachableServices({ databaseUrls }: Installation): ServiceName[]
   );
 }
 
-/** Runs `work` with a pool of the service's own role. Throws UsageError when nothing says where its database is. */
+/**
+ * Runs `work` with a pool of the service's own role. Throws UsageError when nothing says where its
+ * database is.
+ */
 export async function withPool<T>(
   installation: Installation,
   service: ServiceName,
@@ -96,7 +102,10 @@ export async function withPool<T>(
   }
 }
 
-/** Whom a tool trusts, and who it is, to a server with TLS: by the same settings as the services. Throws ConfigError. */
+/**
+ * Whom a tool trusts, and who it is, to a server with TLS: by the same settings as the services.
+ * Throws ConfigError.
+ */
 export async function trusted(settings: TlsSettings): Promise<ConnectionOptions> {
   const tls = await openTls(settings, createLogger({ service: "medvault", level: "silent" }));
   tls.close(); // a command is over before certificates change

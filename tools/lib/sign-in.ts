@@ -34,7 +34,9 @@ export interface SignInOptions {
   readonly gateway: string;
   /** A person, or an access token. */
   readonly as: Person | string;
-  /** Empty: the session is bound to no program, so that another one (curl) can go on with its token. */
+  /**
+   * Empty: the session is bound to no program, so that another one (curl) can go on with its token.
+   */
   readonly userAgent?: string;
 }
 
@@ -60,8 +62,8 @@ export async function signIn({ gateway, as, userAgent }: SignInOptions): Promise
 }
 
 /**
- * Signs in with password and, where asked for, a code. Returns true when the account must set up its second factor
- * first: the session then holds the token for that alone.
+ * Signs in with password and, where asked for, a code. Returns true when the account must set up
+ * its second factor first: the session then holds the token for that alone.
  */
 export async function logIn(client: MedVaultClient, person: Person): Promise<boolean> {
   const password = person.password ?? (await ask(`Password of ${person.username}: `, true));
@@ -112,7 +114,10 @@ function sayWait(waitMs: number): void {
   process.stderr.write(`The gateway asks to wait ${Math.ceil(waitMs / 1000)} s before signing in.\n`);
 }
 
-/** The 6-digit code of a base32 secret at a time (RFC 6238, SHA-1, 30 s). Rejects for what is no base32. */
+/**
+ * The 6-digit code of a base32 secret at a time (RFC 6238, SHA-1, 30 s). Rejects for what is no
+ * base32.
+ */
 export function totpCode(secret: string, atMs: number): Promise<string> {
   return generate({ secret, epoch: Math.floor(atMs / 1000) });
 }
