@@ -31,6 +31,69 @@ test("each breach is named with its file and line", () => {
   ]);
 });
 
+test("a name outside the grammar and a folder of one file are named, and tests do not count", () => {
+  const tree = givenTree({
+    "services/auth/src/users/userStore.ts": "",
+    "services/auth/src/users/user.helper.ts": "",
+    "services/auth/src/users/user.store.test.ts": "",
+    "services/auth/src/Mfa/totp.ts": "",
+    "services/auth/src/Mfa/totp.errors.ts": "",
+    "services/auth/src/lockout/lockout.store.ts": "",
+    "services/auth/src/lockout/lockout.store.test.ts": "",
+    "libs/keys/src/key_file.ts": "",
+    "libs/keys/src/index.ts": "",
+  });
+  const named = houseRuleBreaches(tree).map((breach) => breach.split(":")[0]);
+  expect(named).toEqual([
+    "libs/keys/src/key_file.ts",
+    "services/auth/src/Mfa/totp.errors.ts",
+    "services/auth/src/Mfa/totp.ts",
+    "services/auth/src/users/user.helper.ts",
+    "services/auth/src/users/userStore.ts",
+    "services/auth/src/lockout",
+  ]);
+});
+
+test("a bare noun of a service that reaches outside is named, by each import", () => {
+  const reaching = [
+    'import { readFile } from "node:fs/promises";',
+    'import type pg from "pg";',
+    'import { type Db, type Tx } from "@medvault/postgres";',
+    'import { isIP } from "node:net";',
+    'import {\n  ddl,\n  type Tx as T,\n} from "@medvault/postgres";',
+    'import * as store from "./lockout.store.ts";',
+    'import "express";',
+    'export { find } from "./user.service.ts";',
+  ].join("\n");
+  const tree = givenTree({
+    "services/auth/src/lockout/lockout.ts": reaching,
+    "services/auth/src/lockout/lockout.service.ts": reaching,
+    "services/auth/src/service.ts": reaching,
+    "libs/keys/src/keyring/keyring.ts": reaching,
+  });
+  const named = houseRuleBreaches(tree).map((breach) => breach.replace(/ a bare .* imports /, " "));
+  expect(named).toEqual([
+    "services/auth/src/lockout/lockout.ts: node:fs/promises",
+    "services/auth/src/lockout/lockout.ts: @medvault/postgres",
+    "services/auth/src/lockout/lockout.ts: ./lockout.store.ts",
+    "services/auth/src/lockout/lockout.ts: express",
+    "services/auth/src/lockout/lockout.ts: ./user.service.ts",
+  ]);
+});
+
+test("a comment wider than 100 columns is named; code and what is generated may be wider", () => {
+  const wide = "x".repeat(100);
+  const tree = givenTree({
+    "services/auth/src/main.ts": `/** ${wide} */\n  // ${wide}\nconst text = "${wide}"; // beside code\n`,
+    "libs/client/src/schema.ts": `// ${wide}\n`,
+    "tools/a.ts": `// ${wide}\n`,
+  });
+  expect(houseRuleBreaches(tree)).toEqual([
+    "services/auth/src/main.ts:1: a comment of 107 columns, at most 100",
+    "services/auth/src/main.ts:2: a comment of 105 columns, at most 100",
+  ]);
+});
+
 test("the import rules see every planted breach", async () => {
   expect(await unseenBreaches(root)).toEqual([]);
 }, 60_000);

@@ -31,7 +31,10 @@ const CHECKS: { name: string; find: () => Promise<string[]> }[] = [
     find: async () =>
       outputOf(await run(path.join(bin, "knip"), ["--no-progress", "--no-config-hints"], { cwd: root, env })),
   },
-  { name: "house rules (lengths, process.env, shortcuts)", find: async () => houseRuleBreaches(root) },
+  {
+    name: "house rules (lengths, names, pure rules, comments, process.env, shortcuts)",
+    find: async () => houseRuleBreaches(root),
+  },
   { name: "docs/features.md points at tests that are there", find: async () => featureBreaches(root) },
 ];
 

@@ -8,7 +8,7 @@ import type { Row } from "./resources/patient-owned.ts";
 import type { PatientTable } from "./resources/patient-table.ts";
 import type { Resource } from "./resources/resource.ts";
 
-/** What is kept about a patient, in the order in which an import stores it and an export shows it. */
+/** What is kept about a patient, in the order in which imports store and exports show it. */
 export const clinicalResources: readonly Resource<Row>[] = [medicalRecords, prescriptions, claims];
 
 /** Every kind of patient-owned resource: `resources.test.ts` holds each to its declaration. */
