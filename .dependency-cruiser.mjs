@@ -79,6 +79,13 @@ export default {
       to: { path: "^services/", dependencyTypes: ["local"] },
     },
     {
+      name: "tools-without-dev",
+      comment: "What operators run is in the image, what developers run is not",
+      severity: "error",
+      from: { path: "^tools/" },
+      to: { path: "^dev/" },
+    },
+    {
       name: "no-cycles",
       comment: "Files that import each other are one file (types may: they are gone when it runs)",
       severity: "error",

@@ -38,13 +38,18 @@ const PLANTED: { rule: string; file: string; text: string }[] = [
   },
   {
     rule: "services-by-declared-entries",
-    file: "tools/a.ts",
+    file: "dev/c.ts",
     text: 'export * from "../services/auth/src/d.ts";',
   },
   {
     rule: "operations-for-commands",
     file: "services/audit/src/g.ts",
     text: 'export * from "../../../libs/keys/src/operations/index.ts";',
+  },
+  {
+    rule: "tools-without-dev",
+    file: "tools/b.ts",
+    text: 'export * from "../dev/c.ts";',
   },
   {
     rule: "no-cycles",
