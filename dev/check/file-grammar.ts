@@ -25,8 +25,9 @@ const IMPORT = /^(?:import|export)\s+(?!type\b)([^"';]*?)\s*(?:\bfrom\s+)?"([^"]
 export function nameBreaches(files: readonly string[]): string[] {
   const ours = files.filter((file) => /^(services|libs)\/[^/]+\/(src|test)\//.test(file));
   const breaches = ours.flatMap((file) => {
-    const [, , , ...inside] = file.split("/");
+    const [, , top, ...inside] = file.split("/");
     const name = inside.pop() ?? "";
+    if (top === "test" && name.includes(".test.")) return [`${file}: a test stands beside its code`];
     const isKnown = NAME.test(name) && inside.every((folder) => FOLDER.test(folder));
     return isKnown ? [] : [`${file}: a name is kebab-case, then a role: ${ROLES.join(", ")}`];
   });
