@@ -132,7 +132,7 @@ export async function listPatients(
   const after = positionOf(cursor, bound);
   const rows = await store.listPatients(context.pool, context, actor, filter, after, limit + 1);
   const page = pageOf(rows, limit, bound, positionIn(patients));
-  await announce(context, actor, patients, "listed", "patient:read", page.items);
+  await announce(context, actor, patients, "listed", page.items);
   return { body: { ...page, items: page.items.map((patient) => patients.view(patient)) } };
 }
 
@@ -170,7 +170,7 @@ export async function searchPatients(
     matches: (patient) => asked.every(([field, part]) => patients.table.matches(patient, field, part)),
     at: positionIn(patients),
   });
-  await announce(context, actor, patients, "searched", "patient:search", page.items);
+  await announce(context, actor, patients, "searched", page.items);
   return { body: { ...page, items: page.items.map((patient) => patients.view(patient)) } };
 }
 

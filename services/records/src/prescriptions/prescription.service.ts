@@ -56,6 +56,6 @@ export async function searchPrescriptions(
     at: ({ prescription }) => position(prescription),
   });
   const items = page.items.map(({ prescription }) => prescription);
-  await announce(context, actor, prescriptions, "searched", "prescription:search", items);
+  await announce(context, actor, prescriptions, "searched", items);
   return { body: { ...page, items: items.map((item) => prescriptions.view(item)) } };
 }

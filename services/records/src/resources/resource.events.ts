@@ -76,11 +76,11 @@ export function wrote<T extends Row>(
 export function listAct<T extends Row>(
   resource: Resource<T>,
   verb: "listed" | "searched",
-  permission: ResourceAction,
   items: readonly T[],
   patientId?: string,
 ): Act {
-  const { noun, plural, fields, list } = resource;
+  const { noun, plural, fields, list, permissions } = resource;
+  const permission = (verb === "searched" && permissions.search) || permissions.read;
   const whose =
     list?.isOfPatient && patientId !== undefined
       ? { subject: `patient/${patientId}`, patientIds: [patientId] }

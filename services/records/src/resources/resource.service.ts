@@ -106,7 +106,7 @@ export async function list<T extends Row, View>(
           matches: (value) => opened.every(([name, field]) => value[field as keyof T] === asked[name]),
           at,
         });
-  await announce(context, actor, resource, "listed", permissions.read, page.items, filter.patientId);
+  await announce(context, actor, resource, "listed", page.items, filter.patientId);
   return { body: { ...page, items: page.items.map((value) => resource.view(value)) } };
 }
 
@@ -254,11 +254,10 @@ export async function announce<T extends Row>(
   actor: Actor,
   resource: Resource<T>,
   verb: "listed" | "searched",
-  permission: ResourceAction,
   items: readonly T[],
   patientId?: string,
 ): Promise<void> {
-  await context.appender.append(done(actor, listAct(resource, verb, permission, items, patientId)));
+  await context.appender.append(done(actor, listAct(resource, verb, items, patientId)));
 }
 
 async function lockAt<T extends Row>(

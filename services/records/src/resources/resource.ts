@@ -6,11 +6,12 @@ import { type PatientTable, patientTable, type TableParts } from "./patient-tabl
 import { type PageStatements, pageStatementsOf } from "./statement.ts";
 
 interface Permissions {
-  readonly read: ResourceAction;
-  readonly write: ResourceAction;
-  readonly delete?: ResourceAction;
-  readonly search?: ResourceAction;
+  readonly read: To<"read">;
+  readonly write: To<"write">;
+  readonly delete?: To<"delete">;
+  readonly search?: To<"search">;
 }
+type To<Action extends string> = Extract<ResourceAction, `${string}:${Action}`>;
 
 /**
  * How a list narrows: by comparing a column in the statement, or a sealed field once it is open.
