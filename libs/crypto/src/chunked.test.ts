@@ -3,7 +3,7 @@ import { Readable, type Transform } from "node:stream";
 import { inflateSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { plainCobblestone256 } from "../test/plain-chunked.ts";
+import { plainCobblestone256, plainOpenCobblestone256 } from "../test/plain-chunked.ts";
 import { ownVectors, sharedVectors } from "../test/shared-data.ts";
 import { createOpenStream, createSealStream, createSealStreamWithSaltUnsafe } from "./chunked.ts";
 import {
@@ -149,6 +149,7 @@ test("any message agrees with the plain second implementation and comes back who
       const opened = await through(createOpenStream(key, place), out, Math.max(step, n >> 9));
       expect(opened.error).toBeNull();
       expect(opened.out.equals(message)).toBe(true);
+      expect(plainOpenCobblestone256(key, place, out)).toEqual(message);
     },
   );
   await fc.assert(property, { numRuns: 60 });
