@@ -16,7 +16,7 @@ const MAX_VALUE_CODE_POINTS = 4_096;
  * telling and costs more false candidates. It is no protection from a reader who knows the
  * vocabulary (docs/threat-model.md has the measurement).
  */
-export const DEFAULT_GRAM_BITS = 12;
+const DEFAULT_GRAM_BITS = 12;
 
 /**
  * The form in which values are compared: NFKC, case folded, diacritics and format characters

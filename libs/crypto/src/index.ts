@@ -1,25 +1,17 @@
 export {
   containsPart,
-  DEFAULT_GRAM_BITS,
   exactToken,
   layeredToken,
   normalise,
   trigramQueryTokens,
   trigramTokens,
 } from "./blind-index.ts";
-export {
-  BOX_OVERHEAD_BYTES,
-  type BoxContext,
-  openBox,
-  readBoxHeader,
-  type SubjectKey,
-  sealBox,
-} from "./box.ts";
-export { deriveKey, hkdfSha256, type KeyMaterial, lengthPrefixed } from "./bytes.ts";
+export { type BoxContext, openBox, readBoxHeader, type SubjectKey, sealBox } from "./box.ts";
+export { deriveKey, lengthPrefixed } from "./bytes.ts";
 export { canonicalJson, type Json } from "./canonical-json.ts";
 export { createOpenStream, createSealStream } from "./chunked.ts";
-export { CHUNK_BYTES, fileContext, plaintextSize, sealedSize } from "./chunked-format.ts";
-export { authenticatedSize, openRange, type ReadAt } from "./chunked-range.ts";
+export { CHUNK_BYTES, fileContext } from "./chunked-format.ts";
+export { authenticatedSize, openRange } from "./chunked-range.ts";
 export * from "./errors.ts";
 export { type FernetOptions, type OpenedFernet, openFernet } from "./fernet.ts";
 export { keyedHash } from "./keyed-hash.ts";
@@ -34,7 +26,7 @@ export {
   thumbprintOf,
   verifyEd25519,
 } from "./signatures.ts";
-export { contentHashOf, recordStatement, type SignedRecord } from "./signed-record.ts";
+export { contentHashOf, recordStatement } from "./signed-record.ts";
 export {
   DEFAULT_DIGEST,
   DIGESTS,
@@ -44,11 +36,4 @@ export {
   SUITES,
   type Suite,
 } from "./suites.ts";
-export {
-  readWrappedKeyHeader,
-  unwrapKey,
-  WRAPPED_KEY_BYTES,
-  type WrappedKeyHeader,
-  type WrappingKey,
-  wrapKey,
-} from "./wrap.ts";
+export { readWrappedKeyHeader, unwrapKey, type WrappingKey, wrapKey } from "./wrap.ts";

@@ -4,7 +4,7 @@ import { backoffMs, settlesWithin } from "./backoff.ts";
 import { BrokerUnavailable, codeOf } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 
-export type BrokerState = "connecting" | "connected" | "closed";
+type BrokerState = "connecting" | "connected" | "closed";
 
 /** One connection to RabbitMQ that comes back by itself. Channels do not: open another. */
 export interface Broker {

@@ -30,7 +30,7 @@ export interface ConsumerOptions {
   redriveMs?: number;
 }
 
-export type ConsumerState = "stopped" | "connecting" | "consuming" | "paused";
+type ConsumerState = "stopped" | "connecting" | "consuming" | "paused";
 
 export interface Consumer {
   start(): void;

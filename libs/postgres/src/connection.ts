@@ -12,7 +12,7 @@ const OTHER_PARAMETERS = [
 ];
 
 /** A URL's TLS is not checked in full, or in words that drivers read differently. */
-export class TlsModeRefused extends Error {
+class TlsModeRefused extends Error {
   override readonly name = "TlsModeRefused";
   constructor() {
     super(

@@ -1,4 +1,4 @@
-export { connectionOf, TlsModeRefused } from "./connection.ts";
+export { connectionOf } from "./connection.ts";
 export {
   DatabaseUnavailable,
   isUnavailable,
@@ -6,25 +6,12 @@ export {
   toDatabaseError,
   UnsafeInteger,
 } from "./errors.ts";
-export { ddl, quoteIdentifier } from "./identifiers.ts";
-export { assertMigrated, type MigrateOptions, migrate } from "./migrate.ts";
-export { assertServiceMigrated, type MigrateServiceOptions, migrateService } from "./migrate-service.ts";
-export {
-  MigrationDrift,
-  MigrationFailed,
-  MigrationInvalid,
-  MigrationMissing,
-  MigrationOutOfOrder,
-} from "./migration.errors.ts";
-export { type Migration, type MigrationSource, readMigrations } from "./migration-files.ts";
-export { columnTypes, createPool, type PoolOptions } from "./pool.ts";
-export {
-  grantDatabase,
-  provisionDatabase,
-  provisionRoles,
-  provisionSchemas,
-  type RolePasswords,
-} from "./provision.ts";
+export { ddl } from "./identifiers.ts";
+export { migrate } from "./migrate.ts";
+export { assertServiceMigrated, migrateService } from "./migrate-service.ts";
+export { type Migration, readMigrations } from "./migration-files.ts";
+export { createPool, type PoolOptions } from "./pool.ts";
+export { grantDatabase, provisionDatabase, provisionRoles, type RolePasswords } from "./provision.ts";
 export {
   BACKED_UP_SERVICES,
   OWNER_ROLE,

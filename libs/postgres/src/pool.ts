@@ -51,7 +51,7 @@ const parsers: Record<number, (text: string) => unknown> = {
 };
 
 /** date and timestamp come as text, bigint as number or UnsafeInteger, the rest as pg does. */
-export const columnTypes: pg.CustomTypesConfig = {
+const columnTypes: pg.CustomTypesConfig = {
   getTypeParser: (oid: number, format?: "text" | "binary") =>
     parsers[oid] ?? pg.types.getTypeParser(oid, format === "binary" ? "text" : (format ?? "text")),
 };

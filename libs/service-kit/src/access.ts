@@ -11,7 +11,7 @@ import type { Request } from "express";
 import { actorOrNull } from "./request.ts";
 
 /** How recent a sign-in must be where a step-up is required. */
-export const STEP_UP_SECONDS = 600;
+const STEP_UP_SECONDS = 600;
 
 /** Who asks, from the gateway's verified assertion. Throws Unauthenticated when there is none. */
 export function actorOf(req: Request): Actor {

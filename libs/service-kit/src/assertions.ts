@@ -16,16 +16,16 @@ import {
 import { z } from "zod";
 import { BoundedMap } from "./bounded-map.ts";
 
-export const ASSERTION_TYPE = "assertion+jwt";
-export const ASSERTION_ISSUER = "medvault-gateway";
+const ASSERTION_TYPE = "assertion+jwt";
+const ASSERTION_ISSUER = "medvault-gateway";
 /** How long an assertion is valid. */
-export const ASSERTION_LIFETIME_S = 30;
+const ASSERTION_LIFETIME_S = 30;
 /** By how much two machines' clocks may differ. */
 const CLOCK_TOLERANCE_S = 5;
 const MAX_REMEMBERED = 2_000;
 
 /** What the gateway asserts of the caller. `sub` is a user's id, `guest` or `service:<name>`. */
-export const AssertionClaims = z.object({
+const AssertionClaims = z.object({
   sub: z.string().min(1).max(100),
   role: z.enum(["guest", "patient", "doctor", "auditor", "admin", "service"]),
   sid: z.string().max(100).nullable().default(null),

@@ -1,7 +1,7 @@
 import { InvalidInput, UnsupportedMediaType } from "@medvault/contracts";
 import express, { type Request, type RequestHandler } from "express";
 
-export const DEFAULT_JSON_LIMIT_BYTES = 1024 * 1024;
+const DEFAULT_JSON_LIMIT_BYTES = 1024 * 1024;
 /** Levels of objects and arrays; FHIR bundles need about 20. */
 const MAX_DEPTH = 64;
 const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json\s*(;|$)/i;

@@ -41,7 +41,7 @@ async function make(): Promise<TestAssertions> {
 }
 
 /** What the gateway would assert of this actor. */
-export function claimsOf(actor: Actor): Claims {
+function claimsOf(actor: Actor): Claims {
   return {
     sub: actor.id,
     role: actor.role,

@@ -1,5 +1,5 @@
 /** The setting of a test server is missing: `npm test` starts the servers and sets it. */
-export class TestServersMissing extends Error {
+class TestServersMissing extends Error {
   override readonly name = "TestServersMissing";
   constructor(variable: string) {
     super(`${variable} is not set. Tests use real servers: run \`npm test\`, which starts them and sets it.`);

@@ -11,7 +11,7 @@ export interface TestAnswer<T = unknown> {
   bytes: Buffer;
 }
 
-export interface RequestOptions {
+interface RequestOptions {
   headers?: Record<string, string>;
 }
 

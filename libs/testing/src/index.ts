@@ -1,5 +1,5 @@
-export { type ActorOverrides, actor } from "./actors.ts";
-export { claimsOf, type TestAssertions, testAssertions } from "./assertions.ts";
+export { actor } from "./actors.ts";
+export { testAssertions } from "./assertions.ts";
 export { createTestBroker, type TestBroker } from "./broker.ts";
 export {
   type CertificateFiles,
@@ -9,11 +9,10 @@ export {
   type TestCertificate,
 } from "./certificates.ts";
 export { createTestDatabase, type TestDatabase } from "./database.ts";
-export { TestServersMissing } from "./environment.ts";
 export { drainedEvents, pendingEvents } from "./events.ts";
-export { listening, type RequestOptions, signedIn, type TestAnswer, type TestClient } from "./http.ts";
+export { listening, signedIn, type TestAnswer, type TestClient } from "./http.ts";
 export { testKeyring } from "./keyring.ts";
-export { type LoggedLine, testLogger } from "./logger.ts";
+export { testLogger } from "./logger.ts";
 export { freePort } from "./ports.ts";
 export { createProxy, type TestProxy } from "./proxy.ts";
 export { createTestRedis, type TestRedis } from "./redis.ts";

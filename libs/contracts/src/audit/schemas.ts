@@ -75,7 +75,6 @@ export const AuditCheckpointView = z.object({
   signedAt: Instant,
   note: z.string(),
 });
-export type AuditCheckpointView = z.infer<typeof AuditCheckpointView>;
 export const AuditCheckpointPage = page(AuditCheckpointView);
 
 export const AuditConsistencyQuery = z.strictObject({ from: Size, to: Size });

@@ -17,7 +17,6 @@ export const BackupContents = z.object({
   filesMissing: z.int().nonnegative(),
   auditCheckpoint: z.int().nonnegative().nullable(),
 });
-export type BackupContents = z.infer<typeof BackupContents>;
 
 export const RestoreView = z.object({
   id: Id,
@@ -26,7 +25,6 @@ export const RestoreView = z.object({
   finishedAt: z.iso.datetime().nullable(),
   error: z.string().nullable(),
 });
-export type RestoreView = z.infer<typeof RestoreView>;
 
 /** `sha256` is that of the signed manifest, which names every part's; `error` is a stable code. */
 export const BackupView = z.object({

@@ -4,7 +4,6 @@ import { PageQuery, page } from "../http.ts";
 import { Id } from "../ids.ts";
 
 export const Sex = z.enum(["male", "female", "other", "unknown"]);
-export type Sex = z.infer<typeof Sex>;
 
 /** The fields that every answer masks unless `?unmask=` is asked for and granted. */
 export const SENSITIVE_FIELDS = ["nationalId", "phone", "email", "address"] as const;

@@ -14,7 +14,6 @@ export const PrescriptionStatus = z.enum([
   "draft",
   "unknown",
 ]);
-export type PrescriptionStatus = z.infer<typeof PrescriptionStatus>;
 
 const inOrder = (p: { startDate: string; endDate?: string | null | undefined }) =>
   p.endDate === undefined || p.endDate === null || p.endDate >= p.startDate;
@@ -40,7 +39,6 @@ export type NewPrescription = z.infer<typeof NewPrescription>;
 export const ReplacePrescription = z
   .strictObject({ patientId: Id.optional(), ...prescriptionFields, dosage: text(2000).nullable() })
   .refine(inOrder, endsAfterStart);
-export type ReplacePrescription = z.infer<typeof ReplacePrescription>;
 
 export const PrescriptionView = z.object({
   id: Id,

@@ -80,7 +80,6 @@ export const MfaChallenge = z
     path: ["code"],
     message: "either this or passkey must be given",
   });
-export type MfaChallenge = z.infer<typeof MfaChallenge>;
 
 /** With `password` (and `code` where a second factor is enrolled), or with `passkey` alone. */
 export const StepUp = z
@@ -97,7 +96,6 @@ export const StepUp = z
     path: ["code"],
     message: "goes with password only",
   });
-export type StepUp = z.infer<typeof StepUp>;
 
 /** Another access token of the same session, with a fresh `auth_time`; no refresh token. */
 export const StepUpView = z.object({

@@ -9,7 +9,6 @@ export const base64Url = (maxChars: number) =>
     .regex(/^[A-Za-z0-9_-]+$/, "must be base64url without padding");
 
 export const Transport = z.enum(["ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb"]);
-export type Transport = z.infer<typeof Transport>;
 
 /** What `navigator.credentials.get()` answers: AuthenticationResponseJSON of WebAuthn level 3. */
 export const PasskeyAssertion = z.strictObject({
