@@ -1,28 +1,7 @@
 import { PROBLEM_CODES, type ProblemCode } from "./problem-codes.ts";
 
-/** What went wrong, for the caller. `STATUS_OF_KIND` maps each to its one HTTP status. */
-export type ErrorKind =
-  | "invalid"
-  | "unauthenticated"
-  | "forbidden"
-  | "not_found"
-  | "method_not_allowed"
-  | "request_timeout"
-  | "conflict"
-  | "precondition_failed"
-  | "too_large"
-  | "uri_too_long"
-  | "unsupported_media_type"
-  | "range_not_satisfiable"
-  | "unprocessable"
-  | "rate_limited"
-  | "internal"
-  | "bad_gateway"
-  | "unavailable"
-  | "gateway_timeout";
-
 /** The one place where a kind of error becomes an HTTP status. */
-export const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
+export const STATUS_OF_KIND = {
   invalid: 400,
   unauthenticated: 401,
   forbidden: 403,
@@ -41,7 +20,9 @@ export const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
   bad_gateway: 502,
   unavailable: 503,
   gateway_timeout: 504,
-};
+} as const;
+/** What went wrong, for the caller. */
+export type ErrorKind = keyof typeof STATUS_OF_KIND;
 
 /** The detail that a caller reads when an error brings none of its own. */
 export const DETAIL_OF_KIND: Readonly<Record<ErrorKind, string>> = {

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import {
   AppError,
   DETAIL_OF_KIND,
@@ -33,25 +34,11 @@ export class AnswerUnfit extends Error {
   }
 }
 
-const TITLES: Readonly<Record<ErrorKind, string>> = {
-  invalid: "Bad Request",
-  unauthenticated: "Unauthorized",
-  forbidden: "Forbidden",
-  not_found: "Not Found",
-  method_not_allowed: "Method Not Allowed",
-  conflict: "Conflict",
-  precondition_failed: "Precondition Failed",
-  too_large: "Content Too Large",
-  uri_too_long: "URI Too Long",
-  unsupported_media_type: "Unsupported Media Type",
-  range_not_satisfiable: "Range Not Satisfiable",
-  unprocessable: "Unprocessable Content",
-  rate_limited: "Too Many Requests",
-  internal: "Internal Server Error",
-  bad_gateway: "Bad Gateway",
-  unavailable: "Service Unavailable",
-  gateway_timeout: "Gateway Timeout",
-  request_timeout: "Request Timeout",
+/** The names of RFC 9110, where Node still has older ones. */
+const TITLES: Readonly<Record<number, string>> = {
+  ...STATUS_CODES,
+  413: "Content Too Large",
+  422: "Unprocessable Content",
 };
 
 /** Anything thrown, as a refusal; `unexpected` if it was none: logged, and shown as nothing. */
@@ -99,10 +86,11 @@ const SHOWN_PATH = /^[A-Za-z0-9/._~%:$-]{0,512}$/;
 
 /** The RFC 9457 body of a refusal. `instance` is the path without its query, if it is plain. */
 export function problemOf(refusal: Refusal, requestId: string, path: string): Problem {
+  const status = STATUS_OF_KIND[refusal.kind];
   return {
     type: `urn:medvault:problem:${refusal.code}`,
-    title: TITLES[refusal.kind],
-    status: STATUS_OF_KIND[refusal.kind],
+    title: TITLES[status] ?? "",
+    status,
     detail: refusal.message || DETAIL_OF_KIND[refusal.kind],
     instance: SHOWN_PATH.test(path) ? path : "",
     code: refusal.code,

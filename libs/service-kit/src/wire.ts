@@ -1,8 +1,8 @@
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { DETAIL_OF_KIND, newId } from "@medvault/contracts";
+import { DETAIL_OF_KIND, type ErrorKind, newId, STATUS_OF_KIND } from "@medvault/contracts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 
 /** A request line is longer than this: it was the target that was too long, not the headers. */
@@ -10,50 +10,27 @@ const MAX_LINE_BYTES = 8 * 1024;
 
 interface WireRefusal {
   status: number;
-  title: string;
   code: string;
   detail: string;
 }
 
-const MALFORMED: WireRefusal = {
-  status: 400,
-  title: "Bad Request",
-  code: "invalid_input",
-  detail: "The request is not well-formed HTTP.",
-};
-const NO_SUCH_METHOD: WireRefusal = {
+const ofKind = (kind: ErrorKind): WireRefusal => ({
+  status: STATUS_OF_KIND[kind],
+  code: kind,
+  detail: DETAIL_OF_KIND[kind],
+});
+const MALFORMED = { status: 400, code: "invalid_input", detail: "The request is not well-formed HTTP." };
+const NO_SUCH_METHOD = {
   status: 501,
-  title: "Not Implemented",
   code: "not_implemented",
   detail: "The request's method is not known here.",
 };
-const NO_TUNNEL: WireRefusal = {
-  status: 405,
-  title: "Method Not Allowed",
-  code: "method_not_allowed",
-  detail: DETAIL_OF_KIND.method_not_allowed,
-};
-const TIMEOUT: WireRefusal = {
-  status: 408,
-  title: "Request Timeout",
-  code: "request_timeout",
-  detail: DETAIL_OF_KIND.request_timeout,
-};
-const TARGET: WireRefusal = {
-  status: 414,
-  title: "URI Too Long",
-  code: "uri_too_long",
-  detail: DETAIL_OF_KIND.uri_too_long,
-};
-const HEADERS: WireRefusal = {
-  status: 431,
-  title: "Request Header Fields Too Large",
-  code: "too_large",
-  detail: "The request's headers are too large.",
-};
-const EXPECTATION: WireRefusal = {
+const NO_TUNNEL = ofKind("method_not_allowed");
+const TIMEOUT = ofKind("request_timeout");
+const TARGET = ofKind("uri_too_long");
+const HEADERS = { status: 431, code: "too_large", detail: "The request's headers are too large." };
+const EXPECTATION = {
   status: 417,
-  title: "Expectation Failed",
   code: "expectation_failed",
   detail: "The request's Expect cannot be met.",
 };
@@ -125,13 +102,14 @@ function refusalOf({ code, rawPacket }: ParserError): WireRefusal {
 function refuse(socket: Duplex, refusal: WireRefusal): void {
   const { text, headers } = written(refusal);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${refusal.status} ${refusal.title}\r\n${lines.join("")}\r\n${text}`);
+  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${lines.join("")}\r\n${text}`);
 }
 
 function written(refusal: WireRefusal): { text: string; headers: Record<string, string> } {
   const requestId = newId();
   const text = JSON.stringify({
     type: `urn:medvault:problem:${refusal.code}`,
+    title: STATUS_CODES[refusal.status],
     ...refusal,
     instance: "",
     requestId,
