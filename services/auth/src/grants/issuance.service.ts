@@ -10,9 +10,9 @@ import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { type Account, actingAs } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
-import { placeOf } from "../lockout/bucket.ts";
-import type { Familiar } from "../lockout/known-device.store.ts";
+import { type Place, placeOf } from "../lockout/bucket.ts";
 import type { Attempt } from "../lockout/lockout.service.ts";
+import type { Familiar } from "../lockout/lockout.store.ts";
 import type { RolePermissions } from "../roles/role.store.ts";
 import { SessionLimitReached, withEvent } from "../sessions/session.errors.ts";
 import { endSessions } from "../sessions/session.service.ts";
@@ -63,10 +63,12 @@ export async function passGate(
   tx: Tx,
   actor: Actor,
   grant: Grant,
+  at?: Place,
 ): Promise<{ kind: Admitted; account: Account; found: FoundStanding }> {
   const session = "session" in grant ? grant.session : null;
   // A session is held by what its sign-in was held by: its owner on the move is not a stranger.
-  const place = grant.account && placeOf(ctx, { ...actor, ip: session?.ip ?? actor.ip }, grant.account);
+  const from = { ...actor, ip: session?.ip ?? actor.ip };
+  const place = at ?? (grant.account && placeOf(ctx, from, grant.account));
   const found = grant.account && place && (await findStanding(tx, grant.account, place, ctx.now()));
   const standing = { pv: found?.role.version ?? 0, lockedUntil: found?.lockedUntil ?? null };
   try {
@@ -93,8 +95,9 @@ export async function startSession(
   change: SessionChange,
   actor: Actor,
   grant: SignInGrant | EnrollmentGrant,
+  at?: Place,
 ): Promise<Started> {
-  const { kind, account, found } = await passGate(ctx, change.tx, actor, grant);
+  const { kind, account, found } = await passGate(ctx, change.tx, actor, grant, at);
   if (kind === "password") throw new GrantRefused("session_ended");
   await makeRoom(ctx, change, actor, account, kind, found.live[kind]);
   const session = newSession(
@@ -134,7 +137,7 @@ export async function completeSignIn(
   grant: SignInGrant & { account: Account },
   attempt: Attempt,
 ): Promise<Tokens> {
-  const started = await startSession(ctx, change, actor, grant);
+  const started = await startSession(ctx, change, actor, grant, attempt.place);
   if (started.kind !== "full") throw new Unauthenticated();
   return { ...started.tokens, ...(await attempt.signedIn(change.tx, grant.account, started.familiar)) };
 }

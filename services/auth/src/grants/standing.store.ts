@@ -1,7 +1,7 @@
 import type { AccountRole } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
 import type { Place } from "../lockout/bucket.ts";
-import type { Familiar } from "../lockout/known-device.store.ts";
+import type { Familiar } from "../lockout/lockout.store.ts";
 import type { RolePermissions } from "../roles/role.store.ts";
 
 /** All that the gate and what is issued behind it need to know. */

@@ -1,7 +1,6 @@
 import type { Job } from "@medvault/runtime";
 import type { AuthContext } from "../context.ts";
-import { deleteUnseenDevices } from "./known-device.store.ts";
-import { deleteStaleBuckets } from "./lockout.store.ts";
+import { deleteStaleBuckets, deleteUnseenDevices } from "./lockout.store.ts";
 
 export const lockoutJobs = (ctx: AuthContext): Job[] => [
   {

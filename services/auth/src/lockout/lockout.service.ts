@@ -4,18 +4,29 @@ import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import { markRecorded } from "@medvault/service-kit";
 import type { Account } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
-import { type AddressBucket, type Bucket, bucketAt, type GuessedAt, type Place, placeOf } from "./bucket.ts";
-import { type Familiar, findFamiliar, saveSuccess } from "./known-device.store.ts";
-import { type Caller, deviceTokenFor, newDeviceId } from "./known-device.ts";
+import {
+  type AddressBucket,
+  type Bucket,
+  bucketAt,
+  type Caller,
+  deviceTokenFor,
+  type GuessedAt,
+  newDeviceId,
+  type Place,
+  placeOf,
+} from "./bucket.ts";
 import { LoginLocked, WrongGuess } from "./lockout.errors.ts";
 import {
   attemptStamp,
   blockedUntil,
   bucketLock,
   countFailure,
+  type Familiar,
   failAttempt,
+  findFamiliar,
   releaseAttempt,
   reserveAttempt,
+  saveSuccess,
 } from "./lockout.store.ts";
 import { LOCK_MAX_MS } from "./lockout.ts";
 
@@ -28,6 +39,8 @@ export interface NewDevice {
 }
 
 export interface Attempt {
+  /** Where it is made. */
+  place: Place;
   /** Whether the account signed in with this device or from this address before. */
   knownPlace: boolean;
   /**
@@ -83,6 +96,7 @@ export async function guarded<T>(
   }
   let isCleared = false;
   const attempt: Attempt = {
+    place,
     knownPlace: familiar.device || familiar.address,
     async succeeded(db) {
       const success = { userId: userId ?? NOBODY, bucket: at.bucket, address: place.address, device: null };

@@ -1,8 +1,8 @@
 import { connectRedis } from "@medvault/runtime";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
+import { deviceTokenFor, newDeviceId } from "./bucket.ts";
 import { createBucketCounter } from "./bucket-counter.store.ts";
-import { deviceTokenFor, newDeviceId } from "./known-device.ts";
 import { LOCKOUT } from "./lockout.ts";
 
 let h: Harness;

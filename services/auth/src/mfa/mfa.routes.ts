@@ -1,7 +1,7 @@
 import { mfaApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { AuthContext } from "../context.ts";
-import { callerOf } from "../lockout/known-device.ts";
+import { callerOf } from "../lockout/bucket.ts";
 import { handOut } from "../sessions/session-transport.ts";
 import { beginSetup, disableMfa, mfaStatus, renewRecoveryCodes, verifySetup } from "./mfa.service.ts";
 

@@ -5,7 +5,7 @@ import { findAccount, lockAccount, saveAccount } from "../accounts/account.store
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import type { Tokens } from "../grants/issuance.service.ts";
-import type { Caller } from "../lockout/known-device.ts";
+import type { Caller } from "../lockout/bucket.ts";
 import { InvalidCredentials } from "../lockout/lockout.errors.ts";
 import { guarded } from "../lockout/lockout.service.ts";
 import { changeSessions } from "../sessions/session.service.ts";

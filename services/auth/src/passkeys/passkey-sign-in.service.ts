@@ -14,7 +14,7 @@ import { actingAs } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { GrantRefused } from "../grants/grant.errors.ts";
 import { type AccessOnly, completeSignIn, confirmSession, type Tokens } from "../grants/issuance.service.ts";
-import type { Caller } from "../lockout/known-device.ts";
+import type { Caller } from "../lockout/bucket.ts";
 import { guarded } from "../lockout/lockout.service.ts";
 import { MfaTokenInvalid } from "../mfa/mfa.errors.ts";
 import { auditBypass } from "../mfa/second-factor.service.ts";

@@ -1,7 +1,7 @@
 import { passkeyApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { AuthContext } from "../context.ts";
-import { callerOf } from "../lockout/known-device.ts";
+import { callerOf } from "../lockout/bucket.ts";
 import { handOut, transportOf } from "../sessions/session-transport.ts";
 import {
   readPasskey,

@@ -15,7 +15,7 @@ import { findAccount, lockAccount, saveAccount } from "../accounts/account.store
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import type { Tokens } from "../grants/issuance.service.ts";
-import type { Caller } from "../lockout/known-device.ts";
+import type { Caller } from "../lockout/bucket.ts";
 import { rememberSignIn } from "../lockout/lockout.service.ts";
 import { MfaRequiredForRole } from "../mfa/mfa.errors.ts";
 import { countPasskeys, replaceRecoveryCodes } from "../mfa/mfa.store.ts";

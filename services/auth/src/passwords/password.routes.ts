@@ -1,7 +1,7 @@
 import { passwordApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { AuthContext } from "../context.ts";
-import { callerOf } from "../lockout/known-device.ts";
+import { callerOf } from "../lockout/bucket.ts";
 import { changePassword, forgotPassword, ratePassword, resetPassword } from "./password.service.ts";
 
 export const passwordRoutes = (ctx: AuthContext): Route[] => [

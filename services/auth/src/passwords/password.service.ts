@@ -13,11 +13,10 @@ import { findAccount, lockAccount, saveAccount } from "../accounts/account.store
 import { type Account, actingAs } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { passGate } from "../grants/issuance.service.ts";
-import { resetBucket } from "../lockout/bucket.ts";
-import { forgetDevices } from "../lockout/known-device.store.ts";
-import { type Caller, deviceIdOf } from "../lockout/known-device.ts";
+import { type Caller, deviceIdOf, resetBucket } from "../lockout/bucket.ts";
 import { InvalidCredentials } from "../lockout/lockout.errors.ts";
 import { countMiss, guarded, requireUnlocked } from "../lockout/lockout.service.ts";
+import { forgetDevices } from "../lockout/lockout.store.ts";
 import { changeSessions, endSessionsOf } from "../sessions/session.service.ts";
 import type { SessionChange } from "../sessions/session.ts";
 import {

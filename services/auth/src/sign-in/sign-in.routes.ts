@@ -1,7 +1,7 @@
 import { signInApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { AuthContext } from "../context.ts";
-import { callerOf } from "../lockout/known-device.ts";
+import { callerOf } from "../lockout/bucket.ts";
 import { challengeByPasskey, stepUpByPasskey } from "../passkeys/passkey-sign-in.service.ts";
 import { clearCookies, handOut, refreshInput, transportOf } from "../sessions/session-transport.ts";
 import { refresh } from "./refresh.service.ts";

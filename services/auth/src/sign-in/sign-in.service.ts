@@ -28,7 +28,7 @@ import {
   startSession,
   type Tokens,
 } from "../grants/issuance.service.ts";
-import { type Caller, deviceIdOf } from "../lockout/known-device.ts";
+import { type Caller, deviceIdOf } from "../lockout/bucket.ts";
 import { InvalidCredentials, LoginLocked } from "../lockout/lockout.errors.ts";
 import { type Attempt, guarded } from "../lockout/lockout.service.ts";
 import { MfaTokenInvalid } from "../mfa/mfa.errors.ts";
@@ -128,7 +128,7 @@ async function begin(
     }
     if (account.mfaEnabled) return beginMfa(ctx, tx, actor, account, { pv, transport });
     const grant = { by: "password" as const, account, amr: ["pwd"], pv, transport };
-    const started = await startSession(ctx, change, actor, grant);
+    const started = await startSession(ctx, change, actor, grant, attempt.place);
     if (started.kind === "full") {
       return { ...started.tokens, ...(await attempt.signedIn(tx, account, started.familiar)) };
     }
