@@ -1,7 +1,7 @@
 import type { NewEvent } from "@medvault/contracts";
 import { indexKey, tableKey } from "@medvault/keys";
 import type { Parts } from "@medvault/runtime";
-import type { Logger } from "@medvault/service-kit";
+import { type Logger, markRecorded } from "@medvault/service-kit";
 import type { Redis } from "ioredis";
 import type pg from "pg";
 import { type AccountSeals, openUserIndex } from "./accounts/account.store.ts";
@@ -10,9 +10,9 @@ import { type BucketCounter, createBucketCounter } from "./lockout/bucket-counte
 import { createMailQueue, type MailQueue } from "./mail/mail-queue.service.ts";
 import { composeMail } from "./mail/mail-task.service.ts";
 import { fileTransport, smtpTransport } from "./mail/mail-transport.client.ts";
-import { createPasswordCheck, type PasswordCheck } from "./passwords/password-check.ts";
 import { createPasswordHasher, type PasswordHasher } from "./passwords/password-hasher.service.ts";
 import { openPasswordList } from "./passwords/password-list.store.ts";
+import { createPasswordCheck, type PasswordCheck } from "./passwords/password-policy.ts";
 import { createStrengthMeter, type StrengthMeter } from "./passwords/password-strength.service.ts";
 import { getRole } from "./roles/role.store.ts";
 import { openLocations } from "./sessions/location.store.ts";
@@ -39,8 +39,10 @@ export interface AuthContext extends AccountSeals {
   signer: AccessTokenSigner;
   cache: SessionCache;
   buckets: BucketCounter;
-  /** Events of refusals and reads; resolves once they are committed. */
+  /** Events of what has no transaction of its own; resolves once they are committed. */
   record(...events: NewEvent[]): Promise<void>;
+  /** Throws the refusal once its own events are recorded: the guard then makes no other. */
+  refuse(refusal: Error, ...events: NewEvent[]): Promise<never>;
   mails: MailQueue;
   now(): Date;
   settings: AuthSettings;
@@ -80,6 +82,10 @@ export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext
     }),
     buckets: createBucketCounter(redis),
     record: (...events) => appender.append(...events),
+    async refuse(refusal, ...events) {
+      await appender.append(...events);
+      throw markRecorded(refusal);
+    },
     mails: createMailQueue({
       ...{ pool, now, logger, from: config.MEDVAULT_MAIL_FROM },
       key: await tableKey(pool, keyring, "mails"),

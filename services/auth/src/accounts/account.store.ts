@@ -99,7 +99,7 @@ export async function findAccountByIdentifier(
   return account && account[field].toLowerCase() === identifier.trim().toLowerCase() ? account : null;
 }
 
-/** Whether somebody owns this address. */
+/** Whether an account owns this address. */
 export async function isAddressOwned(db: Db, seals: AccountSeals, email: string): Promise<boolean> {
   return (await findByIndex(db, seals, "email", email)).rowCount !== 0;
 }
@@ -245,8 +245,8 @@ async function uniqueOrTaken<T>(query: Promise<T>): Promise<T> {
 
 /**
  * Locks every active admin's row, in one order, and says who they are, so that two demotions at
- * once cannot leave nobody. Call it before any other account is locked: then nobody waits for whom
- * they block.
+ * once cannot leave nobody. Call it before any other account is locked: no two then block each
+ * other.
  */
 export async function lockActiveAdmins(tx: Tx): Promise<string[]> {
   const { rows } = await tx.query<{ id: string }>(

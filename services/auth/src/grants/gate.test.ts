@@ -80,7 +80,7 @@ const only: Record<string, (by: string) => boolean> = {
   "of an ended session": (by) => onSession.includes(by),
   "of an idle session": (by) => onSession.includes(by),
   "of a session that is over": (by) => onSession.includes(by),
-  "of somebody else's session": (by) => onSession.includes(by),
+  "of another account's session": (by) => onSession.includes(by),
   "of a session with another role": (by) => onSession.includes(by),
   "of a session of the other kind": (by) => onSession.includes(by),
 };
@@ -107,7 +107,7 @@ const faults: Record<string, (by: string) => [Partial<Case>, string]> = {
   "of an ended session": () => [{ session: { endedAt: NOW } }, "session_ended"],
   "of an idle session": () => [{ now: at(900_000) }, "session_ended"],
   "of a session that is over": () => [{ now: at(43_200_000) }, "session_ended"],
-  "of somebody else's session": () => [{ session: { userId: "x" } }, "session_ended"],
+  "of another account's session": () => [{ session: { userId: "x" } }, "session_ended"],
   "of a session with another role": () => [{ account: { ...account, role: "admin" } }, "role_changed"],
   "of a session of the other kind": (by) => [{ session: otherKind(by) }, "session_ended"],
 };

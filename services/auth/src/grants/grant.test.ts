@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => h.close());
 
 type Act = () => Promise<TestAnswer<Answer>>;
-/** Makes somebody who is about to be given something; `act` asks for it. */
+/** Makes a person who may get something; `act` asks for it. */
 type Scenario = () => Promise<{ person: Person; act: Act; sessionId?: string; mailed?: boolean }>;
 const NEW_PASSWORD = "Jw4!saxifrage-Tundra";
 
@@ -125,7 +125,7 @@ const change = (person: Person, patch: object) =>
   });
 
 type Made = Awaited<ReturnType<Scenario>>;
-/** What goes wrong between the proof and the grant; null: it cannot befall this grant. */
+/** What goes wrong between the proof and the grant; null: it cannot happen to this grant. */
 const conditions: Record<string, (by: string) => ((made: Made) => Promise<unknown>) | null> = {
   "the account is locked":
     () =>
@@ -153,7 +153,7 @@ const conditions: Record<string, (by: string) => ((made: Made) => Promise<unknow
   // A password does not run out: the session, the half-finished sign-in and the mailed token do.
   "what it stands on has run out": (by) =>
     by === "password" ? null : async (made) => h.advance(made.mailed ? 73 * 3600_000 : 8 * 24 * 3600_000),
-  "a second factor is demanded meanwhile": (by) =>
+  "a second factor is required meanwhile": (by) =>
     ["refresh", "step_up"].includes(by)
       ? ({ person }) => change(person, { mfaEnabled: true, totpSecret: newTotpSecret() })
       : null,

@@ -15,7 +15,7 @@ export interface Bucket {
 /** Whose secret is guessed at: an account, or a name that nobody has. */
 export type GuessedAt = { id: string } | { unknown: string };
 
-/** Where somebody guesses at an account from, and the buckets in which this could count. */
+/** From where an account is guessed at, and the buckets in which this could count. */
 export interface Place {
   by: LockoutRules["by"];
   /** The device whose token was shown, if it is one of this account's; null: none. */

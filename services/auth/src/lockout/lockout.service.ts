@@ -89,10 +89,10 @@ export async function guarded<T>(
   const blockedMs = await reserve(ctx, at, stamp);
   if (blockedMs > 0) {
     const locked = new LoginLocked(Math.ceil(Math.min(blockedMs, LOCK_MAX_MS) / 1000));
-    await ctx.record(denied("login.refused", locked.code));
-    markRecorded(locked);
-    if (whenLocked) return whenLocked(locked);
-    throw locked;
+    const event = denied("login.refused", locked.code);
+    if (!whenLocked) return ctx.refuse(locked, event);
+    await ctx.record(event);
+    return whenLocked(markRecorded(locked));
   }
   let isCleared = false;
   const attempt: Attempt = {
@@ -135,8 +135,7 @@ export async function guarded<T>(
       await inTransaction(ctx.pool, (tx) => ctx.mails.later(tx, { name: "locked", userId }));
       events.push(denied("account.locked", "too_many_failures"));
     }
-    await ctx.record(...events);
-    throw markRecorded(error);
+    return ctx.refuse(error, ...events);
   }
 }
 
@@ -208,8 +207,8 @@ export async function requireUnlocked(
     const until = await bucketLock(ctx.pool, bucket, ctx.now());
     if (!until) continue;
     const locked = new LoginLocked(Math.max(1, Math.ceil((until.getTime() - ctx.now().getTime()) / 1000)));
-    await ctx.record(deniedEvent(actor, { ...what, subject: "user/unknown", reason: locked.code }));
-    throw markRecorded(locked);
+    const event = deniedEvent(actor, { ...what, subject: "user/unknown", reason: locked.code });
+    await ctx.refuse(locked, event);
   }
 }
 

@@ -40,7 +40,7 @@ export async function beginSetup(ctx: AuthContext, actor: Actor) {
 }
 
 /**
- * Proves a set-up with a code. Where the sign-in had demanded it, its session is traded for a full
+ * Proves a set-up with a code. Where the sign-in had required it, its session is traded for a full
  * one and the tokens come with the answer; else the caller's session counts as strong from now on.
  * Other sessions end. Throws MfaSetupMissing, InvalidCode (which counts), LoginLocked.
  */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
-import { createPasswordCheck } from "../passwords/password-check.ts";
+import { createPasswordCheck } from "../passwords/password-policy.ts";
 import { newTotpSecret } from "./totp.ts";
 
 let h: Harness;
@@ -170,7 +170,7 @@ test("a role that must have a second factor cannot give it up, a patient can", a
   expect((await login(patient)).body).toHaveProperty("refreshToken");
 });
 
-test("the set-up demands a fresh sign-in", async () => {
+test("the set-up requires a fresh sign-in", async () => {
   const { tokens } = await h.client(await h.person("patient"));
   const stale = await h.withToken(tokens.accessToken, { authTime: Math.floor(Date.now() / 1000) - 601 });
   expect((await stale.post("/v1/auth/mfa/setup")).body).toMatchObject({ code: "step_up_required" });

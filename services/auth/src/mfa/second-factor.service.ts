@@ -1,7 +1,6 @@
 import { type Actor, auditEvent, deniedEvent, type MfaMethod, Unauthenticated } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import type { Db, Tx } from "@medvault/postgres";
-import { markRecorded } from "@medvault/service-kit";
 import { type Account, actingAs, recipientOf } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { startSession, type Tokens } from "../grants/issuance.service.ts";
@@ -66,20 +65,18 @@ export async function auditBypass<T>(ctx: AuthContext, actor: Actor, work: () =>
     return await work();
   } catch (error) {
     if (!(error instanceof MfaTokenInvalid || error instanceof CodeReplayed)) throw error;
-    await ctx.record(
-      deniedEvent(actor, {
-        type: "medvault.auth.mfa.bypass-attempted.v1",
-        subject: actor.sessionId === null ? "user/unknown" : `user/${actor.id}`,
-        action: "mfa:try",
-        reason: error instanceof CodeReplayed ? "code_replayed" : error.code,
-      }),
-    );
-    throw markRecorded(error);
+    const event = deniedEvent(actor, {
+      type: "medvault.auth.mfa.bypass-attempted.v1",
+      subject: actor.sessionId === null ? "user/unknown" : `user/${actor.id}`,
+      action: "mfa:try",
+      reason: error instanceof CodeReplayed ? "code_replayed" : error.code,
+    });
+    return ctx.refuse(error, event);
   }
 }
 
 /**
- * What a proven new factor does to sessions. Where the sign-in had demanded it, the caller's
+ * What a proven new factor does to sessions. Where the sign-in had required it, the caller's
  * session is traded for a full one and its tokens are answered; else it counts as strong from now
  * on. Other sessions end. Throws Unauthenticated when the caller's session is none of the account's
  * any more.

@@ -4,15 +4,19 @@ import {
   type PasskeyAssertion,
   type PasskeyRegistration,
 } from "@medvault/contracts";
-import { markRecorded } from "@medvault/service-kit";
 import { verifyAuthenticationResponse, verifyRegistrationResponse } from "@simplewebauthn/server";
 import { decodeAttestationObject } from "@simplewebauthn/server/helpers";
 import { z } from "zod";
 import type { AuthContext } from "../context.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
-import { InvalidPasskey, PasskeyChallengeInvalid, PasskeyRejected } from "./passkey.errors.ts";
+import {
+  InvalidPasskey,
+  PasskeyChallengeInvalid,
+  type PasskeyFault,
+  PasskeyRejected,
+} from "./passkey.errors.ts";
+import { insertChallenge, takeChallenge } from "./passkey.store.ts";
 import { CHALLENGE_MS, type ChallengeUse, isFor, type Passkey, userHandleOf } from "./passkey.ts";
-import { insertChallenge, takeChallenge } from "./passkey-challenge.store.ts";
 
 /** Runs `work`; where a passkey is refused in it, an event says why, which the answer does not. */
 export async function auditRefusal<T>(
@@ -24,23 +28,19 @@ export async function auditRefusal<T>(
   try {
     return await work();
   } catch (error) {
-    if (
-      error instanceof InvalidPasskey ||
-      error instanceof PasskeyChallengeInvalid ||
-      error instanceof PasskeyRejected
-    ) {
-      await ctx.record(
-        deniedEvent(actor, {
-          type: "medvault.auth.passkey.denied.v1",
-          subject: `user/${userId ?? "unknown"}`,
-          action: "passkey:use",
-          reason: error.fault,
-        }),
-      );
-      markRecorded(error);
-    }
-    throw error;
+    if (!isRefusal(error)) throw error;
+    const event = deniedEvent(actor, {
+      type: "medvault.auth.passkey.denied.v1",
+      subject: `user/${userId ?? "unknown"}`,
+      action: "passkey:use",
+      reason: error.fault,
+    });
+    return ctx.refuse(error, event);
   }
+}
+
+function isRefusal(error: unknown): error is Error & { fault: PasskeyFault } {
+  return [InvalidPasskey, PasskeyChallengeInvalid, PasskeyRejected].some((one) => error instanceof one);
 }
 
 /** EdDSA, ES256 and RS256 (COSE): what authenticators have. */

@@ -24,7 +24,7 @@ interface Owner {
   id: string;
 }
 
-/** Somebody with a passkey; `step` 0: its authenticator keeps no count. */
+/** A person with a passkey; `step` 0: its authenticator keeps no count. */
 async function owner(role: "patient" | "doctor" = "doctor", step = 1): Promise<Owner> {
   const person = await h.person(role);
   const authenticator = new SoftAuthenticator(ORIGIN, step);

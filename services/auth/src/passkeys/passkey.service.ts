@@ -44,7 +44,7 @@ export interface Registered {
   passkey: Passkey;
   /** Where it is the account's first factor. */
   recoveryCodes: string[] | null;
-  /** Where the sign-in had demanded a factor. */
+  /** Where the sign-in had required a factor. */
   tokens: Tokens | null;
 }
 

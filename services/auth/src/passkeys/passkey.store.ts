@@ -5,7 +5,7 @@ import type { WriteDetails } from "../accounts/account.store.ts";
 import { blindToken } from "../tokens/blind-token.ts";
 import { PasskeyKnown } from "./passkey.errors.ts";
 import { sealedPasskeys } from "./passkey.table.ts";
-import type { Passkey } from "./passkey.ts";
+import type { Challenge, ChallengePurpose, Passkey } from "./passkey.ts";
 
 /** What opens and finds passkeys. */
 export interface PasskeySeals {
@@ -131,4 +131,28 @@ export async function deletePasskey(tx: Tx, id: string): Promise<void> {
 /** In hex, since tokens know no case and base64url does. */
 function credentialToken(seals: PasskeySeals, credentialId: string): Buffer {
   return blindToken(seals.blindKey, "passkey", Buffer.from(credentialId, "base64url").toString("hex"));
+}
+
+/** Stores what is to be signed, by its hash. */
+export async function insertChallenge(db: Db, hash: Buffer, challenge: Challenge): Promise<void> {
+  await db.query(
+    `insert into passkey_challenges (hash, purpose, user_id, bound_to, expires_at) values ($1, $2, $3, $4, $5)`,
+    [hash, challenge.purpose, challenge.userId, challenge.boundTo, challenge.expiresAt],
+  );
+}
+
+/** Uses a challenge up, whatever it was for: of any number at once one caller gets it. */
+export async function takeChallenge(db: Db, hash: Buffer): Promise<Challenge | null> {
+  const { rows } = await db.query<{
+    purpose: ChallengePurpose;
+    user_id: string | null;
+    bound_to: string | null;
+    expires_at: Date;
+  }>(`delete from passkey_challenges where hash = $1 returning purpose, user_id, bound_to, expires_at`, [
+    hash,
+  ]);
+  const row = rows[0];
+  return row
+    ? { purpose: row.purpose, userId: row.user_id, boundTo: row.bound_to, expiresAt: row.expires_at }
+    : null;
 }

@@ -106,7 +106,7 @@ test("a second passkey changes no session, is named, renamed with its ETag, and 
   expect((await types()).slice(0, 3)).toEqual(["passkey.read.v1", "passkey.listed.v1", "passkey.renamed.v1"]);
 });
 
-test("adding and removing demand a fresh sign-in", async () => {
+test("adding and removing require a fresh sign-in", async () => {
   const { tokens, api } = await h.client(await h.person("patient"));
   const { answer } = await register(api);
   const stale = await h.withToken(tokens.accessToken, { authTime: Math.floor(Date.now() / 1000) - 601 });

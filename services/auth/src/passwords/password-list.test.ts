@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createPasswordCheck } from "./password-check.ts";
 import { openPasswordList, PasswordListInvalid } from "./password-list.store.ts";
+import { createPasswordCheck } from "./password-policy.ts";
 
 let dir: string;
 beforeAll(async () => {

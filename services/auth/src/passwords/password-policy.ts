@@ -1,5 +1,7 @@
 import { randomInt } from "node:crypto";
 import { isCommonWhole, isMadeOfStems } from "./common-password.ts";
+import { WeakPassword } from "./password.errors.ts";
+import type { PasswordList } from "./password-list.store.ts";
 
 /**
  * `composition`: 12 characters of four kinds. `nist`: 15 characters, 8 where a second factor stands
@@ -142,4 +144,28 @@ export function randomPassword(owner: PasswordOwner = {}): string {
     const password = Array.from({ length: 24 }, () => all.charAt(randomInt(all.length))).join("");
     if (faultsOf(password, owner).length === 0) return password;
   }
+}
+
+/** The policy as this deployment has it. */
+export interface PasswordCheck {
+  /** Every fault; none means that the password is taken. */
+  faultsOf(password: string, owner: PasswordOwner): Promise<PasswordFault[]>;
+  /** Throws WeakPassword with every fault, under the name of the field. */
+  requireAcceptable(password: string, owner: PasswordOwner, field: string): Promise<void>;
+}
+
+/** The policy of this kind, with the operator's list if there is one. */
+export function createPasswordCheck(kind: PolicyKind, list: PasswordList | null): PasswordCheck {
+  async function faults(password: string, owner: PasswordOwner): Promise<PasswordFault[]> {
+    const found = faultsOf(password, owner, kind);
+    if (list && (await list.has(normalisePassword(password)))) found.push("breached_password");
+    return found;
+  }
+  return {
+    faultsOf: faults,
+    async requireAcceptable(password, owner, field) {
+      const found = await faults(password, owner);
+      if (found.length > 0) throw new WeakPassword(field, found);
+    },
+  };
 }

@@ -8,7 +8,6 @@ import {
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
-import { markRecorded } from "@medvault/service-kit";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, actingAs } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
@@ -136,8 +135,7 @@ async function refuseToken(ctx: AuthContext, actor: Actor, hash: Buffer): Promis
   const denied = (reason: string) => deniedEvent(actor, { ...RESET_DENIED, subject: "user/unknown", reason });
   const events = [denied(wasGiven ? "token_replayed" : error.code)];
   if (!wasGiven && (await countMiss(ctx, resetBucket(ctx, actor)))) events.push(denied("too_many_failures"));
-  await ctx.record(...events);
-  throw markRecorded(error);
+  return ctx.refuse(error, ...events);
 }
 
 function invitationAccepted(owner: Actor) {

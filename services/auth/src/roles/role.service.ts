@@ -1,7 +1,6 @@
 import { type Actor, auditEvent, deniedEvent, NotFound, ROLES } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
-import { markRecorded } from "@medvault/service-kit";
 import type { AuthContext } from "../context.ts";
 import { SelfLockout } from "./role.errors.ts";
 import { listRoles, lockRole, type RolePermissions, replacePermissions } from "./role.store.ts";
@@ -69,9 +68,7 @@ export async function auditSelfLockout<T>(
     return await work();
   } catch (error) {
     if (!(error instanceof SelfLockout)) throw error;
-    await ctx.record(
-      deniedEvent(actor, { type: "medvault.auth.rights.kept.v1", reason: error.code, ...what }),
-    );
-    throw markRecorded(error);
+    const denied = { type: "medvault.auth.rights.kept.v1", reason: error.code, ...what };
+    return ctx.refuse(error, deniedEvent(actor, denied));
   }
 }

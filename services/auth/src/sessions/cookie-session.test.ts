@@ -93,7 +93,7 @@ test("the second half of a sign-in, the step-up and the logout stay in cookies",
   ]);
 });
 
-test("an enrolment that a cookie sign-in demanded ends in cookies too, of a new session", async () => {
+test("an enrolment that a cookie sign-in required ends in cookies too, of a new session", async () => {
   const person = await h.person("auditor", { mfaEnabled: false, totpSecret: null });
   const begun = await login(person);
   expectNoTokens(begun);

@@ -1,7 +1,6 @@
 import { type Actor, auditEvent, type IntrospectionView, NotFound } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
-import { markRecorded } from "@medvault/service-kit";
 import { findAccount } from "../accounts/account.store.ts";
 import { isUsable } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
@@ -33,7 +32,7 @@ import { cachedSession } from "./session-cache.store.ts";
  * could not learn of an end.
  */
 export async function changeSessions<T>(
-  ctx: Pick<AuthContext, "pool" | "cache" | "record">,
+  ctx: Pick<AuthContext, "pool" | "cache" | "refuse">,
   work: (change: SessionChange) => Promise<T>,
 ): Promise<T> {
   let effects: SessionEffects = { opened: [], ended: [] };
@@ -43,10 +42,7 @@ export async function changeSessions<T>(
     return work(change);
   }).catch(async (error: Error) => {
     const event = eventOf(error);
-    if (event) {
-      await ctx.record(event);
-      markRecorded(error);
-    }
+    if (event) return ctx.refuse(error, event);
     throw error;
   });
   await ctx.cache.apply(effects);

@@ -2,9 +2,8 @@ import { newId } from "@medvault/contracts";
 import { actor, signedIn } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness } from "../../test/harness.ts";
-import { sweepSessions } from "./session.jobs.ts";
+import { refillSessions, sweepSessions } from "./session.jobs.ts";
 import { deviceOf, isLive, newSession, surplus, touched } from "./session.ts";
-import { refillSessions } from "./session-refill.service.ts";
 
 let h: Harness;
 beforeAll(async () => {
@@ -22,7 +21,7 @@ const gateway = () =>
     }),
   );
 
-test("own sessions are listed with device and address, and ended; somebody else's are not there", async () => {
+test("own sessions are listed with device and address, and ended; another user's are not there", async () => {
   const person = await h.person("patient");
   const [own, other] = [await h.client(person), await h.client(person)];
   const stranger = await h.client(await h.person("patient"));
@@ -69,7 +68,7 @@ test("the gateway alone asks about a session, and Redis learns it again", async 
   expect(await h.redis.client.exists(`ended:${tokens.sessionId}`)).toBe(1);
 });
 
-test("a session that ended while somebody was writing it to Redis does not come back", async () => {
+test("a session that ended while another process was writing it to Redis does not come back", async () => {
   const { tokens } = await h.client(await h.person("patient"));
   const { findSession } = await import("./session.store.ts");
   const before = await findSession(h.ctx.pool, h.keyring, tokens.sessionId);

@@ -45,7 +45,7 @@ const login = (identifier: string, password: string) => () =>
 
 test.each([
   ["username", "nobody-of-that-name", 1],
-  // Twice: an address may have an owner and somebody who claims it.
+  // Twice: an address may have an owner and another account that claims it.
   ["email", "nobody-of-that-name@clinic.example", 2],
 ] as const)(
   "by %s an unknown name, a wrong password, a disabled and an invited account cost the same hashes and statements",

@@ -17,8 +17,10 @@ import { blindToken } from "../tokens/blind-token.ts";
 import { csrfMatches } from "../tokens/csrf-token.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
 import { findRefreshToken, type SpentToken, spendRefreshToken } from "../tokens/refresh-token.store.ts";
-import { judgeSecondUse } from "../tokens/refresh-token.ts";
 import { RefreshReused, RefreshSuperseded } from "../tokens/token.errors.ts";
+
+/** openapi.json: how long the same client may knock twice without harm. */
+const SUPERSEDED_MS = 10_000;
 
 export interface RefreshInput {
   refreshToken: string;
@@ -76,8 +78,7 @@ async function secondUse(ctx: AuthContext, actor: Actor, token: SpentToken, used
     });
   if (judgeSecondUse(token, usedBy, ctx.now()) === "superseded") {
     const superseded = new RefreshSuperseded();
-    await ctx.record(denied(superseded.code));
-    throw markRecorded(superseded);
+    return ctx.refuse(superseded, denied(superseded.code));
   }
   const reused = new RefreshReused();
   await changeSessions(ctx, async (change) => {
@@ -85,4 +86,14 @@ async function secondUse(ctx: AuthContext, actor: Actor, token: SpentToken, used
     await endSessions(ctx, change, actor, [token.sessionId], "refresh_reused");
   });
   throw markRecorded(reused);
+}
+
+/**
+ * What a second use of a refresh token means. The same client within 10 s, whose new token nobody
+ * has used yet, is a retry (two tabs, a lost answer); anything else is a copy in somebody's hands.
+ */
+function judgeSecondUse(token: SpentToken, usedBy: Buffer, now: Date): "superseded" | "reused" {
+  const recent = token.usedAt !== null && now.getTime() - token.usedAt.getTime() <= SUPERSEDED_MS;
+  const sameClient = token.usedBy?.equals(usedBy) ?? false;
+  return recent && sameClient && !token.successorUsed ? "superseded" : "reused";
 }

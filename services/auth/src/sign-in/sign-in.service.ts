@@ -48,7 +48,7 @@ type LoginInput = Login & { transport: SessionTransport };
  * account that cannot be used are one refusal and cost the same verifications. Throws
  * InvalidCredentials, LoginLocked, HasherBusy.
  *
- * An address may have an owner and somebody who registered with it later and only claims it: the
+ * An address may have an owner and an account that registered with it later and only claims it: the
  * password tells which of the two signs in, so that registering and signing in do not tell a taken
  * address from a free one.
  */

@@ -1,8 +1,8 @@
 import { exactToken } from "@medvault/keys";
 
 /**
- * Keyed tokens (16 bytes of an HMAC) of what must be recognised and not read: where somebody signs
- * in from, which lockout bucket an attempt belongs to, recovery codes. `kind` keeps the kinds apart
+ * Keyed tokens (16 bytes of an HMAC) of what must be recognised and not read: where a user signs in
+ * from, which lockout bucket an attempt belongs to, recovery codes. `kind` keeps the kinds apart
  * under the one key.
  */
 export function blindToken(key: Buffer, kind: string, ...parts: readonly string[]): Buffer {

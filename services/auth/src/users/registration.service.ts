@@ -1,7 +1,6 @@
 import { type Actor, auditEvent, deniedEvent, newId, type Register } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
-import { markRecorded } from "@medvault/service-kit";
 import { EmailTaken, UsernameTaken } from "../accounts/account.errors.ts";
 import { insertAccount, isAddressOwned, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, newAccount, recipientOf } from "../accounts/account.ts";
@@ -37,10 +36,8 @@ export async function register(ctx: AuthContext, actor: Actor, input: Register):
     if (!(error instanceof UsernameTaken)) throw error;
     const isLocked = (await bucketLock(ctx.pool, ofName.bucket, ctx.now())) !== null;
     if (!isLocked && !(await countMiss(ctx, ofName))) await countMiss(ctx, ofAddress);
-    await ctx.record(
-      deniedEvent(actor, { ...REGISTRATION_DENIED, subject: "user/unknown", reason: error.code }),
-    );
-    throw markRecorded(error);
+    const denied = { ...REGISTRATION_DENIED, subject: "user/unknown", reason: error.code };
+    return ctx.refuse(error, deniedEvent(actor, denied));
   }
 }
 

@@ -14,7 +14,7 @@ afterAll(() => h.close());
 
 const OWNER_PASSWORD = "Bq3#owner-of-it-Wz";
 let addresses = 0;
-/** Somebody whom no earlier test has locked out. */
+/** A client that no earlier test has locked out. */
 const stranger = () => h.guest({ ip: `203.0.113.${++addresses}` });
 const register = (body: object, from = stranger()) => from.post<Answer>("/v1/auth/register", body);
 const login = (identifier: string, password = PASSWORD, from = stranger()) =>
@@ -22,7 +22,7 @@ const login = (identifier: string, password = PASSWORD, from = stranger()) =>
 const mailsTo = (address: string) =>
   h.mails.filter((mail) => mail.to === address).map((mail) => mail.subject);
 
-/** What somebody sees who registers with an address and then tries whatever they can. */
+/** What anyone sees who registers with an address and then tries what they can. */
 async function seenBy(username: string, email: string) {
   const shape = (answer: { status: number; body: Answer }) => [
     answer.status,

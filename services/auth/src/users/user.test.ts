@@ -57,7 +57,7 @@ test("nobody but admins reaches users and roles", async () => {
   expect((await h.guest().get("/v1/users")).status).toBe(401);
 });
 
-test("changes of users demand a fresh sign-in", async () => {
+test("changes of users require a fresh sign-in", async () => {
   const { tokens, person } = await adminClient();
   const stale = await h.withToken(tokens.accessToken, { authTime: Math.floor(Date.now() / 1000) - 601 });
   const user = `/v1/users/${person.account.id}`;
@@ -126,7 +126,7 @@ test("a deleted user is gone with all that opens what is left, and the name is f
   expect((await api.get("/v1/users/not-an-id")).status).toBe(404);
 });
 
-test("an admin lifts a lockout, and says how many sessions somebody may have", async () => {
+test("an admin lifts a lockout, and says how many sessions a user may have", async () => {
   const { api } = await adminClient();
   const person = await h.person("patient");
   const login = (password: string) =>
