@@ -22,6 +22,8 @@ export interface RouteDoc extends AnswerDoc {
   summary: string;
   /** The permission that the caller needs. Absent: open to guests, unless `session` is set. */
   permission?: ResourceAction;
+  /** The scope that it needs. Default: any, and the use case decides what that reaches. */
+  scope?: "any";
   /** A session is needed although no permission is. Default: whether `permission` is given. */
   session?: boolean;
   /** A sign-in of at most 10 minutes ago is needed; adds the code `step_up_required`. */

@@ -13,6 +13,7 @@ beforeAll(async () => {
     }),
     route({ ...doc("DELETE", "/v1/users/{id}", "user:delete"), stepUp: true }, async () => ({})),
     route({ ...doc("GET", "/v1/me", null), session: true }, async () => ({})),
+    route({ ...doc("DELETE", "/v1/sessions", "session:end"), scope: "any", stepUp: true }, async () => ({})),
     route({ ...doc("POST", "/v1/login", null), status: 200 }, async () => ({})),
   ]);
 });
@@ -63,6 +64,15 @@ test("a caller without the permission is refused with evidence: 403 when signed 
     { code: "forbidden", actorId: "0198f000-0000-7000-8000-000000000001" },
     { code: "unauthenticated", actorId: "guest" },
   ]);
+});
+
+test("where a document names the scope any, a narrower one is refused, before a step-up is asked for", async () => {
+  const end = (scope: string, auth_time = 0) =>
+    service.call("/v1/sessions", { method: "DELETE", as: { scope, auth_time } });
+  const own = await end("session:end:own");
+  expect([own.status, await fieldOf(own, "code")]).toEqual([403, "forbidden"]);
+  expect(await fieldOf(await end("session:end:own session:end:any"), "code")).toBe("step_up_required");
+  expect((await end("session:end:any", Math.floor(Date.now() / 1000))).status).toBe(204);
 });
 
 test("a guest reaches what is open, and not what needs a session", async () => {

@@ -22,13 +22,14 @@ export function actorOf(req: Request): Actor {
 
 /**
  * Refuses an actor whom a route's document does not admit: 401 for a guest, 403 for anyone signed
- * in. It admits who holds its permission in any scope (the use case decides what that reaches);
- * where it names none, anyone with a session, or anyone at all.
+ * in. It admits who holds its permission (in any scope, unless it names one: the use case decides
+ * what that reaches); where it names none, anyone with a session, or anyone at all.
  */
 export function requireAdmission(doc: RouteDoc, actor: Actor): void {
   const isGuest = actor.role === "guest";
   if (doc.permission) {
-    if (!scopeOf(actor, doc.permission)) throw isGuest ? new Unauthenticated() : new Forbidden();
+    const scope = scopeOf(actor, doc.permission);
+    if (!scope || (doc.scope && scope !== doc.scope)) throw isGuest ? new Unauthenticated() : new Forbidden();
   } else if (needsSession(doc) && (isGuest || actor.role === "service" || !actor.sessionId)) {
     throw new Unauthenticated();
   }

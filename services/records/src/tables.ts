@@ -1,15 +1,11 @@
 import type { SealedTable, TokenTable } from "@medvault/keys";
-import { claims } from "./claims/claim.table.ts";
+import { clinicalResources } from "./bundles/clinical-resources.ts";
 import { keptResources } from "./fhir/kept-resource.table.ts";
-import { medicalRecords, pastVersions } from "./medical-records/record.table.ts";
+import { pastVersions } from "./medical-records/record.table.ts";
 import { patients } from "./patients/patient.table.ts";
-import { prescriptions } from "./prescriptions/prescription.table.ts";
 import type { Row } from "./resources/patient-owned.ts";
 import type { PatientTable } from "./resources/patient-table.ts";
 import type { Resource } from "./resources/resource.ts";
-
-/** What is kept about a patient, in the order in which imports store and exports show it. */
-export const clinicalResources: readonly Resource<Row>[] = [medicalRecords, prescriptions, claims];
 
 /** Every kind of patient-owned resource: `resources.test.ts` holds each to its declaration. */
 export const resources: readonly Resource<Row>[] = [patients, ...clinicalResources];

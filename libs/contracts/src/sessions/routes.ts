@@ -25,6 +25,7 @@ export const sessionApi = defineRoutes({
     method: "GET",
     path: "/v1/sessions",
     permission: "session:read",
+    scope: "any",
     summary: "Every live session",
     query: s.AdminSessionQuery,
     response: s.AdminSessionPage,

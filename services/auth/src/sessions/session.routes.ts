@@ -4,7 +4,6 @@ import {
   encodeCursor,
   Forbidden,
   Id,
-  type Scope,
   sessionApi,
   userApi,
 } from "@medvault/contracts";
@@ -28,8 +27,7 @@ export const sessionRoutes = (ctx: AuthContext): Route[] => [
     await endAllSessions(ctx, actor, others);
     return {};
   }),
-  route(sessionApi.list, async ({ actor, scope, query: { userId = null, role = null, cursor, limit } }) => {
-    requireAny(scope);
+  route(sessionApi.list, async ({ actor, query: { userId = null, role = null, cursor, limit } }) => {
     const before = decodeCursor(Id, cursor) ?? null;
     const found = await viewSessions(ctx, actor, { userId, role, before, limit });
     const last = found.length === limit ? found.at(-1) : undefined;
@@ -40,12 +38,8 @@ export const sessionRoutes = (ctx: AuthContext): Route[] => [
     }));
     return { body: { items, nextCursor: last ? encodeCursor(last.id) : null } };
   }),
-  route(userApi.listSessions, ({ actor, scope, params }) => {
-    requireAny(scope);
-    return sessionsOf(ctx, actor, params.id);
-  }),
-  route(userApi.endSessions, async ({ actor, scope, params }) => {
-    requireAny(scope);
+  route(userApi.listSessions, ({ actor, params }) => sessionsOf(ctx, actor, params.id)),
+  route(userApi.endSessions, async ({ actor, params }) => {
     await endAllSessions(ctx, actor, { userId: params.id, except: null, reason: "ended_by_admin" });
     return {};
   }),
@@ -59,11 +53,6 @@ export const sessionRoutes = (ctx: AuthContext): Route[] => [
     return { body: { ended: await reportClient(ctx, actor, params.id) } };
   }),
 ];
-
-/** Everyone's sessions are in reach: the same permission with the scope `own` is not enough. */
-function requireAny(scope: Scope): void {
-  if (scope !== "any") throw new Forbidden();
-}
 
 /** For the gateway alone: no role can hold this permission. */
 function requireService(actor: Actor): void {

@@ -11,7 +11,7 @@ import type { Row } from "../resources/patient-owned.ts";
 import { type Act, done } from "../resources/resource.events.ts";
 import { find } from "../resources/resource.store.ts";
 import type { Resource } from "../resources/resource.ts";
-import { clinicalResources } from "../tables.ts";
+import { clinicalResources } from "./clinical-resources.ts";
 import { readAll } from "./export.store.ts";
 
 type FhirBundle = {

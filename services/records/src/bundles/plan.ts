@@ -6,9 +6,9 @@ import { patients } from "../patients/patient.table.ts";
 import type { Patient } from "../patients/patient.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { Resource } from "../resources/resource.ts";
-import { clinicalResources } from "../tables.ts";
 import { mapYielding } from "./batch.ts";
 import { type Bundle, type Entry, type Fault, refuse } from "./bundle.ts";
+import { clinicalResources } from "./clinical-resources.ts";
 import { type BundleReferences, referencesOf } from "./reference.ts";
 import { patientNames, sourceNames } from "./source.ts";
 
