@@ -2,11 +2,10 @@
 // 24.
 import path from "node:path";
 import { command, handOver } from "./lib/cli.mjs";
-import { holder } from "./lib/lock.mjs";
+import { alreadyRunning, holder } from "./lib/lock.mjs";
 import { askedData, dataDir } from "./lib/paths.mjs";
 import { checkGatewayPort, checkNode, checkRoom, ensurePackages } from "./lib/prepare.mjs";
-import { endLeftovers } from "./lib/processes.mjs";
-import { recorded } from "./lib/stop.mjs";
+import { forgetRun } from "./lib/stop.mjs";
 import { Trouble } from "./lib/words.mjs";
 
 const HELP = `npm start [-- --detach]
@@ -29,14 +28,9 @@ await command(HELP, async (args) => {
   checkNode();
   const data = dataDir(askedData());
   const running = holder(path.join(data, "lock"));
-  if (running) {
-    throw new Trouble(
-      `MedVault is already running here (process ${running.pid}): npm run status shows it, npm stop ends it.`,
-    );
-  }
+  if (running) throw alreadyRunning(running);
   checkRoom(data);
-  const ended = await endLeftovers(recorded(data), data, { graceMs: 8_000 });
-  if (ended > 0) console.log(`ended ${ended} processes that an earlier run had left`);
+  await forgetRun(data, console.log);
   await checkGatewayPort(Number(process.env.MEDVAULT_PORT || 8080));
   await ensurePackages(console.log);
   return handOver("dev/run/start.ts", args, { detach: args.includes("--detach") });

@@ -2,8 +2,10 @@
 import fs from "node:fs";
 import path from "node:path";
 import { command } from "./lib/cli.mjs";
+import { readJson } from "./lib/json.mjs";
 import { holder } from "./lib/lock.mjs";
 import { askedData, dataDir } from "./lib/paths.mjs";
+import { readyz } from "./lib/ports.mjs";
 import { isAlive } from "./lib/processes.mjs";
 import { recorded } from "./lib/stop.mjs";
 
@@ -30,7 +32,7 @@ await command(HELP, async () => {
       `${row.name.padEnd(12)} ${String(row.pid).padStart(8)}  ${state.padEnd(8)} ${memory(row.pid)}`,
     );
   }
-  const { gateway } = readOps(data);
+  const gateway = /** @type {string | undefined} */ (readJson(path.join(data, "ops.json"))?.gateway);
   const ready = gateway ? await readyz(gateway) : null;
   console.log(
     `${"readyz".padEnd(12)} ${gateway ?? "not yet known"}  ${ready ? JSON.stringify(ready) : "no answer"}`,
@@ -45,30 +47,5 @@ function memory(pid) {
     return kib ? `${(Number(kib) / 1024).toFixed(0).padStart(5)} MiB` : "";
   } catch {
     return "";
-  }
-}
-
-/**
- * @param {string} data
- * @returns {{gateway?: string}}
- */
-function readOps(data) {
-  try {
-    return JSON.parse(fs.readFileSync(path.join(data, "ops.json"), "utf8"));
-  } catch {
-    return {};
-  }
-}
-
-/**
- * @param {string} gateway
- * @returns {Promise<{status?: string} | null>}
- */
-async function readyz(gateway) {
-  try {
-    const answer = await fetch(`${gateway}/readyz`, { signal: AbortSignal.timeout(3_000) });
-    return /** @type {{status?: string}} */ (await answer.json());
-  } catch {
-    return null;
   }
 }

@@ -1,6 +1,7 @@
 // What the demo has made so far, on disk (mode 0600): an interrupted demo goes on where it stopped.
 import path from "node:path";
-import { privateFile, readJson } from "../servers/files.ts";
+import { readJson } from "../lib/json.mjs";
+import { privateFile } from "../servers/files.ts";
 
 export interface Person {
   role: "admin" | "doctor" | "auditor" | "patient";
@@ -26,7 +27,9 @@ export interface DemoState {
 const stateFile = (data: string) => path.join(data, "demo.json");
 
 export function readState(data: string): DemoState {
-  return readJson<DemoState>(stateFile(data)) ?? { people: [], bundles: [], linked: false, done: false };
+  return (
+    (readJson(stateFile(data)) as DemoState | null) ?? { people: [], bundles: [], linked: false, done: false }
+  );
 }
 
 export function writeState(data: string, state: DemoState): void {

@@ -4,7 +4,9 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { readJson } from "./json.mjs";
 import { identify, isAlive } from "./processes.mjs";
+import { Trouble } from "./words.mjs";
 
 /** @typedef {import("./processes.mjs").ProcessId} ProcessId */
 
@@ -14,13 +16,18 @@ import { identify, isAlive } from "./processes.mjs";
  * @returns {ProcessId | null}
  */
 export function holder(file) {
-  try {
-    const id = JSON.parse(fs.readFileSync(file, "utf8"));
-    return isAlive(id) ? id : null;
-  } catch {
-    return null;
-  }
+  const id = /** @type {ProcessId | null} */ (readJson(file));
+  return isAlive(id) ? id : null;
 }
+
+/**
+ * For the one who wants the lock of a data directory that a running MedVault holds.
+ * @param {ProcessId} by
+ */
+export const alreadyRunning = (by) =>
+  new Trouble(
+    `MedVault is already running here (process ${by.pid}): npm run status shows it, npm stop ends it.`,
+  );
 
 /**
  * Takes the lock for this process.

@@ -13,3 +13,17 @@ export function portTrouble(port, host = "127.0.0.1") {
     probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(null)));
   });
 }
+
+/**
+ * What the gateway says of every part behind it; null when it does not answer.
+ * @param {string} gateway its URL
+ * @returns {Promise<{status?: string, checks?: Record<string, string>} | null>}
+ */
+export async function readyz(gateway) {
+  try {
+    const answer = await fetch(`${gateway}/readyz`, { signal: AbortSignal.timeout(3_000) });
+    return /** @type {{status?: string}} */ (await answer.json());
+  } catch {
+    return null;
+  }
+}

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { readJson } from "./json.mjs";
 import { acquireLock } from "./lock.mjs";
 import { root, sharedPath } from "./paths.mjs";
 import { portTrouble } from "./ports.mjs";
@@ -84,8 +85,7 @@ export async function ensurePackages(say) {
  * npm writes node_modules/.package-lock.json last, so a half-finished installation does not match.
  */
 function packagesMatch() {
-  const wanted = readPackages("package-lock.json");
-  const installed = readPackages("node_modules/.package-lock.json");
+  const [wanted, installed] = ["package-lock.json", "node_modules/.package-lock.json"].map(readPackages);
   if (!wanted)
     throw new Trouble(
       "package-lock.json is missing or unreadable: get it back with git checkout package-lock.json.",
@@ -103,11 +103,7 @@ function packagesMatch() {
  * boolean}> | null}
  */
 function readPackages(file) {
-  try {
-    return JSON.parse(fs.readFileSync(path.join(root, file), "utf8")).packages;
-  } catch {
-    return null;
-  }
+  return readJson(path.join(root, file))?.packages ?? null;
 }
 
 /** @returns {Promise<void>} */

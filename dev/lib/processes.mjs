@@ -75,11 +75,6 @@ export async function waitGone(ids, timeoutMs) {
   return true;
 }
 
-/** @returns {number[]} */
-function allPids() {
-  return fs.readdirSync("/proc").map(Number).filter(Number.isInteger);
-}
-
 /**
  * The living members of the group or session that a process leads or led, itself included. A
  * group's number is not given out again while a member lives; if the number is another process by
@@ -90,7 +85,8 @@ function allPids() {
 export function family(leader) {
   const now = startTime(leader.pid);
   if (now !== "" && now !== leader.start) return [];
-  return allPids().flatMap((pid) => {
+  const all = fs.readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return all.flatMap((pid) => {
     const found = stat(pid);
     const related =
       found && found.state !== "Z" && (found.group === leader.pid || found.session === leader.pid);
@@ -133,23 +129,32 @@ export function commandLine(pid) {
 }
 
 /**
+ * Waits for the processes to end, and kills those that have not within the grace.
+ * @param {ProcessId[]} ids
+ * @param {number} graceMs
+ * @returns {Promise<boolean>} whether all ended by themselves
+ */
+export async function endWithin(ids, graceMs) {
+  if (await waitGone(ids, graceMs)) return true;
+  for (const id of ids) signal(id, "SIGKILL");
+  await waitGone(ids, 2_000);
+  return false;
+}
+
+/**
  * Ends what an earlier run left: each recorded process, and what remains of its family, by pid and
  * start time.
  * @param {ProcessId[]} recorded
  * @param {string} marker text that the command line of an orphan must hold to be counted as ours
- * @param {{graceMs: number}} o
  * @returns {Promise<number>} how many processes were ended
  */
-export async function endLeftovers(recorded, marker, { graceMs }) {
+export async function endLeftovers(recorded, marker) {
   const ours = recorded.flatMap((id) => {
     if (isAlive(id)) return family(id);
     // The leader is gone; an orphan of its group is ours only if it says so itself.
     return family(id).filter((member) => commandLine(member.pid).includes(marker));
   });
   for (const id of ours) signal(id, "SIGTERM");
-  if (!(await waitGone(ours, graceMs))) {
-    for (const id of ours) signal(id, "SIGKILL");
-    await waitGone(ours, 2_000);
-  }
+  await endWithin(ours, 10_000);
   return ours.length;
 }

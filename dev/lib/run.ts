@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
 
 export interface Ran {
   code: number;
@@ -19,19 +21,11 @@ export interface RunOptions {
  * Runs a program to its end and keeps what it said. Rejects when it could not be run, or the signal
  * ended it.
  */
-export function run(program: string, args: readonly string[], o: RunOptions): Promise<Ran> {
+export async function run(program: string, args: readonly string[], o: RunOptions): Promise<Ran> {
   const { input, ...options } = o;
-  const child = spawn(program, args, { ...options, stdio: ["pipe", "pipe", "pipe"] });
-  const ran: Ran = { code: 1, out: "", words: "" };
+  const child = spawn(program, args, options);
   child.stdin.end(input);
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    ran.out += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    ran.words += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ ...ran, code: code ?? 1 }));
-  });
+  const ended = once(child, "close") as Promise<[number | null]>;
+  const [[code], out, words] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
+  return { code: code ?? 1, out, words };
 }

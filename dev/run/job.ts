@@ -1,6 +1,9 @@
 // One-shot children: made with the settings they need, watched to their end.
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
 import { Trouble } from "../lib/words.mjs";
@@ -15,7 +18,6 @@ export interface Job {
   /** Takes what it writes to standard error. */
   log: string;
   signal?: AbortSignal;
-  onLine?: (line: string) => void;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface Job {
  * @returns what it wrote to standard output
  * @throws Trouble with its last words
  */
-export function runJob(job: Job): Promise<string> {
+export async function runJob(job: Job): Promise<string> {
   const log = fs.openSync(job.log, "a", 0o600);
   const from = fs.fstatSync(log).size;
   const child = spawn(process.execPath, [...NODE_FLAGS, job.entry, ...(job.args ?? [])], {
@@ -34,16 +36,8 @@ export function runJob(job: Job): Promise<string> {
     ...(job.signal ? { signal: job.signal } : {}),
   });
   fs.closeSync(log);
-  let out = "";
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-    if (job.onLine) for (const line of text.trimEnd().split("\n")) job.onLine(line);
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0) resolve(out);
-      else reject(new Trouble(`${job.title} failed (${lastWords(job.log, from)}): see ${job.log}.`));
-    });
-  });
+  const ended = once(child, "close") as Promise<[number | null]>;
+  const [[code], out] = await Promise.all([ended, text(child.stdout as Readable)]);
+  if (code === 0) return out;
+  throw new Trouble(`${job.title} failed (${lastWords(job.log, from)}): see ${job.log}.`);
 }

@@ -1,8 +1,10 @@
 // One MedVault on this machine, from nothing to ready, and down again.
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { acquireLock } from "../lib/lock.mjs";
+import { acquireLock, alreadyRunning } from "../lib/lock.mjs";
+import { readyz } from "../lib/ports.mjs";
 import { checkGatewayPort } from "../lib/prepare.mjs";
+import { forgetRun } from "../lib/stop.mjs";
 import { step, Trouble } from "../lib/words.mjs";
 import { type Infrastructure, infrastructure } from "../servers/infrastructure.ts";
 import { type ClaimedPorts, claimPorts } from "../servers/ports.ts";
@@ -11,7 +13,7 @@ import { Supervised, type Watcher } from "../servers/supervise.ts";
 import { type Dirs, makeDirs } from "./dirs.ts";
 import { type DemoUser, removeOps, writeOps } from "./ops.ts";
 import { firstPeople } from "./people.ts";
-import { forgetRun, recordRun } from "./record.ts";
+import { recordRun } from "./record.ts";
 import { RestoreRunner } from "./restore.ts";
 import { type Declared, publicUrl, type ServiceOptions, service } from "./services.ts";
 import { brokerDefinitions, defineAtGivenBroker, makeKeys, migrate, warmCompileCache } from "./setup.ts";
@@ -182,20 +184,5 @@ export class MedVault {
       `Sign in as ${admin?.username ?? "the first admin"} (POST /v1/auth/login, then a TOTP): passwords and TOTP secrets are in ${path.join(this.#data, "ops.json")}`,
     );
     say(`Logs are in ${options.dirs.logs}; Ctrl-C or npm stop ends it.`);
-  }
-}
-
-function alreadyRunning(by: { pid: number }): Trouble {
-  return new Trouble(
-    `MedVault is already running here (process ${by.pid}): npm run status shows it, npm stop ends it.`,
-  );
-}
-
-async function readyz(base: string): Promise<{ status: string; checks?: Record<string, string> } | null> {
-  try {
-    const answer = await fetch(`${base}/readyz`, { signal: AbortSignal.timeout(2_000) });
-    return (await answer.json()) as { status: string; checks?: Record<string, string> };
-  } catch {
-    return null;
   }
 }

@@ -3,12 +3,13 @@ import { spawn } from "node:child_process";
 import path from "node:path";
 import { acquireLock } from "../lib/lock.mjs";
 import { dataDir, root, sharedPath } from "../lib/paths.mjs";
+import { forgetRun } from "../lib/stop.mjs";
 import { sentenceFor, Trouble } from "../lib/words.mjs";
 import { privateDir } from "../servers/files.ts";
 import { type Infrastructure, infrastructure } from "../servers/infrastructure.ts";
 import { claimPorts } from "../servers/ports.ts";
 import { loadSecrets } from "../servers/secrets.ts";
-import { forgetRun, recordRun } from "./record.ts";
+import { recordRun } from "./record.ts";
 
 const data = dataDir(sharedPath("test"));
 const stop = new AbortController();

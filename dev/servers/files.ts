@@ -9,23 +9,17 @@ const user = serverUser();
 /** How to spawn a server: as its own user when we are root. */
 export const asServer: { uid?: number; gid?: number } = user ?? {};
 
-function give(file: string): void {
+function give(file: string): string {
   if (user) fs.chownSync(file, user.uid, user.gid);
+  return file;
 }
 
 /** A directory that only the servers' user may enter. */
-export function serverDir(dir: string): string {
-  fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-  fs.chmodSync(dir, 0o700);
-  give(dir);
-  return dir;
-}
+export const serverDir = (dir: string): string => give(privateDir(dir));
 
 /** A file that only the servers' user may read, replaced as a whole. */
-export function serverFile(file: string, content: string, mode = 0o600): string {
+export const serverFile = (file: string, content: string, mode = 0o600): string =>
   replace(file, content, mode, give);
-  return file;
-}
 
 /** A directory of our own, closed to everyone else. */
 export function privateDir(dir: string): string {
@@ -37,24 +31,14 @@ export function privateDir(dir: string): string {
 /**
  * A file of our own with mode 0600, replaced as a whole: a reader sees the old one or the new one.
  */
-export function privateFile(file: string, content: string): void {
-  replace(file, content, 0o600, () => {});
-}
+export const privateFile = (file: string, content: string): string => replace(file, content, 0o600);
 
-function replace(file: string, content: string, mode: number, beforeRename: (file: string) => void): void {
+function replace(file: string, content: string, mode: number, beforeRename = (_file: string) => ""): string {
   const next = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}`);
   fs.rmSync(next, { force: true });
   fs.writeFileSync(next, content, { mode });
   fs.chmodSync(next, mode);
   beforeRename(next);
   fs.renameSync(next, file);
-}
-
-/** The parsed content of a JSON file, or null when it is missing or half-written. */
-export function readJson<T>(file: string): T | null {
-  try {
-    return JSON.parse(fs.readFileSync(file, "utf8")) as T;
-  } catch {
-    return null;
-  }
+  return file;
 }

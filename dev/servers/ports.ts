@@ -1,9 +1,10 @@
 // Internal ports: one block per MedVault, so that several run on one machine.
 import net from "node:net";
 import path from "node:path";
+import { readJson } from "../lib/json.mjs";
 import { portTrouble } from "../lib/ports.mjs";
 import { Trouble } from "../lib/words.mjs";
-import { privateFile, readJson } from "./files.ts";
+import { privateFile } from "./files.ts";
 import { SERVICES } from "./secrets.ts";
 
 /** Below Linux' ephemeral ports (32768), above what is registered by others nearby. */
@@ -34,7 +35,7 @@ function layout(base: number): Ports {
  */
 export async function claimPorts(data: string, askedBase: string | undefined): Promise<ClaimedPorts> {
   const memory = path.join(data, "ports.json");
-  for (const base of candidates(askedBase, readJson<{ base: number }>(memory)?.base)) {
+  for (const base of candidates(askedBase, (readJson(memory) as { base: number } | null)?.base)) {
     const claim = await listen(base + BLOCK - 1);
     if (!claim) continue;
     const ports = layout(base);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import path from "node:path";
-import { privateFile, readJson } from "./files.ts";
+import { readJson } from "../lib/json.mjs";
+import { privateFile } from "./files.ts";
 
 /** The services that have a user at RabbitMQ; all but the gateway have a role in Postgres too. */
 export const SERVICES = ["gateway", "auth", "records", "files", "audit", "backup"] as const;
@@ -23,7 +24,7 @@ const perService = () =>
 /** The passwords of this data directory (mode 0600); made at random the first time. */
 export function loadSecrets(data: string): Secrets {
   const file = path.join(data, "secrets.json");
-  const found = readJson<Secrets>(file);
+  const found = readJson(file) as Secrets | null;
   if (found) return found;
   const made: Secrets = {
     postgres: secret(),

@@ -3,7 +3,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { family, identify, isAlive } from "../lib/processes.mjs";
-import { forgetRun, recordRun } from "../run/record.ts";
+import { forgetRun } from "../lib/stop.mjs";
+import { recordRun } from "../run/record.ts";
 import { givenDataDir } from "../test/harness.ts";
 import { type Program, Supervised } from "./supervise.ts";
 

@@ -4,7 +4,7 @@ import { type ChildProcess, type Serializable, spawn } from "node:child_process"
 import { once } from "node:events";
 import fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { family, identify, isAlive, type ProcessId, signal, waitGone } from "../lib/processes.mjs";
+import { endWithin, family, identify, isAlive, type ProcessId, signal } from "../lib/processes.mjs";
 import { Trouble } from "../lib/words.mjs";
 
 /** How to run one program. */
@@ -83,11 +83,8 @@ export class Supervised {
     const reaped = this.#child ? once(this.#child, "exit") : null;
     const target = this.program.stopTarget?.(id.pid) ?? id;
     signal(target, this.program.stopSignal);
-    if (!(await waitGone(members, graceMs))) {
-      for (const member of members) signal(member, "SIGKILL");
-      await waitGone(members, 2_000);
+    if (!(await endWithin(members, graceMs)))
       this.#watcher.say(`${this.program.name} did not stop within ${graceMs / 1000} s and was killed`);
-    }
     // Not before the kernel gave it back: what ends after us would stay a zombie under a careless
     // init.
     await reaped;
@@ -137,7 +134,7 @@ export class Supervised {
   async #startAgain(waitMs: number): Promise<void> {
     const dead = this.#id;
     await sleep(waitMs);
-    if (dead) await endFamily(dead);
+    if (dead) await endWithin(family(dead), 0); // its children may hold its port or its files
     if (this.#stopping) return;
     const child = this.#spawn();
     try {
@@ -161,13 +158,6 @@ export class Supervised {
       await sleep(50);
     }
   }
-}
-
-/** A killed leader may leave children that hold its port or its files. */
-async function endFamily(leader: ProcessId): Promise<void> {
-  const members = family(leader);
-  for (const member of members) signal(member, "SIGKILL");
-  await waitGone(members, 2_000);
 }
 
 function openLog(file: string): number {
