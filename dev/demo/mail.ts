@@ -10,12 +10,12 @@ export async function mailedToken(mailDir: string, address: string): Promise<str
         .readFileSync(path.join(mailDir, name), "utf8")
         .replace(/=\r?\n/g, "")
         .replace(/=3D/g, "=");
-      if (!mail.toLowerCase().includes(`to: ${address}`)) continue;
+      if (!mail.toLowerCase().includes(`to: ${address.toLowerCase()}`)) continue;
       const token = /token=([A-Za-z0-9._-]{20,})/.exec(mail)?.[1];
       if (token) return token;
     }
   }
-  throw new Error("the invitation's mail did not come");
+  throw new Error("no mail with a token came");
 }
 
 /** The newest first; one that is still being written has another ending. */

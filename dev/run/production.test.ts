@@ -1,19 +1,17 @@
 // The demo's own settings with production said of them: no service starts, and each names whatever
 // would be plain.
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
-import type { Infrastructure } from "../servers/infrastructure.ts";
+import { run } from "../lib/run.ts";
 import { claimPorts } from "../servers/ports.ts";
 import { loadSecrets } from "../servers/secrets.ts";
-import { declared } from "../settings/registry.ts";
+import { testServers } from "../servers/test-servers.ts";
+import { planned } from "../settings/faults.ts";
 import { givenDataDir } from "../test/harness.ts";
 import { makeDirs } from "./dirs.ts";
 import { environment, type ProcessName, serviceDsn } from "./services.ts";
 
-const run = promisify(execFile);
 const LISTENER = ["MEDVAULT_TLS_CERT_FILE", "MEDVAULT_TLS_KEY_FILE"];
 const BEHIND = [...LISTENER, "MEDVAULT_TLS_CLIENT_CA_FILE", "DATABASE_URL", "AMQP_URL"];
 const SERVICES = ["AUTH", "RECORDS", "FILES", "AUDIT", "BACKUP"].map((name) => `MEDVAULT_${name}_URL`);
@@ -24,34 +22,15 @@ async function bootOf(name: ProcessName, entry: string, more: Record<string, str
   const secrets = loadSecrets(data);
   const { ports, release } = await claimPorts(data, undefined);
   release();
-  const servers: Infrastructure = {
-    databaseUrl: `postgres://postgres:${secrets.postgres}@127.0.0.1:${ports.postgres}/medvault`,
-    redisUrl: `redis://:${secrets.redis}@127.0.0.1:${ports.redis}/0`,
-    amqpUrl: `amqp://admin:${secrets.rabbitmq}@127.0.0.1:${ports.amqp}/medvault`,
-    managementUrl: "http://127.0.0.1:1",
-    vhost: "medvault",
-    brokerGiven: false,
-    running: [],
-    start: async () => {},
-    stop: async () => {},
+  const servers = await testServers({ data, ports });
+  const started = { dirs: makeDirs(data), ports, secrets, servers };
+  const env = {
+    ...environment(name, { ...planned({ PATH: process.env.PATH }), ...started }),
+    MEDVAULT_OWNER_DATABASE_URL: serviceDsn(servers.databaseUrl, "owner", secrets.owner),
+    ...more,
   };
-  const env = environment(name, {
-    dirs: makeDirs(data),
-    gatewayPort: 8080,
-    ports,
-    secrets,
-    servers,
-    settings: { PATH: process.env.PATH },
-    declared,
-    onBackupMessage: () => {},
-  });
-  const owner = { MEDVAULT_OWNER_DATABASE_URL: serviceDsn(servers.databaseUrl, "owner", secrets.owner) };
-  const boot = await run(process.execPath, [...NODE_FLAGS, entry], {
-    cwd: root,
-    env: { ...env, ...owner, ...more },
-    timeout: 15_000,
-  }).catch((error: { code: number; stderr: string }) => error);
-  const said = "code" in boot ? boot.stderr : "";
+  const signal = AbortSignal.timeout(15_000);
+  const { words: said } = await run(process.execPath, [...NODE_FLAGS, entry], { cwd: root, env, signal });
   const named = /bad settings: (.*)/.exec(said)?.[1] ?? said;
   const shown = Object.values(secrets).filter(
     (secret) => typeof secret === "string" && said.includes(secret),

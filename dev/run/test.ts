@@ -6,9 +6,9 @@ import { dataDir, root, sharedPath } from "../lib/paths.mjs";
 import { forgetRun } from "../lib/stop.mjs";
 import { sentenceFor, Trouble } from "../lib/words.mjs";
 import { privateDir } from "../servers/files.ts";
-import { type Infrastructure, infrastructure } from "../servers/infrastructure.ts";
+import type { Infrastructure } from "../servers/infrastructure.ts";
 import { claimPorts } from "../servers/ports.ts";
-import { loadSecrets } from "../servers/secrets.ts";
+import { testEnvironment, testServers } from "../servers/test-servers.ts";
 import { recordRun } from "./record.ts";
 
 const data = dataDir(sharedPath("test"));
@@ -28,15 +28,10 @@ async function main(): Promise<number> {
   const { DATABASE_URL, REDIS_URL, AMQP_URL, MEDVAULT_RABBITMQ_URL } = process.env;
   let servers: Infrastructure | null = null;
   try {
-    servers = await infrastructure({
+    servers = await testServers({
       data,
       ports,
-      secrets: loadSecrets(data),
       given: { DATABASE_URL, REDIS_URL, AMQP_URL, MEDVAULT_RABBITMQ_URL },
-      vhost: "test",
-      database: "postgres",
-      definitions: async () => ({}),
-      unsafeWithoutFsync: true,
       watcher: { say: console.log, onChange: () => recordRun(data, servers?.running ?? []) },
       signal: stop.signal,
     });
@@ -57,10 +52,7 @@ function vitest(servers: Infrastructure): Promise<number> {
     env: {
       ...process.env,
       PATH: `${path.join(root, "node_modules/.bin")}:${process.env.PATH}`,
-      MEDVAULT_TEST_DATABASE_URL: servers.databaseUrl,
-      MEDVAULT_TEST_REDIS_URL: servers.redisUrl,
-      MEDVAULT_TEST_AMQP_URL: servers.amqpUrl,
-      MEDVAULT_TEST_RABBITMQ_URL: servers.managementUrl,
+      ...testEnvironment(servers),
     },
   });
   stop.signal.addEventListener("abort", () => child.kill("SIGINT"));

@@ -1,26 +1,15 @@
 import fs from "node:fs";
 import path from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
-import { givenDataDir } from "../test/harness.ts";
+import { expect, test } from "vitest";
+import { givenDataDir, givenPrograms } from "../test/harness.ts";
 import { chromium } from "./chromium.ts";
 
 /** What no machine has. */
 const NONE = ["medvault-no-such-browser"];
 
-/** A PATH with these programs alone. */
-function givenPath(data: string, programs: Record<string, string>): void {
-  const bin = path.join(data, "bin");
-  fs.mkdirSync(bin);
-  for (const [name, text] of Object.entries(programs)) {
-    fs.writeFileSync(path.join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-  }
-  vi.stubEnv("PATH", bin);
-  onTestFinished(() => void vi.unstubAllEnvs());
-}
-
 test("the machine's own Chromium is taken, and nothing is fetched", async () => {
   const data = givenDataDir();
-  givenPath(data, { chromium: "" });
+  givenPrograms(data, { chromium: "" });
   const found = await chromium(path.join(data, "chromium"), () => {});
   expect(found).toEqual({ executable: path.join(data, "bin/chromium"), libraries: "" });
 });
@@ -28,10 +17,10 @@ test("the machine's own Chromium is taken, and nothing is fetched", async () => 
 test("a machine without one gets Debian's, unpacked beside the data and once", async () => {
   const data = givenDataDir();
   const program = "usr/lib/chromium/chromium";
-  givenPath(data, {
+  givenPrograms(data, {
     "apt-get":
       'case "$*" in *" -s "*) echo "Inst chromium (1)";; *download*chromium) : >> chromium.deb; echo got >> "$0.log";; esac',
-    "dpkg-deb": `/bin/mkdir -p "$3/usr/lib/chromium" && echo > "$3/${program}" && /bin/chmod +x "$3/${program}"`,
+    "dpkg-deb": `mkdir -p "$3/usr/lib/chromium" && echo > "$3/${program}" && chmod +x "$3/${program}"`,
   });
   const dir = path.join(data, "chromium");
   const expected = { executable: path.join(dir, "root", program), libraries: expect.any(String) };
@@ -42,7 +31,7 @@ test("a machine without one gets Debian's, unpacked beside the data and once", a
 
 test("where there is none to be had, one sentence says what to do", async () => {
   const data = givenDataDir();
-  givenPath(data, { "apt-get": 'echo "E: no network" >&2; exit 100', "dpkg-deb": "" });
+  givenPrograms(data, { "apt-get": 'echo "E: no network" >&2; exit 100', "dpkg-deb": "" });
   await expect(chromium(path.join(data, "chromium"), () => {}, NONE)).rejects.toThrow(
     /could not be had \(E: no network\)/,
   );

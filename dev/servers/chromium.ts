@@ -39,7 +39,7 @@ export async function chromium(
 }
 
 function find(dir: string, names: readonly string[]): Chromium | undefined {
-  const own = names.flatMap((name) => inPath("", name).map((bin) => path.join(bin, name)))[0];
+  const own = names.flatMap((name) => inPath(name).map((bin) => path.join(bin, name)))[0];
   if (own) return { executable: own, libraries: "" };
   const root = path.join(dir, "root");
   const unpacked = path.join(root, "usr/lib/chromium/chromium");

@@ -1,20 +1,16 @@
 import fs from "node:fs";
 import path from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { Trouble } from "../lib/words.mjs";
-import { givenDataDir } from "../test/harness.ts";
+import { givenDataDir, givenPrograms } from "../test/harness.ts";
 import { STAMP, unpackDebian } from "./debian.ts";
 
 /** An apt-get that plans and downloads one package, and a dpkg-deb that unpacks a file from it. */
 function givenApt(data: string, apt: string): void {
-  const bin = path.join(data, "bin");
-  fs.mkdirSync(bin);
-  const script = (name: string, text: string) =>
-    fs.writeFileSync(path.join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-  script("apt-get", apt);
-  script("dpkg-deb", 'mkdir -p "$3/usr/bin" && echo whole > "$3/usr/bin/server"');
-  vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
-  onTestFinished(() => void vi.unstubAllEnvs());
+  givenPrograms(data, {
+    "apt-get": apt,
+    "dpkg-deb": 'mkdir -p "$3/usr/bin" && echo whole > "$3/usr/bin/server"',
+  });
 }
 
 const APT =

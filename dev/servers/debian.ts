@@ -51,7 +51,7 @@ export async function unpackDebian(
   otherwise = SERVERS_ELSE,
 ): Promise<void> {
   for (const tool of ["apt-get", "dpkg-deb"]) {
-    if (inPath("", tool).length === 0) {
+    if (inPath(tool).length === 0) {
       throw new Trouble(
         `${packages.join(", ")} not found, and this is no Debian to get them from: ${otherwise}.`,
       );

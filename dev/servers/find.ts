@@ -10,11 +10,8 @@ export function newest(dir: string, pattern: RegExp): string[] {
     .map((name) => path.join(dir, name));
 }
 
-/**
- * Directories of PATH that hold the program; only for the machine's own, not for what was unpacked.
- */
-export function inPath(prefix: string, program: string): string[] {
-  if (prefix) return [];
+/** Directories of PATH that hold the program. */
+export function inPath(program: string): string[] {
   const dirs = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/usr/bin"];
   return dirs.filter((dir) => dir && isProgram(path.join(dir, program)));
 }

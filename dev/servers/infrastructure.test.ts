@@ -3,10 +3,11 @@ import path from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { family, isAlive } from "../lib/processes.mjs";
 import { givenDataDir } from "../test/harness.ts";
-import { type GivenUrls, infrastructure } from "./infrastructure.ts";
+import type { GivenUrls } from "./infrastructure.ts";
 import { claimPorts } from "./ports.ts";
 import { answers } from "./probe.ts";
 import { loadSecrets } from "./secrets.ts";
+import { testServers } from "./test-servers.ts";
 
 const GIVEN = { DATABASE_URL: "postgres://a:b@127.0.0.1:1/c", AMQP_URL: "amqp://a:b@127.0.0.1:1/c" };
 
@@ -14,17 +15,8 @@ async function givenServers(data: string, given: GivenUrls, said: string[] = [])
   const { ports, release } = await claimPorts(data, undefined);
   onTestFinished(release);
   const secrets = loadSecrets(data);
-  const servers = await infrastructure({
-    data,
-    ports,
-    secrets,
-    given,
-    vhost: "test",
-    database: "test",
-    definitions: async () => ({}),
-    watcher: { say: (line) => said.push(line), onChange: () => {} },
-    signal: new AbortController().signal,
-  });
+  const watcher = { say: (line: string) => said.push(line), onChange: () => {} };
+  const servers = await testServers({ data, ports, secrets, given, watcher });
   onTestFinished(() => servers.stop());
   const ping = () =>
     answers(ports.redis, `AUTH ${secrets.redis}\r\nPING\r\n`, (bytes) => bytes.includes("+PONG"));

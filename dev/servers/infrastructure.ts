@@ -50,6 +50,8 @@ export interface InfrastructureOptions {
   /** RabbitMQ's definitions beyond the administrator; read when it starts. */
   definitions: () => Promise<Record<string, unknown[]>>;
   unsafeWithoutFsync?: boolean;
+  /** Further lines of the servers' configurations. */
+  settings?: Partial<Record<"postgres" | "redis" | "rabbitmq", readonly string[]>>;
   watcher: Watcher;
   signal: AbortSignal;
 }
@@ -106,36 +108,27 @@ async function programs(o: InfrastructureOptions): Promise<Supervised[][]> {
   if (given.DATABASE_URL && given.REDIS_URL && given.AMQP_URL) return [];
   const tools = await toolchain(sharedPath("toolchain"), watcher.say, o.signal);
   const logs = privateDir(path.join(data, "log"));
-  const log = (name: string) => path.join(logs, `${name}.log`);
+  const common = (name: "postgres" | "redis" | "rabbitmq") => {
+    return { tools, data, log: path.join(logs, `${name}.log`), settings: o.settings?.[name] };
+  };
   const chains: Supervised[][] = [];
   const add = (...chain: Program[]) => chains.push(chain.map((program) => new Supervised(program, watcher)));
   if (!given.AMQP_URL) {
     const rest = await o.definitions();
     const broker = {
-      tools,
-      data,
+      ...common("rabbitmq"),
       ports,
       cookie: secrets.erlangCookie,
       vhost: o.vhost,
       definitions: withAdministrator(rest, secrets.rabbitmq, o.vhost),
-      log: log("rabbitmq"),
     };
     add(epmd(broker), rabbitmq(broker));
   }
-  if (!given.REDIS_URL)
-    add(redis({ tools, data, port: ports.redis, password: secrets.redis, log: log("redis") }));
+  if (!given.REDIS_URL) add(redis({ ...common("redis"), port: ports.redis, password: secrets.redis }));
   if (!given.DATABASE_URL) {
-    const unsafe = o.unsafeWithoutFsync ? { unsafeWithoutFsync: true } : {};
-    add(
-      postgres({
-        tools,
-        data,
-        port: ports.postgres,
-        password: secrets.postgres,
-        log: log("postgres"),
-        ...unsafe,
-      }),
-    );
+    const { unsafeWithoutFsync } = o;
+    const own = { port: ports.postgres, password: secrets.postgres, unsafeWithoutFsync };
+    add(postgres({ ...common("postgres"), ...own }));
   }
   return chains;
 }

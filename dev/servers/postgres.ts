@@ -1,21 +1,16 @@
 import fs from "node:fs";
 import path from "node:path";
 import { commandLine, startTime } from "../lib/processes.mjs";
-import { asServer, serverDir, serverFile } from "./files.ts";
+import { serverDir, serverFile } from "./files.ts";
 import { answers } from "./probe.ts";
 import type { Program } from "./supervise.ts";
-import { runTool, serverEnv, type Toolchain } from "./toolchain.ts";
+import { asServerProgram, runTool, type ServerOptions } from "./toolchain.ts";
 
-export interface PostgresOptions {
-  tools: Toolchain;
-  data: string;
+export interface PostgresOptions extends ServerOptions {
   port: number;
   password: string;
-  log: string;
   /** Tests trade the power cord for speed; a killed process still loses nothing. */
-  unsafeWithoutFsync?: boolean;
-  /** Further settings, `name=value`. */
-  settings?: readonly string[];
+  unsafeWithoutFsync?: boolean | undefined;
 }
 
 /** A private Postgres under <data>/postgres; its cluster is made at the first start. */
@@ -25,10 +20,7 @@ export function postgres(o: PostgresOptions): Program {
     name: "postgres",
     command: path.join(o.tools.postgres, "postgres"),
     args: ["-D", dir, ...settings(o).flatMap((setting) => ["-c", setting])],
-    env: serverEnv(o.tools),
-    cwd: "/",
-    log: o.log,
-    user: asServer,
+    ...asServerProgram(o),
     prepare: () => {
       const version = fs.statSync(path.join(dir, "PG_VERSION"), { throwIfNoEntry: false });
       if (!version) initialise(o, dir);
@@ -70,22 +62,10 @@ function initialise(o: PostgresOptions, dir: string): void {
   serverDir(partial);
   const passwordFile = serverFile(path.join(o.data, ".initdb-password"), `${o.password}\n`);
   try {
-    const args = [
-      "-D",
-      partial,
-      "-U",
-      "postgres",
-      "-A",
-      "scram-sha-256",
-      `--pwfile=${passwordFile}`,
-      "-E",
-      "UTF8",
-    ];
-    runTool(path.join(o.tools.postgres, "initdb"), [...args, "--locale=C.UTF-8", "--data-checksums"], {
-      env: serverEnv(o.tools),
-      cwd: "/",
-      ...asServer,
-    });
+    const access = ["--username=postgres", "--auth=scram-sha-256", `--pwfile=${passwordFile}`];
+    const content = ["--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"];
+    const args = [`--pgdata=${partial}`, ...access, ...content];
+    runTool(path.join(o.tools.postgres, "initdb"), args, o.tools);
   } finally {
     fs.rmSync(passwordFile, { force: true });
   }

@@ -1,22 +1,17 @@
 import { createHash, randomBytes } from "node:crypto";
 import path from "node:path";
 import { childNamed } from "../lib/processes.mjs";
-import { asServer, serverDir, serverFile } from "./files.ts";
+import { serverDir, serverFile } from "./files.ts";
 import { answers } from "./probe.ts";
 import type { Program } from "./supervise.ts";
-import { serverEnv, type Toolchain } from "./toolchain.ts";
+import { asServerProgram, type ServerOptions } from "./toolchain.ts";
 
-export interface RabbitOptions {
-  tools: Toolchain;
-  data: string;
+export interface RabbitOptions extends ServerOptions {
   ports: { amqp: number; management: number; erlang: number; epmd: number };
   cookie: string;
   vhost: string;
   /** RabbitMQ's definitions: users, virtual hosts, permissions; read at every start. */
   definitions: object;
-  log: string;
-  /** Further lines of its configuration. */
-  settings?: readonly string[];
 }
 
 /**
@@ -28,10 +23,7 @@ export function epmd(o: RabbitOptions): Program {
     name: "epmd",
     command: path.join(o.tools.erlang, "epmd"),
     args: ["-address", "127.0.0.1", "-port", String(o.ports.epmd)],
-    env: serverEnv(o.tools),
-    cwd: "/",
-    log: path.join(path.dirname(o.log), "epmd.log"),
-    user: asServer,
+    ...asServerProgram({ ...o, log: path.join(path.dirname(o.log), "epmd.log") }),
     // NAMES_REQ.
     isReady: () => answers(o.ports.epmd, Buffer.from([0, 1, 110]), (bytes) => bytes.length >= 4),
     stopSignal: "SIGTERM",
@@ -46,10 +38,7 @@ export function rabbitmq(o: RabbitOptions): Program {
     name: "rabbitmq",
     command: path.join(o.tools.rabbitmq, "rabbitmq-server"),
     args: [],
-    env: environment(o, dir),
-    cwd: "/",
-    log: o.log,
-    user: asServer,
+    ...asServerProgram(o, environment(o, dir)),
     prepare: () => writeConfig(o, dir),
     isReady: () =>
       // Connection.Start.
@@ -85,7 +74,7 @@ function writeConfig(o: RabbitOptions, dir: string): void {
 }
 
 function environment(o: RabbitOptions, dir: string): Record<string, string> {
-  return serverEnv(o.tools, {
+  return {
     HOME: path.join(dir, "home"),
     RABBITMQ_CONF_ENV_FILE: path.join(dir, "none.conf"),
     RABBITMQ_CONFIG_FILE: path.join(dir, "rabbitmq.conf"),
@@ -105,7 +94,7 @@ function environment(o: RabbitOptions, dir: string): Record<string, string> {
     ERL_EPMD_PORT: String(o.ports.epmd),
     ERL_EPMD_ADDRESS: "127.0.0.1",
     ERL_CRASH_DUMP_SECONDS: "0", // a crash dump would hold messages
-  });
+  };
 }
 
 /** An administrator as RabbitMQ's definitions have one: salted SHA-256, never the password. */

@@ -1,17 +1,12 @@
 import path from "node:path";
-import { asServer, serverDir, serverFile } from "./files.ts";
+import { serverDir, serverFile } from "./files.ts";
 import { answers } from "./probe.ts";
 import type { Program } from "./supervise.ts";
-import { serverEnv, type Toolchain } from "./toolchain.ts";
+import { asServerProgram, type ServerOptions } from "./toolchain.ts";
 
-export interface RedisOptions {
-  tools: Toolchain;
-  data: string;
+export interface RedisOptions extends ServerOptions {
   port: number;
   password: string;
-  log: string;
-  /** Further lines of its configuration. */
-  settings?: readonly string[];
 }
 
 /**
@@ -25,10 +20,7 @@ export function redis(o: RedisOptions): Program {
     name: "redis",
     command: o.tools.redisServer,
     args: [config],
-    env: serverEnv(o.tools),
-    cwd: "/",
-    log: o.log,
-    user: asServer,
+    ...asServerProgram(o),
     prepare: () => {
       serverDir(dir);
       serverFile(config, lines(o, dir));

@@ -24,23 +24,19 @@ import {
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { NODE_FLAGS } from "../lib/cli.mjs";
-import { dataDir, root, sharedPath } from "../lib/paths.mjs";
+import { dataDir, root } from "../lib/paths.mjs";
 import { serviceDsn } from "../run/services.ts";
 import { serverDir, serverFile } from "./files.ts";
+import type { Infrastructure } from "./infrastructure.ts";
 import { claimPorts } from "./ports.ts";
-import { postgres } from "./postgres.ts";
-import { administrator, epmd, rabbitmq } from "./rabbitmq.ts";
-import { redis } from "./redis.ts";
 import { loadSecrets } from "./secrets.ts";
-import { Supervised } from "./supervise.ts";
-import { toolchain } from "./toolchain.ts";
+import { testServers } from "./test-servers.ts";
 
-const USER = "tester";
 const EXPIRED = new Date(Date.now() - 60_000);
 
 const data = dataDir(fs.mkdtempSync(path.join(os.tmpdir(), "medvault-tls-servers-")));
 const secrets = loadSecrets(data);
-const running: Supervised[] = [];
+let servers: Infrastructure;
 let release = () => {};
 let adminPort: number;
 let ours: TestAuthority;
@@ -63,21 +59,16 @@ beforeAll(async () => {
   const { ports } = claimed;
   adminPort = ports.auditAdmin;
   const secure = { redis: ports.base + 30, amqp: ports.base + 31 }; // of the block, and nobody's
-  const watcher = { say: () => {}, onChange: () => {} };
-  const tools = await toolchain(sharedPath("toolchain"), watcher.say, new AbortController().signal);
-  const log = (name: string) => path.join(data, `${name}.log`);
-  const common = { tools, data, ports };
-  const broker = {
-    ...common,
-    cookie: secrets.erlangCookie,
-    vhost: "test",
-    definitions: {
-      users: [administrator(USER, secrets.rabbitmq)],
-      vhosts: [{ name: "test" }],
-      permissions: [{ user: USER, vhost: "test", configure: ".*", write: ".*", read: ".*" }],
-    },
-    log: log("rabbitmq"),
-    settings: [
+  const settings = {
+    postgres: ["ssl=on", `ssl_cert_file=${cert}`, `ssl_key_file=${key}`],
+    redis: [
+      `tls-port ${secure.redis}`,
+      `tls-cert-file ${cert}`,
+      `tls-key-file ${key}`,
+      `tls-ca-cert-file ${ca}`,
+      "tls-auth-clients yes",
+    ],
+    rabbitmq: [
       `listeners.ssl.1 = 127.0.0.1:${secure.amqp}`,
       `ssl_options.cacertfile = ${ca}`,
       `ssl_options.certfile = ${cert}`,
@@ -86,64 +77,28 @@ beforeAll(async () => {
       "ssl_options.fail_if_no_peer_cert = true",
     ],
   };
-  const chains = [
-    [epmd(broker), rabbitmq(broker)],
-    [
-      redis({
-        ...common,
-        port: ports.redis,
-        password: secrets.redis,
-        log: log("redis"),
-        settings: [
-          `tls-port ${secure.redis}`,
-          `tls-cert-file ${cert}`,
-          `tls-key-file ${key}`,
-          `tls-ca-cert-file ${ca}`,
-          "tls-auth-clients yes",
-        ],
-      }),
-    ],
-    [
-      postgres({
-        ...common,
-        port: ports.postgres,
-        password: secrets.postgres,
-        log: log("postgres"),
-        unsafeWithoutFsync: true,
-        settings: ["ssl=on", `ssl_cert_file=${cert}`, `ssl_key_file=${key}`],
-      }),
-    ],
-  ];
+  servers = await testServers({ data, ports, settings });
+  const { databaseUrl, redisUrl, amqpUrl } = servers;
   urls = {
     postgres: {
-      tls: (host) =>
-        `postgres://postgres:${secrets.postgres}@${host}:${ports.postgres}/postgres?sslmode=verify-full`,
+      tls: (host) => `${databaseUrl.replace("127.0.0.1", host)}?sslmode=verify-full`,
       plain: process.env.MEDVAULT_TEST_DATABASE_URL ?? "",
     },
-    redis: {
-      tls: (host) => `rediss://:${secrets.redis}@${host}:${secure.redis}/0`,
-      plain: `redis://:${secrets.redis}@127.0.0.1:${ports.redis}/0`,
-    },
-    amqp: {
-      tls: (host) => `amqps://${USER}:${secrets.rabbitmq}@${host}:${secure.amqp}/test`,
-      plain: `amqp://${USER}:${secrets.rabbitmq}@127.0.0.1:${ports.amqp}/test`,
-    },
+    redis: { tls: (host) => secured(redisUrl, host, secure.redis), plain: redisUrl },
+    amqp: { tls: (host) => secured(amqpUrl, host, secure.amqp), plain: amqpUrl },
   };
-  await Promise.all(
-    chains.map(async (chain) => {
-      for (const program of chain) {
-        const one = new Supervised(program, watcher);
-        running.push(one);
-        await one.start();
-      }
-    }),
-  );
+  await servers.start();
 }, 90_000);
 afterAll(async () => {
+  const { running } = servers;
   await Promise.all(running.map((one) => one.stop(one.program.name === "rabbitmq" ? 500 : undefined)));
   release();
   fs.rmSync(data, { recursive: true, force: true });
 }, 30_000);
+
+/** The URL of the same server where it speaks TLS. */
+const secured = (url: string, host: string, port: number) =>
+  url.replace(/^(redis|amqp):(.*)@.*:\d+/, `$1s:$2@${host}:${port}`);
 
 /** What a service of this authority's certificate, trusting that authority, connects with. */
 async function given(trusts: TestAuthority, own: TestAuthority | null = ours): Promise<ConnectionOptions> {

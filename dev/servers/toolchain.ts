@@ -1,10 +1,11 @@
 // Postgres, Redis, RabbitMQ and Erlang: from the machine, else from Debian packages unpacked beside
 // the data.
-import { type SpawnSyncOptions, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { Trouble } from "../lib/words.mjs";
 import { findOrUnpack, STAMP, unpackDebian } from "./debian.ts";
+import { asServer } from "./files.ts";
 import { inPath, isProgram, newest } from "./find.ts";
 
 export interface Toolchain {
@@ -34,7 +35,7 @@ const PARTS: Record<Exclude<keyof Toolchain, "libraries">, Part> = {
     find: (prefix) =>
       [
         ...newest(`${prefix}/usr/lib/postgresql`, /^\d+$/).map((dir) => `${dir}/bin`),
-        ...inPath(prefix, "initdb"),
+        ...(prefix ? [] : inPath("initdb")),
       ].find((dir) => isProgram(`${dir}/initdb`) && isProgram(`${dir}/postgres`)),
   },
   redisServer: {
@@ -43,7 +44,7 @@ const PARTS: Record<Exclude<keyof Toolchain, "libraries">, Part> = {
       ["redis-server", "valkey-server"]
         .flatMap((name) => [
           `${prefix}/usr/bin/${name}`,
-          ...inPath(prefix, name).map((dir) => `${dir}/${name}`),
+          ...(prefix ? [] : inPath(name)).map((dir) => `${dir}/${name}`),
         ])
         .find(isProgram),
   },
@@ -99,7 +100,7 @@ export function libraries(root: string): string {
 }
 
 /** The environment of a server program: nothing of ours, and the unpacked libraries. */
-export function serverEnv(tools: Toolchain, extra: Record<string, string> = {}): Record<string, string> {
+function serverEnv(tools: Toolchain, extra: Record<string, string> = {}): Record<string, string> {
   return {
     PATH: `${tools.erlang}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
     LANG: "C.UTF-8",
@@ -110,9 +111,24 @@ export function serverEnv(tools: Toolchain, extra: Record<string, string> = {}):
   };
 }
 
+/** What each server is started with. */
+export interface ServerOptions {
+  tools: Toolchain;
+  data: string;
+  log: string;
+  /** Further lines of its configuration. */
+  settings?: readonly string[] | undefined;
+}
+
+/** What all server programs have in common. */
+export function asServerProgram({ tools, log }: ServerOptions, env?: Record<string, string>) {
+  return { env: serverEnv(tools, env), cwd: "/", log, user: asServer };
+}
+
 /** Runs a server's own tool to its end, as the server's user. */
-export function runTool(command: string, args: string[], o: SpawnSyncOptions): void {
-  const done = spawnSync(command, args, { ...o, encoding: "utf8" });
+export function runTool(command: string, args: string[], tools: Toolchain): void {
+  const env = serverEnv(tools);
+  const done = spawnSync(command, args, { env, cwd: "/", ...asServer, encoding: "utf8" });
   if (done.status === 0) return;
   const words = `${done.stderr ?? ""}${done.error?.message ?? ""}`.trim();
   if (/No space left/.test(words))

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 import { dataDir, root } from "../lib/paths.mjs";
 import { run } from "../lib/run.ts";
 
@@ -10,6 +10,16 @@ export function givenDataDir(): string {
   const data = dataDir(fs.mkdtempSync(path.join(os.tmpdir(), "medvault-dev-")));
   onTestFinished(() => fs.rmSync(data, { recursive: true, force: true }));
   return data;
+}
+
+/** Shell scripts that come first in PATH for this test. */
+export function givenPrograms(data: string, programs: Readonly<Record<string, string>>): void {
+  const bin = path.join(data, "bin");
+  fs.mkdirSync(bin);
+  for (const [name, text] of Object.entries(programs))
+    fs.writeFileSync(path.join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
 }
 
 /** Runs one of the project's commands to its end. */
