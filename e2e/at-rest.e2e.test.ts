@@ -1,10 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import path from "node:path";
-import pg from "pg";
 import { expect, test } from "vitest";
 import type { Json } from "./support/client.ts";
 import { bodyFields, isFreeText } from "./support/openapi.ts";
-import { ops as readOps } from "./support/ops.ts";
+import { asSuperuser, ops as readOps } from "./support/ops.ts";
 import { demoAdmin, invite, items, text } from "./support/people.ts";
 import { search } from "./support/plaintext-search.ts";
 
@@ -71,7 +70,7 @@ test("text that went in (fields, file names, contents) lies readable in no store
       timeout: 60_000,
     })
     .toBe("complete");
-  await flushPostgres(ops.postgres.superuser);
+  await asSuperuser("checkpoint"); // rows that are only in memory
 
   const { data, postgres, files, backups, logs } = ops.dirs;
   const roots = [
@@ -90,14 +89,6 @@ test("text that went in (fields, file names, contents) lies readable in no store
   expect(control.findings.length).toBeGreaterThan(0);
   expect(items((await doctor.client.get(`/v1/files?patientId=${patientId}`)).body)).toHaveLength(1);
 }, 240_000);
-
-/** Writes rows from memory to the data files, so that the search finds them there too. */
-async function flushPostgres(superuser: string): Promise<void> {
-  const client = new pg.Client({ connectionString: superuser });
-  await client.connect();
-  await client.query("checkpoint");
-  await client.end();
-}
 
 function bundle(name: string, kept: string): unknown {
   const patient = `urn:uuid:${randomUUID()}`;

@@ -3,17 +3,17 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { root } from "../dev/lib/paths.mjs";
+import { run } from "../dev/lib/run.ts";
 import { Client, type Json, signIn, stepUp } from "./support/client.ts";
-import { runCommand } from "./support/command.ts";
 import { bodyFields } from "./support/openapi.ts";
-import { ops as readOps } from "./support/ops.ts";
+import { asSuperuser, ops as readOps } from "./support/ops.ts";
 import { demoAdmin, invite, items, type Person, registerPatient, text } from "./support/people.ts";
-import { type Ops, REPOSITORY } from "./support/system.ts";
+import type { Ops } from "./support/system.ts";
 
-const FIXTURES = path.join(REPOSITORY, "e2e/fixtures/fhir");
-const SYNTHEA = path.resolve(REPOSITORY, "../shared/data/fhir/synthea_r4");
+const FIXTURES = path.join(root, "e2e/fixtures/fhir");
+const SYNTHEA = path.resolve(root, "../shared/data/fhir/synthea_r4");
 
 /** A small real PDF: readers open it, and its content fits its name. */
 const PDF = Buffer.from(
@@ -55,6 +55,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(work, { recursive: true, force: true }));
 
+const key = () => ({ "idempotency-key": randomUUID() });
+/** What the log has of a request. */
+const eventsOf = async (requestId: string) =>
+  items((await auditor.client.get(`/v1/audit/events?requestId=${requestId}`)).body);
+const typesOf = async (requestId: string) => (await eventsOf(requestId)).map(({ type }) => String(type));
+
 test("1. an admin invites two doctors and an auditor, and patients register", async () => {
   const signedIn = await demoAdmin(ops);
   admin = signedIn.client;
@@ -89,14 +95,14 @@ test("3. the doctor imports FHIR bundles whole, and a second time nothing is sto
   expect(bundles.length).toBeGreaterThanOrEqual(2);
   const env = { MEDVAULT_TOKEN: doctor.client.token ?? "" };
   const args = ["tools/import.ts", "--gateway", ops.gateway, "--json", ...bundles];
-  const first = await runCommand(args, env);
-  expect(first, first.stderr).toMatchObject({ code: 0 });
+  const first = await command(args, env);
+  expect(first, first.words).toMatchObject({ code: 0 });
   const before = await countAll(doctor.client);
   expect(before.patients).toBeGreaterThanOrEqual(existsSync(SYNTHEA) ? 15 : 2);
   expect(before.prescriptions).toBeGreaterThanOrEqual(existsSync(SYNTHEA) ? 53 : 2);
 
-  const second = await runCommand(args, env);
-  expect(second, second.stderr).toMatchObject({ code: 0 });
+  const second = await command(args, env);
+  expect(second, second.words).toMatchObject({ code: 0 });
   expect(await countAll(doctor.client)).toEqual(before);
 }, 120_000);
 
@@ -110,7 +116,7 @@ test("4. the doctor finds a prescription by part of a name or medication, reads 
       sex: "female",
       userId: patient.id,
     },
-    { "idempotency-key": randomUUID() },
+    key(),
   );
   expect(made.status).toBe(201);
   note("patient created", made.requestId, /patient\.created/);
@@ -124,7 +130,7 @@ test("4. the doctor finds a prescription by part of a name or medication, reads 
       startDate: "2026-11-01",
       status: "active",
     },
-    { "idempotency-key": randomUUID() },
+    key(),
   );
   expect(prescribed.status).toBe(201);
   note("prescribed", prescribed.requestId, /prescription\.(created|prescribed)/);
@@ -160,9 +166,7 @@ test("4. the doctor finds a prescription by part of a name or medication, reads 
   const stale = await doctor.client.put(
     `/v1/prescriptions/${id}`,
     { ...putBody(noted.body), notes: "stale" },
-    {
-      "if-match": read.headers.get("etag") ?? "",
-    },
+    { "if-match": read.headers.get("etag") ?? "" },
   );
   expect(stale).toMatchObject({ status: 412, body: { code: "version_conflict" } });
 
@@ -172,7 +176,7 @@ test("4. the doctor finds a prescription by part of a name or medication, reads 
   form.append("files", new Blob([PDF], { type: "application/pdf" }), "Überweisung Quartermaine.pdf");
   const uploaded = await doctor.client.call("POST", "/v1/files", {
     form,
-    headers: { "idempotency-key": randomUUID() },
+    headers: key(),
   });
   expect(uploaded.status, JSON.stringify(uploaded.body)).toBe(201);
   note("uploaded", uploaded.requestId, /file\.stored/);
@@ -216,14 +220,12 @@ test("6. the auditor finds every act by its request id and checks a proof with t
   let event: Json = {};
   for (const [what, { requestId, type }] of done) {
     await expect
-      .poll(async () => typesOf(await auditor.client.get(`/v1/audit/events?requestId=${requestId}`)), {
+      .poll(() => typesOf(requestId), {
         message: `${what} (${requestId}) stands in the log`,
         timeout: 15_000,
       })
       .toContainEqual(expect.stringMatching(type));
-    if (what === "read") {
-      event = items((await auditor.client.get(`/v1/audit/events?requestId=${requestId}`)).body)[0] as Json;
-    }
+    if (what === "read") event = (await eventsOf(requestId))[0] as Json;
   }
   expect(event).toMatchObject({ outcome: "success", patientId: ownPatientId });
   await proofHolds(text(event, "id"));
@@ -236,7 +238,7 @@ test("6. the auditor finds every act by its request id and checks a proof with t
 
 test("7. a backup undoes damage in place, and the log keeps what came after it", async () => {
   const before = await snapshotOfAll();
-  const made = await admin.post("/v1/backups", {}, { "idempotency-key": randomUUID() });
+  const made = await admin.post("/v1/backups", {}, key());
   expect(made.status).toBe(202);
   const backupId = text(made.body, "id");
   await expect
@@ -250,11 +252,7 @@ test("7. a backup undoes damage in place, and the log keeps what came after it",
   note("damage met", broken.requestId, /records\.request\.failed/);
 
   await stepUp(admin, adminSecrets);
-  const restore = await admin.post(
-    `/v1/backups/${backupId}/restore`,
-    {},
-    { "idempotency-key": randomUUID() },
-  );
+  const restore = await admin.post(`/v1/backups/${backupId}/restore`, {}, key());
   expect(restore.status, JSON.stringify(restore.body)).toBe(202);
   await expect
     .poll(async () => ((await admin.get(`/v1/backups/${backupId}`)).body.restore as Json | null)?.state, {
@@ -265,11 +263,7 @@ test("7. a backup undoes damage in place, and the log keeps what came after it",
   await readsAsBefore();
   expect(await snapshotOfAll()).toEqual(before);
   for (const requestId of [late.requestId, broken.requestId, restore.requestId]) {
-    await expect
-      .poll(async () => typesOf(await auditor.client.get(`/v1/audit/events?requestId=${requestId}`)).length, {
-        timeout: 15_000,
-      })
-      .toBeGreaterThan(0);
+    await expect.poll(() => typesOf(requestId), { timeout: 15_000 }).not.toEqual([]);
   }
   await noSequenceTwice();
 }, 240_000);
@@ -295,6 +289,10 @@ async function readsAsBefore(): Promise<void> {
   expect(slice.raw.equals(PDF.subarray(9, 21))).toBe(true);
 }
 
+/** Runs one of the project's commands to its end. */
+const command = (args: string[], env: Record<string, string> = {}) =>
+  run(process.execPath, args, { cwd: root, env: { ...process.env, ...env } });
+
 /** How many patients and prescriptions the caller can page through. */
 async function countAll({ api }: Client): Promise<{ patients: number; prescriptions: number }> {
   const query = { limit: 100 };
@@ -307,15 +305,11 @@ async function countAll({ api }: Client): Promise<{ patients: number; prescripti
 
 /** What an attacker with the superuser's password and the disk can damage: rows and files. */
 async function damage(): Promise<void> {
-  const client = new pg.Client({ connectionString: ops.postgres.superuser });
-  await client.connect();
-  try {
-    await client.query("update records.prescriptions set sealed = decode('00', 'hex')");
-    await client.query("delete from records.medical_records");
-    await client.query("delete from files.files");
-  } finally {
-    await client.end();
-  }
+  await asSuperuser(
+    `update records.prescriptions set sealed = decode('00', 'hex');
+     delete from records.medical_records;
+     delete from files.files`,
+  );
   for (const entry of await readdir(ops.dirs.files, { withFileTypes: true, recursive: true })) {
     if (entry.isFile()) await rm(path.join(entry.parentPath, entry.name));
   }
@@ -328,12 +322,12 @@ async function proofHolds(eventId: string): Promise<void> {
   const file = path.join(work, "proof.json");
   await writeFile(file, proof.raw);
   const key = path.join(ops.dirs.data, "audit/audit.vkey");
-  const checked = await runCommand(["tools/verify-proof.mjs", "--key", key, file]);
-  expect(checked, checked.stdout + checked.stderr).toMatchObject({ code: 0 });
+  const checked = await command(["tools/verify-proof.mjs", "--key", key, file]);
+  expect(checked, checked.out + checked.words).toMatchObject({ code: 0 });
 
   const forged = { ...proof.body, canonicalEvent: Buffer.from('{"id":"forged"}').toString("base64") };
   await writeFile(file, JSON.stringify(forged));
-  expect((await runCommand(["tools/verify-proof.mjs", "--key", key, file])).code).toBe(1);
+  expect((await command(["tools/verify-proof.mjs", "--key", key, file])).code).toBe(1);
 }
 
 async function noSequenceTwice(): Promise<void> {
@@ -344,10 +338,6 @@ async function noSequenceTwice(): Promise<void> {
   for (const producer of producers) expect(producer, JSON.stringify(producer)).toMatchObject({ gaps: [] });
   const verified = await auditor.client.post("/v1/audit/verify");
   expect(verified).toMatchObject({ status: 200, body: { ok: true } });
-}
-
-function typesOf(answer: { body: Json }): string[] {
-  return items(answer.body).map((item) => String(item.type));
 }
 
 function note(what: string, requestId: string, type: RegExp): void {

@@ -2,9 +2,9 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { mailedToken } from "../dev/demo/mail.ts";
 import { Device, openBrowser } from "./support/browser.ts";
 import { Client, type Json } from "./support/client.ts";
-import { mailedToken } from "./support/mailbox.ts";
 import { ops } from "./support/ops.ts";
 import { demoAdmin, items, type Person, registerPatient, text } from "./support/people.ts";
 

@@ -2,12 +2,13 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { root } from "../dev/lib/paths.mjs";
 import type { Answer, Json } from "./support/client.ts";
 import { ops as readOps } from "./support/ops.ts";
 import { demoAdmin, invite, items, type Person, text } from "./support/people.ts";
-import { type Ops, REPOSITORY } from "./support/system.ts";
+import type { Ops } from "./support/system.ts";
 
-const SHARED = path.resolve(REPOSITORY, "../shared/data");
+const SHARED = path.resolve(root, "../shared/data");
 /** What screening does not find must be harmless too. Used where the public corpora are missing. */
 const OWN = [
   "'",

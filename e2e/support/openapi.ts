@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import { REPOSITORY } from "./system.ts";
+import { root } from "../../dev/lib/paths.mjs";
 
 export interface Schema {
   $ref?: string;
@@ -30,7 +30,7 @@ type Item = Omit<Operation, "method" | "path" | "parameters"> & {
   parameters: (Parameter & { $ref?: string })[];
 };
 
-const document = JSON.parse(readFileSync(path.join(REPOSITORY, "openapi.json"), "utf8")) as {
+const document = JSON.parse(readFileSync(path.join(root, "openapi.json"), "utf8")) as {
   paths: Record<string, Record<string, Item>>;
 };
 

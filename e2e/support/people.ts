@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { mailedToken } from "../../dev/demo/mail.ts";
 import { Client, type Json, signIn, stepUp, totpCode } from "./client.ts";
-import { mailedToken } from "./mailbox.ts";
 import type { Ops } from "./system.ts";
 
 export interface Person {

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
+import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "@medvault/testing";
-
-export const REPOSITORY = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
+import { readJson } from "../../dev/lib/json.mjs";
+import { root } from "../../dev/lib/paths.mjs";
 
 /** What `npm start` writes for tools. */
 export interface Ops {
@@ -31,12 +32,12 @@ export interface RunningSystem {
  * output when it is not within `limitMs`. What the start prints is kept in `.data/<name>.out`.
  */
 export async function startSystem(name: string, limitMs = 240_000): Promise<RunningSystem> {
-  const dataDir = path.join(REPOSITORY, ".data", name);
+  const dataDir = path.join(root, ".data", name);
   await rm(dataDir, { recursive: true, force: true });
-  await mkdir(path.join(REPOSITORY, ".data"), { recursive: true });
+  await mkdir(path.join(root, ".data"), { recursive: true });
   const port = await freePort();
   const child = spawn(process.execPath, ["dev/start.mjs"], {
-    cwd: REPOSITORY,
+    cwd: root,
     env: systemEnvironment(dataDir, port),
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -74,26 +75,18 @@ async function waitForOps(child: ChildProcess, dataDir: string, limitMs: number)
   const end = Date.now() + limitMs;
   while (Date.now() < end) {
     if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
-    const ops = await readOps(dataDir);
+    const ops = readJson(path.join(dataDir, "ops.json")) as Ops | null;
     if (ops) return ops;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
   throw new Error(`not ready within ${limitMs} ms`);
-}
-
-async function readOps(dataDir: string): Promise<Ops | null> {
-  try {
-    return JSON.parse(await readFile(path.join(dataDir, "ops.json"), "utf8")) as Ops;
-  } catch {
-    return null;
-  }
 }
 
 /** SIGINT as Ctrl-C sends it; the milliseconds until the process has gone. */
 async function stopProcess(child: ChildProcess, limitMs: number): Promise<number> {
   const begun = Date.now();
   if (child.exitCode !== null || child.signalCode !== null) return 0;
-  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const gone = once(child, "exit");
   child.kill("SIGINT");
   const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
   await gone;
