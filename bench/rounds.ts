@@ -23,19 +23,32 @@ export interface Race {
 }
 
 /**
- * Times two contenders in turns, in the other order every other round, and compares them by round:
- * both of a round meet the same load of the machine. Medians; the first fifth warms up.
+ * Runs both in turns, in the other order every other round: both of a round meet the same load of
+ * the machine.
  */
-export async function race(bare: Contender, ours: Contender, rounds: number): Promise<Race> {
-  const times: { bare: number; ours: number }[] = [];
+export async function inTurns<T>(
+  rounds: number,
+  bare: () => Promise<T>,
+  ours: () => Promise<T>,
+): Promise<{ bare: T; ours: T }[]> {
+  const found: { bare: T; ours: T }[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const bareFirst = round % 2 === 0;
-    const first = await micros(bareFirst ? bare : ours);
-    const second = await micros(bareFirst ? ours : bare);
-    if (round * 5 >= rounds) {
-      times.push({ bare: bareFirst ? first : second, ours: bareFirst ? second : first });
-    }
+    const first = await (bareFirst ? bare : ours)();
+    const second = await (bareFirst ? ours : bare)();
+    found.push(bareFirst ? { bare: first, ours: second } : { bare: second, ours: first });
   }
+  return found;
+}
+
+/** Times two contenders in turns and compares them by round. Medians; the first fifth warms up. */
+export async function race(bare: Contender, ours: Contender, rounds: number): Promise<Race> {
+  const all = await inTurns(
+    rounds,
+    () => micros(bare),
+    () => micros(ours),
+  );
+  const times = all.slice(Math.ceil(rounds / 5));
   return {
     ratio: median(times.map((time) => time.bare / time.ours)),
     bareMicros: median(times.map((time) => time.bare)),
@@ -54,4 +67,12 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? Number.NaN;
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+/** Microseconds of this process's processor time, which others on the machine do not lengthen. */
+export async function cpuMicros(work: () => unknown): Promise<number> {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
 }

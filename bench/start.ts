@@ -1,15 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { freePort } from "@medvault/testing";
+import { root } from "../dev/lib/paths.mjs";
+import { seconds } from "../dev/lib/words.mjs";
 
 // node bench/start.ts: how long `npm start` takes on data of its own, first and second time, how
 // long it takes to stop, and what the six services hold in memory when idle. What was installed
 // before stays: for the very first start, run `npm start` in a fresh clone and read what it prints.
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const IDLE_MS = 20_000;
 
 interface Ops {
@@ -20,16 +21,16 @@ const data = mkdtempSync(path.join(os.tmpdir(), "medvault-bench-"));
 const port = await freePort();
 try {
   for (const round of ["first start", "warm start"]) {
-    const begun = performance.now();
+    const begun = Date.now();
     const child = start();
     await ready(child);
-    console.log(`${round}: ready after ${since(begun)}`);
+    console.log(`${round}: ready after ${seconds(begun)}`);
     await sleep(IDLE_MS);
     memory(JSON.parse(readFileSync(path.join(data, "ops.json"), "utf8")) as Ops);
-    const stopping = performance.now();
+    const stopping = Date.now();
     child.kill("SIGINT");
-    await new Promise((resolve) => child.once("exit", resolve));
-    console.log(`stopped after ${since(stopping)}`);
+    await once(child, "exit");
+    console.log(`stopped after ${seconds(stopping)}`);
   }
 } finally {
   rmSync(data, { recursive: true, force: true });
@@ -38,7 +39,7 @@ try {
 function start(): ChildProcess {
   const { DATABASE_URL: _d, REDIS_URL: _r, AMQP_URL: _a, ...env } = process.env;
   return spawn(process.execPath, ["dev/start.mjs"], {
-    cwd: ROOT,
+    cwd: root,
     env: { ...env, MEDVAULT_DATA: data, MEDVAULT_PORT: String(port) },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -69,8 +70,4 @@ function memory(ops: Ops): void {
   console.log(
     `  together RSS ${total.Rss.toFixed(0)} MiB, PSS ${total.Pss.toFixed(0)} MiB, idle for ${IDLE_MS / 1000} s`,
   );
-}
-
-function since(begun: number): string {
-  return `${((performance.now() - begun) / 1000).toFixed(1)} s`;
 }

@@ -1,5 +1,5 @@
 import { actor, testAssertions } from "@medvault/testing";
-import { type Finding, median } from "../rounds.ts";
+import { cpuMicros, type Finding, median } from "../rounds.ts";
 
 const CHECKS = 5_000;
 
@@ -17,11 +17,11 @@ export async function assertionCheck(rounds: number): Promise<Finding[]> {
     const before = performance.now();
     await verifier.verify(token);
     const since = performance.now();
-    const used = process.cpuUsage();
-    for (let i = 0; i < CHECKS; i++) await verifier.verify(token);
-    const { user, system } = process.cpuUsage(used);
-    micros.push((user + system) / CHECKS);
     first.push((since - before) * 1000);
+    const used = await cpuMicros(async () => {
+      for (let i = 0; i < CHECKS; i++) await verifier.verify(token);
+    });
+    micros.push(used / CHECKS);
   }
   return [
     {

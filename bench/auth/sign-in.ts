@@ -8,7 +8,7 @@ import {
 } from "../../services/auth/src/passwords/password-hasher.service.ts";
 import { createHarness, type Harness, PASSWORD } from "../../services/auth/test/harness.ts";
 import { cpuMs } from "../gateway/processes.ts";
-import { type Finding, median } from "../rounds.ts";
+import { cpuMicros, type Finding, inTurns, median } from "../rounds.ts";
 import { post } from "./post.ts";
 
 /** As the service has it by default. */
@@ -42,11 +42,11 @@ export async function signIns(rounds: number): Promise<Finding[]> {
     const { memoryKiB, passes, lanes } = LEAST_HASH_COST;
     const hash = await argon2.hash(PASSWORD, { memoryCost: memoryKiB, timeCost: passes, parallelism: lanes });
     const assertions = await testAssertions();
-    const bare = () => inTurns(HASHES_AT_ONCE, () => argon2.verify(hash, PASSWORD));
+    const bare = () => round(HASHES_AT_ONCE, () => argon2.verify(hash, PASSWORD));
     let n = 0;
     const signIn = async () => {
       const assertion = await assertions.sign(actor("guest")); // one a round: they live 30 s
-      return inTurns(SIGN_INS_AT_ONCE, async () => {
+      return round(SIGN_INS_AT_ONCE, async () => {
         const body = { identifier: names[n++ % people], password: PASSWORD };
         const { status } = await post(`${url}/v1/auth/login`, assertion, body);
         if (status !== 200) throw new Error(`a sign-in was answered ${status}`);
@@ -55,38 +55,28 @@ export async function signIns(rounds: number): Promise<Finding[]> {
     await bare();
     for (let i = 0; i < WARM_UPS; i++) await signIn();
     const delays: number[] = [];
-    const used: { bare: number; ours: number }[] = [];
-    const pairs: { bare: number; ours: number }[] = [];
     const backends = await backendsOf(h);
-    for (let round = 0; round < rounds; round++) {
-      const turn = {
-        bare: () => measured(bare, []),
-        ours: () => measured(signIn, backends),
-      };
-      const [first, second] = round % 2 === 0 ? (["bare", "ours"] as const) : (["ours", "bare"] as const);
-      const times = { [first]: await turn[first](), [second]: await turn[second]() } as Record<
-        "bare" | "ours",
-        Used
-      >;
-      pairs.push({ bare: times.bare.ms, ours: times.ours.ms });
-      used.push({ bare: times.bare.cpuMs, ours: times.ours.cpuMs });
-    }
+    const pairs = await inTurns(
+      rounds,
+      () => measured(bare, []),
+      () => measured(signIn, backends),
+    );
     for (let i = 0; i < OBSERVED; i++) await observed(delays, signIn);
-    const hashMs = median(used.map(({ bare: hashing }) => hashing));
-    const share = median(used.map(({ ours, bare: hashing }) => hashing / ours));
+    const hashMs = median(pairs.map((pair) => pair.bare.cpuMs));
+    const share = median(pairs.map((pair) => pair.bare.cpuMs / pair.ours.cpuMs));
     const perSecond = (ms: number) => (PER_ROUND * 1000) / ms;
-    const [bareMs, oursMs] = [median(pairs.map((p) => p.bare)), median(pairs.map((p) => p.ours))];
+    const [bareMs, oursMs] = [median(pairs.map((p) => p.bare.ms)), median(pairs.map((p) => p.ours.ms))];
     return [
       {
         name: `sign-ins a second, ${HASHES_AT_ONCE} hashes at once, beside bare argon2id`,
-        measured: median(pairs.map((pair) => pair.bare / pair.ours)),
+        measured: median(pairs.map((pair) => pair.bare.ms / pair.ours.ms)),
         unit: "ratio",
         atLeast: 0.9,
         note: `${perSecond(oursMs).toFixed(1)} and ${perSecond(bareMs).toFixed(1)} a second`,
       },
       {
         name: "processor time of a sign-in beside its hash's: service, client and Postgres",
-        measured: median(used.map(({ ours, bare: hashing }) => ours - hashing)),
+        measured: median(pairs.map((pair) => pair.ours.cpuMs - pair.bare.cpuMs)),
         unit: "ms",
         note: `a hash ${hashMs.toFixed(1)} ms, ${(100 * share).toFixed(0)} % of it all: what the ratio is on cores that are otherwise idle`,
       },
@@ -105,7 +95,7 @@ export async function signIns(rounds: number): Promise<Finding[]> {
 }
 
 /** `PER_ROUND` calls, `atOnce` at a time; milliseconds. */
-async function inTurns(atOnce: number, work: () => Promise<unknown>): Promise<number> {
+async function round(atOnce: number, work: () => Promise<unknown>): Promise<number> {
   const since = performance.now();
   let next = 0;
   const worker = async () => {
@@ -124,10 +114,12 @@ interface Used {
 /** Wall-clock of a round, and processor time of each call: this process's and `others`'. */
 async function measured(work: () => Promise<number>, others: number[]): Promise<Used> {
   const of = () => others.reduce((sum, pid) => sum + cpuMs(pid), 0);
-  const [own, theirs] = [process.cpuUsage(), of()];
-  const ms = await work();
-  const { user, system } = process.cpuUsage(own);
-  return { ms, cpuMs: ((user + system) / 1000 + of() - theirs) / PER_ROUND };
+  const theirs = of();
+  let ms = 0;
+  const own = await cpuMicros(async () => {
+    ms = await work();
+  });
+  return { ms, cpuMs: (own / 1000 + of() - theirs) / PER_ROUND };
 }
 
 /** The processes of Postgres that work for this service. */

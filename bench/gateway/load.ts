@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Connection } from "../connection.ts";
 
 /** What one round of load saw. */
@@ -34,7 +35,8 @@ export async function load(options: LoadOptions): Promise<Load> {
       const connection = await Connection.open(port);
       const everyMs = rate ? (connections / rate) * 1_000 : 0;
       for (let due = begun + (everyMs * i) / connections; ; due += everyMs) {
-        if (rate) await whenDue(due);
+        const early = due - performance.now();
+        if (rate && early > 0) await sleep(early);
         const since = performance.now();
         if (since >= until) break;
         const status = await connection.send(request);
@@ -48,9 +50,4 @@ export async function load(options: LoadOptions): Promise<Load> {
   took.sort((a, b) => a - b);
   const at = (share: number) => took[Math.floor(took.length * share)] ?? Number.NaN;
   return { perSecond: (took.length / elapsed) * 1_000, p50Ms: at(0.5), p95Ms: at(0.95) };
-}
-
-function whenDue(due: number): Promise<void> | undefined {
-  const ms = due - performance.now();
-  return ms > 0 ? new Promise((resolve) => setTimeout(resolve, ms)) : undefined;
 }

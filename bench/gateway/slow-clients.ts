@@ -1,10 +1,9 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { spawnGateway } from "../../services/gateway/test/gateway-process.ts";
-import { createHarness } from "../../services/gateway/test/harness.ts";
 import type { Finding } from "../rounds.ts";
 import { load } from "./load.ts";
 import { start } from "./processes.ts";
+import { withGateway } from "./served.ts";
 
 const SLOW = 200;
 const SECONDS = 5;
@@ -14,17 +13,13 @@ const PATH = "/v1/records/01900000-0000-7000-8000-000000000001";
 
 /** The p95 of other clients' requests while 200 slow clients send a byte at a time, or nothing. */
 export async function slowClients(): Promise<Finding[]> {
-  const harness = await createHarness();
   const upstream = await start("upstream.ts");
-  const gateway = await spawnGateway({
-    ...harness.env,
-    REDIS_URL: harness.redis.url,
+  const slow: { socket: Socket; drip: NodeJS.Timeout }[] = [];
+  const settings = {
     MEDVAULT_RECORDS_URL: `http://127.0.0.1:${upstream.port}`,
     MEDVAULT_RATE_LIMIT: "1000000000",
-  });
-  const slow: { socket: Socket; drip: NodeJS.Timeout }[] = [];
-  try {
-    const { token } = await harness.signIn("doctor");
+  };
+  return withGateway(settings, async ({ gateway, token }): Promise<Finding[]> => {
     const others = () =>
       load({
         port: gateway.port,
@@ -61,13 +56,11 @@ export async function slowClients(): Promise<Finding[]> {
         note: `${calm.p95Ms.toFixed(2)} ms without them`,
       },
     ];
-  } finally {
+  }).finally(() => {
     for (const { socket, drip } of slow) {
       clearInterval(drip);
       socket.destroy();
     }
-    await gateway.stop();
     upstream.stop();
-    await harness.close();
-  }
+  });
 }

@@ -2,9 +2,8 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { spawnGateway } from "../../services/gateway/test/gateway-process.ts";
-import { createHarness } from "../../services/gateway/test/harness.ts";
 import type { Finding } from "../rounds.ts";
+import { withGateway } from "./served.ts";
 
 const MIB = 1024 * 1024;
 const WARM_UP_BYTES = 64 * MIB;
@@ -17,64 +16,57 @@ function* bytes(total: number): Generator<Buffer> {
 
 /** One upload and one download of this size, and how far the gateway's resident memory grows. */
 export async function streaming(totalBytes: number): Promise<Finding[]> {
-  const harness = await createHarness();
-  const gateway = await spawnGateway({
-    ...harness.env,
-    REDIS_URL: harness.redis.url,
-    MEDVAULT_MAX_UPLOAD_BYTES: String(totalBytes),
-  });
-  try {
-    const { token } = await harness.signIn("doctor");
-    let received = 0;
-    harness.services.files.raw = async (req, res) => {
-      if (req.method === "GET")
-        return pipeline(Readable.from(bytes(Number(req.headers.range?.slice(6)))), res);
-      received = 0;
-      for await (const chunk of req) received += (chunk as Buffer).length;
-      res.end("{}");
-    };
-    const call = (method: string, path: string, more: Record<string, string> = {}) =>
-      request({
-        host: "127.0.0.1",
-        port: gateway.port,
-        method,
-        path,
-        headers: { authorization: `Bearer ${token}`, ...more },
-      });
-    const upload = async (total: number) => {
-      const sending = call("POST", "/v1/files");
-      const [size] = await Promise.all([sizeOf(sending), pipeline(Readable.from(bytes(total)), sending)]);
-      if (size === 0 || received !== total) throw new Error("the upload did not arrive whole");
-    };
-    const download = async (total: number) => {
-      const asking = call("GET", "/v1/files/1/content", { range: `bytes=${total}` });
-      asking.end();
-      if ((await sizeOf(asking)) !== total) throw new Error("the download did not arrive whole");
-    };
-    await upload(WARM_UP_BYTES);
-    await download(WARM_UP_BYTES);
-    const findings: Finding[] = [];
-    for (const [name, work] of [
-      ["upload", upload],
-      ["download", download],
-    ] as const) {
-      const { grownBytes, seconds } = await watched(
-        () => gateway.rssBytes(),
-        () => work(totalBytes),
-      );
-      findings.push({
-        name: `${name} through the gateway, ${totalBytes / MIB} MiB, growth of its process`,
-        measured: grownBytes / MIB,
-        unit: "MiB",
-        atMost: 32,
-        note: `${(totalBytes / seconds / 1e6).toFixed(0)} MB/s`,
-      });
-    }
-    return findings;
-  } finally {
-    await gateway.stop();
-    await harness.close();
-  }
+  return withGateway(
+    { MEDVAULT_MAX_UPLOAD_BYTES: String(totalBytes) },
+    async ({ harness, gateway, token }) => {
+      let received = 0;
+      harness.services.files.raw = async (req, res) => {
+        if (req.method === "GET")
+          return pipeline(Readable.from(bytes(Number(req.headers.range?.slice(6)))), res);
+        received = 0;
+        for await (const chunk of req) received += (chunk as Buffer).length;
+        res.end("{}");
+      };
+      const call = (method: string, path: string, more: Record<string, string> = {}) =>
+        request({
+          host: "127.0.0.1",
+          port: gateway.port,
+          method,
+          path,
+          headers: { authorization: `Bearer ${token}`, ...more },
+        });
+      const upload = async (total: number) => {
+        const sending = call("POST", "/v1/files");
+        const [size] = await Promise.all([sizeOf(sending), pipeline(Readable.from(bytes(total)), sending)]);
+        if (size === 0 || received !== total) throw new Error("the upload did not arrive whole");
+      };
+      const download = async (total: number) => {
+        const asking = call("GET", "/v1/files/1/content", { range: `bytes=${total}` });
+        asking.end();
+        if ((await sizeOf(asking)) !== total) throw new Error("the download did not arrive whole");
+      };
+      await upload(WARM_UP_BYTES);
+      await download(WARM_UP_BYTES);
+      const findings: Finding[] = [];
+      for (const [name, work] of [
+        ["upload", upload],
+        ["download", download],
+      ] as const) {
+        const { grownBytes, seconds } = await growth(
+          () => gateway.rssBytes(),
+          () => work(totalBytes),
+        );
+        findings.push({
+          name: `${name} through the gateway, ${totalBytes / MIB} MiB, growth of its process`,
+          measured: grownBytes / MIB,
+          unit: "MiB",
+          atMost: 32,
+          note: `${(totalBytes / seconds / 1e6).toFixed(0)} MB/s`,
+        });
+      }
+      return findings;
+    },
+  );
 }
 
 async function sizeOf(call: ReturnType<typeof request>): Promise<number> {
@@ -85,7 +77,8 @@ async function sizeOf(call: ReturnType<typeof request>): Promise<number> {
   return size;
 }
 
-async function watched(
+/** How far resident memory grows while `work` runs: the highest seen, less what it was before. */
+async function growth(
   rssBytes: () => number,
   work: () => Promise<void>,
 ): Promise<{ grownBytes: number; seconds: number }> {

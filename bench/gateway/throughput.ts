@@ -1,8 +1,7 @@
-import { spawnGateway } from "../../services/gateway/test/gateway-process.ts";
-import { createHarness } from "../../services/gateway/test/harness.ts";
-import { type Finding, median } from "../rounds.ts";
+import { type Finding, inTurns, median } from "../rounds.ts";
 import { type Load, load } from "./load.ts";
-import { cpuMs, type Started, start } from "./processes.ts";
+import { cpuMs, start } from "./processes.ts";
+import { withGateway } from "./served.ts";
 
 const CONNECTIONS = 32;
 const WARM_UP_S = 3;
@@ -22,45 +21,24 @@ interface Contender {
  * carry, what the gateway adds at p50.
  */
 export async function throughput(rounds: number): Promise<Finding[]> {
-  const harness = await createHarness();
   const upstream = await start("upstream.ts");
-  let bare: Started | null = null;
-  let stopGateway: (() => Promise<unknown>) | null = null;
+  const origin = `http://127.0.0.1:${upstream.port}`;
+  const bare = await start("bare-proxy.ts", origin);
+  const settings = { MEDVAULT_RECORDS_URL: origin, MEDVAULT_RATE_LIMIT: "1000000000" };
   try {
-    const origin = `http://127.0.0.1:${upstream.port}`;
-    bare = await start("bare-proxy.ts", origin);
-    const gateway = await spawnGateway(
-      {
-        ...harness.env,
-        REDIS_URL: harness.redis.url,
-        MEDVAULT_RECORDS_URL: origin,
-        MEDVAULT_RATE_LIMIT: "1000000000",
-      },
-      { nodeArgs: (process.env.BENCH_NODE_ARGS ?? "").split(" ").filter(Boolean) },
-    );
-    stopGateway = () => gateway.stop();
-    const doctor = await harness.signIn("doctor");
-    const headers = {
-      authorization: `Bearer ${doctor.token}`,
-      accept: "application/json",
-      "user-agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
-    };
-    const run = (contender: Contender, seconds: number, rate?: number) =>
-      load({
-        port: contender.port,
-        path: PATH,
-        headers,
-        connections: CONNECTIONS,
-        seconds,
-        ...(rate ? { rate } : {}),
-      });
-    const ours = { pid: gateway.child.pid as number, port: gateway.port };
-    return await compare(bare, ours, run, rounds);
+    return await withGateway(settings, async ({ gateway, token }) => {
+      const headers = {
+        authorization: `Bearer ${token}`,
+        accept: "application/json",
+        "user-agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
+      };
+      const run: Run = ({ port }, seconds, rate) =>
+        load({ port, path: PATH, headers, connections: CONNECTIONS, seconds, ...(rate && { rate }) });
+      return compare(bare, { pid: gateway.child.pid as number, port: gateway.port }, run, rounds);
+    });
   } finally {
-    await stopGateway?.();
-    bare?.stop();
+    bare.stop();
     upstream.stop();
-    await harness.close();
   }
 }
 
@@ -69,31 +47,33 @@ type Run = (contender: Contender, seconds: number, rate?: number) => Promise<Loa
 async function compare(bare: Contender, ours: Contender, run: Run, rounds: number): Promise<Finding[]> {
   await run(bare, WARM_UP_S);
   await run(ours, WARM_UP_S);
-  const full = await pairs(bare, ours, rounds, (contender) =>
-    measured(contender, () => run(contender, ROUND_S)),
+  const full = await inTurns(
+    rounds,
+    () => measured(bare, () => run(bare, ROUND_S)),
+    () => measured(ours, () => run(ours, ROUND_S)),
   );
-  const rate = Math.floor(median(full.map(([, mine]) => mine.perSecond)) * SHARE_FOR_LATENCY);
+  const rate = Math.floor(median(full.map((pair) => pair.ours.perSecond)) * SHARE_FOR_LATENCY);
   const calm: [bare: Load, ours: Load][] = [];
   for (let round = 0; round < rounds; round++) {
     // Both at once: whatever else the machine does delays both equally.
     calm.push(await Promise.all([run(bare, ROUND_S, rate), run(ours, ROUND_S, rate)]));
   }
-  const of = (side: 0 | 1, what: "perSecond" | "cpuMicros" | "p50Ms") =>
+  const of = (side: "bare" | "ours", what: "perSecond" | "cpuMicros" | "p50Ms") =>
     median(full.map((pair) => pair[side][what]));
   return [
     {
       name: `an authenticated GET, ${CONNECTIONS} connections, requests a second, ours / bare`,
-      measured: median(full.map(([theirs, mine]) => mine.perSecond / theirs.perSecond)),
+      measured: median(full.map((pair) => pair.ours.perSecond / pair.bare.perSecond)),
       unit: "ratio",
       atLeast: 0.6,
-      note: `${of(1, "perSecond").toFixed(0)} and ${of(0, "perSecond").toFixed(0)} a second; processor ${of(1, "cpuMicros").toFixed(0)} and ${of(0, "cpuMicros").toFixed(0)} µs each`,
+      note: `${of("ours", "perSecond").toFixed(0)} and ${of("bare", "perSecond").toFixed(0)} a second; processor ${of("ours", "cpuMicros").toFixed(0)} and ${of("bare", "cpuMicros").toFixed(0)} µs each`,
     },
     {
       name: `added at p50, ${CONNECTIONS} connections, ${rate} requests a second`,
       measured: median(calm.map(([theirs, mine]) => mine.p50Ms - theirs.p50Ms)),
       unit: "ms",
       atMost: 1.5,
-      note: `p50 ${median(calm.map(([, mine]) => mine.p50Ms)).toFixed(2)} and ${median(calm.map(([theirs]) => theirs.p50Ms)).toFixed(2)} ms; at full load ${(of(1, "p50Ms") - of(0, "p50Ms")).toFixed(2)} ms added`,
+      note: `p50 ${median(calm.map(([, mine]) => mine.p50Ms)).toFixed(2)} and ${median(calm.map(([theirs]) => theirs.p50Ms)).toFixed(2)} ms; at full load ${(of("ours", "p50Ms") - of("bare", "p50Ms")).toFixed(2)} ms added`,
     },
   ];
 }
@@ -106,20 +86,4 @@ async function measured(
   const found = await run();
   const requests = found.perSecond * ROUND_S;
   return { ...found, cpuMicros: ((cpuMs(contender.pid) - before) * 1_000) / requests };
-}
-
-/** Both in turns, in alternating order, so that both meet the same conditions. */
-async function pairs<T>(
-  bare: Contender,
-  ours: Contender,
-  rounds: number,
-  run: (contender: Contender) => Promise<T>,
-): Promise<[bare: T, ours: T][]> {
-  const found: [T, T][] = [];
-  for (let round = 0; round < rounds; round++) {
-    const first = await run(round % 2 === 0 ? bare : ours);
-    const second = await run(round % 2 === 0 ? ours : bare);
-    found.push(round % 2 === 0 ? [first, second] : [second, first]);
-  }
-  return found;
 }
