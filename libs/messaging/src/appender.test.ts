@@ -1,7 +1,7 @@
-import { createPool, DatabaseUnavailable } from "@medvault/postgres";
+import { DatabaseUnavailable } from "@medvault/postgres";
 import { afterAll, beforeEach, expect, test } from "vitest";
-import { createProxy, createTestDatabase, drainedEvents } from "../../testing/src/index.ts";
-import { numbered, numberOf } from "../test/harness.ts";
+import { createTestDatabase, drainedEvents } from "../../testing/src/index.ts";
+import { cuttablePool, numbered, numberOf } from "../test/harness.ts";
 import { createAppender } from "./appender.ts";
 
 const database = await createTestDatabase(["records"]);
@@ -39,8 +39,7 @@ test("a full queue refuses with Unavailable, and loses nothing that it took", as
 });
 
 test("Postgres cut away: those who wait get the error, and it works again afterwards", async () => {
-  const proxy = await createProxy(database.url("records"));
-  const cutPool = createPool({ connectionString: proxy.url, applicationName: "test", connectTimeoutMs: 500 });
+  const { proxy, cutPool } = await cuttablePool(database.url("records"));
   const appender = createAppender(cutPool, "records");
   await appender.append(numbered(1));
   proxy.cut();
@@ -49,8 +48,6 @@ test("Postgres cut away: those who wait get the error, and it works again afterw
   await appender.append(numbered(3));
   expect((await drainedEvents(pool)).map(numberOf)).toEqual([1, 3]);
   await appender.close();
-  await cutPool.end();
-  await proxy.close();
 });
 
 test("close waits for what it took, and takes no more", async () => {

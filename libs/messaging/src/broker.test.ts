@@ -1,5 +1,6 @@
 import { afterAll, expect, test, vi } from "vitest";
-import { createProxy, createTestBroker, testLogger } from "../../testing/src/index.ts";
+import { createTestBroker, testLogger } from "../../testing/src/index.ts";
+import { proxyTo } from "../test/harness.ts";
 import { connectBroker } from "./broker.ts";
 
 const testBroker = await createTestBroker();
@@ -18,7 +19,7 @@ test("it connects to the vhost of the URL, and its state says so", async () => {
 });
 
 test("cut away it comes back by itself, with a channel refused at once meanwhile", async () => {
-  const proxy = await createProxy(testBroker.url("records"));
+  const proxy = await proxyTo(testBroker.url("records"));
   const logger = testLogger();
   const broker = connectBroker({ url: proxy.url, logger });
   let connections = 0;
@@ -31,7 +32,6 @@ test("cut away it comes back by itself, with a channel refused at once meanwhile
   await vi.waitFor(() => expect(connections).toBe(2), 10_000);
   expect(JSON.stringify(logger.lines)).not.toContain(new URL(proxy.url).password);
   await broker.close();
-  await proxy.close();
 });
 
 test("a broker that was never there keeps it trying, and close ends that", async () => {
@@ -43,7 +43,7 @@ test("a broker that was never there keeps it trying, and close ends that", async
 });
 
 test("a peer that accepts and says nothing is given up", async () => {
-  const proxy = await createProxy(testBroker.url("records"));
+  const proxy = await proxyTo(testBroker.url("records"));
   proxy.stall();
   const logger = testLogger();
   const broker = connectBroker({ url: proxy.url, logger });
@@ -51,5 +51,4 @@ test("a peer that accepts and says nothing is given up", async () => {
   proxy.restore();
   await vi.waitFor(() => expect(broker.state()).toBe("connected"), 8_000);
   await broker.close();
-  await proxy.close();
 }, 20_000);

@@ -1,16 +1,23 @@
-import { createPool, inTransaction } from "@medvault/postgres";
+import { inTransaction } from "@medvault/postgres";
 import { connect } from "amqplib";
 import { expect, test, vi } from "vitest";
-import { createProxy } from "../../testing/src/index.ts";
 import { eventJson, givenConsumption, QUEUE, recorder } from "../test/consumer-harness.ts";
+import { cuttablePool, proxyTo } from "../test/harness.ts";
 import { pruneInbox } from "./inbox.store.ts";
 import { listParked } from "./parked.ts";
 
-const { database, pool, broker: testBroker, publish, startConsumer, queueDepth } = await givenConsumption();
+const {
+  database,
+  pool,
+  broker: testBroker,
+  publish,
+  startConsumer,
+  queueDepth,
+  untilParked,
+} = await givenConsumption();
 
 test("the database cut away: no message is used up, consumption stops, and goes on afterwards", async () => {
-  const proxy = await createProxy(database.url("files"));
-  const cutPool = createPool({ connectionString: proxy.url, applicationName: "test", connectTimeoutMs: 300 });
+  const { proxy, cutPool } = await cuttablePool(database.url("files"), 300);
   const { handle, effects } = recorder();
   const consumer = await startConsumer(handle, { pool: cutPool });
   await publish([eventJson(0)]);
@@ -25,9 +32,6 @@ test("the database cut away: no message is used up, consumption stops, and goes 
   expect(consumer.state()).toBe("consuming");
   expect(await listParked(pool)).toEqual([]);
   expect(await queueDepth()).toBe(0);
-  await consumer.stop();
-  await cutPool.end();
-  await proxy.close();
 }, 30_000);
 
 test("something else that the handler needs is away: it waits too, and parks nothing", async () => {
@@ -45,7 +49,7 @@ test("something else that the handler needs is away: it waits too, and parks not
 });
 
 test("the broker cut away: the consumer comes back by itself, and each event took effect once", async () => {
-  const proxy = await createProxy(testBroker.url("files"));
+  const proxy = await proxyTo(testBroker.url("files"));
   const { handle, effects } = recorder();
   await startConsumer(handle, { url: proxy.url });
   await publish(Array.from({ length: 50 }, (_, i) => eventJson(i)));
@@ -55,7 +59,6 @@ test("the broker cut away: the consumer comes back by itself, and each event too
   proxy.restore();
   await vi.waitFor(() => expect(effects).toHaveLength(100), 15_000);
   expect(effects.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
-  await proxy.close();
 }, 30_000);
 
 test("a message that kills its consumer every time ends among the parked ones, not in a loop", async () => {
@@ -73,11 +76,7 @@ test("a message that kills its consumer every time ends among the parked ones, n
   }
   await connection.close();
   await startConsumer(async () => {});
-  await vi.waitFor(
-    async () =>
-      expect(await listParked(pool)).toMatchObject([{ reason: "delivery_limit", userId: "records" }]),
-    10_000,
-  );
+  await untilParked([{ reason: "delivery_limit", userId: "records" }], 10_000);
 }, 30_000);
 
 test("the queue deleted under the consumer is declared again", async () => {

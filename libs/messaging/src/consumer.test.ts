@@ -6,7 +6,8 @@ import type { EventHandler } from "./effect.ts";
 import { listParked, redriveParked } from "./parked.ts";
 import { BATCH_CONTENT_TYPE } from "./publisher.ts";
 
-const { pool, logger, publish, publishAnonymously, startConsumer, queueDepth } = await givenConsumption();
+const { pool, logger, publish, publishAnonymously, startConsumer, queueDepth, untilParked } =
+  await givenConsumption();
 
 test("events take effect once, singly or in batches, and leave the queue", async () => {
   const { handle, effects } = recorder();
@@ -76,10 +77,7 @@ test("a message without a user id is poison: its sender is not known", async () 
   const { handle, effects } = recorder();
   await startConsumer(handle);
   await publishAnonymously(eventJson(1));
-  await vi.waitFor(
-    async () => expect(await listParked(pool)).toMatchObject([{ reason: "user_id_missing" }]),
-    5_000,
-  );
+  await untilParked([{ reason: "user_id_missing" }]);
   expect(effects).toEqual([]);
 });
 
@@ -87,10 +85,7 @@ test("a sender that this consumer does not expect is parked", async () => {
   const { handle, effects } = recorder();
   await startConsumer(handle, { allowedSources: ["auth"] });
   await publish([eventJson(1)]);
-  await vi.waitFor(
-    async () => expect(await listParked(pool)).toMatchObject([{ reason: "user_id_unexpected" }]),
-    5_000,
-  );
+  await untilParked([{ reason: "user_id_unexpected" }]);
   expect(effects).toEqual([]);
 });
 
@@ -118,18 +113,12 @@ test("an event that its handler refuses is parked alone after three tries, and c
   await startConsumer(refuse);
   await publish([`[${eventJson(1)},${eventJson(2)},${eventJson(3)}]`], BATCH_CONTENT_TYPE);
   await vi.waitFor(() => expect(effects.toSorted()).toEqual([1, 3]), 5_000);
-  await vi.waitFor(
-    async () => expect(await listParked(pool)).toMatchObject([{ reason: "patient_unknown" }]),
-    5_000,
-  );
+  await untilParked([{ reason: "patient_unknown" }]);
   expect(tries).toBe(3);
   expect(JSON.stringify(logger.lines)).not.toContain("Jane Doe");
   const id = (await listParked(pool))[0]?.id ?? "";
   expect(await redriveParked(pool, id)).toBe(true);
-  await vi.waitFor(
-    async () => expect(await listParked(pool)).toMatchObject([{ attempts: 2, redriveAt: null }]),
-    10_000,
-  );
+  await untilParked([{ attempts: 2, redriveAt: null }], 10_000);
   isBroken = false;
   await redriveParked(pool, id);
   await vi.waitFor(async () => expect(await listParked(pool)).toEqual([]), 10_000);

@@ -1,7 +1,7 @@
 import { auditEvent, type NewEvent } from "@medvault/contracts";
 import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
-import { actor, createProxy, createTestBroker, testLogger } from "../../testing/src/index.ts";
-import { type Listener, listen } from "../test/harness.ts";
+import { actor, createTestBroker, testLogger } from "../../testing/src/index.ts";
+import { type Listener, listen, proxyTo } from "../test/harness.ts";
 import { connectBroker } from "./broker.ts";
 import { createLossyProducer, type LossyProducer, type LossyProducerOptions } from "./lossy.ts";
 
@@ -64,8 +64,7 @@ test("what does not fit is dropped, counted, and said", async () => {
 });
 
 test("the broker away: events wait within the bound, and go out afterwards", async () => {
-  const proxy = await createProxy(testBroker.url("gateway"));
-  ends.push(() => proxy.close());
+  const proxy = await proxyTo(testBroker.url("gateway"));
   const gateway = await producer({}, proxy.url);
   gateway.record(refusedFrom("192.0.2.1"));
   await vi.waitFor(() => expect(audit.events()).toHaveLength(1), 5_000);
@@ -86,8 +85,7 @@ test("close sends what is left", async () => {
 });
 
 test("the broker away for longer than the buffer lasts: what had to go is counted, and reported once it is back", async () => {
-  const proxy = await createProxy(testBroker.url("gateway"));
-  ends.push(() => proxy.close());
+  const proxy = await proxyTo(testBroker.url("gateway"));
   const gateway = await producer({ maxEvents: 5 }, proxy.url);
   proxy.cut();
   // Twelve flushes' worth of unknown addresses, of which five fit.
@@ -107,8 +105,7 @@ test("the broker away for longer than the buffer lasts: what had to go is counte
 });
 
 test("a partition, in which nothing is confirmed, keeps events until they are", async () => {
-  const proxy = await createProxy(testBroker.url("gateway"));
-  ends.push(() => proxy.close());
+  const proxy = await proxyTo(testBroker.url("gateway"));
   const gateway = await producer({}, proxy.url);
   gateway.record(refusedFrom("192.0.2.1"));
   await vi.waitFor(() => expect(audit.events()).toHaveLength(1), 5_000);

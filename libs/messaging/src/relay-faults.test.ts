@@ -1,9 +1,7 @@
-import { createPool } from "@medvault/postgres";
 import { expect, test, vi } from "vitest";
-import { createProxy } from "../../testing/src/index.ts";
-import { numberOf } from "../test/harness.ts";
+import type { TestProxy } from "../../testing/src/index.ts";
+import { cuttablePool, numberOf, proxyTo } from "../test/harness.ts";
 import { givenRelaying } from "../test/relay-harness.ts";
-import { connectBroker } from "./broker.ts";
 
 const { audit, broker, database, emitted, logger, pool, startRelay } = await givenRelaying();
 
@@ -26,28 +24,29 @@ async function everythingSent(count: number): Promise<void> {
   }, 20_000);
 }
 
-test("the broker is cut again and again in mid-publish: every event arrives under one number", async () => {
-  const proxy = await createProxy(broker.url("records"));
-  const relay = startRelay({ amqpUrl: proxy.url, batchRows: 200 });
+/** Emits in five rounds and cuts each after so many bytes; every event arrives under one number. */
+async function cutAgainAndAgain(proxy: TestProxy, events: number, bytes: (round: number) => number) {
   for (let round = 0; round < 5; round++) {
-    const sent = proxy.bytesSent();
-    await emitted(round * 400 + 1, round * 400 + 400);
-    await vi.waitFor(() => expect(proxy.bytesSent()).toBeGreaterThan(sent + 20_000), {
-      timeout: 10_000,
-      interval: 1,
-    });
+    const until = proxy.bytesSent() + bytes(round);
+    await emitted(round * events + 1, (round + 1) * events);
+    const midway = () => expect(proxy.bytesSent()).toBeGreaterThan(until);
+    await vi.waitFor(midway, { timeout: 10_000, interval: 1 });
     proxy.cut();
     proxy.restore();
   }
-  await everythingSent(2_000);
-  assertGapless(2_000);
-  await relay.stop();
-  await proxy.close();
+  await everythingSent(5 * events);
+  assertGapless(5 * events);
+}
+
+test("the broker is cut again and again in mid-publish: every event arrives under one number", async () => {
+  const proxy = await proxyTo(broker.url("records"));
+  startRelay({ url: proxy.url, batchRows: 200 });
+  await cutAgainAndAgain(proxy, 400, () => 20_000);
 }, 60_000);
 
 test("the broker hangs without a word: events wait, and arrive when it speaks again", async () => {
-  const proxy = await createProxy(broker.url("records"));
-  const relay = startRelay({ amqpUrl: proxy.url });
+  const proxy = await proxyTo(broker.url("records"));
+  const relay = startRelay({ url: proxy.url });
   await emitted(1, 10);
   await everythingSent(10);
   proxy.stall();
@@ -60,36 +59,17 @@ test("the broker hangs without a word: events wait, and arrive when it speaks ag
   proxy.restore();
   await everythingSent(20);
   assertGapless(20);
-  await relay.stop();
-  await proxy.close();
 }, 30_000);
 
 test("Postgres is cut again and again in mid-batch: every event arrives under one number", async () => {
-  const proxy = await createProxy(database.url("records"));
-  const cutPool = createPool({ connectionString: proxy.url, applicationName: "test", connectTimeoutMs: 500 });
-  const shared = connectBroker({ url: broker.url("records"), logger });
-  const relay = startRelay({ pool: cutPool, broker: shared, batchRows: 50 });
-  for (let round = 0; round < 5; round++) {
-    const sent = proxy.bytesSent();
-    await emitted(round * 200 + 1, round * 200 + 200);
-    await vi.waitFor(() => expect(proxy.bytesSent()).toBeGreaterThan(sent + 500 + round * 700), {
-      timeout: 10_000,
-      interval: 1,
-    });
-    proxy.cut();
-    proxy.restore();
-  }
-  await everythingSent(1_000);
-  assertGapless(1_000);
-  await relay.stop();
-  await shared.close();
-  await cutPool.end();
-  await proxy.close();
+  const { proxy, cutPool } = await cuttablePool(database.url("records"));
+  startRelay({ pool: cutPool, batchRows: 50 });
+  await cutAgainAndAgain(proxy, 200, (round) => 500 + round * 700);
 }, 60_000);
 
 test("a broker slower than the lease does not make two relays take it from each other", async () => {
-  const proxy = await createProxy(broker.url("records"));
-  const slow = startRelay({ amqpUrl: proxy.url, leaseMs: 300 });
+  const proxy = await proxyTo(broker.url("records"));
+  startRelay({ url: proxy.url, leaseMs: 300 });
   await emitted(1, 1);
   await everythingSent(1);
   const { rows: before } = await pool.query<{ fence: number }>("select fence from producer");
@@ -103,14 +83,12 @@ test("a broker slower than the lease does not make two relays take it from each 
   const { rows: after } = await pool.query<{ fence: number }>("select fence from producer");
   expect(after).toEqual(before);
   expect(audit.events()).toHaveLength(10);
-  await slow.stop();
-  await proxy.close();
 }, 20_000);
 
 test("no broker at all: emitting goes on, the relay stops promptly, and the next one sends everything", async () => {
   const nowhere = new URL(broker.url("records"));
   nowhere.port = "9";
-  const lost = startRelay({ amqpUrl: nowhere.href });
+  const lost = startRelay({ url: nowhere.href });
   await emitted(1, 30);
   const started = performance.now();
   await lost.stop();

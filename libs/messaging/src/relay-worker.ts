@@ -3,7 +3,6 @@ import { auditEvent } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
 import type { ConfirmChannel } from "amqplib";
 import { Alarm, backoffMs, settlesWithin } from "./backoff.ts";
-import type { Broker } from "./broker.ts";
 import { toOutboxEvent } from "./envelope.ts";
 import { BrokerUnavailable, codeOf, LeaseLost } from "./errors.ts";
 import { insertEvents } from "./outbox.store.ts";
@@ -37,7 +36,6 @@ const LAST_WORDS_MS = 2_000;
 /** The loop of one relay; `createRelay` is its face. */
 export class RelayWorker {
   readonly #options: RelayOptions;
-  readonly #broker: () => Broker;
   readonly #owner = randomUUID();
   readonly #alarm = new Alarm();
   readonly #cursor = new OutboxCursor();
@@ -55,9 +53,8 @@ export class RelayWorker {
   /** Positions of returned domain events, and when to try them again. */
   readonly #unroutable = new Map<number, number>();
 
-  constructor(options: RelayOptions, broker: () => Broker) {
+  constructor(options: RelayOptions) {
     this.#options = options;
-    this.#broker = broker;
     this.#leaseMs = options.leaseMs ?? 5_000;
     this.#batchRows = options.batchRows ?? 500;
     this.#heartbeatMs = options.heartbeatMs ?? 60_000;
@@ -120,7 +117,7 @@ export class RelayWorker {
 
   async #openChannel(): Promise<ConfirmChannel> {
     if (this.#channel !== null) return this.#channel;
-    const channel = await this.#broker().createConfirmChannel();
+    const channel = await this.#options.broker.createConfirmChannel();
     channel.once("close", () => {
       if (this.#channel === channel) this.#channel = null;
     });
@@ -250,7 +247,7 @@ export class RelayWorker {
   async #afterFailure(error: unknown): Promise<void> {
     const code = codeOf(error);
     // The connection has logged that the broker is away.
-    if (code !== this.#loggedCode && this.#broker().state() === "connected") {
+    if (code !== this.#loggedCode && this.#options.broker.state() === "connected") {
       this.#loggedCode = code;
       this.#options.logger.warn({ code }, "relay waits");
     }

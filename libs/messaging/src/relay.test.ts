@@ -2,9 +2,9 @@ import { inTransaction } from "@medvault/postgres";
 import { expect, test, vi } from "vitest";
 import { listen, numbered, numberOf } from "../test/harness.ts";
 import { givenRelaying } from "../test/relay-harness.ts";
+import { topologyDefinitions } from "./definitions.ts";
 import { emit } from "./emit.ts";
-import { acquireLease, journalBatch, readPositions } from "./relay.store.ts";
-import { createRelay } from "./relay.ts";
+import { acquireLease, deleteConfirmed, journalBatch, readPositions } from "./relay.store.ts";
 
 const { audit, broker, emitted, logger, pool, startRelay } = await givenRelaying();
 
@@ -88,7 +88,6 @@ test("without the audit queue nothing is published, and nothing is lost", async 
     5_000,
   );
   expect(await relay.lag()).toMatchObject({ pending: 5 });
-  const { topologyDefinitions } = await import("./definitions.ts");
   await broker.manage("POST", "definitions/{vhost}", topologyDefinitions(broker.vhost));
   await audit.open();
   await vi.waitFor(() => expect(audit.events().map(numberOf)).toEqual([1, 2, 3, 4, 5]), 10_000);
@@ -102,7 +101,6 @@ test("the audit queue deleted under a running relay: events wait and keep their 
   await broker.manage("DELETE", "queues/{vhost}/medvault.audit");
   await emitted(2, 4);
   await vi.waitFor(async () => expect(await lastSeq()).toBe(before + 3), 5_000);
-  const { topologyDefinitions } = await import("./definitions.ts");
   await broker.manage("POST", "definitions/{vhost}", topologyDefinitions(broker.vhost));
   await audit.close();
   await audit.open();
@@ -131,10 +129,7 @@ test("died after the journal, before the publish: the same numbers go out", asyn
 
 test("died after the publish, before the delete: the same events come again under the same numbers", async () => {
   await emitted(1, 3);
-  const stopped = startRelay({
-    pool: failingOn(/delete from outbox/),
-    leaseMs: 300,
-  });
+  const stopped = startRelay({ pool: failingOn(/delete from outbox/), leaseMs: 300 });
   await vi.waitFor(() => expect(audit.events().length).toBeGreaterThanOrEqual(3), 5_000);
   await stopped.stop();
   startRelay();
@@ -175,7 +170,6 @@ test("a relay that was replaced while it hung is fenced: it numbers nothing and 
     expect(await acquireLease(pool, "00000000-0000-4000-8000-000000000002", 60_000)).not.toBeNull(),
   );
   expect(await journalBatch(pool, old, positions)).toBeNull();
-  const { deleteConfirmed } = await import("./relay.store.ts");
   expect(await deleteConfirmed(pool, old, 1_000, positions, batch)).toBeNull();
   expect(await readPositions(pool, positions)).toHaveLength(2);
   expect((await pool.query("select from relay_batches")).rowCount).toBe(1);
@@ -217,7 +211,8 @@ test("a long transaction's event comes late, and nothing waits for it", async ()
 });
 
 test("lag says how many wait and for how long", async () => {
-  const relay = createRelay({ pool, source: "records", amqpUrl: broker.url("records"), logger });
+  const relay = startRelay();
+  await relay.stop();
   expect(await relay.lag()).toEqual({ pending: 0, oldestSeconds: 0 });
   await emitted(1, 7);
   await pool.query(

@@ -1,7 +1,6 @@
 import type pg from "pg";
 import { settlesWithin } from "./backoff.ts";
-import { type Broker, connectBroker } from "./broker.ts";
-import { BrokerUnavailable } from "./errors.ts";
+import type { Broker } from "./broker.ts";
 import type { Logger } from "./logger.ts";
 import { readLag } from "./relay.store.ts";
 import { RelayWorker } from "./relay-worker.ts";
@@ -11,9 +10,7 @@ export interface RelayOptions {
   pool: pg.Pool;
   /** The service's name, which is also its user at the broker. */
   source: string;
-  /** A connection to share with consumers; or `amqpUrl`, for one of its own. */
-  broker?: Broker;
-  amqpUrl?: string;
+  broker: Broker;
   logger: Logger;
   /** Rows read at once; default 500. */
   batchRows?: number;
@@ -42,21 +39,15 @@ const STOP_TIMEOUT_MS = 5_000;
  * fence stops one that was replaced without knowing it.
  */
 export function createRelay(options: RelayOptions): Relay {
-  const ownBroker = options.broker === undefined;
-  let broker = options.broker;
-  const worker = new RelayWorker(options, () => {
-    if (broker === undefined) throw new BrokerUnavailable();
-    return broker;
-  });
+  const worker = new RelayWorker(options);
   let running: Promise<void> | null = null;
   const forget: (() => void)[] = [];
   return {
     start() {
       if (running !== null) return;
-      broker ??= connectBroker({ url: options.amqpUrl ?? "", logger: options.logger });
       forget.push(onEmitted(options.source, () => worker.wake()));
       // Back sooner than the backoff would have it.
-      forget.push(broker.onConnected(() => worker.retry()));
+      forget.push(options.broker.onConnected(() => worker.retry()));
       running = worker.run();
     },
     wake: () => worker.wake(),
@@ -64,7 +55,6 @@ export function createRelay(options: RelayOptions): Relay {
       for (const each of forget.splice(0)) each();
       worker.stop();
       if (running !== null) await settlesWithin(running, STOP_TIMEOUT_MS);
-      if (ownBroker) await broker?.close();
     },
     lag: () => readLag(options.pool),
   };

@@ -6,6 +6,7 @@ import { type Broker, connectBroker } from "../src/broker.ts";
 import { type Consumer, createConsumer } from "../src/consumer.ts";
 import type { EventHandler } from "../src/effect.ts";
 import { toOutboxEvent } from "../src/envelope.ts";
+import { listParked } from "../src/parked.ts";
 import { EVENT_CONTENT_TYPE, publishAll } from "../src/publisher.ts";
 import { emptyTables, givenMessaging, type Messaging, numbered, numberOf } from "./harness.ts";
 
@@ -20,6 +21,8 @@ export interface Consumption extends Messaging {
   publishAnonymously(body: string): Promise<void>;
   startConsumer(handle: EventHandler, options?: StartOptions): Promise<Consumer>;
   queueDepth(): Promise<number>;
+  /** Waits until messages like these are parked. */
+  untilParked(expected: object[], ms?: number): Promise<void>;
 }
 
 export interface StartOptions {
@@ -81,6 +84,9 @@ export async function givenConsumption(): Promise<Consumption> {
       consumer.start();
       await vi.waitFor(() => expect(consumer.state()).toBe("consuming"), 5_000);
       return consumer;
+    },
+    async untilParked(expected, ms = 5_000) {
+      await vi.waitFor(async () => expect(await listParked(pool)).toMatchObject(expected), ms);
     },
     async queueDepth() {
       const connection = await connect(testBroker.adminUrl);

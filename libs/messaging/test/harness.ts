@@ -1,10 +1,15 @@
 import { auditEvent, type CloudEvent, type NewEvent } from "@medvault/contracts";
+import { createPool } from "@medvault/postgres";
 import { type Channel, type ChannelModel, connect } from "amqplib";
+import type pg from "pg";
+import { onTestFinished } from "vitest";
 import {
+  createProxy,
   createTestBroker,
   createTestDatabase,
   type TestBroker,
   type TestDatabase,
+  type TestProxy,
   testLogger,
 } from "../../testing/src/index.ts";
 
@@ -85,6 +90,24 @@ export async function givenMessaging(): Promise<Messaging> {
       await broker.close();
     },
   };
+}
+
+/** A proxy before a server, closed after the test. */
+export async function proxyTo(url: string): Promise<TestProxy> {
+  const proxy = await createProxy(url);
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+/** A pool that reaches its database by way of a proxy; both end after the test. */
+export async function cuttablePool(
+  url: string,
+  connectTimeoutMs = 500,
+): Promise<{ proxy: TestProxy; cutPool: pg.Pool }> {
+  const proxy = await proxyTo(url);
+  const cutPool = createPool({ connectionString: proxy.url, applicationName: "test", connectTimeoutMs });
+  onTestFinished(() => cutPool.end());
+  return { proxy, cutPool };
 }
 
 /** Lets Postgres forget what earlier tests left. */

@@ -1,6 +1,7 @@
 import { inTransaction } from "@medvault/postgres";
 import type pg from "pg";
 import { afterAll, afterEach, beforeEach } from "vitest";
+import { type Broker, connectBroker } from "../src/broker.ts";
 import { emit } from "../src/emit.ts";
 import { createRelay, type Relay, type RelayOptions } from "../src/relay.ts";
 import { emptyTables, givenMessaging, type Listener, listen, type Messaging, numbered } from "./harness.ts";
@@ -9,8 +10,8 @@ export interface Relaying extends Messaging {
   pool: pg.Pool;
   /** What arrives in the audit queue in each test; `open` listens again after a close. */
   audit: Listener & { open(): Promise<void> };
-  /** A relay of records, stopped after the test. */
-  startRelay(options?: Partial<RelayOptions>): Relay;
+  /** A relay of records with a connection of its own, to `url` where it is given; stopped after the test. */
+  startRelay(options?: Partial<Omit<RelayOptions, "broker">> & { url?: string }): Relay;
   /** Commits the events with these numbers. */
   emitted(from: number, to: number, audience?: "audit" | "domain"): Promise<void>;
 }
@@ -21,6 +22,7 @@ export async function givenRelaying(): Promise<Relaying> {
   const { database, broker, logger } = messaging;
   const pool = database.pool("records");
   const relays: Relay[] = [];
+  const connections: Broker[] = [];
   let listener: Listener;
   const open = async () => {
     listener = await listen(broker, "medvault.audit");
@@ -36,6 +38,7 @@ export async function givenRelaying(): Promise<Relaying> {
   });
   afterEach(async () => {
     await Promise.all(relays.splice(0).map((relay) => relay.stop()));
+    await Promise.all(connections.splice(0).map((connection) => connection.close()));
     await listener.close();
   });
 
@@ -50,14 +53,10 @@ export async function givenRelaying(): Promise<Relaying> {
       close: () => listener.close(),
       open,
     },
-    startRelay(options = {}) {
-      const relay = createRelay({
-        pool,
-        source: "records",
-        amqpUrl: broker.url("records"),
-        logger,
-        ...options,
-      });
+    startRelay({ url = broker.url("records"), ...options } = {}) {
+      const connection = connectBroker({ url, logger });
+      connections.push(connection);
+      const relay = createRelay({ pool, source: "records", broker: connection, logger, ...options });
       relays.push(relay);
       relay.start();
       return relay;
