@@ -14,8 +14,8 @@ import { createPool, type DatabaseUnavailable, SERVICES_WITH_DATA } from "@medva
 import { createLogger, openTls } from "@medvault/service-kit";
 import {
   certificateFiles,
+  createProxy,
   createTestAuthority,
-  createTlsFront,
   type TestAuthority,
   type TestCertificate,
   testAssertions,
@@ -281,7 +281,7 @@ test("a server whose certificate has expired is refused", async () => {
   const tls = await given(ours);
   const expired = await ours.issue({ notAfter: EXPIRED });
   for (const name of ["redis", "amqp"] as const) {
-    const front = await createTlsFront(urls[name].plain, expired);
+    const front = await createProxy(urls[name].plain, expired);
     expect([name, await outcome[name](front.url, tls)]).toEqual([name, "CERT_HAS_EXPIRED"]);
     await front.close();
   }

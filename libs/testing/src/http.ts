@@ -15,14 +15,12 @@ interface RequestOptions {
   headers?: Record<string, string>;
 }
 
-export interface TestClient {
+type Read = <T = unknown>(path: string, options?: RequestOptions) => Promise<TestAnswer<T>>;
+/** An object goes as JSON; a string, bytes or FormData as it is. */
+type Write = <T = unknown>(path: string, body?: unknown, options?: RequestOptions) => Promise<TestAnswer<T>>;
+
+export interface TestClient extends Record<"get" | "delete", Read>, Record<"post" | "put" | "patch", Write> {
   readonly actor: Actor;
-  get<T = unknown>(path: string, options?: RequestOptions): Promise<TestAnswer<T>>;
-  delete<T = unknown>(path: string, options?: RequestOptions): Promise<TestAnswer<T>>;
-  /** An object goes as JSON; a string, bytes or FormData as it is. */
-  post<T = unknown>(path: string, body?: unknown, options?: RequestOptions): Promise<TestAnswer<T>>;
-  put<T = unknown>(path: string, body?: unknown, options?: RequestOptions): Promise<TestAnswer<T>>;
-  patch<T = unknown>(path: string, body?: unknown, options?: RequestOptions): Promise<TestAnswer<T>>;
 }
 
 const servers = new WeakMap<RequestListener, Promise<{ server: Server; url: string }>>();
@@ -85,14 +83,17 @@ export function signedIn(appOrUrl: RequestListener | string, actor: Actor): Test
     const bytes = Buffer.from(await answer.arrayBuffer());
     return { status: answer.status, headers: answer.headers, body: parseBody(answer, bytes) as T, bytes };
   };
+  const read =
+    (method: string): Read =>
+    (path, options) =>
+      send(method, path, undefined, options);
+  const write =
+    (method: string): Write =>
+    (path, body, options) =>
+      send(method, path, body, options);
   return {
-    actor,
-    get: <T>(path: string, options?: RequestOptions) => send<T>("GET", path, undefined, options),
-    delete: <T>(path: string, options?: RequestOptions) => send<T>("DELETE", path, undefined, options),
-    post: <T>(path: string, body?: unknown, options?: RequestOptions) => send<T>("POST", path, body, options),
-    put: <T>(path: string, body?: unknown, options?: RequestOptions) => send<T>("PUT", path, body, options),
-    patch: <T>(path: string, body?: unknown, options?: RequestOptions) =>
-      send<T>("PATCH", path, body, options),
+    ...{ actor, get: read("GET"), delete: read("DELETE") },
+    ...{ post: write("POST"), put: write("PUT"), patch: write("PATCH") },
   };
 }
 

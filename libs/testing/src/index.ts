@@ -17,4 +17,3 @@ export { freePort } from "./ports.ts";
 export { createProxy, type TestProxy } from "./proxy.ts";
 export { createTestRedis, type TestRedis } from "./redis.ts";
 export { startTestService, type TestService, type TestServiceOptions } from "./service.ts";
-export { createTlsFront, type TlsFront } from "./tls-front.ts";

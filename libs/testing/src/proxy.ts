@@ -1,7 +1,9 @@
+import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 
 export interface TestProxy {
-  /** The target's URL, by way of this proxy. */
+  /** The target's URL, by way of this proxy; with TLS its protocol ends in `s`: `amqps`, `rediss`. */
   url: string;
   /** Ends all connections and refuses new ones, as a killed server does. */
   cut(): void;
@@ -11,6 +13,8 @@ export interface TestProxy {
   restore(): void;
   /** How many bytes went to the server so far. */
   bytesSent(): number;
+  /** How many clients connected; with TLS, got through the handshake. */
+  entered(): number;
   close(): Promise<void>;
 }
 
@@ -21,19 +25,22 @@ const DEFAULT_PORTS: Record<string, number> = {
   "amqp:": 5672,
 };
 
-/** A TCP proxy before Postgres, Redis or RabbitMQ, which can take them away from its clients. */
-export async function createProxy(targetUrl: string): Promise<TestProxy> {
+/**
+ * A TCP proxy before Postgres, Redis or RabbitMQ, which can take them away from its clients. With a
+ * certificate it speaks TLS before a server that listens in plain.
+ */
+export async function createProxy(targetUrl: string, tls?: TlsOptions): Promise<TestProxy> {
   const target = new URL(targetUrl);
   const port = Number(target.port) || (DEFAULT_PORTS[target.protocol] ?? 80);
   const pairs = new Set<[Socket, Socket]>();
   let state: "open" | "cut" | "stalled" = "open";
   let bytes = 0;
-  const server = createServer((client) => {
+  let entered = 0;
+  const refuse = (client: Socket) => (tls ? client.destroy() : client.resetAndDestroy());
+  const pass = (client: Socket): void => {
     client.on("error", () => {});
-    if (state === "cut") {
-      client.resetAndDestroy();
-      return;
-    }
+    if (state === "cut") return void refuse(client);
+    entered += 1;
     const upstream = connect(port, target.hostname);
     upstream.on("error", () => {});
     const pair: [Socket, Socket] = [client, upstream];
@@ -51,21 +58,24 @@ export async function createProxy(targetUrl: string): Promise<TestProxy> {
         upstream.destroy();
       });
     }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  };
+  const server = tls ? createTlsServer(tls, pass) : createServer(pass);
+  server.on("tlsClientError", () => {});
+  await once(server.listen(0, "127.0.0.1"), "listening");
   server.unref();
   const url = new URL(target);
   url.hostname = "127.0.0.1";
   url.port = String((server.address() as AddressInfo).port);
+  if (tls) url.protocol = url.protocol.replace(":", "s:");
   const cut = (): void => {
     state = "cut";
     for (const [client, upstream] of pairs) {
-      client.resetAndDestroy();
+      refuse(client);
       upstream.destroy();
     }
   };
   return {
-    url: url.href,
+    url: url.href.replace(/\/$/, ""),
     cut,
     stall() {
       state = "stalled";
@@ -76,6 +86,7 @@ export async function createProxy(targetUrl: string): Promise<TestProxy> {
       for (const socket of [...pairs].flat()) socket.resume();
     },
     bytesSent: () => bytes,
+    entered: () => entered,
     async close() {
       cut();
       await new Promise((resolve) => server.close(resolve));

@@ -11,10 +11,10 @@ import {
 } from "@medvault/service-kit";
 import {
   certificateFiles,
+  createProxy,
   createTestAuthority,
-  createTlsFront,
   type TestAuthority,
-  type TlsFront,
+  type TestProxy,
 } from "@medvault/testing";
 import { Pool } from "undici";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
@@ -28,15 +28,15 @@ let harness: Harness;
 let ours: TestAuthority;
 let mutual: TlsOptions;
 /** Auth, Redis and RabbitMQ, each behind real TLS that wants the gateway's certificate. */
-let fronts: Record<"auth" | "redis" | "broker", TlsFront>;
+let fronts: Record<"auth" | "redis" | "broker", TestProxy>;
 
 beforeAll(async () => {
   [harness, ours] = await Promise.all([createHarness(), createTestAuthority()]);
   mutual = { ...(await ours.issue()), ca: ours.ca, requestCert: true, rejectUnauthorized: true };
   const [auth, redis, broker] = await Promise.all([
-    createTlsFront(harness.services.auth.url, mutual),
-    createTlsFront(harness.env.REDIS_URL ?? "", mutual),
-    createTlsFront(harness.env.AMQP_URL ?? "", mutual),
+    createProxy(harness.services.auth.url, mutual),
+    createProxy(harness.env.REDIS_URL ?? "", mutual),
+    createProxy(harness.env.AMQP_URL ?? "", mutual),
   ]);
   fronts = { auth, redis, broker };
 });
