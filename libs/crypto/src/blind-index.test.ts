@@ -1,28 +1,10 @@
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ownVectors } from "../test/shared-data.ts";
 import { containsPart, exactToken, normalise, trigramQueryTokens, trigramTokens } from "./blind-index.ts";
 import { IndexValueTooLong, KeyInvalid } from "./errors.ts";
 
 const key = randomBytes(32);
-
-test("the published tokens are made to the bit", () => {
-  const vectors = ownVectors<{
-    key: string;
-    exact: { value: string; normal: string; token: string }[];
-    substring: { bits: number; value: string; tokens: string[] }[];
-    query: { part: string; tokens: string[] }[];
-  }>("blind-index");
-  const published = Buffer.from(vectors.key, "hex");
-  for (const { value, normal, token } of vectors.exact) {
-    expect(normalise(value)).toBe(normal);
-    expect(exactToken(published, value).toString("hex")).toBe(token);
-  }
-  for (const { value, bits, tokens } of vectors.substring)
-    expect(trigramTokens(published, value, bits)).toEqual(tokens);
-  for (const { part, tokens } of vectors.query) expect(trigramQueryTokens(published, part)).toEqual(tokens);
-});
 
 test("spellings that people take for the same are the same", () => {
   for (const same of [

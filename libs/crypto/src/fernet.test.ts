@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { base64url, plainFernet, plainOpenFernet } from "../test/plain-fernet.ts";
 import { ownVectors, sharedVectors } from "../test/shared-data.ts";
+import { flipped } from "../test/vector-parts.ts";
 import { FernetExpired, FernetForged, FernetFromFuture, FernetRefused, KeyInvalid } from "./errors.ts";
 import { openFernet } from "./fernet.ts";
 
@@ -95,9 +96,7 @@ test("a token with any one byte changed, or cut anywhere, is refused", () => {
   const token = tokenOf(Buffer.from("a message of two blocks"));
   const bytes = Buffer.from(token, "base64url");
   for (let at = 0; at < bytes.length; at += 1) {
-    const changed = Buffer.from(bytes);
-    changed[at] = (changed[at] ?? 0) ^ 1;
-    expect(() => openFernet(base64url(changed), key, { now }), `byte ${at}`).toThrow(FernetForged);
+    expect(() => openFernet(base64url(flipped(bytes, at)), key, { now }), `byte ${at}`).toThrow(FernetForged);
     expect(() => openFernet(base64url(bytes.subarray(0, at)), key, { now })).toThrow(FernetRefused);
   }
 });

@@ -1,7 +1,5 @@
-import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { type PlainBox, plainBox, plainOpenBox, plainUnwrap, plainWrap } from "../test/plain-box.ts";
-import { plainCobblestone256, plainOpenCobblestone256 } from "../test/plain-chunked.ts";
 import {
   plainContentHash,
   plainExact,
@@ -13,29 +11,36 @@ import {
   plainTokens,
 } from "../test/plain-rest.ts";
 import { ownVectors } from "../test/shared-data.ts";
-import { shake } from "../test/vector-parts.ts";
-import { layeredToken, normalise } from "./blind-index.ts";
-import { statement } from "./signatures.ts";
+import { exactToken, layeredToken, normalise, trigramQueryTokens, trigramTokens } from "./blind-index.ts";
+import { openBox, readBoxHeader, sealBoxWithNonceUnsafe } from "./box.ts";
+import { privateKeyOf, signEd25519, statement } from "./signatures.ts";
 import { contentHashOf, recordStatement, type SignedRecord } from "./signed-record.ts";
 import { DIGESTS } from "./suites.ts";
+import { readWrappedKeyHeader, unwrapKey, wrapKeyWithNonceUnsafe } from "./wrap.ts";
 
 type SignedRecordVector = SignedRecord & Record<"seed" | "content" | "statement" | "signature", string>;
 
-// The tests of src run the same files; here the second implementation makes and opens them.
+// Chunked messages are in chunked.test.ts, which puts them through streams in steps of any size.
 const hex = (text: string): Buffer => Buffer.from(text, "hex");
 
-test("the plain implementation makes and opens the published boxes", () => {
+test("both implementations make and open the published boxes to the byte", () => {
   type Vector = Record<"subjectKey" | "nonce" | "plaintext" | "box", string> &
     Omit<PlainBox, "subjectKey" | "nonce" | "plaintext">;
   for (const vector of ownVectors<Vector[]>("row-box")) {
     const plaintext = Buffer.from(vector.plaintext);
     const given = { ...vector, subjectKey: hex(vector.subjectKey), nonce: hex(vector.nonce), plaintext };
+    const { suite, keyVersion } = vector;
+    const subject = { key: given.subjectKey, version: keyVersion };
+    const box = sealBoxWithNonceUnsafe(subject, vector, plaintext, suite, given.nonce);
+    expect(box.toString("hex")).toBe(vector.box);
+    expect(openBox(subject, vector, box)).toEqual(plaintext);
+    expect(readBoxHeader(box)).toEqual({ suite, keyVersion });
     expect(plainBox(given).toString("hex")).toBe(vector.box);
-    expect(plainOpenBox(given, hex(vector.box))).toEqual(plaintext);
+    expect(plainOpenBox(given, box)).toEqual(plaintext);
   }
 });
 
-test("the plain implementation makes and opens the published wrapped keys", () => {
+test("both implementations make and open the published wrapped keys to the byte", () => {
   interface Vector {
     serviceKey: string;
     serviceKeyVersion: number;
@@ -47,38 +52,37 @@ test("the plain implementation makes and opens the published wrapped keys", () =
   }
   for (const vector of ownVectors<Vector[]>("wrapped-key")) {
     const bytes = { serviceKey: hex(vector.serviceKey), nonce: hex(vector.nonce), key: hex(vector.key) };
+    const { serviceKeyVersion, keyVersion, context } = vector;
+    const by = { key: bytes.serviceKey, version: serviceKeyVersion };
+    const wrapped = wrapKeyWithNonceUnsafe(by, context, bytes.key, keyVersion, bytes.nonce);
+    expect(wrapped.toString("hex")).toBe(vector.wrapped);
+    expect(unwrapKey(by, context, wrapped)).toEqual(bytes.key);
+    expect(readWrappedKeyHeader(wrapped)).toEqual({ serviceKeyVersion, keyVersion });
     expect(plainWrap({ ...vector, ...bytes }).toString("hex")).toBe(vector.wrapped);
-    expect(plainUnwrap({ ...vector, ...bytes }, hex(vector.wrapped))).toEqual(bytes.key);
+    expect(plainUnwrap({ ...vector, ...bytes }, wrapped)).toEqual(bytes.key);
   }
 });
 
-test("the plain implementation makes and opens the published chunked messages", () => {
-  type Vector = Record<"key" | "salt" | "context" | "messageLabel" | "sealedSha256", string> & {
-    messageBytes: number;
-  };
-  for (const vector of ownVectors<Vector[]>("cobblestone-256")) {
-    const message = shake(vector.messageLabel, vector.messageBytes);
-    const [key, context] = [hex(vector.key), hex(vector.context)];
-    const sealed = plainCobblestone256(key, hex(vector.salt), context, message);
-    expect(createHash("sha256").update(sealed).digest("hex")).toBe(vector.sealedSha256);
-    expect(plainOpenCobblestone256(key, context, sealed)).toEqual(message);
-  }
-});
-
-test("the plain implementation makes the published index tokens", () => {
+test("both implementations make the published index tokens to the bit", () => {
   const vectors = ownVectors<{
     key: string;
-    exact: { normal: string; token: string }[];
+    exact: { value: string; normal: string; token: string }[];
     substring: { bits: number; value: string; tokens: string[] }[];
     query: { part: string; tokens: string[] }[];
     layers: { key: string; below: string; token: string }[];
   }>("blind-index");
   const key = hex(vectors.key);
-  for (const { normal, token } of vectors.exact) expect(plainExact(key, normal)).toBe(token);
+  for (const { value, normal, token } of vectors.exact) {
+    expect(normalise(value)).toBe(normal);
+    expect(exactToken(key, value).toString("hex")).toBe(token);
+    expect(plainExact(key, normal)).toBe(token);
+  }
   for (const { value, bits, tokens } of vectors.substring) {
+    expect(trigramTokens(key, value, bits)).toEqual(tokens);
     expect(plainTokens(key, normalise(value), bits)).toEqual(tokens);
   }
   for (const { part, tokens } of vectors.query) {
+    expect(trigramQueryTokens(key, part)).toEqual(tokens);
     expect(plainQuery(key, normalise(part), 12)).toEqual(tokens);
   }
   for (const { key: layerKey, below, token } of vectors.layers) {
@@ -87,7 +91,7 @@ test("the plain implementation makes the published index tokens", () => {
   }
 });
 
-test("the plain implementation signs the published statements", () => {
+test("both implementations sign the published statements to the byte", () => {
   const vectors =
     ownVectors<{ seed: string; purpose: string; parts: string[]; message: string; signature: string }[]>(
       "statement",
@@ -95,6 +99,7 @@ test("the plain implementation signs the published statements", () => {
   for (const { seed, purpose, parts, message, signature } of vectors) {
     expect(plainStatement(purpose, parts).toString("hex")).toBe(message);
     expect(statement(purpose, ...parts).toString("hex")).toBe(message);
+    expect(signEd25519(privateKeyOf(hex(seed)), hex(message)).toString("hex")).toBe(signature);
     expect(plainSign(hex(seed), hex(message)).toString("hex")).toBe(signature);
   }
 });

@@ -1,6 +1,5 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { ownVectors } from "../test/shared-data.ts";
 import { KeyInvalid } from "./errors.ts";
 import {
   generateSeed,
@@ -12,22 +11,6 @@ import {
   thumbprintOf,
   verifyEd25519,
 } from "./signatures.ts";
-
-test("the published statements are signed to the byte", () => {
-  interface Vector {
-    seed: string;
-    purpose: string;
-    parts: string[];
-    message: string;
-    signature: string;
-  }
-  for (const vector of ownVectors<Vector[]>("statement")) {
-    const message = statement(vector.purpose, ...vector.parts);
-    expect(message.toString("hex")).toBe(vector.message);
-    const key = privateKeyOf(Buffer.from(vector.seed, "hex"));
-    expect(signEd25519(key, message).toString("hex")).toBe(vector.signature);
-  }
-});
 
 test("the first case of RFC 8032 gives its public key and signature", () => {
   const key = privateKeyOf(

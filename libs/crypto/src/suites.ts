@@ -35,14 +35,17 @@ export function suiteOf(byte: number): Suite | null {
 
 /** An operator's setting as a suite. Throws AlgorithmRefused with the reason. */
 export function parseSuite(name: string): Suite {
-  const suite = SUITES.find((known) => known === name.toLowerCase());
-  if (suite) return suite;
-  throw new AlgorithmRefused(name, REFUSED[name.toLowerCase()] ?? `it is none of ${SUITES.join(", ")}`);
+  return oneOf(SUITES, name);
 }
 
 /** An operator's setting as a digest. Throws AlgorithmRefused with the reason. */
 export function parseDigest(name: string): Digest {
-  const digest = DIGESTS.find((known) => known === name.toLowerCase());
-  if (digest) return digest;
-  throw new AlgorithmRefused(name, REFUSED[name.toLowerCase()] ?? `it is none of ${DIGESTS.join(", ")}`);
+  return oneOf(DIGESTS, name);
+}
+
+function oneOf<T extends string>(accepted: readonly T[], name: string): T {
+  const lower = name.toLowerCase();
+  const found = accepted.find((known) => known === lower);
+  if (found) return found;
+  throw new AlgorithmRefused(name, REFUSED[lower] ?? `it is none of ${accepted.join(", ")}`);
 }
