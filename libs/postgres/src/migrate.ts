@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientBase } from "pg";
+import { codeOf } from "./errors.ts";
 import { searchPathOf } from "./identifiers.ts";
 import {
   MigrationDrift,
@@ -63,15 +64,10 @@ async function patiently<T>(step: () => Promise<T>): Promise<T> {
       return await step();
     } catch (error) {
       const cause = error instanceof MigrationFailed ? error.cause : error;
-      if (!hasCode(cause, [LOCK_NOT_AVAILABLE]) || attempt === LOCK_ATTEMPTS) throw error;
+      if (codeOf(cause) !== LOCK_NOT_AVAILABLE || attempt === LOCK_ATTEMPTS) throw error;
       await delay(LOCK_PAUSE_MS * attempt);
     }
   }
-}
-
-function hasCode(error: unknown, codes: readonly string[]): boolean {
-  if (typeof error !== "object" || error === null || !("code" in error)) return false;
-  return typeof error.code === "string" && codes.includes(error.code);
 }
 
 async function inOwnTransaction<T>(

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { codeOf } from "./errors.ts";
 import { MigrationInvalid } from "./migration.errors.ts";
 
 /** A folder of numbered SQL files. `prefix` names a lib's history: "messaging/0001_x.sql". */
@@ -55,12 +56,10 @@ async function readSource({ prefix, dir }: MigrationSource): Promise<Migration[]
 }
 
 async function listFiles(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+  return readdir(dir).catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return [];
     throw error;
-  }
+  });
 }
 
 function controlsTransaction(sql: string): boolean {

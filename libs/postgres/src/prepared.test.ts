@@ -1,32 +1,19 @@
 import type pg from "pg";
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { createScratch } from "../test/harness.ts";
-import { createPool } from "./pool.ts";
 import { inTransaction } from "./transaction.ts";
 
 const SERVER = process.env.MEDVAULT_TEST_DATABASE_URL;
 const scratch = await createScratch(SERVER);
-const pools: pg.Pool[] = [];
-afterAll(async () => {
-  await Promise.all(pools.map((pool) => pool.end()));
-  await scratch.drop();
-});
+afterAll(() => scratch.drop());
 beforeEach(async () => {
   await scratch.superuser.query("drop table if exists things");
   await scratch.superuser.query("create table things (id int primary key, size int not null)");
   await scratch.superuser.query("insert into things values (1, 10)");
 });
 
-function poolOf(query = ""): pg.Pool {
-  const pool = createPool({
-    connectionString: `${scratch.superuserUrl}${query}`,
-    applicationName: "test",
-    max: 1,
-    prepared: true,
-  });
-  pools.push(pool);
-  return pool;
-}
+const poolOf = (query = ""): pg.Pool =>
+  scratch.pool({ connectionString: `${scratch.superuserUrl}${query}`, max: 1, prepared: true });
 const SIZE = "select size from things where id = $1";
 const sizeOf = async (db: { query: pg.Pool["query"] }) => (await db.query<{ size: unknown }>(SIZE, [1])).rows;
 async function prepared(pool: pg.Pool): Promise<string[]> {

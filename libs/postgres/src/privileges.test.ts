@@ -56,15 +56,11 @@ test("a service cannot create, alter, drop, truncate or grant", async () => {
   await denied(records, "create table public.t ()");
   // Granting what one may not pass on is only a warning in Postgres; the privilege must be absent.
   await records.query("grant select on things to medvault_auth").catch(() => {});
-  const { rows } = await superuserSays(
+  const { rows } = await scratch.superuser.query(
     "select has_table_privilege('medvault_auth', 'records.things', 'select') as may",
   );
   expect(rows).toEqual([{ may: false }]);
 });
-
-async function superuserSays(sql: string): Promise<pg.QueryResult> {
-  return scratch.superuser.query(sql);
-}
 
 test("a service cannot become another role, nor the owner", async () => {
   await denied(records, "set role medvault_owner");
@@ -83,7 +79,7 @@ test("the backup role reads ciphertext of auth, records and files and the key ta
 });
 
 test("nothing in this database is PUBLIC's", async () => {
-  const { rows } = await superuserSays(
+  const { rows } = await scratch.superuser.query(
     `select has_database_privilege('public', current_database(), 'connect') as connect,
             has_database_privilege('public', current_database(), 'temporary') as temporary,
             has_schema_privilege('public', 'records', 'usage') as schema,
@@ -93,7 +89,7 @@ test("nothing in this database is PUBLIC's", async () => {
 });
 
 test("the roles are not mighty", async () => {
-  const { rows } = await superuserSays(
+  const { rows } = await scratch.superuser.query(
     `select count(*)::int as roles from pg_roles where rolname like 'medvault\\_%'
       and not (rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls or rolinherit)`,
   );
@@ -102,9 +98,9 @@ test("the roles are not mighty", async () => {
 
 test("provisioning again changes nothing", async () => {
   const acl = "select nspname, nspacl::text from pg_namespace where nspname ~ '^(auth|records)' order by 1";
-  const before = (await superuserSays(acl)).rows;
+  const before = (await scratch.superuser.query(acl)).rows;
   await provisionSchemas(scratch.superuser);
-  expect((await superuserSays(acl)).rows).toEqual(before);
+  expect((await scratch.superuser.query(acl)).rows).toEqual(before);
 });
 
 test("a service migrates, boots, and cannot rewrite its history; a second schema has the same privileges", async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientBase } from "pg";
+import { codeOf } from "./errors.ts";
 import { createSchema, inTurn, runDdl } from "./privileges.ts";
 import { scramVerifier } from "./scram.ts";
 import { OWNER_ROLE, roleOf, SERVICES_WITH_DATA, type ServiceName, sysSchemaOf } from "./services.ts";
@@ -43,9 +44,8 @@ export async function provisionRoles(superuser: ClientBase, passwords: RolePassw
 }
 
 function isCollision(error: unknown): boolean {
-  if (!(error instanceof Error) || !("code" in error)) return false;
-  const { code } = error;
-  return code === UNIQUE_VIOLATION || (code === INTERNAL_ERROR && error.message.includes("concurrently"));
+  const code = codeOf(error);
+  return code === UNIQUE_VIOLATION || (code === INTERNAL_ERROR && /concurrently/.test(String(error)));
 }
 
 async function provisionRole(superuser: ClientBase, role: string, verifier: string): Promise<void> {

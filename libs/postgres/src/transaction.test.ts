@@ -1,28 +1,17 @@
-import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createProxy } from "../../testing/src/index.ts";
 import { createScratch } from "../test/harness.ts";
 import { DatabaseUnavailable, TransactionAborted } from "./errors.ts";
 import { ddl } from "./identifiers.ts";
-import { createPool } from "./pool.ts";
 import { afterCommit, inTransaction, withClient } from "./transaction.ts";
 
 const SERVER = process.env.MEDVAULT_TEST_DATABASE_URL;
 const scratch = await createScratch(SERVER);
-const pools: pg.Pool[] = [];
-function poolOf(options: Partial<Parameters<typeof createPool>[0]> = {}): pg.Pool {
-  const pool = createPool({ connectionString: scratch.superuserUrl, applicationName: "test", ...options });
-  pools.push(pool);
-  return pool;
-}
-const pool = poolOf();
+const pool = scratch.pool();
 
 beforeAll(() => scratch.superuser.query("create table counters (id int primary key, n int not null)"));
 beforeEach(() => scratch.superuser.query("truncate counters; insert into counters values (1, 0), (2, 0)"));
-afterAll(async () => {
-  await Promise.all(pools.map((each) => each.end()));
-  await scratch.drop();
-});
+afterAll(() => scratch.drop());
 
 async function counter(id: number): Promise<number> {
   const { rows } = await pool.query<{ n: number }>("select n from counters where id = $1", [id]);
@@ -30,7 +19,7 @@ async function counter(id: number): Promise<number> {
 }
 
 test("work that returns is committed, work that throws is rolled back, and the client goes back", async () => {
-  const small = poolOf({ max: 1 });
+  const small = scratch.pool({ max: 1 });
   await inTransaction(small, (tx) => tx.query("update counters set n = 1 where id = 1"));
   const failing = inTransaction(small, async (tx) => {
     await tx.query("update counters set n = 2 where id = 1");
@@ -96,7 +85,7 @@ test("what is to happen after the commit happens then, once, and never after a r
 });
 
 test("a connection killed inside a transaction is DatabaseUnavailable, and the pool recovers", async () => {
-  const small = poolOf({ max: 1 });
+  const small = scratch.pool({ max: 1 });
   const killed = inTransaction(small, async (tx) => {
     const { rows } = await tx.query<{ pid: number }>("select pg_backend_pid() as pid");
     await scratch.superuser.query("select pg_terminate_backend($1)", [rows[0]?.pid]);
@@ -111,7 +100,7 @@ test("a connection killed inside a transaction is DatabaseUnavailable, and the p
 });
 
 test("an idle connection killed does not end the process, nor a connection that waits inside a transaction", async () => {
-  const small = poolOf({ max: 1 });
+  const small = scratch.pool({ max: 1 });
   const { rows } = await small.query<{ pid: number }>("select pg_backend_pid() as pid");
   await scratch.superuser.query("select pg_terminate_backend($1)", [rows[0]?.pid]);
   await expect
@@ -125,15 +114,15 @@ test("an idle connection killed does not end the process, nor a connection that 
 });
 
 test("no server, a pool that is used up, and a statement beyond its limit are DatabaseUnavailable", async () => {
-  const nowhere = poolOf({ connectionString: "postgres://a:b@127.0.0.1:9/x" });
+  const nowhere = scratch.pool({ connectionString: "postgres://a:b@127.0.0.1:9/x" });
   await expect(inTransaction(nowhere, async () => 1)).rejects.toBeInstanceOf(DatabaseUnavailable);
   await expect(nowhere.query("select 1")).rejects.toBeInstanceOf(DatabaseUnavailable);
-  const small = poolOf({ max: 1, connectTimeoutMs: 50, statementTimeoutMs: 50 });
+  const small = scratch.pool({ max: 1, connectTimeoutMs: 50, statementTimeoutMs: 50 });
   await inTransaction(small, async () => {
     await expect(inTransaction(small, async () => 1)).rejects.toBeInstanceOf(DatabaseUnavailable);
   });
   await expect(small.query("select pg_sleep(5)")).rejects.toBeInstanceOf(DatabaseUnavailable);
-  const impatient = poolOf({ lockTimeoutMs: 50 });
+  const impatient = scratch.pool({ lockTimeoutMs: 50 });
   await inTransaction(pool, async (tx) => {
     await tx.query("select from counters where id = 1 for update");
     const waiting = inTransaction(impatient, (other) =>
@@ -145,7 +134,11 @@ test("no server, a pool that is used up, and a statement beyond its limit are Da
 
 test("a server that falls silent is DatabaseUnavailable within the limits, not one limit after the other", async () => {
   const proxy = await createProxy(scratch.superuserUrl);
-  const silent = poolOf({ connectionString: proxy.url, statementTimeoutMs: 100, connectTimeoutMs: 300 });
+  const silent = scratch.pool({
+    connectionString: proxy.url,
+    statementTimeoutMs: 100,
+    connectTimeoutMs: 300,
+  });
   const started = performance.now();
   const work = inTransaction(silent, async (tx) => {
     await tx.query("select 1");
@@ -158,7 +151,6 @@ test("a server that falls silent is DatabaseUnavailable within the limits, not o
   proxy.restore();
   expect((await silent.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
   await silent.end();
-  pools.splice(pools.indexOf(silent), 1);
   await proxy.close();
 });
 
@@ -167,18 +159,17 @@ test("too many connections is DatabaseUnavailable", async () => {
   await scratch.superuser.query(
     ddl("create role %I login connection limit 1 password %L", role, "one-connection-only"),
   );
-  const many = poolOf({ connectionString: scratch.url(role, "one-connection-only"), max: 2 });
+  const many = scratch.pool({ connectionString: scratch.url(role, "one-connection-only"), max: 2 });
   await inTransaction(many, async () => {
     await expect(many.query("select 1")).rejects.toBeInstanceOf(DatabaseUnavailable);
   });
   await many.end();
-  pools.splice(pools.indexOf(many), 1);
   await scratch.superuser.query(ddl("drop role %I", role));
 });
 
 test("a constraint's error keeps its code, and errors of withClient close the connection", async () => {
   await expect(pool.query("insert into counters values (1, 1)")).rejects.toMatchObject({ code: "23505" });
-  const small = poolOf({ max: 1 });
+  const small = scratch.pool({ max: 1 });
   const setting = withClient(small, async (client) => {
     await client.query("set statement_timeout = 1");
     throw new Error("no");
@@ -210,6 +201,6 @@ test("types come back as promised", async () => {
 });
 
 test("the schema option sets the search path of both schemas", async () => {
-  const { rows } = await poolOf({ schema: "records" }).query("show search_path");
+  const { rows } = await scratch.pool({ schema: "records" }).query("show search_path");
   expect(rows).toEqual([{ search_path: '"records","records_sys"' }]);
 });

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { ddl } from "../src/identifiers.ts";
-import { grantDatabase, provisionDatabase } from "../src/provision.ts";
+import { createPool, type PoolOptions } from "../src/pool.ts";
+import { grantDatabase, provisionDatabase, provisionSchemas } from "../src/provision.ts";
 import { OWNER_ROLE, roleOf, SERVICES_WITH_DATA, type ServiceName } from "../src/services.ts";
 
 /** The test server's URL. @medvault/testing stands above this lib, whose tests do without it. */
@@ -22,6 +23,8 @@ export interface Scratch {
   superuserUrl: string;
   url(role: string, password: string): string;
   superuser: pg.Client;
+  /** A superuser's pool unless the options say otherwise; ended by `drop`, if not before. */
+  pool(options?: Partial<PoolOptions>): pg.Pool;
   drop(): Promise<void>;
 }
 
@@ -33,6 +36,7 @@ export async function createScratch(server: ServerUrl): Promise<Scratch> {
   const url = parsed(server);
   url.pathname = `/${name}`;
   const superuser = await connected(url.href);
+  const pools: pg.Pool[] = [];
   return {
     name,
     superuserUrl: url.href,
@@ -43,7 +47,13 @@ export async function createScratch(server: ServerUrl): Promise<Scratch> {
       as.password = password;
       return as.href;
     },
+    pool(options) {
+      const pool = createPool({ connectionString: url.href, applicationName: "test", ...options });
+      pools.push(pool);
+      return pool;
+    },
     async drop() {
+      await Promise.all(pools.filter((pool) => !pool.ended).map((pool) => pool.end()));
       await superuser.end();
       await admin.query(ddl("drop database %I with (force)", name));
       await admin.end();
@@ -71,7 +81,6 @@ export async function provisioned(
     [OWNER_ROLE],
   );
   if (rows[0]?.n === 1) {
-    const { provisionSchemas } = await import("../src/provision.ts");
     await provisionSchemas(scratch.superuser);
     await grantDatabase(scratch.superuser);
   } else {
