@@ -157,16 +157,10 @@ export class Unavailable extends AppError {
 }
 
 /** 413: a body, file or header beyond its limit. */
-export class TooLarge extends AppError {
-  readonly code: string = "too_large";
-  readonly kind = "too_large";
-}
+export class TooLarge extends refusal("too_large") {}
 
 /** 415: a content type that is not accepted here. */
-export class UnsupportedMediaType extends AppError {
-  readonly code: string = "unsupported_media_type";
-  readonly kind = "unsupported_media_type";
-}
+export class UnsupportedMediaType extends refusal("unsupported_media_type") {}
 
 /** 429: over a rate limit. */
 export class RateLimited extends AppError {

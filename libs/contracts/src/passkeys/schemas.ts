@@ -3,7 +3,7 @@ import { Instant } from "../http.ts";
 import { Id } from "../ids.ts";
 import { RecoveryCodesView } from "../mfa/schemas.ts";
 import { TokensView } from "../sign-in/schemas.ts";
-import { base64Url, Transport } from "../sign-in/webauthn.ts";
+import { base64Url, credentialFields, Transport } from "../sign-in/webauthn.ts";
 
 const PasskeyName = z
   .string()
@@ -13,11 +13,7 @@ const PasskeyName = z
 /** The answer of `navigator.credentials.create()` (RegistrationResponseJSON), and a name. */
 export const PasskeyRegistration = z.strictObject({
   name: PasskeyName.optional(),
-  id: base64Url(1400),
-  rawId: base64Url(1400),
-  type: z.literal("public-key"),
-  authenticatorAttachment: z.string().max(40).nullish(),
-  clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
+  ...credentialFields,
   // Browsers add readable copies of what lies in attestationObject; only that is looked at.
   response: z.object({
     clientDataJSON: base64Url(4096),

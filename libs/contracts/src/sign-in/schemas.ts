@@ -49,15 +49,17 @@ export const MfaRequiredView = z.object({
   expiresIn: z.int(),
 });
 
-/** The access token reaches only a factor's set-up, its status, and /v1/auth/logout. */
-export const MfaEnrollmentView = z.object({
-  mfaEnrollmentRequired: z.literal(true),
+/** Another access token of the same session, with a fresh `auth_time`; no refresh token. */
+export const StepUpView = z.object({
   accessToken: z.string(),
   tokenType: z.literal("Bearer"),
   expiresIn: z.int(),
   sessionId: Id,
   scope: z.string(),
 });
+
+/** The access token reaches only a factor's set-up, its status, and /v1/auth/logout. */
+export const MfaEnrollmentView = z.object({ mfaEnrollmentRequired: z.literal(true), ...StepUpView.shape });
 
 const CookieEnrollmentView = MfaEnrollmentView.omit({ accessToken: true, tokenType: true }).extend({
   csrfToken: z.string(),
@@ -96,15 +98,6 @@ export const StepUp = z
     path: ["code"],
     message: "goes with password only",
   });
-
-/** Another access token of the same session, with a fresh `auth_time`; no refresh token. */
-export const StepUpView = z.object({
-  accessToken: z.string(),
-  tokenType: z.literal("Bearer"),
-  expiresIn: z.int(),
-  sessionId: Id,
-  scope: z.string(),
-});
 
 export const AnyStepUpView = z.union([
   StepUpView,

@@ -10,13 +10,18 @@ export const base64Url = (maxChars: number) =>
 
 export const Transport = z.enum(["ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb"]);
 
-/** What `navigator.credentials.get()` answers: AuthenticationResponseJSON of WebAuthn level 3. */
-export const PasskeyAssertion = z.strictObject({
+/** What a browser says of a credential, whether made or used. */
+export const credentialFields = {
   id: base64Url(1400),
   rawId: base64Url(1400),
   type: z.literal("public-key"),
   authenticatorAttachment: z.string().max(40).nullish(),
   clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
+};
+
+/** What `navigator.credentials.get()` answers: AuthenticationResponseJSON of WebAuthn level 3. */
+export const PasskeyAssertion = z.strictObject({
+  ...credentialFields,
   response: z.object({
     clientDataJSON: base64Url(4096),
     authenticatorData: base64Url(4096),
