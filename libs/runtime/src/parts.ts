@@ -47,18 +47,11 @@ export async function openParts(
   const appender = createAppender(pool, name);
   const steps: (() => Promise<unknown> | unknown)[] = [];
   const parts = {
-    config,
-    pool,
-    keyring,
-    digest,
-    broker,
-    appender,
+    ...{ config, pool, keyring, digest, broker, appender, logger, tls },
     get redis(): Redis {
       if (redis === null) throw new Error(`the settings of ${name} have no REDIS_URL`);
       return redis;
     },
-    logger,
-    tls,
     now: () => new Date(),
     onStop: (step: () => Promise<unknown> | unknown) => void steps.unshift(step),
   };
@@ -66,21 +59,17 @@ export async function openParts(
     parts,
     relay,
     redis,
-    close: () => closeAll(logger, [...steps, ...ends({ appender, relay, broker, redis, pool })]),
+    close: () =>
+      closeAll(logger, [
+        ...steps,
+        () => appender.close(),
+        () => relay.stop(),
+        () => broker.close(),
+        () => redis?.disconnect(),
+        () => closeSealPool(),
+        () => pool.end(),
+      ]),
   };
-}
-
-type Ends = Pick<Parts, "appender" | "broker" | "pool"> & { relay: Relay; redis: Redis | null };
-
-function ends({ appender, relay, broker, redis, pool }: Ends): (() => Promise<unknown> | unknown)[] {
-  return [
-    () => appender.close(),
-    () => relay.stop(),
-    () => broker.close(),
-    () => redis?.disconnect(),
-    () => closeSealPool(),
-    () => pool.end(),
-  ];
 }
 
 async function closeAll(logger: Logger, steps: readonly (() => Promise<unknown> | unknown)[]): Promise<void> {

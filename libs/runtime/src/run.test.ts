@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,18 +9,22 @@ import { generateKeyFile } from "@medvault/keys/operations";
 import { actor, createTestBroker, createTestDatabase, testAssertions } from "@medvault/testing";
 import { expect, onTestFinished, test } from "vitest";
 
-/** Runs the fixture to its end, with these settings. */
-function ended(env: Record<string, string>): Promise<{ code: number | null; out: string; words: string }> {
-  const entry = fileURLToPath(new URL("../test/process.ts", import.meta.url));
-  const child = spawn(process.execPath, [entry], { env: { PATH: process.env.PATH, ...env } });
+/** Starts a fixture with these settings. */
+function spawned(entry: string, env: Record<string, string>) {
+  const path = fileURLToPath(new URL(`../test/${entry}`, import.meta.url));
+  const child = spawn(process.execPath, [path], { env: { PATH: process.env.PATH, ...env } });
   let out = "";
   let words = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (words += text));
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, out, words }));
-  });
+  const exited = once(child, "close").then(([code]) => code as number | null);
+  return { child, exited, out: () => out, words: () => words };
+}
+
+/** Runs the process of bad settings to its end. */
+async function ended(env: Record<string, string>) {
+  const { exited, out, words } = spawned("process.ts", env);
+  return { code: await exited, out: out(), words: words() };
 }
 
 test("bad settings are named, all at once, with no value and no stack trace", async () => {
@@ -57,23 +62,15 @@ async function startedService() {
   await generateKeyFile(keysFile, "files");
   const assertions = await testAssertions();
   writeFileSync(jwksFile, JSON.stringify(assertions.jwks));
-  const child = spawn(process.execPath, [fileURLToPath(new URL("../test/service.ts", import.meta.url))], {
-    env: {
-      PATH: process.env.PATH,
-      NODE_ENV: "test",
-      PORT: "0",
-      ADMIN_PORT: "0",
-      DATABASE_URL: database.url("files"),
-      AMQP_URL: broker.url("files"),
-      MEDVAULT_KEYS_FILE: keysFile,
-      MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
-    },
+  const { child, exited, out } = spawned("service.ts", {
+    NODE_ENV: "test",
+    PORT: "0",
+    ADMIN_PORT: "0",
+    DATABASE_URL: database.url("files"),
+    AMQP_URL: broker.url("files"),
+    MEDVAULT_KEYS_FILE: keysFile,
+    MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
   });
-  let out = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-  });
-  const exited = new Promise<number | null>((resolve) => child.on("exit", resolve));
   onTestFinished(async () => {
     child.kill("SIGKILL");
     await exited;
@@ -81,14 +78,17 @@ async function startedService() {
     await database.drop();
     rmSync(folder, { recursive: true });
   });
-  await expect.poll(() => out).toContain('"msg":"listening"');
-  const line = out.split("\n").find((each) => each.includes('"msg":"listening"')) ?? "{}";
+  await expect.poll(out).toContain('"msg":"listening"');
+  const line =
+    out()
+      .split("\n")
+      .find((each) => each.includes('"msg":"listening"')) ?? "{}";
   const { port, adminPort } = JSON.parse(line) as { port: number; adminPort: number };
   const headers = { [ASSERTION_HEADER]: await assertions.sign(actor("guest")) };
   return {
     child,
     exited,
-    out: () => out,
+    out,
     url: `http://127.0.0.1:${port}`,
     admin: `http://127.0.0.1:${adminPort}`,
     headers,

@@ -1,4 +1,6 @@
 import { NotFound, Unavailable } from "@medvault/contracts";
+import { listening } from "@medvault/testing";
+import type { Express } from "express";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { bare, doc, fieldOf, type Harness, startService } from "../test/harness.ts";
@@ -10,6 +12,12 @@ import { etagOf, ifMatch, parse } from "./validation.ts";
 
 const SECRET = "s3cr3t-mark";
 const Body = z.strictObject({ name: z.string().max(5), count: z.number().optional() });
+
+/** A route whose handler fails so. */
+const failing = (path: string, error: () => Error) =>
+  bare("GET", path, () => {
+    throw error();
+  });
 
 let service: Harness;
 let evidenceFails = false;
@@ -29,27 +37,19 @@ beforeAll(async () => {
         const rev = ifMatch(req);
         res.setHeader("ETag", etagOf((rev ?? 0) + 1)).json({ rev });
       }),
-      bare("GET", "/v1/missing", () => {
-        throw new NotFound();
-      }),
-      bare("GET", "/v1/fault", () => {
-        throw new Error(`select * from patients where name = '${SECRET}'`);
-      }),
-      bare("GET", "/v1/away", () => {
-        throw Object.assign(new Error(SECRET), { name: "DatabaseUnavailable" });
-      }),
-      bare("GET", "/v1/busy", () => {
-        throw new Unavailable(undefined, 7);
-      }),
-      bare("GET", "/v1/reused", () => {
-        throw Object.assign(new Error("used before"), {
+      failing("/v1/missing", () => new NotFound()),
+      failing("/v1/fault", () => new Error(`select * from patients where name = '${SECRET}'`)),
+      failing("/v1/away", () => Object.assign(new Error(SECRET), { name: "DatabaseUnavailable" })),
+      failing("/v1/busy", () => new Unavailable(undefined, 7)),
+      failing("/v1/reused", () =>
+        Object.assign(new Error("used before"), {
           code: "idempotency_key_reused",
           kind: "unprocessable",
-        });
-      }),
-      bare("GET", "/v1/forged", () => {
-        throw Object.assign(new Error("the box does not open"), { code: "box_forged", kind: "internal" });
-      }),
+        }),
+      ),
+      failing("/v1/forged", () =>
+        Object.assign(new Error("the box does not open"), { code: "box_forged", kind: "internal" }),
+      ),
       bare("GET", "/v1/torn", (_req, res) => {
         res.write("half of it");
         throw new Error("too late");
@@ -252,17 +252,13 @@ test("readiness says ok, degraded or draining; metrics are on the admin port onl
     { status: "degraded", checks: { postgres: "ok", rabbitmq: "degraded" } },
   ]);
   expect((await service.call("/metrics")).status).toBe(404);
-  const admin = adminAppOf(service.app)?.listen(0, "127.0.0.1");
-  await new Promise((resolve) => admin?.once("listening", resolve));
-  const address = admin?.address();
-  const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  const { url, close } = await listening(adminAppOf(service.app) as Express);
   expect(await (await fetch(`${url}/metrics`)).text()).toContain('route="/v1/things"');
   lifecycleOf(service.app).drain();
   expect((await fetch(`${url}/readyz`)).status).toBe(503);
   const draining = await service.call("/readyz", { as: null });
   expect([draining.status, await fieldOf(draining, "status")]).toEqual([503, "draining"]);
-  admin?.close();
-  admin?.closeAllConnections();
+  await close();
 });
 
 test("an answer that breaks its own schema is our fault: 500, logged by path and counted, with no value of it", async () => {

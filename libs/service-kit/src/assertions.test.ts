@@ -2,6 +2,7 @@ import { createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey } fro
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Response } from "express";
 import { type CryptoKey, importPKCS8, type JWTPayload, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bare, DOCTOR, type Harness, startService } from "../test/harness.ts";
@@ -18,17 +19,8 @@ import {
 let service: Harness;
 let reached = 0;
 beforeAll(async () => {
-  service = await startService([
-    bare(
-      "GET",
-      "/v1/example",
-      (_req, res) => {
-        reached += 1;
-        res.json({});
-      },
-      null,
-    ),
-  ]);
+  const handle = (_req: unknown, res: Response) => void res.json({ reached: ++reached });
+  service = await startService([bare("GET", "/v1/example", handle, null)]);
 });
 afterAll(() => service.close());
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Express, RequestHandler, Router } from "express";
 import { lifecycleOf } from "./lifecycle.ts";
 
@@ -40,23 +41,11 @@ export function mountHealth(router: Router, app: Express, readiness: Readiness):
 function shared(readiness: Readiness): () => Promise<Record<string, CheckState> | null> {
   let running: Promise<Record<string, CheckState> | null> | null = null;
   return () => {
-    running ??= withTimeout(readiness(), CHECK_TIMEOUT_MS)
+    running ??= Promise.race([readiness(), delay(CHECK_TIMEOUT_MS, null, { ref: false })])
       .catch(() => null)
       .finally(() => {
         running = null;
       });
     return running;
   };
-}
-
-async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("the checks took too long")), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,5 +1,7 @@
+import { perApp } from "./per-app.ts";
+
 /** The state of a process. Streams end themselves when `draining` aborts. */
-export class Lifecycle {
+class Lifecycle {
   #state: "ready" | "draining" = "ready";
   readonly #controller = new AbortController();
 
@@ -18,14 +20,5 @@ export class Lifecycle {
   }
 }
 
-const lifecycles = new WeakMap<object, Lifecycle>();
-
-/** The lifecycle of an app (`req.app` in a handler), made on first use. */
-export function lifecycleOf(app: object): Lifecycle {
-  let lifecycle = lifecycles.get(app);
-  if (!lifecycle) {
-    lifecycle = new Lifecycle();
-    lifecycles.set(app, lifecycle);
-  }
-  return lifecycle;
-}
+/** The lifecycle of an app. */
+export const lifecycleOf = perApp(() => new Lifecycle());

@@ -97,13 +97,13 @@ function scalarOf(value: unknown): string | number | boolean | null | undefined 
  */
 function errorFields(error: unknown, depth = 0): Fields | undefined {
   if (!(error instanceof Error) || depth >= MAX_CAUSES) return undefined;
-  const { code, kind, syscall, constraint, table, routine } = error as Error & Fields;
+  const given = error as Error & Fields;
+  const { code, kind, syscall } = given;
   const fields: Fields = { name: scrub(error.name) };
   if (typeof code === "string" || typeof code === "number") fields.code = scalarOf(code);
-  if (typeof kind === "string") fields.kind = scrub(kind);
-  if (typeof constraint === "string") fields.constraint = scrub(constraint);
-  if (typeof table === "string") fields.table = scrub(table);
-  if (typeof routine === "string") fields.routine = scrub(routine);
+  for (const name of ["kind", "constraint", "table", "routine"]) {
+    if (typeof given[name] === "string") fields[name] = scrub(given[name]);
+  }
   const ours = typeof code === "string" && typeof kind === "string";
   const systems = typeof code === "string" && typeof syscall === "string";
   if (ours || systems || error.name === "ConfigError") fields.message = scrub(error.message);

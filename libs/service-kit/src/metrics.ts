@@ -1,20 +1,13 @@
 import type { Express, Request, RequestHandler } from "express";
 import { Gauge, Histogram, Registry } from "prom-client";
 import type { Logger } from "./logger.ts";
+import { perApp } from "./per-app.ts";
 import { requestIdOf } from "./request.ts";
 
 const SLOW_MS = 1_000;
-const registries = new WeakMap<object, Registry>();
 
 /** The metrics of an app, for a service to register its own on. Shown on the admin port only. */
-export function metricsOf(app: object): Registry {
-  let registry = registries.get(app);
-  if (!registry) {
-    registry = new Registry();
-    registries.set(app, registry);
-  }
-  return registry;
-}
+export const metricsOf = perApp(() => new Registry());
 
 /** Counts and times each request by route pattern (never by URL), and logs those over a second. */
 export function observeRequests(app: Express, logger: Logger): RequestHandler {

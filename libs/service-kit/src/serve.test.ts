@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { Agent, createServer, request } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { createInterface } from "node:readline";
+import { buffer, text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { JSONWebKeySet } from "jose";
 import { afterEach, beforeAll, expect, test, vi } from "vitest";
@@ -131,8 +132,7 @@ test("what the parser refuses is a problem with a request id too: malformed, and
   for (const [bytes, status] of Object.entries(cases)) {
     const socket = connect(port, "127.0.0.1").on("error", () => undefined);
     socket.end(bytes);
-    let answer = "";
-    for await (const chunk of socket) answer += String(chunk);
+    const answer = await text(socket);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(answer).toMatch(/\r\nX-Request-Id: [0-9a-f-]{36}\r\n/);
     expect(JSON.parse(answer.split("\r\n\r\n")[1] ?? "")).toMatchObject({ status });
@@ -142,9 +142,7 @@ test("what the parser refuses is a problem with a request id too: malformed, and
 test("with the telemetry loader, a request's span reaches the collector under the caller's trace", async () => {
   const received: string[] = [];
   const collector = createServer(async (req, res) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of req) chunks.push(chunk as Buffer);
-    received.push(Buffer.concat(chunks).toString("latin1"));
+    received.push((await buffer(req)).toString("latin1"));
     res.setHeader("content-type", "application/json").end("{}");
   });
   await once(collector.listen(0, "127.0.0.1"), "listening");

@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import type { ServerOptions } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Express } from "express";
 import { collectDefaultMetrics } from "prom-client";
 import { adminAppOf } from "./app.ts";
@@ -68,8 +70,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const registry = metricsOf(app);
   if (!registry.getSingleMetric("process_cpu_seconds_total")) collectDefaultMetrics({ register: registry });
 
-  await listen(admin, options.adminPort, host);
-  await listen(server, options.port, host);
+  await once(admin.listen(options.adminPort, host), "listening");
+  await once(server.listen(options.port, host), "listening");
   const port = portOf(server);
   const adminPort = portOf(admin);
   logger.info({ port, adminPort, host, tls: tls?.listener != null }, "listening");
@@ -124,23 +126,9 @@ export async function serve(options: ServeOptions): Promise<Running> {
   return { port, adminPort, stop };
 }
 
-function listen(server: Listener, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-}
-
 function portOf(server: Listener): number {
   return (server.address() as AddressInfo).port;
 }
 
 /** A wait that keeps no process alive by itself. */
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
-}
+const sleep = (ms: number): Promise<void> => delay(ms, undefined, { ref: false });

@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import type { Server } from "node:http";
 import { createServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { type CertificateFiles, certificateFiles, createTestAuthority } from "@medvault/testing";
 import type { Express } from "express";
@@ -61,6 +63,14 @@ async function startService(options: Partial<ServeOptions> = {}, alsoTrusted = "
   return { ...running, ...given };
 }
 
+/** The port on which a server answers every request, until the test ends. */
+async function serving(server: Server): Promise<number> {
+  server.on("request", (_req, res) => res.end("ok"));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
 /** One GET /hello on a connection of its own, as our services call each other. */
 async function call(tls: Tls | null, port: number, host = "127.0.0.1"): Promise<string> {
   const pool = new Pool(`https://${host}:${port}`, { connect: connectorOf(tls, 2_000) });
@@ -101,9 +111,7 @@ test("a client's certificate that ended yesterday is refused by the service that
   });
   client.on("error", () => {});
   client.write("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
-  let answer = "";
-  for await (const chunk of client) answer += String(chunk);
-  expect(answer).toBe("");
+  expect(await text(client)).toBe("");
   await vi.waitFor(() => expect(log.text()).toContain("CERT_HAS_EXPIRED"));
 });
 
@@ -112,23 +120,14 @@ test("a server's certificate does not make a client of its holder, nor a client'
   const database = await givenTls({ ...(await ours.issue({ good: "for servers" })), ca: ours.ca });
   expect(await call(database.tls, port)).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
   await vi.waitFor(() => expect(log.text()).toContain("INVALID_PURPOSE"));
-  const certificate = await ours.issue({ good: "for clients" });
-  const server = createServer(certificate, (_req, res) => res.end()).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  expect(await call(database.tls, (server.address() as AddressInfo).port)).toBe("INVALID_PURPOSE");
-  server.close();
+  const other = await serving(createServer(await ours.issue({ good: "for clients" })));
+  expect(await call(database.tls, other)).toBe("INVALID_PURPOSE");
 });
 
 test("a caller refuses a service of another CA, for another name, expired, in plain, and one that it has no CA for", async () => {
   const caller = await givenTls({ ...(await ours.issue()), ca: ours.ca });
-  const outcome = async (certificate: { cert: string; key: string }, host?: string) => {
-    const server = createServer(certificate, (_req, res) => res.end()).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
-    const code = await call(caller.tls, port, host);
-    server.close();
-    return code;
-  };
+  const outcome = async (certificate: { cert: string; key: string }, host?: string) =>
+    call(caller.tls, await serving(createServer(certificate)), host);
   expect(await outcome(await ours.issue())).toBe("200");
   expect(await outcome(await ours.issue({ names: ["localhost"] }), "localhost")).toBe("200");
   expect(await outcome(await others.issue())).toBe("UNABLE_TO_VERIFY_LEAF_SIGNATURE");
@@ -144,10 +143,8 @@ test("a caller refuses a service of another CA, for another name, expired, in pl
   expect(await call(trusting.tls, port)).toMatch(
     /^(UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN)$/,
   );
-  const plain = createListener({ tls: null, logger: caller.log.logger }, (_req, res) => res.end());
-  await once(plain.listen(0, "127.0.0.1"), "listening");
-  expect(await call(caller.tls, (plain.address() as AddressInfo).port)).toMatch(/^ERR_SSL_/);
-  plain.close();
+  const plain = await serving(createListener({ tls: null, logger: caller.log.logger }, () => {}));
+  expect(await call(caller.tls, plain)).toMatch(/^ERR_SSL_/);
 });
 
 test("TLS 1.1 is not spoken, nor is HTTP without TLS on a port that has it", async () => {
@@ -163,9 +160,7 @@ test("TLS 1.1 is not spoken, nor is HTTP without TLS on a port that has it", asy
   expect(refusal.code).toMatch(/^ERR_SSL_/);
   const plain = connect(port, "127.0.0.1").on("error", () => {});
   plain.end("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
-  let answer = "";
-  for await (const chunk of plain) answer += String(chunk);
-  expect(answer).not.toContain("HTTP/1.1");
+  expect(await text(plain)).not.toContain("HTTP/1.1");
 });
 
 test("the admin port has the same TLS, and requires no client certificate", async () => {
@@ -266,17 +261,13 @@ test("under TLS too: what the parser refuses is a problem, slow headers are cut,
       http: { headersTimeout: 300, connectionsCheckingInterval: 50 },
       onMalformed: (address) => malformed.push(address),
     },
-    (_req, res) => res.end("ok"),
+    () => {},
   );
-  await once(listener.listen(0, "127.0.0.1"), "listening");
-  onTestFinished(() => void listener.close());
-  const { port } = listener.address() as AddressInfo;
+  const port = await serving(listener);
   const send = async (bytes: string) => {
     const socket = connectTls({ port, host: "127.0.0.1", ca: ours.ca }).on("error", () => {});
     socket.write(bytes);
-    let answer = "";
-    for await (const chunk of socket) answer += String(chunk);
-    return answer;
+    return text(socket);
   };
   expect(await send("GET / HTTP/1.1\r\nBad Header: x\r\n\r\n")).toMatch(
     /^HTTP\/1.1 400 [\s\S]+invalid_input/,

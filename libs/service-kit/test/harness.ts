@@ -1,15 +1,8 @@
-import type { AddressInfo } from "node:net";
-import type { AppError, ResourceAction, RouteDoc } from "@medvault/contracts";
+import type { ResourceAction, RouteDoc } from "@medvault/contracts";
+import { listening, testAssertions } from "@medvault/testing";
 import type * as express from "express";
 import { createApp, type OnRefusal } from "../src/app.ts";
-import {
-  type AssertionKey,
-  AssertionVerifier,
-  type Claims,
-  importAssertionKey,
-  newAssertionKey,
-  signAssertion,
-} from "../src/assertions.ts";
+import { type Claims, signAssertion } from "../src/assertions.ts";
 import type { JsonLimit } from "../src/body.ts";
 import type { Readiness } from "../src/health.ts";
 import { createLogger, type Logger } from "../src/logger.ts";
@@ -51,62 +44,34 @@ export const GUEST: Claims = {
   amr: [],
 };
 
-export interface Harness {
-  url: string;
-  app: express.Express;
-  key: AssertionKey;
-  refusals: { code: string; actorId: string | null }[];
-  log: ReturnType<typeof capturedLogger>;
-  assertion(claims?: Partial<Claims>, audience?: string): Promise<string>;
-  call(path: string, init?: RequestInit & { as?: Partial<Claims> | null }): Promise<Response>;
-  close(): Promise<void>;
-}
-
-/** A service of the given routes, listening, with a gateway's key of its own. */
+/** A service of the given routes, listening, behind the test gateway. */
 export async function startService(
   routes: readonly Route[],
   options: { onRefusal?: OnRefusal; jsonLimitBytes?: JsonLimit; readiness?: Readiness } = {},
-): Promise<Harness> {
-  const { privateJwk, jwks } = await newAssertionKey();
-  const key = await importAssertionKey(privateJwk);
-  const refusals: Harness["refusals"] = [];
+) {
+  const { key, verifier } = await testAssertions();
+  const refusals: { code: string; actorId: string | null }[] = [];
   const log = capturedLogger();
   const app = createApp({
     service: "records",
     logger: log.logger,
-    assertions: new AssertionVerifier(jwks, "records"),
+    assertions: verifier("records"),
     routes,
-    readiness: options.readiness ?? (async () => ({ postgres: "ok" })),
-    onRefusal:
-      options.onRefusal ??
-      (async (_req, actor, error: AppError) =>
-        void refusals.push({ code: error.code, actorId: actor?.id ?? null })),
-    ...(options.jsonLimitBytes ? { jsonLimitBytes: options.jsonLimitBytes } : {}),
+    readiness: async () => ({ postgres: "ok" }),
+    onRefusal: async (_req, actor, { code }) => void refusals.push({ code, actorId: actor?.id ?? null }),
+    ...options,
   });
-  const server = app.listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const assertion = (claims: Partial<Claims> = {}, audience = "records") =>
-    signAssertion(key, { ...DOCTOR, ...claims }, audience);
-  return {
-    url,
-    app,
-    key,
-    refusals,
-    log,
-    assertion,
-    call: async (path, { as = {}, ...init } = {}) => {
-      const headers = new Headers(init.headers);
-      if (as) headers.set("x-medvault-assertion", await assertion(as));
-      return fetch(`${url}${path}`, { ...init, headers });
-    },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+  const { url, close } = await listening(app);
+  const assertion = (claims: Partial<Claims> = {}) => signAssertion(key, { ...DOCTOR, ...claims }, "records");
+  const call = async (path: string, init: RequestInit & { as?: Partial<Claims> | null } = {}) => {
+    const { as = {}, ...rest } = init;
+    const headers = new Headers(rest.headers);
+    if (as) headers.set("x-medvault-assertion", await assertion(as));
+    return fetch(`${url}${path}`, { ...rest, headers });
   };
+  return { url, app, key, refusals, log, assertion, call, close };
 }
+export type Harness = Awaited<ReturnType<typeof startService>>;
 
 /** The least that a document needs. */
 export function doc<const M extends RouteDoc["method"], const P extends string>(
