@@ -1,9 +1,11 @@
+import { once } from "node:events";
 import { openAsBlob } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { MedVaultClient, NoAnswer, ProblemError, type Tokens } from "./index.ts";
 
@@ -15,9 +17,7 @@ interface Seen {
 let seen: Seen[];
 let answer: (seen: Seen, res: ServerResponse) => void;
 const server = createServer(async (req, res) => {
-  let body = "";
-  for await (const chunk of req) body += String(chunk);
-  const request = { call: `${req.method} ${req.url}`, headers: req.headers, body };
+  const request = { call: `${req.method} ${req.url}`, headers: req.headers, body: await text(req) };
   seen.push(request);
   answer(request, res);
 });
@@ -30,7 +30,7 @@ const calls = () => seen.map((request) => request.call);
 beforeEach(async () => {
   seen = [];
   answer = (_request, res) => json(res, 200, {});
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await once(server.listen(0, "127.0.0.1"), "listening");
 });
 afterEach(async () => {
   server.closeAllConnections();
