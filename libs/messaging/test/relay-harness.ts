@@ -10,7 +10,7 @@ export interface Relaying extends Messaging {
   pool: pg.Pool;
   /** What arrives in the audit queue in each test; `open` listens again after a close. */
   audit: Listener & { open(): Promise<void> };
-  /** A relay of records with a connection of its own, to `url` where it is given; stopped after the test. */
+  /** A relay of records with a connection of its own (to `url`); both end after the test. */
   startRelay(options?: Partial<Omit<RelayOptions, "broker">> & { url?: string }): Relay;
   /** Commits the events with these numbers. */
   emitted(from: number, to: number, audience?: "audit" | "domain"): Promise<void>;

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 
 export interface TestProxy {
-  /** The target's URL, by way of this proxy; with TLS its protocol ends in `s`: `amqps`, `rediss`. */
+  /** The target's URL, by way of this proxy; under TLS its protocol has an `s` more: `amqps`. */
   url: string;
   /** Ends all connections and refuses new ones, as a killed server does. */
   cut(): void;
