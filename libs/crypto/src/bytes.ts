@@ -71,15 +71,6 @@ export function keyObject(key: KeyMaterial): KeyObject {
   return Buffer.isBuffer(key) ? createSecretKey(key) : key;
 }
 
-/**
- * A 32-byte key for one purpose and place, from a 32-byte key above it.
- * info = length-prefixed "medvault/derive/v1", purpose, context...
- */
-export function deriveKey(key: KeyMaterial, purpose: string, ...context: readonly string[]): Buffer {
-  assertKey(key);
-  return hkdfSha256(key, lengthPrefixed("medvault/derive/v1", purpose, ...context), 32);
-}
-
 /** Throws KeyInvalid unless the key is 32 bytes of secret. */
 export function assertKey(key: KeyMaterial): void {
   const bytes = Buffer.isBuffer(key) ? key.length : key.type === "secret" ? key.symmetricKeySize : 0;

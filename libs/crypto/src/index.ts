@@ -7,7 +7,7 @@ export {
   trigramTokens,
 } from "./blind-index.ts";
 export { type BoxContext, openBox, readBoxHeader, type SubjectKey, sealBox } from "./box.ts";
-export { deriveKey, lengthPrefixed } from "./bytes.ts";
+export { lengthPrefixed } from "./bytes.ts";
 export { canonicalJson, type Json } from "./canonical-json.ts";
 export { createOpenStream, createSealStream } from "./chunked.ts";
 export { CHUNK_BYTES, fileContext } from "./chunked-format.ts";

@@ -4,18 +4,26 @@
  */
 export abstract class KeysError extends Error {
   abstract readonly code: string;
-  readonly kind: string = "internal";
-  /** The message of every error of this class that is given no other. */
-  static readonly text: string = "";
+  abstract readonly kind: string;
 
-  constructor(message = new.target.text) {
+  constructor(message: string) {
     super(message);
     this.name = new.target.name;
   }
 }
 
-export class KeyFileMissing extends KeysError {
-  readonly code = "key_file_missing";
+/** Declares a refusal by its code, and by its text where that is the same each time. */
+function refusal<const C extends string>(code: C, text = "", kind = "internal") {
+  return class extends KeysError {
+    readonly code: C = code;
+    readonly kind = kind;
+    constructor(message = text) {
+      super(message);
+    }
+  };
+}
+
+export class KeyFileMissing extends refusal("key_file_missing") {
   constructor(path: string) {
     super(
       `There is no key file at ${path}. \`node tools/make-keys.ts\` makes it, and so does \`npm start\`.`,
@@ -23,8 +31,7 @@ export class KeyFileMissing extends KeysError {
   }
 }
 
-export class KeyFileTooOpen extends KeysError {
-  readonly code = "key_file_too_open";
+export class KeyFileTooOpen extends refusal("key_file_too_open") {
   constructor(path: string) {
     super(
       `The key file ${path} can be read by others. \`chmod 600\` it; if others could log in, rotate its keys.`,
@@ -32,45 +39,40 @@ export class KeyFileTooOpen extends KeysError {
   }
 }
 
-export class KeyFileUnreadable extends KeysError {
-  readonly code = "key_file_unreadable";
+export class KeyFileUnreadable extends refusal("key_file_unreadable") {
   constructor(path: string) {
     super(`The key file ${path} is not a file that this user owns and may read.`);
   }
 }
 
 /** The key document is damaged. `faults` are places in it, never values. */
-export class KeyDocumentInvalid extends KeysError {
-  readonly code = "key_document_invalid";
+export class KeyDocumentInvalid extends refusal("key_document_invalid") {
   constructor(where: string, faults: readonly string[]) {
     super(`The service keys from ${where} are not usable: ${faults.join("; ")}.`);
   }
 }
 
-export class KeysOfAnotherService extends KeysError {
-  readonly code = "keys_of_another_service";
+export class KeysOfAnotherService extends refusal("keys_of_another_service") {
   constructor(where: string, service: string) {
     super(`The service keys from ${where} are not those of ${service}.`);
   }
 }
 
-export class NoKeySource extends KeysError {
-  readonly code = "no_key_source";
+export class NoKeySource extends refusal("no_key_source") {
   constructor(service: string) {
     super(`No service keys for ${service}: set MEDVAULT_KEYS_FILE or MEDVAULT_KEYS, one of them.`);
   }
 }
 
-export class KeyVersionUnknown extends KeysError {
-  readonly code = "key_version_unknown";
-  static override readonly text =
-    "A key is wrapped by a version of the service key that this process does not know.";
-}
+export class KeyVersionUnknown extends refusal(
+  "key_version_unknown",
+  "A key is wrapped by a version of the service key that this process does not know.",
+) {}
 
-export class KeyVersionDestroyed extends KeysError {
-  readonly code = "key_version_destroyed";
-  static override readonly text = "A key is wrapped by a version of the service key that was destroyed.";
-}
+export class KeyVersionDestroyed extends refusal(
+  "key_version_destroyed",
+  "A key is wrapped by a version of the service key that was destroyed.",
+) {}
 
 const VAULT_REFUSALS: Readonly<Record<number, string>> = {
   0: "Vault did not answer as it should: look at its URL and its token file.",
@@ -83,8 +85,7 @@ const VAULT_REFUSALS: Readonly<Record<number, string>> = {
 };
 
 /** Vault did not unwrap or make a key. `status` is its HTTP status, 0 without one; no words. */
-export class VaultRefused extends KeysError {
-  readonly code = "vault_refused";
+export class VaultRefused extends refusal("vault_refused") {
   readonly status: number;
   constructor(status: number) {
     super(VAULT_REFUSALS[status] ?? `Vault refused with HTTP status ${status}.`);
@@ -93,24 +94,21 @@ export class VaultRefused extends KeysError {
 }
 
 /** The version that wraps now can be neither retired nor destroyed. */
-export class KeyVersionActive extends KeysError {
-  readonly code = "key_version_active";
+export class KeyVersionActive extends refusal("key_version_active") {
   constructor(version: number) {
     super(`Version ${version} is the active one: rotate first.`);
   }
 }
 
 /** Transactions that write keys left no moment in which to look at all of them. */
-export class KeyTablesBusy extends KeysError {
-  readonly code = "unavailable";
-  override readonly kind = "unavailable";
-  static override readonly text =
-    "Writers keep the key tables busy (an import, perhaps); nothing has changed. Try again later.";
-}
+export class KeyTablesBusy extends refusal(
+  "unavailable",
+  "Writers keep the key tables busy (an import, perhaps); nothing has changed. Try again later.",
+  "unavailable",
+) {}
 
 /** Something still needs the version: `needs` says what and how many. */
-export class KeyVersionNeeded extends KeysError {
-  readonly code = "key_version_needed";
+export class KeyVersionNeeded extends refusal("key_version_needed") {
   readonly needs: readonly { readonly what: string; readonly count: number }[];
   constructor(version: number, needs: KeyVersionNeeded["needs"]) {
     super(
@@ -121,27 +119,20 @@ export class KeyVersionNeeded extends KeysError {
 }
 
 /** Two changes of one key file at once: the second is refused, and can be made again. */
-export class KeyFileChanged extends KeysError {
-  readonly code = "key_file_changed";
+export class KeyFileChanged extends refusal("key_file_changed") {
   constructor(path: string) {
     super(`The key file ${path} was changed by another process meanwhile; nothing was written. Try again.`);
   }
 }
 
 /** A key of this name was retired or destroyed and no active one stands in its place. */
-export class NoActiveKey extends KeysError {
-  readonly code = "no_active_key";
-  static override readonly text = "There is no active key of that name.";
-}
+export class NoActiveKey extends refusal("no_active_key", "There is no active key of that name.") {}
 
 /** A sealed table's declaration, or an object for it, does not fit. Names fields, never values. */
-export class DeclarationFault extends KeysError {
-  readonly code = "declaration_fault";
-}
+export class DeclarationFault extends refusal("declaration_fault") {}
 
 /** The operator's field policy cannot be followed: all `faults`, by their places, never values. */
-export class PolicyInvalid extends KeysError {
-  readonly code = "policy_invalid";
+export class PolicyInvalid extends refusal("policy_invalid") {
   readonly faults: readonly string[];
   constructor(faults: readonly string[]) {
     super(`The field policy cannot be followed: ${faults.join("; ")}.`);
@@ -150,64 +141,62 @@ export class PolicyInvalid extends KeysError {
 }
 
 /** A share that is none, or one that was changed. */
-export class ShareInvalid extends KeysError {
-  readonly code = "share_invalid";
-  override readonly kind = "invalid";
-  static override readonly text = "A share is damaged, or is no share; nothing was recovered.";
-}
+export class ShareInvalid extends refusal(
+  "share_invalid",
+  "A share is damaged, or is no share; nothing was recovered.",
+  "invalid",
+) {}
 
-export class SharesOfAnotherSet extends KeysError {
-  readonly code = "shares_of_another_set";
-  override readonly kind = "invalid";
-  static override readonly text = "The shares are not all of one set; nothing was recovered.";
-}
+export class SharesOfAnotherSet extends refusal(
+  "shares_of_another_set",
+  "The shares are not all of one set; nothing was recovered.",
+  "invalid",
+) {}
 
-export class SharesTooFew extends KeysError {
-  readonly code = "shares_too_few";
-  override readonly kind = "invalid";
+export class SharesTooFew extends refusal("shares_too_few", undefined, "invalid") {
   constructor(given: number, threshold: number) {
     super(`${given} different shares are too few: it takes ${threshold} of the set.`);
   }
 }
 
 /** Sealing by worker threads failed as a whole; nothing was sealed. */
-export class SealPoolFailed extends KeysError {
-  readonly code = "unavailable";
-  override readonly kind = "unavailable";
+export class SealPoolFailed extends refusal(
+  "unavailable",
+  "The rows could not be sealed now. Try again shortly.",
+  "unavailable",
+) {
   readonly retryAfterSeconds = 2;
-  static override readonly text = "The rows could not be sealed now. Try again shortly.";
 }
 
-export class IdempotencyKeyInvalid extends KeysError {
-  readonly code = "invalid_input";
-  override readonly kind = "invalid";
+export class IdempotencyKeyInvalid extends refusal(
+  "invalid_input",
+  "The Idempotency-Key header is not usable.",
+  "invalid",
+) {
   readonly errors = [{ path: "Idempotency-Key", message: "1 to 200 visible ASCII characters" }];
-  static override readonly text = "The Idempotency-Key header is not usable.";
 }
 
-export class IdempotencyKeyReused extends KeysError {
-  readonly code = "idempotency_key_reused";
-  override readonly kind = "unprocessable";
-  static override readonly text = "This Idempotency-Key was used with another body. Use a new key.";
-}
+export class IdempotencyKeyReused extends refusal(
+  "idempotency_key_reused",
+  "This Idempotency-Key was used with another body. Use a new key.",
+  "unprocessable",
+) {}
 
-export class RequestInProgress extends KeysError {
-  readonly code = "request_in_progress";
-  override readonly kind = "conflict";
+export class RequestInProgress extends refusal(
+  "request_in_progress",
+  "The first request with this Idempotency-Key is still under way. Send it again in a moment.",
+  "conflict",
+) {
   readonly retryAfterSeconds = 2;
-  static override readonly text =
-    "The first request with this Idempotency-Key is still under way. Send it again in a moment.";
 }
 
-export class AnswerTooLarge extends KeysError {
-  readonly code = "answer_too_large";
-  static override readonly text = "The answer is too large to be kept for a repeated request.";
-}
+export class AnswerTooLarge extends refusal(
+  "answer_too_large",
+  "The answer is too large to be kept for a repeated request.",
+) {}
 
 /** A command's policy indexes less than the services do: searches would miss what it writes. */
-export class IndexPolicyDiffers extends KeysError {
-  readonly code = "index_policy_differs";
-  override readonly kind = "conflict";
+export class IndexPolicyDiffers extends refusal("index_policy_differs", undefined, "conflict") {
   constructor(names: readonly string[]) {
     super(
       `The services search by ${names.join(", ")}, which the policy given here does not index: set MEDVAULT_POLICY_FILE as they have it, or restart them under the new policy first.`,

@@ -1,24 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { BoxRefused } from "@medvault/crypto";
 import type { Tx } from "@medvault/postgres";
-import { createTestDatabase, type TestDatabase } from "@medvault/testing";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { testKeyring } from "../test/harness.ts";
+import { beforeEach, expect, test } from "vitest";
+import { givenDatabase, testKeyring } from "../test/harness.ts";
 import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
 import { cleanIdempotencyKeys, type IdempotentRequest, idempotent } from "./idempotent.ts";
 
 const keyring = testKeyring("backup");
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase(["backup"]);
-});
-afterAll(() => database?.drop());
+const pool = (await givenDatabase("backup")).pool("backup");
 beforeEach(async () => {
-  await pool().query(`delete from idempotency_keys`);
-  await pool().query(`delete from subject_keys`);
+  await pool.query(`delete from idempotency_keys`);
+  await pool.query(`delete from subject_keys`);
 });
 
-const pool = (): ReturnType<TestDatabase["pool"]> => database.pool("backup");
 const request = (more: Partial<IdempotentRequest> = {}): IdempotentRequest => ({
   actorId: "actor-1",
   key: "key-1",
@@ -39,24 +33,24 @@ async function effect(
 const count = async (table: "subject_keys" | "idempotency_keys"): Promise<number> => {
   const query =
     table === "subject_keys" ? `select count(*) from subject_keys` : `select count(*) from idempotency_keys`;
-  const { rows } = await pool().query<{ count: number }>(query);
+  const { rows } = await pool.query<{ count: number }>(query);
   return rows[0]?.count ?? -1;
 };
 const age = (hours: number): Promise<unknown> =>
-  pool().query(`update idempotency_keys set created_at = now() - make_interval(secs => $1)`, [hours * 3600]);
+  pool.query(`update idempotency_keys set created_at = now() - make_interval(secs => $1)`, [hours * 3600]);
 
 test("the same key and body again give the first answer, and the effect happens once", async () => {
-  const first = await idempotent(pool(), keyring, request(), effect);
+  const first = await idempotent(pool, keyring, request(), effect);
   expect(first).toMatchObject({ status: 201, replayed: false });
   // Another order of members is the same body.
-  const again = await idempotent(pool(), keyring, request({ body: { n: 1, name: "Zoë" } }), effect);
+  const again = await idempotent(pool, keyring, request({ body: { n: 1, name: "Zoë" } }), effect);
   expect(again).toEqual({ ...first, replayed: true });
   expect(await count("subject_keys")).toBe(1);
 });
 
 test("the same key with another body is refused, and nothing happens", async () => {
-  await idempotent(pool(), keyring, request(), effect);
-  const other = idempotent(pool(), keyring, request({ body: { name: "Zoë", n: 2 } }), effect);
+  await idempotent(pool, keyring, request(), effect);
+  const other = idempotent(pool, keyring, request({ body: { name: "Zoë", n: 2 } }), effect);
   await expect(other).rejects.toThrow(IdempotencyKeyReused);
   await expect(other).rejects.toMatchObject({ code: "idempotency_key_reused", kind: "unprocessable" });
   expect(await count("subject_keys")).toBe(1);
@@ -70,31 +64,31 @@ test("another actor, method, path or key is another request", async () => {
     { path: "/v1/others" },
     { key: "key-2" },
   ]) {
-    expect((await idempotent(pool(), keyring, request(more), effect)).replayed).toBe(false);
+    expect((await idempotent(pool, keyring, request(more), effect)).replayed).toBe(false);
   }
   expect(await count("subject_keys")).toBe(5);
 });
 
 test("without a key every request is its own", async () => {
   const bare = request({ key: undefined });
-  expect((await idempotent(pool(), keyring, bare, effect)).replayed).toBe(false);
-  expect((await idempotent(pool(), keyring, bare, effect)).replayed).toBe(false);
+  expect((await idempotent(pool, keyring, bare, effect)).replayed).toBe(false);
+  expect((await idempotent(pool, keyring, bare, effect)).replayed).toBe(false);
   expect([await count("subject_keys"), await count("idempotency_keys")]).toEqual([2, 0]);
 });
 
 test("a write that fails keeps nothing, and its key is free", async () => {
-  const failing = idempotent(pool(), keyring, request(), async (tx) => {
+  const failing = idempotent(pool, keyring, request(), async (tx) => {
     await effect(tx);
     throw new RangeError("no");
   });
   await expect(failing).rejects.toThrow(RangeError);
   expect([await count("subject_keys"), await count("idempotency_keys")]).toEqual([0, 0]);
-  expect((await idempotent(pool(), keyring, request(), effect)).replayed).toBe(false);
+  expect((await idempotent(pool, keyring, request(), effect)).replayed).toBe(false);
 });
 
 test("of twenty at once one has the effect, and all get its answer", async () => {
   const answers = await Promise.all(
-    Array.from({ length: 20 }, () => idempotent(pool(), keyring, request(), effect)),
+    Array.from({ length: 20 }, () => idempotent(pool, keyring, request(), effect)),
   );
   expect(answers.filter((answer) => !answer.replayed)).toHaveLength(1);
   expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(1);
@@ -104,13 +98,13 @@ test("of twenty at once one has the effect, and all get its answer", async () =>
 test("a duplicate waits for a first that fails, and then has the effect itself", async () => {
   const started = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
-  const first = idempotent(pool(), keyring, request(), async () => {
+  const first = idempotent(pool, keyring, request(), async () => {
     started.resolve();
     await go.promise;
     throw new RangeError("no");
   });
   await started.promise;
-  const second = idempotent(pool(), keyring, request(), effect);
+  const second = idempotent(pool, keyring, request(), effect);
   await expect.poll(waitingForALock).toBe(1);
   go.resolve();
   await expect(first).rejects.toThrow(RangeError);
@@ -121,14 +115,14 @@ test("a duplicate waits for a first that fails, and then has the effect itself",
 test("a duplicate of a request that takes longer than 3 s is refused as still in progress, and has no effect", async () => {
   const started = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
-  const first = idempotent(pool(), keyring, request(), async (tx) => {
+  const first = idempotent(pool, keyring, request(), async (tx) => {
     started.resolve();
     await go.promise;
     return effect(tx);
   });
   await started.promise;
   const began = performance.now();
-  const second = idempotent(pool(), keyring, request(), effect);
+  const second = idempotent(pool, keyring, request(), effect);
   await expect(second).rejects.toThrow(RequestInProgress);
   await expect(second).rejects.toMatchObject({ code: "request_in_progress", kind: "conflict" });
   const waitedMs = performance.now() - began;
@@ -140,21 +134,21 @@ test("a duplicate of a request that takes longer than 3 s is refused as still in
 });
 
 test("an answer is kept for 24 h and not longer", async () => {
-  const first = await idempotent(pool(), keyring, request(), effect);
+  const first = await idempotent(pool, keyring, request(), effect);
   await age(23.9);
-  expect(await idempotent(pool(), keyring, request(), effect)).toEqual({ ...first, replayed: true });
+  expect(await idempotent(pool, keyring, request(), effect)).toEqual({ ...first, replayed: true });
   await age(24.1);
-  const later = await idempotent(pool(), keyring, request({ body: "another" }), effect);
+  const later = await idempotent(pool, keyring, request({ body: "another" }), effect);
   expect(later.replayed).toBe(false);
   expect(later.body.id).not.toBe(first.body.id);
-  expect((await idempotent(pool(), keyring, request({ body: "another" }), effect)).body).toEqual(later.body);
+  expect((await idempotent(pool, keyring, request({ body: "another" }), effect)).body).toEqual(later.body);
 });
 
 test("of twenty at once after the answer expired one has the effect again", async () => {
-  const first = await idempotent(pool(), keyring, request(), effect);
+  const first = await idempotent(pool, keyring, request(), effect);
   await age(25);
   const answers = await Promise.all(
-    Array.from({ length: 20 }, () => idempotent(pool(), keyring, request(), effect)),
+    Array.from({ length: 20 }, () => idempotent(pool, keyring, request(), effect)),
   );
   expect(answers.filter((answer) => !answer.replayed)).toHaveLength(1);
   expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(1);
@@ -163,21 +157,21 @@ test("of twenty at once after the answer expired one has the effect again", asyn
 });
 
 test("every write deletes a few expired answers, and the clean-up no more than its limit", async () => {
-  for (let n = 0; n < 12; n += 1) await idempotent(pool(), keyring, request({ key: `old-${n}` }), effect);
+  for (let n = 0; n < 12; n += 1) await idempotent(pool, keyring, request({ key: `old-${n}` }), effect);
   await age(25);
-  await idempotent(pool(), keyring, request(), effect);
+  await idempotent(pool, keyring, request(), effect);
   expect(await count("idempotency_keys")).toBe(12 - 4 + 1);
-  expect(await cleanIdempotencyKeys(pool(), 5)).toBe(5);
-  expect(await cleanIdempotencyKeys(pool())).toBe(3);
+  expect(await cleanIdempotencyKeys(pool, 5)).toBe(5);
+  expect(await cleanIdempotencyKeys(pool)).toBe(3);
   expect(await count("idempotency_keys")).toBe(1);
 });
 
 test("threat: neither the client's key, nor the body, nor the answer can be read in the table", async () => {
-  await idempotent(pool(), keyring, request({ key: "secret-key" }), async () => ({
+  await idempotent(pool, keyring, request({ key: "secret-key" }), async () => ({
     status: 200,
     body: "secret answer",
   }));
-  const { rows } = await pool().query(`select i::text as row, answer from idempotency_keys i`);
+  const { rows } = await pool.query(`select i::text as row, answer from idempotency_keys i`);
   for (const secret of ["secret-key", "secret answer", "Zoë"]) {
     expect(rows[0].row).not.toContain(Buffer.from(secret).toString("hex"));
     expect(rows[0].row).not.toContain(secret);
@@ -185,29 +179,29 @@ test("threat: neither the client's key, nor the body, nor the answer can be read
 });
 
 test("threat: a stored answer moved to another request, or beside another status, does not open", async () => {
-  await idempotent(pool(), keyring, request(), effect);
-  await idempotent(pool(), keyring, request({ actorId: "actor-2" }), effect);
-  await pool().query(
+  await idempotent(pool, keyring, request(), effect);
+  await idempotent(pool, keyring, request({ actorId: "actor-2" }), effect);
+  await pool.query(
     `update idempotency_keys set answer = (select answer from idempotency_keys where actor_id = 'actor-1') where actor_id = 'actor-2'`,
   );
-  await expect(idempotent(pool(), keyring, request({ actorId: "actor-2" }), effect)).rejects.toThrow(
+  await expect(idempotent(pool, keyring, request({ actorId: "actor-2" }), effect)).rejects.toThrow(
     BoxRefused,
   );
-  await pool().query(`update idempotency_keys set status = 200 where actor_id = 'actor-1'`);
-  await expect(idempotent(pool(), keyring, request(), effect)).rejects.toThrow(BoxRefused);
+  await pool.query(`update idempotency_keys set status = 200 where actor_id = 'actor-1'`);
+  await expect(idempotent(pool, keyring, request(), effect)).rejects.toThrow(BoxRefused);
 });
 
 test("keys that are empty, too long or not visible ASCII are refused as invalid input", async () => {
   for (const key of ["", " ", "a b", "é", "x".repeat(201), "a\n"]) {
-    const refused = idempotent(pool(), keyring, request({ key }), effect);
+    const refused = idempotent(pool, keyring, request({ key }), effect);
     await expect(refused).rejects.toThrow(IdempotencyKeyInvalid);
     await expect(refused).rejects.toMatchObject({ code: "invalid_input", kind: "invalid" });
   }
-  expect((await idempotent(pool(), keyring, request({ key: "x".repeat(200) }), effect)).status).toBe(201);
+  expect((await idempotent(pool, keyring, request({ key: "x".repeat(200) }), effect)).status).toBe(201);
 });
 
 test("an answer past 4 MiB is refused with its effect", async () => {
-  const huge = idempotent(pool(), keyring, request(), async (tx) => ({
+  const huge = idempotent(pool, keyring, request(), async (tx) => ({
     ...(await effect(tx)),
     body: "x".repeat(1 << 23),
   }));
@@ -216,7 +210,7 @@ test("an answer past 4 MiB is refused with its effect", async () => {
 });
 
 async function waitingForALock(): Promise<number> {
-  const { rows } = await pool().query<{ count: number }>(
+  const { rows } = await pool.query<{ count: number }>(
     `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
   );
   return rows[0]?.count ?? 0;

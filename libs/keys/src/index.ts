@@ -22,7 +22,6 @@ export {
 export {
   createSubjectKey,
   createSubjectKeys,
-  deriveSubjectKey,
   findSubjectKeys,
   insertSubjectKeys,
   isKeyOutdated,

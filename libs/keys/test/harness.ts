@@ -1,15 +1,40 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import type { Db } from "@medvault/postgres";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Db, ServiceName } from "@medvault/postgres";
+import { createTestDatabase, type TestDatabase } from "@medvault/testing";
+import { afterAll, onTestFinished, TestRunner } from "vitest";
 import { Keyring } from "../src/keyring/keyring.ts";
 import { createSubjectKey, createSubjectKeys } from "../src/keyring/subject-keys.ts";
 import { envKeyProvider } from "../src/providers/env-provider.ts";
+import { closeSealPool } from "../src/sealed-tables/seal-pool.ts";
 import { type SealedRow, sealedTable } from "../src/sealed-tables/sealed-table.ts";
 
-/** A keyring with a random service key, in no file. */
-export function testKeyring(service: string): Keyring {
-  const key = randomBytes(32).toString("base64");
+/** A keyring in no file; its service key is random unless it is given. */
+export function testKeyring(service: string, serviceKey = randomBytes(32), maxOpenedKeys?: number): Keyring {
+  const key = serviceKey.toString("base64");
   const versions = [{ version: 1, state: "active", key, createdAt: "2026-01-31T00:00:00Z" }];
-  return new Keyring(service, envKeyProvider(JSON.stringify({ service, versions }), service));
+  return new Keyring(service, envKeyProvider(JSON.stringify({ service, versions }), service), maxOpenedKeys);
+}
+
+/** A database that is dropped at the end of the file that asks for it. */
+export async function givenDatabase(...services: ServiceName[]): Promise<TestDatabase> {
+  const database = await createTestDatabase(services);
+  afterAll(async () => {
+    await closeSealPool();
+    await database.drop();
+  });
+  return database;
+}
+
+/** A folder that is removed at the end of the test, or of the file, that asks for it. */
+export async function givenFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "medvault-keys-"));
+  const remove = () => rm(folder, { recursive: true });
+  if (TestRunner.getCurrentTest()) onTestFinished(remove);
+  else afterAll(remove);
+  return folder;
 }
 
 /** A table of the records service without foreign keys, as any service would declare it. */

@@ -1,27 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { WrappedKeyRefused } from "@medvault/crypto";
 import { expect, test } from "vitest";
-import { envKeyProvider } from "../providers/env-provider.ts";
-import { Keyring } from "./keyring.ts";
+import { testKeyring } from "../../test/harness.ts";
 import { OpenedKeys } from "./opened-keys.ts";
 
-const provider = (service: string, key = randomBytes(32)) =>
-  envKeyProvider(
-    JSON.stringify({
-      service,
-      versions: [
-        { version: 1, state: "active", key: key.toString("base64"), createdAt: "2026-01-31T00:00:00Z" },
-      ],
-    }),
-    service,
-  );
-const keyring = new Keyring("records", provider("records"), 3);
+const keyring = testKeyring("records", randomBytes(32), 3);
 const key = randomBytes(32);
 
 test("a wrapped key unwraps in its own context, kind and service alone", () => {
   const shared = randomBytes(32);
-  const records = new Keyring("records", provider("records", shared));
-  const files = new Keyring("files", provider("files", shared));
+  const records = testKeyring("records", shared);
+  const files = testKeyring("files", shared);
   const wrapped = records.wrap(key, ["subject", "a"]);
   expect(records.unwrap(wrapped, ["subject", "a"])).toEqual(key);
   expect(() => records.unwrap(wrapped, ["subject", "b"])).toThrow(WrappedKeyRefused);

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { deriveKey } from "@medvault/crypto";
 import type { Db } from "@medvault/postgres";
 import { KeyVersionDestroyed } from "../errors.ts";
 import type { Keyring } from "./keyring.ts";
@@ -85,18 +84,4 @@ export async function findSubjectKeys(db: Db, subjectIds: readonly string[]): Pr
     [subjectIds],
   );
   return new Map(rows.map((row) => [row.subject_id, row.wrapped]));
-}
-
-/**
- * A 32-byte key for data of the subject that is no row (a file): it dies with the subject's key.
- * The caller wipes it. `context` says what it is for.
- */
-export function deriveSubjectKey(
-  keyring: Keyring,
-  wrapped: Buffer,
-  subjectId: string,
-  purpose: string,
-  ...context: readonly string[]
-): Buffer {
-  return deriveKey(keyring.subjectKey(wrapped, subjectId).key, purpose, keyring.service, ...context);
 }

@@ -1,14 +1,13 @@
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { givenFolder } from "../../test/harness.ts";
 import { createDurably, writeDurably } from "./durable-file.ts";
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "medvault-durable-"));
+  folder = await givenFolder();
 });
-afterEach(() => rm(folder, { recursive: true }));
 
 test("a file is made with its directories, for its owner alone, and nothing lies beside it", async () => {
   const path = join(folder, "a/b/file");

@@ -1,9 +1,9 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { readWrappedKeyHeader } from "@medvault/crypto";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { givenFolder } from "../../test/harness.ts";
 import {
   KeyDocumentInvalid,
   KeyFileChanged,
@@ -33,11 +33,8 @@ const version = (number: number, state: string, key?: string): object => ({
 let folder: string;
 let path: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "medvault-keys-"));
+  folder = await givenFolder();
   path = join(folder, "records.json");
-});
-afterEach(async () => {
-  await rm(folder, { recursive: true });
 });
 
 const save = (content: unknown, mode = 0o600): Promise<void> =>

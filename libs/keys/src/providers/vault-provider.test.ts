@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test } from "vitest";
+import { givenFolder } from "../../test/harness.ts";
 import { KeyDocumentInvalid, KeyFileTooOpen, KeyVersionDestroyed, VaultRefused } from "../errors.ts";
 import { createKeyring } from "../keyring/keyring.ts";
 import { generateKeyFile } from "../operations/generate.ts";
@@ -16,34 +16,30 @@ import { tokenLife } from "./vault.client.ts";
 
 const TOKEN = "hvs.test-token";
 const secret = Buffer.alloc(32, 9);
-let server: Worker;
-let folder: string;
-let path: string;
-let vault: VaultPlace;
+const server = new Worker(new URL("../../test/transit-server.ts", import.meta.url), {
+  workerData: { token: TOKEN },
+});
+afterAll(() => server.terminate());
+const [{ url }] = (await once(server, "message")) as [{ url: string }];
+const folder = await givenFolder();
+const path = join(folder, "records.json");
+const tokenFile = join(folder, "token");
+await writeFile(
+  tokenFile,
+  `${TOKEN}
+`,
+  { mode: 0o600 },
+);
+const vault: VaultPlace = { url, tokenFile, keyName: "medvault-records", mount: "transit" };
 
-const call = (url: string, method = "POST") =>
-  fetch(`${vault.url}/v1/transit/${url}`, { method, headers: { "x-vault-token": TOKEN } });
+const call = (route: string, method = "POST") =>
+  fetch(`${url}/v1/transit/${route}`, { method, headers: { "x-vault-token": TOKEN } });
 async function tell(message: object): Promise<void> {
   server.postMessage(message);
   await once(server, "message");
 }
 const sealVault = (sealed: boolean) => tell({ sealed });
 
-beforeAll(async () => {
-  server = new Worker(new URL("../../test/transit-server.ts", import.meta.url), {
-    workerData: { token: TOKEN },
-  });
-  const [{ url }] = (await once(server, "message")) as [{ url: string }];
-  folder = await mkdtemp(join(tmpdir(), "medvault-vault-"));
-  path = join(folder, "records.json");
-  const tokenFile = join(folder, "token");
-  await writeFile(tokenFile, `${TOKEN}\n`, { mode: 0o600 });
-  vault = { url, tokenFile, keyName: "medvault-records", mount: "transit" };
-});
-afterAll(async () => {
-  await server.terminate();
-  await rm(folder, { recursive: true });
-});
 beforeEach(async () => {
   await sealVault(false);
   await call("keys/medvault-records");

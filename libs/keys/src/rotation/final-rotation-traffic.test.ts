@@ -1,34 +1,27 @@
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { inTransaction } from "@medvault/postgres";
-import { createTestDatabase, type TestDatabase } from "@medvault/testing";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { changeOne, keptOf, readOne, storeMany, storeOne } from "../../test/harness.ts";
+import { expect, test } from "vitest";
+import {
+  changeOne,
+  givenDatabase,
+  givenFolder,
+  keptOf,
+  readOne,
+  storeMany,
+  storeOne,
+} from "../../test/harness.ts";
 import { createKeyring } from "../keyring/keyring.ts";
 import { generateKeyFile } from "../operations/generate.ts";
-import { closeSealPool } from "../sealed-tables/seal-pool.ts";
 import { runFinalRotation } from "./final-rotation.jobs.ts";
 import { shred } from "./shred.ts";
 
-let database: TestDatabase;
-let folder: string;
-beforeAll(async () => {
-  database = await createTestDatabase(["records"]);
-  folder = await mkdtemp(join(tmpdir(), "medvault-traffic-"));
-});
-afterAll(async () => {
-  await closeSealPool();
-  await database?.drop();
-  await rm(folder, { recursive: true });
-});
+const pool = (await givenDatabase("records")).pool("records");
+const keysFile = join(await givenFolder(), "records.json");
+await generateKeyFile(keysFile, "records");
 
 test("a shred among 10,000 subjects becomes final while 50 requests a second read and write at two replicas, and none fails", async () => {
-  const pool = database.pool("records");
-  const keysFile = join(folder, "records.json");
-  await generateKeyFile(keysFile, "records");
   const open = () => createKeyring({ service: "records", keysFile });
   const [erased = "", ...subjects] = Array.from({ length: 10_000 }, () => randomUUID() as string);
   const [, ...rows] = await storeMany(pool, await open(), [erased, ...subjects]);

@@ -1,14 +1,12 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inTransaction } from "@medvault/postgres";
-import { createTestDatabase, type TestDatabase } from "@medvault/testing";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { readOne, storeMany } from "../../test/harness.ts";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { givenDatabase, givenFolder, readOne, storeMany } from "../../test/harness.ts";
 import { KeyVersionDestroyed } from "../errors.ts";
 import { createKeyring, Keyring } from "../keyring/keyring.ts";
 import { createSubjectKey, findSubjectKeys } from "../keyring/subject-keys.ts";
@@ -17,50 +15,39 @@ import { envKeyProvider } from "../providers/env-provider.ts";
 import { changeKeyFile, readKeyFile } from "../providers/key-file.ts";
 import { withNextVersion } from "../providers/key-versions.ts";
 import { newKeyFor } from "../providers/new-key.ts";
-import { closeSealPool } from "../sealed-tables/seal-pool.ts";
 import { runFinalRotation } from "./final-rotation.jobs.ts";
 import { heldUpBy, takeLease } from "./final-rotation.store.ts";
 import { type FinalRotationOptions, makeShredsFinal } from "./final-rotation.ts";
 import { shred } from "./shred.ts";
 
 const HOUR_MS = 3_600_000;
-let database: TestDatabase;
-let folder: string;
+const database = await givenDatabase("records");
+const pool = database.pool("records");
 let keysFile: string;
-beforeAll(async () => {
-  database = await createTestDatabase(["records"]);
-});
-afterAll(async () => {
-  await closeSealPool();
-  await database?.drop();
-});
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "medvault-final-"));
-  keysFile = join(folder, "records.json");
+  keysFile = join(await givenFolder(), "records.json");
   await generateKeyFile(keysFile, "records");
 });
 afterEach(async () => {
   for (const table of ["subject_keys", "keys", "service_key_versions", "fhir_resources", "shreds", "outbox"])
-    await pool().query("delete from ".concat(table));
-  await pool().query(
+    await pool.query("delete from ".concat(table));
+  await pool.query(
     `update final_rotation set lease_owner = null, lease_until = null, active_version = null, held_up_by = null,
                                overdue_told_at = null`,
   );
-  await rm(folder, { recursive: true });
 });
 
-const pool = () => database.pool("records");
 const keyringOf = (): Promise<Keyring> => createKeyring({ service: "records", keysFile });
 const inHours = (hours: number): Date => new Date(Date.now() + hours * HOUR_MS);
 const states = () => readKeyFile(keysFile, "records").document.versions.map(({ state }) => state);
-const shredOne = (id: string) => inTransaction(pool(), (tx) => shred(tx, id));
+const shredOne = (id: string) => inTransaction(pool, (tx) => shred(tx, id));
 
 async function optionsOf(
   hours: number,
   more: Partial<FinalRotationOptions> = {},
 ): Promise<FinalRotationOptions> {
   return {
-    pool: pool(),
+    pool,
     keyring: await keyringOf(),
     keysFile,
     owner: randomUUID(),
@@ -81,15 +68,15 @@ const run = async (hours: number, more: Partial<FinalRotationOptions> = {}) =>
   makeShredsFinal(await optionsOf(hours, more));
 
 async function events(): Promise<string[]> {
-  const { rows } = await pool().query<{ type: string }>("select type from outbox order by position");
+  const { rows } = await pool.query<{ type: string }>("select type from outbox order by position");
   return rows.map(({ type }) => type);
 }
 
 async function givenShredded() {
   const keyring = await keyringOf();
   const [erased = "", survivor = ""] = [randomUUID(), randomUUID()];
-  const rows = await storeMany(pool(), keyring, [erased, survivor]);
-  const dumped = (await findSubjectKeys(pool(), [erased])).get(erased) ?? Buffer.alloc(0);
+  const rows = await storeMany(pool, keyring, [erased, survivor]);
+  const dumped = (await findSubjectKeys(pool, [erased])).get(erased) ?? Buffer.alloc(0);
   expect(await shredOne(erased)).toBe(true);
   return { erased, survivor, dumped, row: rows[1]?.id ?? "" };
 }
@@ -110,20 +97,20 @@ test("a shred becomes final by itself within its time: rotated, rewrapped, retir
   running.refresh(); // as each process does once a minute
   for (const keyring of [running, await keyringOf()])
     expect(() => keyring.subjectKey(dumped, erased)).toThrow(KeyVersionDestroyed);
-  expect((await readOne(pool(), running, row))?.value.id).toBe(row);
+  expect((await readOne(pool, running, row))?.value.id).toBe(row);
   expect(await run(40)).toEqual({ state: "nothing to do" });
   expect(states()).toHaveLength(2);
 });
 
 test("one rotation serves all shreds of its window, and those that come after it wait for the next", async () => {
   const [a, b, late] = [await givenShredded(), await givenShredded(), await givenShredded()];
-  await pool().query("update shreds set shredded_at = now() - interval '13 hours' where subject_id = $1", [
+  await pool.query("update shreds set shredded_at = now() - interval '13 hours' where subject_id = $1", [
     a.erased,
   ]);
   await run(0, { graceMs: HOUR_MS });
   expect(await shredOne(late.survivor)).toBe(true);
   expect(await run(2)).toEqual({ state: "done" });
-  const { rows } = await pool().query<{ subject_id: string; final: boolean }>(
+  const { rows } = await pool.query<{ subject_id: string; final: boolean }>(
     "select subject_id, final_at is not null as final from shreds",
   );
   const isFinal = new Map(rows.map((found) => [found.subject_id, found.final]));
@@ -142,11 +129,11 @@ test("keys outside the tables hold the version, until they need it no more", asy
     state: "waiting",
     reason: "backups_need_version",
   });
-  expect(await heldUpBy(pool())).toBe("backups_need_version");
+  expect(await heldUpBy(pool)).toBe("backups_need_version");
   expect((await keyringOf()).subjectKey(dumped, erased).key).toHaveLength(32);
   left = 0;
   expect(await run(13, { graceMs: 0, countOutside })).toEqual({ state: "done" });
-  expect(await heldUpBy(pool())).toBeNull();
+  expect(await heldUpBy(pool)).toBeNull();
 });
 
 test("of two replicas exactly one works, and the other loads what it made and forgets what it destroyed", async () => {
@@ -164,7 +151,7 @@ test("of two replicas exactly one works, and the other loads what it made and fo
     expect(keyring.provider.versions().map(({ state }) => state)).toEqual(["destroyed", "active"]);
     expect(() => keyring.provider.key(1)).toThrow(KeyVersionDestroyed);
     expect(() => keyring.subjectKey(dumped, erased)).toThrow(KeyVersionDestroyed);
-    expect((await readOne(pool(), keyring, row))?.value.id).toBe(row);
+    expect((await readOne(pool, keyring, row))?.value.id).toBe(row);
   }
 });
 
@@ -180,7 +167,7 @@ test("threat: a replica whose lease was taken over while it slept changes nothin
   expect(await makeShredsFinal({ ...stalled, graceMs: 0, audit })).toEqual({ state: "elsewhere" });
   expect(states()).toEqual(["retired", "active"]);
   expect(await events()).toEqual(["keys.rotate", "keys.rewrap"]);
-  expect(await takeLease(pool(), "third", 1_000)).toBeNull();
+  expect(await takeLease(pool, "third", 1_000)).toBeNull();
 });
 
 const STEPS = ["rotate", "rewrap", "retire", "destroy", "shred-final"];
@@ -190,19 +177,19 @@ test.each(KILLS)(
   "killed just %s the commit of %s, the next run ends what was begun, and the log has each step once",
   async (when, verb) => {
     const { erased, dumped, row } = await givenShredded();
-    await pool().query("update final_rotation set active_version = 1");
+    await pool.query("update final_rotation set active_version = 1");
     const script = fileURLToPath(new URL("../../test/final-rotation-process.ts", import.meta.url));
     const args = [script, database.url("records"), keysFile, `${when}:${verb}`, inHours(13).toISOString()];
     const child = spawn(process.execPath, args, { env: {}, stdio: ["ignore", "ignore", "inherit"] });
     expect(await once(child, "exit")).toEqual([null, "SIGKILL"]);
     expect(await run(13, { graceMs: 0 })).toEqual({ state: "elsewhere" }); // its lease has not run out
-    await pool().query("update final_rotation set lease_until = now() - interval '1 second'");
+    await pool.query("update final_rotation set lease_until = now() - interval '1 second'");
     expect(await run(13, { graceMs: 0 })).toEqual({ state: "done" });
     expect(states()).toEqual(["destroyed", "active"]);
     expect(await events()).toEqual(STEPS.map((name) => `keys.${name}`));
     const today = await keyringOf();
     expect(() => today.subjectKey(dumped, erased)).toThrow(KeyVersionDestroyed);
-    expect((await readOne(pool(), today, row))?.value.id).toBe(row);
+    expect((await readOne(pool, today, row))?.value.id).toBe(row);
   },
   20_000,
 );
@@ -218,7 +205,7 @@ test("keys that cannot be written hold the rotation up: said in the log once a d
   expect(await events()).toEqual(["keys.overdue"]);
   expect(await run(50, { keyring: env, keysFile: null })).toEqual(outcome);
   expect(await events()).toEqual(["keys.overdue", "keys.overdue"]);
-  expect(await heldUpBy(pool())).toBe("keys_not_writable");
+  expect(await heldUpBy(pool)).toBe("keys_not_writable");
   // The operator gave every process a new value; wrapped and destroyed by command near the file.
   const { versions } = readKeyFile(keysFile, "records").document;
   const createdAt = versions[0]?.createdAt;
@@ -231,7 +218,7 @@ test("keys that cannot be written hold the rotation up: said in the log once a d
   });
   const after = new Keyring("records", envKeyProvider(renewed, "records"));
   expect(await run(51, { keyring: after, keysFile: null })).toEqual({ state: "done" });
-  const { rows } = await pool().query("select from shreds where subject_id = $1 and final_at is null", [
+  const { rows } = await pool.query("select from shreds where subject_id = $1 and final_at is null", [
     erased,
   ]);
   expect(rows).toEqual([]);
@@ -244,7 +231,7 @@ test.each(["EACCES", "EROFS"])(
     const audit = () => () => Promise.reject(Object.assign(new Error("not writable"), { code }));
     expect(await run(13, { audit })).toEqual({ state: "held up", reason: "keys_not_writable" });
     expect(states()).toEqual(["active"]);
-    expect(await heldUpBy(pool())).toBe("keys_not_writable");
+    expect(await heldUpBy(pool)).toBe("keys_not_writable");
   },
 );
 
@@ -255,20 +242,20 @@ test.each([
   "a key that does not open, %s, holds the rotation up before anything is closed or destroyed",
   async (_, version) => {
     const { survivor, erased, dumped } = await givenShredded();
-    await pool().query(
+    await pool.query(
       `update subject_keys set wrapped = set_byte(set_byte(wrapped, 90, get_byte(wrapped, 90) # 1), 5, $2)
       where subject_id = $1`,
       [survivor, version],
     );
     expect(await run(13, { graceMs: 0 })).toEqual({ state: "held up", reason: "keys_do_not_open" });
-    expect((await pool().query("select from service_key_versions")).rowCount).toBe(0);
+    expect((await pool.query("select from service_key_versions")).rowCount).toBe(0);
     expect((await keyringOf()).subjectKey(dumped, erased).key).toHaveLength(32);
   },
 );
 
 test("a rotation that was done by hand and is in no log is put into it, and is not done again", async () => {
   await givenShredded();
-  await pool().query("update final_rotation set active_version = 1");
+  await pool.query("update final_rotation set active_version = 1");
   await changeKeyFile(keysFile, "records", async (document) =>
     withNextVersion(document, await newKeyFor(document), new Date()),
   );
@@ -283,7 +270,7 @@ test("a subject without a key is noted as shredded too, and one shredded twice s
   expect(await shredOne(erased)).toBe(false);
   expect(await run(40, { graceMs: 0 })).toEqual({ state: "nothing to do" });
   const unknown = randomUUID();
-  await createSubjectKey(pool(), await keyringOf(), randomUUID());
+  await createSubjectKey(pool, await keyringOf(), randomUUID());
   expect(await shredOne(unknown)).toBe(false);
   expect(await run(40, { graceMs: 0 })).toEqual({ state: "done" });
   expect(states()).toEqual(["destroyed", "destroyed", "active"]);

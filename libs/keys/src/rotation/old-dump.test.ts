@@ -1,35 +1,23 @@
 import { randomUUID } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inTransaction } from "@medvault/postgres";
-import { createTestDatabase, type TestDatabase } from "@medvault/testing";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { kept, readOne, storeMany } from "../../test/harness.ts";
+import { expect, test } from "vitest";
+import { givenDatabase, givenFolder, kept, readOne, storeMany } from "../../test/harness.ts";
 import { KeyVersionDestroyed } from "../errors.ts";
 import { createKeyring, type Keyring } from "../keyring/keyring.ts";
 import { tableKey } from "../keyring/service-keys.ts";
 import { generateKeyFile } from "../operations/generate.ts";
-import { closeSealPool } from "../sealed-tables/seal-pool.ts";
 import type { SealedRow } from "../sealed-tables/sealed-table.ts";
 import { makeShredsFinal } from "./final-rotation.ts";
 import { shred } from "./shred.ts";
 
-let database: TestDatabase;
-let folder: string;
-beforeAll(async () => {
-  database = await createTestDatabase(["records"]);
-  folder = await mkdtemp(join(tmpdir(), "medvault-dump-"));
-});
-afterAll(async () => {
-  await closeSealPool();
-  await database?.drop();
-  await rm(folder, { recursive: true });
-});
+const pool = (await givenDatabase("records")).pool("records");
+const keysFile = join(await givenFolder(), "records.json");
+await generateKeyFile(keysFile, "records");
 
 /** All that the tables hold, as a dump taken at that moment has it. */
 async function dump() {
-  const pool = database.pool("records");
   const { rows } = await pool.query<SealedRow & { subject_id: string }>(
     `select f.id, f.subject_id, f.created_at, f.rev, f.open, f.sealed, k.wrapped as subject_key
        from fhir_resources f join subject_keys k on k.subject_id = f.subject_id`,
@@ -51,9 +39,6 @@ function opens(keyring: Keyring, row: SealedRow): boolean {
 }
 
 test("threat: an old dump and the keys of today open nothing of a shredded patient, nor of anybody else by the dump alone", async () => {
-  const pool = database.pool("records");
-  const keysFile = join(folder, "records.json");
-  await generateKeyFile(keysFile, "records");
   const keyring = await createKeyring({ service: "records", keysFile });
   const subjects = Array.from({ length: 40 }, () => randomUUID());
   const values = await storeMany(pool, keyring, subjects);

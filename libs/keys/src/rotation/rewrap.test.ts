@@ -1,13 +1,19 @@
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WrappedKeyRefused } from "@medvault/crypto";
 import { inTransaction } from "@medvault/postgres";
-import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { changeOne, keptOf, readOne, storeMany, storeOne } from "../../test/harness.ts";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import {
+  changeOne,
+  givenDatabase,
+  givenFolder,
+  keptOf,
+  readOne,
+  storeMany,
+  storeOne,
+  testKeyring,
+} from "../../test/harness.ts";
 import { KeyVersionActive, KeyVersionDestroyed, KeyVersionNeeded } from "../errors.ts";
 import { createKeyring, type Keyring } from "../keyring/keyring.ts";
 import { indexKey, tableKey } from "../keyring/service-keys.ts";
@@ -19,43 +25,32 @@ import {
   newSubjectKey,
 } from "../keyring/subject-keys.ts";
 import { generateKeyFile } from "../operations/generate.ts";
-import { closeSealPool } from "../sealed-tables/seal-pool.ts";
 import { rewrap } from "./rewrap.ts";
 import { destroyVersion, type KeyPlace, retireVersion, rotateServiceKey } from "./service-key.ts";
 import { countWrapped } from "./wrapped-keys.store.ts";
 
-let database: TestDatabase;
-let folder: string;
+const database = await givenDatabase("records", "files");
+const pool = database.pool("records");
 let place: KeyPlace;
-beforeAll(async () => {
-  database = await createTestDatabase(["records", "files"]);
-});
-afterAll(async () => {
-  await closeSealPool();
-  await database?.drop();
-});
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "medvault-keys-"));
-  place = { service: "records", keysFile: join(folder, "records.json"), pool: database.pool("records") };
+  place = { service: "records", keysFile: join(await givenFolder(), "records.json"), pool };
   await generateKeyFile(place.keysFile, "records");
 });
 afterEach(async () => {
   for (const table of ["subject_keys", "keys", "service_key_versions", "fhir_resources"])
-    await place.pool.query("delete from ".concat(table));
-  await rm(folder, { recursive: true });
+    await pool.query("delete from ".concat(table));
 });
 
 const keyringOf = (): Promise<Keyring> => createKeyring({ service: "records", keysFile: place.keysFile });
 const silent = async (): Promise<void> => undefined;
 const rotate = () => rotateServiceKey(place, silent);
-const counts = () => countWrapped(place.pool);
+const counts = () => countWrapped(pool);
 const ids = (count: number): string[] => Array.from({ length: count }, () => randomUUID());
 
 test("10,000 subjects are rotated and rewrapped while 50 requests a second read and write, and none fails", async () => {
   const subjects = ids(10_000);
-  const rows = await storeMany(place.pool, await keyringOf(), subjects);
+  const rows = await storeMany(pool, await keyringOf(), subjects);
   const service = await keyringOf(); // another process's: its own provider, its own cache
-  const pool = database.pool("records");
   const stop = new AbortController();
   const failures: unknown[] = [];
   let answered = 0;
@@ -79,7 +74,7 @@ test("10,000 subjects are rotated and rewrapped while 50 requests a second read 
     await vi.waitFor(() => expect(answered).toBeGreaterThan(20), 5_000);
     expect(await rotate()).toEqual({ version: 2, retired: 1 });
     const progress: number[] = [];
-    const result = await rewrap(place.pool, await keyringOf(), {
+    const result = await rewrap(pool, await keyringOf(), {
       onProgress: (done) => void progress.push(done),
     });
     expect(result).toMatchObject({ version: 2, refused: [] });
@@ -100,10 +95,10 @@ test("10,000 subjects are rotated and rewrapped while 50 requests a second read 
 }, 60_000);
 
 test("a rewrap that was stopped in the middle goes on where it ended, and one more finds nothing to do", async () => {
-  await storeMany(place.pool, await keyringOf(), ids(450));
+  await storeMany(pool, await keyringOf(), ids(450));
   await rotate();
   const stop = new AbortController();
-  const first = rewrap(place.pool, await keyringOf(), {
+  const first = rewrap(pool, await keyringOf(), {
     signal: stop.signal,
     onProgress: (done) => {
       if (done >= 200) stop.abort(new Error("stopped"));
@@ -111,18 +106,15 @@ test("a rewrap that was stopped in the middle goes on where it ended, and one mo
   });
   await expect(first).rejects.toThrow("stopped");
   expect((await counts()).get(1)?.subject).toBe(250);
-  expect((await rewrap(place.pool, await keyringOf())).rewrapped).toBe(250);
-  expect((await rewrap(place.pool, await keyringOf())).rewrapped).toBe(0);
+  expect((await rewrap(pool, await keyringOf())).rewrapped).toBe(250);
+  expect((await rewrap(pool, await keyringOf())).rewrapped).toBe(0);
   expect((await counts()).get(2)).toEqual({ subject: 450, table: 0, index: 0, signing: 0 });
 });
 
 test("two rewraps at once share the work: every key is wrapped once", async () => {
-  await storeMany(place.pool, await keyringOf(), ids(1_000));
+  await storeMany(pool, await keyringOf(), ids(1_000));
   await rotate();
-  const both = await Promise.all([
-    rewrap(place.pool, await keyringOf()),
-    rewrap(place.pool, await keyringOf()),
-  ]);
+  const both = await Promise.all([rewrap(pool, await keyringOf()), rewrap(pool, await keyringOf())]);
   expect(both.map(({ rewrapped }) => rewrapped).reduce((sum, count) => sum + count)).toBe(1_000);
   expect([...(await counts()).keys()]).toEqual([2]);
 });
@@ -130,33 +122,32 @@ test("two rewraps at once share the work: every key is wrapped once", async () =
 test("table, index and signing keys of every generation come along, and stay the same keys", async () => {
   const keyring = await keyringOf();
   const before = [
-    await tableKey(place.pool, keyring, "identifiers"),
-    await indexKey(place.pool, keyring, "patients.name"),
+    await tableKey(pool, keyring, "identifiers"),
+    await indexKey(pool, keyring, "patients.name"),
   ];
-  await signingKey(place.pool, keyring, "statements");
-  const signer = await inTransaction(place.pool, (tx) => rotateSigningKey(tx, keyring, "statements"));
+  await signingKey(pool, keyring, "statements");
+  const signer = await inTransaction(pool, (tx) => rotateSigningKey(tx, keyring, "statements"));
   await rotate();
-  await rewrap(place.pool, keyring);
+  await rewrap(pool, keyring);
   await destroyVersion(place, 1, [], silent);
   const fresh = await keyringOf();
-  expect([
-    await tableKey(place.pool, fresh, "identifiers"),
-    await indexKey(place.pool, fresh, "patients.name"),
-  ]).toEqual(before);
-  const after = await signingKey(place.pool, fresh, "statements");
+  expect([await tableKey(pool, fresh, "identifiers"), await indexKey(pool, fresh, "patients.name")]).toEqual(
+    before,
+  );
+  const after = await signingKey(pool, fresh, "statements");
   expect({ kid: after.kid, version: after.version }).toEqual({ kid: signer.kid, version: 2 });
   expect((await counts()).get(2)).toMatchObject({ table: 1, index: 1, signing: 2 });
 });
 
 test("a damaged key is named and left as it is, and delays no other", async () => {
   const [damaged = "", ...others] = ids(300);
-  await storeMany(place.pool, await keyringOf(), [damaged, ...others]);
-  await place.pool.query(
+  await storeMany(pool, await keyringOf(), [damaged, ...others]);
+  await pool.query(
     "update subject_keys set wrapped = set_byte(wrapped, 90, get_byte(wrapped, 90) # 1) where subject_id = $1",
     [damaged],
   );
   await rotate();
-  expect(await rewrap(place.pool, await keyringOf())).toEqual({
+  expect(await rewrap(pool, await keyringOf())).toEqual({
     version: 2,
     rewrapped: 299,
     refused: [damaged],
@@ -165,13 +156,13 @@ test("a damaged key is named and left as it is, and delays no other", async () =
 });
 
 test("a version that something needs is not destroyed, and the refusal says what and how many", async () => {
-  await storeMany(place.pool, await keyringOf(), ids(3));
-  await tableKey(place.pool, await keyringOf(), "identifiers");
+  await storeMany(pool, await keyringOf(), ids(3));
+  await tableKey(pool, await keyringOf(), "identifiers");
   await expect(destroyVersion(place, 1, [], silent)).rejects.toThrow(KeyVersionActive);
   await rotate();
   const refused = destroyVersion(place, 1, [{ what: "archives", count: 2 }], silent);
   await expect(refused).rejects.toThrow("3 subject keys, 1 table keys, 2 archives");
-  await rewrap(place.pool, await keyringOf());
+  await rewrap(pool, await keyringOf());
   await expect(destroyVersion(place, 1, [{ what: "archives", count: 2 }], silent)).rejects.toThrow(
     "2 archives",
   );
@@ -184,26 +175,26 @@ test("threat: a key that was wrapped before its version was closed is not stored
   const keyring = await keyringOf();
   const stale = newSubjectKey(keyring, late);
   await rotate();
-  await insertSubjectKeys(place.pool, new Map([[again, newSubjectKey(keyring, again)]]));
+  await insertSubjectKeys(pool, new Map([[again, newSubjectKey(keyring, again)]]));
   await retireVersion(place, 1, silent);
-  await expect(insertSubjectKeys(place.pool, new Map([[late, stale]]))).rejects.toMatchObject({
+  await expect(insertSubjectKeys(pool, new Map([[late, stale]]))).rejects.toMatchObject({
     code: "40001",
   });
   let attempts = 0;
-  await inTransaction(place.pool, async (tx) => {
+  await inTransaction(pool, async (tx) => {
     attempts += 1;
     if (attempts === 1) await insertSubjectKeys(tx, new Map([[late, stale]]));
     else await createSubjectKey(tx, keyring, late);
   });
   expect(attempts).toBe(2);
-  expect((await findSubjectKeys(place.pool, [late])).size).toBe(1);
+  expect((await findSubjectKeys(pool, [late])).size).toBe(1);
 });
 
 test("a version is not destroyed past a writer whose transaction is open: it waits, and counts that one too", async () => {
   const [late = ""] = ids(1);
   const stale = newSubjectKey(await keyringOf(), late);
   await rotate();
-  const client = await place.pool.connect();
+  const client = await pool.connect();
   await client.query("begin");
   await insertSubjectKeys(client, new Map([[late, stale]]));
   let isDone = false;
@@ -212,7 +203,7 @@ test("a version is not destroyed past a writer whose transaction is open: it wai
   });
   destroying.catch(() => undefined);
   // A writer who needs a new key meanwhile waits 300 ms at most.
-  for (const id of ids(5)) await createSubjectKey(place.pool, await keyringOf(), id);
+  for (const id of ids(5)) await createSubjectKey(pool, await keyringOf(), id);
   expect(isDone).toBe(false);
   await client.query("commit");
   client.release();
@@ -225,7 +216,7 @@ test("a restore, which runs as the owner, puts back keys of a closed version; a 
   await rotate();
   await destroyVersion(place, 1, [], silent);
   const statement = "insert into records_sys.subject_keys (subject_id, wrapped) values ($1, $2)";
-  await expect(place.pool.query(statement, [subject, stale])).rejects.toMatchObject({ code: "40001" });
+  await expect(pool.query(statement, [subject, stale])).rejects.toMatchObject({ code: "40001" });
   const owner = new pg.Client({ connectionString: database.ownerUrl });
   await owner.connect();
   try {
@@ -236,11 +227,10 @@ test("a restore, which runs as the owner, puts back keys of a closed version; a 
 });
 
 test("threat: one service's keys open none of another's rows", async () => {
-  await generateKeyFile(join(folder, "files.json"), "files");
-  const files = await createKeyring({ service: "files", keysFile: join(folder, "files.json") });
+  const files = testKeyring("files");
   const keyring = await keyringOf();
-  const [row] = await storeMany(place.pool, keyring, ids(1));
-  const wrapped = (await findSubjectKeys(place.pool, [row?.subjectId ?? ""])).get(row?.subjectId ?? "");
+  const [row] = await storeMany(pool, keyring, ids(1));
+  const wrapped = (await findSubjectKeys(pool, [row?.subjectId ?? ""])).get(row?.subjectId ?? "");
   expect(() => files.subjectKey(wrapped ?? Buffer.alloc(0), row?.subjectId ?? "")).toThrow(WrappedKeyRefused);
   await expect(database.pool("files").query("select from records_sys.subject_keys")).rejects.toThrow(
     /permission denied/,
@@ -250,11 +240,11 @@ test("threat: one service's keys open none of another's rows", async () => {
 test("threat: an old dump of the wrapped keys and the service keys of today open nothing", async () => {
   const [subject = ""] = ids(1);
   const keyring = await keyringOf();
-  const dumped = await createSubjectKey(place.pool, keyring, subject);
+  const dumped = await createSubjectKey(pool, keyring, subject);
   expect(keyring.subjectKey(dumped, subject).key).toHaveLength(32);
-  await place.pool.query("delete from subject_keys where subject_id = $1", [subject]);
+  await pool.query("delete from subject_keys where subject_id = $1", [subject]);
   await rotate();
-  await rewrap(place.pool, keyring);
+  await rewrap(pool, keyring);
   await destroyVersion(place, 1, [], silent);
   for (const today of [keyring, await keyringOf()]) {
     expect(() => today.subjectKey(dumped, subject)).toThrow(KeyVersionDestroyed);

@@ -18,7 +18,6 @@ const LOCKED_PAUSE_MS = 50;
 const MAX_REFUSED = 1_000;
 
 export interface RewrapOptions extends Throttle {
-  readonly batchKeys?: number;
   /** In each batch's transaction: how many it rewrapped. For the audit event. */
   readonly onBatch?: (tx: Tx, rewrapped: number) => Promise<void>;
   /** After each batch: how many are done and how many there were to do at the start. */
@@ -76,7 +75,7 @@ async function rewrapAll(
 ): Promise<void> {
   const { below, options, refused } = run;
   await throttled(options, async () => {
-    const batch = { below, limit: options.batchKeys ?? BATCH_KEYS, except: refused };
+    const batch = { below, limit: BATCH_KEYS, except: refused };
     const result = await inTransaction(run.pool, async (tx) => {
       const stored = await lock(tx, batch);
       const { keys, faulty } = rewrapEach(run.keyring, stored);

@@ -1,9 +1,8 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readBoxHeader } from "@medvault/crypto";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { testKeyring } from "../../test/harness.ts";
+import { beforeEach, expect, test } from "vitest";
+import { givenFolder, testKeyring } from "../../test/harness.ts";
 import { PolicyInvalid } from "../errors.ts";
 import { newSubjectKey } from "../keyring/subject-keys.ts";
 import { applyPolicy, type DeploymentPolicy } from "./policy.ts";
@@ -43,12 +42,8 @@ const value: Person = {
 const keyring = testKeyring("records");
 const subjectKey = newSubjectKey(keyring, value.id);
 
-let folder: string;
+const folder = await givenFolder();
 let people: ReturnType<typeof of>;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "medvault-policy-"));
-});
-afterAll(() => rm(folder, { recursive: true }));
 beforeEach(() => {
   people = of();
 });

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import {
   BoxCommitmentMismatch,
   BoxForged,
@@ -8,10 +8,9 @@ import {
 } from "@medvault/crypto";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
+import { testKeyring } from "../../test/harness.ts";
 import { DeclarationFault } from "../errors.ts";
-import { Keyring } from "../keyring/keyring.ts";
 import { newSubjectKey } from "../keyring/subject-keys.ts";
-import { envKeyProvider } from "../providers/env-provider.ts";
 import { closeSealPool } from "./seal-pool.ts";
 import { type Sealed, type SealedRow, sealedTable } from "./sealed-table.ts";
 
@@ -40,12 +39,7 @@ const declaration = {
 } as const;
 const prescriptions = sealedTable<Prescription>(declaration);
 
-function keyringOf(service: string): Keyring {
-  const key = randomBytes(32).toString("base64");
-  const versions = [{ version: 1, state: "active", key, createdAt: "2026-01-31T00:00:00Z" }];
-  return new Keyring(service, envKeyProvider(JSON.stringify({ service, versions }), service));
-}
-const keyring = keyringOf("records");
+const keyring = testKeyring("records");
 const patientId = randomUUID();
 const subjectKey = newSubjectKey(keyring, patientId);
 
@@ -168,8 +162,8 @@ test("threat: a row rolled back to an older box is refused, unless its whole row
 
 test("threat: another service's keyring opens nothing, and another table's declaration neither", () => {
   const row = sealedRow();
-  expect(() => prescriptions.open(keyringOf("files"), row)).toThrow(DeclarationFault);
-  expect(() => prescriptions.open(keyringOf("records"), row)).toThrow(WrappedKeyRefused);
+  expect(() => prescriptions.open(testKeyring("files"), row)).toThrow(DeclarationFault);
+  expect(() => prescriptions.open(testKeyring("records"), row)).toThrow(WrappedKeyRefused);
   const claims = sealedTable<Prescription>({ ...declaration, table: "claims" });
   expect(() => claims.open(keyring, row)).toThrow(BoxCommitmentMismatch);
 });
