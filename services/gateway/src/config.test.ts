@@ -32,3 +32,12 @@ test("a bad idle timeout is named by the name that was used", () => {
     expect(() => idleTimeout({ [name]: "1" })).toThrow(name);
   }
 });
+
+test("a trusted proxy that is no address is named at boot, and not shown", () => {
+  expect(() => loadConfig(GatewayConfig, { MEDVAULT_TRUSTED_PROXIES: "10.0.0.0/8, secret.example" })).toThrow(
+    expect.objectContaining({
+      settings: expect.arrayContaining(["MEDVAULT_TRUSTED_PROXIES", "PORT", "REDIS_URL"]),
+      message: expect.not.stringContaining("secret"),
+    }),
+  );
+});

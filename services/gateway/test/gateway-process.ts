@@ -10,7 +10,6 @@ const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 /** A gateway as a process of its own, as in production. */
 export interface GatewayProcess {
   url: string;
-  adminUrl: string;
   port: number;
   child: ChildProcess;
   /** Resident memory in bytes, from the kernel; only where it has /proc. */
@@ -40,7 +39,6 @@ export async function spawnGateway(
   await untilConnected(url);
   return {
     url,
-    adminUrl: `http://127.0.0.1:${adminPort}`,
     port,
     child,
     rssBytes: () => rssOf(child.pid as number),

@@ -1,8 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type ClientRequest, type RequestOptions, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DEFAULT_PERMISSIONS, newId, type Role } from "@medvault/contracts";
+import { CloudEvent, DEFAULT_PERMISSIONS, newId, type Role } from "@medvault/contracts";
 import {
   AssertionVerifier,
   createListener,
@@ -22,6 +23,7 @@ import {
 } from "@medvault/testing";
 import type { Express } from "express";
 import type { JWTPayload } from "jose";
+import { afterAll, onTestFinished, TestRunner } from "vitest";
 import { GatewayConfig } from "../src/config.ts";
 import { SERVICES, type ServiceName } from "../src/routing/route-table.ts";
 import { gateway } from "../src/service.ts";
@@ -50,6 +52,8 @@ export interface Harness {
     role: Exclude<Role, "guest">,
     options?: { cached?: boolean; session?: Record<string, string>; claims?: JWTPayload },
   ): Promise<Person>;
+  /** How many requests the services have seen together. */
+  reached(): number;
   close(): Promise<void>;
 }
 
@@ -119,22 +123,29 @@ export async function createHarness(): Promise<Harness> {
     return { sub, sid, role, token };
   };
 
-  return {
-    services,
-    auth,
-    redis,
-    redisLink,
-    broker,
-    env,
-    signIn,
-    async close() {
-      await Promise.all(Object.values(services).map((service) => service.stop()));
-      await redisLink.close();
-      await redis.close();
-      await broker.close();
-      await rm(dir, { recursive: true });
-    },
+  const reached = () => Object.values(services).reduce((sum, { seen }) => sum + seen.length, 0);
+  const close = async () => {
+    await Promise.all(Object.values(services).map((service) => service.stop()));
+    await redisLink.close();
+    await redis.close();
+    await broker.close();
+    await rm(dir, { recursive: true });
   };
+  return { services, auth, redis, redisLink, broker, env, signIn, reached, close };
+}
+
+/** Runs when the test that is running ends; outside of tests, when the file does. */
+export function finallyDo(end: () => unknown): void {
+  const ends = async () => void (await end());
+  if (TestRunner.getCurrentTest()) onTestFinished(ends);
+  else afterAll(ends);
+}
+
+/** A harness that is closed by itself (finallyDo). */
+export async function givenHarness(): Promise<Harness> {
+  const harness = await createHarness();
+  finallyDo(() => harness.close());
+  return harness;
 }
 
 /** As auth does at its start: every role's permissions, then the mark with this Redis' run id. */
@@ -170,23 +181,30 @@ export async function openGateway(env: Record<string, string | undefined>): Prom
   };
 }
 
-export interface TestGateway extends Harness {
+export interface TestGateway extends Omit<Harness, "close"> {
   gateway: OpenGateway;
   url: string;
   call(path: string, init?: RequestInit & { as?: Person | string }): Promise<Response>;
+  /** Stops the gateway, which sends what it has gathered, and reads all of the audit queue. */
+  audited(): Promise<{ raw: string; events: CloudEvent[] }>;
 }
 
-/** A whole gateway on a port of its own, with a harness of its own. */
+/** A whole gateway on a port of its own, with a harness of its own. It ends by itself. */
 export async function givenGateway(
   settings: Partial<Record<keyof GatewayConfig, string>> = {},
 ): Promise<TestGateway> {
-  const harness = await createHarness();
+  const harness = await givenHarness();
   const gateway = await openGateway({ ...harness.env, ...settings });
   const { tls, onMalformed } = gateway;
   const logger = createLogger({ service: "gateway", level: "silent" });
   const server = createListener({ tls, logger, onMalformed }, gateway.app);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  finallyDo(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await gateway.stop();
+  });
   await untilConnected(url);
   return {
     ...harness,
@@ -199,13 +217,22 @@ export async function givenGateway(
       if (as) headers.set("authorization", `Bearer ${typeof as === "string" ? as : as.token}`);
       return fetch(`${url}${path}`, { redirect: "manual", ...init, headers });
     },
-    async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+    async audited() {
       await gateway.stop();
-      await harness.close();
+      const get = { count: 100, ackmode: "ack_requeue_false", encoding: "auto" };
+      const found = await harness.broker.manage("POST", "queues/{vhost}/medvault.audit/get", get);
+      const raw = (found as { payload: string }[]).map(({ payload }) => payload);
+      const events = raw.flatMap((payload) => JSON.parse(payload) as unknown[]);
+      return { raw: raw.join("\n"), events: events.map((event) => CloudEvent.parse(event)) };
     },
   };
+}
+
+/** A request of Node's own, to be ended by the caller: for what fetch does not send. */
+export function ask(url: string, path: string, as: Person, options: RequestOptions = {}): ClientRequest {
+  const { hostname, port } = new URL(url);
+  const headers = { authorization: `Bearer ${as.token}`, ...(options.headers as object) };
+  return request({ hostname, port, path, ...options, headers });
 }
 
 export async function untilConnected(url: string): Promise<void> {
@@ -217,7 +244,7 @@ export async function untilConnected(url: string): Promise<void> {
   throw new Error("the gateway did not connect to Redis and RabbitMQ within 10 s");
 }
 
-/** One field of a JSON answer. */
-export async function fieldOf(answer: Response, name: string): Promise<unknown> {
-  return ((await answer.json()) as Record<string, unknown>)[name];
+/** An answer's status and its problem's code. */
+export async function problemOf(answer: Response): Promise<[status: number, code: unknown]> {
+  return [answer.status, ((await answer.json()) as { code?: unknown }).code];
 }

@@ -1,18 +1,14 @@
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
+import { beforeEach, expect, test, vi } from "vitest";
+import { givenGateway, type Person, problemOf } from "../../test/harness.ts";
 
 const PATH = "/v1/patients";
 const AGENT = "Browser/1.0";
-let edge: TestGateway;
-beforeAll(async () => {
-  edge = await givenGateway({ MEDVAULT_TRUSTED_PROXIES: "127.0.0.1" });
-});
+const edge = await givenGateway({ MEDVAULT_TRUSTED_PROXIES: "127.0.0.1" });
 beforeEach(() => {
   edge.auth.violations.length = 0;
   edge.auth.violationEnds = true;
 });
-afterAll(() => edge.close());
 
 const uaHash = createHash("sha256").update(AGENT).digest("hex");
 const signIn = (role: "doctor" | "patient", session: Record<string, string> = {}, cached = true) =>
@@ -37,7 +33,7 @@ for (const [what, other] of Object.entries(others)) {
       const doctor = await signIn("doctor", {}, cached);
       const before = edge.services.records.seen.length;
       const answer = await call(doctor, other);
-      expect([answer.status, await fieldOf(answer, "code")]).toEqual([401, "unauthenticated"]);
+      expect(await problemOf(answer)).toEqual([401, "unauthenticated"]);
       expect(edge.auth.violations).toEqual([doctor.sid]);
       expect(edge.services.records.seen.length).toBe(before);
       // Auth learns who it was from the gateway's own assertion.

@@ -1,25 +1,16 @@
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from "jose";
+import { newId } from "@medvault/contracts";
 import { expect, test } from "vitest";
+import { FakeAuth } from "../../test/fake-services.ts";
 import { AccessTokens } from "./access-token.ts";
 import { createKeySet } from "./jwks.client.ts";
 
 const SID = "018f0000-0000-7000-8000-000000000000";
 
 async function newKey() {
-  const { privateKey, publicKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-  const jwk = await exportJWK(publicKey);
-  const kid = await calculateJwkThumbprint(jwk);
-  const token = () =>
-    new SignJWT({ sid: SID, role: "doctor", scope: "", amr: [], auth_time: 1, pv: 1 })
-      .setProtectedHeader({ alg: "EdDSA", typ: "at+jwt", kid })
-      .setIssuer("medvault")
-      .setAudience("medvault-gateway")
-      .setSubject(SID)
-      .setIssuedAt()
-      .setJti(Math.random().toString())
-      .setExpirationTime("5m")
-      .sign(privateKey);
-  return { published: { ...jwk, kid, alg: "EdDSA", use: "sig" }, token };
+  const auth = new FakeAuth();
+  await auth.init();
+  const token = () => auth.token({ sub: SID, sid: SID, role: "doctor", scope: "", jti: newId() });
+  return { published: auth.publicJwk, token };
 }
 
 /** A gateway's memory of keys with a clock of ours, and what auth publishes. */

@@ -4,19 +4,10 @@ import { SessionEnded, TokenRefused } from "./identity.errors.ts";
 import {
   bindingViolation,
   type CachedSession,
-  type SessionBinding,
+  type LiveSession,
   type SessionUse,
   type SignedIn,
 } from "./session.ts";
-
-interface LiveSession extends SessionBinding {
-  sub: string;
-  role: string;
-  scope: string;
-  enroll: boolean;
-  transport: SignedIn["transport"];
-  csrf: string;
-}
 
 const ENROLL_SCOPE = "account:enroll:own";
 

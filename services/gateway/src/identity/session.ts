@@ -19,19 +19,28 @@ export interface SessionBinding {
   bindAddress: Binding;
 }
 
-/** What Redis says of a session. `unknown`: ask auth (a miss, or auth has not filled Redis). */
+/** A session that lives, whether Redis or auth says so. */
+export interface LiveSession extends SessionBinding {
+  sub: string;
+  role: string;
+  scope: string;
+  /** May only set up a second factor. */
+  enroll: boolean;
+  transport: SessionTransport;
+  /** SHA-256 of the CSRF token, in hex; empty for a bearer session. */
+  csrf: string;
+}
+
+/**
+ * What Redis says of a session. `unknown`: ask auth (a miss, or auth has not filled Redis). `scope`
+ * is null while the permissions of the role are still those that the token carries.
+ */
 export type CachedSession =
-  | { state: "unknown" }
-  | { state: "ended" }
-  /** `scope`: null while the permissions of the role are still those that the token carries. */
-  | ({ state: "live"; sub: string; scope: string | null; enroll: boolean } & SessionBinding & {
-        transport: SessionTransport;
-        /** SHA-256 of the CSRF token, in hex; empty for a bearer session. */
-        csrf: string;
-      });
+  | { state: "unknown" | "ended" }
+  | ({ state: "live"; scope: string | null } & Omit<LiveSession, "role" | "scope">);
 
 /** Who is signed in, as of now. */
-export interface SignedIn {
+export interface SignedIn extends Pick<LiveSession, "transport" | "csrf"> {
   sub: string;
   sid: string;
   role: AccessClaims["role"];
@@ -40,9 +49,6 @@ export interface SignedIn {
   amr: string[];
   /** May only set up a second factor. */
   enrollment: boolean;
-  transport: SessionTransport;
-  /** SHA-256 of the CSRF token, in hex; empty for a bearer session. */
-  csrf: string;
 }
 
 /**

@@ -1,18 +1,12 @@
 import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
+import { expect, test, vi } from "vitest";
+import { givenGateway, type Person, problemOf } from "../../test/harness.ts";
 import { type RawAnswer, sendRaw } from "../../test/raw-http.ts";
 
-let edge: TestGateway;
-let doctor: Person;
-beforeAll(async () => {
-  edge = await givenGateway({ MEDVAULT_LOGIN_RATE: "1000" });
-  doctor = await edge.signIn("doctor");
-});
-afterAll(() => edge.close());
+const edge = await givenGateway({ MEDVAULT_LOGIN_RATE: "1000" });
+const doctor = await edge.signIn("doctor");
 
-const reached = () => Object.values(edge.services).reduce((sum, service) => sum + service.seen.length, 0);
 const lines = (...fields: string[]) => `${[...fields, "Connection: close"].join("\r\n")}\r\n\r\n`;
 const get = (target: string, ...fields: string[]) => lines(`GET ${target} HTTP/1.1`, "Host: x", ...fields);
 const post = (body: string, ...fields: string[]) =>
@@ -42,7 +36,7 @@ function expectProblem(answer: RawAnswer, status: number, name: string): void {
 }
 
 test("requests that two servers could read in two ways are refused by their head, and reach no service", async () => {
-  const before = reached();
+  const before = edge.reached();
   const cases: Record<string, [status: number, bytes: string]> = {
     "two lengths": [400, post("ab", "Content-Length: 2", "Content-Length: 3")],
     "a length and chunks": [400, post("0\r\n\r\n", "Content-Length: 4", "Transfer-Encoding: chunked")],
@@ -87,11 +81,11 @@ test("requests that two servers could read in two ways are refused by their head
     expectProblem(await sendRaw(edge.url, bytes), status, name);
   const traced = await sendRaw(edge.url, lines("TRACE /docs HTTP/1.1", "Host: x"));
   expect(traced.headers.get("allow")).toBe("GET, HEAD, POST, PUT, PATCH, DELETE");
-  expect(reached()).toBe(before);
+  expect(edge.reached()).toBe(before);
 });
 
 test("bodies that are no well-formed JSON in UTF-8 are refused, and reach no service", async () => {
-  const before = reached();
+  const before = edge.reached();
   const cases: Record<string, [status: number, bytes: string]> = {
     "no JSON": [400, json("{a:1}")],
     "half of it": [400, json('{"a":')],
@@ -122,8 +116,8 @@ test("bodies that are no well-formed JSON in UTF-8 are refused, and reach no ser
     body: bomb,
     headers: { "content-type": "application/json", "content-encoding": "gzip" },
   });
-  expect([packed.status, await fieldOf(packed, "code")]).toEqual([415, "unsupported_media_type"]);
-  expect(reached()).toBe(before);
+  expect(await problemOf(packed)).toEqual([415, "unsupported_media_type"]);
+  expect(edge.reached()).toBe(before);
 });
 
 test("what is well-formed is passed on byte for byte, however oddly it is written", async () => {
@@ -150,10 +144,7 @@ test("what is well-formed is passed on byte for byte, however oddly it is writte
 });
 
 test("a query that says something twice, or what the route does not know, is refused; once admitted", async () => {
-  const code = async (path: string, as?: Person) => {
-    const answer = await edge.call(path, as ? { as } : {});
-    return [answer.status, await fieldOf(answer, "code")];
-  };
+  const code = async (path: string, as?: Person) => problemOf(await edge.call(path, as ? { as } : {}));
   expect(await code("/v1/prescriptions?from=2026-01-01&from=2020-01-01", doctor)).toEqual([
     400,
     "invalid_input",

@@ -1,50 +1,8 @@
-import type { IncomingMessage } from "node:http";
-import { loadConfig } from "@medvault/service-kit";
-import { afterEach, expect, test, vi } from "vitest";
-import { fieldOf, givenGateway, type TestGateway } from "../../test/harness.ts";
-import { GatewayConfig } from "../config.ts";
-import { clientAddress } from "./client-address.ts";
-
-const open: TestGateway[] = [];
-afterEach(async () => {
-  for (const edge of open.splice(0)) await edge.close();
-});
-async function given(settings: Parameters<typeof givenGateway>[0]): Promise<TestGateway> {
-  const edge = await givenGateway(settings);
-  open.push(edge);
-  return edge;
-}
-
-const requestOf = (remoteAddress: string, forwarded?: string) =>
-  ({
-    socket: { remoteAddress },
-    headers: forwarded ? { "x-forwarded-for": forwarded } : {},
-  }) as unknown as IncomingMessage;
-
-test("X-Forwarded-For is believed only through trusted proxies, from the nearest hop outwards", () => {
-  const direct = clientAddress("");
-  expect(direct(requestOf("203.0.113.5", "198.51.100.1"))).toBe("203.0.113.5");
-  const behind = clientAddress("10.0.0.0/8, 2001:db8::1");
-  expect(behind(requestOf("203.0.113.5", "198.51.100.1"))).toBe("203.0.113.5");
-  expect(behind(requestOf("10.1.2.3"))).toBe("10.1.2.3");
-  expect(behind(requestOf("10.1.2.3", "198.51.100.1"))).toBe("198.51.100.1");
-  expect(behind(requestOf("::ffff:10.1.2.3", "6.6.6.6, 198.51.100.1, 10.9.9.9"))).toBe("198.51.100.1");
-  expect(behind(requestOf("2001:db8::1", "2001:db8:ffff::7"))).toBe("2001:db8:ffff::7");
-  expect(behind(requestOf("10.1.2.3", "198.51.100.1, <script>"))).toBe("10.1.2.3");
-  expect(() => clientAddress("10.0.0.0/8, proxy.example")).toThrow("no address");
-});
-
-test("a trusted proxy that is no address is named at boot, and not shown", () => {
-  expect(() => loadConfig(GatewayConfig, { MEDVAULT_TRUSTED_PROXIES: "10.0.0.0/8, secret.example" })).toThrow(
-    expect.objectContaining({
-      settings: expect.arrayContaining(["MEDVAULT_TRUSTED_PROXIES", "PORT", "REDIS_URL"]),
-      message: expect.not.stringContaining("secret"),
-    }),
-  );
-});
+import { expect, test, vi } from "vitest";
+import { givenGateway, problemOf } from "../../test/harness.ts";
 
 test("requests beyond the limit are 429 with Retry-After and the RateLimit fields; another address goes on", async () => {
-  const edge = await given({ MEDVAULT_RATE_LIMIT: "5", MEDVAULT_TRUSTED_PROXIES: "127.0.0.1" });
+  const edge = await givenGateway({ MEDVAULT_RATE_LIMIT: "5", MEDVAULT_TRUSTED_PROXIES: "127.0.0.1" });
   const from = (ip: string) => edge.call("/.well-known/jwks.json", { headers: { "x-forwarded-for": ip } });
   const first = await from("198.51.100.1");
   expect(first.status).toBe(200);
@@ -55,20 +13,15 @@ test("requests beyond the limit are 429 with Retry-After and the RateLimit field
   );
   expect(statuses.filter((status) => status === 200)).toHaveLength(4);
   const over = await from("198.51.100.1");
-  expect([over.status, await fieldOf(over, "code")]).toEqual([429, "rate_limited"]);
+  expect(await problemOf(over)).toEqual([429, "rate_limited"]);
   expect(Number(over.headers.get("retry-after"))).toBeGreaterThan(0);
   expect(over.headers.get("ratelimit")).toMatch(/^"general";r=0;/);
   expect((await from("198.51.100.2")).status).toBe(200);
 });
 
 test("sign-ins have a limit of their own, also when the address has requests left", async () => {
-  const edge = await given({ MEDVAULT_LOGIN_RATE: "2" });
-  const login = () =>
-    edge.call("/v1/auth/login", {
-      method: "POST",
-      body: "{}",
-      headers: { "content-type": "application/json" },
-    });
+  const edge = await givenGateway({ MEDVAULT_LOGIN_RATE: "2" });
+  const login = () => edge.call("/v1/auth/login", { method: "POST", body: "{}" });
   expect([(await login()).status, (await login()).status, (await login()).status]).toEqual([200, 200, 429]);
   expect((await login()).headers.get("ratelimit-policy")).toBe('"login";q=2;w=60');
   expect((await edge.call("/docs")).status).toBe(200);
@@ -77,7 +30,7 @@ test("sign-ins have a limit of their own, also when the address has requests lef
 test.each(["cut", "stall"] as const)(
   "without Redis (%s): sign-in and sessions are 503 with Retry-After, public reads go on under a tight limit",
   async (how) => {
-    const edge = await given({});
+    const edge = await givenGateway({});
     const doctor = await edge.signIn("doctor");
     expect((await edge.call("/v1/patients", { as: doctor })).status).toBe(200);
     edge.redisLink[how]();
@@ -89,9 +42,8 @@ test.each(["cut", "stall"] as const)(
     const before = edge.services.auth.seen.length;
     for (const [path, init] of calls) {
       const answer = await edge.call(path, init);
-      expect([answer.status, answer.headers.get("retry-after"), await fieldOf(answer, "code")], path).toEqual(
-        [503, "2", "unavailable"],
-      );
+      expect(await problemOf(answer), path).toEqual([503, "unavailable"]);
+      expect(answer.headers.get("retry-after"), path).toBe("2");
     }
     expect(edge.services.auth.seen.length).toBe(before);
     const statuses = await Promise.all(

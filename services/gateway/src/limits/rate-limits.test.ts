@@ -1,22 +1,10 @@
 import { newId } from "@medvault/contracts";
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { spawnGateway } from "../../test/gateway-process.ts";
-import { createHarness, fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
+import { finallyDo, givenGateway, givenHarness, type Person, problemOf } from "../../test/harness.ts";
 
 /** How long one request waits for a Redis that hangs (admission.store.ts). */
 const REDIS_WAIT_MS = 600;
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-async function given(settings: Parameters<typeof givenGateway>[0]): Promise<TestGateway> {
-  const edge = await givenGateway(settings);
-  ends.push(() => edge.close());
-  return edge;
-}
-
-type Call = (as: Person, path: string, init?: RequestInit) => Promise<Response>;
-
 async function tally(calls: Promise<Response>[]): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
   for (const answer of await Promise.all(calls)) {
@@ -27,8 +15,7 @@ async function tally(calls: Promise<Response>[]): Promise<Record<string, number>
 }
 
 test("two gateway processes on one Redis admit, of every limit together, exactly what it allows", async () => {
-  const harness = await createHarness();
-  ends.push(() => harness.close());
+  const harness = await givenHarness();
   const env = {
     ...harness.env,
     REDIS_URL: harness.redis.url,
@@ -38,7 +25,7 @@ test("two gateway processes on one Redis admit, of every limit together, exactly
     MEDVAULT_TRUSTED_PROXIES: "127.0.0.1",
   };
   const both = await Promise.all([spawnGateway(env), spawnGateway(env)]);
-  ends.push(() => Promise.all(both.map((gateway) => gateway.stop())));
+  finallyDo(() => Promise.all(both.map((gateway) => gateway.stop())));
   let turn = 0;
   const call = (ip: string, path: string, init: RequestInit & { as?: Person } = {}) =>
     fetch(`${both[turn++ % 2]?.url}${path}`, {
@@ -90,7 +77,7 @@ test("two gateway processes on one Redis admit, of every limit together, exactly
 });
 
 test("export and upload have limits of their own, and cost their user more than a read", async () => {
-  const edge = await given({ MEDVAULT_RATE_LIMIT: "60", MEDVAULT_TRUSTED_RANGES: "127.0.0.0/8" });
+  const edge = await givenGateway({ MEDVAULT_RATE_LIMIT: "60", MEDVAULT_TRUSTED_RANGES: "127.0.0.0/8" });
   const [exporter, uploader] = await Promise.all([edge.signIn("doctor"), edge.signIn("doctor")]);
   const everything = await edge.call(`/v1/fhir/Patient/${newId()}/$everything`, { as: exporter });
   expect(everything.headers.get("ratelimit-policy")).toBe(
@@ -109,7 +96,7 @@ test("export and upload have limits of their own, and cost their user more than 
 });
 
 test("only trusted ranges have ten times an address's limits", async () => {
-  const edge = await given({
+  const edge = await givenGateway({
     MEDVAULT_RATE_LIMIT: "5",
     MEDVAULT_LOGIN_RATE: "1",
     MEDVAULT_TRUSTED_PROXIES: "127.0.0.1",
@@ -134,15 +121,15 @@ test("only trusted ranges have ten times an address's limits", async () => {
 });
 
 test("a user who opens too many patients is refused those alone, and the log says who", async () => {
-  const edge = await given({ MEDVAULT_PATIENTS_PER_HOUR: "2" });
+  const edge = await givenGateway({ MEDVAULT_PATIENTS_PER_HOUR: "2" });
   const doctor = await edge.signIn("doctor");
   const [one, two, three] = [newId(), newId(), newId()];
-  const open: Call = (as, path) => edge.call(path, { as });
+  const open = (as: Person, path: string) => edge.call(path, { as });
   for (const id of [one, two, one, two.toUpperCase()]) {
     expect((await open(doctor, `/v1/patients/${id}`)).status).toBe(200);
   }
   const over = await open(doctor, `/v1/patients/${three}/records`);
-  expect([over.status, await fieldOf(over, "code")]).toEqual([429, "too_many_patients"]);
+  expect(await problemOf(over)).toEqual([429, "too_many_patients"]);
   for (const query of [
     `limit=5&patientId=${three}`,
     `patien%74Id=%${three.charCodeAt(0).toString(16)}${three.slice(1)}`,
@@ -155,13 +142,7 @@ test("a user who opens too many patients is refused those alone, and the log say
   expect((await open(await edge.signIn("doctor"), `/v1/patients/${three}`)).status).toBe(200);
   const seen = edge.services.records.seen.filter(({ url }) => url.includes(`${three}/records`));
   expect(seen).toEqual([]);
-  await edge.gateway.stop(); // sends what is gathered
-  const get = { count: 100, ackmode: "ack_requeue_false", encoding: "auto" };
-  const messages = (await edge.broker.manage("POST", "queues/{vhost}/medvault.audit/get", get)) as {
-    payload: string;
-  }[];
-  const events = messages.flatMap((message) => JSON.parse(message.payload) as unknown[]);
-  expect(events).toContainEqual(
+  expect((await edge.audited()).events).toContainEqual(
     expect.objectContaining({
       type: "medvault.gateway.request.too_many_patients.v1",
       data: expect.objectContaining({
@@ -174,7 +155,7 @@ test("a user who opens too many patients is refused those alone, and the log say
 });
 
 test("a Redis that hangs costs the first few requests a short wait, and the others none", async () => {
-  const edge = await given({});
+  const edge = await givenGateway({});
   const doctor = await edge.signIn("doctor");
   expect((await edge.call("/v1/claims", { as: doctor })).status).toBe(200);
   edge.redisLink.stall();

@@ -1,48 +1,40 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { type GatewayProcess, spawnGateway } from "../../test/gateway-process.ts";
-import { createHarness, type Harness, type Person } from "../../test/harness.ts";
+import { expect, test, vi } from "vitest";
+import { spawnGateway } from "../../test/gateway-process.ts";
+import { finallyDo, givenHarness } from "../../test/harness.ts";
 
 const MIB = 1024 * 1024;
 const IDLE_TIMEOUT_MS = 5_000;
-let harness: Harness;
-let gateway: GatewayProcess;
-let doctor: Person;
 /** What the service has sent to readers so far, in bytes. */
 let pushed = 0;
 /** Answers that the service is still sending. */
 let reading = 0;
-beforeAll(async () => {
-  harness = await createHarness();
-  doctor = await harness.signIn("doctor");
-  gateway = await spawnGateway({
-    ...harness.env,
-    REDIS_URL: harness.redis.url, // not by way of this process, which is busy here
-    MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS: String(IDLE_TIMEOUT_MS),
-    MEDVAULT_MAX_UPLOAD_BYTES: String(MIB),
-  });
-  harness.services.files.raw = (req, res) => {
-    req.on("error", () => undefined);
-    if (req.method === "POST") return void req.resume().once("end", () => res.end("{}"));
-    const chunk = Buffer.alloc(64 * 1024);
-    const push = () => {
-      do pushed += chunk.length;
-      while (res.write(chunk));
-      res.once("drain", push);
-    };
-    reading += 1;
-    res.once("close", () => {
-      reading -= 1;
-    });
-    res.writeHead(200);
-    push();
+const harness = await givenHarness();
+const doctor = await harness.signIn("doctor");
+const gateway = await spawnGateway({
+  ...harness.env,
+  REDIS_URL: harness.redis.url, // not by way of this process, which is busy here
+  MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS: String(IDLE_TIMEOUT_MS),
+  MEDVAULT_MAX_UPLOAD_BYTES: String(MIB),
+});
+finallyDo(() => gateway.stop());
+harness.services.files.raw = (req, res) => {
+  req.on("error", () => undefined);
+  if (req.method === "POST") return void req.resume().once("end", () => res.end("{}"));
+  const chunk = Buffer.alloc(64 * 1024);
+  const push = () => {
+    do pushed += chunk.length;
+    while (res.write(chunk));
+    res.once("drain", push);
   };
-});
-afterAll(async () => {
-  await gateway.stop();
-  await harness.close();
-});
+  reading += 1;
+  res.once("close", () => {
+    reading -= 1;
+  });
+  res.writeHead(200);
+  push();
+};
 
 interface Slow {
   socket: Socket;

@@ -1,18 +1,13 @@
 import { createHash } from "node:crypto";
 import { loadConfig } from "@medvault/service-kit";
-import { afterAll, expect, test } from "vitest";
-import { givenGateway, type TestGateway } from "../../test/harness.ts";
+import { expect, test } from "vitest";
+import { givenGateway } from "../../test/harness.ts";
 import { GatewayConfig } from "../config.ts";
 import { originsOf } from "./cors.ts";
 
 const LISTED = "https://console.example";
-const open: Promise<TestGateway>[] = [];
-const closed = givenGateway();
-const listing = givenGateway({ MEDVAULT_CORS_ORIGINS: `${LISTED}, http://localhost:5173` });
-open.push(closed, listing);
-afterAll(async () => {
-  for (const edge of open) await (await edge).close();
-});
+const closed = await givenGateway();
+const listing = await givenGateway({ MEDVAULT_CORS_ORIGINS: `${LISTED}, http://localhost:5173` });
 
 const preflight = (origin: string, method = "PUT") => ({
   method: "OPTIONS",
@@ -22,16 +17,14 @@ const allowances = (answer: Response) =>
   [...answer.headers.keys()].filter((name) => name.startsWith("access-control-"));
 
 test("no other origin is allowed by default", async () => {
-  const edge = await closed;
-  const asked = await edge.call("/v1/patients", preflight(LISTED));
+  const asked = await closed.call("/v1/patients", preflight(LISTED));
   expect([asked.status, allowances(asked)]).toEqual([403, []]);
-  const answer = await edge.call("/.well-known/jwks.json", { headers: { origin: LISTED } });
+  const answer = await closed.call("/.well-known/jwks.json", { headers: { origin: LISTED } });
   expect([answer.status, allowances(answer)]).toEqual([200, []]);
 });
 
 test("the gateway answers a listed origin's preflight itself, with credentials, and asks no service", async () => {
-  const edge = await listing;
-  const answer = await edge.call("/v1/records/x", preflight(LISTED));
+  const answer = await listing.call("/v1/records/x", preflight(LISTED));
   expect(answer.status).toBe(204);
   expect(Object.fromEntries(answer.headers)).toMatchObject({
     "access-control-allow-origin": LISTED,
@@ -41,13 +34,12 @@ test("the gateway answers a listed origin's preflight itself, with credentials, 
     vary: "Origin",
     "x-frame-options": "DENY",
   });
-  expect(edge.services.records.seen).toEqual([]);
+  expect(listing.services.records.seen).toEqual([]);
 });
 
 test("listed origins can read answers and refusals, which say what may be read", async () => {
-  const edge = await listing;
   for (const path of ["/.well-known/jwks.json", "/v1/patients", "/nowhere", "/v1/x/../y"]) {
-    const answer = await edge.call(path, { headers: { origin: LISTED } });
+    const answer = await listing.call(path, { headers: { origin: LISTED } });
     expect(answer.headers.get("access-control-allow-origin"), path).toBe(LISTED);
     expect(answer.headers.get("vary"), path).toBe("Origin");
     expect(answer.headers.get("access-control-expose-headers")).toMatch(
@@ -57,7 +49,6 @@ test("listed origins can read answers and refusals, which say what may be read",
 });
 
 test("an origin that is not listed is not allowed, however similar it looks; neither is null", async () => {
-  const edge = await listing;
   for (const origin of [
     "null",
     "*",
@@ -69,9 +60,9 @@ test("an origin that is not listed is not allowed, however similar it looks; nei
     "https://console.example/",
     "http://localhost:5174",
   ]) {
-    const asked = await edge.call("/v1/patients", preflight(origin));
+    const asked = await listing.call("/v1/patients", preflight(origin));
     expect([asked.status, allowances(asked)], origin).toEqual([403, []]);
-    const answer = await edge.call("/.well-known/jwks.json", { headers: { origin } });
+    const answer = await listing.call("/.well-known/jwks.json", { headers: { origin } });
     expect([answer.status, allowances(answer), answer.headers.get("vary")], origin).toEqual([
       200,
       [],
@@ -98,14 +89,13 @@ test("a list with a wildcard, null or a path in it does not boot", () => {
 });
 
 test("a cookie session is used by the pages of listed origins, with its CSRF token, and by no others", async () => {
-  const edge = await listing;
   const csrf = createHash("sha256").update("its-token").digest("hex");
-  const doctor = await edge.signIn("doctor", {
+  const doctor = await listing.signIn("doctor", {
     session: { transport: "cookie", csrf },
     claims: { transport: "cookie" },
   });
   const logout = (headers: Record<string, string>) =>
-    edge.call("/v1/auth/logout", {
+    listing.call("/v1/auth/logout", {
       method: "POST",
       headers: {
         cookie: `__Host-medvault-access=${doctor.token}`,

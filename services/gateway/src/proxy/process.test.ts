@@ -1,32 +1,22 @@
 import { once } from "node:events";
-import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
+import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type GatewayProcess, spawnGateway } from "../../test/gateway-process.ts";
-import { createHarness, type Harness, type Person } from "../../test/harness.ts";
+import { ask as askAs, finallyDo, givenHarness } from "../../test/harness.ts";
 
 const MIB = 1024 * 1024;
 const WHOLE = 256 * MIB;
 const CHUNK = Buffer.alloc(64 * 1024, "x");
-let harness: Harness;
-let doctor: Person;
-let env: Record<string, string>;
-const running = new Set<GatewayProcess>();
-beforeAll(async () => {
-  harness = await createHarness();
-  doctor = await harness.signIn("doctor");
-  env = { ...harness.env, REDIS_URL: harness.redis.url, MEDVAULT_MAX_UPLOAD_BYTES: String(WHOLE) };
-});
-afterAll(async () => {
-  await Promise.all([...running].map((gateway) => gateway.stop()));
-  await harness.close();
-});
+const harness = await givenHarness();
+const doctor = await harness.signIn("doctor");
+const env = { ...harness.env, REDIS_URL: harness.redis.url, MEDVAULT_MAX_UPLOAD_BYTES: String(WHOLE) };
 
 async function started(port?: number): Promise<GatewayProcess> {
   const nodeArgs = ["--max-semi-space-size=4"]; // as it is started outside of tests
   const gateway = await spawnGateway(env, { nodeArgs, ...(port && { port }) });
-  running.add(gateway);
+  finallyDo(() => gateway.stop());
   return gateway;
 }
 
@@ -34,14 +24,8 @@ function* bytes(total: number): Generator<Buffer> {
   for (let sent = 0; sent < total; sent += CHUNK.length) yield CHUNK;
 }
 
-function ask(
-  gateway: GatewayProcess,
-  path: string,
-  options: { method?: string; agent?: Agent } = {},
-): ClientRequest {
-  const headers = { authorization: `Bearer ${doctor.token}` };
-  return request({ host: "127.0.0.1", port: gateway.port, path, headers, ...options });
-}
+const ask = ({ url }: GatewayProcess, path: string, options: RequestOptions = {}): ClientRequest =>
+  askAs(url, path, doctor, options);
 
 async function answerOf(
   call: ClientRequest,
@@ -89,7 +73,6 @@ test("uploads and downloads of 256 MiB cost the gateway less than 32 MiB of memo
     least = Math.min(least, (peak - before) / MIB);
   }
   expect(least).toBeLessThan(32);
-  running.delete(gateway);
   expect(await gateway.stop()).toBe(0);
 }, 60_000);
 
@@ -144,7 +127,6 @@ test("when a client or a service breaks off, the other one notices within a seco
   await expect(once(half.resume(), "end")).rejects.toThrow();
   expect(performance.now() - since).toBeLessThan(1_000);
   files.raw = null;
-  running.delete(gateway);
   expect(await gateway.stop()).toBe(0);
 }, 30_000);
 
@@ -185,7 +167,6 @@ test("five restarts under load on kept-alive connections lose no request, read o
     const atLeast = done + 50;
     await vi.waitFor(() => expect(done).toBeGreaterThan(atLeast), { timeout: 20_000, interval: 50 });
     const leaving = pair[restart % 2] as GatewayProcess;
-    running.delete(leaving);
     expect(await leaving.stop()).toBe(0);
     pair[restart % 2] = await started(leaving.port);
   }

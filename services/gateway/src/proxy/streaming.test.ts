@@ -1,24 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { request } from "node:http";
 import { lifecycleOf, metricsOf } from "@medvault/service-kit";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { fieldOf, givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
+import { afterEach, expect, test, vi } from "vitest";
+import { ask, givenGateway, problemOf } from "../../test/harness.ts";
 
 const MIB = 1024 * 1024;
-let edge: TestGateway;
-let doctor: Person;
-beforeAll(async () => {
-  edge = await givenGateway({ MEDVAULT_MAX_UPLOAD_BYTES: String(MIB) });
-  doctor = await edge.signIn("doctor");
-});
+const edge = await givenGateway({ MEDVAULT_MAX_UPLOAD_BYTES: String(MIB) });
+const doctor = await edge.signIn("doctor");
 afterEach(() => {
-  for (const name of ["records", "files", "audit", "backup"] as const) {
-    edge.services[name].handler = null;
-    edge.services[name].raw = null;
-  }
+  for (const name of ["records", "files", "audit", "backup"] as const) edge.services[name].raw = null;
 });
-afterAll(() => edge.close());
 
 test("bytes stream through unchanged, both ways, with Range and its answer", async () => {
   const content = randomBytes(5 * MIB);
@@ -54,14 +45,7 @@ test("a reader who stops reading stops the service: the gateway holds no more th
     };
     push();
   };
-  const { hostname, port } = new URL(edge.url);
-  const req = request({
-    hostname,
-    port,
-    path: "/v1/files/1/content",
-    headers: { authorization: `Bearer ${doctor.token}` },
-  });
-  req.end();
+  const req = ask(edge.url, "/v1/files/1/content", doctor).end();
   const [res] = await once(req, "response");
   res.pause();
   let last = -1;
@@ -92,25 +76,7 @@ test("a client that goes away ends the call to the service", async () => {
   expect(await closed).toBe("/v1/records/slow");
 });
 
-test("an answer that breaks off in the middle is broken for the client too, not ended", async () => {
-  edge.services.records.raw = (_req, res) => {
-    res.writeHead(200, { "content-length": 1000 });
-    res.write("half");
-    setTimeout(() => res.destroy(), 20);
-  };
-  const answer = await edge.call("/v1/records/1", { as: doctor });
-  await expect(answer.text()).rejects.toThrow();
-});
-
-test("garbage and early ends from a service are 502 problems with nothing of it inside", async () => {
-  edge.services.backup.raw = (req) => void req.socket.end("NOT HTTP secret-mark\r\n\r\n");
-  const garbage = await edge.call("/v1/backups", { method: "POST", as: doctor });
-  expect(garbage.status).toBe(502);
-  expect(await garbage.text()).not.toContain("secret-mark");
-  edge.services.backup.raw = (req) => req.socket.destroy();
-  expect(await fieldOf(await edge.call("/v1/backups", { method: "POST", as: doctor }), "code")).toBe(
-    "bad_gateway",
-  );
+test("a failure that is no problem document is 503, with nothing of it inside", async () => {
   edge.services.backup.raw = (_req, res) =>
     void res.writeHead(500, { "content-type": "text/html" }).end("secret-mark");
   const foreign = await edge.call("/v1/backups", { as: doctor });
@@ -118,16 +84,13 @@ test("garbage and early ends from a service are 502 problems with nothing of it 
 });
 
 test("problems of a service pass as they are", async () => {
-  edge.services.records.handler = (_req, res) =>
+  edge.services.records.raw = (_req, res) =>
     void res
       .writeHead(503, { "content-type": "application/problem+json", "retry-after": "7" })
       .end(JSON.stringify({ code: "unavailable" }));
   const answer = await edge.call("/v1/patients", { as: doctor });
-  expect([answer.status, answer.headers.get("retry-after"), await fieldOf(answer, "code")]).toEqual([
-    503,
-    "7",
-    "unavailable",
-  ]);
+  expect(await problemOf(answer)).toEqual([503, "unavailable"]);
+  expect(answer.headers.get("retry-after")).toBe("7");
 });
 
 test("a service that is away is 503 within 3 s, opens its breaker, shows in readyz, and recovers by itself", async () => {
@@ -135,11 +98,8 @@ test("a service that is away is 503 within 3 s, opens its breaker, shows in read
   await audit.stop();
   const started = performance.now();
   const answer = await edge.call("/v1/audit/events", { as: doctor });
-  expect([answer.status, answer.headers.get("retry-after"), await fieldOf(answer, "code")]).toEqual([
-    503,
-    "2",
-    "unavailable",
-  ]);
+  expect(await problemOf(answer)).toEqual([503, "unavailable"]);
+  expect(answer.headers.get("retry-after")).toBe("2");
   expect(performance.now() - started).toBeLessThan(3_000);
   await Promise.all(Array.from({ length: 12 }, () => edge.call("/v1/audit/events", { as: doctor })));
   const ready = await vi.waitFor(async () => {
@@ -201,21 +161,17 @@ test("a read is sent once more when its kept-alive connection was just closed; a
 
 test("a stream of events ends, whole, when the gateway drains, and its service notices", async () => {
   const own = await givenGateway();
-  try {
-    let left = false;
-    own.services.audit.raw = (_req, res) => {
-      res.once("close", () => {
-        left = true;
-      });
-      res.writeHead(200, { "content-type": "text/event-stream" }).write("data: one\n\n");
-    };
-    const answer = await own.call("/v1/audit/stream", { as: await own.signIn("auditor") });
-    const reader = answer.body?.getReader();
-    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("data: one\n\n");
-    lifecycleOf(own.gateway.app).drain();
-    expect((await reader?.read())?.done).toBe(true);
-    await vi.waitFor(() => expect(left).toBe(true));
-  } finally {
-    await own.close();
-  }
+  let left = false;
+  own.services.audit.raw = (_req, res) => {
+    res.once("close", () => {
+      left = true;
+    });
+    res.writeHead(200, { "content-type": "text/event-stream" }).write("data: one\n\n");
+  };
+  const answer = await own.call("/v1/audit/stream", { as: await own.signIn("auditor") });
+  const reader = answer.body?.getReader();
+  expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("data: one\n\n");
+  lifecycleOf(own.gateway.app).drain();
+  expect((await reader?.read())?.done).toBe(true);
+  await vi.waitFor(() => expect(left).toBe(true));
 });

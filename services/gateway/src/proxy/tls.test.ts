@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import type { TlsOptions } from "node:tls";
 import {
   connectorOf,
   createApp,
@@ -9,41 +8,24 @@ import {
   openTls,
   streamRoute,
 } from "@medvault/service-kit";
-import {
-  certificateFiles,
-  createProxy,
-  createTestAuthority,
-  type TestAuthority,
-  type TestProxy,
-} from "@medvault/testing";
+import { certificateFiles, createProxy, createTestAuthority } from "@medvault/testing";
 import { Pool } from "undici";
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { createHarness, type Harness, openGateway } from "../../test/harness.ts";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { finallyDo, givenHarness, openGateway } from "../../test/harness.ts";
+import { SERVICES } from "../routing/route-table.ts";
 
 const logger = createLogger({ service: "gateway", level: "silent" });
-const SERVICES = ["auth", "records", "files", "audit", "backup"] as const;
 
-let harness: Harness;
+const [harness, ours] = await Promise.all([givenHarness(), createTestAuthority()]);
 /** The certificates of the services and the gateway, and how the gateway finds them. */
-let ours: TestAuthority;
-let mutual: TlsOptions;
+const mutual = { ...(await ours.issue()), ca: ours.ca, requestCert: true, rejectUnauthorized: true };
 /** Auth, Redis and RabbitMQ, each behind real TLS that wants the gateway's certificate. */
-let fronts: Record<"auth" | "redis" | "broker", TestProxy>;
-
-beforeAll(async () => {
-  [harness, ours] = await Promise.all([createHarness(), createTestAuthority()]);
-  mutual = { ...(await ours.issue()), ca: ours.ca, requestCert: true, rejectUnauthorized: true };
-  const [auth, redis, broker] = await Promise.all([
-    createProxy(harness.services.auth.url, mutual),
-    createProxy(harness.env.REDIS_URL ?? "", mutual),
-    createProxy(harness.env.AMQP_URL ?? "", mutual),
-  ]);
-  fronts = { auth, redis, broker };
-});
-afterAll(async () => {
-  for (const front of Object.values(fronts)) await front.close();
-  await harness.close();
-});
+const fronts = {
+  auth: await createProxy(harness.services.auth.url, mutual),
+  redis: await createProxy(harness.env.REDIS_URL ?? "", mutual),
+  broker: await createProxy(harness.env.AMQP_URL ?? "", mutual),
+};
+for (const front of Object.values(fronts)) finallyDo(() => front.close());
 
 /** The records service as in production, except for its routes. */
 async function givenRecords(certificate: { cert: string; key: string }) {

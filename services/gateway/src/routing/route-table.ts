@@ -1,6 +1,22 @@
-/** The services behind the gateway. */
-export const SERVICES = ["auth", "records", "files", "audit", "backup"] as const;
-export type ServiceName = (typeof SERVICES)[number];
+import {
+  auditRoutes,
+  authRoutes,
+  backupRoutes,
+  filesRoutes,
+  type RouteDoc,
+  recordsRoutes,
+} from "@medvault/contracts";
+
+/** The services behind the gateway, and what each of them serves. */
+export const ROUTES_OF = {
+  auth: authRoutes,
+  records: recordsRoutes,
+  files: filesRoutes,
+  audit: auditRoutes,
+  backup: backupRoutes,
+} satisfies Record<string, readonly RouteDoc[]>;
+export type ServiceName = keyof typeof ROUTES_OF;
+export const SERVICES = Object.keys(ROUTES_OF) as readonly ServiceName[];
 
 const MIB = 1024 * 1024;
 const JSON_BYTES = MIB;
@@ -56,44 +72,35 @@ const LOCAL: ReadonlySet<string> = new Set([
   "GET /docs/page.css",
 ]);
 
-/** What an enrolment-only token reaches. */
+/** What an enrolment-only token reaches: what its permission opens, and the way out. */
 const ENROLLMENT: ReadonlySet<string> = new Set([
-  "POST /v1/auth/mfa/setup",
-  "POST /v1/auth/mfa/verify",
-  "GET /v1/auth/mfa/status",
-  "POST /v1/auth/passkeys/register/options",
-  "POST /v1/auth/passkeys/register/verify",
   "POST /v1/auth/logout",
+  ...authRoutes.filter(({ permission }) => permission === "account:enroll").map(keyOf),
 ]);
 
-const OWNERS: readonly [prefix: string, service: ServiceName][] = [
-  ["/.well-known/jwks.json", "auth"],
-  ["/v1/auth", "auth"],
-  ["/v1/users", "auth"],
-  ["/v1/roles", "auth"],
-  ["/v1/sessions", "auth"],
-  ["/v1/patients", "records"],
-  ["/v1/records", "records"],
-  ["/v1/prescriptions", "records"],
-  ["/v1/appointments", "records"],
-  ["/v1/claims", "records"],
-  ["/v1/fhir", "records"],
-  ["/v1/files", "files"],
-  ["/v1/audit", "audit"],
-  ["/v1/backups", "backup"],
-];
+/** `METHOD /path`, by which the sets here name a route. */
+function keyOf({ method, path }: RouteDoc): string {
+  return `${method.toUpperCase()} ${path}`;
+}
 
-const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
+/** The part of a path that says whose it is: `/v1/patients` of `/v1/patients/{id}`. */
+function prefixOf(path: string): string {
+  const end = path.indexOf("/", path.indexOf("/", 1) + 1);
+  return end === -1 ? path : path.slice(0, end);
+}
+
+const OWNERS: ReadonlyMap<string, ServiceName> = new Map(
+  SERVICES.flatMap((name) => ROUTES_OF[name].map((route) => [prefixOf(route.path), name] as const)),
+);
 
 export type RouteTable = (method: string, path: string) => Route | null;
 
 /** Who serves a request, who may send it, and how large it may be. Null: no service has it. */
 export function createRouteTable(options: { maxUploadBytes: number }): RouteTable {
   return (method, path) => {
-    if (!METHODS.has(method)) return null;
     const key = `${method === "HEAD" ? "GET" : method} ${path}`;
     if (LOCAL.has(key)) return { ...base("session"), access: "public", service: null, audiences: [] };
-    const service = OWNERS.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))?.[1];
+    const service = OWNERS.get(prefixOf(path));
     if (!service) return null;
     return {
       ...base(PUBLIC.has(key) ? "public" : "session"),

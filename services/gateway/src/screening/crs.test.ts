@@ -1,18 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type CrsCase, crsCases, groupOf, isCrsAvailable, refusalOf } from "../../test/core-rule-set.ts";
-import { givenGateway, type Person, type TestGateway } from "../../test/harness.ts";
+import { givenGateway } from "../../test/harness.ts";
 
 /** The Core Rule Set's own tests, where they are available, sent through a whole gateway. */
 const found = test.runIf(isCrsAvailable);
 const AT_ONCE = 16;
 
-let edge: TestGateway;
-let doctor: Person;
-beforeAll(async () => {
-  edge = await givenGateway({ MEDVAULT_RATE_LIMIT: "1000000" });
-  doctor = await edge.signIn("doctor");
-});
-afterAll(() => edge.close());
+const edge = await givenGateway({ MEDVAULT_RATE_LIMIT: "1000000" });
+const doctor = await edge.signIn("doctor");
 
 type Refusal = Awaited<ReturnType<typeof refusalOf>>;
 

@@ -2,6 +2,9 @@ import { expect, test } from "vitest";
 import { isScanner } from "./scanner-agents.ts";
 import { threatIn, threatInHeader } from "./threat.ts";
 
+/** The values of a list, each between bars or line ends. */
+const listed = (list: string): string[] => list.trim().split(/ \| |\n */);
+
 const ATTACKS: Record<string, readonly string[]> = {
   sqli: [
     "' or 1=1--",
@@ -151,84 +154,26 @@ test("attacks are found by their kind, in every spelling that something behind u
   }
 });
 
-const INNOCENT = [
-  ...["O'Brien", "O\u2019Brien", "D'Arcy; drop", "Select", "SELECT", "Union Street", "1=1 ratio", "BP <120"],
-  ...["d'Angelo d'Este", "Rock 'n' Roll", "O'Neil or O'Brien", "Jack and Jill = twins", 'José "Pepe" Núñez'],
-  ...["de la O'Hara--Smith", "Smith & Sons", "Ms. Null", "True or False", "Drop", "Where", "update Miller"],
-  ...["Max Power (1980)", "Alert (Code Blue)", "count dracula", "Count(s)", "left(eye)", "sleep (apnoea)"],
-  ...["amoxicillin/clavulanate 875/125", "co-trimoxazole; 2x daily", "p < 0.05 and n = 30", "mg/kg/day"],
-  ...["ondansetron=8mg", "vitamin B12 / D3", "5' 10\"", "100% effective", "<5 mg", "HbA1c > 7", "a.c./p.c."],
-  ...[
-    "case when needed then stop",
-    "values > 7 and",
-    "Is Null",
-    "Measurement of respiratory function (procedure)",
-    "50% dextrose",
-    "and/or",
-    "...",
-    "#2 bed",
-    "E11.9",
-  ],
-  ...["http://loinc.org|8867-4", "urn:oid:2.16.840.1.113883", "2001:db8::1", "2001:db8:face::d", "::1"],
-  ...["o'brien@example.com", "select.one+union@example.com", "a--b@example.com", "x/y=z@example.com"],
-  ...["018f4c1e-7a2b-7c3d-8e4f-0123456789ab", "2026-01-02T03:04:05.678Z", "eyJ0Ijoi--__MjAyNiJ9", 'W/"3"'],
-  ...[
-    "Root=1-67891233-abcdef012345678912345678",
-    '{"scheme":"https"}',
-    "1.2.3.4, 10.0.0.1",
-    "for=1.2.3.4;proto=https",
-  ],
-  ...["https://clinic.example/patients?sort=name&dir=asc", "u=1, i", "bytes=0-1023", "prescription/018f4c1e"],
-  ...[
-    "medvault.records.prescription.read.v1",
-    "record:read",
-    "nationalId,phone",
-    "12345678Z",
-    "+34 600 (ext. 5)",
-  ],
-  ...[
-    "Wall; where it hurts",
-    "Mount, Wall",
-    "sleep apnea",
-    "if anything",
-    "for 3 days",
-    "test -ve",
-    "TAC; IRB; GCC",
-  ],
-  ...[
-    "tel:+34600123123",
-    "id:12345678",
-    "10.0.0.1",
-    "169.254.1.2",
-    "https://clinic.example/x",
-    "urn:uuid:018f4c1e",
-  ],
-  ...[
-    "Smith (Jr) (MD)",
-    "(L) (R=2)",
-    "cat -scan",
-    "Smith (a) & (b)",
-    "MRI (head) (neck)",
-    "$5",
-    "US$ 20",
-    "5 {mg}",
-    "{a}",
-    "[a]",
-    "50%",
-    "~5",
-    "~-1",
-  ],
-  ...[
-    "get well soon",
-    "get-together",
-    "Post office",
-    "Host: Smith",
-    "name__x",
-    "C88;C89",
-    "LS spine",
-    "CP; SOB",
-  ],
-];
+const INNOCENT = listed(`
+  O'Brien | O’Brien | D'Arcy; drop | Select | SELECT | Union Street | 1=1 ratio | BP <120 | d'Angelo d'Este
+  Rock 'n' Roll | O'Neil or O'Brien | Jack and Jill = twins | José "Pepe" Núñez | de la O'Hara--Smith
+  Smith & Sons | Ms. Null | True or False | Drop | Where | update Miller | Max Power (1980)
+  Alert (Code Blue) | count dracula | Count(s) | left(eye) | sleep (apnoea)
+  amoxicillin/clavulanate 875/125 | co-trimoxazole; 2x daily | p < 0.05 and n = 30 | mg/kg/day
+  ondansetron=8mg | vitamin B12 / D3 | 5' 10" | 100% effective | <5 mg | HbA1c > 7 | a.c./p.c.
+  case when needed then stop | values > 7 and | Is Null | Measurement of respiratory function (procedure)
+  50% dextrose | and/or | ... | #2 bed | E11.9 | http://loinc.org|8867-4 | urn:oid:2.16.840.1.113883
+  2001:db8::1 | 2001:db8:face::d | ::1 | o'brien@example.com | select.one+union@example.com
+  a--b@example.com | x/y=z@example.com | 018f4c1e-7a2b-7c3d-8e4f-0123456789ab | 2026-01-02T03:04:05.678Z
+  eyJ0Ijoi--__MjAyNiJ9 | W/"3" | Root=1-67891233-abcdef012345678912345678 | {"scheme":"https"}
+  1.2.3.4, 10.0.0.1 | for=1.2.3.4;proto=https | https://clinic.example/patients?sort=name&dir=asc | u=1, i
+  bytes=0-1023 | prescription/018f4c1e | medvault.records.prescription.read.v1 | record:read
+  nationalId,phone | 12345678Z | +34 600 (ext. 5) | Wall; where it hurts | Mount, Wall | sleep apnea
+  if anything | for 3 days | test -ve | TAC; IRB; GCC | tel:+34600123123 | id:12345678 | 10.0.0.1
+  169.254.1.2 | https://clinic.example/x | urn:uuid:018f4c1e | Smith (Jr) (MD) | (L) (R=2) | cat -scan
+  Smith (a) & (b) | MRI (head) (neck) | $5 | US$ 20 | 5 {mg} | {a} | [a] | 50% | ~5 | ~-1 | get well soon
+  get-together | Post office | Host: Smith | name__x | C88;C89 | LS spine | CP; SOB
+`);
 
 test("names, codes, times, addresses and what else people type are no attack", () => {
   for (const value of INNOCENT) expect(threatIn(value), value).toBeNull();
@@ -240,63 +185,20 @@ const WORDS_OF_THE_SHELL =
     " ",
   );
 
+/** In which forms they are written. */
+const WRITTEN = listed(`
+  WORD | NAME | NAME Stevens | May NAME | NAME, Wall | Wall, NAME | NAME's | O'NAME | "NAME" | 'NAME'
+  (NAME) | Mary-NAME | NAME-Smith | NAME; Wall | Wall; NAME | Wall;NAME | Smith & NAME | NAME & Sons
+  NAME/Wall | Wall/NAME | NAME apnea | NAME 5 | NAME -ve | NAME - left | NAME: Wall | NAME? | NAME > 7
+  NAME = 5 | NAME "Pepe" Li | NAME 'n' Roll | Time NAME | Dr. NAME | NAME Jr. | NAME dr.li | NAME /left
+  WORD@example.com | WORD and WORD | NAME #2 | NAME (old) | Ping NAME
+`);
+
 test("the shell's words are names and complaints too, however they are written", () => {
   for (const word of WORDS_OF_THE_SHELL) {
     const name = word.charAt(0).toUpperCase() + word.slice(1);
-    for (const value of [
-      ...[
-        word,
-        name,
-        `${name} Stevens`,
-        `May ${name}`,
-        `${name}, Wall`,
-        `Wall, ${name}`,
-        `${name}'s`,
-        `O'${name}`,
-      ],
-      ...[
-        `"${name}"`,
-        `'${name}'`,
-        `(${name})`,
-        `Mary-${name}`,
-        `${name}-Smith`,
-        `${name}; Wall`,
-        `Wall; ${name}`,
-      ],
-      ...[
-        `Wall;${name}`,
-        `Smith & ${name}`,
-        `${name} & Sons`,
-        `${name}/Wall`,
-        `Wall/${name}`,
-        `${name} apnea`,
-      ],
-      ...[
-        `${name} 5`,
-        `${name} -ve`,
-        `${name} - left`,
-        `${name}: Wall`,
-        `${name}?`,
-        `${name} > 7`,
-        `${name} = 5`,
-      ],
-      ...[
-        `${name} "Pepe" Li`,
-        `${name} 'n' Roll`,
-        `Time ${name}`,
-        `Dr. ${name}`,
-        `${name} Jr.`,
-        `${name} dr.li`,
-      ],
-      ...[
-        `${name} /left`,
-        `${word}@example.com`,
-        `${word} and ${word}`,
-        `${name} #2`,
-        `${name} (old)`,
-        `Ping ${name}`,
-      ],
-    ]) {
+    for (const form of WRITTEN) {
+      const value = form.replaceAll("NAME", name).replaceAll("WORD", word);
       expect(threatIn(value), value).toBeNull();
     }
   }

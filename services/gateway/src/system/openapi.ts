@@ -1,16 +1,7 @@
 import * as contracts from "@medvault/contracts";
-import {
-  auditRoutes,
-  authRoutes,
-  backupRoutes,
-  defineRoutes,
-  filesRoutes,
-  openApiDocument,
-  publicRoutesOf,
-  type RouteDoc,
-  recordsRoutes,
-} from "@medvault/contracts";
+import { defineRoutes, openApiDocument, publicRoutesOf, type RouteDoc } from "@medvault/contracts";
 import { z } from "zod";
+import { ROUTES_OF } from "../routing/route-table.ts";
 
 const Readyz = z.object({
   status: z.enum(["ok", "degraded", "draining"]),
@@ -65,11 +56,7 @@ const systemApi = defineRoutes({
 /** Every route of the public API, once each. */
 export const publicRoutes: readonly RouteDoc[] = [
   ...publicRoutesOf(systemApi),
-  ...authRoutes,
-  ...recordsRoutes,
-  ...filesRoutes,
-  ...auditRoutes,
-  ...backupRoutes,
+  ...Object.values(ROUTES_OF).flat(),
 ];
 
 const TAGS: Readonly<Record<string, string>> = {
