@@ -8,8 +8,6 @@ import { wakeRelays } from "./wake.ts";
 export interface AppenderOptions {
   /** Events waiting at most, beyond which `append` throws Unavailable; default 10,000. */
   maxQueuedEvents?: number;
-  /** Events in one statement; default 500. */
-  maxBatchEvents?: number;
 }
 
 export interface Appender {
@@ -21,6 +19,9 @@ export interface Appender {
   /** Takes no more, and resolves when what was taken is decided. */
   close(): Promise<void>;
 }
+
+/** Events in one statement. */
+const MAX_BATCH_EVENTS = 500;
 
 interface Waiting {
   events: OutboxEvent[];
@@ -34,7 +35,6 @@ interface Waiting {
  */
 export function createAppender(pool: pg.Pool, source: string, options: AppenderOptions = {}): Appender {
   const maxQueuedEvents = options.maxQueuedEvents ?? 10_000;
-  const maxBatchEvents = options.maxBatchEvents ?? 500;
   const queue: Waiting[] = [];
   let queuedEvents = 0;
   let flushing: Promise<void> | null = null;
@@ -45,7 +45,7 @@ export function createAppender(pool: pg.Pool, source: string, options: AppenderO
     let count = 0;
     for (const waiting of queue) {
       // One append is one statement's at most: it is committed whole or not at all.
-      if (count > 0 && events + waiting.events.length > maxBatchEvents) break;
+      if (count > 0 && events + waiting.events.length > MAX_BATCH_EVENTS) break;
       events += waiting.events.length;
       count += 1;
     }

@@ -22,7 +22,6 @@ export function createServiceApp<X>(
 ): Express {
   const { name, refusalNoun = "request", evidence = [], jsonLimitBytes } = service;
   return createApp({
-    service: name,
     logger: parts.logger,
     assertions,
     routes: service.routes(context),

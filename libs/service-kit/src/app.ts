@@ -26,7 +26,6 @@ import { SECURITY_HEADERS } from "./security-headers.ts";
 export type OnRefusal = (req: Request, actor: Actor | null, error: AppError) => Promise<void>;
 
 export interface AppOptions {
-  service: string;
   logger: Logger;
   assertions: AssertionVerifier;
   /** Nothing else can be mounted. */

@@ -69,13 +69,13 @@ const MAX_CAUSES = 5;
 type Fields = Record<string, unknown>;
 
 /** The allowed, scalar fields of `given`; `err` becomes what `errorFields` leaves of it. */
-export function allowedFields(given: Fields, extra: ReadonlySet<string>): Fields {
+export function allowedFields(given: Fields): Fields {
   const kept: Fields = {};
   for (const [name, value] of Object.entries(given)) {
     if (name === "err" || name === "error") {
       const fields = errorFields(value);
       if (fields) kept.err = fields;
-    } else if (LOG_FIELDS.has(name) || extra.has(name)) {
+    } else if (LOG_FIELDS.has(name)) {
       const scalar = scalarOf(value);
       if (scalar !== undefined) kept[name] = scalar;
     }

@@ -76,10 +76,3 @@ test("tokens and passwords that got into a message or a listed field are cut out
   expect(text()).not.toContain(SECRET);
   expect(text()).toContain("postgres://medvault:*@127.0.0.1/db");
 });
-
-test("a service can list further fields, and only scalars of them", () => {
-  const { logger, entries } = capturedLogger("info", ["tile"]);
-  logger.info({ tile: "0/001", other: 1 }, "one");
-  expect(entries()[0]).toMatchObject({ tile: "0/001" });
-  expect(entries()[0]).not.toHaveProperty("other");
-});

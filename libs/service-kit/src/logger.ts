@@ -6,8 +6,6 @@ export type Logger = PinoLogger;
 export interface LoggerOptions {
   service: string;
   level: string;
-  /** Further field names that this service may log. Never of something a person wrote. */
-  fields?: readonly string[];
   /** Where lines go; default standard output. */
   destination?: DestinationStream;
 }
@@ -17,7 +15,6 @@ export interface LoggerOptions {
  * "imported")`. Messages are fixed texts: values belong in fields; `%s` is not interpolated.
  */
 export function createLogger(options: LoggerOptions): Logger {
-  const extra = new Set(options.fields ?? []);
   const logger = pino(
     {
       level: options.level,
@@ -26,8 +23,8 @@ export function createLogger(options: LoggerOptions): Logger {
       serializers: { err: (sifted: unknown) => sifted }, // pino's own would rewrite it
       formatters: {
         level: (label) => ({ level: label }),
-        bindings: (bindings) => allowedFields(bindings, extra),
-        log: (fields) => allowedFields(fields, extra),
+        bindings: allowedFields,
+        log: allowedFields,
       },
       hooks: {
         logMethod(args, method) {
@@ -48,10 +45,10 @@ export function createLogger(options: LoggerOptions): Logger {
   // pino lets a child's bindings past the formatter: sifted here; children inherit both methods.
   const { child, setBindings } = logger;
   logger.child = function sifted(this: Logger, bindings: Record<string, unknown>) {
-    return child.call(this, allowedFields(bindings, extra));
+    return child.call(this, allowedFields(bindings));
   } as Logger["child"];
   logger.setBindings = function sifted(this: Logger, bindings: Record<string, unknown>) {
-    setBindings.call(this, allowedFields(bindings, extra));
+    setBindings.call(this, allowedFields(bindings));
   };
   return logger;
 }

@@ -9,12 +9,11 @@ import { createLogger, type Logger } from "../src/logger.ts";
 import { type Route, streamRoute } from "../src/route.ts";
 
 /** The lines that a logger wrote, parsed, and their raw text. */
-export function capturedLogger(level = "debug", fields: string[] = []) {
+export function capturedLogger() {
   const lines: string[] = [];
   const logger: Logger = createLogger({
     service: "test",
-    level,
-    fields,
+    level: "debug",
     destination: { write: (line: string) => void lines.push(line) },
   });
   return {
@@ -53,7 +52,6 @@ export async function startService(
   const refusals: { code: string; actorId: string | null }[] = [];
   const log = capturedLogger();
   const app = createApp({
-    service: "records",
     logger: log.logger,
     assertions: verifier("records"),
     routes,

@@ -6,7 +6,6 @@ const [jwks = "{}"] = process.argv.slice(2);
 let stored = 0;
 
 const app = createApp({
-  service: "fixture",
   logger,
   assertions: new AssertionVerifier(JSON.parse(jwks), "fixture"),
   readiness: async () => ({ postgres: "ok" }),

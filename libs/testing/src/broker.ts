@@ -16,11 +16,10 @@ export interface TestBroker {
 }
 
 /**
- * A vhost with production's users, permissions and (unless `topology` is false) exchange and audit
- * queue. Users belong to the whole server, and test processes share their passwords; permissions
+ * A vhost with production's users, permissions, exchange and audit queue. Users belong to the whole server, and test processes share their passwords; permissions
  * are per vhost. Throws TestServersMissing.
  */
-export async function createTestBroker(options: { topology?: boolean } = {}): Promise<TestBroker> {
+export async function createTestBroker(): Promise<TestBroker> {
   const amqp = testServer("MEDVAULT_TEST_AMQP_URL");
   const vhost = `medvault_test_${randomBytes(6).toString("hex")}`;
   const manage = (method: string, path: string, body?: object): Promise<unknown> =>
@@ -28,7 +27,7 @@ export async function createTestBroker(options: { topology?: boolean } = {}): Pr
   await manage("PUT", "vhosts/{vhost}");
   await manage("PUT", `permissions/{vhost}/${amqp.username}`, { configure: ".*", write: ".*", read: ".*" });
   await Promise.all(BROKER_USERS.map((user) => createUser(amqp, user, manage)));
-  if (options.topology !== false) await createTopology(vhost, manage);
+  await manage("POST", "definitions/{vhost}", topologyDefinitions(vhost));
   const urlFor = (user: string, password: string): string => {
     const url = new URL(amqp);
     url.username = user;
@@ -54,10 +53,6 @@ async function createUser(amqp: URL, user: BrokerUser, manage: Manage): Promise<
   await manage("PUT", `users/${user}`, { password: sharedPassword(amqp, user), tags: "" });
   await manage("PUT", `permissions/{vhost}/${user}`, permissions);
   await manage("PUT", `topic-permissions/{vhost}/${user}`, topic);
-}
-
-async function createTopology(vhost: string, manage: Manage): Promise<void> {
-  await manage("POST", "definitions/{vhost}", topologyDefinitions(vhost));
 }
 
 async function callManagement(method: string, path: string, body?: object): Promise<unknown> {

@@ -63,7 +63,6 @@ test("a proxy takes a server away and gives it back", async () => {
 test("a signed-in actor reaches an app with the gateway's assertion, a guest does not", async () => {
   const assertions = (await testAssertions()).verifier("records");
   const app = createApp({
-    service: "records",
     logger: createLogger({ service: "records", level: "silent" }),
     assertions,
     readiness: async () => ({}),

@@ -36,7 +36,6 @@ async function givenRecords(certificate: { cert: string; key: string }) {
   const verifier = harness.services.records.verifier;
   if (!verifier) throw new Error("the harness has no verifier");
   const app = createApp({
-    service: "records",
     logger,
     assertions: verifier,
     readiness: async () => ({}),
