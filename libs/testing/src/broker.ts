@@ -16,8 +16,9 @@ export interface TestBroker {
 }
 
 /**
- * A vhost with production's users, permissions, exchange and audit queue. Users belong to the whole server, and test processes share their passwords; permissions
- * are per vhost. Throws TestServersMissing.
+ * A vhost with production's users, permissions, exchange and audit queue. Users belong to the whole
+ * server, and test processes share their passwords; permissions are per vhost. Throws
+ * TestServersMissing.
  */
 export async function createTestBroker(): Promise<TestBroker> {
   const amqp = testServer("MEDVAULT_TEST_AMQP_URL");
