@@ -2,9 +2,10 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Db, ServiceName } from "@medvault/postgres";
+import { type Db, inTransaction, type ServiceName } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
-import { afterAll, onTestFinished, TestRunner } from "vitest";
+import type pg from "pg";
+import { afterAll, expect, onTestFinished, TestRunner } from "vitest";
 import { Keyring } from "../src/keyring/keyring.ts";
 import { createSubjectKey, createSubjectKeys } from "../src/keyring/subject-keys.ts";
 import { envKeyProvider } from "../src/providers/env-provider.ts";
@@ -124,4 +125,32 @@ export async function changeOne(db: Db, keyring: Keyring, id: string, text: stri
     [id, rev, box.open, box.sealed],
   );
   return rowCount === 1;
+}
+
+/** A service's requests, one every 20 ms, by each keyring in turn: reads, changes and new rows. */
+export function startTraffic(pool: pg.Pool, keyrings: readonly Keyring[], rows: readonly Kept[]) {
+  const failures: unknown[] = [];
+  const requests: Promise<void>[] = [];
+  let answered = 0;
+  const request = async (n: number): Promise<void> => {
+    const keyring = keyrings[n % keyrings.length] as Keyring;
+    const { id = "" } = rows[(n * 7_919) % rows.length] ?? {};
+    try {
+      if (n % 3 === 0) expect(await readOne(pool, keyring, id)).not.toBeNull();
+      else if (n % 3 === 1) await changeOne(pool, keyring, id, `changed ${n}`);
+      else await inTransaction(pool, (tx) => storeOne(tx, keyring, keptOf(randomUUID(), `new ${n}`)));
+    } catch (error) {
+      failures.push(error);
+    }
+    answered += 1;
+  };
+  const timer = setInterval(() => requests.push(request(requests.length)), 20);
+  return {
+    failures,
+    answered: () => answered,
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(requests);
+    },
+  };
 }

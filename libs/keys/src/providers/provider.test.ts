@@ -22,6 +22,7 @@ import { changeKeyFile } from "./key-file.ts";
 import { withNextVersion, withoutVersion } from "./key-versions.ts";
 
 const KEY_1 = Buffer.alloc(32, 1).toString("base64");
+const SECRET = Buffer.alloc(32, 9);
 const KEY_2 = Buffer.alloc(32, 2).toString("base64");
 const version = (number: number, state: string, key?: string): object => ({
   version: number,
@@ -29,6 +30,8 @@ const version = (number: number, state: string, key?: string): object => ({
   key,
   createdAt: "2026-01-31T00:00:00.000Z",
 });
+
+const of = (...versions: object[]) => ({ service: "records", versions });
 
 let folder: string;
 let path: string;
@@ -103,25 +106,13 @@ test("damaged documents are refused with the place of every fault and no value",
   for (const [document, place] of [
     ["{", /it is not JSON/],
     ["", /it is not JSON/],
-    [{ service: "records", versions: [] }, /versions/],
-    [{ service: "records", versions: [version(1, "retired", KEY_1)] }, /not exactly one version is active/],
-    [
-      { service: "records", versions: [version(1, "active", KEY_1), version(2, "active", KEY_2)] },
-      /not exactly one/,
-    ],
-    [
-      { service: "records", versions: [version(1, "active", KEY_1), version(1, "retired", KEY_2)] },
-      /there twice/,
-    ],
-    [{ service: "records", versions: [version(1, "active")] }, /version 1 has no key of 32 bytes/],
-    [
-      { service: "records", versions: [version(1, "active", "c2hvcnQ=")] },
-      /version 1 has no key of 32 bytes/,
-    ],
-    [
-      { service: "records", versions: [version(0, "secret", "S3cret!")] },
-      /versions.0.version.*versions.0.state.*versions.0.key/,
-    ],
+    [of(), /versions/],
+    [of(version(1, "retired", KEY_1)), /not exactly one version is active/],
+    [of(version(1, "active", KEY_1), version(2, "active", KEY_2)), /not exactly one/],
+    [of(version(1, "active", KEY_1), version(1, "retired", KEY_2)), /there twice/],
+    [of(version(1, "active")), /version 1 has no key of 32 bytes/],
+    [of(version(1, "active", "c2hvcnQ=")), /version 1 has no key of 32 bytes/],
+    [of(version(0, "secret", "S3cret!")), /versions.0.version.*versions.0.state.*versions.0.key/],
   ] as const) {
     await save(document);
     await expect(fromFile()).rejects.toThrow(KeyDocumentInvalid);
@@ -139,8 +130,8 @@ test("the keys of another service are refused", async () => {
 test("the environment may hold the document, or base64 of it, with more in it than we know", async () => {
   const document = { service: "records", versions: [version(1, "active", KEY_1)], signing: { kty: "OKP" } };
   const base64 = Buffer.from(JSON.stringify(document)).toString("base64");
-  const wrapped = (await fromEnv(document)).wrap(Buffer.alloc(32, 9), ["table", "x"]);
-  expect((await fromEnv(base64)).unwrap(wrapped, ["table", "x"])).toEqual(Buffer.alloc(32, 9));
+  const wrapped = (await fromEnv(document)).wrap(SECRET, ["table", "x"]);
+  expect((await fromEnv(base64)).unwrap(wrapped, ["table", "x"])).toEqual(SECRET);
 });
 
 test("no source of keys, or two, is refused", async () => {
@@ -151,15 +142,13 @@ test("no source of keys, or two, is refused", async () => {
 });
 
 test("retired versions still unwrap, destroyed ones do not, and each says so", async () => {
-  const before = await fromEnv({ service: "records", versions: [version(1, "active", KEY_1)] });
-  const wrapped = before.wrap(Buffer.alloc(32, 9), ["table", "x"]);
-  const rotated = [version(1, "retired", KEY_1), version(2, "active", KEY_2)];
-  const after = await fromEnv({ service: "records", versions: rotated });
-  expect(after.unwrap(wrapped, ["table", "x"])).toEqual(Buffer.alloc(32, 9));
-  const newer = after.wrap(Buffer.alloc(32, 9), ["table", "x"]);
+  const before = await fromEnv(of(version(1, "active", KEY_1)));
+  const wrapped = before.wrap(SECRET, ["table", "x"]);
+  const after = await fromEnv(of(version(1, "retired", KEY_1), version(2, "active", KEY_2)));
+  expect(after.unwrap(wrapped, ["table", "x"])).toEqual(SECRET);
+  const newer = after.wrap(SECRET, ["table", "x"]);
   expect(() => before.unwrap(newer, ["table", "x"])).toThrow(KeyVersionUnknown);
-  const destroyed = [version(1, "destroyed", KEY_1), version(2, "active", KEY_2)];
-  const last = await fromEnv({ service: "records", versions: destroyed });
+  const last = await fromEnv(of(version(1, "destroyed", KEY_1), version(2, "active", KEY_2)));
   expect(() => last.unwrap(wrapped, ["table", "x"])).toThrow(KeyVersionDestroyed);
 });
 
@@ -169,8 +158,8 @@ test("a version that appeared in the file since is loaded when it is met, at onc
   await changeKeyFile(path, "records", (document) =>
     withNextVersion(document, { key: KEY_2 }, new Date("2026-02-01T00:00:00Z")),
   );
-  const wrapped = other.wrap(Buffer.alloc(32, 9), ["table", "x"]);
-  expect(keyring.unwrap(wrapped, ["table", "x"])).toEqual(Buffer.alloc(32, 9));
+  const wrapped = other.wrap(SECRET, ["table", "x"]);
+  expect(keyring.unwrap(wrapped, ["table", "x"])).toEqual(SECRET);
   expect(keyring.provider.versions()).toMatchObject([
     { version: 1, state: "retired" },
     { version: 2, state: "active" },
@@ -180,13 +169,10 @@ test("a version that appeared in the file since is loaded when it is met, at onc
 });
 
 test("a file that has not changed is not read again, however often a version is unknown", async () => {
-  await save({ service: "records", versions: [version(1, "active", KEY_1)] });
+  await save(of(version(1, "active", KEY_1)));
   const keyring = await fromFile();
   const known = keyring.provider.versions();
-  const foreign = (await fromEnv({ service: "records", versions: [version(7, "active", KEY_2)] })).wrap(
-    Buffer.alloc(32, 9),
-    ["table", "x"],
-  );
+  const foreign = (await fromEnv(of(version(7, "active", KEY_2)))).wrap(SECRET, ["table", "x"]);
   expect(() => keyring.unwrap(foreign, ["table", "x"])).toThrow(KeyVersionUnknown);
   expect(keyring.provider.versions()).toBe(known);
 });
@@ -194,14 +180,14 @@ test("a file that has not changed is not read again, however often a version is 
 test("a key that wraps is always the newest in the file, and a destroyed one opens nothing in a process that knew it", async () => {
   await generateKeyFile(path, "records");
   const keyring = await fromFile();
-  const wrapped = keyring.wrap(Buffer.alloc(32, 9), ["subject", "a"]);
+  const wrapped = keyring.wrap(SECRET, ["subject", "a"]);
   await changeKeyFile(path, "records", (document) => withNextVersion(document, { key: KEY_2 }, new Date()));
   const rewrapped = keyring.rewrap(wrapped, ["subject", "a"]) ?? wrapped;
   expect(readWrappedKeyHeader(rewrapped)).toEqual({ serviceKeyVersion: 2, keyVersion: 1 });
   expect(keyring.rewrap(rewrapped, ["subject", "a"])).toBeNull();
-  expect(keyring.subjectKey(wrapped, "a").key).toEqual(Buffer.alloc(32, 9));
+  expect(keyring.subjectKey(wrapped, "a").key).toEqual(SECRET);
   await changeKeyFile(path, "records", (document) => withoutVersion(document, 1, new Date()));
-  expect(keyring.subjectKey(rewrapped, "a").key).toEqual(Buffer.alloc(32, 9));
+  expect(keyring.subjectKey(rewrapped, "a").key).toEqual(SECRET);
   expect(() => keyring.unwrap(wrapped, ["subject", "a"])).toThrow(KeyVersionDestroyed);
   expect(() => keyring.subjectKey(wrapped, "a")).toThrow(KeyVersionDestroyed);
   expect(await readFile(path, "utf8")).not.toContain(KEY_1);
@@ -210,13 +196,10 @@ test("a key that wraps is always the newest in the file, and a destroyed one ope
 test("a file that is damaged or gone while a process runs takes nothing from it, and unknown versions say why", async () => {
   await generateKeyFile(path, "records");
   const keyring = await fromFile();
-  const wrapped = keyring.wrap(Buffer.alloc(32, 9), ["table", "x"]);
-  const foreign = (await fromEnv({ service: "records", versions: [version(7, "active", KEY_2)] })).wrap(
-    Buffer.alloc(32, 9),
-    ["table", "x"],
-  );
+  const wrapped = keyring.wrap(SECRET, ["table", "x"]);
+  const foreign = (await fromEnv(of(version(7, "active", KEY_2)))).wrap(SECRET, ["table", "x"]);
   await save("{", 0o600);
-  expect(keyring.unwrap(keyring.wrap(Buffer.alloc(32, 9), ["table", "x"]), ["table", "x"])).toHaveLength(32);
+  expect(keyring.unwrap(keyring.wrap(SECRET, ["table", "x"]), ["table", "x"])).toHaveLength(32);
   expect(() => keyring.unwrap(foreign, ["table", "x"])).toThrow(KeyDocumentInvalid);
   await rm(path);
   expect(keyring.unwrap(wrapped, ["table", "x"])).toHaveLength(32);
@@ -260,9 +243,9 @@ test("the active version is not destroyed, nor an unknown one, and destroying tw
 });
 
 test("threat: no key shows when a keyring or an error about keys is printed", async () => {
-  await save({ service: "records", versions: [version(1, "active", KEY_1)] });
+  await save(of(version(1, "active", KEY_1)));
   const keyring = await fromFile();
-  const wrapped = keyring.wrap(Buffer.alloc(32, 9), ["subject", "a"]);
+  const wrapped = keyring.wrap(SECRET, ["subject", "a"]);
   keyring.subjectKey(wrapped, "a");
   const printed = inspect(keyring, { depth: 10, showHidden: true }) + JSON.stringify(keyring);
   for (const secret of [KEY_1, "01 01 01 01", "09 09 09 09", "1,1,1,1"])

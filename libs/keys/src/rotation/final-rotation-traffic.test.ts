@@ -3,15 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { inTransaction } from "@medvault/postgres";
 import { expect, test } from "vitest";
-import {
-  changeOne,
-  givenDatabase,
-  givenFolder,
-  keptOf,
-  readOne,
-  storeMany,
-  storeOne,
-} from "../../test/harness.ts";
+import { givenDatabase, givenFolder, startTraffic, storeMany } from "../../test/harness.ts";
 import { createKeyring } from "../keyring/keyring.ts";
 import { generateKeyFile } from "../operations/generate.ts";
 import { runFinalRotation } from "./final-rotation.jobs.ts";
@@ -26,20 +18,7 @@ test("a shred among 10,000 subjects becomes final while 50 requests a second rea
   const [erased = "", ...subjects] = Array.from({ length: 10_000 }, () => randomUUID() as string);
   const [, ...rows] = await storeMany(pool, await open(), [erased, ...subjects]);
   const replicas = [await open(), await open()] as const;
-  const failures: unknown[] = [];
-  const requests: Promise<void>[] = [];
-  const request = async (n: number): Promise<void> => {
-    const replica = replicas[n % 2 === 0 ? 0 : 1];
-    const { id = "" } = rows[(n * 7_919) % rows.length] ?? {};
-    try {
-      if (n % 3 === 0) expect(await readOne(pool, replica, id)).not.toBeNull();
-      else if (n % 3 === 1) await changeOne(pool, replica, id, `changed ${n}`);
-      else await inTransaction(pool, (tx) => storeOne(tx, replica, keptOf(randomUUID(), `new ${n}`)));
-    } catch (error) {
-      failures.push(error);
-    }
-  };
-  const traffic = setInterval(() => requests.push(request(requests.length)), 20);
+  const traffic = startTraffic(pool, replicas, rows);
   const logger = { info: () => undefined, warn: () => undefined };
   const stopping = new AbortController();
   const rotations = replicas.map(async (keyring, replica) => {
@@ -62,16 +41,15 @@ test("a shred among 10,000 subjects becomes final while 50 requests a second rea
     const isFinal = async () =>
       (await pool.query("select from shreds where final_at is not null")).rowCount === 1;
     await expect.poll(isFinal, { timeout: 60_000 }).toBe(true);
-    const sent = requests.length;
-    await expect.poll(() => requests.length, { timeout: 10_000 }).toBeGreaterThan(sent + 50);
+    const before = traffic.answered();
+    await expect.poll(traffic.answered, { timeout: 10_000 }).toBeGreaterThan(before + 50);
   } finally {
-    clearInterval(traffic);
     stopping.abort();
     await Promise.all(rotations);
-    await Promise.all(requests);
+    await traffic.stop();
   }
-  expect(failures).toEqual([]);
-  expect(requests.length).toBeGreaterThan(100);
+  expect(traffic.failures).toEqual([]);
+  expect(traffic.answered()).toBeGreaterThan(100);
   const versions = (await open()).provider.versions();
   expect(versions.map(({ state }) => state)).toEqual(["destroyed", "active"]);
   const { rows: left } = await pool.query<{ version: Buffer }>(

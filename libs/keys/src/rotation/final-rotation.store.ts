@@ -9,24 +9,27 @@ export interface Lease {
 /** Another process does the rotation now. */
 export class LeaseLost extends Error {}
 
+// Longer than any single step: the longest waits some 15 s for the key tables, and 3 s for Vault.
+const LEASE_MS = 120_000;
+
 /** Takes the lease if it is free, expired or one's own, else null. The fence rises each time. */
-export async function takeLease(db: Db, owner: string, leaseMs: number): Promise<Lease | null> {
+export async function takeLease(db: Db, owner: string): Promise<Lease | null> {
   const { rows } = await db.query<{ fence: number }>(
     `update final_rotation
         set fence = fence + 1, lease_owner = $1, lease_until = clock_timestamp() + $2 * interval '1 millisecond'
       where lease_owner = $1 or lease_until is null or lease_until < clock_timestamp()
       returning fence`,
-    [owner, leaseMs],
+    [owner, LEASE_MS],
   );
   return rows[0] ? { owner, fence: rows[0].fence } : null;
 }
 
 /** Locks the lease's row for this transaction and prolongs it. Throws LeaseLost if it is lost. */
-export async function holdLease(tx: Tx, lease: Lease, leaseMs: number): Promise<void> {
+export async function holdLease(tx: Tx, lease: Lease): Promise<void> {
   const { rowCount } = await tx.query(
     `update final_rotation set lease_until = clock_timestamp() + $3 * interval '1 millisecond'
       where lease_owner = $1 and fence = $2`,
-    [lease.owner, lease.fence, leaseMs],
+    [lease.owner, lease.fence, LEASE_MS],
   );
   if (rowCount !== 1) throw new LeaseLost("another process makes the shreds final");
 }

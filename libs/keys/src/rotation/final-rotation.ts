@@ -25,8 +25,6 @@ const HOUR_MS = 3_600_000;
 /** A shred has to be final this soon (ARCHITECTURE.md, "Keys"). */
 export const FINAL_WITHIN_MS = 24 * HOUR_MS;
 const REPORT_OVERDUE_EVERY_MS = 24 * HOUR_MS;
-// Longer than any single step: the longest waits some 15 s for the key tables, and 3 s for Vault.
-const LEASE_MS = 120_000;
 // No request lives this long, so none holds a row with a key under a version destroyed now.
 const GRACE_MS = 60_000;
 const NOT_WRITABLE = ["EACCES", "EPERM", "EROFS"];
@@ -54,14 +52,12 @@ export interface FinalRotationOptions extends Throttle {
   /** How many keys outside the tables need that version: keysets of backups. */
   readonly countOutside: (db: Db, version: number) => Promise<number>;
   readonly now?: () => Date;
-  readonly leaseMs?: number;
   readonly graceMs?: number;
 }
 
 /** One run, under its lease. */
 interface Run extends FinalRotationOptions {
   readonly lease: Lease;
-  readonly leaseMs: number;
   readonly shreds: OpenShreds;
   readonly at: Date;
 }
@@ -79,15 +75,15 @@ interface WritingRun extends Run {
  * what the database or reading the keys throws.
  */
 export async function makeShredsFinal(options: FinalRotationOptions): Promise<FinalRotationOutcome> {
-  const { pool, keyring, owner, afterMs, leaseMs = LEASE_MS } = options;
+  const { pool, keyring, owner, afterMs } = options;
   keyring.refresh();
   const at = options.now?.() ?? new Date();
   // Later shreds wait for their own time: else each rotation would be followed by another.
   const shreds = await openShreds(pool, new Date(at.getTime() - Math.min(afterMs, FINAL_WITHIN_MS)));
   if (!shreds) return { state: "nothing to do" };
-  const lease = await takeLease(pool, owner, leaseMs);
+  const lease = await takeLease(pool, owner);
   if (!lease) return { state: "elsewhere" };
-  const run = { ...options, lease, leaseMs, shreds, at };
+  const run = { ...options, lease, shreds, at };
   const outcome = await tried(run);
   if (outcome.state === "elsewhere") return outcome;
   const isOverdue = at.getTime() - shreds.oldest.getTime() >= FINAL_WITHIN_MS;
@@ -96,12 +92,9 @@ export async function makeShredsFinal(options: FinalRotationOptions): Promise<Fi
   return outcome;
 }
 
-async function reportOverdue(
-  { pool, lease, leaseMs, at, shreds, audit }: Run,
-  reason: string,
-): Promise<void> {
+async function reportOverdue({ pool, lease, at, shreds, audit }: Run, reason: string): Promise<void> {
   await inTransaction(pool, async (tx) => {
-    await holdLease(tx, lease, leaseMs);
+    await holdLease(tx, lease);
     if (!(await noteOverdue(tx, at, REPORT_OVERDUE_EVERY_MS))) return;
     await audit("overdue")(tx, { shreds: shreds.count, reason });
   });
@@ -181,16 +174,16 @@ async function retire(run: WritingRun, version: number): Promise<void> {
   await retireVersion(run.place, version, held(run, run.audit("retire")));
 }
 
-async function finish({ pool, lease, leaseMs, shreds, at, audit }: Run): Promise<FinalRotationOutcome> {
+async function finish({ pool, lease, shreds, at, audit }: Run): Promise<FinalRotationOutcome> {
   const event = (subjects: readonly string[]) => audit("shred-final", subjects);
-  await markShredsFinal(pool, shreds.upTo, event, at, (tx) => holdLease(tx, lease, leaseMs));
+  await markShredsFinal(pool, shreds.upTo, event, at, (tx) => holdLease(tx, lease));
   return { state: "done" };
 }
 
 /** Writes the event only under our lease, whose row stays locked until the change is committed. */
-function held({ lease, leaseMs }: Run, audit: Audit): Audit {
+function held({ lease }: Run, audit: Audit): Audit {
   return async (tx, details) => {
-    await holdLease(tx, lease, leaseMs);
+    await holdLease(tx, lease);
     await audit(tx, details);
   };
 }

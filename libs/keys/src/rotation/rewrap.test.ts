@@ -5,13 +5,11 @@ import { inTransaction } from "@medvault/postgres";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import {
-  changeOne,
   givenDatabase,
   givenFolder,
-  keptOf,
   readOne,
+  startTraffic,
   storeMany,
-  storeOne,
   testKeyring,
 } from "../../test/harness.ts";
 import { KeyVersionActive, KeyVersionDestroyed, KeyVersionNeeded } from "../errors.ts";
@@ -51,27 +49,9 @@ test("10,000 subjects are rotated and rewrapped while 50 requests a second read 
   const subjects = ids(10_000);
   const rows = await storeMany(pool, await keyringOf(), subjects);
   const service = await keyringOf(); // another process's: its own provider, its own cache
-  const stop = new AbortController();
-  const failures: unknown[] = [];
-  let answered = 0;
-  const requests: Promise<void>[] = [];
-  const request = async (n: number): Promise<void> => {
-    const { id = "" } = rows[Math.floor(Math.random() * rows.length)] ?? {};
-    try {
-      if (n % 3 === 0) expect(await readOne(pool, service, id)).not.toBeNull();
-      else if (n % 3 === 1) await changeOne(pool, service, id, `changed ${n}`);
-      else await inTransaction(pool, (tx) => storeOne(tx, service, keptOf(randomUUID(), `new ${n}`)));
-    } catch (error) {
-      failures.push(error);
-    }
-    answered += 1;
-  };
-  let sent = 0;
-  const traffic = setInterval(() => {
-    if (!stop.signal.aborted) requests.push(request(sent++));
-  }, 20);
+  const traffic = startTraffic(pool, [service], rows);
   try {
-    await vi.waitFor(() => expect(answered).toBeGreaterThan(20), 5_000);
+    await vi.waitFor(() => expect(traffic.answered()).toBeGreaterThan(20), 5_000);
     expect(await rotate()).toEqual({ version: 2, retired: 1 });
     const progress: number[] = [];
     const result = await rewrap(pool, await keyringOf(), {
@@ -80,14 +60,12 @@ test("10,000 subjects are rotated and rewrapped while 50 requests a second read 
     expect(result).toMatchObject({ version: 2, refused: [] });
     expect(result.rewrapped).toBeGreaterThanOrEqual(10_000);
     expect(progress.length).toBeGreaterThanOrEqual(100);
-    const before = answered;
-    await vi.waitFor(() => expect(answered).toBeGreaterThan(before + 20), 5_000);
+    const before = traffic.answered();
+    await vi.waitFor(() => expect(traffic.answered()).toBeGreaterThan(before + 20), 5_000);
   } finally {
-    stop.abort();
-    clearInterval(traffic);
-    await Promise.all(requests);
+    await traffic.stop();
   }
-  expect(failures).toEqual([]);
+  expect(traffic.failures).toEqual([]);
   expect([...(await counts()).keys()]).toEqual([2]);
   await destroyVersion(place, 1, [], silent);
   const fresh = await keyringOf();

@@ -100,18 +100,8 @@ test("queries: a name that a route does not know is refused, and named", () => {
 });
 
 test("headers that may come once come once, Host is a host, Connection names nothing else, none asks for another request", () => {
-  expect(() =>
-    checkHeaders([
-      "Host",
-      "clinic.example:8080",
-      "Connection",
-      "keep-alive, Upgrade",
-      "Accept",
-      "a",
-      "Accept",
-      "b",
-    ]),
-  ).not.toThrow();
+  const everyday = ["Host", "clinic.example:8080", "Connection", "keep-alive, Upgrade"];
+  expect(() => checkHeaders([...everyday, "Accept", "a", "Accept", "b"])).not.toThrow();
   expect(() => checkHeaders(["host", "[::1]:80"])).not.toThrow();
   expect(() => checkHeaders(["Host", "x", "Range", "bytes=0-1, 2-3", "Connection", "close"])).not.toThrow();
   for (const headers of [

@@ -1,4 +1,5 @@
 import { InvalidInput } from "@medvault/contracts";
+import { BoundedMap } from "@medvault/service-kit";
 import type { FieldPlan } from "./field-plan.ts";
 import { isScanner } from "./scanner-agents.ts";
 import { RequestScreened } from "./screening.errors.ts";
@@ -57,7 +58,7 @@ export function screenQuery(pairs: readonly (readonly [name: string, value: stri
   }
 }
 
-const agents = new Map<string, Threat | null>();
+const agents = new BoundedMap<string, Threat | null>(MAX_REMEMBERED_AGENTS);
 
 /** Throws RequestScreened for a scanner's user agent, and for headers or cookies like an attack. */
 export function screenHeaders(rawHeaders: readonly string[]): void {
@@ -75,7 +76,6 @@ function threatOfAgent(userAgent: string): Threat | null {
   const known = agents.get(userAgent);
   if (known !== undefined) return known;
   const threat = isScanner(userAgent) ? "scanner" : threatInHeader(userAgent);
-  if (agents.size >= MAX_REMEMBERED_AGENTS) agents.clear();
   agents.set(userAgent, threat);
   return threat;
 }
