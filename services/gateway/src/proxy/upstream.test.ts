@@ -2,20 +2,16 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
+import { finallyDo } from "../../test/harness.ts";
 import { Departure } from "./exchange.client.ts";
 import { codeOf, upstreamError } from "./proxy.errors.ts";
 import { type BreakerState, Upstream, type UpstreamRequest } from "./upstream.client.ts";
 
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
 async function listen(handler: RequestListener, port = 0): Promise<{ port: number; server: Server }> {
   const server = createServer(handler).listen(port, "127.0.0.1");
   await once(server, "listening");
-  ends.push(() => {
+  finallyDo(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -24,7 +20,7 @@ async function listen(handler: RequestListener, port = 0): Promise<{ port: numbe
 
 function upstreamAt(port: number): Upstream {
   const upstream = new Upstream("records", `http://127.0.0.1:${port}`);
-  ends.push(() => upstream.close());
+  finallyDo(() => upstream.close());
   return upstream;
 }
 
