@@ -66,3 +66,20 @@ function isHarmless(names: string): boolean {
   const each = inside.split(",").map((name) => name.trim());
   return each.every((name) => name === "" || name.startsWith("type ") || PURE_NAMES.includes(name));
 }
+
+/** Parts that run only when their service declares them. */
+const DECLARED = /^(services\/[^/]+\/src\/)(.+[.](?:routes|jobs|consumers)[.]ts)$/;
+
+/**
+ * @param textOf the text of a file
+ * @returns one sentence per routes, jobs or consumers that no service.ts declares
+ */
+export function undeclaredParts(files: readonly string[], textOf: (file: string) => string): string[] {
+  return files.flatMap((file) => {
+    const [, src, part] = DECLARED.exec(file) ?? [];
+    if (src === undefined || !files.includes(`${src}service.ts`)) return [];
+    return textOf(`${src}service.ts`).includes(`"./${part}"`)
+      ? []
+      : [`${file}: service.ts does not import it, so it never runs`];
+  });
+}

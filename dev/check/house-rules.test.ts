@@ -56,6 +56,19 @@ test("a name outside the grammar, a test away from its code and a folder of one 
   ]);
 });
 
+test("routes, jobs and consumers that their service does not declare are named: they never run", () => {
+  const tree = givenTree({
+    "services/auth/src/service.ts": 'import { userRoutes } from "./users/user.routes.ts";\n',
+    "services/auth/src/users/user.routes.ts": "",
+    "services/auth/src/users/user.jobs.ts": "",
+    "services/auth/src/users/user.consumers.ts": "",
+  });
+  expect(houseRuleBreaches(tree)).toEqual([
+    "services/auth/src/users/user.consumers.ts: service.ts does not import it, so it never runs",
+    "services/auth/src/users/user.jobs.ts: service.ts does not import it, so it never runs",
+  ]);
+});
+
 test("a bare noun of a service that reaches outside is named, by each import", () => {
   const reaching = [
     'import { readFile } from "node:fs/promises";',

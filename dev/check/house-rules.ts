@@ -1,7 +1,7 @@
 // House rules (CONTRIBUTING.md) that no other tool knows. A rule without a check is a wish.
 import fs from "node:fs";
 import path from "node:path";
-import { nameBreaches, purityBreaches } from "./file-grammar.ts";
+import { nameBreaches, purityBreaches, undeclaredParts } from "./file-grammar.ts";
 
 const MAX_FILE_LINES = 300;
 /** A journey told in one file may be longer than what it tests. */
@@ -23,8 +23,9 @@ const SHORTCUTS =
  */
 export function houseRuleBreaches(root: string): string[] {
   const files = sources(root);
+  const textOf = (file: string) => fs.readFileSync(path.join(root, file), "utf8");
   const inside = files.flatMap((file) => {
-    const text = fs.readFileSync(path.join(root, file), "utf8");
+    const text = textOf(file);
     const lines = text.split("\n");
     return [
       ...lengthBreaches(file, lines.length),
@@ -33,7 +34,7 @@ export function houseRuleBreaches(root: string): string[] {
       ...purityBreaches(file, text),
     ];
   });
-  return [...nameBreaches(files), ...inside];
+  return [...nameBreaches(files), ...undeclaredParts(files, textOf), ...inside];
 }
 
 function lengthBreaches(file: string, count: number): string[] {

@@ -3,6 +3,7 @@ import { CommonConfig, markRecorded, route } from "@medvault/service-kit";
 import { actor, startTestService, type TestService } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
+import { startConsumers } from "./consumers.ts";
 import { defineService } from "./service.ts";
 
 class SlotTaken extends AppError {
@@ -102,6 +103,14 @@ test("a patient named by path, query or body is named in the event, so that they
 test("a refusal whose event a use case has written leaves no second event", async () => {
   const answer = await service.someone("doctor").delete(`/v1/prescriptions/${newId()}`);
   expect([answer.status, await service.events()]).toEqual([404, []]);
+});
+
+test("a queue that belongs to another service ends the start, by name", () => {
+  const foreign = { queue: "medvault.filesystem", bindings: [], handle: async () => {} };
+  const parts = {} as Parameters<typeof startConsumers>[2];
+  expect(() => startConsumers("files", [foreign], parts)).toThrow(
+    "medvault.filesystem is not a queue of files",
+  );
 });
 
 test("readiness shows Postgres, the broker, and what the service declares", async () => {

@@ -1,11 +1,19 @@
 import { type Consumer, createConsumer } from "@medvault/messaging";
 import type { Consumption, HeldConsumer, Parts } from "./service.ts";
 
-/** Starts the declared consumers, or hands their switches over. Returns what stops them all. */
+/**
+ * Starts the declared consumers, or hands their switches over. Returns what stops all. Throws a
+ * RangeError for a queue that the broker would not let this service declare.
+ */
 export function startConsumers(
+  service: string,
   declared: readonly Consumption[],
   { broker, pool }: Pick<Parts, "broker" | "pool">,
 ): () => Promise<void> {
+  const own = new RegExp(`^medvault[.]${service}([.]|$)`);
+  const foreign = declared.find(({ queue }) => !own.test(queue));
+  if (foreign)
+    throw new RangeError(`${foreign.queue} is not a queue of ${service}: name it medvault.${service}.…`);
   const consumers = declared.map(({ held, ...options }) => {
     const consumer = restartable(() => createConsumer({ ...options, broker, pool }));
     if (held) held(consumer);

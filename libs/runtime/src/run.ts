@@ -86,7 +86,7 @@ async function openService(service: Service, { config, logger, tls }: ProcessPar
   const assertions = await loadAssertionVerifier(config.MEDVAULT_ASSERTION_JWKS_FILE, service.name);
   const context: unknown = await service.open(parts);
   const app = createServiceApp(service, { pool, appender, logger, broker, redis }, context, assertions);
-  const stopConsumers = startConsumers(service.consumers?.(context) ?? [], parts);
+  const stopConsumers = startConsumers(service.name, service.consumers?.(context) ?? [], parts);
   const jobs = createJobs({
     jobs: [...(service.jobs?.(context) ?? []), ...finalRotationJob(service, config, parts)],
     db: pool,

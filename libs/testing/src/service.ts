@@ -85,7 +85,7 @@ export async function startTestService<C extends z.ZodObject, X>(
     (await testAssertions()).verifier(name),
   );
   const declared = broker === NO_BROKER ? [] : (service.consumers?.(context) ?? []);
-  const stopConsumers = startConsumers(declared, { broker, pool });
+  const stopConsumers = startConsumers(name, declared, { broker, pool });
   const { url, close } = await listening(app);
   const as = (who: Actor) => signedIn(url, who);
   return {

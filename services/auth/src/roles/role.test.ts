@@ -20,7 +20,7 @@ test("the migration seeds what the contracts say", async () => {
   expect(roles.map(({ role }) => role)).toEqual(ROLES);
   for (const { role, permissions, version } of roles) {
     expect(permissions.toSorted()).toEqual([...DEFAULT_PERMISSIONS[role]].sort());
-    expect(version).toBe(1);
+    expect(version).toBeGreaterThanOrEqual(1); // later migrations that add permissions raise it
   }
 });
 

@@ -19,13 +19,13 @@ import * as store from "./resource.store.ts";
 import { contentOf, type Given, type Resource } from "./resource.ts";
 import { write } from "./write.service.ts";
 
-/** Makes a new row for a patient; `make` says what is in it. Throws NotFound. */
+/** Makes a new row for a patient, of what `make` says, in one transaction. Throws NotFound. */
 export function create<T extends PatientOwned, View extends { id: string }>(
   context: Context,
   actor: Actor,
   resource: Resource<T, View>,
   patientId: string,
-  make: (made: PatientOwned) => NoInfer<T>,
+  make: (made: PatientOwned, held: Held) => NoInfer<T> | Promise<NoInfer<T>>,
   request: WriteRequest,
 ): Promise<Answer<View>> {
   const permission = resource.permissions.write;
@@ -37,7 +37,8 @@ export function create<T extends PatientOwned, View extends { id: string }>(
       const subjectKey = await reachablePatientKey(tx, actor, permission, patientId);
       if (!subjectKey) throw new NotFound();
       const now = new Date();
-      const value = make({ id: newId(), rev: 1, patientId, createdAt: now, updatedAt: now, source: null });
+      const made = { id: newId(), rev: 1, patientId, createdAt: now, updatedAt: now, source: null };
+      const value = await make(made, { tx, subjectKey });
       const box = resource.table.seal(context.keyring, subjectKey, value);
       await store.insert(tx, context, actor, permission, resource, [value], [box]);
       await emit(tx, SOURCE, wrote(actor, resource, { verb: "created", permission }, value, box.sealed));

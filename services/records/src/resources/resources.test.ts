@@ -1,8 +1,9 @@
-import { FhirImportView, newId } from "@medvault/contracts";
+import { FhirImportView, newId, recordsRoutes } from "@medvault/contracts";
 import { createSubjectKey } from "@medvault/keys";
 import { inTransaction } from "@medvault/postgres";
 import type { TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { z } from "zod";
 import { givenPatient, type Records, startRecords } from "../../test/harness.ts";
 import { sampleOf } from "../../test/samples.ts";
 import { UNSIGNED } from "../medical-records/integrity.ts";
@@ -44,6 +45,26 @@ test.each(declaredTables.map((table) => [table.layout.table, table] as const))(
   },
 );
 
+test.each(
+  declaredTables
+    .filter(({ layout }) => layout.subject === "patient_id")
+    .map(({ layout }) => [layout.table, layout.subject] as const),
+)("%s: rows go with their patient, and are found by patient by an index", async (table, subject) => {
+  const { pool } = service.context;
+  const { rows: keys } = await pool.query<{ definition: string }>(
+    "select pg_get_constraintdef(oid) as definition from pg_constraint where conrelid = $1::regclass and contype = 'f'",
+    [table],
+  );
+  expect(keys.map(({ definition }) => definition).join()).toContain(
+    `FOREIGN KEY (${subject}) REFERENCES patients(id) ON DELETE CASCADE`,
+  );
+  const { rows: indexes } = await pool.query<{ indexdef: string }>(
+    "select indexdef from pg_indexes where schemaname = 'records' and tablename = $1",
+    [table],
+  );
+  expect(indexes.map(({ indexdef }) => indexdef).join()).toContain(`(${subject}`);
+});
+
 const sorted = (columns: { column: string; type: string }[]) =>
   columns.map(({ column, type }) => `${column} ${type}`).sort();
 
@@ -58,6 +79,14 @@ test.each(named)(
     expect(Object.keys(view as object).sort()).toEqual(shown.sort());
   },
 );
+
+test.each(named)("%s: what clients send of it is content", (_, resource) => {
+  const sent = recordsRoutes
+    .filter((doc) => doc.permission === resource.permissions.write && doc.response === resource.schema)
+    .flatMap(({ request }) => Object.keys((request as z.ZodObject | undefined)?.shape ?? {}));
+  const others = resource.columns.filter(([, { content }]) => !content).map(([field]) => field);
+  expect(sent.filter((field) => others.includes(field) && field !== "patientId")).toEqual([]);
+});
 
 test.each(named)(
   "%s: an answer is the view, and its event names the content fields",
@@ -104,6 +133,27 @@ test.each(named)(
         if (LABELLED.has(`${resource.noun}.${field}`)) expect(after, where).toContain(before);
         else expect(after, where).toEqual(before);
       }
+    }
+  },
+);
+
+test.each(named)(
+  "%s: each field goes to FHIR alone too, where all others that may be missing are",
+  (_, resource) => {
+    const shape: Record<string, z.ZodType> = resource.schema.shape;
+    const optional = resource.fields.filter((field) => shape[field]?.safeParse(null).success);
+    for (const field of optional) {
+      const column = resource.columns.find(([name]) => name === field)?.[1];
+      if (!column?.content || typeof column.fhir !== "string") continue;
+      const missing = Object.fromEntries(
+        optional.filter((other) => other !== field).map((other) => [other, null]),
+      );
+      const fhir = resource.fhir.write(sampleOf(resource, 0, missing), { reference: "Patient/p" });
+      const elements = column.fhir.split(" | ").map((path) => elementAt(fhir, path));
+      expect(
+        elements.some((one) => one !== undefined),
+        `${resource.noun}.${field} at ${column.fhir}`,
+      ).toBe(true);
     }
   },
 );
