@@ -1,18 +1,21 @@
+import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { chunked } from "./crypto/chunked.ts";
 import { rowBox } from "./crypto/row-box.ts";
+import { sealedFile } from "./crypto/seal-file.ts";
 import { inspection } from "./gateway/inspection.ts";
 import { gateway } from "./gateway.ts";
 import type { Finding } from "./rounds.ts";
 import { withServers } from "./servers.ts";
 
-const HELP = `npm run bench -- [part...] [--rounds 40] [--json]
+const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--dir /tmp] [--json]
 
 Measures what was promised and says whether it is kept; the exit code is 1 where it is not.
   row-box    sealing and opening a row, beside bare node:crypto loops of the same HKDF and cipher
   chunked    seal and open streams, beside a bare loop of AES-256-GCM over 16 KiB
   gateway    requests a second and p50 beside a bare Express + undici proxy, 1 GiB up and down, 200 slow clients
   gateway-inspection  the gateway's look at a request, its body and its values, in processor time
+  seal-file  a file of --file-mib through sealFile and openFile in --dir, and how the process grows
   auth-sign-in    sign-ins a second beside bare argon2id, event loop delay, hashes of a refresh
   auth-timing     whether time tells accounts apart: medians of 200 tries (5 a round)
   auth-assertion  the gateway's assertion, checked by a service
@@ -24,13 +27,17 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: "string", default: "40" },
+    "file-mib": { type: "string", default: "4096" },
+    dir: { type: "string", default: tmpdir() },
     json: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
 });
 
 const rounds = Number(values.rounds);
+const fileBytes = Number(values["file-mib"]) * 1_048_576;
 const PARTS: Record<string, () => Promise<Finding[]>> = {
+  "seal-file": () => sealedFile(values.dir, fileBytes), // first, while the process is small
   "row-box": () => rowBox(rounds),
   chunked: () => chunked(rounds),
   gateway: () => gateway(Math.ceil(rounds / 4)),
@@ -61,7 +68,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const unknown = positionals.filter((name) => !Object.hasOwn(PARTS, name));
-  if (unknown.length > 0 || !Number.isSafeInteger(rounds) || rounds < 1) {
+  const isWhole = [rounds, fileBytes].every((number) => Number.isSafeInteger(number) && number > 0);
+  if (unknown.length > 0 || !isWhole) {
     process.stderr.write(HELP);
     return 2;
   }

@@ -101,6 +101,45 @@ export function openChunk(keys: MessageKeys, index: number, sealed: Buffer): Buf
   return chunk;
 }
 
+/** As sealChunk, into `out` from `at` on. Returns how many bytes it wrote. */
+export function sealChunkInto(
+  keys: MessageKeys,
+  index: number,
+  chunk: Buffer,
+  out: Buffer,
+  at: number,
+): number {
+  const [ciphertext, tag] = sealChunk(keys, index, chunk);
+  out.set(ciphertext, at);
+  out.set(tag, at + chunk.length);
+  release(ciphertext);
+  return chunk.length + TAG_BYTES;
+}
+
+/** As openChunk, into `out` from `at` on. Returns how many bytes it wrote. */
+export function openChunkInto(
+  keys: MessageKeys,
+  index: number,
+  sealed: Buffer,
+  out: Buffer,
+  at: number,
+): number {
+  const chunk = openChunk(keys, index, sealed);
+  const { length } = chunk;
+  out.set(chunk, at);
+  release(chunk);
+  return length;
+}
+
+/**
+ * Gives the memory of a cipher's output back at once. node:crypto makes a buffer for every update
+ * and leaves it to the collector, which lets 64 MiB of them gather.
+ */
+function release(output: Buffer): void {
+  const { buffer } = output;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === output.length) buffer.transfer(0);
+}
+
 /** Base nonce XOR the chunk's number, big-endian. A view that is good until the next call. */
 function chunkNonce(keys: MessageKeys, index: number): Buffer {
   if (index >= MAX_CHUNKS) throw new ChunkedTooLong();

@@ -144,6 +144,13 @@ export class ChunkedRangeInvalid extends ChunkedRefused {
   static override readonly text = "the range is not within the message";
 }
 
+/** What a file is written to takes no more bytes, and does not say why. */
+export class NothingWritten extends CryptoRefusal {
+  readonly code = "nothing_written";
+  override readonly kind = "unavailable";
+  static override readonly text = "the target of a file takes no more bytes";
+}
+
 /** A Fernet token that does not open. Its subclasses say why. */
 export abstract class FernetRefused extends CryptoRefusal {
   override readonly kind = "invalid";

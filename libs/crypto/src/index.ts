@@ -15,6 +15,7 @@ export { authenticatedSize, openRange } from "./chunked-range.ts";
 export * from "./errors.ts";
 export { type FernetOptions, type OpenedFernet, openFernet } from "./fernet.ts";
 export { keyedHash } from "./keyed-hash.ts";
+export { type ByteSource, type ByteTarget, openFile, type SealedFile, sealFile } from "./sealed-file.ts";
 export {
   type Ed25519PublicJwk,
   generateSeed,
