@@ -5,6 +5,9 @@ import { command, type Outcome, UsageError } from "./lib/command.ts";
 import { findInstallation } from "./lib/installation.ts";
 import { demoPerson, signIn } from "./lib/sign-in.ts";
 
+/** What is counted in a bundle. */
+const NOUNS = ["patient", "record", "prescription", "claim"] as const;
+
 await command({
   name: "import",
   help: `Loads FHIR R4 bundles into MedVault, whole or not at all; loading one twice stores nothing twice.
@@ -51,10 +54,7 @@ function lineOf(result: FileResult): string {
   const { stored, existing } = result.answer;
   const kept = keptOf(result.answer);
   const parts = [
-    counted(stored.patients, "patient"),
-    counted(stored.records, "record"),
-    counted(stored.prescriptions, "prescription"),
-    counted(stored.claims, "claim"),
+    ...NOUNS.map((noun) => counted(stored[`${noun}s`], noun)),
     kept > 0 ? `${kept} kept as they came` : "",
     existing > 0 ? `${existing} known already` : "",
   ].filter(Boolean);
@@ -66,17 +66,13 @@ function summaryOf(results: readonly FileResult[], planned: number): Outcome {
   const loaded = results.filter((result) => result.ok);
   const sum = (count: (answer: Stored) => number) =>
     loaded.reduce((total, { answer }) => total + count(answer), 0);
-  const sums = {
-    patients: sum(({ stored }) => stored.patients),
-    records: sum(({ stored }) => stored.records),
-    prescriptions: sum(({ stored }) => stored.prescriptions),
-    claims: sum(({ stored }) => stored.claims),
-    kept: sum(keptOf),
-    existing: sum(({ existing }) => existing),
-  };
+  const stored = NOUNS.map((noun) => [`${noun}s`, sum((answer) => answer.stored[`${noun}s`])] as const);
+  const [kept, existing] = [sum(keptOf), sum((answer) => answer.existing)];
   const took = seconds(results.reduce((total, { tookMs }) => total + tookMs, 0));
   const skipped = planned > results.length ? `, ${planned - results.length} not tried` : "";
-  const what = `${sums.patients} patients, ${sums.records} records, ${sums.prescriptions} prescriptions, ${sums.claims} claims, ${sums.kept} kept as they came, ${sums.existing} known already`;
+  const counts = stored.map(([nouns, count]) => `${count} ${nouns}`).join(", ");
+  const what = `${counts}, ${kept} kept as they came, ${existing} known already`;
+  const sums = { ...Object.fromEntries(stored), kept, existing };
   return {
     lines: [`${loaded.length} of ${planned} bundles loaded in ${took}${skipped}: ${what}.`],
     result: { planned, loaded: loaded.length, sums, files: results },

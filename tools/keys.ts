@@ -9,7 +9,7 @@ import { list } from "./keys/list.ts";
 import { reindexTable } from "./keys/reindex.ts";
 import { resealTable } from "./keys/reseal.ts";
 import type { Work } from "./keys/work.ts";
-import { command, type Outcome, UsageError } from "./lib/command.ts";
+import { command, type Outcome, UsageError, type Values } from "./lib/command.ts";
 import { findInstallation } from "./lib/installation.ts";
 
 const OPTIONS = {
@@ -28,7 +28,7 @@ const OPTIONS = {
   namespace: { type: "string" },
 } as const;
 
-type Values = { [K in keyof typeof OPTIONS]?: string | boolean };
+type KeysValues = Values<typeof OPTIONS>;
 
 await command({
   name: "keys",
@@ -74,10 +74,10 @@ await command({
   },
 });
 
-async function run(name: string, args: readonly string[], values: Values, work: Work): Promise<Outcome> {
+async function run(name: string, args: readonly string[], values: KeysValues, work: Work): Promise<Outcome> {
   const [first, second] = args;
   const named = () => (first === undefined ? SERVICES_WITH_DATA : [serviceArg(first)]);
-  const despiteBackups = values["despite-backups"] === true;
+  const despiteBackups = values["despite-backups"];
   switch (name) {
     case "list":
       return list(work.installation, named());
@@ -92,7 +92,7 @@ async function run(name: string, args: readonly string[], values: Values, work: 
     case "destroy":
       return destroy(work, serviceArg(first), wholeNumber(second, "the version"), despiteBackups);
     case "reseal":
-      return resealTable(work, first, { all: values.all === true, after: textOf(values.after) });
+      return resealTable(work, first, { all: values.all, after: values.after });
     case "reindex":
       return reindexTable(work, first);
     case "shred":
@@ -101,7 +101,7 @@ async function run(name: string, args: readonly string[], values: Values, work: 
       return escrow(work, {
         shares: wholeNumber(values.shares, "--shares"),
         threshold: wholeNumber(values.threshold, "--threshold"),
-        out: textOf(values.out),
+        out: values.out,
       });
     case "recover":
       return recover(work, args);
@@ -114,25 +114,20 @@ async function run(name: string, args: readonly string[], values: Values, work: 
   }
 }
 
-function textOf(value: string | boolean | undefined): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
-
 function serviceArg(name: string | undefined): ServiceName {
   const service = SERVICES_WITH_DATA.find((known) => known === name);
   if (service) return service;
   throw new UsageError(`${name ? `${name} is no` : "name a"} service: ${SERVICES_WITH_DATA.join(", ")}.`);
 }
 
-function wholeNumber(text: string | boolean | undefined, what: string): number {
+function wholeNumber(text: string | undefined, what: string): number {
   const number = Number(text);
   if (!Number.isSafeInteger(number) || number < 1) throw new UsageError(`${what} is a number from 1.`);
   return number;
 }
 
-function vaultArg(values: Values): VaultPlace {
-  const [url, tokenFile, keyName] = [values.url, values["token-file"], values["key-name"]].map(textOf);
-  const [mount, namespace] = [values.mount, values.namespace].map(textOf);
+function vaultArg(values: KeysValues): VaultPlace {
+  const { url, "token-file": tokenFile, "key-name": keyName, mount, namespace } = values;
   if (!url || !URL.canParse(url) || !tokenFile || !keyName || !mount)
     throw new UsageError("name --url, --token-file and --key-name.");
   return { url, tokenFile: path.resolve(tokenFile), keyName, mount, ...(namespace && { namespace }) };

@@ -1,37 +1,25 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { Worker } from "node:worker_threads";
-import {
-  createKeyring,
-  createSubjectKey,
-  findSubjectKeys,
-  KeyVersionDestroyed,
-  tableKey,
-} from "@medvault/keys";
+import { createSubjectKey, findSubjectKeys, KeyVersionDestroyed, tableKey } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { files } from "../../services/files/src/files/file.table.ts";
-import { makeKeysPlace, runTool } from "../test/harness.ts";
+import { givenVault, type KeysPlace, makeKeysPlace } from "../test/harness.ts";
 
 // Each command is a process of its own, which on a busy machine takes seconds to begin.
 vi.setConfig({ testTimeout: 180_000 });
 const WITH_KEYS = ["auth", "records", "files", "audit", "backup"] as const;
 
 let database: TestDatabase;
-let dir: string;
-let extraEnv: Record<string, string> = {};
+let place: KeysPlace;
 beforeAll(async () => {
   database = await createTestDatabase(WITH_KEYS);
 });
 afterAll(() => database?.drop());
 beforeEach(async () => {
-  extraEnv = {};
-  dir = await mkdtemp(path.join(tmpdir(), "medvault-keys-"));
-  await makeKeysPlace(dir, Object.fromEntries(WITH_KEYS.map((name) => [name, database.url(name)])));
+  place = await makeKeysPlace(database, WITH_KEYS);
 });
 afterEach(async () => {
   for (const service of WITH_KEYS) {
@@ -46,21 +34,14 @@ afterEach(async () => {
   await database.pool("files").query("delete from files");
   await database.pool("records").query("delete from fhir_resources");
   await database.pool("backup").query("delete from backups");
-  await rm(dir, { recursive: true });
+  await place.remove();
 });
 
-const fileOf = (service: string) => path.join(dir, "keys", `${service}.json`);
-const keyringOf = (service: string) => createKeyring({ service, keysFile: fileOf(service) });
-
-const keys = (...args: string[]) => runTool("keys", args, { MEDVAULT_DATA: dir, ...extraEnv });
-
-async function keysJson(...args: string[]) {
-  const { code, out, err } = await keys(...args, "--json");
-  return { code, err, answer: JSON.parse(out) as Record<string, unknown> };
-}
+const keys: KeysPlace["keys"] = (...args) => place.keys(...args);
+const keysJson: KeysPlace["keysJson"] = (...args) => place.keysJson(...args);
 
 async function storeKeys(service: "records" | "files", count: number): Promise<void> {
-  const keyring = await keyringOf(service);
+  const keyring = await place.keyringOf(service);
   for (let n = 0; n < count; n += 1) await createSubjectKey(database.pool(service), keyring, randomUUID());
   await tableKey(database.pool(service), keyring, "some");
 }
@@ -144,16 +125,16 @@ test("a version that kept backups may need is destroyed only on demand; a newer 
 
 test("the keys of archives come along with those of backup, and hold their version until then", async () => {
   const id = randomUUID();
-  const file = path.join(dir, "backups", id, "key");
+  const file = path.join(place.dir, "backups", id, "key");
   await mkdir(path.dirname(file), { recursive: true });
   const secret = randomBytes(32);
-  await writeFile(file, (await keyringOf("backup")).wrap(secret, ["backup", "archive", id]));
+  await writeFile(file, (await place.keyringOf("backup")).wrap(secret, ["backup", "archive", id]));
   await keys("rotate", "backup");
   const refused = await keys("destroy", "backup", "1", "--despite-backups");
   expect(refused).toMatchObject({ code: 1, err: expect.stringContaining("1 archives of backups") });
   expect(await keysJson("rewrap", "backup")).toMatchObject({ answer: { services: [{ archives: 1 }] } });
   expect((await keys("destroy", "backup", "1")).code).toBe(0);
-  const opened = (await keyringOf("backup")).unwrap(await readFile(file), ["backup", "archive", id]);
+  const opened = (await place.keyringOf("backup")).unwrap(await readFile(file), ["backup", "archive", id]);
   expect(opened).toEqual(secret);
 });
 
@@ -162,13 +143,13 @@ test("the doctor finds weak rights, an old key, a lost version and a spent nonce
     code: 0,
     out: expect.stringContaining("Nothing to put right"),
   });
-  await chmod(fileOf("files"), 0o644);
+  await chmod(place.fileOf("files"), 0o644);
   await storeKeys("records", 2);
-  await rm(fileOf("records"));
-  await generateKeyFile(fileOf("records"), "records");
-  const document = JSON.parse(await readFile(fileOf("records"), "utf8"));
+  await rm(place.fileOf("records"));
+  await generateKeyFile(place.fileOf("records"), "records");
+  const document = JSON.parse(await readFile(place.fileOf("records"), "utf8"));
   document.versions[0] = { ...document.versions[0], version: 3, createdAt: "2026-01-31T00:00:00Z" };
-  await writeFile(fileOf("records"), JSON.stringify(document), { mode: 0o600 });
+  await writeFile(place.fileOf("records"), JSON.stringify(document), { mode: 0o600 });
   await database.pool("records").query(
     `insert into fhir_resources (id, subject_id, created_at, rev, open, sealed)
      values ($1, $1, now(), 1073741825, '{}', '\\x00')`,
@@ -188,7 +169,7 @@ test("the doctor finds weak rights, an old key, a lost version and a spent nonce
 test("the rows of a table follow a changed policy by reseal, each with the event that proves its revision", async () => {
   const pool = database.pool("files");
   const [id, patientId] = [randomUUID(), randomUUID()];
-  const keyring = await keyringOf("files");
+  const keyring = await place.keyringOf("files");
   const value = {
     ...{ id, rev: 1, patientId, attachedTo: null, contentType: "text/plain", sizeBytes: 1, state: "stored" },
     ...{ uploadedBy: patientId, blob: randomUUID(), blobBytes: 73, blobSha256: "0".repeat(64) },
@@ -205,9 +186,9 @@ test("the rows of a table follow a changed policy by reseal, each with the event
      values ($1, $2, 'text/plain', 1, 'stored', $2, $3, 73, $4, 1, $5, $6)`,
     [id, patientId, value.blob, value.blobSha256, open, sealed],
   );
-  const policy = path.join(dir, "policy.json");
+  const policy = path.join(place.dir, "policy.json");
   await writeFile(policy, JSON.stringify({ services: { files: { files: { suite: "chacha20-poly1305" } } } }));
-  extraEnv.MEDVAULT_POLICY_FILE = policy;
+  place.env.MEDVAULT_POLICY_FILE = policy;
   expect(await keysJson("reseal", "files")).toMatchObject({ code: 0, answer: { resealed: 1 } });
   expect(await keysJson("reseal", "files")).toMatchObject({ code: 0, answer: { resealed: 0 } });
   const { rows } = await pool.query<{ rev: number; sealed: Buffer }>("select rev, sealed from files");
@@ -234,7 +215,7 @@ test("threat: after a shred and a final rotation an old dump and the service key
   const [patientId, other] = [randomUUID(), randomUUID()];
   const dumps = new Map<string, Buffer>();
   for (const service of ["records", "files"] as const) {
-    const keyring = await keyringOf(service);
+    const keyring = await place.keyringOf(service);
     dumps.set(service, await createSubjectKey(database.pool(service), keyring, patientId));
     await createSubjectKey(database.pool(service), keyring, other);
   }
@@ -251,9 +232,9 @@ test("threat: after a shred and a final rotation an old dump and the service key
   });
   for (const service of ["records", "files"] as const) {
     const dumped = dumps.get(service) ?? Buffer.alloc(0);
-    expect((await keyringOf(service)).subjectKey(dumped, patientId).key).toHaveLength(32);
+    expect((await place.keyringOf(service)).subjectKey(dumped, patientId).key).toHaveLength(32);
     expect((await keys("rotate", service, "--final")).code).toBe(0);
-    const today = await keyringOf(service);
+    const today = await place.keyringOf(service);
     expect(() => today.subjectKey(dumped, patientId)).toThrow(KeyVersionDestroyed);
     const left = await findSubjectKeys(database.pool(service), [other, patientId]);
     expect([...left.keys()]).toEqual([other]);
@@ -265,8 +246,8 @@ test("rehearsal: the key files are lost, three of five shares give them back, an
   timeout: 60_000,
 }, async () => {
   const subject = randomUUID();
-  const wrapped = await createSubjectKey(database.pool("records"), await keyringOf("records"), subject);
-  const out = path.join(dir, "shares");
+  const wrapped = await createSubjectKey(database.pool("records"), await place.keyringOf("records"), subject);
+  const out = path.join(place.dir, "shares");
   const share = (n: number) => path.join(out, `share-${n}-of-5.json`);
   expect(await keys("escrow", "--shares", "2", "--threshold", "3", "--out", out)).toMatchObject({ code: 2 });
   expect(await keys("escrow", "--shares", "5", "--threshold", "3", "--out", out)).toMatchObject({ code: 0 });
@@ -274,8 +255,8 @@ test("rehearsal: the key files are lost, three of five shares give them back, an
   expect(await drainedEvents(database.pool("records"))).toMatchObject([
     { type: "medvault.records.keys.escrow.v1", data: { details: { shares: 5, threshold: 3 } } },
   ]);
-  const before = await readFile(fileOf("records"));
-  await rm(path.join(dir, "keys"), { recursive: true });
+  const before = await readFile(place.fileOf("records"));
+  await rm(path.join(place.dir, "keys"), { recursive: true });
   expect(await keys("recover", share(1), share(2))).toMatchObject({
     code: 1,
     err: expect.stringContaining("it takes 3 of the set"),
@@ -284,12 +265,12 @@ test("rehearsal: the key files are lost, three of five shares give them back, an
     code: 0,
     answer: { kept: [], unrecorded: [] },
   });
-  expect(await readFile(fileOf("records"))).toEqual(before);
-  expect((await stat(fileOf("records"))).mode & 0o777).toBe(0o600);
-  expect((await keyringOf("records")).subjectKey(wrapped, subject).key).toHaveLength(32);
+  expect(await readFile(place.fileOf("records"))).toEqual(before);
+  expect((await stat(place.fileOf("records"))).mode & 0o777).toBe(0o600);
+  expect((await place.keyringOf("records")).subjectKey(wrapped, subject).key).toHaveLength(32);
   expect(await keys("doctor")).toMatchObject({ code: 0 });
   await keys("rotate", "records");
-  const rotated = await readFile(fileOf("records"));
+  const rotated = await readFile(place.fileOf("records"));
   expect(await keysJson("doctor", "records")).toMatchObject({
     code: 1,
     answer: {
@@ -299,41 +280,30 @@ test("rehearsal: the key files are lost, three of five shares give them back, an
   expect(await keysJson("recover", share(2), share(1), share(3))).toMatchObject({
     answer: { restored: [] },
   });
-  expect(await readFile(fileOf("records"))).toEqual(rotated);
+  expect(await readFile(place.fileOf("records"))).toEqual(rotated);
 });
 
 test("a service's keys move into Vault, where they are rotated from then on", async () => {
-  const server = new Worker(new URL("../../libs/keys/test/transit-server.ts", import.meta.url), {
-    workerData: { token: "hvs.test" },
-  });
-  try {
-    const [{ url }] = (await once(server, "message")) as [{ url: string }];
-    await fetch(`${url}/v1/transit/keys/mv`, { method: "POST", headers: { "x-vault-token": "hvs.test" } });
-    const tokenFile = path.join(dir, "token");
-    await writeFile(tokenFile, "hvs.test", { mode: 0o600 });
-    await storeKeys("records", 2);
-    const place = ["--url", url, "--token-file", tokenFile, "--key-name", "mv"];
-    expect(await keys("to-vault", "records")).toMatchObject({ code: 2 });
-    expect(await keys("to-vault", "records", ...place)).toMatchObject({ code: 0 });
-    expect(await keys("rotate", "records", "--final")).toMatchObject({ code: 0 });
-    expect(await readFile(fileOf("records"), "utf8")).not.toContain('"key":');
-    expect((await keysJson("list", "records")).answer.versions).toMatchObject([
-      { version: 1, state: "destroyed", subject: 0 },
-      { version: 2, state: "active", subject: 2, table: 1 },
-    ]);
-  } finally {
-    await server.terminate();
-  }
+  const vault = await givenVault(place.dir);
+  await storeKeys("records", 2);
+  expect(await keys("to-vault", "records")).toMatchObject({ code: 2 });
+  expect(await keys("to-vault", "records", ...vault.args)).toMatchObject({ code: 0 });
+  expect(await keys("rotate", "records", "--final")).toMatchObject({ code: 0 });
+  expect(await readFile(place.fileOf("records"), "utf8")).not.toContain('"key":');
+  expect((await keysJson("list", "records")).answer.versions).toMatchObject([
+    { version: 1, state: "destroyed", subject: 0 },
+    { version: 2, state: "active", subject: 2, table: 1 },
+  ]);
 });
 
 test("a database that is away is one sentence, and the key file stays as it was", async () => {
-  const before = await readFile(fileOf("records"));
-  const ops = JSON.parse(await readFile(path.join(dir, "ops.json"), "utf8"));
+  const before = await readFile(place.fileOf("records"));
+  const ops = JSON.parse(await readFile(path.join(place.dir, "ops.json"), "utf8"));
   ops.postgres.services.records = "postgres://nobody@127.0.0.1:1/none";
-  await writeFile(path.join(dir, "ops.json"), JSON.stringify(ops));
+  await writeFile(path.join(place.dir, "ops.json"), JSON.stringify(ops));
   expect(await keys("rotate", "records")).toMatchObject({
     code: 1,
     err: expect.stringMatching(/^keys: .*\n$/),
   });
-  expect(await readFile(fileOf("records"))).toEqual(before);
+  expect(await readFile(place.fileOf("records"))).toEqual(before);
 });

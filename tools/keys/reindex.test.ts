@@ -1,32 +1,28 @@
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { createKeyring, createSubjectKey, type Keyring, tableKey } from "@medvault/keys";
+import { createSubjectKey, type Keyring, tableKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { patients as patientResource } from "../../services/records/src/patients/patient.table.ts";
 import { newPatient } from "../../services/records/src/patients/patient.ts";
-import { makeKeysPlace, runTool } from "../test/harness.ts";
+import { type KeysPlace, makeKeysPlace } from "../test/harness.ts";
 
 const { table: patients } = patientResource;
 let database: TestDatabase;
-let dir: string;
+let place: KeysPlace;
 let keyring: Keyring;
 beforeAll(async () => {
   database = await createTestDatabase(["records", "files"]);
-  dir = await mkdtemp(path.join(tmpdir(), "medvault-reindex-"));
-  await makeKeysPlace(dir, { records: database.url("records"), files: database.url("files") });
-  keyring = await createKeyring({ service: "records", keysFile: path.join(dir, "keys", "records.json") });
+  place = await makeKeysPlace(database, ["records", "files"]);
+  keyring = await place.keyringOf("records");
 });
 afterAll(async () => {
   await database?.drop();
-  await rm(dir, { recursive: true });
+  await place.remove();
 });
 
 const pool = () => database.pool("records");
 
-const keys = (...args: string[]) => runTool("keys", args, { MEDVAULT_DATA: dir });
+const keys: KeysPlace["keys"] = (...args) => place.keys(...args);
 
 async function addPatient(): Promise<void> {
   const id = randomUUID();

@@ -1,39 +1,29 @@
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { Worker } from "node:worker_threads";
-import { createKeyring, createSubjectKey } from "@medvault/keys";
+import { writeFile } from "node:fs/promises";
+import { createSubjectKey } from "@medvault/keys";
 import { createTestDatabase, drainedEvents, type TestDatabase } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { makeKeysPlace, runTool } from "../test/harness.ts";
+import { givenVault, type KeysPlace, makeKeysPlace } from "../test/harness.ts";
 
 const WITH_KEYS = ["auth", "records", "files", "audit", "backup"] as const;
 
 let database: TestDatabase;
-let dir: string;
+let place: KeysPlace;
 beforeAll(async () => {
   database = await createTestDatabase(WITH_KEYS);
-  dir = await mkdtemp(path.join(tmpdir(), "medvault-shreds-"));
-  await makeKeysPlace(dir, Object.fromEntries(WITH_KEYS.map((name) => [name, database.url(name)])));
+  place = await makeKeysPlace(database, WITH_KEYS);
 });
 afterAll(async () => {
   await database?.drop();
-  await rm(dir, { recursive: true });
+  await place.remove();
 });
 
-const fileOf = (service: string) => path.join(dir, "keys", `${service}.json`);
-
-async function keys(...args: string[]): Promise<{ code: number; answer: Record<string, unknown> }> {
-  const { code, out } = await runTool("keys", [...args, "--json"], { MEDVAULT_DATA: dir });
-  return { code, answer: JSON.parse(out || "{}") };
-}
+const keys: KeysPlace["keysJson"] = (...args) => place.keysJson(...args);
 
 test("the doctor says that a shred is overdue, and why; a final rotation by hand makes it final, with its event", async () => {
   const pool = database.pool("records");
   const patientId = randomUUID();
-  const keyring = await createKeyring({ service: "records", keysFile: fileOf("records") });
+  const keyring = await place.keyringOf("records");
   await createSubjectKey(pool, keyring, patientId);
   expect(await keys("shred", patientId)).toMatchObject({ code: 0 });
   expect(await keys("doctor", "records")).toMatchObject({ code: 0, answer: { findings: [] } });
@@ -67,26 +57,12 @@ test("the doctor says that a shred is overdue, and why; a final rotation by hand
 }, 180_000);
 
 test("the doctor says that a Vault token is about to expire, or that Vault refuses it", async () => {
-  const server = new Worker(new URL("../../libs/keys/test/transit-server.ts", import.meta.url), {
-    workerData: { token: "hvs.test" },
-  });
-  try {
-    const [{ url }] = (await once(server, "message")) as [{ url: string }];
-    const headers = { "x-vault-token": "hvs.test" };
-    await fetch(`${url}/v1/transit/keys/mv`, { method: "POST", headers });
-    const tokenFile = path.join(dir, "token");
-    await writeFile(tokenFile, "hvs.test", { mode: 0o600 });
-    const place = ["--url", url, "--token-file", tokenFile, "--key-name", "mv"];
-    expect(await keys("to-vault", "files", ...place)).toMatchObject({ code: 0 });
-    expect(await keys("doctor", "files")).toMatchObject({ code: 0 });
-    server.postMessage({ ttl: 7_000 });
-    const findings = async () => (await keys("doctor", "files")).answer.findings;
-    expect(await findings()).toMatchObject([{ check: "vault", says: expect.stringContaining("in 2 h") }]);
-    await writeFile(tokenFile, "hvs.expired");
-    expect(await findings()).toMatchObject([
-      { check: "vault", says: expect.stringContaining("has expired") },
-    ]);
-  } finally {
-    await server.terminate();
-  }
+  const vault = await givenVault(place.dir);
+  expect(await keys("to-vault", "files", ...vault.args)).toMatchObject({ code: 0 });
+  expect(await keys("doctor", "files")).toMatchObject({ code: 0 });
+  vault.server.postMessage({ ttl: 7_000 });
+  const findings = async () => (await keys("doctor", "files")).answer.findings;
+  expect(await findings()).toMatchObject([{ check: "vault", says: expect.stringContaining("in 2 h") }]);
+  await writeFile(vault.tokenFile, "hvs.expired");
+  expect(await findings()).toMatchObject([{ check: "vault", says: expect.stringContaining("has expired") }]);
 }, 180_000);

@@ -26,7 +26,7 @@ const OF_EVERY_TOOL = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 type Options<O extends ParseArgsOptionsConfig> = O & typeof OF_EVERY_TOOL;
-type Values<O extends ParseArgsOptionsConfig> = ReturnType<
+export type Values<O extends ParseArgsOptionsConfig> = ReturnType<
   typeof parseArgs<{ options: Options<O>; allowPositionals: true }>
 >["values"];
 
