@@ -4,7 +4,9 @@ import { chunked } from "./crypto/chunked.ts";
 import { rowBox } from "./crypto/row-box.ts";
 import { sealedFile } from "./crypto/seal-file.ts";
 import { inspection } from "./gateway/inspection.ts";
-import { gateway } from "./gateway.ts";
+import { slowClients } from "./gateway/slow-clients.ts";
+import { streaming } from "./gateway/streaming.ts";
+import { throughput } from "./gateway/throughput.ts";
 import type { Finding } from "./rounds.ts";
 import { withServers } from "./servers.ts";
 
@@ -34,13 +36,19 @@ const { values, positionals } = parseArgs({
   },
 });
 
+const GIB = 1024 ** 3;
 const rounds = Number(values.rounds);
 const fileBytes = Number(values["file-mib"]) * 1_048_576;
 const PARTS: Record<string, () => Promise<Finding[]>> = {
   "seal-file": () => sealedFile(values.dir, fileBytes), // first, while the process is small
   "row-box": () => rowBox(rounds),
   chunked: () => chunked(rounds),
-  gateway: () => gateway(Math.ceil(rounds / 4)),
+  gateway: () =>
+    withServers(async () => [
+      ...(await throughput(Math.ceil(rounds / 4))),
+      ...(await streaming(GIB)),
+      ...(await slowClients()),
+    ]),
   "gateway-inspection": async () => inspection(rounds),
   "auth-sign-in": () => withServers(async () => (await import("./auth/sign-in.ts")).signIns(rounds)),
   "auth-timing": () => withServers(async () => (await import("./auth/timing.ts")).timing(5 * rounds)),
