@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../dev/lib/paths.mjs";
-import { run } from "../dev/lib/run.ts";
+import { run } from "../dev/lib/run.mjs";
 import { Client, type Json, signIn, stepUp } from "./support/client.ts";
 import { bodyFields } from "./support/openapi.ts";
 import { asSuperuser, ops as readOps } from "./support/ops.ts";

@@ -1,9 +1,10 @@
-import { createServer, type Server } from "node:http";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { mailedToken } from "../dev/demo/mail.ts";
-import { Device, openBrowser } from "./support/browser.ts";
+import { type Device, openBrowser, openDevice as openDeviceOf } from "./support/browser.ts";
 import { Client, type Json } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
 import { demoAdmin, items, type Person, registerPatient, text } from "./support/people.ts";
@@ -20,7 +21,7 @@ beforeAll(async () => {
 }, 360_000);
 afterAll(() => browser?.close());
 
-const openDevice = (url = `${site}/healthz`) => Device.open(browser, url);
+const openDevice = (url = `${site}/healthz`) => openDeviceOf(browser, url);
 const post = async (client: Client, path: string, body: unknown = {}) =>
   client.post(`/v1/auth/passkeys/${path}`, body);
 
@@ -127,7 +128,9 @@ test("another person's passkey, and an assertion that was used before, open noth
 
 test("a page of another origin gets a signature from the authenticator, and nothing for it here", async () => {
   const her = await owner();
-  const evil = await listen();
+  // Another site: the same machine, another port.
+  const evil = createServer((_req, res) => res.setHeader("content-type", "text/html").end("<p>evil</p>"));
+  await once(evil.listen(0, "127.0.0.1"), "listening");
   const elsewhere = await openDevice(`http://localhost:${(evil.address() as AddressInfo).port}/`);
   try {
     const [credential] = await her.device.credentials();
@@ -167,9 +170,3 @@ test("a deleted passkey and a disabled account are refused in the same words", a
   await denialOf(disabled.person.id, "account_not_usable");
   await Promise.all([deleted.device.close(), disabled.device.close()]);
 });
-
-/** Another site: the same machine, another port. */
-function listen(): Promise<Server> {
-  const server = createServer((_req, res) => res.setHeader("content-type", "text/html").end("<p>evil</p>"));
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
-}

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { run } from "../lib/run.ts";
+import { run } from "../lib/run.mjs";
 
 /** A tree in which each rule is broken once. */
 const PLANTED: Readonly<Record<string, string>> = {

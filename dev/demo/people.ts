@@ -32,15 +32,8 @@ export function plan(cast: Cast): void {
     const username = `${role}-${name}`;
     if (cast.people.some((person) => person.username === username)) continue;
     const email = `${name}@demo.example`;
-    cast.people.push({
-      role,
-      username,
-      email,
-      password: newPassword(),
-      totpSecret: null,
-      id: null,
-      stage: "planned",
-    });
+    const unknown = { totpSecret: null, id: null, stage: "planned" } as const;
+    cast.people.push({ role, username, email, password: newPassword(), ...unknown });
   }
   cast.save();
 }
@@ -48,8 +41,7 @@ export function plan(cast: Cast): void {
 /** Brings one person to `ready`. */
 export async function makeReady(cast: Cast, person: Person, admin: MedVaultClient): Promise<MedVaultClient> {
   const client = clientAt(cast.gateway, 10 + cast.people.indexOf(person));
-  if (person.role === "patient") await register(cast, person, client);
-  else await invite(cast, person, admin);
+  if (person.stage === "planned") await makeAccount(cast, person, client, admin);
   if (person.stage === "invited") {
     await accept(cast, person, client);
     const mustEnrol = await logIn(client, person);
@@ -60,32 +52,21 @@ export async function makeReady(cast: Cast, person: Person, admin: MedVaultClien
   return client;
 }
 
-async function register(cast: Cast, person: Person, client: MedVaultClient): Promise<void> {
-  if (person.stage !== "planned") return;
-  const { username, email, password } = person;
-  const made = await client
-    .call("POST /v1/auth/register", { body: { username, email, password } })
-    .catch(nullWhenTaken);
-  if (made) person.id = made.data.id;
-  person.stage = "ready";
+/** Patients register, all others are invited. */
+async function makeAccount(cast: Cast, person: Person, client: MedVaultClient, admin: MedVaultClient) {
+  const { username, email, password, role } = person;
+  const isPatient = role === "patient";
+  try {
+    const { data } = isPatient
+      ? await client.call("POST /v1/auth/register", { body: { username, email, password } })
+      : await admin.call("POST /v1/users", { body: { username, email, role } });
+    person.id = data.id;
+  } catch (error) {
+    // An earlier run was interrupted between the answer and its note, with this very password.
+    if (!(error instanceof ProblemError && error.code === "username_taken")) throw error;
+  }
+  person.stage = isPatient ? "ready" : "invited";
   cast.save();
-}
-
-async function invite(cast: Cast, person: Person, admin: MedVaultClient): Promise<void> {
-  if (person.stage !== "planned") return;
-  const { username, email, role } = person;
-  const made = await admin.call("POST /v1/users", { body: { username, email, role } }).catch(nullWhenTaken);
-  if (made) person.id = made.data.id;
-  person.stage = "invited";
-  cast.save();
-}
-
-/**
- * Taken: an earlier run was interrupted between the answer and its note, with this very password.
- */
-function nullWhenTaken(error: unknown): null {
-  if (error instanceof ProblemError && error.code === "username_taken") return null;
-  throw error;
 }
 
 /** Chooses the password by the mailed token. One that is refused was used by an interrupted run. */

@@ -1,11 +1,11 @@
 // What must be so before anything starts; runs on the machine's own Node 20 and needs no package.
-import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { readJson } from "./json.mjs";
 import { acquireLock } from "./lock.mjs";
 import { root, sharedPath } from "./paths.mjs";
 import { portTrouble } from "./ports.mjs";
+import { run } from "./run.mjs";
 import { step, Trouble } from "./words.mjs";
 
 const MIB = 1024 * 1024;
@@ -106,36 +106,20 @@ function readPackages(file) {
   return readJson(path.join(root, file))?.packages ?? null;
 }
 
-/** @returns {Promise<void>} */
-function npmCi() {
+async function npmCi() {
   // Under `npm run`, node_modules/.bin comes first in PATH; npm must not run on the node that it is
   // about to replace.
   const PATH = (process.env.PATH ?? "")
     .split(":")
     .filter((dir) => !dir.includes("node_modules"))
     .join(":");
-  const args = [
-    "ci",
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-    "--fetch-retry-mintimeout=1000",
-    "--fetch-retry-maxtimeout=5000",
-  ];
-  return new Promise((resolve, reject) => {
-    const npm = spawn("npm", args, {
-      cwd: root,
-      env: { ...process.env, PATH },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    let words = "";
-    npm.stderr.on("data", (chunk) => {
-      words = (words + chunk).slice(-8_000);
-    });
-    npm.on("error", () => reject(new Trouble("npm is not installed: install it (Debian: apt install npm).")));
-    npm.on("close", (code) => (code === 0 ? resolve() : reject(npmTrouble(words))));
+  const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  const patient = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"];
+  const env = { ...process.env, PATH };
+  const { code, words } = await run("npm", ["ci", ...quiet, ...patient], { cwd: root, env }).catch(() => {
+    throw new Trouble("npm is not installed: install it (Debian: apt install npm).");
   });
+  if (code !== 0) throw npmTrouble(words);
 }
 
 /** @param {string} words what npm wrote */

@@ -5,7 +5,7 @@ import { featureBreaches } from "../check/features.ts";
 import { houseRuleBreaches } from "../check/house-rules.ts";
 import { importBreaches } from "../check/import-rules.ts";
 import { root } from "../lib/paths.mjs";
-import { type Ran, run } from "../lib/run.ts";
+import { type Ran, run } from "../lib/run.mjs";
 import { seconds } from "../lib/words.mjs";
 
 const bin = path.join(root, "node_modules/.bin");

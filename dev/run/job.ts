@@ -5,7 +5,7 @@ import fs from "node:fs";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { NODE_FLAGS } from "../lib/cli.mjs";
-import { root } from "../lib/paths.mjs";
+import { root, sharedPath } from "../lib/paths.mjs";
 import { Trouble } from "../lib/words.mjs";
 import { lastWords } from "../servers/supervise.ts";
 
@@ -14,10 +14,10 @@ export interface Job {
   title: string;
   entry: string;
   args?: string[];
-  env: Record<string, string>;
+  env?: Record<string, string>;
   /** Takes what it writes to standard error. */
   log: string;
-  signal?: AbortSignal;
+  signal: AbortSignal;
 }
 
 /**
@@ -30,10 +30,16 @@ export async function runJob(job: Job): Promise<string> {
   const from = fs.fstatSync(log).size;
   const child = spawn(process.execPath, [...NODE_FLAGS, job.entry, ...(job.args ?? [])], {
     cwd: root,
-    env: { PATH: process.env.PATH ?? "", LANG: "C.UTF-8", TZ: "UTC", ...job.env },
+    env: {
+      PATH: process.env.PATH ?? "",
+      LANG: "C.UTF-8",
+      TZ: "UTC",
+      NODE_COMPILE_CACHE: sharedPath("compile-cache"),
+      ...job.env,
+    },
     detached: true, // a Ctrl-C reaches us alone; we end it through the signal
     stdio: ["ignore", "pipe", log],
-    ...(job.signal ? { signal: job.signal } : {}),
+    signal: job.signal,
   });
   fs.closeSync(log);
   const ended = once(child, "close") as Promise<[number | null]>;

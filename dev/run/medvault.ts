@@ -120,17 +120,10 @@ export class MedVault {
     if (servers.brokerGiven) {
       await defineAtGivenBroker(servers, await brokerDefinitions(servers.vhost, secrets), caFile);
     }
-    const onBackupMessage = (message: unknown) => this.#restore.onMessage(message);
-    const gatewayPort = this.#gatewayPort;
     this.#options = {
-      dirs,
-      gatewayPort,
-      ports,
-      secrets,
-      servers,
-      settings: this.#settings,
-      declared: this.#declared,
-      onBackupMessage,
+      ...{ dirs, ports, secrets, servers, gatewayPort: this.#gatewayPort },
+      ...{ settings: this.#settings, declared: this.#declared },
+      onBackupMessage: (message) => this.#restore.onMessage(message),
     };
     return this.#options;
   }

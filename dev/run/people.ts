@@ -47,11 +47,8 @@ async function bootstrap(o: ServiceOptions, signal: AbortSignal): Promise<Person
   });
   const line = out.split("\n").find((one) => one.startsWith("{") && one.includes("totpSecret"));
   if (!line) return null;
-  const { username, password, totpSecret } = JSON.parse(line) as Record<
-    "username" | "password" | "totpSecret",
-    string
-  >;
-  return { role: "admin", username, password, totpSecret, email: "", id: null, stage: "ready" };
+  const made = JSON.parse(line) as Pick<Person, "username" | "password" | "totpSecret">;
+  return { role: "admin", ...made, email: "", id: null, stage: "ready" };
 }
 
 function remember(data: string, admin: Person, terminal: Terminal): void {
@@ -64,12 +61,11 @@ function remember(data: string, admin: Person, terminal: Terminal): void {
 }
 
 async function demo(o: ServiceOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const { data, mail, logs, compileCache } = o.dirs;
+  const { data, mail, logs } = o.dirs;
   const job = {
     title: "the demo",
     entry: "dev/demo.ts",
     args: [data, publicUrl(o), mail],
-    env: { NODE_COMPILE_CACHE: compileCache },
     log: path.join(logs, "demo.log"),
     signal,
   };

@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
-import { run } from "../lib/run.ts";
+import { run } from "../lib/run.mjs";
 import { claimPorts } from "../servers/ports.ts";
 import { loadSecrets } from "../servers/secrets.ts";
 import { testServers } from "../servers/test-servers.ts";

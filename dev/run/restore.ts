@@ -23,16 +23,9 @@ export class RestoreRunner {
    */
   onMessage(message: unknown): void {
     if ((message as { job?: unknown } | null)?.job !== "restore") return;
-    if (this.#running) {
-      this.#again = true;
-      return;
-    }
-    this.#running = this.#run().finally(() => {
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
       this.#running = null;
-      if (this.#again && !this.#stop.signal.aborted) {
-        this.#again = false;
-        this.onMessage({ job: "restore" });
-      }
     });
   }
 
@@ -44,18 +37,20 @@ export class RestoreRunner {
 
   async #run(): Promise<void> {
     const o = this.#options();
-    this.#say("a restore was asked for: running it");
-    try {
-      await runJob({
-        title: "the restore",
-        entry: "services/backup/src/restore.job.ts",
-        env: environment("restore", o),
-        log: path.join(o.dirs.logs, "restore.log"),
-        signal: this.#stop.signal,
-      });
-      this.#say("the restore is done");
-    } catch (error) {
-      this.#say((error as Error).message);
+    const job = {
+      title: "the restore",
+      entry: "services/backup/src/restore.job.ts",
+      env: environment("restore", o),
+      log: path.join(o.dirs.logs, "restore.log"),
+      signal: this.#stop.signal,
+    };
+    while (this.#again && !this.#stop.signal.aborted) {
+      this.#again = false;
+      this.#say("a restore was asked for: running it");
+      await runJob(job).then(
+        () => this.#say("the restore is done"),
+        (error: Error) => this.#say(error.message),
+      );
     }
   }
 }

@@ -1,6 +1,6 @@
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root, sharedPath } from "../lib/paths.mjs";
-import { run } from "../lib/run.ts";
+import { run } from "../lib/run.mjs";
 import { Trouble } from "../lib/words.mjs";
 import type { Declared } from "./services.ts";
 

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
-import { run } from "../lib/run.ts";
+import { run } from "../lib/run.mjs";
 import { Trouble } from "../lib/words.mjs";
 import type { Infrastructure } from "../servers/infrastructure.ts";
 import { SERVICES, type Secrets } from "../servers/secrets.ts";
@@ -15,15 +15,8 @@ import { serviceDsn, withDatabase } from "./services.ts";
 const logOf = (dirs: Dirs) => path.join(dirs.logs, "setup.log");
 
 export async function makeKeys(dirs: Dirs, signal: AbortSignal): Promise<void> {
-  const env = { NODE_COMPILE_CACHE: dirs.compileCache };
-  await runJob({
-    title: "making keys",
-    entry: "tools/make-keys.ts",
-    args: [dirs.keys],
-    env,
-    log: logOf(dirs),
-    signal,
-  });
+  const job = { title: "making keys", entry: "tools/make-keys.ts", args: [dirs.keys] };
+  await runJob({ ...job, log: logOf(dirs), signal });
 }
 
 /**
@@ -35,12 +28,10 @@ export async function warmCompileCache(dirs: Dirs, stopping: AbortSignal): Promi
   const done = path.join(dirs.compileCache, `warm-${process.version}`);
   if (fs.existsSync(done)) return;
   for (const name of SERVICES) {
-    const env = { NODE_COMPILE_CACHE: dirs.compileCache };
     const log = path.join(dirs.logs, "warm-up.log");
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(20_000)]);
-    await runJob({ title: "loading", entry: `services/${name}/src/main.ts`, env, log, signal }).catch(
-      () => {},
-    );
+    const job = { title: "loading", entry: `services/${name}/src/main.ts`, log, signal };
+    await runJob(job).catch(() => {});
   }
   fs.writeFileSync(done, "");
 }
@@ -61,7 +52,6 @@ export async function migrate(
     title: "the migration of the database",
     entry: "tools/migrate.ts",
     env: {
-      NODE_COMPILE_CACHE: dirs.compileCache,
       NODE_ENV: "development",
       ...(caFile ? { MEDVAULT_TLS_CA_FILE: caFile } : {}),
       MEDVAULT_SUPERUSER_DATABASE_URL: servers.databaseUrl,

@@ -3,7 +3,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { acquireLock } from "../lib/lock.mjs";
-import { run } from "../lib/run.ts";
+import { run } from "../lib/run.mjs";
 import { step, Trouble } from "../lib/words.mjs";
 import { inPath } from "./find.ts";
 

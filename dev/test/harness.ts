@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { onTestFinished, vi } from "vitest";
 import { dataDir, root } from "../lib/paths.mjs";
-import { run } from "../lib/run.ts";
+import { run } from "../lib/run.mjs";
 
 /** A data directory of the test's own, gone after it. */
 export function givenDataDir(): string {

@@ -1,10 +1,7 @@
-import { type Browser, type CDPSession, chromium as driver, type Page } from "playwright-core";
+import { type Browser, chromium as driver } from "playwright-core";
 import { sharedPath } from "../../dev/lib/paths.mjs";
 import { chromium } from "../../dev/servers/chromium.ts";
 import type { Json } from "./client.ts";
-
-/** A credential of the virtual authenticator (Chrome DevTools Protocol, WebAuthn.Credential). */
-type Credential = Awaited<ReturnType<typeof credentialsOf>>[number];
 
 /** Chromium, headless. It is downloaded if needed; where that fails, the error says what to do. */
 export async function openBrowser(): Promise<Browser> {
@@ -18,76 +15,49 @@ export async function openBrowser(): Promise<Browser> {
   });
 }
 
-/** A page of a site with an authenticator of its own, as a person's device has. */
-export class Device {
-  readonly #page: Page;
-  readonly #devtools: CDPSession;
-  readonly #authenticatorId: string;
+export type Device = Awaited<ReturnType<typeof openDevice>>;
 
-  private constructor(page: Page, devtools: CDPSession, authenticatorId: string) {
-    this.#page = page;
-    this.#devtools = devtools;
-    this.#authenticatorId = authenticatorId;
-  }
-
-  /** `url`: any answer of the site whose origin asks. */
-  static async open(browser: Browser, url: string): Promise<Device> {
-    const context = await browser.newContext();
-    const page = await context.newPage();
-    await page.goto(url);
-    const devtools = await context.newCDPSession(page);
-    await devtools.send("WebAuthn.enable");
-    const { authenticatorId } = await devtools.send("WebAuthn.addVirtualAuthenticator", {
-      options: {
-        protocol: "ctap2",
-        transport: "internal",
-        hasResidentKey: true,
-        hasUserVerification: true,
-        isUserVerified: true,
-        automaticPresenceSimulation: true,
-      },
-    });
-    return new Device(page, devtools, authenticatorId);
-  }
-
-  /** `navigator.credentials.create()` with the API's options; throws what the browser throws. */
-  create(options: Json): Promise<Json> {
-    return this.#ask("create", "parseCreationOptionsFromJSON", options);
-  }
-
-  /** The same with `navigator.credentials.get()`. */
-  get(options: Json): Promise<Json> {
-    return this.#ask("get", "parseRequestOptionsFromJSON", options);
-  }
-
-  #ask(method: "create" | "get", reader: string, options: Json): Promise<Json> {
-    return this.#page.evaluate(
+/**
+ * A page of a site with an authenticator of its own, as a person's device has.
+ * @param url any answer of the site whose origin asks
+ */
+export async function openDevice(browser: Browser, url: string) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(url);
+  const devtools = await context.newCDPSession(page);
+  await devtools.send("WebAuthn.enable");
+  const { authenticatorId } = await devtools.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      protocol: "ctap2",
+      transport: "internal",
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  const ask = (method: "create" | "get", reader: string, options: Json): Promise<Json> =>
+    page.evaluate(
       `navigator.credentials.${method}({ publicKey: PublicKeyCredential.${reader}(${JSON.stringify(options)}) })
          .then((credential) => credential.toJSON())`,
     );
-  }
-
   /** What its authenticator holds, private keys included. */
-  credentials(): Promise<Credential[]> {
-    return credentialsOf(this.#devtools, this.#authenticatorId);
-  }
-
-  /** Puts a credential into its authenticator; one of the same id is replaced. */
-  async hold(credential: Credential): Promise<void> {
-    const authenticatorId = this.#authenticatorId;
-    const { credentialId } = credential;
-    if ((await this.credentials()).some((known) => known.credentialId === credentialId)) {
-      await this.#devtools.send("WebAuthn.removeCredential", { authenticatorId, credentialId });
-    }
-    await this.#devtools.send("WebAuthn.addCredential", { authenticatorId, credential });
-  }
-
-  close(): Promise<void> {
-    return this.#page.context().close();
-  }
-}
-
-async function credentialsOf(devtools: CDPSession, authenticatorId: string) {
-  const { credentials } = await devtools.send("WebAuthn.getCredentials", { authenticatorId });
-  return credentials;
+  const credentials = async () =>
+    (await devtools.send("WebAuthn.getCredentials", { authenticatorId })).credentials;
+  return {
+    /** `navigator.credentials.create()` with the API's options; throws what the browser throws. */
+    create: (options: Json) => ask("create", "parseCreationOptionsFromJSON", options),
+    /** The same with `navigator.credentials.get()`. */
+    get: (options: Json) => ask("get", "parseRequestOptionsFromJSON", options),
+    credentials,
+    /** Puts a credential into its authenticator; one of the same id is replaced. */
+    async hold(credential: Awaited<ReturnType<typeof credentials>>[number]): Promise<void> {
+      const { credentialId } = credential;
+      if ((await credentials()).some((known) => known.credentialId === credentialId))
+        await devtools.send("WebAuthn.removeCredential", { authenticatorId, credentialId });
+      await devtools.send("WebAuthn.addCredential", { authenticatorId, credential });
+    },
+    close: () => context.close(),
+  };
 }
