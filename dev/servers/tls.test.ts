@@ -1,13 +1,10 @@
 // The three servers with TLS of their own, and our clients before them: who is good gets in, who is
 // not is refused in words.
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import fs from "node:fs";
-import https from "node:https";
 import os from "node:os";
 import path from "node:path";
-import { text } from "node:stream/consumers";
 import type { ConnectionOptions } from "node:tls";
-import { promisify } from "node:util";
 import { generateKeyFile } from "@medvault/keys/operations";
 import { connectBroker } from "@medvault/messaging";
 import { createPool, type DatabaseUnavailable, SERVICES_WITH_DATA } from "@medvault/postgres";
@@ -22,9 +19,11 @@ import {
   testLogger,
 } from "@medvault/testing";
 import { Redis } from "ioredis";
+import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { dataDir, root } from "../lib/paths.mjs";
+import { run } from "../lib/run.mjs";
 import { serviceDsn } from "../run/services.ts";
 import { serverDir, serverFile } from "./files.ts";
 import type { Infrastructure } from "./infrastructure.ts";
@@ -173,7 +172,7 @@ test("in production a migration and a service run against them, and the service 
   const env = { PATH: process.env.PATH ?? "", NODE_ENV: "production", ...files.settings };
   const superuser = urls.postgres.tls("127.0.0.1");
   const roles = Object.fromEntries(["owner", ...SERVICES_WITH_DATA].map((name) => [name, secrets.owner]));
-  await promisify(execFile)(process.execPath, [...NODE_FLAGS, "tools/migrate.ts"], {
+  const migrated = await run(process.execPath, [...NODE_FLAGS, "tools/migrate.ts"], {
     cwd: root,
     env: {
       ...env,
@@ -182,6 +181,7 @@ test("in production a migration and a service run against them, and the service 
       MEDVAULT_ROLE_PASSWORDS: JSON.stringify(roles),
     },
   });
+  expect(migrated.code, migrated.words).toBe(0);
   const keys = path.join(data, "keys.json");
   await generateKeyFile(keys, "audit");
   const jwks = path.join(data, "jwks.json");
@@ -201,14 +201,9 @@ test("in production a migration and a service run against them, and the service 
     stdio: "ignore",
   });
   onTestFinished(() => void service.kill("SIGKILL"));
-  const readiness = () =>
-    new Promise<string>((resolve) => {
-      https
-        .get(`https://127.0.0.1:${adminPort}/readyz`, { ca: ours.ca }, async (answer) => {
-          resolve(await text(answer));
-        })
-        .on("error", (error) => resolve(String(error)));
-    });
+  const dispatcher = new Agent({ connect: { ca: ours.ca } });
+  onTestFinished(() => dispatcher.close());
+  const readiness = async () => (await fetch(`https://127.0.0.1:${adminPort}/readyz`, { dispatcher })).text();
   await vi.waitFor(async () => expect(await readiness()).toMatch(/"postgres":"ok","rabbitmq":"ok"/), {
     timeout: 15_000,
     interval: 100,
