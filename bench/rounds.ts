@@ -76,3 +76,25 @@ export async function cpuMicros(work: () => unknown): Promise<number> {
   const { user, system } = process.cpuUsage(before);
   return user + system;
 }
+
+const SAMPLE_MS = 10;
+
+/** How far resident memory grows while `work` runs: the highest seen, less what it was before. */
+export async function growth<T>(
+  rssBytes: () => number,
+  work: () => Promise<T>,
+): Promise<{ result: T; grownBytes: number; seconds: number }> {
+  const before = rssBytes();
+  let peak = before;
+  const sampling = setInterval(() => {
+    peak = Math.max(peak, rssBytes());
+  }, SAMPLE_MS);
+  const since = performance.now();
+  try {
+    const result = await work();
+    const seconds = (performance.now() - since) / 1_000;
+    return { result, grownBytes: Math.max(peak, rssBytes()) - before, seconds };
+  } finally {
+    clearInterval(sampling);
+  }
+}

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type FileHandle, mkdtemp, open, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openFile, type SealedFile, sealFile } from "@medvault/crypto";
-import type { Finding } from "../rounds.ts";
+import { type Finding, growth } from "../rounds.ts";
 
 /**
  * A file of zeros (sparse, so that it takes no room) through sealFile onto the disk and back
@@ -10,7 +10,6 @@ import type { Finding } from "../rounds.ts";
  * what it was after a file of 64 MiB.
  */
 const WARM_UP_BYTES = 64 << 20;
-const SAMPLE_MS = 10;
 const MIB = 1 << 20;
 
 export async function sealedFile(folder: string, fileBytes: number): Promise<Finding[]> {
@@ -19,12 +18,12 @@ export async function sealedFile(folder: string, fileBytes: number): Promise<Fin
   const context = Buffer.from("bench");
   try {
     const [plain, sealed] = [join(work, "plain"), join(work, "sealed")];
-    const through = async (bytes: number): Promise<[sealing: Passed, opening: Passed]> => {
+    const through = async (bytes: number) => {
       await writeFile(plain, "");
       await truncate(plain, bytes);
       const sealing = await passing(plain, sealed, (from, to) => sealFile(from, to, key, context));
       const opening = await passing(sealed, plain, (from, to) => openFile(from, to, key, context));
-      if (opening.file.plaintextBytes !== bytes)
+      if (opening.result.plaintextBytes !== bytes)
         throw new Error("what was opened is not as long as what was sealed");
       return [sealing, opening];
     };
@@ -42,31 +41,16 @@ export async function sealedFile(folder: string, fileBytes: number): Promise<Fin
   }
 }
 
-interface Passed {
-  readonly file: SealedFile;
-  readonly grownBytes: number;
-  readonly seconds: number;
-}
-
 async function passing(
   fromPath: string,
   toPath: string,
   work: (from: FileHandle, to: FileHandle) => Promise<SealedFile>,
-): Promise<Passed> {
+) {
   const from = await open(fromPath, "r");
   const to = await open(toPath, "w");
-  const before = process.memoryUsage.rss();
-  let peak = before;
-  const sampling = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage.rss());
-  }, SAMPLE_MS);
-  const since = performance.now();
   try {
-    const file = await work(from, to);
-    const seconds = (performance.now() - since) / 1_000;
-    return { file, grownBytes: Math.max(peak, process.memoryUsage.rss()) - before, seconds };
+    return await growth(process.memoryUsage.rss, () => work(from, to));
   } finally {
-    clearInterval(sampling);
     await from.close();
     await to.close();
   }

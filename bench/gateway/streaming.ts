@@ -2,12 +2,11 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { Finding } from "../rounds.ts";
+import { type Finding, growth } from "../rounds.ts";
 import { withGateway } from "./served.ts";
 
 const MIB = 1024 * 1024;
 const WARM_UP_BYTES = 64 * MIB;
-const SAMPLE_MS = 10;
 const CHUNK = Buffer.alloc(64 * 1024, "x");
 
 function* bytes(total: number): Generator<Buffer> {
@@ -75,23 +74,4 @@ async function sizeOf(call: ReturnType<typeof request>): Promise<number> {
   for await (const chunk of res) size += (chunk as Buffer).length;
   if (res.statusCode !== 200) throw new Error(`the gateway answered ${res.statusCode}`);
   return size;
-}
-
-/** How far resident memory grows while `work` runs: the highest seen, less what it was before. */
-async function growth(
-  rssBytes: () => number,
-  work: () => Promise<void>,
-): Promise<{ grownBytes: number; seconds: number }> {
-  const before = rssBytes();
-  let peak = before;
-  const sampling = setInterval(() => {
-    peak = Math.max(peak, rssBytes());
-  }, SAMPLE_MS);
-  const since = performance.now();
-  try {
-    await work();
-    return { grownBytes: Math.max(peak, rssBytes()) - before, seconds: (performance.now() - since) / 1_000 };
-  } finally {
-    clearInterval(sampling);
-  }
 }
