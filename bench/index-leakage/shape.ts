@@ -61,11 +61,9 @@ export function expectedShape(corpus: Corpus, bits: number, keys: number): Expec
 
 function expectedOf(samples: readonly Float64Array[]): Expected {
   const length = samples[0]?.length ?? 0;
-  const [means, weights, penalties] = [0, 0, 0].map(() => new Float64Array(length)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ];
+  const means = new Float64Array(length);
+  const weights = new Float64Array(length);
+  const penalties = new Float64Array(length);
   for (let at = 0; at < length; at += 1) {
     const values = samples.map((sample) => sample[at] ?? 0);
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;

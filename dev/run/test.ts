@@ -1,5 +1,6 @@
 // Runs under Node 24: the servers of the tests, then vitest, then the servers' end.
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import path from "node:path";
 import { acquireLock } from "../lib/lock.mjs";
 import { dataDir, root, sharedPath } from "../lib/paths.mjs";
@@ -45,7 +46,7 @@ async function main(): Promise<number> {
   }
 }
 
-function vitest(servers: Infrastructure): Promise<number> {
+async function vitest(servers: Infrastructure): Promise<number> {
   const child = spawn(process.execPath, ["node_modules/vitest/vitest.mjs", "run", ...process.argv.slice(2)], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
@@ -56,10 +57,8 @@ function vitest(servers: Infrastructure): Promise<number> {
     },
   });
   stop.signal.addEventListener("abort", () => child.kill("SIGINT"));
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("exit", (code) => resolve(stop.signal.aborted ? 130 : (code ?? 1)));
-  });
+  const [code] = (await once(child, "exit")) as [number | null];
+  return stop.signal.aborted ? 130 : (code ?? 1);
 }
 
 try {
