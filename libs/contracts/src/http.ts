@@ -56,7 +56,13 @@ function badCursor(): InvalidInput {
   ]);
 }
 
+/** ISO 8601 has a year 0000; PostgreSQL has not. */
+const NOT_BEFORE = "must be in year 0001 or later";
+function isInOurEra(text: string): boolean {
+  return text >= "0001";
+}
+
 /** A calendar date, `YYYY-MM-DD`. */
-export const PlainDate = z.iso.date();
+export const PlainDate = z.iso.date().refine(isInOurEra, NOT_BEFORE);
 /** An instant, RFC 3339 in UTC. */
-export const Instant = z.iso.datetime();
+export const Instant = z.iso.datetime().refine(isInOurEra, NOT_BEFORE);

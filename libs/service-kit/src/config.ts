@@ -1,4 +1,4 @@
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { z } from "zod";
 import { plaintextFaults } from "./plaintext.ts";
 
@@ -50,6 +50,11 @@ function faultOf(issue: z.core.$ZodIssue): string {
       return `must be one of ${issue.values.join(", ")}`;
     case "custom":
       return issue.message;
+    case "invalid_format":
+      // A pattern's own message would quote the pattern; one that was given says what is right.
+      return /^Invalid/.test(issue.message)
+        ? `is not ${issue.format === "email" ? "an address" : "valid"}`
+        : issue.message;
     default:
       return "is not valid";
   }
@@ -71,7 +76,7 @@ export const readableFile = z.string().refine(isReadable, { message: "must name 
 function isReadable(path: string): boolean {
   try {
     accessSync(path, constants.R_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
     return false;
   }

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import type { AuditEventPage, AuditProof } from "@medvault/contracts";
+import { type AuditEventPage, type AuditProof, encodeCursor } from "@medvault/contracts";
 import { drainedEvents, signedIn } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { z } from "zod";
@@ -47,6 +47,18 @@ beforeAll(async () => {
 const ids = (page: EventPage) => page.items.map((item) => item.id);
 const query = async (search: string) =>
   await audit.as("auditor").get<EventPage>(`/v1/audit/events?${search}`);
+
+test("threat: a time that no calendar or database has, in a filter or a cursor, is 400 and never 500", async () => {
+  for (const time of [8640000000000001, -8640000000000000, -210866803200001, Number.MAX_SAFE_INTEGER]) {
+    const answer = await query(`cursor=${encodeCursor([time, 1])}`);
+    expect(answer, String(time)).toMatchObject({ status: 400, body: { code: "invalid_input" } });
+  }
+  for (const name of ["from", "to"]) {
+    expect(await query(`${name}=0000-01-01T00:00:00Z`)).toMatchObject({ status: 400 });
+    expect(await query(`${name}=0001-01-01T00:00:00Z`)).toMatchObject({ status: 200 });
+    expect(await query(`${name}=9999-12-31T23:59:59Z`)).toMatchObject({ status: 200 });
+  }
+});
 
 test("events come back newest first with everything that they said", async () => {
   const { status, body } = await query("limit=2");

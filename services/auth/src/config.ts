@@ -225,7 +225,7 @@ export const BootstrapConfig = CallingConfig.extend({
   ...CommonConfig.pick({ DATABASE_URL: true, MEDVAULT_KEYS_FILE: true, MEDVAULT_KEYS: true }).shape,
   MEDVAULT_ADMIN_USERNAME: z
     .string()
-    .regex(/^[A-Za-z0-9_-]{3,50}$/)
+    .regex(/^[A-Za-z0-9_-]{3,50}$/, "must be 3 to 50 of A-Z, a-z, 0-9, _ and -")
     .default("admin")
     .describe("the first admin's user name"),
   MEDVAULT_ADMIN_EMAIL: z.email().default("admin@medvault.invalid").describe("the first admin's address"),

@@ -21,5 +21,6 @@ export const fhirApi = defineRoutes({
     query: UnmaskQuery,
     response: FhirBundle,
     responseType: "application/fhir+json",
+    errors: ["purpose_required"],
   },
 });

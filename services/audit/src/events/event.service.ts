@@ -18,7 +18,9 @@ import { readingEvent } from "./reading.events.ts";
 
 const MAX_BUCKETS = 1_000;
 const DAY_MS = 86_400_000;
-const Cursor = z.tuple([z.int(), z.int().nonnegative()]);
+/** Years 1 to 9999, in ms since 1970: what Postgres and RFC 3339 can both say. */
+const Time = z.int().min(Date.parse("0001-01-01T00:00:00Z")).max(Date.parse("9999-12-31T23:59:59.999Z"));
+const Cursor = z.tuple([Time, z.int().nonnegative()]);
 
 /** Events that pass the filter, newest first. @throws Forbidden */
 export async function queryEvents(

@@ -1,3 +1,4 @@
+import { encodeCursor } from "@medvault/contracts";
 import { actor } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
@@ -240,6 +241,17 @@ test("search finds part of either order of a name, an exact id, a birth date, an
   expect(event).toMatchObject({ type: "medvault.records.patient.searched.v1", data: { patientIds: [id] } });
   expect(JSON.stringify(event)).not.toMatch(/helmina/i);
   expect(await doctor.post("/v1/patients/search", {})).toMatchObject({ status: 400 });
+});
+
+test("threat: a cursor of a year that Postgres has not is 400, never 500", async () => {
+  const doctor = service.someone("doctor");
+  for (const familyName of ["One", "Two"]) await givenPatient(doctor, { familyName });
+  const { body } = await doctor.get<{ nextCursor: string | null }>("/v1/patients?limit=1");
+  const cursor = JSON.parse(Buffer.from(body.nextCursor ?? "", "base64url").toString()) as object;
+  for (const at of ["0000-01-01T00:00:00.000Z", "0000-01-01"]) {
+    const forged = encodeCursor({ ...cursor, at });
+    expect(await doctor.get(`/v1/patients?limit=1&cursor=${forged}`)).toMatchObject({ status: 400 });
+  }
 });
 
 test("pages follow each other, newest first, and a cursor belongs to its filter", async () => {

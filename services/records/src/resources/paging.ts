@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { decodeCursor, encodeCursor, InvalidInput } from "@medvault/contracts";
+import { decodeCursor, encodeCursor, Instant, InvalidInput, PlainDate } from "@medvault/contracts";
 import { z } from "zod";
 
 /** Where a page begins: after the row with this date or instant and id, newest first. */
@@ -9,7 +9,7 @@ export interface Position {
 }
 
 const Cursor = z.strictObject({
-  at: z.union([z.iso.datetime(), z.iso.date()]),
+  at: z.union([Instant, PlainDate]),
   id: z.uuid(),
   filter: z.string().length(16),
 });
