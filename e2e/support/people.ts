@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mailedToken } from "../../dev/demo/mail.ts";
-import { Client, type Json, signIn, stepUp, totpCode } from "./client.ts";
+import { Client, type Json, signIn, totpCode } from "./client.ts";
 import type { Ops } from "./system.ts";
 
 export interface Person {
@@ -26,7 +26,7 @@ function newIdentity(role: string): { username: string; email: string; password:
   return { username: `${role}-${tag}`, email: `${role}-${tag}@clinic.example`, password: newPassword() };
 }
 
-/** The admin that the first start made, signed in with password and TOTP and freshly confirmed. */
+/** The admin that the first start made, signed in just now: good for what needs a step-up. */
 export async function demoAdmin(
   ops: Ops,
   fetchFrom?: typeof fetch,
@@ -34,7 +34,6 @@ export async function demoAdmin(
   const admin = ops.demo.users.find((user) => user.role === "admin");
   if (!admin?.totpSecret) throw new Error("ops.json names no admin");
   const client = await signIn(ops.gateway, admin, fetchFrom);
-  await stepUp(client, admin);
   return { client, password: admin.password, totpSecret: admin.totpSecret };
 }
 
