@@ -13,7 +13,7 @@ const shared = {
 export default defineConfig({
   test: {
     reporters: json ? ["default", ["json", { outputFile: json }]] : ["default"],
-    maxWorkers: 2,
+    maxWorkers: 3, // on 2 cores: many tests wait for servers
     projects: [
       {
         test: {
