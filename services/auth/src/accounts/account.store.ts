@@ -266,9 +266,12 @@ export async function adminExists(db: Db): Promise<boolean> {
  * left of it; its sessions must have ended before.
  */
 export async function deleteAccount(tx: Tx, id: string): Promise<void> {
-  for (const table of ["one_time_tokens", "known_devices", "known_addresses"]) {
-    await tx.query(`delete from ${table} where user_id = $1`, [id]);
-  }
+  await tx.query(
+    `with tokens as (delete from one_time_tokens where user_id = $1),
+          devices as (delete from known_devices where user_id = $1)
+     delete from known_addresses where user_id = $1`,
+    [id],
+  );
   await tx.query(`delete from users where id = $1`, [id]);
   await shred(tx, id);
 }

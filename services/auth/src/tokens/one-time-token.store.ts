@@ -91,7 +91,9 @@ export async function wasOneTimeToken(db: Db, hash: Buffer): Promise<boolean> {
 
 /** Deletes what has run out, challenges to passkeys included. */
 export async function deleteExpired(db: Db, now: Date): Promise<void> {
-  for (const table of ["one_time_tokens", "passkey_challenges"]) {
-    await db.query(`delete from ${table} where expires_at <= $1`, [now]);
-  }
+  await db.query(
+    `with challenges as (delete from passkey_challenges where expires_at <= $1)
+     delete from one_time_tokens where expires_at <= $1`,
+    [now],
+  );
 }
