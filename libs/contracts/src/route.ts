@@ -22,7 +22,7 @@ export interface RouteDoc extends AnswerDoc {
   summary: string;
   /** The permission that the caller needs. Absent: open to guests, unless `session` is set. */
   permission?: ResourceAction;
-  /** Narrower scopes than this are refused. Default: none is, and the use case decides its reach. */
+  /** Narrower scopes than this are refused. Default: none is, and the use case decides. */
   scope?: "any";
   /** A session is needed although no permission is. Default: whether `permission` is given. */
   session?: boolean;
