@@ -61,7 +61,12 @@ export default {
       from: { path: "^(libs|services|tools|dev|bench|e2e)/([^/]+)/" },
       to: {
         path: "^libs/([^/]+)/src/",
-        pathNot: ["^libs/[^/]+/src/index[.]ts$", "^libs/keys/src/operations/index[.]ts$", "^$1/$2/"],
+        pathNot: [
+          "^libs/[^/]+/src/index[.]ts$",
+          "^libs/keys/src/operations/index[.]ts$",
+          "^libs/service-kit/src/line-writer[.]ts$",
+          "^$1/$2/",
+        ],
       },
     },
     {

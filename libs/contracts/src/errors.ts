@@ -156,6 +156,13 @@ export class Unavailable extends AppError {
   }
 }
 
+/** 503: a disk or a store takes nothing more for now; nothing of the request was kept. */
+export class StorageFull extends refusal(
+  "storage_full",
+  "The storage is full at the moment, and nothing of this request was kept. Try again later.",
+  { retryAfterSeconds: 10 },
+) {}
+
 /** 413: a body, file or header beyond its limit. */
 export class TooLarge extends refusal("too_large") {}
 

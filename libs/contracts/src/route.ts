@@ -111,7 +111,8 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
     return ["invalid_input", "request_screened", "uri_too_long", "rate_limited", "unavailable"];
   }
   const codes: ProblemCode[] = ["invalid_input", "request_screened", "too_large", "rate_limited"];
-  codes.push("internal_error", "bad_gateway", "unavailable", "gateway_timeout", "unsupported_media_type");
+  codes.push("internal_error", "bad_gateway", "unavailable", "storage_full", "gateway_timeout");
+  codes.push("unsupported_media_type");
   codes.push("uri_too_long");
   if (route.request) codes.push("request_timeout");
   if (needsSession(route)) codes.push("unauthenticated", "mfa_enrollment_required");

@@ -20,7 +20,9 @@ const failing = (path: string, error: () => Error) =>
   });
 
 let service: Harness;
-let evidenceFails = false;
+/** What `/v1/full` throws. */
+let fault = new Error();
+let evidenceFails: Error | null = null;
 const recorded: string[] = [];
 beforeAll(async () => {
   service = await startService(
@@ -40,6 +42,7 @@ beforeAll(async () => {
       failing("/v1/missing", () => new NotFound()),
       failing("/v1/fault", () => new Error(`select * from patients where name = '${SECRET}'`)),
       failing("/v1/away", () => Object.assign(new Error(SECRET), { name: "DatabaseUnavailable" })),
+      failing("/v1/full", () => fault),
       failing("/v1/busy", () => new Unavailable(undefined, 7)),
       failing("/v1/reused", () =>
         Object.assign(new Error("used before"), {
@@ -58,7 +61,7 @@ beforeAll(async () => {
     {
       jsonLimitBytes: (req) => (req.path === "/v1/schema" ? 4096 : 1024),
       onRefusal: async (_req, _actor, error) => {
-        if (evidenceFails) throw new Error("the database is away");
+        if (evidenceFails) throw evidenceFails;
         await new Promise((resolve) => setImmediate(resolve));
         recorded.push(error.code);
       },
@@ -203,13 +206,52 @@ test("what is away is 503 with Retry-After, by class or by name; foreign refusal
   expect([reused.status, await fieldOf(reused, "code")]).toEqual([422, "idempotency_key_reused"]);
 });
 
+test.each<[string, { [field: string]: string }]>([
+  ["ENOSPC", { code: "ENOSPC", syscall: "write" }],
+  ["EDQUOT", { code: "EDQUOT", syscall: "write" }],
+  ["EROFS", { code: "EROFS", syscall: "open" }],
+  ["EIO", { code: "EIO", syscall: "fsync" }],
+  ["53100", { code: "53100", severity: "ERROR" }],
+  ["the database is away for that", { name: "DatabaseUnavailable", cause: "53100" }],
+  ["Redis' disk", { name: "ReplyError", message: "MISCONF Errors writing to the AOF file" }],
+  [
+    "Redis' memory",
+    { name: "ReplyError", message: "OOM command not allowed when used memory > 'maxmemory'." },
+  ],
+])("a full store (%s) is 503 storage_full with Retry-After, never 500", async (_name, fields) => {
+  fault = Object.assign(new Error("no space"), fields, {
+    cause: fields.cause && Object.assign(new Error(), { code: fields.cause }),
+  });
+  const answer = await service.call("/v1/full");
+  expect([answer.status, answer.headers.get("retry-after"), await fieldOf(answer, "code")]).toEqual([
+    503,
+    "10",
+    "storage_full",
+  ]);
+});
+
+test("a disk that cannot read what is there is no full one", async () => {
+  fault = Object.assign(new Error("i/o error"), { code: "EIO", syscall: "read" });
+  expect((await service.call("/v1/full")).status).toBe(500);
+});
+
+test("a refusal whose evidence finds the disk full is 503 storage_full", async () => {
+  evidenceFails = Object.assign(new Error(SECRET), { code: "53100" });
+  try {
+    const answer = await service.call("/v1/missing");
+    expect([answer.status, await fieldOf(answer, "code")]).toEqual([503, "storage_full"]);
+  } finally {
+    evidenceFails = null;
+  }
+});
+
 test("a refusal whose evidence cannot be written is 503, not the refusal", async () => {
-  evidenceFails = true;
+  evidenceFails = new Error("the database is away");
   try {
     const answer = await service.call("/v1/missing");
     expect([answer.status, await fieldOf(answer, "code")]).toEqual([503, "unavailable"]);
   } finally {
-    evidenceFails = false;
+    evidenceFails = null;
   }
 });
 

@@ -145,7 +145,8 @@ function problemHandler(
       } catch (err) {
         // A refusal without evidence would be a way to probe unseen.
         logger.error({ err, requestId: requestIdOf(req) }, "a refusal could not be recorded");
-        answer = new Unavailable();
+        const failed = refusalOf(err).refusal;
+        answer = failed.kind === "unavailable" ? failed : new Unavailable();
       }
     }
     sendProblem(res, answer, requestIdOf(req), req.path);

@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from "pino";
+import { LineWriter } from "./line-writer.ts";
 import { allowedFields, scrub } from "./log-fields.ts";
 
 export type Logger = PinoLogger;
@@ -6,8 +7,8 @@ export type Logger = PinoLogger;
 export interface LoggerOptions {
   service: string;
   level: string;
-  /** Where lines go; default standard output. */
-  destination?: DestinationStream;
+  /** Where lines go; default standard output (1). What cannot be written there is dropped. */
+  destination?: DestinationStream | 1 | 2;
 }
 
 /**
@@ -15,10 +16,12 @@ export interface LoggerOptions {
  * "imported")`. Messages are fixed texts: values belong in fields; `%s` is not interpolated.
  */
 export function createLogger(options: LoggerOptions): Logger {
+  const { service, destination = 1 } = options;
+  const lines = typeof destination === "number" ? linesTo(destination, service) : destination;
   const logger = pino(
     {
       level: options.level,
-      base: { service: options.service, pid: process.pid },
+      base: { service, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       serializers: { err: (sifted: unknown) => sifted }, // pino's own would rewrite it
       formatters: {
@@ -40,7 +43,7 @@ export function createLogger(options: LoggerOptions): Logger {
         },
       },
     },
-    options.destination ?? pino.destination({ fd: 1, sync: true }),
+    lines,
   );
   // pino lets a child's bindings past the formatter: sifted here; children inherit both methods.
   const { child, setBindings } = logger;
@@ -51,4 +54,12 @@ export function createLogger(options: LoggerOptions): Logger {
     setBindings.call(this, allowedFields(bindings));
   };
   return logger;
+}
+
+/** pino's own destination ends the process at a full disk, and stays silent after a broken pipe. */
+function linesTo(fd: number, service: string): LineWriter {
+  return new LineWriter(fd, (count) => {
+    const fields = { level: "warn", time: new Date().toISOString(), service, pid: process.pid, count };
+    return `${JSON.stringify({ ...fields, msg: "log lines were dropped: they could not be written" })}\n`;
+  });
 }

@@ -1,5 +1,6 @@
 import type { Express, Request, RequestHandler } from "express";
-import { Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { droppedLines } from "./line-writer.ts";
 import type { Logger } from "./logger.ts";
 import { perApp } from "./per-app.ts";
 import { requestIdOf } from "./request.ts";
@@ -26,6 +27,15 @@ export function observeRequests(app: Express, logger: Logger): RequestHandler {
     registers: [registry],
     collect() {
       this.set(active);
+    },
+  });
+  new Counter({
+    name: "log_lines_dropped_total",
+    help: "Log lines that could not be written: a full disk, or a reader that is gone.",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(droppedLines());
     },
   });
   // Looking up a label set costs as much as all else here; methods, patterns and statuses are few.

@@ -5,9 +5,11 @@ import {
   type ErrorKind,
   type FieldFault,
   InvalidInput,
+  isStorageFull,
   NotFound,
   type Problem,
   STATUS_OF_KIND,
+  StorageFull,
   TooLarge,
   Unavailable,
   UnsupportedMediaType,
@@ -43,6 +45,8 @@ const TITLES: Readonly<Record<number, string>> = {
 
 /** Anything thrown, as a refusal; `unexpected` if it was none: logged, and shown as nothing. */
 export function refusalOf(thrown: unknown): { refusal: Refusal; unexpected: boolean } {
+  // Before all else: what says only that something is away has the full disk as its cause.
+  if (isStorageFull(thrown)) return { refusal: new StorageFull(), unexpected: false };
   if (thrown instanceof AppError) return { refusal: thrown, unexpected: false };
   if (thrown instanceof Error) {
     const known = knownError(thrown as Error & Record<string, unknown>);
@@ -99,6 +103,9 @@ export function problemOf(refusal: Refusal, requestId: string, path: string): Pr
   };
 }
 
+/** Tells the gateway that a 503 comes from a service that works. */
+export const STORAGE_FULL_HEADER = "x-medvault-storage-full";
+
 /** Answers with a problem. If an answer has begun, cuts it: half a body must not look whole. */
 export function sendProblem(res: Response, refusal: Refusal, requestId: string, path: string): void {
   if (res.headersSent) {
@@ -109,6 +116,7 @@ export function sendProblem(res: Response, refusal: Refusal, requestId: string, 
     res.removeHeader(name);
   }
   const problem = problemOf(refusal, requestId, path);
+  if (problem.code === "storage_full") res.setHeader(STORAGE_FULL_HEADER, "1");
   if (refusal.retryAfterSeconds !== undefined)
     res.setHeader("Retry-After", String(refusal.retryAfterSeconds));
   if (problem.status === 401) res.setHeader("WWW-Authenticate", "Bearer");

@@ -16,7 +16,7 @@ import { randomPassword } from "./passwords/password-policy.ts";
 
 const config = readBootstrapConfig();
 // Standard output is for that one line.
-const logger = createLogger({ service: "auth-bootstrap", level: "warn", destination: process.stderr });
+const logger = createLogger({ service: "auth-bootstrap", level: "warn", destination: 2 });
 const tls = await openTls(config, logger);
 const pool = createPool({
   connectionString: config.DATABASE_URL,

@@ -10,7 +10,7 @@ const STATEMENT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
 // One shot: does the restores that were asked for, and ends. The service's supervisor starts it.
 const config = readRestoreConfig();
 // Standard error: the supervisor keeps that, and shows its last lines when the job fails.
-const logger = createLogger({ service: "restore-job", level: config.LOG_LEVEL, destination: process.stderr });
+const logger = createLogger({ service: "restore-job", level: config.LOG_LEVEL, destination: 2 });
 const tls = await openTls(config, logger);
 const pool = createPool({
   connectionString: config.MEDVAULT_OWNER_DATABASE_URL,

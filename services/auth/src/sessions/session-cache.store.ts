@@ -157,7 +157,7 @@ export function cachedSession(
 async function orUnavailable(work: Promise<unknown>): Promise<void> {
   try {
     await work;
-  } catch {
-    throw new Unavailable();
+  } catch (cause) {
+    throw new Unavailable(undefined, 2, { cause });
   }
 }

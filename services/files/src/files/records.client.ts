@@ -5,6 +5,7 @@ import {
   NotFound,
   PURPOSE_HEADER,
   REQUEST_ID_HEADER,
+  refusalOfService,
   Unauthenticated,
   Unavailable,
 } from "@medvault/contracts";
@@ -78,8 +79,9 @@ export function recordsClient(url: string, tls: Tls | null): RecordsClient {
       const { status, body } = await ask(caller, question);
       if (status === 403 || status === 404) throw new AccessDenied(question.patientId);
       if (status === 401) throw new Unauthenticated();
+      if (status !== 200) throw refusalOfService(body);
       const answer = AccessView.safeParse(body);
-      if (status !== 200 || answer.data?.patientId !== question.patientId) throw new Unavailable();
+      if (answer.data?.patientId !== question.patientId) throw new Unavailable();
       return answer.data.reason;
     },
     close: () => pool.close(),

@@ -1,3 +1,4 @@
+import { isStorageFull } from "@medvault/contracts";
 import type { Redis } from "ioredis";
 import CircuitBreaker from "opossum";
 import type { AccessClaims } from "../identity/access-token.ts";
@@ -41,6 +42,7 @@ const BREAKER: CircuitBreaker.Options = {
   errorThresholdPercentage: 50,
   rollingCountTimeout: 3_000,
   resetTimeout: 500,
+  errorFilter: isStorageFull, // it answers: who asks is told why
 };
 
 // KEYS: the limits' (address's, then user's), then the session's five. ARGV: how many limits, how

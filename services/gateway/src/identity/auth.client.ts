@@ -1,4 +1,4 @@
-import { ASSERTION_HEADER, IntrospectionView, Unavailable } from "@medvault/contracts";
+import { ASSERTION_HEADER, IntrospectionView, refusalOfService } from "@medvault/contracts";
 import { z } from "zod";
 import { upstreamError } from "../proxy/proxy.errors.ts";
 import type { Upstream } from "../proxy/upstream.client.ts";
@@ -40,7 +40,7 @@ export class AuthClient {
   async reportViolation(sid: string, client: Client): Promise<boolean> {
     const path = `/internal/sessions/${encodeURIComponent(sid)}/strange-client`;
     const { status, body } = await this.#call(path, "POST", client);
-    if (status !== 200) throw new Unavailable();
+    if (status !== 200) throw refusalOfService(body);
     return ViolationReport.parse(body).ended;
   }
 
@@ -56,7 +56,7 @@ export class AuthClient {
   async #introspect(sid: string): Promise<IntrospectionView | null> {
     const { status, body } = await this.#call(`/internal/sessions/${encodeURIComponent(sid)}`);
     if (status === 404) return null;
-    if (status !== 200) throw new Unavailable();
+    if (status !== 200) throw refusalOfService(body);
     return IntrospectionView.parse(body);
   }
 

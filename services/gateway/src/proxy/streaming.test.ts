@@ -93,6 +93,26 @@ test("problems of a service pass as they are", async () => {
   expect(answer.headers.get("retry-after")).toBe("7");
 });
 
+test("a service whose storage is full says so each time: its breaker stays closed, and it still reads", async () => {
+  edge.services.files.raw = (req, res) =>
+    req.method === "GET"
+      ? void res.writeHead(200, { "content-type": "application/json" }).end("{}")
+      : void res
+          .writeHead(503, {
+            "content-type": "application/problem+json",
+            "retry-after": "10",
+            "x-medvault-storage-full": "1",
+          })
+          .end(JSON.stringify({ code: "storage_full" }));
+  for (let i = 0; i < 15; i++) {
+    const answer = await edge.call("/v1/files/1", { as: doctor, method: "DELETE" });
+    expect(await problemOf(answer)).toEqual([503, "storage_full"]);
+    expect(answer.headers.get("retry-after")).toBe("10");
+    expect(answer.headers.has("x-medvault-storage-full")).toBe(false);
+  }
+  expect((await edge.call("/v1/files/1", { as: doctor })).status).toBe(200);
+});
+
 test("a service that is away is 503 within 3 s, opens its breaker, shows in readyz, and recovers by itself", async () => {
   const { audit } = edge.services;
   await audit.stop();

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { AppError, Unavailable } from "@medvault/contracts";
-import { connectorOf, type Tls } from "@medvault/service-kit";
+import { connectorOf, STORAGE_FULL_HEADER, type Tls } from "@medvault/service-kit";
 import CircuitBreaker from "opossum";
 import { type Dispatcher, Pool } from "undici";
 import { type Departure, Exchange, type UpstreamAnswer } from "./exchange.client.ts";
@@ -145,7 +145,7 @@ export class Upstream {
       if (!first.started) await delay(RETRY_AFTER_MS);
       answer = await this.#attempt(this.#exchange(), request);
     }
-    if (answer.statusCode >= 502 && answer.statusCode <= 504) throw new FailedAnswer(answer);
+    if (hasFailed(answer)) throw new FailedAnswer(answer);
     return answer;
   }
 
@@ -174,6 +174,11 @@ export class Upstream {
     );
     return exchange.answered;
   }
+}
+
+/** A service whose disk is full works, and still reads: its breaker stays closed. */
+function hasFailed({ statusCode, headers }: UpstreamAnswer): boolean {
+  return statusCode >= 502 && statusCode <= 504 && headers[STORAGE_FULL_HEADER] === undefined;
 }
 
 /**
