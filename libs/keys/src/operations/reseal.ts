@@ -130,12 +130,13 @@ async function heldTokens<T extends object>(
 }
 
 function updateText<T extends object>({ declaration }: SealedTable<T>): string {
-  const { table, id = "id" } = declaration;
+  const { table, id = "id", resettable = [] } = declaration;
   const tokens = tokenColumns(declaration).map(({ column, type }, at) =>
     ddl(", %I = $", column).concat(String(at + 5), "::", type),
   );
   return [
     ddl("update %I set rev = $2, open = $3, sealed = $4", table),
+    resettable.length > 0 ? ", sealed_as = null" : "",
     ...tokens,
     ddl("where %I = $1 and rev = $2 - 1", id),
   ].join(" ");

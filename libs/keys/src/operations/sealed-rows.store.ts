@@ -57,8 +57,9 @@ export async function overRows<T extends object, R>(
 }
 
 // Identifiers are a declaration's own, which code makes; they are quoted all the same.
-function selectText({ table, id = "id", subject, typed }: TableDeclaration, where: string): string {
-  const columns = [...new Set([id, subject, ...typed])];
+function selectText(declaration: TableDeclaration, where: string): string {
+  const { table, id = "id", subject, typed, resettable = [] } = declaration;
+  const columns = [...new Set([id, subject, ...typed, ...(resettable.length > 0 ? ["sealed_as"] : [])])];
   return [
     "select t.rev, t.open, t.sealed, k.wrapped as subject_key,",
     columns.map((column) => ddl("t.%I", column)).join(", "),

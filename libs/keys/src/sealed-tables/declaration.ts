@@ -15,6 +15,11 @@ export interface TableDeclaration {
   readonly subject: string;
   /** Columns that queries need: readable, and bound into the box. */
   readonly typed: readonly string[];
+  /**
+   * Typed columns that a restore sets without the key: who has access, what is hidden. What the
+   * box was sealed with is then in the table's `sealed_as jsonb`, until the row is sealed again.
+   */
+  readonly resettable?: readonly string[];
   readonly sealed: readonly string[];
   /** Fields left readable in `open jsonb`, bound into the box. */
   readonly open?: readonly string[];
@@ -74,8 +79,11 @@ export function assertDeclaration(declaration: TableDeclaration): void {
     if (few.includes(name)) faults.push(`${name} has too few values to be indexed`);
     if (notText.includes(name)) faults.push(`${name} holds nothing that could be indexed`);
   }
+  for (const name of declaration.resettable ?? []) {
+    if (!typed.includes(name)) faults.push(`${name} is resettable but not a typed column`);
+  }
   if (sealed.length === 0) faults.push("nothing is sealed");
   if (faults.length > 0) throw new DeclarationFault(`${declaration.table}: ${faults.join("; ")}`);
 }
 
-const RESERVED = new Set(["rev", "open", "sealed", "subject_key", "added_tokens"]);
+const RESERVED = new Set(["rev", "open", "sealed", "subject_key", "added_tokens", "sealed_as"]);

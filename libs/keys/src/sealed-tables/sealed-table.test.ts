@@ -140,6 +140,21 @@ test("threat: a box beside any changed column, open field or revision does not o
   expect(() => prescriptions.open(keyring, { ...row, open: null })).toThrow(BoxRefused);
 });
 
+test("a column that a restore has set opens beside what its box was sealed with; any other does not", () => {
+  const table = sealedTable<Prescription>({ ...declaration, resettable: ["status", "decided_at"] });
+  const row = { ...sealedRow(), status: "ended", decided_at: null };
+  const sealed_as = { status: "active", decided_at: "2026-01-31T10:00:00.123+00:00" };
+  expect(table.open(keyring, { ...row, sealed_as })).toMatchObject({ status: "ended", decidedAt: null });
+  const { value: next, box } = table.reseal(keyring, { ...row, sealed_as });
+  expect(table.open(keyring, { ...rowOf(next, box), sealed_as: null })).toMatchObject({ status: "ended" });
+  for (const forged of [null, {}, { status: "active" }, { ...sealed_as, status: "stopped" }]) {
+    expect(() => table.open(keyring, { ...row, sealed_as: forged })).toThrow(BoxForged);
+  }
+  const moved = { ...row, doses: 30, sealed_as: { ...sealed_as, doses: 3 } };
+  expect(() => table.open(keyring, moved)).toThrow(BoxForged);
+  expect(() => prescriptions.open(keyring, { ...row, sealed_as })).toThrow(BoxForged);
+});
+
 test("threat: a box moved to another row or patient does not open, not even with that patient's key", () => {
   const other = { ...value, id: randomUUID() };
   const [row, otherRow] = [sealedRow(), sealedRow(other)];

@@ -82,8 +82,9 @@ export class SealedTable<T extends object> {
    * What was sealed before still opens. Throws DeclarationFault, and keeps the one that it had.
    */
   adopt(declaration: TableDeclaration): void {
-    const { service, table, id, subject, typed } = this.declaration;
-    const kept = { ...declaration, service, table, subject, typed, ...(id === undefined ? {} : { id }) };
+    const { service, table, id, subject, typed, resettable = [] } = this.declaration;
+    const fixed = { service, table, subject, typed, resettable };
+    const kept = { ...declaration, ...fixed, ...(id === undefined ? {} : { id }) };
     this.#shape = shapeOf(kept);
   }
 
@@ -191,13 +192,21 @@ export class SealedTable<T extends object> {
       row[id.column],
       row[subject.column],
       row.rev,
-      boundColumns(this.declaration.typed, (column) => row[column]),
+      boundColumns(this.declaration.typed, this.#sealedAs(row)),
       canonicalJson(open),
     );
     const plaintext = openBox(keyring.subjectKey(row.subject_key, context.subjectId), context, row.sealed);
     const fields = JSON.parse(plaintext.toString("utf8")) as Record<string, Json>;
     plaintext.fill(0);
     return { open, fields };
+  }
+
+  /** A column's value when the box was sealed: its own, but where a restore has set another. */
+  #sealedAs(row: SealedRow): (column: string) => unknown {
+    const { resettable = [] } = this.declaration;
+    const before = (row.sealed_as ?? {}) as Readonly<Record<string, unknown>>;
+    return (column) =>
+      resettable.includes(column) && Object.hasOwn(before, column) ? before[column] : row[column];
   }
 
   #job(keyring: Keyring, wrapped: Buffer, value: T): SealJob {

@@ -122,29 +122,10 @@ export async function hasEventsBefore(db: Db, sysSchema: string, xid: string): P
   return rows[0]?.waiting === true;
 }
 
-/**
- * Anyone who left a care team since the backup does not come back by it. Records notes every end in
- * records_sys, which no restore rewinds; an assignment that was made again after its last end, and
- * is there now, stays. Where the live table is lost, nothing is known of new assignments, and every
- * end holds.
- */
-export async function endAssignments(db: Db, scratch: string): Promise<number> {
-  const statement = (await exists(db, nameOf("records", "care_team")))
-    ? `delete from %I.care_team c
-        using records_sys.care_team_ends e
-        where e.patient_id = c.patient_id and e.user_id = c.user_id and e.ended_at >= c.added_at
-          and not exists (select from records.care_team l
-                           where l.patient_id = c.patient_id and l.user_id = c.user_id
-                             and l.added_at >= e.ended_at)`
-    : `delete from %I.care_team c
-        using records_sys.care_team_ends e
-        where e.patient_id = c.patient_id and e.user_id = c.user_id and e.ended_at >= c.added_at`;
-  return (await db.query(ddl(statement, scratch))).rowCount ?? 0;
-}
+export const nameOf = (schema: string, table: string): string => ddl("%I.%I", schema, table);
 
-const nameOf = (schema: string, table: string): string => ddl("%I.%I", schema, table);
-
-async function exists(db: Db, table: string): Promise<boolean> {
+/** Whether there is such a table, `schema.table`. */
+export async function exists(db: Db, table: string): Promise<boolean> {
   const { rows } = await db.query<{ there: boolean }>("select to_regclass($1) is not null as there", [table]);
   return rows[0]?.there === true;
 }

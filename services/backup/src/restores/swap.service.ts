@@ -10,7 +10,6 @@ import { completeRestore } from "./restore.store.ts";
 import { loadOrder, RESTORED, type RestoredService, type RestoreTask, schemasOf } from "./restore.ts";
 import {
   dropErased,
-  endAssignments,
   hasEventsBefore,
   hasSchema,
   insertMissing,
@@ -19,6 +18,7 @@ import {
   renameSchema,
   tablesOf,
 } from "./schema.store.ts";
+import { takeAgain } from "./taken.store.ts";
 
 /**
  * Users wait behind the locks, at most 3 s before they get a 503: locking and draining must fit
@@ -47,8 +47,8 @@ export interface SwapWork {
 
 /**
  * Puts the built schemas in the place of the live ones, in one transaction: locks every live table,
- * lets the events of before leave, ends the assignments that ended since the backup, puts missing
- * keys back, renames, and writes down that it is done. Throws `RestoreFailed` live_busy or
+ * lets the events of before leave, puts missing keys back, takes again what was taken since the
+ * backup, renames, and writes down that it is done. Throws `RestoreFailed` live_busy or
  * outbox_not_drained; nothing is changed then.
  */
 export async function swap(
@@ -71,16 +71,18 @@ export async function swap(
 async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts }: SwapWork): Promise<void> {
   await lockEverything(tx);
   if (!(await drained(tx, FENCED_DRAIN_MS))) throw new RestoreFailed("outbox_not_drained");
-  const assignmentsEnded = await endAssignments(tx, schemasOf("records", task.n).scratch);
   let keysBack = 0;
   for (const service of RESTORED) {
     keysBack += await putKeysBack(tx, task.n, service, keys.get(service) ?? []);
+  }
+  const taken = await takeAgain(tx, task.n);
+  for (const service of RESTORED) {
     const { scratch, old } = schemasOf(service, task.n);
     if (await hasSchema(tx, service)) await renameSchema(tx, service, old);
     await renameSchema(tx, scratch, service);
   }
   if (!(await completeRestore(tx, task.id, THIS_RUNNER))) throw new RestoreFailed("interrupted");
-  await emit(tx, "backup", restoredEvent(task, { ...counts, keysBack, assignmentsEnded }));
+  await emit(tx, "backup", restoredEvent(task, { ...counts, keysBack, ...taken }));
 }
 
 /**

@@ -192,3 +192,23 @@ test("a repeated PUT with its key makes one version", async () => {
     new Set(['200 2 "2"']),
   );
 });
+
+test("threat: a record that was hidden is noted where no restore rewinds, and hidden again it still opens for its writers", async () => {
+  const { doctor, id, patientId } = await givenRecord();
+  const { pool } = service.context;
+  expect((await doctor.delete(`/v1/records/${id}`)).status).toBe(204);
+  const { rows } = await pool.query("select table_name from hides where row_id = $1", [id]);
+  expect(rows).toEqual([{ table_name: "medical_records" }]);
+
+  // As a restore leaves it: the box of before, and hidden beside it.
+  const shown = (await doctor.post<Known>(`/v1/patients/${patientId}/records`, NOTE)).body.id;
+  await pool.query(
+    `update medical_records set sealed_as = '{"hidden_at": null}', hidden_at = now() where id = $1`,
+    [shown],
+  );
+  expect((await doctor.get(`/v1/records/${shown}`)).status).toBe(404);
+  expect((await doctor.get(`/v1/patients/${patientId}/records`)).body).toMatchObject({ items: [] });
+  expect((await doctor.get(`/v1/records/${shown}/versions`)).body).toMatchObject({
+    items: [{ id: shown, title: NOTE.title, hiddenAt: expect.any(String) }],
+  });
+});

@@ -66,3 +66,35 @@ test("a mask that is sent back as it was shown does not overwrite what it hides"
     body: { code: "invalid_input", errors: [{ path: "nationalId" }] },
   });
 });
+
+test("threat: after a restore a record that was relinked opens for who has it now, and not for who had it", async () => {
+  const { pool } = service.context;
+  const [doctor, first, second] = [
+    service.someone("doctor"),
+    service.someone("patient"),
+    service.someone("patient"),
+  ];
+  const id = await givenPatient(doctor, { userId: first.actor.id });
+  expect(
+    await service.someone("admin").patch(`/v1/patients/${id}`, { userId: second.actor.id }),
+  ).toMatchObject({ status: 200 });
+  const { rows: noted } = await pool.query("select patient_id, user_id from account_links");
+  expect(noted).toContainEqual({ patient_id: id, user_id: second.actor.id });
+
+  // As a restore leaves it: the box of the first link, beside the account of the second.
+  const other = await givenPatient(doctor, { userId: first.actor.id });
+  await pool.query(
+    "update patients set sealed_as = jsonb_build_object('user_id', user_id), user_id = $2 where id = $1",
+    [other, service.someone("patient").actor.id],
+  );
+  expect((await first.get("/v1/patients/me")).status).toBe(404);
+  expect((await first.get(`/v1/patients/${other}`)).status).toBe(404);
+  await pool.query("update patients set user_id = null where id = $1", [id]);
+  await pool.query("update patients set user_id = $2 where id = $1", [other, second.actor.id]);
+  expect((await second.get("/v1/patients/me")).body).toMatchObject({ id: other, userId: second.actor.id });
+  expect((await second.patch(`/v1/patients/${other}`, { phone: "1" })).status).toBe(200);
+  expect((await second.get("/v1/patients/me")).body).toMatchObject({ id: other, userId: second.actor.id });
+  const { rows } = await pool.query("select sealed_as from patients where id = $1", [other]);
+  expect(rows).toEqual([{ sealed_as: null }]);
+  expect((await doctor.post("/v1/prescriptions/search", { q: "x" })).status).toBe(200);
+});

@@ -197,9 +197,11 @@ export async function updatePatient(
     return changePatient(found, patch, new Date());
   };
   try {
-    const patient = await inTransaction(context.pool, (tx) =>
-      change(tx, context, actor, patients, id, expectedRev, act, next),
-    );
+    const patient = await inTransaction(context.pool, async (tx) => {
+      const changed = await change(tx, context, actor, patients, id, expectedRev, act, next);
+      if (patch.userId !== undefined) await store.noteLink(tx, actor, changed);
+      return changed;
+    });
     return { body: patients.view(patient), rev: patient.rev };
   } catch (error) {
     throw isSecondOfUser(error) ? new UserAlreadyLinked() : error;

@@ -1,6 +1,6 @@
 import type { Actor, PatientListQuery } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
-import type { Db } from "@medvault/postgres";
+import type { Db, Tx } from "@medvault/postgres";
 import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Position } from "../resources/paging.ts";
@@ -91,4 +91,17 @@ export async function findCandidates(
   const wanted = [name, nationalId, birthDate, after?.at, after?.id, limit, added];
   const { rows } = await db.query<SealedRow>(CANDIDATES, [scope, userId, ...wanted]);
   return rows.map((row) => patients.table.open(context.keyring, row));
+}
+
+/**
+ * Notes whose account a patient's record is from now on, where a restore rewinds nothing: it goes
+ * to nobody who lost it since the backup.
+ */
+export async function noteLink(tx: Tx, actor: Actor, { id, userId }: Patient): Promise<void> {
+  reachOf(actor, "patient:write");
+  await tx.query(
+    `insert into account_links (patient_id, user_id, changed_at) values ($1, $2, now())
+     on conflict (patient_id) do update set user_id = excluded.user_id, changed_at = excluded.changed_at`,
+    [id, userId],
+  );
 }

@@ -10,6 +10,7 @@ export const patients = resource<Patient, PatientView, PatientListQuery>({
   table: "patients",
   subject: "id",
   unique: "userId",
+  accessBy: "userId",
   columns: {
     createdBy: { store: "uuid", content: false },
     createdAt: { store: "timestamptz", content: false },

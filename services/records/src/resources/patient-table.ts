@@ -62,6 +62,8 @@ export interface TableParts<T extends Row> {
   readonly unique?: keyof T & string;
   /** A field that, once it is set, hides its row: it is kept, and shown no more. */
   readonly hiddenBy?: keyof T & string;
+  /** Who has access by it: no restore sets it back (README, "What a restore takes again"). */
+  readonly accessBy?: keyof T & string;
 }
 
 /**
@@ -110,12 +112,14 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
   );
   const indexes = valued((column) => column.index);
   const searchable = named((column) => column.searchable);
+  const resettable = [parts.hiddenBy, parts.accessBy].filter((field) => field !== undefined).map(columnOf);
   const isIndexed = Object.keys(indexes).length > 0 || searchable.length > 0;
   const table = sealedTable<T>({
     service: "records",
     table: parts.table,
     subject: columnOf(subject),
     typed: typed.map(({ column }) => column),
+    resettable,
     sealed: named(() => true),
     masks: valued((column) => column.mask),
     fewValues: named((column) => column.fewValues),
@@ -126,6 +130,7 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     table: parts.table,
     subject: columnOf(subject),
     typed,
+    resettable,
     tokens: tokenColumns(table.declaration),
     ...(parts.unique !== undefined && { unique: columnOf(parts.unique) }),
     ...(parts.hiddenBy !== undefined && { hiddenBy: columnOf(parts.hiddenBy) }),

@@ -156,6 +156,7 @@ export async function change<T extends Row>(
   const box = resource.table.seal(context.keyring, subjectKey, value);
   if (!(await store.update(tx, context, actor, permission, resource, value, box)))
     throw new VersionConflict();
+  if (resource.isHidden(value)) await store.noteHidden(tx, actor, permission, resource, value);
   const { verb, fields = resource.fields, details } = act;
   const event = { verb, permission, fields, details: details?.(value, former) ?? {} };
   await emit(tx, SOURCE, wrote(actor, resource, event, value, box.sealed));

@@ -120,6 +120,22 @@ export async function update<T extends Row>(
   return rowCount === 1;
 }
 
+/** Notes that a row was hidden where a restore rewinds nothing, so that it stays hidden. */
+export async function noteHidden(
+  tx: Tx,
+  actor: Actor,
+  permission: ResourceAction,
+  { layout }: Pick<PatientTable<never>, "layout">,
+  { id }: Row,
+): Promise<void> {
+  reachOf(actor, permission);
+  await tx.query(
+    `insert into hides (table_name, row_id, hidden_at) values ($1, $2, now())
+     on conflict (table_name, row_id) do update set hidden_at = excluded.hidden_at`,
+    [layout.table, id],
+  );
+}
+
 /** Deletes a row at this revision. False when another change was faster. */
 export async function remove(
   tx: Tx,

@@ -39,7 +39,8 @@ test.each(declaredTables.map((table) => [table.layout.table, table] as const))(
       column,
       type: types[type as keyof typeof types] ?? type,
     }));
-    const ours = { id: "uuid", rev: "int4", open: "jsonb", sealed: "bytea" };
+    const sealedAs = layout.resettable.length > 0 ? { sealed_as: "jsonb" } : {};
+    const ours = { id: "uuid", rev: "int4", open: "jsonb", sealed: "bytea", ...sealedAs };
     const all = [...Object.entries(ours).map(([column, type]) => ({ column, type })), ...declared];
     expect(sorted(rows)).toEqual(sorted(all));
   },

@@ -15,6 +15,8 @@ export interface Layout {
   /** The column with the id of the patient whose key seals a row; may be `id` itself. */
   readonly subject: string;
   readonly typed: readonly TypedColumn[];
+  /** Columns that a restore may have set since the box was sealed (`sealed_as`, libs/keys). */
+  readonly resettable: readonly string[];
   readonly tokens: readonly { readonly column: string; readonly type: "bytea" | "bigint[]" | "text[]" }[];
   /** A column that, once it is set, hides its row: it is kept, and in no list. */
   readonly hiddenBy?: string;
@@ -88,8 +90,9 @@ export function statementsOf(layout: Layout): Statements {
  * A row's columns but for its subject's key: `alias."column"`, each named `prefix_column` where a
  * prefix is given.
  */
-export function columnsOf({ typed }: Layout, alias: string, prefix = ""): string {
-  return ["id", ...typed.map(({ column }) => column), "rev", "open", "sealed"]
+export function columnsOf({ typed, resettable }: Layout, alias: string, prefix = ""): string {
+  const sealedAs = resettable.length > 0 ? ["sealed_as"] : [];
+  return ["id", ...typed.map(({ column }) => column), "rev", "open", "sealed", ...sealedAs]
     .map((column) => `${alias}.${quote(column)}${prefix && ` as ${quote(prefix + column)}`}`)
     .join(", ");
 }
@@ -169,12 +172,14 @@ function insertOf({ table, typed, tokens, unique }: Layout): string {
  * locked.
  */
 function updateOf(layout: Layout): string {
-  const { table, subject, tokens } = layout;
+  const { table, subject, tokens, resettable } = layout;
   const set = [...changeable(layout), ...tokens].map(({ column }) => column);
   const columns = [...set, "rev", "open", "sealed"];
   const rev = set.length + 2;
   return `update ${quote(table)} r
-        set ${columns.map((column, at) => `${quote(column)} = $${at + 2}`).join(", ")}
+        set ${columns.map((column, at) => `${quote(column)} = $${at + 2}`).join(", ")}${
+          resettable.length > 0 ? ", sealed_as = null" : ""
+        }
       where r.id = $1 and r.rev = $${rev} - 1 and ${reached(`r.${quote(subject)}`, columns.length + 2)}`;
 }
 

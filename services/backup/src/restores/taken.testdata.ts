@@ -1,0 +1,123 @@
+/**
+ * What becomes of a row that was deleted since the backup, or of a column that was changed: taken
+ * again by that function of `taken.store.ts`, or nothing, for that reason.
+ */
+export type Fate =
+  | { again: "endAssignments" | "moveLinks" | "hideAgain" | "leaveOutErased" }
+  | { why: string };
+
+const CONTENT: Fate = { why: "what was written: a restore is there to bring it back" };
+const BOUND: Fate = { why: "whose row it is, or what it belongs to: never changed" };
+const TOKENS: Fate = { why: "finds a row, and shows it to nobody who does not reach it" };
+const BACK: Fate = {
+  why: "a restore is there to bring back what was deleted; the audit log names each deletion",
+};
+const AUTHOR: Fate = { why: "who wrote it: gives no access" };
+const AGAIN_BY_KEY: Fate = { again: "leaveOutErased" };
+
+const ROW = { id: BOUND, rev: CONTENT, open: CONTENT, sealed: CONTENT } as const;
+const TIMES = { created_at: CONTENT, updated_at: CONTENT } as const;
+
+/** Every table and view of the schemas that a restore replaces, and every column of them. */
+export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Record<string, Fate>> }>> = {
+  "records.patients": {
+    rows: AGAIN_BY_KEY,
+    columns: {
+      ...ROW,
+      ...TIMES,
+      user_id: { again: "moveLinks" },
+      sealed_as: { why: "what the box was sealed with, where a restore took something again" },
+      created_by: AUTHOR,
+      name_tokens: TOKENS,
+      national_id_token: TOKENS,
+      birth_date_token: TOKENS,
+      added_tokens: TOKENS,
+    },
+  },
+  "records.patient_identifiers": {
+    rows: { why: "goes with its patient" },
+    columns: { patient_id: BOUND, token: TOKENS, layer: TOKENS },
+  },
+  "records.care_team": {
+    rows: { again: "endAssignments" },
+    columns: { patient_id: BOUND, user_id: BOUND, added_by: AUTHOR, added_at: CONTENT },
+  },
+  "records.patient_access": {
+    rows: { why: "a view of care_team and patients.user_id" },
+    columns: { patient_id: BOUND, user_id: BOUND, scope: BOUND },
+  },
+  "records.medical_records": {
+    rows: { why: "never deleted, but with an erased patient" },
+    columns: {
+      ...ROW,
+      ...TIMES,
+      patient_id: BOUND,
+      author_id: AUTHOR,
+      version: CONTENT,
+      occurred_at: CONTENT,
+      hidden_at: { again: "hideAgain" },
+      sealed_as: { why: "what the box was sealed with, where a restore took something again" },
+    },
+  },
+  "records.medical_record_versions": {
+    rows: { why: "shown with its record only, to whom a hidden one is shown" },
+    columns: {
+      ...ROW,
+      ...TIMES,
+      record_id: BOUND,
+      patient_id: BOUND,
+      author_id: AUTHOR,
+      version: CONTENT,
+      occurred_at: CONTENT,
+    },
+  },
+  "records.prescriptions": {
+    rows: BACK,
+    columns: {
+      ...ROW,
+      ...TIMES,
+      patient_id: BOUND,
+      prescribed_by: AUTHOR,
+      status: CONTENT,
+      start_date: CONTENT,
+      end_date: CONTENT,
+      medication_tokens: TOKENS,
+      added_tokens: TOKENS,
+    },
+  },
+  "records.claims": {
+    rows: { why: "never deleted, but with an erased patient" },
+    columns: {
+      ...ROW,
+      ...TIMES,
+      patient_id: BOUND,
+      provider_id: AUTHOR,
+      created_by: AUTHOR,
+      status: CONTENT,
+    },
+  },
+  "records.fhir_resources": {
+    rows: AGAIN_BY_KEY,
+    columns: { ...ROW, subject_id: BOUND, created_at: CONTENT },
+  },
+  "records.fhir_sources": {
+    rows: AGAIN_BY_KEY,
+    columns: { subject_id: BOUND, token: TOKENS, layer: TOKENS },
+  },
+  "files.files": {
+    rows: BACK,
+    columns: {
+      ...ROW,
+      created_at: CONTENT,
+      patient_id: BOUND,
+      attached_to: BOUND,
+      content_type: CONTENT,
+      size_bytes: CONTENT,
+      state: CONTENT,
+      uploaded_by: AUTHOR,
+      blob: CONTENT,
+      blob_bytes: CONTENT,
+      blob_sha256: CONTENT,
+    },
+  },
+};
