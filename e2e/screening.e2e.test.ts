@@ -89,15 +89,17 @@ test("every payload as words to search for, in a query and in a path changes not
     const body = { q: payload.slice(0, 200) };
     const found = await doctor.client.post("/v1/patients/search", body);
     expectHarmless(found, payload);
-    expect([200, 400], payload).toContain(found.status);
     expect(found.raw.toString("utf8"), payload).not.toMatch(/syntax error|node_modules|\bat .*\.ts/);
-    if (found.status === 400) refused += 1;
-    else for (const patient of items(found.body)) expect(patient.id, payload).toBe(patientId);
+    // Words to search for are never refused for how they look, only where text cannot hold them.
+    expect(found.status, payload).toBe(body.q.isWellFormed() && !body.q.includes("\0") ? 200 : 400);
+    if (found.status === 200)
+      for (const patient of items(found.body)) expect(patient.id, payload).toBe(patientId);
     if (!payload.isWellFormed()) return;
     const coded = encodeURIComponent(payload);
     const listed = await doctor.client.get(`/v1/prescriptions?status=${coded}`);
     expectHarmless(listed, payload);
     expect(listed.status, payload).toBe(400);
+    if (listed.body.code === "request_screened") refused += 1;
     const one = await doctor.client.get(`/v1/patients/${coded}`);
     expectHarmless(one, payload);
     expect([400, 404], payload).toContain(one.status);

@@ -1,10 +1,11 @@
 import { z } from "zod";
 
 /**
- * Input that is not screened: clinical text, and secrets. The gateway screens every other string
- * for attacks. A schema keeps its mark through `refine`, `optional`, `nullable` and `default`.
+ * Input that is not screened: clinical text, words to search for, and secrets. The gateway screens
+ * every other string for attacks. A schema keeps its mark through `refine`, `optional`, `nullable`
+ * and `default`.
  */
-export const unscreened = z.registry<{ why: "free text" | "secret" }>();
+export const unscreened = z.registry<{ why: "free text" | "search" | "secret" }>();
 
 /**
  * Clinical text is kept to the letter: nothing is trimmed, escaped or refused for its looks. Only
@@ -12,7 +13,10 @@ export const unscreened = z.registry<{ why: "free text" | "secret" }>();
  */
 export const text = (maxChars: number) => term(maxChars).register(unscreened, { why: "free text" });
 
-/** A short text with a structure (a code, an id, search words): kept to the letter, screened. */
+/** What someone searches for: a search answers what it finds, whatever the words look like. */
+export const searched = (maxChars: number) => term(maxChars).register(unscreened, { why: "search" });
+
+/** A short text with a structure (a code, an id): kept to the letter, screened. */
 export const term = (maxChars: number) =>
   z
     .string()

@@ -3,6 +3,7 @@ import { adminApp, bareApp, endApp, metricsOf, mountHealth } from "@medvault/ser
 import { GatewayConfig } from "./config.ts";
 import { openContext } from "./context.ts";
 import { edge } from "./edge.routes.ts";
+import { checkHeaders } from "./inspection/headers.ts";
 import { cors } from "./origins/cors.ts";
 import { measureUpstreams } from "./proxy/upstream-metrics.ts";
 import { createRefusalLog } from "./refusals/refusal-log.ts";
@@ -21,6 +22,11 @@ export const gateway = defineProcess({
     const metrics = metricsOf(app);
     const refusals = createRefusalLog(metrics, producer);
     measureUpstreams(metrics, Object.values(upstreams));
+    // Before anything answers, health checks and preflights too.
+    app.use((req, _res, next) => {
+      checkHeaders(req.rawHeaders);
+      next();
+    });
     app.use(cors(config.MEDVAULT_CORS_ORIGINS));
     mountHealth(app, app, readiness);
     app.use(edge(context));

@@ -66,11 +66,11 @@ function decodedForm(value: string): string {
 }
 
 /**
- * How a gateway refuses a case, or null. `screened`: it is refused as an attack; as words to search
- * for, as a value of a query or a path, or as the request stands. `malformed`: the request as it
- * stands is refused for its form. An unknown path, an unknown name in a query and a missing session
- * are no refusals; a body that is no JSON is one only where the case is about a body's form (920 to
- * 922).
+ * How a gateway refuses a case, or null. `screened`: it is refused as an attack; as a field with a
+ * structure, as a value of a query or a path, or as the request stands. `malformed`: the request as
+ * it stands is refused for its form. An unknown path, an unknown name in a query and a missing
+ * session are no refusals; a body that is no JSON is one only where the case is about a body's form
+ * (920 to 922).
  */
 export async function refusalOf(
   edge: TestGateway,
@@ -90,7 +90,7 @@ export async function refusalOf(
   const answers = [await send(`${method ?? "GET"} ${uri ?? "/"}`)];
   if (query !== undefined) answers.push(await send(`GET /v1/prescriptions?${query}`));
   if (data !== null) {
-    answers.push(await send("POST /v1/patients/search", [`Authorization: Bearer ${as.token}`]));
+    answers.push(await send("POST /v1/claims", [`Authorization: Bearer ${as.token}`]));
   }
   if (answers.some(({ body }) => body.includes('"request_screened"'))) return "screened";
   const aboutForm = groupOf(attack) >= 920 && groupOf(attack) <= 922;
@@ -113,7 +113,7 @@ async function screensValue(edge: TestGateway, as: Person, value: string): Promi
   const screens = async (path: string, init?: Parameters<TestGateway["call"]>[1]) =>
     (await (await edge.call(path, init)).text()).includes('"request_screened"');
   const screened =
-    (await screens("/v1/patients/search", { method: "POST", as, body: JSON.stringify({ q: value }) })) ||
+    (await screens("/v1/claims", { method: "POST", as, body: JSON.stringify({ diagnosisCode: value }) })) ||
     (coded !== null &&
       ((await screens(`/v1/prescriptions?status=${coded}`)) || (await screens(`/v1/patients/${coded}`))));
   known.set(value, screened);

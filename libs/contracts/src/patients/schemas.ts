@@ -1,5 +1,16 @@
 import { z } from "zod";
-import { birthDate, bodyCursor, bodyLimit, date, instant, name, term, text, unmasked } from "../fields.ts";
+import {
+  birthDate,
+  bodyCursor,
+  bodyLimit,
+  date,
+  instant,
+  name,
+  searched,
+  term,
+  text,
+  unmasked,
+} from "../fields.ts";
 import { PageQuery, page } from "../http.ts";
 import { Id } from "../ids.ts";
 
@@ -72,11 +83,11 @@ export type PatientListQuery = z.infer<typeof PatientListQuery>;
 
 export const PatientSearch = z
   .strictObject({
-    q: term(200).optional(),
-    nationalId: unmasked(term(64)).optional(),
+    q: searched(200).optional(),
+    nationalId: unmasked(searched(64)).optional(),
     birthDate: date.optional(),
-    phone: unmasked(term(64)).optional(),
-    email: unmasked(term(320)).optional(),
+    phone: unmasked(searched(64)).optional(),
+    email: unmasked(searched(320)).optional(),
     limit: bodyLimit,
     cursor: bodyCursor,
   })

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { bodyCursor, bodyLimit, date, instant, term, text } from "../fields.ts";
+import { bodyCursor, bodyLimit, date, instant, searched, text } from "../fields.ts";
 import { PageQuery, page } from "../http.ts";
 import { Id } from "../ids.ts";
 
@@ -67,7 +67,7 @@ const prescriptionFilters = {
 export const PrescriptionListQuery = PageQuery.extend(prescriptionFilters).strict();
 export type PrescriptionListQuery = z.infer<typeof PrescriptionListQuery>;
 export const PrescriptionSearch = z.strictObject({
-  q: term(200),
+  q: searched(200),
   ...prescriptionFilters,
   limit: bodyLimit,
   cursor: bodyCursor,

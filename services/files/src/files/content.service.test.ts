@@ -78,6 +78,7 @@ test.each([
   ["bytes=16384-", 16_384, 130_000],
   ["bytes=-1", 129_999, 130_000],
   ["bytes=100000-999999", 100_000, 130_000],
+  [`bytes=100000-${"9".repeat(30)}`, 100_000, 130_000],
   ["bytes=5-131", 5, 132],
 ])("%s is one part of the plain bytes", async (range, start, end) => {
   const id = await stored(TEXT, "a.txt", "text/plain");
@@ -85,6 +86,21 @@ test.each([
   expect(answer.status).toBe(206);
   expect(answer.headers.get("content-range")).toBe(`bytes ${start}-${end - 1}/130000`);
   expect(answer.bytes.equals(TEXT.subarray(start, end))).toBe(true);
+});
+
+test("HEAD answers for the whole file, whatever range it names", async () => {
+  const id = await stored(TEXT, "a.txt", "text/plain");
+  for (const range of ["bytes=0-0", "bytes=130000-"]) {
+    const answer = await fetch(`${files.url}/v1/files/${id}/content`, {
+      method: "HEAD",
+      headers: { ...doctor.headers, range },
+    });
+    expect([
+      answer.status,
+      answer.headers.get("content-length"),
+      answer.headers.get("content-range"),
+    ]).toEqual([200, "130000", null]);
+  }
 });
 
 test("a range beyond the end is 416 with the file's length; several ranges get everything", async () => {

@@ -71,7 +71,9 @@ async function send(
   noteRead: () => Promise<void>,
 ): Promise<void> {
   const conditional = req.get("if-range");
-  const wanted = conditional === undefined || conditional === etagOf(file.rev) ? req.get("range") : undefined;
+  // A range is one of GET alone (RFC 9110, 14.2).
+  const ranged = req.method === "GET" && (conditional === undefined || conditional === etagOf(file.rev));
+  const wanted = ranged ? req.get("range") : undefined;
   const range = parseRange(wanted, file.sizeBytes);
   if (range === "unsatisfiable") {
     const problem = problemOf(new RangeNotSatisfiable(), requestIdOf(req), req.path);

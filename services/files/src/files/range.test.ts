@@ -13,9 +13,12 @@ test.each([
   expect(parseRange(header, 100)).toEqual(part);
 });
 
-test.each(["bytes=100-", "bytes=100-200", "bytes=-0"])("of 100 bytes %s is beyond the end", (header) => {
-  expect(parseRange(header, 100)).toBe("unsatisfiable");
-});
+test.each(["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=9999999999999999999-"])(
+  "of 100 bytes %s is beyond the end",
+  (header) => {
+    expect(parseRange(header, 100)).toBe("unsatisfiable");
+  },
+);
 
 test.each([
   undefined,
@@ -29,7 +32,6 @@ test.each([
   "bytes=0x1-2",
   "bytes=1e2-",
   "bytes=--5",
-  "bytes=9999999999999999999-",
 ])("%s is ignored and everything is sent", (header) => {
   expect(parseRange(header, 100)).toBeNull();
 });

@@ -10,7 +10,7 @@ export interface ByteRange {
  * "unsatisfiable": 416, well-formed but beyond the end.
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | null | "unsatisfiable" {
-  const match = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/i.exec(header ?? "");
+  const match = /^bytes=\s*(\d{0,40})-(\d{0,40})\s*$/i.exec(header ?? "");
   if (!match) return null;
   const [first = "", last = ""] = match.slice(1);
   if (first === "" && last === "") return null;

@@ -4,7 +4,6 @@ import { requestTarget } from "../routing/request-target.ts";
 import type { FindDocument } from "../routing/route-docs.ts";
 import { type FieldPlan, fieldPlan } from "../screening/field-plan.ts";
 import { screenHeaders, screenPath, screenQuery } from "../screening/screen.ts";
-import { checkHeaders } from "./headers.ts";
 import { TargetTooLong } from "./inspection.errors.ts";
 import { queryNames, queryPairs, refuseUnknownNames } from "./query.ts";
 
@@ -29,9 +28,9 @@ interface Known {
 }
 
 /**
- * The first look at a request, before it costs anything: throws InvalidInput for what is malformed
- * or can be read in two ways, TargetTooLong, RequestScreened for what looks like an attack. A
- * malformed attack is reported as the attack.
+ * The first look at a request's target and at what it holds, before it costs anything: throws
+ * InvalidInput for what is malformed or can be read in two ways, TargetTooLong, RequestScreened for
+ * what looks like an attack. A malformed attack is reported as the attack.
  */
 export function inspector(find: FindDocument): Inspect {
   const plans = new Map<RouteDoc, Known>();
@@ -45,7 +44,6 @@ export function inspector(find: FindDocument): Inspect {
   return (req) => {
     if (req.url.length > MAX_TARGET_CHARS) throw new TargetTooLong();
     const { path, query } = soundTarget(req.url);
-    checkHeaders(req.rawHeaders);
     const pairs = queryPairs(query);
     screenPath(path);
     screenQuery(pairs);

@@ -52,6 +52,18 @@ test("requests that two servers could read in two ways are refused by their head
     "a line feed alone": [400, "GET /docs HTTP/1.1\nHost: x\n\n"],
     "no host": [400, lines("GET /docs HTTP/1.1")],
     "two hosts": [400, get("/docs", "Host: y")],
+    "no host for a health check": [400, lines("GET /healthz HTTP/1.1")],
+    "two hosts for readiness": [400, lines("GET /readyz HTTP/1.1", "Host: x", "Host: y")],
+    "two hosts for a preflight": [
+      400,
+      lines(
+        "OPTIONS /v1/patients HTTP/1.1",
+        "Host: x",
+        "Host: y",
+        "Origin: https://x",
+        "Access-Control-Request-Method: GET",
+      ),
+    ],
     "a host that is none": [400, lines("GET /docs HTTP/1.1", "Host: a/b")],
     "a chunk size that is none": [400, post("zz\r\n", "Transfer-Encoding: chunked")],
     "an absolute target": [400, get("http://elsewhere/docs")],

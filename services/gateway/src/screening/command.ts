@@ -30,6 +30,7 @@ const RUNS = [
   new RegExp(`^["']?${RUNNERS}(?:\\s|;\\s?)${COMMANDS}${END}`),
   new RegExp(`^["']?${RUNNERS}\\s(?:ba|z|k|c)?sh\\s-`),
   new RegExp(`^/?(?:usr/)?(?:local/)?s?bin/(?:${COMMANDS}|${EVERYDAY})${END}`),
+  /^find\s[^\n]{1,80}\s-(?:exec|name|perm|type)\b/,
   /^cd [/~.]|;\s?cd (?:[/~.]|etc\b|tmp\b|var\b)/,
 ];
 const SHELL = [
@@ -42,6 +43,7 @@ const SHELL = [
   /\/dev\/(?:tcp|udp)\/|\d>&\s?[-\d]|>&\s?\/dev/,
   // `{id,}`, `{,$"whoami",}`, `{l,-lh}s`
   /\{[a-z]{0,20},[$"'a-z-]{0,40}[,}]/,
+  /(?:^|[;|&])\s{0,3}net\s{1,3}(?:user|localgroup|group|view|share|use|start)\b/,
   /\balias\s{1,9}['"]?[a-z-]{1,20}['"]?=/,
   // a path with jokers: `/???/b??h`, `/bin/ca?`, `/e[t]c`, `/etc/pas[s]wd`
   /\/[a-z]{0,10}\?[a-z?]{0,10}\/[a-z?]|\/bin\/[a-z?*]{1,10}[?*]|\/et[*?]|(?:^|[\s=])\/(?:[a-z]{1,10}\/){0,4}[a-z]{0,10}\[[^\]]{1,20}\][a-z/]/,

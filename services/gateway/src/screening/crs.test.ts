@@ -29,7 +29,7 @@ const SHARES: Readonly<Record<number, number>> = {
   930: 1,
   932: 0.91,
   934: 0.98,
-  941: 0.94,
+  941: 0.92,
   942: 0.92,
 };
 

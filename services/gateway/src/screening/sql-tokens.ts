@@ -45,15 +45,18 @@ say(
   "waitfor information_schema sysobjects syscolumns sysusers sysdatabases sysprocesses pg_catalog pg_shadow pg_user pg_database pg_class pg_tables pg_sleep sqlite_master sqlite_schema sqlite_temp_master all_tables all_users user_tables user_tab_columns all_tab_columns dba_users dba_tables v$version v$session utl_http utl_inaddr dbms_pipe dbms_lock dbms_output ctxsys xp_cmdshell xp_regread xp_dirtree xp_fileexist sp_executesql sp_password sp_makewebtask sp_oacreate msysaccessobjects mysql.user mysql.db table_schema table_name column_name group_concat rowid rownum nvarchar varchar2 varchar tempdb msdb northwind msdasql sqloledb autonomous_transaction attnotnull attrelid atttypid sp_addsrvrolemember sp_add_job sp_addextendedproc sp_help sp_who xp_cmdshell current_database session_user coercibility connection_id",
 );
 const ONLY_SQL = new Set(
-  "sleep benchmark pg_sleep waitfor extractvalue updatexml load_file concat concat_ws group_concat substring substr substring_index ascii ord unhex hex char_length character_length ifnull nullif coalesce nvl isnull database schema version current_user session_user system_user json_keys json_extract row_count found_rows last_insert_id make_set elt find_in_set export_set name_const geometrycollection polygon multipoint multipolygon linestring multilinestring aes_encrypt aes_decrypt des_encrypt des_decrypt md5 sha1 sha2 crc32 cast xmltype sys_eval sys_exec chr randomblob load_extension dbms_pipe.receive_message utl_inaddr.get_host_address utl_http.request extract_value lpad rpad lcase ucase strcmp to_char to_date to_number tonumber bit_and bit_or bit_xor procedure_analyse analyse iif instr charindex patindex dense_rank array_agg string_agg query_to_xml database_to_xml pg_read_file pg_ls_dir lo_import lo_export lo_get current_setting getdate sysdate curdate curtime unix_timestamp from_unixtime utc_timestamp utc_date localtimestamp uuid inet_aton inet_ntoa is_used_lock is_free_lock get_lock release_lock master_pos_wait stddev variance gtid_subset ltrim rtrim soundex quotename db_name object_id object_name col_name user_name suser_name suser_sname is_srvrolemember has_dbaccess fn_virtualfilestats xp_cmdshell randomuuid filetoblob starts_with bin oct conv period_add weight_string timestampadd timestampdiff json_arrayagg jsonb_pretty sqlite_version typeof zeroblob total_changes likelihood readfile writefile".split(
+  "pg_sleep waitfor extractvalue updatexml load_file concat concat_ws group_concat substring substr substring_index ascii unhex hex char_length character_length ifnull nullif coalesce nvl isnull current_user session_user system_user json_keys json_extract row_count found_rows last_insert_id make_set find_in_set export_set name_const geometrycollection multipoint multipolygon linestring multilinestring aes_encrypt aes_decrypt des_encrypt des_decrypt md5 sha1 sha2 crc32 xmltype sys_eval sys_exec chr randomblob load_extension dbms_pipe.receive_message utl_inaddr.get_host_address utl_http.request extract_value lpad rpad lcase ucase strcmp to_char to_date to_number tonumber bit_and bit_or bit_xor procedure_analyse iif charindex patindex dense_rank array_agg string_agg query_to_xml database_to_xml pg_read_file pg_ls_dir lo_import lo_export lo_get current_setting getdate sysdate curdate curtime unix_timestamp from_unixtime utc_timestamp utc_date localtimestamp inet_aton inet_ntoa is_used_lock is_free_lock get_lock release_lock master_pos_wait stddev gtid_subset ltrim rtrim soundex quotename db_name object_id object_name col_name user_name suser_name suser_sname is_srvrolemember has_dbaccess fn_virtualfilestats xp_cmdshell randomuuid filetoblob starts_with period_add weight_string timestampadd timestampdiff json_arrayagg jsonb_pretty sqlite_version typeof zeroblob total_changes likelihood readfile writefile".split(
     " ",
   ),
 );
+/** Words of English as well: a call only with the arguments that SQL would give them. */
+const CALLED_AS_SQL =
+  /^(?:(?:database|schema|version|uuid)\(\s{0,5}(?:\/\*.{0,40}\*\/)?\s{0,5}\)|sleep\(\s{0,5}(?:$|['"@(]|\d{0,9}(?:\.\d{1,9})?\s{0,5}(?:[)*/+,-]|$)|\d{1,9}\.to_i|select\b|if\b|rand\b)|benchmark\(\s{0,5}[\d(]|cast\(.{1,80}\sas\s|(?:ord|bin|oct|conv|elt|instr|variance|analyse|polygon)\(\s{0,5}(?:['"@(*]|0x|[a-z_]{1,30}\(|select\b|\d+\s{0,5},))/;
 const NO_ENGLISH = new Set(
   [...ONLY_SQL].filter(
     (word) =>
       word.includes("_") ||
-      /^(concat|substr|substring|coalesce|ifnull|nullif|nvl|unhex|updatexml|extractvalue|chr|ascii|benchmark|md5|sha1|cast|iif)$/.test(
+      /^(concat|substr|substring|coalesce|ifnull|nullif|nvl|unhex|updatexml|extractvalue|chr|ascii|md5|sha1|iif)$/.test(
         word,
       ),
   ),
@@ -197,8 +200,9 @@ function endOfNumber(text: string, from: number): number {
 
 function wordLetter(word: string, text: string, end: number): string {
   const calls = text.charAt(end) === "(";
-  if (calls && ONLY_SQL.has(word)) return "f";
-  const known = WORDS.get(word) ?? WORDS.get(word.split(".", 1)[0] ?? "");
+  if (calls && (ONLY_SQL.has(word) || CALLED_AS_SQL.test(text.slice(end - word.length, end + 90))))
+    return "f";
+  const known = WORDS.get(word) ?? (word.endsWith(".") ? undefined : WORDS.get(word.split(".", 1)[0] ?? ""));
   if (known) return known;
   if (SYSTEM_NAME.test(word)) return "X";
   if (word === "by") return "y";

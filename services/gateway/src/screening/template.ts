@@ -3,7 +3,7 @@ const WORTH_READING = /[{[(]|<%|__|_\$|\.constructor|process\.|child_process|cla
 
 const RULES = [
   // the start of an expression: `{{7*7}}`, `${7*7}`, `#{…}`, `*{…}`, `<%= …`, `{% … %}`
-  /\{\{[^{}]|\$\{[^\s}]|#\{[^\s}]|\*\{[^\s}]|%\{[#(]|\{%-?\s?(?:if|for|set|include|import|extends|block|raw|macro|load|debug|print)\b|<%|@\{\s{0,9}[[(]|\[\[\$/,
+  /\{\{[^{}]|\$\{[^\s}]|#\{[^\s}"]|\*\{[^\s}]|%\{[#(]|\{%-?\s?(?:if|for|set|include|import|extends|block|raw|macro|load|debug|print)\b|<%|@\{\s{0,9}[[(]|\[\[\$/,
   /\bjndi\s?:|\$\{[^}]{0,40}:-/,
   // prototypes and constructors, also as the parts of a name
   /__(?:proto|js_function|(?:globals|builtins|class|mro|subclasses|import|init)__)|_\$\$nd_func\$\$_|\bthis\.constructor|constructor\.(?:constructor|prototype)|\[["']?(?:constructor|prototype|__proto__)["']?\]/,

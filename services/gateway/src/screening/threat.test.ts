@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { HONEST_TYPING } from "./honest-typing.testdata.ts";
 import { isScanner } from "./scanner-agents.ts";
 import { threatIn, threatInHeader } from "./threat.ts";
 
@@ -179,6 +180,33 @@ test("names, codes, times, addresses and what else people type are no attack", (
   for (const value of INNOCENT) expect(threatIn(value), value).toBeNull();
 });
 
+test("a measure before a dash, a function's name before a bracket, an arrow: honest typing is no attack", () => {
+  expect(HONEST_TYPING.filter((typed) => threatIn(typed) !== null)).toEqual([]);
+});
+
+test("one character more makes an attack of some of them", () => {
+  for (const value of [
+    "vitamin B12 1000 mcg') --",
+    "1000) --",
+    "sleep(8)",
+    "/etc/passwd",
+    "x' or 'y'='y",
+    "admin' or '",
+    "version()",
+    "oct('a')",
+    "cast(a as int)",
+    "; delete from patients",
+    "insert into users values (1)",
+    "exec master..xp_cmdshell",
+    "onclick=x()",
+    "--><b onload=x>",
+    "<br onload=x()>",
+    '<a href="javascript:x()">',
+    "style=x:expression(y)",
+  ])
+    expect(threatIn(value), value).not.toBeNull();
+});
+
 /** Names of programs that people have, take, feel or say: these are searched for as they are. */
 const WORDS_OF_THE_SHELL =
   "cat bash ruby ping id perl python sleep echo find who top less more kill nice cut mount curl awk sed head tail mail man make time last look host date docker sudo vim fish dash jobs node lua java less at cc cp ls ps mv rm sh su dd df du ed ex nc test type touch tee tr w watch wish yes".split(
@@ -233,6 +261,18 @@ test("scanners that say so are known; browsers, scripts and names that resemble 
     "NUCLEI - open source",
     "Vega",
     "Mozilla/5.0 (compatible; Nmap Scripting Engine)",
+    "OWASP JoomScan/0.0.7",
+    "cmsmap/1.0",
+    "droopescan 1.45",
+    "OWASP Nettacker",
+    "WhatWaf/2.1",
+    "ghauri/1.3",
+    "WPRecon - Wordpress Recon",
+    "Mozilla/5.0 (compatible; Panoptic/v0.1)",
+    "NewVulnScan/0.1",
+    "Acme Security Scanner 3",
+    "lfi-hunter",
+    "ssti_fuzz/2",
   ])
     expect(isScanner(agent), agent).toBe(true);
   for (const agent of [
@@ -242,6 +282,10 @@ test("scanners that say so are known; browsers, scripts and names that resemble 
     "node",
     "",
     "MedVaultMobile/1.0 (Vegas; Android 16)",
+    "CamScanner/6.5 (iPhone; iOS 18)",
+    "GeniusScan/7 (Android)",
+    "MapMyClinic/2.1",
+    "dirk's script",
   ]) {
     expect(isScanner(agent), agent).toBe(false);
     expect(threatIn(agent), agent).toBeNull();

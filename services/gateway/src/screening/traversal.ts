@@ -2,7 +2,7 @@
 const STEPS =
   /(?:^|[/\\\s"'=:;,(&?>|])\.{2,90}[;.\s]{0,3}[/\\]|[/\\]\.\.(?:[/\\;]|$)|\.\.[\\/]{1,9}\.\.|\.[\\/]{1,3}\.[\\/]|(?:\.[\\/]{1,3}\.\.|\.\.[\\/]\.)[\\/]|\.;\.\\?;|\\\.\.|\.{2}0x|\.\.(?:%|_)|\.\.\/\{/;
 const UNIX =
-  /(?:^|[^a-z0-9])\/{1,3}\.?\/?(?:etc|proc|sys|root|boot|dev|var\/(?:log|www|adm|mail|spool|run|lib|cache|apache|mysql|htmp|local|named|tmp|cpanel|lock|backups|db|webmail|yp|nis|x|lighttpd|nginx|cron)|usr\/(?:local|lib|share|etc|bin|sbin|pkg|home|adm|ports|internet|apache|home2|spool)|opt|home\d?\/[^/\s]{1,40}\/\.?|users\/[^/\s]{1,40}\/|tmp\/[a-z]|apache\d?|logs?\/[a-z_.]{2,20}|nginx|www\/|htdocs|private\/etc|volumes\/|xampp|php\d?[\\/]|library\/webserver|web\/conf|srv\/|mnt\/|run\/secrets|bin\/(?:[bckz]a?sh|sh|cat|ls|id|ping))(?:[/\\%\s\0]|[a-z._-]{0,40}$|$)/;
+  /(?:^|[^a-z0-9])\/{1,3}\.?\/?(?:(?:etc|proc|sys|root|boot|dev|opt)(?=[/\\%\0])|var\/(?:log|www|adm|mail|spool|run|lib|cache|apache|mysql|htmp|local|named|tmp|cpanel|lock|backups|db|webmail|yp|nis|x|lighttpd|nginx|cron)|usr\/(?:local|lib|share|etc|bin|sbin|pkg|home|adm|ports|internet|apache|home2|spool)|home\d?\/[^/\s]{1,40}\/\.?|users\/[^/\s]{1,40}\/|tmp\/[a-z]|apache\d?|logs?\/[a-z_.]{2,20}|nginx|www\/|htdocs|private\/etc|volumes\/|xampp|php\d?[\\/]|library\/webserver|web\/conf|srv\/|mnt\/|run\/secrets|bin\/(?:[bckz]a?sh|sh|cat|ls|id|ping))(?:[/\\%\s\0]|[a-z._-]{0,40}$|$)/;
 const ETC_BARE =
   /(?:^|[^a-z0-9])etc[/\\](?:passwd|shadow|group|hosts?|issue|motd|fstab|crontab|sudoers|ssh|mysql|apache|httpd|nginx|php)|[/\\]proc[/\\](?:self|interrupts|cpuinfo|meminfo|version|mounts|net|\d{1,7})(?:[/\\]|$)/;
 const WINDOWS =
