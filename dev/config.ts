@@ -1,4 +1,4 @@
-import { readableFile, urlOf, wholeNumber } from "@medvault/service-kit";
+import { loadConfig, readableFile, urlOf, wholeNumber } from "@medvault/service-kit";
 import { z } from "zod";
 
 /** What `npm start` itself reads; every other setting goes on to the services that declare it. */
@@ -41,3 +41,8 @@ export const DevConfig = z.object({
   MEDVAULT_CHECK_JSON: z.string().describe("where a check leaves its results"),
   MEDVAULT_COMPOSE_PASSWORD: z.string().describe("the servers' password in docker-compose.yml"),
 });
+
+/** The key by which the gateway proves to a job of `npm start` that it is its own. */
+export function proofKey(): string {
+  return loadConfig(z.object({ MEDVAULT_PROOF_KEY: z.string() }), process.env).MEDVAULT_PROOF_KEY;
+}

@@ -14,7 +14,7 @@ if (!data || !gateway || !mailDir)
 
 const state = readState(data);
 const save = () => writeState(data, state);
-const cast: Cast = { gateway, mailDir, people: state.people, save };
+const cast: Cast = { data, gateway, mailDir, people: state.people, save };
 
 /**
  * Signed in once at most: each TOTP code works once, so a second sign-in would wait for the next
@@ -41,6 +41,6 @@ save();
 async function signedIn(person: Person | undefined, seat: number): Promise<MedVaultClient> {
   if (!person) throw new Error("the demo has nobody to sign in");
   const client = clientAt(gateway ?? "", seat);
-  await logIn(client, person);
+  await logIn(client, { ...person, dataDir: data ?? null });
   return client;
 }

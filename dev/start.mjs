@@ -4,9 +4,19 @@ import path from "node:path";
 import { command, handOver } from "./lib/cli.mjs";
 import { alreadyRunning, holder } from "./lib/lock.mjs";
 import { askedData, dataDir } from "./lib/paths.mjs";
-import { checkGatewayPort, checkNode, checkRoom, ensurePackages } from "./lib/prepare.mjs";
+import {
+  checkGatewayPort,
+  checkNode,
+  checkOwnFiles,
+  checkPlatform,
+  checkRoom,
+  ensurePackages,
+  faultsBy,
+  packagesMatch,
+} from "./lib/prepare.mjs";
+import { checkSettings } from "./lib/settings.mjs";
 import { forgetRun } from "./lib/stop.mjs";
-import { Trouble } from "./lib/words.mjs";
+import { Trouble, troubleOf } from "./lib/words.mjs";
 
 const HELP = `npm start [-- --detach]
 
@@ -26,12 +36,42 @@ await command(HELP, async (args) => {
   if (unknown)
     throw new Trouble(`npm start does not know ${unknown}: npm start -- --help shows what it knows.`);
   checkNode();
-  const data = dataDir(askedData());
-  const running = holder(path.join(data, "lock"));
-  if (running) throw alreadyRunning(running);
-  checkRoom(data);
-  await forgetRun(data, console.log);
-  await checkGatewayPort(Number(process.env.MEDVAULT_PORT || 8080));
+  const { env } = process;
+  let data = "";
+  const inData = (/** @type {() => unknown} */ check) => () => (data ? check() : undefined);
+  const faults = await faultsBy([
+    () => checkPlatform(process.platform, env),
+    () => {
+      data = dataDir(askedData());
+    },
+    inData(() => leaveToRunning(data)),
+    inData(() => checkRoom(data, env)),
+    inData(() => checkOwnFiles(data)),
+    inData(() => forgetRun(data, console.log)),
+    () => checkGatewayPort(Number(env.MEDVAULT_PORT || 8080)),
+  ]);
+  // With what only the packages can tell, if they are here.
+  if (faults.length > 0) throw troubleOf([...faults, ...(packagesMatch() ? await settingFaults(env) : [])]);
   await ensurePackages(console.log);
-  return handOver("dev/run/start.ts", args, { detach: args.includes("--detach") });
+  return handOver("dev/run/start.ts", [...args, `--since=${performance.timeOrigin}`], {
+    detach: args.includes("--detach"),
+  });
 });
+
+/**
+ * With a MedVault running there, nothing else is a fault: the port is its own.
+ * @param {string} data
+ */
+function leaveToRunning(data) {
+  const running = holder(path.join(data, "lock"));
+  if (!running) return;
+  console.error(`medvault: ${alreadyRunning(running).message}`);
+  process.exit(1);
+}
+
+/** @param {NodeJS.ProcessEnv} env */
+async function settingFaults(env) {
+  const { faults, warnings } = await checkSettings(env);
+  for (const warning of warnings) console.log(`warning: ${warning}`);
+  return faults;
+}

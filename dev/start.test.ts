@@ -3,13 +3,28 @@ import net from "node:net";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { acquireLock, holder } from "./lib/lock.mjs";
+import { claimGatewayPort } from "./lib/ports.mjs";
+import { checkPlatform } from "./lib/prepare.mjs";
+import { listByPs } from "./lib/processes.mjs";
+import { sentenceFor } from "./lib/words.mjs";
 import { givenDataDir, runCommand } from "./test/harness.ts";
 
-async function takenPort(): Promise<number> {
+async function listening(): Promise<{ port: number; server: net.Server }> {
   const server = net.createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { port: (server.address() as net.AddressInfo).port, server };
+}
+
+async function takenPort(): Promise<number> {
+  const { port, server } = await listening();
   onTestFinished(() => void server.close());
-  return (server.address() as net.AddressInfo).port;
+  return port;
+}
+
+async function freePort(): Promise<number> {
+  const { port, server } = await listening();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 test("a second start in the same data directory is refused in one sentence", async () => {
@@ -46,6 +61,89 @@ test("a taken port is one sentence that names another, and nothing is made", asy
     `medvault: Port ${port} is taken by another program: stop that, or choose another port, as in MEDVAULT_PORT=8080 npm start.\n`,
   );
   expect(fs.readdirSync(data)).toEqual([]);
+});
+
+test("a port that another MedVault has claimed names its data directory, from the begin of that start on", async () => {
+  const port = await freePort();
+  const first = givenDataDir();
+  onTestFinished(await claimGatewayPort(port, first));
+  const { code, said } = await runCommand("start.mjs", [], {
+    MEDVAULT_DATA: givenDataDir(),
+    MEDVAULT_PORT: String(port),
+  });
+  expect(code).toBe(1);
+  expect(said).toBe(
+    `medvault: Port ${port} belongs to the MedVault of ${first} (process ${process.pid}): stop it with MEDVAULT_DATA=${first} npm stop, or choose another port, as in MEDVAULT_PORT=8080 npm start.\n`,
+  );
+  await expect(claimGatewayPort(port, "/second")).rejects.toThrow(`belongs to the MedVault of ${first}`);
+});
+
+test("a data directory that cannot be one is a sentence for every command, with what to do", async () => {
+  const dir = givenDataDir();
+  const at = (name: string) => path.join(dir, name);
+  fs.writeFileSync(at("file"), "");
+  fs.symlinkSync(at("b"), at("a"));
+  fs.symlinkSync(at("a"), at("b"));
+  fs.symlinkSync("/proc", at("kernel"));
+  const faults: [string, string][] = [
+    [at("file"), "since it is a file, not a directory"],
+    [at("file/below/it"), `since ${at("file")} is a file, not a directory`],
+    [at("a"), "since it is a link that leads back to itself"],
+    [at("a/x"), "since it is a link that leads back to itself"],
+    [at("x".repeat(300)), "since the path is too long"],
+    [at("x/".repeat(3_000)), "since the path is too long"],
+    [at("kernel/x"), "belongs to the kernel"],
+    ["/proc/x", "belongs to the kernel"],
+  ];
+  for (const [data, fault] of faults) {
+    for (const name of ["start", "status", "stop", "reset"]) {
+      const { code, said } = await runCommand(`${name}.mjs`, [], { MEDVAULT_DATA: data, MEDVAULT_PORT: "1" });
+      expect(code, `${name} ${data.slice(0, 80)}`).toBe(1);
+      expect(said).toContain(fault);
+      expect(said).toContain("set MEDVAULT_DATA to a directory");
+      expect(said).not.toMatch(/\n\s+at /);
+    }
+  }
+});
+
+test("a file that the system refuses is a sentence, whatever the reason", () => {
+  const codes = ["ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR", "ELOOP"];
+  for (const code of codes)
+    expect(sentenceFor(Object.assign(new Error(code), { code, path: "/there" })), code).toMatch(/: .*\.$/);
+  expect(sentenceFor(new Error("a fault of ours"))).toBeNull();
+});
+
+test("servers are started on Linux alone; elsewhere the three that are given are used", () => {
+  const given = { DATABASE_URL: "postgres://h", REDIS_URL: "redis://h", AMQP_URL: "amqp://h" };
+  for (const platform of ["darwin", "win32", "freebsd"] as const) {
+    expect(() => checkPlatform(platform, given)).not.toThrow();
+    expect(() => checkPlatform(platform, { ...given, REDIS_URL: "" })).toThrow(
+      /Linux only, not on .*docker compose up -d.* with REDIS_URL \(README/,
+    );
+    expect(() => checkPlatform(platform, {})).toThrow(/DATABASE_URL and REDIS_URL and AMQP_URL/);
+  }
+  expect(() => checkPlatform("linux", {})).not.toThrow();
+});
+
+test("where there is no /proc, processes are known by ps", () => {
+  const [found] = listByPs(["-p", String(process.pid)]);
+  expect(found).toMatchObject({ pid: process.pid, state: expect.stringMatching(/^[RS]$/) });
+  expect(found?.start).toMatch(/^\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}$/);
+  expect(listByPs(["-ax"]).map(({ pid }) => pid)).toContain(process.pid);
+});
+
+test("own files that are torn or gone are named, and not made anew", async () => {
+  const data = givenDataDir();
+  fs.mkdirSync(path.join(data, "postgres"));
+  fs.writeFileSync(path.join(data, "postgres/PG_VERSION"), "17");
+  const start = () => runCommand("start.mjs", [], { MEDVAULT_DATA: data, MEDVAULT_MIN_FREE_MIB: "0" });
+  expect((await start()).said).toContain(`${data}/secrets.json is gone, and with it the passwords`);
+  fs.mkdirSync(path.join(data, "keys"));
+  for (const name of ["secrets.json", "keys/records.json"]) fs.writeFileSync(path.join(data, name), "");
+  expect((await start()).said).toContain(
+    `${data}/secrets.json and ${data}/keys/records.json cannot be read, or are damaged: put them back from a copy.`,
+  );
+  expect(fs.readFileSync(path.join(data, "secrets.json"), "utf8")).toBe("");
 });
 
 test("too little room is said before anything is written", async () => {

@@ -32,8 +32,12 @@ await command(HELP, async () => {
       `${row.name.padEnd(12)} ${String(row.pid).padStart(8)}  ${state.padEnd(8)} ${memory(row.pid)}`,
     );
   }
-  const gateway = /** @type {string | undefined} */ (readJson(path.join(data, "ops.json"))?.gateway);
-  const ready = gateway ? await readyz(gateway) : null;
+  const ops = /** @type {{gateway?: string, processes?: {name: string, proofKey?: string}[]} | null} */ (
+    readJson(path.join(data, "ops.json"))
+  );
+  const gateway = ops?.gateway;
+  const key = ops?.processes?.find(({ name }) => name === "gateway")?.proofKey;
+  const ready = gateway && key ? await readyz(gateway, key) : null;
   console.log(
     `${"readyz".padEnd(12)} ${gateway ?? "not yet known"}  ${ready ? JSON.stringify(ready) : "no answer"}`,
   );

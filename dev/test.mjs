@@ -2,7 +2,7 @@
 
 import { command, handOver } from "./lib/cli.mjs";
 import { dataDir, sharedPath } from "./lib/paths.mjs";
-import { checkNode, checkRoom, ensurePackages } from "./lib/prepare.mjs";
+import { checkNode, checkPlatform, checkRoom, ensurePackages } from "./lib/prepare.mjs";
 
 const HELP = `npm test [-- vitest's arguments]
 
@@ -15,7 +15,8 @@ test once and stops them. Given DATABASE_URL, REDIS_URL or AMQP_URL, those are u
 await command(HELP, async (args) => {
   checkNode();
   const data = dataDir(sharedPath("test"));
-  checkRoom(data);
+  checkPlatform(process.platform, process.env);
+  checkRoom(data, process.env);
   await ensurePackages(console.log);
   return handOver("dev/run/test.ts", args);
 });

@@ -2,7 +2,7 @@ import path from "node:path";
 import { GatewayConfig } from "./config.ts";
 import { bundlePaths, type FileResult, type Stored, sendBundle } from "./import/send.ts";
 import { command, type Outcome, UsageError } from "./lib/command.ts";
-import { findInstallation } from "./lib/installation.ts";
+import { findInstallation, type Installation } from "./lib/installation.ts";
 import { demoPerson, signIn } from "./lib/sign-in.ts";
 
 /** What is counted in a bundle. */
@@ -25,9 +25,11 @@ await command({
     const installation = findInstallation(settings);
     const gateway = values.gateway ?? installation.gateway;
     if (!URL.canParse(gateway)) throw new UsageError("--gateway is not a URL.");
-    const as = values.demo ? demoPerson(installation, "doctor") : ownPerson(values.user, settings);
+    const as = values.demo
+      ? demoPerson(installation, "doctor")
+      : ownPerson(values.user, settings, installation);
     const paths = await bundlePaths(args);
-    const client = await signIn({ gateway, as });
+    const client = await signIn({ gateway, proofKey: installation.proofKey, as });
     const results: FileResult[] = [];
     for (const file of paths) {
       output.progress(path.basename(file), results.length, paths.length);
@@ -41,9 +43,9 @@ await command({
   },
 });
 
-function ownPerson(user: string | undefined, settings: GatewayConfig) {
+function ownPerson(user: string | undefined, settings: GatewayConfig, { dataDir }: Installation) {
   const { MEDVAULT_TOKEN: token, MEDVAULT_PASSWORD: password, MEDVAULT_TOTP_SECRET: totpSecret } = settings;
-  if (user) return { username: user, password: password ?? null, totpSecret: totpSecret ?? null };
+  if (user) return { username: user, password: password ?? null, totpSecret: totpSecret ?? null, dataDir };
   if (token) return token;
   throw new UsageError("say who you are: --demo, --user <name>, or MEDVAULT_TOKEN.");
 }

@@ -1,9 +1,9 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { type MedVaultClient, ProblemError } from "@medvault/client";
 import { GatewayConfig } from "./config.ts";
 import { command } from "./lib/command.ts";
 import { findInstallation } from "./lib/installation.ts";
-import { demoPerson, type Person, signIn, totpCode, untilNextCodeMs } from "./lib/sign-in.ts";
+import { demoPerson, type Person, sayNextCode, signIn } from "./lib/sign-in.ts";
+import { unusedCode } from "./lib/totp.ts";
 
 await command({
   name: "token",
@@ -20,20 +20,16 @@ await command({
   run: async ({ values, args, settings }) => {
     const installation = findInstallation(settings);
     const person = demoPerson(installation, args[0] ?? "doctor");
-    const client = await signIn({ gateway: installation.gateway, as: person, userAgent: "" });
+    const client = await signIn({ ...installation, as: person, userAgent: "" });
     if (values["step-up"]) await stepUp(client, person);
     const accessToken = client.session.tokens?.access ?? "";
     return { lines: [accessToken], result: { accessToken } };
   },
 });
 
-/** A code works once, and the sign-in has just used one: usually this waits for the next. */
-async function stepUp(client: MedVaultClient, { password, totpSecret }: Person): Promise<void> {
-  if (totpSecret) {
-    process.stderr.write("waiting for the next TOTP code, 30 s at most\n");
-    await delay(untilNextCodeMs(Date.now()));
-  }
-  const code = totpSecret ? { code: await totpCode(totpSecret, Date.now()) } : {};
+/** The sign-in has just used a code: usually this waits for the next. */
+async function stepUp(client: MedVaultClient, { password, totpSecret, dataDir }: Person): Promise<void> {
+  const code = totpSecret ? { code: await unusedCode(totpSecret, dataDir, sayNextCode) } : {};
   const body = { password: password ?? "", ...code };
   const { data } = await client.call("POST /v1/auth/step-up", { body }).catch((error: unknown) => {
     throw error instanceof ProblemError ? new Error(`the step-up was refused (${error.status}).`) : error;

@@ -1,12 +1,14 @@
 // The demo's people: invited or registered, until each of them can sign in.
 import { randomBytes } from "node:crypto";
 import { type MedVaultClient, ProblemError } from "@medvault/client";
-import { logIn, totpCode } from "../../tools/lib/sign-in.ts";
+import { logIn } from "../../tools/lib/sign-in.ts";
+import { unusedCode } from "../../tools/lib/totp.ts";
 import { clientAt } from "./client.ts";
 import { mailedToken } from "./mail.ts";
 import type { Person } from "./state.ts";
 
 export interface Cast {
+  data: string;
   gateway: string;
   mailDir: string;
   people: Person[];
@@ -44,7 +46,7 @@ export async function makeReady(cast: Cast, person: Person, admin: MedVaultClien
   if (person.stage === "planned") await makeAccount(cast, person, client, admin);
   if (person.stage === "invited") {
     await accept(cast, person, client);
-    const mustEnrol = await logIn(client, person);
+    const mustEnrol = await logIn(client, { ...person, dataDir: cast.data });
     if (mustEnrol) await enrol(cast, person, client);
     person.stage = "ready";
     cast.save();
@@ -86,6 +88,6 @@ async function enrol(cast: Cast, person: Person, client: MedVaultClient): Promis
   const { secret } = (await client.call("POST /v1/auth/mfa/setup")).data;
   person.totpSecret = secret;
   cast.save(); // before it counts: an interruption must not lock the account
-  const code = await totpCode(secret, Date.now());
+  const code = await unusedCode(secret, cast.data);
   await client.session.keep((await client.call("POST /v1/auth/mfa/verify", { body: { code } })).data);
 }

@@ -41,8 +41,17 @@ export function askedData(env = process.env) {
  * @returns {string}
  */
 export function dataDir(asked) {
+  try {
+    return usableDir(asked);
+  } catch (error) {
+    throw dirTrouble(asked, error);
+  }
+}
+
+/** @param {string} asked */
+function usableDir(asked) {
   // Making a directory there fails in ways of its own: Node tries it for ever.
-  if (/^\/(proc|sys|dev)(\/|$)/.test(asked)) {
+  if (/^\/(proc|sys|dev)(\/|$)/.test(realPlace(asked))) {
     throw new Trouble(`${asked} belongs to the kernel: set MEDVAULT_DATA to a directory of your own.`);
   }
   const there = lstat(asked);
@@ -64,6 +73,67 @@ export function dataDir(asked) {
   fs.symlinkSync(target, asked);
   return target;
 }
+
+/**
+ * Where a path leads, by the part of it that is there already.
+ * @param {string} file
+ * @returns {string}
+ */
+function realPlace(file) {
+  try {
+    return fs.realpathSync(file);
+  } catch (error) {
+    const above = path.dirname(file);
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== "ENOENT" || above === file) throw error;
+    return path.join(realPlace(above), path.basename(file));
+  }
+}
+
+/** @type {Record<string, string>} */
+const DIR_FAULTS = {
+  ELOOP: "it is a link that leads back to itself",
+  ENAMETOOLONG: "the path is too long",
+  ENOENT: "a directory cannot be made there (is the file system read-only?)",
+  EROFS: "it is on a read-only file system",
+  EACCES: "you have no right to write there",
+  EPERM: "you have no right to change it",
+  EIO: "the disk does not work",
+};
+
+/**
+ * Why a directory cannot hold the data, and what to do.
+ * @param {string} asked
+ * @param {unknown} error
+ * @returns {unknown}
+ */
+function dirTrouble(asked, error) {
+  const code = /** @type {NodeJS.ErrnoException} */ (error)?.code;
+  if (error instanceof Trouble || !code || code === "ENOSPC" || code === "EDQUOT") return error;
+  const file = firstFileIn(asked);
+  const fault = file ? `${file === asked ? "it" : file} is a file, not a directory` : DIR_FAULTS[code];
+  return new Trouble(
+    `The data cannot be kept in ${shown(asked)}, since ${fault ?? `the system refuses it (${code})`}: set MEDVAULT_DATA to a directory that you may write to.`,
+  );
+}
+
+/**
+ * The part of a path that is there and no directory; null when none is.
+ * @param {string} asked
+ * @returns {string | null}
+ */
+function firstFileIn(asked) {
+  for (let place = asked; ; place = path.dirname(place)) {
+    try {
+      if (!fs.statSync(place).isDirectory()) return place;
+    } catch {
+      // Not there, or below a file.
+    }
+    if (place === path.dirname(place)) return null;
+  }
+}
+
+/** @param {string} file */
+const shown = (file) => (file.length > 200 ? `${file.slice(0, 200)}…` : file);
 
 /**
  * A place for data that cannot be where it was asked for: not under /var/tmp, which is cleaned, and

@@ -4,9 +4,9 @@ import path from "node:path";
 import { readJson } from "./json.mjs";
 import { acquireLock } from "./lock.mjs";
 import { root, sharedPath } from "./paths.mjs";
-import { portTrouble } from "./ports.mjs";
+import { portHolder, portTaken, portTrouble } from "./ports.mjs";
 import { run } from "./run.mjs";
-import { step, Trouble } from "./words.mjs";
+import { sentenceFor, step, Trouble } from "./words.mjs";
 
 const MIB = 1024 * 1024;
 /** Unpacked servers 207 MB, packages 450 MB, Postgres' first WAL 80 MB, and room to work. */
@@ -20,23 +20,30 @@ export function checkNode() {
       `Node ${process.versions.node} is too old: install Node 20 or later (Debian: apt install nodejs, or nodejs.org).`,
     );
   }
-  if (process.platform !== "linux") {
-    throw new Trouble(
-      `MedVault starts its own servers on Linux only, not on ${process.platform}: use "docker compose up".`,
-    );
-  }
+}
+
+/**
+ * Refuses a system on which servers cannot be started, unless none has to be.
+ * @param {NodeJS.Platform} platform
+ * @param {NodeJS.ProcessEnv} env
+ */
+export function checkPlatform(platform, env) {
+  const missing = ["DATABASE_URL", "REDIS_URL", "AMQP_URL"].filter((name) => !env[name]);
+  if (platform === "linux" || missing.length === 0) return;
+  throw new Trouble(
+    `MedVault starts its own servers on Linux only, not on ${platform}: start them with "docker compose up -d", and say where they are with ${missing.join(" and ")} (README.md).`,
+  );
 }
 
 /**
  * Refuses a data directory that cannot be written or has too little room.
  * @param {string} data
+ * @param {NodeJS.ProcessEnv} env
  */
-export function checkRoom(data) {
+export function checkRoom(data, env) {
   for (const dir of [data, root]) fs.accessSync(dir, fs.constants.W_OK | fs.constants.X_OK);
   const firstTime = !fs.existsSync(path.join(data, "postgres"));
-  const needMiB = Number(
-    process.env.MEDVAULT_MIN_FREE_MIB ?? (firstTime ? FREE_MIB.firstTime : FREE_MIB.later),
-  );
+  const needMiB = Number(env.MEDVAULT_MIN_FREE_MIB ?? (firstTime ? FREE_MIB.firstTime : FREE_MIB.later));
   const { bavail, bsize } = fs.statfsSync(data);
   const freeMiB = Math.floor((bavail * bsize) / MIB);
   if (freeMiB < needMiB) {
@@ -47,22 +54,65 @@ export function checkRoom(data) {
 }
 
 /**
+ * Refuses what npm start would take for missing and make anew: a torn file of its own, and lost
+ * passwords of servers that are there.
+ * @param {string} data
+ */
+export function checkOwnFiles(data) {
+  const keys = path.join(data, "keys");
+  const keyFiles = fs.existsSync(keys) ? fs.readdirSync(keys).filter((name) => name.endsWith(".json")) : [];
+  const files = ["secrets.json", "demo.json", ...keyFiles.map((name) => path.join("keys", name))];
+  const torn = files.filter(
+    (name) => fs.existsSync(path.join(data, name)) && !readJson(path.join(data, name)),
+  );
+  if (torn.length > 0) {
+    throw new Trouble(
+      `${torn.map((name) => path.join(data, name)).join(" and ")} cannot be read, or ${torn.length > 1 ? "are" : "is"} damaged: put ${torn.length > 1 ? "them" : "it"} back from a copy.`,
+    );
+  }
+  if (
+    fs.existsSync(path.join(data, "postgres/PG_VERSION")) &&
+    !fs.existsSync(path.join(data, "secrets.json"))
+  )
+    throw new Trouble(
+      `${path.join(data, "secrets.json")} is gone, and with it the passwords of the servers in ${data}: put it back from a copy.`,
+    );
+}
+
+/**
  * Refuses when the gateway's public port cannot be had.
  * @param {number} port
  */
 export async function checkGatewayPort(port) {
   // Named with every other fault of the settings.
   if (!Number.isInteger(port) || port < 1 || port > 65_535) return;
+  const holder = await portHolder(port);
+  if (holder) throw portTaken(port, holder);
   const trouble = await portTrouble(port);
-  if (trouble === "EADDRINUSE") {
-    throw new Trouble(
-      `Port ${port} is taken by another program: stop that, or choose another port, as in MEDVAULT_PORT=${port === 8080 ? 8081 : 8080} npm start.`,
-    );
-  }
+  if (trouble === "EADDRINUSE") throw portTaken(port, null);
   if (trouble)
     throw new Trouble(
       `Port ${port} cannot be used (${trouble}): choose another, as in MEDVAULT_PORT=8080 npm start.`,
     );
+}
+
+/**
+ * Runs every check, and gives what all of them found as sentences.
+ * @param {readonly (() => unknown)[]} checks
+ * @returns {Promise<string[]>}
+ */
+export async function faultsBy(checks) {
+  const sentences = [];
+  for (const check of checks) {
+    try {
+      await check();
+    } catch (error) {
+      const sentence = sentenceFor(error);
+      if (sentence === null) throw error;
+      sentences.push(sentence);
+    }
+  }
+  return sentences;
 }
 
 /**
@@ -84,7 +134,7 @@ export async function ensurePackages(say) {
 /**
  * npm writes node_modules/.package-lock.json last, so a half-finished installation does not match.
  */
-function packagesMatch() {
+export function packagesMatch() {
   const [wanted, installed] = ["package-lock.json", "node_modules/.package-lock.json"].map(readPackages);
   if (!wanted)
     throw new Trouble(

@@ -1,24 +1,30 @@
 // Processes by number and start time: a number alone may already belong to someone else.
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * @typedef {{pid: number, start: string}} ProcessId  start is field 22 of /proc/<pid>/stat, in
- * clock ticks since boot
+ * clock ticks since boot; what ps shows where there is no /proc
  */
+
+/** @typedef {{pid: number, state: string, group: number, session: number, start: string}} Found */
+
+const hasProc = fs.existsSync("/proc/self/stat");
 
 /**
  * @param {number} pid
- * @returns {{state: string, group: number, session: number, start: string} | null} null when there
- * is no such process
+ * @returns {Found | null} null when there is no such process
  */
 function stat(pid) {
+  if (!hasProc) return listByPs(["-p", String(pid)])[0] ?? null;
   try {
     const text = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
     // The name in brackets may hold spaces and brackets, so fields are counted from the last
     // bracket.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     return {
+      pid,
       state: fields[0] ?? "",
       group: Number(fields[2]),
       session: Number(fields[3]),
@@ -27,6 +33,29 @@ function stat(pid) {
   } catch {
     return null;
   }
+}
+
+/**
+ * The same by ps, which every Unix has; without a session, which macOS does not show.
+ * @param {string[]} which
+ * @returns {Found[]}
+ */
+export function listByPs(which) {
+  const asked = ["-o", "pid=,stat=,pgid=,lstart=", ...which];
+  const { stdout } = spawnSync("ps", asked, { encoding: "utf8", env: { ...process.env, LC_ALL: "C" } });
+  return (stdout ?? "")
+    .split("\n")
+    .filter((line) => line.trim())
+    .map((line) => {
+      const [pid, state = "", group, ...start] = line.trim().split(/\s+/);
+      return {
+        pid: Number(pid),
+        state: state.charAt(0),
+        group: Number(group),
+        session: 0,
+        start: start.join(" "),
+      };
+    });
 }
 
 /**
@@ -85,13 +114,50 @@ export async function waitGone(ids, timeoutMs) {
 export function family(leader) {
   const now = startTime(leader.pid);
   if (now !== "" && now !== leader.start) return [];
-  const all = fs.readdirSync("/proc").map(Number).filter(Number.isInteger);
-  return all.flatMap((pid) => {
-    const found = stat(pid);
-    const related =
-      found && found.state !== "Z" && (found.group === leader.pid || found.session === leader.pid);
-    return related ? [{ pid, start: found.start }] : [];
+  const related = (/** @type {Found} */ { group, session }) => group === leader.pid || session === leader.pid;
+  const all = hasProc
+    ? fs.readdirSync("/proc").map(Number).filter(Number.isInteger).map(stat)
+    : listByPs(["-ax"]);
+  return all.flatMap((found) =>
+    found && found.state !== "Z" && related(found) ? [{ pid: found.pid, start: found.start }] : [],
+  );
+}
+
+/**
+ * Whether a process of this one's family listens on a port of 127.0.0.1, by the kernel's own tables.
+ * @param {ProcessId} leader
+ * @param {number} port
+ */
+export function listensOn(leader, port) {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const sockets = ["tcp", "tcp6"].flatMap((table) => {
+    try {
+      const rows = fs.readFileSync(`/proc/net/${table}`, "utf8").trim().split("\n").slice(1);
+      const fields = rows.map((row) => row.trim().split(/\s+/));
+      // 0A is LISTEN; field 9 is the socket's inode.
+      return fields.filter((row) => row[1]?.endsWith(wanted) && row[3] === "0A").map((row) => row[9]);
+    } catch {
+      return []; // no IPv6 here
+    }
   });
+  if (sockets.length === 0) return false;
+  return family(leader).some(({ pid }) => {
+    try {
+      const open = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
+      return sockets.some((inode) => open.includes(`socket:[${inode}]`));
+    } catch {
+      return false; // it has just ended
+    }
+  });
+}
+
+/** @param {string} file */
+function linkOf(file) {
+  try {
+    return fs.readlinkSync(file);
+  } catch {
+    return "";
+  }
 }
 
 /**

@@ -10,6 +10,9 @@ export class Trouble extends Error {
   }
 }
 
+/** @param {string} path */
+const inTheWay = (path) => `${path} is in the way of what MedVault keeps there: move it to another place.`;
+
 /** @type {Record<string, (path: string) => string>} */
 const FILE_TROUBLES = {
   ENOSPC: () => "The disk is full: free some space and run the same command again; nothing was lost.",
@@ -19,9 +22,26 @@ const FILE_TROUBLES = {
     `You have no right to use ${path}: change its owner to the user who runs MedVault, or set MEDVAULT_DATA to a directory of your own.`,
   EPERM: (path) =>
     `You have no right to use ${path}: change its owner to the user who runs MedVault, or set MEDVAULT_DATA to a directory of your own.`,
+  EEXIST: inTheWay,
+  EISDIR: inTheWay,
+  ENOTDIR: inTheWay,
+  ELOOP: inTheWay,
   EROFS: (path) =>
     `${path} is on a read-only file system: set MEDVAULT_DATA to a directory that can be written.`,
 };
+
+/**
+ * Several faults as one: all of them, each on its line.
+ * @param {readonly string[]} sentences one at least
+ */
+export function troubleOf(sentences) {
+  const [first = "", ...others] = sentences;
+  return new Trouble(
+    others.length === 0
+      ? first
+      : `${sentences.length} things are not right; nothing was started.\n  ${sentences.join("\n  ")}`,
+  );
+}
 
 /**
  * The sentence for an error, or null when it is a fault of ours and its stack should be seen.

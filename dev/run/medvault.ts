@@ -2,7 +2,7 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { acquireLock, alreadyRunning } from "../lib/lock.mjs";
-import { readyz } from "../lib/ports.mjs";
+import { claimGatewayPort, readyz } from "../lib/ports.mjs";
 import { checkGatewayPort } from "../lib/prepare.mjs";
 import { forgetRun } from "../lib/stop.mjs";
 import { step, Trouble } from "../lib/words.mjs";
@@ -15,7 +15,7 @@ import { type DemoUser, removeOps, writeOps } from "./ops.ts";
 import { firstPeople } from "./people.ts";
 import { recordRun } from "./record.ts";
 import { RestoreRunner } from "./restore.ts";
-import { type Declared, publicUrl, type ServiceOptions, service } from "./services.ts";
+import { type Declared, newProofKeys, publicUrl, type ServiceOptions, service } from "./services.ts";
 import { brokerDefinitions, defineAtGivenBroker, makeKeys, migrate, warmCompileCache } from "./setup.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -28,6 +28,8 @@ export interface MedVaultOptions {
   /** The settings that each process reads. */
   declared: Declared;
   terminal: Terminal;
+  /** When the user asked for it, in milliseconds of Date.now(). */
+  since: number;
 }
 
 export class MedVault {
@@ -35,11 +37,13 @@ export class MedVault {
   readonly #settings: NodeJS.ProcessEnv;
   readonly #declared: Declared;
   readonly #terminal: Terminal;
+  readonly #since: number;
   readonly #watcher: Watcher;
   readonly #stopping = new AbortController();
   readonly #restore: RestoreRunner;
   readonly #gatewayPort: number;
   #unlock: (() => void) | null = null;
+  #unclaim: (() => void) | null = null;
   #claimed: ClaimedPorts | null = null;
   #servers: Infrastructure | null = null;
   #services: Supervised[] = [];
@@ -51,6 +55,7 @@ export class MedVault {
     this.#settings = o.settings;
     this.#declared = o.declared;
     this.#terminal = o.terminal;
+    this.#since = o.since;
     this.#gatewayPort = Number(o.settings.MEDVAULT_PORT || 8080);
     this.#watcher = { say: o.terminal.say, onChange: () => this.#record() };
     this.#restore = new RestoreRunner(() => this.#known(), o.terminal.say);
@@ -58,19 +63,19 @@ export class MedVault {
 
   /** @throws Trouble with the one sentence that says what to do */
   async start(): Promise<void> {
-    const since = Date.now();
     const { say } = this.#terminal;
     this.#unlock = await acquireLock(path.join(this.#data, "lock"), { onHeld: alreadyRunning });
     removeOps(this.#data);
     await forgetRun(this.#data, say);
     await checkGatewayPort(this.#gatewayPort);
+    this.#unclaim = await claimGatewayPort(this.#gatewayPort, this.#data);
     const dirs = makeDirs(this.#data);
     const options = await this.#prepare(dirs);
     await step(say, "starting the six services", () => this.#startServices(options));
     await step(say, "waiting until all is ready", () => this.#untilReady(options));
     this.#users = await firstPeople(options, this.#terminal, this.#stopping.signal);
     this.#record();
-    this.#greet(options, since);
+    this.#greet(options);
   }
 
   /**
@@ -83,6 +88,7 @@ export class MedVault {
     await Promise.all(this.#services.map((one) => one.stop()));
     await this.#servers?.stop();
     this.#claimed?.release();
+    this.#unclaim?.();
     if (!this.#unlock) return; // never ours: another one's record stays
     await forgetRun(this.#data, this.#terminal.say);
     this.#unlock();
@@ -92,7 +98,7 @@ export class MedVault {
     const { say } = this.#terminal;
     const { signal } = this.#stopping;
     const secrets = loadSecrets(this.#data);
-    this.#claimed = await claimPorts(this.#data, this.#settings.MEDVAULT_BASE_PORT);
+    this.#claimed = await claimPorts(this.#data, this.#settings.MEDVAULT_BASE_PORT, this.#gatewayPort);
     const { ports } = this.#claimed;
     // Beside the servers, the slowest of which takes 5 s.
     const keys = step(say, "making keys", () => makeKeys(dirs, signal)).then(() =>
@@ -122,7 +128,7 @@ export class MedVault {
     }
     this.#options = {
       ...{ dirs, ports, secrets, servers, gatewayPort: this.#gatewayPort },
-      ...{ settings: this.#settings, declared: this.#declared },
+      ...{ settings: this.#settings, declared: this.#declared, proofKeys: newProofKeys() },
       onBackupMessage: (message) => this.#restore.onMessage(message),
     };
     return this.#options;
@@ -142,7 +148,7 @@ export class MedVault {
     let seen = "no answer";
     while (Date.now() < end) {
       this.#assertGoing();
-      const answer = await readyz(publicUrl(options));
+      const answer = await readyz(publicUrl(options), options.proofKeys.gateway);
       if (answer?.status === "ok") return;
       const late = Object.entries(answer?.checks ?? {}).filter(([, state]) => state !== "ok");
       seen = late.map(([name, state]) => `${name} is ${state}`).join(", ") || "no answer";
@@ -169,10 +175,10 @@ export class MedVault {
     if (this.#users && this.#options) writeOps(this.#options, this.#services, this.#users);
   }
 
-  #greet(options: ServiceOptions, since: number): void {
+  #greet(options: ServiceOptions): void {
     const { say } = this.#terminal;
     const admin = this.#users?.find(({ role }) => role === "admin");
-    say(`MedVault is ready after ${((Date.now() - since) / 1000).toFixed(1)} s: ${publicUrl(options)}`);
+    say(`MedVault is ready after ${((Date.now() - this.#since) / 1000).toFixed(1)} s: ${publicUrl(options)}`);
     say(
       `Sign in as ${admin?.username ?? "the first admin"} (POST /v1/auth/login, then a TOTP): passwords and TOTP secrets are in ${path.join(this.#data, "ops.json")}`,
     );

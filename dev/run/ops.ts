@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import path from "node:path";
 import { childNamed } from "../lib/processes.mjs";
 import { privateFile } from "../servers/files.ts";
+import type { ServiceName } from "../servers/secrets.ts";
 import type { Supervised } from "../servers/supervise.ts";
 import { portsOf, publicUrl, type ServiceOptions, serviceDsn, withDatabase } from "./services.ts";
 
@@ -34,6 +35,7 @@ export function writeOps(o: ServiceOptions, services: Supervised[], users: DemoU
       ...portsOf(program.name as (typeof withDatabase)[number], o.ports, o.gatewayPort),
       log: program.log,
       start: id?.start ?? "",
+      proofKey: o.proofKeys[program.name as ServiceName],
     })),
     postgres: {
       superuser: databaseUrl,

@@ -66,6 +66,7 @@ async function demo(o: ServiceOptions, terminal: Terminal, signal: AbortSignal):
     title: "the demo",
     entry: "dev/demo.ts",
     args: [data, publicUrl(o), mail],
+    env: { MEDVAULT_PROOF_KEY: o.proofKeys.gateway },
     log: path.join(logs, "demo.log"),
     signal,
   };

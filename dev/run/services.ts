@@ -2,6 +2,7 @@
 import path from "node:path";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
+import { newProofKey, provenAnswer } from "../lib/proof.mjs";
 import type { Infrastructure } from "../servers/infrastructure.ts";
 import type { Ports } from "../servers/ports.ts";
 import { SERVICES, type Secrets, type ServiceName } from "../servers/secrets.ts";
@@ -21,6 +22,8 @@ export interface ServiceOptions {
   gatewayPort: number;
   ports: Ports;
   secrets: Secrets;
+  /** By which each process proves that an answer is its own. */
+  proofKeys: Readonly<Record<ServiceName, string>>;
   servers: Infrastructure;
   settings: NodeJS.ProcessEnv;
   /** The settings that each process reads. */
@@ -43,6 +46,10 @@ export function serviceDsn(databaseUrl: string, role: string, password: string):
   return url.href;
 }
 
+/** New ones at every start. */
+export const newProofKeys = () =>
+  Object.fromEntries(SERVICES.map((name) => [name, newProofKey()])) as Record<ServiceName, string>;
+
 /** How to run one service. */
 export function service(name: ServiceName, o: ServiceOptions): Program {
   const { port, adminPort } = portsOf(name, o.ports, o.gatewayPort);
@@ -57,21 +64,17 @@ export function service(name: ServiceName, o: ServiceOptions): Program {
     cwd: root,
     log: path.join(o.dirs.logs, `${name}.log`),
     ...(name === "backup" ? { onMessage: o.onBackupMessage } : {}),
-    isReady: () => isListening(`http://127.0.0.1:${name === "gateway" ? port : adminPort}`),
+    isReady: () => answersItself(name === "gateway" ? port : adminPort, o.proofKeys[name]),
     stopSignal: "SIGTERM",
     stopGraceMs: 5_000,
   };
 }
 
-/** It answers at all: what is behind it may be away, which is the gateway's readyz to say. */
-async function isListening(base: string): Promise<boolean> {
-  try {
-    const answer = await fetch(`${base}/healthz`, { signal: AbortSignal.timeout(1_000) });
-    await answer.arrayBuffer();
-    return answer.ok;
-  } catch {
-    return false;
-  }
+/** It answers, and no other: what is behind it may be away, which is the gateway's readyz to say. */
+async function answersItself(port: number, proofKey: string): Promise<boolean> {
+  const answer = await provenAnswer(`http://127.0.0.1:${port}/healthz`, proofKey);
+  await answer?.body?.cancel();
+  return answer?.ok ?? false;
 }
 
 /**
@@ -96,6 +99,7 @@ const DECIDED: Record<string, (o: ServiceOptions, name: ServiceName) => string |
     serviceDsn(servers.databaseUrl, "medvault_owner", secrets.owner),
   REDIS_URL: ({ servers }) => servers.redisUrl,
   AMQP_URL: (o, name) => brokerUrl(name, o),
+  MEDVAULT_PROOF_KEY: ({ proofKeys }, name) => proofKeys[name],
   MEDVAULT_INSTANCE: (_, name) => `${name}-1`,
   MEDVAULT_KEYS_FILE: ({ dirs }, name) => path.join(dirs.keys, `${name}.json`),
   MEDVAULT_KEYS: () => undefined,

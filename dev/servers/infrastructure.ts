@@ -155,7 +155,8 @@ function checkUrls(given: GivenUrls): void {
   }
 }
 
-function managementBeside(amqpUrl: string): string {
+/** RabbitMQ's management API, where nothing says where it is. */
+export function managementBeside(amqpUrl: string): string {
   const { protocol, username, password, hostname } = new URL(amqpUrl);
   const [scheme, port] = protocol === "amqps:" ? ["https", 15671] : ["http", 15672];
   return `${scheme}://${username}:${password}@${hostname}:${port}`;

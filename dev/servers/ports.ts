@@ -32,10 +32,16 @@ function layout(base: number): Ports {
  * on until release, which two starting at once cannot both do. The block is remembered, so that
  * ports stay the same from run to run.
  * @param askedBase MEDVAULT_BASE_PORT; then no other block is tried
+ * @param gatewayPort in no block, since nobody listens there yet
  */
-export async function claimPorts(data: string, askedBase: string | undefined): Promise<ClaimedPorts> {
+export async function claimPorts(
+  data: string,
+  askedBase: string | undefined,
+  gatewayPort = 0,
+): Promise<ClaimedPorts> {
   const memory = path.join(data, "ports.json");
   for (const base of candidates(askedBase, (readJson(memory) as { base: number } | null)?.base)) {
+    if (gatewayPort >= base && gatewayPort < base + BLOCK) continue;
     const claim = await listen(base + BLOCK - 1);
     if (!claim) continue;
     const ports = layout(base);
@@ -48,9 +54,19 @@ export async function claimPorts(data: string, askedBase: string | undefined): P
   }
   throw new Trouble(
     askedBase
-      ? `A port from ${askedBase} to ${Number(askedBase) + BLOCK - 1} is taken by another program: choose another MEDVAULT_BASE_PORT, or leave it out.`
+      ? baseTaken(askedBase)
       : `No ${BLOCK} free ports were found from ${FIRST_BASE} on: set MEDVAULT_BASE_PORT to the first of ${BLOCK} free ones.`,
   );
+}
+
+const baseTaken = (base: string) =>
+  `A port from ${base} to ${Number(base) + BLOCK - 1} is taken by another program, or the gateway's: choose another MEDVAULT_BASE_PORT, or leave it out.`;
+
+/** What is wrong with MEDVAULT_BASE_PORT now; null for nothing. */
+export async function baseFault(askedBase: string, gatewayPort: number): Promise<string | null> {
+  const base = Number(askedBase);
+  const isFree = (await firstTaken(layout(base))) === null && (await portTrouble(base + BLOCK - 1)) === null;
+  return isFree && !(gatewayPort >= base && gatewayPort < base + BLOCK) ? null : baseTaken(askedBase);
 }
 
 function candidates(asked: string | undefined, remembered: number | undefined): number[] {

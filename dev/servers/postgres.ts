@@ -26,6 +26,7 @@ export function postgres(o: PostgresOptions): Program {
       if (!version) initialise(o, dir);
       removeStalePid(dir);
     },
+    port: o.port,
     isReady: () => acceptsLogins(o.port),
     // Fast shutdown: open transactions are rolled back, the checkpoint is written.
     stopSignal: "SIGINT",

@@ -24,6 +24,7 @@ export function epmd(o: RabbitOptions): Program {
     command: path.join(o.tools.erlang, "epmd"),
     args: ["-address", "127.0.0.1", "-port", String(o.ports.epmd)],
     ...asServerProgram({ ...o, log: path.join(path.dirname(o.log), "epmd.log") }),
+    port: o.ports.epmd,
     // NAMES_REQ.
     isReady: () => answers(o.ports.epmd, Buffer.from([0, 1, 110]), (bytes) => bytes.length >= 4),
     stopSignal: "SIGTERM",
@@ -40,6 +41,7 @@ export function rabbitmq(o: RabbitOptions): Program {
     args: [],
     ...asServerProgram(o, environment(o, dir)),
     prepare: () => writeConfig(o, dir),
+    port: o.ports.amqp,
     isReady: () =>
       // Connection.Start.
       answers(o.ports.amqp, Buffer.from([65, 77, 81, 80, 0, 0, 9, 1]), (bytes) => bytes[0] === 1),

@@ -25,6 +25,7 @@ export function redis(o: RedisOptions): Program {
       serverDir(dir);
       serverFile(config, lines(o, dir));
     },
+    port: o.port,
     isReady: () => answers(o.port, `AUTH ${o.password}\r\nPING\r\n`, (bytes) => bytes.includes("+PONG")),
     stopSignal: "SIGTERM",
     stopGraceMs: 5_000,

@@ -4,7 +4,15 @@ import { type ChildProcess, type Serializable, spawn } from "node:child_process"
 import { once } from "node:events";
 import fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { endWithin, family, identify, isAlive, type ProcessId, signal } from "../lib/processes.mjs";
+import {
+  endWithin,
+  family,
+  identify,
+  isAlive,
+  listensOn,
+  type ProcessId,
+  signal,
+} from "../lib/processes.mjs";
 import { Trouble } from "../lib/words.mjs";
 
 /** How to run one program. */
@@ -19,6 +27,8 @@ export interface Program {
   onMessage?: (message: Serializable) => void;
   /** Puts right what an unclean end left behind; runs before every start. */
   prepare?: () => void;
+  /** Where it listens: nothing is asked there before the listener is seen to be its own. */
+  port?: number;
   /** Whether it does its work; asked every 50 ms until it does. */
   isReady: () => Promise<boolean>;
   stopSignal: NodeJS.Signals;
@@ -111,9 +121,15 @@ export class Supervised {
     this.#startedAt = Date.now();
     if (program.onMessage) child.on("message", program.onMessage);
     child.on("error", () => this.#onEnd(child, "could not be run"));
-    child.on("exit", (code, by) => this.#onEnd(child, by ? `was ended by ${by}` : `ended with code ${code}`));
+    child.on("exit", (code, by) =>
+      this.#onEnd(child, by ? `was ended by ${by}` : `ended with code ${code}${this.#why(code)}`),
+    );
     this.#watcher.onChange();
     return child;
+  }
+
+  #why(code: number | null): string {
+    return code === 0 ? "" : ` (${lastWords(this.program.log, this.#logFrom)})`;
   }
 
   #onEnd(child: ChildProcess, how: string): void {
@@ -147,9 +163,9 @@ export class Supervised {
   }
 
   async #untilReady(child: ChildProcess): Promise<void> {
-    const { name, log, isReady } = this.program;
+    const { name, log } = this.program;
     const end = Date.now() + READY_TIMEOUT_MS;
-    while (!(await isReady())) {
+    while (!(await this.#isReady())) {
       if (this.#stopping) throw new Trouble(`${name} was stopped before it was ready.`);
       if (this.#child !== child)
         throw new Trouble(`${name} ended while starting (${lastWords(log, this.#logFrom)}): see ${log}.`);
@@ -157,6 +173,13 @@ export class Supervised {
         throw new Trouble(`${name} is not ready after ${READY_TIMEOUT_MS / 1000} s: see ${log}.`);
       await sleep(50);
     }
+  }
+
+  /** A stranger on its port may look as ready as it does, and is told no password. */
+  async #isReady(): Promise<boolean> {
+    const { port, isReady } = this.program;
+    if (port !== undefined && !(this.#id && listensOn(this.#id, port))) return false;
+    return isReady();
   }
 }
 
@@ -185,7 +208,7 @@ export function lastWords(log: string, from: number): string {
   const lines = tail
     .trim()
     .split("\n")
-    .filter((line) => line.trim() && !/^(Node\.js v|\s+at )/.test(line));
+    .filter((line) => line.trim() && !/^(Node\.js v|\s+at |Emitted 'error')/.test(line));
   const telling = lines.findLast((line) => TELLING.test(line)) ?? lines.at(-1);
   return (telling ? messageOf(telling) : "it said nothing").slice(0, 300);
 }
@@ -193,8 +216,9 @@ export function lastWords(log: string, from: number): string {
 /** Services log JSON lines; a person wants the sentence in them. */
 function messageOf(line: string): string {
   try {
-    const { msg } = JSON.parse(line) as { msg?: unknown };
-    return typeof msg === "string" ? msg : line;
+    const { msg, err } = JSON.parse(line) as { msg?: unknown; err?: { message?: unknown } };
+    if (typeof msg !== "string") return line;
+    return typeof err?.message === "string" ? `${msg}: ${err.message}` : msg;
   } catch {
     return line.trim();
   }

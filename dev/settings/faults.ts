@@ -1,12 +1,13 @@
 // What is wrong with an environment, before anything is started with it: all of it at once, each
 // with what to do.
-import { applyPolicy } from "@medvault/keys";
 import { ConfigError, loadConfig } from "@medvault/service-kit";
 import { z } from "zod";
-import { tablesOf } from "../../tools/keys/tables.ts";
 import { StartConfig } from "../config.ts";
 import { environment, type ProcessName, type ServiceOptions } from "../run/services.ts";
+import { baseFault } from "../servers/ports.ts";
 import type { Secrets } from "../servers/secrets.ts";
+import { contentFaults } from "./contents.ts";
+import { serverFaults } from "./given-servers.ts";
 import { declared, knownNames, SCHEMAS, settingsOfStart } from "./registry.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -24,7 +25,14 @@ export async function settingFaults(env: Environment): Promise<string[]> {
     const expected = setting ? expectedBy(setting.schema) : null;
     return `${name} ${expected ? `must be ${expected}` : fault}: change it, or leave it out.`;
   });
-  return [...sentences, ...(found.has("MEDVAULT_POLICY_FILE") ? [] : await policyFaults(env))];
+  const skip = new Set(found.keys());
+  const base = skip.has("MEDVAULT_BASE_PORT") ? undefined : env.MEDVAULT_BASE_PORT;
+  const [contents, servers, port] = await Promise.all([
+    contentFaults(env, skip),
+    serverFaults(env, skip),
+    base ? baseFault(base, Number(env.MEDVAULT_PORT) || 8080) : null,
+  ]);
+  return [...sentences, ...contents, ...servers, ...(port === null ? [] : [port])];
 }
 
 function faultsIn(schema: z.ZodObject, env: Environment): ReadonlyMap<string, string> {
@@ -53,6 +61,7 @@ export function planned(settings: Environment): ServiceOptions {
       amqpUrl: "amqp://127.0.0.1",
       vhost: "planned",
     } as ServiceOptions["servers"],
+    proofKeys: each("planned".repeat(5)),
     settings,
     declared,
     onBackupMessage: () => {},
@@ -78,29 +87,18 @@ function wordsOf(json: z.core.JSONSchema.BaseSchema): string | null {
   return `${json.type === "integer" ? "a whole number" : "a number"} from ${minimum} ${most}`;
 }
 
-/** The operator's field policy, as each service would read it. */
-async function policyFaults(env: Environment): Promise<string[]> {
-  const file = env.MEDVAULT_POLICY_FILE;
-  if (!file) return [];
-  const faults = new Set<string>();
-  for (const service of ["auth", "records", "files"] as const) {
-    await applyPolicy({ file, service, tables: tablesOf(service) }).catch((error: Error) =>
-      faults.add(error.message),
-    );
-  }
-  return [...faults].map((fault) => `MEDVAULT_POLICY_FILE: ${fault}`);
-}
-
-/**
- * One sentence per MEDVAULT_* variable that nothing reads, with the name that was probably meant.
- */
-export function unknownSettings(env: Environment): string[] {
+/** One sentence per variable that nothing reads and that was probably meant to be a setting. */
+export function settingWarnings(env: Environment): string[] {
   const known = [...knownNames()];
   return Object.keys(env)
-    .filter((name) => name.startsWith("MEDVAULT_") && !known.includes(name))
-    .map((name) => {
+    .filter((name) => env[name] && !known.includes(name))
+    .flatMap((name) => {
       const [nearest] = known.map((one) => ({ one, far: distance(name, one) })).sort((a, b) => a.far - b.far);
-      return `${name} is no setting, and nothing reads it; the nearest is ${nearest?.one}.`;
+      const isOurs = name.startsWith("MEDVAULT_");
+      // Others may have short names of their own that look alike.
+      const isMisspelt = nearest !== undefined && nearest.one.length >= 8 && nearest.far <= 2;
+      if (!isOurs && !isMisspelt) return [];
+      return [`${name} is no setting, and nothing reads it: did you mean ${nearest?.one}?`];
     });
 }
 

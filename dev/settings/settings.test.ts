@@ -1,11 +1,13 @@
-import { globSync, readFileSync } from "node:fs";
+import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { root } from "../lib/paths.mjs";
 import { environment, type ProcessName } from "../run/services.ts";
 import { SERVICES } from "../servers/secrets.ts";
+import type { TEST_URLS } from "../servers/test-servers.ts";
 import { givenDataDir, runCommand } from "../test/harness.ts";
-import { planned, settingFaults, unknownSettings } from "./faults.ts";
+import { planned, settingFaults, settingWarnings } from "./faults.ts";
+import { serverFaults } from "./given-servers.ts";
 import { declared, knownNames, SCHEMAS, settingsOf, settingsOfStart } from "./registry.ts";
 
 test("every setting says what it does", () => {
@@ -102,8 +104,8 @@ test("every fault of every service's settings is named at once, each with what t
   expect(said.split("\n").sort()).toEqual(
     [
       "",
-      "warning: MEDVAULT_HASHES_AT_ONE is no setting, and nothing reads it; the nearest is MEDVAULT_HASHES_AT_ONCE.",
-      "medvault: 9 settings are not right; nothing was started.",
+      "warning: MEDVAULT_HASHES_AT_ONE is no setting, and nothing reads it: did you mean MEDVAULT_HASHES_AT_ONCE?",
+      "medvault: 9 things are not right; nothing was started.",
       "  MEDVAULT_PORT must be a whole number from 1 to 65535: change it, or leave it out.",
       "  MEDVAULT_RATE_LIMIT must be a whole number from 1 to 1000000000: change it, or leave it out.",
       "  MEDVAULT_MAX_UPLOAD_BYTES must be a whole number from 1 to 4294967296: change it, or leave it out.",
@@ -131,8 +133,86 @@ test("a field policy that no service could follow is a fault, as are settings th
   ).toEqual([]);
 });
 
-test("an unknown MEDVAULT_ variable is named with the one that was probably meant; others are not looked at", () => {
-  expect(unknownSettings({ MEDVAULT_RATELIMIT: "1", RATE: "1", MEDVAULT_RATE_LIMIT: "1" })).toEqual([
-    "MEDVAULT_RATELIMIT is no setting, and nothing reads it; the nearest is MEDVAULT_RATE_LIMIT.",
+test("given servers that are away, or refuse the password, are named before anything is started, and no password is shown", async () => {
+  const env = process.env as Record<keyof typeof TEST_URLS, string>;
+  const given = {
+    DATABASE_URL: env.MEDVAULT_TEST_DATABASE_URL,
+    REDIS_URL: env.MEDVAULT_TEST_REDIS_URL,
+    AMQP_URL: env.MEDVAULT_TEST_AMQP_URL,
+    MEDVAULT_RABBITMQ_URL: env.MEDVAULT_TEST_RABBITMQ_URL,
+  };
+  const changed = (change: (url: URL) => void) =>
+    Object.fromEntries(
+      Object.entries(given).map(([name, value]) => {
+        const url = new URL(value);
+        change(url);
+        return [name, url.href];
+      }),
+    );
+  expect(await serverFaults(given, new Set())).toEqual([]);
+  const wrong = await serverFaults(
+    changed((url) => {
+      url.password = "not-this-one";
+    }),
+    new Set(),
+  );
+  expect(wrong).toHaveLength(4);
+  for (const fault of wrong)
+    expect(fault).toMatch(/refuses this user name or password: correct them in the URL\.$/);
+  const away = await serverFaults(
+    changed((url) => {
+      url.port = "2"; // fetch itself refuses 1
+    }),
+    new Set(["REDIS_URL"]),
+  );
+  expect(away.map((fault) => fault.split(":")[0])).toEqual([
+    "DATABASE_URL",
+    "AMQP_URL",
+    "MEDVAULT_RABBITMQ_URL",
+  ]);
+  for (const fault of away) expect(fault).toContain("127.0.0.1:2 does not answer (ECONNREFUSED)");
+  for (const url of Object.values(given)) expect(`${wrong}${away}`).not.toContain(new URL(url).password);
+});
+
+test("files that are there and hold something else are faults", async () => {
+  const data = givenDataDir();
+  const file = path.join(data, "anything");
+  writeFileSync(file, "-----BEGIN NOTHING-----\n");
+  writeFileSync(path.join(data, "empty"), "");
+  mkdirSync(path.join(data, "keys"));
+  writeFileSync(path.join(data, "keys/records.json"), "{}", { mode: 0o600 });
+  const faults = await settingFaults({
+    MEDVAULT_DATA: data,
+    MEDVAULT_GEOIP_FILE: file,
+    MEDVAULT_TLS_CA_FILE: file,
+    MEDVAULT_PASSWORD_LIST: path.join(data, "empty"),
+  });
+  expect(faults.map((fault) => fault.split(" ")[0])).toEqual([
+    "MEDVAULT_GEOIP_FILE",
+    "MEDVAULT_PASSWORD_LIST",
+    "MEDVAULT_TLS_CA_FILE",
+    "The",
+  ]);
+  expect(faults.at(-1)).toMatch(/^The service keys from .*records\.json are not usable: .*Put it back/);
+});
+
+test("an unknown MEDVAULT_ variable, and any that is nearly a setting, is named with the one that was probably meant", () => {
+  const said = settingWarnings({
+    MEDVAULT_RATELIMIT: "1",
+    MEDVALUT_PORT: "1",
+    DATABSE_URL: "postgres://h",
+    PASSWORT_POLICY: "nist",
+    RATE: "1",
+    HOSTS: "1",
+    MEDVAULT_RATE_LIMIT: "1",
+    DATABASE_URL: "postgres://h",
+  });
+  expect(
+    said.map((line) => line.replace(" is no setting, and nothing reads it: did you mean ", " → ")),
+  ).toEqual([
+    "MEDVAULT_RATELIMIT → MEDVAULT_RATE_LIMIT?",
+    "MEDVALUT_PORT → MEDVAULT_PORT?",
+    "DATABSE_URL → DATABASE_URL?",
+    "PASSWORT_POLICY → PASSWORD_POLICY?",
   ]);
 });

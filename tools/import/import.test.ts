@@ -4,8 +4,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { totpCode, untilNextCodeMs } from "../lib/sign-in.ts";
+import { CHALLENGE_HEADER, PROOF_HEADER, proofOf } from "@medvault/service-kit";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { totpCode, untilNextCodeMs, unusedCode } from "../lib/totp.ts";
 import { runTool } from "../test/harness.ts";
 
 const BUNDLE = JSON.stringify({ resourceType: "Bundle", type: "transaction", entry: [] });
@@ -28,10 +29,19 @@ type Seen = { path: string; headers: IncomingMessage["headers"]; body: string };
 let folder: string;
 let replies: (seen: Seen) => Reply;
 let seen: Seen[];
+/** What the server proves itself by; null: it is a stranger. */
+let proofKey: string | null;
+const KEY = "k".repeat(64);
 const server = createServer(async (req, res) => {
   let body = "";
   for await (const chunk of req) body += String(chunk);
   const request = { path: req.url ?? "", headers: req.headers, body };
+  const challenge = String(req.headers[CHALLENGE_HEADER]);
+  if (req.url === "/healthz") {
+    if (proofKey !== null)
+      res.setHeader(PROOF_HEADER, proofOf(proofKey, challenge, req.socket.localPort ?? 0));
+    return res.end("{}");
+  }
   seen.push(request);
   const reply = replies(request);
   res.writeHead(reply.status, { "content-type": "application/json", ...reply.headers });
@@ -41,8 +51,10 @@ const server = createServer(async (req, res) => {
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "medvault-import-"));
   seen = [];
+  proofKey = KEY;
   replies = () => ({ status: 200, body: STORED });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await writeFile(join(folder, "ops.json"), JSON.stringify(OPS()));
 });
 afterEach(async () => {
   server.closeAllConnections();
@@ -57,7 +69,13 @@ const file = async (name: string, content: string | Buffer) => {
 };
 
 const run = (args: string[], env: Record<string, string> = { MEDVAULT_TOKEN: "t0ken" }) =>
-  runTool("import", args, { MEDVAULT_DATA: join(folder, "none"), ...env });
+  runTool("import", args, { MEDVAULT_DATA: folder, ...env });
+/** What `npm start` wrote. */
+const OPS = (more: object = {}) => ({
+  gateway: gateway(),
+  processes: [{ name: "gateway", proofKey: KEY }],
+  ...more,
+});
 
 test("bundles go up one by one with a key of their content, plain or gzipped, and are summed up", async () => {
   const [a, b] = [await file("a.json", BUNDLE), await file("b.json.gz", gzipSync(BUNDLE))];
@@ -120,18 +138,37 @@ test("a token that is not accepted ends it at once", async () => {
   expect(seen).toHaveLength(1);
 });
 
-test("nobody at the gateway is said in a sentence", async () => {
-  const { code, out } = await run(["--gateway", "http://127.0.0.1:9", await file("a.json", BUNDLE)]);
-  expect(out).toContain("is MedVault running (npm start)?");
-  expect(code).toBe(1);
+test("a stranger at the gateway's port, and one whose gateway cannot be proved, get no password and no token", async () => {
+  const bundle = await file("a.json", BUNDLE);
+  const own = { MEDVAULT_PASSWORD: "pw", MEDVAULT_TOTP_SECRET: "GEZDGNBVGY3TQOJQ" };
+  for (const stranger of [null, "s".repeat(64)]) {
+    proofKey = stranger;
+    expect(await run(["--gateway", gateway(), bundle])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/is not this MedVault's gateway; nothing was sent to it/),
+    });
+    expect((await run(["--user", "doc", bundle], own)).code).toBe(1);
+  }
+  proofKey = KEY;
+  const nowhere = { MEDVAULT_DATA: join(folder, "none"), MEDVAULT_TOKEN: "t0ken" };
+  expect(await run(["--gateway", gateway(), bundle], nowhere)).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/cannot be proved, and nothing was sent/),
+  });
+  expect(seen).toEqual([]);
+});
+
+test("nobody at the gateway is said in one sentence", async () => {
+  const { code, out, err } = await run(["--gateway", "http://127.0.0.1:9", await file("a.json", BUNDLE)]);
+  const sentence = "import: nobody answers at the gateway; is MedVault running (npm start)?\n";
+  expect({ code, out, err }).toEqual({ code: 1, out: "", err: sentence });
 });
 
 test("the demo doctor signs in with password and code, and renews a token that ran out", async () => {
   const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-  const ops = {
-    gateway: gateway(),
+  const ops = OPS({
     demo: { users: [{ role: "doctor", username: "doc", password: "pw", totpSecret: secret }] },
-  };
+  });
   await file("ops.json", JSON.stringify(ops));
   replies = ({ path, headers }) => {
     if (path === "/v1/auth/login") return { status: 200, body: { mfaRequired: true, mfaToken: "m" } };
@@ -160,6 +197,19 @@ test("the demo doctor signs in with password and code, and renews a token that r
     "/v1/fhir",
   ]);
   expect(JSON.parse(seen[1]?.body ?? "")).toEqual({ mfaToken: "m", code: expect.stringMatching(/^\d{6}$/) });
+});
+
+test("tools that run at once use different codes, and none uses one that was used", async () => {
+  const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+  const waits = vi.fn();
+  const codes = await Promise.all(
+    [1, 2, 3].map(() => {
+      let now = 1_700_000_000_000;
+      return unusedCode(secret, folder, waits, { now: () => now, delay: async (ms) => (now += ms) });
+    }),
+  );
+  expect(new Set(codes).size).toBe(3);
+  expect(waits).toHaveBeenCalledTimes(1 + 2);
 });
 
 test("wrong usage is one sentence and exit code 2", async () => {

@@ -10,7 +10,7 @@ import {
   ProblemError,
 } from "@medvault/client";
 import { UsageError } from "../lib/command.ts";
-import { NOBODY } from "../lib/sign-in.ts";
+import { silenceOf } from "../lib/sign-in.ts";
 
 const MAX_BUNDLE_BYTES = 16 * 1024 * 1024;
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
@@ -68,7 +68,7 @@ export async function sendBundle(
     return { path, ok: true, tookMs: Date.now() - startedAt, replayed, answer: data };
   } catch (error) {
     if (error instanceof BadFile) return failed(error.message);
-    if (error instanceof NoAnswer) return failed(NOBODY, true);
+    if (error instanceof NoAnswer) return failed(silenceOf(error), true);
     if (error instanceof ProblemError)
       return failed(sentenceOf(error), error.status === 401 || error.status === 403);
     throw error;

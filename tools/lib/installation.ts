@@ -22,6 +22,7 @@ interface DemoUser {
  */
 interface Ops {
   gateway?: string;
+  processes?: { name?: string; proofKey?: string }[];
   postgres?: { services?: Partial<Record<ServiceName, string>> };
   dirs?: { keys?: string; backups?: string };
   demo?: { users?: DemoUser[] };
@@ -29,6 +30,10 @@ interface Ops {
 
 export interface Installation {
   readonly gateway: string;
+  /** By which the gateway of ops.json proves itself. */
+  readonly proofKey: string | null;
+  /** The folder of ops.json; null: there is none. */
+  readonly dataDir: string | null;
   /** Null where nothing says so. */
   readonly keysDir: string | null;
   readonly backupsDir: string | null;
@@ -41,12 +46,15 @@ export interface Installation {
 export function findInstallation(
   settings: Pick<DatabaseConfig, "MEDVAULT_DATA"> & Partial<DatabaseConfig & KeysConfig & GatewayConfig>,
 ): Installation {
-  const ops = readOps(path.resolve(ROOT, settings.MEDVAULT_DATA, "ops.json"));
+  const file = path.resolve(ROOT, settings.MEDVAULT_DATA, "ops.json");
+  const ops = readOps(file);
   const databaseUrls = SERVICES_WITH_DATA.map(
     (service) => [service, settings[databaseSetting(service)] ?? ops.postgres?.services?.[service]] as const,
   );
   return {
     gateway: settings.MEDVAULT_GATEWAY_URL ?? ops.gateway ?? "http://127.0.0.1:8080",
+    proofKey: ops.processes?.find(({ name }) => name === "gateway")?.proofKey ?? null,
+    dataDir: existsSync(file) ? path.dirname(file) : null,
     keysDir: settings.MEDVAULT_KEYS_DIR ?? ops.dirs?.keys ?? null,
     backupsDir: settings.MEDVAULT_BACKUPS_DIR ?? ops.dirs?.backups ?? null,
     databaseUrls: Object.fromEntries(databaseUrls.filter(([, url]) => url !== undefined)),

@@ -3,35 +3,38 @@ import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type AnyTokensView, MedVaultClient, NoAnswer, ProblemError } from "@medvault/client";
-import { generate } from "otplib";
 import { UsageError } from "./command.ts";
 import type { Installation } from "./installation.ts";
+import { NotOurGateway, provenFetch } from "./proven-fetch.ts";
+import { untilNextCodeMs, unusedCode } from "./totp.ts";
 
 /** A bundle of 16 MiB takes its time. */
 const TIMEOUT_MS = 120_000;
 const MAX_WAIT_MS = 120_000;
 const MAX_ATTEMPTS = 4;
-const TOTP_STEP_MS = 30_000;
 
-/** What is said when nobody answers. */
-export const NOBODY = "nobody answers at the gateway; is MedVault running (npm start)?";
+const NOBODY = "nobody answers at the gateway; is MedVault running (npm start)?";
 
 /** A person to sign in; what is null is asked for at the terminal. */
 export interface Person {
   readonly username: string;
   readonly password: string | null;
   readonly totpSecret: string | null;
+  /** Where used codes are noted. */
+  readonly dataDir: string | null;
 }
 
 /** One of the demo's people, by role or user name. Throws UsageError. */
-export function demoPerson({ demoUsers }: Installation, who: string): Person {
+export function demoPerson({ demoUsers, dataDir }: Installation, who: string): Person {
   const found = demoUsers.find((one) => one.role === who || one.username === who);
-  if (found) return { ...found, totpSecret: found.totpSecret ?? null };
+  if (found) return { ...found, totpSecret: found.totpSecret ?? null, dataDir };
   throw new UsageError(`there is no demo ${who}: start MedVault with its demo first (npm start).`);
 }
 
 export interface SignInOptions {
   readonly gateway: string;
+  /** By which a gateway without TLS proves itself: without it, nothing is sent there. */
+  readonly proofKey: string | null;
   /** A person, or an access token. */
   readonly as: Person | string;
   /**
@@ -41,24 +44,43 @@ export interface SignInOptions {
 }
 
 /** A client that is signed in. Throws Error with a sentence for the user. */
-export async function signIn({ gateway, as, userAgent }: SignInOptions): Promise<MedVaultClient> {
+export async function signIn({ gateway, proofKey, as, userAgent }: SignInOptions): Promise<MedVaultClient> {
   const client = new MedVaultClient({
     baseUrl: gateway,
+    ...gatewayFetch(gateway, proofKey),
     timeoutMs: TIMEOUT_MS,
     patience: { attempts: MAX_ATTEMPTS, maxWaitMs: MAX_WAIT_MS, onWait: sayWait },
     ...(userAgent !== undefined && { userAgent }),
     ...(typeof as === "string" && { tokens: { access: as, refresh: null } }),
   });
-  if (typeof as === "string") return client;
   try {
+    // One question that sends nothing: whoever is away, or a stranger, is named at once.
+    await client.call("GET /healthz", {}, { patience: { attempts: 1 } });
+    if (typeof as === "string") return client;
     if (await logIn(client, as))
       throw new Error("this account must set up its second factor first: sign in once with a client.");
   } catch (error) {
-    if (error instanceof NoAnswer) throw new Error(NOBODY);
+    if (error instanceof NoAnswer) throw new Error(silenceOf(error));
     if (!(error instanceof ProblemError)) throw error;
     throw new Error(`signing in failed (${error.status} ${error.code}).`);
   }
   return client;
+}
+
+/** TLS proves whose a gateway is; a plain one proves it by its key. Throws UsageError. */
+function gatewayFetch(gateway: string, proofKey: string | null): { fetch?: typeof fetch } {
+  if (new URL(gateway).protocol === "https:") return {};
+  if (proofKey !== null) return { fetch: provenFetch(proofKey) };
+  throw new UsageError(
+    `whose gateway is at ${gateway} cannot be proved, and nothing was sent: start MedVault (npm start), set MEDVAULT_DATA to the data directory of the MedVault there, or use https.`,
+  );
+}
+
+/** Why no answer came, for the user. */
+export function silenceOf(error: NoAnswer): string {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
+    if (cause instanceof NotOurGateway) return cause.message;
+  return NOBODY;
 }
 
 /**
@@ -79,12 +101,12 @@ export async function logIn(client: MedVaultClient, person: Person): Promise<boo
 /** A code works once: with the secret at hand, a refused one is followed by the next. */
 async function secondFactor(
   client: MedVaultClient,
-  { totpSecret }: Person,
+  { totpSecret, dataDir }: Person,
   mfaToken: string,
 ): Promise<AnyTokensView> {
   const challenge = async () => {
     const code = totpSecret
-      ? await totpCode(totpSecret, Date.now())
+      ? await unusedCode(totpSecret, dataDir, sayNextCode)
       : await ask("Code of your authenticator: ", false);
     const body = { mfaToken, code: code.trim() };
     const answer = await client
@@ -94,7 +116,7 @@ async function secondFactor(
   };
   let tokens = await challenge();
   if (!tokens && totpSecret) {
-    process.stderr.write("The code was used already; waiting for the next one.\n");
+    sayNextCode(); // somebody else used it
     await delay(untilNextCodeMs(Date.now()) + 500);
     tokens = await challenge();
   }
@@ -110,21 +132,13 @@ function nullWhenWrong(error: unknown): null {
 /** A sign-in that failed half-way can be begun again. */
 const REPEATABLE = { repeatable: true };
 
+/** Waits of a second factor are not the gateway's. */
+export function sayNextCode(): void {
+  process.stderr.write("Each code works once: waiting for the next one, 30 s at most.\n");
+}
+
 function sayWait(waitMs: number): void {
   process.stderr.write(`The gateway asks to wait ${Math.ceil(waitMs / 1000)} s before signing in.\n`);
-}
-
-/**
- * The 6-digit code of a base32 secret at a time (RFC 6238, SHA-1, 30 s). Rejects for what is no
- * base32.
- */
-export function totpCode(secret: string, atMs: number): Promise<string> {
-  return generate({ secret, epoch: Math.floor(atMs / 1000) });
-}
-
-/** How long until the next code, in milliseconds. */
-export function untilNextCodeMs(atMs: number): number {
-  return TOTP_STEP_MS - (atMs % TOTP_STEP_MS);
 }
 
 async function ask(question: string, isSecret: boolean): Promise<string> {

@@ -70,8 +70,8 @@ async function start(
     const opened = await ("routes" in declared
       ? openService(declared, { config, logger, tls })
       : declared.open({ config, logger, tls }));
-    const { HOST: host, PORT: port, ADMIN_PORT: adminPort } = config;
-    await serve({ ...opened, host, port, adminPort, logger, tls });
+    const { HOST: host, PORT: port, ADMIN_PORT: adminPort, MEDVAULT_PROOF_KEY: proofKey } = config;
+    await serve({ ...opened, host, port, adminPort, proofKey, logger, tls });
   } catch (err) {
     // What has been opened by now would keep the process alive.
     logger.fatal({ err }, "the start failed");

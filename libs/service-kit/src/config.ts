@@ -152,6 +152,11 @@ export const CommonConfig = CallingConfig.extend({
     .regex(/^[A-Za-z0-9._-]{1,64}$/)
     .default("1")
     .describe("tells replicas apart in leases and events"),
+  MEDVAULT_PROOF_KEY: z
+    .string()
+    .min(32)
+    .optional()
+    .describe("a secret by which its ports prove whose they are; `npm start` makes one for each process"),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
     .default("info")

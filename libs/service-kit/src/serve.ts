@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { ServerOptions } from "node:http";
+import type { RequestListener, ServerOptions } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Express } from "express";
@@ -9,6 +9,7 @@ import { lifecycleOf } from "./lifecycle.ts";
 import { createListener, type Listener } from "./listener.ts";
 import type { Logger } from "./logger.ts";
 import { metricsOf } from "./metrics.ts";
+import { proving } from "./proof.ts";
 import type { Tls } from "./tls.ts";
 import type { OnMalformed } from "./wire.ts";
 
@@ -33,6 +34,8 @@ export interface ServeOptions {
   /** Default: both ports are plain. Closed at the end. */
   tls?: Tls;
   onMalformed?: OnMalformed;
+  /** Both ports prove by it whose they are (proof.ts). */
+  proofKey?: string | undefined;
   /** Default process.exit; tests give their own. */
   exit?: (code: number) => void;
 }
@@ -55,7 +58,7 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const lifecycle = lifecycleOf(app);
   const traffic = { active: 0, lastAt: 0 };
   const { tls = null, http, onMalformed } = options;
-  const server = createListener({ tls, logger, http, onMalformed }, (req, res) => {
+  const serveOne: RequestListener = (req, res) => {
     traffic.active += 1;
     traffic.lastAt = Date.now();
     res.once("close", () => {
@@ -64,9 +67,11 @@ export async function serve(options: ServeOptions): Promise<Running> {
     });
     if (lifecycle.state === "draining") res.setHeader("Connection", "close");
     app(req, res);
-  });
+  };
+  const proven = (handler: RequestListener) => proving(options.proofKey, handler);
+  const server = createListener({ tls, logger, http, onMalformed }, proven(serveOne));
   const adminApp = options.adminApp ?? adminAppOf(app) ?? app;
-  const admin = createListener({ tls, as: "adminListener", logger }, adminApp);
+  const admin = createListener({ tls, as: "adminListener", logger }, proven(adminApp));
   const registry = metricsOf(app);
   if (!registry.getSingleMetric("process_cpu_seconds_total")) collectDefaultMetrics({ register: registry });
 

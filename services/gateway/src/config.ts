@@ -34,7 +34,14 @@ const ranges = z
   .refine(isReadBy(addressRanges), { message: "must be addresses or CIDR ranges, separated by commas" });
 
 export const GatewayConfig = CallingConfig.extend({
-  ...CommonConfig.pick({ HOST: true, PORT: true, ADMIN_PORT: true, AMQP_URL: true, LOG_LEVEL: true }).shape,
+  ...CommonConfig.pick({
+    HOST: true,
+    PORT: true,
+    ADMIN_PORT: true,
+    AMQP_URL: true,
+    LOG_LEVEL: true,
+    MEDVAULT_PROOF_KEY: true,
+  }).shape,
   MEDVAULT_TLS_TERMINATED: z
     .stringbool()
     .default(false)
