@@ -163,6 +163,13 @@ export class StorageFull extends refusal(
   { retryAfterSeconds: 10 },
 ) {}
 
+/** 503: a restore is replacing what was to be written. */
+export class RestoreInProgress extends refusal(
+  "restore_in_progress",
+  "A restore is replacing the data. Nothing was changed; try again once it has ended.",
+  { retryAfterSeconds: 5 },
+) {}
+
 /** 413: a body, file or header beyond its limit. */
 export class TooLarge extends refusal("too_large") {}
 

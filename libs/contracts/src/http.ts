@@ -18,6 +18,8 @@ export type Problem = z.infer<typeof Problem>;
 export const ASSERTION_HEADER = "x-medvault-assertion";
 export const REQUEST_ID_HEADER = "x-request-id";
 export const PURPOSE_HEADER = "x-purpose";
+/** The code of a 503 that a service gives on purpose, to this call alone; not for clients. */
+export const REFUSAL_HEADER = "x-medvault-refusal";
 
 /** The fields that every list takes. Extend it: `PageQuery.extend({ status: … })`. */
 export const PageQuery = z.strictObject({

@@ -69,6 +69,7 @@ export const PROBLEM_CODES = {
 
   bad_gateway: "bad_gateway",
   not_yet_signed: "unavailable",
+  restore_in_progress: "unavailable",
   storage_full: "unavailable",
   unavailable: "unavailable",
   gateway_timeout: "gateway_timeout",

@@ -122,5 +122,13 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (route.path.includes("{")) codes.push("not_found");
   if (/^\/v1\/(patients|fhir\/Patient)\/\{/.test(route.path)) codes.push("too_many_patients");
   if (route.ranges) codes.push("range_not_satisfiable");
+  if (isReplacedByRestore(route)) codes.push("restore_in_progress");
   return codes;
+}
+
+const KEPT_BY_RESTORE = ["auth", "users", "roles", "sessions", "audit", "backups"];
+
+/** Whether it writes to records or files, which a restore replaces. A POST may be a search. */
+function isReplacedByRestore({ method, path }: RouteDoc): boolean {
+  return method !== "GET" && !/\/_?search$/.test(path) && !KEPT_BY_RESTORE.includes(tagOf(path));
 }

@@ -13,6 +13,20 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
+/**
+ * A restore is replacing the table that was to be written; nothing was changed. The fields are as
+ * above, and the text is the caller's to read.
+ */
+export class RestoreInProgress extends Error {
+  override readonly name = "RestoreInProgress";
+  readonly code = "restore_in_progress";
+  readonly kind = "unavailable";
+  readonly retryAfterSeconds = 5;
+  constructor() {
+    super("A restore is replacing the data. Nothing was changed; try again once it has ended.");
+  }
+}
+
 /** COMMIT was answered by ROLLBACK: a statement had failed and its error was swallowed. */
 export class TransactionAborted extends Error {
   override readonly name = "TransactionAborted";
@@ -60,6 +74,8 @@ const UNAVAILABLE_MESSAGES = [
 // Node and OpenSSL: the server's certificate is not good (any more), or there was no common ground.
 const TLS_REFUSED = /^(CERT_|DEPTH_ZERO_|ERR_SSL_|ERR_TLS_|HOSTNAME_|INVALID_CA|SELF_SIGNED_|UNABLE_TO_)/;
 
+/** What backup's trigger `refuse_write` raises. */
+const WRITE_REFUSED = "MVR01";
 const SERIALIZATION_FAILURE = "40001";
 const DEADLOCK_DETECTED = "40P01";
 
@@ -94,8 +110,9 @@ export function isConnectionLost(error: unknown): boolean {
   return isUnavailable(error);
 }
 
-/** The error as callers see it: DatabaseUnavailable where that is what it means, else itself. */
+/** The error as callers see it: one of ours where that is what it means, else itself. */
 export function toDatabaseError(error: unknown): unknown {
+  if (codeOf(error) === WRITE_REFUSED) return new RestoreInProgress();
   if (error instanceof DatabaseUnavailable || !isUnavailable(error)) return error;
   return new DatabaseUnavailable(error);
 }

@@ -2,6 +2,7 @@ export { connectionOf } from "./connection.ts";
 export {
   DatabaseUnavailable,
   isUnavailable,
+  RestoreInProgress,
   TransactionAborted,
   toDatabaseError,
   UnsafeInteger,

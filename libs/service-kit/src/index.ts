@@ -33,7 +33,7 @@ export { createListener } from "./listener.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { metricsOf } from "./metrics.ts";
 export { addressRanges, isAddress, networkOf, plainAddress } from "./network.ts";
-export { problemOf, STORAGE_FULL_HEADER } from "./problem.ts";
+export { problemOf } from "./problem.ts";
 export { CHALLENGE_HEADER, PROOF_HEADER, proofOf } from "./proof.ts";
 export { requestIdOf, traceparentOf } from "./request.ts";
 export {

@@ -8,6 +8,7 @@ import {
   isStorageFull,
   NotFound,
   type Problem,
+  REFUSAL_HEADER,
   STATUS_OF_KIND,
   StorageFull,
   TooLarge,
@@ -103,9 +104,6 @@ export function problemOf(refusal: Refusal, requestId: string, path: string): Pr
   };
 }
 
-/** Tells the gateway that a 503 comes from a service that works. */
-export const STORAGE_FULL_HEADER = "x-medvault-storage-full";
-
 /** Answers with a problem. If an answer has begun, cuts it: half a body must not look whole. */
 export function sendProblem(res: Response, refusal: Refusal, requestId: string, path: string): void {
   if (res.headersSent) {
@@ -116,9 +114,10 @@ export function sendProblem(res: Response, refusal: Refusal, requestId: string, 
     res.removeHeader(name);
   }
   const problem = problemOf(refusal, requestId, path);
-  if (problem.code === "storage_full") res.setHeader(STORAGE_FULL_HEADER, "1");
   if (refusal.retryAfterSeconds !== undefined)
     res.setHeader("Retry-After", String(refusal.retryAfterSeconds));
+  // Tells the gateway that this comes from a service that works, and refuses this call alone.
+  if (problem.status === 503 && refusal.code !== "unavailable") res.setHeader(REFUSAL_HEADER, refusal.code);
   if (problem.status === 401) res.setHeader("WWW-Authenticate", "Bearer");
   res.setHeader("Cache-Control", "no-store");
   res.status(problem.status).type("application/problem+json").send(JSON.stringify(problem));

@@ -17,7 +17,7 @@ const pool = createPool({
   tls: tls.outgoing,
   applicationName: "restore-job",
   schema: "backup",
-  max: 3,
+  max: 8,
   statementTimeoutMs: STATEMENT_TIMEOUT_MS,
 });
 try {

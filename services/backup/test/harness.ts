@@ -76,7 +76,7 @@ export async function runJob(backup: TestBackup): Promise<{ done: number; failed
     connectionString: backup.database.ownerUrl,
     applicationName: "restore-job",
     schema: "backup",
-    max: 3,
+    max: 8,
   });
   const logger = createLogger({ service: "restore-job", level: "silent" });
   const { context, keyring } = backup;

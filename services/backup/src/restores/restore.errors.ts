@@ -13,6 +13,7 @@ export type FailureReason =
   | "tables_in_a_circle"
   | "rows_differ"
   | "live_busy"
+  | "fence_lost"
   | "outbox_not_drained"
   | "interrupted";
 

@@ -8,6 +8,8 @@ import type { RestoreContext } from "../context.ts";
 import { hashesOf } from "../keysets/keyset.store.ts";
 import { THIS_RUNNER, whileBeating } from "../work/runner.ts";
 import { markRestoring, putBlobsBack } from "./blob.store.ts";
+import { fenced } from "./fence.service.ts";
+import { leftoverFences, unfenceTable } from "./fence.store.ts";
 import { loadSchema, stageKeys } from "./load.service.ts";
 import { RestoreFailed } from "./restore.errors.ts";
 import { failedEvent } from "./restore.events.ts";
@@ -36,11 +38,13 @@ export async function runRestores(
   }
 }
 
-/** Marks what was killed as failed, and drops every schema that is not of a running restore. */
+/** Marks what was killed as failed, and drops every schema and fence of no running restore. */
 async function cleanUp(pool: pg.Pool): Promise<void> {
   await failGoneRestores(pool);
-  for (const schema of await leftoverSchemas(pool, await runningNumbers(pool)))
-    await dropSchema(pool, schema);
+  const running = await runningNumbers(pool);
+  for (const schema of await leftoverSchemas(pool, running)) await dropSchema(pool, schema);
+  for (const { schema, table, n } of await leftoverFences(pool, running))
+    await unfenceTable(pool, schema, table, n);
 }
 
 /**
@@ -76,10 +80,12 @@ async function restore(context: RestoreContext, task: RestoreTask, limits: SwapL
   const backup = await openBackup(context, task.backupId, expected);
   try {
     await checkBackup(backup, new AbortController().signal);
-    const work = await build(pool, backup, task);
-    await markRestoring(filesDir, async () => {
-      work.counts.blobsBack = await putBlobsBack(backup, filesDir);
-      await swap(pool, task, work, limits);
+    await fenced(pool, task.n, limits.attempts, async () => {
+      const work = await build(pool, backup, task);
+      await markRestoring(filesDir, async () => {
+        work.counts.blobsBack = await putBlobsBack(backup, filesDir);
+        await swap(pool, task, work, limits);
+      });
     });
   } finally {
     backup.key.fill(0);

@@ -108,9 +108,12 @@ export async function countRows(db: Db, schema: string, table: string): Promise<
   return rows[0]?.rows ?? 0;
 }
 
-/** No other reads or writes this table from here to the transaction's end. */
-export async function lockTable(db: Db, schema: string, table: string): Promise<void> {
-  await db.query(ddl("lock table %I.%I in access exclusive mode", schema, table));
+/** What others may not do: write; or read and write. */
+export type LockMode = "share row exclusive" | "access exclusive";
+
+/** Keeps others from this table from here to the transaction's end. */
+export async function lockTable(db: Db, schema: string, table: string, mode: LockMode): Promise<void> {
+  await db.query(ddl(`lock table %I.%I in ${mode} mode`, schema, table));
 }
 
 /** Whether the service has events in its outbox that transactions older than `xid` left there. */

@@ -4,35 +4,21 @@ import { type Db, inTransaction, sysSchemaOf, type Tx } from "@medvault/postgres
 import type pg from "pg";
 import type { Part } from "../archive/manifest.ts";
 import { THIS_RUNNER } from "../work/runner.ts";
+import { lockLive, withRetries } from "./fence.service.ts";
+import { isFenceHeld, unfenceTable } from "./fence.store.ts";
 import { RestoreFailed } from "./restore.errors.ts";
 import { restoredEvent } from "./restore.events.ts";
 import { completeRestore } from "./restore.store.ts";
-import { loadOrder, RESTORED, type RestoredService, type RestoreTask, schemasOf } from "./restore.ts";
-import {
-  dropErased,
-  hasEventsBefore,
-  hasSchema,
-  insertMissing,
-  lockTable,
-  referencesIn,
-  renameSchema,
-  tablesOf,
-} from "./schema.store.ts";
+import { RESTORED, type RestoredService, type RestoreTask, schemasOf } from "./restore.ts";
+import { dropErased, hasEventsBefore, hasSchema, insertMissing, renameSchema } from "./schema.store.ts";
 import { takeAgain } from "./taken.store.ts";
 
-/**
- * Users wait behind the locks, at most 3 s before they get a 503: locking and draining must fit
- * into that.
- */
-const LOCKING_MS = 1_500;
-const FENCED_DRAIN_MS = 1_000;
-/** Of one try at one table; well below Postgres' deadlock_timeout of 1 s (see `lockEverything`). */
-const LOCK_TRY_MS = 200;
-const PAUSE_MS = 500;
+/** Readers wait behind the locks too, at most 3 s before they get a 503. */
+const LOCKED_DRAIN_MS = 1_000;
 const POLL_MS = 50;
 
 export interface SwapLimits {
-  /** Attempts at locking every live table. */
+  /** Attempts at locking every live table, for the fence and for the swap. */
   attempts: number;
   /** How long events of before may take to leave while nothing is locked yet. */
   drainMs: number;
@@ -58,19 +44,14 @@ export async function swap(
   limits: SwapLimits,
 ): Promise<void> {
   if (!(await drained(pool, limits.drainMs))) throw new RestoreFailed("outbox_not_drained");
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await inTransaction(pool, (tx) => swapOnce(tx, task, work));
-    } catch (error) {
-      if (attempt >= limits.attempts || !isWorthAnotherTry(error)) throw error;
-      await sleep(PAUSE_MS * (0.5 + Math.random()));
-    }
-  }
+  await withRetries(limits.attempts, () => inTransaction(pool, (tx) => swapOnce(tx, task, work)));
 }
 
 async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts }: SwapWork): Promise<void> {
-  await lockEverything(tx);
-  if (!(await drained(tx, FENCED_DRAIN_MS))) throw new RestoreFailed("outbox_not_drained");
+  const live = await lockLive(tx, "access exclusive");
+  if (!(await isFenceHeld(tx, task.n))) throw new RestoreFailed("fence_lost");
+  for (const { schema, table } of live) await unfenceTable(tx, schema, table, task.n);
+  if (!(await drained(tx, LOCKED_DRAIN_MS))) throw new RestoreFailed("outbox_not_drained");
   let keysBack = 0;
   for (const service of RESTORED) {
     keysBack += await putKeysBack(tx, task.n, service, keys.get(service) ?? []);
@@ -83,37 +64,6 @@ async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts }: SwapWork): 
   }
   if (!(await completeRestore(tx, task.id, THIS_RUNNER))) throw new RestoreFailed("interrupted");
   await emit(tx, "backup", restoredEvent(task, { ...counts, keysBack, ...taken }));
-}
-
-/**
- * Locks every live table, those that others refer to first, as the transactions of the services do.
- * A transaction that goes the other way round and we would wait for each other. Postgres ends one
- * that has waited for a second in such a circle: that must be the other one, which `inTransaction`
- * simply runs again. So we never wait that long at a time, but let go of the one table and ask
- * again, keeping the others.
- */
-async function lockEverything(tx: Tx): Promise<void> {
-  const until = Date.now() + LOCKING_MS;
-  await tx.query("select set_config('lock_timeout', $1, true)", [`${LOCK_TRY_MS}ms`]);
-  for (const service of RESTORED) {
-    const tables = loadOrder(await tablesOf(tx, service), await referencesIn(tx, service));
-    for (const table of tables) await lockOne(tx, service, table, until);
-  }
-}
-
-async function lockOne(tx: Tx, schema: string, table: string, until: number): Promise<void> {
-  for (;;) {
-    await tx.query("savepoint before_lock");
-    try {
-      await lockTable(tx, schema, table);
-      await tx.query("release savepoint before_lock");
-      return;
-    } catch (error) {
-      if (!isLockTimeout(error)) throw error;
-      if (Date.now() > until) throw new RestoreFailed("live_busy", error);
-      await tx.query("rollback to savepoint before_lock");
-    }
-  }
 }
 
 /**
@@ -146,12 +96,4 @@ async function putKeysBack(
   let count = 0;
   for (const part of parts) count += await insertMissing(tx, keys, sys, part.table ?? "", part.columns);
   return count;
-}
-
-function isLockTimeout(error: unknown): boolean {
-  return (error as { code?: unknown }).code === "55P03";
-}
-
-function isWorthAnotherTry(error: unknown): boolean {
-  return error instanceof RestoreFailed && ["live_busy", "outbox_not_drained"].includes(error.reason);
 }

@@ -101,14 +101,14 @@ test("a service whose storage is full says so each time: its breaker stays close
           .writeHead(503, {
             "content-type": "application/problem+json",
             "retry-after": "10",
-            "x-medvault-storage-full": "1",
+            "x-medvault-refusal": "storage_full",
           })
           .end(JSON.stringify({ code: "storage_full" }));
   for (let i = 0; i < 15; i++) {
     const answer = await edge.call("/v1/files/1", { as: doctor, method: "DELETE" });
     expect(await problemOf(answer)).toEqual([503, "storage_full"]);
     expect(answer.headers.get("retry-after")).toBe("10");
-    expect(answer.headers.has("x-medvault-storage-full")).toBe(false);
+    expect(answer.headers.has("x-medvault-refusal")).toBe(false);
   }
   expect((await edge.call("/v1/files/1", { as: doctor })).status).toBe(200);
 });

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { AppError, Unavailable } from "@medvault/contracts";
-import { connectorOf, STORAGE_FULL_HEADER, type Tls } from "@medvault/service-kit";
+import { AppError, REFUSAL_HEADER, Unavailable } from "@medvault/contracts";
+import { connectorOf, type Tls } from "@medvault/service-kit";
 import CircuitBreaker from "opossum";
 import { type Dispatcher, Pool } from "undici";
 import { type Departure, Exchange, type UpstreamAnswer } from "./exchange.client.ts";
@@ -176,9 +176,9 @@ export class Upstream {
   }
 }
 
-/** A service whose disk is full works, and still reads: its breaker stays closed. */
+/** A service that refuses for a reason of its own works, and still reads. */
 function hasFailed({ statusCode, headers }: UpstreamAnswer): boolean {
-  return statusCode >= 502 && statusCode <= 504 && headers[STORAGE_FULL_HEADER] === undefined;
+  return statusCode >= 502 && statusCode <= 504 && headers[REFUSAL_HEADER] === undefined;
 }
 
 /**

@@ -128,12 +128,14 @@ test("refusals, other failures, slow bodies and clients that leave do not open t
   const { port } = await listen((req, res) => {
     if (req.url === "/slow") return;
     if (req.url === "/body") return void res.writeHead(200).write("begun, never ended");
+    if (req.url === "/fenced") return void res.writeHead(503, { "x-medvault-refusal": "x" }).end("{}");
     res.writeHead(Number(req.url?.slice(1))).end("{}");
   });
   const upstream = upstreamAt(port);
   for (const status of [400, 404, 409, 429, 500, 501]) {
     for (let i = 0; i < 12; i++) expect(await outcome(upstream, call({ path: `/${status}` }))).toBe(status);
   }
+  for (let i = 0; i < 12; i++) expect(await outcome(upstream, call({ path: "/fenced" }))).toBe(503);
   await Promise.all(Array.from({ length: 12 }, () => outcome(upstream, call({ path: "/body" }))));
   const leaving = Array.from({ length: 12 }, () => {
     const client = new Departure();
