@@ -68,3 +68,10 @@ function isInOurEra(text: string): boolean {
 export const PlainDate = z.iso.date().refine(isInOurEra, NOT_BEFORE);
 /** An instant, RFC 3339 in UTC. */
 export const Instant = z.iso.datetime().refine(isInOurEra, NOT_BEFORE);
+
+/**
+ * What a resource was, newest first: at most 1,000 versions. `version` is the revision in its ETag,
+ * `updatedBy` and `updatedAt` say who wrote it and when.
+ */
+export const versions = <Shape extends z.ZodRawShape>(view: z.ZodObject<Shape>) =>
+  z.object({ items: z.array(view.extend({ version: z.int() })) });

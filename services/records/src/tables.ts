@@ -6,12 +6,18 @@ import { patients } from "./patients/patient.table.ts";
 import type { Row } from "./resources/patient-owned.ts";
 import type { PatientTable } from "./resources/patient-table.ts";
 import type { Resource } from "./resources/resource.ts";
+import { rowVersions } from "./resources/row-version.table.ts";
 
 /** Every kind of patient-owned resource: `resources.test.ts` holds each to its declaration. */
 export const resources: readonly Resource<Row>[] = [patients, ...clinicalResources];
 
 /** Every declared table: a resource's, or one that lies beside it. */
-export const declaredTables: readonly PatientTable<Row>[] = [...resources, pastVersions, keptResources];
+export const declaredTables: readonly PatientTable<Row>[] = [
+  ...resources,
+  pastVersions,
+  rowVersions,
+  keptResources,
+];
 
 /**
  * Every declared table of this service: what a field policy may change, and `keys reseal` seals

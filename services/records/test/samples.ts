@@ -6,7 +6,7 @@ import type { Resource } from "../src/resources/resource.ts";
 /** Text that is no free text, though the view's schema does not say so. */
 const SPECIAL: Readonly<Record<string, string>> = { currency: "EUR", birthDate: "1971-02-03" };
 
-type JsonSchema = { type?: string; enum?: unknown[]; anyOf?: JsonSchema[] };
+type JsonSchema = { type?: string; format?: string; enum?: unknown[]; anyOf?: JsonSchema[] };
 
 /**
  * A value of a resource with something in every field of its view, made from the schema and the
@@ -26,7 +26,7 @@ function sampleValue(field: string, store: string | undefined, schema: JsonSchem
   const one = schema.anyOf?.find(({ type }) => type !== "null") ?? schema;
   if (one.enum) return one.enum[n % one.enum.length];
   if (one.type === "integer") return 10 + n;
-  if (store === "uuid") return newId();
+  if (store === "uuid" || one.format === "uuid") return newId();
   if (store === "date") return `2026-01-1${n}`;
   if (store === "timestamptz") return new Date(`2026-01-1${n}T08:30:00.000Z`);
   return `${field} no ${n}`;

@@ -39,6 +39,13 @@ export const claimApi = defineRoutes({
     response: c.ClaimView,
     etag: true,
   },
+  listVersions: {
+    method: "GET",
+    path: "/v1/claims/{id}/versions",
+    permission: "claim:read",
+    summary: "Every version, and who wrote it",
+    response: c.ClaimVersions,
+  },
   patch: {
     method: "PATCH",
     path: "/v1/claims/{id}",

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { instant, term, text } from "../fields.ts";
-import { PageQuery, page } from "../http.ts";
+import { PageQuery, page, versions } from "../http.ts";
 import { Id } from "../ids.ts";
 
 export const ClaimStatus = z.enum(["draft", "submitted", "approved", "rejected", "paid"]);
@@ -36,11 +36,14 @@ export const ClaimView = z.object({
   status: ClaimStatus,
   reason: z.string().nullable(),
   createdBy: Id,
+  /** Who wrote this version; null where that was not kept yet. */
+  updatedBy: Id.nullable(),
   createdAt: instant,
   updatedAt: instant,
 });
 export type ClaimView = z.infer<typeof ClaimView>;
 export const ClaimPage = page(ClaimView);
+export const ClaimVersions = versions(ClaimView);
 export const ClaimListQuery = PageQuery.extend({
   patientId: Id.optional(),
   status: ClaimStatus.optional(),

@@ -51,6 +51,13 @@ export const patientApi = defineRoutes({
     etag: true,
     errors: ["purpose_required"],
   },
+  listVersions: {
+    method: "GET",
+    path: "/v1/patients/{id}/versions",
+    permission: "patient:read",
+    summary: "Every version, and who wrote it",
+    response: p.PatientVersions,
+  },
   patch: {
     method: "PATCH",
     path: "/v1/patients/{id}",

@@ -11,7 +11,7 @@ import {
   text,
   unmasked,
 } from "../fields.ts";
-import { PageQuery, page } from "../http.ts";
+import { PageQuery, page, versions } from "../http.ts";
 import { Id } from "../ids.ts";
 
 export const Sex = z.enum(["male", "female", "other", "unknown"]);
@@ -59,11 +59,15 @@ export const PatientView = z.object({
   phone: z.string().nullable(),
   email: z.string().nullable(),
   address: z.string().nullable(),
+  createdBy: Id,
+  /** Who wrote this version; null where that was not kept yet. */
+  updatedBy: Id.nullable(),
   createdAt: instant,
   updatedAt: instant,
 });
 export type PatientView = z.infer<typeof PatientView>;
 export const PatientPage = page(PatientView);
+export const PatientVersions = versions(PatientView);
 
 /** `?unmask=nationalId,phone` as a set of field names. */
 export const UnmaskQuery = z.strictObject({

@@ -40,6 +40,13 @@ export const prescriptionApi = defineRoutes({
     response: p.PrescriptionView,
     etag: true,
   },
+  listVersions: {
+    method: "GET",
+    path: "/v1/prescriptions/{id}/versions",
+    permission: "prescription:read",
+    summary: "Every version, and who wrote it",
+    response: p.PrescriptionVersions,
+  },
   replace: {
     method: "PUT",
     path: "/v1/prescriptions/{id}",

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { bodyCursor, bodyLimit, date, instant, searched, text } from "../fields.ts";
-import { PageQuery, page } from "../http.ts";
+import { PageQuery, page, versions } from "../http.ts";
 import { Id } from "../ids.ts";
 
 /** FHIR R4 MedicationRequest.status. */
@@ -40,6 +40,11 @@ export const ReplacePrescription = z
   .strictObject({ patientId: Id.optional(), ...prescriptionFields, dosage: text(2000).nullable() })
   .refine(inOrder, endsAfterStart);
 
+/**
+ * `prescribedBy` is who answers for it as it stands: who rewrote the drug, its dose or its time is
+ * the prescriber from then on. `createdBy` wrote it first, `updatedBy` this version; either is null
+ * where that was not kept yet.
+ */
 export const PrescriptionView = z.object({
   id: Id,
   patientId: Id,
@@ -52,11 +57,14 @@ export const PrescriptionView = z.object({
   refills: z.int().nullable(),
   status: PrescriptionStatus,
   prescribedBy: Id,
+  createdBy: Id.nullable(),
+  updatedBy: Id.nullable(),
   createdAt: instant,
   updatedAt: instant,
 });
 export type PrescriptionView = z.infer<typeof PrescriptionView>;
 export const PrescriptionPage = page(PrescriptionView);
+export const PrescriptionVersions = versions(PrescriptionView);
 
 const prescriptionFilters = {
   from: date.optional(),

@@ -71,6 +71,10 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
       occurred_at: CONTENT,
     },
   },
+  "records.row_versions": {
+    rows: { why: "goes with its row, and is shown with it only" },
+    columns: { ...ROW, patient_id: BOUND, kind: BOUND, row_id: BOUND, version: CONTENT },
+  },
   "records.prescriptions": {
     rows: BACK,
     columns: {

@@ -2,6 +2,7 @@ import { claimApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { list, read } from "../resources/resource.service.ts";
+import { listVersions } from "../resources/row-version.service.ts";
 import { amendClaim, draftClaim, takeStep } from "./claim.service.ts";
 import { claims } from "./claim.table.ts";
 import type { Step } from "./claim.ts";
@@ -10,6 +11,7 @@ export const claimRoutes = (context: Context): Route[] => [
   route(claimApi.create, ({ actor, body, write }) => draftClaim(context, actor, body, write)),
   route(claimApi.list, ({ actor, query }) => list(context, actor, claims, query)),
   route(claimApi.read, ({ actor, params }) => read(context, actor, claims, params.id)),
+  route(claimApi.listVersions, ({ actor, params }) => listVersions(context, actor, claims, params.id)),
   route(claimApi.patch, ({ actor, params, body, ifMatch }) =>
     amendClaim(context, actor, params.id, body, ifMatch),
   ),

@@ -26,6 +26,7 @@ export function draftClaim(
     ...made,
     ...input,
     createdBy: actor.id,
+    updatedBy: actor.id,
     status: "draft",
     reason: null,
   });

@@ -1,7 +1,8 @@
 import { type ClaimListQuery, ClaimView } from "@medvault/contracts";
 import { claimResource, mapClaim } from "../fhir/map-claim.ts";
 import { fhirPair } from "../fhir/pair.ts";
-import { OWNED } from "../resources/patient-table.ts";
+import { updatedBy } from "../resources/patient-owned.ts";
+import { AUTHORED, OWNED } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
 import type { Claim } from "./claim.ts";
 
@@ -10,6 +11,7 @@ export const claims = resource<Claim, ClaimView, ClaimListQuery>({
   table: "claims",
   columns: {
     ...OWNED,
+    ...AUTHORED,
     createdBy: { store: "uuid", content: false },
     providerId: { store: "uuid", content: true, fhir: "provider.reference" },
     diagnosisCode: {
@@ -30,6 +32,7 @@ export const claims = resource<Claim, ClaimView, ClaimListQuery>({
   },
   permissions: { read: "claim:read", write: "claim:write" },
   view: ClaimView,
+  author: updatedBy,
   order: "updatedAt",
   list: { filters: { status: { column: "status", is: "=" } } },
   details: ({ status }) => ({ status }),
@@ -40,6 +43,7 @@ export const claims = resource<Claim, ClaimView, ClaimListQuery>({
       ...mapped,
       createdAt: mapped.createdAt ?? made.createdAt,
       createdBy: by,
+      updatedBy: by,
       reason: null,
     }),
     write: claimResource,

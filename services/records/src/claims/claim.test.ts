@@ -8,6 +8,7 @@ const claim = (status: ClaimStatus): Claim => ({
   patientId: "2",
   providerId: "3",
   createdBy: "4",
+  updatedBy: null,
   status,
   createdAt: NOW,
   updatedAt: NOW,

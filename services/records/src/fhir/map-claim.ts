@@ -24,7 +24,7 @@ const FhirClaim = z.looseObject({
 });
 
 /** What FHIR says of a claim; `createdAt` only if the resource says when it was made. */
-export type MappedClaim = Omit<Claim, keyof PatientOwned | "createdBy" | "reason"> & {
+export type MappedClaim = Omit<Claim, keyof PatientOwned | "createdBy" | "updatedBy" | "reason"> & {
   createdAt: Date | null;
 };
 
@@ -87,6 +87,7 @@ export function claimResource(claim: Claim, patient: Reference): FhirResource {
     type: { text: "professional" },
     patient,
     created: claim.createdAt.toISOString(),
+    enterer: { reference: `urn:uuid:${claim.updatedBy ?? claim.createdBy}` },
     ...(claim.providerId !== null && { provider: { reference: `urn:uuid:${claim.providerId}` } }),
     ...((diagnosis !== null || diagnosisCode !== null) && {
       diagnosis: [

@@ -42,7 +42,10 @@ const MedicationRequest = z.looseObject({
 });
 
 /** What FHIR says of a prescription. Where it says no start, the import's own day stands in. */
-export type MappedPrescription = Omit<Prescription, keyof PatientOwned | "prescribedBy" | "startDate"> & {
+export type MappedPrescription = Omit<
+  Prescription,
+  keyof PatientOwned | "prescribedBy" | "createdBy" | "updatedBy" | "startDate"
+> & {
   startDate: string | null;
 };
 
@@ -120,6 +123,7 @@ export function prescriptionResource(prescription: Prescription, subject: Refere
     medicationCodeableConcept: { text: prescription.medication },
     subject,
     authoredOn: prescription.createdAt.toISOString(),
+    requester: { reference: `urn:uuid:${prescription.prescribedBy}` },
     ...(instruction !== "" && {
       dosageInstruction: [
         { text: instruction, ...(frequency !== null && { timing: { code: { text: frequency } } }) },

@@ -1,6 +1,7 @@
 import { patientApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { listVersions } from "../resources/row-version.service.ts";
 import {
   createPatient,
   listPatients,
@@ -9,6 +10,7 @@ import {
   searchPatients,
   updatePatient,
 } from "./patient.service.ts";
+import { patients } from "./patient.table.ts";
 
 export const patientRoutes = (context: Context): Route[] => [
   route(patientApi.create, ({ actor, body, write }) => createPatient(context, actor, body, write)),
@@ -16,6 +18,7 @@ export const patientRoutes = (context: Context): Route[] => [
   route(patientApi.search, ({ actor, body }) => searchPatients(context, actor, body)),
   route(patientApi.readOwn, ({ actor, query }) => readOwnPatient(context, actor, query.unmask)),
   route(patientApi.read, ({ actor, params, query }) => readPatient(context, actor, params.id, query.unmask)),
+  route(patientApi.listVersions, ({ actor, params }) => listVersions(context, actor, patients, params.id)),
   route(patientApi.patch, ({ actor, params, body, ifMatch }) =>
     updatePatient(context, actor, params.id, body, ifMatch),
   ),

@@ -1,6 +1,8 @@
 import { type PatientListQuery, PatientView } from "@medvault/contracts";
 import { mapPatient, patientResource } from "../fhir/map-patient.ts";
 import { fhirPair } from "../fhir/pair.ts";
+import { updatedBy } from "../resources/patient-owned.ts";
+import { AUTHORED } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
 import { newPatient, type Patient } from "./patient.ts";
 
@@ -12,6 +14,7 @@ export const patients = resource<Patient, PatientView, PatientListQuery>({
   unique: "userId",
   accessBy: "userId",
   columns: {
+    ...AUTHORED,
     createdBy: { store: "uuid", content: false },
     createdAt: { store: "timestamptz", content: false },
     updatedAt: { store: "timestamptz", content: false },
@@ -29,6 +32,7 @@ export const patients = resource<Patient, PatientView, PatientListQuery>({
   },
   permissions: { read: "patient:read", write: "patient:write", search: "patient:search" },
   view: PatientView,
+  author: updatedBy,
   order: "updatedAt",
   fhir: fhirPair({
     read: mapPatient,

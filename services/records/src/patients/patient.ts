@@ -4,7 +4,6 @@ import type { Original } from "../fhir/resource.ts";
 import { nextRevision, type Stored } from "../resources/patient-owned.ts";
 
 export interface Patient extends Stored<PatientView, "createdAt" | "updatedAt"> {
-  createdBy: string;
   /** What the name index is made of. */
   searchName: string;
   /** The FHIR resource that the patient came from, until the patient is changed here. */
@@ -12,7 +11,10 @@ export interface Patient extends Stored<PatientView, "createdAt" | "updatedAt"> 
 }
 
 /** Who a patient is, and how to reach them. */
-export type PatientContent = Omit<Patient, keyof PatientOrigin | "id" | "rev" | "updatedAt" | "searchName">;
+export type PatientContent = Omit<
+  Patient,
+  keyof PatientOrigin | "id" | "rev" | "updatedAt" | "updatedBy" | "searchName"
+>;
 type PatientOrigin = Pick<Patient, "userId" | "source" | "createdBy" | "createdAt">;
 
 // The index takes 4,096 characters; the name stands in it one and a half times.
@@ -31,7 +33,8 @@ function clip(text: string): string {
 /** A patient of these fields, at revision 1. */
 export function newPatient(id: string, content: PatientContent, origin: PatientOrigin): Patient {
   const searchName = searchNameOf(content);
-  return { ...content, ...origin, id, rev: 1, updatedAt: origin.createdAt, searchName };
+  const updated = { updatedAt: origin.createdAt, updatedBy: origin.createdBy };
+  return { ...content, ...origin, ...updated, id, rev: 1, searchName };
 }
 
 /** What a patient may change of their own record: how to reach them, not who they are. */

@@ -39,7 +39,15 @@ test("a prescription is made, read, replaced and deleted, and each act is announ
   const read = await doctor.get<PrescriptionView>(path);
   expect(read.body).toEqual(made.body);
   expect(read.headers.get("etag")).toBe('"1"');
-  const { prescribedBy: _p, id: _i, createdAt: _c, updatedAt: _u, ...again } = read.body;
+  const {
+    prescribedBy: _p,
+    createdBy: _b,
+    updatedBy: _w,
+    id: _i,
+    createdAt: _c,
+    updatedAt: _u,
+    ...again
+  } = read.body;
   const put = await doctor.put(
     path,
     { ...again, status: "stopped", notes: null },

@@ -2,6 +2,7 @@ import { prescriptionApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { list, read, remove, replace } from "../resources/resource.service.ts";
+import { listVersions } from "../resources/row-version.service.ts";
 import { prescribe, searchPrescriptions } from "./prescription.service.ts";
 import { prescriptions } from "./prescription.table.ts";
 
@@ -10,6 +11,9 @@ export const prescriptionRoutes = (context: Context): Route[] => [
   route(prescriptionApi.list, ({ actor, query }) => list(context, actor, prescriptions, query)),
   route(prescriptionApi.search, ({ actor, body }) => searchPrescriptions(context, actor, body)),
   route(prescriptionApi.read, ({ actor, params }) => read(context, actor, prescriptions, params.id)),
+  route(prescriptionApi.listVersions, ({ actor, params }) =>
+    listVersions(context, actor, prescriptions, params.id),
+  ),
   route(prescriptionApi.replace, ({ actor, params, body, ifMatch, write }) =>
     replace(context, actor, prescriptions, params.id, body, ifMatch, write),
   ),

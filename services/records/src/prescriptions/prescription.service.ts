@@ -19,7 +19,13 @@ export function prescribe(
   request: WriteRequest,
 ): Promise<Answer<PrescriptionView>> {
   const content = contentOf(prescriptions, input);
-  const make = (made: PatientOwned) => ({ ...made, ...content, prescribedBy: actor.id });
+  const make = (made: PatientOwned) => ({
+    ...made,
+    ...content,
+    prescribedBy: actor.id,
+    createdBy: actor.id,
+    updatedBy: actor.id,
+  });
   return create(context, actor, prescriptions, input.patientId, make, request);
 }
 

@@ -1,16 +1,18 @@
 import { type PrescriptionListQuery, PrescriptionView } from "@medvault/contracts";
 import { mapPrescription, prescriptionResource } from "../fhir/map-prescription.ts";
 import { fhirPair } from "../fhir/pair.ts";
-import { OWNED } from "../resources/patient-table.ts";
+import { AUTHORED, OWNED } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
-import type { Prescription } from "./prescription.ts";
+import { authored, type Prescription } from "./prescription.ts";
 
 export const prescriptions = resource<Prescription, PrescriptionView, PrescriptionListQuery>({
   noun: "prescription",
   table: "prescriptions",
   columns: {
     ...OWNED,
+    ...AUTHORED,
     prescribedBy: { store: "uuid", content: false },
+    createdBy: { store: "sealed", notText: true, content: false },
     medication: {
       store: "sealed",
       index: "substring",
@@ -32,6 +34,7 @@ export const prescriptions = resource<Prescription, PrescriptionView, Prescripti
     search: "prescription:search",
   },
   view: PrescriptionView,
+  author: authored,
   order: "startDate",
   list: {
     filters: {
@@ -47,6 +50,8 @@ export const prescriptions = resource<Prescription, PrescriptionView, Prescripti
       ...mapped,
       startDate: mapped.startDate ?? made.createdAt.toISOString().slice(0, 10),
       prescribedBy: by,
+      createdBy: by,
+      updatedBy: by,
     }),
     write: prescriptionResource,
   }),

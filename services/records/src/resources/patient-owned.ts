@@ -28,3 +28,32 @@ export function nextRevision<T extends Omit<PatientOwned, "patientId">>(
 ): T {
   return { ...value, ...changed, rev: value.rev + 1, updatedAt: now, source: null };
 }
+
+/** What says who wrote its present version; null where that was not kept yet. */
+export interface Authored {
+  updatedBy: string | null;
+}
+
+/** The next version says who wrote it. */
+export const updatedBy = <T extends Authored>(next: T, _former: T, by: string): T => ({
+  ...next,
+  updatedBy: by,
+});
+
+/** A version that another took the place of, whole; sealed under its patient's key. */
+export interface PastRow extends Row {
+  patientId: string;
+  /** The noun of the resource. */
+  kind: string;
+  rowId: string;
+  /** The revision that it was. */
+  version: number;
+  value: object;
+}
+
+/** What is kept of a version when the next one takes its place. */
+export function pastRow(kind: string, patientId: string, former: Row, id: string): PastRow {
+  return { id, rev: 1, patientId, kind, rowId: former.id, version: former.rev, value: former };
+}
+
+export const MAX_VERSIONS_SHOWN = 1_000;

@@ -77,6 +77,9 @@ export const OWNED = {
   source: { store: "sealed", notText: true, content: false },
 } as const satisfies { [K in Exclude<keyof PatientOwned, keyof Row>]: Column<PatientOwned[K]> };
 
+/** Who wrote the present version of a row. */
+export const AUTHORED = { updatedBy: { store: "sealed", notText: true, content: false } } as const;
+
 /** A declared table of patients' rows, and all that follows from its declaration. */
 export interface PatientTable<T extends Row> {
   readonly noun: string;

@@ -13,10 +13,12 @@ import { reachablePatientKey, reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { fillPage } from "./page-filling.ts";
 import { type Page, type Position, pageOf, positionOf } from "./paging.ts";
-import { nextRevision, type PatientOwned, type Row } from "./patient-owned.ts";
+import { nextRevision, type PatientOwned, pastRow, type Row } from "./patient-owned.ts";
 import { done, listAct, readAct, readActOf, SOURCE, wrote } from "./resource.events.ts";
 import * as store from "./resource.store.ts";
 import { contentOf, type Given, type Resource } from "./resource.ts";
+import { removeVersions } from "./row-version.store.ts";
+import { rowVersions } from "./row-version.table.ts";
 import { write } from "./write.service.ts";
 
 /** Makes a new row for a patient, of what `make` says, in one transaction. Throws NotFound. */
@@ -152,7 +154,13 @@ export async function change<T extends Row>(
     id,
     expectedRev,
   );
-  const value = await next(former, { tx, subjectKey });
+  const changed = await next(former, { tx, subjectKey });
+  const value = resource.authored(changed, former, actor.id);
+  if (resource.keepsVersions) {
+    const past = pastRow(resource.noun, resource.patientOf(former), former, newId());
+    const pastBox = rowVersions.table.seal(context.keyring, subjectKey, past);
+    await store.insert(tx, context, actor, permission, rowVersions, [past], [pastBox]);
+  }
   const box = resource.table.seal(context.keyring, subjectKey, value);
   if (!(await store.update(tx, context, actor, permission, resource, value, box)))
     throw new VersionConflict();
@@ -225,6 +233,7 @@ export function remove<T extends Row>(
   return inTransaction(context.pool, async (tx) => {
     const { value } = await lockAt(tx, context, actor, permission, resource, id, expectedRev);
     if (!(await store.remove(tx, actor, permission, resource, value))) throw new VersionConflict();
+    if (resource.keepsVersions) await removeVersions(tx, actor, permission, id);
     const act = { ...readActOf(resource, value), verb: "deleted", permission, fields: [] };
     await emit(tx, SOURCE, done(actor, { ...act, details: { rev: value.rev } }));
     return {};

@@ -42,6 +42,11 @@ export interface ResourceParts<T extends Row, View, Query> extends TableParts<T>
   /** What a write's event says besides revision and hash of the box; never content. */
   readonly details?: (value: T) => Record<string, string | number>;
   readonly fhir: FhirPair<T>;
+  /**
+   * What a change notes of who made it (`updatedBy`, or more). With it every version that a change
+   * replaces is kept; a resource without keeps its versions in its own way, or has none.
+   */
+  readonly author?: (next: T, former: T, by: string) => T;
 }
 
 /** How a resource is listed, as the store needs it. */
@@ -64,6 +69,10 @@ export interface Resource<T extends Row, View = unknown> extends PatientTable<T>
   readonly order: string;
   readonly list: List | null;
   readonly fhir: FhirPair<T>;
+  /** Whether a change keeps the version that it replaces (`row_versions`). */
+  readonly keepsVersions: boolean;
+  /** The next version with what it says of who wrote it. */
+  authored(next: T, former: T, by: string): T;
   details(value: T): Record<string, string | number>;
   /** The value as an answer shows it: masked fields masked, but for those of `unmask`. */
   view(value: T, unmask?: readonly string[]): View;
@@ -87,6 +96,8 @@ export function resource<T extends Row, View, Query = never>(
     list: parts.list ? listOf(declared, parts.order, parts.list) : null,
     details: parts.details ?? (() => ({})),
     fhir: parts.fhir,
+    keepsVersions: parts.author !== undefined,
+    authored: parts.author ?? ((next) => next),
     view: (value, unmask = []) => view(value, unmask) as View,
   };
 }

@@ -1,0 +1,15 @@
+import type { PastRow } from "./patient-owned.ts";
+import { patientTable } from "./patient-table.ts";
+
+/** The former versions of every resource that declares an `author`. */
+export const rowVersions = patientTable<PastRow>({
+  noun: "row-version",
+  table: "row_versions",
+  columns: {
+    patientId: { store: "uuid", content: false },
+    kind: { store: "text", content: false },
+    rowId: { store: "uuid", content: false },
+    version: { store: "int", content: false },
+    value: { store: "sealed", notText: true, content: false },
+  },
+});
