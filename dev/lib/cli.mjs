@@ -12,11 +12,12 @@ import { sentenceFor } from "./words.mjs";
  * @param {(args: string[]) => Promise<number | void>} work returns the exit code
  */
 export async function command(help, work) {
-  // The reader of our lines may stop before their end: `| head`.
+  // The reader of our lines may stop before their end: `| head`. A full disk takes no line, and is
+  // no reason to stop what runs.
   process.stdout.on("error", (error) => {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EPIPE") throw error;
-    process.exit();
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === "EPIPE") process.exit();
   });
+  process.stderr.on("error", () => {});
   const args = process.argv.slice(2);
   if (args.includes("--help") || args.includes("-h")) {
     console.log(help);

@@ -57,8 +57,8 @@ export async function acquireLock(file, { onHeld }) {
  */
 function tryLock(file) {
   const own = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  fs.writeFileSync(own, JSON.stringify(identify(process.pid)), { mode: 0o600 });
   try {
+    fs.writeFileSync(own, JSON.stringify(identify(process.pid)), { mode: 0o600 });
     fs.linkSync(own, file);
     return true;
   } catch (error) {

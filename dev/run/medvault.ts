@@ -13,7 +13,7 @@ import { Supervised, type Watcher } from "../servers/supervise.ts";
 import { type Dirs, makeDirs } from "./dirs.ts";
 import { type DemoUser, removeOps, writeOps } from "./ops.ts";
 import { firstPeople } from "./people.ts";
-import { recordRun } from "./record.ts";
+import { persistent, recordRun } from "./record.ts";
 import { RestoreRunner } from "./restore.ts";
 import { type Declared, newProofKeys, publicUrl, type ServiceOptions, service } from "./services.ts";
 import { brokerDefinitions, defineAtGivenBroker, makeKeys, migrate, warmCompileCache } from "./setup.ts";
@@ -57,7 +57,7 @@ export class MedVault {
     this.#terminal = o.terminal;
     this.#since = o.since;
     this.#gatewayPort = Number(o.settings.MEDVAULT_PORT || 8080);
-    this.#watcher = { say: o.terminal.say, onChange: () => this.#record() };
+    this.#watcher = { say: o.terminal.say, onChange: persistent(() => this.#record(), o.terminal.say) };
     this.#restore = new RestoreRunner(() => this.#known(), o.terminal.say);
   }
 
@@ -74,7 +74,7 @@ export class MedVault {
     await step(say, "starting the six services", () => this.#startServices(options));
     await step(say, "waiting until all is ready", () => this.#untilReady(options));
     this.#users = await firstPeople(options, this.#terminal, this.#stopping.signal);
-    this.#record();
+    this.#watcher.onChange();
     this.#greet(options);
   }
 

@@ -52,12 +52,13 @@ async function bootstrap(o: ServiceOptions, signal: AbortSignal): Promise<Person
 }
 
 function remember(data: string, admin: Person, terminal: Terminal): void {
-  const state = readState(data);
-  state.people.unshift(admin);
-  writeState(data, state);
+  // Shown first: this is the only moment in which its password is known if it cannot be kept.
   terminal.show(
     `  The first admin, kept in ops.json too: ${admin.username} / ${admin.password} / TOTP secret ${admin.totpSecret}`,
   );
+  const state = readState(data);
+  state.people.unshift(admin);
+  writeState(data, state);
 }
 
 async function demo(o: ServiceOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {

@@ -10,7 +10,7 @@ import { privateDir } from "../servers/files.ts";
 import type { Infrastructure } from "../servers/infrastructure.ts";
 import { claimPorts } from "../servers/ports.ts";
 import { testEnvironment, testServers } from "../servers/test-servers.ts";
-import { recordRun } from "./record.ts";
+import { persistent, recordRun } from "./record.ts";
 
 const data = dataDir(sharedPath("test"));
 const stop = new AbortController();
@@ -28,12 +28,13 @@ async function main(): Promise<number> {
   const { ports, release: releasePorts } = await claimPorts(data, undefined);
   const { DATABASE_URL, REDIS_URL, AMQP_URL, MEDVAULT_RABBITMQ_URL } = process.env;
   let servers: Infrastructure | null = null;
+  const record = persistent(() => recordRun(data, servers?.running ?? []), console.log);
   try {
     servers = await testServers({
       data,
       ports,
       given: { DATABASE_URL, REDIS_URL, AMQP_URL, MEDVAULT_RABBITMQ_URL },
-      watcher: { say: console.log, onChange: () => recordRun(data, servers?.running ?? []) },
+      watcher: { say: console.log, onChange: record },
       signal: stop.signal,
     });
     await servers.start();

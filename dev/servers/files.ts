@@ -17,7 +17,7 @@ function give(file: string): string {
 /** A directory that only the servers' user may enter. */
 export const serverDir = (dir: string): string => give(privateDir(dir));
 
-/** A file that only the servers' user may read, replaced as a whole. */
+/** A file that only the servers' user may read, replaced as a whole or not at all. */
 export const serverFile = (file: string, content: string, mode = 0o600): string =>
   replace(file, content, mode, give);
 
@@ -29,16 +29,40 @@ export function privateDir(dir: string): string {
 }
 
 /**
- * A file of our own with mode 0600, replaced as a whole: a reader sees the old one or the new one.
+ * A file of our own with mode 0600, replaced as a whole or not at all: a reader sees the old one or
+ * the new one, also after a power cut or on a full disk.
  */
 export const privateFile = (file: string, content: string): string => replace(file, content, 0o600);
 
 function replace(file: string, content: string, mode: number, beforeRename = (_file: string) => ""): string {
+  if (isThere(file, content, mode)) return file; // so that a full disk keeps no server from its start
   const next = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}`);
   fs.rmSync(next, { force: true });
-  fs.writeFileSync(next, content, { mode });
-  fs.chmodSync(next, mode);
-  beforeRename(next);
-  fs.renameSync(next, file);
+  try {
+    fs.writeFileSync(next, content, { mode, flag: "wx", flush: true });
+    fs.chmodSync(next, mode);
+    beforeRename(next);
+    fs.renameSync(next, file);
+  } catch (error) {
+    fs.rmSync(next, { force: true });
+    throw error;
+  }
+  syncDirectory(path.dirname(file));
   return file;
+}
+
+function isThere(file: string, content: string, mode: number): boolean {
+  const found = fs.statSync(file, { throwIfNoEntry: false });
+  if (!found?.isFile() || (found.mode & 0o777) !== mode) return false;
+  return fs.readFileSync(file, "utf8") === content;
+}
+
+/** A rename that is not synced can be lost with the power. */
+function syncDirectory(dir: string): void {
+  const opened = fs.openSync(dir, "r");
+  try {
+    fs.fsyncSync(opened);
+  } finally {
+    fs.closeSync(opened);
+  }
 }

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { family, isAlive } from "../lib/processes.mjs";
@@ -51,6 +51,19 @@ test("passwords are made once, for the owner's eyes alone", async () => {
   expect(loadSecrets(data)).toEqual(secrets);
   expect(statSync(path.join(data, "secrets.json")).mode & 0o777).toBe(0o600);
   expect(new Set(Object.values(secrets.roles)).size).toBe(6);
+});
+
+test("damaged passwords of a database that is there are said to be, and not replaced", () => {
+  const data = givenDataDir();
+  const file = path.join(data, "secrets.json");
+  writeFileSync(file, "");
+  expect(loadSecrets(data).postgres).toHaveLength(36); // nothing was made with the old ones
+  mkdirSync(path.join(data, "postgres"));
+  for (const half of ["", '{"postgres":"12']) {
+    writeFileSync(file, half);
+    expect(() => loadSecrets(data)).toThrow(/secrets.json is damaged.*put back a copy of it/);
+    expect(readFileSync(file, "utf8")).toBe(half);
+  }
 });
 
 test("two MedVaults at once get ports apart, and the same ones again the next time", async () => {

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
+import fs from "node:fs";
 import path from "node:path";
 import { childNamed } from "../lib/processes.mjs";
+import { Trouble } from "../lib/words.mjs";
 import { serverDir, serverFile } from "./files.ts";
 import { answers } from "./probe.ts";
 import type { Program } from "./supervise.ts";
@@ -40,7 +42,12 @@ export function rabbitmq(o: RabbitOptions): Program {
     command: path.join(o.tools.rabbitmq, "rabbitmq-server"),
     args: [],
     ...asServerProgram(o, environment(o, dir)),
-    prepare: () => writeConfig(o, dir),
+    isLogPiped: true,
+    stuckAfterMs: 60_000, // booting takes 6 to 15 s
+    prepare: () => {
+      writeConfig(o, dir);
+      requireRoom(dir);
+    },
     port: o.ports.amqp,
     isReady: () =>
       // Connection.Start.
@@ -49,6 +56,15 @@ export function rabbitmq(o: RabbitOptions): Program {
     stopTarget: (shell) => childNamed(shell, /beam/), // the shell around it would only wait
     stopGraceMs: 9_000, // 3.10 takes 6 s
   };
+}
+
+const MIN_FREE_MIB = 16;
+
+/** Booting on a full disk it neither ends nor answers, also once there is room again. */
+function requireRoom(dir: string): void {
+  const { bavail, bsize } = fs.statfsSync(dir);
+  if ((bavail * bsize) / 2 ** 20 >= MIN_FREE_MIB) return;
+  throw new Trouble(`RabbitMQ needs ${MIN_FREE_MIB} MiB of room for ${dir}: free some space.`);
 }
 
 function writeConfig(o: RabbitOptions, dir: string): void {

@@ -40,6 +40,7 @@ function lines(o: RedisOptions, dir: string): string {
     "daemonize no",
     `requirepass ${o.password}`,
     "appendonly yes",
+    'save ""', // a second copy, which a full disk would have it refuse writes for
     "maxmemory 256mb",
     "maxmemory-policy noeviction",
     "databases 64", // tests take one each

@@ -1,16 +1,21 @@
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { givenDisk } from "@medvault/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { family, identify, isAlive } from "../lib/processes.mjs";
 import { forgetRun } from "../lib/stop.mjs";
-import { recordRun } from "../run/record.ts";
+import { persistent, recordRun } from "../run/record.ts";
 import { givenDataDir } from "../test/harness.ts";
 import { type Program, Supervised } from "./supervise.ts";
 
 const FOREVER = "setInterval(() => {}, 1000); ";
 
-function givenProgram(data: string, script: string): { program: Supervised; said: string[] } {
+function givenProgram(
+  data: string,
+  script: string,
+  more: Partial<Program> = {},
+): { program: Supervised; said: string[] } {
   const said: string[] = [];
   const flag = path.join(data, "is-ready");
   const definition: Program = {
@@ -24,6 +29,7 @@ function givenProgram(data: string, script: string): { program: Supervised; said
     isReady: async () => fs.existsSync(flag),
     stopSignal: "SIGTERM",
     stopGraceMs: 500,
+    ...more,
   };
   const program = new Supervised(definition, { say: (line) => said.push(line), onChange: () => {} });
   onTestFinished(() => program.stop());
@@ -89,4 +95,80 @@ test("what a killed run has left is ended, and a process that only has the numbe
   expect(isAlive(left)).toBe(false);
   expect(isAlive(identify(bystander.pid ?? 0))).toBe(true);
   expect(fs.existsSync(file)).toBe(false);
+});
+
+test("on a full disk it is tried again until it starts, and what runs is not ended by its record", async () => {
+  const data = givenDataDir();
+  const flag = path.join(data, "is-ready");
+  let isFull = false;
+  const prepare = () => {
+    fs.rmSync(flag, { force: true });
+    if (isFull) throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  };
+  const { program, said } = givenProgram(data, FOREVER, { prepare });
+  await program.start();
+  isFull = true;
+  process.kill(program.id?.pid ?? 0, "SIGKILL");
+  const refused = "sleeper could not be started (ENOSPC: no space left on device, write)";
+  await vi.waitFor(() => expect(said).toContain(`${refused}: starting it again in 1 s`), { timeout: 20_000 });
+  isFull = false;
+  await vi.waitFor(() => expect(said.at(-1)).toMatch(/^sleeper is back/), { timeout: 20_000 });
+});
+
+test("a program whose lines go through us does not see that its log is full", async (frame) => {
+  const data = givenDataDir();
+  const disk = givenDisk(frame, path.join(data, "log"), 1);
+  const log = path.join(disk.dir, "sleeper.log");
+  const chatty = 'setInterval(() => console.log("a line"), 20); ';
+  const { program } = givenProgram(data, chatty, { log, isLogPiped: true });
+  await program.start();
+  await vi.waitFor(() => expect(fs.readFileSync(log, "utf8")).toContain("a line\n"), { timeout: 10_000 });
+  disk.fill();
+  const { size } = fs.statSync(log);
+  await vi.waitFor(() => expect(fs.statSync(log).size).toBe(4_096), { timeout: 20_000 });
+  expect(size).toBeLessThan(4_096);
+  disk.free();
+  await vi.waitFor(
+    () =>
+      expect(fs.readFileSync(log, "utf8")).toMatch(/\n\d+ lines were dropped: they could not be written\n/),
+    { timeout: 20_000 },
+  );
+  expect(isAlive(program.id)).toBe(true);
+});
+
+test("one that is stuck after it was started again is ended, and started anew", async () => {
+  const data = givenDataDir();
+  const flag = path.join(data, "is-ready");
+  const stuck = path.join(data, "stuck");
+  const hang = "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)";
+  const script = `if (require("node:fs").existsSync(${JSON.stringify(stuck)})) ${hang}; ${FOREVER}`;
+  const more = { stuckAfterMs: 1_000 };
+  const { program, said } = givenProgram(data, script, more);
+  await program.start();
+  fs.writeFileSync(stuck, "");
+  process.kill(program.id?.pid ?? 0, "SIGKILL");
+  await vi.waitFor(() => expect(said.at(-1)).toMatch(/^sleeper was ended by SIGKILL.* in 0.5 s/), {
+    timeout: 20_000,
+  });
+  fs.rmSync(stuck);
+  await vi.waitFor(() => expect(said.at(-1)).toMatch(/^sleeper is back/), { timeout: 20_000 });
+  expect(fs.existsSync(flag)).toBe(true);
+});
+
+test("records that cannot be written end nothing, and are written once they can be", async () => {
+  const said: string[] = [];
+  let written = 0;
+  const record = persistent(
+    () => {
+      if (said.length === 0) throw new Error("ENOSPC: no space left on device, write");
+      written += 1;
+    },
+    (line) => said.push(line),
+  );
+  record();
+  await vi.waitFor(() => expect(written).toBe(1), { timeout: 10_000 });
+  expect(said).toEqual([
+    "the records of what runs could not be written (ENOSPC: no space left on device, write): trying again",
+    "the records of what runs are written again",
+  ]);
 });

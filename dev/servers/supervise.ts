@@ -3,7 +3,9 @@
 import { type ChildProcess, type Serializable, spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { LineWriter } from "@medvault/service-kit/line-writer";
 import {
   endWithin,
   family,
@@ -23,6 +25,8 @@ export interface Program {
   env: Record<string, string>;
   cwd: string;
   log: string;
+  /** It dies of a log that cannot be written: its lines go through us, who drop them instead. */
+  isLogPiped?: boolean;
   user?: { uid?: number; gid?: number };
   onMessage?: (message: Serializable) => void;
   /** Puts right what an unclean end left behind; runs before every start. */
@@ -35,6 +39,8 @@ export interface Program {
   /** The process that takes the stop signal, when it is not the one spawned. */
   stopTarget?: (pid: number) => ProcessId | null;
   stopGraceMs: number;
+  /** Started again and not ready after this long, it will never be: it is ended and started anew. */
+  stuckAfterMs?: number;
 }
 
 export interface Watcher {
@@ -45,7 +51,7 @@ export interface Watcher {
 }
 
 const READY_TIMEOUT_MS = 60_000;
-const BACKOFF_MS = [200, 500, 1_000, 2_000, 5_000, 10_000];
+const BACKOFF_MS = [200, 500, 1_000, 2_000, 5_000];
 /** After this long without dying, the next death is the first again. */
 const STEADY_MS = 30_000;
 const MAX_LOG_BYTES = 20 * 1024 * 1024;
@@ -103,22 +109,23 @@ export class Supervised {
 
   #spawn(): ChildProcess {
     const { program } = this;
+    this.#startedAt = Date.now();
     program.prepare?.();
     const log = openLog(program.log);
-    this.#logFrom = fs.fstatSync(log).size;
+    this.#logFrom = fs.statSync(program.log, { throwIfNoEntry: false })?.size ?? 0;
     const ipc = program.onMessage ? (["ipc"] as const) : [];
     const child = spawn(program.command, program.args, {
       cwd: program.cwd,
       env: program.env,
       // Its own session: a Ctrl-C in the terminal reaches us alone, and we stop it in order.
       detached: true,
-      stdio: ["ignore", log, log, ...ipc],
+      stdio: ["ignore", ...(program.isLogPiped ? (["pipe", "pipe"] as const) : [log, log]), ...ipc],
       ...program.user,
     });
-    fs.closeSync(log);
+    if (program.isLogPiped) pipeLog(child, log);
+    else if (log !== "ignore") fs.closeSync(log);
     this.#child = child;
     this.#id = child.pid ? identify(child.pid) : null;
-    this.#startedAt = Date.now();
     if (program.onMessage) child.on("message", program.onMessage);
     child.on("error", () => this.#onEnd(child, "could not be run"));
     child.on("exit", (code, by) =>
@@ -152,25 +159,34 @@ export class Supervised {
     await sleep(waitMs);
     if (dead) await endWithin(family(dead), 0); // its children may hold its port or its files
     if (this.#stopping) return;
-    const child = this.#spawn();
+    let child: ChildProcess;
     try {
-      await this.#untilReady(child);
+      child = this.#spawn();
+    } catch (error) {
+      // A full disk takes none of the files that it needs. That passes.
+      return this.#mend(`could not be started (${(error as Error).message})`);
+    }
+    try {
+      await this.#untilReady(child, this.program.stuckAfterMs);
       if (!this.#stopping) this.#watcher.say(`${this.program.name} is back (process ${this.#id?.pid})`);
     } catch (error) {
+      if (this.#child !== child || this.#stopping) return;
       // Alive but not ready: its own health says more.
-      if (this.#child === child && !this.#stopping) this.#watcher.say((error as Error).message);
+      this.#watcher.say((error as Error).message);
+      // Its end is noticed, and it is started again.
+      if (this.program.stuckAfterMs && this.#id) await endWithin(family(this.#id), 0);
     }
   }
 
-  async #untilReady(child: ChildProcess): Promise<void> {
+  async #untilReady(child: ChildProcess, timeoutMs = READY_TIMEOUT_MS): Promise<void> {
     const { name, log } = this.program;
-    const end = Date.now() + READY_TIMEOUT_MS;
+    const end = Date.now() + timeoutMs;
     while (!(await this.#isReady())) {
       if (this.#stopping) throw new Trouble(`${name} was stopped before it was ready.`);
       if (this.#child !== child)
         throw new Trouble(`${name} ended while starting (${lastWords(log, this.#logFrom)}): see ${log}.`);
       if (Date.now() > end)
-        throw new Trouble(`${name} is not ready after ${READY_TIMEOUT_MS / 1000} s: see ${log}.`);
+        throw new Trouble(`${name} is not ready after ${timeoutMs / 1000} s: see ${log}.`);
       await sleep(50);
     }
   }
@@ -183,10 +199,25 @@ export class Supervised {
   }
 }
 
-function openLog(file: string): number {
-  const size = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > MAX_LOG_BYTES) fs.renameSync(file, `${file}.1`);
-  return fs.openSync(file, "a", 0o600);
+/** Takes what a program says, line by line, to the end of both its streams. */
+function pipeLog(child: ChildProcess, log: number | "ignore"): void {
+  const note = (count: number) => `${count} lines were dropped: they could not be written\n`;
+  const writer = log === "ignore" ? null : new LineWriter(log, note);
+  for (const input of [child.stdout, child.stderr]) {
+    if (input) createInterface({ input }).on("line", (line) => writer?.write(`${line}\n`));
+  }
+  child.once("close", () => writer?.close());
+}
+
+/** A log that cannot be had, as on a full disk, keeps no program from running. */
+function openLog(file: string): number | "ignore" {
+  try {
+    const size = fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    if (size > MAX_LOG_BYTES) fs.renameSync(file, `${file}.1`);
+    return fs.openSync(file, "a", 0o600);
+  } catch {
+    return "ignore";
+  }
 }
 
 /** A line of the log's, or the head of what was thrown: `PolicyInvalid: …`. */
@@ -197,20 +228,21 @@ const TELLING = /\b(?:[eE]rror|ERROR|[fF]atal|FATAL)\b|Error:|^[A-Z][A-Za-z]+: /
  * sentence.
  */
 export function lastWords(log: string, from: number): string {
-  const { size } = fs.statSync(log, { throwIfNoEntry: false }) ?? { size: 0 };
-  const tail =
-    size > from
-      ? fs
-          .readFileSync(log)
-          .subarray(Math.max(from, size - 8_192))
-          .toString("utf8")
-      : "";
-  const lines = tail
+  const lines = endOf(log, from)
     .trim()
     .split("\n")
     .filter((line) => line.trim() && !/^(Node\.js v|\s+at |Emitted 'error')/.test(line));
   const telling = lines.findLast((line) => TELLING.test(line)) ?? lines.at(-1);
   return (telling ? messageOf(telling) : "it said nothing").slice(0, 300);
+}
+
+function endOf(log: string, from: number): string {
+  try {
+    const all = fs.readFileSync(log);
+    return all.subarray(Math.max(from, all.length - 8_192)).toString("utf8");
+  } catch {
+    return ""; // there is none, or its disk fails: no reason to end with it
+  }
 }
 
 /** Services log JSON lines; a person wants the sentence in them. */

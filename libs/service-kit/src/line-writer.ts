@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 
 /** A full pipe is tried again this often, this long apart; then the line is dropped. */
 const BUSY = ["EAGAIN", "EINTR"];
@@ -35,6 +35,12 @@ export class LineWriter {
     droppedTotal += 1;
     // Nobody may have anything to say for long after the disk has room again.
     this.#timer ??= setInterval(() => this.#catchUp(), CATCH_UP_MS).unref();
+  }
+
+  /** Closes the descriptor; nothing may be written after. */
+  close(): void {
+    clearInterval(this.#timer);
+    closeSync(this.#fd);
   }
 
   /** Note and line together: a disk with room for the note alone would have it said again. */

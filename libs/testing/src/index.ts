@@ -9,6 +9,7 @@ export {
   type TestCertificate,
 } from "./certificates.ts";
 export { createTestDatabase, type TestDatabase } from "./database.ts";
+export { type Disk, givenDisk, mountDisk } from "./disks.ts";
 export { drainedEvents, pendingEvents } from "./events.ts";
 export { listening, signedIn, type TestAnswer, type TestClient } from "./http.ts";
 export { testKeyring } from "./keyring.ts";
