@@ -46,10 +46,16 @@ export const DETAIL_OF_KIND: Readonly<Record<ErrorKind, string>> = {
   gateway_timeout: "A part of the system did not answer in time.",
 };
 
-/** One fault of an input: `path` in dots (`items.0.name`), `message` free of the value itself. */
+/**
+ * One fault of an input: `path` in dots (`items.0.name`), `message` free of the value itself; with
+ * `code` (default `invalid`) and `params` a client says it in its own words.
+ */
 export interface FieldFault {
   path: string;
+  code?: string;
   message: string;
+  /** What the field must keep to: `{ minimum: 1 }`. */
+  params?: Record<string, string | number>;
 }
 
 export interface AppErrorOptions {

@@ -10,7 +10,16 @@ export const Problem = z.strictObject({
   instance: z.string(),
   code: z.string(),
   requestId: z.string(),
-  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+  errors: z
+    .array(
+      z.strictObject({
+        path: z.string(),
+        code: z.string(),
+        message: z.string(),
+        params: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
+      }),
+    )
+    .optional(),
 });
 export type Problem = z.infer<typeof Problem>;
 
@@ -21,9 +30,19 @@ export const PURPOSE_HEADER = "x-purpose";
 /** The code of a 503 that a service gives on purpose, to this call alone; not for clients. */
 export const REFUSAL_HEADER = "x-medvault-refusal";
 
+/**
+ * A whole number in a query: decimal digits and nothing else, so that `1e2`, `0x10` or `+1` are
+ * faults, not other numbers. `schema` bounds it.
+ */
+export const queryNumber = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (typeof value === "string" && DIGITS.test(value) ? Number(value) : value), schema);
+const DIGITS = /^\d{1,16}$/;
+/** For `queryNumber`, to be bounded further. */
+export const wholeNumber = () => z.int({ error: "must be a whole number in decimal digits" });
+
 /** The fields that every list takes. Extend it: `PageQuery.extend({ status: … })`. */
 export const PageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: queryNumber(wholeNumber().min(1).max(100).default(20)),
   cursor: z.string().max(1024).optional(),
 });
 export type PageQuery = z.infer<typeof PageQuery>;

@@ -16,7 +16,6 @@ import {
   UnsupportedMediaType,
 } from "@medvault/contracts";
 import type { Response } from "express";
-import type { ZodError } from "zod";
 
 /** An error as callers may see it: AppError, or its shape (from libs that import no contracts). */
 export interface Refusal {
@@ -72,20 +71,6 @@ function knownError(error: Error & Record<string, unknown>): Refusal | null {
   return null;
 }
 
-/** The faults of a ZodError: paths and messages, never the values. */
-export function invalidInput(error: ZodError): InvalidInput {
-  const faults = error.issues.slice(0, 50).flatMap((issue): FieldFault[] => {
-    const path = issue.path.map(String).join(".");
-    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
-    // The message would quote the keys, which are the caller's text: named in the path, cut short.
-    return issue.keys.slice(0, 10).map((key) => ({
-      path: [path, key.slice(0, 64)].filter(Boolean).join("."),
-      message: "is not a known field",
-    }));
-  });
-  return new InvalidInput(undefined, faults);
-}
-
 /** A path of these characters is shown; anything else from a caller is not echoed. */
 const SHOWN_PATH = /^[A-Za-z0-9/._~%:$-]{0,512}$/;
 
@@ -100,7 +85,9 @@ export function problemOf(refusal: Refusal, requestId: string, path: string): Pr
     instance: SHOWN_PATH.test(path) ? path : "",
     code: refusal.code,
     requestId,
-    ...(refusal.errors?.length ? { errors: refusal.errors } : {}),
+    ...(refusal.errors?.length
+      ? { errors: refusal.errors.map((fault) => ({ ...fault, code: fault.code ?? "invalid" })) }
+      : {}),
   };
 }
 

@@ -1,12 +1,16 @@
 import { InvalidInput } from "@medvault/contracts";
 import type { Request } from "express";
 import type { z } from "zod";
-import { invalidInput } from "./problem.ts";
+import { faultsOf, plainWords } from "./faults.ts";
+
+const MAX_FAULTS = 50;
 
 /** `value` as `schema` has it. Throws InvalidInput, which names every fault and no value. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) throw invalidInput(parsed.error);
+  const parsed = schema.safeParse(value, { error: plainWords });
+  if (!parsed.success) {
+    throw new InvalidInput(undefined, parsed.error.issues.slice(0, MAX_FAULTS).flatMap(faultsOf));
+  }
   return parsed.data;
 }
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { Instant, PageQuery, page } from "../http.ts";
+import { Instant, PageQuery, page, queryNumber, wholeNumber } from "../http.ts";
 import { Id } from "../ids.ts";
 
-const Size = z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER);
+const Size = queryNumber(wholeNumber().positive().max(Number.MAX_SAFE_INTEGER));
 const Base64 = z.string();
 export const AuditOutcome = z.enum(["success", "denied", "failure"]);
 

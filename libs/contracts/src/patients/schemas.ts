@@ -98,6 +98,6 @@ export const PatientSearch = z
   .refine(
     ({ q, nationalId, birthDate, phone, email }) =>
       [q, nationalId, birthDate, phone, email].some((part) => part !== undefined),
-    "q, nationalId, birthDate, phone or email is needed",
+    "must have q, nationalId, birthDate, phone or email",
   );
 export type PatientSearch = z.infer<typeof PatientSearch>;

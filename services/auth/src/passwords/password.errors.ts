@@ -7,7 +7,7 @@ export class WeakPassword extends AppError {
   readonly kind = "invalid";
   constructor(path: string, faults: readonly PasswordFault[]) {
     super("This password is not acceptable. Choose another one.", {
-      errors: faults.map((message) => ({ path, message })),
+      errors: faults.map((fault) => ({ path, code: fault, message: fault })),
     });
   }
 }

@@ -75,7 +75,9 @@ export function refreshInput(
     return { refreshToken: inCookie, transport: "cookie", csrfToken: req.get(CSRF_HEADER) };
   }
   if (!body) {
-    throw new InvalidInput("Send a refresh token.", [{ path: "refreshToken", message: "is needed" }]);
+    throw new InvalidInput("Send a refresh token.", [
+      { path: "refreshToken", code: "required", message: "is needed" },
+    ]);
   }
   return { ...body, transport: "bearer", csrfToken: undefined };
 }

@@ -203,7 +203,9 @@ export async function stepUp(
   const sessionId = actor.sessionId;
   if (!found || sessionId === null) throw new Unauthenticated();
   if (found.mfaEnabled && code === undefined) {
-    throw new InvalidInput("The second factor is needed.", [{ path: "code", message: "is needed" }]);
+    throw new InvalidInput("The second factor is needed.", [
+      { path: "code", code: "required", message: "is needed" },
+    ]);
   }
   return guarded(ctx, actor, { id: found.id }, "step-up", async (attempt) => {
     if (!(await ctx.hasher.verify(found.passwordHash, password))) throw new InvalidCredentials();

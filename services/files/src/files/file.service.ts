@@ -185,7 +185,9 @@ async function patientOf(
   attachedTo: string | undefined,
 ): Promise<{ patientId: string; reason: string } | null> {
   if (attachedTo === undefined) {
-    throw new InvalidInput(undefined, [{ path: "patientId", message: "or attachedTo is needed" }]);
+    throw new InvalidInput(undefined, [
+      { path: "patientId", code: "required", message: "is needed, or attachedTo" },
+    ]);
   }
   const patientId = await patientOfAttachment(context.pool, attachedTo);
   try {

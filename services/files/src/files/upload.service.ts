@@ -74,7 +74,8 @@ export class Upload {
   async complete(): Promise<{ target: NewFiles; reason: string; files: ReceivedFile[] }> {
     const { target, reason } = await this.#requireAccess();
     const files = this.#received.filter((file) => file !== undefined);
-    if (files.length === 0) throw new InvalidInput(undefined, [{ path: "files", message: "is missing" }]);
+    if (files.length === 0)
+      throw new InvalidInput(undefined, [{ path: "files", code: "required", message: "is needed" }]);
     return { target, reason, files };
   }
 
