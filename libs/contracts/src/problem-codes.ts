@@ -19,6 +19,7 @@ export const PROBLEM_CODES = {
   invalid_passkey: "unauthenticated",
   mfa_token_invalid: "unauthenticated",
   passkey_challenge_invalid: "unauthenticated",
+  passkey_suspended: "unauthenticated",
   refresh_reused: "unauthenticated",
 
   csrf_failed: "forbidden",

@@ -140,6 +140,11 @@ export const AuthConfig = CommonConfig.extend({
     .stringbool()
     .default(false)
     .describe("a registered account waits until the link mailed to its address is used"),
+  MEDVAULT_ADDRESS_OBJECTION_HOURS: wholeNumber(1, 24 * 30)
+    .default(72)
+    .describe(
+      "an address that an admin gives an account takes effect after so long, or when its mailed link is used; until then the old address may object",
+    ),
   PASSWORD_POLICY: z
     .enum(["composition", "nist"])
     .default("composition")
@@ -199,6 +204,8 @@ export function settingsOf(config: AuthConfig) {
     dailyReset: config.SESSION_DAILY_RESET,
     /** Whether a registered account waits until its address is confirmed. */
     confirmRegistration: config.MEDVAULT_REGISTRATION_CONFIRM,
+    /** How long an address may object to an admin's change of it. */
+    addressObjectionMs: config.MEDVAULT_ADDRESS_OBJECTION_HOURS * 3600_000,
     /** Of refresh, reset, invitation and half-finished sign-ins' tokens. */
     tokenBytes: Math.ceil(config.MEDVAULT_TOKEN_BITS / 8),
     recoveryCodeCharacters: Math.ceil(config.MEDVAULT_RECOVERY_CODE_BITS / BITS_PER_CHARACTER),

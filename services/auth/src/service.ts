@@ -1,4 +1,6 @@
 import { defineService } from "@medvault/runtime";
+import { addressJobs } from "./addresses/address.jobs.ts";
+import { addressRoutes } from "./addresses/address.routes.ts";
 import { AuthConfig } from "./config.ts";
 import { openContext } from "./context.ts";
 import { lockoutJobs } from "./lockout/lockout.jobs.ts";
@@ -26,6 +28,7 @@ export const service = defineService({
   routes: (ctx) => [
     ...signInRoutes(ctx),
     ...ownAccountRoutes(ctx),
+    ...addressRoutes(ctx),
     ...passwordRoutes(ctx),
     ...mfaRoutes(ctx),
     ...passkeyRoutes(ctx),
@@ -40,6 +43,7 @@ export const service = defineService({
     ...lockoutJobs(ctx),
     ...tokenJobs(ctx),
     ...mailJobs(ctx),
+    ...addressJobs(ctx),
   ],
   jsonLimitBytes: 64 * 1024,
 });

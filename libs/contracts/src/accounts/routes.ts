@@ -28,6 +28,13 @@ export const accountApi = defineRoutes({
     request: a.EmailVerify,
     errors: ["token_invalid"],
   },
+  objectToEmail: {
+    method: "POST",
+    path: "/v1/auth/email/object",
+    summary: "Keep an address that an admin is changing, by the link mailed there",
+    request: a.EmailVerify,
+    errors: ["token_invalid"],
+  },
 });
 
 export const passwordApi = defineRoutes({

@@ -25,6 +25,8 @@ export const AccountView = z.object({
   id: Id,
   username: z.string(),
   email: z.string(),
+  /** Whether a link mailed there was used. Until then a reset takes second factors away. */
+  emailConfirmed: z.boolean(),
   role: AccountRole,
   mfaEnabled: z.boolean(),
   mfaRequired: z.boolean(),
@@ -39,7 +41,10 @@ export const AccountView = z.object({
   csrfToken: z.string().optional(),
 });
 
-/** An address changes only by the link mailed to it: `POST /v1/auth/email/verify`. */
+/**
+ * An address changes only by the link mailed to it: `POST /v1/auth/email/verify`. The present one
+ * given again is confirmed by it.
+ */
 export const AccountPatch = z.strictObject({ username: Username, email: Email }).partial();
 export type AccountPatch = z.infer<typeof AccountPatch>;
 

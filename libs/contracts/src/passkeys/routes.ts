@@ -42,6 +42,7 @@ export const passkeyApi = defineRoutes({
     response: AnyTokensView,
     errors: [
       "invalid_passkey",
+      "passkey_suspended",
       "passkey_challenge_invalid",
       "login_locked",
       "csrf_failed",

@@ -75,6 +75,8 @@ export const PasskeyView = z.object({
   lastUsedAt: Instant.nullable(),
   /** Whether a service syncs it to other devices, as it said when it was registered. */
   backedUp: z.boolean(),
+  /** After a reset: signs in alone once it was used as the second factor of the new password. */
+  suspended: z.boolean(),
 });
 export const PasskeyList = z.object({ items: z.array(PasskeyView) });
 

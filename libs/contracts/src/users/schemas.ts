@@ -3,12 +3,18 @@ import { AccountRole, Username } from "../accounts/schemas.ts";
 import { Email } from "../fields.ts";
 import { Instant, PageQuery, page } from "../http.ts";
 import { Id } from "../ids.ts";
+import { PasskeyView } from "../passkeys/schemas.ts";
 import { PERMISSIONS, ROLES } from "../permissions.ts";
 
 export const UserView = z.object({
   id: Id,
   username: z.string(),
   email: z.string(),
+  /** Whether somebody used a link that was mailed there, or an admin gave it. */
+  emailConfirmed: z.boolean(),
+  /** What an admin changed the address to: it waits for its mailed link, or for `pendingUntil`. */
+  pendingEmail: z.string().nullable(),
+  pendingUntil: Instant.nullable(),
   role: AccountRole,
   disabled: z.boolean(),
   /** False until the invitation was accepted. */
@@ -18,6 +24,13 @@ export const UserView = z.object({
   createdAt: Instant,
   updatedAt: Instant,
 });
+/** Which second factors a user has. `DELETE /v1/users/{id}/factors/{factor}` removes one. */
+export const UserFactors = z.object({
+  totp: z.boolean(),
+  passkeys: z.array(PasskeyView.omit({ name: true })),
+  recoveryCodesLeft: z.int(),
+});
+export const UserDetailView = UserView.extend({ factors: UserFactors });
 export const UserPage = page(UserView);
 export const UserQuery = PageQuery.extend({
   role: AccountRole.optional(),

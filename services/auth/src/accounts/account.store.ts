@@ -48,6 +48,7 @@ function toAccount(keyring: Keyring, row: Row): Account {
     ...sealed,
     email: email ?? sealed.pendingEmail ?? "",
     emailOwned: email !== null,
+    emailUnproven: sealed.emailUnproven ?? false,
     maxSessions: row.max_sessions,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -99,9 +100,19 @@ export async function findAccountByIdentifier(
   return account && account[field].toLowerCase() === identifier.trim().toLowerCase() ? account : null;
 }
 
-/** Whether an account owns this address. */
-export async function isAddressOwned(db: Db, seals: AccountSeals, email: string): Promise<boolean> {
-  return (await findByIndex(db, seals, "email", email)).rowCount !== 0;
+/** The account that has this address, or null; also under a token that it shares with another. */
+export async function findHolder(db: Db, seals: AccountSeals, email: string): Promise<Account | null> {
+  const { rows } = await findByIndex(db, seals, "email", email);
+  return rows[0] ? toAccount(seals.keyring, rows[0]) : null;
+}
+
+/** Ids of accounts to which another address was given, and the time to object is over. */
+export async function findDueAddresses(db: Db, now: Date, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `select id from users where address_due <= $1 order by address_due, id limit $2`,
+    [now, limit],
+  );
+  return rows.map(({ id }) => id);
 }
 
 function findByIndex(db: Db, seals: AccountSeals, field: "username" | "email", value: string) {
@@ -155,8 +166,8 @@ export async function insertAccount(tx: Tx, seals: AccountSeals, account: Accoun
   await uniqueOrTaken(
     tx.query(
       `insert into users (id, role, disabled, activated, mfa_enabled, username_token, email_token, max_sessions,
-                          updated_at, rev, open, sealed, pending_email_token, created_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+                          updated_at, rev, open, sealed, pending_email_token, address_due, created_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
       [...values, account.createdAt],
     ),
   );
@@ -181,8 +192,9 @@ export async function saveAccount(
     tx.query(
       `update users
           set role = $2, disabled = $3, activated = $4, mfa_enabled = $5, username_token = $6, email_token = $7,
-              max_sessions = $8, updated_at = $9, rev = $10, open = $11, sealed = $12, pending_email_token = $13
-        where id = $1 and rev = $14`,
+              max_sessions = $8, updated_at = $9, rev = $10, open = $11, sealed = $12, pending_email_token = $13,
+              address_due = $14
+        where id = $1 and rev = $15`,
       [...values, account.rev],
     ),
   );
@@ -208,6 +220,7 @@ async function sealedValues(tx: Tx, seals: AccountSeals, subjectKey: Buffer, acc
     open,
     sealed,
     account.emailOwned ? null : claimToken(seals, account.pendingEmail ?? account.email),
+    account.pendingUntil,
   ];
   return { values, details: { rev: account.rev, boxSha256: sealedUsers.boxHash(sealed) } };
 }

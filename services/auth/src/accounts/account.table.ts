@@ -14,12 +14,18 @@ export interface SealedAccount {
   /** Null where the address is claimed only: then it stands in pendingEmail. */
   email: string | null;
   pendingEmail: string | null;
+  /** As in Account. Absent in boxes of before, whose addresses count as proven. */
+  emailUnproven: boolean | null;
+  pendingUntil: string | null;
   passwordHash: string | null;
   totpSecret: string | null;
   pendingTotp: PendingTotp | null;
 }
 
-const SEALED = ["username", "email", "pending_email", "password_hash", "totp_secret", "pending_totp"];
+const SEALED = [
+  ...["username", "email", "pending_email", "email_unproven", "pending_until"],
+  ...["password_hash", "totp_secret", "pending_totp"],
+];
 
 export const sealedUsers = sealedTable<SealedAccount>({
   service: "auth",

@@ -16,8 +16,15 @@ export interface Account {
    * used. Nothing is found by it and nothing secret is mailed to it.
    */
   emailOwned: boolean;
+  /**
+   * True: somebody registered with the address, and no mailed link has shown since that they read
+   * there. Whoever shows it is the owner, of the account or of the address alone.
+   */
+  emailUnproven: boolean;
   /** An address that its mailed link has not confirmed yet. */
   pendingEmail: string | null;
+  /** ISO. Of a change by an admin: when it takes effect unless the present address objects. */
+  pendingUntil: string | null;
   /** PHC string; null until an invitation was accepted. */
   passwordHash: string | null;
   /** Base32. */
@@ -49,6 +56,19 @@ export function isUsable(account: Account): boolean {
 /** Whether it can administer: what the last of must never lose. */
 export function isActiveAdmin(account: Pick<Account, "role" | "disabled" | "activated">): boolean {
   return account.role === "admin" && !account.disabled && account.activated;
+}
+
+/** Whether it is known that the account's person reads at its address. */
+export function isEmailConfirmed(account: Account): boolean {
+  return account.emailOwned && !account.emailUnproven;
+}
+
+/**
+ * Whether a mailed reset takes the second factors as well: whoever set them up never showed that
+ * they read at the address, and whoever resets has. Roles that must have a factor keep theirs.
+ */
+export function factorsEndAtReset(account: Account): boolean {
+  return account.emailOwned && account.emailUnproven && !mfaRequiredFor(account.role);
 }
 
 /** Where a mail about an account goes, as of `at` (ISO), whatever its address is later. */
@@ -99,7 +119,9 @@ export function newAccount(
     username: input.username,
     email: input.email,
     emailOwned: true,
+    emailUnproven: false,
     pendingEmail: null,
+    pendingUntil: null,
     passwordHash: input.passwordHash,
     totpSecret: null,
     pendingTotp: null,

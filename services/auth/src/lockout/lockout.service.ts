@@ -2,7 +2,7 @@ import { type Actor, auditEvent, deniedEvent } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import { markRecorded } from "@medvault/service-kit";
-import type { Account } from "../accounts/account.ts";
+import { type Account, recipientOf } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import {
   type AddressBucket,
@@ -183,9 +183,7 @@ export async function rememberSignIn(
     await emit(tx, "auth", auditEvent(actor, event));
     await ctx.mails.later(tx, {
       name: "new_device",
-      userId,
-      email: account.email,
-      at: ctx.now().toISOString(),
+      ...recipientOf(account, ctx.now()),
     });
   }
   const id = newDeviceId();

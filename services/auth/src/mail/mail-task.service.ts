@@ -2,7 +2,7 @@ import { auditEvent } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { findAccount, findAccountByIdentifier, lockAccount } from "../accounts/account.store.ts";
-import type { Account, Recipient } from "../accounts/account.ts";
+import { type Account, factorsEndAtReset, type Recipient } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";
 import { attemptStamp, reserveAttempt } from "../lockout/lockout.store.ts";
@@ -13,8 +13,15 @@ import { newOpaqueToken } from "../tokens/opaque-token.ts";
 import {
   addressChangedMail,
   addressChangeMail,
+  addressClaimedMail,
+  addressGivenMail,
+  addressKeptMail,
   addressTakenMail,
+  addressWantedMail,
+} from "./address-mail.ts";
+import {
   type FactorChange,
+  type FactorsLeft,
   factorsChangedMail,
   invitationMail,
   lockedMail,
@@ -23,6 +30,7 @@ import {
   passwordChangedMail,
   registeredMail,
   resetMail,
+  usernameChangedMail,
 } from "./mail.ts";
 
 /**
@@ -33,10 +41,13 @@ export type MailTask =
   | { name: "reset"; email: string }
   | { name: "invitation"; userId: string; email: string; username: string; token: string }
   | { name: "registered"; userId: string; confirm: boolean }
-  | { name: "address_taken"; email: string }
-  | { name: "address_change"; userId: string; email: string; token: string }
+  | { name: "address_taken"; email: string; claimantId: string }
+  | { name: "address_change"; userId: string; email: string; token: string; until: string }
   | { name: "locked"; userId: string | null }
-  | ({ name: "address_changed" | "password_changed" | "new_device" } & Recipient)
+  | ({ name: "address_wanted"; token: string; until: string } & Recipient)
+  | ({ name: "address_changed" | "address_given" | "address_kept" } & Recipient)
+  | ({ name: "username_changed" | "new_device" } & Recipient)
+  | ({ name: "password_changed"; factors: FactorsLeft } & Recipient)
   | ({ name: "factors_changed"; what: FactorChange } & Recipient);
 
 const HOUR_MS = 3600_000;
@@ -66,7 +77,7 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
         action: "password:forgot",
       });
       await emit(tx, "auth", mailed);
-      return resetMail({ to: account.email, publicUrl, token });
+      return resetMail({ to: account.email, publicUrl, token, factorsEnd: factorsEndAtReset(account) });
     }
     case "invitation":
       return invitationMail({ to: task.email, username: task.username, publicUrl, token: task.token });
@@ -74,24 +85,40 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
       const token = task.confirm ? await newToken(ctx, tx, account.id, "email_change", CONFIRM_MS) : null;
       return registeredMail({ to: account.email, username: account.username, publicUrl, token });
     }
-    case "address_taken":
-      return addressTakenMail({ to: account.email, publicUrl });
+    case "address_taken": {
+      const claimant = account.emailUnproven ? await lockAccount(tx, ctx, task.claimantId) : null;
+      // The link shows that the address is read which the account has now: a later one voids it.
+      const isItsAddress = claimant?.email === task.email && !claimant.emailOwned;
+      if (!isItsAddress) return addressTakenMail({ to: account.email, publicUrl });
+      const token = await newToken(ctx, tx, claimant.id, "email_change", CONFIRM_MS);
+      return addressClaimedMail({ to: account.email, username: claimant.username, publicUrl, token });
+    }
     case "address_change": {
-      const owner = await findAccountByIdentifier(tx, ctx, task.email);
-      return owner && owner.id !== task.userId
-        ? addressTakenMail({ to: owner.email, publicUrl })
-        : addressChangeMail({ to: task.email, publicUrl, token: task.token });
+      const holder = await findAccountByIdentifier(tx, ctx, task.email);
+      const until = new Date(task.until);
+      const mail = { to: task.email, publicUrl, token: task.token };
+      if (!holder || holder.id === account.id) return addressChangeMail({ ...mail, until });
+      if (holder.emailUnproven) return addressClaimedMail({ ...mail, username: account.username });
+      return addressTakenMail({ to: holder.email, publicUrl });
     }
     case "locked":
-      return lockedMail({ to: account.email, publicUrl });
+      return account.emailOwned ? lockedMail({ to: account.email, publicUrl }) : null;
   }
   if (task.email === null) return null;
   const mail = { to: task.email, publicUrl, at: new Date(task.at) };
   switch (task.name) {
     case "address_changed":
       return addressChangedMail(mail);
+    case "address_given":
+      return addressGivenMail(mail);
+    case "address_kept":
+      return addressKeptMail(mail);
+    case "address_wanted":
+      return addressWantedMail({ ...mail, token: task.token, until: new Date(task.until) });
+    case "username_changed":
+      return usernameChangedMail(mail);
     case "password_changed":
-      return passwordChangedMail(mail);
+      return passwordChangedMail({ ...mail, factors: task.factors });
     case "new_device":
       return newDeviceMail(mail);
     case "factors_changed":
@@ -100,6 +127,7 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
 }
 
 async function accountOf(ctx: AuthContext, tx: Tx, task: MailTask): Promise<Account | null> {
+  if (task.name === "registered") return lockAccount(tx, ctx, task.userId);
   if ("userId" in task) return task.userId === null ? null : findAccount(tx, ctx, task.userId);
   const found = await findAccountByIdentifier(tx, ctx, task.email);
   if (!found || task.name !== "reset") return found;

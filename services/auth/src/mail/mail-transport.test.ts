@@ -10,7 +10,12 @@ import { registeredMail, resetMail } from "./mail.ts";
 import { fileTransport, MailRefused, type MailTransport, smtpTransport } from "./mail-transport.client.ts";
 
 const TOKEN = "T".repeat(43);
-const reset = resetMail({ to: "a@home.example", publicUrl: "http://127.0.0.1:8080", token: TOKEN });
+const reset = resetMail({
+  to: "a@home.example",
+  publicUrl: "http://127.0.0.1:8080",
+  factorsEnd: false,
+  token: TOKEN,
+});
 const mail = { ...reset, from: "MedVault <x@y.example>" };
 
 const open: { close(): unknown }[] = [];

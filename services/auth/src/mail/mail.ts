@@ -6,11 +6,11 @@ export interface Mail {
 }
 
 /** Where a mailed link leads. The token stands in the fragment, which browsers send to nobody. */
-function link(publicUrl: string, page: string, token: string): string {
+export function link(publicUrl: string, page: string, token: string): string {
   return new URL(`/${page}#token=${token}`, publicUrl).href;
 }
 
-const SIGNATURE = "\n\n-- \nMedVault\n";
+export const SIGNATURE = "\n\n-- \nMedVault\n";
 
 /** An invitation by an admin; taking it up means choosing a password. */
 export function invitationMail(o: { to: string; username: string; publicUrl: string; token: string }): Mail {
@@ -29,8 +29,12 @@ By API: POST /v1/auth/password/reset {"token", "newPassword"}.${SIGNATURE}`,
   };
 }
 
-/** The answer to a forgotten password. */
-export function resetMail(o: { to: string; publicUrl: string; token: string }): Mail {
+/** The answer to a forgotten password. `factorsEnd`: see FactorsLeft. */
+export function resetMail(o: { to: string; publicUrl: string; token: string; factorsEnd: boolean }): Mail {
+  const factors = o.factorsEnd
+    ? "Nobody has shown yet that this address is theirs. You do by this link: a second factor that is there goes."
+    : `What second factors you have stay: have your authenticator app, passkey or a recovery code at hand. A passkey signs in
+alone again once you have used it together with the new password.`;
   return {
     to: o.to,
     subject: "A new MedVault password",
@@ -40,37 +44,9 @@ Choose one here; the link is good for 1 hour, once:
 
 ${link(o.publicUrl, "reset-password", o.token)}
 
+${factors}
+
 If it was not you, do nothing: your password stays as it is.${SIGNATURE}`,
-  };
-}
-
-/** To the owner of an address that somebody registered, or wanted, once more. */
-export function addressTakenMail(o: { to: string; publicUrl: string }): Mail {
-  return {
-    to: o.to,
-    subject: "You have a MedVault account",
-    text: `Somebody, perhaps you, gave this address for an account. It has one already, so nothing was changed.
-
-If you forgot your password, ask for a new one:
-
-${new URL("/forgot-password", o.publicUrl).href}
-
-If it was not you, do nothing.${SIGNATURE}`,
-  };
-}
-
-/** To a new address, which takes effect when the link is used. */
-export function addressChangeMail(o: { to: string; publicUrl: string; token: string }): Mail {
-  return {
-    to: o.to,
-    subject: "Confirm your address",
-    text: `This address was given for a MedVault account.
-
-Confirm it here; the link is good for 1 day, once:
-
-${link(o.publicUrl, "confirm-address", o.token)}
-
-If it was not you, do nothing.${SIGNATURE}`,
   };
 }
 
@@ -130,14 +106,16 @@ ${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
   };
 }
 
-/** To the address that an account had until its change took effect: the last mail there. */
-export function addressChangedMail(o: { to: string; at: Date }): Mail {
+/** After a user name was changed. */
+export function usernameChangedMail(o: { to: string; publicUrl: string; at: Date }): Mail {
   return {
     to: o.to,
-    subject: "The address of your MedVault account was changed",
-    text: `Your account has had another address since ${o.at.toISOString()}. Nothing is sent to this one any more.
+    subject: "Your MedVault user name was changed",
+    text: `The user name of your account was changed at ${o.at.toISOString()}. You can sign in with this address.
 
-If it was not you, tell those who run your MedVault now: a new password cannot be asked for with this address.${SIGNATURE}`,
+If you do not know of it, ask for a new password now, which ends all sessions, and tell those who run your MedVault:
+
+${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
   };
 }
 
@@ -145,9 +123,13 @@ const FACTOR_CHANGES = {
   mfa_enabled: "An authenticator app was set up as the second factor of your account",
   mfa_disabled: "The second factor of your account was turned off",
   recovery_codes_replaced: "The recovery codes of your account were replaced",
+  recovery_code_used: "A recovery code of your account was used",
   passkey_added: "A passkey was added to your account",
   passkey_removed: "A passkey was removed from your account",
   last_passkey_removed: "The last passkey of your account was removed, and its second factor with it",
+  passkey_confirmed: "A passkey of your account signs in alone again: it was used with your new password",
+  totp_removed_by_admin: "An administrator removed the authenticator app of your account",
+  passkeys_removed_by_admin: "An administrator removed passkeys of your account",
 };
 
 /** What can happen to the factors of an account. */
@@ -166,12 +148,48 @@ ${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
   };
 }
 
+/** What is left of an account's second factors when its password was changed or set again. */
+export interface FactorsLeft {
+  totp: boolean;
+  passkeys: number;
+  recoveryCodes: number;
+  /** `reset`: its passkeys wait; `ended`: a reset took all factors of an unproven address. */
+  after: "change" | "reset" | "ended";
+}
+
+function factorsLeft({ totp, passkeys, recoveryCodes, after }: FactorsLeft): string {
+  if (after === "ended") {
+    return `Second factors that were set up before somebody had shown that they read at this address are removed. Set up
+your own.`;
+  }
+  const left = [
+    totp && "an authenticator app",
+    passkeys > 0 && `passkeys: ${passkeys}`,
+    recoveryCodes > 0 && `recovery codes: ${recoveryCodes}`,
+  ].filter(Boolean);
+  if (left.length === 0) return "The account has no second factor.";
+  const waits =
+    after === "reset" && passkeys > 0
+      ? `
+A passkey signs in alone again once you have used it together with the new password.`
+      : "";
+  return `Second factors that stay (${left.join("; ")}) are asked for as before.${waits}
+If one of them is not yours, remove it, or ask those who run your MedVault to do it.`;
+}
+
 /** After a password was changed or set again. */
-export function passwordChangedMail(o: { to: string; publicUrl: string; at: Date }): Mail {
+export function passwordChangedMail(o: {
+  to: string;
+  publicUrl: string;
+  at: Date;
+  factors: FactorsLeft;
+}): Mail {
   return {
     to: o.to,
     subject: "Your MedVault password was changed",
     text: `The password of your account was changed at ${o.at.toISOString()}.
+
+${factorsLeft(o.factors)}
 
 If it was not you, ask for a new one now:
 

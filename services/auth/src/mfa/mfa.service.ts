@@ -11,13 +11,14 @@ import { guarded } from "../lockout/lockout.service.ts";
 import { changeSessions } from "../sessions/session.service.ts";
 import type { SessionChange } from "../sessions/session.ts";
 import { InvalidCode, MfaNotEnabled, MfaRequiredForRole, MfaSetupMissing } from "./mfa.errors.ts";
-import { countRecoveryCodes, deletePasskeysOf, replaceRecoveryCodes, useTotpStep } from "./mfa.store.ts";
+import { countRecoveryCodes, replaceRecoveryCodes, useTotpStep } from "./mfa.store.ts";
 import { newRecoveryCodes, recoveryTokensOf } from "./recovery-code.ts";
 import {
   endOtherSessions,
   factorsChanged,
   methodsOf,
   notifyOfFactors,
+  removeAllFactors,
   spendSecondFactor,
   strengthen,
 } from "./second-factor.service.ts";
@@ -79,10 +80,8 @@ export async function disableMfa(ctx: AuthContext, actor: Caller, proof: Passwor
     const { tx } = change;
     // What was long enough beside a second factor may be too short without it.
     await ctx.passwordCheck.requireAcceptable(proof.password, { ...account, mfaEnabled: false }, "password");
-    const next = { ...account, mfaEnabled: false, totpSecret: null, pendingTotp: null };
+    const { next, passkeys } = await removeAllFactors(tx, account);
     const saved = await saveAccount(tx, ctx, next, ctx.now());
-    await replaceRecoveryCodes(tx, account.id, []);
-    const passkeys = await deletePasskeysOf(tx, account.id);
     await emit(tx, "auth", factorsChanged(actor, "mfa.disabled", { ...saved.details, passkeys }));
     await notifyOfFactors(ctx, tx, account, "mfa_disabled");
     await endOtherSessions(ctx, change, actor, { userId: account.id, except: actor.sessionId });

@@ -9,7 +9,13 @@ import { endSessions, endSessionsOf } from "../sessions/session.service.ts";
 import { lockSession, saveUse } from "../sessions/session.store.ts";
 import type { SessionChange } from "../sessions/session.ts";
 import { CodeReplayed, InvalidCode, MfaTokenInvalid } from "./mfa.errors.ts";
-import { countPasskeys, useRecoveryCode, useTotpStep } from "./mfa.store.ts";
+import {
+  countPasskeys,
+  deletePasskeysOf,
+  replaceRecoveryCodes,
+  useRecoveryCode,
+  useTotpStep,
+} from "./mfa.store.ts";
 import { readRecoveryCode, recoveryToken } from "./recovery-code.ts";
 import { totpStep } from "./totp.ts";
 
@@ -50,6 +56,7 @@ export async function spendSecondFactor(
     action: "mfa:recover",
   });
   await emit(tx, "auth", event);
+  await notifyOfFactors(ctx, tx, account, "recovery_code_used");
   return "recovery";
 }
 
@@ -111,6 +118,16 @@ export function endOtherSessions(
   return endSessionsOf(ctx, change, actor, { ...whose, reason: "factor_changed" });
 }
 
+/** The account without any second factor, and how many passkeys went; the caller saves it. */
+export async function removeAllFactors(
+  tx: Tx,
+  account: Account,
+): Promise<{ next: Account; passkeys: number }> {
+  await replaceRecoveryCodes(tx, account.id, []);
+  const passkeys = await deletePasskeysOf(tx, account.id);
+  return { next: { ...account, mfaEnabled: false, totpSecret: null, pendingTotp: null }, passkeys };
+}
+
 /** Mails an account's owner, at its present address, that this transaction changes its factors. */
 export function notifyOfFactors(
   ctx: AuthContext,
@@ -121,11 +138,16 @@ export function notifyOfFactors(
   return ctx.mails.later(tx, { name: "factors_changed", what, ...recipientOf(account, ctx.now()) });
 }
 
-/** The event of a change of the caller's factors: `mfa.enabled`, `recovery-codes.replaced`, … */
-export function factorsChanged(actor: Actor, what: string, details: Record<string, string | number>) {
+/** The event of a change of factors: `mfa.enabled`, `recovery-codes.replaced`, … */
+export function factorsChanged(
+  actor: Actor,
+  what: string,
+  details: Record<string, string | number>,
+  userId = actor.id,
+) {
   return auditEvent(actor, {
     type: `medvault.auth.${what}.v1`,
-    subject: `user/${actor.id}`,
+    subject: `user/${userId}`,
     action: "mfa:write",
     details,
   });

@@ -14,6 +14,7 @@ import {
   PasskeyChallengeInvalid,
   type PasskeyFault,
   PasskeyRejected,
+  PasskeySuspended,
 } from "./passkey.errors.ts";
 import { insertChallenge, takeChallenge } from "./passkey.store.ts";
 import { CHALLENGE_MS, type ChallengeUse, isFor, type Passkey, userHandleOf } from "./passkey.ts";
@@ -40,7 +41,9 @@ export async function auditRefusal<T>(
 }
 
 function isRefusal(error: unknown): error is Error & { fault: PasskeyFault } {
-  return [InvalidPasskey, PasskeyChallengeInvalid, PasskeyRejected].some((one) => error instanceof one);
+  return [InvalidPasskey, PasskeyChallengeInvalid, PasskeyRejected, PasskeySuspended].some(
+    (one) => error instanceof one,
+  );
 }
 
 /** EdDSA, ES256 and RS256 (COSE): what authenticators have. */

@@ -10,22 +10,28 @@ import type { Tx } from "@medvault/postgres";
 import { generateAuthenticationOptions } from "@simplewebauthn/server";
 import type { z } from "zod";
 import { lockAccount } from "../accounts/account.store.ts";
-import { actingAs } from "../accounts/account.ts";
+import { type Account, actingAs } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { GrantRefused } from "../grants/grant.errors.ts";
 import { type AccessOnly, completeSignIn, confirmSession, type Tokens } from "../grants/issuance.service.ts";
 import type { Caller } from "../lockout/bucket.ts";
 import { guarded } from "../lockout/lockout.service.ts";
 import { MfaTokenInvalid } from "../mfa/mfa.errors.ts";
-import { auditBypass } from "../mfa/second-factor.service.ts";
+import { auditBypass, notifyOfFactors } from "../mfa/second-factor.service.ts";
 import { changeSessions } from "../sessions/session.service.ts";
 import { lockSession } from "../sessions/session.store.ts";
 import { findOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken } from "../tokens/opaque-token.ts";
-import { InvalidPasskey } from "./passkey.errors.ts";
+import { InvalidPasskey, PasskeyChallengeInvalid, PasskeySuspended } from "./passkey.errors.ts";
 import { passkeyEvent } from "./passkey.events.ts";
-import { findPasskeyByCredential, listPasskeys, usePasskey } from "./passkey.store.ts";
-import { AMR_PASSKEY_ALONE, AMR_PASSWORD_AND_PASSKEY, CHALLENGE_MS, type ChallengeUse } from "./passkey.ts";
+import { findPasskeyByCredential, listPasskeys, savePasskey, usePasskey } from "./passkey.store.ts";
+import {
+  AMR_PASSKEY_ALONE,
+  AMR_PASSWORD_AND_PASSKEY,
+  CHALLENGE_MS,
+  type ChallengeUse,
+  type Passkey,
+} from "./passkey.ts";
 import {
   auditRefusal,
   newChallenge,
@@ -98,7 +104,7 @@ export async function loginByPasskey(
       return changeSessions(ctx, async (change) => {
         const account = await lockAccount(change.tx, ctx, proven.passkey.userId);
         if (!account) throw new InvalidPasskey("account_not_usable");
-        await spend(ctx, change.tx, actingAs(actor, account, null), proven);
+        await spendAlone(ctx, change.tx, actingAs(actor, account, null), proven);
         // One proof in one moment: no permission version lies between.
         const grant = { by: "passkey" as const, account, amr: [...AMR_PASSKEY_ALONE], pv: null, transport };
         return completeSignIn(ctx, change, actor, grant, attempt);
@@ -124,7 +130,9 @@ export async function challengeByPasskey(
       return changeSessions(ctx, async (change) => {
         const account = await lockAccount(change.tx, ctx, userId);
         if (!account || !(await useOneTimeToken(change.tx, hash, ctx.now()))) throw new MfaTokenInvalid();
-        await spend(ctx, change.tx, actingAs(actor, account, null), proven);
+        const owner = actingAs(actor, account, null);
+        await spend(ctx, change.tx, owner, proven);
+        if (proven.passkey.suspended) await confirmPasskey(ctx, change.tx, owner, account, proven.passkey);
         const transport = input.transport === "cookie" ? "cookie" : token.transport;
         const grant = { by: "passkey" as const, account, amr: [...AMR_PASSWORD_AND_PASSKEY], pv, transport };
         return completeSignIn(ctx, change, actor, grant, attempt);
@@ -148,7 +156,7 @@ export async function stepUpByPasskey(
         const account = await lockAccount(change.tx, ctx, actor.id);
         const session = await lockSession(change.tx, ctx.keyring, wanted.boundTo);
         if (!account || !session) throw new Unauthenticated();
-        await spend(ctx, change.tx, actor, proven);
+        await spendAlone(ctx, change.tx, actor, proven);
         const grant = { by: "step_up" as const, account, session, amr: [...AMR_PASSKEY_ALONE] };
         const confirmed = await confirmSession(ctx, change, actor, grant);
         await attempt.succeeded(change.tx);
@@ -165,10 +173,30 @@ async function spend(
   actor: Actor,
   { passkey, signCount }: ProvenPasskey,
 ): Promise<void> {
-  const use = await usePasskey(tx, passkey.id, signCount, ctx.now());
+  const use = await usePasskey(tx, passkey, signCount, ctx.now());
   if (use === "gone") throw new InvalidPasskey("unknown_passkey");
   if (use === "stale") throw new InvalidPasskey("counter_went_back");
+  if (use === "changed") throw new PasskeyChallengeInvalid();
   await emit(tx, "auth", passkeyEvent(actor, "used", `passkey/${passkey.id}`));
+}
+
+/** As `spend`, of a passkey that is all the proof there is. Throws PasskeySuspended as well. */
+async function spendAlone(ctx: AuthContext, tx: Tx, actor: Actor, proven: ProvenPasskey): Promise<void> {
+  if (proven.passkey.suspended) throw new PasskeySuspended();
+  await spend(ctx, tx, actor, proven);
+}
+
+/** Used with the password that was set since: it signs in alone again. */
+async function confirmPasskey(
+  ctx: AuthContext,
+  tx: Tx,
+  actor: Actor,
+  account: Account,
+  passkey: Passkey,
+): Promise<void> {
+  const { details } = await savePasskey(tx, ctx.keyring, { ...passkey, suspended: false });
+  await emit(tx, "auth", passkeyEvent(actor, "confirmed", `passkey/${passkey.id}`, { ...details }));
+  await notifyOfFactors(ctx, tx, account, "passkey_confirmed");
 }
 
 function steppingUp(actor: Actor) {

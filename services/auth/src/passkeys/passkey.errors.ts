@@ -10,6 +10,7 @@ export type PasskeyFault =
   | "not_verified"
   | "registration_invalid"
   | "signature_invalid"
+  | "suspended"
   | "unknown_passkey"
   | "wrong_user";
 
@@ -20,6 +21,17 @@ export class InvalidPasskey extends WrongGuess {
   constructor(fault: PasskeyFault) {
     super("This passkey is not accepted.");
     this.fault = fault;
+  }
+}
+
+/** 401: a passkey of before the last reset, which needs the password beside it once. No guess. */
+export class PasskeySuspended extends Unauthenticated {
+  override readonly code = "passkey_suspended";
+  readonly fault: PasskeyFault = "suspended";
+  constructor() {
+    super(
+      "The password was reset since. Sign in with the new one, and use this passkey as the second factor once.",
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Actor, auditEvent } from "@medvault/contracts";
 
-type Done = "registered" | "renamed" | "removed" | "used" | "listed" | "read";
+type Done = "registered" | "confirmed" | "renamed" | "removed" | "used" | "listed" | "read";
 
 /** The event of something done with a passkey. It never says which credential. */
 export function passkeyEvent(

@@ -18,7 +18,7 @@ export const passkeyRoutes = (ctx: AuthContext): Route[] => [
   route(passkeyApi.beginRegistration, async ({ actor }) => ({ body: await registerOptions(ctx, actor) })),
   route(passkeyApi.register, async ({ actor, body, req }) => {
     const { passkey, tokens, recoveryCodes } = await registerPasskey(ctx, callerOf(actor, req), body);
-    const view = { ...present(passkey), ...tokens, ...(recoveryCodes && { recoveryCodes }) };
+    const view = { ...presentPasskey(passkey), ...tokens, ...(recoveryCodes && { recoveryCodes }) };
     return { ...handOut(view), rev: passkey.rev };
   }),
   route(passkeyApi.beginLogin, async ({ body }) => ({
@@ -29,7 +29,7 @@ export const passkeyRoutes = (ctx: AuthContext): Route[] => [
   ),
   route(passkeyApi.beginStepUp, async ({ actor }) => ({ body: await stepUpOptions(ctx, actor) })),
   route(passkeyApi.list, async ({ actor }) => ({
-    body: { items: (await viewPasskeys(ctx, actor)).map(present) },
+    body: { items: (await viewPasskeys(ctx, actor)).map(presentPasskey) },
   })),
   route(passkeyApi.read, async ({ actor, params }) => answer(await readPasskey(ctx, actor, params.id))),
   route(passkeyApi.patch, async ({ actor, params, body, ifMatch }) =>
@@ -41,9 +41,9 @@ export const passkeyRoutes = (ctx: AuthContext): Route[] => [
   }),
 ];
 
-const answer = (passkey: Passkey) => ({ body: present(passkey), rev: passkey.rev });
+const answer = (passkey: Passkey) => ({ body: presentPasskey(passkey), rev: passkey.rev });
 
-function present(passkey: Passkey) {
+export function presentPasskey(passkey: Passkey) {
   return {
     ...passkey,
     createdAt: passkey.createdAt.toISOString(),

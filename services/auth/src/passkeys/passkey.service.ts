@@ -96,6 +96,7 @@ export async function registerPasskey(
         userId: account.id,
         name: input.name ?? deviceOf(actor.userAgent),
         transports: input.response.transports ?? [],
+        suspended: false,
         createdAt: ctx.now(),
         lastUsedAt: null,
       };

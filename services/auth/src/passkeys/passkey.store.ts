@@ -23,8 +23,10 @@ type Row = Parameters<typeof sealedPasskeys.open>[1] & {
 };
 
 function toPasskey(keyring: Keyring, row: Row): Passkey {
+  const opened = sealedPasskeys.open(keyring, row);
   return {
-    ...sealedPasskeys.open(keyring, row),
+    ...opened,
+    suspended: opened.suspended ?? false,
     signCount: row.sign_count,
     createdAt: row.created_at,
     lastUsedAt: row.last_used_at,
@@ -105,22 +107,30 @@ export async function listPasskeys(db: Db, keyring: Keyring, userId: string): Pr
 
 /**
  * Notes a use. `stale`: the authenticator's count has not risen, as that of a copy of it would not.
- * A count of 0 that stays 0 is an authenticator that keeps none.
+ * A count of 0 that stays 0 is an authenticator that keeps none. `changed`: it is not as it was
+ * found, suspended for example.
  */
 export async function usePasskey(
   tx: Tx,
-  id: string,
+  { id, rev }: Passkey,
   signCount: number,
   now: Date,
-): Promise<"used" | "stale" | "gone"> {
-  const { rowCount } = await tx.query(
+): Promise<"used" | "stale" | "changed" | "gone"> {
+  const { rows: used } = await tx.query<{ rev: number }>(
     `update passkeys set sign_count = $2, last_used_at = $3
-      where id = $1 and (sign_count < $2 or (sign_count = 0 and $2 = 0))`,
+      where id = $1 and (sign_count < $2 or (sign_count = 0 and $2 = 0)) returning rev`,
     [id, signCount, now],
   );
-  if (rowCount === 1) return "used";
+  if (used[0]) return used[0].rev === rev ? "used" : "changed";
   const { rows } = await tx.query(`select from passkeys where id = $1`, [id]);
   return rows.length === 1 ? "stale" : "gone";
+}
+
+/** None of a user's passkeys signs in alone until it was used with their password again. */
+export async function suspendPasskeys(tx: Tx, keyring: Keyring, userId: string): Promise<void> {
+  for (const passkey of await listPasskeys(tx, keyring, userId)) {
+    if (!passkey.suspended) await savePasskey(tx, keyring, { ...passkey, suspended: true });
+  }
 }
 
 /** Deletes one. */

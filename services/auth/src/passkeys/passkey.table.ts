@@ -9,7 +9,11 @@ interface SealedPasskey {
   name: string;
   transports: string[];
   backedUp: boolean;
+  /** Absent in boxes of before. */
+  suspended: boolean | null;
 }
+
+const SEALED = ["credential_id", "public_key", "name", "transports", "backed_up", "suspended"];
 
 export const sealedPasskeys = sealedTable<SealedPasskey>({
   service: "auth",
@@ -17,7 +21,7 @@ export const sealedPasskeys = sealedTable<SealedPasskey>({
   id: "id",
   subject: "user_id",
   typed: ["user_id"],
-  sealed: ["credential_id", "public_key", "name", "transports", "backed_up"],
+  sealed: SEALED,
   open: [],
-  alwaysSealed: ["credential_id", "public_key", "name", "transports", "backed_up"],
+  alwaysSealed: SEALED,
 });

@@ -10,6 +10,8 @@ export interface Passkey {
   name: string;
   transports: string[];
   backedUp: boolean;
+  /** After a reset, until it was used with the new password: it is a second factor and no more. */
+  suspended: boolean;
   /** The authenticator's count of uses at the last one; 0 where it keeps none. */
   signCount: number;
   createdAt: Date;

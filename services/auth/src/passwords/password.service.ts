@@ -7,15 +7,21 @@ import {
   Unauthenticated,
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
-import { inTransaction } from "@medvault/postgres";
+import { inTransaction, type Tx } from "@medvault/postgres";
+import { EmailTaken } from "../accounts/account.errors.ts";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
-import { type Account, actingAs } from "../accounts/account.ts";
+import { type Account, actingAs, factorsEndAtReset, recipientOf } from "../accounts/account.ts";
+import { withAddress } from "../addresses/address.service.ts";
 import type { AuthContext } from "../context.ts";
 import { passGate } from "../grants/issuance.service.ts";
 import { type Caller, deviceIdOf, resetBucket } from "../lockout/bucket.ts";
 import { InvalidCredentials } from "../lockout/lockout.errors.ts";
 import { countMiss, guarded, requireUnlocked } from "../lockout/lockout.service.ts";
 import { forgetDevices } from "../lockout/lockout.store.ts";
+import type { FactorsLeft } from "../mail/mail.ts";
+import { countPasskeys, countRecoveryCodes } from "../mfa/mfa.store.ts";
+import { factorsChanged, removeAllFactors } from "../mfa/second-factor.service.ts";
+import { suspendPasskeys } from "../passkeys/passkey.store.ts";
 import { changeSessions, endSessionsOf } from "../sessions/session.service.ts";
 import type { SessionChange } from "../sessions/session.ts";
 import {
@@ -29,7 +35,7 @@ import { TokenInvalid } from "../tokens/token.errors.ts";
 import type { PasswordOwner } from "./password-policy.ts";
 
 const RESET_DENIED = { type: "medvault.auth.password-reset.denied.v1", action: "password:reset" };
-const ALL_LINKS = ["mfa_login", "password_reset", "invitation", "email_change"] as const;
+const LINKS = ["mfa_login", "password_reset", "invitation"] as const;
 
 /** Other sessions end. Throws InvalidCredentials (which counts), LoginLocked, WeakPassword. */
 export async function changePassword(ctx: AuthContext, actor: Caller, input: PasswordChange): Promise<void> {
@@ -42,7 +48,7 @@ export async function changePassword(ctx: AuthContext, actor: Caller, input: Pas
     await changeSessions(ctx, async (change) => {
       const account = await lockAccount(change.tx, ctx, found.id);
       if (!account || account.passwordHash !== found.passwordHash) throw new InvalidCredentials();
-      await setPassword(ctx, change, actor, { ...account, passwordHash }, "password_changed");
+      await setPassword(ctx, change, actor, { ...account, passwordHash }, "change");
       await attempt.succeeded(change.tx);
     });
   });
@@ -57,11 +63,16 @@ async function setPassword(
   change: SessionChange,
   actor: Caller,
   account: Account,
-  reason: "password_changed" | "password_reset",
+  after: FactorsLeft["after"],
 ): Promise<void> {
   const { tx } = change;
-  const { details } = await saveAccount(tx, ctx, { ...account, activated: true }, ctx.now());
-  await deleteOneTimeTokens(tx, account.id, ALL_LINKS);
+  const reason = after === "change" ? "password_changed" : "password_reset";
+  // A change of address that an admin began goes on: its old address may still object.
+  const isOwnChange = account.pendingUntil === null;
+  const next = { ...account, activated: true, ...(isOwnChange && { pendingEmail: null }) };
+  const { details } = await saveAccount(tx, ctx, next, ctx.now());
+  await deleteOneTimeTokens(tx, account.id, LINKS);
+  if (isOwnChange) await deleteOneTimeTokens(tx, account.id, ["email_change"]);
   const device = actor.sessionId === null ? null : deviceIdOf(ctx.blindKey, account.id, actor);
   await forgetDevices(tx, account.id, device);
   const event = auditEvent(actor, {
@@ -74,8 +85,13 @@ async function setPassword(
   });
   await emit(tx, "auth", event);
   await endSessionsOf(ctx, change, actor, { userId: account.id, except: actor.sessionId, reason });
-  const mailed = { userId: account.id, email: account.email, at: ctx.now().toISOString() };
-  await ctx.mails.later(tx, { name: "password_changed", ...mailed });
+  const factors: FactorsLeft = {
+    totp: account.totpSecret !== null,
+    passkeys: await countPasskeys(tx, account.id),
+    recoveryCodes: await countRecoveryCodes(tx, account.id),
+    after,
+  };
+  await ctx.mails.later(tx, { name: "password_changed", factors, ...recipientOf(next, ctx.now()) });
 }
 
 /** How good a password is, and what is wrong with it. Throws Unavailable when too many ask. */
@@ -103,9 +119,11 @@ export async function forgotPassword(ctx: AuthContext, actor: Actor, email: stri
 }
 
 /**
- * Sets a password by a mailed token, of a reset or of an invitation. All sessions end, and a second
- * factor stays required. Throws TokenInvalid (which counts where it was never given out),
- * WeakPassword (the token stays good), LoginLocked.
+ * Sets a password by a mailed token, of a reset or of an invitation, which shows that the address
+ * is the caller's. All sessions end, a second factor stays required, and passkeys do not sign in alone
+ * until they were used with the new password; a mail says which stay. An address that nobody had
+ * shown to be theirs comes without the factors that were set up before. Throws TokenInvalid (which
+ * counts where it was never given out), WeakPassword (the token stays good), LoginLocked.
  */
 export async function resetPassword(ctx: AuthContext, actor: Actor, input: PasswordReset): Promise<void> {
   await requireUnlocked(ctx, actor, [resetBucket(ctx, actor)], RESET_DENIED);
@@ -113,20 +131,45 @@ export async function resetPassword(ctx: AuthContext, actor: Actor, input: Passw
   const token = await findOneTimeToken(ctx.pool, hash, ["password_reset", "invitation"], ctx.now());
   const account = token && (await findAccount(ctx.pool, ctx, token.userId));
   if (!token || !account || account.disabled) return refuseToken(ctx, actor, hash);
-  await ctx.passwordCheck.requireAcceptable(input.newPassword, account, "newPassword");
+  const isInvitation = token.purpose === "invitation";
+  // What is long enough beside a second factor may be too short without it.
+  const judged = factorsEndAtReset(account) ? { ...account, mfaEnabled: false } : account;
+  await ctx.passwordCheck.requireAcceptable(input.newPassword, judged, "newPassword");
   const passwordHash = await ctx.hasher.hash(input.newPassword);
   const isDone = await changeSessions(ctx, async (change) => {
     const { tx } = change;
     const locked = await lockAccount(tx, ctx, account.id);
     if (!locked || locked.disabled || !(await useOneTimeToken(tx, hash, ctx.now()))) return false;
-    const isInvitation = token.purpose === "invitation";
     await passGate(ctx, tx, actor, { by: isInvitation ? "invitation" : "reset", account: locked });
     const owner = actingAs(actor, locked, null);
     if (isInvitation) await emit(tx, "auth", invitationAccepted(owner));
-    await setPassword(ctx, change, owner, { ...locked, passwordHash }, "password_reset");
+    const { next, after } = await asProven(ctx, tx, owner, { ...locked, passwordHash });
+    await setPassword(ctx, change, owner, next, after);
     return true;
+  }).catch((error: unknown) => {
+    if (error instanceof EmailTaken) return false; // an invitation to what another has shown to be theirs since
+    throw error;
   });
   if (!isDone) await refuseToken(ctx, actor, hash);
+}
+
+/** The account as it is for somebody who used a link mailed to its address; the caller saves it. */
+async function asProven(
+  ctx: AuthContext,
+  tx: Tx,
+  owner: Actor,
+  account: Account,
+): Promise<{ next: Account; after: FactorsLeft["after"] }> {
+  const proven = account.emailOwned
+    ? { ...account, emailUnproven: false }
+    : await withAddress(ctx, tx, owner, account, { email: account.email, proven: true });
+  if (account.mfaEnabled && factorsEndAtReset(account)) {
+    const { next, passkeys } = await removeAllFactors(tx, proven);
+    await emit(tx, "auth", factorsChanged(owner, "mfa.disabled", { passkeys }));
+    return { next, after: "ended" };
+  }
+  await suspendPasskeys(tx, ctx.keyring, account.id);
+  return { next: { ...proven, pendingTotp: null }, after: "reset" };
 }
 
 async function refuseToken(ctx: AuthContext, actor: Actor, hash: Buffer): Promise<never> {

@@ -1,6 +1,11 @@
 import type { Db, Tx } from "@medvault/postgres";
 
-export type TokenPurpose = "mfa_login" | "password_reset" | "invitation" | "email_change";
+export type TokenPurpose =
+  | "mfa_login"
+  | "password_reset"
+  | "invitation"
+  | "email_change"
+  | "address_objection";
 
 export interface OneTimeToken {
   userId: string;
@@ -16,6 +21,7 @@ const KEPT: Readonly<Record<TokenPurpose, number>> = {
   password_reset: 1,
   invitation: 1,
   email_change: 1,
+  address_objection: 1,
 };
 
 /** Stores a token's hash; older ones of the same user and purpose go when there are too many. */

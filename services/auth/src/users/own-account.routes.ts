@@ -1,10 +1,10 @@
 import { type Actor, accountApi, signInApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
-import { type Account, mfaRequiredFor } from "../accounts/account.ts";
+import { type Account, isEmailConfirmed, mfaRequiredFor } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { csrfToken } from "../tokens/csrf-token.ts";
 import { changeOwnAccount, ownSession, readOwnAccount } from "./own-account.service.ts";
-import { confirmEmail, register } from "./registration.service.ts";
+import { register } from "./registration.service.ts";
 
 export const ownAccountRoutes = (ctx: AuthContext): Route[] => [
   route(signInApi.register, async ({ actor, body }) => ({
@@ -14,16 +14,13 @@ export const ownAccountRoutes = (ctx: AuthContext): Route[] => [
   route(accountApi.patch, async ({ actor, body, ifMatch }) =>
     answer(ctx, actor, await changeOwnAccount(ctx, actor, body, ifMatch)),
   ),
-  route(accountApi.verifyEmail, async ({ actor, body }) => {
-    await confirmEmail(ctx, actor, body.token);
-    return {};
-  }),
 ];
 
 async function answer(ctx: AuthContext, actor: Actor, account: Account) {
   const session = await ownSession(ctx, actor);
   const body = {
     ...account,
+    emailConfirmed: isEmailConfirmed(account),
     mfaRequired: mfaRequiredFor(account.role),
     createdAt: account.createdAt.toISOString(),
     updatedAt: account.updatedAt.toISOString(),

@@ -6,16 +6,13 @@ import {
   VersionConflict,
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
-import { inTransaction } from "@medvault/postgres";
+import { inTransaction, type Tx } from "@medvault/postgres";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
-import type { Account } from "../accounts/account.ts";
+import { type Account, recipientOf } from "../accounts/account.ts";
+import { awaitAddress } from "../addresses/address.service.ts";
 import type { AuthContext } from "../context.ts";
 import { currentSession } from "../sessions/session.service.ts";
 import type { Session } from "../sessions/session.ts";
-import { insertOneTimeToken } from "../tokens/one-time-token.store.ts";
-import { newOpaqueToken } from "../tokens/opaque-token.ts";
-
-const EMAIL_CHANGE_MS = 24 * 3600_000;
 
 /** The caller's account; leaves an event. Throws Unauthenticated when it is gone. */
 export async function readOwnAccount(ctx: AuthContext, actor: Actor): Promise<Account> {
@@ -30,6 +27,11 @@ export async function readOwnAccount(ctx: AuthContext, actor: Actor): Promise<Ac
     }),
   );
   return account;
+}
+
+/** Mails an account's owner that this transaction changes its user name. */
+export function tellOfName(ctx: AuthContext, tx: Tx, account: Account): Promise<void> {
+  return ctx.mails.later(tx, { name: "username_changed", ...recipientOf(account, ctx.now()) });
 }
 
 /** The session that the caller speaks in. Throws Unauthenticated. */
@@ -50,24 +52,15 @@ export async function changeOwnAccount(
   patch: AccountPatch,
   rev: number | null,
 ): Promise<Account> {
-  const { username, email: pendingEmail } = patch;
-  const { token, hash } = newOpaqueToken(ctx.settings.tokenBytes);
   return inTransaction(ctx.pool, async (tx) => {
     const account = await lockAccount(tx, ctx, actor.id);
     if (!account) throw new Unauthenticated();
     if (rev !== null && rev !== account.rev) throw new VersionConflict();
-    const next = {
-      ...account,
-      username: username ?? account.username,
-      pendingEmail: pendingEmail ?? account.pendingEmail,
-    };
+    const { username = account.username, email } = patch;
+    let next: Account = { ...account, username };
+    if (email !== undefined) next = await awaitAddress(ctx, tx, next, { email, by: "owner" });
     const saved = await saveAccount(tx, ctx, next, ctx.now());
-    if (pendingEmail !== undefined) {
-      const expiresAt = new Date(ctx.now().getTime() + EMAIL_CHANGE_MS);
-      const link = { hash, userId: account.id, purpose: "email_change" as const, expiresAt };
-      await insertOneTimeToken(tx, link, ctx.now());
-      await ctx.mails.later(tx, { name: "address_change", userId: account.id, email: pendingEmail, token });
-    }
+    if (username !== account.username) await tellOfName(ctx, tx, account);
     const event = auditEvent(actor, {
       type: "medvault.auth.user.changed.v1",
       subject: `user/${account.id}`,

@@ -84,6 +84,7 @@ test("the caller sees their account, and changes the name by its revision", asyn
   expect(me.body).toMatchObject({
     id: person.account.id,
     email: person.account.email,
+    emailConfirmed: true,
     role: "patient",
     mfaEnabled: false,
     mfaRequired: false,

@@ -1,7 +1,8 @@
 import { decodeCursor, encodeCursor, Id, userApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
-import type { Account } from "../accounts/account.ts";
+import { type Account, isEmailConfirmed } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
+import { presentPasskey } from "../passkeys/passkey.routes.ts";
 import {
   changeUser,
   inviteUser,
@@ -11,6 +12,7 @@ import {
   unlockUser,
   viewUsers,
 } from "./user.service.ts";
+import { factorsOf, removeFactor } from "./user-factor.service.ts";
 
 export const userRoutes = (ctx: AuthContext): Route[] => [
   route(userApi.list, async ({ actor, query: { role = null, disabled = null, cursor, limit } }) => {
@@ -20,12 +22,21 @@ export const userRoutes = (ctx: AuthContext): Route[] => [
     return { body: { items: found.map(present), nextCursor: last ? encodeCursor(last.id) : null } };
   }),
   route(userApi.create, async ({ actor, body }) => answer(await inviteUser(ctx, actor, body))),
-  route(userApi.read, async ({ actor, params }) => answer(await readUser(ctx, actor, params.id))),
+  route(userApi.read, async ({ actor, params }) => {
+    const account = await readUser(ctx, actor, params.id);
+    const { passkeys, ...factors } = await factorsOf(ctx, ctx.pool, account);
+    const view = { ...present(account), factors: { ...factors, passkeys: passkeys.map(presentPasskey) } };
+    return { body: view, rev: account.rev };
+  }),
   route(userApi.patch, async ({ actor, params, body, ifMatch }) =>
     answer(await changeUser(ctx, actor, params.id, { patch: body, rev: ifMatch })),
   ),
   route(userApi.remove, async ({ actor, params, ifMatch }) => {
     await removeUser(ctx, actor, params.id, ifMatch);
+    return {};
+  }),
+  route(userApi.removeFactor, async ({ actor, params }) => {
+    await removeFactor(ctx, actor, params.id, params.factor);
     return {};
   }),
   route(userApi.unlock, async ({ actor, params }) => {
@@ -42,6 +53,8 @@ const answer = (account: Account) => ({ body: present(account), rev: account.rev
 function present(account: Account) {
   return {
     ...account,
+    emailConfirmed: isEmailConfirmed(account),
+    pendingEmail: account.pendingUntil === null ? null : account.pendingEmail,
     maxConcurrent: account.maxSessions,
     createdAt: account.createdAt.toISOString(),
     updatedAt: account.updatedAt.toISOString(),

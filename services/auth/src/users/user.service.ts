@@ -9,10 +9,12 @@ import {
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
+import { EmailTaken } from "../accounts/account.errors.ts";
 import {
   type AccountFilter,
   deleteAccount,
   findAccount,
+  findHolder,
   insertAccount,
   listAccounts,
   lockAccount,
@@ -20,6 +22,7 @@ import {
   saveAccount,
 } from "../accounts/account.store.ts";
 import { type Account, isActiveAdmin, newAccount } from "../accounts/account.ts";
+import { awaitAddress, tellOfAddress, withAddress, withdrawAddress } from "../addresses/address.service.ts";
 import type { AuthContext } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";
 import { clearBucketsOf } from "../lockout/lockout.store.ts";
@@ -28,6 +31,7 @@ import { auditSelfLockout } from "../roles/role.service.ts";
 import { changeSessions, endSessionsOf } from "../sessions/session.service.ts";
 import { deleteOneTimeTokens, insertOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { newOpaqueToken } from "../tokens/opaque-token.ts";
+import { tellOfName } from "./own-account.service.ts";
 
 const INVITATION_MS = 72 * 3600_000;
 
@@ -47,24 +51,68 @@ export async function readUser(ctx: AuthContext, actor: Actor, id: string): Prom
   return account;
 }
 
-/** Makes an account and mails its invitation. Throws UsernameTaken, EmailTaken. */
+/**
+ * Makes an account and mails its invitation, whose acceptance shows whose the address is: somebody
+ * who has it and never showed that then loses it. Throws UsernameTaken, EmailTaken.
+ */
 export async function inviteUser(ctx: AuthContext, actor: Actor, input: NewUser): Promise<Account> {
-  const account = newAccount({ ...input, id: newId(), passwordHash: null }, ctx.now());
-  const { id, role, email, username } = account;
+  const fresh = newAccount({ ...input, id: newId(), passwordHash: null }, ctx.now());
+  const { id, role } = fresh;
+  return inTransaction(ctx.pool, async (tx) => {
+    const account = { ...fresh, emailOwned: !(await requireFree(ctx, tx, fresh, input.email)) };
+    const details = await insertAccount(tx, ctx, account);
+    await mailInvitation(ctx, tx, account);
+    await emit(tx, "auth", userEvent(actor, "created", `user/${id}`, "user:write", { ...details, role }));
+    return account;
+  });
+}
+
+async function mailInvitation(ctx: AuthContext, tx: Tx, account: Account): Promise<void> {
+  const { id: userId, email, username } = account;
   const { token, hash } = newOpaqueToken(ctx.settings.tokenBytes);
   const expiresAt = new Date(ctx.now().getTime() + INVITATION_MS);
-  await inTransaction(ctx.pool, async (tx) => {
-    const details = await insertAccount(tx, ctx, account);
-    await insertOneTimeToken(tx, { hash, userId: id, purpose: "invitation", expiresAt }, ctx.now());
-    await ctx.mails.later(tx, { name: "invitation", userId: id, email, username, token });
-    await emit(tx, "auth", userEvent(actor, "created", `user/${id}`, "user:write", { ...details, role }));
-  });
-  return account;
+  await insertOneTimeToken(tx, { hash, userId, purpose: "invitation", expiresAt }, ctx.now());
+  await ctx.mails.later(tx, { name: "invitation", userId, email, username, token });
+}
+
+/** Whether somebody else has this address, unproven. Throws EmailTaken where it is proven. */
+async function requireFree(ctx: AuthContext, tx: Tx, account: Account, email: string): Promise<boolean> {
+  const holder = await findHolder(tx, ctx, email);
+  if (!holder || holder.id === account.id) return false;
+  if (!holder.emailUnproven) throw new EmailTaken();
+  return true;
 }
 
 /**
- * Changes an account. Another role, or its disabling, ends its sessions; another address voids what
- * was mailed to the old one. `rev`: what the admin has seen, or null. Nobody takes their own
+ * The account with the address that an admin gives it. The present one stays until the new one is
+ * confirmed, or the time to object is over; given again, it calls a waiting one off. An account
+ * that nobody has used yet has nobody to object: its invitation goes to the new address at once. Throws
+ * EmailTaken.
+ */
+async function giveAddress(
+  ctx: AuthContext,
+  tx: Tx,
+  actor: Actor,
+  account: Account,
+  email: string,
+): Promise<Account> {
+  const isPresent = account.emailOwned && account.email.toLowerCase() === email.toLowerCase();
+  if (isPresent) return account.pendingUntil === null ? account : withdrawAddress(tx, account);
+  const isClaimed = await requireFree(ctx, tx, account, email);
+  const isUsed = account.activated || account.passwordHash !== null;
+  if (isUsed) return awaitAddress(ctx, tx, account, { email, by: "admin" });
+  const next = isClaimed
+    ? { ...account, email, emailOwned: false, pendingEmail: null }
+    : await withAddress(ctx, tx, actor, account, { email, proven: false });
+  await deleteOneTimeTokens(tx, account.id, ["password_reset", "email_change"]);
+  await mailInvitation(ctx, tx, next);
+  await tellOfAddress(ctx, tx, account, next);
+  return next;
+}
+
+/**
+ * Changes an account. Another role, or its disabling, ends its sessions; another address waits
+ * (`giveAddress`). `rev`: what the admin has seen, or null. Nobody takes their own
  * rights. Throws NotFound, VersionConflict, LastAdmin, WouldLockOut, UsernameTaken, EmailTaken.
  */
 export async function changeUser(
@@ -80,23 +128,22 @@ export async function changeUser(
       const mayDemote = patch.role !== undefined || patch.disabled !== undefined;
       const admins = mayDemote ? await lockActiveAdmins(tx) : [];
       const account = await lockForAdmin(ctx, tx, id, rev);
-      // An admin vouches for the address that they give.
-      const given = patch.email === undefined ? {} : { emailOwned: true, pendingEmail: null };
-      const next: Account = { ...account, ...defined(patch), ...given };
+      const { email, ...rest } = defined(patch);
+      let next: Account = { ...account, ...rest };
       const loses = next.role !== account.role || next.disabled;
       if (isActiveAdmin(account) && !isActiveAdmin(next)) requireAnotherAdmin(admins, id);
       if (actor.id === id && loses) throw new WouldLockOut();
+      if (email !== undefined) next = await giveAddress(ctx, tx, actor, next, email);
       const saved = await saveAccount(tx, ctx, next, ctx.now());
+      if (next.username !== account.username) await tellOfName(ctx, tx, account);
       const event = auditEvent(actor, {
         type: "medvault.auth.user.changed.v1",
         ...what,
+        ...(next.pendingUntil !== account.pendingUntil && { reason: "address_waits" }),
         fields: Object.keys(patch),
         details: { ...saved.details, role: next.role, disabled: next.disabled },
       });
       await emit(tx, "auth", event);
-      if (next.email !== account.email) {
-        await deleteOneTimeTokens(tx, id, ["password_reset", "invitation", "email_change"]);
-      }
       if (loses) {
         await deleteOneTimeTokens(tx, id, ["mfa_login"]);
         await endSessionsOf(ctx, change, actor, { userId: id, except: null, reason: "account_changed" });

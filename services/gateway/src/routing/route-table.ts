@@ -59,6 +59,7 @@ export const PUBLIC: ReadonlySet<string> = new Set([
   "POST /v1/auth/passkeys/login/options",
   "POST /v1/auth/passkeys/login/verify",
   "POST /v1/auth/email/verify",
+  "POST /v1/auth/email/object",
   "POST /v1/auth/password/forgot",
   "POST /v1/auth/password/reset",
   "POST /v1/auth/password/strength",
