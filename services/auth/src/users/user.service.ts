@@ -86,8 +86,8 @@ async function requireFree(ctx: AuthContext, tx: Tx, account: Account, email: st
 /**
  * The account with the address that an admin gives it. The present one stays until the new one is
  * confirmed, or the time to object is over; given again, it calls a waiting one off. An account
- * that nobody has used yet has nobody to object: its invitation goes to the new address at once. Throws
- * EmailTaken.
+ * that nobody has used yet has nobody to object: its invitation goes to the new address at once.
+ * Throws EmailTaken.
  */
 async function giveAddress(
   ctx: AuthContext,
