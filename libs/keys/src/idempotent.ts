@@ -46,9 +46,10 @@ interface Place {
 /**
  * Runs a write once per actor, method, path and key: the same request within 24 h gets the first
  * answer, without the effect. `work` runs in the transaction that also keeps the key and the sealed
- * answer, so a write that fails leaves its key free. Without a key: a plain transaction. A replayed
- * body is what JSON made of the first. Throws IdempotencyKeyInvalid; IdempotencyKeyReused (another
- * body); RequestInProgress (after 3 s); AnswerTooLarge; or what `work` throws.
+ * answer, so a write that fails leaves its key free, as does one that a restore undid. Without a
+ * key: a plain transaction. A replayed body is what JSON made of the first. Throws
+ * IdempotencyKeyInvalid; IdempotencyKeyReused (another body); RequestInProgress (after 3 s);
+ * AnswerTooLarge; or what `work` throws.
  */
 export async function idempotent<T>(
   pool: pg.Pool,
@@ -96,7 +97,7 @@ async function placeOf(pool: pg.Pool, keyring: Keyring, request: IdempotentReque
 
 /**
  * The first answer, or null when the row is ours and the effect is to be made. One in flight blocks
- * us on the unique index (or on the row of an expired answer) until it is done, for 3 s at most.
+ * us on the unique index (or on the row of a former answer) until it is done, for 3 s at most.
  */
 async function claimOrReplay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
   await tx.query("set local lock_timeout = '3s'");
@@ -105,7 +106,7 @@ async function claimOrReplay<T>(tx: Tx, keyring: Keyring, place: Place): Promise
       if (await claim(tx, place)) return null;
       const first = await replay<T>(tx, keyring, place);
       if (first || (await renew(tx, place))) return first;
-      // It had expired, and another renewed or deleted it between our two statements: look again.
+      // It was none any more, and another renewed or deleted it meanwhile: look again.
     }
   } catch (error) {
     if ((error as { code?: unknown }).code !== LOCK_NOT_AVAILABLE) throw error;
@@ -123,13 +124,13 @@ async function claim(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** The stored answer; null when there is none younger than 24 h. */
+/** The stored answer; null when it is older than 24 h, or a restore undid what it says. */
 async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
   const { scope, bodyHash, secret } = place;
   const { rows } = await tx.query<StoredAnswer>(
     `select body_hash, status, answer from idempotency_keys
       where actor_id = $1 and method = $2 and path = $3 and key = $4
-        and created_at >= now() - interval '24 hours'`,
+        and created_at >= now() - interval '24 hours' and effect_stands(xid)`,
     [...scope],
   );
   const [stored] = rows;
@@ -140,12 +141,13 @@ async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer
   return JSON.parse(answer.toString("utf8")) as Answer<T>;
 }
 
-/** Takes over the row of an expired answer; false when another did. */
+/** Takes over the row of an answer that is none any more; false when another did. */
 async function renew(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
   const { rowCount } = await tx.query(
-    `update idempotency_keys set body_hash = $5, status = null, answer = null, created_at = now()
+    `update idempotency_keys
+        set body_hash = $5, status = null, answer = null, created_at = now(), xid = pg_current_xact_id()
       where actor_id = $1 and method = $2 and path = $3 and key = $4
-        and created_at < now() - interval '24 hours'`,
+        and (created_at < now() - interval '24 hours' or not effect_stands(xid))`,
     [...scope, bodyHash],
   );
   return rowCount === 1;

@@ -10,6 +10,7 @@ import { generateKeyFile } from "@medvault/keys/operations";
 import { createPool, type Db } from "@medvault/postgres";
 import { createLogger } from "@medvault/service-kit";
 import { createTestDatabase, startTestService } from "@medvault/testing";
+import pg from "pg";
 import { expect } from "vitest";
 import { openContext } from "../src/context.ts";
 import { runRestores } from "../src/restores/restore.service.ts";
@@ -44,6 +45,11 @@ export async function startBackup() {
     records: database.pool("records"),
     files: database.pool("files"),
     admin: started.someone("admin"),
+    async asOwner(statement: string): Promise<void> {
+      const owner = new pg.Client(database.ownerUrl);
+      await owner.connect();
+      await owner.query(statement).finally(() => owner.end());
+    },
     async stop() {
       await started.close();
       await database.drop();
@@ -154,7 +160,11 @@ export async function givenPrescription(backup: { records: Db }, patientId: stri
 }
 
 /** A stored file: a row, and a blob where the files service has it. */
-export async function givenFile(backup: TestBackup, patientId: string, bytes = randomBytes(50_000)) {
+export async function givenFile(
+  backup: { files: Db; dirs: { files: string } },
+  patientId: string,
+  bytes = randomBytes(50_000),
+) {
   const [id, blob] = [newId(), randomUUID()];
   const path = join(backup.dirs.files, "blobs", blob.slice(0, 2), blob);
   await mkdir(dirname(path), { recursive: true });

@@ -24,12 +24,23 @@ export type Part = z.infer<typeof Part>;
 const AppliedMigration = z.strictObject({ name: z.string().max(200), checksum: z.string().max(128) });
 export type AppliedMigration = z.infer<typeof AppliedMigration>;
 
+const Snapshot = z.strictObject({
+  server: z.string().regex(/^\d{1,20}$/),
+  at: z
+    .string()
+    .regex(/^\d+:\d+:[\d,]*$/)
+    .max(1_000_000),
+});
+export type Snapshot = z.infer<typeof Snapshot>;
+
 /** Everything that a backup says of itself. What it does not name is not part of it. */
 export const Manifest = z.strictObject({
   format: z.literal("medvault-backup/1"),
   id: z.uuid(),
   createdAt: z.iso.datetime(),
   postgresVersion: z.int(),
+  /** Which transactions it holds, in the numbers of which server (`pg_snapshot`). */
+  snapshot: Snapshot.optional(),
   /** Per business schema, what was applied, in order: where a restore begins. */
   migrations: z.record(PlainName, z.array(AppliedMigration)),
   parts: z.array(Part).max(2_000),

@@ -15,6 +15,7 @@ import {
   listTables,
   postgresVersion,
   type SourceTable,
+  snapshotOf,
   startCopy,
 } from "./snapshot.store.ts";
 
@@ -50,8 +51,9 @@ export async function collect(sources: Sources, draft: Draft): Promise<Collected
     const tables = await listTables(first);
     const migrations = await listMigrations(first);
     const version = await postgresVersion(first);
+    const snapshot = await snapshotOf(first);
     const parts = await copyTables(draft, clients, tables);
-    return { parts, migrations, version, files: await copyFiles(sources, draft, first) };
+    return { parts, migrations, version, snapshot, files: await copyFiles(sources, draft, first) };
   });
   const { files } = fromDatabase;
   const audit = await copyAudit(sources, draft);
@@ -64,6 +66,7 @@ export async function collect(sources: Sources, draft: Draft): Promise<Collected
       id: draft.id,
       createdAt: draft.createdAt.toISOString(),
       postgresVersion: fromDatabase.version,
+      snapshot: fromDatabase.snapshot,
       migrations: fromDatabase.migrations,
       parts: parts.sort((a, b) => (a.name < b.name ? -1 : 1)),
       filesMissing: files.missing,

@@ -1,7 +1,7 @@
 import { BACKED_UP_SERVICES, ddl, SERVICES_WITH_DATA, sysSchemaOf, withClient } from "@medvault/postgres";
 import type pg from "pg";
 import { type CopyToStreamQuery, to as copyTo } from "pg-copy-streams";
-import type { AppliedMigration, FileLine } from "../archive/manifest.ts";
+import type { AppliedMigration, FileLine, Snapshot } from "../archive/manifest.ts";
 
 /** A table as it is copied: ordinary columns in their order, without generated ones. */
 export interface SourceTable {
@@ -98,6 +98,15 @@ export async function postgresVersion(client: pg.PoolClient): Promise<number> {
     "select current_setting('server_version_num')::int as version",
   );
   return rows[0]?.version ?? 0;
+}
+
+/** Of a transaction that reads: what it sees, and the server whose transactions these are. */
+export async function snapshotOf(client: pg.PoolClient): Promise<Snapshot> {
+  const { rows } = await client.query<Snapshot>(
+    `select pg_current_snapshot()::text as at, system_identifier::text as server from pg_control_system()`,
+  );
+  if (!rows[0]) throw new RangeError("no snapshot");
+  return rows[0];
 }
 
 /** Binary: a box of n bytes takes n, as text it would take 2n. */

@@ -94,7 +94,8 @@ async function restore(context: RestoreContext, task: RestoreTask, limits: SwapL
 
 function build(pool: pg.Pool, backup: OpenedBackup, task: RestoreTask): Promise<SwapWork> {
   return withClient(pool, async (client) => {
-    const work: SwapWork = { keys: new Map(), counts: { rows: 0 } };
+    const { snapshot } = backup.manifest;
+    const work: SwapWork = { keys: new Map(), counts: { rows: 0 }, snapshot };
     for (const service of RESTORED) {
       work.counts.rows = (work.counts.rows ?? 0) + (await loadSchema(client, backup, service, task.n));
       work.keys.set(service, await stageKeys(client, backup, service, task.n));

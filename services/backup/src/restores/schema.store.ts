@@ -1,6 +1,7 @@
 import { type Db, ddl } from "@medvault/postgres";
 import type pg from "pg";
 import { type CopyStreamQuery, from as copyFrom } from "pg-copy-streams";
+import type { Snapshot } from "../archive/manifest.ts";
 import { LEFTOVER_SCHEMA } from "./restore.ts";
 
 /** Whether there is a schema of that name: a lost one is a reason to restore, too. */
@@ -131,6 +132,21 @@ export const nameOf = (schema: string, table: string): string => ddl("%I.%I", sc
 export async function exists(db: Db, table: string): Promise<boolean> {
   const { rows } = await db.query<{ there: boolean }>("select to_regclass($1) is not null as there", [table]);
   return rows[0]?.there === true;
+}
+
+/**
+ * Notes that from this transaction on the service's tables are as they were in `snapshot`: answers
+ * kept of writes that are not in it are not given again.
+ */
+export async function noteRewind(db: Db, sysSchema: string, snapshot: Snapshot | undefined): Promise<void> {
+  await db.query(
+    ddl(
+      `insert into %I.rewinds (backup)
+       select case when system_identifier::text = $1 then $2::pg_snapshot end from pg_control_system()`,
+      sysSchema,
+    ),
+    [snapshot?.server ?? null, snapshot?.at ?? null],
+  );
 }
 
 /** Makes an empty copy of a key table's shape, to stage a backup's keys in. */

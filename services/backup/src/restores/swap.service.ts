@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { emit } from "@medvault/messaging";
 import { type Db, inTransaction, sysSchemaOf, type Tx } from "@medvault/postgres";
 import type pg from "pg";
-import type { Part } from "../archive/manifest.ts";
+import type { Part, Snapshot } from "../archive/manifest.ts";
 import { THIS_RUNNER } from "../work/runner.ts";
 import { lockLive, withRetries } from "./fence.service.ts";
 import { isFenceHeld, unfenceTable } from "./fence.store.ts";
@@ -10,7 +10,14 @@ import { RestoreFailed } from "./restore.errors.ts";
 import { restoredEvent } from "./restore.events.ts";
 import { completeRestore } from "./restore.store.ts";
 import { RESTORED, type RestoredService, type RestoreTask, schemasOf } from "./restore.ts";
-import { dropErased, hasEventsBefore, hasSchema, insertMissing, renameSchema } from "./schema.store.ts";
+import {
+  dropErased,
+  hasEventsBefore,
+  hasSchema,
+  insertMissing,
+  noteRewind,
+  renameSchema,
+} from "./schema.store.ts";
 import { takeAgain } from "./taken.store.ts";
 
 /** Readers wait behind the locks too, at most 3 s before they get a 503. */
@@ -29,6 +36,8 @@ export interface SwapWork {
   /** Staged key tables, by service. */
   keys: Map<RestoredService, Part[]>;
   counts: Record<string, number>;
+  /** What the backup holds. */
+  snapshot: Snapshot | undefined;
 }
 
 /**
@@ -47,7 +56,7 @@ export async function swap(
   await withRetries(limits.attempts, () => inTransaction(pool, (tx) => swapOnce(tx, task, work)));
 }
 
-async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts }: SwapWork): Promise<void> {
+async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts, snapshot }: SwapWork): Promise<void> {
   const live = await lockLive(tx, "access exclusive");
   if (!(await isFenceHeld(tx, task.n))) throw new RestoreFailed("fence_lost");
   for (const { schema, table } of live) await unfenceTable(tx, schema, table, task.n);
@@ -61,6 +70,7 @@ async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts }: SwapWork): 
     const { scratch, old } = schemasOf(service, task.n);
     if (await hasSchema(tx, service)) await renameSchema(tx, service, old);
     await renameSchema(tx, scratch, service);
+    await noteRewind(tx, sysSchemaOf(service), snapshot);
   }
   if (!(await completeRestore(tx, task.id, THIS_RUNNER))) throw new RestoreFailed("interrupted");
   await emit(tx, "backup", restoredEvent(task, { ...counts, keysBack, ...taken }));
