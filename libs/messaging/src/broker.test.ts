@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, expect, test, vi } from "vitest";
 import { createTestBroker, testLogger } from "../../testing/src/index.ts";
 import { proxyTo } from "../test/harness.ts";
@@ -52,3 +53,24 @@ test("a peer that accepts and says nothing is given up", async () => {
   await vi.waitFor(() => expect(broker.state()).toBe("connected"), 8_000);
   await broker.close();
 }, 20_000);
+
+test.each(["stall", "swallow"] as const)(
+  "a broker that hangs (%s) is noticed within 5 s, although nothing is sent, and is back within 5 s",
+  async (how) => {
+    const proxy = await proxyTo(testBroker.url("records"));
+    const broker = connectBroker({ url: proxy.url, logger: testLogger() });
+    await vi.waitFor(() => expect(broker.state()).toBe("connected"), 5_000);
+    const channel = await broker.createChannel();
+    const ended = new Promise((resolve) => channel.once("close", resolve));
+    await delay(2_000); // it has been asked once
+    proxy[how]();
+    await vi.waitFor(() => expect(broker.state()).toBe("connecting"), 5_000);
+    await ended;
+    await delay(2_000);
+    proxy.restore();
+    await vi.waitFor(() => expect(broker.state()).toBe("connected"), 5_000);
+    expect(await (await broker.createChannel()).checkQueue("medvault.audit")).toBeDefined();
+    await broker.close();
+  },
+  30_000,
+);

@@ -1,10 +1,12 @@
 import type { ConnectionOptions } from "node:tls";
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "amqplib";
 import { backoffMs, settlesWithin } from "./backoff.ts";
+import { endConnection, watchBroker } from "./broker-watch.ts";
 import { BrokerUnavailable, codeOf } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 
-type BrokerState = "connecting" | "connected" | "closed";
+/** blocked: it takes no more for now, since it is short of disk or memory. */
+type BrokerState = "connecting" | "connected" | "blocked" | "closed";
 
 /** One connection to RabbitMQ that comes back by itself. Channels do not: open another. */
 export interface Broker {
@@ -20,16 +22,17 @@ export interface Broker {
 }
 
 const HEARTBEAT_SECONDS = 10;
-const CONNECT_TIMEOUT_MS = 5_000;
+/** Without a byte. */
+const CONNECT_TIMEOUT_MS = 3_000;
 const OPERATION_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 3_000;
 const FIRST_RETRY_MS = 200;
-const MAX_RETRY_MS = 10_000;
+const MAX_RETRY_MS = 1_000;
 
 /**
  * Keeps a connection to the URL (`amqp[s]://user:password@host:port/vhost`), from now until
- * `close`. Never throws for a broker that is away: `state` says so, and it tries again after 0.2 to
- * 10 s with jitter. `amqps` is TLS with a certificate for that host from a CA that `tls` trusts
+ * `close`. Never throws for a broker that is away or hangs: `state` says so within 4 s, and it tries again
+ * after 0.2 to 1 s with jitter. `amqps` is TLS with a certificate for that host from a CA that `tls` trusts
  * (without it, one that Node trusts), asked again at each connection.
  */
 export function connectBroker(options: { url: string; logger: Logger; tls?: ConnectionOptions }): Broker {
@@ -44,7 +47,7 @@ export function connectBroker(options: { url: string; logger: Logger; tls?: Conn
   function lost(fault: unknown): void {
     model = null;
     if (state === "closed") return;
-    if (state === "connected" || failures === 0) {
+    if (state !== "connecting" || failures === 0) {
       options.logger.warn({ code: codeOf(fault) }, "broker away, reconnecting");
     }
     state = "connecting";
@@ -63,6 +66,13 @@ export function connectBroker(options: { url: string; logger: Logger; tls?: Conn
       opened.on("error", () => {});
       if (state === "closed") return void (await settlesWithin(opened.close(), CLOSE_TIMEOUT_MS));
       opened.once("close", lost);
+      opened.on("blocked", () => {
+        if (model === opened) state = "blocked";
+      });
+      opened.on("unblocked", () => {
+        if (model === opened) state = "connected";
+      });
+      watchBroker(opened);
       model = opened;
       failures = 0;
       state = "connected";
@@ -98,7 +108,7 @@ export function connectBroker(options: { url: string; logger: Logger; tls?: Conn
       clearTimeout(retry);
       const open = model;
       model = null;
-      if (open !== null) await settlesWithin(open.close(), CLOSE_TIMEOUT_MS);
+      if (open !== null && !(await settlesWithin(open.close(), CLOSE_TIMEOUT_MS))) endConnection(open);
     },
   };
 }

@@ -9,6 +9,8 @@ export interface TestProxy {
   cut(): void;
   /** Keeps connections and forwards nothing, as a partition does. */
   stall(): void;
+  /** A black hole: takes connections and bytes, brings none; those connections stay dead. */
+  swallow(): void;
   /** Lets everything through again. */
   restore(): void;
   /** How many bytes went to the server so far. */
@@ -33,7 +35,8 @@ export async function createProxy(targetUrl: string, tls?: TlsOptions): Promise<
   const target = new URL(targetUrl);
   const port = Number(target.port) || (DEFAULT_PORTS[target.protocol] ?? 80);
   const pairs = new Set<[Socket, Socket]>();
-  let state: "open" | "cut" | "stalled" = "open";
+  let state: "open" | "cut" | "stalled" | "swallows" = "open";
+  const dead = new WeakSet<Socket>();
   let bytes = 0;
   let entered = 0;
   const refuse = (client: Socket) => (tls ? client.destroy() : client.resetAndDestroy());
@@ -45,8 +48,10 @@ export async function createProxy(targetUrl: string, tls?: TlsOptions): Promise<
     upstream.on("error", () => {});
     const pair: [Socket, Socket] = [client, upstream];
     pairs.add(pair);
-    upstream.on("data", (chunk) => client.write(chunk));
+    if (state === "swallows") dead.add(client);
+    upstream.on("data", (chunk) => dead.has(client) || client.write(chunk));
     client.on("data", (chunk) => {
+      if (dead.has(client)) return;
       bytes += chunk.length;
       upstream.write(chunk);
     });
@@ -80,6 +85,10 @@ export async function createProxy(targetUrl: string, tls?: TlsOptions): Promise<
     stall() {
       state = "stalled";
       for (const socket of [...pairs].flat()) socket.pause();
+    },
+    swallow() {
+      state = "swallows";
+      for (const [client] of pairs) dead.add(client);
     },
     restore() {
       state = "open";
