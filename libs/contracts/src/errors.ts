@@ -176,6 +176,13 @@ export class RestoreInProgress extends refusal(
   { retryAfterSeconds: 5 },
 ) {}
 
+/** 503: the clocks of two machines differ so much that one refuses what the other signed. */
+export class ClockSkew extends refusal(
+  "clock_skew",
+  "The clocks of this system's machines differ too much. Try again once its operators have set them.",
+  { retryAfterSeconds: 10 },
+) {}
+
 /** 413: a body, file or header beyond its limit. */
 export class TooLarge extends refusal("too_large") {}
 

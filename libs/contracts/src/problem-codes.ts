@@ -69,6 +69,7 @@ export const PROBLEM_CODES = {
   internal_error: "internal",
 
   bad_gateway: "bad_gateway",
+  clock_skew: "unavailable",
   not_yet_signed: "unavailable",
   restore_in_progress: "unavailable",
   storage_full: "unavailable",

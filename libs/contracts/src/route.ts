@@ -40,6 +40,8 @@ export interface RouteDoc extends AnswerDoc {
   /** A body that the schema accepts, for readers. */
   example?: unknown;
   query?: z.ZodType;
+  /** Bulk work, whose answer may begin after two minutes. Default: 3 s, or it is 503 or 504. */
+  slow?: true;
   /** The answer carries the resource's `ETag`. */
   etag?: boolean;
   /** One `Range` of the bytes is served: 206 and 416 beside the whole. */
@@ -111,7 +113,8 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
     return ["invalid_input", "request_screened", "uri_too_long", "rate_limited", "unavailable"];
   }
   const codes: ProblemCode[] = ["invalid_input", "request_screened", "too_large", "rate_limited"];
-  codes.push("internal_error", "bad_gateway", "unavailable", "storage_full", "gateway_timeout");
+  codes.push("internal_error", "bad_gateway", "unavailable", "storage_full", "clock_skew");
+  codes.push("gateway_timeout");
   codes.push("unsupported_media_type");
   codes.push("uri_too_long");
   if (route.request) codes.push("request_timeout");

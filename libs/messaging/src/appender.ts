@@ -1,5 +1,5 @@
 import { type NewEvent, Unavailable } from "@medvault/contracts";
-import { toDatabaseError } from "@medvault/postgres";
+import { isUnavailable, toDatabaseError, withDeadline } from "@medvault/postgres";
 import type pg from "pg";
 import { type OutboxEvent, toOutboxEvent } from "./envelope.ts";
 import { insertEvents } from "./outbox.store.ts";
@@ -22,6 +22,8 @@ export interface Appender {
 
 /** Events in one statement. */
 const MAX_BATCH_EVENTS = 500;
+/** Whoever reads something waits for its event. */
+const STATEMENT_MS = 2_000;
 
 interface Waiting {
   events: OutboxEvent[];
@@ -57,14 +59,15 @@ export function createAppender(pool: pg.Pool, source: string, options: AppenderO
     while (queue.length > 0) {
       const group = takeGroup();
       try {
-        await insertEvents(
-          pool,
-          group.flatMap((waiting) => waiting.events),
-        );
+        const events = group.flatMap((waiting) => waiting.events);
+        await withDeadline(STATEMENT_MS, () => insertEvents(pool, events));
         for (const waiting of group) waiting.resolve();
         wakeRelays(source);
       } catch (error) {
-        for (const waiting of group) waiting.reject(toDatabaseError(error));
+        // What gathered meanwhile has waited as long, and would wait once more.
+        const refused = isUnavailable(error) ? [...group, ...queue.splice(0)] : group;
+        if (queue.length === 0) queuedEvents = 0;
+        for (const waiting of refused) waiting.reject(toDatabaseError(error));
       }
     }
     flushing = null;

@@ -31,9 +31,9 @@ const MAX_RETRY_MS = 1_000;
 
 /**
  * Keeps a connection to the URL (`amqp[s]://user:password@host:port/vhost`), from now until
- * `close`. Never throws for a broker that is away or hangs: `state` says so within 4 s, and it tries again
- * after 0.2 to 1 s with jitter. `amqps` is TLS with a certificate for that host from a CA that `tls` trusts
- * (without it, one that Node trusts), asked again at each connection.
+ * `close`. Never throws for a broker that is away or hangs: `state` says so within 4 s, and it
+ * tries again after 0.2 to 1 s with jitter. `amqps` is TLS with a certificate for that host from a
+ * CA that `tls` trusts (without it, one that Node trusts), asked again at each connection.
  */
 export function connectBroker(options: { url: string; logger: Logger; tls?: ConnectionOptions }): Broker {
   const { tls = { rejectUnauthorized: true } } = options;

@@ -1,4 +1,5 @@
 export { connectionOf } from "./connection.ts";
+export { withDeadline, withoutDeadline } from "./deadline.ts";
 export {
   DatabaseUnavailable,
   isUnavailable,

@@ -1,9 +1,11 @@
 import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
+import { clientClass } from "./client.ts";
 import { connectionOf } from "./connection.ts";
-import { toDatabaseError, UnsafeInteger } from "./errors.ts";
+import { ownDeadline } from "./deadline.ts";
+import { isConnectionLost, toDatabaseError, UnsafeInteger } from "./errors.ts";
 import { quoteIdentifier } from "./identifiers.ts";
-import { keepNames, preparingClient, renewedAfter, StatementNames } from "./prepared.ts";
+import { keepNames, renewedAfter, StatementNames } from "./prepared.ts";
 
 export interface PoolOptions {
   /** Plain, or with `?sslmode=verify-full` (connection.ts). */
@@ -18,7 +20,7 @@ export interface PoolOptions {
   statementTimeoutMs?: number;
   /** Default 3,000. */
   lockTimeoutMs?: number;
-  /** Waiting for a free or a new connection; default 3,000. */
+  /** Waiting for a free or a new connection; default 2,000. */
   connectTimeoutMs?: number;
   /**
    * Prepare statements with values under names, once a connection: for constant texts. The URL's
@@ -56,6 +58,12 @@ const columnTypes: pg.CustomTypesConfig = {
     parsers[oid] ?? pg.types.getTypeParser(oid, format === "binary" ? "text" : (format ?? "text")),
 };
 
+type Lent = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  release: (error?: Error | boolean) => void,
+) => void;
+
 class DatabasePool extends pg.Pool {
   // pg's query has eight overloads that one override cannot repeat; it maps promises alone.
   override query = ((...args: Parameters<pg.Pool["query"]>) => {
@@ -70,6 +78,36 @@ class DatabasePool extends pg.Pool {
         throw toDatabaseError(error);
       });
   }) as pg.Pool["query"];
+
+  override connect = ((callback?: Lent) => {
+    // `query` sends its statement in the callback, which whoever gives a connection back calls.
+    if (callback) return this.#lend(ownDeadline(callback));
+    return new Promise((resolve, reject) => {
+      this.#lend((error, client) => (client ? resolve(client) : reject(error)));
+    });
+  }) as pg.Pool["connect"];
+
+  readonly #usedAt = new WeakMap<pg.PoolClient, number>();
+  #lostAt = Number.NEGATIVE_INFINITY;
+
+  constructor(config: pg.PoolConfig) {
+    super(config);
+    this.on("release", (error: Error | boolean | undefined, client) => {
+      const now = performance.now();
+      this.#usedAt.set(client, now);
+      if (error === true || (error && isConnectionLost(error))) this.#lostAt = now;
+    });
+  }
+
+  /** What idled while another connection was lost may be as dead, and would cost a whole wait. */
+  #lend(callback: Lent): void {
+    super.connect((error, client, release) => {
+      if (!client || (this.#usedAt.get(client) ?? Number.POSITIVE_INFINITY) >= this.#lostAt)
+        return callback(error, client, release);
+      release(new Error("it idled while another was lost"));
+      this.#lend(callback);
+    });
+  }
 }
 
 /**
@@ -84,7 +122,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     ...connectionOf(options.connectionString, options.tls),
     application_name: options.applicationName,
     max: options.max ?? 10,
-    connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 2_000,
     idleTimeoutMillis: 30_000,
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + 2_000,
@@ -92,7 +130,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
     types: columnTypes,
-    ...(names && { Client: preparingClient(names) }),
+    Client: clientClass(names),
     ...(schema === undefined ? {} : { options: `-c search_path=${searchPathOption(schema)}` }),
   });
   if (names) keepNames(pool, names);

@@ -63,18 +63,3 @@ function isOutdated(error: unknown): boolean {
   if (code === FEATURE_NOT_SUPPORTED) return routine === "RevalidateCachedQuery";
   return code === INVALID_STATEMENT_NAME || code === DUPLICATE_STATEMENT;
 }
-
-/** A client that prepares what has values. What has none goes as it is, as do cursors and COPY. */
-export function preparingClient(names: StatementNames): new () => pg.Client {
-  return class PreparingClient extends pg.Client {
-    // pg's query has many overloads; a text with values is one of them, the rest passes.
-    override query = ((...args: unknown[]): unknown => {
-      const [text, values, callback] = args;
-      const name = typeof text === "string" && Array.isArray(values) ? names.of(text) : undefined;
-      const query = super.query as (...args: unknown[]) => unknown;
-      return name === undefined
-        ? query.apply(this, args)
-        : query.call(this, { name, text }, values, callback);
-    }) as pg.Client["query"];
-  };
-}

@@ -1,21 +1,26 @@
+import { withDeadline } from "@medvault/postgres";
 import {
   type AssertionVerifier,
-  type CheckState,
   createApp,
   EVIDENCE_KINDS,
   type Readiness,
   stateOf,
 } from "@medvault/service-kit";
 import type { Express } from "express";
+import type { Redis } from "ioredis";
 import { refusalEvent } from "./refusal.events.ts";
 import type { Check, Parts, Service } from "./service.ts";
+
+/** The gateway waits half a second longer: its caller reads that the database is away. */
+const ANSWER_MS = 2_000;
+const CHECK_MS = 1_000;
 
 /** The HTTP app of a service over parts that are there already; nothing is started. */
 export function createServiceApp<X>(
   service: Service,
   parts: Pick<Parts, "pool" | "appender" | "logger"> & {
     readonly broker: Pick<Parts["broker"], "state">;
-    readonly redis: { readonly status: string } | null;
+    readonly redis: Pick<Redis, "ping"> | null;
   },
   context: X,
   assertions: AssertionVerifier,
@@ -26,6 +31,7 @@ export function createServiceApp<X>(
     assertions,
     routes: service.routes(context),
     readiness: readinessOf(service, parts, context),
+    around: (doc, work) => (doc.slow ? work() : withDeadline(ANSWER_MS, work)),
     // The service that asked records the refusal.
     onRefusal: async (req, actor, error) => {
       if (req.path.startsWith("/internal/")) return;
@@ -41,24 +47,17 @@ function readinessOf<X>(
   { pool, broker, redis }: Parameters<typeof createServiceApp>[1],
   context: X,
 ): Readiness {
-  return async () => {
-    const states = Object.entries(service.checks?.(context) ?? {}).map(
-      async ([name, check]) => [name, await outcomeOf(check)] as const,
-    );
-    return {
-      postgres: await stateOf(pool.query("select 1")),
-      rabbitmq: broker.state() === "connected" ? "ok" : "degraded",
-      ...(redis ? { redis: redis.status === "ready" ? ("ok" as const) : ("degraded" as const) } : {}),
-      ...Object.fromEntries(await Promise.all(states)),
-    };
+  const all: Readonly<Record<string, Check>> = {
+    postgres: () => pool.query("select 1"),
+    rabbitmq: () => (broker.state() === "connected" ? "ok" : "degraded"),
+    ...(redis && { redis: () => redis.ping().catch(() => "degraded") }),
   };
-}
-
-async function outcomeOf(check: Check): Promise<CheckState> {
-  try {
-    const found = await check();
-    return found === "degraded" || found === "down" ? found : "ok";
-  } catch {
-    return "down";
-  }
+  return async () => {
+    const checks = Object.entries({ ...all, ...service.checks?.(context) });
+    const states = checks.map(
+      // Each gives its connection back by its end, and names itself when it hangs.
+      async ([name, check]) => [name, await stateOf(withDeadline(CHECK_MS, async () => check()))] as const,
+    );
+    return Object.fromEntries(await Promise.all(states));
+  };
 }

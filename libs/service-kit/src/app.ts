@@ -9,14 +9,14 @@ import {
   Unavailable,
 } from "@medvault/contracts";
 import express, { type ErrorRequestHandler, type Express, type Request } from "express";
-import type { AssertionVerifier } from "./assertions.ts";
+import { AssertionUntimely, type AssertionVerifier, UNTIMELY_HEADER } from "./assertions.ts";
 import { type JsonLimit, jsonBody } from "./body.ts";
 import { mountHealth, type Readiness } from "./health.ts";
 import type { Logger } from "./logger.ts";
 import { metricsOf, observeRequests } from "./metrics.ts";
 import { AnswerUnfit, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 import { actorOrNull, requestContext, requestIdOf, setClaims } from "./request.ts";
-import type { Route } from "./route.ts";
+import type { Around, Route } from "./route.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 
 /**
@@ -34,6 +34,8 @@ export interface AppOptions {
   onRefusal?: OnRefusal;
   /** Kinds of refusals passed to `onRefusal`; default: 401, 403, 404 and 500. */
   evidence?: ReadonlySet<string>;
+  /** Runs the work of each route: for what a request has with it, such as a deadline. */
+  around?: Around;
   /** Default 1 MiB. */
   jsonLimitBytes?: JsonLimit;
 }
@@ -46,15 +48,19 @@ export interface AppOptions {
 export function createApp(options: AppOptions): Express {
   const app = bareApp(options.logger);
   mountHealth(app, app, options.readiness);
-  app.use(async (req, _res, next) => {
+  app.use(async (req, res, next) => {
     const token = req.get(ASSERTION_HEADER);
     if (!token) throw new Unauthenticated("The gateway's assertion is missing or not valid.");
-    setClaims(req, await options.assertions.verify(token));
+    const claims = await options.assertions.verify(token).catch((error: unknown) => {
+      if (error instanceof AssertionUntimely) res.setHeader(UNTIMELY_HEADER, "1");
+      throw error;
+    });
+    setClaims(req, claims);
     next();
   });
   app.use(jsonBody(options.jsonLimitBytes));
   const router = express.Router({ caseSensitive: true });
-  for (const route of options.routes) route.mount(router);
+  for (const route of options.routes) route.mount(router, options.around);
   app.use(router);
   endApp(app, options.logger, options.onRefusal, options.evidence);
   adminApps.set(app, adminApp(app, options.readiness, options.logger));

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { bare, DOCTOR, type Harness, startService } from "../test/harness.ts";
 import {
   type AssertionKey,
+  AssertionUntimely,
   AssertionVerifier,
   generateAssertionKey,
   importAssertionKey,
@@ -85,6 +86,8 @@ async function attacks(): Promise<Record<string, string | null>> {
     "no exp": await signed({ exp: undefined }),
     "no iat": await signed({ iat: undefined }),
     "exp as text": await signed({ exp: String(now() + 30) }),
+    "claims an hour": await signed({ exp: now() + 3_600 }),
+    "claims a second too much": await signed({ exp: now() + 31 }),
     "issued long ago, long-lived": await signed({ iat: now() - 120, exp: now() + 3600 }),
     "issued in the future": await signed({ iat: now() + 120, exp: now() + 150 }),
     "not yet valid": await signed({ nbf: now() + 120 }),
@@ -115,6 +118,8 @@ test("an assertion is refused the same way, whatever is wrong with it, and reach
       code: "unauthenticated",
       detail: "The gateway's assertion is missing or not valid.",
     });
+    const isUntimely = /^(expired|issued|not yet)/.test(name); // of these alone the gateway is told
+    expect(answer.headers.has("x-medvault-untimely"), name).toBe(isUntimely);
     expect(reached, name).toBe(before);
     expect(service.refusals.slice(refused), name).toEqual([{ code: "unauthenticated", actorId: null }]);
   }
@@ -137,6 +142,15 @@ test("a good assertion is let in, also when it names several audiences", async (
   const both = await signAssertion(service.key, DOCTOR, ["files", "records"]);
   const answer = await fetch(`${service.url}/v1/example`, { headers: { "x-medvault-assertion": both } });
   expect(answer.status).toBe(200);
+});
+
+test("a clock that is 5 s off is allowed for, 20 s are told from a forgery, in both directions", async () => {
+  const { privateJwk, jwks } = await newAssertionKey();
+  const token = await signAssertion(await importAssertionKey(privateJwk), DOCTOR, "records");
+  const at = (offsetS: number) =>
+    new AssertionVerifier(jwks, "records", () => new Date(Date.now() + offsetS * 1_000)).verify(token);
+  for (const near of [-5, 0, 5, 20]) expect((await at(near)).sub).toBe(DOCTOR.sub);
+  for (const far of [-20, 60]) await expect(at(far)).rejects.toBeInstanceOf(AssertionUntimely);
 });
 
 test("a remembered assertion ends with its expiry", async () => {

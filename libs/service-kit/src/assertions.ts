@@ -5,6 +5,7 @@ import {
   type CryptoKey,
   calculateJwkThumbprint,
   createLocalJWKSet,
+  errors,
   exportJWK,
   generateKeyPair,
   importJWK,
@@ -21,7 +22,9 @@ const ASSERTION_ISSUER = "medvault-gateway";
 /** How long an assertion is valid. */
 const ASSERTION_LIFETIME_S = 30;
 /** By how much two machines' clocks may differ. */
-const CLOCK_TOLERANCE_S = 5;
+export const CLOCK_TOLERANCE_S = 5;
+/** Tells the gateway that its assertion was good, though at another time than now. */
+export const UNTIMELY_HEADER = "x-medvault-untimely";
 const MAX_REMEMBERED = 2_000;
 
 /** What the gateway asserts of the caller. `sub` is a user's id, `guest` or `service:<name>`. */
@@ -42,6 +45,11 @@ export interface AssertionKey {
   kid: string;
   key: CryptoKey | Uint8Array;
 }
+
+const REFUSED = "The gateway's assertion is missing or not valid.";
+
+/** An assertion that is right in all but its time: an old one, or one of two clocks is wrong. */
+export class AssertionUntimely extends Unauthenticated {}
 
 /** Signs `claims` for `audience` (service names) with the gateway's Ed25519 key. */
 export async function signAssertion(
@@ -67,18 +75,20 @@ export async function signAssertion(
 export class AssertionVerifier {
   readonly #keys: ReturnType<typeof createLocalJWKSet>;
   readonly #audience: string;
+  readonly #now: () => Date;
   readonly #remembered = new BoundedMap<string, { claims: Claims; expiresAtMs: number }>(MAX_REMEMBERED);
 
-  constructor(jwks: JSONWebKeySet, audience: string) {
+  constructor(jwks: JSONWebKeySet, audience: string, now: () => Date = () => new Date()) {
     this.#keys = createLocalJWKSet(jwks);
     this.#audience = audience;
+    this.#now = now;
   }
 
-  /** The claims of `token`. Throws Unauthenticated, which hides what is wrong with it. */
+  /** The claims of `token`. Throws AssertionUntimely, or Unauthenticated: not what is wrong. */
   async verify(token: string): Promise<Claims> {
     const digest = hash("sha256", token, "base64url"); // half the cost of a Hash object
     const known = this.#remembered.get(digest);
-    if (known && known.expiresAtMs > Date.now()) return known.claims;
+    if (known && known.expiresAtMs > this.#now().getTime()) return known.claims;
     try {
       const { payload } = await jwtVerify(token, this.#keys, {
         algorithms: ["EdDSA"],
@@ -86,16 +96,29 @@ export class AssertionVerifier {
         issuer: ASSERTION_ISSUER,
         audience: this.#audience,
         requiredClaims: ["sub", "iat", "exp"],
-        maxTokenAge: ASSERTION_LIFETIME_S, // one that claims to live longer is not the gateway's
+        maxTokenAge: ASSERTION_LIFETIME_S,
         clockTolerance: CLOCK_TOLERANCE_S,
+        currentDate: this.#now(),
       });
+      const lifetimeS = (payload.exp as number) - (payload.iat as number);
+      if (lifetimeS > ASSERTION_LIFETIME_S) throw new Unauthenticated("it claims to live longer");
       const claims = AssertionClaims.parse(payload);
       this.#remembered.set(digest, { claims, expiresAtMs: (payload.exp as number) * 1000 });
       return claims;
     } catch (cause) {
-      throw new Unauthenticated("The gateway's assertion is missing or not valid.", { cause });
+      throw new (isUntimely(cause) ? AssertionUntimely : Unauthenticated)(REFUSED, { cause });
     }
   }
+}
+
+/** Whether a token's time is all that was wrong with it: time is looked at last. */
+export function isUntimely(error: unknown): boolean {
+  if (error instanceof errors.JWTExpired) return true;
+  return (
+    error instanceof errors.JWTClaimValidationFailed &&
+    /^(iat|nbf|exp)$/.test(error.claim) &&
+    error.reason === "check_failed"
+  );
 }
 
 /** The verifier of a service, from the file of the gateway's public keys. */

@@ -3,12 +3,15 @@ export { adminApp, bareApp, createApp, EVIDENCE_KINDS, endApp, markRecorded } fr
 export {
   type AssertionKey,
   AssertionVerifier,
+  CLOCK_TOLERANCE_S,
   type Claims,
   generateAssertionKey,
   importAssertionKey,
+  isUntimely,
   loadAssertionVerifier,
   newAssertionKey,
   signAssertion,
+  UNTIMELY_HEADER,
 } from "./assertions.ts";
 export type { JsonLimit } from "./body.ts";
 export { BoundedMap } from "./bounded-map.ts";

@@ -52,6 +52,9 @@ export interface Answer<T> {
   readonly headers?: Readonly<Record<string, string | string[]>>;
 }
 
+/** Runs the work of a request. */
+export type Around = (doc: RouteDoc, work: () => Promise<void>) => Promise<void>;
+
 /** A route guarded by its document. Made by `route` and `streamRoute` alone: none is unguarded. */
 export class Route {
   readonly doc: RouteDoc;
@@ -64,14 +67,14 @@ export class Route {
   }
 
   /** Adds it to a router, behind its guard. */
-  mount(router: Router): void {
+  mount(router: Router, around: Around = (_doc, work) => work()): void {
     const { doc } = this;
     const method = doc.method.toLowerCase() as "get" | "post" | "put" | "patch" | "delete";
     router[method](patternOf(doc), (req, res) => {
       // Kept for the refusal's event: Express forgets a route before it handles errors.
       (req as WithMatch)[MATCH] = { doc, params: req.params };
       requireAdmission(doc, actorOf(req));
-      return this.#handle(req, res);
+      return around(doc, () => this.#handle(req, res));
     });
   }
 }

@@ -40,7 +40,7 @@ interface Waits {
 /** Nothing is written before the writer is started. */
 export async function openContext(
   { config, pool, keyring, appender, logger, now, onStop }: Parts<AuditConfig>,
-  { retryMs, proofWaitMs }: Waits = { retryMs: 1_000, proofWaitMs: 5_000 },
+  { retryMs, proofWaitMs }: Waits = { retryMs: 1_000, proofWaitMs: 1_500 },
 ): Promise<Context> {
   const { publicKey, sign } = await signingKey(pool, keyring, "checkpoints");
   const log: LogContext = {

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import type { Keyring } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
-import { createPool } from "@medvault/postgres";
+import { createPool, withoutDeadline } from "@medvault/postgres";
 import type { Parts } from "@medvault/runtime";
 import type { Logger } from "@medvault/service-kit";
 import type pg from "pg";
@@ -54,7 +54,7 @@ export async function openContext(parts: Parts<BackupConfig>): Promise<Context> 
     max: 4,
     statementTimeoutMs: COPY_TIMEOUT_MS,
   });
-  const queue = new WorkQueue(logger);
+  const queue = new WorkQueue(logger, withoutDeadline);
   onStop(() => copyPool.end());
   onStop(() => queue.stop());
   return {

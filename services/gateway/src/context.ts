@@ -13,10 +13,8 @@ import { createKeySet } from "./identity/jwks.client.ts";
 import { createLimits } from "./limits/limit.ts";
 import { Upstream } from "./proxy/upstream.client.ts";
 import { SERVICES, type ServiceName } from "./routing/route-table.ts";
-import { createReadiness } from "./system/readiness.ts";
+import { createReadiness, keepLooking } from "./system/readiness.ts";
 
-/** For every command but the script that admits requests, which has a tighter limit. */
-const REDIS_ANSWER_MS = 1_000;
 const KeyFile = z.object({ signing: z.record(z.string(), z.unknown()) });
 
 /** What the requests share. */
@@ -39,7 +37,7 @@ export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<C
   const { signing } = KeyFile.parse(JSON.parse(await readFile(config.MEDVAULT_KEYS_FILE, "utf8")));
   const asserter = new Asserter(await importAssertionKey(signing));
   const upstreams = createUpstreams(parts);
-  const redis = connectRedis(config.REDIS_URL, { logger, tls: tls.outgoing, answerMs: REDIS_ANSWER_MS });
+  const redis = connectRedis(config.REDIS_URL, { logger, tls: tls.outgoing });
   const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const producer = createLossyProducer({ broker, source: "gateway", instance: config.MEDVAULT_INSTANCE });
   const auth = new AuthClient(upstreams.auth, asserter);
@@ -53,7 +51,14 @@ export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<C
   const tokens = new AccessTokens(
     createKeySet(() => auth.jwks()),
     config.MEDVAULT_ISSUER,
+    () => upstreams.auth.isSkewed,
   );
+  const readiness = createReadiness({
+    upstreams: Object.values(upstreams),
+    redis: () => redis.ping(),
+    rabbitmq: () => broker.state() === "connected",
+  });
+  const stopLooking = keepLooking(readiness);
   return {
     config,
     admission: createAdmission({ store, limits, tokens, auth }),
@@ -61,12 +66,9 @@ export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<C
     upstreams,
     idleTimeoutMs: idleTimeoutOf(config),
     producer,
-    readiness: createReadiness({
-      upstreams: Object.values(upstreams),
-      redis: () => redis.ping(),
-      rabbitmq: () => broker.state() === "connected",
-    }),
+    readiness,
     async close() {
+      stopLooking();
       await producer.close();
       await broker.close();
       await Promise.all(Object.values(upstreams).map((upstream) => upstream.close()));

@@ -17,6 +17,12 @@ import type { FieldPlan } from "./screening/field-plan.ts";
 import { screenBody } from "./screening/screen.ts";
 import { publicRoutes } from "./system/openapi.ts";
 
+/** A caller has an answer within 3 s, whatever is the matter with us: half a second is to spare. */
+const ANSWER_MS = 2_500;
+/** What is left for the service, however long the admission took. */
+const LEAST_ANSWER_MS = 500;
+/** For what its document declares as slow. */
+const SLOW_ANSWER_MS = 120_000;
 const METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /**
@@ -35,9 +41,11 @@ export function edge(context: Context): RequestHandler {
       res.setHeader("Allow", METHODS.join(", "));
       throw new MethodNotAllowed();
     }
-    const { path, query, plan, refuseUnknownQuery } = inspect(req);
+    const startedAt = performance.now();
+    const { path, query, plan, slow, refuseUnknownQuery } = inspect(req);
     const route = routeOf(req.method, path);
     const signedIn = await admit(admission, { req, res, ...client, path, route });
+    const admittedInMs = performance.now() - startedAt;
     if (!route) throw new NotFound();
     if (signedIn?.enrollment && !route.enrollment) throw new EnrollmentRequired();
     const ownHeaders = route.service === "auth" ? authHeaders(req, path, client.ip, signedIn) : {};
@@ -49,6 +57,7 @@ export function edge(context: Context): RequestHandler {
       upstream: upstreams[route.service],
       route,
       target: `${path}${query}`,
+      answerMs: slow ? SLOW_ANSWER_MS : Math.max(LEAST_ANSWER_MS, ANSWER_MS - admittedInMs),
       body,
       assertion: await asserter.forClient(client, signedIn, route.audiences),
       withSession: signedIn !== null,

@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { AssertionVerifier, Claims } from "@medvault/service-kit";
+import { type AssertionVerifier, type Claims, UNTIMELY_HEADER } from "@medvault/service-kit";
 import {
   type CryptoKey,
   calculateJwkThumbprint,
@@ -37,6 +37,10 @@ export class FakeService {
   raw: RequestListener | null = null;
   ready: { status: number; body: unknown } = { status: 200, body: { status: "ok", checks: {} } };
   verifier: AssertionVerifier | null = null;
+  /** It takes connections and requests, and answers nothing. */
+  hangs = false;
+  /** By how much its clock is ahead, for `verifier` too. */
+  clockMs = 0;
   #server: Server | null = null;
   port = 0;
 
@@ -46,6 +50,10 @@ export class FakeService {
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
+  }
+
+  now(): number {
+    return Date.now() + this.clockMs;
   }
 
   async start(): Promise<void> {
@@ -65,6 +73,8 @@ export class FakeService {
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    if (this.hangs) return;
+    if (this.clockMs) res.setHeader("date", new Date(this.now()).toUTCString());
     if (req.url === "/readyz")
       return void res.writeHead(this.ready.status).end(JSON.stringify(this.ready.body));
     if (this.raw) return void this.raw(req, res);
@@ -72,9 +82,15 @@ export class FakeService {
     req.on("error", () => undefined);
     for await (const chunk of req) body += String(chunk);
     const token = String(req.headers["x-medvault-assertion"] ?? "");
-    const claims = (await this.verifier?.verify(token).catch(() => null)) ?? null;
+    let untimely = false;
+    const verified = this.verifier?.verify(token).catch((error: Error) => {
+      untimely = error.name === "AssertionUntimely";
+      return null;
+    });
+    const claims = (await verified) ?? null;
     const { method = "", url = "", headers } = req;
     this.seen.push({ method, url, headers, body, claims });
+    if (untimely) return void res.writeHead(401, { [UNTIMELY_HEADER]: "1" }).end("{}");
     if (this.handler) return this.handler(req, res, body);
     res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ service: this.name }));
   }

@@ -70,7 +70,7 @@ export async function createHarness(): Promise<Harness> {
     FakeService
   >;
   for (const service of Object.values(services)) {
-    service.verifier = new AssertionVerifier(jwks, service.name);
+    service.verifier = new AssertionVerifier(jwks, service.name, () => new Date(service.now()));
     await service.start();
   }
   const auth = new FakeAuth();

@@ -81,6 +81,7 @@ function operation(route: RouteDoc, schemas: NamedSchemas): Json {
     summary: route.summary,
     tags: [tagOf(route.path)],
     ...(route.permission && { "x-permission": route.permission }),
+    ...(route.slow && { "x-slow": true }),
     security: signedIn ? [{ bearer: [] }, { cookie: [] }] : [],
     parameters: parametersOf(route, signedIn, schemas),
     ...(route.request && {

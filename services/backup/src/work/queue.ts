@@ -3,13 +3,16 @@ import type { ArchiveContext } from "../context.ts";
 /** Work that goes on after an answer has left, one piece at a time. */
 export class WorkQueue {
   readonly #logger: ArchiveContext["logger"];
+  readonly #apart: <T>(work: () => T) => T;
   readonly #stopping = new AbortController();
   readonly #begun = new Set<string>();
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(logger: ArchiveContext["logger"]) {
+  /** `apart` runs work apart from the request that asks for it, which has a deadline. */
+  constructor(logger: ArchiveContext["logger"], apart: <T>(work: () => T) => T = (work) => work()) {
     this.#logger = logger;
+    this.#apart = apart;
   }
 
   /** Aborts when the queue is stopped: what is under way then ends early, and counts as failed. */
@@ -33,9 +36,11 @@ export class WorkQueue {
   /** Runs `work` after all that was asked for before: no blob is swept while one is copied. */
   run<T>(work: () => Promise<T>): Promise<T> {
     this.#waiting += 1;
-    const turn = this.#last.then(work).finally(() => {
-      this.#waiting -= 1;
-    });
+    const turn = this.#last
+      .then(() => this.#apart(work))
+      .finally(() => {
+        this.#waiting -= 1;
+      });
     this.#last = turn.catch(() => {});
     return turn;
   }

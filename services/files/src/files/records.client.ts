@@ -2,6 +2,7 @@ import {
   AccessView,
   type Actor,
   ASSERTION_HEADER,
+  ClockSkew,
   NotFound,
   PURPOSE_HEADER,
   REQUEST_ID_HEADER,
@@ -9,11 +10,11 @@ import {
   Unauthenticated,
   Unavailable,
 } from "@medvault/contracts";
-import { connectorOf, type Tls } from "@medvault/service-kit";
+import { connectorOf, type Tls, UNTIMELY_HEADER } from "@medvault/service-kit";
 import { Pool } from "undici";
 
-/** A person is answered within 3 s, whatever the state of records. */
-const WAIT_MS = 3_000;
+/** A person is answered within 3 s, whatever the state of records, and asking is not all. */
+const WAIT_MS = 1_500;
 const CONNECTIONS = 16;
 
 /** The caller, with the gateway's assertion to pass on: never another credential. */
@@ -32,7 +33,8 @@ interface AccessQuestion {
 export interface RecordsClient {
   /**
    * Resolves with the scope that allowed it, for the event. Throws `AccessDenied`, `Unavailable`
-   * (records is away) or `Unauthenticated` (the assertion expired during a slow upload).
+   * (records is away), `ClockSkew` (its clock is off, or the upload outlived the assertion) or
+   * `Unauthenticated`.
    */
   requireAccess(caller: Caller, question: AccessQuestion): Promise<string>;
   close(): Promise<void>;
@@ -48,6 +50,12 @@ export class AccessDenied extends NotFound {
   }
 }
 
+interface Asked {
+  status: number;
+  isUntimely: boolean;
+  body: unknown;
+}
+
 /** Asks records at `url`. Fails closed: anything but a clear yes or no is `Unavailable`. */
 export function recordsClient(url: string, tls: Tls | null): RecordsClient {
   const pool = new Pool(url, {
@@ -58,7 +66,7 @@ export function recordsClient(url: string, tls: Tls | null): RecordsClient {
     keepAliveTimeout: 10_000,
   });
 
-  async function ask(caller: Caller, question: AccessQuestion): Promise<{ status: number; body: unknown }> {
+  async function ask(caller: Caller, question: AccessQuestion): Promise<Asked> {
     const query = new URLSearchParams({ action: question.action });
     if (question.prescriptionId) query.set("prescriptionId", question.prescriptionId);
     try {
@@ -68,7 +76,8 @@ export function recordsClient(url: string, tls: Tls | null): RecordsClient {
         headers: headersOf(caller),
         signal: AbortSignal.timeout(WAIT_MS),
       });
-      return { status: answer.statusCode, body: await answer.body.json() };
+      const isUntimely = UNTIMELY_HEADER in answer.headers;
+      return { status: answer.statusCode, isUntimely, body: await answer.body.json() };
     } catch (cause) {
       throw new Unavailable(undefined, undefined, { cause });
     }
@@ -76,9 +85,9 @@ export function recordsClient(url: string, tls: Tls | null): RecordsClient {
 
   return {
     async requireAccess(caller, question) {
-      const { status, body } = await ask(caller, question);
+      const { status, isUntimely, body } = await ask(caller, question);
       if (status === 403 || status === 404) throw new AccessDenied(question.patientId);
-      if (status === 401) throw new Unauthenticated();
+      if (status === 401) throw isUntimely ? new ClockSkew() : new Unauthenticated();
       if (status !== 200) throw refusalOfService(body);
       const answer = AccessView.safeParse(body);
       if (answer.data?.patientId !== question.patientId) throw new Unavailable();

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import { AppError } from "@medvault/contracts";
-import { BoundedMap } from "@medvault/service-kit";
+import { AppError, ClockSkew } from "@medvault/contracts";
+import { BoundedMap, isUntimely } from "@medvault/service-kit";
 import { type JWTVerifyGetKey, jwtVerify } from "jose";
 import { z } from "zod";
 import { TokenRefused } from "./identity.errors.ts";
@@ -29,11 +29,14 @@ export type AccessClaims = z.infer<typeof AccessClaims>;
 export class AccessTokens {
   readonly #keys: JWTVerifyGetKey;
   readonly #issuer: string;
+  readonly #isSkewed: () => boolean;
   readonly #remembered = new BoundedMap<string, AccessClaims>(MAX_REMEMBERED);
 
-  constructor(keys: JWTVerifyGetKey, issuer: string) {
+  /** `isSkewed`: whether the clock by which tokens are issued is known to be wrong. */
+  constructor(keys: JWTVerifyGetKey, issuer: string, isSkewed: () => boolean = () => false) {
     this.#keys = keys;
     this.#issuer = issuer;
+    this.#isSkewed = isSkewed;
   }
 
   /** The claims of a token that was verified before and has not expired, or null. */
@@ -42,7 +45,7 @@ export class AccessTokens {
     return known && known.exp * 1000 > Date.now() ? known : null;
   }
 
-  /** Throws TokenRefused, or Unavailable when auth's keys are not known yet and auth is away. */
+  /** Throws TokenRefused, ClockSkew, or Unavailable while auth, away, has not told its keys yet. */
   async verify(token: string): Promise<AccessClaims> {
     if (token.length > MAX_TOKEN_CHARS) throw new TokenRefused();
     try {
@@ -60,6 +63,7 @@ export class AccessTokens {
       return claims;
     } catch (thrown) {
       if (thrown instanceof AppError) throw thrown;
+      if (isUntimely(thrown) && this.#isSkewed()) throw new ClockSkew(); // nobody is to sign in again
       throw new TokenRefused(thrown);
     }
   }

@@ -14,6 +14,8 @@ interface Inspected {
   query: string;
   /** What of the body is screened. */
   plan: FieldPlan;
+  /** Whether its document says that the answer may take long. */
+  slow: boolean;
   /** Throws InvalidInput for names that the route does not know; called after admission. */
   refuseUnknownQuery(): void;
 }
@@ -53,6 +55,7 @@ export function inspector(find: FindDocument): Inspect {
       path,
       query,
       plan: route ? known(route).plan : "screen",
+      slow: route?.slow ?? false,
       refuseUnknownQuery: () => {
         if (route && pairs.length > 0) refuseUnknownNames(pairs, known(route).names);
       },

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Dispatcher } from "undici";
-import { ClientGone, SlowReader } from "./proxy.errors.ts";
+import { AnswerTimeout, ClientGone, SlowReader } from "./proxy.errors.ts";
 
 /** How much of an answer is held until its client takes it: what one read of a socket brings. */
 const HELD_BYTES = 64 * 1024;
@@ -50,6 +50,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
   #state: "open" | "ended" | "failed" = "open";
   #idle: NodeJS.Timeout | undefined;
   #idleTimeoutMs = 0;
+  #answerBy: NodeJS.Timeout | undefined;
 
   readonly #onOver: () => void;
 
@@ -60,6 +61,14 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  /** Ends the call if it has no answer in that time, a wait for a connection included. */
+  answerWithin(ms: number): void {
+    // Timers run before sockets are read: an answer that is there already counts.
+    this.#answerBy = setTimeout(() => {
+      setImmediate(() => this.statusCode > 0 || this.abort(new AnswerTimeout("no answer in time")));
+    }, ms);
   }
 
   /** Ends the call at once, whatever its state. */
@@ -82,6 +91,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
     headers: IncomingHttpHeaders,
   ): void {
     if (statusCode < 200) return; // 100 and 103 are between the service and us
+    clearTimeout(this.#answerBy);
     this.statusCode = statusCode;
     this.headers = headers;
     this.#resolve(this);
@@ -154,6 +164,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UpstreamAnswer {
 
   #over(state: "ended" | "failed"): void {
     this.#state = state;
+    clearTimeout(this.#answerBy);
     clearTimeout(this.#idle);
     this.#onOver();
   }

@@ -1,5 +1,5 @@
-import { AppError, ASSERTION_HEADER, Unavailable } from "@medvault/contracts";
-import { lifecycleOf, requestIdOf, traceparentOf } from "@medvault/service-kit";
+import { AppError, ASSERTION_HEADER, ClockSkew, Unavailable } from "@medvault/contracts";
+import { lifecycleOf, requestIdOf, traceparentOf, UNTIMELY_HEADER } from "@medvault/service-kit";
 import type { Request, Response } from "express";
 import { abandonBody, boundedBody } from "../limits/body-limit.ts";
 import type { Route } from "../routing/route-table.ts";
@@ -13,6 +13,8 @@ export interface Forwarding {
   route: Route;
   /** Path and query. */
   target: string;
+  /** How long the service may take to begin its answer. */
+  answerMs: number;
   assertion: string;
   /** The whole body, or null for none; absent: it is streamed from the request. */
   body?: Buffer | null | undefined;
@@ -44,8 +46,9 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
       headers: inwardHeaders(req.headers, ownHeaders(req, to)),
       body: to.body ?? body,
       client,
-      headersTimeoutMs: to.route.headersTimeoutMs,
-      bodyTimeoutMs: to.route.bodyTimeoutMs,
+      answerMs: to.answerMs,
+      // Once begun, it may pause no longer than it could have taken to begin.
+      bodyTimeoutMs: Math.min(to.route.bodyTimeoutMs, to.answerMs),
     });
   } catch (thrown) {
     body?.destroy();
@@ -53,9 +56,10 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
     if (body && !req.readableEnded) abandonBody(req, res);
     throw thrown instanceof AppError ? thrown : upstreamError(thrown);
   }
-  if (isForeignFailure(answer)) {
+  const isUntimely = UNTIMELY_HEADER in answer.headers;
+  if (isUntimely || isForeignFailure(answer)) {
     answer.discard();
-    throw new Unavailable();
+    throw isUntimely ? new ClockSkew() : new Unavailable(); // whoever is signed in stays so
   }
   try {
     copyHeaders(answer.headers, res, to.withSession);

@@ -18,6 +18,11 @@ class GatewayTimeout extends AppError {
   }
 }
 
+/** The service has not begun its answer in the time that it had. */
+export class AnswerTimeout extends Error {
+  override readonly name = "AnswerTimeout";
+}
+
 /** The client went away before its answer. Not the service's fault. */
 export class ClientGone extends Error {
   override readonly name = "ClientGone";
@@ -54,12 +59,18 @@ export function isConnectionFault(error: unknown): boolean {
   return CONNECTION_FAULTS.has(codeOf(error));
 }
 
+/** Whether a service said nothing in its time. */
+export function isTimeout(error: unknown): boolean {
+  if (error instanceof AnswerTimeout) return true;
+  return codeOf(error) === "UND_ERR_HEADERS_TIMEOUT" || (error as Error | null)?.name === "TimeoutError";
+}
+
 /** The error for a failed call: 503 for a service that is away, 504 or 502 for one that failed. */
 export function upstreamError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const cause = { cause: error };
   if (NEVER_REACHED.has(codeOf(error))) return new Unavailable(undefined, 2, cause);
-  if (codeOf(error) === "UND_ERR_HEADERS_TIMEOUT") return new GatewayTimeout(cause);
+  if (isTimeout(error)) return new GatewayTimeout(cause);
   return new BadGateway(cause);
 }
 

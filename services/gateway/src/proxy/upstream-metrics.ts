@@ -19,6 +19,11 @@ export function measureUpstreams(registry: Registry, upstreams: readonly Upstrea
     });
   gauge("gateway_upstream_calls_active", "Running calls to a service.", ({ inFlight }) => inFlight);
   gauge("gateway_breaker_state", "0 closed, 1 half-open, 2 open.", ({ state }) => STATES[state]);
+  gauge(
+    "gateway_clock_skew_seconds",
+    "By how much a service's clock is ahead.",
+    ({ skewMs }) => skewMs / 1_000,
+  );
   const retries = new Counter({
     name: "gateway_upstream_repetitions_total",
     help: "Calls sent a second time, since the first found no service.",

@@ -1,11 +1,19 @@
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { AppError, REFUSAL_HEADER, Unavailable } from "@medvault/contracts";
-import { connectorOf, type Tls } from "@medvault/service-kit";
+import { AppError, ClockSkew, REFUSAL_HEADER, Unavailable } from "@medvault/contracts";
+import { CLOCK_TOLERANCE_S, connectorOf, type Tls, UNTIMELY_HEADER } from "@medvault/service-kit";
 import CircuitBreaker from "opossum";
 import { type Dispatcher, Pool } from "undici";
+import { z } from "zod";
 import { type Departure, Exchange, type UpstreamAnswer } from "./exchange.client.ts";
-import { ClientGone, codeOf, isConnectionFault, SlowReader } from "./proxy.errors.ts";
+import {
+  ClientGone,
+  codeOf,
+  isConnectionFault,
+  isTimeout,
+  SlowReader,
+  upstreamError,
+} from "./proxy.errors.ts";
 import { RetryBudget } from "./retry-budget.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -16,13 +24,18 @@ const MAX_IN_FLIGHT = 512;
 /** A connection is renewed after this long, so that new replicas get traffic. */
 const CLIENT_TTL_MS = 60_000;
 const KEEP_ALIVE_MS = 4_000;
+/** Timeouts with nothing that worked in between: the service hangs, whatever went before. */
+const FAILURES_IN_A_ROW = 3;
+/** A service shows its time in whole seconds. */
+const SKEW_MS = CLOCK_TOLERANCE_S * 1_000 + 1_000;
+/** How long a service may take to say that it works again. */
+const PROBE_MS = 1_500;
 
 const BREAKER: CircuitBreaker.Options = {
   timeout: false, // opossum's aborts nothing and counts slow uploads; undici bounds the time
   volumeThreshold: 10, // without it the first failure opens
   errorThresholdPercentage: 50,
-  rollingCountTimeout: 60_000, // calls to a hanging service fail one by one, each late
-  rollingCountBuckets: 12,
+  rollingCountTimeout: 10_000,
   resetTimeout: 2_000,
   // A client that goes away, or sends too much, says nothing about the service.
   errorFilter: (error: unknown) =>
@@ -35,11 +48,19 @@ export interface UpstreamRequest {
   headers: Record<string, string>;
   body: Readable | Buffer | null;
   client: Departure;
-  headersTimeoutMs: number;
+  /** How long the answer may take to begin; of a body that streams, from its end. */
+  answerMs: number;
   bodyTimeoutMs: number;
 }
 
 export type BreakerState = "closed" | "half_open" | "open";
+
+/** Readiness of a service, as far as it is asked for here. */
+const Probed = z.object({
+  status: z.enum(["ok", "degraded"]),
+  checks: z.record(z.string(), z.string()).optional(),
+});
+export type Probed = z.infer<typeof Probed>;
 
 /** Carries a 502–504 of the service through the breaker, which counts it, to the caller. */
 class FailedAnswer extends Error {
@@ -57,6 +78,9 @@ export class Upstream {
   readonly #breaker: CircuitBreaker<[UpstreamRequest], UpstreamAnswer>;
   readonly #budget = new RetryBudget();
   #inFlight = 0;
+  #skewMs = 0;
+  #workedAt = 0;
+  #failuresInARow = 0;
   #onRetry: () => void = () => undefined;
 
   constructor(name: string, url: string, tls: Tls | null = null) {
@@ -73,6 +97,7 @@ export class Upstream {
       ...BREAKER,
       name,
     });
+    this.#breaker.on("halfOpen", () => void this.#tryAgain());
   }
 
   get state(): BreakerState {
@@ -83,6 +108,16 @@ export class Upstream {
   /** Running calls, from their start to the end of their answer's body. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** By how much its clock is ahead of ours, as far as is known. */
+  get skewMs(): number {
+    return this.#skewMs;
+  }
+
+  /** Whether its clock and ours differ by more than what either allows for. */
+  get isSkewed(): boolean {
+    return Math.abs(this.#skewMs) > SKEW_MS;
   }
 
   onRetry(listener: () => void): void {
@@ -98,11 +133,11 @@ export class Upstream {
 
   /**
    * The answer, once its headers are there; the caller must send its body on or discard it. The
-   * time of the body is outside the breaker. Throws what undici throws, `EOPENBREAKER` while open,
-   * ClientGone when the client goes away.
+   * time of the body is outside the breaker. Throws what undici throws, AnswerTimeout, Unavailable
+   * at once while the breaker is open, ClientGone when the client goes away.
    */
   async request(request: UpstreamRequest): Promise<UpstreamAnswer> {
-    if (this.#inFlight >= MAX_IN_FLIGHT) throw new Unavailable(); // more would only wait
+    if (this.#inFlight >= MAX_IN_FLIGHT || this.state !== "closed") throw new Unavailable(); // more would only wait
     try {
       return await this.#breaker.fire(request);
     } catch (thrown) {
@@ -111,21 +146,37 @@ export class Upstream {
     }
   }
 
-  /** A small JSON document, outside the breaker: health checks must not keep it open or closed. */
+  /** A JSON document for the gateway itself. Throws an AppError, at once while it is open. */
   async getJson(
     path: string,
     headers: Record<string, string>,
     timeoutMs: number,
     method: "GET" | "POST" = "GET",
   ): Promise<{ status: number; body: unknown }> {
-    const { statusCode, body } = await this.#pool.request({
-      method,
-      path,
-      headers,
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    const text = await body.text();
-    return { status: statusCode, body: text ? JSON.parse(text) : null };
+    if (this.state !== "closed") throw new Unavailable();
+    const sentAt = performance.now();
+    try {
+      return await this.#ask(path, headers, timeoutMs, method);
+    } catch (error) {
+      if (isTimeout(error)) this.#note(sentAt, false);
+      throw upstreamError(error);
+    }
+  }
+
+  /** What the service says of itself, whatever the breaker says; null when it says nothing. */
+  async probe(): Promise<Probed | null> {
+    const sentAt = performance.now();
+    try {
+      const askedAt = Date.now();
+      const { status, body, date } = await this.#ask("/readyz", {}, PROBE_MS, "GET");
+      if (!Number.isNaN(date)) this.#skewMs = date + 500 - (askedAt + Date.now()) / 2;
+      const probed = Probed.parse(body);
+      this.#note(sentAt, probed.checks?.postgres !== "down");
+      return status === 200 ? probed : null;
+    } catch (error) {
+      if (isTimeout(error)) this.#note(sentAt, false);
+      return null;
+    }
   }
 
   async close(): Promise<void> {
@@ -133,20 +184,60 @@ export class Upstream {
     await this.#pool.destroy();
   }
 
+  async #ask(path: string, headers: Record<string, string>, timeoutMs: number, method: "GET" | "POST") {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const { statusCode, headers: shown, body } = await this.#pool.request({ method, path, headers, signal });
+    const text = await body.text();
+    if (UNTIMELY_HEADER in shown) throw new ClockSkew();
+    const date = Date.parse(String(shown.date));
+    return { status: statusCode, body: text ? (JSON.parse(text) as unknown) : null, date };
+  }
+
+  /** No caller tries whether it works again, and waits: the service itself is asked. */
+  async #tryAgain(): Promise<void> {
+    const probed = await this.probe();
+    if (probed && probed.checks?.postgres !== "down") this.#breaker.close();
+    else this.#breaker.open();
+  }
+
+  /** Opens the breaker when several in a row found a service that is silent, or cannot work. */
+  #note(sentAt: number, works: boolean): void {
+    if (works) {
+      this.#workedAt = performance.now();
+      this.#failuresInARow = 0;
+    } else if (this.#workedAt < sentAt) {
+      // One slow route among others that answer is no service that hangs.
+      this.#failuresInARow += 1;
+      if (this.#failuresInARow >= FAILURES_IN_A_ROW) this.#breaker.open();
+    }
+  }
+
   async #send(request: UpstreamRequest): Promise<UpstreamAnswer> {
     this.#budget.earn();
-    const first = this.#exchange();
+    const sentAt = performance.now();
     let answer: UpstreamAnswer;
     try {
-      answer = await this.#attempt(first, request);
+      answer = await this.#attempts(request);
+    } catch (error) {
+      if (isTimeout(error)) this.#note(sentAt, false);
+      throw error;
+    }
+    if (hasFailed(answer)) throw new FailedAnswer(answer);
+    this.#note(sentAt, true);
+    return answer;
+  }
+
+  async #attempts(request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const answerBy = performance.now() + request.answerMs;
+    const first = this.#exchange();
+    try {
+      return await this.#attempt(first, request, request.answerMs);
     } catch (error) {
       if (!mayRetry(request, first, error) || !this.#budget.take()) throw error;
       this.#onRetry();
       if (!first.started) await delay(RETRY_AFTER_MS);
-      answer = await this.#attempt(this.#exchange(), request);
+      return this.#attempt(this.#exchange(), request, Math.max(1, answerBy - performance.now()));
     }
-    if (hasFailed(answer)) throw new FailedAnswer(answer);
-    return answer;
   }
 
   #exchange(): Exchange {
@@ -156,18 +247,20 @@ export class Upstream {
     });
   }
 
-  #attempt(exchange: Exchange, request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const { client, method, path, headers, body, headersTimeoutMs, bodyTimeoutMs } = request;
+  #attempt(exchange: Exchange, request: UpstreamRequest, answerMs: number): Promise<UpstreamAnswer> {
+    const { client, method, path, headers, body, bodyTimeoutMs } = request;
     client.onGone = () => exchange.abort(new ClientGone("the client went away"));
     if (client.gone) client.onGone();
-    if (body && "once" in body) body.once("error", (error: Error) => exchange.abort(error));
+    const streams = body !== null && "once" in body;
+    if (streams) body.once("error", (error: Error) => exchange.abort(error));
+    else exchange.answerWithin(answerMs);
     this.#pool.dispatch(
       {
         method: method as Dispatcher.HttpMethod,
         path,
         headers,
         body,
-        headersTimeout: headersTimeoutMs,
+        headersTimeout: streams ? answerMs : 0, // undici's counts from the end of the body
         bodyTimeout: bodyTimeoutMs,
       },
       exchange,

@@ -21,9 +21,6 @@ export const SERVICES = Object.keys(ROUTES_OF) as readonly ServiceName[];
 const MIB = 1024 * 1024;
 const JSON_BYTES = MIB;
 const FHIR_BYTES = 16 * MIB;
-/** Longer than a service waits for its database: its own answer comes first. */
-const HEADERS_TIMEOUT_MS = 15_000;
-const LONG_WORK_MS = 120_000;
 /** Ten files, and room for the parts' headers and fields. */
 const FILES_PER_UPLOAD = 10;
 const MULTIPART_SLACK_BYTES = MIB;
@@ -44,8 +41,6 @@ export interface Route {
   maxBodyBytes: number;
   /** Whether the body passes through unread: its own service looks at it. */
   streams: boolean;
-  /** How long the service may take to begin its answer. */
-  headersTimeoutMs: number;
   /** How long an answer may be idle; 0: for ever (server-sent events). */
   bodyTimeoutMs: number;
 }
@@ -121,7 +116,6 @@ function base(access: Route["access"]): Omit<Route, "service" | "audiences"> {
     limit: null,
     maxBodyBytes: JSON_BYTES,
     streams: false,
-    headersTimeoutMs: HEADERS_TIMEOUT_MS,
     bodyTimeoutMs: 60_000,
   };
 }
@@ -145,16 +139,13 @@ function limitOf(key: string): RouteClass | null {
 }
 
 function sizes(key: string, maxUploadBytes: number): Partial<Route> {
-  if (key === "POST /v1/fhir")
-    return { maxBodyBytes: FHIR_BYTES, streams: true, headersTimeoutMs: LONG_WORK_MS };
+  if (key === "POST /v1/fhir") return { maxBodyBytes: FHIR_BYTES, streams: true };
   if (key === "POST /v1/files") {
     return {
       maxBodyBytes: FILES_PER_UPLOAD * maxUploadBytes + MULTIPART_SLACK_BYTES,
       streams: true,
-      headersTimeoutMs: LONG_WORK_MS,
     };
   }
-  if (key === "POST /v1/audit/verify") return { headersTimeoutMs: LONG_WORK_MS }; // a whole log
   if (key === "GET /v1/audit/stream") return { bodyTimeoutMs: 0 };
   return {};
 }

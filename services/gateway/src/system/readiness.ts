@@ -1,12 +1,16 @@
 import type { CheckState, Readiness } from "@medvault/service-kit";
-import { z } from "zod";
 import type { Upstream } from "../proxy/upstream.client.ts";
 
-const TIMEOUT_MS = 1_500;
 /** Anyone may ask, and five services are asked in turn: at most twice a second. */
 const KEEP_MS = 500;
+/** How often it looks by itself: what is back is used again before anyone asks. */
+const LOOK_EVERY_MS = 2_000;
 
-const Ready = z.object({ status: z.enum(["ok", "degraded"]) });
+/** Runs the checks again and again; the answer ends that. */
+export function keepLooking(readiness: Readiness): () => void {
+  const timer = setInterval(() => void readiness(), LOOK_EVERY_MS).unref();
+  return () => clearInterval(timer);
+}
 
 /** The state of each part behind the gateway: a service that is unready or silent is `down`. */
 export function createReadiness(parts: {
@@ -17,16 +21,15 @@ export function createReadiness(parts: {
   let kept: { checks: Record<string, CheckState>; at: number } | null = null;
   return async () => {
     if (kept && Date.now() - kept.at < KEEP_MS) return kept.checks;
-    const services = parts.upstreams.map(
-      async (upstream) => [upstream.name, await serviceState(upstream)] as const,
-    );
+    const services = parts.upstreams.map(checksOf);
     const redis = parts.redis().then(
       () => ["redis", "ok"] as const,
       () => ["redis", "down"] as const,
     );
     const rabbitmq = ["rabbitmq", parts.rabbitmq() ? "ok" : "down"] as const;
     const checks: Record<string, CheckState> = Object.fromEntries([
-      ...(await Promise.all([...services, redis])),
+      ...(await Promise.all(services)).flat(),
+      await redis,
       rabbitmq,
     ]);
     kept = { checks, at: Date.now() };
@@ -34,13 +37,14 @@ export function createReadiness(parts: {
   };
 }
 
-async function serviceState(upstream: Upstream): Promise<CheckState> {
-  try {
-    const { status, body } = await upstream.getJson("/readyz", {}, TIMEOUT_MS);
-    const ready = Ready.safeParse(body);
-    if (status !== 200 || !ready.success) return "down";
-    return upstream.state === "closed" ? ready.data.status : "degraded";
-  } catch {
-    return "down";
-  }
+async function checksOf(upstream: Upstream): Promise<[name: string, state: CheckState][]> {
+  const { name } = upstream;
+  const probed = await upstream.probe();
+  if (probed === null) return [[name, "down"]];
+  if (upstream.isSkewed)
+    return [
+      [name, "degraded"],
+      [`${name}_clock_skew`, "degraded"],
+    ];
+  return [[name, upstream.state === "closed" ? probed.status : "degraded"]];
 }
