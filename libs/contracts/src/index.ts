@@ -1,3 +1,4 @@
+export * from "./accounts/mailed-pages.ts";
 export * from "./accounts/routes.ts";
 export * from "./accounts/schemas.ts";
 export * from "./actor.ts";

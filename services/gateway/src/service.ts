@@ -4,6 +4,7 @@ import { GatewayConfig } from "./config.ts";
 import { openContext } from "./context.ts";
 import { edge } from "./edge.routes.ts";
 import { checkHeaders } from "./inspection/headers.ts";
+import { mountMailedPages } from "./mailed-pages/mailed-page.routes.ts";
 import { cors } from "./origins/cors.ts";
 import { measureUpstreams } from "./proxy/upstream-metrics.ts";
 import { createRefusalLog } from "./refusals/refusal-log.ts";
@@ -31,6 +32,7 @@ export const gateway = defineProcess({
     mountHealth(app, app, readiness);
     app.use(edge(context));
     mountSystem(app);
+    mountMailedPages(app);
     endApp(app, logger, async (req, _actor, error) => refusals.note(req, error), EVIDENCE);
     return {
       app,

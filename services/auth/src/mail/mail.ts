@@ -1,3 +1,5 @@
+import type { MailedPage } from "@medvault/contracts";
+
 /** A mail before it has a sender. Text only: nothing to click by accident, nothing to render. */
 export interface Mail {
   to: string;
@@ -6,7 +8,7 @@ export interface Mail {
 }
 
 /** Where a mailed link leads. The token stands in the fragment, which browsers send to nobody. */
-export function link(publicUrl: string, page: string, token: string): string {
+export function link(publicUrl: string, page: MailedPage, token: string): string {
   return new URL(`/${page}#token=${token}`, publicUrl).href;
 }
 

@@ -3,6 +3,7 @@ import {
   authRoutes,
   backupRoutes,
   filesRoutes,
+  MAILED_PAGES,
   type RouteDoc,
   recordsRoutes,
 } from "@medvault/contracts";
@@ -66,6 +67,7 @@ const LOCAL: ReadonlySet<string> = new Set([
   "GET /docs",
   "GET /docs/page.js",
   "GET /docs/page.css",
+  ...MAILED_PAGES.map((name) => `GET /${name}`),
 ]);
 
 /** What an enrolment-only token reaches: what its permission opens, and the way out. */
