@@ -1,10 +1,12 @@
 import { type Patience, patiently } from "./attempts.ts";
+import { CookieSession } from "./cookie-session.ts";
 import { NoAnswer, ProblemError, problemOf } from "./problem.ts";
 import { bodyOf, type Input, targetOf } from "./request.ts";
 import { IDEMPOTENT, type Operations, STREAMED, type TokensView } from "./schema.ts";
 import { type Refreshed, Session, type SessionStore, type Tokens } from "./session.ts";
 
 const REFRESH = "POST /v1/auth/refresh";
+const LOGOUT = "POST /v1/auth/logout";
 const TIMEOUT_MS = 30_000;
 const PATIENCE: Patience = { attempts: 4, maxWaitMs: 30_000 };
 
@@ -15,6 +17,13 @@ export interface ClientOptions {
   store?: SessionStore;
   /** The session of a user who has signed in already. */
   tokens?: Tokens;
+  /**
+   * `cookie`: tokens travel in cookies, which no script can read (in Node, in a store of this
+   * client for its gateway alone), and unsafe calls carry the CSRF token. Default `bearer`.
+   */
+  transport?: "bearer" | "cookie";
+  /** Of a session in cookies that goes on: `session.csrfToken` before the page was loaded. */
+  csrfToken?: string | null;
   /** Until the answer is there or, streamed, begins. Default 30,000; for each attempt. */
   timeoutMs?: number;
   patience?: Partial<Patience>;
@@ -66,10 +75,13 @@ type ItemOf<K extends Paged> = DataOf<K> extends { items: (infer T)[] } ? T : ne
 export class MedVaultClient {
   readonly session: Session;
   readonly #options: ClientOptions;
+  readonly #cookies: CookieSession | null;
 
   constructor(options: ClientOptions) {
     this.#options = { ...options, baseUrl: options.baseUrl.replace(/\/+$/, "") };
-    this.session = new Session(options.store ?? {}, (token) => this.#refresh(token), options.tokens ?? null);
+    this.#cookies = options.transport === "cookie" ? new CookieSession(options.csrfToken ?? null) : null;
+    const refresh = (token: string | null) => this.#refresh(token);
+    this.session = new Session(options.store ?? {}, refresh, options.tokens ?? null, this.#cookies);
   }
 
   /**
@@ -81,7 +93,7 @@ export class MedVaultClient {
     const { signal, timeoutMs = this.#options.timeoutMs ?? TIMEOUT_MS, patience } = options ?? {};
     const keyed = withKey(operation, (input ?? {}) as Input);
     const all = { ...PATIENCE, ...this.#options.patience, ...patience };
-    const used = this.session.tokens?.access;
+    const used = this.session.mark;
     const run = () =>
       patiently(
         () => this.#once(operation, keyed, timeoutMs, signal),
@@ -112,11 +124,14 @@ export class MedVaultClient {
     }
   }
 
-  async #refresh(refreshToken: string): Promise<Refreshed> {
-    const send = () => this.#once(REFRESH, { body: { refreshToken } }, TIMEOUT_MS, undefined);
+  /** By the token, or, without one, by its cookie. */
+  async #refresh(refreshToken: string | null): Promise<Refreshed> {
+    const input = refreshToken === null ? {} : { body: { refreshToken } };
+    const send = () => this.#once(REFRESH, input, TIMEOUT_MS, undefined);
     try {
       // Not sent again without an answer: if it was traded, a second use would end the session.
       const { data } = await patiently(send, { ...PATIENCE, ...this.#options.patience }, false, undefined);
+      if (refreshToken === null) return "cookies";
       const tokens = data as TokensView;
       return { tokens: { access: tokens.accessToken, refresh: tokens.refreshToken } };
     } catch (error) {
@@ -140,7 +155,9 @@ export class MedVaultClient {
     if (type) headers.set("content-type", type);
     const { userAgent } = this.#options;
     if (userAgent !== undefined) headers.set("user-agent", userAgent);
-    const token = this.session.tokens?.access;
+    const cookies = this.#cookies;
+    for (const [name, value] of Object.entries(cookies?.headers(method) ?? {})) headers.set(name, value);
+    const token = cookies ? undefined : this.session.tokens?.access;
     if (token && operation !== REFRESH) headers.set("authorization", `Bearer ${token}`);
 
     const late = new AbortController();
@@ -148,10 +165,16 @@ export class MedVaultClient {
     const either = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
     try {
       const send = this.#options.fetch ?? fetch;
-      const response = await send(url, { method, headers, body, signal: either, redirect: "error" });
+      const credentials = cookies ? "include" : "same-origin";
+      const request: RequestInit = { method, headers, body, signal: either, redirect: "error", credentials };
+      const response = await send(url, request);
+      cookies?.takeCookies(response.headers);
       if (!response.ok) throw await problemOf(response);
+      const data = await dataOf(operation, response);
+      if (operation === LOGOUT) cookies?.drop();
+      else cookies?.keep(data);
       return {
-        data: await dataOf(operation, response),
+        data,
         status: response.status,
         headers: response.headers,
         requestId: response.headers.get("x-request-id") ?? "",

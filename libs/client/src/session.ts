@@ -1,3 +1,4 @@
+import type { CookieSession } from "./cookie-session.ts";
 import type { AnyStepUpView, LoginView, MfaVerifyView } from "./schema.ts";
 
 /** `refresh` null: only this access token is there, and when it runs out that was it. */
@@ -13,8 +14,8 @@ export interface SessionStore {
   load?: () => Tokens | null | Promise<Tokens | null>;
 }
 
-/** What a refresh came to. */
-export type Refreshed = { tokens: Tokens } | "superseded" | "refused";
+/** What a refresh came to; `cookies`: the new pair is in them. */
+export type Refreshed = { tokens: Tokens } | "cookies" | "superseded" | "refused";
 
 /**
  * A signed-in user. Calls that meet an expired access token share one refresh: a refresh token
@@ -22,15 +23,18 @@ export type Refreshed = { tokens: Tokens } | "superseded" | "refused";
  */
 export class Session {
   readonly #store: SessionStore;
-  readonly #refresh: (refreshToken: string) => Promise<Refreshed>;
+  readonly #refresh: (refreshToken: string | null) => Promise<Refreshed>;
+  readonly #cookies: CookieSession | null;
   #tokens: Tokens | null = null;
   #refreshing: Promise<boolean> | null = null;
 
   constructor(
     store: SessionStore,
-    refresh: (refreshToken: string) => Promise<Refreshed>,
+    refresh: (refreshToken: string | null) => Promise<Refreshed>,
     tokens: Tokens | null = null,
+    cookies: CookieSession | null = null,
   ) {
+    this.#cookies = cookies;
     this.#store = store;
     this.#refresh = refresh;
     this.#tokens = tokens;
@@ -40,8 +44,19 @@ export class Session {
     return this.#tokens;
   }
 
+  /** Of a session in cookies: what a page keeps over a reload. Null: nobody is signed in here. */
+  get csrfToken(): string | null {
+    return this.#cookies?.csrfToken ?? null;
+  }
+
+  /** Tells one pair of tokens from the next; undefined: there is none. */
+  get mark(): string | number | undefined {
+    return this.#cookies ? this.#cookies.mark : this.#tokens?.access;
+  }
+
   /** Takes the tokens of an answer. A step-up's has no refresh token: the one at hand stays. */
   async keep(answer: LoginView | AnyStepUpView | MfaVerifyView): Promise<void> {
+    if (this.#cookies?.keep(answer)) return;
     if (!("accessToken" in answer) || answer.accessToken === undefined) {
       throw new TypeError("there is no access token in this answer");
     }
@@ -50,12 +65,13 @@ export class Session {
   }
 
   async drop(): Promise<void> {
+    this.#cookies?.drop();
     await this.#take(null);
   }
 
   /** Whether there is now another access token than the refused one. Throws as the refresh does. */
-  async renew(used: string): Promise<boolean> {
-    if (this.#tokens && this.#tokens.access !== used) return true;
+  async renew(used: string | number): Promise<boolean> {
+    if (this.mark !== undefined && this.mark !== used) return true;
     this.#refreshing ??= this.#renew().finally(() => {
       this.#refreshing = null;
     });
@@ -63,6 +79,7 @@ export class Session {
   }
 
   async #renew(): Promise<boolean> {
+    if (this.#cookies) return this.#renewCookies(this.#cookies);
     const before = this.#tokens;
     if (!before?.refresh) return false;
     const refreshed = await this.#refresh(before.refresh);
@@ -78,6 +95,14 @@ export class Session {
     }
     if (refreshed === "refused") await this.#take(null);
     return false;
+  }
+
+  async #renewCookies(cookies: CookieSession): Promise<boolean> {
+    const refreshed = await this.#refresh(null);
+    // Superseded: another tab's refresh has just set the cookies that both share.
+    if (refreshed === "refused") cookies.drop();
+    else cookies.renewed();
+    return refreshed !== "refused";
   }
 
   async #take(tokens: Tokens | null): Promise<void> {
