@@ -22,8 +22,8 @@ const MAILED = ["password_reset", "invitation", "email_change", "address_objecti
 
 /**
  * The account with a change of its address that waits: of one's own until the link mailed to the
- * new address is used; of an admin's also until the time is over in which the present address,
- * which is told, may object. The caller saves it. No later change leaves an older link good.
+ * new address is used; of an admin's also until the time is over in which the present address may
+ * object. The present one is told. The caller saves it. No later change leaves an older link good.
  */
 export async function awaitAddress(
   ctx: AuthContext,
@@ -43,6 +43,8 @@ export async function awaitAddress(
   await ctx.mails.later(tx, { name: "address_change", userId: account.id, email, token, until });
   if (by === "owner") {
     await deleteOneTimeTokens(tx, account.id, ["address_objection"]);
+    const told = recipientOf(account, ctx.now());
+    if (told.email !== email) await ctx.mails.later(tx, { name: "address_asked", ...told });
     return { ...account, pendingEmail: email, pendingUntil: null };
   }
   const objection = { token: await mailed("address_objection"), until, ...recipientOf(account, ctx.now()) };

@@ -263,3 +263,14 @@ test("an invitation that nobody accepted goes to the new address at once, and th
   expect((await accept(await linkTo(right, "invitation"))).status).toBe(204);
   expect(await subjectsTo(wrong)).toContain("The address of your MedVault account was changed");
 });
+
+test("a new password calls off a change of address that somebody else asked for in one's name", async () => {
+  const person = await h.person("patient");
+  const { api } = await h.client(person);
+  const taken = freshAddress();
+  expect((await api.patch("/v1/auth/me", { email: taken })).status).toBe(200);
+  const link = await linkTo(taken, "confirm-address");
+  expect((await resetAt(person.account.email)).status).toBe(204);
+  expect((await confirm(link)).status).toBe(400);
+  expect(await addressOf(person)).toBe(person.account.email);
+});

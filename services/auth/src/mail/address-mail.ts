@@ -59,6 +59,20 @@ If you do not know of it, do nothing.${SIGNATURE}`,
   };
 }
 
+/** To the present address, when somebody who is signed in wants another for the account. */
+export function addressAskedMail(o: { to: string; publicUrl: string; at: Date }): Mail {
+  return {
+    to: o.to,
+    subject: "Another address was asked for your MedVault account",
+    text: `Somebody who is signed in to your account asked for another address at ${o.at.toISOString()}. It takes effect when a link
+mailed there is used. Until then your account has this address.
+
+If it was not you, ask for a new password now, which ends all sessions and calls the change off:
+
+${new URL("/forgot-password", o.publicUrl).href}${SIGNATURE}`,
+  };
+}
+
 /** To the present address, when an admin gives the account another one. */
 export function addressWantedMail(o: { to: string; publicUrl: string; token: string; until: Date }): Mail {
   return {

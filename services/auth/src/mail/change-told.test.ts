@@ -18,7 +18,7 @@ afterAll(() => h.close());
 const NEW = "Qz9!new-and-different";
 const FACTORS = "How you sign in to MedVault was changed";
 const WAITING = 72 * 3600_000;
-type Aspect = "address" | "waiting" | "username" | "password" | "factors";
+type Aspect = "address" | "asked" | "waiting" | "username" | "password" | "factors";
 
 /** What changed, by what lies in the tables, and whom a mail must have told of it. */
 const TOLD: Readonly<Record<Aspect, (b: State, a: State) => [to: string, subject: string][]>> = {
@@ -26,6 +26,13 @@ const TOLD: Readonly<Record<Aspect, (b: State, a: State) => [to: string, subject
     [before.email, "The address of your MedVault account was changed"],
     [after.email, "This is the address of your MedVault account"],
   ],
+  asked: ({ email }, after) =>
+    after.asks === null
+      ? []
+      : [
+          [email, "Another address was asked for your MedVault account"],
+          [after.asks, "Confirm your address"],
+        ],
   waiting: ({ email, waits }, after) =>
     waits === null
       ? [
@@ -52,6 +59,7 @@ async function stateOf({ account: { id } }: Person) {
   const passkeys = await listPasskeys(h.ctx.pool, h.keyring, id);
   return {
     email: account?.email ?? "",
+    asks: account?.pendingUntil === null ? account.pendingEmail : null,
     waits: account?.pendingUntil ? account.pendingEmail : null,
     username: account?.username,
     password: account?.passwordHash,
@@ -118,17 +126,27 @@ const loginBody = (person: Person, password = PASSWORD) => ({
 });
 
 const CASES: Readonly<Record<string, Case | Case[]>> = {
-  "PATCH /v1/auth/me": {
-    changes: ["username"],
-    async run() {
-      const person = await patient();
-      const api = await signedIn(person);
-      return [person, () => api.patch("/v1/auth/me", { username: `told-${++count}` })];
+  "PATCH /v1/auth/me": [
+    {
+      changes: ["username"],
+      async run() {
+        const person = await patient();
+        const api = await signedIn(person);
+        return [person, () => api.patch("/v1/auth/me", { username: `told-${++count}` })];
+      },
     },
-  },
+    {
+      changes: ["asked"],
+      async run() {
+        const person = await patient();
+        const api = await signedIn(person);
+        return [person, () => api.patch("/v1/auth/me", { email: fresh() })];
+      },
+    },
+  ],
   "POST /v1/auth/email/verify": [
     {
-      changes: ["address"],
+      changes: ["address", "asked"],
       async run() {
         const [person, email] = [await patient(), fresh()];
         await (await signedIn(person)).patch("/v1/auth/me", { email });
@@ -321,6 +339,7 @@ test.each(
   const after = await stateOf(person);
   const fields = {
     address: "email",
+    asked: "asks",
     waiting: "waits",
     username: "username",
     password: "password",

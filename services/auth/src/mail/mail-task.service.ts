@@ -11,6 +11,7 @@ import { blindToken } from "../tokens/blind-token.ts";
 import { insertOneTimeToken, type TokenPurpose } from "../tokens/one-time-token.store.ts";
 import { newOpaqueToken } from "../tokens/opaque-token.ts";
 import {
+  addressAskedMail,
   addressChangedMail,
   addressChangeMail,
   addressClaimedMail,
@@ -45,7 +46,7 @@ export type MailTask =
   | { name: "address_change"; userId: string; email: string; token: string; until: string }
   | { name: "locked"; userId: string | null }
   | ({ name: "address_wanted"; token: string; until: string } & Recipient)
-  | ({ name: "address_changed" | "address_given" | "address_kept" } & Recipient)
+  | ({ name: "address_asked" | "address_changed" | "address_given" | "address_kept" } & Recipient)
   | ({ name: "username_changed" | "new_device" } & Recipient)
   | ({ name: "password_changed"; factors: FactorsLeft } & Recipient)
   | ({ name: "factors_changed"; what: FactorChange } & Recipient);
@@ -59,6 +60,7 @@ const PER_RECIPIENT: Partial<Record<MailTask["name"], Limit>> = {
   reset: { max: 10, windowMs: HOUR_MS, ...none },
   address_taken: { max: 5, windowMs: 24 * HOUR_MS, ...none },
   address_change: { max: 5, windowMs: 24 * HOUR_MS, ...none },
+  address_asked: { max: 5, windowMs: 24 * HOUR_MS, ...none },
   factors_changed: { max: 20, windowMs: 24 * HOUR_MS, ...none },
   locked: { max: 1, windowMs: 24 * HOUR_MS, ...none },
 };
@@ -107,6 +109,8 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
   if (task.email === null) return null;
   const mail = { to: task.email, publicUrl, at: new Date(task.at) };
   switch (task.name) {
+    case "address_asked":
+      return addressAskedMail(mail);
     case "address_changed":
       return addressChangedMail(mail);
     case "address_given":

@@ -13,6 +13,7 @@ afterAll(() => h.close());
 
 const FACTORS = "How you sign in to MedVault was changed";
 const ADDRESS = "The address of your MedVault account was changed";
+const ASKED = "Another address was asked for your MedVault account";
 const idle = () =>
   expect
     .poll(async () => (await h.ctx.pool.query("select from mails where parked_at is null")).rowCount)
@@ -37,34 +38,36 @@ const passkey = async (api: TestClient) => {
 };
 const verifyEmail = (token: string) => h.guest().post<Answer>("/v1/auth/email/verify", { token });
 
-test("an address that was changed is notified when the change takes effect, and not before", async () => {
+test("an address is notified when another is asked for, and when it takes effect", async () => {
   const person = await h.person("patient");
   const { api } = await h.client(person);
   await api.patch("/v1/auth/me", { email: "moved-on@home.example" });
   const token = await h.mailedToken("moved-on@home.example");
   expect((await verifyEmail("A".repeat(43))).status).toBe(400);
-  expect(await mailsTo(person.account.email)).toEqual([]);
+  const [asked, ...early] = await mailsTo(person.account.email);
+  expect([asked?.subject, early]).toEqual([ASKED, []]);
+  expect(asked?.text).not.toMatch(/moved-on|#token=/);
   expect((await verifyEmail(token)).status).toBe(204);
-  const [mail, ...more] = await mailsTo(person.account.email);
+  const [, mail, ...more] = await mailsTo(person.account.email);
   expect([mail?.subject, more]).toEqual([ADDRESS, []]);
   expect(mail?.text).not.toContain("moved-on");
   expect(mail?.text).not.toContain(token);
   expect((await verifyEmail(token)).status).toBe(400);
-  expect(await mailsTo(person.account.email)).toHaveLength(1);
+  expect(await mailsTo(person.account.email)).toHaveLength(2);
   expect((await mailsTo("moved-on@home.example")).map(({ subject }) => subject)).toEqual([
     "Confirm your address",
     "This is the address of your MedVault account",
   ]);
 });
 
-test("a change to an address that another account has by then notifies nobody", async () => {
+test("a change to an address that another account has by then takes no effect, and no mail says so", async () => {
   const person = await h.person("patient");
   const { api } = await h.client(person);
   await api.patch("/v1/auth/me", { email: "wanted-by-two@home.example" });
   const token = await h.mailedToken("wanted-by-two@home.example");
   await h.person("patient", { email: "wanted-by-two@home.example" });
   expect((await verifyEmail(token)).status).toBe(400);
-  expect(await mailsTo(person.account.email)).toEqual([]);
+  expect((await mailsTo(person.account.email)).map(({ subject }) => subject)).toEqual([ASKED]);
 });
 
 test("setting a second factor up and giving it up, and new recovery codes, are notified, and refusals are not", async () => {
