@@ -1,4 +1,4 @@
-import { listParked, redriveParked } from "@medvault/messaging";
+import { dismissParked, listParked, redriveParked } from "@medvault/messaging";
 import { SERVICES_WITH_DATA } from "@medvault/postgres";
 import { DatabaseConfig } from "./config.ts";
 import { command, type Outcome, UsageError } from "./lib/command.ts";
@@ -12,7 +12,9 @@ await command({
 
   npm run parked                            lists them, of every service
   npm run parked -- redrive <service> <id>  asks the running service to take one again
+  npm run parked -- dismiss <service> <id>  takes one from the list for good; an event says so
 
+  While any is there, the service's /readyz is degraded by its check parked_messages.
   A message that fails again stays in the list, with its new reason.`,
   options: {},
   takesArguments: true,
@@ -20,13 +22,18 @@ await command({
   run: async ({ args: [verb = "list", name, id = ""], settings }) => {
     const installation = findInstallation(settings);
     if (verb === "list") return list(installation);
-    if (verb !== "redrive" || !name || !/^[0-9a-f-]{36}$/.test(id))
-      throw new UsageError("name what to do: nothing to list them, or redrive <service> <id>.");
+    if (!/^(redrive|dismiss)$/.test(verb) || !name || !/^[0-9a-f-]{36}$/.test(id))
+      throw new UsageError("name what to do: nothing to list them, or redrive or dismiss <service> <id>.");
     const service = SERVICES_WITH_DATA.find((known) => known === name);
     if (!service) throw new UsageError(`there is no service ${name}: ${SERVICES_WITH_DATA.join(", ")}.`);
-    if (!(await withPool(installation, service, POOL, (pool) => redriveParked(pool, id))))
-      throw new Error(`${service} has no parked message ${id}.`);
-    const line = `${service} will take ${id} again within some seconds; npm run parked shows whether it stays.`;
+    const done = await withPool(installation, service, POOL, (pool) =>
+      verb === "redrive" ? redriveParked(pool, id) : dismissParked(pool, service, id),
+    );
+    if (!done) throw new Error(`${service} has no parked message ${id}.`);
+    const line =
+      verb === "redrive"
+        ? `${service} will take ${id} again within some seconds; npm run parked shows whether it stays.`
+        : `${id} is gone for good; ${service} has an event that says so.`;
     return { lines: [line], result: { service, id } };
   },
 });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Actor } from "./actor.ts";
+import { Instant } from "./http.ts";
 import { Id } from "./ids.ts";
 
 const Code = z.string().regex(/^[a-z][a-zA-Z0-9_.:-]{0,99}$/);
@@ -54,7 +55,7 @@ export const CloudEvent = z.strictObject({
   source: z.string().regex(/^\/medvault\/[a-z]+(\/[A-Za-z0-9._-]{1,64})?$/),
   type: EventType,
   subject: EventSubject,
-  time: z.iso.datetime(),
+  time: Instant,
   datacontenttype: z.literal("application/json"),
   data: AuditEventData,
   requestid: z.string().max(128).optional(),

@@ -13,7 +13,7 @@ export { MAX_EVENT_BYTES } from "./envelope.ts";
 export { keyEvent } from "./key-events.ts";
 export type { Logger } from "./logger.ts";
 export { createLossyProducer, type LossyProducer, type LossyProducerOptions } from "./lossy.ts";
-export { listParked, redriveParked } from "./parked.ts";
+export { countParked, dismissParked, listParked, redriveParked } from "./parked.ts";
 export { createRelay, type Relay } from "./relay.ts";
 export {
   AUDIT_BINDING,

@@ -1,4 +1,7 @@
-import type { Db } from "@medvault/postgres";
+import { auditEvent } from "@medvault/contracts";
+import { type Db, inTransaction } from "@medvault/postgres";
+import type pg from "pg";
+import { emit } from "./emit.ts";
 import type { IncomingMessage } from "./incoming.ts";
 
 export interface ParkedMessage {
@@ -22,6 +25,37 @@ export async function listParked(db: Db): Promise<ParkedMessage[]> {
        from parked order by parked_at, id limit 1000`,
   );
   return rows;
+}
+
+/** How many messages are parked; counted up to 1,000. */
+export async function countParked(db: Db): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    "select count(*)::int as n from (select from parked limit 1000) counted",
+  );
+  return rows[0]?.n ?? 0;
+}
+
+/**
+ * Takes a parked message from the list for good, and says so in an event of `source`; what it said
+ * is lost. False if there is none.
+ */
+export async function dismissParked(pool: pg.Pool, source: string, id: string): Promise<boolean> {
+  return inTransaction(pool, async (tx) => {
+    const { rows } = await tx.query<{ consumer: string; reason: string }>(
+      "delete from parked where id = $1 returning consumer, reason",
+      [id],
+    );
+    if (rows[0] === undefined) return false;
+    const { consumer, reason } = rows[0];
+    const event = auditEvent(null, {
+      type: `medvault.${source}.parked.dismissed.v1`,
+      subject: `parked/${id}`,
+      action: "parked:dismiss",
+      details: { consumer, why: reason },
+    });
+    await emit(tx, source, event);
+    return true;
+  });
 }
 
 /**

@@ -1,13 +1,16 @@
+import { countParked } from "@medvault/messaging";
 import { withDeadline } from "@medvault/postgres";
 import {
   type AssertionVerifier,
   createApp,
   EVIDENCE_KINDS,
+  metricsOf,
   type Readiness,
   stateOf,
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import type { Redis } from "ioredis";
+import { Gauge } from "prom-client";
 import { refusalEvent } from "./refusal.events.ts";
 import type { Check, Parts, Service } from "./service.ts";
 
@@ -26,7 +29,7 @@ export function createServiceApp<X>(
   assertions: AssertionVerifier,
 ): Express {
   const { name, refusalNoun = "request", evidence = [], jsonLimitBytes } = service;
-  return createApp({
+  const app = createApp({
     logger: parts.logger,
     assertions,
     routes: service.routes(context),
@@ -40,6 +43,21 @@ export function createServiceApp<X>(
     evidence: new Set([...EVIDENCE_KINDS, ...evidence]),
     ...(jsonLimitBytes ? { jsonLimitBytes } : {}),
   });
+  if (service.consumers) {
+    new Gauge({
+      name: "parked_messages",
+      help: "Messages that could not be taken, and wait for someone to look (up to 1,000).",
+      registers: [metricsOf(app)],
+      async collect() {
+        // Without its database it keeps what it showed last.
+        await countParked(parts.pool).then(
+          (count) => this.set(count),
+          () => undefined,
+        );
+      },
+    });
+  }
+  return app;
 }
 
 function readinessOf<X>(
@@ -50,6 +68,10 @@ function readinessOf<X>(
   const all: Readonly<Record<string, Check>> = {
     postgres: () => pool.query("select 1"),
     rabbitmq: () => (broker.state() === "connected" ? "ok" : "degraded"),
+    // Someone has to look: what a message said, an audit event say, is missing until then.
+    ...(service.consumers && {
+      parked_messages: async () => ((await countParked(pool)) > 0 ? "degraded" : "ok"),
+    }),
     ...(redis && { redis: () => redis.ping().catch(() => "degraded") }),
   };
   return async () => {
