@@ -29,6 +29,7 @@ beforeAll(async () => {
     [
       bare("POST", "/v1/things", (req, res) => void res.status(201).json(parse(Body, req.body))),
       route({ ...doc("POST", "/v1/schema"), request: Body, response: Body }, async ({ body }) => ({ body })),
+      route(doc("PUT", "/v1/bodiless"), async () => ({})),
       route({ ...doc("GET", "/v1/unfit"), response: Body }, async () => ({ body: { name: SECRET } })),
       bare("POST", "/v1/stream", async (req, res) => {
         let bytes = 0;
@@ -144,6 +145,23 @@ test("bodies: malformed, of another type, compressed, too large, not an object, 
   expect((await post("/v1/things", '{"name":"abc"}', "application/fhir+json; charset=utf-8")).status).toBe(
     201,
   );
+});
+
+test("threat: a body that no route's document describes is ignored: its fields are unknown ones, 400", async () => {
+  const put = (body?: string, type = "application/json") =>
+    service.call("/v1/bodiless", {
+      method: "PUT",
+      ...(body !== undefined && { body }),
+      headers: { "content-type": type },
+    });
+  for (const body of [undefined, "{}"]) expect((await put(body)).status).toBe(204);
+  const refused = await put(`{"role":"${SECRET}","since":1}`);
+  expect(refused.status).toBe(400);
+  const problem = (await refused.json()) as { code: string; errors: { path: string }[] };
+  expect(problem).toMatchObject({ code: "invalid_input", errors: [{ path: "role" }, { path: "since" }] });
+  expect(JSON.stringify(problem)).not.toContain(SECRET);
+  expect((await put("[]")).status).toBe(400);
+  expect((await put("role=admin", "application/x-www-form-urlencoded")).status).toBe(415);
 });
 
 test("a body nested deeper than anything needs is 400, whatever would walk it", async () => {

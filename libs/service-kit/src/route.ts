@@ -13,7 +13,7 @@ import {
 } from "@medvault/contracts";
 import type { Request, Response, Router } from "express";
 import { Counter } from "prom-client";
-import type { z } from "zod";
+import { z } from "zod";
 import { actorOf, requireAdmission } from "./access.ts";
 import { metricsOf } from "./metrics.ts";
 import { AnswerUnfit } from "./problem.ts";
@@ -168,9 +168,13 @@ function takesJson({ requestType = "application/json" }: RouteDoc): boolean {
   return /json/.test(requestType);
 }
 
+const NO_FIELDS = z.strictObject({});
+
+/** A body that no schema describes is refused, and not ignored: its fields are unknown ones. */
 function bodyOf(doc: RouteDoc, req: Request): unknown {
-  if (!doc.request || !takesJson(doc)) return undefined;
-  return doc.requestOptional && isLeftOut(req.body) ? undefined : parse(doc.request, req.body);
+  if (!takesJson(doc)) return undefined;
+  const isOptional = doc.requestOptional ?? !doc.request;
+  return isOptional && isLeftOut(req.body) ? undefined : parse(doc.request ?? NO_FIELDS, req.body);
 }
 
 /** Some clients cannot send no body: an object without a field is as good. */

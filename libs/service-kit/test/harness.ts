@@ -80,14 +80,15 @@ export function doc<const M extends RouteDoc["method"], const P extends string>(
   return { method, path, summary: "Of a test", ...(permission && { permission }) };
 }
 
-/** A route whose handler writes the answer itself. */
+/** A route whose handler reads the body, of any type, and writes the answer itself. */
 export function bare(
   method: RouteDoc["method"],
   path: string,
   handle: (req: express.Request, res: express.Response) => unknown,
   permission?: ResourceAction | null,
 ): Route {
-  return streamRoute(doc(method, path, permission), async ({ req, res }) => void (await handle(req, res)));
+  const document = { ...doc(method, path, permission), requestType: "*/*" };
+  return streamRoute(document, async ({ req, res }) => void (await handle(req, res)));
 }
 
 /** One field of a JSON answer. */
