@@ -41,7 +41,7 @@ async function bootOf(name: ProcessName, entry: string, more: Record<string, str
 test.each<[ProcessName, string, string[]]>([
   ["gateway", "services/gateway/src/main.ts", [...LISTENER, "AMQP_URL", "REDIS_URL", ...SERVICES]],
   ["auth", "services/auth/src/main.ts", [...BEHIND, "REDIS_URL", "MEDVAULT_PUBLIC_URL"]],
-  ["records", "services/records/src/main.ts", BEHIND],
+  ["records", "services/records/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL"]],
   ["files", "services/files/src/main.ts", [...BEHIND, "MEDVAULT_RECORDS_URL"]],
   ["audit", "services/audit/src/main.ts", BEHIND],
   ["backup", "services/backup/src/main.ts", BEHIND],

@@ -1,9 +1,12 @@
-import { CommonConfig, finalRotationHours, policyFile, wholeNumber } from "@medvault/service-kit";
+import { CommonConfig, finalRotationHours, policyFile, urlOf, wholeNumber } from "@medvault/service-kit";
+import type { z } from "zod";
 
 export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
   MEDVAULT_RECORDS_CONNECTIONS: wholeNumber(2, 100)
     .default(10)
     .describe("connections of this process to Postgres"),
+  MEDVAULT_AUTH_URL: urlOf("http", "https").describe("auth, which says whose accounts are active"),
   MEDVAULT_POLICY_FILE: policyFile,
 });
+export type RecordsConfig = z.infer<typeof RecordsConfig>;

@@ -4,6 +4,8 @@ import type { Appender } from "@medvault/messaging";
 import type { Db } from "@medvault/postgres";
 import type { Parts } from "@medvault/runtime";
 import type pg from "pg";
+import { type AuthClient, authClient } from "./access/auth.client.ts";
+import type { RecordsConfig } from "./config.ts";
 import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
 
 /** What every use case of this service works with. */
@@ -13,12 +15,16 @@ export interface Context {
   /** For the events of what has no transaction of its own. */
   readonly appender: Appender;
   readonly indexes: Indexes;
+  readonly auth: AuthClient;
   /** With which content is hashed before it is signed: the deployment's choice. */
   readonly digest: Digest;
 }
 
 /** Opens the index keys, and says which indexes are not complete yet. */
-export async function openContext({ pool, keyring, appender, digest, logger }: Parts): Promise<Context> {
+export async function openContext(parts: Parts<RecordsConfig>): Promise<Context> {
+  const { config, pool, keyring, appender, digest, logger, tls, onStop } = parts;
+  const auth = authClient(config.MEDVAULT_AUTH_URL, tls);
+  onStop(() => auth.close());
   const indexes = await openIndexes(pool, keyring);
   for (const table of indexedTables) {
     for (const index of indexes.of(table).incomplete) {
@@ -27,7 +33,7 @@ export async function openContext({ pool, keyring, appender, digest, logger }: P
       logger.warn({ table: table.declaration.table, index }, says);
     }
   }
-  return { pool, keyring, appender, indexes, digest };
+  return { pool, keyring, appender, indexes, auth, digest };
 }
 
 /** The blind indexes. A rebuild may change their keys under a running process. */

@@ -1,4 +1,7 @@
-import { newId } from "@medvault/contracts";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type AccountRole, ASSERTION_HEADER, newId } from "@medvault/contracts";
 import {
   startTestService,
   type TestAnswer,
@@ -7,8 +10,36 @@ import {
 } from "@medvault/testing";
 import { service } from "../src/service.ts";
 
-/** The records service over a database of its own, without a broker: events stay in the outbox. */
-export const startRecords = (options?: TestServiceOptions) => startTestService(service, options);
+/**
+ * The records service over a database of its own, without a broker: events stay in the outbox. Its
+ * auth is a stand-in that knows any id as a doctor's, but for those in `standing`: null is no
+ * active account, a number a refusal of that status. The real one is in e2e.
+ */
+export async function startRecords(options: TestServiceOptions = {}) {
+  const standing = new Map<string, AccountRole | number | null>();
+  const asked: { path: string; assertion: string }[] = [];
+  const auth = createServer((req, res) => {
+    asked.push({ path: req.url ?? "", assertion: String(req.headers[ASSERTION_HEADER]) });
+    const id = req.url?.split("/").at(-1) ?? "";
+    const found = standing.has(id) ? standing.get(id) : "doctor";
+    const status = typeof found === "number" ? found : found === null ? 404 : 200;
+    res.writeHead(status, { "content-type": "application/json" });
+    res.end(JSON.stringify(status === 200 ? { id, role: found } : { code: "of_a_test" }));
+  });
+  await once(auth.listen(0, "127.0.0.1"), "listening");
+  const { port } = auth.address() as AddressInfo;
+  const env = { MEDVAULT_AUTH_URL: `http://127.0.0.1:${port}`, ...options.env };
+  const started = await startTestService(service, { ...options, env });
+  return {
+    ...started,
+    auth: { standing, asked },
+    async close() {
+      await started.close();
+      auth.closeAllConnections();
+      auth.close();
+    },
+  };
+}
 export type Records = Awaited<ReturnType<typeof startRecords>>;
 
 export const ADA = {

@@ -29,6 +29,7 @@ export async function startProcess(
     PORT: "0",
     ADMIN_PORT: "0",
     DATABASE_URL: database.url("records"),
+    MEDVAULT_AUTH_URL: "http://127.0.0.1:1",
     AMQP_URL: broker.url("records"),
     MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
     ...(await prepare(pool, keysFile)),

@@ -33,6 +33,15 @@ export const userApi = defineRoutes({
     response: u.UserDetailView,
     etag: true,
   },
+  readStanding: {
+    method: "GET",
+    path: "/internal/users/{id}",
+    internal: true,
+    session: true,
+    resource: "user",
+    summary: "The role of an active account, for records with the caller's assertion",
+    response: u.UserStanding,
+  },
   patch: {
     method: "PATCH",
     path: "/v1/users/{id}",

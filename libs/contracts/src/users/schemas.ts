@@ -32,6 +32,8 @@ export const UserFactors = z.object({
 });
 export const UserDetailView = UserView.extend({ factors: UserFactors });
 export const UserPage = page(UserView);
+/** What another service may know of an active account. */
+export const UserStanding = z.object({ id: Id, role: AccountRole });
 export const UserQuery = PageQuery.extend({
   role: AccountRole.optional(),
   disabled: z.stringbool().optional(),

@@ -74,6 +74,15 @@ export async function findAccount(db: Db, seals: AccountSeals, id: string): Prom
   return rows[0] ? toAccount(seals.keyring, rows[0]) : null;
 }
 
+/** The role of an account, and whether it is disabled; null where there is none. Opens nothing. */
+export async function findRole(db: Db, id: string): Promise<Pick<Account, "role" | "disabled"> | null> {
+  const { rows } = await db.query<Pick<Account, "role" | "disabled">>(
+    "select role, disabled from users where id = $1",
+    [id],
+  );
+  return rows[0] ?? null;
+}
+
 /**
  * The account, locked until the transaction ends: grants and changes of one account come one after
  * the other.

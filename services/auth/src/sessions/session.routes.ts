@@ -4,10 +4,12 @@ import {
   encodeCursor,
   Forbidden,
   Id,
+  NotFound,
   sessionApi,
   userApi,
 } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
+import { findRole } from "../accounts/account.store.ts";
 import type { AuthContext } from "../context.ts";
 import { endAllSessions, endOwnSession, introspect, viewSessions } from "./session.service.ts";
 import { deviceOf, type Session } from "./session.ts";
@@ -38,8 +40,12 @@ export const sessionRoutes = (ctx: AuthContext): Route[] => [
     }));
     return { body: { items, nextCursor: last ? encodeCursor(last.id) : null } };
   }),
-  route(userApi.listSessions, ({ actor, params }) => sessionsOf(ctx, actor, params.id)),
+  route(userApi.listSessions, async ({ actor, params }) => {
+    await requireAccount(ctx, params.id);
+    return sessionsOf(ctx, actor, params.id);
+  }),
   route(userApi.endSessions, async ({ actor, params }) => {
+    await requireAccount(ctx, params.id);
     await endAllSessions(ctx, actor, { userId: params.id, except: null, reason: "ended_by_admin" });
     return {};
   }),
@@ -53,6 +59,11 @@ export const sessionRoutes = (ctx: AuthContext): Route[] => [
     return { body: { ended: await reportClient(ctx, actor, params.id) } };
   }),
 ];
+
+/** Throws NotFound: nobody's sessions are not the same as none. */
+async function requireAccount(ctx: AuthContext, id: string): Promise<void> {
+  if (!(await findRole(ctx.pool, id))) throw new NotFound();
+}
 
 /** For the gateway alone: no role can hold this permission. */
 function requireService(actor: Actor): void {

@@ -1,5 +1,6 @@
-import { decodeCursor, encodeCursor, Id, userApi } from "@medvault/contracts";
+import { decodeCursor, encodeCursor, Id, NotFound, userApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
+import { findRole } from "../accounts/account.store.ts";
 import { type Account, isEmailConfirmed } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { presentPasskey } from "../passkeys/passkey.routes.ts";
@@ -27,6 +28,12 @@ export const userRoutes = (ctx: AuthContext): Route[] => [
     const { passkeys, ...factors } = await factorsOf(ctx, ctx.pool, account);
     const view = { ...present(account), factors: { ...factors, passkeys: passkeys.map(presentPasskey) } };
     return { body: view, rev: account.rev };
+  }),
+  // For records, which leaves the event of what it does with it.
+  route(userApi.readStanding, async ({ params: { id } }) => {
+    const found = await findRole(ctx.pool, id);
+    if (!found || found.disabled) throw new NotFound();
+    return { body: { id, role: found.role } };
   }),
   route(userApi.patch, async ({ actor, params, body, ifMatch }) =>
     answer(await changeUser(ctx, actor, params.id, { patch: body, rev: ifMatch })),

@@ -1,3 +1,4 @@
+import { newId } from "@medvault/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
 
@@ -165,4 +166,34 @@ test("users and sessions come in pages, newest first", async () => {
   const sessions = await api.get<{ items: { role: string; current: boolean }[] }>("/v1/sessions?role=admin");
   expect(sessions.body.items.filter((item) => item.current)).toHaveLength(1);
   expect(new Set(sessions.body.items.map((item) => item.role))).toEqual(new Set(["admin"]));
+});
+
+test("threat: the sessions of nobody look like those of someone who has none", async () => {
+  const { api } = await adminClient();
+  const idle = await h.person("patient");
+  expect(await api.get(`/v1/users/${idle.account.id}/sessions`)).toMatchObject({
+    status: 200,
+    body: { items: [] },
+  });
+  for (const answer of [
+    await api.get(`/v1/users/${newId()}/sessions`),
+    await api.delete(`/v1/users/${newId()}/sessions`),
+  ]) {
+    expect(answer).toMatchObject({ status: 404, body: { code: "not_found" } });
+  }
+});
+
+test("records learns the role of an active account with anyone's assertion, of no other, and a guest learns nothing", async () => {
+  const [doctor, patient] = [await h.person("doctor"), await h.person("patient")];
+  const { api } = await h.client(patient);
+  const ask = (id: string) => api.get(`/internal/users/${id}`);
+  expect(await ask(doctor.account.id)).toMatchObject({
+    status: 200,
+    body: { id: doctor.account.id, role: "doctor" },
+  });
+  expect(Object.keys((await ask(patient.account.id)).body as object).sort()).toEqual(["id", "role"]);
+  expect((await ask(newId())).status).toBe(404);
+  await h.ctx.pool.query("update users set disabled = true where id = $1", [doctor.account.id]);
+  expect((await ask(doctor.account.id)).status).toBe(404);
+  expect((await h.guest().get(`/internal/users/${patient.account.id}`)).status).toBe(401);
 });

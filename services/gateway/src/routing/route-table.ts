@@ -103,12 +103,21 @@ export function createRouteTable(options: { maxUploadBytes: number }): RouteTabl
     return {
       ...base(PUBLIC.has(key) ? "public" : "session"),
       service,
-      audiences: service === "files" ? ["files", "records"] : [service],
+      audiences: audiencesOf(service, key),
       enrollment: ENROLLMENT.has(key),
       limit: limitOf(key),
       ...sizes(key, options.maxUploadBytes),
     };
   };
+}
+
+/** Routes of records that ask auth who someone is, with the caller's assertion. */
+const ASKS_AUTH =
+  /^(PUT \/v1\/patients\/[^/]+\/care-team|PATCH \/v1\/(patients|claims))\/[^/]+$|^POST \/v1\/(patients|claims)$/;
+
+function audiencesOf(service: ServiceName, key: string): readonly ServiceName[] {
+  if (service === "files") return ["files", "records"];
+  return ASKS_AUTH.test(key) ? [service, "auth"] : [service];
 }
 
 function base(access: Route["access"]): Omit<Route, "service" | "audiences"> {

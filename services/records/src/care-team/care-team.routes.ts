@@ -1,13 +1,14 @@
 import { careTeamApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
+import { callerOf } from "../access/auth.client.ts";
 import type { Context } from "../context.ts";
 import { assign, readCareTeam, readMember, unassign } from "./care-team.service.ts";
 
 export const careTeamRoutes = (context: Context): Route[] => [
   route(careTeamApi.list, ({ actor, params }) => readCareTeam(context, actor, params.id)),
   route(careTeamApi.read, ({ actor, params }) => readMember(context, actor, params.id, params.userId)),
-  route(careTeamApi.assign, ({ actor, params, write }) =>
-    assign(context, actor, params.id, params.userId, write),
+  route(careTeamApi.assign, ({ actor, req, params, write }) =>
+    assign(context, callerOf(actor, req), params.id, params.userId, write),
   ),
   route(careTeamApi.unassign, ({ actor, params }) => unassign(context, actor, params.id, params.userId)),
 ];

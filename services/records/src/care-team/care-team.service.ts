@@ -3,6 +3,8 @@ import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reachablePatientKey, reaches } from "../access/access.store.ts";
+import type { Caller } from "../access/auth.client.ts";
+import { requireStaff } from "../access/standing.service.ts";
 import type { Context } from "../context.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
 import { write } from "../resources/write.service.ts";
@@ -33,14 +35,18 @@ export async function readMember(
   return { body: member };
 }
 
-/** Puts someone on the care team; who is there already stays as they were. Throws NotFound. */
-export function assign(
+/**
+ * Puts someone of the staff on the care team; who is there already stays as they were. Throws
+ * NotFound, Unavailable.
+ */
+export async function assign(
   context: Context,
-  actor: Actor,
+  actor: Caller,
   patientId: string,
   memberId: string,
   request: WriteRequest,
 ): Promise<Answer<CareTeamMember>> {
+  await requireStaff(context, actor, memberId);
   return write(
     context,
     actor,

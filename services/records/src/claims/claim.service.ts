@@ -1,6 +1,8 @@
 import { type Actor, type ClaimPatch, type ClaimView, claimApi, type NewClaim } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
+import type { Caller } from "../access/auth.client.ts";
+import { requireProvider } from "../access/standing.service.ts";
 import type { Context } from "../context.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import { change, changeOnce, create } from "../resources/resource.service.ts";
@@ -15,13 +17,14 @@ const STEP_VERB: Readonly<Record<Step, string>> = {
   pay: "paid",
 };
 
-/** Drafts a claim for a patient. Throws NotFound. */
-export function draftClaim(
+/** Drafts a claim for a patient. Throws NotFound, InvalidInput (of the provider), Unavailable. */
+export async function draftClaim(
   context: Context,
-  actor: Actor,
+  actor: Caller,
   input: NewClaim,
   request: WriteRequest,
 ): Promise<Answer<ClaimView>> {
+  await requireProvider(context, actor, input.providerId);
   const draft = (made: PatientOwned): Claim => ({
     ...made,
     ...input,
@@ -33,14 +36,15 @@ export function draftClaim(
   return create(context, actor, claims, input.patientId, draft, request);
 }
 
-/** Changes a draft. Throws NotFound, VersionConflict, InvalidTransition. */
-export function amendClaim(
+/** Changes a draft. Throws as draftClaim does, VersionConflict, InvalidTransition. */
+export async function amendClaim(
   context: Context,
-  actor: Actor,
+  actor: Caller,
   id: string,
   patch: ClaimPatch,
   expectedRev: number | null,
 ): Promise<Answer<ClaimView>> {
+  if (patch.providerId !== undefined) await requireProvider(context, actor, patch.providerId);
   return inTransaction(context.pool, async (tx) => {
     const act = { verb: "updated" };
     const claim = await change(tx, context, actor, claims, id, expectedRev, act, (found) =>

@@ -1,5 +1,6 @@
 import { patientApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
+import { callerOf } from "../access/auth.client.ts";
 import type { Context } from "../context.ts";
 import { listVersions } from "../resources/row-version.service.ts";
 import {
@@ -13,13 +14,15 @@ import {
 import { patients } from "./patient.table.ts";
 
 export const patientRoutes = (context: Context): Route[] => [
-  route(patientApi.create, ({ actor, body, write }) => createPatient(context, actor, body, write)),
+  route(patientApi.create, ({ actor, req, body, write }) =>
+    createPatient(context, callerOf(actor, req), body, write),
+  ),
   route(patientApi.list, ({ actor, query }) => listPatients(context, actor, query)),
   route(patientApi.search, ({ actor, body }) => searchPatients(context, actor, body)),
   route(patientApi.readOwn, ({ actor, query }) => readOwnPatient(context, actor, query.unmask)),
   route(patientApi.read, ({ actor, params, query }) => readPatient(context, actor, params.id, query.unmask)),
   route(patientApi.listVersions, ({ actor, params }) => listVersions(context, actor, patients, params.id)),
-  route(patientApi.patch, ({ actor, params, body, ifMatch }) =>
-    updatePatient(context, actor, params.id, body, ifMatch),
+  route(patientApi.patch, ({ actor, req, params, body, ifMatch }) =>
+    updatePatient(context, callerOf(actor, req), params.id, body, ifMatch),
   ),
 ];

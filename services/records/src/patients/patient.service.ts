@@ -17,6 +17,8 @@ import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import { type Answer, assertStepUp, type WriteRequest } from "@medvault/service-kit";
 import pg from "pg";
+import type { Caller } from "../access/auth.client.ts";
+import { requireAccount } from "../access/standing.service.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
 import { fillPage } from "../resources/page-filling.ts";
@@ -33,11 +35,12 @@ import { assertMayPatch, changePatient, newPatient, type Patient } from "./patie
 
 /**
  * Makes a patient. A doctor who makes one is on the care team; a patient makes their own, and one
- * only. Throws Forbidden (another's), UserAlreadyLinked.
+ * only. Throws Forbidden (another's), InvalidInput (nobody's account), UserAlreadyLinked,
+ * Unavailable.
  */
-export function createPatient(
+export async function createPatient(
   context: Context,
-  actor: Actor,
+  actor: Caller,
   input: NewPatient,
   request: WriteRequest,
 ): Promise<Answer<PatientView>> {
@@ -46,6 +49,7 @@ export function createPatient(
   // A patient makes their own record; nobody else makes one for themselves.
   if (input.userId !== undefined && (scope === "own") !== (input.userId === actor.id)) throw new Forbidden();
   const userId = scope === "own" ? actor.id : (input.userId ?? null);
+  if (userId !== null) await requireAccount(context, actor, userId);
   return write(
     context,
     actor,
@@ -175,16 +179,17 @@ export async function searchPatients(
 }
 
 /**
- * Changes a patient. Throws NotFound, VersionConflict, Forbidden, StepUpRequired,
- * UserAlreadyLinked.
+ * Changes a patient. Throws NotFound, VersionConflict, Forbidden, StepUpRequired, InvalidInput
+ * (nobody's account), UserAlreadyLinked, Unavailable.
  */
 export async function updatePatient(
   context: Context,
-  actor: Actor,
+  actor: Caller,
   id: string,
   patch: PatientPatch,
   expectedRev: number | null,
 ): Promise<Answer<PatientView>> {
+  if (patch.userId) await requireAccount(context, actor, patch.userId);
   const act: Change<Patient> = {
     verb: "updated",
     fields: Object.keys(patch),

@@ -1,0 +1,22 @@
+import { recordsRoutes } from "@medvault/contracts";
+import { expect, test } from "vitest";
+import { createRouteTable } from "./route-table.ts";
+
+const table = createRouteTable({ maxUploadBytes: 1 });
+const ID = "01a21da3-7356-772d-8233-d7ece42a64d0";
+
+test("an assertion is good at one service, and at a second one only where the first asks it", () => {
+  const shared = recordsRoutes
+    .filter((doc) => !doc.internal)
+    .map(({ method, path }) => [`${method} ${path}`, table(method, path.replace(/\{\w+\}/g, ID))] as const)
+    .filter(([, route]) => route?.audiences.includes("auth"));
+  expect(shared.map(([key]) => key).sort()).toEqual([
+    "PATCH /v1/claims/{id}",
+    "PATCH /v1/patients/{id}",
+    "POST /v1/claims",
+    "POST /v1/patients",
+    "PUT /v1/patients/{id}/care-team/{userId}",
+  ]);
+  expect(table("POST", "/v1/patients/search")?.audiences).toEqual(["records"]);
+  expect(table("GET", `/v1/files/${ID}`)?.audiences).toEqual(["files", "records"]);
+});
