@@ -4,7 +4,7 @@ import type { Tx } from "@medvault/postgres";
 import { beforeEach, expect, test } from "vitest";
 import { givenDatabase, testKeyring } from "../test/harness.ts";
 import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
-import { cleanIdempotencyKeys, type IdempotentRequest, idempotent } from "./idempotent.ts";
+import { type Answer, cleanIdempotencyKeys, type IdempotentRequest, idempotent } from "./idempotent.ts";
 
 const keyring = testKeyring("backup");
 const pool = (await givenDatabase("backup")).pool("backup");
@@ -30,6 +30,11 @@ async function effect(
   await tx.query(`insert into subject_keys (subject_id, wrapped) values ($1, $2)`, [id, Buffer.alloc(102)]);
   return { status: 201, body: { id }, headers: { location: `/v1/things/${id}` } };
 }
+/** What was answered again, of which an event must be left. */
+const replays: unknown[] = [];
+const once = <T>(asked: IdempotentRequest, work: (tx: Tx) => Promise<Answer<T>>) =>
+  idempotent<T>(pool, keyring, asked, work, async ({ body }) => void replays.push(body));
+
 const count = async (table: "subject_keys" | "idempotency_keys"): Promise<number> => {
   const query =
     table === "subject_keys" ? `select count(*) from subject_keys` : `select count(*) from idempotency_keys`;
@@ -40,17 +45,29 @@ const age = (hours: number): Promise<unknown> =>
   pool.query(`update idempotency_keys set created_at = now() - make_interval(secs => $1)`, [hours * 3600]);
 
 test("the same key and body again give the first answer, and the effect happens once", async () => {
-  const first = await idempotent(pool, keyring, request(), effect);
+  const first = await once(request(), effect);
   expect(first).toMatchObject({ status: 201, replayed: false });
   // Another order of members is the same body.
-  const again = await idempotent(pool, keyring, request({ body: { n: 1, name: "Zoë" } }), effect);
+  const again = await once(request({ body: { n: 1, name: "Zoë" } }), effect);
   expect(again).toEqual({ ...first, replayed: true });
   expect(await count("subject_keys")).toBe(1);
 });
 
+test("threat: an answer is given again and leaves no event; whoever may not have it gets it by repeating", async () => {
+  replays.length = 0;
+  const first = await once(request(), effect);
+  expect(replays).toEqual([]);
+  await once(request(), effect);
+  expect(replays).toEqual([first.body]);
+  const refusing = idempotent(pool, keyring, request(), effect, () =>
+    Promise.reject(new RangeError("not you")),
+  );
+  await expect(refusing).rejects.toThrow(RangeError);
+});
+
 test("the same key with another body is refused, and nothing happens", async () => {
-  await idempotent(pool, keyring, request(), effect);
-  const other = idempotent(pool, keyring, request({ body: { name: "Zoë", n: 2 } }), effect);
+  await once(request(), effect);
+  const other = once(request({ body: { name: "Zoë", n: 2 } }), effect);
   await expect(other).rejects.toThrow(IdempotencyKeyReused);
   await expect(other).rejects.toMatchObject({ code: "idempotency_key_reused", kind: "unprocessable" });
   expect(await count("subject_keys")).toBe(1);
@@ -64,32 +81,30 @@ test("another actor, method, path or key is another request", async () => {
     { path: "/v1/others" },
     { key: "key-2" },
   ]) {
-    expect((await idempotent(pool, keyring, request(more), effect)).replayed).toBe(false);
+    expect((await once(request(more), effect)).replayed).toBe(false);
   }
   expect(await count("subject_keys")).toBe(5);
 });
 
 test("without a key every request is its own", async () => {
   const bare = request({ key: undefined });
-  expect((await idempotent(pool, keyring, bare, effect)).replayed).toBe(false);
-  expect((await idempotent(pool, keyring, bare, effect)).replayed).toBe(false);
+  expect((await once(bare, effect)).replayed).toBe(false);
+  expect((await once(bare, effect)).replayed).toBe(false);
   expect([await count("subject_keys"), await count("idempotency_keys")]).toEqual([2, 0]);
 });
 
 test("a write that fails keeps nothing, and its key is free", async () => {
-  const failing = idempotent(pool, keyring, request(), async (tx) => {
+  const failing = once(request(), async (tx) => {
     await effect(tx);
     throw new RangeError("no");
   });
   await expect(failing).rejects.toThrow(RangeError);
   expect([await count("subject_keys"), await count("idempotency_keys")]).toEqual([0, 0]);
-  expect((await idempotent(pool, keyring, request(), effect)).replayed).toBe(false);
+  expect((await once(request(), effect)).replayed).toBe(false);
 });
 
 test("of twenty at once one has the effect, and all get its answer", async () => {
-  const answers = await Promise.all(
-    Array.from({ length: 20 }, () => idempotent(pool, keyring, request(), effect)),
-  );
+  const answers = await Promise.all(Array.from({ length: 20 }, () => once(request(), effect)));
   expect(answers.filter((answer) => !answer.replayed)).toHaveLength(1);
   expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(1);
   expect(await count("subject_keys")).toBe(1);
@@ -98,13 +113,13 @@ test("of twenty at once one has the effect, and all get its answer", async () =>
 test("a duplicate waits for a first that fails, and then has the effect itself", async () => {
   const started = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
-  const first = idempotent(pool, keyring, request(), async () => {
+  const first = once(request(), async () => {
     started.resolve();
     await go.promise;
     throw new RangeError("no");
   });
   await started.promise;
-  const second = idempotent(pool, keyring, request(), effect);
+  const second = once(request(), effect);
   await expect.poll(waitingForALock).toBe(1);
   go.resolve();
   await expect(first).rejects.toThrow(RangeError);
@@ -115,14 +130,14 @@ test("a duplicate waits for a first that fails, and then has the effect itself",
 test("a duplicate of a request that takes longer than 3 s is refused as still in progress, and has no effect", async () => {
   const started = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
-  const first = idempotent(pool, keyring, request(), async (tx) => {
+  const first = once(request(), async (tx) => {
     started.resolve();
     await go.promise;
     return effect(tx);
   });
   await started.promise;
   const began = performance.now();
-  const second = idempotent(pool, keyring, request(), effect);
+  const second = once(request(), effect);
   await expect(second).rejects.toThrow(RequestInProgress);
   await expect(second).rejects.toMatchObject({ code: "request_in_progress", kind: "conflict" });
   const waitedMs = performance.now() - began;
@@ -134,22 +149,20 @@ test("a duplicate of a request that takes longer than 3 s is refused as still in
 });
 
 test("an answer is kept for 24 h and not longer", async () => {
-  const first = await idempotent(pool, keyring, request(), effect);
+  const first = await once(request(), effect);
   await age(23.9);
-  expect(await idempotent(pool, keyring, request(), effect)).toEqual({ ...first, replayed: true });
+  expect(await once(request(), effect)).toEqual({ ...first, replayed: true });
   await age(24.1);
-  const later = await idempotent(pool, keyring, request({ body: "another" }), effect);
+  const later = await once(request({ body: "another" }), effect);
   expect(later.replayed).toBe(false);
   expect(later.body.id).not.toBe(first.body.id);
-  expect((await idempotent(pool, keyring, request({ body: "another" }), effect)).body).toEqual(later.body);
+  expect((await once(request({ body: "another" }), effect)).body).toEqual(later.body);
 });
 
 test("of twenty at once after the answer expired one has the effect again", async () => {
-  const first = await idempotent(pool, keyring, request(), effect);
+  const first = await once(request(), effect);
   await age(25);
-  const answers = await Promise.all(
-    Array.from({ length: 20 }, () => idempotent(pool, keyring, request(), effect)),
-  );
+  const answers = await Promise.all(Array.from({ length: 20 }, () => once(request(), effect)));
   expect(answers.filter((answer) => !answer.replayed)).toHaveLength(1);
   expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(1);
   expect(answers[0]?.body.id).not.toBe(first.body.id);
@@ -157,9 +170,9 @@ test("of twenty at once after the answer expired one has the effect again", asyn
 });
 
 test("every write deletes a few expired answers, and the clean-up no more than its limit", async () => {
-  for (let n = 0; n < 12; n += 1) await idempotent(pool, keyring, request({ key: `old-${n}` }), effect);
+  for (let n = 0; n < 12; n += 1) await once(request({ key: `old-${n}` }), effect);
   await age(25);
-  await idempotent(pool, keyring, request(), effect);
+  await once(request(), effect);
   expect(await count("idempotency_keys")).toBe(12 - 4 + 1);
   expect(await cleanIdempotencyKeys(pool, 5)).toBe(5);
   expect(await cleanIdempotencyKeys(pool)).toBe(3);
@@ -167,7 +180,7 @@ test("every write deletes a few expired answers, and the clean-up no more than i
 });
 
 test("threat: neither the client's key, nor the body, nor the answer can be read in the table", async () => {
-  await idempotent(pool, keyring, request({ key: "secret-key" }), async () => ({
+  await once(request({ key: "secret-key" }), async () => ({
     status: 200,
     body: "secret answer",
   }));
@@ -179,29 +192,27 @@ test("threat: neither the client's key, nor the body, nor the answer can be read
 });
 
 test("threat: a stored answer moved to another request, or beside another status, does not open", async () => {
-  await idempotent(pool, keyring, request(), effect);
-  await idempotent(pool, keyring, request({ actorId: "actor-2" }), effect);
+  await once(request(), effect);
+  await once(request({ actorId: "actor-2" }), effect);
   await pool.query(
     `update idempotency_keys set answer = (select answer from idempotency_keys where actor_id = 'actor-1') where actor_id = 'actor-2'`,
   );
-  await expect(idempotent(pool, keyring, request({ actorId: "actor-2" }), effect)).rejects.toThrow(
-    BoxRefused,
-  );
+  await expect(once(request({ actorId: "actor-2" }), effect)).rejects.toThrow(BoxRefused);
   await pool.query(`update idempotency_keys set status = 200 where actor_id = 'actor-1'`);
-  await expect(idempotent(pool, keyring, request(), effect)).rejects.toThrow(BoxRefused);
+  await expect(once(request(), effect)).rejects.toThrow(BoxRefused);
 });
 
 test("keys that are empty, too long or not visible ASCII are refused as invalid input", async () => {
   for (const key of ["", " ", "a b", "é", "x".repeat(201), "a\n"]) {
-    const refused = idempotent(pool, keyring, request({ key }), effect);
+    const refused = once(request({ key }), effect);
     await expect(refused).rejects.toThrow(IdempotencyKeyInvalid);
     await expect(refused).rejects.toMatchObject({ code: "invalid_input", kind: "invalid" });
   }
-  expect((await idempotent(pool, keyring, request({ key: "x".repeat(200) }), effect)).status).toBe(201);
+  expect((await once(request({ key: "x".repeat(200) }), effect)).status).toBe(201);
 });
 
 test("an answer past 4 MiB is refused with its effect", async () => {
-  const huge = idempotent(pool, keyring, request(), async (tx) => ({
+  const huge = once(request(), async (tx) => ({
     ...(await effect(tx)),
     body: "x".repeat(1 << 23),
   }));

@@ -50,27 +50,37 @@ interface Place {
  * key: a plain transaction. A replayed body is what JSON made of the first. Throws
  * IdempotencyKeyInvalid; IdempotencyKeyReused (another body); RequestInProgress (after 3 s);
  * AnswerTooLarge; or what `work` throws.
+ *
+ * A repeated answer is an act of its own, which `onReplay` leaves an event of, and may refuse.
  */
 export async function idempotent<T>(
   pool: pg.Pool,
   keyring: Keyring,
   request: IdempotentRequest,
   work: (tx: Tx) => Promise<Answer<T>>,
+  onReplay: (answer: Answer<T>) => Promise<void>,
 ): Promise<IdempotentAnswer<T>> {
   if (request.key === undefined) return { ...(await inTransaction(pool, work)), replayed: false };
   if (!KEY_FORM.test(request.key)) throw new IdempotencyKeyInvalid();
   const place = await placeOf(pool, keyring, request);
   try {
-    return await inTransaction(pool, async (tx) => {
+    const answer = await inTransaction(pool, async (tx) => {
       const first = await claimOrReplay<T>(tx, keyring, place);
       if (first) return { ...first, replayed: true };
-      const answer = await work(tx);
-      await keep(tx, keyring, place, answer);
-      return { ...answer, replayed: false };
+      const made = await work(tx);
+      await keep(tx, keyring, place, made);
+      return { ...made, replayed: false };
     });
+    if (answer.replayed) await onReplay(answer);
+    return answer;
   } finally {
     place.secret.fill(0);
   }
+}
+
+/** The header that tells a caller of a repeated answer. */
+export function replayHeaders({ replayed }: { readonly replayed: boolean }): Record<string, string> {
+  return replayed ? { "Idempotency-Replayed": "true" } : {};
 }
 
 /** Deletes answers older than 24 h, at most `batchRows`; returns how many. Writes do so too. */

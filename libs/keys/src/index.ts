@@ -6,6 +6,7 @@ export {
   type IdempotentAnswer,
   type IdempotentRequest,
   idempotent,
+  replayHeaders,
 } from "./idempotent.ts";
 export { type IndexQuery, LiveIndexes } from "./indexes/live-indexes.ts";
 export type { TokenTable } from "./indexes/token-chain.store.ts";

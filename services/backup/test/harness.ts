@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BackupView, newId } from "@medvault/contracts";
-import { createKeyring } from "@medvault/keys";
+import { createKeyring, idempotent, type Keyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
-import { createPool, type Db } from "@medvault/postgres";
+import { createPool, type Db, type Tx } from "@medvault/postgres";
 import { createLogger } from "@medvault/service-kit";
 import { createTestDatabase, startTestService } from "@medvault/testing";
 import pg from "pg";
@@ -157,6 +157,19 @@ export async function givenPrescription(backup: { records: Db }, patientId: stri
     [id, patientId, randomBytes(500)],
   );
   return id;
+}
+
+/** A write as the services make it: its effect, and its answer, once per key. */
+export function onceByKey(
+  pool: pg.Pool,
+  keyring: Keyring,
+  key: string,
+  body: unknown,
+  work: (tx: Tx) => Promise<string>,
+) {
+  const request = { actorId: "someone", key, method: "POST", path: "/v1/things", body };
+  const effect = async (tx: Tx) => ({ status: 201, body: await work(tx) });
+  return idempotent<string>(pool, keyring, request, effect, async () => {});
 }
 
 /** A stored file: a row, and a blob where the files service has it. */

@@ -5,6 +5,7 @@ const ACTIONS = {
   created: "backup:write",
   read: "backup:read",
   listed: "backup:read",
+  verify_requested: "backup:write",
   verified: "backup:write",
   restore_requested: "backup:restore",
   deleted: "backup:delete",
@@ -14,7 +15,7 @@ interface Happened {
   readonly outcome?: "success" | "failure";
   /** A stable code: why it failed. */
   readonly reason?: string;
-  readonly details?: Readonly<Record<string, string | number | null>>;
+  readonly details?: Readonly<Record<string, string | number | boolean | null>>;
 }
 
 /** No actor when the service itself found it out, no backup for a list. */

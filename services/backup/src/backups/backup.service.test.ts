@@ -184,12 +184,49 @@ test("one at a time: a second backup is refused while one runs", async () => {
   await backup.pool.query("delete from backups where runner = 'elsewhere'");
 });
 
-test("the same Idempotency-Key makes one backup", async () => {
-  const headers = { "idempotency-key": newId() };
-  const first = await backup.admin.post<BackupView>("/v1/backups", {}, { headers });
-  await settled(backup, first.body.id, (view) => view.state === "complete");
-  const again = await backup.admin.post<BackupView>("/v1/backups", {}, { headers });
-  expect(again).toMatchObject({ status: 202, body: { id: first.body.id } });
+test("threat: backups, verifications and restores are asked for again by key, and the log says nothing", async () => {
+  const { id } = await makeBackup(backup);
+  const asked = [
+    ["/v1/backups", "requested"],
+    [`/v1/backups/${id}/verify`, "verify_requested"],
+    [`/v1/backups/${id}/restore`, "restore_requested"],
+  ] as const;
+  for (const [path, verb] of asked) {
+    const headers = { "idempotency-key": newId() };
+    const first = await backup.admin.post<BackupView>(path, {}, { headers });
+    expect(first.headers.get("idempotency-replayed")).toBeNull();
+    await settled(backup, first.body.id, (view) => view.state === "complete");
+    await drainedEvents(backup.pool);
+    const again = await backup.admin.post<BackupView>(path, {}, { headers });
+    expect(again).toMatchObject({ status: 202, body: { id: first.body.id } });
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    const events = await drainedEvents(backup.pool);
+    expect(events.filter((event) => event.type === `medvault.backup.backup.${verb}.v1`)).toMatchObject([
+      { subject: `backup/${first.body.id}`, data: { details: { replayed: true } } },
+    ]);
+  }
+  const { rows } = await backup.pool.query("delete from restores returning state");
+  expect(rows).toEqual([{ state: "requested" }]);
+});
+
+test("threat: a backup is deleted while its restore is asked for, and the restore is acknowledged all the same", async () => {
+  for (let n = 0; n < 8; n++) {
+    const { id } = await makeBackup(backup);
+    const path = `/v1/backups/${id}`;
+    const deletion = () => backup.admin.delete<{ code: string }>(path);
+    const asking = () => backup.admin.post<BackupView & { code: string }>(`${path}/restore`);
+    const [asked, deleted] = await (n % 2
+      ? Promise.all([asking(), deletion()])
+      : Promise.all([deletion(), asking()]).then(([one, two]) => [two, one] as const));
+    if (asked.status === 202) {
+      expect(deleted).toMatchObject({ status: 409, body: { code: "restore_running" } });
+      expect(asked.body.restore?.state).toBe("requested");
+      expect((await backup.admin.get(path)).status).toBe(200);
+    } else {
+      expect([asked.status, deleted.status]).toEqual([404, 204]);
+    }
+    await backup.pool.query("delete from restores");
+  }
 });
 
 /** As a process does that has begun no work. */

@@ -8,10 +8,10 @@ import {
   newId,
   type PageQuery,
 } from "@medvault/contracts";
-import { idempotent } from "@medvault/keys";
+import { idempotent, replayHeaders } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
-import { inTransaction, type Tx } from "@medvault/postgres";
-import type { WriteRequest } from "@medvault/service-kit";
+import { type Db, inTransaction, type Tx } from "@medvault/postgres";
+import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { removeBackup } from "../archive/archive.store.ts";
 import type { Context } from "../context.ts";
 import { RestoreRunning } from "../restores/restore.errors.ts";
@@ -26,6 +26,7 @@ import {
   findBackup,
   insertBackup,
   listBackups,
+  takeTurn,
   underWay,
 } from "./backup.store.ts";
 import { viewOf } from "./backup.ts";
@@ -33,16 +34,18 @@ import { beginMaking, beginVerifying } from "./making.service.ts";
 
 const SOURCE = "backup";
 
+/** A backup's view, and whether it is that of an earlier request. */
+type Begun = Pick<Answer<BackupView>, "body" | "headers">;
+
 /** Starts a backup, which goes on after the answer. @throws BackupRunning, RestoreRunning */
-export async function startBackup(context: Context, actor: Actor, write: WriteRequest): Promise<BackupView> {
+export async function startBackup(context: Context, actor: Actor, write: WriteRequest): Promise<Begun> {
   const made = newId();
-  const { id, isReplayed } = await once(context, actor, write, made, async (tx) => {
+  const { id, isFirst, headers } = await once(context, actor, write, "requested", made, async (tx) => {
     if ((await underWay(tx)).restore) throw new RestoreRunning();
     await insertBackup(tx, made, actor.id, THIS_RUNNER);
-    await emit(tx, SOURCE, backupEvent(actor, "requested", made));
   });
-  if (!isReplayed) beginMaking(context, actor, id);
-  return await viewById(context, id);
+  if (isFirst) beginMaking(context, actor, id);
+  return { body: await viewById(context, id), headers };
 }
 
 /** Backups, newest first. */
@@ -79,24 +82,27 @@ export async function verifyBackup(
   actor: Actor,
   id: string,
   write: WriteRequest,
-): Promise<BackupView> {
-  await requireComplete(context, id);
-  const { isReplayed } = await once(context, actor, write, id, async (tx) => {
+): Promise<Begun> {
+  const { isFirst, headers } = await once(context, actor, write, "verify_requested", id, async (tx) => {
+    await requireComplete(tx, id);
     if (!(await beginVerification(tx, id, THIS_RUNNER))) throw new BackupRunning();
   });
-  if (!isReplayed) beginVerifying(context, actor, id);
-  return await viewById(context, id);
+  if (isFirst) beginVerifying(context, actor, id);
+  return { body: await viewById(context, id), headers };
 }
 
-/** Asks the restore job for a restore. @throws BackupNotComplete, RestoreRunning, BackupRunning */
+/**
+ * Asks the restore job for a restore.
+ * @throws NotFound, BackupNotComplete, RestoreRunning, BackupRunning
+ */
 export async function requestRestore(
   context: Context,
   actor: Actor,
   id: string,
   write: WriteRequest,
-): Promise<BackupView> {
-  await requireComplete(context, id);
-  const { isReplayed } = await once(context, actor, write, id, async (tx) => {
+): Promise<Begun> {
+  const { isFirst, headers } = await once(context, actor, write, "restore_requested", id, async (tx) => {
+    await requireComplete(tx, id);
     if ((await underWay(tx)).backup) throw new BackupRunning();
     await insertRestore(tx, {
       id: newId(),
@@ -106,20 +112,24 @@ export async function requestRestore(
       requestId: actor.requestId,
       traceparent: actor.traceparent,
     });
-    await emit(tx, SOURCE, backupEvent(actor, "restore_requested", id));
   });
-  if (!isReplayed) context.wakeRestoreJob();
-  return await viewById(context, id);
+  if (isFirst) context.wakeRestoreJob();
+  return { body: await viewById(context, id), headers };
 }
 
-/** Removes a backup and what only it held. @throws BackupRunning while something works on it */
+/**
+ * Removes a backup and what only it held.
+ * @throws NotFound, RestoreRunning while any restore runs, BackupRunning while it is worked on
+ */
 export async function deleteBackup(
   { pool, archiveDir, queue }: Context,
   actor: Actor,
   id: string,
 ): Promise<void> {
-  if (!(await findBackup(pool, id))) throw new NotFound();
   await inTransaction(pool, async (tx) => {
+    await takeTurn(tx);
+    if (!(await findBackup(tx, id))) throw new NotFound();
+    if ((await underWay(tx)).restore) throw new RestoreRunning();
     if (!(await beginDeletion(tx, id))) throw new BackupRunning();
     await emit(tx, SOURCE, backupEvent(actor, "deleted", id));
   });
@@ -127,25 +137,34 @@ export async function deleteBackup(
   await endDeletion(pool, id);
 }
 
-/** Runs `begin` once per Idempotency-Key; the answer kept is only which backup it was about. */
+/**
+ * Runs `begin` once per Idempotency-Key, and one at a time with all that decides on backups; the
+ * answer kept is only which backup it was about. Either way there is an event.
+ */
 async function once(
-  { pool, keyring }: Context,
+  { pool, keyring, appender }: Context,
   actor: Actor,
   write: WriteRequest,
+  verb: "requested" | "verify_requested" | "restore_requested",
   id: string,
   begin: (tx: Tx) => Promise<void>,
-): Promise<{ id: string; isReplayed: boolean }> {
+): Promise<{ id: string; isFirst: boolean; headers: Record<string, string> }> {
   // No body and an empty one ask for the same.
   const request = { ...write, actorId: actor.id, body: {} };
-  const { body, replayed } = await idempotent(pool, keyring, request, async (tx) => {
+  const work = async (tx: Tx) => {
+    await takeTurn(tx);
     await begin(tx);
+    await emit(tx, SOURCE, backupEvent(actor, verb, id));
     return { status: 202, body: { backupId: id } };
-  });
-  return { id: body.backupId, isReplayed: replayed };
+  };
+  const answer = await idempotent(pool, keyring, request, work, ({ body }) =>
+    appender.append(backupEvent(actor, verb, body.backupId, { details: { replayed: true } })),
+  );
+  return { id: answer.body.backupId, isFirst: !answer.replayed, headers: replayHeaders(answer) };
 }
 
-async function requireComplete({ pool }: Context, id: string): Promise<void> {
-  const backup = await findBackup(pool, id);
+async function requireComplete(db: Db, id: string): Promise<void> {
+  const backup = await findBackup(db, id);
   if (!backup) throw new NotFound();
   if (backup.state !== "complete") throw new BackupNotComplete();
 }

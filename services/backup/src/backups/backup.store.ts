@@ -120,12 +120,19 @@ export async function beat(db: Db, id: string, runner: string): Promise<void> {
   await db.query("update backups set heartbeat_at = now() where id = $1 and runner = $2", [id, runner]);
 }
 
-/** Marks it for removal. False when it is running, being verified, or needed by a restore. */
+/**
+ * From here to the end of the transaction nobody else begins, restores or deletes a backup: what is
+ * asked next is still so when it is acted on.
+ */
+export async function takeTurn(tx: Tx): Promise<void> {
+  await tx.query("lock table backups in share row exclusive mode");
+}
+
+/** Marks it for removal. False when it is running or being verified. */
 export async function beginDeletion(tx: Tx, id: string): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update backups set state = 'deleting'
-      where id = $1 and state in ('complete', 'failed') and verify_state is distinct from 'running'
-        and not exists (select from restores where backup_id = $1 and state in ('requested', 'running'))`,
+      where id = $1 and state in ('complete', 'failed') and verify_state is distinct from 'running'`,
     [id],
   );
   return rowCount === 1;
@@ -144,10 +151,14 @@ export async function underWay(db: Db): Promise<{ backup: boolean; restore: bool
   return rows[0] ?? { backup: false, restore: false };
 }
 
-/** Backups marked for removal, and failed ones whose files may still be there. */
+/**
+ * Backups marked for removal, and failed ones whose files may still be there; none while a restore
+ * runs, whose process makes a backup too.
+ */
 export async function listRemovals(db: Db): Promise<{ id: string; state: "deleting" | "failed" }[]> {
   const { rows } = await db.query<{ id: string; state: "deleting" | "failed" }>(
-    "select id, state from backups where state in ('deleting', 'failed')",
+    `select id, state from backups where state in ('deleting', 'failed')
+        and not exists (select from restores where state in ('requested', 'running'))`,
   );
   return rows;
 }

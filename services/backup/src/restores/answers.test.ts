@@ -1,4 +1,3 @@
-import { idempotent } from "@medvault/keys";
 import { testKeyring } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
@@ -6,6 +5,7 @@ import {
   givenPatient,
   givenPrescription,
   makeBackup,
+  onceByKey,
   restore,
   startBackup,
   type TestBackup,
@@ -23,14 +23,11 @@ const keyrings = { records: await testKeyring("records"), files: await testKeyri
 
 /** A write as the services make it: its effect and its answer, once per key. */
 function write(key: string, service: "records" | "files" = "records", body: unknown = { n: 1 }) {
-  const request = { actorId: "someone", key, method: "POST", path: `/v1/${service}`, body };
-  return idempotent<string>(backup[service], keyrings[service], request, async (tx) => ({
-    status: 201,
-    body:
-      service === "records"
-        ? await givenPrescription({ records: tx }, patientId)
-        : (await givenFile({ ...backup, files: tx }, patientId)).id,
-  }));
+  return onceByKey(backup[service], keyrings[service], key, body, async (tx) =>
+    service === "records"
+      ? givenPrescription({ records: tx }, patientId)
+      : (await givenFile({ ...backup, files: tx }, patientId)).id,
+  );
 }
 
 async function isThere(id: string, service: "records" | "files" = "records"): Promise<boolean> {
@@ -74,18 +71,11 @@ test("the key of a write that a restore undid is free for another body, that of 
 test("a write that was in flight while the backup was begun counts by its commit, not by its time", async () => {
   const started = Promise.withResolvers<void>();
   const go = Promise.withResolvers<void>();
-  const request = {
-    actorId: "someone",
-    key: "in-flight",
-    method: "POST",
-    path: "/v1/records",
-    body: { n: 1 },
-  };
-  const slow = idempotent<string>(backup.records, keyrings.records, request, async (tx) => {
+  const slow = onceByKey(backup.records, keyrings.records, "in-flight", { n: 1 }, async (tx) => {
     const id = await givenPrescription({ records: tx }, patientId);
     started.resolve();
     await go.promise;
-    return { status: 201, body: id };
+    return id;
   });
   await started.promise;
   const { id } = await makeBackup(backup); // without it, though it began before

@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import type { BackupView } from "@medvault/contracts";
-import { idempotent } from "@medvault/keys";
 import { inTransaction, RestoreInProgress, type Tx } from "@medvault/postgres";
 import { testKeyring } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -11,6 +10,7 @@ import {
   givenPrescription,
   leftoverSchemasOf,
   makeBackup,
+  onceByKey,
   restore,
   runJob,
   settled,
@@ -73,12 +73,7 @@ test("threat: no write that is acknowledged once a restore has begun to copy is 
   let n = 0;
   const keyed = async () => {
     n += 1;
-    const request = { actorId: "a", key: `key-${n}`, method: "POST", path: "/v1/prescriptions", body: {} };
-    const answer = await idempotent<string>(pool, recordsKeyring, request, async (tx) => ({
-      status: 201,
-      body: await prescribe(tx),
-    }));
-    return answer.body;
+    return (await onceByKey(pool, recordsKeyring, `key-${n}`, {}, prescribe)).body;
   };
   const file = async () => (await givenFile(backup, patient.id, Buffer.from("a scan"))).id;
   const { acknowledged, stop } = writers([inOrder, backwards, keyed, file]);

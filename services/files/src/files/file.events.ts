@@ -7,7 +7,7 @@ const ACTIONS = { stored: "file:write", read: "file:read", deleted: "file:delete
 export function fileEvent(
   actor: Actor,
   verb: keyof typeof ACTIONS,
-  file: StoredFile,
+  file: Pick<StoredFile, "id" | "patientId">,
   rest: Pick<AuditEventInput, "fields" | "details" | "outcome"> & { reason: string },
 ): NewEvent {
   return auditEvent(actor, {
@@ -26,6 +26,16 @@ export function storedEvent(actor: Actor, reason: string, file: StoredFile, boxS
     reason,
     details: { rev, boxSha256, sizeBytes, contentType, attachedTo },
   });
+}
+
+/** An upload came again with its key, and got its first answer: nothing was stored. */
+export function storedAgainEvent(
+  actor: Actor,
+  reason: string,
+  patientId: string,
+  { id }: { readonly id: string },
+): NewEvent {
+  return fileEvent(actor, "stored", { id, patientId }, { reason, details: { replayed: true } });
 }
 
 /** One event for a list, naming the patients in it. */

@@ -15,11 +15,11 @@ import { parseRange } from "./range.ts";
 import type { Caller } from "./records.client.ts";
 
 export const fileRoutes = (context: Context): Route[] => [
-  route(fileApi.create, async ({ actor, req, write }) => ({
-    body: await storeFiles(context, callerOf(actor, req), write.key, (upload) =>
+  route(fileApi.create, ({ actor, req, write }) =>
+    storeFiles(context, callerOf(actor, req), write.key, (upload) =>
       readMultipart(req, context.maxFileBytes, upload),
     ),
-  })),
+  ),
   route(fileApi.list, async ({ actor, req, query }) => ({
     body: await listFilesOf(context, callerOf(actor, req), query),
   })),

@@ -11,12 +11,18 @@ import {
   type UploadAnswer,
   VersionConflict,
 } from "@medvault/contracts";
-import { createSubjectKey, idempotent } from "@medvault/keys";
+import { createSubjectKey, idempotent, replayHeaders } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
-import { inTransaction, isUnavailable } from "@medvault/postgres";
+import { inTransaction, isUnavailable, type Tx } from "@medvault/postgres";
 import type { Context } from "../context.ts";
 import { type Content, openContent } from "./content.service.ts";
-import { attachmentDeniedEvent, fileEvent, listedEvent, storedEvent } from "./file.events.ts";
+import {
+  attachmentDeniedEvent,
+  fileEvent,
+  listedEvent,
+  storedAgainEvent,
+  storedEvent,
+} from "./file.events.ts";
 import { deleteFile, findFile, insertFile, listFiles, patientOfAttachment } from "./file.store.ts";
 import { type FoundFile, type StoredFile, viewOf } from "./file.ts";
 import { AccessDenied, type Caller } from "./records.client.ts";
@@ -34,7 +40,7 @@ export async function storeFiles(
   caller: Caller,
   idempotencyKey: string | undefined,
   feed: (upload: Upload) => Promise<void>,
-): Promise<UploadAnswer> {
+): Promise<{ body: UploadAnswer; headers: Record<string, string> }> {
   const upload = new Upload(context, caller);
   let committing = false;
   try {
@@ -42,9 +48,9 @@ export async function storeFiles(
     const { target, reason, files } = await upload.complete();
     await context.blobs.keep(files.map((file) => file.blob));
     committing = true;
-    const { body, replayed } = await insert(context, caller, reason, idempotencyKey, target, files);
-    if (replayed) await upload.discard();
-    return body;
+    const answer = await insert(context, caller, reason, idempotencyKey, target, files);
+    if (answer.replayed) await upload.discard();
+    return { body: answer.body, headers: replayHeaders(answer) };
   } catch (error) {
     if (!committing || !isUnavailable(error)) await upload.discard();
     throw error;
@@ -53,7 +59,7 @@ export async function storeFiles(
 
 /** With an idempotency key, the request's body is what was uploaded: target, names and hashes. */
 function insert(
-  { pool, keyring }: Context,
+  { pool, keyring, appender }: Context,
   caller: Caller,
   reason: string,
   key: string | undefined,
@@ -62,7 +68,7 @@ function insert(
 ): Promise<{ body: UploadAnswer; replayed: boolean }> {
   const parts = files.map(({ name, contentType, sha256 }) => ({ name, contentType, sha256 }));
   const request = { actorId: caller.id, key, method: "POST", path: "/v1/files", body: { ...target, parts } };
-  return idempotent<UploadAnswer>(pool, keyring, request, async (tx) => {
+  const store = async (tx: Tx) => {
     const subjectKey = await createSubjectKey(tx, keyring, target.patientId);
     const items: FileView[] = [];
     for (const received of files) {
@@ -72,7 +78,10 @@ function insert(
       items.push(viewOf({ ...file, createdAt }));
     }
     return { status: 201, body: { items } };
-  });
+  };
+  return idempotent<UploadAnswer>(pool, keyring, request, store, ({ body }) =>
+    appender.append(...body.items.map((file) => storedAgainEvent(caller, reason, target.patientId, file))),
+  );
 }
 
 /** A page of a patient's files, newest first; one event names the patient. */

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { newId } from "@medvault/contracts";
+import { drainedEvents } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Files, form, MAX_FILE_BYTES, type Person, startFiles, upload } from "../../test/harness.ts";
 import { docx, PDF, PNG } from "./content.testdata.ts";
@@ -274,8 +275,16 @@ test("the same key and body again gets the same answer and is stored once; anoth
   const key = { "idempotency-key": newId() };
   const body = () => form(["patientId", patientId], ["files", PDF, "a.pdf", "application/pdf"]);
   const first = await upload(files, doctor, body(), key);
+  await drainedEvents(files.pool);
   const again = await upload(files, doctor, body(), key);
   expect(again).toMatchObject({ status: 201, body: first.body });
+  expect(again.headers.get("idempotency-replayed")).toBe("true");
+  // Whoever repeats a write shows who they are and what they got, as in records.
+  expect(
+    (await drainedEvents(files.pool)).filter((event) => event.type.endsWith("file.stored.v1")),
+  ).toMatchObject([
+    { data: { actor: { id: doctor.id }, patientIds: [patientId], details: { replayed: true } } },
+  ]);
   expect([await files.rows(), (await files.onDisk()).length]).toEqual([1, 1]);
   const changed = form(["patientId", patientId], ["files", PDF, "b.pdf", "application/pdf"]);
   expect(await upload(files, doctor, changed, key)).toMatchObject({

@@ -1,5 +1,5 @@
 import { type Actor, NotFound } from "@medvault/contracts";
-import { idempotent } from "@medvault/keys";
+import { idempotent, replayHeaders } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reaches } from "../access/access.store.ts";
@@ -34,17 +34,14 @@ export async function write<View>(
       const { status, body, rev } = await work(tx);
       return rev === undefined ? { status, body } : { status, body, headers: { ETag: `"${rev}"` } };
     },
+    async (first) => {
+      const act = replay(first.body);
+      for (const patientId of act.patientIds ?? []) {
+        if (!(await reaches(context.pool, actor, act.permission, patientId, null))) throw new NotFound();
+      }
+      await context.appender.append(done(actor, { ...act, details: { ...act.details, replayed: true } }));
+    },
   );
-  if (answer.replayed) {
-    const act = replay(answer.body);
-    for (const patientId of act.patientIds ?? []) {
-      if (!(await reaches(context.pool, actor, act.permission, patientId, null))) throw new NotFound();
-    }
-    await context.appender.append(done(actor, { ...act, details: { ...act.details, replayed: true } }));
-  }
-  return {
-    status: answer.status,
-    body: answer.body,
-    headers: { ...answer.headers, ...(answer.replayed && { "Idempotency-Replayed": "true" }) },
-  };
+  const { status, body, headers } = answer;
+  return { status, body, headers: { ...headers, ...replayHeaders(answer) } };
 }
