@@ -48,7 +48,7 @@ function toAccount(keyring: Keyring, row: Row): Account {
     ...sealed,
     email: email ?? sealed.pendingEmail ?? "",
     emailOwned: email !== null,
-    emailUnproven: sealed.emailUnproven ?? false,
+    emailUnconfirmed: sealed.emailUnconfirmed ?? false,
     maxSessions: row.max_sessions,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -14,8 +14,8 @@ export interface SealedAccount {
   /** Null where the address is claimed only: then it stands in pendingEmail. */
   email: string | null;
   pendingEmail: string | null;
-  /** As in Account. Absent in boxes of before, whose addresses count as proven. */
-  emailUnproven: boolean | null;
+  /** As in Account. Absent in boxes of before, whose addresses count as confirmed. */
+  emailUnconfirmed: boolean | null;
   pendingUntil: string | null;
   passwordHash: string | null;
   totpSecret: string | null;
@@ -23,7 +23,7 @@ export interface SealedAccount {
 }
 
 const SEALED = [
-  ...["username", "email", "pending_email", "email_unproven", "pending_until"],
+  ...["username", "email", "pending_email", "email_unconfirmed", "pending_until"],
   ...["password_hash", "totp_secret", "pending_totp"],
 ];
 

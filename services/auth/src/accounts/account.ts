@@ -20,7 +20,7 @@ export interface Account {
    * True: somebody registered with the address, and no mailed link has shown since that they read
    * there. Whoever shows it is the owner, of the account or of the address alone.
    */
-  emailUnproven: boolean;
+  emailUnconfirmed: boolean;
   /** An address that its mailed link has not confirmed yet. */
   pendingEmail: string | null;
   /** ISO. Of a change by an admin: when it takes effect unless the present address objects. */
@@ -60,7 +60,7 @@ export function isActiveAdmin(account: Pick<Account, "role" | "disabled" | "acti
 
 /** Whether it is known that the account's person reads at its address. */
 export function isEmailConfirmed(account: Account): boolean {
-  return account.emailOwned && !account.emailUnproven;
+  return account.emailOwned && !account.emailUnconfirmed;
 }
 
 /**
@@ -68,7 +68,7 @@ export function isEmailConfirmed(account: Account): boolean {
  * they read at the address, and whoever resets has. Roles that must have a factor keep theirs.
  */
 export function factorsEndAtReset(account: Account): boolean {
-  return account.emailOwned && account.emailUnproven && !mfaRequiredFor(account.role);
+  return account.emailOwned && account.emailUnconfirmed && !mfaRequiredFor(account.role);
 }
 
 /** Where a mail about an account goes, as of `at` (ISO), whatever its address is later. */
@@ -119,7 +119,7 @@ export function newAccount(
     username: input.username,
     email: input.email,
     emailOwned: true,
-    emailUnproven: false,
+    emailUnconfirmed: false,
     pendingEmail: null,
     pendingUntil: null,
     passwordHash: input.passwordHash,

@@ -59,8 +59,8 @@ export async function withdrawAddress(tx: Tx, account: Account): Promise<Account
 }
 
 /**
- * The account with an address that it has from now on; the caller saves it. `proven`: a link mailed
- * there was used just now. Then an account that has the address without ever having shown it loses
+ * The account with an address that it has from now on; the caller saves it. `confirmed`: a link
+ * mailed there was used just now. Then an account that has the address and never confirmed it loses
  * it, and claims it only. Throws EmailTaken where another has it by right.
  */
 export async function withAddress(
@@ -68,12 +68,12 @@ export async function withAddress(
   tx: Tx,
   actor: Actor | null,
   account: Account,
-  { email, proven }: { email: string; proven: boolean },
+  { email, confirmed }: { email: string; confirmed: boolean },
 ): Promise<Account> {
   const found = await findHolder(tx, ctx, email);
   const holder = found && found.id !== account.id ? await lockAccount(tx, ctx, found.id) : null;
   if (holder?.emailOwned) {
-    if (!proven || !holder.emailUnproven) throw new EmailTaken();
+    if (!confirmed || !holder.emailUnconfirmed) throw new EmailTaken();
     const loser = { ...holder, emailOwned: false, pendingEmail: null, pendingUntil: null };
     const { details } = await saveAccount(tx, ctx, loser, ctx.now());
     await deleteOneTimeTokens(tx, loser.id, MAILED);
@@ -83,7 +83,7 @@ export async function withAddress(
     ...account,
     email,
     emailOwned: true,
-    emailUnproven: false,
+    emailUnconfirmed: false,
     pendingEmail: null,
     pendingUntil: null,
   };
@@ -101,7 +101,7 @@ export async function confirmAddress(ctx: AuthContext, actor: Actor, token: stri
     const account = await lockAccount(tx, ctx, found.userId);
     if (!account || account.disabled || !(await useOneTimeToken(tx, hash, ctx.now())))
       throw new TokenInvalid();
-    await takeEffect(ctx, tx, account, { actor, proven: true, reason: "address_confirmed" });
+    await takeEffect(ctx, tx, account, { actor, confirmed: true, reason: "address_confirmed" });
   }).catch((error: unknown) => {
     throw error instanceof EmailTaken ? new TokenInvalid() : error;
   });
@@ -131,7 +131,11 @@ export async function settleAddresses(ctx: AuthContext): Promise<void> {
         const until = account?.pendingUntil;
         if (!account || !until || new Date(until) > ctx.now()) return;
         if (isTaken) return callOff(ctx, tx, account, { actor: null, reason: "address_taken" });
-        return takeEffect(ctx, tx, account, { actor: null, proven: false, reason: "address_not_objected" });
+        return takeEffect(ctx, tx, account, {
+          actor: null,
+          confirmed: false,
+          reason: "address_not_objected",
+        });
       });
     await settle(false)
       .catch((error: unknown) => {
@@ -147,12 +151,12 @@ async function takeEffect(
   ctx: AuthContext,
   tx: Tx,
   account: Account,
-  { actor, proven, reason }: { actor: Actor | null; proven: boolean; reason: string },
+  { actor, confirmed, reason }: { actor: Actor | null; confirmed: boolean; reason: string },
 ): Promise<void> {
   const email = account.pendingEmail;
   if (email === null) throw new TokenInvalid();
   const next = {
-    ...(await withAddress(ctx, tx, actor, account, { email, proven })),
+    ...(await withAddress(ctx, tx, actor, account, { email, confirmed })),
     activated: account.activated || account.passwordHash !== null, // a registration that waited for it
   };
   const { details } = await saveAccount(tx, ctx, next, ctx.now());

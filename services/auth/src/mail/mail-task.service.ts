@@ -88,7 +88,7 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
       return registeredMail({ to: account.email, username: account.username, publicUrl, token });
     }
     case "address_taken": {
-      const claimant = account.emailUnproven ? await lockAccount(tx, ctx, task.claimantId) : null;
+      const claimant = account.emailUnconfirmed ? await lockAccount(tx, ctx, task.claimantId) : null;
       // The link shows that the address is read which the account has now: a later one voids it.
       const isItsAddress = claimant?.email === task.email && !claimant.emailOwned;
       if (!isItsAddress) return addressTakenMail({ to: account.email, publicUrl });
@@ -100,7 +100,7 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
       const until = new Date(task.until);
       const mail = { to: task.email, publicUrl, token: task.token };
       if (!holder || holder.id === account.id) return addressChangeMail({ ...mail, until });
-      if (holder.emailUnproven) return addressClaimedMail({ ...mail, username: account.username });
+      if (holder.emailUnconfirmed) return addressClaimedMail({ ...mail, username: account.username });
       return addressTakenMail({ to: holder.email, publicUrl });
     }
     case "locked":

@@ -155,7 +155,7 @@ export interface FactorsLeft {
   totp: boolean;
   passkeys: number;
   recoveryCodes: number;
-  /** `reset`: its passkeys wait; `ended`: a reset took all factors of an unproven address. */
+  /** `reset`: its passkeys wait; `ended`: a reset took all factors of an unconfirmed address. */
   after: "change" | "reset" | "ended";
 }
 

@@ -143,7 +143,7 @@ export async function resetPassword(ctx: AuthContext, actor: Actor, input: Passw
     await passGate(ctx, tx, actor, { by: isInvitation ? "invitation" : "reset", account: locked });
     const owner = actingAs(actor, locked, null);
     if (isInvitation) await emit(tx, "auth", invitationAccepted(owner));
-    const { next, after } = await asProven(ctx, tx, owner, { ...locked, passwordHash });
+    const { next, after } = await asConfirmed(ctx, tx, owner, { ...locked, passwordHash });
     await setPassword(ctx, change, owner, next, after);
     return true;
   }).catch((error: unknown) => {
@@ -154,22 +154,22 @@ export async function resetPassword(ctx: AuthContext, actor: Actor, input: Passw
 }
 
 /** The account as it is for somebody who used a link mailed to its address; the caller saves it. */
-async function asProven(
+async function asConfirmed(
   ctx: AuthContext,
   tx: Tx,
   owner: Actor,
   account: Account,
 ): Promise<{ next: Account; after: FactorsLeft["after"] }> {
-  const proven = account.emailOwned
-    ? { ...account, emailUnproven: false }
-    : await withAddress(ctx, tx, owner, account, { email: account.email, proven: true });
+  const confirmed = account.emailOwned
+    ? { ...account, emailUnconfirmed: false }
+    : await withAddress(ctx, tx, owner, account, { email: account.email, confirmed: true });
   if (account.mfaEnabled && factorsEndAtReset(account)) {
-    const { next, passkeys } = await removeAllFactors(tx, proven);
+    const { next, passkeys } = await removeAllFactors(tx, confirmed);
     await emit(tx, "auth", factorsChanged(owner, "mfa.disabled", { passkeys }));
     return { next, after: "ended" };
   }
   await suspendPasskeys(tx, ctx.keyring, account.id);
-  return { next: { ...proven, pendingTotp: null }, after: "reset" };
+  return { next: { ...confirmed, pendingTotp: null }, after: "reset" };
 }
 
 async function refuseToken(ctx: AuthContext, actor: Actor, hash: Buffer): Promise<never> {

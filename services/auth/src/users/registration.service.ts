@@ -42,7 +42,7 @@ export async function register(ctx: AuthContext, actor: Actor, input: Register):
 async function store(ctx: AuthContext, actor: Actor, fresh: Account, isTaken: boolean): Promise<Account> {
   const confirm = ctx.settings.confirmRegistration;
   const emailOwned = !isTaken && !confirm;
-  const account = { ...fresh, emailOwned, emailUnproven: true, activated: !confirm };
+  const account = { ...fresh, emailOwned, emailUnconfirmed: true, activated: !confirm };
   await inTransaction(ctx.pool, async (tx) => {
     const details = await insertAccount(tx, ctx, account);
     const event = auditEvent(actor, {

@@ -75,11 +75,11 @@ async function mailInvitation(ctx: AuthContext, tx: Tx, account: Account): Promi
   await ctx.mails.later(tx, { name: "invitation", userId, email, username, token });
 }
 
-/** Whether somebody else has this address, unproven. Throws EmailTaken where it is proven. */
+/** Whether somebody else has this address, unconfirmed. Throws EmailTaken where it is confirmed. */
 async function requireFree(ctx: AuthContext, tx: Tx, account: Account, email: string): Promise<boolean> {
   const holder = await findHolder(tx, ctx, email);
   if (!holder || holder.id === account.id) return false;
-  if (!holder.emailUnproven) throw new EmailTaken();
+  if (!holder.emailUnconfirmed) throw new EmailTaken();
   return true;
 }
 
@@ -103,7 +103,7 @@ async function giveAddress(
   if (isUsed) return awaitAddress(ctx, tx, account, { email, by: "admin" });
   const next = isClaimed
     ? { ...account, email, emailOwned: false, pendingEmail: null }
-    : await withAddress(ctx, tx, actor, account, { email, proven: false });
+    : await withAddress(ctx, tx, actor, account, { email, confirmed: false });
   await deleteOneTimeTokens(tx, account.id, ["password_reset", "email_change"]);
   await mailInvitation(ctx, tx, next);
   await tellOfAddress(ctx, tx, account, next);
