@@ -1,10 +1,14 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { writeDurably } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
 import { SERVICES_WITH_DATA } from "@medvault/postgres";
-import { generateAssertionKey } from "@medvault/service-kit";
+import { newAssertionKey } from "@medvault/service-kit";
 import { z } from "zod";
 import { command, UsageError } from "./lib/command.ts";
+
+const Private = z.object({ signing: z.object({ kid: z.string() }) });
+const Public = z.object({ keys: z.array(z.object({ kid: z.string() })) });
 
 await command({
   name: "make-keys",
@@ -25,12 +29,32 @@ await command({
     }
     const privateFile = path.join(dir, "gateway.json");
     const publicFile = path.join(dir, "public/gateway.jwks.json");
-    if (!existsSync(privateFile) || !existsSync(publicFile)) {
-      // A pair of which one half is missing signs nothing that is believed: both are made again.
-      for (const half of [privateFile, publicFile]) rmSync(half, { force: true });
-      await generateAssertionKey(privateFile, publicFile);
+    if (!isPair(privateFile, publicFile)) {
+      await makePair(privateFile, publicFile);
       made.push(privateFile, publicFile);
     }
     return { lines: made.map((file) => `made ${file}`), result: { made } };
   },
 });
+
+/**
+ * The gateway's assertion key: `{"service":"gateway","signing":<private JWK>}`, 0600, and its public
+ * JWKS. The private half comes last: without it the next start makes both again.
+ */
+async function makePair(privateFile: string, publicFile: string): Promise<void> {
+  const { privateJwk, jwks } = await newAssertionKey();
+  const content = { service: "gateway", signing: privateJwk, createdAt: new Date().toISOString() };
+  await writeDurably(publicFile, `${JSON.stringify(jwks, null, 2)}\n`, 0o644);
+  await writeDurably(privateFile, `${JSON.stringify(content, null, 2)}\n`);
+}
+
+/** Whether both are whole and of one key; halves sign nothing that is believed. */
+function isPair(privateFile: string, publicFile: string): boolean {
+  try {
+    const { signing } = Private.parse(JSON.parse(readFileSync(privateFile, "utf8")));
+    const { keys } = Public.parse(JSON.parse(readFileSync(publicFile, "utf8")));
+    return keys.some(({ kid }) => kid === signing.kid);
+  } catch {
+    return false;
+  }
+}

@@ -9,7 +9,7 @@ const SMALL = JSON.stringify({ base: 28_400 });
 const LARGE = "x".repeat(64 * 1024);
 
 test("a full disk leaves a state file as it was, and no half of a new one", (frame) => {
-  const disk = givenDisk(frame, path.join(givenDataDir(), "disk"), 1);
+  const disk = givenDisk(frame, 1);
   const file = path.join(disk.dir, "ports.json");
   privateFile(file, SMALL);
   disk.fill();

@@ -117,7 +117,7 @@ test("on a full disk it is tried again until it starts, and what runs is not end
 
 test("a program whose lines go through us does not see that its log is full", async (frame) => {
   const data = givenDataDir();
-  const disk = givenDisk(frame, path.join(data, "log"), 1);
+  const disk = givenDisk(frame, 1);
   const log = path.join(disk.dir, "sleeper.log");
   const chatty = 'setInterval(() => console.log("a line"), 20); ';
   const { program } = givenProgram(data, chatty, { log, isLogPiped: true });

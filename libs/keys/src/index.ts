@@ -31,6 +31,7 @@ export {
 export {
   createDurably,
   makeDirectoryDurably,
+  probeDirectory,
   syncDirectory,
   writeDurably,
 } from "./providers/durable-file.ts";

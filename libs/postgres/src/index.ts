@@ -14,6 +14,7 @@ export { assertServiceMigrated, migrateService } from "./migrate-service.ts";
 export { type Migration, readMigrations } from "./migration-files.ts";
 export { createPool, type PoolOptions } from "./pool.ts";
 export { grantDatabase, provisionDatabase, provisionRoles, type RolePasswords } from "./provision.ts";
+export { probeDatabase } from "./room.ts";
 export {
   BACKED_UP_SERVICES,
   OWNER_ROLE,

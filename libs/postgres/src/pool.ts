@@ -6,6 +6,7 @@ import { ownDeadline } from "./deadline.ts";
 import { isConnectionLost, toDatabaseError, UnsafeInteger } from "./errors.ts";
 import { quoteIdentifier } from "./identifiers.ts";
 import { keepNames, renewedAfter, StatementNames } from "./prepared.ts";
+import { noteRoom } from "./room.ts";
 
 export interface PoolOptions {
   /** Plain, or with `?sslmode=verify-full` (connection.ts). */
@@ -75,6 +76,7 @@ class DatabasePool extends pg.Pool {
         return super.query(...args);
       })
       .catch((error: unknown) => {
+        noteRoom(this, error);
         throw toDatabaseError(error);
       });
   }) as pg.Pool["query"];

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import { isConnectionLost, isRetryable, TransactionAborted, toDatabaseError } from "./errors.ts";
 import { renewedAfter } from "./prepared.ts";
+import { noteRoom } from "./room.ts";
 import type { Tx } from "./types.ts";
 
 const MAX_RETRIES = 3;
@@ -31,6 +32,7 @@ export async function inTransaction<T>(pool: pg.Pool, work: (tx: Tx) => Promise<
       return await runOnce(pool, work);
     } catch (error) {
       const again = renewedAfter(pool, error) || isRetryable(error);
+      noteRoom(pool, error);
       if (!again || attempt >= MAX_RETRIES) throw toDatabaseError(error);
       await delay(RETRY_BASE_MS * 2 ** attempt * (0.5 + Math.random()));
     }

@@ -1,5 +1,5 @@
 import { countParked } from "@medvault/messaging";
-import { withDeadline } from "@medvault/postgres";
+import { probeDatabase, withDeadline } from "@medvault/postgres";
 import {
   type AssertionVerifier,
   createApp,
@@ -66,7 +66,7 @@ function readinessOf<X>(
   context: X,
 ): Readiness {
   const all: Readonly<Record<string, Check>> = {
-    postgres: () => pool.query("select 1"),
+    postgres: () => probeDatabase(pool),
     rabbitmq: () => (broker.state() === "connected" ? "ok" : "degraded"),
     // Someone has to look: what a message said, an audit event say, is missing until then.
     ...(service.consumers && {

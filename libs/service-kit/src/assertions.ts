@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { Unauthenticated } from "@medvault/contracts";
 import {
   type CryptoKey,
@@ -147,15 +147,4 @@ export async function newAssertionKey(): Promise<{ privateJwk: JWK; jwks: JSONWe
     privateJwk: { ...(await exportJWK(privateKey)), kid, alg: "EdDSA", use: "sig" },
     jwks: { keys: [{ ...publicJwk, kid, alg: "EdDSA", use: "sig" }] },
   };
-}
-
-/**
- * Makes the gateway's assertion key: `{"service":"gateway","signing":<private JWK>}` in
- * `privatePath` (0600), its public JWKS in `publicPath`. Throws EEXIST if there is a private key.
- */
-export async function generateAssertionKey(privatePath: string, publicPath: string): Promise<void> {
-  const { privateJwk, jwks } = await newAssertionKey();
-  const content = { service: "gateway", signing: privateJwk, createdAt: new Date().toISOString() };
-  await writeFile(privatePath, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flag: "wx" });
-  await writeFile(publicPath, `${JSON.stringify(jwks, null, 2)}\n`, { mode: 0o644 });
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { isStorageFull } from "@medvault/contracts";
 import type { Express, RequestHandler, Router } from "express";
 import { lifecycleOf } from "./lifecycle.ts";
 
@@ -6,10 +7,16 @@ export type CheckState = "ok" | "degraded" | "down";
 /** Longer than any check takes that goes well; a part that hangs is told from those that work. */
 const CHECK_MS = 1_000;
 
-/** What a check of a part finds: `ok` unless it says otherwise; `down` when it fails or hangs. */
+/**
+ * What a check of a part finds: `ok` unless it says otherwise; `degraded` when it is full, and so
+ * still reads; `down` when it fails or hangs.
+ */
 export async function stateOf(check: Promise<unknown>): Promise<CheckState> {
   const late = delay(CHECK_MS, "down", { ref: false });
-  const found = await Promise.race([check.catch(() => "down"), late]);
+  const found = await Promise.race([
+    check.catch((error) => (isStorageFull(error) ? "degraded" : "down")),
+    late,
+  ]);
   return found === "degraded" || found === "down" ? found : "ok";
 }
 

@@ -5,7 +5,6 @@ export {
   AssertionVerifier,
   CLOCK_TOLERANCE_S,
   type Claims,
-  generateAssertionKey,
   importAssertionKey,
   isUntimely,
   loadAssertionVerifier,

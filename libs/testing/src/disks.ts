@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** A small file system of a test's own. */
@@ -69,12 +70,16 @@ interface TestFrame {
 }
 
 /**
- * A disk of `mib` MiB at `dir`, for the time of one test. Where none can be mounted the test is
- * skipped, and the run prints why.
+ * A disk of `mib` MiB for the time of one test, in a folder of its own unless `at` says where.
+ * Where none can be mounted the test is skipped, and the run prints why.
  */
-export function givenDisk(frame: TestFrame, dir: string, mib: number): Disk {
+export function givenDisk(frame: TestFrame, mib: number, at?: string): Disk {
+  const dir = at ?? mkdtempSync(join(tmpdir(), "medvault-disk-"));
   const disk = mountDisk(dir, mib);
   if (typeof disk === "string") return frame.skip(disk);
-  frame.onTestFinished(() => disk.unmount());
+  frame.onTestFinished(() => {
+    disk.unmount();
+    if (at === undefined) rmSync(dir, { recursive: true });
+  });
   return disk;
 }

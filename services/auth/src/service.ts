@@ -45,5 +45,6 @@ export const service = defineService({
     ...mailJobs(ctx),
     ...addressJobs(ctx),
   ],
+  checks: ({ mails }) => ({ mail: () => mails.probe() }),
   jsonLimitBytes: 64 * 1024,
 });

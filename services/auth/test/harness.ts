@@ -94,7 +94,7 @@ export async function createHarness(): Promise<Harness> {
   ctx.mails = createMailQueue({
     ...{ pool, now, logger: ctx.logger, from: "x@y.example" },
     key: await tableKey(pool, keyring, "mails"),
-    transport: { send: async (mail) => void mails.push(mail), close() {} },
+    transport: { send: async (mail) => void mails.push(mail), probe: async () => {}, close() {} },
     compose: (tx, task) => composeMail(ctx, tx, task),
   });
   ctx.mails.wake();

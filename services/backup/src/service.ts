@@ -1,5 +1,5 @@
+import { probeDirectory } from "@medvault/keys";
 import { defineService } from "@medvault/runtime";
-import { probeArchive } from "./archive/archive.store.ts";
 import { backupJobs } from "./backups/backup.jobs.ts";
 import { backupRoutes } from "./backups/backup.routes.ts";
 import { BackupConfig } from "./config.ts";
@@ -13,6 +13,6 @@ export const service = defineService({
   open: openContext,
   routes: backupRoutes,
   jobs: (context) => [...backupJobs(context), ...restoreJobs(context), ...keysetJobs(context)],
-  checks: ({ archiveDir }) => ({ store: () => probeArchive(archiveDir) }),
+  checks: ({ archiveDir }) => ({ store: () => probeDirectory(archiveDir) }),
   refusalNoun: "backup",
 });

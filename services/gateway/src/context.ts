@@ -56,7 +56,11 @@ export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<C
   const readiness = createReadiness({
     upstreams: Object.values(upstreams),
     redis: () => redis.ping(),
-    rabbitmq: () => broker.state() === "connected",
+    rabbitmq: () => {
+      const state = broker.state();
+      if (state === "blocked") return "degraded"; // its disk is full; it takes more once it is not
+      return state === "connected" ? "ok" : "down";
+    },
   });
   const stopLooking = keepLooking(readiness);
   return {

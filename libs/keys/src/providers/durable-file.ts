@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { type FileHandle, link, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
@@ -12,14 +12,32 @@ export function createDurably(path: string, content: Uint8Array | string): Promi
 }
 
 /**
- * Makes or replaces a file of mode 0600: anyone who opens it sees the old one or the new one, also
- * after a power cut. Makes the directory.
+ * Makes or replaces a file, of mode 0600 unless given: anyone who opens it sees the old one or the
+ * new one, also after a power cut. Makes the directory.
  */
-export async function writeDurably(path: string, content: Uint8Array | string): Promise<void> {
-  await viaDraft(path, content, async (draft) => {
-    await rename(draft, path);
-    return true;
-  });
+export async function writeDurably(path: string, content: Uint8Array | string, mode = 0o600): Promise<void> {
+  await viaDraft(
+    path,
+    content,
+    async (draft) => {
+      await rename(draft, path);
+      return true;
+    },
+    mode,
+  );
+}
+
+/** More than what is left in the last block of a full disk, and nothing that compresses. */
+const PROBE = randomBytes(64 * 1024);
+
+/** For readiness: throws what a write throws when the directory takes no more. Leaves nothing. */
+export async function probeDirectory(path: string): Promise<void> {
+  const probe = join(path, `.probe-${process.pid}`);
+  try {
+    await closing(await open(probe, "w", 0o600), (file) => file.writeFile(PROBE));
+  } finally {
+    await rm(probe, { force: true });
+  }
 }
 
 /**
@@ -58,13 +76,15 @@ async function viaDraft(
   path: string,
   content: Uint8Array | string,
   put: (draft: string) => Promise<boolean>,
+  mode = 0o600,
 ): Promise<boolean> {
   const directory = dirname(path);
   await makeDirectoryDurably(directory);
   // Not the process id: two containers that share the directory are both number 1.
   const draft = join(directory, `.${randomUUID()}.tmp`);
   try {
-    await closing(await open(draft, "wx", 0o600), async (file) => {
+    await closing(await open(draft, "wx", mode), async (file) => {
+      await file.chmod(mode); // whatever the umask
       await file.writeFile(content);
       await file.sync();
     });

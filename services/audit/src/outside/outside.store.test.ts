@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { givenDisk } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createOutsideDirectory, type OutsideStore } from "./outside.store.ts";
 
@@ -49,6 +50,28 @@ test("a tile that was cut is refused", async () => {
   await outside.writeTile({ level: 1, index: 0, hashes: hashes(5) });
   await truncate(join(dir, "made/by/itself/tile/1/000.p/5"), 100);
   await expect(outside.readTile(1, 0, 5)).rejects.toThrow("is cut");
+});
+
+test("on a full disk nothing is half replaced, and what a torn write left is written over", async (frame) => {
+  const disk = givenDisk(frame, 1);
+  const store = createOutsideDirectory(disk.dir);
+  const large = (n: number) => ({ id: id(n), sealed: Buffer.alloc(6_000, n) });
+  await store.writeCheckpoint("note\n");
+  await store.writeBodies(0, 0, [large(1)]);
+  disk.fill();
+  await expect(store.writeBodies(0, 1, [large(2), large(3)])).rejects.toMatchObject({ code: "ENOSPC" });
+  await expect(store.writeCheckpoint("note 2\n".padEnd(8_192))).rejects.toMatchObject({ code: "ENOSPC" });
+  await expect(store.writeTile({ level: 0, index: 0, hashes: hashes(256) })).rejects.toMatchObject({
+    code: "ENOSPC",
+  });
+  expect(await store.readCheckpoint()).toBe("note\n");
+  expect((await store.readBodies(0)).slice(0, 1)).toEqual([large(1)]);
+  const left = await readdir(disk.dir, { recursive: true });
+  expect(left.filter((name) => name.endsWith(".tmp"))).toEqual([]);
+
+  disk.free();
+  await store.writeBodies(0, 1, [large(2), large(3)]);
+  expect(await store.readBodies(0)).toEqual([large(1), large(2), large(3)]);
 });
 
 test("bodies are added behind those that are kept; a torn end is written over", async () => {

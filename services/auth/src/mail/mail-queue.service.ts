@@ -1,4 +1,4 @@
-import { failedEvent, newId } from "@medvault/contracts";
+import { failedEvent, isStorageFull, newId } from "@medvault/contracts";
 import { canonicalJson, openBox, sealBox } from "@medvault/crypto";
 import { emit } from "@medvault/messaging";
 import { afterCommit, inTransaction, type Tx } from "@medvault/postgres";
@@ -25,6 +25,8 @@ export interface MailQueue {
   later(tx: Tx, task: MailTask): Promise<void>;
   /** Sends what is due; before the first call nothing is sent. */
   wake(): void;
+  /** For readiness: throws when nothing can be sent at the moment. */
+  probe(): Promise<void>;
   /** Ends what is under way; the rest stays in line. */
   stop(): Promise<void>;
 }
@@ -82,6 +84,8 @@ export function createMailQueue(options: {
       "aes-256-gcm",
     );
 
+  const afterMs = (ms: number) => new Date(now().getTime() + ms);
+
   /** The mail of this row; null when it is a task that makes none. */
   async function mailOf({ id, kind, sealed }: WaitingMail): Promise<Mail | null> {
     const plain = openBox({ key: options.key, version: 1 }, contextOf(id, kind), sealed);
@@ -104,9 +108,11 @@ export function createMailQueue(options: {
         { err, attempt: row.attempts, kind: row.kind, component: "mail" },
         "a mail could not be sent",
       );
-      if (err instanceof MailRefused || row.attempts >= attemptsMax) {
+      // No fault of the mail: it is tried until there is room, and soon then.
+      if (isStorageFull(err)) await postponeMail(pool, row.id, afterMs(RETRY_FIRST_MS), { counts: false });
+      else if (err instanceof MailRefused || row.attempts >= attemptsMax) {
         await park(row, err instanceof MailRefused ? "refused" : "gave_up");
-      } else await postponeMail(pool, row.id, new Date(now().getTime() + retryAfterMs(row.attempts)));
+      } else await postponeMail(pool, row.id, afterMs(retryAfterMs(row.attempts)));
     }
   }
 
@@ -154,6 +160,7 @@ export function createMailQueue(options: {
       if (state === "waiting") state = "open";
       pump();
     },
+    probe: () => transport.probe(),
     async stop() {
       state = "stopped";
       await Promise.all(senders);

@@ -49,9 +49,10 @@ export async function deleteMail(db: Db, id: string): Promise<void> {
   await db.query(`delete from mails where id = $1`, [id]);
 }
 
-/** It is tried again, not before `at`. */
-export async function postponeMail(db: Db, id: string, at: Date): Promise<void> {
-  await db.query(`update mails set next_at = $2 where id = $1`, [id, at]);
+/** It is tried again, not before `at`; a try that does not count is given back. */
+export async function postponeMail(db: Db, id: string, at: Date, { counts = true } = {}): Promise<void> {
+  const back = counts ? 0 : 1;
+  await db.query(`update mails set next_at = $2, attempts = attempts - $3 where id = $1`, [id, at, back]);
 }
 
 /** It is given up: that there was one stays, what was in it (tokens, too) does not. */

@@ -60,7 +60,7 @@ async function queueWith(
   const queue = createMailQueue({
     pool: h.ctx.pool,
     key: await tableKey(h.ctx.pool, h.keyring, "mails"),
-    transport: { send, close() {} },
+    transport: { send, probe: async () => {}, close() {} },
     from: "x@y.example",
     compose,
     now: h.ctx.now,
@@ -107,6 +107,28 @@ test("a server that is away is tried again, later and later, and a restart loses
   await toNextTry(2);
   await expect.poll(() => sent, { timeout: 20_000 }).toHaveLength(1);
   expect(JSON.stringify([...first.logger.lines, ...second.logger.lines])).not.toContain(SECRET);
+});
+
+test("a mail that meets a full disk waits for room, is tried every 15 s, and is never given up", async () => {
+  let isFull = true;
+  let tries = 0;
+  const { queue } = await queueWith(
+    async () => {
+      tries += 1;
+      if (isFull) throw Object.assign(new Error("no space"), { code: "ENOSPC", syscall: "write" });
+    },
+    { attemptsMax: 2 },
+  );
+  await put(queue);
+  start(queue);
+  for (let expected = 1; expected <= 4; expected++) {
+    await expect.poll(() => tries).toBe(expected);
+    await expect.poll(rows).toMatchObject([{ attempts: 0, parked: false }]);
+    isFull = expected < 3;
+    h.advance(15_001);
+    if (!isFull) break;
+  }
+  await expect.poll(rows).toEqual([]);
 });
 
 test("a refused mail is parked at once, one that never goes after its last try; their content is gone, an event stays", async () => {

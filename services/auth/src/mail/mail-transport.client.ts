@@ -1,6 +1,6 @@
-import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { newId } from "@medvault/contracts";
+import { makeDirectoryDurably, probeDirectory, writeDurably } from "@medvault/keys";
 import { createTransport } from "nodemailer";
 import type { Mail } from "./mail.ts";
 
@@ -8,6 +8,8 @@ import type { Mail } from "./mail.ts";
 export interface MailTransport {
   /** Throws MailRefused when trying again is of no use, else whatever went wrong. */
   send(mail: Mail & { from: string }): Promise<void>;
+  /** For readiness: throws when it takes nothing at the moment. */
+  probe(): Promise<void>;
   close(): void;
 }
 
@@ -61,6 +63,7 @@ export function smtpTransport(url: string, options: { requireTls: boolean }): Ma
         throw error;
       });
     },
+    probe: async () => {}, // its server's state is not ours: what it does not take waits
     close: () => transport.close(),
   };
 }
@@ -75,10 +78,12 @@ export function fileTransport(dir: string): MailTransport {
         disableFileAccess: true,
         disableUrlAccess: true,
       });
-      await mkdir(dir, { recursive: true, mode: 0o700 });
-      const name = path.join(dir, newId());
-      await writeFile(`${name}.tmp`, message as Buffer, { mode: 0o600, flag: "wx" });
-      await rename(`${name}.tmp`, `${name}.eml`); // anyone who watches the folder sees whole mails only
+      // Anyone who watches the folder sees whole mails only.
+      await writeDurably(path.join(dir, `${newId()}.eml`), message as Buffer);
+    },
+    async probe() {
+      await makeDirectoryDurably(dir);
+      await probeDirectory(dir);
     },
     close: () => {},
   };

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { loadConfig } from "@medvault/service-kit";
+import { givenDisk } from "@medvault/testing";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { afterEach, expect, test } from "vitest";
 import { AuthConfig } from "../config.ts";
@@ -120,6 +121,21 @@ test("mails become files that only their owner reads, with the link in one piece
   } finally {
     await rm(dir, { recursive: true });
   }
+});
+
+test("a full disk takes no half of a mail, and readiness knows", async (frame) => {
+  const disk = givenDisk(frame, 1);
+  const dir = path.join(disk.dir, "mail");
+  const transport = fileTransport(dir);
+  await transport.probe();
+  disk.fill();
+  await expect(transport.send(mail)).rejects.toMatchObject({ code: "ENOSPC" });
+  await expect(transport.probe()).rejects.toMatchObject({ code: "ENOSPC" });
+  expect(await readdir(dir)).toEqual([]);
+  disk.free();
+  await transport.probe();
+  await transport.send(mail);
+  expect(await readdir(dir)).toHaveLength(1);
 });
 
 test("links lead where the setting says, and nowhere else", () => {

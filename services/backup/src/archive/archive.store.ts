@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { syncDirectory } from "@medvault/keys";
@@ -16,13 +16,6 @@ import { Measure, type Measured } from "./measure.ts";
 // backups need a blob: one with a single link belongs to none any more.
 
 const DRAFT_PREFIX = "tmp-";
-
-/** Throws when the directory cannot be written to. For readiness. */
-export async function probeArchive(root: string): Promise<void> {
-  const path = join(root, `tmp-probe-${randomUUID()}`);
-  await (await open(path, "wx", 0o600)).close();
-  await rm(path, { force: true });
-}
 
 /** The folder of a finished backup. */
 export function folderOf(root: string, id: string): string {

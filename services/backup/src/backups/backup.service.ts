@@ -8,7 +8,7 @@ import {
   newId,
   type PageQuery,
 } from "@medvault/contracts";
-import { idempotent, replayHeaders } from "@medvault/keys";
+import { idempotent, probeDirectory, replayHeaders } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
@@ -37,11 +37,15 @@ const SOURCE = "backup";
 /** A backup's view, and whether it is that of an earlier request. */
 type Begun = Pick<Answer<BackupView>, "body" | "headers">;
 
-/** Starts a backup, which goes on after the answer. @throws BackupRunning, RestoreRunning */
+/**
+ * Starts a backup, which goes on after the answer. Throws what the store's disk throws.
+ * @throws BackupRunning, RestoreRunning
+ */
 export async function startBackup(context: Context, actor: Actor, write: WriteRequest): Promise<Begun> {
   const made = newId();
   const { id, isFirst, headers } = await once(context, actor, write, "requested", made, async (tx) => {
     if ((await underWay(tx)).restore) throw new RestoreRunning();
+    await probeDirectory(context.archiveDir); // a full one is refused now, not found out later
     await insertBackup(tx, made, actor.id, THIS_RUNNER);
   });
   if (isFirst) beginMaking(context, actor, id);

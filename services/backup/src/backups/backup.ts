@@ -1,4 +1,4 @@
-import type { BackupState, BackupView } from "@medvault/contracts";
+import { type BackupState, type BackupView, isStorageFull } from "@medvault/contracts";
 import { BackupRefused } from "../archive/archive.errors.ts";
 import type { Manifest } from "../archive/manifest.ts";
 import type { Restore } from "../restores/restore.ts";
@@ -87,7 +87,7 @@ export function contentsOf(
 /** The code of what went wrong; whatever else is known of it is in the log alone. */
 export function reasonOf(error: unknown): string {
   if (error instanceof BackupRefused) return error.reason;
+  if (isStorageFull(error)) return "disk_full";
   const { code } = error as { code?: unknown };
-  if (code === "ENOSPC" || code === "EDQUOT") return "disk_full";
   return code === "unavailable" ? "database_unavailable" : "unexpected";
 }

@@ -6,6 +6,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { givenDisk } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { BlobStore } from "./blob.store.ts";
 
@@ -46,6 +47,25 @@ test("a stream that fails leaves nothing", async () => {
   );
   await expect(receive(store, failing)).rejects.toThrow("cut");
   expect(await filesUnder(root)).toEqual([]);
+});
+
+test("a full disk keeps no half of a blob, readiness knows, and what was kept is read", async (frame) => {
+  const disk = givenDisk(frame, 2);
+  const store = await BlobStore.open(disk.dir);
+  const kept = await receive(store, Readable.from([Buffer.alloc(100_000)]));
+  await store.keep([kept]);
+  await store.probe();
+  disk.fill();
+  const more = Readable.from([Buffer.alloc(100_000), Buffer.alloc(100_000)]);
+  await expect(receive(store, more)).rejects.toMatchObject({ code: "ENOSPC" });
+  await expect(store.probe()).rejects.toMatchObject({ code: "ENOSPC" });
+  expect((await filesUnder(disk.dir)).sort()).toEqual([".filler", kept.name].sort());
+  const reader = await store.read(kept.name);
+  expect((await reader.read(0, 200_000)).length).toBe(100_000);
+  await reader.close();
+  disk.free();
+  await store.probe();
+  await store.keep([await receive(store, Readable.from([Buffer.alloc(100_000)]))]);
 });
 
 test("what a killed process was receiving is gone at the next start", async () => {

@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { syncDirectory } from "@medvault/keys";
+import { probeDirectory, syncDirectory } from "@medvault/keys";
 
 /** Another machine's unfinished uploads are dead when nothing wrote to them for this long. */
 const FOREIGN_TEMP_MS = 60 * 60 * 1000;
@@ -126,9 +126,7 @@ export class BlobStore {
 
   /** Throws when the store cannot be written to. For readiness. */
   async probe(): Promise<void> {
-    const path = join(this.#temp, "probe");
-    await (await open(path, "w", 0o600)).close();
-    await rm(path, { force: true });
+    await probeDirectory(this.#temp);
   }
 
   async close(): Promise<void> {

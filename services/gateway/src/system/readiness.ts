@@ -1,4 +1,4 @@
-import type { CheckState, Readiness } from "@medvault/service-kit";
+import { type CheckState, type Readiness, stateOf } from "@medvault/service-kit";
 import type { Upstream } from "../proxy/upstream.client.ts";
 
 /** Anyone may ask, and five services are asked in turn: at most twice a second. */
@@ -16,21 +16,17 @@ export function keepLooking(readiness: Readiness): () => void {
 export function createReadiness(parts: {
   upstreams: readonly Upstream[];
   redis: () => Promise<unknown>;
-  rabbitmq: () => boolean;
+  rabbitmq: () => CheckState;
 }): Readiness {
   let kept: { checks: Record<string, CheckState>; at: number } | null = null;
   return async () => {
     if (kept && Date.now() - kept.at < KEEP_MS) return kept.checks;
     const services = parts.upstreams.map(checksOf);
-    const redis = parts.redis().then(
-      () => ["redis", "ok"] as const,
-      () => ["redis", "down"] as const,
-    );
-    const rabbitmq = ["rabbitmq", parts.rabbitmq() ? "ok" : "down"] as const;
+    const redis = stateOf(parts.redis());
     const checks: Record<string, CheckState> = Object.fromEntries([
       ...(await Promise.all(services)).flat(),
-      await redis,
-      rabbitmq,
+      ["redis", await redis],
+      ["rabbitmq", parts.rabbitmq()],
     ]);
     kept = { checks, at: Date.now() };
     return checks;

@@ -1,0 +1,66 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { importAssertionKey, loadAssertionVerifier, signAssertion } from "@medvault/service-kit";
+import { givenDisk } from "@medvault/testing";
+import { expect, onTestFinished, test } from "vitest";
+import { runTool } from "./test/harness.ts";
+
+const CLAIMS = {
+  sub: "guest",
+  role: "guest" as const,
+  sid: null,
+  scope: "",
+  auth_time: 0,
+  amr: [],
+  ip: "",
+  ua: "",
+};
+
+async function givenFolder(): Promise<string> {
+  const dir = await mkdtemp(path.join(tmpdir(), "medvault-make-keys-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  return dir;
+}
+
+/** Whether services believe what the gateway signs. */
+async function pairWorks(dir: string): Promise<boolean> {
+  const { signing } = JSON.parse(await readFile(path.join(dir, "gateway.json"), "utf8"));
+  const verifier = await loadAssertionVerifier(path.join(dir, "public/gateway.jwks.json"), "audit");
+  const token = await signAssertion(await importAssertionKey(signing), CLAIMS, "audit");
+  return (await verifier.verify(token)).role === "guest";
+}
+
+test("the gateway's private key is 0600, the public one holds no secret, and neither is made twice", async () => {
+  const dir = await givenFolder();
+  expect(await runTool("make-keys", [dir], {})).toMatchObject({ code: 0 });
+  const [secret, shown] = [path.join(dir, "gateway.json"), path.join(dir, "public/gateway.jwks.json")];
+  expect([(await stat(secret)).mode & 0o777, (await stat(shown)).mode & 0o777]).toEqual([0o600, 0o644]);
+  expect(await readFile(shown, "utf8")).not.toContain('"d"');
+  expect(await pairWorks(dir)).toBe(true);
+  const before = await readFile(secret, "utf8");
+  expect(await runTool("make-keys", [dir], {})).toMatchObject({ code: 0, out: "" });
+  expect(await readFile(secret, "utf8")).toBe(before);
+});
+
+test.each(["gateway.json", "public/gateway.jwks.json"])(
+  "a half %s is made again with its other half",
+  async (half) => {
+    const dir = await givenFolder();
+    await runTool("make-keys", [dir], {});
+    await writeFile(path.join(dir, half), "");
+    expect(await runTool("make-keys", [dir], {})).toMatchObject({ code: 0 });
+    expect(await pairWorks(dir)).toBe(true);
+  },
+);
+
+test("a full disk leaves no half of a key, and the next run makes them", async (frame) => {
+  const { dir, ...disk } = givenDisk(frame, 1);
+  await mkdir(path.join(dir, "public"));
+  disk.fill();
+  expect((await runTool("make-keys", [dir], {})).code).not.toBe(0);
+  expect(await readdir(dir)).toEqual([".filler", "public"]);
+  disk.free();
+  expect(await runTool("make-keys", [dir], {})).toMatchObject({ code: 0 });
+  expect(await pairWorks(dir)).toBe(true);
+});
