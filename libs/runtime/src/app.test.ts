@@ -27,6 +27,7 @@ const api = defineRoutes({
     permission: "record:read",
     resource: "patient",
   },
+  role: { method: "GET", path: "/v1/roles/{role}", summary: "Role", permission: "role:read" },
   silent: {
     method: "DELETE",
     path: "/v1/prescriptions/{id}",
@@ -45,6 +46,9 @@ const declared = defineService({
       throw new SlotTaken();
     }),
     route(api.read, async () => {
+      throw new NotFound();
+    }),
+    route(api.role, async () => {
       throw new NotFound();
     }),
     route(api.care, async () => {
@@ -98,6 +102,13 @@ test("a patient named by path, query or body is named in the event, so that they
     ["medvault.files.request.denied.v1", "denied", "not_found"],
     ["medvault.files.request.failed.v1", "failure", "version_conflict"],
   ]);
+});
+
+test("a refusal about a role names it, and nothing else that was typed in its place", async () => {
+  const admin = service.someone("admin");
+  await admin.get("/v1/roles/doctor");
+  await admin.get("/v1/roles/ada-marsh");
+  expect((await service.events()).map(({ subject }) => subject)).toEqual(["role/doctor", "role"]);
 });
 
 test("a refusal whose event a use case has written leaves no second event", async () => {

@@ -4,6 +4,7 @@ import {
   errorEvent,
   Id,
   type NewEvent,
+  ROLES,
   type RouteDoc,
   resourceOf,
 } from "@medvault/contracts";
@@ -15,8 +16,8 @@ type AboutPatient = AppError & { readonly patientId?: string | undefined };
 
 /**
  * The event of a refused or failed request, `medvault.<service>.<noun>.denied|failed.v1`: what was
- * asked for, by the document of its route, never whether that exists. It names the patient that
- * path, query or body names, so that they see who tried.
+ * asked for, by the document of its route. It names the patient that path, query or body names, or
+ * whose row was asked for (`patientId` of the error), so that they see who tried.
  */
 export function refusalEvent(
   service: string,
@@ -31,11 +32,18 @@ export function refusalEvent(
   const resource = (doc && resourceOf(doc)) ?? (noun === "request" ? undefined : noun);
   return errorEvent(actor, error, {
     noun: `medvault.${service}.${noun}`,
-    subject: resource ? (id ? `${resource}/${id}` : resource) : sessionOf(actor),
+    subject: resource
+      ? [resource, id ?? roleOf(matched?.params.role)].filter(Boolean).join("/")
+      : sessionOf(actor),
     action: doc?.permission ?? `${service}:request`,
     patientIds: patientIds(req, doc, id, error),
     details: { method: req.method, route: doc?.path ?? "none" },
   });
+}
+
+/** Roles are named, and have no id. Anything else that was typed there is in no event. */
+function roleOf(typed: unknown): string | undefined {
+  return ROLES.find((role) => role === typed);
 }
 
 function sessionOf(actor: Actor | null): string {
@@ -54,7 +62,7 @@ function patientIds(
     Id.safeParse(bodyOf(req)?.patientId).data,
     error.patientId,
   ];
-  return named.filter((one) => one !== undefined);
+  return [...new Set(named.filter((one) => one !== undefined))];
 }
 
 /** A body of another type than JSON cannot be looked at. */

@@ -66,3 +66,10 @@ test("guests get nothing, admins keep the way back, unknown permissions and role
   expect((await put("doctor", ["everything"])).status).toBe(400);
   expect((await put("nobody", [...DEFAULT_PERMISSIONS.patient])).status).toBe(404);
 });
+
+test("who is refused to change a role's permissions is named in an event about that role", async () => {
+  const { api } = await h.client(await h.person("doctor"));
+  await h.events();
+  expect((await api.put("/v1/roles/doctor/permissions", { permissions: [] })).status).toBe(403);
+  expect(await h.events()).toMatchObject([{ subject: "role/doctor", data: { outcome: "denied" } }]);
+});

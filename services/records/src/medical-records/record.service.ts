@@ -3,7 +3,6 @@ import {
   type IntegrityView,
   type MedicalRecordView,
   type NewMedicalRecord,
-  NotFound,
   newId,
   scopeOf,
 } from "@medvault/contracts";
@@ -13,6 +12,7 @@ import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
+import { notFound } from "../resources/refusal.service.ts";
 import { done, readActOf } from "../resources/resource.events.ts";
 import { change, changeOnce, create, find, type Held } from "../resources/resource.service.ts";
 import * as store from "../resources/resource.store.ts";
@@ -118,7 +118,8 @@ export async function listVersions(
   id: string,
 ): Promise<Answer<{ items: MedicalRecordView[] }>> {
   const record = await store.find(context.pool, context, actor, "record:read", medicalRecords, id);
-  if (!record || (record.hiddenAt && scopeOf(actor, "record:write") === null)) throw new NotFound();
+  if (!record || (record.hiddenAt && scopeOf(actor, "record:write") === null))
+    throw await notFound(context.pool, actor, "record:read", medicalRecords, id);
   const past = await listPastVersions(context.pool, context, actor, id);
   const details = { versions: past.length + 1 };
   const act = readActOf(medicalRecords, record);

@@ -14,6 +14,7 @@ import type { Context } from "../context.ts";
 import { fillPage } from "./page-filling.ts";
 import { type Page, type Position, pageOf, positionOf } from "./paging.ts";
 import { nextRevision, type PatientOwned, pastRow, type Row } from "./patient-owned.ts";
+import { about, notFound } from "./refusal.service.ts";
 import { done, listAct, readAct, readActOf, SOURCE, wrote } from "./resource.events.ts";
 import * as store from "./resource.store.ts";
 import { contentOf, type Given, type Resource } from "./resource.ts";
@@ -69,8 +70,9 @@ export async function find<T extends Row>(
   resource: Resource<T>,
   id: string,
 ): Promise<T> {
-  const value = await store.find(context.pool, context, actor, resource.permissions.read, resource, id);
-  if (!value || resource.isHidden(value)) throw new NotFound();
+  const { read: permission } = resource.permissions;
+  const value = await store.find(context.pool, context, actor, permission, resource, id);
+  if (!value || resource.isHidden(value)) throw await notFound(context.pool, actor, permission, resource, id);
   return value;
 }
 
@@ -154,7 +156,9 @@ export async function change<T extends Row>(
     id,
     expectedRev,
   );
-  const changed = await next(former, { tx, subjectKey });
+  const changed = await Promise.resolve()
+    .then(() => next(former, { tx, subjectKey }))
+    .catch((error: unknown) => Promise.reject(about(error, resource.patientOf(former))));
   const value = resource.authored(changed, former, actor.id);
   if (resource.keepsVersions) {
     const past = pastRow(resource.noun, resource.patientOf(former), former, newId());
@@ -281,7 +285,8 @@ async function lockAt<T extends Row>(
   expectedRev: number | null,
 ): Promise<store.Locked<T>> {
   const locked = await store.lock(tx, context, actor, permission, resource, id);
-  if (!locked || resource.isHidden(locked.value)) throw new NotFound();
-  if (expectedRev !== null && expectedRev !== locked.value.rev) throw new VersionConflict();
+  if (!locked || resource.isHidden(locked.value)) throw await notFound(tx, actor, permission, resource, id);
+  if (expectedRev !== null && expectedRev !== locked.value.rev)
+    throw about(new VersionConflict(), resource.patientOf(locked.value));
   return locked;
 }

@@ -23,6 +23,22 @@ export async function find<T extends Row>(
   return rows[0] ? table.open(context.keyring, rows[0]) : null;
 }
 
+/**
+ * The patient whose row it is, though the actor does not reach them: for the refusal's event alone.
+ * Null where there is none.
+ */
+export async function whose(
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  { statements }: Pick<PatientTable<never>, "statements">,
+  id: string,
+): Promise<string | null> {
+  reachOf(actor, permission);
+  const { rows } = await db.query<{ patient_id: string }>(statements.whose, [id]);
+  return rows[0]?.patient_id ?? null;
+}
+
 /** A value, and the key to seal it again. */
 export interface Locked<T> {
   value: T;

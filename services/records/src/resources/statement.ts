@@ -40,6 +40,8 @@ export interface Statements {
   readonly rows: string;
   /** $1 id, $2 scope, $3 user. */
   readonly find: string;
+  /** Whose row it is, whoever asks: $1 id. For the event of a refusal, never for an answer. */
+  readonly whose: string;
   /** As find; the row is locked until the transaction ends. */
   readonly lock: string;
   /**
@@ -76,6 +78,7 @@ export function statementsOf(layout: Layout): Statements {
     select,
     rows,
     find,
+    whose: `select ${patientId} as patient_id from ${table} r where r.id = $1`,
     lock: `${find} for update of r`,
     ofPatient: `${rows}
       where ${[`${patientId} = $1`, ...shown(layout), reached("$1", 2)].join(" and ")}

@@ -4,6 +4,7 @@ import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
+import { about } from "./refusal.service.ts";
 import { type Act, done } from "./resource.events.ts";
 
 /** What a write leaves: the status, the answer and, where that is one resource, its revision. */
@@ -37,7 +38,8 @@ export async function write<View>(
     async (first) => {
       const act = replay(first.body);
       for (const patientId of act.patientIds ?? []) {
-        if (!(await reaches(context.pool, actor, act.permission, patientId, null))) throw new NotFound();
+        if (!(await reaches(context.pool, actor, act.permission, patientId, null)))
+          throw about(new NotFound(), patientId);
       }
       await context.appender.append(done(actor, { ...act, details: { ...act.details, replayed: true } }));
     },
