@@ -17,8 +17,8 @@ If it was not you, do nothing.${SIGNATURE}`,
 }
 
 /**
- * To an address that somebody has without having shown that it is theirs, when another account is
- * made with it, or wants it.
+ * To an address that an account has and nobody confirmed, when another account is made with it, or
+ * wants it.
  */
 export function addressClaimedMail(o: {
   to: string;
@@ -30,13 +30,13 @@ export function addressClaimedMail(o: {
     to: o.to,
     subject: "Whose address is this?",
     text: `This address was given for the MedVault account with the user name ${o.username}. Another account has it
-already, but nobody has shown that they read here.
+already, but nobody has confirmed it.
 
-If ${o.username} is you, show it here; the link is good for 1 day, once, and takes the address from the other:
+If ${o.username} is you, confirm it here; the link is good for 1 day, once, and takes the address from the other:
 
 ${link(o.publicUrl, "confirm-address", o.token)}
 
-If the other account is yours, ask for a new password, which shows it as well:
+If the other account is yours, ask for a new password, which confirms it as well:
 
 ${new URL("/forgot-password", o.publicUrl).href}
 

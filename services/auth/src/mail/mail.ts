@@ -34,7 +34,7 @@ By API: POST /v1/auth/password/reset {"token", "newPassword"}.${SIGNATURE}`,
 /** The answer to a forgotten password. `factorsEnd`: see FactorsLeft. */
 export function resetMail(o: { to: string; publicUrl: string; token: string; factorsEnd: boolean }): Mail {
   const factors = o.factorsEnd
-    ? "Nobody has shown yet that this address is theirs. You do by this link: a second factor that is there goes."
+    ? "Nobody has confirmed this address yet. This link does, and removes the second factors that were set up before."
     : `What second factors you have stay: have your authenticator app, passkey or a recovery code at hand. A passkey signs in
 alone again once you have used it together with the new password.`;
   return {
@@ -161,8 +161,7 @@ export interface FactorsLeft {
 
 function factorsLeft({ totp, passkeys, recoveryCodes, after }: FactorsLeft): string {
   if (after === "ended") {
-    return `Second factors that were set up before somebody had shown that they read at this address are removed. Set up
-your own.`;
+    return `The second factors that were set up before this address was confirmed are removed. Set up your own.`;
   }
   const left = [
     totp && "an authenticator app",

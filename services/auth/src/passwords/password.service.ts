@@ -122,8 +122,7 @@ export async function forgotPassword(ctx: AuthContext, actor: Actor, email: stri
  * Sets a password by a mailed token, of a reset or of an invitation, which shows that the address
  * is the caller's. All sessions end, a second factor stays required, and passkeys do not sign in
  * alone until they were used with the new password; a mail says which stay. An address that nobody
- * had shown to be theirs comes without the factors that were set up before. Throws TokenInvalid
- * (which counts where it was never given out), WeakPassword (the token stays good), LoginLocked.
+ * had confirmed comes without the factors that were set up before. Throws TokenInvalid (which counts where it was never given out), WeakPassword (the token stays good), LoginLocked.
  */
 export async function resetPassword(ctx: AuthContext, actor: Actor, input: PasswordReset): Promise<void> {
   await requireUnlocked(ctx, actor, [resetBucket(ctx, actor)], RESET_DENIED);
@@ -147,7 +146,7 @@ export async function resetPassword(ctx: AuthContext, actor: Actor, input: Passw
     await setPassword(ctx, change, owner, next, after);
     return true;
   }).catch((error: unknown) => {
-    if (error instanceof EmailTaken) return false; // an invitation to what another has shown to be theirs since
+    if (error instanceof EmailTaken) return false; // an invitation to what another has confirmed since
     throw error;
   });
   if (!isDone) await refuseToken(ctx, actor, hash);
