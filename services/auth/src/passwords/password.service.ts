@@ -122,7 +122,8 @@ export async function forgotPassword(ctx: AuthContext, actor: Actor, email: stri
  * Sets a password by a mailed token, of a reset or of an invitation, which shows that the address
  * is the caller's. All sessions end, a second factor stays required, and passkeys do not sign in
  * alone until they were used with the new password; a mail says which stay. An address that nobody
- * had confirmed comes without the factors that were set up before. Throws TokenInvalid (which counts where it was never given out), WeakPassword (the token stays good), LoginLocked.
+ * had confirmed comes without the factors that were set up before. Throws TokenInvalid (which
+ * counts where it was never given out), WeakPassword (the token stays good), LoginLocked.
  */
 export async function resetPassword(ctx: AuthContext, actor: Actor, input: PasswordReset): Promise<void> {
   await requireUnlocked(ctx, actor, [resetBucket(ctx, actor)], RESET_DENIED);
