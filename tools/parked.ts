@@ -4,6 +4,8 @@ import { DatabaseConfig } from "./config.ts";
 import { command, type Outcome, UsageError } from "./lib/command.ts";
 import { findInstallation, type Installation, reachableServices, withPool } from "./lib/installation.ts";
 
+const HOW =
+  "npm run parked lists messages, npm run parked -- redrive (or dismiss) <service> <id> is about one";
 const POOL = { applicationName: "parked", max: 1 };
 
 await command({
@@ -22,14 +24,18 @@ await command({
   run: async ({ args: [verb = "list", name, id = ""], settings }) => {
     const installation = findInstallation(settings);
     if (verb === "list") return list(installation);
-    if (!/^(redrive|dismiss)$/.test(verb) || !name || !/^[0-9a-f-]{36}$/.test(id))
-      throw new UsageError("name what to do: nothing to list them, or redrive or dismiss <service> <id>.");
+    if (verb !== "redrive" && verb !== "dismiss") throw new UsageError(`parked cannot ${verb}: ${HOW}.`);
+    if (!name || !id) throw new UsageError(`${verb} needs a service and an id: ${HOW}.`);
     const service = SERVICES_WITH_DATA.find((known) => known === name);
-    if (!service) throw new UsageError(`there is no service ${name}: ${SERVICES_WITH_DATA.join(", ")}.`);
+    if (!service)
+      throw new UsageError(`there is no service ${name}: it is one of ${SERVICES_WITH_DATA.join(", ")}.`);
+    if (!/^[0-9a-f-]{36}$/.test(id))
+      throw new UsageError(`${id} is not the id of a message: npm run parked shows the ids.`);
     const done = await withPool(installation, service, POOL, (pool) =>
       verb === "redrive" ? redriveParked(pool, id) : dismissParked(pool, service, id),
     );
-    if (!done) throw new Error(`${service} has no parked message ${id}.`);
+    if (!done)
+      throw new Error(`${service} has no parked message ${id}: npm run parked shows those that there are.`);
     const line =
       verb === "redrive"
         ? `${service} will take ${id} again within some seconds; npm run parked shows whether it stays.`

@@ -219,7 +219,7 @@ function readInput(path) {
     const standardInput = fstatSync(0).isFIFO() ? "/dev/stdin" : 0;
     return readFileSync(path === undefined || path === "-" ? standardInput : path, "utf8");
   } catch {
-    throw new NotChecked(path ? `cannot read ${path}` : "there is nothing on standard input");
+    throw new NotChecked(path ? `there is no file ${path}, or not for you` : "standard input is empty");
   }
 }
 
@@ -260,7 +260,7 @@ function run(args) {
   if (consistency || positionals[0] === "inclusion") positionals.shift();
   if (positionals.length > 1) throw new NotChecked("give one proof at a time");
   if (!values.key) throw new NotChecked("give the log's public key with --key");
-  const key = readKey(existsSync(values.key) ? readInput(values.key) : values.key);
+  const key = readKey(existsSync(values.key) || !/[+]/.test(values.key) ? readInput(values.key) : values.key);
   const origin = values.origin ?? key.name;
   const proof = readProof(positionals[0], consistency ? [] : INCLUSION_FIELDS);
   if (!consistency) return verifyInclusion(proof, key, origin);

@@ -1,6 +1,7 @@
 // Whether the servers that were given answer, and take the password that was given, before anything is
 // started for them.
 import { readFileSync } from "node:fs";
+import net from "node:net";
 
 import { connectionOf } from "@medvault/postgres";
 import amqp from "amqplib";
@@ -40,6 +41,19 @@ export async function serverFaults(
     }),
   );
   return found.flat();
+}
+
+/** A mail server that is away stops no start: mails wait for it. */
+export async function mailWarnings(url: string | undefined): Promise<string[]> {
+  if (!url || !URL.canParse(url)) return [];
+  const { hostname, port, protocol } = new URL(url);
+  const socket = net.connect(Number(port) || (protocol === "smtps:" ? 465 : 587), hostname);
+  const answers = await new Promise<boolean>((resolve) => {
+    socket.setTimeout(TIMEOUT_MS, () => resolve(false));
+    socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
+  });
+  socket.destroy();
+  return answers ? [] : [`MEDVAULT_SMTP_URL: ${place(url)} does not answer; mails wait until it does.`];
 }
 
 const place = (url: string) => {

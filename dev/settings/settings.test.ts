@@ -7,7 +7,7 @@ import { SERVICES } from "../servers/secrets.ts";
 import type { TEST_URLS } from "../servers/test-servers.ts";
 import { givenDataDir, runCommand } from "../test/harness.ts";
 import { planned, settingFaults, settingWarnings } from "./faults.ts";
-import { serverFaults } from "./given-servers.ts";
+import { mailWarnings, serverFaults } from "./given-servers.ts";
 import { declared, knownNames, SCHEMAS, settingsOf, settingsOfStart } from "./registry.ts";
 
 test("every setting says what it does", () => {
@@ -171,6 +171,10 @@ test("given servers that are away, or refuse the password, are named before anyt
     "MEDVAULT_RABBITMQ_URL",
   ]);
   for (const fault of away) expect(fault).toContain("127.0.0.1:2 does not answer (ECONNREFUSED)");
+  expect(await mailWarnings("smtp://user:pw@127.0.0.1:2")).toEqual([
+    "MEDVAULT_SMTP_URL: 127.0.0.1:2 does not answer; mails wait until it does.",
+  ]);
+  expect(await mailWarnings(undefined)).toEqual([]);
   for (const url of Object.values(given)) expect(`${wrong}${away}`).not.toContain(new URL(url).password);
 });
 

@@ -23,7 +23,7 @@ interface DemoUser {
 interface Ops {
   gateway?: string;
   processes?: { name?: string; proofKey?: string }[];
-  postgres?: { services?: Partial<Record<ServiceName, string>> };
+  postgres?: { services?: Partial<Record<ServiceName, string>>; pid?: number | null };
   dirs?: { keys?: string; backups?: string };
   demo?: { users?: DemoUser[] };
 }
@@ -38,6 +38,8 @@ export interface Installation {
   readonly keysDir: string | null;
   readonly backupsDir: string | null;
   readonly databaseUrls: Readonly<Partial<Record<ServiceName, string>>>;
+  /** Of these, ops.json's are of a server that has ended: another's may listen there by now. */
+  readonly stoppedUrls: ReadonlySet<string>;
   readonly demoUsers: readonly DemoUser[];
   readonly tls: TlsSettings;
 }
@@ -57,10 +59,20 @@ export function findInstallation(
     dataDir: existsSync(file) ? path.dirname(file) : null,
     keysDir: settings.MEDVAULT_KEYS_DIR ?? ops.dirs?.keys ?? null,
     backupsDir: settings.MEDVAULT_BACKUPS_DIR ?? ops.dirs?.backups ?? null,
+    stoppedUrls: new Set(hasEnded(ops.postgres?.pid) ? Object.values(ops.postgres?.services ?? {}) : []),
     databaseUrls: Object.fromEntries(databaseUrls.filter(([, url]) => url !== undefined)),
     demoUsers: ops.demo?.users ?? [],
     tls: settings,
   };
+}
+
+/** Null: the server was given, and is not ours to know. */
+function hasEnded(pid: number | null | undefined): boolean {
+  try {
+    return Boolean(pid) && !process.kill(pid ?? 0, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH"; // EPERM: there, as another user's
+  }
 }
 
 function readOps(file: string): Ops {
@@ -97,6 +109,8 @@ export async function withPool<T>(
       `nothing says where the database of ${service} is: start MedVault (npm start), or set ${databaseSetting(service)}.`,
     );
   }
+  if (installation.stoppedUrls.has(connectionString))
+    throw new Error(`MedVault is not running, and the database of ${service} with it: start it (npm start).`);
   const pool = createPool({
     connectionString,
     tls: await trusted(installation.tls),

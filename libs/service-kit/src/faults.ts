@@ -1,5 +1,5 @@
 import type { FieldFault } from "@medvault/contracts";
-import type { z } from "zod";
+import { z } from "zod";
 
 const NEEDED = "is needed";
 const MAX_UNKNOWN_FIELDS = 10;
@@ -39,8 +39,8 @@ function codeOf(issue: Issue): Pick<FieldFault, "params"> & { code: string } {
   }
 }
 
-/** What a schema says that has no words of its own: zod's error map for requests. */
-export const plainWords: z.core.$ZodErrorMap = (issue) => {
+/** What a schema says that has no words of its own. */
+const plainWords: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case "invalid_type":
       return issue.input === undefined ? NEEDED : `must be ${TYPES[issue.expected] ?? issue.expected}`;
@@ -86,3 +86,6 @@ function size(origin: string, bound: string, count: number): string {
   if (bound === "at least" && count === 1) return "not be empty";
   return `have ${bound} ${count} ${unit}${count === 1 ? "" : "s"}`;
 }
+
+// For all schemas of a process, not of requests alone: a bundle's entry, say.
+z.config({ customError: plainWords });

@@ -1,13 +1,13 @@
 import { InvalidInput } from "@medvault/contracts";
 import type { Request } from "express";
 import type { z } from "zod";
-import { faultsOf, plainWords } from "./faults.ts";
+import { faultsOf } from "./faults.ts";
 
 const MAX_FAULTS = 50;
 
 /** `value` as `schema` has it. Throws InvalidInput, which names every fault and no value. */
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value, { error: plainWords });
+  const parsed = schema.safeParse(value);
   if (!parsed.success) {
     throw new InvalidInput(undefined, parsed.error.issues.slice(0, MAX_FAULTS).flatMap(faultsOf));
   }
