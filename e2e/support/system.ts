@@ -26,23 +26,33 @@ export interface RunningSystem {
   stop(): Promise<number>;
 }
 
+const START_LIMIT_MS = 240_000;
+
+export interface SystemOptions {
+  /** Elsewhere than `.data/<name>`: an empty folder, or file systems of a test's own. */
+  dataDir?: string;
+  /** Further settings. */
+  env?: Record<string, string>;
+}
+
 /**
  * Starts a whole MedVault the way its user does, with data and servers of its own under
  * `.data/<name>`. Resolves when ops.json says that the demo is made; throws with the end of the
- * output when it is not within `limitMs`. What the start prints is kept in `.data/<name>.out`.
+ * output when it is not within four minutes. What the start prints is kept in `.data/<name>.out`.
  */
-export async function startSystem(name: string, limitMs = 240_000): Promise<RunningSystem> {
-  const dataDir = path.join(root, ".data", name);
-  await rm(dataDir, { recursive: true, force: true });
+export async function startSystem(name: string, given: SystemOptions = {}): Promise<RunningSystem> {
+  const own = path.join(root, ".data", name);
+  const { dataDir = own, env = {} } = given;
+  await rm(own, { recursive: true, force: true });
   await mkdir(path.join(root, ".data"), { recursive: true });
   const port = await freePort();
   const child = spawn(process.execPath, ["dev/start.mjs"], {
     cwd: root,
-    env: systemEnvironment(dataDir, port),
+    env: { ...systemEnvironment(dataDir, port), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let tail = "";
-  const log = createWriteStream(`${dataDir}.out`);
+  const log = createWriteStream(`${own}.out`);
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on("data", (chunk: Buffer) => {
       tail = (tail + chunk.toString()).slice(-4000);
@@ -50,7 +60,7 @@ export async function startSystem(name: string, limitMs = 240_000): Promise<Runn
     });
   }
   try {
-    const ops = await waitForOps(child, dataDir, limitMs);
+    const ops = await waitForOps(child, dataDir, START_LIMIT_MS);
     return { ops, dataDir, stop: () => stopProcess(child, 30_000) };
   } catch (error) {
     await stopProcess(child, 30_000);
