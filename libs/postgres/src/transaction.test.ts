@@ -117,7 +117,7 @@ test("no server, a pool that is used up, and a statement beyond its limit are Da
   const nowhere = scratch.pool({ connectionString: "postgres://a:b@127.0.0.1:9/x" });
   await expect(inTransaction(nowhere, async () => 1)).rejects.toBeInstanceOf(DatabaseUnavailable);
   await expect(nowhere.query("select 1")).rejects.toBeInstanceOf(DatabaseUnavailable);
-  const small = scratch.pool({ max: 1, connectTimeoutMs: 50, statementTimeoutMs: 50 });
+  const small = scratch.pool({ max: 1, connectTimeoutMs: 500, statementTimeoutMs: 500 });
   await inTransaction(small, async () => {
     await expect(inTransaction(small, async () => 1)).rejects.toBeInstanceOf(DatabaseUnavailable);
   });
