@@ -13,7 +13,7 @@ import { fileTransport, smtpTransport } from "./mail/mail-transport.client.ts";
 import { createPasswordHasher, type PasswordHasher } from "./passwords/password-hasher.service.ts";
 import { openPasswordList } from "./passwords/password-list.store.ts";
 import { createPasswordCheck, type PasswordCheck } from "./passwords/password-policy.ts";
-import { createStrengthMeter, type StrengthMeter } from "./passwords/password-strength.service.ts";
+import { commonWords } from "./passwords/word-table.store.ts";
 import { getRole } from "./roles/role.store.ts";
 import { openLocations } from "./sessions/location.store.ts";
 import { createSessionCache, type SessionCache } from "./sessions/session-cache.store.ts";
@@ -35,7 +35,6 @@ export interface AuthContext extends AccountSeals {
   locate(ip: string): string | null;
   hasher: PasswordHasher;
   passwordCheck: PasswordCheck;
-  strength: StrengthMeter;
   signer: AccessTokenSigner;
   cache: SessionCache;
   buckets: BucketCounter;
@@ -73,8 +72,7 @@ export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext
         lanes: config.MEDVAULT_ARGON2_LANES,
       },
     }),
-    passwordCheck: createPasswordCheck(config.PASSWORD_POLICY, list),
-    strength: createStrengthMeter(),
+    passwordCheck: createPasswordCheck(config.PASSWORD_POLICY, commonWords, list),
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
     cache: createSessionCache(redis, {
       ...{ idleMs: settings.idleMs, csrfKey, binding: settings.binding },
@@ -96,7 +94,6 @@ export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext
     }),
   };
   onStop(() => list?.close());
-  onStop(() => ctx.strength.close());
   onStop(() => ctx.mails.stop());
   return ctx;
 }

@@ -1,7 +1,8 @@
 import { randomInt } from "node:crypto";
-import { isCommonWhole, isMadeOfStems } from "./common-password.ts";
+import { guessBits } from "./guess-estimate.ts";
 import { WeakPassword } from "./password.errors.ts";
 import type { PasswordList } from "./password-list.store.ts";
+import type { WordTable } from "./word-table.ts";
 
 /**
  * `composition`: 12 characters of four kinds. `nist`: 15 characters, 8 where a second factor stands
@@ -37,7 +38,7 @@ export function normalisePassword(password: string): string {
   return password.normalize("NFKC");
 }
 
-/** Every fault of a password but that it is on the operator's list (`createPasswordCheck`). */
+/** Every fault but those that need a list (`createPasswordCheck`). */
 export function faultsOf(
   password: string,
   owner: PasswordOwner,
@@ -49,7 +50,6 @@ export function faultsOf(
   const least = isNist && owner.mfaEnabled ? MIN_LENGTH.nistWithSecondFactor : MIN_LENGTH[kind];
   if ([...text].length < least) faults.push("too_short");
   if (!isNist) faults.push(...missingKinds(text));
-  if (isCommon(text)) faults.push("common_password");
   if (hasPattern(text)) faults.push("common_pattern");
   if (isLike(text, owner.username)) faults.push("like_username");
   if (isLike(text, owner.email) || isLike(text, owner.email?.split("@")[0])) faults.push("like_email");
@@ -90,18 +90,6 @@ function lettersOf(text: string): string {
   return text.replace(/[^\p{L}]/gu, "");
 }
 
-/** The two readings: signs at the ends as decoration, and signs as look-alikes of letters. */
-function readings(text: string): string[] {
-  const core = text.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, "");
-  return [lettersOf(plain(core)), lettersOf(plain(text)), lettersOf(text.toLowerCase())];
-}
-
-function isCommon(text: string): boolean {
-  return (
-    isCommonWhole(text.toLowerCase()) || readings(text).some((r) => isMadeOfStems(r) || isCommonWhole(r))
-  );
-}
-
 const RUN = 5;
 const KEYBOARD = [
   "qwertyuiop",
@@ -132,6 +120,8 @@ function isLike(text: string, name: string | undefined): boolean {
   const wanted = plain(name);
   const given = plain(text);
   if (name.length < 4) return lettersOf(given) === lettersOf(wanted);
+  const letters = lettersOf(name.toLowerCase());
+  if (letters.length >= 4 && lettersOf(text.toLowerCase()).includes(letters)) return true;
   return given.includes(wanted) || given.includes(reversed(wanted));
 }
 
@@ -146,26 +136,54 @@ export function randomPassword(owner: PasswordOwner = {}): string {
   }
 }
 
+/** 0: guessed at once, to 4: not in a lifetime. */
+export type Score = 0 | 1 | 2 | 3 | 4;
+
+/**
+ * So many bits of guesses a password must withstand: a common word in whatever spelling with what
+ * people put around it has fewer, four words by chance, or twelve characters, have more. Beside a
+ * second factor, which nist takes eight characters for, a word of the lists alone is refused.
+ */
+const LEAST_BITS = { alone: 40, nistWithSecondFactor: 20 } as const;
+const SCORE_BITS = [20, 30, LEAST_BITS.alone, 50] as const;
+
+/** What is wrong with a password, and how good it is. */
+export interface Rating {
+  /** None means that the password is taken. */
+  faults: PasswordFault[];
+  score: Score;
+}
+
 /** The policy as this deployment has it. */
 export interface PasswordCheck {
-  /** Every fault; none means that the password is taken. */
-  faultsOf(password: string, owner: PasswordOwner): Promise<PasswordFault[]>;
+  rate(password: string, owner: PasswordOwner): Promise<Rating>;
   /** Throws WeakPassword with every fault, under the name of the field. */
   requireAcceptable(password: string, owner: PasswordOwner, field: string): Promise<void>;
 }
 
-/** The policy of this kind, with the operator's list if there is one. */
-export function createPasswordCheck(kind: PolicyKind, list: PasswordList | null): PasswordCheck {
-  async function faults(password: string, owner: PasswordOwner): Promise<PasswordFault[]> {
-    const found = faultsOf(password, owner, kind);
-    if (list && (await list.has(normalisePassword(password)))) found.push("breached_password");
-    return found;
+/** The policy of this kind, by the common words and the operator's list, if there is one. */
+export function createPasswordCheck(
+  kind: PolicyKind,
+  words: () => Promise<WordTable>,
+  list: PasswordList | null,
+): PasswordCheck {
+  async function rate(password: string, owner: PasswordOwner): Promise<Rating> {
+    const text = normalisePassword(password);
+    const faults = faultsOf(password, owner, kind);
+    const names = [owner.username, ...(owner.email?.split("@") ?? [])].filter((name) => name !== undefined);
+    const bits = guessBits(text, names, await words());
+    const isBeside = kind === "nist" && owner.mfaEnabled === true;
+    if (bits < LEAST_BITS[isBeside ? "nistWithSecondFactor" : "alone"]) faults.push("common_password");
+    if (list && (await list.has(text))) faults.push("breached_password");
+    const isBreached = faults.includes("breached_password");
+    const score = isBreached ? 0 : (SCORE_BITS.filter((least) => bits >= least).length as Score);
+    return { faults, score };
   }
   return {
-    faultsOf: faults,
+    rate,
     async requireAcceptable(password, owner, field) {
-      const found = await faults(password, owner);
-      if (found.length > 0) throw new WeakPassword(field, found);
+      const { faults } = await rate(password, owner);
+      if (faults.length > 0) throw new WeakPassword(field, faults);
     },
   };
 }

@@ -94,15 +94,13 @@ async function setPassword(
   await ctx.mails.later(tx, { name: "password_changed", factors, ...recipientOf(next, ctx.now()) });
 }
 
-/** How good a password is, and what is wrong with it. Throws Unavailable when too many ask. */
+/** How good a password is, and what is wrong with it. */
 export async function ratePassword(
   ctx: AuthContext,
   { password, ...owner }: { password: string } & PasswordOwner,
 ) {
-  const reasons = await ctx.passwordCheck.faultsOf(password, owner);
-  const isListed = reasons.includes("common_password") || reasons.includes("breached_password");
-  const score = isListed ? (0 as const) : await ctx.strength.scoreOf(password, owner);
-  return { score, acceptable: reasons.length === 0, reasons };
+  const { score, faults } = await ctx.passwordCheck.rate(password, owner);
+  return { score, acceptable: faults.length === 0, reasons: faults };
 }
 
 /** Answers alike whether the address has an account: that is looked up behind the answer. */
