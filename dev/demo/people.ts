@@ -45,8 +45,16 @@ export async function makeReady(cast: Cast, person: Person, admin: MedVaultClien
   const client = clientAt(cast.gateway, 10 + cast.people.indexOf(person));
   if (person.stage === "planned") await makeAccount(cast, person, client, admin);
   if (person.stage === "invited") {
-    await accept(cast, person, client);
-    const mustEnrol = await logIn(client, { ...person, dataDir: cast.data });
+    const isPatient = person.role === "patient";
+    if (!isPatient) await accept(cast, person, client);
+    const signIn = () => logIn(client, { ...person, dataDir: cast.data });
+    const mustEnrol = await signIn().catch(async (error: unknown) => {
+      // Until the address is confirmed (MEDVAULT_REGISTRATION_CONFIRM) no password is right.
+      if (!(isPatient && error instanceof ProblemError && error.code === "invalid_credentials")) throw error;
+      const token = await mailedToken(cast.mailDir, person.email);
+      await client.call("POST /v1/auth/email/verify", { body: { token } });
+      return signIn();
+    });
     if (mustEnrol) await enrol(cast, person, client);
     person.stage = "ready";
     cast.save();
@@ -67,7 +75,7 @@ async function makeAccount(cast: Cast, person: Person, client: MedVaultClient, a
     // An earlier run was interrupted between the answer and its note, with this very password.
     if (!(error instanceof ProblemError && error.code === "username_taken")) throw error;
   }
-  person.stage = isPatient ? "ready" : "invited";
+  person.stage = "invited";
   cast.save();
 }
 
