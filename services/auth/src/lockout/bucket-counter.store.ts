@@ -6,16 +6,13 @@ import type { Limit } from "./lockout.ts";
 const REMEMBER_MS = 60_000;
 
 // Atomic: refuses a locked bucket and one in which as many attempts count as may, else counts one
-// more. Answers for how many ms the bucket is blocked, 0 for not.
+// more. Answers for how many ms the bucket is locked, 0: counted, -1: as many are under way.
 const RESERVE = `
 local now, window, max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local locked = tonumber(redis.call('get', KEYS[2]) or 0)
 if locked > now then return locked - now end
 redis.call('zremrangebyscore', KEYS[1], '-inf', now - window)
-if redis.call('zcard', KEYS[1]) >= max then
-  local oldest = redis.call('zrange', KEYS[1], 0, 0, 'withscores')
-  return math.max(1, oldest[2] + window - now)
-end
+if redis.call('zcard', KEYS[1]) >= max then return -1 end
 redis.call('zadd', KEYS[1], now, ARGV[4])
 redis.call('pexpire', KEYS[1], window)
 return 0`;
@@ -26,7 +23,10 @@ return 0`;
  * memory unlocks nobody.
  */
 export interface BucketCounter {
-  /** For how many ms the bucket is blocked; 0: reserved. Throws Unavailable. */
+  /**
+   * For how many ms the bucket is locked; 0: reserved; -1: failures and attempts under way are as
+   * many as may fail. Throws Unavailable.
+   */
   reserve(bucket: Buffer, stamp: number, limit: Limit, now: Date): Promise<number>;
   /** Takes a reservation back. What fails here only refuses more, for a window at most. */
   release(bucket: Buffer, stamp: number): Promise<void>;

@@ -1,4 +1,5 @@
-import { type Actor, auditEvent, deniedEvent } from "@medvault/contracts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Actor, auditEvent, deniedEvent, Unavailable } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import { markRecorded } from "@medvault/service-kit";
@@ -18,7 +19,6 @@ import {
 import { LoginLocked, WrongGuess } from "./lockout.errors.ts";
 import {
   attemptStamp,
-  blockedUntil,
   bucketLock,
   countFailure,
   type Familiar,
@@ -139,18 +139,52 @@ export async function guarded<T>(
   }
 }
 
-/** Counts an attempt, in Redis, then in Postgres; 0, or for how many ms the bucket is blocked. */
+/** Well within the 3 s in which a person is answered. */
+const PATIENCE_MS = 2_500;
+const PAUSES_MS = { first: 20, longest: 60 };
+/** Attempts of all accounts that wait for others at once: each asks Redis some twenty times a second. */
+const WAITING_MAX = 200;
+let waiting = 0;
+
+/**
+ * Counts an attempt, in Redis, then in Postgres; 0, or for how many ms the bucket is locked. Only
+ * failures lock: where those under way could still fill the bucket, the attempt waits for them.
+ * Throws Unavailable where they take too long.
+ */
 async function reserve(ctx: AuthContext, at: Bucket, stamp: number): Promise<number> {
+  let lockedMs = await tryReserve(ctx, at, stamp);
+  if (lockedMs !== UNDER_WAY) return lockedMs;
+  if (waiting >= WAITING_MAX) throw new Unavailable(undefined, 1);
+  waiting += 1;
+  try {
+    const patience = AbortSignal.timeout(PATIENCE_MS);
+    for (let pauseMs = PAUSES_MS.first; lockedMs === UNDER_WAY; ) {
+      if (patience.aborted) throw new Unavailable(undefined, 1);
+      await sleep(pauseMs * (0.5 + Math.random()));
+      pauseMs = Math.min(2 * pauseMs, PAUSES_MS.longest);
+      lockedMs = await tryReserve(ctx, at, stamp);
+    }
+    return lockedMs;
+  } finally {
+    waiting -= 1;
+  }
+}
+
+const UNDER_WAY = -1;
+
+async function tryReserve(ctx: AuthContext, at: Bucket, stamp: number): Promise<number> {
   const limit = ctx.settings.lockout;
   const now = ctx.now();
   const refusedMs = await ctx.buckets.reserve(at.bucket, stamp, limit, now);
-  if (refusedMs > 0) return refusedMs;
+  if (refusedMs !== 0) return refusedMs;
   if (await reserveAttempt(ctx.pool, at, stamp, limit, now)) return 0;
   const locked = await bucketLock(ctx.pool, at.bucket, now);
-  if (locked) await ctx.buckets.lock(at.bucket, locked, now);
-  else await ctx.buckets.release(at.bucket, stamp);
-  const until = locked ?? (await blockedUntil(ctx.pool, at.bucket, limit, now)) ?? now;
-  return Math.max(1, until.getTime() - now.getTime());
+  if (!locked) {
+    await ctx.buckets.release(at.bucket, stamp);
+    return UNDER_WAY;
+  }
+  await ctx.buckets.lock(at.bucket, locked, now);
+  return Math.max(1, locked.getTime() - now.getTime());
 }
 
 /**

@@ -103,18 +103,6 @@ export async function countFailure(db: Db, at: Bucket, limit: Limit, now: Date):
   return failAttempt(db, at.bucket, stamp, limit, now);
 }
 
-/** Until when a bucket takes no attempt: its lock's end, or its oldest attempt's window's. */
-export async function blockedUntil(db: Db, bucket: Buffer, limit: Limit, now: Date): Promise<Date | null> {
-  const { rows } = await db.query<{ until: Date | null }>(
-    `select case when locked_until > $3 then locked_until
-                 else to_timestamp((select min(a) from unnest(attempts) a where a > $4)::float8 / 1000000)
-                      + $2::float8 * interval '1 ms' end as until
-       from login_lanes where lane = $1`,
-    [bucket, limit.windowMs, now, windowStart(limit, now)],
-  );
-  return rows[0]?.until ?? null;
-}
-
 /** Until when a bucket is locked by failures, or null. */
 export async function bucketLock(db: Db, bucket: Buffer, now: Date): Promise<Date | null> {
   const { rows } = await db.query<{ locked_until: Date }>(

@@ -228,3 +228,35 @@ test("unknown names lock alike, in whatever case they are typed", async () => {
   await lock("Nobody-Here");
   expect((await login("nobody-here", "x")).status).toBe(429);
 });
+
+test("right passwords at once all sign in: only failures lock", async () => {
+  const { account } = await h.person("patient");
+  const statuses = await Promise.all(
+    Array.from({ length: 12 }, async () => (await login(account.username, PASSWORD)).status),
+  );
+  expect(statuses).toEqual(Array(12).fill(200));
+  expect(await wrong(account.username, 5)).toEqual([401, 401, 401, 401, 401]);
+});
+
+test("of a hundred wrong passwords at once five are looked at, and right ones among them open nothing more", async () => {
+  const { account } = await h.person("patient");
+  let evaluated = 0;
+  const { hasher } = h.ctx;
+  h.ctx.hasher = {
+    ...hasher,
+    verify(hash, password) {
+      evaluated += 1;
+      return hasher.verify(hash, password);
+    },
+  };
+  try {
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => login(account.username, `Wrong-${i}`)),
+    );
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(5);
+    expect(answers.filter(({ body }) => body.code === "login_locked").length).toBe(95);
+    expect(evaluated).toBe(5);
+  } finally {
+    h.ctx.hasher = hasher;
+  }
+});
