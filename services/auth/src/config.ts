@@ -51,6 +51,12 @@ function hasUsableOrigins(config: PasskeyConfig): boolean {
   }
 }
 
+/** `no-reply@clinic.example`, or `A name <no-reply@clinic.example>`, on one line. */
+function isSender(value: string): boolean {
+  const address = /^[^<>\p{Cc}]*<([^<>\s]+)>$/u.exec(value)?.[1] ?? value;
+  return z.email().safeParse(address).success;
+}
+
 export const AuthConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
   REDIS_URL: redisUrl,
@@ -82,7 +88,7 @@ export const AuthConfig = CommonConfig.extend({
     .describe("mails become files here (mode 0600), where no server is named; for demos"),
   MEDVAULT_MAIL_FROM: z
     .string()
-    .regex(/^[^\r\n\0]+$/)
+    .refine(isSender, "must be an address, or a name and an address: MedVault <no-reply@clinic.example>")
     .default("MedVault <no-reply@medvault.invalid>")
     .describe("the sender of mails"),
   MEDVAULT_SESSION_IDLE_MINUTES: wholeNumber(1, 60 * 24)
@@ -105,7 +111,7 @@ export const AuthConfig = CommonConfig.extend({
     .enum(["end-oldest", "refuse"])
     .default("end-oldest")
     .describe(
-      "what a sign-in over a user's five sessions does; `refuse`: 409 `session_limit_reached`. Unused sessions count until some 6 min after their end",
+      "what a sign-in over a user's five sessions does; `refuse`: 409 `session_limit_reached`. Unused sessions count until some 11 min after their end",
     ),
   MEDVAULT_GEOIP_FILE: readableFile
     .optional()

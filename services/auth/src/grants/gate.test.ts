@@ -60,7 +60,13 @@ const grants: { [By in Grant["by"]]: (c: Case) => Grant } = {
     idleUntil: null,
     successor,
   }),
-  step_up: (c) => ({ by: "step_up", account: c.account, session: on(c, "full"), amr: c.amr }),
+  step_up: (c) => ({
+    by: "step_up",
+    account: c.account,
+    session: on(c, "full"),
+    amr: c.amr,
+    idleUntil: null,
+  }),
   reset: (c) => ({ by: "reset", account: c.account }),
   invitation: (c) => ({ by: "invitation", account: c.account }),
 };

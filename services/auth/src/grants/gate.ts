@@ -33,12 +33,14 @@ export interface EnrollmentGrant extends OnSession {
 
 export interface RefreshGrant extends OnSession {
   by: "refresh";
+  /** Until when Redis, where the gateway notes each use, knows the session in use. */
   idleUntil: Date | null;
   successor: OpaqueToken;
 }
 
 export interface StepUpGrant extends OnSession {
   by: "step_up";
+  idleUntil: Date | null;
   amr: string[];
 }
 
@@ -106,7 +108,7 @@ function sessionFault(
   const { session } = grant;
   if (!session || session.userId !== account.id) return "session_ended";
   if (session.kind !== (grant.by === "enrollment" ? "enrollment" : "full")) return "session_ended";
-  if (!isLive(session, now, grant.by === "refresh" ? grant.idleUntil : null)) return "session_ended";
+  if (!isLive(session, now, "idleUntil" in grant ? grant.idleUntil : null)) return "session_ended";
   if (session.role !== account.role) return "role_changed";
   // An enrolment ends a sign-in that began with the session.
   const stale = grant.by === "enrollment" && session.pv !== null && session.pv !== standing.pv;

@@ -159,7 +159,10 @@ export async function renewSession(
   return { session, tokens: pair(ctx, session, access, grant.successor.token) };
 }
 
-/** Another access token of the session, whose `auth_time` is now; the session's own stays. */
+/**
+ * Another access token of the session, whose `auth_time` is now; the session's own stays. It is a
+ * use of the session like a refresh: its token lives longer than others, so Postgres must know.
+ */
 export async function confirmSession(
   ctx: AuthContext,
   change: SessionChange,
@@ -167,7 +170,9 @@ export async function confirmSession(
   grant: StepUpGrant,
 ): Promise<AccessOnly> {
   const { found } = await passGate(ctx, change.tx, actor, grant);
-  const session = standingOn(grant);
+  const session = touched(standingOn(grant), ctx.settings.idleMs, ctx.now());
+  await saveUse(change.tx, session);
+  change.opened.push({ session, pv: found.role.version });
   const details = { acr: acrOf(grant.amr) };
   await emit(
     change.tx,

@@ -158,3 +158,15 @@ test("a server's URL with a query, which could switch TLS off, is a bad setting"
     /MEDVAULT_MAIL_FROM/,
   );
 });
+
+test("a sender that is no address stops the start, in words", () => {
+  const from = AuthConfig.shape.MEDVAULT_MAIL_FROM;
+  for (const sender of ["nobody", "nobody@", "MedVault <nobody>", "a@b.example, c@d.example", ""]) {
+    expect(from.safeParse(sender).error?.issues[0]?.message).toMatch(/^must be an address, or a name and/);
+  }
+  for (const sender of ["no-reply@clinic.example", "Dr. Ünal's clinic <no-reply@clinic.example>"]) {
+    expect(from.parse(sender)).toBe(sender);
+  }
+  const settings = () => loadConfig(AuthConfig, { NODE_ENV: "test", MEDVAULT_MAIL_FROM: "nobody" });
+  expect(settings).toThrow(/MEDVAULT_MAIL_FROM \(/);
+});

@@ -152,12 +152,13 @@ export async function stepUpByPasskey(
   return auditRefusal(ctx, actor, actor.id, () =>
     guarded(ctx, actor, { id: actor.id }, "step-up", async (attempt) => {
       const proven = await proveAssertion(ctx, assertion, found, { ...wanted, userVerified: true });
+      const idleUntil = await ctx.cache.idleUntil(wanted.boundTo);
       return changeSessions(ctx, async (change) => {
         const account = await lockAccount(change.tx, ctx, actor.id);
         const session = await lockSession(change.tx, ctx.keyring, wanted.boundTo);
         if (!account || !session) throw new Unauthenticated();
         await spendAlone(ctx, change.tx, actor, proven);
-        const grant = { by: "step_up" as const, account, session, amr: [...AMR_PASSKEY_ALONE] };
+        const grant = { by: "step_up" as const, account, session, amr: [...AMR_PASSKEY_ALONE], idleUntil };
         const confirmed = await confirmSession(ctx, change, actor, grant);
         await attempt.succeeded(change.tx);
         return confirmed;

@@ -123,7 +123,7 @@ test("Redis away: what must end a session says so, and Postgres has it", async (
 
 test("sessions that ran out unnoticed end with an event", async () => {
   const idle = await h.client(await h.person("patient"));
-  h.advance(15 * 60_000 + 6 * 60_000 + 1);
+  h.advance(15 * 60_000 + 11 * 60_000 + 1);
   const fresh = await h.client(await h.person("patient"));
   await h.events();
   await sweepSessions(h.ctx);
@@ -134,6 +134,27 @@ test("sessions that ran out unnoticed end with an event", async () => {
   });
   expect(await h.redis.client.exists(`session:${idle.tokens.sessionId}`)).toBe(0);
   expect(await h.redis.client.exists(`session:${fresh.tokens.sessionId}`)).toBe(1);
+});
+
+test("a session kept in use by step-ups alone lives on, and so does one whose uses only Redis knows", async () => {
+  const person = await h.person("patient");
+  const { api, tokens } = await h.client(person);
+  const stepUp = () => api.post("/v1/auth/step-up", { password: person.password });
+  for (let uses = 0; uses < 4; uses++) {
+    h.advance(9 * 60_000);
+    expect((await stepUp()).status).toBe(200);
+    await sweepSessions(h.ctx);
+  }
+  // The gateway notes each use in Redis: the step-up's token is good for 10 min.
+  h.advance(9 * 60_000);
+  await h.redis.client.hset(`session:${tokens.sessionId}`, "idleEnd", h.ctx.now().getTime() + 15 * 60_000);
+  h.advance(14 * 60_000);
+  await sweepSessions(h.ctx);
+  expect((await stepUp()).status).toBe(200);
+  const refreshed = await h.guest().post("/v1/auth/refresh", { refreshToken: tokens.refreshToken });
+  expect(refreshed.status).toBe(200);
+  h.advance(15 * 60_000 + 1);
+  expect((await stepUp()).status).toBe(401);
 });
 
 test("the public keys verify access tokens, and nothing private is among them", async () => {

@@ -209,13 +209,15 @@ export async function stepUp(
   }
   return guarded(ctx, actor, { id: found.id }, "step-up", async (attempt) => {
     if (!(await ctx.hasher.verify(found.passwordHash, password))) throw new InvalidCredentials();
+    const idleUntil = await ctx.cache.idleUntil(sessionId);
     return changeSessions(ctx, async (change) => {
       const { tx } = change;
       const account = await lockVerified(ctx, tx, found);
       const session = await lockSession(tx, ctx.keyring, sessionId);
       const factor = account.mfaEnabled && (await spendSecondFactor(ctx, tx, actor, account, code ?? ""));
       const amr = factor ? ["pwd", factor, "mfa"] : ["pwd"];
-      const confirmed = await confirmSession(ctx, change, actor, { by: "step_up", account, session, amr });
+      const grant = { by: "step_up" as const, account, session, amr, idleUntil };
+      const confirmed = await confirmSession(ctx, change, actor, grant);
       await attempt.succeeded(tx);
       return confirmed;
     });
