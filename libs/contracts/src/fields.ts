@@ -8,6 +8,13 @@ import { z } from "zod";
 export const unscreened = z.registry<{ why: "free text" | "search" | "secret" }>();
 
 /**
+ * What UTF-8 cannot carry is refused: a lone surrogate becomes U+FFFD on its way to a hash, an index
+ * or a mail, where it would equal another text.
+ */
+export const wellFormed = (schema: z.ZodString) =>
+  schema.refine((value) => value.isWellFormed(), "must be well-formed Unicode");
+
+/**
  * Clinical text is kept to the letter: nothing is trimmed, escaped or refused for its looks. Only
  * text that UTF-8 cannot carry (a lone surrogate) is refused, since it would come back changed.
  */
@@ -18,12 +25,7 @@ export const searched = (maxChars: number) => term(maxChars).register(unscreened
 
 /** A short text with a structure (a code, an id): kept to the letter, screened. */
 export const term = (maxChars: number) =>
-  z
-    .string()
-    .min(1)
-    .max(maxChars)
-    .refine((value) => value.isWellFormed(), "must be well-formed Unicode")
-    .refine((value) => !value.includes("\0"), "must not hold a NUL");
+  wellFormed(z.string().min(1).max(maxChars)).refine((value) => !value.includes("\0"), "must not hold a NUL");
 
 /** A name must have something in it besides blanks. */
 export const name = text(200).refine((value) => value.trim() !== "", "must not be blank");
@@ -53,7 +55,7 @@ export const bodyCursor = z.string().max(2000).optional();
 
 export const Email = z.email().max(254);
 /** Only its length is checked here; the policy judges the rest (`weak_password`). */
-export const Password = z.string().min(1).max(256).register(unscreened, { why: "secret" });
+export const Password = wellFormed(z.string().min(1).max(256)).register(unscreened, { why: "secret" });
 /** 256 random bits in base64url. */
 export const OpaqueToken = z.string().min(20).max(200);
 /** A TOTP or a recovery code, as typed. */

@@ -8,6 +8,7 @@ export const PROBLEM_CODES = {
   invalid_input: "invalid",
   inline_refused: "invalid",
   passkey_rejected: "invalid",
+  password_unchanged: "invalid",
   purpose_required: "invalid",
   request_screened: "invalid",
   token_invalid: "invalid",

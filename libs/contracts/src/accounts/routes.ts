@@ -44,7 +44,7 @@ export const passwordApi = defineRoutes({
     permission: "account:write",
     summary: "Change the password; other sessions end",
     request: a.PasswordChange,
-    errors: ["weak_password", "invalid_credentials", "login_locked"],
+    errors: ["weak_password", "password_unchanged", "invalid_credentials", "login_locked"],
   },
   forgot: {
     method: "POST",

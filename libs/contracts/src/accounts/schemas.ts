@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Email, OpaqueToken, Password, unscreened } from "../fields.ts";
+import { Email, OpaqueToken, Password, unscreened, wellFormed } from "../fields.ts";
 import { Instant } from "../http.ts";
 import { Id } from "../ids.ts";
 import { ROLES } from "../permissions.ts";
@@ -58,9 +58,9 @@ export const PasswordReset = z.strictObject({ token: OpaqueToken, newPassword: P
 export type PasswordReset = z.infer<typeof PasswordReset>;
 
 export const PasswordStrength = z.strictObject({
-  password: z.string().max(256).register(unscreened, { why: "secret" }),
-  username: z.string().max(50).optional(),
-  email: z.string().max(254).optional(),
+  password: wellFormed(z.string().max(256)).register(unscreened, { why: "secret" }),
+  username: wellFormed(z.string().max(50)).optional(),
+  email: wellFormed(z.string().max(254)).optional(),
 });
 export const PasswordStrengthView = z.object({
   score: z.int().min(0).max(4),

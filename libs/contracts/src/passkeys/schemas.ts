@@ -1,14 +1,15 @@
 import { z } from "zod";
+import { wellFormed } from "../fields.ts";
 import { Instant } from "../http.ts";
 import { Id } from "../ids.ts";
 import { RecoveryCodesView } from "../mfa/schemas.ts";
 import { TokensView } from "../sign-in/schemas.ts";
 import { base64Url, credentialFields, Transport } from "../sign-in/webauthn.ts";
 
-const PasskeyName = z
-  .string()
-  .max(60)
-  .refine((value) => value.trim() !== "", "must not be blank");
+const PasskeyName = wellFormed(z.string().max(60)).refine(
+  (value) => value.trim() !== "",
+  "must not be blank",
+);
 
 /** The answer of `navigator.credentials.create()` (RegistrationResponseJSON), and a name. */
 export const PasskeyRegistration = z.strictObject({
@@ -31,7 +32,7 @@ export const PasskeyPatch = z.strictObject({ name: PasskeyName });
  */
 export const PasskeyLoginOptions = z.strictObject({
   mfaToken: z.string().min(20).max(200).optional(),
-  identifier: z.string().max(254).optional(),
+  identifier: wellFormed(z.string().max(254)).optional(),
 });
 
 const Descriptor = z.object({

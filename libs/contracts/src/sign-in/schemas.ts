@@ -1,10 +1,13 @@
 import { z } from "zod";
-import { Code, OpaqueToken, Password } from "../fields.ts";
+import { Code, OpaqueToken, Password, wellFormed } from "../fields.ts";
 import { Instant } from "../http.ts";
 import { Id } from "../ids.ts";
 import { PasskeyAssertion } from "./webauthn.ts";
 
-export const Login = z.strictObject({ identifier: z.string().min(1).max(254), password: Password });
+export const Login = z.strictObject({
+  identifier: wellFormed(z.string().min(1).max(254)),
+  password: Password,
+});
 export type Login = z.infer<typeof Login>;
 
 /** `idleExpiresAt` and `absoluteExpiresAt` are there so that a client can warn (I11). */

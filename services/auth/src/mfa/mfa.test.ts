@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
 import { createPasswordCheck } from "../passwords/password-policy.ts";
+import { commonWords } from "../passwords/word-table.store.ts";
 import { newTotpSecret } from "./totp.ts";
 
 let h: Harness;
@@ -208,7 +209,7 @@ test("step-up wants password and code, and gives a token of the same session wit
 });
 
 test("a password that is too short to stand alone keeps its second factor", async () => {
-  h.ctx.passwordCheck = createPasswordCheck("nist", null);
+  h.ctx.passwordCheck = createPasswordCheck("nist", commonWords, null);
   const short = "otters-9";
   const person = await h.person("patient", {
     mfaEnabled: true,

@@ -66,7 +66,9 @@ test("a listed password is refused by both policies", async () => {
     expect((await check.rate("otters-77-Ünder", {})).faults).toContain("breached_password");
     await expect(check.requireAcceptable("otters-77-Ünder", {}, "password")).rejects.toMatchObject({
       code: "weak_password",
-      errors: expect.arrayContaining([{ path: "password", message: "breached_password" }]),
+      errors: expect.arrayContaining([
+        expect.objectContaining({ path: "password", code: "breached_password" }),
+      ]),
     });
   }
   await list.close();

@@ -145,7 +145,7 @@ export type Score = 0 | 1 | 2 | 3 | 4;
  * second factor, which nist takes eight characters for, a word of the lists alone is refused.
  */
 const LEAST_BITS = { alone: 40, nistWithSecondFactor: 20 } as const;
-const SCORE_BITS = [20, 30, LEAST_BITS.alone, 50] as const;
+const SCORE_BITS = [20, 30, LEAST_BITS.alone, 45] as const;
 
 /** What is wrong with a password, and how good it is. */
 export interface Rating {

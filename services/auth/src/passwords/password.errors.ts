@@ -12,5 +12,18 @@ export class WeakPassword extends AppError {
   }
 }
 
+/** 400: the new password is the one of now, so nothing would change. */
+export class PasswordUnchanged extends AppError {
+  readonly code = "password_unchanged";
+  readonly kind = "invalid";
+  constructor() {
+    super("The new password is the present one. Choose another one.", {
+      errors: [
+        { path: "newPassword", code: "password_unchanged", message: "must not be the present password" },
+      ],
+    });
+  }
+}
+
 /** 503: more sign-ins at once than this process will hash. */
 export class HasherBusy extends Unavailable {}

@@ -32,17 +32,25 @@ import {
 } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken } from "../tokens/opaque-token.ts";
 import { TokenInvalid } from "../tokens/token.errors.ts";
-import type { PasswordOwner } from "./password-policy.ts";
+import { PasswordUnchanged } from "./password.errors.ts";
+import { normalisePassword, type PasswordOwner } from "./password-policy.ts";
 
 const RESET_DENIED = { type: "medvault.auth.password-reset.denied.v1", action: "password:reset" };
 const LINKS = ["mfa_login", "password_reset", "invitation"] as const;
 
-/** Other sessions end. Throws InvalidCredentials (which counts), LoginLocked, WeakPassword. */
+/**
+ * Other sessions end. Throws InvalidCredentials (which counts), LoginLocked, PasswordUnchanged,
+ * WeakPassword.
+ */
 export async function changePassword(ctx: AuthContext, actor: Caller, input: PasswordChange): Promise<void> {
   const found = await findAccount(ctx.pool, ctx, actor.id);
   if (!found) throw new Unauthenticated();
   await guarded(ctx, actor, { id: found.id }, "password", async (attempt) => {
     if (!(await ctx.hasher.verify(found.passwordHash, input.currentPassword))) throw new InvalidCredentials();
+    // As they are hashed: what normalises alike is one password.
+    if (normalisePassword(input.newPassword) === normalisePassword(input.currentPassword)) {
+      throw new PasswordUnchanged();
+    }
     await ctx.passwordCheck.requireAcceptable(input.newPassword, found, "newPassword");
     const passwordHash = await ctx.hasher.hash(input.newPassword);
     await changeSessions(ctx, async (change) => {

@@ -141,3 +141,44 @@ test("strength says why", async () => {
   });
   expect((await ask({ password: PASSWORD })).body).toMatchObject({ score: 4, acceptable: true, reasons: [] });
 });
+
+test("the present password is no new one, however it is typed", async () => {
+  const accented = `${PASSWORD}-\u00e9`;
+  const person = await h.person("patient", { passwordHash: await h.ctx.hasher.hash(accented) });
+  const { api, tokens } = await h.client({ ...person, password: accented });
+  for (const newPassword of [accented, accented.normalize("NFD")]) {
+    expect(
+      await api.post("/v1/auth/password/change", { currentPassword: accented, newPassword }),
+    ).toMatchObject({
+      status: 400,
+      body: { code: "password_unchanged", errors: [{ path: "newPassword" }] },
+    });
+  }
+  expect(await h.redis.client.exists(`session:${tokens.sessionId}`)).toBe(1);
+});
+
+test("a lone surrogate, which would be hashed as U+FFFD, is refused wherever a password is given", async () => {
+  const [torn, other] = [`${PASSWORD}\ud800`, `${PASSWORD}\ufffd`];
+  const person = await h.person("patient", { passwordHash: await h.ctx.hasher.hash(other) });
+  const { api } = await h.client({ ...person, password: other });
+  const code = "123456";
+  const calls: [string, object, string][] = [
+    ["/v1/auth/login", { identifier: person.account.username, password: torn }, "password"],
+    ["/v1/auth/login", { identifier: "torn\udc00", password: other }, "identifier"],
+    ["/v1/auth/register", { username: "torn", email: "torn@home.example", password: torn }, "password"],
+    ["/v1/auth/password/strength", { password: torn }, "password"],
+    ["/v1/auth/password/reset", { token: "A".repeat(43), newPassword: torn }, "newPassword"],
+    ["/v1/auth/password/change", { currentPassword: torn, newPassword: NEW }, "currentPassword"],
+    ["/v1/auth/password/change", { currentPassword: other, newPassword: torn }, "newPassword"],
+    ["/v1/auth/step-up", { password: torn }, "password"],
+    ["/v1/auth/mfa/disable", { password: torn, code }, "password"],
+    ["/v1/auth/mfa/recovery-codes", { password: torn, code }, "password"],
+  ];
+  for (const [path, body, field] of calls) {
+    expect([path, await api.post(path, body)]).toMatchObject([
+      path,
+      { status: 400, body: { code: "invalid_input", errors: [{ path: field }] } },
+    ]);
+  }
+  expect((await login(person.account.username, other)).status).toBe(200);
+});
