@@ -8,8 +8,8 @@ import { z } from "zod";
 export const unscreened = z.registry<{ why: "free text" | "search" | "secret" }>();
 
 /**
- * What UTF-8 cannot carry is refused: a lone surrogate becomes U+FFFD on its way to a hash, an index
- * or a mail, where it would equal another text.
+ * What UTF-8 cannot carry is refused: a lone surrogate becomes U+FFFD on its way to a hash, an
+ * index or a mail, where it would equal another text.
  */
 export const wellFormed = (schema: z.ZodString) =>
   schema.refine((value) => value.isWellFormed(), "must be well-formed Unicode");

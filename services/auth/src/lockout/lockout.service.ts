@@ -142,7 +142,7 @@ export async function guarded<T>(
 /** Well within the 3 s in which a person is answered. */
 const PATIENCE_MS = 2_500;
 const PAUSES_MS = { first: 20, longest: 60 };
-/** Attempts of all accounts that wait for others at once: each asks Redis some twenty times a second. */
+/** Attempts of all accounts that wait at once: each asks Redis some twenty times a second. */
 const WAITING_MAX = 200;
 let waiting = 0;
 

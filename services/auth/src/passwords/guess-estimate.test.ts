@@ -3,8 +3,8 @@ import { beforeAll, expect, test } from "vitest";
 import { createPasswordCheck } from "./password-policy.ts";
 import { commonWords } from "./word-table.store.ts";
 
-// What people make of common passwords is refused, and what chance makes is not. Both are made here by rules that
-// the estimate does not know, from a fixed seed.
+// What people make of common passwords is refused, and what chance makes is not. Both are made here
+// by rules that the estimate does not know, from a fixed seed.
 const COMMON = (dictionary["passwords-common"] as string[]).slice(0, 10_000);
 const DICEWARE = dictionary["diceware-common"] as string[];
 

@@ -137,7 +137,7 @@ export function randomPassword(owner: PasswordOwner = {}): string {
 }
 
 /** 0: guessed at once, to 4: not in a lifetime. */
-export type Score = 0 | 1 | 2 | 3 | 4;
+type Score = 0 | 1 | 2 | 3 | 4;
 
 /**
  * So many bits of guesses a password must withstand: a common word in whatever spelling with what
@@ -148,7 +148,7 @@ const LEAST_BITS = { alone: 40, nistWithSecondFactor: 20 } as const;
 const SCORE_BITS = [20, 30, LEAST_BITS.alone, 45] as const;
 
 /** What is wrong with a password, and how good it is. */
-export interface Rating {
+interface Rating {
   /** None means that the password is taken. */
   faults: PasswordFault[];
   score: Score;

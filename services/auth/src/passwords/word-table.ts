@@ -1,6 +1,6 @@
 /**
- * What a character looks like. `Pa$$w0rd` and `password` are one, and so are i, l, 1, ! and |: words
- * are kept and looked up in this form, so that no reading of a look-alike has to be tried.
+ * What a character looks like. `Pa$$w0rd` and `password` are one, and so are i, l, 1, ! and |:
+ * words are kept and looked up in this form, so that no reading of a look-alike has to be tried.
  */
 const LOOK_ALIKES: Readonly<Record<string, string>> = {
   ...{ "0": "o", "1": "i", "2": "z", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t", "8": "b", "9": "g" },

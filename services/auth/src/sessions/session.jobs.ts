@@ -11,7 +11,7 @@ import {
 } from "./session.store.ts";
 
 const BATCH_ROWS = 200;
-/** Postgres learns of uses at the next refresh or step-up: the longest access token's life, and some. */
+/** Postgres learns of uses at the next refresh or step-up: the longest token's life, and some. */
 const IDLE_GRACE_MS = 11 * 60_000;
 const KEEP_ENDED_MS = 30 * 24 * 3600_000;
 const REFILL_ROWS = 500;
