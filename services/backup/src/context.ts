@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import type { Actor } from "@medvault/contracts";
 import type { Keyring } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import { createPool, withoutDeadline } from "@medvault/postgres";
@@ -21,17 +22,25 @@ export interface ArchiveContext {
 export interface RestoreContext extends ArchiveContext {
   /** MEDVAULT_FILES_DIR. */
   readonly filesDir: string;
+  /** Makes a backup now, and gives its id; null when it could not be made. */
+  readonly makeBackup: (actor: Actor) => Promise<string | null>;
 }
 
-/** What the use cases of the service share. */
-export interface Context extends RestoreContext {
+/** What making a backup takes. */
+export interface MakingContext extends ArchiveContext {
   /** As `pool`, with time to copy the largest table. */
   readonly copyPool: pg.Pool;
-  readonly appender: Pick<Appender, "append">;
+  /** MEDVAULT_FILES_DIR. */
+  readonly filesDir: string;
   /** MEDVAULT_AUDIT_DIR. */
   readonly auditDir: string;
   /** What goes on after an answer has left. */
   readonly queue: WorkQueue;
+}
+
+/** What the use cases of the service share. */
+export interface Context extends MakingContext {
+  readonly appender: Pick<Appender, "append">;
   /** Tells the supervisor of this process that the restore job has work. */
   readonly wakeRestoreJob: () => void;
 }

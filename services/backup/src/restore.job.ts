@@ -1,8 +1,10 @@
 import { createKeyring } from "@medvault/keys";
 import { createPool } from "@medvault/postgres";
 import { createLogger, openTls } from "@medvault/service-kit";
+import { makeBackupNow } from "./backups/making.service.ts";
 import { readRestoreConfig } from "./config.ts";
 import { runRestores } from "./restores/restore.service.ts";
+import { WorkQueue } from "./work/queue.ts";
 
 /** Loading and indexing a large table takes its time; the swap bounds what users wait for. */
 const STATEMENT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
@@ -26,13 +28,13 @@ try {
     keysFile: config.MEDVAULT_KEYS_FILE,
     keysEnv: config.MEDVAULT_KEYS,
   });
-  const ended = await runRestores({
-    pool,
-    keyring,
-    logger,
+  const making = {
+    ...{ pool, copyPool: pool, keyring, logger, queue: new WorkQueue(logger) },
     archiveDir: config.MEDVAULT_BACKUPS_DIR,
     filesDir: config.MEDVAULT_FILES_DIR,
-  });
+    auditDir: config.MEDVAULT_AUDIT_DIR,
+  };
+  const ended = await runRestores({ ...making, makeBackup: (actor) => makeBackupNow(making, actor) });
   logger.info({ count: ended.done, failed: ended.failed }, "restore job done");
   if (ended.failed > 0) process.exitCode = 1;
 } finally {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type BackupView, newId } from "@medvault/contracts";
+import { type Actor, type BackupView, newId } from "@medvault/contracts";
 import { createKeyring, idempotent, type Keyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
 import { createPool, type Db, type Tx } from "@medvault/postgres";
@@ -12,6 +12,7 @@ import { createLogger } from "@medvault/service-kit";
 import { createTestDatabase, startTestService } from "@medvault/testing";
 import pg from "pg";
 import { expect } from "vitest";
+import { makeBackupNow } from "../src/backups/making.service.ts";
 import { openContext } from "../src/context.ts";
 import { runRestores } from "../src/restores/restore.service.ts";
 import { service } from "../src/service.ts";
@@ -85,9 +86,20 @@ export async function runJob(backup: TestBackup): Promise<{ done: number; failed
     max: 8,
   });
   const logger = createLogger({ service: "restore-job", level: "silent" });
-  const { context, keyring } = backup;
+  const { archiveDir, filesDir, auditDir, queue } = backup.context;
+  const making = {
+    archiveDir,
+    filesDir,
+    auditDir,
+    queue,
+    pool,
+    copyPool: pool,
+    keyring: backup.keyring,
+    logger,
+  };
+  const makeBackup = (actor: Actor) => makeBackupNow(making, actor);
   try {
-    return await runRestores({ ...context, pool, keyring, logger }, { attempts: 20, drainMs: 200 });
+    return await runRestores({ ...making, makeBackup }, { attempts: 20, drainMs: 200 });
   } finally {
     await pool.end();
   }

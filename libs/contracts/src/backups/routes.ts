@@ -1,6 +1,6 @@
 import { PageQuery } from "../http.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
-import { BackupPage, BackupView, NewBackup } from "./schemas.ts";
+import { BackupPage, BackupView, NewBackup, RestoreRequest } from "./schemas.ts";
 
 const NO_CHOICE = { request: NewBackup, requestOptional: true } as const;
 
@@ -45,11 +45,22 @@ export const backupApi = defineRoutes({
     path: "/v1/backups/{id}/restore",
     permission: "backup:restore",
     stepUp: true,
-    summary: "Replace records and files by this backup's, in place",
+    summary: "Replace records and files by this backup's, in place; what was there is kept in a backup",
+    request: RestoreRequest,
+    requestOptional: true,
+    status: 202,
+    response: BackupView,
+    errors: ["backup_not_complete", "backup_running", "restore_running", ...REPLAY],
+  },
+  preview: {
+    method: "POST",
+    path: "/v1/backups/{id}/restore-preview",
+    permission: "backup:restore",
+    summary: "Try a restore beside the live data and count what it would undo; nothing is changed",
     ...NO_CHOICE,
     status: 202,
     response: BackupView,
-    errors: ["backup_not_complete", "restore_running", ...REPLAY],
+    errors: ["backup_not_complete", "backup_running", "restore_running", ...REPLAY],
   },
   remove: {
     method: "DELETE",

@@ -18,12 +18,36 @@ export const BackupContents = z.object({
   auditCheckpoint: z.int().nonnegative().nullable(),
 });
 
+/** A restore keeps what it replaces in a backup, unless that cannot be made: then say so. */
+export const RestoreRequest = z.strictObject({ withoutSafetyBackup: z.boolean().optional() });
+
+const Rows = z.int().nonnegative();
+const RowChanges = {
+  /** Rows that are there and not in the backup: a restore takes them away. */
+  written: Rows,
+  /** Rows that are otherwise in the backup: they go back. */
+  changed: Rows,
+  /** Rows that are only in the backup: they come back, but for what is taken again. */
+  removed: Rows,
+};
+export const RestoreChanges = z.object({
+  ...RowChanges,
+  /** Patients of whom any of these rows is. */
+  patients: Rows,
+  /** By table that differs, as `records.prescriptions` or `files.files`. */
+  tables: z.array(z.object({ table: z.string(), ...RowChanges })),
+});
+export type RestoreChanges = z.infer<typeof RestoreChanges>;
+
+/** `changes`: what the restore undoes, once it is known; `safetyBackupId`: where that is kept. */
 export const RestoreView = z.object({
   id: Id,
   state: z.enum(["requested", "running", "complete", "failed"]),
   requestedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime().nullable(),
   error: z.string().nullable(),
+  safetyBackupId: Id.nullable(),
+  changes: RestoreChanges.nullable(),
 });
 
 /** `sha256` is that of the signed manifest, which names every part's; `error` is a stable code. */
@@ -41,6 +65,8 @@ export const BackupView = z.object({
     .nullable(),
   verifiedAt: z.iso.datetime().nullable(),
   restore: RestoreView.nullable(),
+  /** The latest trial of a restore, which changes nothing. */
+  preview: RestoreView.nullable(),
 });
 export type BackupView = z.infer<typeof BackupView>;
 

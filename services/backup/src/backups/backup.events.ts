@@ -8,6 +8,7 @@ const ACTIONS = {
   verify_requested: "backup:write",
   verified: "backup:write",
   restore_requested: "backup:restore",
+  restore_preview_requested: "backup:restore",
   deleted: "backup:delete",
 } as const;
 

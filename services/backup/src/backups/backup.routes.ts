@@ -15,7 +15,12 @@ export const backupRoutes = (context: Context): Route[] => [
   route(backupApi.list, async ({ actor, query }) => ({ body: await listAll(context, actor, query) })),
   route(backupApi.read, async ({ actor, params }) => ({ body: await readBackup(context, actor, params.id) })),
   route(backupApi.verify, ({ actor, params, write }) => verifyBackup(context, actor, params.id, write)),
-  route(backupApi.restore, ({ actor, params, write }) => requestRestore(context, actor, params.id, write)),
+  route(backupApi.restore, ({ actor, params, body, write }) =>
+    requestRestore(context, actor, params.id, write, "restore", body?.withoutSafetyBackup),
+  ),
+  route(backupApi.preview, ({ actor, params, write }) =>
+    requestRestore(context, actor, params.id, write, "preview"),
+  ),
   route(backupApi.remove, async ({ actor, params }) => {
     await deleteBackup(context, actor, params.id);
     return {};

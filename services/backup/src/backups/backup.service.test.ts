@@ -266,6 +266,7 @@ test("anyone who may not, may not, and it is in the log; a restore and a deletio
     expect((await person.get("/v1/backups")).status).toBe(403);
     expect((await person.get(`/v1/backups/${id}`)).status).toBe(403);
     expect((await person.post(`/v1/backups/${id}/restore`)).status).toBe(403);
+    expect((await person.post(`/v1/backups/${id}/restore-preview`)).status).toBe(403);
     expect((await person.delete(`/v1/backups/${id}`)).status).toBe(403);
   }
   expect((await signedIn(backup.app, actor("guest")).get("/v1/backups")).status).toBe(401);
@@ -273,7 +274,7 @@ test("anyone who may not, may not, and it is in the log; a restore and a deletio
   expect(await stale.post(`/v1/backups/${id}/restore`)).toMatchObject({ body: { code: "step_up_required" } });
   expect(await stale.delete(`/v1/backups/${id}`)).toMatchObject({ body: { code: "step_up_required" } });
   const events = await drainedEvents(backup.pool);
-  expect(events).toHaveLength(18);
+  expect(events).toHaveLength(21);
   expect(new Set(events.map((event) => event.type))).toEqual(new Set(["medvault.backup.backup.denied.v1"]));
 });
 
@@ -282,6 +283,7 @@ test.each([
   ["GET", `/v1/backups/${newId()}`, 404],
   ["POST", `/v1/backups/${newId()}/verify`, 404],
   ["POST", `/v1/backups/${newId()}/restore`, 404],
+  ["POST", `/v1/backups/${newId()}/restore-preview`, 404],
   ["DELETE", `/v1/backups/${newId()}`, 404],
   ["GET", "/v1/backups?limit=0", 400],
   ["GET", "/v1/backups?cursor=x", 400],

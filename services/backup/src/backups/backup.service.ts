@@ -16,6 +16,7 @@ import { removeBackup } from "../archive/archive.store.ts";
 import type { Context } from "../context.ts";
 import { RestoreRunning } from "../restores/restore.errors.ts";
 import { insertRestore, latestRestores } from "../restores/restore.store.ts";
+import type { RestoreKind } from "../restores/restore.ts";
 import { THIS_RUNNER } from "../work/runner.ts";
 import { BackupNotComplete, BackupRunning } from "./backup.errors.ts";
 import { backupEvent } from "./backup.events.ts";
@@ -65,7 +66,7 @@ export async function listAll(
   await appender.append(backupEvent(actor, "listed", null, { details: { count: page.length } }));
   const last = page.at(-1);
   return {
-    items: page.map((backup) => viewOf(backup, restores.get(backup.id) ?? null)),
+    items: page.map((backup) => viewOf(backup, restores.get(backup.id))),
     nextCursor: last && found.length > limit ? encodeCursor(last.id) : null,
   };
 }
@@ -96,7 +97,7 @@ export async function verifyBackup(
 }
 
 /**
- * Asks the restore job for a restore.
+ * Asks the restore job for a restore, or for a preview of it, which changes nothing.
  * @throws NotFound, BackupNotComplete, RestoreRunning, BackupRunning
  */
 export async function requestRestore(
@@ -104,13 +105,15 @@ export async function requestRestore(
   actor: Actor,
   id: string,
   write: WriteRequest,
+  kind: RestoreKind,
+  withoutSafetyBackup = false,
 ): Promise<Begun> {
-  const { isFirst, headers } = await once(context, actor, write, "restore_requested", id, async (tx) => {
+  const verb = `${kind === "preview" ? "restore_preview" : "restore"}_requested` as const;
+  const { isFirst, headers } = await once(context, actor, write, verb, id, async (tx) => {
     await requireComplete(tx, id);
     if ((await underWay(tx)).backup) throw new BackupRunning();
     await insertRestore(tx, {
-      id: newId(),
-      backupId: id,
+      ...{ id: newId(), backupId: id, kind, withoutSafetyBackup },
       requestedBy: actor.id,
       requestedRole: actor.role,
       requestId: actor.requestId,
@@ -149,12 +152,12 @@ async function once(
   { pool, keyring, appender }: Context,
   actor: Actor,
   write: WriteRequest,
-  verb: "requested" | "verify_requested" | "restore_requested",
+  verb: "requested" | "verify_requested" | "restore_requested" | "restore_preview_requested",
   id: string,
   begin: (tx: Tx) => Promise<void>,
 ): Promise<{ id: string; isFirst: boolean; headers: Record<string, string> }> {
   // No body and an empty one ask for the same.
-  const request = { ...write, actorId: actor.id, body: {} };
+  const request = { ...write, actorId: actor.id, body: write.body ?? {} };
   const work = async (tx: Tx) => {
     await takeTurn(tx);
     await begin(tx);
@@ -176,5 +179,5 @@ async function requireComplete(db: Db, id: string): Promise<void> {
 async function viewById({ pool }: Context, id: string): Promise<BackupView> {
   const backup = await findBackup(pool, id);
   if (!backup) throw new NotFound();
-  return viewOf(backup, (await latestRestores(pool, [id])).get(id) ?? null);
+  return viewOf(backup, (await latestRestores(pool, [id])).get(id));
 }

@@ -1,6 +1,7 @@
 import { type BackupState, type BackupView, isStorageFull } from "@medvault/contracts";
 import { BackupRefused } from "../archive/archive.errors.ts";
 import type { Manifest } from "../archive/manifest.ts";
+import type { Latest } from "../restores/restore.store.ts";
 import type { Restore } from "../restores/restore.ts";
 
 /** A backup as the service knows it. */
@@ -33,8 +34,8 @@ export interface Contents {
   auditCheckpoint: number | null;
 }
 
-/** A backup and its latest restore as the API shows them. */
-export function viewOf(backup: Backup, restore: Restore | null): BackupView {
+/** A backup and what came of its restores, as the API shows them. */
+export function viewOf(backup: Backup, latest: Latest = {}): BackupView {
   return {
     id: backup.id,
     state: backup.state === "deleting" ? "failed" : backup.state,
@@ -55,13 +56,18 @@ export function viewOf(backup: Backup, restore: Restore | null): BackupView {
     error: backup.error,
     verification: backup.verifyState ? { state: backup.verifyState, error: backup.verifyError } : null,
     verifiedAt: backup.verifiedAt?.toISOString() ?? null,
-    restore: restore && {
-      id: restore.id,
-      state: restore.state,
-      requestedAt: restore.requestedAt.toISOString(),
-      finishedAt: restore.finishedAt?.toISOString() ?? null,
-      error: restore.error,
-    },
+    restore: restoreView(latest.restore),
+    preview: restoreView(latest.preview),
+  };
+}
+
+function restoreView(restore: Restore | undefined): BackupView["restore"] {
+  if (!restore) return null;
+  const { id, state, error, safetyBackupId, changes } = restore;
+  return {
+    ...{ id, state, error, safetyBackupId, changes },
+    requestedAt: restore.requestedAt.toISOString(),
+    finishedAt: restore.finishedAt?.toISOString() ?? null,
   };
 }
 

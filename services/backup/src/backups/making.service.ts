@@ -1,4 +1,4 @@
-import type { Actor } from "@medvault/contracts";
+import { type Actor, newId } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import { BackupRefused } from "../archive/archive.errors.ts";
@@ -6,33 +6,54 @@ import { beginDraft, publishDraft, removeBackup } from "../archive/archive.store
 import { checkBackup } from "../archive/check.service.ts";
 import { openBackup, writeManifest } from "../archive/manifest.store.ts";
 import { newBackupKey } from "../archive/manifest.ts";
-import type { Context } from "../context.ts";
+import type { MakingContext } from "../context.ts";
 import { surveyKeyset } from "../keysets/keyset.service.ts";
 import { hashesOf, noteTally } from "../keysets/keyset.store.ts";
 import type { Tally } from "../keysets/tally.ts";
 import { THIS_RUNNER, whileBeating } from "../work/runner.ts";
 import { backupEvent } from "./backup.events.ts";
-import { beat, completeBackup, endVerification, failBackup, findBackup } from "./backup.store.ts";
+import {
+  beat,
+  completeBackup,
+  endVerification,
+  failBackup,
+  findBackup,
+  insertBackup,
+} from "./backup.store.ts";
 import { type Contents, contentsOf, reasonOf } from "./backup.ts";
 import { collect } from "./collection.service.ts";
 
 const SOURCE = "backup";
 
 /** Makes the backup whose row is there, in its turn after the answer has left. */
-export function beginMaking(context: Context, actor: Actor, id: string): void {
-  context.queue.begin(id, () => whileOurs(context, id, () => make(context, actor, id)));
+export function beginMaking(context: MakingContext, actor: Actor, id: string): void {
+  context.queue.begin(id, () => whileOurs(context, id, async () => void (await make(context, actor, id))));
 }
 
 /** Verifies the backup whose row says so, in its turn after the answer has left. */
-export function beginVerifying(context: Context, actor: Actor, id: string): void {
+export function beginVerifying(context: MakingContext, actor: Actor, id: string): void {
   context.queue.begin(id, () => whileOurs(context, id, () => verify(context, actor, id)));
 }
 
-function whileOurs({ pool, logger }: Context, id: string, work: () => Promise<void>): Promise<void> {
+/**
+ * Makes a backup in this process, before anything else is done; null when it failed. For a restore,
+ * which nothing else may begin a backup beside.
+ */
+export async function makeBackupNow(context: MakingContext, actor: Actor): Promise<string | null> {
+  const id = newId();
+  await inTransaction(context.pool, async (tx) => {
+    await insertBackup(tx, id, actor.id, THIS_RUNNER);
+    await emit(tx, SOURCE, backupEvent(actor, "requested", id));
+  });
+  return (await whileOurs(context, id, () => make(context, actor, id))) ? id : null;
+}
+
+function whileOurs<T>({ pool, logger }: MakingContext, id: string, work: () => Promise<T>): Promise<T> {
   return whileBeating(() => beat(pool, id, THIS_RUNNER), logger, work);
 }
 
-async function make(context: Context, actor: Actor, id: string): Promise<void> {
+/** False when it failed. */
+async function make(context: MakingContext, actor: Actor, id: string): Promise<boolean> {
   const { archiveDir, logger, queue } = context;
   const startedAt = Date.now();
   try {
@@ -41,15 +62,17 @@ async function make(context: Context, actor: Actor, id: string): Promise<void> {
     await complete(context, actor, id, contents, tally);
     const durationMs = Date.now() - startedAt;
     logger.info({ backupId: id, rows: contents.rows, bytes: contents.sizeBytes, durationMs }, "backup made");
+    return true;
   } catch (err) {
     logger.error({ err, backupId: id }, "backup failed");
     const reason = queue.signal.aborted ? "interrupted" : reasonOf(err);
     // Not ours to remove when the row is complete after all: the answer to the commit was lost.
     if (await failMaking(context, actor, id, reason)) await removeBackup(archiveDir, id);
+    return false;
   }
 }
 
-async function write(context: Context, id: string): Promise<{ contents: Contents; tally: Tally }> {
+async function write(context: MakingContext, id: string): Promise<{ contents: Contents; tally: Tally }> {
   const backup = await findBackup(context.pool, id);
   if (!backup) throw new RangeError("the backup's row is gone");
   const key = newBackupKey();
@@ -69,7 +92,7 @@ async function write(context: Context, id: string): Promise<{ contents: Contents
 }
 
 async function complete(
-  { pool }: Context,
+  { pool }: MakingContext,
   actor: Actor,
   id: string,
   contents: Contents,
@@ -83,7 +106,7 @@ async function complete(
   });
 }
 
-async function verify(context: Context, actor: Actor, id: string): Promise<void> {
+async function verify(context: MakingContext, actor: Actor, id: string): Promise<void> {
   const { pool, logger, queue } = context;
   try {
     const hashes = (await hashesOf(pool, id)) ?? { manifestSha256: "", keysetSha256: null };
@@ -98,7 +121,7 @@ async function verify(context: Context, actor: Actor, id: string): Promise<void>
 
 /** Fails a backup that is being made, for a stable code. False when it no longer is. */
 export function failMaking(
-  { pool }: Context,
+  { pool }: MakingContext,
   actor: Actor | null,
   id: string,
   reason: string,
@@ -112,7 +135,7 @@ export function failMaking(
 
 /** Ends a verification that is under way, with a stable code for what it found or null. */
 export async function endVerifying(
-  { pool }: Context,
+  { pool }: MakingContext,
   actor: Actor | null,
   id: string,
   error: string | null,

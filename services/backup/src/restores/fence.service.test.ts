@@ -13,11 +13,11 @@ import {
   onceByKey,
   restore,
   runJob,
-  settled,
   spawnJob,
   startBackup,
   type TestBackup,
 } from "../../test/harness.ts";
+import { recoverBackups } from "../backups/backup.jobs.ts";
 
 let backup: TestBackup;
 beforeEach(async () => {
@@ -192,37 +192,48 @@ test("a restore whose fence fell, as with its connection, changes nothing", asyn
   expect(rows.map((row) => row.id)).toEqual(expect.arrayContaining([made, late]));
 });
 
-test("a restore that is killed in the middle leaves the live data as it was, and the next one works", async () => {
-  const patient = await givenPatient(backup);
-  const before = await everything(backup);
-  const { id } = await makeBackup(backup);
-  await backup.records.query("update patients set rev = 9 where id = $1", [patient.id]);
-  const live = await everything(backup);
-  // An open transaction reads patients: the job has built everything and cannot swap yet.
-  const reader = await backup.records.connect();
-  await reader.query("begin");
-  await reader.query("select from patients");
-  await backup.admin.post(`/v1/backups/${id}/restore`);
-  const job = spawnJob(backup);
-  await expect
-    .poll(() => leftoverSchemasOf(backup), { timeout: 15_000, interval: 20 })
-    .toContain("files_keys_1");
-  job.kill("SIGKILL");
-  await once(job, "exit");
-  await reader.query("rollback");
-  reader.release();
-  expect(await everything(backup)).toEqual(live);
-  expect(await leftoverSchemasOf(backup)).not.toEqual([]);
+/** Where a job can be killed, by what shows that it has come so far. */
+const STAGES = {
+  fenced: "select from pg_trigger where tgname = 'restore_1'",
+  built: "select from pg_namespace where nspname = 'files_keys_1'",
+  "making the safety backup": "select from backups where state = 'running'",
+  counted: "select from restores where changes is not null",
+  swapped: "select from restores where state = 'complete'",
+};
 
-  expect(await runJob(backup)).toEqual({ done: 0, failed: 0 });
-  const view = await settled(backup, id, ({ restore: found }) => found?.state === "failed");
-  expect(view.restore).toMatchObject({ error: "interrupted" });
-  expect(await leftoverSchemasOf(backup)).toEqual([]);
-  expect(await everything(backup)).toEqual(live);
+test.each(Object.entries(STAGES))(
+  "a restore that is killed once it has %s leaves the data wholly old or wholly new, and refuses no write",
+  async (stage, shows) => {
+    const patient = await givenPatient(backup);
+    await givenFile(backup, patient.id);
+    const restored = await everything(backup);
+    const { id } = await makeBackup(backup);
+    await backup.records.query("update patients set rev = 9 where id = $1", [patient.id]);
+    await backup.files.query("delete from files");
+    const live = await everything(backup);
+    await backup.admin.post(`/v1/backups/${id}/restore`);
+    const job = spawnJob(backup);
+    const hasCome = async () => (await backup.pool.query(shows)).rowCount !== 0;
+    await expect.poll(hasCome, { timeout: 30_000, interval: 2 }).toBe(true);
+    job.kill("SIGKILL");
+    await once(job, "exit");
 
-  await backup.admin.post(`/v1/backups/${id}/restore`);
-  const again = spawnJob(backup);
-  expect(await once(again, "exit")).toEqual([0, null]);
-  expect((await backup.admin.get<BackupView>(`/v1/backups/${id}`)).body.restore?.state).toBe("complete");
-  expect(await everything(backup)).toEqual(before);
-}, 60_000);
+    const after = await everything(backup);
+    expect([live, restored]).toContainEqual(after);
+    if (stage === "swapped") expect(after).toEqual(restored);
+    if (stage === "fenced") expect(after).toEqual(live);
+    await givenPrescription(backup, patient.id); // at once: nothing is waited for
+    const written = await everything(backup);
+
+    expect(await runJob(backup)).toEqual({ done: 0, failed: 0 });
+    await recoverBackups(backup.context);
+    const view = (await backup.admin.get<BackupView>(`/v1/backups/${id}`)).body;
+    expect(view.restore?.state).toBe(after.files?.length === 0 ? "failed" : "complete");
+    expect(await leftoverSchemasOf(backup)).toEqual([]);
+    expect((await backup.pool.query("select from pg_trigger where tgname ~ '^restore_'")).rowCount).toBe(0);
+    expect(await everything(backup)).toEqual(written);
+    expect((await restore(backup, id))?.state).toBe("complete");
+    expect(await everything(backup)).toEqual(restored);
+  },
+  60_000,
+);

@@ -14,6 +14,7 @@ export type FailureReason =
   | "rows_differ"
   | "live_busy"
   | "fence_lost"
+  | "safety_backup_failed"
   | "outbox_not_drained"
   | "interrupted";
 

@@ -1,20 +1,27 @@
 import { type Actor, auditEvent, type NewEvent, type Role } from "@medvault/contracts";
 import type { RestoreTask } from "./restore.ts";
 
+const ENDED = { restore: "restored", preview: "restore_previewed" } as const;
+
 /** The job's events name who asked for the restore, under the id of that request. */
-export function restoredEvent(task: RestoreTask, details: Record<string, number>): NewEvent {
-  return eventOf(task, { type: "medvault.backup.backup.restored.v1", details });
+export function restoredEvent(task: RestoreTask, details: Record<string, string | number | null>): NewEvent {
+  return eventOf(task, { type: `medvault.backup.backup.${ENDED[task.kind]}.v1`, details });
 }
 
 /** `refused`: the backup is wrong or does not fit. Nothing was changed either way. */
 export function failedEvent(task: RestoreTask, reason: string, refused: boolean): NewEvent {
-  const verb = refused ? "refused" : "restored";
+  const verb = refused ? "refused" : ENDED[task.kind];
   return eventOf(task, { type: `medvault.backup.backup.${verb}.v1`, outcome: "failure", reason });
 }
 
 function eventOf(
   task: RestoreTask,
-  event: { type: string; outcome?: "failure"; reason?: string; details?: Record<string, number> },
+  event: {
+    type: string;
+    outcome?: "failure";
+    reason?: string;
+    details?: Record<string, string | number | null>;
+  },
 ): NewEvent {
   const made = auditEvent(requesterOf(task), {
     ...event,
@@ -26,7 +33,8 @@ function eventOf(
   return { ...made, requestId: task.requestId, data: { ...made.data, from: null } };
 }
 
-function requesterOf(task: RestoreTask): Actor {
+/** Who asked for it, as far as the job knows them. */
+export function requesterOf(task: RestoreTask): Actor {
   return {
     id: task.requestedBy,
     role: task.requestedRole as Role,

@@ -1,3 +1,4 @@
+import type { RestoreChanges } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction, withClient } from "@medvault/postgres";
 import type pg from "pg";
@@ -8,12 +9,21 @@ import type { RestoreContext } from "../context.ts";
 import { hashesOf } from "../keysets/keyset.store.ts";
 import { THIS_RUNNER, whileBeating } from "../work/runner.ts";
 import { markRestoring, putBlobsBack } from "./blob.store.ts";
+import { compareWithLive, isLiveWhole } from "./changes.store.ts";
 import { fenced } from "./fence.service.ts";
 import { leftoverFences, unfenceTable } from "./fence.store.ts";
 import { loadSchema, stageKeys } from "./load.service.ts";
 import { RestoreFailed } from "./restore.errors.ts";
-import { failedEvent } from "./restore.events.ts";
-import { beatRestore, claimRestore, failRestore, listGone, runningNumbers } from "./restore.store.ts";
+import { failedEvent, requesterOf, restoredEvent } from "./restore.events.ts";
+import {
+  beatRestore,
+  claimRestore,
+  completeRestore,
+  failRestore,
+  listGone,
+  noteChanges,
+  runningNumbers,
+} from "./restore.store.ts";
 import { RESTORED, type RestoreTask } from "./restore.ts";
 import { dropSchema, leftoverSchemas } from "./schema.store.ts";
 import { SWAP_LIMITS, type SwapLimits, type SwapWork, swap } from "./swap.service.ts";
@@ -74,33 +84,74 @@ async function runRestore(context: RestoreContext, task: RestoreTask, limits: Sw
 }
 
 async function restore(context: RestoreContext, task: RestoreTask, limits: SwapLimits): Promise<void> {
-  const { pool, filesDir } = context;
+  const { pool } = context;
   const expected = await hashesOf(pool, task.backupId);
   if (!expected) throw new RestoreFailed("backup_gone");
   const backup = await openBackup(context, task.backupId, expected);
   try {
     await checkBackup(backup, new AbortController().signal);
-    await fenced(pool, task.n, limits.attempts, async () => {
-      const work = await build(pool, backup, task);
-      await markRestoring(filesDir, async () => {
-        work.counts.blobsBack = await putBlobsBack(backup, filesDir);
-        await swap(pool, task, work, limits);
-      });
-    });
+    if (task.kind === "preview") await preview(context, backup, task);
+    else await fenced(pool, task.n, limits.attempts, () => replace(context, backup, task, limits));
   } finally {
     backup.key.fill(0);
   }
 }
 
+/** All that is done under the fence. */
+async function replace(
+  context: RestoreContext,
+  backup: OpenedBackup,
+  task: RestoreTask,
+  limits: SwapLimits,
+): Promise<void> {
+  const { pool, filesDir } = context;
+  const work = await build(pool, backup, task);
+  const safetyBackupId = await keepWhatIsThere(context, task);
+  const changes = await withClient(pool, (client) => compareWithLive(client, task.n));
+  await noteChanges(pool, task.id, changes, safetyBackupId);
+  Object.assign(work.counts, countsOf(changes), { safetyBackupId });
+  await markRestoring(filesDir, async () => {
+    work.counts.blobsBack = await putBlobsBack(backup, filesDir);
+    await swap(pool, task, work, limits);
+  });
+}
+
+/**
+ * Makes a backup of what is about to be replaced; null when that is no longer whole, or none was
+ * wanted. Throws `RestoreFailed` safety_backup_failed.
+ */
+async function keepWhatIsThere(context: RestoreContext, task: RestoreTask): Promise<string | null> {
+  if (task.withoutSafetyBackup || !(await isLiveWhole(context.pool, task.n))) return null;
+  const id = await context.makeBackup(requesterOf(task));
+  if (!id) throw new RestoreFailed("safety_backup_failed");
+  return id;
+}
+
+async function preview(context: RestoreContext, backup: OpenedBackup, task: RestoreTask): Promise<void> {
+  const { pool } = context;
+  const { counts } = await build(pool, backup, task);
+  const changes = await withClient(pool, (client) => compareWithLive(client, task.n));
+  await inTransaction(pool, async (tx) => {
+    await noteChanges(tx, task.id, changes, null);
+    if (!(await completeRestore(tx, task.id, THIS_RUNNER))) throw new RestoreFailed("interrupted");
+    await emit(tx, "backup", restoredEvent(task, { ...counts, ...countsOf(changes) }));
+  });
+}
+
+function countsOf({ written, changed, removed, patients }: RestoreChanges): Record<string, number> {
+  return { written, changed, removed, patients };
+}
+
 function build(pool: pg.Pool, backup: OpenedBackup, task: RestoreTask): Promise<SwapWork> {
   return withClient(pool, async (client) => {
     const { snapshot } = backup.manifest;
-    const work: SwapWork = { keys: new Map(), counts: { rows: 0 }, snapshot };
+    const keys: SwapWork["keys"] = new Map();
+    let rows = 0;
     for (const service of RESTORED) {
-      work.counts.rows = (work.counts.rows ?? 0) + (await loadSchema(client, backup, service, task.n));
-      work.keys.set(service, await stageKeys(client, backup, service, task.n));
+      rows += await loadSchema(client, backup, service, task.n);
+      keys.set(service, await stageKeys(client, backup, service, task.n));
     }
-    return work;
+    return { keys, counts: { rows }, snapshot };
   });
 }
 

@@ -1,20 +1,23 @@
+import type { RestoreChanges } from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
 import { isGone } from "../work/runner.ts";
 import { RestoreRunning } from "./restore.errors.ts";
-import type { Restore, RestoreTask } from "./restore.ts";
+import type { Restore, RestoreKind, RestoreTask } from "./restore.ts";
 
 /** A row as RestoreTask has it. */
-const TASK = `id, n, backup_id as "backupId", requested_by as "requestedBy", requested_role as "requestedRole",
+const TASK = `id, n, backup_id as "backupId", kind, without_safety_backup as "withoutSafetyBackup", requested_by as "requestedBy", requested_role as "requestedRole",
             request_id as "requestId", traceparent`;
 
 /** Asks for a restore. Throws `RestoreRunning` when one is asked for or under way. */
 export async function insertRestore(tx: Tx, restore: Omit<RestoreTask, "n">): Promise<void> {
-  const { id, backupId, requestedBy, requestedRole, requestId, traceparent } = restore;
+  const { id, backupId, kind, withoutSafetyBackup } = restore;
+  const { requestedBy, requestedRole, requestId, traceparent } = restore;
   await unlessTaken(
     tx.query(
-      `insert into restores (id, backup_id, state, requested_by, requested_role, request_id, traceparent)
-       values ($1, $2, 'requested', $3, $4, $5, $6)`,
-      [id, backupId, requestedBy, requestedRole, requestId, traceparent],
+      `insert into restores (id, backup_id, state, kind, without_safety_backup, requested_by, requested_role,
+                             request_id, traceparent)
+       values ($1, $2, 'requested', $3, $4, $5, $6, $7, $8)`,
+      [id, backupId, kind, withoutSafetyBackup, requestedBy, requestedRole, requestId, traceparent],
     ),
     new RestoreRunning(),
   );
@@ -26,15 +29,20 @@ export async function hasRequestedRestore(db: Db): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** The latest restore of each of these backups. */
-export async function latestRestores(db: Db, backupIds: readonly string[]): Promise<Map<string, Restore>> {
+/** The latest restore and the latest preview of one backup. */
+export type Latest = Partial<Record<RestoreKind, Restore>>;
+
+/** The latest of each of these backups. */
+export async function latestRestores(db: Db, backupIds: readonly string[]): Promise<Map<string, Latest>> {
   const { rows } = await db.query<Restore>(
-    `select distinct on (backup_id) id, backup_id as "backupId", state, requested_at as "requestedAt",
-            finished_at as "finishedAt", error
-       from restores where backup_id = any($1::uuid[]) order by backup_id, n desc`,
+    `select distinct on (backup_id, kind) id, backup_id as "backupId", kind, state, requested_at as "requestedAt",
+            finished_at as "finishedAt", error, safety_backup_id as "safetyBackupId", changes
+       from restores where backup_id = any($1::uuid[]) order by backup_id, kind, n desc`,
     [backupIds],
   );
-  return new Map(rows.map((restore) => [restore.backupId, restore]));
+  const latest = new Map<string, Latest>();
+  for (const row of rows) latest.set(row.backupId, { ...latest.get(row.backupId), [row.kind]: row });
+  return latest;
 }
 
 /** Takes on the oldest restore that was asked for; null when there is none. */
@@ -59,6 +67,20 @@ export async function listGone(db: Db): Promise<RestoreTask[]> {
 
 export async function beatRestore(db: Db, id: string): Promise<void> {
   await db.query("update restores set heartbeat_at = now() where id = $1", [id]);
+}
+
+/** What it undoes, and the backup that keeps that: known, and kept, before anything is undone. */
+export async function noteChanges(
+  db: Db,
+  id: string,
+  changes: RestoreChanges,
+  safetyBackupId: string | null,
+): Promise<void> {
+  await db.query("update restores set changes = $2, safety_backup_id = $3 where id = $1", [
+    id,
+    changes,
+    safetyBackupId,
+  ]);
 }
 
 /** False when it is not running any more, for instance because this process was taken for dead. */

@@ -58,6 +58,8 @@ test("the job's event names who asked, under the id of their request, and fits c
     id: "01890a5d-ac96-774b-bcce-b302099a8057",
     n: 3,
     backupId: "01890a5d-ac96-774b-bcce-b302099a8058",
+    kind: "restore" as const,
+    withoutSafetyBackup: false,
     requestedBy: "01890a5d-ac96-774b-bcce-b302099a8059",
     requestedRole: "admin",
     requestId: "req-1",

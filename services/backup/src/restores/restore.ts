@@ -1,3 +1,4 @@
+import type { RestoreChanges } from "@medvault/contracts";
 import type { Migration } from "@medvault/postgres";
 import { BackupRefused } from "../archive/archive.errors.ts";
 import type { AppliedMigration } from "../archive/manifest.ts";
@@ -7,14 +8,20 @@ import { RestoreFailed } from "./restore.errors.ts";
 export const RESTORED = ["records", "files"] as const;
 export type RestoredService = (typeof RESTORED)[number];
 
+/** A preview does all but the fence and the swap. */
+export type RestoreKind = "restore" | "preview";
+
 /** A request to put a backup back, and what came of it. */
 export interface Restore {
   id: string;
   backupId: string;
+  kind: RestoreKind;
   state: "requested" | "running" | "complete" | "failed";
   requestedAt: Date;
   finishedAt: Date | null;
   error: string | null;
+  safetyBackupId: string | null;
+  changes: RestoreChanges | null;
 }
 
 /** A restore that this process has taken on. */
@@ -23,6 +30,8 @@ export interface RestoreTask {
   /** Names the schemas that it makes. */
   n: number;
   backupId: string;
+  kind: RestoreKind;
+  withoutSafetyBackup: boolean;
   requestedBy: string;
   requestedRole: string;
   requestId: string | null;

@@ -35,7 +35,8 @@ export const SWAP_LIMITS: SwapLimits = { attempts: 40, drainMs: 30_000 };
 export interface SwapWork {
   /** Staged key tables, by service. */
   keys: Map<RestoredService, Part[]>;
-  counts: Record<string, number>;
+  /** For the event. */
+  counts: Record<string, string | number | null>;
   /** What the backup holds. */
   snapshot: Snapshot | undefined;
 }
