@@ -140,6 +140,11 @@ test("threat: a box beside any changed column, open field or revision does not o
   expect(() => prescriptions.open(keyring, { ...row, open: null })).toThrow(BoxRefused);
 });
 
+test("rows that are there do not open beside a typed column that is added later, not even an empty one", () => {
+  const wider = sealedTable<Prescription>({ ...declaration, typed: [...declaration.typed, "route"] });
+  expect(() => wider.open(keyring, { ...sealedRow(), route: null })).toThrow(BoxForged);
+});
+
 test("a column that a restore has set opens beside what its box was sealed with; any other does not", () => {
   const table = sealedTable<Prescription>({ ...declaration, resettable: ["status", "decided_at"] });
   const row = { ...sealedRow(), status: "ended", decided_at: null };
