@@ -248,8 +248,8 @@ test("7. a backup undoes damage in place, and the log keeps what came after it",
   const late = await doctor.client.get(`/v1/prescriptions/${text(prescription, "id")}`);
   await damage();
   const broken = await doctor.client.get(`/v1/prescriptions/${text(prescription, "id")}`);
-  expect(broken).toMatchObject({ status: 500, body: { code: "internal_error" } });
-  note("damage met", broken.requestId, /records\.request\.failed/);
+  expect(broken).toMatchObject({ status: 409, body: { code: "row_damaged" } });
+  note("damage met", broken.requestId, /records\.prescription\.damaged/);
 
   await stepUp(admin, adminSecrets);
   const restore = await admin.post(`/v1/backups/${backupId}/restore`, {}, key());

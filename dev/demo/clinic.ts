@@ -30,7 +30,8 @@ export async function linkPatients(
 ): Promise<void> {
   if (state.linked) return;
   const accounts = state.people.flatMap(({ role, id }) => (role === "patient" && id ? [id] : []));
-  const { items } = (await doctor.call("GET /v1/patients", { query: { limit: 100 } })).data;
+  const { items: listed } = (await doctor.call("GET /v1/patients", { query: { limit: 100 } })).data;
+  const items = listed.flatMap((patient) => ("damaged" in patient ? [] : [patient]));
   const free = accounts.filter((id) => !items.some(({ userId }) => userId === id));
   for (const { id, userId } of items) {
     const account = userId === null ? free.shift() : undefined;

@@ -52,6 +52,21 @@ export function page<T extends z.ZodType>(item: T) {
   return z.strictObject({ items: z.array(item), nextCursor: z.string().nullable() });
 }
 
+/**
+ * What a list shows in the place of a row that does not open any more: damaged outside of MedVault.
+ * `version` where the list is of versions.
+ */
+export const DamagedRow = z.strictObject({
+  id: z.uuid(),
+  patientId: z.uuid(),
+  version: z.int().optional(),
+  damaged: z.literal(true),
+});
+export type DamagedRow = z.infer<typeof DamagedRow>;
+
+/** A page of sealed rows: one that is damaged does not hide the others. */
+export const sealedPage = <T extends z.ZodType>(item: T) => page(z.union([item, DamagedRow]));
+
 /** An opaque cursor: base64url of JSON. Neither secret nor signed, so its reader checks it. */
 export function encodeCursor(position: unknown): string {
   return Buffer.from(JSON.stringify(position), "utf8").toString("base64url");
@@ -93,4 +108,4 @@ export const Instant = z.iso.datetime().refine(isInOurEra, NOT_BEFORE);
  * `updatedBy` and `updatedAt` say who wrote it and when.
  */
 export const versions = <Shape extends z.ZodRawShape>(view: z.ZodObject<Shape>) =>
-  z.object({ items: z.array(view.extend({ version: z.int() })) });
+  z.object({ items: z.array(z.union([view.extend({ version: z.int() }), DamagedRow])) });

@@ -46,6 +46,7 @@ export const PROBLEM_CODES = {
   request_in_progress: "conflict",
   restore_running: "conflict",
   role_protected: "conflict",
+  row_damaged: "conflict",
   session_limit_reached: "conflict",
   too_many_versions: "conflict",
   user_already_linked: "conflict",

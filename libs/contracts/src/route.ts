@@ -124,6 +124,9 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (route.stepUp) codes.push("step_up_required");
   if (route.path.includes("{")) codes.push("not_found");
   if (/^\/v1\/(patients|fhir\/Patient)\/\{/.test(route.path)) codes.push("too_many_patients");
+  if (/^\/v1\/(patients\/me$|(patients|records|prescriptions|claims|fhir|files)\/.*\{)/.test(route.path)) {
+    codes.push("row_damaged");
+  }
   if (route.ranges) codes.push("range_not_satisfiable");
   if (isReplacedByRestore(route)) codes.push("restore_in_progress");
   return codes;

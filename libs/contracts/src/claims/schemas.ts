@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { instant, term, text } from "../fields.ts";
-import { PageQuery, page, versions } from "../http.ts";
+import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
 
 export const ClaimStatus = z.enum(["draft", "submitted", "approved", "rejected", "paid"]);
@@ -42,7 +42,7 @@ export const ClaimView = z.object({
   updatedAt: instant,
 });
 export type ClaimView = z.infer<typeof ClaimView>;
-export const ClaimPage = page(ClaimView);
+export const ClaimPage = sealedPage(ClaimView);
 export const ClaimVersions = versions(ClaimView);
 export const ClaimListQuery = PageQuery.extend({
   patientId: Id.optional(),

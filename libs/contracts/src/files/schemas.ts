@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { PageQuery, page } from "../http.ts";
+import { PageQuery, sealedPage } from "../http.ts";
 import { Id } from "../ids.ts";
 
 /** What a file may hang on. Only prescriptions so far; more kinds are additions. */
@@ -39,4 +39,4 @@ export type FileListQuery = z.infer<typeof FileListQuery>;
 
 export const FileContentQuery = z.strictObject({ disposition: z.enum(["attachment", "inline"]).optional() });
 
-export const FilePage = page(FileView);
+export const FilePage = sealedPage(FileView);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { instant, term, text } from "../fields.ts";
-import { PageQuery, page } from "../http.ts";
+import { DamagedRow, PageQuery, sealedPage } from "../http.ts";
 import { Id } from "../ids.ts";
 
 export const RecordType = z.enum([
@@ -38,9 +38,9 @@ export const MedicalRecordView = z.object({
   hiddenAt: instant.nullable(),
 });
 export type MedicalRecordView = z.infer<typeof MedicalRecordView>;
-export const MedicalRecordPage = page(MedicalRecordView);
+export const MedicalRecordPage = sealedPage(MedicalRecordView);
 /** Newest version first. A record has at most 1,000 versions. */
-export const MedicalRecordVersions = z.object({ items: z.array(MedicalRecordView) });
+export const MedicalRecordVersions = z.object({ items: z.array(z.union([MedicalRecordView, DamagedRow])) });
 
 export const MedicalRecordListQuery = PageQuery.extend({ type: RecordType.optional() }).strict();
 export type MedicalRecordListQuery = z.infer<typeof MedicalRecordListQuery>;

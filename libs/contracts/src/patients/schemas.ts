@@ -11,7 +11,7 @@ import {
   text,
   unmasked,
 } from "../fields.ts";
-import { PageQuery, page, versions } from "../http.ts";
+import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
 
 export const Sex = z.enum(["male", "female", "other", "unknown"]);
@@ -66,7 +66,7 @@ export const PatientView = z.object({
   updatedAt: instant,
 });
 export type PatientView = z.infer<typeof PatientView>;
-export const PatientPage = page(PatientView);
+export const PatientPage = sealedPage(PatientView);
 export const PatientVersions = versions(PatientView);
 
 /** `?unmask=nationalId,phone` as a set of field names. */

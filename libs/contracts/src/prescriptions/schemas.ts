@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { bodyCursor, bodyLimit, date, instant, searched, text } from "../fields.ts";
-import { PageQuery, page, versions } from "../http.ts";
+import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
 
 /** FHIR R4 MedicationRequest.status. */
@@ -63,7 +63,7 @@ export const PrescriptionView = z.object({
   updatedAt: instant,
 });
 export type PrescriptionView = z.infer<typeof PrescriptionView>;
-export const PrescriptionPage = page(PrescriptionView);
+export const PrescriptionPage = sealedPage(PrescriptionView);
 export const PrescriptionVersions = versions(PrescriptionView);
 
 const prescriptionFilters = {

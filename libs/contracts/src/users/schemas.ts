@@ -24,6 +24,8 @@ export const UserView = z.object({
   createdAt: Instant,
   updatedAt: Instant,
 });
+/** In a list, in the place of an account whose row was damaged and does not open. */
+export const DamagedUser = z.strictObject({ id: Id, damaged: z.literal(true) });
 /** Which second factors a user has. `DELETE /v1/users/{id}/factors/{factor}` removes one. */
 export const UserFactors = z.object({
   totp: z.boolean(),
@@ -31,7 +33,7 @@ export const UserFactors = z.object({
   recoveryCodesLeft: z.int(),
 });
 export const UserDetailView = UserView.extend({ factors: UserFactors });
-export const UserPage = page(UserView);
+export const UserPage = page(z.union([UserView, DamagedUser]));
 /** What another service may know of an active account. */
 export const UserStanding = z.object({ id: Id, role: AccountRole });
 export const UserQuery = PageQuery.extend({

@@ -2,20 +2,25 @@ import { createHash } from "node:crypto";
 import {
   type BoxContext,
   BoxForged,
+  BoxRefused,
   canonicalJson,
   type Json,
   openBox,
   type Suite,
   sealBox,
+  WrappedKeyRefused,
 } from "@medvault/crypto";
 import type { Db } from "@medvault/postgres";
-import { DeclarationFault } from "../errors.ts";
+import { DeclarationFault, KeyVersionUnknown } from "../errors.ts";
 import type { Keyring } from "../keyring/keyring.ts";
 import { boundColumns, boundId } from "./bound-columns.ts";
 import { assertDeclaration, type Field, fieldOf, type TableDeclaration } from "./declaration.ts";
 import { maskEdges } from "./mask.ts";
 import { sealByWorkers } from "./seal-pool.ts";
 import { type IndexKeys, type IndexTokens, TableIndexes } from "./table-indexes.ts";
+
+/** What a damaged row throws. A key version that no one knows is one that a damaged key names. */
+const DAMAGE = [BoxRefused, WrappedKeyRefused, KeyVersionUnknown] as const;
 
 /** What is stored beside the typed columns. */
 export interface Sealed {
@@ -127,6 +132,19 @@ export class SealedTable<T extends object> {
     for (const { column, property } of openNow) value[property] = open[column] ?? fields[column] ?? null;
     for (const { column, property } of sealed) value[property] = fields[column] ?? open[column] ?? null;
     return value as T;
+  }
+
+  /**
+   * As open; null for a row that is damaged: its box or its subject's wrapped key does not open, or
+   * is not of this place. Other rows are not concerned.
+   */
+  tryOpen(keyring: Keyring, row: SealedRow): T | null {
+    try {
+      return row.rev >= 1 ? this.open(keyring, row) : null;
+    } catch (error) {
+      if (DAMAGE.some((kind) => error instanceof kind)) return null;
+      throw error;
+    }
   }
 
   /**

@@ -1,10 +1,10 @@
-import { type AccountRole, VersionConflict } from "@medvault/contracts";
+import { VersionConflict } from "@medvault/contracts";
 import { createSubjectKey, findSubjectKeys, type Keyring, LiveIndexes, shred } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { blindToken } from "../tokens/blind-token.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
 import { type SealedAccount, sealedUsers } from "./account.table.ts";
-import type { Account } from "./account.ts";
+import type { Account, AccountFilter, DamagedAccount } from "./account.ts";
 
 /** What opens and finds accounts. */
 export interface AccountSeals {
@@ -148,16 +148,12 @@ export async function findClaimant(db: Db, seals: AccountSeals, email: string): 
   return rows[0] ? { ...toAccount(seals.keyring, rows[0]), pv: rows[0].pv } : null;
 }
 
-export interface AccountFilter {
-  role: AccountRole | null;
-  disabled: boolean | null;
-  /** Ids below this one: UUIDv7 sort by the time they were made. */
-  before: string | null;
-  limit: number;
-}
-
 /** Accounts, newest first. */
-export async function listAccounts(db: Db, seals: AccountSeals, filter: AccountFilter): Promise<Account[]> {
+export async function listAccounts(
+  db: Db,
+  seals: AccountSeals,
+  filter: AccountFilter,
+): Promise<(Account | DamagedAccount)[]> {
   const { rows } = await db.query<Row>(
     `select ${FIELDS} from users u join subject_keys k on k.subject_id = u.id
       where ($1::text is null or u.role = $1) and ($2::boolean is null or u.disabled = $2)
@@ -165,7 +161,10 @@ export async function listAccounts(db: Db, seals: AccountSeals, filter: AccountF
       order by u.id desc limit $4`,
     [filter.role, filter.disabled, filter.before, filter.limit],
   );
-  return rows.map((row) => toAccount(seals.keyring, row));
+  return rows.map((row) => {
+    const whole = sealedUsers.tryOpen(seals.keyring, row) !== null;
+    return whole ? toAccount(seals.keyring, row) : { id: row.id as string, damaged: true };
+  });
 }
 
 /** Stores a new account. Throws UsernameTaken or EmailTaken; the transaction is then lost. */

@@ -130,3 +130,17 @@ export function newAccount(
     updatedAt: now,
   };
 }
+
+/** What is left of an account whose row does not open. */
+export interface DamagedAccount {
+  id: string;
+  damaged: true;
+}
+
+export interface AccountFilter {
+  role: AccountRole | null;
+  disabled: boolean | null;
+  /** Ids below this one: UUIDv7 sort by the time they were made. */
+  before: string | null;
+  limit: number;
+}

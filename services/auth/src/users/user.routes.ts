@@ -20,7 +20,12 @@ export const userRoutes = (ctx: AuthContext): Route[] => [
     const before = decodeCursor(Id, cursor) ?? null;
     const found = await viewUsers(ctx, actor, { role, disabled, before, limit });
     const last = found.length === limit ? found.at(-1) : undefined;
-    return { body: { items: found.map(present), nextCursor: last ? encodeCursor(last.id) : null } };
+    return {
+      body: {
+        items: found.map((one) => ("damaged" in one ? one : present(one))),
+        nextCursor: last ? encodeCursor(last.id) : null,
+      },
+    };
   }),
   route(userApi.create, async ({ actor, body }) => answer(await inviteUser(ctx, actor, body))),
   route(userApi.read, async ({ actor, params }) => {

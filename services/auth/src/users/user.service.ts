@@ -11,7 +11,6 @@ import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import { EmailTaken } from "../accounts/account.errors.ts";
 import {
-  type AccountFilter,
   deleteAccount,
   findAccount,
   findHolder,
@@ -21,7 +20,13 @@ import {
   lockActiveAdmins,
   saveAccount,
 } from "../accounts/account.store.ts";
-import { type Account, isActiveAdmin, newAccount } from "../accounts/account.ts";
+import {
+  type Account,
+  type AccountFilter,
+  type DamagedAccount,
+  isActiveAdmin,
+  newAccount,
+} from "../accounts/account.ts";
 import { awaitAddress, tellOfAddress, withAddress, withdrawAddress } from "../addresses/address.service.ts";
 import type { AuthContext } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";
@@ -36,10 +41,17 @@ import { tellOfName } from "./own-account.service.ts";
 const INVITATION_MS = 72 * 3600_000;
 
 /** Accounts as admins see them, newest first; leaves one event. */
-export async function viewUsers(ctx: AuthContext, actor: Actor, filter: AccountFilter): Promise<Account[]> {
+export async function viewUsers(
+  ctx: AuthContext,
+  actor: Actor,
+  filter: AccountFilter,
+): Promise<(Account | DamagedAccount)[]> {
   const accounts = await listAccounts(ctx.pool, ctx, filter);
   const details = { count: accounts.length };
   await ctx.record(userEvent(actor, "listed", "users", "user:read", details));
+  for (const account of accounts) {
+    if ("damaged" in account) await ctx.record(damagedEvent(actor, account.id));
+  }
   return accounts;
 }
 
@@ -219,6 +231,16 @@ function requireAnotherAdmin(admins: readonly string[], id: string): void {
 function defined(patch: UserPatch): Partial<Account> {
   return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
 }
+
+/** That an account's row does not open: an integrity event. */
+const damagedEvent = (actor: Actor, id: string) =>
+  auditEvent(actor, {
+    type: "medvault.auth.user.damaged.v1",
+    subject: `user/${id}`,
+    action: "user:read",
+    outcome: "failure",
+    reason: "row_damaged",
+  });
 
 function userEvent(
   actor: Actor,

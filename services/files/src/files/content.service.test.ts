@@ -178,7 +178,7 @@ test("one file's blob put in another's place does not open", async () => {
 test("a row that names another content type does not open, and to another caller it is still 404", async () => {
   const id = await stored(TEXT, "a.txt", "text/plain");
   await files.pool.query("update files set content_type = 'text/html' where id = $1", [id]);
-  expect((await get(files, doctor, `/v1/files/${id}`)).status).toBe(500);
+  expect((await get(files, doctor, `/v1/files/${id}`)).status).toBe(409);
   expect((await get(files, other, `/v1/files/${id}`)).status).toBe(404);
 });
 

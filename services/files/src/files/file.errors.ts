@@ -19,6 +19,12 @@ export class UploadTooLarge extends refusal("too_large", "A file is larger than 
 export class InlineRefused extends refusal("inline_refused", "This type of file is never shown inline.") {}
 
 /** The stored bytes do not authenticate, are cut short or gone: none of them is sent. */
+/** 409: the file's row is there and does not open, so it can be neither shown nor deleted. */
+export class RowDamaged extends refusal(
+  "row_damaged",
+  "This file's entry was damaged in the database and does not open. Ask an operator to restore it.",
+) {}
+
 export class ContentDamaged extends refusal("content_damaged", "The stored content is damaged.") {}
 
 /** The range lies beyond the end. */

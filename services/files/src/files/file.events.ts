@@ -50,6 +50,18 @@ export function listedEvent(actor: Actor, reason: string, patientIds: string[], 
   });
 }
 
+/** That a file's row does not open: an integrity event. */
+export function damagedEvent(actor: Actor, { id, patientId }: { id: string; patientId: string }): NewEvent {
+  return auditEvent(actor, {
+    type: "medvault.files.file.damaged.v1",
+    subject: `file/${id}`,
+    action: "file:read",
+    outcome: "failure",
+    reason: "row_damaged",
+    patientIds: [patientId],
+  });
+}
+
 /** Another patient's attachment was asked for: the caller gets an empty list, the log a denial. */
 export function attachmentDeniedEvent(actor: Actor, patientId: string): NewEvent {
   return auditEvent(actor, {

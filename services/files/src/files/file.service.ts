@@ -1,4 +1,5 @@
 import {
+  type DamagedRow,
   decodeCursor,
   encodeCursor,
   type FileListQuery,
@@ -14,16 +15,19 @@ import {
 import { createSubjectKey, idempotent, replayHeaders } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction, isUnavailable, type Tx } from "@medvault/postgres";
+import { markRecorded } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { type Content, openContent } from "./content.service.ts";
+import { RowDamaged } from "./file.errors.ts";
 import {
   attachmentDeniedEvent,
+  damagedEvent,
   fileEvent,
   listedEvent,
   storedAgainEvent,
   storedEvent,
 } from "./file.events.ts";
-import { deleteFile, findFile, insertFile, listFiles, patientOfAttachment } from "./file.store.ts";
+import { deleteFile, findFile, insertFile, isDamaged, listFiles, patientOfAttachment } from "./file.store.ts";
 import { type FoundFile, type StoredFile, viewOf } from "./file.ts";
 import { AccessDenied, type Caller } from "./records.client.ts";
 import { type ReceivedFile, Upload } from "./upload.service.ts";
@@ -89,7 +93,7 @@ export async function listFilesOf(
   context: Context,
   caller: Caller,
   query: FileListQuery,
-): Promise<{ items: FileView[]; nextCursor: string | null }> {
+): Promise<{ items: (FileView | DamagedRow)[]; nextCursor: string | null }> {
   const beforeId = decodeCursor(Id, query.cursor) ?? null;
   const of = query.patientId
     ? { patientId: query.patientId, reason: await requireRead(context, caller, query.patientId) }
@@ -103,9 +107,10 @@ export async function listFilesOf(
         limit: query.limit + 1,
       })
     : [];
-  const items = found.slice(0, query.limit).map(viewOf);
+  const items = found.slice(0, query.limit).map((file) => (isDamaged(file) ? file : viewOf(file)));
   await context.appender.append(
     listedEvent(caller, of?.reason ?? "nothing_found", patientId ? [patientId] : [], items.length),
+    ...found.filter(isDamaged).map((file) => damagedEvent(caller, file)),
   );
   const last = items.at(-1);
   return { items, nextCursor: last && found.length > query.limit ? encodeCursor(last.id) : null };
@@ -164,7 +169,7 @@ interface AllowedFile {
 }
 
 async function requireFile(
-  { pool, keyring, records }: Context,
+  { appender, pool, keyring, records }: Context,
   caller: Caller,
   id: string,
   action: "read" | "write",
@@ -177,7 +182,10 @@ async function requireFile(
     throw new NotFound();
   }
   const reason = await records.requireAccess(caller, { patientId: sealed.patientId, action });
-  return { file: sealed.open(), reason };
+  const file = sealed.open();
+  if (!isDamaged(file)) return { file, reason };
+  await appender.append(damagedEvent(caller, file));
+  throw markRecorded(new RowDamaged());
 }
 
 function requireRead({ records }: Context, caller: Caller, patientId: string): Promise<string> {

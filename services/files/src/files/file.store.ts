@@ -48,8 +48,17 @@ export async function insertFile(
 /** A file before access is checked. Opened only after that: others must not see damage. */
 export interface SealedFile {
   patientId: string;
-  open(): FoundFile;
+  open(): FoundFile | DamagedFile;
 }
+
+/** What is left of a file whose row does not open. */
+export interface DamagedFile {
+  id: string;
+  patientId: string;
+  damaged: true;
+}
+
+export const isDamaged = (file: FoundFile | DamagedFile): file is DamagedFile => "damaged" in file;
 
 export async function findFile(db: Db, keyring: Keyring, id: string): Promise<SealedFile | null> {
   const { rows } = await db.query<Row>(
@@ -64,7 +73,11 @@ export async function findFile(db: Db, keyring: Keyring, id: string): Promise<Se
 }
 
 /** Newest first. A UUIDv7 rises with time, so the id alone orders. */
-export async function listFiles(db: Db, keyring: Keyring, filter: FileFilter): Promise<FoundFile[]> {
+export async function listFiles(
+  db: Db,
+  keyring: Keyring,
+  filter: FileFilter,
+): Promise<(FoundFile | DamagedFile)[]> {
   const { rows } = await db.query<Row>(
     `select f.id, f.patient_id, f.attached_to, f.content_type, f.size_bytes, f.state, f.uploaded_by,
             f.blob, f.blob_bytes, f.blob_sha256, f.created_at, f.rev, f.open, f.sealed, k.wrapped as subject_key
@@ -102,6 +115,9 @@ export async function referencedBlobs(db: Db, names: readonly string[]): Promise
   return new Set(rows.map((row) => row.blob));
 }
 
-function opened(keyring: Keyring, row: Row): FoundFile {
-  return { ...files.open(keyring, row), createdAt: row.created_at };
+function opened(keyring: Keyring, row: Row): FoundFile | DamagedFile {
+  const file = files.tryOpen(keyring, row);
+  return file
+    ? { ...file, createdAt: row.created_at }
+    : { id: row.id as string, patientId: row.patient_id, damaged: true };
 }

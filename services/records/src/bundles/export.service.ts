@@ -2,13 +2,14 @@ import { type Actor, NotFound, type SensitiveField } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
-import { keptResources } from "../fhir/kept-resource.table.ts";
+import { type KeptResource, keptResources } from "../fhir/kept-resource.table.ts";
 import { maskResource } from "../fhir/mask-resource.ts";
 import type { FhirResource, Original } from "../fhir/resource.ts";
 import { unmaskAct } from "../patients/patient.service.ts";
 import { patients } from "../patients/patient.table.ts";
+import { type DamagedRow, type Found, isDamaged } from "../resources/damaged-row.ts";
 import type { Row } from "../resources/patient-owned.ts";
-import { type Act, done } from "../resources/resource.events.ts";
+import { type Act, damaged, done } from "../resources/resource.events.ts";
 import { find } from "../resources/resource.store.ts";
 import type { Resource } from "../resources/resource.ts";
 import { clinicalResources } from "./clinical-resources.ts";
@@ -35,10 +36,11 @@ export async function exportPatient(
   const { patient, clinical, kept } = await inTransaction(context.pool, async (tx) => {
     const found = await find(tx, context, actor, "fhir:export", patients, id);
     if (!found) throw new NotFound();
-    const clinical: { row: Exported; resource: Resource<Row> }[] = [];
+    const clinical: { row: Found<Exported>; resource: Resource<Exported> }[] = [];
     for (const resource of clinicalResources) {
-      const rows = (await readAll(tx, context, actor, resource, id)) as Exported[];
-      clinical.push(...rows.map((row) => ({ row, resource })));
+      const exported = resource as unknown as Resource<Exported>;
+      const rows = await readAll(tx, context, actor, exported, id);
+      clinical.push(...rows.map((row) => ({ row, resource: exported })));
     }
     return { patient: found, clinical, kept: await readAll(tx, context, actor, keptResources, id) };
   });
@@ -51,22 +53,45 @@ export async function exportPatient(
   };
   const unmasked = await unmaskAct(context, actor, id, unmask);
   const itself = { reference: `urn:uuid:${id}` };
-  const first = entryOf(patient.source, id, () => patients.fhir.write(patient, itself));
+  const first = entryOf(patient, patients, (whole) => patients.fhir.write(whole, itself));
   const subject = { reference: first.fullUrl };
   const entry = [
     first,
     ...clinical.map(({ row, resource }) =>
-      entryOf(row.source, row.id, () => resource.fhir.write(row, subject)),
+      entryOf(row, resource, (whole) => resource.fhir.write(whole, subject)),
     ),
-    ...kept.map((one) => entryOf(one, one.id, () => one.resource)),
+    ...kept.map((one) => (isDamaged(one) ? damagedEntry(one, keptResources.noun) : keptEntry(one))),
   ].map(({ fullUrl, resource }) => ({ fullUrl, resource: maskResource(resource, unmask) }));
   const exported = { ...act, details: { count: entry.length } };
-  await context.appender.append(...[exported, ...unmasked].map((one) => done(actor, one)));
+  const acts = [exported, ...unmasked].map((one) => done(actor, one));
+  const lost = [
+    { row: patient, noun: patients.noun },
+    ...clinical.map(({ row, resource }) => ({ row, noun: resource.noun })),
+    ...kept.map((row) => ({ row, noun: keptResources.noun })),
+  ].flatMap(({ row, noun }) => (isDamaged(row) ? [damaged(actor, noun, "fhir:export", row)] : []));
+  await context.appender.append(...acts, ...lost);
   return { body: { resourceType: "Bundle", type: "searchset", total: entry.length, entry } };
 }
 
 type Exported = Row & { source: Original | null };
 
-function entryOf(original: Original | null, id: string, make: () => FhirResource) {
-  return { fullUrl: original?.fullUrl ?? `urn:uuid:${id}`, resource: original?.resource ?? make() };
+function entryOf<T extends Exported>(
+  row: Found<T>,
+  { noun }: Pick<Resource<T>, "noun">,
+  make: (whole: T) => FhirResource,
+) {
+  if (isDamaged(row)) return damagedEntry(row, noun);
+  const { source, id } = row;
+  return { fullUrl: source?.fullUrl ?? `urn:uuid:${id}`, resource: source?.resource ?? make(row) };
+}
+
+function keptEntry({ id, fullUrl, resource }: KeptResource) {
+  return { fullUrl: fullUrl ?? `urn:uuid:${id}`, resource };
+}
+
+/** Stands in the place of what does not open: a reader knows that something is missing. */
+function damagedEntry({ id }: DamagedRow, noun: string) {
+  const diagnostics = `The ${noun} ${id} is damaged and does not open.`;
+  const issue = [{ severity: "error", code: "exception", diagnostics }];
+  return { fullUrl: `urn:uuid:${id}`, resource: { resourceType: "OperationOutcome", id, issue } };
 }

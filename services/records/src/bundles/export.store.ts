@@ -3,6 +3,7 @@ import type { SealedRow } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
 import { reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
+import type { Found } from "../resources/damaged-row.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { PatientTable } from "../resources/patient-table.ts";
 import { mapYielding } from "./batch.ts";
@@ -18,11 +19,11 @@ export async function readAll<T extends Row>(
   tx: Tx,
   context: Context,
   actor: Actor,
-  { table, statements }: PatientTable<T>,
+  { open, statements }: PatientTable<T>,
   patientId: string,
-): Promise<T[]> {
+): Promise<Found<T>[]> {
   const { scope, userId } = reachOf(actor, "fhir:export");
   const values = [patientId, scope, userId, MAX_ROWS_PER_KIND];
   const { rows } = await tx.query<SealedRow>(statements.ofPatient, values);
-  return mapYielding(rows, (row) => table.open(context.keyring, row));
+  return mapYielding(rows, (row) => open(context.keyring, row));
 }

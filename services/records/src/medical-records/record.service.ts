@@ -1,5 +1,6 @@
 import {
   type Actor,
+  type DamagedRow,
   type IntegrityView,
   type MedicalRecordView,
   type NewMedicalRecord,
@@ -11,12 +12,14 @@ import { type SigningKey, signingKey } from "@medvault/keys";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { isDamaged } from "../resources/damaged-row.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import { notFound } from "../resources/refusal.service.ts";
 import { done, readActOf } from "../resources/resource.events.ts";
 import { change, changeOnce, create, find, type Held } from "../resources/resource.service.ts";
 import * as store from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
+import { announceVersions } from "../resources/row-version.service.ts";
 import { isIntact, signVersion, statementOf } from "./integrity.ts";
 import { TooManyVersions } from "./record.errors.ts";
 import { listPastVersions } from "./record.store.ts";
@@ -116,15 +119,17 @@ export async function listVersions(
   context: Context,
   actor: Actor,
   id: string,
-): Promise<Answer<{ items: MedicalRecordView[] }>> {
+): Promise<Answer<{ items: (MedicalRecordView | DamagedRow)[] }>> {
   const record = await store.find(context.pool, context, actor, "record:read", medicalRecords, id);
-  if (!record || (record.hiddenAt && scopeOf(actor, "record:write") === null))
+  if (!record || (medicalRecords.isHidden(record) && scopeOf(actor, "record:write") === null))
     throw await notFound(context.pool, actor, "record:read", medicalRecords, id);
   const past = await listPastVersions(context.pool, context, actor, id);
-  const details = { versions: past.length + 1 };
-  const act = readActOf(medicalRecords, record);
-  await context.appender.append(done(actor, { ...act, verb: "versions-read", details }));
-  const items = [record, ...past.map(recordOf)].map((version) => medicalRecords.view(version));
+  const versions = [record, ...past.map((one) => (isDamaged(one) ? { ...one, id } : recordOf(one)))];
+  await announceVersions(context, actor, medicalRecords, record, versions);
+  const items = versions.map((one) => ({
+    ...medicalRecords.listed(one),
+    version: one.version ?? record.rev,
+  }));
   return { body: { items } };
 }
 

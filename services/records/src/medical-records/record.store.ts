@@ -3,6 +3,7 @@ import type { SealedRow } from "@medvault/keys";
 import type { Db } from "@medvault/postgres";
 import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
+import type { Found } from "../resources/damaged-row.ts";
 import { pastVersions } from "./record.table.ts";
 import { MAX_VERSIONS, type PastVersion } from "./record.ts";
 
@@ -16,8 +17,8 @@ export async function listPastVersions(
   context: Context,
   actor: Actor,
   recordId: string,
-): Promise<PastVersion[]> {
+): Promise<Found<PastVersion>[]> {
   const { scope, userId } = reachOf(actor, "record:read");
   const { rows } = await db.query<SealedRow>(VERSIONS, [recordId, scope, userId, MAX_VERSIONS]);
-  return rows.map((row) => pastVersions.table.open(context.keyring, row));
+  return rows.map((row) => pastVersions.open(context.keyring, row));
 }

@@ -353,11 +353,11 @@ test("a box moved to another patient, or beside a changed column, does not open"
     other,
   ]);
   expect(await doctor.get(`/v1/patients/${one}`)).toMatchObject({
-    status: 500,
-    body: { code: expect.any(String) },
+    status: 409,
+    body: { code: "row_damaged" },
   });
   await pool.query("update patients set created_by = $2 where id = $1", [other, nobody()]);
-  expect((await doctor.get(`/v1/patients/${other}`)).status).toBe(500);
+  expect((await doctor.get(`/v1/patients/${other}`)).status).toBe(409);
 });
 
 test("the files service learns whether a person may touch a patient's files and what they hang on", async () => {

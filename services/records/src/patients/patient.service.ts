@@ -1,5 +1,6 @@
 import {
   type Actor,
+  type DamagedRow,
   Forbidden,
   type NewPatient,
   NotFound,
@@ -21,10 +22,12 @@ import type { Caller } from "../access/auth.client.ts";
 import { requireAccount } from "../access/standing.service.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
+import { type Found, isDamaged } from "../resources/damaged-row.ts";
+import { intact } from "../resources/intact-row.service.ts";
 import { fillPage } from "../resources/page-filling.ts";
-import { type Page, pageOf, positionOf } from "../resources/paging.ts";
+import { type Page, pageOf, positionIn, positionOf } from "../resources/paging.ts";
 import { type Act, done, readAct, SOURCE, wrote } from "../resources/resource.events.ts";
-import { announce, type Change, change, positionIn } from "../resources/resource.service.ts";
+import { announce, type Change, change } from "../resources/resource.service.ts";
 import { find, insert } from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
 import { write } from "../resources/write.service.ts";
@@ -98,10 +101,11 @@ export async function readOwnPatient(
 async function show(
   context: Context,
   actor: Actor,
-  patient: Patient | null,
+  found: Found<Patient> | null,
   unmask: readonly SensitiveField[] = [],
 ): Promise<Answer<PatientView>> {
-  if (!patient) throw new NotFound();
+  if (!found) throw new NotFound();
+  const patient = await intact(context, actor, patients, found);
   const unmasked = await unmaskAct(context, actor, patient.id, unmask);
   const acts = [readAct(patients, patient.id, patient.id), ...unmasked];
   await context.appender.append(...acts.map((act) => done(actor, act)));
@@ -130,14 +134,14 @@ export async function listPatients(
   context: Context,
   actor: Actor,
   query: PatientListQuery,
-): Promise<Answer<Page<PatientView>>> {
+): Promise<Answer<Page<PatientView | DamagedRow>>> {
   const { limit, cursor, ...filter } = query;
   const bound = ["patients", filter];
   const after = positionOf(cursor, bound);
   const rows = await store.listPatients(context.pool, context, actor, filter, after, limit + 1);
   const page = pageOf(rows, limit, bound, positionIn(patients));
   await announce(context, actor, patients, "listed", page.items);
-  return { body: { ...page, items: page.items.map((patient) => patients.view(patient)) } };
+  return { body: { ...page, items: page.items.map((patient) => patients.listed(patient)) } };
 }
 
 /**
@@ -149,7 +153,7 @@ export async function searchPatients(
   context: Context,
   actor: Actor,
   search: PatientSearch,
-): Promise<Answer<Page<PatientView>>> {
+): Promise<Answer<Page<PatientView | DamagedRow>>> {
   const { limit, cursor, q, nationalId, birthDate, phone, email } = search;
   const wanted = { search_name: q, national_id: nationalId, birth_date: birthDate, phone, email };
   const asked = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
@@ -171,11 +175,13 @@ export async function searchPatients(
         const candidates = await store.findCandidates(context.pool, context, actor, tokens, after, rows);
         return { candidates, isFull: candidates.length === rows };
       }),
-    matches: (patient) => asked.every(([field, part]) => patients.table.matches(patient, field, part)),
+    // What is damaged may match, as far as its tokens say.
+    matches: (patient) =>
+      isDamaged(patient) || asked.every(([field, part]) => patients.table.matches(patient, field, part)),
     at: positionIn(patients),
   });
   await announce(context, actor, patients, "searched", page.items);
-  return { body: { ...page, items: page.items.map((patient) => patients.view(patient)) } };
+  return { body: { ...page, items: page.items.map((patient) => patients.listed(patient)) } };
 }
 
 /**

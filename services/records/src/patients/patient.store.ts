@@ -3,6 +3,7 @@ import type { SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
+import type { Found } from "../resources/damaged-row.ts";
 import type { Position } from "../resources/paging.ts";
 import { patients } from "./patient.table.ts";
 import type { Patient } from "./patient.ts";
@@ -39,10 +40,10 @@ const CANDIDATES = `${PATIENTS}
       order by r.updated_at desc, r.id desc limit $8`;
 
 /** The patient record that belongs to the actor's own account, or null. */
-export async function findOwnPatient(db: Db, context: Context, actor: Actor): Promise<Patient | null> {
+export async function findOwnPatient(db: Db, context: Context, actor: Actor): Promise<Found<Patient> | null> {
   const { userId } = reachOf(actor, "patient:read");
   const { rows } = await db.query<SealedRow>(OWN, [userId]);
-  return rows[0] ? patients.table.open(context.keyring, rows[0]) : null;
+  return rows[0] ? patients.open(context.keyring, rows[0]) : null;
 }
 
 /** The patients that the actor may read, changed last first: at most `limit`, after `after`. */
@@ -53,14 +54,14 @@ export async function listPatients(
   filter: Pick<PatientListQuery, "careTeamOf" | "updatedSince">,
   after: Position | null,
   limit: number,
-): Promise<Patient[]> {
+): Promise<Found<Patient>[]> {
   const { scope, userId } = reachOf(actor, "patient:read");
   const values = [filter.careTeamOf, filter.updatedSince, after?.at, after?.id, limit];
   const { rows } =
     scope === "any"
       ? await db.query<SealedRow>(LIST_ANY, values)
       : await db.query<SealedRow>(LIST_IN_REACH, [...values, userId, scope]);
-  return rows.map((row) => patients.table.open(context.keyring, row));
+  return rows.map((row) => patients.open(context.keyring, row));
 }
 
 /**
@@ -85,12 +86,12 @@ export async function findCandidates(
   tokens: PatientTokens,
   after: Position | null,
   limit: number,
-): Promise<Patient[]> {
+): Promise<Found<Patient>[]> {
   const { scope, userId } = reachOf(actor, "patient:search");
   const { name, nationalId, birthDate, added } = tokens;
   const wanted = [name, nationalId, birthDate, after?.at, after?.id, limit, added];
   const { rows } = await db.query<SealedRow>(CANDIDATES, [scope, userId, ...wanted]);
-  return rows.map((row) => patients.table.open(context.keyring, row));
+  return rows.map((row) => patients.open(context.keyring, row));
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Db } from "@medvault/postgres";
 import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import { patients } from "../patients/patient.table.ts";
+import type { Found } from "../resources/damaged-row.ts";
 import type { Batch } from "../resources/page-filling.ts";
 import type { Position } from "../resources/paging.ts";
 import { columnsOf } from "../resources/statement.ts";
@@ -12,7 +13,7 @@ import type { Prescription } from "./prescription.ts";
 
 /** A candidate of a search, with the box of its patient's row, for the name to be checked. */
 export interface Candidate {
-  prescription: Prescription;
+  prescription: Found<Prescription>;
   patientRow: SealedRow;
 }
 
@@ -103,7 +104,7 @@ async function openCandidates(
   const { scope, userId } = reachOf(actor, "prescription:search");
   const { rows } = await db.query<SealedRow>(OPENED, [ids, scope, userId]);
   return rows.map((row) => ({
-    prescription: prescriptions.table.open(context.keyring, row),
+    prescription: prescriptions.open(context.keyring, row),
     patientRow: { ...withoutPrefix(row), subject_key: row.subject_key } as SealedRow,
   }));
 }

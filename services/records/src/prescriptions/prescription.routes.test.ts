@@ -77,7 +77,10 @@ test("a status other than it was sealed with does not open", async () => {
   const doctor = service.someone("doctor");
   const id = await givenPrescription(doctor, await givenPatient(doctor));
   await service.context.pool.query("update prescriptions set status = 'stopped' where id = $1", [id]);
-  expect((await doctor.get(`/v1/prescriptions/${id}`)).status).toBe(500);
+  expect(await doctor.get(`/v1/prescriptions/${id}`)).toMatchObject({
+    status: 409,
+    body: { code: "row_damaged" },
+  });
 });
 
 test("a prescription stays with its patient", async () => {

@@ -1,12 +1,19 @@
-import type { Actor, NewPrescription, PrescriptionSearch, PrescriptionView } from "@medvault/contracts";
+import type {
+  Actor,
+  DamagedRow,
+  NewPrescription,
+  PrescriptionSearch,
+  PrescriptionView,
+} from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { patients } from "../patients/patient.table.ts";
+import { isDamaged } from "../resources/damaged-row.ts";
 import { fillPage } from "../resources/page-filling.ts";
-import type { Page } from "../resources/paging.ts";
+import { type Page, positionIn } from "../resources/paging.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import { announce, create, positionIn, requirePatient } from "../resources/resource.service.ts";
+import { announce, create, requirePatient } from "../resources/resource.service.ts";
 import { contentOf } from "../resources/resource.ts";
 import { prescriptions } from "./prescription.table.ts";
 import { findCandidates } from "./prescription-search.store.ts";
@@ -34,7 +41,7 @@ export async function searchPrescriptions(
   context: Context,
   actor: Actor,
   search: PrescriptionSearch,
-): Promise<Answer<Page<PrescriptionView>>> {
+): Promise<Answer<Page<PrescriptionView | DamagedRow>>> {
   const { limit, cursor, q, ...filter } = search;
   await requirePatient(context, actor, "prescription:search", filter.patientId);
   const { indexes, keyring, pool } = context;
@@ -56,12 +63,15 @@ export async function searchPrescriptions(
           return findCandidates(pool, context, actor, tokens, filter, after, rows);
         }),
       ),
-    matches: ({ prescription, patientRow }) =>
-      prescriptions.table.matches(prescription, "medication", q) ||
-      patients.table.matches(patients.table.open(keyring, patientRow), "search_name", q),
+    matches: ({ prescription, patientRow }) => {
+      // What is damaged may match, as far as its tokens say.
+      if (isDamaged(prescription) || prescriptions.table.matches(prescription, "medication", q)) return true;
+      const patient = patients.open(keyring, patientRow);
+      return !isDamaged(patient) && patients.table.matches(patient, "search_name", q);
+    },
     at: ({ prescription }) => position(prescription),
   });
   const items = page.items.map(({ prescription }) => prescription);
   await announce(context, actor, prescriptions, "searched", items);
-  return { body: { ...page, items: items.map((item) => prescriptions.view(item)) } };
+  return { body: { ...page, items: items.map((item) => prescriptions.listed(item)) } };
 }

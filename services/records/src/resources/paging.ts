@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
 import { decodeCursor, encodeCursor, Instant, InvalidInput, PlainDate } from "@medvault/contracts";
 import { z } from "zod";
+import type { Found } from "./damaged-row.ts";
+import type { Row } from "./patient-owned.ts";
+import type { Resource } from "./resource.ts";
 
 /** Where a page begins: after the row with this date or instant and id, newest first. */
 export interface Position {
@@ -33,6 +36,14 @@ export function positionOf(cursor: string | undefined, filter: unknown): Positio
   }
   return { at: decoded.at, id: decoded.id };
 }
+
+/** Where a value stands in its list. */
+export const positionIn =
+  <T extends Row>({ order }: Resource<T>) =>
+  (value: Found<T>): Position => {
+    const at = (value as T)[order as keyof T];
+    return { at: at instanceof Date ? at.toISOString() : String(at), id: value.id };
+  };
 
 export interface Page<T> {
   items: T[];

@@ -1,4 +1,13 @@
-import { type IndexKind, type MaskKind, type SealedTable, sealedTable, tokenColumns } from "@medvault/keys";
+import {
+  type IndexKind,
+  type Keyring,
+  type MaskKind,
+  type SealedRow,
+  type SealedTable,
+  sealedTable,
+  tokenColumns,
+} from "@medvault/keys";
+import { type DamagedRow, type Found, isDamaged } from "./damaged-row.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
 import {
   type ColumnType,
@@ -89,9 +98,11 @@ export interface PatientTable<T extends Row> {
   /** Whether there are blind indexes, whose tokens are written with each row. */
   readonly isIndexed: boolean;
   readonly columns: readonly (readonly [field: string, column: AnyColumn])[];
+  /** A row as it was written; or, where it is damaged, what its columns say. */
+  open(keyring: Keyring, row: SealedRow): Found<T>;
   /** Whose row it is. */
-  patientOf(value: T): string;
-  isHidden(value: T): boolean;
+  patientOf(value: Found<T>): string;
+  isHidden(value: Found<T>): boolean;
 }
 
 /**
@@ -145,9 +156,16 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     statements: statementsOf(layout),
     isIndexed,
     columns,
-    patientOf: (value) => value[subject] as string,
-    isHidden: (value) => parts.hiddenBy !== undefined && value[parts.hiddenBy] !== null,
+    open: (keyring, row) => table.tryOpen(keyring, row) ?? damagedRow(layout, row),
+    patientOf: (value) => (isDamaged(value) ? value.patientId : (value[subject] as string)),
+    isHidden: (value) => parts.hiddenBy !== undefined && (value as T)[parts.hiddenBy] !== null,
   };
+}
+
+/** With its typed columns, so that it keeps its place in a list. */
+function damagedRow({ typed, subject }: Layout, row: SealedRow): DamagedRow {
+  const columns = Object.fromEntries(typed.map(({ property, column }) => [property, row[column] ?? null]));
+  return { ...columns, id: row.id as string, rev: row.rev, patientId: row[subject] as string, damaged: true };
 }
 
 /** `startDate` is `start_date` in the table. */

@@ -1,4 +1,5 @@
 import { type Actor, auditEvent, type NewEvent, type ResourceAction, scopeOf } from "@medvault/contracts";
+import type { DamagedRow, Found } from "./damaged-row.ts";
 import type { Row } from "./patient-owned.ts";
 import type { Resource } from "./resource.ts";
 
@@ -70,13 +71,31 @@ export function wrote<T extends Row>(
   });
 }
 
+/** That a row does not open: `medvault.records.<noun>.damaged.v1`, an integrity event. */
+export function damaged(
+  actor: Actor,
+  noun: string,
+  permission: ResourceAction,
+  { id, patientId, rev }: DamagedRow,
+): NewEvent {
+  return auditEvent(actor, {
+    type: `medvault.records.${noun}.damaged.v1`,
+    subject: `${noun}/${id}`,
+    action: permission,
+    outcome: "failure",
+    reason: "row_damaged",
+    patientIds: [patientId],
+    details: { rev },
+  });
+}
+
 /**
  * That a page was shown: one event that names every patient of it, and never what was searched for.
  */
 export function listAct<T extends Row>(
   resource: Resource<T>,
   verb: "listed" | "searched",
-  items: readonly T[],
+  items: readonly Found<T>[],
   patientId?: string,
 ): Act {
   const { noun, plural, fields, list, permissions } = resource;

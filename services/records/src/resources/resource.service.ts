@@ -1,5 +1,6 @@
 import {
   type Actor,
+  type DamagedRow as DamagedView,
   InvalidInput,
   NotFound,
   newId,
@@ -11,11 +12,13 @@ import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reachablePatientKey, reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
+import { type Found, isDamaged } from "./damaged-row.ts";
+import { intact, lockAt } from "./intact-row.service.ts";
 import { fillPage } from "./page-filling.ts";
-import { type Page, type Position, pageOf, positionOf } from "./paging.ts";
+import { type Page, type Position, pageOf, positionIn, positionOf } from "./paging.ts";
 import { nextRevision, type PatientOwned, pastRow, type Row } from "./patient-owned.ts";
 import { about, notFound } from "./refusal.service.ts";
-import { done, listAct, readAct, readActOf, SOURCE, wrote } from "./resource.events.ts";
+import { damaged, done, listAct, readAct, readActOf, SOURCE, wrote } from "./resource.events.ts";
 import * as store from "./resource.store.ts";
 import { contentOf, type Given, type Resource } from "./resource.ts";
 import { removeVersions } from "./row-version.store.ts";
@@ -73,7 +76,7 @@ export async function find<T extends Row>(
   const { read: permission } = resource.permissions;
   const value = await store.find(context.pool, context, actor, permission, resource, id);
   if (!value || resource.isHidden(value)) throw await notFound(context.pool, actor, permission, resource, id);
-  return value;
+  return intact(context, actor, resource, value);
 }
 
 export type ListQuery = { limit: number; cursor?: string | undefined; patientId?: string | undefined };
@@ -87,7 +90,7 @@ export async function list<T extends Row, View>(
   actor: Actor,
   resource: Resource<T, View>,
   query: ListQuery,
-): Promise<Answer<Page<View>>> {
+): Promise<Answer<Page<View | DamagedView>>> {
   const { limit, cursor, ...filter } = query;
   const { permissions, plural } = resource;
   await requirePatient(context, actor, permissions.read, filter.patientId);
@@ -108,11 +111,13 @@ export async function list<T extends Row, View>(
             const candidates = await fetch(after, rows);
             return { candidates, isFull: candidates.length === rows };
           },
-          matches: (value) => opened.every(([name, field]) => value[field as keyof T] === asked[name]),
+          // What is damaged may match.
+          matches: (value) =>
+            isDamaged(value) || opened.every(([name, field]) => value[field as keyof T] === asked[name]),
           at,
         });
   await announce(context, actor, resource, "listed", page.items, filter.patientId);
-  return { body: { ...page, items: page.items.map((value) => resource.view(value)) } };
+  return { body: { ...page, items: page.items.map((value) => resource.listed(value)) } };
 }
 
 /**
@@ -255,38 +260,20 @@ export async function requirePatient(
   if (!(await reaches(context.pool, actor, permission, patientId, null))) throw new NotFound();
 }
 
-/** Where a value stands in its list. */
-export const positionIn =
-  <T extends Row>({ order }: Resource<T>) =>
-  (value: T): Position => {
-    const at = value[order as keyof T];
-    return { at: at instanceof Date ? at.toISOString() : String(at), id: value.id };
-  };
-
-/** One event that names every patient of a page; never what was searched for. */
+/**
+ * One event that names every patient of a page, never what was searched for; and one for each row
+ * that is damaged.
+ */
 export async function announce<T extends Row>(
   context: Context,
   actor: Actor,
   resource: Resource<T>,
   verb: "listed" | "searched",
-  items: readonly T[],
+  items: readonly Found<T>[],
   patientId?: string,
 ): Promise<void> {
-  await context.appender.append(done(actor, listAct(resource, verb, items, patientId)));
-}
-
-async function lockAt<T extends Row>(
-  tx: Tx,
-  context: Context,
-  actor: Actor,
-  permission: ResourceAction,
-  resource: Resource<T>,
-  id: string,
-  expectedRev: number | null,
-): Promise<store.Locked<T>> {
-  const locked = await store.lock(tx, context, actor, permission, resource, id);
-  if (!locked || resource.isHidden(locked.value)) throw await notFound(tx, actor, permission, resource, id);
-  if (expectedRev !== null && expectedRev !== locked.value.rev)
-    throw about(new VersionConflict(), resource.patientOf(locked.value));
-  return locked;
+  const shown = done(actor, listAct(resource, verb, items, patientId));
+  const { noun, permissions } = resource;
+  const found = items.filter(isDamaged).map((row) => damaged(actor, noun, permissions.read, row));
+  await context.appender.append(shown, ...found);
 }

@@ -3,24 +3,25 @@ import type { Sealed, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
+import type { Found } from "./damaged-row.ts";
 import type { Position } from "./paging.ts";
 import type { Row } from "./patient-owned.ts";
 import type { PatientTable } from "./patient-table.ts";
 import type { Resource } from "./resource.ts";
 import { changeable } from "./statement.ts";
 
-/** A row of a patient whom the actor reaches with this permission, or null. */
+/** A row of a patient whom the actor reaches with this permission, or null. It may be damaged. */
 export async function find<T extends Row>(
   db: Db,
   context: Context,
   actor: Actor,
   permission: ResourceAction,
-  { table, statements }: PatientTable<T>,
+  { open, statements }: PatientTable<T>,
   id: string,
-): Promise<T | null> {
+): Promise<Found<T> | null> {
   const { scope, userId } = reachOf(actor, permission);
   const { rows } = await db.query<SealedRow>(statements.find, [id, scope, userId]);
-  return rows[0] ? table.open(context.keyring, rows[0]) : null;
+  return rows[0] ? open(context.keyring, rows[0]) : null;
 }
 
 /**
@@ -40,8 +41,8 @@ export async function whose(
 }
 
 /** A value, and the key to seal it again. */
-export interface Locked<T> {
-  value: T;
+export interface Locked<T extends Row> {
+  value: Found<T>;
   subjectKey: Buffer;
 }
 
@@ -51,13 +52,13 @@ export async function lock<T extends Row>(
   context: Context,
   actor: Actor,
   permission: ResourceAction,
-  { table, statements }: PatientTable<T>,
+  { open, statements }: PatientTable<T>,
   id: string,
 ): Promise<Locked<T> | null> {
   const { scope, userId } = reachOf(actor, permission);
   const { rows } = await tx.query<SealedRow>(statements.lock, [id, scope, userId]);
   const row = rows[0];
-  return row ? { value: table.open(context.keyring, row), subjectKey: row.subject_key } : null;
+  return row ? { value: open(context.keyring, row), subjectKey: row.subject_key } : null;
 }
 
 /** The rows that the actor may read, in the order of the list: at most `limit`, after `after`. */
@@ -65,11 +66,11 @@ export async function page<T extends Row>(
   db: Db,
   context: Context,
   actor: Actor,
-  { table, permissions, list }: Resource<T>,
+  { table, open, permissions, list }: Resource<T>,
   query: Readonly<Record<string, unknown>>,
   after: Position | null,
   limit: number,
-): Promise<T[]> {
+): Promise<Found<T>[]> {
   const { scope, userId } = reachOf(actor, permissions.read);
   if (!list) throw new TypeError(`${table.declaration.table} declares no list`);
   const filters = list.filters.map((name) => query[name]);
@@ -78,7 +79,7 @@ export async function page<T extends Row>(
     scope === "any"
       ? await db.query<SealedRow>(list.statements.any, values)
       : await db.query<SealedRow>(list.statements.inReach, [...values, userId, scope]);
-  return rows.map((row) => table.open(context.keyring, row));
+  return rows.map((row) => open(context.keyring, row));
 }
 
 /**

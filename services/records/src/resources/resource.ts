@@ -1,6 +1,7 @@
-import type { ResourceAction } from "@medvault/contracts";
+import type { DamagedRow as DamagedView, ResourceAction } from "@medvault/contracts";
 import type { z } from "zod";
 import type { FhirPair } from "../fhir/pair.ts";
+import { damagedView, type Found, isDamaged } from "./damaged-row.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
 import { type PatientTable, patientTable, type TableParts } from "./patient-table.ts";
 import { type PageStatements, pageStatementsOf } from "./statement.ts";
@@ -76,6 +77,8 @@ export interface Resource<T extends Row, View = unknown> extends PatientTable<T>
   details(value: T): Record<string, string | number>;
   /** The value as an answer shows it: masked fields masked, but for those of `unmask`. */
   view(value: T, unmask?: readonly string[]): View;
+  /** As view, for a list: of a damaged row it says so. */
+  listed(value: Found<T>): View | DamagedView;
 }
 
 /**
@@ -99,6 +102,7 @@ export function resource<T extends Row, View, Query = never>(
     keepsVersions: parts.author !== undefined,
     authored: parts.author ?? ((next) => next),
     view: (value, unmask = []) => view(value, unmask) as View,
+    listed: (value) => (isDamaged(value) ? damagedView(value) : (view(value, []) as View)),
   };
 }
 

@@ -1,27 +1,58 @@
-import type { Actor } from "@medvault/contracts";
+import type { Actor, DamagedRow } from "@medvault/contracts";
 import type { Answer } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { type Found, isDamaged } from "./damaged-row.ts";
 import type { Row } from "./patient-owned.ts";
-import { done, readActOf } from "./resource.events.ts";
-import { find } from "./resource.service.ts";
+import { notFound } from "./refusal.service.ts";
+import { damaged, done, readAct } from "./resource.events.ts";
+import { find } from "./resource.store.ts";
 import type { Resource } from "./resource.ts";
 import { listPast } from "./row-version.store.ts";
 
-/** Every version, newest first, with who wrote it. Throws NotFound. */
-export async function listVersions<T extends Row, View>(
+/**
+ * Every version, newest first, with who wrote it; also of one whose present version is damaged.
+ * Throws NotFound.
+ */
+export async function listVersions<T extends Row, View extends object>(
   context: Context,
   actor: Actor,
   resource: Resource<T, View>,
   id: string,
-): Promise<Answer<{ items: (View & { version: number })[] }>> {
-  const value = await find(context, actor, resource, id);
-  const past = await listPast(context.pool, context, actor, resource.permissions.read, id);
-  const details = { versions: past.length + 1 };
-  const act = { ...readActOf(resource, value), verb: "versions-read", details };
-  await context.appender.append(done(actor, act));
-  const items = [
-    { ...resource.view(value), version: value.rev },
-    ...past.map((one) => ({ ...resource.view(one.value as T), version: one.version })),
+): Promise<Answer<{ items: ((View & { version: number }) | DamagedRow)[] }>> {
+  const { read } = resource.permissions;
+  const value = await find(context.pool, context, actor, read, resource, id);
+  if (!value || resource.isHidden(value)) throw await notFound(context.pool, actor, read, resource, id);
+  const past = await listPast(context.pool, context, actor, read, id);
+  const versions = [
+    { value, version: value.rev },
+    ...past.map((one) => ({
+      value: isDamaged(one) ? { ...one, id } : (one.value as T),
+      version: one.version ?? 0,
+    })),
   ];
-  return { body: { items } };
+  await announceVersions(
+    context,
+    actor,
+    resource,
+    value,
+    versions.map((one) => one.value),
+  );
+  return {
+    body: { items: versions.map(({ value: one, version }) => ({ ...resource.listed(one), version })) },
+  };
+}
+
+/** That all versions were read, and which of them are damaged. */
+export async function announceVersions<T extends Row>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T>,
+  present: Found<T>,
+  versions: readonly Row[],
+): Promise<void> {
+  const act = readAct(resource, present.id, resource.patientOf(present));
+  const details = { versions: versions.length };
+  const { noun, permissions } = resource;
+  const found = versions.filter(isDamaged).map((row) => damaged(actor, noun, permissions.read, row));
+  await context.appender.append(done(actor, { ...act, verb: "versions-read", details }), ...found);
 }

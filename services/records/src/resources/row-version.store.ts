@@ -3,6 +3,7 @@ import type { SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
+import type { Found } from "./damaged-row.ts";
 import { MAX_VERSIONS_SHOWN, type PastRow } from "./patient-owned.ts";
 import { rowVersions } from "./row-version.table.ts";
 
@@ -17,10 +18,10 @@ export async function listPast(
   actor: Actor,
   permission: ResourceAction,
   rowId: string,
-): Promise<PastRow[]> {
+): Promise<Found<PastRow>[]> {
   const { scope, userId } = reachOf(actor, permission);
   const { rows } = await db.query<SealedRow>(PAST, [rowId, scope, userId, MAX_VERSIONS_SHOWN]);
-  return rows.map((row) => rowVersions.table.open(context.keyring, row));
+  return rows.map((row) => rowVersions.open(context.keyring, row));
 }
 
 /** Deletes what a row was before, once it is deleted itself. */
