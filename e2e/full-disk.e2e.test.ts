@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { type Disk, mountDisk } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { stopRunning } from "../dev/lib/stop.mjs";
 import type { Answer, Client, Json } from "./support/client.ts";
 import { demoAdmin, invite, items, type Person, text } from "./support/people.ts";
 import { type Ops, type RunningSystem, startSystem } from "./support/system.ts";
@@ -39,6 +40,7 @@ beforeAll(async () => {
       mib,
     );
     if (typeof disk === "string") {
+      console.warn(`skipped: ${disk}`);
       trouble = disk;
       return;
     }
@@ -56,6 +58,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await system?.stop();
+  await stopRunning(path.join(place, "data")); // had the supervisor died, its servers would go on
   for (const disk of Object.values(disks).reverse()) disk.unmount();
   rmSync(place, { recursive: true, force: true });
 });

@@ -1,6 +1,11 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { importAssertionKey, loadAssertionVerifier, signAssertion } from "@medvault/service-kit";
 import { givenDisk } from "@medvault/testing";
 import { expect, onTestFinished, test } from "vitest";
@@ -62,5 +67,21 @@ test("a full disk leaves no half of a key, and the next run makes them", async (
   expect(await readdir(dir)).toEqual([".filler", "public"]);
   disk.free();
   expect(await runTool("make-keys", [dir], {})).toMatchObject({ code: 0 });
+  expect(await pairWorks(dir)).toBe(true);
+});
+
+test("a tool whose output meets a full disk does its work, and says that it could not tell", async () => {
+  const dir = await givenFolder();
+  const full = openSync("/dev/full", "w");
+  const args = [
+    "--disable-warning=ExperimentalWarning",
+    path.resolve(import.meta.dirname, "make-keys.ts"),
+    dir,
+  ];
+  const child = spawn(process.execPath, args, { env: {}, stdio: ["ignore", full, "pipe"] });
+  closeSync(full);
+  const words = text(child.stderr as Readable);
+  expect(await once(child, "exit")).toEqual([1, null]);
+  expect(await words).toBe("make-keys: its output could not be written (ENOSPC).\n");
   expect(await pairWorks(dir)).toBe(true);
 });

@@ -61,11 +61,17 @@ interface Call<O extends ParseArgsOptionsConfig, S extends z.ZodObject> {
 export async function command<const O extends ParseArgsOptionsConfig, S extends z.ZodObject>(
   tool: Command<O, S>,
 ): Promise<void> {
-  // The reader of our lines may stop before their end: `| head`.
+  let isUnwritten = false;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit();
+    // The reader of our lines may stop before their end: `| head`.
+    if (error.code === "EPIPE") process.exit();
+    // A full disk, say: no reason to leave the work half done.
+    if (!isUnwritten)
+      process.stderr.write(`${tool.name}: its output could not be written (${error.code}).\n`);
+    isUnwritten = true;
+    process.exitCode = 1;
   });
+  process.stderr.on("error", () => {});
   try {
     const { values, args } = readArguments(tool);
     if (values.help || args[0] === "help") return void process.stdout.write(helpOf(tool));
@@ -74,7 +80,7 @@ export async function command<const O extends ParseArgsOptionsConfig, S extends 
     const signal = stopSignal(tool.isStoppable ?? false);
     const outcome = await tool.run({ values, args, settings, output, signal });
     output.finish(tool.name, outcome);
-    process.exitCode = outcome.ok === false ? 1 : 0;
+    process.exitCode = outcome.ok === false || isUnwritten ? 1 : 0;
   } catch (error) {
     process.stderr.write(`${tool.name}: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
