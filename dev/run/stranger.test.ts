@@ -30,7 +30,9 @@ async function givenOwn(port = 0): Promise<Running & { taken: unknown[] }> {
   const taken: unknown[] = [];
   const app = express().use(express.json());
   app.get(["/healthz", "/readyz"], wellBehaved);
-  app.post("/v1/auth/login", (req, res) => res.json({ took: taken.push(req.body) }));
+  app.post("/v1/auth/login", (req, res) =>
+    res.json({ took: taken.push(req.body), from: req.socket.remoteAddress }),
+  );
   const logger = createLogger({ service: "own", level: "silent" });
   const own = await serve({ app, port, adminPort: 0, logger, onStop: [], proofKey: KEY, exit: () => {} });
   onTestFinished(() => own.stop());
@@ -87,6 +89,12 @@ test("a password goes over a connection that was proved, and over no other", asy
   expect(seen).toEqual(["GET /healthz"]);
 });
 
+test("each person of the demo calls from an address of their own, over proved connections too", async () => {
+  const own = await givenOwn();
+  const answer = await login(own.port, KEY, provenFetch(KEY, "127.0.1.7"));
+  expect(await answer.json()).toMatchObject({ from: "127.0.1.7" });
+});
+
 test("the proof is the key's, the challenge's and the port's", () => {
   const [challenge, other] = ["a".repeat(64), "b".repeat(64)];
   const proofs = [
@@ -117,7 +125,9 @@ test("a server whose port a stranger has is asked nothing: its password stays he
     },
     { say: () => {}, onChange: () => {} },
   );
-  await expect(server.start()).rejects.toThrow(/redis ended while starting .*EADDRINUSE/);
+  await expect(server.start()).rejects.toThrow(
+    `redis ended while starting (Error: port ${port} is taken by another program)`,
+  );
   expect(asked).toBe(0);
   expect(await portTrouble(port)).toBe("EADDRINUSE");
 });

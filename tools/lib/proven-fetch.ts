@@ -23,8 +23,9 @@ const MAX_ANSWER_BYTES = 16 * 1024;
  * @param localAddress where connections come from
  */
 export function provenFetch(key: string, localAddress?: string): typeof fetch {
-  const dial = buildConnector({ timeout: PROOF_TIMEOUT_MS, ...(localAddress ? { localAddress } : {}) });
+  const dial = buildConnector({ timeout: PROOF_TIMEOUT_MS });
   const dispatcher = new Agent({
+    ...(localAddress !== undefined && { localAddress }), // the connector takes it from here alone
     connect(options, callback) {
       dial(options, (failed, socket) => {
         if (failed) return callback(failed, null);
