@@ -171,7 +171,8 @@ export class Upstream {
       const { status, body, date } = await this.#ask("/readyz", {}, PROBE_MS, "GET");
       if (!Number.isNaN(date)) this.#skewMs = date + 500 - (askedAt + Date.now()) / 2;
       const probed = Probed.parse(body);
-      this.#note(sentAt, probed.checks?.postgres !== "down");
+      // One whose connections are all at work says so too: its callers are to find out.
+      if (probed.checks?.postgres !== "down") this.#note(sentAt, true);
       return status === 200 ? probed : null;
     } catch (error) {
       if (isTimeout(error)) this.#note(sentAt, false);
@@ -200,7 +201,7 @@ export class Upstream {
     else this.#breaker.open();
   }
 
-  /** Opens the breaker when several in a row found a service that is silent, or cannot work. */
+  /** Opens the breaker when several in a row found a service that says nothing. */
   #note(sentAt: number, works: boolean): void {
     if (works) {
       this.#workedAt = performance.now();

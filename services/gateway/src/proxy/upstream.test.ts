@@ -142,6 +142,13 @@ test("a service that falls silent after much that went well is refused at once a
   await vi.waitFor(() => expect(upstream.state).toBe("closed"), { timeout: 6_000 });
 });
 
+test("a service whose connections are all at work says that its database is down, and is not cut off for that", async () => {
+  const { port } = await listen((_req, res) => void res.end(readyz({ postgres: "down" })));
+  const upstream = upstreamAt(port);
+  for (let i = 0; i < 6; i++) expect((await upstream.probe())?.checks).toEqual({ postgres: "down" });
+  expect(upstream.state).toBe("closed");
+});
+
 test("one slow route among others that answer does not open the breaker", async () => {
   const { port } = await listen((req, res) => void (req.url === "/slow" || res.end("{}")));
   const upstream = upstreamAt(port);
