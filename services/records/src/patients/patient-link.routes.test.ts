@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { actor } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ADA, givenPatient, type Records, startRecords } from "../../test/harness.ts";
@@ -97,4 +98,22 @@ test("threat: after a restore a record that was relinked opens for who has it no
   const { rows } = await pool.query("select sealed_as from patients where id = $1", [other]);
   expect(rows).toEqual([{ sealed_as: null }]);
   expect((await doctor.post("/v1/prescriptions/search", { q: "x" })).status).toBe(200);
+});
+
+test("threat: what was taken before an upgrade is given back by a restore of a backup from before it", async () => {
+  const { pool } = service.context;
+  const [doctor, account] = [service.someone("doctor"), service.someone("patient")];
+  const linked = await givenPatient(doctor, { userId: account.actor.id });
+  const unlinked = await givenPatient(doctor);
+  const note = { type: "note", title: "t", body: "b", occurredAt: "2026-01-01T00:00:00Z" };
+  const { body } = await doctor.post<{ id: string }>(`/v1/patients/${linked}/records`, note);
+  await doctor.delete(`/v1/records/${body.id}`);
+  await pool.query("delete from hides");
+  await pool.query("delete from account_links");
+  const file = new URL("../../migrations/sys/0004_taken_before.sql", import.meta.url);
+  await service.superuser(`set search_path = records_sys; ${await readFile(file, "utf8")}`);
+  const { rows } = await pool.query("select patient_id, user_id from account_links");
+  expect(rows).toContainEqual({ patient_id: linked, user_id: account.actor.id });
+  expect(rows).toContainEqual({ patient_id: unlinked, user_id: null });
+  expect((await pool.query("select row_id from hides")).rows).toContainEqual({ row_id: body.id });
 });
