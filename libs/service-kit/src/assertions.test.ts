@@ -1,7 +1,4 @@
 import { createHmac, createPublicKey, generateKeyPairSync, type JsonWebKey } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Response } from "express";
 import { type CryptoKey, importPKCS8, type JWTPayload, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -11,7 +8,6 @@ import {
   AssertionUntimely,
   AssertionVerifier,
   importAssertionKey,
-  loadAssertionVerifier,
   newAssertionKey,
   signAssertion,
 } from "./assertions.ts";
@@ -161,17 +157,4 @@ test("a remembered assertion ends with its expiry", async () => {
   expect((await verifier.verify(spent)).sub).toBe(DOCTOR.sub);
   const token = await signAssertion(key, DOCTOR, "records", -6);
   await expect(verifier.verify(token)).rejects.toMatchObject({ code: "unauthenticated" });
-});
-
-test("a service verifies by the file of the gateway's public keys", async () => {
-  const dir = await mkdtemp(join(tmpdir(), "kit-"));
-  try {
-    const { privateJwk, jwks } = await newAssertionKey();
-    await writeFile(join(dir, "gateway.jwks.json"), JSON.stringify(jwks));
-    const verifier = await loadAssertionVerifier(join(dir, "gateway.jwks.json"), "audit");
-    const token = await signAssertion(await importAssertionKey(privateJwk), DOCTOR, "audit");
-    expect((await verifier.verify(token)).role).toBe("doctor");
-  } finally {
-    await rm(dir, { recursive: true });
-  }
 });

@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { Unauthenticated } from "@medvault/contracts";
 import {
   type CryptoKey,
@@ -121,15 +120,6 @@ export function isUntimely(error: unknown): boolean {
   );
 }
 
-/** The verifier of a service, from the file of the gateway's public keys. */
-export async function loadAssertionVerifier(jwksFile: string, audience: string): Promise<AssertionVerifier> {
-  const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.literal("OKP"), kid: z.string() })).min(1) });
-  return new AssertionVerifier(
-    jwks.parse(JSON.parse(await readFile(jwksFile, "utf8"))) as JSONWebKeySet,
-    audience,
-  );
-}
-
 /** A private JWK made ready for `signAssertion`. */
 export async function importAssertionKey(jwk: JWK): Promise<AssertionKey> {
   if (jwk.kty !== "OKP" || jwk.crv !== "Ed25519" || !jwk.d || !jwk.kid) {
@@ -143,8 +133,11 @@ export async function newAssertionKey(): Promise<{ privateJwk: JWK; jwks: JSONWe
   const { privateKey, publicKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
   const publicJwk = await exportJWK(publicKey);
   const kid = await calculateJwkThumbprint(publicJwk);
-  return {
-    privateJwk: { ...(await exportJWK(privateKey)), kid, alg: "EdDSA", use: "sig" },
-    jwks: { keys: [{ ...publicJwk, kid, alg: "EdDSA", use: "sig" }] },
-  };
+  const privateJwk = { ...(await exportJWK(privateKey)), kid, alg: "EdDSA", use: "sig" };
+  return { privateJwk, jwks: publicJwksOf(privateJwk) };
+}
+
+/** What services verify with: the public half of a private JWK. */
+export function publicJwksOf({ kty, crv, x, kid, alg, use }: JWK): JSONWebKeySet {
+  return { keys: [{ kty, crv, x, kid, alg, use } as JWK] };
 }

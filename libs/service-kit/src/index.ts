@@ -1,5 +1,6 @@
 export { assertStepUp } from "./access.ts";
 export { adminApp, bareApp, createApp, EVIDENCE_KINDS, endApp, markRecorded } from "./app.ts";
+export { loadAssertionVerifier, readAssertionKey, readJwks } from "./assertion-key.store.ts";
 export {
   type AssertionKey,
   AssertionVerifier,
@@ -7,8 +8,8 @@ export {
   type Claims,
   importAssertionKey,
   isUntimely,
-  loadAssertionVerifier,
   newAssertionKey,
+  publicJwksOf,
   signAssertion,
   UNTIMELY_HEADER,
 } from "./assertions.ts";

@@ -1,8 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { connectBroker, createLossyProducer, type LossyProducer } from "@medvault/messaging";
 import { connectRedis, type ProcessParts } from "@medvault/runtime";
-import { importAssertionKey, type Readiness } from "@medvault/service-kit";
-import { z } from "zod";
+import { importAssertionKey, type Readiness, readAssertionKey } from "@medvault/service-kit";
 import { type Admission, createAdmission } from "./admission/admission.service.ts";
 import { createAdmissionStore } from "./admission/admission.store.ts";
 import { type GatewayConfig, idleTimeoutOf } from "./config.ts";
@@ -15,7 +13,6 @@ import { Upstream } from "./proxy/upstream.client.ts";
 import { SERVICES, type ServiceName } from "./routing/route-table.ts";
 import { createReadiness, keepLooking } from "./system/readiness.ts";
 
-const KeyFile = z.object({ signing: z.record(z.string(), z.unknown()) });
 
 /** What the requests share. */
 export interface Context {
@@ -31,11 +28,10 @@ export interface Context {
   close(): Promise<void>;
 }
 
-/** Connects to the services, Redis and RabbitMQ. Throws for a key file without a signing key. */
+/** Connects to the services, Redis and RabbitMQ. Throws ConfigError for a file without its key. */
 export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<Context> {
   const { config, logger, tls } = parts;
-  const { signing } = KeyFile.parse(JSON.parse(await readFile(config.MEDVAULT_KEYS_FILE, "utf8")));
-  const asserter = new Asserter(await importAssertionKey(signing));
+  const asserter = new Asserter(await importAssertionKey(await readAssertionKey(config.MEDVAULT_KEYS_FILE)));
   const upstreams = createUpstreams(parts);
   const redis = connectRedis(config.REDIS_URL, { logger, tls: tls.outgoing });
   const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
