@@ -233,7 +233,7 @@ export function lastWords(log: string, from: number): string {
     .split("\n")
     .filter((line) => line.trim() && !/^(Node\.js v|\s+at |Emitted 'error')/.test(line));
   const telling = lines.findLast((line) => TELLING.test(line)) ?? lines.at(-1);
-  const words = (telling ? messageOf(telling) : "it said nothing").slice(0, 300);
+  const words = (telling ? messageOf(telling) : "it said nothing").slice(0, 1_000);
   return words.replace(/listen EADDRINUSE: .*:(\d+)$/, "port $1 is taken by another program");
 }
 

@@ -23,10 +23,41 @@ function refusal<const C extends string>(code: C, text = "", kind = "internal") 
   };
 }
 
+/** How a key file comes back; in the words of docs/runbooks/keys.md, "A key file is lost". */
+const PUT_BACK =
+  "Put the right file back, from a copy or from its shares: npm run keys -- recover <share files>; then start again (docs/runbooks/keys.md).";
+
 export class KeyFileMissing extends refusal("key_file_missing") {
   constructor(path: string) {
     super(
-      `There is no key file at ${path}. \`node tools/make-keys.ts\` makes it, and so does \`npm start\`.`,
+      `There is no key file at ${path}. Where this service has data, no other key opens it. ${PUT_BACK} For a new installation npm start makes it, or node tools/make-keys.ts.`,
+    );
+  }
+}
+
+/** The tables hold keys that this key does not open. `faults` name versions, never values. */
+export class KeysDoNotFit extends refusal("keys_do_not_fit") {
+  constructor(service: string, where: string, faults: readonly string[]) {
+    super(
+      `The service keys of ${service} from ${where} are not those of its tables: ${faults.join("; ")}. No key was made or replaced. ${PUT_BACK}`,
+    );
+  }
+}
+
+/** Which keys of two documents are the same cannot be seen: Vault wraps them in one of the two. */
+export class KeysNotComparable extends refusal("keys_not_comparable") {
+  constructor(path: string) {
+    super(
+      `The keys in ${path} and in its shares are not wrapped by the same Vault, so that they cannot be joined; nothing was changed. Move the file aside, recover, and see by keys doctor which of the two opens what.`,
+    );
+  }
+}
+
+/** A running process keeps the keys that it has: the file in their place opens less. */
+export class KeyFileReplaced extends refusal("key_file_replaced") {
+  constructor(path: string, version: number) {
+    super(
+      `The key file ${path} was replaced by one without the key that is version ${version}; this process goes on with what it had. ${PUT_BACK}`,
     );
   }
 }
@@ -48,13 +79,16 @@ export class KeyFileUnreadable extends refusal("key_file_unreadable") {
 /** The key document is damaged. `faults` are places in it, never values. */
 export class KeyDocumentInvalid extends refusal("key_document_invalid") {
   constructor(where: string, faults: readonly string[]) {
-    super(`The service keys from ${where} are not usable: ${faults.join("; ")}.`);
+    super(`The service keys from ${where} are not usable: ${faults.join("; ")}. ${PUT_BACK}`);
   }
 }
 
 export class KeysOfAnotherService extends refusal("keys_of_another_service") {
-  constructor(where: string, service: string) {
-    super(`The service keys from ${where} are not those of ${service}.`);
+  constructor(where: string, service: string, other: string) {
+    const whose = /^[a-z]+$/.test(other) ? other : "another service"; // no content of a file that is none of ours
+    super(
+      `The service keys from ${where} are those of ${whose}, not those of ${service}: were two files exchanged? ${PUT_BACK}`,
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { applyPolicy, closeSealPool, createKeyring, type SealedTable } from "@medvault/keys";
+import { applyPolicy, closeSealPool, openKeyring, type SealedTable } from "@medvault/keys";
 import { connectBroker, createAppender, createRelay, type Relay } from "@medvault/messaging";
 import { assertServiceMigrated, createPool } from "@medvault/postgres";
 import type { CommonConfig, Logger, Tls } from "@medvault/service-kit";
@@ -18,7 +18,10 @@ export interface OpenParts {
   close(): Promise<void>;
 }
 
-/** Opens the parts of a service. Throws when a migration, a key or a setting is missing. */
+/**
+ * Opens the parts of a service. Throws when a migration, a key or a setting is missing, or the keys
+ * are not those of its tables.
+ */
 export async function openParts(
   service: Service,
   config: Config,
@@ -34,7 +37,7 @@ export async function openParts(
     ...service.pool?.(config),
   });
   await assertServiceMigrated(pool, name);
-  const keyring = await createKeyring({
+  const keyring = await openKeyring(pool, {
     service: name,
     keysFile: config.MEDVAULT_KEYS_FILE,
     keysEnv: config.MEDVAULT_KEYS,

@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ASSERTION_HEADER } from "@medvault/contracts";
+import { createSubjectKey, openKeyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
 import { actor, createTestBroker, createTestDatabase, testAssertions } from "@medvault/testing";
 import { expect, onTestFinished, test } from "vitest";
@@ -52,8 +54,8 @@ test("a start that fails for another reason says so in the log, and the process 
   expect(JSON.parse(out.trim().split("\n").at(-1) ?? "")).toMatchObject({ msg: "the start failed" });
 });
 
-/** A service as a process: with its own database, broker and keys. */
-async function startedService() {
+/** What a service as a process needs: its own database, broker and keys. */
+async function givenParts() {
   const database = await createTestDatabase(["files"]);
   const broker = await createTestBroker();
   const folder = mkdtempSync(join(tmpdir(), "medvault-runtime-"));
@@ -62,21 +64,28 @@ async function startedService() {
   await generateKeyFile(keysFile, "files");
   const assertions = await testAssertions();
   writeFileSync(jwksFile, JSON.stringify(assertions.jwks));
-  const { child, exited, out } = spawned("service.ts", {
+  onTestFinished(async () => {
+    await broker.close();
+    await database.drop();
+    rmSync(folder, { recursive: true });
+  });
+  const env = {
     NODE_ENV: "test",
     PORT: "0",
     ADMIN_PORT: "0",
     DATABASE_URL: database.url("files"),
     AMQP_URL: broker.url("files"),
-    MEDVAULT_KEYS_FILE: keysFile,
     MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
-  });
+  };
+  return { database, folder, keysFile, assertions, env };
+}
+
+async function startedService() {
+  const { keysFile, assertions, env } = await givenParts();
+  const { child, exited, out } = spawned("service.ts", { ...env, MEDVAULT_KEYS_FILE: keysFile });
   onTestFinished(async () => {
     child.kill("SIGKILL");
     await exited;
-    await broker.close();
-    await database.drop();
-    rmSync(folder, { recursive: true });
   });
   await expect.poll(out).toContain('"msg":"listening"');
   const line =
@@ -115,4 +124,27 @@ test("a declared service runs: its jobs, its consumer once it is let, its checks
   expect(await service.exited).toBe(0);
   expect(service.out()).toMatch(/own step[\s\S]*"msg":"stopped"/);
   expect(service.out()).not.toContain("did not stop cleanly");
+});
+
+test("threat: a service whose key file is lost, or has other keys, does not start, and its last line says what to do", async () => {
+  const { database, folder, keysFile, env } = await givenParts();
+  const keyring = await openKeyring(database.pool("files"), { service: "files", keysFile });
+  await createSubjectKey(database.pool("files"), keyring, randomUUID());
+  const other = join(folder, "other.json");
+  await generateKeyFile(other, "files");
+  for (const [settings, words] of [
+    [{ MEDVAULT_KEYS_FILE: join(folder, "lost.json") }, /^There is no key file at .*lost.json/],
+    [
+      { MEDVAULT_KEYS_FILE: other },
+      /files from .*other.json are not those of its tables: version 1 is another/,
+    ],
+    [{ MEDVAULT_KEYS: readFileSync(other, "utf8") }, /files from MEDVAULT_KEYS are not those of its tables/],
+  ] as const) {
+    const { exited, out } = spawned("service.ts", { ...env, ...settings });
+    expect(await exited).toBe(1);
+    const { msg } = JSON.parse(out().trim().split("\n").at(-1) ?? "") as { msg: string };
+    expect(msg).toMatch(words);
+    expect(msg).toContain("npm run keys -- recover <share files>");
+  }
+  expect(existsSync(join(folder, "lost.json"))).toBe(false);
 });

@@ -1,3 +1,4 @@
+import { KeysError } from "@medvault/keys";
 import {
   type CommonConfig,
   ConfigError,
@@ -74,7 +75,8 @@ async function start(
     await serve({ ...opened, host, port, adminPort, proofKey, logger, tls });
   } catch (err) {
     // What has been opened by now would keep the process alive.
-    logger.fatal({ err }, "the start failed");
+    const isSaid = err instanceof KeysError || err instanceof ConfigError; // they say what to do
+    logger.fatal({ err }, isSaid ? err.message : "the start failed");
     process.exit(1);
   }
 }

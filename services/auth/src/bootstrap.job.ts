@@ -1,5 +1,5 @@
 import { auditEvent, newId } from "@medvault/contracts";
-import { createKeyring, indexKey } from "@medvault/keys";
+import { indexKey, openKeyring } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { assertServiceMigrated, createPool, inTransaction } from "@medvault/postgres";
 import { createLogger, openTls } from "@medvault/service-kit";
@@ -26,7 +26,7 @@ const pool = createPool({
 });
 try {
   await assertServiceMigrated(pool, "auth");
-  const keyring = await createKeyring({
+  const keyring = await openKeyring(pool, {
     service: "auth",
     keysFile: config.MEDVAULT_KEYS_FILE,
     keysEnv: config.MEDVAULT_KEYS,

@@ -1,4 +1,4 @@
-import { createKeyring } from "@medvault/keys";
+import { openKeyring } from "@medvault/keys";
 import { createPool } from "@medvault/postgres";
 import { createLogger, openTls } from "@medvault/service-kit";
 import { makeBackupNow } from "./backups/making.service.ts";
@@ -23,7 +23,7 @@ const pool = createPool({
   statementTimeoutMs: STATEMENT_TIMEOUT_MS,
 });
 try {
-  const keyring = await createKeyring({
+  const keyring = await openKeyring(pool, {
     service: "backup",
     keysFile: config.MEDVAULT_KEYS_FILE,
     keysEnv: config.MEDVAULT_KEYS,

@@ -1,10 +1,20 @@
-import { readWrappedKeyHeader, unwrapKey, type WrappingKey, wrapKey } from "@medvault/crypto";
+import {
+  readWrappedKeyHeader,
+  unwrapKey,
+  WrappedKeyCommitmentMismatch,
+  WrappedKeyFormatUnknown,
+  WrappedKeyTruncated,
+  type WrappingKey,
+  wrapKey,
+} from "@medvault/crypto";
+import type { Db } from "@medvault/postgres";
 import { NoKeySource } from "../errors.ts";
 import { envKeyProvider } from "../providers/env-provider.ts";
 import { fileKeyProvider } from "../providers/file-provider.ts";
 import { readKeyFile } from "../providers/key-file.ts";
 import type { KeyProvider, ServiceKeyVersion } from "../providers/provider.ts";
 import { vaultKeyProvider } from "../providers/vault-provider.ts";
+import { assertKeysFit } from "./known-keys.ts";
 import { type OpenedKey, OpenedKeys } from "./opened-keys.ts";
 
 // 10,000 × 32 bytes and as many strings of 140: some 3 MB.
@@ -24,6 +34,16 @@ export async function createKeyring(options: KeyringOptions): Promise<Keyring> {
   if ((keysFile === undefined) === (keysEnv === undefined)) throw new NoKeySource(service);
   if (keysFile !== undefined) return new Keyring(service, await providerOf(keysFile, service));
   return new Keyring(service, envKeyProvider(keysEnv ?? "", service));
+}
+
+/**
+ * The service's keys, once they are proved to be those of its tables: what every process begins
+ * with. Throws as createKeyring does, and KeysDoNotFit.
+ */
+export async function openKeyring(db: Db, options: KeyringOptions): Promise<Keyring> {
+  const keyring = await createKeyring(options);
+  await assertKeysFit(db, keyring);
+  return keyring;
 }
 
 /** The file says itself whether its keys are plain or wrapped by Vault. */
@@ -58,7 +78,15 @@ export class Keyring {
    * or of another context or service), KeyVersionUnknown or KeyVersionDestroyed.
    */
   unwrap(wrapped: Buffer, context: readonly string[]): Buffer {
-    return unwrapKey(this.#wrappingKey(wrapped), this.#bound(context), wrapped);
+    const bound = this.#bound(context);
+    try {
+      return unwrapKey(this.#wrappingKey(wrapped), bound, wrapped);
+    } catch (error) {
+      const isOfOurForm = !(error instanceof WrappedKeyTruncated || error instanceof WrappedKeyFormatUnknown);
+      const key = isOfOurForm ? this.#unwrapByOthers(wrapped, bound) : null;
+      if (key === null) throw error;
+      return key;
+    }
   }
 
   /** As unwrap, from the bounded cache if it was opened before. Use at once; never wipe or keep. */
@@ -122,6 +150,23 @@ export class Keyring {
     } catch (error) {
       throw fault ?? error;
     }
+  }
+
+  /**
+   * By a key that has or had this number, in the source as it is now: two that were joined both say
+   * the one's number. Null where none opens it.
+   */
+  #unwrapByOthers(wrapped: Buffer, bound: readonly string[]): Buffer | null {
+    const { serviceKeyVersion: version } = readWrappedKeyHeader(wrapped);
+    this.#refresh();
+    for (const key of this.provider.keysCalled(version)) {
+      try {
+        return unwrapKey({ key, version }, bound, wrapped);
+      } catch (error) {
+        if (!(error instanceof WrappedKeyCommitmentMismatch)) throw error;
+      }
+    }
+    return null;
   }
 
   /** What went wrong, or null. A key file that is being moved does not stop a running process. */

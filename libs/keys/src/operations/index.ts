@@ -1,8 +1,11 @@
 // What operators' commands use besides what services do: @medvault/keys/operations.
 
-export type { VaultPlace } from "../providers/key-document.ts";
-export { readKeyFile } from "../providers/key-file.ts";
+export { holdsKeys } from "../keyring/known-keys.store.ts";
+export { type KeyDocument, readKeyDocument, type VaultPlace } from "../providers/key-document.ts";
+export { changeKeyFile, readKeyFile } from "../providers/key-file.ts";
+export { keyIdIn } from "../providers/key-id.ts";
 export { TransitFault, tokenLife } from "../providers/vault.client.ts";
+export { findUnopenable, type Unopenable } from "../rotation/check-keys.ts";
 export { heldUpBy } from "../rotation/final-rotation.store.ts";
 export { FINAL_WITHIN_MS } from "../rotation/final-rotation.ts";
 export { type Rewrapped, rewrap } from "../rotation/rewrap.ts";
@@ -19,6 +22,8 @@ export { closedVersion, countWrapped, type WrappedCounts } from "../rotation/wra
 export { combineShares, noteEscrow, splitFiles } from "./escrow.ts";
 export { generateKeyFile } from "./generate.ts";
 export { type RebuildOptions, type RebuildStep, rebuildIndexes } from "./index-rebuild.ts";
+export { type Joined, joinDocuments } from "./join.ts";
 export { type ResealedRow, type ResealOptions, reseal } from "./reseal.ts";
+export { openSamples, type Sample } from "./sealed-rows.store.ts";
 export { addTokenLayer, type LayerOptions } from "./token-layers.ts";
 export { moveKeysToVault } from "./vault-move.ts";

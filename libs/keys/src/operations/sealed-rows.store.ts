@@ -1,6 +1,8 @@
-import { ddl } from "@medvault/postgres";
+import { type Db, ddl } from "@medvault/postgres";
 import type pg from "pg";
+import type { Keyring } from "../keyring/keyring.ts";
 import { type Throttle, throttled } from "../rotation/throttle.ts";
+import { versionBytes } from "../rotation/wrapped-keys.store.ts";
 import type { TableDeclaration } from "../sealed-tables/declaration.ts";
 import type { SealedRow, SealedTable } from "../sealed-tables/sealed-table.ts";
 
@@ -54,6 +56,39 @@ export async function overRows<T extends object, R>(
     return true;
   });
   return refused;
+}
+
+/** A row under one version of the service key, and whether it opens. */
+export interface Sample {
+  readonly version: number;
+  readonly id: string;
+  readonly opens: boolean;
+}
+
+/** Opens one row of a table for each of these versions that has one. */
+export async function openSamples<T extends object>(
+  db: Db,
+  keyring: Keyring,
+  table: SealedTable<T>,
+  versions: readonly number[],
+): Promise<Sample[]> {
+  const { id = "id" } = table.declaration;
+  const text = selectText(table.declaration, "substring(k.wrapped from 3 for 4) = $3");
+  const samples: Sample[] = [];
+  for (const version of versions) {
+    const { rows } = await db.query<SealedRow>(text, [null, 1, versionBytes(version)]);
+    for (const row of rows) samples.push({ version, id: String(row[id]), opens: opens(keyring, table, row) });
+  }
+  return samples;
+}
+
+function opens<T extends object>(keyring: Keyring, table: SealedTable<T>, row: SealedRow): boolean {
+  try {
+    table.open(keyring, row);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 // Identifiers are a declaration's own, which code makes; they are quoted all the same.

@@ -9,13 +9,15 @@ export function envKeyProvider(content: string, service: string): KeyProvider {
   const text = content.trimStart().startsWith("{")
     ? content
     : Buffer.from(content, "base64").toString("utf8");
-  const where = "the environment";
+  const where = "MEDVAULT_KEYS";
   const keys = new ServiceKeys(readKeyDocument(text, service, where), where);
   return {
     kind: "env",
+    where,
     current: () => keys.current,
     versions: () => keys.versions,
     key: (version) => keys.key(version),
+    keysCalled: (version) => keys.keysCalled(version),
     reload: () => undefined, // a process's environment does not change
   };
 }

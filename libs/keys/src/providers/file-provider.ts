@@ -1,4 +1,4 @@
-import { KeyDocumentInvalid } from "../errors.ts";
+import { KeyDocumentInvalid, KeyFileReplaced } from "../errors.ts";
 import { ServiceKeys } from "./key-document.ts";
 import { hasChanged, type KeyFile, readKeyFile } from "./key-file.ts";
 import type { KeyProvider } from "./provider.ts";
@@ -15,7 +15,8 @@ export function fileKeyProvider(path: string, service: string): KeyProvider {
 /**
  * A provider over a key document in a file, which is looked at again whenever a key is about to be
  * wrapped or one is met that is not under the active version: the look is one stat, and the file is
- * read only when it is another one.
+ * read only when it is another one. One without a key that was known (an older copy, another
+ * installation's) is not taken up: what there is goes on, and KeyFileReplaced says so.
  */
 export function documentProvider(
   kind: string,
@@ -29,14 +30,19 @@ export function documentProvider(
   const reload = (): void => {
     if (!hasChanged(path, stamp)) return;
     const file = readKeyFile(path, service);
-    keys = keysOf(file);
+    const now = keysOf(file);
+    const lost = now.versionLostSince(keys);
+    if (lost !== null) throw new KeyFileReplaced(path, lost);
+    keys = now;
     stamp = file.stamp;
   };
   return {
     kind,
+    where: path,
     current: () => keys.current,
     versions: () => keys.versions,
     key: (version) => keys.key(version),
+    keysCalled: (version) => keys.keysCalled(version),
     reload,
   };
 }

@@ -21,6 +21,8 @@ const KeyVersionEntry = z.looseObject({
     .regex(/^vault:v[0-9]+:[A-Za-z0-9+/=]+$/)
     .max(1_000)
     .optional(),
+  /** What it wrapped says this version: it had that number before it was joined to another key. */
+  formerVersion: z.int().min(1).max(0xffff_ffff).optional(),
   createdAt: z.iso.datetime(),
   retiredAt: z.iso.datetime().optional(),
   destroyedAt: z.iso.datetime().optional(),
@@ -62,6 +64,7 @@ export type KeyOf = (entry: KeyVersionEntry) => Buffer;
 /** The versions of one service key, opened from its document. */
 export class ServiceKeys {
   readonly #keys = new Map<number, KeyObject>();
+  readonly #called = new Map<number, KeyObject[]>();
   readonly versions: readonly ServiceKeyVersion[];
   readonly current: ServiceKeyVersion;
 
@@ -72,7 +75,7 @@ export class ServiceKeys {
       const bytes = keyOf(entry);
       if (bytes.length !== KEY_BYTES) faults.push(`version ${entry.version} has no key of 32 bytes`);
       else if (this.#keys.has(entry.version)) faults.push(`version ${entry.version} is there twice`);
-      else this.#keys.set(entry.version, createSecretKey(bytes));
+      else this.#add(entry, createSecretKey(bytes));
       bytes.fill(0);
     }
     this.versions = document.versions.map(({ version, state, createdAt }) => ({ version, state, createdAt }));
@@ -88,6 +91,25 @@ export class ServiceKeys {
     if (key) return key;
     const known = this.versions.some((known) => known.version === version);
     throw known ? new KeyVersionDestroyed() : new KeyVersionUnknown();
+  }
+
+  keysCalled(version: number): readonly KeyObject[] {
+    return this.#called.get(version) ?? [];
+  }
+
+  /** The version, not destroyed there, whose key is not in these: they open less. Null: none. */
+  versionLostSince(before: ServiceKeys): number | null {
+    for (const [version, key] of before.#keys) {
+      const isDestroyed = this.versions.some((now) => now.version === version && now.state === "destroyed");
+      if (!isDestroyed && !this.keysCalled(version).some((now) => now.equals(key))) return version;
+    }
+    return null;
+  }
+
+  #add({ version, formerVersion }: KeyVersionEntry, key: KeyObject): void {
+    this.#keys.set(version, key);
+    for (const number of [version, formerVersion])
+      if (number !== undefined) this.#called.set(number, [...this.keysCalled(number), key]);
   }
 }
 
@@ -113,13 +135,19 @@ export function readKeyDocument(text: string, service: string, where: string): K
     );
     throw new KeyDocumentInvalid(where, [...new Set(places)]);
   }
-  if (parsed.data.service !== service) throw new KeysOfAnotherService(where, service);
+  if (parsed.data.service !== service) throw new KeysOfAnotherService(where, service, parsed.data.service);
   return parsed.data;
 }
 
 /** The number of the version that wraps now. */
 export function activeVersion({ versions }: KeyDocument): number {
   return versions.find(({ state }) => state === "active")?.version ?? 0;
+}
+
+/** The numbers that what this version has wrapped may say. */
+export function labelsOf({ versions }: KeyDocument, version: number): number[] {
+  const former = versions.find((entry) => entry.version === version)?.formerVersion;
+  return former === undefined ? [version] : [version, former];
 }
 
 /** A document as it is written to its file. */

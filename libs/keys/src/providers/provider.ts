@@ -15,10 +15,14 @@ export interface ServiceKeyVersion {
  */
 export interface KeyProvider {
   readonly kind: string;
+  /** The file or the setting that they are from, for sentences. */
+  readonly where: string;
   current(): ServiceKeyVersion;
   versions(): readonly ServiceKeyVersion[];
   /** Throws KeyVersionUnknown or KeyVersionDestroyed. */
   key(version: number): KeyObject;
+  /** The key of that version, if there is one, and those that had its number before a join. */
+  keysCalled(version: number): readonly KeyObject[];
   /**
    * Reads the source again if it has changed, which is cheap to ask; a source that cannot change
    * does nothing. Throws what reading throws, and keeps what it had then. `versions()` is another

@@ -8,7 +8,7 @@ import { inTransaction } from "@medvault/postgres";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { givenDatabase, givenFolder, readOne, storeMany } from "../../test/harness.ts";
 import { KeyVersionDestroyed } from "../errors.ts";
-import { createKeyring, Keyring } from "../keyring/keyring.ts";
+import { Keyring, openKeyring } from "../keyring/keyring.ts";
 import { createSubjectKey, findSubjectKeys } from "../keyring/subject-keys.ts";
 import { generateKeyFile } from "../operations/generate.ts";
 import { envKeyProvider } from "../providers/env-provider.ts";
@@ -29,7 +29,15 @@ beforeEach(async () => {
   await generateKeyFile(keysFile, "records");
 });
 afterEach(async () => {
-  for (const table of ["subject_keys", "keys", "service_key_versions", "fhir_resources", "shreds", "outbox"])
+  for (const table of [
+    "subject_keys",
+    "keys",
+    "service_keys",
+    "service_key_versions",
+    "fhir_resources",
+    "shreds",
+    "outbox",
+  ])
     await pool.query("delete from ".concat(table));
   await pool.query(
     `update final_rotation set lease_owner = null, lease_until = null, active_version = null, held_up_by = null,
@@ -37,7 +45,7 @@ afterEach(async () => {
   );
 });
 
-const keyringOf = (): Promise<Keyring> => createKeyring({ service: "records", keysFile });
+const keyringOf = (): Promise<Keyring> => openKeyring(pool, { service: "records", keysFile });
 const inHours = (hours: number): Date => new Date(Date.now() + hours * HOUR_MS);
 const states = () => readKeyFile(keysFile, "records").document.versions.map(({ state }) => state);
 const shredOne = (id: string) => inTransaction(pool, (tx) => shred(tx, id));
@@ -242,6 +250,7 @@ test.each([
   "a key that does not open, %s, holds the rotation up before anything is closed or destroyed",
   async (_, version) => {
     const { survivor, erased, dumped } = await givenShredded();
+    await keyringOf(); // as at the start of the process
     await pool.query(
       `update subject_keys set wrapped = set_byte(set_byte(wrapped, 90, get_byte(wrapped, 90) # 1), 5, $2)
       where subject_id = $1`,

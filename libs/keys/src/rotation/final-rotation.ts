@@ -2,9 +2,9 @@ import { type Db, inTransaction } from "@medvault/postgres";
 import type pg from "pg";
 import { KeyFileChanged, KeyTablesBusy, KeyVersionNeeded, VaultRefused } from "../errors.ts";
 import type { Keyring } from "../keyring/keyring.ts";
-import { activeVersion, type KeyDocument } from "../providers/key-document.ts";
+import { activeVersion, type KeyDocument, labelsOf } from "../providers/key-document.ts";
 import { readKeyFile } from "../providers/key-file.ts";
-import { countUnopenable } from "./check-keys.ts";
+import { findUnopenable } from "./check-keys.ts";
 import {
   endLease,
   holdLease,
@@ -116,8 +116,11 @@ async function tried(run: Run): Promise<FinalRotationOutcome> {
 
 /** An operator who can write the keys may have destroyed the versions: that makes them final. */
 async function withoutFile(run: Run): Promise<FinalRotationOutcome> {
-  const versions = run.keyring.provider.versions();
-  const isLeft = versions.some(({ version, state }) => version <= run.shreds.upTo && state !== "destroyed");
+  const { provider } = run.keyring;
+  const isLeft = provider
+    .versions()
+    .filter(({ version }) => version <= run.shreds.upTo)
+    .some(({ version }) => provider.keysCalled(version).length > 0);
   if (isLeft) return { state: "held up", reason: "keys_not_writable" };
   return finish(run);
 }
@@ -125,7 +128,7 @@ async function withoutFile(run: Run): Promise<FinalRotationOutcome> {
 async function rotateAndDestroy(run: WritingRun): Promise<FinalRotationOutcome> {
   const { place, shreds, keyring, pool, at } = run;
   await logWhatIsNot(run);
-  if (activeVersion(documentOf(run)) <= shreds.upTo)
+  if (isUpTo(documentOf(run), activeVersion(documentOf(run)), shreds.upTo))
     await rotateServiceKey(place, held(run, run.audit("rotate")));
   const { refused } = await rewrap(pool, keyring, {
     ...run,
@@ -141,8 +144,7 @@ async function rotateAndDestroy(run: WritingRun): Promise<FinalRotationOutcome> 
     const closed = await closedVersion(pool, version);
     const closedForMs = closed ? at.getTime() - closed.closedAt.getTime() : 0;
     if (closedForMs < (run.graceMs ?? GRACE_MS)) return { state: "waiting", reason: "grace" };
-    if ((await run.countOutside(pool, version)) > 0)
-      return { state: "waiting", reason: "backups_need_version" };
+    if ((await countOutside(run, version)) > 0) return { state: "waiting", reason: "backups_need_version" };
     // Closed already: a run was killed between database and file, and the event is in the log.
     const audit: Audit = closed?.state === "destroyed" ? async () => undefined : run.audit("destroy");
     await destroyVersion(place, version, [], held(run, audit));
@@ -166,7 +168,12 @@ async function logWhatIsNot(run: WritingRun): Promise<void> {
 async function areDamaged(run: Run, old: readonly number[]): Promise<boolean> {
   const closed = await Promise.all(old.map((version) => closedVersion(run.pool, version)));
   if (closed.every((found) => found !== null)) return false; // looked at before
-  return (await countUnopenable(run.pool, run.keyring, run)) > 0;
+  return (await findUnopenable(run.pool, run.keyring, run)).count > 0;
+}
+
+async function countOutside(run: WritingRun, version: number): Promise<number> {
+  const counts = labelsOf(documentOf(run), version).map((label) => run.countOutside(run.pool, label));
+  return Math.max(...(await Promise.all(counts)));
 }
 
 async function retire(run: WritingRun, version: number): Promise<void> {
@@ -200,7 +207,11 @@ function outcomeOf(error: unknown): FinalRotationOutcome | null {
 const documentOf = ({ place }: WritingRun): KeyDocument =>
   readKeyFile(place.keysFile, place.service).document;
 
-const retiredUpTo = ({ versions }: KeyDocument, upTo: number): number[] =>
-  versions
-    .filter(({ version, state }) => state === "retired" && version <= upTo)
+/** Whether a copy of a key that says `upTo` or less may lie under that version. */
+const isUpTo = (document: KeyDocument, version: number, upTo: number): boolean =>
+  labelsOf(document, version).some((label) => label <= upTo);
+
+const retiredUpTo = (document: KeyDocument, upTo: number): number[] =>
+  document.versions
+    .filter(({ version, state }) => state === "retired" && isUpTo(document, version, upTo))
     .map(({ version }) => version);

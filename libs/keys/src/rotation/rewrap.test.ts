@@ -35,7 +35,7 @@ beforeEach(async () => {
   await generateKeyFile(place.keysFile, "records");
 });
 afterEach(async () => {
-  for (const table of ["subject_keys", "keys", "service_key_versions", "fhir_resources"])
+  for (const table of ["subject_keys", "keys", "service_keys", "service_key_versions", "fhir_resources"])
     await pool.query("delete from ".concat(table));
 });
 

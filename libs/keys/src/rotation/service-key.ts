@@ -2,9 +2,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { DatabaseUnavailable, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { KeyTablesBusy, KeyVersionNeeded } from "../errors.ts";
-import { activeVersion } from "../providers/key-document.ts";
+import { openKeyring } from "../keyring/keyring.ts";
+import { noteKeys } from "../keyring/known-keys.store.ts";
+import { activeVersion, labelsOf } from "../providers/key-document.ts";
 import { changeKeyFile, readKeyFile } from "../providers/key-file.ts";
-import { assertRetired, withNextVersion, withoutVersion } from "../providers/key-versions.ts";
+import { keyIdOf } from "../providers/key-id.ts";
+import { assertRetired, type NewKey, withNextVersion, withoutVersion } from "../providers/key-versions.ts";
 import { newKeyFor } from "../providers/new-key.ts";
 import { noteLoggedVersion } from "./final-rotation.store.ts";
 import { closeVersion, countWrappedBy } from "./wrapped-keys.store.ts";
@@ -34,11 +37,14 @@ export type Audit = (tx: Tx, details: Readonly<Record<string, number | string>>)
 /**
  * Makes a new version of the service key, active from now on; the one before unwraps what it
  * wrapped. The event is written before the file and committed after it: no database, no rotation.
+ * Throws KeysDoNotFit where the file is not the one of the tables: an older copy would make a
+ * version a second time.
  */
 export async function rotateServiceKey(
   place: KeyPlace,
   audit: Audit,
 ): Promise<{ version: number; retired: number }> {
+  await openKeyring(place.pool, place);
   const made = await newKeyFor(readKeyFile(place.keysFile, place.service).document);
   return inTransaction(place.pool, async (tx) => {
     await tx.query("select pg_advisory_xact_lock($1)", [ROTATION_LOCK]); // two rotations make two versions
@@ -48,6 +54,7 @@ export async function rotateServiceKey(
     const retired = activeVersion(document);
     await audit(tx, { version, retired });
     await noteLoggedVersion(tx, version);
+    await noteKeys(tx, new Map([[version, idOfNew(made)]]));
     await changeKeyFile(place.keysFile, place.service, (now) => withNextVersion(now, made, new Date()));
     return { version, retired };
   });
@@ -59,10 +66,11 @@ export async function rotateServiceKey(
  * Throws KeyVersionNeeded, or what assertRetired does.
  */
 export async function retireVersion(place: KeyPlace, version: number, audit: Audit): Promise<void> {
-  assertRetired(readKeyFile(place.keysFile, place.service).document, version);
+  const { document } = readKeyFile(place.keysFile, place.service);
+  assertRetired(document, version);
   await whenQuiet(place, async (tx) => {
     await closeVersion(tx, version, "retired");
-    assertFree(version, await tableNeeds(tx, version));
+    assertFree(version, await tableNeeds(tx, labelsOf(document, version)));
     await audit(tx, { version });
   });
 }
@@ -78,10 +86,11 @@ export async function destroyVersion(
   otherNeeds: readonly Need[],
   audit: Audit,
 ): Promise<void> {
-  assertRetired(readKeyFile(place.keysFile, place.service).document, version);
+  const { document } = readKeyFile(place.keysFile, place.service);
+  assertRetired(document, version);
   await whenQuiet(place, async (tx) => {
     await closeVersion(tx, version, "destroyed");
-    assertFree(version, [...(await tableNeeds(tx, version)), ...otherNeeds]);
+    assertFree(version, [...(await tableNeeds(tx, labelsOf(document, version))), ...otherNeeds]);
     await audit(tx, { version });
   });
   await changeKeyFile(place.keysFile, place.service, (now) => withoutVersion(now, version, new Date()));
@@ -101,8 +110,13 @@ async function whenQuiet(place: KeyPlace, work: (tx: Tx) => Promise<void>): Prom
   }
 }
 
-async function tableNeeds(tx: Tx, version: number): Promise<Need[]> {
-  const counts = await countWrappedBy(tx, version);
+/** Null where Vault made it: whoever opens it first notes it. */
+function idOfNew(made: NewKey): Buffer | null {
+  return "key" in made ? keyIdOf(Buffer.from(made.key, "base64")) : null;
+}
+
+async function tableNeeds(tx: Tx, labels: readonly number[]): Promise<Need[]> {
+  const counts = await countWrappedBy(tx, labels);
   return counts.map(({ kind, count }) => ({ what: `${kind} keys`, count }));
 }
 

@@ -88,13 +88,18 @@ export async function saveKeys(tx: Tx, keys: readonly StoredWrapped[]): Promise<
   );
 }
 
-/** How many keys of each kind one version wraps. By index: milliseconds, whatever the size. */
-export async function countWrappedBy(db: Db, version: number): Promise<{ kind: string; count: number }[]> {
+/**
+ * How many keys of each kind say one of these versions. By index: milliseconds, whatever the size.
+ */
+export async function countWrappedBy(
+  db: Db,
+  versions: readonly number[],
+): Promise<{ kind: string; count: number }[]> {
   const { rows } = await db.query<{ kind: string; count: number }>(
-    `select 'subject' as kind, count(*) as count from subject_keys where substring(wrapped from 3 for 4) = $1
+    `select 'subject' as kind, count(*) as count from subject_keys where substring(wrapped from 3 for 4) = any($1::bytea[])
      union all
-     select kind, count(*) from keys where state <> 'destroyed' and substring(wrapped from 3 for 4) = $1 group by kind`,
-    [versionBytes(version)],
+     select kind, count(*) from keys where state <> 'destroyed' and substring(wrapped from 3 for 4) = any($1::bytea[]) group by kind`,
+    [versions.map(versionBytes)],
   );
   return rows;
 }
@@ -154,7 +159,8 @@ export async function allKeys(db: Db): Promise<StoredWrapped[]> {
   return rows.map(({ id, kind, name, wrapped }) => ({ id, wrapped, context: [kind, name] }));
 }
 
-function versionBytes(version: number): Buffer {
+/** A version as wrapped keys say it. */
+export function versionBytes(version: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(version);
   return bytes;
