@@ -50,6 +50,16 @@ export const GatewayConfig = z.object({
 });
 export type GatewayConfig = z.infer<typeof GatewayConfig>;
 
+/** Of `make-keys`. In production it connects with TLS alone. */
+export const MakeKeysConfig = CallingConfig.extend({
+  MEDVAULT_OWNER_DATABASE_URL: postgres
+    .optional()
+    .describe(
+      "PostgreSQL, as the role that owns the schemas: a key is made only where nothing lies under one",
+    ),
+});
+export type MakeKeysConfig = z.infer<typeof MakeKeysConfig>;
+
 /** Of `migrate`. In production it connects with TLS alone. */
 export const MigrateConfig = CallingConfig.extend({
   MEDVAULT_SUPERUSER_DATABASE_URL: postgres

@@ -4,8 +4,9 @@ import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { KeysConfig } from "./config.ts";
 import { destroy, retire, rewrapServices, rotate, rotateFinally, shred, toVault } from "./keys/change.ts";
 import { doctor } from "./keys/doctor.ts";
-import { escrow, recover } from "./keys/escrow.ts";
+import { escrow } from "./keys/escrow.ts";
 import { list } from "./keys/list.ts";
+import { recover } from "./keys/recover.ts";
 import { reindexTable } from "./keys/reindex.ts";
 import { resealTable } from "./keys/reseal.ts";
 import type { Work } from "./keys/work.ts";
@@ -50,10 +51,12 @@ await command({
   shred <patient>               delete a patient's keys; nothing of it opens any more. Services make that final within 24 h
   escrow --out <folder>         split all key files into shares for people to keep
       --shares 5 --threshold 3  how many there are, and how many give the key files back
-  recover <share files>         put key files back that are lost; one that is there is never replaced
+  recover <share files>         put key files back that are lost, while everything is down; a key that is there
+                                stays: it is joined to the one of the shares, and both open
   to-vault <service>            have Vault's transit engine wrap a service's keys, which then leave the key file
       --url <https url> --token-file <path> --key-name <transit key> [--mount transit] [--namespace <ns>]
-  doctor                        key files, overdue rotations and shreds, keys without a version, nonce budgets, Vault tokens
+  doctor                        key files, and whether they open what lies under each version; overdue rotations and
+                                shreds, nonce budgets, Vault tokens
       --max-age-days <n>        a rotation is overdue after this long (default 90)
 
   Services: ${SERVICES_WITH_DATA.join(", ")}. Everything is done as the service's own database role, and audited.`,

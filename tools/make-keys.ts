@@ -1,60 +1,88 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import path from "node:path";
-import { writeDurably } from "@medvault/keys";
-import { generateKeyFile } from "@medvault/keys/operations";
-import { SERVICES_WITH_DATA } from "@medvault/postgres";
-import { newAssertionKey } from "@medvault/service-kit";
-import { z } from "zod";
+import { KeyFileMissing, openKeyring, writeDurably } from "@medvault/keys";
+import { generateKeyFile, holdsKeys } from "@medvault/keys/operations";
+import { createPool, SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
+import { newAssertionKey, publicJwksOf, readAssertionKey, readJwks } from "@medvault/service-kit";
+import { MakeKeysConfig } from "./config.ts";
 import { command, UsageError } from "./lib/command.ts";
-
-const Private = z.object({ signing: z.object({ kid: z.string() }) });
-const Public = z.object({ keys: z.array(z.object({ kid: z.string() })) });
+import { trusted } from "./lib/installation.ts";
 
 await command({
   name: "make-keys",
-  help: `Makes the key files that are missing: one service key each, and the pair that signs the gateway's assertions.
+  help: `Makes the key files of a new installation: one service key each, and the pair that signs the gateway's assertions.
+With a database, it makes a key only where nothing lies under another, and proves the keys that are there.
 
   node tools/make-keys.ts <keys directory>     (npm start does it by itself)`,
   options: {},
   takesArguments: true,
-  settings: z.object({}),
-  run: async ({ args: [dir] }) => {
+  settings: MakeKeysConfig,
+  run: async ({ args: [dir], settings }) => {
     if (!dir) throw new UsageError("name the directory of the keys.");
-    const made: string[] = [];
-    for (const service of SERVICES_WITH_DATA) {
-      const file = path.join(dir, `${service}.json`);
-      if (existsSync(file)) continue;
-      await generateKeyFile(file, service);
-      made.push(file);
-    }
-    const privateFile = path.join(dir, "gateway.json");
-    const publicFile = path.join(dir, "public/gateway.jwks.json");
-    if (!isPair(privateFile, publicFile)) {
-      await makePair(privateFile, publicFile);
-      made.push(privateFile, publicFile);
-    }
+    const fileOf = (service: string) => path.join(dir, `${service}.json`);
+    const missing = SERVICES_WITH_DATA.filter((service) => !existsSync(fileOf(service)));
+    if (
+      !settings.MEDVAULT_OWNER_DATABASE_URL &&
+      missing.length > 0 &&
+      missing.length < SERVICES_WITH_DATA.length
+    )
+      throw new Error(
+        `${dir} has key files, and none of ${missing.join(", ")}. If they were lost, put them back: npm run keys -- recover <share files>. If they never were there, set MEDVAULT_OWNER_DATABASE_URL: they are made where nothing lies under them.`,
+      );
+    const faults: string[] = [];
+    const faultOf = (name: string) => (error: unknown) =>
+      void faults.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    for (const service of SERVICES_WITH_DATA)
+      await prove(settings, fileOf(service), service).catch(faultOf(service));
+    const gateway = { private: fileOf("gateway"), public: path.join(dir, "public/gateway.jwks.json") };
+    if (hasContent(gateway.private)) await readAssertionKey(gateway.private).catch(faultOf("gateway"));
+    // Nothing is made where anything is not right: a person has to look first.
+    if (faults.length > 0) throw new Error(`the keys are not those of the data.\n  ${faults.join("\n  ")}`);
+    for (const service of missing) await generateKeyFile(fileOf(service), service);
+    const made = [...missing.map(fileOf), ...(await makeAssertionKey(gateway.private, gateway.public))];
     return { lines: made.map((file) => `made ${file}`), result: { made } };
   },
 });
 
 /**
- * The gateway's assertion key: `{"service":"gateway","signing":<private JWK>}`, 0600, and its public
- * JWKS. The private half comes last: without it the next start makes both again.
+ * Throws where a key file is lost, or is not the one of its tables. Without a database nothing can
+ * be proved: the service itself does it at its start.
  */
-async function makePair(privateFile: string, publicFile: string): Promise<void> {
-  const { privateJwk, jwks } = await newAssertionKey();
-  const content = { service: "gateway", signing: privateJwk, createdAt: new Date().toISOString() };
-  await writeDurably(publicFile, `${JSON.stringify(jwks, null, 2)}\n`, 0o644);
-  await writeDurably(privateFile, `${JSON.stringify(content, null, 2)}\n`);
-}
-
-/** Whether both are whole and of one key; halves sign nothing that is believed. */
-function isPair(privateFile: string, publicFile: string): boolean {
+async function prove(settings: MakeKeysConfig, keysFile: string, service: ServiceName): Promise<void> {
+  const { MEDVAULT_OWNER_DATABASE_URL: connectionString } = settings;
+  if (!connectionString) return;
+  const pool = createPool({
+    ...{ connectionString, tls: await trusted(settings), schema: service },
+    ...{ applicationName: "medvault-make-keys", max: 1 },
+  });
   try {
-    const { signing } = Private.parse(JSON.parse(readFileSync(privateFile, "utf8")));
-    const { keys } = Public.parse(JSON.parse(readFileSync(publicFile, "utf8")));
-    return keys.some(({ kid }) => kid === signing.kid);
-  } catch {
-    return false;
+    if (existsSync(keysFile)) (await openKeyring(pool, { service, keysFile })).wipe();
+    else if (await holdsKeys(pool)) throw new KeyFileMissing(keysFile);
+  } finally {
+    await pool.end();
   }
 }
+
+/**
+ * The gateway's pair: `{"service":"gateway","signing":<private JWK>}`, 0600, and its public JWKS.
+ * Nothing lies under it: a lost one is made again, and a public half that does not fit is written
+ * again. The private half comes last: without it the next start makes both.
+ */
+async function makeAssertionKey(privateFile: string, publicFile: string): Promise<string[]> {
+  const writeJwks = (jwks: object) => writeDurably(publicFile, `${JSON.stringify(jwks, null, 2)}\n`, 0o644);
+  if (hasContent(privateFile)) {
+    const key = await readAssertionKey(privateFile);
+    const there = await readJwks(publicFile).catch(() => null);
+    if (there?.keys.some(({ kid, x }) => kid === key.kid && x === key.x)) return [];
+    await writeJwks(publicJwksOf(key));
+    return [publicFile];
+  }
+  const { privateJwk, jwks } = await newAssertionKey();
+  const content = { service: "gateway", signing: privateJwk, createdAt: new Date().toISOString() };
+  await writeJwks(jwks);
+  await writeDurably(privateFile, `${JSON.stringify(content, null, 2)}\n`);
+  return [privateFile, publicFile];
+}
+
+/** False for what a full disk left behind. */
+const hasContent = (file: string): boolean => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;

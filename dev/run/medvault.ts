@@ -99,11 +99,8 @@ export class MedVault {
     const secrets = loadSecrets(this.#data);
     this.#claimed = await claimPorts(this.#data, this.#settings.MEDVAULT_BASE_PORT, this.#gatewayPort);
     const { ports } = this.#claimed;
-    // Beside the servers, the slowest of which takes 5 s.
-    const keys = step(say, "making keys", () => makeKeys(dirs, signal)).then(() =>
-      warmCompileCache(dirs, signal),
-    );
-    keys.catch(() => {}); // awaited below; until then its failure is not unhandled
+    const warm = warmCompileCache(dirs, signal); // beside the servers, the slowest of which takes 5 s
+    warm.catch(() => {}); // awaited below; until then its failure is not unhandled
     this.#servers = await infrastructure({
       data: this.#data,
       ports,
@@ -120,8 +117,9 @@ export class MedVault {
     this.#assertGoing();
     await servers.start();
     this.#assertGoing();
-    await keys;
+    await warm;
     await step(say, "preparing the database", () => migrate(dirs, servers, secrets, caFile, signal));
+    await step(say, "making or proving the keys", () => makeKeys(dirs, servers, secrets, caFile, signal));
     if (servers.brokerGiven) {
       await defineAtGivenBroker(servers, await brokerDefinitions(servers.vhost, secrets), caFile);
     }

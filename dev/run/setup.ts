@@ -3,7 +3,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { NODE_FLAGS } from "../lib/cli.mjs";
-import { root } from "../lib/paths.mjs";
+import { root, sharedPath } from "../lib/paths.mjs";
 import { run } from "../lib/run.mjs";
 import { Trouble } from "../lib/words.mjs";
 import type { Infrastructure } from "../servers/infrastructure.ts";
@@ -14,9 +14,29 @@ import { serviceDsn, withDatabase } from "./services.ts";
 
 const logOf = (dirs: Dirs) => path.join(dirs.logs, "setup.log");
 
-export async function makeKeys(dirs: Dirs, signal: AbortSignal): Promise<void> {
-  const job = { title: "making keys", entry: "tools/make-keys.ts", args: [dirs.keys] };
-  await runJob({ ...job, log: logOf(dirs), signal });
+/**
+ * Makes the keys of a new installation, and proves those that are there to be the ones of its
+ * tables: a lost key file is never replaced. Throws Trouble that names every file that is not right.
+ */
+export async function makeKeys(
+  dirs: Dirs,
+  servers: Infrastructure,
+  secrets: Secrets,
+  caFile: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { code, words } = await run(process.execPath, [...NODE_FLAGS, "tools/make-keys.ts", dirs.keys], {
+    cwd: root,
+    env: {
+      ...{ PATH: process.env.PATH, LANG: "C.UTF-8", TZ: "UTC" },
+      NODE_COMPILE_CACHE: sharedPath("compile-cache"),
+      NODE_ENV: "development",
+      ...(caFile ? { MEDVAULT_TLS_CA_FILE: caFile } : {}),
+      MEDVAULT_OWNER_DATABASE_URL: serviceDsn(servers.databaseUrl, "medvault_owner", secrets.owner),
+    },
+    signal,
+  });
+  if (code !== 0) throw new Trouble(`No service was started, and no key was made: ${words.trim()}`);
 }
 
 /**

@@ -77,7 +77,7 @@ async function keyFileFaults(dir: string): Promise<string[]> {
       .map((file) =>
         createKeyring(file).then(
           () => [],
-          (error: Error) => [`${error.message} Put it back from a copy (docs/runbooks/keys.md).`],
+          (error: Error) => [error.message],
         ),
       ),
   );

@@ -77,7 +77,8 @@ export async function rewrapArchives(installation: Installation, keyring: Keyrin
   return count;
 }
 
-function archiveKeys({ backupsDir }: Installation): ArchiveKey[] {
+/** The wrapped key of each archive that is there. */
+export function archiveKeys({ backupsDir }: Installation): ArchiveKey[] {
   if (backupsDir === null || !existsSync(backupsDir)) return [];
   return readdirSync(backupsDir, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && /^(tmp-)?[0-9a-f-]{36}$/.test(entry.name))

@@ -1,4 +1,5 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import path from "node:path";
 import { KeysError, VaultRefused } from "@medvault/keys";
 import {
   FINAL_WITHIN_MS,
@@ -9,9 +10,11 @@ import {
   tokenLife,
 } from "@medvault/keys/operations";
 import { type Db, ddl, type ServiceName } from "@medvault/postgres";
+import { readAssertionKey } from "@medvault/service-kit";
 import type { Outcome } from "../lib/command.ts";
-import type { Installation } from "../lib/installation.ts";
+import { DatabaseAway, type Installation } from "../lib/installation.ts";
 import { type ListedVersion, listVersions } from "./list.ts";
+import { openingFindings } from "./opening.ts";
 import { keysDirOf, keysFileOf, recordIn, withPlace } from "./work.ts";
 
 // Random nonces of 96 bits under one key: 2^32 at most (NIST SP 800-38D, 8.3); this leaves time to
@@ -19,10 +22,13 @@ import { keysDirOf, keysFileOf, recordIn, withPlace } from "./work.ts";
 const NONCE_BUDGET = 2 ** 30;
 const REWRAP_DUE_DAYS = 1;
 
-interface Finding {
+export interface Finding {
   readonly service: string;
   readonly check:
     | "key_file"
+    | "keys"
+    | "rows"
+    | "archives"
     | "folder"
     | "rotation"
     | "rewrap"
@@ -42,23 +48,45 @@ export async function doctor(
   services: readonly ServiceName[],
   maxAgeDays: number,
 ): Promise<Outcome> {
-  const findings: Finding[] = folderFindings(keysDirOf(installation));
-  for (const service of services) {
-    const file = fileFinding(installation, service);
-    if (file)
-      findings.push(file); // nothing else can be looked at without it
-    else {
-      const found = await serviceFindings(installation, service, maxAgeDays);
-      await recordIn(installation, service, "doctor", { findings: found.length });
-      findings.push(...found);
-    }
-  }
+  const keysDir = keysDirOf(installation);
+  const findings: Finding[] = [...folderFindings(keysDir), ...(await gatewayFindings(keysDir))];
+  for (const service of services) findings.push(...(await lookAt(installation, service, maxAgeDays)));
   const lines = findings.map(({ service, says }) => `✗ ${service}: ${says}`);
   return {
     lines: lines.length > 0 ? lines : [`✓ Nothing to put right in ${services.join(", ")}.`],
     result: { findings },
     ok: findings.length === 0,
   };
+}
+
+/** Without the file, or the database, nothing else can be looked at. */
+async function lookAt(
+  installation: Installation,
+  service: ServiceName,
+  maxAgeDays: number,
+): Promise<Finding[]> {
+  const file = fileFinding(installation, service);
+  if (file) return [file];
+  try {
+    const found = await serviceFindings(installation, service, maxAgeDays);
+    await recordIn(installation, service, "doctor", { findings: found.length });
+    return found;
+  } catch (error) {
+    if (!(error instanceof DatabaseAway)) throw error;
+    return [{ service, check: "database", says: error.message }];
+  }
+}
+
+/** Its file may be elsewhere, on the gateway's own machine. */
+async function gatewayFindings(keysDir: string): Promise<Finding[]> {
+  const file = path.join(keysDir, "gateway.json");
+  if (!existsSync(file)) return [];
+  try {
+    await readAssertionKey(file);
+    return [];
+  } catch (error) {
+    return [{ service: "gateway", check: "key_file", says: (error as Error).message }];
+  }
 }
 
 function folderFindings(keysDir: string): Finding[] {
@@ -87,7 +115,8 @@ async function serviceFindings(
 ): Promise<Finding[]> {
   const versions = await listVersions(installation, [service]);
   const found = versions.flatMap((version) => versionFindings(version, maxAgeDays));
-  const others = await withPlace(installation, service, async ({ pool }) => [
+  const others = await withPlace(installation, service, async ({ pool, keysFile }) => [
+    ...(await openingFindings(installation, service, { pool, keysFile })),
     ...(await nonceFindings(pool, service)),
     ...(await indexFindings(pool, service)),
     ...(await shredFindings(pool, service)),

@@ -2,10 +2,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { createDurably } from "@medvault/keys";
-import { combineShares, noteEscrow, splitFiles } from "@medvault/keys/operations";
+import { noteEscrow, splitFiles } from "@medvault/keys/operations";
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { type Outcome, UsageError } from "../lib/command.ts";
-import { keysDirOf, keysFileOf, recordIn, type Work } from "./work.ts";
+import { keysDirOf, keysFileOf, recordIn, type Work, withKeyring } from "./work.ts";
 
 /** `keys escrow --shares <n> --threshold <k> --out <folder>` */
 export async function escrow(
@@ -19,8 +19,10 @@ export async function escrow(
   if (!out) throw new UsageError("--out names the folder for the shares.");
   if (existsSync(out) && readdirSync(out).length > 0) throw new UsageError(`${out} is not empty.`);
   const keysDir = keysDirOf(work.installation);
-  for (const service of servicesIn(readKeyFiles(keysDir)))
-    await noteEscrow(keysFileOf(work.installation, service), service);
+  const services = servicesIn(readKeyFiles(keysDir));
+  // Shares of a key that is not the one of the tables would take the place of those that are.
+  for (const service of services) await withKeyring(work.installation, service, async () => undefined);
+  for (const service of services) await noteEscrow(keysFileOf(work.installation, service), service);
   const files = readKeyFiles(keysDir);
   const made = await splitFiles(files, shares, threshold);
   for (const service of servicesIn(files))
@@ -38,41 +40,6 @@ export async function escrow(
       "Hand each to another person and keep none of them here. Make new ones after every rotation.",
     ],
     result: { set: made[0]?.set, shares, threshold, files: written },
-  };
-}
-
-/**
- * `keys recover <share …>`: puts back the key files that are missing; one that is there is never
- * replaced.
- */
-export async function recover(work: Work, shareFiles: readonly string[]): Promise<Outcome> {
-  if (shareFiles.length === 0) throw new UsageError("name the files of the shares.");
-  const missing = shareFiles.find((file) => !existsSync(file));
-  if (missing) throw new UsageError(`${missing} is not there.`);
-  const files = await combineShares(shareFiles.map((file) => readFileSync(file, "utf8")));
-  const keysDir = keysDirOf(work.installation);
-  await mkdir(keysDir, { recursive: true, mode: 0o700 });
-  const restored: string[] = [];
-  const kept: string[] = [];
-  for (const [name, content] of Object.entries(files)) {
-    const made = await createDurably(path.join(keysDir, name), content);
-    (made ? restored : kept).push(name);
-  }
-  const unrecorded: string[] = [];
-  for (const service of servicesIn(Object.fromEntries(restored.map((name) => [name, ""])))) {
-    // On an empty machine there may be no database yet, and the keys come first.
-    await recordIn(work.installation, service, "recover", { files: restored.length }).catch(() =>
-      unrecorded.push(service),
-    );
-  }
-  return {
-    lines: [
-      `Put back in ${keysDir}: ${restored.join(", ") || "nothing"}.`,
-      ...(kept.length > 0 ? [`There already, and left alone: ${kept.join(", ")}.`] : []),
-      ...(unrecorded.length > 0 ? [`No event could be written for ${unrecorded.join(", ")}.`] : []),
-      "Next: npm run keys -- doctor (it finds keys of versions that are newer than the shares).",
-    ],
-    result: { restored, kept, unrecorded },
   };
 }
 

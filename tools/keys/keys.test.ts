@@ -26,6 +26,7 @@ afterEach(async () => {
     const pool = database.pool(service);
     await pool.query("delete from subject_keys");
     await pool.query("delete from keys");
+    await pool.query("delete from service_keys");
     await pool.query("delete from service_key_versions");
     await pool.query("delete from shreds");
     await pool.query("update final_rotation set active_version = null, held_up_by = null");
@@ -160,6 +161,8 @@ test("the doctor finds weak rights, an old key, a lost version and a spent nonce
   expect(answer.findings).toMatchObject([
     { service: "records", check: "lost", says: expect.stringContaining("3 keys are wrapped by version 1") },
     { service: "records", check: "rotation" },
+    { service: "records", check: "key_file", says: expect.stringContaining("version 1 is missing there") },
+    { service: "records", check: "keys", says: expect.stringMatching(/3 keys do not open \(table\/1\/some/) },
     { service: "records", check: "nonces", says: expect.stringContaining("1 rows of fhir_resources") },
     { service: "files", check: "key_file", says: expect.stringContaining("can be read by others") },
   ]);
@@ -263,7 +266,10 @@ test("rehearsal: the key files are lost, three of five shares give them back, an
   });
   expect(await keysJson("recover", share(5), share(1), share(3))).toMatchObject({
     code: 0,
-    answer: { kept: [], unrecorded: [] },
+    answer: {
+      files: WITH_KEYS.toSorted().map((name) => ({ file: `${name}.json`, did: "put_back" })),
+      unrecorded: [],
+    },
   });
   expect(await readFile(place.fileOf("records"))).toEqual(before);
   expect((await stat(place.fileOf("records"))).mode & 0o777).toBe(0o600);
@@ -278,7 +284,7 @@ test("rehearsal: the key files are lost, three of five shares give them back, an
     },
   });
   expect(await keysJson("recover", share(2), share(1), share(3))).toMatchObject({
-    answer: { restored: [] },
+    answer: { files: WITH_KEYS.toSorted().map((name) => ({ file: `${name}.json`, did: "kept" })) },
   });
   expect(await readFile(place.fileOf("records"))).toEqual(rotated);
 });
@@ -303,7 +309,9 @@ test("a database that is away is one sentence, and the key file stays as it was"
   await writeFile(path.join(place.dir, "ops.json"), JSON.stringify(ops));
   expect(await keys("rotate", "records")).toMatchObject({
     code: 1,
-    err: expect.stringMatching(/^keys: .*\n$/),
+    err: expect.stringMatching(
+      /^keys: the database of records does not answer at 127.0.0.1:1: start MedVault .*\n$/,
+    ),
   });
   expect(await readFile(place.fileOf("records"))).toEqual(before);
 });

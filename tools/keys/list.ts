@@ -1,4 +1,4 @@
-import { countWrapped, readKeyFile, type WrappedCounts } from "@medvault/keys/operations";
+import { countWrapped, keyIdIn, readKeyFile, type WrappedCounts } from "@medvault/keys/operations";
 import type { ServiceName } from "@medvault/postgres";
 import type { Outcome } from "../lib/command.ts";
 import type { Installation } from "../lib/installation.ts";
@@ -14,6 +14,8 @@ export interface ListedVersion extends WrappedCounts {
   readonly version: number;
   /** `missing`: keys are wrapped by it, and the key file does not know it. */
   readonly state: "active" | "retired" | "destroyed" | "missing";
+  /** Which key it is; null where it is in Vault or gone. */
+  readonly keyId: string | null;
   readonly createdAt: string | null;
   readonly ageDays: number | null;
   readonly archives: number;
@@ -37,6 +39,7 @@ export async function listVersions(
         service,
         version,
         state: entry?.state ?? "missing",
+        keyId: entry ? keyIdIn(entry) : null,
         createdAt: entry?.createdAt ?? null,
         ageDays: entry ? Math.floor((Date.now() - Date.parse(entry.createdAt)) / DAY_MS) : null,
         ...(counts.get(version) ?? NOTHING),
@@ -72,6 +75,7 @@ export async function list(installation: Installation, services: readonly Servic
     "signing",
     "archives",
     "rows",
+    "key",
   ];
   const lines = versions.map((v) => [
     v.service,
@@ -80,6 +84,7 @@ export async function list(installation: Installation, services: readonly Servic
     v.ageDays === null ? "" : `${v.ageDays} d`,
     ...[v.subject, v.table, v.index, v.signing, v.archives].map(String),
     String(Object.values(v.rows).reduce((sum, count) => sum + count, 0)),
+    v.keyId ?? "",
   ]);
   return { lines: aligned([header, ...lines]), result: { versions } };
 }

@@ -104,7 +104,7 @@ test("list says how many rows of each table open by the keys of a version, token
   expect(JSON.parse(out).versions).toMatchObject([
     { service: "records", version: 1, rows: { patients: 1, patient_identifiers: 1 } },
   ]);
-  expect((await keys("list", "records")).out).toMatch(/rows\nrecords +1 +active .* 2\n/);
+  expect((await keys("list", "records")).out).toMatch(/rows +key\nrecords +1 +active .* 2 +\w{12}\n/);
 });
 
 test("another key is laid over tokens of texts that nobody keeps, by command and with its events", async () => {

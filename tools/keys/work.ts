@@ -1,7 +1,7 @@
 // What every command of `keys` works with: where the keys are, a service's pool beside its key
 // file, and events.
 import path from "node:path";
-import { createKeyring, type Keyring } from "@medvault/keys";
+import { type Keyring, openKeyring } from "@medvault/keys";
 import type { Audit, KeyPlace } from "@medvault/keys/operations";
 import { keyEvent } from "@medvault/messaging";
 import { inTransaction, type ServiceName } from "@medvault/postgres";
@@ -49,8 +49,9 @@ export function withPlace<T>(
   return withPool(installation, service, POOL, (pool) => work({ service, keysFile, pool }));
 }
 
-export const keyringOf = ({ service, keysFile }: KeyPlace): Promise<Keyring> =>
-  createKeyring({ service, keysFile });
+/** Throws KeysDoNotFit where the file is not the one of the tables. */
+export const keyringOf = ({ service, keysFile, pool }: KeyPlace): Promise<Keyring> =>
+  openKeyring(pool, { service, keysFile });
 
 /** The same with the service's keyring, whose keys are wiped afterwards. */
 export function withKeyring<T>(

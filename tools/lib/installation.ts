@@ -2,7 +2,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { ConnectionOptions } from "node:tls";
-import { createPool, type PoolOptions, SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
+import {
+  createPool,
+  DatabaseUnavailable,
+  type PoolOptions,
+  SERVICES_WITH_DATA,
+  type ServiceName,
+} from "@medvault/postgres";
 import { createLogger, openTls, type TlsSettings } from "@medvault/service-kit";
 import { type DatabaseConfig, databaseSetting, type GatewayConfig, type KeysConfig } from "../config.ts";
 import { UsageError } from "./command.ts";
@@ -48,7 +54,8 @@ export interface Installation {
 export function findInstallation(
   settings: Pick<DatabaseConfig, "MEDVAULT_DATA"> & Partial<DatabaseConfig & KeysConfig & GatewayConfig>,
 ): Installation {
-  const file = path.resolve(ROOT, settings.MEDVAULT_DATA, "ops.json");
+  const data = path.resolve(ROOT, settings.MEDVAULT_DATA);
+  const file = path.join(data, "ops.json");
   const ops = readOps(file);
   const databaseUrls = SERVICES_WITH_DATA.map(
     (service) => [service, settings[databaseSetting(service)] ?? ops.postgres?.services?.[service]] as const,
@@ -56,9 +63,9 @@ export function findInstallation(
   return {
     gateway: settings.MEDVAULT_GATEWAY_URL ?? ops.gateway ?? "http://127.0.0.1:8080",
     proofKey: ops.processes?.find(({ name }) => name === "gateway")?.proofKey ?? null,
-    dataDir: existsSync(file) ? path.dirname(file) : null,
-    keysDir: settings.MEDVAULT_KEYS_DIR ?? ops.dirs?.keys ?? null,
-    backupsDir: settings.MEDVAULT_BACKUPS_DIR ?? ops.dirs?.backups ?? null,
+    dataDir: existsSync(file) ? data : null,
+    keysDir: settings.MEDVAULT_KEYS_DIR ?? ops.dirs?.keys ?? ownDir(data, "keys"),
+    backupsDir: settings.MEDVAULT_BACKUPS_DIR ?? ops.dirs?.backups ?? ownDir(data, "backups"),
     stoppedUrls: new Set(hasEnded(ops.postgres?.pid) ? Object.values(ops.postgres?.services ?? {}) : []),
     databaseUrls: Object.fromEntries(databaseUrls.filter(([, url]) => url !== undefined)),
     demoUsers: ops.demo?.users ?? [],
@@ -74,6 +81,10 @@ function hasEnded(pid: number | null | undefined): boolean {
     return (error as NodeJS.ErrnoException).code === "ESRCH"; // EPERM: there, as another user's
   }
 }
+
+/** Where `npm start` keeps them, also while it does not run: keys come back before it can. */
+const ownDir = (data: string, name: string): string | null =>
+  existsSync(data) ? path.join(data, name) : null;
 
 function readOps(file: string): Ops {
   if (!existsSync(file)) return {};
@@ -93,9 +104,12 @@ export function reachableServices({ databaseUrls }: Installation): ServiceName[]
   );
 }
 
+/** The database of a service does not answer; the sentence says what to do. */
+export class DatabaseAway extends Error {}
+
 /**
  * Runs `work` with a pool of the service's own role. Throws UsageError when nothing says where its
- * database is.
+ * database is, and DatabaseAway.
  */
 export async function withPool<T>(
   installation: Installation,
@@ -106,11 +120,13 @@ export async function withPool<T>(
   const connectionString = installation.databaseUrls[service];
   if (!connectionString) {
     throw new UsageError(
-      `nothing says where the database of ${service} is: start MedVault (npm start), or set ${databaseSetting(service)}.`,
+      `nothing says where the database of ${service} is: start MedVault (npm start), or set MEDVAULT_DATA or ${databaseSetting(service)}.`,
     );
   }
   if (installation.stoppedUrls.has(connectionString))
-    throw new Error(`MedVault is not running, and the database of ${service} with it: start it (npm start).`);
+    throw new DatabaseAway(
+      `MedVault is not running, and the database of ${service} with it: start it (npm start).`,
+    );
   const pool = createPool({
     connectionString,
     tls: await trusted(installation.tls),
@@ -119,6 +135,11 @@ export async function withPool<T>(
   });
   try {
     return await work(pool);
+  } catch (error) {
+    if (!(error instanceof DatabaseUnavailable)) throw error;
+    throw new DatabaseAway(
+      `the database of ${service} does not answer at ${new URL(connectionString).host}: start MedVault (npm start), or set ${databaseSetting(service)} to where it is (keys recover works without).`,
+    );
   } finally {
     await pool.end();
   }

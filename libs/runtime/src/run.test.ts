@@ -109,7 +109,7 @@ test("a declared service runs: its jobs, its consumer once it is let, its checks
   await expect.poll(service.out).toContain("job ran");
   const ready = async () =>
     ((await (await fetch(`${service.admin}/readyz`)).json()) as { checks: object }).checks;
-  await expect.poll(ready).toEqual({ postgres: "ok", rabbitmq: "ok" });
+  await expect.poll(ready).toEqual({ postgres: "ok", rabbitmq: "ok", parked_messages: "ok" });
   const metrics = await (await fetch(`${service.admin}/metrics`)).text();
   expect(metrics).toContain('job_runs_total{job="hello",outcome="done"} 1');
 
