@@ -13,7 +13,6 @@ import { Upstream } from "./proxy/upstream.client.ts";
 import { SERVICES, type ServiceName } from "./routing/route-table.ts";
 import { createReadiness, keepLooking } from "./system/readiness.ts";
 
-
 /** What the requests share. */
 export interface Context {
   readonly config: GatewayConfig;
