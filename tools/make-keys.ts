@@ -85,4 +85,6 @@ async function makeAssertionKey(privateFile: string, publicFile: string): Promis
 }
 
 /** False for what a full disk left behind. */
-const hasContent = (file: string): boolean => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
+function hasContent(file: string): boolean {
+  return (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
