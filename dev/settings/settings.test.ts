@@ -197,7 +197,7 @@ test("files that are there and hold something else are faults", async () => {
     "MEDVAULT_TLS_CA_FILE",
     "The",
   ]);
-  expect(faults.at(-1)).toMatch(/^The service keys from .*records\.json are not usable: .*Put it back/);
+  expect(faults.at(-1)).toMatch(/^The service keys from .*records\.json are not usable: .*keys -- recover/);
 });
 
 test("an unknown MEDVAULT_ variable, and any that is nearly a setting, is named with the one that was probably meant", () => {
