@@ -56,6 +56,7 @@ export const PROBLEM_CODES = {
 
   request_timeout: "request_timeout",
   version_conflict: "precondition_failed",
+  quota_exceeded: "too_large",
   too_large: "too_large",
   uri_too_long: "uri_too_long",
   content_mismatch: "unsupported_media_type",

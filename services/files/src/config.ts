@@ -1,4 +1,11 @@
-import { CommonConfig, finalRotationHours, maxUploadBytes, policyFile, urlOf } from "@medvault/service-kit";
+import {
+  CommonConfig,
+  finalRotationHours,
+  maxUploadBytes,
+  policyFile,
+  urlOf,
+  wholeNumber,
+} from "@medvault/service-kit";
 import { z } from "zod";
 
 export const FilesConfig = CommonConfig.extend({
@@ -7,5 +14,15 @@ export const FilesConfig = CommonConfig.extend({
   MEDVAULT_POLICY_FILE: policyFile,
   MEDVAULT_RECORDS_URL: urlOf("http", "https").describe("records, which says who reaches which patient"),
   MEDVAULT_MAX_UPLOAD_BYTES: maxUploadBytes,
+  MEDVAULT_FILES_QUOTA_BYTES: wholeNumber(1, 2 ** 50)
+    .default(20 * 2 ** 30)
+    .describe("what the files of one patient may take"),
+  MEDVAULT_FILES_QUOTA_FILES: wholeNumber(1, 1_000_000).default(20_000).describe("files of one patient"),
+  MEDVAULT_FILES_UNVOUCHED_QUOTA_BYTES: wholeNumber(1, 2 ** 50)
+    .default(20 * 2 ** 20)
+    .describe("the same, of patients who registered themselves, until staff treats them"),
+  MEDVAULT_FILES_UNVOUCHED_QUOTA_FILES: wholeNumber(1, 1_000_000)
+    .default(50)
+    .describe("files of such a patient"),
 });
 export type FilesConfig = z.infer<typeof FilesConfig>;

@@ -6,6 +6,12 @@ import type { FilesConfig } from "./config.ts";
 import { BlobStore } from "./files/blob.store.ts";
 import { type RecordsClient, recordsClient } from "./files/records.client.ts";
 
+/** How much the files of one patient may take. */
+export interface Quota {
+  maxBytes: number;
+  maxFiles: number;
+}
+
 /** What every use case of this service works with. */
 export interface Context {
   readonly pool: pg.Pool;
@@ -14,6 +20,8 @@ export interface Context {
   readonly blobs: BlobStore;
   readonly records: RecordsClient;
   readonly maxFileBytes: number;
+  /** `unvouched`: of patients for whom no staff has answered yet. */
+  readonly quotas: { patient: Quota; unvouched: Quota };
 }
 
 /** Throws when the store's directory cannot be written. */
@@ -23,5 +31,12 @@ export async function openContext(parts: Parts<FilesConfig>): Promise<Context> {
   const records = recordsClient(config.MEDVAULT_RECORDS_URL, tls);
   onStop(() => blobs.close());
   onStop(() => records.close());
-  return { pool, keyring, appender, blobs, records, maxFileBytes: config.MEDVAULT_MAX_UPLOAD_BYTES };
+  const quotas = {
+    patient: { maxBytes: config.MEDVAULT_FILES_QUOTA_BYTES, maxFiles: config.MEDVAULT_FILES_QUOTA_FILES },
+    unvouched: {
+      maxBytes: config.MEDVAULT_FILES_UNVOUCHED_QUOTA_BYTES,
+      maxFiles: config.MEDVAULT_FILES_UNVOUCHED_QUOTA_FILES,
+    },
+  };
+  return { pool, keyring, appender, blobs, records, quotas, maxFileBytes: config.MEDVAULT_MAX_UPLOAD_BYTES };
 }

@@ -17,7 +17,10 @@ import { service } from "../src/service.ts";
 export const MAX_FILE_BYTES = 300_000;
 
 /** Who may do what to whom, as the stand-in for records answers it. */
-export type Grants = Map<string, { read: Set<string>; write: Set<string>; prescriptions: Set<string> }>;
+export type Grants = Map<
+  string,
+  { read: Set<string>; write: Set<string>; prescriptions: Set<string>; vouched: boolean }
+>;
 
 /**
  * An HTTP server with records' access endpoint: the caller is read from the passed assertion,
@@ -38,7 +41,9 @@ async function startRecordsStandIn(grants: Grants) {
     res.writeHead(allowed ? 200 : 404, { "content-type": "application/json" });
     res.end(
       JSON.stringify(
-        allowed ? AccessView.parse({ allowed, patientId, reason: "assigned" }) : { code: "not_found" },
+        allowed
+          ? AccessView.parse({ allowed, patientId, reason: "assigned", vouched: patient.vouched })
+          : { code: "not_found" },
       ),
     );
   });
@@ -75,6 +80,7 @@ export async function startFiles() {
   const { pool, url, context } = files;
   return {
     ...{ url, pool, store, records },
+    context,
     blobs: context.blobs,
     async person(role: Role): Promise<Person> {
       const person = actor(role);
@@ -84,8 +90,13 @@ export async function startFiles() {
     patientOf(...people: Person[]): string {
       const id = newId();
       const ids = people.map((person) => person.id);
-      grants.set(id, { read: new Set(ids), write: new Set(ids), prescriptions: new Set() });
+      grants.set(id, { read: new Set(ids), write: new Set(ids), prescriptions: new Set(), vouched: true });
       return id;
+    },
+    /** From now on staff answers for the patient, or nobody does. */
+    vouch(patientId: string, vouched: boolean): void {
+      const patient = grants.get(patientId);
+      if (patient) patient.vouched = vouched;
     },
     prescriptionOf(patientId: string): string {
       const id = newId();

@@ -11,4 +11,10 @@ export const AccessQuery = z.strictObject({
   action: z.enum(["read", "write"]),
   prescriptionId: Id.optional(),
 });
-export const AccessView = z.object({ allowed: z.literal(true), patientId: Id, reason: z.string() });
+export const AccessView = z.object({
+  allowed: z.literal(true),
+  patientId: Id,
+  reason: z.string(),
+  /** Whether staff made the record or treats the patient: only someone's own word otherwise. */
+  vouched: z.boolean(),
+});

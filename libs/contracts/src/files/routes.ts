@@ -16,7 +16,7 @@ export const fileApi = defineRoutes({
     requestType: "multipart/form-data",
     status: 201,
     response: f.UploadAnswer,
-    errors: ["not_found", "content_mismatch", ...REPLAY],
+    errors: ["not_found", "content_mismatch", "quota_exceeded", ...REPLAY],
   },
   list: {
     method: "GET",

@@ -15,6 +15,12 @@ export class FileTypeRefused extends refusal(
 /** One file is over the limit, or all of them together are. */
 export class UploadTooLarge extends refusal("too_large", "A file is larger than what may be uploaded.") {}
 
+/** 413: the files of this patient take all the space that they may. */
+export class QuotaExceeded extends refusal(
+  "quota_exceeded",
+  "The files of this patient take all the space they may. Delete some, or ask the clinic: it gives more room to patients in its care.",
+) {}
+
 /** Only images and PDF may be shown in place; anything else is a download. */
 export class InlineRefused extends refusal("inline_refused", "This type of file is never shown inline.") {}
 

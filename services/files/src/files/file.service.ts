@@ -16,9 +16,9 @@ import { createSubjectKey, idempotent, replayHeaders } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction, isUnavailable, type Tx } from "@medvault/postgres";
 import { markRecorded } from "@medvault/service-kit";
-import type { Context } from "../context.ts";
+import type { Context, Quota } from "../context.ts";
 import { type Content, openContent } from "./content.service.ts";
-import { RowDamaged } from "./file.errors.ts";
+import { QuotaExceeded, RowDamaged } from "./file.errors.ts";
 import {
   attachmentDeniedEvent,
   damagedEvent,
@@ -27,9 +27,17 @@ import {
   storedAgainEvent,
   storedEvent,
 } from "./file.events.ts";
-import { deleteFile, findFile, insertFile, isDamaged, listFiles, patientOfAttachment } from "./file.store.ts";
+import {
+  deleteFile,
+  findFile,
+  insertFile,
+  isDamaged,
+  listFiles,
+  lockUsage,
+  patientOfAttachment,
+} from "./file.store.ts";
 import { type FoundFile, type StoredFile, viewOf } from "./file.ts";
-import { AccessDenied, type Caller } from "./records.client.ts";
+import { type Access, AccessDenied, type Caller } from "./records.client.ts";
 import { type ReceivedFile, Upload } from "./upload.service.ts";
 
 const SOURCE = "files";
@@ -49,10 +57,10 @@ export async function storeFiles(
   let committing = false;
   try {
     await feed(upload);
-    const { target, reason, files } = await upload.complete();
+    const { target, access, files } = await upload.complete();
     await context.blobs.keep(files.map((file) => file.blob));
     committing = true;
-    const answer = await insert(context, caller, reason, idempotencyKey, target, files);
+    const answer = await insert(context, caller, access, idempotencyKey, target, files);
     if (answer.replayed) await upload.discard();
     return { body: answer.body, headers: replayHeaders(answer) };
   } catch (error) {
@@ -63,9 +71,9 @@ export async function storeFiles(
 
 /** With an idempotency key, the request's body is what was uploaded: target, names and hashes. */
 function insert(
-  { pool, keyring, appender }: Context,
+  { pool, keyring, appender, quotas }: Context,
   caller: Caller,
-  reason: string,
+  access: Access,
   key: string | undefined,
   target: NewFiles,
   files: ReceivedFile[],
@@ -74,18 +82,28 @@ function insert(
   const request = { actorId: caller.id, key, method: "POST", path: "/v1/files", body: { ...target, parts } };
   const store = async (tx: Tx) => {
     const subjectKey = await createSubjectKey(tx, keyring, target.patientId);
+    await requireRoom(tx, target.patientId, files, access.vouched ? quotas.patient : quotas.unvouched);
     const items: FileView[] = [];
     for (const received of files) {
       const file = rowOf(caller, target, received);
       const { createdAt, boxSha256 } = await insertFile(tx, keyring, subjectKey, file);
-      await emit(tx, SOURCE, storedEvent(caller, reason, file, boxSha256));
+      await emit(tx, SOURCE, storedEvent(caller, access.reason, file, boxSha256));
       items.push(viewOf({ ...file, createdAt }));
     }
     return { status: 201, body: { items } };
   };
   return idempotent<UploadAnswer>(pool, keyring, request, store, ({ body }) =>
-    appender.append(...body.items.map((file) => storedAgainEvent(caller, reason, target.patientId, file))),
+    appender.append(
+      ...body.items.map((file) => storedAgainEvent(caller, access.reason, target.patientId, file)),
+    ),
   );
+}
+
+/** Uploads for one patient take turns here, so that those at once cannot pass the quota together. */
+async function requireRoom(tx: Tx, patientId: string, files: ReceivedFile[], quota: Quota): Promise<void> {
+  const used = await lockUsage(tx, patientId);
+  const bytes = files.reduce((sum, file) => sum + file.sizeBytes, used.bytes);
+  if (bytes > quota.maxBytes || used.files + files.length > quota.maxFiles) throw new QuotaExceeded();
 }
 
 /** A page of a patient's files, newest first; one event names the patient. */
@@ -181,15 +199,15 @@ async function requireFile(
     await records.requireAccess(caller, { patientId: newId(), action }).catch(throwUnlessDenied);
     throw new NotFound();
   }
-  const reason = await records.requireAccess(caller, { patientId: sealed.patientId, action });
+  const { reason } = await records.requireAccess(caller, { patientId: sealed.patientId, action });
   const file = sealed.open();
   if (!isDamaged(file)) return { file, reason };
   await appender.append(damagedEvent(caller, file));
   throw markRecorded(new RowDamaged());
 }
 
-function requireRead({ records }: Context, caller: Caller, patientId: string): Promise<string> {
-  return records.requireAccess(caller, { patientId, action: "read" });
+async function requireRead({ records }: Context, caller: Caller, patientId: string): Promise<string> {
+  return (await records.requireAccess(caller, { patientId, action: "read" })).reason;
 }
 
 /**

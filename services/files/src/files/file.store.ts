@@ -45,6 +45,17 @@ export async function insertFile(
   return { createdAt: rows[0]?.created_at ?? new Date(), boxSha256: files.boxHash(sealed) };
 }
 
+/** What the files of a patient take. Until the transaction ends no other adds to it. */
+export async function lockUsage(tx: Tx, patientId: string): Promise<{ bytes: number; files: number }> {
+  // Two statements: the second must see what was committed while the first waited.
+  await tx.query("select pg_advisory_xact_lock(hashtextextended($1::text, 0))", [patientId]);
+  const { rows } = await tx.query<{ bytes: string; files: number }>(
+    "select coalesce(sum(size_bytes), 0) as bytes, count(*)::int as files from files where patient_id = $1",
+    [patientId],
+  );
+  return { bytes: Number(rows[0]?.bytes ?? 0), files: rows[0]?.files ?? 0 };
+}
+
 /** A file before access is checked. Opened only after that: others must not see damage. */
 export interface SealedFile {
   patientId: string;

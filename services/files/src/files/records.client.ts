@@ -29,14 +29,20 @@ interface AccessQuestion {
   prescriptionId?: string;
 }
 
+export interface Access {
+  reason: string;
+  vouched: boolean;
+}
+
 /** May this caller touch this patient? Records alone decides (ARCHITECTURE.md, "Access"). */
 export interface RecordsClient {
   /**
-   * Resolves with the scope that allowed it, for the event. Throws `AccessDenied`, `Unavailable`
+   * Resolves with the scope that allowed it, for the event, and whether staff vouches for the
+   * patient. Throws `AccessDenied`, `Unavailable`
    * (records is away), `ClockSkew` (its clock is off, or the upload outlived the assertion) or
    * `Unauthenticated`.
    */
-  requireAccess(caller: Caller, question: AccessQuestion): Promise<string>;
+  requireAccess(caller: Caller, question: AccessQuestion): Promise<Access>;
   close(): Promise<void>;
 }
 
@@ -91,7 +97,7 @@ export function recordsClient(url: string, tls: Tls | null): RecordsClient {
       if (status !== 200) throw refusalOfService(body);
       const answer = AccessView.safeParse(body);
       if (answer.data?.patientId !== question.patientId) throw new Unavailable();
-      return answer.data.reason;
+      return { reason: answer.data.reason, vouched: answer.data.vouched };
     },
     close: () => pool.close(),
   };

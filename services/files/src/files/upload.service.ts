@@ -10,7 +10,7 @@ import { ContentMismatch, FileTypeRefused, UploadTooLarge } from "./file.errors.
 import { prescriptionOf } from "./file.ts";
 import { extensionOf, safeFileName } from "./file-name.ts";
 import type { FilePart } from "./multipart.ts";
-import type { Caller } from "./records.client.ts";
+import type { Access, Caller } from "./records.client.ts";
 
 const FILE_KEY_BYTES = 32;
 
@@ -34,7 +34,7 @@ export class Upload {
   readonly #caller: Caller;
   readonly #fields = new Map<string, string>();
   readonly #received: (ReceivedFile | undefined)[] = [];
-  #asked: { target: NewFiles; answer: Promise<string> } | null = null;
+  #asked: { target: NewFiles; answer: Promise<Access> } | null = null;
 
   constructor(context: Pick<Context, "blobs" | "records" | "maxFileBytes">, caller: Caller) {
     this.#context = context;
@@ -71,12 +71,12 @@ export class Upload {
   }
 
   /** When all has arrived: the target, why it is allowed, and the files in their order. */
-  async complete(): Promise<{ target: NewFiles; reason: string; files: ReceivedFile[] }> {
-    const { target, reason } = await this.#requireAccess();
+  async complete(): Promise<{ target: NewFiles; access: Access; files: ReceivedFile[] }> {
+    const { target, access } = await this.#requireAccess();
     const files = this.#received.filter((file) => file !== undefined);
     if (files.length === 0)
       throw new InvalidInput(undefined, [{ path: "files", code: "required", message: "is needed" }]);
-    return { target, reason, files };
+    return { target, access, files };
   }
 
   /** Removes what was received, temporary or kept. */
@@ -84,7 +84,7 @@ export class Upload {
     await this.#context.blobs.discard(this.#received.flatMap((file) => (file ? [file.blob.name] : [])));
   }
 
-  async #requireAccess(): Promise<{ target: NewFiles; reason: string }> {
+  async #requireAccess(): Promise<{ target: NewFiles; access: Access }> {
     const target = parse(NewFiles, Object.fromEntries(this.#fields));
     if (
       this.#asked?.target.patientId !== target.patientId ||
@@ -98,7 +98,7 @@ export class Upload {
       });
       this.#asked = { target, answer };
     }
-    return { target, reason: await this.#asked.answer };
+    return { target, access: await this.#asked.answer };
   }
 }
 

@@ -25,6 +25,31 @@ export async function reachablePatientKey(
 }
 
 /**
+ * Whether staff answers for a patient whom the actor reaches (as `reaches` says): made the record,
+ * or is on the care team. Null: not reached.
+ */
+export async function reachesVouched(
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  patientId: string,
+  prescriptionId: string | null,
+): Promise<{ vouched: boolean } | null> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { rows } = await db.query<{ vouched: boolean }>(
+    `select p.created_by is distinct from p.user_id
+              or exists (select from care_team c where c.patient_id = p.id) as vouched
+       from patients p
+      where p.id = $1
+        and ${reached("p.id", 2)}
+        and ($4::uuid is null or exists (select from prescriptions x
+              where x.id = $4 and x.patient_id = p.id))`,
+    [patientId, scope, userId, prescriptionId],
+  );
+  return rows[0] ?? null;
+}
+
+/**
  * Whether the actor reaches the patient and, if one is named, the prescription is that patient's.
  */
 export async function reaches(

@@ -146,6 +146,17 @@ test("an admin reads any patient, and the event says by which scope", async () =
   expect(await service.events()).toMatchObject([{ data: { decision: { allowed: true, reason: "any" } } }]);
 });
 
+test("nobody vouches for a record that its own account made, until staff treats the patient", async () => {
+  const account = service.someone("patient");
+  const own = await account.post<{ id: string }>("/v1/patients", ADA);
+  const vouched = async (id: string) =>
+    (await account.get<{ vouched: boolean }>(`/internal/patients/${id}/access?action=write`)).body.vouched;
+  expect(await vouched(own.body.id)).toBe(false);
+  const doctor = service.someone("doctor");
+  await service.someone("admin").put(`/v1/patients/${own.body.id}/care-team/${doctor.actor.id}`);
+  expect(await vouched(own.body.id)).toBe(true);
+});
+
 test("a patient makes one record of their own and finds it at /me", async () => {
   const account = service.someone("patient");
   expect(await account.get("/v1/patients/me")).toMatchObject({ status: 404 });
