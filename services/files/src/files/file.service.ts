@@ -99,7 +99,7 @@ function insert(
   );
 }
 
-/** Uploads for one patient take turns here, so that those at once cannot pass the quota together. */
+/** Uploads for one patient take turns here, so that those at once cannot pass the quota. */
 async function requireRoom(tx: Tx, patientId: string, files: ReceivedFile[], quota: Quota): Promise<void> {
   const used = await lockUsage(tx, patientId);
   const bytes = files.reduce((sum, file) => sum + file.sizeBytes, used.bytes);
