@@ -210,3 +210,17 @@ test("more calls than a service is allowed at once are refused, not queued", asy
   expect(new Set(await Promise.all(calls))).toEqual(new Set([200]));
   expect(upstream.inFlight).toBe(0);
 });
+
+test("when a service hangs, what waits for it is bounded in number and time, and nothing of it stays", async () => {
+  const { port } = await listen(() => undefined);
+  const upstream = upstreamAt(port);
+  const since = performance.now();
+  const outcomes = await Promise.all(
+    Array.from({ length: 700 }, () => upstream.request(call({ answerMs: 1_000 })).catch(upstreamError)),
+  );
+  expect(performance.now() - since).toBeLessThan(4_000); // 512 connections at once take their time too
+  const codes = outcomes.map((thrown) => ("code" in thrown ? thrown.code : "answered"));
+  expect(codes.filter((code) => code === "unavailable")).toHaveLength(188);
+  expect(codes.filter((code) => code === "gateway_timeout")).toHaveLength(512);
+  await vi.waitFor(() => expect(upstream.inFlight).toBe(0));
+});
