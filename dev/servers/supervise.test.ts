@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
+import net from "node:net";
 import path from "node:path";
 import { givenDisk } from "@medvault/testing";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -171,4 +173,22 @@ test("records that cannot be written end nothing, and are written once they can 
     "the records of what runs could not be written (ENOSPC: no space left on device, write): trying again",
     "the records of what runs are written again",
   ]);
+});
+
+test("a damaged record does not let a second run onto the same data while the first lives", async () => {
+  const data = givenDataDir();
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as net.AddressInfo;
+  const file = path.join(data, "processes.json");
+  fs.writeFileSync(path.join(data, "ports.json"), JSON.stringify({ base: port }));
+  for (const half of ["", '{"processes":[']) {
+    fs.writeFileSync(file, half);
+    await expect(forgetRun(data, () => {})).rejects.toThrow(`${file} is damaged`);
+  }
+  server.close();
+  await once(server, "close");
+  expect(await forgetRun(data, () => {})).toBe(0);
+  expect(fs.existsSync(file)).toBe(false);
 });
