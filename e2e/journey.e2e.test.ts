@@ -11,6 +11,7 @@ import { bodyFields } from "./support/openapi.ts";
 import { asSuperuser, ops as readOps } from "./support/ops.ts";
 import { demoAdmin, invite, items, type Person, registerPatient, text } from "./support/people.ts";
 import type { Ops } from "./support/system.ts";
+import { writeOn } from "./support/writer.ts";
 
 const FIXTURES = path.join(root, "e2e/fixtures/fhir");
 const SYNTHEA = path.resolve(root, "../shared/data/fhir/synthea_r4");
@@ -251,6 +252,7 @@ test("7. a backup undoes damage in place, and the log keeps what came after it",
   expect(broken).toMatchObject({ status: 409, body: { code: "row_damaged" } });
   note("damage met", broken.requestId, /records\.prescription\.damaged/);
 
+  const writer = writeOn(otherDoctor.client);
   await stepUp(admin, adminSecrets);
   const restore = await admin.post(`/v1/backups/${backupId}/restore`, {}, key());
   expect(restore.status, JSON.stringify(restore.body)).toBe(202);
@@ -260,8 +262,10 @@ test("7. a backup undoes damage in place, and the log keeps what came after it",
     })
     .toBe("complete");
 
+  await writer.stop();
   await readsAsBefore();
   expect(await snapshotOfAll()).toEqual(before);
+  await writer.foundAgain();
   for (const requestId of [late.requestId, broken.requestId, restore.requestId]) {
     await expect.poll(() => typesOf(requestId), { timeout: 15_000 }).not.toEqual([]);
   }
