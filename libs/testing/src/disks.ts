@@ -80,6 +80,7 @@ export function givenDisk(frame: TestFrame, mib: number, at?: string): Disk {
   const dir = at ?? mkdtempSync(join(tmpdir(), "medvault-disk-"));
   const disk = mountDisk(dir, mib);
   if (typeof disk === "string") {
+    if (at === undefined) rmSync(dir, { recursive: true });
     console.warn(`skipped: ${disk}`); // not every reporter shows the note
     return frame.skip(disk);
   }
