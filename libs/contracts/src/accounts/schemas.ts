@@ -54,7 +54,15 @@ export const PasswordChange = z.strictObject({ currentPassword: Password, newPas
 export type PasswordChange = z.infer<typeof PasswordChange>;
 export const PasswordForgot = z.strictObject({ email: Email });
 /** `token` is that of a reset mail or of an invitation. */
-export const PasswordReset = z.strictObject({ token: OpaqueToken, newPassword: Password });
+/**
+ * A reset keeps second factors. `removeFactors` is for somebody who did not set them up: it removes
+ * them where nobody had confirmed the address before, and is 403 elsewhere.
+ */
+export const PasswordReset = z.strictObject({
+  token: OpaqueToken,
+  newPassword: Password,
+  removeFactors: z.boolean().optional(),
+});
 export type PasswordReset = z.infer<typeof PasswordReset>;
 
 export const PasswordStrength = z.strictObject({

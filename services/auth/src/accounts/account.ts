@@ -64,10 +64,10 @@ export function isEmailConfirmed(account: Account): boolean {
 }
 
 /**
- * Whether a mailed reset takes the second factors as well: whoever set them up never showed that
- * they read at the address, and whoever resets has. Roles that must have a factor keep theirs.
+ * Whether a mailed reset may remove the second factors as well: whoever set them up never showed
+ * that they read at the address, and whoever resets has. Roles that must have a factor keep theirs.
  */
-export function factorsEndAtReset(account: Account): boolean {
+export function mayResetFactors(account: Account): boolean {
   return account.emailOwned && account.emailUnconfirmed && !mfaRequiredFor(account.role);
 }
 

@@ -2,7 +2,7 @@ import { auditEvent } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { findAccount, findAccountByIdentifier, lockAccount } from "../accounts/account.store.ts";
-import { type Account, factorsEndAtReset, type Recipient } from "../accounts/account.ts";
+import { type Account, mayResetFactors, type Recipient } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";
 import { attemptStamp, reserveAttempt } from "../lockout/lockout.store.ts";
@@ -79,7 +79,7 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
         action: "password:forgot",
       });
       await emit(tx, "auth", mailed);
-      return resetMail({ to: account.email, publicUrl, token, factorsEnd: factorsEndAtReset(account) });
+      return resetMail({ to: account.email, publicUrl, token, mayRemoveFactors: mayResetFactors(account) });
     }
     case "invitation":
       return invitationMail({ to: task.email, username: task.username, publicUrl, token: task.token });

@@ -14,7 +14,7 @@ const TOKEN = "T".repeat(43);
 const reset = resetMail({
   to: "a@home.example",
   publicUrl: "http://127.0.0.1:8080",
-  factorsEnd: false,
+  mayRemoveFactors: false,
   token: TOKEN,
 });
 const mail = { ...reset, from: "MedVault <x@y.example>" };

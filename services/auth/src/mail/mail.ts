@@ -31,12 +31,17 @@ By API: POST /v1/auth/password/reset {"token", "newPassword"}.${SIGNATURE}`,
   };
 }
 
-/** The answer to a forgotten password. `factorsEnd`: see FactorsLeft. */
-export function resetMail(o: { to: string; publicUrl: string; token: string; factorsEnd: boolean }): Mail {
-  const factors = o.factorsEnd
-    ? "Nobody has confirmed this address yet. This link does, and removes the second factors that were set up before."
-    : `What second factors you have stay: have your authenticator app, passkey or a recovery code at hand. A passkey signs in
+/** The answer to a forgotten password. */
+export function resetMail(o: {
+  to: string;
+  publicUrl: string;
+  token: string;
+  mayRemoveFactors: boolean;
+}): Mail {
+  const stay = `What second factors you have stay: have your authenticator app, passkey or a recovery code at hand. A passkey signs in
 alone again once you have used it together with the new password.`;
+  const remove = "If you did not set up a second factor here and are asked for one, the page can remove it.";
+  const factors = o.mayRemoveFactors ? `${stay} ${remove}` : stay;
   return {
     to: o.to,
     subject: "A new MedVault password",

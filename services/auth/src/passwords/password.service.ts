@@ -2,6 +2,7 @@ import {
   type Actor,
   auditEvent,
   deniedEvent,
+  Forbidden,
   type PasswordChange,
   type PasswordReset,
   Unauthenticated,
@@ -10,7 +11,7 @@ import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import { EmailTaken } from "../accounts/account.errors.ts";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
-import { type Account, actingAs, factorsEndAtReset, recipientOf } from "../accounts/account.ts";
+import { type Account, actingAs, mayResetFactors, recipientOf } from "../accounts/account.ts";
 import { withAddress } from "../addresses/address.service.ts";
 import type { AuthContext } from "../context.ts";
 import { passGate } from "../grants/issuance.service.ts";
@@ -36,6 +37,8 @@ import { PasswordUnchanged } from "./password.errors.ts";
 import { normalisePassword, type PasswordOwner } from "./password-policy.ts";
 
 const RESET_DENIED = { type: "medvault.auth.password-reset.denied.v1", action: "password:reset" };
+const FACTORS_STAY =
+  "The second factors of this account stay. Sign in with one of them or a recovery code, or ask an administrator.";
 const LINKS = ["mfa_login", "password_reset", "invitation"] as const;
 
 /**
@@ -127,9 +130,10 @@ export async function forgotPassword(ctx: AuthContext, actor: Actor, email: stri
 /**
  * Sets a password by a mailed token, of a reset or of an invitation, which shows that the address
  * is the caller's. All sessions end, a second factor stays required, and passkeys do not sign in
- * alone until they were used with the new password; a mail says which stay. An address that nobody
- * had confirmed comes without the factors that were set up before. Throws TokenInvalid (which
- * counts where it was never given out), WeakPassword (the token stays good), LoginLocked.
+ * alone until they were used with the new password; a mail says which stay. Somebody who did not
+ * set up the factors of an address that nobody had confirmed may have them removed. Throws
+ * TokenInvalid (which counts where it was never given out), LoginLocked; and with the token still
+ * good, WeakPassword and Forbidden (factors that stay).
  */
 export async function resetPassword(ctx: AuthContext, actor: Actor, input: PasswordReset): Promise<void> {
   await requireUnlocked(ctx, actor, [resetBucket(ctx, actor)], RESET_DENIED);
@@ -138,8 +142,13 @@ export async function resetPassword(ctx: AuthContext, actor: Actor, input: Passw
   const account = token && (await findAccount(ctx.pool, ctx, token.userId));
   if (!token || !account || account.disabled) return refuseToken(ctx, actor, hash);
   const isInvitation = token.purpose === "invitation";
+  const removes = input.removeFactors === true && account.mfaEnabled;
+  if (removes && !mayResetFactors(account)) {
+    const denied = { ...RESET_DENIED, subject: `user/${account.id}`, reason: "factors_stay" };
+    return ctx.refuse(new Forbidden(FACTORS_STAY), deniedEvent(actor, denied));
+  }
   // What is long enough beside a second factor may be too short without it.
-  const judged = factorsEndAtReset(account) ? { ...account, mfaEnabled: false } : account;
+  const judged = removes ? { ...account, mfaEnabled: false } : account;
   await ctx.passwordCheck.requireAcceptable(input.newPassword, judged, "newPassword");
   const passwordHash = await ctx.hasher.hash(input.newPassword);
   const isDone = await changeSessions(ctx, async (change) => {
@@ -149,7 +158,7 @@ export async function resetPassword(ctx: AuthContext, actor: Actor, input: Passw
     await passGate(ctx, tx, actor, { by: isInvitation ? "invitation" : "reset", account: locked });
     const owner = actingAs(actor, locked, null);
     if (isInvitation) await emit(tx, "auth", invitationAccepted(owner));
-    const { next, after } = await asConfirmed(ctx, tx, owner, { ...locked, passwordHash });
+    const { next, after } = await asConfirmed(ctx, tx, owner, { ...locked, passwordHash }, removes);
     await setPassword(ctx, change, owner, next, after);
     return true;
   }).catch((error: unknown) => {
@@ -165,11 +174,12 @@ async function asConfirmed(
   tx: Tx,
   owner: Actor,
   account: Account,
+  removesFactors: boolean,
 ): Promise<{ next: Account; after: FactorsLeft["after"] }> {
   const confirmed = account.emailOwned
     ? { ...account, emailUnconfirmed: false }
     : await withAddress(ctx, tx, owner, account, { email: account.email, confirmed: true });
-  if (account.mfaEnabled && factorsEndAtReset(account)) {
+  if (removesFactors && mayResetFactors(account)) {
     const { next, passkeys } = await removeAllFactors(tx, confirmed);
     await emit(tx, "auth", factorsChanged(owner, "mfa.disabled", { passkeys }));
     return { next, after: "ended" };

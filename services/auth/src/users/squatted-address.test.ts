@@ -31,10 +31,11 @@ async function linkTo(email: string, page: string): Promise<string> {
     .map(({ text }) => new RegExp(`/${page}#token=([\\w-]{43})`).exec(text));
   return found.findLast((match) => match !== null)?.[1] ?? "none";
 }
-async function resetAt(email: string, newPassword = OWNERS) {
+async function resetAt(email: string, options: { removeFactors?: boolean; newPassword?: string } = {}) {
   await stranger().post("/v1/auth/password/forgot", { email });
   const token = await linkTo(email, "reset-password");
-  return stranger().post<Answer>("/v1/auth/password/reset", { token, newPassword });
+  const input = { token, newPassword: OWNERS, ...options };
+  return stranger().post<Answer>("/v1/auth/password/reset", input);
 }
 const meOf = async (answer: { body: Answer }) =>
   (await (await h.withToken(answer.body.accessToken)).get<Answer>("/v1/auth/me")).body;
@@ -70,7 +71,7 @@ test("an owner who resets the password of a squatted address is not locked out b
   expect((await login(username)).body).toMatchObject({ mfaRequired: true });
   const half = (await login(username)).body.mfaToken;
   await h.events();
-  expect((await resetAt(email)).status).toBe(204);
+  expect((await resetAt(email, { removeFactors: true })).status).toBe(204);
   const own = await login(email, OWNERS);
   expect(own.body).toHaveProperty("accessToken");
   expect(own.body).not.toHaveProperty("mfaRequired");
@@ -92,6 +93,13 @@ test("an owner who resets the password of a squatted address is not locked out b
   expect((await h.events()).map((event) => event.type)).toContain("medvault.auth.mfa.disabled.v1");
 });
 
+test("a reset alone keeps the second factor, also of an address that nobody confirmed", async () => {
+  const email = "squatted-0@home.example";
+  const { username } = await squat(email);
+  expect((await resetAt(email)).status).toBe(204);
+  expect((await login(username, OWNERS)).body).toMatchObject({ mfaRequired: true });
+});
+
 test("once somebody has shown that the address is theirs, a reset keeps their factors", async () => {
   const email = "mine@home.example";
   await register("mine-indeed", email);
@@ -103,7 +111,13 @@ test("once somebody has shown that the address is theirs, a reset keeps their fa
   const { secret } = (await api.post<{ secret: string }>("/v1/auth/mfa/setup")).body;
   const person = { account: { username: "mine-indeed", email }, totpSecret: secret } as Person;
   expect((await api.post("/v1/auth/mfa/verify", { code: h.code(person) })).status).toBe(200);
-  expect((await resetAt(email)).status).toBe(204);
+  expect(await resetAt(email, { removeFactors: true })).toMatchObject({
+    status: 403,
+    body: { detail: expect.stringContaining("ask an administrator") },
+  });
+  const token = await linkTo(email, "reset-password"); // still good
+  const reset = await stranger().post("/v1/auth/password/reset", { token, newPassword: OWNERS });
+  expect(reset.status).toBe(204);
   expect((await login(email, OWNERS)).body).toMatchObject({
     mfaRequired: true,
     methods: ["totp", "recovery_code"],
@@ -127,7 +141,7 @@ test("an owner who registers with a squatted address and uses the mailed link ha
   ]);
   expect((await confirm(token)).body.code).toBe("token_invalid");
   expect((await meOf(await login(email, OWNERS))).id).toBe(made.body.id);
-  expect((await resetAt(email, "Yk5!newly-chosen-Pd")).status).toBe(204);
+  expect((await resetAt(email, { newPassword: "Yk5!newly-chosen-Pd" })).status).toBe(204);
   expect((await meOf(await login(email, "Yk5!newly-chosen-Pd"))).id).toBe(made.body.id);
 
   // The squatter's account lives on, and gets nothing by the address any more.

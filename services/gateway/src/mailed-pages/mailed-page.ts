@@ -8,6 +8,8 @@ export interface PageText {
   readonly call: `POST /v1/auth/${string}`;
   readonly takesToken: boolean;
   readonly field?: "newPassword" | "email";
+  /** An option beside the field, by its name in the call. */
+  readonly option?: { readonly name: string; readonly label: string };
   readonly button: string;
   /** After it worked: what is so now, and what is next. */
   readonly done: string;
@@ -34,6 +36,10 @@ export const PAGE_TEXTS: Readonly<Record<MailedPage, PageText>> = {
     call: "POST /v1/auth/password/reset",
     takesToken: true,
     field: "newPassword",
+    option: {
+      name: "removeFactors",
+      label: "I did not set up the second factor of this account: remove it",
+    },
     button: "Set the new password",
     done: "Your new password is set, and all sessions have ended.",
     next: SIGN_IN,
@@ -79,6 +85,9 @@ const FIELDS = {
 
 const escaped = (text: string) => text.replace(/[&<>"]/g, (mark) => `&#${mark.charCodeAt(0)};`);
 
+const optionHtml = ({ name, label }: { name: string; label: string }) =>
+  `<label class="option"><input id="option" name="${name}" type="checkbox"> ${escaped(label)}</label>`;
+
 /** The page as HTML, with its one script and one style inside: both are allowed by their hash. */
 export function pageHtml(text: PageText, { script, style }: { script: string; style: string }): string {
   const title = escaped(text.title);
@@ -99,6 +108,7 @@ export function pageHtml(text: PageText, { script, style }: { script: string; st
       <form id="form" data-call="${path}" data-takes-token="${text.takesToken}">
       <p>${escaped(text.intro)}</p>
       ${text.field ? FIELDS[text.field] : ""}
+      ${text.option ? optionHtml(text.option) : ""}
       <button>${escaped(text.button)}</button>
       </form>
       <div id="problem" role="alert"></div>

@@ -50,7 +50,12 @@ async function linesOf(answer) {
 
 async function send() {
   const { call } = form.dataset;
-  const input = { ...(takesToken && { token }), ...(field && { [field.name]: field.value }) };
+  const option = byId("option");
+  const input = {
+    ...(takesToken && { token }),
+    ...(field && { [field.name]: field.value }),
+    ...(option?.checked && { [option.name]: true }),
+  };
   button.disabled = true;
   show([]);
   try {
