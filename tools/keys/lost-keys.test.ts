@@ -3,10 +3,16 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { copyFile, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createSubjectKey, openKeyring, tableKey } from "@medvault/keys";
-import { generateKeyFile, noteEscrow, rotateServiceKey, splitFiles } from "@medvault/keys/operations";
+import {
+  generateKeyFile,
+  moveKeysToVault,
+  noteEscrow,
+  rotateServiceKey,
+  splitFiles,
+} from "@medvault/keys/operations";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { type KeysPlace, makeKeysPlace, runTool } from "../test/harness.ts";
+import { givenVault, type KeysPlace, makeKeysPlace, runTool } from "../test/harness.ts";
 
 // Each command is a process of its own, which on a busy machine takes seconds to begin.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
@@ -183,6 +189,17 @@ test("threat: a key that was made over data is told apart from the true one, joi
   const left = await pool.query("select subject_id, wrapped from subject_keys");
   expect(left.rowCount).toBe(2);
   for (const row of left.rows) expect(now.subjectKey(row.wrapped, row.subject_id).key).toHaveLength(32);
+});
+
+test("threat: keys that Vault wraps are proved at the start as well, and others that it wraps are refused", async () => {
+  const { args } = await givenVault(place.dir);
+  expect(await place.keys("to-vault", "files", ...args)).toMatchObject({ code: 0 });
+  expect((await open("files")).provider.kind).toBe("vault");
+  await rm(place.fileOf("files"));
+  await generateKeyFile(place.fileOf("files"), "files");
+  const [, url = "", , tokenFile = "", , keyName = ""] = args;
+  await moveKeysToVault(place.fileOf("files"), "files", { url, tokenFile, keyName, mount: "transit" });
+  await expect(open("files")).rejects.toThrow(/version 1 is another key there .*version 2 is missing there/);
 });
 
 test("threat: the doctor opens what lies under each version, and names the key that another key wrapped", async () => {
