@@ -2,7 +2,7 @@ import path from "node:path";
 import { GatewayConfig } from "./config.ts";
 import { bundlePaths, type FileResult, type Stored, sendBundle } from "./import/send.ts";
 import { command, type Outcome, UsageError } from "./lib/command.ts";
-import { findInstallation, type Installation } from "./lib/installation.ts";
+import { findInstallation, type Installation, isOwnGateway } from "./lib/installation.ts";
 import { demoPerson, signIn } from "./lib/sign-in.ts";
 
 /** What is counted in a bundle. */
@@ -29,7 +29,10 @@ await command({
       ? demoPerson(installation, "doctor")
       : ownPerson(values.user, settings, installation);
     const paths = await bundlePaths(args);
-    const client = await signIn({ gateway, proofKey: installation.proofKey, as });
+    // Who names another MedVault's gateway answers for it; the demo's passwords go to its own alone.
+    const isNamed = (values.gateway ?? settings.MEDVAULT_GATEWAY_URL) !== undefined && !values.demo;
+    const isOthers = isNamed && !isOwnGateway(installation, gateway);
+    const client = await signIn({ gateway, proofKey: isOthers ? undefined : installation.proofKey, as });
     const results: FileResult[] = [];
     for (const file of paths) {
       output.progress(path.basename(file), results.length, paths.length);

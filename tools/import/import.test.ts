@@ -151,11 +151,27 @@ test("a stranger at the gateway's port, and one whose gateway cannot be proved, 
   }
   proofKey = KEY;
   const nowhere = { MEDVAULT_DATA: join(folder, "none"), MEDVAULT_TOKEN: "t0ken" };
-  expect(await run(["--gateway", gateway(), bundle], nowhere)).toMatchObject({
+  expect(await run([bundle], nowhere)).toMatchObject({
     code: 2,
-    err: expect.stringMatching(/cannot be proved, and nothing was sent/),
+    err: expect.stringMatching(/at http:\/\/127\.0\.0\.1:8080 cannot be proved, and nothing was sent/),
   });
+  proofKey = null;
+  const byName = gateway().replace("127.0.0.1", "localhost");
+  expect((await run(["--gateway", byName, bundle])).code).toBe(1);
   expect(seen).toEqual([]);
+});
+
+test("another MedVault's gateway is the word of who names it, but gets nothing of the demo's", async () => {
+  proofKey = null;
+  const elsewhere = { ...OPS(), gateway: "http://127.0.0.1:9", demo: { users: [{ role: "doctor" }] } };
+  await file("ops.json", JSON.stringify(elsewhere));
+  const bundle = await file("a.json", BUNDLE);
+  expect((await run(["--gateway", gateway(), bundle])).code).toBe(0);
+  expect(seen.map(({ path }) => path)).toEqual(["/v1/fhir"]);
+  expect((await run(["--demo", "--gateway", gateway(), bundle])).err).toMatch(
+    /is not this MedVault's gateway/,
+  );
+  expect(seen).toHaveLength(1);
 });
 
 test("nobody at the gateway is said in one sentence", async () => {

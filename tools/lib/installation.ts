@@ -36,6 +36,8 @@ interface Ops {
 
 export interface Installation {
   readonly gateway: string;
+  /** The gateway of ops.json. */
+  readonly ownGateway: string | null;
   /** By which the gateway of ops.json proves itself. */
   readonly proofKey: string | null;
   /** The folder of ops.json; null: there is none. */
@@ -62,6 +64,7 @@ export function findInstallation(
   );
   return {
     gateway: settings.MEDVAULT_GATEWAY_URL ?? ops.gateway ?? "http://127.0.0.1:8080",
+    ownGateway: ops.gateway ?? null,
     proofKey: ops.processes?.find(({ name }) => name === "gateway")?.proofKey ?? null,
     dataDir: existsSync(file) ? data : null,
     keysDir: settings.MEDVAULT_KEYS_DIR ?? ops.dirs?.keys ?? ownDir(data, "keys"),
@@ -85,6 +88,15 @@ function hasEnded(pid: number | null | undefined): boolean {
 /** Where `npm start` keeps them, also while it does not run: keys come back before it can. */
 const ownDir = (data: string, name: string): string | null =>
   existsSync(data) ? path.join(data, name) : null;
+
+const LOOPBACK = /^(127\.[\d.]+|localhost|\[::1\])$/;
+
+/** Whether a URL leads to the port of this machine where ops.json has its gateway. */
+export function isOwnGateway({ ownGateway }: Installation, gateway: string): boolean {
+  if (ownGateway === null) return false;
+  const [own, asked] = [new URL(ownGateway), new URL(gateway)];
+  return asked.host === own.host || (asked.port === own.port && LOOPBACK.test(asked.hostname));
+}
 
 function readOps(file: string): Ops {
   if (!existsSync(file)) return {};

@@ -33,8 +33,11 @@ export function demoPerson({ demoUsers, dataDir }: Installation, who: string): P
 
 export interface SignInOptions {
   readonly gateway: string;
-  /** By which a gateway without TLS proves itself: without it, nothing is sent there. */
-  readonly proofKey: string | null;
+  /**
+   * By which a gateway without TLS proves itself; null: nothing is sent there. Undefined: the caller
+   * has named a gateway of another MedVault, and answers for it.
+   */
+  readonly proofKey: string | null | undefined;
   /** A person, or an access token. */
   readonly as: Person | string;
   /**
@@ -68,8 +71,8 @@ export async function signIn({ gateway, proofKey, as, userAgent }: SignInOptions
 }
 
 /** TLS proves whose a gateway is; a plain one proves it by its key. Throws UsageError. */
-function gatewayFetch(gateway: string, proofKey: string | null): { fetch?: typeof fetch } {
-  if (new URL(gateway).protocol === "https:") return {};
+function gatewayFetch(gateway: string, proofKey: SignInOptions["proofKey"]): { fetch?: typeof fetch } {
+  if (new URL(gateway).protocol === "https:" || proofKey === undefined) return {};
   if (proofKey !== null) return { fetch: provenFetch(proofKey) };
   throw new UsageError(
     `whose gateway is at ${gateway} cannot be proved, and nothing was sent: start MedVault (npm start), set MEDVAULT_DATA to the data directory of the MedVault there, or use https.`,
