@@ -1,15 +1,18 @@
+import { randomInt } from "node:crypto";
 import {
   type Actor,
   CsrfFailed,
   deniedEvent,
   type SessionTransport,
   Unauthenticated,
+  Unavailable,
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { markRecorded } from "@medvault/service-kit";
 import { findAccount } from "../accounts/account.store.ts";
 import type { AuthContext } from "../context.ts";
 import { renewSession, type Tokens } from "../grants/issuance.service.ts";
+import { createSlots } from "../passwords/password-hasher.service.ts";
 import { changeSessions, endSessions } from "../sessions/session.service.ts";
 import { lockSession } from "../sessions/session.store.ts";
 import { enforceBinding, watchBinding } from "../sessions/session-binding.service.ts";
@@ -30,11 +33,34 @@ export interface RefreshInput {
 }
 
 /**
+ * Refreshes at once: fewer than the pool has connections, so that a stampede leaves some to others.
+ * What waited too long is refused before its token is spent, in time for the gateway to say so: a
+ * token spent for a client that has been given up would be lost, and its session with it.
+ */
+const AT_ONCE = 6;
+const WAITING_MAX = 1_000;
+const PATIENCE_MS = 1_500;
+const inTurn = createSlots(AT_ONCE, WAITING_MAX);
+
+/** As `refreshNow`, in turn. Throws Unavailable, and nothing has happened, when it takes too long. */
+export function refresh(ctx: AuthContext, actor: Actor, input: RefreshInput): Promise<Tokens> {
+  const came = performance.now();
+  return inTurn(async () => {
+    return refreshNow(ctx, actor, input, performance.now() - came > PATIENCE_MS);
+  });
+}
+
+/**
  * Trades a refresh token for a new pair (I18). Of any number at once exactly one is answered with
  * tokens. Throws RefreshSuperseded (a retry: nothing happens), RefreshReused (a copy: the session
  * has ended) or Unauthenticated (unknown, or the gate refuses).
  */
-export async function refresh(ctx: AuthContext, actor: Actor, input: RefreshInput): Promise<Tokens> {
+async function refreshNow(
+  ctx: AuthContext,
+  actor: Actor,
+  input: RefreshInput,
+  isLate: boolean,
+): Promise<Tokens> {
   const hash = hashOpaqueToken(input.refreshToken);
   const usedBy = blindToken(ctx.blindKey, "client", actor.ip, actor.userAgent);
   const known = await findRefreshToken(ctx.pool, hash);
@@ -45,6 +71,7 @@ export async function refresh(ctx: AuthContext, actor: Actor, input: RefreshInpu
   }
   // Most of many at once end here, without a lock; of the others the row's lock lets one pass.
   if (known.usedAt !== null) return secondUse(ctx, actor, known, usedBy);
+  if (isLate) throw new Unavailable(undefined, 1 + randomInt(5));
   const idleUntil = await ctx.cache.idleUntil(known.sessionId);
   const renewed = await changeSessions(ctx, async (change) => {
     const { tx } = change;
