@@ -42,7 +42,7 @@ const WAITING_MAX = 1_000;
 const PATIENCE_MS = 1_500;
 const inTurn = createSlots(AT_ONCE, WAITING_MAX);
 
-/** As `refreshNow`, in turn. Throws Unavailable, and nothing has happened, when it takes too long. */
+/** `refreshNow` in turn. Throws Unavailable, and nothing has happened, when it takes too long. */
 export function refresh(ctx: AuthContext, actor: Actor, input: RefreshInput): Promise<Tokens> {
   const came = performance.now();
   return inTurn(async () => {
