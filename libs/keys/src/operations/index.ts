@@ -23,6 +23,7 @@ export { combineShares, noteEscrow, splitFiles } from "./escrow.ts";
 export { generateKeyFile } from "./generate.ts";
 export { type RebuildOptions, type RebuildStep, rebuildIndexes } from "./index-rebuild.ts";
 export { type Joined, joinDocuments } from "./join.ts";
+export { putBack } from "./put-back.ts";
 export { type ResealedRow, type ResealOptions, reseal } from "./reseal.ts";
 export { openSamples, type Sample } from "./sealed-rows.store.ts";
 export { addTokenLayer, type LayerOptions } from "./token-layers.ts";

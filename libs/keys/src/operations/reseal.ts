@@ -117,7 +117,7 @@ async function save<T extends object>(
 }
 
 /** How to make a row's tokens, of the generation of keys that this transaction holds. */
-async function heldTokens<T extends object>(
+export async function heldTokens<T extends object>(
   tx: Tx,
   keyring: Keyring,
   table: SealedTable<T>,

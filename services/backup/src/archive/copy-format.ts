@@ -4,8 +4,8 @@ const SIGNATURE = Buffer.from("PGCOPY\n\xff\r\n\0", "latin1");
 const HEADER_BYTES = SIGNATURE.length + 8;
 const END_OF_ROWS = -1;
 const NULL_FIELD = -1;
-/** Of one row. Those of key tables have some 200 bytes, a public key's some more. */
-const MAX_ROW_BYTES = 64 * 1024;
+/** Rows of key tables have some 200 bytes, a public key's some more. */
+const MAX_KEY_ROW_BYTES = 64 * 1024;
 
 /**
  * Counts the rows of a COPY as its bytes pass, and checks that it is whole. Holds no field: lengths
@@ -87,9 +87,12 @@ export type Tuple = readonly (Buffer | null)[];
 
 /**
  * The rows of a COPY. Holds a chunk and a row. Throws RangeError when the bytes are no COPY, end
- * early, or have a row of more than 64 KiB.
+ * early, or have a row of more than `maxRowBytes`.
  */
-export async function* readTuples(bytes: AsyncIterable<Buffer>): AsyncGenerator<Tuple> {
+export async function* readTuples(
+  bytes: AsyncIterable<Buffer>,
+  maxRowBytes = MAX_KEY_ROW_BYTES,
+): AsyncGenerator<Tuple> {
   let held = Buffer.alloc(0);
   let at = 0;
   let isBegun = false;
@@ -103,14 +106,14 @@ export async function* readTuples(bytes: AsyncIterable<Buffer>): AsyncGenerator<
       isBegun = true;
     }
     for (;;) {
-      const row = isEnded ? null : nextRow(held, at);
+      const row = isEnded ? null : nextRow(held, at, maxRowBytes);
       if (row === null) break;
       at = row.end;
       if (row.tuple) yield row.tuple;
       else isEnded = true;
     }
-    if (held.length - at > MAX_ROW_BYTES || (isEnded && held.length > at))
-      throw new RangeError("not a COPY of keys");
+    if (held.length - at > maxRowBytes || (isEnded && held.length > at))
+      throw new RangeError("a row is too long, or something follows the COPY's end");
   }
   if (!isEnded) throw new RangeError("the COPY is not whole");
 }
@@ -123,7 +126,7 @@ function afterHeader(data: Buffer): number {
 }
 
 /** The row that begins there, with no tuple at the end of rows; null while it is not all there. */
-function nextRow(data: Buffer, from: number): { tuple: Tuple | null; end: number } | null {
+function nextRow(data: Buffer, from: number, maxBytes: number): { tuple: Tuple | null; end: number } | null {
   if (data.length - from < 2) return null;
   const fields = data.readInt16BE(from);
   let at = from + 2;
@@ -133,7 +136,7 @@ function nextRow(data: Buffer, from: number): { tuple: Tuple | null; end: number
   for (let n = 0; n < fields; n += 1) {
     if (data.length - at < 4) return null;
     const length = data.readInt32BE(at);
-    if (length < NULL_FIELD || length > MAX_ROW_BYTES) throw new RangeError("not a field");
+    if (length < NULL_FIELD || length > maxBytes) throw new RangeError("not a field");
     at += 4;
     if (data.length - at < length) return null;
     tuple.push(length === NULL_FIELD ? null : Buffer.from(data.subarray(at, at + length)));
