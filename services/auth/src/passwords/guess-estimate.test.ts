@@ -54,6 +54,9 @@ const COMPOSERS: readonly ((word: string) => string)[] = [
   (word) => capital(word) + pick(TAILS)() + pick(TAILS)(),
   (word) => `My${capital(word)}${pick(TAILS)()}`,
   (word) => `${word.toUpperCase()}${pick(TAILS)()}a`,
+  (word) => capital(word) + pick([...SIGNS]) + pick(["Gmail", "Work", "Clinic"]) + chars("0123456789", 3),
+  (word) => looks(capital(word)) + pick(TAILS)() + pick(["Aa", "Ab1!", "Zz9"]),
+  (word) => `${capital(word)}${chars("123", 1)}/${chars("123456789", 1)}/${year()}`,
 ];
 const PASSWORD_MANAGER = Array.from({ length: 94 }, (_, at) => String.fromCharCode(33 + at)).join("");
 const SYLLABLES = () => chars("bdfghkmnprstvz", 1) + chars("aeiouy", 1) + chars("bdfghkmnprstvz", 1);

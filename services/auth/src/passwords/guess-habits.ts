@@ -3,7 +3,7 @@ import { skeletonOf } from "./word-table.ts";
 
 /** What a guesser pays for what people do, in bits. */
 const YEAR = 5;
-const AFFIX = 5;
+const AFFIX = 4;
 const DAY = 16;
 const AGAIN = 8;
 const OWN_NAME = 2;
@@ -45,7 +45,10 @@ function namePieces(text: readonly string[], names: readonly string[]): Piece[] 
 
 /** What people put before a word or behind it. */
 const BEFORE = /^(my|the|our|im|iam|its|new|mr|xx?_?|aa)/i;
-const BEHIND = /(_?xx?|aa|qwe|asd|abc)$/i;
+const BEHIND = /(_?xx?|qwe|asd|abc|(?:aa?|ab|zz)\d{0,2}[!.]?)$/i;
+/** What a password is for, beside the word that all one's passwords have. */
+const PLACES =
+  /gmail|google|facebook|amazon|netflix|paypal|yahoo|hotmail|outlook|apple|clinic|hospital|medvault|doctor|work|home|office|bank|mail|login|admin/gi;
 
 function affixPieces(text: readonly string[]): Piece[] {
   const whole = text.join("");
@@ -53,6 +56,11 @@ function affixPieces(text: readonly string[]): Piece[] {
   return [
     ...(before ? [{ from: 0, to: before.length, bits: AFFIX }] : []),
     ...(behind ? [{ from: text.length - behind.length, to: text.length, bits: AFFIX }] : []),
+    ...[...whole.matchAll(PLACES)].map(({ index, 0: place }) => {
+      const from = [...whole.slice(0, index)].length; // in characters, as `text` is
+      const to = from + place.length;
+      return { from, to, bits: AFFIX + spelling(text.slice(from, to)) };
+    }),
   ];
 }
 

@@ -106,7 +106,7 @@ const SEQUENCES = ["abcdefghijklmnopqrstuvwxyz", "01234567890", ...KEYBOARD].fla
 /** Four equal characters, five along an alphabet or a keyboard, or a short piece over and over. */
 function hasPattern(text: string): boolean {
   const lower = text.toLowerCase();
-  if (/(.)\1{3}/u.test(lower) || /^(.{1,5})\1{2,}/u.test(lower)) return true;
+  if (/(.)\1{3}/u.test(lower) || /^(.{2,5})\1{2,}/u.test(lower)) return true;
   for (let at = 0; at + RUN <= lower.length; at++) {
     const piece = lower.slice(at, at + RUN);
     if (SEQUENCES.some((sequence) => sequence.includes(piece))) return true;
