@@ -189,6 +189,12 @@ export class TooLarge extends refusal("too_large") {}
 /** 415: a content type that is not accepted here. */
 export class UnsupportedMediaType extends refusal("unsupported_media_type") {}
 
+/** 415 for a body with a Content-Encoding: what it would unpack to is unknown. */
+export const compressedBody = () =>
+  new UnsupportedMediaType(
+    "A compressed body is not accepted. Send it as it is, without a Content-Encoding header.",
+  );
+
 /** 429: over a rate limit. */
 export class RateLimited extends AppError {
   readonly code: string = "rate_limited";

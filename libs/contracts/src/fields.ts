@@ -58,5 +58,5 @@ export const Email = z.email().max(254);
 export const Password = wellFormed(z.string().min(1).max(256)).register(unscreened, { why: "secret" });
 /** 256 random bits in base64url. */
 export const OpaqueToken = z.string().min(20).max(200);
-/** A TOTP or a recovery code, as typed. */
-export const Code = z.string().min(6).max(40);
+/** A TOTP or a recovery code, as typed: with spaces or hyphens between its characters, say. */
+export const Code = z.string().min(6).max(100);

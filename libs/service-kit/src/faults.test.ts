@@ -75,6 +75,32 @@ test("a fault has a path, a code that stays, plain words, and what the field mus
     expect(faultsOf(change), JSON.stringify(change)).toEqual([fault]);
 });
 
+test("a date in another form is one fault, whatever else is checked of it, and its form is said", () => {
+  const Dated = z.strictObject({
+    on: z.iso
+      .date()
+      .refine((value) => value >= "1900", "must be in 1900 or later")
+      .refine((value) => value <= "2100", "must not be in the future"),
+  });
+  const faults = (on: string) => {
+    try {
+      return parse(Dated, { on });
+    } catch (error) {
+      return (error as InvalidInput).errors;
+    }
+  };
+  for (const on of ["31/01/1980", "01.31.1980", "", "9", "2026-02-30"])
+    expect(faults(on), on).toEqual([
+      {
+        path: "on",
+        code: "invalid_format",
+        message: "must be a date such as 2026-01-31",
+        params: { format: "date" },
+      },
+    ]);
+  expect(faults("1899-12-31")).toMatchObject([{ message: "must be in 1900 or later" }]);
+});
+
 test("what is no object at all is said in words too, and no value is ever shown", () => {
   expect(() => parse(Schema, "patient's secret")).toThrow(InvalidInput);
   expect(JSON.stringify(faultsOf({ name: "hush", kind: "hush", id: "hush", at: "hush" }))).not.toContain(

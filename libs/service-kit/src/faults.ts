@@ -34,6 +34,8 @@ function codeOf(issue: Issue): Pick<FieldFault, "params"> & { code: string } {
       return { code: "invalid_type", params: { expected: issue.expected } };
     case "invalid_value":
       return { code: "invalid_value", params: { values: issue.values.map(String).join(", ") } };
+    case "custom":
+      return { code: typeof issue.params?.code === "string" ? issue.params.code : "invalid" };
     default:
       return { code: "invalid" };
   }

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import {
   AppError,
+  compressedBody,
   DETAIL_OF_KIND,
   type ErrorKind,
   type FieldFault,
@@ -63,7 +64,8 @@ function knownError(error: Error & Record<string, unknown>): Refusal | null {
   if (name === "DatabaseUnavailable") return new Unavailable();
   // body-parser's and Express' own errors (their `type`s are documented in body-parser's README)
   if (type === "entity.too.large" || type === "parameters.too.many") return new TooLarge();
-  if (type === "encoding.unsupported" || type === "charset.unsupported") return new UnsupportedMediaType();
+  if (type === "encoding.unsupported") return compressedBody();
+  if (type === "charset.unsupported") return new UnsupportedMediaType("Send JSON in UTF-8.");
   if (type === "entity.parse.failed") return new InvalidInput("The body is not valid JSON.");
   if (typeof type === "string" && (type.startsWith("request.") || type.startsWith("entity.")))
     return new InvalidInput();

@@ -9,9 +9,20 @@ const MAX_FAULTS = 50;
 export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value);
   if (!parsed.success) {
-    throw new InvalidInput(undefined, parsed.error.issues.slice(0, MAX_FAULTS).flatMap(faultsOf));
+    const issues = withoutEchoes(parsed.error.issues).slice(0, MAX_FAULTS);
+    throw new InvalidInput(undefined, issues.flatMap(faultsOf));
   }
   return parsed.data;
+}
+
+/** Of a value that has not even the form, what further checks say is of no use: `31/01/1980`. */
+function withoutEchoes(issues: z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  const malformed = new Map<string, z.core.$ZodIssue>();
+  for (const issue of issues) {
+    const path = JSON.stringify(issue.path);
+    if (issue.code === "invalid_format" && !malformed.has(path)) malformed.set(path, issue);
+  }
+  return issues.filter((issue) => (malformed.get(JSON.stringify(issue.path)) ?? issue) === issue);
 }
 
 /** Revisions begin with 1: this one is never a resource's. */

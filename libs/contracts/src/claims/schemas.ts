@@ -6,6 +6,10 @@ import { Id } from "../ids.ts";
 export const ClaimStatus = z.enum(["draft", "submitted", "approved", "rejected", "paid"]);
 export type ClaimStatus = z.infer<typeof ClaimStatus>;
 
+/** Those of ISO 4217 that are or were money: not `XXX` (none), `XTS` (tests) or metals. */
+const CURRENCIES: ReadonlySet<string> = new Set(Intl.supportedValuesOf("currency"));
+export const isCurrency = (code: string): boolean => CURRENCIES.has(code);
+
 const claimFields = {
   providerId: Id,
   diagnosisCode: term(64),
@@ -13,7 +17,13 @@ const claimFields = {
   treatment: text(20_000),
   /** Minor units, e.g. cents. */
   amount: z.int().min(0),
-  currency: z.string().regex(/^[A-Z]{3}$/, "must be an ISO 4217 code"),
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/, { error: "must be an ISO 4217 code such as EUR", abort: true })
+    .refine(isCurrency, {
+      error: "must be an ISO 4217 code such as EUR",
+      params: { code: "invalid_value" },
+    }),
 };
 export const NewClaim = z.strictObject({ patientId: Id, ...claimFields });
 export type NewClaim = z.infer<typeof NewClaim>;

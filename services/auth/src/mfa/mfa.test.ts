@@ -148,6 +148,36 @@ test("a recovery code signs in once, however it is typed", async () => {
   expect(rows.map((r) => r.row).join()).not.toContain(fresh.replaceAll("-", ""));
 });
 
+test("a code with spaces or hyphens is the code, wherever one is given, once, and never a wrong guess", async () => {
+  const spaced = (code: string, between: string) => ` ${code.slice(0, 3)}${between}${code.slice(3)} `;
+  const person = await h.person("patient", { mfaEnabled: false, totpSecret: null });
+  const api = await h.withToken((await login(person)).body.accessToken);
+  const { body: setup } = await api.post<Setup>("/v1/auth/mfa/setup");
+  const enrolled = { ...person, totpSecret: setup.secret };
+  const proof = (steps: number, between: string) => ({
+    password: PASSWORD,
+    code: spaced(h.code(enrolled, steps), between),
+  });
+  const verified = await api.post("/v1/auth/mfa/verify", { code: proof(-1, " ").code });
+  expect(verified.status).toBe(200);
+  for (let i = 0; i < 6; i++) {
+    const again = await challenge((await login(person)).body.mfaToken, proof(-1, "-").code);
+    expect(again).toMatchObject({ status: 401, body: { code: "invalid_code" } });
+  }
+  const done = await challenge((await login(person)).body.mfaToken, proof(0, "\u00a0").code);
+  expect(done.status).toBe(200);
+  const full = await h.withToken(done.body.accessToken);
+  expect((await full.post("/v1/auth/step-up", proof(1, "\u2009"))).status).toBe(200);
+  h.advance(90_000);
+  const renewed = await full.post<Setup>("/v1/auth/mfa/recovery-codes", proof(0, "\u2011"));
+  expect(renewed.status).toBe(200);
+  const [first = "", second = ""] = renewed.body.recoveryCodes;
+  const typed = [...first.replaceAll("-", "")].join("\u00a0");
+  expect((await challenge((await login(person)).body.mfaToken, typed)).status).toBe(200);
+  const off = { password: PASSWORD, code: second.replaceAll("-", " \u2013 ") };
+  expect((await full.post("/v1/auth/mfa/disable", off)).status).toBeLessThan(300);
+});
+
 test("a role that must have a second factor cannot give it up, a patient can", async () => {
   const doctor = await h.person("doctor");
   const { api } = await h.client(doctor);

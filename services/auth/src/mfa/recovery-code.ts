@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { blindToken } from "../tokens/blind-token.ts";
+import { typedCode } from "./typed-code.ts";
 
 const RECOVERY_CODES = 10;
 /** Crockford's base32: nothing that is misread. 16 characters are 80 bits (I5). */
@@ -17,7 +18,7 @@ export function newRecoveryCodes(characters: number = RECOVERY_CODE_CHARACTERS):
 
 /** A code as it was meant: without case, spaces and dashes; O is 0, I and L are 1. Null: none. */
 export function readRecoveryCode(typed: string): string | null {
-  const code = typed.toUpperCase().replace(/[\s-]/g, "").replace(/O/g, "0").replace(/[IL]/g, "1");
+  const code = typedCode(typed).toUpperCase().replace(/O/g, "0").replace(/[IL]/g, "1");
   return /^[0-9A-HJKMNP-TV-Z]{16,32}$/.test(code) ? code : null;
 }
 

@@ -17,7 +17,7 @@ import {
   useTotpStep,
 } from "./mfa.store.ts";
 import { readRecoveryCode, recoveryToken } from "./recovery-code.ts";
-import { totpStep } from "./totp.ts";
+import { isTotp, totpStep } from "./totp.ts";
 
 /** By what the account can give its second factor. */
 export async function methodsOf(db: Db, account: Account): Promise<MfaMethod[]> {
@@ -40,7 +40,7 @@ export async function spendSecondFactor(
   code: string,
 ): Promise<"otp" | "recovery"> {
   if (!account.mfaEnabled) throw new InvalidCode();
-  if (/^\d{6}$/.test(code)) {
+  if (isTotp(code)) {
     const step = account.totpSecret === null ? null : totpStep(account.totpSecret, code, ctx.now());
     if (step === null) throw new InvalidCode();
     if (!(await useTotpStep(tx, account.id, step))) throw new CodeReplayed();

@@ -22,8 +22,20 @@ test.each([
   if (seconds >= 60) expect(totpStep(SECRET, code, new Date((seconds - 60) * 1000))).toBeNull();
 });
 
+test("a code may be spaced, hyphenated or full-width, as people and keyboards write it", () => {
+  for (const code of [
+    "287 082",
+    " 287\u00a0082\t",
+    "287-082",
+    "2 8 7 0 8 2",
+    "287\u2013082",
+    "\uff12\uff18\uff17082",
+  ])
+    expect(totpStep(SECRET, code, new Date(59_000)), JSON.stringify(code)).toBe(1);
+});
+
 test("what is no six digits is no code", () => {
-  for (const code of ["", "28708", "2870820", "28708a", "287 082"]) {
+  for (const code of ["", "28708", "2870820", "28708a", "287_082", "287 08"]) {
     expect(totpStep(SECRET, code, new Date(59_000))).toBeNull();
   }
 });

@@ -1,5 +1,6 @@
 import { generateSecret, generateURI, verifySync } from "otplib";
 import QRCode from "qrcode";
+import { typedCode } from "./typed-code.ts";
 
 const STEP_SECONDS = 30;
 /** One step either way, for clocks that differ (I4). */
@@ -10,15 +11,18 @@ export function newTotpSecret(): string {
   return generateSecret({ length: 20 });
 }
 
+/** Whether this has the form of a TOTP code, however it is spaced. */
+export const isTotp = (code: string): boolean => /^\d{6}$/.test(typedCode(code));
+
 /**
  * The time step (Unix time / 30 s) whose code this is, if it is that of now or of a neighbour step;
  * else null. That it is a step later than the last one used is for the caller to make sure, in
  * Postgres.
  */
 export function totpStep(secret: string, code: string, now: Date): number | null {
-  if (!/^\d{6}$/.test(code)) return null;
+  if (!isTotp(code)) return null;
   const epoch = Math.floor(now.getTime() / 1000);
-  const result = verifySync({ secret, token: code, epoch, epochTolerance: TOLERANCE_SECONDS });
+  const result = verifySync({ secret, token: typedCode(code), epoch, epochTolerance: TOLERANCE_SECONDS });
   return result.valid ? Math.floor(epoch / STEP_SECONDS) + result.delta : null;
 }
 

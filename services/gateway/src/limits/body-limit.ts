@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Transform } from "node:stream";
-import { InvalidInput, TooLarge, UnsupportedMediaType } from "@medvault/contracts";
+import { compressedBody, InvalidInput, TooLarge } from "@medvault/contracts";
 import { BodyTimeout } from "./limit.errors.ts";
 
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
@@ -19,7 +19,7 @@ export function boundedBody(req: IncomingMessage, maxBytes: number, idleTimeoutM
   if (BODILESS.has(req.method ?? "")) throw new InvalidInput("This method takes no body.");
   if (declared !== undefined && Number(declared) > maxBytes) throw new TooLarge();
   const encoding = req.headers["content-encoding"];
-  if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw new UnsupportedMediaType();
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw compressedBody();
   let bytes = 0;
   const bounded = new Transform({
     transform(chunk: Buffer, _encoding, done) {

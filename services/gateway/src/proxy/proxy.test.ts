@@ -226,14 +226,28 @@ test("a body beyond its route's limit is 413, whether declared or counted, and t
   ).toBe(413);
 });
 
-test("a compressed body is 415: what it would unpack to is unknown", async () => {
-  const answer = await edge.call("/v1/patients", {
-    method: "POST",
-    as: doctor,
-    body: "{}",
-    headers: { "content-encoding": "gzip" },
-  });
-  expect(await problemOf(answer)).toEqual([415, "unsupported_media_type"]);
+test("a compressed body is 415 on every kind of route, and the answer says what to do instead", async () => {
+  const codings = {
+    "/v1/auth/login": ["gzip"],
+    "/v1/patients": ["gzip", "br", "deflate", "zstd", "identity, gzip"],
+    "/v1/fhir": ["gzip"],
+    "/v1/files": ["gzip"],
+  };
+  for (const [path, some] of Object.entries(codings)) {
+    for (const coding of some) {
+      const answer = await edge.call(path, {
+        method: "POST",
+        as: doctor,
+        body: "{}",
+        headers: { "content-encoding": coding },
+      });
+      expect(await answer.json(), `${path} ${coding}`).toMatchObject({
+        status: 415,
+        code: "unsupported_media_type",
+        detail: expect.stringContaining("without a Content-Encoding header"),
+      });
+    }
+  }
 });
 
 test("a body where none belongs is 400", async () => {

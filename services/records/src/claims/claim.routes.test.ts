@@ -116,6 +116,18 @@ test("claims are listed changed last first and filtered by status", async () => 
   expect(await list(`patientId=${patientId}&status=submitted`)).toEqual([one]);
 });
 
+test("threat: a claim in a currency that does not exist is refused, new or changed", async () => {
+  const doctor = service.someone("doctor");
+  const patientId = await givenPatient(doctor);
+  const { body } = await doctor.post<ClaimView>("/v1/claims", { patientId, ...CLAIM });
+  for (const currency of ["ZZZ", "BTC", "XXX"]) {
+    const refused = { status: 400, body: { errors: [{ path: "currency", code: "invalid_value" }] } };
+    expect(await doctor.post("/v1/claims", { patientId, ...CLAIM, currency })).toMatchObject(refused);
+    expect(await doctor.patch(`/v1/claims/${body.id}`, { currency })).toMatchObject(refused);
+  }
+  expect((await doctor.patch(`/v1/claims/${body.id}`, { currency: "JPY" })).status).toBe(200);
+});
+
 test.each([
   ["a fraction of a cent", { amount: 1.5 }, "amount"],
   ["a negative amount", { amount: -1 }, "amount"],

@@ -16,6 +16,7 @@ test.each([
   [-1, "USD"],
   [1, "usd"],
   [1, "DOLLAR"],
+  [1, "ZZZ"],
   [1e18, "USD"],
   [Number.NaN, "USD"],
 ])("%d %s is no amount", (value, currency) => {

@@ -1,10 +1,12 @@
+import { isCurrency } from "@medvault/contracts";
+
 /**
  * An amount in the minor unit of its ISO 4217 currency: 125.5 USD is 12550, 125 JPY is 125. Null
  * for a currency that is none, a negative amount, or one beyond what an integer holds exactly.
  * Rounded to the nearest unit.
  */
 export function toMinorUnits(value: number, currency: string): number | null {
-  if (!/^[A-Z]{3}$/.test(currency) || !Number.isFinite(value) || value < 0) return null;
+  if (!isCurrency(currency) || !Number.isFinite(value) || value < 0) return null;
   const digits = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions()
     .maximumFractionDigits;
   // Shifting the decimal point in the text avoids 1.005 * 100 = 100.49999999999999.

@@ -219,6 +219,7 @@ test("a change honours If-Match and moves the revision on", async () => {
 test.each([
   ["an unknown field", { ...ADA, role: "admin" }, "role"],
   ["a day that is none", { ...ADA, birthDate: "1971-02-30" }, "birthDate"],
+  ["a day first", { ...ADA, birthDate: "31/01/1980" }, "birthDate"],
   ["the year 0", { ...ADA, birthDate: "0000-01-01" }, "birthDate"],
   ["a blank name", { ...ADA, givenName: "  " }, "givenName"],
   ["half a character", { ...ADA, address: "\ud800" }, "address"],
