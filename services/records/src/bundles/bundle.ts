@@ -14,6 +14,8 @@ export interface Entry {
 }
 
 export interface Bundle {
+  /** A transaction is taken as a whole or not at all; the entries of others stand alone. */
+  isTransaction: boolean;
   entries: readonly Entry[];
   patient: Entry | null;
 }
@@ -62,7 +64,8 @@ export function parseBundle(body: unknown): Bundle {
     resource,
   }));
   refuse([...repeatedUrls(entries), ...secondPatients(entries)]);
-  return { entries, patient: entries.find(isPatient) ?? null };
+  const isTransaction = outline.data.type === "transaction";
+  return { isTransaction, entries, patient: entries.find(isPatient) ?? null };
 }
 
 /** Throws InvalidInput when there are faults. */

@@ -2,14 +2,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { InvalidInput } from "@medvault/contracts";
 import { expect, test } from "vitest";
-import { claims } from "../claims/claim.table.ts";
-import type { MappedClaim } from "../fhir/map-claim.ts";
-import type { MappedPrescription } from "../fhir/map-prescription.ts";
-import type { MappedRecord } from "../fhir/map-record.ts";
-import { medicalRecords } from "../medical-records/record.table.ts";
-import { prescriptions } from "../prescriptions/prescription.table.ts";
-import { MAX_DEPTH, MAX_ENTRIES, parseBundle } from "./bundle.ts";
-import { planImport } from "./plan.ts";
+import { bundleOf, ours, patient, plan } from "../../test/plan.ts";
+import { MAX_DEPTH, MAX_ENTRIES } from "./bundle.ts";
 
 const ROOT = new URL("../../../../", import.meta.url);
 const FIXTURE = new URL("e2e/fixtures/fhir/marisela-okonkwo-reyes.json", ROOT);
@@ -17,24 +11,6 @@ const SYNTHEA = new URL("../shared/data/fhir/synthea_r4/", ROOT);
 
 const fixture = () =>
   JSON.parse(readFileSync(FIXTURE, "utf8")) as { entry: { fullUrl: string; resource: never }[] };
-async function plan(body: unknown) {
-  const { clinical, ...made } = await planImport(parseBundle(body));
-  const of = <Mapped>(resource: object) =>
-    (clinical.get(resource as never) ?? []) as unknown as { mapped: Mapped }[];
-  return {
-    ...made,
-    records: of<MappedRecord>(medicalRecords),
-    prescriptions: of<MappedPrescription>(prescriptions),
-    claims: of<MappedClaim>(claims),
-  };
-}
-const bundleOf = (...resources: unknown[]) => ({
-  resourceType: "Bundle",
-  type: "transaction",
-  entry: resources.map((resource) => ({ resource, request: { method: "POST", url: "x" } })),
-});
-const patient = { resourceType: "Patient", id: "p", name: [{ family: "Marsh", given: ["Ada"] }] };
-const ours = { reference: "Patient/p" };
 const concept = { text: "Something" };
 
 async function pathsOf(body: unknown): Promise<string[]> {

@@ -34,8 +34,9 @@ export interface ImportPlan {
 
 /**
  * What becomes of each resource of a bundle. Only what names the bundle's own patient as its
- * subject becomes that patient's record, prescription or claim; all else is kept as it came. Throws
- * InvalidInput with every path at which a mapped resource is not what FHIR says.
+ * subject becomes that patient's record, prescription or claim; all else is kept as it came. A
+ * mapped resource that is not what FHIR says is a fault of a transaction; others keep it as well.
+ * Throws InvalidInput with the path of every fault.
  */
 export async function planImport(bundle: Bundle): Promise<ImportPlan> {
   const references = referencesOf(bundle);
@@ -56,6 +57,7 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
       place(plan, entry, known, references);
     } catch (error) {
       if (!(error instanceof ZodError)) throw error;
+      if (!bundle.isTransaction && entry !== bundle.patient) return void plan.kept.push(known);
       faults.push(...faultsOf(entry, error));
     }
   });

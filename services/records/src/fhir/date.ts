@@ -1,11 +1,14 @@
 /** FHIR R4 date, dateTime and instant (https://hl7.org/fhir/R4/datatypes.html#dateTime). */
 const DATE_TIME =
-  /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/;
+  /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/;
+/** Some systems write "for ever" as the last second of 9999 at their own offset. */
+const END_OF_TIME = "9999-12-31T23:59:59.999Z";
 
 /**
  * The instant of a FHIR date in UTC, as RFC 3339 with milliseconds. A partial date is its first
- * moment; a time without an offset counts as UTC; a leap second counts as the second before it.
- * Null for what is no date, or lies outside the years 1 to 9999.
+ * moment; a time without an offset counts as UTC; a leap second counts as the second before it;
+ * what an offset moves beyond 9999 is the end of it. Null for what is no date, or lies before year
+ * 1.
  */
 export function toInstant(value: string): string | null {
   const match = DATE_TIME.exec(value);
@@ -27,7 +30,8 @@ export function toInstant(value: string): string | null {
   const date = new Date(text);
   if (Number.isNaN(date.getTime()) || !isCalendarDay(Number(year), Number(month), Number(day))) return null;
   const utcYear = date.getUTCFullYear();
-  return utcYear >= 1 && utcYear <= 9999 ? date.toISOString() : null;
+  if (utcYear > 9999) return END_OF_TIME;
+  return utcYear >= 1 ? date.toISOString() : null;
 }
 
 /** The day, in UTC, of a FHIR date: `YYYY-MM-DD`, or null like {@link toInstant}. */

@@ -10,6 +10,11 @@ export const FhirDate = z.string().transform((value, context) => {
   if (instant === null) context.addIssue({ code: "custom", message: "is not a FHIR date" });
   return instant ?? z.NEVER;
 });
+/** Primitives of a list: null holds the place of one that has extensions only, and says nothing. */
+export const Strings = z
+  .array(z.string().nullable())
+  .default([])
+  .transform((list) => list.filter((one) => one !== null));
 export const Coding = z.looseObject({
   system: z.string().optional(),
   code: z.string().optional(),

@@ -20,7 +20,7 @@ const FhirClaim = z.looseObject({
     )
     .default([]),
   item: z.array(z.looseObject({ productOrService: fhir.Concept.optional() })).default([]),
-  total: z.looseObject({ value: z.number(), currency: z.string() }).optional(),
+  total: z.looseObject({ value: z.number().optional(), currency: z.string().optional() }).optional(),
 });
 
 /** What FHIR says of a claim; `createdAt` only if the resource says when it was made. */
@@ -36,15 +36,17 @@ const STATUS: Readonly<Record<string, ClaimStatus>> = { active: "submitted", dra
 
 /**
  * A Claim as a claim, or null (it is kept as it came) when it is cancelled, a mere estimate, or
- * says no total that an integer of minor units holds. The diagnosis is looked up inside the bundle.
- * Throws ZodError.
+ * says no total with a currency that an integer of minor units holds. The diagnosis is looked up
+ * inside the bundle. Throws ZodError.
  */
 export function mapClaim(resource: FhirResource, references: References): MappedClaim | null {
   if (resource.resourceType !== "Claim") return null;
   const claim = FhirClaim.parse(resource);
   const status = Object.hasOwn(STATUS, claim.status ?? "") ? STATUS[claim.status ?? ""] : undefined;
-  const amount = claim.total && toMinorUnits(claim.total.value, claim.total.currency);
-  if (!status || !claim.total || amount === null || amount === undefined) return null;
+  const { value, currency } = claim.total ?? {};
+  if (!status || value === undefined || currency === undefined) return null;
+  const amount = toMinorUnits(value, currency);
+  if (amount === null) return null;
   if (claim.use !== undefined && claim.use !== "claim") return null;
   const concepts = claim.diagnosis.map((one) => {
     const found = references.resolve(one.diagnosisReference?.reference, resource);
@@ -57,7 +59,7 @@ export function mapClaim(resource: FhirResource, references: References): Mapped
     diagnosis: joined(concepts.map(fhir.wordsOf)),
     treatment: joined(claim.item.map((item) => fhir.wordsOf(item.productOrService))),
     amount,
-    currency: claim.total.currency,
+    currency,
     status,
     createdAt: claim.created === undefined ? null : new Date(claim.created),
   };

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { Patient, PatientContent } from "../patients/patient.ts";
-import { FhirDate, Identifier } from "./element.ts";
+import { FhirDate, Identifier, Strings } from "./element.ts";
 import type { FhirResource } from "./resource.ts";
 
 const HumanName = z.looseObject({
   use: z.string().optional(),
   text: z.string().optional(),
   family: z.string().optional(),
-  given: z.array(z.string()).default([]),
+  given: Strings,
 });
 const Telecom = z.looseObject({
   system: z.string().optional(),
@@ -16,7 +16,7 @@ const Telecom = z.looseObject({
 });
 const Address = z.looseObject({
   text: z.string().optional(),
-  line: z.array(z.string()).default([]),
+  line: Strings,
   city: z.string().optional(),
   state: z.string().optional(),
   postalCode: z.string().optional(),

@@ -7,6 +7,7 @@ import type { FhirResource, Reference, References } from "./resource.ts";
 
 /** As in the contract; the index takes no text without bound. */
 const MAX_MEDICATION_CHARS = 1_000;
+const MAX_REFILLS = 999;
 
 const Timing = z.looseObject({
   code: fhir.Concept.optional(),
@@ -36,7 +37,7 @@ const MedicationRequest = z.looseObject({
   dispenseRequest: z
     .looseObject({
       validityPeriod: fhir.Period.optional(),
-      numberOfRepeatsAllowed: z.int().min(0).max(999).optional(),
+      numberOfRepeatsAllowed: z.int().min(0).optional(),
     })
     .optional(),
 });
@@ -60,6 +61,7 @@ export function mapPrescription(resource: FhirResource, references: References):
   if (!medication || medication.length > MAX_MEDICATION_CHARS) return null;
   const validity = request.dispenseRequest?.validityPeriod;
   const startDate = (validity?.start ?? request.authoredOn)?.slice(0, 10) ?? null;
+  const refills = request.dispenseRequest?.numberOfRepeatsAllowed ?? null;
   const endDate = validity?.end?.slice(0, 10) ?? null;
   return {
     medication,
@@ -72,7 +74,7 @@ export function mapPrescription(resource: FhirResource, references: References):
     notes: fhir.notesOf(request.note).join("\n") || null,
     startDate,
     endDate: startDate !== null && endDate !== null && endDate < startDate ? null : endDate,
-    refills: request.dispenseRequest?.numberOfRepeatsAllowed ?? null,
+    refills: refills !== null && refills > MAX_REFILLS ? null : refills,
     status: request.status,
   };
 }

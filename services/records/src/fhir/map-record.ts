@@ -148,7 +148,7 @@ function immunization(resource: FhirResource): MappedRecord | null {
 const AllergyIntolerance = Event.extend({
   clinicalStatus: fhir.Concept.optional(),
   verificationStatus: fhir.Concept.optional(),
-  category: z.array(z.string()).default([]),
+  category: fhir.Strings,
   criticality: z.string().optional(),
   onsetDateTime: fhir.FhirDate.optional(),
   recordedDate: fhir.FhirDate.optional(),
