@@ -2,6 +2,7 @@ import { createApp, createLogger, streamRoute } from "@medvault/service-kit";
 import { connect } from "amqplib";
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
+import { z } from "zod";
 import {
   actor,
   createProxy,
@@ -68,7 +69,10 @@ test("a signed-in actor reaches an app with the gateway's assertion, a guest doe
     readiness: async () => ({}),
     routes: [
       streamRoute(
-        { method: "POST", path: "/v1/echo", summary: "Echo", permission: "patient:read" },
+        {
+          ...{ method: "POST", path: "/v1/echo", summary: "Echo", permission: "patient:read" },
+          request: z.object({ a: z.int().optional() }),
+        },
         async ({ actor: { id, purpose }, req, res }) => void res.json({ id, purpose, body: req.body }),
       ),
     ],

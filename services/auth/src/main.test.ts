@@ -55,7 +55,7 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
     await expect.poll(listening, { timeout: 20_000 }).toBeDefined();
     const { port, adminPort } = JSON.parse(listening() ?? "") as Record<string, number>;
     const ready = async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).json();
-    const checks = { postgres: "ok", redis: "ok", rabbitmq: "ok" };
+    const checks = { postgres: "ok", redis: "ok", rabbitmq: "ok", mail: "ok" };
     await expect.poll(ready, { timeout: 10_000 }).toEqual({ status: "ok", checks });
     await expect
       .poll(() => redis.client.get("sessions:filled"), { timeout: 5_000 })

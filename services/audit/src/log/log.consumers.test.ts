@@ -109,7 +109,9 @@ test("while the writer refuses, readiness says degraded and why, events wait, an
   expect(refused).toMatchObject([{ data: { decision: { reason: "outside_checkpoint_forged" } } }]);
   await audit.send(event(41));
   await audit.outside.writeCheckpoint(good);
-  await eventually(async () => expect((await ready()).body.status).toBe("ok"));
+  // What the first test had parked is still to be looked at.
+  const healed = { writer: "ok", parked_messages: "degraded" };
+  await eventually(async () => expect((await ready()).body.checks).toMatchObject(healed));
   await audit.logged(18);
 });
 
