@@ -43,8 +43,7 @@ export function patientNames(
   entry: Entry,
   patient: {
     identifiers: { system: string; value: string }[];
-    givenName: string;
-    familyName: string;
+    knownAs: { givenName: string; familyName: string };
     birthDate: string | null;
   },
 ): string[] {
@@ -52,7 +51,8 @@ export function patientNames(
     return [...new Set(patient.identifiers.map(({ system, value }) => name("patient", system, value)))];
   }
   const where = entry.fullUrl ?? String(entry.resource.id ?? "");
-  return [name("patient-url", where, patient.givenName, patient.familyName, patient.birthDate ?? "")];
+  const { givenName, familyName } = patient.knownAs;
+  return [name("patient-url", where, givenName, familyName, patient.birthDate ?? "")];
 }
 
 /** JSON keeps the parts apart: no choice of `system` and `value` can spell another pair. */

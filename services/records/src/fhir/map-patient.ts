@@ -1,27 +1,17 @@
 import { z } from "zod";
 import type { Patient, PatientContent } from "../patients/patient.ts";
-import { FhirDate, Identifier, Strings } from "./element.ts";
+import { FhirDate, Identifier } from "./element.ts";
+import {
+  Address,
+  currentAddress,
+  currentContact,
+  currentName,
+  HumanName,
+  partedName,
+  Telecom,
+} from "./person.ts";
 import type { FhirResource } from "./resource.ts";
 
-const HumanName = z.looseObject({
-  use: z.string().optional(),
-  text: z.string().optional(),
-  family: z.string().optional(),
-  given: Strings,
-});
-const Telecom = z.looseObject({
-  system: z.string().optional(),
-  use: z.string().optional(),
-  value: z.string().optional(),
-});
-const Address = z.looseObject({
-  text: z.string().optional(),
-  line: Strings,
-  city: z.string().optional(),
-  state: z.string().optional(),
-  postalCode: z.string().optional(),
-  country: z.string().optional(),
-});
 /**
  * Each is a lock in Postgres while its bundle is stored, and there are some 6,400 of those for
  * everyone.
@@ -37,8 +27,13 @@ const FhirPatient = z.looseObject({
   birthDate: FhirDate.optional(),
 });
 
-/** What FHIR says of a patient, and system and value of every identifier that has both. */
-export type MappedPatient = PatientContent & { identifiers: { system: string; value: string }[] };
+/** What FHIR says of a patient, and by what to know them. */
+export type MappedPatient = PatientContent & {
+  /** System and value of every identifier that has both. */
+  identifiers: { system: string; value: string }[];
+  /** The same name whenever it is loaded, current or not. */
+  knownAs: { givenName: string; familyName: string };
+};
 
 /**
  * HL7 v2-0203 types of numbers that a state gives a person: social security, national unique, tax.
@@ -48,34 +43,26 @@ const NATIONAL = /^(SS|NI|TAX|NN[A-Z]{3})$/;
 /** A FHIR R4 Patient as a patient of ours. Throws ZodError on a field of the wrong shape. */
 export function mapPatient(resource: FhirResource): MappedPatient {
   const patient = FhirPatient.parse(resource);
-  const name =
+  const now = new Date();
+  const first =
     ["official", "usual", undefined].map((use) => patient.name.find((n) => n.use === use)).find(Boolean) ??
     patient.name[0];
-  const contact = (system: string) =>
-    patient.telecom.find((t) => t.system === system && t.value)?.value ?? null;
   const national = patient.identifier.find(
     (id) => id.value && id.type?.coding?.some((coding) => NATIONAL.test(coding.code ?? "")),
   );
   return {
-    givenName: name?.given.join(" ") ?? "",
-    familyName: name?.family ?? name?.text ?? "",
+    ...partedName(currentName(patient.name, now)),
     birthDate: patient.birthDate?.slice(0, 10) ?? null,
     sex: patient.gender ?? "unknown",
     nationalId: national?.value ?? null,
-    phone: contact("phone"),
-    email: contact("email"),
-    address: addressText(patient.address[0]),
+    phone: currentContact(patient.telecom, "phone", now),
+    email: currentContact(patient.telecom, "email", now),
+    address: currentAddress(patient.address, now),
     identifiers: patient.identifier.flatMap(({ system, value }) =>
       system && value ? [{ system, value }] : [],
     ),
+    knownAs: { givenName: first?.given.join(" ") ?? "", familyName: first?.family ?? first?.text ?? "" },
   };
-}
-
-function addressText(address: z.infer<typeof Address> | undefined): string | null {
-  if (!address) return null;
-  const { line, city, state, postalCode, country } = address;
-  const place = [state, postalCode].filter(Boolean).join(" ");
-  return address.text || [...line, city, place, country].filter(Boolean).join(", ") || null;
 }
 
 /** A patient who was written here, as FHIR R4. */

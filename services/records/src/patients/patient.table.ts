@@ -36,7 +36,7 @@ export const patients = resource<Patient, PatientView, PatientListQuery>({
   order: "updatedAt",
   fhir: fhirPair({
     read: mapPatient,
-    make: ({ identifiers: _, ...content }, { patientId, source, createdAt }, by) =>
+    make: ({ identifiers: _, knownAs: _name, ...content }, { patientId, source, createdAt }, by) =>
       newPatient(patientId, content, { userId: null, source, createdBy: by, createdAt }),
     write: patientResource,
   }),
