@@ -16,6 +16,18 @@ export const GIF = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEA
 /** Header, directory at byte 8 with no entries. */
 export const TIFF = Buffer.from("49492a0008000000000000000000", "hex");
 
+/** The same with the longer offsets of a BigTIFF. */
+export const BIG_TIFF = Buffer.from(`49492b00080000001000000000000000${"00".repeat(16)}`, "hex");
+
+/** Start, JFIF segment, end: no picture, but whole. */
+export const JPEG = Buffer.from("ffd8ffe000104a46494600010100000100010000ffd9", "hex");
+
+/** The header of a phone's photo. */
+export const HEIC = Buffer.from("00000018667479706865696300000000", "hex");
+
+/** Two elements of a data set, (0008,0005) and (0008,0060), without a preamble. */
+export const BARE_DICOM = Buffer.from("0800050043530a0049534f5f49522031303008006000435302004354", "hex");
+
 /** Preamble, "DICM", and the length element of group 0002. */
 export function dicom(preamble = Buffer.alloc(128)): Buffer {
   return Buffer.concat([preamble, Buffer.from("DICM"), Buffer.from("02000000554c040000000000", "hex")]);

@@ -1,19 +1,28 @@
-import { fileTypeFromBuffer } from "file-type";
+import { hasSafePreamble, isBareDicom, isDicomFile } from "./dicom.ts";
+import { isGif, isHeif, isJpeg, isPng, isTiff, isWebp } from "./image.ts";
+import { isActiveText, TextScan } from "./text.ts";
 
 /** Kept of a stream's beginning and end: enough for every signature and a zip's directory. */
 const HEAD_BYTES = 64 * 1024;
 const TAIL_BYTES = 256 * 1024;
 
-interface Kind {
+/** A rule that a file breaks: a stable code, and words that say what to do. */
+export interface Rule {
+  code: string;
+  message: string;
+}
+
+export interface Kind {
   contentType: string;
-  /** Types a client may declare for it; `application/octet-stream` says nothing and fits all. */
+  /** Types a client may declare for it; those that say nothing fit all. */
   declared: readonly string[];
   /** May be shown in place by a browser. */
   inline: boolean;
-  check: (sample: Sample) => Promise<boolean> | boolean;
+  /** The rule that the content breaks, or null when it is of this kind. */
+  broken: (sample: Sample) => Rule | null;
 }
 
-/** The beginning, the end, and whether the whole looked like text. */
+/** The beginning, the end, and whether the whole is text. */
 export interface Sample {
   head: Buffer;
   tail: Buffer;
@@ -23,39 +32,95 @@ export interface Sample {
 
 const DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 
-const jpeg = image("image/jpeg", "image/jpg", "image/pjpeg");
-const tiff: Kind = { ...image("image/tiff", "image/tif"), check: isTiff };
+/** A part without Content-Type is text/plain (RFC 7578, 4.4): neither says what the file is. */
+const SAY_NOTHING = ["application/octet-stream", "text/plain"];
 
-/** Everything that is stored, by the extension of its name. */
-const KINDS: Readonly<Record<string, Kind>> = {
-  pdf: { ...image("application/pdf"), check: ({ head }) => head.subarray(0, 5).equals(Buffer.from("%PDF-")) },
-  png: { ...image("image/png"), check: hasSignature("image/png", "image/apng") },
-  jpeg,
-  jpg: jpeg,
-  gif: image("image/gif"),
-  webp: image("image/webp"),
-  tiff,
-  tif: tiff,
-  docx: { contentType: DOCX, declared: [DOCX], inline: false, check: isDocx },
-  dcm: { contentType: "application/dicom", declared: ["application/dicom"], inline: false, check: isDicom },
-  txt: { contentType: "text/plain", declared: ["text/plain"], inline: false, check: isPlainText },
-  csv: {
-    contentType: "text/csv",
-    // Windows browsers with Excel installed declare the third, older clients the fourth
-    declared: ["text/csv", "text/plain", "application/vnd.ms-excel", "application/csv"],
-    inline: false,
-    check: isPlainText,
+export const DECLARED_TYPE: Rule = {
+  code: "declared_type",
+  message:
+    "has a Content-Type that does not fit its name's ending. Correct one of them, or leave out the type",
+};
+const HEIF: Rule = {
+  code: "heif",
+  message: "is a HEIC, HEIF or AVIF photo, which is not stored. Save it as JPEG or PNG and send that",
+};
+const NO_EXTENSION: Rule = {
+  code: "no_extension",
+  message: "is not DICOM, and its name has no ending. Add the one of its type, such as .pdf",
+};
+const PREAMBLE: Rule = {
+  code: "dicom_preamble",
+  message:
+    "is DICOM with a preamble of neither zeros nor TIFF, which can hide a program. Export it again, or fill its first 128 bytes with zeros",
+};
+const CONTROL: Rule = {
+  code: "control_characters",
+  message:
+    "is not plain text: it has bytes that no text has (UTF-8, Latin-1, ISO 2022, or UTF-16 with a byte order mark). Save it as UTF-8",
+};
+const ACTIVE: Rule = {
+  code: "other_format",
+  message:
+    "is a PDF, PostScript, XML, RTF or registry file named as plain text, and stored only as what it is",
+};
+
+const jpeg = image("image/jpeg", isJpeg, "a JPEG: whole segments up to the picture", [
+  "image/jpg",
+  "image/pjpeg",
+]);
+const tiff = image("image/tiff", isTiff, "a TIFF: a header that points into the file", ["image/tif"]);
+const dicom = kind("application/dicom", brokenInDicom, ["application/x-dicom"]);
+/** What has no extension: only DICOM, which devices name so (PS3.10, 8.2). */
+export const unnamed: Kind = {
+  ...dicom,
+  broken: (sample) => {
+    const broken = brokenInDicom(sample);
+    return broken && broken !== PREAMBLE ? NO_EXTENSION : broken;
   },
 };
 
-/** The kind that an extension names, or null when such files are not stored. */
-export function kindOf(extension: string): Kind | null {
+/** Everything that is stored, by the extension of its name. */
+const KINDS: Readonly<Record<string, Kind>> = {
+  pdf: image(
+    "application/pdf",
+    isPdf,
+    "a PDF: %PDF- and a version within 1,024 bytes, behind nothing but blank lines or a printer's job ticket",
+  ),
+  png: image("image/png", isPng, "a PNG: its signature and header"),
+  ...{ jpeg, jpg: jpeg, jpe: jpeg, jfif: jpeg },
+  gif: image("image/gif", isGif, "a GIF: its header and blocks"),
+  webp: image("image/webp", isWebp, "a WebP: its container and first chunk"),
+  ...{ tiff, tif: tiff },
+  docx: kind(DOCX, unless(isDocx, "a whole Word document without macros, nothing before or behind it")),
+  ...{ dcm: dicom, dicom },
+  txt: kind("text/plain", brokenInText),
+  // Windows browsers with Excel installed declare the first, older clients the second
+  csv: kind("text/csv", brokenInText, ["application/vnd.ms-excel", "application/csv"]),
+};
+
+/**
+ * The kind that an extension names, or null when such files are not stored. A name without one, or
+ * with a UID's last number in its place, is DICOM's unless the declared type says otherwise.
+ */
+export function kindOf(extension: string, declaredType: string): Kind | null {
+  if (/^\d*$/.test(extension)) return declares(unnamed, declaredType) ? unnamed : null;
   return Object.hasOwn(KINDS, extension) ? (KINDS[extension] ?? null) : null;
+}
+
+/** The rule that refuses an extension without a kind. */
+export function ruleAgainst(extension: string): Rule {
+  if (["heic", "heif", "hif", "avif"].includes(extension)) return HEIF;
+  if (/^\d*$/.test(extension)) return NO_EXTENSION;
+  return {
+    code: "extension",
+    message: `has an ending that is not stored. Send ${Object.keys(KINDS).join(", ")}`,
+  };
 }
 
 /** True when a type declared for a part fits the kind. */
 export function declares(kind: Kind, declaredType: string): boolean {
-  return declaredType === "application/octet-stream" || kind.declared.includes(declaredType.toLowerCase());
+  const type = declaredType.toLowerCase();
+  return SAY_NOTHING.includes(type) || kind.declared.includes(type);
 }
 
 /** True when a stored content type may be shown in place. */
@@ -70,11 +135,11 @@ export class Sampler {
   #tail: Buffer[] = [];
   #tailBytes = 0;
   #size = 0;
-  #text = true;
+  #text = new TextScan();
 
   push(chunk: Buffer): void {
     this.#size += chunk.length;
-    if (this.#text) this.#text = !hasControlByte(chunk);
+    this.#text.push(chunk);
     if (this.#headBytes < HEAD_BYTES) {
       const part = chunk.subarray(0, HEAD_BYTES - this.#headBytes);
       this.#head.push(part);
@@ -93,63 +158,63 @@ export class Sampler {
       head: Buffer.concat(this.#head),
       tail: tail.subarray(Math.max(0, tail.length - TAIL_BYTES)),
       size: this.#size,
-      text: this.#text,
+      text: this.#text.isText(),
     };
   }
 }
 
-function image(contentType: string, ...alsoDeclared: string[]): Kind {
-  return {
-    contentType,
-    declared: [contentType, ...alsoDeclared],
-    inline: true,
-    check: hasSignature(contentType),
+function kind(contentType: string, broken: Kind["broken"], alsoDeclared: string[] = []): Kind {
+  return { contentType, declared: [contentType, ...alsoDeclared], inline: false, broken };
+}
+
+function image(
+  contentType: string,
+  is: (sample: Sample) => boolean,
+  what: string,
+  also: string[] = [],
+): Kind {
+  return { ...kind(contentType, unless(is, what), also), inline: true };
+}
+
+/** Breaks the rule of its structure unless it is what it should be; a phone's photo is told so. */
+function unless(is: (sample: Sample) => boolean, what: string): Kind["broken"] {
+  return (sample) => {
+    if (is(sample)) return null;
+    return isHeif(sample.head) ? HEIF : { code: "structure", message: `is not ${what}` };
   };
 }
 
-function hasSignature(...mimes: string[]): Kind["check"] {
-  return async ({ head }) => mimes.includes((await fileTypeFromBuffer(head))?.mime ?? "");
+function brokenInText(sample: Sample): Rule | null {
+  if (!sample.text) return CONTROL;
+  return isPdf(sample) || isActiveText(sample.head) ? ACTIVE : null;
+}
+
+function brokenInDicom(sample: Sample): Rule | null {
+  if (isDicomFile(sample)) return hasSafePreamble(sample) ? null : PREAMBLE;
+  return unless(isBareDicom, "DICOM: DICM behind 128 bytes, or a data set's elements in order")(sample);
 }
 
 /**
- * A TIFF header whose first directory lies inside the file. (file-type looks into that directory,
- * which writers put behind the pixels, out of a sample's reach.)
+ * The header may stand anywhere in the first 1,024 bytes (PDF 1.7, annex H, note 13). Before it
+ * only: a byte order mark, blank lines, comments and a printer's job language, without markup.
  */
-function isTiff({ head, size }: Sample): boolean {
-  if (head.length < 8) return false;
-  const order = head.toString("latin1", 0, 2);
-  const version = order === "II" ? head.readUInt16LE(2) : order === "MM" ? head.readUInt16BE(2) : 0;
-  const directoryAt = order === "II" ? head.readUInt32LE(4) : head.readUInt32BE(4);
-  return version === 42 && directoryAt >= 8 && directoryAt < size;
-}
-
-/**
- * Text of any superset of ASCII (UTF-8, Windows-1252 from older clinic software): no control bytes
- * but tab, line feed, form feed and carriage return, and no signature of another format.
- */
-async function isPlainText({ head, text }: Sample): Promise<boolean> {
-  return text && (await fileTypeFromBuffer(head)) === undefined;
-}
-
-function hasControlByte(chunk: Buffer): boolean {
-  for (const byte of chunk) {
-    if (byte < 0x20 ? byte !== 9 && byte !== 10 && byte !== 12 && byte !== 13 : byte === 0x7f) return true;
-  }
-  return false;
-}
-
-/**
- * DICOM part 10: "DICM" after a preamble of 128 bytes, then file meta group 0002. The preamble must
- * be the standard's zeros or TIFF header: anything else can be a program (CVE-2019-11687).
- */
-function isDicom({ head }: Sample): boolean {
-  const preamble = head.subarray(0, 128);
-  const tiff = ["49492a00", "4d4d002a"].includes(preamble.subarray(0, 4).toString("hex"));
+function isPdf({ head }: Sample): boolean {
+  const start = head.toString("latin1", 0, 1024);
+  const at = start.search(/%PDF-\d\.\d/);
   return (
-    (tiff || preamble.every((byte) => byte === 0)) &&
-    head.subarray(128, 132).toString("latin1") === "DICM" &&
-    head.subarray(132, 134).toString("hex") === "0200"
+    at >= 0 &&
+    start
+      .slice(0, at)
+      .replace(/^\u00ef\u00bb\u00bf/, "")
+      .split(/\r\n?|\n/)
+      .every(isTicketLine)
   );
+}
+
+/** A line of a printer's ticket: blank, `%…` but PostScript's `%!`, or PJL behind its escape. */
+function isTicketLine(line: string): boolean {
+  const bare = line.replace("\u001b%-12345X", "");
+  return /^[ \t\f]*(?:(?:@PJL\b|%(?!!))[\t -;=-~\u0080-\u00ff]*)?$/.test(bare);
 }
 
 /**

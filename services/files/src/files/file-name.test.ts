@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { contentDisposition, extensionOf, safeFileName } from "./file-name.ts";
+import { contentDisposition, decodedName, extensionOf, safeFileName } from "./file-name.ts";
 
 test.each([
   ["report.pdf", "report.pdf"],
@@ -23,11 +23,27 @@ test.each([
   ["file.php ", "file.php"],
   ["scan.pdf...", "scan.pdf"],
   ["a\u00a0\u3000b.txt", "a b.txt"],
+  ["\u{1f468}\u200d\u{1f469}.pdf", "\u{1f468}\u200d\u{1f469}.pdf"],
+  [
+    "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.pdf",
+    "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.pdf",
+  ],
+  ["\u200da.pdf\u200d", "a.pdf"],
+  ["\u200d", ""],
+  ["a%20b%22%2e.pdf", "a%20b%22%2e.pdf"],
   ["..", ""],
   ["../", ""],
   ["\u202e\u200b", ""],
 ])("%o is kept as %o", (given, kept) => {
   expect(safeFileName(given)).toBe(kept);
+});
+
+test("a name of bytes is read as UTF-8 or else as Windows-1252, one that was decoded stays", () => {
+  expect([
+    decodedName("M\u00c3\u00bcller.pdf"),
+    decodedName("M\u00fcller.pdf"),
+    decodedName("報告.pdf"),
+  ]).toEqual(["Müller.pdf", "Müller.pdf", "報告.pdf"]);
 });
 
 test("a long name loses its middle, never its extension or half a character", () => {

@@ -5,17 +5,32 @@ const MAX_NAME_BYTES = 255;
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i;
 
 /**
+ * Reads a name of one character a byte: UTF-8, as browsers write it (WHATWG HTML, 4.10.21.8), else
+ * Windows-1252, as older clients do. What is no such name was decoded already (`filename*`).
+ */
+export function decodedName(name: string): string {
+  const bytes = Buffer.from(name, "latin1");
+  if (bytes.toString("latin1") !== name) return name;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("windows-1252").decode(bytes);
+  }
+}
+
+/**
  * Makes a client's file name safe to show and save on any system: NFC, the last path segment only,
- * no control, bidi or zero-width characters, none with a meaning for shells or Windows, at most 255
- * bytes of UTF-8 with the extension kept. Returns "" when nothing is left.
+ * no control, bidi or zero-width characters (but the joiners of scripts and emoji, inside of it),
+ * none with a meaning for shells or Windows, at most 255 bytes of UTF-8 with the extension kept.
+ * Returns "" when nothing is left.
  */
 export function safeFileName(given: string): string {
   const name = (given.normalize("NFC").split(/[/\\]/).at(-1) ?? "")
     // Cc control, Cf format (bidi, zero-width, tags), Co private use, Cs surrogates, Zl/Zp breaks
-    .replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "")
+    .replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "")
     .replace(/\p{Zs}+/gu, " ")
     .replace(/[<>:"|?*]/g, "_")
-    .replace(/^[ .]+|[ .]+$/g, "");
+    .replace(/^[ .\u200c\u200d]+|[ .\u200c\u200d]+$/g, "");
   if (name === "") return "";
   return shorten(name.startsWith("-") || WINDOWS_DEVICE.test(name) ? `_${name}` : name);
 }
@@ -39,7 +54,7 @@ function shorten(name: string): string {
     if (bytes > room) break;
     stem += character;
   }
-  return stem.trimEnd() + keptExtension;
+  return stem.replace(/[ .\u200c\u200d]+$/, "") + keptExtension;
 }
 
 /**

@@ -1,16 +1,25 @@
-import { refusal } from "@medvault/contracts";
+import { type FieldFault, refusal } from "@medvault/contracts";
 
-/** The bytes are not what the file's name and declared type say. */
+/** The bytes are not what the file's name and declared type say; `fault` is the rule they break. */
 export class ContentMismatch extends refusal(
   "content_mismatch",
   "The content is not what the file's name and type say.",
-) {}
+) {
+  override readonly errors: FieldFault[];
+  constructor(fault: FieldFault) {
+    super();
+    this.errors = [fault];
+  }
+}
 
-/** The name's extension is not on the list of what is stored. */
-export class FileTypeRefused extends refusal(
-  "unsupported_media_type",
-  "Files of this type are not stored.",
-) {}
+/** The name's extension is not on the list of what is stored; `fault` says what is. */
+export class FileTypeRefused extends refusal("unsupported_media_type", "Files of this type are not stored.") {
+  override readonly errors: FieldFault[];
+  constructor(fault: FieldFault) {
+    super();
+    this.errors = [fault];
+  }
+}
 
 /** One file is over the limit, or all of them together are. */
 export class UploadTooLarge extends refusal("too_large", "A file is larger than what may be uploaded.") {}

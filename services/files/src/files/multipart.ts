@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { InvalidInput, UnsupportedMediaType } from "@medvault/contracts";
 import busboy from "busboy";
 import { UploadTooLarge } from "./file.errors.ts";
+import { decodedName } from "./file-name.ts";
 
 const MAX_FILES = 10;
 const MAX_FIELDS = 8;
@@ -15,6 +16,7 @@ const DRAIN_MS = 10_000;
 export interface FilePart {
   /** As the client wrote it, path and all. */
   name: string;
+  /** text/plain, too, for a part that declares none (RFC 7578, 4.4). */
   declaredType: string;
   bytes: Readable;
 }
@@ -74,7 +76,8 @@ export async function readMultipart(
           bytes.resume();
           return reject(fault("files", "is the one field for files, and each has a name"));
         }
-        const part = handlers.file({ name: info.filename, declaredType: info.mimeType, bytes }, abort.signal);
+        const name = decodedName(info.filename);
+        const part = handlers.file({ name, declaredType: info.mimeType, bytes }, abort.signal);
         parts.push(part);
         part.catch(reject);
       });
@@ -103,7 +106,7 @@ function createParser(req: IncomingMessage): busboy.Busboy {
   try {
     return busboy({
       headers: req.headers,
-      defParamCharset: "utf8", // as browsers write names (WHATWG HTML, 4.10.21.8)
+      defParamCharset: "latin1", // a character a byte, for `decodedName`
       limits: {
         files: MAX_FILES,
         fields: MAX_FIELDS,

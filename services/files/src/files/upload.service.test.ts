@@ -5,7 +5,7 @@ import { newId } from "@medvault/contracts";
 import { drainedEvents } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Files, form, MAX_FILE_BYTES, type Person, startFiles, upload } from "../../test/harness.ts";
-import { docx, PDF, PNG } from "./content.testdata.ts";
+import { docx, HEIC, PDF, PNG } from "./content.testdata.ts";
 
 let files: Files;
 let doctor: Person;
@@ -156,6 +156,65 @@ test.each([
     await expectNothingStays(code);
   },
 );
+
+test("what is refused says which rule refused it, of which file, and repeats nothing of either", async () => {
+  const ask = (bytes: Buffer, name: string, type: string) =>
+    upload(
+      files,
+      doctor,
+      form(
+        ["patientId", patientId],
+        ["files", PDF, "a.pdf", "application/pdf"],
+        ["files", bytes, name, type],
+      ),
+    );
+  const secret = Buffer.from("Zyankali\0");
+  for (const [answer, code] of [
+    [await ask(secret, "Zyankali.txt", "text/plain"), "control_characters"],
+    [await ask(secret, "Zyankali.png", "image/png"), "structure"],
+    [await ask(PNG, "Zyankali.png", "image/gif"), "declared_type"],
+    [await ask(HEIC, "Zyankali.heic", "image/heic"), "heif"],
+    [await ask(secret, "Zyankali.exe", ""), "extension"],
+    [await ask(secret, "Zyankali", ""), "no_extension"],
+  ] as const) {
+    expect(answer).toMatchObject({ status: 415, body: { errors: [{ path: "files.1", code }] } });
+    expect(JSON.stringify(answer.body)).not.toContain("Zyankali");
+  }
+  expect(await files.rows()).toBe(0);
+});
+
+/** A form of one file, part headers as given, a character a byte. */
+function uploadRaw(partHeaders: string, bytes: Buffer) {
+  const body = `--b\r\nContent-Disposition: form-data; name="patientId"\r\n\r\n${patientId}\r\n--b\r\n${partHeaders}\r\n\r\n`;
+  return fetch(`${files.url}/v1/files`, {
+    method: "POST",
+    headers: { ...doctor.headers, "content-type": "multipart/form-data; boundary=b" },
+    body: Buffer.concat([Buffer.from(body, "latin1"), bytes, Buffer.from("\r\n--b--\r\n")]),
+  });
+}
+
+test.each([
+  ["in Latin-1", 'filename="Gr\u00f6\u00dfe.pdf"', "Größe.pdf"],
+  ["in UTF-8", 'filename="Gr\u00c3\u00b6\u00c3\u009fe.pdf"', "Größe.pdf"],
+  ["in its own charset", "filename*=UTF-8''%E5%A0%B1%E5%91%8A.pdf", "報告.pdf"],
+  ["with percent escapes", 'filename="a%20b%22.pdf"', "a%20b%22.pdf"],
+  ["with a joiner", `filename="${Buffer.from("👩‍⚕️.pdf").toString("latin1")}"`, "👩‍⚕️.pdf"],
+])(
+  "a name %s comes back as sent, and a part without type has that of its name",
+  async (_, parameter, name) => {
+    const answer = await uploadRaw(`Content-Disposition: form-data; name="files"; ${parameter}`, PDF);
+    expect([answer.status, ((await answer.json()) as { items: object[] }).items]).toMatchObject([
+      201,
+      [{ name, contentType: "application/pdf" }],
+    ]);
+  },
+);
+
+test("a part without type is still what its name says, or refused", async () => {
+  const answer = await uploadRaw('Content-Disposition: form-data; name="files"; filename="a.pdf"', PNG);
+  expect(answer.status).toBe(415);
+  await expectNothingStays("content_mismatch");
+});
 
 test("a file one byte over the limit is 413 and nothing stays; one at the limit is stored", async () => {
   const text = (bytes: number) => Buffer.alloc(bytes, "a");

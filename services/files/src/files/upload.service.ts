@@ -5,7 +5,7 @@ import { createSealStream, fileContext } from "@medvault/crypto";
 import { parse } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import type { Blob } from "./blob.store.ts";
-import { declares, kindOf, type Sample, Sampler } from "./content.ts";
+import { DECLARED_TYPE, declares, kindOf, ruleAgainst, type Sample, Sampler, unnamed } from "./content.ts";
 import { ContentMismatch, FileTypeRefused, UploadTooLarge } from "./file.errors.ts";
 import { prescriptionOf } from "./file.ts";
 import { extensionOf, safeFileName } from "./file-name.ts";
@@ -55,9 +55,10 @@ export class Upload {
     const place = this.#received.push(undefined) - 1;
     const name = safeFileName(part.name);
     if (name === "") throw new InvalidInput(undefined, [{ path: "files", message: "has no usable name" }]);
-    const kind = kindOf(extensionOf(name));
-    if (!kind) throw new FileTypeRefused();
-    if (!declares(kind, part.declaredType)) throw new ContentMismatch();
+    const path = `files.${place}`;
+    const kind = kindOf(extensionOf(name), part.declaredType);
+    if (!kind) throw new FileTypeRefused({ path, ...ruleAgainst(extensionOf(name)) });
+    if (!declares(kind, part.declaredType)) throw new ContentMismatch({ path, ...DECLARED_TYPE });
     if (this.#fields.has("patientId")) await this.#requireAccess();
 
     const id = newId();
@@ -67,7 +68,8 @@ export class Upload {
     const blob = await this.#context.blobs.receive(part.bytes, tap, seal, signal);
     const { sizeBytes, sha256, sample } = tap.result();
     this.#received[place] = { id, name, contentType: kind.contentType, sizeBytes, sha256, fileKey, blob };
-    if (!(await kind.check(sample))) throw new ContentMismatch();
+    const rule = kind.broken(sample);
+    if (rule) throw new (kind === unnamed ? FileTypeRefused : ContentMismatch)({ path, ...rule });
   }
 
   /** When all has arrived: the target, why it is allowed, and the files in their order. */
