@@ -1,7 +1,8 @@
 import { ZodError } from "zod";
+import { isFact } from "../fhir/fact.ts";
 import type { MappedPatient } from "../fhir/map-patient.ts";
 import type { Read } from "../fhir/pair.ts";
-import type { Original } from "../fhir/resource.ts";
+import type { FhirResource, Original } from "../fhir/resource.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Patient } from "../patients/patient.ts";
 import type { Row } from "../resources/patient-owned.ts";
@@ -72,14 +73,22 @@ function place(plan: ImportPlan, entry: Entry, known: Known, references: BundleR
     plan.patient = { ...known, ...read, patientNames: patientNames(entry, read.mapped) };
     return;
   }
-  const subject = (resource.subject ?? resource.patient) as { reference?: unknown } | undefined;
-  if (typeof subject?.reference === "string" && references.isBundlePatient(subject.reference)) {
+  if (isFact(resource) && isAboutPatient(resource, references)) {
     for (const [kind, planned] of plan.clinical) {
       const read = kind.fhir.read(resource, references);
       if (read) return void planned.push({ ...known, ...read });
     }
   }
   plan.kept.push(known);
+}
+
+/** The subject is the bundle's own patient, and so is all that is focused on: a foetus is not. */
+function isAboutPatient(resource: FhirResource, references: BundleReferences): boolean {
+  const { focus = [] } = resource;
+  return [resource.subject ?? resource.patient, ...(Array.isArray(focus) ? focus : [focus])].every(
+    (about: { reference?: unknown } | null | undefined) =>
+      typeof about?.reference === "string" && references.isBundlePatient(about.reference),
+  );
 }
 
 function faultsOf(entry: Entry, error: ZodError): Fault[] {

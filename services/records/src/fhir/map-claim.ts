@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Claim } from "../claims/claim.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import * as fhir from "./element.ts";
+import { isFact } from "./fact.ts";
 import { toMinorUnits } from "./money.ts";
 import type { FhirResource, Reference, References } from "./resource.ts";
 
@@ -50,7 +51,10 @@ export function mapClaim(resource: FhirResource, references: References): Mapped
   if (claim.use !== undefined && claim.use !== "claim") return null;
   const concepts = claim.diagnosis.map((one) => {
     const found = references.resolve(one.diagnosisReference?.reference, resource);
-    return one.diagnosisCodeableConcept ?? fhir.Concept.safeParse(found?.code).data;
+    return (
+      one.diagnosisCodeableConcept ??
+      (found && isFact(found) ? fhir.Concept.safeParse(found.code).data : undefined)
+    );
   });
   const joined = (texts: (string | null)[]) => texts.filter(Boolean).join("; ") || null;
   return {

@@ -33,7 +33,6 @@ const Condition = Event.extend({
 function condition(resource: FhirResource): MappedRecord | null {
   const c = Condition.parse(resource);
   const verification = fhir.codeOf(c.verificationStatus);
-  if (verification === "entered-in-error" || verification === "refuted") return null;
   return record("diagnosis", c.code, c.onsetDateTime ?? c.onsetPeriod?.start ?? c.recordedDate, [
     ...fhir.labelled([
       ["Clinical status", fhir.codeOf(c.clinicalStatus)],
@@ -160,7 +159,6 @@ const AllergyIntolerance = Event.extend({
 function allergy(resource: FhirResource): MappedRecord | null {
   const a = AllergyIntolerance.parse(resource);
   const verification = fhir.codeOf(a.verificationStatus);
-  if (verification === "entered-in-error" || verification === "refuted") return null;
   return record("allergy", a.code, a.onsetDateTime ?? a.recordedDate, [
     ...fhir.labelled([
       ["Clinical status", fhir.codeOf(a.clinicalStatus)],
