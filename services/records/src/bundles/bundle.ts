@@ -1,6 +1,7 @@
 import { InvalidInput } from "@medvault/contracts";
 import { z } from "zod";
 import type { FhirResource } from "../fhir/resource.ts";
+import { maskFaults } from "./mask-faults.ts";
 
 export const MAX_ENTRIES = 20_000;
 export const MAX_DEPTH = 32;
@@ -45,9 +46,10 @@ const Outline = z.object({
 });
 
 /**
- * Reads a FHIR R4 transaction or batch Bundle (https://hl7.org/fhir/R4/bundle.html): at most 20,000
- * entries, 32 levels deep, one Patient at most, no full URL twice. Resources are kept as they are,
- * unread. Throws InvalidInput with the paths of up to 50 faults; never with a value in it.
+ * Reads a FHIR R4 transaction or batch Bundle (https://hl7.org/fhir/R4/bundle.html): at most
+ * 20,000 entries, 32 levels deep, one Patient at most, no full URL twice, no mask for an
+ * identifier. Resources are kept as they are, unread. Throws InvalidInput with the paths of up to
+ * 50 faults; never with a value in it.
  */
 export function parseBundle(body: unknown): Bundle {
   refuse(shapeFaults(body));
@@ -63,7 +65,7 @@ export function parseBundle(body: unknown): Bundle {
     fullUrl: outline.data.entry[index]?.fullUrl ?? null,
     resource,
   }));
-  refuse([...repeatedUrls(entries), ...secondPatients(entries)]);
+  refuse([...repeatedUrls(entries), ...secondPatients(entries), ...maskFaults(entries)]);
   const isTransaction = outline.data.type === "transaction";
   return { isTransaction, entries, patient: entries.find(isPatient) ?? null };
 }

@@ -3,7 +3,7 @@ import { inTransaction } from "@medvault/postgres";
 import type { Answer } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { type KeptResource, keptResources } from "../fhir/kept-resource.table.ts";
-import { maskResource } from "../fhir/mask-resource.ts";
+import { maskLink, maskResource, masksOf } from "../fhir/mask-resource.ts";
 import type { FhirResource, Original } from "../fhir/resource.ts";
 import { unmaskAct } from "../patients/patient.service.ts";
 import { patients } from "../patients/patient.table.ts";
@@ -12,6 +12,7 @@ import type { Row } from "../resources/patient-owned.ts";
 import { type Act, damaged, done } from "../resources/resource.events.ts";
 import { find } from "../resources/resource.store.ts";
 import type { Resource } from "../resources/resource.ts";
+import { mapYielding } from "./batch.ts";
 import { clinicalResources } from "./clinical-resources.ts";
 import { readAll } from "./export.store.ts";
 
@@ -24,8 +25,9 @@ type FhirBundle = {
 
 /**
  * All that is kept about a patient as a FHIR R4 Bundle: originals as they came, where nothing was
- * changed here since; else resources made of the fields. Persons' sensitive fields are masked but
- * for those of `unmask`. Throws NotFound, and as readPatient does.
+ * changed here since; else resources made of the fields. Persons' sensitive fields are masked,
+ * where they stand and wherever else their values do, but for those of `unmask`. Throws NotFound,
+ * and as readPatient does.
  */
 export async function exportPatient(
   context: Context,
@@ -54,14 +56,19 @@ export async function exportPatient(
   const unmasked = await unmaskAct(context, actor, id, unmask);
   const itself = { reference: `urn:uuid:${id}` };
   const first = entryOf(patient, patients, (whole) => patients.fhir.write(whole, itself));
+  const masks = masksOf(isDamaged(patient) ? { ...UNKNOWN, id } : patient, first, unmask);
   const subject = { reference: first.fullUrl };
-  const entry = [
+  const clear = [
     first,
     ...clinical.map(({ row, resource }) =>
       entryOf(row, resource, (whole) => resource.fhir.write(whole, subject)),
     ),
     ...kept.map((one) => (isDamaged(one) ? damagedEntry(one, keptResources.noun) : keptEntry(one))),
-  ].map(({ fullUrl, resource }) => ({ fullUrl, resource: maskResource(resource, unmask) }));
+  ];
+  const entry = await mapYielding(clear, ({ fullUrl, resource }) => ({
+    fullUrl: maskLink(fullUrl, masks),
+    resource: maskResource(resource, masks),
+  }));
   const exported = { ...act, details: { count: entry.length } };
   const acts = [exported, ...unmasked].map((one) => done(actor, one));
   const lost = [
@@ -72,6 +79,9 @@ export async function exportPatient(
   await context.appender.append(...acts, ...lost);
   return { body: { resourceType: "Bundle", type: "searchset", total: entry.length, entry } };
 }
+
+/** Of a patient who does not open, nothing is known that could be looked for. */
+const UNKNOWN = { nationalId: null, phone: null, email: null, address: null };
 
 type Exported = Row & { source: Original | null };
 
