@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { mailedAddress } from "./mail-address.ts";
 
 /**
  * Input that is not screened: clinical text, words to search for, and secrets. The gateway screens
@@ -53,7 +54,7 @@ export const instant = z.iso.datetime({ offset: true }).refine((value) => {
 export const bodyLimit = z.int().min(1).max(100).default(20);
 export const bodyCursor = z.string().max(2000).optional();
 
-export const Email = z.email().max(254);
+export const Email = mailedAddress();
 /** Only its length is checked here; the policy judges the rest (`weak_password`). */
 export const Password = wellFormed(z.string().min(1).max(256)).register(unscreened, { why: "secret" });
 /** 256 random bits in base64url. */

@@ -19,6 +19,7 @@ export * from "./files/routes.ts";
 export * from "./files/schemas.ts";
 export * from "./http.ts";
 export * from "./ids.ts";
+export { asciiAddress, mailedAddress, unicodeAddress } from "./mail-address.ts";
 export * from "./medical-records/routes.ts";
 export * from "./medical-records/schemas.ts";
 export * from "./mfa/routes.ts";

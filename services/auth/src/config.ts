@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { BINDINGS } from "@medvault/contracts";
+import { BINDINGS, mailedAddress } from "@medvault/contracts";
 import {
   CallingConfig,
   CommonConfig,
@@ -241,7 +241,9 @@ export const BootstrapConfig = CallingConfig.extend({
     .regex(/^[A-Za-z0-9_-]{3,50}$/, "must be 3 to 50 of A-Z, a-z, 0-9, _ and -")
     .default("admin")
     .describe("the first admin's user name"),
-  MEDVAULT_ADMIN_EMAIL: z.email().default("admin@medvault.invalid").describe("the first admin's address"),
+  MEDVAULT_ADMIN_EMAIL: mailedAddress()
+    .default("admin@medvault.invalid")
+    .describe("the first admin's address"),
 });
 export type BootstrapConfig = z.infer<typeof BootstrapConfig>;
 

@@ -13,6 +13,7 @@ import {
 } from "../fields.ts";
 import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
+import { readAddress } from "../mail-address.ts";
 
 export const Sex = z.enum(["male", "female", "other", "unknown"]);
 
@@ -27,7 +28,7 @@ export const NewPatient = z.strictObject({
   sex: Sex,
   nationalId: unmasked(term(64)).optional(),
   phone: unmasked(term(64)).optional(),
-  email: unmasked(z.email().max(320)).optional(),
+  email: readAddress(unmasked(z.string().max(320))).optional(),
   address: unmasked(text(500)).optional(),
   userId: Id.optional(),
 });
@@ -41,7 +42,9 @@ export const PatientPatch = z.strictObject({
   sex: Sex.optional(),
   nationalId: unmasked(term(64)).nullable().optional(),
   phone: unmasked(term(64)).nullable().optional(),
-  email: unmasked(z.email().max(320)).nullable().optional(),
+  email: readAddress(unmasked(z.string().max(320)))
+    .nullable()
+    .optional(),
   address: unmasked(text(500)).nullable().optional(),
   userId: Id.nullable().optional(),
 });

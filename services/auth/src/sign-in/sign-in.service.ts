@@ -1,5 +1,6 @@
 import {
   type Actor,
+  asciiAddress,
   auditEvent,
   InvalidInput,
   type Login,
@@ -53,7 +54,8 @@ type LoginInput = Login & { transport: SessionTransport };
  * address from a free one.
  */
 export async function login(ctx: AuthContext, actor: Caller, input: LoginInput): Promise<LoginAnswer> {
-  const { identifier, password } = input;
+  const { password } = input;
+  const identifier = asciiAddress(input.identifier.trim()) ?? input.identifier;
   const isAddress = identifier.includes("@");
   const owner = await findAccountByIdentifier(ctx.pool, ctx, identifier);
   const claimant = isAddress ? await findClaimant(ctx.pool, ctx, identifier) : null;

@@ -1,4 +1,4 @@
-import { type Actor, accountApi, signInApi } from "@medvault/contracts";
+import { type Actor, accountApi, signInApi, unicodeAddress } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import { type Account, isEmailConfirmed, mfaRequiredFor } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
@@ -7,9 +7,10 @@ import { changeOwnAccount, ownSession, readOwnAccount } from "./own-account.serv
 import { register } from "./registration.service.ts";
 
 export const ownAccountRoutes = (ctx: AuthContext): Route[] => [
-  route(signInApi.register, async ({ actor, body }) => ({
-    body: { ...(await register(ctx, actor, body)), role: "patient" as const },
-  })),
+  route(signInApi.register, async ({ actor, body }) => {
+    const account = await register(ctx, actor, body);
+    return { body: { ...account, email: unicodeAddress(account.email), role: "patient" as const } };
+  }),
   route(accountApi.read, async ({ actor }) => answer(ctx, actor, await readOwnAccount(ctx, actor))),
   route(accountApi.patch, async ({ actor, body, ifMatch }) =>
     answer(ctx, actor, await changeOwnAccount(ctx, actor, body, ifMatch)),
@@ -20,6 +21,7 @@ async function answer(ctx: AuthContext, actor: Actor, account: Account) {
   const session = await ownSession(ctx, actor);
   const body = {
     ...account,
+    email: unicodeAddress(account.email),
     emailConfirmed: isEmailConfirmed(account),
     mfaRequired: mfaRequiredFor(account.role),
     createdAt: account.createdAt.toISOString(),

@@ -1,4 +1,4 @@
-import { decodeCursor, encodeCursor, Id, NotFound, userApi } from "@medvault/contracts";
+import { decodeCursor, encodeCursor, Id, NotFound, unicodeAddress, userApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import { findRole } from "../accounts/account.store.ts";
 import { type Account, isEmailConfirmed } from "../accounts/account.ts";
@@ -65,8 +65,10 @@ const answer = (account: Account) => ({ body: present(account), rev: account.rev
 function present(account: Account) {
   return {
     ...account,
+    email: unicodeAddress(account.email),
     emailConfirmed: isEmailConfirmed(account),
-    pendingEmail: account.pendingUntil === null ? null : account.pendingEmail,
+    pendingEmail:
+      account.pendingUntil === null ? null : account.pendingEmail && unicodeAddress(account.pendingEmail),
     maxConcurrent: account.maxSessions,
     createdAt: account.createdAt.toISOString(),
     updatedAt: account.updatedAt.toISOString(),

@@ -11,6 +11,7 @@ import {
   type PatientView,
   type SensitiveField,
   scopeOf,
+  unicodeAddress,
 } from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
 import { createSubjectKey, type IndexQuery } from "@medvault/keys";
@@ -154,7 +155,8 @@ export async function searchPatients(
   actor: Actor,
   search: PatientSearch,
 ): Promise<Answer<Page<PatientView | DamagedRow>>> {
-  const { limit, cursor, q, nationalId, birthDate, phone, email } = search;
+  const { limit, cursor, q, nationalId, birthDate, phone } = search;
+  const email = search.email && unicodeAddress(search.email);
   const wanted = { search_name: q, national_id: nationalId, birth_date: birthDate, phone, email };
   const asked = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const isPartOfNothing = asked.some(([, part]) => normalise(part) === ""); // blanks and marks
