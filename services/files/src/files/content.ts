@@ -51,7 +51,7 @@ const NO_EXTENSION: Rule = {
 const PREAMBLE: Rule = {
   code: "dicom_preamble",
   message:
-    "is DICOM with a preamble of neither zeros nor TIFF, which can hide a program. Export it again, or fill its first 128 bytes with zeros",
+    "is DICOM with a preamble that is neither empty nor TIFF, and so can hide a program. Export it again, or fill its first 128 bytes with zeros",
 };
 const CONTROL: Rule = {
   code: "control_characters",

@@ -8,7 +8,7 @@ const UNDEFINED_LENGTH = 0xffffffff;
 const SHORT_VR = /^(?:AE|AS|AT|CS|DA|DS|DT|FD|FL|IS|LO|LT|PN|SH|SL|SS|ST|TM|UI|UL|US)$/;
 const LONG_VR = /^(?:OB|OD|OF|OL|OV|OW|SQ|SV|UC|UN|UR|UT|UV)$/;
 
-/** Zeros, or the header of a TIFF or BigTIFF that is both: anything else can be a program. */
+/** Of a file that is a TIFF or BigTIFF as well. */
 const TIFF_PREAMBLES = ["49492a00", "4d4d002a", "49492b00", "4d4d002b"];
 
 /** "DICM" after a preamble of 128 bytes, then file meta group 0002 (PS3.10, 7.1). */
@@ -16,10 +16,14 @@ export function isDicomFile({ head }: Sample): boolean {
   return head.toString("latin1", 128, 132) === "DICM" && head.subarray(132, 134).toString("hex") === "0200";
 }
 
-/** True when the preamble of a DICOM file cannot be a program of its own (CVE-2019-11687). */
+/**
+ * True when the preamble of a DICOM file cannot be a program of its own (CVE-2019-11687): it is
+ * TIFF, or has no letters and begins with zeros, as those of devices that count in it do.
+ */
 export function hasSafePreamble({ head }: Sample): boolean {
   const preamble = head.subarray(0, 128);
-  return TIFF_PREAMBLES.includes(preamble.toString("hex", 0, 4)) || preamble.every((byte) => byte === 0);
+  const begin = preamble.toString("hex", 0, 4);
+  return TIFF_PREAMBLES.includes(begin) || (begin === "00000000" && preamble.every((byte) => byte < 0x20));
 }
 
 /**
