@@ -262,6 +262,14 @@ test("7. a backup undoes damage in place, and the log keeps what came after it",
     })
     .toBe("complete");
 
+  // The next job waits for the first to end, which it must do by itself.
+  await admin.post(`/v1/backups/${backupId}/restore-preview`, {}, key());
+  await expect
+    .poll(async () => ((await admin.get(`/v1/backups/${backupId}`)).body.preview as Json | null)?.state, {
+      timeout: 60_000,
+    })
+    .toBe("complete");
+
   await writer.stop();
   await readsAsBefore();
   expect(await snapshotOfAll()).toEqual(before);

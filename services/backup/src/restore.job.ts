@@ -9,6 +9,8 @@ import { WorkQueue } from "./work/queue.ts";
 /** Loading and indexing a large table takes its time; the swap bounds what users wait for. */
 const STATEMENT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
 
+const END_WITHIN_MS = 5_000;
+
 // One shot: does the restores that were asked for, and ends. The service's supervisor starts it.
 const config = readRestoreConfig();
 // Standard error: the supervisor keeps that, and shows its last lines when the job fails.
@@ -40,4 +42,6 @@ try {
 } finally {
   await pool.end();
   tls.close();
+  // The next restore waits for this process to end: nothing that is left open may keep it.
+  setTimeout(() => process.exit(), END_WITHIN_MS).unref();
 }

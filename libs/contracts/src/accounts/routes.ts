@@ -58,7 +58,7 @@ export const passwordApi = defineRoutes({
     path: "/v1/auth/password/reset",
     summary: "Set a password by reset or invitation token",
     request: a.PasswordReset,
-    errors: ["login_locked", "token_invalid", "weak_password"],
+    errors: ["forbidden", "login_locked", "token_invalid", "weak_password"],
   },
   rate: {
     method: "POST",

@@ -39,7 +39,6 @@ export const fileApi = defineRoutes({
     method: "GET",
     path: "/v1/files/{id}/content",
     permission: "file:read",
-    slow: true,
     summary: "The bytes; one Range is honoured",
     query: f.FileContentQuery,
     response: z.string(),

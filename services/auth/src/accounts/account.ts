@@ -60,7 +60,7 @@ export function isActiveAdmin(account: Pick<Account, "role" | "disabled" | "acti
 
 /** Whether it is known that the account's person reads at its address. */
 export function isEmailConfirmed(account: Account): boolean {
-  return account.emailOwned && !account.emailUnconfirmed;
+  return account.activated && account.emailOwned && !account.emailUnconfirmed;
 }
 
 /**

@@ -176,8 +176,10 @@ async function asConfirmed(
   account: Account,
   removesFactors: boolean,
 ): Promise<{ next: Account; after: FactorsLeft["after"] }> {
+  // Kept factors may be a stranger's: whoever is asked for them may still have them removed.
+  const keepsFactors = account.mfaEnabled && !removesFactors;
   const confirmed = account.emailOwned
-    ? { ...account, emailUnconfirmed: false }
+    ? { ...account, emailUnconfirmed: keepsFactors && account.emailUnconfirmed }
     : await withAddress(ctx, tx, owner, account, { email: account.email, confirmed: true });
   if (removesFactors && mayResetFactors(account)) {
     const { next, passkeys } = await removeAllFactors(tx, confirmed);

@@ -98,6 +98,11 @@ test("a reset alone keeps the second factor, also of an address that nobody conf
   const { username } = await squat(email);
   expect((await resetAt(email)).status).toBe(204);
   expect((await login(username, OWNERS)).body).toMatchObject({ mfaRequired: true });
+  // Only now the owner sees that there is one: a second reset removes it.
+  expect((await resetAt(email, { removeFactors: true, newPassword: "Yk5!newly-chosen-Pd" })).status).toBe(
+    204,
+  );
+  expect((await login(username, "Yk5!newly-chosen-Pd")).body).toHaveProperty("accessToken");
 });
 
 test("once somebody has shown that the address is theirs, a reset keeps their factors", async () => {

@@ -111,7 +111,12 @@ export async function snapshotOf(client: pg.PoolClient): Promise<Snapshot> {
 
 /** Binary: a box of n bytes takes n, as text it would take 2n. */
 export function startCopy(client: pg.PoolClient, { schema, table, columns }: SourceTable): CopyToStreamQuery {
-  return client.query(copyTo(ddl("copy %I.%I (%I) to stdout (format binary)", schema, table, columns)));
+  const statement = ddl("copy %I.%I (%I) to stdout (format binary)", schema, table, columns);
+  const copy: CopyToStreamQuery & { callback?: () => void } = client.query(copyTo(statement));
+  // pg bounds a statement by a timer that its callback ends, and this stream calls none: the timer
+  // would keep the restore job from ending for hours.
+  copy.once("close", () => copy.callback?.());
+  return copy;
 }
 
 /** Every file that the files service has, in the order of their ids. */

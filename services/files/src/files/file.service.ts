@@ -14,7 +14,7 @@ import {
 } from "@medvault/contracts";
 import { createSubjectKey, idempotent, replayHeaders } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
-import { inTransaction, isUnavailable, type Tx } from "@medvault/postgres";
+import { inTransaction, isUnavailable, type Tx, withoutDeadline } from "@medvault/postgres";
 import { markRecorded } from "@medvault/service-kit";
 import type { Context, Quota } from "../context.ts";
 import { type Content, openContent } from "./content.service.ts";
@@ -157,9 +157,10 @@ export async function openFile(context: Context, caller: Caller, id: string): Pr
   const { appender, blobs } = context;
   const read = (rest: { reason: string; outcome?: "failure" }) =>
     appender.append(fileEvent(caller, "read", file, { ...rest, fields: ["content"] }));
-  // Reading was allowed, but the bytes were not those that were stored.
+  // Reading was allowed, but the bytes were not those that were stored; a download may last long
+  // until that is found.
   const content = await openContent(blobs, file, () =>
-    read({ reason: "content_damaged", outcome: "failure" }),
+    withoutDeadline(() => read({ reason: "content_damaged", outcome: "failure" })),
   );
   return { file, content, noteRead: () => read({ reason }) };
 }
