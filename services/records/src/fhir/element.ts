@@ -10,6 +10,8 @@ export const FhirDate = z.string().transform((value, context) => {
   if (instant === null) context.addIssue({ code: "custom", message: "is not a FHIR date" });
   return instant ?? z.NEVER;
 });
+/** A date to be read by people, to the precision with which it was said. */
+export const DateAsSaid = z.string().refine((value) => toInstant(value) !== null, "is not a FHIR date");
 /** Primitives of a list: null holds the place of one that has extensions only, and says nothing. */
 export const Strings = z
   .array(z.string().nullable())

@@ -2,6 +2,8 @@ import type { RecordType } from "@medvault/contracts";
 import { z } from "zod";
 import type { RecordContent } from "../medical-records/record.ts";
 import * as fhir from "./element.ts";
+import { isFact } from "./fact.ts";
+import { observedFields, observedLines, observedText } from "./observed.ts";
 import type { FhirResource, References } from "./resource.ts";
 
 /** What FHIR says of a record. Where it says no time, the import's own time stands in. */
@@ -26,7 +28,7 @@ const Condition = Event.extend({
   onsetDateTime: fhir.FhirDate.optional(),
   onsetPeriod: fhir.Period.optional(),
   onsetString: z.string().optional(),
-  abatementDateTime: fhir.FhirDate.optional(),
+  abatementDateTime: fhir.DateAsSaid.optional(),
   recordedDate: fhir.FhirDate.optional(),
 });
 
@@ -45,59 +47,22 @@ function condition(resource: FhirResource): MappedRecord | null {
   ]);
 }
 
-const values = {
-  valueQuantity: fhir.Quantity.optional(),
-  valueCodeableConcept: fhir.Concept.optional(),
-  valueString: z.string().optional(),
-  valueBoolean: z.boolean().optional(),
-  valueInteger: z.number().optional(),
-  valueRange: fhir.Range.optional(),
-  valueDateTime: fhir.FhirDate.optional(),
-};
 const Observation = Event.extend({
-  ...values,
+  ...observedFields,
   effectiveDateTime: fhir.FhirDate.optional(),
   effectiveInstant: fhir.FhirDate.optional(),
   effectivePeriod: fhir.Period.optional(),
   issued: fhir.FhirDate.optional(),
-  dataAbsentReason: fhir.Concept.optional(),
-  interpretation: fhir.Concepts,
-  referenceRange: z.array(fhir.Range.extend({ text: z.string().optional() })).default([]),
-  component: z.array(z.looseObject({ ...values, code: fhir.Concept })).default([]),
 });
-
-/** What was measured, in words. */
-function valueText(o: z.infer<z.ZodObject<typeof values>>): string | null {
-  const range = [fhir.quantityText(o.valueRange?.low), fhir.quantityText(o.valueRange?.high)].filter(Boolean);
-  return (
-    fhir.quantityText(o.valueQuantity) ??
-    fhir.wordsOf(o.valueCodeableConcept) ??
-    o.valueString ??
-    (o.valueBoolean === undefined ? null : String(o.valueBoolean)) ??
-    (o.valueInteger === undefined ? null : String(o.valueInteger)) ??
-    o.valueDateTime ??
-    (range.join(" to ") || null)
-  );
-}
 
 function observation(resource: FhirResource): MappedRecord | null {
   const o = Observation.parse(resource);
   const when = o.effectiveDateTime ?? o.effectiveInstant ?? o.effectivePeriod?.start ?? o.issued;
   return record("lab", o.code, when, [
-    ...fhir.labelled([
-      ["Value", valueText(o)],
-      ...o.component.map((c) => [fhir.wordsOf(c.code) ?? "Component", valueText(c)] as const),
-      ["Interpretation", o.interpretation.map(fhir.wordsOf).filter(Boolean).join(", ")],
-      ["Reference range", o.referenceRange.map(rangeText).filter(Boolean).join("; ")],
-      ["No value", fhir.wordsOf(o.dataAbsentReason)],
-    ]),
+    ...fhir.labelled([["Status", o.status === "final" ? null : o.status]]),
+    ...observedLines(o),
     ...fhir.notesOf(o.note),
   ]);
-}
-
-function rangeText(range: z.infer<typeof fhir.Range> & { text?: string | undefined }): string {
-  const ends = [fhir.quantityText(range.low), fhir.quantityText(range.high)].filter(Boolean).join(" to ");
-  return range.text ?? ends;
 }
 
 const Procedure = Event.extend({
@@ -128,6 +93,7 @@ const Immunization = Event.extend({
   occurrenceString: z.string().optional(),
   recorded: fhir.FhirDate.optional(),
   lotNumber: z.string().optional(),
+  isSubpotent: z.boolean().optional(),
   doseQuantity: fhir.Quantity.optional(),
 });
 
@@ -139,6 +105,7 @@ function immunization(resource: FhirResource): MappedRecord | null {
       ["Given", i.occurrenceString],
       ["Dose", fhir.quantityText(i.doseQuantity)],
       ["Lot", i.lotNumber],
+      ["Subpotent", i.isSubpotent ? "yes" : null],
     ]),
     ...fhir.notesOf(i.note),
   ]);
@@ -198,11 +165,9 @@ function report(resource: FhirResource, references: References): MappedRecord | 
   const imaging = d.category.some((c) => c.coding?.some((coding) => IMAGING.has(coding.code ?? "")));
   const results = d.result.map((reference) => {
     const found = references.resolve(reference.reference, resource);
-    const value = found?.resourceType === "Observation" ? Observation.safeParse(found).data : undefined;
-    return [
-      reference.display ?? fhir.wordsOf(value?.code) ?? "Result",
-      value ? valueText(value) : null,
-    ] as const;
+    const o = found?.resourceType === "Observation" ? Observation.safeParse(found).data : undefined;
+    const text = found && o && resultText(o, isFact(found));
+    return [reference.display ?? fhir.wordsOf(o?.code) ?? "Result", text] as const;
   });
   return record(
     imaging ? "imaging" : "lab",
@@ -213,6 +178,13 @@ function report(resource: FhirResource, references: References): MappedRecord | 
       ...fhir.notesOf(d.note),
     ],
   );
+}
+
+/** What a result says, and how sure it is; of what is not so, only that. */
+function resultText(o: z.infer<typeof Observation>, isSo: boolean): string {
+  if (!isSo || VOID.has(o.status ?? "")) return `not shown (${o.status ?? "modified"})`;
+  const text = observedText(o);
+  return o.status === undefined || o.status === "final" ? text : `${text} (${o.status})`.trim();
 }
 
 const Encounter = z.looseObject({
