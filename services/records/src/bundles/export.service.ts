@@ -56,7 +56,6 @@ export async function exportPatient(
   const unmasked = await unmaskAct(context, actor, id, unmask);
   const itself = { reference: `urn:uuid:${id}` };
   const first = entryOf(patient, patients, (whole) => patients.fhir.write(whole, itself));
-  const masks = masksOf(isDamaged(patient) ? { ...UNKNOWN, id } : patient, first, unmask);
   const subject = { reference: first.fullUrl };
   const clear = [
     first,
@@ -65,6 +64,7 @@ export async function exportPatient(
     ),
     ...kept.map((one) => (isDamaged(one) ? damagedEntry(one, keptResources.noun) : keptEntry(one))),
   ];
+  const masks = masksOf(id, clear, unmask);
   const entry = await mapYielding(clear, ({ fullUrl, resource }) => ({
     fullUrl: maskLink(fullUrl, masks),
     resource: maskResource(resource, masks),
@@ -79,9 +79,6 @@ export async function exportPatient(
   await context.appender.append(...acts, ...lost);
   return { body: { resourceType: "Bundle", type: "searchset", total: entry.length, entry } };
 }
-
-/** Of a patient who does not open, nothing is known that could be looked for. */
-const UNKNOWN = { nationalId: null, phone: null, email: null, address: null };
 
 type Exported = Row & { source: Original | null };
 

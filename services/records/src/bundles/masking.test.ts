@@ -68,6 +68,8 @@ const places: Record<string, Resource> = {
     status: "booked",
     participant: [
       { actor: { reference: "Patient?identifier=urn:m|MRN/55-8821" }, status: "accepted" },
+      { actor: { reference: "Patient?identifier=urn%3Am%7C55-88%2D21" }, status: "accepted" },
+      { actor: { reference: "Practitioner?identifier=urn:npi|1234567893" }, status: "accepted" },
       { actor: { reference: "Patient/900-55-1234", identifier: { value: "900551234" } }, status: "accepted" },
     ],
   },
@@ -103,6 +105,7 @@ const places: Record<string, Resource> = {
     resourceType: "Condition",
     subject,
     code: { text: "Migraine" },
+    severity: { text: "see card POL 66 7719" },
     note: [{ text: "Calls from +1 (555) 019-0177." }, { text: "No aura." }],
     extension: [{ url: "urn:words", valueHumanName: { given: ["of 77 Secret Street", "Ada"] } }],
   },
@@ -122,7 +125,7 @@ const places: Record<string, Resource> = {
     contained: [{ resourceType: "Patient", id: "p", identifier: [{ value: "OTHER-77-1" }] }],
   },
 };
-const HELD = ["POL-66-7719", "KIN-44-1188", "OTHER-77-1", "Borntown", "Hidden"];
+const HELD = ["POL-66-7719", "55-8821", "KIN-44-1188", "OTHER-77-1", "Borntown", "Hidden"];
 
 const bundle = () => ({
   resourceType: "Bundle",
@@ -202,7 +205,12 @@ test("each masked element says that it is absent because it is masked", async ()
   });
   expect(found.get("Coverage")).toMatchObject({ _subscriberId: MASKED, identifier: [{ _value: MASKED }] });
   expect(found.get("Appointment")).toMatchObject({
-    participant: [{ actor: { reference: SELF } }, { actor: { identifier: { _value: MASKED } } }],
+    participant: [
+      { actor: { reference: SELF } },
+      { actor: { _reference: MASKED } },
+      { actor: { reference: "Practitioner?identifier=urn:npi|1234567893" } },
+      { actor: { identifier: { _value: MASKED } } },
+    ],
   });
   expect(found.get("Composition")).toMatchObject({
     text: { status: "empty", div: expect.stringContaining("withheld") },

@@ -51,21 +51,25 @@ interface Element {
 }
 
 /**
- * Masks for all that is exported of a patient: sensitive fields, and what their resource says of
- * the same kinds, wherever such a value stands; but for what `unmask` opens.
+ * Masks for all that is exported of a patient, whose own entry is the first: what persons and
+ * insurance cards among it say of the sensitive fields is masked wherever it stands, but for what
+ * `unmask` opens.
  */
 export function masksOf(
-  patient: { id: string } & { readonly [field in SensitiveField]: string | null },
-  { fullUrl, resource }: { fullUrl: string; resource: FhirResource },
+  id: string,
+  entries: readonly { fullUrl: string; resource: FhirResource }[],
   unmask: readonly SensitiveField[],
 ): Masks {
-  const found: Sensitive[] = SENSITIVE_FIELDS.map((field) => [field, patient[field] ?? ""]);
-  const masks = { unmask: [], values: closedValues([], []), fullUrl, id: patient.id };
-  maskResource(resource, { ...masks, found: (value) => found.push(value) });
-  // The UUID of the resource may be an identifier as well: it is how all others refer to it.
-  const isLink = (value: string) => UUID.test(value) && (value === resource.id || fullUrl.endsWith(value));
-  const sensitive = found.filter(([, value]) => !isLink(value));
-  return { ...masks, unmask, values: closedValues(sensitive, unmask) };
+  const found: Sensitive[] = [];
+  const masks = { unmask, values: closedValues([], []), fullUrl: entries[0]?.fullUrl ?? "", id };
+  const finding = { ...masks, unmask: [], found: (value: Sensitive) => found.push(value) };
+  for (const { resource } of entries) {
+    if (IDENTIFYING.has(resource.resourceType) || resource.contained) maskResource(resource, finding);
+  }
+  // The UUID of a resource may be its identifier as well: it is how all others refer to it.
+  const links = new Set(entries.flatMap(({ fullUrl, resource }) => [fullUrl.slice(-36), resource.id]));
+  const sensitive = found.filter(([, value]) => !(UUID.test(value) && links.has(value)));
+  return { ...masks, values: closedValues(sensitive, unmask) };
 }
 
 /** A resource without the values that `masks` close: where one stood, it says `masked`. */
@@ -187,18 +191,33 @@ function maskText(key: string, text: string, element: Element, masks: Masks): un
     const isText = typeof fields.contentType === "string" && TEXTUAL.test(fields.contentType);
     return isText && values.in(Buffer.from(text, "base64").toString("utf8")) ? HIDDEN : text;
   }
+  if (key === "reference" && text.includes("?")) return maskSearch(text, masks);
   if (!values.in(text)) return text;
-  if (key === "reference" && text.includes("?")) {
-    return text.startsWith("Patient?") ? maskLink(masks.fullUrl, masks) : HIDDEN;
-  }
   return key === "id" || key === "reference" || key === "fullUrl" ? values.replaced(text, id) : HIDDEN;
+}
+
+/** A reference by search: that to a person spells their identifier. */
+function maskSearch(reference: string, masks: Masks): unknown {
+  const { unmask, values, fullUrl } = masks;
+  if (values.in(decoded(reference))) {
+    return reference.startsWith("Patient?") ? maskLink(fullUrl, masks) : HIDDEN;
+  }
+  return TO_PERSON.test(reference) && !unmask.includes("nationalId") ? HIDDEN : reference;
+}
+
+function decoded(url: string): string {
+  try {
+    return decodeURIComponent(url);
+  } catch {
+    return url;
+  }
 }
 
 /** The narrative says in HTML what the fields say. */
 function maskNarrative(narrative: Fields, type: string, { unmask, values }: Masks): unknown {
   const open = SENSITIVE_FIELDS.every((field) => unmask.includes(field));
   const div = String(narrative.div);
-  const holds = (PERSONS.has(type) && !open) || values.in(div) || values.in(plainText(div));
+  const holds = (IDENTIFYING.has(type) && !open) || values.in(div) || values.in(plainText(div));
   return holds ? WITHHELD : narrative;
 }
 
