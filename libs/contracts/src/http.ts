@@ -40,6 +40,11 @@ const DIGITS = /^\d{1,16}$/;
 /** For `queryNumber`, to be bounded further. */
 export const wholeNumber = () => z.int({ error: "must be a whole number in decimal digits" });
 
+/** Of a list that comes whole: at most so many of it, from its beginning. */
+export const LimitQuery = z.strictObject({
+  limit: queryNumber(wholeNumber().min(1).max(100).optional()),
+});
+
 /** The fields that every list takes. Extend it: `PageQuery.extend({ status: … })`. */
 export const PageQuery = z.strictObject({
   limit: queryNumber(wholeNumber().min(1).max(100).default(20)),

@@ -1,3 +1,4 @@
+import { LimitQuery } from "../http.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
 import { AccessQuery, AccessView, CareTeamMember, CareTeamView } from "./schemas.ts";
 
@@ -8,6 +9,7 @@ export const careTeamApi = defineRoutes({
     permission: "careteam:read",
     resource: "patient",
     summary: "Who treats this patient",
+    query: LimitQuery,
     response: CareTeamView,
   },
   read: {

@@ -1,3 +1,4 @@
+import { LimitQuery } from "../http.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
 import * as c from "./schemas.ts";
 
@@ -44,6 +45,7 @@ export const claimApi = defineRoutes({
     path: "/v1/claims/{id}/versions",
     permission: "claim:read",
     summary: "Every version, and who wrote it",
+    query: LimitQuery,
     response: c.ClaimVersions,
   },
   patch: {

@@ -1,3 +1,4 @@
+import { LimitQuery } from "../http.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
 import * as r from "./schemas.ts";
 
@@ -59,6 +60,7 @@ export const medicalRecordApi = defineRoutes({
     path: "/v1/records/{id}/versions",
     permission: "record:read",
     summary: "Every version",
+    query: LimitQuery,
     response: r.MedicalRecordVersions,
   },
   readIntegrity: {

@@ -1,3 +1,4 @@
+import { LimitQuery } from "../http.ts";
 import { defineRoutes } from "../route.ts";
 import { AnyTokensView } from "../sign-in/schemas.ts";
 import { PasskeyAssertion } from "../sign-in/webauthn.ts";
@@ -61,6 +62,7 @@ export const passkeyApi = defineRoutes({
     path: "/v1/auth/passkeys",
     permission: "account:read",
     summary: "Own passkeys",
+    query: LimitQuery,
     response: p.PasskeyList,
   },
   read: {

@@ -1,3 +1,4 @@
+import { LimitQuery } from "../http.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
 import * as p from "./schemas.ts";
 
@@ -56,6 +57,7 @@ export const patientApi = defineRoutes({
     path: "/v1/patients/{id}/versions",
     permission: "patient:read",
     summary: "Every version, and who wrote it",
+    query: LimitQuery,
     response: p.PatientVersions,
   },
   patch: {

@@ -1,3 +1,4 @@
+import { LimitQuery } from "../http.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
 import * as p from "./schemas.ts";
 
@@ -45,6 +46,7 @@ export const prescriptionApi = defineRoutes({
     path: "/v1/prescriptions/{id}/versions",
     permission: "prescription:read",
     summary: "Every version, and who wrote it",
+    query: LimitQuery,
     response: p.PrescriptionVersions,
   },
   replace: {

@@ -1,3 +1,4 @@
+import { LimitQuery } from "../http.ts";
 import { defineRoutes } from "../route.ts";
 import * as s from "./schemas.ts";
 
@@ -7,6 +8,7 @@ export const sessionApi = defineRoutes({
     path: "/v1/auth/sessions",
     permission: "session:read",
     summary: "Own sessions",
+    query: LimitQuery,
     response: s.SessionList,
   },
   endOthers: {

@@ -1,3 +1,4 @@
+import { LimitQuery } from "../http.ts";
 import { defineRoutes } from "../route.ts";
 import { SessionList } from "../sessions/schemas.ts";
 import * as u from "./schemas.ts";
@@ -83,6 +84,7 @@ export const userApi = defineRoutes({
     scope: "any",
     resource: "user",
     summary: "A user's sessions",
+    query: LimitQuery,
     response: SessionList,
   },
   endSessions: {
@@ -112,6 +114,7 @@ export const roleApi = defineRoutes({
     path: "/v1/roles",
     permission: "role:read",
     summary: "Roles and what they may do",
+    query: LimitQuery,
     response: u.RoleList,
   },
   setPermissions: {

@@ -28,8 +28,8 @@ export const passkeyRoutes = (ctx: AuthContext): Route[] => [
     handOut(await loginByPasskey(ctx, callerOf(actor, req), body, transportOf(req))),
   ),
   route(passkeyApi.beginStepUp, async ({ actor }) => ({ body: await stepUpOptions(ctx, actor) })),
-  route(passkeyApi.list, async ({ actor }) => ({
-    body: { items: (await viewPasskeys(ctx, actor)).map(presentPasskey) },
+  route(passkeyApi.list, async ({ actor, query: { limit } }) => ({
+    body: { items: (await viewPasskeys(ctx, actor)).slice(0, limit).map(presentPasskey) },
   })),
   route(passkeyApi.read, async ({ actor, params }) => answer(await readPasskey(ctx, actor, params.id))),
   route(passkeyApi.patch, async ({ actor, params, body, ifMatch }) =>

@@ -6,8 +6,8 @@ import { setPermissions, viewRoles } from "./role.service.ts";
 import type { RolePermissions } from "./role.store.ts";
 
 export const roleRoutes = (ctx: AuthContext): Route[] => [
-  route(roleApi.list, async ({ actor }) => ({
-    body: { items: (await viewRoles(ctx, actor)).map(present), known: [...PERMISSIONS] },
+  route(roleApi.list, async ({ actor, query: { limit } }) => ({
+    body: { items: (await viewRoles(ctx, actor)).slice(0, limit).map(present), known: [...PERMISSIONS] },
   })),
   route(roleApi.setPermissions, async ({ actor, params, body }) => ({
     body: present(await setPermissions(ctx, actor, { ...params, ...body })),

@@ -19,7 +19,7 @@ import { reportClient } from "./session-binding.service.ts";
 const SESSIONS_OF_ONE_MAX = 100;
 
 export const sessionRoutes = (ctx: AuthContext): Route[] => [
-  route(sessionApi.listOwn, ({ actor }) => sessionsOf(ctx, actor, actor.id)),
+  route(sessionApi.listOwn, ({ actor, query }) => sessionsOf(ctx, actor, actor.id, query.limit)),
   route(sessionApi.endOwn, async ({ actor, params }) => {
     await endOwnSession(ctx, actor, params.id);
     return {};
@@ -40,9 +40,9 @@ export const sessionRoutes = (ctx: AuthContext): Route[] => [
     }));
     return { body: { items, nextCursor: last ? encodeCursor(last.id) : null } };
   }),
-  route(userApi.listSessions, async ({ actor, params }) => {
+  route(userApi.listSessions, async ({ actor, params, query }) => {
     await requireAccount(ctx, params.id);
-    return sessionsOf(ctx, actor, params.id);
+    return sessionsOf(ctx, actor, params.id, query.limit);
   }),
   route(userApi.endSessions, async ({ actor, params }) => {
     await requireAccount(ctx, params.id);
@@ -70,8 +70,8 @@ function requireService(actor: Actor): void {
   if (actor.role !== "service") throw new Forbidden();
 }
 
-async function sessionsOf(ctx: AuthContext, actor: Actor, userId: string) {
-  const filter = { userId, role: null, before: null, limit: SESSIONS_OF_ONE_MAX };
+async function sessionsOf(ctx: AuthContext, actor: Actor, userId: string, limit = SESSIONS_OF_ONE_MAX) {
+  const filter = { userId, role: null, before: null, limit };
   const found = await viewSessions(ctx, actor, filter);
   return { body: { items: found.map((session) => present(ctx, session, actor)) } };
 }

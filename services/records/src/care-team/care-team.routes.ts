@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import { assign, readCareTeam, readMember, unassign } from "./care-team.service.ts";
 
 export const careTeamRoutes = (context: Context): Route[] => [
-  route(careTeamApi.list, ({ actor, params }) => readCareTeam(context, actor, params.id)),
+  route(careTeamApi.list, ({ actor, params, query }) => readCareTeam(context, actor, params.id, query.limit)),
   route(careTeamApi.read, ({ actor, params }) => readMember(context, actor, params.id, params.userId)),
   route(careTeamApi.assign, ({ actor, req, params, write }) =>
     assign(context, callerOf(actor, req), params.id, params.userId, write),

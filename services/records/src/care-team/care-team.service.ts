@@ -15,11 +15,12 @@ export async function readCareTeam(
   context: Context,
   actor: Actor,
   patientId: string,
+  limit?: number,
 ): Promise<Answer<{ items: CareTeamMember[] }>> {
   if (!(await reaches(context.pool, actor, "careteam:read", patientId, null))) throw new NotFound();
   const items = await store.listMembers(context.pool, actor, patientId);
   await context.appender.append(done(actor, readAct(patientId)));
-  return { body: { items } };
+  return { body: { items: items.slice(0, limit) } };
 }
 
 /** One member. Throws NotFound, for no such patient and no such member alike. */

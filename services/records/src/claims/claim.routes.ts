@@ -14,7 +14,9 @@ export const claimRoutes = (context: Context): Route[] => [
   ),
   route(claimApi.list, ({ actor, query }) => list(context, actor, claims, query)),
   route(claimApi.read, ({ actor, params }) => read(context, actor, claims, params.id)),
-  route(claimApi.listVersions, ({ actor, params }) => listVersions(context, actor, claims, params.id)),
+  route(claimApi.listVersions, ({ actor, params, query }) =>
+    listVersions(context, actor, claims, params.id, query.limit),
+  ),
   route(claimApi.patch, ({ actor, req, params, body, ifMatch }) =>
     amendClaim(context, callerOf(actor, req), params.id, body, ifMatch),
   ),

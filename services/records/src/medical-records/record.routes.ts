@@ -19,6 +19,8 @@ export const medicalRecordRoutes = (context: Context): Route[] => [
   route(medicalRecordApi.hide, ({ actor, params, ifMatch }) =>
     hideRecord(context, actor, params.id, ifMatch),
   ),
-  route(medicalRecordApi.listVersions, ({ actor, params }) => listVersions(context, actor, params.id)),
+  route(medicalRecordApi.listVersions, ({ actor, params, query }) =>
+    listVersions(context, actor, params.id, query.limit),
+  ),
   route(medicalRecordApi.readIntegrity, ({ actor, params }) => readIntegrity(context, actor, params.id)),
 ];

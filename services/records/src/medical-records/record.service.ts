@@ -112,19 +112,21 @@ export function hideRecord(
 }
 
 /**
- * Every version, newest first; of a hidden record only for those who may write records. Throws
- * NotFound.
+ * Every version (at most `limit`), newest first; of a hidden record only for those who may write
+ * records. Throws NotFound.
  */
 export async function listVersions(
   context: Context,
   actor: Actor,
   id: string,
+  limit?: number,
 ): Promise<Answer<{ items: (MedicalRecordView | DamagedRow)[] }>> {
   const record = await store.find(context.pool, context, actor, "record:read", medicalRecords, id);
   if (!record || (medicalRecords.isHidden(record) && scopeOf(actor, "record:write") === null))
     throw await notFound(context.pool, actor, "record:read", medicalRecords, id);
   const past = await listPastVersions(context.pool, context, actor, id);
-  const versions = [record, ...past.map((one) => (isDamaged(one) ? { ...one, id } : recordOf(one)))];
+  const earlier = past.map((one) => (isDamaged(one) ? { ...one, id } : recordOf(one)));
+  const versions = [record, ...earlier].slice(0, limit);
   await announceVersions(context, actor, medicalRecords, record, versions);
   const items = versions.map((one) => ({
     ...medicalRecords.listed(one),

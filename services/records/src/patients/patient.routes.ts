@@ -21,7 +21,9 @@ export const patientRoutes = (context: Context): Route[] => [
   route(patientApi.search, ({ actor, body }) => searchPatients(context, actor, body)),
   route(patientApi.readOwn, ({ actor, query }) => readOwnPatient(context, actor, query.unmask)),
   route(patientApi.read, ({ actor, params, query }) => readPatient(context, actor, params.id, query.unmask)),
-  route(patientApi.listVersions, ({ actor, params }) => listVersions(context, actor, patients, params.id)),
+  route(patientApi.listVersions, ({ actor, params, query }) =>
+    listVersions(context, actor, patients, params.id, query.limit),
+  ),
   route(patientApi.patch, ({ actor, req, params, body, ifMatch }) =>
     updatePatient(context, callerOf(actor, req), params.id, body, ifMatch),
   ),

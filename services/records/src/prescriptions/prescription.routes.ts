@@ -11,8 +11,8 @@ export const prescriptionRoutes = (context: Context): Route[] => [
   route(prescriptionApi.list, ({ actor, query }) => list(context, actor, prescriptions, query)),
   route(prescriptionApi.search, ({ actor, body }) => searchPrescriptions(context, actor, body)),
   route(prescriptionApi.read, ({ actor, params }) => read(context, actor, prescriptions, params.id)),
-  route(prescriptionApi.listVersions, ({ actor, params }) =>
-    listVersions(context, actor, prescriptions, params.id),
+  route(prescriptionApi.listVersions, ({ actor, params, query }) =>
+    listVersions(context, actor, prescriptions, params.id, query.limit),
   ),
   route(prescriptionApi.replace, ({ actor, params, body, ifMatch, write }) =>
     replace(context, actor, prescriptions, params.id, body, ifMatch, write),

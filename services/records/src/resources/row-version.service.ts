@@ -10,14 +10,15 @@ import type { Resource } from "./resource.ts";
 import { listPast } from "./row-version.store.ts";
 
 /**
- * Every version, newest first, with who wrote it; also of one whose present version is damaged.
- * Throws NotFound.
+ * Every version (at most `limit`), newest first, with who wrote it; also of one whose present
+ * version is damaged. Throws NotFound.
  */
 export async function listVersions<T extends Row, View extends object>(
   context: Context,
   actor: Actor,
   resource: Resource<T, View>,
   id: string,
+  limit?: number,
 ): Promise<Answer<{ items: ((View & { version: number }) | DamagedRow)[] }>> {
   const { read } = resource.permissions;
   const value = await find(context.pool, context, actor, read, resource, id);
@@ -29,7 +30,7 @@ export async function listVersions<T extends Row, View extends object>(
       value: isDamaged(one) ? { ...one, id } : (one.value as T),
       version: one.version ?? 0,
     })),
-  ];
+  ].slice(0, limit);
   await announceVersions(
     context,
     actor,
@@ -42,7 +43,7 @@ export async function listVersions<T extends Row, View extends object>(
   };
 }
 
-/** That all versions were read, and which of them are damaged. */
+/** That these versions were read, and which of them are damaged. */
 export async function announceVersions<T extends Row>(
   context: Context,
   actor: Actor,
