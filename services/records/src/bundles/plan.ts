@@ -2,7 +2,7 @@ import { ZodError } from "zod";
 import { isFact } from "../fhir/fact.ts";
 import type { MappedPatient } from "../fhir/map-patient.ts";
 import type { Read } from "../fhir/pair.ts";
-import type { FhirResource, Original } from "../fhir/resource.ts";
+import type { Original } from "../fhir/resource.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Patient } from "../patients/patient.ts";
 import type { Row } from "../resources/patient-owned.ts";
@@ -73,7 +73,7 @@ function place(plan: ImportPlan, entry: Entry, known: Known, references: BundleR
     plan.patient = { ...known, ...read, patientNames: patientNames(entry, read.mapped) };
     return;
   }
-  if (isFact(resource) && isAboutPatient(resource, references)) {
+  if (isFact(resource) && isAboutPatient(entry, references)) {
     for (const [kind, planned] of plan.clinical) {
       const read = kind.fhir.read(resource, references);
       if (read) return void planned.push({ ...known, ...read });
@@ -83,12 +83,10 @@ function place(plan: ImportPlan, entry: Entry, known: Known, references: BundleR
 }
 
 /** The subject is the bundle's own patient, and so is all that is focused on: a foetus is not. */
-function isAboutPatient(resource: FhirResource, references: BundleReferences): boolean {
-  const { focus = [] } = resource;
-  return [resource.subject ?? resource.patient, ...(Array.isArray(focus) ? focus : [focus])].every(
-    (about: { reference?: unknown } | null | undefined) =>
-      typeof about?.reference === "string" && references.isBundlePatient(about.reference),
-  );
+function isAboutPatient(entry: Entry, references: BundleReferences): boolean {
+  const { focus = [], subject, patient } = entry.resource;
+  const all: unknown[] = [subject ?? patient, ...(Array.isArray(focus) ? focus : [focus])];
+  return all.every((about) => references.isBundlePatient(about, entry));
 }
 
 function faultsOf(entry: Entry, error: ZodError): Fault[] {
