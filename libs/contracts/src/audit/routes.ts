@@ -18,6 +18,7 @@ export const auditApi = defineRoutes({
     permission: "audit:read",
     summary: "One event; audited",
     response: a.AuditEventView,
+    etag: true,
   },
   prove: {
     method: "GET",

@@ -19,6 +19,7 @@ export const careTeamApi = defineRoutes({
     resource: "patient",
     summary: "One member of the care team",
     response: CareTeamMember,
+    etag: true,
   },
   assign: {
     method: "PUT",
@@ -27,7 +28,8 @@ export const careTeamApi = defineRoutes({
     resource: "patient",
     summary: "Put someone on the care team",
     response: CareTeamMember,
-    errors: [...REPLAY],
+    etag: true,
+    errors: ["version_conflict", ...REPLAY],
   },
   unassign: {
     method: "DELETE",
@@ -35,6 +37,7 @@ export const careTeamApi = defineRoutes({
     permission: "careteam:write",
     resource: "patient",
     summary: "Take someone off the care team",
+    errors: ["version_conflict"],
   },
   checkAccess: {
     method: "GET",

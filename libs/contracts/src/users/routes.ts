@@ -105,6 +105,7 @@ export const userApi = defineRoutes({
     request: u.SessionSettings,
     response: u.UserView,
     etag: true,
+    errors: ["version_conflict"],
   },
 });
 
@@ -125,6 +126,7 @@ export const roleApi = defineRoutes({
     summary: "Set what a role may do",
     request: u.RolePermissions,
     response: u.RoleView,
-    errors: ["role_protected", "would_lock_out"],
+    etag: true,
+    errors: ["role_protected", "would_lock_out", "version_conflict"],
   },
 });

@@ -55,7 +55,7 @@ export type UserPatch = z.infer<typeof UserPatch>;
 export const RoleView = z.object({
   role: z.enum(ROLES),
   permissions: z.array(z.string()),
-  /** Rises at every change; tokens made under an older one are refused. */
+  /** Rises at every change, and is the role's ETag; tokens made under an older one are refused. */
   version: z.int(),
   mfaRequired: z.boolean(),
 });

@@ -5,6 +5,9 @@ import { countEvents, queryEvents, readEvent } from "./event.service.ts";
 
 export const eventRoutes = (context: Context): Route[] => [
   route(auditApi.list, async ({ actor, query }) => ({ body: await queryEvents(context, actor, query) })),
-  route(auditApi.read, async ({ actor, params }) => ({ body: await readEvent(context, actor, params.id) })),
+  route(auditApi.read, async ({ actor, params }) => ({
+    body: await readEvent(context, actor, params.id),
+    rev: 1, // an event never changes
+  })),
   route(auditApi.readStats, async ({ actor, query }) => ({ body: await countEvents(context, actor, query) })),
 ];

@@ -9,9 +9,10 @@ export const roleRoutes = (ctx: AuthContext): Route[] => [
   route(roleApi.list, async ({ actor, query: { limit } }) => ({
     body: { items: (await viewRoles(ctx, actor)).slice(0, limit).map(present), known: [...PERMISSIONS] },
   })),
-  route(roleApi.setPermissions, async ({ actor, params, body }) => ({
-    body: present(await setPermissions(ctx, actor, { ...params, ...body })),
-  })),
+  route(roleApi.setPermissions, async ({ actor, params, body, ifMatch }) => {
+    const role = await setPermissions(ctx, actor, { ...params, ...body, version: ifMatch });
+    return { body: present(role), rev: role.version };
+  }),
 ];
 
 function present(role: RolePermissions) {

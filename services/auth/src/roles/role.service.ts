@@ -1,4 +1,4 @@
-import { type Actor, auditEvent, deniedEvent, NotFound, ROLES } from "@medvault/contracts";
+import { type Actor, auditEvent, deniedEvent, NotFound, ROLES, VersionConflict } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { AuthContext } from "../context.ts";
@@ -22,13 +22,13 @@ export async function viewRoles(ctx: AuthContext, actor: Actor): Promise<RolePer
 
 /**
  * Sets what a role may do; for tokens already out as well, once it resolves. Throws NotFound,
- * RoleProtected, WouldLockOut, or Unavailable when Redis could not be reached (Postgres has it
- * then, and Redis gets it at the next connect).
+ * VersionConflict, RoleProtected, WouldLockOut, or Unavailable when Redis could not be reached
+ * (Postgres has it then, and Redis gets it at the next connect).
  */
 export async function setPermissions(
   ctx: AuthContext,
   actor: Actor,
-  input: { role: string; permissions: readonly string[] },
+  input: { role: string; permissions: readonly string[]; version: number | null },
 ): Promise<RolePermissions> {
   const role = ROLES.find((known) => known === input.role);
   if (!role) throw new NotFound();
@@ -38,6 +38,7 @@ export async function setPermissions(
   );
   const { before, after } = await inTransaction(ctx.pool, async (tx) => {
     const known = await lockRole(tx, role);
+    if (input.version !== null && input.version !== known.version) throw new VersionConflict();
     const next = await replacePermissions(tx, role, [...new Set(input.permissions)]);
     const added = next.permissions.filter((p) => !known.permissions.includes(p));
     const removed = known.permissions.filter((p) => !next.permissions.includes(p));

@@ -57,7 +57,15 @@ test("guests get nothing, admins keep the way back, unknown permissions and role
   });
   const withoutRoles = DEFAULT_PERMISSIONS.admin.filter((p) => p !== "role:write:any");
   expect((await put("admin", [...withoutRoles])).status).toBe(409);
-  expect((await put("patient", ["record:read:own"])).status).toBe(200);
+  const set = await put("patient", ["record:read:own"]);
+  expect(set.status).toBe(200);
+  const path = "/v1/roles/patient/permissions";
+  const [permissions, seen] = [{ permissions: ["record:read:own"] }, set.headers.get("etag") ?? ""];
+  expect((await api.put(path, permissions, { headers: { "if-match": seen } })).status).toBe(200);
+  expect(await api.put(path, permissions, { headers: { "if-match": seen } })).toMatchObject({
+    status: 412,
+    body: { code: "version_conflict" },
+  });
   const { api: patient, tokens } = await h.client(await h.person("patient"));
   expect((await patient.get("/v1/auth/me")).status).toBe(403);
   expect((await patient.post("/v1/auth/logout")).status).toBe(204); // whatever is taken away, this is not

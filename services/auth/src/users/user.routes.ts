@@ -55,8 +55,8 @@ export const userRoutes = (ctx: AuthContext): Route[] => [
     await unlockUser(ctx, actor, params.id);
     return {};
   }),
-  route(userApi.limitSessions, async ({ actor, params, body }) =>
-    answer(await limitSessions(ctx, actor, params.id, body.maxConcurrent)),
+  route(userApi.limitSessions, async ({ actor, params, body, ifMatch }) =>
+    answer(await limitSessions(ctx, actor, params.id, { maxSessions: body.maxConcurrent, rev: ifMatch })),
   ),
 ];
 

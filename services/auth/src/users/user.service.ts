@@ -200,15 +200,18 @@ export async function unlockUser(ctx: AuthContext, actor: Actor, id: string): Pr
   });
 }
 
-/** How many sessions at once; what is over it ends at the next sign-in. Throws NotFound. */
+/**
+ * How many sessions at once; what is over it ends at the next sign-in. Throws NotFound,
+ * VersionConflict.
+ */
 export async function limitSessions(
   ctx: AuthContext,
   actor: Actor,
   id: string,
-  maxSessions: number,
+  { maxSessions, rev }: { maxSessions: number; rev: number | null },
 ): Promise<Account> {
   return inTransaction(ctx.pool, async (tx) => {
-    const account = await lockForAdmin(ctx, tx, id, null);
+    const account = await lockForAdmin(ctx, tx, id, rev);
     const saved = await saveAccount(tx, ctx, { ...account, maxSessions }, ctx.now());
     const details = { ...saved.details, maxConcurrent: maxSessions };
     await emit(tx, "auth", userEvent(actor, "session-limit-changed", `user/${id}`, "user:write", details));

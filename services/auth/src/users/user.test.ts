@@ -136,7 +136,10 @@ test("an admin lifts a lockout, and says how many sessions a user may have", asy
   expect((await login(PASSWORD)).status).toBe(429);
   expect((await api.post(`/v1/users/${person.account.id}/unlock`)).status).toBe(204);
   expect((await login(PASSWORD)).status).toBe(200);
-  const limited = await api.patch(`/v1/users/${person.account.id}/session-settings`, { maxConcurrent: 1 });
+  const settings = `/v1/users/${person.account.id}/session-settings`;
+  const stale = await api.patch(settings, { maxConcurrent: 9 }, { headers: { "if-match": '"999"' } });
+  expect(stale).toMatchObject({ status: 412, body: { code: "version_conflict" } });
+  const limited = await api.patch(settings, { maxConcurrent: 1 });
   expect(limited).toMatchObject({ status: 200, body: { maxConcurrent: 1 } });
   await login(PASSWORD);
   const own = await api.get<{ items: unknown[] }>(`/v1/users/${person.account.id}/sessions`);

@@ -7,8 +7,10 @@ import { assign, readCareTeam, readMember, unassign } from "./care-team.service.
 export const careTeamRoutes = (context: Context): Route[] => [
   route(careTeamApi.list, ({ actor, params, query }) => readCareTeam(context, actor, params.id, query.limit)),
   route(careTeamApi.read, ({ actor, params }) => readMember(context, actor, params.id, params.userId)),
-  route(careTeamApi.assign, ({ actor, req, params, write }) =>
-    assign(context, callerOf(actor, req), params.id, params.userId, write),
+  route(careTeamApi.assign, ({ actor, req, params, ifMatch, write }) =>
+    assign(context, callerOf(actor, req), params.id, params.userId, ifMatch, write),
   ),
-  route(careTeamApi.unassign, ({ actor, params }) => unassign(context, actor, params.id, params.userId)),
+  route(careTeamApi.unassign, ({ actor, params, ifMatch }) =>
+    unassign(context, actor, params.id, params.userId, ifMatch),
+  ),
 ];

@@ -1,4 +1,4 @@
-import { type Actor, type CareTeamMember, NotFound } from "@medvault/contracts";
+import { type Actor, type CareTeamMember, NotFound, VersionConflict } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
@@ -6,6 +6,7 @@ import { reachablePatientKey, reaches } from "../access/access.store.ts";
 import type { Caller } from "../access/auth.client.ts";
 import { requireStaff } from "../access/standing.service.ts";
 import type { Context } from "../context.ts";
+import { about } from "../resources/refusal.service.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
 import { write } from "../resources/write.service.ts";
 import * as store from "./care-team.store.ts";
@@ -33,18 +34,22 @@ export async function readMember(
   const member = await store.findMember(context.pool, actor, patientId, memberId);
   if (!member) throw new NotFound();
   await context.appender.append(done(actor, readAct(patientId)));
-  return { body: member };
+  return { body: member, rev: revOf(member) };
 }
+
+/** A member does not change, only comes and goes: the second in which they came is the revision. */
+const revOf = (member: CareTeamMember): number => Math.floor(Date.parse(member.addedAt) / 1000);
 
 /**
  * Puts someone of the staff on the care team; who is there already stays as they were. Throws
- * NotFound, Unavailable.
+ * NotFound, VersionConflict, Unavailable.
  */
 export async function assign(
   context: Context,
   actor: Caller,
   patientId: string,
   memberId: string,
+  seen: number | null,
   request: WriteRequest,
 ): Promise<Answer<CareTeamMember>> {
   await requireStaff(context, actor, memberId);
@@ -54,6 +59,9 @@ export async function assign(
     request,
     async (tx) => {
       if (!(await reachablePatientKey(tx, actor, "careteam:write", patientId))) throw new NotFound();
+      const present = seen === null ? null : await store.findMember(tx, actor, patientId, memberId);
+      if (seen !== null && (!present || revOf(present) !== seen))
+        throw about(new VersionConflict(), patientId);
       const added = await store.addMember(tx, actor, "careteam:write", patientId, memberId, new Date());
       await emit(
         tx,
@@ -69,20 +77,26 @@ export async function assign(
       );
       const member = await store.findMember(tx, actor, patientId, memberId);
       if (!member) throw new NotFound();
-      return { status: 200, body: member };
+      return { status: 200, body: member, rev: revOf(member) };
     },
     () => readAct(patientId),
   );
 }
 
-/** Takes someone off the care team: what they could see ends with it. Throws NotFound. */
+/**
+ * Takes someone off the care team: what they could see ends with it. Throws NotFound,
+ * VersionConflict.
+ */
 export function unassign(
   context: Context,
   actor: Actor,
   patientId: string,
   memberId: string,
+  seen: number | null,
 ): Promise<Answer<never>> {
   return inTransaction(context.pool, async (tx) => {
+    const present = seen === null ? null : await store.findMember(tx, actor, patientId, memberId);
+    if (present && revOf(present) !== seen) throw about(new VersionConflict(), patientId);
     if (!(await store.removeMember(tx, actor, patientId, memberId, new Date()))) throw new NotFound();
     await emit(
       tx,
