@@ -15,6 +15,6 @@ export type FhirImportView = z.infer<typeof FhirImportView>;
 /** The outline of a Bundle; resources are looked at one by one by the records service. */
 export const FhirBundle = z.looseObject({
   resourceType: z.literal("Bundle"),
-  type: z.enum(["transaction", "batch", "searchset", "collection"]),
+  type: z.enum(["transaction", "batch", "searchset", "collection", "document"]),
   entry: z.array(z.looseObject({ fullUrl: z.string().optional(), resource: z.looseObject({}) })).optional(),
 });

@@ -28,7 +28,10 @@ export interface Fault {
 
 const Outline = z.object({
   resourceType: z.literal("Bundle", "must be a Bundle"),
-  type: z.enum(["transaction", "batch"], "must be a transaction or batch"),
+  type: z.enum(
+    ["transaction", "batch", "searchset", "collection", "document"],
+    "must be a transaction, batch, searchset, collection or document",
+  ),
   entry: z
     .array(
       z.object({
@@ -46,7 +49,7 @@ const Outline = z.object({
 });
 
 /**
- * Reads a FHIR R4 transaction or batch Bundle (https://hl7.org/fhir/R4/bundle.html): at most
+ * Reads a FHIR R4 Bundle that holds resources (https://hl7.org/fhir/R4/bundle.html): at most
  * 20,000 entries, 32 levels deep, one Patient at most, no full URL twice, no mask for an
  * identifier. Resources are kept as they are, unread. Throws InvalidInput with the paths of up to
  * 50 faults; never with a value in it.

@@ -167,7 +167,7 @@ test("two equal resources without any name are two", async () => {
 test.each([
   ["no bundle", { resourceType: "Patient" }, ["resourceType", "type"]],
   ["nothing", null, [""]],
-  ["a search result", { resourceType: "Bundle", type: "searchset" }, ["type"]],
+  ["a history", { resourceType: "Bundle", type: "history" }, ["type"]],
   [
     "an entry without a resource",
     { resourceType: "Bundle", type: "batch", entry: [{}] },
