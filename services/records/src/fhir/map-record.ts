@@ -28,6 +28,9 @@ const Condition = Event.extend({
   onsetDateTime: fhir.FhirDate.optional(),
   onsetPeriod: fhir.Period.optional(),
   onsetString: z.string().optional(),
+  onsetAge: fhir.Quantity.optional(),
+  abatementString: z.string().optional(),
+  abatementAge: fhir.Quantity.optional(),
   abatementDateTime: fhir.DateAsSaid.optional(),
   recordedDate: fhir.FhirDate.optional(),
 });
@@ -40,8 +43,8 @@ function condition(resource: FhirResource): MappedRecord | null {
       ["Clinical status", fhir.codeOf(c.clinicalStatus)],
       ["Verification", verification],
       ["Severity", fhir.wordsOf(c.severity)],
-      ["Onset", c.onsetString],
-      ["Abated", c.abatementDateTime],
+      ["Onset", c.onsetString ?? fhir.quantityText(c.onsetAge)],
+      ["Abated", c.abatementDateTime ?? c.abatementString ?? fhir.quantityText(c.abatementAge)],
     ]),
     ...fhir.notesOf(c.note),
   ]);
@@ -68,6 +71,8 @@ function observation(resource: FhirResource): MappedRecord | null {
 const Procedure = Event.extend({
   performedDateTime: fhir.FhirDate.optional(),
   performedPeriod: fhir.Period.optional(),
+  performedString: z.string().optional(),
+  performedAge: fhir.Quantity.optional(),
   reasonCode: fhir.Concepts,
   bodySite: fhir.Concepts,
   outcome: fhir.Concept.optional(),
@@ -78,6 +83,7 @@ function procedure(resource: FhirResource): MappedRecord | null {
   return record("procedure", p.code, p.performedDateTime ?? p.performedPeriod?.start, [
     ...fhir.labelled([
       ["Status", p.status],
+      ["Performed", p.performedString ?? fhir.quantityText(p.performedAge)],
       ["Ended", p.performedPeriod?.end],
       ["Reason", p.reasonCode.map(fhir.wordsOf).filter(Boolean).join(", ")],
       ["Body site", p.bodySite.map(fhir.wordsOf).filter(Boolean).join(", ")],

@@ -70,3 +70,21 @@ test("what is preliminary says so, and what was withdrawn stands in no report", 
     "Status: partial\nTest: 7 (preliminary)\nTest: not shown (entered-in-error)",
   ]);
 });
+
+test("an age or words for when something began, ended or was done stand in the record", async () => {
+  const age = (value: number) => ({ value, unit: "years" });
+  const about = { subject: ours, code: { text: "Knee" } };
+  expect(
+    await bodiesOf(
+      { resourceType: "Condition", ...about, onsetAge: age(40), abatementString: "in spring" },
+      { resourceType: "Condition", ...about, onsetString: "childhood", abatementAge: age(50) },
+      { resourceType: "Procedure", ...about, performedAge: age(12) },
+      { resourceType: "Procedure", ...about, performedString: "at school" },
+    ),
+  ).toEqual([
+    "Onset: 40 years\nAbated: in spring",
+    "Onset: childhood\nAbated: 50 years",
+    "Performed: 12 years",
+    "Performed: at school",
+  ]);
+});
