@@ -38,8 +38,9 @@ export async function verify(context: Context, actor: Actor): Promise<AuditVerif
 export async function verifyLog(log: VerifiedLog): Promise<AuditVerification> {
   let [size, signed] = [0, 0];
   try {
-    size = await tableSize(log.pool);
+    // In this order: entries are appended before they are signed: what is signed now is there then.
     const checkpoint = await signedCheckpoint(log);
+    size = await tableSize(log.pool);
     signed = checkpoint?.size ?? 0;
     if (signed > size) throw new LogFault(`the log has ${size} entries, ${signed} were signed`, size);
     await walk(log, checkpoint, size);
@@ -53,7 +54,9 @@ export async function verifyLog(log: VerifiedLog): Promise<AuditVerification> {
 }
 
 async function signedCheckpoint({ pool, outside, signer }: VerifiedLog): Promise<SignedCheckpoint | null> {
-  const [note, latest] = [await outside.readCheckpoint(), await latestCheckpoint(pool)];
+  // In this order: the writer replaces the one outside first, which is never the older one.
+  const latest = await latestCheckpoint(pool);
+  const note = await outside.readCheckpoint();
   if (note === null) {
     if (latest !== null) throw new LogFault("the signed checkpoint outside Postgres is missing");
     return null;
