@@ -9,6 +9,7 @@ import { family, identify, isAlive } from "../lib/processes.mjs";
 import { forgetRun } from "../lib/stop.mjs";
 import { persistent, recordRun } from "../run/record.ts";
 import { givenDataDir } from "../test/harness.ts";
+import { claimPorts } from "./ports.ts";
 import { type Program, Supervised } from "./supervise.ts";
 
 const FOREVER = "setInterval(() => {}, 1000); ";
@@ -177,18 +178,20 @@ test("records that cannot be written end nothing, and are written once they can 
 
 test("a damaged record does not let a second run onto the same data while the first lives", async () => {
   const data = givenDataDir();
-  const server = net.createServer().listen(0, "127.0.0.1");
+  // A block that is claimed to the end: other tests' servers listen on ports of chance.
+  const { ports, release } = await claimPorts(data, undefined);
+  onTestFinished(release);
+  const server = net.createServer().listen(ports.base, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => void server.close());
-  const { port } = server.address() as net.AddressInfo;
   const file = path.join(data, "processes.json");
-  fs.writeFileSync(path.join(data, "ports.json"), JSON.stringify({ base: port }));
   for (const half of ["", '{"processes":[']) {
     fs.writeFileSync(file, half);
     await expect(forgetRun(data, () => {})).rejects.toThrow(`${file} is damaged`);
   }
   server.close();
   await once(server, "close");
+  release();
   expect(await forgetRun(data, () => {})).toBe(0);
   expect(fs.existsSync(file)).toBe(false);
 });
