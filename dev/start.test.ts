@@ -132,7 +132,7 @@ test("where there is no /proc, processes are known by ps", () => {
   expect(listByPs(["-ax"]).map(({ pid }) => pid)).toContain(process.pid);
 });
 
-test("own files that are torn or gone are named, and not made anew", async () => {
+test("own files that are torn or gone are named, and not made again", async () => {
   const data = givenDataDir();
   fs.mkdirSync(path.join(data, "postgres"));
   fs.writeFileSync(path.join(data, "postgres/PG_VERSION"), "17");

@@ -12,7 +12,7 @@ let browser: Browser;
 let page: Page;
 /** What the browser reports: a violation of the policy, a script that fails. */
 const complaints: string[] = [];
-/** Addresses that were asked for; a token in one would be in the logs of whoever stands between. */
+/** Addresses that were asked for; a token in one would be in the logs of any server in between. */
 const asked: string[] = [];
 
 beforeAll(async () => {

@@ -54,7 +54,7 @@ export function checkRoom(data, env) {
 }
 
 /**
- * Refuses what npm start would take for missing and make anew: a torn file of its own, and lost
+ * Refuses what npm start would take for missing and make again: a torn file of its own, and lost
  * passwords of servers that are there.
  * @param {string} data
  */

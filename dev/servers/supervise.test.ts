@@ -139,7 +139,7 @@ test("a program whose lines go through us does not see that its log is full", as
   expect(isAlive(program.id)).toBe(true);
 });
 
-test("one that is stuck after it was started again is ended, and started anew", async () => {
+test("one that is stuck after it was started again is ended, and started once more", async () => {
   const data = givenDataDir();
   const flag = path.join(data, "is-ready");
   const stuck = path.join(data, "stuck");

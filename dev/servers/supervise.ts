@@ -39,7 +39,7 @@ export interface Program {
   /** The process that takes the stop signal, when it is not the one spawned. */
   stopTarget?: (pid: number) => ProcessId | null;
   stopGraceMs: number;
-  /** Started again and not ready after this long, it will never be: it is ended and started anew. */
+  /** Started again and not ready after this long, it will never be: it is ended and started once more. */
   stuckAfterMs?: number;
 }
 

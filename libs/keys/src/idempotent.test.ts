@@ -53,7 +53,7 @@ test("the same key and body again give the first answer, and the effect happens 
   expect(await count("subject_keys")).toBe(1);
 });
 
-test("threat: an answer is given again and leaves no event; whoever may not have it gets it by repeating", async () => {
+test("threat: an answer is given again and leaves no event; one who may not have it gets it by repeating", async () => {
   replays.length = 0;
   const first = await once(request(), effect);
   expect(replays).toEqual([]);

@@ -33,7 +33,7 @@ export function remainingMs(): number | undefined {
   return at === Number.POSITIVE_INFINITY ? undefined : Math.max(LEAST_MS, Math.ceil(at - performance.now()));
 }
 
-/** `callback` with the deadline of who made it, whoever calls it. (`bind` costs ten times that.) */
+/** `callback` with the deadline of its maker, not of its caller. (`bind` costs ten times that.) */
 export function ownDeadline<A extends unknown[]>(callback: (...args: A) => void): (...args: A) => void {
   const deadline = deadlines.getStore();
   return (...args) => deadlines.run(deadline, () => callback(...args));

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type AccountRole, ASSERTION_HEADER, newId } from "@medvault/contracts";
+import { UNTIMELY_HEADER } from "@medvault/service-kit";
 import {
   startTestService,
   type TestAnswer,
@@ -13,16 +14,19 @@ import { service } from "../src/service.ts";
 /**
  * The records service over a database of its own, without a broker: events stay in the outbox. Its
  * auth is a stand-in that knows any id as a doctor's, but for those in `standing`: null is no
- * active account, a number a refusal of that status. The real one is in e2e.
+ * active account, a number a refusal of that status, `untimely` that of a clock that is off. The
+ * real one is in e2e.
  */
 export async function startRecords(options: TestServiceOptions = {}) {
-  const standing = new Map<string, AccountRole | number | null>();
+  const standing = new Map<string, AccountRole | "untimely" | number | null>();
   const asked: { path: string; assertion: string }[] = [];
   const auth = createServer((req, res) => {
     asked.push({ path: req.url ?? "", assertion: String(req.headers[ASSERTION_HEADER]) });
     const id = req.url?.split("/").at(-1) ?? "";
     const found = standing.has(id) ? standing.get(id) : "doctor";
-    const status = typeof found === "number" ? found : found === null ? 404 : 200;
+    const isUntimely = found === "untimely";
+    const status = isUntimely ? 401 : typeof found === "number" ? found : found === null ? 404 : 200;
+    if (isUntimely) res.setHeader(UNTIMELY_HEADER, "1");
     res.writeHead(status, { "content-type": "application/json" });
     res.end(JSON.stringify(status === 200 ? { id, role: found } : { code: "of_a_test" }));
   });

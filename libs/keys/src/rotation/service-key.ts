@@ -110,7 +110,7 @@ async function whenQuiet(place: KeyPlace, work: (tx: Tx) => Promise<void>): Prom
   }
 }
 
-/** Null where Vault made it: whoever opens it first notes it. */
+/** Null where Vault made it: the first process that opens it notes it. */
 function idOfNew(made: NewKey): Buffer | null {
   return "key" in made ? keyIdOf(Buffer.from(made.key, "base64")) : null;
 }

@@ -2,13 +2,14 @@ import {
   type AccountRole,
   type Actor,
   ASSERTION_HEADER,
+  ClockSkew,
   REQUEST_ID_HEADER,
   refusalOfService,
   Unauthenticated,
   Unavailable,
   UserStanding,
 } from "@medvault/contracts";
-import { connectorOf, type Tls } from "@medvault/service-kit";
+import { connectorOf, type Tls, UNTIMELY_HEADER } from "@medvault/service-kit";
 import { Pool } from "undici";
 
 /** Well within the 3 s in which a person is answered. */
@@ -28,8 +29,8 @@ export const callerOf = (actor: Actor, req: { get(header: string): string | unde
 /** Who has an account? Auth alone knows. */
 export interface AuthClient {
   /**
-   * The role of an active account; null where there is none. Throws Unavailable (auth is away) or
-   * Unauthenticated.
+   * The role of an active account; null where there is none. Throws Unavailable (auth is away),
+   * ClockSkew (its clock is off) or Unauthenticated.
    */
   roleOf(caller: Caller, userId: string): Promise<AccountRole | null>;
   close(): Promise<void>;
@@ -45,9 +46,9 @@ export function authClient(url: string, tls: Tls | null): AuthClient {
     keepAliveTimeout: 10_000,
   });
 
-  async function ask(caller: Caller, userId: string): Promise<{ status: number; body: unknown }> {
+  async function ask(caller: Caller, userId: string) {
     try {
-      const { statusCode, body } = await pool.request({
+      const { statusCode, headers, body } = await pool.request({
         method: "GET",
         path: `/internal/users/${encodeURIComponent(userId)}`,
         headers: {
@@ -57,7 +58,8 @@ export function authClient(url: string, tls: Tls | null): AuthClient {
         },
         signal: AbortSignal.timeout(WAIT_MS),
       });
-      return { status: statusCode, body: await body.json() };
+      const isUntimely = UNTIMELY_HEADER in headers;
+      return { status: statusCode, isUntimely, body: (await body.json()) as unknown };
     } catch (cause) {
       throw new Unavailable(undefined, undefined, { cause });
     }
@@ -65,9 +67,9 @@ export function authClient(url: string, tls: Tls | null): AuthClient {
 
   return {
     async roleOf(caller, userId) {
-      const { status, body } = await ask(caller, userId);
+      const { status, isUntimely, body } = await ask(caller, userId);
       if (status === 404) return null;
-      if (status === 401) throw new Unauthenticated();
+      if (status === 401) throw isUntimely ? new ClockSkew() : new Unauthenticated();
       if (status !== 200) throw refusalOfService(body);
       const answer = UserStanding.safeParse(body);
       if (answer.data?.id !== userId) throw new Unavailable();

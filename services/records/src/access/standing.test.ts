@@ -68,6 +68,15 @@ test("auth is asked with the caller's own assertion, and not about the caller", 
   expect(claims.sub).toBe(doctor.actor.id);
 });
 
+test("threat: clients log out when auth's clock is off: what records asks it is 503 clock_skew, not 401", async () => {
+  const { staff, account } = await acts();
+  const id = newId();
+  service.auth.standing.set(id, "untimely");
+  for (const [what, , , act] of [...staff, ...account]) {
+    expect(await act(id), what).toMatchObject({ status: 503, body: { code: "clock_skew" } });
+  }
+});
+
 test("while auth cannot say, nobody is put anywhere: 503", async () => {
   const { staff, account } = await acts();
   for (const status of [403, 500, 503]) {
