@@ -28,13 +28,30 @@ export const searched = (maxChars: number) => term(maxChars).register(unscreened
 export const term = (maxChars: number) =>
   wellFormed(z.string().min(1).max(maxChars)).refine((value) => !value.includes("\0"), "must not hold a NUL");
 
-/** A name must have something in it besides blanks. */
-export const name = text(200).refine((value) => value.trim() !== "", "must not be blank");
+/**
+ * Part of a person's name: some people have one name, and which part that is nobody can say. Left
+ * out, null and "" say alike that there is none.
+ */
+export const namePart = wellFormed(z.string().max(200))
+  .refine((value) => value === "" || value.trim() !== "", "must not be blank")
+  .refine((value) => !value.includes("\0"), "must not hold a NUL")
+  .register(unscreened, { why: "free text" })
+  .nullable()
+  .optional();
+
+/** A day, a month or a year, as exactly as it is known: `1980-05-12`, `1980-05`, `1980`. */
+export const partialDate = z
+  .string()
+  .regex(
+    /^(?!0000)\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?$/,
+    "must be a date: YYYY-MM-DD, or YYYY-MM or YYYY where no more is known",
+  )
+  .refine(isCalendarDay, "must be a day of the calendar");
 
 /** ISO 8601 knows a year 0000; PostgreSQL and FHIR do not. */
 export const date = z.iso.date().refine((value) => value >= "0001", "must be in year 0001 or later");
 /** Nobody is born tomorrow; a day of grace, since it is tomorrow somewhere. */
-export const birthDate = date.refine(
+export const birthDate = partialDate.refine(
   (value) => value <= new Date(Date.now() + 86_400_000).toISOString().slice(0, 10),
   "must not be in the future",
 );
@@ -61,3 +78,7 @@ export const Password = wellFormed(z.string().min(1).max(256)).register(unscreen
 export const OpaqueToken = z.string().min(20).max(200);
 /** A TOTP or a recovery code, as typed: with spaces or hyphens between its characters, say. */
 export const Code = z.string().min(6).max(100);
+
+function isCalendarDay(value: string): boolean {
+  return value.length < "2000-01-01".length || z.iso.date().safeParse(value).success;
+}

@@ -3,9 +3,9 @@ import {
   birthDate,
   bodyCursor,
   bodyLimit,
-  date,
   instant,
-  name,
+  namePart,
+  partialDate,
   searched,
   term,
   text,
@@ -21,24 +21,30 @@ export const Sex = z.enum(["male", "female", "other", "unknown"]);
 export const SENSITIVE_FIELDS = ["nationalId", "phone", "email", "address"] as const;
 export type SensitiveField = (typeof SENSITIVE_FIELDS)[number];
 
-export const NewPatient = z.strictObject({
-  givenName: name,
-  familyName: name,
-  birthDate,
-  sex: Sex,
-  nationalId: unmasked(term(64)).optional(),
-  phone: unmasked(term(64)).optional(),
-  email: readAddress(unmasked(z.string().max(320))).optional(),
-  address: unmasked(text(500)).optional(),
-  userId: Id.optional(),
-});
+/** Someone may have one name, and a birth date of which the year is known, or nothing. */
+export const NewPatient = z
+  .strictObject({
+    givenName: namePart,
+    familyName: namePart,
+    birthDate: birthDate.nullable().optional(),
+    sex: Sex,
+    nationalId: unmasked(term(64)).optional(),
+    phone: unmasked(term(64)).optional(),
+    email: readAddress(unmasked(z.string().max(320))).optional(),
+    address: unmasked(text(500)).optional(),
+    userId: Id.optional(),
+  })
+  .refine(({ givenName, familyName }) => givenName || familyName, {
+    path: ["familyName"],
+    message: "must be given, or else givenName",
+  });
 export type NewPatient = z.infer<typeof NewPatient>;
 
 /** A missing field stays as it is; `null` clears one that may be absent. */
 export const PatientPatch = z.strictObject({
-  givenName: name.optional(),
-  familyName: name.optional(),
-  birthDate: birthDate.optional(),
+  givenName: namePart,
+  familyName: namePart,
+  birthDate: birthDate.nullable().optional(),
   sex: Sex.optional(),
   nationalId: unmasked(term(64)).nullable().optional(),
   phone: unmasked(term(64)).nullable().optional(),
@@ -50,7 +56,10 @@ export const PatientPatch = z.strictObject({
 });
 export type PatientPatch = z.infer<typeof PatientPatch>;
 
-/** `birthDate` is null only where an import knew none. Sensitive fields hold masks. */
+/**
+ * `birthDate` is as exact as it was said (`1980`, `1980-05`), or null; a name of one part has ""
+ * for the other. Sensitive fields hold masks.
+ */
 export const PatientView = z.object({
   id: Id,
   userId: Id.nullable(),
@@ -92,7 +101,7 @@ export const PatientSearch = z
   .strictObject({
     q: searched(200).optional(),
     nationalId: unmasked(searched(64)).optional(),
-    birthDate: date.optional(),
+    birthDate: partialDate.optional(),
     phone: unmasked(searched(64)).optional(),
     email: unmasked(searched(320)).optional(),
     limit: bodyLimit,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Patient, PatientContent } from "../patients/patient.ts";
-import { FhirDate, Identifier } from "./element.ts";
+import { DateAsSaid, Identifier } from "./element.ts";
 import {
   Address,
   currentAddress,
@@ -24,7 +24,7 @@ const FhirPatient = z.looseObject({
   telecom: z.array(Telecom).default([]),
   address: z.array(Address).default([]),
   gender: z.enum(["male", "female", "other", "unknown"]).optional(),
-  birthDate: FhirDate.optional(),
+  birthDate: DateAsSaid.optional(),
 });
 
 /** What FHIR says of a patient, and by what to know them. */
@@ -74,7 +74,13 @@ export function patientResource(patient: Patient): FhirResource {
   return {
     resourceType: "Patient",
     id: patient.id,
-    name: [{ use: "official", family: patient.familyName, given: [patient.givenName] }],
+    name: [
+      {
+        use: "official",
+        ...(patient.familyName !== "" && { family: patient.familyName }),
+        ...(patient.givenName !== "" && { given: [patient.givenName] }),
+      },
+    ],
     gender: patient.sex,
     ...(patient.birthDate !== null && { birthDate: patient.birthDate }),
     ...(patient.nationalId !== null && {

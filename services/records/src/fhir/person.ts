@@ -40,6 +40,14 @@ export function currentName(names: readonly HumanName[], now: Date): HumanName |
   return byUse(current.length > 0 ? current : said, order)[0];
 }
 
+/** Every part of every name, of whatever use and time, for a search; none of what is no name. */
+export function everyName(names: unknown): string[] {
+  return (Array.isArray(names) ? names : []).flatMap((one) => {
+    const name = HumanName.safeParse(one).data;
+    return name ? [name.text ?? "", name.family ?? "", ...name.given] : [];
+  });
+}
+
 /** Where a person lives now, or else is reached by post; null when nothing says it. */
 export function currentAddress(addresses: readonly z.infer<typeof Address>[], now: Date): string | null {
   const current = addresses.filter((one) => isCurrent(one, now));

@@ -32,6 +32,8 @@ import { announce, type Change, change } from "../resources/resource.service.ts"
 import { find, insert } from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
 import { write } from "../resources/write.service.ts";
+import { addedNameTokens, nameTokens, tokensOfAll } from "./name-tokens.ts";
+import { isNamed, nameWords } from "./name-words.ts";
 import { PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
 import * as store from "./patient.store.ts";
 import { patients } from "./patient.table.ts";
@@ -61,7 +63,8 @@ export async function createPatient(
     async (tx) => {
       const createdAt = new Date();
       const origin = { userId, source: null, createdBy: actor.id, createdAt };
-      const patient = newPatient(newId(), contentOf(patients, input), origin);
+      const named = { ...input, givenName: input.givenName ?? "", familyName: input.familyName ?? "" };
+      const patient = newPatient(newId(), contentOf(patients, named), origin);
       const subjectKey = await createSubjectKey(tx, context.keyring, patient.id);
       const box = patients.table.seal(context.keyring, subjectKey, patient);
       if ((await insert(tx, context, actor, permission, patients, [patient], [box])) === 0) {
@@ -157,14 +160,17 @@ export async function searchPatients(
 ): Promise<Answer<Page<PatientView | DamagedRow>>> {
   const { limit, cursor, q, nationalId, birthDate, phone } = search;
   const email = search.email && unicodeAddress(search.email);
-  const wanted = { search_name: q, national_id: nationalId, birth_date: birthDate, phone, email };
-  const asked = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const isPartOfNothing = asked.some(([, part]) => normalise(part) === ""); // blanks and marks
+  const wanted = { national_id: nationalId, birth_date: birthDate, phone, email };
+  const others = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const words = q === undefined ? [] : nameWords(q);
+  // Blanks and marks.
+  const isPartOfNothing =
+    (q !== undefined && words.length === 0) || others.some(([, part]) => normalise(part) === "");
   const tokensOf = (query: IndexQuery): store.PatientTokens => ({
-    name: q === undefined ? null : query.substring("search_name", q),
+    name: nameTokens(query, words),
     nationalId: nationalId === undefined ? null : query.exact("national_id", nationalId),
     birthDate: birthDate === undefined ? null : query.exact("birth_date", birthDate),
-    added: query.added(wanted),
+    added: tokensOfAll([query.added(wanted), addedNameTokens(query, words)]),
   });
   const page = await fillPage({
     limit,
@@ -179,7 +185,9 @@ export async function searchPatients(
       }),
     // What is damaged may match, as far as its tokens say.
     matches: (patient) =>
-      isDamaged(patient) || asked.every(([field, part]) => patients.table.matches(patient, field, part)),
+      isDamaged(patient) ||
+      ((q === undefined || isNamed(patient, words)) &&
+        others.every(([field, part]) => patients.table.matches(patient, field, part))),
     at: positionIn(patients),
   });
   await announce(context, actor, patients, "searched", page.items);

@@ -1,7 +1,14 @@
-import { Forbidden, type PatientPatch, type PatientView, type Scope } from "@medvault/contracts";
-import { normalise } from "@medvault/crypto";
+import {
+  Forbidden,
+  InvalidInput,
+  type PatientPatch,
+  type PatientView,
+  type Scope,
+} from "@medvault/contracts";
+import { everyName } from "../fhir/person.ts";
 import type { Original } from "../fhir/resource.ts";
 import { nextRevision, type Stored } from "../resources/patient-owned.ts";
+import { searchNameOf } from "./name-words.ts";
 
 export interface Patient extends Stored<PatientView, "createdAt" | "updatedAt"> {
   /** What the name index is made of. */
@@ -17,22 +24,14 @@ export type PatientContent = Omit<
 >;
 type PatientOrigin = Pick<Patient, "userId" | "source" | "createdBy" | "createdAt">;
 
-// The index takes 4,096 characters; the name stands in it one and a half times.
-const MAX_INDEXED_CHARS = 1_300;
-
-/** Both orders of the name in one text, so that part of either is found: `ada marsh ada`. */
-function searchNameOf(name: { givenName: string; familyName: string }): string {
-  const given = clip(name.givenName);
-  return `${given} ${clip(name.familyName)} ${given}`.trim();
-}
-
-function clip(text: string): string {
-  return [...normalise(text.slice(0, MAX_INDEXED_CHARS))].slice(0, MAX_INDEXED_CHARS).join("");
+/** Of the name that is shown, and of every other one that the original has: former ones too. */
+function indexed({ givenName, familyName, source }: Pick<Patient, "givenName" | "familyName" | "source">) {
+  return searchNameOf([givenName, familyName, ...everyName(source?.resource.name)]);
 }
 
 /** A patient of these fields, at revision 1. */
 export function newPatient(id: string, content: PatientContent, origin: PatientOrigin): Patient {
-  const searchName = searchNameOf(content);
+  const searchName = indexed({ ...content, source: origin.source });
   const updated = { updatedAt: origin.createdAt, updatedBy: origin.createdBy };
   return { ...content, ...origin, ...updated, id, rev: 1, searchName };
 }
@@ -64,16 +63,24 @@ export function assertMayPatch(
 
 /**
  * The patient with changed fields, one revision on. A change of what FHIR said ends the original's
- * truth.
+ * truth. Throws InvalidInput when no name is left.
  */
 export function changePatient(patient: Patient, patch: PatientPatch, now: Date): Patient {
-  const changed = nextRevision(patient, withoutUndefined(patch), now);
+  const changed = nextRevision(patient, changesOf(patch), now);
+  if (changed.givenName === "" && changed.familyName === "") {
+    throw new InvalidInput(undefined, [{ path: "familyName", message: "must be given, or else givenName" }]);
+  }
   const linkOnly = Object.keys(patch).every((field) => field === "userId");
-  return { ...changed, searchName: searchNameOf(changed), source: linkOnly ? patient.source : null };
+  const next = { ...changed, source: linkOnly ? patient.source : null };
+  return { ...next, searchName: indexed(next) };
 }
 
-function withoutUndefined(patch: PatientPatch): Partial<Patient> {
-  return Object.fromEntries(
-    Object.entries(patch).filter(([, value]) => value !== undefined),
-  ) as Partial<Patient>;
+/** What is to change; of a name, null says that there is no such part. */
+function changesOf({ givenName, familyName, ...patch }: PatientPatch): Partial<Patient> {
+  const parts = { givenName, familyName };
+  const changes = [
+    ...Object.entries(parts).map(([field, part]) => [field, part === null ? "" : part]),
+    ...Object.entries(patch),
+  ];
+  return Object.fromEntries(changes.filter(([, value]) => value !== undefined)) as Partial<Patient>;
 }

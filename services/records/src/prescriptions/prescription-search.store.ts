@@ -21,7 +21,7 @@ export interface Candidate {
 export interface SearchTokens {
   medication: string[] | null;
   medicationAdded: string[] | null;
-  name: string[] | null;
+  name: readonly string[] | null;
   nameAdded: string[] | null;
 }
 

@@ -8,6 +8,8 @@ import type {
 import { normalise } from "@medvault/crypto";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { addedNameTokens, NO_NAME, nameTokens } from "../patients/name-tokens.ts";
+import { isNamed, nameWords } from "../patients/name-words.ts";
 import { patients } from "../patients/patient.table.ts";
 import { isDamaged } from "../resources/damaged-row.ts";
 import { fillPage } from "../resources/page-filling.ts";
@@ -46,6 +48,7 @@ export async function searchPrescriptions(
   await requirePatient(context, actor, "prescription:search", filter.patientId);
   const { indexes, keyring, pool } = context;
   const position = positionIn(prescriptions);
+  const words = nameWords(q);
   const page = await fillPage({
     limit,
     cursor,
@@ -57,8 +60,8 @@ export async function searchPrescriptions(
           const tokens = {
             medication: ours.substring("medication", q),
             medicationAdded: ours.added({ medication: q }),
-            name: theirs.substring("search_name", q),
-            nameAdded: theirs.added({ search_name: q }),
+            name: words.length === 0 ? NO_NAME : nameTokens(theirs, words),
+            nameAdded: addedNameTokens(theirs, words),
           };
           return findCandidates(pool, context, actor, tokens, filter, after, rows);
         }),
@@ -67,7 +70,7 @@ export async function searchPrescriptions(
       // What is damaged may match, as far as its tokens say.
       if (isDamaged(prescription) || prescriptions.table.matches(prescription, "medication", q)) return true;
       const patient = patients.open(keyring, patientRow);
-      return !isDamaged(patient) && patients.table.matches(patient, "search_name", q);
+      return !isDamaged(patient) && isNamed(patient, words);
     },
     at: ({ prescription }) => position(prescription),
   });
