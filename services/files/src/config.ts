@@ -7,6 +7,7 @@ import {
   wholeNumber,
 } from "@medvault/service-kit";
 import { z } from "zod";
+import { addedTypes } from "./files/added-kinds.ts";
 
 export const FilesConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
@@ -14,6 +15,20 @@ export const FilesConfig = CommonConfig.extend({
   MEDVAULT_POLICY_FILE: policyFile,
   MEDVAULT_RECORDS_URL: urlOf("http", "https").describe("records, which says who reaches which patient"),
   MEDVAULT_MAX_UPLOAD_BYTES: maxUploadBytes,
+  MEDVAULT_FILES_TYPES: z
+    .string()
+    .default("")
+    .transform((value, issues) => {
+      try {
+        return addedTypes(value);
+      } catch (error) {
+        issues.addIssue({ code: "custom", message: error instanceof Error ? error.message : "is not valid" });
+        return z.NEVER;
+      }
+    })
+    .describe(
+      "more endings to store as downloads, as `heic=image/heic,hl7=text/plain`; `*=application/octet-stream`: every other one but programs",
+    ),
   MEDVAULT_FILES_QUOTA_BYTES: wholeNumber(1, 2 ** 50)
     .default(20 * 2 ** 30)
     .describe("what the files of one patient may take"),

@@ -3,6 +3,7 @@ import type { Appender } from "@medvault/messaging";
 import type { Parts } from "@medvault/runtime";
 import type pg from "pg";
 import type { FilesConfig } from "./config.ts";
+import type { AddedTypes } from "./files/added-kinds.ts";
 import { BlobStore } from "./files/blob.store.ts";
 import { type RecordsClient, recordsClient } from "./files/records.client.ts";
 
@@ -20,6 +21,8 @@ export interface Context {
   readonly blobs: BlobStore;
   readonly records: RecordsClient;
   readonly maxFileBytes: number;
+  /** What the operator has stored besides. */
+  readonly addedTypes: AddedTypes;
   /** `unvouched`: of patients for whom no staff has answered yet. */
   readonly quotas: { patient: Quota; unvouched: Quota };
 }
@@ -38,5 +41,6 @@ export async function openContext(parts: Parts<FilesConfig>): Promise<Context> {
       maxFiles: config.MEDVAULT_FILES_UNVOUCHED_QUOTA_FILES,
     },
   };
-  return { pool, keyring, appender, blobs, records, quotas, maxFileBytes: config.MEDVAULT_MAX_UPLOAD_BYTES };
+  const [maxFileBytes, addedTypes] = [config.MEDVAULT_MAX_UPLOAD_BYTES, config.MEDVAULT_FILES_TYPES];
+  return { pool, keyring, appender, blobs, records, quotas, maxFileBytes, addedTypes };
 }

@@ -65,7 +65,7 @@ export interface Person {
 }
 
 /** The files service with a database, directory, port and stand-in for records of its own. */
-export async function startFiles() {
+export async function startFiles(settings: Readonly<Record<string, string>> = {}) {
   const directory = await mkdtemp(join(tmpdir(), "medvault-files-"));
   const store = join(directory, "store");
   const grants: Grants = new Map();
@@ -75,6 +75,7 @@ export async function startFiles() {
       MEDVAULT_FILES_DIR: store,
       MEDVAULT_RECORDS_URL: records.url,
       MEDVAULT_MAX_UPLOAD_BYTES: String(MAX_FILE_BYTES),
+      ...settings,
     },
   });
   const { pool, url, context } = files;

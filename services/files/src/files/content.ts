@@ -104,16 +104,26 @@ const KINDS: Readonly<Record<string, Kind>> = {
  */
 export function kindOf(extension: string, declaredType: string): Kind | null {
   if (/^\d*$/.test(extension)) return declares(unnamed, declaredType) ? unnamed : null;
-  return Object.hasOwn(KINDS, extension) ? (KINDS[extension] ?? null) : null;
+  return isStoredEnding(extension) ? (KINDS[extension] ?? null) : null;
 }
 
-/** The rule that refuses an extension without a kind. */
-export function ruleAgainst(extension: string): Rule {
+/** Whether files with this extension are stored wherever MedVault runs. */
+export function isStoredEnding(extension: string): boolean {
+  return Object.hasOwn(KINDS, extension);
+}
+
+/** Text of a type that an operator has stored. */
+export function textKind(contentType: string): Kind {
+  return kind(contentType, brokenInText);
+}
+
+/** The rule that refuses an extension without a kind; `added` are those of the operator. */
+export function ruleAgainst(extension: string, added: readonly string[] = []): Rule {
   if (["heic", "heif", "hif", "avif"].includes(extension)) return HEIF;
   if (/^\d*$/.test(extension)) return NO_EXTENSION;
   return {
     code: "extension",
-    message: `has an ending that is not stored. Send ${Object.keys(KINDS).join(", ")}`,
+    message: `has an ending that is not stored. Send ${[...Object.keys(KINDS), ...added].join(", ")}`,
   };
 }
 

@@ -4,8 +4,9 @@ import { InvalidInput, NewFiles, newId } from "@medvault/contracts";
 import { createSealStream, fileContext } from "@medvault/crypto";
 import { parse } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { kindAmong } from "./added-kinds.ts";
 import type { Blob } from "./blob.store.ts";
-import { DECLARED_TYPE, declares, kindOf, ruleAgainst, type Sample, Sampler, unnamed } from "./content.ts";
+import { DECLARED_TYPE, declares, ruleAgainst, type Sample, Sampler, unnamed } from "./content.ts";
 import { ContentMismatch, FileTypeRefused, UploadTooLarge } from "./file.errors.ts";
 import { prescriptionOf } from "./file.ts";
 import { extensionOf, safeFileName } from "./file-name.ts";
@@ -25,18 +26,20 @@ export interface ReceivedFile {
   blob: Blob;
 }
 
+type UploadContext = Pick<Context, "blobs" | "records" | "maxFileBytes" | "addedTypes">;
+
 /**
  * One upload while it arrives: collects fields, receives parts into the blob store. It asks records
  * when it knows the patient: before the first byte is kept if fields come first, else at the end.
  */
 export class Upload {
-  readonly #context: Pick<Context, "blobs" | "records" | "maxFileBytes">;
+  readonly #context: UploadContext;
   readonly #caller: Caller;
   readonly #fields = new Map<string, string>();
   readonly #received: (ReceivedFile | undefined)[] = [];
   #asked: { target: NewFiles; answer: Promise<Access> } | null = null;
 
-  constructor(context: Pick<Context, "blobs" | "records" | "maxFileBytes">, caller: Caller) {
+  constructor(context: UploadContext, caller: Caller) {
     this.#context = context;
     this.#caller = caller;
   }
@@ -56,8 +59,9 @@ export class Upload {
     const name = safeFileName(part.name);
     if (name === "") throw new InvalidInput(undefined, [{ path: "files", message: "has no usable name" }]);
     const path = `files.${place}`;
-    const kind = kindOf(extensionOf(name), part.declaredType);
-    if (!kind) throw new FileTypeRefused({ path, ...ruleAgainst(extensionOf(name)) });
+    const { addedTypes } = this.#context;
+    const kind = kindAmong(addedTypes, extensionOf(name), part.declaredType);
+    if (!kind) throw new FileTypeRefused({ path, ...ruleAgainst(extensionOf(name), [...addedTypes.keys()]) });
     if (!declares(kind, part.declaredType)) throw new ContentMismatch({ path, ...DECLARED_TYPE });
     if (this.#fields.has("patientId")) await this.#requireAccess();
 
