@@ -17,18 +17,20 @@ export const FilesConfig = CommonConfig.extend({
   MEDVAULT_MAX_UPLOAD_BYTES: maxUploadBytes,
   MEDVAULT_FILES_TYPES: z
     .string()
-    .default("")
+    .optional()
     .transform((value, issues) => {
       try {
-        return addedTypes(value);
+        return addedTypes(value ?? "");
       } catch (error) {
-        issues.addIssue({ code: "custom", message: error instanceof Error ? error.message : "is not valid" });
+        issues.addIssue({ code: "custom", message: `holds what cannot be: ${(error as Error).message}` });
         return z.NEVER;
       }
     })
-    .describe(
-      "more endings to store as downloads, as `heic=image/heic,hl7=text/plain`; `*=application/octet-stream`: every other one but programs",
-    ),
+    .meta({
+      shownDefault: "none",
+      description:
+        "more endings to store as downloads, as `heic=image/heic,hl7=text/plain`; `*=application/octet-stream`: every other one but programs",
+    }),
   MEDVAULT_FILES_QUOTA_BYTES: wholeNumber(1, 2 ** 50)
     .default(20 * 2 ** 30)
     .describe("what the files of one patient may take"),
