@@ -13,6 +13,7 @@ const BUNDLE = JSON.stringify({ resourceType: "Bundle", type: "transaction", ent
 const STORED = {
   patientId: "p",
   patient: "created",
+  patients: [{ patientId: "p", patient: "created" }],
   total: 3,
   stored: { patients: 1, records: 1, prescriptions: 0, claims: 0 },
   kept: { CarePlan: 1 },

@@ -14,6 +14,7 @@ export async function plan(body: unknown) {
     (clinical.get(resource as never) ?? []) as unknown as { mapped: Mapped }[];
   return {
     ...made,
+    patient: made.subjects[0] ?? null,
     records: of<MappedRecord>(medicalRecords),
     prescriptions: of<MappedPrescription>(prescriptions),
     claims: of<MappedClaim>(claims),

@@ -5,6 +5,8 @@ import { Id } from "../ids.ts";
 export const FhirImportView = z.object({
   patientId: Id.nullable(),
   patient: z.enum(["created", "matched", "none"]),
+  /** Each Patient of the bundle, in its order; the two above are the first one's. */
+  patients: z.array(z.object({ patientId: Id, patient: z.enum(["created", "matched"]) })),
   total: z.int(),
   stored: z.object({ patients: z.int(), records: z.int(), prescriptions: z.int(), claims: z.int() }),
   kept: z.record(z.string(), z.int()),

@@ -13,15 +13,27 @@ export async function reachablePatientKey(
   permission: ResourceAction,
   patientId: string,
 ): Promise<Buffer | null> {
+  return (await reachablePatientKeys(db, actor, permission, [patientId])).get(patientId) ?? null;
+}
+
+/** As reachablePatientKey, of several: the keys of those whom the actor reaches, by patient. */
+export async function reachablePatientKeys(
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  patientIds: readonly string[],
+): Promise<Map<string, Buffer>> {
   const { scope, userId } = reachOf(actor, permission);
-  const { rows } = await db.query<{ wrapped: Buffer }>(
-    `select k.wrapped from patients p join subject_keys k on k.subject_id = p.id
-      where p.id = $1
+  if (patientIds.length === 0) return new Map();
+  const { rows } = await db.query<{ id: string; wrapped: Buffer }>(
+    `select p.id, k.wrapped from patients p join subject_keys k on k.subject_id = p.id
+      where p.id = any($1::uuid[])
         and ${reached("p.id", 2)}
+      order by p.id
         for key share of p`,
-    [patientId, scope, userId],
+    [patientIds, scope, userId],
   );
-  return rows[0]?.wrapped ?? null;
+  return new Map(rows.map(({ id, wrapped }) => [id, wrapped]));
 }
 
 /**

@@ -5,6 +5,8 @@ import { maskFaults } from "./mask-faults.ts";
 
 export const MAX_ENTRIES = 20_000;
 export const MAX_DEPTH = 32;
+/** An event names at most so many patients. */
+const MAX_PATIENTS = 1_000;
 const MAX_FAULTS = 50;
 
 export interface Entry {
@@ -18,7 +20,8 @@ export interface Bundle {
   /** A transaction is taken as a whole or not at all; the entries of others stand alone. */
   isTransaction: boolean;
   entries: readonly Entry[];
-  patient: Entry | null;
+  /** The Patients among the entries. */
+  patients: readonly Entry[];
 }
 
 export interface Fault {
@@ -50,7 +53,7 @@ const Outline = z.object({
 
 /**
  * Reads a FHIR R4 Bundle that holds resources (https://hl7.org/fhir/R4/bundle.html): at most
- * 20,000 entries, 32 levels deep, one Patient at most, no full URL twice, no mask for an
+ * 20,000 entries, 1,000 of them Patients, 32 levels deep, no full URL twice, no mask for an
  * identifier. Resources are kept as they are, unread. Throws InvalidInput with the paths of up to
  * 50 faults; never with a value in it.
  */
@@ -68,9 +71,9 @@ export function parseBundle(body: unknown): Bundle {
     fullUrl: outline.data.entry[index]?.fullUrl ?? null,
     resource,
   }));
-  refuse([...repeatedUrls(entries), ...secondPatients(entries), ...maskFaults(entries)]);
-  const isTransaction = outline.data.type === "transaction";
-  return { isTransaction, entries, patient: entries.find(isPatient) ?? null };
+  const patients = entries.filter(isPatient);
+  refuse([...repeatedUrls(entries), ...tooManyPatients(patients), ...maskFaults(entries)]);
+  return { isTransaction: outline.data.type === "transaction", entries, patients };
 }
 
 /** Throws InvalidInput when there are faults. */
@@ -90,11 +93,11 @@ function repeatedUrls(entries: readonly Entry[]): Fault[] {
   });
 }
 
-function secondPatients(entries: readonly Entry[]): Fault[] {
-  return entries
-    .filter(isPatient)
-    .slice(1)
-    .map(({ index }) => ({ path: `entry.${index}.resource`, message: "a bundle holds one Patient at most" }));
+function tooManyPatients(patients: readonly Entry[]): Fault[] {
+  return patients.slice(MAX_PATIENTS, MAX_PATIENTS + 1).map(({ index }) => ({
+    path: `entry.${index}.resource`,
+    message: `a bundle holds at most ${MAX_PATIENTS} Patients: split it`,
+  }));
 }
 
 /**

@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
-import { type Actor, type FhirImportView, newId, Unavailable } from "@medvault/contracts";
-import { findSubjectKeys, insertSubjectKeys, isKeyOutdated, newSubjectKey } from "@medvault/keys";
+import { type Actor, type FhirImportView, Unavailable } from "@medvault/contracts";
+import { isKeyOutdated } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
-import { reachablePatientKey } from "../access/access.store.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
 import { type KeptResource, keptResources } from "../fhir/kept-resource.table.ts";
 import { clinicianKey } from "../medical-records/record.service.ts";
 import { patients } from "../patients/patient.table.ts";
+import type { Patient } from "../patients/patient.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { PatientTable } from "../resources/patient-table.ts";
 import { type Act, done, SOURCE } from "../resources/resource.events.ts";
@@ -18,7 +18,7 @@ import { write } from "../resources/write.service.ts";
 import { inBatches } from "./batch.ts";
 import { parseBundle } from "./bundle.ts";
 import { clinicalResources } from "./clinical-resources.ts";
-import { PatientAmbiguous, TargetChanged } from "./fhir.errors.ts";
+import { TargetChanged } from "./fhir.errors.ts";
 import * as store from "./import.store.ts";
 import { type ImportPlan, planImport } from "./plan.ts";
 import {
@@ -27,14 +27,15 @@ import {
   type ReadyImport,
   sourceTokens,
   type Target,
-  tokenOf,
+  targetOf,
 } from "./preparation.ts";
+import { findTargets, holdTargets, identifierTokens } from "./target.service.ts";
 
 const MAX_ATTEMPTS = 5;
 
 /**
  * Stores a FHIR R4 bundle, whole or not at all; what is known already is not stored again. Its
- * patient is matched only among those whom the caller may write; otherwise a new one is made,
+ * patients are matched only among those whom the caller may write; otherwise new ones are made,
  * whether or not others have them. Throws InvalidInput (with paths), PatientAmbiguous.
  */
 export async function importBundle(
@@ -46,50 +47,29 @@ export async function importBundle(
   const plan = await planImport(parseBundle(body));
   const key = await clinicianKey(context, actor);
   for (let attempt = 1; ; attempt++) {
-    const target = await findTarget(context, actor, plan);
-    const tokens = await sourceTokens(context, plan, target.subjectId);
-    const known =
-      target.patient === "created"
-        ? new Set<string>()
-        : await store.knownSources(
-            context.pool,
-            context,
-            actor,
-            target.subjectId,
-            [...tokens.values()].flat(),
-          );
+    const targets = await findTargets(context, actor, plan);
+    const tokens = await sourceTokens(context, plan, targets);
+    const asked = [...tokens].flatMap(([item, of]) => {
+      const { patient, subjectId } = targetOf(targets, item);
+      return patient === "created" ? [] : of.map((token) => ({ subjectId, token }));
+    });
+    const known = await store.knownSources(context.pool, context, actor, asked);
     try {
-      const ready = await prepareImport(context, actor, plan, target, key, tokens, known, new Date());
+      const ready = await prepareImport(context, actor, plan, targets, key, tokens, known, new Date());
       return await write(
         context,
         actor,
         request,
-        (tx) => storeImport(tx, context, actor, plan, target, ready),
-        (view) => importAct(view.patientId),
+        (tx) => storeImport(tx, context, actor, plan, targets, ready),
+        importAct,
       );
     } catch (error) {
       if (!(error instanceof TargetChanged || isKeyOutdated(error))) throw error;
-      // Another import made the patient, access to it ended, or its key was wrapped again, while
-      // this one was sealing.
+      // Another import made a patient, access to one ended, or a key was wrapped again, while this
+      // one was sealing.
       if (attempt === MAX_ATTEMPTS) throw new Unavailable();
     }
   }
-}
-
-async function findTarget(context: Context, actor: Actor, plan: ImportPlan): Promise<Target> {
-  const { pool, keyring } = context;
-  if (!plan.patient) {
-    const known = await findSubjectKeys(pool, [actor.id]);
-    const wrapped = known.get(actor.id) ?? newSubjectKey(keyring, actor.id);
-    return { patient: "none", subjectId: actor.id, wrapped };
-  }
-  const [best, next] = await store.matchPatients(pool, context, actor, identifierTokens(context, plan));
-  if (!best) {
-    const subjectId = newId();
-    return { patient: "created", subjectId, wrapped: newSubjectKey(keyring, subjectId) };
-  }
-  if (next && next.hits === best.hits) throw new PatientAmbiguous();
-  return { patient: "matched", subjectId: best.patientId, wrapped: best.wrapped };
 }
 
 async function storeImport(
@@ -97,22 +77,14 @@ async function storeImport(
   context: Context,
   actor: Actor,
   plan: ImportPlan,
-  target: Target,
+  targets: readonly Target[],
   sealed: ReadyImport,
 ): Promise<{ status: number; body: FhirImportView }> {
-  await holdTarget(tx, context, actor, plan, target);
-  // Read again under the lock: an import that finished meanwhile has stored some of it.
-  const sources = rowsOf(sealed).flatMap((item) => item.tokens);
-  const known = await store.knownSources(tx, context, actor, target.subjectId, sources);
+  await holdTargets(tx, context, actor, plan, targets);
+  // Read again under the locks: an import that finished meanwhile has stored some of it.
+  const known = await store.knownSources(tx, context, actor, rowsOf(sealed).flatMap(sourcesOf));
   const ready = withoutKnown(sealed, known);
-  if (ready.patient) {
-    const { value, box } = ready.patient;
-    if ((await insert(tx, context, actor, "patient:write", patients, [value], [box])) === 0) {
-      throw new TargetChanged();
-    }
-    await store.insertIdentifiers(tx, context, actor, target.subjectId, identifierTokens(context, plan));
-    await addMember(tx, actor, "patient:write", target.subjectId, actor.id, value.createdAt);
-  }
+  await storePatients(tx, context, actor, plan, targets, ready.patients);
   for (const [table, items] of ready.tables) {
     await inBatches(items, async (batch) => {
       const [values, boxes] = [batch.map(({ value }) => value), batch.map(({ box }) => box)];
@@ -120,78 +92,72 @@ async function storeImport(
     });
   }
   const stored = rowsOf(ready);
-  await inBatches(stored, (batch) =>
-    store.insertSources(
-      tx,
-      context,
-      actor,
-      target.subjectId,
-      batch.flatMap((item) => item.tokens),
-    ),
-  );
-  const view = viewOf(plan, target, ready, stored.length);
-  await emit(tx, SOURCE, done(actor, { ...importAct(view.patientId), details: detailsOf(view, stored) }));
+  await inBatches(stored, (batch) => store.insertSources(tx, context, actor, batch.flatMap(sourcesOf)));
+  const view = viewOf(plan, targets, ready, stored.length);
+  await emit(tx, SOURCE, done(actor, { ...importAct(view), details: detailsOf(view, stored) }));
   return { status: 200, body: view };
 }
 
-/**
- * Locks the subject against other imports and checks that it is still the one that the boxes were
- * sealed for.
- */
-async function holdTarget(
+/** Who is made, with the identifiers by which they are known; their maker is on the care team. */
+async function storePatients(
   tx: Tx,
   context: Context,
   actor: Actor,
   plan: ImportPlan,
-  target: Target,
+  targets: readonly Target[],
+  made: readonly Ready<Patient>[],
 ): Promise<void> {
-  const { subjectId, wrapped } = target;
-  if (target.patient === "created") {
-    const tokens = identifierTokens(context, plan);
-    await store.lockImports(tx, tokens);
-    if ((await store.matchPatients(tx, context, actor, tokens)).length > 0) throw new TargetChanged();
-    await insertSubjectKeys(tx, new Map([[subjectId, wrapped]]));
-    return;
+  if (made.length === 0) return;
+  const [values, boxes] = [made.map(({ value }) => value), made.map(({ box }) => box)];
+  if ((await insert(tx, context, actor, "patient:write", patients, values, boxes)) < made.length) {
+    throw new TargetChanged();
   }
-  await store.lockImports(tx, [tokenOf(context.indexes.sources, "subject", subjectId)]);
-  const held =
-    target.patient === "matched"
-      ? await reachablePatientKey(tx, actor, "patient:write", subjectId)
-      : (await insertSubjectKeys(tx, new Map([[subjectId, wrapped]]))).get(subjectId);
-  if (!held?.equals(wrapped)) throw new TargetChanged();
+  const identifiers = targets.flatMap(({ patient, subjectId }, at) =>
+    patient === "created"
+      ? identifierTokens(context, plan.subjects[at]).map((token) => ({ subjectId, token }))
+      : [],
+  );
+  await store.insertIdentifiers(tx, context, actor, identifiers);
+  const ids = values.map(({ id }) => id);
+  await addMember(tx, actor, "patient:write", ids, actor.id, (values[0] as Patient).createdAt);
 }
 
 function withoutKnown(ready: ReadyImport, known: ReadonlySet<string>): ReadyImport {
   const isNew = ({ tokens }: { tokens: Buffer[] }) =>
     !tokens.some((token) => known.has(token.toString("hex")));
   const tables = [...ready.tables].map(([table, items]) => [table, items.filter(isNew)] as const);
-  return { patient: ready.patient, tables: new Map(tables) };
+  return { patients: ready.patients, tables: new Map(tables) };
 }
 
-/** Every row of an import, the patient's first. */
-function rowsOf({ patient, tables }: ReadyImport): Ready<Row>[] {
-  return [...(patient ? [patient] : []), ...[...tables.values()].flat()];
+/** Every row of an import, the patients' first. */
+function rowsOf({ patients, tables }: ReadyImport): Ready<Row>[] {
+  return [...patients, ...[...tables.values()].flat()];
 }
 
-function identifierTokens(context: Context, plan: ImportPlan): Buffer[] {
-  return (plan.patient?.patientNames ?? []).map((name) =>
-    tokenOf(context.indexes.identifiers, "patient", name),
-  );
-}
+const sourcesOf = ({ subjectId, tokens }: Ready<Row>): store.SubjectToken[] =>
+  tokens.map((token) => ({ subjectId, token }));
 
-function viewOf(plan: ImportPlan, target: Target, ready: ReadyImport, stored: number): FhirImportView {
+function viewOf(
+  plan: ImportPlan,
+  targets: readonly Target[],
+  ready: ReadyImport,
+  stored: number,
+): FhirImportView {
   const count = (table: PatientTable<Row>) => ready.tables.get(table)?.length ?? 0;
   const kept: Record<string, number> = {};
   for (const { value } of ready.tables.get(keptResources) ?? []) {
     const { resourceType } = (value as KeptResource).resource;
     kept[resourceType] = (kept[resourceType] ?? 0) + 1;
   }
+  const found = targets.flatMap(({ patient, subjectId }) =>
+    patient === "none" ? [] : [{ patientId: subjectId, patient }],
+  );
   return {
-    patientId: target.patient === "none" ? null : target.subjectId,
-    patient: target.patient,
+    ...(found[0] ?? { patientId: null, patient: "none" }),
+    patients: found,
     total: plan.total,
     stored: Object.fromEntries([
-      ["patients", ready.patient ? 1 : 0],
+      ["patients", ready.patients.length],
       ...clinicalResources.map((resource) => [resource.plural, count(resource)]),
     ]) as FhirImportView["stored"],
     kept,
@@ -199,13 +165,13 @@ function viewOf(plan: ImportPlan, target: Target, ready: ReadyImport, stored: nu
   };
 }
 
-function importAct(patientId: string | null): Act {
+function importAct({ patientId, patients }: FhirImportView): Act {
   return {
     noun: "fhir",
     verb: "imported",
     permission: "fhir:import",
     subject: patientId === null ? "fhir" : `patient/${patientId}`,
-    patientIds: patientId === null ? [] : [patientId],
+    patientIds: patients.map((one) => one.patientId),
   };
 }
 
@@ -217,6 +183,8 @@ function detailsOf(view: FhirImportView, stored: readonly Ready<Row>[]) {
   const lines = stored.map((item) => `${item.value.id} 1 ${item.boxSha256}`).sort();
   return {
     patient: view.patient,
+    created: view.patients.filter(({ patient }) => patient === "created").length,
+    matched: view.patients.filter(({ patient }) => patient === "matched").length,
     total: view.total,
     ...view.stored,
     kept: Object.values(view.kept).reduce((sum, n) => sum + n, 0),

@@ -3,6 +3,9 @@ import type { Db, Tx } from "@medvault/postgres";
 import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 
+/** The first key of the advisory locks of imports. */
+const IMPORT_LOCK = 0x66686972;
+
 export interface Match {
   patientId: string;
   wrapped: Buffer;
@@ -36,71 +39,88 @@ export async function matchPatients(
 }
 
 /**
- * Waits until no other import of the same subject or identifiers is under way; held until the
+ * Locks of all imports: each holds at most so many, and Postgres has some 6,400 for everyone. Two
+ * imports of different people rarely meet in one.
+ */
+const LOCKS = 512n;
+
+/**
+ * Waits until no other import of the same subjects or identifiers is under way; held until the
  * transaction ends. Taken in one order, so that two imports wait for each other instead of
  * deadlocking.
  */
 export async function lockImports(tx: Tx, tokens: readonly Buffer[]): Promise<void> {
   await tx.query("set local lock_timeout = '20s'");
+  const locks = new Set(tokens.map((token) => String(token.readBigUInt64BE(0) % LOCKS)));
   await tx.query(
-    `select pg_advisory_xact_lock(h) from (select h from unnest($1::bigint[]) as x (h) order by h) as ordered`,
-    [tokens.map((token) => String(token.readBigInt64BE(0)))],
+    `select pg_advisory_xact_lock($2, h) from (select h from unnest($1::int[]) as x (h) order by h) as ordered`,
+    [[...locks], IMPORT_LOCK],
   );
 }
 
+/** A token, and the subject within which it is one. */
+export interface SubjectToken {
+  subjectId: string;
+  token: Buffer;
+}
+
 /**
- * Which of these resources the subject has already. The tokens are bound to the subject; who may
- * load, the caller found.
+ * Which of these resources their subjects have already. The tokens are bound to the subjects; who
+ * may load, the caller found.
  */
 export async function knownSources(
   db: Db,
   context: Context,
   actor: Actor,
-  subjectId: string,
-  tokens: readonly Buffer[],
+  tokens: readonly SubjectToken[],
 ): Promise<Set<string>> {
   reachOf(actor, "fhir:import");
-  return context.indexes.sources.read(db, tokens, async (forms, baseOf) => {
+  if (tokens.length === 0) return new Set();
+  const subjectOf = new Map(tokens.map(({ subjectId, token }) => [token.toString("hex"), subjectId]));
+  const bases = tokens.map(({ token }) => token);
+  return context.indexes.sources.read(db, bases, async (forms, baseOf) => {
     const { rows } = await db.query<{ token: Buffer }>(
-      `select token from fhir_sources where subject_id = $1 and token = any($2::bytea[])`,
-      [subjectId, forms],
+      `select s.token from unnest($1::uuid[], $2::bytea[]) as x (subject_id, token)
+         join fhir_sources s on s.subject_id = x.subject_id and s.token = x.token`,
+      [forms.map((form) => subjectOf.get(baseOf(form))), forms],
     );
     return new Set(rows.map((row) => baseOf(row.token)));
   });
 }
 
 /**
- * Notes that the subject has these resources. A token that is there already breaks the transaction:
+ * Notes that subjects have these resources. A token that is there already breaks the transaction:
  * it would be stored twice.
  */
 export async function insertSources(
   tx: Tx,
   context: Context,
   actor: Actor,
-  subjectId: string,
-  tokens: readonly Buffer[],
+  tokens: readonly SubjectToken[],
 ): Promise<void> {
   reachOf(actor, "fhir:import");
-  const stored = await context.indexes.sources.stored(tx, tokens);
-  await tx.query(`insert into fhir_sources (subject_id, token, layer) select $1, unnest($2::bytea[]), $3`, [
-    subjectId,
-    stored.tokens,
-    stored.layer,
-  ]);
+  const bases = tokens.map(({ token }) => token);
+  const stored = await context.indexes.sources.stored(tx, bases);
+  await tx.query(
+    `insert into fhir_sources (subject_id, token, layer)
+     select x.subject_id, x.token, $3 from unnest($1::uuid[], $2::bytea[]) as x (subject_id, token)`,
+    [tokens.map(({ subjectId }) => subjectId), stored.tokens, stored.layer],
+  );
 }
 
-/** Notes the identifiers of a patient whom this transaction has made. */
+/** Notes the identifiers of patients whom this transaction has made. */
 export async function insertIdentifiers(
   tx: Tx,
   context: Context,
   actor: Actor,
-  patientId: string,
-  tokens: readonly Buffer[],
+  tokens: readonly SubjectToken[],
 ): Promise<void> {
   reachOf(actor, "patient:write");
-  const stored = await context.indexes.identifiers.stored(tx, tokens);
+  const bases = tokens.map(({ token }) => token);
+  const stored = await context.indexes.identifiers.stored(tx, bases);
   await tx.query(
-    `insert into patient_identifiers (patient_id, token, layer) select $1, unnest($2::bytea[]), $3`,
-    [patientId, stored.tokens, stored.layer],
+    `insert into patient_identifiers (patient_id, token, layer)
+     select x.patient_id, x.token, $3 from unnest($1::uuid[], $2::bytea[]) as x (patient_id, token)`,
+    [tokens.map(({ subjectId }) => subjectId), stored.tokens, stored.layer],
   );
 }

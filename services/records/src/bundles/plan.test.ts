@@ -173,7 +173,11 @@ test.each([
     { resourceType: "Bundle", type: "batch", entry: [{}] },
     ["entry.0.resource"],
   ],
-  ["two patients", bundleOf(patient, patient), ["entry.1.resource"]],
+  [
+    "a thousand and one patients",
+    bundleOf(...Array.from({ length: 1_001 }, () => patient)),
+    ["entry.1000.resource"],
+  ],
   [
     "a date that is none",
     bundleOf(patient, {

@@ -12,53 +12,62 @@ import { type Bundle, type Entry, type Fault, refuse } from "./bundle.ts";
 import { clinicalResources } from "./clinical-resources.ts";
 import { type BundleReferences, referencesOf } from "./reference.ts";
 import { patientNames, sourceNames } from "./source.ts";
+import { subjectsOf } from "./subject.ts";
 
 /** A resource of a bundle and by what it is known. */
 export interface Known {
-  /** By what it is known, as {@link sourceNames} says. */
+  /** By what it is known within its subject, as {@link sourceNames} says. */
   names: string[];
   original: Original;
+  /** Under whom it goes: a place in the plan's subjects. */
+  subject: number;
 }
 
 export type Planned = Known & Read<Row>;
+/** `patientNames`: by which the patient is matched; `names`: those of the resource itself. */
+export type PlannedPatient = Known & Read<Patient, MappedPatient> & { patientNames: string[] };
 
 export interface ImportPlan {
   total: number;
-  /**
-   * `patientNames` are those by which the patient is matched; `names` those of the resource itself.
-   */
-  patient: (Known & Read<Patient, MappedPatient> & { patientNames: string[] }) | null;
+  /** The patients of the bundle and, where something goes there, who loads it: null. */
+  subjects: (PlannedPatient | null)[];
   /** By resource, in their order. */
   clinical: ReadonlyMap<Resource<Row>, Planned[]>;
   kept: Known[];
 }
 
 /**
- * What becomes of each resource of a bundle. Only what names the bundle's own patient as its
- * subject becomes that patient's record, prescription or claim; all else is kept as it came. A
- * mapped resource that is not what FHIR says is a fault of a transaction; others keep it as well.
- * Throws InvalidInput with the path of every fault.
+ * What becomes of each resource of a bundle. Only what names a patient of the bundle as its subject
+ * becomes that patient's record, prescription or claim; all else is kept as it came, under whom
+ * `subjectsOf` says. A mapped resource that is not what FHIR says is a fault of a transaction;
+ * others keep it as well. Throws InvalidInput with the path of every fault.
  */
 export async function planImport(bundle: Bundle): Promise<ImportPlan> {
   const references = referencesOf(bundle);
-  const names = sourceNames(bundle.entries);
+  const places = subjectsOf(bundle, references);
+  const names = namesWithin(bundle.entries, places);
   const faults: Fault[] = [];
   const plan: ImportPlan = {
     total: bundle.entries.length,
-    patient: null,
+    subjects: [],
     clinical: new Map(clinicalResources.map((resource) => [resource, []])),
     kept: [],
   };
+  const loader = bundle.patients.length;
   await mapYielding(bundle.entries, (entry) => {
+    const place = places[entry.index] ?? -1;
     const known: Known = {
-      names: names[entry.index] ?? [],
+      names: names.get(entry) ?? [],
       original: { fullUrl: entry.fullUrl, resource: entry.resource },
+      subject: place < 0 ? loader : place,
     };
+    if (place < 0) plan.subjects[loader] = null;
     try {
-      place(plan, entry, known, references);
+      placeEntry(plan, entry, known, references, bundle.patients[place]);
     } catch (error) {
       if (!(error instanceof ZodError)) throw error;
-      if (!bundle.isTransaction && entry !== bundle.patient) return void plan.kept.push(known);
+      const isPatient = entry === bundle.patients[place];
+      if (!bundle.isTransaction && !isPatient) return void plan.kept.push(known);
       faults.push(...faultsOf(entry, error));
     }
   });
@@ -66,14 +75,20 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
   return plan;
 }
 
-function place(plan: ImportPlan, entry: Entry, known: Known, references: BundleReferences): void {
+function placeEntry(
+  plan: ImportPlan,
+  entry: Entry,
+  known: Known,
+  references: BundleReferences,
+  patient: Entry | undefined,
+): void {
   const { resource } = entry;
-  if (resource.resourceType === "Patient") {
+  if (entry === patient) {
     const read = patients.fhir.read(resource, references) as Read<Patient, MappedPatient>;
-    plan.patient = { ...known, ...read, patientNames: patientNames(entry, read.mapped) };
+    plan.subjects[known.subject] = { ...known, ...read, patientNames: patientNames(entry, read.mapped) };
     return;
   }
-  if (isFact(resource) && isAboutPatient(entry, references)) {
+  if (patient && isFact(resource) && isAbout(patient, entry, references)) {
     for (const [kind, planned] of plan.clinical) {
       const read = kind.fhir.read(resource, references);
       if (read) return void planned.push({ ...known, ...read });
@@ -82,11 +97,20 @@ function place(plan: ImportPlan, entry: Entry, known: Known, references: BundleR
   plan.kept.push(known);
 }
 
-/** The subject is the bundle's own patient, and so is all that is focused on: a foetus is not. */
-function isAboutPatient(entry: Entry, references: BundleReferences): boolean {
+/** The subject is this patient, and so is all that is focused on: a foetus is not. */
+function isAbout(person: Entry, entry: Entry, references: BundleReferences): boolean {
   const { focus = [], subject, patient } = entry.resource;
   const all: unknown[] = [subject ?? patient, ...(Array.isArray(focus) ? focus : [focus])];
-  return all.every((about) => references.isBundlePatient(about, entry));
+  return all.every((about) => references.patientOf(about, entry) === person);
+}
+
+/** The names of each entry among those that go where it goes. */
+function namesWithin(entries: readonly Entry[], places: readonly number[]): Map<Entry, string[]> {
+  const names = new Map<Entry, string[]>();
+  for (const those of Map.groupBy(entries, ({ index }) => places[index]).values()) {
+    for (const [at, of] of sourceNames(those).entries()) names.set(those[at] as Entry, of);
+  }
+  return names;
 }
 
 function faultsOf(entry: Entry, error: ZodError): Fault[] {

@@ -11,9 +11,9 @@ import type { Patient } from "../patients/patient.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { PatientTable } from "../resources/patient-table.ts";
 import { inBatches, mapYielding } from "./batch.ts";
-import type { ImportPlan, Known, Planned } from "./plan.ts";
+import type { ImportPlan, Known, Planned, PlannedPatient } from "./plan.ts";
 
-/** Under which subject a bundle goes. */
+/** Whose a subject of a plan is: under which id and key its rows go. */
 export interface Target {
   patient: "created" | "matched" | "none";
   subjectId: string;
@@ -23,13 +23,15 @@ export interface Target {
 /** A value ready to be stored: its box, and the tokens by which it is known. */
 export interface Ready<T> {
   value: T;
+  subjectId: string;
   box: Sealed;
   boxSha256: string;
   tokens: Buffer[];
 }
 
 export interface ReadyImport {
-  patient: Ready<Patient> | null;
+  /** Those who are made. */
+  patients: Ready<Patient>[];
   /** What goes into each table, in the order in which it is stored. */
   tables: ReadonlyMap<PatientTable<Row>, Ready<Row>[]>;
 }
@@ -49,17 +51,25 @@ export function tokenOf(chain: TokenChain, scope: string, name: string): Buffer 
 /** The tokens by which each resource of a plan is known. */
 export type SourceTokens = ReadonlyMap<Known, Buffer[]>;
 
-/** The tokens of a whole plan within its subject. */
+/** The tokens of a whole plan, each within its subject. */
 export async function sourceTokens(
   context: Context,
-  { patient, clinical, kept }: ImportPlan,
-  subjectId: string,
+  { subjects, clinical, kept }: ImportPlan,
+  targets: readonly Target[],
 ): Promise<SourceTokens> {
-  const all: Known[] = [...(patient ? [patient] : []), ...[...clinical.values()].flat(), ...kept];
+  const patients = subjects.filter((patient) => patient !== null);
+  const all: Known[] = [...patients, ...[...clinical.values()].flat(), ...kept];
   const tokens = await mapYielding(all, (item) =>
-    item.names.map((name) => tokenOf(context.indexes.sources, subjectId, name)),
+    item.names.map((name) => tokenOf(context.indexes.sources, targetOf(targets, item).subjectId, name)),
   );
   return new Map(all.map((item, at) => [item, tokens[at] ?? []]));
+}
+
+/** Under whom a resource of a plan goes. */
+export function targetOf(targets: readonly Target[], { subject }: Pick<Known, "subject">): Target {
+  const target = targets[subject];
+  if (!target) throw new TypeError("a subject of the plan has no target");
+  return target;
 }
 
 /**
@@ -70,13 +80,12 @@ export async function prepareImport(
   context: Context,
   actor: Actor,
   plan: ImportPlan,
-  target: Target,
+  targets: readonly Target[],
   key: SigningKey,
   tokensOf: SourceTokens,
   known: ReadonlySet<string>,
   now: Date,
 ): Promise<ReadyImport> {
-  const { subjectId, wrapped } = target;
   const ready = async <P extends Known, T extends Row>(
     { table }: PatientTable<T>,
     items: readonly P[],
@@ -91,37 +100,45 @@ export async function prepareImport(
       const values = await finish(batch.map(({ item }) => make(item)));
       const boxes = await table.sealMany(
         context.keyring,
-        values.map((value) => ({ subjectKey: wrapped, value })),
+        values.map((value, at) => ({ subjectKey: keyOf(batch[at]?.item), value })),
       );
-      for (const [at, { tokens }] of batch.entries()) {
-        const [value, box] = [values[at], boxes[at]];
-        if (value && box) sealed.push({ value, box, boxSha256: table.boxHash(box.sealed), tokens });
+      for (const [at, { item, tokens }] of batch.entries()) {
+        const [value, box, { subjectId }] = [values[at], boxes[at], targetOf(targets, item)];
+        if (value && box)
+          sealed.push({ value, subjectId, box, boxSha256: table.boxHash(box.sealed), tokens });
       }
     });
     return sealed;
   };
-  const made = ({ original: source }: Known, id = newId()) => ({
+  const keyOf = (item: Known | undefined) => targetOf(targets, { subject: item?.subject ?? -1 }).wrapped;
+  const made = (item: Known, patientId = targetOf(targets, item).subjectId, id = newId()) => ({
     id,
     rev: 1,
-    patientId: subjectId,
+    patientId,
     createdAt: now,
     updatedAt: now,
-    source,
+    source: item.original,
   });
   const sign = (records: Row[]): Promise<Row[]> =>
     signVersions(records as MedicalRecord[], key, actor.id, now, context.digest);
 
-  const patient = target.patient === "created" && plan.patient ? [plan.patient] : [];
-  const [newPatient = null] = await ready(patients, patient, (item) =>
-    item.make(made(item, subjectId), actor.id),
+  const created = plan.subjects.filter(
+    (patient, at) => patient !== null && targets[at]?.patient === "created",
   );
+  const newPatients = await ready(patients, created as PlannedPatient[], (item) => {
+    const { subjectId } = targetOf(targets, item);
+    return item.make(made(item, subjectId, subjectId), actor.id);
+  });
   const tables = new Map<PatientTable<Row>, Ready<Row>[]>();
   for (const [resource, planned] of plan.clinical) {
     const make = (item: Planned) => item.make(made(item), actor.id);
     const finish = resource === medicalRecords ? sign : undefined;
     tables.set(resource, await ready(resource, planned, make, finish));
   }
-  const keep = ({ original }: Known) => ({ id: newId(), rev: 1, subjectId, createdAt: now, ...original });
+  const keep = (item: Known) => {
+    const { subjectId } = targetOf(targets, item);
+    return { id: newId(), rev: 1, subjectId, createdAt: now, ...item.original };
+  };
   tables.set(keptResources, await ready(keptResources, plan.kept, keep));
-  return { patient: newPatient, tables };
+  return { patients: newPatients, tables };
 }

@@ -3,8 +3,8 @@ import type { Bundle, Entry } from "./bundle.ts";
 import { identifierKey, identifiersOf, isOfOnePerson } from "./identifier.ts";
 
 export interface BundleReferences extends References {
-  /** Whether an element of an entry, such as its subject, refers to the bundle's own patient. */
-  isBundlePatient(about: unknown, entry: Entry): boolean;
+  /** The patient of the bundle to whom an element of an entry, such as its subject, refers. */
+  patientOf(about: unknown, entry: Entry): Entry | null;
 }
 
 const VERSION = /\/_history\/[A-Za-z0-9.-]{1,64}$/;
@@ -15,47 +15,60 @@ const ON_SERVER = /^(https?:\/\/.+)\/([A-Z][A-Za-z]{1,63}\/[A-Za-z0-9.-]{1,64})$
 
 /**
  * Indexes a bundle by full URL, by `Type/id`, and by `Type?identifier=system|value` (a conditional
- * reference). A reference may name a version, spell a UUID in capitals, or be percent-encoded.
+ * reference). A reference may name a version, spell a UUID in capitals, or be percent-encoded. A
+ * name that two entries have names neither.
  */
 export function referencesOf(bundle: Bundle): BundleReferences {
-  const byName = new Map<string, FhirResource>();
+  const byName = new Map<string, FhirResource | null>();
   // What is said outright stands before what is derived, and a full URL before all.
   for (const namesOf of [derivedNames, ownNames, fullUrls]) {
+    const found = new Map<string, FhirResource | null>();
     for (const entry of bundle.entries) {
-      for (const name of namesOf(entry)) byName.set(canonical(name), entry.resource);
+      for (const name of new Set(namesOf(entry).map(canonical))) {
+        found.set(name, found.has(name) ? null : entry.resource);
+      }
     }
+    for (const [name, resource] of found) byName.set(name, resource);
   }
-  const { patient } = bundle;
-  const identifiers = new Set(
-    identifiersOf(patient?.resource ?? {})
-      .filter(isOfOnePerson)
-      .map(identifierKey),
-  );
+  const entryOf = new Map(bundle.entries.map((entry) => [entry.resource, entry]));
+  const byIdentifier = new Map<string, Entry | null>();
+  for (const patient of bundle.patients) {
+    const keys = identifiersOf(patient.resource).filter(isOfOnePerson).map(identifierKey);
+    for (const key of new Set(keys)) byIdentifier.set(key, byIdentifier.has(key) ? null : patient);
+  }
 
   const resolve = (reference: string | undefined, from?: FhirResource): FhirResource | null => {
     if (reference === undefined) return null;
     if (reference.startsWith("#")) return contained(from, reference.slice(1));
-    return byName.get(canonical(reference)) ?? byName.get(canonical(decoded(reference))) ?? null;
+    for (const name of [canonical(reference), canonical(decoded(reference))]) {
+      const here = RELATIVE.test(name) && from ? serverOf(entryOf.get(from)) : undefined;
+      const found = (here && byName.get(`${here}/${name}`)) || byName.get(name);
+      if (found) return found;
+    }
+    return null;
   };
-  const isBundlePatient = (about: unknown, entry: Entry): boolean => {
-    if (patient === null || typeof about !== "object" || about === null) return false;
+  const patientOf = (about: unknown, entry: Entry): Entry | null => {
+    if (typeof about !== "object" || about === null) return null;
     const { reference, identifier, type = "Patient" } = about as Record<string, unknown>;
     if (reference === undefined) {
       const [asked] = identifiersOf({ identifier }).filter(isOfOnePerson);
-      return type === "Patient" && asked !== undefined && identifiers.has(identifierKey(asked));
+      return (type === "Patient" && asked && byIdentifier.get(identifierKey(asked))) || null;
     }
-    if (typeof reference !== "string" || isOnOtherServer(reference, entry, patient)) return false;
-    return resolve(reference, entry.resource) === patient.resource;
+    const found = typeof reference === "string" ? resolve(reference, entry.resource) : null;
+    const patient = found?.resourceType === "Patient" ? entryOf.get(found) : undefined;
+    return patient && !isOnOtherServer(String(reference), entry, patient) ? patient : null;
   };
-  return { resolve, isBundlePatient };
+  return { resolve, patientOf };
 }
 
 /** `Patient/1` of a resource of one server is not `Patient/1` of another. */
 function isOnOtherServer(reference: string, from: Entry, to: Entry): boolean {
-  const [here, there] = [from, to].map(({ fullUrl }) => ON_SERVER.exec(fullUrl ?? "")?.[1]);
+  const [here, there] = [serverOf(from), serverOf(to)];
   const isRelative = RELATIVE.test(canonical(decoded(reference)));
   return isRelative && here !== undefined && there !== undefined && here !== there;
 }
+
+const serverOf = (entry: Entry | undefined): string | undefined => ON_SERVER.exec(entry?.fullUrl ?? "")?.[1];
 
 const fullUrls = ({ fullUrl }: Entry): string[] => (fullUrl === null ? [] : [fullUrl]);
 

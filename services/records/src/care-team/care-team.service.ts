@@ -62,7 +62,7 @@ export async function assign(
       const present = seen === null ? null : await store.findMember(tx, actor, patientId, memberId);
       if (seen !== null && (!present || revOf(present) !== seen))
         throw about(new VersionConflict(), patientId);
-      const added = await store.addMember(tx, actor, "careteam:write", patientId, memberId, new Date());
+      const added = await store.addMember(tx, actor, "careteam:write", [patientId], memberId, new Date());
       await emit(
         tx,
         SOURCE,

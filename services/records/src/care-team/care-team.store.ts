@@ -42,24 +42,26 @@ export async function findMember(
 }
 
 /**
- * Puts someone on the care team of a patient whom the caller was found to reach or has just made.
- * False: was there.
+ * Puts someone on the care teams of patients whom the caller was found to reach or has just made.
+ * False: was on all of them.
  */
 export async function addMember(
   tx: Tx,
   actor: Actor,
   permission: ResourceAction,
-  patientId: string,
+  patientIds: readonly string[],
   memberId: string,
   now: Date,
 ): Promise<boolean> {
   reachOf(actor, permission);
+  if (patientIds.length === 0) return false;
   const { rowCount } = await tx.query(
-    `insert into care_team (patient_id, user_id, added_by, added_at) values ($1, $2, $3, $4)
+    `insert into care_team (patient_id, user_id, added_by, added_at)
+     select unnest($1::uuid[]), $2, $3, $4
      on conflict (patient_id, user_id) do nothing`,
-    [patientId, memberId, actor.id, now],
+    [patientIds, memberId, actor.id, now],
   );
-  return rowCount === 1;
+  return rowCount !== 0;
 }
 
 /**

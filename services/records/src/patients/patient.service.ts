@@ -70,7 +70,7 @@ export async function createPatient(
       if ((await insert(tx, context, actor, permission, patients, [patient], [box])) === 0) {
         throw new UserAlreadyLinked();
       }
-      if (scope === "assigned") await addMember(tx, actor, permission, patient.id, actor.id, createdAt);
+      if (scope === "assigned") await addMember(tx, actor, permission, [patient.id], actor.id, createdAt);
       const fields = Object.keys(input);
       const act = { verb: "created", permission, fields, details: { linkedUserId: userId } } as const;
       await emit(tx, SOURCE, wrote(actor, patients, act, patient, box.sealed));
