@@ -4,6 +4,7 @@ import { backupApi } from "./backups/routes.ts";
 import { careTeamApi } from "./care-team/routes.ts";
 import { claimApi } from "./claims/routes.ts";
 import { fhirApi } from "./fhir/routes.ts";
+import { fhirValidationApi } from "./fhir/validation.ts";
 import { fileApi } from "./files/routes.ts";
 import { medicalRecordApi } from "./medical-records/routes.ts";
 import { mfaApi } from "./mfa/routes.ts";
@@ -27,6 +28,7 @@ export const recordsRoutes = publicRoutesOf(
   prescriptionApi,
   claimApi,
   fhirApi,
+  fhirValidationApi,
 );
 export const authRoutes = publicRoutesOf(
   signInApi,

@@ -22,6 +22,7 @@ export const SERVICES = Object.keys(ROUTES_OF) as readonly ServiceName[];
 const MIB = 1024 * 1024;
 const JSON_BYTES = MIB;
 const FHIR_BYTES = 16 * MIB;
+const VALIDATED_BYTES = 4 * MIB;
 /** Ten files, and room for the parts' headers and fields. */
 const FILES_PER_UPLOAD = 10;
 const MULTIPART_SLACK_BYTES = MIB;
@@ -143,14 +144,18 @@ const CLASSES: Readonly<Record<string, RouteClass>> = {
   "GET /v1/audit/export": "export",
 };
 
+const VALIDATION = /^POST \/v1\/fhir\/([^/]+\/)?\$validate$/;
+
 function limitOf(key: string): RouteClass | null {
   const known = Object.hasOwn(CLASSES, key) ? CLASSES[key] : undefined;
   if (known) return known;
+  if (VALIDATION.test(key)) return "bundle";
   return key.startsWith("GET /v1/fhir/") && key.endsWith("/$everything") ? "export" : null;
 }
 
 function sizes(key: string, maxUploadBytes: number): Partial<Route> {
   if (key === "POST /v1/fhir") return { maxBodyBytes: FHIR_BYTES, streams: true };
+  if (VALIDATION.test(key)) return { maxBodyBytes: VALIDATED_BYTES, streams: true };
   if (key === "POST /v1/files") {
     return {
       maxBodyBytes: FILES_PER_UPLOAD * maxUploadBytes + MULTIPART_SLACK_BYTES,

@@ -55,7 +55,8 @@ class Check {
 
   private fields(fields: Fields, type: string): void {
     const definition = definitionOf(type);
-    if (!definition || this.path.length > MAX_DEPTH) return;
+    if (!definition) return;
+    if (this.path.length > MAX_DEPTH) return void this.add("structure", "is nested too deep to be checked");
     const seen = new Map<string, string>();
     let size = 0;
     for (const [name, value] of Object.entries(fields)) {
