@@ -16,6 +16,7 @@ const GRANTABLE = {
   "user:read": ["any"],
   "user:write": ["any"],
   "user:delete": ["any"],
+  "directory:read": ["own", "any"],
   "role:read": ["any"],
   "role:write": ["any"],
   "patient:read": ["own", "assigned", "any"],
@@ -76,6 +77,7 @@ export const DEFAULT_PERMISSIONS: Readonly<Record<Role, readonly string[]>> = {
   guest: [],
   patient: [
     ...SIGNED_IN,
+    "directory:read:own",
     "patient:read:own",
     "patient:write:own",
     "careteam:read:own",
@@ -91,6 +93,7 @@ export const DEFAULT_PERMISSIONS: Readonly<Record<Role, readonly string[]>> = {
   ],
   doctor: [
     ...SIGNED_IN,
+    "directory:read:any",
     "patient:read:assigned",
     "patient:write:assigned",
     "patient:search:assigned",
@@ -112,6 +115,6 @@ export const DEFAULT_PERMISSIONS: Readonly<Record<Role, readonly string[]>> = {
     "file:delete:assigned",
     "phi:unmask:assigned",
   ],
-  auditor: [...SIGNED_IN, "audit:read:any", "audit:verify:any"],
+  auditor: [...SIGNED_IN, "directory:read:any", "audit:read:any", "audit:verify:any"],
   admin: [...new Set([...SIGNED_IN, ...EVERYTHING])],
 };

@@ -3,6 +3,7 @@ import { auditApi } from "./audit/routes.ts";
 import { backupApi } from "./backups/routes.ts";
 import { careTeamApi } from "./care-team/routes.ts";
 import { claimApi } from "./claims/routes.ts";
+import { directoryApi } from "./directory/routes.ts";
 import { fhirApi } from "./fhir/routes.ts";
 import { fhirValidationApi } from "./fhir/validation.ts";
 import { fileApi } from "./files/routes.ts";
@@ -39,6 +40,7 @@ export const authRoutes = publicRoutesOf(
   sessionApi,
   userApi,
   roleApi,
+  directoryApi,
   jwksApi,
 );
 export const filesRoutes = publicRoutesOf(fileApi);

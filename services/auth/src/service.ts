@@ -3,6 +3,7 @@ import { addressJobs } from "./addresses/address.jobs.ts";
 import { addressRoutes } from "./addresses/address.routes.ts";
 import { AuthConfig } from "./config.ts";
 import { openContext } from "./context.ts";
+import { directoryRoutes } from "./directory/directory.routes.ts";
 import { lockoutJobs } from "./lockout/lockout.jobs.ts";
 import { mailJobs } from "./mail/mail.jobs.ts";
 import { mfaRoutes } from "./mfa/mfa.routes.ts";
@@ -35,6 +36,7 @@ export const service = defineService({
     ...sessionRoutes(ctx),
     ...userRoutes(ctx),
     ...roleRoutes(ctx),
+    ...directoryRoutes(ctx),
     ...signingKeyRoutes(ctx),
   ],
   jobs: (ctx) => [

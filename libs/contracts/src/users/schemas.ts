@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { AccountRole, Username } from "../accounts/schemas.ts";
+import { AccountRole, personFields, personView, Username } from "../accounts/schemas.ts";
 import { Email } from "../fields.ts";
 import { Instant, PageQuery, page } from "../http.ts";
 import { Id } from "../ids.ts";
@@ -15,6 +15,7 @@ export const UserView = z.object({
   /** What an admin changed the address to: it waits for its mailed link, or for `pendingUntil`. */
   pendingEmail: z.string().nullable(),
   pendingUntil: Instant.nullable(),
+  ...personView,
   role: AccountRole,
   disabled: z.boolean(),
   /** False until the invitation was accepted. */
@@ -45,10 +46,17 @@ export const NewUser = z.strictObject({
   email: Email,
   role: AccountRole,
   disabled: z.boolean().default(false),
+  ...z.object(personFields).partial().shape,
 });
 export type NewUser = z.infer<typeof NewUser>;
 export const UserPatch = z
-  .strictObject({ username: Username, email: Email, role: AccountRole, disabled: z.boolean() })
+  .strictObject({
+    username: Username,
+    email: Email,
+    role: AccountRole,
+    disabled: z.boolean(),
+    ...personFields,
+  })
   .partial();
 export type UserPatch = z.infer<typeof UserPatch>;
 

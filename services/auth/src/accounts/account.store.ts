@@ -4,7 +4,7 @@ import type { Db, Tx } from "@medvault/postgres";
 import { blindToken } from "../tokens/blind-token.ts";
 import { EmailTaken, UsernameTaken } from "./account.errors.ts";
 import { type SealedAccount, sealedUsers } from "./account.table.ts";
-import type { Account, AccountFilter, DamagedAccount } from "./account.ts";
+import type { Account } from "./account.ts";
 
 /** What opens and finds accounts. */
 export interface AccountSeals {
@@ -33,22 +33,32 @@ export interface WriteDetails extends Record<string, string | number> {
 /** An account with its role's permission version at the moment when it was found. */
 export type FoundAccount = Account & { pv: number };
 
-const FIELDS = `u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
+/** The columns of a row that `toAccount` opens. */
+export const FIELDS = `u.id, u.role, u.disabled, u.activated, u.mfa_enabled, u.max_sessions, u.created_at, u.updated_at,
             u.rev, u.open, u.sealed, k.wrapped as subject_key`;
 
-type Row = Parameters<typeof sealedUsers.open>[1] & {
+export type Row = Parameters<typeof sealedUsers.open>[1] & {
   max_sessions: number;
   created_at: Date;
   updated_at: Date;
 };
 
+/** The account of a row. Throws where it does not open. */
 function toAccount(keyring: Keyring, row: Row): Account {
-  const { email, ...sealed } = sealedUsers.open(keyring, row);
+  return accountOf(sealedUsers.open(keyring, row), row);
+}
+
+/** The account of a row that was opened. What boxes of before do not hold is filled in. */
+export function accountOf({ email, ...sealed }: SealedAccount, row: Row): Account {
   return {
     ...sealed,
     email: email ?? sealed.pendingEmail ?? "",
     emailOwned: email !== null,
     emailUnconfirmed: sealed.emailUnconfirmed ?? false,
+    name: sealed.name ?? null,
+    title: sealed.title ?? null,
+    speciality: sealed.speciality ?? null,
+    professionalNumber: sealed.professionalNumber ?? null,
     maxSessions: row.max_sessions,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -146,25 +156,6 @@ export async function findClaimant(db: Db, seals: AccountSeals, email: string): 
     [claimToken(seals, email)],
   );
   return rows[0] ? { ...toAccount(seals.keyring, rows[0]), pv: rows[0].pv } : null;
-}
-
-/** Accounts, newest first. */
-export async function listAccounts(
-  db: Db,
-  seals: AccountSeals,
-  filter: AccountFilter,
-): Promise<(Account | DamagedAccount)[]> {
-  const { rows } = await db.query<Row>(
-    `select ${FIELDS} from users u join subject_keys k on k.subject_id = u.id
-      where ($1::text is null or u.role = $1) and ($2::boolean is null or u.disabled = $2)
-        and ($3::uuid is null or u.id < $3)
-      order by u.id desc limit $4`,
-    [filter.role, filter.disabled, filter.before, filter.limit],
-  );
-  return rows.map((row) => {
-    const whole = sealedUsers.tryOpen(seals.keyring, row) !== null;
-    return whole ? toAccount(seals.keyring, row) : { id: row.id as string, damaged: true };
-  });
 }
 
 /** Stores a new account. Throws UsernameTaken or EmailTaken; the transaction is then lost. */

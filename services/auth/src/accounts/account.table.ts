@@ -1,9 +1,9 @@
 import type { AccountRole } from "@medvault/contracts";
 import { sealedTable } from "@medvault/keys";
-import type { PendingTotp } from "./account.ts";
+import type { PendingTotp, Persona } from "./account.ts";
 
 /** What the box and the columns that are bound into it hold. */
-export interface SealedAccount {
+export interface SealedAccount extends Persona {
   id: string;
   rev: number;
   role: AccountRole;
@@ -25,6 +25,7 @@ export interface SealedAccount {
 const SEALED = [
   ...["username", "email", "pending_email", "email_unconfirmed", "pending_until"],
   ...["password_hash", "totp_secret", "pending_totp"],
+  ...["name", "title", "speciality", "professional_number"],
 ];
 
 export const sealedUsers = sealedTable<SealedAccount>({

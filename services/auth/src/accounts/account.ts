@@ -1,7 +1,17 @@
 import type { AccountRole, Actor } from "@medvault/contracts";
 
+/** Who the person of an account is to others. */
+export interface Persona {
+  /** How people call them; null: by the user name. */
+  name: string | null;
+  title: string | null;
+  speciality: string | null;
+  /** Of the register that licenses the profession. */
+  professionalNumber: string | null;
+}
+
 /** A person's account, opened. `rev` is that of the row it was read from. */
-export interface Account {
+export interface Account extends Persona {
   id: string;
   rev: number;
   role: AccountRole;
@@ -42,6 +52,16 @@ export interface PendingTotp {
 }
 
 const MFA_ROLES: ReadonlySet<string> = new Set<AccountRole>(["admin", "doctor", "auditor"]);
+
+/** Whether somebody of this role works here: the directory shows them to each other. */
+export function isStaff(role: string): boolean {
+  return role !== "patient" && role !== "guest";
+}
+
+/** How answers call the account's person. */
+export function shownName(account: Pick<Account, "name" | "username">): string {
+  return account.name ?? account.username;
+}
 
 /** I6: staff must have a second factor, patients may. */
 export function mfaRequiredFor(role: string): boolean {
@@ -106,7 +126,7 @@ export function newAccount(
     role: AccountRole;
     passwordHash: string | null;
     disabled?: boolean;
-  },
+  } & { [K in keyof Persona]?: Persona[K] | undefined },
   now: Date,
 ): Account {
   return {
@@ -125,6 +145,10 @@ export function newAccount(
     passwordHash: input.passwordHash,
     totpSecret: null,
     pendingTotp: null,
+    name: input.name ?? null,
+    title: input.title ?? null,
+    speciality: input.speciality ?? null,
+    professionalNumber: input.professionalNumber ?? null,
     maxSessions: 5,
     createdAt: now,
     updatedAt: now,

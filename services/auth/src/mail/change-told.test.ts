@@ -305,6 +305,7 @@ const QUIET: Readonly<Record<string, string>> = {
   "PATCH /v1/auth/passkeys/{id}": "what its owner calls it",
   "POST /v1/auth/password/forgot": "mails a link, to the account's address alone",
   "POST /v1/auth/password/strength": "writes nothing",
+  "POST /v1/directory/search": "writes nothing",
   "DELETE /v1/auth/sessions": "ends sessions",
   "DELETE /v1/auth/sessions/{id}": "ends a session",
   "POST /v1/users": "a new account, which gets its invitation (user.test.ts)",

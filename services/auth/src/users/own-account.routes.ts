@@ -1,6 +1,6 @@
 import { type Actor, accountApi, signInApi, unicodeAddress } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
-import { type Account, isEmailConfirmed, mfaRequiredFor } from "../accounts/account.ts";
+import { type Account, isEmailConfirmed, mfaRequiredFor, shownName } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { csrfToken } from "../tokens/csrf-token.ts";
 import { changeOwnAccount, ownSession, readOwnAccount } from "./own-account.service.ts";
@@ -21,6 +21,7 @@ async function answer(ctx: AuthContext, actor: Actor, account: Account) {
   const session = await ownSession(ctx, actor);
   const body = {
     ...account,
+    name: shownName(account),
     email: unicodeAddress(account.email),
     emailConfirmed: isEmailConfirmed(account),
     mfaRequired: mfaRequiredFor(account.role),

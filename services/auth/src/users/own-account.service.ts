@@ -2,13 +2,14 @@ import {
   type AccountPatch,
   type Actor,
   auditEvent,
+  Forbidden,
   Unauthenticated,
   VersionConflict,
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
-import { type Account, recipientOf } from "../accounts/account.ts";
+import { type Account, isStaff, recipientOf } from "../accounts/account.ts";
 import { awaitAddress } from "../addresses/address.service.ts";
 import type { AuthContext } from "../context.ts";
 import { currentSession } from "../sessions/session.service.ts";
@@ -43,8 +44,8 @@ export async function ownSession(ctx: AuthContext, actor: Actor): Promise<Sessio
 
 /**
  * Changes the caller's account. A new address takes effect when its mailed link is used; one that
- * is taken is answered alike, and its owner gets a mail. `rev`: what the caller has seen, or null.
- * Throws UsernameTaken, VersionConflict.
+ * is taken is answered alike, and its owner gets a mail. A title is for staff. `rev`: what the
+ * caller has seen, or null. Throws Forbidden, UsernameTaken, VersionConflict.
  */
 export async function changeOwnAccount(
   ctx: AuthContext,
@@ -56,8 +57,9 @@ export async function changeOwnAccount(
     const account = await lockAccount(tx, ctx, actor.id);
     if (!account) throw new Unauthenticated();
     if (rev !== null && rev !== account.rev) throw new VersionConflict();
-    const { username = account.username, email } = patch;
-    let next: Account = { ...account, username };
+    if (patch.title && !isStaff(account.role)) throw new Forbidden();
+    const { username = account.username, email, name = account.name, title = account.title } = patch;
+    let next: Account = { ...account, username, name, title };
     if (email !== undefined) next = await awaitAddress(ctx, tx, next, { email, by: "owner" });
     const saved = await saveAccount(tx, ctx, next, ctx.now());
     if (username !== account.username) await tellOfName(ctx, tx, account);

@@ -1,7 +1,7 @@
 import { decodeCursor, encodeCursor, Id, NotFound, unicodeAddress, userApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import { findRole } from "../accounts/account.store.ts";
-import { type Account, isEmailConfirmed } from "../accounts/account.ts";
+import { type Account, isEmailConfirmed, shownName } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { presentPasskey } from "../passkeys/passkey.routes.ts";
 import {
@@ -65,6 +65,7 @@ const answer = (account: Account) => ({ body: present(account), rev: account.rev
 function present(account: Account) {
   return {
     ...account,
+    name: shownName(account),
     email: unicodeAddress(account.email),
     emailConfirmed: isEmailConfirmed(account),
     pendingEmail:

@@ -15,7 +15,6 @@ import {
   findAccount,
   findHolder,
   insertAccount,
-  listAccounts,
   lockAccount,
   lockActiveAdmins,
   saveAccount,
@@ -27,6 +26,7 @@ import {
   isActiveAdmin,
   newAccount,
 } from "../accounts/account.ts";
+import { listAccounts } from "../accounts/account-list.store.ts";
 import { awaitAddress, tellOfAddress, withAddress, withdrawAddress } from "../addresses/address.service.ts";
 import type { AuthContext } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";

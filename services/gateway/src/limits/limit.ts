@@ -15,13 +15,14 @@ const COST: Readonly<Record<RouteClass, number>> = {
   forgot: 1,
   register: 1,
   search: 2,
+  lookup: 2,
   bundle: 2,
   upload: 4,
   export: 10,
 };
 const USER_POINTS_PER_REQUEST = 2;
 /** Which share of a user's requests a minute may be of a class. */
-const SHARE: Partial<Record<RouteClass, number>> = { search: 0.5, upload: 0.5, export: 0.1 };
+const SHARE: Partial<Record<RouteClass, number>> = { search: 0.5, lookup: 0.05, upload: 0.5, export: 0.1 };
 const MIN_OF_CLASS = 5;
 
 /** A limit as it applies to one request: `points` in `windowMs`; this request takes `cost`. */

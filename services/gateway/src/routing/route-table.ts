@@ -28,7 +28,15 @@ const FILES_PER_UPLOAD = 10;
 const MULTIPART_SLACK_BYTES = MIB;
 
 /** Requests that have a limit or a price of their own. */
-export type RouteClass = "login" | "forgot" | "register" | "search" | "bundle" | "upload" | "export";
+export type RouteClass =
+  | "login"
+  | "forgot"
+  | "register"
+  | "search"
+  | "lookup"
+  | "bundle"
+  | "upload"
+  | "export";
 
 export interface Route {
   /** Null: the gateway answers itself. */
@@ -139,6 +147,7 @@ const CLASSES: Readonly<Record<string, RouteClass>> = {
   "POST /v1/auth/register": "register",
   "POST /v1/patients/search": "search",
   "POST /v1/prescriptions/search": "search",
+  "POST /v1/directory/search": "lookup",
   "POST /v1/fhir": "bundle",
   "POST /v1/files": "upload",
   "GET /v1/audit/export": "export",

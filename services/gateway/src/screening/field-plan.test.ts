@@ -13,10 +13,13 @@ const UNSCREENED = [
   "frequency",
   "givenName",
   "medication",
+  "name",
   "newPassword",
   "notes",
   "password",
+  "professionalNumber",
   "reason",
+  "speciality",
   "title",
   "treatment",
 ];

@@ -63,6 +63,7 @@ const TAGS: Readonly<Record<string, string>> = {
   system: "What the gateway says of itself, to anyone.",
   auth: "The caller's own account: signing in, second factor, sessions, passwords.",
   users: "Accounts, for admins.",
+  directory: "Who works here, by name; and the account to link with a patient.",
   roles: "Roles and what they may do, for admins.",
   sessions: "Everyone's live sessions, for admins.",
   patients: "Patients, who treats them, and their records. Sensitive identifiers are masked.",
