@@ -1,13 +1,26 @@
 import { AppError, Unavailable } from "@medvault/contracts";
 import type { PasswordFault } from "./password-policy.ts";
 
+const IN_WORDS: Readonly<Record<PasswordFault, string>> = {
+  too_short: "is too short",
+  needs_upper: "needs a capital letter",
+  needs_lower: "needs a small letter",
+  needs_digit: "needs a digit",
+  needs_special: "needs a character that is no letter and no digit",
+  common_password: "is one that many people use, or close to one",
+  breached_password: "is in lists of stolen passwords",
+  common_pattern: "holds a pattern, such as a row of keys or a repetition",
+  like_username: "is too much like the username",
+  like_email: "is too much like the mail address",
+};
+
 /** 400: the policy does not take this password; `errors` names every reason by its code. */
 export class WeakPassword extends AppError {
   readonly code = "weak_password";
   readonly kind = "invalid";
   constructor(path: string, faults: readonly PasswordFault[]) {
     super("This password is not acceptable. Choose another one.", {
-      errors: faults.map((fault) => ({ path, code: fault, message: fault })),
+      errors: faults.map((fault) => ({ path, code: fault, message: IN_WORDS[fault] })),
     });
   }
 }

@@ -29,7 +29,7 @@ test("a changed password ends all other sessions, and the old one is dead", asyn
   });
   expect(weak).toMatchObject({
     status: 400,
-    body: { code: "weak_password", errors: [{ path: "newPassword", message: "common_password" }] },
+    body: { code: "weak_password", errors: [{ path: "newPassword", code: "common_password" }] },
   });
   await h.events();
   const done = await own.api.post("/v1/auth/password/change", {

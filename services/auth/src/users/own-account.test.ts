@@ -48,7 +48,9 @@ test("a weak password is refused with its reasons", async () => {
     status: 400,
     body: {
       code: "weak_password",
-      errors: expect.arrayContaining([{ path: "password", code: "like_username", message: "like_username" }]),
+      errors: expect.arrayContaining([
+        { path: "password", code: "like_username", message: "is too much like the username" },
+      ]),
     },
   });
 });

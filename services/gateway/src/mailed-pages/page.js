@@ -6,20 +6,6 @@ const button = form.querySelector("button");
 const takesToken = form.dataset.takesToken === "true";
 let token = null;
 
-/** Why a password is refused, by the API's codes. */
-const FAULTS = {
-  too_short: "It is too short.",
-  needs_upper: "It needs a capital letter.",
-  needs_lower: "It needs a small letter.",
-  needs_digit: "It needs a digit.",
-  needs_special: "It needs a character that is neither letter nor digit.",
-  common_password: "It is a common password, or nearly one.",
-  breached_password: "It is known from a breach elsewhere.",
-  common_pattern: "It holds a pattern that is easily guessed.",
-  like_username: "It is too much like your user name.",
-  like_email: "It is too much like your address.",
-};
-
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) token = given;
@@ -44,7 +30,7 @@ async function linesOf(answer) {
   const problem = await answer.json().catch(() => null);
   if (answer.status >= 500 || typeof problem?.detail !== "string")
     return ["MedVault cannot do this at the moment. Try again in a minute; nothing was changed."];
-  const why = (problem.errors ?? []).map(({ code, message }) => FAULTS[code] ?? message.replaceAll("_", " "));
+  const why = (problem.errors ?? []).map(({ message }) => `It ${message}.`);
   return [problem.detail, ...why];
 }
 
