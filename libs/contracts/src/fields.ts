@@ -39,14 +39,20 @@ export const namePart = wellFormed(z.string().max(200))
   .nullable()
   .optional();
 
-/** A day, a month or a year, as exactly as it is known: `1980-05-12`, `1980-05`, `1980`. */
+const DAY_PATTERN = "\\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\\d|3[01]))?)?";
+const DAY = new RegExp(`^(?!0000)${DAY_PATTERN}$`);
+const TIME_PATTERN = "T([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d{1,9})?)?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)";
+const YEARS = "in the years 0001 to 9999";
+
+/** Whether a text is a year, a month or a day of the calendar, in the years 0001 to 9999. */
+export function isPartialDate(value: string): boolean {
+  return DAY.test(value) && (value.length < 10 || z.iso.date().safeParse(value).success);
+}
+
+/** `1980`, `1980-05` or `1980-05-12`: as precise as it was said. */
 export const partialDate = z
-  .string()
-  .regex(
-    /^(?!0000)\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?$/,
-    "must be a date: YYYY-MM-DD, or YYYY-MM or YYYY where no more is known",
-  )
-  .refine(isCalendarDay, "must be a day of the calendar");
+  .stringFormat("partial-date", isPartialDate, `must be YYYY, YYYY-MM or YYYY-MM-DD, ${YEARS}`)
+  .meta({ pattern: `^${DAY_PATTERN}$` });
 
 /** ISO 8601 knows a year 0000; PostgreSQL and FHIR do not. */
 export const date = z.iso.date().refine((value) => value >= "0001", "must be in year 0001 or later");
@@ -68,6 +74,16 @@ export const instant = z.iso.datetime({ offset: true }).refine((value) => {
   const year = new Date(value).getUTCFullYear();
   return year >= 1 && year <= 9999;
 }, "must be in the years 0001 to 9999");
+
+/** A partial date, or an instant where a time was said. */
+export const dateOrInstant = z
+  .stringFormat(
+    "partial-date-time",
+    (value) => isPartialDate(value) || instant.safeParse(value).success,
+    `must be YYYY, YYYY-MM, YYYY-MM-DD or a full date-time such as 2026-01-31T09:30:00Z, ${YEARS}`,
+  )
+  .meta({ pattern: `^(${DAY_PATTERN}|\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])${TIME_PATTERN})$` });
+
 export const bodyLimit = z.int().min(1).max(100).default(20);
 export const bodyCursor = z.string().max(2000).optional();
 
@@ -78,7 +94,3 @@ export const Password = wellFormed(z.string().min(1).max(256)).register(unscreen
 export const OpaqueToken = z.string().min(20).max(200);
 /** A TOTP or a recovery code, as typed: with spaces or hyphens between its characters, say. */
 export const Code = z.string().min(6).max(100);
-
-function isCalendarDay(value: string): boolean {
-  return value.length < "2000-01-01".length || z.iso.date().safeParse(value).success;
-}

@@ -17,7 +17,7 @@ export * from "./events.ts";
 export * from "./fhir/routes.ts";
 export * from "./fhir/schemas.ts";
 export * from "./fhir/validation.ts";
-export { unscreened } from "./fields.ts";
+export { isPartialDate, unscreened } from "./fields.ts";
 export * from "./files/routes.ts";
 export * from "./files/schemas.ts";
 export * from "./http.ts";

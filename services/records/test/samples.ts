@@ -19,7 +19,15 @@ export function sampleOf<T extends Row>(resource: Resource<T>, n: number, given:
     const store = field === "id" ? "uuid" : stored.get(field);
     return [field, SPECIAL[field] ?? sampleValue(field, store, schema as JsonSchema, n)];
   });
-  return { ...Object.fromEntries(fields), rev: 1, hiddenAt: null, source: null, ...given } as unknown as T;
+  const none = Object.fromEntries([...stored.keys()].map((field) => [field, null]));
+  return {
+    ...none,
+    ...Object.fromEntries(fields),
+    rev: 1,
+    hiddenAt: null,
+    source: null,
+    ...given,
+  } as unknown as T;
 }
 
 function sampleValue(field: string, store: string | undefined, schema: JsonSchema, n: number): unknown {

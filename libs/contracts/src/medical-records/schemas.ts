@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { instant, term, text } from "../fields.ts";
+import { dateOrInstant, instant, term, text } from "../fields.ts";
 import { DamagedRow, PageQuery, sealedPage } from "../http.ts";
 import { Id } from "../ids.ts";
 
@@ -14,15 +14,20 @@ export const RecordType = z.enum([
 ]);
 export type RecordType = z.infer<typeof RecordType>;
 
+/** `occurredAt` is left out, or null, where nobody knows it. An instant is kept in UTC. */
 export const NewMedicalRecord = z.strictObject({
   type: RecordType,
   title: text(1000),
   body: text(100_000),
   code: term(200).optional(),
-  occurredAt: instant,
+  occurredAt: dateOrInstant.nullable().optional(),
 });
 export type NewMedicalRecord = z.infer<typeof NewMedicalRecord>;
 
+/**
+ * `occurredAt` is as precise as it was said: a year, a month, a day, or an instant in UTC. Null: no
+ * date was said; `undated` marks it, and the record stands in lists where it became known.
+ */
 export const MedicalRecordView = z.object({
   id: Id,
   patientId: Id,
@@ -30,7 +35,8 @@ export const MedicalRecordView = z.object({
   title: z.string(),
   body: z.string(),
   code: z.string().nullable(),
-  occurredAt: instant,
+  occurredAt: dateOrInstant.nullable(),
+  undated: z.literal(true).optional(),
   version: z.int(),
   authorId: Id,
   createdAt: instant,
@@ -46,11 +52,11 @@ export const MedicalRecordListQuery = PageQuery.extend({ type: RecordType.option
 export type MedicalRecordListQuery = z.infer<typeof MedicalRecordListQuery>;
 
 /**
- * `contentHash` is the digest (hex) of RFC 8785 `{body, code, occurredAt, title, type}`;
- * `signature` (base64) is Ed25519 over the UTF-8 bytes of `statement`, RFC 8785 JSON that names
- * record, patient, version and hash; `publicKey` is SPKI in PEM. `valid` is the service's own check
- * of hash and signature. `digest` is there, and in the statement, where it is not SHA-256: another
- * one that the deployment chose at the time.
+ * `contentHash` is the digest (hex) of RFC 8785 `{body, code, occurredAt, title, type}`, each as
+ * the record shows it; `signature` (base64) is Ed25519 over the UTF-8 bytes of `statement`, that is
+ * RFC 8785 JSON which names record, patient, version and hash; `publicKey` is SPKI in PEM. `valid`
+ * is the service's own check of hash and signature. `digest` is there, and in the statement, where
+ * it is not SHA-256: another one that the deployment chose at the time.
  */
 export const IntegrityView = z.object({
   contentHash: z.string(),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { bodyCursor, bodyLimit, date, instant, searched, text } from "../fields.ts";
+import { bodyCursor, bodyLimit, date, instant, partialDate, searched, text } from "../fields.ts";
 import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
 
@@ -15,8 +15,9 @@ export const PrescriptionStatus = z.enum([
   "unknown",
 ]);
 
-const inOrder = (p: { startDate: string; endDate?: string | null | undefined }) =>
-  p.endDate === undefined || p.endDate === null || p.endDate >= p.startDate;
+/** As far as both are said: what ends in 2024 may have started in May of it. */
+const inOrder = ({ startDate, endDate }: { startDate: string | null; endDate?: string | null | undefined }) =>
+  !startDate || !endDate || endDate >= startDate.slice(0, endDate.length);
 const endsAfterStart = { path: ["endDate"], message: "must not be before startDate" };
 
 const prescriptionFields = {
@@ -24,8 +25,8 @@ const prescriptionFields = {
   dosage: text(2000),
   frequency: text(1000).nullable().optional(),
   notes: text(20_000).nullable().optional(),
-  startDate: date,
-  endDate: date.nullable().optional(),
+  startDate: partialDate,
+  endDate: partialDate.nullable().optional(),
   refills: z.int().min(0).max(999).nullable().optional(),
   status: PrescriptionStatus.default("active"),
 };
@@ -35,15 +36,25 @@ export const NewPrescription = z
   .refine(inOrder, endsAfterStart);
 export type NewPrescription = z.infer<typeof NewPrescription>;
 
-/** The patient may be named but never changed. `dosage` is null where an import knew none. */
+/**
+ * The patient may be named but never changed. `dosage` and `startDate` are null where an import
+ * knew none.
+ */
 export const ReplacePrescription = z
-  .strictObject({ patientId: Id.optional(), ...prescriptionFields, dosage: text(2000).nullable() })
+  .strictObject({
+    patientId: Id.optional(),
+    ...prescriptionFields,
+    dosage: text(2000).nullable(),
+    startDate: partialDate.nullable(),
+  })
   .refine(inOrder, endsAfterStart);
+export type ReplacePrescription = z.infer<typeof ReplacePrescription>;
 
 /**
  * `prescribedBy` is who answers for it as it stands: who rewrote the drug, its dose or its time is
  * the prescriber from then on. `createdBy` wrote it first, `updatedBy` this version; either is null
- * where that was not kept yet.
+ * where that was not kept yet. `startDate` and `endDate` are as precise as they were said;
+ * `undated` marks a prescription without a start, which stands in lists where it became known.
  */
 export const PrescriptionView = z.object({
   id: Id,
@@ -52,8 +63,9 @@ export const PrescriptionView = z.object({
   dosage: z.string().nullable(),
   frequency: z.string().nullable(),
   notes: z.string().nullable(),
-  startDate: date,
-  endDate: date.nullable(),
+  startDate: partialDate.nullable(),
+  undated: z.literal(true).optional(),
+  endDate: partialDate.nullable(),
   refills: z.int().nullable(),
   status: PrescriptionStatus,
   prescribedBy: Id,
@@ -66,6 +78,10 @@ export type PrescriptionView = z.infer<typeof PrescriptionView>;
 export const PrescriptionPage = sealedPage(PrescriptionView);
 export const PrescriptionVersions = versions(PrescriptionView);
 
+/**
+ * `from` and `to` compare the start, a partial one by its first day. What has no start is in no
+ * range.
+ */
 const prescriptionFilters = {
   from: date.optional(),
   to: date.optional(),

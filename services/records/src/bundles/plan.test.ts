@@ -72,7 +72,7 @@ test("times with an offset become UTC, and measured values are kept to the lette
   const { records } = await plan(fixture());
   const pressure = records.find((r) => r.mapped.code === "85354-9")?.mapped;
   expect(pressure).toMatchObject({
-    occurredAt: new Date("2021-03-09T14:22:00.000Z"),
+    occurredAt: "2021-03-09T14:22:00.000Z",
     body: "Diastolic Blood Pressure: 86 mm[Hg]\nSystolic Blood Pressure: 138 mm[Hg]",
   });
   const sugar = records.find((r) => r.mapped.code === "4548-4")?.mapped;

@@ -1,6 +1,7 @@
 /** FHIR R4 date, dateTime and instant (https://hl7.org/fhir/R4/datatypes.html#dateTime). */
 const DATE_TIME =
   /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/;
+const DAY_CHARS = "2018-05-04".length;
 /** Some systems write "for ever" as the last second of 9999 at their own offset. */
 const END_OF_TIME = "9999-12-31T23:59:59.999Z";
 
@@ -37,6 +38,11 @@ export function toInstant(value: string): string | null {
 /** The day, in UTC, of a FHIR date: `YYYY-MM-DD`, or null like {@link toInstant}. */
 export function toDay(value: string): string | null {
   return toInstant(value)?.slice(0, 10) ?? null;
+}
+
+/** A FHIR date as our records say it: partial as it is, an instant in UTC where it has a time. */
+export function toSaid(value: string): string | null {
+  return value.length <= DAY_CHARS ? value : toInstant(value);
 }
 
 /** `new Date` rolls 30 February over into March; a calendar does not. */

@@ -1,15 +1,9 @@
 import { z } from "zod";
 import { toInstant } from "./date.ts";
 
-/**
- * The few FHIR R4 data types that the mapping reads (https://hl7.org/fhir/R4/datatypes.html), open
- * to more.
- */
-export const FhirDate = z.string().transform((value, context) => {
-  const instant = toInstant(value);
-  if (instant === null) context.addIssue({ code: "custom", message: "is not a FHIR date" });
-  return instant ?? z.NEVER;
-});
+// The few FHIR R4 data types that the mapping reads (https://hl7.org/fhir/R4/datatypes.html), open
+// to more.
+
 /** A date to be read by people, to the precision with which it was said. */
 export const DateAsSaid = z.string().refine((value) => toInstant(value) !== null, "is not a FHIR date");
 /** Primitives of a list: null holds the place of one that has extensions only, and says nothing. */
@@ -27,7 +21,7 @@ export type Concept = z.infer<typeof Concept>;
 export const Concepts = z.array(Concept).default([]);
 export const Reference = z.looseObject({ reference: z.string().optional(), display: z.string().optional() });
 export type Reference = z.infer<typeof Reference>;
-export const Period = z.looseObject({ start: FhirDate.optional(), end: FhirDate.optional() });
+export const Period = z.looseObject({ start: DateAsSaid.optional(), end: DateAsSaid.optional() });
 export const Quantity = z.looseObject({
   value: z.number().optional(),
   comparator: z.string().optional(),
@@ -59,6 +53,17 @@ export function quantityText(quantity: z.infer<typeof Quantity> | undefined): st
   return [quantity.comparator, String(quantity.value), quantity.unit ?? quantity.code]
     .filter(Boolean)
     .join(" ");
+}
+
+/** `1 mg to 2 mg`, or null for a range that says nothing. */
+export function rangeText(range: z.infer<typeof Range> | undefined): string | null {
+  return fromTo(quantityText(range?.low), quantityText(range?.high), "up to");
+}
+
+/** `1 to 2`; one end alone says that it is one. */
+export function fromTo(from: string | null | undefined, to: string | null | undefined, ending: string) {
+  if (from && to) return `${from} to ${to}`;
+  return from ? `from ${from}` : to ? `${ending} ${to}` : null;
 }
 
 /** Lines `Label: value` of those that have a value. */

@@ -2,6 +2,7 @@ import type { ClaimStatus } from "@medvault/contracts";
 import { z } from "zod";
 import type { Claim } from "../claims/claim.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
+import { toInstant } from "./date.ts";
 import * as fhir from "./element.ts";
 import { isFact } from "./fact.ts";
 import { toMinorUnits } from "./money.ts";
@@ -10,7 +11,7 @@ import type { FhirResource, Reference, References } from "./resource.ts";
 const FhirClaim = z.looseObject({
   status: z.string().optional(),
   use: z.string().optional(),
-  created: fhir.FhirDate.optional(),
+  created: fhir.DateAsSaid.optional(),
   provider: fhir.Reference.optional(),
   diagnosis: z
     .array(
@@ -24,7 +25,7 @@ const FhirClaim = z.looseObject({
   total: z.looseObject({ value: z.number().optional(), currency: z.string().optional() }).optional(),
 });
 
-/** What FHIR says of a claim; `createdAt` only if the resource says when it was made. */
+/** What FHIR says of a claim; `createdAt` only if the resource says in which moment. */
 export type MappedClaim = Omit<Claim, keyof PatientOwned | "createdBy" | "updatedBy" | "reason"> & {
   createdAt: Date | null;
 };
@@ -65,8 +66,14 @@ export function mapClaim(resource: FhirResource, references: References): Mapped
     amount,
     currency,
     status,
-    createdAt: claim.created === undefined ? null : new Date(claim.created),
+    createdAt: momentOf(claim.created),
   };
+}
+
+/** A day is no moment: the original keeps it. */
+function momentOf(created: string | undefined): Date | null {
+  const instant = created?.includes("T") ? toInstant(created) : null;
+  return instant === null ? null : new Date(instant);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { PrescriptionStatus } from "@medvault/contracts";
 import { z } from "zod";
 import type { Prescription } from "../prescriptions/prescription.ts";
+import { asSaid, firstDay, lastDay } from "../resources/as-said.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import * as fhir from "./element.ts";
 import type { FhirResource, Reference, References } from "./resource.ts";
@@ -31,7 +32,7 @@ const MedicationRequest = z.looseObject({
   status: PrescriptionStatus.catch("unknown"),
   medicationCodeableConcept: fhir.Concept.optional(),
   medicationReference: fhir.Reference.optional(),
-  authoredOn: fhir.FhirDate.optional(),
+  authoredOn: fhir.DateAsSaid.optional(),
   dosageInstruction: z.array(Dosage).default([]),
   note: fhir.Annotations,
   dispenseRequest: z
@@ -42,10 +43,10 @@ const MedicationRequest = z.looseObject({
     .optional(),
 });
 
-/** What FHIR says of a prescription. Where it says no start, the import's own day stands in. */
+/** What FHIR says of a prescription; its dates are days at most, as they were said. */
 export type MappedPrescription = Omit<
   Prescription,
-  keyof PatientOwned | "prescribedBy" | "createdBy" | "updatedBy" | "startDate"
+  keyof PatientOwned | "prescribedBy" | "createdBy" | "updatedBy" | "startDate" | "said"
 > & {
   startDate: string | null;
 };
@@ -73,7 +74,8 @@ export function mapPrescription(resource: FhirResource, references: References):
         .join("; ") || null,
     notes: fhir.notesOf(request.note).join("\n") || null,
     startDate,
-    endDate: startDate !== null && endDate !== null && endDate < startDate ? null : endDate,
+    endDate:
+      startDate !== null && endDate !== null && lastDay(endDate) < firstDay(startDate) ? null : endDate,
     refills: refills !== null && refills > MAX_REFILLS ? null : refills,
     status: request.status,
   };
@@ -115,7 +117,8 @@ function timingText(timing: z.infer<typeof Timing> | undefined): string | null {
 
 /** A prescription that was written here, as FHIR R4. */
 export function prescriptionResource(prescription: Prescription, subject: Reference): FhirResource {
-  const { dosage, frequency, notes, refills, endDate } = prescription;
+  const { dosage, frequency, notes, refills } = prescription;
+  const [start, end] = [asSaid(prescription, "startDate"), asSaid(prescription, "endDate")];
   const instruction = [dosage, frequency].filter((text) => text !== null).join("; ");
   return {
     resourceType: "MedicationRequest",
@@ -132,9 +135,13 @@ export function prescriptionResource(prescription: Prescription, subject: Refere
       ],
     }),
     ...(notes !== null && { note: [{ text: notes }] }),
-    dispenseRequest: {
-      validityPeriod: { start: prescription.startDate, ...(endDate !== null && { end: endDate }) },
-      ...(refills !== null && { numberOfRepeatsAllowed: refills }),
-    },
+    ...((start ?? end ?? refills) !== null && {
+      dispenseRequest: {
+        ...((start ?? end) !== null && {
+          validityPeriod: { ...(start !== null && { start }), ...(end !== null && { end }) },
+        }),
+        ...(refills !== null && { numberOfRepeatsAllowed: refills }),
+      },
+    }),
   };
 }

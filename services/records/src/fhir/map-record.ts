@@ -1,13 +1,17 @@
 import type { RecordType } from "@medvault/contracts";
 import { z } from "zod";
 import type { RecordContent } from "../medical-records/record.ts";
+import { toInstant, toSaid } from "./date.ts";
 import * as fhir from "./element.ts";
 import { isFact } from "./fact.ts";
 import { observedFields, observedLines, observedText } from "./observed.ts";
 import type { FhirResource, References } from "./resource.ts";
 
-/** What FHIR says of a record. Where it says no time, the import's own time stands in. */
-export type MappedRecord = Omit<RecordContent, "occurredAt"> & { occurredAt: Date | null };
+/** What FHIR says of a record: when it occurred, as it was said; and when it was recorded. */
+export type MappedRecord = Omit<RecordContent, "occurredAt" | "said"> & {
+  occurredAt: string | null;
+  knownAt: Date | null;
+};
 
 /**
  * States in which a resource says that something is not so; it is kept as it came instead of
@@ -25,25 +29,28 @@ const Condition = Event.extend({
   clinicalStatus: fhir.Concept.optional(),
   verificationStatus: fhir.Concept.optional(),
   severity: fhir.Concept.optional(),
-  onsetDateTime: fhir.FhirDate.optional(),
+  onsetDateTime: fhir.DateAsSaid.optional(),
   onsetPeriod: fhir.Period.optional(),
   onsetString: z.string().optional(),
   onsetAge: fhir.Quantity.optional(),
+  onsetRange: fhir.Range.optional(),
   abatementString: z.string().optional(),
   abatementAge: fhir.Quantity.optional(),
   abatementDateTime: fhir.DateAsSaid.optional(),
-  recordedDate: fhir.FhirDate.optional(),
+  recordedDate: fhir.DateAsSaid.optional(),
 });
 
 function condition(resource: FhirResource): MappedRecord | null {
   const c = Condition.parse(resource);
   const verification = fhir.codeOf(c.verificationStatus);
-  return record("diagnosis", c.code, c.onsetDateTime ?? c.onsetPeriod?.start ?? c.recordedDate, [
+  const onset = c.onsetString ?? fhir.quantityText(c.onsetAge) ?? fhir.rangeText(c.onsetRange);
+  const when = { said: c.onsetDateTime ?? c.onsetPeriod?.start, inWords: onset, recorded: c.recordedDate };
+  return record("diagnosis", c.code, when, [
     ...fhir.labelled([
       ["Clinical status", fhir.codeOf(c.clinicalStatus)],
       ["Verification", verification],
       ["Severity", fhir.wordsOf(c.severity)],
-      ["Onset", c.onsetString ?? fhir.quantityText(c.onsetAge)],
+      ["Onset", onset],
       ["Abated", c.abatementDateTime ?? c.abatementString ?? fhir.quantityText(c.abatementAge)],
     ]),
     ...fhir.notesOf(c.note),
@@ -52,15 +59,16 @@ function condition(resource: FhirResource): MappedRecord | null {
 
 const Observation = Event.extend({
   ...observedFields,
-  effectiveDateTime: fhir.FhirDate.optional(),
-  effectiveInstant: fhir.FhirDate.optional(),
+  effectiveDateTime: fhir.DateAsSaid.optional(),
+  effectiveInstant: fhir.DateAsSaid.optional(),
   effectivePeriod: fhir.Period.optional(),
-  issued: fhir.FhirDate.optional(),
+  issued: fhir.DateAsSaid.optional(),
 });
 
 function observation(resource: FhirResource): MappedRecord | null {
   const o = Observation.parse(resource);
-  const when = o.effectiveDateTime ?? o.effectiveInstant ?? o.effectivePeriod?.start ?? o.issued;
+  const said = o.effectiveDateTime ?? o.effectiveInstant ?? o.effectivePeriod?.start;
+  const when = { said, recorded: o.issued };
   return record("lab", o.code, when, [
     ...fhir.labelled([["Status", o.status === "final" ? null : o.status]]),
     ...observedLines(o),
@@ -69,7 +77,7 @@ function observation(resource: FhirResource): MappedRecord | null {
 }
 
 const Procedure = Event.extend({
-  performedDateTime: fhir.FhirDate.optional(),
+  performedDateTime: fhir.DateAsSaid.optional(),
   performedPeriod: fhir.Period.optional(),
   performedString: z.string().optional(),
   performedAge: fhir.Quantity.optional(),
@@ -80,7 +88,8 @@ const Procedure = Event.extend({
 
 function procedure(resource: FhirResource): MappedRecord | null {
   const p = Procedure.parse(resource);
-  return record("procedure", p.code, p.performedDateTime ?? p.performedPeriod?.start, [
+  const when = { said: p.performedDateTime ?? p.performedPeriod?.start };
+  return record("procedure", p.code, when, [
     ...fhir.labelled([
       ["Status", p.status],
       ["Performed", p.performedString ?? fhir.quantityText(p.performedAge)],
@@ -95,9 +104,9 @@ function procedure(resource: FhirResource): MappedRecord | null {
 
 const Immunization = Event.extend({
   vaccineCode: fhir.Concept,
-  occurrenceDateTime: fhir.FhirDate.optional(),
+  occurrenceDateTime: fhir.DateAsSaid.optional(),
   occurrenceString: z.string().optional(),
-  recorded: fhir.FhirDate.optional(),
+  recorded: fhir.DateAsSaid.optional(),
   lotNumber: z.string().optional(),
   isSubpotent: z.boolean().optional(),
   doseQuantity: fhir.Quantity.optional(),
@@ -105,7 +114,8 @@ const Immunization = Event.extend({
 
 function immunization(resource: FhirResource): MappedRecord | null {
   const i = Immunization.parse(resource);
-  return record("immunization", i.vaccineCode, i.occurrenceDateTime ?? i.recorded, [
+  const when = { said: i.occurrenceDateTime, inWords: i.occurrenceString, recorded: i.recorded };
+  return record("immunization", i.vaccineCode, when, [
     ...fhir.labelled([
       ["Status", i.status],
       ["Given", i.occurrenceString],
@@ -122,8 +132,12 @@ const AllergyIntolerance = Event.extend({
   verificationStatus: fhir.Concept.optional(),
   category: fhir.Strings,
   criticality: z.string().optional(),
-  onsetDateTime: fhir.FhirDate.optional(),
-  recordedDate: fhir.FhirDate.optional(),
+  onsetDateTime: fhir.DateAsSaid.optional(),
+  onsetPeriod: fhir.Period.optional(),
+  onsetString: z.string().optional(),
+  onsetAge: fhir.Quantity.optional(),
+  onsetRange: fhir.Range.optional(),
+  recordedDate: fhir.DateAsSaid.optional(),
   reaction: z
     .array(z.looseObject({ manifestation: fhir.Concepts, severity: z.string().optional() }))
     .default([]),
@@ -132,12 +146,15 @@ const AllergyIntolerance = Event.extend({
 function allergy(resource: FhirResource): MappedRecord | null {
   const a = AllergyIntolerance.parse(resource);
   const verification = fhir.codeOf(a.verificationStatus);
-  return record("allergy", a.code, a.onsetDateTime ?? a.recordedDate, [
+  const onset = a.onsetString ?? fhir.quantityText(a.onsetAge) ?? fhir.rangeText(a.onsetRange);
+  const when = { said: a.onsetDateTime ?? a.onsetPeriod?.start, inWords: onset, recorded: a.recordedDate };
+  return record("allergy", a.code, when, [
     ...fhir.labelled([
       ["Clinical status", fhir.codeOf(a.clinicalStatus)],
       ["Verification", verification],
       ["Category", a.category.join(", ")],
       ["Criticality", a.criticality],
+      ["Onset", onset],
       ...a.reaction.map(
         (r) =>
           [
@@ -154,9 +171,9 @@ function allergy(resource: FhirResource): MappedRecord | null {
 
 const DiagnosticReport = Event.extend({
   category: fhir.Concepts,
-  effectiveDateTime: fhir.FhirDate.optional(),
+  effectiveDateTime: fhir.DateAsSaid.optional(),
   effectivePeriod: fhir.Period.optional(),
-  issued: fhir.FhirDate.optional(),
+  issued: fhir.DateAsSaid.optional(),
   result: z.array(fhir.Reference).default([]),
   conclusion: z.string().optional(),
 });
@@ -178,7 +195,7 @@ function report(resource: FhirResource, references: References): MappedRecord | 
   return record(
     imaging ? "imaging" : "lab",
     d.code,
-    d.effectiveDateTime ?? d.effectivePeriod?.start ?? d.issued,
+    { said: d.effectiveDateTime ?? d.effectivePeriod?.start, recorded: d.issued },
     [
       ...fhir.labelled([["Status", d.status], ...results, ["Conclusion", d.conclusion]]),
       ...fhir.notesOf(d.note),
@@ -203,7 +220,7 @@ const Encounter = z.looseObject({
 
 function encounter(resource: FhirResource): MappedRecord | null {
   const e = Encounter.parse(resource);
-  return record("note", e.type[0] ?? { text: "Encounter" }, e.period?.start, [
+  return record("note", e.type[0] ?? { text: "Encounter" }, { said: e.period?.start }, [
     ...fhir.labelled([
       ["Status", e.status],
       ["Class", e.class?.display ?? e.class?.code],
@@ -213,20 +230,29 @@ function encounter(resource: FhirResource): MappedRecord | null {
   ]);
 }
 
+/** Words for when something began are no date, and the day of writing them down is another. */
+interface When {
+  said: string | undefined;
+  inWords?: string | null | undefined;
+  recorded?: string | undefined;
+}
+
 function record(
   type: RecordType,
   concept: fhir.Concept | undefined,
-  occurredAt: string | null | undefined,
+  when: When,
   lines: readonly string[],
 ): MappedRecord | null {
   const title = fhir.wordsOf(concept);
   if (!title) return null;
+  const said = when.said ?? (when.inWords ? undefined : when.recorded);
   return {
     type,
     title,
     body: lines.length > 0 ? lines.join("\n") : title,
     code: fhir.codeOf(concept),
-    occurredAt: occurredAt ? new Date(occurredAt) : null,
+    occurredAt: toSaid(said ?? "") || null,
+    knownAt: when.recorded === undefined ? null : new Date(toInstant(when.recorded) ?? 0),
   };
 }
 

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import * as fhir from "./element.ts";
 
-const Period = z.looseObject({ start: fhir.DateAsSaid.optional(), end: fhir.DateAsSaid.optional() });
 const Ratio = z.looseObject({ numerator: fhir.Quantity.optional(), denominator: fhir.Quantity.optional() });
 const SampledData = z.looseObject({
   origin: fhir.Quantity.optional(),
@@ -26,7 +25,7 @@ const fields = {
   valueSampledData: SampledData.optional(),
   valueTime: z.string().optional(),
   valueDateTime: fhir.DateAsSaid.optional(),
-  valuePeriod: Period.optional(),
+  valuePeriod: fhir.Period.optional(),
   dataAbsentReason: fhir.Concept.optional(),
   interpretation: fhir.Concepts,
   referenceRange: z
@@ -81,21 +80,11 @@ function valueText(o: Observed): string | null {
     (o.valueInteger === undefined ? null : String(o.valueInteger)) ??
     o.valueDateTime ??
     o.valueTime ??
-    rangeText(o.valueRange) ??
+    fhir.rangeText(o.valueRange) ??
     ratioText(o.valueRatio) ??
-    fromTo(o.valuePeriod?.start, o.valuePeriod?.end, "until") ??
+    fhir.fromTo(o.valuePeriod?.start, o.valuePeriod?.end, "until") ??
     sampledText(o.valueSampledData)
   );
-}
-
-function rangeText(range: z.infer<typeof fhir.Range> | undefined): string | null {
-  return fromTo(fhir.quantityText(range?.low), fhir.quantityText(range?.high), "up to");
-}
-
-/** `1 to 2`; one end alone says that it is one. */
-function fromTo(from: string | null | undefined, to: string | null | undefined, ending: string) {
-  if (from && to) return `${from} to ${to}`;
-  return from ? `from ${from}` : to ? `${ending} ${to}` : null;
 }
 
 /** `1:128`, or `5 mg / 10 mL`. */
@@ -127,7 +116,7 @@ function interpretationText({ interpretation }: Observed): string {
 function referenceText({ referenceRange }: Observed): string {
   return referenceRange
     .map((range) => {
-      const text = range.text ?? rangeText(range);
+      const text = range.text ?? fhir.rangeText(range);
       const whose = [range.type, ...range.appliesTo].map(fhir.wordsOf).filter(Boolean).join(", ");
       return text && whose ? `${text} (${whose})` : text;
     })

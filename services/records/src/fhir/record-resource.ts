@@ -1,15 +1,22 @@
 import type { MedicalRecord } from "../medical-records/record.ts";
+import { asSaid, DAY_CHARS } from "../resources/as-said.ts";
 import type { FhirResource, Reference } from "./resource.ts";
+
+/** In the place of an element that must be there (hl7.org/fhir/R4/extension-data-absent-reason). */
+const UNKNOWN = {
+  extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "unknown" }],
+};
 
 /** A record that was written here, as the FHIR R4 resource of its type. */
 export function recordResource(record: MedicalRecord, subject: Reference): FhirResource {
   const code = { ...(record.code !== null && { coding: [{ code: record.code }] }), text: record.title };
-  const when = record.occurredAt.toISOString();
+  const when = asSaid(record, "occurredAt");
+  const at = (element: string) => when !== null && { [element]: when };
   const note = [{ text: record.body }];
   const { id } = record;
   switch (record.type) {
     case "diagnosis":
-      return { resourceType: "Condition", id, code, subject, recordedDate: when, note };
+      return { resourceType: "Condition", id, code, subject, ...at("recordedDate"), note };
     case "lab":
       return {
         resourceType: "Observation",
@@ -17,7 +24,7 @@ export function recordResource(record: MedicalRecord, subject: Reference): FhirR
         status: "final",
         code,
         subject,
-        effectiveDateTime: when,
+        ...at("effectiveDateTime"),
         valueString: record.body,
       };
     case "imaging":
@@ -28,7 +35,7 @@ export function recordResource(record: MedicalRecord, subject: Reference): FhirR
         category: [{ coding: [{ system: "http://terminology.hl7.org/CodeSystem/v2-0074", code: "RAD" }] }],
         code,
         subject,
-        effectiveDateTime: when,
+        ...at("effectiveDateTime"),
         conclusion: record.body,
       };
     case "procedure":
@@ -38,11 +45,11 @@ export function recordResource(record: MedicalRecord, subject: Reference): FhirR
         status: "completed",
         code,
         subject,
-        performedDateTime: when,
+        ...at("performedDateTime"),
         note,
       };
     case "allergy":
-      return { resourceType: "AllergyIntolerance", id, code, patient: subject, recordedDate: when, note };
+      return { resourceType: "AllergyIntolerance", id, code, patient: subject, ...at("recordedDate"), note };
     case "immunization":
       return {
         resourceType: "Immunization",
@@ -50,7 +57,7 @@ export function recordResource(record: MedicalRecord, subject: Reference): FhirR
         status: "completed",
         vaccineCode: code,
         patient: subject,
-        occurrenceDateTime: when,
+        ...(at("occurrenceDateTime") || { _occurrenceDateTime: UNKNOWN }),
         note,
       };
     case "note":
@@ -61,7 +68,9 @@ export function recordResource(record: MedicalRecord, subject: Reference): FhirR
         ...(record.code !== null && { type: { coding: [{ code: record.code }] } }),
         description: record.title,
         subject,
-        date: when,
+        // An instant is what this element holds; the period of care has any precision.
+        ...(when !== null &&
+          (when.length > DAY_CHARS ? { date: when } : { context: { period: { start: when } } })),
         content: [
           {
             attachment: {

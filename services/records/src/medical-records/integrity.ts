@@ -10,6 +10,7 @@ import {
   verifyEd25519,
 } from "@medvault/crypto";
 import type { SigningKey } from "@medvault/keys";
+import { asSaid, type Said } from "../resources/as-said.ts";
 
 const SIGNATURES_AT_ONCE = 200;
 
@@ -48,6 +49,7 @@ interface Signed {
   body: string;
   code: string | null;
   occurredAt: Date;
+  said: Said | null;
 }
 
 /**
@@ -143,6 +145,8 @@ function unsignedOf(record: Signed, signedBy: string, now: Date, digest: Digest)
 
 const digestOf = ({ digest = DEFAULT_DIGEST }: Pick<Integrity, "digest">): Digest => digest;
 
-function contentOf({ type, title, body, code, occurredAt }: Signed) {
-  return { type, title, body, code, occurredAt: occurredAt.toISOString() };
+/** As the record shows it. */
+function contentOf(record: Signed) {
+  const { type, title, body, code } = record;
+  return { type, title, body, code, occurredAt: asSaid(record, "occurredAt") };
 }

@@ -12,6 +12,7 @@ import { type SigningKey, signingKey } from "@medvault/keys";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { asSaid } from "../resources/as-said.ts";
 import { isDamaged } from "../resources/damaged-row.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import { notFound } from "../resources/refusal.service.ts";
@@ -28,6 +29,7 @@ import {
   MAX_VERSIONS,
   type MedicalRecord,
   nextVersion,
+  occurred,
   pastVersion,
   type RecordContent,
   recordOf,
@@ -53,7 +55,7 @@ export async function addRecord(
   const make = (made: PatientOwned) => {
     const record = {
       ...made,
-      ...contentFrom(input),
+      ...contentFrom(input, made.createdAt),
       authorId: actor.id,
       version: 1,
       hiddenAt: null,
@@ -82,14 +84,20 @@ export async function reviseRecord(
     const past = pastVersion(found, newId());
     const box = pastVersions.table.seal(context.keyring, subjectKey, past);
     await store.insert(tx, context, actor, "record:write", pastVersions, [past], [box]);
-    const unsigned = nextVersion(found, contentFrom(input), actor.id, now);
+    const unsigned = nextVersion(found, contentFrom(input, knownAt(found)), actor.id, now);
     return { ...unsigned, integrity: signVersion(unsigned, key, actor.id, now, context.digest) };
   };
   return changeOnce(context, actor, medicalRecords, id, expectedRev, { verb: "revised" }, revise, request);
 }
 
-const contentFrom = ({ occurredAt, ...input }: NewMedicalRecord): RecordContent =>
-  contentOf(medicalRecords, { ...input, occurredAt: new Date(occurredAt) });
+const contentFrom = ({ occurredAt, ...input }: NewMedicalRecord, knownAt: Date): RecordContent => ({
+  ...contentOf(medicalRecords, input),
+  ...occurred(occurredAt, knownAt),
+});
+
+/** What had no date keeps its place in lists. */
+const knownAt = (found: MedicalRecord): Date =>
+  asSaid(found, "occurredAt") === null ? found.occurredAt : found.createdAt;
 
 /** Hides a record; every version of it is kept. Throws NotFound, VersionConflict. */
 export function hideRecord(

@@ -2,10 +2,11 @@ import { type MedicalRecordListQuery, MedicalRecordView } from "@medvault/contra
 import { mapRecord } from "../fhir/map-record.ts";
 import { fhirPair } from "../fhir/pair.ts";
 import { recordResource } from "../fhir/record-resource.ts";
+import { asSaid, undatedMark } from "../resources/as-said.ts";
 import { OWNED, patientTable } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
 import { UNSIGNED } from "./integrity.ts";
-import type { MedicalRecord, PastVersion } from "./record.ts";
+import { type MedicalRecord, occurred, type PastVersion } from "./record.ts";
 
 /** What a version is, present or past. */
 const versionColumns = {
@@ -29,6 +30,7 @@ const versionColumns = {
     content: true,
     fhir: "recordedDate | effectiveDateTime | performedDateTime | occurrenceDateTime | date",
   },
+  said: { store: "sealed", notText: true, content: false },
   integrity: { store: "sealed", notText: true, content: false },
 } as const;
 
@@ -41,6 +43,10 @@ export const medicalRecords = resource<MedicalRecord, MedicalRecordView, Medical
   permissions: { read: "record:read", write: "record:write", delete: "record:delete" },
   view: MedicalRecordView,
   order: "occurredAt",
+  derived: {
+    occurredAt: (record) => asSaid(record, "occurredAt"),
+    undated: (record) => undatedMark(record, "occurredAt"),
+  },
   list: {
     filters: { type: { opened: "type" } },
     isOfPatient: true,
@@ -49,10 +55,10 @@ export const medicalRecords = resource<MedicalRecord, MedicalRecordView, Medical
   fhir: fhirPair({
     read: mapRecord,
     // Not signed yet: that happens for a whole import at a time.
-    make: (mapped, made, by) => ({
+    make: ({ knownAt, occurredAt, ...mapped }, made, by) => ({
       ...made,
       ...mapped,
-      occurredAt: mapped.occurredAt ?? made.createdAt,
+      ...occurred(occurredAt, knownAt ?? made.createdAt),
       authorId: by,
       version: 1,
       hiddenAt: null,

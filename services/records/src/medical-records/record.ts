@@ -1,12 +1,16 @@
-import type { MedicalRecordView } from "@medvault/contracts";
+import { isPartialDate, type MedicalRecordView } from "@medvault/contracts";
 import type { Original } from "../fhir/resource.ts";
+import { firstDay, type Said } from "../resources/as-said.ts";
 import { nextRevision, type PatientOwned, type Stored } from "../resources/patient-owned.ts";
 import type { Integrity } from "./integrity.ts";
 
-type Instants = "occurredAt" | "createdAt" | "updatedAt" | "hiddenAt";
+type Instants = "createdAt" | "updatedAt" | "hiddenAt";
 
 /** One version of what was written about a patient. Its hash and signature lie in the same box. */
-export interface MedicalRecord extends Stored<MedicalRecordView, Instants> {
+export interface MedicalRecord extends Omit<Stored<MedicalRecordView, Instants>, "occurredAt" | "undated"> {
+  /** By which records are sorted: the first moment of what `said` says, or when it became known. */
+  occurredAt: Date;
+  said: Said | null;
   integrity: Integrity;
   /** The FHIR resource that the record came from, until it is changed here. */
   source: Original | null;
@@ -24,6 +28,22 @@ export type RecordContent = Omit<
 >;
 
 export const MAX_VERSIONS = 1_000;
+
+/**
+ * When something occurred, as it was said; where nobody said when, it is sorted by when it became
+ * known.
+ */
+export function occurred(
+  said: string | null | undefined,
+  knownAt: Date,
+): Pick<MedicalRecord, "occurredAt" | "said"> {
+  if (!said) return { occurredAt: knownAt, said: { occurredAt: "" } };
+  const isInstant = !isPartialDate(said);
+  return {
+    occurredAt: new Date(isInstant ? said : firstDay(said)),
+    said: isInstant ? null : { occurredAt: said },
+  };
+}
 
 /** The next version of a record with this content; the signature is made by the caller. */
 export function nextVersion(

@@ -1,9 +1,9 @@
 import { prescriptionApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
-import { list, read, remove, replace } from "../resources/resource.service.ts";
+import { list, read, remove } from "../resources/resource.service.ts";
 import { listVersions } from "../resources/row-version.service.ts";
-import { prescribe, searchPrescriptions } from "./prescription.service.ts";
+import { prescribe, represcribe, searchPrescriptions } from "./prescription.service.ts";
 import { prescriptions } from "./prescription.table.ts";
 
 export const prescriptionRoutes = (context: Context): Route[] => [
@@ -15,7 +15,7 @@ export const prescriptionRoutes = (context: Context): Route[] => [
     listVersions(context, actor, prescriptions, params.id, query.limit),
   ),
   route(prescriptionApi.replace, ({ actor, params, body, ifMatch, write }) =>
-    replace(context, actor, prescriptions, params.id, body, ifMatch, write),
+    represcribe(context, actor, params.id, body, ifMatch, write),
   ),
   route(prescriptionApi.remove, ({ actor, params, ifMatch }) =>
     remove(context, actor, prescriptions, params.id, ifMatch),

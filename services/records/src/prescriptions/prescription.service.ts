@@ -4,6 +4,7 @@ import type {
   NewPrescription,
   PrescriptionSearch,
   PrescriptionView,
+  ReplacePrescription,
 } from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
@@ -15,9 +16,10 @@ import { isDamaged } from "../resources/damaged-row.ts";
 import { fillPage } from "../resources/page-filling.ts";
 import { type Page, positionIn } from "../resources/paging.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import { announce, create, requirePatient } from "../resources/resource.service.ts";
+import { announce, create, replace, requirePatient } from "../resources/resource.service.ts";
 import { contentOf } from "../resources/resource.ts";
 import { prescriptions } from "./prescription.table.ts";
+import { isDated, lasting, type Prescription } from "./prescription.ts";
 import { findCandidates } from "./prescription-search.store.ts";
 
 /** Prescribes for a patient. Throws NotFound. */
@@ -27,15 +29,33 @@ export function prescribe(
   input: NewPrescription,
   request: WriteRequest,
 ): Promise<Answer<PrescriptionView>> {
-  const content = contentOf(prescriptions, input);
   const make = (made: PatientOwned) => ({
     ...made,
-    ...content,
+    ...contentFrom(input, made.createdAt.toISOString()),
     prescribedBy: actor.id,
     createdBy: actor.id,
     updatedBy: actor.id,
   });
   return create(context, actor, prescriptions, input.patientId, make, request);
+}
+
+/** Replaces what is prescribed. Throws as replace does. */
+export function represcribe(
+  context: Context,
+  actor: Actor,
+  id: string,
+  input: ReplacePrescription,
+  expectedRev: number | null,
+  request: WriteRequest,
+): Promise<Answer<PrescriptionView>> {
+  // What had no start keeps its place in lists.
+  const content = (found: Prescription) =>
+    contentFrom(input, isDated(found) ? found.createdAt.toISOString() : found.startDate);
+  return replace(context, actor, prescriptions, id, input.patientId, content, expectedRev, request);
+}
+
+function contentFrom({ startDate, endDate, ...input }: ReplacePrescription, knownAt: string) {
+  return { ...contentOf(prescriptions, input), ...lasting(startDate, endDate, knownAt) };
 }
 
 /** A page of those whose medication or whose patient's name holds `q`. Throws NotFound. */
@@ -49,6 +69,7 @@ export async function searchPrescriptions(
   const { indexes, keyring, pool } = context;
   const position = positionIn(prescriptions);
   const words = nameWords(q);
+  const isRange = filter.from !== undefined || filter.to !== undefined;
   const page = await fillPage({
     limit,
     cursor,
@@ -68,7 +89,9 @@ export async function searchPrescriptions(
       ),
     matches: ({ prescription, patientRow }) => {
       // What is damaged may match, as far as its tokens say.
-      if (isDamaged(prescription) || prescriptions.table.matches(prescription, "medication", q)) return true;
+      if (isDamaged(prescription)) return true;
+      if (isRange && !isDated(prescription)) return false;
+      if (prescriptions.table.matches(prescription, "medication", q)) return true;
       const patient = patients.open(keyring, patientRow);
       return !isDamaged(patient) && isNamed(patient, words);
     },

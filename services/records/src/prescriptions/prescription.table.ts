@@ -1,9 +1,10 @@
 import { type PrescriptionListQuery, PrescriptionView } from "@medvault/contracts";
 import { mapPrescription, prescriptionResource } from "../fhir/map-prescription.ts";
 import { fhirPair } from "../fhir/pair.ts";
+import { asSaid, undatedMark } from "../resources/as-said.ts";
 import { AUTHORED, OWNED } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
-import { authored, type Prescription } from "./prescription.ts";
+import { authored, isDated, lasting, type Prescription } from "./prescription.ts";
 
 export const prescriptions = resource<Prescription, PrescriptionView, PrescriptionListQuery>({
   noun: "prescription",
@@ -24,6 +25,7 @@ export const prescriptions = resource<Prescription, PrescriptionView, Prescripti
     notes: { store: "sealed", content: true, fhir: "note.text" },
     startDate: { store: "date", content: true, fhir: "dispenseRequest.validityPeriod.start" },
     endDate: { store: "date", content: true, fhir: "dispenseRequest.validityPeriod.end" },
+    said: { store: "sealed", notText: true, content: false },
     refills: { store: "sealed", content: true, fhir: "dispenseRequest.numberOfRepeatsAllowed" },
     status: { store: "text", content: true, fhir: "status" },
   },
@@ -38,17 +40,22 @@ export const prescriptions = resource<Prescription, PrescriptionView, Prescripti
   order: "startDate",
   list: {
     filters: {
-      from: { column: "startDate", is: ">=" },
-      to: { column: "startDate", is: "<=" },
+      from: { column: "startDate", is: ">=", and: isDated },
+      to: { column: "startDate", is: "<=", and: isDated },
       status: { column: "status", is: "=" },
     },
   },
+  derived: {
+    startDate: (prescription) => asSaid(prescription, "startDate"),
+    endDate: (prescription) => asSaid(prescription, "endDate"),
+    undated: (prescription) => undatedMark(prescription, "startDate"),
+  },
   fhir: fhirPair({
     read: mapPrescription,
-    make: (mapped, made, by) => ({
+    make: ({ startDate, endDate, ...mapped }, made, by) => ({
       ...made,
       ...mapped,
-      startDate: mapped.startDate ?? made.createdAt.toISOString().slice(0, 10),
+      ...lasting(startDate, endDate, made.createdAt.toISOString()),
       prescribedBy: by,
       createdBy: by,
       updatedBy: by,

@@ -20,7 +20,7 @@ import { nextRevision, type PatientOwned, pastRow, type Row } from "./patient-ow
 import { about, notFound } from "./refusal.service.ts";
 import { damaged, done, listAct, readAct, readActOf, SOURCE, wrote } from "./resource.events.ts";
 import * as store from "./resource.store.ts";
-import { contentOf, type Given, type Resource } from "./resource.ts";
+import type { Resource } from "./resource.ts";
 import { removeVersions } from "./row-version.store.ts";
 import { rowVersions } from "./row-version.table.ts";
 import { write } from "./write.service.ts";
@@ -113,7 +113,7 @@ export async function list<T extends Row, View>(
           },
           // What is damaged may match.
           matches: (value) =>
-            isDamaged(value) || opened.every(([name, field]) => value[field as keyof T] === asked[name]),
+            isDamaged(value) || opened.every(([name, fits]) => fits(value as never, asked[name])),
           at,
         });
   await announce(context, actor, resource, "listed", page.items, filter.patientId);
@@ -207,24 +207,21 @@ export function changeOnce<T extends PatientOwned, View extends { id: string; pa
  * Replaces the content of a row, once per Idempotency-Key; whose it is stays. Throws as change
  * does, and InvalidInput for another patient's id.
  */
-export function replace<
-  T extends PatientOwned,
-  View extends { id: string; patientId: string },
-  Input extends { patientId?: string | undefined },
->(
+export function replace<T extends PatientOwned, View extends { id: string; patientId: string }>(
   context: Context,
   actor: Actor,
   resource: Resource<T, View>,
   id: string,
-  input: Input & Given<T, Input>,
+  patientId: string | undefined,
+  content: (found: T) => Partial<NoInfer<T>>,
   expectedRev: number | null,
   request: WriteRequest,
 ): Promise<Answer<View>> {
   const next = (found: T): T => {
-    if (input.patientId !== undefined && input.patientId !== found.patientId) {
+    if (patientId !== undefined && patientId !== found.patientId) {
       throw new InvalidInput(undefined, [{ path: "patientId", message: "cannot be changed" }]);
     }
-    return nextRevision(found, contentOf(resource, input as never) as Partial<T>);
+    return nextRevision(found, content(found));
   };
   return changeOnce(context, actor, resource, id, expectedRev, { verb: "updated" }, next, request);
 }

@@ -18,7 +18,12 @@ type To<Action extends string> = Extract<ResourceAction, `${string}:${Action}`>;
  * How a list narrows: by comparing a column in the statement, or a sealed field once it is open.
  */
 type Filter<T> =
-  | { readonly column: keyof T & string; readonly is: "=" | ">=" | "<=" }
+  | {
+      readonly column: keyof T & string;
+      readonly is: "=" | ">=" | "<=";
+      /** What must be so as well, once the row is open. */
+      readonly and?: (value: T) => boolean;
+    }
   | { readonly opened: keyof T & string };
 
 interface ListParts<T, Query> {
@@ -42,6 +47,8 @@ export interface ResourceParts<T extends Row, View, Query> extends TableParts<T>
   readonly list?: ListParts<T, Query>;
   /** What a write's event says besides revision and hash of the box; never content. */
   readonly details?: (value: T) => Record<string, string | number>;
+  /** Fields of an answer that are not shown as they are stored. */
+  readonly derived?: { readonly [K in keyof View & string]?: (value: T) => View[K] };
   readonly fhir: FhirPair<T>;
   /**
    * What a change notes of who made it (`updatedBy`, or more). With it every version that a change
@@ -54,8 +61,8 @@ export interface ResourceParts<T extends Row, View, Query> extends TableParts<T>
 interface List {
   /** Filters in the statement, in the order of its parameters. */
   readonly filters: readonly string[];
-  /** Filters looked at once a row is open, and the fields that they compare. */
-  readonly opened: readonly (readonly [filter: string, field: string])[];
+  /** Filters looked at once a row is open, with what they are asked for. */
+  readonly opened: readonly (readonly [filter: string, fits: (value: never, asked: unknown) => boolean])[];
   readonly isOfPatient: boolean;
   readonly statements: PageStatements;
 }
@@ -68,6 +75,7 @@ export interface Resource<T extends Row, View = unknown> extends PatientTable<T>
   /** The content, as audit events name it. */
   readonly fields: readonly string[];
   readonly order: string;
+  readonly derived: readonly string[];
   readonly list: List | null;
   readonly fhir: FhirPair<T>;
   /** Whether a change keeps the version that it replaces (`row_versions`). */
@@ -88,7 +96,7 @@ export function resource<T extends Row, View, Query = never>(
   parts: ResourceParts<T, View, Query>,
 ): Resource<T, View> {
   const declared = patientTable<T>(parts);
-  const view = viewOf(declared, Object.keys(parts.view.shape));
+  const view = viewOf(declared, Object.keys(parts.view.shape), parts.derived ?? {});
   return {
     ...declared,
     plural: parts.plural ?? parts.table,
@@ -96,6 +104,7 @@ export function resource<T extends Row, View, Query = never>(
     schema: parts.view,
     fields: declared.columns.filter(([, { content }]) => content).map(([field]) => field),
     order: parts.order,
+    derived: Object.keys(parts.derived ?? {}),
     list: parts.list ? listOf(declared, parts.order, parts.list) : null,
     details: parts.details ?? (() => ({})),
     fhir: parts.fhir,
@@ -122,23 +131,38 @@ function listOf<T extends Row>(
   );
   return {
     filters: compared.map(({ name }) => name),
-    opened: filters.flatMap(([name, filter]) => ("opened" in filter ? [[name, filter.opened] as const] : [])),
+    opened: filters.flatMap(([name, filter]) => {
+      if ("opened" in filter) {
+        const fits = (value: T, asked: unknown) => value[filter.opened] === asked;
+        return [[name, fits] as const];
+      }
+      return filter.and ? [[name, filter.and] as const] : [];
+    }),
     isOfPatient: parts.isOfPatient ?? false,
     statements: pageStatementsOf(layout, columnNamed(order), compared),
   };
 }
 
 /** Masked is what the declaration masks, in the way that the operator's policy has it. */
-function viewOf<T extends Row>({ table, columns }: PatientTable<T>, shown: readonly string[]) {
+function viewOf<T extends Row>(
+  { table, columns }: PatientTable<T>,
+  shown: readonly string[],
+  derived: Readonly<Record<string, ((value: T) => unknown) | undefined>>,
+) {
   const sensitive = new Set(columns.flatMap(([field, one]) => ("mask" in one && one.mask ? [field] : [])));
   return (value: T, unmask: readonly string[]): unknown => {
     const open = value as Record<string, unknown>;
     const masked = sensitive.size > 0 ? (table.mask(value) as Record<string, unknown>) : open;
     return Object.fromEntries(
-      shown.map((field) => {
+      shown.flatMap((field) => {
+        const make = derived[field];
+        if (make) {
+          const made = make(value);
+          return made === undefined ? [] : [[field, made]];
+        }
         const isMasked = sensitive.has(field) && !unmask.includes(field);
         const one = isMasked ? masked[field] : open[field];
-        return [field, one instanceof Date ? one.toISOString() : one];
+        return [[field, one instanceof Date ? one.toISOString() : one]];
       }),
     );
   };
