@@ -30,6 +30,9 @@ export const PURPOSE_HEADER = "x-purpose";
 /** The code of a 503 that a service gives on purpose, to this call alone; not for clients. */
 export const REFUSAL_HEADER = "x-medvault-refusal";
 
+/** Scheme and host by which the client reached the gateway, for links in answers. */
+export const BASE_HEADER = "x-medvault-base";
+
 /**
  * A whole number in a query: decimal digits and nothing else, so that `1e2`, `0x10` or `+1` are
  * faults, not other numbers. `schema` bounds it.

@@ -1,4 +1,4 @@
-import { NotFound } from "@medvault/contracts";
+import { BASE_HEADER, NotFound } from "@medvault/contracts";
 import type { Request, RequestHandler, Response } from "express";
 import { admit } from "./admission/admission.service.ts";
 import type { Context } from "./context.ts";
@@ -34,6 +34,12 @@ export function edge(context: Context): RequestHandler {
   const { config, admission, asserter, upstreams, idleTimeoutMs } = context;
   const addressOf = clientAddress(config.MEDVAULT_TRUSTED_PROXIES);
   const inspect = inspector(routeDocuments(publicRoutes));
+  /** FHIR's links are whole URLs: they lead to where the client found us. */
+  const linkHeaders = (req: Request, path: string): Record<string, string> => {
+    if (!path.startsWith("/v1/fhir/")) return {};
+    const scheme = req.secure || config.MEDVAULT_TLS_TERMINATED ? "https" : "http";
+    return { [BASE_HEADER]: `${scheme}://${req.headers.host}` };
+  };
   const routeOf = createRouteTable({ maxUploadBytes: config.MEDVAULT_MAX_UPLOAD_BYTES });
   return async (req, res, next) => {
     const client = rememberClient(req, addressOf(req));
@@ -48,7 +54,8 @@ export function edge(context: Context): RequestHandler {
     const admittedInMs = performance.now() - startedAt;
     if (!route) throw new NotFound();
     if (signedIn?.enrollment && !route.enrollment) throw new EnrollmentRequired();
-    const ownHeaders = route.service === "auth" ? authHeaders(req, path, client.ip, signedIn) : {};
+    const ownHeaders =
+      route.service === "auth" ? authHeaders(req, path, client.ip, signedIn) : linkHeaders(req, path);
     refuseUnknownQuery();
     if (!route.service) return next();
     const body = route.streams ? undefined : await readScreened(req, res, route, plan, idleTimeoutMs);

@@ -6,6 +6,7 @@ import { claimRoutes } from "./claims/claim.routes.ts";
 import { RecordsConfig } from "./config.ts";
 import { openContext } from "./context.ts";
 import { fhirValidationRoutes } from "./fhir/validation.routes.ts";
+import { fhirReadRoutes } from "./fhir-api/fhir-read.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
 import { patientRoutes } from "./patients/patient.routes.ts";
 import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
@@ -31,6 +32,7 @@ export const service = defineService({
     ...prescriptionRoutes(context),
     ...claimRoutes(context),
     ...fhirRoutes(context),
+    ...fhirReadRoutes(context),
     ...fhirValidationRoutes(context),
   ],
   evidence: ["conflict", "precondition_failed", "unprocessable"],

@@ -1,6 +1,5 @@
-import { UnmaskQuery } from "../patients/schemas.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
-import { FhirBundle, FhirImportView } from "./schemas.ts";
+import { EverythingQuery, FhirBundle, FhirImportView, FhirPage } from "./schemas.ts";
 
 export const fhirApi = defineRoutes({
   import: {
@@ -19,9 +18,9 @@ export const fhirApi = defineRoutes({
     permission: "fhir:export",
     slow: true,
     resource: "patient",
-    summary: "The patient as a FHIR R4 Bundle",
-    query: UnmaskQuery,
-    response: FhirBundle,
+    summary: "The patient as a FHIR R4 Bundle, in pages",
+    query: EverythingQuery,
+    response: FhirPage,
     responseType: "application/fhir+json",
     errors: ["purpose_required"],
   },

@@ -1,5 +1,8 @@
 import { z } from "zod";
+import { instant } from "../fields.ts";
+import { queryNumber, wholeNumber } from "../http.ts";
 import { Id } from "../ids.ts";
+import { UnmaskQuery } from "../patients/schemas.ts";
 
 /** Counts by what became of a bundle's resources. `kept` counts, per type, what has no room yet. */
 export const FhirImportView = z.object({
@@ -19,4 +22,34 @@ export const FhirBundle = z.looseObject({
   resourceType: z.literal("Bundle"),
   type: z.enum(["transaction", "batch", "searchset", "collection", "document"]),
   entry: z.array(z.looseObject({ fullUrl: z.string().optional(), resource: z.looseObject({}) })).optional(),
+});
+
+/** The name of a FHIR R4 resource type. */
+export const FhirType = z.string().regex(/^[A-Z][A-Za-z]{1,63}$/, "is not a FHIR resource type");
+
+/** How many resources of a chart come in one page, unless fewer are asked for. */
+export const MAX_CHART_PAGE = 20_000;
+
+/** At most so many resources in a page; more than a page ever has are that many. */
+const pageCount = (max: number) =>
+  queryNumber(wholeNumber().min(1)).transform((count) => Math.min(count, max));
+
+export const EverythingQuery = UnmaskQuery.extend({
+  _count: pageCount(MAX_CHART_PAGE).optional(),
+  /** Only what was stored or changed since. */
+  _since: instant.optional(),
+  /** Only resources of these types, separated by commas. */
+  _type: z
+    .string()
+    .transform((types) => types.split(","))
+    .pipe(z.array(FhirType).max(50))
+    .optional(),
+  _cursor: z.string().max(1024).optional(),
+});
+export type EverythingQuery = z.infer<typeof EverythingQuery>;
+
+/** A page of a chart or of what a search found; `link` leads to the next one. */
+export const FhirPage = FhirBundle.extend({
+  total: z.int().optional(),
+  link: z.array(z.object({ relation: z.enum(["self", "next"]), url: z.string() })),
 });

@@ -33,6 +33,17 @@ test("each path goes to its service, whole, with an assertion for it alone (file
   }
 });
 
+test("links in FHIR answers lead to where the client found the gateway, whatever the client says of itself", async () => {
+  const path = "/v1/fhir/Patient/1/$everything";
+  await edge.call(path, { as: doctor, headers: { "x-medvault-base": "https://elsewhere.example" } });
+  expect(edge.services.records.seen.at(-1)?.headers["x-medvault-base"]).toBe(new URL(edge.url).origin);
+  await edge.call("/v1/patients", {
+    as: doctor,
+    headers: { "x-medvault-base": "https://elsewhere.example" },
+  });
+  expect(edge.services.records.seen.at(-1)?.headers).not.toHaveProperty("x-medvault-base");
+});
+
 test("a device token reaches auth, and no other service", async () => {
   const headers = { "x-device-token": "d".repeat(43) };
   await edge.call("/v1/auth/login", { method: "POST", headers });

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { fhirApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
-import { exportPatient } from "./export.service.ts";
 import { importBundle } from "./import.service.ts";
 
 export const fhirRoutes = (context: Context): Route[] => [
@@ -12,5 +11,4 @@ export const fhirRoutes = (context: Context): Route[] => [
     const sha256 = createHash("sha256").update(JSON.stringify(req.body)).digest("hex");
     return importBundle(context, actor, req.body, { ...write, body: { sha256 } });
   }),
-  route(fhirApi.export, ({ actor, params, query }) => exportPatient(context, actor, params.id, query.unmask)),
 ];

@@ -50,26 +50,36 @@ interface Element {
   type: string;
 }
 
-/**
- * Masks for all that is exported of a patient, whose own entry is the first: what persons and
- * insurance cards among it say of the sensitive fields is masked wherever it stands, but for what
- * `unmask` opens.
- */
-export function masksOf(
-  id: string,
-  entries: readonly { fullUrl: string; resource: FhirResource }[],
-  unmask: readonly SensitiveField[],
-): Masks {
+/** What gathers the values to mask from the resources of a chart, whose patient's comes first. */
+export interface MaskGathering {
+  /** Takes in a resource; false for one that says nothing of who somebody is. */
+  add(entry: { fullUrl: string; resource: FhirResource }): boolean;
+  /**
+   * The masks: what persons and insurance cards say of the sensitive fields is masked wherever it
+   * stands, but for what is to be unmasked.
+   */
+  masks(): Masks;
+}
+
+/** Gathers the masks for all that is shown of a patient, who is called `fullUrl` there. */
+export function gatherMasks(id: string, fullUrl: string, unmask: readonly SensitiveField[]): MaskGathering {
   const found: Sensitive[] = [];
-  const masks = { unmask, values: closedValues([], []), fullUrl: entries[0]?.fullUrl ?? "", id };
+  const links = new Set<unknown>();
+  const masks = { unmask, values: closedValues([], []), fullUrl, id };
   const finding = { ...masks, unmask: [], found: (value: Sensitive) => found.push(value) };
-  for (const { resource } of entries) {
-    if (IDENTIFYING.has(resource.resourceType) || resource.contained) maskResource(resource, finding);
-  }
-  // The UUID of a resource may be its identifier as well: it is how all others refer to it.
-  const links = new Set(entries.flatMap(({ fullUrl, resource }) => [fullUrl.slice(-36), resource.id]));
-  const sensitive = found.filter(([, value]) => !(UUID.test(value) && links.has(value)));
-  return { ...masks, values: closedValues(sensitive, unmask) };
+  return {
+    add({ fullUrl, resource }) {
+      if (!IDENTIFYING.has(resource.resourceType) && !resource.contained) return false;
+      links.add(fullUrl.slice(-36)).add(resource.id);
+      maskResource(resource, finding);
+      return true;
+    },
+    masks() {
+      // The UUID of a person may be their identifier as well: it is how all others refer to them.
+      const sensitive = found.filter(([, value]) => !(UUID.test(value) && links.has(value)));
+      return { ...masks, values: closedValues(sensitive, unmask) };
+    },
+  };
 }
 
 /** A resource without the values that `masks` close: where one stood, it says `masked`. */

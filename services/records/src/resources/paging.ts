@@ -60,6 +60,7 @@ export function pageOf<T>(rows: T[], limit: number, filter: unknown, at: (row: T
   return { items, nextCursor };
 }
 
-function fingerprint(filter: unknown): string {
+/** Tells the queries apart to which cursors belong. */
+export function fingerprint(filter: unknown): string {
   return createHash("sha256").update(JSON.stringify(filter)).digest("hex").slice(0, 16);
 }

@@ -45,10 +45,13 @@ export interface Statements {
   /** As find; the row is locked until the transaction ends. */
   readonly lock: string;
   /**
-   * All of a patient in the order in which they were stored: $1 patient, $2 scope, $3 user, $4
-   * limit.
+   * Of a patient's in the order in which they were stored: $1 patient, $2 scope, $3 user, $4 after
+   * this id, $5 limit, $6 how many bytes of boxes may stand before the last row, $7 of these ids
+   * only; $4 and $7 may be null.
    */
   readonly ofPatient: string;
+  /** Id and revision of all of a patient's: $1 patient, $2 scope, $3 user. */
+  readonly idsOfPatient: string;
   /** Arrays of: id, the typed columns, the tokens, rev, open, sealed. */
   readonly insert: string;
   /** $1 id, then the changeable columns, the tokens, rev, open, sealed, scope, user. */
@@ -72,6 +75,7 @@ export function statementsOf(layout: Layout): Statements {
   const select = selectOf(layout);
   const rows = `${select}
        from ${table} r join subject_keys k on k.subject_id = ${patientId}`;
+  const ofPatient = [`${patientId} = $1`, ...shown(layout), reached("$1", 2)].join(" and ");
   const find = `${rows}
       where r.id = $1 and ${reached(patientId, 2)}`;
   return {
@@ -80,9 +84,18 @@ export function statementsOf(layout: Layout): Statements {
     find,
     whose: `select ${patientId} as patient_id from ${table} r where r.id = $1`,
     lock: `${find} for update of r`,
-    ofPatient: `${rows}
-      where ${[`${patientId} = $1`, ...shown(layout), reached("$1", 2)].join(" and ")}
-      order by r.id limit $4`,
+    ofPatient: `with page as (
+       select i.id from (
+         select c.id, sum(c.bytes) over (order by c.id) - c.bytes as before from (
+           select r.id, octet_length(r.sealed)::bigint as bytes from ${table} r
+            where ${ofPatient}
+              and ($4::uuid is null or r.id > $4) and ($7::uuid[] is null or r.id = any($7))
+            order by r.id limit $5) c) i
+        where i.before <= $6)
+     ${select}
+       from page join ${table} r on r.id = page.id join subject_keys k on k.subject_id = ${patientId}
+      order by r.id`,
+    idsOfPatient: `select r.id, r.rev from ${table} r where ${ofPatient}`,
     insert: insertOf(layout),
     update: updateOf(layout),
     remove: `delete from ${table} r where r.id = $1 and r.rev = $2 and ${reached(patientId, 3)}`,
