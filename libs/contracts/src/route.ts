@@ -124,7 +124,8 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (route.stepUp) codes.push("step_up_required");
   if (route.path.includes("{")) codes.push("not_found");
   if (/^\/v1\/(patients|fhir\/Patient)\/\{/.test(route.path)) codes.push("too_many_patients");
-  if (/^\/v1\/(patients\/me$|(patients|records|prescriptions|claims|fhir|files)\/.*\{)/.test(route.path)) {
+  const ofRow = /^\/v1\/(patients\/me$|(patients|records|prescriptions|claims|fhir|files)\/.*\{)/;
+  if (ofRow.test(route.path) && !CHECK.test(route.path)) {
     codes.push("row_damaged");
   }
   if (route.ranges) codes.push("range_not_satisfiable");
@@ -134,7 +135,10 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
 
 const KEPT_BY_RESTORE = ["auth", "users", "roles", "sessions", "audit", "backups"];
 
-/** Whether it writes to records or files, which a restore replaces. A POST may be a search. */
+/** A POST that changes nothing: a search, or the check of a resource. */
+const CHECK = /\/(_?search|\$validate)$/;
+
+/** Whether it writes to records or files, which a restore replaces. */
 function isReplacedByRestore({ method, path }: RouteDoc): boolean {
-  return method !== "GET" && !/\/_?search$/.test(path) && !KEPT_BY_RESTORE.includes(tagOf(path));
+  return method !== "GET" && !CHECK.test(path) && !KEPT_BY_RESTORE.includes(tagOf(path));
 }

@@ -7,6 +7,7 @@ import * as fhir from "./element.ts";
 import { isFact } from "./fact.ts";
 import { toMinorUnits } from "./money.ts";
 import type { FhirResource, Reference, References } from "./resource.ts";
+import { UNKNOWN } from "./written.ts";
 
 const FhirClaim = z.looseObject({
   status: z.string().optional(),
@@ -85,7 +86,11 @@ function providerId(reference: string | undefined): string | null {
   return id && z.uuid().safeParse(id).success ? id : null;
 }
 
-/** A claim that was written here, as FHIR R4. */
+const coded = (name: string, code: string) => ({
+  coding: [{ system: `http://terminology.hl7.org/CodeSystem/${name}`, code }],
+});
+
+/** A claim that was written here, as FHIR R4. Which insurance is to pay is known to its insurer. */
 export function claimResource(claim: Claim, patient: Reference): FhirResource {
   const digits = new Intl.NumberFormat("en", {
     style: "currency",
@@ -97,11 +102,13 @@ export function claimResource(claim: Claim, patient: Reference): FhirResource {
     id: claim.id,
     status: claim.status === "draft" ? "draft" : "active",
     use: "claim",
-    type: { text: "professional" },
+    type: coded("claim-type", "professional"),
     patient,
     created: claim.createdAt.toISOString(),
     enterer: { reference: `urn:uuid:${claim.updatedBy ?? claim.createdBy}` },
-    ...(claim.providerId !== null && { provider: { reference: `urn:uuid:${claim.providerId}` } }),
+    provider: claim.providerId === null ? UNKNOWN : { reference: `urn:uuid:${claim.providerId}` },
+    priority: coded("processpriority", "normal"),
+    insurance: [{ sequence: 1, focal: true, coverage: { ...UNKNOWN, display: "Not stated" } }],
     ...((diagnosis !== null || diagnosisCode !== null) && {
       diagnosis: [
         {

@@ -1,5 +1,6 @@
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import type { FhirResource, Reference, References } from "./resource.ts";
+import { written } from "./written.ts";
 
 /** A FHIR resource that was read: what it says in our fields, and the row that this makes. */
 export interface Read<T, Mapped = object> {
@@ -32,6 +33,6 @@ export function fhirPair<T, Mapped extends object>(pair: {
       const mapped = pair.read(resource, references);
       return mapped && { mapped, make: (made, by) => pair.make(mapped, made, by) };
     },
-    write: pair.write,
+    write: (value, subject) => written(pair.write(value, subject)),
   };
 }

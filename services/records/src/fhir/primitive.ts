@@ -9,6 +9,8 @@ export interface PrimitiveFault {
   isUnreadable: boolean;
 }
 
+/** Control characters, but for tab, line feed and carriage return: R4 has no text with them. */
+export const UNTEXTUAL = /[^\t\n\r -\uffff]/g;
 const MAX_STRING_CHARS = 1_048_576;
 const MAX_INT = 2_147_483_647;
 const DATE = /^\d{4}(-\d\d(-\d\d)?)?$/;
@@ -19,8 +21,8 @@ const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/;
 
 /** https://hl7.org/fhir/R4/datatypes.html#primitive, by the JSON type that each is written as. */
 const TEXTS: Readonly<Record<string, (text: string) => PrimitiveFault | null>> = {
-  string: (text) => format(text.length <= MAX_STRING_CHARS, "must be at most 1 MiB of text"),
-  markdown: (text) => format(text.length <= MAX_STRING_CHARS, "must be at most 1 MiB of text"),
+  string: textFault,
+  markdown: textFault,
   code: (text) => format(/^\S+( \S+)*$/.test(text), "must be a code: no blanks around it or two in a row"),
   id: (text) =>
     format(/^[A-Za-z0-9.-]{1,64}$/.test(text), "must be an id: 1 to 64 letters, digits, hyphens and dots"),
@@ -62,6 +64,11 @@ function numberFault(type: string, value: unknown, [min, max]: [number, number])
   if (typeof value !== "number") return unreadable("must be a number");
   if (type !== "decimal" && !Number.isInteger(value)) return unreadable("must be a whole number");
   return format(value >= min && value <= max, `must be from ${min} to ${max}`);
+}
+
+function textFault(text: string): PrimitiveFault | null {
+  if (text.length > MAX_STRING_CHARS) return format(false, "must be at most 1 MiB of text");
+  return format(text.search(UNTEXTUAL) === -1, "must hold no control characters");
 }
 
 function uriFault(text: string): PrimitiveFault | null {

@@ -1,10 +1,11 @@
 import type { MedicalRecord } from "../medical-records/record.ts";
 import { asSaid, DAY_CHARS } from "../resources/as-said.ts";
 import type { FhirResource, Reference } from "./resource.ts";
+import { UNKNOWN } from "./written.ts";
 
-/** In the place of an element that must be there (hl7.org/fhir/R4/extension-data-absent-reason). */
-const UNKNOWN = {
-  extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "unknown" }],
+/** An allergy that is recorded here, and not hidden, is one to reckon with. */
+const ACTIVE = {
+  coding: [{ system: "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", code: "active" }],
 };
 
 /** A record that was written here, as the FHIR R4 resource of its type. */
@@ -49,7 +50,15 @@ export function recordResource(record: MedicalRecord, subject: Reference): FhirR
         note,
       };
     case "allergy":
-      return { resourceType: "AllergyIntolerance", id, code, patient: subject, ...at("recordedDate"), note };
+      return {
+        resourceType: "AllergyIntolerance",
+        id,
+        clinicalStatus: ACTIVE,
+        code,
+        patient: subject,
+        ...at("recordedDate"),
+        note,
+      };
     case "immunization":
       return {
         resourceType: "Immunization",

@@ -1,0 +1,38 @@
+import { UNTEXTUAL } from "./primitive.ts";
+import type { FhirResource } from "./resource.ts";
+
+/** In the place of an element that must be there (hl7.org/fhir/R4/extension-data-absent-reason). */
+export const UNKNOWN = {
+  extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "unknown" }],
+};
+const PICTURES = 0x2400;
+const CODE = /^\S+( \S+)*$/;
+
+/**
+ * A resource that was made of our fields, with texts that R4 can hold: our text is kept to the
+ * letter, and may have a form feed, or blanks alone. Such a character becomes the sign that stands
+ * for it (U+2400 and on); a code with blanks that no code has becomes the words of its coding.
+ */
+export function written<T extends FhirResource>(resource: T): T {
+  return valid(resource) as T;
+}
+
+function valid(value: unknown): unknown {
+  if (typeof value === "string") return validText(value);
+  if (Array.isArray(value)) return value.map(valid);
+  if (typeof value !== "object" || value === null) return value;
+  const fields = value as Record<string, unknown>;
+  const { code, ...coding } = fields;
+  const isCode = typeof code !== "string" || CODE.test(validText(code));
+  const entries = Object.entries(isCode ? fields : { display: code, ...coding });
+  return Object.fromEntries(entries.map(([name, inner]) => [name, valid(inner)]));
+}
+
+function validText(text: string): string {
+  const signed = text.replaceAll(UNTEXTUAL, sign);
+  return signed.trim() === ""
+    ? signed.replace(/\s/g, (blank) => (blank < " " ? sign(blank) : sign(" ")))
+    : signed;
+}
+
+const sign = (character: string): string => String.fromCodePoint(PICTURES + character.charCodeAt(0));
