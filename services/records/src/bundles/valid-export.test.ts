@@ -119,6 +119,14 @@ test("what came in valid leaves as valid FHIR R4, masked and not", async () => {
   }
 });
 
+test("a page with nothing in it is a valid Bundle", async () => {
+  const doctor = treating();
+  const id = await givenPatient(doctor);
+  const { status, body } = await doctor.get<Bundle>(`/v1/fhir/Patient/${id}/$everything?_type=Device`);
+  expect(status).toBe(200);
+  expect([...findingsOf(body), ...secondOpinion(body)]).toEqual([]);
+});
+
 test("a damaged row leaves as valid FHIR R4", async () => {
   const doctor = treating();
   const id = await givenPatient(doctor);

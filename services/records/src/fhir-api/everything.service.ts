@@ -93,10 +93,10 @@ async function* bundle(
 ): AsyncGenerator<string> {
   const { id, base, _type: types, _since: since } = asked;
   const isWhole = types === undefined && since === undefined;
-  yield `{"resourceType":"Bundle","type":"searchset",${isWhole ? `"total":${total},` : ""}"entry":[`;
+  yield `{"resourceType":"Bundle","type":"searchset",${isWhole ? `"total":${total},` : ""}`;
   let left = limit;
   let last: ChartPosition | null = null;
-  let separator = "";
+  let separator = '"entry":[';
   for await (const batch of batches) {
     const table = chartTables[batch.table] as (typeof chartTables)[number];
     const rows = batch.rows.slice(0, left);
@@ -119,7 +119,8 @@ async function* bundle(
   const next = left === 0 && rest > limit && last ? cursorOf(asked, last) : null;
   const { unmask, _count } = asked;
   const query = { unmask, _count, _since: since, _type: types };
-  yield `],"link":${JSON.stringify(pageLinks(`${base}/Patient/${id}/$everything`, query, next))}}`;
+  yield separator === "," ? "]," : ""; // R4 has no empty list
+  yield `"link":${JSON.stringify(pageLinks(`${base}/Patient/${id}/$everything`, query, next))}}`;
 }
 
 /** What does not say when it was changed may have been. */

@@ -34,7 +34,7 @@ async function pagesOf(who: TestClient, path: string, headers = {}): Promise<Pag
   return pages;
 }
 
-const entriesOf = (pages: readonly Page[]) => pages.flatMap(({ entry }) => entry);
+const entriesOf = (pages: readonly Page[]) => pages.flatMap(({ entry = [] }) => entry);
 
 /** A chart with something in each table, and the patient's numbers in its last resources alone. */
 async function givenChart(observations: number) {
