@@ -29,7 +29,7 @@ export const FilesConfig = CommonConfig.extend({
     .meta({
       shownDefault: "none",
       description:
-        "more endings to store as downloads, as `heic=image/heic,hl7=text/plain`; `*=application/octet-stream`: every other one but programs",
+        "more endings to store as downloads, as `edf=application/edf,hl7=text/plain`; `*=application/octet-stream`: every other one but programs",
     }),
   MEDVAULT_FILES_QUOTA_BYTES: wholeNumber(1, 2 ** 50)
     .default(20 * 2 ** 30)

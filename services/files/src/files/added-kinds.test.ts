@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Files, form, type Person, startFiles, upload } from "../../test/harness.ts";
 import { addedTypes } from "./added-kinds.ts";
-import { HEIC, PDF, PNG } from "./content.testdata.ts";
+import { PDF, PNG } from "./content.testdata.ts";
 
-const SETTING = "heic=image/heic, hl7=text/plain, *=application/octet-stream";
+const SETTING = "edf=application/edf, hl7=text/plain, *=application/octet-stream";
 
 let files: Files;
 let person: Person;
@@ -17,9 +17,9 @@ const send = (bytes: Buffer, name: string, type: string) =>
   upload(files, person, form(["patientId", files.patientOf(person)], ["files", bytes, name, type]));
 
 test.each([
-  ["scan.heic", "image/heic", HEIC, "image/heic"],
+  ["trace.edf", "application/edf", Buffer.from("0       X"), "application/edf"],
   ["message.hl7", "text/plain", Buffer.from("MSH|^~\\&|LAB\r"), "text/plain"],
-  ["trace.edf", "application/x-edf", Buffer.from("0       X"), "application/octet-stream"],
+  ["trace.bdf", "application/x-bdf", Buffer.from("0       X"), "application/octet-stream"],
   ["plan.rtplan2", "", Buffer.from([0, 1, 2, 255]), "application/octet-stream"],
 ])("an ending that the operator added is stored, and a download only: %s", async (...one) => {
   const [name, declared, bytes, contentType] = one;
@@ -51,7 +51,7 @@ test.each([
 });
 
 test.each([
-  ["heic", "is no ending=type"],
+  ["edf", "is no ending=type"],
   ["exe=application/octet-stream", "are programs"],
   ["svg=image/svg+xml", "are programs"],
   ["pdf=application/pdf", "are stored already"],

@@ -26,14 +26,14 @@ const RUNS: Rule = {
 };
 
 /**
- * Reads a setting such as `heic=image/heic,hl7=text/plain,*=application/octet-stream`. Throws an
- * Error whose message says which part is wrong.
+ * Reads a setting such as `edf=application/edf,hl7=text/plain,*=application/octet-stream`. Throws
+ * an Error whose message says which part is wrong.
  */
 export function addedTypes(setting: string): AddedTypes {
   const parts = setting.split(",").map((part) => part.trim());
   const pairs = parts.filter(Boolean).map((part): [string, string] => {
     const [, ending = "", type = ""] = /^([a-z0-9]{1,16}|\*)=([a-z]+\/[a-z0-9.+-]{1,100})$/.exec(part) ?? [];
-    if (ending === "") throw new Error(`${part} is no ending=type such as heic=image/heic`);
+    if (ending === "") throw new Error(`${part} is no ending=type such as edf=application/edf`);
     if (PROGRAMS.has(ending)) throw new Error(`${ending} files are programs or web pages`);
     if (isStoredEnding(ending)) throw new Error(`${ending} files are stored already`);
     if (ending === ANY_OTHER && type !== UNKNOWN_TYPE) throw new Error(`* can be ${UNKNOWN_TYPE} only`);

@@ -23,7 +23,7 @@ export const BIG_TIFF = Buffer.from(`49492b00080000001000000000000000${"00".repe
 export const JPEG = Buffer.from("ffd8ffe000104a46494600010100000100010000ffd9", "hex");
 
 /** The header of a phone's photo. */
-export const HEIC = Buffer.from("00000018667479706865696300000000", "hex");
+export const HEIC = Buffer.from("000000186674797068656963000000006d69663168656963", "hex");
 
 /** Two elements of a data set, (0008,0005) and (0008,0060), without a preamble. */
 export const BARE_DICOM = Buffer.from("0800050043530a0049534f5f49522031303008006000435302004354", "hex");

@@ -1,5 +1,5 @@
 import { hasSafePreamble, isBareDicom, isDicomFile } from "./dicom.ts";
-import { isGif, isHeif, isJpeg, isPng, isTiff, isWebp } from "./image.ts";
+import { isGif, isHeif, isJpeg, isPng, isTiff, isWebp, saysHeif } from "./image.ts";
 import { isActiveText, TextScan } from "./text.ts";
 
 /** Kept of a stream's beginning and end: enough for every signature and a zip's directory. */
@@ -42,7 +42,8 @@ export const DECLARED_TYPE: Rule = {
 };
 const HEIF: Rule = {
   code: "heif",
-  message: "is a HEIC, HEIF or AVIF photo, which is not stored. Save it as JPEG or PNG and send that",
+  message:
+    "is a HEIC, HEIF or AVIF photo with another ending. Give its name the ending .heic, .heif or .avif",
 };
 const NO_EXTENSION: Rule = {
   code: "no_extension",
@@ -69,6 +70,7 @@ const jpeg = image("image/jpeg", isJpeg, "a JPEG: whole segments up to the pictu
   "image/pjpeg",
 ]);
 const tiff = image("image/tiff", isTiff, "a TIFF: a header that points into the file", ["image/tif"]);
+const heic = kind("image/heic", brokenInHeif, ["image/heif"]);
 const dicom = kind("application/dicom", brokenInDicom, ["application/x-dicom"]);
 /** What has no extension: only DICOM, which devices name so (PS3.10, 8.2). */
 export const unnamed: Kind = {
@@ -91,6 +93,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
   gif: image("image/gif", isGif, "a GIF: its header and blocks"),
   webp: image("image/webp", isWebp, "a WebP: its container and first chunk"),
   ...{ tiff, tif: tiff },
+  // As phones take them; few browsers show them.
+  ...{ heic, heif: heic, hif: heic },
+  avif: kind("image/avif", brokenInHeif),
   docx: kind(DOCX, unless(isDocx, "a whole Word document without macros, nothing before or behind it")),
   ...{ dcm: dicom, dicom },
   txt: kind("text/plain", brokenInText),
@@ -119,7 +124,6 @@ export function textKind(contentType: string): Kind {
 
 /** The rule that refuses an extension without a kind; `added` are those of the operator. */
 export function ruleAgainst(extension: string, added: readonly string[] = []): Rule {
-  if (["heic", "heif", "hif", "avif"].includes(extension)) return HEIF;
   if (/^\d*$/.test(extension)) return NO_EXTENSION;
   return {
     code: "extension",
@@ -190,8 +194,13 @@ function image(
 function unless(is: (sample: Sample) => boolean, what: string): Kind["broken"] {
   return (sample) => {
     if (is(sample)) return null;
-    return isHeif(sample.head) ? HEIF : { code: "structure", message: `is not ${what}` };
+    return saysHeif(sample.head) ? HEIF : { code: "structure", message: `is not ${what}` };
   };
+}
+
+function brokenInHeif(sample: Sample): Rule | null {
+  const message = "is not a HEIC, HEIF or AVIF photo: its brand, and boxes that follow each other to the end";
+  return isHeif(sample) ? null : { code: "structure", message };
 }
 
 function brokenInText(sample: Sample): Rule | null {

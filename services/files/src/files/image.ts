@@ -72,7 +72,24 @@ export function isTiff({ head, size }: Sample): boolean {
   return directoryAt >= 16n && directoryAt < BigInt(size);
 }
 
-/** A HEIC, HEIF or AVIF photo: `ftyp` with such a brand (ISO/IEC 23008-12, 10.2). */
-export function isHeif(head: Buffer): boolean {
+/** Says so of itself: `ftyp` with a brand of HEIC, HEIF or AVIF (ISO/IEC 23008-12, 10.2). */
+export function saysHeif(head: Buffer): boolean {
   return /^ftyp(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1|avi[fs])/.test(head.toString("latin1", 4, 12));
+}
+
+/** That, and boxes (ISO/IEC 14496-12, 4.2) that follow each other to the end of the file. */
+export function isHeif({ head, size }: Sample): boolean {
+  if (!saysHeif(head)) return false;
+  let at = 0;
+  while (at + 8 <= head.length) {
+    if (!/^[\x20-\x7e]{4}$/.test(head.toString("latin1", at + 4, at + 8))) return false;
+    const short = head.readUInt32BE(at);
+    if (short === 0) return true; // the last one: to the end
+    const isLong = short === 1 && at + 16 <= head.length;
+    const bytes = isLong ? Number(head.readBigUInt64BE(at + 8)) : short;
+    if (bytes < 8) return false;
+    at += bytes;
+  }
+  // Of a long file only the head is here: its last box ends somewhere beyond.
+  return at === size || (head.length < size && at < size);
 }

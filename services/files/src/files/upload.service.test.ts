@@ -173,7 +173,7 @@ test("what is refused says which rule refused it, of which file, and repeats not
     [await ask(secret, "Zyankali.txt", "text/plain"), "control_characters"],
     [await ask(secret, "Zyankali.png", "image/png"), "structure"],
     [await ask(PNG, "Zyankali.png", "image/gif"), "declared_type"],
-    [await ask(HEIC, "Zyankali.heic", "image/heic"), "heif"],
+    [await ask(HEIC, "Zyankali.jpg", "image/jpeg"), "heif"],
     [await ask(secret, "Zyankali.exe", ""), "extension"],
     [await ask(secret, "Zyankali", ""), "no_extension"],
   ] as const) {
