@@ -3,6 +3,7 @@ import { isFact } from "../fhir/fact.ts";
 import type { MappedPatient } from "../fhir/map-patient.ts";
 import type { Read } from "../fhir/pair.ts";
 import type { Original } from "../fhir/resource.ts";
+import { type Finding, findingsOf, withoutUnreadable } from "../fhir/valid.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Patient } from "../patients/patient.ts";
 import type { Row } from "../resources/patient-owned.ts";
@@ -16,6 +17,8 @@ import { subjectsOf } from "./subject.ts";
 
 /** A resource of a bundle and by what it is known. */
 export interface Known {
+  /** Why a resource, or a part of it, could not be read; it is kept as it came. */
+  fault?: Fault;
   /** By what it is known within its subject, as {@link sourceNames} says. */
   names: string[];
   original: Original;
@@ -39,8 +42,8 @@ export interface ImportPlan {
 /**
  * What becomes of each resource of a bundle. Only what names a patient of the bundle as its subject
  * becomes that patient's record, prescription or claim; all else is kept as it came, under whom
- * `subjectsOf` says. A mapped resource that is not what FHIR says is a fault of a transaction;
- * others keep it as well. Throws InvalidInput with the path of every fault.
+ * `subjectsOf` says. What cannot be read as what R4 says it is, is a fault of a transaction; others
+ * keep it as well, and read a Patient without it. Throws InvalidInput with the path of every fault.
  */
 export async function planImport(bundle: Bundle): Promise<ImportPlan> {
   const references = referencesOf(bundle);
@@ -62,13 +65,18 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
       subject: place < 0 ? loader : place,
     };
     if (place < 0) plan.subjects[loader] = null;
+    const unreadable = findingsOf(entry.resource).filter((finding) => finding.isUnreadable);
+    const found = unreadable.map(({ path, message }) => faultAt(entry, path, message));
+    if (bundle.isTransaction && found.length > 0) return void faults.push(...found);
+    if (found[0]) known.fault = found[0];
+    const patient = bundle.patients[place];
     try {
-      placeEntry(plan, entry, known, references, bundle.patients[place]);
+      placeEntry(plan, entry, known, references, patient, unreadable);
     } catch (error) {
       if (!(error instanceof ZodError)) throw error;
-      const isPatient = entry === bundle.patients[place];
-      if (!bundle.isTransaction && !isPatient) return void plan.kept.push(known);
-      faults.push(...faultsOf(entry, error));
+      const wrong = error.issues.map(({ path, message }) => faultAt(entry, path, message));
+      if (bundle.isTransaction || entry === patient) return void faults.push(...wrong);
+      plan.kept.push({ fault: wrong[0] as Fault, ...known });
     }
   });
   refuse(faults);
@@ -81,10 +89,12 @@ function placeEntry(
   known: Known,
   references: BundleReferences,
   patient: Entry | undefined,
+  unreadable: readonly Finding[],
 ): void {
   const { resource } = entry;
   if (entry === patient) {
-    const read = patients.fhir.read(resource, references) as Read<Patient, MappedPatient>;
+    const readable = withoutUnreadable(resource, unreadable);
+    const read = patients.fhir.read(readable, references) as Read<Patient, MappedPatient>;
     plan.subjects[known.subject] = { ...known, ...read, patientNames: patientNames(entry, read.mapped) };
     return;
   }
@@ -113,9 +123,7 @@ function namesWithin(entries: readonly Entry[], places: readonly number[]): Map<
   return names;
 }
 
-function faultsOf(entry: Entry, error: ZodError): Fault[] {
-  return error.issues.map((issue) => ({
-    path: ["entry", entry.index, "resource", ...issue.path].join("."),
-    message: issue.message,
-  }));
-}
+const faultAt = ({ index }: Entry, path: readonly PropertyKey[], message: string): Fault => ({
+  path: ["entry", index, "resource", ...path].join("."),
+  message,
+});

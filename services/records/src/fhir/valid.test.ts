@@ -74,8 +74,70 @@ test("a bad element refuses a transaction by its path, and in a batch its resour
   const made = await plan({ ...bundleOf(patient, bad, good), type: "batch" });
   expect(made.records.map((r) => r.mapped.title)).toEqual(["Gout"]);
   expect(made.kept.map((k) => k.original.resource)).toEqual([bad]);
-  const nobody = bundleOf({ ...patient, birthDate: "2018-02-30" }, good);
-  await expect(plan({ ...nobody, type: "batch" })).rejects.toMatchObject({
-    errors: [{ path: "entry.0.resource.birthDate" }],
+  expect(made.kept.map((k) => k.fault?.path)).toEqual(["entry.1.resource.onsetDateTime"]);
+});
+
+test("a bad element of a Patient refuses a transaction, and in a batch they are read without it", async () => {
+  const bad = { birthDate: "31/01/1980", identifier: [{ system: "urn:m", value: 5 }], gender: "f" };
+  const bundle = bundleOf(
+    { ...patient, ...bad },
+    { resourceType: "Condition", subject: ours, code: { text: "Gout" } },
+  );
+  await expect(plan(bundle)).rejects.toMatchObject({
+    errors: [
+      { path: "entry.0.resource.birthDate", message: "must be a date: 1980, 1980-05 or 1980-05-12" },
+      { path: "entry.0.resource.identifier.0.value", message: "must be text" },
+      { path: "entry.0.resource.gender", message: "must be one of male, female, other, unknown" },
+    ],
   });
+  const made = await plan({ ...bundle, type: "batch" });
+  expect(made.patient?.mapped).toMatchObject({
+    familyName: "Marsh",
+    birthDate: null,
+    sex: "unknown",
+    identifiers: [],
+  });
+  expect(made.patient?.original.resource).toEqual({ ...patient, ...bad });
+  expect(made.patient?.fault?.path).toBe("entry.0.resource.birthDate");
+  expect(made.records).toHaveLength(1);
+});
+
+test.each([
+  [
+    "an element that is not mapped",
+    { resourceType: "Observation", subject: ours, category: { text: "x" } },
+    "category",
+  ],
+  [
+    "a resource that is only kept",
+    { resourceType: "Device", patient: ours, expirationDate: "31/01/2030" },
+    "expirationDate",
+  ],
+  [
+    "a code that is none of its set",
+    { resourceType: "Observation", subject: ours, status: "done" },
+    "status",
+  ],
+])("%s refuses a transaction where it cannot be read, and no batch", async (_what, resource, element) => {
+  await expect(plan(bundleOf(patient, resource))).rejects.toMatchObject({
+    errors: [{ path: `entry.1.resource.${element}` }],
+  });
+  const made = await plan({ ...bundleOf(patient, resource), type: "batch" });
+  expect(made.kept.map(({ fault, original }) => [fault?.path, original.resource])).toEqual([
+    [`entry.1.resource.${element}`, resource],
+  ]);
+});
+
+test("what is missing, unknown or not quite as R4 wants it refuses nothing", async () => {
+  const made = await plan(
+    bundleOf(
+      { ...patient, id: "p", race: "unknown to R4", active: null, contact: [{}] },
+      { resourceType: "Claim", status: "active", patient: ours, total: { value: 1, currency: "EUR" } },
+      { resourceType: "Observation", subject: ours, code: { text: "Sodium" }, issued: "2024-01-02" },
+      { resourceType: "AllergyIntolerance", patient: ours, code: { text: "Latex" } },
+      { resourceType: "Condition", subject: ours, code: { text: "Gout" }, clinicalStatus: { text: "over" } },
+      { resourceType: "FutureResource", id: "under_score", subject: ours },
+    ),
+  );
+  expect([made.claims.length, made.records.length, made.kept.length]).toEqual([1, 3, 1]);
 });

@@ -40,6 +40,22 @@ export function expressionOf(type: string, path: Finding["path"]): string {
   );
 }
 
+/** A resource without what cannot be read: a copy, where there is any. */
+export function withoutUnreadable(resource: FhirResource, findings: readonly Finding[]): FhirResource {
+  const paths = findings.filter(({ isUnreadable }) => isUnreadable).map(({ path }) => path);
+  return paths.length === 0 ? resource : (without(resource, paths) as FhirResource);
+}
+
+function without(value: unknown, paths: readonly Finding["path"][]): unknown {
+  const inner = Map.groupBy(paths, ([part]) => part);
+  const left = Object.entries(value as object).flatMap(([key, one]): [string, unknown][] => {
+    const ways = inner.get(Array.isArray(value) ? Number(key) : key)?.map((path) => path.slice(1));
+    if (!ways) return [[key, one]];
+    return ways.some((path) => path.length === 0) ? [] : [[key, without(one, ways)]];
+  });
+  return Array.isArray(value) ? left.map(([, one]) => one) : Object.fromEntries(left);
+}
+
 class Check {
   readonly found: Finding[] = [];
   private readonly counts = { readable: 0, unreadable: 0 };
