@@ -33,6 +33,7 @@ export * from "./passkeys/schemas.ts";
 export * from "./patients/routes.ts";
 export * from "./patients/schemas.ts";
 export * from "./permissions.ts";
+export { namedBy, nameOf, PersonName, personOf, type WithoutPeople } from "./person.ts";
 export * from "./prescriptions/routes.ts";
 export * from "./prescriptions/schemas.ts";
 export * from "./problem-codes.ts";

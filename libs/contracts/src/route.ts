@@ -30,6 +30,8 @@ export interface RouteDoc extends AnswerDoc {
   stepUp?: true;
   /** For our own services and pages: in no public list. */
   internal?: true;
+  /** Open also to an assertion for `<service>/people`, which opens nothing else of the service. */
+  part?: "people";
   /** What the first path parameter names in audit subjects. Default: the noun of `permission`. */
   resource?: string;
   request?: z.ZodType;

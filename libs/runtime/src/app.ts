@@ -33,6 +33,7 @@ export function createServiceApp<X>(
     logger: parts.logger,
     assertions,
     routes: service.routes(context),
+    people: service.people?.(context),
     readiness: readinessOf(service, parts, context),
     around: (doc, work) => (doc.slow ? work() : withDeadline(ANSWER_MS, work)),
     // The service that asked records the refusal.

@@ -3,7 +3,7 @@ import type { Digest } from "@medvault/crypto";
 import type { Keyring, SealedTable } from "@medvault/keys";
 import type { Appender, Broker, ConsumerOptions } from "@medvault/messaging";
 import type { PoolOptions, ServiceName } from "@medvault/postgres";
-import type { CheckState, CommonConfig, JsonLimit, Logger, Route, Tls } from "@medvault/service-kit";
+import type { CheckState, CommonConfig, JsonLimit, Logger, People, Route, Tls } from "@medvault/service-kit";
 import type { Redis } from "ioredis";
 import type pg from "pg";
 import type { z } from "zod";
@@ -58,6 +58,8 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
   /** Opens what its use cases share. What it throws ends the boot. */
   open(parts: Parts<z.infer<C>>): X | Promise<X>;
   routes(context: X): readonly Route[];
+  /** Who says how those are called whom its answers name. */
+  people?(context: X): People;
   consumers?(context: X): readonly Consumption[];
   jobs?(context: X): readonly Job[];
   /** Asked at each readiness. Beside Postgres, the broker and Redis, which are always checked. */

@@ -14,9 +14,10 @@ import { type JsonLimit, jsonBody } from "./body.ts";
 import { mountHealth, type Readiness } from "./health.ts";
 import type { Logger } from "./logger.ts";
 import { metricsOf, observeRequests } from "./metrics.ts";
+import type { People } from "./people.client.ts";
 import { AnswerUnfit, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 import { actorOrNull, requestContext, requestIdOf, setClaims } from "./request.ts";
-import type { Around, Route } from "./route.ts";
+import { type Around, namesIn, type Route } from "./route.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 
 /**
@@ -36,6 +37,8 @@ export interface AppOptions {
   evidence?: ReadonlySet<string>;
   /** Runs the work of each route: for what a request has with it, such as a deadline. */
   around?: Around;
+  /** Who says how those are called whom answers name. */
+  people?: People | undefined;
   /** Default 1 MiB. */
   jsonLimitBytes?: JsonLimit;
 }
@@ -58,6 +61,7 @@ export function createApp(options: AppOptions): Express {
     setClaims(req, claims);
     next();
   });
+  namesIn(app).people = options.people ?? null;
   app.use(jsonBody(options.jsonLimitBytes));
   const router = express.Router({ caseSensitive: true });
   for (const route of options.routes) route.mount(router, options.around);

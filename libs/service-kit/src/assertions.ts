@@ -50,6 +50,9 @@ const REFUSED = "The gateway's assertion is missing or not valid.";
 /** An assertion that is right in all but its time: an old one, or one of two clocks is wrong. */
 export class AssertionUntimely extends Unauthenticated {}
 
+/** What is asserted, and whether for a part of the service alone: its routes that say so. */
+export type Asserted = Claims & { readonly isForPart: boolean };
+
 /** Signs `claims` for `audience` (service names) with the gateway's Ed25519 key. */
 export async function signAssertion(
   key: AssertionKey,
@@ -75,7 +78,7 @@ export class AssertionVerifier {
   readonly #keys: ReturnType<typeof createLocalJWKSet>;
   readonly #audience: string;
   readonly #now: () => Date;
-  readonly #remembered = new BoundedMap<string, { claims: Claims; expiresAtMs: number }>(MAX_REMEMBERED);
+  readonly #remembered = new BoundedMap<string, { claims: Asserted; expiresAtMs: number }>(MAX_REMEMBERED);
 
   constructor(jwks: JSONWebKeySet, audience: string, now: () => Date = () => new Date()) {
     this.#keys = createLocalJWKSet(jwks);
@@ -84,7 +87,7 @@ export class AssertionVerifier {
   }
 
   /** The claims of `token`. Throws AssertionUntimely, or Unauthenticated: not what is wrong. */
-  async verify(token: string): Promise<Claims> {
+  async verify(token: string): Promise<Asserted> {
     const digest = hash("sha256", token, "base64url"); // half the cost of a Hash object
     const known = this.#remembered.get(digest);
     if (known && known.expiresAtMs > this.#now().getTime()) return known.claims;
@@ -93,7 +96,7 @@ export class AssertionVerifier {
         algorithms: ["EdDSA"],
         typ: ASSERTION_TYPE,
         issuer: ASSERTION_ISSUER,
-        audience: this.#audience,
+        audience: [this.#audience, `${this.#audience}/people`],
         requiredClaims: ["sub", "iat", "exp"],
         maxTokenAge: ASSERTION_LIFETIME_S,
         clockTolerance: CLOCK_TOLERANCE_S,
@@ -101,7 +104,10 @@ export class AssertionVerifier {
       });
       const lifetimeS = (payload.exp as number) - (payload.iat as number);
       if (lifetimeS > ASSERTION_LIFETIME_S) throw new Unauthenticated("it claims to live longer");
-      const claims = AssertionClaims.parse(payload);
+      const claims = {
+        ...AssertionClaims.parse(payload),
+        isForPart: ![payload.aud].flat().includes(this.#audience),
+      };
       this.#remembered.set(digest, { claims, expiresAtMs: (payload.exp as number) * 1000 });
       return claims;
     } catch (cause) {

@@ -31,11 +31,13 @@ export {
 } from "./config.ts";
 export { connectorOf } from "./connector.ts";
 export { type CheckState, mountHealth, type Readiness, stateOf } from "./health.ts";
+export { type Caller, callerOf, type InternalClient, internalClient } from "./internal.client.ts";
 export { lifecycleOf } from "./lifecycle.ts";
 export { createListener } from "./listener.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { metricsOf } from "./metrics.ts";
 export { addressRanges, isAddress, networkOf, plainAddress } from "./network.ts";
+export { type NameOf, type People, peopleClient } from "./people.client.ts";
 export { problemOf } from "./problem.ts";
 export { CHALLENGE_HEADER, PROOF_HEADER, proofOf } from "./proof.ts";
 export { requestIdOf, traceparentOf } from "./request.ts";

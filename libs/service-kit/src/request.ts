@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Actor, InvalidInput, PURPOSE_HEADER, PURPOSES, REQUEST_ID_HEADER } from "@medvault/contracts";
 import { context, trace } from "@opentelemetry/api";
 import type { Request, RequestHandler } from "express";
-import type { Claims } from "./assertions.ts";
+import type { Asserted } from "./assertions.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
@@ -10,7 +10,7 @@ const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}
 interface Context {
   requestId: string;
   traceparent: string | null;
-  claims?: Claims;
+  claims?: Asserted;
   actor?: Actor;
 }
 /** On the request itself: a WeakMap of all requests is work for each garbage collection. */
@@ -45,7 +45,7 @@ export function traceparentOf(req: Request): string | null {
 }
 
 /** Remembers who asks, once the assertion is verified. */
-export function setClaims(req: Request, claims: Claims): void {
+export function setClaims(req: Request, claims: Asserted): void {
   const ctx = contextOf(req);
   const purpose = purposeOf(req);
   ctx.claims = claims;
@@ -77,6 +77,11 @@ function purposeOf(req: Request): string | null {
 /** The actor, or null before (or without) a verified assertion. */
 export function actorOrNull(req: Request): Actor | null {
   return (req as WithContext)[CONTEXT]?.actor ?? null;
+}
+
+/** Whether the assertion opens a part of the service alone. */
+export function isForPart(req: Request): boolean {
+  return contextOf(req).claims?.isForPart === true;
 }
 
 function contextOf(req: Request): Context {

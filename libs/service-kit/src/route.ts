@@ -10,13 +10,19 @@ import {
   type Scope,
   scopeOf,
   statusOf,
+  Unauthenticated,
 } from "@medvault/contracts";
 import type { Request, Response, Router } from "express";
 import { Counter } from "prom-client";
 import { z } from "zod";
 import { actorOf, requireAdmission } from "./access.ts";
+import { callerOf } from "./internal.client.ts";
 import { metricsOf } from "./metrics.ts";
+import { fillNames, idsNamed, namePlan } from "./names.ts";
+import type { People } from "./people.client.ts";
+import { perApp } from "./per-app.ts";
 import { AnswerUnfit } from "./problem.ts";
+import { isForPart } from "./request.ts";
 import { etagOf, ifMatch, parse } from "./validation.ts";
 
 /** A write as its Idempotency-Key sees it: what makes a repeated request the same one. */
@@ -73,6 +79,7 @@ export class Route {
     router[method](patternOf(doc), (req, res) => {
       // Kept for the refusal's event: Express forgets a route before it handles errors.
       (req as WithMatch)[MATCH] = { doc, params: req.params };
+      if (isForPart(req) && doc.part === undefined) throw new Unauthenticated();
       requireAdmission(doc, actorOf(req));
       return around(doc, () => this.#handle(req, res));
     });
@@ -81,14 +88,21 @@ export class Route {
 
 /**
  * A route that answers JSON. In order: permission, session or step-up (401, 403), query and body
- * (400), ids of the path (404), the handler; then the answer, stripped by the document's schema.
+ * (400), ids of the path (404), the handler; then the answer, with the names of whom it shows,
+ * stripped by the document's schema.
  */
 export function route<const D extends RouteDoc>(
   doc: D,
   handler: (call: Call<D>) => Promise<Answer<AnswerOf<D>>>,
 ): Route {
+  const names = doc.response ? namePlan(doc.response) : null;
   return new Route(doc, async (req, res) => {
     const { body, rev, status = statusOf(doc), headers = {} } = await handler(callOf(doc, req));
+    if (names) {
+      const { people } = namesIn(req.app);
+      const caller = callerOf(actorOf(req), req);
+      if (people) fillNames(names, body, await people.namesOf(caller, idsNamed(names, body)));
+    }
     const shown = doc.response && stripped(doc, doc.response, body, req);
     if (rev !== undefined) res.set("ETag", etagOf(rev));
     res.status(status).set(headers);
@@ -106,6 +120,9 @@ export function streamRoute<const D extends RouteDoc>(
 ): Route {
   return new Route(doc, (req, res) => handler(Object.assign(callOf(doc, req), { res })));
 }
+
+/** Who says how people are called in the answers of an app; null: nobody. */
+export const namesIn = perApp((): { people: People | null } => ({ people: null }));
 
 const UNFIT = "answers_unfit_total";
 

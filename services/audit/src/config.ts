@@ -1,4 +1,4 @@
-import { CommonConfig, wholeNumber } from "@medvault/service-kit";
+import { CommonConfig, urlOf, wholeNumber } from "@medvault/service-kit";
 import { z } from "zod";
 import { isKeyName } from "./tree/note.ts";
 
@@ -8,6 +8,7 @@ export const AuditConfig = CommonConfig.extend({
     .describe(
       "the store outside Postgres (checkpoint, tiles, sealed bodies, public key), best on another disk",
     ),
+  MEDVAULT_AUTH_URL: urlOf("http", "https").describe("auth, which says how people are called"),
   MEDVAULT_AUDIT_ORIGIN: z
     .string()
     .max(200)

@@ -1,7 +1,7 @@
 import { signingKey, tableKey } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import type { Parts } from "@medvault/runtime";
-import type { Logger } from "@medvault/service-kit";
+import { type Logger, type People, peopleClient } from "@medvault/service-kit";
 import type pg from "pg";
 import type { AuditConfig } from "./config.ts";
 import { type BodySeal, createBodySeal } from "./log/body-seal.ts";
@@ -25,6 +25,7 @@ export interface Context extends LogContext {
   readonly writer: LogWriter;
   /** A use case awaits the event of what it did before it answers. */
   readonly appender: Pick<Appender, "append">;
+  readonly people: People;
   /** The longest that a proof waits for its checkpoint. */
   readonly proofWaitMs: number;
   /** One verification at a time: each reads the whole log. */
@@ -39,7 +40,7 @@ interface Waits {
 
 /** Nothing is written before the writer is started. */
 export async function openContext(
-  { config, pool, keyring, appender, logger, now, onStop }: Parts<AuditConfig>,
+  { config, pool, keyring, appender, logger, tls, now, onStop }: Parts<AuditConfig>,
   { retryMs, proofWaitMs }: Waits = { retryMs: 1_000, proofWaitMs: 1_500 },
 ): Promise<Context> {
   const { publicKey, sign } = await signingKey(pool, keyring, "checkpoints");
@@ -56,6 +57,8 @@ export async function openContext(
     maxStartLeaves: config.MEDVAULT_AUDIT_START_ENTRIES,
     retryMs,
   });
+  const people = peopleClient(config.MEDVAULT_AUTH_URL, tls);
+  onStop(() => people.close());
   onStop(() => writer.stop());
-  return { ...log, writer, appender, proofWaitMs, verification: { isRunning: false } };
+  return { ...log, writer, appender, people, proofWaitMs, verification: { isRunning: false } };
 }

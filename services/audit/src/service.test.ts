@@ -70,7 +70,7 @@ test("events come back newest first with everything that they said", async () =>
     time: denied.time,
     type: denied.type,
     producer: "records",
-    actor: { id: doctor, role: "doctor", sessionId: null },
+    actor: { id: doctor, name: null, role: "doctor", sessionId: null },
     patientId: patient,
     patientIds: [patient],
     subject: denied.subject,

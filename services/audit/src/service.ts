@@ -13,6 +13,7 @@ export const service = defineService({
   name: "audit",
   config: AuditConfig,
   open: (parts) => openContext(parts),
+  people: ({ people }) => people,
   routes: (context) => [
     ...eventRoutes(context),
     ...proofRoutes(context),

@@ -23,6 +23,8 @@ interface Given {
   pool?: pg.Pool;
   rabbit?: TestBroker;
   amqpUrl?: string;
+  /** Default: nobody is there, and names are null. */
+  authUrl?: string;
   keyring?: Keyring;
 }
 
@@ -44,6 +46,7 @@ export async function startAudit(given: Given = {}) {
     ...{ database, broker, keyring: log.keyring, pool: given.pool ?? log.pool },
     env: {
       MEDVAULT_AUDIT_DIR: log.dir,
+      MEDVAULT_AUTH_URL: given.authUrl ?? "http://127.0.0.1:1",
       MEDVAULT_AUDIT_ORIGIN: ORIGIN,
       MEDVAULT_AUDIT_CHECKPOINT_MS: "50",
       MEDVAULT_AUDIT_LEASE_MS: "1000",

@@ -14,6 +14,7 @@ export const FilesConfig = CommonConfig.extend({
   MEDVAULT_FILES_DIR: z.string().describe("where the blobs lie; the backup service reads the same directory"),
   MEDVAULT_POLICY_FILE: policyFile,
   MEDVAULT_RECORDS_URL: urlOf("http", "https").describe("records, which says who reaches which patient"),
+  MEDVAULT_AUTH_URL: urlOf("http", "https").describe("auth, which says how people are called"),
   MEDVAULT_MAX_UPLOAD_BYTES: maxUploadBytes,
   MEDVAULT_FILES_TYPES: z
     .string()

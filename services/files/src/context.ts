@@ -1,6 +1,7 @@
 import type { Keyring } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import type { Parts } from "@medvault/runtime";
+import { type People, peopleClient } from "@medvault/service-kit";
 import type pg from "pg";
 import type { FilesConfig } from "./config.ts";
 import type { AddedTypes } from "./files/added-kinds.ts";
@@ -20,6 +21,7 @@ export interface Context {
   readonly appender: Appender;
   readonly blobs: BlobStore;
   readonly records: RecordsClient;
+  readonly people: People;
   readonly maxFileBytes: number;
   /** What the operator has stored besides. */
   readonly addedTypes: AddedTypes;
@@ -33,7 +35,9 @@ export async function openContext(parts: Parts<FilesConfig>): Promise<Context> {
   const blobs = await BlobStore.open(config.MEDVAULT_FILES_DIR);
   const records = recordsClient(config.MEDVAULT_RECORDS_URL, tls);
   onStop(() => blobs.close());
+  const people = peopleClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => records.close());
+  onStop(() => people.close());
   const quotas = {
     patient: { maxBytes: config.MEDVAULT_FILES_QUOTA_BYTES, maxFiles: config.MEDVAULT_FILES_QUOTA_FILES },
     unvouched: {
@@ -42,5 +46,5 @@ export async function openContext(parts: Parts<FilesConfig>): Promise<Context> {
     },
   };
   const [maxFileBytes, addedTypes] = [config.MEDVAULT_MAX_UPLOAD_BYTES, config.MEDVAULT_FILES_TYPES];
-  return { pool, keyring, appender, blobs, records, quotas, maxFileBytes, addedTypes };
+  return { pool, keyring, appender, blobs, records, people, quotas, maxFileBytes, addedTypes };
 }

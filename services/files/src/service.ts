@@ -10,6 +10,7 @@ export const service = defineService({
   config: FilesConfig,
   tables: sealedTables,
   open: openContext,
+  people: ({ people }) => people,
   routes: fileRoutes,
   jobs: fileJobs,
   checks: ({ blobs }) => ({ store: () => blobs.probe() }),

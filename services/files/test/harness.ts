@@ -14,6 +14,8 @@ import {
 import { actor, pendingEvents, startTestService, testAssertions } from "@medvault/testing";
 import { service } from "../src/service.ts";
 
+/** Names are null then. */
+const NOBODY_THERE = "http://127.0.0.1:1";
 export const MAX_FILE_BYTES = 300_000;
 
 /** Who may do what to whom, as the stand-in for records answers it. */
@@ -74,6 +76,7 @@ export async function startFiles(settings: Readonly<Record<string, string>> = {}
     env: {
       MEDVAULT_FILES_DIR: store,
       MEDVAULT_RECORDS_URL: records.url,
+      MEDVAULT_AUTH_URL: NOBODY_THERE,
       MEDVAULT_MAX_UPLOAD_BYTES: String(MAX_FILE_BYTES),
       ...settings,
     },

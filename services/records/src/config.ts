@@ -6,7 +6,9 @@ export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_RECORDS_CONNECTIONS: wholeNumber(2, 100)
     .default(10)
     .describe("connections of this process to Postgres"),
-  MEDVAULT_AUTH_URL: urlOf("http", "https").describe("auth, which says whose accounts are active"),
+  MEDVAULT_AUTH_URL: urlOf("http", "https").describe(
+    "auth, which says whose accounts are active, and how people are called",
+  ),
   MEDVAULT_POLICY_FILE: policyFile,
 });
 export type RecordsConfig = z.infer<typeof RecordsConfig>;

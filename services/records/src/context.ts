@@ -3,6 +3,7 @@ import { type Keyring, LiveIndexes, type SealedTable, TokenChain } from "@medvau
 import type { Appender } from "@medvault/messaging";
 import type { Db } from "@medvault/postgres";
 import type { Parts } from "@medvault/runtime";
+import { type People, peopleClient } from "@medvault/service-kit";
 import type pg from "pg";
 import { type AuthClient, authClient } from "./access/auth.client.ts";
 import type { RecordsConfig } from "./config.ts";
@@ -16,6 +17,7 @@ export interface Context {
   readonly appender: Appender;
   readonly indexes: Indexes;
   readonly auth: AuthClient;
+  readonly people: People;
   /** With which content is hashed before it is signed: the deployment's choice. */
   readonly digest: Digest;
 }
@@ -24,7 +26,9 @@ export interface Context {
 export async function openContext(parts: Parts<RecordsConfig>): Promise<Context> {
   const { config, pool, keyring, appender, digest, logger, tls, onStop } = parts;
   const auth = authClient(config.MEDVAULT_AUTH_URL, tls);
+  const people = peopleClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => auth.close());
+  onStop(() => people.close());
   const indexes = await openIndexes(pool, keyring);
   for (const table of indexedTables) {
     for (const index of indexes.of(table).incomplete) {
@@ -33,7 +37,7 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
       logger.warn({ table: table.declaration.table, index }, says);
     }
   }
-  return { pool, keyring, appender, indexes, auth, digest };
+  return { pool, keyring, appender, indexes, auth, people, digest };
 }
 
 /** The blind indexes. A rebuild may change their keys under a running process. */

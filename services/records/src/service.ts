@@ -24,6 +24,7 @@ export const service = defineService({
   tables: sealedTables,
   pool: (config) => ({ max: config.MEDVAULT_RECORDS_CONNECTIONS }),
   open: openContext,
+  people: ({ people }) => people,
   routes: (context) => [
     ...accessRoutes(context),
     ...patientRoutes(context),

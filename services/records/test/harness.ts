@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { json } from "node:stream/consumers";
 import { type AccountRole, ASSERTION_HEADER, newId } from "@medvault/contracts";
 import { UNTIMELY_HEADER } from "@medvault/service-kit";
 import {
@@ -14,13 +15,22 @@ import { service } from "../src/service.ts";
 /**
  * The records service over a database of its own, without a broker: events stay in the outbox. Its
  * auth is a stand-in that knows any id as a doctor's, but for those in `standing`: null is no
- * active account, a number a refusal of that status, `untimely` that of a clock that is off. The
- * real one is in e2e.
+ * active account, a number a refusal of that status, `untimely` that of a clock that is off. It
+ * calls people as `names` says; `namesAsked` holds the questions. The real one is in e2e.
  */
 export async function startRecords(options: TestServiceOptions = {}) {
   const standing = new Map<string, AccountRole | "untimely" | number | null>();
   const asked: { path: string; assertion: string }[] = [];
-  const auth = createServer((req, res) => {
+  const names = new Map<string, string>();
+  const namesAsked: string[][] = [];
+  const auth = createServer(async (req, res) => {
+    if (req.url === "/internal/people") {
+      const { ids } = (await json(req)) as { ids: string[] };
+      namesAsked.push(ids);
+      const items = ids.flatMap((id) => (names.has(id) ? [{ id, name: names.get(id) }] : []));
+      res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ items }));
+      return;
+    }
     asked.push({ path: req.url ?? "", assertion: String(req.headers[ASSERTION_HEADER]) });
     const id = req.url?.split("/").at(-1) ?? "";
     const found = standing.has(id) ? standing.get(id) : "doctor";
@@ -36,7 +46,7 @@ export async function startRecords(options: TestServiceOptions = {}) {
   const started = await startTestService(service, { ...options, env });
   return {
     ...started,
-    auth: { standing, asked },
+    auth: { standing, asked, names, namesAsked },
     async close() {
       await started.close();
       auth.closeAllConnections();

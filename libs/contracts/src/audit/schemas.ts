@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Instant, PageQuery, page, queryNumber, wholeNumber } from "../http.ts";
 import { Id } from "../ids.ts";
+import { nameOf } from "../person.ts";
 
 const Size = queryNumber(wholeNumber().positive().max(Number.MAX_SAFE_INTEGER));
 const Base64 = z.string();
@@ -36,7 +37,9 @@ export const AuditEventView = z.object({
   time: Instant,
   type: z.string(),
   producer: z.string(),
-  actor: z.object({ id: z.string(), role: z.string(), sessionId: z.string().nullable() }).nullable(),
+  actor: z
+    .object({ id: z.string(), name: nameOf("id"), role: z.string(), sessionId: z.string().nullable() })
+    .nullable(),
   patientId: Id.nullable(),
   patientIds: z.array(Id),
   subject: z.string().nullable(),
@@ -51,7 +54,8 @@ export const AuditEventView = z.object({
   decision: z.object({ allowed: z.boolean(), reason: z.string() }).nullable(),
   damaged: z.boolean(),
 });
-export type AuditEventView = z.infer<typeof AuditEventView>;
+/** As the log holds it, or with the name of its actor as of now. */
+export type AuditEventView = z.input<typeof AuditEventView>;
 export const AuditEventPage = page(AuditEventView);
 
 /**

@@ -1,9 +1,16 @@
 import { z } from "zod";
 import { instant } from "../fields.ts";
 import { Id } from "../ids.ts";
+import { personOf, type WithoutPeople } from "../person.ts";
 
-export const CareTeamMember = z.object({ userId: Id, addedBy: Id, addedAt: instant });
-export type CareTeamMember = z.infer<typeof CareTeamMember>;
+export const CareTeamMember = z.object({
+  userId: Id,
+  user: personOf("userId"),
+  addedBy: Id,
+  addedByUser: personOf("addedBy"),
+  addedAt: instant,
+});
+export type CareTeamMember = WithoutPeople<z.infer<typeof CareTeamMember>>;
 export const CareTeamView = z.object({ items: z.array(CareTeamMember) });
 
 /** What the files service asks before it touches a patient's file. */

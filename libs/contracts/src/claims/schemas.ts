@@ -2,6 +2,7 @@ import { z } from "zod";
 import { instant, term, text } from "../fields.ts";
 import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
+import { personOf } from "../person.ts";
 
 export const ClaimStatus = z.enum(["draft", "submitted", "approved", "rejected", "paid"]);
 export type ClaimStatus = z.infer<typeof ClaimStatus>;
@@ -38,6 +39,7 @@ export const ClaimView = z.object({
   id: Id,
   patientId: Id,
   providerId: Id.nullable(),
+  provider: personOf("providerId"),
   diagnosisCode: z.string().nullable(),
   diagnosis: z.string().nullable(),
   treatment: z.string().nullable(),
@@ -46,8 +48,10 @@ export const ClaimView = z.object({
   status: ClaimStatus,
   reason: z.string().nullable(),
   createdBy: Id,
+  creator: personOf("createdBy"),
   /** Who wrote this version; null where that was not kept yet. */
   updatedBy: Id.nullable(),
+  updater: personOf("updatedBy"),
   createdAt: instant,
   updatedAt: instant,
 });

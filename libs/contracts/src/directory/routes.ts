@@ -31,6 +31,7 @@ export const directoryApi = defineRoutes({
     path: "/internal/people",
     internal: true,
     session: true,
+    part: "people",
     summary: "The names of accounts, for what other services answer with the caller's assertion",
     request: d.NamesQuestion,
     response: d.NamesAnswer,

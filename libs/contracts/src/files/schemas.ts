@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PageQuery, sealedPage } from "../http.ts";
 import { Id } from "../ids.ts";
+import { personOf, type WithoutPeople } from "../person.ts";
 
 /** What a file may hang on. Only prescriptions so far; more kinds are additions. */
 export const Attachment = z.string().regex(/^prescription\/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i);
@@ -23,12 +24,13 @@ export const FileView = z.object({
   sha256: z.string(),
   state: z.enum(["stored"]),
   uploadedBy: z.string(),
+  uploader: personOf("uploadedBy"),
   createdAt: z.iso.datetime(),
 });
-export type FileView = z.infer<typeof FileView>;
+export type FileView = WithoutPeople<z.infer<typeof FileView>>;
 
 export const UploadAnswer = z.object({ items: z.array(FileView).min(1).max(10) });
-export type UploadAnswer = z.infer<typeof UploadAnswer>;
+export type UploadAnswer = { items: FileView[] };
 
 /** The service requires at least one of the two filters: there is no list of all files. */
 export const FileListQuery = PageQuery.extend({

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { dateOrInstant, instant, term, text } from "../fields.ts";
 import { DamagedRow, PageQuery, sealedPage } from "../http.ts";
 import { Id } from "../ids.ts";
+import { personOf } from "../person.ts";
 
 export const RecordType = z.enum([
   "note",
@@ -39,6 +40,7 @@ export const MedicalRecordView = z.object({
   undated: z.literal(true).optional(),
   version: z.int(),
   authorId: Id,
+  author: personOf("authorId"),
   createdAt: instant,
   updatedAt: instant,
   hiddenAt: instant.nullable(),

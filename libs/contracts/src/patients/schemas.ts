@@ -14,6 +14,7 @@ import {
 import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
 import { readAddress } from "../mail-address.ts";
+import { personOf } from "../person.ts";
 
 export const Sex = z.enum(["male", "female", "other", "unknown"]);
 
@@ -72,8 +73,10 @@ export const PatientView = z.object({
   email: z.string().nullable(),
   address: z.string().nullable(),
   createdBy: Id,
+  creator: personOf("createdBy"),
   /** Who wrote this version; null where that was not kept yet. */
   updatedBy: Id.nullable(),
+  updater: personOf("updatedBy"),
   createdAt: instant,
   updatedAt: instant,
 });

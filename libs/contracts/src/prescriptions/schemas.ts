@@ -2,6 +2,7 @@ import { z } from "zod";
 import { bodyCursor, bodyLimit, date, instant, partialDate, searched, text } from "../fields.ts";
 import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
+import { personOf } from "../person.ts";
 
 /** FHIR R4 MedicationRequest.status. */
 export const PrescriptionStatus = z.enum([
@@ -69,8 +70,11 @@ export const PrescriptionView = z.object({
   refills: z.int().nullable(),
   status: PrescriptionStatus,
   prescribedBy: Id,
+  prescriber: personOf("prescribedBy"),
   createdBy: Id.nullable(),
+  creator: personOf("createdBy"),
   updatedBy: Id.nullable(),
+  updater: personOf("updatedBy"),
   createdAt: instant,
   updatedAt: instant,
 });

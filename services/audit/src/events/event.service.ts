@@ -27,7 +27,7 @@ export async function queryEvents(
   { pool, seal, appender }: Context,
   actor: Actor,
   query: AuditEventQuery,
-): Promise<z.infer<typeof AuditEventPage>> {
+): Promise<z.input<typeof AuditEventPage>> {
   requireWholeLog(actor);
   const { limit, cursor, ...filter } = query;
   const position = decodeCursor(Cursor, cursor);

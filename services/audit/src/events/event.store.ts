@@ -67,6 +67,15 @@ export async function rowsInOrder(
   return rows;
 }
 
+/** Whose events pass the filter, of the first `size` entries: at most `limit` of them. */
+export async function actorsIn(db: Db, filter: AuditFilter, size: number, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ actor_id: string }>(
+    `select distinct actor_id from log where ${PASSES} and idx < $11 and actor_id is not null limit $12`,
+    [...valuesOf(filter), size, limit],
+  );
+  return rows.map((row) => row.actor_id);
+}
+
 /** Events of one bucket of time. */
 export interface BucketCount {
   readonly start: Date;

@@ -10,6 +10,7 @@ const COLUMNS: Readonly<Record<string, (event: AuditEventView) => Cell>> = {
   type: (event) => event.type,
   producer: (event) => event.producer,
   actorId: (event) => event.actor?.id ?? null,
+  actorName: (event) => event.actor?.name ?? null,
   actorRole: (event) => event.actor?.role ?? null,
   patientIds: (event) => event.patientIds.join(" "),
   subject: (event) => event.subject,

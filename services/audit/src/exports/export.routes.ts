@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { auditApi } from "@medvault/contracts";
-import { lifecycleOf, type Route, streamRoute } from "@medvault/service-kit";
+import { callerOf, lifecycleOf, type Route, streamRoute } from "@medvault/service-kit";
 import type { Express } from "express";
 import type { Context } from "../context.ts";
 import { beginExport } from "./export.service.ts";
@@ -10,7 +10,7 @@ const TYPES = { ndjson: "application/x-ndjson", csv: "text/csv; charset=utf-8" }
 
 export const exportRoutes = (context: Context): Route[] => [
   streamRoute(auditApi.export, async ({ actor, query, req, res }) => {
-    const pieces = await beginExport(context, actor, query);
+    const pieces = await beginExport(context, callerOf(actor, req), query);
     // In this order: attachment() guesses a type by the name, and knows none for ndjson.
     res.attachment(`audit.${query.format}`).type(TYPES[query.format]);
     // A client that goes away, a drain and a lost database all end the stream short of its end.

@@ -1,5 +1,5 @@
 import { newId } from "@medvault/contracts";
-import type { TestClient } from "@medvault/testing";
+import { type TestClient, testAssertions } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { createHarness, type Harness, type Person } from "../../test/harness.ts";
 
@@ -162,4 +162,16 @@ test("another service gets the names of known ids alone: also of who left, never
     { id: gone.account.id, name: gone.account.username },
   ]);
   expect((await h.guest().post("/internal/people", { ids })).status).toBe(401);
+});
+
+test("threat: what another service holds to ask for names opens no other route of auth", async () => {
+  const assertions = await testAssertions();
+  const assertion = await assertions.sign(admin.actor, ["records", "auth/people"]);
+  const headers = { "x-medvault-assertion": assertion };
+  const ids = [anna.account.id];
+  expect((await admin.post("/internal/people", { ids }, { headers })).body).toMatchObject({
+    items: [{ name: "Änna Weber" }],
+  });
+  for (const path of ["/v1/auth/me", "/v1/users", "/v1/directory", `/internal/users/${ids[0]}`])
+    expect((await admin.get(path, { headers })).status, path).toBe(401);
 });

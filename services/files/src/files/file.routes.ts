@@ -1,7 +1,15 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { type Actor, ASSERTION_HEADER, fileApi } from "@medvault/contracts";
-import { etagOf, problemOf, type Route, requestIdOf, route, streamRoute } from "@medvault/service-kit";
+import { fileApi } from "@medvault/contracts";
+import {
+  callerOf,
+  etagOf,
+  problemOf,
+  type Route,
+  requestIdOf,
+  route,
+  streamRoute,
+} from "@medvault/service-kit";
 import type { Request, Response } from "express";
 import type { Context } from "../context.ts";
 import type { Content } from "./content.service.ts";
@@ -12,7 +20,6 @@ import type { FoundFile } from "./file.ts";
 import { contentDisposition } from "./file-name.ts";
 import { readMultipart } from "./multipart.ts";
 import { parseRange } from "./range.ts";
-import type { Caller } from "./records.client.ts";
 
 export const fileRoutes = (context: Context): Route[] => [
   route(fileApi.create, ({ actor, req, write }) =>
@@ -40,10 +47,6 @@ export const fileRoutes = (context: Context): Route[] => [
     return {};
   }),
 ];
-
-function callerOf(actor: Actor, req: Request): Caller {
-  return { ...actor, assertion: req.get(ASSERTION_HEADER) ?? "" };
-}
 
 /** The policy keeps a document that a browser opens after all from running or loading anything. */
 function contentHeaders(file: FoundFile, disposition: "attachment" | "inline"): Headers {

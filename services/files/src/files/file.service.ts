@@ -15,7 +15,7 @@ import {
 import { createSubjectKey, idempotent, replayHeaders } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction, isUnavailable, type Tx, withoutDeadline } from "@medvault/postgres";
-import { markRecorded } from "@medvault/service-kit";
+import { type Caller, markRecorded } from "@medvault/service-kit";
 import type { Context, Quota } from "../context.ts";
 import { type Content, openContent } from "./content.service.ts";
 import { QuotaExceeded, RowDamaged } from "./file.errors.ts";
@@ -37,7 +37,7 @@ import {
   patientOfAttachment,
 } from "./file.store.ts";
 import { type FoundFile, type StoredFile, viewOf } from "./file.ts";
-import { type Access, AccessDenied, type Caller } from "./records.client.ts";
+import { type Access, AccessDenied } from "./records.client.ts";
 import { type ReceivedFile, Upload } from "./upload.service.ts";
 
 const SOURCE = "files";

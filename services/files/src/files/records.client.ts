@@ -1,26 +1,9 @@
-import {
-  AccessView,
-  type Actor,
-  ASSERTION_HEADER,
-  ClockSkew,
-  NotFound,
-  PURPOSE_HEADER,
-  REQUEST_ID_HEADER,
-  refusalOfService,
-  Unauthenticated,
-  Unavailable,
-} from "@medvault/contracts";
-import { connectorOf, type Tls, UNTIMELY_HEADER } from "@medvault/service-kit";
-import { Pool } from "undici";
+import { AccessView, NotFound, refusalOfService, Unavailable } from "@medvault/contracts";
+import { type Caller, internalClient, type Tls } from "@medvault/service-kit";
 
 /** A person is answered within 3 s, whatever the state of records, and asking is not all. */
 const WAIT_MS = 1_500;
 const CONNECTIONS = 16;
-
-/** The caller, with the gateway's assertion to pass on: never another credential. */
-export interface Caller extends Actor {
-  readonly assertion: string;
-}
 
 interface AccessQuestion {
   patientId: string;
@@ -56,58 +39,20 @@ export class AccessDenied extends NotFound {
   }
 }
 
-interface Asked {
-  status: number;
-  isUntimely: boolean;
-  body: unknown;
-}
-
 /** Asks records at `url`. Fails closed: anything but a clear yes or no is `Unavailable`. */
 export function recordsClient(url: string, tls: Tls | null): RecordsClient {
-  const pool = new Pool(url, {
-    connections: CONNECTIONS,
-    connect: connectorOf(tls, WAIT_MS),
-    headersTimeout: WAIT_MS,
-    bodyTimeout: WAIT_MS,
-    keepAliveTimeout: 10_000,
-  });
-
-  async function ask(caller: Caller, question: AccessQuestion): Promise<Asked> {
-    const query = new URLSearchParams({ action: question.action });
-    if (question.prescriptionId) query.set("prescriptionId", question.prescriptionId);
-    try {
-      const answer = await pool.request({
-        method: "GET",
-        path: `/internal/patients/${encodeURIComponent(question.patientId)}/access?${query}`,
-        headers: headersOf(caller),
-        signal: AbortSignal.timeout(WAIT_MS),
-      });
-      const isUntimely = UNTIMELY_HEADER in answer.headers;
-      return { status: answer.statusCode, isUntimely, body: await answer.body.json() };
-    } catch (cause) {
-      throw new Unavailable(undefined, undefined, { cause });
-    }
-  }
-
+  const records = internalClient(url, tls, { waitMs: WAIT_MS, connections: CONNECTIONS });
   return {
-    async requireAccess(caller, question) {
-      const { status, isUntimely, body } = await ask(caller, question);
-      if (status === 403 || status === 404) throw new AccessDenied(question.patientId);
-      if (status === 401) throw isUntimely ? new ClockSkew() : new Unauthenticated();
+    async requireAccess(caller, { patientId, action, prescriptionId }) {
+      const query = new URLSearchParams({ action, ...(prescriptionId && { prescriptionId }) });
+      const path = `/internal/patients/${encodeURIComponent(patientId)}/access?${query}`;
+      const { status, body } = await records.ask(caller, path);
+      if (status === 403 || status === 404) throw new AccessDenied(patientId);
       if (status !== 200) throw refusalOfService(body);
       const answer = AccessView.safeParse(body);
-      if (answer.data?.patientId !== question.patientId) throw new Unavailable();
+      if (answer.data?.patientId !== patientId) throw new Unavailable();
       return { reason: answer.data.reason, vouched: answer.data.vouched };
     },
-    close: () => pool.close(),
-  };
-}
-
-function headersOf(caller: Caller): Record<string, string> {
-  return {
-    [ASSERTION_HEADER]: caller.assertion,
-    [REQUEST_ID_HEADER]: caller.requestId,
-    ...(caller.purpose && { [PURPOSE_HEADER]: caller.purpose }),
-    ...(caller.traceparent && { traceparent: caller.traceparent }),
+    close: () => records.close(),
   };
 }

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { Transform } from "node:stream";
 import { InvalidInput, NewFiles, newId } from "@medvault/contracts";
 import { createSealStream, fileContext } from "@medvault/crypto";
-import { parse } from "@medvault/service-kit";
+import { type Caller, parse } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { kindAmong } from "./added-kinds.ts";
 import type { Blob } from "./blob.store.ts";
@@ -11,7 +11,7 @@ import { ContentMismatch, FileTypeRefused, UploadTooLarge } from "./file.errors.
 import { prescriptionOf } from "./file.ts";
 import { extensionOf, safeFileName } from "./file-name.ts";
 import type { FilePart } from "./multipart.ts";
-import type { Access, Caller } from "./records.client.ts";
+import type { Access } from "./records.client.ts";
 
 const FILE_KEY_BYTES = 32;
 

@@ -17,6 +17,8 @@ test("an assertion is good at one service, and at a second one only where the fi
     "POST /v1/patients",
     "PUT /v1/patients/{id}/care-team/{userId}",
   ]);
-  expect(table("POST", "/v1/patients/search")?.audiences).toEqual(["records"]);
-  expect(table("GET", `/v1/files/${ID}`)?.audiences).toEqual(["files", "records"]);
+  expect(table("POST", "/v1/patients/search")?.audiences).toEqual(["records", "auth/people"]);
+  expect(table("GET", `/v1/files/${ID}`)?.audiences).toEqual(["files", "records", "auth/people"]);
+  expect(table("GET", "/v1/audit/events")?.audiences).toEqual(["audit", "auth/people"]);
+  expect(table("GET", "/v1/backups")?.audiences).toEqual(["backup"]);
 });

@@ -19,6 +19,9 @@ export const ROUTES_OF = {
 export type ServiceName = keyof typeof ROUTES_OF;
 export const SERVICES = Object.keys(ROUTES_OF) as readonly ServiceName[];
 
+/** A service, or its part that says how people are called. */
+type Audience = ServiceName | `${ServiceName}/people`;
+
 const MIB = 1024 * 1024;
 const JSON_BYTES = MIB;
 const FHIR_BYTES = 16 * MIB;
@@ -42,7 +45,7 @@ export interface Route {
   /** Null: the gateway answers itself. */
   service: ServiceName | null;
   /** Who must accept the assertion: the service, and those that it calls in the caller's name. */
-  audiences: readonly ServiceName[];
+  audiences: readonly Audience[];
   access: "public" | "session";
   /** Whether a session that has still to enrol a second factor reaches it. */
   enrollment: boolean;
@@ -124,9 +127,13 @@ export function createRouteTable(options: { maxUploadBytes: number }): RouteTabl
 const ASKS_AUTH =
   /^(PUT \/v1\/patients\/[^/]+\/care-team|PATCH \/v1\/(patients|claims))\/[^/]+$|^POST \/v1\/(patients|claims)$/;
 
-function audiencesOf(service: ServiceName, key: string): readonly ServiceName[] {
-  if (service === "files") return ["files", "records"];
-  return ASKS_AUTH.test(key) ? [service, "auth"] : [service];
+/** Services whose answers name people, whom auth alone knows. */
+const NAMES_PEOPLE: ReadonlySet<ServiceName> = new Set(["records", "files", "audit"]);
+
+function audiencesOf(service: ServiceName, key: string): readonly Audience[] {
+  const asked: Audience[] = service === "files" ? ["records"] : [];
+  if (ASKS_AUTH.test(key)) return [service, "auth"];
+  return [service, ...asked, ...(NAMES_PEOPLE.has(service) ? (["auth/people"] as const) : [])];
 }
 
 function base(access: Route["access"]): Omit<Route, "service" | "audiences"> {

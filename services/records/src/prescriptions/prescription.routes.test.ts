@@ -41,6 +41,9 @@ test("a prescription is made, read, replaced and deleted, and each act is announ
   expect(read.headers.get("etag")).toBe('"1"');
   const {
     prescribedBy: _p,
+    prescriber: _r,
+    creator: _a,
+    updater: _o,
     createdBy: _b,
     updatedBy: _w,
     id: _i,

@@ -1,3 +1,4 @@
+import type { WithoutPeople } from "@medvault/contracts";
 import type { Original } from "../fhir/resource.ts";
 
 /** What every stored row has. */
@@ -17,7 +18,7 @@ export interface PatientOwned extends Row {
 
 /** A view as it is stored: instants are Dates, and there is a revision. */
 export type Stored<View, Instant extends keyof View> = { rev: number } & {
-  [K in keyof View]: K extends Instant ? Date | Extract<View[K], null> : View[K];
+  [K in keyof WithoutPeople<View>]: K extends Instant ? Date | Extract<View[K], null> : View[K];
 };
 
 /** A value after a change made here: one revision on, and no longer what FHIR said. */

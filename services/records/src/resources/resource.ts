@@ -1,4 +1,4 @@
-import type { DamagedRow as DamagedView, ResourceAction } from "@medvault/contracts";
+import { type DamagedRow as DamagedView, namedBy, type ResourceAction } from "@medvault/contracts";
 import type { z } from "zod";
 import type { FhirPair } from "../fhir/pair.ts";
 import { damagedView, type Found, isDamaged } from "./damaged-row.ts";
@@ -83,7 +83,10 @@ export interface Resource<T extends Row, View = unknown> extends PatientTable<T>
   /** The next version with what it says of who wrote it. */
   authored(next: T, former: T, by: string): T;
   details(value: T): Record<string, string | number>;
-  /** The value as an answer shows it: masked fields masked, but for those of `unmask`. */
+  /**
+   * The value as an answer shows it, but for how people are called, which the guard fills in:
+   * masked fields masked, but for those of `unmask`.
+   */
   view(value: T, unmask?: readonly string[]): View;
   /** As view, for a list: of a damaged row it says so. */
   listed(value: Found<T>): View | DamagedView;
@@ -96,7 +99,12 @@ export function resource<T extends Row, View, Query = never>(
   parts: ResourceParts<T, View, Query>,
 ): Resource<T, View> {
   const declared = patientTable<T>(parts);
-  const view = viewOf(declared, Object.keys(parts.view.shape), parts.derived ?? {});
+  const shown = Object.entries(parts.view.shape).filter(([, schema]) => !namedBy.has(schema));
+  const view = viewOf(
+    declared,
+    shown.map(([field]) => field),
+    parts.derived ?? {},
+  );
   return {
     ...declared,
     plural: parts.plural ?? parts.table,
