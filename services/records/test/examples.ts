@@ -3,8 +3,8 @@ import { gunzipSync } from "node:zlib";
 import type { FhirResource } from "../src/fhir/resource.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
-/** Ours: here, and any bundle that somebody drops into the second. */
-const OWN = [new URL("e2e/fixtures/fhir/", ROOT), new URL("services/records/test/bundles/", ROOT)];
+const FIXTURES = new URL("e2e/fixtures/fhir/", ROOT);
+const DROPPED = new URL("services/records/test/bundles/", ROOT);
 /** What is there on some machines only. */
 const SHARED = new URL("../shared/data/fhir/", ROOT);
 
@@ -15,17 +15,20 @@ export interface Bundle {
   [field: string]: unknown;
 }
 
-/** Every bundle in our folders and, where they are, of Synthea: by its file's name. */
-export function exampleBundles(): [name: string, bundle: Bundle][] {
-  return [...OWN, new URL("synthea_r4/", SHARED)].filter(existsSync).flatMap((folder) =>
-    readdirSync(folder)
-      .filter((name) => /\.json(\.gz)?$/.test(name))
-      .map((name): [string, Bundle] => {
-        const bytes = readFileSync(new URL(encodeURIComponent(name), folder));
-        const text = (name.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
-        return [name, JSON.parse(text)];
-      }),
-  );
+/** Bundles of valid resources, by file: ours and, where they are, Synthea's. */
+export const exampleBundles = (): [name: string, bundle: Bundle][] =>
+  [FIXTURES, new URL("synthea_r4/", SHARED)].flatMap(bundlesIn);
+
+/** Any bundle that somebody dropped into the folder for it. */
+export const droppedBundles = (): [name: string, bundle: Bundle][] => bundlesIn(DROPPED);
+
+function bundlesIn(folder: URL): [name: string, bundle: Bundle][] {
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((name) => /\.json(\.gz)?$/.test(name));
+  return names.map((name) => {
+    const bytes = readFileSync(new URL(encodeURIComponent(name), folder));
+    return [name, JSON.parse((name.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8"))];
+  });
 }
 
 /** HL7's own examples of single resources, where they are. */
