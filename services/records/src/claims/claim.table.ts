@@ -1,4 +1,5 @@
 import { type ClaimListQuery, ClaimView } from "@medvault/contracts";
+import { layClaim } from "../fhir/lay-claim.ts";
 import { claimResource, mapClaim } from "../fhir/map-claim.ts";
 import { fhirPair } from "../fhir/pair.ts";
 import { updatedBy } from "../resources/patient-owned.ts";
@@ -47,5 +48,6 @@ export const claims = resource<Claim, ClaimView, ClaimListQuery>({
       reason: null,
     }),
     write: claimResource,
+    lay: layClaim,
   }),
 });

@@ -4,7 +4,7 @@ import { nextRevision, type Stored } from "../resources/patient-owned.ts";
 import { InvalidTransition } from "./claim.errors.ts";
 
 export interface Claim extends Stored<ClaimView, "createdAt" | "updatedAt"> {
-  /** The FHIR resource that it came from, until it is changed here. */
+  /** The FHIR resource that it came from, with what was changed here. */
   source: Original | null;
 }
 

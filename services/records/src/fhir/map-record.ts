@@ -6,6 +6,7 @@ import * as fhir from "./element.ts";
 import { isFact } from "./fact.ts";
 import { observedFields, observedLines, observedText } from "./observed.ts";
 import type { FhirResource, References } from "./resource.ts";
+import { wholeText } from "./whole-text.ts";
 
 /** What FHIR says of a record: when it occurred, as it was said; and when it was recorded. */
 export type MappedRecord = Omit<RecordContent, "occurredAt" | "said"> & {
@@ -274,5 +275,6 @@ const MAPPERS: Record<string, (resource: FhirResource, references: References) =
 export function mapRecord(resource: FhirResource, references: References): MappedRecord | null {
   const mapper = Object.hasOwn(MAPPERS, resource.resourceType) ? MAPPERS[resource.resourceType] : undefined;
   if (!mapper || VOID.has(String(resource.status))) return null;
-  return mapper(resource, references);
+  const mapped = mapper(resource, references);
+  return mapped && { ...mapped, body: wholeText(resource) ?? mapped.body };
 }

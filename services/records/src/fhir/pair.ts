@@ -1,5 +1,6 @@
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import type { FhirResource, Reference, References } from "./resource.ts";
+import { laidInto } from "./lay.ts";
+import type { FhirResource, Original, Reference, References } from "./resource.ts";
 import { written } from "./written.ts";
 
 /** A FHIR resource that was read: what it says in our fields, and the row that this makes. */
@@ -17,6 +18,12 @@ export interface FhirPair<T> {
   read(resource: FhirResource, references: References): Read<T> | null;
   /** What was written here, and so has no original. `subject` refers to the patient. */
   write(value: T, subject: Reference): FhirResource;
+  /**
+   * The original of a row that was changed here: what differs between `former` and `next` is said
+   * where it was shown, all else is as it was. The same resource where nothing differs that FHIR
+   * says; one of another type where the row is another thing now.
+   */
+  lay(original: Original, former: T, next: T): Original;
 }
 
 /**
@@ -27,6 +34,7 @@ export function fhirPair<T, Mapped extends object>(pair: {
   read: (resource: FhirResource, references: References) => Mapped | null;
   make: (mapped: Mapped, made: PatientOwned, by: string) => T;
   write: (value: T, subject: Reference) => FhirResource;
+  lay: (original: FhirResource, former: T, next: T) => FhirResource;
 }): FhirPair<T> {
   return {
     read(resource, references) {
@@ -34,5 +42,6 @@ export function fhirPair<T, Mapped extends object>(pair: {
       return mapped && { mapped, make: (made, by) => pair.make(mapped, made, by) };
     },
     write: (value, subject) => written(pair.write(value, subject)),
+    lay: (original, former, next) => laidInto(original, (resource) => pair.lay(resource, former, next)),
   };
 }

@@ -108,7 +108,8 @@ function byUse<T extends Lasting>(list: readonly T[], order: readonly (string | 
   return list.toSorted((a, b) => place(a) - place(b));
 }
 
-function addressText(address: z.infer<typeof Address>): string | null {
+/** An address in one line: as it was written, else of its parts. */
+export function addressText(address: z.infer<typeof Address>): string | null {
   const { line, city, state, postalCode, country } = address;
   const place = [state, postalCode].filter(Boolean).join(" ");
   return address.text || [...line, city, place, country].filter(Boolean).join(", ") || null;

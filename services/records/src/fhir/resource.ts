@@ -1,10 +1,15 @@
 /** A FHIR R4 resource, unread. */
 export type FhirResource = { resourceType: string; [field: string]: unknown };
 
-/** A resource as it came, with the full URL that its bundle gave it. */
+/**
+ * A resource as it came, with the full URL that its bundle gave it, and with what was changed of it
+ * here since.
+ */
 export interface Original {
   fullUrl: string | null;
   resource: FhirResource;
+  /** `importedSha256` of it as it came, from the first change on. */
+  imported?: string;
 }
 
 export type Reference = { reference: string };

@@ -11,10 +11,15 @@ const CODE = /^\S+( \S+)*$/;
 /**
  * A resource that was made of our fields, with texts that R4 can hold: our text is kept to the
  * letter, and may have a form feed, or blanks alone. Such a character becomes the sign that stands
- * for it (U+2400 and on); a code with blanks that no code has becomes the words of its coding.
+ * for it (U+2400 and on); a code with blanks that no code has becomes the words of its coding. What
+ * is an original's own stays as it came.
  */
-export function written<T extends FhirResource>(resource: T): T {
-  return valid(resource) as T;
+export function written<T extends FhirResource>(resource: T, original?: FhirResource): T {
+  const elements = Object.entries(resource).map(([name, value]) => [
+    name,
+    value === original?.[name] ? value : valid(value),
+  ]);
+  return Object.fromEntries(elements) as T;
 }
 
 function valid(value: unknown): unknown {

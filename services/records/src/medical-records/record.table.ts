@@ -1,4 +1,5 @@
 import { type MedicalRecordListQuery, MedicalRecordView } from "@medvault/contracts";
+import { layRecord } from "../fhir/lay-record.ts";
 import { mapRecord } from "../fhir/map-record.ts";
 import { fhirPair } from "../fhir/pair.ts";
 import { recordResource } from "../fhir/record-resource.ts";
@@ -65,6 +66,7 @@ export const medicalRecords = resource<MedicalRecord, MedicalRecordView, Medical
       integrity: UNSIGNED,
     }),
     write: recordResource,
+    lay: layRecord,
   }),
 });
 

@@ -12,7 +12,7 @@ export interface MedicalRecord extends Omit<Stored<MedicalRecordView, Instants>,
   occurredAt: Date;
   said: Said | null;
   integrity: Integrity;
-  /** The FHIR resource that the record came from, until it is changed here. */
+  /** The FHIR resource that the record came from, with what was changed here. */
   source: Original | null;
 }
 

@@ -1,4 +1,5 @@
 import { type PatientListQuery, PatientView } from "@medvault/contracts";
+import { layPatient } from "../fhir/lay-patient.ts";
 import { mapPatient, patientResource } from "../fhir/map-patient.ts";
 import { fhirPair } from "../fhir/pair.ts";
 import { updatedBy } from "../resources/patient-owned.ts";
@@ -39,5 +40,6 @@ export const patients = resource<Patient, PatientView, PatientListQuery>({
     make: ({ identifiers: _, knownAs: _name, ...content }, { patientId, source, createdAt }, by) =>
       newPatient(patientId, content, { userId: null, source, createdBy: by, createdAt }),
     write: patientResource,
+    lay: layPatient,
   }),
 });

@@ -5,6 +5,8 @@ import {
   type PatientView,
   type Scope,
 } from "@medvault/contracts";
+import { laidInto } from "../fhir/lay.ts";
+import { layPatient } from "../fhir/lay-patient.ts";
 import { everyName } from "../fhir/person.ts";
 import type { Original } from "../fhir/resource.ts";
 import { nextRevision, type Stored } from "../resources/patient-owned.ts";
@@ -13,7 +15,7 @@ import { searchNameOf } from "./name-words.ts";
 export interface Patient extends Stored<PatientView, "createdAt" | "updatedAt"> {
   /** What the name index is made of. */
   searchName: string;
-  /** The FHIR resource that the patient came from, until the patient is changed here. */
+  /** The FHIR resource that the patient came from, with what was changed here. */
   source: Original | null;
 }
 
@@ -62,17 +64,17 @@ export function assertMayPatch(
 }
 
 /**
- * The patient with changed fields, one revision on. A change of what FHIR said ends the original's
- * truth. Throws InvalidInput when no name is left.
+ * The patient with changed fields, one revision on, with the change laid into the original, whose
+ * names are found as well. Throws InvalidInput when no name is left.
  */
 export function changePatient(patient: Patient, patch: PatientPatch, now: Date): Patient {
   const changed = nextRevision(patient, changesOf(patch), now);
   if (changed.givenName === "" && changed.familyName === "") {
     throw new InvalidInput(undefined, [{ path: "familyName", message: "must be given, or else givenName" }]);
   }
-  const linkOnly = Object.keys(patch).every((field) => field === "userId");
-  const next = { ...changed, source: linkOnly ? patient.source : null };
-  return { ...next, searchName: indexed(next) };
+  const { source } = patient;
+  const laid = source && laidInto(source, (original) => layPatient(original, patient, changed));
+  return { ...changed, source: laid, searchName: indexed({ ...changed, source: laid }) };
 }
 
 /** What is to change; of a name, null says that there is no such part. */

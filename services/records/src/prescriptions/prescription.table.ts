@@ -1,4 +1,5 @@
 import { type PrescriptionListQuery, PrescriptionView } from "@medvault/contracts";
+import { layPrescription } from "../fhir/lay-prescription.ts";
 import { mapPrescription, prescriptionResource } from "../fhir/map-prescription.ts";
 import { fhirPair } from "../fhir/pair.ts";
 import { asSaid, undatedMark } from "../resources/as-said.ts";
@@ -61,5 +62,6 @@ export const prescriptions = resource<Prescription, PrescriptionView, Prescripti
       updatedBy: by,
     }),
     write: prescriptionResource,
+    lay: layPrescription,
   }),
 });

@@ -8,7 +8,7 @@ export interface Prescription
   /** By which it is sorted: the first day of what `said` says, or when it became known. */
   startDate: string;
   said: Said | null;
-  /** The FHIR resource that it came from, until it is changed here. */
+  /** The FHIR resource that it came from, with what was changed here. */
   source: Original | null;
 }
 

@@ -12,7 +12,7 @@ export interface PatientOwned extends Row {
   patientId: string;
   createdAt: Date;
   updatedAt: Date;
-  /** The FHIR resource that it came from, until it is changed here. */
+  /** The FHIR resource that it came from, with what was changed here. */
   source: Original | null;
 }
 
@@ -21,13 +21,13 @@ export type Stored<View, Instant extends keyof View> = { rev: number } & {
   [K in keyof WithoutPeople<View>]: K extends Instant ? Date | Extract<View[K], null> : View[K];
 };
 
-/** A value after a change made here: one revision on, and no longer what FHIR said. */
+/** A value after a change made here, one revision on. */
 export function nextRevision<T extends Omit<PatientOwned, "patientId">>(
   value: T,
   changed: Partial<T>,
   now = new Date(),
 ): T {
-  return { ...value, ...changed, rev: value.rev + 1, updatedAt: now, source: null };
+  return { ...value, ...changed, rev: value.rev + 1, updatedAt: now };
 }
 
 /** What says who wrote its present version; null where that was not kept yet. */

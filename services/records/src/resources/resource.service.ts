@@ -12,6 +12,7 @@ import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { reachablePatientKey, reaches } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
+import type { Original } from "../fhir/resource.ts";
 import { type Found, isDamaged } from "./damaged-row.ts";
 import { intact, lockAt } from "./intact-row.service.ts";
 import { fillPage } from "./page-filling.ts";
@@ -164,7 +165,7 @@ export async function change<T extends Row>(
   const changed = await Promise.resolve()
     .then(() => next(former, { tx, subjectKey }))
     .catch((error: unknown) => Promise.reject(about(error, resource.patientOf(former))));
-  const value = resource.authored(changed, former, actor.id);
+  const value = withSource(resource, former, resource.authored(changed, former, actor.id));
   if (resource.keepsVersions) {
     const past = pastRow(resource.noun, resource.patientOf(former), former, newId());
     const pastBox = rowVersions.table.seal(context.keyring, subjectKey, past);
@@ -178,6 +179,16 @@ export async function change<T extends Row>(
   const event = { verb, permission, fields, details: details?.(value, former) ?? {} };
   await emit(tx, SOURCE, wrote(actor, resource, event, value, box.sealed));
   return value;
+}
+
+/**
+ * The next version with its original, into which the change is laid; but where the change brings an
+ * original of its own.
+ */
+function withSource<T extends Row>({ fhir }: Resource<T>, former: T, next: T): T {
+  const { source } = next as T & { source?: Original | null };
+  if (!source || source !== (former as typeof next & { source?: Original | null }).source) return next;
+  return { ...next, source: fhir.lay(source, former, next) };
 }
 
 /** A change that is made once per Idempotency-Key. Throws as change does. */
