@@ -7,6 +7,7 @@ import type { ErrorKind } from "./errors.ts";
 export const PROBLEM_CODES = {
   invalid_input: "invalid",
   inline_refused: "invalid",
+  not_deleted: "invalid",
   passkey_rejected: "invalid",
   password_unchanged: "invalid",
   purpose_required: "invalid",
@@ -44,6 +45,7 @@ export const PROBLEM_CODES = {
   patient_ambiguous: "conflict",
   refresh_superseded: "conflict",
   request_in_progress: "conflict",
+  resource_elsewhere: "conflict",
   restore_running: "conflict",
   role_protected: "conflict",
   row_damaged: "conflict",
@@ -55,6 +57,7 @@ export const PROBLEM_CODES = {
   would_lock_out: "conflict",
 
   request_timeout: "request_timeout",
+  multiple_matches: "precondition_failed",
   version_conflict: "precondition_failed",
   quota_exceeded: "too_large",
   too_large: "too_large",

@@ -10,7 +10,17 @@ export const fhirApi = defineRoutes({
     summary: "Store a FHIR R4 bundle, whole or not at all",
     request: FhirBundle,
     response: FhirImportView,
-    errors: ["too_large", "patient_ambiguous", ...REPLAY],
+    errors: [
+      "too_large",
+      "patient_ambiguous",
+      "multiple_matches",
+      "resource_elsewhere",
+      "not_deleted",
+      "too_many_versions",
+      "version_conflict",
+      "not_found",
+      ...REPLAY,
+    ],
   },
   export: {
     method: "GET",

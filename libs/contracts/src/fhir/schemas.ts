@@ -4,7 +4,39 @@ import { queryNumber, wholeNumber } from "../http.ts";
 import { Id } from "../ids.ts";
 import { UnmaskQuery } from "../patients/schemas.ts";
 
-/** Counts by what became of a bundle's resources. `kept` counts, per type, what has no room yet. */
+const FhirIssue = z.object({
+  severity: z.enum(["fatal", "error", "warning", "information"]),
+  code: z.string(),
+  diagnostics: z.string(),
+  /** Where in the bundle that was sent. */
+  expression: z.array(z.string()).optional(),
+});
+export type FhirIssue = z.infer<typeof FhirIssue>;
+
+/** What became of each entry: https://hl7.org/fhir/R4/http.html#transaction-response. */
+export const FhirBundleAnswer = z.object({
+  resourceType: z.literal("Bundle"),
+  type: z.enum(["transaction-response", "batch-response"]),
+  entry: z.array(
+    z.object({
+      response: z.object({
+        status: z.string(),
+        /** `Type/<our id>/_history/<version>`. */
+        location: z.string().optional(),
+        etag: z.string().optional(),
+        lastModified: z.string().optional(),
+        outcome: z.object({ resourceType: z.literal("OperationOutcome"), issue: z.array(FhirIssue) }),
+      }),
+    }),
+  ),
+});
+export type FhirBundleAnswer = z.infer<typeof FhirBundleAnswer>;
+
+/**
+ * Counts by what became of a bundle's resources, and what became of each. `kept` counts, per type,
+ * what has no room yet; `updated` has a new version; `unapplied` is older than what is stored, or
+ * was decided on here; `failed` are entries of a batch.
+ */
 export const FhirImportView = z.object({
   patientId: Id.nullable(),
   patient: z.enum(["created", "matched", "none"]),
@@ -14,6 +46,11 @@ export const FhirImportView = z.object({
   stored: z.object({ patients: z.int(), records: z.int(), prescriptions: z.int(), claims: z.int() }),
   kept: z.record(z.string(), z.int()),
   existing: z.int(),
+  updated: z.int(),
+  unapplied: z.int(),
+  deleted: z.int(),
+  failed: z.int(),
+  ...FhirBundleAnswer.shape,
 });
 export type FhirImportView = z.infer<typeof FhirImportView>;
 

@@ -106,7 +106,14 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
   },
   "records.fhir_sources": {
     rows: AGAIN_BY_KEY,
-    columns: { subject_id: BOUND, token: TOKENS, layer: TOKENS },
+    columns: {
+      subject_id: BOUND,
+      token: TOKENS,
+      layer: TOKENS,
+      row_id: TOKENS,
+      kind: TOKENS,
+      content: TOKENS,
+    },
   },
   "files.files": {
     rows: BACK,

@@ -1,12 +1,15 @@
 import { InvalidInput } from "@medvault/contracts";
 import { z } from "zod";
 import type { FhirResource } from "../fhir/resource.ts";
+import { type Interaction, interactionOf, Request, Unfit } from "./interaction.ts";
 import { maskFaults } from "./mask-faults.ts";
 
 export const MAX_ENTRIES = 20_000;
 export const MAX_DEPTH = 32;
 /** An event names at most so many patients. */
 const MAX_PATIENTS = 1_000;
+/** Each is a change of its own, with its own event. */
+const MAX_DELETIONS = 500;
 const MAX_FAULTS = 50;
 
 export interface Entry {
@@ -14,67 +17,104 @@ export interface Entry {
   index: number;
   fullUrl: string | null;
   resource: FhirResource;
+  /** What is asked for; null where the bundle is no transaction or batch, or does not say. */
+  interaction: Interaction | null;
 }
 
-export interface Bundle {
-  /** A transaction is taken as a whole or not at all; the entries of others stand alone. */
-  isTransaction: boolean;
-  entries: readonly Entry[];
-  /** The Patients among the entries. */
-  patients: readonly Entry[];
+/** An entry that deletes. */
+export interface Deletion {
+  index: number;
+  interaction: Interaction;
 }
 
+/** What is wrong with one entry. */
 export interface Fault {
   path: string;
   message: string;
+  code?: Unfit["code"];
 }
 
+export interface Bundle {
+  type: z.infer<typeof Outline>["type"];
+  /** A transaction is taken as a whole or not at all; the entries of others stand alone. */
+  isTransaction: boolean;
+  total: number;
+  entries: readonly Entry[];
+  /** The Patients among the entries. */
+  patients: readonly Entry[];
+  deletions: readonly Deletion[];
+  /** Of entries of a batch that are not taken, by their index. */
+  faults: ReadonlyMap<number, Fault>;
+}
+
+const TYPES = ["transaction", "batch", "searchset", "collection", "document"] as const;
 const Outline = z.object({
   resourceType: z.literal("Bundle", "must be a Bundle"),
-  type: z.enum(
-    ["transaction", "batch", "searchset", "collection", "document"],
-    "must be a transaction, batch, searchset, collection or document",
-  ),
-  entry: z
-    .array(
-      z.object({
-        fullUrl: z.string().min(1).max(2000).optional(),
-        resource: z.looseObject({
-          resourceType: z.string().regex(/^[A-Z][A-Za-z]{1,63}$/, "must be a FHIR resource type"),
-        }),
-        request: z
-          .looseObject({ method: z.enum(["POST", "PUT"], "only POST and PUT entries are taken") })
-          .optional(),
-      }),
-    )
-    .max(MAX_ENTRIES, `must hold at most ${MAX_ENTRIES} entries`)
-    .default([]),
+  type: z.enum(TYPES, "must be a transaction, batch, searchset, collection or document"),
+  entry: z.array(z.unknown()).max(MAX_ENTRIES, `must hold at most ${MAX_ENTRIES} entries`).default([]),
+});
+const EntryOutline = z.object({
+  fullUrl: z.string().min(1).max(2000).optional(),
+  resource: z
+    .looseObject({
+      resourceType: z.string().regex(/^[A-Z][A-Za-z]{1,63}$/, "must be a FHIR resource type"),
+    })
+    .optional(),
+  request: Request.optional(),
 });
 
 /**
  * Reads a FHIR R4 Bundle that holds resources (https://hl7.org/fhir/R4/bundle.html): at most
  * 20,000 entries, 1,000 of them Patients, 32 levels deep, no full URL twice, no mask for an
- * identifier. Resources are kept as they are, unread. Throws InvalidInput with the paths of up to
- * 50 faults; never with a value in it.
+ * identifier. Resources are kept as they are, unread. The requests of a transaction or batch are
+ * read, those of others say how something was found. Throws InvalidInput with the paths of up to 50
+ * faults, but for those of single entries of a batch; never with a value in it.
  */
 export function parseBundle(body: unknown): Bundle {
   refuse(shapeFaults(body));
   const outline = Outline.safeParse(body);
   if (!outline.success) {
-    refuse(outline.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })));
+    refuse(faultsOf(outline.error));
     throw new InvalidInput();
   }
-  // The resources themselves, not zod's copies: they are kept as they came.
-  const { entry: originals = [] } = body as { entry?: { resource: FhirResource }[] };
-  const entries = originals.map(({ resource }, index) => ({
-    index,
-    fullUrl: outline.data.entry[index]?.fullUrl ?? null,
-    resource,
-  }));
+  const { type, entry: originals } = outline.data;
+  const found: Fault[] = [];
+  const asked: Entry[] = [];
+  const deletions: Deletion[] = [];
+  for (const [index, original] of originals.entries()) {
+    const entry = entryOf(original, index, type === "transaction" || type === "batch");
+    if (Array.isArray(entry)) found.push(...entry);
+    else if ("resource" in entry) asked.push(entry);
+    else deletions.push(entry);
+  }
+  if (type !== "batch") refuse(found);
+  // What is wrong with the whole: which of two entries is meant, and what a mask hides.
+  refuse([...repeatedUrls(asked), ...maskFaults(asked), ...tooManyDeletions(deletions)]);
+  const faults = new Map(found.map((fault) => [Number(fault.path.split(".")[1]), fault]));
+  const entries = asked.filter(({ index }) => !faults.has(index));
   const patients = entries.filter(isPatient);
-  refuse([...repeatedUrls(entries), ...tooManyPatients(patients), ...maskFaults(entries)]);
-  return { isTransaction: outline.data.type === "transaction", entries, patients };
+  refuse(tooManyPatients(patients));
+  const isTransaction = type === "transaction";
+  return { type, isTransaction, total: originals.length, entries, patients, deletions, faults };
 }
+
+/** An entry, what it deletes, or what is wrong with it. */
+function entryOf(original: unknown, index: number, isRequest: boolean): Entry | Deletion | Fault[] {
+  const outline = EntryOutline.safeParse(original);
+  if (!outline.success) return faultsOf(outline.error, ["entry", index]);
+  const { fullUrl = null, resource, request } = outline.data;
+  const at = (path: string) => `entry.${index}.${path}`;
+  const named = resource ? { type: resource.resourceType, id: resource.id } : null;
+  const interaction = request && isRequest ? interactionOf(request, named) : null;
+  if (interaction instanceof Unfit) return [{ ...interaction, path: at(interaction.path) }];
+  if (interaction?.method === "DELETE") return { index, interaction };
+  if (!resource) return [{ path: at("resource"), message: "must be given" }];
+  // The resource itself, not zod's copy: it is kept as it came.
+  return { index, fullUrl, resource: (original as { resource: FhirResource }).resource, interaction };
+}
+
+const faultsOf = ({ issues }: z.ZodError, before: (string | number)[] = []): Fault[] =>
+  issues.map(({ path, message }) => ({ path: [...before, ...path].join("."), message }));
 
 /** Throws InvalidInput when there are faults. */
 export function refuse(faults: readonly Fault[]): void {
@@ -97,6 +137,13 @@ function tooManyPatients(patients: readonly Entry[]): Fault[] {
   return patients.slice(MAX_PATIENTS, MAX_PATIENTS + 1).map(({ index }) => ({
     path: `entry.${index}.resource`,
     message: `a bundle holds at most ${MAX_PATIENTS} Patients: split it`,
+  }));
+}
+
+function tooManyDeletions(deletions: readonly Deletion[]): Fault[] {
+  return deletions.slice(MAX_DELETIONS).map(({ index }) => ({
+    path: `entry.${index}.request`,
+    message: `a bundle deletes at most ${MAX_DELETIONS} resources: split it`,
   }));
 }
 

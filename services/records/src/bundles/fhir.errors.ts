@@ -1,4 +1,5 @@
-import { refusal } from "@medvault/contracts";
+import { InvalidInput, refusal, VersionConflict } from "@medvault/contracts";
+import type { Outcome } from "./answer.ts";
 
 /**
  * 409: several of the caller's patients fit the bundle's identifiers equally well; nobody guesses
@@ -9,8 +10,46 @@ export class PatientAmbiguous extends refusal(
   "Several of your patients have the identifiers of this bundle.",
 ) {}
 
+/** 412: a condition finds several resources, so that none is created, changed or deleted. */
+export class MultipleMatches extends refusal(
+  "multiple_matches",
+  "Several resources match a condition. Name one by its id.",
+) {}
+
+/** 409: an entry names a resource that is another patient's, or of another type. */
+class ResourceElsewhere extends refusal(
+  "resource_elsewhere",
+  "An entry names a resource that is another patient's, or of another type. Nothing moves between patients.",
+) {}
+
+/** 400: a resource of this type is never deleted here. */
+export class NotDeleted extends refusal(
+  "not_deleted",
+  "Resources of this type are not deleted. Record that one was entered in error instead.",
+) {}
+
 /**
- * The patient that a bundle was sealed for is not the one to store it under any more: match and
- * seal again.
+ * The patient that a bundle was sealed for is not the one to store it under any more, or a row was
+ * changed: match and seal again.
  */
 export class TargetChanged extends Error {}
+
+/** What refuses a transaction because of one of its entries; null where that one is well. */
+export function refusalOf(index: number, [result]: Outcome): Error | null {
+  switch (result) {
+    case "several":
+      return new MultipleMatches(`entry.${index}: several resources match. Name one by its id.`);
+    case "version":
+      return new VersionConflict(
+        `entry.${index}: another version than ifMatch names is stored. Read it again.`,
+      );
+    case "elsewhere":
+      return new ResourceElsewhere();
+    case "twice":
+      return new InvalidInput("The bundle is not valid.", [
+        { path: `entry.${index}.resource`, message: "is about the same resource as another entry" },
+      ]);
+    default:
+      return null;
+  }
+}

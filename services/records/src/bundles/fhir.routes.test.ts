@@ -102,7 +102,7 @@ test("loading the same bundle twice stores nothing twice, with and without a key
   expect(replay.body).toEqual(first.body);
   expect(replay.headers.get("idempotency-replayed")).toBe("true");
   const again = await load(doctor, marisela());
-  expect(again.body).toEqual({
+  expect(again.body).toMatchObject({
     patientId: first.body.patientId,
     patient: "matched",
     patients: [{ patientId: first.body.patientId, patient: "matched" }],
@@ -151,7 +151,12 @@ test("two doctors who load the same bundle have two patients, and neither learns
   const [one, other] = [service.someone("doctor"), service.someone("doctor")];
   const [a, b] = [await load(one, marisela()), await load(other, marisela())];
   expect(a.body.patientId).not.toBe(b.body.patientId);
-  const alike = (body: FhirImportView) => ({ ...body, patientId: null, patients: body.patients.length });
+  const alike = (body: FhirImportView) => ({
+    ...body,
+    patientId: null,
+    patients: body.patients.length,
+    entry: body.entry.map(({ response }) => response.status),
+  });
   expect(alike(b.body)).toEqual(alike(a.body));
   expect(visiblePart(await one.get(`/v1/patients/${b.body.patientId}`))).toEqual(
     visiblePart(await one.get(`/v1/patients/${nobody()}`)),

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type Actor, type FhirImportView, Unavailable } from "@medvault/contracts";
 import { isKeyOutdated } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
@@ -6,37 +5,48 @@ import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
-import { type KeptResource, keptResources } from "../fhir/kept-resource.table.ts";
 import { clinicianKey } from "../medical-records/record.service.ts";
+import { medicalRecords } from "../medical-records/record.table.ts";
+import type { MedicalRecord } from "../medical-records/record.ts";
 import { patients } from "../patients/patient.table.ts";
-import type { Patient } from "../patients/patient.ts";
-import type { Row } from "../resources/patient-owned.ts";
-import type { PatientTable } from "../resources/patient-table.ts";
-import { type Act, done, SOURCE } from "../resources/resource.events.ts";
-import { insert } from "../resources/resource.store.ts";
+import { done as doneEvent, SOURCE } from "../resources/resource.events.ts";
+import { insert, noteHidden, updateAll } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
+import { answerOf, type Outcome } from "./answer.ts";
 import { inBatches } from "./batch.ts";
-import { parseBundle } from "./bundle.ts";
-import { clinicalResources } from "./clinical-resources.ts";
-import { TargetChanged } from "./fhir.errors.ts";
+import { type Bundle, parseBundle } from "./bundle.ts";
+import { deleteAll } from "./deletion.service.ts";
+import { refusalOf, TargetChanged } from "./fhir.errors.ts";
 import * as store from "./import.store.ts";
-import { type ImportPlan, planImport } from "./plan.ts";
+import { detailsOf, type ImportCounts, importAct, outcomesOf, viewOf } from "./import-view.ts";
+import { planImport } from "./plan.ts";
 import {
+  inOrder,
+  isSameNames,
+  type Load,
+  loadOf,
+  namesNow,
   prepareImport,
-  type Ready,
   type ReadyImport,
-  sourceTokens,
-  type Target,
-  targetOf,
-} from "./preparation.ts";
+} from "./preparation.service.ts";
+import { findHeads, lockRows, removeKept } from "./present.store.ts";
+import { keepNames, moveNames } from "./source.store.ts";
 import { findTargets, holdTargets, identifierTokens } from "./target.service.ts";
 
 const MAX_ATTEMPTS = 5;
 
+/** What a bundle left, short enough to be kept with an Idempotency-Key. */
+interface Kept {
+  counts: ImportCounts;
+  outcomes: Outcome[];
+}
+
 /**
- * Stores a FHIR R4 bundle, whole or not at all; what is known already is not stored again. Its
- * patients are matched only among those whom the caller may write; otherwise new ones are made,
- * whether or not others have them. Throws InvalidInput (with paths), PatientAmbiguous.
+ * Stores a FHIR R4 bundle, whole or not at all, but for entries of a batch, which stand alone. What
+ * is known already is not stored again; what says something else is a new version of the row that
+ * shows it. Its patients are matched only among those whom the caller may write; otherwise new ones
+ * are made, whether or not others have them. Throws InvalidInput (with paths), PatientAmbiguous,
+ * and what `refusalOf` makes of a transaction.
  */
 export async function importBundle(
   context: Context,
@@ -44,29 +54,28 @@ export async function importBundle(
   body: unknown,
   request: WriteRequest,
 ): Promise<Answer<FhirImportView>> {
-  const plan = await planImport(parseBundle(body));
+  const bundle = parseBundle(body);
+  const plan = await planImport(bundle);
   const key = await clinicianKey(context, actor);
   for (let attempt = 1; ; attempt++) {
     const targets = await findTargets(context, actor, plan);
-    const tokens = await sourceTokens(context, plan, targets);
-    const asked = [...tokens].flatMap(([item, of]) => {
-      const { patient, subjectId } = targetOf(targets, item);
-      return patient === "created" ? [] : of.map((token) => ({ subjectId, token }));
-    });
-    const known = await store.knownSources(context.pool, context, actor, asked);
     try {
-      const ready = await prepareImport(context, actor, plan, targets, key, tokens, known, new Date());
-      return await write(
+      const load = await loadOf({ context, actor, plan, targets, key }, context.pool);
+      const names = await namesNow(context.pool, load);
+      const ready = await prepareImport(context.pool, load, names, new Date());
+      const answer = await write<Kept>(
         context,
         actor,
         request,
-        (tx) => storeImport(tx, context, actor, plan, targets, ready),
-        importAct,
+        (tx) => storeImport(tx, load, bundle, ready),
+        ({ counts }) => importAct(counts),
       );
+      const { counts, outcomes } = answer.body as Kept;
+      return { ...answer, body: { ...counts, ...answerOf(bundle.isTransaction, outcomes) } };
     } catch (error) {
       if (!(error instanceof TargetChanged || isKeyOutdated(error))) throw error;
-      // Another import made a patient, access to one ended, or a key was wrapped again, while this
-      // one was sealing.
+      // Another import made a patient, a row was changed here, access to one ended, or a key was
+      // wrapped again, while this one was sealing.
       if (attempt === MAX_ATTEMPTS) throw new Unavailable();
     }
   }
@@ -74,121 +83,100 @@ export async function importBundle(
 
 async function storeImport(
   tx: Tx,
-  context: Context,
-  actor: Actor,
-  plan: ImportPlan,
-  targets: readonly Target[],
+  load: Load,
+  bundle: Bundle,
   sealed: ReadyImport,
-): Promise<{ status: number; body: FhirImportView }> {
+): Promise<{ status: number; body: Kept }> {
+  const { context, actor, plan, targets } = load;
   await holdTargets(tx, context, actor, plan, targets);
-  // Read again under the locks: an import that finished meanwhile has stored some of it.
-  const known = await store.knownSources(tx, context, actor, rowsOf(sealed).flatMap(sourcesOf));
-  const ready = withoutKnown(sealed, known);
-  await storePatients(tx, context, actor, plan, targets, ready.patients);
-  for (const [table, items] of ready.tables) {
-    await inBatches(items, async (batch) => {
+  // Read again under the locks: what was stored or changed meanwhile is decided anew.
+  const names = await namesNow(tx, load);
+  const isStill = isSameNames(names, sealed.seen) && (await isUnchanged(tx, actor, sealed));
+  const ready = isStill ? sealed : await prepareImport(tx, load, names, new Date());
+  const refused = outcomesOf(bundle, ready.done, new Map(), new Map());
+  if (bundle.isTransaction) for (const [at, outcome] of refused.entries()) refuseFault(at, outcome);
+  await storeRows(tx, load, ready);
+  const subjectIds = targets.map(({ subjectId }) => subjectId);
+  const deleted = await deleteAll(tx, context, actor, bundle, subjectIds);
+  const shown = ready.done.flatMap(({ rowId }) => (rowId === null ? [] : [rowId]));
+  const heads = await findHeads(tx, actor, shown);
+  const outcomes = outcomesOf(bundle, ready.done, heads, deleted);
+  const counts = viewOf(bundle.total, targets, ready.done, outcomes);
+  const details = detailsOf(counts, [ready.inserts, ready.updates]);
+  await emit(tx, SOURCE, doneEvent(actor, { ...importAct(counts), details }));
+  return { status: 200, body: { counts, outcomes } };
+}
+
+/** Whether the rows of which these are the next revisions are as they were. */
+async function isUnchanged(tx: Tx, actor: Actor, { updates }: ReadyImport): Promise<boolean> {
+  let isSame = true;
+  for (const [table, rows] of inOrder(updates)) {
+    const values = rows.map(({ value }) => value);
+    isSame = (await lockRows(tx, actor, table, values)) && isSame;
+  }
+  return isSame;
+}
+
+/** Throws what refuses a transaction whole. */
+function refuseFault(index: number, outcome: Outcome): void {
+  const refusal = refusalOf(index, outcome);
+  if (refusal) throw refusal;
+}
+
+async function storeRows(tx: Tx, load: Load, ready: ReadyImport): Promise<void> {
+  const { context, actor } = load;
+  for (const [table, rows] of inOrder(ready.inserts)) {
+    const permission = table.noun === patients.noun ? "patient:write" : "fhir:import";
+    await inBatches(rows, async (batch) => {
       const [values, boxes] = [batch.map(({ value }) => value), batch.map(({ box }) => box)];
-      await insert(tx, context, actor, "fhir:import", table, values, boxes);
+      const count = await insert(tx, context, actor, permission, table, values, boxes);
+      if (count < batch.length) throw new TargetChanged();
+    });
+    if (table.noun === patients.noun)
+      await greet(
+        tx,
+        load,
+        rows.map(({ value }) => value.id),
+      );
+  }
+  for (const [table, rows] of inOrder(ready.updates)) {
+    await inBatches(rows, async (batch) => {
+      const [values, boxes] = [batch.map(({ value }) => value), batch.map(({ box }) => box)];
+      if (!(await updateAll(tx, context, actor, "fhir:import", table, values, boxes)))
+        throw new TargetChanged();
     });
   }
-  const stored = rowsOf(ready);
-  await inBatches(stored, (batch) => store.insertSources(tx, context, actor, batch.flatMap(sourcesOf)));
-  const view = viewOf(plan, targets, ready, stored.length);
-  await emit(tx, SOURCE, done(actor, { ...importAct(view), details: detailsOf(view, stored) }));
-  return { status: 200, body: view };
-}
-
-/** Who is made, with the identifiers by which they are known; their maker is on the care team. */
-async function storePatients(
-  tx: Tx,
-  context: Context,
-  actor: Actor,
-  plan: ImportPlan,
-  targets: readonly Target[],
-  made: readonly Ready<Patient>[],
-): Promise<void> {
-  if (made.length === 0) return;
-  const [values, boxes] = [made.map(({ value }) => value), made.map(({ box }) => box)];
-  if ((await insert(tx, context, actor, "patient:write", patients, values, boxes)) < made.length) {
-    throw new TargetChanged();
-  }
-  const identifiers = targets.flatMap(({ patient, subjectId }, at) =>
-    patient === "created"
-      ? identifierTokens(context, plan.subjects[at]).map((token) => ({ subjectId, token }))
-      : [],
+  const hidden = (ready.updates.get(medicalRecords as never) ?? []).filter(
+    ({ value }) => (value as MedicalRecord).hiddenAt !== null,
   );
-  await store.insertIdentifiers(tx, context, actor, identifiers);
-  const ids = values.map(({ id }) => id);
-  await addMember(tx, actor, "patient:write", ids, actor.id, (values[0] as Patient).createdAt);
-}
-
-function withoutKnown(ready: ReadyImport, known: ReadonlySet<string>): ReadyImport {
-  const isNew = ({ tokens }: { tokens: Buffer[] }) =>
-    !tokens.some((token) => known.has(token.toString("hex")));
-  const tables = [...ready.tables].map(([table, items]) => [table, items.filter(isNew)] as const);
-  return { patients: ready.patients, tables: new Map(tables) };
-}
-
-/** Every row of an import, the patients' first. */
-function rowsOf({ patients, tables }: ReadyImport): Ready<Row>[] {
-  return [...patients, ...[...tables.values()].flat()];
-}
-
-const sourcesOf = ({ subjectId, tokens }: Ready<Row>): store.SubjectToken[] =>
-  tokens.map((token) => ({ subjectId, token }));
-
-function viewOf(
-  plan: ImportPlan,
-  targets: readonly Target[],
-  ready: ReadyImport,
-  stored: number,
-): FhirImportView {
-  const count = (table: PatientTable<Row>) => ready.tables.get(table)?.length ?? 0;
-  const kept: Record<string, number> = {};
-  for (const { value } of ready.tables.get(keptResources) ?? []) {
-    const { resourceType } = (value as KeptResource).resource;
-    kept[resourceType] = (kept[resourceType] ?? 0) + 1;
-  }
-  const found = targets.flatMap(({ patient, subjectId }) =>
-    patient === "none" ? [] : [{ patientId: subjectId, patient }],
+  await noteHidden(
+    tx,
+    actor,
+    "fhir:import",
+    medicalRecords,
+    hidden.map(({ value }) => value),
   );
-  return {
-    ...(found[0] ?? { patientId: null, patient: "none" }),
-    patients: found,
-    total: plan.total,
-    stored: Object.fromEntries([
-      ["patients", ready.patients.length],
-      ...clinicalResources.map((resource) => [resource.plural, count(resource)]),
-    ]) as FhirImportView["stored"],
-    kept,
-    existing: plan.total - stored,
-  };
+  await removeKept(tx, actor, ready.removed);
+  await moveNames(tx, actor, ready.moves);
+  await keepNames(tx, context, actor, [], ready.changed);
+  await inBatches(ready.names, (batch) => keepNames(tx, context, actor, batch, []));
+  await noteIdentifiers(tx, load, ready);
 }
 
-function importAct({ patientId, patients }: FhirImportView): Act {
-  return {
-    noun: "fhir",
-    verb: "imported",
-    permission: "fhir:import",
-    subject: patientId === null ? "fhir" : `patient/${patientId}`,
-    patientIds: patients.map((one) => one.patientId),
-  };
+/** Who makes patients is on their care teams. */
+async function greet(tx: Tx, { actor }: Load, made: readonly string[]): Promise<void> {
+  await addMember(tx, actor, "patient:write", made, actor.id, new Date());
 }
 
-/**
- * One event for all of it: counts, and one hash over every box at revision 1, so that a row rolled
- * back is found.
- */
-function detailsOf(view: FhirImportView, stored: readonly Ready<Row>[]) {
-  const lines = stored.map((item) => `${item.value.id} 1 ${item.boxSha256}`).sort();
-  return {
-    patient: view.patient,
-    created: view.patients.filter(({ patient }) => patient === "created").length,
-    matched: view.patients.filter(({ patient }) => patient === "matched").length,
-    total: view.total,
-    ...view.stored,
-    kept: Object.values(view.kept).reduce((sum, n) => sum + n, 0),
-    existing: view.existing,
-    boxesSha256: createHash("sha256").update(lines.join("\n")).digest("hex"),
-  };
+/** Every identifier of a patient who was made, or of whom something new was said. */
+async function noteIdentifiers(tx: Tx, { context, actor, plan, targets }: Load, { done }: ReadyImport) {
+  const told = done.filter(
+    ({ item, result }) =>
+      item.table?.noun === patients.noun && (result === "created" || result === "updated"),
+  );
+  const tokens = told.flatMap(({ item: { known } }) => {
+    const subjectId = targets[known.subject]?.subjectId ?? "";
+    return identifierTokens(context, plan.subjects[known.subject]).map((token) => ({ subjectId, token }));
+  });
+  if (tokens.length > 0) await store.insertIdentifiers(tx, context, actor, tokens);
 }

@@ -2,6 +2,7 @@ import type { Actor } from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
 import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
+import type { SubjectToken } from "./source.store.ts";
 
 /** The first key of the advisory locks of imports. */
 const IMPORT_LOCK = 0x66686972;
@@ -58,57 +59,7 @@ export async function lockImports(tx: Tx, tokens: readonly Buffer[]): Promise<vo
   );
 }
 
-/** A token, and the subject within which it is one. */
-export interface SubjectToken {
-  subjectId: string;
-  token: Buffer;
-}
-
-/**
- * Which of these resources their subjects have already. The tokens are bound to the subjects; who
- * may load, the caller found.
- */
-export async function knownSources(
-  db: Db,
-  context: Context,
-  actor: Actor,
-  tokens: readonly SubjectToken[],
-): Promise<Set<string>> {
-  reachOf(actor, "fhir:import");
-  if (tokens.length === 0) return new Set();
-  const subjectOf = new Map(tokens.map(({ subjectId, token }) => [token.toString("hex"), subjectId]));
-  const bases = tokens.map(({ token }) => token);
-  return context.indexes.sources.read(db, bases, async (forms, baseOf) => {
-    const { rows } = await db.query<{ token: Buffer }>(
-      `select s.token from unnest($1::uuid[], $2::bytea[]) as x (subject_id, token)
-         join fhir_sources s on s.subject_id = x.subject_id and s.token = x.token`,
-      [forms.map((form) => subjectOf.get(baseOf(form))), forms],
-    );
-    return new Set(rows.map((row) => baseOf(row.token)));
-  });
-}
-
-/**
- * Notes that subjects have these resources. A token that is there already breaks the transaction:
- * it would be stored twice.
- */
-export async function insertSources(
-  tx: Tx,
-  context: Context,
-  actor: Actor,
-  tokens: readonly SubjectToken[],
-): Promise<void> {
-  reachOf(actor, "fhir:import");
-  const bases = tokens.map(({ token }) => token);
-  const stored = await context.indexes.sources.stored(tx, bases);
-  await tx.query(
-    `insert into fhir_sources (subject_id, token, layer)
-     select x.subject_id, x.token, $3 from unnest($1::uuid[], $2::bytea[]) as x (subject_id, token)`,
-    [tokens.map(({ subjectId }) => subjectId), stored.tokens, stored.layer],
-  );
-}
-
-/** Notes the identifiers of patients whom this transaction has made. */
+/** Notes identifiers of patients whom this transaction has made, or of whom more was said. */
 export async function insertIdentifiers(
   tx: Tx,
   context: Context,
@@ -120,7 +71,8 @@ export async function insertIdentifiers(
   const stored = await context.indexes.identifiers.stored(tx, bases);
   await tx.query(
     `insert into patient_identifiers (patient_id, token, layer)
-     select x.patient_id, x.token, $3 from unnest($1::uuid[], $2::bytea[]) as x (patient_id, token)`,
+     select x.patient_id, x.token, $3 from unnest($1::uuid[], $2::bytea[]) as x (patient_id, token)
+     on conflict do nothing`,
     [tokens.map(({ subjectId }) => subjectId), stored.tokens, stored.layer],
   );
 }

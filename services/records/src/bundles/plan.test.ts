@@ -170,7 +170,7 @@ test.each([
   ["a history", { resourceType: "Bundle", type: "history" }, ["type"]],
   [
     "an entry without a resource",
-    { resourceType: "Bundle", type: "batch", entry: [{}] },
+    { resourceType: "Bundle", type: "transaction", entry: [{}] },
     ["entry.0.resource"],
   ],
   [
@@ -203,8 +203,8 @@ test.each([
   ],
   ["half a character", bundleOf({ ...patient, gender: "\ud800" }), ["entry.0.resource.gender"]],
   [
-    "a delete",
-    { ...bundleOf(), entry: [{ resource: patient, request: { method: "DELETE" } }] },
+    "a read",
+    { ...bundleOf(), entry: [{ request: { method: "GET", url: "Patient/1" } }] },
     ["entry.0.request.method"],
   ],
 ])("a bundle with %s is refused with its path", async (_what, body, paths) => {

@@ -11,16 +11,19 @@ import type { Resource } from "../resources/resource.ts";
 import { mapYielding } from "./batch.ts";
 import { type Bundle, type Entry, type Fault, refuse } from "./bundle.ts";
 import { clinicalResources } from "./clinical-resources.ts";
+import type { Interaction } from "./interaction.ts";
 import { type BundleReferences, referencesOf } from "./reference.ts";
-import { patientNames, sourceNames } from "./source.ts";
+import { type Names, namesOf, patientNames } from "./source.ts";
 import { subjectsOf } from "./subject.ts";
 
 /** A resource of a bundle and by what it is known. */
 export interface Known {
+  /** The index of its entry. */
+  index: number;
+  interaction: Interaction | null;
   /** Why a resource, or a part of it, could not be read; it is kept as it came. */
   fault?: Fault;
-  /** By what it is known within its subject, as {@link sourceNames} says. */
-  names: string[];
+  names: Names;
   original: Original;
   /** Under whom it goes: a place in the plan's subjects. */
   subject: number;
@@ -48,19 +51,21 @@ export interface ImportPlan {
 export async function planImport(bundle: Bundle): Promise<ImportPlan> {
   const references = referencesOf(bundle);
   const places = subjectsOf(bundle, references);
-  const names = namesWithin(bundle.entries, places);
+  const names = await namesWithin(bundle.entries, places, references);
   const faults: Fault[] = [];
   const plan: ImportPlan = {
-    total: bundle.entries.length,
+    total: bundle.total,
     subjects: [],
     clinical: new Map(clinicalResources.map((resource) => [resource, []])),
     kept: [],
   };
   const loader = bundle.patients.length;
   await mapYielding(bundle.entries, (entry) => {
-    const place = places[entry.index] ?? -1;
+    const place = places.get(entry) ?? -1;
     const known: Known = {
-      names: names.get(entry) ?? [],
+      index: entry.index,
+      interaction: entry.interaction,
+      names: names.get(entry) as Names,
       original: { fullUrl: entry.fullUrl, resource: entry.resource },
       subject: place < 0 ? loader : place,
     };
@@ -115,10 +120,14 @@ function isAbout(person: Entry, entry: Entry, references: BundleReferences): boo
 }
 
 /** The names of each entry among those that go where it goes. */
-function namesWithin(entries: readonly Entry[], places: readonly number[]): Map<Entry, string[]> {
-  const names = new Map<Entry, string[]>();
-  for (const those of Map.groupBy(entries, ({ index }) => places[index]).values()) {
-    for (const [at, of] of sourceNames(those).entries()) names.set(those[at] as Entry, of);
+async function namesWithin(
+  entries: readonly Entry[],
+  places: ReadonlyMap<Entry, number>,
+  references: BundleReferences,
+): Promise<Map<Entry, Names>> {
+  const names = new Map<Entry, Names>();
+  for (const those of Map.groupBy(entries, (entry) => places.get(entry)).values()) {
+    for (const [at, of] of (await namesOf(those, references)).entries()) names.set(those[at] as Entry, of);
   }
   return names;
 }

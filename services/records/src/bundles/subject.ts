@@ -23,9 +23,9 @@ interface Links {
  * (a provenance), if that is one patient's. So what is about several, such as a group, is in
  * nobody's record.
  */
-export function subjectsOf(bundle: Bundle, references: BundleReferences): number[] {
+export function subjectsOf(bundle: Bundle, references: BundleReferences): ReadonlyMap<Entry, number> {
   const { entries, patients } = bundle;
-  if (patients.length < 2) return entries.map(() => patients.length - 1);
+  if (patients.length < 2) return new Map(entries.map((entry) => [entry, patients.length - 1]));
   const places = new Map(patients.map((patient, place) => [patient, place]));
   const indexOf = new Map(entries.map(({ resource }, index) => [resource, index]));
   const placeOf = (about: unknown, entry: Entry): number | undefined => {
@@ -55,7 +55,7 @@ export function subjectsOf(bundle: Bundle, references: BundleReferences): number
     found[index] ??= only(new Set(links[index]?.entries.map((to) => placed[to])));
   }
   takeAlong();
-  return found.map((place) => place ?? NOBODY);
+  return new Map(entries.map((entry, at) => [entry, found[at] ?? NOBODY]));
 }
 
 /** The one of a set that holds one; `NOBODY` of several; undefined where there is none. */

@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import { PatientAmbiguous, TargetChanged } from "./fhir.errors.ts";
 import * as store from "./import.store.ts";
 import type { ImportPlan, PlannedPatient } from "./plan.ts";
-import { type Target, tokenOf } from "./preparation.ts";
+import { type Target, tokenOf } from "./preparation.service.ts";
 
 /**
  * Whose each subject of a plan is. A patient is matched only among those whom the caller may write,

@@ -5,7 +5,7 @@ import { fhirPair } from "../fhir/pair.ts";
 import { updatedBy } from "../resources/patient-owned.ts";
 import { AUTHORED, OWNED } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
-import type { Claim } from "./claim.ts";
+import { type Claim, renewed, withdrawn } from "./claim.ts";
 
 export const claims = resource<Claim, ClaimView, ClaimListQuery>({
   noun: "claim",
@@ -34,6 +34,8 @@ export const claims = resource<Claim, ClaimView, ClaimListQuery>({
   permissions: { read: "claim:read", write: "claim:write" },
   view: ClaimView,
   author: updatedBy,
+  renew: renewed,
+  revoke: (former, _original, now) => withdrawn(former, now),
   order: "updatedAt",
   list: { filters: { status: { column: "status", is: "=" } } },
   details: ({ status }) => ({ status }),

@@ -31,6 +31,20 @@ export function take(step: Step, claim: Claim, reason: string | null, now: Date)
   return nextRevision(claim, { status: to, reason: reason ?? claim.reason }, now);
 }
 
+const OPEN: ReadonlySet<ClaimStatus> = new Set(["draft", "submitted"]);
+
+/** The claim that a newer original makes; null once it was decided here. */
+export function renewed(made: Claim, former: Claim): Claim | null {
+  return OPEN.has(former.status) ? { ...made, createdBy: former.createdBy, reason: former.reason } : null;
+}
+
+/** The claim rejected, since its sender takes it back; null once it was decided here. */
+export function withdrawn(claim: Claim, now: Date): Claim | null {
+  if (!OPEN.has(claim.status)) return null;
+  const reason = "Cancelled by its sender.";
+  return { ...claim, status: "rejected", reason, rev: claim.rev + 1, updatedAt: now };
+}
+
 /**
  * The claim with changed fields, one revision on; only a draft can be changed. Throws
  * InvalidTransition.

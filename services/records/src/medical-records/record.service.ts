@@ -9,7 +9,7 @@ import {
 } from "@medvault/contracts";
 import { publicKeyOf } from "@medvault/crypto";
 import { type SigningKey, signingKey } from "@medvault/keys";
-import { inTransaction } from "@medvault/postgres";
+import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { asSaid } from "../resources/as-said.ts";
@@ -26,6 +26,7 @@ import { TooManyVersions } from "./record.errors.ts";
 import { listPastVersions } from "./record.store.ts";
 import { medicalRecords, pastVersions } from "./record.table.ts";
 import {
+  hidden,
   MAX_VERSIONS,
   type MedicalRecord,
   nextVersion,
@@ -106,17 +107,24 @@ export function hideRecord(
   id: string,
   expectedRev: number | null,
 ): Promise<Answer<never>> {
-  const act = { verb: "hidden", permission: "record:delete", fields: [] } as const;
   return inTransaction(context.pool, async (tx) => {
-    const now = new Date();
-    await change(tx, context, actor, medicalRecords, id, expectedRev, act, (found) => ({
-      ...found,
-      rev: found.rev + 1,
-      updatedAt: now,
-      hiddenAt: now,
-    }));
+    await hideIn(tx, context, actor, id, expectedRev);
     return {};
   });
+}
+
+/** As hideRecord, in the caller's transaction. */
+export async function hideIn(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  id: string,
+  expectedRev: number | null,
+): Promise<void> {
+  const act = { verb: "hidden", permission: "record:delete", fields: [] } as const;
+  const now = new Date();
+  const hide = (found: MedicalRecord) => hidden(found, now) ?? found;
+  await change(tx, context, actor, medicalRecords, id, expectedRev, act, hide);
 }
 
 /**

@@ -7,7 +7,7 @@ import { asSaid, undatedMark } from "../resources/as-said.ts";
 import { OWNED, patientTable } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
 import { UNSIGNED } from "./integrity.ts";
-import { type MedicalRecord, occurred, type PastVersion } from "./record.ts";
+import { hidden, type MedicalRecord, occurred, type PastVersion, renewed } from "./record.ts";
 
 /** What a version is, present or past. */
 const versionColumns = {
@@ -53,6 +53,8 @@ export const medicalRecords = resource<MedicalRecord, MedicalRecordView, Medical
     isOfPatient: true,
   },
   details: ({ version }) => ({ version }),
+  renew: renewed,
+  revoke: (former, _original, now) => hidden(former, now),
   fhir: fhirPair({
     read: mapRecord,
     // Not signed yet: that happens for a whole import at a time.

@@ -57,6 +57,19 @@ export function nextVersion(
   return next;
 }
 
+/** The version that a newer original makes of a record, unsigned yet. Hidden here, it stays so. */
+export const renewed = (made: MedicalRecord, former: MedicalRecord): MedicalRecord => ({
+  ...made,
+  version: former.version + 1,
+  hiddenAt: former.hiddenAt,
+});
+
+/** The record hidden, every version kept; null if it is hidden already. */
+export function hidden(record: MedicalRecord, now: Date): MedicalRecord | null {
+  if (record.hiddenAt !== null) return null;
+  return { ...record, rev: record.rev + 1, updatedAt: now, hiddenAt: now };
+}
+
 /** What is kept of a version when the next one takes its place. */
 export function pastVersion(record: MedicalRecord, id: string): PastVersion {
   const { hiddenAt: _never, ...rest } = record;

@@ -5,7 +5,7 @@ import { fhirPair } from "../fhir/pair.ts";
 import { updatedBy } from "../resources/patient-owned.ts";
 import { AUTHORED } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
-import { newPatient, type Patient } from "./patient.ts";
+import { newPatient, type Patient, renewed } from "./patient.ts";
 
 /** Who the patient is, in one box; `user_id` says which account is theirs. */
 export const patients = resource<Patient, PatientView, PatientListQuery>({
@@ -34,6 +34,7 @@ export const patients = resource<Patient, PatientView, PatientListQuery>({
   permissions: { read: "patient:read", write: "patient:write", search: "patient:search" },
   view: PatientView,
   author: updatedBy,
+  renew: renewed,
   order: "updatedAt",
   fhir: fhirPair({
     read: mapPatient,

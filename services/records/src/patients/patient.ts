@@ -38,6 +38,18 @@ export function newPatient(id: string, content: PatientContent, origin: PatientO
   return { ...content, ...origin, ...updated, id, rev: 1, searchName };
 }
 
+/**
+ * The patient as a newer original says. What a chart that was written here knows besides stays;
+ * whose account it is is no matter of an import.
+ */
+export function renewed(made: Patient, former: Patient): Patient {
+  const { userId, createdBy, createdAt } = former;
+  const said = Object.entries(made).filter(([, value]) => value !== null && value !== "");
+  const content = former.source === null ? { ...former, ...Object.fromEntries(said) } : made;
+  const next = { ...content, userId, createdBy, createdAt, rev: former.rev + 1 };
+  return { ...next, searchName: indexed(next) };
+}
+
 /** What a patient may change of their own record: how to reach them, not who they are. */
 const OWN_FIELDS: ReadonlySet<string> = new Set(["phone", "email", "address"]);
 

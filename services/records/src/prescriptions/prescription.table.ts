@@ -5,7 +5,7 @@ import { fhirPair } from "../fhir/pair.ts";
 import { asSaid, undatedMark } from "../resources/as-said.ts";
 import { AUTHORED, OWNED } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
-import { authored, isDated, lasting, type Prescription } from "./prescription.ts";
+import { authored, isDated, lasting, type Prescription, revoked } from "./prescription.ts";
 
 export const prescriptions = resource<Prescription, PrescriptionView, PrescriptionListQuery>({
   noun: "prescription",
@@ -38,6 +38,7 @@ export const prescriptions = resource<Prescription, PrescriptionView, Prescripti
   },
   view: PrescriptionView,
   author: authored,
+  revoke: revoked,
   order: "startDate",
   list: {
     filters: {

@@ -1,5 +1,5 @@
 import type { PrescriptionView } from "@medvault/contracts";
-import type { Original } from "../fhir/resource.ts";
+import type { FhirResource, Original } from "../fhir/resource.ts";
 import { asSaid, DAY_CHARS, firstDay, lastDay, type Said } from "../resources/as-said.ts";
 import type { Stored } from "../resources/patient-owned.ts";
 
@@ -38,6 +38,14 @@ export const isDated = (prescription: Prescription): boolean => asSaid(prescript
 /** What a prescriber answers for; a note or an end by another makes nobody the prescriber. */
 const SUBSTANCE = ["medication", "dosage", "frequency", "refills"] as const;
 const DATES = ["startDate", "endDate"] as const;
+
+/** A prescription whose original says that it is none: in error, forbidden, or modified. */
+export function revoked(former: Prescription, original: FhirResource, now: Date): Prescription | null {
+  const isError = original.status === "entered-in-error";
+  const status = isError ? "entered-in-error" : original.doNotPerform === true ? "cancelled" : "unknown";
+  if (former.status === status) return null;
+  return { ...former, status, rev: former.rev + 1, updatedAt: now };
+}
 
 /**
  * Who rewrites what is to be taken, or makes it active again, prescribes it from then on. `next` is

@@ -174,7 +174,7 @@ export async function change<T extends Row>(
   const box = resource.table.seal(context.keyring, subjectKey, value);
   if (!(await store.update(tx, context, actor, permission, resource, value, box)))
     throw new VersionConflict();
-  if (resource.isHidden(value)) await store.noteHidden(tx, actor, permission, resource, value);
+  if (resource.isHidden(value)) await store.noteHidden(tx, actor, permission, resource, [value]);
   const { verb, fields = resource.fields, details } = act;
   const event = { verb, permission, fields, details: details?.(value, former) ?? {} };
   await emit(tx, SOURCE, wrote(actor, resource, event, value, box.sealed));
@@ -245,16 +245,28 @@ export function remove<T extends Row>(
   id: string,
   expectedRev: number | null,
 ): Promise<Answer<never>> {
-  const permission = resource.permissions.delete;
-  if (permission === undefined) throw new TypeError(`${resource.plural} are never deleted`);
   return inTransaction(context.pool, async (tx) => {
-    const { value } = await lockAt(tx, context, actor, permission, resource, id, expectedRev);
-    if (!(await store.remove(tx, actor, permission, resource, value))) throw new VersionConflict();
-    if (resource.keepsVersions) await removeVersions(tx, actor, permission, id);
-    const act = { ...readActOf(resource, value), verb: "deleted", permission, fields: [] };
-    await emit(tx, SOURCE, done(actor, { ...act, details: { rev: value.rev } }));
+    await removeIn(tx, context, actor, resource, id, expectedRev);
     return {};
   });
+}
+
+/** As remove, in the caller's transaction. */
+export async function removeIn<T extends Row>(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  resource: Resource<T>,
+  id: string,
+  expectedRev: number | null,
+): Promise<void> {
+  const permission = resource.permissions.delete;
+  if (permission === undefined) throw new TypeError(`${resource.plural} are never deleted`);
+  const { value } = await lockAt(tx, context, actor, permission, resource, id, expectedRev);
+  if (!(await store.remove(tx, actor, permission, resource, value))) throw new VersionConflict();
+  if (resource.keepsVersions) await removeVersions(tx, actor, permission, id);
+  const act = { ...readActOf(resource, value), verb: "deleted", permission, fields: [] };
+  await emit(tx, SOURCE, done(actor, { ...act, details: { rev: value.rev } }));
 }
 
 /** Throws NotFound for a patient who is named and whom the caller may not know of. */

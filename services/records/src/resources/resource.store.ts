@@ -98,17 +98,44 @@ export async function insert<T extends Row>(
 ): Promise<number> {
   reachOf(actor, permission);
   if (values.length === 0) return 0;
-  const { layout, statements, isIndexed } = resource;
-  const tokens = isIndexed ? await context.indexes.of(resource.table).tokensOfAll(tx, values) : [];
-  const { rowCount } = await tx.query(statements.insert, [
+  const arrays = await columnArrays(tx, context, resource, values, boxes);
+  const { rowCount } = await tx.query(resource.statements.insert, arrays);
+  return rowCount ?? 0;
+}
+
+/** As update, of many in one statement. False when another change of one of them was faster. */
+export async function updateAll<T extends Row>(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  resource: PatientTable<T>,
+  values: readonly T[],
+  boxes: readonly Sealed[],
+): Promise<boolean> {
+  const { scope, userId } = reachOf(actor, permission);
+  const arrays = await columnArrays(tx, context, resource, values, boxes);
+  const { rowCount } = await tx.query(resource.statements.updateAll, [...arrays, scope, userId]);
+  return rowCount === values.length;
+}
+
+/** Rows as the statements for many take them: an array for each column. */
+async function columnArrays<T extends Row>(
+  tx: Tx,
+  context: Context,
+  { layout, table, isIndexed }: PatientTable<T>,
+  values: readonly T[],
+  boxes: readonly Sealed[],
+): Promise<unknown[][]> {
+  const tokens = isIndexed ? await context.indexes.of(table).tokensOfAll(tx, values) : [];
+  return [
     values.map(({ id }) => id),
     ...layout.typed.map(({ property }) => values.map((value) => value[property as keyof T])),
     ...layout.tokens.map((_, at) => tokens.map((of) => asElement(Object.values(of)[at] ?? null))),
     values.map(({ rev }) => rev),
     boxes.map(({ open }) => JSON.stringify(open)),
     boxes.map(({ sealed }) => sealed),
-  ]);
-  return rowCount ?? 0;
+  ];
 }
 
 /** Replaces a row that was locked at the revision before. False when another change was faster. */
@@ -137,19 +164,20 @@ export async function update<T extends Row>(
   return rowCount === 1;
 }
 
-/** Notes that a row was hidden where a restore rewinds nothing, so that it stays hidden. */
+/** Notes that rows were hidden where a restore rewinds nothing, so that they stay hidden. */
 export async function noteHidden(
   tx: Tx,
   actor: Actor,
   permission: ResourceAction,
   { layout }: Pick<PatientTable<never>, "layout">,
-  { id }: Row,
+  rows: readonly Row[],
 ): Promise<void> {
   reachOf(actor, permission);
+  if (rows.length === 0) return;
   await tx.query(
-    `insert into hides (table_name, row_id, hidden_at) values ($1, $2, now())
+    `insert into hides (table_name, row_id, hidden_at) select $1, unnest($2::uuid[]), now()
      on conflict (table_name, row_id) do update set hidden_at = excluded.hidden_at`,
-    [layout.table, id],
+    [layout.table, rows.map(({ id }) => id)],
   );
 }
 

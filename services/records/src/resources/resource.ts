@@ -1,6 +1,7 @@
 import { type DamagedRow as DamagedView, namedBy, type ResourceAction } from "@medvault/contracts";
 import type { z } from "zod";
 import type { FhirPair } from "../fhir/pair.ts";
+import type { FhirResource } from "../fhir/resource.ts";
 import { damagedView, type Found, isDamaged } from "./damaged-row.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
 import { type PatientTable, patientTable, type TableParts } from "./patient-table.ts";
@@ -55,6 +56,16 @@ export interface ResourceParts<T extends Row, View, Query> extends TableParts<T>
    * replaces is kept; a resource without keeps its versions in its own way, or has none.
    */
   readonly author?: (next: T, former: T, by: string) => T;
+  /**
+   * What a row becomes once a newer original was read as `made`; null: what was decided here stays.
+   * Default: what was read.
+   */
+  readonly renew?: (made: T, former: T) => T | null;
+  /**
+   * What a row becomes once its original turns out to be no fact; null: it stays as it is. Default:
+   * it stays.
+   */
+  readonly revoke?: (former: T, original: FhirResource, now: Date) => T | null;
 }
 
 /** How a resource is listed, as the store needs it. */
@@ -82,6 +93,8 @@ export interface Resource<T extends Row, View = unknown> extends PatientTable<T>
   readonly keepsVersions: boolean;
   /** The next version with what it says of who wrote it. */
   authored(next: T, former: T, by: string): T;
+  renew(made: T, former: T): T | null;
+  revoke(former: T, original: FhirResource, now: Date): T | null;
   details(value: T): Record<string, string | number>;
   /**
    * The value as an answer shows it, but for how people are called, which the guard fills in:
@@ -118,6 +131,8 @@ export function resource<T extends Row, View, Query = never>(
     fhir: parts.fhir,
     keepsVersions: parts.author !== undefined,
     authored: parts.author ?? ((next) => next),
+    renew: parts.renew ?? ((made) => made),
+    revoke: parts.revoke ?? (() => null),
     view: (value, unmask = []) => view(value, unmask) as View,
     listed: (value) => (isDamaged(value) ? damagedView(value) : (view(value, []) as View)),
   };

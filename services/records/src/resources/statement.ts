@@ -56,6 +56,8 @@ export interface Statements {
   readonly insert: string;
   /** $1 id, then the changeable columns, the tokens, rev, open, sealed, scope, user. */
   readonly update: string;
+  /** As update, of many: the arrays of insert, then scope and user. */
+  readonly updateAll: string;
   /** $1 id, $2 rev, $3 scope, $4 user. */
   readonly remove: string;
 }
@@ -98,6 +100,7 @@ export function statementsOf(layout: Layout): Statements {
     idsOfPatient: `select r.id, r.rev from ${table} r where ${ofPatient}`,
     insert: insertOf(layout),
     update: updateOf(layout),
+    updateAll: updateAllOf(layout),
     remove: `delete from ${table} r where r.id = $1 and r.rev = $2 and ${reached(patientId, 3)}`,
   };
 }
@@ -164,8 +167,9 @@ const shown = ({ hiddenBy }: Layout): string[] =>
 
 const selectOf = (layout: Layout): string => `select ${columnsOf(layout, "r")}, k.wrapped as subject_key`;
 
-function insertOf({ table, typed, tokens, unique }: Layout): string {
-  const columns = [
+/** A table's columns as arrays of them travel: `type`, to be cast to `as`. */
+function travelling({ typed, tokens }: Layout): { column: string; type: string; as: string }[] {
+  return [
     { column: "id", type: "uuid" },
     ...typed,
     // Arrays of arrays are rectangular in Postgres; lists of tokens differ in length, so each
@@ -175,12 +179,33 @@ function insertOf({ table, typed, tokens, unique }: Layout): string {
     { column: "open", type: "jsonb" },
     { column: "sealed", type: "bytea" },
   ].map((one) => ({ as: one.type, ...one }));
+}
+
+/** `select` of them from parameters, from the first on. */
+function unnested(columns: ReturnType<typeof travelling>): string {
+  const names = columns.map(({ column }) => quote(column)).join(", ");
+  return `select ${columns.map(({ column, type, as }) => `${quote(column)}${as === type ? "" : `::${as}`}`).join(", ")}
+       from unnest(${columns.map(({ type }, at) => `$${at + 1}::${type}[]`).join(", ")}) as x (${names})`;
+}
+
+function insertOf(layout: Layout): string {
+  const { table, unique } = layout;
+  const columns = travelling(layout);
   const names = columns.map(({ column }) => quote(column)).join(", ");
   return `insert into ${quote(table)} (${names})
-     select ${columns.map(({ column, type, as }) => `${quote(column)}${as === type ? "" : `::${as}`}`).join(", ")}
-       from unnest(${columns.map(({ type }, at) => `$${at + 1}::${type}[]`).join(", ")}) as x (${names})${
-         unique === undefined ? "" : ` on conflict (${quote(unique)}) do nothing`
-       }`;
+     ${unnested(columns)}${unique === undefined ? "" : ` on conflict (${quote(unique)}) do nothing`}`;
+}
+
+function updateAllOf(layout: Layout): string {
+  const { table, subject, resettable } = layout;
+  const columns = travelling(layout);
+  const set = columns.filter(({ column }) => column !== "id" && column !== subject);
+  return `update ${quote(table)} r
+        set ${set.map(({ column }) => `${quote(column)} = x.${quote(column)}`).join(", ")}${
+          resettable.length > 0 ? ", sealed_as = null" : ""
+        }
+       from (${unnested(columns)}) x
+      where r.id = x.id and r.rev = x.rev - 1 and ${reached(`r.${quote(subject)}`, columns.length + 1)}`;
 }
 
 /**

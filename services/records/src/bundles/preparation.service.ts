@@ -1,0 +1,287 @@
+import { createHash } from "node:crypto";
+import { type Actor, Id } from "@medvault/contracts";
+import type { Sealed, SigningKey, TokenChain } from "@medvault/keys";
+import type { Db } from "@medvault/postgres";
+import type { Context } from "../context.ts";
+import { signVersions } from "../medical-records/integrity.ts";
+import type { MedicalRecord } from "../medical-records/record.ts";
+import { patients } from "../patients/patient.table.ts";
+import type { Row } from "../resources/patient-owned.ts";
+import type { PatientTable } from "../resources/patient-table.ts";
+import type { Resource } from "../resources/resource.ts";
+import type { Result } from "./answer.ts";
+import { inBatches, mapYielding } from "./batch.ts";
+import { type Change, changed, created, type Draft, type Item } from "./draft.ts";
+import { type Candidate, type Fate, fatesOf, type Named, type Present, type Tokens } from "./fate.ts";
+import type { ImportPlan, Known } from "./plan.ts";
+import { findRows, KINDS, type Opened, openRows } from "./present.store.ts";
+import { findNames, hasFormerNames, type Move, type RowName } from "./source.store.ts";
+import { identifierName } from "./source.ts";
+
+/** Whose a subject of a plan is: under which id and key its rows go. */
+export interface Target {
+  patient: "created" | "matched" | "none";
+  subjectId: string;
+  wrapped: Buffer;
+}
+
+/** A bundle on its way in. */
+export interface Load {
+  readonly context: Context;
+  readonly actor: Actor;
+  readonly plan: ImportPlan;
+  readonly targets: readonly Target[];
+  readonly key: SigningKey;
+  readonly items: readonly Item[];
+  readonly tokens: ReadonlyMap<Known, Tokens>;
+}
+
+/** A row ready to be stored. */
+export interface Ready {
+  value: Row;
+  box: Sealed;
+  boxSha256: string;
+}
+export type ReadyRows = ReadonlyMap<PatientTable<Row>, Ready[]>;
+export type Names = ReadonlyMap<string, readonly Named[]>;
+
+/** What became of a resource, and the row that shows it. */
+export interface Done {
+  readonly item: Item;
+  readonly result: Result;
+  readonly rowId: string | null;
+}
+
+export interface ReadyImport {
+  /** The names that it was decided by. */
+  readonly seen: Names;
+  readonly done: readonly Done[];
+  readonly inserts: ReadyRows;
+  readonly updates: ReadyRows;
+  readonly names: readonly RowName[];
+  /** Rows that say something else from now on. */
+  readonly changed: readonly string[];
+  readonly moves: readonly Move[];
+  /** Kept resources that became rows of their own. */
+  readonly removed: readonly string[];
+}
+
+/**
+ * The base token of a name from `source.ts`, within one scope. Hashed first: the index would fold
+ * its case.
+ */
+export function tokenOf(chain: TokenChain, scope: string, name: string): Buffer {
+  return chain.base(
+    createHash("sha256")
+      .update(JSON.stringify([scope, name]))
+      .digest("hex"),
+  );
+}
+
+/** Under whom a resource of a plan goes. */
+function targetOf(targets: readonly Target[], { subject }: Pick<Known, "subject">): Target {
+  const target = targets[subject];
+  if (!target) throw new TypeError("a subject of the plan has no target");
+  return target;
+}
+
+/** A load of a plan, with the tokens of its names, each within its subject. */
+export async function loadOf(given: Omit<Load, "items" | "tokens">, db: Db): Promise<Load> {
+  const { context, actor, plan, targets } = given;
+  const people = plan.subjects.flatMap((known) => (known ? [{ known, table: patients as never }] : []));
+  const clinical = [...plan.clinical].flatMap(([table, planned]) =>
+    planned.map((known) => ({ known, table })),
+  );
+  const items: Item[] = [...people, ...clinical, ...plan.kept.map((known) => ({ known, table: null }))];
+  const there = targets.filter(({ patient }) => patient !== "created").map(({ subjectId }) => subjectId);
+  const isOld = there.length > 0 && (await hasFormerNames(db, actor, there));
+  const tokens = await mapYielding(items, ({ known }): Tokens => {
+    const { subjectId } = targetOf(targets, known);
+    const token = (name: string) => tokenOf(context.indexes.sources, subjectId, name).toString("hex");
+    const { own, shared, content, before } = known.names;
+    const { sought = null } = known.interaction ?? {};
+    return {
+      own: own === null ? null : token(own),
+      shared: shared.map(token),
+      content: token(content),
+      before: isOld ? before.map(token) : [],
+      sought: sought === null ? null : token(identifierName(typeOf(known), sought.system, sought.value)),
+    };
+  });
+  return { ...given, items, tokens: new Map(items.map(({ known }, at) => [known, tokens[at] as Tokens])) };
+}
+
+/** The rows for which the names of a load stand. */
+export function namesNow(db: Db, { context, actor, targets, items, tokens }: Load): Promise<Names> {
+  const asked = items.flatMap(({ known }) => {
+    const { patient, subjectId } = targetOf(targets, known);
+    const of = tokens.get(known);
+    if (patient === "created" || !of) return [];
+    const all = [of.own, of.sought, of.content, ...of.shared, ...of.before];
+    return all.flatMap((hex) => (hex === null ? [] : [{ subjectId, token: Buffer.from(hex, "hex") }]));
+  });
+  return findNames(db, context, actor, asked);
+}
+
+/**
+ * Decides what becomes of every resource by the names that are known, then makes, signs and seals
+ * the rows that are to be written. What is long is sealed by worker threads.
+ */
+export async function prepareImport(db: Db, load: Load, seen: Names, now: Date): Promise<ReadyImport> {
+  const { actor, targets, items } = load;
+  const opened = new Map<string, Opened>();
+  const fates = await decide(db, load, seen, opened);
+  const changes = await mapYielding([...items.keys()], (at): Change | Fate => {
+    const [item, fate] = [items[at] as Item, fates[at] as Fate];
+    const { patient, subjectId, wrapped } = targetOf(targets, item.known);
+    const by = { id: actor.id, now, subjectId, subjectKey: wrapped, isPatient: patient !== "none" };
+    const row = fate.what === "update" ? opened.get(fate.rowId) : undefined;
+    if (row) return changed(item, row, by);
+    if (fate.what !== "create" && fate.what !== "update") return fate;
+    return created(item, by, item.table?.noun === patients.noun ? subjectId : undefined);
+  });
+  const written = changes.filter((one) => "drafts" in one);
+  const drafts = await sealed(
+    load,
+    written.flatMap((one) => one.drafts),
+    now,
+  );
+  return {
+    seen,
+    done: items.map((item, at) => doneOf(item, changes[at] as Change | Fate)),
+    inserts: Map.groupBy(
+      drafts.filter(({ isNext }) => !isNext),
+      ({ table }) => table,
+    ),
+    updates: Map.groupBy(
+      drafts.filter(({ isNext }) => isNext),
+      ({ table }) => table,
+    ),
+    names: items.flatMap((item, at) => namesOf(load, item, changes[at] as Change | Fate)),
+    changed: written.flatMap(({ result, row }) => (result === "updated" && row ? [row.value.id] : [])),
+    moves: written.flatMap(({ former, row }) =>
+      former && row ? [{ from: former.id, to: row.value.id, kind: row.table.noun }] : [],
+    ),
+    removed: written.flatMap(({ former }) => (former?.isKept ? [former.id] : [])),
+  };
+}
+
+/** The fate of each item. Rows that had to be opened for it are in `opened` then. */
+async function decide(
+  db: Db,
+  { context, actor, targets, items, tokens }: Load,
+  seen: Names,
+  opened: Map<string, Opened>,
+): Promise<Fate[]> {
+  const put = items.flatMap(({ known: { interaction } }) =>
+    interaction?.method === "PUT" && Id.safeParse(interaction.id).success ? [String(interaction.id)] : [],
+  );
+  const ours = await findRows(db, actor, "fhir:import", put);
+  const kinds = new Map([...seen.values()].flat().map(({ rowId, kind }) => [rowId, kind]));
+  const elsewhere = new Set<Candidate>();
+  const candidates = items.map(({ known, table }): Candidate => {
+    const { subjectId, patient } = targetOf(targets, known);
+    const own = known.interaction?.method === "PUT" ? ours.get(String(known.interaction.id)) : undefined;
+    if (own) kinds.set(own.id, own.kind);
+    const chart = table?.noun === patients.noun && patient === "matched" ? subjectId : null;
+    if (chart) kinds.set(chart, patients.noun);
+    const { original, interaction } = known;
+    const one = { original, interaction, tokens: tokens.get(known) as Tokens, row: chart ?? own?.id ?? null };
+    if (own && own.subjectId !== subjectId) elsewhere.add(one);
+    return one;
+  });
+  const subjectIds = targets.map(({ subjectId }) => subjectId);
+  const open = async (rowIds: ReadonlySet<string>): Promise<Map<string, Present>> => {
+    const byKind = Map.groupBy(rowIds, (id) => kinds.get(id) ?? "");
+    for (const [id, row] of await openRows(db, context, actor, subjectIds, byKind)) opened.set(id, row);
+    return new Map([...opened].map(([id, row]) => [id, presentOf(id, row)]));
+  };
+  const fates = await fatesOf(
+    candidates.filter((one) => !elsewhere.has(one)),
+    (token) => seen.get(token) ?? [],
+    open,
+  );
+  return candidates.map((one) => (elsewhere.has(one) ? ELSEWHERE : (fates.shift() as Fate)));
+}
+
+const ELSEWHERE: Fate = { what: "refused", why: "elsewhere" };
+
+/** An opened row, as what it came from; else as what its fields make. */
+export function presentOf(rowId: string, { table, value }: Opened): Present {
+  const { version = value.rev, source, resource, fullUrl = null } = value as Row & Record<string, never>;
+  const original =
+    source ??
+    (resource
+      ? { fullUrl, resource }
+      : { fullUrl: null, resource: (table as Resource<Row>).fhir.write(value, { reference: "" }) });
+  return { rowId, kind: table.noun, version, original };
+}
+
+const typeOf = ({ original }: Known): string => original.resource.resourceType;
+
+function doneOf(item: Item, change: Change | Fate): Done {
+  if ("drafts" in change) return { item, result: change.result, rowId: change.row?.value.id ?? null };
+  if (change.what === "refused") return { item, result: change.why, rowId: null };
+  return { item, result: change.what as Result, rowId: "rowId" in change ? change.rowId : null };
+}
+
+/** The names by which a row that was written is known from then on. */
+function namesOf({ targets, tokens }: Load, { known }: Item, change: Change | Fate): RowName[] {
+  const of = tokens.get(known);
+  if (!of || !("drafts" in change) || !change.row || change.result === "decided") return [];
+  const { table, value } = change.row;
+  const row = { subjectId: targetOf(targets, known).subjectId, rowId: value.id, kind: table.noun };
+  const names = [...new Set([...(of.own === null ? [] : [of.own]), ...of.shared])].map((hex) => ({
+    ...row,
+    token: Buffer.from(hex, "hex"),
+    isContent: false,
+  }));
+  return [...names, { ...row, token: Buffer.from(of.content, "hex"), isContent: true }];
+}
+
+/** Signs and seals drafts, each kind of row at a time. */
+async function sealed(
+  { context, actor, key }: Load,
+  drafts: readonly Draft[],
+  now: Date,
+): Promise<(Ready & Pick<Draft, "table" | "isNext">)[]> {
+  const ready: (Ready & Pick<Draft, "table" | "isNext">)[] = [];
+  for (const [table, those] of Map.groupBy(drafts, (draft) => draft.table)) {
+    await inBatches(those, async (batch) => {
+      const unsigned = batch
+        .filter(({ isUnsigned }) => isUnsigned)
+        .map(({ value }) => value as MedicalRecord);
+      const signed = await signVersions(unsigned, key, actor.id, now, context.digest);
+      const versions = signed.values();
+      const values = batch.map(({ isUnsigned, value }) =>
+        isUnsigned ? (versions.next().value as Row) : value,
+      );
+      const boxes = await table.table.sealMany(
+        context.keyring,
+        batch.map(({ subjectKey }, at) => ({ subjectKey, value: values[at] as Row })),
+      );
+      for (const [at, { isNext }] of batch.entries()) {
+        const [value, box] = [values[at], boxes[at]];
+        if (value && box)
+          ready.push({ table, isNext, value, box, boxSha256: table.table.boxHash(box.sealed) });
+      }
+    });
+  }
+  return ready;
+}
+
+/** Whether two looks found the same. */
+export function isSameNames(one: Names, other: Names): boolean {
+  const text = (names: Names) =>
+    JSON.stringify(
+      [...names].map(([token, rows]) => [token, rows.map((row) => [row.rowId, row.content])]).sort(),
+    );
+  return one.size === other.size && text(one) === text(other);
+}
+
+/** The kinds of rows in the order in which they are written: what others refer to is first. */
+export const inOrder = (rows: ReadyRows): [PatientTable<Row>, Ready[]][] => {
+  const order = [...KINDS.values()] as PatientTable<Row>[];
+  const place = (table: PatientTable<Row>) => (order.indexOf(table) + order.length + 1) % (order.length + 1);
+  return [...rows].sort(([one], [other]) => place(one) - place(other));
+};
