@@ -5,7 +5,7 @@ import type { MedVaultClient } from "@medvault/client";
 import { logIn } from "../tools/lib/sign-in.ts";
 import { clientAt } from "./demo/client.ts";
 import { linkPatients, loadBundles } from "./demo/clinic.ts";
-import { type Cast, makeReady, plan } from "./demo/people.ts";
+import { type Cast, callThemselves, makeReady, plan } from "./demo/people.ts";
 import { type Person, readState, writeState } from "./demo/state.ts";
 
 const [data, gateway, mailDir] = process.argv.slice(2);
@@ -20,10 +20,9 @@ const cast: Cast = { data, gateway, mailDir, people: state.people, save };
  * Signed in once at most: each TOTP code works once, so a second sign-in would wait for the next
  * one.
  */
-const admin = await signedIn(
-  state.people.find(({ role }) => role === "admin"),
-  2,
-);
+const first = state.people.find(({ role }) => role === "admin");
+const admin = await signedIn(first, 2);
+if (first) await callThemselves(admin, first);
 plan(cast);
 
 const clients = new Map<Person, MedVaultClient>();

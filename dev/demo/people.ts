@@ -25,6 +25,23 @@ const PLAN = [
   { role: "patient", name: "wilhelmina" },
 ] as const;
 
+/** How they are called, by their user names. */
+const PERSONAE: Readonly<Record<string, { name: string; title?: string; speciality?: string }>> = {
+  admin: { name: "Ingrid Solberg" },
+  "doctor-okafor": { name: "Chidi Okafor", title: "Dr.", speciality: "General practice" },
+  "doctor-lindqvist": { name: "Anna Lindqvist", title: "Dr.", speciality: "Cardiology" },
+  "auditor-marchetti": { name: "Giulia Marchetti" },
+  "patient-torvald": { name: "Torvald O'Brádaigh" },
+  "patient-marisela": { name: "Marisela Okonkwo-Reyes" },
+  "patient-wilhelmina": { name: "Wilhelmina Asquith" },
+};
+
+/** Gives the signed-in person the name of the plan; others than the demo's keep theirs. */
+export async function callThemselves(client: MedVaultClient, { username }: Person): Promise<void> {
+  const name = PERSONAE[username]?.name;
+  if (name) await client.call("PATCH /v1/auth/me", { body: { name } });
+}
+
 /** 96 random bits, and one of each kind of character that a policy may ask for. */
 const newPassword = () => `${randomBytes(12).toString("base64url")}-aA1!`;
 
@@ -56,6 +73,7 @@ export async function makeReady(cast: Cast, person: Person, admin: MedVaultClien
       return signIn();
     });
     if (mustEnrol) await enrol(cast, person, client);
+    if (isPatient) await callThemselves(client, person);
     person.stage = "ready";
     cast.save();
   }
@@ -69,7 +87,7 @@ async function makeAccount(cast: Cast, person: Person, client: MedVaultClient, a
   try {
     const { data } = isPatient
       ? await client.call("POST /v1/auth/register", { body: { username, email, password } })
-      : await admin.call("POST /v1/users", { body: { username, email, role } });
+      : await admin.call("POST /v1/users", { body: { username, email, role, ...PERSONAE[username] } });
     person.id = data.id;
   } catch (error) {
     // An earlier run was interrupted between the answer and its note, with this very password.

@@ -40,7 +40,11 @@ async function bootOf(name: ProcessName, entry: string, more: Record<string, str
 
 test.each<[ProcessName, string, string[]]>([
   ["gateway", "services/gateway/src/main.ts", [...LISTENER, "AMQP_URL", "REDIS_URL", ...SERVICES]],
-  ["auth", "services/auth/src/main.ts", [...BEHIND, "REDIS_URL", "MEDVAULT_PUBLIC_URL"]],
+  [
+    "auth",
+    "services/auth/src/main.ts",
+    [...BEHIND, "REDIS_URL", "MEDVAULT_PUBLIC_URL", "MEDVAULT_RECORDS_URL", "MEDVAULT_AUDIT_URL"],
+  ],
   ["records", "services/records/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL"]],
   ["files", "services/files/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL", "MEDVAULT_RECORDS_URL"]],
   ["audit", "services/audit/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL"]],

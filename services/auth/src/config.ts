@@ -76,6 +76,8 @@ export const AuthConfig = CommonConfig.extend({
     description: "pages that may ask for passkeys, by commas: of that domain, and https or localhost",
     shownDefault: "the public URL's",
   }),
+  MEDVAULT_RECORDS_URL: urlOf("http", "https").describe("records, which says whom a patient's chart names"),
+  MEDVAULT_AUDIT_URL: urlOf("http", "https").describe("audit, which says who acted on it"),
   MEDVAULT_POLICY_FILE: policyFile,
   MEDVAULT_ISSUER: tokenIssuer,
   MEDVAULT_SMTP_URL: urlOf("smtp", "smtps")

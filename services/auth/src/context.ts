@@ -6,6 +6,7 @@ import type { Redis } from "ioredis";
 import type pg from "pg";
 import { type AccountSeals, openUserIndex } from "./accounts/account.store.ts";
 import { type AuthConfig, type AuthSettings, settingsOf } from "./config.ts";
+import { type KnownPeopleClient, knownPeopleClient } from "./directory/known-people.client.ts";
 import { type BucketCounter, createBucketCounter } from "./lockout/bucket-counter.store.ts";
 import { createMailQueue, type MailQueue } from "./mail/mail-queue.service.ts";
 import { composeMail } from "./mail/mail-task.service.ts";
@@ -43,6 +44,8 @@ export interface AuthContext extends AccountSeals {
   /** Throws the refusal once its own events are recorded: the guard then makes no other. */
   refuse(refusal: Error, ...events: NewEvent[]): Promise<never>;
   mails: MailQueue;
+  /** Whom a patient may know of. */
+  known: KnownPeopleClient;
   now(): Date;
   settings: AuthSettings;
   logger: Logger;
@@ -53,7 +56,7 @@ const HASHES_WAITING_MAX = 200;
 
 /** Throws where a file that the settings name is not what it should be. */
 export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext> {
-  const { config, pool, keyring, redis, appender, logger, now, onStop } = parts;
+  const { config, pool, keyring, redis, appender, logger, tls, now, onStop } = parts;
   const settings = settingsOf(config);
   const csrfKey = await indexKey(pool, keyring, "auth.csrf");
   const list = config.MEDVAULT_PASSWORD_LIST ? await openPasswordList(config.MEDVAULT_PASSWORD_LIST) : null;
@@ -79,6 +82,7 @@ export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext
       permissionVersion: async (role) => (await getRole(pool, role)).version,
     }),
     buckets: createBucketCounter(redis),
+    known: knownPeopleClient({ records: config.MEDVAULT_RECORDS_URL, audit: config.MEDVAULT_AUDIT_URL }, tls),
     record: (...events) => appender.append(...events),
     async refuse(refusal, ...events) {
       await appender.append(...events);
@@ -95,5 +99,6 @@ export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext
   };
   onStop(() => list?.close());
   onStop(() => ctx.mails.stop());
+  onStop(() => ctx.known.close());
   return ctx;
 }

@@ -45,6 +45,9 @@ const ENV = {
   MEDVAULT_PUBLIC_URL: "https://medvault.example",
   MEDVAULT_MAIL_DIR: "/not-used",
   MEDVAULT_HASHES_AT_ONCE: "4",
+  // Nobody is there: a patient then learns no name.
+  MEDVAULT_RECORDS_URL: "http://127.0.0.1:1",
+  MEDVAULT_AUDIT_URL: "http://127.0.0.1:1",
 };
 
 export interface Person {
@@ -81,7 +84,7 @@ export interface Harness {
 }
 
 /** The service over real Postgres and Redis, with a clock that moves and mails that are kept. */
-export async function createHarness(): Promise<Harness> {
+export async function createHarness(env: Readonly<Record<string, string>> = {}): Promise<Harness> {
   const testRedis = await createTestRedis();
   const redis: Redis = connectRedis(testRedis.url);
   await new Promise((resolve) => redis.once("ready", resolve));
@@ -89,7 +92,7 @@ export async function createHarness(): Promise<Harness> {
   const startedMs = Date.now();
   let offsetMs = 0;
   const now = () => new Date(startedMs + offsetMs);
-  const test = await startTestService(service, { env: ENV, redis, now });
+  const test = await startTestService(service, { env: { ...ENV, ...env }, redis, now });
   const { app, pool, keyring, context: ctx } = test;
   ctx.mails = createMailQueue({
     ...{ pool, now, logger: ctx.logger, from: "x@y.example" },

@@ -20,6 +20,16 @@ export const auditApi = defineRoutes({
     response: a.AuditEventView,
     etag: true,
   },
+  listActors: {
+    method: "POST",
+    path: "/internal/actors",
+    internal: true,
+    session: true,
+    part: "people",
+    summary: "Who acted on charts of the caller's own, for auth with the caller's assertion",
+    request: a.ActorsQuestion,
+    response: a.ActorsAnswer,
+  },
   prove: {
     method: "GET",
     path: "/v1/audit/events/{id}/proof",

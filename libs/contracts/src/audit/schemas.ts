@@ -58,6 +58,10 @@ export const AuditEventView = z.object({
 export type AuditEventView = z.input<typeof AuditEventView>;
 export const AuditEventPage = page(AuditEventView);
 
+/** Of whose charts auth asks who acted on them, before it tells a patient their names. */
+export const ActorsQuestion = z.strictObject({ patientIds: z.array(Id).min(1).max(100) });
+export const ActorsAnswer = z.object({ ids: z.array(z.string()) });
+
 /**
  * All that an offline check needs, in base64: `leaf` = SHA-256(salt || canonicalEvent), its tree
  * hash SHA-256(0x00 || leaf) (RFC 6962), `hashes` from its sibling up, `checkpoint` a signed note.

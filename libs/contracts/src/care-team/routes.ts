@@ -1,6 +1,6 @@
 import { LimitQuery } from "../http.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
-import { AccessQuery, AccessView, CareTeamMember, CareTeamView } from "./schemas.ts";
+import { AccessQuery, AccessView, CareTeamMember, CareTeamView, KnownPeople } from "./schemas.ts";
 
 export const careTeamApi = defineRoutes({
   list: {
@@ -38,6 +38,15 @@ export const careTeamApi = defineRoutes({
     resource: "patient",
     summary: "Take someone off the care team",
     errors: ["version_conflict"],
+  },
+  listKnown: {
+    method: "GET",
+    path: "/internal/known-people",
+    internal: true,
+    session: true,
+    part: "people",
+    summary: "Whom the caller's own chart names, for auth with the caller's assertion",
+    response: KnownPeople,
   },
   checkAccess: {
     method: "GET",

@@ -13,6 +13,9 @@ export const CareTeamMember = z.object({
 export type CareTeamMember = WithoutPeople<z.infer<typeof CareTeamMember>>;
 export const CareTeamView = z.object({ items: z.array(CareTeamMember) });
 
+/** The caller's own charts, and whom these name: what auth asks before it tells a patient names. */
+export const KnownPeople = z.object({ patientIds: z.array(Id), ids: z.array(Id) });
+
 /** What the files service asks before it touches a patient's file. */
 export const AccessQuery = z.strictObject({
   action: z.enum(["read", "write"]),

@@ -1,4 +1,4 @@
-import type { AuditEventPage } from "@medvault/contracts";
+import { type AuditEventPage, newId } from "@medvault/contracts";
 import { startPeople } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { z } from "zod";
@@ -52,4 +52,16 @@ test("the log itself holds no name: the proof of an event is over what was said"
   const proof = await auditor.get<{ canonicalEvent: string }>(`/v1/audit/events/${body.items[0]?.id}/proof`);
   expect(proof.status).toBe(200);
   expect(Buffer.from(proof.body.canonicalEvent, "base64").toString()).not.toContain("Weber");
+});
+
+test("auth is told who acted on a patient's charts, of nobody else's; guests and doctors learn nothing", async () => {
+  const [chart, other] = [newId(), newId()];
+  const of = (n: number, id: string, patientId: string) =>
+    event(n, { data: { actor: { id, role: "doctor", sessionId: null }, patientIds: [patientId] } });
+  await audit.send(of(4, ANNA, chart), of(5, ANNA, chart), of(6, GONE, other));
+  await audit.logged(6);
+  const ask = (role: "patient" | "doctor" | "guest") =>
+    audit.as(role).post("/internal/actors", { patientIds: [chart] });
+  expect(await ask("patient")).toMatchObject({ status: 200, body: { ids: [ANNA] } });
+  expect([(await ask("doctor")).status, (await ask("guest")).status]).toEqual([403, 401]);
 });

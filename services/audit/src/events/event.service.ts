@@ -7,16 +7,21 @@ import {
   type AuditStatsQuery,
   decodeCursor,
   encodeCursor,
+  Forbidden,
   NotFound,
+  scopeOf,
 } from "@medvault/contracts";
 import { z } from "zod";
 import type { Context } from "../context.ts";
 import { rowById } from "../log/log.store.ts";
-import { countByBucket, newestRows } from "./event.store.ts";
+import { countByBucket, latestActors, newestRows } from "./event.store.ts";
 import { requireWholeLog, viewOf } from "./event.ts";
 import { readingEvent } from "./reading.events.ts";
 
 const MAX_BUCKETS = 1_000;
+/** Events of a chart that are looked through for who acted, and how many of them are told. */
+const MAX_ACTED = 20_000;
+const MAX_ACTORS = 1_000;
 const DAY_MS = 86_400_000;
 /** Years 1 to 9999, in ms since 1970: what Postgres and RFC 3339 can both say. */
 const Time = z.int().min(Date.parse("0001-01-01T00:00:00Z")).max(Date.parse("9999-12-31T23:59:59.999Z"));
@@ -57,6 +62,16 @@ export async function readEvent(
     readingEvent(actor, "read", { subject: `audit/${row.id}`, patientIds: row.patientIds }),
   );
   return viewOf(seal, row);
+}
+
+/** Who acted on these charts lately. @throws Forbidden */
+export async function actorsOn(
+  { pool }: Context,
+  actor: Actor,
+  patientIds: readonly string[],
+): Promise<string[]> {
+  if (scopeOf(actor, "audit:read") === null) throw new Forbidden();
+  return latestActors(pool, patientIds, MAX_ACTED, MAX_ACTORS);
 }
 
 /** Counts per bucket, of the last 48 hours or 90 days without a `from`. @throws Forbidden */

@@ -76,6 +76,23 @@ export async function actorsIn(db: Db, filter: AuditFilter, size: number, limit:
   return rows.map((row) => row.actor_id);
 }
 
+/** Whose acts are among the latest `acts` on these patients: at most `limit` of them. */
+export async function latestActors(
+  db: Db,
+  patientIds: readonly string[],
+  acts: number,
+  limit: number,
+): Promise<string[]> {
+  const { rows } = await db.query<{ actor_id: string }>(
+    `select distinct actor_id
+       from (select actor_id from log where patient_ids && $1::uuid[] and actor_id is not null
+              order by occurred_at desc limit $2) as acted
+      limit $3`,
+    [patientIds, acts, limit],
+  );
+  return rows.map((row) => row.actor_id);
+}
+
 /** Events of one bucket of time. */
 export interface BucketCount {
   readonly start: Date;

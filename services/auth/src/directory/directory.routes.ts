@@ -1,11 +1,15 @@
 import { directoryApi } from "@medvault/contracts";
-import { type Route, route } from "@medvault/service-kit";
+import { callerOf, type Route, route } from "@medvault/service-kit";
 import type { AuthContext } from "../context.ts";
 import { listPeople, namesOf, readPerson, searchAccount } from "./directory.service.ts";
 
 export const directoryRoutes = (ctx: AuthContext): Route[] => [
-  route(directoryApi.list, async ({ actor, query }) => ({ body: await listPeople(ctx, actor, query) })),
-  route(directoryApi.read, async ({ actor, params }) => ({ body: await readPerson(ctx, actor, params.id) })),
+  route(directoryApi.list, async ({ actor, req, query }) => ({
+    body: await listPeople(ctx, callerOf(actor, req), query),
+  })),
+  route(directoryApi.read, async ({ actor, req, params }) => ({
+    body: await readPerson(ctx, callerOf(actor, req), params.id),
+  })),
   route(directoryApi.search, async ({ actor, scope, body }) => ({
     body: { items: await searchAccount(ctx, actor, scope, body.identifier) },
   })),

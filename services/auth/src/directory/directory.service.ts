@@ -13,6 +13,7 @@ import {
   scopeOf,
 } from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
+import type { Caller } from "@medvault/service-kit";
 import { findAccountByIdentifier } from "../accounts/account.store.ts";
 import {
   type Account,
@@ -36,11 +37,11 @@ const STAFF = ROLES.filter((role) => role !== "guest").filter(isStaff);
  */
 export async function listPeople(
   ctx: AuthContext,
-  actor: Actor,
+  caller: Caller,
   query: DirectoryQuery,
 ): Promise<{ items: DirectoryEntry[]; nextCursor: string | null }> {
   const { limit, cursor, role, q } = query;
-  const ids = await knownTo(ctx, actor, scopeOf(actor, "directory:read"));
+  const ids = await knownTo(ctx, caller);
   const roles = role === undefined ? STAFF : STAFF.filter((one) => one === role);
   const items: DirectoryEntry[] = [];
   let before = decodeCursor(Id, cursor) ?? null;
@@ -57,17 +58,17 @@ export async function listPeople(
       if (isCalled(account, q)) items.push(entryOf(account));
     }
   }
-  await ctx.record(directoryEvent(actor, "listed", "directory", { count: items.length }));
+  await ctx.record(directoryEvent(caller, "listed", "directory", { count: items.length }));
   return { items, nextCursor: isMore && before !== null ? encodeCursor(before) : null };
 }
 
 /** One of those whom a page could show, or the caller's own account. Throws NotFound. */
-export async function readPerson(ctx: AuthContext, actor: Actor, id: string): Promise<DirectoryEntry> {
-  const known = id === actor.id ? [id] : await knownTo(ctx, actor, scopeOf(actor, "directory:read"));
+export async function readPerson(ctx: AuthContext, caller: Caller, id: string): Promise<DirectoryEntry> {
+  const known = id === caller.id ? [id] : await knownTo(ctx, caller);
   const isKnown = known === null || known.includes(id);
   const account = isKnown ? (await findAccounts(ctx.pool, ctx, [id]))[0] : undefined;
-  if (!account || !isUsable(account) || !(isStaff(account.role) || id === actor.id)) throw new NotFound();
-  await ctx.record(directoryEvent(actor, "read", `user/${id}`));
+  if (!account || !isUsable(account) || !(isStaff(account.role) || id === caller.id)) throw new NotFound();
+  await ctx.record(directoryEvent(caller, "read", `user/${id}`));
   return entryOf(account);
 }
 
@@ -99,9 +100,13 @@ export async function namesOf(
   return accounts.map((account) => ({ id: account.id, name: shownName(account) }));
 }
 
-/** Whom the caller may know of by their ids alone; null: of all who work here. */
-async function knownTo(_ctx: AuthContext, _actor: Actor, scope: Scope | null): Promise<string[] | null> {
-  return scope === "any" ? null : [];
+/**
+ * Whom the caller may know of by their ids alone: a patient whom their own chart and its log name.
+ * Null: all who work here. Throws Unavailable while records or audit are away.
+ */
+async function knownTo(ctx: AuthContext, caller: Caller): Promise<string[] | null> {
+  if (scopeOf(caller, "directory:read") === "any") return null;
+  return (await ctx.known.knownTo(caller)).filter((id) => Id.safeParse(id).success);
 }
 
 /** Whether each word of `q` is part of what the account is called. */

@@ -1,6 +1,7 @@
 import { newId } from "@medvault/contracts";
 import { type TestClient, testAssertions } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { startChart } from "../../test/chart.ts";
 import { createHarness, type Harness, type Person } from "../../test/harness.ts";
 
 interface Entry {
@@ -14,6 +15,7 @@ interface Page {
   nextCursor: string | null;
 }
 
+let chart: Awaited<ReturnType<typeof startChart>>;
 let h: Harness;
 let anna: Person;
 let auditor: TestClient;
@@ -22,7 +24,8 @@ let patient: TestClient;
 let admin: TestClient;
 let unknown: Person;
 beforeAll(async () => {
-  h = await createHarness();
+  chart = await startChart();
+  h = await createHarness(chart.env);
   anna = await h.person("doctor", {
     ...{ name: "Änna Weber", title: "Dr.", speciality: "Cardiology", professionalNumber: "LANR 1234567" },
   });
@@ -35,8 +38,14 @@ beforeAll(async () => {
     ),
   )) as [TestClient, TestClient, TestClient, TestClient];
 });
-afterAll(() => h.close());
-beforeEach(async () => void (await h.events()));
+afterAll(async () => {
+  await h.close();
+  chart.close();
+});
+beforeEach(async () => {
+  chart.names([], []);
+  await h.events();
+});
 
 const list = (who: TestClient, query = "") => who.get<Page>(`/v1/directory?${query}`);
 const names = (page: Page) => page.items.map(({ name }) => name);
@@ -104,11 +113,31 @@ test("one person is read by id, with an event that names nobody but by id", asyn
 });
 
 test("a patient cannot enumerate staff: lists are empty, and ids of strangers are not there", async () => {
-  expect((await list(patient)).body.items).toEqual([]);
-  expect((await list(patient, "q=anna")).body.items).toEqual([]);
+  for (const query of ["", "q=anna"]) expect((await list(patient, query)).body.items).toEqual([]);
   expect((await patient.get(`/v1/directory/${anna.account.id}`)).status).toBe(404);
   expect((await patient.get(`/v1/directory/${patient.actor.id}`)).body).toMatchObject({ role: "patient" });
   expect((await h.guest().get("/v1/directory")).status).toBe(401);
+});
+
+test("a patient finds those whom their own chart and its log name, and nobody else", async () => {
+  const bruno = await h.person("doctor", { name: "Bruno Keller" });
+  chart.names([anna.account.id, unknown.account.id], [bruno.account.id, "service:gateway"]);
+  expect(names((await list(patient)).body)).toEqual(["Bruno Keller", "Änna Weber"]);
+  expect(names((await list(patient, "q=weber")).body)).toEqual(["Änna Weber"]);
+  for (const { account } of [anna, bruno])
+    expect((await patient.get(`/v1/directory/${account.id}`)).body).toMatchObject({ id: account.id });
+  for (const id of [unknown.account.id, admin.actor.id, auditor.actor.id, newId()])
+    expect((await patient.get(`/v1/directory/${id}`)).status).toBe(404);
+});
+
+test("a patient learns no name while records or audit are away: 503, for known and unknown ids alike", async () => {
+  for (const away of ["records", "audit"] as const) {
+    chart.names([anna.account.id], [], away);
+    expect((await list(patient)).status).toBe(503);
+    for (const id of [anna.account.id, newId()])
+      expect((await patient.get(`/v1/directory/${id}`)).status).toBe(503);
+    expect((await list(doctor)).status).toBe(200);
+  }
 });
 
 const search = (who: TestClient, identifier: string) =>

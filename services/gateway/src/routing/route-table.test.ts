@@ -20,5 +20,8 @@ test("an assertion is good at one service, and at a second one only where the fi
   expect(table("POST", "/v1/patients/search")?.audiences).toEqual(["records", "auth/people"]);
   expect(table("GET", `/v1/files/${ID}`)?.audiences).toEqual(["files", "records", "auth/people"]);
   expect(table("GET", "/v1/audit/events")?.audiences).toEqual(["audit", "auth/people"]);
+  const knowing = ["auth", "records/people", "audit/people"];
+  expect(table("GET", `/v1/directory/${ID}`)?.audiences).toEqual(knowing);
+  expect(table("POST", "/v1/directory/search")?.audiences).toEqual(["auth"]);
   expect(table("GET", "/v1/backups")?.audiences).toEqual(["backup"]);
 });

@@ -132,6 +132,7 @@ const NAMES_PEOPLE: ReadonlySet<ServiceName> = new Set(["records", "files", "aud
 
 function audiencesOf(service: ServiceName, key: string): readonly Audience[] {
   const asked: Audience[] = service === "files" ? ["records"] : [];
+  if (key.startsWith("GET /v1/directory")) return [service, "records/people", "audit/people"];
   if (ASKS_AUTH.test(key)) return [service, "auth"];
   return [service, ...asked, ...(NAMES_PEOPLE.has(service) ? (["auth/people"] as const) : [])];
 }

@@ -1,7 +1,7 @@
 import { careTeamApi, NotFound, scopeOf } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
-import { reachesVouched } from "./access.store.ts";
+import { knownPeople, reachesVouched } from "./access.store.ts";
 
 /**
  * What the files service asks, with the assertion that it was given: may this person touch files of
@@ -22,4 +22,6 @@ export const accessRoutes = (context: Context): Route[] => [
     } as const;
     return { body };
   }),
+  // For auth, which leaves the event of the names that it tells.
+  route(careTeamApi.listKnown, async ({ actor }) => ({ body: await knownPeople(context.pool, actor) })),
 ];

@@ -1,4 +1,4 @@
-import type { Actor, ResourceAction } from "@medvault/contracts";
+import { type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
 import type { Db } from "@medvault/postgres";
 import { reached, reachOf } from "./reach.ts";
 
@@ -82,4 +82,32 @@ export async function reaches(
     [patientId, scope, userId, prescriptionId],
   );
   return rows[0]?.reached === true;
+}
+
+const MAX_OWN_CHARTS = 100;
+const MAX_KNOWN = 1_000;
+
+/**
+ * The charts of the caller's own, and whom these name: the care team, who made, wrote and
+ * prescribed, and providers. Throws Forbidden for anybody but a patient.
+ */
+export async function knownPeople(db: Db, actor: Actor): Promise<{ patientIds: string[]; ids: string[] }> {
+  const { scope, userId } = reachOf(actor, "careteam:read");
+  if (scope !== "own") throw new Forbidden();
+  const { rows } = await db.query<{ patientIds: string[]; ids: string[] }>(
+    `with own as (
+       select a.patient_id as id from patient_access a where a.user_id = $1 and a.scope = 'own' limit $2)
+     select array(select id from own) as "patientIds",
+            array(select known.id from (
+                    select c.user_id as id from care_team c join own on own.id = c.patient_id
+                    union select c.added_by from care_team c join own on own.id = c.patient_id
+                    union select p.created_by from patients p join own using (id)
+                    union select r.author_id from medical_records r join own on own.id = r.patient_id
+                    union select x.prescribed_by from prescriptions x join own on own.id = x.patient_id
+                    union select c.created_by from claims c join own on own.id = c.patient_id
+                    union select c.provider_id from claims c join own on own.id = c.patient_id
+                  ) known where known.id is not null limit $3) as ids`,
+    [userId, MAX_OWN_CHARTS, MAX_KNOWN],
+  );
+  return rows[0] ?? { patientIds: [], ids: [] };
 }
