@@ -21,7 +21,7 @@ export const MAX_FILE_BYTES = 300_000;
 /** Who may do what to whom, as the stand-in for records answers it. */
 export type Grants = Map<
   string,
-  { read: Set<string>; write: Set<string>; prescriptions: Set<string>; vouched: boolean }
+  { read: Set<string>; write: Set<string>; prescriptions: Set<string>; vouched: boolean; chart: string[] }
 >;
 
 /**
@@ -44,7 +44,7 @@ async function startRecordsStandIn(grants: Grants) {
     res.end(
       JSON.stringify(
         allowed
-          ? AccessView.parse({ allowed, patientId, reason: "assigned", vouched: patient.vouched })
+          ? AccessView.parse({ allowed, patientId, reason: "assigned", ...patient })
           : { code: "not_found" },
       ),
     );
@@ -94,8 +94,16 @@ export async function startFiles(settings: Readonly<Record<string, string>> = {}
     patientOf(...people: Person[]): string {
       const id = newId();
       const ids = people.map((person) => person.id);
-      grants.set(id, { read: new Set(ids), write: new Set(ids), prescriptions: new Set(), vouched: true });
+      const access = { read: new Set(ids), write: new Set(ids), prescriptions: new Set<string>() };
+      grants.set(id, { ...access, vouched: true, chart: [id] });
       return id;
+    },
+    /** From now on these are one chart, or each its own again. */
+    mergeOf(survivor: string, merged: string, undone = false): void {
+      for (const id of [survivor, merged]) {
+        const patient = grants.get(id);
+        if (patient) patient.chart = undone ? [id] : [survivor, merged];
+      }
     },
     /** From now on staff answers for the patient, or nobody does. */
     vouch(patientId: string, vouched: boolean): void {

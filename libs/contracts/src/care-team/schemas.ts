@@ -27,4 +27,6 @@ export const AccessView = z.object({
   reason: z.string(),
   /** Whether staff made the record or treats the patient: only someone's own word otherwise. */
   vouched: z.boolean(),
+  /** The ids that the patient's chart is kept under, the surviving one first. */
+  chart: z.array(Id).min(1),
 });

@@ -81,6 +81,15 @@ export const PatientView = z.object({
   updatedAt: instant,
 });
 export type PatientView = z.infer<typeof PatientView>;
+
+/** A patient, and the ids of the charts that were merged into theirs: they lead here too. */
+export const PatientChart = PatientView.extend({ mergedFrom: z.array(Id).optional() });
+export type PatientChart = z.infer<typeof PatientChart>;
+/** `from` is the chart that is merged into the one of the path. */
+export const MergePatients = z.strictObject({ from: Id });
+/** Which chart parts again; left out where the path names it, or there is only one. */
+export const UnmergePatients = z.strictObject({ from: Id.optional() });
+
 export const PatientPage = sealedPage(PatientView);
 export const PatientVersions = versions(PatientView);
 

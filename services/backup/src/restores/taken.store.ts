@@ -14,11 +14,13 @@ export async function takeAgain(db: Db, n: number): Promise<Record<string, numbe
   for (const service of RESTORED) rowsErased += await leaveOutErased(db, service, n);
   const assignmentsEnded = await endAssignments(db, scratch);
   const assignmentsKept = await keepAssignments(db, scratch);
+  const mergesEnded = await endMerges(db, scratch);
   const linksMoved = await moveLinks(db, scratch);
   return {
     rowsErased,
     assignmentsEnded,
     assignmentsKept,
+    mergesEnded,
     linksMoved,
     hiddenAgain: await hideAgain(db, scratch),
   };
@@ -60,6 +62,17 @@ async function keepAssignments(db: Db, scratch: string): Promise<number> {
     ),
   );
   return rowCount ?? 0;
+}
+
+/**
+ * Charts that were made two again since the backup stay two: who reached one by the other does not
+ * come back by it. A later merge of them has taken its note away.
+ */
+async function endMerges(db: Db, scratch: string): Promise<number> {
+  const statement = `delete from %I.patient_merges m
+        using records_sys.patient_unmerges e
+        where e.from_id = m.from_id and e.into_id = m.into_id`;
+  return (await db.query(ddl(statement, scratch))).rowCount ?? 0;
 }
 
 /**

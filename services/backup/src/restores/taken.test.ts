@@ -167,6 +167,44 @@ test("threat: the rows of a patient who was erased since the backup come back", 
   expect(await whose(backup.files, "select patient_id as of from files")).toEqual([stays.id]);
 });
 
+test("threat: charts that were made two again since the backup are one again after a restore, for who had the other", async () => {
+  const ids = await Promise.all(Array.from({ length: 6 }, async () => (await givenPatient(backup, 0)).id));
+  const [one, parted, stays, again, two, late] = ids as [string, string, string, string, string, string];
+  const merge = async (from: string, into: string) => {
+    await backup.records.query(
+      `insert into patient_merges select id, $2, $2, now() from unnest(array[$1, $2]::uuid[]) as x (id)
+       on conflict do nothing`,
+      [from, into],
+    );
+    await backup.records.query("delete from patient_unmerges where from_id = $1 and into_id = $2", [
+      from,
+      into,
+    ]);
+  };
+  const unmerge = async (from: string, into: string) => {
+    await backup.records.query("delete from patient_merges where from_id = $1", [from]);
+    await backup.records.query("insert into patient_unmerges values ($1, $2, now())", [from, into]);
+  };
+  for (const from of [parted, stays, again]) await merge(from, one);
+  const { id } = await makeBackup(backup);
+  await unmerge(parted, one);
+  await unmerge(again, one);
+  await merge(again, one);
+  await merge(late, two);
+  await drainedEvents(backup.pool);
+  for (const time of [1, 2]) {
+    expect((await restore(backup, id))?.state, String(time)).toBe("complete");
+    const { rows } = await backup.records.query<{ from_id: string; into_id: string }>(
+      "select from_id, into_id from patient_merges",
+    );
+    expect(new Set(rows.map((row) => `${row.from_id} ${row.into_id}`))).toEqual(
+      new Set([one, stays, again].map((from) => `${from} ${one}`)),
+    );
+  }
+  const restored = (await drainedEvents(backup.pool)).find(({ type }) => type.endsWith("backup.restored.v1"));
+  expect(restored?.data.details).toMatchObject({ mergesEnded: 1 });
+});
+
 test("who came to a care team since the backup stays on it: a patient whose doctor changed has one", async () => {
   const patient = await givenPatient(backup);
   const { id } = await makeBackup(backup);

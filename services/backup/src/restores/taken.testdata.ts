@@ -3,7 +3,7 @@
  * again by that function of `taken.store.ts`, or nothing, for that reason.
  */
 export type Fate =
-  | { again: "endAssignments" | "moveLinks" | "hideAgain" | "leaveOutErased" }
+  | { again: "endAssignments" | "endMerges" | "moveLinks" | "hideAgain" | "leaveOutErased" }
   | { why: string };
 
 const CONTENT: Fate = { why: "what was written: a restore is there to bring it back" };
@@ -45,6 +45,10 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
   "records.patient_access": {
     rows: { why: "a view of care_team and patients.user_id" },
     columns: { patient_id: BOUND, user_id: BOUND, scope: BOUND },
+  },
+  "records.patient_merges": {
+    rows: { again: "endMerges" },
+    columns: { from_id: BOUND, into_id: BOUND, merged_by: AUTHOR, merged_at: CONTENT },
   },
   "records.medical_records": {
     rows: { why: "never deleted, but with an erased patient" },

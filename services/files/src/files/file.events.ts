@@ -32,10 +32,9 @@ export function storedEvent(actor: Actor, reason: string, file: StoredFile, boxS
 export function storedAgainEvent(
   actor: Actor,
   reason: string,
-  patientId: string,
-  { id }: { readonly id: string },
+  file: { readonly id: string; readonly patientId: string },
 ): NewEvent {
-  return fileEvent(actor, "stored", { id, patientId }, { reason, details: { replayed: true } });
+  return fileEvent(actor, "stored", file, { reason, details: { replayed: true } });
 }
 
 /** One event for a list, naming the patients in it. */

@@ -81,32 +81,36 @@ function insert(
   const parts = files.map(({ name, contentType, sha256 }) => ({ name, contentType, sha256 }));
   const request = { actorId: caller.id, key, method: "POST", path: "/v1/files", body: { ...target, parts } };
   const store = async (tx: Tx) => {
-    const subjectKey = await createSubjectKey(tx, keyring, target.patientId);
-    await requireRoom(tx, target.patientId, files, access.vouched ? quotas.patient : quotas.unvouched);
+    const [patientId] = access.chart;
+    const subjectKey = await createSubjectKey(tx, keyring, patientId);
+    await requireRoom(tx, access.chart, files, access.vouched ? quotas.patient : quotas.unvouched);
     const items: FileView[] = [];
     for (const received of files) {
-      const file = rowOf(caller, target, received);
+      const file = rowOf(caller, { ...target, patientId }, received);
       const { createdAt, boxSha256 } = await insertFile(tx, keyring, subjectKey, file);
       await emit(tx, SOURCE, storedEvent(caller, access.reason, file, boxSha256));
-      items.push(viewOf({ ...file, createdAt }));
+      items.push(viewOf({ ...file, createdAt }, patientId));
     }
     return { status: 201, body: { items } };
   };
   return idempotent<UploadAnswer>(pool, keyring, request, store, ({ body }) =>
-    appender.append(
-      ...body.items.map((file) => storedAgainEvent(caller, access.reason, target.patientId, file)),
-    ),
+    appender.append(...body.items.map((file) => storedAgainEvent(caller, access.reason, file))),
   );
 }
 
-/** Uploads for one patient take turns here, so that those at once cannot pass the quota. */
-async function requireRoom(tx: Tx, patientId: string, files: ReceivedFile[], quota: Quota): Promise<void> {
-  const used = await lockUsage(tx, patientId);
+/** Uploads for one chart take turns here, so that those at once cannot pass the quota. */
+async function requireRoom(
+  tx: Tx,
+  chart: Access["chart"],
+  files: ReceivedFile[],
+  quota: Quota,
+): Promise<void> {
+  const used = await lockUsage(tx, chart);
   const bytes = files.reduce((sum, file) => sum + file.sizeBytes, used.bytes);
   if (bytes > quota.maxBytes || used.files + files.length > quota.maxFiles) throw new QuotaExceeded();
 }
 
-/** A page of a patient's files, newest first; one event names the patient. */
+/** A page of a chart's files, newest first; one event names the patients of it. */
 export async function listFilesOf(
   context: Context,
   caller: Caller,
@@ -114,20 +118,22 @@ export async function listFilesOf(
 ): Promise<{ items: (FileView | DamagedRow)[]; nextCursor: string | null }> {
   const beforeId = decodeCursor(Id, query.cursor) ?? null;
   const of = query.patientId
-    ? { patientId: query.patientId, reason: await requireRead(context, caller, query.patientId) }
-    : await patientOf(context, caller, query.attachedTo);
-  const patientId = of?.patientId ?? null;
-  const found = patientId
+    ? await requireRead(context, caller, query.patientId)
+    : await accessOfAttachment(context, caller, query.attachedTo);
+  const found = of
     ? await listFiles(context.pool, context.keyring, {
-        patientId,
+        chart: of.chart,
         attachedTo: query.attachedTo ?? null,
         beforeId,
         limit: query.limit + 1,
       })
     : [];
-  const items = found.slice(0, query.limit).map((file) => (isDamaged(file) ? file : viewOf(file)));
+  const items = found.slice(0, query.limit).map((file) => {
+    const shownUnder = of?.chart[0] ?? file.patientId;
+    return isDamaged(file) ? { ...file, patientId: shownUnder } : viewOf(file, shownUnder);
+  });
   await context.appender.append(
-    listedEvent(caller, of?.reason ?? "nothing_found", patientId ? [patientId] : [], items.length),
+    listedEvent(caller, of?.reason ?? "nothing_found", of?.chart ?? [], items.length),
     ...found.filter(isDamaged).map((file) => damagedEvent(caller, file)),
   );
   const last = items.at(-1);
@@ -140,9 +146,9 @@ export async function readFile(
   caller: Caller,
   id: string,
 ): Promise<{ body: FileView; rev: number }> {
-  const { file, reason } = await requireFile(context, caller, id, "read");
+  const { file, reason, patientId } = await requireFile(context, caller, id, "read");
   await context.appender.append(fileEvent(caller, "read", file, { reason, fields: ["metadata"] }));
-  return { body: viewOf(file), rev: file.rev };
+  return { body: viewOf(file, patientId), rev: file.rev };
 }
 
 export interface OpenFile {
@@ -185,6 +191,8 @@ interface AllowedFile {
   file: FoundFile;
   /** The scope that records allowed it in. */
   reason: string;
+  /** In whose chart it is. */
+  patientId: string;
 }
 
 async function requireFile(
@@ -200,26 +208,25 @@ async function requireFile(
     await records.requireAccess(caller, { patientId: newId(), action }).catch(throwUnlessDenied);
     throw new NotFound();
   }
-  const { reason } = await records.requireAccess(caller, { patientId: sealed.patientId, action });
+  const { reason, chart } = await records.requireAccess(caller, { patientId: sealed.patientId, action });
   const file = sealed.open();
-  if (!isDamaged(file)) return { file, reason };
+  if (!isDamaged(file)) return { file, reason, patientId: chart[0] };
   await appender.append(damagedEvent(caller, file));
   throw markRecorded(new RowDamaged());
 }
 
-async function requireRead({ records }: Context, caller: Caller, patientId: string): Promise<string> {
-  return (await records.requireAccess(caller, { patientId, action: "read" })).reason;
-}
+const requireRead = ({ records }: Context, caller: Caller, patientId: string): Promise<Access> =>
+  records.requireAccess(caller, { patientId, action: "read" });
 
 /**
- * The patient of an attachment, if the caller may read their files; else null, so that another's
- * attachment and one without files are the same empty list. It asks records either way.
+ * The chart of an attachment's patient, if the caller may read their files; else null, so that
+ * another's attachment and one without files are the same empty list. It asks records either way.
  */
-async function patientOf(
+async function accessOfAttachment(
   context: Context,
   caller: Caller,
   attachedTo: string | undefined,
-): Promise<{ patientId: string; reason: string } | null> {
+): Promise<Access | null> {
   if (attachedTo === undefined) {
     throw new InvalidInput(undefined, [
       { path: "patientId", code: "required", message: "is needed, or attachedTo" },
@@ -227,8 +234,8 @@ async function patientOf(
   }
   const patientId = await patientOfAttachment(context.pool, attachedTo);
   try {
-    const reason = await requireRead(context, caller, patientId ?? newId());
-    return patientId ? { patientId, reason } : null;
+    const access = await requireRead(context, caller, patientId ?? newId());
+    return patientId ? access : null;
   } catch (error) {
     throwUnlessDenied(error);
     if (patientId) await context.appender.append(attachmentDeniedEvent(caller, patientId));

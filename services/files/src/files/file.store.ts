@@ -2,12 +2,13 @@ import type { Keyring, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { files } from "./file.table.ts";
 import type { FoundFile, StoredFile } from "./file.ts";
+import type { Access } from "./records.client.ts";
 
 type Row = SealedRow & { patient_id: string; created_at: Date };
 
-/** Which files: of a patient, or on an attachment, or both; older than `beforeId` when paging. */
+/** Which files: of a chart, or on an attachment, or both; older than `beforeId` when paging. */
 export interface FileFilter {
-  patientId: string;
+  chart: readonly string[];
   attachedTo: string | null;
   beforeId: string | null;
   limit: number;
@@ -45,13 +46,13 @@ export async function insertFile(
   return { createdAt: rows[0]?.created_at ?? new Date(), boxSha256: files.boxHash(sealed) };
 }
 
-/** What the files of a patient take. Until the transaction ends no other adds to it. */
-export async function lockUsage(tx: Tx, patientId: string): Promise<{ bytes: number; files: number }> {
+/** What the files of a chart take. Until the transaction ends no other adds to it. */
+export async function lockUsage(tx: Tx, chart: Access["chart"]): Promise<{ bytes: number; files: number }> {
   // Two statements: the second must see what was committed while the first waited.
-  await tx.query("select pg_advisory_xact_lock(hashtextextended($1::text, 0))", [patientId]);
+  await tx.query("select pg_advisory_xact_lock(hashtextextended($1::text, 0))", [chart[0]]);
   const { rows } = await tx.query<{ bytes: string; files: number }>(
-    "select coalesce(sum(size_bytes), 0) as bytes, count(*)::int as files from files where patient_id = $1",
-    [patientId],
+    "select coalesce(sum(size_bytes), 0) as bytes, count(*)::int as files from files where patient_id = any($1::uuid[])",
+    [chart],
   );
   return { bytes: Number(rows[0]?.bytes ?? 0), files: rows[0]?.files ?? 0 };
 }
@@ -92,13 +93,17 @@ export async function listFiles(
   const { rows } = await db.query<Row>(
     `select f.id, f.patient_id, f.attached_to, f.content_type, f.size_bytes, f.state, f.uploaded_by,
             f.blob, f.blob_bytes, f.blob_sha256, f.created_at, f.rev, f.open, f.sealed, k.wrapped as subject_key
-       from files f join subject_keys k on k.subject_id = f.patient_id
-      where f.patient_id = $1
-        and ($2::text is null or f.attached_to = $2)
-        and ($3::uuid is null or f.id < $3)
+       from unnest($1::uuid[]) as c (patient_id)
+      cross join lateral (
+            select * from files o
+             where o.patient_id = c.patient_id
+               and ($2::text is null or o.attached_to = $2)
+               and ($3::uuid is null or o.id < $3)
+             order by o.id desc limit $4) f
+       join subject_keys k on k.subject_id = f.patient_id
       order by f.id desc
       limit $4`,
-    [filter.patientId, filter.attachedTo, filter.beforeId, filter.limit],
+    [filter.chart, filter.attachedTo, filter.beforeId, filter.limit],
   );
   return rows.map((row) => opened(keyring, row));
 }

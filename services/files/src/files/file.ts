@@ -22,11 +22,11 @@ export interface StoredFile {
 
 export type FoundFile = StoredFile & { createdAt: Date };
 
-/** What callers see of it. */
-export function viewOf(file: FoundFile): FileView {
+/** What callers see of it, in the chart of the patient whom they reach it by. */
+export function viewOf(file: FoundFile, patientId: string): FileView {
   return {
     id: file.id,
-    patientId: file.patientId,
+    patientId,
     attachedTo: file.attachedTo,
     name: file.name,
     contentType: file.contentType,

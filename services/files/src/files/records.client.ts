@@ -15,6 +15,8 @@ interface AccessQuestion {
 export interface Access {
   reason: string;
   vouched: boolean;
+  /** The ids that the patient's chart is kept under, the surviving one first. */
+  chart: [survivor: string, ...mergedFrom: string[]];
 }
 
 /** May this caller touch this patient? Records alone decides (ARCHITECTURE.md, "Access"). */
@@ -51,7 +53,9 @@ export function recordsClient(url: string, tls: Tls | null): RecordsClient {
       if (status !== 200) throw refusalOfService(body);
       const answer = AccessView.safeParse(body);
       if (answer.data?.patientId !== patientId) throw new Unavailable();
-      return { reason: answer.data.reason, vouched: answer.data.vouched };
+      const { reason, vouched, chart } = answer.data;
+      const [survivor = patientId, ...mergedFrom] = chart;
+      return { reason, vouched, chart: [survivor, ...mergedFrom] };
     },
     close: () => records.close(),
   };

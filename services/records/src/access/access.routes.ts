@@ -1,7 +1,7 @@
 import { careTeamApi, NotFound, scopeOf } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
-import { knownPeople, reachesVouched } from "./access.store.ts";
+import { knownPeople, vouchedChart } from "./access.store.ts";
 
 /**
  * What the files service asks, with the assertion that it was given: may this person touch files of
@@ -12,14 +12,15 @@ export const accessRoutes = (context: Context): Route[] => [
   route(careTeamApi.checkAccess, async ({ actor, params, query }) => {
     const { action, prescriptionId = null } = query;
     const permission = action === "read" ? "file:read" : "file:write";
-    const found = await reachesVouched(context.pool, actor, permission, params.id, prescriptionId);
+    const found = await vouchedChart(context.pool, actor, permission, params.id, prescriptionId);
     if (!found) throw new NotFound();
     const body = {
-      allowed: true,
+      allowed: true as const,
       patientId: params.id,
       reason: scopeOf(actor, permission) ?? "none",
       vouched: found.vouched,
-    } as const;
+      chart: found.chart,
+    };
     return { body };
   }),
   // For auth, which leaves the event of the names that it tells.

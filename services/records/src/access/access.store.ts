@@ -1,22 +1,40 @@
 import { type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
 import type { Db } from "@medvault/postgres";
-import { reached, reachOf } from "./reach.ts";
+import { chartIds, reached, reachOf, survivorOf } from "./reach.ts";
+
+/** What new rows of a chart are sealed for. */
+export interface ReachedChart {
+  /** The surviving patient, whichever id of the chart was asked for. */
+  patientId: string;
+  subjectKey: Buffer;
+}
 
 /**
- * The wrapped subject key of a patient whom the actor reaches with this permission; null when there
- * is no such patient or the actor may not know of one. The row is locked against erasure until the
+ * The chart that an id leads to, if the actor reaches it with this permission; null when there is
+ * no such patient or the actor may not know of one. The row is locked against erasure until the
  * transaction ends.
  */
-export async function reachablePatientKey(
+export async function reachableChart(
   db: Db,
   actor: Actor,
   permission: ResourceAction,
   patientId: string,
-): Promise<Buffer | null> {
-  return (await reachablePatientKeys(db, actor, permission, [patientId])).get(patientId) ?? null;
+): Promise<ReachedChart | null> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { rows } = await db.query<{ id: string; wrapped: Buffer }>(
+    `select p.id, k.wrapped from patients p join subject_keys k on k.subject_id = p.id
+      where p.id = ${survivorOf("$1")}
+        and ${reached("p.id", 2)}
+        for key share of p`,
+    [patientId, scope, userId],
+  );
+  return rows[0] ? { patientId: rows[0].id, subjectKey: rows[0].wrapped } : null;
 }
 
-/** As reachablePatientKey, of several: the keys of those whom the actor reaches, by patient. */
+/**
+ * As reachableChart, of several and of each by itself: the keys of those whom the actor reaches, by
+ * patient.
+ */
 export async function reachablePatientKeys(
   db: Db,
   actor: Actor,
@@ -36,52 +54,61 @@ export async function reachablePatientKeys(
   return new Map(rows.map(({ id, wrapped }) => [id, wrapped]));
 }
 
+/** The ids of a chart, the surviving one first. */
+export type Chart = [survivor: string, ...mergedFrom: string[]];
+
+interface Merged {
+  id: string;
+  mergedFrom: string[];
+}
+
+const chartOf = (patientId: string, merged: Merged | null): Chart =>
+  merged ? [merged.id, ...merged.mergedFrom] : [patientId];
+
 /**
- * Whether staff answers for a patient whom the actor reaches (as `reaches` says): made the record,
- * or is on the care team. Null: not reached.
+ * The chart that an id leads to, if the actor reaches it (as `chartInReach` says), and whether
+ * staff answers for it: made the record, or is on the care team. With a prescription, which must be
+ * the chart's. Null: not reached.
  */
-export async function reachesVouched(
+export async function vouchedChart(
   db: Db,
   actor: Actor,
   permission: ResourceAction,
   patientId: string,
   prescriptionId: string | null,
-): Promise<{ vouched: boolean } | null> {
+): Promise<{ chart: Chart; vouched: boolean } | null> {
   const { scope, userId } = reachOf(actor, permission);
-  const { rows } = await db.query<{ vouched: boolean }>(
-    `select p.created_by is distinct from p.user_id
-              or exists (select from care_team c where c.patient_id = p.id) as vouched
+  const { rows } = await db.query<{ merged: Merged | null; vouched: boolean }>(
+    `select merged_chart(p.id) as merged,
+            p.created_by is distinct from p.user_id
+              or exists (select from care_team c where c.patient_id = any(${chartIds("$1")})) as vouched
        from patients p
       where p.id = $1
         and ${reached("p.id", 2)}
         and ($4::uuid is null or exists (select from prescriptions x
-              where x.id = $4 and x.patient_id = p.id))`,
+              where x.id = $4 and x.patient_id = any(${chartIds("$1")})))`,
     [patientId, scope, userId, prescriptionId],
   );
-  return rows[0] ?? null;
+  const [row] = rows;
+  return row ? { chart: chartOf(patientId, row.merged), vouched: row.vouched } : null;
 }
 
-/**
- * Whether the actor reaches the patient and, if one is named, the prescription is that patient's.
- */
-export async function reaches(
+/** The chart that an id leads to, if the actor reaches it; else null. */
+export async function chartInReach(
   db: Db,
   actor: Actor,
   permission: ResourceAction,
   patientId: string,
-  prescriptionId: string | null,
-): Promise<boolean> {
+): Promise<Chart | null> {
   const { scope, userId } = reachOf(actor, permission);
-  const { rows } = await db.query<{ reached: boolean }>(
-    `select exists (
-       select from patients p
-        where p.id = $1
-          and ${reached("p.id", 2)}
-          and ($4::uuid is null or exists (select from prescriptions x
-                where x.id = $4 and x.patient_id = p.id))) as reached`,
-    [patientId, scope, userId, prescriptionId],
+  const { rows } = await db.query<{ merged: Merged | null }>(
+    `select merged_chart(p.id) as merged from patients p
+      where p.id = $1
+        and ${reached("p.id", 2)}`,
+    [patientId, scope, userId],
   );
-  return rows[0]?.reached === true;
+  const [row] = rows;
+  return row ? chartOf(patientId, row.merged) : null;
 }
 
 const MAX_OWN_CHARTS = 100;

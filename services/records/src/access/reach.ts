@@ -19,9 +19,40 @@ export function reachOf(actor: Actor, resourceAction: ResourceAction): Reach {
 
 /**
  * The access predicate, as SQL: the row's patient (the column with their id) is one whom the user
- * reaches. The parameters `$at` and `$at+1` are a Reach's scope and user. Every statement on
- * patient data holds it, or starts from `patient_access` itself, or follows one that did.
+ * reaches, by that chart or another of its merge. The parameters `$at` and `$at+1` are a Reach's
+ * scope and user. Every statement on patient data holds it, or starts from `patientsInReach`, or
+ * follows one that did.
  */
 export const reached = (patientId: string, at: number): string =>
   `($${at} = 'any' or exists (select from patient_access a
-              where a.patient_id = ${patientId} and a.user_id = $${at + 1} and a.scope = $${at}))`;
+              where a.patient_id = ${patientId} and a.user_id = $${at + 1} and a.scope = $${at})
+          or reached_by_merge(${patientId}, $${at + 1}, $${at}))`;
+
+/** The ids of all whom a user reaches in a scope other than `any`, each once: `patient_id`. */
+export const patientsInReach = (user: number, scope: number): string =>
+  `(select patient_id from patient_access where user_id = $${user} and scope = $${scope}
+               union all select patients_by_merge($${user}, $${scope}))`;
+
+/** The patient under whose id the chart is kept that `patientId` leads to. */
+export const survivorOf = (patientId: string): string =>
+  `coalesce((select m.into_id from patient_merges m where m.from_id = ${patientId}), ${patientId})`;
+
+/** Whether a patient was merged into another. */
+export const isMergedAway = (patientId: string): string =>
+  `exists (select from patient_merges m where m.from_id = ${patientId} and m.into_id <> m.from_id)`;
+
+/**
+ * The condition that a row is of the chart whose ids `$at` has, if it has any. Of one id alone it
+ * becomes an equality when the statement is planned, so that an index still gives the order.
+ */
+export const inChart = (patientId: string, at: number): string => {
+  const ids = `$${at}::uuid[]`;
+  return `(${ids} is null or (cardinality(${ids}) = 1 and ${patientId} = (${ids})[1])
+          or (cardinality(${ids}) > 1 and ${patientId} = any(${ids})))`;
+};
+
+/** The ids of the chart that `patientId` leads to, as an array. */
+export const chartIds = (patientId: string): string =>
+  `array(select ${patientId}::uuid
+               union select y.from_id from patient_merges x join patient_merges y on y.into_id = x.into_id
+                where x.from_id = ${patientId})`;

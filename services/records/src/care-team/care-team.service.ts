@@ -2,7 +2,7 @@ import { type Actor, type CareTeamMember, NotFound, VersionConflict } from "@med
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
-import { reachablePatientKey, reaches } from "../access/access.store.ts";
+import { chartInReach, reachableChart } from "../access/access.store.ts";
 import type { Caller } from "../access/auth.client.ts";
 import { requireStaff } from "../access/standing.service.ts";
 import type { Context } from "../context.ts";
@@ -18,7 +18,7 @@ export async function readCareTeam(
   patientId: string,
   limit?: number,
 ): Promise<Answer<{ items: CareTeamMember[] }>> {
-  if (!(await reaches(context.pool, actor, "careteam:read", patientId, null))) throw new NotFound();
+  if (!(await chartInReach(context.pool, actor, "careteam:read", patientId))) throw new NotFound();
   const items = await store.listMembers(context.pool, actor, patientId);
   await context.appender.append(done(actor, readAct(patientId)));
   return { body: { items: items.slice(0, limit) } };
@@ -58,11 +58,13 @@ export async function assign(
     actor,
     request,
     async (tx) => {
-      if (!(await reachablePatientKey(tx, actor, "careteam:write", patientId))) throw new NotFound();
+      const chart = await reachableChart(tx, actor, "careteam:write", patientId);
+      if (!chart) throw new NotFound();
       const present = seen === null ? null : await store.findMember(tx, actor, patientId, memberId);
       if (seen !== null && (!present || revOf(present) !== seen))
         throw about(new VersionConflict(), patientId);
-      const added = await store.addMember(tx, actor, "careteam:write", [patientId], memberId, new Date());
+      const whose = [chart.patientId];
+      const added = await store.addMember(tx, actor, "careteam:write", whose, memberId, new Date());
       await emit(
         tx,
         SOURCE,

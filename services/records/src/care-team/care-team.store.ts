@@ -1,12 +1,14 @@
 import type { Actor, CareTeamMember, ResourceAction } from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
-import { reached, reachOf } from "../access/reach.ts";
+import { chartIds, reached, reachOf } from "../access/reach.ts";
 
 interface Row {
   user_id: string;
   added_by: string;
   added_at: Date;
 }
+
+// Of a merged chart the teams are one: who is on several of them came with the first.
 
 /**
  * The care team of a patient whom the actor reaches: in the order in which they came, at most
@@ -15,10 +17,12 @@ interface Row {
 export async function listMembers(db: Db, actor: Actor, patientId: string): Promise<CareTeamMember[]> {
   const { scope, userId } = reachOf(actor, "careteam:read");
   const { rows } = await db.query<Row>(
-    `select c.user_id, c.added_by, c.added_at from care_team c
-      where c.patient_id = $1
-        and ${reached("c.patient_id", 2)}
-      order by c.added_at, c.user_id limit 1000`,
+    `select * from (
+       select distinct on (c.user_id) c.user_id, c.added_by, c.added_at from care_team c
+        where c.patient_id = any(${chartIds("$1")})
+          and ${reached("c.patient_id", 2)}
+        order by c.user_id, c.added_at) as team
+      order by added_at, user_id limit 1000`,
     [patientId, scope, userId],
   );
   return rows.map(memberOf);
@@ -34,8 +38,9 @@ export async function findMember(
   const { scope, userId } = reachOf(actor, "careteam:read");
   const { rows } = await db.query<Row>(
     `select c.user_id, c.added_by, c.added_at from care_team c
-      where c.patient_id = $1 and c.user_id = $4
-        and ${reached("c.patient_id", 2)}`,
+      where c.patient_id = any(${chartIds("$1")}) and c.user_id = $4
+        and ${reached("c.patient_id", 2)}
+      order by c.added_at limit 1`,
     [patientId, scope, userId, memberId],
   );
   return rows[0] ? memberOf(rows[0]) : null;
@@ -79,7 +84,7 @@ export async function removeMember(
   const { rowCount } = await tx.query(
     `with gone as (
        delete from care_team c
-        where c.patient_id = $1 and c.user_id = $4
+        where c.patient_id = any(${chartIds("$1")}) and c.user_id = $4
           and ${reached("c.patient_id", 2)}
         returning c.patient_id, c.user_id)
      insert into care_team_ends (patient_id, user_id, ended_at)
@@ -87,7 +92,7 @@ export async function removeMember(
      on conflict (patient_id, user_id) do update set ended_at = excluded.ended_at`,
     [patientId, scope, userId, memberId, now],
   );
-  return rowCount === 1;
+  return (rowCount ?? 0) > 0;
 }
 
 function memberOf(row: Row): CareTeamMember {

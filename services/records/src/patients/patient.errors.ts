@@ -6,6 +6,24 @@ export class UserAlreadyLinked extends refusal(
   "This account has a patient record already.",
 ) {}
 
+/** 409: both ids lead to one chart. */
+export class AlreadyMerged extends refusal("already_merged", "Both ids lead to one chart already.") {}
+
+/** 409: merges are flat. */
+export class MergedElsewhere extends refusal(
+  "merged_elsewhere",
+  "The chart in `from` is merged with another one. Merge in the other direction, or unmerge it first.",
+) {}
+
+/** 409: one chart is of one account at most. */
+export class AccountsConflict extends refusal(
+  "accounts_conflict",
+  "Both charts are linked to an account. Unlink one of them first; of a merged chart, unmerge it before.",
+) {}
+
+/** 409: nothing to undo. */
+export class NotMerged extends refusal("not_merged", "There is no such merge of this chart.") {}
+
 /** 400: to see what is masked, one says why. */
 export class PurposeRequired extends refusal(
   "purpose_required",

@@ -3,6 +3,7 @@ import { type Route, route } from "@medvault/service-kit";
 import { callerOf } from "../access/auth.client.ts";
 import type { Context } from "../context.ts";
 import { listVersions } from "../resources/row-version.service.ts";
+import { mergePatients, unmergePatients } from "./merge.service.ts";
 import {
   createPatient,
   listPatients,
@@ -26,5 +27,11 @@ export const patientRoutes = (context: Context): Route[] => [
   ),
   route(patientApi.patch, ({ actor, req, params, body, ifMatch }) =>
     updatePatient(context, callerOf(actor, req), params.id, body, ifMatch),
+  ),
+  route(patientApi.merge, ({ actor, params, body, ifMatch, write }) =>
+    mergePatients(context, actor, params.id, body.from, ifMatch, write),
+  ),
+  route(patientApi.unmerge, ({ actor, params, body, ifMatch, write }) =>
+    unmergePatients(context, actor, params.id, body?.from, ifMatch, write),
   ),
 ];

@@ -5,6 +5,7 @@ import {
   type NewPatient,
   NotFound,
   newId,
+  type PatientChart,
   type PatientListQuery,
   type PatientPatch,
   type PatientSearch,
@@ -23,18 +24,21 @@ import type { Caller } from "../access/auth.client.ts";
 import { requireAccount } from "../access/standing.service.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
-import { type Found, isDamaged } from "../resources/damaged-row.ts";
+import { CHART } from "../resources/chart.ts";
+import type { Found } from "../resources/damaged-row.ts";
 import { intact } from "../resources/intact-row.service.ts";
 import { fillPage } from "../resources/page-filling.ts";
 import { type Page, pageOf, positionIn, positionOf } from "../resources/paging.ts";
+import { about } from "../resources/refusal.service.ts";
 import { type Act, done, readAct, SOURCE, wrote } from "../resources/resource.events.ts";
 import { announce, type Change, change } from "../resources/resource.service.ts";
 import { find, insert } from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
 import { write } from "../resources/write.service.ts";
+import { candidatesOf, isFirstMatch, survivorIn } from "./merged-chart.ts";
 import { addedNameTokens, nameTokens, tokensOfAll } from "./name-tokens.ts";
 import { isNamed, nameWords } from "./name-words.ts";
-import { PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
+import { AccountsConflict, PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
 import * as store from "./patient.store.ts";
 import { patients } from "./patient.table.ts";
 import { assertMayPatch, changePatient, newPatient, type Patient } from "./patient.ts";
@@ -88,7 +92,7 @@ export async function readPatient(
   actor: Actor,
   id: string,
   unmask: readonly SensitiveField[] = [],
-): Promise<Answer<PatientView>> {
+): Promise<Answer<PatientChart>> {
   const patient = await find(context.pool, context, actor, "patient:read", patients, id);
   return show(context, actor, patient, unmask);
 }
@@ -98,7 +102,7 @@ export async function readOwnPatient(
   context: Context,
   actor: Actor,
   unmask: readonly SensitiveField[] = [],
-): Promise<Answer<PatientView>> {
+): Promise<Answer<PatientChart>> {
   return show(context, actor, await store.findOwnPatient(context.pool, context, actor), unmask);
 }
 
@@ -107,13 +111,19 @@ async function show(
   actor: Actor,
   found: Found<Patient> | null,
   unmask: readonly SensitiveField[] = [],
-): Promise<Answer<PatientView>> {
+): Promise<Answer<PatientChart>> {
   if (!found) throw new NotFound();
   const patient = await intact(context, actor, patients, found);
   const unmasked = await unmaskAct(context, actor, patient.id, unmask);
   const acts = [readAct(patients, patient.id, patient.id), ...unmasked];
   await context.appender.append(...acts.map((act) => done(actor, act)));
-  return { body: patients.view(patient, unmask), rev: patient.rev };
+  return { body: chartView(patient, unmask), rev: patient.rev };
+}
+
+/** The patient as an answer shows it, and who was merged into it. */
+export function chartView(patient: Patient, unmask: readonly SensitiveField[] = []): PatientChart {
+  const mergedFrom = patient[CHART]?.mergedFrom;
+  return { ...patients.view(patient, unmask), ...(mergedFrom && { mergedFrom: [...mergedFrom] }) };
 }
 
 /**
@@ -180,23 +190,28 @@ export async function searchPatients(
       context.indexes.of(patients.table).read(context.pool, async (query) => {
         if (isPartOfNothing) return { candidates: [], isFull: false };
         const tokens = tokensOf(query);
-        const candidates = await store.findCandidates(context.pool, context, actor, tokens, after, rows);
-        return { candidates, isFull: candidates.length === rows };
+        const found = await store.findCandidates(context.pool, context, actor, tokens, after, rows);
+        const merged = found.filter((patient) => patient[CHART]).map(({ id }) => id);
+        const charts = await store.findChartMates(context.pool, context, actor, "patient:search", merged);
+        return { candidates: candidatesOf(found, charts), isFull: found.length === rows };
       }),
-    // What is damaged may match, as far as its tokens say.
-    matches: (patient) =>
-      isDamaged(patient) ||
-      ((q === undefined || isNamed(patient, words)) &&
-        others.every(([field, part]) => patients.table.matches(patient, field, part))),
-    at: positionIn(patients),
+    matches: (candidate) =>
+      isFirstMatch(
+        candidate,
+        (patient) =>
+          (q === undefined || isNamed(patient, words)) &&
+          others.every(([field, part]) => patients.table.matches(patient, field, part)),
+      ),
+    at: ({ patient }) => positionIn(patients)(patient),
   });
-  await announce(context, actor, patients, "searched", page.items);
-  return { body: { ...page, items: page.items.map((patient) => patients.listed(patient)) } };
+  const shown = page.items.map(survivorIn);
+  await announce(context, actor, patients, "searched", shown);
+  return { body: { ...page, items: shown.map((patient) => patients.listed(patient)) } };
 }
 
 /**
  * Changes a patient. Throws NotFound, VersionConflict, Forbidden, StepUpRequired, InvalidInput
- * (nobody's account), UserAlreadyLinked, Unavailable.
+ * (nobody's account), UserAlreadyLinked, AccountsConflict, Unavailable.
  */
 export async function updatePatient(
   context: Context,
@@ -220,7 +235,10 @@ export async function updatePatient(
   try {
     const patient = await inTransaction(context.pool, async (tx) => {
       const changed = await change(tx, context, actor, patients, id, expectedRev, act, next);
-      if (patch.userId !== undefined) await store.noteLink(tx, actor, changed);
+      if (patch.userId !== undefined) {
+        if (await store.isLinkedByMerge(tx, actor, changed)) throw about(new AccountsConflict(), changed.id);
+        await store.noteLink(tx, actor, changed);
+      }
       return changed;
     });
     return { body: patients.view(patient), rev: patient.rev };

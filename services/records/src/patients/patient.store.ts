@@ -1,7 +1,7 @@
-import type { Actor, PatientListQuery } from "@medvault/contracts";
+import type { Actor, PatientListQuery, ResourceAction } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import { reached, reachOf } from "../access/reach.ts";
+import { isMergedAway, patientsInReach, reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Found } from "../resources/damaged-row.ts";
 import type { Position } from "../resources/paging.ts";
@@ -11,9 +11,13 @@ import type { Patient } from "./patient.ts";
 const { select: SELECT, rows: PATIENTS } = patients.statements;
 
 const OWN = `${PATIENTS}
-      where r.user_id = $1`;
+      where r.id = (select coalesce(m.into_id, p.id) from patients p left join patient_merges m on m.from_id = p.id
+                     where p.user_id = $1)`;
 
-const NARROWED = `($1::uuid is null or exists (select from care_team c where c.patient_id = r.id and c.user_id = $1))
+// Of merged charts the surviving one stands for all.
+const NARROWED = `not ${isMergedAway("r.id")}
+        and ($1::uuid is null or r.id in (select c.patient_id from care_team c where c.user_id = $1
+                                          union all select patients_by_merge($1, 'assigned')))
         and ($2::timestamptz is null or r.updated_at >= $2)
         and ($3::timestamptz is null or (r.updated_at, r.id) < ($3, $4::uuid))
       order by r.updated_at desc, r.id desc limit $5`;
@@ -24,8 +28,8 @@ const NARROWED = `($1::uuid is null or exists (select from care_team c where c.p
 const LIST_ANY = `${PATIENTS}
       where ${NARROWED}`;
 const LIST_IN_REACH = `with page as (
-       select r.* from patient_access a join patients r on r.id = a.patient_id
-      where a.user_id = $6 and a.scope = $7 and ${NARROWED})
+       select r.* from ${patientsInReach(6, 7)} a join patients r on r.id = a.patient_id
+      where ${NARROWED})
      ${SELECT}
        from page r join subject_keys k on k.subject_id = r.id
       order by r.updated_at desc, r.id desc`;
@@ -38,6 +42,12 @@ const CANDIDATES = `${PATIENTS}
         and ($6::timestamptz is null or (r.updated_at, r.id) < ($6, $7::uuid))
         and ($9::text[] is null or (r.added_tokens <> '{}' and r.added_tokens @> $9))
       order by r.updated_at desc, r.id desc limit $8`;
+
+const CHART_MATES = `${PATIENTS}
+      where ${reached("r.id", 1)}
+        and r.id in (select y.from_id from patient_merges x join patient_merges y on y.into_id = x.into_id
+                      where x.from_id = any($3::uuid[]))
+      order by r.updated_at desc, r.id desc`;
 
 /** The patient record that belongs to the actor's own account, or null. */
 export async function findOwnPatient(db: Db, context: Context, actor: Actor): Promise<Found<Patient> | null> {
@@ -92,6 +102,38 @@ export async function findCandidates(
   const wanted = [name, nationalId, birthDate, after?.at, after?.id, limit, added];
   const { rows } = await db.query<SealedRow>(CANDIDATES, [scope, userId, ...wanted]);
   return rows.map((row) => patients.open(context.keyring, row));
+}
+
+/**
+ * Every patient of the merged charts that these are in, in the order of the list. Without any, it
+ * asks nothing.
+ */
+export async function findChartMates(
+  db: Db,
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  patientIds: readonly string[],
+): Promise<Found<Patient>[]> {
+  if (patientIds.length === 0) return [];
+  const { scope, userId } = reachOf(actor, permission);
+  const { rows } = await db.query<SealedRow>(CHART_MATES, [scope, userId, patientIds]);
+  return rows.map((row) => patients.open(context.keyring, row));
+}
+
+/**
+ * Whether another patient of the merged chart is linked to an account. Asked once the patient is
+ * locked: a merge that was faster is seen.
+ */
+export async function isLinkedByMerge(tx: Tx, actor: Actor, { id }: Patient): Promise<boolean> {
+  reachOf(actor, "patient:write");
+  const { rows } = await tx.query<{ linked: boolean }>(
+    `select exists (select from patient_merges x join patient_merges y on y.into_id = x.into_id
+                      join patients p on p.id = y.from_id
+                     where x.from_id = $1 and p.id <> $1 and p.user_id is not null) as linked`,
+    [id],
+  );
+  return rows[0]?.linked === true;
 }
 
 /**

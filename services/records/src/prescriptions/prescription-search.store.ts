@@ -1,9 +1,13 @@
 import type { Actor, PrescriptionSearch } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
 import type { Db } from "@medvault/postgres";
-import { reached, reachOf } from "../access/reach.ts";
+import type { Chart } from "../access/access.store.ts";
+import { inChart, patientsInReach, reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
+import { findChartMates } from "../patients/patient.store.ts";
 import { patients } from "../patients/patient.table.ts";
+import type { Patient } from "../patients/patient.ts";
+import { CHART } from "../resources/chart.ts";
 import type { Found } from "../resources/damaged-row.ts";
 import type { Batch } from "../resources/page-filling.ts";
 import type { Position } from "../resources/paging.ts";
@@ -15,6 +19,8 @@ import type { Prescription } from "./prescription.ts";
 export interface Candidate {
   prescription: Found<Prescription>;
   patientRow: SealedRow;
+  /** All patients of the merged chart that it is in. */
+  mates: readonly Found<Patient>[];
 }
 
 /** What to look for. Null: there are no such tokens, so every row is a candidate. */
@@ -29,12 +35,13 @@ const BY_MEDICATION = `($1::bigint[] is null or x.medication_tokens @> $1)
        and ($10::text[] is null or (x.added_tokens <> '{}' and x.added_tokens @> $10))`;
 const BY_NAME = `($2::bigint[] is null or n.name_tokens @> $2)
        and ($11::text[] is null or (n.added_tokens <> '{}' and n.added_tokens @> $11))`;
-const FILTERED = `($3::uuid is null or x.patient_id = $3)
+const FILTERED = `${inChart("x.patient_id", 3)}
        and ($4::date is null or x.start_date >= $4) and ($5::date is null or x.start_date <= $5)
        and ($6::text is null or x.status = $6)
        and ($7::date is null or (x.start_date, x.id) < ($7, $8::uuid))
      order by x.start_date desc, x.id desc limit $9`;
-const IN_REACH = "a.user_id = $12 and a.scope = $13";
+const IN_REACH = patientsInReach(12, 13);
+const BY_MERGED_NAME = "patients_by_merged_name($2::bigint[], $11::text[])";
 
 // Each arm is filtered, ordered and cut by itself: the first rows of both together are among the
 // first of each. So an everyday part of a word reads the newest rows in order, and a rare one goes
@@ -45,19 +52,27 @@ const HITS_ANY = `
     union
     (select x.id, x.start_date from patients n join prescriptions x on x.patient_id = n.id
       where ${BY_NAME} and ${FILTERED})
+    union
+    (select x.id, x.start_date from ${BY_MERGED_NAME} n (id) join prescriptions x on x.patient_id = n.id
+      where ${FILTERED})
     order by start_date desc, id desc limit $9`;
 const HITS_IN_REACH = `
-    (select x.id, x.start_date from patient_access a join prescriptions x on x.patient_id = a.patient_id
-      where ${IN_REACH} and ${BY_MEDICATION} and ${FILTERED})
+    (select x.id, x.start_date from ${IN_REACH} a join prescriptions x on x.patient_id = a.patient_id
+      where ${BY_MEDICATION} and ${FILTERED})
     union
     (select x.id, x.start_date
-       from patient_access a join patients n on n.id = a.patient_id join prescriptions x on x.patient_id = n.id
-      where ${IN_REACH} and ${BY_NAME} and ${FILTERED})
+       from ${IN_REACH} a join patients n on n.id = a.patient_id join prescriptions x on x.patient_id = n.id
+      where ${BY_NAME} and ${FILTERED})
+    union
+    (select x.id, x.start_date
+       from ${IN_REACH} a join ${BY_MERGED_NAME} n (id) on n.id = a.patient_id
+       join prescriptions x on x.patient_id = n.id
+      where ${FILTERED})
     order by start_date desc, id desc limit $9`;
 
 const PATIENT = "of_";
 const OPENED = `
-    select ${columnsOf(prescriptions.layout, "r")}, k.wrapped as subject_key,
+    ${prescriptions.statements.select},
            ${columnsOf(patients.layout, "n", PATIENT)}
       from prescriptions r join patients n on n.id = r.patient_id join subject_keys k on k.subject_id = r.patient_id
      where r.id = any($1::uuid[]) and ${reached("r.patient_id", 2)}
@@ -66,28 +81,39 @@ const OPENED = `
 /**
  * Those of the actor's prescriptions whose medication or whose patient's name may hold the part:
  * each is to be checked once opened, because tokens are shared. Latest start first, at most
- * `limit`, after `after`.
+ * `limit`, after `after`. Of one chart, or of all.
  */
 export async function findCandidates(
   db: Db,
   context: Context,
   actor: Actor,
   tokens: SearchTokens,
-  filter: Pick<PrescriptionSearch, "from" | "to" | "patientId" | "status">,
+  chart: Chart | null,
+  filter: Pick<PrescriptionSearch, "from" | "to" | "status">,
   after: Position | null,
   limit: number,
 ): Promise<Batch<Candidate>> {
   const { scope, userId } = reachOf(actor, "prescription:search");
-  const { patientId, from, to, status } = filter;
+  const { from, to, status } = filter;
   const { medication, name, medicationAdded, nameAdded } = tokens;
-  const narrowed = [patientId, from, to, status, after?.at, after?.id, limit];
+  const narrowed = [chart, from, to, status, after?.at, after?.id, limit];
   const values = [medication, name, ...narrowed, medicationAdded, nameAdded];
   const hits =
     scope === "any"
       ? await db.query<{ id: string }>(HITS_ANY, values)
       : await db.query<{ id: string }>(HITS_IN_REACH, [...values, userId, scope]);
   const ids = hits.rows.map((row) => row.id);
-  return { candidates: await openCandidates(db, context, actor, ids), isFull: ids.length === limit };
+  const candidates = await openCandidates(db, context, actor, ids);
+  const merged = candidates.flatMap(({ prescription }) =>
+    prescription[CHART] ? [prescription.patientId] : [],
+  );
+  const mates = await findChartMates(db, context, actor, "prescription:search", merged);
+  const matesOf = ({ prescription }: Candidate) =>
+    prescription[CHART] ? mates.filter((one) => one[CHART]?.id === prescription[CHART]?.id) : [];
+  return {
+    candidates: candidates.map((one) => ({ ...one, mates: matesOf(one) })),
+    isFull: ids.length === limit,
+  };
 }
 
 /**
@@ -106,6 +132,7 @@ async function openCandidates(
   return rows.map((row) => ({
     prescription: prescriptions.open(context.keyring, row),
     patientRow: { ...withoutPrefix(row), subject_key: row.subject_key } as SealedRow,
+    mates: [],
   }));
 }
 

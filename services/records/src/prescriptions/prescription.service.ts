@@ -8,6 +8,7 @@ import type {
 } from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
+import { requirePatient } from "../access/chart.service.ts";
 import type { Context } from "../context.ts";
 import { addedNameTokens, NO_NAME, nameTokens } from "../patients/name-tokens.ts";
 import { isNamed, nameWords } from "../patients/name-words.ts";
@@ -16,7 +17,7 @@ import { isDamaged } from "../resources/damaged-row.ts";
 import { fillPage } from "../resources/page-filling.ts";
 import { type Page, positionIn } from "../resources/paging.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import { announce, create, replace, requirePatient } from "../resources/resource.service.ts";
+import { announce, create, replace } from "../resources/resource.service.ts";
 import { contentOf } from "../resources/resource.ts";
 import { prescriptions } from "./prescription.table.ts";
 import { isDated, lasting, type Prescription } from "./prescription.ts";
@@ -65,7 +66,7 @@ export async function searchPrescriptions(
   search: PrescriptionSearch,
 ): Promise<Answer<Page<PrescriptionView | DamagedRow>>> {
   const { limit, cursor, q, ...filter } = search;
-  await requirePatient(context, actor, "prescription:search", filter.patientId);
+  const chart = await requirePatient(context, actor, "prescription:search", filter.patientId);
   const { indexes, keyring, pool } = context;
   const position = positionIn(prescriptions);
   const words = nameWords(q);
@@ -84,16 +85,17 @@ export async function searchPrescriptions(
             name: words.length === 0 ? NO_NAME : nameTokens(theirs, words),
             nameAdded: addedNameTokens(theirs, words),
           };
-          return findCandidates(pool, context, actor, tokens, filter, after, rows);
+          return findCandidates(pool, context, actor, tokens, chart, filter, after, rows);
         }),
       ),
-    matches: ({ prescription, patientRow }) => {
+    matches: ({ prescription, patientRow, mates }) => {
       // What is damaged may match, as far as its tokens say.
       if (isDamaged(prescription)) return true;
       if (isRange && !isDated(prescription)) return false;
       if (prescriptions.table.matches(prescription, "medication", q)) return true;
-      const patient = patients.open(keyring, patientRow);
-      return !isDamaged(patient) && isNamed(patient, words);
+      return [patients.open(keyring, patientRow), ...mates].some(
+        (patient) => !isDamaged(patient) && isNamed(patient, words),
+      );
     },
     at: ({ prescription }) => position(prescription),
   });

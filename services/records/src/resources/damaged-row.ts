@@ -1,4 +1,5 @@
 import type { DamagedRow as DamagedView } from "@medvault/contracts";
+import { shownUnder } from "./chart.ts";
 import type { Row } from "./patient-owned.ts";
 
 /** A row that does not open: what its columns say, which nothing vouches for. */
@@ -15,4 +16,8 @@ export type Found<T extends Row> = T | DamagedRow;
 export const isDamaged = (value: Row): value is DamagedRow => (value as Partial<DamagedRow>).damaged === true;
 
 /** What a list shows in the place of a damaged row. */
-export const damagedView = ({ id, patientId }: DamagedRow): DamagedView => ({ id, patientId, damaged: true });
+export const damagedView = (row: DamagedRow): DamagedView => ({
+  id: row.id,
+  patientId: shownUnder(row, row.patientId),
+  damaged: true,
+});

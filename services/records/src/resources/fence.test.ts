@@ -56,12 +56,16 @@ test("threat: a write reaches records while a restore replaces them; by every wa
   const [draft, sent, approved] = [await made(), await made(), await made()];
   for (const id of [sent, approved]) expect((await doctor.post(`/v1/claims/${id}/submit`)).status).toBe(200);
   expect((await admin.post(`/v1/claims/${approved}/approve`)).status).toBe(200);
+  const [merged, twin] = [await givenPatient(doctor), await givenPatient(doctor)];
+  await doctor.post(`/v1/patients/${patientId}/merge`, { from: merged });
   const bundle = { resourceType: "Bundle", type: "transaction", entry: [{ resource: FHIR_PATIENT }] };
   const prescription = { patientId, ...ASPIRIN };
 
   const writes: Record<string, () => ReturnType<TestClient["post"]>> = {
     "POST /v1/patients": () => doctor.post("/v1/patients", PERSON),
     "PATCH /v1/patients/{id}": () => doctor.patch(`/v1/patients/${patientId}`, { givenName: "Other" }),
+    "POST /v1/patients/{id}/merge": () => doctor.post(`/v1/patients/${patientId}/merge`, { from: twin }),
+    "POST /v1/patients/{id}/unmerge": () => doctor.post(`/v1/patients/${merged}/unmerge`),
     "PUT /v1/patients/{id}/care-team/{userId}": () =>
       admin.put(`/v1/patients/${patientId}/care-team/${service.someone("doctor").actor.id}`, {}),
     "DELETE /v1/patients/{id}/care-team/{userId}": () =>

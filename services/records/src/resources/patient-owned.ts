@@ -1,10 +1,13 @@
 import type { WithoutPeople } from "@medvault/contracts";
 import type { Original } from "../fhir/resource.ts";
+import type { CHART, MergedChart } from "./chart.ts";
 
 /** What every stored row has. */
 export interface Row {
   id: string;
   rev: number;
+  /** Where charts were merged: in which it is shown. */
+  readonly [CHART]?: MergedChart;
 }
 
 /** What each row of a patient-owned resource has, whatever it is about. */
@@ -17,7 +20,7 @@ export interface PatientOwned extends Row {
 }
 
 /** A view as it is stored: instants are Dates, and there is a revision. */
-export type Stored<View, Instant extends keyof View> = { rev: number } & {
+export type Stored<View, Instant extends keyof View> = Omit<Row, "id"> & {
   [K in keyof WithoutPeople<View>]: K extends Instant ? Date | Extract<View[K], null> : View[K];
 };
 

@@ -7,6 +7,7 @@ import {
   sealedTable,
   tokenColumns,
 } from "@medvault/keys";
+import { inChart } from "./chart.ts";
 import { type DamagedRow, type Found, isDamaged } from "./damaged-row.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
 import {
@@ -156,7 +157,7 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     statements: statementsOf(layout),
     isIndexed,
     columns,
-    open: (keyring, row) => table.tryOpen(keyring, row) ?? damagedRow(layout, row),
+    open: (keyring, row) => inChart(table.tryOpen(keyring, row) ?? damagedRow(layout, row), row.chart),
     patientOf: (value) => (isDamaged(value) ? value.patientId : (value[subject] as string)),
     isHidden: (value) => parts.hiddenBy !== undefined && (value as T)[parts.hiddenBy] !== null,
   };

@@ -10,9 +10,11 @@ import {
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
-import { reachablePatientKey, reaches } from "../access/access.store.ts";
+import { reachableChart } from "../access/access.store.ts";
+import { requirePatient } from "../access/chart.service.ts";
 import type { Context } from "../context.ts";
 import type { Original } from "../fhir/resource.ts";
+import { shownUnder } from "./chart.ts";
 import { type Found, isDamaged } from "./damaged-row.ts";
 import { intact, lockAt } from "./intact-row.service.ts";
 import { fillPage } from "./page-filling.ts";
@@ -26,7 +28,7 @@ import { removeVersions } from "./row-version.store.ts";
 import { rowVersions } from "./row-version.table.ts";
 import { write } from "./write.service.ts";
 
-/** Makes a new row for a patient, of what `make` says, in one transaction. Throws NotFound. */
+/** Makes a new row for a chart's surviving patient, of what `make` says. Throws NotFound. */
 export function create<T extends PatientOwned, View extends { id: string }>(
   context: Context,
   actor: Actor,
@@ -41,10 +43,12 @@ export function create<T extends PatientOwned, View extends { id: string }>(
     actor,
     request,
     async (tx) => {
-      const subjectKey = await reachablePatientKey(tx, actor, permission, patientId);
-      if (!subjectKey) throw new NotFound();
-      const now = new Date();
-      const made = { id: newId(), rev: 1, patientId, createdAt: now, updatedAt: now, source: null };
+      const chart = await reachableChart(tx, actor, permission, patientId);
+      if (!chart) throw new NotFound();
+      const { subjectKey } = chart;
+      const at = new Date();
+      const own = { id: newId(), rev: 1, patientId: chart.patientId };
+      const made = { ...own, createdAt: at, updatedAt: at, source: null };
       const value = await make(made, { tx, subjectKey });
       const box = resource.table.seal(context.keyring, subjectKey, value);
       await store.insert(tx, context, actor, permission, resource, [value], [box]);
@@ -94,11 +98,11 @@ export async function list<T extends Row, View>(
 ): Promise<Answer<Page<View | DamagedView>>> {
   const { limit, cursor, ...filter } = query;
   const { permissions, plural } = resource;
-  await requirePatient(context, actor, permissions.read, filter.patientId);
+  const chart = await requirePatient(context, actor, permissions.read, filter.patientId);
   const asked: Record<string, unknown> = filter;
   const opened = (resource.list?.opened ?? []).filter(([name]) => asked[name] !== undefined);
   const fetch = (after: Position | null, rows: number) =>
-    store.page(context.pool, context, actor, resource, asked, after, rows);
+    store.page(context.pool, context, actor, resource, chart, asked, after, rows);
   const bound = [plural, filter];
   const at = positionIn(resource);
   const page =
@@ -229,7 +233,8 @@ export function replace<T extends PatientOwned, View extends { id: string; patie
   request: WriteRequest,
 ): Promise<Answer<View>> {
   const next = (found: T): T => {
-    if (patientId !== undefined && patientId !== found.patientId) {
+    const whose = [undefined, found.patientId, shownUnder(found, found.patientId)];
+    if (!whose.includes(patientId)) {
       throw new InvalidInput(undefined, [{ path: "patientId", message: "cannot be changed" }]);
     }
     return nextRevision(found, content(found));
@@ -267,17 +272,6 @@ export async function removeIn<T extends Row>(
   if (resource.keepsVersions) await removeVersions(tx, actor, permission, id);
   const act = { ...readActOf(resource, value), verb: "deleted", permission, fields: [] };
   await emit(tx, SOURCE, done(actor, { ...act, details: { rev: value.rev } }));
-}
-
-/** Throws NotFound for a patient who is named and whom the caller may not know of. */
-export async function requirePatient(
-  context: Context,
-  actor: Actor,
-  permission: ResourceAction,
-  patientId: string | undefined,
-): Promise<void> {
-  if (patientId === undefined) return;
-  if (!(await reaches(context.pool, actor, permission, patientId, null))) throw new NotFound();
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Actor, ResourceAction } from "@medvault/contracts";
 import type { Sealed, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
+import type { Chart } from "../access/access.store.ts";
 import { reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Found } from "./damaged-row.ts";
@@ -61,12 +62,16 @@ export async function lock<T extends Row>(
   return row ? { value: open(context.keyring, row), subjectKey: row.subject_key } : null;
 }
 
-/** The rows that the actor may read, in the order of the list: at most `limit`, after `after`. */
+/**
+ * The rows that the actor may read, of one chart or of all, in the order of the list: at most
+ * `limit`, after `after`.
+ */
 export async function page<T extends Row>(
   db: Db,
   context: Context,
   actor: Actor,
   { table, open, permissions, list }: Resource<T>,
+  chart: Chart | null,
   query: Readonly<Record<string, unknown>>,
   after: Position | null,
   limit: number,
@@ -74,7 +79,7 @@ export async function page<T extends Row>(
   const { scope, userId } = reachOf(actor, permissions.read);
   if (!list) throw new TypeError(`${table.declaration.table} declares no list`);
   const filters = list.filters.map((name) => query[name]);
-  const values = [query.patientId, ...filters, after?.at, after?.id, limit];
+  const values = [chart, ...filters, after?.at, after?.id, limit];
   const { rows } =
     scope === "any"
       ? await db.query<SealedRow>(list.statements.any, values)

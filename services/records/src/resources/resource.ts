@@ -2,6 +2,7 @@ import { type DamagedRow as DamagedView, namedBy, type ResourceAction } from "@m
 import type { z } from "zod";
 import type { FhirPair } from "../fhir/pair.ts";
 import type { FhirResource } from "../fhir/resource.ts";
+import { CHART } from "./chart.ts";
 import { damagedView, type Found, isDamaged } from "./damaged-row.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
 import { type PatientTable, patientTable, type TableParts } from "./patient-table.ts";
@@ -117,6 +118,7 @@ export function resource<T extends Row, View, Query = never>(
     declared,
     shown.map(([field]) => field),
     parts.derived ?? {},
+    parts.accessBy,
   );
   return {
     ...declared,
@@ -171,10 +173,11 @@ function viewOf<T extends Row>(
   { table, columns }: PatientTable<T>,
   shown: readonly string[],
   derived: Readonly<Record<string, ((value: T) => unknown) | undefined>>,
+  accessBy: string | undefined,
 ) {
   const sensitive = new Set(columns.flatMap(([field, one]) => ("mask" in one && one.mask ? [field] : [])));
   return (value: T, unmask: readonly string[]): unknown => {
-    const open = value as Record<string, unknown>;
+    const open = { ...value, ...shownOf(value, accessBy) } as Record<string, unknown>;
     const masked = sensitive.size > 0 ? (table.mask(value) as Record<string, unknown>) : open;
     return Object.fromEntries(
       shown.flatMap((field) => {
@@ -189,6 +192,14 @@ function viewOf<T extends Row>(
       }),
     );
   };
+}
+
+/** What a row of a merged chart shows of the chart: whose it is, and whose account. */
+function shownOf<T extends Row>(value: T, accessBy: string | undefined): object {
+  const chart = value[CHART];
+  if (!chart) return {};
+  const account = accessBy === undefined ? {} : { [accessBy]: value[accessBy as keyof T] ?? chart.userId };
+  return { patientId: chart.id, ...account };
 }
 
 /** The fields of an input that are a resource's own. */

@@ -1,6 +1,7 @@
 import type { Actor, DamagedRow } from "@medvault/contracts";
 import type { Answer } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { CHART } from "./chart.ts";
 import { type Found, isDamaged } from "./damaged-row.ts";
 import type { Row } from "./patient-owned.ts";
 import { notFound } from "./refusal.service.ts";
@@ -23,11 +24,11 @@ export async function listVersions<T extends Row, View extends object>(
   const { read } = resource.permissions;
   const value = await find(context.pool, context, actor, read, resource, id);
   if (!value || resource.isHidden(value)) throw await notFound(context.pool, actor, read, resource, id);
-  const past = await listPast(context.pool, context, actor, read, id);
+  const past = await listPast(context.pool, context, actor, read, value.id);
   const versions = [
     { value, version: value.rev },
     ...past.map((one) => ({
-      value: isDamaged(one) ? { ...one, id } : (one.value as T),
+      value: isDamaged(one) ? { ...one, id: value.id } : ({ ...one.value, [CHART]: value[CHART] } as T),
       version: one.version ?? 0,
     })),
   ].slice(0, limit);

@@ -1,4 +1,4 @@
-import { reached } from "../access/reach.ts";
+import { inChart, patientsInReach, reached, survivorOf } from "../access/reach.ts";
 
 export type ColumnType = "uuid" | "text" | "date" | "int" | "timestamptz";
 
@@ -32,13 +32,13 @@ export interface ComparedColumn extends TypedColumn {
 /** The ordinary statements of a table, constants from the start of the process on. */
 export interface Statements {
   /**
-   * The columns of a row `r` and of its subject's key `k`, as the table opens them, to go on with
-   * `from`.
+   * The columns of a row `r` and of its subject's key `k`, and the chart in which it is shown, as
+   * the table opens them, to go on with `from`.
    */
   readonly select: string;
   /** As select, from the table and the keys, to go on with `where`. */
   readonly rows: string;
-  /** $1 id, $2 scope, $3 user. */
+  /** $1 id, $2 scope, $3 user. A patient is found by any id of the chart: the surviving one. */
   readonly find: string;
   /** Whose row it is, whoever asks: $1 id. For the event of a refusal, never for an answer. */
   readonly whose: string;
@@ -63,8 +63,8 @@ export interface Statements {
 }
 
 /**
- * A page's two forms. Parameters: patient, filters, the last row's `order` and id, limit; in reach
- * also user and scope.
+ * A page's two forms. Parameters: ids of the chart (null: any), filters, the last row's `order` and
+ * id, limit; in reach also user and scope.
  */
 export interface PageStatements {
   readonly any: string;
@@ -79,7 +79,7 @@ export function statementsOf(layout: Layout): Statements {
        from ${table} r join subject_keys k on k.subject_id = ${patientId}`;
   const ofPatient = [`${patientId} = $1`, ...shown(layout), reached("$1", 2)].join(" and ");
   const find = `${rows}
-      where r.id = $1 and ${reached(patientId, 2)}`;
+      where r.id = ${isPatient(layout) ? survivorOf("$1") : "$1"} and ${reached(patientId, 2)}`;
   return {
     select,
     rows,
@@ -143,17 +143,17 @@ export function pageStatementsOf(
   return {
     any: `${select}
        from ${table} r join subject_keys k on k.subject_id = r.${subject}
-        where ($1::uuid is null or r.${subject} = $1)
+        where ${inChart(`r.${subject}`, 1)}
           and ${narrowed}
         ${sorted("r")} limit ${limit}`,
     inReach: `with page as (
-       select p.* from patient_access a
+       select p.* from ${patientsInReach(after + 3, after + 4)} a
         cross join lateral (
               select r.* from ${table} r
                where r.${subject} = a.patient_id
           and ${narrowed}
                ${sorted("r")} limit ${limit}) p
-        where a.user_id = $${after + 3} and a.scope = $${after + 4} and ($1::uuid is null or a.patient_id = $1)
+        where ${inChart("a.patient_id", 1)}
         ${sorted("p")} limit ${limit})
      ${select}
        from page r join subject_keys k on k.subject_id = r.${subject}
@@ -165,7 +165,16 @@ export function pageStatementsOf(
 const shown = ({ hiddenBy }: Layout): string[] =>
   hiddenBy === undefined ? [] : [`r.${quote(hiddenBy)} is null`];
 
-const selectOf = (layout: Layout): string => `select ${columnsOf(layout, "r")}, k.wrapped as subject_key`;
+/** Whether a row is a patient itself. */
+const isPatient = ({ subject }: Layout): boolean => subject === "id";
+
+function selectOf(layout: Layout): string {
+  const patientId = `r.${quote(layout.subject)}`;
+  const chart = isPatient(layout)
+    ? `merged_chart(${patientId})`
+    : `(select m.into_id from patient_merges m where m.from_id = ${patientId} and m.into_id <> m.from_id)`;
+  return `select ${columnsOf(layout, "r")}, k.wrapped as subject_key, ${chart} as chart`;
+}
 
 /** A table's columns as arrays of them travel: `type`, to be cast to `as`. */
 function travelling({ typed, tokens }: Layout): { column: string; type: string; as: string }[] {

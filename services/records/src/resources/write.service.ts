@@ -2,7 +2,7 @@ import { type Actor, NotFound } from "@medvault/contracts";
 import { idempotent, replayHeaders } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
-import { reaches } from "../access/access.store.ts";
+import { chartInReach } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { about } from "./refusal.service.ts";
 import { type Act, done } from "./resource.events.ts";
@@ -38,7 +38,7 @@ export async function write<View>(
     async (first) => {
       const act = replay(first.body);
       for (const patientId of act.patientIds ?? []) {
-        if (!(await reaches(context.pool, actor, act.permission, patientId, null)))
+        if (!(await chartInReach(context.pool, actor, act.permission, patientId)))
           throw about(new NotFound(), patientId);
       }
       await context.appender.append(done(actor, { ...act, details: { ...act.details, replayed: true } }));

@@ -1,0 +1,135 @@
+import {
+  type Actor,
+  Forbidden,
+  NotFound,
+  type PatientChart,
+  scopeOf,
+  VersionConflict,
+} from "@medvault/contracts";
+import { emit } from "@medvault/messaging";
+import type { Tx } from "@medvault/postgres";
+import type { Answer, WriteRequest } from "@medvault/service-kit";
+import type { Context } from "../context.ts";
+import { intact } from "../resources/intact-row.service.ts";
+import { about, notFound } from "../resources/refusal.service.ts";
+import { done, readAct, SOURCE } from "../resources/resource.events.ts";
+import { find } from "../resources/resource.store.ts";
+import { write } from "../resources/write.service.ts";
+import * as store from "./merge.store.ts";
+import { assertMayMerge, partingFrom } from "./merged-chart.ts";
+import { chartView } from "./patient.service.ts";
+import { patients } from "./patient.table.ts";
+import type { Patient } from "./patient.ts";
+
+const permission = "patient:write";
+
+/**
+ * Makes two charts of one person one, under the patient whom `id` leads to. For those who may write
+ * both, and never for a patient. Nothing is moved: every row stays as it was sealed and signed.
+ * Throws NotFound, Forbidden, RowDamaged, VersionConflict, AlreadyMerged, MergedElsewhere,
+ * AccountsConflict.
+ */
+export function mergePatients(
+  context: Context,
+  actor: Actor,
+  id: string,
+  from: string,
+  seen: number | null,
+  request: WriteRequest,
+): Promise<Answer<PatientChart>> {
+  return inTurn(context, actor, request, async (tx) => {
+    const into = await hold(tx, context, actor, id);
+    const other = await hold(tx, context, actor, from);
+    requireSeen(into, seen);
+    refusing(into, () => assertMayMerge(into, other, from));
+    await store.insertMerge(tx, actor, other.id, into.id);
+    await announceMerge(tx, actor, "merged", into.id, other.id);
+    return into.id;
+  });
+}
+
+/**
+ * Makes a merged chart one of its own again, as it was; what was written since the merge stays with
+ * the surviving one. `id` is the merged one's, or the surviving one's with `from`. Throws NotFound,
+ * Forbidden, RowDamaged, VersionConflict, NotMerged.
+ */
+export function unmergePatients(
+  context: Context,
+  actor: Actor,
+  id: string,
+  from: string | undefined,
+  seen: number | null,
+  request: WriteRequest,
+): Promise<Answer<PatientChart>> {
+  return inTurn(context, actor, request, async (tx) => {
+    const survivor = await hold(tx, context, actor, id);
+    requireSeen(survivor, seen);
+    const parting = refusing(survivor, () => partingFrom(survivor, id, from));
+    await store.deleteMerge(tx, actor, parting, survivor.id);
+    await announceMerge(tx, actor, "unmerged", survivor.id, parting);
+    // Who reached both by the team of one sees that one.
+    const isReached = (await find(tx, context, actor, permission, patients, id)) !== null;
+    return isReached ? id : id === parting ? survivor.id : parting;
+  });
+}
+
+/**
+ * Runs a merge or its undoing, one at a time and once per Idempotency-Key; shows the patient whom
+ * it names.
+ */
+function inTurn(
+  context: Context,
+  actor: Actor,
+  request: WriteRequest,
+  work: (tx: Tx) => Promise<string>,
+): Promise<Answer<PatientChart>> {
+  if (scopeOf(actor, permission) === "own") throw new Forbidden();
+  return write(
+    context,
+    actor,
+    request,
+    async (tx) => {
+      await store.takeTurns(tx);
+      const patient = await find(tx, context, actor, permission, patients, await work(tx));
+      if (!patient) throw new NotFound();
+      const shown = await intact(context, actor, patients, patient);
+      return { status: 200, body: chartView(shown), rev: shown.rev };
+    },
+    (shown) => readAct(patients, shown.id, shown.id),
+  );
+}
+
+async function hold(tx: Tx, context: Context, actor: Actor, id: string): Promise<Patient> {
+  const found = await store.holdPatient(tx, context, actor, id);
+  if (!found) throw await notFound(tx, actor, permission, patients, id);
+  return intact(context, actor, patients, found);
+}
+
+function requireSeen({ id, rev }: Patient, seen: number | null): void {
+  if (seen !== null && seen !== rev) throw about(new VersionConflict(), id);
+}
+
+/** What the rule says; its refusal names the patient for the log. */
+function refusing<T>({ id }: Patient, rule: () => T): T {
+  try {
+    return rule();
+  } catch (error) {
+    throw about(error, id);
+  }
+}
+
+async function announceMerge(
+  tx: Tx,
+  actor: Actor,
+  verb: "merged" | "unmerged",
+  into: string,
+  from: string,
+): Promise<void> {
+  const subject = `patient/${into}`;
+  const patientIds = [into, from];
+  await emit(
+    tx,
+    SOURCE,
+    done(actor, { noun: patients.noun, verb, permission, subject, patientIds, details: { mergedId: from } }),
+  );
+}

@@ -1,0 +1,71 @@
+import type { Actor } from "@medvault/contracts";
+import type { SealedRow } from "@medvault/keys";
+import type { Tx } from "@medvault/postgres";
+import { reachOf } from "../access/reach.ts";
+import type { Context } from "../context.ts";
+import type { Found } from "../resources/damaged-row.ts";
+import { patients } from "./patient.table.ts";
+import type { Patient } from "./patient.ts";
+
+// Against other changes of the patient, not against new rows under it.
+const LOCKED = `${patients.statements.find} for no key update of r`;
+
+/**
+ * Until the transaction ends no other merges or unmerges: of two at once the second sees what the
+ * first did.
+ */
+export async function takeTurns(tx: Tx): Promise<void> {
+  await tx.query("select pg_advisory_xact_lock(hashtextextended('medvault.patient_merges', 0))");
+}
+
+/**
+ * The patient whose chart an id leads to, if the actor may write it; held until the transaction
+ * ends.
+ */
+export async function holdPatient(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  id: string,
+): Promise<Found<Patient> | null> {
+  const { scope, userId } = reachOf(actor, "patient:write");
+  const { rows } = await tx.query<SealedRow>(LOCKED, [id, scope, userId]);
+  return rows[0] ? patients.open(context.keyring, rows[0]) : null;
+}
+
+/**
+ * Merges one patient into another, and takes away the note that a merge of them was undone; that
+ * the actor may, the caller found.
+ */
+export async function insertMerge(tx: Tx, actor: Actor, from: string, into: string): Promise<void> {
+  reachOf(actor, "patient:write");
+  await tx.query(
+    `insert into patient_merges as m (from_id, into_id, merged_by, merged_at)
+     select id, $2, $3, now() from unnest(array[$1, $2]::uuid[]) as x (id)
+     on conflict (from_id) do update
+       set into_id = excluded.into_id, merged_by = excluded.merged_by, merged_at = excluded.merged_at
+     where m.into_id <> excluded.into_id`,
+    [from, into, actor.id],
+  );
+  await tx.query("delete from patient_unmerges where from_id = $1 and into_id = $2", [from, into]);
+}
+
+/**
+ * Undoes the merge, and notes that where a restore rewinds nothing; that the actor may, the caller
+ * found.
+ */
+export async function deleteMerge(tx: Tx, actor: Actor, from: string, into: string): Promise<void> {
+  reachOf(actor, "patient:write");
+  await tx.query(
+    `delete from patient_merges m
+      where m.from_id = $1
+         or (m.from_id = $2 and not exists (select from patient_merges o
+                                             where o.into_id = $2 and o.from_id not in ($1, $2)))`,
+    [from, into],
+  );
+  await tx.query(
+    `insert into patient_unmerges (from_id, into_id, unmerged_at) values ($1, $2, now())
+     on conflict (from_id, into_id) do update set unmerged_at = excluded.unmerged_at`,
+    [from, into],
+  );
+}
