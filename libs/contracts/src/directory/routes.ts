@@ -17,6 +17,7 @@ export const directoryApi = defineRoutes({
     resource: "user",
     summary: "One person of the directory",
     response: d.DirectoryEntry,
+    etag: true,
   },
   search: {
     method: "POST",

@@ -7,9 +7,7 @@ export const directoryRoutes = (ctx: AuthContext): Route[] => [
   route(directoryApi.list, async ({ actor, req, query }) => ({
     body: await listPeople(ctx, callerOf(actor, req), query),
   })),
-  route(directoryApi.read, async ({ actor, req, params }) => ({
-    body: await readPerson(ctx, callerOf(actor, req), params.id),
-  })),
+  route(directoryApi.read, ({ actor, req, params }) => readPerson(ctx, callerOf(actor, req), params.id)),
   route(directoryApi.search, async ({ actor, scope, body }) => ({
     body: { items: await searchAccount(ctx, actor, scope, body.identifier) },
   })),

@@ -28,7 +28,7 @@ import type { AuthContext } from "../context.ts";
 
 /** Candidates looked at for one page; then it stays short, and the next one goes on from there. */
 const MAX_CANDIDATES = 1_000;
-const STEP = 200;
+const SEARCHED_AT_ONCE = 200;
 const STAFF = ROLES.filter((role) => role !== "guest").filter(isStaff);
 
 /**
@@ -45,10 +45,11 @@ export async function listPeople(
   const roles = role === undefined ? STAFF : STAFF.filter((one) => one === role);
   const items: DirectoryEntry[] = [];
   let before = decodeCursor(Id, cursor) ?? null;
+  const rows = q === undefined ? limit + 1 : SEARCHED_AT_ONCE;
   let isMore = roles.length > 0;
-  for (let seen = 0; isMore && items.length < limit && seen < MAX_CANDIDATES; seen += STEP) {
-    const found = await listStaff(ctx.pool, ctx, { roles, ids, before, limit: STEP });
-    isMore = found.length === STEP;
+  for (let seen = 0; isMore && items.length < limit && seen < MAX_CANDIDATES; seen += rows) {
+    const found = await listStaff(ctx.pool, ctx, { roles, ids, before, limit: rows });
+    isMore = found.length === rows;
     for (const account of found) {
       if (items.length === limit) {
         isMore = true;
@@ -63,13 +64,17 @@ export async function listPeople(
 }
 
 /** One of those whom a page could show, or the caller's own account. Throws NotFound. */
-export async function readPerson(ctx: AuthContext, caller: Caller, id: string): Promise<DirectoryEntry> {
+export async function readPerson(
+  ctx: AuthContext,
+  caller: Caller,
+  id: string,
+): Promise<{ body: DirectoryEntry; rev: number }> {
   const known = id === caller.id ? [id] : await knownTo(ctx, caller);
   const isKnown = known === null || known.includes(id);
   const account = isKnown ? (await findAccounts(ctx.pool, ctx, [id]))[0] : undefined;
   if (!account || !isUsable(account) || !(isStaff(account.role) || id === caller.id)) throw new NotFound();
   await ctx.record(directoryEvent(caller, "read", `user/${id}`));
-  return entryOf(account);
+  return { body: entryOf(account), rev: account.rev };
 }
 
 /**

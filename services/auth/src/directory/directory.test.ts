@@ -101,6 +101,7 @@ test("one person is read by id, with an event that names nobody but by id", asyn
   expect(await auditor.get(`/v1/directory/${anna.account.id}`)).toMatchObject({
     status: 200,
     body: { name: "Änna Weber", title: "Dr.", speciality: "Cardiology" },
+    headers: expect.toSatisfy((headers: Headers) => headers.get("etag") === `"${anna.account.rev}"`),
   });
   await list(auditor, "q=weber");
   const events = await h.events();

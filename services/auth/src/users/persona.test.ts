@@ -1,6 +1,8 @@
+import { findSubjectKeys } from "@medvault/keys";
 import type { TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createHarness, type Harness } from "../../test/harness.ts";
+import { sealedUsers } from "../accounts/account.table.ts";
 
 let h: Harness;
 beforeAll(async () => {
@@ -79,4 +81,15 @@ test("names and numbers lie in the box: the table shows none of them", async () 
   await h.person("doctor", { name: "Zebulon Quartz", title: "Zq.", professionalNumber: "ZQ-991" });
   const { rows } = await h.ctx.pool.query("select u::text from users u");
   expect(JSON.stringify(rows)).not.toMatch(/zebulon|quartz|ZQ-991/i);
+});
+
+test("an account sealed before there were names reads as one without, and takes a name", async () => {
+  const person = await h.person("doctor");
+  const { name: _n, title: _t, speciality: _s, professionalNumber: _p, ...before } = person.account;
+  const key = (await findSubjectKeys(h.ctx.pool, [before.id])).get(before.id) as Buffer;
+  const { open, sealed } = sealedUsers.seal(h.keyring, key, before as never);
+  await h.ctx.pool.query("update users set open = $2, sealed = $3 where id = $1", [before.id, open, sealed]);
+  const { api } = await h.client(person);
+  expect(await me(api)).toMatchObject({ name: before.username, ...NAMELESS });
+  expect((await api.patch("/v1/auth/me", { name: "Ada Marsh" })).body).toMatchObject({ name: "Ada Marsh" });
 });
