@@ -54,11 +54,22 @@ export const FhirImportView = z.object({
 });
 export type FhirImportView = z.infer<typeof FhirImportView>;
 
-/** The outline of a Bundle; resources are looked at one by one by the records service. */
+/**
+ * The outline of a Bundle; resources are looked at one by one by the records service. An entry that
+ * deletes has none.
+ */
 export const FhirBundle = z.looseObject({
   resourceType: z.literal("Bundle"),
   type: z.enum(["transaction", "batch", "searchset", "collection", "document"]),
-  entry: z.array(z.looseObject({ fullUrl: z.string().optional(), resource: z.looseObject({}) })).optional(),
+  entry: z
+    .array(
+      z.looseObject({
+        fullUrl: z.string().optional(),
+        resource: z.looseObject({}).optional(),
+        request: z.looseObject({}).optional(),
+      }),
+    )
+    .optional(),
 });
 
 /** The name of a FHIR R4 resource type. */
