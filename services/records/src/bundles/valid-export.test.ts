@@ -1,5 +1,6 @@
 import { actor, type TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { exampleBundles } from "../../test/examples.ts";
 import { ASPIRIN, givenPatient, type Known, type Records, startRecords } from "../../test/harness.ts";
 import { secondOpinion } from "../../test/r4-validator.ts";
 import type { FhirResource } from "../fhir/resource.ts";
@@ -105,6 +106,36 @@ test("a patient who was written here leaves as valid FHIR R4, however much is kn
     });
     expect(answer.status).toBe(201);
     expect(await faultsOf(doctor, answer.body.id, 1)).toEqual([]);
+  }
+});
+
+test("what came in valid and was edited here leaves as valid FHIR R4", async () => {
+  for (const [name, bundle] of exampleBundles().slice(0, 4)) {
+    const doctor = treating();
+    const { body } = await doctor.post<{ patientId: string; total: number }>("/v1/fhir", bundle);
+    const [id, total] = [body.patientId, body.total];
+    const items = async <T>(path: string) => (await doctor.get<{ items: T[] }>(path)).body.items;
+    const edits = [
+      await doctor.patch(`/v1/patients/${id}`, {
+        givenName: "Zoë\f",
+        phone: "555-010-1234",
+        birthDate: "1980-05",
+      }),
+    ];
+    const records = await items<Known & { type: string }>(`/v1/patients/${id}/records?limit=100`);
+    for (const [at, { id: record, type }] of records.entries()) {
+      const said = { title: TEXTS[at % TEXTS.length], body: TEXTS[(at + 3) % TEXTS.length] };
+      const occurredAt = [null, "1980", "2020-01-01T00:00:00Z"][at % 3];
+      const other = at % 5 === 0 ? "diagnosis" : type;
+      edits.push(await doctor.put(`/v1/records/${record}`, { ...said, occurredAt, type: other }));
+    }
+    for (const { id: drug } of await items<Known>(`/v1/prescriptions?patientId=${id}&limit=100`)) {
+      edits.push(
+        await doctor.put(`/v1/prescriptions/${drug}`, { ...ASPIRIN, frequency: "a\ffeed", refills: 2 }),
+      );
+    }
+    expect([name, ...edits.map(({ status }) => status)]).toEqual([name, ...edits.map(() => 200)]);
+    expect([name, ...(await faultsOf(doctor, id, total))]).toEqual([name]);
   }
 });
 

@@ -1,3 +1,4 @@
+import { isPrimitive } from "./primitive.ts";
 import r4 from "./r4.json" with { type: "json" };
 
 /** One property of a FHIR type in JSON: `onsetDateTime` is one of the element `onset[x]`. */
@@ -5,6 +6,7 @@ export interface Property {
   /** `onset[x]`, or the property's own name. */
   element: string;
   type: string;
+  isPrimitive: boolean;
   isList: boolean;
   /** Codes by system, where R4 allows no others. */
   codes: ReadonlyMap<string, ReadonlySet<string>> | null;
@@ -19,7 +21,7 @@ export interface Definition {
 
 const PROPERTY = /^([^:]+):([^*!@]+)(\*?)(!?)(?:@(.+))?$/;
 const texts: Readonly<Record<string, string>> = r4.types;
-const codes: Readonly<Record<string, Readonly<Record<string, string>>>> = r4.codes;
+const sets: Readonly<Record<string, Readonly<Record<string, string>>>> = r4.codes;
 const read = new Map<string, Definition>();
 const readCodes = new Map<string, ReadonlyMap<string, ReadonlySet<string>>>();
 
@@ -40,7 +42,9 @@ export function definitionOf(type: string): Definition | undefined {
     const isChoice = element.endsWith("[x]");
     for (const type of types.split("|")) {
       const name = isChoice ? `${element.slice(0, -3)}${type[0]?.toUpperCase()}${type.slice(1)}` : element;
-      properties.set(name, { element, type, isList: list === "*", codes: set ? codesOf(set) : null });
+      const isList = list === "*";
+      const codes = set ? codesOf(set) : null;
+      properties.set(name, { element, type, isPrimitive: isPrimitive(type), isList, codes });
     }
     if (must) required.push(element);
   }
@@ -59,7 +63,7 @@ function codesOf(set: string): ReadonlyMap<string, ReadonlySet<string>> {
   const known = readCodes.get(set);
   if (known) return known;
   const systems = new Map(
-    Object.entries(codes[set] ?? {}).map(([system, list]) => [system, new Set(list.split(" "))]),
+    Object.entries(sets[set] ?? {}).map(([system, list]) => [system, new Set(list.split(" "))]),
   );
   readCodes.set(set, systems);
   return systems;

@@ -18,6 +18,13 @@ function isCoded(concept: unknown, ...codes: string[]): boolean {
   return listOf((concept as Fields | undefined)?.coding).some(({ code }) => codes.includes(String(code)));
 }
 
+/** A period lasts to the end of the day, month or year that it names. */
+function inOrder(start: string, end: string): boolean {
+  if (start.length === end.length && start.slice(-6) === end.slice(-6) && start <= end) return true;
+  const [first, last] = [toInstant(start), toInstant(end)];
+  return first === null || last === null || first <= last || start.startsWith(end);
+}
+
 const needs = (key: string, name: string, needed: string, element = ""): Invariant => ({
   key,
   says: `${element || name} needs ${needed}`,
@@ -88,11 +95,7 @@ const INVARIANTS: Readonly<Record<string, readonly Invariant[]>> = {
     {
       key: "per-1",
       says: "start must not be after end",
-      holds: ({ start, end }) => {
-        const [from, to] = [start, end].map((one) => (typeof one === "string" ? one : ""));
-        const [first, last] = [toInstant(from ?? ""), toInstant(to ?? "")];
-        return first === null || last === null || first <= last || String(from).startsWith(String(to));
-      },
+      holds: ({ start, end }) => typeof start !== "string" || typeof end !== "string" || inOrder(start, end),
     },
   ],
   Quantity: [needs("qty-3", "code", "system")],

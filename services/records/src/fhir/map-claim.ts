@@ -5,7 +5,7 @@ import type { PatientOwned } from "../resources/patient-owned.ts";
 import { toInstant } from "./date.ts";
 import * as fhir from "./element.ts";
 import { isFact } from "./fact.ts";
-import { toMinorUnits } from "./money.ts";
+import { fractionDigits, toMinorUnits } from "./money.ts";
 import type { FhirResource, Reference, References } from "./resource.ts";
 import { UNKNOWN } from "./written.ts";
 
@@ -77,13 +77,15 @@ function momentOf(created: string | undefined): Date | null {
   return instant === null ? null : new Date(instant);
 }
 
+const Uuid = z.uuid();
+
 /**
  * The provider's own id where the reference holds a UUID; other references stay in the original
  * only.
  */
 function providerId(reference: string | undefined): string | null {
   const id = reference?.split(/[:/]/).at(-1)?.toLowerCase();
-  return id && z.uuid().safeParse(id).success ? id : null;
+  return id && Uuid.safeParse(id).success ? id : null;
 }
 
 const coded = (name: string, code: string) => ({
@@ -92,10 +94,6 @@ const coded = (name: string, code: string) => ({
 
 /** A claim that was written here, as FHIR R4. Which insurance is to pay is known to its insurer. */
 export function claimResource(claim: Claim, patient: Reference): FhirResource {
-  const digits = new Intl.NumberFormat("en", {
-    style: "currency",
-    currency: claim.currency,
-  }).resolvedOptions();
   const { diagnosis, diagnosisCode, treatment } = claim;
   return {
     resourceType: "Claim",
@@ -121,6 +119,6 @@ export function claimResource(claim: Claim, patient: Reference): FhirResource {
       ],
     }),
     ...(treatment !== null && { item: [{ sequence: 1, productOrService: { text: treatment } }] }),
-    total: { value: claim.amount / 10 ** (digits.maximumFractionDigits ?? 2), currency: claim.currency },
+    total: { value: claim.amount / 10 ** fractionDigits(claim.currency), currency: claim.currency },
   };
 }

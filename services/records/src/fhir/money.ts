@@ -7,9 +7,19 @@ import { isCurrency } from "@medvault/contracts";
  */
 export function toMinorUnits(value: number, currency: string): number | null {
   if (!isCurrency(currency) || !Number.isFinite(value) || value < 0) return null;
-  const digits = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions()
-    .maximumFractionDigits;
   // Shifting the decimal point in the text avoids 1.005 * 100 = 100.49999999999999.
-  const minor = Math.round(Number(`${value}e${digits ?? 2}`));
+  const minor = Math.round(Number(`${value}e${fractionDigits(currency)}`));
   return Number.isSafeInteger(minor) ? minor : null;
+}
+
+const digits = new Map<string, number>();
+
+/** How many digits of a currency are behind its point. */
+export function fractionDigits(currency: string): number {
+  const known = digits.get(currency);
+  if (known !== undefined) return known;
+  const format = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions();
+  const found = format.maximumFractionDigits ?? 2;
+  digits.set(currency, found);
+  return found;
 }

@@ -13,9 +13,13 @@ export interface PrimitiveFault {
 export const UNTEXTUAL = /[^\t\n\r -\uffff]/g;
 const MAX_STRING_CHARS = 1_048_576;
 const MAX_INT = 2_147_483_647;
-const DATE = /^\d{4}(-\d\d(-\d\d)?)?$/;
-const DATE_TIME = /^\d{4}(-\d\d(-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?$/;
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+const DAY = "(?!0000)\\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\\d|3[01])";
+const CLOCK = "T([01]\\d|2[0-3]):[0-5]\\d:([0-5]\\d|60)(\\.\\d+)?(Z|[+-](0\\d|1[0-4]):[0-5]\\d)";
+const DATE = new RegExp(`^${DAY})?)?$`);
+const DATE_TIME = new RegExp(`^${DAY}(${CLOCK})?)?)?$`);
+const INSTANT = new RegExp(`^${DAY}${CLOCK}))$`);
+/** Every month has so many days. */
+const SURE_DAYS = 28;
 const TIME = /^([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)(\.\d+)?)?$/;
 const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/;
 
@@ -60,7 +64,10 @@ export function primitiveFault(type: string, value: unknown): PrimitiveFault | n
   return TEXTS[type]?.(value) ?? null;
 }
 
-function numberFault(type: string, value: unknown, [min, max]: [number, number]): PrimitiveFault | null {
+function numberFault(type: string, said: unknown, [min, max]: [number, number]): PrimitiveFault | null {
+  // A number that JavaScript would not give back as it came is kept as `{"#": "1.00"}`.
+  const digits = (said as { "#"?: unknown } | null)?.["#"];
+  const value = typeof digits === "string" ? Number(digits) : said;
   if (typeof value !== "number") return unreadable("must be a number");
   if (type !== "decimal" && !Number.isInteger(value)) return unreadable("must be a whole number");
   return format(value >= min && value <= max, `must be from ${min} to ${max}`);
@@ -77,8 +84,9 @@ function uriFault(text: string): PrimitiveFault | null {
 
 /** Readers take more than R4 allows: a time without seconds or offset, a day for an instant. */
 function dateFault(text: string, strict: RegExp, message: string): PrimitiveFault | null {
+  if (strict.test(text) && Number(text.slice(8, 10)) <= SURE_DAYS) return null;
   const isUnreadable = toInstant(text) === null;
-  return format(strict.test(text) && !isUnreadable, message, isUnreadable);
+  return format(!isUnreadable && strict.test(text), message, isUnreadable);
 }
 
 const unreadable = (message: string): PrimitiveFault => ({ code: "structure", message, isUnreadable: true });

@@ -89,6 +89,17 @@ test("null beside an extension, extensions alone and a masked element are valid"
   expect(said(patient({ name, _birthDate: absent, identifier: [{ _value: absent }] }))).toEqual([]);
 });
 
+test("a number that is kept with its digits is a number", () => {
+  const observation = (value: unknown) => ({
+    resourceType: "Observation",
+    status: "final",
+    code: { text: "Sodium" },
+    valueQuantity: { value },
+  });
+  expect(said(observation({ "#": "1.00" }))).toEqual([]);
+  expect(said(observation("1.00"))).toMatchObject([expect.stringMatching(/must be a number/)]);
+});
+
 test("a code of a required set is compared where its system is the set's", () => {
   const system = "http://terminology.hl7.org/CodeSystem/condition-clinical";
   const condition = (clinicalStatus: object) => ({

@@ -1,6 +1,6 @@
 import { definitionOf, isResourceType, type Property } from "./definition.ts";
 import { brokenInvariants } from "./invariant.ts";
-import { isPrimitive, primitiveFault } from "./primitive.ts";
+import { primitiveFault } from "./primitive.ts";
 import type { FhirResource } from "./resource.ts";
 
 /** What is wrong with a resource by the definitions of R4. Holds no value of it. */
@@ -81,16 +81,17 @@ class Check {
       const isBeside = name.startsWith("_");
       const bare = isBeside ? name.slice(1) : name;
       const property = definition.properties.get(bare);
-      this.at(name.slice(0, MAX_NAME_CHARS), () => {
-        if (!property || (isBeside && !isPrimitive(property.type))) {
-          return void this.add("structure", `is no element of ${type}`);
-        }
+      this.path.push(name.length > MAX_NAME_CHARS ? name.slice(0, MAX_NAME_CHARS) : name);
+      if (!property || (isBeside && !property.isPrimitive)) {
+        this.add("structure", `is no element of ${type}`);
+      } else {
         if ((seen.get(property.element) ?? bare) !== bare) {
           this.add("structure", `stands beside another ${property.element}`);
         }
         seen.set(property.element, bare);
         this.property(property, value, isBeside ? fields[bare] : fields[`_${name}`], isBeside);
-      });
+      }
+      this.path.pop();
     }
     if (size === 0 && this.path.length > 0) this.add("structure", "must not be empty");
     for (const element of definition.required) {
@@ -111,20 +112,20 @@ class Check {
     if (!Array.isArray(value)) return void this.value(property, value, isBeside);
     if (value.length === 0) this.add("structure", "must not be empty");
     for (const [index, one] of value.entries()) {
-      this.at(index, () => {
-        if (one !== null) this.value(property, one, isBeside);
-        else if (!isPrimitive(property.type)) this.add("structure", "must not be null", true);
-        else if (!Array.isArray(beside) || (beside[index] ?? null) === null) {
-          this.add("structure", "is null and has no extension either");
-        }
-      });
+      this.path.push(index);
+      if (one !== null) this.value(property, one, isBeside);
+      else if (!property.isPrimitive) this.add("structure", "must not be null", true);
+      else if (!Array.isArray(beside) || (beside[index] ?? null) === null) {
+        this.add("structure", "is null and has no extension either");
+      }
+      this.path.pop();
     }
   }
 
-  private value({ type, codes }: Property, value: unknown, isBeside: boolean): void {
+  private value({ type, isPrimitive, codes }: Property, value: unknown, isBeside: boolean): void {
     if (isBeside) return void this.element("Element", value);
     if (type === "Resource") return void this.resource(value);
-    if (!isPrimitive(type)) {
+    if (!isPrimitive) {
       this.element(type, value);
       if (codes) this.coded(value, codes);
       return;
