@@ -1,6 +1,6 @@
 import { type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
 import type { Db } from "@medvault/postgres";
-import { chartIds, reached, reachOf, survivorOf } from "./reach.ts";
+import { chartIds, patientsInReach, reached, reachOf, survivorOf } from "./reach.ts";
 
 /** What new rows of a chart are sealed for. */
 export interface ReachedChart {
@@ -123,7 +123,7 @@ export async function knownPeople(db: Db, actor: Actor): Promise<{ patientIds: s
   if (scope !== "own") throw new Forbidden();
   const { rows } = await db.query<{ patientIds: string[]; ids: string[] }>(
     `with own as (
-       select a.patient_id as id from patient_access a where a.user_id = $1 and a.scope = 'own' limit $2)
+       select a.patient_id as id from ${patientsInReach("$1", "'own'")} a limit $2)
      select array(select id from own) as "patientIds",
             array(select known.id from (
                     select c.user_id as id from care_team c join own on own.id = c.patient_id

@@ -29,9 +29,9 @@ export const reached = (patientId: string, at: number): string =>
           or reached_by_merge(${patientId}, $${at + 1}, $${at}))`;
 
 /** The ids of all whom a user reaches in a scope other than `any`, each once: `patient_id`. */
-export const patientsInReach = (user: number, scope: number): string =>
-  `(select patient_id from patient_access where user_id = $${user} and scope = $${scope}
-               union all select patients_by_merge($${user}, $${scope}))`;
+export const patientsInReach = (user: string, scope: string): string =>
+  `(select patient_id from patient_access where user_id = ${user} and scope = ${scope}
+               union all select patients_by_merge(${user}, ${scope}))`;
 
 /** The patient under whose id the chart is kept that `patientId` leads to. */
 export const survivorOf = (patientId: string): string =>

@@ -28,7 +28,7 @@ const NARROWED = `not ${isMergedAway("r.id")}
 const LIST_ANY = `${PATIENTS}
       where ${NARROWED}`;
 const LIST_IN_REACH = `with page as (
-       select r.* from ${patientsInReach(6, 7)} a join patients r on r.id = a.patient_id
+       select r.* from ${patientsInReach("$6", "$7")} a join patients r on r.id = a.patient_id
       where ${NARROWED})
      ${SELECT}
        from page r join subject_keys k on k.subject_id = r.id

@@ -40,7 +40,7 @@ const FILTERED = `${inChart("x.patient_id", 3)}
        and ($6::text is null or x.status = $6)
        and ($7::date is null or (x.start_date, x.id) < ($7, $8::uuid))
      order by x.start_date desc, x.id desc limit $9`;
-const IN_REACH = patientsInReach(12, 13);
+const IN_REACH = patientsInReach("$12", "$13");
 const BY_MERGED_NAME = "patients_by_merged_name($2::bigint[], $11::text[])";
 
 // Each arm is filtered, ordered and cut by itself: the first rows of both together are among the

@@ -147,7 +147,7 @@ export function pageStatementsOf(
           and ${narrowed}
         ${sorted("r")} limit ${limit}`,
     inReach: `with page as (
-       select p.* from ${patientsInReach(after + 3, after + 4)} a
+       select p.* from ${patientsInReach(`$${after + 3}`, `$${after + 4}`)} a
         cross join lateral (
               select r.* from ${table} r
                where r.${subject} = a.patient_id
