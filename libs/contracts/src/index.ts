@@ -10,6 +10,7 @@ export * from "./care-team/routes.ts";
 export * from "./care-team/schemas.ts";
 export * from "./claims/routes.ts";
 export * from "./claims/schemas.ts";
+export * from "./coding.ts";
 export * from "./directory/routes.ts";
 export * from "./directory/schemas.ts";
 export * from "./errors.ts";

@@ -101,6 +101,26 @@ test("a date in another form is one fault, whatever else is checked of it, and i
   expect(faults("1899-12-31")).toMatchObject([{ message: "must be in 1900 or later" }]);
 });
 
+test("of a value with several forms, the faults are those of the form that was meant", () => {
+  const Coded = z.strictObject({
+    code: z.union([z.string().max(5), z.strictObject({ code: z.string(), system: z.string().max(2) })]),
+  });
+  const faults = (code: unknown) => {
+    try {
+      return parse(Coded, { code });
+    } catch (error) {
+      return (error as InvalidInput).errors?.map(({ path, code }) => [path, code]);
+    }
+  };
+  expect(faults("too long")).toEqual([["code", "too_big"]]);
+  expect(faults({ system: "abc" })).toEqual([
+    ["code.code", "required"],
+    ["code.system", "too_big"],
+  ]);
+  expect(faults({ code: "a", system: "b", more: 1 })).toEqual([["code.more", "unknown_field"]]);
+  expect(faults(7)).toEqual([["code", "invalid"]]);
+});
+
 test("what is no object at all is said in words too, and no value is ever shown", () => {
   expect(() => parse(Schema, "patient's secret")).toThrow(InvalidInput);
   expect(JSON.stringify(faultsOf({ name: "hush", kind: "hush", id: "hush", at: "hush" }))).not.toContain(

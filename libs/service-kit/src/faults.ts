@@ -8,6 +8,13 @@ type Issue = z.core.$ZodIssue;
 
 /** The faults that an issue of zod stands for: a path, a code and words, never the value. */
 export function faultsOf(issue: Issue): FieldFault[] {
+  if (issue.code === "invalid_union") {
+    const meant = issue.errors.filter((faults) => !faults.some(isOfWholeForm));
+    const [faults] = meant;
+    if (faults && meant.length === 1) {
+      return faults.flatMap((fault) => faultsOf({ ...fault, path: [...issue.path, ...fault.path] }));
+    }
+  }
   const path = issue.path.map(String).join(".");
   if (issue.code !== "unrecognized_keys") {
     const { code, params } = codeOf(issue);
@@ -20,6 +27,9 @@ export function faultsOf(issue: Issue): FieldFault[] {
     message: "is not a known field",
   }));
 }
+
+/** Of a value with several forms, a fault of this kind says that another one was meant. */
+const isOfWholeForm = ({ code, path }: Issue): boolean => code === "invalid_type" && path.length === 0;
 
 function codeOf(issue: Issue): Pick<FieldFault, "params"> & { code: string } {
   if (issue.message === NEEDED) return { code: "required" };

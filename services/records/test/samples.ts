@@ -3,8 +3,16 @@ import { z } from "zod";
 import type { Row } from "../src/resources/patient-owned.ts";
 import type { Resource } from "../src/resources/resource.ts";
 
-/** Text that is no free text, though the view's schema does not say so. */
-const SPECIAL: Readonly<Record<string, string>> = { currency: "EUR", birthDate: "1971-02-03" };
+/** What is no free text, though the view's schema does not say so. */
+const SPECIAL: Readonly<Record<string, (n: number) => unknown>> = {
+  currency: () => "EUR",
+  birthDate: () => "1971-02-03",
+  diagnosisCoding: (n) => ({
+    system: "http://snomed.info/sct",
+    code: `diagnosisCode no ${n}`,
+    display: "Diagnosis",
+  }),
+};
 
 type JsonSchema = { type?: string; format?: string; enum?: unknown[]; anyOf?: JsonSchema[] };
 
@@ -17,7 +25,7 @@ export function sampleOf<T extends Row>(resource: Resource<T>, n: number, given:
   const stored = new Map(resource.columns.map(([field, { store }]) => [field, store]));
   const fields = Object.entries(properties).map(([field, schema]) => {
     const store = field === "id" ? "uuid" : stored.get(field);
-    return [field, SPECIAL[field] ?? sampleValue(field, store, schema as JsonSchema, n)];
+    return [field, SPECIAL[field]?.(n) ?? sampleValue(field, store, schema as JsonSchema, n)];
   });
   const none = Object.fromEntries([...stored.keys()].map((field) => [field, null]));
   return {

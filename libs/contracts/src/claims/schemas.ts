@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Coding, NewCoding } from "../coding.ts";
 import { instant, term, text } from "../fields.ts";
 import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
@@ -14,6 +15,8 @@ export const isCurrency = (code: string): boolean => CURRENCIES.has(code);
 const claimFields = {
   providerId: Id,
   diagnosisCode: term(64),
+  /** The same code with its system and words. */
+  diagnosisCoding: NewCoding.nullable().optional(),
   diagnosis: text(4000),
   treatment: text(20_000),
   /** Minor units, e.g. cents. */
@@ -26,21 +29,36 @@ const claimFields = {
       params: { code: "invalid_value" },
     }),
 };
-export const NewClaim = z.strictObject({ patientId: Id, ...claimFields });
+const isOneCode = (claim: {
+  diagnosisCode?: string | undefined;
+  diagnosisCoding?: NewCoding | null | undefined;
+}) =>
+  !claim.diagnosisCoding ||
+  claim.diagnosisCode === undefined ||
+  claim.diagnosisCoding.code === claim.diagnosisCode;
+const oneCode = { path: ["diagnosisCoding", "code"], message: "must be the diagnosisCode" };
+
+export const NewClaim = z.strictObject({ patientId: Id, ...claimFields }).refine(isOneCode, oneCode);
 export type NewClaim = z.infer<typeof NewClaim>;
-export const ClaimPatch = z.strictObject(claimFields).partial();
+/** Of a code and its coding, the one that is sent alone takes the other along. */
+export const ClaimPatch = z.strictObject(claimFields).partial().refine(isOneCode, oneCode);
 export type ClaimPatch = z.infer<typeof ClaimPatch>;
 /** Body of submit, approve, reject and pay. The reason is sealed and never in an event. */
 export const ClaimStep = z.strictObject({ reason: text(2000).optional() });
 export type ClaimStep = z.infer<typeof ClaimStep>;
 
-/** An imported claim may name no diagnosis and no provider that has an id; such fields are null. */
+/**
+ * An imported claim of several diagnoses has all their codes in `diagnosisCode`, and the coding of
+ * the first. It may name no diagnosis and no provider that has an id; such fields
+ * are null.
+ */
 export const ClaimView = z.object({
   id: Id,
   patientId: Id,
   providerId: Id.nullable(),
   provider: personOf("providerId"),
   diagnosisCode: z.string().nullable(),
+  diagnosisCoding: Coding.nullable(),
   diagnosis: z.string().nullable(),
   treatment: z.string().nullable(),
   amount: z.int(),

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { dateOrInstant, instant, term, text } from "../fields.ts";
+import { Coding, codeSystem, NewCode } from "../coding.ts";
+import { bodyCursor, bodyLimit, dateOrInstant, instant, searched, term, text } from "../fields.ts";
 import { DamagedRow, PageQuery, sealedPage } from "../http.ts";
 import { Id } from "../ids.ts";
 import { personOf } from "../person.ts";
@@ -20,7 +21,7 @@ export const NewMedicalRecord = z.strictObject({
   type: RecordType,
   title: text(1000),
   body: text(100_000),
-  code: term(200).optional(),
+  code: NewCode.nullable().optional(),
   occurredAt: dateOrInstant.nullable().optional(),
 });
 export type NewMedicalRecord = z.infer<typeof NewMedicalRecord>;
@@ -35,7 +36,7 @@ export const MedicalRecordView = z.object({
   type: RecordType,
   title: z.string(),
   body: z.string(),
-  code: z.string().nullable(),
+  code: Coding.nullable(),
   occurredAt: dateOrInstant.nullable(),
   undated: z.literal(true).optional(),
   version: z.int(),
@@ -54,8 +55,23 @@ export const MedicalRecordListQuery = PageQuery.extend({ type: RecordType.option
 export type MedicalRecordListQuery = z.infer<typeof MedicalRecordListQuery>;
 
 /**
+ * `q` is part of the title or of the code's display, or the code or its beginning; `code` is a
+ * whole code, `system` its system, by any of its URIs. All of them can be combined.
+ */
+export const MedicalRecordSearch = z.strictObject({
+  q: searched(200).optional(),
+  code: term(200).optional(),
+  system: codeSystem.optional(),
+  type: RecordType.optional(),
+  limit: bodyLimit,
+  cursor: bodyCursor,
+});
+export type MedicalRecordSearch = z.infer<typeof MedicalRecordSearch>;
+
+/**
  * `contentHash` is the digest (hex) of RFC 8785 `{body, code, occurredAt, title, type}`, each as
- * the record shows it; `signature` (base64) is Ed25519 over the UTF-8 bytes of `statement`, that is
+ * the record shows it, `code` without `known`, and as its bare text where it has neither system nor
+ * display; `signature` (base64) is Ed25519 over the UTF-8 bytes of `statement`, that is
  * RFC 8785 JSON which names record, patient, version and hash; `publicKey` is SPKI in PEM. `valid`
  * is the service's own check of hash and signature. `digest` is there, and in the statement, where
  * it is not SHA-256: another one that the deployment chose at the time.

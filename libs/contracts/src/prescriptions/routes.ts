@@ -27,7 +27,7 @@ export const prescriptionApi = defineRoutes({
     method: "POST",
     path: "/v1/prescriptions/search",
     permission: "prescription:search",
-    summary: "Find by part of a name or medication",
+    summary: "Find by part of a name or medication, or by code",
     request: p.PrescriptionSearch,
     example: { q: "metf", from: "2026-01-01" },
     response: p.PrescriptionPage,

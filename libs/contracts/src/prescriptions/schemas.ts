@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Coding, NewCode } from "../coding.ts";
 import { bodyCursor, bodyLimit, date, instant, partialDate, searched, text } from "../fields.ts";
 import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
@@ -23,6 +24,7 @@ const endsAfterStart = { path: ["endDate"], message: "must not be before startDa
 
 const prescriptionFields = {
   medication: text(1000),
+  code: NewCode.nullable().optional(),
   dosage: text(2000),
   frequency: text(1000).nullable().optional(),
   notes: text(20_000).nullable().optional(),
@@ -61,6 +63,7 @@ export const PrescriptionView = z.object({
   id: Id,
   patientId: Id,
   medication: z.string(),
+  code: Coding.nullable(),
   dosage: z.string().nullable(),
   frequency: z.string().nullable(),
   notes: z.string().nullable(),

@@ -25,6 +25,8 @@ export interface TableDeclaration {
   readonly open?: readonly string[];
   readonly masks?: Readonly<Record<string, MaskKind>>;
   readonly indexes?: Readonly<Record<string, IndexKind>>;
+  /** Fields whose text an index holds beside that of its own field. */
+  readonly indexedWith?: Readonly<Record<string, readonly string[]>>;
   /** Indexed fields whose index an operator switched off: the column stays and gets no tokens. */
   readonly indexesOff?: readonly string[];
   /**
@@ -72,7 +74,9 @@ export function assertDeclaration(declaration: TableDeclaration): void {
   }
   const { fewValues: few = [], searchable = [], notText = [] } = declaration;
   const indexed = [...Object.keys(indexes), ...Object.keys(addedIndexes)];
-  for (const name of new Set([...Object.keys(masks), ...indexed, ...few, ...searchable, ...notText])) {
+  const beside = Object.values(declaration.indexedWith ?? {}).flat();
+  const described = [...Object.keys(masks), ...indexed, ...few, ...searchable, ...notText, ...beside];
+  for (const name of new Set(described)) {
     if (!names.includes(name)) faults.push(`${name} is masked, indexed or described but not a field`);
   }
   for (const name of indexed) {

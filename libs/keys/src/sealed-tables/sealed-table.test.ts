@@ -260,6 +260,22 @@ test("a wrong declaration is refused with every fault named", () => {
   }
 });
 
+test("an index of parts of words holds the fields beside its own too, each for itself", () => {
+  const table = sealedTable<Prescription>({
+    ...declaration,
+    indexes: { medication: "substring" },
+    indexedWith: { medication: ["ward_name"] },
+  });
+  const keys = { medication: Buffer.alloc(32, 1) };
+  const stored = new Set(table.indexTokens(keys, value).medication as string[]);
+  for (const part of ["ibu", "3b"]) {
+    expect(stored.isSupersetOf(new Set(table.queryTokens(keys, "medication", part) as string[]))).toBe(true);
+    expect(table.matches(value, "medication", part)).toBe(true);
+  }
+  expect(table.matches(value, "medication", "mg 3b")).toBe(false);
+  expect(() => sealedTable({ ...declaration, indexedWith: { medication: ["ward"] } })).toThrow(/ward is/);
+});
+
 test("the hash of a box is the SHA-256 of what is stored", () => {
   const { sealed } = prescriptions.seal(keyring, subjectKey, value);
   expect(prescriptions.boxHash(sealed)).toBe(createHash("sha256").update(sealed).digest("hex"));

@@ -79,7 +79,7 @@ export class TableIndexes {
     const tokens: Record<string, string[] | Buffer | null> = {};
     for (const [field, kind] of Object.entries(this.#declaration.indexes ?? {})) {
       const index = this.#inUse.get(field);
-      const text = index && !index.isAdded ? textOf(value[fieldOf(field).property]) : null;
+      const text = index && !index.isAdded ? this.#text(field, kind, value) : null;
       const key = index && !index.isAdded ? this.#key(keys, field) : null;
       const isNone = text === null || key === null;
       if (kind === "substring") tokens[field] = isNone ? [] : trigramTokens(key, text);
@@ -107,22 +107,33 @@ export class TableIndexes {
 
   matches(value: Record<string, unknown>, field: string, part: string): boolean {
     this.#assertSearched(field);
-    const text = textOf(value[fieldOf(field).property]);
-    if (text === null) return false;
     const kind = this.#inUse.get(field)?.kind ?? this.#declaration.indexes?.[field] ?? "exact";
-    return kind === "exact" ? normalise(text) === normalise(part) : containsPart(text, part);
+    return this.#texts(field, kind, value).some((text) =>
+      kind === "exact" ? normalise(text) === normalise(part) : containsPart(text, part),
+    );
   }
 
   #addedTokens(keys: IndexKeys, value: Record<string, unknown>): string[] {
     const tokens: string[] = [];
     for (const { field, kind, isAdded } of this.#inUse.values()) {
       const key = isAdded ? this.#key(keys, field) : null;
-      const text = key === null ? null : textOf(value[fieldOf(field).property]);
+      const text = key === null ? null : this.#text(field, kind, value);
       if (key === null || text === null) continue;
       const of = kind === "exact" ? [exactToken(key, text)] : trigramTokens(key, text);
       for (const token of of) tokens.push(addedToken(field, token));
     }
     return tokens.sort();
+  }
+
+  /** What an index holds: of parts of words, also those of the fields beside it. */
+  #texts(field: string, kind: IndexKind, value: Record<string, unknown>): string[] {
+    const beside = kind === "substring" ? (this.#declaration.indexedWith?.[field] ?? []) : [];
+    return [field, ...beside].flatMap((name) => textOf(value[fieldOf(name).property]) ?? []);
+  }
+
+  #text(field: string, kind: IndexKind, value: Record<string, unknown>): string | null {
+    const texts = this.#texts(field, kind, value);
+    return texts.length > 0 ? texts.join(" ") : null;
   }
 
   #assertSearched(field: string): void {

@@ -6,8 +6,12 @@ import { fieldPlan, listed } from "./field-plan.ts";
 const UNSCREENED = [
   "address",
   "body",
+  "code.display",
+  "code.system",
   "currentPassword",
   "diagnosis",
+  "diagnosisCoding.display",
+  "diagnosisCoding.system",
   "dosage",
   "familyName",
   "frequency",
@@ -31,7 +35,13 @@ test("words to search for are never screened, what narrows a search is", () => {
     .filter(({ path }) => isSearch(path))
     .flatMap((route) => listed(fieldPlan(route)))
     .filter((field) => field.endsWith(": skip"));
-  expect([...new Set(fields)].sort()).toEqual(["email: skip", "nationalId: skip", "phone: skip", "q: skip"]);
+  expect([...new Set(fields)].sort()).toEqual([
+    "email: skip",
+    "nationalId: skip",
+    "phone: skip",
+    "q: skip",
+    "system: skip",
+  ]);
 });
 
 test("clinical text and secrets are never screened, and everything else in a body is: a new field is a decision", () => {
@@ -43,7 +53,7 @@ test("clinical text and secrets are never screened, and everything else in a bod
   ];
   expect(named("skip").sort()).toEqual(UNSCREENED);
   expect(named("screen")).toEqual(
-    expect.arrayContaining(["username", "identifier", "code", "diagnosisCode", "nationalId", "status"]),
+    expect.arrayContaining(["username", "identifier", "code.code", "diagnosisCode", "nationalId", "status"]),
   );
 });
 

@@ -5,7 +5,7 @@ import type { z } from "zod";
 export type FieldPlan = "screen" | "skip" | { fields: ReadonlyMap<string, FieldPlan>; items: FieldPlan };
 
 type Schema = z.ZodType & { _zod: { def: Definition } };
-type Definition = { type: string; shape?: Record<string, Schema> } & Partial<
+type Definition = { type: string; shape?: Record<string, Schema>; options?: readonly Schema[] } & Partial<
   Record<"innerType" | "element" | "in" | "valueType", Schema>
 >;
 
@@ -16,7 +16,7 @@ export function fieldPlan(route: RouteDoc | null): FieldPlan {
 
 function planOf(schema: Schema): FieldPlan {
   if (unscreened.get(schema)?.why) return "skip";
-  const { type, shape, innerType, element, in: input } = schema._zod.def;
+  const { type, shape, innerType, element, in: input, options } = schema._zod.def;
   if (type === "object" && shape) {
     return {
       fields: new Map(Object.entries(shape).map(([name, field]) => [name, planOf(field)])),
@@ -24,7 +24,8 @@ function planOf(schema: Schema): FieldPlan {
     };
   }
   if (type === "array" && element) return { fields: new Map(), items: planOf(element) };
-  const inner = innerType ?? input;
+  // Of several forms: a text is screened in any case, so the one with fields decides.
+  const inner = innerType ?? input ?? options?.find((option) => option._zod.def.shape);
   return inner ? planOf(inner) : "screen";
 }
 

@@ -7,7 +7,7 @@ import type { Context } from "../context.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import { change, changeOnce, create } from "../resources/resource.service.ts";
 import { claims } from "./claim.table.ts";
-import { amend, type Claim, type Step, take } from "./claim.ts";
+import { amend, type Claim, diagnosed, type Step, take } from "./claim.ts";
 
 /** What events call a step. Under which permission it is taken, its route says. */
 const STEP_VERB: Readonly<Record<Step, string>> = {
@@ -28,6 +28,7 @@ export async function draftClaim(
   const draft = (made: PatientOwned): Claim => ({
     ...made,
     ...input,
+    ...diagnosed(input, { diagnosisCode: null, diagnosisCoding: null }),
     createdBy: actor.id,
     updatedBy: actor.id,
     status: "draft",

@@ -1,4 +1,5 @@
 import { type ClaimListQuery, ClaimView } from "@medvault/contracts";
+import { isKnownSystem } from "../fhir/code-system.ts";
 import { layClaim } from "../fhir/lay-claim.ts";
 import { claimResource, mapClaim } from "../fhir/map-claim.ts";
 import { fhirPair } from "../fhir/pair.ts";
@@ -20,6 +21,12 @@ export const claims = resource<Claim, ClaimView, ClaimListQuery>({
       content: true,
       fhir: "diagnosis.diagnosisCodeableConcept.coding.code",
     },
+    diagnosisCoding: {
+      store: "sealed",
+      notText: true,
+      content: true,
+      fhir: "diagnosis.diagnosisCodeableConcept.coding",
+    },
     diagnosis: { store: "sealed", content: true, fhir: "diagnosis.diagnosisCodeableConcept.text" },
     treatment: { store: "sealed", content: true, fhir: "item.productOrService.text" },
     amount: { store: "sealed", content: true, fhir: "total.value" },
@@ -38,6 +45,10 @@ export const claims = resource<Claim, ClaimView, ClaimListQuery>({
   revoke: (former, _original, now) => withdrawn(former, now),
   order: "updatedAt",
   list: { filters: { status: { column: "status", is: "=" } } },
+  derived: {
+    diagnosisCoding: ({ diagnosisCoding: coding }) =>
+      coding && { ...coding, known: isKnownSystem(coding.system) },
+  },
   details: ({ status }) => ({ status }),
   fhir: fhirPair({
     read: mapClaim,

@@ -14,6 +14,7 @@ const claim = (status: ClaimStatus): Claim => ({
   updatedAt: NOW,
   rev: 1,
   diagnosisCode: "E11.9",
+  diagnosisCoding: null,
   diagnosis: "Type 2 diabetes",
   treatment: "Metformin",
   amount: 1,

@@ -1,9 +1,10 @@
-import type { ClaimPatch, ClaimStatus, ClaimView } from "@medvault/contracts";
+import type { ClaimPatch, ClaimStatus, ClaimView, Coding } from "@medvault/contracts";
 import type { Original } from "../fhir/resource.ts";
 import { nextRevision, type Stored } from "../resources/patient-owned.ts";
 import { InvalidTransition } from "./claim.errors.ts";
 
-export interface Claim extends Stored<ClaimView, "createdAt" | "updatedAt"> {
+export interface Claim extends Omit<Stored<ClaimView, "createdAt" | "updatedAt">, "diagnosisCoding"> {
+  diagnosisCoding: Omit<Coding, "known"> | null;
   /** The FHIR resource that it came from, with what was changed here. */
   source: Original | null;
 }
@@ -52,5 +53,19 @@ export function withdrawn(claim: Claim, now: Date): Claim | null {
 export function amend(claim: Claim, patch: ClaimPatch, now: Date): Claim {
   if (claim.status !== "draft") throw new InvalidTransition();
   const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-  return nextRevision(claim, given, now);
+  return nextRevision(claim, { ...given, ...diagnosed(patch, claim) }, now);
+}
+
+/** A code and its coding are of one diagnosis: the one given alone takes the other along. */
+export function diagnosed(
+  { diagnosisCode, diagnosisCoding }: Pick<ClaimPatch, "diagnosisCode" | "diagnosisCoding">,
+  former: Pick<Claim, "diagnosisCode" | "diagnosisCoding">,
+): Pick<Claim, "diagnosisCode" | "diagnosisCoding"> {
+  if (diagnosisCoding) {
+    const { system = null, code, display = null } = diagnosisCoding;
+    return { diagnosisCode: code, diagnosisCoding: { system, code, display } };
+  }
+  const code = diagnosisCode ?? former.diagnosisCode;
+  const isSame = diagnosisCoding === undefined && code === former.diagnosisCode;
+  return { diagnosisCode: code, diagnosisCoding: isSame ? former.diagnosisCoding : null };
 }

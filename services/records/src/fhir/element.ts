@@ -15,6 +15,7 @@ export const Coding = z.looseObject({
   system: z.string().optional(),
   code: z.string().optional(),
   display: z.string().optional(),
+  userSelected: z.boolean().optional(),
 });
 export const Concept = z.looseObject({ coding: z.array(Coding).optional(), text: z.string().optional() });
 export type Concept = z.infer<typeof Concept>;

@@ -1,13 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { newId, SENSITIVE_FIELDS } from "@medvault/contracts";
+import { type NewCode, newId, SENSITIVE_FIELDS } from "@medvault/contracts";
 import { expect, test } from "vitest";
 import { ZodError } from "zod";
+import { type Claim, diagnosed } from "../claims/claim.ts";
 import { occurred } from "../medical-records/record.ts";
 import { lasting } from "../prescriptions/prescription.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { Resource } from "../resources/resource.ts";
 import { resources } from "../tables.ts";
+import { codedFrom } from "./coding.ts";
 import { ORIGINALS } from "./lay.testdata.ts";
 import { importedSha256, realigned } from "./lay.ts";
 import type { FhirResource } from "./resource.ts";
@@ -60,7 +62,7 @@ const EDITS: Readonly<Record<string, readonly ((was: never) => unknown)[]>> = {
     (was: string) => was.split("\n").reverse().join("\n"),
     (was: string) => was.replaceAll(/: .*/g, ": other words"),
   ],
-  code: [() => "X-1", () => null],
+  code: [() => "X-1", () => null, () => ({ system: "urn:oid:2.999", code: "X-1", display: "Other" })],
   occurredAt: [() => "2019-08-07T06:05:04.000Z", () => "2019-08", (was) => was && null],
   medication: [() => "Ibuprofen 400 mg"],
   dosage: [(was: string | null) => `${was ?? "Two"}, slowly`, () => null, () => "One"],
@@ -87,6 +89,9 @@ function edited(resource: Resource<Row>, row: Row, field: string, edit: (was: ne
   const is = edit(was as never);
   if (is === was || is === "") return null;
   if (field === "occurredAt") return { ...row, ...occurred(is as string | null, new Date(1)) } as Row;
+  if (field === "code") return { ...row, ...codedFrom(is as NewCode | null) } as Row;
+  if (field === "diagnosisCode")
+    return { ...row, ...diagnosed({ diagnosisCode: is as string }, row as Claim) } as Row;
   if (field !== "startDate" && field !== "endDate") return { ...row, [field]: is } as Row;
   const { startDate, endDate } = { ...shown(resource, row), [field]: is } as Record<string, string | null>;
   return { ...row, ...lasting(startDate, endDate, "2000-01-01T00:00:00Z") } as Row;
@@ -123,7 +128,7 @@ const failures = (original: FhirResource): string[] => {
         const [wanted, is] = [(one === field ? wished : before)[one], after[one]];
         // Who takes out when it began leaves when it was written down.
         const isRecorded = one === "occurredAt" && wanted === null && RECORDED.some((key) => key in laid);
-        return is === wanted || isRecorded
+        return JSON.stringify(is) === JSON.stringify(wanted) || isRecorded
           ? []
           : [`${where}: ${one} is ${JSON.stringify(is)}, not ${JSON.stringify(wanted)}`];
       });
@@ -169,7 +174,7 @@ const ELEMENTS: Readonly<Record<string, readonly string[]>> = {
   email: ["telecom"],
   address: ["address"],
   title: ["code", "vaccineCode", "type"],
-  code: ["code", "vaccineCode", "type"],
+  code: ["code", "vaccineCode", "type", "medicationCodeableConcept"],
   body: ["note", "text", "valueString"],
   // What ended before it began has no end: the text still says it.
   occurredAt:

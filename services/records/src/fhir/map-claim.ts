@@ -2,6 +2,7 @@ import type { ClaimStatus } from "@medvault/contracts";
 import { z } from "zod";
 import type { Claim } from "../claims/claim.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
+import { codedOf, fhirCoding } from "./coding.ts";
 import { toInstant } from "./date.ts";
 import * as fhir from "./element.ts";
 import { isFact } from "./fact.ts";
@@ -58,10 +59,15 @@ export function mapClaim(resource: FhirResource, references: References): Mapped
       (found && isFact(found) ? fhir.Concept.safeParse(found.code).data : undefined)
     );
   });
+  const codes = concepts.map(codedOf);
+  const first = codes.find(({ code }) => code !== null);
   const joined = (texts: (string | null)[]) => texts.filter(Boolean).join("; ") || null;
   return {
     providerId: providerId(claim.provider?.reference),
-    diagnosisCode: joined(concepts.map(fhir.codeOf)),
+    diagnosisCode: joined(codes.map(({ code }) => code)),
+    diagnosisCoding: first?.code
+      ? { system: first.codeSystem, code: first.code, display: first.codeDisplay }
+      : null,
     diagnosis: joined(concepts.map(fhir.wordsOf)),
     treatment: joined(claim.item.map((item) => fhir.wordsOf(item.productOrService))),
     amount,
@@ -94,7 +100,13 @@ const coded = (name: string, code: string) => ({
 
 /** A claim that was written here, as FHIR R4. Which insurance is to pay is known to its insurer. */
 export function claimResource(claim: Claim, patient: Reference): FhirResource {
-  const { diagnosis, diagnosisCode, treatment } = claim;
+  const { diagnosis, diagnosisCode, diagnosisCoding: coding, treatment } = claim;
+  const isIts = coding !== null && (diagnosisCode ?? coding.code) === coding.code;
+  const its = {
+    code: diagnosisCode ?? coding?.code ?? null,
+    codeSystem: isIts ? coding.system : null,
+    codeDisplay: isIts ? coding.display : null,
+  };
   return {
     resourceType: "Claim",
     id: claim.id,
@@ -107,12 +119,12 @@ export function claimResource(claim: Claim, patient: Reference): FhirResource {
     provider: claim.providerId === null ? UNKNOWN : { reference: `urn:uuid:${claim.providerId}` },
     priority: coded("processpriority", "normal"),
     insurance: [{ sequence: 1, focal: true, coverage: { ...UNKNOWN, display: "Not stated" } }],
-    ...((diagnosis !== null || diagnosisCode !== null) && {
+    ...((diagnosis !== null || its.code !== null) && {
       diagnosis: [
         {
           sequence: 1,
           diagnosisCodeableConcept: {
-            ...(diagnosisCode !== null && { coding: [{ code: diagnosisCode }] }),
+            ...fhirCoding(its),
             ...(diagnosis !== null && { text: diagnosis }),
           },
         },

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Prescription } from "../prescriptions/prescription.ts";
 import { asSaid, firstDay, lastDay } from "../resources/as-said.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
+import { codedOf, fhirCoding } from "./coding.ts";
 import * as fhir from "./element.ts";
 import type { FhirResource, Reference, References } from "./resource.ts";
 
@@ -58,7 +59,8 @@ export type MappedPrescription = Omit<
 export function mapPrescription(resource: FhirResource, references: References): MappedPrescription | null {
   if (resource.resourceType !== "MedicationRequest") return null;
   const request = MedicationRequest.parse(resource);
-  const medication = medicationOf(request, resource, references);
+  const [concept, named] = medicationOf(request, resource, references);
+  const medication = fhir.wordsOf(concept) ?? named;
   if (!medication || medication.length > MAX_MEDICATION_CHARS) return null;
   const validity = request.dispenseRequest?.validityPeriod;
   const startDate = (validity?.start ?? request.authoredOn)?.slice(0, 10) ?? null;
@@ -66,6 +68,7 @@ export function mapPrescription(resource: FhirResource, references: References):
   const endDate = validity?.end?.slice(0, 10) ?? null;
   return {
     medication,
+    ...codedOf(concept),
     dosage: request.dosageInstruction.map(dosageText).filter(Boolean).join("; ") || null,
     frequency:
       request.dosageInstruction
@@ -85,12 +88,11 @@ function medicationOf(
   request: z.infer<typeof MedicationRequest>,
   resource: FhirResource,
   references: References,
-): string | null {
-  const named = fhir.wordsOf(request.medicationCodeableConcept);
-  if (named) return named;
+): [concept: fhir.Concept | undefined, named?: string | undefined] {
+  const concept = request.medicationCodeableConcept;
+  if (fhir.wordsOf(concept)) return [concept];
   const medication = references.resolve(request.medicationReference?.reference, resource);
-  const code = fhir.Concept.safeParse(medication?.code).data;
-  return fhir.wordsOf(code) ?? request.medicationReference?.display ?? null;
+  return [fhir.Concept.safeParse(medication?.code).data, request.medicationReference?.display];
 }
 
 function dosageText(dosage: z.infer<typeof Dosage>): string {
@@ -125,7 +127,7 @@ export function prescriptionResource(prescription: Prescription, subject: Refere
     id: prescription.id,
     status: prescription.status,
     intent: "order",
-    medicationCodeableConcept: { text: prescription.medication },
+    medicationCodeableConcept: { ...fhirCoding(prescription), text: prescription.medication },
     subject,
     authoredOn: prescription.createdAt.toISOString(),
     requester: { reference: `urn:uuid:${prescription.prescribedBy}` },

@@ -1,6 +1,7 @@
 import type { RecordType } from "@medvault/contracts";
 import { z } from "zod";
 import type { RecordContent } from "../medical-records/record.ts";
+import { codedOf } from "./coding.ts";
 import { toInstant, toSaid } from "./date.ts";
 import * as fhir from "./element.ts";
 import { isFact } from "./fact.ts";
@@ -251,7 +252,7 @@ function record(
     type,
     title,
     body: lines.length > 0 ? lines.join("\n") : title,
-    code: fhir.codeOf(concept),
+    ...codedOf(concept),
     occurredAt: toSaid(said ?? "") || null,
     knownAt: when.recorded === undefined ? null : new Date(toInstant(when.recorded) ?? 0),
   };

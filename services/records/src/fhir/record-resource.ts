@@ -1,5 +1,6 @@
 import type { MedicalRecord } from "../medical-records/record.ts";
 import { asSaid, DAY_CHARS } from "../resources/as-said.ts";
+import { fhirCoding } from "./coding.ts";
 import type { FhirResource, Reference } from "./resource.ts";
 import { UNKNOWN } from "./written.ts";
 
@@ -10,7 +11,7 @@ const ACTIVE = {
 
 /** A record that was written here, as the FHIR R4 resource of its type. */
 export function recordResource(record: MedicalRecord, subject: Reference): FhirResource {
-  const code = { ...(record.code !== null && { coding: [{ code: record.code }] }), text: record.title };
+  const code = { ...fhirCoding(record), text: record.title };
   const when = asSaid(record, "occurredAt");
   const at = (element: string) => when !== null && { [element]: when };
   const note = [{ text: record.body }];
@@ -74,7 +75,7 @@ export function recordResource(record: MedicalRecord, subject: Reference): FhirR
         resourceType: "DocumentReference",
         id,
         status: "current",
-        ...(record.code !== null && { type: { coding: [{ code: record.code }] } }),
+        ...(record.code !== null && { type: fhirCoding(record) }),
         description: record.title,
         subject,
         // An instant is what this element holds; the period of care has any precision.

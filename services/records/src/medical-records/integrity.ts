@@ -10,6 +10,7 @@ import {
   verifyEd25519,
 } from "@medvault/crypto";
 import type { SigningKey } from "@medvault/keys";
+import type { Coded } from "../fhir/coding.ts";
 import { asSaid, type Said } from "../resources/as-said.ts";
 
 const SIGNATURES_AT_ONCE = 200;
@@ -40,14 +41,13 @@ export const UNSIGNED: Integrity = {
  * What is signed: the content by its hash, and that it is this version of this record of this
  * patient.
  */
-interface Signed {
+interface Signed extends Coded {
   id: string;
   patientId: string;
   version: number;
   type: string;
   title: string;
   body: string;
-  code: string | null;
   occurredAt: Date;
   said: Said | null;
 }
@@ -147,6 +147,13 @@ const digestOf = ({ digest = DEFAULT_DIGEST }: Pick<Integrity, "digest">): Diges
 
 /** As the record shows it. */
 function contentOf(record: Signed) {
-  const { type, title, body, code } = record;
-  return { type, title, body, code, occurredAt: asSaid(record, "occurredAt") };
+  const { type, title, body, code, codeSystem: system, codeDisplay: display } = record;
+  const isBare = system === null && display === null;
+  return {
+    type,
+    title,
+    body,
+    code: isBare ? code : { system, code, display },
+    occurredAt: asSaid(record, "occurredAt"),
+  };
 }

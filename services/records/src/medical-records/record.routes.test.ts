@@ -39,6 +39,7 @@ test("clinical text is kept to the letter, times become UTC, and the write is an
   const { doctor, patientId, id, made } = await givenRecord();
   expect(made.body).toMatchObject({
     ...NOTE,
+    code: { system: null, code: NOTE.code, display: null, known: false },
     occurredAt: "2026-03-01T07:30:00.000Z",
     version: 1,
     hiddenAt: null,

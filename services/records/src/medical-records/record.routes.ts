@@ -12,6 +12,9 @@ export const medicalRecordRoutes = (context: Context): Route[] => [
   route(medicalRecordApi.list, ({ actor, params, query }) =>
     list(context, actor, medicalRecords, { ...query, patientId: params.id }),
   ),
+  route(medicalRecordApi.search, ({ actor, params, body }) =>
+    list(context, actor, medicalRecords, { ...body, patientId: params.id }, "searched"),
+  ),
   route(medicalRecordApi.read, ({ actor, params }) => read(context, actor, medicalRecords, params.id)),
   route(medicalRecordApi.replace, ({ actor, params, body, ifMatch, write }) =>
     reviseRecord(context, actor, params.id, body, ifMatch, write),

@@ -12,6 +12,7 @@ import { type SigningKey, signingKey } from "@medvault/keys";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { codedFrom } from "../fhir/coding.ts";
 import { asSaid } from "../resources/as-said.ts";
 import { isDamaged } from "../resources/damaged-row.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
@@ -91,8 +92,9 @@ export async function reviseRecord(
   return changeOnce(context, actor, medicalRecords, id, expectedRev, { verb: "revised" }, revise, request);
 }
 
-const contentFrom = ({ occurredAt, ...input }: NewMedicalRecord, knownAt: Date): RecordContent => ({
+const contentFrom = ({ occurredAt, code, ...input }: NewMedicalRecord, knownAt: Date): RecordContent => ({
   ...contentOf(medicalRecords, input),
+  ...codedFrom(code),
   ...occurred(occurredAt, knownAt),
 });
 

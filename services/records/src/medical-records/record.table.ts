@@ -1,4 +1,11 @@
-import { type MedicalRecordListQuery, MedicalRecordView } from "@medvault/contracts";
+import {
+  type MedicalRecordListQuery,
+  type MedicalRecordSearch,
+  MedicalRecordView,
+} from "@medvault/contracts";
+import { normalise } from "@medvault/crypto";
+import { isSameSystem } from "../fhir/code-system.ts";
+import { codingOf } from "../fhir/coding.ts";
 import { layRecord } from "../fhir/lay-record.ts";
 import { mapRecord } from "../fhir/map-record.ts";
 import { fhirPair } from "../fhir/pair.ts";
@@ -7,7 +14,7 @@ import { asSaid, undatedMark } from "../resources/as-said.ts";
 import { OWNED, patientTable } from "../resources/patient-table.ts";
 import { resource } from "../resources/resource.ts";
 import { UNSIGNED } from "./integrity.ts";
-import { hidden, type MedicalRecord, occurred, type PastVersion, renewed } from "./record.ts";
+import { hidden, isAbout, type MedicalRecord, occurred, type PastVersion, renewed } from "./record.ts";
 
 /** What a version is, present or past. */
 const versionColumns = {
@@ -26,6 +33,8 @@ const versionColumns = {
     content: true,
     fhir: "code.coding.code | vaccineCode.coding.code | type.coding.code",
   },
+  codeSystem: { store: "sealed", fewValues: true, content: false },
+  codeDisplay: { store: "sealed", content: false },
   occurredAt: {
     store: "timestamptz",
     content: true,
@@ -35,7 +44,9 @@ const versionColumns = {
   integrity: { store: "sealed", notText: true, content: false },
 } as const;
 
-export const medicalRecords = resource<MedicalRecord, MedicalRecordView, MedicalRecordListQuery>({
+type Filters = MedicalRecordListQuery & MedicalRecordSearch;
+
+export const medicalRecords = resource<MedicalRecord, MedicalRecordView, Filters>({
   noun: "record",
   plural: "records",
   table: "medical_records",
@@ -46,10 +57,16 @@ export const medicalRecords = resource<MedicalRecord, MedicalRecordView, Medical
   order: "occurredAt",
   derived: {
     occurredAt: (record) => asSaid(record, "occurredAt"),
+    code: codingOf,
     undated: (record) => undatedMark(record, "occurredAt"),
   },
   list: {
-    filters: { type: { opened: "type" } },
+    filters: {
+      type: { opened: "type" },
+      q: { opened: isAbout },
+      code: { opened: ({ code }, asked) => code !== null && normalise(code) === normalise(asked) },
+      system: { opened: ({ codeSystem }, asked) => isSameSystem(codeSystem, asked) },
+    },
     isOfPatient: true,
   },
   details: ({ version }) => ({ version }),

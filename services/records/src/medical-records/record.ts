@@ -1,4 +1,6 @@
 import { isPartialDate, type MedicalRecordView } from "@medvault/contracts";
+import { containsPart } from "@medvault/crypto";
+import type { Coded } from "../fhir/coding.ts";
 import type { Original } from "../fhir/resource.ts";
 import { firstDay, type Said } from "../resources/as-said.ts";
 import { nextRevision, type PatientOwned, type Stored } from "../resources/patient-owned.ts";
@@ -7,7 +9,9 @@ import type { Integrity } from "./integrity.ts";
 type Instants = "createdAt" | "updatedAt" | "hiddenAt";
 
 /** One version of what was written about a patient. Its hash and signature lie in the same box. */
-export interface MedicalRecord extends Omit<Stored<MedicalRecordView, Instants>, "occurredAt" | "undated"> {
+export interface MedicalRecord
+  extends Omit<Stored<MedicalRecordView, Instants>, "occurredAt" | "undated" | "code">,
+    Coded {
   /** By which records are sorted: the first moment of what `said` says, or when it became known. */
   occurredAt: Date;
   said: Said | null;
@@ -44,6 +48,10 @@ export function occurred(
     said: isInstant ? null : { occurredAt: said },
   };
 }
+
+/** Whether title, code or its display hold these words, in whatever case or accents. */
+export const isAbout = ({ title, code, codeDisplay }: MedicalRecord, words: string): boolean =>
+  [title, code, codeDisplay].some((text) => text !== null && containsPart(text, words));
 
 /** The next version of a record with this content; the signature is made by the caller. */
 export function nextVersion(

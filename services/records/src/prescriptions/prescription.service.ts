@@ -10,6 +10,7 @@ import { normalise } from "@medvault/crypto";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { requirePatient } from "../access/chart.service.ts";
 import type { Context } from "../context.ts";
+import { codedFrom } from "../fhir/coding.ts";
 import { addedNameTokens, NO_NAME, nameTokens } from "../patients/name-tokens.ts";
 import { isNamed, nameWords } from "../patients/name-words.ts";
 import { patients } from "../patients/patient.table.ts";
@@ -55,11 +56,15 @@ export function represcribe(
   return replace(context, actor, prescriptions, id, input.patientId, content, expectedRev, request);
 }
 
-function contentFrom({ startDate, endDate, ...input }: ReplacePrescription, knownAt: string) {
-  return { ...contentOf(prescriptions, input), ...lasting(startDate, endDate, knownAt) };
+function contentFrom({ startDate, endDate, code, ...input }: ReplacePrescription, knownAt: string) {
+  const content = contentOf(prescriptions, input);
+  return { ...content, ...codedFrom(code), ...lasting(startDate, endDate, knownAt) };
 }
 
-/** A page of those whose medication or whose patient's name holds `q`. Throws NotFound. */
+/**
+ * A page of those whose medication, code or its display, or whose patient's name holds `q`. Throws
+ * NotFound.
+ */
 export async function searchPrescriptions(
   context: Context,
   actor: Actor,

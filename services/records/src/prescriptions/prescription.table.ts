@@ -1,4 +1,5 @@
 import { type PrescriptionListQuery, PrescriptionView } from "@medvault/contracts";
+import { codingOf } from "../fhir/coding.ts";
 import { layPrescription } from "../fhir/lay-prescription.ts";
 import { mapPrescription, prescriptionResource } from "../fhir/map-prescription.ts";
 import { fhirPair } from "../fhir/pair.ts";
@@ -18,9 +19,13 @@ export const prescriptions = resource<Prescription, PrescriptionView, Prescripti
     medication: {
       store: "sealed",
       index: "substring",
+      indexedWith: ["code", "codeDisplay"],
       content: true,
       fhir: "medicationCodeableConcept.text",
     },
+    code: { store: "sealed", content: true, fhir: "medicationCodeableConcept.coding.code" },
+    codeSystem: { store: "sealed", fewValues: true, content: false },
+    codeDisplay: { store: "sealed", content: false },
     dosage: { store: "sealed", content: true, fhir: "dosageInstruction.text" },
     frequency: { store: "sealed", content: true, fhir: "dosageInstruction.timing.code.text" },
     notes: { store: "sealed", content: true, fhir: "note.text" },
@@ -48,6 +53,7 @@ export const prescriptions = resource<Prescription, PrescriptionView, Prescripti
     },
   },
   derived: {
+    code: codingOf,
     startDate: (prescription) => asSaid(prescription, "startDate"),
     endDate: (prescription) => asSaid(prescription, "endDate"),
     undated: (prescription) => undatedMark(prescription, "startDate"),

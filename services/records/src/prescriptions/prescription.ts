@@ -1,10 +1,12 @@
 import type { PrescriptionView } from "@medvault/contracts";
+import type { Coded } from "../fhir/coding.ts";
 import type { FhirResource, Original } from "../fhir/resource.ts";
 import { asSaid, DAY_CHARS, firstDay, lastDay, type Said } from "../resources/as-said.ts";
 import type { Stored } from "../resources/patient-owned.ts";
 
 export interface Prescription
-  extends Omit<Stored<PrescriptionView, "createdAt" | "updatedAt">, "startDate" | "undated"> {
+  extends Omit<Stored<PrescriptionView, "createdAt" | "updatedAt">, "startDate" | "undated" | "code">,
+    Coded {
   /** By which it is sorted: the first day of what `said` says, or when it became known. */
   startDate: string;
   said: Said | null;
@@ -36,7 +38,7 @@ export function lasting(
 export const isDated = (prescription: Prescription): boolean => asSaid(prescription, "startDate") !== null;
 
 /** What a prescriber answers for; a note or an end by another makes nobody the prescriber. */
-const SUBSTANCE = ["medication", "dosage", "frequency", "refills"] as const;
+const SUBSTANCE = ["medication", "code", "codeSystem", "dosage", "frequency", "refills"] as const;
 const DATES = ["startDate", "endDate"] as const;
 
 /** A prescription whose original says that it is none: in error, forbidden, or modified. */

@@ -39,6 +39,8 @@ interface InBox {
   /** How every view shows it until it is unmasked. */
   readonly mask?: MaskKind;
   readonly index?: IndexKind;
+  /** Sealed fields whose text the index holds as well. */
+  readonly indexedWith?: readonly string[];
   /** The column of the index' tokens, where it is not called after the field. */
   readonly tokens?: string;
   /** A search asks for it: an operator's policy may have it indexed. */
@@ -140,6 +142,7 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     fewValues: named((column) => column.fewValues),
     notText: named((column) => column.notText),
     ...(isIndexed && { indexes, searchable, indexColumns: valued((column) => column.tokens) }),
+    indexedWith: valued((column) => column.indexedWith?.map(columnOf)),
   });
   const layout: Layout = {
     table: parts.table,

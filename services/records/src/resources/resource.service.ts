@@ -95,6 +95,7 @@ export async function list<T extends Row, View>(
   actor: Actor,
   resource: Resource<T, View>,
   query: ListQuery,
+  verb: "listed" | "searched" = "listed",
 ): Promise<Answer<Page<View | DamagedView>>> {
   const { limit, cursor, ...filter } = query;
   const { permissions, plural } = resource;
@@ -103,8 +104,7 @@ export async function list<T extends Row, View>(
   const opened = (resource.list?.opened ?? []).filter(([name]) => asked[name] !== undefined);
   const fetch = (after: Position | null, rows: number) =>
     store.page(context.pool, context, actor, resource, chart, asked, after, rows);
-  const bound = [plural, filter];
-  const at = positionIn(resource);
+  const [bound, at] = [[plural, filter], positionIn(resource)];
   const page =
     opened.length === 0
       ? pageOf(await fetch(positionOf(cursor, bound), limit + 1), limit, bound, at)
@@ -118,10 +118,10 @@ export async function list<T extends Row, View>(
           },
           // What is damaged may match.
           matches: (value) =>
-            isDamaged(value) || opened.every(([name, fits]) => fits(value as never, asked[name])),
+            isDamaged(value) || opened.every(([name, fits]) => fits(value as never, asked[name] as never)),
           at,
         });
-  await announce(context, actor, resource, "listed", page.items, filter.patientId);
+  await announce(context, actor, resource, verb, page.items, filter.patientId);
   return { body: { ...page, items: page.items.map((value) => resource.listed(value)) } };
 }
 

@@ -26,7 +26,7 @@ type Filter<T> =
       /** What must be so as well, once the row is open. */
       readonly and?: (value: T) => boolean;
     }
-  | { readonly opened: keyof T & string };
+  | { readonly opened: (keyof T & string) | ((value: T, asked: string) => boolean) };
 
 interface ListParts<T, Query> {
   /** Every filter of the query's schema. */
@@ -74,7 +74,7 @@ interface List {
   /** Filters in the statement, in the order of its parameters. */
   readonly filters: readonly string[];
   /** Filters looked at once a row is open, with what they are asked for. */
-  readonly opened: readonly (readonly [filter: string, fits: (value: never, asked: unknown) => boolean])[];
+  readonly opened: readonly (readonly [filter: string, fits: (value: never, asked: never) => boolean])[];
   readonly isOfPatient: boolean;
   readonly statements: PageStatements;
 }
@@ -158,7 +158,9 @@ function listOf<T extends Row>(
     filters: compared.map(({ name }) => name),
     opened: filters.flatMap(([name, filter]) => {
       if ("opened" in filter) {
-        const fits = (value: T, asked: unknown) => value[filter.opened] === asked;
+        const { opened } = filter;
+        const fits =
+          typeof opened === "string" ? (value: T, asked: unknown) => value[opened] === asked : opened;
         return [[name, fits] as const];
       }
       return filter.and ? [[name, filter.and] as const] : [];
