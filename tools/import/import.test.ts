@@ -175,6 +175,13 @@ test("another MedVault's gateway is the word of who names it, but gets nothing o
   expect(seen).toHaveLength(1);
 });
 
+test("numbers go with the digits that the file has", async () => {
+  const observation = `{"resourceType":"Observation","valueQuantity":{"value":7.10},"valueInteger":2}`;
+  const text = `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":${observation}}]}`;
+  expect((await run(["--gateway", gateway(), await file("a.json", text)])).code).toBe(0);
+  expect(seen.at(-1)?.body).toBe(text);
+});
+
 test("nobody at the gateway is said in one sentence", async () => {
   const { code, out, err } = await run(["--gateway", "http://127.0.0.1:9", await file("a.json", BUNDLE)]);
   const sentence = "import: nobody answers at the gateway; is MedVault running (npm start)?\n";

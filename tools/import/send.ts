@@ -93,7 +93,7 @@ async function readBundle(path: string): Promise<{ bundle: FhirBundle; key: stri
   if (bytes.length > MAX_BUNDLE_BYTES) throw new BadFile("the bundle is larger than 16 MiB; split it.");
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString("utf8"));
+    value = JSON.parse(bytes.toString("utf8"), keepDigits);
   } catch {
     throw new BadFile("the file is not JSON.");
   }
@@ -102,6 +102,14 @@ async function readBundle(path: string): Promise<{ bundle: FhirBundle; key: stri
   }
   return { bundle: value as FhirBundle, key: createHash("sha256").update(bytes).digest("hex") };
 }
+
+/** A number goes as the file has it: `1.00` as 1.00. */
+const keepDigits = (_name: string, value: unknown, { source }: { source?: string } = {}): unknown => {
+  const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown };
+  return typeof value === "number" && source !== undefined && String(value) !== source
+    ? rawJSON(source)
+    : value;
+};
 
 function sentenceOf({ status, code, errors: faults, requestId }: ProblemError): string {
   const shown = faults.slice(0, 5).map((fault) => `\n      ${fault.path}: ${fault.message}`);

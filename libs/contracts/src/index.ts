@@ -11,6 +11,7 @@ export * from "./care-team/schemas.ts";
 export * from "./claims/routes.ts";
 export * from "./claims/schemas.ts";
 export * from "./coding.ts";
+export * from "./decimal.ts";
 export * from "./directory/routes.ts";
 export * from "./directory/schemas.ts";
 export * from "./errors.ts";

@@ -28,7 +28,7 @@ export function createServiceApp<X>(
   context: X,
   assertions: AssertionVerifier,
 ): Express {
-  const { name, refusalNoun = "request", evidence = [], jsonLimitBytes } = service;
+  const { name, refusalNoun = "request", evidence = [], jsonLimitBytes, isLossless } = service;
   const app = createApp({
     logger: parts.logger,
     assertions,
@@ -43,6 +43,7 @@ export function createServiceApp<X>(
     },
     evidence: new Set([...EVIDENCE_KINDS, ...evidence]),
     ...(jsonLimitBytes ? { jsonLimitBytes } : {}),
+    ...(isLossless ? { isLossless } : {}),
   });
   if (service.consumers) {
     new Gauge({

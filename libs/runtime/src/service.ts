@@ -4,6 +4,7 @@ import type { Keyring, SealedTable } from "@medvault/keys";
 import type { Appender, Broker, ConsumerOptions } from "@medvault/messaging";
 import type { PoolOptions, ServiceName } from "@medvault/postgres";
 import type { CheckState, CommonConfig, JsonLimit, Logger, People, Route, Tls } from "@medvault/service-kit";
+import type { Request } from "express";
 import type { Redis } from "ioredis";
 import type pg from "pg";
 import type { z } from "zod";
@@ -69,6 +70,8 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
   /** Kinds of refusals that leave an event besides 401, 403, 404 and 500. */
   readonly evidence?: readonly ErrorKind[];
   readonly jsonLimitBytes?: JsonLimit;
+  /** Requests whose JSON keeps the digits of its numbers (service-kit's README). */
+  readonly isLossless?: (req: Request) => boolean;
 }
 
 /** A declared service of any settings and context. */

@@ -41,6 +41,8 @@ export interface AppOptions {
   people?: People | undefined;
   /** Default 1 MiB. */
   jsonLimitBytes?: JsonLimit;
+  /** Requests whose JSON keeps its digits (`Decimal`); their answers in FHIR always do. */
+  isLossless?: (req: Request) => boolean;
 }
 
 /**
@@ -62,7 +64,7 @@ export function createApp(options: AppOptions): Express {
     next();
   });
   namesIn(app).people = options.people ?? null;
-  app.use(jsonBody(options.jsonLimitBytes));
+  app.use(jsonBody(options.jsonLimitBytes, options.isLossless));
   const router = express.Router({ caseSensitive: true });
   for (const route of options.routes) route.mount(router, options.around);
   app.use(router);

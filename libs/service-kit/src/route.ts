@@ -3,6 +3,7 @@ import {
   type AnswerOf,
   type BodyOf,
   Id,
+  losslessJson,
   NotFound,
   type ParamsOf,
   type QueryOf,
@@ -109,6 +110,8 @@ export function route<const D extends RouteDoc>(
     if (doc.responseType !== undefined) res.type(String([doc.responseType].flat()[0]));
     if (shown === undefined) res.end();
     else if (typeof shown === "string") res.send(shown);
+    else if (String(res.get("content-type")).startsWith("application/fhir+json"))
+      res.send(losslessJson(shown));
     else res.json(shown);
   });
 }

@@ -37,6 +37,7 @@ export const service = defineService({
     ...fhirValidationRoutes(context),
   ],
   evidence: ["conflict", "precondition_failed", "unprocessable"],
+  isLossless: ({ path }) => path === "/v1/fhir" || path.startsWith("/v1/fhir/"),
   jsonLimitBytes: ({ path }) => {
     if (path.endsWith("/$validate")) return MAX_VALIDATED_BYTES;
     return path === "/v1/fhir" ? MAX_BUNDLE_BYTES : MAX_JSON_BYTES;

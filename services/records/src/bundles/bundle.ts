@@ -1,4 +1,4 @@
-import { InvalidInput } from "@medvault/contracts";
+import { InvalidInput, isDecimal } from "@medvault/contracts";
 import { z } from "zod";
 import type { FhirResource } from "../fhir/resource.ts";
 import { type Interaction, interactionOf, Request, Unfit } from "./interaction.ts";
@@ -159,7 +159,7 @@ function shapeFaults(body: unknown): Fault[] {
       if (!value.isWellFormed()) faults.push({ path, message: "must be well-formed Unicode" });
       return;
     }
-    if (typeof value !== "object" || value === null) return;
+    if (typeof value !== "object" || value === null || isDecimal(value)) return;
     if (depth >= MAX_DEPTH) {
       faults.push({ path, message: `must not be nested deeper than ${MAX_DEPTH} levels` });
       return;

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { losslessJson } from "@medvault/contracts";
 import { canonicalJson } from "@medvault/crypto";
 import type { FhirResource, References } from "../fhir/resource.ts";
 import { mapYielding } from "./batch.ts";
@@ -127,7 +128,9 @@ function formerNames(entries: readonly Entry[]): string[][] {
     if (identifiers !== null && !shared.has(`${type} ${identifiers}`))
       names.push(name("identifier", type, identifiers));
     if (names.length > 0) return names;
-    const content = createHash("sha256").update(canonicalJson(resource)).digest("hex");
+    // Numbers did not keep their digits then.
+    const inNumbers: unknown = JSON.parse(losslessJson(resource));
+    const content = createHash("sha256").update(canonicalJson(inNumbers)).digest("hex");
     const nth = equals.get(content) ?? 0;
     equals.set(content, nth + 1);
     return [name("content", content, String(nth))];

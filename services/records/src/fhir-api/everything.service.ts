@@ -4,6 +4,7 @@ import {
   type EverythingQuery,
   encodeCursor,
   InvalidInput,
+  losslessJson,
   MAX_CHART_PAGE,
   NotFound,
 } from "@medvault/contracts";
@@ -105,7 +106,7 @@ async function* bundle(
       const entry = entryOf(table, row, { reference: fullUrl });
       if (types && !types.includes(entry.resource.resourceType)) return [];
       const link = maskLink(entry.fullUrl, masks);
-      return [JSON.stringify({ fullUrl: link, resource: maskResource(entry.resource, masks) })];
+      return [losslessJson({ fullUrl: link, resource: maskResource(entry.resource, masks) })];
     });
     const texts = entries.flat();
     if (texts.length > 0) {

@@ -1,3 +1,4 @@
+import { type Decimal, isDecimal } from "@medvault/contracts";
 import { z } from "zod";
 import { toInstant } from "./date.ts";
 
@@ -11,6 +12,12 @@ export const Strings = z
   .array(z.string().nullable())
   .default([])
   .transform((list) => list.filter((one) => one !== null));
+/** A number by its digits, as they came. */
+export const Digits = z
+  .union([z.number(), z.custom<Decimal>(isDecimal)], "must be a number")
+  .transform((value) => (isDecimal(value) ? value["#"] : String(value)));
+/** A number to count with: a whole one may have been written as `1.0`. */
+export const Count = Digits.transform(Number).pipe(z.int());
 export const Coding = z.looseObject({
   system: z.string().optional(),
   code: z.string().optional(),
@@ -24,7 +31,7 @@ export const Reference = z.looseObject({ reference: z.string().optional(), displ
 export type Reference = z.infer<typeof Reference>;
 export const Period = z.looseObject({ start: DateAsSaid.optional(), end: DateAsSaid.optional() });
 export const Quantity = z.looseObject({
-  value: z.number().optional(),
+  value: Digits.optional(),
   comparator: z.string().optional(),
   unit: z.string().optional(),
   code: z.string().optional(),
@@ -51,9 +58,7 @@ export function codeOf(concept: Concept | undefined): string | null {
 /** `< 165.03 cm`, or null for a quantity that says nothing. */
 export function quantityText(quantity: z.infer<typeof Quantity> | undefined): string | null {
   if (quantity?.value === undefined) return null;
-  return [quantity.comparator, String(quantity.value), quantity.unit ?? quantity.code]
-    .filter(Boolean)
-    .join(" ");
+  return [quantity.comparator, quantity.value, quantity.unit ?? quantity.code].filter(Boolean).join(" ");
 }
 
 /** `1 mg to 2 mg`, or null for a range that says nothing. */

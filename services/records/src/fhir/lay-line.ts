@@ -1,3 +1,4 @@
+import { decimalOf } from "@medvault/contracts";
 import { type Fields, withElement, withItem } from "./fields.ts";
 import type { FhirResource } from "./resource.ts";
 
@@ -134,10 +135,10 @@ function measured(value: unknown, former: string, text: string): unknown[] {
   const [was, is] = [MEASURED.exec(former), MEASURED.exec(text)];
   if (!was || !is || was[3] !== is[3]) return [];
   const [, comparator, digits = ""] = is;
-  if (typeof value === "number") return comparator === undefined ? [Number(digits)] : [];
+  if (typeof value === "number") return comparator === undefined ? [decimalOf(digits)] : [];
   const quantity = value as Fields;
   if (quantity.value === undefined) return [];
-  return [withElement(withElement(quantity, "value", Number(digits)), "comparator", comparator)];
+  return [withElement(withElement(quantity, "value", decimalOf(digits)), "comparator", comparator)];
 }
 
 function isConcept(value: unknown): boolean {

@@ -1,17 +1,8 @@
-import { createHash } from "node:crypto";
 import { canonicalJson } from "@medvault/crypto";
 import { Concept, wordsOf } from "./element.ts";
 import { type Fields, withElement } from "./fields.ts";
 import type { FhirResource, Original } from "./resource.ts";
 import { written } from "./written.ts";
-
-/**
- * SHA-256 of an original as it was imported, whatever was edited in it since: by it a second load
- * of the same resource is told from a newer one.
- */
-export function importedSha256({ resource, imported }: Original): string {
-  return imported ?? createHash("sha256").update(canonicalJson(resource)).digest("hex");
-}
 
 /**
  * What comes of an original when its row is changed here: the change is laid into it, and all else
@@ -23,7 +14,7 @@ export function laidInto(source: Original, lay: (resource: FhirResource) => Fhir
   if (laid === source.resource) return source;
   const resource = written(laid, source.resource);
   const isSame = resource.resourceType === source.resource.resourceType;
-  return { fullUrl: isSame ? source.fullUrl : null, resource, imported: importedSha256(source) };
+  return { fullUrl: isSame ? source.fullUrl : null, resource };
 }
 
 /** The gentlest that reads as it should; the barest, which is the last, where none does. */

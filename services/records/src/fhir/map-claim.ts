@@ -24,7 +24,7 @@ const FhirClaim = z.looseObject({
     )
     .default([]),
   item: z.array(z.looseObject({ productOrService: fhir.Concept.optional() })).default([]),
-  total: z.looseObject({ value: z.number().optional(), currency: z.string().optional() }).optional(),
+  total: z.looseObject({ value: fhir.Digits.optional(), currency: z.string().optional() }).optional(),
 });
 
 /** What FHIR says of a claim; `createdAt` only if the resource says in which moment. */

@@ -15,8 +15,8 @@ const Timing = z.looseObject({
   code: fhir.Concept.optional(),
   repeat: z
     .looseObject({
-      frequency: z.number().optional(),
-      period: z.number().optional(),
+      frequency: fhir.Digits.optional(),
+      period: fhir.Digits.optional(),
       periodUnit: z.string().optional(),
     })
     .optional(),
@@ -39,7 +39,7 @@ const MedicationRequest = z.looseObject({
   dispenseRequest: z
     .looseObject({
       validityPeriod: fhir.Period.optional(),
-      numberOfRepeatsAllowed: z.int().min(0).optional(),
+      numberOfRepeatsAllowed: fhir.Count.pipe(z.int().min(0)).optional(),
     })
     .optional(),
 });

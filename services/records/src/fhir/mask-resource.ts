@@ -1,4 +1,4 @@
-import { SENSITIVE_FIELDS, type SensitiveField } from "@medvault/contracts";
+import { isDecimal, SENSITIVE_FIELDS, type SensitiveField } from "@medvault/contracts";
 import { type ClosedValues, closedValues, type Sensitive } from "./closed-values.ts";
 import type { FhirResource } from "./resource.ts";
 
@@ -109,7 +109,10 @@ function maskFields({ name, fields, type: outer }: Element, masks: Masks): Field
 
 function maskValue(key: string, value: unknown, element: Element, masks: Masks): unknown {
   if (typeof value === "string") return maskText(key, value, element, masks);
-  if (typeof value === "number") return value >= MIN_NUMBER && masks.values.has(value) ? HIDDEN : value;
+  if (typeof value === "number" || isDecimal(value)) {
+    const digits = isDecimal(value) ? value["#"] : String(value);
+    return Number(digits) >= MIN_NUMBER && masks.values.has(digits) ? HIDDEN : value;
+  }
   if (Array.isArray(value)) {
     const items = value.map((item) => maskValue(key, item, element, masks));
     return items.some((item, index) => item !== value[index]) ? items : value;

@@ -5,10 +5,11 @@ import { isCurrency } from "@medvault/contracts";
  * for a currency that is none, a negative amount, or one beyond what an integer holds exactly.
  * Rounded to the nearest unit.
  */
-export function toMinorUnits(value: number, currency: string): number | null {
-  if (!isCurrency(currency) || !Number.isFinite(value) || value < 0) return null;
+export function toMinorUnits(value: number | string, currency: string): number | null {
+  if (!isCurrency(currency) || !Number.isFinite(Number(value)) || Number(value) < 0) return null;
+  const [mantissa, exponent = "0"] = String(value).toLowerCase().split("e");
   // Shifting the decimal point in the text avoids 1.005 * 100 = 100.49999999999999.
-  const minor = Math.round(Number(`${value}e${fractionDigits(currency)}`));
+  const minor = Math.round(Number(`${mantissa}e${Number(exponent) + fractionDigits(currency)}`));
   return Number.isSafeInteger(minor) ? minor : null;
 }
 

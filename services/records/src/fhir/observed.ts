@@ -4,11 +4,11 @@ import * as fhir from "./element.ts";
 const Ratio = z.looseObject({ numerator: fhir.Quantity.optional(), denominator: fhir.Quantity.optional() });
 const SampledData = z.looseObject({
   origin: fhir.Quantity.optional(),
-  period: z.number().optional(),
-  factor: z.number().optional(),
-  lowerLimit: z.number().optional(),
-  upperLimit: z.number().optional(),
-  dimensions: z.number().optional(),
+  period: fhir.Digits.optional(),
+  factor: fhir.Digits.optional(),
+  lowerLimit: fhir.Digits.optional(),
+  upperLimit: fhir.Digits.optional(),
+  dimensions: fhir.Count.optional(),
   data: z.string().optional(),
 });
 
@@ -19,7 +19,7 @@ const fields = {
   valueCodeableConcept: fhir.Concept.optional(),
   valueString: z.string().optional(),
   valueBoolean: z.boolean().optional(),
-  valueInteger: z.number().optional(),
+  valueInteger: fhir.Digits.optional(),
   valueRange: fhir.Range.optional(),
   valueRatio: Ratio.optional(),
   valueSampledData: SampledData.optional(),
@@ -77,7 +77,7 @@ function valueText(o: Observed): string | null {
     fhir.wordsOf(o.valueCodeableConcept) ??
     o.valueString ??
     (o.valueBoolean === undefined ? null : String(o.valueBoolean)) ??
-    (o.valueInteger === undefined ? null : String(o.valueInteger)) ??
+    o.valueInteger ??
     o.valueDateTime ??
     o.valueTime ??
     fhir.rangeText(o.valueRange) ??

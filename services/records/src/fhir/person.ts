@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { toInstant } from "./date.ts";
-import { Strings } from "./element.ts";
+import { Count, Strings } from "./element.ts";
 
 /** How FHIR R4 names and reaches a person (https://hl7.org/fhir/R4/datatypes.html#HumanName). */
 const Lasting = z.looseObject({
@@ -20,7 +20,7 @@ export type HumanName = z.infer<typeof HumanName>;
 export const Telecom = Lasting.extend({
   system: z.string().optional(),
   value: z.string().optional(),
-  rank: z.number().optional(),
+  rank: Count.optional(),
 });
 
 export const Address = Lasting.extend({

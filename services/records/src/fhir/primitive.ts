@@ -1,3 +1,4 @@
+import { isDecimal } from "@medvault/contracts";
 import { toInstant } from "./date.ts";
 
 /** What is wrong with a primitive, and whether even a lenient reader cannot take it. */
@@ -65,11 +66,10 @@ export function primitiveFault(type: string, value: unknown): PrimitiveFault | n
 }
 
 function numberFault(type: string, said: unknown, [min, max]: [number, number]): PrimitiveFault | null {
-  // A number that JavaScript would not give back as it came is kept as `{"#": "1.00"}`.
-  const digits = (said as { "#"?: unknown } | null)?.["#"];
-  const value = typeof digits === "string" ? Number(digits) : said;
+  const value = isDecimal(said) ? Number(said["#"]) : said;
   if (typeof value !== "number") return unreadable("must be a number");
   if (type !== "decimal" && !Number.isInteger(value)) return unreadable("must be a whole number");
+  if (type !== "decimal" && isDecimal(said)) return format(false, "must be written in digits alone");
   return format(value >= min && value <= max, `must be from ${min} to ${max}`);
 }
 

@@ -8,8 +8,6 @@ export type FhirResource = { resourceType: string; [field: string]: unknown };
 export interface Original {
   fullUrl: string | null;
   resource: FhirResource;
-  /** `importedSha256` of it as it came, from the first change on. */
-  imported?: string;
 }
 
 export type Reference = { reference: string };

@@ -1,3 +1,4 @@
+import { isDecimal } from "@medvault/contracts";
 import { definitionOf, isResourceType, type Property } from "./definition.ts";
 import { brokenInvariants } from "./invariant.ts";
 import { primitiveFault } from "./primitive.ts";
@@ -180,5 +181,5 @@ function namedCodes(codes: Codes): string {
 }
 
 function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isDecimal(value);
 }
