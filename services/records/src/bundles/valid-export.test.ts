@@ -139,6 +139,23 @@ test("what came in valid and was edited here leaves as valid FHIR R4", async () 
   }
 });
 
+test("what an import answers in FHIR is a valid Bundle, of a batch with faults too", async () => {
+  const doctor = treating();
+  const headers = { "content-type": "application/fhir+json", accept: "application/fhir+json" };
+  const [[, bundle] = []] = exampleBundles();
+  const bad = { resourceType: "Condition", subject: { reference: "Patient/x" }, onsetDateTime: "31/01/1980" };
+  const post = { method: "POST", url: "Condition" };
+  const batch = { resourceType: "Bundle", type: "batch", entry: [{ resource: bad, request: post }] };
+  const removal = { request: { method: "DELETE", url: "Condition/0190aaaa-0000-7000-8000-000000000000" } };
+  const several = { ...batch, entry: [...batch.entry, removal, { resource: {}, request: post }] };
+  for (const sent of [bundle, bundle, batch, several]) {
+    const { status, body } = await doctor.post<Bundle>("/v1/fhir", sent, { headers });
+    expect([status, body.type]).toEqual([200, expect.stringMatching(/^(transaction|batch)-response$/)]);
+    const answer = { resourceType: body.resourceType, type: body.type, entry: body.entry };
+    expect([...findingsOf(answer), ...secondOpinion(answer)]).toEqual([]);
+  }
+});
+
 test("a page with nothing in it is a valid Bundle", async () => {
   const doctor = treating();
   const id = await givenPatient(doctor);
