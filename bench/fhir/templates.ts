@@ -18,7 +18,7 @@ export function bundlesOf(patientId: string, resources: number): () => Bundle {
     fullUrl: patientId,
     resource: {
       resourceType: "Patient",
-      identifier: [{ system: "urn:bench", value: patientId }],
+      identifier: [{ system: "urn:bench", value: `B-${patientId.slice(-12)}` }],
       name: [{ family: "Bench" }],
     },
   };
