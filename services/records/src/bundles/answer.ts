@@ -12,6 +12,12 @@ const MEANING = {
   existing: ["200 OK", "information", "informational", "Stored already: nothing was changed."],
   older: ["200 OK", "warning", "conflict", "Older than what is stored: not applied."],
   decided: ["200 OK", "warning", "business-rule", "A decision was made on it here: not applied."],
+  second: [
+    "200 OK",
+    "warning",
+    "duplicate",
+    "Another Patient of the bundle is of the same chart: not applied.",
+  ],
   deleted: ["204 No Content", "information", "informational", "Deleted."],
   absent: ["204 No Content", "information", "not-found", "There is no such resource."],
   version: [

@@ -291,3 +291,22 @@ test("a repeated request gives the same answer, entry by entry", async () => {
   const replayed = await load(doctor, [patient(), lab()], "transaction", key);
   expect(replayed.body).toEqual(first.body satisfies FhirImportView);
 });
+
+test("of a merged chart each resource is known by every id, and stays whose it is", async () => {
+  const [one, two] = [hospital(newId()), hospital(newId())];
+  const [from, into] = [await load(doctor, [one.patient(), one.lab()]), await load(doctor, [two.patient()])];
+  const merged = await doctor.post(`/v1/patients/${into.body.patientId}/merge`, {
+    from: from.body.patientId,
+  });
+  expect(merged.status).toBe(200);
+  const corrected = one.lab({ status: "corrected", valueQuantity: { value: 3.9 } });
+  const about = { ...corrected, resource: { ...corrected.resource, subject: two.subject } };
+  expect((await load(doctor, [two.patient(), about])).body).toMatchObject({
+    updated: 1,
+    stored: { records: 0 },
+  });
+  expect(await recordsOf(into.body.patientId)).toMatchObject([
+    { version: 2, body: expect.stringContaining("3.9") },
+  ]);
+  expect((await load(doctor, [two.patient(), about])).body).toMatchObject({ existing: 2 });
+});

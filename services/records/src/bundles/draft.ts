@@ -91,7 +91,7 @@ export function changed(item: Item, present: Place, by: By): Change {
 function renewed(table: Resource<Row>, item: Item, present: Place, by: By): Change {
   const former = present.value as PatientOwned;
   const { id, createdAt } = former;
-  const next = table.renew(made(item, by, { id, rev: former.rev + 1, createdAt }), former);
+  const next = table.renew(made(item, ofRow(present, by), { id, rev: former.rev + 1, createdAt }), former);
   if (next === null) return { result: "decided", drafts: [], row: present, former: null };
   const value = { ...table.authored(next, former, by.id), rev: former.rev + 1, updatedAt: by.now };
   const drafts = replaced(present, value, table === records);
@@ -100,7 +100,7 @@ function renewed(table: Resource<Row>, item: Item, present: Place, by: By): Chan
 
 function keptAnew(item: Item, present: Place, by: By): Change {
   const { id, rev } = present.value;
-  const value = keptAs(item, by, { id, rev: rev + 1 });
+  const value = keptAs(item, ofRow(present, by), { id, rev: rev + 1 });
   return {
     result: "updated",
     drafts: replaced(present, value, false),
@@ -108,6 +108,9 @@ function keptAnew(item: Item, present: Place, by: By): Change {
     former: null,
   };
 }
+
+/** A row stays whose it is, though its chart was merged into another. */
+const ofRow = ({ table, value }: Place, by: By): By => ({ ...by, subjectId: table.patientOf(value) });
 
 /** The next revision of a row, and the version that it replaces; hiding a record makes none. */
 function replaced(present: Place, value: Row, isUnsigned: boolean): Draft[] {

@@ -52,7 +52,11 @@ type Why = "several" | "version" | "twice" | "elsewhere";
 /** What becomes of a resource, and with which row. */
 export type Fate =
   | { readonly what: "create" }
-  | { readonly what: "existing" | "update" | "older"; readonly rowId: string; readonly kind: string | null }
+  | {
+      readonly what: "existing" | "update" | "older" | "second";
+      readonly rowId: string;
+      readonly kind: string | null;
+    }
   | { readonly what: "refused"; readonly why: Why };
 
 export type RowsOf = (token: string) => readonly Named[];
@@ -81,7 +85,10 @@ export async function fatesOf(
     const [row] =
       "what" in fate ? [fate].filter((decided) => "rowId" in decided) : fate.isOwn ? fate.rows : [];
     if (!row || row.rowId === NO_ROW) return fate;
-    if (taken.has(row.rowId) && !isOfChart(one)) return { what: "refused", why: "twice" } as const;
+    if (taken.has(row.rowId))
+      return isOfChart(one)
+        ? ({ ...row, what: "second" } as const)
+        : ({ what: "refused", why: "twice" } as const);
     taken.add(row.rowId);
     return fate;
   });

@@ -66,7 +66,7 @@ export function viewOf(
     kept,
     existing: count("existing"),
     updated: count("updated"),
-    unapplied: count("older", "decided"),
+    unapplied: count("older", "decided", "second"),
     deleted: count("deleted"),
     failed: outcomes.filter(isFault).length,
   };

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Actor, Id } from "@medvault/contracts";
+import type { Actor } from "@medvault/contracts";
 import type { Sealed, SigningKey, TokenChain } from "@medvault/keys";
 import type { Db } from "@medvault/postgres";
 import type { Context } from "../context.ts";
@@ -8,14 +8,14 @@ import type { MedicalRecord } from "../medical-records/record.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { PatientTable } from "../resources/patient-table.ts";
-import type { Resource } from "../resources/resource.ts";
 import type { Result } from "./answer.ts";
 import { inBatches, mapYielding } from "./batch.ts";
+import { decide } from "./decision.service.ts";
 import { type Change, changed, created, type Draft, type Item } from "./draft.ts";
-import { type Candidate, type Fate, fatesOf, type Named, type Present, type Tokens } from "./fate.ts";
+import type { Fate, Named, Tokens } from "./fate.ts";
 import type { ImportPlan, Known } from "./plan.ts";
-import { findRows, KINDS, type Opened, openRows } from "./present.store.ts";
-import { findNames, hasFormerNames, type Move, type RowName } from "./source.store.ts";
+import { KINDS, type Opened } from "./present.store.ts";
+import { findNames, type Move, type Past, pastOf, type RowName, type SubjectToken } from "./source.store.ts";
 import { identifierName } from "./source.ts";
 
 /** Whose a subject of a plan is: under which id and key its rows go. */
@@ -34,6 +34,9 @@ export interface Load {
   readonly key: SigningKey;
   readonly items: readonly Item[];
   readonly tokens: ReadonlyMap<Known, Tokens>;
+  readonly past: Past;
+  /** Each token's name within the other charts that its subject's is merged with. */
+  readonly merged: ReadonlyMap<string, readonly SubjectToken[]>;
 }
 
 /** A row ready to be stored. */
@@ -86,7 +89,10 @@ function targetOf(targets: readonly Target[], { subject }: Pick<Known, "subject"
 }
 
 /** A load of a plan, with the tokens of its names, each within its subject. */
-export async function loadOf(given: Omit<Load, "items" | "tokens">, db: Db): Promise<Load> {
+export async function loadOf(
+  given: Omit<Load, "items" | "tokens" | "past" | "merged">,
+  db: Db,
+): Promise<Load> {
   const { context, actor, plan, targets } = given;
   const people = plan.subjects.flatMap((known) => (known ? [{ known, table: patients as never }] : []));
   const clinical = [...plan.clinical].flatMap(([table, planned]) =>
@@ -94,25 +100,35 @@ export async function loadOf(given: Omit<Load, "items" | "tokens">, db: Db): Pro
   );
   const items: Item[] = [...people, ...clinical, ...plan.kept.map((known) => ({ known, table: null }))];
   const there = targets.filter(({ patient }) => patient !== "created").map(({ subjectId }) => subjectId);
-  const isOld = there.length > 0 && (await hasFormerNames(db, actor, there));
+  const past = await pastOf(db, actor, there);
+  const merged = new Map<string, readonly SubjectToken[]>();
   const tokens = await mapYielding(items, ({ known }): Tokens => {
     const { subjectId } = targetOf(targets, known);
-    const token = (name: string) => tokenOf(context.indexes.sources, subjectId, name).toString("hex");
+    const within = (id: string, name: string) => tokenOf(context.indexes.sources, id, name);
+    const others = past.merged.get(subjectId) ?? [];
+    const token = (name: string): string => {
+      const hex = within(subjectId, name).toString("hex");
+      const theirs = others.map((id) => ({ subjectId: id, token: within(id, name) }));
+      if (theirs.length > 0) merged.set(hex, theirs);
+      return hex;
+    };
     const { own, shared, content, before } = known.names;
     const { sought = null } = known.interaction ?? {};
     return {
       own: own === null ? null : token(own),
       shared: shared.map(token),
       content: token(content),
-      before: isOld ? before.map(token) : [],
+      before: past.isOld ? before.map(token) : [],
       sought: sought === null ? null : token(identifierName(typeOf(known), sought.system, sought.value)),
     };
   });
-  return { ...given, items, tokens: new Map(items.map(({ known }, at) => [known, tokens[at] as Tokens])) };
+  const byItem = new Map(items.map(({ known }, at) => [known, tokens[at] as Tokens]));
+  return { ...given, items, past, merged, tokens: byItem };
 }
 
-/** The rows for which the names of a load stand. */
-export function namesNow(db: Db, { context, actor, targets, items, tokens }: Load): Promise<Names> {
+/** The rows for which the names of a load stand, in any chart that its subjects' is merged with. */
+export async function namesNow(db: Db, load: Load): Promise<Names> {
+  const { context, actor, targets, items, tokens, merged } = load;
   const asked = items.flatMap(({ known }) => {
     const { patient, subjectId } = targetOf(targets, known);
     const of = tokens.get(known);
@@ -120,7 +136,12 @@ export function namesNow(db: Db, { context, actor, targets, items, tokens }: Loa
     const all = [of.own, of.sought, of.content, ...of.shared, ...of.before];
     return all.flatMap((hex) => (hex === null ? [] : [{ subjectId, token: Buffer.from(hex, "hex") }]));
   });
-  return findNames(db, context, actor, asked);
+  const found = await findNames(db, context, actor, [...asked, ...[...merged.values()].flat()]);
+  for (const [hex, theirs] of merged) {
+    const rows = theirs.flatMap(({ token }) => found.get(token.toString("hex")) ?? []);
+    if (rows.length > 0) found.set(hex, [...(found.get(hex) ?? []), ...rows]);
+  }
+  return found;
 }
 
 /**
@@ -164,57 +185,6 @@ export async function prepareImport(db: Db, load: Load, seen: Names, now: Date):
     ),
     removed: written.flatMap(({ former }) => (former?.isKept ? [former.id] : [])),
   };
-}
-
-/** The fate of each item. Rows that had to be opened for it are in `opened` then. */
-async function decide(
-  db: Db,
-  { context, actor, targets, items, tokens }: Load,
-  seen: Names,
-  opened: Map<string, Opened>,
-): Promise<Fate[]> {
-  const put = items.flatMap(({ known: { interaction } }) =>
-    interaction?.method === "PUT" && Id.safeParse(interaction.id).success ? [String(interaction.id)] : [],
-  );
-  const ours = await findRows(db, actor, "fhir:import", put);
-  const kinds = new Map([...seen.values()].flat().map(({ rowId, kind }) => [rowId, kind]));
-  const elsewhere = new Set<Candidate>();
-  const candidates = items.map(({ known, table }): Candidate => {
-    const { subjectId, patient } = targetOf(targets, known);
-    const own = known.interaction?.method === "PUT" ? ours.get(String(known.interaction.id)) : undefined;
-    if (own) kinds.set(own.id, own.kind);
-    const chart = table?.noun === patients.noun && patient === "matched" ? subjectId : null;
-    if (chart) kinds.set(chart, patients.noun);
-    const { original, interaction } = known;
-    const one = { original, interaction, tokens: tokens.get(known) as Tokens, row: chart ?? own?.id ?? null };
-    if (own && own.subjectId !== subjectId) elsewhere.add(one);
-    return one;
-  });
-  const subjectIds = targets.map(({ subjectId }) => subjectId);
-  const open = async (rowIds: ReadonlySet<string>): Promise<Map<string, Present>> => {
-    const byKind = Map.groupBy(rowIds, (id) => kinds.get(id) ?? "");
-    for (const [id, row] of await openRows(db, context, actor, subjectIds, byKind)) opened.set(id, row);
-    return new Map([...opened].map(([id, row]) => [id, presentOf(id, row)]));
-  };
-  const fates = await fatesOf(
-    candidates.filter((one) => !elsewhere.has(one)),
-    (token) => seen.get(token) ?? [],
-    open,
-  );
-  return candidates.map((one) => (elsewhere.has(one) ? ELSEWHERE : (fates.shift() as Fate)));
-}
-
-const ELSEWHERE: Fate = { what: "refused", why: "elsewhere" };
-
-/** An opened row, as what it came from; else as what its fields make. */
-export function presentOf(rowId: string, { table, value }: Opened): Present {
-  const { version = value.rev, source, resource, fullUrl = null } = value as Row & Record<string, never>;
-  const original =
-    source ??
-    (resource
-      ? { fullUrl, resource }
-      : { fullUrl: null, resource: (table as Resource<Row>).fhir.write(value, { reference: "" }) });
-  return { rowId, kind: table.noun, version, original };
 }
 
 const typeOf = ({ original }: Known): string => original.resource.resourceType;

@@ -51,14 +51,30 @@ export async function findNames(
   });
 }
 
-/** Whether one of these has names of before migration 0011, which say of no row. */
-export async function hasFormerNames(db: Db, actor: Actor, subjectIds: readonly string[]): Promise<boolean> {
+/** What is known of subjects at large. */
+export interface Past {
+  /** Whether one has names of before migration 0011, which say of no row. */
+  readonly isOld: boolean;
+  /** The other charts that each is merged with. */
+  readonly merged: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What is known of subjects for whom the caller found that the actor may load. */
+export async function pastOf(db: Db, actor: Actor, subjectIds: readonly string[]): Promise<Past> {
   reachOf(actor, "fhir:import");
-  const { rows } = await db.query<{ found: boolean }>(
-    `select exists (select from fhir_sources where subject_id = any($1::uuid[]) and row_id = '${NO_ROW}') as found`,
+  if (subjectIds.length === 0) return { isOld: false, merged: new Map() };
+  const { rows } = await db.query<{ is_old: boolean; merged: { id: string; other: string }[] }>(
+    `select exists (select from fhir_sources
+                     where subject_id = any($1::uuid[]) and row_id = '${NO_ROW}') as is_old,
+            (select coalesce(jsonb_agg(jsonb_build_object('id', x.from_id, 'other', y.from_id)), '[]')
+               from patient_merges x join patient_merges y on y.into_id = x.into_id and y.from_id <> x.from_id
+              where x.from_id = any($1::uuid[])) as merged`,
     [subjectIds],
   );
-  return rows[0]?.found === true;
+  const [found] = rows;
+  const others = Map.groupBy(found?.merged ?? [], ({ id }) => id);
+  const merged = [...others].map(([id, pairs]) => [id, pairs.map(({ other }) => other)] as const);
+  return { isOld: found?.is_old === true, merged: new Map(merged) };
 }
 
 /** Keeps names of rows that this transaction has written; what they said before is `former`. */

@@ -1,0 +1,60 @@
+import { Id } from "@medvault/contracts";
+import type { Db } from "@medvault/postgres";
+import { patients } from "../patients/patient.table.ts";
+import type { Row } from "../resources/patient-owned.ts";
+import type { Resource } from "../resources/resource.ts";
+import { type Candidate, type Fate, fatesOf, type Present, type Tokens } from "./fate.ts";
+import type { Load, Names, Target } from "./preparation.service.ts";
+import { findRows, type Opened, openRows } from "./present.store.ts";
+
+/** The fate of each item. Rows that had to be opened for it are in `opened` then. */
+export async function decide(
+  db: Db,
+  { context, actor, targets, items, tokens, past }: Load,
+  seen: Names,
+  opened: Map<string, Opened>,
+): Promise<Fate[]> {
+  const put = items.flatMap(({ known: { interaction } }) =>
+    interaction?.method === "PUT" && Id.safeParse(interaction.id).success ? [String(interaction.id)] : [],
+  );
+  const ours = await findRows(db, actor, "fhir:import", put);
+  const kinds = new Map([...seen.values()].flat().map(({ rowId, kind }) => [rowId, kind]));
+  const elsewhere = new Set<Candidate>();
+  const candidates = items.map(({ known, table }): Candidate => {
+    const { subjectId, patient } = targets[known.subject] as Target;
+    const own = known.interaction?.method === "PUT" ? ours.get(String(known.interaction.id)) : undefined;
+    if (own) kinds.set(own.id, own.kind);
+    const chart = table?.noun === patients.noun && patient === "matched" ? subjectId : null;
+    if (chart) kinds.set(chart, patients.noun);
+    const { original, interaction } = known;
+    const one = { original, interaction, tokens: tokens.get(known) as Tokens, row: chart ?? own?.id ?? null };
+    if (own && ![subjectId, ...(past.merged.get(subjectId) ?? [])].includes(own.subjectId))
+      elsewhere.add(one);
+    return one;
+  });
+  const subjectIds = [...targets.map(({ subjectId }) => subjectId), ...[...past.merged.values()].flat()];
+  const open = async (rowIds: ReadonlySet<string>): Promise<Map<string, Present>> => {
+    const byKind = Map.groupBy(rowIds, (id) => kinds.get(id) ?? "");
+    for (const [id, row] of await openRows(db, context, actor, subjectIds, byKind)) opened.set(id, row);
+    return new Map([...opened].map(([id, row]) => [id, presentOf(id, row)]));
+  };
+  const fates = await fatesOf(
+    candidates.filter((one) => !elsewhere.has(one)),
+    (token) => seen.get(token) ?? [],
+    open,
+  );
+  return candidates.map((one) => (elsewhere.has(one) ? ELSEWHERE : (fates.shift() as Fate)));
+}
+
+const ELSEWHERE: Fate = { what: "refused", why: "elsewhere" };
+
+/** An opened row, as what it came from; else as what its fields make. */
+export function presentOf(rowId: string, { table, value }: Opened): Present {
+  const { version = value.rev, source, resource, fullUrl = null } = value as Row & Record<string, never>;
+  const original =
+    source ??
+    (resource
+      ? { fullUrl, resource }
+      : { fullUrl: null, resource: (table as Resource<Row>).fhir.write(value, { reference: "" }) });
+  return { rowId, kind: table.noun, version, original };
+}
