@@ -41,7 +41,7 @@ export type NewPrescription = z.infer<typeof NewPrescription>;
 
 /**
  * The patient may be named but never changed. `dosage` and `startDate` are null where an import
- * knew none.
+ * knew none. A `code` that is left out stays where `medication` does; null takes it away.
  */
 export const ReplacePrescription = z
   .strictObject({

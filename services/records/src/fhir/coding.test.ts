@@ -135,9 +135,17 @@ test("prescriptions have codes too, and are found by code, by its beginning and 
       .length;
   for (const q of ["314076", "3140", "LISINO", "10 mg oral", "zestr"]) expect(await find(q), q).toBe(1);
   for (const q of ["314077", "rxnorm", "zestril 314076"]) expect(await find(q), q).toBe(0);
-  const put = await doctor.put(`/v1/prescriptions/${made.body.id}`, { ...ASPIRIN, code: null });
+  const path = `/v1/prescriptions/${made.body.id}`;
+  const put = await doctor.put(path, { ...ASPIRIN, code: null });
   expect(put).toMatchObject({ status: 200, body: { code: null } });
   expect(await find("lisino")).toBe(0);
+  const again = { ...ASPIRIN, code };
+  for (const [sent, kept] of [
+    [again, code.code],
+    [{ ...ASPIRIN, notes: "n" }, code.code],
+    [{ ...ASPIRIN, medication: "Zestril" }, undefined],
+  ] as const)
+    expect((await doctor.put<PrescriptionView>(path, sent)).body.code?.code).toBe(kept);
 });
 
 test("records are found by words of title and display, by code and by any URI of its system, within their patient", async () => {

@@ -41,7 +41,7 @@ export function prescribe(
   return create(context, actor, prescriptions, input.patientId, make, request);
 }
 
-/** Replaces what is prescribed. Throws as replace does. */
+/** Replaces what is prescribed. A code that is left out stays. Throws as replace does. */
 export function represcribe(
   context: Context,
   actor: Actor,
@@ -50,9 +50,14 @@ export function represcribe(
   expectedRev: number | null,
   request: WriteRequest,
 ): Promise<Answer<PrescriptionView>> {
-  // What had no start keeps its place in lists.
-  const content = (found: Prescription) =>
-    contentFrom(input, isDated(found) ? found.createdAt.toISOString() : found.startDate);
+  const content = (found: Prescription) => {
+    // What had no start keeps its place in lists.
+    const made = contentFrom(input, isDated(found) ? found.createdAt.toISOString() : found.startDate);
+    // Who says nothing of codes, and names the same medication, takes none away.
+    const isUnsaid = input.code === undefined && input.medication === found.medication;
+    const { code, codeSystem, codeDisplay } = isUnsaid ? found : made;
+    return { ...made, code, codeSystem, codeDisplay };
+  };
   return replace(context, actor, prescriptions, id, input.patientId, content, expectedRev, request);
 }
 
