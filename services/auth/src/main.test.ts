@@ -42,6 +42,8 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
       MEDVAULT_KEYS_FILE: keysFile,
       MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
       MEDVAULT_MAIL_DIR: mailDir,
+      MEDVAULT_RECORDS_URL: "http://127.0.0.1:1",
+      MEDVAULT_AUDIT_URL: "http://127.0.0.1:1",
     },
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -40,7 +40,8 @@ export interface Answer {
   [more: string]: unknown;
 }
 
-const ENV = {
+/** The settings of a test, whatever it adds. */
+export const ENV = {
   REDIS_URL: "redis://not-used.invalid",
   MEDVAULT_PUBLIC_URL: "https://medvault.example",
   MEDVAULT_MAIL_DIR: "/not-used",

@@ -5,7 +5,7 @@ import type { Redis } from "ioredis";
 import jsqr from "jsqr";
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Answer, createHarness, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
+import { type Answer, createHarness, ENV, type Harness, PASSWORD, type Person } from "../../test/harness.ts";
 import type { AuthContext } from "../context.ts";
 import { service } from "../service.ts";
 
@@ -20,8 +20,7 @@ beforeAll(async () => {
   await new Promise((resolve) => redis.once("ready", resolve));
   const { db: database, keyring } = h;
   const pool = database.pool("auth", { prepared: true });
-  const env = { REDIS_URL: "redis://not-used.invalid", MEDVAULT_MAIL_DIR: "/not-used" };
-  replica = await startTestService(service, { database, keyring, pool, redis, env, now: h.ctx.now });
+  replica = await startTestService(service, { database, keyring, pool, redis, env: ENV, now: h.ctx.now });
   replicas = [h.guest(), replica.as(actor("guest"))];
 });
 afterAll(async () => {

@@ -22,7 +22,7 @@ test("a patient signs in by username or address, in any case, and the session st
     expect(hash).toMatchObject({
       sub: account.id,
       role: "patient",
-      pv: "1",
+      pv: "2",
       idleMs: "900000",
       uaHash: createHash("sha256").update("vitest").digest("hex"),
       ip: "192.0.2.1",
