@@ -14,6 +14,7 @@ const STORED = {
   patientId: "p",
   patient: "created",
   patients: [{ patientId: "p", patient: "created" }],
+  possibleDuplicates: [],
   total: 3,
   stored: { patients: 1, records: 1, prescriptions: 0, claims: 0 },
   kept: { CarePlan: 1 },

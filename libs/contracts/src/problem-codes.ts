@@ -46,7 +46,6 @@ export const PROBLEM_CODES = {
   not_merged: "conflict",
   passkey_known: "conflict",
   passkey_limit: "conflict",
-  patient_ambiguous: "conflict",
   refresh_superseded: "conflict",
   request_in_progress: "conflict",
   resource_elsewhere: "conflict",

@@ -46,6 +46,11 @@ function fold(value: string): string {
     .trim();
 }
 
+/** The form in which numbers are compared: normalised, without spaces, hyphens and dots. */
+export function compact(value: string): string {
+  return normalise(value).replaceAll(/[\s\p{Pd}.]/gu, "");
+}
+
 /** The token of equal values: the first 16 bytes of HMAC-SHA256 over the normalised value. */
 export function exactToken(indexKey: KeyMaterial, value: string): Buffer {
   assertKey(indexKey);

@@ -1,4 +1,5 @@
 export {
+  compact,
   containsPart,
   exactToken,
   layeredToken,

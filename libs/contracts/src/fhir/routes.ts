@@ -12,7 +12,6 @@ export const fhirApi = defineRoutes({
     response: FhirImportView,
     errors: [
       "too_large",
-      "patient_ambiguous",
       "multiple_matches",
       "resource_elsewhere",
       "not_deleted",

@@ -42,6 +42,8 @@ export const FhirImportView = z.object({
   patient: z.enum(["created", "matched", "none"]),
   /** Each Patient of the bundle, in its order; the two above are the first one's. */
   patients: z.array(z.object({ patientId: Id, patient: z.enum(["created", "matched"]) })),
+  /** Charts in the caller's reach that may be the same person's as one of these. */
+  possibleDuplicates: z.array(Id),
   total: z.int(),
   stored: z.object({ patients: z.int(), records: z.int(), prescriptions: z.int(), claims: z.int() }),
   kept: z.record(z.string(), z.int()),

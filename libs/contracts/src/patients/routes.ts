@@ -11,7 +11,7 @@ export const patientApi = defineRoutes({
     request: p.NewPatient,
     example: { givenName: "Ada", familyName: "Lovelace", birthDate: "1985-12-10", sex: "female" },
     status: 201,
-    response: p.PatientView,
+    response: p.MadePatientView,
     etag: true,
     errors: ["user_already_linked", ...REPLAY],
   },

@@ -90,6 +90,9 @@ export const MergePatients = z.strictObject({ from: Id });
 /** Which chart parts again; left out where the path names it, or there is only one. */
 export const UnmergePatients = z.strictObject({ from: Id.optional() });
 
+/** Who was made, and whom they may be already: for staff, of the patients whom they may read. */
+export const MadePatientView = PatientView.extend({ possibleDuplicates: z.array(Id) });
+export type MadePatientView = z.infer<typeof MadePatientView>;
 export const PatientPage = sealedPage(PatientView);
 export const PatientVersions = versions(PatientView);
 

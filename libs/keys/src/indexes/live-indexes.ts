@@ -11,8 +11,11 @@ const MAX_READS = 5;
 export interface IndexQuery {
   /** `@> $1::bigint[]`; empty where the part is part of nothing. */
   substring(field: string, part: string): string[] | null;
-  /** `= any($1::bytea[])`: during a rebuild a row has the token of one key or of the other. */
-  exact(field: string, part: string): Buffer[] | null;
+  /**
+   * `= any($1::bytea[])`, of any of these parts: during a rebuild a row has the token of one key or
+   * of the other.
+   */
+  exact(field: string, ...parts: readonly string[]): Buffer[] | null;
   /** `added_tokens @> $1::text[]`, for fields whose index an operator added; parts are optional. */
   added(parts: Readonly<Record<string, string | undefined>>): string[] | null;
 }
@@ -48,6 +51,11 @@ export class LiveIndexes<T extends object> {
   get incomplete(): string[] {
     const { current } = this.#generation;
     return Object.keys(current).filter((field) => current[field] === null);
+  }
+
+  /** What to look for in a transaction that has written tokens: it holds the keys of now. */
+  get held(): IndexQuery {
+    return queryOf(this.#table, this.#generation);
   }
 
   /** What to store for a value in this transaction, which keeps a rebuild's next step waiting. */
@@ -96,9 +104,11 @@ function queryOf<T extends object>(table: SealedTable<T>, { current, next }: Gen
   return {
     substring: (field, part) =>
       added.has(field) ? null : (table.queryTokens(current, field, part) as string[] | null),
-    exact: (field, part) => {
-      if (added.has(field) || table.queryTokens(current, field, part) === null) return null;
-      return [current, ...(next ? [next] : [])].map((keys) => table.queryTokens(keys, field, part) as Buffer);
+    exact: (field, ...parts) => {
+      if (added.has(field) || table.queryTokens(current, field, "") === null) return null;
+      return [current, ...(next ? [next] : [])].flatMap((keys) =>
+        parts.flatMap((part) => table.exactForms(keys, field, part)),
+      );
     },
     added: (parts) => {
       const tokens = Object.entries(parts).flatMap(([field, part]) => {

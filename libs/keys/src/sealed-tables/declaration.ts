@@ -27,6 +27,11 @@ export interface TableDeclaration {
   readonly indexes?: Readonly<Record<string, IndexKind>>;
   /** Fields whose text an index holds beside that of its own field. */
   readonly indexedWith?: Readonly<Record<string, readonly string[]>>;
+  /**
+   * Fields whose exact index, and check, leaves out spaces, hyphens and dots: numbers that people
+   * spell as they like. A row of before such a declaration has the token of its own spelling.
+   */
+  readonly compact?: readonly string[];
   /** Indexed fields whose index an operator switched off: the column stays and gets no tokens. */
   readonly indexesOff?: readonly string[];
   /**
@@ -72,10 +77,18 @@ export function assertDeclaration(declaration: TableDeclaration): void {
     if (names.indexOf(name) !== at) faults.push(`${name} is declared twice`);
     if (RESERVED.has(name)) faults.push(`${name} is every sealed table's own column`);
   }
-  const { fewValues: few = [], searchable = [], notText = [] } = declaration;
+  const { fewValues: few = [], searchable = [], notText = [], compact = [] } = declaration;
   const indexed = [...Object.keys(indexes), ...Object.keys(addedIndexes)];
   const beside = Object.values(declaration.indexedWith ?? {}).flat();
-  const described = [...Object.keys(masks), ...indexed, ...few, ...searchable, ...notText, ...beside];
+  const described = [
+    ...Object.keys(masks),
+    ...indexed,
+    ...few,
+    ...searchable,
+    ...notText,
+    ...compact,
+    ...beside,
+  ];
   for (const name of new Set(described)) {
     if (!names.includes(name)) faults.push(`${name} is masked, indexed or described but not a field`);
   }

@@ -197,6 +197,11 @@ export class SealedTable<T extends object> {
     return this.#shape.indexes.query(keys, field, part);
   }
 
+  /** As queryTokens, of an exact index: every token that a row of this value may have. */
+  exactForms(keys: IndexKeys, field: string, part: string): Buffer[] {
+    return this.#shape.indexes.exactForms(keys, field, part);
+  }
+
   /** Whether an opened candidate really matches: tokens are shared by several texts. */
   matches(value: T, field: string, part: string): boolean {
     return this.#shape.indexes.matches(value as Record<string, unknown>, field, part);

@@ -1,4 +1,11 @@
-import { containsPart, exactToken, normalise, trigramQueryTokens, trigramTokens } from "@medvault/crypto";
+import {
+  compact,
+  containsPart,
+  exactToken,
+  normalise,
+  trigramQueryTokens,
+  trigramTokens,
+} from "@medvault/crypto";
 import type { Db } from "@medvault/postgres";
 import { DeclarationFault } from "../errors.ts";
 import type { Keyring } from "../keyring/keyring.ts";
@@ -83,7 +90,7 @@ export class TableIndexes {
       const key = index && !index.isAdded ? this.#key(keys, field) : null;
       const isNone = text === null || key === null;
       if (kind === "substring") tokens[field] = isNone ? [] : trigramTokens(key, text);
-      else tokens[field] = isNone ? null : exactToken(key, text);
+      else tokens[field] = isNone ? null : exactToken(key, this.#compared(field, text));
     }
     if (takesAdded(this.#declaration)) tokens[ADDED_TOKENS] = this.#addedTokens(keys, value);
     return tokens;
@@ -99,18 +106,40 @@ export class TableIndexes {
     const key = this.#key(keys, field);
     if (key === null) return null;
     if (index.isAdded) {
-      const tokens = index.kind === "exact" ? [exactToken(key, part)] : trigramQueryTokens(key, part);
+      const tokens =
+        index.kind === "exact"
+          ? [exactToken(key, this.#compared(field, part))]
+          : trigramQueryTokens(key, part);
       return tokens.map((token) => addedToken(field, token));
     }
-    return index.kind === "exact" ? exactToken(key, part) : trigramQueryTokens(key, part);
+    return index.kind === "exact"
+      ? exactToken(key, this.#compared(field, part))
+      : trigramQueryTokens(key, part);
+  }
+
+  /**
+   * As query, for an exact index that is in place: the token of a part, and that of its spelling as
+   * rows have it that were written before the field was compact.
+   */
+  exactForms(keys: IndexKeys, field: string, part: string): Buffer[] {
+    const key = this.#key(keys, field);
+    if (key === null) return [];
+    return [...new Set([this.#compared(field, part), part])].map((text) => exactToken(key, text));
   }
 
   matches(value: Record<string, unknown>, field: string, part: string): boolean {
     this.#assertSearched(field);
     const kind = this.#inUse.get(field)?.kind ?? this.#declaration.indexes?.[field] ?? "exact";
     return this.#texts(field, kind, value).some((text) =>
-      kind === "exact" ? normalise(text) === normalise(part) : containsPart(text, part),
+      kind === "exact"
+        ? normalise(this.#compared(field, text)) === normalise(this.#compared(field, part))
+        : containsPart(text, part),
     );
+  }
+
+  /** An exact value as it is compared. */
+  #compared(field: string, text: string): string {
+    return this.#declaration.compact?.includes(field) ? compact(text) : text;
   }
 
   #addedTokens(keys: IndexKeys, value: Record<string, unknown>): string[] {
@@ -119,7 +148,7 @@ export class TableIndexes {
       const key = isAdded ? this.#key(keys, field) : null;
       const text = key === null ? null : this.#text(field, kind, value);
       if (key === null || text === null) continue;
-      const of = kind === "exact" ? [exactToken(key, text)] : trigramTokens(key, text);
+      const of = kind === "exact" ? [exactToken(key, this.#compared(field, text))] : trigramTokens(key, text);
       for (const token of of) tokens.push(addedToken(field, token));
     }
     return tokens.sort();

@@ -1,15 +1,6 @@
 import { InvalidInput, refusal, VersionConflict } from "@medvault/contracts";
 import type { Outcome } from "./answer.ts";
 
-/**
- * 409: several of the caller's patients fit the bundle's identifiers equally well; nobody guesses
- * between people.
- */
-export class PatientAmbiguous extends refusal(
-  "patient_ambiguous",
-  "Several of your patients have the identifiers of this bundle.",
-) {}
-
 /** 412: a condition finds several resources, so that none is created, changed or deleted. */
 export class MultipleMatches extends refusal(
   "multiple_matches",

@@ -52,12 +52,13 @@ export function viewOf(
     const { resourceType } = item.known.original.resource;
     if (result === "kept") kept[resourceType] = (kept[resourceType] ?? 0) + 1;
   }
-  const found = targets.flatMap(({ patient, subjectId }) =>
-    patient === "none" ? [] : [{ patientId: subjectId, patient }],
+  const found = targets.flatMap(({ patient, shownId }) =>
+    patient === "none" ? [] : [{ patientId: shownId, patient }],
   );
   return {
     ...(found[0] ?? { patientId: null, patient: "none" }),
     patients: found,
+    possibleDuplicates: [...new Set(targets.flatMap(({ duplicates }) => duplicates))],
     total,
     stored: Object.fromEntries([
       ["patients", stored(patients.noun)],
@@ -95,6 +96,7 @@ export function detailsOf(counts: ImportCounts, written: readonly ReadyRows[]) {
   return {
     patient,
     created: counts.patients.filter((one) => one.patient === "created").length,
+    possibleDuplicates: counts.possibleDuplicates.length,
     matched: counts.patients.filter((one) => one.patient === "matched").length,
     total,
     ...stored,

@@ -12,7 +12,7 @@ import { patients } from "../patients/patient.table.ts";
 import { done as doneEvent, SOURCE } from "../resources/resource.events.ts";
 import { insert, noteHidden, updateAll } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
-import { answerOf, type Outcome } from "./answer.ts";
+import { answerOf, type Outcome, type Result } from "./answer.ts";
 import { inBatches } from "./batch.ts";
 import { type Bundle, parseBundle } from "./bundle.ts";
 import { deleteAll } from "./deletion.service.ts";
@@ -30,8 +30,8 @@ import {
   type ReadyImport,
 } from "./preparation.service.ts";
 import { findHeads, lockRows, removeKept } from "./present.store.ts";
-import { keepNames, moveNames } from "./source.store.ts";
-import { findTargets, holdTargets, identifierTokens } from "./target.service.ts";
+import { keepNames, moveNames, type SubjectToken } from "./source.store.ts";
+import { findTargets, holdTargets } from "./target.service.ts";
 
 const MAX_ATTEMPTS = 5;
 
@@ -45,8 +45,8 @@ interface Kept {
  * Stores a FHIR R4 bundle, whole or not at all, but for entries of a batch, which stand alone. What
  * is known already is not stored again; what says something else is a new version of the row that
  * shows it. Its patients are matched only among those whom the caller may write; otherwise new ones
- * are made, whether or not others have them. Throws InvalidInput (with paths), PatientAmbiguous,
- * and what `refusalOf` makes of a transaction.
+ * are made, whether or not others have them. Throws InvalidInput (with paths), and what
+ * `refusalOf` makes of a transaction.
  */
 export async function importBundle(
   context: Context,
@@ -88,7 +88,7 @@ async function storeImport(
   sealed: ReadyImport,
 ): Promise<{ status: number; body: Kept }> {
   const { context, actor, plan, targets } = load;
-  await holdTargets(tx, context, actor, plan, targets);
+  const identifiers = await holdTargets(tx, context, actor, plan, targets);
   // Read again under the locks: what was stored or changed meanwhile is decided anew.
   const names = await namesNow(tx, load);
   const isStill = isSameNames(names, sealed.seen) && (await isUnchanged(tx, actor, sealed));
@@ -96,6 +96,7 @@ async function storeImport(
   const refused = outcomesOf(bundle, ready.done, new Map(), new Map());
   if (bundle.isTransaction) for (const [at, outcome] of refused.entries()) refuseFault(at, outcome);
   await storeRows(tx, load, ready);
+  await store.insertIdentifiers(tx, context, actor, told(load, ready, identifiers));
   const subjectIds = targets.map(({ subjectId }) => subjectId);
   const deleted = await deleteAll(tx, context, actor, bundle, subjectIds);
   const shown = ready.done.flatMap(({ rowId }) => (rowId === null ? [] : [rowId]));
@@ -160,7 +161,6 @@ async function storeRows(tx: Tx, load: Load, ready: ReadyImport): Promise<void> 
   await moveNames(tx, actor, ready.moves);
   await keepNames(tx, context, actor, [], ready.changed);
   await inBatches(ready.names, (batch) => keepNames(tx, context, actor, batch, []));
-  await noteIdentifiers(tx, load, ready);
 }
 
 /** Who makes patients is on their care teams. */
@@ -168,15 +168,14 @@ async function greet(tx: Tx, { actor }: Load, made: readonly string[]): Promise<
   await addMember(tx, actor, "patient:write", made, actor.id, new Date());
 }
 
-/** Every identifier of a patient who was made, or of whom something new was said. */
-async function noteIdentifiers(tx: Tx, { context, actor, plan, targets }: Load, { done }: ReadyImport) {
-  const told = done.filter(
-    ({ item, result }) =>
-      item.table?.noun === patients.noun && (result === "created" || result === "updated"),
+/** By what those are known of whom something was said that is not older than what is there. */
+function told({ targets }: Load, { done }: ReadyImport, tokens: readonly SubjectToken[]): SubjectToken[] {
+  const ids = new Set(
+    done
+      .filter(({ item, result }) => item.table?.noun === patients.noun && TOLD.has(result))
+      .map(({ item }) => targets[item.known.subject]?.subjectId),
   );
-  const tokens = told.flatMap(({ item: { known } }) => {
-    const subjectId = targets[known.subject]?.subjectId ?? "";
-    return identifierTokens(context, plan.subjects[known.subject]).map((token) => ({ subjectId, token }));
-  });
-  if (tokens.length > 0) await store.insertIdentifiers(tx, context, actor, tokens);
+  return tokens.filter(({ subjectId }) => ids.has(subjectId));
 }
+
+const TOLD: ReadonlySet<Result> = new Set(["created", "updated", "existing"]);

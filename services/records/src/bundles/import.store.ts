@@ -7,36 +7,37 @@ import type { SubjectToken } from "./source.store.ts";
 /** The first key of the advisory locks of imports. */
 const IMPORT_LOCK = 0x66686972;
 
-export interface Match {
-  patientId: string;
-  wrapped: Buffer;
-  /** How many of the identifiers are this patient's. */
-  hits: number;
-}
+/** Charts that are found by one name. */
+const MAX_BY_NAME = 21;
 
 /**
- * The patients whom the actor may write and who have one of these identifiers, best fit first: at
- * most two.
+ * The patients whom the actor may write and who have these names, at most 21 by each: by the base
+ * token of the name, hex.
  */
-export async function matchPatients(
+export async function findByNames(
   db: Db,
   context: Context,
   actor: Actor,
-  identifierTokens: readonly Buffer[],
-): Promise<Match[]> {
+  tokens: readonly Buffer[],
+): Promise<Map<string, Set<string>>> {
   const { scope, userId } = reachOf(actor, "patient:write");
-  const { rows } = await context.indexes.identifiers.read(db, identifierTokens, (forms) =>
-    db.query<{ patient_id: string; wrapped: Buffer; hits: number }>(
-      `select i.patient_id, k.wrapped, count(*)::int as hits
-       from patient_identifiers i join subject_keys k on k.subject_id = i.patient_id
-      where i.token = any($1::bytea[])
-        and ${reached("i.patient_id", 2)}
-      group by i.patient_id, k.wrapped
-      order by hits desc, i.patient_id limit 2`,
+  if (tokens.length === 0) return new Map();
+  return context.indexes.identifiers.read(db, tokens, async (forms, baseOf) => {
+    const { rows } = await db.query<{ token: Buffer; patient_id: string }>(
+      `select x.token, i.patient_id from unnest($1::bytea[]) as x (token)
+        cross join lateral (
+              select i.patient_id from patient_identifiers i
+               where i.token = x.token and ${reached("i.patient_id", 2)}
+               order by i.patient_id limit ${MAX_BY_NAME}) i`,
       [forms, scope, userId],
-    ),
-  );
-  return rows.map((row) => ({ patientId: row.patient_id, wrapped: row.wrapped, hits: row.hits }));
+    );
+    const found = new Map<string, Set<string>>();
+    for (const { token, patient_id } of rows) {
+      const base = baseOf(token);
+      found.set(base, (found.get(base) ?? new Set()).add(patient_id));
+    }
+    return found;
+  });
 }
 
 /**
@@ -59,7 +60,7 @@ export async function lockImports(tx: Tx, tokens: readonly Buffer[]): Promise<vo
   );
 }
 
-/** Notes identifiers of patients whom this transaction has made, or of whom more was said. */
+/** Notes by what patients are known whom the actor has made, or was found to write. */
 export async function insertIdentifiers(
   tx: Tx,
   context: Context,
@@ -67,6 +68,7 @@ export async function insertIdentifiers(
   tokens: readonly SubjectToken[],
 ): Promise<void> {
   reachOf(actor, "patient:write");
+  if (tokens.length === 0) return;
   const bases = tokens.map(({ token }) => token);
   const stored = await context.indexes.identifiers.stored(tx, bases);
   await tx.query(

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { ZodError } from "zod";
 import { isFact } from "../fhir/fact.ts";
 import type { MappedPatient } from "../fhir/map-patient.ts";
@@ -11,9 +12,11 @@ import type { Resource } from "../resources/resource.ts";
 import { mapYielding } from "./batch.ts";
 import { type Bundle, type Entry, type Fault, refuse } from "./bundle.ts";
 import { clinicalResources } from "./clinical-resources.ts";
+import { type Identity, identityOf } from "./identity.ts";
 import type { Interaction } from "./interaction.ts";
+import { type PatientName, patientNames } from "./patient-name.ts";
 import { type BundleReferences, referencesOf } from "./reference.ts";
-import { type Names, namesOf, patientNames } from "./source.ts";
+import { type Names, namesOf } from "./source.ts";
 import { subjectsOf } from "./subject.ts";
 
 /** A resource of a bundle and by what it is known. */
@@ -31,7 +34,8 @@ export interface Known {
 
 export type Planned = Known & Read<Row>;
 /** `patientNames`: by which the patient is matched; `names`: those of the resource itself. */
-export type PlannedPatient = Known & Read<Patient, MappedPatient> & { patientNames: string[] };
+export type PlannedPatient = Known &
+  Read<Patient, MappedPatient> & { patientNames: PatientName[]; identity: Identity };
 
 export interface ImportPlan {
   total: number;
@@ -59,7 +63,9 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
     clinical: new Map(clinicalResources.map((resource) => [resource, []])),
     kept: [],
   };
-  const loader = bundle.patients.length;
+  const { people } = references;
+  const loader = people.length;
+  const hash = bundleHash(bundle);
   await mapYielding(bundle.entries, (entry) => {
     const place = places.get(entry) ?? -1;
     const known: Known = {
@@ -74,9 +80,11 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
     const found = unreadable.map(({ path, message }) => faultAt(entry, path, message));
     if (bundle.isTransaction && found.length > 0) return void faults.push(...found);
     if (found[0]) known.fault = found[0];
-    const patient = bundle.patients[place];
+    const patient = people[place];
     try {
-      placeEntry(plan, entry, known, references, patient, unreadable);
+      if (entry === patient) {
+        plan.subjects[place] = patientOf(bundle, entry, known, references, hash, unreadable);
+      } else placeEntry(plan, entry, known, references, patient);
     } catch (error) {
       if (!(error instanceof ZodError)) throw error;
       const wrong = error.issues.map(({ path, message }) => faultAt(entry, path, message));
@@ -88,21 +96,41 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
   return plan;
 }
 
+/** A person of the bundle, known by all that its Patients of that person say. */
+function patientOf(
+  { patients: all }: Bundle,
+  entry: Entry,
+  known: Known,
+  references: BundleReferences,
+  hash: () => string,
+  unreadable: readonly Finding[],
+): PlannedPatient {
+  const readable = withoutUnreadable(entry.resource, unreadable);
+  const read = patients.fhir.read(readable, references) as Read<Patient, MappedPatient>;
+  const theirs = all.filter((one) => references.personOf(one) === entry);
+  const names = patientNames(theirs, read.mapped, hash);
+  return { ...known, ...read, patientNames: names, identity: identityOf(readable, {}) };
+}
+
+/** What stands for the whole bundle, made when it is first asked for. */
+function bundleHash({ entries }: Bundle): () => string {
+  let hash: string | undefined;
+  return () => {
+    hash ??= createHash("sha256")
+      .update(JSON.stringify(entries.map(({ resource }) => resource)))
+      .digest("hex");
+    return hash;
+  };
+}
+
 function placeEntry(
   plan: ImportPlan,
   entry: Entry,
   known: Known,
   references: BundleReferences,
   patient: Entry | undefined,
-  unreadable: readonly Finding[],
 ): void {
   const { resource } = entry;
-  if (entry === patient) {
-    const readable = withoutUnreadable(resource, unreadable);
-    const read = patients.fhir.read(readable, references) as Read<Patient, MappedPatient>;
-    plan.subjects[known.subject] = { ...known, ...read, patientNames: patientNames(entry, read.mapped) };
-    return;
-  }
   if (patient && isFact(resource) && isAbout(patient, entry, references)) {
     for (const [kind, planned] of plan.clinical) {
       const read = kind.fhir.read(resource, references);

@@ -22,7 +22,13 @@ import { identifierName } from "./source.ts";
 export interface Target {
   patient: "created" | "matched" | "none";
   subjectId: string;
+  /** The chart that shows them: of merged ones the surviving one. */
+  shownId: string;
   wrapped: Buffer;
+  /** Charts that were found by name. */
+  named: ReadonlySet<string>;
+  /** Those that were looked at and may be the same person's, if the caller may know. */
+  duplicates: readonly string[];
 }
 
 /** A bundle on its way in. */

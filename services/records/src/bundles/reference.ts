@@ -1,9 +1,14 @@
+import { identifierKey, identifiersOf, isOfOnePerson } from "../fhir/identifier.ts";
 import type { FhirResource, References } from "../fhir/resource.ts";
 import type { Bundle, Entry } from "./bundle.ts";
-import { identifierKey, identifiersOf, isOfOnePerson } from "./identifier.ts";
+import { personsOf } from "./identity.ts";
 
 export interface BundleReferences extends References {
-  /** The patient of the bundle to whom an element of an entry, such as its subject, refers. */
+  /** The people whom the bundle's Patients are: of each the first one. */
+  people: readonly Entry[];
+  /** The person whom a Patient of the bundle is. */
+  personOf(patient: Entry): Entry;
+  /** The person of the bundle to whom an element of an entry, such as its subject, refers. */
   patientOf(about: unknown, entry: Entry): Entry | null;
 }
 
@@ -19,22 +24,32 @@ const ON_SERVER = /^(https?:\/\/.+)\/([A-Z][A-Za-z]{1,63}\/[A-Za-z0-9.-]{1,64})$
  * name that two entries have names neither.
  */
 export function referencesOf(bundle: Bundle): BundleReferences {
-  const byName = new Map<string, FhirResource | null>();
+  const persons = personsOf(bundle.patients.map(({ resource }) => resource));
+  const entryOf = new Map(bundle.entries.map((entry) => [entry.resource, entry]));
+  const people = bundle.patients.filter((_, at) => persons[at] === at);
+  const leaders = new Map(bundle.patients.map((entry, at) => [entry, bundle.patients[persons[at] ?? at]]));
+  const personOf = (patient: Entry): Entry => leaders.get(patient) ?? patient;
+  const isSame = (a: Entry | null | undefined, b: Entry): boolean =>
+    a !== null && a !== undefined && personOf(a) === personOf(b);
+  const byName = new Map<string, Entry | null>();
   // What is said outright stands before what is derived, and a full URL before all.
   for (const namesOf of [derivedNames, ownNames, fullUrls]) {
-    const found = new Map<string, FhirResource | null>();
+    const found = new Map<string, Entry | null>();
     for (const entry of bundle.entries) {
       for (const name of new Set(namesOf(entry).map(canonical))) {
-        found.set(name, found.has(name) ? null : entry.resource);
+        const other = found.get(name);
+        found.set(name, other === undefined ? entry : isSame(other, entry) ? (other as Entry) : null);
       }
     }
-    for (const [name, resource] of found) byName.set(name, resource);
+    for (const [name, entry] of found) byName.set(name, entry);
   }
-  const entryOf = new Map(bundle.entries.map((entry) => [entry.resource, entry]));
   const byIdentifier = new Map<string, Entry | null>();
   for (const patient of bundle.patients) {
     const keys = identifiersOf(patient.resource).filter(isOfOnePerson).map(identifierKey);
-    for (const key of new Set(keys)) byIdentifier.set(key, byIdentifier.has(key) ? null : patient);
+    for (const key of new Set(keys)) {
+      const other = byIdentifier.get(key);
+      byIdentifier.set(key, other === undefined || isSame(other, patient) ? personOf(patient) : null);
+    }
   }
 
   const resolve = (reference: string | undefined, from?: FhirResource): FhirResource | null => {
@@ -43,7 +58,7 @@ export function referencesOf(bundle: Bundle): BundleReferences {
     for (const name of [canonical(reference), canonical(decoded(reference))]) {
       const here = RELATIVE.test(name) && from ? serverOf(entryOf.get(from)) : undefined;
       const found = (here && byName.get(`${here}/${name}`)) || byName.get(name);
-      if (found) return found;
+      if (found) return found.resource;
     }
     return null;
   };
@@ -56,9 +71,9 @@ export function referencesOf(bundle: Bundle): BundleReferences {
     }
     const found = typeof reference === "string" ? resolve(reference, entry.resource) : null;
     const patient = found?.resourceType === "Patient" ? entryOf.get(found) : undefined;
-    return patient && !isOnOtherServer(String(reference), entry, patient) ? patient : null;
+    return patient && !isOnOtherServer(String(reference), entry, patient) ? personOf(patient) : null;
   };
-  return { resolve, patientOf };
+  return { people, personOf, resolve, patientOf };
 }
 
 /** `Patient/1` of a resource of one server is not `Patient/1` of another. */

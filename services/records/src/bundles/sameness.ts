@@ -1,6 +1,6 @@
 import { Concept, codeOf } from "../fhir/element.ts";
+import { identifiersOf, type NamedIdentifier } from "../fhir/identifier.ts";
 import type { FhirResource } from "../fhir/resource.ts";
-import { identifiersOf, type NamedIdentifier } from "./identifier.ts";
 
 /** What a resource is about, by type: the first that is there. */
 const CODES = ["code", "vaccineCode", "medicationCodeableConcept", "type", "category", "class"] as const;

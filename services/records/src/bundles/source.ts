@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { losslessJson } from "@medvault/contracts";
 import { canonicalJson } from "@medvault/crypto";
+import { identifiersOf } from "../fhir/identifier.ts";
 import type { FhirResource, References } from "../fhir/resource.ts";
 import { mapYielding } from "./batch.ts";
 import type { Entry } from "./bundle.ts";
-import { identifiersOf } from "./identifier.ts";
 
 const UUID_URL = /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const HTTP_URL = /^https?:\/\/./;
@@ -43,26 +43,6 @@ export function namesOf(entries: readonly Entry[], references: References): Prom
 /** The name of everything of a type that has this identifier. */
 export const identifierName = (type: string, system: string, value: string): string =>
   name("number", type, system, value);
-
-/**
- * By what a bundle's patient is known: each identifier (system and value) or, without any, the full
- * URL together with name and birth date.
- */
-export function patientNames(
-  entry: Entry,
-  patient: {
-    identifiers: { system: string; value: string }[];
-    knownAs: { givenName: string; familyName: string };
-    birthDate: string | null;
-  },
-): string[] {
-  if (patient.identifiers.length > 0) {
-    return [...new Set(patient.identifiers.map(({ system, value }) => name("patient", system, value)))];
-  }
-  const where = entry.fullUrl ?? String(entry.resource.id ?? "");
-  const { givenName, familyName } = patient.knownAs;
-  return [name("patient-url", where, givenName, familyName, patient.birthDate ?? "")];
-}
 
 /** The name of what another server calls `Type/id`. */
 export const putName = (type: string, id: string): string => name("id", type, id);

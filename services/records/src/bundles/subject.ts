@@ -16,8 +16,8 @@ interface Links {
 }
 
 /**
- * Under which of its patients each entry of a bundle goes, as a place in `bundle.patients`; -1 is
- * under who loads it. With one patient, all go under that one. With several, an entry goes under
+ * Under which of its patients each entry of a bundle goes, as a place in `references.people`; -1
+ * is under who loads it. With one patient, all go under that one. With several, an entry goes under
  * the patient that it is about or, failing that, the only one that it refers to. What refers to
  * none goes with what refers to it (a practitioner: the first patient's), or with what it refers to
  * (a provenance), if that is one patient's. So what is about several, such as a group, is in
@@ -25,8 +25,9 @@ interface Links {
  */
 export function subjectsOf(bundle: Bundle, references: BundleReferences): ReadonlyMap<Entry, number> {
   const { entries, patients } = bundle;
-  if (patients.length < 2) return new Map(entries.map((entry) => [entry, patients.length - 1]));
-  const places = new Map(patients.map((patient, place) => [patient, place]));
+  const { people, personOf } = references;
+  if (people.length < 2) return new Map(entries.map((entry) => [entry, people.length - 1]));
+  const places = new Map(patients.map((patient) => [patient, people.indexOf(personOf(patient))]));
   const indexOf = new Map(entries.map(({ resource }, index) => [resource, index]));
   const placeOf = (about: unknown, entry: Entry): number | undefined => {
     const patient = references.patientOf(about, entry);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Patient, PatientContent } from "../patients/patient.ts";
 import { DateAsSaid, Identifier } from "./element.ts";
+import { identifiersOf, isNational } from "./identifier.ts";
 import {
   Address,
   currentAddress,
@@ -29,16 +30,9 @@ const FhirPatient = z.looseObject({
 
 /** What FHIR says of a patient, and by what to know them. */
 export type MappedPatient = PatientContent & {
-  /** System and value of every identifier that has both. */
-  identifiers: { system: string; value: string }[];
   /** The same name whenever it is loaded, current or not. */
   knownAs: { givenName: string; familyName: string };
 };
-
-/**
- * HL7 v2-0203 types of numbers that a state gives a person: social security, national unique, tax.
- */
-const NATIONAL = /^(SS|NI|TAX|NN[A-Z]{3})$/;
 
 /** A FHIR R4 Patient as a patient of ours. Throws ZodError on a field of the wrong shape. */
 export function mapPatient(resource: FhirResource): MappedPatient {
@@ -47,9 +41,8 @@ export function mapPatient(resource: FhirResource): MappedPatient {
   const first =
     ["official", "usual", undefined].map((use) => patient.name.find((n) => n.use === use)).find(Boolean) ??
     patient.name[0];
-  const national = patient.identifier.find(
-    (id) => id.value && id.type?.coding?.some((coding) => NATIONAL.test(coding.code ?? "")),
-  );
+  const nationals = identifiersOf(resource).filter(isNational);
+  const national = nationals.find(({ use }) => use !== "old") ?? nationals[0];
   return {
     ...partedName(currentName(patient.name, now)),
     birthDate: patient.birthDate?.slice(0, 10) ?? null,
@@ -58,9 +51,6 @@ export function mapPatient(resource: FhirResource): MappedPatient {
     phone: currentContact(patient.telecom, "phone", now),
     email: currentContact(patient.telecom, "email", now),
     address: currentAddress(patient.address, now),
-    identifiers: patient.identifier.flatMap(({ system, value }) =>
-      system && value ? [{ system, value }] : [],
-    ),
     knownAs: { givenName: first?.given.join(" ") ?? "", familyName: first?.family ?? first?.text ?? "" },
   };
 }

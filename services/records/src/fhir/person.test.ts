@@ -68,6 +68,7 @@ test("a patient without identifiers is known by the same name whichever is curre
   const person = (period: object) => ({
     resourceType: "Patient",
     id: "p",
+    birthDate: "1970-01-01",
     name: [
       { use: "official", family: "Marsh", given: ["Ada"], period },
       { use: "usual", text: "Ada Lund" },
@@ -76,5 +77,6 @@ test("a patient without identifiers is known by the same name whichever is curre
   const [before, after] = [await plan(bundleOf(person({}))), await plan(bundleOf(person({ end: "2010" })))];
   expect(before.patient?.mapped.familyName).toBe("Marsh");
   expect(after.patient?.mapped.familyName).toBe("Ada Lund");
-  expect(after.patient?.patientNames).toEqual(before.patient?.patientNames);
+  const local = (made: typeof before) => made.patient?.patientNames.filter(({ is }) => is === "local");
+  expect(local(after)).toEqual(local(before));
 });

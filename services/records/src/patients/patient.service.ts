@@ -2,6 +2,7 @@ import {
   type Actor,
   type DamagedRow,
   Forbidden,
+  type MadePatientView,
   type NewPatient,
   NotFound,
   newId,
@@ -17,15 +18,15 @@ import {
 import { normalise } from "@medvault/crypto";
 import { createSubjectKey, type IndexQuery } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
-import { inTransaction } from "@medvault/postgres";
+import { inTransaction, type Tx } from "@medvault/postgres";
 import { type Answer, assertStepUp, type WriteRequest } from "@medvault/service-kit";
 import pg from "pg";
 import type { Caller } from "../access/auth.client.ts";
 import { requireAccount } from "../access/standing.service.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
-import { CHART } from "../resources/chart.ts";
-import type { Found } from "../resources/damaged-row.ts";
+import { CHART, shownUnder } from "../resources/chart.ts";
+import { type Found, isDamaged } from "../resources/damaged-row.ts";
 import { intact } from "../resources/intact-row.service.ts";
 import { fillPage } from "../resources/page-filling.ts";
 import { type Page, pageOf, positionIn, positionOf } from "../resources/paging.ts";
@@ -38,6 +39,8 @@ import { write } from "../resources/write.service.ts";
 import { candidatesOf, isFirstMatch, survivorIn } from "./merged-chart.ts";
 import { addedNameTokens, nameTokens, tokensOfAll } from "./name-tokens.ts";
 import { isNamed, nameWords } from "./name-words.ts";
+import { areNamesakes } from "./namesake.ts";
+import { spellingsOf } from "./national-id.ts";
 import { AccountsConflict, PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
 import * as store from "./patient.store.ts";
 import { patients } from "./patient.table.ts";
@@ -53,7 +56,7 @@ export async function createPatient(
   actor: Caller,
   input: NewPatient,
   request: WriteRequest,
-): Promise<Answer<PatientView>> {
+): Promise<Answer<MadePatientView>> {
   const permission = "patient:write";
   const scope = scopeOf(actor, permission);
   // A patient makes their own record; nobody else makes one for themselves.
@@ -75,13 +78,36 @@ export async function createPatient(
         throw new UserAlreadyLinked();
       }
       if (scope === "assigned") await addMember(tx, actor, permission, [patient.id], actor.id, createdAt);
+      const possibleDuplicates = await duplicatesOf(tx, context, actor, patient);
       const fields = Object.keys(input);
-      const act = { verb: "created", permission, fields, details: { linkedUserId: userId } } as const;
+      const details = { linkedUserId: userId, possibleDuplicates: possibleDuplicates.length };
+      const act = { verb: "created", permission, fields, details } as const;
       await emit(tx, SOURCE, wrote(actor, patients, act, patient, box.sealed));
-      return { status: 201, body: patients.view(patient), rev: patient.rev };
+      return { status: 201, body: { ...patients.view(patient), possibleDuplicates }, rev: patient.rev };
     },
     ({ id }) => readAct(patients, id, id),
   );
+}
+
+/**
+ * Whom somebody who was just made may be already, among the patients whom the caller may read: of
+ * the same national id, or of the same name, birth date and sex. Someone who registers themselves
+ * is told of nobody.
+ */
+async function duplicatesOf(tx: Tx, context: Context, actor: Actor, patient: Patient): Promise<string[]> {
+  const permission = "patient:read";
+  if ((scopeOf(actor, permission) ?? "own") === "own") return [];
+  const { held } = context.indexes.of(patients.table);
+  const { nationalId } = patient;
+  const sought = { ...patient, nationalIds: nationalId === null ? [] : [nationalId] };
+  const [found = []] = await store.findAlike(tx, context, actor, permission, held, [sought]);
+  const isAlike = (other: Patient): boolean =>
+    areNamesakes(other, patient) ||
+    (nationalId !== null && patients.table.matches(other, "national_id", nationalId));
+  const alike = found.flatMap(({ patient: other }) =>
+    !isDamaged(other) && other.id !== patient.id && isAlike(other) ? [shownUnder(other, other.id)] : [],
+  );
+  return [...new Set(alike)];
 }
 
 /**
@@ -178,7 +204,7 @@ export async function searchPatients(
     (q !== undefined && words.length === 0) || others.some(([, part]) => normalise(part) === "");
   const tokensOf = (query: IndexQuery): store.PatientTokens => ({
     name: nameTokens(query, words),
-    nationalId: nationalId === undefined ? null : query.exact("national_id", nationalId),
+    nationalId: nationalId === undefined ? null : query.exact("national_id", ...spellingsOf(nationalId)),
     birthDate: birthDate === undefined ? null : query.exact("birth_date", birthDate),
     added: tokensOfAll([query.added(wanted), addedNameTokens(query, words)]),
   });

@@ -1,10 +1,12 @@
 import type { Actor, PatientListQuery, ResourceAction } from "@medvault/contracts";
-import type { SealedRow } from "@medvault/keys";
+import type { IndexQuery, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { isMergedAway, patientsInReach, reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Found } from "../resources/damaged-row.ts";
 import type { Position } from "../resources/paging.ts";
+import { nameWords } from "./name-words.ts";
+import { spellingsOf } from "./national-id.ts";
 import { patients } from "./patient.table.ts";
 import type { Patient } from "./patient.ts";
 
@@ -48,6 +50,23 @@ const CHART_MATES = `${PATIENTS}
         and r.id in (select y.from_id from patient_merges x join patient_merges y on y.into_id = x.into_id
                       where x.from_id = any($3::uuid[]))
       order by r.updated_at desc, r.id desc`;
+
+/** Charts that are looked at for one person. */
+const MAX_ALIKE = 21;
+
+const OF_IDS = `${PATIENTS}
+      where r.id = any($1::uuid[]) and ${reached("r.id", 2)}`;
+
+// Lists of tokens differ in length, so each travels as text.
+const ALIKE = `${SELECT}, x.place::int as place
+       from unnest($1::text[], $2::text[], $3::text[]) with ordinality as x (national, born, named, place)
+       cross join lateral (
+             select r.* from patients r
+              where ${reached("r.id", 4)}
+                and (r.national_id_token = any(x.national::bytea[])
+                     or (r.birth_date_token = any(x.born::bytea[]) and r.name_tokens @> x.named::bigint[]))
+              limit ${MAX_ALIKE}) r
+       join subject_keys k on k.subject_id = r.id`;
 
 /** The patient record that belongs to the actor's own account, or null. */
 export async function findOwnPatient(db: Db, context: Context, actor: Actor): Promise<Found<Patient> | null> {
@@ -148,3 +167,77 @@ export async function noteLink(tx: Tx, actor: Actor, { id, userId }: Patient): P
     [id, userId],
   );
 }
+
+/** A patient, and the key to seal what is about them. */
+export interface Chart {
+  patient: Found<Patient>;
+  subjectKey: Buffer;
+}
+
+/** Those of these patients whom the actor reaches with this permission. */
+export async function findPatients(
+  db: Db,
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  ids: readonly string[],
+): Promise<Chart[]> {
+  const { scope, userId } = reachOf(actor, permission);
+  if (ids.length === 0) return [];
+  const { rows } = await db.query<SealedRow>(OF_IDS, [ids, scope, userId]);
+  return rows.map((row) => chartOf(context, row));
+}
+
+/** What is known of someone whose charts are looked for. */
+export interface Sought {
+  nationalIds: readonly string[];
+  givenName: string;
+  familyName: string;
+  birthDate: string | null;
+}
+
+/**
+ * For each of some people, in their order, charts in the actor's reach that may be theirs: of one
+ * of the numbers, or of the same name and birth date. Each is to be checked once opened; at most 21
+ * for one, and none by an index that is not in place.
+ */
+export async function findAlike(
+  db: Db,
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  query: IndexQuery,
+  people: readonly Sought[],
+): Promise<Chart[][]> {
+  const { scope, userId } = reachOf(actor, permission);
+  const tokens = people.map(({ nationalIds, givenName, familyName, birthDate }) => {
+    const words = nameWords(`${givenName} ${familyName}`);
+    const named = words.flatMap((word) => query.substring("search_name", word) ?? []);
+    const isKnown = birthDate !== null && named.length > 0;
+    return {
+      national: bytesOf(query.exact("national_id", ...nationalIds.flatMap(spellingsOf)) ?? []),
+      born: bytesOf((isKnown && query.exact("birth_date", birthDate)) || []),
+      named: `{${named.join(",")}}`,
+    };
+  });
+  const found = people.map((): Chart[] => []);
+  if (people.length === 0) return found;
+  const { rows } = await db.query<SealedRow & { place: number }>(ALIKE, [
+    tokens.map(({ national }) => national),
+    tokens.map(({ born }) => born),
+    tokens.map(({ named }) => named),
+    scope,
+    userId,
+  ]);
+  for (const row of rows) found[row.place - 1]?.push(chartOf(context, row));
+  return found;
+}
+
+const chartOf = ({ keyring }: Context, row: SealedRow): Chart => ({
+  patient: patients.open(keyring, row),
+  subjectKey: row.subject_key,
+});
+
+/** A `bytea[]` as text. */
+const bytesOf = (tokens: readonly Buffer[]): string =>
+  `{${tokens.map((token) => `"\\\\x${token.toString("hex")}"`).join(",")}}`;

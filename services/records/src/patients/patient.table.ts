@@ -23,7 +23,14 @@ export const patients = resource<Patient, PatientView, PatientListQuery>({
     familyName: { store: "sealed", content: true, fhir: "name.family" },
     birthDate: { store: "sealed", index: "exact", content: true, fhir: "birthDate" },
     sex: { store: "sealed", fewValues: true, content: true, fhir: "gender" },
-    nationalId: { store: "sealed", mask: "edges", index: "exact", content: true, fhir: "identifier.value" },
+    nationalId: {
+      store: "sealed",
+      mask: "edges",
+      index: "exact",
+      compact: true,
+      content: true,
+      fhir: "identifier.value",
+    },
     phone: { store: "sealed", mask: "edges", searchable: true, content: true, fhir: "telecom.value" },
     email: { store: "sealed", mask: "edges", searchable: true, content: true, fhir: "telecom.value" },
     address: { store: "sealed", mask: "edges", content: true, fhir: "address.text" },
@@ -38,7 +45,7 @@ export const patients = resource<Patient, PatientView, PatientListQuery>({
   order: "updatedAt",
   fhir: fhirPair({
     read: mapPatient,
-    make: ({ identifiers: _, knownAs: _name, ...content }, { patientId, source, createdAt }, by) =>
+    make: ({ knownAs: _, ...content }, { patientId, source, createdAt }, by) =>
       newPatient(patientId, content, { userId: null, source, createdBy: by, createdAt }),
     write: patientResource,
     lay: layPatient,

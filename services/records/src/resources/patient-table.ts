@@ -41,6 +41,7 @@ interface InBox {
   readonly index?: IndexKind;
   /** Sealed fields whose text the index holds as well. */
   readonly indexedWith?: readonly string[];
+  readonly compact?: true;
   /** The column of the index' tokens, where it is not called after the field. */
   readonly tokens?: string;
   /** A search asks for it: an operator's policy may have it indexed. */
@@ -141,6 +142,7 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     masks: valued((column) => column.mask),
     fewValues: named((column) => column.fewValues),
     notText: named((column) => column.notText),
+    compact: named((column) => column.compact),
     ...(isIndexed && { indexes, searchable, indexColumns: valued((column) => column.tokens) }),
     indexedWith: valued((column) => column.indexedWith?.map(columnOf)),
   });

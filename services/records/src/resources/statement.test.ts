@@ -56,7 +56,7 @@ test("a request sends no more statements than it needs", async () => {
   const claim = (await doctor.post<Known>("/v1/claims", { ...CLAIM, patientId })).body.id;
   const requests: [number, string, () => Promise<{ status: number }>][] = [
     [
-      8,
+      9,
       "create patient",
       () =>
         doctor.post("/v1/patients", {
