@@ -36,6 +36,11 @@ async function faultsOf(doctor: TestClient, id: string | null, count: number): P
 
 /** Each text as people write it, and as nobody should. */
 const TEXTS = ["Sodium 140 mmol/L\n\tnormal", "a\ffeed", " ", "\u0001", "  two  blanks ", "👩‍⚕️ ½ tablet"];
+const CODES = [
+  { system: "http://hl7.org/fhir/sid/icd-10", code: "E11.9", display: " " },
+  { system: "urn:oid:2.999", code: "a\tb" },
+  { code: "x", display: "words\f" },
+];
 /** All choices of one value for each field, as many as there are; undefined leaves it out. */
 function combinations(fields: Record<string, readonly unknown[]>): Record<string, unknown>[] {
   return Object.entries(fields).reduce<Record<string, unknown>[]>(
@@ -55,7 +60,7 @@ test("what was written here leaves as valid FHIR R4, whatever fields it has", as
   };
   const records = combinations({
     type: ["note", "diagnosis", "lab", "imaging", "procedure", "allergy", "immunization"],
-    code: [undefined, "E11.9", " E11  9 "],
+    code: [undefined, "E11.9", " E11  9 ", ...CODES],
     occurredAt: ["2026-01-15T08:30:00.123Z", "0987-01-15T08:30:00Z", null, "1980", "1980-05", "1980-05-12"],
   });
   for (const [at, fields] of records.entries()) {
@@ -66,19 +71,31 @@ test("what was written here leaves as valid FHIR R4, whatever fields it has", as
     frequency: [undefined, "twice a day"],
     notes: [undefined, "with food\f"],
     endDate: [undefined, "2026-02-01"],
-    refills: [undefined, 0, 3],
+    refills: [undefined, 0],
+    code: [undefined, ...CODES],
   });
   for (const fields of prescriptions)
     await made("/v1/prescriptions", { patientId: id, ...ASPIRIN, ...fields });
   const claims = combinations({
-    diagnosisCode: ["E11.9", "E11  9"],
-    amount: [0, 12_345],
+    coded: [
+      { diagnosisCode: "E11.9" },
+      { diagnosisCode: "E11  9" },
+      { diagnosisCode: "E11.9", diagnosisCoding: CODES[0] },
+    ],
+    amount: [12_345],
     currency: ["EUR", "JPY", "KWD"],
     steps: [[], ["submit"], ["submit", "approve", "pay"], ["submit", "reject"]],
   });
-  for (const { steps, ...fields } of claims) {
+  for (const { steps, coded, ...fields } of claims) {
     const [diagnosis, treatment] = ["Diabetes", "Insulin\u0001"];
-    const claim = { patientId: id, providerId: doctor.actor.id, diagnosis, treatment, ...fields };
+    const claim = {
+      patientId: id,
+      providerId: doctor.actor.id,
+      diagnosis,
+      treatment,
+      ...(coded as object),
+      ...fields,
+    };
     const claimId = await made("/v1/claims", claim);
     for (const step of steps as string[]) {
       const who = step === "submit" ? doctor : service.someone("admin");
