@@ -52,8 +52,10 @@ export function viewOf(
     const { resourceType } = item.known.original.resource;
     if (result === "kept") kept[resourceType] = (kept[resourceType] ?? 0) + 1;
   }
-  const found = targets.flatMap(({ patient, shownId }) =>
-    patient === "none" ? [] : [{ patientId: shownId, patient }],
+  const found = targets.flatMap(({ patient, shownId }, at) =>
+    patient === "none" || targets.findIndex((one) => one.shownId === shownId) < at
+      ? []
+      : [{ patientId: shownId, patient }],
   );
   return {
     ...(found[0] ?? { patientId: null, patient: "none" }),

@@ -15,6 +15,7 @@ import { write } from "../resources/write.service.ts";
 import { answerOf, type Outcome, type Result } from "./answer.ts";
 import { inBatches } from "./batch.ts";
 import { type Bundle, parseBundle } from "./bundle.ts";
+import { chartsOf, chartTargets } from "./chart-subject.service.ts";
 import { deleteAll } from "./deletion.service.ts";
 import { refusalOf, TargetChanged } from "./fhir.errors.ts";
 import * as store from "./import.store.ts";
@@ -30,6 +31,7 @@ import {
   type ReadyImport,
 } from "./preparation.service.ts";
 import { findHeads, lockRows, removeKept } from "./present.store.ts";
+import { referencesOf } from "./reference.ts";
 import { keepNames, moveNames, type SubjectToken } from "./source.store.ts";
 import { findTargets, holdTargets } from "./target.service.ts";
 
@@ -55,10 +57,14 @@ export async function importBundle(
   request: WriteRequest,
 ): Promise<Answer<FhirImportView>> {
   const bundle = parseBundle(body);
-  const plan = await planImport(bundle);
+  const references = referencesOf(bundle);
+  const plan = await planImport(bundle, references, await chartsOf(context, actor, bundle, references));
   const key = await clinicianKey(context, actor);
   for (let attempt = 1; ; attempt++) {
-    const targets = await findTargets(context, actor, plan);
+    const targets = [
+      ...(await findTargets(context, actor, plan)),
+      ...(await chartTargets(context, actor, plan.charts)),
+    ];
     try {
       const load = await loadOf({ context, actor, plan, targets, key }, context.pool);
       const names = await namesNow(context.pool, load);

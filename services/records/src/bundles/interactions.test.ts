@@ -219,3 +219,42 @@ test("requests of a collection are how something was found, and ask for nothing"
     stored: { records: 1 },
   });
 });
+
+test("what is about a chart of ours by its id or a person's number is that patient's, with no Patient sent", async () => {
+  const number = newId();
+  const { patient, lab } = hospital(number);
+  const first = await load(doctor, [patient()]);
+  const id = first.body.patientId;
+  const about = (subject: Json, value: number) => [
+    {
+      ...lab(),
+      fullUrl: `urn:uuid:${newId()}`,
+      resource: { ...lab().resource, subject, valueQuantity: { value } },
+      request: { method: "POST", url: "Observation" },
+    } as EntrySent,
+  ];
+  const system = "urn:oid:2.999.7.1";
+  const subjects = [
+    { reference: `Patient/${id}` },
+    { reference: `urn:uuid:${id}` },
+    { reference: `Patient?identifier=${encodeURIComponent(system)}|${number}` },
+    { identifier: { system, value: number.toUpperCase() } },
+  ];
+  for (const [at, subject] of subjects.entries()) {
+    const answer = await load(doctor, about(subject, at));
+    expect(answer.body).toMatchObject({ patientId: id, patient: "matched", stored: { records: 1 } });
+  }
+  expect(await recordsOf(id)).toHaveLength(4);
+  const [record] = await recordsOf(id);
+  const put = {
+    resource: { ...lab({ id: record?.id }).resource, subject: { reference: `Patient/${id}` } },
+    request: { method: "PUT", url: `Observation/${record?.id}` },
+  };
+  expect((await load(doctor, [put])).body).toMatchObject({ updated: 1 });
+  const stranger = service.as({ ...actor("doctor"), purpose: "TREAT" });
+  expect((await load(stranger, about(subjects[0] as Json, 9))).body).toMatchObject({
+    patientId: null,
+    kept: { Observation: 1 },
+  });
+  expect(await recordsOf(id)).toHaveLength(4);
+});

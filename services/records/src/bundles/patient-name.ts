@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "@medvault/crypto";
-import { identifierKey, identifiersOf, isOfOnePerson } from "../fhir/identifier.ts";
+import { identifierKey, identifiersOf, isOfOnePerson, type NamedIdentifier } from "../fhir/identifier.ts";
 import type { MappedPatient } from "../fhir/map-patient.ts";
 import type { Entry } from "./bundle.ts";
 
@@ -48,10 +48,9 @@ function namesOf(
   const identifiers = [...all, ...sought].filter(isOfOnePerson);
   const names = identifiers.flatMap((one): PatientName[] => {
     const of = identifierKey(one);
-    const [system, value] = JSON.parse(of) as [string, string];
     return [
       { name: name("patient", one.system, one.value), is: "identifier", of, isFormer: true },
-      { name: name("patient", system, value), is: "identifier", of },
+      { name: identifierName(one), is: "identifier", of },
     ];
   });
   const where = whereOf(entry);
@@ -79,6 +78,12 @@ function whereOf({ fullUrl, resource }: Entry): Pick<PatientName, "is" | "of"> |
   if (host !== undefined && !LOCAL_HOST.test(host)) return { is: "server", of: url };
   const uuid = /^urn:uuid:(.*)$/i.exec(url)?.[1] ?? String(resource.id ?? "");
   return UUID.test(uuid) ? { is: "uuid", of: `urn:uuid:${uuid.toLowerCase()}` } : null;
+}
+
+/** The name of whoever has an identifier. */
+export function identifierName(identifier: NamedIdentifier): string {
+  const [system, value] = JSON.parse(identifierKey(identifier)) as [string, string];
+  return name("patient", system, value);
 }
 
 /** JSON keeps the parts apart: no choice of parts can spell another name. */

@@ -17,7 +17,7 @@ import type { Interaction } from "./interaction.ts";
 import { type PatientName, patientNames } from "./patient-name.ts";
 import { type BundleReferences, referencesOf } from "./reference.ts";
 import { type Names, namesOf } from "./source.ts";
-import { subjectsOf } from "./subject.ts";
+import { aboutOf, subjectsOf } from "./subject.ts";
 
 /** A resource of a bundle and by what it is known. */
 export interface Known {
@@ -41,6 +41,8 @@ export interface ImportPlan {
   total: number;
   /** The patients of the bundle and, where something goes there, who loads it: null. */
   subjects: (PlannedPatient | null)[];
+  /** Charts that are there and that entries are about: the subjects after those. */
+  charts: readonly string[];
   /** By resource, in their order. */
   clinical: ReadonlyMap<Resource<Row>, Planned[]>;
   kept: Known[];
@@ -52,20 +54,29 @@ export interface ImportPlan {
  * `subjectsOf` says. What cannot be read as what R4 says it is, is a fault of a transaction; others
  * keep it as well, and read a Patient without it. Throws InvalidInput with the path of every fault.
  */
-export async function planImport(bundle: Bundle): Promise<ImportPlan> {
-  const references = referencesOf(bundle);
+export async function planImport(
+  bundle: Bundle,
+  references: BundleReferences = referencesOf(bundle),
+  charts: ReadonlyMap<Entry, string> = new Map(),
+): Promise<ImportPlan> {
   const places = subjectsOf(bundle, references);
-  const names = await namesWithin(bundle.entries, places, references);
+  const names = await namesWithin(
+    bundle.entries,
+    (entry) => charts.get(entry) ?? places.get(entry),
+    references,
+  );
   const faults: Fault[] = [];
   const plan: ImportPlan = {
     total: bundle.total,
     subjects: [],
+    charts: [...new Set(charts.values())],
     clinical: new Map(clinicalResources.map((resource) => [resource, []])),
     kept: [],
   };
   const { people } = references;
   const loader = people.length;
   const hash = bundleHash(bundle);
+  const chartOf = new Map([...charts].map(([{ index }, id]) => [index, id]));
   await mapYielding(bundle.entries, (entry) => {
     const place = places.get(entry) ?? -1;
     const known: Known = {
@@ -75,7 +86,8 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
       original: { fullUrl: entry.fullUrl, resource: entry.resource },
       subject: place < 0 ? loader : place,
     };
-    if (place < 0) plan.subjects[loader] = null;
+    const chart = charts.get(entry);
+    if (place < 0 && chart === undefined) plan.subjects[loader] = null;
     const unreadable = findingsOf(entry.resource).filter((finding) => finding.isUnreadable);
     const found = unreadable.map(({ path, message }) => faultAt(entry, path, message));
     if (bundle.isTransaction && found.length > 0) return void faults.push(...found);
@@ -84,7 +96,11 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
     try {
       if (entry === patient) {
         plan.subjects[place] = patientOf(bundle, entry, known, references, hash, unreadable);
-      } else placeEntry(plan, entry, known, references, patient);
+      } else {
+        const isOurs =
+          chart !== undefined ? isAboutAlone(entry) : patient && isAbout(patient, entry, references);
+        placeEntry(plan, entry, known, references, isOurs === true);
+      }
     } catch (error) {
       if (!(error instanceof ZodError)) throw error;
       const wrong = error.issues.map(({ path, message }) => faultAt(entry, path, message));
@@ -93,6 +109,10 @@ export async function planImport(bundle: Bundle): Promise<ImportPlan> {
     }
   });
   refuse(faults);
+  for (const planned of [...[...plan.clinical.values()].flat(), ...plan.kept]) {
+    const chart = chartOf.get(planned.index);
+    if (chart !== undefined) planned.subject = plan.subjects.length + plan.charts.indexOf(chart);
+  }
   return plan;
 }
 
@@ -128,10 +148,10 @@ function placeEntry(
   entry: Entry,
   known: Known,
   references: BundleReferences,
-  patient: Entry | undefined,
+  isOurs: boolean,
 ): void {
   const { resource } = entry;
-  if (patient && isFact(resource) && isAbout(patient, entry, references)) {
+  if (isOurs && isFact(resource)) {
     for (const [kind, planned] of plan.clinical) {
       const read = kind.fhir.read(resource, references);
       if (read) return void planned.push({ ...known, ...read });
@@ -147,14 +167,21 @@ function isAbout(person: Entry, entry: Entry, references: BundleReferences): boo
   return all.every((about) => references.patientOf(about, entry) === person);
 }
 
+/** Nothing else is focused on than whom it is about. */
+function isAboutAlone(entry: Entry): boolean {
+  const { focus = [] } = entry.resource;
+  const about = JSON.stringify(aboutOf(entry));
+  return (Array.isArray(focus) ? focus : [focus]).every((one) => JSON.stringify(one) === about);
+}
+
 /** The names of each entry among those that go where it goes. */
 async function namesWithin(
   entries: readonly Entry[],
-  places: ReadonlyMap<Entry, number>,
+  placeOf: (entry: Entry) => unknown,
   references: BundleReferences,
 ): Promise<Map<Entry, Names>> {
   const names = new Map<Entry, Names>();
-  for (const those of Map.groupBy(entries, (entry) => places.get(entry)).values()) {
+  for (const those of Map.groupBy(entries, placeOf).values()) {
     for (const [at, of] of (await namesOf(those, references)).entries()) names.set(those[at] as Entry, of);
   }
   return names;

@@ -1,7 +1,8 @@
 import type { Actor, ResourceAction } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import { reached, reachOf } from "../access/reach.ts";
+import type { ReachedChart } from "../access/access.store.ts";
+import { reached, reachOf, survivorOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import { keptResources } from "../fhir/kept-resource.table.ts";
 import { patients } from "../patients/patient.table.ts";
@@ -20,6 +21,28 @@ export interface Opened {
   readonly table: PatientTable<Row>;
   readonly value: Row;
   readonly subjectKey: Buffer;
+}
+
+const CHARTS = `select x.id as asked, p.id, k.wrapped
+       from unnest($1::uuid[]) as x (id)
+       join patients p on p.id = ${survivorOf("x.id")}
+       join subject_keys k on k.subject_id = p.id
+      where ${reached("p.id", 2)}`;
+
+/** The charts to which ids lead, of those that the actor may write, by the id that was asked. */
+export async function findCharts(
+  db: Db,
+  actor: Actor,
+  ids: readonly string[],
+): Promise<Map<string, ReachedChart>> {
+  const { scope, userId } = reachOf(actor, "patient:write");
+  if (ids.length === 0) return new Map();
+  const { rows } = await db.query<{ asked: string; id: string; wrapped: Buffer }>(CHARTS, [
+    ids,
+    scope,
+    userId,
+  ]);
+  return new Map(rows.map(({ asked, id, wrapped }) => [asked, { patientId: id, subjectKey: wrapped }]));
 }
 
 const TABLES = [...KINDS.values()];

@@ -35,7 +35,7 @@ export function subjectsOf(bundle: Bundle, references: BundleReferences): Readon
   };
   const links = entries.map((entry) => linksOf(entry, references, placeOf, indexOf));
   const placed = entries.map((entry, index): number | undefined => {
-    const about = ABOUT.map((name) => entry.resource[name]).find((value) => value !== undefined);
+    const about = aboutOf(entry);
     const own = new Set((Array.isArray(about) ? about : [about]).map((one) => placeOf(one, entry)));
     return places.get(entry) ?? only(own) ?? only(links[index]?.patients);
   });
@@ -58,6 +58,10 @@ export function subjectsOf(bundle: Bundle, references: BundleReferences): Readon
   takeAlong();
   return new Map(entries.map((entry, at) => [entry, found[at] ?? NOBODY]));
 }
+
+/** What an entry says that it is about: a reference, or several. */
+export const aboutOf = ({ resource }: Entry): unknown =>
+  ABOUT.map((name) => resource[name]).find((value) => value !== undefined);
 
 /** The one of a set that holds one; `NOBODY` of several; undefined where there is none. */
 function only(set: ReadonlySet<number | undefined> | undefined): number | undefined {
