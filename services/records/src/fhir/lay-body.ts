@@ -6,10 +6,11 @@ import { type MappedRecord, mapRecord } from "./map-record.ts";
 import type { FhirResource } from "./resource.ts";
 import { hasNotes, withoutWholeText, withWholeText } from "./whole-text.ts";
 
-/** Beyond these a resource is not looked through: each look reads all of it. */
-const MAX_LOOKED_THROUGH_CHARS = 256_000;
-const MAX_ELEMENTS = 200;
-const MAX_ITEMS = 100;
+/** Beyond these a resource is not looked through: each look at an element reads all others. */
+const MAX_LOOKED_THROUGH_CHARS = 64_000;
+const MAX_ELEMENTS = 60;
+/** Of a list in which more than so many items changed, none is kept. */
+const MAX_CHANGED_ITEMS = 20;
 const PASSED_OVER = new Set([
   "resourceType",
   "id",
@@ -31,8 +32,10 @@ const AMENDED = new Set(["Observation", "DiagnosticReport"]);
 export function layBody(resource: FhirResource, wanted: string): FhirResource {
   if (readRecord(resource)?.body === wanted) return resource;
   const before = withoutWholeText(resource);
-  const lines = layLines(before, wanted.split("\n"));
-  const isAmended = lines !== before && AMENDED.has(lines.resourceType) && lines.status === "final";
+  const noted = hasNotes(before) ? withNotes(before, wanted) : before;
+  if (readRecord(noted)?.body === wanted) return noted;
+  const { lines, isChanged } = layLines(before, wanted.split("\n"));
+  const isAmended = isChanged && AMENDED.has(lines.resourceType) && lines.status === "final";
   const laid = isAmended ? withElement(lines, "status", "amended") : lines;
   const title = readRecord(laid)?.title ?? "";
   const whole = withWholeText(withNotesOf(laid, wanted), title, wanted);
@@ -40,14 +43,21 @@ export function layBody(resource: FhirResource, wanted: string): FhirResource {
   return firstFitting(candidates, (one) => readRecord(one)?.body === wanted);
 }
 
+/** No resource changes once it is made: each is read once. */
+const read = new WeakMap<FhirResource, MappedRecord | null>();
+
 /** What a resource says as a record, alone; null where it says none. */
 export function readRecord(resource: FhirResource): MappedRecord | null {
+  const known = read.get(resource);
+  if (known !== undefined) return known;
+  let mapped: MappedRecord | null = null;
   try {
-    return mapRecord(resource, { resolve: () => null });
+    mapped = mapRecord(resource, { resolve: () => null });
   } catch (error) {
-    if (error instanceof ZodError) return null;
-    throw error;
+    if (!(error instanceof ZodError)) throw error;
   }
+  read.set(resource, mapped);
+  return mapped;
 }
 
 /** With notes for all that stands behind the lines of other elements. */
@@ -66,25 +76,34 @@ function withNotes(resource: FhirResource, wanted: string): FhirResource {
 /** With those of its notes that stand in a text. */
 function withNotesOf(resource: FhirResource, wanted: string): FhirResource {
   const all = elements(resource, "note");
-  const notes = all.filter(({ text }) => typeof text !== "string" || wanted.includes(text));
+  const notes = all.filter((one) => typeof one?.text !== "string" || wanted.includes(one.text));
   return notes.length === all.length ? resource : withElement(resource, "note", listOf(notes));
 }
 
-/** The resource itself where each of its lines is in `wanted`. */
-function layLines(resource: FhirResource, wanted: readonly string[]): FhirResource {
+/** With the elements that `wanted` has other lines for, or none. */
+function layLines(resource: FhirResource, wanted: readonly string[]) {
   const keys = Object.keys(resource).filter((key) => !PASSED_OVER.has(key) && !key.startsWith("_"));
   if (keys.length > MAX_ELEMENTS || JSON.stringify(resource).length > MAX_LOOKED_THROUGH_CHARS)
-    return resource;
-  return keys.reduce<FhirResource>((all, key) => {
-    const { [key]: value } = all;
-    const parts: Place[] =
-      Array.isArray(value) && value.length > 1
-        ? value.slice(0, MAX_ITEMS).map((_, at) => [key, at] as const)
-        : [];
-    if (key.endsWith("Period")) parts.push([key, "end"]);
-    const laid = parts.toReversed().reduce<FhirResource>((one, place) => layPlace(one, place, wanted), all);
+    return { lines: resource, isChanged: true };
+  const lines = keys.reduce<FhirResource>((all, key) => {
+    const places: Place[] = key.endsWith("Period") ? [[key, "end"]] : changedItems(all, key, wanted);
+    const laid = places.toReversed().reduce<FhirResource>((one, place) => layPlace(one, place, wanted), all);
     return laid === all ? layPlace(all, [key], wanted) : laid;
   }, resource);
+  return { lines, isChanged: lines !== resource };
+}
+
+/** Those items of a list, if they are few, of which `wanted` has not all lines. */
+function changedItems(resource: FhirResource, key: string, wanted: readonly string[]): Place[] {
+  const { [key]: list } = resource;
+  if (!Array.isArray(list) || list.length < 2) return [];
+  const others = linesOf(withElement(resource, key, undefined));
+  const changed = list.flatMap((item, at): Place[] => {
+    const own = linesOf({ ...resource, [key]: [item] });
+    const [from, length] = cut(own, others);
+    return isWithin(own.slice(from, from + length), wanted) ? [] : [[key, at]];
+  });
+  return changed.length > MAX_CHANGED_ITEMS ? [] : changed;
 }
 
 /** The resource with one element as `wanted` has its lines, if it has lines of its own. */

@@ -286,6 +286,35 @@ test("a character that R4 does not know is a sign in the original, as in what wa
   expect(lay(ofType("Procedure"), { title: "a\fb" }).code).toEqual({ text: "a\u240cb" });
 });
 
+test("what an original holds beside what is read may be anything: an edit of it never fails", () => {
+  const beside = ["extension", "_given", "_value", "note", "text", "_birthDate", "contact", "prefix"];
+  for (const original of ORIGINALS) {
+    for (const value of [null, "x", 5, [null], ["x"], [{}], {}, { div: 5 }, [[]]]) {
+      for (const key of beside) {
+        const name = (original.name as object[] | undefined)?.map((one) => ({ ...one, [key]: value }));
+        const spoilt = { ...original, ...(name && { name }), [key]: value };
+        const [resource, row] = rowOf(spoilt) ?? [];
+        for (const field of resource ? CONTENT(resource) : []) {
+          const next = resource && row && edited(resource, row, field, EDITS[field]?.[0] ?? (() => null));
+          if (next) expect(layInto(resource, spoilt, row, next).resourceType).toBe(original.resourceType);
+        }
+      }
+    }
+  }
+});
+
+test("of a list with many items those that changed are said anew, and the others stay", () => {
+  const component = Array.from({ length: 120 }, (_, at) => ({
+    code: { text: `Item ${at}` },
+    valueQuantity: { value: at, unit: "mg" },
+  }));
+  const original = { ...ofType("Observation"), component };
+  const laid = lay(original, { body: rowed(original)[1].body.replace("Item 3: 3 mg", "Item 3: 7 mg") });
+  expect(laid.component).toEqual(
+    component.with(3, { code: { text: "Item 3" }, valueQuantity: { value: 7, unit: "mg" } }),
+  );
+});
+
 test("what changes nothing that FHIR says leaves the original itself", () => {
   for (const original of ORIGINALS)
     expect(lay(original, { userId: newId(), updatedAt: new Date() })).toBe(original);
