@@ -3,7 +3,7 @@ import { Coding, codeSystem, NewCode } from "../coding.ts";
 import { bodyCursor, bodyLimit, dateOrInstant, instant, searched, term, text } from "../fields.ts";
 import { DamagedRow, PageQuery, sealedPage } from "../http.ts";
 import { Id } from "../ids.ts";
-import { personOf } from "../person.ts";
+import { personOf, type WithoutPeople } from "../person.ts";
 
 export const RecordType = z.enum([
   "note",
@@ -81,10 +81,11 @@ export const IntegrityView = z.object({
   digest: z.enum(["sha256", "sha512", "sha3-256", "sha3-512"]).optional(),
   signature: z.string(),
   signedBy: Id,
+  signer: personOf("signedBy"),
   signedAt: instant,
   publicKey: z.string(),
   statement: z.string(),
   version: z.int(),
   valid: z.boolean(),
 });
-export type IntegrityView = z.infer<typeof IntegrityView>;
+export type IntegrityView = WithoutPeople<z.infer<typeof IntegrityView>>;

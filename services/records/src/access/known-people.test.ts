@@ -35,6 +35,17 @@ test("a patient's chart names its care team, prescribers and authors: of nobody 
   expect(body.ids.toSorted()).toEqual([anna.actor.id, bruno.actor.id, former.actor.id, provider].sort());
 });
 
+test("a merged chart names those of both, under all of its ids", async () => {
+  const [own, both] = [service.someone("patient"), service.someone("admin")];
+  service.auth.standing.set(own.actor.id, "patient");
+  const [one, two] = [service.someone("doctor"), service.someone("doctor")];
+  const [survivor, merged] = [await givenPatient(one, { userId: own.actor.id }), await givenPatient(two)];
+  expect((await both.post(`/v1/patients/${survivor}/merge`, { from: merged })).status).toBe(200);
+  const { body } = await known(own);
+  expect(body.patientIds.toSorted()).toEqual([survivor, merged].sort());
+  expect(body.ids.toSorted()).toEqual([one.actor.id, two.actor.id].sort());
+});
+
 test("who has no chart knows nobody, and staff has none of their own here", async () => {
   expect((await known(service.someone("patient"))).body).toEqual({ patientIds: [], ids: [] });
   for (const role of ["doctor", "admin", "auditor"] as const)

@@ -28,6 +28,7 @@ test("a record says who its author is: when it is made, read, listed and revised
   for (const answer of [made, await bruno.get(path)])
     expect(answer.body).toMatchObject({ authorId: anna.actor.id, author: called(anna) });
   expect((await bruno.put(path, NOTE)).body).toMatchObject({ author: called(bruno) });
+  expect((await anna.get(`${path}/integrity`)).body).toMatchObject({ signer: called(bruno) });
   const { body } = await anna.get(`/v1/patients/${patientId}/records`);
   expect(body).toMatchObject({ items: [{ author: called(bruno) }] });
   expect((await anna.get(`${path}/versions`)).body).toMatchObject({
