@@ -60,9 +60,10 @@ test.each([
     });
     const said = Object.fromEntries(Object.entries(stored).filter(([, value]) => value !== null));
     expect(await everything("Condition")).toMatchObject([{ code: { coding: [said], text: "Wheezing" } }]);
+    expect(await doctor.put(path, { ...NOTE, code: code.code })).toMatchObject({ body: { code } });
     await doctor.put(path, NOTE);
     const versions = (await doctor.get<Page<MedicalRecordView>>(`${path}/versions`)).body.items;
-    expect(versions.map((version) => version.code)).toEqual([null, code]);
+    expect(versions.map((version) => version.code)).toEqual([null, code, code]);
   },
 );
 

@@ -11,9 +11,14 @@ export interface Coded {
 
 const UNCODED: Coded = { code: null, codeSystem: null, codeDisplay: null };
 
-/** Of what a client sent: a bare code has no system. */
-export function codedFrom(given: NewCode | null | undefined): Coded {
+/**
+ * Of what a client sent: a bare code has no system, but where it is the one that is there, whose
+ * system and words stay.
+ */
+export function codedFrom(given: NewCode | null | undefined, found: Coded = UNCODED): Coded {
   if (!given) return UNCODED;
+  const { codeSystem, codeDisplay } = found;
+  if (given === found.code) return { code: given, codeSystem, codeDisplay };
   const { code, system = null, display = null } = typeof given === "string" ? { code: given } : given;
   return { code, codeSystem: system, codeDisplay: display };
 }

@@ -37,6 +37,7 @@ export const Quantity = z.looseObject({
   code: z.string().optional(),
 });
 export const Range = z.looseObject({ low: Quantity.optional(), high: Quantity.optional() });
+export const Ratio = z.looseObject({ numerator: Quantity.optional(), denominator: Quantity.optional() });
 export const Annotations = z.array(z.looseObject({ text: z.string().optional() })).default([]);
 export const Identifier = z.looseObject({
   system: z.string().optional(),
@@ -49,6 +50,10 @@ export function wordsOf(concept: Concept | undefined): string | null {
   const codings = concept?.coding ?? [];
   return concept?.text || codings.find((c) => c.display)?.display || codeOf(concept);
 }
+
+/** The words of several concepts. */
+export const listed = (concepts: readonly (Concept | undefined)[]): string =>
+  concepts.map(wordsOf).filter(Boolean).join(", ");
 
 /** The first code of a concept, without its system: the original keeps that. */
 export function codeOf(concept: Concept | undefined): string | null {
@@ -64,6 +69,13 @@ export function quantityText(quantity: z.infer<typeof Quantity> | undefined): st
 /** `1 mg to 2 mg`, or null for a range that says nothing. */
 export function rangeText(range: z.infer<typeof Range> | undefined): string | null {
   return fromTo(quantityText(range?.low), quantityText(range?.high), "up to");
+}
+
+/** `4 g per day`, `100 mL per 24 h`. */
+export function perText(ratio: z.infer<typeof Ratio> | undefined): string | null {
+  const { value, unit, code } = ratio?.denominator ?? {};
+  const [above, below] = [quantityText(ratio?.numerator), quantityText(ratio?.denominator)];
+  return above && below ? `${above} per ${Number(value) === 1 ? (unit ?? code ?? below) : below}` : above;
 }
 
 /** `1 to 2`; one end alone says that it is one. */

@@ -3,7 +3,7 @@ import type { FhirResource } from "./resource.ts";
 
 /** https://hl7.org/fhir/R4/valueset-medicationrequest-intent.html: what nobody has ordered. */
 const NO_ORDER = new Set(["proposal", "plan", "option"]);
-const NOT_SO = /^(refuted|entered[- ]in[- ]error)$/i;
+const NOT_SO = /^(refuted|ruled[- ]out|entered[- ]in[- ]error)$/i;
 
 /**
  * Whether a resource says what is so, as far as we can tell: not that something must not be done,

@@ -1,7 +1,7 @@
 import type { Prescription } from "../prescriptions/prescription.ts";
 import { elements, type Fields, listOf, withElement, withItem } from "./fields.ts";
 import { firstFitting, isEqual, layConcept, realigned } from "./lay.ts";
-import { mapPrescription, prescriptionResource } from "./map-prescription.ts";
+import { besides, mapPrescription, prescriptionResource } from "./map-prescription.ts";
 import { isTold, retold } from "./narrative.ts";
 import type { FhirResource, Reference } from "./resource.ts";
 
@@ -24,7 +24,7 @@ export function layPrescription(
   let laid = original;
   if (isChanged("medicationCodeableConcept")) laid = layMedication(laid, was, is);
   if (isChanged("dosageInstruction")) laid = layDosages(laid, next, is);
-  if (isChanged("note")) laid = withElement(laid, "note", notes(laid, next.notes ?? ""));
+  if (isChanged("note")) laid = layNotes(laid, next.notes ?? "");
   if (isChanged("dispenseRequest")) laid = layDispensing(laid, was, is);
   if (isChanged("status"))
     laid = withElement(withElement(laid, "statusReason", undefined), "status", next.status);
@@ -49,13 +49,22 @@ function layMedication(resource: FhirResource, was: FhirResource, is: FhirResour
   );
 }
 
-/** Who wrote a note, and when, is not said of what replaces it. */
-function notes(resource: FhirResource, wanted: string): unknown[] | undefined {
+/**
+ * Notes stand below the lines of other elements: one whose line is there no more goes, since it is
+ * no longer so. Who wrote a note, and when, is not said of what replaces it.
+ */
+function layNotes(resource: FhirResource, wanted: string): FhirResource {
+  let [laid, rest] = [resource, wanted];
+  for (const [element, line] of besides(resource)) {
+    if (`${rest}\n`.startsWith(`${line}\n`)) rest = rest.slice(line.length + 1);
+    else laid = withElement(laid, element, undefined);
+  }
   const list = elements(resource, "note");
   const texts = list.map(({ text }) => (typeof text === "string" ? text : ""));
-  return listOf(
-    realigned(texts, "\n", wanted).map(({ at, text }) => (text === undefined ? list[at ?? -1] : { text })),
+  const notes = realigned(texts, "\n", rest).map(({ at, text }) =>
+    text === undefined ? list[at ?? -1] : { text },
   );
+  return withElement(laid, "note", listOf(notes));
 }
 
 /** The one dosage that is another now says so; where it is not one alone, all are said anew. */

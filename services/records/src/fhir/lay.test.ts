@@ -184,7 +184,7 @@ const ELEMENTS: Readonly<Record<string, readonly string[]>> = {
   medication: ["medicationCodeableConcept"],
   dosage: ["dosageInstruction"],
   frequency: ["dosageInstruction"],
-  notes: ["note"],
+  notes: ["note", "reasonCode", "substitution"],
   startDate: ["dispenseRequest"],
   endDate: ["dispenseRequest"],
   refills: ["dispenseRequest"],

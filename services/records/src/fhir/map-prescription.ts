@@ -4,37 +4,29 @@ import type { Prescription } from "../prescriptions/prescription.ts";
 import { asSaid, firstDay, lastDay } from "../resources/as-said.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import { codedOf, fhirCoding } from "./coding.ts";
+import { Dosage, dosageText, timingText } from "./dosage.ts";
 import * as fhir from "./element.ts";
+import { isFact } from "./fact.ts";
 import type { FhirResource, Reference, References } from "./resource.ts";
 
 /** As in the contract; the index takes no text without bound. */
 const MAX_MEDICATION_CHARS = 1_000;
 const MAX_REFILLS = 999;
 
-const Timing = z.looseObject({
-  code: fhir.Concept.optional(),
-  repeat: z
-    .looseObject({
-      frequency: fhir.Digits.optional(),
-      period: fhir.Digits.optional(),
-      periodUnit: z.string().optional(),
-    })
-    .optional(),
-});
-const Dosage = z.looseObject({
-  text: z.string().optional(),
-  patientInstruction: z.string().optional(),
-  asNeededBoolean: z.boolean().optional(),
-  additionalInstruction: fhir.Concepts,
-  timing: Timing.optional(),
-  doseAndRate: z.array(z.looseObject({ doseQuantity: fhir.Quantity.optional() })).default([]),
-});
 const MedicationRequest = z.looseObject({
   status: PrescriptionStatus.catch("unknown"),
   medicationCodeableConcept: fhir.Concept.optional(),
   medicationReference: fhir.Reference.optional(),
   authoredOn: fhir.DateAsSaid.optional(),
   dosageInstruction: z.array(Dosage).default([]),
+  reasonCode: fhir.Concepts,
+  substitution: z
+    .looseObject({
+      allowedBoolean: z.boolean().optional(),
+      allowedCodeableConcept: fhir.Concept.optional(),
+      reason: fhir.Concept.optional(),
+    })
+    .optional(),
   note: fhir.Annotations,
   dispenseRequest: z
     .looseObject({
@@ -75,7 +67,7 @@ export function mapPrescription(resource: FhirResource, references: References):
         .map((d) => timingText(d.timing))
         .filter(Boolean)
         .join("; ") || null,
-    notes: fhir.notesOf(request.note).join("\n") || null,
+    notes: [...besides(resource).map(([, line]) => line), ...fhir.notesOf(request.note)].join("\n") || null,
     startDate,
     endDate:
       startDate !== null && endDate !== null && lastDay(endDate) < firstDay(startDate) ? null : endDate,
@@ -92,30 +84,28 @@ function medicationOf(
   const concept = request.medicationCodeableConcept;
   if (fhir.wordsOf(concept)) return [concept];
   const medication = references.resolve(request.medicationReference?.reference, resource);
-  return [fhir.Concept.safeParse(medication?.code).data, request.medicationReference?.display];
+  const code = medication && isNamed(medication) ? fhir.Concept.safeParse(medication.code).data : undefined;
+  return [code, request.medicationReference?.display];
 }
 
-function dosageText(dosage: z.infer<typeof Dosage>): string {
-  const dose = dosage.doseAndRate.map((d) => fhir.quantityText(d.doseQuantity)).filter(Boolean);
-  const spoken = spokenText(dosage);
-  const parts = spoken ? [spoken] : [...dose, ...dosage.additionalInstruction.map(fhir.wordsOf)];
-  if (dosage.asNeededBoolean && !spoken) parts.push("as needed");
-  return parts.filter(Boolean).join(", ");
-}
+const isNamed = (medication: FhirResource): boolean =>
+  isFact(medication) && medication.status !== "entered-in-error";
 
-/** What is said of a dosage in words, without the timing that our own words end with. */
-function spokenText({ text, patientInstruction, timing }: z.infer<typeof Dosage>): string | undefined {
-  const frequency = timingText(timing);
-  const ending = `; ${frequency}`;
-  return frequency && text?.endsWith(ending) ? text.slice(0, -ending.length) : (text ?? patientInstruction);
+/** What is said of a prescription besides its dosage, by element: lines above its notes. */
+export function besides(resource: FhirResource): [element: string, line: string][] {
+  const { substitution, reasonCode } = MedicationRequest.parse(resource);
+  const { allowedBoolean, allowedCodeableConcept, reason } = substitution ?? {};
+  const allowed = fhir.wordsOf(allowedCodeableConcept) ?? ALLOWED[String(allowedBoolean)];
+  const why = fhir.wordsOf(reason);
+  const lines = {
+    reasonCode: ["Reason", fhir.listed(reasonCode)],
+    substitution: ["Substitution", allowed && why ? `${allowed} (${why})` : allowed],
+  } as const;
+  return Object.entries(lines).flatMap(([element, pair]) =>
+    fhir.labelled([pair]).map((line): [string, string] => [element, line]),
+  );
 }
-
-function timingText(timing: z.infer<typeof Timing> | undefined): string | null {
-  const { frequency, period, periodUnit } = timing?.repeat ?? {};
-  if (frequency !== undefined && period !== undefined && periodUnit)
-    return `${frequency} every ${period} ${periodUnit}`;
-  return fhir.wordsOf(timing?.code);
-}
+const ALLOWED: Readonly<Record<string, string>> = { true: "allowed", false: "not allowed" };
 
 /** A prescription that was written here, as FHIR R4. */
 export function prescriptionResource(prescription: Prescription, subject: Reference): FhirResource {

@@ -3,9 +3,11 @@ import { z } from "zod";
 import type { RecordContent } from "../medical-records/record.ts";
 import { codedOf } from "./coding.ts";
 import { toInstant, toSaid } from "./date.ts";
+import { Timing, timingText } from "./dosage.ts";
 import * as fhir from "./element.ts";
 import { isFact } from "./fact.ts";
 import { observedFields, observedLines, observedText } from "./observed.ts";
+import { onset, onsetOf, type When } from "./onset.ts";
 import type { FhirResource, References } from "./resource.ts";
 import { wholeText } from "./whole-text.ts";
 
@@ -31,29 +33,32 @@ const Condition = Event.extend({
   clinicalStatus: fhir.Concept.optional(),
   verificationStatus: fhir.Concept.optional(),
   severity: fhir.Concept.optional(),
-  onsetDateTime: fhir.DateAsSaid.optional(),
-  onsetPeriod: fhir.Period.optional(),
-  onsetString: z.string().optional(),
-  onsetAge: fhir.Quantity.optional(),
-  onsetRange: fhir.Range.optional(),
+  ...onset,
   abatementString: z.string().optional(),
   abatementAge: fhir.Quantity.optional(),
   abatementDateTime: fhir.DateAsSaid.optional(),
-  recordedDate: fhir.DateAsSaid.optional(),
+  abatementPeriod: fhir.Period.optional(),
+  abatementRange: fhir.Range.optional(),
+  bodySite: fhir.Concepts,
 });
 
 function condition(resource: FhirResource): MappedRecord | null {
   const c = Condition.parse(resource);
-  const verification = fhir.codeOf(c.verificationStatus);
-  const onset = c.onsetString ?? fhir.quantityText(c.onsetAge) ?? fhir.rangeText(c.onsetRange);
-  const when = { said: c.onsetDateTime ?? c.onsetPeriod?.start, inWords: onset, recorded: c.recordedDate };
+  const abated =
+    c.abatementDateTime ??
+    c.abatementString ??
+    fhir.quantityText(c.abatementAge) ??
+    fhir.rangeText(c.abatementRange) ??
+    fhir.fromTo(c.abatementPeriod?.start, c.abatementPeriod?.end, "until");
+  const when = onsetOf(c);
   return record("diagnosis", c.code, when, [
     ...fhir.labelled([
       ["Clinical status", fhir.codeOf(c.clinicalStatus)],
-      ["Verification", verification],
+      ["Verification", fhir.codeOf(c.verificationStatus)],
       ["Severity", fhir.wordsOf(c.severity)],
-      ["Onset", onset],
-      ["Abated", c.abatementDateTime ?? c.abatementString ?? fhir.quantityText(c.abatementAge)],
+      ["Onset", when.inWords],
+      ["Abated", abated],
+      ["Body site", fhir.listed(c.bodySite)],
     ]),
     ...fhir.notesOf(c.note),
   ]);
@@ -64,16 +69,25 @@ const Observation = Event.extend({
   effectiveDateTime: fhir.DateAsSaid.optional(),
   effectiveInstant: fhir.DateAsSaid.optional(),
   effectivePeriod: fhir.Period.optional(),
+  effectiveTiming: Timing.optional(),
   issued: fhir.DateAsSaid.optional(),
+  bodySite: fhir.Concept.optional(),
+  method: fhir.Concept.optional(),
 });
 
 function observation(resource: FhirResource): MappedRecord | null {
   const o = Observation.parse(resource);
   const said = o.effectiveDateTime ?? o.effectiveInstant ?? o.effectivePeriod?.start;
-  const when = { said, recorded: o.issued };
-  return record("lab", o.code, when, [
+  const timed = timingText(o.effectiveTiming);
+  return record("lab", o.code, { said, inWords: timed, recorded: o.issued }, [
     ...fhir.labelled([["Status", o.status === "final" ? null : o.status]]),
     ...observedLines(o),
+    ...fhir.labelled([
+      ["When", timed],
+      ["Ended", o.effectivePeriod?.end],
+      ["Body site", fhir.wordsOf(o.bodySite)],
+      ["Method", fhir.wordsOf(o.method)],
+    ]),
     ...fhir.notesOf(o.note),
   ]);
 }
@@ -83,6 +97,7 @@ const Procedure = Event.extend({
   performedPeriod: fhir.Period.optional(),
   performedString: z.string().optional(),
   performedAge: fhir.Quantity.optional(),
+  performedRange: fhir.Range.optional(),
   reasonCode: fhir.Concepts,
   bodySite: fhir.Concepts,
   outcome: fhir.Concept.optional(),
@@ -94,10 +109,13 @@ function procedure(resource: FhirResource): MappedRecord | null {
   return record("procedure", p.code, when, [
     ...fhir.labelled([
       ["Status", p.status],
-      ["Performed", p.performedString ?? fhir.quantityText(p.performedAge)],
+      [
+        "Performed",
+        p.performedString ?? fhir.quantityText(p.performedAge) ?? fhir.rangeText(p.performedRange),
+      ],
       ["Ended", p.performedPeriod?.end],
-      ["Reason", p.reasonCode.map(fhir.wordsOf).filter(Boolean).join(", ")],
-      ["Body site", p.bodySite.map(fhir.wordsOf).filter(Boolean).join(", ")],
+      ["Reason", fhir.listed(p.reasonCode)],
+      ["Body site", fhir.listed(p.bodySite)],
       ["Outcome", fhir.wordsOf(p.outcome)],
     ]),
     ...fhir.notesOf(p.note),
@@ -134,12 +152,7 @@ const AllergyIntolerance = Event.extend({
   verificationStatus: fhir.Concept.optional(),
   category: fhir.Strings,
   criticality: z.string().optional(),
-  onsetDateTime: fhir.DateAsSaid.optional(),
-  onsetPeriod: fhir.Period.optional(),
-  onsetString: z.string().optional(),
-  onsetAge: fhir.Quantity.optional(),
-  onsetRange: fhir.Range.optional(),
-  recordedDate: fhir.DateAsSaid.optional(),
+  ...onset,
   reaction: z
     .array(z.looseObject({ manifestation: fhir.Concepts, severity: z.string().optional() }))
     .default([]),
@@ -147,24 +160,16 @@ const AllergyIntolerance = Event.extend({
 
 function allergy(resource: FhirResource): MappedRecord | null {
   const a = AllergyIntolerance.parse(resource);
-  const verification = fhir.codeOf(a.verificationStatus);
-  const onset = a.onsetString ?? fhir.quantityText(a.onsetAge) ?? fhir.rangeText(a.onsetRange);
-  const when = { said: a.onsetDateTime ?? a.onsetPeriod?.start, inWords: onset, recorded: a.recordedDate };
+  const when = onsetOf(a);
   return record("allergy", a.code, when, [
     ...fhir.labelled([
       ["Clinical status", fhir.codeOf(a.clinicalStatus)],
-      ["Verification", verification],
+      ["Verification", fhir.codeOf(a.verificationStatus)],
       ["Category", a.category.join(", ")],
       ["Criticality", a.criticality],
-      ["Onset", onset],
+      ["Onset", when.inWords],
       ...a.reaction.map(
-        (r) =>
-          [
-            "Reaction",
-            [r.manifestation.map(fhir.wordsOf).filter(Boolean).join(", "), r.severity]
-              .filter(Boolean)
-              .join("; "),
-          ] as const,
+        (r) => ["Reaction", [fhir.listed(r.manifestation), r.severity].filter(Boolean).join("; ")] as const,
       ),
     ]),
     ...fhir.notesOf(a.note),
@@ -178,6 +183,7 @@ const DiagnosticReport = Event.extend({
   issued: fhir.DateAsSaid.optional(),
   result: z.array(fhir.Reference).default([]),
   conclusion: z.string().optional(),
+  conclusionCode: fhir.Concepts,
 });
 
 /** HL7 v2-0074 sections and the LOINC class of what is seen rather than measured. */
@@ -199,7 +205,12 @@ function report(resource: FhirResource, references: References): MappedRecord | 
     d.code,
     { said: d.effectiveDateTime ?? d.effectivePeriod?.start, recorded: d.issued },
     [
-      ...fhir.labelled([["Status", d.status], ...results, ["Conclusion", d.conclusion]]),
+      ...fhir.labelled([
+        ["Status", d.status],
+        ...results,
+        ["Conclusion", d.conclusion],
+        ["Coded conclusion", fhir.listed(d.conclusionCode)],
+      ]),
       ...fhir.notesOf(d.note),
     ],
   );
@@ -227,16 +238,9 @@ function encounter(resource: FhirResource): MappedRecord | null {
       ["Status", e.status],
       ["Class", e.class?.display ?? e.class?.code],
       ["Ended", e.period?.end],
-      ["Reason", e.reasonCode.map(fhir.wordsOf).filter(Boolean).join(", ")],
+      ["Reason", fhir.listed(e.reasonCode)],
     ]),
   ]);
-}
-
-/** Words for when something began are no date, and the day of writing them down is another. */
-interface When {
-  said: string | undefined;
-  inWords?: string | null | undefined;
-  recorded?: string | undefined;
 }
 
 function record(

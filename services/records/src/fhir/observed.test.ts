@@ -88,3 +88,33 @@ test("an age or words for when something began, ended or was done stand in the r
     "Performed: at school",
   ]);
 });
+
+test("where, how and until when something was seen stand in the record, and so do ranges and coded conclusions", async () => {
+  const about = { subject: ours, code: { text: "Knee" } };
+  const years = { low: { value: 30, unit: "years" }, high: { value: 40, unit: "years" } };
+  const seen = {
+    ...observation,
+    valueInteger: 3,
+    effectivePeriod: { start: "2024-05", end: "2024-05-03" },
+    bodySite: { text: "left" },
+    method: { text: "by ruler" },
+  };
+  const timed = { ...observation, effectiveTiming: { repeat: { frequency: 1, period: 1, periodUnit: "d" } } };
+  const { records } = await plan(
+    bundleOf(
+      patient,
+      seen,
+      { ...timed, issued: "2024-05-06T07:08:09Z" },
+      { resourceType: "Condition", ...about, onsetRange: years, abatementPeriod: { end: "2020" } },
+      { resourceType: "Procedure", status: "completed", ...about, performedRange: years },
+      { resourceType: "DiagnosticReport", ...about, conclusionCode: [{ text: "Torn" }, { text: "Old" }] },
+    ),
+  );
+  expect(records.map(({ mapped }) => [mapped.body, mapped.occurredAt])).toEqual([
+    ["Value: 3\nEnded: 2024-05-03\nBody site: left\nMethod: by ruler", "2024-05"],
+    ["When: 1 every 1 d", null],
+    ["Onset: 30 years to 40 years\nAbated: until 2020", null],
+    ["Status: completed\nPerformed: 30 years to 40 years", null],
+    ["Coded conclusion: Torn, Old", null],
+  ]);
+});

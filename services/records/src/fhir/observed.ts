@@ -1,7 +1,6 @@
 import { z } from "zod";
 import * as fhir from "./element.ts";
 
-const Ratio = z.looseObject({ numerator: fhir.Quantity.optional(), denominator: fhir.Quantity.optional() });
 const SampledData = z.looseObject({
   origin: fhir.Quantity.optional(),
   period: fhir.Digits.optional(),
@@ -21,7 +20,7 @@ const fields = {
   valueBoolean: z.boolean().optional(),
   valueInteger: fhir.Digits.optional(),
   valueRange: fhir.Range.optional(),
-  valueRatio: Ratio.optional(),
+  valueRatio: fhir.Ratio.optional(),
   valueSampledData: SampledData.optional(),
   valueTime: z.string().optional(),
   valueDateTime: fhir.DateAsSaid.optional(),
@@ -88,7 +87,7 @@ function valueText(o: Observed): string | null {
 }
 
 /** `1:128`, or `5 mg / 10 mL`. */
-function ratioText(ratio: z.infer<typeof Ratio> | undefined): string | null {
+function ratioText(ratio: z.infer<typeof fhir.Ratio> | undefined): string | null {
   const [above, below] = [fhir.quantityText(ratio?.numerator), fhir.quantityText(ratio?.denominator)];
   if (!above && !below) return null;
   const plain = [above, below].every((text) => text === null || !text.includes(" "));
@@ -110,14 +109,14 @@ function sampledText(sampled: z.infer<typeof SampledData> | undefined): string |
 }
 
 function interpretationText({ interpretation }: Observed): string {
-  return interpretation.map(fhir.wordsOf).filter(Boolean).join(", ");
+  return fhir.listed(interpretation);
 }
 
 function referenceText({ referenceRange }: Observed): string {
   return referenceRange
     .map((range) => {
       const text = range.text ?? fhir.rangeText(range);
-      const whose = [range.type, ...range.appliesTo].map(fhir.wordsOf).filter(Boolean).join(", ");
+      const whose = fhir.listed([range.type, ...range.appliesTo]);
       return text && whose ? `${text} (${whose})` : text;
     })
     .filter(Boolean)

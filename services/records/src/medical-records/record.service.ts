@@ -86,15 +86,19 @@ export async function reviseRecord(
     const past = pastVersion(found, newId());
     const box = pastVersions.table.seal(context.keyring, subjectKey, past);
     await store.insert(tx, context, actor, "record:write", pastVersions, [past], [box]);
-    const unsigned = nextVersion(found, contentFrom(input, knownAt(found)), actor.id, now);
+    const unsigned = nextVersion(found, contentFrom(input, knownAt(found), found), actor.id, now);
     return { ...unsigned, integrity: signVersion(unsigned, key, actor.id, now, context.digest) };
   };
   return changeOnce(context, actor, medicalRecords, id, expectedRev, { verb: "revised" }, revise, request);
 }
 
-const contentFrom = ({ occurredAt, code, ...input }: NewMedicalRecord, knownAt: Date): RecordContent => ({
+const contentFrom = (
+  { occurredAt, code, ...input }: NewMedicalRecord,
+  knownAt: Date,
+  found?: MedicalRecord,
+): RecordContent => ({
   ...contentOf(medicalRecords, input),
-  ...codedFrom(code),
+  ...codedFrom(code, found),
   ...occurred(occurredAt, knownAt),
 });
 

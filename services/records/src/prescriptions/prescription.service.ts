@@ -52,7 +52,7 @@ export function represcribe(
 ): Promise<Answer<PrescriptionView>> {
   const content = (found: Prescription) => {
     // What had no start keeps its place in lists.
-    const made = contentFrom(input, isDated(found) ? found.createdAt.toISOString() : found.startDate);
+    const made = contentFrom(input, isDated(found) ? found.createdAt.toISOString() : found.startDate, found);
     // Who says nothing of codes, and names the same medication, takes none away.
     const isUnsaid = input.code === undefined && input.medication === found.medication;
     const { code, codeSystem, codeDisplay } = isUnsaid ? found : made;
@@ -61,9 +61,13 @@ export function represcribe(
   return replace(context, actor, prescriptions, id, input.patientId, content, expectedRev, request);
 }
 
-function contentFrom({ startDate, endDate, code, ...input }: ReplacePrescription, knownAt: string) {
+function contentFrom(
+  { startDate, endDate, code, ...input }: ReplacePrescription,
+  knownAt: string,
+  found?: Prescription,
+) {
   const content = contentOf(prescriptions, input);
-  return { ...content, ...codedFrom(code), ...lasting(startDate, endDate, knownAt) };
+  return { ...content, ...codedFrom(code, found), ...lasting(startDate, endDate, knownAt) };
 }
 
 /**
