@@ -95,6 +95,14 @@ test("export and upload have limits of their own, and cost their user more than 
   expect([after.status, after.headers.get("ratelimit-policy")]).toEqual([429, '"user";q=120;w=60']);
 });
 
+test("threat: a user who tries many names for accounts to link is stopped after a few a minute", async () => {
+  const edge = await givenGateway({ MEDVAULT_RATE_LIMIT: "120" });
+  const doctor = await edge.signIn("doctor");
+  const lookup = { method: "POST", body: JSON.stringify({ identifier: "ada" }), as: doctor };
+  const lookups = Array.from({ length: 9 }, () => edge.call("/v1/directory/search", lookup));
+  expect(await tally(lookups)).toEqual({ 200: 6, 429: 3 });
+});
+
 test("only trusted ranges have ten times an address's limits", async () => {
   const edge = await givenGateway({
     MEDVAULT_RATE_LIMIT: "5",
