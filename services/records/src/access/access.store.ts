@@ -1,6 +1,6 @@
 import { type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
 import type { Db } from "@medvault/postgres";
-import { chartIds, patientsInReach, reached, reachOf, survivorOf } from "./reach.ts";
+import { chartIds, mergedChart, patientsInReach, reached, reachOf, survivorOf } from "./reach.ts";
 
 /** What new rows of a chart are sealed for. */
 export interface ReachedChart {
@@ -79,7 +79,7 @@ export async function vouchedChart(
 ): Promise<{ chart: Chart; vouched: boolean } | null> {
   const { scope, userId } = reachOf(actor, permission);
   const { rows } = await db.query<{ merged: Merged | null; vouched: boolean }>(
-    `select merged_chart(p.id) as merged,
+    `select ${mergedChart("p.id")} as merged,
             p.created_by is distinct from p.user_id
               or exists (select from care_team c where c.patient_id = any(${chartIds("$1")})) as vouched
        from patients p
@@ -102,7 +102,7 @@ export async function chartInReach(
 ): Promise<Chart | null> {
   const { scope, userId } = reachOf(actor, permission);
   const { rows } = await db.query<{ merged: Merged | null }>(
-    `select merged_chart(p.id) as merged from patients p
+    `select ${mergedChart("p.id")} as merged from patients p
       where p.id = $1
         and ${reached("p.id", 2)}`,
     [patientId, scope, userId],

@@ -1,4 +1,4 @@
-import { inChart, patientsInReach, reached, survivorOf } from "../access/reach.ts";
+import { inChart, mergedChart, patientsInReach, reached, survivorOf } from "../access/reach.ts";
 
 export type ColumnType = "uuid" | "text" | "date" | "int" | "timestamptz";
 
@@ -171,7 +171,7 @@ const isPatient = ({ subject }: Layout): boolean => subject === "id";
 function selectOf(layout: Layout): string {
   const patientId = `r.${quote(layout.subject)}`;
   const chart = isPatient(layout)
-    ? `merged_chart(${patientId})`
+    ? mergedChart(patientId)
     : `(select m.into_id from patient_merges m where m.from_id = ${patientId} and m.into_id <> m.from_id)`;
   return `select ${columnsOf(layout, "r")}, k.wrapped as subject_key, ${chart} as chart`;
 }
