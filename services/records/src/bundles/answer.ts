@@ -11,6 +11,7 @@ const MEANING = {
   updated: ["200 OK", "information", "informational", "Stored as a new version; the former one is kept."],
   existing: ["200 OK", "information", "informational", "Stored already: nothing was changed."],
   older: ["200 OK", "warning", "conflict", "Older than what is stored: not applied."],
+  masked: ["200 OK", "warning", "business-rule", "A copy with masked values never replaces what has them."],
   decided: ["200 OK", "warning", "business-rule", "A decision was made on it here: not applied."],
   second: [
     "200 OK",

@@ -1,4 +1,5 @@
 import { canonicalJson } from "@medvault/crypto";
+import { isMaskedCopy } from "../fhir/masked-copy.ts";
 import type { Original } from "../fhir/resource.ts";
 import type { Interaction } from "./interaction.ts";
 import { isOlder, isOrdered, isSame } from "./sameness.ts";
@@ -53,7 +54,7 @@ type Why = "several" | "version" | "twice" | "elsewhere";
 export type Fate =
   | { readonly what: "create" }
   | {
-      readonly what: "existing" | "update" | "older" | "second";
+      readonly what: "existing" | "update" | "older" | "second" | "masked";
       readonly rowId: string;
       readonly kind: string | null;
     }
@@ -157,6 +158,8 @@ function versionOf(one: Candidate, same: readonly Present[], said: readonly Name
   const [next, former] = [original.resource, row.original?.resource];
   const isSaid = known === "present" || (former && canonicalJson(next) === canonicalJson(former));
   if (isSaid) return { what: "existing", rowId, kind };
+  // What its masks hide would be lost.
+  if (isMaskedCopy(next) && !(former && isMaskedCopy(former))) return { what: "masked", rowId, kind };
   if (former && isOlder(next, former)) return { what: "older", rowId, kind };
   // Word for word what it was before: a former load that comes again, unless it is put outright.
   const isAgain = known === "former" && interaction?.method !== "PUT";

@@ -69,7 +69,7 @@ export function viewOf(
     kept,
     existing: count("existing"),
     updated: count("updated"),
-    unapplied: count("older", "decided", "second"),
+    unapplied: count("older", "masked", "decided", "second"),
     deleted: count("deleted"),
     failed: outcomes.filter(isFault).length,
   };

@@ -44,6 +44,18 @@ test("a masked $everything loads once, as a person of whom less is known", async
   });
 });
 
+test("a masked $everything takes nothing from the chart that it is of", async () => {
+  const doctor = treating();
+  const { patientId } = (await load(doctor, marisela())).body;
+  const whole = (await everything(doctor, patientId, UNMASKED)).entry;
+  const masked = await everything(doctor, patientId);
+  expect(JSON.stringify(masked)).not.toEqual(JSON.stringify({ ...masked, entry: whole }));
+  const again = await load(doctor, masked);
+  expect(again).toMatchObject({ status: 200, body: { patientId, patient: "matched", updated: 0 } });
+  expect(again.body.unapplied).toBeGreaterThan(0);
+  expect((await everything(doctor, patientId, UNMASKED)).entry).toEqual(whole);
+});
+
 test("the $everything of a patient who was written here loads, with all that was written", async () => {
   const [doctor, other] = [treating(), treating()];
   const id = await givenPatient(doctor);

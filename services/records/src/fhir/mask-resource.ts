@@ -14,13 +14,13 @@ const TO_PERSON = /(^|\/)(Patient|RelatedPerson|Person)[/?]/;
 const ADDRESS = ["text", "line", "city", "district", "postalCode"];
 /** Parts of an address that say too little, and stand in too many texts, to be looked for there. */
 const COMMON = new Set(["city", "district", "postalCode"]);
-const WITHHELD = {
+export const WITHHELD = {
   status: "empty",
   div: '<div xmlns="http://www.w3.org/1999/xhtml">This narrative is withheld: it may hold masked values.</div>',
 };
-const ABSENT = {
-  extension: [{ url: "http://hl7.org/fhir/StructureDefinition/data-absent-reason", valueCode: "masked" }],
-};
+export const ABSENT_URL = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
+export const MASKED_CODE = "masked";
+const ABSENT = { extension: [{ url: ABSENT_URL, valueCode: MASKED_CODE }] };
 const TEXTUAL = /^(text\/|[^;]*[/+](xml|json)\b)/i;
 /** A number of fewer digits is more likely a quantity than an identifier. */
 const MIN_NUMBER = 10_000_000;
