@@ -310,3 +310,31 @@ test("of a merged chart each resource is known by every id, and stays whose it i
   ]);
   expect((await load(doctor, [two.patient(), about])).body).toMatchObject({ existing: 2 });
 });
+
+test("a corrected result reads corrected in the report that shows it, unless that was edited here", async () => {
+  const { patient, lab, put, subject } = hospital(newId());
+  const result = [{ reference: "Observation/k" }];
+  const report = put({
+    resourceType: "DiagnosticReport",
+    id: "r",
+    status: "final",
+    code: { text: "Panel" },
+    result,
+    subject,
+  });
+  const first = await load(doctor, [patient(), lab(), report]);
+  const shown = async () => (await recordsOf(first.body.patientId)).find(({ title }) => title === "Panel");
+  expect((await shown())?.body).toContain("7.9");
+  const corrected = (value: number) => lab({ status: "corrected", valueQuantity: { value, unit: "mmol/L" } });
+  expect((await load(doctor, [patient(), corrected(3.9), report])).body).toMatchObject({
+    updated: 2,
+    existing: 1,
+  });
+  expect(await shown()).toMatchObject({ version: 2, body: expect.stringContaining("3.9") });
+  const note = lab({ status: "corrected", valueQuantity: { value: 3.9, unit: "mmol/L" }, comment: "x" });
+  expect((await load(doctor, [patient(), note, report])).body).toMatchObject({ updated: 1, existing: 2 });
+  const edit = { type: "lab", title: "Panel", body: "looked at", occurredAt: "2024-05-06T07:08:09Z" };
+  await doctor.put(`/v1/records/${(await shown())?.id}`, edit);
+  await load(doctor, [patient(), corrected(4.2), report]);
+  expect(await shown()).toMatchObject({ body: "looked at" });
+});

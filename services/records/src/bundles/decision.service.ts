@@ -1,9 +1,13 @@
 import { Id } from "@medvault/contracts";
+import { canonicalJson } from "@medvault/crypto";
 import type { Db } from "@medvault/postgres";
+import type { Original } from "../fhir/resource.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { Resource } from "../resources/resource.ts";
+import type { Item } from "./draft.ts";
 import { type Candidate, type Fate, fatesOf, type Present, type Tokens } from "./fate.ts";
+import type { Planned } from "./plan.ts";
 import type { Load, Names, Target } from "./preparation.service.ts";
 import { findRows, type Opened, openRows } from "./present.store.ts";
 
@@ -43,7 +47,38 @@ export async function decide(
     (token) => seen.get(token) ?? [],
     open,
   );
-  return candidates.map((one) => (elsewhere.has(one) ? ELSEWHERE : (fates.shift() as Fate)));
+  const all = candidates.map((one) => (elsewhere.has(one) ? ELSEWHERE : (fates.shift() as Fate)));
+  return withShown(items, all, opened, open);
+}
+
+/**
+ * What shows something of a resource that says something else now is made anew, though it says the
+ * same itself: a report with a corrected result. What was edited here stays.
+ */
+async function withShown(
+  items: readonly Item[],
+  fates: readonly Fate[],
+  opened: ReadonlyMap<string, Opened>,
+  open: (rowIds: ReadonlySet<string>) => Promise<unknown>,
+): Promise<Fate[]> {
+  const news = new Set(
+    items.flatMap(({ known }, at) => (fates[at]?.what === "update" ? [known.original.resource] : [])),
+  );
+  const concerned = new Set(
+    items.flatMap(({ known }, at) => {
+      const fate = fates[at];
+      const shows = (known as Partial<Planned>).shows ?? [];
+      return fate?.what === "existing" && shows.some((one) => news.has(one)) ? [fate.rowId] : [];
+    }),
+  );
+  if (concerned.size > 0) await open(concerned);
+  return fates.map((fate, at) => {
+    if (fate.what !== "existing" || !concerned.has(fate.rowId)) return fate;
+    const { source } = (opened.get(fate.rowId)?.value ?? {}) as { source?: Original | null };
+    const sent = items[at]?.known.original.resource;
+    const isUntouched = source && canonicalJson(source.resource) === canonicalJson(sent);
+    return isUntouched ? { ...fate, what: "update" } : fate;
+  });
 }
 
 const ELSEWHERE: Fate = { what: "refused", why: "elsewhere" };

@@ -1,4 +1,5 @@
 import { newId } from "@medvault/contracts";
+import { canonicalJson } from "@medvault/crypto";
 import { type KeptResource, keptResources } from "../fhir/kept-resource.table.ts";
 import { medicalRecords, pastVersions } from "../medical-records/record.table.ts";
 import { type MedicalRecord, pastVersion } from "../medical-records/record.ts";
@@ -93,9 +94,19 @@ function renewed(table: Resource<Row>, item: Item, present: Place, by: By): Chan
   const { id, createdAt } = former;
   const next = table.renew(made(item, ofRow(present, by), { id, rev: former.rev + 1, createdAt }), former);
   if (next === null) return { result: "decided", drafts: [], row: present, former: null };
+  if (saysTheSame(table, next, former)) return { result: "existing", drafts: [], row: present, former: null };
   const value = { ...table.authored(next, former, by.id), rev: former.rev + 1, updatedAt: by.now };
   const drafts = replaced(present, value, table === records);
   return { result: "updated", drafts, row: { table, value }, former: null };
+}
+
+/** Whether neither what is shown nor the original is another. */
+function saysTheSame({ fields }: Resource<Row>, next: Row, former: Row): boolean {
+  const content = (row: Row) => JSON.stringify(fields.map((field) => row[field as keyof Row]));
+  const original = (row: Row) => (row as PatientOwned).source?.resource ?? null;
+  return (
+    content(next) === content(former) && canonicalJson(original(next)) === canonicalJson(original(former))
+  );
 }
 
 function keptAnew(item: Item, present: Place, by: By): Change {

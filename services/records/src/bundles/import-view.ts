@@ -8,6 +8,9 @@ import { clinicalResources } from "./clinical-resources.ts";
 import type { Done, ReadyRows, Target } from "./preparation.service.ts";
 import type { Head } from "./present.store.ts";
 
+/** Of how many entries it is said in words what is wrong; of the others, that something is. */
+const MAX_FAULTS_TOLD = 1_000;
+
 /** What an import answers beside what became of each entry. */
 export type ImportCounts = Omit<FhirImportView, "resourceType" | "type" | "entry">;
 
@@ -35,7 +38,11 @@ export function outcomesOf(
         ? [result, row]
         : [result];
   }
-  return outcomes;
+  let told = 0;
+  return outcomes.map((outcome): Outcome => {
+    const [result, row = null, fault] = outcome;
+    return fault && ++told > MAX_FAULTS_TOLD ? [result, row] : outcome;
+  });
 }
 
 export function viewOf(

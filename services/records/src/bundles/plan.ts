@@ -3,7 +3,7 @@ import { ZodError } from "zod";
 import { isFact } from "../fhir/fact.ts";
 import type { MappedPatient } from "../fhir/map-patient.ts";
 import type { Read } from "../fhir/pair.ts";
-import type { Original } from "../fhir/resource.ts";
+import type { FhirResource, Original } from "../fhir/resource.ts";
 import { type Finding, findingsOf, withoutUnreadable } from "../fhir/valid.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Patient } from "../patients/patient.ts";
@@ -32,7 +32,8 @@ export interface Known {
   subject: number;
 }
 
-export type Planned = Known & Read<Row>;
+/** `shows`: the resources of the bundle of which its row shows something. */
+export type Planned = Known & Read<Row> & { shows: FhirResource[] };
 /** `patientNames`: by which the patient is matched; `names`: those of the resource itself. */
 export type PlannedPatient = Known &
   Read<Patient, MappedPatient> & { patientNames: PatientName[]; identity: Identity };
@@ -154,10 +155,20 @@ function placeEntry(
   if (isOurs && isFact(resource)) {
     for (const [kind, planned] of plan.clinical) {
       const read = kind.fhir.read(resource, references);
-      if (read) return void planned.push({ ...known, ...read });
+      if (read) return void planned.push({ ...known, ...read, shows: shownBy(resource, references) });
     }
   }
   plan.kept.push(known);
+}
+
+/** What a row shows of others: a report of its results, a prescription of its medication. */
+function shownBy(resource: FhirResource, references: BundleReferences): FhirResource[] {
+  const { result, medicationReference, diagnosis } = resource;
+  const named = [result, medicationReference, diagnosis].flat().flatMap((one) => {
+    const { diagnosisReference, reference } = (one ?? {}) as Record<string, { reference?: unknown }>;
+    return [diagnosisReference?.reference, reference as unknown];
+  });
+  return named.flatMap((one) => (typeof one === "string" ? (references.resolve(one, resource) ?? []) : []));
 }
 
 /** The subject is this patient, and so is all that is focused on: a foetus is not. */

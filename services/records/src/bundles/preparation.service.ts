@@ -204,7 +204,7 @@ function doneOf(item: Item, change: Change | Fate): Done {
 /** The names by which a row that was written is known from then on. */
 function namesOf({ targets, tokens }: Load, { known }: Item, change: Change | Fate): RowName[] {
   const of = tokens.get(known);
-  if (!of || !("drafts" in change) || !change.row || change.result === "decided") return [];
+  if (!of || !("drafts" in change) || !change.row || change.drafts.length === 0) return [];
   const { table, value } = change.row;
   const row = { subjectId: targetOf(targets, known).subjectId, rowId: value.id, kind: table.noun };
   const names = [...new Set([...(of.own === null ? [] : [of.own]), ...of.shared])].map((hex) => ({
