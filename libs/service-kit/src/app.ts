@@ -41,7 +41,7 @@ export interface AppOptions {
   people?: People | undefined;
   /** Default 1 MiB. */
   jsonLimitBytes?: JsonLimit;
-  /** Requests whose JSON keeps its digits (`Decimal`); their answers in FHIR always do. */
+  /** Requests whose JSON keeps its digits (`Decimal`); answers always do. */
   isLossless?: (req: Request) => boolean;
 }
 

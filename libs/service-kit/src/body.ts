@@ -9,8 +9,7 @@ const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json\s*(;|$)/i;
 
 /** Bytes that a JSON body may have: one number, or one per request (`/v1/fhir` takes 16 MiB). */
 export type JsonLimit = number | ((req: Request) => number);
-/** Another charset than UTF-8. */
-const UNREADABLE = /;\s*charset\s*=\s*"?(?!utf-8"?\s*(;|$))/i;
+const CHARSET = /;\s*charset\s*=\s*"?([^";\s]+)/i;
 
 /**
  * Reads JSON bodies: objects and arrays only, never compressed (which can unpack to gigabytes). One
@@ -60,8 +59,8 @@ function parserOf(parsers: Map<string, RequestHandler>, bytes: number, isLossles
 function lossless(options: Parameters<typeof express.raw>[0]): RequestHandler {
   const read = express.raw(options);
   return (req, res, next) => {
-    if (UNREADABLE.test(req.get("content-type") ?? ""))
-      return next(new UnsupportedMediaType("Send JSON in UTF-8."));
+    const [, charset = "utf-8"] = CHARSET.exec(req.get("content-type") ?? "") ?? [];
+    if (charset.toLowerCase() !== "utf-8") return next(new UnsupportedMediaType("Send JSON in UTF-8."));
     read(req, res, (error?: unknown) => {
       if (error !== undefined || !Buffer.isBuffer(req.body)) return next(error);
       bodyOf(req.body).then((body) => {

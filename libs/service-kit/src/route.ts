@@ -110,9 +110,7 @@ export function route<const D extends RouteDoc>(
     if (doc.responseType !== undefined) res.type(String([doc.responseType].flat()[0]));
     if (shown === undefined) res.end();
     else if (typeof shown === "string") res.send(shown);
-    else if (String(res.get("content-type")).startsWith("application/fhir+json"))
-      res.send(losslessJson(shown));
-    else res.json(shown);
+    else (res.get("content-type") ? res : res.type("json")).send(losslessJson(shown));
   });
 }
 

@@ -1,12 +1,9 @@
 import type { ResourceAction, RouteDoc } from "@medvault/contracts";
 import { listening, testAssertions } from "@medvault/testing";
 import type * as express from "express";
-import { createApp, type OnRefusal } from "../src/app.ts";
+import { type AppOptions, createApp } from "../src/app.ts";
 import { type Claims, signAssertion } from "../src/assertions.ts";
-import type { JsonLimit } from "../src/body.ts";
-import type { Readiness } from "../src/health.ts";
 import { createLogger, type Logger } from "../src/logger.ts";
-import type { People } from "../src/people.client.ts";
 import { type Route, streamRoute } from "../src/route.ts";
 
 /** The lines that a logger wrote, parsed, and their raw text. */
@@ -47,7 +44,7 @@ export const GUEST: Claims = {
 /** A service of the given routes, listening, behind the test gateway. */
 export async function startService(
   routes: readonly Route[],
-  options: { onRefusal?: OnRefusal; jsonLimitBytes?: JsonLimit; readiness?: Readiness; people?: People } = {},
+  options: Partial<Omit<AppOptions, "logger" | "assertions" | "routes">> = {},
 ) {
   const { key, verifier } = await testAssertions();
   const refusals: { code: string; actorId: string | null }[] = [];
