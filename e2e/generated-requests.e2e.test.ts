@@ -89,6 +89,9 @@ async function createResources(
     ),
     files: stored.map((file) => file.id),
     events: events.map((event) => event.id),
+    // A note is a DocumentReference.
+    type: ["DocumentReference", "DocumentReference", "Patient", "Observation", "Coverage"],
+    version: ["1"],
     path: ["0/000", "entries/000", "0/x999/000.p/1"],
   };
 }

@@ -121,6 +121,7 @@ function mostly(usual: string, others: readonly string[]): fc.Arbitrary<string> 
 
 /** What `{id}` means is said by the segment of the path before it. */
 function idsFor({ path }: Operation, ids: KnownIds): KnownIds {
+  if (path.startsWith("/v1/fhir/{type}/{id}")) return { ...ids, id: ids.records ?? [] };
   const area = /\/([A-Za-z]+)\/\{id\}/.exec(path)?.[1] ?? "";
   return { ...ids, id: ids[area] ?? ids[`${area.toLowerCase()}s`] ?? [] };
 }
@@ -195,6 +196,10 @@ function bodyOf({ requestBody }: Operation, ids: KnownIds, valid: boolean): fc.A
   if (type === "multipart/form-data")
     return valid ? multipart(ids) : fc.oneof(multipart(ids), fc.constantFrom<Sent>(...NOT_FORM, ...NOT_JSON));
   const values = valuesOf(content.schema, ids);
+  if (type === "application/x-www-form-urlencoded") {
+    const form = values.map((body): Sent => ({ type, body: formOf(body) }));
+    return valid ? form : fc.oneof(form, fc.constantFrom<Sent>(...NOT_FORM, ...NOT_JSON));
+  }
   const json = (body: unknown): Sent => ({ type, body: JSON.stringify(body) ?? "null" });
   if (valid) return values.map(json);
   return fc.oneof(
@@ -203,6 +208,13 @@ function bodyOf({ requestBody }: Operation, ids: KnownIds, valid: boolean): fc.A
     { weight: 1, arbitrary: fc.constantFrom<Sent>(...NOT_JSON) },
     { weight: 1, arbitrary: noBody },
   );
+}
+
+function formOf(body: unknown): string {
+  const fields = Object.entries(body as Record<string, unknown>);
+  return new URLSearchParams(
+    fields.map(([name, value]): [string, string] => [name, String(value).toWellFormed()]),
+  ).toString();
 }
 
 const NOT_JSON: readonly Sent[] = [

@@ -7,8 +7,10 @@ export const STATUS_OF_KIND = {
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
+  not_acceptable: 406,
   request_timeout: 408,
   conflict: 409,
+  gone: 410,
   precondition_failed: 412,
   too_large: 413,
   uri_too_long: 414,
@@ -31,6 +33,8 @@ export const DETAIL_OF_KIND: Readonly<Record<ErrorKind, string>> = {
   forbidden: "This is not allowed.",
   method_not_allowed: "This method is not allowed here.",
   not_found: "Not found, or not visible to you.",
+  not_acceptable: "The answer does not come in the format that was asked for.",
+  gone: "It was deleted.",
   request_timeout: "The request took too long to arrive.",
   conflict: "The request conflicts with the present state.",
   precondition_failed: "The resource has changed since it was read. Read it again, then repeat the change.",
@@ -181,6 +185,12 @@ export class ClockSkew extends refusal(
   "clock_skew",
   "The clocks of this system's machines differ too much. Try again once its operators have set them.",
   { retryAfterSeconds: 10 },
+) {}
+
+/** 406: FHIR is JSON here. */
+export class NotAcceptable extends refusal(
+  "not_acceptable",
+  "FHIR resources come as JSON here: ask for application/fhir+json.",
 ) {}
 
 /** 413: a body, file or header beyond its limit. */

@@ -16,6 +16,7 @@ export * from "./directory/routes.ts";
 export * from "./directory/schemas.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./fhir/reading.ts";
 export * from "./fhir/routes.ts";
 export * from "./fhir/schemas.ts";
 export * from "./fhir/validation.ts";

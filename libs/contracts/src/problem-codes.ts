@@ -32,6 +32,7 @@ export const PROBLEM_CODES = {
 
   not_found: "not_found",
   method_not_allowed: "method_not_allowed",
+  not_acceptable: "not_acceptable",
 
   accounts_conflict: "conflict",
   already_merged: "conflict",
@@ -58,6 +59,8 @@ export const PROBLEM_CODES = {
   username_taken: "conflict",
   verification_running: "conflict",
   would_lock_out: "conflict",
+
+  resource_deleted: "gone",
 
   request_timeout: "request_timeout",
   multiple_matches: "precondition_failed",

@@ -4,6 +4,7 @@ import { backupApi } from "./backups/routes.ts";
 import { careTeamApi } from "./care-team/routes.ts";
 import { claimApi } from "./claims/routes.ts";
 import { directoryApi } from "./directory/routes.ts";
+import { fhirReadApi } from "./fhir/reading.ts";
 import { fhirApi } from "./fhir/routes.ts";
 import { fhirValidationApi } from "./fhir/validation.ts";
 import { fileApi } from "./files/routes.ts";
@@ -29,6 +30,7 @@ export const recordsRoutes = publicRoutesOf(
   prescriptionApi,
   claimApi,
   fhirApi,
+  fhirReadApi,
   fhirValidationApi,
 );
 export const authRoutes = publicRoutesOf(

@@ -42,6 +42,8 @@ export interface RouteDoc extends AnswerDoc {
   /** A body that the schema accepts, for readers. */
   example?: unknown;
   query?: z.ZodType;
+  /** The query may have any names, and a name more than once: the service looks at them. */
+  openQuery?: true;
   /** Bulk work, whose answer may begin after two minutes. Default: 3 s, or it is 503 or 504. */
   slow?: true;
   /** The answer carries the resource's `ETag`. */
@@ -64,10 +66,12 @@ export type BodyOf<D extends RouteDoc> = D extends { request: infer S extends z.
   ? z.output<S> | (D extends { requestOptional: true } ? undefined : never)
   : undefined;
 
-/** The parsed query that a handler gets; empty where the route takes none. */
-export type QueryOf<D extends RouteDoc> = D extends { query: infer S extends z.ZodType }
-  ? z.output<S>
-  : Record<never, never>;
+/** The parsed query that a handler gets; empty where the route takes none, or any. */
+export type QueryOf<D extends RouteDoc> = D extends { openQuery: true }
+  ? Record<never, never>
+  : D extends { query: infer S extends z.ZodType }
+    ? z.output<S>
+    : Record<never, never>;
 
 type ParameterOf<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
   ? Name | ParameterOf<Rest>
@@ -125,7 +129,8 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (route.permission) codes.push("forbidden");
   if (route.stepUp) codes.push("step_up_required");
   if (route.path.includes("{")) codes.push("not_found");
-  if (/^\/v1\/(patients|fhir\/Patient)\/\{/.test(route.path)) codes.push("too_many_patients");
+  if (/^\/v1\/((patients|fhir\/(Patient|\{type\}))\/\{|fhir\/\{type\}$)/.test(route.path))
+    codes.push("too_many_patients");
   const ofRow = /^\/v1\/(patients\/me$|(patients|records|prescriptions|claims|fhir|files)\/.*\{)/;
   if (ofRow.test(route.path) && !CHECK.test(route.path)) {
     codes.push("row_damaged");

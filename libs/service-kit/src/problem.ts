@@ -17,6 +17,7 @@ import {
   UnsupportedMediaType,
 } from "@medvault/contracts";
 import type { Response } from "express";
+import { asksForFhir, outcomeOf } from "./operation-outcome.ts";
 
 /** An error as callers may see it: AppError, or its shape (from libs that import no contracts). */
 export interface Refusal {
@@ -93,7 +94,10 @@ export function problemOf(refusal: Refusal, requestId: string, path: string): Pr
   };
 }
 
-/** Answers with a problem. If an answer has begun, cuts it: half a body must not look whole. */
+/**
+ * Answers with a problem, or with an OperationOutcome where FHIR is asked for. If an answer has
+ * begun, cuts it: half a body must not look whole.
+ */
 export function sendProblem(res: Response, refusal: Refusal, requestId: string, path: string): void {
   if (res.headersSent) {
     res.destroy();
@@ -109,5 +113,7 @@ export function sendProblem(res: Response, refusal: Refusal, requestId: string, 
   if (problem.status === 503 && refusal.code !== "unavailable") res.setHeader(REFUSAL_HEADER, refusal.code);
   if (problem.status === 401) res.setHeader("WWW-Authenticate", "Bearer");
   res.setHeader("Cache-Control", "no-store");
-  res.status(problem.status).type("application/problem+json").send(JSON.stringify(problem));
+  res.status(problem.status);
+  if (asksForFhir(res.req)) res.type("application/fhir+json").send(JSON.stringify(outcomeOf(problem)));
+  else res.type("application/problem+json").send(JSON.stringify(problem));
 }

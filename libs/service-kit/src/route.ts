@@ -159,7 +159,7 @@ class RouteCall<D extends RouteDoc> implements Call<D> {
     this.#doc = doc;
     this.req = req;
     this.actor = actorOf(req);
-    this.query = (doc.query ? parse(doc.query, req.query) : {}) as QueryOf<D>;
+    this.query = (doc.query && !doc.openQuery ? parse(doc.query, req.query) : {}) as QueryOf<D>;
     this.body = bodyOf(doc, req) as BodyOf<D>;
     this.params = paramsOf(req) as ParamsOf<D>;
   }

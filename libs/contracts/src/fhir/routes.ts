@@ -31,6 +31,6 @@ export const fhirApi = defineRoutes({
     query: EverythingQuery,
     response: FhirPage,
     responseType: "application/fhir+json",
-    errors: ["purpose_required"],
+    errors: ["not_acceptable", "purpose_required"],
   },
 });

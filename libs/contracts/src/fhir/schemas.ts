@@ -99,7 +99,10 @@ export const EverythingQuery = UnmaskQuery.extend({
 export type EverythingQuery = z.infer<typeof EverythingQuery>;
 
 /** A page of a chart or of what a search found; `link` leads to the next one. */
-export const FhirPage = FhirBundle.extend({
+export const FhirPage = z.looseObject({
+  resourceType: z.literal("Bundle"),
+  type: z.enum(["searchset", "history"]),
   total: z.int().optional(),
+  entry: z.array(z.looseObject({ fullUrl: z.string(), resource: z.looseObject({}).optional() })).optional(),
   link: z.array(z.object({ relation: z.enum(["self", "next"]), url: z.string() })),
 });

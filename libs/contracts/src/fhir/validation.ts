@@ -4,10 +4,16 @@ import { defineRoutes } from "../route.ts";
 /** What was found wrong, or that nothing was (https://hl7.org/fhir/R4/operationoutcome.html). */
 export const OperationOutcome = z.object({
   resourceType: z.literal("OperationOutcome"),
+  /** Of a refusal: the id of the request. */
+  extension: z.array(z.object({ url: z.string(), valueString: z.string() })).optional(),
   issue: z.array(
     z.object({
       severity: z.enum(["fatal", "error", "warning", "information"]),
       code: z.string(),
+      /** Of a refusal: the code of the problem that it is. */
+      details: z
+        .object({ coding: z.array(z.object({ system: z.string(), code: z.string() })), text: z.string() })
+        .optional(),
       diagnostics: z.string(),
       /** Where, as FHIRPath: `Patient.name[0].given[1]`. */
       expression: z.array(z.string()).optional(),

@@ -128,14 +128,16 @@ function refusals(route: RouteDoc, problems: Map<string, Json>): Json {
   const byStatus = Map.groupBy(codesOf(route), (code) => STATUS_OF_KIND[PROBLEM_CODES[code]]);
   const responses: Json = {};
   for (const [status, codes] of [...byStatus].sort(([a], [b]) => a - b)) {
-    const name = codes.join(".");
-    problems.set(name, problemResponse(status, codes));
+    const isFhir = tagOf(route.path) === "fhir";
+    const name = [...codes, ...(isFhir ? ["fhir"] : [])].join(".");
+    problems.set(name, problemResponse(status, codes, isFhir));
     responses[String(status)] = { $ref: `#/components/responses/${name}` };
   }
   return responses;
 }
 
-function problemResponse(status: number, codes: readonly ProblemCode[]): Json {
+function problemResponse(status: number, codes: readonly ProblemCode[], isFhir: boolean): Json {
+  const outcome = { schema: { $ref: "#/components/schemas/OperationOutcome" } };
   return {
     description: `Problem (RFC 9457), \`code\`: ${codes.join(", ")}.`,
     headers: headersOf(null, status),
@@ -148,6 +150,7 @@ function problemResponse(status: number, codes: readonly ProblemCode[]): Json {
           ],
         },
       },
+      ...(isFhir && { "application/fhir+json": outcome }),
     },
   };
 }

@@ -12,7 +12,7 @@ const header = (name: string, description: string, schema: Json = { type: "strin
 const shown = (description: string, schema: Json = { type: "string" }): Json => ({ description, schema });
 
 const REQUEST_ID = { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$" };
-const ETAG = { type: "string", pattern: '^"[1-9][0-9]{0,9}"$' };
+const ETAG = { type: "string", pattern: '^(W/)?"[1-9][0-9]{0,9}"$' };
 
 /** The headers of requests, by the names under which operations refer to them. */
 export const PARAMETERS = {

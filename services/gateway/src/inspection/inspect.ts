@@ -46,18 +46,19 @@ export function inspector(find: FindDocument): Inspect {
   return (req) => {
     if (req.url.length > MAX_TARGET_CHARS) throw new TargetTooLong();
     const { path, query } = soundTarget(req.url);
-    const pairs = queryPairs(query);
+    const route = find(req.method, path);
+    const isOpen = route?.openQuery ?? false;
+    const pairs = queryPairs(query, isOpen);
     screenPath(path);
     screenQuery(pairs);
     screenHeaders(req.rawHeaders);
-    const route = find(req.method, path);
     return {
       path,
       query,
       plan: route ? known(route).plan : "screen",
       slow: route?.slow ?? false,
       refuseUnknownQuery: () => {
-        if (route && pairs.length > 0) refuseUnknownNames(pairs, known(route).names);
+        if (route && !isOpen && pairs.length > 0) refuseUnknownNames(pairs, known(route).names);
       },
     };
   };

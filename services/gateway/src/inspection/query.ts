@@ -9,9 +9,9 @@ export const POLLUTING =
 /**
  * The pairs of a query (`?a=1&b=2`, well-formed), decoded. Throws InvalidInput for a name that
  * comes twice (two readers may believe two different ones), for names that reach into prototypes,
- * and for more than 100 pairs.
+ * and for more than 100 pairs. Where names `mayRepeat`, their service reads all of them.
  */
-export function queryPairs(query: string): [name: string, value: string][] {
+export function queryPairs(query: string, mayRepeat = false): [name: string, value: string][] {
   if (query.length <= 1) return [];
   const parts = query.slice(1).split("&");
   if (parts.length > MAX_PAIRS) throw new InvalidInput("The query has too many parts.");
@@ -22,7 +22,7 @@ export function queryPairs(query: string): [name: string, value: string][] {
     const at = part.indexOf("=");
     const name = decoded(at === -1 ? part : part.slice(0, at));
     if (POLLUTING.test(name)) throw fault(name, "is not allowed");
-    if (seen.has(name)) throw fault(name, "is given twice");
+    if (seen.has(name) && !mayRepeat) throw fault(name, "is given twice");
     seen.add(name);
     pairs.push([name, at === -1 ? "" : decoded(part.slice(at + 1))]);
   }

@@ -112,7 +112,12 @@ const WHOLE = new RegExp(`^${ID}$`, "i");
 
 /** The patient whom a path or a query names: the id without its dashes, to save memory in Redis. */
 function patientOf(path: string, query: string): string | null {
-  const asked = query && new URLSearchParams(query).get("patientId");
-  const id = PATH.exec(path)?.[1] ?? (asked ? WHOLE.exec(asked)?.[1] : undefined);
-  return id?.toLowerCase().replaceAll("-", "") ?? null;
+  const id = PATH.exec(path)?.[1] ?? (query && askedFor(new URLSearchParams(query)));
+  return id ? id.toLowerCase().replaceAll("-", "") : null;
+}
+
+/** As a list of ours asks (`patientId`), or a search of FHIR's (`patient=Patient/<id>`). */
+function askedFor(query: URLSearchParams): string | undefined {
+  const asked = ["patientId", "patient", "subject"].map((name) => query.get(name)).find(Boolean);
+  return asked ? WHOLE.exec(asked.replace(/^Patient\//, ""))?.[1] : undefined;
 }

@@ -106,8 +106,8 @@ function ownHeaders(
   };
 }
 
-/** A 5xx that is no problem document is not from our service; its text must not be shown. */
+/** A 5xx that is no problem or outcome is not from our service; its text must not be shown. */
 function isForeignFailure(answer: UpstreamAnswer): boolean {
   const type = String(answer.headers["content-type"] ?? "");
-  return answer.statusCode >= 500 && !type.startsWith("application/problem+json");
+  return answer.statusCode >= 500 && !/^application\/(problem|fhir)\+json/.test(type);
 }

@@ -11,6 +11,7 @@ const INWARD = [
   "if-range",
   "idempotency-key",
   "last-event-id",
+  "prefer",
 ] as const;
 
 /** Which of a service's headers a client sees. */

@@ -72,6 +72,7 @@ export const PUBLIC: ReadonlySet<string> = new Set([
   "POST /v1/auth/password/reset",
   "POST /v1/auth/password/strength",
   "GET /.well-known/jwks.json",
+  "GET /v1/fhir/metadata",
 ]);
 
 const LOCAL: ReadonlySet<string> = new Set([
@@ -161,18 +162,22 @@ const CLASSES: Readonly<Record<string, RouteClass>> = {
   "GET /v1/audit/export": "export",
 };
 
+const FHIR_SEARCH = /^(POST \/v1\/fhir\/[^/]+\/_search|GET \/v1\/fhir\/[A-Z][^/]*)$/;
+const FORM_BYTES = 64 * 1024;
 const VALIDATION = /^POST \/v1\/fhir\/([^/]+\/)?\$validate$/;
 
 function limitOf(key: string): RouteClass | null {
   const known = Object.hasOwn(CLASSES, key) ? CLASSES[key] : undefined;
   if (known) return known;
   if (VALIDATION.test(key)) return "bundle";
+  if (FHIR_SEARCH.test(key)) return "search";
   return key.startsWith("GET /v1/fhir/") && key.endsWith("/$everything") ? "export" : null;
 }
 
 function sizes(key: string, maxUploadBytes: number): Partial<Route> {
   if (key === "POST /v1/fhir") return { maxBodyBytes: FHIR_BYTES, streams: true };
   if (VALIDATION.test(key)) return { maxBodyBytes: VALIDATED_BYTES, streams: true };
+  if (key.startsWith("POST") && FHIR_SEARCH.test(key)) return { maxBodyBytes: FORM_BYTES, streams: true };
   if (key === "POST /v1/files") {
     return {
       maxBodyBytes: FILES_PER_UPLOAD * maxUploadBytes + MULTIPART_SLACK_BYTES,

@@ -1,6 +1,7 @@
-import type { Actor } from "@medvault/contracts";
+import type { Actor, ResourceAction } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
 import type { Db } from "@medvault/postgres";
+import type { Chart } from "../access/access.store.ts";
 import { reachOf } from "../access/reach.ts";
 import { mapYielding } from "../bundles/batch.ts";
 import { clinicalResources } from "../bundles/clinical-resources.ts";
@@ -18,7 +19,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 /** The tables of a chart, in the order in which it is shown. */
 export const chartTables: readonly PatientTable<Row>[] = [patients, ...clinicalResources, keptResources];
 
-/** Where a page of a chart begins: after this row of this table (by its place in `chartTables`). */
+/** A row of one of several tables, by its place among them. */
 export interface ChartPosition {
   table: number;
   id: string;
@@ -39,48 +40,60 @@ const SUMMARY = `select count(*)::int as total,
     .map(({ statements }, at) => `select ${at} as at, r.id, r.rev from (${statements.idsOfPatient}) r`)
     .join("\n  union all ")}) x`;
 
-/** How much there is of a patient whom the actor may export; `total` 0: they may not. */
+/** How much there is of a chart that the actor reaches; `total` 0: they do not. */
 export async function summarise(
   db: Db,
   actor: Actor,
-  patientId: string,
+  permission: ResourceAction,
+  chart: Chart,
   after: ChartPosition | null,
 ): Promise<ChartSummary> {
-  const { scope, userId } = reachOf(actor, "fhir:export");
-  const values = [patientId, scope, userId, after?.table, after?.id];
+  const { scope, userId } = reachOf(actor, permission);
+  const values = [chart, scope, userId, after?.table, after?.id];
   const { rows } = await db.query<ChartSummary>(SUMMARY, values);
   return rows[0] as ChartSummary;
 }
 
-/** Rows of one table of a chart, and how many bytes their boxes have. */
+/** What is read, in the order in which it was stored, table by table. */
+export interface Reading {
+  tables: readonly { table: PatientTable<Row>; permission: ResourceAction }[];
+  /** Of which chart; null: of all that the actor reaches with the table's permission. */
+  chart: Chart | null;
+  after: ChartPosition | null;
+  /** How many rows; default: all. */
+  most?: number;
+  batchRows?: number;
+  /** Of each table these alone. */
+  ids?: readonly (readonly string[])[] | undefined;
+}
+
+/** Rows of one table, and how many bytes their boxes have. */
 export interface ChartBatch {
+  /** The place of their table among those that are read. */
   table: number;
   rows: Found<Row>[];
   bytes: number;
 }
 
-/**
- * The rows of a patient whom the actor may export, after a position, in batches that are opened one
- * at a time: at most `most`, and of each table those of `ids` alone, if given.
- */
-export async function* readChart(
+/** Rows that the actor reaches, in batches that are opened one at a time. */
+export async function* readInOrder(
   context: Context,
   actor: Actor,
-  patientId: string,
-  after: ChartPosition | null,
-  { most = Number.POSITIVE_INFINITY, ids }: { most?: number; ids?: readonly (readonly string[])[] },
+  { tables, chart, after, most = Number.POSITIVE_INFINITY, batchRows = BATCH_ROWS, ids }: Reading,
 ): AsyncGenerator<ChartBatch> {
-  const { scope, userId } = reachOf(actor, "fhir:export");
   let left = most;
-  for (let at = after?.table ?? 0; at < chartTables.length; at++) {
-    const table = chartTables[at] as PatientTable<Row>;
+  for (const [at, { table, permission }] of tables.entries()) {
+    if (after && at < after.table) continue;
     const wanted = ids?.[at] ?? null;
     if (wanted?.length === 0) continue;
+    const { scope, userId } = reachOf(actor, permission);
+    const { ofPatient, ofReached } = table.statements;
+    const statement = chart === null && scope !== "any" ? ofReached : ofPatient;
     let last = at === after?.table ? after.id : null;
     while (left > 0) {
-      const limit = Math.min(left, BATCH_ROWS);
-      const values = [patientId, scope, userId, last, limit, BATCH_BYTES, wanted];
-      const { rows } = await context.pool.query<SealedRow>(table.statements.ofPatient, values);
+      const limit = Math.min(left, batchRows);
+      const values = [chart, scope, userId, last, limit, BATCH_BYTES, wanted];
+      const { rows } = await context.pool.query<SealedRow>(statement, values);
       if (rows.length === 0) break;
       const bytes = rows.reduce((sum, { sealed }) => sum + sealed.length, 0);
       yield { table: at, rows: await mapYielding(rows, (row) => table.open(context.keyring, row)), bytes };
@@ -90,3 +103,12 @@ export async function* readChart(
     }
   }
 }
+
+/** A whole chart, as readInOrder. */
+export const readChart = (
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  reading: Omit<Reading, "tables"> & { chart: Chart },
+): AsyncGenerator<ChartBatch> =>
+  readInOrder(context, actor, { ...reading, tables: chartTables.map((table) => ({ table, permission })) });

@@ -9,6 +9,7 @@ import {
   NotFound,
 } from "@medvault/contracts";
 import { z } from "zod";
+import { chartInReach } from "../access/access.store.ts";
 import { mapYielding } from "../bundles/batch.ts";
 import type { Context } from "../context.ts";
 import { maskLink, maskResource } from "../fhir/mask-resource.ts";
@@ -51,13 +52,14 @@ export async function everything(
 ): Promise<AsyncGenerator<string>> {
   const { id, unmask = [], _count: limit = MAX_CHART_PAGE } = asked;
   const after = positionOf(asked);
-  const { total, rest, state } = await summarise(context.pool, actor, id, after);
-  if (total === 0) throw new NotFound();
+  const chart = await chartInReach(context.pool, actor, "fhir:export", id);
+  if (!chart) throw new NotFound();
+  const { total, rest, state } = await summarise(context.pool, actor, "fhir:export", chart, after);
   const acts = await unmaskAct(context, actor, id, unmask);
-  const gathered = await gather(context, actor, id, state, unmask, {
-    after,
-    rows: limit,
-    isPart: total > limit,
+  const gathered = await gather(context, actor, "fhir:export", chart, unmask, {
+    state,
+    page: { after, rows: limit },
+    isAskedAgain: total > limit,
   });
   const exported: Act = {
     noun: "fhir",
@@ -71,7 +73,7 @@ export async function everything(
   const batches = noting(
     context,
     actor,
-    gathered.held ?? readChart(context, actor, id, after, { most: limit }),
+    gathered.held ?? readChart(context, actor, "fhir:export", { chart, after, most: limit }),
   );
   return bundle(asked, gathered, batches, { total, rest, limit });
 }
@@ -119,7 +121,7 @@ async function* bundle(
   }
   const next = left === 0 && rest > limit && last ? cursorOf(asked, last) : null;
   const { unmask, _count } = asked;
-  const query = { unmask, _count, _since: since, _type: types };
+  const query = Object.entries({ unmask, _count, _since: since, _type: types });
   yield separator === "," ? "]," : ""; // R4 has no empty list
   yield `"link":${JSON.stringify(pageLinks(`${base}/Patient/${id}/$everything`, query, next))}}`;
 }

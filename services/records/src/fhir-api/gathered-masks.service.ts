@@ -1,5 +1,6 @@
-import type { Actor, SensitiveField } from "@medvault/contracts";
+import type { Actor, ResourceAction, SensitiveField } from "@medvault/contracts";
 import { BoundedMap } from "@medvault/service-kit";
+import type { Chart } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { gatherMasks, type MaskGathering, type Masks } from "../fhir/mask-resource.ts";
 import { isDamaged } from "../resources/damaged-row.ts";
@@ -19,61 +20,78 @@ const MAX_HELD_BYTES = 8 * 1024 * 1024;
 
 const known = new WeakMap<Context, BoundedMap<string, Identifying>>();
 
-/** What a page is shown with. */
+/** What a patient's resources are shown with. */
 export interface Gathered {
   masks: Masks;
   /** How the patient is called in the chart. */
   fullUrl: string;
+  /** All that refers to the patient in it. */
+  names: ReadonlySet<string>;
   /** The page's rows, if they were read and are small enough to be kept. */
   held: ChartBatch[] | null;
 }
 
+/** For what the masks are gathered. */
+interface Purpose {
+  /** The state of the chart, if it is known already. */
+  state?: string;
+  /** The part of it that is going to be shown. */
+  page?: { after: ChartPosition | null; rows: number };
+  /** Whether another part is likely to be asked for: then the rows are remembered. */
+  isAskedAgain: boolean;
+}
+
 /**
- * The masks of a patient's whole chart, so that every page of it hides the same. Of a chart that is
- * read in parts it is remembered, until it changes, which rows they come from: only the first page
+ * The masks of a whole chart, so that every part of it hides the same. Of a chart that is
+ * read in parts it is remembered, until it changes, which rows they come from: only the first part
  * has to look at all of them.
  */
 export async function gather(
   context: Context,
   actor: Actor,
-  patientId: string,
-  state: string,
+  permission: ResourceAction,
+  chart: Chart,
   unmask: readonly SensitiveField[],
-  page: { after: ChartPosition | null; rows: number; isPart: boolean },
+  { page, isAskedAgain, ...given }: Purpose,
 ): Promise<Gathered> {
+  const stateNow = async () => (await summarise(context.pool, actor, permission, chart, null)).state;
+  const [patientId] = chart;
+  const state = given.state ?? (await stateNow());
   const charts = known.get(context) ?? new BoundedMap<string, Identifying>(MAX_CHARTS_KNOWN);
   known.set(context, charts);
   const before = charts.get(patientId);
   const remembered = before?.state === state ? before : null;
   const ids: string[][] = chartTables.map(() => []);
+  const names = new Set<string>([ownUrl(patientId)]);
   let gathering: (MaskGathering & { fullUrl: string }) | null = null;
-  let held: ChartBatch[] | null = remembered ? null : [];
+  let held: ChartBatch[] | null = remembered || !page ? null : [];
   let heldBytes = 0;
-  let wanted = page.rows;
-  for await (const batch of readChart(context, actor, patientId, null, remembered ?? {})) {
+  let wanted = page?.rows ?? 0;
+  const reading = { chart, after: null, ids: remembered?.ids };
+  for await (const batch of readChart(context, actor, permission, reading)) {
     const { table, rows, bytes } = batch;
     const declared = chartTables[table] as (typeof chartTables)[number];
-    for (const row of rows) {
+    // The surviving patient's own row comes first.
+    for (const row of table === 0 ? rows.toSorted((one) => (one.id === patientId ? -1 : 1)) : rows) {
       const reference = gathering?.fullUrl ?? ownUrl(patientId);
       const entry = entryOf(declared, row, { reference });
-      // The patient's own row comes first.
       gathering ??= { ...gatherMasks(patientId, entry.fullUrl, unmask), fullUrl: entry.fullUrl };
+      if (table === 0) names.add(entry.fullUrl).add(`Patient/${entry.resource.id}`);
       if (gathering.add(entry) || isDamaged(row) || table === 0) ids[table]?.push(row.id);
     }
     if (!held || wanted === 0) continue;
-    const shown = rows.filter(({ id }) => isAfter({ table, id }, page.after)).slice(0, wanted);
+    const shown = rows.filter(({ id }) => isAfter({ table, id }, page?.after ?? null)).slice(0, wanted);
     if (shown.length === 0) continue;
     heldBytes += bytes;
     wanted -= shown.length;
     if (heldBytes > MAX_HELD_BYTES) held = null;
     else held.push({ ...batch, rows: shown });
   }
-  if (!remembered && page.isPart && ids.flat().length <= MAX_IDS_KNOWN) {
-    const after = await summarise(context.pool, actor, patientId, null);
-    if (after.state === state) charts.set(patientId, { state, ids });
-  }
+  const isToRemember = !remembered && isAskedAgain && ids.flat().length <= MAX_IDS_KNOWN;
+  if (isToRemember && (await stateNow()) === state) charts.set(patientId, { state, ids });
   const fullUrl = gathering?.fullUrl ?? ownUrl(patientId);
-  return { masks: (gathering ?? gatherMasks(patientId, fullUrl, unmask)).masks(), fullUrl, held };
+  const masks = (gathering ?? gatherMasks(patientId, fullUrl, unmask)).masks();
+  return { masks, fullUrl, names, held };
 }
 
 const ownUrl = (patientId: string): string => `urn:uuid:${patientId}`;

@@ -59,6 +59,9 @@ export function isResourceType(type: string): boolean {
   return base === "DomainResource" || (base === "Resource" && type !== "DomainResource");
 }
 
+/** The names of all resources of R4. */
+export const resourceTypes = (): string[] => Object.keys(texts).filter(isResourceType).sort();
+
 function codesOf(set: string): ReadonlyMap<string, ReadonlySet<string>> {
   const known = readCodes.get(set);
   if (known) return known;

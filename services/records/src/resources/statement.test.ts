@@ -93,7 +93,7 @@ test("a request sends no more statements than it needs", async () => {
     [2, "list claims", () => doctor.get("/v1/claims")],
     [6, "amend claim", () => doctor.patch(`/v1/claims/${claim}`, { amount: 2 })],
     [6, "submit claim", () => doctor.post(`/v1/claims/${claim}/submit`)],
-    [7, "export", () => doctor.get(`/v1/fhir/Patient/${patientId}/$everything`)],
+    [8, "export", () => doctor.get(`/v1/fhir/Patient/${patientId}/$everything`)],
   ];
   for (const [statements, what, request] of requests) expect(await count(request), what).toBe(statements);
 });

@@ -45,12 +45,14 @@ export interface Statements {
   /** As find; the row is locked until the transaction ends. */
   readonly lock: string;
   /**
-   * Of a patient's in the order in which they were stored: $1 patient, $2 scope, $3 user, $4 after
-   * this id, $5 limit, $6 how many bytes of boxes may stand before the last row, $7 of these ids
-   * only; $4 and $7 may be null.
+   * Of a chart in the order in which they were stored: $1 ids of the chart, $2 scope, $3 user, $4
+   * after this id, $5 limit, $6 how many bytes of boxes may stand before the last row, $7 of these
+   * ids only; $4 and $7 may be null, and $1 where the scope is `any`: then of everyone's.
    */
   readonly ofPatient: string;
-  /** Id and revision of all of a patient's: $1 patient, $2 scope, $3 user. */
+  /** As ofPatient, of all whom a user reaches in a narrower scope; $1 is null. */
+  readonly ofReached: string;
+  /** Id and revision of all of a chart: $1 ids of the chart, $2 scope, $3 user. */
   readonly idsOfPatient: string;
   /** Arrays of: id, the typed columns, the tokens, rev, open, sealed. */
   readonly insert: string;
@@ -77,7 +79,21 @@ export function statementsOf(layout: Layout): Statements {
   const select = selectOf(layout);
   const rows = `${select}
        from ${table} r join subject_keys k on k.subject_id = ${patientId}`;
-  const ofPatient = [`${patientId} = $1`, ...shown(layout), reached("$1", 2)].join(" and ");
+  // A chart is reached by each of its ids; of several, each row's is asked again.
+  const ofChart = [
+    inChart(patientId, 1),
+    ...shown(layout),
+    reached("($1::uuid[])[1]", 2),
+    `(cardinality($1::uuid[]) = 1 or ${reached(patientId, 2)})`,
+  ].join("\n              and ");
+  const inOrder = (sized: string) => `with page as (
+       select i.id from (
+         select c.id, sum(c.bytes) over (order by c.id) - c.bytes as before from (
+           ${sized}) c) i
+        where i.before <= $6)
+     ${select}
+       from page join ${table} r on r.id = page.id join subject_keys k on k.subject_id = ${patientId}
+      order by r.id`;
   const find = `${rows}
       where r.id = ${isPatient(layout) ? survivorOf("$1") : "$1"} and ${reached(patientId, 2)}`;
   return {
@@ -86,18 +102,19 @@ export function statementsOf(layout: Layout): Statements {
     find,
     whose: `select ${patientId} as patient_id from ${table} r where r.id = $1`,
     lock: `${find} for update of r`,
-    ofPatient: `with page as (
-       select i.id from (
-         select c.id, sum(c.bytes) over (order by c.id) - c.bytes as before from (
-           select r.id, octet_length(r.sealed)::bigint as bytes from ${table} r
-            where ${ofPatient}
-              and ($4::uuid is null or r.id > $4) and ($7::uuid[] is null or r.id = any($7))
-            order by r.id limit $5) c) i
-        where i.before <= $6)
-     ${select}
-       from page join ${table} r on r.id = page.id join subject_keys k on k.subject_id = ${patientId}
-      order by r.id`,
-    idsOfPatient: `select r.id, r.rev from ${table} r where ${ofPatient}`,
+    ofPatient: inOrder(`select ${SIZED} from ${table} r
+            where ${ofChart}
+              and ${NARROWED}
+            order by r.id limit $5`),
+    ofReached: inOrder(`select p.* from ${patientsInReach("$3", "$2")} a
+            cross join lateral (
+              select ${SIZED} from ${table} r
+               where ${[`${patientId} = a.patient_id`, ...shown(layout), NARROWED].join(" and ")}
+               order by r.id limit $5) p
+            where $1::uuid[] is null
+            order by p.id limit $5`),
+    idsOfPatient: `select r.id, r.rev from ${table} r
+      where ${ofChart}`,
     insert: insertOf(layout),
     update: updateOf(layout),
     updateAll: updateAllOf(layout),
@@ -160,6 +177,10 @@ export function pageStatementsOf(
       ${sorted("r")}`,
   };
 }
+
+/** What a reading in order looks at before it opens anything. */
+const SIZED = "r.id, octet_length(r.sealed)::bigint as bytes";
+const NARROWED = "($4::uuid is null or r.id > $4) and ($7::uuid[] is null or r.id = any($7))";
 
 /** The condition that a row is not hidden, where rows can be. */
 const shown = ({ hiddenBy }: Layout): string[] =>

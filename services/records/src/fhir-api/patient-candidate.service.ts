@@ -1,0 +1,42 @@
+import { type Actor, PlainDate } from "@medvault/contracts";
+import type { Context } from "../context.ts";
+import { addedNameTokens, nameTokens, tokensOfAll } from "../patients/name-tokens.ts";
+import { nameWords } from "../patients/name-words.ts";
+import * as store from "../patients/patient.store.ts";
+import { patients } from "../patients/patient.table.ts";
+import type { SearchPairs } from "./search-query.ts";
+
+/** More of them are no help: then all in reach are looked at, page by page. */
+const MAX_CANDIDATES = 1_000;
+
+/**
+ * The ids of those who may match a search by name, birth date or national id, as far as indexes
+ * know; each is to be checked once it is opened. Null: no index says anything.
+ */
+export async function patientCandidates(
+  context: Context,
+  actor: Actor,
+  personal: SearchPairs,
+): Promise<string[] | null> {
+  const single = personal.filter(([, value]) => !value.includes(","));
+  const named = (...names: string[]) =>
+    single.flatMap(([name, value]) => (names.includes(name) ? [value] : []));
+  const words = named("name", "family", "given").flatMap(nameWords);
+  const birthDate = named("birthdate").find((value) => PlainDate.safeParse(value).success);
+  const nationalId = named("identifier")[0]?.split("|").at(-1);
+  const found = await context.indexes.of(patients.table).read(context.pool, async (query) => {
+    const asked = { birth_date: birthDate, national_id: nationalId };
+    const tokens: store.PatientTokens = {
+      name: words.length > 0 ? nameTokens(query, words) : null,
+      nationalId: nationalId ? query.exact("national_id", nationalId) : null,
+      birthDate: birthDate === undefined ? null : query.exact("birth_date", birthDate),
+      added: tokensOfAll([query.added(asked), words.length > 0 ? addedNameTokens(query, words) : null]),
+    };
+    if (Object.values(tokens).every((one) => one === null)) return null;
+    return store.findCandidates(context.pool, context, actor, tokens, null, MAX_CANDIDATES + 1);
+  });
+  if (found === null || found.length > MAX_CANDIDATES) return null;
+  // An identifier need not be the national id, which alone is indexed here.
+  if (found.length === 0 && nationalId !== undefined) return null;
+  return found.map(({ id }) => id);
+}

@@ -1,0 +1,89 @@
+import { definitionOf } from "../fhir/definition.ts";
+
+/** A parameter of a search: how it compares, and with which elements. */
+export interface SearchParameter {
+  readonly name: string;
+  readonly type: "token" | "string" | "date" | "reference";
+  readonly elements: readonly string[];
+  /** What it asks for identifies a person, so it is never in a URL. */
+  readonly isPersonal: boolean;
+}
+
+const make =
+  (type: SearchParameter["type"], isPersonal = false) =>
+  (name: string, ...elements: string[]): SearchParameter => ({ name, type, elements, isPersonal });
+const token = make("token");
+const date = make("date");
+const personalText = make("string", true);
+
+const status = token("status", "status");
+const code = token("code", "code");
+const category = token("category", "category");
+const type = token("type", "type");
+const effective = date("date", "effectiveDateTime", "effectivePeriod", "effectiveInstant");
+
+/** The parameters of each type, beside those that all have. */
+const OF_TYPE: Readonly<Record<string, readonly SearchParameter[]>> = {
+  Patient: [
+    make("token", true)("identifier", "identifier"),
+    personalText("name", "name"),
+    personalText("family", "name"),
+    personalText("given", "name"),
+    make("date", true)("birthdate", "birthDate"),
+    token("gender", "gender"),
+  ],
+  AllergyIntolerance: [
+    code,
+    category,
+    token("clinical-status", "clinicalStatus"),
+    token("verification-status", "verificationStatus"),
+    token("criticality", "criticality"),
+    date("date", "recordedDate"),
+  ],
+  CarePlan: [status, category, date("date", "period")],
+  CareTeam: [status, category],
+  Claim: [status, token("use", "use"), date("created", "created")],
+  Condition: [
+    code,
+    category,
+    token("clinical-status", "clinicalStatus"),
+    token("verification-status", "verificationStatus"),
+    date("onset-date", "onsetDateTime", "onsetPeriod"),
+    date("recorded-date", "recordedDate"),
+  ],
+  Coverage: [status, type],
+  DiagnosticReport: [code, category, status, effective],
+  DocumentReference: [category, status, type, date("date", "date")],
+  Encounter: [status, token("class", "class"), type, date("date", "period")],
+  ExplanationOfBenefit: [status, date("created", "created")],
+  Goal: [category, token("lifecycle-status", "lifecycleStatus")],
+  Immunization: [status, token("vaccine-code", "vaccineCode"), date("date", "occurrenceDateTime")],
+  MedicationRequest: [
+    token("code", "medicationCodeableConcept"),
+    status,
+    token("intent", "intent"),
+    date("authoredon", "authoredOn"),
+  ],
+  Observation: [code, category, status, effective],
+  Procedure: [code, category, status, date("date", "performedDateTime", "performedPeriod")],
+  ServiceRequest: [code, category, status, token("intent", "intent"), date("authored", "authoredOn")],
+};
+
+const EVERY_TYPE = [token("_id", "id"), date("_lastUpdated", "meta.lastUpdated")];
+const patient = make("reference")("patient", "subject", "patient", "beneficiary");
+const subject = make("reference")("subject", "subject");
+
+/** Every parameter that a type takes. */
+export function parametersOf(resourceType: string): readonly SearchParameter[] {
+  const own = Object.hasOwn(OF_TYPE, resourceType) ? OF_TYPE[resourceType] : undefined;
+  if (resourceType === "Patient") return [...EVERY_TYPE, ...(own ?? [])];
+  const hasSubject = definitionOf(resourceType)?.properties.has("subject") ?? false;
+  return [...EVERY_TYPE, patient, ...(hasSubject ? [subject] : []), ...(own ?? [])];
+}
+
+/** Names that ask for a person wherever they stand, also where they are not supported. */
+const PERSONAL =
+  /^(identifier|name|family|given|phonetic|birthdate|death-date|phone|email|telecom|address(-.+)?|_content|_text|_filter)$/;
+
+/** Whether a parameter may identify a person: chains and modifiers reach into the patient. */
+export const isPersonal = (name: string): boolean => PERSONAL.test(name) || /[.:]/.test(name);
