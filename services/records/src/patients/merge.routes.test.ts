@@ -346,6 +346,19 @@ test("who leaves the care team of a merged chart reaches none of it, and who com
   expect(ends.map((row) => row.patient_id).sort()).toEqual([survivor, merged].sort());
 });
 
+test("a shred of the surviving patient's key ends that patient's part alone: the other is unmerged, and whole", async () => {
+  const { one, two, both, survivor, merged, rows } = await givenTwo();
+  await merge(both, survivor, merged);
+  await service.context.pool.query("delete from subject_keys where subject_id = $1", [survivor]);
+  expect((await two.get<Page>(`/v1/prescriptions?patientId=${merged}`)).body.items).toMatchObject([
+    { id: rows.merged.prescription },
+  ]);
+  expect((await unmerge(service.someone("doctor"), merged)).status).toBe(404);
+  expect(await unmerge(both, merged)).toMatchObject({ status: 200, body: { id: merged } });
+  expect(await two.get(`/v1/patients/${merged}`)).toMatchObject({ status: 200, body: { id: merged } });
+  expect((await one.get(`/v1/patients/${merged}`)).status).toBe(404);
+});
+
 test("the account of either chart has the one chart; two accounts are refused", async () => {
   const doctor = service.someone("doctor");
   const [first, second] = [service.someone("patient"), service.someone("patient")];

@@ -16,7 +16,7 @@ import { done, readAct, SOURCE } from "../resources/resource.events.ts";
 import { find } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
 import * as store from "./merge.store.ts";
-import { assertMayMerge, partingFrom } from "./merged-chart.ts";
+import { assertMayMerge, partingOf } from "./merged-chart.ts";
 import { chartView } from "./patient.service.ts";
 import { patients } from "./patient.table.ts";
 import type { Patient } from "./patient.ts";
@@ -62,14 +62,14 @@ export function unmergePatients(
   request: WriteRequest,
 ): Promise<Answer<PatientChart>> {
   return inTurn(context, actor, request, async (tx) => {
-    const survivor = await hold(tx, context, actor, id);
-    requireSeen(survivor, seen);
-    const parting = refusing(survivor, () => partingFrom(survivor, id, from));
-    await store.deleteMerge(tx, actor, parting, survivor.id);
-    await announceMerge(tx, actor, "unmerged", survivor.id, parting);
+    const found = await hold(tx, context, actor, id, "itself");
+    requireSeen(found, seen);
+    const parting = refusing(found, () => partingOf(found, id, from));
+    await store.deleteMerge(tx, actor, parting.from, parting.into);
+    await announceMerge(tx, actor, "unmerged", parting.into, parting.from);
     // Who reached both by the team of one sees that one.
     const isReached = (await find(tx, context, actor, permission, patients, id)) !== null;
-    return isReached ? id : id === parting ? survivor.id : parting;
+    return isReached ? id : id === parting.from ? parting.into : parting.from;
   });
 }
 
@@ -99,8 +99,10 @@ function inTurn(
   );
 }
 
-async function hold(tx: Tx, context: Context, actor: Actor, id: string): Promise<Patient> {
-  const found = await store.holdPatient(tx, context, actor, id);
+/** Whom an id leads to; else, if the surviving patient was shredded, the one whose id it is. */
+async function hold(tx: Tx, context: Context, actor: Actor, id: string, orElse?: "itself"): Promise<Patient> {
+  const surviving = await store.holdPatient(tx, context, actor, id);
+  const found = surviving ?? (orElse ? await store.holdPatient(tx, context, actor, id, orElse) : null);
   if (!found) throw await notFound(tx, actor, permission, patients, id);
   return intact(context, actor, patients, found);
 }

@@ -1,7 +1,7 @@
 import type { Actor } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
-import { reachOf } from "../access/reach.ts";
+import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Found } from "../resources/damaged-row.ts";
 import { patients } from "./patient.table.ts";
@@ -9,6 +9,8 @@ import type { Patient } from "./patient.ts";
 
 // Against other changes of the patient, not against new rows under it.
 const LOCKED = `${patients.statements.find} for no key update of r`;
+const LOCKED_ITSELF = `${patients.statements.rows}
+      where r.id = $1 and ${reached("r.id", 2)} for no key update of r`;
 
 /**
  * Until the transaction ends no other merges or unmerges: of two at once the second sees what the
@@ -19,17 +21,19 @@ export async function takeTurns(tx: Tx): Promise<void> {
 }
 
 /**
- * The patient whose chart an id leads to, if the actor may write it; held until the transaction
- * ends.
+ * The patient whose chart an id leads to, or whose own it is, if the actor may write it; held until
+ * the transaction ends.
  */
 export async function holdPatient(
   tx: Tx,
   context: Context,
   actor: Actor,
   id: string,
+  which: "surviving" | "itself" = "surviving",
 ): Promise<Found<Patient> | null> {
   const { scope, userId } = reachOf(actor, "patient:write");
-  const { rows } = await tx.query<SealedRow>(LOCKED, [id, scope, userId]);
+  const statement = which === "itself" ? LOCKED_ITSELF : LOCKED;
+  const { rows } = await tx.query<SealedRow>(statement, [id, scope, userId]);
   return rows[0] ? patients.open(context.keyring, rows[0]) : null;
 }
 

@@ -48,13 +48,17 @@ export function assertMayMerge(into: Patient, other: Patient, from: string): voi
 }
 
 /**
- * Which patient is taken out of a merged chart: the one that is named, else the one by whose id it
- * was found, else the only one. Throws NotMerged.
+ * Which patient is taken out of a merged chart, and from whom: the one that is named, else the one
+ * by whose id it was found, else the only one. Throws NotMerged.
  */
-export function partingFrom(survivor: Patient, id: string, from: string | undefined): string {
-  const merged = survivor[CHART]?.mergedFrom ?? [];
-  const [only, ...others] = merged;
-  const parting = from ?? (id === survivor.id && others.length === 0 ? only : id);
-  if (parting === undefined || !merged.includes(parting)) throw new NotMerged();
-  return parting;
+export function partingOf(
+  found: Patient,
+  id: string,
+  from: string | undefined,
+): { from: string; into: string } {
+  const { id: into = found.id, mergedFrom = [] } = found[CHART] ?? {};
+  const [only, ...others] = mergedFrom;
+  const parting = from ?? (id === into && others.length === 0 ? only : id);
+  if (parting === undefined || !mergedFrom.includes(parting)) throw new NotMerged();
+  return { from: parting, into };
 }
