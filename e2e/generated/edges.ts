@@ -117,6 +117,7 @@ export const NEVER_TAKEN: ReadonlySet<unknown> = new Set([
   ...["0000-01-01", "0000-12-31T23:59:59.999Z", "10000-01-01T00:00:00Z", "2026-02-29", "infinity", "now"],
 ]);
 
+const TIMED = /^(partial-)?date(-time)?$/;
 export type Kind = "time" | "number" | "id" | "address" | "text";
 
 /** What a schema takes, as far as edges go. */
@@ -125,7 +126,7 @@ export function kindOf(given: Schema, name = ""): Kind {
   const parts = ((schema.anyOf ?? schema.oneOf) as Schema[] | undefined) ?? [schema];
   const kinds = parts.map((part): Kind => {
     const { type, format } = resolved<Schema>(part);
-    if (format === "date" || format === "date-time") return "time";
+    if (TIMED.test(String(format))) return "time";
     if (type === "integer" || type === "number") return "number";
     if (format === "uuid") return "id";
     return name === "ip" ? "address" : "text";

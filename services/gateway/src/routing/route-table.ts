@@ -155,6 +155,7 @@ const CLASSES: Readonly<Record<string, RouteClass>> = {
   "POST /v1/auth/passkeys/login/verify": "login",
   "POST /v1/auth/register": "register",
   "POST /v1/patients/search": "search",
+  "POST /v1/patients/{id}/records/search": "search",
   "POST /v1/prescriptions/search": "search",
   "POST /v1/directory/search": "lookup",
   "POST /v1/fhir": "bundle",

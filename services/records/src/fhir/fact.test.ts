@@ -32,6 +32,18 @@ test.each([
   ["refuted in words", { ...condition, verificationStatus: { text: "Refuted" } }],
   ["entered in error", { ...allergy, verificationStatus: { text: "Entered in Error" } }],
   ["focused on somebody else", { ...observation, focus: [{ reference: "RelatedPerson/child" }] }],
+  [
+    "focused on a kind of somebody else",
+    {
+      ...observation,
+      extension: [
+        {
+          url: "http://hl7.org/fhir/StructureDefinition/observation-focusCode",
+          valueCodeableConcept: { text: "Foetus" },
+        },
+      ],
+    },
+  ],
   ["focused on somebody unnamed", { ...observation, focus: [{ display: "Foetus" }] }],
 ])("what is %s is kept as it came, and is no fact of the patient's", async (_what, resource) => {
   const made = await plan(bundleOf(patient, resource));

@@ -13,7 +13,14 @@ const NOT_SO = /^(refuted|ruled[- ]out|entered[- ]in[- ]error)$/i;
 export function isFact(resource: FhirResource): boolean {
   if (resource.doNotPerform === true || resource.implicitRules !== undefined) return false;
   if (resource.resourceType === "MedicationRequest" && NO_ORDER.has(String(resource.intent))) return false;
-  return !isNotSo(resource.verificationStatus) && !hasModifier(resource);
+  return !isNotSo(resource.verificationStatus) && !hasModifier(resource) && !isOfAnother(resource);
+}
+
+/** Extensions that say of whom an Observation is, where not of its subject: of a foetus, say. */
+const FOCUS = /\/observation-(focusCode|focal-subject)$/;
+
+function isOfAnother({ extension }: FhirResource): boolean {
+  return Array.isArray(extension) && extension.some((one) => FOCUS.test(String(one?.url)));
 }
 
 function isNotSo(verificationStatus: unknown): boolean {

@@ -44,13 +44,15 @@ test.each([
 });
 
 test("a component has its own interpretation, reference range and reason why it has no value", async () => {
-  const referenceRange = [{ high: { value: 80 }, appliesTo: [{ text: "adults" }] }];
+  const referenceRange = [
+    { high: { value: 80 }, appliesTo: [{ text: "adults" }], age: { low: { value: 18, unit: "a" } } },
+  ];
   const component = [
     { code: { text: "A" }, valueInteger: 90, interpretation: [{ text: "High" }], referenceRange },
     { code: { text: "B" }, dataAbsentReason: { text: "Not performed" } },
   ];
   expect(await bodiesOf({ ...observation, component })).toEqual([
-    "A: 90 (High; reference range up to 80 (adults))\nB: no value: Not performed",
+    "A: 90 (High; reference range up to 80 (adults, aged from 18 a))\nB: no value: Not performed",
   ]);
 });
 

@@ -33,6 +33,7 @@ const fields = {
         text: z.string().optional(),
         type: fhir.Concept.optional(),
         appliesTo: fhir.Concepts,
+        age: fhir.Range.optional(),
       }),
     )
     .default([]),
@@ -116,7 +117,10 @@ function referenceText({ referenceRange }: Observed): string {
   return referenceRange
     .map((range) => {
       const text = range.text ?? fhir.rangeText(range);
-      const whose = fhir.listed([range.type, ...range.appliesTo]);
+      const age = fhir.rangeText(range.age);
+      const whose = [fhir.listed([range.type, ...range.appliesTo]), age && `aged ${age}`]
+        .filter(Boolean)
+        .join(", ");
       return text && whose ? `${text} (${whose})` : text;
     })
     .filter(Boolean)
