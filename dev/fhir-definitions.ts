@@ -23,6 +23,7 @@ const entries = (name: string): { resourceType: string }[] =>
 const definitions = [...entries("profiles-types"), ...entries("profiles-resources")].filter(
   (one) =>
     one.resourceType === "StructureDefinition" &&
+    (one as Definition).fhirVersion === "4.0.1" &&
     ["resource", "complex-type", "primitive-type"].includes((one as Definition).kind),
 ) as Definition[];
 const terminologies = ["valuesets", "v2-tables", "v3-codesystems"].flatMap(entries) as Terminology[];

@@ -4,6 +4,7 @@ export interface Definition {
   name: string;
   url: string;
   kind: string;
+  fhirVersion: string;
   derivation?: string;
   baseDefinition?: string;
   snapshot: { element: ElementDefinition[] };
