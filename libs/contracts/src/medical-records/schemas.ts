@@ -16,7 +16,10 @@ export const RecordType = z.enum([
 ]);
 export type RecordType = z.infer<typeof RecordType>;
 
-/** `occurredAt` is left out, or null, where nobody knows it. An instant is kept in UTC. */
+/**
+ * `occurredAt` is left out, or null, where nobody knows it. An instant is kept in UTC. In a new
+ * version a `code` that is left out stays where type and title do; null takes it away.
+ */
 export const NewMedicalRecord = z.strictObject({
   type: RecordType,
   title: text(1000),

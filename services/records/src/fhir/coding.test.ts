@@ -61,9 +61,10 @@ test.each([
     const said = Object.fromEntries(Object.entries(stored).filter(([, value]) => value !== null));
     expect(await everything("Condition")).toMatchObject([{ code: { coding: [said], text: "Wheezing" } }]);
     expect(await doctor.put(path, { ...NOTE, code: code.code })).toMatchObject({ body: { code } });
-    await doctor.put(path, NOTE);
+    expect((await doctor.put<MedicalRecordView>(path, NOTE)).body.code).toEqual(code);
+    await doctor.put(path, { ...NOTE, code: null });
     const versions = (await doctor.get<Page<MedicalRecordView>>(`${path}/versions`)).body.items;
-    expect(versions.map((version) => version.code)).toEqual([null, code, code]);
+    expect(versions.map((version) => version.code)).toEqual([null, code, code, code]);
   },
 );
 

@@ -98,9 +98,17 @@ const contentFrom = (
   found?: MedicalRecord,
 ): RecordContent => ({
   ...contentOf(medicalRecords, input),
-  ...codedFrom(code, found),
+  ...(code === undefined && isOfSame(input, found) ? codes(found) : codedFrom(code, found)),
   ...occurred(occurredAt, knownAt),
 });
+
+const codes = ({ code, codeSystem, codeDisplay }: MedicalRecord) => ({ code, codeSystem, codeDisplay });
+
+/** Who says nothing of codes, and calls it the same, takes none away. */
+const isOfSame = (
+  { type, title }: Pick<NewMedicalRecord, "type" | "title">,
+  found?: MedicalRecord,
+): found is MedicalRecord => found?.type === type && found.title === title;
 
 /** What had no date keeps its place in lists. */
 const knownAt = (found: MedicalRecord): Date =>
