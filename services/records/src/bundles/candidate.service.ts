@@ -60,7 +60,8 @@ export async function findCandidates(
     .of(patients.table)
     .read(pool, (query) => findAlike(pool, context, actor, permission, query, sought));
   const opened = new Map(alike.flat().map((chart) => [chart.patient.id, chart]));
-  const known = [...evidence.flatMap((of) => [...of.keys()]), ...people.flatMap((one) => putId(one) ?? [])];
+  const own = people.flatMap((one) => Object.values(ownIds(one)).filter((id) => id !== null));
+  const known = [...evidence.flatMap((of) => [...of.keys()]), ...own];
   const ids = new Set(known.filter((id) => !opened.has(id)));
   for (const chart of await findPatients(pool, context, actor, permission, [...ids])) {
     opened.set(chart.patient.id, chart);
@@ -68,7 +69,11 @@ export async function findCandidates(
   return people.map((patient, at) => {
     const found = new Map(evidence[at]);
     const named = new Set(found.keys());
-    const put = putId(patient);
+    const { put, said } = ownIds(patient);
+    if (said !== null) {
+      const known = found.get(said) ?? NONE;
+      found.set(said, { ...known, url: known.url ?? "uuid" });
+    }
     if (put !== null) found.set(put, { ...NONE, ...found.get(put), same: true });
     const charts = [...found.keys()].flatMap((id) => opened.get(id) ?? []);
     const others = (alike[at] ?? []).filter((chart) => !found.has(chart.patient.id));
@@ -80,9 +85,15 @@ export async function findCandidates(
   });
 }
 
-/** The chart of ours that a Patient is put to outright. */
-const putId = ({ interaction }: PlannedPatient): string | null =>
-  interaction?.method === "PUT" && Id.safeParse(interaction.id).success ? interaction.id : null;
+/**
+ * The chart of ours that a Patient is put to outright, and the one that it is by the UUID of its
+ * own: who was written here comes back under it from our exports.
+ */
+function ownIds({ interaction, patientNames }: PlannedPatient): { put: string | null; said: string | null } {
+  const uuid = patientNames.find(({ is }) => is === "uuid")?.of.slice("urn:uuid:".length);
+  const idOf = (id: string | null | undefined) => (Id.safeParse(id).success ? (id as string) : null);
+  return { put: interaction?.method === "PUT" ? idOf(interaction.id) : null, said: idOf(uuid) };
+}
 
 /** The token of a name by which patients are known. */
 export const tokenOfName = ({ indexes }: Context, { name }: Pick<PatientName, "name">): Buffer =>

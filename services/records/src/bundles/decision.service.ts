@@ -7,9 +7,9 @@ import type { Row } from "../resources/patient-owned.ts";
 import type { Resource } from "../resources/resource.ts";
 import type { Item } from "./draft.ts";
 import { type Candidate, type Fate, fatesOf, type Present, type Tokens } from "./fate.ts";
-import type { Planned } from "./plan.ts";
+import type { Known, Planned } from "./plan.ts";
 import type { Load, Names, Target } from "./preparation.service.ts";
-import { findRows, type Opened, openRows } from "./present.store.ts";
+import { type Found, findRows, type Opened, openRows } from "./present.store.ts";
 
 /** The fate of each item. Rows that had to be opened for it are in `opened` then. */
 export async function decide(
@@ -21,7 +21,10 @@ export async function decide(
   const put = items.flatMap(({ known: { interaction } }) =>
     interaction?.method === "PUT" && Id.safeParse(interaction.id).success ? [String(interaction.id)] : [],
   );
-  const ours = await findRows(db, actor, "fhir:import", put);
+  const said = items.flatMap(({ known }) =>
+    targets[known.subject]?.patient === "matched" ? (saidId(known) ?? []) : [],
+  );
+  const ours = await findRows(db, actor, "fhir:import", [...put, ...said]);
   const kinds = new Map([...seen.values()].flat().map(({ rowId, kind }) => [rowId, kind]));
   const elsewhere = new Set<Candidate>();
   const candidates = items.map(({ known, table }): Candidate => {
@@ -31,9 +34,14 @@ export async function decide(
     const chart = table?.noun === patients.noun && patient === "matched" ? subjectId : null;
     if (chart) kinds.set(chart, patients.noun);
     const { original, interaction } = known;
-    const one = { original, interaction, tokens: tokens.get(known) as Tokens, row: chart ?? own?.id ?? null };
-    if (own && ![subjectId, ...(past.merged.get(subjectId) ?? [])].includes(own.subjectId))
-      elsewhere.add(one);
+    const isOurs = (row: Found) => [subjectId, ...(past.merged.get(subjectId) ?? [])].includes(row.subjectId);
+    // What was written here and comes back as it was exported: nobody else has its id.
+    const back = own ? undefined : ours.get(saidId(known) ?? "");
+    const written = back && isOurs(back) ? back : undefined;
+    if (written) kinds.set(written.id, written.kind);
+    const row = chart ?? own?.id ?? written?.id ?? null;
+    const one = { original, interaction, tokens: tokens.get(known) as Tokens, row };
+    if (own && !isOurs(own)) elsewhere.add(one);
     return one;
   });
   const subjectIds = [...targets.map(({ subjectId }) => subjectId), ...[...past.merged.values()].flat()];
@@ -83,6 +91,12 @@ async function withShown(
 
 const ELSEWHERE: Fate = { what: "refused", why: "elsewhere" };
 
+/** The UUID that a resource has in our exports, where it was written here. */
+function saidId({ original: { fullUrl } }: Known): string | null {
+  const uuid = /^urn:uuid:(.*)$/i.exec(fullUrl ?? "")?.[1] ?? "";
+  return Id.safeParse(uuid).success ? uuid : null;
+}
+
 /** An opened row, as what it came from; else as what its fields make. */
 export function presentOf(rowId: string, { table, value }: Opened): Present {
   const { version = value.rev, source, resource, fullUrl = null } = value as Row & Record<string, never>;
@@ -91,5 +105,5 @@ export function presentOf(rowId: string, { table, value }: Opened): Present {
     (resource
       ? { fullUrl, resource }
       : { fullUrl: null, resource: (table as Resource<Row>).fhir.write(value, { reference: "" }) });
-  return { rowId, kind: table.noun, version, original };
+  return { rowId, kind: table.noun, version, original, isWritten: !source && !resource };
 }

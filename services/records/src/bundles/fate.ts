@@ -1,6 +1,6 @@
 import { canonicalJson } from "@medvault/crypto";
 import { isMaskedCopy } from "../fhir/masked-copy.ts";
-import type { Original } from "../fhir/resource.ts";
+import type { FhirResource, Original } from "../fhir/resource.ts";
 import type { Interaction } from "./interaction.ts";
 import { isOlder, isOrdered, isSame } from "./sameness.ts";
 
@@ -23,6 +23,8 @@ export interface Present {
   readonly kind: string;
   readonly version: number;
   readonly original: Original | null;
+  /** Written here: the original is made of its fields, and refers to nobody. */
+  readonly isWritten: boolean;
 }
 
 /** A resource of a bundle, with the tokens of its names. */
@@ -145,6 +147,17 @@ function isOneWith({ original: one }: Candidate, { original: other }: Present): 
   return isSame(one.resource, other.resource);
 }
 
+/** Whether a row says this already. What was written here refers to nobody: its row says whose. */
+function saysSame(next: FhirResource, { original, isWritten }: Present): boolean {
+  if (original === null) return false;
+  const { subject, patient } = original.resource;
+  const whose = {
+    ...(subject !== undefined && { subject }),
+    ...(patient !== undefined && { patient }),
+  };
+  return canonicalJson(isWritten ? { ...next, ...whose } : next) === canonicalJson(original.resource);
+}
+
 /** The fate of a resource that is one with these rows: with one at most, or with none for sure. */
 function versionOf(one: Candidate, same: readonly Present[], said: readonly Named[]): Fate {
   const { original, interaction } = one;
@@ -156,7 +169,7 @@ function versionOf(one: Candidate, same: readonly Present[], said: readonly Name
   if (ifMatch !== null && ifMatch !== version) return { what: "refused", why: "version" };
   const known = said.find((name) => name.rowId === rowId)?.content;
   const [next, former] = [original.resource, row.original?.resource];
-  const isSaid = known === "present" || (former && canonicalJson(next) === canonicalJson(former));
+  const isSaid = known === "present" || saysSame(next, row);
   if (isSaid) return { what: "existing", rowId, kind };
   // What its masks hide would be lost.
   if (isMaskedCopy(next) && !(former && isMaskedCopy(former))) return { what: "masked", rowId, kind };
