@@ -95,7 +95,7 @@ test("a bad element of a Patient refuses a transaction, and in a batch they are 
     familyName: "Marsh",
     birthDate: null,
     sex: "unknown",
-    identifiers: [],
+    nationalId: null,
   });
   expect(made.patient?.original.resource).toEqual({ ...patient, ...bad });
   expect(made.patient?.fault?.path).toBe("entry.0.resource.birthDate");
