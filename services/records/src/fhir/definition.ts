@@ -60,7 +60,11 @@ export function isResourceType(type: string): boolean {
 }
 
 /** The names of all resources of R4. */
-export const resourceTypes = (): string[] => Object.keys(texts).filter(isResourceType).sort();
+export const resourceTypes = (): string[] =>
+  [...codesOf("resource-types").values()]
+    .flatMap((names) => [...names])
+    .filter(isResourceType)
+    .sort();
 
 function codesOf(set: string): ReadonlyMap<string, ReadonlySet<string>> {
   const known = readCodes.get(set);
