@@ -105,6 +105,6 @@ test("threat: a name twice in one object is refused with the path, and nothing i
   );
   expect(await load(twice)).toMatchObject({
     status: 400,
-    body: { errors: [{ path: "entry.1.resource.valueString" }] },
+    body: { resourceType: "OperationOutcome", issue: [{ expression: ["entry[1].resource.valueString"] }] },
   });
 });

@@ -73,6 +73,8 @@ export interface ChartBatch {
   table: number;
   rows: Found<Row>[];
   bytes: number;
+  /** The rows' entries as JSON, where the rows themselves were let go. */
+  entries?: string[];
 }
 
 /** Rows that the actor reaches, in batches that are opened one at a time. */

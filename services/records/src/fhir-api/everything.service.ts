@@ -19,7 +19,7 @@ import { fingerprint } from "../resources/paging.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import { type Act, damaged, done } from "../resources/resource.events.ts";
 import { type ChartBatch, type ChartPosition, chartTables, readChart, summarise } from "./chart.store.ts";
-import { entryOf } from "./chart-entry.ts";
+import { type Entry, entryOf } from "./chart-entry.ts";
 import { type Gathered, gather } from "./gathered-masks.service.ts";
 import { pageLinks } from "./page-link.ts";
 
@@ -103,9 +103,10 @@ async function* bundle(
   for await (const batch of batches) {
     const table = chartTables[batch.table] as (typeof chartTables)[number];
     const rows = batch.rows.slice(0, left);
-    const shown = since === undefined ? rows : rows.filter((row) => isSince(row, new Date(since)));
-    const entries = await mapYielding(shown, (row) => {
-      const entry = entryOf(table, row, { reference: fullUrl });
+    const opened = rows.map((row, at) => ({ row, text: batch.entries?.[at] }));
+    const shown = since === undefined ? opened : opened.filter(({ row }) => isSince(row, new Date(since)));
+    const entries = await mapYielding(shown, ({ row, text }) => {
+      const entry = text ? (JSON.parse(text) as Entry) : entryOf(table, row, { reference: fullUrl });
       if (types && !types.includes(entry.resource.resourceType)) return [];
       const link = maskLink(entry.fullUrl, masks);
       return [losslessJson({ fullUrl: link, resource: maskResource(entry.resource, masks) })];

@@ -3,7 +3,8 @@ import { BoundedMap } from "@medvault/service-kit";
 import type { Chart } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { gatherMasks, type MaskGathering, type Masks } from "../fhir/mask-resource.ts";
-import { isDamaged } from "../resources/damaged-row.ts";
+import { type Found, isDamaged } from "../resources/damaged-row.ts";
+import type { Row } from "../resources/patient-owned.ts";
 import { type ChartBatch, type ChartPosition, chartTables, readChart, summarise } from "./chart.store.ts";
 import { entryOf } from "./chart-entry.ts";
 
@@ -15,8 +16,8 @@ interface Identifying {
 
 const MAX_CHARTS_KNOWN = 1_000;
 const MAX_IDS_KNOWN = 2_000;
-/** Of a small page the rows are opened once, and kept until it is sent. */
-const MAX_HELD_BYTES = 8 * 1024 * 1024;
+/** Rows that are opened for the masks are kept as text until their page is sent, up to so much. */
+const MAX_HELD_CHARS = 24 * 1024 * 1024;
 
 const known = new WeakMap<Context, BoundedMap<string, Identifying>>();
 
@@ -65,11 +66,11 @@ export async function gather(
   const names = new Set<string>([ownUrl(patientId)]);
   let gathering: (MaskGathering & { fullUrl: string }) | null = null;
   let held: ChartBatch[] | null = remembered || !page ? null : [];
-  let heldBytes = 0;
+  let heldChars = 0;
   let wanted = page?.rows ?? 0;
   const reading = { chart, after: null, ids: remembered?.ids };
   for await (const batch of readChart(context, actor, permission, reading)) {
-    const { table, rows, bytes } = batch;
+    const { table, rows } = batch;
     const declared = chartTables[table] as (typeof chartTables)[number];
     // The surviving patient's own row comes first.
     for (const row of table === 0 ? rows.toSorted((one) => (one.id === patientId ? -1 : 1)) : rows) {
@@ -82,10 +83,12 @@ export async function gather(
     if (!held || wanted === 0) continue;
     const shown = rows.filter(({ id }) => isAfter({ table, id }, page?.after ?? null)).slice(0, wanted);
     if (shown.length === 0) continue;
-    heldBytes += bytes;
+    const reference = gathering?.fullUrl ?? ownUrl(patientId);
+    const entries = shown.map((row) => JSON.stringify(entryOf(declared, row, { reference })));
+    heldChars += entries.reduce((sum, { length }) => sum + length, 0);
     wanted -= shown.length;
-    if (heldBytes > MAX_HELD_BYTES) held = null;
-    else held.push({ ...batch, rows: shown });
+    if (heldChars > MAX_HELD_CHARS) held = null;
+    else held.push({ ...batch, rows: shown.map(withoutContent), entries });
   }
   const isToRemember = !remembered && isAskedAgain && ids.flat().length <= MAX_IDS_KNOWN;
   if (isToRemember && (await stateNow()) === state) charts.set(patientId, { state, ids });
@@ -95,6 +98,13 @@ export async function gather(
 }
 
 const ownUrl = (patientId: string): string => `urn:uuid:${patientId}`;
+
+/** What of a row is needed beside its entry. */
+function withoutContent(row: Found<Row>): Found<Row> {
+  if (isDamaged(row)) return row;
+  const { id, rev, updatedAt, createdAt } = row as Row & { updatedAt?: Date; createdAt?: Date };
+  return { id, rev, updatedAt, createdAt } as Row;
+}
 
 const isAfter = (one: ChartPosition, after: ChartPosition | null): boolean =>
   after === null || one.table > after.table || (one.table === after.table && one.id > after.id);
