@@ -100,10 +100,17 @@ const bodyType = (operation: Operation) => Object.keys(operation.requestBody?.co
 
 function dataOf(operation: Operation): string {
   const successes = Object.entries(operation.responses).filter(([status]) => status.startsWith("2"));
-  const contents = successes.flatMap(([, { content = {} }]) => Object.entries(content));
+  const contents = successes.flatMap(([, { content = {} }]) => asked(content));
   if (contents.length === 0) return "undefined";
   if (contents.some(([type]) => !PARSED.test(type))) return STREAM;
   return [...new Set(contents.map(([, { schema }]) => typeOf(schema)))].join(" | ");
+}
+
+/** What the client asks for, of what a route answers: JSON, where there is that. */
+function asked(content: Content): [string, { schema: Schema }][] {
+  const all = Object.entries(content);
+  const json = all.filter(([type]) => type === "application/json");
+  return json.length > 0 ? json : all;
 }
 
 const nameOf = (ref: string) => ref.slice(ref.lastIndexOf("/") + 1);

@@ -10,6 +10,8 @@ export interface AnswerDoc {
   response?: z.ZodType;
   /** Default application/json; several where the client chooses among them. */
   responseType?: string | readonly string[];
+  /** The part of the body that is sent where FHIR is asked for, as application/fhir+json. */
+  fhirResponse?: z.ZodType;
 }
 
 /** The document of one route: what its guard enforces, and what OpenAPI shows. */

@@ -20,6 +20,7 @@ import { actorOf, requireAdmission } from "./access.ts";
 import { callerOf } from "./internal.client.ts";
 import { metricsOf } from "./metrics.ts";
 import { fillNames, idsNamed, namePlan } from "./names.ts";
+import { asksForFhir } from "./operation-outcome.ts";
 import type { People } from "./people.client.ts";
 import { perApp } from "./per-app.ts";
 import { AnswerUnfit } from "./problem.ts";
@@ -104,10 +105,14 @@ export function route<const D extends RouteDoc>(
       const caller = callerOf(actorOf(req), req);
       if (people) fillNames(names, body, await people.namesOf(caller, idsNamed(names, body)));
     }
-    const shown = doc.response && stripped(doc, doc.response, body, req);
+    const { fhirResponse } = doc;
+    const isFhir = fhirResponse !== undefined && asksForFhir(req);
+    const schema = isFhir ? fhirResponse : doc.response;
+    const shown = schema && stripped(doc, schema, body, req);
     if (rev !== undefined) res.set("ETag", etagOf(rev));
     res.status(status).set(headers);
-    if (doc.responseType !== undefined) res.type(String([doc.responseType].flat()[0]));
+    if (isFhir) res.type("application/fhir+json");
+    else if (doc.responseType !== undefined) res.type(String([doc.responseType].flat()[0]));
     if (shown === undefined) res.end();
     else if (typeof shown === "string") res.send(shown);
     else (res.get("content-type") ? res : res.type("json")).send(losslessJson(shown));

@@ -1,5 +1,5 @@
 import { defineRoutes, REPLAY } from "../route.ts";
-import { EverythingQuery, FhirBundle, FhirImportView, FhirPage } from "./schemas.ts";
+import { EverythingQuery, FhirBundle, FhirBundleAnswer, FhirImportView, FhirPage } from "./schemas.ts";
 
 export const fhirApi = defineRoutes({
   import: {
@@ -10,6 +10,7 @@ export const fhirApi = defineRoutes({
     summary: "Store a FHIR R4 bundle, whole or not at all",
     request: FhirBundle,
     response: FhirImportView,
+    fhirResponse: FhirBundleAnswer,
     errors: [
       "too_large",
       "multiple_matches",

@@ -27,7 +27,9 @@ export function openApiDocument(
   { schemas: named = {}, tags = {} }: DocumentOptions = {},
 ): Json {
   const shown = routes.flatMap((route) =>
-    [route, ...(route.also ?? [])].flatMap(({ response }) => response ?? []),
+    [route, ...(route.also ?? [])].flatMap(({ response, fhirResponse }) =>
+      [response, fhirResponse].filter((schema) => schema !== undefined),
+    ),
   );
   const schemas = namedSchemas({ ...named, Problem }, shown);
   const problems = new Map<string, Json>();
@@ -111,12 +113,18 @@ function answers(route: RouteDoc, schemas: NamedSchemas): Json {
       const status = statusOf(answer);
       const types = [answer.responseType ?? "application/json"].flat();
       const schema = answer.response && schemas.use(answer.response, "output");
+      const fhir = answer.fhirResponse && schemas.use(answer.fhirResponse, "output");
       return [
         String(status),
         {
           description: answer.summary,
           headers: headersOf(route, status),
-          ...(schema && { content: Object.fromEntries(types.map((type) => [type, { schema }])) }),
+          ...(schema && {
+            content: {
+              ...Object.fromEntries(types.map((type) => [type, { schema }])),
+              ...(fhir && { "application/fhir+json": { schema: fhir } }),
+            },
+          }),
         },
       ];
     }),

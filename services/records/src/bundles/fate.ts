@@ -173,6 +173,8 @@ function versionOf(one: Candidate, same: readonly Present[], said: readonly Name
   if (isSaid) return { what: "existing", rowId, kind };
   // What its masks hide would be lost.
   if (isMaskedCopy(next) && !(former && isMaskedCopy(former))) return { what: "masked", rowId, kind };
+  // Put to our own id, it is the version that we gave it, and last said is what counts.
+  if (interaction?.method === "PUT" && interaction.id === rowId) return { what: "update", rowId, kind };
   if (former && isOlder(next, former)) return { what: "older", rowId, kind };
   // Word for word what it was before: a former load that comes again, unless it is put outright.
   const isAgain = known === "former" && interaction?.method !== "PUT";

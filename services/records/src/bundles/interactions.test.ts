@@ -258,3 +258,50 @@ test("what is about a chart of ours by its id or a person's number is that patie
   });
   expect(await recordsOf(id)).toHaveLength(4);
 });
+
+test("who asks for FHIR gets the Bundle alone, and its refusals as an OperationOutcome", async () => {
+  const { patient, lab } = hospital(newId());
+  const bundle = { resourceType: "Bundle", type: "transaction", entry: [patient(), lab()] };
+  const FHIR = "application/fhir+json";
+  const ask = (headers: Record<string, string>, body: unknown = bundle) =>
+    doctor.post<Json>("/v1/fhir", JSON.stringify(body), {
+      headers: { "content-type": "application/json", ...headers },
+    });
+  for (const headers of [
+    { accept: FHIR },
+    { "content-type": FHIR },
+    { "content-type": FHIR, accept: "*/*" },
+  ]) {
+    const answer = await ask(headers as never);
+    expect(answer.headers.get("content-type")).toContain(FHIR);
+    expect(Object.keys(answer.body).sort()).toEqual(["entry", "resourceType", "type"]);
+  }
+  for (const headers of [{}, { "content-type": FHIR, accept: "application/json" }]) {
+    const answer = await ask(headers as never);
+    expect(answer.headers.get("content-type")).toContain("application/json");
+    expect(answer.body).toMatchObject({ existing: 2, type: "transaction-response", entry: [{}, {}] });
+  }
+  const wrong = { ...bundle, entry: [{ request: { method: "GET", url: "Patient/1" } }] };
+  expect((await ask({ accept: FHIR }, wrong)).body).toMatchObject({
+    resourceType: "OperationOutcome",
+    issue: [{ severity: "error", expression: ["entry[0].request.method"] }],
+  });
+});
+
+test("a resource that was read here and is put back is the next version, whatever version it was elsewhere", async () => {
+  const { patient, lab } = hospital(newId());
+  const first = await load(doctor, [patient(), lab({ meta: { versionId: "10" } })]);
+  const place = first.body.entry[1]?.response.location?.split("/_history")[0] ?? "";
+  const read = (await doctor.get<Json>(`/v1/fhir/${place}`)).body;
+  expect(read).toMatchObject({ meta: { versionId: "1" } });
+  const resource = { ...read, valueQuantity: { value: 6, unit: "mmol/L" } };
+  const request = { method: "PUT", url: place, ifMatch: 'W/"1"' };
+  const answer = await load(doctor, [{ resource, request }]);
+  expect(statusesOf(answer)).toEqual(["200 OK"]);
+  expect(answer.body).toMatchObject({ updated: 1, patientId: first.body.patientId });
+  expect((await doctor.get<Json>(`/v1/fhir/${place}`)).body).toMatchObject({
+    meta: { versionId: "2" },
+    valueQuantity: { value: 6 },
+  });
+  expect((await load(doctor, [{ resource, request }])).body).toMatchObject({ code: "version_conflict" });
+});

@@ -18,7 +18,7 @@ export function capabilityOf(base: string, types: readonly string[]): FhirResour
       {
         mode: "server",
         documentation:
-          "Resources are written by transaction and batch. What identifies a person is searched by POST alone. Sensitive values are masked (data-absent-reason) unless unmask names them and X-Purpose says why.",
+          "Resources are written by transaction and batch, conditionally too: by identifier. What identifies a person is searched by POST alone. Sensitive values are masked (data-absent-reason) unless unmask names them and X-Purpose says why.",
         security: {
           cors: false,
           description: "A bearer token of POST /v1/auth/login. Each request is in the audit log.",
@@ -40,9 +40,11 @@ function resourceOf(type: string): object {
     interaction: ["read", "vread", "history-instance", "search-type"].map((code) => ({ code })),
     versioning: "versioned",
     readHistory: true,
-    updateCreate: false,
-    conditionalCreate: false,
+    updateCreate: true,
+    conditionalCreate: true,
     conditionalRead: "not-match",
+    conditionalUpdate: true,
+    conditionalDelete: "single",
     ...(includes.length > 0 && { searchInclude: includes }),
     searchParam: parameters.map(searchParam),
     operation: [
