@@ -21,6 +21,7 @@ import { type Act, damaged, done } from "../resources/resource.events.ts";
 import { type ChartBatch, type ChartPosition, chartTables, readChart, summarise } from "./chart.store.ts";
 import { type Entry, entryOf } from "./chart-entry.ts";
 import { type Gathered, gather } from "./gathered-masks.service.ts";
+import { linkedEntry } from "./merged-link.ts";
 import { pageLinks } from "./page-link.ts";
 
 const Cursor = z.strictObject({
@@ -90,7 +91,7 @@ async function* noting(context: Context, actor: Actor, batches: Batches): AsyncG
 
 async function* bundle(
   asked: Asked,
-  { masks, fullUrl }: Gathered,
+  { masks, fullUrl, urls }: Gathered,
   batches: Batches,
   { total, rest, limit }: { total: number; rest: number; limit: number },
 ): AsyncGenerator<string> {
@@ -106,7 +107,8 @@ async function* bundle(
     const opened = rows.map((row, at) => ({ row, text: batch.entries?.[at] }));
     const shown = since === undefined ? opened : opened.filter(({ row }) => isSince(row, new Date(since)));
     const entries = await mapYielding(shown, ({ row, text }) => {
-      const entry = text ? (JSON.parse(text) as Entry) : entryOf(table, row, { reference: fullUrl });
+      const found = text ? (JSON.parse(text) as Entry) : entryOf(table, row, { reference: fullUrl });
+      const entry = linkedEntry(found, row, urls);
       if (types && !types.includes(entry.resource.resourceType)) return [];
       const link = maskLink(entry.fullUrl, masks);
       return [losslessJson({ fullUrl: link, resource: maskResource(entry.resource, masks) })];

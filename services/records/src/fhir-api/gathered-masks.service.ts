@@ -3,6 +3,7 @@ import { BoundedMap } from "@medvault/service-kit";
 import type { Chart } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
 import { gatherMasks, type MaskGathering, type Masks } from "../fhir/mask-resource.ts";
+import { CHART } from "../resources/chart.ts";
 import { type Found, isDamaged } from "../resources/damaged-row.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import { type ChartBatch, type ChartPosition, chartTables, readChart, summarise } from "./chart.store.ts";
@@ -26,6 +27,8 @@ export interface Gathered {
   masks: Masks;
   /** How the patient is called in the chart. */
   fullUrl: string;
+  /** How each patient of the chart is called in it, by their ids. */
+  urls: ReadonlyMap<string, string>;
   /** All that refers to the patient in it. */
   names: ReadonlySet<string>;
   /** The page's rows, if they were read and are small enough to be kept. */
@@ -64,6 +67,7 @@ export async function gather(
   const remembered = before?.state === state ? before : null;
   const ids: string[][] = chartTables.map(() => []);
   const names = new Set<string>([ownUrl(patientId)]);
+  const urls = new Map<string, string>();
   let gathering: (MaskGathering & { fullUrl: string }) | null = null;
   let held: ChartBatch[] | null = remembered || !page ? null : [];
   let heldChars = 0;
@@ -77,7 +81,10 @@ export async function gather(
       const reference = gathering?.fullUrl ?? ownUrl(patientId);
       const entry = entryOf(declared, row, { reference });
       gathering ??= { ...gatherMasks(patientId, entry.fullUrl, unmask), fullUrl: entry.fullUrl };
-      if (table === 0) names.add(entry.fullUrl).add(`Patient/${entry.resource.id}`);
+      if (table === 0) {
+        names.add(entry.fullUrl).add(`Patient/${entry.resource.id}`);
+        urls.set(row.id, entry.fullUrl);
+      }
       if (gathering.add(entry) || isDamaged(row) || table === 0) ids[table]?.push(row.id);
     }
     if (!held || wanted === 0) continue;
@@ -94,7 +101,7 @@ export async function gather(
   if (isToRemember && (await stateNow()) === state) charts.set(patientId, { state, ids });
   const fullUrl = gathering?.fullUrl ?? ownUrl(patientId);
   const masks = (gathering ?? gatherMasks(patientId, fullUrl, unmask)).masks();
-  return { masks, fullUrl, names, held };
+  return { masks, fullUrl, urls, names, held };
 }
 
 const ownUrl = (patientId: string): string => `urn:uuid:${patientId}`;
@@ -103,7 +110,7 @@ const ownUrl = (patientId: string): string => `urn:uuid:${patientId}`;
 function withoutContent(row: Found<Row>): Found<Row> {
   if (isDamaged(row)) return row;
   const { id, rev, updatedAt, createdAt } = row as Row & { updatedAt?: Date; createdAt?: Date };
-  return { id, rev, updatedAt, createdAt } as Row;
+  return { id, rev, updatedAt, createdAt, [CHART]: row[CHART] } as Row;
 }
 
 const isAfter = (one: ChartPosition, after: ChartPosition | null): boolean =>
