@@ -153,6 +153,14 @@ test("who registers someone is told of charts in reach that may be the same pers
   }
 });
 
+test("a placeholder for a national id makes nobody a possible duplicate", async () => {
+  const doctor = treating();
+  for (const [at, nationalId] of ["999-99-9999", "999999999", "unknown"].entries()) {
+    const made = await register(doctor, { nationalId, familyName: `Nobody${at}` });
+    expect(made.possibleDuplicates).toEqual([]);
+  }
+});
+
 test("who registers themselves is told of nobody", async () => {
   const [doctor, patient] = [treating(), service.someone("patient")];
   const nationalId = fresh();

@@ -81,7 +81,7 @@ export function plainValue(value: string, system = ""): string {
 }
 
 /** What stands where nobody knew or said the number. */
-function isPlaceholder(value: string): boolean {
+export function isPlaceholder(value: string): boolean {
   const bare = normalise(value).replaceAll(/[\s\p{P}]/gu, "");
   const digits = bare.replaceAll(/^\p{L}{1,4}(?=\d)/gu, "");
   return (

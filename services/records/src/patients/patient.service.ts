@@ -25,6 +25,7 @@ import type { Caller } from "../access/auth.client.ts";
 import { requireAccount } from "../access/standing.service.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
+import { isPlaceholder } from "../fhir/identifier.ts";
 import { CHART, shownUnder } from "../resources/chart.ts";
 import { type Found, isDamaged } from "../resources/damaged-row.ts";
 import { intact } from "../resources/intact-row.service.ts";
@@ -98,7 +99,8 @@ async function duplicatesOf(tx: Tx, context: Context, actor: Actor, patient: Pat
   const permission = "patient:read";
   if ((scopeOf(actor, permission) ?? "own") === "own") return [];
   const { held } = context.indexes.of(patients.table);
-  const { nationalId } = patient;
+  const nationalId =
+    patient.nationalId === null || isPlaceholder(patient.nationalId) ? null : patient.nationalId;
   const sought = { ...patient, nationalIds: nationalId === null ? [] : [nationalId] };
   const [found = []] = await store.findAlike(tx, context, actor, permission, held, [sought]);
   const isAlike = (other: Patient): boolean =>
