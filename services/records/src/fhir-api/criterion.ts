@@ -1,3 +1,5 @@
+import { plainValue } from "../fhir/identifier.ts";
+import { canonicalSystem } from "../fhir/national-system.ts";
 import type { FhirResource } from "../fhir/resource.ts";
 import { nameWords } from "../patients/name-words.ts";
 import { type DateCondition, dateConditionOf, meetsDate, rangeOfElement } from "./date-range.ts";
@@ -29,9 +31,9 @@ function meetsOf({ name, type }: SearchParameter): (value: unknown, wanted: stri
   return name === "identifier" ? identifierMeets : (value, wanted) => tokenMeets(value, wanted);
 }
 
-/** An identifier, whatever its spaces, hyphens and case. */
+/** An identifier, however it and its system are spelt. */
 const identifierMeets = (value: unknown, wanted: string): boolean =>
-  tokenMeets(value, wanted, (text) => text.replace(/[\s-]/g, "").toLowerCase());
+  tokenMeets(value, wanted, (text) => plainValue(text), canonicalSystem);
 
 function valuesIn(resource: FhirResource, { elements }: SearchParameter): unknown[] {
   return elements.flatMap((path) => {
@@ -40,15 +42,17 @@ function valuesIn(resource: FhirResource, { elements }: SearchParameter): unknow
   });
 }
 
+const asIs = (text: string): string => text;
+
 /** `code`, `system|code`, `|code` (without a system), `system|`: of any of a concept's codings. */
-function tokenMeets(value: unknown, wanted: string, alike = (text: string) => text): boolean {
+function tokenMeets(value: unknown, wanted: string, plain = asIs, canonical = asIs): boolean {
   const bar = wanted.indexOf("|");
-  const system = bar === -1 ? null : wanted.slice(0, bar);
-  const code = alike(wanted.slice(bar + 1));
+  const system = bar === -1 ? null : canonical(wanted.slice(0, bar));
+  const code = plain(wanted.slice(bar + 1));
   return codingsOf(value).some(
     (coding) =>
-      (system === null || (coding.system ?? "") === system) &&
-      (code === "" || alike(String(coding.code)) === code),
+      (system === null || canonical(String(coding.system ?? "")) === system) &&
+      (code === "" || plain(String(coding.code)) === code),
   );
 }
 

@@ -192,6 +192,8 @@ test("a person is found by name, birth date and identifier, by POST", async () =
     [`identifier=${encodeURIComponent(`urn:mrn|${mrn}`)}`, true],
     [`identifier=${encodeURIComponent(mrn.replaceAll(" ", "").toLowerCase())}`, true],
     [`identifier=${encodeURIComponent(`urn:other|${mrn}`)}`, false],
+    [`identifier=${encodeURIComponent(`urn:mrn|${mrn}`)}&given=Zofia`, true],
+    [`identifier=${encodeURIComponent(`urn:mrn|${mrn}`)}&given=Anna`, false],
   ];
   for (const [form, isFound] of cases) {
     const { status, body } = await post(doctor, "Patient", form);

@@ -1,4 +1,7 @@
-import { type Actor, PlainDate } from "@medvault/contracts";
+import { type Actor, PlainDate, scopeOf } from "@medvault/contracts";
+import { tokenOfName } from "../bundles/candidate.service.ts";
+import { findByNames } from "../bundles/import.store.ts";
+import { identifierName } from "../bundles/patient-name.ts";
 import type { Context } from "../context.ts";
 import { addedNameTokens, nameTokens, tokensOfAll } from "../patients/name-tokens.ts";
 import { nameWords } from "../patients/name-words.ts";
@@ -10,7 +13,7 @@ import type { SearchPairs } from "./search-query.ts";
 const MAX_CANDIDATES = 1_000;
 
 /**
- * The ids of those who may match a search by name, birth date or national id, as far as indexes
+ * The ids of those who may match a search by identifier, name or birth date, as far as indexes
  * know; each is to be checked once it is opened. Null: no index says anything.
  */
 export async function patientCandidates(
@@ -23,7 +26,10 @@ export async function patientCandidates(
     single.flatMap(([name, value]) => (names.includes(name) ? [value] : []));
   const words = named("name", "family", "given").flatMap(nameWords);
   const birthDate = named("birthdate").find((value) => PlainDate.safeParse(value).success);
-  const nationalId = named("identifier")[0]?.split("|").at(-1);
+  const [identifier] = named("identifier");
+  const known = await byIdentifier(context, actor, identifier);
+  if (known.length > 0) return known;
+  const nationalId = identifier?.split("|").at(-1);
   const found = await context.indexes.of(patients.table).read(context.pool, async (query) => {
     const asked = { birth_date: birthDate, national_id: nationalId };
     const tokens: store.PatientTokens = {
@@ -36,7 +42,15 @@ export async function patientCandidates(
     return store.findCandidates(context.pool, context, actor, tokens, null, MAX_CANDIDATES + 1);
   });
   if (found === null || found.length > MAX_CANDIDATES) return null;
-  // An identifier need not be the national id, which alone is indexed here.
+  // An identifier need not be one by which an import knows somebody, nor a national id.
   if (found.length === 0 && nationalId !== undefined) return null;
   return found.map(({ id }) => id);
+}
+
+/** Those whom an import knows by an identifier with its system, among whom the actor may write. */
+async function byIdentifier(context: Context, actor: Actor, identifier: string | undefined) {
+  const [system = "", value] = identifier?.split("|") ?? [];
+  if (!system || !value || scopeOf(actor, "patient:write") === null) return [];
+  const tokens = [tokenOfName(context, { name: identifierName({ system, value }) })];
+  return [...(await findByNames(context.pool, context, actor, tokens)).values()].flatMap((ids) => [...ids]);
 }

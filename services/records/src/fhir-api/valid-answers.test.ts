@@ -46,6 +46,9 @@ test("what a FHIR client reads, finds and follows is valid FHIR R4, masked and n
     return body;
   };
   await get("/v1/fhir/metadata");
+  const { body: deleted } = await doctor.post<Known>(`/v1/patients/${written}/records`, note);
+  await doctor.delete(`/v1/records/${deleted.id}`);
+  await get(`/v1/fhir/DocumentReference/${deleted.id}/_history`);
   for (const patient of [loaded.body.patientId, written]) {
     for (const query of ["_count=7", `_count=7&${UNMASKED}`])
       await get(`/v1/fhir/Patient/${patient}/$everything?${query}`);
