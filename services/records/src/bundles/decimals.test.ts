@@ -20,7 +20,7 @@ const observation = (url: string, value: string) =>
 const bundle = (...entries: string[]) =>
   `{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"${PATIENT}","resource":{"resourceType":"Patient","name":[{"family":"Digits"}],"extension":[{"url":"http://example.org/d","valueDecimal":1.00}],"multipleBirthInteger":2},"request":{"method":"POST","url":"Patient"}},${entries.join(",")}]}`;
 const load = (text: string) =>
-  doctor.post<FhirImportView & { errors?: { path: string }[] }>("/v1/fhir", text, {
+  doctor.post<FhirImportView>("/v1/fhir", text, {
     headers: { "content-type": "application/fhir+json" },
   });
 const exported = async (id: string | null) =>
@@ -79,6 +79,22 @@ test("an edit keeps the digits of all else, and its own", async () => {
   expect(out).toContain('"valueDecimal":1.00');
 });
 
+test("FHIR clients read, follow and find digits too, whatever JSON they ask for", async () => {
+  const { body } = await load(
+    bundle(observation(url(6), VALUES[0] ?? "")).replaceAll("6a0c3f0e", "6a0c3f13"),
+  );
+  const { id } = (await doctor.get<{ items: { id: string }[] }>(`/v1/patients/${body.patientId}/records`))
+    .body.items[0] ?? { id: "" };
+  for (const accept of ["application/fhir+json", "application/json"]) {
+    for (const path of ["", "/_history", "/_history/1"]) {
+      const answer = await doctor.get(`/v1/fhir/Observation/${id}${path}`, { headers: { accept } });
+      expect([path, answer.bytes.toString("utf8")]).toEqual([path, expect.stringContaining('"value":7.10')]);
+    }
+    const found = await doctor.get(`/v1/fhir/Observation?patient=${body.patientId}`, { headers: { accept } });
+    expect(found.bytes.toString("utf8")).toContain('"value":7.10');
+  }
+});
+
 test("a claim's total with two zeros is its amount", async () => {
   const claim = `{"resource":{"resourceType":"Claim","status":"draft","use":"claim","patient":${subject},"total":{"value":1.2550e2,"currency":"EUR"}}}`;
   const { body } = await load(bundle(claim).replaceAll("6a0c3f0e", "6a0c3f10"));
@@ -105,6 +121,11 @@ test("threat: a name twice in one object is refused with the path, and nothing i
   );
   expect(await load(twice)).toMatchObject({
     status: 400,
-    body: { resourceType: "OperationOutcome", issue: [{ expression: ["entry[1].resource.valueString"] }] },
+    body: { issue: [{ expression: ["entry[1].resource.valueString"] }] },
+  });
+  const json = { headers: { "content-type": "application/json" } };
+  expect(await doctor.post("/v1/fhir", twice, json)).toMatchObject({
+    status: 400,
+    body: { errors: [{ path: "entry.1.resource.valueString", message: "is there twice" }] },
   });
 });
