@@ -230,6 +230,42 @@ test("versions of a prescription, a claim and a patient are read from what they 
   });
 });
 
+test("what an import answers as location and ETag is what is read there, corrected or not", async () => {
+  const fullUrl = `https://lab.example/fhir/CarePlan/${newId()}`;
+  const patient = `https://lab.example/fhir/Patient/${newId()}`;
+  const load = async (status: string, versionId: string) => {
+    const resource = { status, intent: "plan", subject: { reference: patient }, meta: { versionId } };
+    const entry = [
+      { fullUrl: patient, resource: { resourceType: "Patient", name: [{ family: "Located" }] } },
+      { fullUrl, resource: { resourceType: "CarePlan", ...resource } },
+      {
+        fullUrl: fullUrl.replace("CarePlan", "Observation"),
+        resource: {
+          ...{ resourceType: "Observation", ...resource, code: { text: "Sodium" }, valueString: status },
+          status: versionId === "1" ? "preliminary" : "final",
+        },
+      },
+    ];
+    const bundle = { resourceType: "Bundle", type: "transaction", entry };
+    const headers = { accept: "application/fhir+json" };
+    const { body } = await doctor.post<{ entry: { response: { location: string; etag: string } }[] }>(
+      "/v1/fhir",
+      bundle,
+      { headers },
+    );
+    return body.entry.map(({ response }) => response);
+  };
+  const loads = [await load("draft", "1"), await load("active", "2")];
+  for (const { location, etag } of loads.flat()) {
+    const { status, headers, body } = await doctor.get<Resource>(`/v1/fhir/${location}`);
+    expect([status, headers.get("etag")], location).toEqual([200, etag]);
+    expect(location).toBe(`${body.resourceType}/${body.id}/_history/${body.meta.versionId}`);
+  }
+  const [, plan] = loads[1] ?? [];
+  const { body } = await doctor.get<History>(`/v1/fhir/${plan?.location.replace(/\/[^/]+$/, "")}`);
+  expect(body.entry.map(({ resource }) => resource?.status)).toEqual(["active", "draft"]);
+});
+
 test("what is asked for as XML is refused; JSON has several names", async () => {
   const { ids } = await givenChart();
   const path = `/v1/fhir/Observation/${ids.Observation}`;
