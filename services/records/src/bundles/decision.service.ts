@@ -24,9 +24,13 @@ export async function decide(
   const said = items.flatMap(({ known }) =>
     targets[known.subject]?.patient === "matched" ? (saidId(known) ?? []) : [],
   );
-  const ours = await findRows(db, actor, "fhir:import", [...put, ...said]);
+  const ours = await findRows(db, actor, "fhir:import", [
+    ...put,
+    ...said,
+    ...items.flatMap(({ known }) => shownId(known) ?? []),
+  ]);
   const kinds = new Map([...seen.values()].flat().map(({ rowId, kind }) => [rowId, kind]));
-  const elsewhere = new Set<Candidate>();
+  const settled = new Map<Candidate, Fate>();
   const candidates = items.map(({ known, table }): Candidate => {
     const { subjectId, patient } = targets[known.subject] as Target;
     const own = known.interaction?.method === "PUT" ? ours.get(String(known.interaction.id)) : undefined;
@@ -41,7 +45,9 @@ export async function decide(
     if (written) kinds.set(written.id, written.kind);
     const row = chart ?? own?.id ?? written?.id ?? null;
     const one = { original, interaction, tokens: tokens.get(known) as Tokens, row };
-    if (own && !isOurs(own)) elsewhere.add(one);
+    if (own && !isOurs(own)) settled.set(one, ELSEWHERE);
+    const shown = ours.get(shownId(known) ?? "");
+    if (shown && isOurs(shown)) settled.set(one, { what: "existing", rowId: shown.id, kind: shown.kind });
     return one;
   });
   const subjectIds = [...targets.map(({ subjectId }) => subjectId), ...[...past.merged.values()].flat()];
@@ -51,11 +57,11 @@ export async function decide(
     return new Map([...opened].map(([id, row]) => [id, presentOf(id, row)]));
   };
   const fates = await fatesOf(
-    candidates.filter((one) => !elsewhere.has(one)),
+    candidates.filter((one) => !settled.has(one)),
     (token) => seen.get(token) ?? [],
     open,
   );
-  const all = candidates.map((one) => (elsewhere.has(one) ? ELSEWHERE : (fates.shift() as Fate)));
+  const all = candidates.map((one) => settled.get(one) ?? (fates.shift() as Fate));
   return withShown(items, all, opened, open);
 }
 
@@ -95,6 +101,15 @@ const ELSEWHERE: Fate = { what: "refused", why: "elsewhere" };
 function saidId({ original: { fullUrl } }: Known): string | null {
   const uuid = /^urn:uuid:(.*)$/i.exec(fullUrl ?? "")?.[1] ?? "";
   return Id.safeParse(uuid).success ? uuid : null;
+}
+
+/**
+ * Our id of a resource that was read or found here and is loaded as it was shown, with that id: a
+ * list asks for no change.
+ */
+function shownId({ interaction, original: { fullUrl, resource } }: Known): string | null {
+  const id = /\/v1\/fhir\/[A-Z][A-Za-z]+\/([^/]+)$/.exec(fullUrl ?? "")?.[1] ?? "";
+  return interaction === null && id === resource.id && Id.safeParse(id).success ? id : null;
 }
 
 /** An opened row, as what it came from; else as what its fields make. */

@@ -305,3 +305,18 @@ test("a resource that was read here and is put back is the next version, whateve
   });
   expect((await load(doctor, [{ resource, request }])).body).toMatchObject({ code: "version_conflict" });
 });
+
+test("what a search found here loads and changes nothing", async () => {
+  const { patient, lab } = hospital(newId());
+  const first = await load(doctor, [patient(), lab()]);
+  const found = (
+    await doctor.get<{ entry: EntrySent[] }>(`/v1/fhir/Observation?patient=${first.body.patientId}`)
+  ).body;
+  expect(found.entry).toHaveLength(1);
+  expect((await load(doctor, found.entry, "searchset")).body).toMatchObject({
+    patientId: first.body.patientId,
+    existing: 1,
+    updated: 0,
+    stored: { records: 0 },
+  });
+});
