@@ -117,3 +117,29 @@ test.each([
     });
   },
 );
+
+test("a laboratory that knows a name and a number takes nothing from the chart", async () => {
+  const doctor = treating();
+  const identifier = [{ system: SYSTEM, value: fresh() }];
+  const phone = { telecom: [{ system: "phone", value: "555-014-7731" }], address: [{ text: "1 Mill Road" }] };
+  const { patientId } = (await send(doctor, { ...ADA, ...phone, identifier })).body;
+  const byHand = await givenPatient(doctor, { nationalId: "900-55-4321", phone: "555-014-7732" });
+  const number = { system: "http://hl7.org/fhir/sid/us-ssn", value: "900554321" };
+  for (const [id, known] of [
+    [patientId, identifier],
+    [byHand, [number]],
+  ] as const) {
+    const before = (await doctor.get<object>(`/v1/patients/${id}${UNMASKED}`)).body;
+    const little = { identifier: known, name: [{ family: "Marsh" }], gender: "unknown" };
+    const said = id === patientId ? little : { ...little, birthDate: "1971-02-03" };
+    const news = id === patientId ? { existing: 1, updated: 0 } : { existing: 0, updated: 1 };
+    expect((await send(doctor, said)).body).toMatchObject({ patientId: id, ...news });
+    const shown = ["givenName", "familyName", "birthDate", "sex", "phone", "address"] as const;
+    const after = (await doctor.get<Record<string, unknown>>(`/v1/patients/${id}${UNMASKED}`)).body;
+    const kept = Object.fromEntries(shown.map((field) => [field, (before as typeof after)[field]]));
+    expect(after).toMatchObject(id === patientId ? kept : { ...kept, familyName: "Marsh" });
+    const exported = await doctor.get(`/v1/fhir/Patient/${id}/$everything${UNMASKED}`);
+    expect(JSON.stringify(exported.body)).toContain(String(after.phone));
+    expect(JSON.stringify(exported.body)).toContain(String(after.birthDate));
+  }
+});

@@ -7,6 +7,8 @@ import {
 } from "@medvault/contracts";
 import { laidInto } from "../fhir/lay.ts";
 import { layPatient } from "../fhir/lay-patient.ts";
+import { mapPatient } from "../fhir/map-patient.ts";
+import { mergedPatient } from "../fhir/merge-patient.ts";
 import { everyName } from "../fhir/person.ts";
 import type { Original } from "../fhir/resource.ts";
 import { nextRevision, type Stored } from "../resources/patient-owned.ts";
@@ -39,15 +41,42 @@ export function newPatient(id: string, content: PatientContent, origin: PatientO
 }
 
 /**
- * The patient as a newer original says. What a chart that was written here knows besides stays;
- * whose account it is is no matter of an import.
+ * The patient as an import says. The same resource of the same server, or one with our own id, says
+ * all of it; another one says only what it says, and what the chart knows besides stays. Whose
+ * account it is is no matter of an import.
  */
 export function renewed(made: Patient, former: Patient): Patient {
   const { userId, createdBy, createdAt } = former;
-  const said = Object.entries(made).filter(([, value]) => value !== null && value !== "");
-  const content = former.source === null ? { ...former, ...Object.fromEntries(said) } : made;
+  const content = isSameResource(made, former)
+    ? made
+    : former.source
+      ? merged(made, former)
+      : laid(made, former);
   const next = { ...content, userId, createdBy, createdAt, rev: former.rev + 1 };
   return { ...next, searchName: indexed(next) };
+}
+
+function isSameResource({ source }: Patient, former: Patient): boolean {
+  const isOurs = source?.resource.id === former.id;
+  const url = source?.fullUrl ?? "";
+  return isOurs || (/^https?:/.test(url) && url === former.source?.fullUrl);
+}
+
+/** One that another place described, with what this one says. */
+function merged(made: Patient, former: Patient): Patient {
+  if (!made.source || !former.source) return made;
+  const resource = mergedPatient(former.source.resource, made.source.resource);
+  const { knownAs: _, ...content } = mapPatient(resource);
+  return { ...made, ...content, source: { ...made.source, resource } };
+}
+
+/** One who was written here, with what an original says, which tells the rest from then on. */
+function laid(made: Patient, former: Patient): Patient {
+  const said = Object.entries(made).filter(
+    ([, value]) => value !== null && value !== "" && value !== "unknown",
+  );
+  const next: Patient = { ...former, ...Object.fromEntries(said) };
+  return { ...next, source: made.source && laidInto(made.source, (one) => layPatient(one, made, next)) };
 }
 
 /** What a patient may change of their own record: how to reach them, not who they are. */
