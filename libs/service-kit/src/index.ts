@@ -32,6 +32,7 @@ export {
 export { connectorOf } from "./connector.ts";
 export { type CheckState, mountHealth, type Readiness, stateOf } from "./health.ts";
 export { type Caller, callerOf, type InternalClient, internalClient } from "./internal.client.ts";
+export { endOfString, stringOf } from "./json-string.ts";
 export { lifecycleOf } from "./lifecycle.ts";
 export { createListener } from "./listener.ts";
 export { createLogger, type Logger } from "./logger.ts";

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { InvalidInput } from "@medvault/contracts";
+import { endOfString, stringOf } from "./json-string.ts";
 
 const MAX_DEPTH = 64;
 const MAX_NAME_SHOWN_CHARS = 64;
@@ -11,7 +12,6 @@ const FEW = 16;
 const PLAIN = /^(?:0|-?[1-9]\d{0,14})$/;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const [MINUS, ZERO, NINE] = [0x2d, 0x30, 0x39];
 
 interface Open {
@@ -74,18 +74,6 @@ export async function readLossless(text: string): Promise<unknown> {
   }
 }
 
-function endOfString(text: string, from: number): number {
-  let end = text.indexOf('"', from);
-  while (end !== -1 && isEscaped(text, end, from)) end = text.indexOf('"', end + 1);
-  return end;
-}
-
-function isEscaped(text: string, at: number, from: number): boolean {
-  let start = at;
-  while (start > from && text.charCodeAt(start - 1) === BACKSLASH) start -= 1;
-  return (at - start) % 2 === 1;
-}
-
 /** Digits, and all else that a number may have. */
 function endOfNumber(text: string, from: number): number {
   let end = from;
@@ -98,7 +86,7 @@ function endOfNumber(text: string, from: number): number {
 }
 
 function takeName(open: readonly Open[], object: Open, literal: string): void {
-  const name = literal.includes("\\") ? unescaped(literal) : literal.slice(1, -1);
+  const name = stringOf(literal);
   object.part = name;
   object.expectsName = false;
   const names = object.names ?? [];
@@ -107,14 +95,6 @@ function takeName(open: readonly Open[], object: Open, literal: string): void {
   if (name === "#") throw refused(open, "is not allowed");
   if (!Array.isArray(names)) names.add(name);
   else if (names.push(name) > FEW) object.names = new Set(names);
-}
-
-function unescaped(literal: string): string {
-  try {
-    return String(JSON.parse(literal));
-  } catch {
-    throw new InvalidInput("The body is not valid JSON.");
-  }
 }
 
 function refused(open: readonly Open[], message: string): InvalidInput {

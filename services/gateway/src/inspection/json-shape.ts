@@ -1,4 +1,5 @@
 import { InvalidInput } from "@medvault/contracts";
+import { endOfString, stringOf } from "@medvault/service-kit";
 import { POLLUTING } from "./query.ts";
 
 /** Levels of objects and arrays. */
@@ -14,7 +15,6 @@ interface Open {
 }
 
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 
 /**
  * One pass over the text of a JSON document, before anything is built of it. Throws InvalidInput
@@ -51,31 +51,11 @@ export function checkShape(text: string): void {
   }
 }
 
-function endOfString(text: string, from: number): number {
-  let end = text.indexOf('"', from);
-  while (end !== -1 && isEscaped(text, end, from)) end = text.indexOf('"', end + 1);
-  return end;
-}
-
-function isEscaped(text: string, at: number, from: number): boolean {
-  let start = at;
-  while (start > from && text.charCodeAt(start - 1) === BACKSLASH) start -= 1;
-  return (at - start) % 2 === 1;
-}
-
 function takeName(object: Open, literal: string): void {
-  const name = literal.includes("\\") ? unescaped(literal) : literal.slice(1, -1);
+  const name = stringOf(literal);
   if (POLLUTING.test(name)) throw refused("holds a name that is not allowed");
   if (object.names?.has(name)) throw refused("holds a name twice");
   object.names?.add(name);
-}
-
-function unescaped(literal: string): string {
-  try {
-    return String(JSON.parse(literal));
-  } catch {
-    throw new InvalidInput("The body is not valid JSON.");
-  }
 }
 
 function refused(message: string): InvalidInput {
