@@ -11,7 +11,7 @@ const PROBLEM = {
   requestId: "r_1",
 };
 
-test("FHIR is asked for by Accept, by _format, or by a FHIR body where any answer will do", () => {
+test("FHIR is asked for by Accept or by _format; a body in FHIR asks for nothing", () => {
   const cases: [string, Record<string, string>, boolean][] = [
     ["/v1/fhir/Patient", {}, false],
     ["/v1/fhir/Patient", { accept: "*/*" }, false],
@@ -19,8 +19,8 @@ test("FHIR is asked for by Accept, by _format, or by a FHIR body where any answe
     ["/v1/fhir/Patient", { accept: "application/fhir+json" }, true],
     ["/v1/fhir/Patient", { accept: "application/fhir+xml, */*" }, true],
     ["/v1/fhir/Patient?_format=json", {}, true],
-    ["/v1/fhir", { "content-type": "application/fhir+json" }, true],
-    ["/v1/fhir", { "content-type": "application/fhir+json", accept: "*/*" }, true],
+    ["/v1/fhir", { "content-type": "application/fhir+json" }, false],
+    ["/v1/fhir", { "content-type": "application/fhir+json", accept: "*/*" }, false],
     ["/v1/fhir", { "content-type": "application/fhir+json", accept: "application/json" }, false],
     ["/v1/fhir", { "content-type": "application/json" }, false],
     ["/v1/fhirs", { accept: "application/fhir+json" }, false],

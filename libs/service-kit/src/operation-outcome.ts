@@ -6,18 +6,15 @@ type Asking = Pick<Request, "originalUrl" | "headers">;
 
 const FHIR_PATH = /^\/v1\/fhir(\/|\?|$)/;
 const FHIR_TYPE = /application\/fhir\+/i;
-const ANY_TYPE = /^\s*(\*\/\*.*)?$/;
 const FORMAT = /[?&]_format=([^&]*)/;
 
 /**
  * Whether a request asks for FHIR: its path is of the FHIR API, and `Accept` or `_format` names
- * FHIR; or its body is FHIR, and any answer will do.
+ * FHIR. A body in FHIR asks for nothing: who accepts anything gets our answer, which says more.
  */
 export function asksForFhir({ originalUrl, headers }: Asking): boolean {
   if (!FHIR_PATH.test(originalUrl)) return false;
-  const { accept = "" } = headers;
-  if (FHIR_TYPE.test(accept) || FORMAT.test(originalUrl)) return true;
-  return ANY_TYPE.test(accept) && FHIR_TYPE.test(headers["content-type"] ?? "");
+  return FHIR_TYPE.test(headers.accept ?? "") || FORMAT.test(originalUrl);
 }
 
 /** IssueType by status (https://hl7.org/fhir/R4/valueset-issue-type.html). */
@@ -46,7 +43,6 @@ const ISSUE_OF_STATUS: Readonly<Record<number, string>> = {
 const ISSUE_OF_CODE: Readonly<Record<string, string>> = {
   request_screened: "security",
   row_damaged: "exception",
-  patient_ambiguous: "multiple-matches",
   storage_full: "no-store",
   restore_in_progress: "lock-error",
 };

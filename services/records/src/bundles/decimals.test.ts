@@ -119,7 +119,7 @@ test("threat: a name twice in one object is refused with the path, and nothing i
     "6a0c3f0e",
     "6a0c3f12",
   );
-  const fhir = { headers: { "content-type": "application/fhir+json" } };
+  const fhir = { headers: { "content-type": "application/json", accept: "application/fhir+json" } };
   expect(await doctor.post("/v1/fhir", twice, fhir)).toMatchObject({
     status: 400,
     body: { issue: [{ expression: ["entry[1].resource.valueString"] }] },

@@ -267,16 +267,12 @@ test("who asks for FHIR gets the Bundle alone, and its refusals as an OperationO
     doctor.post<Json>("/v1/fhir", JSON.stringify(body), {
       headers: { "content-type": "application/json", ...headers },
     });
-  for (const headers of [
-    { accept: FHIR },
-    { "content-type": FHIR },
-    { "content-type": FHIR, accept: "*/*" },
-  ]) {
+  for (const headers of [{ accept: FHIR }, { accept: FHIR, "content-type": FHIR }]) {
     const answer = await ask(headers as never);
     expect(answer.headers.get("content-type")).toContain(FHIR);
     expect(Object.keys(answer.body).sort()).toEqual(["entry", "resourceType", "type"]);
   }
-  for (const headers of [{}, { "content-type": FHIR, accept: "application/json" }]) {
+  for (const headers of [{}, { "content-type": FHIR }, { "content-type": FHIR, accept: "*/*" }]) {
     const answer = await ask(headers as never);
     expect(answer.headers.get("content-type")).toContain("application/json");
     expect(answer.body).toMatchObject({ existing: 2, type: "transaction-response", entry: [{}, {}] });

@@ -307,7 +307,7 @@ test("an error is an OperationOutcome where FHIR is asked for, else a problem", 
   }
   const bundle = { resourceType: "Bundle", type: "transaction", entry: [{ resource: { id: 1 } }] };
   const bad = await doctor.post("/v1/fhir", JSON.stringify(bundle), {
-    headers: { "content-type": "application/fhir+json" },
+    headers: { "content-type": "application/fhir+json", accept: "application/fhir+json" },
   });
   expect(bad).toMatchObject({ status: 400, body: { resourceType: "OperationOutcome" } });
 });
