@@ -33,7 +33,7 @@ export const term = (maxChars: number) =>
  * out, null and "" say alike that there is none.
  */
 export const namePart = wellFormed(z.string().max(200))
-  .refine((value) => value === "" || value.trim() !== "", "must not be blank")
+  .refine((value) => value === "" || /[^\s\p{Cf}]/u.test(value), "must not be blank")
   .refine((value) => !value.includes("\0"), "must not hold a NUL")
   .register(unscreened, { why: "free text" })
   .nullable()

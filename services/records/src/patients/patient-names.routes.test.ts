@@ -34,6 +34,7 @@ test.each([
   [{}, "familyName"],
   [{ givenName: "", familyName: null }, "familyName"],
   [{ familyName: "  " }, "familyName"],
+  [{ familyName: "\u200b\u2060" }, "familyName"],
   [{ familyName: "Aung", birthDate: "31/01/1980" }, "birthDate"],
   [{ familyName: "Aung", birthDate: "1980-02-30" }, "birthDate"],
   [{ familyName: "Aung", birthDate: "1980-13" }, "birthDate"],
