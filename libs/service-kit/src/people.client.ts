@@ -27,7 +27,7 @@ export interface People {
 export function peopleClient(url: string, tls: Tls | null): People {
   const auth = internalClient(url, tls, { waitMs: WAIT_MS, connections: CONNECTIONS });
   const kept = new BoundedMap<string, { name: string | null; until: number }>(MAX_KEPT);
-  /** What is being asked: whoever needs the same name waits for the same answer. */
+  /** What is being asked: all who need the same name wait for the same answer. */
   const asked = new Map<string, Promise<void>>();
   let failures = 0;
   let silentUntil = 0;

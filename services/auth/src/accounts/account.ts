@@ -28,7 +28,7 @@ export interface Account extends Persona {
   emailOwned: boolean;
   /**
    * True: somebody registered with the address, and no mailed link has shown since that they read
-   * there. Whoever shows it is the owner, of the account or of the address alone.
+   * there. Anyone who shows it is the owner, of the account or of the address alone.
    */
   emailUnconfirmed: boolean;
   /** An address that its mailed link has not confirmed yet. */
@@ -84,8 +84,8 @@ export function isEmailConfirmed(account: Account): boolean {
 }
 
 /**
- * Whether a mailed reset may remove the second factors as well: whoever set them up never showed
- * that they read at the address, and whoever resets has. Roles that must have a factor keep theirs.
+ * Whether a mailed reset may remove the second factors as well: who set them up never showed
+ * that they read at the address, and who resets has. Roles that must have a factor keep theirs.
  */
 export function mayResetFactors(account: Account): boolean {
   return account.emailOwned && account.emailUnconfirmed && !mfaRequiredFor(account.role);

@@ -6,7 +6,7 @@ import { findAccount } from "../accounts/account.store.ts";
 import { settleAddresses } from "../addresses/address.service.ts";
 import { listPasskeys } from "../passkeys/passkey.store.ts";
 
-// Whoever changes how an account is signed in to, or found back into, is heard of at every address
+// Who changes how an account is signed in to, or found back into, is heard of at every address
 // concerned. Each route that writes stands in one of the two lists below: a new one fails until
 // it does.
 let h: Harness;

@@ -338,7 +338,7 @@ test("the same key and body again gets the same answer and is stored once; anoth
   const again = await upload(files, doctor, body(), key);
   expect(again).toMatchObject({ status: 201, body: first.body });
   expect(again.headers.get("idempotency-replayed")).toBe("true");
-  // Whoever repeats a write shows who they are and what they got, as in records.
+  // Anyone who repeats a write shows who they are and what they got, as in records.
   expect(
     (await drainedEvents(files.pool)).filter((event) => event.type.endsWith("file.stored.v1")),
   ).toMatchObject([

@@ -59,7 +59,7 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
   const isUntimely = UNTIMELY_HEADER in answer.headers;
   if (isUntimely || isForeignFailure(answer)) {
     answer.discard();
-    throw isUntimely ? new ClockSkew() : new Unavailable(); // whoever is signed in stays so
+    throw isUntimely ? new ClockSkew() : new Unavailable(); // who is signed in stays so
   }
   try {
     copyHeaders(answer.headers, res, to.withSession);

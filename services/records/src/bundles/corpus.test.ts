@@ -32,7 +32,7 @@ async function everything(doctor: TestClient, id: string, query: string): Promis
 }
 
 const asData = ({ fullUrl, resource }: Entry): string => canonicalJson([fullUrl ?? null, resource]);
-/** What is wrong with a resource, whoever finds it. */
+/** What is wrong with a resource, no matter which of the two finds it. */
 const faultsOf = (resource: FhirResource): string[] => [
   ...findingsOf(resource).map(({ path, message }) => `${path.join(".")} ${message}`),
   ...secondOpinion(resource),

@@ -66,7 +66,7 @@ export async function decide(
 }
 
 /**
- * What shows something of a resource that says something else now is made anew, though it says the
+ * What shows something of a resource that says something else now is made again, though it says the
  * same itself: a report with a corrected result. What was edited here stays.
  */
 async function withShown(

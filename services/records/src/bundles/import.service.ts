@@ -95,7 +95,7 @@ async function storeImport(
 ): Promise<{ status: number; body: Kept }> {
   const { context, actor, plan, targets } = load;
   const identifiers = await holdTargets(tx, context, actor, plan, targets);
-  // Read again under the locks: what was stored or changed meanwhile is decided anew.
+  // Read again under the locks: what was stored or changed meanwhile is decided again.
   const names = await namesNow(tx, load);
   const isStill = isSameNames(names, sealed.seen) && (await isUnchanged(tx, actor, sealed));
   const ready = isStill ? sealed : await prepareImport(tx, load, names, new Date());

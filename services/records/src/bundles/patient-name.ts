@@ -59,7 +59,7 @@ function namesOf(
   const scope = identifiers.length > 0 ? "" : (where?.of ?? bundleHash());
   names.push({ name: name("patient-same", scope, of), is: "same", of });
   const local = fullUrl ?? String(resource.id ?? "");
-  // Before, whoever had no identifier with a system was known by this.
+  // Before, a person without an identifier that has a system was known by this.
   if (local !== "" && all.every(({ system }) => system === "")) {
     const isKnown = birthDate !== null && (givenName !== "" || familyName !== "");
     names.push({
@@ -80,7 +80,7 @@ function whereOf({ fullUrl, resource }: Entry): Pick<PatientName, "is" | "of"> |
   return UUID.test(uuid) ? { is: "uuid", of: `urn:uuid:${uuid.toLowerCase()}` } : null;
 }
 
-/** The name of whoever has an identifier. */
+/** The name of the one who has an identifier. */
 export function identifierName(identifier: NamedIdentifier): string {
   const [system, value] = JSON.parse(identifierKey(identifier)) as [string, string];
   return name("patient", system, value);

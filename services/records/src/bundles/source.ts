@@ -69,7 +69,7 @@ function sharedNames({ fullUrl, resource, interaction }: Entry): string[] {
 
 /**
  * Hashes of what resources say. A reference by `urn:uuid` to another entry is what that one says,
- * so that a bundle whose UUIDs were made anew says the same.
+ * so that a bundle whose UUIDs were made again says the same.
  */
 function contents(references: References): (resource: FhirResource) => string {
   const hash = (text: string) => createHash("sha256").update(text).digest("hex");

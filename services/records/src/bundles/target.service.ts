@@ -13,7 +13,7 @@ import type { SubjectToken } from "./source.store.ts";
 
 /**
  * Whose each subject of a plan is. A patient is matched only among those whom the caller may write;
- * whoever is in doubt gets a new chart, which names those that it may belong with, if the caller
+ * a doubtful one gets a new chart, which names those that it may belong with, if the caller
  * may read them. One chart is one patient's of the bundle: of several, whom it fits best.
  */
 export async function findTargets(context: Context, actor: Actor, plan: ImportPlan): Promise<Target[]> {

@@ -120,7 +120,7 @@ function layPlace(resource: FhirResource, place: Place, wanted: readonly string[
   const block = start === -1 ? [] : wanted.slice(start, end === -1 ? undefined : end);
   // A line of its own, unless the element had several.
   const texts = [...(length > 1 ? [block] : []), block.slice(0, 1)];
-  const anew = texts.flatMap((lines) => {
+  const said = texts.flatMap((lines) => {
     if (lines.length === 0) return [];
     const expected = before.toSpliced(at, length, ...lines).join("\n");
     const [former, text] = [own, lines].map((of) => of.join("\n").slice(label.length)) as [string, string];
@@ -128,7 +128,7 @@ function layPlace(resource: FhirResource, place: Place, wanted: readonly string[
       (one) => isSameButBody(resource, one) && linesOf(one).join("\n") === expected,
     );
   });
-  return anew[0] ?? (isKept(place) ? resource : without);
+  return said[0] ?? (isKept(place) ? resource : without);
 }
 
 /** The lines of a resource as it stands; those that it brings alone, without its title. */

@@ -40,7 +40,7 @@ function laidTotal({ total }: FhirResource, was: FhirResource, is: FhirResource)
     .reduce((all, key) => withElement(all, key, next[key]), total as Fields);
 }
 
-/** The one diagnosis that is another now says so; where it is not one alone, all are said anew. */
+/** The one diagnosis that is another now says so; where it is not one alone, all are said again. */
 function layDiagnoses(
   resource: FhirResource,
   next: Claim,

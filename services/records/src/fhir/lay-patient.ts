@@ -97,7 +97,7 @@ function withGiven(name: Fields, givenName: string): Fields {
   return extended ? { ...laid, _given: words.map(({ extension }) => extension) } : laid;
 }
 
-/** A name's text with the new words in the place of the former; else put together anew. */
+/** A name's text with the new words in the place of the former; else put together again. */
 function rewordedName(text: string, { prefix, suffix }: Fields, former: Names, next: Names): string {
   const orders = [
     ({ givenName, familyName }: Names) => `${givenName} ${familyName}`.trim(),

@@ -67,7 +67,7 @@ function layNotes(resource: FhirResource, wanted: string): FhirResource {
   return withElement(laid, "note", listOf(notes));
 }
 
-/** The one dosage that is another now says so; where it is not one alone, all are said anew. */
+/** The one dosage that is another now says so; where it is not one alone, all are said again. */
 function layDosages(resource: FhirResource, next: Prescription, is: FhirResource): FhirResource {
   const list = elements(resource, "dosageInstruction");
   const read = (items: readonly unknown[] = []) =>
@@ -78,13 +78,13 @@ function layDosages(resource: FhirResource, next: Prescription, is: FhirResource
     const wanted = next[field] ?? "";
     if (list.length === 1) return { at: 0, text: wanted, former: texts[0] };
     const parts = realigned(texts, "; ", wanted);
-    const anew = parts.find(({ text }) => text !== undefined) ?? { at: null, text: undefined };
-    return { ...anew, at: parts.length === list.length ? anew.at : null, former: texts[anew.at ?? -1] };
+    const said = parts.find(({ text }) => text !== undefined) ?? { at: null, text: undefined };
+    return { ...said, at: parts.length === list.length ? said.at : null, former: texts[said.at ?? -1] };
   });
   const places = new Set(changes.flatMap(({ at, text, former }) => (text === former ? [] : [at])));
   const [at = null] = places;
   const [dosage, frequency] = changes.map((one) => (one.text === one.former ? undefined : one.text));
-  const anew =
+  const renewed =
     at === null || places.size > 1
       ? []
       : dosagesWith(list[at] ?? {}, dosage, frequency, told[at]?.dosage ?? "").map((one) =>
@@ -92,7 +92,7 @@ function layDosages(resource: FhirResource, next: Prescription, is: FhirResource
         );
   const whole = elements(is, "dosageInstruction");
   const untold = listOf(whole.map((one) => withElement(one, "text", undefined)));
-  const laid = firstFitting([...anew, listOf(whole), untold], (items) => {
+  const laid = firstFitting([...renewed, listOf(whole), untold], (items) => {
     const all = read(items);
     return all?.dosage === next.dosage && all.frequency === next.frequency;
   });

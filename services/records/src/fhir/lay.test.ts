@@ -303,7 +303,7 @@ test("what an original holds beside what is read may be anything: an edit of it 
   }
 });
 
-test("of a list with many items those that changed are said anew, and the others stay", () => {
+test("of a list with many items those that changed are said again, and the others stay", () => {
   const component = Array.from({ length: 120 }, (_, at) => ({
     code: { text: `Item ${at}` },
     valueQuantity: { value: at, unit: "mg" },

@@ -34,7 +34,7 @@ export interface Part {
 }
 
 /**
- * Which texts of a list stay, and which one is said anew, so that all of them joined are `wanted`.
+ * Which texts of a list stay, and which one is said again, so that all of them joined are `wanted`.
  * Texts that are empty show nowhere, and stay.
  */
 export function realigned(texts: readonly string[], separator: string, wanted: string): Part[] {

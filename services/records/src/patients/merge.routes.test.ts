@@ -66,7 +66,7 @@ async function listed(by: TestClient, id: string) {
   }));
 }
 
-test("two charts are one: either id leads to all of it, for whoever reached either", async () => {
+test("two charts are one: either id leads to all of it, for all who reached either", async () => {
   const { one, two, both, survivor, merged, rows } = await givenTwo();
   const answer = await merge(both, survivor, merged);
   expect(answer).toMatchObject({

@@ -40,7 +40,7 @@ export interface Statements {
   readonly rows: string;
   /** $1 id, $2 scope, $3 user. A patient is found by any id of the chart: the surviving one. */
   readonly find: string;
-  /** Whose row it is, whoever asks: $1 id. For the event of a refusal, never for an answer. */
+  /** Whose row it is, for any asker: $1 id. For the event of a refusal, never for an answer. */
   readonly whose: string;
   /** As find; the row is locked until the transaction ends. */
   readonly lock: string;
