@@ -1,6 +1,6 @@
 import { type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
 import type { Db } from "@medvault/postgres";
-import { chartIds, mergedChart, patientsInReach, reached, reachOf, survivorOf } from "./reach.ts";
+import { chartIds, isVouched, mergedChart, patientsInReach, reached, reachOf, survivorOf } from "./reach.ts";
 
 /** What new rows of a chart are sealed for. */
 export interface ReachedChart {
@@ -67,7 +67,7 @@ const chartOf = (patientId: string, merged: Merged | null): Chart =>
 
 /**
  * The chart that an id leads to, if the actor reaches it (as `chartInReach` says), and whether
- * staff answers for it: made the record, or is on the care team. With a prescription, which must be
+ * staff answers for it (`isVouched`). With a prescription, which must be
  * the chart's. Null: not reached.
  */
 export async function vouchedChart(
@@ -80,8 +80,7 @@ export async function vouchedChart(
   const { scope, userId } = reachOf(actor, permission);
   const { rows } = await db.query<{ merged: Merged | null; vouched: boolean }>(
     `select ${mergedChart("p.id")} as merged,
-            p.created_by is distinct from p.user_id
-              or exists (select from care_team c where c.patient_id = any(${chartIds("$1")})) as vouched
+            ${isVouched("p")} as vouched
        from patients p
       where p.id = $1
         and ${reached("p.id", 2)}

@@ -59,6 +59,14 @@ export const inChart = (patientId: string, at: number): string => {
           or (cardinality(${ids}) > 1 and ${patientId} = any(${ids})))`;
 };
 
+/**
+ * Whether staff answers for who a patient is, as SQL: made the record, or is on the care team of
+ * the chart. Else somebody says it of themselves. `patient` is a row of `patients`.
+ */
+export const isVouched = (patient: string): string =>
+  `(${patient}.created_by is distinct from ${patient}.user_id
+              or exists (select from care_team c where c.patient_id = any(${chartIds(`${patient}.id`)})))`;
+
 /** The ids of the chart that `patientId` leads to, as an array. */
 export const chartIds = (patientId: string): string =>
   `array(select ${patientId}::uuid

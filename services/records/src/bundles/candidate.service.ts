@@ -24,6 +24,11 @@ export interface Found {
 export interface Candidate extends Compared {
   patient: Patient;
   subjectKey: Buffer;
+  /**
+   * Staff answers for who it is, or the bundle names it by our own id. Any other is told of, and
+   * never matched: anyone may say of themselves that they are somebody.
+   */
+  isVouched: boolean;
 }
 
 /** Charts that are looked at for one person; a number of more is nobody's own. */
@@ -59,7 +64,7 @@ export async function findCandidates(
   const alike = await indexes
     .of(patients.table)
     .read(pool, (query) => findAlike(pool, context, actor, permission, query, sought));
-  const opened = new Map(alike.flat().map((chart) => [chart.patient.id, chart]));
+  const opened = new Map<string, Chart>(alike.flat().map((chart) => [chart.patient.id, chart]));
   const own = people.flatMap((one) => Object.values(ownIds(one)).filter((id) => id !== null));
   const known = [...evidence.flatMap((of) => [...of.keys()]), ...own];
   const ids = new Set(known.filter((id) => !opened.has(id)));
@@ -78,8 +83,8 @@ export async function findCandidates(
     const charts = [...found.keys()].flatMap((id) => opened.get(id) ?? []);
     const others = (alike[at] ?? []).filter((chart) => !found.has(chart.patient.id));
     const all = [
-      ...charts.flatMap((chart) => candidateOf(chart, found.get(chart.patient.id))),
-      ...others.flatMap((chart) => candidateOf(chart)).filter((one) => isAlike(one, patient)),
+      ...charts.flatMap((chart) => candidateOf(chart, true, found.get(chart.patient.id))),
+      ...others.flatMap((chart) => candidateOf(chart, chart.vouched)).filter((one) => isAlike(one, patient)),
     ];
     return { charts: all.slice(0, MAX_CANDIDATES), named };
   });
@@ -124,12 +129,13 @@ function evidenceOf(
 }
 
 /** Who a chart is of. One that is damaged says nothing, so that nobody is matched with it. */
-function candidateOf({ patient, subjectKey }: Chart, evidence = NONE): Candidate[] {
+function candidateOf({ patient, subjectKey }: Chart, isVouched: boolean, evidence = NONE): Candidate[] {
   if (isDamaged(patient)) return [];
   const { id, createdAt, givenName, familyName, birthDate, sex, nationalId, source } = patient;
   const fields = { names: [givenName, familyName], birthDate, sex, nationalId };
   const identity = identityOf(source?.resource ?? null, fields);
-  return [{ ...evidence, id, chartId: shownUnder(patient, id), createdAt, identity, patient, subjectKey }];
+  const chartId = shownUnder(patient, id);
+  return [{ ...evidence, id, chartId, createdAt, identity, patient, subjectKey, isVouched }];
 }
 
 const isAlike = ({ patient, identity }: Candidate, planned: PlannedPatient): boolean =>

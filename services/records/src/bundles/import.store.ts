@@ -1,6 +1,6 @@
 import type { Actor } from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
-import { reached, reachOf } from "../access/reach.ts";
+import { isVouched, reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { SubjectToken } from "./source.store.ts";
 
@@ -12,7 +12,8 @@ const MAX_BY_NAME = 21;
 
 /**
  * The patients whom the actor may write and who have these names, at most 21 by each: by the base
- * token of the name, hex.
+ * token of the name, hex. None whose identity nobody but their own account asserts: they would take
+ * what is another's.
  */
 export async function findByNames(
   db: Db,
@@ -26,8 +27,8 @@ export async function findByNames(
     const { rows } = await db.query<{ token: Buffer; patient_id: string }>(
       `select x.token, i.patient_id from unnest($1::bytea[]) as x (token)
         cross join lateral (
-              select i.patient_id from patient_identifiers i
-               where i.token = x.token and ${reached("i.patient_id", 2)}
+              select i.patient_id from patient_identifiers i join patients p on p.id = i.patient_id
+               where i.token = x.token and ${reached("i.patient_id", 2)} and ${isVouched("p")}
                order by i.patient_id limit ${MAX_BY_NAME}) i`,
       [forms, scope, userId],
     );

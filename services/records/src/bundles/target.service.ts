@@ -12,21 +12,24 @@ import { type Target, tokenOf } from "./preparation.service.ts";
 import type { SubjectToken } from "./source.store.ts";
 
 /**
- * Whose each subject of a plan is. A patient is matched only among those whom the caller may write;
- * a doubtful one gets a new chart, which names those that it may belong with, if the caller
- * may read them. One chart is one patient's of the bundle: of several, whom it fits best.
+ * Whose each subject of a plan is. A patient is matched only among those whom the caller may write
+ * and for whose identity somebody of the staff answers; a doubtful one gets a new chart, which
+ * names those that it may belong with, if the caller may read them. One chart is one patient's of
+ * the bundle: of several, whom it fits best.
  */
 export async function findTargets(context: Context, actor: Actor, plan: ImportPlan): Promise<Target[]> {
   const people = plan.subjects.filter((patient) => patient !== null);
   const found = await findCandidates(context, actor, people);
-  const first = people.map((patient, at) => decide(patient.identity, found[at]?.charts ?? []));
+  const first = people.map((patient, at) =>
+    decide(patient.identity, found[at]?.charts.filter(({ isVouched }) => isVouched) ?? []),
+  );
   const fitOf = (at: number): number => first[at]?.fit ?? 0;
   const targets = new Map<PlannedPatient | null, Target>();
   const taken = new Set<string>();
   for (const at of [...people.keys()].sort((a, b) => fitOf(b) - fitOf(a))) {
     const patient = people[at] as PlannedPatient;
     const { charts = [], named = new Set<string>() } = found[at] ?? {};
-    const free = charts.filter(({ id }) => !taken.has(id));
+    const free = charts.filter(({ id, isVouched }) => isVouched && !taken.has(id));
     const target = { ...targetOf(context, charts, decide(patient.identity, free)?.id), named };
     taken.add(target.subjectId);
     targets.set(patient, mayRead(actor) ? target : { ...target, duplicates: [] });

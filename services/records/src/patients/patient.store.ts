@@ -1,7 +1,7 @@
 import type { Actor, PatientListQuery, ResourceAction } from "@medvault/contracts";
 import type { IndexQuery, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import { isMergedAway, patientsInReach, reached, reachOf } from "../access/reach.ts";
+import { isMergedAway, isVouched, patientsInReach, reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Found } from "../resources/damaged-row.ts";
 import type { Position } from "../resources/paging.ts";
@@ -58,7 +58,7 @@ const OF_IDS = `${PATIENTS}
       where r.id = any($1::uuid[]) and ${reached("r.id", 2)}`;
 
 // Lists of tokens differ in length, so each travels as text.
-const ALIKE = `${SELECT}, x.place::int as place
+const ALIKE = `${SELECT}, x.place::int as place, ${isVouched("r")} as vouched
        from unnest($1::text[], $2::text[], $3::text[]) with ordinality as x (national, born, named, place)
        cross join lateral (
              select r.* from patients r
@@ -199,7 +199,7 @@ export interface Sought {
 /**
  * For each of some people, in their order, charts in the actor's reach that may be theirs: of one
  * of the numbers, or of the same name and birth date. Each is to be checked once opened; at most 21
- * for one, and none by an index that is not in place.
+ * for one, and none by an index that is not in place. `vouched`: staff answers for who it is.
  */
 export async function findAlike(
   db: Db,
@@ -208,7 +208,7 @@ export async function findAlike(
   permission: ResourceAction,
   query: IndexQuery,
   people: readonly Sought[],
-): Promise<Chart[][]> {
+): Promise<(Chart & { vouched: boolean })[][]> {
   const { scope, userId } = reachOf(actor, permission);
   const tokens = people.map(({ nationalIds, givenName, familyName, birthDate }) => {
     const words = nameWords(`${givenName} ${familyName}`);
@@ -220,16 +220,18 @@ export async function findAlike(
       named: `{${named.join(",")}}`,
     };
   });
-  const found = people.map((): Chart[] => []);
+  const found = people.map((): (Chart & { vouched: boolean })[] => []);
   if (people.length === 0) return found;
-  const { rows } = await db.query<SealedRow & { place: number }>(ALIKE, [
+  const { rows } = await db.query<SealedRow & { place: number; vouched: boolean }>(ALIKE, [
     tokens.map(({ national }) => national),
     tokens.map(({ born }) => born),
     tokens.map(({ named }) => named),
     scope,
     userId,
   ]);
-  for (const row of rows) found[row.place - 1]?.push(chartOf(context, row));
+  for (const row of rows) {
+    found[row.place - 1]?.push({ ...chartOf(context, row), vouched: row.vouched });
+  }
   return found;
 }
 
