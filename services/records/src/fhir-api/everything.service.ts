@@ -12,17 +12,21 @@ import { z } from "zod";
 import { chartInReach } from "../access/access.store.ts";
 import { mapYielding } from "../bundles/batch.ts";
 import type { Context } from "../context.ts";
+import { keptResources } from "../fhir/kept-resource.table.ts";
 import { maskLink, maskResource } from "../fhir/mask-resource.ts";
 import { unmaskAct } from "../patients/patient.service.ts";
+import { patients as patientTable } from "../patients/patient.table.ts";
 import { type Found, isDamaged } from "../resources/damaged-row.ts";
 import { fingerprint } from "../resources/paging.ts";
 import type { Row } from "../resources/patient-owned.ts";
+import type { PatientTable } from "../resources/patient-table.ts";
 import { type Act, damaged, done } from "../resources/resource.events.ts";
 import { type ChartBatch, type ChartPosition, chartTables, readChart, summarise } from "./chart.store.ts";
 import { type Entry, entryOf } from "./chart-entry.ts";
 import { type Gathered, gather } from "./gathered-masks.service.ts";
 import { linkedEntry } from "./merged-link.ts";
 import { pageLinks } from "./page-link.ts";
+import { patientReferencesOf } from "./patient-reference.ts";
 
 const Cursor = z.strictObject({
   table: z.string().max(64),
@@ -91,13 +95,18 @@ async function* noting(context: Context, actor: Actor, batches: Batches): AsyncG
 
 async function* bundle(
   asked: Asked,
-  { masks, fullUrl, urls }: Gathered,
+  { masks, fullUrl, urls, patients }: Gathered,
   batches: Batches,
   { total, rest, limit }: { total: number; rest: number; limit: number },
 ): AsyncGenerator<string> {
   const { id, base, _type: types, _since: since } = asked;
   const isWhole = types === undefined && since === undefined;
   yield `{"resourceType":"Bundle","type":"searchset",${isWhole ? `"total":${total},` : ""}`;
+  const { ofClinical, ofKept } = patientReferencesOf(patients);
+  const referring = (table: PatientTable<Row>, entry: Entry, row: Found<Row>): Entry => {
+    if (table.noun === patientTable.noun || isDamaged(row)) return entry;
+    return (table.noun === keptResources.noun ? ofKept : ofClinical)(entry, table.patientOf(row));
+  };
   let left = limit;
   let last: ChartPosition | null = null;
   let separator = '"entry":[';
@@ -108,7 +117,7 @@ async function* bundle(
     const shown = since === undefined ? opened : opened.filter(({ row }) => isSince(row, new Date(since)));
     const entries = await mapYielding(shown, ({ row, text }) => {
       const found = text ? (JSON.parse(text) as Entry) : entryOf(table, row, { reference: fullUrl });
-      const entry = linkedEntry(found, row, urls);
+      const entry = linkedEntry(referring(table, found, row), row, urls);
       if (types && !types.includes(entry.resource.resourceType)) return [];
       const link = maskLink(entry.fullUrl, masks);
       return [losslessJson({ fullUrl: link, resource: maskResource(entry.resource, masks) })];

@@ -2,17 +2,21 @@ import type { Actor, ResourceAction, SensitiveField } from "@medvault/contracts"
 import { BoundedMap } from "@medvault/service-kit";
 import type { Chart } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
+import { keptResources } from "../fhir/kept-resource.table.ts";
 import { gatherMasks, type MaskGathering, type Masks } from "../fhir/mask-resource.ts";
 import { CHART } from "../resources/chart.ts";
 import { type Found, isDamaged } from "../resources/damaged-row.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import { type ChartBatch, type ChartPosition, chartTables, readChart, summarise } from "./chart.store.ts";
-import { entryOf } from "./chart-entry.ts";
+import { type Entry, entryOf } from "./chart-entry.ts";
+import { type ChartPatients, usesIn } from "./patient-reference.ts";
 
 /** Rows that say who somebody is, by table: ids alone, no content. */
 interface Identifying {
   state: string;
   ids: string[][];
+  /** How clinical rows call their patient (patient-reference.ts). */
+  uses: ReadonlySet<string>;
 }
 
 const MAX_CHARTS_KNOWN = 1_000;
@@ -29,6 +33,7 @@ export interface Gathered {
   fullUrl: string;
   /** How each patient of the chart is called in it, by their ids. */
   urls: ReadonlyMap<string, string>;
+  patients: ChartPatients;
   /** All that refers to the patient in it. */
   names: ReadonlySet<string>;
   /** The page's rows, if they were read and are small enough to be kept. */
@@ -68,6 +73,9 @@ export async function gather(
   const ids: string[][] = chartTables.map(() => []);
   const names = new Set<string>([ownUrl(patientId)]);
   const urls = new Map<string, string>();
+  const own = new Map<string, Entry>();
+  const twins: Entry[] = [];
+  const uses = new Set(remembered?.uses);
   let gathering: (MaskGathering & { fullUrl: string }) | null = null;
   let held: ChartBatch[] | null = remembered || !page ? null : [];
   let heldChars = 0;
@@ -84,8 +92,13 @@ export async function gather(
       if (table === 0) {
         names.add(entry.fullUrl).add(`Patient/${entry.resource.id}`);
         urls.set(row.id, entry.fullUrl);
+        if (!isDamaged(row)) own.set(row.id, entry);
+      } else if (declared.noun !== keptResources.noun) {
+        for (const use of usesIn(entry.resource, declared.patientOf(row))) uses.add(use);
       }
-      if (gathering.add(entry) || isDamaged(row) || table === 0) ids[table]?.push(row.id);
+      const isTwin = table > 0 && entry.resource.resourceType === "Patient";
+      if (isTwin) twins.push(entry);
+      if (gathering.add(entry) || isDamaged(row) || table === 0 || isTwin) ids[table]?.push(row.id);
     }
     if (!held || wanted === 0) continue;
     const shown = rows.filter(({ id }) => isAfter({ table, id }, page?.after ?? null)).slice(0, wanted);
@@ -97,20 +110,23 @@ export async function gather(
     if (heldChars > MAX_HELD_CHARS) held = null;
     else held.push({ ...batch, rows: shown.map(withoutContent), entries });
   }
-  const isToRemember = !remembered && isAskedAgain && ids.flat().length <= MAX_IDS_KNOWN;
-  if (isToRemember && (await stateNow()) === state) charts.set(patientId, { state, ids });
+  const isToRemember = !remembered && isAskedAgain && ids.flat().length + uses.size <= MAX_IDS_KNOWN;
+  if (isToRemember && (await stateNow()) === state) charts.set(patientId, { state, ids, uses });
   const fullUrl = gathering?.fullUrl ?? ownUrl(patientId);
+  for (const use of uses) names.add(use.slice(use.indexOf(" ") + 1));
   const masks = (gathering ?? gatherMasks(patientId, fullUrl, unmask)).masks();
-  return { masks, fullUrl, urls, names, held };
+  return { masks, fullUrl, urls, patients: { own, twins, uses }, names, held };
 }
 
 const ownUrl = (patientId: string): string => `urn:uuid:${patientId}`;
 
+type Kept = Record<"updatedAt" | "createdAt", Date> & Record<"patientId" | "subjectId", string>;
+
 /** What of a row is needed beside its entry. */
 function withoutContent(row: Found<Row>): Found<Row> {
   if (isDamaged(row)) return row;
-  const { id, rev, updatedAt, createdAt } = row as Row & { updatedAt?: Date; createdAt?: Date };
-  return { id, rev, updatedAt, createdAt, [CHART]: row[CHART] } as Row;
+  const { id, rev, updatedAt, createdAt, patientId, subjectId } = row as Row & Partial<Kept>;
+  return { id, rev, updatedAt, createdAt, patientId, subjectId, [CHART]: row[CHART] } as Row;
 }
 
 const isAfter = (one: ChartPosition, after: ChartPosition | null): boolean =>
