@@ -45,7 +45,9 @@ export async function decide(
     if (written) kinds.set(written.id, written.kind);
     const row = chart ?? own?.id ?? written?.id ?? null;
     const one = { original, interaction, tokens: tokens.get(known) as Tokens, row };
-    if (own && !isOurs(own)) settled.set(one, ELSEWHERE);
+    const isPatient = original.resource.resourceType === "Patient";
+    const isOfKind = own && isPatient === (own.kind === patients.noun);
+    if (own && !(isOfKind && isOurs(own))) settled.set(one, ELSEWHERE);
     const shown = ours.get(shownId(known) ?? "");
     if (shown && isOurs(shown)) settled.set(one, { what: "existing", rowId: shown.id, kind: shown.kind });
     return one;

@@ -48,7 +48,7 @@ export interface Tokens {
 
 /**
  * Several have the identifier; it has another version; another entry is about the same one; the row
- * is another patient's.
+ * is another patient's, or of another type.
  */
 type Why = "several" | "version" | "twice" | "elsewhere";
 
@@ -166,6 +166,13 @@ function versionOf(one: Candidate, same: readonly Present[], said: readonly Name
   // Several that fit equally well: none of them is overwritten.
   if (!row || more.length > 0) return ifMatch === null ? CREATE : { what: "refused", why: "version" };
   const { rowId, kind, version } = row;
+  // What has our own id stays of the type that it is: a result becomes no diagnosis.
+  if (
+    one.row !== null &&
+    row.original &&
+    row.original.resource.resourceType !== original.resource.resourceType
+  )
+    return interaction?.method === "PUT" ? { what: "refused", why: "elsewhere" } : CREATE;
   if (ifMatch !== null && ifMatch !== version) return { what: "refused", why: "version" };
   const known = said.find((name) => name.rowId === rowId)?.content;
   const [next, former] = [original.resource, row.original?.resource];

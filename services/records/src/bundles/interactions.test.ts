@@ -105,6 +105,35 @@ test("a PUT by our own id is the next version of that row, and none of another p
   expect(await recordsOf(first.body.patientId)).toMatchObject([{ id: record?.id, version: 2 }]);
 });
 
+test.each(["transaction", "batch"])(
+  "a PUT to our own id of a row of another type changes nothing, in a %s",
+  async (type) => {
+    const { patient, lab, put, subject } = hospital(newId());
+    const plan = put({ resourceType: "CarePlan", id: "c", subject });
+    const first = await load(doctor, [patient(), lab(), plan]);
+    const id = first.body.patientId;
+    const [record] = await recordsOf(id);
+    const [, , kept] = first.body.entry.map(({ response }) => response.location?.split("/")[1]);
+    const code = { text: "Sepsis" };
+    for (const [other, own, more] of [
+      ["Condition", record?.id, { code }],
+      ["MedicationRequest", record?.id, { intent: "order", medicationCodeableConcept: code }],
+      ["Claim", record?.id, {}],
+      ["Condition", kept, { code }],
+      ["Condition", id, { code }],
+      ["Patient", record?.id, {}],
+    ] as const) {
+      const resource = { resourceType: other, id: own, status: "active", subject, ...more };
+      const about = other === "Patient" ? { resourceType: other, id: own } : resource;
+      const request = { method: "PUT", url: `${other}/${own}` };
+      const answer = await load(doctor, [patient(), { resource: about, request }], type);
+      if (type === "transaction") expect(codeOf(answer), other).toEqual([409, "resource_elsewhere"]);
+      else expect(statusesOf(answer)).toEqual(["200 OK", "409 Conflict error"]);
+    }
+    expect(await recordsOf(id)).toEqual([record]);
+  },
+);
+
 test("DELETE hides a record, removes a prescription, and is refused where our own API has none", async () => {
   const { patient, lab, put, subject } = hospital(newId());
   const order = put({

@@ -52,6 +52,7 @@ test.each([
 
 const at = (lastUpdated?: string, versionId?: string, status = "final") =>
   lab({ meta: { lastUpdated, versionId }, status });
+const issued = (day: string, status = "final") => lab({ issued: `2024-${day}T00:00:00Z`, status });
 test.each([
   ["an earlier time", at("2026-01-01T00:00:00Z", "9"), at("2026-01-02T00:00:00Z", "1"), true],
   ["a later time", at("2026-01-02T00:00:00Z", "1"), at("2026-01-01T00:00:00Z", "9"), false],
@@ -65,6 +66,20 @@ test.each([
   ["final after an error", at(), at(undefined, undefined, "entered-in-error"), true],
   ["an error after final", at(undefined, undefined, "entered-in-error"), at(), false],
   ["preliminary with a later time", at("2027-01-01", "1", "preliminary"), at("2026-01-01"), false],
+  ["final after corrected", at(), at(undefined, undefined, "corrected"), true],
+  ["final after appended", at(), at(undefined, undefined, "appended"), true],
+  ["amended after corrected", at(undefined, undefined, "amended"), issued("06-01", "corrected"), false],
+  ["an earlier issue", issued("05-01"), issued("06-01", "corrected"), true],
+  ["an earlier issue of a later status", issued("05-01", "corrected"), issued("06-01"), true],
+  ["a later issue, final again", issued("07-01"), issued("06-01", "corrected"), false],
+  ["one issue, final after corrected", issued("06-01"), issued("06-01", "corrected"), true],
+  ["an earlier issue that is an error", issued("05-01", "entered-in-error"), issued("06-01"), false],
+  [
+    "an earlier issue of a later version",
+    { ...issued("05-01"), meta: { versionId: "2" } },
+    { ...issued("06-01"), meta: { versionId: "1" } },
+    false,
+  ],
 ])("%s: older is what says so", (_what, incoming, present, expected) => {
   expect(isOlder(incoming, present)).toBe(expected);
 });

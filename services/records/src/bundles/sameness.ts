@@ -20,8 +20,12 @@ const DATES = [
   "authoredOn",
   "created",
 ] as const;
-const PRELIMINARY = new Set(["registered", "partial", "preliminary"]);
-const FINAL = new Set(["final", "amended", "corrected", "appended"]);
+/** Of a result, in the order in which it comes to them. */
+const STATUSES: ReadonlyMap<string, number> = new Map([
+  ...["registered", "partial", "preliminary"].map((status) => [status, 0] as const),
+  ["final", 1],
+  ...["amended", "corrected", "appended"].map((status) => [status, 2] as const),
+]);
 const VOID = "entered-in-error";
 
 /**
@@ -84,9 +88,10 @@ function isSameNumber(these: NamedIdentifier[], those: NamedIdentifier[]): boole
 }
 
 /**
- * Whether a resource says less than what is there already: by `meta.lastUpdated`, or by
- * `meta.versionId` where that is the same or missing; where neither says, by a status that goes
- * back: nothing final becomes preliminary, and what was entered in error stays so.
+ * Whether a resource says less than what is there already: by `meta.lastUpdated`, then by
+ * `meta.versionId`, then by `issued`, each where those before are the same or missing; where none
+ * says, by a status that goes back: nothing final becomes preliminary, nothing corrected final
+ * again, and what was entered in error stays so.
  */
 export function isOlder(incoming: FhirResource, present: FhirResource): boolean {
   return (orderOf(incoming, present) ?? statusOrder(incoming, present)) < 0;
@@ -100,11 +105,16 @@ export const isOrdered = (incoming: FhirResource, present: FhirResource): boolea
 function orderOf(incoming: FhirResource, present: FhirResource): number | null {
   const [here, there] = [metaOf(incoming), metaOf(present)];
   const byTime = difference(Date.parse(here.lastUpdated), Date.parse(there.lastUpdated));
-  return byTime || difference(numberOf(here.versionId), numberOf(there.versionId)) || null;
+  const byVersion = difference(numberOf(here.versionId), numberOf(there.versionId));
+  // What is taken back as an error keeps the time of some issue of it.
+  const byIssue = statusOf(incoming) === VOID ? 0 : difference(issueOf(incoming), issueOf(present));
+  return byTime || byVersion || byIssue || null;
 }
 
 const difference = (one: number, other: number): number =>
   Number.isNaN(one) || Number.isNaN(other) ? 0 : one - other;
+
+const issueOf = ({ issued }: FhirResource): number => Date.parse(String(issued));
 
 const numberOf = (versionId: string): number =>
   /^\d{1,15}$/.test(versionId) ? Number(versionId) : Number.NaN;
@@ -112,7 +122,8 @@ const numberOf = (versionId: string): number =>
 function statusOrder(incoming: FhirResource, present: FhirResource): number {
   const [next, former] = [statusOf(incoming), statusOf(present)];
   if (former === VOID && next !== VOID) return -1;
-  return FINAL.has(former) && PRELIMINARY.has(next) ? -1 : 0;
+  const [here, there] = [STATUSES.get(next), STATUSES.get(former)];
+  return here !== undefined && there !== undefined && here < there ? -1 : 0;
 }
 
 const statusOf = ({ status, verificationStatus }: FhirResource): string =>
