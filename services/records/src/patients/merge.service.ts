@@ -10,10 +10,13 @@ import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
+import { isDamaged } from "../resources/damaged-row.ts";
 import { intact } from "../resources/intact-row.service.ts";
+import { nextRevision } from "../resources/patient-owned.ts";
 import { about, notFound } from "../resources/refusal.service.ts";
 import { done, readAct, SOURCE } from "../resources/resource.events.ts";
-import { find } from "../resources/resource.store.ts";
+import { changeLocked } from "../resources/resource.service.ts";
+import { find, type Locked } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
 import * as store from "./merge.store.ts";
 import { assertMayMerge, partingOf } from "./merged-chart.ts";
@@ -25,7 +28,8 @@ const permission = "patient:write";
 
 /**
  * Makes two charts of one person one, under the patient whom `id` leads to. For those who may write
- * both, and never for a patient. Nothing is moved: every row stays as it was sealed and signed.
+ * both, and never for a patient. Nothing is moved: every row stays as it was sealed and signed, but
+ * for the revision of the surviving patient.
  * Throws NotFound, Forbidden, RowDamaged, VersionConflict, AlreadyMerged, MergedElsewhere,
  * AccountsConflict.
  */
@@ -40,18 +44,19 @@ export function mergePatients(
   return inTurn(context, actor, request, async (tx) => {
     const into = await hold(tx, context, actor, id);
     const other = await hold(tx, context, actor, from);
-    requireSeen(into, seen);
-    refusing(into, () => assertMayMerge(into, other, from));
-    await store.insertMerge(tx, actor, other.id, into.id);
-    await announceMerge(tx, actor, "merged", into.id, other.id);
-    return into.id;
+    requireSeen(into.value, seen);
+    refusing(into.value, () => assertMayMerge(into.value, other.value, from));
+    await store.insertMerge(tx, actor, other.value.id, into.value.id);
+    await renumber(tx, context, actor, [into], [into, other]);
+    await announceMerge(tx, actor, "merged", into.value.id, other.value.id);
+    return into.value.id;
   });
 }
 
 /**
  * Makes a merged chart one of its own again, as it was; what was written since the merge stays with
  * the surviving one. `id` is the merged one's, or the surviving one's with `from`. Throws NotFound,
- * Forbidden, RowDamaged, VersionConflict, NotMerged.
+ * Forbidden, RowDamaged, VersionConflict, NotMerged, InvalidInput.
  */
 export function unmergePatients(
   context: Context,
@@ -63,8 +68,11 @@ export function unmergePatients(
 ): Promise<Answer<PatientChart>> {
   return inTurn(context, actor, request, async (tx) => {
     const found = await hold(tx, context, actor, id, "itself");
-    requireSeen(found, seen);
-    const parting = refusing(found, () => partingOf(found, id, from));
+    requireSeen(found.value, seen);
+    const parting = refusing(found.value, () => partingOf(found.value, id, from));
+    const parted = await store.holdPatient(tx, context, actor, parting.from, "itself");
+    const both = found.value.id !== parting.from && parted ? [found, parted] : [found];
+    await renumber(tx, context, actor, both, both);
     await store.deleteMerge(tx, actor, parting.from, parting.into);
     await announceMerge(tx, actor, "unmerged", parting.into, parting.from);
     // Who reached both by the team of one sees that one.
@@ -100,11 +108,40 @@ function inTurn(
 }
 
 /** Whom an id leads to; else, if the surviving patient was shredded, the one whose id it is. */
-async function hold(tx: Tx, context: Context, actor: Actor, id: string, orElse?: "itself"): Promise<Patient> {
+async function hold(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  id: string,
+  orElse?: "itself",
+): Promise<{ value: Patient; subjectKey: Buffer }> {
   const surviving = await store.holdPatient(tx, context, actor, id);
   const found = surviving ?? (orElse ? await store.holdPatient(tx, context, actor, id, orElse) : null);
   if (!found) throw await notFound(tx, actor, permission, patients, id);
-  return intact(context, actor, patients, found);
+  return { ...found, value: await intact(context, actor, patients, found.value) };
+}
+
+/**
+ * Takes patients to a revision above that of each whose id led to them, or leads to them from now
+ * on: whoever read one by that id before has no ETag that fits what it leads to now. One that is
+ * damaged is neither read nor changed, and stays.
+ */
+async function renumber(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  changed: readonly Locked<Patient>[],
+  members: readonly Locked<Patient>[],
+): Promise<void> {
+  const rev = Math.max(...members.map(({ value }) => value.rev)) + 1;
+  for (const { value, subjectKey } of changed) {
+    if (isDamaged(value)) continue;
+    const act = { verb: "updated", fields: [] };
+    await changeLocked(tx, context, actor, patients, { value, subjectKey }, act, (found) => ({
+      ...nextRevision(found, {}),
+      rev,
+    }));
+  }
 }
 
 function requireSeen({ id, rev }: Patient, seen: number | null): void {

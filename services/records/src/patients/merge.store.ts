@@ -3,7 +3,7 @@ import type { SealedRow } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
 import { reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
-import type { Found } from "../resources/damaged-row.ts";
+import type { Locked } from "../resources/resource.store.ts";
 import { patients } from "./patient.table.ts";
 import type { Patient } from "./patient.ts";
 
@@ -30,11 +30,12 @@ export async function holdPatient(
   actor: Actor,
   id: string,
   which: "surviving" | "itself" = "surviving",
-): Promise<Found<Patient> | null> {
+): Promise<Locked<Patient> | null> {
   const { scope, userId } = reachOf(actor, "patient:write");
   const statement = which === "itself" ? LOCKED_ITSELF : LOCKED;
   const { rows } = await tx.query<SealedRow>(statement, [id, scope, userId]);
-  return rows[0] ? patients.open(context.keyring, rows[0]) : null;
+  const row = rows[0];
+  return row ? { value: patients.open(context.keyring, row), subjectKey: row.subject_key } : null;
 }
 
 /**

@@ -157,15 +157,21 @@ export async function change<T extends Row>(
   next: (found: T, held: Held) => NoInfer<T> | Promise<NoInfer<T>>,
 ): Promise<T> {
   const permission = act.permission ?? resource.permissions.write;
-  const { value: former, subjectKey } = await lockAt(
-    tx,
-    context,
-    actor,
-    permission,
-    resource,
-    id,
-    expectedRev,
-  );
+  const locked = await lockAt(tx, context, actor, permission, resource, id, expectedRev);
+  return changeLocked(tx, context, actor, resource, locked, act, next);
+}
+
+/** As change, of a row that the caller locked; the next revision is any higher one. */
+export async function changeLocked<T extends Row>(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  resource: Resource<T>,
+  { value: former, subjectKey }: { value: T; subjectKey: Buffer },
+  act: Change<T>,
+  next: (found: T, held: Held) => NoInfer<T> | Promise<NoInfer<T>>,
+): Promise<T> {
+  const permission = act.permission ?? resource.permissions.write;
   const changed = await Promise.resolve()
     .then(() => next(former, { tx, subjectKey }))
     .catch((error: unknown) => Promise.reject(about(error, resource.patientOf(former))));
@@ -176,7 +182,7 @@ export async function change<T extends Row>(
     await store.insert(tx, context, actor, permission, rowVersions, [past], [pastBox]);
   }
   const box = resource.table.seal(context.keyring, subjectKey, value);
-  if (!(await store.update(tx, context, actor, permission, resource, value, box)))
+  if (!(await store.update(tx, context, actor, permission, resource, value, box, former.rev)))
     throw new VersionConflict();
   if (resource.isHidden(value)) await store.noteHidden(tx, actor, permission, resource, [value]);
   const { verb, fields = resource.fields, details } = act;

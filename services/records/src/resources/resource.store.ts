@@ -143,7 +143,7 @@ async function columnArrays<T extends Row>(
   ];
 }
 
-/** Replaces a row that was locked at the revision before. False when another change was faster. */
+/** Replaces a row that was locked at this revision. False when another change was faster. */
 export async function update<T extends Row>(
   tx: Tx,
   context: Context,
@@ -152,6 +152,7 @@ export async function update<T extends Row>(
   resource: PatientTable<T>,
   value: T,
   { open, sealed }: Sealed,
+  formerRev: number,
 ): Promise<boolean> {
   const { scope, userId } = reachOf(actor, permission);
   const { layout, statements, isIndexed } = resource;
@@ -165,6 +166,7 @@ export async function update<T extends Row>(
     sealed,
     scope,
     userId,
+    formerRev,
   ]);
   return rowCount === 1;
 }

@@ -56,7 +56,9 @@ export interface Statements {
   readonly idsOfPatient: string;
   /** Arrays of: id, the typed columns, the tokens, rev, open, sealed. */
   readonly insert: string;
-  /** $1 id, then the changeable columns, the tokens, rev, open, sealed, scope, user. */
+  /**
+   * $1 id, then the changeable columns, the tokens, rev, open, sealed, scope, user, the former rev.
+   */
   readonly update: string;
   /** As update, of many: the arrays of insert, then scope and user. */
   readonly updateAll: string;
@@ -239,19 +241,18 @@ function updateAllOf(layout: Layout): string {
 }
 
 /**
- * All but whose row it is: who is bound to a box stays. The revision before is the one that was
+ * All but whose row it is: who is bound to a box stays. The former revision is the one that was
  * locked.
  */
 function updateOf(layout: Layout): string {
   const { table, subject, tokens, resettable } = layout;
   const set = [...changeable(layout), ...tokens].map(({ column }) => column);
   const columns = [...set, "rev", "open", "sealed"];
-  const rev = set.length + 2;
   return `update ${quote(table)} r
         set ${columns.map((column, at) => `${quote(column)} = $${at + 2}`).join(", ")}${
           resettable.length > 0 ? ", sealed_as = null" : ""
         }
-      where r.id = $1 and r.rev = $${rev} - 1 and ${reached(`r.${quote(subject)}`, columns.length + 2)}`;
+      where r.id = $1 and r.rev = $${columns.length + 4} and ${reached(`r.${quote(subject)}`, columns.length + 2)}`;
 }
 
 /** The typed columns that an update writes. */
