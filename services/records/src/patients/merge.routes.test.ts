@@ -259,7 +259,10 @@ test("merges are flat: what is merged already, or into itself, is refused and le
   await merge(doctor, a, d);
   for (const id of [a, b, c, d])
     expect((await doctor.get(`/v1/patients/${id}`)).body).toMatchObject({ id: a });
-  expect(await unmerge(doctor, a)).toMatchObject({ status: 409, body: { code: "not_merged" } }); // which?
+  expect(await unmerge(doctor, a)).toMatchObject({
+    status: 400,
+    body: { code: "invalid_input", errors: [{ path: "from", message: expect.stringContaining("name") }] },
+  });
   expect(await unmerge(doctor, a, { from: a })).toMatchObject({ status: 409 });
   expect(await unmerge(doctor, a, { from: nobody() })).toMatchObject({ status: 409 });
   expect(await unmerge(doctor, c)).toMatchObject({ status: 200, body: { id: c } });

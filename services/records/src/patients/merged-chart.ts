@@ -1,3 +1,4 @@
+import { InvalidInput } from "@medvault/contracts";
 import { CHART } from "../resources/chart.ts";
 import { type Found, isDamaged } from "../resources/damaged-row.ts";
 import { AccountsConflict, AlreadyMerged, MergedElsewhere, NotMerged } from "./patient.errors.ts";
@@ -49,7 +50,8 @@ export function assertMayMerge(into: Patient, other: Patient, from: string): voi
 
 /**
  * Which patient is taken out of a merged chart, and from whom: the one that is named, else the one
- * by whose id it was found, else the only one. Throws NotMerged.
+ * by whose id it was found, else the only one. Throws NotMerged; InvalidInput where it may be each
+ * of several.
  */
 export function partingOf(
   found: Patient,
@@ -58,7 +60,11 @@ export function partingOf(
 ): { from: string; into: string } {
   const { id: into = found.id, mergedFrom = [] } = found[CHART] ?? {};
   const [only, ...others] = mergedFrom;
-  const parting = from ?? (id === into && others.length === 0 ? only : id);
+  if (from === undefined && id === into && others.length > 0) {
+    const message = "must name who is to be parted: several are merged into this chart (`mergedFrom`)";
+    throw new InvalidInput(undefined, [{ path: "from", message }]);
+  }
+  const parting = from ?? (id === into ? only : id);
   if (parting === undefined || !mergedFrom.includes(parting)) throw new NotMerged();
   return { from: parting, into };
 }
