@@ -40,6 +40,12 @@ const MEANING = {
     "business-rule",
     "The resource is another patient's, or of another type. Nothing moves between patients.",
   ],
+  nobody: [
+    "400 Bad Request",
+    "error",
+    "incomplete",
+    "Whose it is was not said: name the resource by its id, or put its Patient into the bundle.",
+  ],
   invalid: ["400 Bad Request", "error", "invalid", "The entry is not valid."],
   unsupported: ["400 Bad Request", "error", "not-supported", "This is not supported."],
   forbidden: ["403 Forbidden", "error", "forbidden", "This is not allowed."],

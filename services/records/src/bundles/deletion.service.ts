@@ -14,8 +14,8 @@ import { rowVersions } from "../resources/row-version.table.ts";
 import type { Outcome, Result } from "./answer.ts";
 import type { Bundle, Deletion } from "./bundle.ts";
 import { presentOf } from "./decision.service.ts";
-import { MultipleMatches, NotDeleted } from "./fhir.errors.ts";
-import { tokenOf } from "./preparation.service.ts";
+import { MultipleMatches, NobodyNamed, NotDeleted } from "./fhir.errors.ts";
+import { type Target, tokenOf } from "./preparation.service.ts";
 import { type Found, findRows, type Opened, openRows, removeKept } from "./present.store.ts";
 import { findNames } from "./source.store.ts";
 import { identifierName, putName } from "./source.ts";
@@ -31,16 +31,19 @@ const RESULT_OF_KIND: Readonly<Partial<Record<AppError["kind"], Result>>> = {
 /**
  * Deletes as our own API does: a record is hidden, a prescription deleted, what is kept leaves its
  * last version; each under the permission that its own deletion needs. What has an identifier is
- * sought among the bundle's own subjects. Of a transaction throws what refuses one of them:
- * NotFound, Forbidden, VersionConflict, MultipleMatches, NotDeleted.
+ * sought among the bundle's own subjects: without a patient it is refused, as nobody can say that
+ * there is none. Of a transaction throws what refuses one of them: NotFound, Forbidden,
+ * VersionConflict, MultipleMatches, NotDeleted, InvalidInput.
  */
 export async function deleteAll(
   tx: Tx,
   context: Context,
   actor: Actor,
   { deletions, isTransaction }: Bundle,
-  subjectIds: readonly string[],
+  targets: readonly Pick<Target, "patient" | "subjectId">[],
 ): Promise<Map<number, Outcome>> {
+  const subjectIds = targets.map(({ subjectId }) => subjectId);
+  const isOfPatient = targets.some(({ patient }) => patient !== "none");
   const outcomes = new Map<number, Outcome>();
   const taken = new Set<string>();
   for (const deletion of deletions) {
@@ -50,14 +53,19 @@ export async function deleteAll(
       if (ids.length > 1) throw new MultipleMatches();
       const isThere = ids[0] !== undefined && (await deleteOne(tx, context, actor, deletion, ids[0]));
       if (!isThere && deletion.interaction.id !== null) throw new NotFound();
+      if (!isThere && !isOfPatient) throw new NobodyNamed(deletion.index);
       outcomes.set(deletion.index, [isThere ? "deleted" : "absent"]);
     } catch (error) {
       if (isTransaction || !(error instanceof AppError)) throw error;
-      const several = error instanceof MultipleMatches;
-      outcomes.set(deletion.index, [several ? "several" : (RESULT_OF_KIND[error.kind] ?? "conflict")]);
+      outcomes.set(deletion.index, [resultOf(error)]);
     }
   }
   return outcomes;
+}
+
+function resultOf(error: AppError): Result {
+  if (error instanceof MultipleMatches) return "several";
+  return error instanceof NobodyNamed ? "nobody" : (RESULT_OF_KIND[error.kind] ?? "conflict");
 }
 
 /** The rows that a deletion names, by our own id, or by the name of another server's resource. */

@@ -19,6 +19,18 @@ export class NotDeleted extends refusal(
   "Resources of this type are not deleted. Record that one was entered in error instead.",
 ) {}
 
+/** 400: an entry deletes by an identifier, which is one within a patient, and says no patient. */
+export class NobodyNamed extends InvalidInput {
+  constructor(index: number) {
+    super("The bundle is not valid.", [
+      {
+        path: `entry.${index}.request.url`,
+        message: "is by an identifier: name the resource by its id, or put its Patient into the bundle",
+      },
+    ]);
+  }
+}
+
 /**
  * The patient that a bundle was sealed for is not the one to store it under any more, or a row was
  * changed: match and seal again.

@@ -103,8 +103,7 @@ async function storeImport(
   if (bundle.isTransaction) for (const [at, outcome] of refused.entries()) refuseFault(at, outcome);
   await storeRows(tx, load, ready);
   await store.insertIdentifiers(tx, context, actor, told(load, ready, identifiers));
-  const subjectIds = targets.map(({ subjectId }) => subjectId);
-  const deleted = await deleteAll(tx, context, actor, bundle, subjectIds);
+  const deleted = await deleteAll(tx, context, actor, bundle, targets);
   const shown = ready.done.flatMap(({ rowId }) => (rowId === null ? [] : [rowId]));
   const heads = await findHeads(tx, actor, shown);
   const outcomes = outcomesOf(bundle, ready.done, heads, deleted);

@@ -188,6 +188,20 @@ test("a conditional DELETE takes the one that matches, and nothing is no fault",
   expect(statusesOf(await load(doctor, none))).toEqual(["200 OK", "204 No Content"]);
 });
 
+test("a conditional DELETE without its patient is refused: it cannot say that there is none", async () => {
+  const [{ patient, subject }, number] = [hospital(newId()), newId()];
+  const first = await load(doctor, [patient(), result(number, subject, post(number))]);
+  const entry = [{ request: by("DELETE", number) }];
+  expect(await load(doctor, entry)).toMatchObject({
+    status: 400,
+    body: { code: "invalid_input", errors: [{ path: "entry.0.request.url" }] },
+  });
+  const batch = await load(doctor, entry, "batch");
+  expect(statusesOf(batch)).toEqual(["400 Bad Request error"]);
+  expect(batch.body).toMatchObject({ failed: 1, deleted: 0 });
+  expect(await recordsOf(first.body.patientId)).toHaveLength(1);
+});
+
 test("a DELETE of what is kept as it came leaves its last version", async () => {
   const { patient, put, subject } = hospital(newId());
   const first = await load(doctor, [patient(), put({ resourceType: "CarePlan", id: "c", subject })]);
