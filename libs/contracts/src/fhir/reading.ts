@@ -31,6 +31,8 @@ const SearchForm = SearchQuery.extend({
   family: z.string().max(200).optional(),
   given: z.string().max(200).optional(),
   birthdate: z.string().max(64).optional(),
+  phone: z.string().max(64).optional(),
+  email: z.string().max(254).optional(),
   code: z.string().max(200).optional(),
 });
 

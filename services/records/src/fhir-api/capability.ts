@@ -18,7 +18,7 @@ export function capabilityOf(base: string, types: readonly string[]): FhirResour
       {
         mode: "server",
         documentation:
-          "Resources are written by transaction and batch, conditionally too: by identifier. What identifies a person is searched by POST alone. Sensitive values are masked (data-absent-reason) unless unmask names them and X-Purpose says why.",
+          "Resources are written by transaction and batch, conditionally too: by identifier. What identifies a person is searched by POST alone. A filter that is not listed is refused, or ignored with Prefer: handling=lenient; an outcome in the answer names what was ignored. Sensitive values are masked (data-absent-reason) unless unmask names them and X-Purpose says why.",
         security: {
           cors: false,
           description: "A bearer token of POST /v1/auth/login. Each request is in the audit log.",

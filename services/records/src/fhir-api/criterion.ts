@@ -28,8 +28,25 @@ export function criterionOf(parameter: SearchParameter, values: readonly string[
 
 function meetsOf({ name, type }: SearchParameter): (value: unknown, wanted: string) => boolean {
   if (type === "string") return textMeets(name);
+  if (name === "phone" || name === "email") return contactMeets(name);
   return name === "identifier" ? identifierMeets : (value, wanted) => tokenMeets(value, wanted);
 }
+
+/** A number whatever stands between its digits, an address whatever its case. */
+const contactMeets =
+  (system: "phone" | "email") =>
+  (value: unknown, wanted: string): boolean => {
+    const contact = value as { system?: unknown; value?: unknown } | null;
+    if (contact?.system !== system || typeof contact.value !== "string") return false;
+    const plain = (text: string): string => {
+      const bare = text.normalize("NFKC").replace(/^\s*(tel|mailto):/i, "");
+      return system === "phone"
+        ? bare.replace(/[^\p{L}\p{N}]/gu, "").toLowerCase()
+        : bare.trim().toLowerCase();
+    };
+    const asked = plain(wanted);
+    return asked !== "" && plain(contact.value) === asked;
+  };
 
 /** An identifier, however it and its system are spelt. */
 const identifierMeets = (value: unknown, wanted: string): boolean =>

@@ -17,7 +17,7 @@ import { capabilityOf } from "./capability.ts";
 import { everything } from "./everything.service.ts";
 import { readHistory, readResource, readVersion } from "./fhir-read.service.ts";
 import { searchResources } from "./fhir-search.service.ts";
-import type { SearchPairs } from "./search-query.ts";
+import type { SearchPairs, Sent } from "./search-query.ts";
 import { requireJson } from "./wanted-format.ts";
 
 const MAX_FORM_BYTES = 64 * 1024;
@@ -64,8 +64,9 @@ export const fhirReadRoutes = (context: Context): Route[] => [
 function searchOf(req: Request) {
   const inUrl = pairsIn(req.originalUrl.split("?")[1] ?? "");
   requireJson(req.get("accept"), inUrl.find(([name]) => name === "_format")?.[1]);
-  const strict = /\bhandling\s*=\s*strict\b/i.test(req.get("prefer") ?? "");
-  return { inUrl, strict, base: baseOf(req) };
+  const [, said] = /\bhandling\s*=\s*(strict|lenient)\b/i.exec(req.get("prefer") ?? "") ?? [];
+  const handling = (said?.toLowerCase() ?? null) as Sent["handling"];
+  return { inUrl, handling, base: baseOf(req) };
 }
 
 const pairsIn = (text: string): SearchPairs => [...new URLSearchParams(text)];

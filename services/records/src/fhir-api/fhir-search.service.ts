@@ -1,4 +1,4 @@
-import { type Actor, Id, NotFound, type ResourceAction, scopeOf } from "@medvault/contracts";
+import { type Actor, Id, NotFound, newId, type ResourceAction, scopeOf } from "@medvault/contracts";
 import { tableKey } from "@medvault/keys";
 import type { Chart } from "../access/access.store.ts";
 import { requirePatient } from "../access/chart.service.ts";
@@ -66,9 +66,13 @@ export async function searchResources(context: Context, actor: Actor, search: Se
   await context.appender.append(...acts.map((act) => done(actor, act)), ...lost);
   const matches = hits.filter(({ row }) => !isDamaged(row)).length;
   const isWhole = after === null && query.cursor === undefined;
-  const entry = [
+  const shownHits = [
     ...hits.map((hit) => [hit, "match"] as const),
     ...included.map((hit) => [hit, "include"] as const),
+  ];
+  const entry = [
+    ...shownHits.map(([hit, mode]) => shownHit(hit, mode, search.base, gathered.get(hit.patientId))),
+    ...ignoredEntry(query),
   ];
   const next = after && (await nextCursor(context, actor, query, after));
   return {
@@ -77,11 +81,20 @@ export async function searchResources(context: Context, actor: Actor, search: Se
       type: "searchset",
       ...(isWhole && { total: matches }),
       link: pageLinks(`${search.base}/${type}`, open, next),
-      ...(entry.length > 0 && {
-        entry: entry.map(([hit, mode]) => shownHit(hit, mode, search.base, gathered.get(hit.patientId))),
-      }),
+      ...(entry.length > 0 && { entry }),
     } as const,
   };
+}
+
+/** Says what of a search did nothing, if anything. */
+function ignoredEntry({ type, ignored }: SearchQuery) {
+  if (ignored.length === 0) return [];
+  const issue = ignored.map((name) => ({
+    ...{ severity: "warning", code: "not-supported" },
+    diagnostics: `The parameter ${name} is not supported for ${type} and was ignored.`,
+  }));
+  const resource = { resourceType: "OperationOutcome", issue };
+  return [{ fullUrl: `urn:uuid:${newId()}`, resource, search: { mode: "outcome" as const } }];
 }
 
 /** A search by what identifies a person is a permission of its own, as it is in our own search. */
@@ -97,15 +110,15 @@ async function understood(context: Context, actor: Actor, search: Search): Promi
   const query = searchQueryOf(type, search);
   if (query.cursor === undefined || !isSealed(query.cursor)) return query;
   const key = await tableKey(context.pool, context.keyring, CURSORS);
-  const { cursor, pairs: personal } = openedCursor(key, actor, type, query.cursor);
+  const { cursor, pairs } = openedCursor(key, actor, type, query.cursor);
   const inUrl = search.inUrl.filter(([name]) => name !== "_cursor");
-  return searchQueryOf(type, { ...search, inUrl, inBody: [...personal, ["_cursor", cursor]] });
+  return searchQueryOf(type, { ...search, inUrl, inBody: [...pairs, ["_cursor", cursor]] });
 }
 const CURSORS = "fhir_search_cursors";
 
 async function nextCursor(context: Context, actor: Actor, query: SearchQuery, after: ChartPosition) {
   const cursor = cursorAfter(query, after);
-  if (query.personal.length === 0) return cursor;
+  if (query.sealed.length === 0) return cursor;
   return sealedCursor(await tableKey(context.pool, context.keyring, CURSORS), actor, query, cursor);
 }
 

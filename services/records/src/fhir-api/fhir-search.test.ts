@@ -2,6 +2,7 @@ import { newId } from "@medvault/contracts";
 import { actor, type TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { givenPatient, nobody, type Records, startRecords } from "../../test/harness.ts";
+import { secondOpinion } from "../../test/r4-validator.ts";
 
 type Resource = { resourceType: string; id: string; [field: string]: unknown };
 interface Page {
@@ -174,6 +175,10 @@ test("a person is found by name, birth date and identifier, by POST", async () =
     birthDate: "1933-02-03",
     gender: "female",
     identifier: [{ system: "urn:mrn", value: mrn }],
+    telecom: [
+      { system: "phone", value: "+48 22 555 01 99" },
+      { system: "email", value: "agata@example.org" },
+    ],
   });
   const cases: [string, boolean][] = [
     ["family=Łukas", true],
@@ -188,6 +193,11 @@ test("a person is found by name, birth date and identifier, by POST", async () =
     ["birthdate=1934&given=Zofia", false],
     ["birthdate=ge1930&birthdate=lt1940&given=Zofia", true],
     ["given=Zofia&gender=female", true],
+    ["phone=%2B48 (22) 555-01.99", true],
+    ["phone=+48225550199&family=Łukas", true],
+    ["phone=48225550198&family=Łukas", false],
+    ["email=AGATA@example.org&given=Zofia", true],
+    ["email=agata@example.com&given=Zofia", false],
     ["given=Zofia&gender=male", false],
     [`identifier=${encodeURIComponent(`urn:mrn|${mrn}`)}`, true],
     [`identifier=${encodeURIComponent(mrn.replaceAll(" ", "").toLowerCase())}`, true],
@@ -278,17 +288,74 @@ test("unmask opens what a search shows, with a purpose", async () => {
   expect(JSON.stringify((await get(doctor, `Patient?_id=${id}`)).body)).not.toContain(value);
 });
 
-test("what is not known is left out of the self link, or refused where the client is strict", async () => {
+test("threat: a filter that is not known is dropped, and everybody is found", async () => {
   const id = await givenChart(CHART);
-  const query = `Observation?patient=${id}&_sort=date&nothing=1&status=final`;
-  const lenient = await get(doctor, query);
-  expect(lenient.body.link).toEqual([
-    { relation: "self", url: `/v1/fhir/Observation?patient=${id}&status=final` },
-  ]);
-  expect(await get(doctor, query, { prefer: "handling=strict" })).toMatchObject({
-    status: 400,
-    body: { errors: [{ path: "_sort" }, { path: "nothing" }] },
+  for (const form of ["telecom=1", "phne=1", "deceased=true", "_has=x", "_text=x", "address-city=Y"]) {
+    const [name] = form.split("=");
+    const refused = await post(doctor, "Patient", form, { accept: "application/fhir+json" });
+    expect(refused, form).toMatchObject({ status: 400, body: { resourceType: "OperationOutcome" } });
+    for (const word of [name, "_lastUpdated", "birthdate", "phone"]) {
+      expect(JSON.stringify(refused.body), form).toContain(word);
+    }
+    const lenient = await post(doctor, "Patient", `${form}&_id=${id}`, { prefer: "handling=lenient" });
+    expect(lenient, form).toMatchObject({
+      status: 200,
+      body: {
+        total: 1,
+        link: [{ relation: "self", url: `/v1/fhir/Patient?_id=${id}` }],
+        entry: [{ resource: { id } }, { search: { mode: "outcome" } }],
+      },
+    });
+    expect(lenient.body.entry?.[1]?.resource, form).toMatchObject({
+      resourceType: "OperationOutcome",
+      issue: [{ severity: "warning", diagnostics: expect.stringContaining(`${name} is not supported`) }],
+    });
+  }
+  expect((await get(doctor, `Observation?patient=${id}&nothing=1`)).status).toBe(400);
+});
+
+test("how to show what was found, where it is not done, is named in an outcome that does not count", async () => {
+  const id = await givenChart(CHART);
+  const query = `Observation?patient=${id}&_sort=date&_summary=true&status=final&_format=json&_pretty=true`;
+  const { status, body } = await get(doctor, query);
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ total: 3, link: [{ relation: "self" }] });
+  expect(body.link[0]?.url).toBe(`/v1/fhir/Observation?patient=${id}&status=final&_format=json&_pretty=true`);
+  expect(body.entry?.map(({ search }) => search.mode)).toEqual(["match", "match", "match", "outcome"]);
+  expect(body.entry?.[3]?.resource).toMatchObject({
+    issue: ["_sort", "_summary"].map((name) => ({ diagnostics: expect.stringContaining(name) })),
   });
+  expect(secondOpinion(body.entry?.[3]?.resource as Resource)).toEqual([]);
+  const none = await get(doctor, `Coverage?patient=${id}&_elements=id`);
+  expect(none.body).toMatchObject({ total: 0, entry: [{ search: { mode: "outcome" } }] });
+  const plain = query.replace("&_format=json", "");
+  expect(await get(doctor, plain, { prefer: "return=minimal, handling=strict" })).toMatchObject({
+    status: 400,
+    body: { errors: [{ path: "_sort" }, { path: "_summary" }] },
+  });
+});
+
+test("the self link of a POST has what was used and says nothing of a person; next goes on with all of it", async () => {
+  const id = await givenChart(CHART);
+  const form = `patient=${id}&code=8867-4&category=vital-signs&_count=1&date=ge2000&_lastUpdated=ge2020`;
+  const first = await post(doctor, "Observation", form);
+  expect(first.body.link[0]?.url).toBe(
+    `/v1/fhir/Observation?patient=${id}&_count=1&date=ge2000&_lastUpdated=ge2020`,
+  );
+  const pages = [first.body];
+  for (let next = nextOf(first.body); next; next = nextOf(pages.at(-1) as Page)) {
+    expect(next).not.toMatch(/8867|vital/);
+    pages.push((await doctor.get<Page>(next)).body);
+  }
+  expect(pages.flatMap(codesIn)).toEqual(["8867-4", "8867-4"]);
+  const codes = ["8867-4", ...Array.from({ length: 49 }, (_, at) => `http://snomed.info/sct|8867-${at}`)];
+  const many = await post(doctor, "Observation", `patient=${id}&_count=1&code=${codes}`);
+  expect((await doctor.get<Page>(nextOf(many.body) ?? "")).status).toBe(200);
+  expect(nextOf(many.body)?.length).toBeLessThan(8_000);
+  const long = codes.map((code) => code.padEnd(100, "0"));
+  expect((await post(doctor, "Observation", `patient=${id}&code=${long}`)).status).toBe(400);
+  const person = await post(doctor, "Patient", "family=Searched&birthdate=1980&gender=male&_count=5");
+  expect(person.body.link[0]?.url).toBe("/v1/fhir/Patient?gender=male&_count=5");
 });
 
 test("refused: others' patients, roles without access, malformed values, cursors of other searches, other bodies", async () => {

@@ -10,7 +10,7 @@ const Cursor = z.strictObject({
   of: z.string().length(16),
 });
 const Sealed = z.strictObject({ sealed: z.base64url().max(8_192) });
-const Personal = z.strictObject({
+const Hidden = z.strictObject({
   cursor: z.string(),
   pairs: z.array(z.tuple([z.string(), z.string()])).max(100),
 });
@@ -28,8 +28,8 @@ export function positionIn(query: SearchQuery): ChartPosition | null {
   return { table: decoded.at[0], id: decoded.at[1] };
 }
 
-const boundTo = ({ type, open, personal }: SearchQuery): string =>
-  fingerprint(["fhir-search", type, open, personal]);
+const boundTo = ({ type, open, sealed }: SearchQuery): string =>
+  fingerprint(["fhir-search", type, open, sealed]);
 
 const foreign = () =>
   new InvalidInput("The cursor belongs to another query.", [
@@ -37,11 +37,10 @@ const foreign = () =>
   ]);
 
 /**
- * A cursor that a link may carry: what the search asks of a person is sealed in it, for the one who
- * searched.
+ * A cursor that a link may carry: what no link may spell is sealed in it, for the one who searched.
  */
 export function sealedCursor(key: Buffer, actor: Actor, query: SearchQuery, cursor: string): string {
-  const text = JSON.stringify({ cursor, pairs: query.personal });
+  const text = JSON.stringify({ cursor, pairs: query.sealed });
   const sealed = sealBox({ key, version: 1 }, contextOf(actor, query.type), Buffer.from(text));
   return encodeCursor({ sealed: sealed.toString("base64url") });
 }
@@ -50,7 +49,7 @@ export function sealedCursor(key: Buffer, actor: Actor, query: SearchQuery, curs
 export const isSealed = (cursor: string): boolean =>
   Buffer.from(cursor, "base64url").toString("utf8").startsWith('{"sealed":');
 
-/** The search's personal part, and the cursor in it. Throws InvalidInput. */
+/** The search's sealed part, and the cursor in it. Throws InvalidInput. */
 export function openedCursor(
   key: Buffer,
   actor: Actor,
@@ -60,7 +59,7 @@ export function openedCursor(
   const { sealed } = decodeCursor(Sealed, cursor) ?? { sealed: "" };
   try {
     const text = openBox({ key, version: 1 }, contextOf(actor, type), Buffer.from(sealed, "base64url"));
-    return Personal.parse(JSON.parse(text.toString("utf8")));
+    return Hidden.parse(JSON.parse(text.toString("utf8")));
   } catch {
     throw foreign();
   }

@@ -7,6 +7,8 @@ export interface SearchParameter {
   readonly elements: readonly string[];
   /** What it asks for identifies a person, so it is never in a URL. */
   readonly isPersonal: boolean;
+  /** What it asks for says what somebody has: no link spells it that was not sent as one. */
+  readonly isMedical?: true;
 }
 
 const make =
@@ -14,22 +16,29 @@ const make =
   (name: string, ...elements: string[]): SearchParameter => ({ name, type, elements, isPersonal });
 const token = make("token");
 const date = make("date");
+const personalToken = make("token", true);
 const personalText = make("string", true);
 
 const status = token("status", "status");
-const code = token("code", "code");
-const category = token("category", "category");
-const type = token("type", "type");
+const word = (name: string, element: string): SearchParameter => ({
+  ...token(name, element),
+  isMedical: true,
+});
+const code = word("code", "code");
+const category = word("category", "category");
+const type = word("type", "type");
 const effective = date("date", "effectiveDateTime", "effectivePeriod", "effectiveInstant");
 
 /** The parameters of each type, beside those that all have. */
 const OF_TYPE: Readonly<Record<string, readonly SearchParameter[]>> = {
   Patient: [
-    make("token", true)("identifier", "identifier"),
+    personalToken("identifier", "identifier"),
     personalText("name", "name"),
     personalText("family", "name"),
     personalText("given", "name"),
     make("date", true)("birthdate", "birthDate"),
+    personalToken("phone", "telecom"),
+    personalToken("email", "telecom"),
     token("gender", "gender"),
   ],
   AllergyIntolerance: [
@@ -54,12 +63,12 @@ const OF_TYPE: Readonly<Record<string, readonly SearchParameter[]>> = {
   Coverage: [status, type],
   DiagnosticReport: [code, category, status, effective],
   DocumentReference: [category, status, type, date("date", "date")],
-  Encounter: [status, token("class", "class"), type, date("date", "period")],
+  Encounter: [status, word("class", "class"), type, date("date", "period")],
   ExplanationOfBenefit: [status, date("created", "created")],
   Goal: [category, token("lifecycle-status", "lifecycleStatus")],
-  Immunization: [status, token("vaccine-code", "vaccineCode"), date("date", "occurrenceDateTime")],
+  Immunization: [status, word("vaccine-code", "vaccineCode"), date("date", "occurrenceDateTime")],
   MedicationRequest: [
-    token("code", "medicationCodeableConcept"),
+    word("code", "medicationCodeableConcept"),
     status,
     token("intent", "intent"),
     date("authoredon", "authoredOn"),

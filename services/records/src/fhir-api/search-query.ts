@@ -25,7 +25,11 @@ export interface SearchQuery {
   cursor: string | undefined;
   /** What was understood, as it was sent: what links repeat, and what no link may spell. */
   open: SearchPairs;
+  sealed: SearchPairs;
+  /** What of that identifies a person. */
   personal: SearchPairs;
+  /** Names of what was sent and did nothing. */
+  ignored: readonly string[];
 }
 
 const DEFAULT_COUNT = 50;
@@ -34,33 +38,44 @@ const MAX_IDS = 100;
 const MAX_PAIRS = 50;
 const MAX_VALUES = 50;
 const MAX_CHARS = 200;
+/** The gateway takes 8 KiB; what is sealed is twice as long. */
+const MAX_LINK_CHARS = 7_500;
 /** What is not about what to find. */
 const CONTROL = new Set(["_count", "_cursor", "_include", "_format", "_pretty", "unmask"]);
+/** How to show what was found, which is not done: leaving it out finds neither more nor less. */
+const RESULT = new Set([
+  ...["_sort", "_summary", "_elements", "_total", "_revinclude"],
+  ...["_contained", "_containedType", "_score", "_maxresults"],
+]);
 const REFERENCE = /^(?:\S*\/)?Patient\/([^/]+)$/;
 
-/** What a search sent, and where; `strict`: what is not known is refused. */
+/**
+ * What a search sent, and where. `handling`: whether what is not known is refused; where the client
+ * does not say, only that is without which more would be found.
+ */
 export interface Sent {
   inUrl: SearchPairs;
   /** Null where there is none: it came by GET. */
   inBody: SearchPairs | null;
-  strict: boolean;
+  handling: "strict" | "lenient" | null;
 }
 
 /**
- * Reads a search's parameters. What is not known is left out, but for a chain or a modifier,
- * without which more would be found. Throws InvalidInput, which names every fault; also for what
- * identifies a person and stands in the URL.
+ * Reads a search's parameters. A filter that is not known is a fault unless the client is lenient,
+ * a chain or a modifier always: without it more would be found. Throws InvalidInput, which names
+ * every fault; also for what identifies a person and stands in the URL.
  */
-export function searchQueryOf(type: string, { inUrl, inBody, strict }: Sent): SearchQuery {
+export function searchQueryOf(type: string, { inUrl, inBody, handling }: Sent): SearchQuery {
   const faults: FieldFault[] = [];
   const fault = (path: string, message: string) => void faults.push({ path, message });
   const known = new Map(parametersOf(type).map((parameter) => [parameter.name, parameter]));
   const query: SearchQuery = {
     ...{ type, ids: null, patient: null, criteria: [], count: DEFAULT_COUNT, includesPatient: false },
-    ...{ unmask: [], cursor: undefined, open: [], personal: [] },
+    ...{ unmask: [], cursor: undefined, open: [], sealed: [], personal: [], ignored: [] },
   };
   const open: [string, string][] = [];
-  const personal: [string, string][] = [];
+  const sealed: [string, string][] = [];
+  const ignored = new Set<string>();
   const pairs = [
     ...inUrl.map(([name, value]) => ({ name, value, isInUrl: true })),
     ...(inBody ?? []).map(([name, value]) => ({ name, value, isInUrl: false })),
@@ -75,13 +90,20 @@ export function searchQueryOf(type: string, { inUrl, inBody, strict }: Sent): Se
     if (CONTROL.has(name)) control(query, name, value, fault);
     else if (parameter) condition(query, parameter, value, fault);
     else if (/[.:]/.test(name)) fault(name.slice(0, 64), "chains and modifiers are not supported");
-    else if (strict) fault(name.slice(0, 64), `is not known for ${type}`);
+    else if (handling === "strict" || (handling === null && !RESULT.has(name)))
+      fault(name.slice(0, 64), `is not known for ${type}, which takes ${[...known.keys()].join(", ")}`);
+    else ignored.add(name.slice(0, 64));
     if (parameter || (CONTROL.has(name) && name !== "_cursor")) {
-      (parameter?.isPersonal ? personal : open).push([name, value]);
+      const isSealed = parameter?.isPersonal || (parameter?.isMedical && !isInUrl);
+      (isSealed ? sealed : open).push([name, value]);
     }
   }
+  const sealedBytes = sealed.length > 0 ? Buffer.byteLength(JSON.stringify(sealed)) : 0;
+  if (sealedBytes > 0 && String(new URLSearchParams(open)).length + 2 * sealedBytes > MAX_LINK_CHARS)
+    fault("", "is too long for a link to its next page: ask for fewer values at a time");
   if (faults.length > 0) throw new InvalidInput(undefined, faults);
-  return { ...query, open, personal };
+  const personal = sealed.filter(([name]) => isPersonal(name));
+  return { ...query, open, sealed, personal, ignored: [...ignored] };
 }
 
 type Fault = (path: string, message: string) => void;
