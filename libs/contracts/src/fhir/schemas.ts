@@ -34,7 +34,8 @@ export type FhirBundleAnswer = z.infer<typeof FhirBundleAnswer>;
 
 /**
  * Counts by what became of a bundle's resources, and what became of each. `kept` counts, per type,
- * what has no room yet; `updated` has a new version; `unapplied` is older than what is stored, or
+ * what has no room yet, `unattached` those of them that are in nobody's chart because their subject
+ * leads to no patient; `updated` has a new version; `unapplied` is older than what is stored, or
  * was decided on here; `failed` are entries of a batch.
  */
 export const FhirImportView = z.object({
@@ -47,6 +48,7 @@ export const FhirImportView = z.object({
   total: z.int(),
   stored: z.object({ patients: z.int(), records: z.int(), prescriptions: z.int(), claims: z.int() }),
   kept: z.record(z.string(), z.int()),
+  unattached: z.int(),
   existing: z.int(),
   updated: z.int(),
   unapplied: z.int(),

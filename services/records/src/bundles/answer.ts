@@ -8,6 +8,13 @@ type Meaning = readonly [status: string, severity: FhirIssue["severity"], code: 
 const MEANING = {
   created: ["201 Created", "information", "informational", "Stored."],
   kept: ["201 Created", "information", "informational", "Kept as it came."],
+  alone: ["201 Created", "information", "informational", "Kept, in nobody's chart."],
+  unattached: [
+    "201 Created",
+    "warning",
+    "not-found",
+    "Kept, but in nobody's chart: its subject leads to no patient of the bundle, nor to one here that you may write. Name its patient and load it again.",
+  ],
   updated: ["200 OK", "information", "informational", "Stored as a new version; the former one is kept."],
   existing: ["200 OK", "information", "informational", "Stored already: nothing was changed."],
   older: ["200 OK", "warning", "conflict", "Older than what is stored: not applied."],
@@ -75,12 +82,13 @@ export function answerOf(isTransaction: boolean, outcomes: readonly Outcome[]): 
       const [status, severity, code, diagnostics] = MEANING[result];
       const [type, id, version, lastModified] = row ?? [];
       // Stored in spite of a fault: kept as it came.
-      const isDoubtful = fault !== undefined && severity === "information";
-      const issue: FhirIssue = {
-        severity: isDoubtful ? "warning" : severity,
-        code: isDoubtful ? "structure" : code,
-        diagnostics: fault ? `${fault[0]}: ${fault[1]}` : diagnostics,
-        ...(fault && { expression: [fault[0].replace(/\.(\d+)(?=\.|$)/g, "[$1]")] }),
+      const isStored = severity !== "error";
+      const meant: FhirIssue = { severity, code, diagnostics };
+      const issue: FhirIssue | undefined = fault && {
+        severity: isStored ? "warning" : severity,
+        code: isStored ? "structure" : code,
+        diagnostics: `${fault[0]}: ${fault[1]}`,
+        expression: [fault[0].replace(/\.(\d+)(?=\.|$)/g, "[$1]")],
       };
       return {
         response: {
@@ -90,7 +98,10 @@ export function answerOf(isTransaction: boolean, outcomes: readonly Outcome[]): 
             etag: `W/"${version}"`,
             lastModified,
           }),
-          outcome: { resourceType: "OperationOutcome", issue: [issue] },
+          outcome: {
+            resourceType: "OperationOutcome",
+            issue: [...(issue ? [issue] : []), ...(issue && severity !== "warning" ? [] : [meant])],
+          },
         },
       };
     }),

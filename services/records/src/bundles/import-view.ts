@@ -31,12 +31,9 @@ export function outcomesOf(
     const row =
       head &&
       ([original.resource.resourceType, rowId as string, head.version, head.at.toISOString()] as const);
-    const { fault } = item.known;
-    outcomes[index] = fault
-      ? [result, row ?? null, [fault.path, fault.message]]
-      : row
-        ? [result, row]
-        : [result];
+    const { fault, nobody } = item.known;
+    const told = result === "kept" && nobody ? nobody : result;
+    outcomes[index] = fault ? [told, row ?? null, [fault.path, fault.message]] : row ? [told, row] : [told];
   }
   let told = 0;
   return outcomes.map((outcome): Outcome => {
@@ -74,6 +71,7 @@ export function viewOf(
       ...clinicalResources.map(({ plural, noun }) => [plural, stored(noun)]),
     ]) as FhirImportView["stored"],
     kept,
+    unattached: count("unattached"),
     existing: count("existing"),
     updated: count("updated"),
     unapplied: count("older", "masked", "decided", "second"),

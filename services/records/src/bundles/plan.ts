@@ -30,6 +30,8 @@ export interface Known {
   original: Original;
   /** Under whom it goes: a place in the plan's subjects. */
   subject: number;
+  /** In nobody's chart, because what it is about is not found, or because it is about nobody. */
+  nobody?: "unattached" | "alone";
 }
 
 /** `shows`: the resources of the bundle of which its row shows something. */
@@ -88,7 +90,10 @@ export async function planImport(
       subject: place < 0 ? loader : place,
     };
     const chart = charts.get(entry);
-    if (place < 0 && chart === undefined) plan.subjects[loader] = null;
+    if (place < 0 && chart === undefined) {
+      plan.subjects[loader] = null;
+      known.nobody = isAboutUnknown(entry, references) ? "unattached" : "alone";
+    }
     const unreadable = findingsOf(entry.resource).filter((finding) => finding.isUnreadable);
     const found = unreadable.map(({ path, message }) => faultAt(entry, path, message));
     if (bundle.isTransaction && found.length > 0) return void faults.push(...found);
@@ -176,6 +181,12 @@ function isAbout(person: Entry, entry: Entry, references: BundleReferences): boo
   const { focus = [], subject, patient } = entry.resource;
   const all: unknown[] = [subject ?? patient, ...(Array.isArray(focus) ? focus : [focus])];
   return all.every((about) => references.patientOf(about, entry) === person);
+}
+
+/** It says whom it is about, and none of them is a patient of the bundle. */
+function isAboutUnknown(entry: Entry, references: BundleReferences): boolean {
+  const about = [aboutOf(entry) ?? []].flat();
+  return about.length > 0 && !about.some((one) => references.patientOf(one, entry));
 }
 
 /** Nothing else is focused on than whom it is about. */

@@ -216,6 +216,39 @@ test("two of the same id in one bundle have neither's results guessed", async ()
   expect(body).toMatchObject({ stored: { patients: 2, records: 0 }, kept: { Observation: 1 } });
 });
 
+test("what names a subject that nobody finds is kept, and says that it is in nobody's chart", async () => {
+  const theirs = (await load(treating(), two("batch"))).body.patients[0]?.patientId;
+  const entry = [
+    potassium("Patient/typo", 4),
+    potassium(`urn:uuid:${crypto.randomUUID()}`, 5),
+    potassium(`Patient/${theirs}`, 6),
+    { resourceType: "Practitioner", name: [{ text: "Io Brandt" }] },
+    { ...potassium("Patient/typo", 7), status: "no such status" },
+  ].map((resource) => ({ resource }));
+  for (const resources of [entry, [...two("batch").entry, ...entry]]) {
+    const first = resources.length - entry.length;
+    const { body } = await load(treating(), { resourceType: "Bundle", type: "batch", entry: resources });
+    expect(body).toMatchObject({ unattached: 4, failed: 0 });
+    const said = body.entry
+      .slice(first)
+      .map(({ response }) => [
+        response.status,
+        response.outcome.issue.map(({ severity, code }) => `${severity} ${code}`),
+      ]);
+    const lost = ["201 Created", ["warning not-found"]];
+    expect(said).toEqual([
+      lost,
+      lost,
+      lost,
+      ["201 Created", ["information informational"]],
+      ["201 Created", ["warning structure", "warning not-found"]],
+    ]);
+    // Nobody learns from it that the chart exists elsewhere.
+    expect(body.entry[first + 2]?.response.outcome).toEqual(body.entry[first]?.response.outcome);
+    expect(body.entry[first + 3]?.response.outcome.issue[0]?.diagnostics).toBe("Kept, in nobody's chart.");
+  }
+});
+
 test("twenty loads at once of one bundle of two people make two charts", async () => {
   const doctor = treating();
   const bundle = two("transaction");
