@@ -8,7 +8,10 @@ export interface BundleReferences extends References {
   people: readonly Entry[];
   /** The person whom a Patient of the bundle is. */
   personOf(patient: Entry): Entry;
-  /** The person of the bundle to whom an element of an entry, such as its subject, refers. */
+  /**
+   * The person of the bundle to whom an element of an entry, such as its subject, refers; also of
+   * an entry that is not among the bundle's.
+   */
   patientOf(about: unknown, entry: Entry): Entry | null;
 }
 
@@ -52,16 +55,17 @@ export function referencesOf(bundle: Bundle): BundleReferences {
     }
   }
 
-  const resolve = (reference: string | undefined, from?: FhirResource): FhirResource | null => {
-    if (reference === undefined) return null;
+  const find = (reference: string, from?: FhirResource, server?: string): FhirResource | null => {
     if (reference.startsWith("#")) return contained(from, reference.slice(1));
     for (const name of [canonical(reference), canonical(decoded(reference))]) {
-      const here = RELATIVE.test(name) && from ? serverOf(entryOf.get(from)) : undefined;
+      const here = RELATIVE.test(name) ? server : undefined;
       const found = (here && byName.get(`${here}/${name}`)) || byName.get(name);
       if (found) return found.resource;
     }
     return null;
   };
+  const resolve = (reference: string | undefined, from?: FhirResource): FhirResource | null =>
+    reference === undefined ? null : find(reference, from, from && serverOf(entryOf.get(from)));
   const patientOf = (about: unknown, entry: Entry): Entry | null => {
     if (typeof about !== "object" || about === null) return null;
     const { reference, identifier, type = "Patient" } = about as Record<string, unknown>;
@@ -69,7 +73,7 @@ export function referencesOf(bundle: Bundle): BundleReferences {
       const [asked] = identifiersOf({ identifier }).filter(isOfOnePerson);
       return (type === "Patient" && asked && byIdentifier.get(identifierKey(asked))) || null;
     }
-    const found = typeof reference === "string" ? resolve(reference, entry.resource) : null;
+    const found = typeof reference === "string" ? find(reference, entry.resource, serverOf(entry)) : null;
     const patient = found?.resourceType === "Patient" ? entryOf.get(found) : undefined;
     return patient && !isOnOtherServer(String(reference), entry, patient) ? personOf(patient) : null;
   };

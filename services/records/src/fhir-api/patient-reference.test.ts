@@ -3,6 +3,7 @@ import type { TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type EntrySent, load } from "../../test/fhir.ts";
 import { givenPatient, type Records, startRecords } from "../../test/harness.ts";
+import { patientReferencesOf } from "./patient-reference.ts";
 
 type Resource = { resourceType: string; [field: string]: unknown };
 interface Page {
@@ -138,4 +139,20 @@ test("in a merged chart each row refers to the Patient whose it was", async () =
   expect(await everything(doctor, merged, 3)).toEqual(exported);
   const ofSurvivor = exported.filter((entry) => JSON.stringify(aboutOf(entry) ?? {}).includes(survivor));
   expect(ofSurvivor).toHaveLength(1);
+});
+
+test("of two Patients of one name, a relative reference is to the one of the same server", () => {
+  const on = (server: string, type: string, more = {}) => ({
+    fullUrl: `http://${server}/${type}/1`,
+    resource: { resourceType: type, id: "1", ...more },
+  });
+  const own = new Map(["a", "b"].map((id) => [id, on(id, "Patient")]));
+  const { ofClinical } = patientReferencesOf({ own, twins: [], uses: new Set() });
+  const subject = { reference: "Patient/1" };
+  for (const id of ["a", "b"]) {
+    const entry = on(id, "Observation", { subject });
+    expect(ofClinical(entry, id)).toBe(entry);
+    const other = on(id === "a" ? "b" : "a", "Observation", { subject });
+    expect(ofClinical(other, id).resource).toMatchObject({ subject: { reference: own.get(id)?.fullUrl } });
+  }
 });

@@ -1,5 +1,5 @@
 import type { Entry as BundleEntry } from "../bundles/bundle.ts";
-import { type BundleReferences, referencesOf } from "../bundles/reference.ts";
+import { referencesOf } from "../bundles/reference.ts";
 import type { FhirResource } from "../fhir/resource.ts";
 import type { Entry } from "./chart-entry.ts";
 
@@ -32,20 +32,14 @@ const UUID_URL = /^urn:uuid:/i;
 export function patientReferencesOf({ own, twins, uses }: ChartPatients): PatientReferences {
   const patients = [...own.values(), ...twins].map((entry, index) => asSent(entry, index));
   const known = new Map([...own.keys()].map((id, at) => [id, patients[at] as BundleEntry]));
-  const indexOf = (more: readonly BundleEntry[]): BundleReferences =>
-    referencesOf({
-      ...{ type: "searchset", isTransaction: false, total: 0, deletions: [], faults: new Map() },
-      ...{ entries: [...patients, ...more], patients },
-    });
-  const shared = indexOf([]);
+  const references = referencesOf({
+    ...{ type: "searchset", isTransaction: false, total: 0, deletions: [], faults: new Map() },
+    ...{ entries: patients, patients },
+  });
 
-  const leadsTo = (patient: BundleEntry, about: unknown, entry: Entry): boolean => {
-    if ((about as Fields).reference === patient.fullUrl) return true;
-    const from = asSent(entry, patients.length);
-    // Of several Patients, a relative reference means the one of the same server.
-    const references = patients.length > 1 ? indexOf([from]) : shared;
-    return references.patientOf(about, from) === references.personOf(patient);
-  };
+  const leadsTo = (patient: BundleEntry, about: Fields, entry: Entry): boolean =>
+    about.reference === patient.fullUrl ||
+    references.patientOf(about, asSent(entry, patients.length)) === references.personOf(patient);
   const ofClinical = (entry: Entry, patientId: string): Entry => {
     const patient = known.get(patientId);
     if (!patient) return entry;
