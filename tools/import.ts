@@ -56,11 +56,12 @@ function ownPerson(user: string | undefined, settings: GatewayConfig, { dataDir 
 function lineOf(result: FileResult): string {
   const name = path.basename(result.path);
   if (!result.ok) return `failed  ${name}: ${result.error}`;
-  const { stored, existing } = result.answer;
+  const { stored, existing, unattached } = result.answer;
   const kept = keptOf(result.answer);
   const parts = [
     ...NOUNS.map((noun) => counted(stored[`${noun}s`], noun)),
     kept > 0 ? `${kept} kept as they came` : "",
+    unattached > 0 ? `${unattached} of them in nobody's chart` : "",
     existing > 0 ? `${existing} known already` : "",
   ].filter(Boolean);
   const what = parts.length > 0 ? parts.join(", ") : "nothing in it";

@@ -18,6 +18,7 @@ const STORED = {
   total: 3,
   stored: { patients: 1, records: 1, prescriptions: 0, claims: 0 },
   kept: { CarePlan: 1 },
+  unattached: 1,
   existing: 0,
 };
 
@@ -83,7 +84,7 @@ test("bundles go up one by one with a key of their content, plain or gzipped, an
   const [a, b] = [await file("a.json", BUNDLE), await file("b.json.gz", gzipSync(BUNDLE))];
   const { code, out } = await run(["--gateway", gateway(), a, b]);
   expect(out).toMatch(
-    /^ok {6}a\.json: 1 patient, 1 record, 1 kept as they came \(\d+\.\d s\)\nok {6}b\.json\.gz: /,
+    /^ok {6}a\.json: 1 patient, 1 record, 1 kept as they came, 1 of them in nobody's chart \(\d+\.\d s\)\nok {6}b\.json\.gz: /,
   );
   expect(out).toContain("2 of 2 bundles loaded");
   expect(code).toBe(0);
