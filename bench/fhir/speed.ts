@@ -60,7 +60,7 @@ export async function speed(fhir: Fhir): Promise<Finding[]> {
       name: `what records grows by while it exports them ${EXPORTS} times`,
       measured: grownBytes / MIB,
       unit: "MiB",
-      atMost: 96,
+      atMost: 64,
     },
   ];
 }

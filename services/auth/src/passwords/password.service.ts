@@ -176,7 +176,7 @@ async function asConfirmed(
   account: Account,
   removesFactors: boolean,
 ): Promise<{ next: Account; after: FactorsLeft["after"] }> {
-  // Kept factors may be a stranger's: whoever is asked for them may still have them removed.
+  // Kept factors may be a stranger's: the one who is asked for them may still have them removed.
   const keepsFactors = account.mfaEnabled && !removesFactors;
   const confirmed = account.emailOwned
     ? { ...account, emailUnconfirmed: keepsFactors && account.emailUnconfirmed }

@@ -55,7 +55,7 @@ const EDITS: Readonly<Record<string, readonly ((was: never) => unknown)[]>> = {
   title: [(was: string) => `${was} (corrected)`],
   body: [
     (was: string) => `${was}\nAnd this besides.`,
-    () => "All of it anew:\nValue: unknown\nwith & <more> lines",
+    () => "All of it again:\nValue: unknown\nwith & <more> lines",
     (was: string) => `Before all. ${was}`,
     (was: string) => was.replaceAll(/\d+(\.\d+)?/g, "9.5"),
     (was: string) => was.split("\n").slice(1).join("\n") || "none",
@@ -67,7 +67,7 @@ const EDITS: Readonly<Record<string, readonly ((was: never) => unknown)[]>> = {
   medication: [() => "Ibuprofen 400 mg"],
   dosage: [(was: string | null) => `${was ?? "Two"}, slowly`, () => null, () => "One"],
   frequency: [() => "thrice daily", () => null],
-  notes: [(was: string | null) => (was ? `${was}\nMore.` : "More."), () => "Anew.", () => null],
+  notes: [(was: string | null) => (was ? `${was}\nMore.` : "More."), () => "Again.", () => null],
   startDate: [() => "2001-02-03", () => "2001"],
   endDate: [() => "2030-12-31", () => "2031-05", () => null],
   refills: [() => 7, () => null],
@@ -240,9 +240,9 @@ test("a note that is added amends nothing", () => {
 
 test("a report and an encounter, which have no notes in R4, tell the text beside and in the narrative", () => {
   for (const type of ["DiagnosticReport", "Encounter"]) {
-    const laid = lay(ofType(type), { body: "All <b>anew</b> & other" });
+    const laid = lay(ofType(type), { body: "All <b>again</b> & other" });
     expect(laid).not.toHaveProperty("note");
-    expect((laid.text as { div: string }).div).toContain("<p>All &lt;b&gt;anew&lt;/b&gt; &amp; other</p>");
+    expect((laid.text as { div: string }).div).toContain("<p>All &lt;b&gt;again&lt;/b&gt; &amp; other</p>");
   }
 });
 

@@ -123,7 +123,7 @@ async function hold(
 
 /**
  * Takes patients to a revision above that of each whose id led to them, or leads to them from now
- * on: whoever read one by that id before has no ETag that fits what it leads to now. One that is
+ * on: anyone who read one by that id has no ETag that fits what it leads to now. One that is
  * damaged is neither read nor changed, and stays.
  */
 async function renumber(
