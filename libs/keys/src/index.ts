@@ -39,7 +39,12 @@ export type { KeyProvider } from "./providers/provider.ts";
 export { runFinalRotation } from "./rotation/final-rotation.jobs.ts";
 export { shred } from "./rotation/shred.ts";
 export { countInBackups } from "./rotation/wrapped-keys.store.ts";
-export type { IndexKind, MaskKind, TableDeclaration } from "./sealed-tables/declaration.ts";
+export {
+  type IndexKind,
+  type MaskKind,
+  searchedFields,
+  type TableDeclaration,
+} from "./sealed-tables/declaration.ts";
 export { maskEdges } from "./sealed-tables/mask.ts";
 export { applyPolicy, type DeploymentPolicy, type PolicyTable } from "./sealed-tables/policy.ts";
 export { closeSealPool } from "./sealed-tables/seal-pool.ts";

@@ -40,6 +40,11 @@ export interface TableDeclaration {
    * column `added_tokens text[]`.
    */
   readonly searchable?: readonly string[];
+  /**
+   * Fields that a search asks for, and whether the index in memory holds their text: a policy may
+   * have it otherwise. A search by a field that it does not hold is refused.
+   */
+  readonly search?: Readonly<Record<string, boolean>>;
   /** Indexes in `added_tokens` that an operator asked for: of other fields, or of another kind. */
   readonly addedIndexes?: Readonly<Record<string, IndexKind>>;
   /** Columns of tokens not called `<field>_token` (exact) or `<field>_tokens` (substring). */
@@ -67,6 +72,14 @@ export function fieldOf(column: string): Field {
   return { column, property: column.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()) };
 }
 
+/**
+ * The fields that the index in memory holds, under the declaration and the operator's policy, as
+ * the domain object calls them.
+ */
+export function searchedFields({ search = {} }: TableDeclaration): string[] {
+  return Object.keys(search).flatMap((name) => (search[name] ? fieldOf(name).property : []));
+}
+
 /** Throws DeclarationFault, naming every fault at once. */
 export function assertDeclaration(declaration: TableDeclaration): void {
   const { typed, sealed, open = [], masks = {}, indexes = {}, addedIndexes = {} } = declaration;
@@ -87,10 +100,14 @@ export function assertDeclaration(declaration: TableDeclaration): void {
     ...searchable,
     ...notText,
     ...compact,
+    ...Object.keys(declaration.search ?? {}),
     ...beside,
   ];
   for (const name of new Set(described)) {
     if (!names.includes(name)) faults.push(`${name} is masked, indexed or described but not a field`);
+  }
+  for (const name of Object.keys(declaration.search ?? {})) {
+    if (notText.includes(name)) faults.push(`${name} holds nothing that could be searched`);
   }
   for (const name of indexed) {
     if (few.includes(name)) faults.push(`${name} has too few values to be indexed`);

@@ -5,6 +5,7 @@ import { beforeEach, expect, test } from "vitest";
 import { givenFolder, testKeyring } from "../../test/harness.ts";
 import { PolicyInvalid } from "../errors.ts";
 import { newSubjectKey } from "../keyring/subject-keys.ts";
+import { searchedFields } from "./declaration.ts";
 import { applyPolicy, type DeploymentPolicy } from "./policy.ts";
 import { sealedTable } from "./sealed-table.ts";
 
@@ -137,6 +138,27 @@ test("an index is added where a search asks for the field, and may be of another
     addedIndexes: {},
     indexesOff: [],
   });
+});
+
+test("a policy says which fields the index in memory holds, of those that a search asks for", async () => {
+  const table = () =>
+    sealedTable<Person>({
+      ...people.declaration,
+      indexes: {},
+      alwaysSealed: [],
+      search: { name: true, town: true, phone: false },
+    });
+  const searched = async (fields: object) => {
+    const file = join(folder, "searched.json");
+    await writeFile(file, JSON.stringify({ services: { records: { people: { fields } } } }));
+    const changed = table();
+    await applyPolicy({ file, service: "records", tables: [changed] });
+    return searchedFields(changed.declaration);
+  };
+  expect(await searched({})).toEqual(["name", "town"]);
+  expect(await searched({ name: { index: "none" }, phone: { index: "search" } })).toEqual(["town", "phone"]);
+  expect(await searched({ name: { mask: "edges" }, phone: { index: "none" } })).toEqual(["name", "town"]);
+  await expect(searched({ sex: { index: "search" } })).rejects.toThrow(/sex is in no search/);
 });
 
 test("every fault is named at once, and nothing of such a policy is followed", async () => {

@@ -7,7 +7,7 @@ import type { SealedTable } from "./sealed-table.ts";
 
 const FieldPolicy = z.strictObject({
   store: z.enum(["sealed", "open"]).optional(),
-  index: z.enum(["none", "exact", "substring"]).optional(),
+  index: z.enum(["none", "exact", "substring", "search"]).optional(),
   mask: z.enum(["none", "edges"]).optional(),
 });
 const TablePolicy = z.strictObject({
@@ -100,6 +100,7 @@ function changedDeclaration(
   const off = new Set(declaration.indexesOff);
   const added = { ...declaration.addedIndexes };
   const masks = { ...declaration.masks };
+  const search = { ...declaration.search };
   const known = suite === undefined ? null : refusedOr(() => parseSuite(suite), faults);
   for (const [name, policy] of Object.entries(fields)) {
     const place = `${service}.${table}.${name}`;
@@ -118,6 +119,8 @@ function changedDeclaration(
     const fault = indexFault(declaration, name, policy.index);
     if (fault) faults.push(`${place} ${fault}`);
     if (policy.index === undefined || fault) continue;
+    if (search[name] !== undefined) search[name] = isSearched(declaration, name, policy.index);
+    if (policy.index === "search") continue;
     delete added[name];
     if (policy.index !== "none" && policy.index !== indexes[name]) added[name] = policy.index;
     if (indexes[name] === undefined) continue;
@@ -132,18 +135,26 @@ function changedDeclaration(
     indexesOff: [...off],
     addedIndexes: added,
     masks,
+    ...(declaration.search && { search }),
     ...(known === null ? {} : { suite: known }),
   };
 }
 
+/** By `exact` a field is searched in memory too where it is so by its declaration. */
+const isSearched = ({ search }: TableDeclaration, name: string, index: string): boolean =>
+  index === "exact" ? search?.[name] === true : index !== "none";
+
 function indexFault(
-  { indexes = {}, fewValues = [], notText = [], alwaysIndexed = [], searchable }: TableDeclaration,
+  { indexes = {}, fewValues = [], notText = [], alwaysIndexed = [], searchable, search }: TableDeclaration,
   name: string,
   index: FieldPolicy["index"],
 ): string | null {
   if (index === undefined || indexes[name] === index) return null;
   if (alwaysIndexed.includes(name)) return "keeps its index: nothing else finds its rows";
   if (index === "none") return null;
+  if (index === "search") {
+    return search?.[name] === undefined ? "is in no search: nothing would ask for it" : null;
+  }
   if (fewValues.includes(name)) {
     return "has too few values to be indexed: the frequencies of its tokens would give them away";
   }

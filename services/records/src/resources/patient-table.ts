@@ -46,6 +46,8 @@ interface InBox {
   readonly tokens?: string;
   /** A search asks for it: an operator's policy may have it indexed. */
   readonly searchable?: true;
+  /** A search asks for it; whether it is in the index in memory, where no policy says otherwise. */
+  readonly search?: boolean;
   readonly fewValues?: true;
   readonly notText?: true;
 }
@@ -142,6 +144,7 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     masks: valued((column) => column.mask),
     fewValues: named((column) => column.fewValues),
     notText: named((column) => column.notText),
+    search: valued((column) => column.search),
     compact: named((column) => column.compact),
     ...(isIndexed && { indexes, searchable, indexColumns: valued((column) => column.tokens) }),
     indexedWith: valued((column) => column.indexedWith?.map(columnOf)),
