@@ -2,7 +2,7 @@ import { InvalidInput, type RouteDoc } from "@medvault/contracts";
 import type { Request } from "express";
 import { requestTarget } from "../routing/request-target.ts";
 import type { FindDocument } from "../routing/route-docs.ts";
-import { type FieldPlan, fieldPlan } from "../screening/field-plan.ts";
+import { type FieldPlan, fieldPlan, unscreenedNames } from "../screening/field-plan.ts";
 import { screenHeaders, screenPath, screenQuery } from "../screening/screen.ts";
 import { TargetTooLong } from "./inspection.errors.ts";
 import { queryNames, queryPairs, refuseUnknownNames } from "./query.ts";
@@ -27,7 +27,11 @@ export type Inspect = (req: Request) => Inspected;
 interface Known {
   plan: FieldPlan;
   names: ReadonlySet<string>;
+  /** Of its query, what holds words to search for, which are never screened. */
+  unscreened: ReadonlySet<string>;
 }
+
+const UNKNOWN: Known = { plan: "screen", names: new Set(), unscreened: new Set() };
 
 /**
  * The first look at a request's target and at what it holds, before it costs anything: throws
@@ -36,10 +40,11 @@ interface Known {
  */
 export function inspector(find: FindDocument): Inspect {
   const plans = new Map<RouteDoc, Known>();
-  const known = (route: RouteDoc): Known => {
+  const known = (route: RouteDoc | null): Known => {
+    if (!route) return UNKNOWN;
     const before = plans.get(route);
     if (before) return before;
-    const made = { plan: fieldPlan(route), names: queryNames(route) };
+    const made = { plan: fieldPlan(route), names: queryNames(route), unscreened: unscreenedNames(route) };
     plans.set(route, made);
     return made;
   };
@@ -47,18 +52,19 @@ export function inspector(find: FindDocument): Inspect {
     if (req.url.length > MAX_TARGET_CHARS) throw new TargetTooLong();
     const { path, query } = soundTarget(req.url);
     const route = find(req.method, path);
+    const { plan, names, unscreened } = known(route);
     const isOpen = route?.openQuery ?? false;
     const pairs = queryPairs(query, isOpen);
     screenPath(path);
-    screenQuery(pairs);
+    screenQuery(pairs, unscreened);
     screenHeaders(req.rawHeaders);
     return {
       path,
       query,
-      plan: route ? known(route).plan : "screen",
+      plan,
       slow: route?.slow ?? false,
       refuseUnknownQuery: () => {
-        if (route && !isOpen && pairs.length > 0) refuseUnknownNames(pairs, known(route).names);
+        if (route && !isOpen && pairs.length > 0) refuseUnknownNames(pairs, names);
       },
     };
   };

@@ -14,6 +14,13 @@ export function fieldPlan(route: RouteDoc | null): FieldPlan {
   return route?.request ? planOf(route.request as Schema) : "screen";
 }
 
+/** The names of a route's query whose values are not screened: words to search for. */
+export function unscreenedNames({ query }: RouteDoc): ReadonlySet<string> {
+  const plan = query ? planOf(query as Schema) : "screen";
+  const fields = typeof plan === "string" ? [] : [...plan.fields];
+  return new Set(fields.filter(([, field]) => field === "skip").map(([name]) => name));
+}
+
 function planOf(schema: Schema): FieldPlan {
   if (unscreened.get(schema)?.why) return "skip";
   const { type, shape, innerType, element, in: input, options } = schema._zod.def;

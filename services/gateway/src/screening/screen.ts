@@ -50,11 +50,14 @@ export function screenPath(path: string): void {
   for (const segment of path.split("/")) if (segment) refuseIf(threatIn(segment));
 }
 
-/** Throws RequestScreened for names or values of a query. */
-export function screenQuery(pairs: readonly (readonly [name: string, value: string])[]): void {
+/** Throws RequestScreened for names or values of a query, but for values that are not screened. */
+export function screenQuery(
+  pairs: readonly (readonly [name: string, value: string])[],
+  unscreened: ReadonlySet<string>,
+): void {
   for (const [name, value] of pairs) {
     refuseIf(threatIn(name));
-    refuseIf(threatIn(value));
+    if (!unscreened.has(name)) refuseIf(threatIn(value));
   }
 }
 

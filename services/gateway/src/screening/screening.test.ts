@@ -135,12 +135,35 @@ test("words to search for are never refused for how they look", async () => {
     for (const [path, words] of [
       ["/v1/patients/search", { q, nationalId: q, phone: q, email: q }],
       ["/v1/prescriptions/search", { q }],
+      [`/v1/patients/${ID}/records/search`, { q }],
     ] as const) {
       const body = JSON.stringify(words);
       const answer = await edge.call(path, { method: "POST", as: doctor, body });
       expect(answer.status, q).toBe(200);
       expect(edge.services.records.seen.at(-1)?.body).toBe(body);
+      await expectScreened(path, {
+        method: "POST",
+        as: doctor,
+        body: JSON.stringify({ ...words, status: ATTACK }),
+      });
     }
+    const url = `/v1/directory?${new URLSearchParams({ q })}`;
+    expect((await edge.call(url, { as: doctor })).status, q).toBe(200);
+    expect(edge.services.auth.seen.at(-1)?.url, q).toBe(url);
+    const form = {
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      method: "POST",
+      as: doctor,
+    };
+    const body = String(new URLSearchParams({ name: q, family: q, identifier: q }));
+    expect((await edge.call("/v1/fhir/Patient/_search", { ...form, body })).status, q).toBe(200);
+    expect(edge.services.records.seen.at(-1)?.body, q).toBe(body);
+  }
+  for (const query of [
+    { q: "ada", role: ATTACK },
+    { q: "ada", [MARKUP]: "1" },
+  ]) {
+    await expectScreened(`/v1/directory?${new URLSearchParams(query)}`);
   }
 });
 
