@@ -93,6 +93,12 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
       added_tokens: TOKENS,
     },
   },
+  "records.search_documents": {
+    rows: {
+      why: "goes with its patient; one that is not of the patient's rows is not used, and written again",
+    },
+    columns: { patient_id: BOUND, rev: CONTENT, written_at: CONTENT, sealed: CONTENT },
+  },
   "records.claims": {
     rows: { why: "never deleted, but with an erased patient" },
     columns: {
