@@ -7,7 +7,14 @@ export {
   trigramQueryTokens,
   trigramTokens,
 } from "./blind-index.ts";
-export { type BoxContext, openBox, readBoxHeader, type SubjectKey, sealBox } from "./box.ts";
+export {
+  BOX_OVERHEAD_BYTES,
+  type BoxContext,
+  openBox,
+  readBoxHeader,
+  type SubjectKey,
+  sealBox,
+} from "./box.ts";
 export { lengthPrefixed } from "./bytes.ts";
 export { canonicalJson, type Json } from "./canonical-json.ts";
 export { createOpenStream, createSealStream } from "./chunked.ts";
@@ -16,6 +23,7 @@ export { authenticatedSize, openRange } from "./chunked-range.ts";
 export * from "./errors.ts";
 export { type FernetOptions, type OpenedFernet, openFernet } from "./fernet.ts";
 export { keyedHash } from "./keyed-hash.ts";
+export { paddedJson, paddedLength, paddedLengths } from "./padding.ts";
 export { type ByteSource, type ByteTarget, openFile, type SealedFile, sealFile } from "./sealed-file.ts";
 export {
   type Ed25519PublicJwk,

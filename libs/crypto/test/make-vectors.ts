@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { lp, plainBox, plainWrap } from "./plain-box.ts";
 import { plainCobblestone256 } from "./plain-chunked.ts";
 import { plainFernet } from "./plain-fernet.ts";
+import { plainPaddedLength } from "./plain-padding.ts";
 import {
   plainContentHash,
   plainExact,
@@ -23,6 +24,7 @@ function boxes(): object[] {
     "{}",
     '{"medication":"Ibuprofen 400 mg","notes":null}',
     `{"body":"${"æ𝒳 O'Brien <120 ".repeat(60)}"}`,
+    '{"medication":"Metformin hydrochloride 500 mg","notes":null}'.padEnd(plainPaddedLength(0)),
   ];
   return (["aes-256-gcm", "chacha20-poly1305"] as const).flatMap((suite, s) =>
     texts.map((plaintext, t) => {
@@ -50,6 +52,16 @@ function boxes(): object[] {
       };
     }),
   );
+}
+
+/** Lengths on both sides of each step up to 4 KiB, and some far above. */
+function paddings(): object[] {
+  const steps = [768, 1_536, 2_048, 2_304, 2_560, 2_816, 3_072, 3_328, 3_584, 3_840, 4_096];
+  const far = [100_000, 1_048_576, 1_048_577, 104_857_600];
+  return [0, 1, ...steps.flatMap((length) => [length - 1, length, length + 1]), ...far].map((length) => ({
+    bytes: length,
+    padded: plainPaddedLength(length),
+  }));
 }
 
 function wrappedKeys(): object[] {
@@ -178,6 +190,7 @@ function fernets(): object[] {
 }
 
 write("row-box", boxes());
+write("padding", paddings());
 write("wrapped-key", wrappedKeys());
 write("cobblestone-256", cobblestone());
 write("blind-index", blindIndexes());

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { BoxRefused } from "@medvault/crypto";
+import { BOX_OVERHEAD_BYTES, BoxRefused, paddedLength } from "@medvault/crypto";
 import type { Tx } from "@medvault/postgres";
 import { beforeEach, expect, test } from "vitest";
 import { givenDatabase, testKeyring } from "../test/harness.ts";
@@ -179,7 +179,7 @@ test("every write deletes a few expired answers, and the clean-up no more than i
   expect(await count("idempotency_keys")).toBe(1);
 });
 
-test("threat: neither the client's key, nor the body, nor the answer can be read in the table", async () => {
+test("threat: neither the client's key, nor the body, nor the answer or its length can be read in the table", async () => {
   await once(request({ key: "secret-key" }), async () => ({
     status: 200,
     body: "secret answer",
@@ -189,6 +189,7 @@ test("threat: neither the client's key, nor the body, nor the answer can be read
     expect(rows[0].row).not.toContain(Buffer.from(secret).toString("hex"));
     expect(rows[0].row).not.toContain(secret);
   }
+  expect(rows[0].answer).toHaveLength(BOX_OVERHEAD_BYTES + paddedLength(1));
 });
 
 test("threat: a stored answer moved to another request, or beside another status, does not open", async () => {

@@ -1,4 +1,4 @@
-import { type BoxContext, canonicalJson, keyedHash, openBox, sealBox } from "@medvault/crypto";
+import { type BoxContext, canonicalJson, keyedHash, openBox, paddedJson, sealBox } from "@medvault/crypto";
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
@@ -165,8 +165,9 @@ async function renew(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
 
 async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>): Promise<void> {
   const { status, body, headers } = answer;
-  const plaintext = Buffer.from(JSON.stringify({ status, body, ...(headers ? { headers } : {}) }), "utf8");
-  if (plaintext.length > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
+  const text = JSON.stringify({ status, body, ...(headers ? { headers } : {}) });
+  if (Buffer.byteLength(text) > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
+  const plaintext = paddedJson(text);
   const sealed = sealBox({ key: place.secret, version: 1 }, answerContext(keyring, place, status), plaintext);
   plaintext.fill(0);
   const { rowCount } = await tx.query(

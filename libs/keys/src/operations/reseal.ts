@@ -1,3 +1,4 @@
+import { BOX_OVERHEAD_BYTES, paddedLengths } from "@medvault/crypto";
 import { ddl, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { DeclarationFault } from "../errors.ts";
@@ -11,8 +12,10 @@ import { ALL_ROWS, overRows, type RowBatches } from "./sealed-rows.store.ts";
 // The second byte of a box (libs/crypto/FORMATS.md).
 const SUITE_BYTES = { "aes-256-gcm": 1, "chacha20-poly1305": 2 } as const;
 
-// On another suite, or with other fields left open, than declared.
-const OUTDATED = `(get_byte(t.sealed, 1) <> $3
+const PADDED_BOXES = paddedLengths().map((length) => length + BOX_OVERHEAD_BYTES);
+
+// On another suite, or with other fields left open, than declared; or sealed without padding.
+const OUTDATED = `(octet_length(t.sealed) <> all($5::int[]) or get_byte(t.sealed, 1) <> $3
   or (select coalesce(array_agg(k order by k collate "C"), '{}') from jsonb_object_keys(t.open) as k) <> $4::text[])`;
 
 /** A row as its new event describes it. */
@@ -24,7 +27,7 @@ export interface ResealedRow {
 }
 
 export interface ResealOptions extends RowBatches {
-  /** Also rows on the present declaration and suite: after an index was switched off or on. */
+  /** Also rows that need no sealing: after an index was switched off or on. */
   readonly all?: boolean;
   /** In each batch's transaction. For the audit events. */
   readonly onRows: (tx: Tx, rows: readonly ResealedRow[]) => Promise<void>;
@@ -41,12 +44,12 @@ export interface ResealResult {
 }
 
 /**
- * Seals the rows of a table again that are not on its present declaration and suite, each as its
- * next revision if no request wrote it meanwhile, in batches that each commit. A run that was
- * stopped is run again: what is done is not found again. A rebuild of the table's indexes may go on
- * meanwhile: each batch writes the tokens of the generation that it holds. Throws DeclarationFault,
- * with nothing written, when a row holds a field declared no more, IndexPolicyDiffers, or the
- * signal's reason.
+ * Seals the rows of a table again that are not on its present declaration and suite, or are not
+ * padded, each as its next revision if no request wrote it meanwhile, in batches that each commit.
+ * A run that was stopped is run again: what is done is not found again. A rebuild of the table's
+ * indexes may go on meanwhile: each batch writes the tokens of the generation that it holds. Throws
+ * DeclarationFault, with nothing written, when a row holds a field declared no more,
+ * IndexPolicyDiffers, or the signal's reason.
  */
 export async function reseal<T extends object>(
   pool: pg.Pool,
@@ -56,7 +59,7 @@ export async function reseal<T extends object>(
 ): Promise<ResealResult> {
   const update = updateText(table);
   const { suite = "aes-256-gcm", open = [] } = table.declaration;
-  const outdated = { where: OUTDATED, parameters: [SUITE_BYTES[suite], [...open].sort()] };
+  const outdated = { where: OUTDATED, parameters: [SUITE_BYTES[suite], [...open].sort(), PADDED_BOXES] };
   let resealed = 0;
   let overtaken = 0;
   const refused = await overRows(

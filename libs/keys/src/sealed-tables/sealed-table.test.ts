@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import {
+  BOX_OVERHEAD_BYTES,
   BoxCommitmentMismatch,
   BoxForged,
   BoxRefused,
@@ -85,6 +86,20 @@ test("open fields stand in the open column alone, sealed ones nowhere readable",
   expect(open).toEqual({ ward_name: "3b" });
   expect(sealed.includes("Ibuprofen")).toBe(false);
   expect(sealed.includes(Buffer.from("O'Brien"))).toBe(false);
+});
+
+test("threat: the length of a box tells no drug from another, whoever seals it", async () => {
+  const drugs = [
+    "Yaz 28 Day Pack",
+    "Acetaminophen 21.7 MG/ML / Dextromethorphan Hydrobromide 1 MG/ML Oral Solution",
+  ];
+  const values = drugs.map((medication) => ({ ...value, medication }));
+  const items = Array.from({ length: 300 }, (_, at) => ({ subjectKey, value: values[at % 2] ?? value }));
+  const boxes = [
+    ...values.map((one) => prescriptions.seal(keyring, subjectKey, one)),
+    ...(await prescriptions.sealMany(keyring, items)),
+  ];
+  expect(new Set(boxes.map(({ sealed }) => sealed.length))).toEqual(new Set([BOX_OVERHEAD_BYTES + 768]));
 });
 
 test("any text, number and structure survives to the letter", () => {

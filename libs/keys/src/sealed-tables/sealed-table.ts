@@ -6,6 +6,7 @@ import {
   canonicalJson,
   type Json,
   openBox,
+  paddedJson,
   type Suite,
   sealBox,
   WrappedKeyRefused,
@@ -243,7 +244,7 @@ export class SealedTable<T extends object> {
       boundColumns(this.declaration.typed, (_, at) => from[this.#shape.typed[at]?.property ?? ""]),
       canonicalJson(open),
     );
-    const plaintext = Buffer.from(canonicalJson(pick(from, this.#shape.sealed)), "utf8");
+    const plaintext = paddedJson(canonicalJson(pick(from, this.#shape.sealed)));
     return { wrapped, context, plaintext, suite: this.declaration.suite ?? "aes-256-gcm", open };
   }
 

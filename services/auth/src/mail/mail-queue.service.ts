@@ -1,5 +1,5 @@
 import { failedEvent, isStorageFull, newId } from "@medvault/contracts";
-import { canonicalJson, openBox, sealBox } from "@medvault/crypto";
+import { canonicalJson, openBox, paddedJson, sealBox } from "@medvault/crypto";
 import { emit } from "@medvault/messaging";
 import { afterCommit, inTransaction, type Tx } from "@medvault/postgres";
 import type { Logger } from "@medvault/service-kit";
@@ -80,7 +80,7 @@ export function createMailQueue(options: {
     sealBox(
       { key: options.key, version: 1 },
       contextOf(id, kind),
-      Buffer.from(JSON.stringify(content)),
+      paddedJson(JSON.stringify(content)),
       "aes-256-gcm",
     );
 

@@ -1,3 +1,4 @@
+import { BOX_OVERHEAD_BYTES, paddedLength } from "@medvault/crypto";
 import { tableKey } from "@medvault/keys";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import { testLogger } from "@medvault/testing";
@@ -83,6 +84,7 @@ test("a mail waits sealed in the transaction of its cause, and goes when it has 
   const [row] = await rows();
   expect(row.sealed.toString("latin1")).not.toContain(SECRET);
   expect(row.sealed.toString("latin1")).not.toContain("home.example");
+  expect(row.sealed).toHaveLength(BOX_OVERHEAD_BYTES + paddedLength(1));
   start(queue);
   await expect.poll(() => sent).toEqual([expect.objectContaining({ ...mail, from: "x@y.example" })]);
   await expect.poll(rows).toEqual([]);
