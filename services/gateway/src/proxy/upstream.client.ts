@@ -15,11 +15,12 @@ import {
   upstreamError,
 } from "./proxy.errors.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 /** A service that refuses connections is usually one that is just starting. */
 const RETRY_AFTER_MS = 100;
-/** At once, to one service. More are refused: a queue before a slow service only grows. */
+/** At once, to one service. */
 const MAX_IN_FLIGHT = 512;
 /** A connection is renewed after this long, so that new replicas get traffic. */
 const CLIENT_TTL_MS = 60_000;
@@ -77,6 +78,7 @@ export class Upstream {
   readonly #pool: Pool;
   readonly #breaker: CircuitBreaker<[UpstreamRequest], UpstreamAnswer>;
   readonly #budget = new RetryBudget();
+  readonly #waiting = new WaitingRoom();
   #inFlight = 0;
   #skewMs = 0;
   #workedAt = 0;
@@ -97,6 +99,7 @@ export class Upstream {
       ...BREAKER,
       name,
     });
+    this.#breaker.on("open", () => this.#waiting.dismiss());
     this.#breaker.on("halfOpen", () => void this.#tryAgain());
   }
 
@@ -134,12 +137,15 @@ export class Upstream {
   /**
    * The answer, once its headers are there; the caller must send its body on or discard it. The
    * time of the body is outside the breaker. Throws what undici throws, AnswerTimeout, Unavailable
-   * at once while the breaker is open, ClientGone when the client goes away.
+   * at once while the breaker is open, ClientGone when the client goes away. Where the service has
+   * as many calls as it may, it waits in a bounded room; then Unavailable, and nothing was sent.
    */
   async request(request: UpstreamRequest): Promise<UpstreamAnswer> {
-    if (this.#inFlight >= MAX_IN_FLIGHT || this.state !== "closed") throw new Unavailable(); // more would only wait
+    if (this.state !== "closed") throw new Unavailable();
+    const waitedMs = this.#inFlight < MAX_IN_FLIGHT ? 0 : await this.#waiting.turn(request);
+    const answerMs = request.answerMs - waitedMs;
     try {
-      return await this.#breaker.fire(request);
+      return await this.#breaker.fire(waitedMs > 0 ? { ...request, answerMs } : request);
     } catch (thrown) {
       if (thrown instanceof FailedAnswer) return thrown.answer;
       throw thrown;
@@ -245,6 +251,7 @@ export class Upstream {
     this.#inFlight += 1;
     return new Exchange(() => {
       this.#inFlight -= 1;
+      if (this.#inFlight < MAX_IN_FLIGHT) this.#waiting.callNext();
     });
   }
 

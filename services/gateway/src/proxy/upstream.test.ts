@@ -199,16 +199,57 @@ test("a service that begins no answer in time is a 504, and its connection ends"
   await vi.waitFor(() => expect([open, upstream.inFlight]).toEqual([0, 0]));
 });
 
-test("more calls than a service is allowed at once are refused, not queued", async () => {
+/** A service that answers nothing until it is told to, and has as many calls as it may. */
+async function givenBusyService() {
   const waiting: (() => void)[] = [];
   const { port } = await listen((_req, res) => void waiting.push(() => res.end("{}")));
   const upstream = upstreamAt(port);
   const calls = Array.from({ length: 512 }, () => outcome(upstream));
   await vi.waitFor(() => expect(waiting).toHaveLength(512), { timeout: 10_000 });
-  await expect(upstream.request(call())).rejects.toMatchObject({ code: "unavailable", retryAfterSeconds: 2 });
-  for (const answer of waiting.splice(0)) answer();
-  expect(new Set(await Promise.all(calls))).toEqual(new Set([200]));
-  expect(upstream.inFlight).toBe(0);
+  let answered = 0;
+  const answerAll = async () => {
+    while (answered < calls.length) {
+      for (const answer of waiting.splice(0)) {
+        answer();
+        answered += 1;
+      }
+      await new Promise(setImmediate);
+    }
+    return new Set(await Promise.all(calls));
+  };
+  return { upstream, waiting, calls, answerAll };
+}
+const patient = (over: Partial<UpstreamRequest> = {}) => call({ answerMs: 100_000, ...over });
+
+test("a thousand refreshes at once, more than a service takes at a time, are served in turn, and none is 503", async () => {
+  const { upstream, waiting, calls, answerAll } = await givenBusyService();
+  const refresh = () => patient({ method: "POST", body: Buffer.from("{}") });
+  for (let i = 0; i < 488; i++) calls.push(outcome(upstream, refresh()));
+  await new Promise(setImmediate);
+  expect([upstream.inFlight, waiting.length]).toEqual([512, 512]); // the service is not buried
+  expect(await answerAll()).toEqual(new Set([200]));
+  await vi.waitFor(() => expect(upstream.inFlight).toBe(0));
+});
+
+test("what waits for a turn is bounded: in number, in what it holds, in time, and by its client's patience", async () => {
+  const { upstream, calls, answerAll } = await givenBusyService();
+  const held = Buffer.alloc(64 * 1024 + 1);
+  for (const body of [held, Readable.from([Buffer.from("{}")])]) {
+    expect(await outcome(upstream, patient({ method: "POST", body }))).toBe("unavailable");
+  }
+  expect(await outcome(upstream, call({ answerMs: 50 }))).toBe("unavailable"); // 20 ms, unsent
+  const client = new Departure();
+  const left = outcome(upstream, patient({ client })).catch((error: Error) => error);
+  await new Promise(setImmediate);
+  client.leave();
+  await left;
+  for (let i = 0; i < 1_024; i++) calls.push(outcome(upstream, patient()));
+  await expect(upstream.request(patient())).rejects.toMatchObject({
+    code: "unavailable",
+    retryAfterSeconds: 2,
+  });
+  expect(upstream.inFlight).toBe(512);
+  expect(await answerAll()).toEqual(new Set([200]));
 });
 
 test("when a service hangs, what waits for it is bounded in number and time, and nothing of it stays", async () => {
