@@ -193,10 +193,10 @@ export class SharesTooFew extends refusal("shares_too_few", undefined, "invalid"
   }
 }
 
-/** Sealing by worker threads failed as a whole; nothing was sealed. */
+/** Sealing or opening by worker threads failed as a whole; nothing came of it. */
 export class SealPoolFailed extends refusal(
   "unavailable",
-  "The rows could not be sealed now. Try again shortly.",
+  "The rows could not be sealed or opened now. Try again shortly.",
   "unavailable",
 ) {
   readonly retryAfterSeconds = 2;

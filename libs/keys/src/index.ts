@@ -46,7 +46,9 @@ export {
   type TableDeclaration,
 } from "./sealed-tables/declaration.ts";
 export { maskEdges } from "./sealed-tables/mask.ts";
+export { openBoxes } from "./sealed-tables/open-boxes.ts";
 export { applyPolicy, type DeploymentPolicy, type PolicyTable } from "./sealed-tables/policy.ts";
+export type { OpenJob } from "./sealed-tables/seal-codec.ts";
 export { closeSealPool } from "./sealed-tables/seal-pool.ts";
 export {
   type Sealed,

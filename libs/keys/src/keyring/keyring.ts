@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import {
   readWrappedKeyHeader,
   unwrapKey,
@@ -103,6 +104,17 @@ export class Keyring {
   /** A subject's key. Throws as unwrap does. */
   subjectKey(wrapped: Buffer, subjectId: string): OpenedKey {
     return this.opened(wrapped, ["subject", subjectId]);
+  }
+
+  /**
+   * The service keys that may open these wrapped keys, by version: for a thread that does. Use at
+   * once, as `opened`.
+   */
+  serviceKeysOf(wrapped: readonly Buffer[]): Map<number, readonly KeyObject[]> {
+    const versions = new Set(wrapped.map((key) => (key.length < 6 ? 0 : key.readUInt32BE(2))));
+    const active = this.provider.current().version;
+    if ([...versions].some((version) => version !== active)) this.#refresh();
+    return new Map([...versions].map((version) => [version, this.provider.keysCalled(version)]));
   }
 
   /** The same key, wrapped under the active version; null when it is already. Throws as unwrap. */

@@ -1,5 +1,13 @@
+import type { KeyObject } from "node:crypto";
 import { type BoxContext, lengthPrefixed, type Suite } from "@medvault/crypto";
 import type { SealJob } from "./sealed-table.ts";
+
+/** A batch of jobs for a worker. To open boxes it is given the service keys of their subjects'. */
+export interface Batch {
+  readonly id: number;
+  readonly jobs: Uint8Array<ArrayBuffer>;
+  readonly serviceKeys: ReadonlyMap<number, readonly KeyObject[]> | null;
+}
 
 /** A job as it crosses to a worker: plain bytes, the subject's key among them. */
 export interface PackedJob {
@@ -10,32 +18,56 @@ export interface PackedJob {
   readonly suite: Suite;
 }
 
-const PARTS = 11;
+/** A box, where it stands, and the wrapped key of its subject. */
+export interface OpenJob {
+  readonly wrapped: Buffer;
+  readonly context: BoxContext;
+  readonly box: Buffer;
+}
+
+const CONTEXT_PARTS = 7;
 const NONE = Buffer.alloc(0);
+const REFUSED = Buffer.of(0);
+const OPENED = Buffer.of(1);
 
 export function packJob({ context, plaintext, suite }: SealJob, key: Buffer, keyVersion: number): Buffer {
-  const { service, table, rowId, subjectId, rev, typed, open } = context;
-  const texts = [suite, String(keyVersion), service, table, rowId, subjectId, String(rev), typed, open];
-  return lengthPrefixed(key, plaintext, ...texts);
+  return lengthPrefixed(key, plaintext, suite, String(keyVersion), ...textsOf(context));
 }
 
 export function* unpackJobs(bytes: Buffer): Generator<PackedJob> {
+  for (const [[key = NONE, plaintext = NONE, suite, keyVersion], context] of jobsIn(bytes, 4)) {
+    yield { key, keyVersion: Number(keyVersion), context, plaintext, suite: String(suite) as Suite };
+  }
+}
+
+export function packOpenJob({ wrapped, context, box }: OpenJob): Buffer {
+  return lengthPrefixed(wrapped, box, ...textsOf(context));
+}
+
+export function* unpackOpenJobs(bytes: Buffer): Generator<OpenJob> {
+  for (const [[wrapped = NONE, box = NONE], context] of jobsIn(bytes, 2)) yield { wrapped, box, context };
+}
+
+/** What came of one: its plaintext, which is wiped, or null. */
+export function packOpened(plaintext: Buffer | null): Buffer {
+  const packed = lengthPrefixed(plaintext ? Buffer.concat([OPENED, plaintext]) : REFUSED);
+  plaintext?.fill(0);
+  return packed;
+}
+
+export const unpackOpened = (part: Buffer): Buffer | null => (part[0] === 1 ? part.subarray(1) : null);
+
+function textsOf({ service, table, rowId, subjectId, rev, typed, open }: BoxContext): string[] {
+  return [service, table, rowId, subjectId, String(rev), typed, open];
+}
+
+/** The first parts of each job, and its context. */
+function* jobsIn(bytes: Buffer, own: number): Generator<[Buffer[], BoxContext]> {
   const parts = unpack(bytes);
-  for (let at = 0; at < parts.length; at += PARTS) {
-    const [key = NONE, plaintext = NONE, ...rest] = parts.slice(at, at + PARTS);
-    const [
-      suite,
-      keyVersion,
-      service = "",
-      table = "",
-      rowId = "",
-      subjectId = "",
-      rev,
-      typed = "",
-      open = "",
-    ] = rest.map((part) => part.toString("utf8"));
-    const context = { service, table, rowId, subjectId, rev: Number(rev), typed, open };
-    yield { key, keyVersion: Number(keyVersion), context, plaintext, suite: suite as Suite };
+  for (let at = 0; at < parts.length; at += own + CONTEXT_PARTS) {
+    const texts = parts.slice(at + own, at + own + CONTEXT_PARTS).map((part) => part.toString("utf8"));
+    const [service = "", table = "", rowId = "", subjectId = "", rev, typed = "", open = ""] = texts;
+    yield [parts.slice(at, at + own), { service, table, rowId, subjectId, rev: Number(rev), typed, open }];
   }
 }
 
