@@ -7,6 +7,7 @@ const LIBS = {
   contracts: [],
   client: [], // for those who have nothing else of ours
   postgres: [],
+  search: [],
   keys: ["crypto", "postgres"],
   messaging: ["contracts", "postgres"],
   "service-kit": ["contracts"],

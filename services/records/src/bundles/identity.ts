@@ -1,8 +1,8 @@
+import { nameText } from "@medvault/search";
 import { identifierKey, identifiersOf, isNational, isOfOnePerson, plainValue } from "../fhir/identifier.ts";
 import { canonicalSystem } from "../fhir/national-system.ts";
 import { everyName } from "../fhir/person.ts";
 import type { FhirResource } from "../fhir/resource.ts";
-import { searchNameOf } from "../patients/name-words.ts";
 
 /** What is said of who somebody is, as far as two people can be told apart by it. */
 export interface Identity {
@@ -123,7 +123,7 @@ export function personsOf(patients: readonly FhirResource[]): number[] {
 const isPartOf = (a: string, b: string): boolean => a.startsWith(b) || b.startsWith(a);
 
 function wordsOf(names: readonly string[]): Set<string> {
-  const all = searchNameOf(names)
+  const all = nameText(names)
     .split(" ")
     .filter((word) => word !== "" && !STAND_INS.has(word));
   // Initials and particles say little; who has nothing else is called by them.

@@ -1,7 +1,7 @@
+import { searchWords } from "@medvault/search";
 import { plainValue } from "../fhir/identifier.ts";
 import { canonicalSystem } from "../fhir/national-system.ts";
 import type { FhirResource } from "../fhir/resource.ts";
-import { nameWords } from "../patients/name-words.ts";
 import { type DateCondition, dateConditionOf, meetsDate, rangeOfElement } from "./date-range.ts";
 import type { SearchParameter } from "./search-parameter.ts";
 
@@ -92,7 +92,7 @@ const textMeets =
   (name: string) =>
   (value: unknown, wanted: string): boolean => {
     const parts = (PARTS[name] ?? []).flatMap((part) => (value as Fields)?.[part] ?? []);
-    const words = parts.flatMap((part) => nameWords(String(part)));
-    const begins = nameWords(wanted);
+    const words = parts.flatMap((part) => searchWords(String(part)));
+    const begins = searchWords(wanted);
     return begins.length > 0 && begins.every((begin) => words.some((word) => word.startsWith(begin)));
   };

@@ -1,10 +1,10 @@
 import { type Actor, PlainDate, scopeOf } from "@medvault/contracts";
+import { searchWords } from "@medvault/search";
 import { tokenOfName } from "../bundles/candidate.service.ts";
 import { findByNames } from "../bundles/import.store.ts";
 import { identifierName } from "../bundles/patient-name.ts";
 import type { Context } from "../context.ts";
 import { addedNameTokens, nameTokens, tokensOfAll } from "../patients/name-tokens.ts";
-import { nameWords } from "../patients/name-words.ts";
 import * as store from "../patients/patient.store.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { SearchPairs } from "./search-query.ts";
@@ -24,7 +24,7 @@ export async function patientCandidates(
   const single = personal.filter(([, value]) => !value.includes(","));
   const named = (...names: string[]) =>
     single.flatMap(([name, value]) => (names.includes(name) ? [value] : []));
-  const words = named("name", "family", "given").flatMap(nameWords);
+  const words = named("name", "family", "given").flatMap(searchWords);
   const birthDate = named("birthdate").find((value) => PlainDate.safeParse(value).success);
   const [identifier] = named("identifier");
   const known = await byIdentifier(context, actor, identifier);

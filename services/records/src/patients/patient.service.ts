@@ -19,6 +19,7 @@ import { normalise } from "@medvault/crypto";
 import { createSubjectKey, type IndexQuery } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
+import { holdsWords, searchWords } from "@medvault/search";
 import { type Answer, assertStepUp, type WriteRequest } from "@medvault/service-kit";
 import pg from "pg";
 import type { Caller } from "../access/auth.client.ts";
@@ -39,7 +40,6 @@ import { contentOf } from "../resources/resource.ts";
 import { write } from "../resources/write.service.ts";
 import { candidatesOf, isFirstMatch, survivorIn } from "./merged-chart.ts";
 import { addedNameTokens, nameTokens, tokensOfAll } from "./name-tokens.ts";
-import { isNamed, nameWords } from "./name-words.ts";
 import { areNamesakes } from "./namesake.ts";
 import { spellingsOf } from "./national-id.ts";
 import { AccountsConflict, PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
@@ -200,7 +200,7 @@ export async function searchPatients(
   const email = search.email && unicodeAddress(search.email);
   const wanted = { national_id: nationalId, birth_date: birthDate, phone, email };
   const others = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const words = q === undefined ? [] : nameWords(q);
+  const words = q === undefined ? [] : searchWords(q);
   // Blanks and marks.
   const isPartOfNothing =
     (q !== undefined && words.length === 0) || others.some(([, part]) => normalise(part) === "");
@@ -227,7 +227,7 @@ export async function searchPatients(
       isFirstMatch(
         candidate,
         (patient) =>
-          (q === undefined || isNamed(patient, words)) &&
+          (q === undefined || holdsWords([patient.searchName], words)) &&
           others.every(([field, part]) => patients.table.matches(patient, field, part)),
       ),
     at: ({ patient }) => positionIn(patients)(patient),

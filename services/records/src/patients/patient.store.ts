@@ -1,11 +1,11 @@
 import type { Actor, PatientListQuery, ResourceAction } from "@medvault/contracts";
 import type { IndexQuery, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
+import { searchWords } from "@medvault/search";
 import { isMergedAway, isVouched, patientsInReach, reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Found } from "../resources/damaged-row.ts";
 import type { Position } from "../resources/paging.ts";
-import { nameWords } from "./name-words.ts";
 import { spellingsOf } from "./national-id.ts";
 import { patients } from "./patient.table.ts";
 import type { Patient } from "./patient.ts";
@@ -211,7 +211,7 @@ export async function findAlike(
 ): Promise<(Chart & { vouched: boolean })[][]> {
   const { scope, userId } = reachOf(actor, permission);
   const tokens = people.map(({ nationalIds, givenName, familyName, birthDate }) => {
-    const words = nameWords(`${givenName} ${familyName}`);
+    const words = searchWords(`${givenName} ${familyName}`);
     const named = words.flatMap((word) => query.substring("search_name", word) ?? []);
     const isKnown = birthDate !== null && named.length > 0;
     return {

@@ -5,6 +5,7 @@ import {
   type PatientView,
   type Scope,
 } from "@medvault/contracts";
+import { nameText } from "@medvault/search";
 import { laidInto } from "../fhir/lay.ts";
 import { layPatient } from "../fhir/lay-patient.ts";
 import { mapPatient } from "../fhir/map-patient.ts";
@@ -12,7 +13,6 @@ import { mergedPatient } from "../fhir/merge-patient.ts";
 import { everyName } from "../fhir/person.ts";
 import type { Original } from "../fhir/resource.ts";
 import { nextRevision, type Stored } from "../resources/patient-owned.ts";
-import { searchNameOf } from "./name-words.ts";
 
 export interface Patient extends Stored<PatientView, "createdAt" | "updatedAt"> {
   /** What the name index is made of. */
@@ -30,7 +30,7 @@ type PatientOrigin = Pick<Patient, "userId" | "source" | "createdBy" | "createdA
 
 /** Of the name that is shown, and of every other one that the original has: former ones too. */
 function indexed({ givenName, familyName, source }: Pick<Patient, "givenName" | "familyName" | "source">) {
-  return searchNameOf([givenName, familyName, ...everyName(source?.resource.name)]);
+  return nameText([givenName, familyName, ...everyName(source?.resource.name)]);
 }
 
 /** A patient of these fields, at revision 1. */

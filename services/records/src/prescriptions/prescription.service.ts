@@ -7,12 +7,12 @@ import type {
   ReplacePrescription,
 } from "@medvault/contracts";
 import { normalise } from "@medvault/crypto";
+import { holdsWords, searchWords } from "@medvault/search";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { requirePatient } from "../access/chart.service.ts";
 import type { Context } from "../context.ts";
 import { codedFrom } from "../fhir/coding.ts";
 import { addedNameTokens, NO_NAME, nameTokens } from "../patients/name-tokens.ts";
-import { isNamed, nameWords } from "../patients/name-words.ts";
 import { patients } from "../patients/patient.table.ts";
 import { isDamaged } from "../resources/damaged-row.ts";
 import { fillPage } from "../resources/page-filling.ts";
@@ -83,7 +83,7 @@ export async function searchPrescriptions(
   const chart = await requirePatient(context, actor, "prescription:search", filter.patientId);
   const { indexes, keyring, pool } = context;
   const position = positionIn(prescriptions);
-  const words = nameWords(q);
+  const words = searchWords(q);
   const isRange = filter.from !== undefined || filter.to !== undefined;
   const page = await fillPage({
     limit,
@@ -108,7 +108,7 @@ export async function searchPrescriptions(
       if (isRange && !isDated(prescription)) return false;
       if (prescriptions.table.matches(prescription, "medication", q)) return true;
       return [patients.open(keyring, patientRow), ...mates].some(
-        (patient) => !isDamaged(patient) && isNamed(patient, words),
+        (patient) => !isDamaged(patient) && holdsWords([patient.searchName], words),
       );
     },
     at: ({ prescription }) => position(prescription),

@@ -1,0 +1,9 @@
+/** What was to be put into the index would make it larger than it may be. Nothing of it was put. */
+export class IndexFull extends Error {
+  override readonly name = "IndexFull";
+  readonly code = "index_full";
+
+  constructor() {
+    super("the search index has reached its limit of memory");
+  }
+}
