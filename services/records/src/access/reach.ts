@@ -28,6 +28,23 @@ export const reached = (patientId: string, at: number): string =>
               where a.patient_id = ${patientId} and a.user_id = $${at + 1} and a.scope = $${at})
           or (${isMerged(patientId)} and reached_by_merge(${patientId}, $${at + 1}, $${at})))`;
 
+/**
+ * As `reached`, for rows that are read in order until there are enough: asked of each as it comes,
+ * where Postgres would rather read all whom the user reaches first.
+ */
+export const reachedInTurn = (patientId: string, at: number): string =>
+  `($${at} = 'any' or (select true from patient_access a
+              where a.patient_id = ${patientId} and a.user_id = $${at + 1} and a.scope = $${at} limit 1)
+          or (${isMerged(patientId)} and reached_by_merge(${patientId}, $${at + 1}, $${at})))`;
+
+/**
+ * Whether a user reaches more patients than a few: then rows of theirs are found sooner among all,
+ * in order, than patient by patient.
+ */
+export const reachesMany = (user: string, scope: string): string =>
+  `(select count(*) from (select from ${patientsInReach(user, scope)} a limit ${FEW + 1}) b) > ${FEW}`;
+const FEW = 250;
+
 /** Whether a patient is in a merge. Asked before a function is called for a row: it costs less. */
 const isMerged = (patientId: string): string =>
   `exists (select from patient_merges m where m.from_id = ${patientId})`;

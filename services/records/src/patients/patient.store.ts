@@ -2,9 +2,19 @@ import type { Actor, PatientListQuery, ResourceAction } from "@medvault/contract
 import type { IndexQuery, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import { searchWords } from "@medvault/search";
-import { isMergedAway, isVouched, patientsInReach, reached, reachOf } from "../access/reach.ts";
+import {
+  isMergedAway,
+  isVouched,
+  mergedChart,
+  patientsInReach,
+  reached,
+  reachedInTurn,
+  reachesMany,
+  reachOf,
+} from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Found } from "../resources/damaged-row.ts";
+import { ROWS_LOOKED_AT } from "../resources/page-statement.ts";
 import type { Position } from "../resources/paging.ts";
 import { spellingsOf } from "./national-id.ts";
 import { patients } from "./patient.table.ts";
@@ -16,25 +26,44 @@ const OWN = `${PATIENTS}
       where r.id = (select coalesce(m.into_id, p.id) from patients p left join patient_merges m on m.from_id = p.id
                      where p.user_id = $1)`;
 
+const LATEST = "order by r.updated_at desc, r.id desc";
+
 // Of merged charts the surviving one stands for all.
 const NARROWED = `not ${isMergedAway("r.id")}
-        and ($1::uuid is null or r.id in (select c.patient_id from care_team c where c.user_id = $1
-                                          union all select patients_by_merge($1, 'assigned')))
-        and ($2::timestamptz is null or r.updated_at >= $2)
-        and ($3::timestamptz is null or (r.updated_at, r.id) < ($3, $4::uuid))
-      order by r.updated_at desc, r.id desc limit $5`;
+        and ($1::timestamptz is null or r.updated_at >= $1)
+        and ($2::timestamptz is null or (r.updated_at, r.id) < ($2, $3::uuid))`;
 
-// Two statements, because whose patients they are decides from which end to read: all of them by
-// the index on updated_at, or the few of one person and then sorted. One statement with an `or`
-// reads the whole table for both.
 const LIST_ANY = `${PATIENTS}
-      where ${NARROWED}`;
-const LIST_IN_REACH = `with page as (
-       select r.* from ${patientsInReach("$6", "$7")} a join patients r on r.id = a.patient_id
-      where ${NARROWED})
+      where ${NARROWED}
+      ${LATEST} limit $4`;
+
+// Whose patients: those of one care team ($7), else the asker's own reach. Where that is many, the
+// latest of all are read in order until there are enough; else, these alone.
+const PANEL = ["coalesce($7::uuid, $6)", "case when $7::uuid is null then $5 else 'assigned' end"] as const;
+const IN_TEAM = `($7::uuid is null or (select true from care_team c where c.patient_id = r.id and c.user_id = $7)
+              or ${mergedChart("r.id")} is not null and reached_by_merge(r.id, $7, 'assigned'))`;
+const LIST_IN_PANEL = `with near as (
+       select r.id, r.updated_at from (
+              select r.* from patients r
+               where ${reachesMany(...PANEL)} and ${NARROWED}
+               ${LATEST} limit ${ROWS_LOOKED_AT}) r
+        where ${reachedInTurn("r.id", 5)}
+        and ${IN_TEAM}
+        ${LATEST} limit $4),
+     found as (select count(*) = $4 as enough from near),
+     page as (
+       select id, updated_at from near where (select enough from found)
+       union all
+       (select r.id, r.updated_at
+          from ${patientsInReach(...PANEL)} a
+          join patients r on r.id = a.patient_id
+         where not (select enough from found)
+        and ${NARROWED}
+        and ${reached("r.id", 5)}
+         ${LATEST} limit $4))
      ${SELECT}
-       from page r join subject_keys k on k.subject_id = r.id
-      order by r.updated_at desc, r.id desc`;
+       from page join patients r on r.id = page.id join subject_keys k on k.subject_id = r.id
+      ${LATEST}`;
 
 const CANDIDATES = `${PATIENTS}
       where ${reached("r.id", 1)}
@@ -85,11 +114,11 @@ export async function listPatients(
   limit: number,
 ): Promise<Found<Patient>[]> {
   const { scope, userId } = reachOf(actor, "patient:read");
-  const values = [filter.careTeamOf, filter.updatedSince, after?.at, after?.id, limit];
+  const values = [filter.updatedSince, after?.at, after?.id, limit];
   const { rows } =
-    scope === "any"
+    scope === "any" && filter.careTeamOf === undefined
       ? await db.query<SealedRow>(LIST_ANY, values)
-      : await db.query<SealedRow>(LIST_IN_REACH, [...values, userId, scope]);
+      : await db.query<SealedRow>(LIST_IN_PANEL, [...values, scope, userId, filter.careTeamOf]);
   return rows.map((row) => patients.open(context.keyring, row));
 }
 

@@ -79,11 +79,10 @@ export async function page<T extends Row>(
   const { scope, userId } = reachOf(actor, permissions.read);
   if (!list) throw new TypeError(`${table.declaration.table} declares no list`);
   const filters = list.filters.map((name) => query[name]);
-  const values = [chart, ...filters, after?.at, after?.id, limit];
-  const { rows } =
-    scope === "any"
-      ? await db.query<SealedRow>(list.statements.any, values)
-      : await db.query<SealedRow>(list.statements.inReach, [...values, userId, scope]);
+  const { ordered, inReach } = list.statements;
+  const statement = chart !== null || scope === "any" ? ordered : inReach;
+  const values = [chart, ...filters, after?.at, after?.id, limit, scope, userId];
+  const { rows } = await db.query<SealedRow>(statement, values);
   return rows.map((row) => open(context.keyring, row));
 }
 

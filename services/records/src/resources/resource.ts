@@ -4,9 +4,9 @@ import type { FhirPair } from "../fhir/pair.ts";
 import type { FhirResource } from "../fhir/resource.ts";
 import { CHART } from "./chart.ts";
 import { damagedView, type Found, isDamaged } from "./damaged-row.ts";
+import { type PageStatements, pageStatementsOf } from "./page-statement.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
 import { type PatientTable, patientTable, type TableParts } from "./patient-table.ts";
-import { type PageStatements, pageStatementsOf } from "./statement.ts";
 
 interface Permissions {
   readonly read: To<"read">;

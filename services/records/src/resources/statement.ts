@@ -24,11 +24,6 @@ export interface Layout {
   readonly unique?: string;
 }
 
-/** A column that a list's filter compares with the value that it is given. */
-export interface ComparedColumn extends TypedColumn {
-  readonly operator: "=" | ">=" | "<=";
-}
-
 /** The ordinary statements of a table, constants from the start of the process on. */
 export interface Statements {
   /**
@@ -64,15 +59,6 @@ export interface Statements {
   readonly updateAll: string;
   /** $1 id, $2 rev, $3 scope, $4 user. */
   readonly remove: string;
-}
-
-/**
- * A page's two forms. Parameters: ids of the chart (null: any), filters, the last row's `order` and
- * id, limit; in reach also user and scope.
- */
-export interface PageStatements {
-  readonly any: string;
-  readonly inReach: string;
 }
 
 export function statementsOf(layout: Layout): Statements {
@@ -135,63 +121,18 @@ export function columnsOf({ typed, resettable }: Layout, alias: string, prefix =
     .join(", ");
 }
 
-/**
- * A page, latest first, of all rows or of those in a user's reach. Of a few patients each one's
- * latest are read by index and merged, so that a page costs the same at any depth and in any table.
- */
-export function pageStatementsOf(
-  layout: Layout,
-  order: TypedColumn,
-  filters: readonly ComparedColumn[],
-): PageStatements {
-  const table = quote(layout.table);
-  const subject = quote(layout.subject);
-  const after = filters.length + 2;
-  const limit = `$${after + 2}`;
-  const by = (alias: string) => `${alias}.${quote(order.column)}`;
-  const narrowed = [
-    ...shown(layout),
-    ...filters.map(
-      ({ column, type, operator }, at) =>
-        `($${at + 2}::${type} is null or r.${quote(column)} ${operator} $${at + 2})`,
-    ),
-    `($${after}::${order.type} is null or (${by("r")}, r.id) < ($${after}, $${after + 1}::uuid))`,
-  ].join("\n          and ");
-  const sorted = (alias: string) => `order by ${by(alias)} desc, ${alias}.id desc`;
-  const select = selectOf(layout);
-  return {
-    any: `${select}
-       from ${table} r join subject_keys k on k.subject_id = r.${subject}
-        where ${inChart(`r.${subject}`, 1)}
-          and ${narrowed}
-        ${sorted("r")} limit ${limit}`,
-    inReach: `with page as (
-       select p.* from ${patientsInReach(`$${after + 3}`, `$${after + 4}`)} a
-        cross join lateral (
-              select r.* from ${table} r
-               where r.${subject} = a.patient_id
-          and ${narrowed}
-               ${sorted("r")} limit ${limit}) p
-        where ${inChart("a.patient_id", 1)}
-        ${sorted("p")} limit ${limit})
-     ${select}
-       from page r join subject_keys k on k.subject_id = r.${subject}
-      ${sorted("r")}`,
-  };
-}
-
 /** What a reading in order looks at before it opens anything. */
 const SIZED = "r.id, octet_length(r.sealed)::bigint as bytes";
 const NARROWED = "($4::uuid is null or r.id > $4) and ($7::uuid[] is null or r.id = any($7))";
 
 /** The condition that a row is not hidden, where rows can be. */
-const shown = ({ hiddenBy }: Layout): string[] =>
+export const shown = ({ hiddenBy }: Layout): string[] =>
   hiddenBy === undefined ? [] : [`r.${quote(hiddenBy)} is null`];
 
 /** Whether a row is a patient itself. */
 const isPatient = ({ subject }: Layout): boolean => subject === "id";
 
-function selectOf(layout: Layout): string {
+export function selectOf(layout: Layout): string {
   const patientId = `r.${quote(layout.subject)}`;
   const chart = isPatient(layout)
     ? mergedChart(patientId)
@@ -260,4 +201,4 @@ export const changeable = ({ typed, subject }: Layout): TypedColumn[] =>
   typed.filter(({ column }) => column !== subject);
 
 /** Names come from declarations, whose form libs/keys has checked. */
-const quote = (name: string): string => `"${name}"`;
+export const quote = (name: string): string => `"${name}"`;
