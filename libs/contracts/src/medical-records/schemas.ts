@@ -58,8 +58,8 @@ export const MedicalRecordListQuery = PageQuery.extend({ type: RecordType.option
 export type MedicalRecordListQuery = z.infer<typeof MedicalRecordListQuery>;
 
 /**
- * `q` is part of the title or of the code's display, or the code or its beginning; `code` is a
- * whole code, `system` its system, by any of its URIs. All of them can be combined.
+ * Each word of `q` is part of the title, the code or its display, in any order, from one letter up;
+ * `code` is a whole code, `system` its system, by any of its URIs. All of them can be combined.
  */
 export const MedicalRecordSearch = z.strictObject({
   q: searched(200).optional(),

@@ -78,7 +78,14 @@ async function asBefore<T extends Row>({ table, statements }: PatientTable<T>, i
   const sealed = declaration.sealed.filter(
     (name) => !added.includes(name) && !(name === "code" && NEW_CODE.has(declaration.table)),
   );
-  const former = sealedTable<T>({ ...declaration, indexedWith: {}, fewValues: [], notText: [], sealed });
+  const former = sealedTable<T>({
+    ...declaration,
+    indexedWith: {},
+    fewValues: [],
+    notText: [],
+    search: {},
+    sealed,
+  });
   const box = former.seal(keyring, row.subject_key, former.open(keyring, row));
   await pool.query(`update ${declaration.table} set open = $2, sealed = $3 where id = $1`, [
     id,
@@ -173,6 +180,8 @@ test("records are found by words of title and display, by code and by any URI of
   expect(await find({ q: "asthm" })).toEqual([asthma]);
   expect(await find({ q: "ERDNUSS" })).toEqual([peanut]);
   expect(await find({ q: "m1" })).toEqual([gout]);
+  expect(await find({ q: "peanut erdnuss" })).toEqual([peanut]);
+  expect(await find({ q: " - " })).toEqual([]);
   expect(await find({ code: "m10" })).toEqual([gout]);
   expect(await find({ code: "M1" })).toEqual([]);
   expect(await find({ system: "urn:oid:2.16.840.1.113883.6.96" })).toEqual([peanut, asthma]);

@@ -1,5 +1,5 @@
 import { isPartialDate, type MedicalRecordView } from "@medvault/contracts";
-import { containsPart } from "@medvault/crypto";
+import { holdsWords, searchWords, termText } from "@medvault/search";
 import type { Coded } from "../fhir/coding.ts";
 import type { Original } from "../fhir/resource.ts";
 import { firstDay, type Said } from "../resources/as-said.ts";
@@ -49,9 +49,9 @@ export function occurred(
   };
 }
 
-/** Whether title, code or its display hold these words, in whatever case or accents. */
-export const isAbout = ({ title, code, codeDisplay }: MedicalRecord, words: string): boolean =>
-  [title, code, codeDisplay].some((text) => text !== null && containsPart(text, words));
+/** Whether title, code and its display hold what someone types, in any order of its words. */
+export const isAbout = ({ title, code, codeDisplay }: MedicalRecord, typed: string): boolean =>
+  holdsWords([termText([title, code, codeDisplay])], searchWords(typed));
 
 /** The next version of a record with this content; the signature is made by the caller. */
 export function nextVersion(
