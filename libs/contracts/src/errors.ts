@@ -187,6 +187,22 @@ export class ClockSkew extends refusal(
   { retryAfterSeconds: 10 },
 ) {}
 
+/** 503: what the search needs for a full answer is not in memory yet; `percent` of it is. */
+export class SearchLoading extends refusal("search_loading", undefined, { retryAfterSeconds: 2 }) {
+  constructor(percent: number) {
+    super(
+      `The search is being loaded (${percent} % so far) and could not answer in full yet. Try again shortly.`,
+    );
+  }
+}
+
+/** 503: what the search needs for a full answer does not fit into its memory. */
+export class SearchMemoryFull extends refusal(
+  "search_memory_full",
+  "The search has no memory left to answer this in full. Ask the operators to raise MEDVAULT_SEARCH_MEMORY_MIB.",
+  { retryAfterSeconds: 60 },
+) {}
+
 /** 406: FHIR is JSON here. */
 export class NotAcceptable extends refusal(
   "not_acceptable",

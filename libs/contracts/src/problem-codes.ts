@@ -84,6 +84,8 @@ export const PROBLEM_CODES = {
   clock_skew: "unavailable",
   not_yet_signed: "unavailable",
   restore_in_progress: "unavailable",
+  search_loading: "unavailable",
+  search_memory_full: "unavailable",
   storage_full: "unavailable",
   unavailable: "unavailable",
   gateway_timeout: "gateway_timeout",

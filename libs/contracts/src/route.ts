@@ -89,6 +89,8 @@ export type AnswerOf<D extends RouteDoc> = D extends { response: infer S extends
 
 /** Errors of a write that takes an `Idempotency-Key`. */
 export const REPLAY = ["idempotency_key_reused", "request_in_progress"] as const;
+/** The codes of a route that searches in memory. */
+export const SEARCH = ["search_loading", "search_memory_full"] as const;
 
 /** The status of a route's ordinary answer. */
 export function statusOf(route: AnswerDoc | RouteDoc): number {

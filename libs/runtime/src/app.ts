@@ -45,6 +45,18 @@ export function createServiceApp<X>(
     ...(jsonLimitBytes ? { jsonLimitBytes } : {}),
     ...(isLossless ? { isLossless } : {}),
   });
+  for (const { name, help, read } of service.metrics?.(context) ?? []) {
+    new Gauge({
+      name,
+      help,
+      registers: [metricsOf(app)],
+      collect() {
+        const value = read();
+        if (value === undefined) this.reset();
+        else this.set(value);
+      },
+    });
+  }
   if (service.consumers) {
     new Gauge({
       name: "parked_messages",

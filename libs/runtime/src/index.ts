@@ -7,6 +7,7 @@ export {
   type Consumption,
   defineService,
   type HeldConsumer,
+  type Metric,
   type Parts,
   type ServiceDeclaration,
 } from "./service.ts";

@@ -47,6 +47,14 @@ export interface HeldConsumer {
 /** A check of readiness: what it depends on. A rejection is `down`. */
 export type Check = () => CheckState | Promise<unknown>;
 
+/** A number that is read when metrics are asked for. */
+export interface Metric {
+  readonly name: string;
+  readonly help: string;
+  /** Undefined: not known now. */
+  read(): number | undefined;
+}
+
 /** What a service adds to the parts of all. (Methods, so that any service is a `Service`.) */
 export interface ServiceDeclaration<C extends z.ZodObject, X> {
   readonly name: ServiceName;
@@ -63,6 +71,7 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
   people?(context: X): People;
   consumers?(context: X): readonly Consumption[];
   jobs?(context: X): readonly Job[];
+  metrics?(context: X): readonly Metric[];
   /** Asked at each readiness. Beside Postgres, the broker and Redis, which are always checked. */
   checks?(context: X): Readonly<Record<string, Check>>;
   /** The noun of its refusals' events, `medvault.<service>.<noun>.denied.v1`; default `request`. */

@@ -7,6 +7,7 @@ import { type People, peopleClient } from "@medvault/service-kit";
 import type pg from "pg";
 import { type AuthClient, authClient } from "./access/auth.client.ts";
 import type { RecordsConfig } from "./config.ts";
+import { openSearch, type Search } from "./search/search.service.ts";
 import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
 
 /** What every use case of this service works with. */
@@ -16,6 +17,7 @@ export interface Context {
   /** For the events of what has no transaction of its own. */
   readonly appender: Appender;
   readonly indexes: Indexes;
+  readonly search: Search;
   readonly auth: AuthClient;
   readonly people: People;
   /** With which content is hashed before it is signed: the deployment's choice. */
@@ -37,7 +39,9 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
       logger.warn({ table: table.declaration.table, index }, says);
     }
   }
-  return { pool, keyring, appender, indexes, auth, people, digest };
+  const search = openSearch({ db: pool, keyring }, config.MEDVAULT_SEARCH_MEMORY_MIB);
+  onStop(() => search.stop());
+  return { pool, keyring, appender, indexes, search, auth, people, digest };
 }
 
 /** The blind indexes. A rebuild may change their keys under a running process. */

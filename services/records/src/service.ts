@@ -10,6 +10,7 @@ import { fhirReadRoutes } from "./fhir-api/fhir-read.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
 import { patientRoutes } from "./patients/patient.routes.ts";
 import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
+import { searchJobs, searchMetrics } from "./search/search.jobs.ts";
 import { sealedTables } from "./tables.ts";
 
 const MAX_JSON_BYTES = 1024 * 1024;
@@ -36,6 +37,8 @@ export const service = defineService({
     ...fhirReadRoutes(context),
     ...fhirValidationRoutes(context),
   ],
+  jobs: searchJobs,
+  metrics: searchMetrics,
   evidence: ["conflict", "precondition_failed", "unprocessable"],
   isLossless: ({ path }) => path === "/v1/fhir" || path.startsWith("/v1/fhir/"),
   jsonLimitBytes: ({ path }) => {

@@ -1,5 +1,5 @@
 import { LimitQuery } from "../http.ts";
-import { defineRoutes, REPLAY } from "../route.ts";
+import { defineRoutes, REPLAY, SEARCH } from "../route.ts";
 import * as p from "./schemas.ts";
 
 export const patientApi = defineRoutes({
@@ -31,6 +31,7 @@ export const patientApi = defineRoutes({
     request: p.PatientSearch,
     example: { q: "lovel" },
     response: p.PatientPage,
+    errors: [...SEARCH],
   },
   readOwn: {
     method: "GET",

@@ -1,5 +1,5 @@
 import { LimitQuery } from "../http.ts";
-import { defineRoutes, REPLAY } from "../route.ts";
+import { defineRoutes, REPLAY, SEARCH } from "../route.ts";
 import * as p from "./schemas.ts";
 
 export const prescriptionApi = defineRoutes({
@@ -31,7 +31,7 @@ export const prescriptionApi = defineRoutes({
     request: p.PrescriptionSearch,
     example: { q: "metf", from: "2026-01-01" },
     response: p.PrescriptionPage,
-    errors: ["not_found"],
+    errors: ["not_found", ...SEARCH],
   },
   read: {
     method: "GET",

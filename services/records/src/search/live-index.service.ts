@@ -1,0 +1,298 @@
+import { SearchLoading, SearchMemoryFull } from "@medvault/contracts";
+import { IndexFull, SearchIndex } from "@medvault/search";
+import { type Position, readChanges, type SearchChange } from "./search-change.store.ts";
+import {
+  countPatients,
+  type LoadedPatient,
+  loadFromRows,
+  nextPatientIds,
+  type Place,
+  readPatients,
+  readRows,
+} from "./searched-row.store.ts";
+import { bounded, chunksOf, Slots } from "./waiting.ts";
+
+/** Patients of one load: some 2,000 rows, 100 ms. */
+const PATIENTS_PER_LOAD = 200;
+/** Loads at once, of the process's connections. */
+const LOADS_AT_ONCE = 3;
+const IDS_PER_STATEMENT = 500;
+/** A search waits so long for a reading or for who is missing; the gateway waits for 2.5 s. */
+const MAX_WAIT_MS = 1_500;
+const MAX_ABSENT = 100_000;
+/** While everyone is loaded, readings go on that often. */
+const READING_EVERY_MS = 1_000;
+/** Once the memory was full, loading goes on when so much of it is free. */
+const FREE_TO_GO_ON = 0.05;
+
+/** Patients on their way into the index, and whose changes were read meanwhile. */
+interface Load {
+  readonly changed: Set<string>;
+}
+
+/**
+ * `cold`: not begun; `loading`: everyone is being loaded; `whole`: everyone is loaded; `full`: not
+ * everyone fits.
+ */
+export type Warmth = "cold" | "loading" | "whole" | "full";
+
+/**
+ * A process's index, and how it follows the rows. It holds patients whole or not at all, as they
+ * were at the last reading of the changes; readings are one at a time. What is loaded may be newer
+ * than the last reading, never older: a load that ends after a reading that says something of one
+ * of its patients leaves that one out, and reads them again.
+ */
+export class LiveIndex {
+  readonly #place: Place;
+  readonly #maxBytes: number;
+  #index: SearchIndex;
+  #position: Position | null = null;
+  #readAt = 0;
+  #warmth: Warmth = "cold";
+  #counted = 0;
+  /** Who is in someone's reach and not there, or has no key: not asked for in vain. */
+  readonly #absent = new Set<string>();
+  readonly #loads = new Set<Load>();
+  readonly #pending = new Map<string, Promise<void>>();
+  readonly #slots = new Slots(LOADS_AT_ONCE);
+  /** What takes turns: readings, and loads that no reading may overtake. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #nextReading: Promise<void> | null = null;
+  #loadingAll: Promise<void> | null = null;
+  #isStopped = false;
+
+  constructor(place: Place, maxBytes: number) {
+    this.#place = place;
+    this.#maxBytes = maxBytes;
+    this.#index = new SearchIndex({ maxBytes });
+  }
+
+  get warmth(): Warmth {
+    return this.#warmth;
+  }
+
+  get size(): { bytes: number; patients: number; rows: number } {
+    const { bytes, patients, rows } = this.#index;
+    return { bytes, patients, rows };
+  }
+
+  /** Since the last reading; infinite before the first. */
+  get lagMs(): number {
+    return this.#position ? performance.now() - this.#readAt : Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * What committed before this call is in the index when it resolves. Those who wait share one
+   * reading. Throws DatabaseUnavailable, and SearchLoading where there is too much to take in.
+   */
+  fresh(): Promise<void> {
+    this.#nextReading ??= this.#inTurn(async () => {
+      this.#nextReading = null; // who comes from here on is not sure to be in it
+      await this.#read();
+    });
+    return bounded(this.#nextReading, MAX_WAIT_MS, () => this.#loading());
+  }
+
+  /**
+   * Runs `search` on an index in which all of these patients (ids of 16 bytes each) are loaded, as
+   * far as they are there. Throws SearchLoading, SearchMemoryFull, DatabaseUnavailable.
+   */
+  async among<T>(
+    ids: Buffer,
+    search: (index: SearchIndex, set: ReturnType<SearchIndex["setOf"]>["set"]) => T,
+  ) {
+    for (let tries = 1; ; tries += 1) {
+      const { set, missing } = this.#index.setOf(ids);
+      const unknown = missing.filter((id) => !this.#absent.has(id));
+      if (unknown.length === 0) return search(this.#index, set);
+      if (tries > 5) throw this.#loading(); // the index was forgotten each time, or they change all the while
+      await bounded(this.#ensure(unknown), MAX_WAIT_MS, () => this.#loading());
+    }
+  }
+
+  /** As among, of everyone. */
+  async amongAll<T>(search: (index: SearchIndex) => T): Promise<T> {
+    if (this.#warmth !== "whole") await bounded(this.loadAll(), MAX_WAIT_MS, () => this.#loading());
+    if (this.#warmth === "full") throw new SearchMemoryFull();
+    if (this.#warmth !== "whole") throw this.#loading();
+    return search(this.#index);
+  }
+
+  /** Loads everyone who is not there yet, in the background of searches; ends early by `signal`. */
+  loadAll(signal?: AbortSignal): Promise<void> {
+    const isFull = () => this.#index.bytes > this.#maxBytes * (1 - FREE_TO_GO_ON);
+    if (this.#warmth === "whole" || (this.#warmth === "full" && isFull())) return Promise.resolve();
+    this.#loadingAll ??= this.#loadAll(signal).finally(() => {
+      this.#loadingAll = null;
+    });
+    return this.#loadingAll;
+  }
+
+  /** Resolves once nothing is under way any more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.allSettled([this.#loadingAll, this.#slots.idle(), this.#turn]);
+  }
+
+  async #loadAll(signal?: AbortSignal): Promise<void> {
+    await this.fresh();
+    const index = this.#index;
+    this.#warmth = "loading"; // from here on readings load who is new
+    this.#counted = await countPatients(this.#place.db);
+    for (let after: string | null = null; ; ) {
+      if (signal?.aborted || this.#isStopped || index !== this.#index) return;
+      if (performance.now() - this.#readAt > READING_EVERY_MS) await this.fresh();
+      const ids = await nextPatientIds(this.#place.db, after, PATIENTS_PER_LOAD);
+      await this.#slots.idle(); // those for whom somebody waits go first
+      await this.#ensure(ids.filter((id) => !index.isLoaded(id) && !this.#absent.has(id)));
+      after = ids.at(-1) ?? null;
+      if (ids.length < PATIENTS_PER_LOAD) break;
+    }
+    if (index === this.#index && this.warmth === "loading") this.#warmth = "whole";
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #read(): Promise<void> {
+    const { db } = this.#place;
+    const since = this.#position;
+    const { isTooOld, changes, ...position } = await readChanges(db, since);
+    if (since === null || isTooOld || position.tables !== since.tables) this.#forget();
+    else {
+      for (const { changed } of this.#loads) for (const { patientId } of changes) changed.add(patientId);
+      await this.#take(changes);
+    }
+    this.#position = position; // not before: a reading that failed midway is read again
+    this.#readAt = performance.now();
+  }
+
+  #forget(): void {
+    this.#index = new SearchIndex({ maxBytes: this.#maxBytes });
+    this.#absent.clear();
+    this.#pending.clear();
+    this.#warmth = "cold";
+  }
+
+  async #take(changes: readonly SearchChange[]): Promise<void> {
+    const index = this.#index;
+    const patients = new Set(changes.flatMap(({ patientId, rowId }) => (rowId === null ? [patientId] : [])));
+    for (const id of patients) this.#absent.delete(id);
+    const [known, unknown] = [new Set<string>(), new Set<string>()];
+    for (const id of patients) (index.isLoaded(id) ? known : unknown).add(id);
+    for (const ids of chunksOf([...known], IDS_PER_STATEMENT)) {
+      const found = await readPatients(this.#place, ids);
+      const there = new Set(found.map(({ patient }) => patient.id));
+      for (const id of ids) if (!there.has(id)) index.removePatient(id);
+      for (const { patient, chart } of found) {
+        this.#put(patient.id, () => index.setPatient(patient));
+        index.setChart(chart);
+      }
+    }
+    const rows = changes.filter(({ patientId, rowId }) => rowId !== null && index.isLoaded(patientId));
+    for (const some of chunksOf(rows, IDS_PER_STATEMENT)) {
+      const ids = some.map(({ rowId }) => rowId as string);
+      const found = new Map((await readRows(this.#place, ids)).map((row) => [row.id, row]));
+      for (const id of ids) if (!found.has(id)) index.removeRow(id);
+      for (const row of found.values()) this.#put(row.patientId, () => index.putRow(row));
+    }
+    if (this.#warmth === "loading" || this.#warmth === "whole") {
+      await this.#loadNew([...unknown]);
+    }
+  }
+
+  /** Who came since; where they do not fit, the index is not whole, and answers for the others. */
+  async #loadNew(ids: readonly string[]): Promise<void> {
+    try {
+      for (const some of chunksOf(ids, PATIENTS_PER_LOAD)) await this.#loadNow(some);
+    } catch (error) {
+      if (!(error instanceof SearchMemoryFull)) throw error;
+    }
+  }
+
+  /** A change of who is loaded; who does not fit any more is taken out, and the index not whole. */
+  #put(patientId: string, change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      if (!(error instanceof IndexFull)) throw error;
+      this.#index.removePatient(patientId);
+      this.#warmth = "full";
+    }
+  }
+
+  /** Loads these, those who are on their way already not once more. */
+  async #ensure(ids: readonly string[]): Promise<void> {
+    const pending = this.#pending;
+    const others = ids.flatMap((id) => pending.get(id) ?? []);
+    const mine = ids.filter((id) => !pending.has(id));
+    const loads = chunksOf(mine, PATIENTS_PER_LOAD).map((some) => {
+      const load = this.#slots
+        .run(() => this.#load(some))
+        .finally(() => {
+          for (const id of some) if (pending.get(id) === load) pending.delete(id);
+        });
+      for (const id of some) pending.set(id, load);
+      return load;
+    });
+    const ended = await Promise.allSettled(new Set([...loads, ...others]));
+    for (const one of ended) if (one.status === "rejected") throw one.reason;
+  }
+
+  /** Whom a reading said something of meanwhile is read again when none is under way. */
+  async #load(ids: readonly string[]): Promise<void> {
+    if (this.#isStopped) return;
+    const index = this.#index;
+    const load: Load = { changed: new Set() };
+    this.#loads.add(load);
+    try {
+      const found = await loadFromRows(this.#place, ids);
+      if (index !== this.#index) return;
+      this.#takeIn(
+        ids.filter((id) => !load.changed.has(id)),
+        found,
+      );
+    } finally {
+      this.#loads.delete(load);
+    }
+    const again = ids.filter((id) => load.changed.has(id));
+    if (again.length > 0) await this.#inTurn(() => this.#loadNow(again));
+  }
+
+  /** Loads these in the turn of a reading. */
+  async #loadNow(ids: readonly string[]): Promise<void> {
+    const index = this.#index;
+    const found = await loadFromRows(this.#place, ids);
+    if (index === this.#index) this.#takeIn(ids, found);
+  }
+
+  /** Throws SearchMemoryFull once they do not fit. */
+  #takeIn(ids: readonly string[], found: readonly LoadedPatient[]): void {
+    const there = new Map(found.map((one) => [one.patient.id, one]));
+    for (const id of ids) {
+      const one = there.get(id);
+      if (!one) {
+        if (this.#absent.size >= MAX_ABSENT) this.#absent.clear();
+        this.#absent.add(id);
+        continue;
+      }
+      try {
+        this.#index.putPatient(one.patient, one.rows);
+      } catch (error) {
+        if (!(error instanceof IndexFull)) throw error;
+        this.#warmth = "full";
+        throw new SearchMemoryFull();
+      }
+      this.#index.setChart(one.chart);
+    }
+  }
+
+  #loading(): SearchLoading {
+    const { patients } = this.#index;
+    const share = this.#counted === 0 ? 0 : Math.min(99, Math.floor((100 * patients) / this.#counted));
+    return new SearchLoading(share);
+  }
+}

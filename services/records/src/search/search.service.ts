@@ -1,0 +1,69 @@
+import type { Actor, ResourceAction } from "@medvault/contracts";
+import type { Hit, PatientSearch, Place, RowSearch, SearchIndex } from "@medvault/search";
+import type { Chart } from "../access/access.store.ts";
+import { reachOf } from "../access/reach.ts";
+import { LiveIndex } from "./live-index.service.ts";
+import { bytesOf, reachedIds } from "./search-reach.store.ts";
+import type { Place as RowsPlace } from "./searched-row.store.ts";
+
+type Asked<S> = Omit<S, "among" | "after" | "limit">;
+
+/**
+ * Searches in memory, of what committed before the call, through whichever process. Hits are ids
+ * alone, of whom the actor reached when the call began: their rows are to be read by a statement
+ * that asks again who reaches them, opened, and checked once more. Never in a transaction: a
+ * reading needs a connection of its own. All throw Forbidden, SearchLoading, SearchMemoryFull,
+ * DatabaseUnavailable.
+ */
+export interface Search {
+  /** Prescriptions, of one chart (which the actor reaches) or of all in reach. */
+  rows(
+    actor: Actor,
+    permission: ResourceAction,
+    asked: Asked<RowSearch> & { readonly chart: Chart | null },
+    after: Place | null,
+    limit: number,
+  ): Promise<Hit[]>;
+  patients(
+    actor: Actor,
+    permission: ResourceAction,
+    asked: Asked<PatientSearch>,
+    after: Place | null,
+    limit: number,
+  ): Promise<Hit[]>;
+  readonly index: LiveIndex;
+  stop(): Promise<void>;
+}
+
+const MIB = 1024 * 1024;
+
+/** Nothing is loaded yet: what a search needs is loaded for it, and the rest by the job. */
+export function openSearch(place: RowsPlace, memoryMib: number): Search {
+  const index = new LiveIndex(place, memoryMib * MIB);
+
+  /** `ids`: of a chart that is named, whose reach was asked already. */
+  async function found(
+    actor: Actor,
+    permission: ResourceAction,
+    ids: readonly string[] | null,
+    search: (index: SearchIndex, among: RowSearch["among"]) => Hit[],
+  ): Promise<Hit[]> {
+    const reach = reachOf(actor, permission);
+    const isEveryone = ids === null && reach.scope === "any";
+    const reached = ids || isEveryone ? null : reachedIds(place.db, reach);
+    const [inReach] = await Promise.all([reached, index.fresh()]);
+    if (isEveryone) return index.amongAll((whole) => search(whole, null));
+    return index.among(inReach ?? bytesOf(ids ?? []), search);
+  }
+
+  return {
+    index,
+    rows: (actor, permission, { chart, ...asked }, after, limit) =>
+      found(actor, permission, chart, (rows, among) => rows.searchRows({ ...asked, among, after, limit })),
+    patients: (actor, permission, asked, after, limit) =>
+      found(actor, permission, null, (patients, among) =>
+        patients.searchPatients({ ...asked, among, after, limit }),
+      ),
+    stop: () => index.stop(),
+  };
+}

@@ -1,0 +1,97 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { Keyring, SealedRow } from "@medvault/keys";
+import { type Db, withDeadline } from "@medvault/postgres";
+import type { IndexedPatient, IndexedRow } from "@medvault/search";
+import { patients } from "../patients/patient.table.ts";
+import { prescriptions } from "../prescriptions/prescription.table.ts";
+import { CHART } from "../resources/chart.ts";
+import { indexedPatient, indexedRow } from "./search-content.ts";
+
+/** Where the rows are, and what opens them. Reads as the system: the index is of everyone. */
+export interface Place {
+  readonly db: Db;
+  readonly keyring: Keyring;
+}
+
+/** A patient, and the ids of their merged chart; of a chart of its own, that one id. */
+export interface ReadPatient {
+  readonly patient: IndexedPatient;
+  readonly chart: readonly string[];
+}
+
+/** As the index takes one in. */
+export interface LoadedPatient extends ReadPatient {
+  readonly rows: readonly IndexedRow[];
+}
+
+const PATIENTS = `${patients.statements.rows}
+      where r.id = any($1::uuid[])`;
+const ROWS = `${prescriptions.statements.rows}
+      where r.id = any($1::uuid[])`;
+const ROWS_OF = `${prescriptions.statements.rows}
+      where r.patient_id = any($1::uuid[]) and (r.patient_id, r.id) > ($2::uuid, $3::uuid)
+      order by r.patient_id, r.id limit $4`;
+const IDS = "select id from patients where id > $1 order by id limit $2";
+
+const NIL = "00000000-0000-0000-0000-000000000000";
+const STATEMENT_MS = 10_000;
+/** Some 4 ms of opening: then others have their turn. */
+const ROWS_PER_TURN = 100;
+const ROWS_PER_STATEMENT = 1_000;
+
+/** The patients after `after`, in the order of their ids. */
+export async function nextPatientIds(db: Db, after: string | null, limit: number): Promise<string[]> {
+  const { rows } = await read<{ id: string }>(db, IDS, [after ?? NIL, limit]);
+  return rows.map(({ id }) => id);
+}
+
+export async function countPatients(db: Db): Promise<number> {
+  const { rows } = await read<{ count: number }>(db, "select count(*) as count from patients", []);
+  return rows[0]?.count ?? 0;
+}
+
+/** Of these patients those who are there and have a key. */
+export async function readPatients(place: Place, ids: readonly string[]): Promise<ReadPatient[]> {
+  const { rows } = await read<SealedRow>(place.db, PATIENTS, [ids]);
+  return inTurns(rows, (row) => {
+    const patient = patients.open(place.keyring, row);
+    const { id, mergedFrom = [] } = patient[CHART] ?? { id: patient.id };
+    return { patient: indexedPatient(patient), chart: [id, ...mergedFrom] };
+  });
+}
+
+/** Of these prescriptions those that are there and whose patients have a key. */
+export async function readRows(place: Place, ids: readonly string[]): Promise<IndexedRow[]> {
+  const { rows } = await read<SealedRow>(place.db, ROWS, [ids]);
+  return inTurns(rows, (row) => indexedRow(prescriptions.open(place.keyring, row)));
+}
+
+/** These patients with all of their prescriptions; but for who is not there, or has no key. */
+export async function loadFromRows(place: Place, ids: readonly string[]): Promise<LoadedPatient[]> {
+  const found = new Map(
+    (await readPatients(place, ids)).map((one) => [one.patient.id, { ...one, rows: [] as IndexedRow[] }]),
+  );
+  let last = { id: NIL, patientId: NIL };
+  for (let isMore = found.size > 0; isMore; ) {
+    const values = [[...found.keys()], last.patientId, last.id, ROWS_PER_STATEMENT];
+    const { rows } = await read<SealedRow>(place.db, ROWS_OF, values);
+    const opened = await inTurns(rows, (row) => indexedRow(prescriptions.open(place.keyring, row)));
+    for (const row of opened) found.get(row.patientId)?.rows.push(row);
+    last = opened.at(-1) ?? last;
+    isMore = rows.length === ROWS_PER_STATEMENT;
+  }
+  return [...found.values()];
+}
+
+const read = <R extends object>(db: Db, text: string, values: unknown[]) =>
+  withDeadline(STATEMENT_MS, () => db.query<R & Record<string, unknown>>(text, values));
+
+/** Opens many without holding the event loop. */
+async function inTurns<R, T>(rows: readonly R[], open: (row: R) => T): Promise<T[]> {
+  const opened: T[] = [];
+  for (const row of rows) {
+    opened.push(open(row));
+    if (opened.length % ROWS_PER_TURN === 0) await turn();
+  }
+  return opened;
+}

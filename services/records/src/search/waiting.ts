@@ -1,0 +1,40 @@
+/** Waits so long at most; `work` goes on. Throws what `late` makes. */
+export async function bounded<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), ms);
+  });
+  try {
+    return await Promise.race([work, tooLong]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function chunksOf<T>(all: readonly T[], size: number): T[][] {
+  const chunks: T[][] = [];
+  for (let at = 0; at < all.length; at += size) chunks.push(all.slice(at, at + size));
+  return chunks;
+}
+
+/** Runs so many at once, the others in their order. */
+export class Slots {
+  readonly #ends: Promise<unknown>[];
+  #next = 0;
+
+  constructor(count: number) {
+    this.#ends = Array.from({ length: count }, () => Promise.resolve());
+  }
+
+  run<T>(work: () => Promise<T>): Promise<T> {
+    const at = this.#next++ % this.#ends.length;
+    const result = (this.#ends[at] ?? Promise.resolve()).then(work);
+    this.#ends[at] = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Once what was given so far has ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#ends);
+  }
+}
