@@ -29,6 +29,14 @@ test("a statement with values is prepared once a connection, under a name of its
   expect(rows).toEqual([{ name: expect.stringMatching(/^medvault_0_[0-9a-f]{32}$/), statement: SIZE }]);
 });
 
+test("a statement whose values may be absent is planned with them, however often it ran", async () => {
+  const pool = poolOf();
+  const text =
+    "select size from things where ($1::int[] is null or id = any($1)) and ($2::int is null or id = $2)";
+  for (let i = 0; i < 7; i++) expect((await pool.query(text, [null, 1])).rows).toEqual([{ size: 10 }]);
+  expect(await prepared(pool)).toEqual([]);
+});
+
 test("a migration that changes what a statement answers does not fail it, alone nor in a transaction", async () => {
   const pool = poolOf();
   await sizeOf(pool);

@@ -4,6 +4,11 @@ import pg from "pg";
 // A statement that Postgres has parsed and planned under a name costs it a third of a new one. The
 // texts are in the code, so there are few; any beyond the limit are run as they are.
 const TEXTS_MAX = 500;
+/**
+ * `$1 is null or …`: which rows there are to read depends on what is asked for. Such a statement is
+ * planned with its values, each time; under a name it may get one plan for all of them.
+ */
+const MAY_BE_ABSENT = /\$\d+(?:::\w+(?:\[\])?)? is null or /;
 /** How often the names are renewed, once a connection and migration; a bad pooler ends it. */
 const GENERATIONS_MAX = 64;
 
@@ -16,18 +21,20 @@ const FEATURE_NOT_SUPPORTED = "0A000";
  * that a connection that comes to another process by a pooler never runs another text under it.
  */
 export class StatementNames {
-  #names = new Map<string, string>();
+  #names = new Map<string, string | undefined>();
   #generation = 0;
 
   /** The name for a text, or undefined where it is to be run without. */
   of(text: string): string | undefined {
-    const known = this.#names.get(text);
-    if (known !== undefined) return known;
+    if (this.#names.has(text)) return this.#names.get(text);
     if (this.#names.size >= TEXTS_MAX || this.#generation >= GENERATIONS_MAX) return undefined;
+    this.#names.set(text, MAY_BE_ABSENT.test(text) ? undefined : this.#nameOf(text));
+    return this.#names.get(text);
+  }
+
+  #nameOf(text: string): string {
     const hash = createHash("sha256").update(text, "utf8").digest("hex").slice(0, 32);
-    const name = `medvault_${this.#generation}_${hash}`;
-    this.#names.set(text, name);
-    return name;
+    return `medvault_${this.#generation}_${hash}`;
   }
 
   /** Gives all names up: what is prepared is outdated, or gone. */

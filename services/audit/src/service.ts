@@ -12,6 +12,7 @@ import { verificationRoutes } from "./verification/verification.routes.ts";
 export const service = defineService({
   name: "audit",
   config: AuditConfig,
+  pool: () => ({ prepared: true }),
   open: (parts) => openContext(parts),
   people: ({ people }) => people,
   routes: (context) => [

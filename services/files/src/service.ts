@@ -9,6 +9,7 @@ export const service = defineService({
   name: "files",
   config: FilesConfig,
   tables: sealedTables,
+  pool: () => ({ prepared: true }),
   open: openContext,
   people: ({ people }) => people,
   routes: fileRoutes,

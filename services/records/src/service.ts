@@ -23,7 +23,7 @@ export const service = defineService({
   name: "records",
   config: RecordsConfig,
   tables: sealedTables,
-  pool: (config) => ({ max: config.MEDVAULT_RECORDS_CONNECTIONS }),
+  pool: (config) => ({ max: config.MEDVAULT_RECORDS_CONNECTIONS, prepared: true }),
   open: openContext,
   people: ({ people }) => people,
   routes: (context) => [

@@ -30,8 +30,9 @@ const FILTERS = [
 const valuesOf = (filter: AuditFilter) => FILTERS.map((name) => filter[name] ?? null);
 
 /**
- * Rows that pass the filter, newest first, after `after`. Statements without a name are planned
- * with their values, so that a null filter costs nothing and the others find their index.
+ * Rows that pass the filter, newest first, after `after`. Statements like this one are never
+ * prepared (libs/postgres): planned with their values, a null filter costs nothing and the others
+ * find their index.
  */
 export async function newestRows(
   db: Db,
