@@ -21,17 +21,17 @@ test("a length rises by an eighth of a doubling at most, agrees with the second 
       const padded = paddedLength(bytes);
       expect(padded).toBe(plainPaddedLength(bytes));
       expect(padded).toBeGreaterThanOrEqual(bytes);
-      if (bytes > 2_048) expect(padded - bytes).toBeLessThan(bytes / 8);
+      if (bytes > 1_536) expect(padded - bytes).toBeLessThan(bytes / 8);
       expect(paddedLength(padded)).toBe(padded);
     }),
   );
 });
 
-test("there are 155 lengths up to 1 GiB, each a padded one, and between two there is none", () => {
+test("there are 159 lengths up to 1 GiB, each a padded one, and between two there is none", () => {
   const lengths = paddedLengths();
-  expect(lengths.slice(0, 6)).toEqual([768, 1_536, 2_048, 2_304, 2_560, 2_816]);
+  expect(lengths.slice(0, 6)).toEqual([576, 768, 1_536, 1_664, 1_792, 1_920]);
   expect(lengths.at(-1)).toBe(GIB);
-  expect(lengths).toHaveLength(155);
+  expect(lengths).toHaveLength(159);
   for (const [at, length] of lengths.entries()) {
     expect(paddedLength(length)).toBe(length);
     expect(paddedLength((lengths[at - 1] ?? -1) + 1)).toBe(length);

@@ -1,17 +1,18 @@
 import { FieldOutOfRange } from "./errors.ts";
 
 /**
- * Rows written through the API fit the first, imported ones with their original the next two: a
- * drug's or person's name decides nothing. Measured by `npm run bench -- index-leakage`.
+ * Prescriptions and patients written by hand fit the first, signed records the second, imported
+ * prescriptions with their originals the third, so that a name in them decides nothing. Finer or
+ * coarser steps tell more, or cost more: `npm run bench -- index-leakage` measures both.
  */
-const SMALL = [768, 1_536, 2_048] as const;
+const SMALL = [576, 768, 1_536] as const;
 const STEPS_PER_DOUBLING_LOG2 = 3;
 const MAX_BYTES = 2 ** 30;
 const SPACE = 0x20;
 
 /**
  * How long a plaintext of `bytes` is made before it is sealed, so that its length tells little:
- * 768, 1,536, 2,048, and then one of eight steps to each doubling (FORMATS.md, "Padding"). What is
+ * 576, 768, 1,536, and then one of eight steps to each doubling (FORMATS.md, "Padding"). What is
  * padded stays as it is. Throws FieldOutOfRange above 1 GiB.
  */
 export function paddedLength(bytes: number): number {

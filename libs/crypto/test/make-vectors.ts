@@ -56,7 +56,9 @@ function boxes(): object[] {
 
 /** Lengths on both sides of each step up to 4 KiB, and some far above. */
 function paddings(): object[] {
-  const steps = [768, 1_536, 2_048, 2_304, 2_560, 2_816, 3_072, 3_328, 3_584, 3_840, 4_096];
+  const steps = [
+    576, 768, 1_536, 1_664, 1_792, 1_920, 2_048, 2_304, 2_560, 2_816, 3_072, 3_328, 3_584, 3_840, 4_096,
+  ];
   const far = [100_000, 1_048_576, 1_048_577, 104_857_600];
   return [0, 1, ...steps.flatMap((length) => [length - 1, length, length + 1]), ...far].map((length) => ({
     bytes: length,
