@@ -1,5 +1,6 @@
-import { SearchLoading, SearchMemoryFull } from "@medvault/contracts";
+import { SearchLoading, SearchMemoryFull, Unavailable } from "@medvault/contracts";
 import { IndexFull, SearchIndex } from "@medvault/search";
+import { changedPatients, takeChanges } from "./change-taking.service.ts";
 import { type Position, readChanges, type SearchChange } from "./search-change.store.ts";
 import {
   countPatients,
@@ -7,8 +8,6 @@ import {
   loadFromRows,
   nextPatientIds,
   type Place,
-  readPatients,
-  readRows,
 } from "./searched-row.store.ts";
 import { bounded, chunksOf, Slots } from "./waiting.ts";
 
@@ -16,7 +15,6 @@ import { bounded, chunksOf, Slots } from "./waiting.ts";
 const PATIENTS_PER_LOAD = 200;
 /** Loads at once, of the process's connections. */
 const LOADS_AT_ONCE = 3;
-const IDS_PER_STATEMENT = 500;
 /** A search waits so long for a reading or for who is missing; the gateway waits for 2.5 s. */
 const MAX_WAIT_MS = 1_500;
 const MAX_ABSENT = 100_000;
@@ -59,6 +57,7 @@ export class LiveIndex {
   #turn: Promise<unknown> = Promise.resolve();
   #nextReading: Promise<void> | null = null;
   #loadingAll: Promise<void> | null = null;
+  #isTaking = false;
   #isStopped = false;
 
   constructor(place: Place, maxBytes: number) {
@@ -83,14 +82,17 @@ export class LiveIndex {
 
   /**
    * What committed before this call is in the index when it resolves. Those who wait share one
-   * reading. Throws DatabaseUnavailable, and SearchLoading where there is too much to take in.
+   * reading. Throws DatabaseUnavailable or Unavailable, and SearchLoading where there is too much
+   * to take in.
    */
   fresh(): Promise<void> {
     this.#nextReading ??= this.#inTurn(async () => {
       this.#nextReading = null; // who comes from here on is not sure to be in it
       await this.#read();
     });
-    return bounded(this.#nextReading, MAX_WAIT_MS, () => this.#loading());
+    return bounded(this.#nextReading, MAX_WAIT_MS, () =>
+      this.#isTaking ? this.#loading() : new Unavailable(),
+    );
   }
 
   /**
@@ -148,7 +150,7 @@ export class LiveIndex {
       after = ids.at(-1) ?? null;
       if (ids.length < PATIENTS_PER_LOAD) break;
     }
-    if (index === this.#index && this.warmth === "loading") this.#warmth = "whole";
+    if (index === this.#index && !this.#isStopped && this.warmth === "loading") this.#warmth = "whole";
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -164,7 +166,10 @@ export class LiveIndex {
     if (since === null || isTooOld || position.tables !== since.tables) this.#forget();
     else {
       for (const { changed } of this.#loads) for (const { patientId } of changes) changed.add(patientId);
-      await this.#take(changes);
+      this.#isTaking = true;
+      await this.#take(changes).finally(() => {
+        this.#isTaking = false;
+      });
     }
     this.#position = position; // not before: a reading that failed midway is read again
     this.#readAt = performance.now();
@@ -179,29 +184,13 @@ export class LiveIndex {
 
   async #take(changes: readonly SearchChange[]): Promise<void> {
     const index = this.#index;
-    const patients = new Set(changes.flatMap(({ patientId, rowId }) => (rowId === null ? [patientId] : [])));
+    const patients = changedPatients(changes);
     for (const id of patients) this.#absent.delete(id);
-    const [known, unknown] = [new Set<string>(), new Set<string>()];
-    for (const id of patients) (index.isLoaded(id) ? known : unknown).add(id);
-    for (const ids of chunksOf([...known], IDS_PER_STATEMENT)) {
-      const found = await readPatients(this.#place, ids);
-      const there = new Set(found.map(({ patient }) => patient.id));
-      for (const id of ids) if (!there.has(id)) index.removePatient(id);
-      for (const { patient, chart } of found) {
-        this.#put(patient.id, () => index.setPatient(patient));
-        index.setChart(chart);
-      }
-    }
-    const rows = changes.filter(({ patientId, rowId }) => rowId !== null && index.isLoaded(patientId));
-    for (const some of chunksOf(rows, IDS_PER_STATEMENT)) {
-      const ids = some.map(({ rowId }) => rowId as string);
-      const found = new Map((await readRows(this.#place, ids)).map((row) => [row.id, row]));
-      for (const id of ids) if (!found.has(id)) index.removeRow(id);
-      for (const row of found.values()) this.#put(row.patientId, () => index.putRow(row));
-    }
-    if (this.#warmth === "loading" || this.#warmth === "whole") {
-      await this.#loadNew([...unknown]);
-    }
+    const unknown = patients.filter((id) => !index.isLoaded(id));
+    await takeChanges(this.#place, index, changes, () => {
+      this.#warmth = "full";
+    });
+    if (this.#warmth === "loading" || this.#warmth === "whole") await this.#loadNew(unknown);
   }
 
   /** Who came since; where they do not fit, the index is not whole, and answers for the others. */
@@ -210,17 +199,6 @@ export class LiveIndex {
       for (const some of chunksOf(ids, PATIENTS_PER_LOAD)) await this.#loadNow(some);
     } catch (error) {
       if (!(error instanceof SearchMemoryFull)) throw error;
-    }
-  }
-
-  /** A change of who is loaded; who does not fit any more is taken out, and the index not whole. */
-  #put(patientId: string, change: () => void): void {
-    try {
-      change();
-    } catch (error) {
-      if (!(error instanceof IndexFull)) throw error;
-      this.#index.removePatient(patientId);
-      this.#warmth = "full";
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Db } from "@medvault/postgres";
+import { type Db, withDeadline } from "@medvault/postgres";
 
 /** Where a reading of the changes ended: what was visible to it, and of which tables. */
 export interface Position {
@@ -19,6 +19,8 @@ export interface Reading extends Position {
   readonly changes: readonly SearchChange[];
 }
 
+/** Its own: many searches wait for one reading, and it is begun in the course of the first. */
+const READ_MS = 2_000;
 /** Beyond this, loading everything again is no more work, and holds less in memory. */
 const MAX_CHANGES = 100_000;
 
@@ -38,9 +40,8 @@ const READ = `
 
 /** What committed since a reading; of the first one, null, nothing but where it ended. */
 export async function readChanges(db: Db, since: Position | null): Promise<Reading> {
-  const { rows } = await db.query<Position & { isTooOld: boolean; changed: string[] }>(READ, [
-    since?.snapshot ?? null,
-  ]);
+  type Row = Position & { isTooOld: boolean; changed: string[] };
+  const { rows } = await withDeadline(READ_MS, () => db.query<Row>(READ, [since?.snapshot ?? null]));
   const [row] = rows;
   if (!row) throw new TypeError("a select without from has one row");
   const { snapshot, tables, isTooOld, changed } = row;

@@ -1,0 +1,210 @@
+import { createPool, type Db, migrateService } from "@medvault/postgres";
+import { searchWords } from "@medvault/search";
+import { createProxy, type TestClient } from "@medvault/testing";
+import pg from "pg";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { givenPatient, givenPrescription, type Records, startRecords } from "../../test/harness.ts";
+import { LiveIndex } from "./live-index.service.ts";
+import { openSearch, type Search } from "./search.service.ts";
+
+let service: Records;
+let doctor: TestClient;
+let admin: TestClient;
+let patientId: string;
+beforeAll(async () => {
+  service = await startRecords();
+});
+afterAll(() => service?.close());
+beforeEach(async () => {
+  doctor = service.someone("doctor");
+  admin = service.someone("admin");
+  patientId = await givenPatient(doctor);
+});
+
+const opened: Search[] = [];
+afterAll(() => Promise.all(opened.map((search) => search.stop())));
+
+/** An index of its own, as a process that was just started has it. */
+function started(db: Db = service.pool, memoryMib = 64): Search {
+  const search = openSearch({ db, keyring: service.keyring }, memoryMib);
+  opened.push(search);
+  return search;
+}
+const find = async (search: Search, q: string, by = doctor) => {
+  const asked = { words: searchWords(q), chart: null };
+  return (await search.rows(by.actor, "prescription:search", asked, null, 1_000)).map(({ id }) => id);
+};
+
+test("a doctor's first search is right while everyone else is still being loaded, and what cannot be answered in full is not", async () => {
+  for (let n = 0; n < 5; n += 1) {
+    const other = service.someone("doctor");
+    await givenPrescription(other, await givenPatient(other), { medication: "Early 1 mg" });
+  }
+  const id = await givenPrescription(doctor, patientId, { medication: "Early 2 mg" });
+  const { db, hold, release } = heldBack(service.pool, "select id from patients");
+  const search = started(db);
+  hold();
+  const loading = search.index.loadAll();
+  expect(await find(search, "early")).toEqual([id]);
+  await expect(find(search, "early", admin)).rejects.toMatchObject({ code: "search_loading" });
+  release();
+  await loading;
+  expect(await find(search, "early", admin)).toHaveLength(6);
+});
+
+test("threat: what is loaded is older than what was read of it meanwhile, and takes its place", async () => {
+  const other = service.someone("doctor");
+  await doctor.put(`/v1/patients/${patientId}/care-team/${other.actor.id}`);
+  const id = await givenPrescription(doctor, patientId, { medication: "Before 1 mg" });
+  const gone = await givenPrescription(doctor, patientId, { medication: "Gone 1 mg" });
+  const { db, hold, release, isHeld } = heldBack(service.pool, 'from "prescriptions" r');
+  const search = started(db);
+  hold();
+  const first = find(search, "before");
+  await expect.poll(isHeld).toBe(true);
+  const body = {
+    medication: "After 1 mg",
+    dosage: "d",
+    startDate: "2026-01-15",
+    status: "active",
+    patientId,
+  };
+  await doctor.put(`/v1/prescriptions/${id}`, body);
+  await doctor.delete(`/v1/prescriptions/${gone}`);
+  await search.index.fresh();
+  release();
+  await first;
+  expect(await find(search, "before", other)).toEqual([]);
+  expect(await find(search, "gone", other)).toEqual([]);
+  expect(await find(search, "after", other)).toEqual([id]);
+});
+
+test("a restore puts other tables in the place of ours: the next search knows only them", async () => {
+  const kept = await givenPrescription(doctor, patientId, { medication: "Restored 1 mg" });
+  const search = started();
+  await search.index.loadAll();
+  expect(await find(search, "restored", admin)).toEqual([kept]);
+  const owner = new pg.Client({ connectionString: service.database.ownerUrl });
+  await owner.connect();
+  try {
+    await migrateService(owner, "records", { schema: "records_new" });
+    for (const table of ["patients", "care_team", "prescriptions"]) {
+      await owner.query(`alter table records_new.${table} disable trigger user`);
+      await owner.query(`insert into records_new.${table} select * from records.${table}`);
+      await owner.query(`alter table records_new.${table} enable trigger user`);
+    }
+    const since = await givenPrescription(doctor, patientId, { medication: "Restored 2 mg" });
+    expect(await find(search, "restored")).toEqual([since, kept]);
+    await owner.query(
+      "begin; alter schema records rename to records_old; alter schema records_new rename to records; commit",
+    );
+  } finally {
+    await owner.end();
+  }
+  for (const by of [doctor, admin]) expect(await find(search, "restored", by)).toEqual([kept]);
+  const next = await givenPrescription(doctor, patientId, { medication: "Restored 3 mg" });
+  for (const by of [doctor, admin]) expect(await find(search, "restored", by)).toEqual([next, kept]);
+});
+
+test("what a slow process has not read may be pruned: it loads everything again", async () => {
+  const old = await givenPrescription(doctor, patientId, { medication: "Pruned 1 mg" });
+  const search = started();
+  await search.index.loadAll();
+  await find(search, "pruned", admin);
+  const noted = (horizon: string) =>
+    service.pool.query(
+      `insert into search_horizons (noted_at, horizon) values (now() - interval '61 minutes', ${horizon})`,
+    );
+  await noted("'3'");
+  await search.index.fresh();
+  expect(search.index.warmth, "of what it had read already").toBe("whole");
+  const id = await givenPrescription(doctor, patientId, { medication: "Pruned 2 mg" });
+  await noted("pg_current_xact_id()");
+  await service.pool.query("delete from search_changes");
+  for (const by of [doctor, admin]) expect(await find(search, "pruned", by)).toEqual([id, old]);
+  await service.pool.query("delete from search_horizons");
+});
+
+test("at its limit of memory it answers in full or not at all, and says which setting it is", async () => {
+  const big = "x".repeat(900);
+  const [mine, theirs] = [service.someone("doctor"), service.someone("doctor")];
+  const ids = [];
+  for (const by of [mine, theirs]) {
+    const of = await givenPatient(by);
+    for (let n = 0; n < 3; n += 1) {
+      ids.push(await givenPrescription(by, of, { medication: `Large ${n} ${by.actor.id} ${big}` }));
+    }
+  }
+  const search = new LiveIndex({ db: service.pool, keyring: service.keyring }, 1);
+  await search.fresh();
+  await expect(search.loadAll()).rejects.toMatchObject({ code: "search_memory_full" });
+  expect(search.warmth).toBe("full");
+  expect(search.size.patients).toBe(0);
+  await expect(search.amongAll(() => true)).rejects.toMatchObject({
+    code: "search_memory_full",
+    kind: "unavailable",
+    retryAfterSeconds: 60,
+    message: expect.stringContaining("MEDVAULT_SEARCH_MEMORY_MIB"),
+  });
+  await search.stop();
+});
+
+test("while the database is away a search is refused, and right again once it is back", async () => {
+  const id = await givenPrescription(doctor, patientId, { medication: "Away 1 mg" });
+  const proxy = await createProxy(service.database.url("records"));
+  const pool = createPool({ connectionString: proxy.url, applicationName: "test", schema: "records" });
+  try {
+    const search = started(pool);
+    expect(await find(search, "away")).toEqual([id]);
+    proxy.cut();
+    await expect(find(search, "away")).rejects.toMatchObject({ kind: "unavailable" });
+    const next = await givenPrescription(doctor, patientId, { medication: "Away 2 mg" });
+    await expect(find(search, "away")).rejects.toMatchObject({ kind: "unavailable" });
+    proxy.restore();
+    expect(await find(search, "away")).toEqual([next, id]);
+    proxy.stall();
+    await expect(find(search, "away")).rejects.toMatchObject({ kind: "unavailable" });
+  } finally {
+    await proxy.close();
+    await pool.end();
+  }
+});
+
+test("a stop in the middle of loading ends cleanly", async () => {
+  const { db, hold, release, isHeld } = heldBack(service.pool, "select id from patients");
+  const search = started(db);
+  hold();
+  const loading = search.index.loadAll();
+  await expect.poll(isHeld).toBe(true);
+  const stopped = search.stop();
+  release();
+  await Promise.all([loading, stopped]);
+  expect(search.index.warmth).toBe("loading");
+});
+
+/** Keeps back the answers of statements with this text, from `hold` to `release`. */
+function heldBack(pool: pg.Pool, text: string) {
+  let gate: { promise: Promise<void>; resolve: () => void } | null = null;
+  let waiting = 0;
+  const db = {
+    async query(...args: Parameters<Db["query"]>) {
+      const result = await (pool.query as (...args: unknown[]) => Promise<unknown>)(...args);
+      if (gate && String(args[0]).includes(text)) {
+        waiting += 1;
+        await gate.promise;
+      }
+      return result;
+    },
+  } as unknown as Db;
+  return {
+    db,
+    hold: () => {
+      gate = Promise.withResolvers<void>();
+    },
+    release: () => {
+      gate?.resolve();
+      gate = null;
+    },
+    isHeld: () => waiting > 0,
+  };
+}
