@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { UnmaskQuery } from "../patients/schemas.ts";
-import { defineRoutes } from "../route.ts";
+import { defineRoutes, SEARCH } from "../route.ts";
 import { FhirPage } from "./schemas.ts";
 
 const FHIR_JSON = "application/fhir+json";
@@ -58,7 +58,7 @@ const many = {
   query: SearchQuery,
   response: FhirPage,
   responseType: FHIR_JSON,
-  errors: ["forbidden", "not_acceptable", "not_found", "purpose_required"],
+  errors: ["forbidden", "not_acceptable", "not_found", "purpose_required", ...SEARCH],
 } as const;
 
 /** Beside these: the import, `$everything` and `$validate`. */

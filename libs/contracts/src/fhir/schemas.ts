@@ -45,6 +45,8 @@ export const FhirImportView = z.object({
   patients: z.array(z.object({ patientId: Id, patient: z.enum(["created", "matched"]) })),
   /** Charts in the caller's reach that may be the same person's as one of these. */
   possibleDuplicates: z.array(Id),
+  /** Where the search could not say who has the same name and birth date. */
+  duplicatesChecked: z.literal(false).optional(),
   total: z.int(),
   stored: z.object({ patients: z.int(), records: z.int(), prescriptions: z.int(), claims: z.int() }),
   kept: z.record(z.string(), z.int()),

@@ -27,7 +27,7 @@ export const patientApi = defineRoutes({
     method: "POST",
     path: "/v1/patients/search",
     permission: "patient:search",
-    summary: "Find patients by name, id or birth",
+    summary: "Find patients by any part of a name, phone number or mail address, by id or by birth date",
     request: p.PatientSearch,
     example: { q: "lovel" },
     response: p.PatientPage,

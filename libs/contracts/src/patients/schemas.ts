@@ -90,8 +90,15 @@ export const MergePatients = z.strictObject({ from: Id });
 /** Which chart parts again; left out where the path names it, or there is only one. */
 export const UnmergePatients = z.strictObject({ from: Id.optional() });
 
-/** Who was made, and whom they may be already: for staff, of the patients whom they may read. */
-export const MadePatientView = PatientView.extend({ possibleDuplicates: z.array(Id) });
+/**
+ * Who was made, and whom they may be already: for staff, of the patients whom they may read.
+ * `duplicatesChecked` is false where the search could not say who has the same name and birth date:
+ * those of the same national id are named all the same.
+ */
+export const MadePatientView = PatientView.extend({
+  possibleDuplicates: z.array(Id),
+  duplicatesChecked: z.literal(false).optional(),
+});
 export type MadePatientView = z.infer<typeof MadePatientView>;
 export const PatientPage = sealedPage(PatientView);
 export const PatientVersions = versions(PatientView);
@@ -112,6 +119,11 @@ export const PatientListQuery = PageQuery.extend({
 }).strict();
 export type PatientListQuery = z.infer<typeof PatientListQuery>;
 
+/**
+ * `q`, `phone` and `email` are any part, in whatever letters, accents and marks; of `q` each word
+ * is part of a name, in any order. `nationalId` is the whole number, however it is spelled, and
+ * `birthDate` as it was said. What the operator's policy has in no index is refused.
+ */
 export const PatientSearch = z
   .strictObject({
     q: searched(200).optional(),

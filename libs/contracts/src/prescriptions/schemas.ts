@@ -97,6 +97,7 @@ const prescriptionFilters = {
 };
 export const PrescriptionListQuery = PageQuery.extend(prescriptionFilters).strict();
 export type PrescriptionListQuery = z.infer<typeof PrescriptionListQuery>;
+/** Each word of `q` is part of the medication, its code or display, or of the patient's names. */
 export const PrescriptionSearch = z.strictObject({
   q: searched(200),
   ...prescriptionFilters,

@@ -1,5 +1,6 @@
 import { type Actor, Id } from "@medvault/contracts";
 import type { Context } from "../context.ts";
+import { findNamesakes } from "../patients/namesake.service.ts";
 import { areNamesakes } from "../patients/namesake.ts";
 import { type Chart, findAlike, findPatients } from "../patients/patient.store.ts";
 import { patients } from "../patients/patient.table.ts";
@@ -18,6 +19,8 @@ export interface Found {
   charts: Candidate[];
   /** All that were found by name. */
   named: ReadonlySet<string>;
+  /** Whether charts of the same name and birth date are among them: the index could say. */
+  isChecked: boolean;
 }
 
 /** A chart that may be somebody's, opened. */
@@ -56,11 +59,16 @@ export async function findCandidates(
     named.flat().map(({ token }) => token),
   );
   const evidence = named.map((names) => evidenceOf(names, byToken));
-  const sought = people.map(({ mapped, identity }) => {
-    const { givenName, familyName, birthDate } = mapped;
-    const nationalIds = identity.nationals.map(({ value }) => value);
-    return { nationalIds, givenName, familyName, birthDate };
-  });
+  const namesakes = await findNamesakes(
+    context,
+    actor,
+    permission,
+    people.map(({ mapped }) => mapped),
+  );
+  const sought = people.map(({ identity }, at) => ({
+    nationalIds: identity.nationals.map(({ value }) => value),
+    namesakes: namesakes.ids[at] ?? [],
+  }));
   const alike = await indexes
     .of(patients.table)
     .read(pool, (query) => findAlike(pool, context, actor, permission, query, sought));
@@ -86,7 +94,7 @@ export async function findCandidates(
       ...charts.flatMap((chart) => candidateOf(chart, true, found.get(chart.patient.id))),
       ...others.flatMap((chart) => candidateOf(chart, chart.vouched)).filter((one) => isAlike(one, patient)),
     ];
-    return { charts: all.slice(0, MAX_CANDIDATES), named };
+    return { charts: all.slice(0, MAX_CANDIDATES), named, isChecked: namesakes.isChecked };
   });
 }
 

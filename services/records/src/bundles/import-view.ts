@@ -65,6 +65,7 @@ export function viewOf(
     ...(found[0] ?? { patientId: null, patient: "none" }),
     patients: found,
     possibleDuplicates: [...new Set(targets.flatMap(({ duplicates }) => duplicates))],
+    ...(targets.some(({ isUnchecked }) => isUnchecked) && { duplicatesChecked: false as const }),
     total,
     stored: Object.fromEntries([
       ["patients", stored(patients.noun)],

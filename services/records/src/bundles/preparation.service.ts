@@ -29,6 +29,8 @@ export interface Target {
   named: ReadonlySet<string>;
   /** Those that were looked at and may be the same person's, if the caller may know. */
   duplicates: readonly string[];
+  /** The index could not say who else has the same name and birth date. */
+  isUnchecked?: boolean;
 }
 
 /** A bundle on its way in. */

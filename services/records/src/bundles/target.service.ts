@@ -28,11 +28,15 @@ export async function findTargets(context: Context, actor: Actor, plan: ImportPl
   const taken = new Set<string>();
   for (const at of [...people.keys()].sort((a, b) => fitOf(b) - fitOf(a))) {
     const patient = people[at] as PlannedPatient;
-    const { charts = [], named = new Set<string>() } = found[at] ?? {};
+    const { charts = [], named = new Set<string>(), isChecked = true } = found[at] ?? {};
     const free = charts.filter(({ id, isVouched }) => isVouched && !taken.has(id));
-    const target = { ...targetOf(context, charts, decide(patient.identity, free)?.id), named };
+    const target = {
+      ...targetOf(context, charts, decide(patient.identity, free)?.id),
+      named,
+      isUnchecked: !isChecked,
+    };
     taken.add(target.subjectId);
-    targets.set(patient, mayRead(actor) ? target : { ...target, duplicates: [] });
+    targets.set(patient, mayRead(actor) ? target : { ...target, duplicates: [], isUnchecked: false });
   }
   if (plan.subjects.includes(null)) targets.set(null, await findLoader(context, actor));
   return plan.subjects.map((subject) => targets.get(subject) as Target);

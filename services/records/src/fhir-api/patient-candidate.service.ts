@@ -1,14 +1,16 @@
 import { type Actor, PlainDate, scopeOf } from "@medvault/contracts";
+import { searchedFields } from "@medvault/keys";
 import { searchWords } from "@medvault/search";
 import { tokenOfName } from "../bundles/candidate.service.ts";
 import { findByNames } from "../bundles/import.store.ts";
 import { identifierName } from "../bundles/patient-name.ts";
 import type { Context } from "../context.ts";
-import { addedNameTokens, nameTokens, tokensOfAll } from "../patients/name-tokens.ts";
-import * as store from "../patients/patient.store.ts";
+import { findIdsWithCharts } from "../patients/patient.store.ts";
 import { patients } from "../patients/patient.table.ts";
+import { findByNumber } from "../patients/patient-search.service.ts";
 import type { SearchPairs } from "./search-query.ts";
 
+const permission = "patient:search";
 /** More of them are no help: then all in reach are looked at, page by page. */
 const MAX_CANDIDATES = 1_000;
 
@@ -30,21 +32,29 @@ export async function patientCandidates(
   const known = await byIdentifier(context, actor, identifier);
   if (known.length > 0) return known;
   const nationalId = identifier?.split("|").at(-1);
-  const found = await context.indexes.of(patients.table).read(context.pool, async (query) => {
-    const asked = { birth_date: birthDate, national_id: nationalId };
-    const tokens: store.PatientTokens = {
-      name: words.length > 0 ? nameTokens(query, words) : null,
-      nationalId: nationalId ? query.exact("national_id", nationalId) : null,
-      birthDate: birthDate === undefined ? null : query.exact("birth_date", birthDate),
-      added: tokensOfAll([query.added(asked), words.length > 0 ? addedNameTokens(query, words) : null]),
-    };
-    if (Object.values(tokens).every((one) => one === null)) return null;
-    return store.findCandidates(context.pool, context, actor, tokens, null, MAX_CANDIDATES + 1);
-  });
-  if (found === null || found.length > MAX_CANDIDATES) return null;
+  const numbered = nationalId
+    ? await findByNumber(context, actor, nationalId, null, MAX_CANDIDATES + 1)
+    : null;
+  const held = searchedFields(patients.table.declaration);
+  const asked = {
+    ...(words.length > 0 && held.includes("searchName") && { words }),
+    ...(birthDate !== undefined && held.includes("birthDate") && { birthDate }),
+  };
+  const only = numbered?.map(({ id }) => id);
   // An identifier need not be one by which an import knows somebody, nor a national id.
-  if (found.length === 0 && nationalId !== undefined) return null;
-  return found.map(({ id }) => id);
+  if (nationalId !== undefined && (only === undefined || only.length === 0)) return null;
+  const found =
+    Object.keys(asked).length === 0
+      ? (numbered ?? null)
+      : await context.search.patients(actor, permission, { ...asked, only }, null, MAX_CANDIDATES + 1);
+  if (found === null || found.length > MAX_CANDIDATES) return null;
+  // Of a merged chart the index tells of one patient; another of it may be who is asked for.
+  return findIdsWithCharts(
+    context.pool,
+    actor,
+    permission,
+    found.map(({ id }) => id),
+  );
 }
 
 /** Those whom an import knows by an identifier with its system, among whom the actor may write. */

@@ -12,19 +12,17 @@ export interface Candidate {
 }
 
 /** Each of these with their merged chart, of all patients of such charts. */
-export function candidatesOf(
-  found: readonly Found<Patient>[],
-  merged: readonly Found<Patient>[],
-): Candidate[] {
-  return found.map((patient) => {
-    const chart = merged.filter((one) => one[CHART]?.id === patient[CHART]?.id);
-    return { patient, chart: patient[CHART] && chart.length > 0 ? chart : [patient] };
-  });
+export function candidatesOf(found: readonly Found<Patient>[]): Candidate[] {
+  const charts = Map.groupBy(found, (one) => one[CHART]?.id);
+  return found.map((patient) => ({
+    patient,
+    chart: (patient[CHART] && charts.get(patient[CHART].id)) ?? [patient],
+  }));
 }
 
 /**
  * Whether this is the first patient of the chart who matches: a chart is found by each of its
- * patients' names, and shown once. What is damaged may match, as far as its tokens say.
+ * patients' names, and shown once. What is damaged may match, as far as the index says.
  */
 export function isFirstMatch({ patient, chart }: Candidate, matches: (patient: Patient) => boolean): boolean {
   const first = chart.find((one) => (isDamaged(one) ? one.id === patient.id : matches(one)));

@@ -1,7 +1,7 @@
 import { normalise } from "@medvault/crypto";
 import type { Patient } from "./patient.ts";
 
-type Called = Pick<Patient, "givenName" | "familyName" | "birthDate" | "sex">;
+export type Called = Pick<Patient, "givenName" | "familyName" | "birthDate" | "sex">;
 
 /** Whether two are of one name, birth date and sex, all of them known. */
 export function areNamesakes(a: Called, b: Called): boolean {

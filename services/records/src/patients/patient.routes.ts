@@ -9,10 +9,10 @@ import {
   listPatients,
   readOwnPatient,
   readPatient,
-  searchPatients,
   updatePatient,
 } from "./patient.service.ts";
 import { patients } from "./patient.table.ts";
+import { searchPatients } from "./patient-search.service.ts";
 
 export const patientRoutes = (context: Context): Route[] => [
   route(patientApi.create, ({ actor, req, body, write }) =>

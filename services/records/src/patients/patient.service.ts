@@ -9,17 +9,13 @@ import {
   type PatientChart,
   type PatientListQuery,
   type PatientPatch,
-  type PatientSearch,
   type PatientView,
   type SensitiveField,
   scopeOf,
-  unicodeAddress,
 } from "@medvault/contracts";
-import { normalise } from "@medvault/crypto";
-import { createSubjectKey, type IndexQuery } from "@medvault/keys";
+import { createSubjectKey } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
-import { holdsWords, searchWords } from "@medvault/search";
 import { type Answer, assertStepUp, type WriteRequest } from "@medvault/service-kit";
 import pg from "pg";
 import type { Caller } from "../access/auth.client.ts";
@@ -30,7 +26,6 @@ import { isPlaceholder } from "../fhir/identifier.ts";
 import { CHART, shownUnder } from "../resources/chart.ts";
 import { type Found, isDamaged } from "../resources/damaged-row.ts";
 import { intact } from "../resources/intact-row.service.ts";
-import { fillPage } from "../resources/page-filling.ts";
 import { type Page, pageOf, positionIn, positionOf } from "../resources/paging.ts";
 import { about } from "../resources/refusal.service.ts";
 import { type Act, done, readAct, SOURCE, wrote } from "../resources/resource.events.ts";
@@ -38,10 +33,8 @@ import { announce, type Change, change } from "../resources/resource.service.ts"
 import { find, insert } from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
 import { write } from "../resources/write.service.ts";
-import { candidatesOf, isFirstMatch, survivorIn } from "./merged-chart.ts";
-import { addedNameTokens, nameTokens, tokensOfAll } from "./name-tokens.ts";
-import { areNamesakes } from "./namesake.ts";
-import { spellingsOf } from "./national-id.ts";
+import { findNamesakes, type Namesakes } from "./namesake.service.ts";
+import { areNamesakes, type Called } from "./namesake.ts";
 import { AccountsConflict, PurposeRequired, UserAlreadyLinked } from "./patient.errors.ts";
 import * as store from "./patient.store.ts";
 import { patients } from "./patient.table.ts";
@@ -64,6 +57,9 @@ export async function createPatient(
   if (input.userId !== undefined && (scope === "own") !== (input.userId === actor.id)) throw new Forbidden();
   const userId = scope === "own" ? actor.id : (input.userId ?? null);
   if (userId !== null) await requireAccount(context, actor, userId);
+  const named = { ...input, givenName: input.givenName ?? "", familyName: input.familyName ?? "" };
+  // Before the transaction, which would hold a connection while the index is asked.
+  const namesakes = await namesakesOf(context, actor, { ...named, birthDate: input.birthDate ?? null });
   return write(
     context,
     actor,
@@ -71,7 +67,6 @@ export async function createPatient(
     async (tx) => {
       const createdAt = new Date();
       const origin = { userId, source: null, createdBy: actor.id, createdAt };
-      const named = { ...input, givenName: input.givenName ?? "", familyName: input.familyName ?? "" };
       const patient = newPatient(newId(), contentOf(patients, named), origin);
       const subjectKey = await createSubjectKey(tx, context.keyring, patient.id);
       const box = patients.table.seal(context.keyring, subjectKey, patient);
@@ -79,15 +74,22 @@ export async function createPatient(
         throw new UserAlreadyLinked();
       }
       if (scope === "assigned") await addMember(tx, actor, permission, [patient.id], actor.id, createdAt);
-      const possibleDuplicates = await duplicatesOf(tx, context, actor, patient);
+      const possibleDuplicates = await duplicatesOf(tx, context, actor, patient, namesakes.ids);
       const fields = Object.keys(input);
       const details = { linkedUserId: userId, possibleDuplicates: possibleDuplicates.length };
       const act = { verb: "created", permission, fields, details } as const;
       await emit(tx, SOURCE, wrote(actor, patients, act, patient, box.sealed));
-      return { status: 201, body: { ...patients.view(patient), possibleDuplicates }, rev: patient.rev };
+      const told = { possibleDuplicates, ...(!namesakes.isChecked && { duplicatesChecked: false as const }) };
+      return { status: 201, body: { ...patients.view(patient), ...told }, rev: patient.rev };
     },
     ({ id }) => readAct(patients, id, id),
   );
+}
+
+/** Charts that may be those of someone who is about to be made. */
+function namesakesOf(context: Context, actor: Actor, patient: Called): Promise<Namesakes> {
+  const isTold = (scopeOf(actor, "patient:read") ?? "own") !== "own";
+  return findNamesakes(context, actor, "patient:read", isTold ? [patient] : []);
 }
 
 /**
@@ -95,14 +97,19 @@ export async function createPatient(
  * the same national id, or of the same name, birth date and sex. Someone who registers themselves
  * is told of nobody.
  */
-async function duplicatesOf(tx: Tx, context: Context, actor: Actor, patient: Patient): Promise<string[]> {
-  const permission = "patient:read";
-  if ((scopeOf(actor, permission) ?? "own") === "own") return [];
+async function duplicatesOf(
+  tx: Tx,
+  context: Context,
+  actor: Actor,
+  patient: Patient,
+  [namesakes]: readonly string[][],
+): Promise<string[]> {
+  if (namesakes === undefined) return [];
   const { held } = context.indexes.of(patients.table);
   const nationalId =
     patient.nationalId === null || isPlaceholder(patient.nationalId) ? null : patient.nationalId;
-  const sought = { ...patient, nationalIds: nationalId === null ? [] : [nationalId] };
-  const [found = []] = await store.findAlike(tx, context, actor, permission, held, [sought]);
+  const sought = { nationalIds: nationalId === null ? [] : [nationalId], namesakes };
+  const [found = []] = await store.findAlike(tx, context, actor, "patient:read", held, [sought]);
   const isAlike = (other: Patient): boolean =>
     areNamesakes(other, patient) ||
     (nationalId !== null && patients.table.matches(other, "national_id", nationalId));
@@ -184,57 +191,6 @@ export async function listPatients(
   const page = pageOf(rows, limit, bound, positionIn(patients));
   await announce(context, actor, patients, "listed", page.items);
   return { body: { ...page, items: page.items.map((patient) => patients.listed(patient)) } };
-}
-
-/**
- * A page of those who match: `q` is part of a name, the others are exact, or as the operator's
- * policy has their index. All of them combine. Where a field has no index, or not yet, every
- * patient in reach is opened and looked at.
- */
-export async function searchPatients(
-  context: Context,
-  actor: Actor,
-  search: PatientSearch,
-): Promise<Answer<Page<PatientView | DamagedRow>>> {
-  const { limit, cursor, q, nationalId, birthDate, phone } = search;
-  const email = search.email && unicodeAddress(search.email);
-  const wanted = { national_id: nationalId, birth_date: birthDate, phone, email };
-  const others = Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const words = q === undefined ? [] : searchWords(q);
-  // Blanks and marks.
-  const isPartOfNothing =
-    (q !== undefined && words.length === 0) || others.some(([, part]) => normalise(part) === "");
-  const tokensOf = (query: IndexQuery): store.PatientTokens => ({
-    name: nameTokens(query, words),
-    nationalId: nationalId === undefined ? null : query.exact("national_id", ...spellingsOf(nationalId)),
-    birthDate: birthDate === undefined ? null : query.exact("birth_date", birthDate),
-    added: tokensOfAll([query.added(wanted), addedNameTokens(query, words)]),
-  });
-  const page = await fillPage({
-    limit,
-    cursor,
-    filter: ["patients/search", q, nationalId, birthDate, phone, email],
-    fetch: (after, rows) =>
-      context.indexes.of(patients.table).read(context.pool, async (query) => {
-        if (isPartOfNothing) return { candidates: [], isFull: false };
-        const tokens = tokensOf(query);
-        const found = await store.findCandidates(context.pool, context, actor, tokens, after, rows);
-        const merged = found.filter((patient) => patient[CHART]).map(({ id }) => id);
-        const charts = await store.findChartMates(context.pool, context, actor, "patient:search", merged);
-        return { candidates: candidatesOf(found, charts), isFull: found.length === rows };
-      }),
-    matches: (candidate) =>
-      isFirstMatch(
-        candidate,
-        (patient) =>
-          (q === undefined || holdsWords([patient.searchName], words)) &&
-          others.every(([field, part]) => patients.table.matches(patient, field, part)),
-      ),
-    at: ({ patient }) => positionIn(patients)(patient),
-  });
-  const shown = page.items.map(survivorIn);
-  await announce(context, actor, patients, "searched", shown);
-  return { body: { ...page, items: shown.map((patient) => patients.listed(patient)) } };
 }
 
 /**

@@ -1,7 +1,6 @@
 import type { Actor, PatientListQuery, ResourceAction } from "@medvault/contracts";
 import type { IndexQuery, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import { searchWords } from "@medvault/search";
 import {
   isMergedAway,
   isVouched,
@@ -65,20 +64,23 @@ const LIST_IN_PANEL = `with near as (
        from page join patients r on r.id = page.id join subject_keys k on k.subject_id = r.id
       ${LATEST}`;
 
-const CANDIDATES = `${PATIENTS}
-      where ${reached("r.id", 1)}
-        and ($3::bigint[] is null or r.name_tokens @> $3)
-        and ($4::bytea[] is null or r.national_id_token = any($4))
-        and ($5::bytea[] is null or r.birth_date_token = any($5))
-        and ($6::timestamptz is null or (r.updated_at, r.id) < ($6, $7::uuid))
-        and ($9::text[] is null or (r.added_tokens <> '{}' and r.added_tokens @> $9))
-      order by r.updated_at desc, r.id desc limit $8`;
+const OF_NATIONAL_ID = `select r.id, r.updated_at from patients r
+      where r.national_id_token = any($3::bytea[]) and ${reached("r.id", 1)}
+        and ($4::timestamptz is null or (r.updated_at, r.id) < ($4, $5::uuid))
+      order by r.updated_at desc, r.id desc limit $6`;
 
-const CHART_MATES = `${PATIENTS}
-      where ${reached("r.id", 1)}
-        and r.id in (select y.from_id from patient_merges x join patient_merges y on y.into_id = x.into_id
-                      where x.from_id = any($3::uuid[]))
+/** The ids of these patients (an array) and of all in a merge with one of them. */
+const withCharts = (ids: string): string =>
+  `array(select i.id from unnest(${ids}::uuid[]) as i (id)
+              union select o.from_id from patient_merges m join patient_merges o on o.into_id = m.into_id
+                     where m.from_id = any(${ids}::uuid[]))`;
+
+const ROWS_WITH_CHARTS = `${PATIENTS}
+      where r.id = any(${withCharts("$3")}) and ${reached("r.id", 1)}
       order by r.updated_at desc, r.id desc`;
+
+const IDS_WITH_CHARTS = `select r.id from patients r
+      where r.id = any(${withCharts("$3")}) and ${reached("r.id", 1)}`;
 
 /** Charts that are looked at for one person. */
 const MAX_ALIKE = 21;
@@ -86,14 +88,14 @@ const MAX_ALIKE = 21;
 const OF_IDS = `${PATIENTS}
       where r.id = any($1::uuid[]) and ${reached("r.id", 2)}`;
 
-// Lists of tokens differ in length, so each travels as text.
+// Lists differ in length, so each travels as text.
 const ALIKE = `${SELECT}, x.place::int as place, ${isVouched("r")} as vouched
-       from unnest($1::text[], $2::text[], $3::text[]) with ordinality as x (national, born, named, place)
+       from unnest($1::text[], $2::text[]) with ordinality as x (national, named, place)
+       cross join lateral (select ${withCharts("x.named")} as ids) n
        cross join lateral (
              select r.* from patients r
-              where ${reached("r.id", 4)}
-                and (r.national_id_token = any(x.national::bytea[])
-                     or (r.birth_date_token = any(x.born::bytea[]) and r.name_tokens @> x.named::bigint[]))
+              where ${reached("r.id", 3)}
+                and (r.national_id_token = any(x.national::bytea[]) or r.id = any(n.ids))
               limit ${MAX_ALIKE}) r
        join subject_keys k on k.subject_id = r.id`;
 
@@ -123,50 +125,50 @@ export async function listPatients(
 }
 
 /**
- * Tokens to look for, one of each list of exact ones; null where a search does not ask, or there
- * are none.
+ * Where those stand in the list whose national id has one of these tokens, of the actor's patients:
+ * at most `limit`, after `after`.
  */
-export interface PatientTokens {
-  name: string[] | null;
-  nationalId: Buffer[] | null;
-  birthDate: Buffer[] | null;
-  added: string[] | null;
-}
-
-/**
- * Those of the actor's patients who may match: tokens are shared, so each is to be checked once
- * opened.
- */
-export async function findCandidates(
+export async function findByNationalId(
   db: Db,
-  context: Context,
   actor: Actor,
-  tokens: PatientTokens,
+  tokens: readonly Buffer[],
   after: Position | null,
   limit: number,
-): Promise<Found<Patient>[]> {
+): Promise<Position[]> {
   const { scope, userId } = reachOf(actor, "patient:search");
-  const { name, nationalId, birthDate, added } = tokens;
-  const wanted = [name, nationalId, birthDate, after?.at, after?.id, limit, added];
-  const { rows } = await db.query<SealedRow>(CANDIDATES, [scope, userId, ...wanted]);
-  return rows.map((row) => patients.open(context.keyring, row));
+  const values = [scope, userId, tokens, after?.at, after?.id, limit];
+  const { rows } = await db.query<{ id: string; updated_at: Date }>(OF_NATIONAL_ID, values);
+  return rows.map(({ id, updated_at }) => ({ id, at: updated_at.toISOString() }));
 }
 
 /**
- * Every patient of the merged charts that these are in, in the order of the list. Without any, it
- * asks nothing.
+ * Those of these patients whom the actor reaches, and every patient of the merged charts that they
+ * are in, in the order of the list. Without any, it asks nothing.
  */
-export async function findChartMates(
+export async function findWithCharts(
   db: Db,
   context: Context,
   actor: Actor,
   permission: ResourceAction,
-  patientIds: readonly string[],
+  ids: readonly string[],
 ): Promise<Found<Patient>[]> {
-  if (patientIds.length === 0) return [];
   const { scope, userId } = reachOf(actor, permission);
-  const { rows } = await db.query<SealedRow>(CHART_MATES, [scope, userId, patientIds]);
+  if (ids.length === 0) return [];
+  const { rows } = await db.query<SealedRow>(ROWS_WITH_CHARTS, [scope, userId, ids]);
   return rows.map((row) => patients.open(context.keyring, row));
+}
+
+/** As findWithCharts, their ids alone. */
+export async function findIdsWithCharts(
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  ids: readonly string[],
+): Promise<string[]> {
+  const { scope, userId } = reachOf(actor, permission);
+  if (ids.length === 0) return [];
+  const { rows } = await db.query<{ id: string }>(IDS_WITH_CHARTS, [scope, userId, ids]);
+  return rows.map(({ id }) => id);
 }
 
 /**
@@ -217,18 +219,17 @@ export async function findPatients(
   return rows.map((row) => chartOf(context, row));
 }
 
-/** What is known of someone whose charts are looked for. */
-export interface Sought {
+/** By what charts are looked for that may be somebody's. */
+export interface Alike {
   nationalIds: readonly string[];
-  givenName: string;
-  familyName: string;
-  birthDate: string | null;
+  /** Who may be of the same name and birth date, as the index says. */
+  namesakes: readonly string[];
 }
 
 /**
  * For each of some people, in their order, charts in the actor's reach that may be theirs: of one
- * of the numbers, or of the same name and birth date. Each is to be checked once opened; at most 21
- * for one, and none by an index that is not in place. `vouched`: staff answers for who it is.
+ * of the numbers, or one of these namesakes. Each is to be checked once opened; at most 21 for one,
+ * and none by an index that is not in place. `vouched`: staff answers for who it is.
  */
 export async function findAlike(
   db: Db,
@@ -236,25 +237,18 @@ export async function findAlike(
   actor: Actor,
   permission: ResourceAction,
   query: IndexQuery,
-  people: readonly Sought[],
+  people: readonly Alike[],
 ): Promise<(Chart & { vouched: boolean })[][]> {
   const { scope, userId } = reachOf(actor, permission);
-  const tokens = people.map(({ nationalIds, givenName, familyName, birthDate }) => {
-    const words = searchWords(`${givenName} ${familyName}`);
-    const named = words.flatMap((word) => query.substring("search_name", word) ?? []);
-    const isKnown = birthDate !== null && named.length > 0;
-    return {
-      national: bytesOf(query.exact("national_id", ...nationalIds.flatMap(spellingsOf)) ?? []),
-      born: bytesOf((isKnown && query.exact("birth_date", birthDate)) || []),
-      named: `{${named.join(",")}}`,
-    };
-  });
+  const national = people.map(({ nationalIds }) =>
+    bytesOf(query.exact("national_id", ...nationalIds.flatMap(spellingsOf)) ?? []),
+  );
+  const named = people.map(({ namesakes }) => `{${namesakes.join(",")}}`);
   const found = people.map((): (Chart & { vouched: boolean })[] => []);
-  if (people.length === 0) return found;
+  if ([...national, ...named].every((list) => list === "{}")) return found;
   const { rows } = await db.query<SealedRow & { place: number; vouched: boolean }>(ALIKE, [
-    tokens.map(({ national }) => national),
-    tokens.map(({ born }) => born),
-    tokens.map(({ named }) => named),
+    national,
+    named,
     scope,
     userId,
   ]);

@@ -15,7 +15,7 @@ import type { Original } from "../fhir/resource.ts";
 import { nextRevision, type Stored } from "../resources/patient-owned.ts";
 
 export interface Patient extends Stored<PatientView, "createdAt" | "updatedAt"> {
-  /** What the name index is made of. */
+  /** What of every name a search looks at. */
   searchName: string;
   /** The FHIR resource that the patient came from, with what was changed here. */
   source: Original | null;
@@ -28,10 +28,16 @@ export type PatientContent = Omit<
 >;
 type PatientOrigin = Pick<Patient, "userId" | "source" | "createdBy" | "createdAt">;
 
-/** Of the name that is shown, and of every other one that the original has: former ones too. */
-function indexed({ givenName, familyName, source }: Pick<Patient, "givenName" | "familyName" | "source">) {
-  return nameText([givenName, familyName, ...everyName(source?.resource.name)]);
-}
+type Named = Pick<Patient, "givenName" | "familyName" | "source">;
+
+/** The name that is shown, and every other one that the original has: former ones too. */
+export const everyNameOf = ({ givenName, familyName, source }: Named): string[] => [
+  givenName,
+  familyName,
+  ...everyName(source?.resource.name),
+];
+
+const indexed = (patient: Named): string => nameText(everyNameOf(patient));
 
 /** A patient of these fields, at revision 1. */
 export function newPatient(id: string, content: PatientContent, origin: PatientOrigin): Patient {

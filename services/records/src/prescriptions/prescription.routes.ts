@@ -3,8 +3,9 @@ import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { list, read, remove } from "../resources/resource.service.ts";
 import { listVersions } from "../resources/row-version.service.ts";
-import { prescribe, represcribe, searchPrescriptions } from "./prescription.service.ts";
+import { prescribe, represcribe } from "./prescription.service.ts";
 import { prescriptions } from "./prescription.table.ts";
+import { searchPrescriptions } from "./prescription-search.service.ts";
 
 export const prescriptionRoutes = (context: Context): Route[] => [
   route(prescriptionApi.create, ({ actor, body, write }) => prescribe(context, actor, body, write)),

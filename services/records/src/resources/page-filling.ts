@@ -12,21 +12,25 @@ export interface Batch<T> {
   isFull: boolean;
 }
 
+/** Asked for besides, where many candidates may not match. */
+const SPARE_ROWS = 20;
+
 /**
- * A page of what really matches among candidates: keyed tokens are shared by several texts, so each
- * candidate is opened and checked before it is shown. `fetch` gives at most `rows` candidates after
- * a position, newest first.
+ * A page of what really matches among candidates: each is opened and checked before it is shown.
+ * `fetch` gives at most `rows` candidates after a position, newest first; `spareRows` more than the
+ * page has, one of which says that there is a next page.
  */
 export async function fillPage<T>(search: {
   limit: number;
   cursor: string | undefined;
   filter: unknown;
+  spareRows?: number;
   fetch: (after: Position | null, rows: number) => Promise<Batch<T>>;
   matches: (candidate: T) => boolean;
   at: (candidate: T) => Position;
 }): Promise<Page<T>> {
-  const { limit, filter, fetch, matches, at } = search;
-  const batchRows = limit + 20;
+  const { limit, filter, spareRows = SPARE_ROWS, fetch, matches, at } = search;
+  const batchRows = limit + spareRows;
   const items: T[] = [];
   let after = positionOf(search.cursor, filter);
   for (let seen = 0; seen < MAX_CANDIDATES; seen += batchRows) {

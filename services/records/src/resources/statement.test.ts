@@ -54,9 +54,10 @@ test("a request sends no more statements than it needs", async () => {
   const prescription = await givenPrescription(doctor, patientId);
   const record = (await doctor.post<Known>(`/v1/patients/${patientId}/records`, RECORD)).body.id;
   const claim = (await doctor.post<Known>("/v1/claims", { ...CLAIM, patientId })).body.id;
+  const search = (of: string, body: object) => doctor.post(`/v1/${of}/search`, body);
   const requests: [number, string, () => Promise<{ status: number }>][] = [
     [
-      9,
+      10, // two of them ask the index who has the same name and birth date
       "create patient",
       () =>
         doctor.post("/v1/patients", {
@@ -79,7 +80,16 @@ test("a request sends no more statements than it needs", async () => {
     [2, "read prescription", () => doctor.get(`/v1/prescriptions/${prescription}`)],
     [2, "list prescriptions", () => doctor.get("/v1/prescriptions")],
     [3, "list a patient's prescriptions", () => doctor.get(`/v1/prescriptions?patientId=${patientId}`)],
-    [5, "search prescriptions", () => doctor.post("/v1/prescriptions/search", { q: "acetyl" })],
+    [4, "search prescriptions", () => search("prescriptions", { q: "ada acetyl" })],
+    [4, "search a patient's prescriptions", () => search("prescriptions", { q: "acetyl", patientId })],
+    [3, "search for what nobody has", () => search("prescriptions", { q: "zzz" })],
+    [4, "search patients", () => search("patients", { q: "marsh", birthDate: "1971-02-03", email: "ada" })],
+    [4, "search patients by number", () => search("patients", { nationalId: "S1234567D" })],
+    [
+      5,
+      "search patients by name and number",
+      () => search("patients", { nationalId: "S1234567D", q: "marsh" }),
+    ],
     [8, "replace prescription", () => doctor.put(`/v1/prescriptions/${prescription}`, ASPIRIN)],
     [6, "delete prescription", () => doctor.delete(`/v1/prescriptions/${prescription}`)],
     [6, "create record", () => doctor.post(`/v1/patients/${patientId}/records`, RECORD)],
@@ -95,5 +105,8 @@ test("a request sends no more statements than it needs", async () => {
     [6, "submit claim", () => doctor.post(`/v1/claims/${claim}/submit`)],
     [8, "export", () => doctor.get(`/v1/fhir/Patient/${patientId}/$everything`)],
   ];
-  for (const [statements, what, request] of requests) expect(await count(request), what).toBe(statements);
+  for (const [statements, what, request] of requests) {
+    await search("prescriptions", { q: "acetyl" }); // takes in what the request before changed
+    expect(await count(request), what).toBe(statements);
+  }
 });

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Actor, ResourceAction } from "@medvault/contracts";
 import type { Hit, PatientSearch, Place, RowSearch, SearchIndex } from "@medvault/search";
 import type { Chart } from "../access/access.store.ts";
@@ -24,6 +25,7 @@ export interface Search {
     after: Place | null,
     limit: number,
   ): Promise<Hit[]>;
+  /** `only`: of these, whose reach was asked already. */
   patients(
     actor: Actor,
     permission: ResourceAction,
@@ -31,6 +33,13 @@ export interface Search {
     after: Place | null,
     limit: number,
   ): Promise<Hit[]>;
+  /** As patients, for each of several searches the first `limit`; one reading serves all. */
+  patientsOfEach(
+    actor: Actor,
+    permission: ResourceAction,
+    asked: readonly Asked<PatientSearch>[],
+    limit: number,
+  ): Promise<Hit[][]>;
   readonly index: LiveIndex;
   stop(): Promise<void>;
 }
@@ -41,13 +50,13 @@ const MIB = 1024 * 1024;
 export function openSearch(place: RowsPlace, memoryMib: number): Search {
   const index = new LiveIndex(place, memoryMib * MIB);
 
-  /** `ids`: of a chart that is named, whose reach was asked already. */
-  async function found(
+  /** `ids`: of these alone, whose reach was asked already. */
+  async function found<T>(
     actor: Actor,
     permission: ResourceAction,
     ids: readonly string[] | null,
-    search: (index: SearchIndex, among: RowSearch["among"]) => Hit[],
-  ): Promise<Hit[]> {
+    search: (index: SearchIndex, among: RowSearch["among"]) => T | Promise<T>,
+  ): Promise<T> {
     const reach = reachOf(actor, permission);
     const isEveryone = ids === null && reach.scope === "any";
     const reached = ids || isEveryone ? null : reachedIds(place.db, reach);
@@ -61,9 +70,18 @@ export function openSearch(place: RowsPlace, memoryMib: number): Search {
     rows: (actor, permission, { chart, ...asked }, after, limit) =>
       found(actor, permission, chart, (rows, among) => rows.searchRows({ ...asked, among, after, limit })),
     patients: (actor, permission, asked, after, limit) =>
-      found(actor, permission, null, (patients, among) =>
+      found(actor, permission, asked.only ?? null, (patients, among) =>
         patients.searchPatients({ ...asked, among, after, limit }),
       ),
+    patientsOfEach: (actor, permission, asked, limit) =>
+      found(actor, permission, null, async (patients, among) => {
+        const all: Hit[][] = [];
+        for (const one of asked) {
+          if (all.length > 0) await turn();
+          all.push(patients.searchPatients({ ...one, among, after: null, limit }));
+        }
+        return all;
+      }),
     stop: () => index.stop(),
   };
 }

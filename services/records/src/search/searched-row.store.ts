@@ -2,10 +2,11 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Keyring, SealedRow } from "@medvault/keys";
 import { type Db, withDeadline } from "@medvault/postgres";
 import type { IndexedPatient, IndexedRow } from "@medvault/search";
+import { indexedPatient } from "../patients/indexed-patient.ts";
 import { patients } from "../patients/patient.table.ts";
+import { indexedPrescription } from "../prescriptions/indexed-prescription.ts";
 import { prescriptions } from "../prescriptions/prescription.table.ts";
 import { CHART } from "../resources/chart.ts";
-import { indexedPatient, indexedRow } from "./search-content.ts";
 
 /** Where the rows are, and what opens them. Reads as the system: the index is of everyone. */
 export interface Place {
@@ -63,7 +64,7 @@ export async function readPatients(place: Place, ids: readonly string[]): Promis
 /** Of these prescriptions those that are there and whose patients have a key. */
 export async function readRows(place: Place, ids: readonly string[]): Promise<IndexedRow[]> {
   const { rows } = await read<SealedRow>(place.db, ROWS, [ids]);
-  return inTurns(rows, (row) => indexedRow(prescriptions.open(place.keyring, row)));
+  return inTurns(rows, (row) => indexedPrescription(prescriptions.open(place.keyring, row)));
 }
 
 /** These patients with all of their prescriptions; but for who is not there, or has no key. */
@@ -75,7 +76,7 @@ export async function loadFromRows(place: Place, ids: readonly string[]): Promis
   for (let isMore = found.size > 0; isMore; ) {
     const values = [[...found.keys()], last.patientId, last.id, ROWS_PER_STATEMENT];
     const { rows } = await read<SealedRow>(place.db, ROWS_OF, values);
-    const opened = await inTurns(rows, (row) => indexedRow(prescriptions.open(place.keyring, row)));
+    const opened = await inTurns(rows, (row) => indexedPrescription(prescriptions.open(place.keyring, row)));
     for (const row of opened) found.get(row.patientId)?.rows.push(row);
     last = opened.at(-1) ?? last;
     isMore = rows.length === ROWS_PER_STATEMENT;
