@@ -7,3 +7,13 @@ export class IndexFull extends Error {
     super("the search index has reached its limit of memory");
   }
 }
+
+/** Bytes that are no search document, or a value that none can hold. */
+export class DocumentRefused extends Error {
+  override readonly name = "DocumentRefused";
+  readonly code = "document_refused";
+
+  constructor(why: string) {
+    super(`not a search document: ${why}`);
+  }
+}

@@ -1,4 +1,5 @@
-export { IndexFull } from "./errors.ts";
+export { type DocumentRow, decodeDocument, encodeDocument, type SearchDocument } from "./document.ts";
+export { DocumentRefused, IndexFull } from "./errors.ts";
 export { FOLDING_VERSION, fieldText, holdsWords, nameText, searchWords, termText } from "./folding.ts";
 export { type PatientSet, SearchIndex } from "./search-index.ts";
 export type {
