@@ -7,9 +7,9 @@ import type { IndexedPatient, IndexedRow } from "./searched.ts";
 /** Changes with each change of what follows; a document of another one is made again. */
 const FORMAT = 1;
 export const LAYOUT_BYTES = 8;
-export const PRINT_BYTES = 16;
+const PRINT_BYTES = 16;
 /** Some 300,000 rows. A patient with more has no document. */
-export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
+const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 
 /** A row of a document, at the revision at which it was read. */
 export interface DocumentRow extends IndexedRow {

@@ -1,4 +1,10 @@
-export { type DocumentRow, decodeDocument, encodeDocument, type SearchDocument } from "./document.ts";
+export {
+  type DocumentRow,
+  decodeDocument,
+  encodeDocument,
+  LAYOUT_BYTES,
+  type SearchDocument,
+} from "./document.ts";
 export { DocumentRefused, IndexFull } from "./errors.ts";
 export { FOLDING_VERSION, fieldText, holdsWords, nameText, searchWords, termText } from "./folding.ts";
 export { type PatientSet, SearchIndex } from "./search-index.ts";

@@ -10,6 +10,7 @@ import { fhirReadRoutes } from "./fhir-api/fhir-read.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
 import { patientRoutes } from "./patients/patient.routes.ts";
 import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
+import { projectorJobs, projectorMetrics } from "./search/projector.jobs.ts";
 import { searchJobs, searchMetrics } from "./search/search.jobs.ts";
 import { sealedTables } from "./tables.ts";
 
@@ -37,8 +38,8 @@ export const service = defineService({
     ...fhirReadRoutes(context),
     ...fhirValidationRoutes(context),
   ],
-  jobs: searchJobs,
-  metrics: searchMetrics,
+  jobs: (context) => [...searchJobs(context), ...projectorJobs(context)],
+  metrics: (context) => [...searchMetrics(context), ...projectorMetrics(context)],
   evidence: ["conflict", "precondition_failed", "unprocessable"],
   isLossless: ({ path }) => path === "/v1/fhir" || path.startsWith("/v1/fhir/"),
   jsonLimitBytes: ({ path }) => {

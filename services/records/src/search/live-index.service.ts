@@ -1,18 +1,13 @@
 import { SearchLoading, SearchMemoryFull, Unavailable } from "@medvault/contracts";
 import { IndexFull, SearchIndex } from "@medvault/search";
 import { changedPatients, takeChanges } from "./change-taking.service.ts";
+import { loadPatients } from "./patient-load.service.ts";
 import { type Position, readChanges, type SearchChange } from "./search-change.store.ts";
-import {
-  countPatients,
-  type LoadedPatient,
-  loadFromRows,
-  nextPatientIds,
-  type Place,
-} from "./searched-row.store.ts";
+import { countPatients, type LoadedPatient, nextPatientIds, type Place } from "./searched-row.store.ts";
 import { bounded, chunksOf, Slots } from "./waiting.ts";
 
-/** Patients of one load: some 2,000 rows, 100 ms. */
-const PATIENTS_PER_LOAD = 200;
+/** Patients of one load: two messages to the threads that open documents. */
+const PATIENTS_PER_LOAD = 500;
 /** Loads at once, of the process's connections. */
 const LOADS_AT_ONCE = 3;
 /** A search waits so long for a reading or for who is missing; the gateway waits for 2.5 s. */
@@ -227,7 +222,7 @@ export class LiveIndex {
     const load: Load = { changed: new Set() };
     this.#loads.add(load);
     try {
-      const found = await loadFromRows(this.#place, ids);
+      const found = await loadPatients(this.#place, ids);
       if (index !== this.#index) return;
       this.#takeIn(
         ids.filter((id) => !load.changed.has(id)),
@@ -243,7 +238,7 @@ export class LiveIndex {
   /** Loads these in the turn of a reading. */
   async #loadNow(ids: readonly string[]): Promise<void> {
     const index = this.#index;
-    const found = await loadFromRows(this.#place, ids);
+    const found = await loadPatients(this.#place, ids);
     if (index === this.#index) this.#takeIn(ids, found);
   }
 

@@ -6,7 +6,7 @@ import { indexedPatient } from "../patients/indexed-patient.ts";
 import { patients } from "../patients/patient.table.ts";
 import { indexedPrescription } from "../prescriptions/indexed-prescription.ts";
 import { prescriptions } from "../prescriptions/prescription.table.ts";
-import { CHART } from "../resources/chart.ts";
+import { CHART, type MergedChart } from "../resources/chart.ts";
 
 /** Where the rows are, and what opens them. Reads as the system: the index is of everyone. */
 export interface Place {
@@ -24,6 +24,10 @@ export interface ReadPatient {
 export interface LoadedPatient extends ReadPatient {
   readonly rows: readonly IndexedRow[];
 }
+
+/** The ids of a patient's chart. */
+export const chartIds = (id: string, chart: MergedChart | null): readonly string[] =>
+  chart ? [chart.id, ...(chart.mergedFrom ?? [])] : [id];
 
 const PATIENTS = `${patients.statements.rows}
       where r.id = any($1::uuid[])`;
@@ -56,8 +60,7 @@ export async function readPatients(place: Place, ids: readonly string[]): Promis
   const { rows } = await read<SealedRow>(place.db, PATIENTS, [ids]);
   return inTurns(rows, (row) => {
     const patient = patients.open(place.keyring, row);
-    const { id, mergedFrom = [] } = patient[CHART] ?? { id: patient.id };
-    return { patient: indexedPatient(patient), chart: [id, ...mergedFrom] };
+    return { patient: indexedPatient(patient), chart: chartIds(patient.id, patient[CHART] ?? null) };
   });
 }
 
