@@ -3,7 +3,7 @@ import { inTransaction } from "@medvault/postgres";
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { createTestDatabase, drainedEvents } from "../../testing/src/index.ts";
 import { numbered } from "../test/harness.ts";
-import { emit } from "./emit.ts";
+import { emit, emitWith } from "./emit.ts";
 import { MAX_EVENT_BYTES } from "./envelope.ts";
 import { onEmitted } from "./wake.ts";
 
@@ -31,6 +31,24 @@ test("a change that rolls back leaves no event, and wakes no relay", async () =>
   expect(woken).toBe(0);
   await inTransaction(pool, (tx) => emit(tx, "records", numbered(2)));
   expect(woken).toBe(1);
+  forget();
+});
+
+test("a change and its events in one statement: nothing changed, nothing announced, and no relay is woken", async () => {
+  let woken = 0;
+  const forget = onEmitted("records", () => woken++);
+  await inTransaction(pool, (tx) => emit(tx, "records", numbered(1)));
+  const drop = {
+    ctes: "gone as (delete from outbox where type = $1 returning id)",
+    done: "gone",
+    values: [numbered(1).type],
+  };
+  expect(await emitWith(pool, "records", [numbered(2), numbered(3)], drop)).toBe(true);
+  const events = await drainedEvents(pool);
+  expect(events.map((event) => event.data.details?.n)).toEqual([2, 3]);
+  expect(await emitWith(pool, "records", [numbered(4)], drop)).toBe(false);
+  expect(await drainedEvents(pool)).toEqual([]);
+  expect(woken).toBe(2);
   forget();
 });
 

@@ -8,7 +8,7 @@ export {
   permissionsOf,
   topologyDefinitions,
 } from "./definitions.ts";
-export { emit } from "./emit.ts";
+export { emit, emitWith } from "./emit.ts";
 export { MAX_EVENT_BYTES } from "./envelope.ts";
 export { keyEvent } from "./key-events.ts";
 export type { Logger } from "./logger.ts";

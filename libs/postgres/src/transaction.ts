@@ -3,7 +3,7 @@ import type pg from "pg";
 import { isConnectionLost, isRetryable, TransactionAborted, toDatabaseError } from "./errors.ts";
 import { renewedAfter } from "./prepared.ts";
 import { noteRoom } from "./room.ts";
-import type { Tx } from "./types.ts";
+import type { Db, Tx } from "./types.ts";
 
 const MAX_RETRIES = 3;
 const RETRY_BASE_MS = 10;
@@ -11,12 +11,14 @@ const RETRY_BASE_MS = 10;
 const hooks = new WeakMap<object, (() => void)[]>();
 
 /**
- * Runs `hook` once this transaction has committed, never if it rolls back. For wake-ups and caches:
- * a hook that throws is ignored, and a process that dies in between never runs it.
+ * Runs `hook` once this transaction has committed, never if it rolls back; outside of one (what was
+ * written has committed) at once. For wake-ups and caches: a hook that throws is ignored, and a
+ * process that dies in between never runs it.
  */
-export function afterCommit(tx: Tx, hook: () => void): void {
-  const list = hooks.get(tx);
+export function afterCommit(db: Db, hook: () => void): void {
+  const list = hooks.get(db);
   if (list) list.push(hook);
+  else ignoreErrors(hook);
 }
 
 /**

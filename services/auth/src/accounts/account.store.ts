@@ -44,7 +44,7 @@ export type Row = Parameters<typeof sealedUsers.open>[1] & {
 };
 
 /** The account of a row. Throws where it does not open. */
-function toAccount(keyring: Keyring, row: Row): Account {
+export function toAccount(keyring: Keyring, row: Row): Account {
   return accountOf(sealedUsers.open(keyring, row), row);
 }
 

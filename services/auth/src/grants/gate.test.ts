@@ -15,7 +15,6 @@ const input = { id: "s", userId: "u", amr: STRONG, ip: "", userAgent: "", pv: 7 
 const settings = { idleMs: 900_000, absoluteStaffMs: 43_200_000, absolutePatientMs: 1 };
 const sessionOf = (kind: Session["kind"]): Session =>
   newSession({ ...input, role: "doctor", kind, transport: "bearer" }, settings, NOW);
-const successor = { token: "t", hash: Buffer.alloc(32) };
 
 interface Case {
   account: Account | null;
@@ -58,7 +57,6 @@ const grants: { [By in Grant["by"]]: (c: Case) => Grant } = {
     account: c.account,
     session: on(c, "full"),
     idleUntil: null,
-    successor,
   }),
   step_up: (c) => ({
     by: "step_up",

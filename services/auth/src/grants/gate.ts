@@ -1,12 +1,11 @@
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import { isLive, type Session } from "../sessions/session.ts";
-import type { OpaqueToken } from "../tokens/opaque-token.ts";
 import { type GateReason, GrantLocked, GrantRefused } from "./grant.errors.ts";
 
 /**
  * What asks for tokens, or (reset, invitation) for the password that will. `account` and `session`
- * were read, and locked, in the same transaction, so that nothing that the gate looks at can change
- * before the tokens exist.
+ * were read, and locked, in the same transaction, or (refresh) are looked at again by the statement
+ * that writes what was granted: nothing that the gate looks at can change before the tokens exist.
  */
 export type Grant = SignInGrant | SessionGrant | PasswordGrant;
 
@@ -31,11 +30,10 @@ export interface EnrollmentGrant extends OnSession {
   amr: string[];
 }
 
-export interface RefreshGrant extends OnSession {
+interface RefreshGrant extends OnSession {
   by: "refresh";
   /** Until when Redis, where the gateway notes each use, knows the session in use. */
   idleUntil: Date | null;
-  successor: OpaqueToken;
 }
 
 export interface StepUpGrant extends OnSession {

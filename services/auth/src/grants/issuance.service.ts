@@ -1,11 +1,4 @@
-import {
-  type Actor,
-  auditEvent,
-  deniedEvent,
-  newId,
-  type TokensView,
-  Unauthenticated,
-} from "@medvault/contracts";
+import { type Actor, auditEvent, deniedEvent, newId, Unauthenticated } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { type Account, actingAs } from "../accounts/account.ts";
@@ -13,41 +6,23 @@ import type { AuthContext } from "../context.ts";
 import { type Place, placeOf } from "../lockout/bucket.ts";
 import type { Attempt } from "../lockout/lockout.service.ts";
 import type { Familiar } from "../lockout/lockout.store.ts";
-import type { RolePermissions } from "../roles/role.store.ts";
+import { spendRefreshToken } from "../sessions/refresh-token.store.ts";
 import { SessionLimitReached, withEvent } from "../sessions/session.errors.ts";
-import { endSessions } from "../sessions/session.service.ts";
+import { endSessions, refusing } from "../sessions/session.service.ts";
 import { insertSession, saveUse } from "../sessions/session.store.ts";
-import {
-  newSession,
-  type Session,
-  type SessionChange,
-  scopeOfSession,
-  surplus,
-  touched,
-} from "../sessions/session.ts";
-import { csrfToken } from "../tokens/csrf-token.ts";
+import { newSession, type Session, type SessionChange, surplus, touched } from "../sessions/session.ts";
 import { newOpaqueToken } from "../tokens/opaque-token.ts";
-import { insertRefreshToken } from "../tokens/refresh-token.store.ts";
 import {
   type Admitted,
   admit,
   type EnrollmentGrant,
   type Grant,
-  type RefreshGrant,
   type SignInGrant,
   type StepUpGrant,
 } from "./gate.ts";
 import { GrantLocked, GrantRefused } from "./grant.errors.ts";
 import { type FoundStanding, findStanding } from "./standing.store.ts";
-
-/** A pair. `csrfToken` is there where the session is in cookies, and only there. */
-export type Tokens = TokensView & { csrfToken?: string };
-
-/** An access token without a refresh token, as it is answered. */
-export type AccessOnly = Pick<
-  Tokens,
-  "accessToken" | "tokenType" | "expiresIn" | "sessionId" | "scope" | "csrfToken"
->;
+import { type AccessOnly, accessToken, acrOf, pair, type Tokens } from "./token-pair.ts";
 
 /** Tokens of a full session, or of one that may do nothing but enrol a second factor. */
 export type Started =
@@ -66,10 +41,24 @@ export async function passGate(
   at?: Place,
 ): Promise<{ kind: Admitted; account: Account; found: FoundStanding }> {
   const session = "session" in grant ? grant.session : null;
-  // A session is held by what its sign-in was held by: its owner on the move is not a stranger.
-  const from = { ...actor, ip: session?.ip ?? actor.ip };
-  const place = at ?? (grant.account && placeOf(ctx, from, grant.account));
-  const found = grant.account && place && (await findStanding(tx, grant.account, place, ctx.now()));
+  const place = at ?? (grant.account && placeOf(ctx, cameFrom(actor, session), grant.account));
+  const found = grant.account && place && (await findStanding(tx, ctx, grant.account.id, place, ctx.now()));
+  return judge(ctx, actor, grant, found);
+}
+
+/** A session is held by what its sign-in was held by: its owner on the move is not a stranger. */
+function cameFrom(actor: Actor, session: Session | null): Actor {
+  return { ...actor, ip: session?.ip ?? actor.ip };
+}
+
+/** Asks the gate. Throws as `admit` does, with the event of it for `refusing`. */
+function judge(
+  ctx: AuthContext,
+  actor: Actor,
+  grant: Grant,
+  found: FoundStanding | null,
+): { kind: Admitted; account: Account; found: FoundStanding } {
+  const session = "session" in grant ? grant.session : null;
   const standing = { pv: found?.role.version ?? 0, lockedUntil: found?.lockedUntil ?? null };
   try {
     const admitted = admit(grant, standing, ctx.now());
@@ -142,21 +131,32 @@ export async function completeSignIn(
   return { ...started.tokens, ...(await attempt.signedIn(change.tx, grant.account, started.familiar)) };
 }
 
-/** A new pair for the session that a refresh token was spent for. */
+/**
+ * A new pair for a session, for which a refresh token is spent; null where it was spent meanwhile,
+ * the session has ended or the account has changed. Two statements, no transaction: the second
+ * looks again at what the gate has looked at.
+ */
 export async function renewSession(
   ctx: AuthContext,
-  change: SessionChange,
   actor: Actor,
-  grant: RefreshGrant,
-): Promise<{ session: Session; tokens: Tokens }> {
-  const { found } = await passGate(ctx, change.tx, actor, grant);
-  const session = touched(standingOn(grant), ctx.settings.idleMs, ctx.now());
-  await saveUse(change.tx, session);
-  await insertRefreshToken(change.tx, grant.successor.hash, session.id, ctx.now());
-  change.opened.push({ session, pv: found.role.version });
-  await emit(change.tx, "auth", sessionEvent(actor, session, "refreshed", "refresh", { reason: "refresh" }));
-  const access = accessToken(ctx, session, found.role);
-  return { session, tokens: pair(ctx, session, access, grant.successor.token) };
+  standing: Session,
+  spent: { hash: Buffer; usedBy: Buffer },
+): Promise<Tokens | null> {
+  const { id, userId } = standing;
+  const place = placeOf(ctx, cameFrom(actor, standing), { id: userId });
+  const [idleUntil, known] = await Promise.all([
+    ctx.cache.idleUntil(id),
+    findStanding(ctx.pool, ctx, userId, place, ctx.now()),
+  ]);
+  const grant = { by: "refresh" as const, account: known?.account() ?? null, session: standing, idleUntil };
+  const { account, found } = await refusing(ctx, async () => judge(ctx, actor, grant, known));
+  const session = touched(standing, ctx.settings.idleMs, ctx.now());
+  const successor = newOpaqueToken(ctx.settings.tokenBytes);
+  const spending = { ...spent, successor: successor.hash, accountRev: account.rev };
+  const event = sessionEvent(actor, session, "refreshed", "refresh", { reason: "refresh" });
+  if (!(await spendRefreshToken(ctx.pool, spending, session, event))) return null;
+  await ctx.cache.apply({ opened: [{ session, pv: found.role.version }], ended: [] });
+  return pair(ctx, session, accessToken(ctx, session, found.role), successor.token);
 }
 
 /**
@@ -235,48 +235,4 @@ function sessionEvent(
     action: `session:${action}`,
     ...input,
   });
-}
-
-function pair(ctx: AuthContext, session: Session, access: AccessOnly, refreshToken: string): Tokens {
-  const { idleMs, idleWarningMs } = ctx.settings;
-  return {
-    ...access,
-    refreshToken,
-    idleTimeoutSeconds: idleMs / 1000,
-    idleWarningSeconds: idleWarningMs / 1000,
-    idleExpiresAt: session.idleExpiresAt.toISOString(),
-    absoluteExpiresAt: session.absoluteExpiresAt.toISOString(),
-  };
-}
-
-function accessToken(
-  ctx: AuthContext,
-  session: Session,
-  role: RolePermissions,
-  lifetimeS: number = ctx.settings.accessTokenSeconds,
-): AccessOnly {
-  const scope = scopeOfSession(session, role.permissions);
-  const claims = {
-    sub: session.userId,
-    sid: session.id,
-    role: session.role,
-    scope,
-    amr: session.amr,
-    acr: acrOf(session.amr),
-    auth_time: Math.floor(session.authTime.getTime() / 1000),
-    pv: role.version,
-  };
-  return {
-    accessToken: ctx.signer.sign(claims, lifetimeS, ctx.now()),
-    tokenType: "Bearer",
-    expiresIn: lifetimeS,
-    sessionId: session.id,
-    scope,
-    ...(session.transport === "cookie" && { csrfToken: csrfToken(ctx.csrfKey, session.id) }),
-  };
-}
-
-/** NIST SP 800-63's authenticator assurance level. */
-function acrOf(amr: readonly string[]): string {
-  return amr.includes("mfa") ? "aal2" : "aal1";
 }

@@ -1,11 +1,14 @@
-import type { AccountRole } from "@medvault/contracts";
-import type { Tx } from "@medvault/postgres";
+import type { Db } from "@medvault/postgres";
+import { type AccountSeals, FIELDS, type Row, toAccount } from "../accounts/account.store.ts";
+import type { Account } from "../accounts/account.ts";
 import type { Place } from "../lockout/bucket.ts";
 import type { Familiar } from "../lockout/lockout.store.ts";
 import type { RolePermissions } from "../roles/role.store.ts";
 
 /** All that the gate and what is issued behind it need to know. */
 export interface FoundStanding {
+  /** The account as it was read with the rest. Throws where its row does not open. */
+  account(): Account;
   role: RolePermissions;
   familiar: Familiar;
   /** Until when the bucket that a guess from this place would be counted in is locked. */
@@ -16,48 +19,52 @@ export interface FoundStanding {
   subjectKey: Buffer;
 }
 
-/** One statement, after the account was locked. Throws for a role that no migration has seeded. */
+type StandingRow = Row & {
+  role: RolePermissions["role"];
+  version: number;
+  permissions: string[];
+  device: boolean;
+  address: boolean;
+  signed_in: boolean;
+  locked_until: Date | null;
+  live_full: string[];
+  live_enrollment: string[];
+};
+
+/**
+ * One statement; null for an account that is gone. A sign-in locks the account before: of two at
+ * once the second then sees the first one's session.
+ */
 export async function findStanding(
-  tx: Tx,
-  account: { id: string; role: AccountRole },
+  db: Db,
+  seals: AccountSeals,
+  userId: string,
   place: Place,
   now: Date,
-): Promise<FoundStanding> {
-  const { rows } = await tx.query<{
-    role: RolePermissions["role"];
-    version: number;
-    permissions: string[];
-    device: boolean;
-    address: boolean;
-    signed_in: boolean;
-    locked_until: Date | null;
-    live_full: string[];
-    live_enrollment: string[];
-    subject_key: Buffer;
-  }>(
+): Promise<FoundStanding | null> {
+  const { rows } = await db.query<StandingRow>(
     `with familiar as materialized (
        select exists (select from known_devices
-                       where user_id = $1 and device_id = $3 and last_success_at > $5) as device,
+                       where user_id = $1 and device_id = $2 and last_success_at > $4) as device,
               exists (select from known_addresses
-                       where user_id = $1 and address_token = $4 and last_success_at > $5) as address,
+                       where user_id = $1 and address_token = $3 and last_success_at > $4) as address,
               exists (select from known_devices where user_id = $1)
                 or exists (select from known_addresses where user_id = $1) as signed_in)
-     select r.role, r.version, f.device, f.address, f.signed_in, k.wrapped as subject_key,
+     select ${FIELDS}, r.version, f.device, f.address, f.signed_in,
             array(select p.permission from role_permissions p where p.role = r.role order by 1) as permissions,
             (select l.locked_until from login_lanes l
-              where l.lane = case when f.device then $6::bytea
-                                  when $7::text = 'address' or ($7::text = 'both' and f.address) then $8::bytea
-                                  else $9::bytea end
-                and l.locked_until > $10) as locked_until,
+              where l.lane = case when f.device then $5::bytea
+                                  when $6::text = 'address' or ($6::text = 'both' and f.address) then $7::bytea
+                                  else $8::bytea end
+                and l.locked_until > $9) as locked_until,
             array(select s.id from sessions s where s.user_id = $1 and s.ended_at is null and s.kind = 'full'
                    order by s.id) as live_full,
             array(select s.id from sessions s where s.user_id = $1 and s.ended_at is null and s.kind = 'enrollment'
                    order by s.id) as live_enrollment
-       from familiar f, roles r, subject_keys k
-      where r.role = $2 and k.subject_id = $1`,
+       from familiar f, users u join roles r on r.role = u.role join subject_keys k on k.subject_id = u.id
+      where u.id = $1`,
     [
-      account.id,
-      account.role,
+      userId,
       place.device,
       place.address,
       place.knownSince,
@@ -69,8 +76,9 @@ export async function findStanding(
     ],
   );
   const row = rows[0];
-  if (!row) throw new Error("a role that no migration has seeded, or an account without its key");
+  if (!row) return null;
   return {
+    account: () => toAccount(seals.keyring, row),
     role: { role: row.role, version: row.version, permissions: row.permissions },
     familiar: { device: row.device, address: row.address, signedIn: row.signed_in },
     lockedUntil: row.locked_until,

@@ -4,7 +4,7 @@ import { inTransaction } from "@medvault/postgres";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
-import type { Tokens } from "../grants/issuance.service.ts";
+import type { Tokens } from "../grants/token-pair.ts";
 import type { Caller } from "../lockout/bucket.ts";
 import { InvalidCredentials } from "../lockout/lockout.errors.ts";
 import { guarded } from "../lockout/lockout.service.ts";

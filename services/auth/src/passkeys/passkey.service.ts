@@ -14,7 +14,7 @@ import type { z } from "zod";
 import { findAccount, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, mfaRequiredFor } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
-import type { Tokens } from "../grants/issuance.service.ts";
+import type { Tokens } from "../grants/token-pair.ts";
 import type { Caller } from "../lockout/bucket.ts";
 import { rememberSignIn } from "../lockout/lockout.service.ts";
 import { MfaRequiredForRole } from "../mfa/mfa.errors.ts";

@@ -5,21 +5,18 @@ import { actingAs } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { changeSessions, endSessions } from "./session.service.ts";
 import { findSession } from "./session.store.ts";
-import { type Session, type SessionChange, userAgentHash } from "./session.ts";
+import { type Session, userAgentHash } from "./session.ts";
 import { type BindingViolation, bindingViolation } from "./session-binding.ts";
 
 /** I12: ends a session that is bound to another client than this one; says whether it did. */
-export async function enforceBinding(
-  ctx: AuthContext,
-  change: SessionChange,
-  actor: Actor,
-  session: Session,
-): Promise<boolean> {
+export async function enforceBinding(ctx: AuthContext, actor: Actor, session: Session): Promise<boolean> {
   const violation = bindingViolation(session, actor, ctx.settings.binding);
   if (violation?.binding !== "enforce") return false;
   const { owner, input } = eventOf(actor, session, violation);
-  await emit(change.tx, "auth", deniedEvent(owner, input));
-  await endSessions(ctx, change, owner, [session.id], input.reason);
+  await changeSessions(ctx, async (change) => {
+    await emit(change.tx, "auth", deniedEvent(owner, input));
+    await endSessions(ctx, change, owner, [session.id], input.reason);
+  });
   return true;
 }
 
@@ -40,7 +37,7 @@ export async function watchBinding(ctx: AuthContext, actor: Actor, session: Sess
 export async function reportClient(ctx: AuthContext, actor: Actor, id: string): Promise<boolean> {
   const session = await findSession(ctx.pool, ctx.keyring, id);
   if (!session || session.endedAt !== null) return true;
-  const ended = await changeSessions(ctx, (change) => enforceBinding(ctx, change, actor, session));
+  const ended = await enforceBinding(ctx, actor, session);
   if (!ended) await watchBinding(ctx, actor, session);
   return ended;
 }

@@ -36,17 +36,26 @@ export async function changeSessions<T>(
   work: (change: SessionChange) => Promise<T>,
 ): Promise<T> {
   let effects: SessionEffects = { opened: [], ended: [] };
-  const result = await inTransaction(ctx.pool, (tx) => {
-    const change = { tx, opened: [], ended: [] };
-    effects = change; // a retried transaction begins again
-    return work(change);
-  }).catch(async (error: Error) => {
-    const event = eventOf(error);
-    if (event) return ctx.refuse(error, event);
-    throw error;
-  });
+  const result = await refusing(ctx, () =>
+    inTransaction(ctx.pool, (tx) => {
+      const change = { tx, opened: [], ended: [] };
+      effects = change; // a retried transaction begins again
+      return work(change);
+    }),
+  );
   await ctx.cache.apply(effects);
   return result;
+}
+
+/** Runs `work`; a refusal of it that was given an event (`withEvent`) leaves it. */
+export async function refusing<T>(ctx: Pick<AuthContext, "refuse">, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const event = error instanceof Error ? eventOf(error) : undefined;
+    if (event) return ctx.refuse(error as Error, event);
+    throw error;
+  }
 }
 
 /** Ends these sessions, with an event for each that had not ended yet. */

@@ -4,10 +4,11 @@ import type { Db, Tx } from "@medvault/postgres";
 import { sealedSessions } from "./session.table.ts";
 import type { EndReason, Session } from "./session.ts";
 
-const FIELDS = `s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at,
+/** The columns of a row that `toSession` opens. */
+export const FIELDS = `s.id, s.user_id, s.role, s.kind, s.transport, s.pv, s.amr, s.auth_time, s.created_at, s.last_seen_at,
             s.idle_expires_at, s.absolute_expires_at, s.ended_at, s.rev, s.open, s.sealed, k.wrapped as subject_key`;
 
-type Row = Parameters<typeof sealedSessions.open>[1] & {
+export type Row = Parameters<typeof sealedSessions.open>[1] & {
   transport: Session["transport"];
   pv: number | null;
   amr: string[];
@@ -18,7 +19,8 @@ type Row = Parameters<typeof sealedSessions.open>[1] & {
   ended_at: Date | null;
 };
 
-function toSession(keyring: Keyring, row: Row): Session {
+/** The session of a row. Throws where it does not open. */
+export function toSession(keyring: Keyring, row: Row): Session {
   const { rev: _rev, ...sealed } = sealedSessions.open(keyring, row);
   return {
     ...sealed,

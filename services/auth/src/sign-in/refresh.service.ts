@@ -9,17 +9,16 @@ import {
 } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { markRecorded } from "@medvault/service-kit";
-import { findAccount } from "../accounts/account.store.ts";
 import type { AuthContext } from "../context.ts";
-import { renewSession, type Tokens } from "../grants/issuance.service.ts";
+import { renewSession } from "../grants/issuance.service.ts";
+import type { Tokens } from "../grants/token-pair.ts";
 import { createSlots } from "../passwords/password-hasher.service.ts";
+import { type FoundToken, findRefreshToken } from "../sessions/refresh-token.store.ts";
 import { changeSessions, endSessions } from "../sessions/session.service.ts";
-import { lockSession } from "../sessions/session.store.ts";
 import { enforceBinding, watchBinding } from "../sessions/session-binding.service.ts";
 import { blindToken } from "../tokens/blind-token.ts";
 import { csrfMatches } from "../tokens/csrf-token.ts";
-import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
-import { findRefreshToken, type SpentToken, spendRefreshToken } from "../tokens/refresh-token.store.ts";
+import { hashOpaqueToken } from "../tokens/opaque-token.ts";
 import { RefreshReused, RefreshSuperseded } from "../tokens/token.errors.ts";
 
 /** openapi.json: how long the same client may knock twice without harm. */
@@ -39,7 +38,9 @@ export interface RefreshInput {
  */
 const AT_ONCE = 6;
 const WAITING_MAX = 1_000;
-const PATIENCE_MS = 1_500;
+const PATIENCE_MS = 1_200; // the gateway may have held it for a second before
+/** An account that changes while its token is refreshed is looked at again, so often. */
+const ATTEMPTS_MAX = 3;
 const inTurn = createSlots(AT_ONCE, WAITING_MAX);
 
 /** `refreshNow` in turn. Throws Unavailable, and nothing has happened, when it takes too long. */
@@ -63,39 +64,27 @@ async function refreshNow(
 ): Promise<Tokens> {
   const hash = hashOpaqueToken(input.refreshToken);
   const usedBy = blindToken(ctx.blindKey, "client", actor.ip, actor.userAgent);
-  const known = await findRefreshToken(ctx.pool, hash);
-  // A token that comes another way than it was given out is not its owner's doing.
-  if (!known || known.sessionEnded || known.transport !== input.transport) throw new Unauthenticated();
-  if (known.transport === "cookie" && !csrfMatches(ctx.csrfKey, known.sessionId, input.csrfToken)) {
-    throw new CsrfFailed();
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const known = await findRefreshToken(ctx.pool, ctx.keyring, hash);
+    // A token that comes another way than it was given out is not its owner's doing.
+    if (!known || known.sessionEnded || known.transport !== input.transport) throw new Unauthenticated();
+    if (known.transport === "cookie" && !csrfMatches(ctx.csrfKey, known.sessionId, input.csrfToken)) {
+      throw new CsrfFailed();
+    }
+    // Most of many at once end here, without a lock; of the others the row's lock lets one pass.
+    if (known.usedAt !== null) return secondUse(ctx, actor, known, usedBy);
+    if (isLate) throw new Unavailable(undefined, 1 + randomInt(5));
+    const session = known.session();
+    if (await enforceBinding(ctx, actor, session)) throw markRecorded(new Unauthenticated());
+    const tokens = await renewSession(ctx, actor, session, { hash, usedBy });
+    if (tokens === null) continue; // spent, ended or changed meanwhile: which, is read again
+    await watchBinding(ctx, actor, session);
+    return tokens;
   }
-  // Most of many at once end here, without a lock; of the others the row's lock lets one pass.
-  if (known.usedAt !== null) return secondUse(ctx, actor, known, usedBy);
-  if (isLate) throw new Unavailable(undefined, 1 + randomInt(5));
-  const idleUntil = await ctx.cache.idleUntil(known.sessionId);
-  const renewed = await changeSessions(ctx, async (change) => {
-    const { tx } = change;
-    const successor = newOpaqueToken(ctx.settings.tokenBytes);
-    const sessionId = await spendRefreshToken(tx, { hash, usedBy, successor: successor.hash }, ctx.now());
-    if (sessionId === null) return null;
-    const account = await findAccount(tx, ctx, known.userId);
-    const session = await lockSession(tx, ctx.keyring, sessionId);
-    // Not thrown: that the session ends, and why, must be committed.
-    if (session && (await enforceBinding(ctx, change, actor, session))) return "ended";
-    const grant = { by: "refresh" as const, account, session, idleUntil, successor };
-    return renewSession(ctx, change, actor, grant);
-  });
-  if (renewed === "ended") throw markRecorded(new Unauthenticated());
-  if (renewed !== null) {
-    await watchBinding(ctx, actor, renewed.session);
-    return renewed.tokens;
-  }
-  const lost = await findRefreshToken(ctx.pool, hash);
-  if (!lost || lost.sessionEnded) throw new Unauthenticated();
-  return secondUse(ctx, actor, lost, usedBy);
+  throw new Unavailable(undefined, 1);
 }
 
-async function secondUse(ctx: AuthContext, actor: Actor, token: SpentToken, usedBy: Buffer): Promise<never> {
+async function secondUse(ctx: AuthContext, actor: Actor, token: FoundToken, usedBy: Buffer): Promise<never> {
   const denied = (reason: string) =>
     deniedEvent(actor, {
       type: "medvault.auth.refresh.denied.v1",
@@ -119,7 +108,7 @@ async function secondUse(ctx: AuthContext, actor: Actor, token: SpentToken, used
  * What a second use of a refresh token means. The same client within 10 s, whose new token nobody
  * has used yet, is a retry (two tabs, a lost answer); anything else is a copy in somebody's hands.
  */
-function judgeSecondUse(token: SpentToken, usedBy: Buffer, now: Date): "superseded" | "reused" {
+function judgeSecondUse(token: FoundToken, usedBy: Buffer, now: Date): "superseded" | "reused" {
   const recent = token.usedAt !== null && now.getTime() - token.usedAt.getTime() <= SUPERSEDED_MS;
   const sameClient = token.usedBy?.equals(usedBy) ?? false;
   return recent && sameClient && !token.successorUsed ? "superseded" : "reused";

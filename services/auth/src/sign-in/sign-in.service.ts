@@ -22,13 +22,8 @@ import {
 } from "../accounts/account.store.ts";
 import { type Account, actingAs, isUsable } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
-import {
-  type AccessOnly,
-  completeSignIn,
-  confirmSession,
-  startSession,
-  type Tokens,
-} from "../grants/issuance.service.ts";
+import { completeSignIn, confirmSession, startSession } from "../grants/issuance.service.ts";
+import type { AccessOnly, Tokens } from "../grants/token-pair.ts";
 import { type Caller, deviceIdOf } from "../lockout/bucket.ts";
 import { InvalidCredentials, LoginLocked } from "../lockout/lockout.errors.ts";
 import { type Attempt, guarded } from "../lockout/lockout.service.ts";

@@ -1,0 +1,44 @@
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Answer, createHarness, type Harness } from "../../test/harness.ts";
+
+// What a request sends to Postgres, `begin` and `commit` too, and to Redis: each is a round trip
+// that its user waits for, and one more is seen here.
+let h: Harness;
+const query = pg.Client.prototype.query;
+const sent: string[] = [];
+let commands = 0;
+beforeAll(async () => {
+  h = await createHarness();
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    const [first] = args;
+    sent.push(typeof first === "string" ? first : String((first as { text?: string }).text));
+    return (query as (...args: unknown[]) => unknown).apply(this, args);
+  } as typeof query;
+  const { connection } = h;
+  const send = connection.sendCommand.bind(connection);
+  connection.sendCommand = (command, stream) => {
+    commands += 1;
+    return send(command, stream);
+  };
+});
+afterAll(async () => {
+  pg.Client.prototype.query = query;
+  await h?.close();
+});
+
+async function counted<T extends { status: number }>(request: () => Promise<T>) {
+  sent.length = 0;
+  commands = 0;
+  const answer = await request();
+  expect(answer.status).toBe(200);
+  return { answer, statements: sent.length, commands, texts: sent.join("\n") };
+}
+
+test("a refresh takes three statements, none of them a transaction of its own, and two of Redis", async () => {
+  const { tokens } = await h.client(await h.person("patient"));
+  const { refreshToken } = tokens;
+  const first = await counted(() => h.guest().post<Answer>("/v1/auth/refresh", { refreshToken }));
+  expect(first.texts).not.toMatch(/^(begin|commit)/m);
+  expect([first.statements, first.commands]).toEqual([3, 2]);
+});
