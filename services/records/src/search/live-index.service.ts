@@ -1,27 +1,27 @@
 import { SearchLoading, SearchMemoryFull, Unavailable } from "@medvault/contracts";
-import { IndexFull, SearchIndex } from "@medvault/search";
+import { IndexFull, type PatientSet, SearchIndex } from "@medvault/search";
 import { changedPatients, takeChanges } from "./change-taking.service.ts";
 import { loadPatients } from "./patient-load.service.ts";
 import { type Position, readChanges, type SearchChange } from "./search-change.store.ts";
 import { countPatients, type LoadedPatient, nextPatientIds, type Place } from "./searched-row.store.ts";
-import { bounded, chunksOf, Slots } from "./waiting.ts";
+import { bounded, chunksOf, Slots, unlessAborted, waitingFor } from "./waiting.ts";
 
 /** Patients of one load: two messages to the threads that open documents. */
 const PATIENTS_PER_LOAD = 500;
 /** Loads at once, of the process's connections. */
 const LOADS_AT_ONCE = 3;
-/** A search waits so long for a reading or for who is missing; the gateway waits for 2.5 s. */
-const MAX_WAIT_MS = 1_500;
+/** A search waits so long, for a reading and for who is missing; the gateway waits for 2.5 s. */
+export const MAX_WAIT_MS = 1_800;
+/**
+ * Changes that a reading takes in while all searches wait: some 50 ms. Of more (an import) the
+ * patients are loaded again, for which only those wait who reach them.
+ */
+const MAX_TAKEN_AT_ONCE = 1_000;
 const MAX_ABSENT = 100_000;
 /** While everyone is loaded, readings go on that often. */
 const READING_EVERY_MS = 1_000;
 /** Once the memory was full, loading goes on when so much of it is free. */
 const FREE_TO_GO_ON = 0.05;
-
-/** Patients on their way into the index, and whose changes were read meanwhile. */
-interface Load {
-  readonly changed: Set<string>;
-}
 
 /**
  * `cold`: not begun; `loading`: everyone is being loaded; `whole`: everyone is loaded; `full`: not
@@ -45,7 +45,10 @@ export class LiveIndex {
   #counted = 0;
   /** Who is in someone's reach and not there, or has no key: not asked for in vain. */
   readonly #absent = new Set<string>();
-  readonly #loads = new Set<Load>();
+  /** Of everyone, those to be loaded again: more changed at once than each search waits for. */
+  readonly #behind = new Set<string>();
+  /** Of each load under way, of whom a reading said something meanwhile. */
+  readonly #loads = new Set<Set<string>>();
   readonly #pending = new Map<string, Promise<void>>();
   readonly #slots = new Slots(LOADS_AT_ONCE);
   /** What takes turns: readings, and loads that no reading may overtake. */
@@ -80,14 +83,12 @@ export class LiveIndex {
    * reading. Throws DatabaseUnavailable or Unavailable, and SearchLoading where there is too much
    * to take in.
    */
-  fresh(): Promise<void> {
+  fresh(until = waitingFor(MAX_WAIT_MS)): Promise<void> {
     this.#nextReading ??= this.#inTurn(async () => {
       this.#nextReading = null; // who comes from here on is not sure to be in it
       await this.#read();
     });
-    return bounded(this.#nextReading, MAX_WAIT_MS, () =>
-      this.#isTaking ? this.#loading() : new Unavailable(),
-    );
+    return bounded(this.#nextReading, until, () => (this.#isTaking ? this.#loading() : new Unavailable()));
   }
 
   /**
@@ -96,33 +97,35 @@ export class LiveIndex {
    */
   async among<T>(
     ids: Buffer,
-    search: (index: SearchIndex, set: ReturnType<SearchIndex["setOf"]>["set"]) => T,
-  ) {
-    for (let tries = 1; ; tries += 1) {
+    search: (index: SearchIndex, set: PatientSet) => T,
+    until = waitingFor(MAX_WAIT_MS),
+  ): Promise<T> {
+    for (;;) {
       const { set, missing } = this.#index.setOf(ids);
       const unknown = missing.filter((id) => !this.#absent.has(id));
       if (unknown.length === 0) return search(this.#index, set);
-      if (tries > 5) throw this.#loading(); // the index was forgotten each time, or they change all the while
-      await bounded(this.#ensure(unknown), MAX_WAIT_MS, () => this.#loading());
+      await bounded(this.#ensure(unknown), until, () => this.#loading());
     }
   }
 
   /** As among, of everyone. */
-  async amongAll<T>(search: (index: SearchIndex) => T): Promise<T> {
-    if (this.#warmth !== "whole") await bounded(this.loadAll(), MAX_WAIT_MS, () => this.#loading());
-    if (this.#warmth === "full") throw new SearchMemoryFull();
-    if (this.#warmth !== "whole") throw this.#loading();
-    return search(this.#index);
+  async amongAll<T>(search: (index: SearchIndex) => T, until = waitingFor(MAX_WAIT_MS)): Promise<T> {
+    for (;;) {
+      if (this.#warmth === "whole" && this.#behind.size === 0) return search(this.#index);
+      await bounded(this.loadAll(), until, () => this.#loading());
+      if (this.#warmth === "full") throw new SearchMemoryFull();
+    }
   }
 
-  /** Loads everyone who is not there yet, in the background of searches; ends early by `signal`. */
+  /** Loads everyone who is not there yet, in the background of searches; waits until `signal`. */
   loadAll(signal?: AbortSignal): Promise<void> {
-    const isFull = () => this.#index.bytes > this.#maxBytes * (1 - FREE_TO_GO_ON);
-    if (this.#warmth === "whole" || (this.#warmth === "full" && isFull())) return Promise.resolve();
-    this.#loadingAll ??= this.#loadAll(signal).finally(() => {
+    const isFull = this.#index.bytes > this.#maxBytes * (1 - FREE_TO_GO_ON);
+    if (this.#warmth === "full" && isFull) return Promise.resolve();
+    if (this.#warmth === "whole" && this.#behind.size === 0) return Promise.resolve();
+    this.#loadingAll ??= this.#loadAll().finally(() => {
       this.#loadingAll = null;
     });
-    return this.#loadingAll;
+    return signal ? unlessAborted(this.#loadingAll, signal) : this.#loadingAll;
   }
 
   /** Resolves once nothing is under way any more. */
@@ -131,21 +134,31 @@ export class LiveIndex {
     await Promise.allSettled([this.#loadingAll, this.#slots.idle(), this.#turn]);
   }
 
-  async #loadAll(signal?: AbortSignal): Promise<void> {
+  async #loadAll(): Promise<void> {
+    if (this.#warmth !== "whole") await this.#loadPages();
+    for (const ids of chunksOf([...this.#behind], PATIENTS_PER_LOAD)) await this.#loadAfterOthers(ids);
+  }
+
+  async #loadPages(): Promise<void> {
     await this.fresh();
     const index = this.#index;
     this.#warmth = "loading"; // from here on readings load who is new
     this.#counted = await countPatients(this.#place.db);
     for (let after: string | null = null; ; ) {
-      if (signal?.aborted || this.#isStopped || index !== this.#index) return;
+      if (this.#isStopped || index !== this.#index) return;
       if (performance.now() - this.#readAt > READING_EVERY_MS) await this.fresh();
       const ids = await nextPatientIds(this.#place.db, after, PATIENTS_PER_LOAD);
-      await this.#slots.idle(); // those for whom somebody waits go first
-      await this.#ensure(ids.filter((id) => !index.isLoaded(id) && !this.#absent.has(id)));
+      await this.#loadAfterOthers(ids.filter((id) => !index.isLoaded(id) && !this.#absent.has(id)));
       after = ids.at(-1) ?? null;
       if (ids.length < PATIENTS_PER_LOAD) break;
     }
     if (index === this.#index && !this.#isStopped && this.warmth === "loading") this.#warmth = "whole";
+  }
+
+  /** Those for whom somebody waits go first. */
+  async #loadAfterOthers(ids: readonly string[]): Promise<void> {
+    await this.#slots.idle();
+    await this.#ensure(ids);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -160,7 +173,7 @@ export class LiveIndex {
     const { isTooOld, changes, ...position } = await readChanges(db, since);
     if (since === null || isTooOld || position.tables !== since.tables) this.#forget();
     else {
-      for (const { changed } of this.#loads) for (const { patientId } of changes) changed.add(patientId);
+      for (const changed of this.#loads) for (const { patientId } of changes) changed.add(patientId);
       this.#isTaking = true;
       await this.#take(changes).finally(() => {
         this.#isTaking = false;
@@ -173,6 +186,7 @@ export class LiveIndex {
   #forget(): void {
     this.#index = new SearchIndex({ maxBytes: this.#maxBytes });
     this.#absent.clear();
+    this.#behind.clear();
     this.#pending.clear();
     this.#warmth = "cold";
   }
@@ -182,10 +196,17 @@ export class LiveIndex {
     const patients = changedPatients(changes);
     for (const id of patients) this.#absent.delete(id);
     const unknown = patients.filter((id) => !index.isLoaded(id));
+    const isFollowing = this.#warmth === "loading" || this.#warmth === "whole";
+    if (changes.length > MAX_TAKEN_AT_ONCE) {
+      const outdated = changes.flatMap(({ patientId: id }) => (index.isLoaded(id) ? [id] : []));
+      for (const id of outdated) index.removePatient(id);
+      if (isFollowing) for (const id of [...outdated, ...unknown]) this.#behind.add(id);
+      return;
+    }
     await takeChanges(this.#place, index, changes, () => {
       this.#warmth = "full";
     });
-    if (this.#warmth === "loading" || this.#warmth === "whole") await this.#loadNew(unknown);
+    if (isFollowing) await this.#loadNew(unknown);
   }
 
   /** Who came since; where they do not fit, the index is not whole, and answers for the others. */
@@ -219,19 +240,19 @@ export class LiveIndex {
   async #load(ids: readonly string[]): Promise<void> {
     if (this.#isStopped) return;
     const index = this.#index;
-    const load: Load = { changed: new Set() };
-    this.#loads.add(load);
+    const changed = new Set<string>();
+    this.#loads.add(changed);
     try {
       const found = await loadPatients(this.#place, ids);
       if (index !== this.#index) return;
       this.#takeIn(
-        ids.filter((id) => !load.changed.has(id)),
+        ids.filter((id) => !changed.has(id)),
         found,
       );
     } finally {
-      this.#loads.delete(load);
+      this.#loads.delete(changed);
     }
-    const again = ids.filter((id) => load.changed.has(id));
+    const again = ids.filter((id) => changed.has(id));
     if (again.length > 0) await this.#inTurn(() => this.#loadNow(again));
   }
 
@@ -247,6 +268,7 @@ export class LiveIndex {
     const there = new Map(found.map((one) => [one.patient.id, one]));
     for (const id of ids) {
       const one = there.get(id);
+      this.#behind.delete(id);
       if (!one) {
         if (this.#absent.size >= MAX_ABSENT) this.#absent.clear();
         this.#absent.add(id);

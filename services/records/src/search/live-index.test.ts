@@ -79,6 +79,27 @@ test("threat: what is loaded is older than what was read of it meanwhile, and ta
   expect(await find(search, "after", other)).toEqual([id]);
 });
 
+test("after an import of thousands only those wait who reach what changed", async () => {
+  const other = service.someone("doctor");
+  const theirs = await givenPrescription(other, await givenPatient(other), { medication: "Imported 0 mg" });
+  const id = await givenPrescription(doctor, patientId, { medication: "Imported 1 mg" });
+  const { db, hold, release, isHeld } = heldBack(service.pool, 'from "prescriptions" r');
+  const search = started(db);
+  await search.index.loadAll();
+  const next = await givenPrescription(doctor, patientId, { medication: "Imported 2 mg" });
+  await service.pool.query(
+    "insert into search_changes (patient_id, row_id) select $1, gen_random_uuid() from generate_series(1, 1001)",
+    [patientId],
+  );
+  hold();
+  const [mine, all] = [find(search, "imported"), find(search, "imported", admin)];
+  await expect.poll(isHeld).toBe(true);
+  expect(await find(search, "imported", other)).toEqual([theirs]);
+  release();
+  expect(await mine).toEqual([next, id]);
+  expect(await all).toEqual([next, id, theirs]);
+});
+
 test("a restore puts other tables in the place of ours: the next search knows only them", async () => {
   const kept = await givenPrescription(doctor, patientId, { medication: "Restored 1 mg" });
   const search = started();

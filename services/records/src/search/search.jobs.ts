@@ -1,5 +1,4 @@
-import { SearchMemoryFull } from "@medvault/contracts";
-import { isUnavailable } from "@medvault/postgres";
+import type { AppError } from "@medvault/contracts";
 import type { Job, Metric } from "@medvault/runtime";
 import type { Context } from "../context.ts";
 
@@ -16,7 +15,7 @@ export const searchJobs = ({ search: { index } }: Context): Job[] => [
         await index.loadAll(signal);
       } catch (error) {
         // Metrics and readiness say so, and each search that it concerns.
-        if (!(error instanceof SearchMemoryFull || isUnavailable(error))) throw error;
+        if ((error as Partial<AppError>).kind !== "unavailable") throw error;
       }
     },
   },

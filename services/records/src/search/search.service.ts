@@ -3,9 +3,10 @@ import type { Actor, ResourceAction } from "@medvault/contracts";
 import type { Hit, PatientSearch, Place, RowSearch, SearchIndex } from "@medvault/search";
 import type { Chart } from "../access/access.store.ts";
 import { reachOf } from "../access/reach.ts";
-import { LiveIndex } from "./live-index.service.ts";
+import { LiveIndex, MAX_WAIT_MS } from "./live-index.service.ts";
 import { bytesOf, reachedIds } from "./search-reach.store.ts";
 import type { Place as RowsPlace } from "./searched-row.store.ts";
+import { waitingFor } from "./waiting.ts";
 
 type Asked<S> = Omit<S, "among" | "after" | "limit">;
 
@@ -57,12 +58,13 @@ export function openSearch(place: RowsPlace, memoryMib: number): Search {
     ids: readonly string[] | null,
     search: (index: SearchIndex, among: RowSearch["among"]) => T | Promise<T>,
   ): Promise<T> {
+    const until = waitingFor(MAX_WAIT_MS);
     const reach = reachOf(actor, permission);
     const isEveryone = ids === null && reach.scope === "any";
     const reached = ids || isEveryone ? null : reachedIds(place.db, reach);
-    const [inReach] = await Promise.all([reached, index.fresh()]);
-    if (isEveryone) return index.amongAll((whole) => search(whole, null));
-    return index.among(inReach ?? bytesOf(ids ?? []), search);
+    const [inReach] = await Promise.all([reached, index.fresh(until)]);
+    if (isEveryone) return index.amongAll((whole) => search(whole, null), until);
+    return index.among(inReach ?? bytesOf(ids ?? []), search, until);
   }
 
   return {

@@ -1,14 +1,25 @@
-/** Waits so long at most; `work` goes on. Throws what `late` makes. */
-export async function bounded<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+/** So many milliseconds from now, for `bounded`. */
+export const waitingFor = (ms: number): number => performance.now() + ms;
+
+/** Waits until then (by performance.now) at most; `work` goes on. Throws what `late` makes. */
+export async function bounded<T>(work: Promise<T>, until: number, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), ms);
+    timer = setTimeout(() => reject(late()), Math.max(0, until - performance.now()));
   });
   try {
     return await Promise.race([work, tooLong]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Waits for `work`, which goes on, until `signal` aborts. */
+export function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    work.then(resolve, reject);
+  });
 }
 
 export function chunksOf<T>(all: readonly T[], size: number): T[][] {
