@@ -18,7 +18,7 @@ export function indexedPatient(patient: Found<Patient>): IndexedPatient {
   const { id } = patient;
   const { updatedAt } = patient as Patient; // a damaged row has its typed columns
   if (isDamaged(patient)) return { id, updatedAt, name: null, birthDate: null, fields: {} };
-  const searched = new Set(searchedFields(patients.table.declaration));
+  const searched = searchedOf();
   const { searchName: _, birthDate, ...others } = patient;
   const fields = Object.entries(others).flatMap(([field, value]) =>
     searched.has(field) && typeof value === "string" ? [[field, fieldOf(field, value)] as const] : [],
@@ -26,12 +26,22 @@ export function indexedPatient(patient: Found<Patient>): IndexedPatient {
   return {
     id,
     updatedAt,
-    // Made again: what is in the box may have been folded in another way.
-    name: searched.has("searchName") ? nameText(everyNameOf(patient)) : "",
+    name: indexedName(patient),
     birthDate: searched.has("birthDate") ? birthDate : null,
     fields: Object.fromEntries(fields),
   };
 }
+
+/**
+ * What of a patient's names the index holds; null where they are not known. Made again each time:
+ * what is in the box may have been folded in another way.
+ */
+export function indexedName(patient: Found<Patient>): string | null {
+  if (isDamaged(patient)) return null;
+  return searchedOf().has("searchName") ? nameText(everyNameOf(patient)) : "";
+}
+
+const searchedOf = (): ReadonlySet<string> => new Set(searchedFields(patients.table.declaration));
 
 /** A further field, or a part of one, as it is compared: an address as people read it. */
 export const fieldOf = (field: string, text: string): string =>

@@ -60,7 +60,8 @@ export async function searchPatients(
     limit,
     cursor,
     filter: ["patients/search", q, nationalId, birthDate, phone, email],
-    spareRows: 1,
+    // Every hit is a match, but for what changed meanwhile, and where the number has no index now.
+    ...(number === undefined && { spareRows: 1 }),
     fetch: async (after, rows) => {
       const hits = isNothing ? [] : await hitsOf(context, actor, asked, number, after, rows);
       const found = await store.findWithCharts(

@@ -6,14 +6,13 @@ import {
   type PrescriptionView,
 } from "@medvault/contracts";
 import { searchedFields } from "@medvault/keys";
-import { holdsWords, searchWords } from "@medvault/search";
+import { holdsWords, type IndexedRow, searchWords } from "@medvault/search";
 import type { Answer } from "@medvault/service-kit";
 import { requirePatient } from "../access/chart.service.ts";
 import type { Context } from "../context.ts";
-import { indexedPatient } from "../patients/indexed-patient.ts";
+import { indexedName } from "../patients/indexed-patient.ts";
 import { findWithCharts } from "../patients/patient.store.ts";
 import { patients } from "../patients/patient.table.ts";
-import type { Patient } from "../patients/patient.ts";
 import { notSearched } from "../patients/patient-search.service.ts";
 import { CHART } from "../resources/chart.ts";
 import { type Found, isDamaged } from "../resources/damaged-row.ts";
@@ -27,10 +26,10 @@ import { findWithPatients } from "./prescription-search.store.ts";
 
 const PERMISSION = "prescription:search";
 
-/** What is looked at, if the row was there when it was read. */
+/** A hit, and its row if that was there when it was read, with the texts that are looked at. */
 interface Candidate {
   hit: Position;
-  found?: { prescription: Found<Prescription>; names: () => readonly string[] };
+  found: { prescription: Found<Prescription>; row: IndexedRow; names: readonly string[] } | undefined;
 }
 
 /**
@@ -62,14 +61,12 @@ export async function searchPrescriptions(
     },
     matches: ({ found }) => {
       if (!found) return false;
-      const { prescription, names } = found;
+      const { prescription, row, names } = found;
       // What is damaged may match, as far as the index says.
       if (isDamaged(prescription)) return true;
-      const { text, isDated, ...row } = indexedPrescription(prescription);
       if (status !== undefined && row.status !== status) return false;
-      if (isRange && !(isDated && row.startDate >= (from ?? "") && row.startDate <= (to ?? "9999-12-31")))
-        return false;
-      return holdsWords([text ?? ""], words) || holdsWords([text ?? "", ...names()], words);
+      const isInRange = row.isDated && row.startDate >= (from ?? "") && row.startDate <= (to ?? "9999-12-31");
+      return (isInRange || !isRange) && holdsWords([row.text ?? "", ...names], words);
     },
     at: ({ hit }) => hit,
   });
@@ -79,8 +76,8 @@ export async function searchPrescriptions(
 }
 
 /**
- * The rows of these hits that are there and in the actor's reach, and by which names each may be
- * found: in one statement, where no chart was merged.
+ * These hits with their rows, of those in the actor's reach: in one statement, where no chart was
+ * merged. Names are opened where the row's own text does not hold all of the words.
  */
 async function openAll(
   context: Context,
@@ -90,34 +87,36 @@ async function openAll(
 ): Promise<Candidate[]> {
   const { pool, keyring } = context;
   const ids = hits.map(({ id }) => id);
-  const rows = await findWithPatients(pool, context, actor, ids);
-  const isByName = ({ prescription }: { prescription: Found<Prescription> }) =>
-    !isDamaged(prescription) && !holdsWords([indexedPrescription(prescription).text ?? ""], words);
-  const merged = rows.filter((row) => row.isMerged && isByName(row));
+  const rows = (await findWithPatients(pool, context, actor, ids)).map((one) => {
+    const row = indexedPrescription(one.prescription);
+    return { ...one, row, isByName: row.text !== null && !holdsWords([row.text], words) };
+  });
+  const merged = rows.filter(({ isMerged, isByName }) => isMerged && isByName);
   const mates = await findWithCharts(
     pool,
     context,
     actor,
     PERMISSION,
-    merged.map(({ prescription }) => prescription.patientId),
+    merged.map(({ row }) => row.patientId),
   );
-  const byId = new Map(
-    rows.map(({ prescription, patientRow, isMerged }) => {
-      const chartId = prescription[CHART]?.id ?? prescription.patientId;
-      const of = (): readonly Found<Patient>[] =>
-        isMerged
-          ? mates.filter((one) => one.id === chartId || one[CHART]?.id === chartId)
-          : [patients.open(keyring, patientRow)];
-      return [
-        prescription.id,
-        { prescription, names: () => of().map((one) => indexedPatient(one).name ?? "") },
-      ];
+  const known = new Map<string, readonly string[]>();
+  const namesOf = ({ prescription, row, patientRow, isMerged }: (typeof rows)[number]) => {
+    const before = known.get(row.patientId);
+    if (before) return before;
+    const chartId = prescription[CHART]?.id ?? row.patientId;
+    const mine = () => [patients.open(keyring, patientRow)];
+    const chart = isMerged ? mates.filter((one) => one[CHART]?.id === chartId) : mine();
+    const names = chart.flatMap((one) => indexedName(one) ?? []);
+    known.set(row.patientId, names);
+    return names;
+  };
+  const found = new Map(
+    rows.map((one) => {
+      const { prescription, row, isByName } = one;
+      return [row.id, { prescription, row, names: isByName ? namesOf(one) : [] }];
     }),
   );
-  return hits.map((hit) => {
-    const found = byId.get(hit.id);
-    return found ? { hit, found } : { hit };
-  });
+  return hits.map((hit) => ({ hit, found: found.get(hit.id) }));
 }
 
 /** Throws InvalidInput where nothing that `q` asks of is in the index, as the policy has it. */
