@@ -152,6 +152,26 @@ test("threat: one flipped bit in a patient's row or key hides every patient", as
   }
 });
 
+test("what is damaged is shown to every search that could mean it, of those in reach of it alone", async () => {
+  const { patientId, other, kinds } = await given();
+  const [bad, good] = kinds.prescriptions;
+  await flip("prescriptions", "sealed", "id", bad);
+  await service.events();
+  const find = async (search: object, by = doctor) =>
+    (await by.post<{ items: Entry[] }>("/v1/prescriptions/search", search)).body.items;
+  const damaged = { id: bad, patientId, damaged: true };
+  for (const q of ["acetyl", "marsh acetyl", "zzz"]) expect(await find({ q }), q).toContainEqual(damaged);
+  expect(await find({ q: "zzz" })).toEqual([damaged]);
+  expect((await find({ q: "acetyl" })).map(({ id }) => id).toSorted()).toEqual([bad, good].toSorted());
+  const events = await service.events();
+  expect(events.map(({ type }) => type)).toContain("medvault.records.prescription.damaged.v1");
+  for (const narrow of [{ from: "2027-01-01" }, { status: "stopped" }, { patientId: other }]) {
+    expect(await find({ q: "acetyl", ...narrow }), JSON.stringify(narrow)).toEqual([]);
+  }
+  expect(await find({ q: "acetyl" }, service.someone("doctor"))).toEqual([]);
+  expect(await find({ q: " " })).toEqual([]);
+});
+
 test("threat: one flipped bit ends an export: what is damaged stands in the bundle as an OperationOutcome", async () => {
   const { patientId, kinds } = await given();
   const [bad] = kinds.claims;
