@@ -21,6 +21,7 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   auth-sign-in    sign-ins a second beside bare argon2id, event loop delay, hashes of a refresh
   auth-timing     whether time tells accounts apart: medians of 200 tries (5 a round)
   auth-assertion  the gateway's assertion, checked by a service
+  index-leakage   what tables and WAL tell a thief who knows which values occur, and how often
   fhir            every bundle there is: whole, equal, valid; bundles of 1,000 and 20,000 exported, a second
 What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
@@ -58,6 +59,11 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
     const [{ corpora }, { speed }] = [await import("./fhir/corpus.ts"), await import("./fhir/speed.ts")];
     return withFhir(async (fhir) => [...(await corpora(fhir)), ...(await speed(fhir))]);
   },
+  "index-leakage": () =>
+    withServers(async () => {
+      const { leakage } = await import("./index-leakage/leakage.ts");
+      return leakage((text) => void (values.json || process.stdout.write(text)));
+    }),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };
 

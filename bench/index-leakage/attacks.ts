@@ -1,114 +1,156 @@
-import { cheapestAssignment } from "./assignment.ts";
-import type { Corpus } from "./corpus.ts";
-import {
-  type ExpectedShape,
-  expectedShape,
-  keyNumber,
-  type Shape,
-  shapeOf,
-  tokenSets,
-  unlikelihood,
-} from "./shape.ts";
+import type { Chance } from "./chance.ts";
+import { type Case, isGrowth, isSize } from "./facts.ts";
 
-/** How many distinct values each way of looking gives back, as a mean over index keys. */
+/** Rows whose content was guessed right, and by which fact. */
 export interface Recovered {
-  readonly size: number;
-  readonly frequency: number;
-  readonly both: number;
-  readonly overlaps: number;
+  readonly rows: number;
+  readonly by: string;
 }
 
-const READERS_KEYS = 8;
-const MAX_ROUNDS = 8;
-// A different frequency outweighs all else: the attacker knows how many rows hold each value.
-const OTHER_FREQUENCY = 1e6;
-
-/**
- * What a reader of the column recovers who holds no key but knows the vocabulary, how tokens are
- * made, and how many rows hold each value. Each way ends in the likeliest assignment of all token
- * sets to all values; a tie is decided blindly.
- */
-export function attack(corpus: Corpus, bits: number, indexKeys: number): Recovered {
-  const expected = expectedShape(corpus, bits, READERS_KEYS);
-  const counts = corpus.values.map(({ rows }) => rows);
-  const sums = { size: 0, frequency: 0, both: 0, overlaps: 0 };
-  for (let number = 0; number < indexKeys; number += 1) {
-    const truth = shuffled(counts.length, number);
-    const sets = tokenSets(corpus, keyNumber("index key", number), bits);
-    const seen = shapeOf(truth.map((value) => sets[value] ?? new Set()));
-    const seenCounts = truth.map((value) => counts[value] ?? 0);
-    const size = matrix(truth.length, (row, value) =>
-      unlikelihood(expected.sizes, value, seen.sizes[row] ?? 0),
-    );
-    const frequency = matrix(truth.length, (row, value) =>
-      seenCounts[row] === counts[value] ? 0 : OTHER_FREQUENCY,
-    );
-    const both = matrix(truth.length, (row, value) => at(size, row, value) + at(frequency, row, value));
-    const right = (assigned: readonly number[]): number =>
-      assigned.filter((value, row) => value === truth[row]).length / indexKeys;
-    sums.size += right(cheapestAssignment(size));
-    sums.frequency += right(cheapestAssignment(frequency));
-    sums.both += right(cheapestAssignment(both));
-    sums.overlaps += right(byOverlaps(seen, expected, both));
-  }
-  return sums;
+/** An attack: what a thief does with what they see. */
+export interface Attack {
+  readonly name: string;
+  run(cases: readonly Case[], chance: Chance): Recovered;
 }
 
+const TIES = 5;
+// How many other rows a guess from the rows that look alike must outweigh.
+const PRIOR_ROWS = 2;
+
 /**
- * By how many tokens each set shares with each other: first by their sorted list, which needs no
- * guess about any other set, then by what is shared with those assigned so far, until it settles.
+ * The attacks on what is comparable: with every column of every table, the thief takes the one that
+ * tells most. They know which values occur, and how often. "Lengths" and "equal values" assign the
+ * rows in the likeliest way, a tie blindly; the last two know besides what all other rows hold, the
+ * most that anybody can know.
  */
-function byOverlaps(seen: Shape, expected: ExpectedShape, start: readonly Float64Array[]): number[] {
-  const n = start.length;
-  const profilesSeen = seen.shared.map((row) => row.toSorted());
-  const profilesExpected = expected.shared.map(({ means }) => means.toSorted());
-  let assigned = cheapestAssignment(
-    matrix(n, (row, value) => {
-      const [mine, theirs] = [profilesSeen[row], profilesExpected[value]];
-      if (!mine || !theirs) return 0;
-      return at(start, row, value) + mine.reduce((sum, x, k) => sum + Math.abs(x - (theirs[k] ?? 0)), 0);
-    }),
+export const BOX_ATTACKS: readonly Attack[] = [
+  { name: "5. by box lengths", run: best(isBox, bySize) },
+  { name: "5. by box lengths, with all other rows known", run: best(isBox, byOthers) },
+];
+export const ATTACKS: readonly Attack[] = [
+  { name: "1. by lengths and numbers", run: best(isSize, bySize) },
+  { name: "2. by how often equal values occur", run: best((fact) => !isSize(fact), byFrequency) },
+  { name: "3. by both", run: best((fact) => !isSize(fact), byBoth) },
+  { name: "4. by equal values, with all other rows known", run: best((fact) => !isSize(fact), byOthers) },
+  ...BOX_ATTACKS,
+  { name: "6. by what a day changed, with all other rows known", run: best(isGrowth, byOthers) },
+];
+
+function isBox(fact: string): boolean {
+  return isSize(fact) && fact.endsWith("sealed") && !isGrowth(fact);
+}
+
+/** How many rows hold the most frequent value: what guessing it everywhere gives. */
+export function mostFrequent(cases: readonly Case[]): number {
+  return Math.max(
+    ...Map.groupBy(cases, ({ truth }) => truth)
+      .values()
+      .map((group) => group.length),
   );
-  for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const now = assigned;
-    const next = cheapestAssignment(
-      matrix(n, (row, value) => at(start, row, value) + sharedCost(seen, expected, now, row, value)),
-    );
-    if (next.every((value, row) => value === now[row])) return next;
-    assigned = next;
-  }
-  return assigned;
 }
 
-function sharedCost(
-  seen: Shape,
-  expected: ExpectedShape,
-  assigned: readonly number[],
-  row: number,
-  value: number,
+/** How many rows are right, on average, when all values are dealt out blindly, each as often as it occurs. */
+export function dealtOut(cases: readonly Case[]): number {
+  const groups = Map.groupBy(cases, ({ truth }) => truth);
+  return groups.values().reduce((sum, group) => sum + group.length ** 2, 0) / cases.length;
+}
+
+type Try = (cases: readonly Case[], fact: string, chance: Chance) => number;
+
+/** By the fact that gives most, out of those that say anything: not the same of all rows. */
+function best(concerns: (fact: string) => boolean, attempt: Try): Attack["run"] {
+  return (cases, chance) => {
+    const names = new Set(cases.flatMap(({ facts }) => Object.keys(facts)));
+    const facts = [...names].filter(
+      (fact) => concerns(fact) && new Set(cases.map(({ facts: of }) => of[fact])).size > 1,
+    );
+    let found: Recovered = { rows: 0, by: "nothing differs" };
+    for (const fact of facts) {
+      const rows = attempt(cases, fact, chance);
+      if (rows > found.rows) found = { rows, by: fact };
+    }
+    return found;
+  };
+}
+
+/** The shortest rows hold the shortest values: the cheapest assignment, when costs are differences. */
+function bySize(cases: readonly Case[], fact: string, chance: Chance): number {
+  return mean(TIES, () => {
+    const rows = chance.shuffled(cases).sort((a, b) => Number(a.facts[fact]) - Number(b.facts[fact]));
+    const values = chance.shuffled(cases).sort((a, b) => a.truth.length - b.truth.length);
+    return rows.filter(({ truth }, at) => truth === values[at]?.truth).length;
+  });
+}
+
+/** The most frequent value of a column is the most frequent of the list, and so on. */
+function byFrequency(cases: readonly Case[], fact: string, chance: Chance): number {
+  return matched(cases, fact, chance, () => 0);
+}
+
+/** As by frequency, among equally frequent ones by the length of the row's box. */
+function byBoth(cases: readonly Case[], fact: string, chance: Chance): number {
+  const box = Object.keys(cases[0]?.facts ?? {}).find((name) => isBox(name));
+  return matched(cases, fact, chance, ({ facts }) => Number(facts[box ?? ""] ?? 0));
+}
+
+function matched(
+  cases: readonly Case[],
+  fact: string,
+  chance: Chance,
+  sizeOf: (one: Case) => number,
 ): number {
-  const [mine, theirs] = [seen.shared[row], expected.shared[value]];
-  if (!mine || !theirs) return 0;
-  let cost = 0;
-  for (let k = 0; k < mine.length; k += 1) {
-    const other = assigned[k] ?? 0;
-    if (k === row || other === value) continue;
-    cost += unlikelihood(theirs, other, mine[k] ?? 0);
-  }
-  return cost;
+  const groupsBy = (key: (one: Case) => string) => [...Map.groupBy(cases, key).values()];
+  const values = groupsBy(({ truth }) => truth);
+  const groups = groupsBy(({ facts }) => facts[fact] ?? "");
+  const first = (group: readonly Case[], of: (one: Case) => number) => (group[0] ? of(group[0]) : 0);
+  return mean(TIES, () => {
+    const rankedGroups = chance
+      .shuffled(groups)
+      .sort((a, b) => b.length - a.length || first(a, sizeOf) - first(b, sizeOf));
+    const ranked = chance
+      .shuffled(values)
+      .sort((a, b) => b.length - a.length || first(a, lengthOf) - first(b, lengthOf));
+    // What is left over is guessed as the most frequent.
+    return rankedGroups.reduce((right, group, at) => {
+      const guess = (ranked[at] ?? ranked[0])?.[0]?.truth;
+      return right + group.filter(({ truth }) => truth === guess).length;
+    }, 0);
+  });
 }
 
-function matrix(size: number, cost: (row: number, column: number) => number): Float64Array[] {
-  return Array.from({ length: size }, (_, row) =>
-    Float64Array.from({ length: size }, (_, to) => cost(row, to)),
+const lengthOf = ({ truth }: Case): number => truth.length;
+
+/** What most of the other rows hold that look the same, weighed against what is frequent at all. */
+function byOthers(cases: readonly Case[], fact: string): number {
+  const total = counted(cases);
+  const frequent = [...total].sort((a, b) => b[1] - a[1]).slice(0, 2);
+  const alike = new Map(
+    [...Map.groupBy(cases, ({ facts }) => facts[fact])].map(([look, group]) => [look, counted(group)]),
   );
+  let right = 0;
+  for (const { truth, facts } of cases) {
+    const seen = alike.get(facts[fact]) ?? new Map<string, number>();
+    let guess = "";
+    let highest = -1;
+    for (const value of [...seen.keys(), ...frequent.map(([one]) => one)]) {
+      const own = value === truth ? 1 : 0; // what this row holds is what they want to know
+      const prior = (PRIOR_ROWS * ((total.get(value) ?? 0) - own)) / cases.length;
+      const weight = (seen.get(value) ?? 0) - (seen.has(value) ? own : 0) + prior;
+      if (weight > highest) [guess, highest] = [value, weight];
+    }
+    if (guess === truth) right += 1;
+  }
+  return right;
 }
 
-const at = (costs: readonly Float64Array[], row: number, column: number): number => costs[row]?.[column] ?? 0;
+function counted(cases: readonly Case[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { truth } of cases) counts.set(truth, (counts.get(truth) ?? 0) + 1);
+  return counts;
+}
 
-/** The numbers below `size` in an order that cannot be guessed, and is the same in every run. */
-function shuffled(size: number, seed: number): number[] {
-  return Array.from({ length: size }, (_, number) => ({ number, by: keyNumber(`order ${seed}`, number) }))
-    .sort((a, b) => a.by.compare(b.by))
-    .map(({ number }) => number);
+function mean(times: number, measure: () => number): number {
+  let sum = 0;
+  for (let n = 0; n < times; n += 1) sum += measure();
+  return sum / times;
 }
