@@ -2,19 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { WrappedKeyRefused } from "@medvault/crypto";
 import { type Keyring, KeysError } from "@medvault/keys";
 import { inTransaction, type Tx } from "@medvault/postgres";
-import { DocumentRefused, type DocumentRow, type IndexedRow, type SearchDocument } from "@medvault/search";
+import { DocumentRefused, type SearchDocument } from "@medvault/search";
 import type pg from "pg";
-import {
-  type RowRevision,
-  readDocuments,
-  readRevisions,
-  type SealedDocument,
-  takeChanged,
-  writeDocuments,
-} from "./search-document.store.ts";
-import { layoutNow, openDocuments, rowsIn, type StoredDocument, sealDocument } from "./search-document.ts";
-import { type Place, readPatients, readRows } from "./searched-row.store.ts";
-import { chunksOf } from "./waiting.ts";
+import { readContents } from "./patient-load.service.ts";
+import { readDocuments, type SealedDocument, takeChanged, writeDocuments } from "./search-document.store.ts";
+import { openDocuments, rowsIn, type StoredDocument, sealDocument } from "./search-document.ts";
+import type { Place } from "./searched-row.store.ts";
 
 /** With ten rows each some 100 ms of work, in a lock for which no request waits. */
 const PATIENTS_PER_BATCH = 100;
@@ -22,7 +15,6 @@ const PATIENTS_PER_BATCH = 100;
 const ROWS_PER_BATCH = 10_000;
 /** Who has more has no document, and is read from the rows. */
 const MAX_ROWS = 250_000;
-const ROWS_PER_STATEMENT = 500;
 const NIL = "00000000-0000-0000-0000-000000000000";
 
 export interface ProjectorPlace {
@@ -55,7 +47,7 @@ async function projectNext(place: Place & { db: Tx }, after: string): Promise<re
   const stored = new Map((await readDocuments(db, taken.ids)).map((one) => [one.id, one]));
   const ids = firstWith(taken.ids, (id) => rowsIn(stored.get(id)), ROWS_PER_BATCH);
   const some = ids.flatMap((id) => stored.get(id) ?? []).filter((one) => rowsIn(one) <= MAX_ROWS);
-  const documents = await documentsOf(place, some);
+  const documents = await readContents(place, some, await openDocuments(keyring, some));
   const sealed = some.flatMap((one, at) => trySeal(keyring, one, documents[at] ?? null) ?? []);
   await writeDocuments(db, { ...taken, ids }, sealed);
   return ids;
@@ -70,58 +62,6 @@ function firstWith(ids: readonly string[], rowsOf: (id: string) => number, most:
   });
   return end === -1 ? ids : ids.slice(0, end);
 }
-
-/**
- * What the rows say now, of those patients who are there. What a document has of a row in its
- * present revision is kept, unless the row was changed: then it is read, and kept only where the
- * row does not open any more.
- */
-async function documentsOf(
-  place: Place & { db: Tx },
-  stored: readonly StoredDocument[],
-): Promise<(SearchDocument | null)[]> {
-  const layout = layoutNow();
-  const opened = await openDocuments(place.keyring, stored);
-  const formerOf = opened.map((one) => (one?.layout === layout ? one : null));
-  const ids = stored.map(({ id }) => id);
-  const patients = new Map((await readPatients(place, ids)).map(({ patient }) => [patient.id, patient]));
-  const revisions = Map.groupBy(await readRevisions(place.db, ids), ({ patientId }) => patientId);
-  const knownOf = formerOf.map((former) => new Map(former?.rows.map((row) => [row.id, row])));
-  const wanted = stored.flatMap(({ id }, at) =>
-    (revisions.get(id) ?? [])
-      .filter((row) => row.isChanged || !isKnown(knownOf[at], row))
-      .map((row) => row.id),
-  );
-  const read = new Map<string, IndexedRow>();
-  for (const some of chunksOf(wanted, ROWS_PER_STATEMENT)) {
-    for (const row of await readRows(place, some)) read.set(row.id, row);
-  }
-  const isWanted = new Set(wanted);
-  return stored.map(({ id, print }, at) => {
-    const patient = patients.get(id);
-    if (!patient) return null;
-    const former = formerOf[at];
-    const isSame = former?.print.slice(-REVISION_CHARS) === print.slice(-REVISION_CHARS);
-    const rows = (revisions.get(id) ?? []).flatMap((row): DocumentRow[] => {
-      const known = isKnown(knownOf[at], row) ? knownOf[at]?.get(row.id) : undefined;
-      const now = isWanted.has(row.id) ? read.get(row.id) : known;
-      if (!now) return []; // gone since
-      return [{ ...(now.text === null && known ? known : now), rev: row.rev }];
-    });
-    return {
-      layout,
-      print,
-      patient: patient.name === null && former && isSame ? former.patient : patient,
-      rows,
-    };
-  });
-}
-
-/** Of a fingerprint: its last four bytes are the revision of the patient's own row. */
-const REVISION_CHARS = 8;
-
-const isKnown = (known: ReadonlyMap<string, DocumentRow> | undefined, { id, rev }: RowRevision): boolean =>
-  known?.get(id)?.rev === rev;
 
 /** Null: the patient's key does not open, or it would be too large; then there is none. */
 function trySeal(

@@ -4,12 +4,13 @@ import type { TestClient } from "@medvault/testing";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ASPIRIN, givenPatient, givenPrescription, type Records, startRecords } from "../../test/harness.ts";
+import { fromRows, plain } from "../../test/loaded-patients.ts";
 import { loadPatients } from "./patient-load.service.ts";
 import { projectorJobs, projectorMetrics } from "./projector.jobs.ts";
 import { project } from "./projector.service.ts";
 import { pruneChanges, readBacklog, readDocuments } from "./search-document.store.ts";
 import { openDocuments } from "./search-document.ts";
-import { loadFromRows, type Place } from "./searched-row.store.ts";
+import type { Place } from "./searched-row.store.ts";
 
 const NEVER = new AbortController().signal;
 
@@ -55,10 +56,9 @@ async function contents(ids: readonly string[]): Promise<unknown[]> {
 async function expectWhole(ids: readonly string[]): Promise<void> {
   expect(await waiting()).toBe(0);
   expect(await contents(ids)).not.toContain(null);
-  const loaded = await loadPatients(place, ids);
-  const rows = await loadFromRows(place, ids);
-  const byId = (all: typeof rows) => new Map(all.map(({ patient, rows: some }) => [patient.id, some.length]));
-  expect(byId(loaded)).toEqual(byId(rows));
+  for (const one of await loadPatients(place, ids)) {
+    expect(plain(one)).toEqual(await fromRows(service, one.patient.id));
+  }
   expect(await waiting()).toBe(0); // no document was asked for
 }
 

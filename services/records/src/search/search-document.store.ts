@@ -115,8 +115,8 @@ export interface RowRevision {
   readonly isChanged: boolean;
 }
 
-export async function readRevisions(tx: Tx, patientIds: readonly string[]): Promise<RowRevision[]> {
-  const { rows } = await tx.query<RowRevision & object>(ROWS, [patientIds]);
+export async function readRevisions(db: Db, patientIds: readonly string[]): Promise<RowRevision[]> {
+  const { rows } = await withDeadline(STATEMENT_MS, () => db.query<RowRevision & object>(ROWS, [patientIds]));
   return rows;
 }
 

@@ -33,16 +33,12 @@ const PATIENTS = `${patients.statements.rows}
       where r.id = any($1::uuid[])`;
 const ROWS = `${prescriptions.statements.rows}
       where r.id = any($1::uuid[])`;
-const ROWS_OF = `${prescriptions.statements.rows}
-      where r.patient_id = any($1::uuid[]) and (r.patient_id, r.id) > ($2::uuid, $3::uuid)
-      order by r.patient_id, r.id limit $4`;
 const IDS = "select id from patients where id > $1 order by id limit $2";
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 const STATEMENT_MS = 10_000;
 /** Some 4 ms of opening: then others have their turn. */
 const ROWS_PER_TURN = 100;
-const ROWS_PER_STATEMENT = 1_000;
 
 /** The patients after `after`, in the order of their ids. */
 export async function nextPatientIds(db: Db, after: string | null, limit: number): Promise<string[]> {
@@ -68,23 +64,6 @@ export async function readPatients(place: Place, ids: readonly string[]): Promis
 export async function readRows(place: Place, ids: readonly string[]): Promise<IndexedRow[]> {
   const { rows } = await read<SealedRow>(place.db, ROWS, [ids]);
   return inTurns(rows, (row) => indexedPrescription(prescriptions.open(place.keyring, row)));
-}
-
-/** These patients with all of their prescriptions; but for who is not there, or has no key. */
-export async function loadFromRows(place: Place, ids: readonly string[]): Promise<LoadedPatient[]> {
-  const found = new Map(
-    (await readPatients(place, ids)).map((one) => [one.patient.id, { ...one, rows: [] as IndexedRow[] }]),
-  );
-  let last = { id: NIL, patientId: NIL };
-  for (let isMore = found.size > 0; isMore; ) {
-    const values = [[...found.keys()], last.patientId, last.id, ROWS_PER_STATEMENT];
-    const { rows } = await read<SealedRow>(place.db, ROWS_OF, values);
-    const opened = await inTurns(rows, (row) => indexedPrescription(prescriptions.open(place.keyring, row)));
-    for (const row of opened) found.get(row.patientId)?.rows.push(row);
-    last = opened.at(-1) ?? last;
-    isMore = rows.length === ROWS_PER_STATEMENT;
-  }
-  return [...found.values()];
 }
 
 const read = <R extends object>(db: Db, text: string, values: unknown[]) =>
