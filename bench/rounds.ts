@@ -2,7 +2,7 @@
 export interface Finding {
   readonly name: string;
   readonly measured: number;
-  readonly unit: "ratio" | "MiB" | "ms" | "µs" | "count" | "/s" | "%";
+  readonly unit: "ratio" | "MiB" | "MB" | "ms" | "µs" | "count" | "/s" | "%";
   readonly atLeast?: number;
   readonly atMost?: number;
   /** What else there is to know. */

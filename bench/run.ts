@@ -8,6 +8,7 @@ import { slowClients } from "./gateway/slow-clients.ts";
 import { streaming } from "./gateway/streaming.ts";
 import { throughput } from "./gateway/throughput.ts";
 import type { Finding } from "./rounds.ts";
+import { searchInProcess } from "./search/in-process.ts";
 import { withServers } from "./servers.ts";
 
 const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--dir /tmp] [--json]
@@ -20,6 +21,7 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   seal-file  a file of --file-mib through sealFile and openFile in --dir, and how the process grows
   auth-sign-in    sign-ins a second beside bare argon2id, event loop delay, hashes of a refresh
   auth-timing     whether time tells accounts apart: medians of 200 tries (5 a round)
+  search-index    searches of the index alone, 1,000,000 prescriptions in this process, and its memory
   auth-assertion  the gateway's assertion, checked by a service
   index-leakage   what tables and WAL tell a thief who knows which values occur, and how often
   fhir            every bundle there is: whole, equal, valid; bundles of 1,000 and 20,000 exported, a second
@@ -64,6 +66,7 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
       const { leakage } = await import("./index-leakage/leakage.ts");
       return leakage((text) => void (values.json || process.stdout.write(text)));
     }),
+  "search-index": async () => searchInProcess(rounds),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };
 

@@ -1,0 +1,138 @@
+import { randomUUID } from "node:crypto";
+import { nameText, type RowSearch, SearchIndex, searchWords, termText } from "@medvault/search";
+import { type Finding, median } from "../rounds.ts";
+
+const PATIENTS = 100_000;
+const ROWS_PER_PATIENT = 10;
+const TERMS = 3_000;
+const PANEL = 2_000;
+const SEARCHES_PER_ROUND = 5;
+const MAX_MILLIS = 10;
+const MAX_MB_PER_MILLION = 60;
+const MIB = 1024 ** 2;
+
+const SYLLABLES = "ma ri lo ken sa bru ti vo an el ski son dé ho chen ba qui ra fu na or win pet zu".split(
+  " ",
+);
+const FORMS = ["oral tablet", "capsule", "injection", "topical cream"];
+
+/**
+ * The index alone in this process: 1,000,000 prescriptions of 100,000 patients and 3,000 terms, put
+ * patient by patient in no order; then each kind of search, and what memory it takes.
+ */
+export function searchInProcess(rounds: number): Finding[] {
+  const random = numbersFrom(42);
+  const word = (n: number): string => Array.from({ length: n }, () => pick(SYLLABLES, random())).join("");
+  const names = Array.from({ length: PATIENTS }, () => [word(2), word(3)]);
+  const medications = Array.from(
+    { length: TERMS },
+    (_, n) => `${word(3 + (n % 3))} ${5 * (1 + (n % 40))} mg ${FORMS[n % 4]}`,
+  );
+  const terms = medications.map((medication) => termText([medication, String(random()).slice(2, 9)]));
+  const ids = names.map(() => randomUUID());
+
+  const before = held();
+  const index = new SearchIndex({ maxBytes: 1024 * MIB });
+  let longest = 0;
+  const since = performance.now();
+  for (const [n, patientId] of ids.entries()) {
+    const rows = Array.from({ length: ROWS_PER_PATIENT }, () => ({
+      ...{
+        id: randomUUID(),
+        patientId,
+        isDated: true,
+        status: pick(["active", "stopped", "completed"], random()),
+      },
+      text: terms[Math.min(TERMS - 1, Math.floor(TERMS ** random()))] ?? null,
+      startDate: new Date((10_000 + Math.floor(9_000 * random())) * 86_400_000).toISOString().slice(0, 10),
+    }));
+    const patient = { id: patientId, updatedAt: new Date(n), birthDate: "1970-01-01", fields: {} };
+    const name = nameText(names[n] ?? []);
+    const put = performance.now();
+    index.putPatient({ ...patient, name }, rows);
+    longest = Math.max(longest, performance.now() - put);
+  }
+  const seconds = (performance.now() - since) / 1_000;
+  const grown = held() - before;
+  const megabytes = index.bytes / 1e6;
+  const { set } = index.setOf(Buffer.from(ids.slice(0, PANEL).join("").replaceAll("-", ""), "hex"));
+
+  const year = { from: "2012-01-01", to: "2012-12-31" };
+  const common = terms[1]?.slice(0, 7) ?? "";
+  const rare = terms[2_900]?.slice(0, 8) ?? "";
+  const kinds: [string, string, Partial<RowSearch>][] = [
+    ["absent", "xyzzyq", {}],
+    ["absent, of letters that occur", "tablyq", {}],
+    ["common word", "tablet", {}],
+    ["common term", common, {}],
+    ["rare term", rare, {}],
+    ["part of a name", (names[500]?.join(" ") ?? "").slice(1, 7), {}],
+    ["one letter, rare", "q", {}],
+    ["one letter, common", "a", {}],
+    ["two letters", "an", {}],
+    ["name and term", `${names[500]?.[0]} ${common}`, {}],
+    ["name and term that never meet", "zuzu qui ski 195mg", {}],
+    ["one doctor, rare term", rare, { among: set }],
+    ["one doctor, common term", common, { among: set }],
+    ["one doctor, absent", "xyzzyq", { among: set }],
+    ["one doctor, dated", common, { among: set, ...year }],
+    ["dated, rare term", rare, year],
+    ["of a status, one letter", "a", { status: "stopped" }],
+  ];
+  const findings = kinds.map(([name, q, more]): Finding => {
+    const times: number[] = [];
+    let found = 0;
+    for (let n = 0; n < rounds * SEARCHES_PER_ROUND; n += 1) {
+      const begun = performance.now();
+      found = index.searchRows({
+        words: searchWords(q),
+        among: null,
+        after: null,
+        limit: 21,
+        ...more,
+      }).length;
+      times.push(performance.now() - begun);
+    }
+    times.sort((a, b) => a - b);
+    const p99 = times[Math.floor(times.length * 0.99)] ?? 0;
+    const note = `p50 ${median(times).toFixed(2)}, least ${times[0]?.toFixed(2)} ms; ${found} rows`;
+    return {
+      name: `search of ${index.rows} rows: ${name}`,
+      measured: p99,
+      unit: "ms",
+      atMost: MAX_MILLIS,
+      note,
+    };
+  });
+  const note = `MB; the process grew by ${(grown / 1e6).toFixed(0)}`;
+  return [
+    ...findings,
+    {
+      name: "search: memory, a million rows",
+      measured: megabytes,
+      unit: "MB",
+      atMost: MAX_MB_PER_MILLION,
+      note,
+    },
+    { name: "search: putting them, all", measured: seconds * 1_000, unit: "ms", note: "with making them up" },
+    { name: "search: putting one patient, at the longest", measured: longest, unit: "ms" },
+  ];
+}
+
+/** What typed arrays and the heap take, without what the collector would give back. */
+function held(): number {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+const pick = <T>(of: readonly T[], share: number): T => of[Math.floor(share * of.length)] as T;
+
+/** Numbers from 0 to 1, the same each time (the generator of Numerical Recipes). */
+function numbersFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
