@@ -49,10 +49,12 @@ export const fieldOf = (field: string, text: string): string =>
 
 /** Whether an opened patient is what was asked for: a row may have changed since it was indexed. */
 export function isAskedFor(patient: Patient, { words, birthDate, fields = {} }: AskedPatient): boolean {
-  const held = indexedPatient(patient);
   return (
-    (words === undefined || holdsWords([held.name ?? ""], words)) &&
-    (birthDate === undefined || held.birthDate === birthDate) &&
-    Object.entries(fields).every(([field, part]) => held.fields[field]?.includes(part))
+    (birthDate === undefined || patient.birthDate === birthDate) &&
+    (words === undefined || holdsWords([indexedName(patient) ?? ""], words)) &&
+    Object.entries(fields).every(([field, part]) => {
+      const value = patient[field as keyof Patient];
+      return typeof value === "string" && fieldOf(field, value).includes(part);
+    })
   );
 }

@@ -2,6 +2,7 @@ import type { TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ADA, givenPatient, type Known, type Records, startRecords } from "../../test/harness.ts";
 import { NOTHING_TYPED, ODD_TYPING } from "../../test/typed.ts";
+import { cursorFor } from "../resources/paging.ts";
 
 let service: Records;
 let doctor: TestClient;
@@ -11,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-type Page = { items: (Known & { familyName: string })[]; nextCursor: string | null };
+type Page = { items: (Known & { updatedAt: string })[]; nextCursor: string | null };
 async function find(search: object, by = doctor): Promise<string[]> {
   const answer = await by.post<Page>("/v1/patients/search", { limit: 100, ...search });
   expect(answer.status, JSON.stringify(search)).toBe(200);
@@ -131,6 +132,9 @@ test("a page is full though the rows of some of its hits went away while it was 
   for (let n = 0; n < 6; n += 1) ids.unshift(await givenPatient(doctor, { familyName: "Vanishing" }));
   const first = await doctor.post<Page>("/v1/patients/search", { q: "vanish", limit: 2 });
   expect(first.body.items.map(({ id }) => id)).toEqual(ids.slice(0, 2));
+  // As it always was, so that a page that was begun before an upgrade goes on after it.
+  const { updatedAt: at = "", id = "" } = first.body.items[1] ?? {};
+  expect(first.body.nextCursor).toBe(cursorFor({ at, id }, ["patients/search", "vanish", ...Array(4)]));
   const { search } = service.context;
   const { patients } = search;
   // Gone between the look into the index and the reading of the rows.

@@ -104,7 +104,7 @@ async function openAll(
     const before = known.get(row.patientId);
     if (before) return before;
     const chartId = prescription[CHART]?.id ?? row.patientId;
-    const mine = () => [patients.open(keyring, patientRow)];
+    const mine = () => [patients.open(keyring, patientRow())];
     const chart = isMerged ? mates.filter((one) => one[CHART]?.id === chartId) : mine();
     const names = chart.flatMap((one) => indexedName(one) ?? []);
     known.set(row.patientId, names);

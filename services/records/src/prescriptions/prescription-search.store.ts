@@ -12,7 +12,7 @@ import type { Prescription } from "./prescription.ts";
 /** A prescription that a search found, with the box of its patient's row, for the name. */
 export interface Found {
   prescription: FoundRow<Prescription>;
-  patientRow: SealedRow;
+  patientRow: () => SealedRow;
   /** Whether the patient is in a merge, so that other names lead here too. */
   isMerged: boolean;
 }
@@ -39,7 +39,7 @@ export async function findWithPatients(
   const { rows } = await db.query<SealedRow>(OF_IDS, [ids, scope, userId]);
   return rows.map((row) => ({
     prescription: prescriptions.open(context.keyring, row),
-    patientRow: { ...withoutPrefix(row), subject_key: row.subject_key } as SealedRow,
+    patientRow: () => ({ ...withoutPrefix(row), subject_key: row.subject_key }) as SealedRow,
     isMerged: row.is_merged === true,
   }));
 }

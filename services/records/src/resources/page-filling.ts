@@ -33,7 +33,7 @@ export async function fillPage<T>(search: {
   const batchRows = limit + spareRows;
   const items: T[] = [];
   let after = positionOf(search.cursor, filter);
-  for (let seen = 0; seen < MAX_CANDIDATES; seen += batchRows) {
+  for (let seen = 0; seen < MAX_CANDIDATES; seen += limit + SPARE_ROWS) {
     const { candidates, isFull } = await fetch(after, batchRows);
     for (const candidate of candidates) {
       if (items.length === limit && after) return { items, nextCursor: cursorFor(after, filter) };
