@@ -229,6 +229,15 @@ test("a row that was damaged is found by what its document still says", async ()
   expect(await waiting()).toBe(0);
 });
 
+test("a key that was wrapped again opens the documents of before", async () => {
+  const [stored] = await readDocuments(service.pool, [id]);
+  if (!stored) throw new Error("there is a document");
+  const key = service.keyring.unwrap(stored.subject_key, ["subject", id]);
+  const again = service.keyring.wrap(key, ["subject", id]);
+  await service.pool.query("update subject_keys set wrapped = $2 where subject_id = $1", [id, again]);
+  await expectLoaded("document");
+});
+
 test("a patient whose key is damaged has no document, and comes back with the key", async () => {
   const damage = `update records_sys.subject_keys set wrapped = set_byte(wrapped, 60, get_byte(wrapped, 60) # 1) where subject_id = '${id}'`;
   await superuser(damage);
