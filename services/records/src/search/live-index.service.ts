@@ -4,7 +4,7 @@ import { changedPatients, takeChanges } from "./change-taking.service.ts";
 import { loadPatients } from "./patient-load.service.ts";
 import { type Position, readChanges, type SearchChange } from "./search-change.store.ts";
 import { countPatients, type LoadedPatient, nextPatientIds, type Place } from "./searched-row.store.ts";
-import { bounded, chunksOf, Slots, unlessAborted, waitingFor } from "./waiting.ts";
+import { bounded, chunksOf, Shared, Slots, unlessAborted, waitingFor } from "./waiting.ts";
 
 /** Patients of one load: two messages to the threads that open documents. */
 const PATIENTS_PER_LOAD = 500;
@@ -49,13 +49,15 @@ export class LiveIndex {
   readonly #behind = new Set<string>();
   /** Of each load under way, of whom a reading said something meanwhile. */
   readonly #loads = new Set<Set<string>>();
-  readonly #pending = new Map<string, Promise<void>>();
+  readonly #pending = new Shared();
   readonly #slots = new Slots(LOADS_AT_ONCE);
   /** What takes turns: readings, and loads that no reading may overtake. */
   #turn: Promise<unknown> = Promise.resolve();
   #nextReading: Promise<void> | null = null;
   #loadingAll: Promise<void> | null = null;
   #isTaking = false;
+  /** Searches for which someone is being loaded. */
+  #waiting = 0;
   #isStopped = false;
 
   constructor(place: Place, maxBytes: number) {
@@ -104,7 +106,11 @@ export class LiveIndex {
       const { set, missing } = this.#index.setOf(ids);
       const unknown = missing.filter((id) => !this.#absent.has(id));
       if (unknown.length === 0) return search(this.#index, set);
-      await bounded(this.#ensure(unknown), until, () => this.#loading());
+      this.#waiting += 1;
+      const loaded = this.#ensure(unknown).finally(() => {
+        this.#waiting -= 1;
+      });
+      await bounded(loaded, until, () => this.#loading());
     }
   }
 
@@ -144,20 +150,30 @@ export class LiveIndex {
     const index = this.#index;
     this.#warmth = "loading"; // from here on readings load who is new
     this.#counted = await countPatients(this.#place.db);
+    const pages = this.#pages(index);
+    // Some are read while others are opened and put in.
+    const drain = async () => {
+      for await (const ids of pages) await this.#loadAfterOthers(ids);
+    };
+    await Promise.all([drain(), drain()]);
+    if (index === this.#index && !this.#isStopped && this.warmth === "loading") this.#warmth = "whole";
+  }
+
+  /** Those of everyone who are not there yet, some at a time. */
+  async *#pages(index: SearchIndex): AsyncGenerator<string[]> {
     for (let after: string | null = null; ; ) {
-      if (this.#isStopped || index !== this.#index) return;
       if (performance.now() - this.#readAt > READING_EVERY_MS) await this.fresh();
       const ids = await nextPatientIds(this.#place.db, after, PATIENTS_PER_LOAD);
-      await this.#loadAfterOthers(ids.filter((id) => !index.isLoaded(id) && !this.#absent.has(id)));
+      if (this.#isStopped || index !== this.#index) return;
+      yield ids.filter((id) => !index.isLoaded(id) && !this.#absent.has(id));
       after = ids.at(-1) ?? null;
-      if (ids.length < PATIENTS_PER_LOAD) break;
+      if (ids.length < PATIENTS_PER_LOAD) return;
     }
-    if (index === this.#index && !this.#isStopped && this.warmth === "loading") this.#warmth = "whole";
   }
 
   /** Those for whom somebody waits go first. */
   async #loadAfterOthers(ids: readonly string[]): Promise<void> {
-    await this.#slots.idle();
+    if (this.#waiting > 0) await this.#slots.idle();
     await this.#ensure(ids);
   }
 
@@ -218,22 +234,8 @@ export class LiveIndex {
     }
   }
 
-  /** Loads these, those who are on their way already not once more. */
-  async #ensure(ids: readonly string[]): Promise<void> {
-    const pending = this.#pending;
-    const others = ids.flatMap((id) => pending.get(id) ?? []);
-    const mine = ids.filter((id) => !pending.has(id));
-    const loads = chunksOf(mine, PATIENTS_PER_LOAD).map((some) => {
-      const load = this.#slots
-        .run(() => this.#load(some))
-        .finally(() => {
-          for (const id of some) if (pending.get(id) === load) pending.delete(id);
-        });
-      for (const id of some) pending.set(id, load);
-      return load;
-    });
-    const ended = await Promise.allSettled(new Set([...loads, ...others]));
-    for (const one of ended) if (one.status === "rejected") throw one.reason;
+  #ensure(ids: readonly string[]): Promise<void> {
+    return this.#pending.each(ids, PATIENTS_PER_LOAD, (some) => this.#slots.run(() => this.#load(some)));
   }
 
   /** Whom a reading said something of meanwhile is read again when none is under way. */

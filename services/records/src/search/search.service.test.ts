@@ -1,7 +1,6 @@
 import { newId } from "@medvault/contracts";
 import { shred } from "@medvault/keys";
 import { inTransaction } from "@medvault/postgres";
-import { searchWords } from "@medvault/search";
 import type { TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ASPIRIN, givenPatient, givenPrescription, type Records, startRecords } from "../../test/harness.ts";
@@ -30,20 +29,15 @@ let count = 0;
 /** A word that nothing else here has. */
 const word = () =>
   `q${(count++).toString(26).replace(/\d/g, (digit) => "klmnopqrst"[Number(digit)] ?? "")}zz`;
-const search = (q: string, by = doctor, more: object = {}) =>
-  two.context.search.rows(
-    by.actor,
-    "prescription:search",
-    { words: searchWords(q), chart: null, ...more },
-    null,
-    100,
-  );
-const found = async (q: string, by = doctor, more: object = {}) =>
-  (await search(q, by, more)).map(({ id }) => id);
-const people = async (q: string, by = doctor) =>
-  (await two.context.search.patients(by.actor, "patient:search", { words: searchWords(q) }, null, 100)).map(
-    ({ id }) => id,
-  );
+type Page = { items: { id: string }[] };
+/** Asks the other process. */
+const ask = async (path: string, q: string, by: TestClient): Promise<string[]> => {
+  const { status, body } = await two.as(by.actor).post<Page>(path, { q, limit: 100 });
+  expect(status).toBe(200);
+  return body.items.map(({ id }) => id);
+};
+const found = (q: string, by = doctor) => ask("/v1/prescriptions/search", q, by);
+const people = (q: string, by = doctor) => ask("/v1/patients/search", q, by);
 
 test("what was written, renamed or deleted a moment ago through another process is found as it is now", async () => {
   const [drug, renamed, name] = [word(), word(), word()];

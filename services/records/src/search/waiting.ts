@@ -49,3 +49,33 @@ export class Slots {
     await Promise.all(this.#ends);
   }
 }
+
+/** Work on keys, of which each is worked on once at a time: who asks meanwhile waits for that. */
+export class Shared {
+  readonly #pending = new Map<string, Promise<void>>();
+
+  /** `work` is given at most `size` keys. Resolves, or rejects, once all has ended. */
+  async each(
+    keys: readonly string[],
+    size: number,
+    work: (some: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    const pending = this.#pending;
+    const others = keys.flatMap((key) => pending.get(key) ?? []);
+    const mine = keys.filter((key) => !pending.has(key));
+    const started = chunksOf(mine, size).map((some) => {
+      const one: Promise<void> = work(some).finally(() => {
+        for (const key of some) if (pending.get(key) === one) pending.delete(key);
+      });
+      for (const key of some) pending.set(key, one);
+      return one;
+    });
+    const ended = await Promise.allSettled(new Set([...started, ...others]));
+    for (const one of ended) if (one.status === "rejected") throw one.reason;
+  }
+
+  /** What is under way is nobody's to wait for from now on. */
+  clear(): void {
+    this.#pending.clear();
+  }
+}
