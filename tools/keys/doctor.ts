@@ -129,14 +129,11 @@ async function serviceFindings(
   ];
 }
 
-/**
- * A key that waits to be put in place, or one that was destroyed and not forgotten, is of a rebuild
- * that was stopped.
- */
+/** A key that waits to be put in place is of a rebuild that was stopped. */
 async function indexFindings(db: Db, service: ServiceName): Promise<Finding[]> {
   const { rows } = await db.query<{ name: string }>(
-    `select distinct name from keys k where kind = 'index' and (state = 'destroyed' or state = 'retired' and exists (
-       select from keys a where a.kind = 'index' and a.name = k.name and a.state = 'active' and a.version < k.version))
+    `select distinct name from keys k where kind = 'index' and state = 'retired' and exists (
+       select from keys a where a.kind = 'index' and a.name = k.name and a.state = 'active' and a.version < k.version)
       order by name`,
   );
   return rows.map(({ name }) => {

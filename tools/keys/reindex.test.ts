@@ -27,7 +27,7 @@ const keys: KeysPlace["keys"] = (...args) => place.keys(...args);
 async function addPatient(): Promise<void> {
   const id = randomUUID();
   const fields = { givenName: "Ada", familyName: "Marsh", birthDate: "1971-02-03", sex: "female" as const };
-  const nothing = { nationalId: null, phone: null, email: null, address: null };
+  const nothing = { nationalId: "S1234567D", phone: null, email: null, address: null };
   const value = newPatient(
     id,
     { ...fields, ...nothing },
@@ -36,18 +36,20 @@ async function addPatient(): Promise<void> {
   const { open, sealed } = patients.seal(keyring, await createSubjectKey(pool(), keyring, id), value);
   const tokens = patients.indexTokens(await patients.indexKeys(pool(), keyring), value);
   await pool().query(
-    `insert into patients (id, created_by, created_at, updated_at, name_tokens, birth_date_token, rev, open, sealed)
-     values ($1, $1, $2, $2, $3, $4, 1, $5, $6)`,
-    [id, value.createdAt, tokens.search_name, tokens.birth_date, open, sealed],
+    `insert into patients (id, created_by, created_at, updated_at, national_id_token, rev, open, sealed)
+     values ($1, $1, $2, $2, $3, 1, $4, $5)`,
+    [id, value.createdAt, tokens.national_id, open, sealed],
   );
 }
 
-const birthDateTokens = async () =>
-  (await pool().query<{ token: Buffer }>("select birth_date_token as token from patients")).rows[0]?.token;
+const storedToken = async () =>
+  (await pool().query<{ token: Buffer }>("select national_id_token as token from patients")).rows[0]?.token;
+const askedTokens = async () =>
+  patients.queryTokens(await patients.indexKeys(pool(), keyring), "national_id", "S1234567D");
 
 test("a table's indexes are rebuilt by command, each step with its event, and under the new keys afterwards", async () => {
   await addPatient();
-  const before = await birthDateTokens();
+  const before = await storedToken();
   await drainedEvents(pool());
   const ran = await keys("reindex", "patients", "--json");
   expect(ran).toMatchObject({ code: 0, err: "" });
@@ -59,16 +61,11 @@ test("a table's indexes are rebuilt by command, each step with its event, and un
   });
   const events = await drainedEvents(pool());
   expect(events.map(({ type, data }) => [type, data.details])).toEqual(
-    ["begun", "in_place", "finished"].map((step) => [
-      "medvault.records.keys.reindex.v1",
-      { table: "patients", step },
-    ]),
+    ["begun", "finished"].map((step) => ["medvault.records.keys.reindex.v1", { table: "patients", step }]),
   );
-  const after = await birthDateTokens();
+  const after = await storedToken();
   expect(after).not.toEqual(before);
-  expect(after).toEqual(
-    patients.queryTokens(await patients.indexKeys(pool(), keyring), "birth_date", "1971-02-03"),
-  );
+  expect(await askedTokens()).toContainEqual(after);
 });
 
 test("a table without a blind index, and one that is none, are wrong usage", async () => {
@@ -82,17 +79,15 @@ test("a table without a blind index, and one that is none, are wrong usage", asy
 test("a table may be sealed again in the middle of a rebuild, which the next run finishes", async () => {
   await pool().query(
     `insert into keys (kind, name, version, wrapped, state)
-     select kind, name, version + 1, $1, 'retired' from keys where name = 'patients.birth_date'`,
-    [keyring.wrap(Buffer.alloc(32, 7), ["index", "patients.birth_date"], 3)],
+     select kind, name, version + 1, $1, 'retired' from keys where name = 'patients.national_id'`,
+    [keyring.wrap(Buffer.alloc(32, 7), ["index", "patients.national_id"], 3)],
   );
-  const says = "✗ records: the index patients.birth_date is half rebuilt: keys reindex patients.";
+  const says = "✗ records: the index patients.national_id is half rebuilt: keys reindex patients.";
   expect(await keys("doctor", "records")).toMatchObject({ code: 1, out: expect.stringContaining(says) });
   expect(await keys("reseal", "patients", "--all")).toMatchObject({ code: 0 });
   expect(await keys("reindex", "patients")).toMatchObject({ code: 0 });
   expect((await keys("doctor", "records")).out).not.toContain("half rebuilt");
-  expect(await birthDateTokens()).toEqual(
-    patients.queryTokens(await patients.indexKeys(pool(), keyring), "birth_date", "1971-02-03"),
-  );
+  expect(await askedTokens()).toContainEqual(await storedToken());
 });
 
 test("list says how many rows of each table open by the keys of a version, tokens under table keys too", async () => {

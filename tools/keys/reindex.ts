@@ -1,5 +1,5 @@
 import { auditEvent, type NewEvent } from "@medvault/contracts";
-import type { TokenTable } from "@medvault/keys";
+import { type TokenTable, tokenColumns } from "@medvault/keys";
 import { addTokenLayer, type RebuildStep, rebuildIndexes } from "@medvault/keys/operations";
 import { emit } from "@medvault/messaging";
 import type { ServiceName } from "@medvault/postgres";
@@ -8,9 +8,8 @@ import { findTable, findTokenTable } from "./tables.ts";
 import { type Work, withKeyring } from "./work.ts";
 
 const SAID: Readonly<Record<RebuildStep, string>> = {
-  begun: "every write has tokens of a new key too, and the other rows are given them.",
-  in_place: "the new key finds every row, the old one is destroyed, and its tokens are taken away.",
-  finished: "no token of the old key is left.",
+  begun: "every write has tokens of a new key, and the other rows are given them.",
+  finished: "the new key finds every row, the old one is gone, and no token of it is left.",
 };
 
 /** `keys reindex <table>` */
@@ -40,8 +39,7 @@ async function layTokens(work: Work, table: TokenTable): Promise<Outcome> {
 
 async function reindexRows(work: Work, name: string | undefined): Promise<Outcome> {
   const { service, table } = await findTable(name, work.policyFile);
-  const { indexes, searchable } = table.declaration;
-  if (indexes === undefined && searchable === undefined) throw new UsageError(`${name} has no blind index.`);
+  if (tokenColumns(table.declaration).length === 0) throw new UsageError(`${name} has no blind index.`);
   return withKeyring(work.installation, service, async (place, keyring) => {
     const result = await rebuildIndexes(place.pool, keyring, table, {
       signal: work.signal,
@@ -49,7 +47,7 @@ async function reindexRows(work: Work, name: string | undefined): Promise<Outcom
         await emit(tx, service, reindexEvent(service, table.declaration.table, step));
         work.output.say(`${name}: ${SAID[step]}`);
       },
-      onProgress: (pass, rows) => work.output.progress(`rows of ${name}, pass ${pass} of 2`, rows, rows),
+      onProgress: (rows) => work.output.progress(`rows of ${name}`, rows, rows),
     });
     return {
       lines: [

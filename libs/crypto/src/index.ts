@@ -1,12 +1,4 @@
-export {
-  compact,
-  containsPart,
-  exactToken,
-  layeredToken,
-  normalise,
-  trigramQueryTokens,
-  trigramTokens,
-} from "./blind-index.ts";
+export { compact, exactToken, layeredToken, normalise } from "./blind-index.ts";
 export {
   BOX_OVERHEAD_BYTES,
   type BoxContext,

@@ -7,11 +7,9 @@ import {
   plainContentHash,
   plainExact,
   plainLayer,
-  plainQuery,
   plainRecordStatement,
   plainSign,
   plainStatement,
-  plainTokens,
 } from "./plain-rest.ts";
 import { labelled as bytes, ID, shake, write } from "./vector-parts.ts";
 
@@ -122,15 +120,6 @@ function blindIndexes(): object {
       { value: "S1234567D", normal: "s1234567d", token: exact("s1234567d") },
       { value: "  Ångström  Straße ", normal: "angstrom strasse", token: exact("angstrom strasse") },
       { value: "", normal: "", token: exact("") },
-    ],
-    substring: [12, 16].map((bits) => ({
-      bits,
-      value: "Zoë Li",
-      tokens: plainTokens(key, "zoe li", bits),
-    })),
-    query: [
-      { part: "zoë", tokens: plainQuery(key, "zoe", 12) },
-      { part: "L", tokens: plainQuery(key, "l", 12) },
     ],
     layers: [second, layerOf(3, second.token)],
   };

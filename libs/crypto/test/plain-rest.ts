@@ -12,31 +12,6 @@ export function plainLayer(key: Buffer, below: string): string {
   return createHmac("sha256", key).update(message).digest("hex").slice(0, 32);
 }
 
-export function plainGram(key: Buffer, gram: string, bits: number): string {
-  const message = Buffer.concat([lp("medvault/index/gram/v1"), lp(String(bits)), Buffer.from(gram)]);
-  const first48 = createHmac("sha256", key).update(message).digest("hex").slice(0, 12);
-  return (BigInt(`0x${first48}`) >> BigInt(48 - bits)).toString();
-}
-
-export function plainTokens(key: Buffer, normal: string, bits: number): string[] {
-  const points = [...normal];
-  const grams = points.slice(2).map((_, n) => points.slice(n, n + 3).join(""));
-  for (const word of normal.split(" ")) {
-    const letters = [...word];
-    if (letters.length > 0) grams.push(`^${letters[0]}`);
-    if (letters.length > 1) grams.push(`^${letters[0]}${letters[1]}`);
-  }
-  return sorted(grams.map((gram) => plainGram(key, gram, bits)));
-}
-
-export function plainQuery(key: Buffer, normal: string, bits: number): string[] {
-  const points = [...normal];
-  if (points.length === 0) return [];
-  const grams =
-    points.length < 3 ? [`^${normal}`] : points.slice(2).map((_, n) => points.slice(n, n + 3).join(""));
-  return sorted(grams.map((gram) => plainGram(key, gram, bits)));
-}
-
 export function plainStatement(purpose: string, parts: readonly string[]): Buffer {
   return Buffer.concat(["medvault/statement/v1", purpose, ...parts].map(lp));
 }
@@ -73,5 +48,3 @@ function privateKey(seed: Buffer): ReturnType<typeof createPrivateKey> {
   const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]);
   return createPrivateKey({ key: der, format: "der", type: "pkcs8" });
 }
-
-const sorted = (tokens: string[]): string[] => [...new Set(tokens)].sort((a, b) => Number(a) - Number(b));

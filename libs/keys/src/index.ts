@@ -39,12 +39,7 @@ export type { KeyProvider } from "./providers/provider.ts";
 export { runFinalRotation } from "./rotation/final-rotation.jobs.ts";
 export { shred } from "./rotation/shred.ts";
 export { countInBackups } from "./rotation/wrapped-keys.store.ts";
-export {
-  type IndexKind,
-  type MaskKind,
-  searchedFields,
-  type TableDeclaration,
-} from "./sealed-tables/declaration.ts";
+export { type MaskKind, searchedFields, type TableDeclaration } from "./sealed-tables/declaration.ts";
 export { maskEdges } from "./sealed-tables/mask.ts";
 export { openBoxes } from "./sealed-tables/open-boxes.ts";
 export { applyPolicy, type DeploymentPolicy, type PolicyTable } from "./sealed-tables/policy.ts";
@@ -57,4 +52,4 @@ export {
   type SealItem,
   sealedTable,
 } from "./sealed-tables/sealed-table.ts";
-export { type IndexKeys, type IndexTokens, tokenColumns } from "./sealed-tables/table-indexes.ts";
+export { type IndexTokens, tokenColumns } from "./sealed-tables/table-indexes.ts";

@@ -43,7 +43,12 @@ export async function openParts(
     keysEnv: config.MEDVAULT_KEYS,
   });
   const tables = (service.tables ?? []) as readonly SealedTable<object>[];
-  const { digest } = await applyPolicy({ file: config.MEDVAULT_POLICY_FILE, service: name, tables });
+  const { digest, warnings } = await applyPolicy({
+    file: config.MEDVAULT_POLICY_FILE,
+    service: name,
+    tables,
+  });
+  for (const warning of warnings) logger.warn(warning);
   const redis = config.REDIS_URL ? connectRedis(config.REDIS_URL, { logger, tls: tls.outgoing }) : null;
   const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const relay = createRelay({ pool, source: name, broker, logger });

@@ -98,7 +98,7 @@ export const finalRotationHours = z
 
 export const policyFile = readableFile
   .optional()
-  .describe("what is sealed, indexed and masked, per field; suites; the digest (docs/runbooks/keys.md)");
+  .describe("what is sealed, searched and masked, per field; suites; the digest (docs/runbooks/keys.md)");
 
 export const redisUrl = urlOf("redis", "rediss").describe("Redis: sessions, lockouts, rates");
 

@@ -148,8 +148,8 @@ export async function givenPatient(backup: TestBackup, prescriptions = 3) {
     randomBytes(102),
   ]);
   await records.query(
-    `insert into patients (id, created_by, created_at, updated_at, name_tokens, rev, open, sealed)
-     values ($1, $2, now(), now(), '{1,2,3}', 1, '{}', $3)`,
+    `insert into patients (id, created_by, created_at, updated_at, rev, open, sealed)
+     values ($1, $2, now(), now(), 1, '{}', $3)`,
     [id, doctor, randomBytes(300)],
   );
   await records.query(
@@ -164,8 +164,8 @@ export async function givenPrescription(backup: { records: Db }, patientId: stri
   const id = newId();
   await backup.records.query(
     `insert into prescriptions (id, patient_id, prescribed_by, status, start_date, created_at, updated_at,
-                                medication_tokens, rev, open, sealed)
-     values ($1, $2, $2, 'active', '2026-01-31', now(), now(), '{7}', 1, '{"a": null}', $3)`,
+                                rev, open, sealed)
+     values ($1, $2, $2, 'active', '2026-01-31', now(), now(), 1, '{"a": null}', $3)`,
     [id, patientId, randomBytes(500)],
   );
   return id;

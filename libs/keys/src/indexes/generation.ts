@@ -4,7 +4,7 @@ import { IndexPolicyDiffers } from "../errors.ts";
 import type { Keyring } from "../keyring/keyring.ts";
 import { indexKey } from "../keyring/service-keys.ts";
 import type { SealedTable } from "../sealed-tables/sealed-table.ts";
-import { type IndexKeys, type IndexTokens, indexesInUse } from "../sealed-tables/table-indexes.ts";
+import { type IndexKeys, type IndexTokens, indexesInUse, indexName } from "../sealed-tables/table-indexes.ts";
 import { findIndexKeys, insertNextKey, type StoredIndexKey } from "./index-keys.store.ts";
 
 /** The opened keys of a table's indexes: of now and, during a rebuild, of the next generation. */
@@ -31,7 +31,8 @@ export async function loadGeneration<T extends object>(
   const current: Record<string, Buffer | null> = {};
   const next: Record<string, Buffer | null> = {};
   let isBuilding = false;
-  for (const { field, keyName } of indexesInUse(table.declaration)) {
+  for (const field of indexesInUse(table.declaration)) {
+    const keyName = indexName(table.declaration, field);
     const active = stored.find(({ name, state }) => name === keyName && state === "active");
     const coming = nextOf(stored, keyName);
     current[field] = active ? opened(active) : null;
@@ -42,9 +43,8 @@ export async function loadGeneration<T extends object>(
 }
 
 /**
- * An index that the code declares is there from the first row on, so its key is in place at once.
- * One that an operator adds, or that was switched off from the start, misses the rows of before
- * until a rebuild has put its key in place.
+ * An index is there from the first row on, so its key is in place at once. One that was switched
+ * off from the start misses the rows of before until a rebuild has put its key in place.
  */
 async function makeMissing<T extends object>(
   db: Db,
@@ -53,15 +53,15 @@ async function makeMissing<T extends object>(
   stored: readonly StoredIndexKey[],
 ): Promise<boolean> {
   const inUse = indexesInUse(declaration);
-  const isMissing = (keyName: string) => !stored.some(({ name }) => name === keyName);
-  const own = inUse.filter(({ isAdded, keyName }) => !isAdded && isMissing(keyName));
-  for (const { keyName } of own) await indexKey(db, keyring, keyName);
-  const off = Object.keys(declaration.indexes ?? {})
-    .map((field) => `${declaration.table}.${field}`)
-    .filter((name) => !inUse.some(({ keyName }) => keyName === name));
-  const later = [...inUse.filter(({ isAdded }) => isAdded).map(({ keyName }) => keyName), ...off];
-  for (const name of later.filter(isMissing)) await makeNextKey(db, keyring, name, 1);
-  return own.length > 0 || later.some(isMissing);
+  const missing = (declaration.exact ?? []).filter(
+    (field) => !stored.some(({ name }) => name === indexName(declaration, field)),
+  );
+  for (const field of missing) {
+    const name = indexName(declaration, field);
+    if (inUse.includes(field)) await indexKey(db, keyring, name);
+    else await makeNextKey(db, keyring, name, 1);
+  }
+  return missing.length > 0;
 }
 
 /** A new key of an index, to be put in place when every row has its tokens. */
@@ -77,7 +77,7 @@ export function namesNotInUse<T extends object>(
   { declaration }: SealedTable<T>,
   stored: readonly StoredIndexKey[],
 ): string[] {
-  const names = new Set(indexesInUse(declaration).map(({ keyName }) => keyName));
+  const names = new Set(indexesInUse(declaration).map((field) => indexName(declaration, field)));
   return stored.filter(({ name, state }) => state === "active" && !names.has(name)).map(({ name }) => name);
 }
 
@@ -97,27 +97,12 @@ export function nextOf(stored: readonly StoredIndexKey[], keyName: string): Stor
   return ours.findLast(({ state, version }) => state === "retired" && version > inPlace);
 }
 
-/** What a row of that value holds in this generation. */
-export function generationTokens<T extends object>(
+/** What a row of that value holds in this generation: there is room for one token. */
+export const generationTokens = <T extends object>(
   table: SealedTable<T>,
   { current, next }: Generation,
   value: T,
-): IndexTokens {
-  const now = table.indexTokens(current, value);
-  if (next === null) return now;
-  const coming = table.indexTokens(next, value);
-  const tokens: Record<string, string[] | Buffer | null> = {};
-  for (const [field, of] of Object.entries(coming)) {
-    const before = now[field];
-    tokens[field] = Array.isArray(of) && Array.isArray(before) ? union(before, of) : of;
-  }
-  return tokens;
-}
-
-/** Sorted, so that they do not show which are of which key. */
-function union(some: readonly string[], others: readonly string[]): string[] {
-  return [...new Set([...some, ...others])].sort((a, b) => Number(a) - Number(b) || (a < b ? -1 : 1));
-}
+): IndexTokens => table.indexTokens(next ?? current, value);
 
 const markOf = (stored: readonly StoredIndexKey[]): string =>
   stored.map(({ name, version, state }) => `${name}/${version}/${state}`).join(" ");

@@ -5,7 +5,7 @@ import type { TableDeclaration } from "../sealed-tables/declaration.ts";
 export interface StoredIndexKey {
   readonly name: string;
   readonly version: number;
-  /** Retired above the active version: the next. Destroyed: rows may still have its tokens. */
+  /** Retired above the active version: the next. */
   readonly state: "active" | "retired" | "destroyed";
   readonly wrapped: Buffer;
 }

@@ -7,23 +7,19 @@ import { findIndexKeys, holdGeneration, retireIndexKeys } from "./index-keys.sto
 
 const MAX_READS = 5;
 
-/** What to look for by the keys of one moment. Null: every row is a candidate, to be opened. */
+/** What to look for by the keys of one moment. */
 export interface IndexQuery {
-  /** `@> $1::bigint[]`; empty where the part is part of nothing. */
-  substring(field: string, part: string): string[] | null;
   /**
-   * `= any($1::bytea[])`, of any of these parts: during a rebuild a row has the token of one key or
-   * of the other.
+   * `= any($1::bytea[])`, of any of these texts: during a rebuild a row has the token of one key or
+   * of the other. Null: no such index is in place, every row is a candidate, to be opened.
    */
-  exact(field: string, ...parts: readonly string[]): Buffer[] | null;
-  /** `added_tokens @> $1::text[]`, for fields whose index an operator added; parts are optional. */
-  added(parts: Readonly<Record<string, string | undefined>>): string[] | null;
+  exact(field: string, ...texts: readonly string[]): Buffer[] | null;
 }
 
 /**
- * A table's blind indexes for a process that runs while they may be rebuilt. A substring column
- * holds tokens of both keys meanwhile, so that the present key finds every row until the next is in
- * place; an exact one has room for one token, so that both are looked for.
+ * A table's blind indexes for a process that runs while they may be rebuilt. A column has room for
+ * one token: meanwhile rows have that of the next key when they are written, and both are looked
+ * for.
  */
 export class LiveIndexes<T extends object> {
   readonly #keyring: Keyring;
@@ -100,22 +96,11 @@ export class LiveIndexes<T extends object> {
 }
 
 function queryOf<T extends object>(table: SealedTable<T>, { current, next }: Generation): IndexQuery {
-  const added = new Set(Object.keys(table.declaration.addedIndexes ?? {}));
+  const keys = [current, ...(next ? [next] : [])];
   return {
-    substring: (field, part) =>
-      added.has(field) ? null : (table.queryTokens(current, field, part) as string[] | null),
-    exact: (field, ...parts) => {
-      if (added.has(field) || table.queryTokens(current, field, "") === null) return null;
-      return [current, ...(next ? [next] : [])].flatMap((keys) =>
-        parts.flatMap((part) => table.exactForms(keys, field, part)),
-      );
-    },
-    added: (parts) => {
-      const tokens = Object.entries(parts).flatMap(([field, part]) => {
-        if (part === undefined || !added.has(field)) return [];
-        return (table.queryTokens(current, field, part) as string[] | null) ?? [];
-      });
-      return tokens.length === 0 ? null : tokens;
+    exact: (field, ...texts) => {
+      if (table.queryTokens(current, field, "") === null) return null;
+      return keys.flatMap((of) => texts.flatMap((text) => table.queryTokens(of, field, text) ?? []));
     },
   };
 }

@@ -1,12 +1,7 @@
 import { type Db, ddl, type Tx } from "@medvault/postgres";
 import type { StoredIndexKey } from "../indexes/index-keys.store.ts";
 import type { TableDeclaration } from "../sealed-tables/declaration.ts";
-import { indexesInUse, tokenColumns } from "../sealed-tables/table-indexes.ts";
-
-const NO_KEY = Buffer.alloc(102); // as long as a wrapped key in that table has to be, and of no version that exists
-
-export const indexNames = (declaration: TableDeclaration): string[] =>
-  indexesInUse(declaration).map(({ keyName }) => keyName);
+import { tokenColumns } from "../sealed-tables/table-indexes.ts";
 
 /**
  * Waits for every transaction that holds the generation, and keeps others from beginning. Throws
@@ -23,21 +18,15 @@ export async function changeGeneration(tx: Tx, { service, table }: TableDeclarat
 export async function putNextInPlace(tx: Tx, next: readonly StoredIndexKey[]): Promise<void> {
   const places = [next.map(({ name }) => name), next.map(({ version }) => version)];
   await tx.query(
-    `update keys k set state = 'destroyed', wrapped = $3 from unnest($1::text[], $2::int[]) as x (name, version)
-      where k.kind = 'index' and k.name = x.name and k.version < x.version and k.state <> 'destroyed'`,
-    [...places, NO_KEY],
+    `delete from keys k using unnest($1::text[], $2::int[]) as x (name, version)
+      where k.kind = 'index' and k.name = x.name and k.version < x.version`,
+    places,
   );
   await tx.query(
     `update keys k set state = 'active' from unnest($1::text[], $2::int[]) as x (name, version)
       where k.kind = 'index' and k.name = x.name and k.version = x.version`,
     places,
   );
-}
-
-export async function forgetDestroyedKeys(tx: Tx, declaration: TableDeclaration): Promise<void> {
-  await tx.query("delete from keys where kind = 'index' and name = any($1::text[]) and state = 'destroyed'", [
-    indexNames(declaration),
-  ]);
 }
 
 /** Which table that name means now: another one after a restore has swapped it. */
@@ -56,14 +45,12 @@ export async function keepTable(tx: Tx, { table }: TableDeclaration): Promise<vo
 /** $1 id, $2 the revision of the tokens, then the tokens: writes nothing that is there already. */
 export function updateTokensText(declaration: TableDeclaration): string {
   const columns = tokenColumns(declaration);
-  const place = (at: number, type: string) => "$".concat(String(at + 3), "::", type);
+  const place = (at: number) => `$${at + 3}::bytea`;
   return [
     ddl("update %I set", declaration.table),
-    columns.map(({ column, type }, at) => ddl("%I = ", column).concat(place(at, type))).join(", "),
+    columns.map((column, at) => ddl("%I = ", column).concat(place(at))).join(", "),
     ddl("where %I = $1 and rev = $2 and (", declaration.id ?? "id"),
-    columns
-      .map(({ column, type }, at) => ddl("%I is distinct from ", column).concat(place(at, type)))
-      .join(" or "),
+    columns.map((column, at) => ddl("%I is distinct from ", column).concat(place(at))).join(" or "),
     ")",
   ].join(" ");
 }
@@ -71,12 +58,11 @@ export function updateTokensText(declaration: TableDeclaration): string {
 /** Clears tokens of rows whose subject's key is gone: they find nothing, and invite guesses. */
 export function clearOrphansText(declaration: TableDeclaration): string {
   const columns = tokenColumns(declaration);
-  const empty = (type: string) => (type === "bytea" ? "null" : "'{}'");
   return [
     ddl("update %I t set", declaration.table),
-    columns.map(({ column, type }) => ddl("%I = ", column).concat(empty(type))).join(", "),
+    columns.map((column) => ddl("%I = null", column)).join(", "),
     ddl("where not exists (select from subject_keys k where k.subject_id = t.%I) and (", declaration.subject),
-    columns.map(({ column, type }) => ddl("%I is distinct from ", column).concat(empty(type))).join(" or "),
+    columns.map((column) => ddl("%I is not null", column)).join(" or "),
     ")",
   ].join(" ");
 }

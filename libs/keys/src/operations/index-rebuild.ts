@@ -13,6 +13,7 @@ import { findIndexKeys } from "../indexes/index-keys.store.ts";
 import type { Keyring } from "../keyring/keyring.ts";
 import { type Throttle, whenLetIn } from "../rotation/throttle.ts";
 import type { SealedRow, SealedTable } from "../sealed-tables/sealed-table.ts";
+import { indexesInUse, indexName } from "../sealed-tables/table-indexes.ts";
 import * as store from "./index-rebuild.store.ts";
 import { ALL_ROWS, overRows } from "./sealed-rows.store.ts";
 
@@ -25,26 +26,24 @@ class IndexRebuildBusy extends KeysError {
   }
 }
 
-export type RebuildStep = "begun" | "in_place" | "finished";
+export type RebuildStep = "begun" | "finished";
 
 export interface RebuildOptions extends Throttle {
   readonly batchRows?: number;
   /** In the transaction of each step. For the audit events. */
   readonly onStep: (tx: Tx, step: RebuildStep) => Promise<void>;
-  /** After each batch: the pass (1 adds new tokens, 2 takes old ones) and the rows seen in it. */
-  readonly onProgress?: (pass: 1 | 2, rows: number) => void;
+  /** After each batch: the rows seen. */
+  readonly onProgress?: (rows: number) => void;
 }
 
 export interface RebuildResult {
   /** False: rows did not open, and the old key is still in use. */
   readonly finished: boolean;
-  /** Rows that were given tokens, twice where they were in both passes. */
+  /** Rows that were given tokens. */
   readonly written: number;
   /** Ids of rows that do not open. */
   readonly refused: readonly string[];
 }
-
-type Pass = Pick<RebuildResult, "written" | "refused">;
 
 interface Run<T extends object> extends RebuildOptions {
   readonly pool: pg.Pool;
@@ -54,11 +53,10 @@ interface Run<T extends object> extends RebuildOptions {
 
 /**
  * Rebuilds a table's blind indexes under new keys while traffic goes through LiveIndexes, and
- * destroys the old keys. From "begun" on every write has tokens of both keys; the first pass gives
- * them to all other rows; then the new key is in place and the old one gone, and the second pass
- * takes the old tokens. A run that was stopped is run again: rows that are done are looked at and
- * not written. A restore that swaps the table meanwhile makes a pass begin again. Throws
- * IndexRebuildBusy, or the signal's reason.
+ * deletes the old keys. From "begun" on every write has tokens of the next key; a pass gives them
+ * to all other rows; then that key is in place and the old one gone. A run that was stopped is run
+ * again: rows that are done are looked at and not written. A restore that swaps the table meanwhile
+ * makes the pass begin again. Throws IndexRebuildBusy, or the signal's reason.
  */
 export async function rebuildIndexes<T extends object>(
   pool: pg.Pool,
@@ -68,27 +66,20 @@ export async function rebuildIndexes<T extends object>(
 ): Promise<RebuildResult> {
   const run = { ...options, pool, keyring, table };
   return withRebuildLock(pool, table, async () => {
-    const { isBuilding, isDropping } = await progressOf(run);
-    if (!isBuilding && !isDropping) await begin(run);
-    const first = isDropping ? { written: 0, refused: [] } : await addTokens(run);
-    if (first.refused.length > 0) return { finished: false, ...first };
-    const second = await dropTokens(run);
-    return { finished: true, written: first.written + second.written, refused: second.refused };
+    const { stored, next } = await loadGeneration(pool, keyring, table, null);
+    assertSamePolicy(table, stored);
+    if (next === null) await begin(run);
+    return changeTokens(run);
   });
 }
 
-async function progressOf<T extends object>({ pool, keyring, table }: Run<T>) {
-  const { stored, next } = await loadGeneration(pool, keyring, table, null);
-  assertSamePolicy(table, stored);
-  const names = store.indexNames(table.declaration);
-  const isDropping = stored.some(({ name, state }) => state === "destroyed" && names.includes(name));
-  return { isBuilding: next !== null, isDropping };
-}
+const indexNames = <T extends object>({ table: { declaration } }: Run<T>): string[] =>
+  indexesInUse(declaration).map((field) => indexName(declaration, field));
 
 async function begin<T extends object>(run: Run<T>): Promise<void> {
   await step(run, "begun", async (tx) => {
     const stored = await findIndexKeys(tx, run.table.declaration);
-    for (const name of store.indexNames(run.table.declaration)) {
+    for (const name of indexNames(run)) {
       const version = Math.max(...stored.filter((key) => key.name === name).map((key) => key.version)) + 1;
       await makeNextKey(tx, run.keyring, name, version);
     }
@@ -96,52 +87,36 @@ async function begin<T extends object>(run: Run<T>): Promise<void> {
   });
 }
 
-/** Gives every row the tokens of both keys, then activates the new key, if every row opened. */
-function addTokens<T extends object>(run: Run<T>): Promise<Pass> {
-  return passAndStep(run, 1, "in_place", async (tx) => {
-    const stored = await findIndexKeys(tx, run.table.declaration);
-    const next = store.indexNames(run.table.declaration).map((name) => nextOf(stored, name));
-    await store.putNextInPlace(
-      tx,
-      next.filter((key) => key !== undefined),
-    );
-  });
-}
-
-/** Takes the old key's tokens from every row, then forgets the old key. */
-function dropTokens<T extends object>(run: Run<T>): Promise<Pass> {
-  return passAndStep(run, 2, "finished", async (tx) => {
-    await tx.query(store.clearOrphansText(run.table.declaration));
-    await store.forgetDestroyedKeys(tx, run.table.declaration);
-  });
-}
-
-/** A pass over all rows, then its step; both again when a restore swapped the table meanwhile. */
-async function passAndStep<T extends object>(
-  run: Run<T>,
-  pass: 1 | 2,
-  name: RebuildStep,
-  change: (tx: Tx) => Promise<void>,
-): Promise<Pass> {
+/**
+ * Gives every row the tokens of the next key, then activates it, if every row opened; both again
+ * when a restore swapped the table meanwhile.
+ */
+async function changeTokens<T extends object>(run: Run<T>): Promise<RebuildResult> {
   const { declaration } = run.table;
   let written = 0;
   for (;;) {
     const oid = await store.tableIdentity(run.pool, declaration);
-    const done = await writeTokens(run, pass);
+    const done = await writeTokens(run);
     written += done.written;
-    if (pass === 1 && done.refused.length > 0) return { written, refused: done.refused };
-    const isDone = await step(run, name, async (tx) => {
+    if (done.refused.length > 0) return { finished: false, written, refused: done.refused };
+    const isDone = await step(run, "finished", async (tx) => {
       await store.keepTable(tx, declaration);
       if ((await store.tableIdentity(tx, declaration)) !== oid) return false;
-      await change(tx);
+      await tx.query(store.clearOrphansText(declaration));
+      const stored = await findIndexKeys(tx, declaration);
+      const next = indexNames(run).map((name) => nextOf(stored, name));
+      await store.putNextInPlace(
+        tx,
+        next.filter((key) => key !== undefined),
+      );
       return true;
     });
-    if (isDone) return { written, refused: done.refused };
+    if (isDone) return { finished: true, written, refused: [] };
   }
 }
 
 /** Gives every row the tokens of this generation. Rows written meanwhile have them already. */
-async function writeTokens<T extends object>(run: Run<T>, pass: 1 | 2): Promise<Pass> {
+async function writeTokens<T extends object>(run: Run<T>): Promise<Omit<RebuildResult, "finished">> {
   const { pool, keyring, table } = run;
   const generation = await loadGeneration(pool, keyring, table, null);
   const updateText = store.updateTokensText(table.declaration);
@@ -160,7 +135,7 @@ async function writeTokens<T extends object>(run: Run<T>, pass: 1 | 2): Promise<
         return count;
       });
       seen += rows;
-      run.onProgress?.(pass, seen);
+      run.onProgress?.(seen);
     },
   );
   return { written, refused };

@@ -36,7 +36,7 @@ function upsertText(declaration: TableDeclaration): string {
   const { table, id = "id", resettable = [] } = declaration;
   const columns = [
     ...readableColumns(declaration),
-    ...tokenColumns(declaration).map(({ column }) => column),
+    ...tokenColumns(declaration),
     ...["rev", "open", "sealed"],
   ];
   const others = columns.filter((column) => column !== id);

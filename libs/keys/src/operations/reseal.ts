@@ -134,9 +134,7 @@ export async function heldTokens<T extends object>(
 
 function updateText<T extends object>({ declaration }: SealedTable<T>): string {
   const { table, id = "id", resettable = [] } = declaration;
-  const tokens = tokenColumns(declaration).map(({ column, type }, at) =>
-    ddl(", %I = $", column).concat(String(at + 5), "::", type),
-  );
+  const tokens = tokenColumns(declaration).map((column, at) => ddl(", %I = $", column).concat(`${at + 5}`));
   return [
     ddl("update %I set rev = $2, open = $3, sealed = $4", table),
     resettable.length > 0 ? ", sealed_as = null" : "",

@@ -27,8 +27,8 @@ const of = () =>
     typed: ["status"],
     sealed: ["name", "phone", "sex", "town"],
     masks: { phone: "edges" },
-    indexes: { name: "substring", phone: "exact" },
-    fewValues: ["sex"],
+    exact: ["phone"],
+    search: { name: true, town: true, phone: false },
     alwaysSealed: ["phone"],
   });
 const value: Person = {
@@ -86,79 +86,60 @@ test("new writes follow a policy at once, and rows of before still open", async 
   expect(people.open(keyring, { ...box, ...value, subject_key: subjectKey })).toEqual(value);
   expect(people.open(keyring, old)).toEqual(value);
   expect(people.mask(value)).toMatchObject({ town: "D••••", phone: value.phone });
-  const keys = { name: Buffer.alloc(32, 1), phone: Buffer.alloc(32, 2) };
-  expect(people.indexTokens(keys, value)).toEqual({ name: [], phone: null });
-  expect(people.queryTokens(keys, "name", "mar")).toBeNull();
+  const keys = { phone: Buffer.alloc(32, 2) };
+  expect(people.indexTokens(keys, value)).toEqual({ phone: null });
   expect(people.queryTokens(keys, "phone", value.phone)).toBeNull();
-  expect(people.matches(value, "name", "mar")).toBe(true);
+  expect(people.matches(value, "phone", " +31 20  5550123")).toBe(true);
+  expect(searchedFields(people.declaration)).toEqual(["town"]);
 });
 
-test("a switched-off index comes back when the policy says so", async () => {
-  const keys = { name: Buffer.alloc(32, 1), phone: Buffer.alloc(32, 2) };
-  const before = people.indexTokens(keys, value);
-  await apply({ services: { records: { people: { fields: { name: { index: "none" } } } } } });
-  await apply({ services: { records: { people: { fields: { name: { index: "substring" } } } } } });
-  expect(people.indexTokens(keys, value)).toEqual(before);
-});
+/** Which fields have a token, which are searched in memory, and the warnings, of a fresh table. */
+async function under(fields: object) {
+  people = of();
+  const { warnings } = await apply({ services: { records: { people: { fields } } } });
+  const { phone } = people.indexTokens({ phone: Buffer.alloc(32, 2) }, value);
+  return { hasToken: phone !== null, searched: searchedFields(people.declaration), warnings };
+}
 
-test("an index is added where a search asks for the field, and may be of another kind where the table has room for it", async () => {
-  const roomy = sealedTable<Person>({
-    ...people.declaration,
-    searchable: ["town"],
-    alwaysSealed: [],
-    notText: ["name"],
-    indexes: { phone: "exact" },
+test("a field has no index, a token of its whole value where its table has one, or is searched in memory", async () => {
+  const warnings: string[] = [];
+  expect(await under({})).toEqual({ hasToken: true, searched: ["name", "town"], warnings });
+  expect(await under({ name: { index: "none" }, phone: { index: "none" } })).toEqual({
+    hasToken: false,
+    searched: ["town"],
+    warnings,
   });
-  const file = join(folder, "added.json");
-  const change = async (fields: object) => {
-    await writeFile(file, JSON.stringify({ services: { records: { people: { fields } } } }));
-    await applyPolicy({ file, service: "records", tables: [roomy] });
-    return roomy.declaration;
+  expect(await under({ name: { index: "search" }, phone: { index: "exact" } })).toEqual({
+    hasToken: true,
+    searched: ["name", "town"],
+    warnings,
+  });
+  // By its token it is still unique and matched when the index in memory is not loaded.
+  const both = { hasToken: true, searched: ["name", "town", "phone"], warnings };
+  expect(await under({ phone: { index: "search" } })).toEqual(both);
+});
+
+test("what was another index once is taken as a search in memory, with a word about what that means", async () => {
+  const fields = {
+    name: { index: "substring" },
+    town: { index: "exact", mask: "edges" },
+    phone: { index: "substring" },
   };
-  expect(await change({ town: { index: "exact" }, phone: { index: "substring" } })).toMatchObject({
-    addedIndexes: { town: "exact", phone: "substring" },
-    indexesOff: ["phone"],
-  });
-  const keys = { town: Buffer.alloc(32, 1), phone: Buffer.alloc(32, 2) };
-  const { phone, added_tokens: added } = roomy.indexTokens(keys, value);
-  expect(phone).toBeNull();
-  expect((added as string[]).filter((token) => token.startsWith("town/"))).toEqual(
-    roomy.queryTokens(keys, "town", "DELFT"),
-  );
-  expect(added).toEqual(expect.arrayContaining(roomy.queryTokens(keys, "phone", "555") as string[]));
-  expect(roomy.matches(value, "phone", "0123")).toBe(true);
-  expect(roomy.matches(value, "town", "delf")).toBe(false);
-  // Without its key in place there is nothing to look for, and nothing to store.
-  expect(roomy.queryTokens({ town: null, phone: null }, "town", "Delft")).toBeNull();
-  expect(roomy.indexTokens({ town: null, phone: null }, value).added_tokens).toEqual([]);
-  await expect(change({ name: { index: "exact" } })).rejects.toThrow(
-    /name holds nothing that could be indexed/,
-  );
-  expect(await change({ town: { index: "none" }, phone: { index: "exact" } })).toMatchObject({
-    addedIndexes: {},
-    indexesOff: [],
+  expect(await under(fields)).toEqual({
+    hasToken: true,
+    searched: ["name", "town", "phone"],
+    warnings: [
+      expect.stringMatching(/^records.people.name has the index "substring": it is taken as "search"/),
+      expect.stringMatching(/^records.people.town has the index "exact": it is taken as "search"/),
+      expect.stringMatching(/^records.people.phone has the index "substring"/),
+    ],
   });
 });
 
-test("a policy says which fields the index in memory holds, of those that a search asks for", async () => {
-  const table = () =>
-    sealedTable<Person>({
-      ...people.declaration,
-      indexes: {},
-      alwaysSealed: [],
-      search: { name: true, town: true, phone: false },
-    });
-  const searched = async (fields: object) => {
-    const file = join(folder, "searched.json");
-    await writeFile(file, JSON.stringify({ services: { records: { people: { fields } } } }));
-    const changed = table();
-    await applyPolicy({ file, service: "records", tables: [changed] });
-    return searchedFields(changed.declaration);
-  };
-  expect(await searched({})).toEqual(["name", "town"]);
-  expect(await searched({ name: { index: "none" }, phone: { index: "search" } })).toEqual(["town", "phone"]);
-  expect(await searched({ name: { mask: "edges" }, phone: { index: "none" } })).toEqual(["name", "town"]);
-  await expect(searched({ sex: { index: "search" } })).rejects.toThrow(/sex is in no search/);
+test("an index that is off is on again when the policy says so", async () => {
+  await under({ phone: { index: "none" } });
+  await apply({ services: { records: { people: { fields: { phone: { index: "exact" } } } } } });
+  expect(people.indexTokens({ phone: Buffer.alloc(32, 2) }, value).phone).toHaveLength(16);
 });
 
 test("every fault is named at once, and nothing of such a policy is followed", async () => {
@@ -175,8 +156,7 @@ test("every fault is named at once, and nothing of such a policy is followed", a
             status: { store: "sealed" },
             shoe_size: { store: "open" },
             sex: { index: "exact" },
-            town: { index: "exact", store: "open" },
-            phone: { index: "substring", store: "open" },
+            phone: { index: "search", store: "open" },
           },
         },
       },
@@ -189,10 +169,8 @@ test("every fault is named at once, and nothing of such a policy is followed", a
     expect.stringMatching(/^blowfish is refused: its 64-bit blocks/),
     "records.people.status is a column that queries need, no sealed field",
     "records.people.shoe_size is not a field",
-    expect.stringMatching(/^records.people.sex has too few values to be indexed/),
-    "records.people.town is in no search: an index would give hints about it and find nothing",
+    "records.people.sex is in no search: nothing would ask for it",
     "records.people.phone is a secret and stays sealed",
-    "records.people.phone has an index of kind exact, and no column for another",
   ]);
   expect(people.declaration).toBe(declared);
 });
@@ -207,12 +185,11 @@ test("every refused cipher and digest is refused with its reason", async () => {
 
 test("a deployment chooses one of four digests, and has SHA-256 where it chooses none", async () => {
   for (const digest of ["sha256", "sha512", "sha3-256", "SHA3-512"]) {
-    expect(await apply({ digest })).toEqual({ digest: digest.toLowerCase() });
+    expect(await apply({ digest })).toEqual({ digest: digest.toLowerCase(), warnings: [] });
   }
-  expect(await apply({})).toEqual({ digest: "sha256" });
-  expect(await applyPolicy({ file: undefined, service: "records", tables: [] })).toEqual({
-    digest: "sha256",
-  });
+  const none = { digest: "sha256", warnings: [] };
+  expect(await apply({})).toEqual(none);
+  expect(await applyPolicy({ file: undefined, service: "records", tables: [] })).toEqual(none);
 });
 
 test("what is no policy is refused: not JSON, unknown members, other values, nothing left sealed, no file", async () => {

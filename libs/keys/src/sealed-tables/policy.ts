@@ -38,6 +38,8 @@ export interface PolicyOptions {
 
 /** What of a policy is for the whole deployment. */
 export interface DeploymentPolicy {
+  /** What was taken otherwise than it is written, in words: for the log. */
+  readonly warnings: readonly string[];
   /** The digest of signed content. What was written under another one says so and is checked so. */
   readonly digest: Digest;
 }
@@ -48,11 +50,12 @@ export interface DeploymentPolicy {
  * Throws PolicyInvalid, which names every fault at once; nothing has changed then.
  */
 export async function applyPolicy({ file, service, tables }: PolicyOptions): Promise<DeploymentPolicy> {
-  if (file === undefined) return { digest: DEFAULT_DIGEST };
+  if (file === undefined) return { digest: DEFAULT_DIGEST, warnings: [] };
   const policy = await readPolicy(file);
   const faults = unknownServices(policy);
   const digest = refusedOr(() => parseDigest(policy.digest ?? DEFAULT_DIGEST), faults);
   const ours = policy.services?.[service] ?? {};
+  const warnings: string[] = [];
   const adoptions: (() => void)[] = [];
   for (const [name, tablePolicy] of Object.entries(ours)) {
     const table = tables.find(({ declaration }) => declaration.table === name);
@@ -60,12 +63,12 @@ export async function applyPolicy({ file, service, tables }: PolicyOptions): Pro
       faults.push(`${service}.${name} is not a table with sealed fields`);
       continue;
     }
-    const changed = changedDeclaration(table.declaration, tablePolicy, faults);
+    const changed = changedDeclaration(table.declaration, tablePolicy, faults, warnings);
     adoptions.push(() => table.adopt(changed));
   }
   if (faults.length > 0 || digest === null) throw new PolicyInvalid(faults);
   for (const adopt of adoptions) adopt();
-  return { digest };
+  return { digest, warnings };
 }
 
 async function readPolicy(file: string): Promise<PolicyFile> {
@@ -88,17 +91,17 @@ function unknownServices({ services = {} }: PolicyFile): string[] {
     .map((name) => `${name} takes no policy, only ${WITH_POLICY.join(", ")} do`);
 }
 
-/** The declaration under the policy. Faults are added to the list, all of them. */
+/** The declaration under the policy. All faults and warnings are added to their lists. */
 function changedDeclaration(
   declaration: TableDeclaration,
   { suite, fields = {} }: TablePolicy,
   faults: string[],
+  warnings: string[],
 ): TableDeclaration {
-  const { service, table, indexes = {} } = declaration;
+  const { service, table, exact = [] } = declaration;
   const sealed = new Set(declaration.sealed);
   const open = new Set(declaration.open);
-  const off = new Set(declaration.indexesOff);
-  const added = { ...declaration.addedIndexes };
+  const off = new Set(declaration.exactOff);
   const masks = { ...declaration.masks };
   const search = { ...declaration.search };
   const known = suite === undefined ? null : refusedOr(() => parseSuite(suite), faults);
@@ -116,55 +119,48 @@ function changedDeclaration(
     }
     if (policy.mask === "edges") masks[name] = "edges";
     if (policy.mask === "none") delete masks[name];
-    const fault = indexFault(declaration, name, policy.index);
+    if (policy.index === undefined) continue;
+    const index = meantBy(policy.index, exact.includes(name));
+    const fault = indexFault(declaration, name, index);
     if (fault) faults.push(`${place} ${fault}`);
-    if (policy.index === undefined || fault) continue;
-    if (search[name] !== undefined) search[name] = isSearched(declaration, name, policy.index);
-    if (policy.index === "search") continue;
-    delete added[name];
-    if (policy.index !== "none" && policy.index !== indexes[name]) added[name] = policy.index;
-    if (indexes[name] === undefined) continue;
-    if (policy.index === indexes[name]) off.delete(name);
-    else off.add(name);
+    if (fault) continue;
+    if (index !== policy.index) warnings.push(`${place} has the index "${policy.index}": ${TAKEN_AS_SEARCH}`);
+    if (index === "none") off.add(name);
+    else off.delete(name);
+    if (search[name] !== undefined) search[name] = index === "search";
   }
   if (sealed.size === 0) faults.push(`${service}.${table} would have nothing sealed`);
   return {
     ...declaration,
     sealed: [...sealed],
     open: [...open],
-    indexesOff: [...off],
-    addedIndexes: added,
+    exactOff: exact.filter((name) => off.has(name)),
+    search,
     masks,
-    ...(declaration.search && { search }),
     ...(known === null ? {} : { suite: known }),
   };
 }
 
-/** By `exact` a field is searched in memory too where it is so by its declaration. */
-const isSearched = ({ search }: TableDeclaration, name: string, index: string): boolean =>
-  index === "exact" ? search?.[name] === true : index !== "none";
+const TAKEN_AS_SEARCH =
+  'it is taken as "search". Any part of it is found by an index in memory, and no table holds a token of it.';
+
+/** Parts of words are found in memory alone, and so is a value whose table has no token of it. */
+function meantBy(index: NonNullable<FieldPolicy["index"]>, hasToken: boolean): "none" | "exact" | "search" {
+  if (index === "substring") return "search";
+  return index === "exact" && !hasToken ? "search" : index;
+}
 
 function indexFault(
-  { indexes = {}, fewValues = [], notText = [], alwaysIndexed = [], searchable, search }: TableDeclaration,
+  { exact = [], alwaysIndexed = [], search = {} }: TableDeclaration,
   name: string,
-  index: FieldPolicy["index"],
+  index: "none" | "exact" | "search",
 ): string | null {
-  if (index === undefined || indexes[name] === index) return null;
+  if (index === "exact") return null;
   if (alwaysIndexed.includes(name)) return "keeps its index: nothing else finds its rows";
-  if (index === "none") return null;
-  if (index === "search") {
-    return search?.[name] === undefined ? "is in no search: nothing would ask for it" : null;
-  }
-  if (fewValues.includes(name)) {
-    return "has too few values to be indexed: the frequencies of its tokens would give them away";
-  }
-  if (notText.includes(name)) return "holds nothing that could be indexed";
-  if (indexes[name] !== undefined) {
-    return searchable ? null : `has an index of kind ${indexes[name]}, and no column for another`;
-  }
-  return searchable?.includes(name)
-    ? null
-    : "is in no search: an index would give hints about it and find nothing";
+  if (index === "none" || search[name] !== undefined) return null;
+  return exact.includes(name)
+    ? "is found by its whole value only"
+    : "is in no search: nothing would ask for it";
 }
 
 function move(name: string, from: Set<string>, to: Set<string>): void {

@@ -36,7 +36,7 @@ const declaration = {
   sealed: ["medication", "notes"],
   open: ["ward_name"],
   masks: { medication: "edges" },
-  indexes: { medication: "substring", ward_name: "exact" },
+  exact: ["ward_name"],
 } as const;
 const prescriptions = sealedTable<Prescription>(declaration);
 
@@ -217,7 +217,6 @@ test("a field that was sealed and is declared open now, or new, reads until its 
     sealed: ["notes", "ward_name", "since"],
     open: ["medication"],
     masks: {},
-    indexes: {},
   };
   const opened = sealedTable<Prescription & { since: unknown }>(changed).open(keyring, row);
   expect(opened).toEqual({ ...value, since: null });
@@ -262,6 +261,7 @@ test("a wrong declaration is refused with every fault named", () => {
     typed: ["status", "rev"],
     sealed: ["status", "drop table"],
     masks: { nothing: "edges" },
+    search: { shoe_size: true },
   } as const;
   expect(() => sealedTable(wrong)).toThrow(DeclarationFault);
   for (const fault of [
@@ -269,26 +269,10 @@ test("a wrong declaration is refused with every fault named", () => {
     /status is declared twice/,
     /drop table is not/,
     /nothing is masked/,
-    /medication is masked, indexed/,
+    /shoe_size is masked, indexed or searched/,
   ]) {
     expect(() => sealedTable(wrong)).toThrow(fault);
   }
-});
-
-test("an index of parts of words holds the fields beside its own too, each for itself", () => {
-  const table = sealedTable<Prescription>({
-    ...declaration,
-    indexes: { medication: "substring" },
-    indexedWith: { medication: ["ward_name"] },
-  });
-  const keys = { medication: Buffer.alloc(32, 1) };
-  const stored = new Set(table.indexTokens(keys, value).medication as string[]);
-  for (const part of ["ibu", "3b"]) {
-    expect(stored.isSupersetOf(new Set(table.queryTokens(keys, "medication", part) as string[]))).toBe(true);
-    expect(table.matches(value, "medication", part)).toBe(true);
-  }
-  expect(table.matches(value, "medication", "mg 3b")).toBe(false);
-  expect(() => sealedTable({ ...declaration, indexedWith: { medication: ["ward"] } })).toThrow(/ward is/);
 });
 
 test("the hash of a box is the SHA-256 of what is stored", () => {

@@ -190,22 +190,16 @@ export class SealedTable<T extends object> {
   }
 
   /**
-   * What to look for: `@> $1::bigint[]` for substring, `= $1` for exact, `added_tokens @>
-   * $1::text[]` for an index that an operator added. Null: nothing, every row is a candidate;
-   * empty: the part is part of nothing.
+   * The tokens that a row of this value may have: `= any($1::bytea[])`. Null: there is no such
+   * index in place, every row is a candidate.
    */
-  queryTokens(keys: IndexKeys, field: string, part: string): string[] | Buffer | null {
-    return this.#shape.indexes.query(keys, field, part);
+  queryTokens(keys: IndexKeys, field: string, text: string): Buffer[] | null {
+    return this.#shape.indexes.query(keys, field, text);
   }
 
-  /** As queryTokens, of an exact index: every token that a row of this value may have. */
-  exactForms(keys: IndexKeys, field: string, part: string): Buffer[] {
-    return this.#shape.indexes.exactForms(keys, field, part);
-  }
-
-  /** Whether an opened candidate really matches: tokens are shared by several texts. */
-  matches(value: T, field: string, part: string): boolean {
-    return this.#shape.indexes.matches(value as Record<string, unknown>, field, part);
+  /** Whether an opened candidate has this value, as its token compares it. */
+  matches(value: T, field: string, text: string): boolean {
+    return this.#shape.indexes.matches(value as Record<string, unknown>, field, text);
   }
 
   #openRow(keyring: Keyring, row: SealedRow): { open: Record<string, Json>; fields: Record<string, Json> } {

@@ -36,7 +36,7 @@ export const sealedUsers = sealedTable<SealedAccount>({
   typed: ["role", "disabled", "activated", "mfa_enabled"],
   sealed: SEALED,
   open: [],
-  indexes: { username: "exact", email: "exact" },
+  exact: ["username", "email"],
   alwaysSealed: SEALED,
   alwaysIndexed: ["username", "email"],
 });

@@ -28,10 +28,7 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
       user_id: { again: "moveLinks" },
       sealed_as: { why: "what the box was sealed with, where a restore took something again" },
       created_by: AUTHOR,
-      name_tokens: TOKENS,
       national_id_token: TOKENS,
-      birth_date_token: TOKENS,
-      added_tokens: TOKENS,
     },
   },
   "records.patient_identifiers": {
@@ -89,8 +86,6 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
       status: CONTENT,
       start_date: CONTENT,
       end_date: CONTENT,
-      medication_tokens: TOKENS,
-      added_tokens: TOKENS,
     },
   },
   "records.search_documents": {

@@ -23,14 +23,14 @@ export const claims = resource<Claim, ClaimView, ClaimListQuery>({
     },
     diagnosisCoding: {
       store: "sealed",
-      notText: true,
+
       content: true,
       fhir: "diagnosis.diagnosisCodeableConcept.coding",
     },
     diagnosis: { store: "sealed", content: true, fhir: "diagnosis.diagnosisCodeableConcept.text" },
     treatment: { store: "sealed", content: true, fhir: "item.productOrService.text" },
     amount: { store: "sealed", content: true, fhir: "total.value" },
-    currency: { store: "sealed", fewValues: true, content: true, fhir: "total.currency" },
+    currency: { store: "sealed", content: true, fhir: "total.currency" },
     status: { store: "text", content: true, fhir: "status" },
     reason: {
       store: "sealed",

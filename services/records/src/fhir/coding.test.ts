@@ -78,14 +78,7 @@ async function asBefore<T extends Row>({ table, statements }: PatientTable<T>, i
   const sealed = declaration.sealed.filter(
     (name) => !added.includes(name) && !(name === "code" && NEW_CODE.has(declaration.table)),
   );
-  const former = sealedTable<T>({
-    ...declaration,
-    indexedWith: {},
-    fewValues: [],
-    notText: [],
-    search: {},
-    sealed,
-  });
+  const former = sealedTable<T>({ ...declaration, search: {}, sealed });
   const box = former.seal(keyring, row.subject_key, former.open(keyring, row));
   await pool.query(`update ${declaration.table} set open = $2, sealed = $3 where id = $1`, [
     id,

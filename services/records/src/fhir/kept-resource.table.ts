@@ -20,6 +20,6 @@ export const keptResources = patientTable<KeptResource>({
     subjectId: { store: "uuid", content: false },
     createdAt: { store: "timestamptz", content: false },
     fullUrl: { store: "sealed", content: false },
-    resource: { store: "sealed", notText: true, content: false },
+    resource: { store: "sealed", content: false },
   },
 });

@@ -21,7 +21,7 @@ const versionColumns = {
   ...OWNED,
   authorId: { store: "uuid", content: false },
   version: { store: "int", content: false },
-  type: { store: "sealed", fewValues: true, content: true, fhir: "resourceType" },
+  type: { store: "sealed", content: true, fhir: "resourceType" },
   title: { store: "sealed", content: true, fhir: "code.text | vaccineCode.text | description" },
   body: {
     store: "sealed",
@@ -33,15 +33,15 @@ const versionColumns = {
     content: true,
     fhir: "code.coding.code | vaccineCode.coding.code | type.coding.code",
   },
-  codeSystem: { store: "sealed", fewValues: true, content: false },
+  codeSystem: { store: "sealed", content: false },
   codeDisplay: { store: "sealed", content: false },
   occurredAt: {
     store: "timestamptz",
     content: true,
     fhir: "recordedDate | effectiveDateTime | performedDateTime | occurrenceDateTime | date",
   },
-  said: { store: "sealed", notText: true, content: false },
-  integrity: { store: "sealed", notText: true, content: false },
+  said: { store: "sealed", content: false },
+  integrity: { store: "sealed", content: false },
 } as const;
 
 type Filters = MedicalRecordListQuery & MedicalRecordSearch;

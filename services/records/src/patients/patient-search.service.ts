@@ -133,7 +133,7 @@ export function findByNumber(
 function requireSearched(search: PatientSearch): void {
   const { declaration } = patients.table;
   const held = new Set(searchedFields(declaration));
-  const isOff = declaration.indexesOff?.includes("national_id") && !held.has("nationalId");
+  const isOff = declaration.exactOff?.includes("national_id") === true;
   const missing = [
     ...Object.entries(FIELDS).flatMap(([name, field]) => (held.has(field) ? [] : [name])),
     ...(isOff ? ["nationalId"] : []),

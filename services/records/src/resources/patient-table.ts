@@ -1,5 +1,4 @@
 import {
-  type IndexKind,
   type Keyring,
   type MaskKind,
   type SealedRow,
@@ -38,18 +37,10 @@ interface InBox {
   readonly store: "sealed";
   /** How every view shows it until it is unmasked. */
   readonly mask?: MaskKind;
-  readonly index?: IndexKind;
-  /** Sealed fields whose text the index holds as well. */
-  readonly indexedWith?: readonly string[];
+  readonly exact?: true;
   readonly compact?: true;
-  /** The column of the index' tokens, where it is not called after the field. */
-  readonly tokens?: string;
-  /** A search asks for it: an operator's policy may have it indexed. */
-  readonly searchable?: true;
   /** A search asks for it; whether it is in the index in memory, where no policy says otherwise. */
   readonly search?: boolean;
-  readonly fewValues?: true;
-  readonly notText?: true;
 }
 
 /**
@@ -89,11 +80,11 @@ export const OWNED = {
   patientId: { store: "uuid", content: false },
   createdAt: { store: "timestamptz", content: false },
   updatedAt: { store: "timestamptz", content: false },
-  source: { store: "sealed", notText: true, content: false },
+  source: { store: "sealed", content: false },
 } as const satisfies { [K in Exclude<keyof PatientOwned, keyof Row>]: Column<PatientOwned[K]> };
 
 /** Who wrote the present version of a row. */
-export const AUTHORED = { updatedBy: { store: "sealed", notText: true, content: false } } as const;
+export const AUTHORED = { updatedBy: { store: "sealed", content: false } } as const;
 
 /** A declared table of patients' rows, and all that follows from its declaration. */
 export interface PatientTable<T extends Row> {
@@ -130,10 +121,7 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
   const typed = columns.flatMap(([property, { store }]): TypedColumn[] =>
     store === "sealed" ? [] : [{ property, column: columnOf(property), type: store }],
   );
-  const indexes = valued((column) => column.index);
-  const searchable = named((column) => column.searchable);
   const resettable = [parts.hiddenBy, parts.accessBy].filter((field) => field !== undefined).map(columnOf);
-  const isIndexed = Object.keys(indexes).length > 0 || searchable.length > 0;
   const table = sealedTable<T>({
     service: "records",
     table: parts.table,
@@ -142,12 +130,9 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     resettable,
     sealed: named(() => true),
     masks: valued((column) => column.mask),
-    fewValues: named((column) => column.fewValues),
-    notText: named((column) => column.notText),
-    search: valued((column) => column.search),
+    exact: named((column) => column.exact),
     compact: named((column) => column.compact),
-    ...(isIndexed && { indexes, searchable, indexColumns: valued((column) => column.tokens) }),
-    indexedWith: valued((column) => column.indexedWith?.map(columnOf)),
+    search: valued((column) => column.search),
   });
   const layout: Layout = {
     table: parts.table,
@@ -163,7 +148,7 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     table,
     layout,
     statements: statementsOf(layout),
-    isIndexed,
+    isIndexed: layout.tokens.length > 0,
     columns,
     open: (keyring, row) => inChart(table.tryOpen(keyring, row) ?? damagedRow(layout, row), row.chart),
     patientOf: (value) => (isDamaged(value) ? value.patientId : (value[subject] as string)),

@@ -135,7 +135,7 @@ async function columnArrays<T extends Row>(
   return [
     values.map(({ id }) => id),
     ...layout.typed.map(({ property }) => values.map((value) => value[property as keyof T])),
-    ...layout.tokens.map((_, at) => tokens.map((of) => asElement(Object.values(of)[at] ?? null))),
+    ...layout.tokens.map((_, at) => tokens.map((of) => Object.values(of)[at] ?? null)),
     values.map(({ rev }) => rev),
     boxes.map(({ open }) => JSON.stringify(open)),
     boxes.map(({ sealed }) => sealed),
@@ -199,10 +199,3 @@ export async function remove(
   const { rowCount } = await tx.query(statements.remove, [id, rev, scope, userId]);
   return rowCount === 1;
 }
-
-/**
- * A list of tokens as an element of an array: fields' names, slashes, digits and base64url need no
- * quotes.
- */
-const asElement = (tokens: readonly string[] | Buffer | null): string | Buffer | null =>
-  tokens === null || Buffer.isBuffer(tokens) ? tokens : `{${tokens.join(",")}}`;

@@ -34,14 +34,11 @@ test.each(declaredTables.map((table) => [table.layout.table, table] as const))(
         where table_schema = 'records' and table_name = $1`,
       [name],
     );
-    const types = { int: "int4", "bigint[]": "_int8", "text[]": "_text" };
-    const declared = [...layout.typed, ...layout.tokens].map(({ column, type }) => ({
-      column,
-      type: types[type as keyof typeof types] ?? type,
-    }));
+    const typed = layout.typed.map(({ column, type }) => ({ column, type: type === "int" ? "int4" : type }));
+    const tokens = layout.tokens.map((column) => ({ column, type: "bytea" }));
     const sealedAs = layout.resettable.length > 0 ? { sealed_as: "jsonb" } : {};
     const ours = { id: "uuid", rev: "int4", open: "jsonb", sealed: "bytea", ...sealedAs };
-    const all = [...Object.entries(ours).map(([column, type]) => ({ column, type })), ...declared];
+    const all = [...Object.entries(ours).map(([column, type]) => ({ column, type })), ...typed, ...tokens];
     expect(sorted(rows)).toEqual(sorted(all));
   },
 );

@@ -10,6 +10,6 @@ export const rowVersions = patientTable<PastRow>({
     kind: { store: "text", content: false },
     rowId: { store: "uuid", content: false },
     version: { store: "int", content: false },
-    value: { store: "sealed", notText: true, content: false },
+    value: { store: "sealed", content: false },
   },
 });

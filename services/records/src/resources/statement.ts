@@ -17,7 +17,8 @@ export interface Layout {
   readonly typed: readonly TypedColumn[];
   /** Columns that a restore may have set since the box was sealed (`sealed_as`, libs/keys). */
   readonly resettable: readonly string[];
-  readonly tokens: readonly { readonly column: string; readonly type: "bytea" | "bigint[]" | "text[]" }[];
+  /** Columns of keyed tokens (`bytea`). */
+  readonly tokens: readonly string[];
   /** A column that, once it is set, hides its row: it is kept, and in no list. */
   readonly hiddenBy?: string;
   /** A column of which no two rows have the same value: a second one is not inserted. */
@@ -140,24 +141,20 @@ export function selectOf(layout: Layout): string {
   return `select ${columnsOf(layout, "r")}, k.wrapped as subject_key, ${chart} as chart`;
 }
 
-/** A table's columns as arrays of them travel: `type`, to be cast to `as`. */
-function travelling({ typed, tokens }: Layout): { column: string; type: string; as: string }[] {
-  return [
-    { column: "id", type: "uuid" },
-    ...typed,
-    // Arrays of arrays are rectangular in Postgres; lists of tokens differ in length, so each
-    // travels as text.
-    ...tokens.map(({ column, type }) => ({ column, type: type === "bytea" ? "bytea" : "text", as: type })),
-    { column: "rev", type: "int" },
-    { column: "open", type: "jsonb" },
-    { column: "sealed", type: "bytea" },
-  ].map((one) => ({ as: one.type, ...one }));
-}
+/** A table's columns as arrays of them travel. */
+const travelling = ({ typed, tokens }: Layout): { column: string; type: string }[] => [
+  { column: "id", type: "uuid" },
+  ...typed,
+  ...tokens.map((column) => ({ column, type: "bytea" })),
+  { column: "rev", type: "int" },
+  { column: "open", type: "jsonb" },
+  { column: "sealed", type: "bytea" },
+];
 
 /** `select` of them from parameters, from the first on. */
 function unnested(columns: ReturnType<typeof travelling>): string {
   const names = columns.map(({ column }) => quote(column)).join(", ");
-  return `select ${columns.map(({ column, type, as }) => `${quote(column)}${as === type ? "" : `::${as}`}`).join(", ")}
+  return `select ${names}
        from unnest(${columns.map(({ type }, at) => `$${at + 1}::${type}[]`).join(", ")}) as x (${names})`;
 }
 
@@ -187,7 +184,7 @@ function updateAllOf(layout: Layout): string {
  */
 function updateOf(layout: Layout): string {
   const { table, subject, tokens, resettable } = layout;
-  const set = [...changeable(layout), ...tokens].map(({ column }) => column);
+  const set = [...changeable(layout).map(({ column }) => column), ...tokens];
   const columns = [...set, "rev", "open", "sealed"];
   return `update ${quote(table)} r
         set ${columns.map((column, at) => `${quote(column)} = $${at + 2}`).join(", ")}${
