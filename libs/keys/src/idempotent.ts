@@ -3,7 +3,7 @@ import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
 import type { Keyring } from "./keyring/keyring.ts";
-import { tableKey } from "./keyring/service-keys.ts";
+import { tableKeyAndWrapped } from "./keyring/service-keys.ts";
 
 const TABLE = "idempotency_keys";
 const KEY_FORM = /^[\x21-\x7e]{1,200}$/;
@@ -78,6 +78,55 @@ export async function idempotent<T>(
   }
 }
 
+/** A write and its kept answer in one statement. */
+export interface AnswerToKeep {
+  /**
+   * Common table expressions, the last of them `kept`: a row where `from` has one and the key was
+   * free. The parameters begin at `at`.
+   */
+  ctes(from: string, at: number): string;
+  readonly values: readonly unknown[];
+}
+
+const KEPT_COLUMNS = 7;
+
+/** The text is constant, so that it can be prepared. */
+const keptCtes: AnswerToKeep["ctes"] = (from, at) => {
+  const places = Array.from({ length: KEPT_COLUMNS }, (_, n) => `$${at + n}`);
+  const [actor, method, path, key, hash, status, answer] = places;
+  return `expired as (
+       delete from idempotency_keys where ctid = any(array(
+         select ctid from idempotency_keys where created_at < now() - interval '24 hours'
+          order by created_at limit ${CLEANED_PER_WRITE} for update skip locked))),
+     kept as (
+       insert into idempotency_keys (actor_id, method, path, key, body_hash, status, answer)
+       select ${actor}::uuid, ${method}, ${path}, ${key}::bytea, ${hash}::bytea, ${status}::int, ${answer}::bytea from ${from}
+       on conflict do nothing returning key)`;
+};
+
+/**
+ * What keeps an answer that is known before its write, for a statement that does both. Where `kept`
+ * stays empty the key is taken, and `idempotent` knows what that means; a first request that is
+ * still under way is waited for as long as locks are. Null without a key. Throws
+ * IdempotencyKeyInvalid, AnswerTooLarge.
+ */
+export async function answerToKeep<T>(
+  pool: pg.Pool,
+  keyring: Keyring,
+  request: IdempotentRequest,
+  answer: Answer<T>,
+): Promise<AnswerToKeep | null> {
+  if (request.key === undefined) return null;
+  if (!KEY_FORM.test(request.key)) throw new IdempotencyKeyInvalid();
+  const place = await placeOf(pool, keyring, request);
+  try {
+    const sealed = sealedAnswer(keyring, place, answer);
+    return { ctes: keptCtes, values: [...place.scope, place.bodyHash, answer.status, sealed] };
+  } finally {
+    place.secret.fill(0);
+  }
+}
+
 /** The header that tells a caller of a repeated answer. */
 export function replayHeaders({ replayed }: { readonly replayed: boolean }): Record<string, string> {
   return replayed ? { "Idempotency-Replayed": "true" } : {};
@@ -96,13 +145,34 @@ export async function cleanIdempotencyKeys(db: Db, batchRows = 1_000): Promise<n
 
 async function placeOf(pool: pg.Pool, keyring: Keyring, request: IdempotentRequest): Promise<Place> {
   const { actorId, key, method, path, body } = request;
-  const secret = await tableKey(pool, keyring, TABLE);
+  const secret = await answersKey(pool, keyring);
   return {
     // Under a key, so that neither a client's key nor a guessable body can be found by trying.
     scope: [actorId, method, path, keyedHash(secret, "idempotency key", key ?? "")],
     bodyHash: keyedHash(secret, "idempotency body", canonicalJson(body ?? null)),
     secret,
   };
+}
+
+const answersKeys = new WeakMap<Keyring, { wrapped: Buffer; readAt: number }>();
+const KEY_KEPT_MS = 60_000;
+
+/**
+ * The key of this table, read once a minute: it is made once and never changes. After a rotation it
+ * is wrapped anew, and what is under a destroyed version is read again.
+ */
+async function answersKey(pool: pg.Pool, keyring: Keyring): Promise<Buffer> {
+  const known = answersKeys.get(keyring);
+  if (known && performance.now() - known.readAt < KEY_KEPT_MS) {
+    try {
+      return Buffer.from(keyring.opened(known.wrapped, ["table", TABLE]).key);
+    } catch {
+      answersKeys.delete(keyring);
+    }
+  }
+  const { key, wrapped } = await tableKeyAndWrapped(pool, keyring, TABLE);
+  answersKeys.set(keyring, { wrapped, readAt: performance.now() });
+  return key;
 }
 
 /**
@@ -163,13 +233,17 @@ async function renew(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
   return rowCount === 1;
 }
 
-async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>): Promise<void> {
-  const { status, body, headers } = answer;
+function sealedAnswer<T>(keyring: Keyring, place: Place, { status, body, headers }: Answer<T>): Buffer {
   const text = JSON.stringify({ status, body, ...(headers ? { headers } : {}) });
   if (Buffer.byteLength(text) > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
   const plaintext = paddedJson(text);
   const sealed = sealBox({ key: place.secret, version: 1 }, answerContext(keyring, place, status), plaintext);
   plaintext.fill(0);
+  return sealed;
+}
+
+async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>): Promise<void> {
+  const sealed = sealedAnswer(keyring, place, answer);
   const { rowCount } = await tx.query(
     `with expired as (
        delete from idempotency_keys where ctid = any(array(
@@ -177,7 +251,7 @@ async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>
           order by created_at limit $7 for update skip locked)))
      update idempotency_keys set status = $5, answer = $6
       where actor_id = $1 and method = $2 and path = $3 and key = $4`,
-    [...place.scope, status, sealed, CLEANED_PER_WRITE],
+    [...place.scope, answer.status, sealed, CLEANED_PER_WRITE],
   );
   if (rowCount !== 1) throw new RequestInProgress(); // our row cannot vanish under us; never answer what was not kept
 }

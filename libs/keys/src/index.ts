@@ -2,6 +2,8 @@ export { exactToken } from "@medvault/crypto";
 export * from "./errors.ts";
 export {
   type Answer,
+  type AnswerToKeep,
+  answerToKeep,
   cleanIdempotencyKeys,
   type IdempotentAnswer,
   type IdempotentRequest,

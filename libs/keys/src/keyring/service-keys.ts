@@ -16,16 +16,29 @@ export async function tableKey(db: Db, keyring: Keyring, name: string): Promise<
   return randomKey(db, keyring, "table", name);
 }
 
+/** As tableKey, and as it is stored. */
+export async function tableKeyAndWrapped(
+  db: Db,
+  keyring: Keyring,
+  name: string,
+): Promise<{ key: Buffer; wrapped: Buffer }> {
+  const { wrapped } = await activeRandomKey(db, keyring, "table", name);
+  return { key: Buffer.from(keyring.opened(wrapped, ["table", name]).key), wrapped };
+}
+
 /** The key of a blind index, by name (`<table>.<field>`): as tableKey. */
 export async function indexKey(db: Db, keyring: Keyring, name: string): Promise<Buffer> {
   return randomKey(db, keyring, "index", name);
 }
 
 async function randomKey(db: Db, keyring: Keyring, kind: "table" | "index", name: string): Promise<Buffer> {
-  const stored = await activeKey(db, keyring, kind, name, () => ({ secret: randomBytes(32), public: null }));
+  const stored = await activeRandomKey(db, keyring, kind, name);
   // A copy: the cache wipes its own when it is full.
   return Buffer.from(keyring.opened(stored.wrapped, [kind, name]).key);
 }
+
+const activeRandomKey = (db: Db, keyring: Keyring, kind: "table" | "index", name: string) =>
+  activeKey(db, keyring, kind, name, () => ({ secret: randomBytes(32), public: null }));
 
 /**
  * The active key of that kind and name, made when there is none. Two that make it at once end with

@@ -1,5 +1,5 @@
 import { type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
-import type { Db } from "@medvault/postgres";
+import type { Db, Tx } from "@medvault/postgres";
 import { chartIds, isVouched, mergedChart, patientsInReach, reached, reachOf, survivorOf } from "./reach.ts";
 
 /** What new rows of a chart are sealed for. */
@@ -9,25 +9,43 @@ export interface ReachedChart {
   subjectKey: Buffer;
 }
 
+const REACHABLE = `select p.id, k.wrapped from patients p join subject_keys k on k.subject_id = p.id
+      where p.id = ${survivorOf("$1")}
+        and ${reached("p.id", 2)}`;
+
 /**
  * The chart that an id leads to, if the actor reaches it with this permission; null when there is
  * no such patient or the actor may not know of one. The row is locked against erasure until the
  * transaction ends.
  */
-export async function reachableChart(
+export function reachableChart(
+  tx: Tx,
+  actor: Actor,
+  permission: ResourceAction,
+  patientId: string,
+): Promise<ReachedChart | null> {
+  return findReachable(tx, `${REACHABLE} for key share of p`, actor, permission, patientId);
+}
+
+/** As reachableChart, for a statement that asks again: nothing is locked. */
+export function reachableChartNow(
   db: Db,
   actor: Actor,
   permission: ResourceAction,
   patientId: string,
 ): Promise<ReachedChart | null> {
+  return findReachable(db, REACHABLE, actor, permission, patientId);
+}
+
+async function findReachable(
+  db: Db,
+  statement: string,
+  actor: Actor,
+  permission: ResourceAction,
+  patientId: string,
+): Promise<ReachedChart | null> {
   const { scope, userId } = reachOf(actor, permission);
-  const { rows } = await db.query<{ id: string; wrapped: Buffer }>(
-    `select p.id, k.wrapped from patients p join subject_keys k on k.subject_id = p.id
-      where p.id = ${survivorOf("$1")}
-        and ${reached("p.id", 2)}
-        for key share of p`,
-    [patientId, scope, userId],
-  );
+  const { rows } = await db.query<{ id: string; wrapped: Buffer }>(statement, [patientId, scope, userId]);
   return rows[0] ? { patientId: rows[0].id, subjectKey: rows[0].wrapped } : null;
 }
 

@@ -4,8 +4,9 @@ import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Caller } from "../access/auth.client.ts";
 import { requireProvider } from "../access/standing.service.ts";
 import type { Context } from "../context.ts";
+import { create } from "../resources/creation.service.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import { change, changeOnce, create } from "../resources/resource.service.ts";
+import { change, changeOnce } from "../resources/resource.service.ts";
 import { claims } from "./claim.table.ts";
 import { amend, type Claim, diagnosed, type Step, take } from "./claim.ts";
 

@@ -2,8 +2,9 @@ import type { Actor, NewPrescription, PrescriptionView, ReplacePrescription } fr
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { codedFrom } from "../fhir/coding.ts";
+import { create } from "../resources/creation.service.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
-import { create, replace } from "../resources/resource.service.ts";
+import { replace } from "../resources/resource.service.ts";
 import { contentOf } from "../resources/resource.ts";
 import { prescriptions } from "./prescription.table.ts";
 import { isDated, lasting, type Prescription } from "./prescription.ts";

@@ -2,7 +2,6 @@ import {
   type Actor,
   type DamagedRow as DamagedView,
   InvalidInput,
-  NotFound,
   newId,
   type ResourceAction,
   VersionConflict,
@@ -10,7 +9,6 @@ import {
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
-import { reachableChart } from "../access/access.store.ts";
 import { requirePatient } from "../access/chart.service.ts";
 import type { Context } from "../context.ts";
 import type { Original } from "../fhir/resource.ts";
@@ -27,37 +25,6 @@ import type { Resource } from "./resource.ts";
 import { removeVersions } from "./row-version.store.ts";
 import { rowVersions } from "./row-version.table.ts";
 import { write } from "./write.service.ts";
-
-/** Makes a new row for a chart's surviving patient, of what `make` says. Throws NotFound. */
-export function create<T extends PatientOwned, View extends { id: string }>(
-  context: Context,
-  actor: Actor,
-  resource: Resource<T, View>,
-  patientId: string,
-  make: (made: PatientOwned, held: Held) => NoInfer<T> | Promise<NoInfer<T>>,
-  request: WriteRequest,
-): Promise<Answer<View>> {
-  const permission = resource.permissions.write;
-  return write(
-    context,
-    actor,
-    request,
-    async (tx) => {
-      const chart = await reachableChart(tx, actor, permission, patientId);
-      if (!chart) throw new NotFound();
-      const { subjectKey } = chart;
-      const at = new Date();
-      const own = { id: newId(), rev: 1, patientId: chart.patientId };
-      const made = { ...own, createdAt: at, updatedAt: at, source: null };
-      const value = await make(made, { tx, subjectKey });
-      const box = resource.table.seal(context.keyring, subjectKey, value);
-      await store.insert(tx, context, actor, permission, resource, [value], [box]);
-      await emit(tx, SOURCE, wrote(actor, resource, { verb: "created", permission }, value, box.sealed));
-      return { status: 201, body: resource.view(value), rev: value.rev };
-    },
-    ({ id }) => readAct(resource, id, patientId),
-  );
-}
 
 /** One of them. What is hidden is not found. Throws NotFound. */
 export async function read<T extends Row, View>(

@@ -1,15 +1,17 @@
-import type { Actor, ResourceAction } from "@medvault/contracts";
-import type { Sealed, SealedRow } from "@medvault/keys";
+import type { Actor, NewEvent, ResourceAction } from "@medvault/contracts";
+import type { AnswerToKeep, IndexTokens, Sealed, SealedRow } from "@medvault/keys";
+import { emitWith } from "@medvault/messaging";
 import type { Db, Tx } from "@medvault/postgres";
-import type { Chart } from "../access/access.store.ts";
+import type { Chart, ReachedChart } from "../access/access.store.ts";
 import { reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Found } from "./damaged-row.ts";
 import type { Position } from "./paging.ts";
 import type { Row } from "./patient-owned.ts";
 import type { PatientTable } from "./patient-table.ts";
+import { SOURCE } from "./resource.events.ts";
 import type { Resource } from "./resource.ts";
-import { changeable } from "./statement.ts";
+import { changeable, type Layout } from "./statement.ts";
 
 /** A row of a patient whom the actor reaches with this permission, or null. It may be damaged. */
 export async function find<T extends Row>(
@@ -107,6 +109,32 @@ export async function insert<T extends Row>(
   return rowCount ?? 0;
 }
 
+/**
+ * Stores a new row of a chart, its event, and the answer that is kept for the request's key, in one
+ * statement that is a transaction of its own. False, and nothing is done: the actor does not reach
+ * the patient any more, their key is another, or the request's key is taken.
+ */
+export async function createAtOnce<T extends Row>(
+  context: Context,
+  actor: Actor,
+  permission: ResourceAction,
+  resource: PatientTable<T>,
+  { patientId, subjectKey }: ReachedChart,
+  value: T,
+  box: Sealed,
+  event: NewEvent,
+  kept: AnswerToKeep | null,
+): Promise<boolean> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { create, createOnce } = resource.statements;
+  const arrays = arraysOf(resource.layout, [value], [box], []);
+  return emitWith(context.pool, SOURCE, [event], {
+    ctes: kept === null ? create : createOnce(kept.ctes),
+    done: "made",
+    values: [...arrays, patientId, subjectKey, scope, userId, ...(kept?.values ?? [])],
+  });
+}
+
 /** As update, of many in one statement. False when another change of one of them was faster. */
 export async function updateAll<T extends Row>(
   tx: Tx,
@@ -132,6 +160,15 @@ async function columnArrays<T extends Row>(
   boxes: readonly Sealed[],
 ): Promise<unknown[][]> {
   const tokens = isIndexed ? await context.indexes.of(table).tokensOfAll(tx, values) : [];
+  return arraysOf(layout, values, boxes, tokens);
+}
+
+function arraysOf<T extends Row>(
+  layout: Layout,
+  values: readonly T[],
+  boxes: readonly Sealed[],
+  tokens: readonly IndexTokens[],
+): unknown[][] {
   return [
     values.map(({ id }) => id),
     ...layout.typed.map(({ property }) => values.map((value) => value[property as keyof T])),

@@ -1,5 +1,5 @@
 import { type Actor, NotFound } from "@medvault/contracts";
-import { idempotent, replayHeaders } from "@medvault/keys";
+import { answerToKeep, idempotent, type Answer as KeptAnswer, replayHeaders } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { chartInReach } from "../access/access.store.ts";
@@ -13,6 +13,16 @@ interface Written<View> {
   body: View;
   rev?: number;
 }
+
+export const etagOf = ({ rev }: { rev: number }): { ETag: string } => ({ ETag: `"${rev}"` });
+
+/** What keeps the answer of a write of one statement, made by this actor's request. */
+export const keptFor = (
+  { pool, keyring }: Context,
+  actor: Actor,
+  request: WriteRequest,
+  answer: KeptAnswer<unknown>,
+) => answerToKeep(pool, keyring, { actorId: actor.id, ...request }, answer);
 
 /**
  * Runs a write in one transaction, once per Idempotency-Key. A repeated answer shows PHI once more,
@@ -33,7 +43,7 @@ export async function write<View>(
     { actorId: actor.id, ...request },
     async (tx) => {
       const { status, body, rev } = await work(tx);
-      return rev === undefined ? { status, body } : { status, body, headers: { ETag: `"${rev}"` } };
+      return rev === undefined ? { status, body } : { status, body, headers: etagOf({ rev }) };
     },
     async (first) => {
       const act = replay(first.body);
