@@ -51,6 +51,9 @@ async function count(request: () => Promise<{ status: number }>): Promise<number
 test("a request sends no more statements than it needs", async () => {
   const patientId = await givenPatient(doctor);
   await doctor.post(`/v1/patients/${patientId}/records`, RECORD); // the clinician's key is made once
+  const keyed = (key: string) =>
+    doctor.post("/v1/prescriptions", { patientId, ...ASPIRIN }, { headers: { "idempotency-key": key } });
+  await keyed("first"); // the table's key is made once, and read once a minute
   const prescription = await givenPrescription(doctor, patientId);
   const record = (await doctor.post<Known>(`/v1/patients/${patientId}/records`, RECORD)).body.id;
   const claim = (await doctor.post<Known>("/v1/claims", { ...CLAIM, patientId })).body.id;
@@ -70,13 +73,8 @@ test("a request sends no more statements than it needs", async () => {
     [2, "read patient", () => doctor.get(`/v1/patients/${patientId}`)],
     [2, "list patients", () => doctor.get("/v1/patients")],
     [8, "change patient", () => doctor.patch(`/v1/patients/${patientId}`, { phone: "1" })],
-    [5, "create prescription", () => doctor.post("/v1/prescriptions", { patientId, ...ASPIRIN })],
-    [
-      11,
-      "create prescription, with a key",
-      () =>
-        doctor.post("/v1/prescriptions", { patientId, ...ASPIRIN }, { headers: { "idempotency-key": "k" } }),
-    ],
+    [2, "create prescription", () => doctor.post("/v1/prescriptions", { patientId, ...ASPIRIN })],
+    [2, "create prescription, with a key", () => keyed("k")],
     [2, "read prescription", () => doctor.get(`/v1/prescriptions/${prescription}`)],
     [2, "list prescriptions", () => doctor.get("/v1/prescriptions")],
     [3, "list a patient's prescriptions", () => doctor.get(`/v1/prescriptions?patientId=${patientId}`)],
@@ -92,13 +90,13 @@ test("a request sends no more statements than it needs", async () => {
     ],
     [6, "replace prescription", () => doctor.put(`/v1/prescriptions/${prescription}`, ASPIRIN)],
     [6, "delete prescription", () => doctor.delete(`/v1/prescriptions/${prescription}`)],
-    [6, "create record", () => doctor.post(`/v1/patients/${patientId}/records`, RECORD)],
+    [3, "create record", () => doctor.post(`/v1/patients/${patientId}/records`, RECORD)],
     [2, "read record", () => doctor.get(`/v1/records/${record}`)],
     [3, "list records", () => doctor.get(`/v1/patients/${patientId}/records`)],
     [7, "revise record", () => doctor.put(`/v1/records/${record}`, RECORD)],
     [3, "list versions", () => doctor.get(`/v1/records/${record}/versions`)],
     [6, "hide record", () => doctor.delete(`/v1/records/${record}`)],
-    [5, "create claim", () => doctor.post("/v1/claims", { ...CLAIM, patientId })],
+    [2, "create claim", () => doctor.post("/v1/claims", { ...CLAIM, patientId })],
     [2, "read claim", () => doctor.get(`/v1/claims/${claim}`)],
     [2, "list claims", () => doctor.get("/v1/claims")],
     [6, "amend claim", () => doctor.patch(`/v1/claims/${claim}`, { amount: 2 })],
