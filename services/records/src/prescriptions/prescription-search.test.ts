@@ -158,3 +158,18 @@ test("pages follow each other to the last row, each row once, though some vanish
   search.rows = rows;
   expect(seen).toEqual([ids.slice(0, 2), ids.slice(4, 6), ids.slice(6)]);
 });
+
+test("the longest medication is found by its last word, and a longer one is no prescription", async () => {
+  const medication = `Longanol ${"x".repeat(500)} ${"yz ".repeat(160)}endanol`.slice(-1_000);
+  const id = await givenPrescription(doctor, ada, { medication });
+  expect(await find({ q: "endanol ada longanol" })).toEqual([id]);
+  const order = {
+    ...{ resourceType: "MedicationRequest", status: "active", intent: "order" },
+    subject: { reference: `Patient/${ada}` },
+    medicationCodeableConcept: { text: `Toolongol ${"x".repeat(100_000)}` },
+  };
+  const bundle = { resourceType: "Bundle", type: "collection", entry: [{ resource: order }] };
+  const loaded = await doctor.post("/v1/fhir", bundle);
+  expect(loaded).toMatchObject({ status: 200, body: { kept: { MedicationRequest: 1 } } });
+  expect(await find({ q: "toolongol" })).toEqual([]);
+});
