@@ -6,22 +6,20 @@ import { type Position, readChanges, type SearchChange } from "./search-change.s
 import { countPatients, type LoadedPatient, nextPatientIds, type Place } from "./searched-row.store.ts";
 import { bounded, chunksOf, Shared, Slots, unlessAborted, waitingFor } from "./waiting.ts";
 
-/** Patients of one load: two messages to the threads that open documents. */
+/** Of one load: two messages to the threads that open documents. */
 const PATIENTS_PER_LOAD = 500;
 /** Loads at once, of the process's connections. */
 const LOADS_AT_ONCE = 3;
 /** A search waits so long, for a reading and for who is missing; the gateway waits for 2.5 s. */
 export const MAX_WAIT_MS = 1_800;
-/**
- * Changes that a reading takes in while all searches wait: some 50 ms. Of more (an import) the
- * patients are loaded again, for which only those wait who reach them.
- */
+/** Changes for which all searches wait, some 50 ms. For more (an import), those who reach them. */
 const MAX_TAKEN_AT_ONCE = 1_000;
 const MAX_ABSENT = 100_000;
 /** While everyone is loaded, readings go on that often. */
 const READING_EVERY_MS = 1_000;
-/** Once the memory was full, loading goes on when so much of it is free. */
+/** Once the memory was full, loading goes on when so much of it is free, or after so long. */
 const FREE_TO_GO_ON = 0.05;
+const FULL_MS = 60_000;
 
 /**
  * `cold`: not begun; `loading`: everyone is being loaded; `whole`: everyone is loaded; `full`: not
@@ -42,6 +40,7 @@ export class LiveIndex {
   #position: Position | null = null;
   #readAt = 0;
   #warmth: Warmth = "cold";
+  #fullSince = { bytes: 0, atMs: 0 };
   #counted = 0;
   /** Who is in someone's reach and not there, or has no key: not asked for in vain. */
   readonly #absent = new Set<string>();
@@ -70,9 +69,8 @@ export class LiveIndex {
     return this.#warmth;
   }
 
-  get size(): { bytes: number; patients: number; rows: number } {
-    const { bytes, patients, rows } = this.#index;
-    return { bytes, patients, rows };
+  get size(): Pick<SearchIndex, "bytes" | "patients" | "rows"> {
+    return this.#index;
   }
 
   /** Since the last reading; infinite before the first. */
@@ -125,13 +123,19 @@ export class LiveIndex {
 
   /** Loads everyone who is not there yet, in the background of searches; waits until `signal`. */
   loadAll(signal?: AbortSignal): Promise<void> {
-    const isFull = this.#index.bytes > this.#maxBytes * (1 - FREE_TO_GO_ON);
-    if (this.#warmth === "full" && isFull) return Promise.resolve();
+    const { bytes, atMs } = this.#fullSince;
+    const isStill = this.#index.bytes > bytes * (1 - FREE_TO_GO_ON) && performance.now() < atMs + FULL_MS;
+    if (this.#warmth === "full" && isStill) return Promise.resolve();
     if (this.#warmth === "whole" && this.#behind.size === 0) return Promise.resolve();
     this.#loadingAll ??= this.#loadAll().finally(() => {
       this.#loadingAll = null;
     });
     return signal ? unlessAborted(this.#loadingAll, signal) : this.#loadingAll;
+  }
+
+  #fill(): void {
+    this.#warmth = "full";
+    this.#fullSince = { bytes: this.#index.bytes, atMs: performance.now() };
   }
 
   /** Resolves once nothing is under way any more. */
@@ -219,9 +223,7 @@ export class LiveIndex {
       if (isFollowing) for (const id of [...outdated, ...unknown]) this.#behind.add(id);
       return;
     }
-    await takeChanges(this.#place, index, changes, () => {
-      this.#warmth = "full";
-    });
+    await takeChanges(this.#place, index, changes, () => this.#fill());
     if (isFollowing) await this.#loadNew(unknown);
   }
 
@@ -280,7 +282,7 @@ export class LiveIndex {
         this.#index.putPatient(one.patient, one.rows);
       } catch (error) {
         if (!(error instanceof IndexFull)) throw error;
-        this.#warmth = "full";
+        this.#fill();
         throw new SearchMemoryFull();
       }
       this.#index.setChart(one.chart);

@@ -3,8 +3,8 @@ import { searchWords } from "@medvault/search";
 import { createProxy, type TestClient } from "@medvault/testing";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { hospital, load } from "../../test/fhir.ts";
 import { givenPatient, givenPrescription, type Records, startRecords } from "../../test/harness.ts";
-import { LiveIndex } from "./live-index.service.ts";
 import { openSearch, type Search } from "./search.service.ts";
 
 let service: Records;
@@ -147,27 +147,36 @@ test("what a slow process has not read may be pruned: it loads everything again"
 });
 
 test("at its limit of memory it answers in full or not at all, and says which setting it is", async () => {
-  const big = "x".repeat(900);
-  const [mine, theirs] = [service.someone("doctor"), service.someone("doctor")];
-  const ids = [];
-  for (const by of [mine, theirs]) {
-    const of = await givenPatient(by);
-    for (let n = 0; n < 3; n += 1) {
-      ids.push(await givenPrescription(by, of, { medication: `Large ${n} ${by.actor.id} ${big}` }));
-    }
-  }
-  const search = new LiveIndex({ db: service.pool, keyring: service.keyring }, 1);
-  await search.fresh();
-  await expect(search.loadAll()).rejects.toMatchObject({ code: "search_memory_full" });
-  expect(search.warmth).toBe("full");
-  expect(search.size.patients).toBe(0);
-  await expect(search.amongAll(() => true)).rejects.toMatchObject({
+  const id = await givenPrescription(doctor, patientId, { medication: "Fitting 1 mg" });
+  const large = service.someone("doctor");
+  const { put, patient, subject } = hospital("full");
+  const orders = Array.from({ length: 1_500 }, (_, n) =>
+    put({
+      resourceType: "MedicationRequest",
+      id: `m${n}`,
+      ...{ status: "active", intent: "order", subject },
+      medicationCodeableConcept: { text: `Fitting ${String(n).repeat(980).slice(0, 980)}` },
+    }),
+  );
+  expect((await load(large, [patient(), ...orders])).status).toBe(200);
+  const search = started(service.pool, 4);
+  const refused = {
     code: "search_memory_full",
     kind: "unavailable",
     retryAfterSeconds: 60,
     message: expect.stringContaining("MEDVAULT_SEARCH_MEMORY_MIB"),
-  });
-  await search.stop();
+  };
+  expect(await find(search, "fitting")).toEqual([id]);
+  await expect(search.index.loadAll()).rejects.toMatchObject(refused);
+  for (const by of [large, admin]) await expect(find(search, "fitting", by)).rejects.toMatchObject(refused);
+  const next = await givenPrescription(doctor, patientId, { medication: "Fitting 2 mg" });
+  expect(await find(search, "fitting")).toEqual([next, id]);
+  expect(search.index.warmth).toBe("full");
+  await service.pool.query(
+    "delete from prescriptions x using care_team c where c.patient_id = x.patient_id and c.user_id = $1",
+    [large.actor.id],
+  );
+  expect(await find(search, "fitting", large)).toEqual([]);
 });
 
 test("while the database is away a search is refused, and right again once it is back", async () => {
