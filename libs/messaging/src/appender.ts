@@ -3,7 +3,7 @@ import { isUnavailable, toDatabaseError, withDeadline } from "@medvault/postgres
 import type pg from "pg";
 import { type OutboxEvent, toOutboxEvent } from "./envelope.ts";
 import { insertEvents } from "./outbox.store.ts";
-import { wakeRelays } from "./wake.ts";
+import { channelToNotify, wakeRelays } from "./wake.ts";
 
 export interface AppenderOptions {
   /** Events waiting at most, beyond which `append` throws Unavailable; default 10,000. */
@@ -60,7 +60,7 @@ export function createAppender(pool: pg.Pool, source: string, options: AppenderO
       const group = takeGroup();
       try {
         const events = group.flatMap((waiting) => waiting.events);
-        await withDeadline(STATEMENT_MS, () => insertEvents(pool, events));
+        await withDeadline(STATEMENT_MS, () => insertEvents(pool, events, channelToNotify(source)));
         for (const waiting of group) waiting.resolve();
         wakeRelays(source);
       } catch (error) {

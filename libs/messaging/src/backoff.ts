@@ -29,6 +29,11 @@ export class Alarm {
     this.#wake?.();
   }
 
+  /** Forgets that it was woken. */
+  hush(): void {
+    this.#ringing = false;
+  }
+
   async sleep(ms: number): Promise<void> {
     if (!this.#ringing) {
       await new Promise<void>((resolve) => {

@@ -18,6 +18,21 @@ test("events take effect once, singly or in batches, and leave the queue", async
   expect(await queueDepth()).toBe(0);
 });
 
+test("messages that come one after another share transactions, which begin 15 ms apart", async () => {
+  const { handle, effects } = recorder();
+  let batches = 0;
+  await startConsumer(async (events, tx) => {
+    batches += 1;
+    await handle(events, tx);
+  });
+  const begun = performance.now();
+  for (let n = 1; n <= 40; n++) await publish([eventJson(n)]);
+  await vi.waitFor(() => expect(effects).toHaveLength(40), 5_000);
+  expect(batches).toBeLessThanOrEqual(2 + (performance.now() - begun) / 15);
+  expect(effects).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+  expect(await queueDepth()).toBe(0);
+});
+
 test("a duplicate has no second effect, whether in one message, in two, or after a restart", async () => {
   const { handle, effects } = recorder();
   const first = await startConsumer(handle);

@@ -12,6 +12,7 @@ import {
 import { codeOf, isUnavailableError } from "./errors.ts";
 import { pruneInbox } from "./inbox.store.ts";
 import { type IncomingMessage, type Parsed, parseMessage, poisonOf } from "./incoming.ts";
+import { isRedriveAsked } from "./parked.ts";
 import { AUDIT_QUEUE, assertConsumerQueue, assertTopology, deadNameOf } from "./topology.ts";
 
 export interface ConsumerOptions {
@@ -42,9 +43,10 @@ export interface Consumer {
 const DEFAULT_PREFETCH = 50;
 /** Events in one transaction, unless a single message has more. */
 const MAX_BATCH_EVENTS = 1_000;
+/** Batches begin so far apart, so that messages share a transaction; one alone goes at once. */
+const APART_MS = 15;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 10_000;
-const IDLE_MS = 1_000;
 const DEFAULT_REDRIVE_MS = 5_000;
 const PRUNE_EVERY_MS = 3_600_000;
 const STOP_TIMEOUT_MS = 10_000;
@@ -90,6 +92,7 @@ class ConsumerWorker {
   readonly #prefetch: number;
   #stopping = false;
   #loggedCode: string | null = null;
+  #begunAt = Number.NEGATIVE_INFINITY;
   #choresAt = 0;
   #pruneAt = 0;
 
@@ -178,9 +181,22 @@ class ConsumerWorker {
   }
 
   async #round(session: Session): Promise<void> {
-    if (session.inHand.length > 0) await this.#process(session);
-    else await this.#alarm.sleep(Math.min(IDLE_MS, this.#options.redriveMs ?? IDLE_MS));
+    if (session.inHand.length > 0) {
+      await this.#gather(session);
+      await this.#process(session);
+    } else await this.#alarm.sleep(this.#options.redriveMs ?? DEFAULT_REDRIVE_MS);
     await this.#chores();
+  }
+
+  /** Waits for company, unless the last batch was long ago or no more can come. */
+  async #gather(session: Session): Promise<void> {
+    for (;;) {
+      const early = this.#begunAt + APART_MS - performance.now();
+      const isFull = session.inHand.length >= this.#prefetch || eventsOf(session.inHand) >= MAX_BATCH_EVENTS;
+      if (early <= 0 || isFull || this.#stopping || session.closed) break;
+      await this.#alarm.sleep(early);
+    }
+    this.#begunAt = performance.now();
   }
 
   /** Takes effect of all in hand and acknowledges, however long the database is away. */
@@ -191,7 +207,9 @@ class ConsumerWorker {
       try {
         await this.#takeEffect(parsed);
         session.inHand.splice(0, batch.length);
-        if (!session.closed) for (const { message } of batch) session.channel.ack(message);
+        const last = batch.at(-1);
+        // In the order of their delivery: one acknowledgement for all of them.
+        if (last && !session.closed) session.channel.ack(last.message, true);
         if (this.state === "paused" && !session.closed) await this.#consume(session);
         return;
       } catch (error) {
@@ -227,7 +245,8 @@ class ConsumerWorker {
     if (now < this.#choresAt) return;
     this.#choresAt = now + (this.#options.redriveMs ?? DEFAULT_REDRIVE_MS);
     try {
-      while (!this.#stopping && (await redriveOne(this.#context)));
+      while (!this.#stopping && (await isRedriveAsked(this.#options.pool, this.#options.queue)))
+        await redriveOne(this.#context);
       if (now < this.#pruneAt) return;
       this.#pruneAt = now + PRUNE_EVERY_MS;
       await pruneInbox(this.#options.pool, INBOX_DAYS);
@@ -245,6 +264,9 @@ class ConsumerWorker {
     return { queue: this.#options.queue, code: codeOf(error) };
   }
 }
+
+const eventsOf = (inHand: Session["inHand"]): number =>
+  inHand.reduce((sum, { parsed }) => sum + parsed.events.length, 0);
 
 /** How many messages from the front have that many events together, at least one. */
 function countUpTo(maxEvents: number, inHand: Session["inHand"]): number {

@@ -69,28 +69,25 @@ async function tryAlone(context: EffectContext, event: CloudEvent): Promise<stri
   }
 }
 
-/** Takes a parked message that is to be tried again; false if none. Throws when unavailable. */
-export async function redriveOne(context: EffectContext): Promise<boolean> {
+/** Takes a parked message that is to be tried again, if there is one. Throws when unavailable. */
+export async function redriveOne(context: EffectContext): Promise<void> {
   const { pool, consumer } = context;
   let id: string | null = null;
   try {
-    return await inTransaction(pool, async (tx) => {
+    await inTransaction(pool, async (tx) => {
       const message = await nextRedrive(tx, consumer);
-      if (message === null) return false;
+      if (message === null) return;
       id = message.id;
       const { events, poison } = parseMessage(message, context.allowedSources);
       if (poison[0] !== undefined) {
-        await parkAgain(tx, message.id, poison[0].reason);
-        return true;
+        return parkAgain(tx, message.id, poison[0].reason);
       }
       const fresh = await takeNew(tx, consumer, events);
       if (fresh.length > 0) await context.handle(fresh, tx);
       await unpark(tx, message.id);
-      return true;
     });
   } catch (error) {
     if (id === null || isUnavailableError(error)) throw error;
     await parkAgain(pool, id, codeOf(error));
-    return true;
   }
 }

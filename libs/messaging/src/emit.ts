@@ -2,7 +2,7 @@ import type { NewEvent } from "@medvault/contracts";
 import { afterCommit, type Db, type Tx } from "@medvault/postgres";
 import { toOutboxEvent } from "./envelope.ts";
 import { insertEvents, insertEventsWith, type WithChange } from "./outbox.store.ts";
-import { wakeRelays } from "./wake.ts";
+import { channelToNotify, wakeRelays } from "./wake.ts";
 
 /**
  * Puts events into the outbox of `source` (the service's name) in the transaction of their change,
@@ -13,6 +13,7 @@ export async function emit(tx: Tx, source: string, ...events: NewEvent[]): Promi
   await insertEvents(
     tx,
     events.map((event) => toOutboxEvent(source, event)),
+    channelToNotify(source),
   );
   afterCommit(tx, () => wakeRelays(source));
 }
@@ -29,7 +30,7 @@ export async function emitWith(
   change: WithChange,
 ): Promise<boolean> {
   const rows = events.map((event) => toOutboxEvent(source, event));
-  const isChanged = await insertEventsWith(db, rows, change);
+  const isChanged = await insertEventsWith(db, rows, change, channelToNotify(source));
   if (isChanged) afterCommit(db, () => wakeRelays(source));
   return isChanged;
 }

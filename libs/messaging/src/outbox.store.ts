@@ -1,9 +1,18 @@
 import type { Db } from "@medvault/postgres";
 import type { OutboxEvent } from "./envelope.ts";
 
-/** Inserts events into the outbox in one statement, in the order given. */
-export async function insertEvents(db: Db, events: readonly OutboxEvent[]): Promise<void> {
-  await db.query(insertSql(0, "true"), valuesOf(events));
+/**
+ * Inserts events into the outbox in one statement, in the order given. With a channel, whoever
+ * listens there hears of it at the commit.
+ */
+export async function insertEvents(
+  db: Db,
+  events: readonly OutboxEvent[],
+  channel: string | null = null,
+): Promise<void> {
+  const insert = insertSql(0, "true");
+  if (channel === null) await db.query(insert, valuesOf(events));
+  else await db.query(`with ${notifying(insert, 5)}`, [...valuesOf(events), channel]);
 }
 
 /** A change that its events are written with; its text is constant, as every statement's is. */
@@ -20,9 +29,14 @@ export async function insertEventsWith(
   db: Db,
   events: readonly OutboxEvent[],
   { ctes, done, values }: WithChange,
+  channel: string | null,
 ): Promise<boolean> {
   const insert = insertSql(values.length, `exists (select from ${done})`);
-  const { rowCount } = await db.query(`with ${ctes} ${insert}`, [...values, ...valuesOf(events)]);
+  const all = [...values, ...valuesOf(events)];
+  const { rowCount } =
+    channel === null
+      ? await db.query(`with ${ctes} ${insert}`, all)
+      : await db.query(`with ${ctes}, ${notifying(insert, all.length + 1)}`, [...all, channel]);
   return rowCount === events.length;
 }
 
@@ -35,6 +49,10 @@ function insertSql(before: number, condition: string): string {
             with ordinality as e (id, audience, type, event, n)
       where ${condition} order by e.n`;
 }
+
+/** As many rows as events; of the same notifications a commit sends one. */
+const notifying = (insert: string, channelAt: number): string =>
+  `put as (${insert} returning position) select pg_notify($${channelAt}, '') from put`;
 
 function valuesOf(events: readonly OutboxEvent[]): unknown[] {
   return [

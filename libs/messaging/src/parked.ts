@@ -67,6 +67,15 @@ export async function redriveParked(db: Db, id: string): Promise<boolean> {
   return rowCount === 1;
 }
 
+/** Whether a message waits to be taken again. */
+export async function isRedriveAsked(db: Db, consumer: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    "select from parked where consumer = $1 and redrive_at is not null limit 1",
+    [consumer],
+  );
+  return rowCount === 1;
+}
+
 /** The next message to be taken again, locked until the transaction ends. */
 export async function nextRedrive(
   db: Db,

@@ -1,34 +1,34 @@
 import { randomUUID } from "node:crypto";
-import { auditEvent } from "@medvault/contracts";
-import { inTransaction } from "@medvault/postgres";
+import { type Ear, openEar } from "@medvault/postgres";
 import type { ConfirmChannel } from "amqplib";
 import { Alarm, backoffMs, settlesWithin } from "./backoff.ts";
-import { toOutboxEvent } from "./envelope.ts";
 import { BrokerUnavailable, codeOf, LeaseLost } from "./errors.ts";
-import { insertEvents } from "./outbox.store.ts";
+import { emitHeartbeat, heartbeatType } from "./heartbeat.ts";
 import { OutboxCursor } from "./outbox-cursor.ts";
 import { type OutgoingMessage, publishAll } from "./publisher.ts";
 import {
   acquireLease,
   type Batch,
   deleteConfirmed,
-  journalBatch,
   type Lease,
   type OutboxRow,
   readJournal,
   readPositions,
   releaseLease,
   renewLease,
-  takeHeartbeat,
 } from "./relay.store.ts";
 import type { RelayOptions } from "./relay.ts";
 import { auditMessages, domainMessage } from "./relay-messages.ts";
 import { checkTopology } from "./topology.ts";
+import { Unroutable } from "./unroutable.ts";
+import { relayChannel, tellRelay } from "./wake.ts";
 
-const DEFAULT_POLL_MS = 100;
-/** A domain event that no queue was bound to is tried again after this. */
-const UNROUTABLE_RETRY_MS = 5_000;
-const MAX_UNROUTABLE = 10_000;
+/** A commit wakes it; this is for what did not. */
+const DEFAULT_POLL_MS = 2_000;
+/** While an open transaction may show events without a commit that is heard of. */
+const LATE_POLL_MS = 100;
+/** Batches begin so far apart, so that events travel in company; one alone goes at once. */
+const APART_MS = 35;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 5_000;
 const LAST_WORDS_MS = 2_000;
@@ -38,11 +38,17 @@ export class RelayWorker {
   readonly #options: RelayOptions;
   readonly #owner = randomUUID();
   readonly #alarm = new Alarm();
+  /** Ends the wait for company, as no event does. */
+  readonly #hurry = new Alarm();
   readonly #cursor = new OutboxCursor();
   readonly #leaseMs: number;
   readonly #batchRows: number;
   readonly #heartbeatMs: number;
   #lease: Lease | null = null;
+  #ear: Ear | null = null;
+  #begunAt = Number.NEGATIVE_INFINITY;
+  #isEmitted = false;
+  #isUntold = false;
   #renewAt = 0;
   #heartbeatAt = 0;
   #channel: ConfirmChannel | null = null;
@@ -50,8 +56,7 @@ export class RelayWorker {
   #isBackingOff = false;
   #loggedCode: string | null = null;
   #stopBy: number | null = null;
-  /** Positions of returned domain events, and when to try them again. */
-  readonly #unroutable = new Map<number, number>();
+  readonly #unroutable = new Unroutable();
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -62,6 +67,7 @@ export class RelayWorker {
 
   /** There is something to send. While it waits after a failure, that changes nothing. */
   wake(): void {
+    this.#isEmitted = true;
     if (!this.#isBackingOff) this.#alarm.wake();
   }
 
@@ -73,6 +79,7 @@ export class RelayWorker {
   stop(): void {
     this.#stopBy ??= performance.now() + LAST_WORDS_MS;
     this.#alarm.wake();
+    this.#hurry.wake();
   }
 
   async run(): Promise<void> {
@@ -81,12 +88,12 @@ export class RelayWorker {
       const stopping = this.#stopBy !== null;
       if (this.#stopBy !== null && performance.now() > this.#stopBy) break;
       try {
-        const sent = await this.#step();
+        const isDone = await this.#step();
         failures = 0;
         this.#loggedCode = null;
-        if (sent > 0) continue;
+        if (!isDone) continue;
         if (stopping) break;
-        await this.#alarm.sleep(this.#options.pollMs ?? DEFAULT_POLL_MS);
+        await this.#rest();
       } catch (error) {
         await this.#afterFailure(error);
         if (stopping) break;
@@ -98,21 +105,45 @@ export class RelayWorker {
     await this.#end();
   }
 
-  /** One round; answers how many events went out. */
-  async #step(): Promise<number> {
+  /** Until there is something to do; then for company, unless the last batch was long ago. */
+  async #rest(): Promise<void> {
+    const pollMs = this.#options.pollMs ?? DEFAULT_POLL_MS;
+    await this.#alarm.sleep(Math.min(pollMs, this.#cursor.mayBeLate ? LATE_POLL_MS : this.#leaseMs / 3));
+    const early = this.#begunAt + APART_MS - performance.now();
+    if (early > 0) await this.#hurry.sleep(early);
+    this.#alarm.hush(); // what has rung by now is committed, and is read next
+  }
+
+  /** One round; false when there is more to do at once. */
+  async #step(): Promise<boolean> {
     const channel = await this.#openChannel();
-    if (!(await this.#holdLease())) return 0;
+    if (!(await this.#holdLease())) return this.#tellHolder();
     if (!this.#recovered) await this.#recover(channel);
-    const rows = await this.#cursor.next(this.#options.pool, this.#batchRows);
-    if (rows.length === 0) await this.#beat();
-    const audit = rows.filter((row) => row.audience === "audit");
-    if (audit.length > 0) await this.#sendAudit(channel, audit);
-    const now = performance.now();
-    const domain = rows.filter(
-      (row) => row.audience === "domain" && (this.#unroutable.get(row.position) ?? 0) <= now,
+    // From here on events may be in the journal: any failure leads through #recover.
+    this.#recovered = false;
+    const begunAt = performance.now();
+    const { rows, batch, isWhole } = await this.#cursor.next(
+      this.#options.pool,
+      this.#held(),
+      this.#batchRows,
     );
-    const sent = domain.length > 0 ? await this.#sendDomain(channel, domain) : 0;
-    return audit.length + sent;
+    if (rows.length > 0) this.#begunAt = begunAt;
+    if (batch) await this.#sendAudit(channel, batch, rows);
+    this.#recovered = true;
+    if (rows.length === 0) await this.#beat();
+    const domain = rows.filter((row) => row.audience === "domain" && this.#unroutable.isDue(row));
+    if (domain.length > 0) await this.#sendDomain(channel, domain);
+    return isWhole;
+  }
+
+  /** Another process has the lease: it hears of what was committed here. */
+  async #tellHolder(): Promise<boolean> {
+    if (this.#isEmitted) {
+      this.#isEmitted = false;
+      this.#begunAt = performance.now();
+      await tellRelay(this.#options.pool, this.#options.source);
+    }
+    return true;
   }
 
   async #openChannel(): Promise<ConfirmChannel> {
@@ -134,10 +165,24 @@ export class RelayWorker {
     if (lease === null || lease.fence !== this.#lease?.fence) {
       this.#recovered = false;
       this.#cursor.reset();
+      this.#isUntold = lease?.isUntold ?? false;
     }
     this.#lease = lease;
+    await this.#listen();
     this.#renewAt = performance.now() + this.#leaseMs / 3;
     return lease !== null;
+  }
+
+  /** Other processes of the service say when they have committed. */
+  async #listen(): Promise<void> {
+    const { pool, source } = this.#options;
+    if (this.#lease === null) {
+      this.#ear?.close();
+      this.#ear = null;
+    } else if (!this.#ear?.isOpen()) {
+      // Without it the poll finds their events, a little later.
+      this.#ear = await openEar(pool, relayChannel(source), () => this.wake()).catch(() => null);
+    }
   }
 
   #held(): Lease {
@@ -161,14 +206,10 @@ export class RelayWorker {
     this.#recovered = true;
   }
 
-  async #sendAudit(channel: ConfirmChannel, rows: OutboxRow[]): Promise<void> {
-    const positions = rows.map((row) => row.position);
-    // From here on these events are in the journal: any failure leads through #recover.
-    this.#recovered = false;
-    const batch = await journalBatch(this.#options.pool, this.#held(), positions);
-    if (batch === null) throw new LeaseLost();
-    await this.#publishBatch(channel, batch, rows);
-    this.#recovered = true;
+  async #sendAudit(channel: ConfirmChannel, batch: Batch, rows: OutboxRow[]): Promise<void> {
+    const audit = rows.filter((row) => row.audience === "audit");
+    this.#isUntold ||= audit.some(({ type }) => type !== heartbeatType(this.#options.source));
+    await this.#publishBatch(channel, batch, audit);
   }
 
   async #publishBatch(channel: ConfirmChannel, batch: Batch, rows: OutboxRow[]): Promise<void> {
@@ -179,26 +220,13 @@ export class RelayWorker {
   }
 
   /** Domain events without a bound queue stay in the outbox, and are tried again in their turn. */
-  async #sendDomain(channel: ConfirmChannel, rows: OutboxRow[]): Promise<number> {
+  async #sendDomain(channel: ConfirmChannel, rows: OutboxRow[]): Promise<void> {
     const confirmed = await this.#publish(channel, rows.map(domainMessage));
     const sent = rows.filter((_row, i) => confirmed[i] === true).map((row) => row.position);
     if (sent.length > 0) await this.#delete(sent, null);
-    this.#remember(
-      rows.filter((_row, i) => confirmed[i] !== true),
-      sent,
-    );
-    return sent.length;
-  }
-
-  #remember(returned: OutboxRow[], sent: number[]): void {
-    for (const position of sent) this.#unroutable.delete(position);
-    if (this.#unroutable.size > MAX_UNROUTABLE) this.#unroutable.clear();
-    const retryAt = performance.now() + UNROUTABLE_RETRY_MS * (0.5 + Math.random() / 2);
-    for (const { position, type } of returned) {
-      if (!this.#unroutable.has(position)) {
-        this.#options.logger.warn({ code: "unroutable", type }, "no queue takes this event yet, it waits");
-      }
-      this.#unroutable.set(position, retryAt);
+    const returned = rows.filter((_row, i) => confirmed[i] !== true);
+    for (const type of this.#unroutable.note(returned, sent)) {
+      this.#options.logger.warn({ code: "unroutable", type }, "no queue takes this event yet, it waits");
     }
   }
 
@@ -219,29 +247,19 @@ export class RelayWorker {
 
   async #delete(positions: number[], batch: Batch | null): Promise<void> {
     const { pool } = this.#options;
-    const xid = await deleteConfirmed(pool, this.#held(), this.#leaseMs, positions, batch);
-    if (xid === null) throw new LeaseLost();
+    const isOurs = await deleteConfirmed(pool, this.#held(), this.#leaseMs, positions, batch);
+    if (!isOurs) throw new LeaseLost();
     this.#renewAt = performance.now() + this.#leaseMs / 3;
-    this.#cursor.passed(xid);
   }
 
   /** At most once per heartbeatMs, and only when numbers were given since the last. */
   async #beat(): Promise<void> {
-    if (performance.now() < this.#heartbeatAt) return;
+    if (!this.#isUntold || performance.now() < this.#heartbeatAt) return;
     this.#heartbeatAt = performance.now() + this.#heartbeatMs / 10;
-    const { source } = this.#options;
-    await inTransaction(this.#options.pool, async (tx) => {
-      const beat = await takeHeartbeat(tx, this.#held(), this.#heartbeatMs);
-      if (beat === null) return;
-      const event = auditEvent(null, {
-        type: `medvault.${source}.producer.heartbeat.v1`,
-        subject: `producer/${source}`,
-        action: "producer:heartbeat",
-        reason: "scheduled",
-        details: { epoch: beat.epoch, lastSeq: beat.lastSeq },
-      });
-      await insertEvents(tx, [toOutboxEvent(source, event)]);
-    });
+    const { pool, source } = this.#options;
+    if (!(await emitHeartbeat(pool, source, this.#held(), this.#heartbeatMs))) return;
+    this.#isUntold = false;
+    this.#alarm.wake();
   }
 
   async #afterFailure(error: unknown): Promise<void> {
@@ -252,6 +270,7 @@ export class RelayWorker {
       this.#options.logger.warn({ code }, "relay waits");
     }
     if (error instanceof LeaseLost) this.#lease = null;
+    this.#isUntold = true; // whether it was told is asked of the database
     this.#renewAt = 0;
     // Read again what may not have gone out; the journal first, if the failure came after it.
     this.#cursor.reset();
@@ -263,6 +282,7 @@ export class RelayWorker {
 
   async #end(): Promise<void> {
     const { pool, logger } = this.#options;
+    this.#ear?.close();
     if (this.#lease !== null) {
       await releaseLease(pool, this.#lease).catch((error: unknown) => {
         logger.warn({ code: codeOf(error) }, "relay could not give its lease back");

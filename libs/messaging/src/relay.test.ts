@@ -4,9 +4,12 @@ import { listen, numbered, numberOf } from "../test/harness.ts";
 import { givenRelaying } from "../test/relay-harness.ts";
 import { topologyDefinitions } from "./definitions.ts";
 import { emit } from "./emit.ts";
-import { acquireLease, deleteConfirmed, journalBatch, readPositions } from "./relay.store.ts";
+import { LeaseLost } from "./errors.ts";
+import { acquireLease, claimRows, deleteConfirmed, readPositions } from "./relay.store.ts";
 
 const { audit, broker, emitted, logger, pool, startRelay } = await givenRelaying();
+
+const END = Number.MAX_SAFE_INTEGER;
 
 async function outboxIsEmpty(): Promise<void> {
   await vi.waitFor(async () => {
@@ -39,7 +42,7 @@ test("audit events arrive in batches of at most 100, in order, numbered without 
 });
 
 test("a commit wakes the relay of its process, a rollback does not", async () => {
-  startRelay({ pollMs: 3_600_000 });
+  startRelay({ pollMs: 3_600_000, leaseMs: 3_600_000 });
   await emitted(1, 1);
   await vi.waitFor(() => expect(audit.events()).toHaveLength(1), 5_000);
   const undone = inTransaction(pool, async (tx) => {
@@ -110,15 +113,10 @@ test("the audit queue deleted under a running relay: events wait and keep their 
 
 test("died after the journal, before the publish: the same numbers go out", async () => {
   await emitted(1, 3);
-  const { rows } = await pool.query<{ position: number }>("select position from outbox order by position");
   const lease = await acquireLease(pool, "00000000-0000-4000-8000-000000000001", 1);
   expect(lease).not.toBeNull();
   if (lease === null) return;
-  const batch = await journalBatch(
-    pool,
-    lease,
-    rows.map((row) => row.position),
-  );
+  const { batch } = await claimRows(pool, lease, 0, END, 10);
   await emitted(4, 4);
   startRelay();
   await vi.waitFor(() => expect(audit.events().map(numberOf)).toEqual([1, 2, 3, 4]), 10_000);
@@ -161,16 +159,15 @@ test("two relays at once: one works, the numbers stay gapless, and the other tak
 
 test("a relay that was replaced while it hung is fenced: it numbers nothing and deletes nothing", async () => {
   await emitted(1, 2);
-  const { rows } = await pool.query<{ position: number }>("select position from outbox order by position");
-  const positions = rows.map((row) => row.position);
   const old = await acquireLease(pool, "00000000-0000-4000-8000-000000000001", 1);
   if (old === null) throw new Error("no lease");
-  const batch = await journalBatch(pool, old, positions);
+  const { batch, rows } = await claimRows(pool, old, 0, END, 10);
+  const positions = rows.map((row) => row.position);
   await vi.waitFor(async () =>
     expect(await acquireLease(pool, "00000000-0000-4000-8000-000000000002", 60_000)).not.toBeNull(),
   );
-  expect(await journalBatch(pool, old, positions)).toBeNull();
-  expect(await deleteConfirmed(pool, old, 1_000, positions, batch)).toBeNull();
+  await expect(claimRows(pool, old, 0, END, 10)).rejects.toThrow(LeaseLost);
+  expect(await deleteConfirmed(pool, old, 1_000, positions, batch)).toBe(false);
   expect(await readPositions(pool, positions)).toHaveLength(2);
   expect((await pool.query("select from relay_batches")).rowCount).toBe(1);
 });

@@ -16,7 +16,7 @@ export interface RelayOptions {
   batchRows?: number;
   /** How long a relay that died keeps others waiting; default 5,000. */
   leaseMs?: number;
-  /** How soon it finds what no commit of this process woke it for; default 100. */
+  /** How soon it finds what no commit woke it for; default 2,000, at most a third of the lease. */
   pollMs?: number;
   /** Default 60,000. */
   heartbeatMs?: number;

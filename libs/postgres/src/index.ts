@@ -1,5 +1,6 @@
 export { connectionOf } from "./connection.ts";
 export { withDeadline, withoutDeadline } from "./deadline.ts";
+export { type Ear, openEar } from "./ear.ts";
 export {
   DatabaseUnavailable,
   isUnavailable,
@@ -13,6 +14,7 @@ export { migrate } from "./migrate.ts";
 export { assertServiceMigrated, migrateService } from "./migrate-service.ts";
 export { type Migration, readMigrations } from "./migration-files.ts";
 export { createPool, type PoolOptions } from "./pool.ts";
+export { PLANNED_EACH_TIME } from "./prepared.ts";
 export { grantDatabase, provisionDatabase, provisionRoles, type RolePasswords } from "./provision.ts";
 export { probeDatabase } from "./room.ts";
 export {

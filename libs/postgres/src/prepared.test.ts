@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { createScratch } from "../test/harness.ts";
+import { PLANNED_EACH_TIME } from "./prepared.ts";
 import { inTransaction } from "./transaction.ts";
 
 const SERVER = process.env.MEDVAULT_TEST_DATABASE_URL;
@@ -29,11 +30,13 @@ test("a statement with values is prepared once a connection, under a name of its
   expect(rows).toEqual([{ name: expect.stringMatching(/^medvault_0_[0-9a-f]{32}$/), statement: SIZE }]);
 });
 
-test("a statement whose values may be absent is planned with them, however often it ran", async () => {
+test("a statement whose values may be absent, or that asks for it, is planned with them however often it ran", async () => {
   const pool = poolOf();
-  const text =
+  const absent =
     "select size from things where ($1::int[] is null or id = any($1)) and ($2::int is null or id = $2)";
-  for (let i = 0; i < 7; i++) expect((await pool.query(text, [null, 1])).rows).toEqual([{ size: 10 }]);
+  const asking = `${PLANNED_EACH_TIME} select size from things where $1::int[] is not distinct from null and id = $2`;
+  for (const text of [absent, asking])
+    for (let i = 0; i < 7; i++) expect((await pool.query(text, [null, 1])).rows).toEqual([{ size: 10 }]);
   expect(await prepared(pool)).toEqual([]);
 });
 

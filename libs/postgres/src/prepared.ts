@@ -9,6 +9,11 @@ const TEXTS_MAX = 500;
  * planned with its values, each time; under a name it may get one plan for all of them.
  */
 const MAY_BE_ABSENT = /\$\d+(?:::\w+(?:\[\])?)? is null or /;
+/**
+ * Begins a text that is planned with its values each time: on a table that is mostly empty and at
+ * times huge. A plan made while it is empty would read all of it.
+ */
+export const PLANNED_EACH_TIME = "/* planned each time */";
 /** How often the names are renewed, once a connection and migration; a bad pooler ends it. */
 const GENERATIONS_MAX = 64;
 
@@ -28,7 +33,8 @@ export class StatementNames {
   of(text: string): string | undefined {
     if (this.#names.has(text)) return this.#names.get(text);
     if (this.#names.size >= TEXTS_MAX || this.#generation >= GENERATIONS_MAX) return undefined;
-    this.#names.set(text, MAY_BE_ABSENT.test(text) ? undefined : this.#nameOf(text));
+    const isPlanned = text.startsWith(PLANNED_EACH_TIME) || MAY_BE_ABSENT.test(text);
+    this.#names.set(text, isPlanned ? undefined : this.#nameOf(text));
     return this.#names.get(text);
   }
 

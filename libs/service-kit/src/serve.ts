@@ -18,6 +18,8 @@ const DRAIN_MS = 25_000;
 const REQUESTS_MS = 20_000;
 /** No request for this long, and the clients have gone elsewhere. */
 const IDLE_MS = 300;
+/** How often the event loop's lag is measured: each time wakes the process, busy or not. */
+const LAG_EVERY_MS = 200;
 
 export interface ServeOptions {
   app: Express;
@@ -73,7 +75,8 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const adminApp = options.adminApp ?? adminAppOf(app) ?? app;
   const admin = createListener({ tls, as: "adminListener", logger }, proven(adminApp));
   const registry = metricsOf(app);
-  if (!registry.getSingleMetric("process_cpu_seconds_total")) collectDefaultMetrics({ register: registry });
+  if (!registry.getSingleMetric("process_cpu_seconds_total"))
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_EVERY_MS });
 
   await once(admin.listen(options.adminPort, host), "listening");
   await once(server.listen(options.port, host), "listening");

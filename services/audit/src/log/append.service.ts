@@ -2,9 +2,9 @@ import type { CloudEvent } from "@medvault/contracts";
 import type { Tx } from "@medvault/postgres";
 import type { BodySeal } from "./body-seal.ts";
 import { type Columns, columnsOf, makeEntries } from "./entry.ts";
-import { lockWriter, setExpectedSize } from "./lease.store.ts";
-import { appendRows, knownIds } from "./log.store.ts";
-import { type Numbered, recordSequences } from "./sequence.store.ts";
+import { lockForAppend } from "./lease.store.ts";
+import { appendRows } from "./log.store.ts";
+import type { Numbered } from "./sequence.store.ts";
 import { WriterRefuses } from "./writer.errors.ts";
 
 const HEARTBEAT_TYPE = /^medvault\.[a-z]+\.producer\.heartbeat\.v1$/;
@@ -24,30 +24,21 @@ export interface AppendContext {
  * @throws WriterFenced, and WriterRefuses when the table does not end where it must
  */
 export async function append(tx: Tx, context: AppendContext, events: readonly CloudEvent[]): Promise<number> {
-  const { size } = await lockWriter(tx, context.epoch);
-  const fresh = await withoutKnown(tx, events);
+  const once = new Map(events.map((event) => [event.id.toLowerCase(), event]));
+  // The inbox keeps duplicates away for 90 days; the log itself knows every event for ever.
+  const { size, known } = await lockForAppend(tx, context.epoch, [...once.keys()]);
+  const fresh = [...once].filter(([id]) => !known.has(id)).map(([, event]) => event);
   if (fresh.length === 0) return 0;
   const rows = makeEntries(fresh).map(({ event, leaf, body }, at) => {
     const columns = columnsOf(event);
     return { ...columns, leaf, sealed: context.seal.seal(size + at, columns.id, body) };
   });
-  const appended = size < context.publishedSize ? 0 : await appendRows(tx, size, rows);
+  const numbers = fresh.flatMap((event, at) => numbered(event, rows[at] as Columns));
+  const appended = size < context.publishedSize ? 0 : await appendRows(tx, size, rows, numbers);
   if (appended !== rows.length) {
     throw new WriterRefuses("log_truncated", `the log does not end at the ${size} entries that it had`);
   }
-  await setExpectedSize(tx, size + appended);
-  await recordSequences(
-    tx,
-    fresh.flatMap((event, at) => numbered(event, rows[at] as Columns)),
-  );
   return appended;
-}
-
-/** The inbox keeps duplicates away for 90 days; the log itself knows every event for ever. */
-async function withoutKnown(tx: Tx, events: readonly CloudEvent[]): Promise<CloudEvent[]> {
-  const once = new Map(events.map((event) => [event.id.toLowerCase(), event]));
-  const known = await knownIds(tx, [...once.keys()]);
-  return [...once].filter(([id]) => !known.has(id)).map(([, event]) => event);
 }
 
 function numbered(event: CloudEvent, columns: Columns): Numbered[] {

@@ -47,10 +47,10 @@ test("rows go in at the expected size only, all or none", async () => {
     requestId: null,
   };
   for (const size of [0, 2, 4]) {
-    expect(await inTransaction(log.pool, (tx) => appendRows(tx, size, [row]))).toBe(0);
+    expect(await inTransaction(log.pool, (tx) => appendRows(tx, size, [row], []))).toBe(0);
   }
   expect(await tableSize(log.pool)).toBe(3);
-  expect(await inTransaction(log.pool, (tx) => appendRows(tx, 3, [row]))).toBe(1);
+  expect(await inTransaction(log.pool, (tx) => appendRows(tx, 3, [row], []))).toBe(1);
   expect(await tableSize(log.pool)).toBe(4);
 });
 

@@ -1,5 +1,6 @@
 import type { Db, Tx } from "@medvault/postgres";
 import type { Columns } from "./entry.ts";
+import { type Numbered, recordSequences, sequenceValues } from "./sequence.store.ts";
 
 /** One row to append: its columns, the leaf and the sealed body. */
 export interface NewRow extends Columns {
@@ -33,13 +34,8 @@ const APPENDED = [
   ...(["subject", "action", "outcome", "purpose", "ip", "requestId", "leaf", "sealed"] as const),
 ];
 
-/**
- * Appends rows at `expectedSize`, and does nothing unless the table ends exactly there. Gives the
- * number of rows that went in: all or none. Measured: one statement by unnest, 100 rows.
- */
-export async function appendRows(tx: Tx, expectedSize: number, rows: readonly NewRow[]): Promise<number> {
-  const { rowCount } = await tx.query(
-    `insert into log (idx, id, occurred_at, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject,
+const APPEND = `with appended as (
+     insert into log (idx, id, occurred_at, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject,
                       action, outcome, purpose, ip, request_id, leaf, sealed)
      select $1::bigint + n - 1, id, to_timestamp(ms / 1000.0), type, producer, epoch, seq, actor_id, actor_role,
             patient_ids::uuid[], subject, action, outcome, purpose, ip, request_id, leaf, sealed
@@ -48,22 +44,32 @@ export async function appendRows(tx: Tx, expectedSize: number, rows: readonly Ne
                    $17::bytea[], $18::bytea[])
             with ordinality as new (id, ms, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject,
                                     action, outcome, purpose, ip, request_id, leaf, sealed, n)
-      where (select coalesce(max(idx) + 1, 0) from log) = $1::bigint`,
-    [
-      expectedSize,
-      ...APPENDED.map((column) =>
-        // unnest flattens arrays of arrays, so each set travels as the literal of its own array.
-        rows.map((row) => (column === "patientIds" ? `{${row.patientIds.join(",")}}` : row[column])),
-      ),
-    ],
-  );
-  return rowCount ?? 0;
-}
+      where (select coalesce(max(idx) + 1, 0) from log) = $1::bigint
+     returning idx),
+     size as (update writer set size = (select max(idx) + 1 from appended) where exists (select from appended)),
+     numbers as (${recordSequences(19, "exists (select from appended)")})
+     select count(*)::int as appended from appended`;
 
-/** Which of these event ids the log already holds. */
-export async function knownIds(db: Db, ids: readonly string[]): Promise<Set<string>> {
-  const { rows } = await db.query<{ id: string }>("select id from log where id = any($1::uuid[])", [ids]);
-  return new Set(rows.map((row) => row.id));
+/**
+ * Appends rows at `expectedSize`, moves the size that the next append expects, and records the
+ * numbers that arrived; does nothing unless the table ends exactly there. Under the lock of the
+ * writer's row. Gives the number of rows that went in: all or none.
+ */
+export async function appendRows(
+  tx: Tx,
+  expectedSize: number,
+  rows: readonly NewRow[],
+  numbers: readonly Numbered[],
+): Promise<number> {
+  const { rows: counts } = await tx.query<{ appended: number }>(APPEND, [
+    expectedSize,
+    ...APPENDED.map((column) =>
+      // unnest flattens arrays of arrays, so each set travels as the literal of its own array.
+      rows.map((row) => (column === "patientIds" ? `{${row.patientIds.join(",")}}` : row[column])),
+    ),
+    ...sequenceValues(numbers),
+  ]);
+  return counts[0]?.appended ?? 0;
 }
 
 /** How many leaves the table says it has: one more than its last index. */

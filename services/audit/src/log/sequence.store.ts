@@ -1,4 +1,4 @@
-import type { Db, Tx } from "@medvault/postgres";
+import type { Db } from "@medvault/postgres";
 
 /** A numbered event as it counts for completeness; `heartbeatSeq` where it is a heartbeat. */
 export interface Numbered {
@@ -24,16 +24,18 @@ export interface Sequence {
   readonly heartbeatAt: Date | null;
 }
 
-/** Adds numbers in the append's transaction, and counts those that had arrived before. */
-export async function recordSequences(tx: Tx, events: readonly Numbered[]): Promise<void> {
-  if (events.length === 0) return;
-  await tx.query(
-    `insert into sequences as known (producer, epoch, received, duplicates, last_event_at, heartbeat_seq, heartbeat_at)
+/**
+ * Adds numbers in the append's statement, from `$at` on as `sequenceValues` gives them, and counts
+ * those that had arrived before. `condition`: whether the append did.
+ */
+export const recordSequences = (at: number, condition: string): string =>
+  `insert into sequences as known (producer, epoch, received, duplicates, last_event_at, heartbeat_seq, heartbeat_at)
      select producer, epoch, range_agg(int8range(seq, seq, '[]')), count(*) - count(distinct seq),
             to_timestamp(max(ms) / 1000.0), max(heartbeat),
             to_timestamp(max(ms) filter (where heartbeat is not null) / 1000.0)
-       from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+       from unnest($${at}::text[], $${at + 1}::bigint[], $${at + 2}::bigint[], $${at + 3}::bigint[], $${at + 4}::bigint[])
             as new (producer, epoch, seq, ms, heartbeat)
+      where ${condition}
       group by producer, epoch
      on conflict (producer, epoch) do update
         set received = known.received + excluded.received,
@@ -41,16 +43,15 @@ export async function recordSequences(tx: Tx, events: readonly Numbered[]): Prom
                        + (select coalesce(sum(upper(r) - lower(r)), 0) from unnest(known.received * excluded.received) r),
             last_event_at = greatest(known.last_event_at, excluded.last_event_at),
             heartbeat_seq = greatest(known.heartbeat_seq, excluded.heartbeat_seq),
-            heartbeat_at = greatest(known.heartbeat_at, excluded.heartbeat_at)`,
-    [
-      events.map((event) => event.producer),
-      events.map((event) => event.epoch),
-      events.map((event) => event.seq),
-      events.map((event) => event.occurredAt),
-      events.map((event) => event.heartbeatSeq),
-    ],
-  );
-}
+            heartbeat_at = greatest(known.heartbeat_at, excluded.heartbeat_at)`;
+
+export const sequenceValues = (events: readonly Numbered[]): unknown[][] => [
+  events.map((event) => event.producer),
+  events.map((event) => event.epoch),
+  events.map((event) => event.seq),
+  events.map((event) => event.occurredAt),
+  events.map((event) => event.heartbeatSeq),
+];
 
 /**
  * Every producer and epoch, at most `limit`, newest epoch of each producer first. Of each, at most

@@ -26,6 +26,8 @@ export interface WriterOptions {
 /** What is away may soon be back; a refusal needs a person, and each try reads much of the log. */
 const MAX_AWAY_RETRY_MS = 5_000;
 const MAX_REFUSED_RETRY_MS = 60_000;
+/** An append wakes it. */
+const IDLE_MS = 10_000;
 
 /** The one active writer of the log: any number may run, the lease lets one of them write. */
 export class LogWriter {
@@ -38,6 +40,8 @@ export class LogWriter {
   #epoch: number | null = null;
   #published: Published | null = null;
   #failures = 0;
+  /** Something was appended since the last look. */
+  #hasNews = false;
   #stopping = false;
   #wake: () => void = () => {};
   #running: Promise<void> | null = null;
@@ -80,7 +84,10 @@ export class LogWriter {
       if (error instanceof WriterFenced) this.#loseLease(epoch);
       throw error;
     }
-    afterCommit(tx, () => this.#wake());
+    afterCommit(tx, () => {
+      this.#hasNews = true;
+      this.#wake();
+    });
   }
 
   async #run(): Promise<void> {
@@ -99,10 +106,11 @@ export class LogWriter {
       if (epoch === null) return { ms: this.#options.leaseMs / 5, wakeable: false };
       if (this.#refusal !== null) await this.#consumer.stop();
       const before = this.#published ?? (await this.#open(epoch));
+      this.#hasNews = false;
       const grew = await this.#publish(epoch, before);
       this.#failures = 0;
       // After a checkpoint the next waits its time; before one, the first event wakes us.
-      return { ms: this.#options.checkpointMs, wakeable: !grew };
+      return grew ? { ms: this.#options.checkpointMs, wakeable: false } : { ms: IDLE_MS, wakeable: true };
     } catch (error) {
       await this.#afterFailure(error, epoch);
       const most = this.#refusal === null ? MAX_AWAY_RETRY_MS : MAX_REFUSED_RETRY_MS;
@@ -209,7 +217,7 @@ export class LogWriter {
   }
 
   #sleep({ ms, wakeable }: { ms: number; wakeable: boolean }): Promise<void> {
-    if (this.#stopping) return Promise.resolve();
+    if (this.#stopping || (wakeable && this.#hasNews)) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.#wake = () => {
