@@ -135,8 +135,9 @@ test("prescriptions have codes too, and are found by code, by its beginning and 
   const find = async (q: string) =>
     (await doctor.post<Page<PrescriptionView>>("/v1/prescriptions/search", { q, patientId })).body.items
       .length;
-  for (const q of ["314076", "3140", "LISINO", "10 mg oral", "zestr"]) expect(await find(q), q).toBe(1);
-  for (const q of ["314077", "rxnorm", "zestril 314076"]) expect(await find(q), q).toBe(0);
+  for (const q of ["314076", "3140", "LISINO", "10 mg oral", "zestr", "314076 zestril"])
+    expect(await find(q), q).toBe(1);
+  for (const q of ["314077", "rxnorm", "zestril 314077"]) expect(await find(q), q).toBe(0);
   const path = `/v1/prescriptions/${made.body.id}`;
   const put = await doctor.put(path, { ...ASPIRIN, code: null });
   expect(put).toMatchObject({ status: 200, body: { code: null } });
