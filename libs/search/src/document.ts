@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { dayNumber, dayText } from "./day.ts";
+import { dayOf, textOfDay } from "./days.ts";
 import { DocumentReader, DocumentWriter } from "./document-bytes.ts";
 import { DocumentRefused } from "./errors.ts";
 import type { IndexedPatient, IndexedRow } from "./searched.ts";
@@ -56,8 +56,7 @@ export function encodeDocument({ layout, print, patient, rows }: SearchDocument)
   body.number(rows.length);
   let day = 0;
   for (const row of rows) {
-    const next = dayNumber(row.startDate);
-    if (next === null) throw new DocumentRefused("a start date is no day from 0001 to 9999");
+    const next = daySince1970(row.startDate);
     body.uuid(row.id);
     body.number(placeOf(row.text));
     body.number(placeOf(row.status) * 2 + (row.isDated ? 1 : 0));
@@ -116,7 +115,7 @@ export function decodeDocument(patientId: string, bytes: Buffer): SearchDocument
       id,
       patientId,
       text,
-      startDate: dayText(day) ?? refuse("a start date out of range"),
+      startDate: textOf(day),
       isDated: status % 2 === 1,
       status: knownText(texts, status >>> 1),
       rev,
@@ -153,6 +152,28 @@ function textAt(texts: readonly (string | null)[], place: number): string | null
 
 const knownText = (texts: readonly (string | null)[], place: number): string =>
   textAt(texts, place) ?? refuse("a text is missing");
+
+const EPOCH = dayOf("1970-01-01");
+const LAST = dayOf("9999-12-31");
+// A century of days; what is asked for again and again is made once.
+const MAX_REMEMBERED = 40_000;
+const remembered = new Map<number, string>();
+
+/** What days.ts would take for another day, such as 31 February, is refused. */
+function daySince1970(text: string): number {
+  const day = /^\d{4}-\d\d-\d\d$/.test(text) ? dayOf(text) - EPOCH : null;
+  return day !== null && textOf(day) === text ? day : refuse("a start date is no day");
+}
+
+function textOf(day: number): string {
+  const known = remembered.get(day);
+  if (known !== undefined) return known;
+  if (day < -EPOCH || day > LAST - EPOCH) throw new DocumentRefused("a day out of range");
+  const text = textOfDay(day + EPOCH);
+  if (remembered.size === MAX_REMEMBERED) remembered.clear();
+  remembered.set(day, text);
+  return text;
+}
 
 function refuse(why: string): never {
   throw new DocumentRefused(why);
