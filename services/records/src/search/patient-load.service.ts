@@ -1,6 +1,6 @@
 import type { DocumentRow, IndexedRow, SearchDocument } from "@medvault/search";
 import { type RowRevision, readDocuments, readRevisions, requestDocuments } from "./search-document.store.ts";
-import { layoutNow, openDocuments, type StoredDocument } from "./search-document.ts";
+import { layoutNow, openDocuments, rowsIn, type StoredDocument } from "./search-document.ts";
 import { chartIds, type LoadedPatient, type Place, readPatients, readRows } from "./searched-row.store.ts";
 import { chunksOf } from "./waiting.ts";
 
@@ -19,13 +19,8 @@ export async function loadPatients(place: Place, ids: readonly string[]): Promis
   const others = stored.filter((_, at) => !isOfNow[at]);
   const formers = opened.filter((_, at) => !isOfNow[at]);
   const read = others.length > 0 ? await readContents(place, others, formers) : [];
-  if (others.length > 0) {
-    // Not asked for now is asked for at their next load.
-    await requestDocuments(
-      place.db,
-      others.map(({ id }) => id),
-    ).catch(() => undefined);
-  }
+  const unasked = others.flatMap(({ id, isAwaited }) => (isAwaited ? [] : id));
+  await requestDocuments(place.db, unasked).catch(() => undefined); // else at their next load
   return [
     ...stored.flatMap((one, at) => (isOfNow[at] ? loaded(one, opened[at] ?? null) : [])),
     ...others.flatMap((one, at) => loaded(one, read[at] ?? null)),
@@ -49,7 +44,8 @@ export async function readContents(
   const formers = opened.map((one) => (one?.layout === layout ? one : null));
   const ids = stored.map(({ id }) => id);
   const patients = new Map((await readPatients(place, ids)).map(({ patient }) => [patient.id, patient]));
-  const revisions = Map.groupBy(await readRevisions(place.db, ids), ({ patientId }) => patientId);
+  const withRows = stored.flatMap((one) => (rowsIn(one) > 0 ? one.id : []));
+  const revisions = Map.groupBy(await readRevisions(place.db, withRows), ({ patientId }) => patientId);
   const known = formers.map((former) => new Map(former?.rows.map((row) => [row.id, row])));
   const wanted = stored.flatMap(({ id }, at) =>
     (revisions.get(id) ?? []).filter((row) => row.isChanged || !isKnown(known[at], row)).map((row) => row.id),

@@ -9,7 +9,8 @@ const PRINT = `
                        || int4send(count(*)::int) || int4send(r.rev), 'hex') as print
            from prescriptions p where p.patient_id = r.id) x`;
 const DOCUMENTS = `
-     select r.id, k.wrapped as subject_key, d.rev, d.sealed, x.print, ${mergedChart("r.id")} as chart
+     select r.id, k.wrapped as subject_key, d.rev, d.sealed, x.print, ${mergedChart("r.id")} as chart,
+            exists (select from search_changes c where c.patient_id = r.id and not c.projected) as "isAwaited"
        from patients r join subject_keys k on k.subject_id = r.id
        left join search_documents d on d.patient_id = r.id${PRINT}
       where r.id = any($1::uuid[])`;
@@ -92,6 +93,7 @@ export async function readDocuments(db: Db, ids: readonly string[]): Promise<Sto
 
 /** Has the documents of these patients written again, soon, and by whichever process. */
 export async function requestDocuments(db: Db, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
   await db.query(REQUEST, [ids]);
 }
 
@@ -116,6 +118,7 @@ export interface RowRevision {
 }
 
 export async function readRevisions(db: Db, patientIds: readonly string[]): Promise<RowRevision[]> {
+  if (patientIds.length === 0) return [];
   const { rows } = await withDeadline(STATEMENT_MS, () => db.query<RowRevision & object>(ROWS, [patientIds]));
   return rows;
 }

@@ -32,6 +32,8 @@ export interface StoredDocument {
   readonly print: string;
   /** The merged chart of the patient, or null. */
   readonly chart: MergedChart | null;
+  /** Whether it is to be written again anyhow. */
+  readonly isAwaited: boolean;
 }
 
 /** How many rows a patient has, by their fingerprint. */
