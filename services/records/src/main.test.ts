@@ -18,6 +18,10 @@ test("the service as it boots is ready, serves, and hands its events to the brok
     expect(made.status).toBe(201);
     expect((await doctor.get(`/v1/patients/${made.body.id}`)).status).toBe(200);
     await expect.poll(service.ready, { timeout: 10_000 }).toEqual(READY);
+    // Its jobs load the search index, and put into it what was made since.
+    await expect.poll(service.metrics, { timeout: 10_000 }).toMatch(/^search_index_whole 1\n/m);
+    await expect.poll(service.metrics, { timeout: 10_000 }).toMatch(/^search_index_patients 1\n/m);
+    expect(await service.metrics()).toMatch(/^search_index_lag_seconds \d/m);
     const waiting = async () => (await service.pool.query("select from outbox")).rowCount;
     await expect.poll(waiting, { timeout: 10_000 }).toBe(0);
   } finally {

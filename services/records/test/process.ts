@@ -47,6 +47,7 @@ export async function startProcess(
     pool,
     keysFile,
     url: `http://127.0.0.1:${port}`,
+    metrics: async () => (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text(),
     ready: async (): Promise<unknown> => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).json(),
     /** Ends it by a signal, and gives its exit code. */
     async stop(): Promise<number | null> {
