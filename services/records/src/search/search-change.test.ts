@@ -1,12 +1,13 @@
 import { newId } from "@medvault/contracts";
 import { shred } from "@medvault/keys";
 import { putBack, reseal } from "@medvault/keys/operations";
-import { inTransaction } from "@medvault/postgres";
+import { type Db, inTransaction } from "@medvault/postgres";
 import type { TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { hospital, load } from "../../test/fhir.ts";
 import { ASPIRIN, givenPatient, givenPrescription, type Records, startRecords } from "../../test/harness.ts";
 import { prescriptions } from "../prescriptions/prescription.table.ts";
+import { readChanges } from "./search-change.store.ts";
 
 let service: Records;
 let doctor: TestClient;
@@ -136,4 +137,28 @@ test("a change is noted whatever search path its writer has, and a transaction t
   await expect(rolledBack).rejects.toThrow("rolled back");
   await service.pool.query("update patients set rev = rev where id = $1", [newId()]);
   expect(await changes()).toEqual(new Set());
+});
+
+test("a reading costs the same however many changes there are: its kept plan goes by the index", async () => {
+  await service.pool.query(
+    "insert into search_changes (patient_id, row_id) select gen_random_uuid(), gen_random_uuid() from generate_series(1, 20000)",
+  );
+  await service.superuser("analyze records_sys.search_changes");
+  const client = await service.pool.connect();
+  try {
+    let plan = "";
+    const explain = async (text: string) => {
+      await client.query("set plan_cache_mode = force_generic_plan");
+      await client.query(`prepare reading (text) as ${text}`);
+      const { rows } = await client.query<{ "QUERY PLAN": string }>("explain execute reading ('1:1:')");
+      plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
+      return { rows: [{ changed: [] }] };
+    };
+    await readChanges({ query: explain } as unknown as Db, null);
+    expect(plan).toContain("search_changes_by_xid");
+    expect(plan).not.toContain("Seq Scan on search_changes");
+  } finally {
+    client.release(true);
+    await changes();
+  }
 });
