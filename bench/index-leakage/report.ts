@@ -49,19 +49,20 @@ function resultOf(attack: Attack, cases: readonly Case[]): Result {
 function limitOf(samples: readonly number[]): number {
   const mean = samples.reduce((sum, value) => sum + value, 0) / samples.length;
   const variance = samples.reduce((sum, value) => sum + (value - mean) ** 2, 0) / samples.length;
-  return mean + DEVIATIONS * Math.sqrt(variance);
+  return Math.ceil(10 * (mean + DEVIATIONS * Math.sqrt(variance))) / 10;
 }
 
 /** A table for docs/threat-model.md: rows recovered, of how many, by which column. */
 export function tableOf(target: Target, results: readonly Result[]): string {
   const { title, cases, controls } = target;
   const distinct = new Set(cases.map(({ truth }) => truth)).size;
+  const facts = new Set(cases.flatMap(({ facts: of }) => Object.keys(of))).size;
   const controlled = Object.entries(controls).map(([name, of]) => {
     const found = ATTACKS.map((attack) => attack.run(of, new Chance(of.length)).rows);
     return `| before: ${name} | **${Math.max(...found).toFixed(0)}** | | |`;
   });
   return [
-    `| ${title}: ${distinct} in ${cases.length} rows | rows recovered | by chance, at most | told by |`,
+    `| ${title}: ${distinct} in ${cases.length} rows, ${facts} facts | rows recovered | by chance, at most | told by |`,
     "|---|---|---|---|",
     `| always the most frequent | ${mostFrequent(cases)} | | |`,
     `| dealt out blindly, each as often as it occurs | ${dealtOut(cases).toFixed(1)} | | |`,
