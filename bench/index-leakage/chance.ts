@@ -1,3 +1,14 @@
+const SAMPLES = 40;
+const DEVIATIONS = 3;
+
+/** What chance alone hardly passes: the mean of some measurements and three deviations. */
+export function limitByChance(measure: () => number): number {
+  const samples = Array.from({ length: SAMPLES }, measure);
+  const mean = samples.reduce((sum, value) => sum + value, 0) / SAMPLES;
+  const variance = samples.reduce((sum, value) => sum + (value - mean) ** 2, 0) / SAMPLES;
+  return Math.ceil(10 * (mean + DEVIATIONS * Math.sqrt(variance))) / 10;
+}
+
 /** Random numbers that are the same in every run (mulberry32). */
 export class Chance {
   #state: number;
@@ -19,6 +30,12 @@ export class Chance {
     const one = list[Math.floor(this.next() * list.length)];
     if (one === undefined) throw new Error("nothing to choose from");
     return one;
+  }
+
+  /** The same rows, among which what they hold was shuffled. */
+  dealtOut<T extends { readonly truth: string }>(rows: readonly T[]): T[] {
+    const truths = this.shuffled(rows.map(({ truth }) => truth));
+    return rows.map((row, at) => ({ ...row, truth: truths[at] ?? "" }));
   }
 
   shuffled<T>(list: readonly T[]): T[] {

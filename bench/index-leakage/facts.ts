@@ -63,15 +63,23 @@ interface Join {
 function joinsOf(name: string, rows: readonly Row[]): Join[] {
   const [first] = rows;
   if (!first) return [];
-  const by = (columns: readonly string[]) => columns.find((column) => Object.hasOwn(first, column));
-  const patient = name === "records.patients" ? "id" : by(PATIENT_COLUMNS);
-  const row = by(ROW_COLUMNS);
-  const grouped = (column: string) => Map.groupBy(rows, (one) => String(one[column]));
+  const patient =
+    name === "records.patients" ? "id" : PATIENT_COLUMNS.find((one) => Object.hasOwn(first, one));
+  const own = ROW_COLUMNS.find((one) => Object.hasOwn(first, one));
   return [
-    ...(patient ? [{ name, by: "patient", rows: grouped(patient) } as const] : []),
-    ...(row ? [{ name, by: "row", rows: grouped(row) } as const] : []),
+    ...(patient
+      ? [{ name, by: "patient", rows: Map.groupBy(rows, (row) => String(row[patient])) } as const]
+      : []),
+    ...(own ? [{ name, by: "row", rows: Map.groupBy(rows, (row) => String(row[own])) } as const] : []),
+    ...(first.event ? [{ name, by: "row", rows: Map.groupBy(rows, eventSubject) } as const] : []),
   ];
 }
+
+/** The id in the subject of a waiting event, `prescription/<id>`. */
+const eventSubject = ({ event }: Row): string =>
+  String((event as { subject?: string }).subject)
+    .split("/")
+    .at(-1) ?? "";
 
 function columnsOf(table: string, row: Row): Record<string, string> {
   const facts: Record<string, string> = {};

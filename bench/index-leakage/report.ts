@@ -1,9 +1,6 @@
 import { ATTACKS, type Attack, dealtOut, mostFrequent, type Recovered } from "./attacks.ts";
-import { Chance } from "./chance.ts";
+import { Chance, limitByChance } from "./chance.ts";
 import type { Case } from "./facts.ts";
-
-const SHUFFLES = 40;
-const DEVIATIONS = 3;
 
 /** A column whose content the thief wants. */
 export interface Target {
@@ -28,15 +25,7 @@ export const attacked = ({ cases }: Target, attacks: readonly Attack[]): Result[
 function resultOf(attack: Attack, cases: readonly Case[]): Result {
   const chance = new Chance(cases.length);
   const { rows, by } = attack.run(cases, chance);
-  const byChance = limitOf(
-    Array.from({ length: SHUFFLES }, () => {
-      const truths = chance.shuffled(cases.map(({ truth }) => truth));
-      return attack.run(
-        cases.map((one, at) => ({ ...one, truth: truths[at] ?? "" })),
-        chance,
-      ).rows;
-    }),
-  );
+  const byChance = limitByChance(() => attack.run(chance.dealtOut(cases), chance).rows);
   return {
     attack: attack.name,
     rows,
@@ -44,12 +33,6 @@ function resultOf(attack: Attack, cases: readonly Case[]): Result {
     chance: byChance,
     baseline: Math.max(byChance, mostFrequent(cases)),
   };
-}
-
-function limitOf(samples: readonly number[]): number {
-  const mean = samples.reduce((sum, value) => sum + value, 0) / samples.length;
-  const variance = samples.reduce((sum, value) => sum + (value - mean) ** 2, 0) / samples.length;
-  return Math.ceil(10 * (mean + DEVIATIONS * Math.sqrt(variance))) / 10;
 }
 
 /** A table for docs/threat-model.md: rows recovered, of how many, by which column. */

@@ -1,12 +1,11 @@
 import { createHmac } from "node:crypto";
 import type pg from "pg";
-import { Chance } from "./chance.ts";
+import { Chance, limitByChance } from "./chance.ts";
 
 const AROUND_BYTES = 400;
 const WINDOW_BYTES = 8;
 const MIN_ROWS = 4;
 const SLOTS = 2 ** 24;
-const SHUFFLES = 10;
 
 /** A row of which the thief wants to know what it holds. */
 export interface Wanted {
@@ -60,22 +59,14 @@ export function wordsIn(wal: Buffer, texts: Iterable<string>): string[] {
 
 /**
  * How many pieces of 8 bytes stand beside four rows or more of one value, of two patients or more,
- * and beside no other row: what a token would be. `byChance` is the most that shuffled values give,
+ * and beside no other row: what a token would be. `byChance` is what shuffled values hardly pass,
  * `planted` what is found when each row has a token beside it.
  */
 export function tellingPieces(wal: Buffer, rows: readonly Wanted[]) {
   const near = rows.map(({ id }) => surroundings(wal, Buffer.from(id.replaceAll("-", ""), "hex")));
   const shared = sharedPieces(near);
   const chance = new Chance(rows.length);
-  const byChance = Math.max(
-    ...Array.from({ length: SHUFFLES }, () => {
-      const truths = chance.shuffled(rows.map(({ truth }) => truth));
-      return telling(
-        shared,
-        rows.map((row, at) => ({ ...row, truth: truths[at] ?? "" })),
-      );
-    }),
-  );
+  const byChance = limitByChance(() => telling(shared, chance.dealtOut(rows)));
   const marked = near.map((pieces, at) => [
     ...pieces,
     createHmac("sha256", "a key")
