@@ -30,12 +30,12 @@ const CONTENT = [
 ];
 const WANTED: readonly Wanted[] = [
   {
-    title: "drugs, all prescriptions",
+    title: "drugs of all prescriptions",
     table: "prescriptions",
     truthOf: ({ medication }) => String(medication),
   },
   {
-    title: "drugs, prescriptions written by hand",
+    title: "drugs of prescriptions by hand",
     table: "prescriptions",
     truthOf: (value) => (isByHand(value) ? String(value.medication) : null),
   },
@@ -45,7 +45,7 @@ const WANTED: readonly Wanted[] = [
     truthOf: ({ givenName, familyName }) => `${givenName} ${familyName}`,
   },
   {
-    title: "diagnoses, records written by hand",
+    title: "diagnoses by hand",
     table: "medical_records",
     truthOf: (value) => (isByHand(value) ? String(value.title) : null),
   },
@@ -76,10 +76,11 @@ export async function leakage(print: (text: string) => void): Promise<Finding[]>
     );
     const opened = await openAll(clinic.records);
     const findings: Finding[] = [];
+    const tried: Parameters<typeof tableOf>[0][number][] = [];
     for (const wanted of WANTED) {
       const target = targetOf(wanted, opened, (truths) => factsOf(wanted.table, dumps, truths));
       const results = attacked(target, wanted.isTold ? BOX_ATTACKS : ATTACKS);
-      print(`\n${tableOf(target, results)}\n`);
+      tried.push({ target, results });
       findings.push(
         ...results.map(({ attack, rows, by, baseline }) => ({
           name: `${wanted.title}: ${attack}`,
@@ -90,6 +91,7 @@ export async function leakage(print: (text: string) => void): Promise<Finding[]>
         })),
       );
     }
+    print(`\n${tableOf(tried)}\n\n`);
     return [...findings, ...walFindings(wal, opened), ...costs(opened)];
   } finally {
     await clinic.close();

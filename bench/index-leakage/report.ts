@@ -35,24 +35,36 @@ function resultOf(attack: Attack, cases: readonly Case[]): Result {
   };
 }
 
-/** A table for docs/threat-model.md: rows recovered, of how many, by which column. */
-export function tableOf(target: Target, results: readonly Result[]): string {
-  const { title, cases, controls } = target;
-  const distinct = new Set(cases.map(({ truth }) => truth)).size;
-  const facts = new Set(cases.flatMap(({ facts: of }) => Object.keys(of))).size;
-  const controlled = Object.entries(controls).map(([name, of]) => {
-    const found = ATTACKS.map((attack) => attack.run(of, new Chance(of.length)).rows);
-    return `| before: ${name} | **${Math.max(...found).toFixed(0)}** | | |`;
-  });
+/** A table for docs/threat-model.md: of each target the rows recovered, and by chance. */
+export function tableOf(attacked: readonly { target: Target; results: readonly Result[] }[]): string {
+  const line = (first: string, cell: (target: Target, results: readonly Result[]) => string) =>
+    `| ${[first, ...attacked.map(({ target, results }) => cell(target, results))].join(" | ")} |`;
+  const controls = Object.keys(attacked[0]?.target.controls ?? {});
   return [
-    `| ${title}: ${distinct} in ${cases.length} rows, ${facts} facts | rows recovered | by chance, at most | told by |`,
-    "|---|---|---|---|",
-    `| always the most frequent | ${mostFrequent(cases)} | | |`,
-    `| dealt out blindly, each as often as it occurs | ${dealtOut(cases).toFixed(1)} | | |`,
-    ...results.map(
-      ({ attack, rows, chance, baseline, by }) =>
-        `| ${attack} | ${rows.toFixed(1)} | ${chance.toFixed(1)} | ${rows > baseline ? by : "nothing"} |`,
+    line(
+      "rows recovered (by chance)",
+      ({ title, cases }) => `${distinct(cases)} ${title}, ${cases.length} rows`,
     ),
-    ...controlled,
+    `|${"---|".repeat(attacked.length + 1)}`,
+    line("the most frequent for every row", ({ cases }) => String(mostFrequent(cases))),
+    line("dealt out, each as often as it occurs", ({ cases }) => dealtOut(cases).toFixed(0)),
+    ...ATTACKS.map(({ name }) =>
+      line(name, (_, results) => cellOf(results.find(({ attack }) => attack === name))),
+    ),
+    ...controls.map((name) =>
+      line(`before: ${name}`, (target) => mostRecovered(target.controls[name] ?? []).toFixed(0)),
+    ),
   ].join("\n");
 }
+
+function cellOf(result: Result | undefined): string {
+  if (!result) return "";
+  const { rows, chance, baseline, by } = result;
+  const told = rows > baseline ? `, told by ${by}` : "";
+  return `${rows.toFixed(0)} (${chance.toFixed(0)})${told}`;
+}
+
+const distinct = (cases: readonly Case[]): number => new Set(cases.map(({ truth }) => truth)).size;
+
+const mostRecovered = (cases: readonly Case[]): number =>
+  Math.max(...ATTACKS.map((attack) => attack.run(cases, new Chance(cases.length)).rows));
