@@ -9,6 +9,7 @@ import { inspector } from "./inspection/inspect.ts";
 import { MethodNotAllowed } from "./inspection/inspection.errors.ts";
 import { readJson } from "./inspection/json-body.ts";
 import { clientAddress } from "./limits/client-address.ts";
+import { isUnsafe } from "./origins/own-page.ts";
 import { forward } from "./proxy/forward.service.ts";
 import { ClientGone } from "./proxy/proxy.errors.ts";
 import { routeDocuments } from "./routing/route-docs.ts";
@@ -69,6 +70,9 @@ export function edge(context: Context): RequestHandler {
       assertion: await asserter.forClient(client, signedIn, route.audiences),
       withSession: signedIn !== null,
       idleTimeoutMs,
+      // It may have ended sessions or changed roles: here the next request sees that at once.
+      onSettled:
+        route.service === "auth" && isUnsafe(req.method) ? admission.store.forgetSessions : undefined,
       ownHeaders,
     });
   };

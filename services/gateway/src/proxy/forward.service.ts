@@ -21,6 +21,8 @@ export interface Forwarding {
   withSession: boolean;
   /** How long a body may be idle, in or out, before its client is cut off. */
   idleTimeoutMs: number;
+  /** Called once the service has answered, or may have acted without, before its caller knows. */
+  onSettled?: (() => void) | undefined;
   /** Further headers of our own to the service. */
   ownHeaders: Record<string, string>;
 }
@@ -55,6 +57,8 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
     if (thrown instanceof ClientGone) return void res.destroy();
     if (body && !req.readableEnded) abandonBody(req, res);
     throw thrown instanceof AppError ? thrown : upstreamError(thrown);
+  } finally {
+    to.onSettled?.();
   }
   const isUntimely = UNTIMELY_HEADER in answer.headers;
   if (isUntimely || isForeignFailure(answer)) {
