@@ -8,8 +8,11 @@ const PRINT = `
          select encode(int8send(coalesce(bit_xor(uuid_hash_extended(p.id, p.rev)), 0))
                        || int4send(count(*)::int) || int4send(r.rev), 'hex') as print
            from prescriptions p where p.patient_id = r.id) x`;
+// One of 16 MiB, padded and sealed, is not as long.
+const MAX_SEALED_BYTES = 20 * 1024 * 1024;
 const DOCUMENTS = `
-     select r.id, k.wrapped as subject_key, d.rev, d.sealed, x.print, ${mergedChart("r.id")} as chart,
+     select r.id, k.wrapped as subject_key, d.rev,
+            case when octet_length(d.sealed) < ${MAX_SEALED_BYTES} then d.sealed end as sealed, x.print, ${mergedChart("r.id")} as chart,
             exists (select from search_changes c where c.patient_id = r.id and not c.projected) as "isAwaited"
        from patients r join subject_keys k on k.subject_id = r.id
        left join search_documents d on d.patient_id = r.id${PRINT}

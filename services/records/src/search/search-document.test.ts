@@ -132,6 +132,15 @@ test.each([
   await expectRepaired();
 });
 
+test("threat: a document of any length is read into memory", async () => {
+  await superuser(
+    `update records.search_documents set sealed = convert_to(repeat('a', 21 * 1024 * 1024), 'UTF8'),
+            written_at = now() - interval '1 hour' where patient_id = '${id}'`,
+  );
+  expect((await readDocuments(service.pool, [id]))[0]?.sealed).toBeNull();
+  await expectRepaired();
+});
+
 test("a document under another revision than it was sealed for is made again", async () => {
   await superuser(`update records.search_documents set rev = rev + 1 where patient_id = '${id}'`);
   await expectRepaired();
