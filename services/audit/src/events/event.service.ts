@@ -14,7 +14,8 @@ import {
 import { z } from "zod";
 import type { Context } from "../context.ts";
 import { rowById } from "../log/log.store.ts";
-import { countByBucket, latestActors, newestRows } from "./event.store.ts";
+import { countBuckets } from "./count.store.ts";
+import { latestActors, newestRows } from "./event.store.ts";
 import { requireWholeLog, viewOf } from "./event.ts";
 import { readingEvent } from "./reading.events.ts";
 
@@ -82,7 +83,7 @@ export async function countEvents(
 ): Promise<AuditStats> {
   requireWholeLog(actor);
   const since = new Date(now().getTime() - (bucket === "hour" ? 2 : 90) * DAY_MS).toISOString();
-  const counts = await countByBucket(pool, { ...filter, from: filter.from ?? since }, bucket, MAX_BUCKETS);
+  const counts = await countBuckets(pool, { ...filter, from: filter.from ?? since }, bucket, MAX_BUCKETS);
   await appender.append(readingEvent(actor, "counted", { filter, details: { bucket } }));
   return {
     bucket,
