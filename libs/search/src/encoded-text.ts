@@ -22,6 +22,11 @@ export class EncodedText {
 
   set(text: string): this {
     this.length = encode(bounded(text), this.bytes);
+    return this;
+  }
+
+  /** Says by what its bytes are known. */
+  sign(): this {
     this.letters = 0;
     this.pairs = 0;
     let before = SPACE;
@@ -75,7 +80,7 @@ export class Needle {
   readonly #resume: Uint16Array;
 
   constructor(word: string) {
-    const { bytes, length, letters, pairs } = WORD.set(word);
+    const { bytes, length, letters, pairs } = WORD.set(word).sign();
     this.bytes = Uint8Array.from(bytes.subarray(0, length));
     this.letters = letters;
     this.pairs = pairs;

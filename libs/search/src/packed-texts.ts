@@ -51,6 +51,7 @@ export class PackedTexts {
     for (let n = 0; n < text.length; n += 1) bytes[at + n] = text.bytes[n] as number;
     this.#starts[number] = start;
     this.#lengths[number] = text.length;
+    text.sign();
     this.#letters[number] = text.letters;
     this.#pairs[number] = text.pairs;
   }

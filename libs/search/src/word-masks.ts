@@ -4,7 +4,7 @@ import { distinct } from "./patient-set.ts";
 import type { PatientTable } from "./patient-table.ts";
 import { type TermTable, UNKNOWN } from "./term-table.ts";
 
-/** The highest bit says who is looked among. */
+/** The highest bit of a patient's mask: they are looked among. */
 const AMONG = 1 << 7;
 const WORDS_PER_ROUND = 7;
 
