@@ -35,21 +35,24 @@ export class WordMasks {
 
   /** What rows must have of these words; null if no row can have it. */
   ofRows(words: readonly string[], among: Uint32Array | null): Masks[] | null {
+    if (among?.length === 0) return null;
     const numbers = among && this.#withMates(among);
     const rounds: Masks[] = [];
     for (const round of roundsOf(words, {})) {
       const isFirst = rounds.length === 0;
       const [patients, terms] = isFirst ? this.#again() : this.#more();
       const all = allOf(round);
-      let found = this.#terms.hasUnknown ? all : 0;
+      let inTerms = this.#terms.hasUnknown ? all : 0;
       for (const [n, { needle }] of round.entries()) {
-        const isInName = this.#patients.mark(null, needle, 1 << n, patients, numbers);
-        const isInTerm = this.#terms.mark(needle, 1 << n, terms);
-        if (isInName || isInTerm) found |= 1 << n;
+        if (this.#terms.mark(needle, 1 << n, terms)) inTerms |= 1 << n;
       }
-      if (found !== all) return null;
+      // What is in no term must be in a name: then few names are left to be looked at for the rest.
+      const ofNamesAlone = all & ~inTerms;
+      this.#markNames(round, ofNamesAlone, patients, numbers);
+      const left = ofNamesAlone === 0 ? numbers : this.#having(ofNamesAlone, patients, numbers);
+      if (left?.length === 0 && ofNamesAlone !== 0) return null;
+      this.#markNames(round, inTerms, patients, left);
       terms[UNKNOWN] = all;
-      this.#shareInCharts(patients);
       const isNarrow = isFirst && among !== null;
       if (isNarrow) for (const number of among) patients[number] = (patients[number] as number) | AMONG;
       rounds.push({ patients, terms, wanted: isNarrow ? all | AMONG : all });
@@ -94,6 +97,24 @@ export class WordMasks {
     if (charts.size === 0) return numbers;
     const mates = [...numbers].flatMap((number) => charts.get(number) ?? []);
     return mates.length === 0 ? numbers : distinct(Uint32Array.from([...numbers, ...mates]));
+  }
+
+  /** Marks those of the words whose bits are set, in the names of whole charts. */
+  #markNames(round: readonly Sought[], bits: number, masks: Uint8Array, numbers: Uint32Array | null): void {
+    for (const [n, { needle }] of round.entries()) {
+      if ((bits & (1 << n)) !== 0) this.#patients.mark(null, needle, 1 << n, masks, numbers);
+    }
+    this.#shareInCharts(masks);
+  }
+
+  #having(bits: number, masks: Uint8Array, numbers: Uint32Array | null): Uint32Array {
+    const found: number[] = [];
+    const end = numbers?.length ?? this.#patients.end;
+    for (let n = 0; n < end; n += 1) {
+      const number = numbers ? (numbers[n] as number) : n;
+      if (((masks[number] as number) & bits) === bits) found.push(number);
+    }
+    return Uint32Array.from(found);
   }
 
   #shareInCharts(masks: Uint8Array): void {
