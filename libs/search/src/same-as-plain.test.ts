@@ -140,6 +140,6 @@ test("whatever was put, changed, removed and merged, the index finds what the te
         }
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 250 },
   );
 });
