@@ -1,14 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import {
-  ASPIRIN,
-  givenPatient,
-  givenPrescription,
-  type Known,
-  type Records,
-  startRecords,
-} from "../../test/harness.ts";
+import { ASPIRIN, givenPatient, type Known, type Records, startRecords } from "../../test/harness.ts";
 
 /** Checks of the ledger; 10,000 at 200 writes a second take two minutes. */
 const CHECKS = Number(process.env.MEDVAULT_SEARCH_CHECKS ?? 400);
@@ -48,25 +41,35 @@ function startWriting(patients: readonly string[]) {
   const ledger: Entry[] = [];
   let made = 0;
   let isStopped = false;
-  const failures: unknown[] = [];
+  const refused: number[] = [];
   const write = async (n: number): Promise<void> => {
     const medication = word(made++);
     const old = n % 4 > 1 ? ledger[Math.floor(Math.random() * ledger.length)] : undefined;
     if (!old || old.isBusy || !old.isThere) {
       const patientId = patients[n % patients.length] as string;
-      const id = await givenPrescription(doctor, patientId, { medication });
-      ledger.push({ id, medication, patientId, former: null, isBusy: false, isThere: true });
+      const answer = await doctor.post<Known>("/v1/prescriptions", { ...ASPIRIN, patientId, medication });
+      if (answer.status === 201)
+        ledger.push({
+          id: answer.body.id,
+          medication,
+          patientId,
+          former: null,
+          isBusy: false,
+          isThere: true,
+        });
+      else refused.push(answer.status);
       return;
     }
     old.isBusy = true;
     const path = `/v1/prescriptions/${old.id}`;
-    if (n % 4 === 2) {
-      const { status } = await doctor.put(path, { ...ASPIRIN, patientId: old.patientId, medication });
-      expect(status).toBe(200);
-      Object.assign(old, { former: old.medication, medication });
-    } else {
-      expect((await doctor.delete(path)).status).toBe(204);
-      old.isThere = false;
+    const { status } = await (n % 4 === 2
+      ? doctor.put(path, { ...ASPIRIN, patientId: old.patientId, medication })
+      : doctor.delete(path));
+    if (status === 200) Object.assign(old, { former: old.medication, medication });
+    else if (status === 204) old.isThere = false;
+    else {
+      refused.push(status); // whether it committed nobody knows: it stays busy
+      return;
     }
     old.isBusy = false;
   };
@@ -74,9 +77,7 @@ function startWriting(patients: readonly string[]) {
     const started = performance.now();
     const underWay = new Set<Promise<void>>();
     for (let n = 0; !isStopped; n += 1) {
-      const one: Promise<void> = write(n)
-        .catch((error: unknown) => void failures.push(error))
-        .finally(() => underWay.delete(one));
+      const one: Promise<void> = write(n).finally(() => underWay.delete(one));
       underWay.add(one);
       if (underWay.size >= 8) await Promise.race(underWay);
       const early = started + (n * 1000) / WRITES_PER_SECOND - performance.now();
@@ -90,8 +91,8 @@ function startWriting(patients: readonly string[]) {
     async stop(): Promise<number> {
       isStopped = true;
       const count = await ended;
-      expect(failures).toEqual([]);
-      return count;
+      expect(refused.filter((status) => status !== 503)).toEqual([]);
+      return count - refused.length;
     },
   };
 }
@@ -102,7 +103,7 @@ test("no search through another process misses what was committed, or shows what
   const writer = startWriting(patients);
   const by = [doctor, writing.someone("admin")].map(({ actor }) => reading.as(actor));
   const wrong: unknown[] = [];
-  let checks = 0;
+  let [asked, checks] = [0, 0];
   const check = async (): Promise<void> => {
     while (checks < CHECKS) {
       const { ledger } = writer;
@@ -112,14 +113,16 @@ test("no search through another process misses what was committed, or shows what
         await delay(1);
         continue;
       }
-      checks += 1;
       const known = { ...entry };
-      const q = known.former !== null && checks % 4 < 2 ? known.former : known.medication;
-      const asker = by[checks % 2] as TestClient;
+      asked += 1;
+      const q = known.former !== null && asked % 4 < 2 ? known.former : known.medication;
+      const asker = by[asked % 2] as TestClient;
       const answer = await asker.post<{ items: Known[] }>("/v1/prescriptions/search", { q, limit: 5 });
+      if (answer.status === 503) continue; // refused on a busy machine: not a short answer
       const hits = answer.body.items ?? [answer.status];
       // What changed while it was searched may be either.
       if (JSON.stringify(known) !== JSON.stringify(entry)) continue;
+      checks += 1;
       const isWanted = known.isThere && q === known.medication;
       if (hits.length !== (isWanted ? 1 : 0) || (isWanted && answer.body.items[0]?.id !== known.id))
         wrong.push({ known, hits });
