@@ -96,7 +96,7 @@ export interface Scan {
  */
 export class OrderedRows {
   readonly #blocks: Block[] = [];
-  /** The day of each block's first row, so that few blocks are touched to find one. */
+  /** The day of each block's first row, so that few blocks are touched; not of the first one's. */
   #heads = new Uint32Array(64);
   readonly #between = new Block(3 * BLOCK_ROWS);
   #size = 0;
@@ -141,7 +141,6 @@ export class OrderedRows {
     block.days[at] = day;
     block.flags[at] = flags;
     this.#size += 1;
-    if (at === 0) this.#heads[this.#block] = day;
   }
 
   /** Takes out a row that is there. */
