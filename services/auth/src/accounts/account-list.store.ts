@@ -61,3 +61,18 @@ function opened(keyring: Keyring, row: Row): Account | DamagedAccount {
   const sealed = sealedUsers.tryOpen(keyring, row);
   return sealed ? accountOf(sealed, row) : { id: row.id as string, damaged: true };
 }
+
+/** Ids of accounts to which another address was given, and the time to object is over. */
+export async function findDueAddresses(db: Db, now: Date, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `select id from users where address_due <= $1 order by address_due, id limit $2`,
+    [now, limit],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Whether there is any admin, active or not. */
+export async function adminExists(db: Db): Promise<boolean> {
+  const { rows } = await db.query(`select from users where role = 'admin' limit 1`);
+  return rows.length > 0;
+}

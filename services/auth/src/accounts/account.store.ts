@@ -112,11 +112,23 @@ export async function findAccountByIdentifier(
   seals: AccountSeals,
   identifier: string,
 ): Promise<FoundAccount | null> {
+  return (await findWithIdentifier(db, seals, identifier))?.account ?? null;
+}
+
+/** The same, with the row and what else was to be read of it. */
+export async function findWithIdentifier<M extends object>(
+  db: Db,
+  seals: AccountSeals,
+  identifier: string,
+  more?: { columns: string; values: unknown[] },
+): Promise<{ account: FoundAccount; row: M } | null> {
   const field = identifier.includes("@") ? "email" : "username";
-  const { rows } = await findByIndex(db, seals, field, identifier);
-  const account = rows[0] ? { ...toAccount(seals.keyring, rows[0]), pv: rows[0].pv } : null;
+  const { rows } = await findByIndex<M>(db, seals, field, identifier, more);
+  const [row] = rows;
+  if (!row) return null;
+  const account = { ...toAccount(seals.keyring, row), pv: row.pv };
   // The token knows neither case nor accents; a name with an accent that is not there is another.
-  return account && account[field].toLowerCase() === identifier.trim().toLowerCase() ? account : null;
+  return account[field].toLowerCase() === identifier.trim().toLowerCase() ? { account, row } : null;
 }
 
 /** The account that has this address, or null; also under a token that it shares with another. */
@@ -125,23 +137,22 @@ export async function findHolder(db: Db, seals: AccountSeals, email: string): Pr
   return rows[0] ? toAccount(seals.keyring, rows[0]) : null;
 }
 
-/** Ids of accounts to which another address was given, and the time to object is over. */
-export async function findDueAddresses(db: Db, now: Date, limit: number): Promise<string[]> {
-  const { rows } = await db.query<{ id: string }>(
-    `select id from users where address_due <= $1 order by address_due, id limit $2`,
-    [now, limit],
-  );
-  return rows.map(({ id }) => id);
-}
-
-function findByIndex(db: Db, seals: AccountSeals, field: "username" | "email", value: string) {
+/** `more`: columns that are read with it, with parameters from $3 on. */
+function findByIndex<M extends object>(
+  db: Db,
+  seals: AccountSeals,
+  field: "username" | "email",
+  value: string,
+  more: { columns: string; values: unknown[] } = { columns: "true", values: [] },
+) {
   return seals.userIndex.read(db, (query) => {
     const tokens = query.exact(field, value) ?? [];
-    return db.query<Row & { pv: number }>(
-      `select ${FIELDS}, r.version as pv
+    const both = field === "email" ? [[], tokens] : [tokens, []];
+    return db.query<Row & M & { pv: number }>(
+      `select ${FIELDS}, r.version as pv, ${more.columns}
          from users u join subject_keys k on k.subject_id = u.id join roles r on r.role = u.role
         where u.username_token = any($1::bytea[]) or u.email_token = any($2::bytea[])`,
-      field === "email" ? [[], tokens] : [tokens, []],
+      [...both, ...more.values],
     );
   });
 }
@@ -265,12 +276,6 @@ export async function lockActiveAdmins(tx: Tx): Promise<string[]> {
     `select id from users where role = 'admin' and not disabled and activated order by id for no key update`,
   );
   return rows.map((row) => row.id);
-}
-
-/** Whether there is any admin, active or not. */
-export async function adminExists(db: Db): Promise<boolean> {
-  const { rows } = await db.query(`select from users where role = 'admin' limit 1`);
-  return rows.length > 0;
 }
 
 /**

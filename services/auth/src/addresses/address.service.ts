@@ -2,8 +2,9 @@ import { type Actor, auditEvent } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import { EmailTaken } from "../accounts/account.errors.ts";
-import { findDueAddresses, findHolder, lockAccount, saveAccount } from "../accounts/account.store.ts";
+import { findHolder, lockAccount, saveAccount } from "../accounts/account.store.ts";
 import { type Account, recipientOf } from "../accounts/account.ts";
+import { findDueAddresses } from "../accounts/account-list.store.ts";
 import type { AuthContext } from "../context.ts";
 import {
   deleteOneTimeTokens,

@@ -5,7 +5,6 @@ import { type Account, actingAs } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { type Place, placeOf } from "../lockout/bucket.ts";
 import type { Attempt } from "../lockout/lockout.service.ts";
-import type { Familiar } from "../lockout/lockout.store.ts";
 import { spendRefreshToken } from "../sessions/refresh-token.store.ts";
 import { SessionLimitReached, withEvent } from "../sessions/session.errors.ts";
 import { endSessions, refusing } from "../sessions/session.service.ts";
@@ -25,9 +24,7 @@ import { type FoundStanding, findStanding } from "./standing.store.ts";
 import { type AccessOnly, accessToken, acrOf, pair, type Tokens } from "./token-pair.ts";
 
 /** Tokens of a full session, or of one that may do nothing but enrol a second factor. */
-export type Started =
-  | { kind: "full"; tokens: Tokens; familiar: Familiar }
-  | { kind: "enrollment"; tokens: AccessOnly };
+export type Started = { kind: "full"; tokens: Tokens } | { kind: "enrollment"; tokens: AccessOnly };
 
 /**
  * Asks the gate, with what it needs to know read in the caller's transaction. Throws as `admit`
@@ -78,15 +75,18 @@ function judge(
   }
 }
 
-/** Begins a session where the gate lets the grant through, with the events of it. */
+/**
+ * Begins a session where the gate lets the grant through, with the events of it, and with what the
+ * attempt that ends with a full one leaves.
+ */
 export async function startSession(
   ctx: AuthContext,
   change: SessionChange,
   actor: Actor,
   grant: SignInGrant | EnrollmentGrant,
-  at?: Place,
+  attempt?: Attempt,
 ): Promise<Started> {
-  const { kind, account, found } = await passGate(ctx, change.tx, actor, grant, at);
+  const { kind, account, found } = await passGate(ctx, change.tx, actor, grant, attempt?.place);
   if (kind === "password") throw new GrantRefused("session_ended");
   await makeRoom(ctx, change, actor, account, kind, found.live[kind]);
   const session = newSession(
@@ -105,17 +105,19 @@ export async function startSession(
     ctx.now(),
   );
   const refresh = kind === "full" ? newOpaqueToken(ctx.settings.tokenBytes) : null;
-  await insertSession(change.tx, ctx.keyring, found.subjectKey, session, refresh?.hash ?? null);
-  change.opened.push({ session, pv: found.role.version });
   const details = { kind, acr: acrOf(grant.amr) };
-  await emit(
-    change.tx,
-    "auth",
-    sessionEvent(actor, session, "started", "start", { reason: grant.by, details }),
-  );
-  const tokens = accessToken(ctx, session, found.role);
-  if (!refresh) return { kind: "enrollment", tokens };
-  return { kind: "full", tokens: pair(ctx, session, tokens, refresh.token), familiar: found.familiar };
+  const started = sessionEvent(actor, session, "started", "start", { reason: grant.by, details });
+  const completion = refresh && (await attempt?.completed(change.tx, account, found.familiar));
+  await insertSession(change.tx, ctx.keyring, found.subjectKey, session, {
+    refreshHash: refresh?.hash ?? null,
+    success: completion?.success ?? null,
+    events: [started, ...(completion?.events ?? [])],
+  });
+  change.opened.push({ session, pv: found.role.version });
+  const access = accessToken(ctx, session, found.role);
+  if (!refresh) return { kind: "enrollment", tokens: access };
+  const tokens = { ...pair(ctx, session, access, refresh.token), ...completion?.answer };
+  return { kind: "full", tokens };
 }
 
 /** The end of a sign-in: a full session, whose device is known from now on. */
@@ -126,9 +128,9 @@ export async function completeSignIn(
   grant: SignInGrant & { account: Account },
   attempt: Attempt,
 ): Promise<Tokens> {
-  const started = await startSession(ctx, change, actor, grant, attempt.place);
+  const started = await startSession(ctx, change, actor, grant, attempt);
   if (started.kind !== "full") throw new Unauthenticated();
-  return { ...started.tokens, ...(await attempt.signedIn(change.tx, grant.account, started.familiar)) };
+  return started.tokens;
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { Db } from "@medvault/postgres";
 import { type AccountSeals, FIELDS, type Row, toAccount } from "../accounts/account.store.ts";
 import type { Account } from "../accounts/account.ts";
-import type { Place } from "../lockout/bucket.ts";
-import type { Familiar } from "../lockout/lockout.store.ts";
+import type { Familiar, Place } from "../lockout/bucket.ts";
+import { type FamiliarRow, familiarColumns, familiarOf, familiarValues } from "../lockout/lockout.store.ts";
 import type { RolePermissions } from "../roles/role.store.ts";
 
 /** All that the gate and what is issued behind it need to know. */
@@ -19,17 +19,15 @@ export interface FoundStanding {
   subjectKey: Buffer;
 }
 
-type StandingRow = Row & {
-  role: RolePermissions["role"];
-  version: number;
-  permissions: string[];
-  device: boolean;
-  address: boolean;
-  signed_in: boolean;
-  locked_until: Date | null;
-  live_full: string[];
-  live_enrollment: string[];
-};
+type StandingRow = Row &
+  FamiliarRow & {
+    role: RolePermissions["role"];
+    version: number;
+    permissions: string[];
+    locked_until: Date | null;
+    live_full: string[];
+    live_enrollment: string[];
+  };
 
 /**
  * One statement; null for an account that is gone. A sign-in locks the account before: of two at
@@ -44,12 +42,7 @@ export async function findStanding(
 ): Promise<FoundStanding | null> {
   const { rows } = await db.query<StandingRow>(
     `with familiar as materialized (
-       select exists (select from known_devices
-                       where user_id = $1 and device_id = $2 and last_success_at > $4) as device,
-              exists (select from known_addresses
-                       where user_id = $1 and address_token = $3 and last_success_at > $4) as address,
-              exists (select from known_devices where user_id = $1)
-                or exists (select from known_addresses where user_id = $1) as signed_in)
+       select ${familiarColumns("$1", 2)})
      select ${FIELDS}, r.version, f.device, f.address, f.signed_in,
             array(select p.permission from role_permissions p where p.role = r.role order by 1) as permissions,
             (select l.locked_until from login_lanes l
@@ -65,9 +58,7 @@ export async function findStanding(
       where u.id = $1`,
     [
       userId,
-      place.device,
-      place.address,
-      place.knownSince,
+      ...familiarValues(place),
       place.buckets.device,
       place.by,
       place.buckets.address,
@@ -80,7 +71,7 @@ export async function findStanding(
   return {
     account: () => toAccount(seals.keyring, row),
     role: { role: row.role, version: row.version, permissions: row.permissions },
-    familiar: { device: row.device, address: row.address, signedIn: row.signed_in },
+    familiar: familiarOf(row),
     lockedUntil: row.locked_until,
     live: { full: row.live_full, enrollment: row.live_enrollment },
     subjectKey: row.subject_key,

@@ -12,18 +12,34 @@ export interface Bucket {
   account: Buffer;
 }
 
-/** Whose secret is guessed at: an account, or a name that nobody has. */
-export type GuessedAt = { id: string } | { unknown: string };
+/**
+ * Whose secret is guessed at: an account (`familiar`: with what was read of the place together with
+ * it), or a name that nobody has.
+ */
+export type GuessedAt = { id: string; familiar?: Familiar } | { unknown: string };
 
-/** From where an account is guessed at, and the buckets in which this could count. */
-export interface Place {
-  by: LockoutRules["by"];
-  /** The device whose token was shown, if it is one of this account's; null: none. */
+/** Whether an account signed in before: from this device (not revoked), this address, at all. */
+export interface Familiar {
+  device: boolean;
+  address: boolean;
+  signedIn: boolean;
+}
+
+/** Where someone comes from, before it is known whose secret they guess at. */
+export interface Whence {
+  /** Of the device token that was shown, whoever it was given to. */
   device: Buffer | null;
   /** The blind name of the address. */
   address: Buffer;
   /** What was last seen before is forgotten. */
   knownSince: Date;
+}
+
+/** From where an account is guessed at, and the buckets in which this could count. */
+export interface Place extends Whence {
+  by: LockoutRules["by"];
+  /** The device whose token was shown, if it is one of this account's; null: none. */
+  device: Buffer | null;
   buckets: { device: Buffer | null; address: Buffer; account: Buffer };
 }
 
@@ -36,23 +52,31 @@ export function accountToken(ctx: Blinding, guessedAt: GuessedAt): Buffer {
     : blindToken(ctx.blindKey, "unknown", guessedAt.unknown.trim().toLowerCase());
 }
 
+/** Where this client comes from, whatever it guesses at. */
+export function whenceOf(ctx: Blinding & Pick<AuthContext, "settings" | "now">, actor: Caller): Whence {
+  return {
+    device: shownDevice(actor)?.subarray(0, ID_BYTES) ?? null,
+    address: blindToken(ctx.blindKey, "address", networkOf(actor.ip)),
+    knownSince: new Date(ctx.now().getTime() - ctx.settings.lockout.knownMs),
+  };
+}
+
 /** The place of this client before what it guesses at. */
 export function placeOf(
   ctx: Blinding & Pick<AuthContext, "settings" | "now">,
   actor: Caller,
   guessedAt: GuessedAt,
 ): Place {
-  const { by, knownMs } = ctx.settings.lockout;
+  const { by } = ctx.settings.lockout;
   const account = accountToken(ctx, guessedAt);
   const network = networkOf(actor.ip);
   // "lane" is what a bucket was called when its name was first derived: names in the table stay.
   const own = (kind: string, name: string) => blindToken(ctx.blindKey, kind, account.toString("hex"), name);
   const device = "id" in guessedAt ? deviceIdOf(ctx.blindKey, guessedAt.id, actor) : null;
   return {
+    ...whenceOf(ctx, actor),
     by,
     device,
-    address: blindToken(ctx.blindKey, "address", network),
-    knownSince: new Date(ctx.now().getTime() - knownMs),
     buckets: {
       device: device && own("device lane", device.toString("hex")),
       address: own("lane", network),
@@ -133,11 +157,17 @@ export function deviceTokenFor(key: Buffer, userId: string, deviceId: Buffer): s
 }
 
 /** The caller's device, if its token was given out to this account; null for any other. */
-export function deviceIdOf(key: Buffer, userId: string, { deviceToken }: Caller): Buffer | null {
-  const bytes = Buffer.from(deviceToken ?? "", "base64url");
-  if (bytes.length !== 2 * ID_BYTES) return null;
+export function deviceIdOf(key: Buffer, userId: string, caller: Caller): Buffer | null {
+  const bytes = shownDevice(caller);
+  if (!bytes) return null;
   const deviceId = bytes.subarray(0, ID_BYTES);
   return timingSafeEqual(bytes.subarray(ID_BYTES), signature(key, userId, deviceId)) ? deviceId : null;
+}
+
+/** The bytes of a device token that was shown: id and signature, not verified. */
+function shownDevice({ deviceToken }: Caller): Buffer | null {
+  const bytes = Buffer.from(deviceToken ?? "", "base64url");
+  return bytes.length === 2 * ID_BYTES ? bytes : null;
 }
 
 function signature(key: Buffer, userId: string, deviceId: Buffer): Buffer {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Actor, auditEvent, deniedEvent, Unavailable } from "@medvault/contracts";
+import { type Actor, auditEvent, deniedEvent, type NewEvent, Unavailable } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
-import { type Db, inTransaction, type Tx } from "@medvault/postgres";
+import { afterCommit, type Db, inTransaction, type Tx } from "@medvault/postgres";
 import { markRecorded } from "@medvault/service-kit";
 import { type Account, recipientOf } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
@@ -11,6 +11,7 @@ import {
   bucketAt,
   type Caller,
   deviceTokenFor,
+  type Familiar,
   type GuessedAt,
   newDeviceId,
   type Place,
@@ -21,11 +22,11 @@ import {
   attemptStamp,
   bucketLock,
   countFailure,
-  type Familiar,
   failAttempt,
   findFamiliar,
   releaseAttempt,
   reserveAttempt,
+  type Success,
   saveSuccess,
 } from "./lockout.store.ts";
 import { LOCK_MAX_MS } from "./lockout.ts";
@@ -50,13 +51,23 @@ export interface Attempt {
   succeeded(db: Db): Promise<void>;
   /**
    * As `succeeded`, at the end of a whole sign-in: the device is known from now on. Answers the
-   * token to give to a device that has none; spread it into the answer. `familiar`: what the gate
-   * has read of the device in this transaction, if it has.
+   * token to give to a device that has none; spread it into the answer.
    */
-  signedIn(tx: Tx, account: Account, familiar: Familiar | null): Promise<NewDevice>;
+  signedIn(tx: Tx, account: Account): Promise<NewDevice>;
+  /** As `signedIn`, to be written with the session that begins; `familiar`: as the gate read it. */
+  completed(tx: Tx, account: Account, familiar: Familiar): Promise<Completion>;
+}
+
+/** What the end of a whole sign-in leaves. */
+interface Completion {
+  success: Success;
+  events: NewEvent[];
+  answer: NewDevice;
 }
 
 const NOBODY = "00000000-0000-0000-0000-000000000000";
+/** Of a name that nobody has: nothing has to be read. */
+const UNFAMILIAR: Familiar = { device: false, address: false, signedIn: false };
 
 /**
  * Every evaluation of a password or a code runs through here. It is reserved in its bucket first
@@ -75,7 +86,7 @@ export async function guarded<T>(
 ): Promise<T> {
   const userId = "id" in guessedAt ? guessedAt.id : null;
   const place = placeOf(ctx, actor, guessedAt);
-  const familiar = await findFamiliar(ctx.pool, userId ?? NOBODY, place);
+  const familiar = "id" in guessedAt ? await familiarOf(ctx, guessedAt, place) : UNFAMILIAR;
   const at = bucketAt(place, familiar);
   const stamp = attemptStamp(ctx.now());
   const denied = (event: string, reason: string) =>
@@ -95,6 +106,7 @@ export async function guarded<T>(
     return whenLocked(markRecorded(locked));
   }
   let isCleared = false;
+  let cleared: Promise<void> | undefined;
   const attempt: Attempt = {
     place,
     knownPlace: familiar.device || familiar.address,
@@ -103,14 +115,21 @@ export async function guarded<T>(
       await saveSuccess(db, success, ctx.now());
       isCleared = true;
     },
-    async signedIn(tx, account, known) {
-      const device = await rememberSignIn(ctx, tx, actor, account, {
-        place,
-        bucket: at.bucket,
-        familiar: known,
-      });
+    async signedIn(tx, account) {
+      const device = await rememberSignIn(ctx, tx, actor, account, { place, bucket: at.bucket });
       isCleared = true;
       return device;
+    },
+    async completed(tx, account, known) {
+      const completion = await completionOf(ctx, tx, actor, account, {
+        ...{ place, bucket: at.bucket, familiar: known },
+      });
+      isCleared = true;
+      // Redis learns of it together with the session; one that is away refuses for a while.
+      afterCommit(tx, () => {
+        cleared = ctx.buckets.clear([at.bucket]).catch(() => {});
+      });
+      return completion;
     },
   };
   const release = async () => {
@@ -120,7 +139,7 @@ export async function guarded<T>(
   try {
     const result = await work(attempt);
     // Postgres knows from the transaction; a Redis that is away refuses for a window at most.
-    if (isCleared) await ctx.buckets.clear([at.bucket]).catch(() => {});
+    if (isCleared) await (cleared ?? ctx.buckets.clear([at.bucket]).catch(() => {}));
     else await release();
     return result;
   } catch (error) {
@@ -129,7 +148,7 @@ export async function guarded<T>(
       throw error;
     }
     const events = [denied(`${what}.failed`, error.code)];
-    const until = await failAttempt(ctx.pool, at.bucket, stamp, ctx.settings.lockout, ctx.now());
+    const until = await failAttempt(ctx.pool, at, stamp, ctx.settings.lockout, ctx.now());
     if (until) {
       await ctx.buckets.lock(at.bucket, until, ctx.now());
       await inTransaction(ctx.pool, (tx) => ctx.mails.later(tx, { name: "locked", userId }));
@@ -137,6 +156,16 @@ export async function guarded<T>(
     }
     return ctx.refuse(error, ...events);
   }
+}
+
+/** As it was read with the account, or is read now; only the account's own device counts. */
+async function familiarOf(
+  ctx: AuthContext,
+  guessedAt: { id: string; familiar?: Familiar },
+  place: Place,
+): Promise<Familiar> {
+  const known = guessedAt.familiar ?? (await findFamiliar(ctx.pool, guessedAt.id, place));
+  return { ...known, device: known.device && place.device !== null };
 }
 
 /** Well within the 3 s in which a person is answered. */
@@ -187,42 +216,59 @@ async function tryReserve(ctx: AuthContext, at: Bucket, stamp: number): Promise<
   return Math.max(1, locked.getTime() - now.getTime());
 }
 
-/**
- * The end of a whole sign-in: its bucket (if it was counted in one) begins again, and its device is
- * known from now on, under the token that it showed or a new one. A device that is new in a place
- * that is new leaves an event and a mail, unless it is the account's first. `known`: what was found
- * out of it before; nothing, where nothing was guessed.
- */
+/** The end of a whole sign-in, written by itself. `known`: nothing, where nothing was guessed. */
 export async function rememberSignIn(
   ctx: AuthContext,
   tx: Tx,
   actor: Caller,
   account: Account,
-  known: { place?: Place; bucket?: Buffer; familiar?: Familiar | null } = {},
+  known: { place?: Place; bucket?: Buffer } = {},
 ): Promise<NewDevice> {
-  const userId = account.id;
   const { place = placeOf(ctx, actor, account), bucket = null } = known;
-  const familiar = known.familiar ?? (await findFamiliar(tx, userId, place));
+  const familiar = await findFamiliar(tx, account.id, place);
+  const { success, events, answer } = await completionOf(ctx, tx, actor, account, {
+    place,
+    bucket,
+    familiar,
+  });
+  await emit(tx, "auth", ...events);
+  await saveSuccess(tx, success, ctx.now());
+  return answer;
+}
+
+/**
+ * The end of a whole sign-in: its bucket (if it was counted in one) begins again, and its device is
+ * known from now on, under the token that it showed or a new one. A device that is new in a place
+ * that is new leaves an event and a mail, unless it is the account's first.
+ */
+async function completionOf(
+  ctx: AuthContext,
+  tx: Tx,
+  actor: Caller,
+  account: Account,
+  { place, bucket, familiar }: { place: Place; bucket: Buffer | null; familiar: Familiar },
+): Promise<Completion> {
+  const userId = account.id;
   const success = { userId, bucket, address: place.address };
   if (place.device && familiar.device) {
-    await saveSuccess(tx, { ...success, device: { id: place.device, isNew: false } }, ctx.now());
-    return {};
+    return { success: { ...success, device: { id: place.device, isNew: false } }, events: [], answer: {} };
   }
+  const events: NewEvent[] = [];
   if (!familiar.address && familiar.signedIn) {
     const event = {
       type: "medvault.auth.device.new.v1",
       subject: `user/${userId}`,
       action: "session:start",
     };
-    await emit(tx, "auth", auditEvent(actor, event));
+    events.push(auditEvent(actor, event));
     await ctx.mails.later(tx, {
       name: "new_device",
       ...recipientOf(account, ctx.now()),
     });
   }
   const id = newDeviceId();
-  await saveSuccess(tx, { ...success, device: { id, isNew: true } }, ctx.now());
-  return { deviceToken: deviceTokenFor(ctx.blindKey, userId, id) };
+  const answer = { deviceToken: deviceTokenFor(ctx.blindKey, userId, id) };
+  return { success: { ...success, device: { id, isNew: true } }, events, answer };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Db } from "@medvault/postgres";
-import type { Bucket, Place } from "./bucket.ts";
+import type { Bucket, Familiar, Place, Whence } from "./bucket.ts";
 import { type Limit, LOCK_MAX_MS, REMEMBER_LOCK_MS } from "./lockout.ts";
 
 // The table is called login_lanes from before buckets had their name.
@@ -44,16 +44,29 @@ export async function releaseAttempt(db: Db, bucket: Buffer, stamp: number): Pro
 }
 
 /**
- * Makes a reservation a failure. Until when the bucket is locked if it is this one that locks it,
- * else null. A lock takes the place of what it counted; the next one lasts `growth` times as long.
+ * Makes a reservation a failure, also where a success cleared its bucket while it was under way.
+ * Until when the bucket is locked if it is this one that locks it, else null. A lock takes the
+ * place of what it counted; the next one lasts `growth` times as long.
  */
 export async function failAttempt(
+  db: Db,
+  at: Bucket,
+  stamp: number,
+  limit: Limit,
+  now: Date,
+): Promise<Date | null> {
+  const locked = await markFailed(db, at.bucket, stamp, limit, now);
+  return locked === undefined ? countFailure(db, at, limit, now) : locked;
+}
+
+/** Undefined where there is no such bucket. */
+async function markFailed(
   db: Db,
   bucket: Buffer,
   stamp: number,
   limit: Limit,
   now: Date,
-): Promise<Date | null> {
+): Promise<Date | null | undefined> {
   const { rows } = await db.query<{ locks_now: boolean; locked_until: Date }>(
     `with held as (
        select lane, locks,
@@ -86,7 +99,8 @@ export async function failAttempt(
       REMEMBER_LOCK_MS,
     ],
   );
-  return rows[0]?.locks_now ? rows[0].locked_until : null;
+  const [row] = rows;
+  return row && (row.locks_now ? row.locked_until : null);
 }
 
 /**
@@ -100,7 +114,7 @@ export async function countFailure(db: Db, at: Bucket, limit: Limit, now: Date):
      on conflict (lane) do update set forget_at = greatest(login_lanes.forget_at, excluded.forget_at)`,
     [at.bucket, at.account, after(now, limit.windowMs)],
   );
-  return failAttempt(db, at.bucket, stamp, limit, now);
+  return (await markFailed(db, at.bucket, stamp, limit, now)) ?? null;
 }
 
 /** Until when a bucket is locked by failures, or null. */
@@ -138,29 +152,42 @@ function after(now: Date, ms: number): Date {
   return new Date(now.getTime() + ms);
 }
 
-/** Whether an account signed in before: from this device (not revoked), this address, at all. */
-export interface Familiar {
-  device: boolean;
-  address: boolean;
-  signedIn: boolean;
-}
-
 /** The newest stay: a client that never shows its token must not fill the table. */
 const DEVICES_MAX = 20;
 
-/** Whether the account signed in from here before. Nobody's has not. */
-export async function findFamiliar(db: Db, userId: string, place: Place): Promise<Familiar> {
-  const { rows } = await db.query<{ device: boolean; address: boolean; signed_in: boolean }>(
-    `select exists (select from known_devices
-                     where user_id = $1 and device_id = $2 and last_success_at > $4) as device,
+/** The columns of `familiarOf` for `user`, an expression; parameters from `$first` on. */
+export function familiarColumns(user: string, first: number): string {
+  const [device, address, since] = [first, first + 1, first + 2].map((n) => `$${n}`);
+  return `exists (select from known_devices
+                     where user_id = ${user} and device_id = ${device} and last_success_at > ${since}) as device,
             exists (select from known_addresses
-                     where user_id = $1 and address_token = $3 and last_success_at > $4) as address,
-            exists (select from known_devices where user_id = $1)
-              or exists (select from known_addresses where user_id = $1) as signed_in`,
-    [userId, place.device, place.address, place.knownSince],
-  );
-  const [row] = rows;
-  return { device: row?.device ?? false, address: row?.address ?? false, signedIn: row?.signed_in ?? false };
+                     where user_id = ${user} and address_token = ${address} and last_success_at > ${since}) as address,
+            exists (select from known_devices where user_id = ${user})
+              or exists (select from known_addresses where user_id = ${user}) as signed_in`;
+}
+
+/** The parameters of `familiarColumns`. */
+export function familiarValues({ device, address, knownSince }: Whence): unknown[] {
+  return [device, address, knownSince];
+}
+
+export interface FamiliarRow {
+  device: boolean;
+  address: boolean;
+  signed_in: boolean;
+}
+
+export function familiarOf(row: FamiliarRow): Familiar {
+  return { device: row.device, address: row.address, signedIn: row.signed_in };
+}
+
+/** Whether the account signed in from here before. */
+export async function findFamiliar(db: Db, userId: string, place: Place): Promise<Familiar> {
+  const { rows } = await db.query<FamiliarRow>(`select ${familiarColumns("$1", 2)}`, [
+    userId,
+    ...familiarValues(place),
+  ]);
+  return familiarOf(rows[0] as FamiliarRow);
 }
 
 /** What a success leaves. */
@@ -176,31 +203,41 @@ export interface Success {
 
 /**
  * A success: the bucket's count begins again, the address is known from now on, and so is the
- * device; over twenty the one not seen for longest goes. One statement.
+ * device; over twenty the one not seen for longest goes. Common table expressions for the statement
+ * of a sign-in; parameters from `$first` on.
  */
-export async function saveSuccess(
-  db: Db,
-  { userId, bucket, address, device }: Success,
-  now: Date,
-): Promise<void> {
-  await db.query(
-    `with cleared as (
-       delete from login_lanes where lane = $1
+export function successCtes(first: number): string {
+  const [bucket, user, address, now, device, isNew, most] = Array.from(
+    { length: 7 },
+    (_, i) => `$${first + i}`,
+  );
+  return `cleared as (
+       delete from login_lanes where lane = ${bucket}::bytea
      ), place as (
-       insert into known_addresses (user_id, address_token, last_success_at) values ($2, $3, $4)
+       insert into known_addresses (user_id, address_token, last_success_at)
+       values (${user}::uuid, ${address}::bytea, ${now}::timestamptz)
        on conflict (user_id, address_token) do update set last_success_at = excluded.last_success_at
      ), seen as (
-       update known_devices set last_success_at = $4 where user_id = $2 and device_id = $5 and not $6::boolean
+       update known_devices set last_success_at = ${now}::timestamptz
+        where user_id = ${user}::uuid and device_id = ${device}::bytea and not ${isNew}::boolean
      ), added as (
        insert into known_devices (user_id, device_id, created_at, last_success_at)
-       select $2, $5, $4, $4 where $6::boolean
-     )
-     delete from known_devices
-      where $6::boolean and user_id = $2 and device_id in
-        (select device_id from known_devices where user_id = $2
-          order by last_success_at desc, device_id offset $7)`,
-    [bucket, userId, address, now, device?.id ?? null, device?.isNew ?? false, DEVICES_MAX - 1],
-  );
+       select ${user}::uuid, ${device}::bytea, ${now}::timestamptz, ${now}::timestamptz where ${isNew}::boolean
+     ), surplus as (
+       delete from known_devices
+        where ${isNew}::boolean and user_id = ${user}::uuid and device_id in
+          (select device_id from known_devices where user_id = ${user}::uuid
+            order by last_success_at desc, device_id offset ${most}::int))`;
+}
+
+/** The parameters of `successCtes`. */
+export function successValues({ userId, bucket, address, device }: Success, now: Date): unknown[] {
+  return [bucket, userId, address, now, device?.id ?? null, device?.isNew ?? false, DEVICES_MAX - 1];
+}
+
+/** The same in a statement of its own. */
+export async function saveSuccess(db: Db, success: Success, now: Date): Promise<void> {
+  await db.query(`with ${successCtes(1)} select`, successValues(success, now));
 }
 
 /** Revokes the devices of an account but one. */

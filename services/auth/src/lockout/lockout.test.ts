@@ -260,3 +260,31 @@ test("of a hundred wrong passwords at once five are looked at, and right ones am
     h.ctx.hasher = hasher;
   }
 });
+
+test("eight right sign-ins at once are eight sign-ins, by name and by address, while a wrong guess is under way", async () => {
+  const { account } = await h.person("patient");
+  await login(account.username, PASSWORD); // the address is known: one bucket for all of them
+  const { hasher } = h.ctx;
+  const held = Promise.withResolvers<void>();
+  h.ctx.hasher = {
+    ...hasher,
+    async verify(hash, password) {
+      if (password === "Wrong-held") await held.promise;
+      return hasher.verify(hash, password);
+    },
+  };
+  try {
+    const wrongOne = login(account.username, "Wrong-held");
+    const names = [account.username, account.email];
+    const statuses = await Promise.all(
+      Array.from({ length: 8 }, async (_, i) => (await login(names[i % 2] ?? "", PASSWORD)).status),
+    );
+    expect(statuses).toEqual(Array(8).fill(200));
+    held.resolve();
+    expect((await wrongOne).status).toBe(401);
+    // It failed after the successes had cleared the count: it is the first of five.
+    expect(await wrong(account.username, 5)).toEqual([401, 401, 401, 401, 429]);
+  } finally {
+    h.ctx.hasher = hasher;
+  }
+});

@@ -67,7 +67,7 @@ export async function verifySetup(ctx: AuthContext, actor: Caller, code: string)
       await notifyOfFactors(ctx, tx, locked, "mfa_enabled");
       const given = await strengthen(ctx, change, actor, { account, sessionId, amr: ["pwd", "otp", "mfa"] });
       // Only the end of a sign-in clears the count: enrolling proves nothing about the password.
-      return given && { ...given, ...(await attempt.signedIn(tx, account, null)) };
+      return given && { ...given, ...(await attempt.signedIn(tx, account)) };
     }),
   );
 }

@@ -1,6 +1,8 @@
-import type { AccountRole } from "@medvault/contracts";
+import type { AccountRole, NewEvent } from "@medvault/contracts";
 import type { Keyring } from "@medvault/keys";
+import { emitWith } from "@medvault/messaging";
 import type { Db, Tx } from "@medvault/postgres";
+import { type Success, successCtes, successValues } from "../lockout/lockout.store.ts";
 import { sealedSessions } from "./session.table.ts";
 import type { EndReason, Session } from "./session.ts";
 
@@ -36,24 +38,36 @@ export function toSession(keyring: Keyring, row: Row): Session {
   };
 }
 
-/** Stores a new session, and the hash of its refresh token if it has one. One statement. */
+/** What is stored with a new session. */
+export interface Beginning {
+  /** The hash of its refresh token, if it has one. */
+  refreshHash: Buffer | null;
+  /** What the end of the sign-in leaves, if it ends with it. */
+  success: Success | null;
+  events: readonly NewEvent[];
+}
+
+/** Stores a new session with what belongs to its beginning. One statement. */
 export async function insertSession(
   tx: Tx,
   keyring: Keyring,
   subjectKey: Buffer,
   session: Session,
-  refreshHash: Buffer | null,
+  { refreshHash, success, events }: Beginning,
 ): Promise<void> {
   const { open, sealed } = sealedSessions.seal(keyring, subjectKey, { ...session, rev: 1 });
-  await tx.query(
-    `with started as (
+  await emitWith(tx, "auth", events, {
+    ctes: `started as (
        insert into sessions (id, user_id, role, kind, amr, auth_time, created_at, last_seen_at, idle_expires_at,
                              absolute_expires_at, rev, open, sealed, transport, pv)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, $13, $14)
-       returning id, created_at)
-     insert into refresh_tokens (hash, session_id, created_at)
-     select $15::bytea, id, created_at from started where $15::bytea is not null`,
-    [
+       returning id, created_at),
+     refreshed as (
+       insert into refresh_tokens (hash, session_id, created_at)
+       select $15::bytea, id, created_at from started where $15::bytea is not null)
+     ${success ? `, ${successCtes(16)}` : ""}`,
+    done: "started",
+    values: [
       session.id,
       session.userId,
       session.role,
@@ -69,8 +83,9 @@ export async function insertSession(
       session.transport,
       session.pv,
       refreshHash,
+      ...(success ? successValues(success, session.createdAt) : []),
     ],
-  );
+  });
 }
 
 /** The session, or null. One whose user was deleted does not open any more and is not there. */

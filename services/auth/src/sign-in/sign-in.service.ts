@@ -15,7 +15,6 @@ import type { z } from "zod";
 import {
   type FoundAccount,
   findAccount,
-  findAccountByIdentifier,
   findClaimant,
   lockAccount,
   saveAccount,
@@ -24,7 +23,7 @@ import { type Account, actingAs, isUsable } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { completeSignIn, confirmSession, startSession } from "../grants/issuance.service.ts";
 import type { AccessOnly, Tokens } from "../grants/token-pair.ts";
-import { type Caller, deviceIdOf } from "../lockout/bucket.ts";
+import { type Caller, deviceIdOf, whenceOf } from "../lockout/bucket.ts";
 import { InvalidCredentials, LoginLocked } from "../lockout/lockout.errors.ts";
 import { type Attempt, guarded } from "../lockout/lockout.service.ts";
 import { MfaTokenInvalid } from "../mfa/mfa.errors.ts";
@@ -33,6 +32,7 @@ import { changeSessions, endSessions } from "../sessions/session.service.ts";
 import { lockSession } from "../sessions/session.store.ts";
 import { findOneTimeToken, insertOneTimeToken, useOneTimeToken } from "../tokens/one-time-token.store.ts";
 import { hashOpaqueToken, newOpaqueToken } from "../tokens/opaque-token.ts";
+import { findSigningIn } from "./sign-in.store.ts";
 
 const MFA_LOGIN_MS = 5 * 60_000;
 
@@ -52,9 +52,10 @@ export async function login(ctx: AuthContext, actor: Caller, input: LoginInput):
   const { password } = input;
   const identifier = asciiAddress(input.identifier.trim()) ?? input.identifier;
   const isAddress = identifier.includes("@");
-  const owner = await findAccountByIdentifier(ctx.pool, ctx, identifier);
+  const found = await findSigningIn(ctx.pool, ctx, identifier, whenceOf(ctx, actor));
+  const owner = found?.account ?? null;
   const claimant = isAddress ? await findClaimant(ctx.pool, ctx, identifier) : null;
-  const guessedAt = owner ? { id: owner.id } : { unknown: identifier };
+  const guessedAt = found ? { id: found.account.id, familiar: found.familiar } : { unknown: identifier };
   // The owner's own device is not held up by what a claimant does.
   const isOwners = owner !== null && deviceIdOf(ctx.blindKey, owner.id, actor) !== null;
   if (!claimant || isOwners) {
@@ -125,10 +126,8 @@ async function begin(
     }
     if (account.mfaEnabled) return beginMfa(ctx, tx, actor, account, { pv, transport });
     const grant = { by: "password" as const, account, amr: ["pwd"], pv, transport };
-    const started = await startSession(ctx, change, actor, grant, attempt.place);
-    if (started.kind === "full") {
-      return { ...started.tokens, ...(await attempt.signedIn(tx, account, started.familiar)) };
-    }
+    const started = await startSession(ctx, change, actor, grant, attempt);
+    if (started.kind === "full") return started.tokens;
     await attempt.succeeded(tx);
     return { mfaEnrollmentRequired: true, ...started.tokens };
   });

@@ -1,13 +1,13 @@
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Answer, createHarness, type Harness } from "../../test/harness.ts";
+import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
 
 // What a request sends to Postgres, `begin` and `commit` too, and to Redis: each is a round trip
 // that its user waits for, and one more is seen here.
 let h: Harness;
 const query = pg.Client.prototype.query;
 const sent: string[] = [];
-let commands = 0;
+let commands: string[] = [];
 beforeAll(async () => {
   h = await createHarness();
   pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
@@ -18,7 +18,7 @@ beforeAll(async () => {
   const { connection } = h;
   const send = connection.sendCommand.bind(connection);
   connection.sendCommand = (command, stream) => {
-    commands += 1;
+    if (command.name !== "ping") commands.push(command.name); // its own look at the connection
     return send(command, stream);
   };
 });
@@ -29,7 +29,7 @@ afterAll(async () => {
 
 async function counted<T extends { status: number }>(request: () => Promise<T>) {
   sent.length = 0;
-  commands = 0;
+  commands = [];
   const answer = await request();
   expect(answer.status).toBe(200);
   return { answer, statements: sent.length, commands, texts: sent.join("\n") };
@@ -40,5 +40,18 @@ test("a refresh takes three statements, none of them a transaction of its own, a
   const { refreshToken } = tokens;
   const first = await counted(() => h.guest().post<Answer>("/v1/auth/refresh", { refreshToken }));
   expect(first.texts).not.toMatch(/^(begin|commit)/m);
-  expect([first.statements, first.commands]).toEqual([3, 2]);
+  expect([first.statements, first.commands]).toEqual([3, ["hget", "eval"]]);
 });
+
+test("a sign-in takes eight statements, with `begin`, `commit` and the look at the index keys, and three of Redis", async () => {
+  const { account } = await h.person("patient");
+  const body = { identifier: account.username, password: PASSWORD };
+  const first = await counted(() => h.guest().post<Answer>("/v1/auth/login", body));
+  expect([first.statements, first.commands]).toEqual([8, SIGN_IN]);
+  const headers = { "x-device-token": String(first.answer.body.deviceToken) };
+  const again = await counted(() => h.guest().post<Answer>("/v1/auth/login", body, { headers }));
+  expect([again.statements, again.commands]).toEqual([8, SIGN_IN]);
+});
+
+/** The bucket is counted in; then, at once, it is cleared and the session is put. */
+const SIGN_IN = ["eval", "del", "eval"];
