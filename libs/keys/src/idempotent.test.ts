@@ -1,10 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { BOX_OVERHEAD_BYTES, BoxRefused, paddedLength } from "@medvault/crypto";
+import {
+  BOX_OVERHEAD_BYTES,
+  BoxRefused,
+  canonicalJson,
+  keyedHash,
+  paddedLength,
+  sealBox,
+} from "@medvault/crypto";
 import type { Tx } from "@medvault/postgres";
 import { beforeEach, expect, test } from "vitest";
 import { givenDatabase, testKeyring } from "../test/harness.ts";
 import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
 import { type Answer, cleanIdempotencyKeys, type IdempotentRequest, idempotent } from "./idempotent.ts";
+import { tableKey } from "./keyring/service-keys.ts";
 
 const keyring = testKeyring("backup");
 const pool = (await givenDatabase("backup")).pool("backup");
@@ -227,3 +235,35 @@ async function waitingForALock(): Promise<number> {
   );
   return rows[0]?.count ?? 0;
 }
+
+test("threat: equal bodies of several requests look alike in the table, so that one known tells the others", async () => {
+  await once(request(), effect);
+  await once(request({ actorId: "actor-2" }), effect);
+  await once(request({ key: "key-2" }), effect);
+  await once(request({ path: "/v1/others" }), effect);
+  const { rows } = await pool.query<{ body_hash: Buffer }>("select body_hash from idempotency_keys");
+  expect(new Set(rows.map(({ body_hash }) => body_hash.toString("hex"))).size).toBe(4);
+});
+
+test("what was kept before hashes were bound to their request is given again", async () => {
+  const { actorId, method, path, key = "", body } = request();
+  const secret = await tableKey(pool, keyring, "idempotency_keys");
+  const keyHash = keyedHash(secret, "idempotency key", key);
+  const bodyHash = keyedHash(secret, "idempotency body", canonicalJson(body));
+  const typed = { actor_id: actorId, method, path, body_hash: bodyHash.toString("hex"), status: 201 };
+  const sealed = sealBox(
+    { key: secret, version: 1 },
+    {
+      ...{ service: "backup", table: "idempotency_keys", rowId: keyHash.toString("hex"), subjectId: actorId },
+      ...{ rev: 1, typed: canonicalJson(typed), open: "{}" },
+    },
+    Buffer.from(JSON.stringify({ status: 201, body: { id: "former" } })),
+  );
+  await pool.query(
+    `insert into idempotency_keys (actor_id, method, path, key, body_hash, status, answer)
+     values ($1, $2, $3, $4, $5, 201, $6)`,
+    [actorId, method, path, keyHash, bodyHash, sealed],
+  );
+  expect(await once(request(), effect)).toEqual({ status: 201, body: { id: "former" }, replayed: true });
+  await expect(once(request({ body: { name: "Max" } }), effect)).rejects.toBeInstanceOf(IdempotencyKeyReused);
+});

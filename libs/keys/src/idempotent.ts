@@ -40,6 +40,8 @@ interface StoredAnswer {
 interface Place {
   readonly scope: readonly [actorId: string, method: string, path: string, key: Buffer];
   readonly bodyHash: Buffer;
+  /** As hashes were before they were bound to the request: for what was kept then. */
+  readonly formerBodyHash: Buffer;
   readonly secret: Buffer;
 }
 
@@ -146,10 +148,14 @@ export async function cleanIdempotencyKeys(db: Db, batchRows = 1_000): Promise<n
 async function placeOf(pool: pg.Pool, keyring: Keyring, request: IdempotentRequest): Promise<Place> {
   const { actorId, key, method, path, body } = request;
   const secret = await answersKey(pool, keyring);
+  // Under a key, so that neither a client's key nor a guessable body can be found by trying; and of
+  // this request alone, so that equal bodies of others (the same diagnosis) do not look alike.
+  const keyHash = keyedHash(secret, "idempotency key", key ?? "");
+  const text = canonicalJson(body ?? null);
   return {
-    // Under a key, so that neither a client's key nor a guessable body can be found by trying.
-    scope: [actorId, method, path, keyedHash(secret, "idempotency key", key ?? "")],
-    bodyHash: keyedHash(secret, "idempotency body", canonicalJson(body ?? null)),
+    scope: [actorId, method, path, keyHash],
+    bodyHash: keyedHash(secret, "idempotency request", actorId, method, path, keyHash, text),
+    formerBodyHash: keyedHash(secret, "idempotency body", text),
     secret,
   };
 }
@@ -206,7 +212,7 @@ async function claim(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
 
 /** The stored answer; null when it is older than 24 h, or a restore undid what it says. */
 async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
-  const { scope, bodyHash, secret } = place;
+  const { scope, bodyHash, formerBodyHash, secret } = place;
   const { rows } = await tx.query<StoredAnswer>(
     `select body_hash, status, answer from idempotency_keys
       where actor_id = $1 and method = $2 and path = $3 and key = $4
@@ -215,8 +221,9 @@ async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer
   );
   const [stored] = rows;
   if (stored === undefined) return null;
-  if (!stored.body_hash.equals(bodyHash)) throw new IdempotencyKeyReused();
-  const context = answerContext(keyring, place, stored.status);
+  const hash = [bodyHash, formerBodyHash].find((one) => one.equals(stored.body_hash));
+  if (hash === undefined) throw new IdempotencyKeyReused();
+  const context = answerContext(keyring, { scope, bodyHash: hash }, stored.status);
   const answer = openBox({ key: secret, version: 1 }, context, stored.answer);
   return JSON.parse(answer.toString("utf8")) as Answer<T>;
 }
@@ -256,7 +263,11 @@ async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>
   if (rowCount !== 1) throw new RequestInProgress(); // our row cannot vanish under us; never answer what was not kept
 }
 
-function answerContext(keyring: Keyring, { scope, bodyHash }: Place, status: number): BoxContext {
+function answerContext(
+  keyring: Keyring,
+  { scope, bodyHash }: Pick<Place, "scope" | "bodyHash">,
+  status: number,
+): BoxContext {
   const [actorId, method, path, key] = scope;
   return {
     service: keyring.service,

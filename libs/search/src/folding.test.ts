@@ -126,6 +126,24 @@ test("of a text of 100,000 characters the first 4,000 are searched", () => {
   expect(holdsWords([`${"x".repeat(4_000)}last`], ["last"])).toBe(false);
 });
 
+test("threat: a text of characters that each stand for eighteen costs seconds to fold", () => {
+  const bomb = "\ufdfa".repeat(4_000);
+  const plain = "صلى الله ".repeat(444);
+  const cost = (text: string) => {
+    const since = process.cpuUsage();
+    for (let n = 0; n < 20; n += 1) termText([text]);
+    const { user } = process.cpuUsage(since);
+    return user;
+  };
+  cost(plain);
+  expect(cost(bomb)).toBeLessThan(5 * cost(plain));
+  expect(isTerm(bomb, "صلى")).toBe(true);
+});
+
+test("a sigma at the end of what is typed is the one within a name", () => {
+  expect(["κωνσ", "ΚΩΝΣ", "Κωνσταντίνος", "τίνοσ"].filter((q) => !isFound(["Κωνσταντίνος"], q))).toEqual([]);
+});
+
 test("a name of any length is indexed", () => {
   const text = nameText(["Ä".repeat(100_000), "李".repeat(50_000)]);
   expect([...text].length).toBeLessThanOrEqual(4_000);

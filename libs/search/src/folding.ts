@@ -2,11 +2,11 @@
 const MAX_TEXT_CHARS = 4_000;
 
 /** Raised with every change of what a text is folded to: texts that were kept are made again. */
-export const FOLDING_VERSION = 1;
+export const FOLDING_VERSION = 2;
 
 /** Letters that Unicode takes for letters of their own, in the plain ones that people type. */
 const PLAIN: Readonly<Record<string, string>> = {
-  ...{ ł: "l", ø: "o", đ: "d", ð: "d", þ: "th", æ: "ae", œ: "oe", ħ: "h", ŧ: "t", ŋ: "n", ə: "e" },
+  ...{ ς: "σ", ł: "l", ø: "o", đ: "d", ð: "d", þ: "th", æ: "ae", œ: "oe", ħ: "h", ŧ: "t", ŋ: "n", ə: "e" },
   // Arabic: the carriers of a hamza, and endings that are written either way.
   ...{ أ: "ا", إ: "ا", آ: "ا", ٱ: "ا", ى: "ي", ی: "ي", ک: "ك", ة: "ه", ؤ: "و", ئ: "ي", ـ: "" },
   ...digitsFrom("٠"),
@@ -83,7 +83,11 @@ export function termText(parts: readonly (string | null)[]): string {
 
 /** What of a telephone number, a mail address or the like is searched, and what is searched for. */
 export function fieldText(text: string): string {
-  return bounded(wordsOf(text.slice(0, MAX_TEXT_CHARS)).join("").replaceAll(/[.%]/g, ""));
+  return bounded(
+    wordsOf(compatible(text.slice(0, MAX_TEXT_CHARS)))
+      .join("")
+      .replaceAll(/[.%]/g, ""),
+  );
 }
 
 /** A text as it is searched: without what is beyond its first characters. */
@@ -94,13 +98,20 @@ export function bounded(text: string): string {
 function textOf(parts: readonly string[], wordsIn: (form: string) => readonly string[]): string {
   const words = new Set<string>();
   for (const part of parts) {
-    const text = part.slice(0, MAX_TEXT_CHARS);
+    const text = compatible(part.slice(0, MAX_TEXT_CHARS));
     const spelled = spelledOut(text);
     for (const form of spelled === text ? [text] : [text, spelled]) {
       for (const word of wordsIn(form)) words.add(word).add(roman(word));
     }
   }
   return bounded([...words].filter(Boolean).join(" ")).trim();
+}
+
+/** One character may stand for eighteen: what is folded is no longer than what is searched. */
+function compatible(text: string): string {
+  if (ASCII.test(text)) return text;
+  const long = text.normalize("NFKC");
+  return long.length <= MAX_TEXT_CHARS ? text : long.slice(0, MAX_TEXT_CHARS);
 }
 
 const wordsOf = (text: string): string[] =>

@@ -37,8 +37,8 @@ const IDS = "select id from patients where id > $1 order by id limit $2";
 
 const NIL = "00000000-0000-0000-0000-000000000000";
 const STATEMENT_MS = 10_000;
-/** Some 4 ms of opening: then others have their turn. */
-const ROWS_PER_TURN = 100;
+/** Then others have their turn. */
+const TURN_MS = 8;
 
 /** The patients after `after`, in the order of their ids. */
 export async function nextPatientIds(db: Db, after: string | null, limit: number): Promise<string[]> {
@@ -72,9 +72,12 @@ const read = <R extends object>(db: Db, text: string, values: unknown[]) =>
 /** Opens many without holding the event loop. */
 async function inTurns<R, T>(rows: readonly R[], open: (row: R) => T): Promise<T[]> {
   const opened: T[] = [];
+  let since = performance.now();
   for (const row of rows) {
     opened.push(open(row));
-    if (opened.length % ROWS_PER_TURN === 0) await turn();
+    if (performance.now() - since < TURN_MS) continue;
+    await turn();
+    since = performance.now();
   }
   return opened;
 }
