@@ -6,6 +6,7 @@ import type { Parts } from "@medvault/runtime";
 import { type People, peopleClient } from "@medvault/service-kit";
 import type pg from "pg";
 import { type AuthClient, authClient } from "./access/auth.client.ts";
+import { Turns } from "./access/turns.ts";
 import type { RecordsConfig } from "./config.ts";
 import { openSearch, type Search } from "./search/search.service.ts";
 import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
@@ -18,6 +19,7 @@ export interface Context {
   readonly appender: Appender;
   readonly indexes: Indexes;
   readonly search: Search;
+  readonly turns: Turns;
   readonly auth: AuthClient;
   readonly people: People;
   /** With which content is hashed before it is signed: the deployment's choice. */
@@ -41,7 +43,8 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   }
   const search = openSearch({ db: pool, keyring }, config.MEDVAULT_SEARCH_MEMORY_MIB);
   onStop(() => search.stop());
-  return { pool, keyring, appender, indexes, search, auth, people, digest };
+  const turns = new Turns();
+  return { pool, keyring, appender, indexes, search, turns, auth, people, digest };
 }
 
 /** The blind indexes. A rebuild may change their keys under a running process. */

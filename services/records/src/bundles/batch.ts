@@ -19,12 +19,17 @@ export async function inBatches<T>(
   for (let at = 0; at < items.length; at += BATCH_ROWS) await work(items.slice(at, at + BATCH_ROWS));
 }
 
+/** The items, yielding the event loop in between. */
+export async function* yielding<T>(items: readonly T[]): AsyncGenerator<T> {
+  for (const [at, item] of items.entries()) {
+    if (at > 0 && at % ITEMS_AT_ONCE === 0) await yieldLoop();
+    yield item;
+  }
+}
+
 /** `items.map(change)` that yields the event loop in between. */
 export async function mapYielding<T, R>(items: readonly T[], change: (item: T) => R): Promise<R[]> {
   const results: R[] = [];
-  for (const item of items) {
-    results.push(change(item));
-    if (results.length % ITEMS_AT_ONCE === 0) await yieldLoop();
-  }
+  for await (const item of yielding(items)) results.push(change(item));
   return results;
 }

@@ -11,6 +11,7 @@ import {
 } from "@medvault/contracts";
 import { type Route, route, streamRoute } from "@medvault/service-kit";
 import type { Request, Response } from "express";
+import { inTurn } from "../access/turns.ts";
 import type { Context } from "../context.ts";
 import { isResourceType, resourceTypes } from "../fhir/definition.ts";
 import { capabilityOf } from "./capability.ts";
@@ -27,10 +28,13 @@ const MAX_VERSIONS = 1_000;
 const baseOf = (req: Request): string => `${req.get(BASE_HEADER) ?? ""}/v1/fhir`;
 
 export const fhirReadRoutes = (context: Context): Route[] => [
-  streamRoute(fhirApi.export, async ({ actor, params, query, req, res }) => {
-    requireJson(req.get("accept"), undefined);
-    await send(res, await everything(context, actor, { ...query, ...params, base: baseOf(req) }));
-  }),
+  streamRoute(
+    fhirApi.export,
+    inTurn(context, async ({ actor, params, query, req, res }) => {
+      requireJson(req.get("accept"), undefined);
+      await send(res, await everything(context, actor, { ...query, ...params, base: baseOf(req) }));
+    }),
+  ),
   // Before the routes of a type: `metadata` is none.
   route(fhirReadApi.metadata, async ({ query, req }) => {
     requireJson(req.get("accept"), query._format);
@@ -51,13 +55,19 @@ export const fhirReadRoutes = (context: Context): Route[] => [
     const { body, ...answer } = await readVersion(context, actor, { ...query, ...typed(params) });
     return { ...answer, body: body as never };
   }),
-  route(fhirReadApi.search, ({ actor, params, req }) =>
-    searchResources(context, actor, { ...searchOf(req), ...typed(params), inBody: null }),
+  route(
+    fhirReadApi.search,
+    inTurn(context, async ({ actor, params, req }) =>
+      searchResources(context, actor, { ...searchOf(req), ...typed(params), inBody: null }),
+    ),
   ),
-  route(fhirReadApi.searchByPost, async ({ actor, params, req }) => {
-    const search = { ...searchOf(req), ...typed(params) };
-    return searchResources(context, actor, { ...search, inBody: await formOf(req) });
-  }),
+  route(
+    fhirReadApi.searchByPost,
+    inTurn(context, async ({ actor, params, req }) => {
+      const search = { ...searchOf(req), ...typed(params) };
+      return searchResources(context, actor, { ...search, inBody: await formOf(req) });
+    }),
+  ),
 ];
 
 /** What a request says of a search, but for its body. */

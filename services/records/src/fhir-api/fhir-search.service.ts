@@ -2,6 +2,7 @@ import { type Actor, Id, NotFound, newId, type ResourceAction, scopeOf } from "@
 import { tableKey } from "@medvault/keys";
 import type { Chart } from "../access/access.store.ts";
 import { requirePatient } from "../access/chart.service.ts";
+import { yielding } from "../bundles/batch.ts";
 import type { Context } from "../context.ts";
 import type { FhirResource } from "../fhir/resource.ts";
 import { unmaskAct } from "../patients/patient.service.ts";
@@ -152,7 +153,7 @@ async function find(
   const reading = { tables, chart, after, batchRows: BATCH_ROWS, ids };
   for await (const batch of readInOrder(context, actor, reading)) {
     const source = tables[batch.table] as FhirSource;
-    for (const row of batch.rows) {
+    for await (const row of yielding(batch.rows)) {
       const of = shownUnder(row, source.table.patientOf(row));
       const entry = entryOf(source.table, row, { reference: `Patient/${of}` });
       const isShown = type === "Patient" && found.has(of); // a merged chart, by another of its patients

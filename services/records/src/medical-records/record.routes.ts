@@ -1,5 +1,6 @@
 import { medicalRecordApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
+import { inTurn } from "../access/turns.ts";
 import type { Context } from "../context.ts";
 import { list, read } from "../resources/resource.service.ts";
 import { addRecord, hideRecord, listVersions, readIntegrity, reviseRecord } from "./record.service.ts";
@@ -12,8 +13,11 @@ export const medicalRecordRoutes = (context: Context): Route[] => [
   route(medicalRecordApi.list, ({ actor, params, query }) =>
     list(context, actor, medicalRecords, { ...query, patientId: params.id }),
   ),
-  route(medicalRecordApi.search, ({ actor, params, body }) =>
-    list(context, actor, medicalRecords, { ...body, patientId: params.id }, "searched"),
+  route(
+    medicalRecordApi.search,
+    inTurn(context, ({ actor, params, body }) =>
+      list(context, actor, medicalRecords, { ...body, patientId: params.id }, "searched"),
+    ),
   ),
   route(medicalRecordApi.read, ({ actor, params }) => read(context, actor, medicalRecords, params.id)),
   route(medicalRecordApi.replace, ({ actor, params, body, ifMatch, write }) =>

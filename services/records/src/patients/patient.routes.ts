@@ -1,6 +1,7 @@
 import { patientApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import { callerOf } from "../access/auth.client.ts";
+import { inTurn } from "../access/turns.ts";
 import type { Context } from "../context.ts";
 import { listVersions } from "../resources/row-version.service.ts";
 import { mergePatients, unmergePatients } from "./merge.service.ts";
@@ -19,7 +20,10 @@ export const patientRoutes = (context: Context): Route[] => [
     createPatient(context, callerOf(actor, req), body, write),
   ),
   route(patientApi.list, ({ actor, query }) => listPatients(context, actor, query)),
-  route(patientApi.search, ({ actor, body }) => searchPatients(context, actor, body)),
+  route(
+    patientApi.search,
+    inTurn(context, ({ actor, body }) => searchPatients(context, actor, body)),
+  ),
   route(patientApi.readOwn, ({ actor, query }) => readOwnPatient(context, actor, query.unmask)),
   route(patientApi.read, ({ actor, params, query }) => readPatient(context, actor, params.id, query.unmask)),
   route(patientApi.listVersions, ({ actor, params, query }) =>
