@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { applyPolicy } from "@medvault/keys";
 import type { TestClient } from "@medvault/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { givenPatient, givenPrescription, type Known, type Records, startRecords } from "../test/harness.ts";
+import {
+  ADA,
+  givenPatient,
+  givenPrescription,
+  type Known,
+  type Records,
+  startRecords,
+} from "../test/harness.ts";
 import { openIndexes } from "./context.ts";
 import { openSearch } from "./search/search.service.ts";
 import { sealedTables } from "./tables.ts";
@@ -89,6 +96,60 @@ test("what a policy takes out of the index is refused by name, and all else is f
   const none = { medication: "none", code: "none", code_display: "none" };
   await restart({ prescriptions: none, patients: { search_name: "none" } });
   await expectRefused({ q: "ibu" }, ["q"], "prescriptions");
+});
+
+test("a policy that takes a field out of the search takes its FHIR parameters too", async () => {
+  const patientId = await givenPatient(doctor, { nationalId: "88-4410-Q" });
+  const coded = { medication: "Ibuprofen 400 mg", code: "5640" };
+  const drug = await givenPrescription(doctor, patientId, coded);
+  interface Answer {
+    entry?: { resource: { id: string; resourceType: string; issue?: object[] } }[];
+    rest: { resource: { type: string; searchParam: { name: string }[] }[] }[];
+  }
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  const post = (type: string, form: string, prefer = "handling=strict") =>
+    doctor.post<Answer>(`/v1/fhir/${type}/_search`, form, { headers: { ...headers, prefer } });
+  const listed = async (of: string) => {
+    const { body } = await doctor.get<Answer>("/v1/fhir/metadata");
+    return body.rest[0]?.resource.find(({ type }) => type === of)?.searchParam.map(({ name }) => name);
+  };
+  const forms = {
+    ...{ name: "ada", family: "marsh", given: "ada", birthdate: "1971-02-03" },
+    ...{ phone: ADA.phone, email: ADA.email },
+  };
+  const asked = async (form: Record<string, string>, type = "Patient") => {
+    const { status, body } = await post(type, String(new URLSearchParams(form)));
+    expect(status, JSON.stringify(form)).toBe(200);
+    return (body.entry ?? []).map(({ resource }) => resource.id);
+  };
+  for (const [name, value] of Object.entries(forms))
+    expect(await asked({ [name]: value }), name).toEqual([patientId]);
+  expect(await asked({ identifier: "884410Q" })).toEqual([patientId]);
+  expect(await asked({ code: "5640" }, "MedicationRequest")).toEqual([drug]);
+
+  const off = { search_name: "none", birth_date: "none", phone: "none", email: "none", national_id: "none" };
+  await restart({ patients: off, prescriptions: { code: "none" } });
+  for (const [type, form] of [
+    ...Object.entries(forms).map((form) => ["Patient", form] as const),
+    ["MedicationRequest", ["code", "5640"]] as const,
+  ]) {
+    const [name] = form;
+    const text = String(new URLSearchParams([[...form]]));
+    const errors = [{ path: name, message: expect.stringContaining("policy") }];
+    expect(await post(type, text), name).toMatchObject({
+      status: 400,
+      body: { code: "invalid_input", errors },
+    });
+    const { status, body } = await post(type, text, "handling=lenient");
+    expect(status).toBe(200);
+    const outcome = body.entry?.find(({ resource }) => resource.resourceType === "OperationOutcome");
+    const diagnostics = expect.stringContaining(`parameter ${name} is not supported`);
+    expect(outcome?.resource.issue).toMatchObject([{ diagnostics }]);
+    expect(await listed(type)).not.toContain(name);
+  }
+  expect(await listed("Patient")).toEqual(["_id", "_lastUpdated", "identifier", "gender"]);
+  expect(await asked({ identifier: "884410Q" })).toEqual([]);
+  expect(await asked({ gender: "female" })).toEqual([patientId]);
 });
 
 test("a policy has any part of a national id found, and a prescription by its notes", async () => {

@@ -4,9 +4,11 @@ import type { Chart } from "../access/access.store.ts";
 import { requirePatient } from "../access/chart.service.ts";
 import { yielding } from "../bundles/batch.ts";
 import type { Context } from "../context.ts";
+import { plainValue } from "../fhir/identifier.ts";
 import type { FhirResource } from "../fhir/resource.ts";
 import { unmaskAct } from "../patients/patient.service.ts";
 import { patients } from "../patients/patient.table.ts";
+import type { Patient } from "../patients/patient.ts";
 import { shownUnder } from "../resources/chart.ts";
 import { isDamaged } from "../resources/damaged-row.ts";
 import { type Act, damaged, done } from "../resources/resource.events.ts";
@@ -178,8 +180,18 @@ function matches(
   criteria: SearchQuery["criteria"],
 ): boolean {
   if (resource.resourceType !== type) return false;
-  const named = identified(resource, versionOf(row));
+  const named = identified(searchable(resource, row), versionOf(row));
   return criteria.every((meets) => meets(named));
+}
+
+/** Without the national id where the operator's policy takes it out of the search. */
+function searchable(resource: FhirResource, row: Hit["row"]): FhirResource {
+  const isOff = patients.table.declaration.exactOff?.includes("national_id") === true;
+  const { identifier } = resource;
+  if (!isOff || resource.resourceType !== "Patient" || !Array.isArray(identifier)) return resource;
+  const nationalId = plainValue(String((row as Partial<Patient>).nationalId ?? ""));
+  const isOther = ({ value }: { value?: unknown }) => plainValue(String(value ?? "")) !== nationalId;
+  return { ...resource, identifier: identifier.filter(isOther) };
 }
 
 /** One event of each table of which something was found, of the first in any case. */

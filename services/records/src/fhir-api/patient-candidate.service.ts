@@ -1,12 +1,10 @@
 import { type Actor, PlainDate, scopeOf } from "@medvault/contracts";
-import { searchedFields } from "@medvault/keys";
 import { searchWords } from "@medvault/search";
 import { tokenOfName } from "../bundles/candidate.service.ts";
 import { findByNames } from "../bundles/import.store.ts";
 import { identifierName } from "../bundles/patient-name.ts";
 import type { Context } from "../context.ts";
 import { findIdsWithCharts } from "../patients/patient.store.ts";
-import { patients } from "../patients/patient.table.ts";
 import { findByNumber } from "../patients/patient-search.service.ts";
 import type { SearchPairs } from "./search-query.ts";
 
@@ -35,10 +33,9 @@ export async function patientCandidates(
   const numbered = nationalId
     ? await findByNumber(context, actor, nationalId, null, MAX_CANDIDATES + 1)
     : null;
-  const held = searchedFields(patients.table.declaration);
   const asked = {
-    ...(words.length > 0 && held.includes("searchName") && { words }),
-    ...(birthDate !== undefined && held.includes("birthDate") && { birthDate }),
+    ...(words.length > 0 && { words }),
+    ...(birthDate !== undefined && { birthDate }),
   };
   const only = numbered?.map(({ id }) => id);
   // An identifier need not be one by which an import knows somebody, nor a national id.

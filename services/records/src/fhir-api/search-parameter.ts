@@ -1,4 +1,7 @@
+import { searchedFields } from "@medvault/keys";
 import { definitionOf } from "../fhir/definition.ts";
+import { patients } from "../patients/patient.table.ts";
+import { prescriptions } from "../prescriptions/prescription.table.ts";
 
 /** A parameter of a search: how it compares, and with which elements. */
 export interface SearchParameter {
@@ -82,12 +85,35 @@ const EVERY_TYPE = [token("_id", "id"), date("_lastUpdated", "meta.lastUpdated")
 const patient = make("reference")("patient", "subject", "patient", "beneficiary");
 const subject = make("reference")("subject", "subject");
 
-/** Every parameter that a type takes. */
+const name = "searchName";
+/** Of which field of the index in memory a parameter asks. */
+const PATIENT_FIELDS = {
+  name,
+  family: name,
+  given: name,
+  birthdate: "birthDate",
+  phone: "phone",
+  email: "email",
+};
+const FIELDS = new Map([
+  ["Patient", { table: patients.table, of: new Map(Object.entries(PATIENT_FIELDS)) }],
+  ["MedicationRequest", { table: prescriptions.table, of: new Map([["code", "code"]]) }],
+]);
+
+/** Whether the operator's policy takes what a parameter asks for out of the search. */
+export function isTakenOut(resourceType: string, parameter: string): boolean {
+  const fields = FIELDS.get(resourceType);
+  const field = fields?.of.get(parameter);
+  return !!fields && field !== undefined && !searchedFields(fields.table.declaration).includes(field);
+}
+
+/** Every parameter that a type takes, as the operator's policy has it. */
 export function parametersOf(resourceType: string): readonly SearchParameter[] {
-  const own = Object.hasOwn(OF_TYPE, resourceType) ? OF_TYPE[resourceType] : undefined;
-  if (resourceType === "Patient") return [...EVERY_TYPE, ...(own ?? [])];
+  const all = Object.hasOwn(OF_TYPE, resourceType) ? OF_TYPE[resourceType] : undefined;
+  const own = (all ?? []).filter((one) => !isTakenOut(resourceType, one.name));
+  if (resourceType === "Patient") return [...EVERY_TYPE, ...own];
   const hasSubject = definitionOf(resourceType)?.properties.has("subject") ?? false;
-  return [...EVERY_TYPE, patient, ...(hasSubject ? [subject] : []), ...(own ?? [])];
+  return [...EVERY_TYPE, patient, ...(hasSubject ? [subject] : []), ...own];
 }
 
 /** Names that ask for a person wherever they stand, also where they are not supported. */

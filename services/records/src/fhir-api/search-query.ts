@@ -6,7 +6,7 @@ import {
   type SensitiveField,
 } from "@medvault/contracts";
 import { type Criterion, criterionOf } from "./criterion.ts";
-import { isPersonal, parametersOf, type SearchParameter } from "./search-parameter.ts";
+import { isPersonal, isTakenOut, parametersOf, type SearchParameter } from "./search-parameter.ts";
 
 /** Names with their values, each as often as it was sent. */
 export type SearchPairs = readonly (readonly [name: string, value: string])[];
@@ -61,9 +61,10 @@ export interface Sent {
 }
 
 /**
- * Reads a search's parameters. A filter that is not known is a fault unless the client is lenient,
- * a chain or a modifier always: without it more would be found. Throws InvalidInput, which names
- * every fault; also for what identifies a person and stands in the URL.
+ * Reads a search's parameters. A filter that is not known, or that the operator's policy takes out,
+ * is a fault unless the client is lenient, a chain or a modifier always: without it more would be
+ * found. Throws InvalidInput, which names every fault; also for what identifies a person and stands
+ * in the URL.
  */
 export function searchQueryOf(type: string, { inUrl, inBody, handling }: Sent): SearchQuery {
   const faults: FieldFault[] = [];
@@ -91,7 +92,7 @@ export function searchQueryOf(type: string, { inUrl, inBody, handling }: Sent): 
     else if (parameter) condition(query, parameter, value, fault);
     else if (/[.:]/.test(name)) fault(name.slice(0, 64), "chains and modifiers are not supported");
     else if (handling === "strict" || (handling === null && !RESULT.has(name)))
-      fault(name.slice(0, 64), `is not known for ${type}, which takes ${[...known.keys()].join(", ")}`);
+      fault(name.slice(0, 64), `${notKnown(type, name)}, which takes ${[...known.keys()].join(", ")}`);
     else ignored.add(name.slice(0, 64));
     if (parameter || (CONTROL.has(name) && name !== "_cursor")) {
       const isSealed = parameter?.isPersonal || (parameter?.isMedical && !isInUrl);
@@ -105,6 +106,11 @@ export function searchQueryOf(type: string, { inUrl, inBody, handling }: Sent): 
   const personal = sealed.filter(([name]) => isPersonal(name));
   return { ...query, open, sealed, personal, ignored: [...ignored] };
 }
+
+const notKnown = (type: string, name: string): string =>
+  isTakenOut(type, name)
+    ? `is not searched by here: this deployment's policy (MEDVAULT_POLICY_FILE) takes it out of ${type}`
+    : `is not known for ${type}`;
 
 type Fault = (path: string, message: string) => void;
 

@@ -40,7 +40,8 @@ export class LiveIndex {
   #position: Position | null = null;
   #readAt = 0;
   #warmth: Warmth = "cold";
-  #fullSince = { bytes: 0, atMs: 0 };
+  /** Until there is room: what was in it when it was full, and when more was last tried. */
+  #full: { bytes: number; triedAtMs: number } | null = null;
   #counted = 0;
   /** Who is in someone's reach and not there, or has no key: not asked for in vain. */
   readonly #absent = new Set<string>();
@@ -58,6 +59,7 @@ export class LiveIndex {
   /** Searches for which someone is being loaded. */
   #waiting = 0;
   #isStopped = false;
+  readonly #refusal = () => (this.#full ? new SearchMemoryFull() : this.#loading());
 
   constructor(place: Place, maxBytes: number) {
     this.#place = place;
@@ -108,7 +110,7 @@ export class LiveIndex {
       const loaded = this.#ensure(unknown).finally(() => {
         this.#waiting -= 1;
       });
-      await bounded(loaded, until, () => this.#loading());
+      await bounded(loaded, until, this.#refusal);
     }
   }
 
@@ -116,16 +118,18 @@ export class LiveIndex {
   async amongAll<T>(search: (index: SearchIndex) => T, until = waitingFor(MAX_WAIT_MS)): Promise<T> {
     for (;;) {
       if (this.#warmth === "whole" && this.#behind.size === 0) return search(this.#index);
-      await bounded(this.loadAll(), until, () => this.#loading());
+      await bounded(this.loadAll(), until, this.#refusal);
       if (this.#warmth === "full") throw new SearchMemoryFull();
     }
   }
 
   /** Loads everyone who is not there yet, in the background of searches; waits until `signal`. */
   loadAll(signal?: AbortSignal): Promise<void> {
-    const { bytes, atMs } = this.#fullSince;
-    const isStill = this.#index.bytes > bytes * (1 - FREE_TO_GO_ON) && performance.now() < atMs + FULL_MS;
-    if (this.#warmth === "full" && isStill) return Promise.resolve();
+    if (this.#full && this.#index.bytes <= this.#full.bytes * (1 - FREE_TO_GO_ON)) this.#full = null;
+    if (this.#full && this.#warmth === "full") {
+      if (performance.now() < this.#full.triedAtMs + FULL_MS) return Promise.resolve();
+      this.#full.triedAtMs = performance.now();
+    }
     if (this.#warmth === "whole" && this.#behind.size === 0) return Promise.resolve();
     this.#loadingAll ??= this.#loadAll().finally(() => {
       this.#loadingAll = null;
@@ -135,7 +139,7 @@ export class LiveIndex {
 
   #fill(): void {
     this.#warmth = "full";
-    this.#fullSince = { bytes: this.#index.bytes, atMs: performance.now() };
+    this.#full ??= { bytes: this.#index.bytes, triedAtMs: performance.now() };
   }
 
   /** Resolves once nothing is under way any more. */
@@ -160,7 +164,8 @@ export class LiveIndex {
       for await (const ids of pages) await this.#loadAfterOthers(ids);
     };
     await Promise.all([drain(), drain()]);
-    if (index === this.#index && !this.#isStopped && this.warmth === "loading") this.#warmth = "whole";
+    const isWhole = index === this.#index && !this.#isStopped && this.warmth === "loading";
+    if (isWhole) [this.#warmth, this.#full] = ["whole", null];
   }
 
   /** Those of everyone who are not there yet, some at a time. */
@@ -208,7 +213,7 @@ export class LiveIndex {
     this.#absent.clear();
     this.#behind.clear();
     this.#pending.clear();
-    this.#warmth = "cold";
+    [this.#warmth, this.#full] = ["cold", null];
   }
 
   async #take(changes: readonly SearchChange[]): Promise<void> {
@@ -249,10 +254,8 @@ export class LiveIndex {
     try {
       const found = await loadPatients(this.#place, ids);
       if (index !== this.#index) return;
-      this.#takeIn(
-        ids.filter((id) => !changed.has(id)),
-        found,
-      );
+      const unchanged = ids.filter((id) => !changed.has(id));
+      this.#takeIn(unchanged, found);
     } finally {
       this.#loads.delete(changed);
     }
@@ -290,8 +293,7 @@ export class LiveIndex {
   }
 
   #loading(): SearchLoading {
-    const { patients } = this.#index;
-    const share = this.#counted === 0 ? 0 : Math.min(99, Math.floor((100 * patients) / this.#counted));
+    const share = Math.min(99, Math.floor((100 * this.#index.patients) / (this.#counted || Infinity)));
     return new SearchLoading(share);
   }
 }

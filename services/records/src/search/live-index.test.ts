@@ -2,7 +2,7 @@ import { createPool, type Db, migrateService } from "@medvault/postgres";
 import { searchWords } from "@medvault/search";
 import { createProxy, type TestClient } from "@medvault/testing";
 import pg from "pg";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { hospital, load } from "../../test/fhir.ts";
 import { givenPatient, givenPrescription, type Records, startRecords } from "../../test/harness.ts";
 import { openSearch, type Search } from "./search.service.ts";
@@ -159,7 +159,8 @@ test("at its limit of memory it answers in full or not at all, and says which se
     }),
   );
   expect((await load(large, [patient(), ...orders])).status).toBe(200);
-  const search = started(service.pool, 4);
+  const { db, hold, release, isHeld } = heldBack(service.pool, "select id from patients");
+  const search = started(db, 4);
   const refused = {
     code: "search_memory_full",
     kind: "unavailable",
@@ -172,6 +173,20 @@ test("at its limit of memory it answers in full or not at all, and says which se
   const next = await givenPrescription(doctor, patientId, { medication: "Fitting 2 mg" });
   expect(await find(search, "fitting")).toEqual([next, id]);
   expect(search.index.warmth).toBe("full");
+
+  const now = performance.now.bind(performance);
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + 61_000);
+  onTestFinished(() => {
+    clock.mockRestore();
+    release();
+  });
+  hold();
+  await expect(find(search, "fitting", admin), "while it tries again").rejects.toMatchObject(refused);
+  expect(isHeld()).toBe(true);
+  clock.mockRestore();
+  release();
+  await expect.poll(() => search.index.warmth).toBe("full");
+  await expect(find(search, "fitting", admin)).rejects.toMatchObject(refused);
   await service.pool.query(
     "delete from prescriptions x using care_team c where c.patient_id = x.patient_id and c.user_id = $1",
     [large.actor.id],
