@@ -11,7 +11,7 @@ import type { Finding } from "./rounds.ts";
 import { searchInProcess } from "./search/in-process.ts";
 import { withServers } from "./servers.ts";
 
-const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--dir /tmp] [--json]
+const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--rows 1000000] [--dir /tmp] [--json]
 
 Measures what was promised and says whether it is kept; the exit code is 1 where it is not.
   row-box    sealing and opening a row, beside bare node:crypto loops of the same HKDF and cipher
@@ -24,6 +24,9 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   search-index    searches of the index alone, 1,000,000 prescriptions in this process, and its memory
   auth-assertion  the gateway's assertion, checked by a service
   index-leakage   what tables and WAL tell a thief who knows which values occur, and how often
+  search          searches through the gateway at 1,000 to --rows prescriptions (of a million: half an hour)
+  search-create   what the row of a new prescription costs Postgres, beside a table with a blind index
+  requests        reads, creates, lists, searches, files, beside a bare Express + pg service in clear; idle
   fhir            every bundle there is: whole, equal, valid; bundles of 1,000 and 20,000 exported, a second
 What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
@@ -34,6 +37,7 @@ const { values, positionals } = parseArgs({
   options: {
     rounds: { type: "string", default: "40" },
     "file-mib": { type: "string", default: "4096" },
+    rows: { type: "string", default: "1000000" },
     dir: { type: "string", default: tmpdir() },
     json: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -43,6 +47,7 @@ const { values, positionals } = parseArgs({
 const GIB = 1024 ** 3;
 const rounds = Number(values.rounds);
 const fileBytes = Number(values["file-mib"]) * 1_048_576;
+const rows = Number(values.rows);
 const PARTS: Record<string, () => Promise<Finding[]>> = {
   "seal-file": () => sealedFile(values.dir, fileBytes), // first, while the process is small
   "row-box": () => rowBox(rounds),
@@ -67,6 +72,9 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
       return leakage((text) => void (values.json || process.stdout.write(text)));
     }),
   "search-index": async () => searchInProcess(rounds),
+  search: async () => (await import("./search/speed.ts")).searchSpeed(rows),
+  "search-create": async () => (await import("./search/create.ts")).createCost(rounds),
+  requests: async () => (await import("./requests/requests.ts")).requests(),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };
 
@@ -91,7 +99,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const unknown = positionals.filter((name) => !Object.hasOwn(PARTS, name));
-  const isWhole = [rounds, fileBytes].every((number) => Number.isSafeInteger(number) && number > 0);
+  const isWhole = [rounds, fileBytes, rows].every((number) => Number.isSafeInteger(number) && number > 0);
   if (unknown.length > 0 || !isWhole) {
     process.stderr.write(HELP);
     return 2;

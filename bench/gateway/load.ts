@@ -7,26 +7,38 @@ export interface Load {
   /** Milliseconds. */
   p50Ms: number;
   p95Ms: number;
+  p99Ms: number;
 }
 
 export interface LoadOptions {
   port: number;
-  path: string;
-  headers: Record<string, string>;
+  /** The next request, whole. */
+  request: () => Buffer | string;
   connections: number;
   seconds: number;
   /** Requests a second over all connections; without it each asks again once it was answered. */
   rate?: number;
 }
 
-/** GETs over kept-alive connections, one at a time each. Throws for any answer but 200. */
+/** A request as it travels. */
+export function requestOf(
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  body: Buffer | string = "",
+): Buffer {
+  const size = Buffer.byteLength(body);
+  const all = { host: "127.0.0.1", ...headers, ...(size > 0 && { "content-length": String(size) }) };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.concat([
+    Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`),
+    Buffer.from(body),
+  ]);
+}
+
+/** Requests over kept-alive connections, one at a time each. Throws for any answer but 2xx. */
 export async function load(options: LoadOptions): Promise<Load> {
-  const { connections, seconds, rate, port } = options;
-  const request = Buffer.from(
-    `GET ${options.path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${Object.entries(options.headers)
-      .map(([name, value]) => `${name}: ${value}\r\n`)
-      .join("")}\r\n`,
-  );
+  const { connections, seconds, rate, port, request } = options;
   const took: number[] = [];
   const begun = performance.now();
   const until = begun + seconds * 1_000;
@@ -39,8 +51,8 @@ export async function load(options: LoadOptions): Promise<Load> {
         if (rate && early > 0) await sleep(early);
         const since = performance.now();
         if (since >= until) break;
-        const status = await connection.send(request);
-        if (status !== 200) throw new Error(`answered ${status}`);
+        const status = await connection.send(request());
+        if (status < 200 || status > 299) throw new Error(`answered ${status}`);
         took.push(performance.now() - since);
       }
       connection.close();
@@ -49,5 +61,5 @@ export async function load(options: LoadOptions): Promise<Load> {
   const elapsed = performance.now() - begun;
   took.sort((a, b) => a - b);
   const at = (share: number) => took[Math.floor(took.length * share)] ?? Number.NaN;
-  return { perSecond: (took.length / elapsed) * 1_000, p50Ms: at(0.5), p95Ms: at(0.95) };
+  return { perSecond: (took.length / elapsed) * 1_000, p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99) };
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import type { Finding } from "../rounds.ts";
-import { load } from "./load.ts";
+import { load, requestOf } from "./load.ts";
 import { start } from "./processes.ts";
 import { withGateway } from "./served.ts";
 
@@ -20,11 +20,11 @@ export async function slowClients(): Promise<Finding[]> {
     MEDVAULT_RATE_LIMIT: "1000000000",
   };
   return withGateway(settings, async ({ gateway, token }): Promise<Finding[]> => {
+    const request = requestOf("GET", PATH, { authorization: `Bearer ${token}` });
     const others = () =>
       load({
         port: gateway.port,
-        path: PATH,
-        headers: { authorization: `Bearer ${token}` },
+        request: () => request,
         connections: CONNECTIONS,
         seconds: SECONDS,
         rate: RATE,

@@ -1,5 +1,5 @@
 import { type Finding, inTurns, median } from "../rounds.ts";
-import { type Load, load } from "./load.ts";
+import { type Load, load, requestOf } from "./load.ts";
 import { cpuMs, start } from "./processes.ts";
 import { withGateway } from "./served.ts";
 
@@ -32,8 +32,12 @@ export async function throughput(rounds: number): Promise<Finding[]> {
         accept: "application/json",
         "user-agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0",
       };
+      const request = requestOf("GET", PATH, headers);
       const run: Run = ({ port }, seconds, rate) =>
-        load({ port, path: PATH, headers, connections: CONNECTIONS, seconds, ...(rate && { rate }) });
+        load({
+          ...{ port, request: () => request, connections: CONNECTIONS, seconds },
+          ...(rate && { rate }),
+        });
       return compare(bare, { pid: gateway.child.pid as number, port: gateway.port }, run, rounds);
     });
   } finally {
