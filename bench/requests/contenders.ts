@@ -172,7 +172,7 @@ async function firstFile({ gateway }: Ops, request: Buffer): Promise<string> {
     headers,
     body: request.subarray(end + 4),
   });
-  const { files } = (await answer.json()) as { files?: { id: string }[] };
-  if (!files?.[0]) throw new Error(`an upload was answered ${answer.status}`);
-  return files[0].id;
+  const { items } = (await answer.json()) as { items?: { id: string }[] };
+  if (!items?.[0]) throw new Error(`an upload was answered ${answer.status}`);
+  return items[0].id;
 }
