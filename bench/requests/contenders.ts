@@ -58,6 +58,7 @@ export async function withContenders<T>(ops: Ops, work: (both: Contenders) => Pr
     await seeder.assign(doctor.id, PANEL);
     await superuser.query(BARE_TABLE);
     await fillBare(superuser);
+    await seeder.settled();
     const { rows } = await seeder.pool.query<{ id: string; patientId: string }>(
       `select x.id, x.patient_id as "patientId" from prescriptions x join care_team c using (patient_id)
         where c.user_id = $1 order by md5(x.id::text) limit ${IDS}`,

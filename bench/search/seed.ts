@@ -16,6 +16,7 @@ import type { Corpus } from "./corpus.ts";
 export const PER_PATIENT = 10;
 /** Patients at a time. */
 const BATCH = 200;
+const SETTLED_MS = 1_200_000;
 const STATUSES = ["active", "completed", "cancelled", "on-hold"] as const;
 
 /** Writes rows as the records service does, past its API: only so can there be a million. */
@@ -24,6 +25,8 @@ export interface Seeder {
   add(patientCount: number): Promise<void>;
   /** Puts a doctor on the care team of so many patients, spread over all. */
   assign(doctorId: string, patientCount: number): Promise<void>;
+  /** Until every row is in its search document: that work is not what is measured. */
+  settled(): Promise<void>;
   readonly pool: pg.Pool;
   close(): Promise<void>;
 }
@@ -52,8 +55,22 @@ export async function openSeeder({ postgres, dirs }: Ops, corpus: Corpus, by: st
       );
       await pool.query("analyze care_team");
     },
+    async settled() {
+      const end = Date.now() + SETTLED_MS;
+      while (await isWaiting(pool)) {
+        if (Date.now() > end) throw new Error("the search documents were not written within 20 minutes");
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    },
     close: () => pool.end(),
   };
+}
+
+async function isWaiting(pool: pg.Pool): Promise<boolean> {
+  const { rows } = await pool.query<{ waiting: boolean }>(
+    "select exists (select from search_changes where not projected) as waiting",
+  );
+  return rows[0]?.waiting === true;
 }
 
 async function addBatch(pool: pg.Pool, keyring: Keyring, corpus: Corpus, by: string, count: number) {

@@ -4,14 +4,13 @@ import { Connection } from "../connection.ts";
 import { cpuMs } from "../gateway/processes.ts";
 import type { Finding } from "../rounds.ts";
 import { type Corpus, corpusOf } from "./corpus.ts";
-import { openSeeder, PER_PATIENT, type Seeder } from "./seed.ts";
+import { openSeeder, PER_PATIENT } from "./seed.ts";
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000];
 const PANEL = 2_000;
 const TRIES = 200;
 const P50_MS = 10;
 const P99_MS = 40;
-const SETTLED_MS = 600_000;
 
 interface Kind {
   readonly name: string;
@@ -62,7 +61,7 @@ export async function searchSpeed(most: number): Promise<Finding[]> {
         await seeder.add((size - there) / PER_PATIENT);
         there = size;
         await seeder.assign(doctor.id, PANEL);
-        await settled(seeder);
+        await seeder.settled();
         await Promise.all([admin.refresh(), doctor.refresh()]);
         for (const kind of KINDS) {
           findings.push(...(await measured(ops, size, kind, kind.by === "admin" ? admin : doctor)));
@@ -75,19 +74,6 @@ export async function searchSpeed(most: number): Promise<Finding[]> {
   } finally {
     await system.stop();
   }
-}
-
-/** Until every row is in the documents: that work is not the searches'. */
-async function settled({ pool }: Seeder): Promise<void> {
-  const end = Date.now() + SETTLED_MS;
-  while (Date.now() < end) {
-    const { rows } = await pool.query<{ waiting: boolean }>(
-      "select exists (select from search_changes where not projected) as waiting",
-    );
-    if (rows[0]?.waiting === false) return;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-  throw new Error("the documents were not written within ten minutes");
 }
 
 async function measured(ops: Ops, size: number, kind: Kind, by: Asker): Promise<Finding[]> {
