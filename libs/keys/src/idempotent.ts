@@ -165,7 +165,7 @@ const KEY_KEPT_MS = 60_000;
 
 /**
  * The key of this table, read once a minute: it is made once and never changes. After a rotation it
- * is wrapped anew, and what is under a destroyed version is read again.
+ * is wrapped again, and what is under a destroyed version is read again.
  */
 async function answersKey(pool: pg.Pool, keyring: Keyring): Promise<Buffer> {
   const known = answersKeys.get(keyring);

@@ -2,7 +2,7 @@ import type { Db } from "@medvault/postgres";
 import type { OutboxEvent } from "./envelope.ts";
 
 /**
- * Inserts events into the outbox in one statement, in the order given. With a channel, whoever
+ * Inserts events into the outbox in one statement, in the order given. With a channel, anyone who
  * listens there hears of it at the commit.
  */
 export async function insertEvents(

@@ -13,7 +13,7 @@ create table search_documents (
 drop index prescriptions_in_order;
 create index prescriptions_in_order on prescriptions (patient_id, id) include (rev);
 
--- Every change of what a search knows leaves its ids in search_changes, whoever makes it. Once a statement, whatever its rows: an
+-- Every change of what a search knows leaves its ids in search_changes, by whatever way it is made. Once a statement, whatever its rows: an
 -- insert of one costs some 30 µs. A trigger with a table of its rows is for one event only.
 create trigger patients_inserted after insert on patients
   referencing new table as changed for each statement execute function note_changed_patients();

@@ -88,7 +88,7 @@ test("open fields stand in the open column alone, sealed ones nowhere readable",
   expect(sealed.includes(Buffer.from("O'Brien"))).toBe(false);
 });
 
-test("threat: the length of a box tells no drug from another, whoever seals it", async () => {
+test("threat: the length of a box tells no drug from another, in whichever thread it is sealed", async () => {
   const drugs = [
     "Yaz 28 Day Pack",
     "Acetaminophen 21.7 MG/ML / Dextromethorphan Hydrobromide 1 MG/ML Oral Solution",

@@ -27,7 +27,7 @@ export interface Familiar {
 
 /** Where someone comes from, before it is known whose secret they guess at. */
 export interface Whence {
-  /** Of the device token that was shown, whoever it was given to. */
+  /** Of the device token that was shown, also one that was given to somebody else. */
   device: Buffer | null;
   /** The blind name of the address. */
   address: Buffer;

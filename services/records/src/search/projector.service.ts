@@ -24,9 +24,9 @@ export interface ProjectorPlace {
 
 /**
  * Writes the search documents of all patients who changed, a batch at a time, each in a transaction
- * of its own: whoever is killed leaves what was committed, and the rest to be done. Between two
- * batches it waits as long as one took. Ends early by `signal`, and at once while another process
- * does this. Returns how many patients it saw to.
+ * of its own: a process that is killed leaves what was committed, and the rest to be done. Between
+ * two batches it waits as long as one took. Ends early by `signal`, and at once while another
+ * process does this. Returns how many patients it saw to.
  */
 export async function project({ pool, keyring }: ProjectorPlace, signal: AbortSignal): Promise<number> {
   for (let count = 0, after = NIL; ; ) {

@@ -211,7 +211,7 @@ test("a patient who is deleted while the document is written stops nothing", asy
   await expectWhole([other]);
 });
 
-test("changes stay for whoever reads them within an hour, then they go, but none that is in no document", async () => {
+test("changes stay for readers of the next hour, then they go, but none that is in no document", async () => {
   const [one = "", two = ""] = await givenCharts(2);
   await project(service, NEVER);
   const [, job] = projectorJobs(service.context);
