@@ -19,3 +19,4 @@ export { freePort } from "./ports.ts";
 export { createProxy, type TestProxy } from "./proxy.ts";
 export { createTestRedis, type TestRedis } from "./redis.ts";
 export { startTestService, type TestService, type TestServiceOptions } from "./service.ts";
+export { watchStatements } from "./statements.ts";

@@ -1,31 +1,22 @@
-import pg from "pg";
+import { watchStatements } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { event, events, type GivenLog, givenLog } from "../../test/log-harness.ts";
 
-const query = pg.Client.prototype.query;
 let log: GivenLog;
 beforeAll(async () => {
   log = await givenLog();
 });
-afterAll(async () => {
-  pg.Client.prototype.query = query;
-  await log.end();
-});
+afterAll(() => log.end());
 
 test.each([1, 500])(
   "%i events go into the log by two statements in the consumer's transaction",
   async (count) => {
     const writer = await log.writing({ checkpointMs: 5_000, leaseMs: 60_000 });
-    const sent: string[] = [];
-    pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
-      const [first] = args;
-      sent.push(typeof first === "string" ? first : String((first as { text?: string }).text));
-      return (query as (...args: unknown[]) => unknown).apply(this, args);
-    } as typeof query;
+    const sent = watchStatements();
     const auth = { source: "/medvault/auth", type: "medvault.auth.session.created.v1" };
     await log.append(writer, [...events(count), event(1, auth)]);
-    pg.Client.prototype.query = query;
-    const inTransaction = sent.slice(sent.findIndex((text) => text.startsWith("begin")) + 1);
+    sent.stop();
+    const inTransaction = sent.texts.slice(sent.texts.findIndex((text) => text.startsWith("begin")) + 1);
     expect(inTransaction.slice(0, 3)).toEqual([
       expect.stringContaining("for update"),
       expect.stringContaining("insert into log"),

@@ -1,20 +1,15 @@
-import pg from "pg";
+import { watchStatements } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
 
 // What takes the same time does the same work: hashes (28 ms each) and statements are counted,
 // since a clock on a busy machine proves nothing. `npm run bench -- auth-timing` measures it.
 let h: Harness;
-let statements: string[] = [];
+let sent: ReturnType<typeof watchStatements>;
 let hashes = 0;
 beforeAll(async () => {
   h = await createHarness();
-  const query = pg.Client.prototype.query;
-  vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
-    const [first] = args as [string | { text: string }];
-    statements.push((typeof first === "string" ? first : first.text).replace(/\s+/g, " "));
-    return Reflect.apply(query, this, args);
-  } as never);
+  sent = watchStatements();
   const { hash, verify } = h.ctx.hasher;
   Object.assign(h.ctx.hasher, {
     hash(password: string) {
@@ -27,17 +22,23 @@ beforeAll(async () => {
     },
   });
 });
-afterAll(() => h.close());
+afterAll(async () => {
+  sent?.stop();
+  await h?.close();
+});
 
 /** What a call costs until its answer: hashes, and statements but for outbox and mails. */
 async function workOf(call: () => Promise<{ status: number }>) {
   await h.events();
-  [statements, hashes] = [[], 0];
+  sent.clear();
+  hashes = 0;
   const { status } = await call();
   return {
     status,
     hashes,
-    statements: statements.filter((text) => !/^(begin|commit)|outbox|\bmails\b/.test(text)),
+    statements: sent.texts
+      .map((text) => text.replace(/\s+/g, " "))
+      .filter((text) => !/^(begin|commit)|outbox|\bmails\b/.test(text)),
   };
 }
 const login = (identifier: string, password: string) => () =>

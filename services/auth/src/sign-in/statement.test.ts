@@ -1,20 +1,15 @@
-import pg from "pg";
+import { watchStatements } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
 
 // What a request sends to Postgres, `begin` and `commit` too, and to Redis: each is a round trip
 // that its user waits for, and one more is seen here.
 let h: Harness;
-const query = pg.Client.prototype.query;
-const sent: string[] = [];
+let sent: ReturnType<typeof watchStatements>;
 let commands: string[] = [];
 beforeAll(async () => {
   h = await createHarness();
-  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
-    const [first] = args;
-    sent.push(typeof first === "string" ? first : String((first as { text?: string }).text));
-    return (query as (...args: unknown[]) => unknown).apply(this, args);
-  } as typeof query;
+  sent = watchStatements();
   const { connection } = h;
   const send = connection.sendCommand.bind(connection);
   connection.sendCommand = (command, stream) => {
@@ -23,16 +18,16 @@ beforeAll(async () => {
   };
 });
 afterAll(async () => {
-  pg.Client.prototype.query = query;
+  sent?.stop();
   await h?.close();
 });
 
 async function counted<T extends { status: number }>(request: () => Promise<T>) {
-  sent.length = 0;
+  sent.clear();
   commands = [];
   const answer = await request();
   expect(answer.status).toBe(200);
-  return { answer, statements: sent.length, commands, texts: sent.join("\n") };
+  return { answer, statements: sent.texts.length, commands, texts: sent.texts.join("\n") };
 }
 
 test("a refresh takes three statements, none of them a transaction of its own, and two of Redis", async () => {
