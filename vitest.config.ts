@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "parts",
-          include: ["libs/**/*.test.ts", "services/**/*.test.ts", "tools/**/*.test.ts", "dev/**/*.test.ts"],
+          include: ["libs", "services", "tools", "dev", "bench"].map((top) => `${top}/**/*.test.ts`),
           exclude: ["**/node_modules/**"],
           sequence: { groupOrder: 0 },
         },

@@ -1,5 +1,6 @@
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
+import { compareToBaseline, saveBaseline } from "./baseline.ts";
 import { chunked } from "./crypto/chunked.ts";
 import { rowBox } from "./crypto/row-box.ts";
 import { sealedFile } from "./crypto/seal-file.ts";
@@ -7,11 +8,13 @@ import { inspection } from "./gateway/inspection.ts";
 import { slowClients } from "./gateway/slow-clients.ts";
 import { streaming } from "./gateway/streaming.ts";
 import { throughput } from "./gateway/throughput.ts";
+import { changeLine, keeps, line } from "./report.ts";
 import type { Finding } from "./rounds.ts";
 import { searchInProcess } from "./search/in-process.ts";
 import { withServers } from "./servers.ts";
 
-const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--rows 1000000] [--dir /tmp] [--json]
+const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--rows 1000000] [--dir /tmp]
+                         [--works read,create] [--json] [--compare] [--save]
 
 Measures what was promised and says whether it is kept; the exit code is 1 where it is not.
   row-box    sealing and opening a row, beside bare node:crypto loops of the same HKDF and cipher
@@ -30,6 +33,10 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   fhir            every bundle there is: whole, equal, valid; bundles of 1,000 and 20,000 exported, a second
 What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
+--works: of requests, those alone whose names begin so.
+--compare: ratios and counts beside those of bench/baseline.json; the exit code is 1 where one became
+  worse. --save puts the parts that ran into that file; then \`npm test -- dev/generated -u\` writes
+  docs/performance.md.
 `;
 
 const { values, positionals } = parseArgs({
@@ -39,6 +46,9 @@ const { values, positionals } = parseArgs({
     "file-mib": { type: "string", default: "4096" },
     rows: { type: "string", default: "1000000" },
     dir: { type: "string", default: tmpdir() },
+    works: { type: "string", default: "" },
+    compare: { type: "boolean", default: false },
+    save: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -48,6 +58,8 @@ const GIB = 1024 ** 3;
 const rounds = Number(values.rounds);
 const fileBytes = Number(values["file-mib"]) * 1_048_576;
 const rows = Number(values.rows);
+/** What the parts learn about their servers. */
+const servers: Record<string, string> = {};
 const PARTS: Record<string, () => Promise<Finding[]>> = {
   "seal-file": () => sealedFile(values.dir, fileBytes), // first, while the process is small
   "row-box": () => rowBox(rounds),
@@ -74,24 +86,10 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
   "search-index": async () => searchInProcess(rounds),
   search: async () => (await import("./search/speed.ts")).searchSpeed(rows),
   "search-create": async () => (await import("./search/create.ts")).createCost(rounds),
-  requests: async () => (await import("./requests/requests.ts")).requests(),
+  requests: async () =>
+    (await import("./requests/requests.ts")).requests(values.works.split(",").filter(Boolean)),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };
-
-function keeps({
-  measured,
-  atLeast = Number.NEGATIVE_INFINITY,
-  atMost = Number.POSITIVE_INFINITY,
-}: Finding): boolean {
-  return measured >= atLeast && measured <= atMost;
-}
-
-function line(finding: Finding): string {
-  const { name, measured, unit, atLeast, atMost, note = "" } = finding;
-  const target = atLeast !== undefined ? `≥ ${atLeast}` : atMost !== undefined ? `≤ ${atMost}` : "";
-  const mark = keeps(finding) ? "✓" : "✗";
-  return `${mark} ${name.padEnd(62)} ${measured.toFixed(2).padStart(6)} ${unit.padEnd(5)} ${target.padEnd(7)} ${note}`;
-}
 
 async function main(): Promise<number> {
   if (values.help) {
@@ -104,17 +102,22 @@ async function main(): Promise<number> {
     process.stderr.write(HELP);
     return 2;
   }
-  const findings: Finding[] = [];
+  const say = (text: string) => void (values.json || console.log(text));
+  const found: Record<string, Finding[]> = {};
   for (const [name, part] of Object.entries(PARTS)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
-    for (const finding of await part()) {
-      findings.push(finding);
-      if (!values.json) console.log(line(finding));
-    }
+    found[name] = await part();
+    if (values.save) saveBaseline({ [name]: found[name] }, servers);
+    for (const finding of found[name]) say(line(finding));
   }
+  const findings = Object.values(found).flat();
   if (values.json)
     console.log(JSON.stringify(findings.map((finding) => ({ ...finding, kept: keeps(finding) }))));
-  return findings.every(keeps) ? 0 : 1;
+  if (!values.compare) return findings.every(keeps) ? 0 : 1;
+  const { changes, unsaved } = compareToBaseline(found);
+  for (const change of changes) say(changeLine(change));
+  if (unsaved.length > 0) say(`not in the baseline: ${unsaved.join(", ")}; save them with --save`);
+  return changes.some(({ verdict }) => verdict === "worse") ? 1 : 0;
 }
 
 process.exitCode = await main();

@@ -40,16 +40,19 @@ type Measured = Load & { cpuMs: number };
 
 /**
  * What a request costs beside a bare Express + pg service in clear, in turns on one machine, over
- * 100,000 prescriptions: requests a second, p50, and processor time of all six processes.
+ * 100,000 prescriptions: requests a second, p50, and processor time of all six processes. `only`:
+ * works whose names begin so, or all.
  */
-export async function requests(): Promise<Finding[]> {
+export async function requests(only: readonly string[]): Promise<Finding[]> {
+  const isAsked = (name: string) => only.length === 0 || only.some((start) => name.startsWith(start));
   const system = await startSystem("bench-requests", { env: { MEDVAULT_RATE_LIMIT: "100000000" } });
   try {
     return await withContenders(system.ops, async (both) => {
       const findings: Finding[] = [];
-      for (const work of WORKS) findings.push(...(await compared(both, work)));
-      findings.push(...(await mixed(both.ours)));
-      findings.push(await idle(both));
+      for (const work of WORKS.filter(({ name }) => isAsked(name)))
+        findings.push(...(await compared(both, work)));
+      if (isAsked("mixed")) findings.push(...(await mixed(both.ours)));
+      if (isAsked("idle")) findings.push(await idle(both));
       return findings;
     });
   } finally {
