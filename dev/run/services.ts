@@ -11,9 +11,11 @@ import type { Dirs } from "./dirs.ts";
 
 /**
  * A young generation of 3 x 4 MiB instead of 3 x 16: six idle processes hold a seventh less
- * (measured as RSS).
+ * (measured as RSS). It also has V8 collect this generation once 8 MiB of buffers gathered outside
+ * of its heap (1 ms); by default it waits for 64 MiB, and then goes through the whole heap instead,
+ * 60 to 100 ms at every fifth upload of 5 MiB.
  */
-const YOUNG_HEAP = "--max-semi-space-size=4";
+const YOUNG_HEAP = "--scavenger-max-new-space-capacity-mb=2";
 
 export type Declared = Readonly<Record<ProcessName, readonly string[]>>;
 
