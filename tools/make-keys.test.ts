@@ -48,6 +48,27 @@ test("the gateway's private key is 0600, the public one holds no secret, and nei
   expect(await readFile(secret, "utf8")).toBe(before);
 });
 
+test("with --folders each key file has a folder of its own, which others may not enter, and none is made twice", async () => {
+  const dir = await givenFolder();
+  expect(await runTool("make-keys", [dir, "--folders"], {})).toMatchObject({ code: 0 });
+  const owners = ["audit", "auth", "backup", "files", "gateway", "records"];
+  expect((await readdir(dir)).sort()).toEqual([...owners, "public"].sort());
+  for (const owner of owners) {
+    expect(await readdir(path.join(dir, owner))).toEqual([`${owner}.json`]);
+    expect((await stat(path.join(dir, owner))).mode & 0o777).toBe(0o700);
+  }
+  expect(await runTool("make-keys", [dir], {})).toMatchObject({ code: 0, out: "" });
+  expect(await runTool("make-keys", [dir, "--folders"], {})).toMatchObject({ code: 0, out: "" });
+});
+
+test("keys that lie side by side stay there, whatever is asked", async () => {
+  const dir = await givenFolder();
+  await runTool("make-keys", [dir], {});
+  const before = (await readdir(dir)).sort();
+  expect(await runTool("make-keys", [dir, "--folders"], {})).toMatchObject({ code: 0, out: "" });
+  expect((await readdir(dir)).sort()).toEqual(before);
+});
+
 test.each(["gateway.json", "public/gateway.jwks.json"])(
   "a half %s is made again with its other half",
   async (half) => {

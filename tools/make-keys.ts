@@ -1,4 +1,5 @@
 import { existsSync, statSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { KeyFileMissing, openKeyring, writeDurably } from "@medvault/keys";
 import { generateKeyFile, holdsKeys } from "@medvault/keys/operations";
@@ -7,19 +8,22 @@ import { newAssertionKey, publicJwksOf, readAssertionKey, readJwks } from "@medv
 import { MakeKeysConfig } from "./config.ts";
 import { command, UsageError } from "./lib/command.ts";
 import { trusted } from "./lib/installation.ts";
+import { keyFileIn } from "./lib/key-files.ts";
 
 await command({
   name: "make-keys",
   help: `Makes the key files of a new installation: one service key each, and the pair that signs the gateway's assertions.
 With a database, it makes a key only where nothing lies under another, and proves the keys that are there.
 
-  node tools/make-keys.ts <keys directory>     (npm start does it by itself)`,
-  options: {},
+  node tools/make-keys.ts <keys directory>               (npm start does it by itself)
+  node tools/make-keys.ts <keys directory> --folders     a folder for each service, to be mounted alone`,
+  options: { folders: { type: "boolean", default: false } },
   takesArguments: true,
   settings: MakeKeysConfig,
-  run: async ({ args: [dir], settings }) => {
+  run: async ({ args: [dir], values, settings }) => {
     if (!dir) throw new UsageError("name the directory of the keys.");
-    const fileOf = (service: string) => path.join(dir, `${service}.json`);
+    if (values.folders) await makeFolders(dir);
+    const fileOf = (service: string) => keyFileIn(dir, service);
     const missing = SERVICES_WITH_DATA.filter((service) => !existsSync(fileOf(service)));
     if (
       !settings.MEDVAULT_OWNER_DATABASE_URL &&
@@ -43,6 +47,13 @@ With a database, it makes a key only where nothing lies under another, and prove
     return { lines: made.map((file) => `made ${file}`), result: { made } };
   },
 });
+
+/** One for each service and one for the gateway; key files that lie side by side stay where they are. */
+async function makeFolders(dir: string): Promise<void> {
+  for (const owner of [...SERVICES_WITH_DATA, "gateway"])
+    if (!existsSync(keyFileIn(dir, owner)))
+      await mkdir(path.join(dir, owner), { recursive: true, mode: 0o700 });
+}
 
 /**
  * Throws where a key file is lost, or is not the one of its tables. Without a database nothing can

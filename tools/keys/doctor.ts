@@ -13,6 +13,7 @@ import { type Db, ddl, type ServiceName } from "@medvault/postgres";
 import { readAssertionKey } from "@medvault/service-kit";
 import type { Outcome } from "../lib/command.ts";
 import { DatabaseAway, type Installation } from "../lib/installation.ts";
+import { keyFileIn, keyOwnersIn } from "../lib/key-files.ts";
 import { type ListedVersion, listVersions } from "./list.ts";
 import { openingFindings } from "./opening.ts";
 import { keysDirOf, keysFileOf, recordIn, withPlace } from "./work.ts";
@@ -79,7 +80,7 @@ async function lookAt(
 
 /** Its file may be elsewhere, on the gateway's own machine. */
 async function gatewayFindings(keysDir: string): Promise<Finding[]> {
-  const file = path.join(keysDir, "gateway.json");
+  const file = keyFileIn(keysDir, "gateway");
   if (!existsSync(file)) return [];
   try {
     await readAssertionKey(file);
@@ -89,13 +90,17 @@ async function gatewayFindings(keysDir: string): Promise<Finding[]> {
   }
 }
 
+/** The folder, and those of single key files. */
 function folderFindings(keysDir: string): Finding[] {
-  const stats = statSync(keysDir, { throwIfNoEntry: false });
-  if (stats && (stats.mode & 0o022) === 0) return [];
-  const says = stats
-    ? `others may write into ${keysDir} and so replace key files; chmod 700 it.`
-    : `${keysDir} is not there.`;
-  return [{ service: "all", check: "folder", says }];
+  const folders = [keysDir, ...keyOwnersIn(keysDir).map((owner) => path.dirname(keyFileIn(keysDir, owner)))];
+  return [...new Set(folders)].flatMap((folder) => {
+    const stats = statSync(folder, { throwIfNoEntry: false });
+    if (stats && (stats.mode & 0o022) === 0) return [];
+    const says = stats
+      ? `others may write into ${folder} and so replace key files; chmod 700 it.`
+      : `${folder} is not there.`;
+    return [{ service: "all", check: "folder", says }];
+  });
 }
 
 function fileFinding(installation: Installation, service: ServiceName): Finding | null {

@@ -5,6 +5,7 @@ import { createDurably } from "@medvault/keys";
 import { noteEscrow, splitFiles } from "@medvault/keys/operations";
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { type Outcome, UsageError } from "../lib/command.ts";
+import { keyFileIn, keyOwnersIn } from "../lib/key-files.ts";
 import { keysDirOf, keysFileOf, recordIn, type Work, withKeyring } from "./work.ts";
 
 /** `keys escrow --shares <n> --threshold <k> --out <folder>` */
@@ -44,10 +45,10 @@ export async function escrow(
 }
 
 function readKeyFiles(keysDir: string): Record<string, string> {
-  const names = existsSync(keysDir) ? readdirSync(keysDir).filter((name) => /^[a-z]+\.json$/.test(name)) : [];
-  if (names.length === 0) throw new UsageError(`there are no key files in ${keysDir}.`);
+  const owners = keyOwnersIn(keysDir);
+  if (owners.length === 0) throw new UsageError(`there are no key files in ${keysDir}.`);
   return Object.fromEntries(
-    names.sort().map((name) => [name, readFileSync(path.join(keysDir, name), "utf8")]),
+    owners.map((owner) => [`${owner}.json`, readFileSync(keyFileIn(keysDir, owner), "utf8")]),
   );
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { chmod, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createSubjectKey, findSubjectKeys, KeyVersionDestroyed, tableKey } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
@@ -287,6 +287,29 @@ test("rehearsal: the key files are lost, three of five shares give them back, an
     answer: { files: WITH_KEYS.toSorted().map((name) => ({ file: `${name}.json`, did: "kept" })) },
   });
   expect(await readFile(place.fileOf("records"))).toEqual(rotated);
+});
+
+test("key files in folders of their own are found, checked, shared and put back there", async () => {
+  const folderOf = (service: string) => path.join(place.dir, "keys", service);
+  const inFolder = (service: string) => path.join(folderOf(service), `${service}.json`);
+  for (const service of WITH_KEYS) {
+    await mkdir(folderOf(service), { mode: 0o700 });
+    await rename(place.fileOf(service), inFolder(service));
+  }
+  expect(await keys("doctor")).toMatchObject({ code: 0 });
+  await chmod(folderOf("records"), 0o770);
+  expect(await keysJson("doctor", "files")).toMatchObject({
+    code: 1,
+    answer: { findings: [{ check: "folder", says: expect.stringContaining(`chmod 700`) }] },
+  });
+  const out = path.join(place.dir, "shares");
+  expect(await keys("escrow", "--shares", "3", "--threshold", "2", "--out", out)).toMatchObject({ code: 0 });
+  const before = await readFile(inFolder("records"));
+  await rm(inFolder("records"));
+  const shares = [1, 2].map((n) => path.join(out, `share-${n}-of-3.json`));
+  expect(await keys("recover", ...shares)).toMatchObject({ code: 0 });
+  expect(await readFile(inFolder("records"))).toEqual(before);
+  expect(await readdir(path.join(place.dir, "keys"))).toEqual(WITH_KEYS.toSorted());
 });
 
 test("a service's keys move into Vault, where they are rotated from then on", async () => {

@@ -15,6 +15,7 @@ import {
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { readAssertionKey } from "@medvault/service-kit";
 import { type Outcome, UsageError } from "../lib/command.ts";
+import { keyFileIn } from "../lib/key-files.ts";
 import { keysDirOf, recordIn, type Work } from "./work.ts";
 
 /** What was done with one key file, and the sentence about it. */
@@ -72,7 +73,7 @@ async function tried(keysDir: string, name: string, content: string): Promise<Re
 }
 
 async function recoverFile(keysDir: string, name: string, content: string): Promise<Recovered> {
-  const file = path.join(keysDir, name);
+  const file = keyFileIn(keysDir, path.basename(name, ".json"));
   const service = SERVICES_WITH_DATA.find((known) => `${known}.json` === name);
   const shared = service ? readKeyDocument(content, service, "the shares") : null;
   const holds = shared ? `: ${allNamed(shared)}` : "";
@@ -82,7 +83,7 @@ async function recoverFile(keysDir: string, name: string, content: string): Prom
     return { file: name, did: "kept", says: "there already, and left alone: nothing lies under it." };
   }
   const aside = `${name}.aside-${new Date().toISOString().replaceAll(/[-:]|[.]\d+/g, "")}`;
-  await rename(file, path.join(keysDir, aside));
+  await rename(file, path.join(path.dirname(file), aside));
   await createDurably(file, content);
   return {
     ...{ file: name, did: "aside" },

@@ -1,12 +1,12 @@
 // What every command of `keys` works with: where the keys are, a service's pool beside its key
 // file, and events.
-import path from "node:path";
 import { type Keyring, openKeyring } from "@medvault/keys";
 import type { Audit, KeyPlace } from "@medvault/keys/operations";
 import { keyEvent } from "@medvault/messaging";
 import { inTransaction, type ServiceName } from "@medvault/postgres";
 import { type Output, UsageError } from "../lib/command.ts";
 import { type Installation, withPool } from "../lib/installation.ts";
+import { keyFileIn } from "../lib/key-files.ts";
 
 export interface Work {
   readonly installation: Installation;
@@ -34,7 +34,7 @@ export function keysDirOf({ keysDir }: Installation): string {
 }
 
 export const keysFileOf = (installation: Installation, service: ServiceName): string =>
-  path.join(keysDirOf(installation), `${service}.json`);
+  keyFileIn(keysDirOf(installation), service);
 
 /**
  * Runs `work` with a service's key file and a pool of the service's own role. Throws UsageError
