@@ -39,6 +39,7 @@ export {
 } from "./providers/durable-file.ts";
 export type { KeyProvider } from "./providers/provider.ts";
 export { runFinalRotation } from "./rotation/final-rotation.jobs.ts";
+export { readKeyAges } from "./rotation/key-age.store.ts";
 export { shred } from "./rotation/shred.ts";
 export { countInBackups } from "./rotation/wrapped-keys.store.ts";
 export { type MaskKind, searchedFields, type TableDeclaration } from "./sealed-tables/declaration.ts";

@@ -2,6 +2,7 @@ import { type NewEvent, Unavailable } from "@medvault/contracts";
 import { isUnavailable, toDatabaseError, withDeadline } from "@medvault/postgres";
 import type pg from "pg";
 import { type OutboxEvent, toOutboxEvent } from "./envelope.ts";
+import { countEvents } from "./event-count.ts";
 import { insertEvents } from "./outbox.store.ts";
 import { channelToNotify, wakeRelays } from "./wake.ts";
 
@@ -62,6 +63,7 @@ export function createAppender(pool: pg.Pool, source: string, options: AppenderO
         const events = group.flatMap((waiting) => waiting.events);
         await withDeadline(STATEMENT_MS, () => insertEvents(pool, events, channelToNotify(source)));
         for (const waiting of group) waiting.resolve();
+        countEvents(source, events);
         wakeRelays(source);
       } catch (error) {
         // What gathered meanwhile has waited as long, and would wait once more.

@@ -1,6 +1,7 @@
 import type { NewEvent } from "@medvault/contracts";
 import { afterCommit, type Db, type Tx } from "@medvault/postgres";
-import { toOutboxEvent } from "./envelope.ts";
+import { type OutboxEvent, toOutboxEvent } from "./envelope.ts";
+import { countEvents } from "./event-count.ts";
 import { insertEvents, insertEventsWith, type WithChange } from "./outbox.store.ts";
 import { channelToNotify, wakeRelays } from "./wake.ts";
 
@@ -10,12 +11,9 @@ import { channelToNotify, wakeRelays } from "./wake.ts";
  */
 export async function emit(tx: Tx, source: string, ...events: NewEvent[]): Promise<void> {
   if (events.length === 0) return;
-  await insertEvents(
-    tx,
-    events.map((event) => toOutboxEvent(source, event)),
-    channelToNotify(source),
-  );
-  afterCommit(tx, () => wakeRelays(source));
+  const rows = events.map((event) => toOutboxEvent(source, event));
+  await insertEvents(tx, rows, channelToNotify(source));
+  afterCommit(tx, () => announce(source, rows));
 }
 
 /**
@@ -31,6 +29,11 @@ export async function emitWith(
 ): Promise<boolean> {
   const rows = events.map((event) => toOutboxEvent(source, event));
   const isChanged = await insertEventsWith(db, rows, change, channelToNotify(source));
-  if (isChanged) afterCommit(db, () => wakeRelays(source));
+  if (isChanged) afterCommit(db, () => announce(source, rows));
   return isChanged;
+}
+
+function announce(source: string, committed: readonly OutboxEvent[]): void {
+  countEvents(source, committed);
+  wakeRelays(source);
 }

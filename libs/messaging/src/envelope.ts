@@ -9,6 +9,7 @@ export interface OutboxEvent {
   id: string;
   audience: "audit" | "domain";
   type: string;
+  outcome: string;
   json: string;
 }
 
@@ -39,7 +40,8 @@ export function toOutboxEvent(source: string, event: NewEvent): OutboxEvent {
   }
   const json = JSON.stringify(parsed.data);
   if (Buffer.byteLength(json) > MAX_EVENT_BYTES) throw new EventRefused(event.type, "too large");
-  return { id: parsed.data.id, audience: event.audience ?? "audit", type: event.type, json };
+  const { id, data } = parsed.data;
+  return { id, audience: event.audience ?? "audit", type: event.type, outcome: data.outcome, json };
 }
 
 /** The event's JSON with its producer's numbers spliced in: the relay need not parse it. */

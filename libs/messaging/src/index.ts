@@ -10,10 +10,13 @@ export {
 } from "./definitions.ts";
 export { emit, emitWith } from "./emit.ts";
 export { MAX_EVENT_BYTES } from "./envelope.ts";
+export { eventCounts } from "./event-count.ts";
 export { keyEvent } from "./key-events.ts";
 export type { Logger } from "./logger.ts";
 export { createLossyProducer, type LossyProducer, type LossyProducerOptions } from "./lossy.ts";
 export { countParked, dismissParked, listParked, redriveParked } from "./parked.ts";
+export { type QueueDepth, queueDepths } from "./queue-depth.ts";
+export { readLag } from "./relay.store.ts";
 export { createRelay, type Relay } from "./relay.ts";
 export {
   AUDIT_BINDING,

@@ -2,7 +2,6 @@ import type pg from "pg";
 import { settlesWithin } from "./backoff.ts";
 import type { Broker } from "./broker.ts";
 import type { Logger } from "./logger.ts";
-import { readLag } from "./relay.store.ts";
 import { RelayWorker } from "./relay-worker.ts";
 import { onEmitted } from "./wake.ts";
 
@@ -27,8 +26,6 @@ export interface Relay {
   wake(): void;
   /** Sends what it can within 2 s, gives the lease back, ends. What remains waits in the outbox. */
   stop(): Promise<void>;
-  /** How many events wait (counted up to 100,000), and for how long the oldest does. */
-  lag(): Promise<{ pending: number; oldestSeconds: number }>;
 }
 
 const STOP_TIMEOUT_MS = 5_000;
@@ -56,6 +53,5 @@ export function createRelay(options: RelayOptions): Relay {
       worker.stop();
       if (running !== null) await settlesWithin(running, STOP_TIMEOUT_MS);
     },
-    lag: () => readLag(options.pool),
   };
 }

@@ -10,7 +10,8 @@ import {
 } from "@medvault/service-kit";
 import type { Express } from "express";
 import type { Redis } from "ioredis";
-import { Gauge } from "prom-client";
+import { commonMetrics } from "./common-metrics.ts";
+import { showMetrics } from "./metrics.ts";
 import { refusalEvent } from "./refusal.events.ts";
 import type { Check, Parts, Service } from "./service.ts";
 
@@ -22,7 +23,7 @@ const CHECK_MS = 1_000;
 export function createServiceApp<X>(
   service: Service,
   parts: Pick<Parts, "pool" | "appender" | "logger"> & {
-    readonly broker: Pick<Parts["broker"], "state">;
+    readonly broker: Pick<Parts["broker"], "state" | "createChannel">;
     readonly redis: Pick<Redis, "ping"> | null;
   },
   context: X,
@@ -45,32 +46,11 @@ export function createServiceApp<X>(
     ...(jsonLimitBytes ? { jsonLimitBytes } : {}),
     ...(isLossless ? { isLossless } : {}),
   });
-  for (const { name, help, read } of service.metrics?.(context) ?? []) {
-    new Gauge({
-      name,
-      help,
-      registers: [metricsOf(app)],
-      collect() {
-        const value = read();
-        if (value === undefined) this.reset();
-        else this.set(value);
-      },
-    });
-  }
-  if (service.consumers) {
-    new Gauge({
-      name: "parked_messages",
-      help: "Messages that could not be taken, and wait for someone to look (up to 1,000).",
-      registers: [metricsOf(app)],
-      async collect() {
-        // Without its database it keeps what it showed last.
-        await countParked(parts.pool).then(
-          (count) => this.set(count),
-          () => undefined,
-        );
-      },
-    });
-  }
+  const queues = (service.consumers?.(context) ?? []).map(({ queue }) => queue);
+  showMetrics(metricsOf(app), [
+    ...commonMetrics({ name, pool: parts.pool, broker: parts.broker, queues }),
+    ...(service.metrics?.(context) ?? []),
+  ]);
   return app;
 }
 

@@ -1,6 +1,7 @@
 export { createServiceApp } from "./app.ts";
 export { startConsumers } from "./consumers.ts";
 export type { Job } from "./job.ts";
+export { looked } from "./metrics.ts";
 export { connectRedis } from "./redis.client.ts";
 export { defineProcess, type ProcessParts, run } from "./run.ts";
 export {
@@ -9,5 +10,6 @@ export {
   type HeldConsumer,
   type Metric,
   type Parts,
+  type Sample,
   type ServiceDeclaration,
 } from "./service.ts";

@@ -47,12 +47,23 @@ export interface HeldConsumer {
 /** A check of readiness: what it depends on. A rejection is `down`. */
 export type Check = () => CheckState | Promise<unknown>;
 
-/** A number that is read when metrics are asked for. */
+/** One of the numbers of a metric that has labels. Their values are few: never an id. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export type Reading = number | readonly Sample[] | undefined;
+
+/** What is read when metrics are asked for. */
 export interface Metric {
   readonly name: string;
   readonly help: string;
-  /** Undefined: not known now. */
-  read(): number | undefined;
+  /** Default `gauge`; a `counter` falls at a start alone. */
+  readonly kind?: "gauge" | "counter";
+  readonly labelNames?: readonly string[];
+  /** Undefined: not known now. What takes a query is read through `looked` (metrics.ts). */
+  read(): Reading | Promise<Reading>;
 }
 
 /** What a service adds to the parts of all. (Methods, so that any service is a `Service`.) */

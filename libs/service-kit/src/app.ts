@@ -13,7 +13,7 @@ import { AssertionUntimely, type AssertionVerifier, UNTIMELY_HEADER } from "./as
 import { type JsonLimit, jsonBody } from "./body.ts";
 import { mountHealth, type Readiness } from "./health.ts";
 import type { Logger } from "./logger.ts";
-import { metricsOf, observeRequests } from "./metrics.ts";
+import { metricsOf, observeReadiness, observeRequests } from "./metrics.ts";
 import type { People } from "./people.client.ts";
 import { AnswerUnfit, type Refusal, refusalOf, sendProblem } from "./problem.ts";
 import { actorOrNull, requestContext, requestIdOf, setClaims } from "./request.ts";
@@ -185,6 +185,7 @@ export function adminApp(app: Express, readiness: Readiness, logger: Logger): Ex
   admin.disable("x-powered-by");
   admin.use(requestContext());
   mountHealth(admin, app, readiness);
+  observeReadiness(app, readiness);
   admin.get("/metrics", async (_req, res) => {
     const registry = metricsOf(app);
     res.type(registry.contentType).send(await registry.metrics());

@@ -48,7 +48,7 @@ export function mountHealth(router: Router, app: Express, readiness: Readiness):
 }
 
 /** One run of the checks at a time, shared by all askers; null if it failed or took over 2 s. */
-function shared(readiness: Readiness): () => Promise<Record<string, CheckState> | null> {
+export function shared(readiness: Readiness): () => Promise<Record<string, CheckState> | null> {
   let running: Promise<Record<string, CheckState> | null> | null = null;
   return () => {
     running ??= Promise.race([readiness(), delay(CHECK_TIMEOUT_MS, null, { ref: false })])

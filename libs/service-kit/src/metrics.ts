@@ -1,9 +1,12 @@
-import type { Express, Request, RequestHandler } from "express";
+import type { Express, RequestHandler } from "express";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import packageJson from "../package.json" with { type: "json" };
+import { type Readiness, shared } from "./health.ts";
 import { droppedLines } from "./line-writer.ts";
 import type { Logger } from "./logger.ts";
 import { perApp } from "./per-app.ts";
-import { requestIdOf } from "./request.ts";
+import { requestIdOf, routeOf } from "./request.ts";
+import type { Tls } from "./tls.ts";
 
 const SLOW_MS = 1_000;
 
@@ -73,8 +76,39 @@ export function observeRequests(app: Express, logger: Logger): RequestHandler {
   };
 }
 
-/** The pattern of the matched route; `none` for no match, so that callers make no new labels. */
-function routeOf(req: Request): string {
-  const path: unknown = req.route?.path;
-  return typeof path === "string" ? `${req.baseUrl}${path}` : "none";
+const STATES = { ok: 0, degraded: 1, down: 2 } as const;
+
+/** Shows what readiness finds, so that alerts can name the part that is away. */
+export function observeReadiness(app: Express, readiness: Readiness): void {
+  const checks = shared(readiness);
+  new Gauge({
+    name: "check_state",
+    help: "What readiness finds of each part: 0 ok, 1 degraded, 2 down.",
+    labelNames: ["check"],
+    registers: [metricsOf(app)],
+    async collect() {
+      this.reset();
+      for (const [check, state] of Object.entries((await checks()) ?? {})) this.set({ check }, STATES[state]);
+    },
+  });
+}
+
+/** Shows which version runs, and when its certificate ends. */
+export function observeProcess(app: Express, tls: Pick<Tls, "validTo"> | null): void {
+  const registers = [metricsOf(app)];
+  new Gauge({
+    name: "build_info",
+    help: "1, with the version that runs.",
+    labelNames: ["version", "node"],
+    registers,
+  }).set({ version: packageJson.version, node: process.version }, 1);
+  if (!tls?.validTo) return;
+  new Gauge({
+    name: "tls_certificate_expires_timestamp_seconds",
+    help: "When the certificate that this process serves with ends.",
+    registers,
+    collect() {
+      this.set((tls.validTo?.getTime() ?? 0) / 1000);
+    },
+  });
 }

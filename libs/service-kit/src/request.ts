@@ -12,6 +12,7 @@ interface Context {
   traceparent: string | null;
   claims?: Asserted;
   actor?: Actor;
+  route?: string;
 }
 /** On the request itself: a WeakMap of all requests is work for each garbage collection. */
 const CONTEXT = Symbol("context");
@@ -42,6 +43,19 @@ export function requestIdOf(req: Request): string {
 /** W3C trace context to pass on: of the running span, else the caller's if well-formed, or null. */
 export function traceparentOf(req: Request): string | null {
   return contextOf(req).traceparent;
+}
+
+/** Notes the template of the request's path (`/v1/patients/{id}`), by which telemetry names it. */
+export function noteRoute(req: Request, template: string): void {
+  contextOf(req).route = template;
+}
+
+/** The template of the matched route; `none` for no match, so that callers make no new names. */
+export function routeOf(req: Request): string {
+  const noted = contextOf(req).route;
+  if (noted !== undefined) return noted;
+  const path: unknown = req.route?.path;
+  return typeof path === "string" ? `${req.baseUrl}${path}` : "none";
 }
 
 /** Remembers who asks, once the assertion is verified. */

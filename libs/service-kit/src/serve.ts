@@ -8,7 +8,7 @@ import { adminAppOf } from "./app.ts";
 import { lifecycleOf } from "./lifecycle.ts";
 import { createListener, type Listener } from "./listener.ts";
 import type { Logger } from "./logger.ts";
-import { metricsOf } from "./metrics.ts";
+import { metricsOf, observeProcess } from "./metrics.ts";
 import { proving } from "./proof.ts";
 import type { Tls } from "./tls.ts";
 import type { OnMalformed } from "./wire.ts";
@@ -75,8 +75,10 @@ export async function serve(options: ServeOptions): Promise<Running> {
   const adminApp = options.adminApp ?? adminAppOf(app) ?? app;
   const admin = createListener({ tls, as: "adminListener", logger }, proven(adminApp));
   const registry = metricsOf(app);
-  if (!registry.getSingleMetric("process_cpu_seconds_total"))
+  if (!registry.getSingleMetric("process_cpu_seconds_total")) {
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_EVERY_MS });
+    observeProcess(app, tls);
+  }
 
   await once(admin.listen(options.adminPort, host), "listening");
   await once(server.listen(options.port, host), "listening");

@@ -36,6 +36,8 @@ export interface Tls {
   readonly adminListener: TlsOptions | null;
   /** For `tls.connect`: CA and identity. The context is a getter: keep the object, not a copy. */
   readonly outgoing: { readonly rejectUnauthorized: true; readonly secureContext: SecureContext };
+  /** When the certificate that it serves with ends; null: it has none. */
+  readonly validTo: Date | null;
   /** Runs after each change of the files that was accepted. */
   onChange(listener: () => void): void;
   /** Stops checking the files. */
@@ -109,6 +111,9 @@ export async function openTls(
       get secureContext() {
         return context;
       },
+    },
+    get validTo() {
+      return (texts.cert && certificatesOf(texts.cert)[0]?.validToDate) || null;
     },
     onChange: (listener) => void listeners.push(listener),
     close: () => clearInterval(timer),

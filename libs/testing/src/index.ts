@@ -14,6 +14,7 @@ export { drainedEvents, pendingEvents } from "./events.ts";
 export { listening, signedIn, type TestAnswer, type TestClient } from "./http.ts";
 export { testKeyring } from "./keyring.ts";
 export { testLogger } from "./logger.ts";
+export { metricOf } from "./metric.ts";
 export { startPeople } from "./people.ts";
 export { freePort } from "./ports.ts";
 export { createProxy, type TestProxy } from "./proxy.ts";

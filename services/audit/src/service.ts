@@ -5,6 +5,7 @@ import { openContext } from "./context.ts";
 import { eventRoutes } from "./events/event.routes.ts";
 import { exportRoutes } from "./exports/export.routes.ts";
 import { logConsumers } from "./log/log.consumers.ts";
+import { logMetrics } from "./log/log-standing.service.ts";
 import { checksOf } from "./log/writer.ts";
 import { proofRoutes } from "./proofs/proof.routes.ts";
 import { verificationRoutes } from "./verification/verification.routes.ts";
@@ -23,5 +24,6 @@ export const service = defineService({
     ...exportRoutes(context),
   ],
   consumers: logConsumers,
+  metrics: logMetrics,
   checks: ({ writer }) => checksOf(writer.state()),
 });

@@ -4,13 +4,13 @@ import { addressRoutes } from "./addresses/address.routes.ts";
 import { AuthConfig } from "./config.ts";
 import { openContext } from "./context.ts";
 import { directoryRoutes } from "./directory/directory.routes.ts";
-import { lockoutJobs } from "./lockout/lockout.jobs.ts";
-import { mailJobs } from "./mail/mail.jobs.ts";
+import { lockoutJobs, lockoutMetrics } from "./lockout/lockout.jobs.ts";
+import { mailJobs, mailMetrics } from "./mail/mail.jobs.ts";
 import { mfaRoutes } from "./mfa/mfa.routes.ts";
 import { passkeyRoutes } from "./passkeys/passkey.routes.ts";
 import { passwordRoutes } from "./passwords/password.routes.ts";
 import { roleRoutes } from "./roles/role.routes.ts";
-import { sessionJobs } from "./sessions/session.jobs.ts";
+import { sessionJobs, sessionMetrics } from "./sessions/session.jobs.ts";
 import { sessionRoutes } from "./sessions/session.routes.ts";
 import { signInRoutes } from "./sign-in/sign-in.routes.ts";
 import { signingKeyJobs } from "./signing-keys/signing-key.jobs.ts";
@@ -47,6 +47,7 @@ export const service = defineService({
     ...mailJobs(ctx),
     ...addressJobs(ctx),
   ],
+  metrics: (ctx) => [...sessionMetrics(ctx), ...lockoutMetrics(ctx), ...mailMetrics(ctx)],
   checks: ({ mails }) => ({ mail: () => mails.probe() }),
   jsonLimitBytes: 64 * 1024,
 });

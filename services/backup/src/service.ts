@@ -1,6 +1,6 @@
 import { probeDirectory } from "@medvault/keys";
 import { defineService } from "@medvault/runtime";
-import { backupJobs } from "./backups/backup.jobs.ts";
+import { backupJobs, backupMetrics } from "./backups/backup.jobs.ts";
 import { backupRoutes } from "./backups/backup.routes.ts";
 import { BackupConfig } from "./config.ts";
 import { openContext } from "./context.ts";
@@ -13,6 +13,7 @@ export const service = defineService({
   open: openContext,
   routes: backupRoutes,
   jobs: (context) => [...backupJobs(context), ...restoreJobs(context), ...keysetJobs(context)],
+  metrics: backupMetrics,
   checks: ({ archiveDir }) => ({ store: () => probeDirectory(archiveDir) }),
   refusalNoun: "backup",
 });

@@ -40,6 +40,7 @@ export class LogWriter {
   #epoch: number | null = null;
   #published: Published | null = null;
   #failures = 0;
+  #appendDelayMs = 0;
   /** Something was appended since the last look. */
   #hasNews = false;
   #stopping = false;
@@ -69,6 +70,7 @@ export class LogWriter {
       phase: this.#phase,
       refusal: this.#refusal,
       publishedSize: this.#published?.edge.size ?? 0,
+      appendDelayMs: this.#appendDelayMs,
     };
   }
 
@@ -85,6 +87,7 @@ export class LogWriter {
       throw error;
     }
     afterCommit(tx, () => {
+      this.#appendDelayMs = delayOf(events, this.#log.now());
       this.#hasNews = true;
       this.#wake();
     });
@@ -227,4 +230,10 @@ export class LogWriter {
       };
     });
   }
+}
+
+/** Since the oldest of them; by the clocks of two processes, hence never below 0. */
+function delayOf(events: readonly CloudEvent[], now: Date): number {
+  const oldest = events.reduce((least, { time }) => Math.min(least, Date.parse(time)), now.getTime());
+  return now.getTime() - oldest;
 }

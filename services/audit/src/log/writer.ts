@@ -12,6 +12,8 @@ export interface WriterState {
   readonly phase: WriterPhase;
   readonly refusal: { readonly code: RefusalCode; readonly words: string } | null;
   readonly publishedSize: number;
+  /** How long the oldest event of the last batch took to get here. */
+  readonly appendDelayMs: number;
 }
 
 /**

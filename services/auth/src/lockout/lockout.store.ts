@@ -253,3 +253,12 @@ export async function deleteUnseenDevices(db: Db, since: Date): Promise<void> {
   await db.query(`delete from known_devices where last_success_at <= $1`, [since]);
   await db.query(`delete from known_addresses where last_success_at <= $1`, [since]);
 }
+
+/** How many buckets are locked, counted up to 10,000. */
+export async function countLocked(db: Db, now: Date): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    "select count(*) as count from (select from login_lanes where locked_until > $1 limit 10000) locked",
+    [now],
+  );
+  return rows[0]?.count ?? 0;
+}

@@ -64,3 +64,12 @@ export async function parkMail(tx: Tx, id: string, now: Date): Promise<void> {
 export async function deleteParkedMails(db: Db, before: Date): Promise<void> {
   await db.query(`delete from mails where parked_at <= $1`, [before]);
 }
+
+/** How many mails wait to be sent, and how many were given up, each counted up to 10,000. */
+export async function countMails(db: Db): Promise<{ waiting: number; parked: number }> {
+  const { rows } = await db.query<{ waiting: number; parked: number }>(
+    `select (select count(*) from (select from mails where parked_at is null limit 10000) w) as waiting,
+            (select count(*) from (select from mails where parked_at is not null limit 10000) p) as parked`,
+  );
+  return rows[0] ?? { waiting: 0, parked: 0 };
+}

@@ -1,9 +1,10 @@
-import type { Job } from "@medvault/runtime";
+import { type Job, looked, type Metric } from "@medvault/runtime";
 import type { Redis } from "ioredis";
 import type { AuthContext } from "../context.ts";
 import { listRoles } from "../roles/role.store.ts";
 import { changeSessions, endSessions } from "./session.service.ts";
 import {
+  countLive,
   deleteEndedSessions,
   endedSessionIdsAfter,
   liveSessionsAfter,
@@ -48,6 +49,18 @@ export function sessionJobs(ctx: AuthContext): Job[] {
           throw error;
         }
       },
+    },
+  ];
+}
+
+export function sessionMetrics(ctx: AuthContext): Metric[] {
+  const live = looked(() => countLive(ctx.pool, ctx.now()));
+  return [
+    {
+      name: "auth_sessions_live",
+      help: "Sessions that are alive, by role, counted up to 100,000 (of the whole service).",
+      labelNames: ["role"],
+      read: async () => (await live())?.map(({ role, count }) => ({ labels: { role }, value: count })),
     },
   ];
 }

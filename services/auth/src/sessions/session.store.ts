@@ -243,3 +243,17 @@ export async function endedSessionIdsAfter(
   );
   return rows.map((row) => row.id);
 }
+
+/** At most so many rows are counted: a number beyond it is "very many". */
+const MAX_COUNTED = 100_000;
+
+/** How many sessions are alive, by role. */
+export async function countLive(db: Db, now: Date): Promise<{ role: string; count: number }[]> {
+  const { rows } = await db.query<{ role: string; count: number }>(
+    `select role, count(*) as count from (
+       select role from sessions where ended_at is null and absolute_expires_at > $1 and idle_expires_at > $1 limit $2) live
+      group by role`,
+    [now, MAX_COUNTED],
+  );
+  return rows;
+}

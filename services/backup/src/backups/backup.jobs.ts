@@ -1,8 +1,8 @@
-import type { Job } from "@medvault/runtime";
+import { type Job, looked, type Metric } from "@medvault/runtime";
 import { holdsBackup, removeBackup } from "../archive/archive.store.ts";
 import type { Context } from "../context.ts";
 import { isGone, THIS_RUNNER } from "../work/runner.ts";
-import { endDeletion, listRemovals, listWorkers } from "./backup.store.ts";
+import { type BackupTimes, backupTimes, endDeletion, listRemovals, listWorkers } from "./backup.store.ts";
 import { endVerifying, failMaking } from "./making.service.ts";
 
 /**
@@ -30,3 +30,26 @@ export async function recoverBackups(context: Context): Promise<void> {
 export const backupJobs = (context: Context): Job[] => [
   { name: "recover-backups", every: 30_000, run: () => recoverBackups(context) },
 ];
+
+export function backupMetrics({ pool }: Context): Metric[] {
+  const times = looked(() => backupTimes(pool));
+  const metric = (name: string, help: string, of: keyof BackupTimes): Metric => ({
+    ...{ name, help },
+    read: async () => (await times())?.[of],
+  });
+  return [
+    metric(
+      "backup_last_success_timestamp_seconds",
+      "When the newest whole backup was made; 0: never.",
+      "made",
+    ),
+    metric(
+      "backup_last_verified_timestamp_seconds",
+      "When a kept backup was last found to be good; 0: never.",
+      "verified",
+    ),
+    metric("backup_last_failure_timestamp_seconds", "When making a backup last failed; 0: never.", "failed"),
+    metric("backups_kept", "Whole backups that are kept.", "kept"),
+    metric("backup_size_bytes", "What the newest whole backup takes.", "sizeBytes"),
+  ];
+}

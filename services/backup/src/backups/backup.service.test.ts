@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type BackupView, newId } from "@medvault/contracts";
 import { createKeyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
-import { actor, drainedEvents, signedIn } from "@medvault/testing";
+import { actor, drainedEvents, metricOf, signedIn } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import {
   filesUnder,
@@ -77,6 +77,11 @@ test("a fresh backup verifies", async () => {
     subject: `backup/${id}`,
     data: { outcome: "success" },
   });
+  for (const name of ["backup_last_success_timestamp_seconds", "backup_last_verified_timestamp_seconds"])
+    await expect
+      .poll(() => metricOf(backup.app, name), { timeout: 10_000 })
+      .toBeGreaterThan(Date.now() / 1000 - 600);
+  expect(await metricOf(backup.app, "backup_last_failure_timestamp_seconds")).toBe(0);
 });
 
 test("a second backup copies no blob that the first has, and neither loses it when the other is deleted", async () => {

@@ -162,3 +162,27 @@ export async function listRemovals(db: Db): Promise<{ id: string; state: "deleti
   );
   return rows;
 }
+
+/** When the newest backups were made, found good and failed (seconds since 1970, 0: never). */
+export interface BackupTimes {
+  readonly made: number;
+  readonly verified: number;
+  readonly failed: number;
+  readonly kept: number;
+  /** Of the newest that is whole. */
+  readonly sizeBytes: number;
+}
+
+export async function backupTimes(db: Db): Promise<BackupTimes | undefined> {
+  const { rows } = await db.query<BackupTimes>(
+    `select coalesce(extract(epoch from max(finished_at) filter (where state = 'complete')), 0)::float8 as made,
+            coalesce(extract(epoch from max(verified_at) filter (where verify_state = 'passed')), 0)::float8 as verified,
+            coalesce(extract(epoch from max(greatest(finished_at, created_at)) filter (where state = 'failed')), 0)::float8
+              as failed,
+            count(*) filter (where state = 'complete') as kept,
+            coalesce((select size_bytes from backups where state = 'complete' order by finished_at desc limit 1), 0)
+              as "sizeBytes"
+       from backups`,
+  );
+  return rows[0];
+}

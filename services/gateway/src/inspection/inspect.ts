@@ -1,4 +1,5 @@
 import { InvalidInput, type RouteDoc } from "@medvault/contracts";
+import { noteRoute } from "@medvault/service-kit";
 import type { Request } from "express";
 import { requestTarget } from "../routing/request-target.ts";
 import type { FindDocument } from "../routing/route-docs.ts";
@@ -52,6 +53,7 @@ export function inspector(find: FindDocument): Inspect {
     if (req.url.length > MAX_TARGET_CHARS) throw new TargetTooLong();
     const { path, query } = soundTarget(req.url);
     const route = find(req.method, path);
+    if (route) noteRoute(req, route.path);
     const { plan, names, unscreened } = known(route);
     const isOpen = route?.openQuery ?? false;
     const pairs = queryPairs(query, isOpen);

@@ -7,7 +7,7 @@ import { sourceOf } from "../identity/client.ts";
 import { TooManyPatients } from "../limits/limit.errors.ts";
 import { RequestScreened } from "../screening/screening.errors.ts";
 import { THREATS } from "../screening/threat.ts";
-import { kindOf, securityEvent } from "./refusal.events.ts";
+import { KINDS, kindOf, securityEvent } from "./refusal.events.ts";
 
 export interface RefusalLog {
   /** Counts and reports a refused request; errors that are no refusals are left out. */
@@ -31,6 +31,16 @@ export function createRefusalLog(registry: Registry, producer: LossyProducer): R
     help: "Requests refused here, by the kind of their event.",
     labelNames: ["kind"],
     registers,
+  });
+  for (const kind of KINDS) refusals.inc({ kind }, 0);
+  new Counter({
+    name: "gateway_events_dropped_total",
+    help: "Events of refusals that did not fit into the buffer while the broker was away.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(producer.dropped());
+    },
   });
   return {
     note(req, error) {

@@ -5,18 +5,18 @@ import { isAddress } from "@medvault/service-kit";
 import { EnrollmentRequired, SessionEnded, TokenRefused } from "../identity/identity.errors.ts";
 import { TooManyPatients } from "../limits/limit.errors.ts";
 import { RequestScreened } from "../screening/screening.errors.ts";
-import type { Threat } from "../screening/threat.ts";
+import { THREATS, type Threat } from "../screening/threat.ts";
 
 /** Which refusals the gateway itself reports to the audit log; services report their own. */
-export type SecurityEventKind =
-  | "token_refused"
-  | "session_required"
-  | "enrollment_required"
-  | "rate_limited"
-  | "too_many_patients"
-  | "csrf_failed"
-  | "request_malformed"
-  | `screening_${Threat}`;
+const PLAIN_KINDS = [
+  ...(["token_refused", "session_required", "enrollment_required", "rate_limited"] as const),
+  ...(["too_many_patients", "csrf_failed", "request_malformed"] as const),
+];
+export type SecurityEventKind = (typeof PLAIN_KINDS)[number] | `screening_${Threat}`;
+export const KINDS: readonly SecurityEventKind[] = [
+  ...PLAIN_KINDS,
+  ...THREATS.map((threat) => `screening_${threat}` as const),
+];
 
 /** From where, and in which request. */
 export interface Source {

@@ -1,0 +1,48 @@
+import { looked, type Metric } from "@medvault/runtime";
+import type { Context } from "../context.ts";
+import { countMissing, type LogStanding, readStanding } from "./log-standing.store.ts";
+
+/** What the log shows of itself: how far it has come, who writes, what is missing. */
+export function logMetrics({ pool, writer }: Context): Metric[] {
+  const standing = looked(() => readStanding(pool));
+  const missing = looked(() => countMissing(pool));
+  const of = (read: (found: LogStanding) => number) => async () => {
+    const found = await standing();
+    return found && read(found);
+  };
+  return [
+    { name: "audit_log_entries", help: "Events in the log.", read: of(({ entries }) => entries) },
+    {
+      name: "audit_unpublished_entries",
+      help: "Events in the log that no checkpoint covers yet.",
+      read: of(({ entries, published }) => Math.max(0, entries - published)),
+    },
+    {
+      name: "audit_last_checkpoint_timestamp_seconds",
+      help: "When the last checkpoint was signed; 0: never. One is due when events have come.",
+      read: of(({ signedAt }) => signedAt),
+    },
+    {
+      name: "audit_missing_events",
+      help: "Numbered events of a producer that have not arrived.",
+      labelNames: ["producer"],
+      read: async () =>
+        (await missing())?.map(({ producer, missing: value }) => ({ labels: { producer }, value })),
+    },
+    {
+      name: "audit_append_delay_seconds",
+      help: "From the oldest event of the last batch to its place in the log.",
+      read: () => writer.state().appendDelayMs / 1000,
+    },
+    {
+      name: "audit_writer_writing",
+      help: "1 in the process that writes the log; of all processes one.",
+      read: () => (writer.state().phase === "writing" ? 1 : 0),
+    },
+    {
+      name: "audit_writer_refusing",
+      help: "1 where the log and what is kept of it outside disagree: nothing is written.",
+      read: () => (writer.state().refusal === null ? 0 : 1),
+    },
+  ];
+}
