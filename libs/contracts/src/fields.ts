@@ -46,7 +46,7 @@ const YEARS = "in the years 0001 to 9999";
 
 /** Whether a text is a year, a month or a day of the calendar, in the years 0001 to 9999. */
 export function isPartialDate(value: string): boolean {
-  return DAY.test(value) && (value.length < 10 || z.iso.date().safeParse(value).success);
+  return DAY.test(value) && (value.length < 10 || z.regexes.date.test(value));
 }
 
 /** `1980`, `1980-05` or `1980-05-12`: as precise as it was said. */
