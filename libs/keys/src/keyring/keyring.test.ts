@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { WrappedKeyRefused } from "@medvault/crypto";
+import { WrappedKeyRefused, WrappedKeyTruncated } from "@medvault/crypto";
 import { expect, test } from "vitest";
 import { testKeyring } from "../../test/harness.ts";
 import { OpenedKeys } from "./opened-keys.ts";
@@ -27,7 +27,7 @@ test("the same wrapped bytes are opened once, and never for another subject", ()
   expect(() => keyring.subjectKey(wrapped, "b")).toThrow(WrappedKeyRefused);
 });
 
-test("threat: a rewrapped or shredded key is not served from memory, because other bytes are another entry", () => {
+test("threat: a rewrapped or shredded key is not served from memory, because it comes from other bytes", () => {
   const first = keyring.wrap(key, ["subject", "a"]);
   const again = keyring.wrap(key, ["subject", "a"]);
   expect(keyring.subjectKey(again, "a").key).not.toBe(keyring.subjectKey(first, "a").key);
@@ -36,18 +36,36 @@ test("threat: a rewrapped or shredded key is not served from memory, because oth
   expect(() => keyring.subjectKey(changed, "a")).toThrow(WrappedKeyRefused);
 });
 
-test("the cache holds so many keys and no more, drops the one used longest ago, and wipes it", () => {
+const from = Buffer.from("wrapped");
+
+test("the cache holds so many keys and no more, drops the oldest that nobody used since, and wipes it", () => {
   const cache = new OpenedKeys(2);
   const open = (fill: number) => () => ({ key: Buffer.alloc(32, fill), version: 1 });
-  const a = cache.get("a", open(1));
-  const b = cache.get("b", open(2));
-  expect(cache.get("a", open(9))).toBe(a);
-  const c = cache.get("c", open(3));
+  const a = cache.get("a", from, open(1));
+  const b = cache.get("b", from, open(2));
+  expect(cache.get("a", from, open(9))).toBe(a);
+  const c = cache.get("c", from, open(3));
   expect(cache.size).toBe(2);
   expect(b.key).toEqual(Buffer.alloc(32));
   expect([a.key[0], c.key[0]]).toEqual([1, 3]);
+  cache.get("c", from, open(9));
+  const d = cache.get("d", from, open(4));
+  expect([cache.size, a.key[0], c.key[0], d.key[0]]).toEqual([2, 0, 3, 4]);
   cache.wipe();
-  expect([cache.size, a.key[0], c.key[0]]).toEqual([0, 0, 0]);
+  expect([cache.size, c.key[0], d.key[0]]).toEqual([0, 0, 0]);
+});
+
+test("threat: a key whose place has another now is wiped, and what does not open changes nothing", () => {
+  const cache = new OpenedKeys(2);
+  const open = (fill: number) => () => ({ key: Buffer.alloc(32, fill), version: 1 });
+  const former = cache.get("a", from, open(1));
+  const refuse = () => {
+    throw new WrappedKeyTruncated();
+  };
+  expect(() => cache.get("a", Buffer.from("other"), refuse)).toThrow(WrappedKeyTruncated);
+  expect(cache.get("a", from, open(9))).toBe(former);
+  const next = cache.get("a", Buffer.from("rewrapped"), open(2));
+  expect([cache.size, former.key[0], next.key[0]]).toEqual([1, 0, 2]);
 });
 
 test("a keyring that evicts and wipes still opens everything", () => {

@@ -5,13 +5,21 @@ export interface OpenedKey extends SubjectKey {
   readonly key: Buffer;
 }
 
+interface Kept {
+  /** The bytes that it was opened from, in latin1: text keeps no pool of Buffers in memory. */
+  readonly from: string;
+  readonly opened: OpenedKey;
+  isUsed: boolean;
+}
+
 /**
- * The last keys that were opened, keyed by what they were opened from: a key that was shredded or
- * rewrapped is simply not found again. Bounded; what leaves is wiped. A key got from here is used
- * at once, never kept across an await.
+ * The last keys that were opened, one for each place that keys stand in, with what it was opened
+ * from: one that was shredded or rewrapped since is not served, and wiped once its place has
+ * another. Bounded; what leaves is wiped. A key got from here is used at once, never kept across an
+ * await.
  */
 export class OpenedKeys {
-  readonly #opened = new Map<string, OpenedKey>();
+  readonly #kept = new Map<string, Kept>();
   readonly #maxKeys: number;
 
   constructor(maxKeys: number) {
@@ -19,28 +27,40 @@ export class OpenedKeys {
   }
 
   get size(): number {
-    return this.#opened.size;
+    return this.#kept.size;
   }
 
-  get(from: string, open: () => OpenedKey): OpenedKey {
-    const known = this.#opened.get(from);
-    const key = known ?? open();
-    this.#opened.delete(from); // and set again below: a Map keeps the order of insertion, so the first is the oldest used
-    this.#opened.set(from, key);
-    if (this.#opened.size > this.#maxKeys) this.#evictOldest();
-    return key;
+  get(place: string, wrapped: Buffer, open: () => OpenedKey): OpenedKey {
+    const from = wrapped.toString("latin1");
+    const known = this.#kept.get(place);
+    if (known?.from === from) {
+      known.isUsed = true; // to keep them in the order of their use would cost more than to find one
+      return known.opened;
+    }
+    const opened = open();
+    known?.opened.key.fill(0);
+    if (known === undefined && this.#kept.size >= this.#maxKeys) this.#evictOne();
+    this.#kept.set(place, { from, opened, isUsed: false });
+    return opened;
   }
 
   wipe(): void {
-    for (const { key } of this.#opened.values()) key.fill(0);
-    this.#opened.clear();
+    for (const { opened } of this.#kept.values()) opened.key.fill(0);
+    this.#kept.clear();
   }
 
-  #evictOldest(): void {
-    for (const [from, { key }] of this.#opened) {
-      this.#opened.delete(from);
-      key.fill(0);
-      return;
+  /**
+   * The oldest that was not used since it was last looked at. Of those that were, each stays once.
+   */
+  #evictOne(): void {
+    for (const [place, kept] of this.#kept) {
+      this.#kept.delete(place);
+      if (!kept.isUsed) {
+        kept.opened.key.fill(0);
+        return;
+      }
+      kept.isUsed = false;
+      this.#kept.set(place, kept); // as the newest: this loop comes to it last
     }
   }
 }

@@ -21,14 +21,25 @@ function boundValue(value: unknown): unknown {
   throw new DeclarationFault("a typed column holds a scalar or a list of them");
 }
 
-/** Canonical JSON of columns and their values, each in its bound form. */
-export function boundColumns(
-  columns: readonly string[],
-  columnValue: (column: string, at: number) => unknown,
-): string {
-  return canonicalJson(
-    Object.fromEntries(columns.map((name, at) => [name, boundValue(columnValue(name, at))])),
-  );
+/** A column's value by its name, or by its place in the list. */
+type ColumnValue = (column: string, at: number) => unknown;
+
+/**
+ * Makes the canonical JSON of these columns and their values, each in its bound form. What is the
+ * same for every row, the order and the names, is made once.
+ */
+export function boundColumns(columns: readonly string[]): (columnValue: ColumnValue) => string {
+  const inOrder = columns
+    .map((name, at) => ({ name, at, label: `${canonicalJson(name)}:` }))
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
+  return (columnValue) => {
+    let members = "";
+    for (const { name, at, label } of inOrder) {
+      if (members !== "") members += ",";
+      members += label + canonicalJson(boundValue(columnValue(name, at)));
+    }
+    return `{${members}}`;
+  };
 }
 
 /** An id as it stands in the AAD. Throws DeclarationFault unless it is text. */

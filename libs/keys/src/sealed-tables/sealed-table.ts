@@ -70,6 +70,7 @@ interface Shape {
   readonly sealed: readonly Field[];
   readonly open: readonly Field[];
   readonly indexes: TableIndexes;
+  readonly bound: ReturnType<typeof boundColumns>;
 }
 
 export class SealedTable<T extends object> {
@@ -204,14 +205,14 @@ export class SealedTable<T extends object> {
 
   #openRow(keyring: Keyring, row: SealedRow): { open: Record<string, Json>; fields: Record<string, Json> } {
     const { id, subject } = this.#shape;
-    const open = openFields(row.open);
+    const { open, text } = openFields(row.open);
     const context = this.#context(
       keyring,
       row[id.column],
       row[subject.column],
       row.rev,
-      boundColumns(this.declaration.typed, this.#sealedAs(row)),
-      canonicalJson(open),
+      this.#shape.bound(this.#sealedAs(row)),
+      text,
     );
     const plaintext = openBox(keyring.subjectKey(row.subject_key, context.subjectId), context, row.sealed);
     const fields = JSON.parse(plaintext.toString("utf8")) as Record<string, Json>;
@@ -222,21 +223,22 @@ export class SealedTable<T extends object> {
   /** A column's value when the box was sealed: its own, but where a restore has set another. */
   #sealedAs(row: SealedRow): (column: string) => unknown {
     const { resettable = [] } = this.declaration;
-    const before = (row.sealed_as ?? {}) as Readonly<Record<string, unknown>>;
+    const before = row.sealed_as as Readonly<Record<string, unknown>> | null | undefined;
+    if (!before) return (column) => row[column];
     return (column) =>
       resettable.includes(column) && Object.hasOwn(before, column) ? before[column] : row[column];
   }
 
   #job(keyring: Keyring, wrapped: Buffer, value: T): SealJob {
     const from = value as Record<string, unknown>;
-    const open = openFields(pick(from, this.#shape.open));
+    const { open, text } = openFields(pick(from, this.#shape.open));
     const context = this.#context(
       keyring,
       from[this.#shape.id.property],
       from[this.#shape.subject.property],
       from.rev,
-      boundColumns(this.declaration.typed, (_, at) => from[this.#shape.typed[at]?.property ?? ""]),
-      canonicalJson(open),
+      this.#shape.bound((_, at) => from[this.#shape.typed[at]?.property ?? ""]),
+      text,
     );
     const plaintext = paddedJson(canonicalJson(pick(from, this.#shape.sealed)));
     return { wrapped, context, plaintext, suite: this.declaration.suite ?? "aes-256-gcm", open };
@@ -279,6 +281,7 @@ function shapeOf(declaration: TableDeclaration): Shape {
     sealed: declaration.sealed.map(fieldOf),
     open: (declaration.open ?? []).map(fieldOf),
     indexes: new TableIndexes(declaration),
+    bound: boundColumns(declaration.typed),
   };
 }
 
@@ -286,8 +289,9 @@ function pick(from: Record<string, unknown>, fields: readonly Field[]): Record<s
   return Object.fromEntries(fields.map(({ column, property }) => [column, from[property] ?? null]));
 }
 
-/** An `open` column as plain JSON, exactly as Postgres will give it back. */
-function openFields(value: unknown): Record<string, Json> {
+/** An `open` column as plain JSON, exactly as Postgres will give it back, and as canonical text. */
+function openFields(value: unknown): { open: Record<string, Json>; text: string } {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new BoxForged();
-  return JSON.parse(canonicalJson(value)) as Record<string, Json>;
+  const text = canonicalJson(value);
+  return { open: JSON.parse(text) as Record<string, Json>, text };
 }
