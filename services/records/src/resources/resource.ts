@@ -181,18 +181,19 @@ function viewOf<T extends Row>(
   return (value: T, unmask: readonly string[]): unknown => {
     const open = { ...value, ...shownOf(value, accessBy) } as Record<string, unknown>;
     const masked = sensitive.size > 0 ? (table.mask(value) as Record<string, unknown>) : open;
-    return Object.fromEntries(
-      shown.flatMap((field) => {
-        const make = derived[field];
-        if (make) {
-          const made = make(value);
-          return made === undefined ? [] : [[field, made]];
-        }
-        const isMasked = sensitive.has(field) && !unmask.includes(field);
-        const one = isMasked ? masked[field] : open[field];
-        return [[field, one instanceof Date ? one.toISOString() : one]];
-      }),
-    );
+    const view: Record<string, unknown> = {};
+    for (const field of shown) {
+      const make = derived[field];
+      if (make) {
+        const made = make(value);
+        if (made !== undefined) view[field] = made;
+        continue;
+      }
+      const isMasked = sensitive.has(field) && !unmask.includes(field);
+      const one = isMasked ? masked[field] : open[field];
+      view[field] = one instanceof Date ? one.toISOString() : one;
+    }
+    return view;
   };
 }
 
