@@ -277,11 +277,11 @@ test("a fault in the middle of an answer cuts the connection, so that half is no
   await expect(service.call("/v1/torn").then((answer) => answer.text())).rejects.toThrow();
 });
 
-test("every answer carries the security headers, also 401 and 404, and may not be kept", async () => {
+test("every answer to anyone but the gateway carries the security headers, and may not be kept", async () => {
   for (const answer of [
     await service.call("/v1/things", { as: null }),
-    await service.call("/v1/nothing"),
-    await service.call("/healthz"),
+    await service.call("/v1/things", { as: null, headers: { "x-medvault-assertion": "forged" } }),
+    await service.call("/healthz", { as: null }),
   ]) {
     const { headers } = answer;
     expect(headers.get("content-security-policy")).toContain("default-src 'none'");
@@ -292,6 +292,23 @@ test("every answer carries the security headers, also 401 and 404, and may not b
     expect(headers.get("permissions-policy")).toContain("camera=()");
     expect(headers.get("cache-control")).toBe("no-store");
     expect(headers.has("x-powered-by")).toBe(false);
+  }
+});
+
+test("an answer to the gateway, which puts its own headers on each, carries no more than it needs", async () => {
+  for (const path of ["/v1/missing", "/v1/nothing"]) {
+    const { headers } = await service.call(path);
+    expect([...headers.keys()].sort()).toEqual([
+      "cache-control",
+      "connection",
+      "content-length",
+      "content-type",
+      "date",
+      "keep-alive",
+      "x-content-type-options",
+      "x-request-id",
+    ]);
+    expect(headers.get("cache-control")).toBe("no-store");
   }
 });
 

@@ -1,4 +1,4 @@
-import type { Express, RequestHandler } from "express";
+import type { Express, Request, Response } from "express";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import packageJson from "../package.json" with { type: "json" };
 import { type Readiness, shared } from "./health.ts";
@@ -14,7 +14,7 @@ const SLOW_MS = 1_000;
 export const metricsOf = perApp(() => new Registry());
 
 /** Counts and times each request by route pattern (never by URL), and logs those over a second. */
-export function observeRequests(app: Express, logger: Logger): RequestHandler {
+export function observeRequests(app: Express, logger: Logger): (req: Request, res: Response) => void {
   const registry = metricsOf(app);
   const durations = new Histogram({
     name: "http_request_duration_seconds",
@@ -52,7 +52,7 @@ export function observeRequests(app: Express, logger: Logger): RequestHandler {
     }
     return found;
   };
-  return (req, res, next) => {
+  return (req, res) => {
     const startedAt = performance.now();
     active += 1;
     res.once("close", () => {
@@ -72,7 +72,6 @@ export function observeRequests(app: Express, logger: Logger): RequestHandler {
       if (isSlow) logger.warn(line, "slow request");
       else logger.debug(line, "request");
     });
-    next();
   };
 }
 

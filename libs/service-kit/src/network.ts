@@ -44,6 +44,7 @@ export function addressRanges(list: string): (address: string) => boolean {
     const bits = prefix === undefined ? (family === 6 ? 128 : 32) : Number(prefix);
     ranges.addSubnet(network, bits, family === 6 ? "ipv6" : "ipv4");
   }
+  if (ranges.rules.length === 0) return () => false;
   return (address) => {
     const family = isIP(address);
     return family !== 0 && ranges.check(address, family === 6 ? "ipv6" : "ipv4");

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Actor, InvalidInput, PURPOSE_HEADER, PURPOSES, REQUEST_ID_HEADER } from "@medvault/contracts";
 import { context, trace } from "@opentelemetry/api";
-import type { Request, RequestHandler } from "express";
+import type { Request, Response } from "express";
 import type { Asserted } from "./assertions.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -21,18 +21,15 @@ interface WithContext {
 }
 
 /** Gives each request its id: the caller's if well-formed, else a random UUID; answers show it. */
-export function requestContext(): RequestHandler {
-  return (req, res, next) => {
-    const given = req.get(REQUEST_ID_HEADER);
-    const requestId = given && REQUEST_ID.test(given) ? given : randomUUID();
-    const parent = req.get("traceparent");
-    (req as WithContext)[CONTEXT] = {
-      requestId,
-      traceparent: activeTraceparent() ?? (parent && TRACEPARENT.test(parent) ? parent : null),
-    };
-    res.setHeader("X-Request-Id", requestId);
-    next();
+export function beginRequest(req: Request, res: Response): void {
+  const given = req.get(REQUEST_ID_HEADER);
+  const requestId = given && REQUEST_ID.test(given) ? given : randomUUID();
+  const parent = req.get("traceparent");
+  (req as WithContext)[CONTEXT] = {
+    requestId,
+    traceparent: activeTraceparent() ?? (parent && TRACEPARENT.test(parent) ? parent : null),
   };
+  res.setHeader("X-Request-Id", requestId);
 }
 
 /** The id of this request, as the answer shows it. */
@@ -100,7 +97,7 @@ export function isForPart(req: Request): boolean {
 
 function contextOf(req: Request): Context {
   const ctx = (req as WithContext)[CONTEXT];
-  if (!ctx) throw new Error("requestContext() must run before this");
+  if (!ctx) throw new Error("beginRequest() must run before this");
   return ctx;
 }
 

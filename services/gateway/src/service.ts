@@ -23,12 +23,11 @@ export const gateway = defineProcess({
     const metrics = metricsOf(app);
     const refusals = createRefusalLog(metrics, producer);
     measureUpstreams(metrics, Object.values(upstreams));
-    // Before anything answers, health checks and preflights too.
-    app.use((req, _res, next) => {
-      checkHeaders(req.rawHeaders);
-      next();
+    const allowOrigin = cors(config.MEDVAULT_CORS_ORIGINS);
+    app.use((req, res, next) => {
+      checkHeaders(req.rawHeaders); // before anything answers, health checks and preflights too
+      allowOrigin(req, res, next);
     });
-    app.use(cors(config.MEDVAULT_CORS_ORIGINS));
     mountHealth(app, app, readiness);
     app.use(edge(context));
     mountSystem(app);
