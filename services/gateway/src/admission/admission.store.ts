@@ -53,6 +53,8 @@ const BREAKER: CircuitBreaker.Options = {
   timeout: false, // would blame Redis for this process's own delays: see `within`
   volumeThreshold: 3, // three waits in sequence must fit into the window
   errorThresholdPercentage: 50,
+  enableSnapshots: false, // each second they sort the latencies of the whole window, for nobody
+  rollingPercentilesEnabled: false,
   rollingCountTimeout: 3_000,
   resetTimeout: 500,
   errorFilter: isStorageFull, // it answers: who asks is told why

@@ -36,6 +36,8 @@ const BREAKER: CircuitBreaker.Options = {
   timeout: false, // opossum's aborts nothing and counts slow uploads; undici bounds the time
   volumeThreshold: 10, // without it the first failure opens
   errorThresholdPercentage: 50,
+  enableSnapshots: false, // each second they sort the latencies of the whole window, for nobody
+  rollingPercentilesEnabled: false,
   rollingCountTimeout: 10_000,
   resetTimeout: 2_000,
   // A client that goes away, or sends too much, says nothing about the service.
