@@ -1,5 +1,7 @@
 import { InvalidInput } from "@medvault/contracts";
 
+/** What nearly every target is: nothing in it has a second reading. */
+const PLAIN = /^(?:\/[A-Za-z0-9_-]+)+$/;
 const PATH = /^(\/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)+$/;
 /** Encoded slash, backslash, NUL and other controls: decoders behind us may differ on them. */
 const ENCODED = /%(2f|5c|0[0-9a-f]|1[0-9a-f]|7f)/i;
@@ -15,6 +17,7 @@ const UNSOUND = /[^\x21-\x7e]|%(?:[01][0-9a-f]|7f)/i;
  * broken percent-encoding.
  */
 export function requestTarget(url: string): { path: string; query: string } {
+  if (PLAIN.test(url)) return { path: url, query: "" };
   const at = url.indexOf("?");
   const path = at === -1 ? url : url.slice(0, at);
   const query = at === -1 ? "" : url.slice(at);

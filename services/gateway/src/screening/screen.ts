@@ -1,4 +1,4 @@
-import { InvalidInput } from "@medvault/contracts";
+import { InvalidInput, PURPOSE_HEADER, PURPOSES } from "@medvault/contracts";
 import { BoundedMap } from "@medvault/service-kit";
 import type { FieldPlan } from "./field-plan.ts";
 import { isScanner } from "./scanner-agents.ts";
@@ -43,11 +43,24 @@ const UNSCREENED_HEADERS: ReadonlySet<string> = new Set([
 ]);
 const PLAIN_PATH = /^[A-Za-z0-9/_.:$-]*$/;
 
+/** A segment that is an id: none is an attack, whatever its digits are. */
+const ID = /(?<=\/)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=\/|$)/gi;
+const ANY_ID = "00000000-0000-0000-0000-000000000000";
+const MAX_REMEMBERED_PATHS = 1_000;
+const MAX_REMEMBERED_CHARS = 256;
+
+/** What was found harmless, with `ANY_ID` for each id. */
+const harmless = new BoundedMap<string, true>(MAX_REMEMBERED_PATHS);
+
 /** Throws RequestScreened for a path that looks like an attack, as it came. */
 export function screenPath(path: string): void {
-  refuseIf(threatIn(path));
-  if (PLAIN_PATH.test(path)) return;
-  for (const segment of path.split("/")) if (segment) refuseIf(threatIn(segment));
+  const shape = path.replace(ID, ANY_ID);
+  if (harmless.has(shape)) return;
+  refuseIf(threatIn(shape));
+  if (!PLAIN_PATH.test(shape)) {
+    for (const segment of shape.split("/")) if (segment) refuseIf(threatIn(segment));
+  }
+  if (shape.length <= MAX_REMEMBERED_CHARS) harmless.set(shape, true);
 }
 
 /** Throws RequestScreened for names or values of a query, but for values that are not screened. */
@@ -61,6 +74,7 @@ export function screenQuery(
   }
 }
 
+const purposes: ReadonlySet<string> = new Set(PURPOSES);
 const agents = new BoundedMap<string, Threat | null>(MAX_REMEMBERED_AGENTS);
 
 /** Throws RequestScreened for a scanner's user agent, and for headers or cookies like an attack. */
@@ -70,6 +84,7 @@ export function screenHeaders(rawHeaders: readonly string[]): void {
     const value = rawHeaders[i + 1] as string;
     if (name === "user-agent") refuseIf(threatOfAgent(value));
     else if (name === "cookie") screenCookies(value);
+    else if (name === PURPOSE_HEADER && purposes.has(value)) continue;
     else if (!UNSCREENED_HEADERS.has(name) && !name.startsWith("sec-")) refuseIf(threatInHeader(value));
   }
 }

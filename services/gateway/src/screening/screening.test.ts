@@ -38,6 +38,7 @@ test("attacks in path, query names and values, headers and cookies are refused b
   await expectScreened("/v1/files?attachedTo=..%252f..%252fetc%252fpasswd");
   await expectScreened("/docs", { headers: { referer: `https://x/?q=${MARKUP}` } });
   await expectScreened("/docs", { headers: { "x-anything": ATTACK } });
+  await expectScreened("/docs", { headers: { "x-purpose": ATTACK } });
   await expectScreened("/docs", { headers: { "user-agent": MARKUP } });
   await expectScreened("/docs", { headers: { "user-agent": "sqlmap/1.8" } });
   await expectScreened("/docs", { headers: { cookie: `a=b; theme=${ATTACK}` } });
@@ -48,6 +49,18 @@ test("attacks in path, query names and values, headers and cookies are refused b
   await expectScreened("/docs?user__password__startswith=a");
   await expectScreened("/docs?user=*%29%28uid%3D*");
   await expectScreened("/v1/patients/%24%7B7*7%7D");
+});
+
+test("a path is screened whatever other path with ids was harmless before", async () => {
+  // A path with ids is remembered as harmless: what else is in one must not be let in by that.
+  for (const id of [ID, "0190000e-3080-7000-8000-000000000000"]) {
+    expect((await edge.call(`/v1/patients/${id}`, { as: doctor })).status, id).toBe(200);
+    for (const beside of ["..%5c..%5cetc%5cpasswd", encodeURIComponent(ATTACK), encodeURIComponent(MARKUP)]) {
+      await expectScreened(`/v1/patients/${id}/${beside}`);
+      await expectScreened(`/v1/patients/${id}${beside}`);
+      await expectScreened(`/${beside}/${id}`);
+    }
+  }
 });
 
 test("attacks in structured fields are refused, at any depth and in names too", async () => {
