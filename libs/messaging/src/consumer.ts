@@ -25,6 +25,8 @@ export interface ConsumerOptions {
   /** Messages in hand at most; default 50. */
   prefetch?: number;
   handle: EventHandler;
+  /** The handler knows for good which events it has had: their ids need not be noted. */
+  withoutInbox?: boolean;
   /** Services whose events are taken; default all. */
   allowedSources?: readonly string[];
   /** How often it looks for parked messages that are to be taken again; default 5,000. */
@@ -99,12 +101,8 @@ class ConsumerWorker {
   constructor(options: ConsumerOptions) {
     this.#options = options;
     this.#prefetch = options.prefetch ?? DEFAULT_PREFETCH;
-    this.#context = {
-      pool: options.pool,
-      consumer: options.queue,
-      handle: options.handle,
-      allowedSources: options.allowedSources,
-    };
+    const { pool, queue: consumer, handle, withoutInbox, allowedSources } = options;
+    this.#context = { pool, consumer, handle, withoutInbox, allowedSources };
   }
 
   wake(): void {

@@ -8,7 +8,7 @@ import { messageOf, type Parsed, parseMessage, poisonOf } from "./incoming.ts";
 import { nextRedrive, parkAgain, unpark } from "./parked.ts";
 
 /**
- * Takes the effect of events in the given transaction, in which their ids go into the inbox too. A
+ * Takes the effect of events in the given transaction, in which the inbox notes their ids too. A
  * throw rolls both back; one whose `kind` is "unavailable" makes the consumer wait and retry, any
  * other ends, after three tries of each event alone, in the parked table. May run more than once.
  */
@@ -18,6 +18,7 @@ export interface EffectContext {
   pool: pg.Pool;
   consumer: string;
   handle: EventHandler;
+  withoutInbox?: boolean | undefined;
   allowedSources?: readonly string[] | undefined;
 }
 
@@ -29,10 +30,14 @@ export async function takeEffect(context: EffectContext, parsed: readonly Parsed
   const events = parsed.flatMap((each) => each.events);
   const poison = parsed.flatMap((each) => each.poison);
   await inTransaction(context.pool, async (tx) => {
-    const fresh = await takeNew(tx, context.consumer, events);
     await park(tx, context.consumer, poison);
-    if (fresh.length > 0) await context.handle(fresh, tx);
+    await handleNew(context, tx, events);
   });
+}
+
+async function handleNew(context: EffectContext, tx: Tx, events: CloudEvent[]): Promise<void> {
+  const fresh = context.withoutInbox ? events : await takeNew(tx, context.consumer, events);
+  if (fresh.length > 0) await context.handle(fresh, tx);
 }
 
 /**
@@ -82,8 +87,7 @@ export async function redriveOne(context: EffectContext): Promise<void> {
       if (poison[0] !== undefined) {
         return parkAgain(tx, message.id, poison[0].reason);
       }
-      const fresh = await takeNew(tx, consumer, events);
-      if (fresh.length > 0) await context.handle(fresh, tx);
+      await handleNew(context, tx, events);
       await unpark(tx, message.id);
     });
   } catch (error) {

@@ -43,6 +43,15 @@ export class UnsafeInteger extends Error {
   }
 }
 
+/** What a transaction took for granted is so no more: `inTransaction` runs it again. */
+export class Outdated extends Error {
+  override readonly name = "Outdated";
+  readonly code = "40001"; // as Postgres says it
+  constructor() {
+    super("What the transaction took for granted had changed.");
+  }
+}
+
 // https://www.postgresql.org/docs/17/errcodes-appendix.html. 08: connection; 53: disk full, out of
 // memory, too many connections; 57P0x: shutting down, crashed, starting; 57014: statement limit;
 // 55P03: lock limit; 25P03: idle in transaction limit; 25006: read-only (a demoted primary).

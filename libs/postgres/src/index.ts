@@ -4,6 +4,7 @@ export { type Ear, openEar } from "./ear.ts";
 export {
   DatabaseUnavailable,
   isUnavailable,
+  Outdated,
   RestoreInProgress,
   TransactionAborted,
   toDatabaseError,

@@ -1,9 +1,9 @@
 import type { CloudEvent } from "@medvault/contracts";
-import type { Tx } from "@medvault/postgres";
+import { Outdated, type Tx } from "@medvault/postgres";
 import type { BodySeal } from "./body-seal.ts";
 import { type Columns, columnsOf, makeEntries } from "./entry.ts";
-import { lockForAppend } from "./lease.store.ts";
-import { appendRows } from "./log.store.ts";
+import { lockWriter } from "./lease.store.ts";
+import { appendRows, isKnownEvent, knownIds } from "./log.store.ts";
 import type { Numbered } from "./sequence.store.ts";
 import { WriterRefuses } from "./writer.errors.ts";
 
@@ -14,31 +14,57 @@ export interface AppendContext {
   readonly seal: BodySeal;
   /** The writer's fencing epoch. */
   readonly epoch: number;
+  /** Where its last append left the log, if it knows. */
+  readonly size: number | null;
   /** The size of the tree that was published last: the log may never be shorter. */
   readonly publishedSize: number;
 }
 
 /**
  * Appends events to the log in the consumer's transaction; those that are in it already are left
- * out. Gives how many went in.
- * @throws WriterFenced, and WriterRefuses when the table does not end where it must
+ * out. One statement where the log ends where this writer left it. Gives the size of the log.
+ * @throws WriterFenced, WriterRefuses when the table does not end where it must, and Outdated when
+ * some events are in the log already: then the transaction is run again, without `size`
  */
 export async function append(tx: Tx, context: AppendContext, events: readonly CloudEvent[]): Promise<number> {
   const once = new Map(events.map((event) => [event.id.toLowerCase(), event]));
-  // The inbox keeps duplicates away for 90 days; the log itself knows every event for ever.
-  const { size, known } = await lockForAppend(tx, context.epoch, [...once.keys()]);
+  if (context.size !== null && (await appendNew(tx, context, context.size, [...once.values()])))
+    return context.size + once.size;
+  const { size } = await lockWriter(tx, context.epoch);
+  const known = await knownIds(tx, [...once.keys()]);
   const fresh = [...once].filter(([id]) => !known.has(id)).map(([, event]) => event);
-  if (fresh.length === 0) return 0;
+  if (fresh.length > 0 && !(await appendAt(tx, context, size, fresh))) {
+    throw new WriterRefuses("log_truncated", `the log does not end at the ${size} entries that it had`);
+  }
+  return size + fresh.length;
+}
+
+async function appendNew(
+  tx: Tx,
+  context: AppendContext,
+  size: number,
+  events: readonly CloudEvent[],
+): Promise<boolean> {
+  try {
+    return await appendAt(tx, context, size, events);
+  } catch (error) {
+    throw isKnownEvent(error) ? new Outdated() : error;
+  }
+}
+
+async function appendAt(
+  tx: Tx,
+  context: AppendContext,
+  size: number,
+  fresh: readonly CloudEvent[],
+): Promise<boolean> {
+  if (size < context.publishedSize) return false;
   const rows = makeEntries(fresh).map(({ event, leaf, body }, at) => {
     const columns = columnsOf(event);
     return { ...columns, leaf, sealed: context.seal.seal(size + at, columns.id, body) };
   });
   const numbers = fresh.flatMap((event, at) => numbered(event, rows[at] as Columns));
-  const appended = size < context.publishedSize ? 0 : await appendRows(tx, size, rows, numbers);
-  if (appended !== rows.length) {
-    throw new WriterRefuses("log_truncated", `the log does not end at the ${size} entries that it had`);
-  }
-  return appended;
+  return (await appendRows(tx, context.epoch, size, rows, numbers)) === rows.length;
 }
 
 function numbered(event: CloudEvent, columns: Columns): Numbered[] {

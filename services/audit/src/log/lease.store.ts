@@ -46,25 +46,6 @@ export async function lockWriter(tx: Tx, epoch: number): Promise<Lease> {
   return rows[0];
 }
 
-/**
- * As lockWriter, with those of the event ids that the log holds. Those that were not in the inbox
- * before this transaction: of them nothing can have been appended while it waited for the lock.
- * @throws WriterFenced
- */
-export async function lockForAppend(
-  tx: Tx,
-  epoch: number,
-  ids: readonly string[],
-): Promise<{ size: number; known: ReadonlySet<string> }> {
-  const { rows } = await tx.query<{ size: number; known: string[] | null }>(
-    `select size, (select array_agg(id::text) from log where id = any($2::uuid[])) as known
-       from writer where epoch = $1 for update`,
-    [epoch, ids],
-  );
-  if (rows[0] === undefined) throw new WriterFenced();
-  return { size: rows[0].size, known: new Set(rows[0].known) };
-}
-
 /** The tree size that the next append expects. */
 export async function expectedSize(db: Db): Promise<number> {
   const { rows } = await db.query<{ size: number }>("select size from writer");

@@ -67,6 +67,8 @@ test("a message that is delivered again is logged once", async () => {
   await audit.send(once, once);
   await audit.send(once, event(31));
   await audit.logged(16);
+  // The log knows its events for good, beyond the 90 days of an inbox.
+  expect((await audit.superuser.query("select from inbox")).rowCount).toBe(0);
 });
 
 test("a damaged row is shown as damaged and not as what it claims; its proof is refused", async () => {

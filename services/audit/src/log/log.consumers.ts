@@ -18,6 +18,7 @@ export const logConsumers = ({ writer }: Context): Consumption[] => [
     queue: AUDIT_QUEUE,
     bindings: [AUDIT_BINDING],
     prefetch: PREFETCH,
+    withoutInbox: true, // the log has every event's id, and no two of one
     handle: (events, tx) => writer.append(tx, events),
     held: (consumer) => writer.start(consumer),
   },

@@ -28,7 +28,7 @@ test.each([
   await expect(log.pool.query(sql)).rejects.toMatchObject({ code: "42501" });
 });
 
-test("rows go in at the expected size only, all or none", async () => {
+test("rows go in at the expected size and under the present epoch only, all or none", async () => {
   const { rows } = await log.superuser.query("select id, leaf, sealed from log where idx = 0");
   const row = {
     ...rows[0],
@@ -48,11 +48,13 @@ test("rows go in at the expected size only, all or none", async () => {
     ip: null,
     requestId: null,
   };
+  const epoch = Number((await log.superuser.query("select epoch from writer")).rows[0].epoch);
   for (const size of [0, 2, 4]) {
-    expect(await inTransaction(log.pool, (tx) => appendRows(tx, size, [row], []))).toBe(0);
+    expect(await inTransaction(log.pool, (tx) => appendRows(tx, epoch, size, [row], []))).toBe(0);
   }
+  expect(await inTransaction(log.pool, (tx) => appendRows(tx, epoch - 1, 3, [row], []))).toBe(0);
   expect(await tableSize(log.pool)).toBe(3);
-  expect(await inTransaction(log.pool, (tx) => appendRows(tx, 3, [row], []))).toBe(1);
+  expect(await inTransaction(log.pool, (tx) => appendRows(tx, epoch, 3, [row], []))).toBe(1);
   expect(await tableSize(log.pool)).toBe(4);
 });
 

@@ -34,7 +34,8 @@ const APPENDED = [
   ...(["subject", "action", "outcome", "purpose", "ip", "requestId", "leaf", "sealed"] as const),
 ];
 
-const APPEND = `with appended as (
+const APPEND = `with held as materialized (select from writer where epoch = $24 and size = $1::bigint for update),
+     appended as (
      insert into log (idx, id, occurred_at, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject,
                       action, outcome, purpose, ip, request_id, leaf, sealed)
      select $1::bigint + n - 1, id, to_timestamp(ms / 1000.0), type, producer, epoch, seq, actor_id, actor_role,
@@ -44,7 +45,7 @@ const APPEND = `with appended as (
                    $17::bytea[], $18::bytea[])
             with ordinality as new (id, ms, type, producer, epoch, seq, actor_id, actor_role, patient_ids, subject,
                                     action, outcome, purpose, ip, request_id, leaf, sealed, n)
-      where (select coalesce(max(idx) + 1, 0) from log) = $1::bigint
+      where exists (select from held) and (select coalesce(max(idx) + 1, 0) from log) = $1::bigint
      returning idx),
      size as (update writer set size = (select max(idx) + 1 from appended) where exists (select from appended)),
      numbers as (${recordSequences(19, "exists (select from appended)")})
@@ -52,11 +53,13 @@ const APPEND = `with appended as (
 
 /**
  * Appends rows at `expectedSize`, moves the size that the next append expects, and records the
- * numbers that arrived; does nothing unless the table ends exactly there. Under the lock of the
- * writer's row. Gives the number of rows that went in: all or none.
+ * numbers that arrived; does nothing unless this epoch's writer and the table end exactly there.
+ * Gives the number of rows that went in: all or none. Throws where the log has one of the events
+ * (`isKnownEvent`).
  */
 export async function appendRows(
   tx: Tx,
+  epoch: number,
   expectedSize: number,
   rows: readonly NewRow[],
   numbers: readonly Numbered[],
@@ -68,8 +71,19 @@ export async function appendRows(
       rows.map((row) => (column === "patientIds" ? `{${row.patientIds.join(",")}}` : row[column])),
     ),
     ...sequenceValues(numbers),
+    epoch,
   ]);
   return counts[0]?.appended ?? 0;
+}
+
+/** Whether an append failed since the log has one of its events. */
+export const isKnownEvent = (error: unknown): boolean =>
+  (error as { constraint?: unknown }).constraint === "log_id_key";
+
+/** Those of the event ids that the log holds. */
+export async function knownIds(db: Db, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await db.query<{ id: string }>("select id from log where id = any($1::uuid[])", [ids]);
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** How many leaves the table says it has: one more than its last index. */

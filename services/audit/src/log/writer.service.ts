@@ -41,6 +41,8 @@ export class LogWriter {
   #published: Published | null = null;
   #failures = 0;
   #appendDelayMs = 0;
+  /** Where the last append left the log; null where that is not known. */
+  #size: number | null = null;
   /** Something was appended since the last look. */
   #hasNews = false;
   #stopping = false;
@@ -78,16 +80,19 @@ export class LogWriter {
   async append(tx: Tx, events: readonly CloudEvent[]): Promise<void> {
     const [epoch, published] = [this.#epoch, this.#published];
     if (epoch === null || published === null || this.#phase !== "writing") throw new WriterFenced();
+    let size: number;
     try {
       const { seal } = this.#log;
-      await append(tx, { seal, epoch, publishedSize: published.edge.size }, events);
+      size = await append(tx, { seal, epoch, size: this.#size, publishedSize: published.edge.size }, events);
     } catch (error) {
+      this.#size = null;
       if (error instanceof WriterRefuses) this.#refuse(error);
       if (error instanceof WriterFenced) this.#loseLease(epoch);
       throw error;
     }
     afterCommit(tx, () => {
       this.#appendDelayMs = delayOf(events, this.#log.now());
+      this.#size = size;
       this.#hasNews = true;
       this.#wake();
     });
