@@ -28,7 +28,7 @@ const DEFAULT_POLL_MS = 2_000;
 /** While an open transaction may show events without a commit that is heard of. */
 const LATE_POLL_MS = 100;
 /** Batches begin so far apart, so that events travel in company; one alone goes at once. */
-const APART_MS = 35;
+const APART_MS = 50;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 5_000;
 const LAST_WORDS_MS = 2_000;
