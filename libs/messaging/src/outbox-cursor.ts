@@ -39,6 +39,16 @@ export class OutboxCursor {
     return this.#mayBeLate;
   }
 
+  /** Beyond this nothing was read. */
+  get position(): number {
+    return this.#cursor;
+  }
+
+  /** Whether nothing can be, nor appear, below the cursor. */
+  get isSettled(): boolean {
+    return this.#cursor === this.#floor;
+  }
+
   /** Claims the next rows: latecomers when it is time to look for them, else new ones. */
   async next(db: Db, lease: Lease, limit: number): Promise<Claim & { isWhole: boolean }> {
     if (this.#cursor > this.#floor && performance.now() >= this.#lookedBackAt + this.#waitMs()) {

@@ -49,6 +49,7 @@ export class RelayWorker {
   #begunAt = Number.NEGATIVE_INFINITY;
   #isEmitted = false;
   #isUntold = false;
+  #isEmpty = false; // beyond the cursor, as the renewal of just now has seen
   #renewAt = 0;
   #heartbeatAt = 0;
   #channel: ConfirmChannel | null = null;
@@ -116,17 +117,15 @@ export class RelayWorker {
 
   /** One round; false when there is more to do at once. */
   async #step(): Promise<boolean> {
+    const { pool } = this.#options;
     const channel = await this.#openChannel();
     if (!(await this.#holdLease())) return this.#tellHolder();
     if (!this.#recovered) await this.#recover(channel);
+    else if (this.#isEmpty && this.#cursor.isSettled) return this.#beat();
     // From here on events may be in the journal: any failure leads through #recover.
     this.#recovered = false;
     const begunAt = performance.now();
-    const { rows, batch, isWhole } = await this.#cursor.next(
-      this.#options.pool,
-      this.#held(),
-      this.#batchRows,
-    );
+    const { rows, batch, isWhole } = await this.#cursor.next(pool, this.#held(), this.#batchRows);
     if (rows.length > 0) this.#begunAt = begunAt;
     if (batch) await this.#sendAudit(channel, batch, rows);
     this.#recovered = true;
@@ -160,14 +159,16 @@ export class RelayWorker {
 
   /** False while another relay has it. After a change of hands everything is read again. */
   async #holdLease(): Promise<boolean> {
+    this.#isEmpty = false;
     if (performance.now() < this.#renewAt) return this.#lease !== null;
-    const lease = await acquireLease(this.#options.pool, this.#owner, this.#leaseMs);
+    const lease = await acquireLease(this.#options.pool, this.#owner, this.#leaseMs, this.#cursor.position);
     if (lease === null || lease.fence !== this.#lease?.fence) {
       this.#recovered = false;
       this.#cursor.reset();
       this.#isUntold = lease?.isUntold ?? false;
     }
     this.#lease = lease;
+    this.#isEmpty = lease?.isWaiting === false;
     await this.#listen();
     this.#renewAt = performance.now() + this.#leaseMs / 3;
     return lease !== null;
@@ -213,8 +214,7 @@ export class RelayWorker {
   }
 
   async #publishBatch(channel: ConfirmChannel, batch: Batch, rows: OutboxRow[]): Promise<void> {
-    const { source } = this.#options;
-    const confirmed = await this.#publish(channel, auditMessages(source, batch, rows));
+    const confirmed = await this.#publish(channel, auditMessages(this.#options.source, batch, rows));
     if (confirmed.includes(false)) throw new BrokerUnavailable();
     await this.#delete(batch.positions, batch);
   }
@@ -246,20 +246,20 @@ export class RelayWorker {
   }
 
   async #delete(positions: number[], batch: Batch | null): Promise<void> {
-    const { pool } = this.#options;
-    const isOurs = await deleteConfirmed(pool, this.#held(), this.#leaseMs, positions, batch);
+    const isOurs = await deleteConfirmed(this.#options.pool, this.#held(), this.#leaseMs, positions, batch);
     if (!isOurs) throw new LeaseLost();
     this.#renewAt = performance.now() + this.#leaseMs / 3;
   }
 
-  /** At most once per heartbeatMs, and only when numbers were given since the last. */
-  async #beat(): Promise<void> {
-    if (!this.#isUntold || performance.now() < this.#heartbeatAt) return;
+  /** At most once per heartbeatMs, and only when numbers were given since the last. True. */
+  async #beat(): Promise<boolean> {
+    if (!this.#isUntold || performance.now() < this.#heartbeatAt) return true;
     this.#heartbeatAt = performance.now() + this.#heartbeatMs / 10;
     const { pool, source } = this.#options;
-    if (!(await emitHeartbeat(pool, source, this.#held(), this.#heartbeatMs))) return;
+    if (!(await emitHeartbeat(pool, source, this.#held(), this.#heartbeatMs))) return true;
     this.#isUntold = false;
     this.#alarm.wake();
+    return true;
   }
 
   async #afterFailure(error: unknown): Promise<void> {

@@ -24,20 +24,23 @@ export interface Batch {
 
 /**
  * Takes or keeps the lease; null while another holds it. The fence rises when it changes hands.
- * `isUntold`: numbers were given since the last heartbeat.
+ * `isUntold`: numbers were given since the last heartbeat. `isWaiting`: an event is in the outbox,
+ * beyond the position.
  */
 export async function acquireLease(
   db: Db,
   owner: string,
   leaseMs: number,
-): Promise<(Lease & { isUntold: boolean }) | null> {
-  const { rows } = await db.query<{ fence: number; isUntold: boolean }>(
-    `update producer
+  after = 0,
+): Promise<(Lease & { isUntold: boolean; isWaiting: boolean }) | null> {
+  const { rows } = await db.query<{ fence: number; isUntold: boolean; isWaiting: boolean }>(
+    `${PLANNED_EACH_TIME} update producer
         set fence = fence + case when lease_owner = $1 and lease_until > clock_timestamp() then 0 else 1 end,
             lease_owner = $1, lease_until = clock_timestamp() + $2 * interval '1 millisecond'
       where lease_owner = $1 or lease_until is null or lease_until < clock_timestamp()
-      returning fence, last_seq > heartbeat_seq as "isUntold"`,
-    [owner, leaseMs],
+      returning fence, last_seq > heartbeat_seq as "isUntold",
+                exists (select from outbox where position > $3) as "isWaiting"`,
+    [owner, leaseMs, after],
   );
   return rows[0] ? { owner, ...rows[0] } : null;
 }
