@@ -4,7 +4,8 @@ import type { Context } from "../context.ts";
 import { project } from "./projector.service.ts";
 import { type Backlog, pruneChanges, readBacklog } from "./search-document.store.ts";
 
-const EVERY_MS = 1_000;
+/** Several changes of a patient are one document. Until it is written their rows are read. */
+const EVERY_MS = 5_000;
 const PRUNE_EVERY_MS = 60_000;
 const CHANGES_PER_DELETE = 10_000;
 /** A patient who is deleted while their document is written; they are not found again. */
@@ -14,7 +15,7 @@ const backlogs = new WeakMap<Context, Backlog>();
 
 /**
  * Writes search documents, in one process at a time, and lets changes go that nobody needs any
- * more. While nothing changes that is one statement a second, and two a minute.
+ * more. While nothing changes that is one statement in 5 s, and two a minute.
  */
 export const projectorJobs = (context: Context): Job[] => [
   {
