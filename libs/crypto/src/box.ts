@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { aeadOpen, aeadSealInto, COMMITMENT_BYTES, freshNonce, NONCE_BYTES, TAG_BYTES } from "./aead.ts";
-import { type CommittedKey, deriveCommittedKey, type KeyMaterial } from "./bytes.ts";
+import { assertKey, type CommittedKey, deriveCommittedKey, type KeyMaterial } from "./bytes.ts";
+import type { DerivingKey } from "./deriving-key.ts";
 import {
   BoxCommitmentMismatch,
   BoxForged,
@@ -30,6 +31,8 @@ export const BOX_OVERHEAD_BYTES = CIPHERTEXT_AT + TAG_BYTES;
 export interface SubjectKey {
   readonly key: KeyMaterial;
   readonly version: number;
+  /** The same key, where its holder keeps it for many boxes. */
+  readonly deriving?: DerivingKey;
 }
 
 /** Where a box stands and what stands beside it. A box opens only with the very same context. */
@@ -75,7 +78,7 @@ export function sealBoxWithNonceUnsafe(
   box[1] = suiteByte(suite);
   box.writeUInt32BE(subject.version, 2);
   box.set(nonce, NONCE_AT);
-  const { key, commitment } = deriveRowKey(subject.key, context, suite);
+  const { key, commitment } = deriveRowKey(subject, context, suite);
   box.set(commitment, COMMITMENT_AT);
   aeadSealInto(suite, key, nonce, aad, plaintext, box, CIPHERTEXT_AT);
   return box;
@@ -88,7 +91,7 @@ export function sealBoxWithNonceUnsafe(
 export function openBox(subject: SubjectKey, context: BoxContext, box: Buffer): Buffer {
   const { suite, keyVersion } = readBoxHeader(box);
   if (keyVersion !== subject.version) throw new BoxKeyVersionMismatch();
-  const { key, commitment } = deriveRowKey(subject.key, context, suite);
+  const { key, commitment } = deriveRowKey(subject, context, suite);
   if (!timingSafeEqual(commitment, box.subarray(COMMITMENT_AT, CIPHERTEXT_AT))) {
     throw new BoxCommitmentMismatch();
   }
@@ -108,10 +111,12 @@ export function readBoxHeader(box: Buffer): BoxHeader {
 }
 
 /** row key ‖ commitment, 64 bytes. */
-function deriveRowKey(key: KeyMaterial, context: BoxContext, suite: Suite): CommittedKey {
+function deriveRowKey({ key, deriving }: SubjectKey, context: BoxContext, suite: Suite): CommittedKey {
   const { service, table, rowId } = context;
-  const info = infoWriter.begin().text(PURPOSE).text(suite).text(service).text(table).text(rowId);
-  return deriveCommittedKey(key, info.view());
+  const info = infoWriter.begin().text(PURPOSE).text(suite).text(service).text(table).text(rowId).view();
+  if (deriving === undefined) return deriveCommittedKey(key, info);
+  assertKey(key);
+  return deriving.derive(info);
 }
 
 /** The header's first three fields, as they stand in the box, then the context. */

@@ -6,7 +6,8 @@ export type KeyMaterial = Buffer | KeyObject;
 
 const NO_SALT = Buffer.alloc(0);
 const MAX_PART_BYTES = 0xffff_ffff;
-const MAX_INFO_BYTES = 1_024; // node's own limit, given a name
+/** Node's own limit, given a name. */
+export const MAX_INFO_BYTES = 1_024;
 
 /** Parts (strings as UTF-8), each after its length as u32 big-endian: no two lists are alike. */
 export function lengthPrefixed(...parts: readonly (string | Buffer)[]): Buffer {

@@ -12,6 +12,7 @@ export { canonicalJson, type Json } from "./canonical-json.ts";
 export { createOpenStream, createSealStream } from "./chunked.ts";
 export { CHUNK_BYTES, fileContext } from "./chunked-format.ts";
 export { authenticatedSize, openRange } from "./chunked-range.ts";
+export { DerivingKey } from "./deriving-key.ts";
 export * from "./errors.ts";
 export { type FernetOptions, type OpenedFernet, openFernet } from "./fernet.ts";
 export { keyedHash } from "./keyed-hash.ts";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { WrappedKeyRefused, WrappedKeyTruncated } from "@medvault/crypto";
+import { DerivingKey, WrappedKeyRefused, WrappedKeyTruncated } from "@medvault/crypto";
 import { expect, test } from "vitest";
 import { testKeyring } from "../../test/harness.ts";
 import { OpenedKeys } from "./opened-keys.ts";
@@ -22,7 +22,7 @@ test("a wrapped key unwraps in its own context, kind and service alone", () => {
 test("the same wrapped bytes are opened once, and never for another subject", () => {
   const wrapped = keyring.wrap(key, ["subject", "a"], 5);
   const opened = keyring.subjectKey(wrapped, "a");
-  expect(opened).toEqual({ key, version: 5 });
+  expect(opened).toMatchObject({ key, version: 5 });
   expect(keyring.subjectKey(Buffer.from(wrapped), "a").key).toBe(opened.key);
   expect(() => keyring.subjectKey(wrapped, "b")).toThrow(WrappedKeyRefused);
 });
@@ -37,10 +37,11 @@ test("threat: a rewrapped or shredded key is not served from memory, because it 
 });
 
 const from = Buffer.from("wrapped");
+const openedOf = (key: Buffer) => ({ key, version: 1, deriving: new DerivingKey(key) });
 
 test("the cache holds so many keys and no more, drops the oldest that nobody used since, and wipes it", () => {
   const cache = new OpenedKeys(2);
-  const open = (fill: number) => () => ({ key: Buffer.alloc(32, fill), version: 1 });
+  const open = (fill: number) => () => openedOf(Buffer.alloc(32, fill));
   const a = cache.get("a", from, open(1));
   const b = cache.get("b", from, open(2));
   expect(cache.get("a", from, open(9))).toBe(a);
@@ -57,7 +58,7 @@ test("the cache holds so many keys and no more, drops the oldest that nobody use
 
 test("threat: a key whose place has another now is wiped, and what does not open changes nothing", () => {
   const cache = new OpenedKeys(2);
-  const open = (fill: number) => () => ({ key: Buffer.alloc(32, fill), version: 1 });
+  const open = (fill: number) => () => openedOf(Buffer.alloc(32, fill));
   const former = cache.get("a", from, open(1));
   const refuse = () => {
     throw new WrappedKeyTruncated();

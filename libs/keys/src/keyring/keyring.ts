@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import {
+  DerivingKey,
   readWrappedKeyHeader,
   unwrapKey,
   WrappedKeyCommitmentMismatch,
@@ -18,7 +19,7 @@ import { vaultKeyProvider } from "../providers/vault-provider.ts";
 import { assertKeysFit } from "./known-keys.ts";
 import { type OpenedKey, OpenedKeys } from "./opened-keys.ts";
 
-// 10,000 × 32 bytes, and for each two strings of 45 and 94 characters: some 3 MB.
+// For each 32 bytes, 128 to derive from, and two strings of 45 and 94 characters: some 5 MB.
 const MAX_OPENED_KEYS = 10_000;
 
 export interface KeyringOptions {
@@ -95,10 +96,11 @@ export class Keyring {
     const versions = this.provider.versions();
     if (versions !== this.#openedUnder) this.#opened.wipe(); // one of them may be destroyed now
     this.#openedUnder = versions;
-    return this.#opened.get(context.join("\0"), wrapped, () => ({
-      key: this.unwrap(wrapped, context),
-      version: readWrappedKeyHeader(wrapped).keyVersion,
-    }));
+    return this.#opened.get(context.join("\0"), wrapped, () => {
+      const key = this.unwrap(wrapped, context);
+      const version = readWrappedKeyHeader(wrapped).keyVersion;
+      return { key, version, deriving: new DerivingKey(key) };
+    });
   }
 
   /** A subject's key. Throws as unwrap does. */

@@ -1,8 +1,9 @@
-import type { SubjectKey } from "@medvault/crypto";
+import type { DerivingKey, SubjectKey } from "@medvault/crypto";
 
 /** An opened key, as bytes that the cache owns. */
 export interface OpenedKey extends SubjectKey {
   readonly key: Buffer;
+  readonly deriving: DerivingKey;
 }
 
 interface Kept {
@@ -38,14 +39,14 @@ export class OpenedKeys {
       return known.opened;
     }
     const opened = open();
-    known?.opened.key.fill(0);
+    if (known) wipe(known);
     if (known === undefined && this.#kept.size >= this.#maxKeys) this.#evictOne();
     this.#kept.set(place, { from, opened, isUsed: false });
     return opened;
   }
 
   wipe(): void {
-    for (const { opened } of this.#kept.values()) opened.key.fill(0);
+    for (const kept of this.#kept.values()) wipe(kept);
     this.#kept.clear();
   }
 
@@ -56,11 +57,16 @@ export class OpenedKeys {
     for (const [place, kept] of this.#kept) {
       this.#kept.delete(place);
       if (!kept.isUsed) {
-        kept.opened.key.fill(0);
+        wipe(kept);
         return;
       }
       kept.isUsed = false;
       this.#kept.set(place, kept); // as the newest: this loop comes to it last
     }
   }
+}
+
+function wipe({ opened }: Kept): void {
+  opened.key.fill(0);
+  opened.deriving.wipe();
 }
