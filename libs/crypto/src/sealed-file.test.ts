@@ -52,7 +52,7 @@ async function sealed(message: Buffer): Promise<Buffer> {
   return to.bytes();
 }
 
-const SLAB = 64 * CHUNK_BYTES;
+const SLAB = 16 * CHUNK_BYTES;
 
 test("files about the edges of chunks and of what is read at once are sealed as the page says", async () => {
   for (const length of [

@@ -28,10 +28,10 @@ export interface SealedFile {
 }
 
 // 64 chunks, 1 MiB: few reads and writes, and 1 ms of work at a time on the event loop.
-const CHUNKS_PER_READ = 64;
+const CHUNKS_PER_READ = 16;
 
 /**
- * Encrypts a whole file (Cobblestone-256), in 2 MiB of memory however long. Writes at the position
+ * Encrypts a whole file (Cobblestone-256) in 512 KiB of memory, however long. Writes at the place
  * of `to`, and neither syncs nor closes it: until this resolved and `to` was synced, it is a draft
  * (FORMATS.md, "Files"). Throws KeyInvalid, ChunkedTooLong, or errors of reading and writing.
  */
@@ -55,7 +55,7 @@ export async function sealFile(
 }
 
 /**
- * Decrypts a whole file, in 2 MiB of memory. Each chunk is authenticated before it is written, but
+ * Decrypts a whole file in 512 KiB of memory. Each chunk is authenticated before it is written, but
  * the file is known to be whole only when this resolves: else delete it. Throws KeyInvalid,
  * ChunkedCommitmentMismatch, ChunkForged, ChunkedTruncated, or errors of reading and writing.
  */

@@ -1,10 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Readable, Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import type { ByteTarget } from "@medvault/crypto";
 import { probeDirectory, syncDirectory } from "@medvault/keys";
 
 /** Another machine's unfinished uploads are dead when nothing wrote to them for this long. */
@@ -49,25 +47,22 @@ export class BlobStore {
   }
 
   /**
-   * Writes `plain`, sealed by `seal`, to a temporary file, and waits until it is on the disk.
-   * Throws what the streams throw, and then nothing is left.
+   * Lets `fill` write to a temporary file, and waits until that is on the disk. Throws what `fill`
+   * and the disk throw, and then nothing is left.
    */
-  async receive(plain: Readable, tap: Transform, seal: Transform, signal: AbortSignal): Promise<Blob> {
+  async receive(fill: (to: ByteTarget) => Promise<unknown>): Promise<Blob> {
     const name = randomUUID();
     const path = join(this.#temp, name);
-    const hash = createHash("sha256");
-    let bytes = 0;
-    const count = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        hash.update(chunk);
-        bytes += chunk.length;
-        done(null, chunk);
-      },
-    });
+    const file = await open(path, "wx", 0o600);
     try {
-      const file = createWriteStream(path, { flags: "wx", mode: 0o600, flush: true });
-      await pipeline(plain, tap, seal, count, file, { signal });
-      return { name, bytes, sha256: hash.digest("hex") };
+      const written = new HashedFile(file);
+      try {
+        await fill(written);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      return { name, ...written.result() };
     } catch (error) {
       await rm(path, { force: true });
       throw error;
@@ -136,6 +131,28 @@ export class BlobStore {
   #folder(name: string): string {
     if (!/^[0-9a-f-]{36}$/.test(name)) throw new RangeError("not a blob's name");
     return join(this.#root, "blobs", name.slice(0, 2));
+  }
+}
+
+/** Counts and hashes what it writes. */
+class HashedFile implements ByteTarget {
+  readonly #file: FileHandle;
+  readonly #hash = createHash("sha256");
+  #bytes = 0;
+
+  constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  async write(from: Buffer, at: number, length: number): Promise<{ bytesWritten: number }> {
+    const { bytesWritten } = await this.#file.write(from, at, length, null);
+    this.#hash.update(from.subarray(at, at + bytesWritten));
+    this.#bytes += bytesWritten;
+    return { bytesWritten };
+  }
+
+  result(): { bytes: number; sha256: string } {
+    return { bytes: this.#bytes, sha256: this.#hash.digest("hex") };
   }
 }
 

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { Transform } from "node:stream";
 import { InvalidInput, NewFiles, newId } from "@medvault/contracts";
-import { createSealStream, fileContext } from "@medvault/crypto";
+import { type ByteSource, fileContext, sealFile } from "@medvault/crypto";
 import { type Caller, parse } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { kindAmong } from "./added-kinds.ts";
@@ -67,10 +66,11 @@ export class Upload {
 
     const id = newId();
     const fileKey = randomBytes(FILE_KEY_BYTES);
-    const tap = new ContentTap(this.#context.maxFileBytes);
-    const seal = createSealStream(fileKey, fileContext("files", id));
-    const blob = await this.#context.blobs.receive(part.bytes, tap, seal, signal);
-    const { sizeBytes, sha256, sample } = tap.result();
+    const content = new PartContent(part.bytes, this.#context.maxFileBytes, signal);
+    const blob = await this.#context.blobs.receive((to) =>
+      sealFile(content, to, fileKey, fileContext("files", id)),
+    );
+    const { sizeBytes, sha256, sample } = content.result();
     this.#received[place] = { id, name, contentType: kind.contentType, sizeBytes, sha256, fileKey, blob };
     const rule = kind.broken(sample);
     if (rule) throw new (kind === unnamed ? FileTypeRefused : ContentMismatch)({ path, ...rule });
@@ -108,28 +108,40 @@ export class Upload {
   }
 }
 
-/** Measures and samples the plain bytes that pass; fails with `UploadTooLarge` past the limit. */
-class ContentTap extends Transform {
+/** A part's plain bytes, measured and sampled; fails with `UploadTooLarge` past the limit. */
+class PartContent implements ByteSource {
+  readonly #pieces: AsyncIterator<Buffer>;
   readonly #maxBytes: number;
+  readonly #signal: AbortSignal;
   readonly #hash = createHash("sha256");
   readonly #sampler = new Sampler();
   #bytes = 0;
+  /** What of the last piece was not asked for yet. */
+  #left: Buffer = Buffer.alloc(0);
 
-  constructor(maxBytes: number) {
-    super();
+  constructor(part: AsyncIterable<Buffer>, maxBytes: number, signal: AbortSignal) {
+    this.#pieces = part[Symbol.asyncIterator]();
     this.#maxBytes = maxBytes;
+    this.#signal = signal;
   }
 
-  override _transform(
-    chunk: Buffer,
-    _encoding: BufferEncoding,
-    done: (e?: Error | null, c?: Buffer) => void,
-  ) {
-    this.#bytes += chunk.length;
-    if (this.#bytes > this.#maxBytes) return done(new UploadTooLarge());
-    this.#hash.update(chunk);
-    this.#sampler.push(chunk);
-    done(null, chunk);
+  async read(into: Buffer, at: number, length: number): Promise<{ bytesRead: number }> {
+    if (this.#left.length === 0) this.#left = await this.#next();
+    const bytesRead = this.#left.copy(into, at, 0, length);
+    this.#left = this.#left.subarray(bytesRead);
+    return { bytesRead };
+  }
+
+  /** The next piece; empty at the end. */
+  async #next(): Promise<Buffer> {
+    const { done, value: piece } = await this.#pieces.next();
+    this.#signal.throwIfAborted();
+    if (done) return Buffer.alloc(0);
+    this.#bytes += piece.length;
+    if (this.#bytes > this.#maxBytes) throw new UploadTooLarge();
+    this.#hash.update(piece);
+    this.#sampler.push(piece);
+    return piece;
   }
 
   result(): { sizeBytes: number; sha256: string; sample: Sample } {
