@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { assertKey, type KeyMaterial, lengthPrefixed } from "./bytes.ts";
+import { assertKey, type KeyMaterial, keyObject, lengthPrefixed } from "./bytes.ts";
 
 /**
  * A 32-byte HMAC-SHA256 over length-prefixed parts, for what must be known again to the letter and
@@ -8,7 +8,7 @@ import { assertKey, type KeyMaterial, lengthPrefixed } from "./bytes.ts";
  */
 export function keyedHash(key: KeyMaterial, purpose: string, ...parts: readonly (string | Buffer)[]): Buffer {
   assertKey(key);
-  return createHmac("sha256", key)
+  return createHmac("sha256", keyObject(key))
     .update(lengthPrefixed("medvault/keyed-hash/v1", purpose, ...parts))
     .digest();
 }

@@ -40,8 +40,8 @@ interface StoredAnswer {
 interface Place {
   readonly scope: readonly [actorId: string, method: string, path: string, key: Buffer];
   readonly bodyHash: Buffer;
-  /** As hashes were before they were bound to the request: for what was kept then. */
-  readonly formerBodyHash: Buffer;
+  /** The canonical text of the body. */
+  readonly text: string;
   readonly secret: Buffer;
 }
 
@@ -80,20 +80,13 @@ export async function idempotent<T>(
   }
 }
 
-/** A write and its kept answer in one statement. */
-export interface AnswerToKeep {
-  /**
-   * Common table expressions, the last of them `kept`: a row where `from` has one and the key was
-   * free. The parameters begin at `at`.
-   */
-  ctes(from: string, at: number): string;
-  readonly values: readonly unknown[];
-}
-
 const KEPT_COLUMNS = 7;
 
-/** The text is constant, so that it can be prepared. */
-const keptCtes: AnswerToKeep["ctes"] = (from, at) => {
+/**
+ * For a statement that makes a write and keeps its answer: common table expressions, the last of
+ * them `kept`, a row where `from` has one and the key was free. The parameters begin at `at`.
+ */
+export function keptCtes(from: string, at: number): string {
   const places = Array.from({ length: KEPT_COLUMNS }, (_, n) => `$${at + n}`);
   const [actor, method, path, key, hash, status, answer] = places;
   return `expired as (
@@ -104,11 +97,11 @@ const keptCtes: AnswerToKeep["ctes"] = (from, at) => {
        insert into idempotency_keys (actor_id, method, path, key, body_hash, status, answer)
        select ${actor}::uuid, ${method}, ${path}, ${key}::bytea, ${hash}::bytea, ${status}::int, ${answer}::bytea from ${from}
        on conflict do nothing returning key)`;
-};
+}
 
 /**
- * What keeps an answer that is known before its write, for a statement that does both. Where `kept`
- * stays empty the key is taken, and `idempotent` knows what that means; a first request that is
+ * The values of `keptCtes` for an answer that is known before its write. Where `kept` stays empty
+ * the key is taken, and `idempotent` knows what that means; a first request that is
  * still under way is waited for as long as locks are. Null without a key. Throws
  * IdempotencyKeyInvalid, AnswerTooLarge.
  */
@@ -117,13 +110,13 @@ export async function answerToKeep<T>(
   keyring: Keyring,
   request: IdempotentRequest,
   answer: Answer<T>,
-): Promise<AnswerToKeep | null> {
+): Promise<readonly unknown[] | null> {
   if (request.key === undefined) return null;
   if (!KEY_FORM.test(request.key)) throw new IdempotencyKeyInvalid();
   const place = await placeOf(pool, keyring, request);
   try {
     const sealed = sealedAnswer(keyring, place, answer);
-    return { ctes: keptCtes, values: [...place.scope, place.bodyHash, answer.status, sealed] };
+    return [...place.scope, place.bodyHash, answer.status, sealed];
   } finally {
     place.secret.fill(0);
   }
@@ -155,7 +148,7 @@ async function placeOf(pool: pg.Pool, keyring: Keyring, request: IdempotentReque
   return {
     scope: [actorId, method, path, keyHash],
     bodyHash: keyedHash(secret, "idempotency request", actorId, method, path, keyHash, text),
-    formerBodyHash: keyedHash(secret, "idempotency body", text),
+    text,
     secret,
   };
 }
@@ -212,7 +205,7 @@ async function claim(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
 
 /** The stored answer; null when it is older than 24 h, or a restore undid what it says. */
 async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
-  const { scope, bodyHash, formerBodyHash, secret } = place;
+  const { scope, bodyHash, text, secret } = place;
   const { rows } = await tx.query<StoredAnswer>(
     `select body_hash, status, answer from idempotency_keys
       where actor_id = $1 and method = $2 and path = $3 and key = $4
@@ -221,7 +214,9 @@ async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer
   );
   const [stored] = rows;
   if (stored === undefined) return null;
-  const hash = [bodyHash, formerBodyHash].find((one) => one.equals(stored.body_hash));
+  // As hashes were before they were bound to the request: for what was kept then.
+  const formerHash = keyedHash(secret, "idempotency body", text);
+  const hash = [bodyHash, formerHash].find((one) => one.equals(stored.body_hash));
   if (hash === undefined) throw new IdempotencyKeyReused();
   const context = answerContext(keyring, { scope, bodyHash: hash }, stored.status);
   const answer = openBox({ key: secret, version: 1 }, context, stored.answer);

@@ -2,12 +2,12 @@ export { exactToken } from "@medvault/crypto";
 export * from "./errors.ts";
 export {
   type Answer,
-  type AnswerToKeep,
   answerToKeep,
   cleanIdempotencyKeys,
   type IdempotentAnswer,
   type IdempotentRequest,
   idempotent,
+  keptCtes,
   replayHeaders,
 } from "./idempotent.ts";
 export { type IndexQuery, LiveIndexes } from "./indexes/live-indexes.ts";

@@ -10,9 +10,8 @@ export async function insertEvents(
   events: readonly OutboxEvent[],
   channel: string | null = null,
 ): Promise<void> {
-  const insert = insertSql(0, "true");
-  if (channel === null) await db.query(insert, valuesOf(events));
-  else await db.query(`with ${notifying(insert, 5)}`, [...valuesOf(events), channel]);
+  if (channel === null) await db.query(INSERT, valuesOf(events));
+  else await db.query(INSERT_AND_NOTIFY, [...valuesOf(events), channel]);
 }
 
 /** A change that its events are written with; its text is constant, as every statement's is. */
@@ -31,14 +30,21 @@ export async function insertEventsWith(
   { ctes, done, values }: WithChange,
   channel: string | null,
 ): Promise<boolean> {
-  const insert = insertSql(values.length, `exists (select from ${done})`);
   const all = [...values, ...valuesOf(events)];
+  let texts = textsWith.get(ctes);
+  if (texts === undefined) {
+    const insert = insertSql(values.length, `exists (select from ${done})`);
+    const notify = notifying(insert, all.length + 1);
+    texts = { insert: `with ${ctes} ${insert}`, notify: `with ${ctes}, ${notify}` };
+    textsWith.set(ctes, texts);
+  }
   const { rowCount } =
-    channel === null
-      ? await db.query(`with ${ctes} ${insert}`, all)
-      : await db.query(`with ${ctes}, ${notifying(insert, all.length + 1)}`, [...all, channel]);
+    channel === null ? await db.query(texts.insert, all) : await db.query(texts.notify, [...all, channel]);
   return rowCount === events.length;
 }
+
+/** By the texts of changes, which are constants of the code, and so are few. */
+const textsWith = new Map<string, { insert: string; notify: string }>();
 
 /** The parameters of the events come after `before` others. */
 function insertSql(before: number, condition: string): string {
@@ -53,6 +59,9 @@ function insertSql(before: number, condition: string): string {
 /** As many rows as events; of the same notifications a commit sends one. */
 const notifying = (insert: string, channelAt: number): string =>
   `put as (${insert} returning position) select pg_notify($${channelAt}, '') from put`;
+
+const INSERT = insertSql(0, "true");
+const INSERT_AND_NOTIFY = `with ${notifying(INSERT, 5)}`;
 
 function valuesOf(events: readonly OutboxEvent[]): unknown[] {
   return [

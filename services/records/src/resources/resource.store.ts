@@ -1,5 +1,5 @@
 import type { Actor, NewEvent, ResourceAction } from "@medvault/contracts";
-import type { AnswerToKeep, IndexTokens, Sealed, SealedRow } from "@medvault/keys";
+import type { IndexTokens, Sealed, SealedRow } from "@medvault/keys";
 import { emitWith } from "@medvault/messaging";
 import type { Db, Tx } from "@medvault/postgres";
 import type { Chart, ReachedChart } from "../access/access.store.ts";
@@ -123,15 +123,15 @@ export async function createAtOnce<T extends Row>(
   value: T,
   box: Sealed,
   event: NewEvent,
-  kept: AnswerToKeep | null,
+  kept: readonly unknown[] | null,
 ): Promise<boolean> {
   const { scope, userId } = reachOf(actor, permission);
   const { create, createOnce } = resource.statements;
   const arrays = arraysOf(resource.layout, [value], [box], []);
   return emitWith(context.pool, SOURCE, [event], {
-    ctes: kept === null ? create : createOnce(kept.ctes),
+    ctes: kept === null ? create : createOnce,
     done: "made",
-    values: [...arrays, patientId, subjectKey, scope, userId, ...(kept?.values ?? [])],
+    values: [...arrays, patientId, subjectKey, scope, userId, ...(kept ?? [])],
   });
 }
 

@@ -1,4 +1,4 @@
-import type { AnswerToKeep } from "@medvault/keys";
+import { keptCtes } from "@medvault/keys";
 import { inChart, mergedChart, patientsInReach, reached, survivorOf } from "../access/reach.ts";
 
 export type ColumnType = "uuid" | "text" | "date" | "int" | "timestamptz";
@@ -56,11 +56,11 @@ export interface Statements {
   /**
    * As common table expressions for `emitWith`, the last of them `made`: the insert of one row,
    * where the actor reaches its patient and their key is still this one. Then, after the arrays of
-   * insert: the patient, their wrapped key, scope, user. `kept` keeps the answer besides, unless
-   * that was done before; its values come last.
+   * insert: the patient, their wrapped key, scope, user. createOnce keeps the answer besides,
+   * unless that was done before; its values come last.
    */
   readonly create: string;
-  readonly createOnce: (kept: AnswerToKeep["ctes"]) => string;
+  readonly createOnce: string;
   /**
    * $1 id, then the changeable columns, the tokens, rev, open, sealed, scope, user, the former rev.
    */
@@ -114,8 +114,8 @@ export function statementsOf(layout: Layout): Statements {
     idsOfPatient: `select r.id, r.rev from ${table} r
       where ${ofChart}`,
     insert: insertOf(layout),
-    create: createOf(layout, null),
-    createOnce: (kept) => createOf(layout, kept),
+    create: createOf(layout, false),
+    createOnce: createOf(layout, true),
     update: updateOf(layout),
     updateAll: updateAllOf(layout),
     remove: `delete from ${table} r where r.id = $1 and r.rev = $2 and ${reached(patientId, 3)}`,
@@ -177,18 +177,18 @@ function insertOf(layout: Layout): string {
      ${unnested(columns)}${unique === undefined ? "" : ` on conflict (${quote(unique)}) do nothing`}`;
 }
 
-function createOf(layout: Layout, kept: AnswerToKeep["ctes"] | null): string {
+function createOf(layout: Layout, isKept: boolean): string {
   const columns = travelling(layout);
   const names = columns.map(({ column }) => quote(column)).join(", ");
   const at = columns.length + 1;
   return `reached as (
        select p.id from patients p join subject_keys k on k.subject_id = p.id
         where p.id = $${at} and k.wrapped = $${at + 1}::bytea and ${reached("p.id", at + 2)}),
-     ${kept === null ? "" : `${kept("reached", at + 4)},`}
+     ${isKept ? `${keptCtes("reached", at + 4)},` : ""}
      made as (
        insert into ${quote(layout.table)} (${names})
        ${unnested(columns)}
-        where exists (select from ${kept === null ? "reached" : "kept"})
+        where exists (select from ${isKept ? "kept" : "reached"})
        returning id)`;
 }
 
