@@ -63,9 +63,15 @@ export function fieldOf(column: string): Field {
  * The fields that the index in memory holds, under the declaration and the operator's policy, as
  * the domain object calls them.
  */
-export function searchedFields({ search = {} }: TableDeclaration): string[] {
-  return Object.keys(search).flatMap((name) => (search[name] ? fieldOf(name).property : []));
+export function searchedFields(declaration: TableDeclaration): readonly string[] {
+  const known = searched.get(declaration);
+  if (known) return known;
+  const { search = {} } = declaration;
+  const fields = Object.keys(search).flatMap((name) => (search[name] ? fieldOf(name).property : []));
+  searched.set(declaration, fields);
+  return fields;
 }
+const searched = new WeakMap<TableDeclaration, readonly string[]>();
 
 /** Throws DeclarationFault, naming every fault at once. */
 export function assertDeclaration(declaration: TableDeclaration): void {
