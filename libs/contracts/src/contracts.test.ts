@@ -43,8 +43,9 @@ const actor: Actor = {
 };
 
 test("ids are UUIDv7, sort by time, and have one spelling", () => {
-  const ids = Array.from({ length: 100 }, newId);
+  const ids = Array.from({ length: 10_000 }, newId);
   expect([...ids].sort()).toEqual(ids);
+  expect(new Set(ids.map((id) => id.slice(-12))).size).toBe(ids.length); // random to the end
   expect(ids[0]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
   expect(Id.parse(ids[0]?.toUpperCase())).toBe(ids[0]);
   expect(Id.safeParse("1").success).toBe(false);
