@@ -12,7 +12,7 @@ export interface Change {
  * How far a number may be from the baseline's and count as the same: ratios of one run still differ
  * from run to run, counts by what happens to fall into the count (a job, a batch).
  */
-const TOLERANCES: Partial<Record<Finding["unit"], number>> = { ratio: 0.2, count: 0.1 };
+const TOLERANCES: Partial<Record<Finding["unit"], number>> = { ratio: 0.2, count: 0.25 };
 /** So that 0 beside 0.1 statements is the same. */
 const LEAST = 0.15;
 

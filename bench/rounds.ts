@@ -7,6 +7,35 @@ export interface Finding {
   readonly atMost?: number;
   /** What else there is to know. */
   readonly note?: string;
+  readonly done?: WorkDone;
+}
+
+type Shares = Readonly<Record<string, number>>;
+
+/** How fast one side was, and what each request took of the processors, in ms by process. */
+export interface WorkSide {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly cpuMs: Shares;
+}
+
+/** All that was measured of a work: medians of rounds, for each request. */
+export interface WorkDone {
+  readonly work: string;
+  readonly connections: number;
+  readonly ours: WorkSide;
+  readonly bare: WorkSide;
+  /** Collecting garbage, by process. */
+  readonly gcMs: Shares;
+  /** Requests that each service was sent. */
+  readonly http: Shares;
+  readonly redisCommands: number;
+  /** Statements of each service, with its relay, consumers and jobs. */
+  readonly statements: Shares;
+  readonly walBytes: number;
+  /** To disks, by services and servers. */
+  readonly writtenBytes: number;
 }
 
 /** Work to time. `perRun` is how often one call does it. */

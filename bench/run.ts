@@ -14,7 +14,7 @@ import { searchInProcess } from "./search/in-process.ts";
 import { withServers } from "./servers.ts";
 
 const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--rows 1000000] [--dir /tmp]
-                         [--works read,create] [--json] [--compare] [--save]
+                         [--works read,create] [--minutes 10] [--json] [--compare] [--save]
 
 Measures what was promised and says whether it is kept; the exit code is 1 where it is not.
   row-box    sealing and opening a row, beside bare node:crypto loops of the same HKDF and cipher
@@ -30,6 +30,7 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   search          searches through the gateway at 1,000 to --rows prescriptions (of a million: half an hour)
   search-create   what the row of a new prescription costs Postgres, beside a table with a blind index
   requests        reads, creates, lists, searches, files, beside a bare Express + pg service in clear; idle
+  saturated       mixed requests for --minutes: memory stays flat, none fails, nothing is left waiting
   fhir            every bundle there is: whole, equal, valid; bundles of 1,000 and 20,000 exported, a second
 What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
@@ -46,6 +47,7 @@ const { values, positionals } = parseArgs({
     "file-mib": { type: "string", default: "4096" },
     rows: { type: "string", default: "1000000" },
     dir: { type: "string", default: tmpdir() },
+    minutes: { type: "string", default: "10" },
     works: { type: "string", default: "" },
     compare: { type: "boolean", default: false },
     save: { type: "boolean", default: false },
@@ -58,6 +60,8 @@ const GIB = 1024 ** 3;
 const rounds = Number(values.rounds);
 const fileBytes = Number(values["file-mib"]) * 1_048_576;
 const rows = Number(values.rows);
+const minutes = Number(values.minutes);
+const say = (text: string) => void (values.json || console.log(text));
 /** What the parts learn about their servers. */
 const servers: Record<string, string> = {};
 const PARTS: Record<string, () => Promise<Finding[]>> = {
@@ -87,7 +91,8 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
   search: async () => (await import("./search/speed.ts")).searchSpeed(rows),
   "search-create": async () => (await import("./search/create.ts")).createCost(rounds),
   requests: async () =>
-    (await import("./requests/requests.ts")).requests(values.works.split(",").filter(Boolean)),
+    (await import("./requests/requests.ts")).requests(values.works.split(",").filter(Boolean), servers),
+  saturated: async () => (await import("./requests/saturated.ts")).saturated(minutes, say),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };
 
@@ -97,12 +102,13 @@ async function main(): Promise<number> {
     return 0;
   }
   const unknown = positionals.filter((name) => !Object.hasOwn(PARTS, name));
-  const isWhole = [rounds, fileBytes, rows].every((number) => Number.isSafeInteger(number) && number > 0);
+  const isWhole = [rounds, fileBytes, rows, minutes].every(
+    (number) => Number.isSafeInteger(number) && number > 0,
+  );
   if (unknown.length > 0 || !isWhole) {
     process.stderr.write(HELP);
     return 2;
   }
-  const say = (text: string) => void (values.json || console.log(text));
   const found: Record<string, Finding[]> = {};
   for (const [name, part] of Object.entries(PARTS)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;

@@ -13,8 +13,8 @@ import { post } from "./post.ts";
 
 /** As the service has it by default. */
 const HASHES_AT_ONCE = Math.min(availableParallelism(), 3);
-/** As many again are on their way to a hash or from one, so that none is waited for. */
-const SIGN_INS_AT_ONCE = 2 * HASHES_AT_ONCE;
+/** The others are on their way to a hash or from one, or wait for it. */
+const SIGN_INS_AT_ONCE = 8;
 const PER_ROUND = 24;
 /** So that every connection has prepared its statements, and the code is compiled. */
 const WARM_UPS = 8;
@@ -68,10 +68,10 @@ export async function signIns(rounds: number): Promise<Finding[]> {
     const [bareMs, oursMs] = [median(pairs.map((p) => p.bare.ms)), median(pairs.map((p) => p.ours.ms))];
     return [
       {
-        name: `sign-ins a second, ${HASHES_AT_ONCE} hashes at once, beside bare argon2id`,
+        name: `sign-ins a second, ${SIGN_INS_AT_ONCE} at once, beside bare argon2id`,
         measured: median(pairs.map((pair) => pair.bare.ms / pair.ours.ms)),
         unit: "ratio",
-        atLeast: 0.9,
+        atLeast: 0.85,
         note: `${perSecond(oursMs).toFixed(1)} and ${perSecond(bareMs).toFixed(1)} a second`,
       },
       {

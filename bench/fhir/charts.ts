@@ -32,48 +32,52 @@ export async function withFhir<T>(work: (fhir: Fhir) => Promise<T>): Promise<T> 
     env: { MEDVAULT_RATE_LIMIT: String(RATE_A_MINUTE) },
   });
   try {
-    const { ops } = system;
-    const doctor = ops.demo.users.find(({ role }) => role === "doctor");
-    if (!doctor) throw new Error("the demo has no doctor");
-    const { token } = await signIn(ops.gateway, doctor);
-    const headers = {
-      authorization: `Bearer ${token}`,
-      "content-type": "application/json",
-      "x-purpose": "TREAT",
-    };
-    const get = (url: string) => fetch(new URL(url, ops.gateway), { headers });
-    const pathOf = (id: string) => `/v1/fhir/Patient/${id}/$everything`;
-    return await work({
-      ops,
-      async load(bundle) {
-        const init = { method: "POST", headers, body: JSON.stringify(bundle) };
-        const answer = await fetch(new URL("/v1/fhir", ops.gateway), init);
-        const body = (await answer.json()) as { patients?: { patientId: string }[]; errors?: object[] };
-        const patientIds = (body.patients ?? []).map(({ patientId }) => patientId);
-        return { status: answer.status, patientIds, reason: JSON.stringify(body.errors ?? []).slice(0, 200) };
-      },
-      async everything(patientId, isOpen) {
-        const chart: Chart = [];
-        let next: string | undefined =
-          `${pathOf(patientId)}${isOpen ? "?unmask=nationalId,phone,email,address" : ""}`;
-        while (next !== undefined) {
-          const answer: Response = await get(next);
-          if (answer.status !== 200) throw new Error(`$everything was answered ${answer.status}`);
-          const page = (await answer.json()) as Page;
-          chart.push(...(page.entry ?? []));
-          next = page.link.find(({ relation }) => relation === "next")?.url;
-        }
-        return chart;
-      },
-      async exported(patientId) {
-        const answer = await get(pathOf(patientId));
-        if (answer.status !== 200) throw new Error(`$everything was answered ${answer.status}`);
-        let bytes = 0;
-        for await (const chunk of answer.body ?? []) bytes += chunk.length;
-        return bytes;
-      },
-    });
+    return await work(await fhirOf(system.ops));
   } finally {
     await system.stop();
   }
+}
+
+/** The demo's doctor in a MedVault that runs. */
+export async function fhirOf(ops: Ops): Promise<Fhir> {
+  const doctor = ops.demo.users.find(({ role }) => role === "doctor");
+  if (!doctor) throw new Error("the demo has no doctor");
+  const { token } = await signIn(ops.gateway, doctor);
+  const headers = {
+    authorization: `Bearer ${token}`,
+    "content-type": "application/json",
+    "x-purpose": "TREAT",
+  };
+  const get = (url: string) => fetch(new URL(url, ops.gateway), { headers });
+  const pathOf = (id: string) => `/v1/fhir/Patient/${id}/$everything`;
+  return {
+    ops,
+    async load(bundle) {
+      const init = { method: "POST", headers, body: JSON.stringify(bundle) };
+      const answer = await fetch(new URL("/v1/fhir", ops.gateway), init);
+      const body = (await answer.json()) as { patients?: { patientId: string }[]; errors?: object[] };
+      const patientIds = (body.patients ?? []).map(({ patientId }) => patientId);
+      return { status: answer.status, patientIds, reason: JSON.stringify(body.errors ?? []).slice(0, 200) };
+    },
+    async everything(patientId, isOpen) {
+      const chart: Chart = [];
+      let next: string | undefined =
+        `${pathOf(patientId)}${isOpen ? "?unmask=nationalId,phone,email,address" : ""}`;
+      while (next !== undefined) {
+        const answer: Response = await get(next);
+        if (answer.status !== 200) throw new Error(`$everything was answered ${answer.status}`);
+        const page = (await answer.json()) as Page;
+        chart.push(...(page.entry ?? []));
+        next = page.link.find(({ relation }) => relation === "next")?.url;
+      }
+      return chart;
+    },
+    async exported(patientId) {
+      const answer = await get(pathOf(patientId));
+      if (answer.status !== 200) throw new Error(`$everything was answered ${answer.status}`);
+      let bytes = 0;
+      for await (const chunk of answer.body ?? []) bytes += chunk.length;
+      return bytes;
+    },
+  };
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { cpuMs } from "../gateway/processes.ts";
+import { cpuMs, rssBytes } from "../gateway/processes.ts";
 import { type Finding, growth, median } from "../rounds.ts";
 import type { Fhir } from "./charts.ts";
 import { bundlesOf } from "./templates.ts";
@@ -22,9 +21,12 @@ export async function speed(fhir: Fhir): Promise<Finding[]> {
   const { patientIds } = await loaded(fhir, first); // warms up
   const before = cpuMs(pid);
   const loads: number[] = [];
-  const { grownBytes: importBytes } = await growth(rssOf(pid), async () => {
-    for (const bundle of others) loads.push(await seconds(() => loaded(fhir, bundle)));
-  });
+  const { grownBytes: importBytes } = await growth(
+    () => rssBytes(pid),
+    async () => {
+      for (const bundle of others) loads.push(await seconds(() => loaded(fhir, bundle)));
+    },
+  );
   const cpu = (cpuMs(pid) - before) / (others.length * PER_BUNDLE);
   const id = patientIds[0] ?? "";
   await fhir.exported(id);
@@ -32,14 +34,17 @@ export async function speed(fhir: Fhir): Promise<Finding[]> {
   let bytes = 0;
   const rows = BUNDLES * (PER_BUNDLE - 1) + 1;
   const beforeExports = cpuMs(pid);
-  const { grownBytes } = await growth(rssOf(pid), async () => {
-    for (let n = 0; n < EXPORTS; n++)
-      exports.push(
-        await seconds(async () => {
-          bytes = await fhir.exported(id);
-        }),
-      );
-  });
+  const { grownBytes } = await growth(
+    () => rssBytes(pid),
+    async () => {
+      for (let n = 0; n < EXPORTS; n++)
+        exports.push(
+          await seconds(async () => {
+            bytes = await fhir.exported(id);
+          }),
+        );
+    },
+  );
   const exportCpu = (cpuMs(pid) - beforeExports) / (EXPORTS * rows);
   return [
     {
@@ -76,9 +81,3 @@ async function seconds(work: () => Promise<unknown>): Promise<number> {
   await work();
   return (performance.now() - since) / 1_000;
 }
-
-/** Resident memory of a process, from the kernel. */
-const rssOf = (pid: number) => (): number => {
-  const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
-  return pages * 4096;
-};

@@ -3,6 +3,10 @@ import { Connection } from "../connection.ts";
 
 /** What one round of load saw. */
 export interface Load {
+  /** Answered requests. */
+  count: number;
+  /** Those answered with anything but 2xx, where that is borne. */
+  failed: number;
   perSecond: number;
   /** Milliseconds. */
   p50Ms: number;
@@ -18,6 +22,8 @@ export interface LoadOptions {
   seconds: number;
   /** Requests a second over all connections; without it each asks again once it was answered. */
   rate?: number;
+  /** Counts answers other than 2xx instead of throwing. */
+  bearsFailures?: boolean;
 }
 
 /** A request as it travels. */
@@ -36,10 +42,11 @@ export function requestOf(
   ]);
 }
 
-/** Requests over kept-alive connections, one at a time each. Throws for any answer but 2xx. */
+/** Requests over kept-alive connections, one at a time each. Throws for any answer but 2xx, unless told to bear it. */
 export async function load(options: LoadOptions): Promise<Load> {
   const { connections, seconds, rate, port, request } = options;
   const took: number[] = [];
+  let failed = 0;
   const begun = performance.now();
   const until = begun + seconds * 1_000;
   await Promise.all(
@@ -52,7 +59,9 @@ export async function load(options: LoadOptions): Promise<Load> {
         const since = performance.now();
         if (since >= until) break;
         const status = await connection.send(request());
-        if (status < 200 || status > 299) throw new Error(`answered ${status}`);
+        const isFailure = status < 200 || status > 299;
+        if (isFailure && !options.bearsFailures) throw new Error(`answered ${status}`);
+        if (isFailure) failed += 1;
         took.push(performance.now() - since);
       }
       connection.close();
@@ -61,5 +70,6 @@ export async function load(options: LoadOptions): Promise<Load> {
   const elapsed = performance.now() - begun;
   took.sort((a, b) => a - b);
   const at = (share: number) => took[Math.floor(took.length * share)] ?? Number.NaN;
-  return { perSecond: (took.length / elapsed) * 1_000, p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99) };
+  const perSecond = (took.length / elapsed) * 1_000;
+  return { count: took.length, failed, perSecond, p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99) };
 }

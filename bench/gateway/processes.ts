@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export interface Started {
@@ -19,15 +19,57 @@ export async function start(file: string, ...args: string[]): Promise<Started> {
 
 /** Processor time that a process has used so far, in ms; 0 where there is no /proc. */
 export function cpuMs(pid: number): number {
+  const [utime = 0, stime = 0] = statOf(pid).slice(11, 13);
+  return (utime + stime) * 10; // clock ticks, a hundred a second
+}
+
+/** The same of a server with all processes that it started, those that have ended too. */
+export function treeCpuMs(pid: number): number {
+  const [cutime = 0, cstime = 0] = statOf(pid).slice(13, 15);
+  return treeOf(pid).reduce((sum, one) => sum + cpuMs(one), (cutime + cstime) * 10);
+}
+
+/** A process and all that come from it. */
+export function treeOf(root: number): number[] {
+  const parents = allPids().map((pid) => [pid, statOf(pid)[1] ?? 0] as const);
+  const of = (pid: number): number[] => [
+    pid,
+    ...parents.flatMap(([child, parent]) => (parent === pid ? of(child) : [])),
+  ];
+  return of(root);
+}
+
+/** Resident memory of a process, in bytes. */
+export const rssBytes = (pid: number): number => Number(textOf(pid, "statm").split(" ")[1] ?? 0) * 4096;
+
+/** What a process had written to disks so far, in bytes; 0 where the kernel does not say. */
+export const writtenBytes = (pid: number): number =>
+  Number(/^write_bytes: (\d+)$/m.exec(textOf(pid, "io"))?.[1] ?? 0);
+
+function allPids(): number[] {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const [utime = 0, stime = 0] = stat
-      .slice(stat.lastIndexOf(")") + 2)
-      .split(" ")
-      .slice(11, 13)
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
       .map(Number);
-    return (utime + stime) * 10; // clock ticks, a hundred a second
   } catch {
-    return 0;
+    return [];
+  }
+}
+
+/** The fields from the state on, which is NaN. */
+function statOf(pid: number): number[] {
+  const text = textOf(pid, "stat");
+  return text
+    .slice(text.lastIndexOf(")") + 2)
+    .split(" ")
+    .map(Number);
+}
+
+/** "" for a process that has ended, and where there is no /proc. */
+function textOf(pid: number, file: "stat" | "statm" | "io"): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
   }
 }

@@ -6,11 +6,12 @@ import pg from "pg";
 import type { Ops } from "../../e2e/support/system.ts";
 import { type Asker, openAsker } from "../asker.ts";
 import { requestOf } from "../gateway/load.ts";
-import { cpuMs, start } from "../gateway/processes.ts";
+import { start } from "../gateway/processes.ts";
 import { corpusOf } from "../search/corpus.ts";
 import { openSeeder, PER_PATIENT } from "../search/seed.ts";
+import { type Meter, openMeter } from "./usage.ts";
 
-/** One of two services that are asked the same, and what it takes of the machine. */
+/** One of two services that are asked the same. */
 export interface Contender {
   readonly port: number;
   /** Before each round. */
@@ -21,18 +22,21 @@ export interface Contender {
   search(): Buffer;
   upload(): Buffer;
   download(): Buffer;
-  /** Of all its processes, but for the servers of the machine. */
-  cpuMs(): number;
 }
 
 export interface Contenders {
   readonly ours: Contender;
   readonly bare: Contender;
   readonly ops: Ops;
+  readonly meter: Meter;
+  /** Puts the doctor on the care team of so many patients: those of before, and more. */
+  panel(patients: number): Promise<void>;
 }
 
-const ROWS = 100_000;
-const PANEL = 2_000;
+export const ROWS = 100_000;
+export const PATIENTS = ROWS / PER_PATIENT;
+/** Those whose prescriptions are asked for. */
+const FIRST = 2_000;
 const IDS = 1_000;
 const FILE_BYTES = 5 * 1024 * 1024;
 const BOUNDARY = "bench-boundary";
@@ -45,7 +49,7 @@ const BARE_TABLE = `
   create index on bare.prescriptions (start_date desc, id desc);
   create index on bare.prescriptions (patient_id, start_date desc, id desc);`;
 
-/** 100,000 prescriptions in both, and a doctor of 2,000 patients; runs `work` beside them. */
+/** 100,000 prescriptions in both, and a doctor who has one patient yet; runs `work` beside them. */
 export async function withContenders<T>(ops: Ops, work: (both: Contenders) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(path.join(tmpdir(), "medvault-bench-"));
   const superuser = new pg.Client({ connectionString: ops.postgres.superuser });
@@ -53,25 +57,30 @@ export async function withContenders<T>(ops: Ops, work: (both: Contenders) => Pr
   const doctor = await openAsker(ops, "doctor");
   const seeder = await openSeeder(ops, corpusOf(), doctor.id);
   const bare = await start("../requests/bare-service.ts", ops.postgres.superuser, folder);
+  const meter = await openMeter(ops, bare.pid);
   try {
-    await seeder.add(ROWS / PER_PATIENT);
-    await seeder.assign(doctor.id, PANEL);
+    await seeder.add(PATIENTS);
+    await seeder.assign(doctor.id, 1);
     await superuser.query(BARE_TABLE);
     await fillBare(superuser);
     await seeder.settled();
+    await superuser.query("checkpoint"); // what was seeded is not written while others are measured
     const { rows } = await seeder.pool.query<{ id: string; patientId: string }>(
-      `select x.id, x.patient_id as "patientId" from prescriptions x join care_team c using (patient_id)
-        where c.user_id = $1 order by md5(x.id::text) limit ${IDS}`,
-      [doctor.id],
+      `select x.id, x.patient_id as "patientId" from prescriptions x
+        where x.patient_id in (${seeder.firstPatients}) order by md5(x.id::text) limit ${IDS}`,
+      [FIRST],
     );
+    const [patient] = (await seeder.pool.query<{ id: string }>(seeder.firstPatients, [1])).rows;
     const both = {
-      ours: await oursOf(ops, doctor, rows),
+      ours: await oursOf(ops, doctor, rows, patient?.id ?? ""),
       bare: await bareOf(bare, superuser),
-      ops,
+      panel: (patients: number) => seeder.assign(doctor.id, patients),
+      ...{ ops, meter },
     };
     return await work(both);
   } finally {
     bare.stop();
+    await meter.close();
     await seeder.close();
     await superuser.end();
     await rm(folder, { recursive: true, force: true });
@@ -110,6 +119,7 @@ async function oursOf(
   ops: Ops,
   doctor: Asker,
   rows: readonly { id: string; patientId: string }[],
+  uploadsOf: string,
 ): Promise<Contender> {
   const row = inTurn(rows);
   const part = (head: string) => `--${BOUNDARY}\r\ncontent-disposition: form-data; ${head}\r\n`;
@@ -121,7 +131,7 @@ async function oursOf(
       FILE,
       Buffer.from(`\r\n--${BOUNDARY}--\r\n`),
     ]);
-  const upload = form(rows[0]?.patientId ?? "");
+  const upload = form(uploadsOf);
   const uploading = () =>
     doctor.request("POST", "/v1/files", upload, `multipart/form-data; boundary=${BOUNDARY}`);
   const fileId = await firstFile(ops, uploading());
@@ -134,14 +144,10 @@ async function oursOf(
     search: () => doctor.request("POST", "/v1/prescriptions/search", '{"q":"tablet"}'),
     upload: uploading,
     download: () => doctor.request("GET", `/v1/files/${fileId}/content`),
-    cpuMs: () => ops.processes.reduce((sum, { pid }) => sum + cpuMs(pid), 0),
   };
 }
 
-async function bareOf(
-  { port, pid }: { port: number; pid: number },
-  superuser: pg.Client,
-): Promise<Contender> {
+async function bareOf({ port }: { port: number }, superuser: pg.Client): Promise<Contender> {
   const { rows } = await superuser.query<{ id: string }>(`select id from bare.prescriptions limit ${IDS}`);
   const row = inTurn(rows);
   const json = { "content-type": "application/json" };
@@ -157,7 +163,6 @@ async function bareOf(
     search: () => requestOf("POST", "/v1/prescriptions/search", json, '{"q":"tablet"}'),
     upload: () => upload,
     download: () => requestOf("GET", `/v1/files/${id}/content?bytes=${FILE_BYTES}`, {}),
-    cpuMs: () => cpuMs(pid),
   };
 }
 

@@ -17,13 +17,16 @@ export const PER_PATIENT = 10;
 /** Patients at a time. */
 const BATCH = 200;
 const SETTLED_MS = 1_200_000;
+const FIRST_PATIENTS = "select id from patients order by md5(id::text) limit $1";
 const STATUSES = ["active", "completed", "cancelled", "on-hold"] as const;
 
 /** Writes rows as the records service does, past its API: only so can there be a million. */
 export interface Seeder {
   /** Adds so many patients with ten prescriptions each. */
   add(patientCount: number): Promise<void>;
-  /** Puts a doctor on the care team of so many patients, spread over all. */
+  /** The statement for the ids of so many patients ($1), spread over all. */
+  readonly firstPatients: string;
+  /** Puts a doctor on the care team of so many of them. */
   assign(doctorId: string, patientCount: number): Promise<void>;
   /** Until every row is in its search document: that work is not what is measured. */
   settled(): Promise<void>;
@@ -40,6 +43,7 @@ export async function openSeeder({ postgres, dirs }: Ops, corpus: Corpus, by: st
   });
   return {
     pool,
+    firstPatients: FIRST_PATIENTS,
     async add(patientCount) {
       for (let left = patientCount; left > 0; left -= BATCH) {
         await addBatch(pool, keyring, corpus, by, Math.min(left, BATCH));
@@ -50,8 +54,8 @@ export async function openSeeder({ postgres, dirs }: Ops, corpus: Corpus, by: st
     async assign(doctorId, patientCount) {
       await pool.query(
         `insert into care_team (patient_id, user_id, added_by, added_at)
-         select id, $1, $1, now() from patients order by md5(id::text) limit $2 on conflict do nothing`,
-        [doctorId, patientCount],
+         select id, $2, $2, now() from (${FIRST_PATIENTS}) p on conflict do nothing`,
+        [patientCount, doctorId],
       );
       await pool.query("analyze care_team");
     },
