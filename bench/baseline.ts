@@ -5,7 +5,7 @@ import { type Change, compare } from "./comparison.ts";
 import type { Finding } from "./rounds.ts";
 
 /** A part as it was last saved. */
-interface Saved {
+export interface Saved {
   readonly date: string;
   /** Where it was measured: cores, processor, versions. */
   readonly machine: Readonly<Record<string, string>>;
@@ -16,11 +16,17 @@ const FILE = fileURLToPath(new URL("baseline.json", import.meta.url));
 
 const read = (): Record<string, Saved> => JSON.parse(readFileSync(FILE, "utf8"));
 
-/** Puts these parts into the committed baseline, from which docs/performance.md is made. */
+/**
+ * Puts a part into the committed baseline, from which docs/performance.md is made; what a run that
+ * was not of the whole part did not measure stays as it was.
+ */
 export function saveBaseline(
-  parts: Readonly<Record<string, readonly Finding[]>>,
+  part: string,
+  run: readonly Finding[],
   servers: Readonly<Record<string, string>>,
+  isWhole: boolean,
 ): void {
+  const baseline = read();
   const processors = os.cpus();
   const machine = {
     cores: String(os.availableParallelism()),
@@ -31,10 +37,12 @@ export function saveBaseline(
     ...servers,
   };
   const date = new Date().toISOString().slice(0, 10);
-  const saved = Object.entries(parts).map(([part, findings]) => [part, { date, machine, findings }] as const);
-  const all = Object.entries({ ...read(), ...Object.fromEntries(saved) }).sort(([a], [b]) =>
-    a < b ? -1 : 1,
+  const others = (baseline[part]?.findings ?? []).filter(
+    ({ name }) => !isWhole && run.every((finding) => finding.name !== name),
   );
+  const findings = isWhole ? run : [...others, ...run];
+  const all = Object.entries({ ...baseline, [part]: { date, machine, findings } });
+  all.sort(([a], [b]) => (a < b ? -1 : 1));
   writeFileSync(FILE, `${JSON.stringify(Object.fromEntries(all), rounded, 2)}\n`);
 }
 

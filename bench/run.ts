@@ -12,6 +12,7 @@ import { changeLine, keeps, line } from "./report.ts";
 import type { Finding } from "./rounds.ts";
 import { searchInProcess } from "./search/in-process.ts";
 import { withServers } from "./servers.ts";
+import { worksTables } from "./table.ts";
 
 const HELP = `npm run bench -- [part...] [--rounds 40] [--file-mib 4096] [--rows 1000000] [--dir /tmp]
                          [--works read,create] [--minutes 10] [--json] [--compare] [--save]
@@ -113,8 +114,9 @@ async function main(): Promise<number> {
   for (const [name, part] of Object.entries(PARTS)) {
     if (positionals.length > 0 && !positionals.includes(name)) continue;
     found[name] = await part();
-    if (values.save) saveBaseline({ [name]: found[name] }, servers);
+    if (values.save) saveBaseline(name, found[name], servers, values.works === "");
     for (const finding of found[name]) say(line(finding));
+    say(worksTables(found[name]));
   }
   const findings = Object.values(found).flat();
   if (values.json)

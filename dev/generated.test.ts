@@ -4,6 +4,7 @@ import { SERVICES_WITH_DATA } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase } from "@medvault/testing";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { performanceDocument } from "../bench/document.ts";
 import { openApiJson } from "../services/gateway/src/system/openapi.ts";
 import { clientTypes } from "./generated/client-types.ts";
 import { describeSchema } from "./generated/describe-schema.ts";
@@ -42,4 +43,10 @@ test.each(Object.entries(TABLES))("the settings in %s are those of the schemas",
   const file = `../${readme}`;
   const text = withTable(readFileSync(path.join(root, readme), "utf8"), settings());
   await expect(text).toMatchFileSnapshot(file);
+});
+
+test("docs/performance.md shows what the committed baseline of the benchmark says", async () => {
+  const json = (file: string) => JSON.parse(readFileSync(path.join(root, "bench", file), "utf8"));
+  const text = performanceDocument(json("baseline.json"), json("steps.json"));
+  await expect(text).toMatchFileSnapshot("../docs/performance.md");
 });

@@ -42,6 +42,12 @@ export function treeOf(root: number): number[] {
 /** Resident memory of a process, in bytes. */
 export const rssBytes = (pid: number): number => Number(textOf(pid, "statm").split(" ")[1] ?? 0) * 4096;
 
+/** Of that, what no other process has: without Postgres' shared buffers. */
+export function privateBytes(pid: number): number {
+  const [, resident = 0, shared = 0] = textOf(pid, "statm").split(" ").map(Number);
+  return (resident - shared) * 4096;
+}
+
 /** What a process had written to disks so far, in bytes; 0 where the kernel does not say. */
 export const writtenBytes = (pid: number): number =>
   Number(/^write_bytes: (\d+)$/m.exec(textOf(pid, "io"))?.[1] ?? 0);

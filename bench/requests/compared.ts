@@ -1,5 +1,6 @@
 import { load } from "../gateway/load.ts";
 import { type Finding, inTurns, median, type WorkDone, type WorkSide } from "../rounds.ts";
+import { sum } from "../table.ts";
 import type { Contender, Contenders } from "./contenders.ts";
 import { statementsDuring } from "./statements.ts";
 import { type Shares, type Usage, usedBetween } from "./usage.ts";
@@ -149,8 +150,6 @@ function medians(rounds: readonly Shares[]): Shares {
   const names = Object.keys(rounds[0] ?? {});
   return Object.fromEntries(names.map((name) => [name, median(rounds.map((round) => round[name] ?? 0))]));
 }
-
-const sum = (shares: Shares): number => Object.values(shares).reduce((total, value) => total + value, 0);
 
 function told({ ours, bare }: WorkDone): string {
   const side = ({ perSecond, p50Ms, p99Ms, cpuMs }: WorkSide) =>

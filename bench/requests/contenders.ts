@@ -33,7 +33,7 @@ export interface Contenders {
   panel(patients: number): Promise<void>;
 }
 
-export const ROWS = 100_000;
+const ROWS = 100_000;
 export const PATIENTS = ROWS / PER_PATIENT;
 /** Those whose prescriptions are asked for. */
 const FIRST = 2_000;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Ops, startSystem } from "../../e2e/support/system.ts";
 import { load } from "../gateway/load.ts";
-import { rssBytes, treeOf } from "../gateway/processes.ts";
+import { privateBytes, rssBytes, treeOf } from "../gateway/processes.ts";
 import { type Finding, median } from "../rounds.ts";
 import { type Contenders, withContenders } from "./contenders.ts";
 import { metricsOf, type Shares, sumOf } from "./usage.ts";
@@ -15,7 +15,7 @@ const MIB = 1024 ** 2;
 /** Of the last third of the run over the third before it. */
 const GROWTH_PERCENT = 5;
 
-/** At one moment, in MiB by process. */
+/** At one moment, in MiB by process; of servers what they do not share. */
 interface Sample {
   readonly rss: Shares;
   readonly heap: Shares;
@@ -59,6 +59,8 @@ export async function saturated(minutes: number, say: (text: string) => void): P
   }
 }
 
+const least = (values: readonly number[]): number => Math.min(...values);
+
 type Minute = Awaited<ReturnType<typeof minuteOf>>;
 
 async function minuteOf({ ours, ops }: Contenders, seconds: number) {
@@ -87,17 +89,20 @@ async function sampleOf(ops: Ops): Promise<Sample> {
   const services = ops.processes.map(({ name, pid }) => [name, rssBytes(pid) / MIB] as const);
   const servers = { postgres: ops.postgres.pid, rabbitmq: ops.rabbitmq.pid, redis: ops.redis.pid };
   const trees = Object.entries(servers).map(
-    ([name, pid]) => [name, treeOf(pid).reduce((sum, one) => sum + rssBytes(one), 0) / MIB] as const,
+    ([name, pid]) => [name, treeOf(pid).reduce((sum, one) => sum + privateBytes(one), 0) / MIB] as const,
   );
   return { rss: Object.fromEntries([...services, ...trees]), heap: Object.fromEntries(heap) };
 }
 
-/** Of the services: what servers hold (Postgres' buffers, first touched) is bounded by their settings. */
+/**
+ * Of the services: what servers hold is bounded by their settings. A heap is as large as it was at
+ * its least, after a collection.
+ */
 function growthOf(samples: readonly Sample[]): Finding[] {
   const third = Math.floor(samples.length / 3);
   const [second, last] = [samples.slice(third, 2 * third), samples.slice(2 * third)];
   const sizes = (of: readonly Sample[], what: keyof Sample, name: string) =>
-    median(of.map((sample) => sample[what][name] ?? 0));
+    (what === "rss" ? median : least)(of.map((sample) => sample[what][name] ?? 0));
   const finding = (what: keyof Sample): Finding => {
     const growths = Object.keys(samples[0]?.heap ?? {}).map((name) => {
       const [before, after] = [sizes(second, what, name), sizes(last, what, name)];
