@@ -60,6 +60,13 @@ export const MakeKeysConfig = CallingConfig.extend({
 });
 export type MakeKeysConfig = z.infer<typeof MakeKeysConfig>;
 
+/** Of `make-secrets`. */
+export const MakeSecretsConfig = z.object({
+  MEDVAULT_PUBLIC_URL: urlOf("https")
+    .default("https://localhost:8443")
+    .describe("where users reach the gateway: its certificate is for that host"),
+});
+
 /** Of `migrate`. In production it connects with TLS alone. */
 export const MigrateConfig = CallingConfig.extend({
   MEDVAULT_SUPERUSER_DATABASE_URL: postgres

@@ -1,5 +1,6 @@
 import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { fileSetting } from "@medvault/service-kit";
 import { expect, test } from "vitest";
 import { root } from "../lib/paths.mjs";
 import { environment, type ProcessName } from "../run/services.ts";
@@ -37,6 +38,7 @@ test("documents, the image and docker compose name only settings that there are"
       "docs/**/*.md",
       "Dockerfile",
       "docker-compose.yml",
+      "dev/docker-compose.yml",
       "dev/*.mjs",
       ".ci/run",
     ],
@@ -46,7 +48,7 @@ test("documents, the image and docker compose name only settings that there are"
     },
   );
   expect(files.length).toBeGreaterThan(15);
-  const known = [...knownNames()];
+  const known = [...knownNames()].flatMap((name) => [name, fileSetting(name)]);
   for (const file of files) {
     // What ends in _ stands for all that begin so: MEDVAULT_TLS_*.
     for (const [name] of readFileSync(path.join(root, file), "utf8").matchAll(/\bMEDVAULT_[A-Z0-9_]+/g))

@@ -1,4 +1,7 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { CommonConfig, ConfigError, loadConfig, urlOf } from "./config.ts";
 
@@ -51,6 +54,31 @@ test("an empty setting counts as not set", () => {
     /JWKS_FILE \(missing\)/,
   );
   expect(loadConfig(CommonConfig, { ...GOOD, LOG_LEVEL: "" }).LOG_LEVEL).toBe("info");
+});
+
+test("a setting's value may be in a file that NAME_FILE names; what cannot be read, or is said twice, is a fault", () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "medvault-config-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const file = path.join(dir, "amqp-url");
+  writeFileSync(file, "amqp://hunter2:p@127.0.0.1/v\n");
+  const { AMQP_URL: _, ...rest } = GOOD;
+  const read = (env: Record<string, string>) => loadConfig(CommonConfig, { ...rest, ...env });
+  expect(read({ AMQP_URL_FILE: file }).AMQP_URL).toBe("amqp://hunter2:p@127.0.0.1/v");
+  expect(() => read({ AMQP_URL_FILE: path.join(dir, "none") })).toThrow(
+    "bad settings: AMQP_URL_FILE (must name a file that can be read)",
+  );
+  expect(() => read({ AMQP_URL_FILE: file, AMQP_URL: "amqp://x" })).toThrow(
+    "bad settings: AMQP_URL_FILE (is set, and AMQP_URL too: leave one out)",
+  );
+  // What is in a file is held to the same rules, and not shown.
+  writeFileSync(file, "hunter2");
+  expect(() => read({ AMQP_URL_FILE: file })).toThrow(
+    "bad settings: AMQP_URL (must be a URL with amqp or amqps)",
+  );
+  writeFileSync(file, "amqp://plain");
+  expect(() => read({ AMQP_URL_FILE: file, NODE_ENV: "production" })).toThrow("AMQP_URL (is not TLS");
+  // A setting of that name keeps its own meaning: the keys' file is not their content.
+  expect(read({ AMQP_URL: "amqp://x", MEDVAULT_KEYS_FILE: file }).MEDVAULT_KEYS).toBeUndefined();
 });
 
 /** A service, and a service that calls others, as production wants them. */

@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { z } from "zod";
 import { plaintextFaults } from "./plaintext.ts";
 
@@ -17,8 +17,9 @@ export class ConfigError extends Error {
 
 /**
  * Reads the settings of `schema` from `env`. An empty string counts as not set: `NAME=` in a file
- * is no value. Throws ConfigError, which names every fault and shows no value (it is printed, and
- * values may be secrets). In production an unencrypted connection is a fault too.
+ * is no value, and `NAME_FILE` names a file that holds the value of `NAME`. Throws ConfigError,
+ * which names every fault and shows no value (it is printed, and values may be secrets). In
+ * production an unencrypted connection is a fault too.
  */
 export function loadConfig<S extends z.ZodObject>(
   schema: S,
@@ -27,16 +28,39 @@ export function loadConfig<S extends z.ZodObject>(
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
   );
+  const faults = readFromFiles(Object.keys(schema.shape), given);
   const parsed = schema.safeParse(given);
-  const faults = new Map<string, string>();
   for (const issue of parsed.error?.issues ?? []) {
     const name = String(issue.path[0] ?? "(settings)");
-    faults.set(name, given[name] === undefined ? "missing" : faultOf(issue));
+    if (!faults.has(fileSetting(name)))
+      faults.set(name, given[name] === undefined ? "missing" : faultOf(issue));
   }
   for (const [name, fault] of plaintextFaults(Object.keys(schema.shape), given))
     if (!faults.has(name)) faults.set(name, fault);
   if (!parsed.success || faults.size > 0) throw new ConfigError(faults);
   return parsed.data;
+}
+
+/** The setting that names the file with another's value: how orchestrators give secrets. */
+export const fileSetting = (name: string): string => `${name}_FILE`;
+
+/** Adds to `given` what files hold; the last line break is not of the value. Gives the faults. */
+function readFromFiles(names: readonly string[], given: Record<string, string | undefined>) {
+  const faults = new Map<string, string>();
+  for (const name of names) {
+    const setting = fileSetting(name);
+    const file = given[setting];
+    if (file === undefined || names.includes(setting)) continue; // the latter is a setting itself
+    if (given[name] !== undefined) faults.set(setting, `is set, and ${name} too: leave one out`);
+    else {
+      try {
+        given[name] = readFileSync(file, "utf8").replace(/\r?\n$/, "");
+      } catch {
+        faults.set(setting, "must name a file that can be read");
+      }
+    }
+  }
+  return faults;
 }
 
 /** What is wrong, in words that hold nothing of the value. */

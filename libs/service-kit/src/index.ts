@@ -19,6 +19,7 @@ export {
   CallingConfig,
   CommonConfig,
   ConfigError,
+  fileSetting,
   finalRotationHours,
   loadConfig,
   maxUploadBytes,
