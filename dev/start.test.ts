@@ -118,11 +118,35 @@ test("servers are started on Linux alone; elsewhere the three that are given are
   for (const platform of ["darwin", "win32", "freebsd"] as const) {
     expect(() => checkPlatform(platform, given)).not.toThrow();
     expect(() => checkPlatform(platform, { ...given, REDIS_URL: "" })).toThrow(
-      /Linux only, not on .*docker compose up -d.* with REDIS_URL \(README/,
+      /Linux only, not on .*"docker compose up" starts all of MedVault there.* with REDIS_URL \(/,
     );
     expect(() => checkPlatform(platform, {})).toThrow(/DATABASE_URL and REDIS_URL and AMQP_URL/);
   }
   expect(() => checkPlatform("linux", {})).not.toThrow();
+});
+
+test("on another system, servers that are given are what is looked at, and a folder with a space will do", async () => {
+  const away = "127.0.0.1:2";
+  const data = path.join(givenDataDir(), "My Records");
+  for (const platform of ["darwin", "win32"]) {
+    // Only the part that runs before there are packages, some of which are built for a system.
+    const user = platform === "win32" ? ";process.getuid=undefined" : "";
+    const pretend = `if(process.argv[1].endsWith('start.mjs')){Object.defineProperty(process,'platform',{value:'${platform}'})${user}}`;
+    const { code, said } = await runCommand("start.mjs", [], {
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(pretend)}`,
+      MEDVAULT_DATA: data,
+      DATABASE_URL: `postgres://u:p@${away}/medvault`,
+      REDIS_URL: `redis://${away}`,
+      AMQP_URL: `amqp://u:p@${away}`,
+      MEDVAULT_RABBITMQ_URL: `http://u:p@${away}`,
+    });
+    expect([platform, code]).toEqual([platform, 1]);
+    const faults = said.split("\n").filter((line) => line.startsWith("  "));
+    expect(
+      faults.map((line) => line.trim().split(":")[0]),
+      said,
+    ).toEqual(["DATABASE_URL", "REDIS_URL", "AMQP_URL", "MEDVAULT_RABBITMQ_URL"]);
+  }
 });
 
 test("where there is no /proc, processes are known by ps", () => {

@@ -48,6 +48,7 @@ export function handOver(entry, args, { detach = false } = {}) {
   const child = spawn(modernNode(), [...NODE_FLAGS, path.join(root, entry), ...args], {
     cwd: root,
     detached: true,
+    windowsHide: true,
     stdio: ["ignore", output, output, "ipc"],
   });
   const signals = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);

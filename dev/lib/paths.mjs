@@ -165,7 +165,8 @@ function makeOwn(dir) {
   const { uid } = fs.lstatSync(dir);
   // Root too: what another user owns, they can swap under our feet. In a project of theirs that is
   // their right.
-  if (uid !== process.getuid?.() && !(isRoot && uid === fs.statSync(root).uid)) {
+  // Windows knows users by other means than numbers.
+  if (process.getuid && uid !== process.getuid() && !(isRoot && uid === fs.statSync(root).uid)) {
     throw new Trouble(
       `${dir} belongs to another user: run as that user, change its owner, or set MEDVAULT_DATA to a directory of your own.`,
     );
@@ -173,8 +174,12 @@ function makeOwn(dir) {
   fs.chmodSync(dir, isRoot ? 0o711 : 0o700);
 }
 
-/** @param {string} dir */
+/**
+ * For the servers, which are started on Linux alone: elsewhere they are given, and any place will do.
+ * @param {string} dir
+ */
 function isAwkward(dir) {
+  if (process.platform !== "linux") return false;
   if (!/^[\w@%+=:,./-]+$/.test(dir)) return true;
   const user = serverUser();
   if (!user) return false;

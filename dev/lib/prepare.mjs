@@ -31,7 +31,7 @@ export function checkPlatform(platform, env) {
   const missing = ["DATABASE_URL", "REDIS_URL", "AMQP_URL"].filter((name) => !env[name]);
   if (platform === "linux" || missing.length === 0) return;
   throw new Trouble(
-    `MedVault starts its own servers on Linux only, not on ${platform}: start them with "docker compose up -d", and say where they are with ${missing.join(" and ")} (README.md).`,
+    `npm start brings its own servers on Linux only, not on ${platform}: "docker compose up" starts all of MedVault there (docs/compose.md). Or say where servers are with ${missing.join(" and ")} ("docker compose --file dev/docker-compose.yml up --detach" starts some).`,
   );
 }
 
@@ -160,15 +160,18 @@ async function npmCi() {
   // Under `npm run`, node_modules/.bin comes first in PATH; npm must not run on the node that it is
   // about to replace.
   const PATH = (process.env.PATH ?? "")
-    .split(":")
+    .split(path.delimiter)
     .filter((dir) => !dir.includes("node_modules"))
-    .join(":");
+    .join(path.delimiter);
   const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
   const patient = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"];
   const env = { ...process.env, PATH };
-  const { code, words } = await run("npm", ["ci", ...quiet, ...patient], { cwd: root, env }).catch(() => {
-    throw new Trouble("npm is not installed: install it (Debian: apt install npm).");
-  });
+  const shell = process.platform === "win32"; // npm is a script there, which only a shell runs
+  const { code, words } = await run("npm", ["ci", ...quiet, ...patient], { cwd: root, env, shell }).catch(
+    () => {
+      throw new Trouble("npm is not installed: install it (Debian: apt install npm).");
+    },
+  );
   if (code !== 0) throw npmTrouble(words);
 }
 

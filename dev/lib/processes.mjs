@@ -11,12 +11,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** @typedef {{pid: number, state: string, group: number, session: number, start: string}} Found */
 
 const hasProc = fs.existsSync("/proc/self/stat");
+const isWindows = process.platform === "win32";
 
 /**
  * @param {number} pid
  * @returns {Found | null} null when there is no such process
  */
 function stat(pid) {
+  if (isWindows) return statOnWindows(pid);
   if (!hasProc) return listByPs(["-p", String(pid)])[0] ?? null;
   try {
     const text = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -33,6 +35,20 @@ function stat(pid) {
   } catch {
     return null;
   }
+}
+
+/**
+ * Windows has no ps: there a process is known by its number alone, and is a family of one.
+ * @param {number} pid
+ * @returns {Found | null}
+ */
+function statOnWindows(pid) {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EPERM") return null; // EPERM: another's
+  }
+  return { pid, state: "", group: pid, session: pid, start: "running" };
 }
 
 /**
@@ -117,7 +133,9 @@ export function family(leader) {
   const related = (/** @type {Found} */ { group, session }) => group === leader.pid || session === leader.pid;
   const all = hasProc
     ? fs.readdirSync("/proc").map(Number).filter(Number.isInteger).map(stat)
-    : listByPs(["-ax"]);
+    : isWindows
+      ? [stat(leader.pid)]
+      : listByPs(["-ax"]);
   return all.flatMap((found) =>
     found && found.state !== "Z" && related(found) ? [{ pid: found.pid, start: found.start }] : [],
   );

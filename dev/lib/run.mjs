@@ -9,7 +9,8 @@ import { text } from "node:stream/consumers";
  * ended it.
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{cwd: string, env?: NodeJS.ProcessEnv, signal?: AbortSignal, input?: string}} o input:
+ * @param {{cwd: string, env?: NodeJS.ProcessEnv, signal?: AbortSignal, input?: string,
+ * shell?: boolean}} o input:
  * standard input, none unless given
  * @returns {Promise<Ran>}
  */

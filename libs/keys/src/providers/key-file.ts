@@ -25,7 +25,8 @@ export function readKeyFile(path: string, service: string): KeyFile {
     const stats = fstatSync(file, { bigint: true });
     const isOurs = stats.uid === BigInt(process.geteuid?.() ?? 0) || stats.uid === ROOT;
     if ((stats.mode & FILE_TYPE) !== REGULAR || !isOurs) throw new KeyFileUnreadable(path);
-    if ((stats.mode & OTHERS) !== 0n) throw new KeyFileTooOpen(path);
+    // Windows has no such modes: what others may is in lists of its own.
+    if (process.platform !== "win32" && (stats.mode & OTHERS) !== 0n) throw new KeyFileTooOpen(path);
     const bytes = readFileSync(file);
     try {
       return { document: readKeyDocument(bytes.toString("utf8"), service, path), stamp: stampOf(stats) };
