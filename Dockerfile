@@ -1,31 +1,35 @@
-# One image for all six services and their jobs; which one is its command:
+# One image for the six services, their jobs and the operators' tools; which one is its command:
 #   docker build --tag medvault .
 #   docker run medvault services/auth/src/main.ts
-#   docker run medvault tools/migrate.ts
-# Settings come from the environment and key files from a mounted secret; nothing secret is in the image.
+#   docker run medvault tools/keys.ts --help
+# Settings come from the environment, secrets from mounted files; nothing secret is in the image. It runs with a
+# read-only root file system, and without a shell. npm run image builds it and shows that it works.
 FROM node:24-slim AS packages
 WORKDIR /app
 COPY . .
-# Production packages alone; the workspace's links stay links, since Node strips types only outside node_modules.
-RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund && npm cache clean --force
+# Production packages alone, of what runs here. Workspaces stay links: Node strips types outside node_modules only.
+RUN npm ci $(for one in tools services/*; do echo --workspace=$one; done) --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund \
+ && node dev/image/sbom.mjs > sbom.cdx.json \
+ && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete \
+ && rm -rf dev e2e bench libs/testing node_modules/@medvault/testing node_modules/.package-lock.json \
+ && mkdir -p /data/files /data/audit /data/backups /data/mail
 
-# The compile cache is made here, because the image's file system is read-only where it runs. Each service is only
-# loaded: without settings it refuses to start, which is expected.
-FROM packages AS cache
-ENV NODE_COMPILE_CACHE=/app/.compile-cache
-RUN for service in gateway auth records files audit backup; do \
-      node --disable-warning=ExperimentalWarning services/$service/src/main.ts || true; \
-    done
-
-FROM node:24-slim
-ENV NODE_ENV=production HOST=0.0.0.0 NODE_COMPILE_CACHE=/app/.compile-cache
+FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
+COPY --from=packages /usr/local/bin/node /usr/local/bin/node
 WORKDIR /app
-COPY --from=packages /app/package.json ./
-COPY --from=packages /app/node_modules ./node_modules
-COPY --from=packages /app/libs ./libs
-COPY --from=packages /app/services ./services
-COPY --from=packages /app/tools ./tools
-COPY --from=cache /app/.compile-cache ./.compile-cache
-USER node
+COPY --from=packages /app ./
+COPY --from=packages --chown=65532:65532 /data /data
+ENV PATH=/usr/local/bin:/usr/bin:/bin NODE_ENV=production HOST=0.0.0.0 NODE_COMPILE_CACHE=/app/.compile-cache
+USER 65532:65532
 ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning"]
+
+# The compile cache is made here, by the user who will read it (its folder is named after the user), because the file
+# system is read-only later. Each service is only loaded: without settings it refuses to start, as it should.
+FROM runtime AS cache
+ENV NODE_COMPILE_CACHE=/data/.compile-cache
+RUN ["node", "-e", "for (const name of fs.readdirSync('services')) child_process.spawnSync('node', [`services/${name}/src/main.ts`])"]
+
+FROM runtime
+COPY --from=cache /data/.compile-cache /app/.compile-cache
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["node", "tools/health.mjs"]
 CMD ["services/gateway/src/main.ts"]

@@ -39,7 +39,9 @@ export const DevConfig = z.object({
   MEDVAULT_TEST_RABBITMQ_URL: z.string().describe("its management API"),
   MEDVAULT_TEST_JSON: z.string().describe("where a test run leaves its results"),
   MEDVAULT_CHECK_JSON: z.string().describe("where a check leaves its results"),
-  MEDVAULT_COMPOSE_PASSWORD: z.string().describe("the servers' password in docker-compose.yml"),
+  MEDVAULT_E2E_OPS: z.string().describe("ops.json of a MedVault that e2e is to use, and not start one"),
+  MEDVAULT_COMPOSE_PASSWORD: z.string().describe("the servers' password in dev/docker-compose.yml"),
+  MEDVAULT_PUBLISH: z.string().describe("address and port of the gateway with docker-compose.yml"),
 });
 
 /** The key by which the gateway proves to a job of `npm start` that it is its own. */
