@@ -76,6 +76,7 @@ export const PUBLIC: ReadonlySet<string> = new Set([
 ]);
 
 const LOCAL: ReadonlySet<string> = new Set([
+  "GET /",
   "GET /openapi.json",
   "GET /docs",
   "GET /docs/page.js",

@@ -8,7 +8,7 @@ const asset = (name: string) => readFileSync(new URL(`./docs/${name}`, import.me
 const DOCS_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** GET /openapi.json and GET /docs: public, and the same for everyone. */
+/** GET /openapi.json and GET /docs, where GET / leads: public, and the same for everyone. */
 export function mountSystem(router: Router): void {
   const openApi = openApiJson();
   const files: [path: string, type: string, content: string][] = [
@@ -17,6 +17,7 @@ export function mountSystem(router: Router): void {
     ["/docs/page.js", "text/javascript; charset=utf-8", asset("page.js")],
     ["/docs/page.css", "text/css; charset=utf-8", asset("page.css")],
   ];
+  router.get("/", (_req, res) => res.redirect("/docs"));
   for (const [path, type, content] of files) {
     router.get(path, (_req, res) => {
       if (path === "/docs") res.setHeader("Content-Security-Policy", DOCS_POLICY);

@@ -17,6 +17,11 @@ test("the document is served as JSON, to anyone", async () => {
   expect(await answer.json()).toEqual(JSON.parse(openApiJson()));
 });
 
+test("a browser that is given the address alone is led to the page", async () => {
+  const answer = await edge.call("/", { redirect: "manual" });
+  expect([answer.status, answer.headers.get("location")]).toEqual([302, "/docs"]);
+});
+
 test("the page to read and try it runs no inline code, refers to no other origin, and its files are there", async () => {
   const answer = await edge.call("/docs");
   const html = await answer.text();
