@@ -35,6 +35,7 @@ async function bootOf(name: ProcessName, entry: string, more: Record<string, str
   const shown = Object.values(secrets).filter(
     (secret) => typeof secret === "string" && said.includes(secret),
   );
+  expect(said).not.toMatch(/^ +at /m); // no stack: a sentence
   return { named: [...named.matchAll(/(?:^|; )([A-Z_]+) \(/g)].map(([, setting]) => setting).sort(), shown };
 }
 

@@ -41,6 +41,20 @@ export function loadConfig<S extends z.ZodObject>(
   return parsed.data;
 }
 
+/**
+ * What `read` gives, for a job, which has nothing to close yet. Bad settings end the process with
+ * exit code 1, each named on standard error, without a stack.
+ */
+export function settingsOrExit<T>(job: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${job}: ${error.message}\n`);
+    process.exit(1);
+  }
+}
+
 /** The setting that names the file with another's value: how orchestrators give secrets. */
 export const fileSetting = (name: string): string => `${name}_FILE`;
 

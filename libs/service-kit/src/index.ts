@@ -26,6 +26,7 @@ export {
   policyFile,
   readableFile,
   redisUrl,
+  settingsOrExit,
   tokenIssuer,
   urlOf,
   wholeNumber,

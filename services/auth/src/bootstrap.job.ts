@@ -2,7 +2,7 @@ import { auditEvent, newId } from "@medvault/contracts";
 import { indexKey, openKeyring } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { assertServiceMigrated, createPool, inTransaction } from "@medvault/postgres";
-import { createLogger, openTls } from "@medvault/service-kit";
+import { createLogger, openTls, settingsOrExit } from "@medvault/service-kit";
 import { insertAccount, openUserIndex } from "./accounts/account.store.ts";
 import { newAccount } from "./accounts/account.ts";
 import { adminExists } from "./accounts/account-list.store.ts";
@@ -15,7 +15,7 @@ import { randomPassword } from "./passwords/password-policy.ts";
 // both as one line of JSON, for the operator's eyes alone; {"exists":true} when there is an admin.
 // There is no default password anywhere.
 
-const config = readBootstrapConfig();
+const config = settingsOrExit("auth-bootstrap", readBootstrapConfig);
 // Standard output is for that one line.
 const logger = createLogger({ service: "auth-bootstrap", level: "warn", destination: 2 });
 const tls = await openTls(config, logger);

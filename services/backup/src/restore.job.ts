@@ -1,6 +1,6 @@
 import { openKeyring } from "@medvault/keys";
 import { createPool } from "@medvault/postgres";
-import { createLogger, openTls } from "@medvault/service-kit";
+import { createLogger, openTls, settingsOrExit } from "@medvault/service-kit";
 import { makeBackupNow } from "./backups/making.service.ts";
 import { readRestoreConfig } from "./config.ts";
 import { runRestores } from "./restores/restore.service.ts";
@@ -12,7 +12,7 @@ const STATEMENT_TIMEOUT_MS = 6 * 60 * 60 * 1000;
 const END_WITHIN_MS = 5_000;
 
 // One shot: does the restores that were asked for, and ends. The service's supervisor starts it.
-const config = readRestoreConfig();
+const config = settingsOrExit("restore-job", readRestoreConfig);
 // Standard error: the supervisor keeps that, and shows its last lines when the job fails.
 const logger = createLogger({ service: "restore-job", level: config.LOG_LEVEL, destination: 2 });
 const tls = await openTls(config, logger);
