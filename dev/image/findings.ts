@@ -59,7 +59,7 @@ export async function entryFindings(): Promise<string[]> {
   const entries = [
     ...tools,
     ["tools/verify-proof.mjs", "--help"],
-    ["--import", "./libs/service-kit/src/telemetry-loader.ts", "--eval", "0"],
+    ["--input-type=module", "--eval", "await import('@medvault/service-kit/telemetry'); process.exit()"],
     [
       "--eval",
       "if (process.getuid() !== 65532 || !fs.readdirSync(process.env.NODE_COMPILE_CACHE)[0].endsWith('-65532')) process.exit(1)",
