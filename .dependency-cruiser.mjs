@@ -66,6 +66,7 @@ export default {
           "^libs/[^/]+/src/index[.]ts$",
           "^libs/keys/src/operations/index[.]ts$",
           "^libs/service-kit/src/line-writer[.]ts$",
+          "^libs/service-kit/src/telemetry/start[.]ts$",
           "^$1/$2/",
         ],
       },

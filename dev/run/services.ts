@@ -55,13 +55,10 @@ export const newProofKeys = () =>
 /** How to run one service. */
 export function service(name: ServiceName, o: ServiceOptions): Program {
   const { port, adminPort } = portsOf(name, o.ports, o.gatewayPort);
-  const telemetry = o.settings.OTEL_EXPORTER_OTLP_ENDPOINT
-    ? ["--import", path.join(root, "libs/service-kit/src/telemetry-loader.ts")]
-    : [];
   return {
     name,
     command: process.execPath,
-    args: [...NODE_FLAGS, YOUNG_HEAP, ...telemetry, `services/${name}/src/main.ts`],
+    args: [...NODE_FLAGS, YOUNG_HEAP, `services/${name}/src/main.ts`],
     env: environment(name, o),
     cwd: root,
     log: path.join(o.dirs.logs, `${name}.log`),

@@ -41,7 +41,7 @@ export async function findOrUnpack<T>(
 /**
  * Fetches packages and what they need, and unpacks them to <dir>/root. Beside first, then one
  * rename: what an interrupted run leaves is never taken for a whole toolchain. `otherwise` says
- * what to do when they cannot be had.
+ * what to do when they cannot be had; `isNeeded` picks of what they depend on, and of themselves.
  */
 export async function unpackDebian(
   dir: string,
@@ -49,6 +49,7 @@ export async function unpackDebian(
   say: (line: string) => void,
   signal: AbortSignal,
   otherwise = SERVERS_ELSE,
+  isNeeded: (name: string) => boolean = (name) => !LEFT_OUT.test(name),
 ): Promise<void> {
   for (const tool of ["apt-get", "dpkg-deb"]) {
     if (inPath(tool).length === 0) {
@@ -69,7 +70,7 @@ export async function unpackDebian(
   const names = await step(say, `finding Debian packages of ${packages.join(", ")}`, async () => {
     // One unreachable extra source must not stop us.
     await ran(signal, "apt-get", [...apt, "-qq", "update"]).catch(() => {});
-    return closure(signal, apt, packages);
+    return (await closure(signal, apt, packages)).filter(isNeeded);
   });
   await step(
     say,
@@ -112,8 +113,7 @@ async function closure(signal: AbortSignal, apt: string[], packages: string[]): 
     "--no-install-recommends",
     ...packages,
   ]);
-  const names = [...plan.matchAll(/^Inst (\S+) /gm)].flatMap((match) => match[1] ?? []);
-  return names.filter((name) => !LEFT_OUT.test(name));
+  return [...plan.matchAll(/^Inst (\S+) /gm)].flatMap((match) => match[1] ?? []);
 }
 
 /** erl names its own place; everything else of Erlang finds itself from there. */

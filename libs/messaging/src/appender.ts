@@ -1,8 +1,10 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { type NewEvent, Unavailable } from "@medvault/contracts";
 import { isUnavailable, toDatabaseError, withDeadline } from "@medvault/postgres";
 import type pg from "pg";
 import { type OutboxEvent, toOutboxEvent } from "./envelope.ts";
 import { countEvents } from "./event-count.ts";
+import { followed } from "./event-journey.ts";
 import { insertEvents } from "./outbox.store.ts";
 import { channelToNotify, wakeRelays } from "./wake.ts";
 
@@ -38,6 +40,8 @@ interface Waiting {
  */
 export function createAppender(pool: pg.Pool, source: string, options: AppenderOptions = {}): Appender {
   const maxQueuedEvents = options.maxQueuedEvents ?? 10_000;
+  // A group is of many requests: what it does is in the context of none.
+  const outside = AsyncLocalStorage.snapshot();
   const queue: Waiting[] = [];
   let queuedEvents = 0;
   let flushing: Promise<void> | null = null;
@@ -80,11 +84,13 @@ export function createAppender(pool: pg.Pool, source: string, options: AppenderO
       if (events.length === 0) return;
       const made = events.map((event) => toOutboxEvent(source, event));
       if (closed || queuedEvents + made.length > maxQueuedEvents) throw new Unavailable();
-      await new Promise<void>((resolve, reject) => {
-        queue.push({ events: made, resolve, reject });
-        queuedEvents += made.length;
-        flushing ??= Promise.resolve().then(flush);
-      });
+      const committed = () =>
+        new Promise<void>((resolve, reject) => {
+          queue.push({ events: made, resolve, reject });
+          queuedEvents += made.length;
+          flushing ??= outside(() => Promise.resolve().then(flush));
+        });
+      await followed("append", () => ({ queue: "outbox", events: made }), committed);
     },
     async close() {
       closed = true;

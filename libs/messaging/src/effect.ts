@@ -3,6 +3,7 @@ import { inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
 import { backoffMs } from "./backoff.ts";
 import { codeOf, isUnavailableError } from "./errors.ts";
+import { followed } from "./event-journey.ts";
 import { park, takeNew } from "./inbox.store.ts";
 import { messageOf, type Parsed, parseMessage, poisonOf } from "./incoming.ts";
 import { nextRedrive, parkAgain, unpark } from "./parked.ts";
@@ -29,10 +30,12 @@ const RETRY_MS = 20;
 export async function takeEffect(context: EffectContext, parsed: readonly Parsed[]): Promise<void> {
   const events = parsed.flatMap((each) => each.events);
   const poison = parsed.flatMap((each) => each.poison);
-  await inTransaction(context.pool, async (tx) => {
-    await park(tx, context.consumer, poison);
-    await handleNew(context, tx, events);
-  });
+  const take = () =>
+    inTransaction(context.pool, async (tx) => {
+      await park(tx, context.consumer, poison);
+      await handleNew(context, tx, events);
+    });
+  await followed("process", () => ({ queue: context.consumer, events }), take);
 }
 
 async function handleNew(context: EffectContext, tx: Tx, events: CloudEvent[]): Promise<void> {

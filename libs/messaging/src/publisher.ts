@@ -1,12 +1,15 @@
 import { newId } from "@medvault/contracts";
 import type { ConfirmChannel } from "amqplib";
 import { BrokerUnavailable } from "./errors.ts";
+import { followed } from "./event-journey.ts";
 import { EVENTS_EXCHANGE } from "./topology.ts";
 
 export interface OutgoingMessage {
   routingKey: string;
   contentType: string;
   body: Buffer;
+  /** What is in the body, each as JSON, for whoever follows them. */
+  events?: readonly string[];
 }
 
 export const BATCH_CONTENT_TYPE = "application/cloudevents-batch+json";
@@ -20,7 +23,16 @@ const CONFIRM_TIMEOUT_MS = 15_000;
  * same). `userId` must be the connection's user, or the broker closes the channel. Throws
  * BrokerUnavailable when the channel ends or 15 s pass: then nothing is known of any of them.
  */
-export async function publishAll(
+export function publishAll(
+  channel: ConfirmChannel,
+  userId: string,
+  messages: readonly OutgoingMessage[],
+): Promise<boolean[]> {
+  const journey = () => ({ queue: EVENTS_EXCHANGE, events: messages.flatMap(({ events = [] }) => events) });
+  return followed("send", journey, () => confirmAll(channel, userId, messages));
+}
+
+async function confirmAll(
   channel: ConfirmChannel,
   userId: string,
   messages: readonly OutgoingMessage[],

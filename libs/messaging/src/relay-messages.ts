@@ -24,7 +24,7 @@ export function batchMessages(routingKey: string, events: readonly string[]): Ou
   const close = (): void => {
     if (chunk.length === 0) return;
     const body = Buffer.from(`[${chunk.join(",")}]`);
-    messages.push({ routingKey, contentType: BATCH_CONTENT_TYPE, body });
+    messages.push({ routingKey, contentType: BATCH_CONTENT_TYPE, body, events: chunk });
     chunk = [];
     bytes = 0;
   };
@@ -39,5 +39,6 @@ export function batchMessages(routingKey: string, events: readonly string[]): Ou
 
 /** A domain event alone, its type as routing key. */
 export function domainMessage(row: OutboxRow): OutgoingMessage {
-  return { routingKey: row.type, contentType: EVENT_CONTENT_TYPE, body: Buffer.from(row.event) };
+  const body = Buffer.from(row.event);
+  return { routingKey: row.type, contentType: EVENT_CONTENT_TYPE, body, events: [row.event] };
 }

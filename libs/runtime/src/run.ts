@@ -68,17 +68,34 @@ async function start(
 ): Promise<void> {
   const tls = await openTls(config, logger);
   try {
+    const stopTelemetry = await openTelemetry(declared, config, logger, tls);
     const opened = await ("routes" in declared
       ? openService(declared, { config, logger, tls })
       : declared.open({ config, logger, tls }));
     const { HOST: host, PORT: port, ADMIN_PORT: adminPort, MEDVAULT_PROOF_KEY: proofKey } = config;
-    await serve({ ...opened, host, port, adminPort, proofKey, logger, tls });
+    const onStop = [...opened.onStop, stopTelemetry];
+    await serve({ ...opened, onStop, host, port, adminPort, proofKey, logger, tls });
   } catch (err) {
     // What has been opened by now would keep the process alive.
     const isSaid = err instanceof KeysError || err instanceof ConfigError; // they say what to do
     logger.fatal({ err }, isSaid ? err.message : "the start failed");
     process.exit(1);
   }
+}
+
+/** Loads tracing only where it is on: it takes some 8 MB. */
+async function openTelemetry(
+  declared: Service | ProcessDeclaration<z.ZodObject>,
+  config: Settings,
+  logger: Logger,
+  tls: Tls,
+): Promise<() => Promise<void>> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: ratio } = config;
+  if (!endpoint) return async () => {};
+  const { startTelemetry } = await import("@medvault/service-kit/telemetry");
+  const { name: service } = declared;
+  const instance = config.MEDVAULT_INSTANCE;
+  return startTelemetry({ service, instance, endpoint, ratio, isEdge: !("routes" in declared), tls, logger });
 }
 
 /** Joins a service's parts and starts what it declares: relay, consumers, jobs. */

@@ -12,11 +12,13 @@ import express, { type ErrorRequestHandler, type Express, type Request } from "e
 import { AssertionUntimely, type AssertionVerifier, UNTIMELY_HEADER } from "./assertions.ts";
 import { type JsonLimit, jsonBody } from "./body.ts";
 import { mountHealth, type Readiness } from "./health.ts";
+import { mountLogLevel } from "./log-level.ts";
 import type { Logger } from "./logger.ts";
 import { metricsOf, observeReadiness, observeRequests } from "./metrics.ts";
 import type { People } from "./people.client.ts";
 import { AnswerUnfit, type Refusal, refusalOf, sendProblem } from "./problem.ts";
-import { actorOrNull, beginRequest, requestIdOf, setClaims } from "./request.ts";
+import { actorOrNull, beginRequest, requestIdOf, setClaims, traceIdOf } from "./request.ts";
+import { requestTracer } from "./request-tracer.ts";
 import { type Around, namesIn, type Route } from "./route.ts";
 import { INNER_HEADERS, SECURITY_HEADERS, setHeaders } from "./security-headers.ts";
 
@@ -83,6 +85,8 @@ export function bareApp(logger: Logger, headers = (_req: Request) => SECURITY_HE
   app.set("etag", false); // a resource's ETag is its revision, set where it is known
   app.set("query parser", "simple");
   app.set("case sensitive routing", true);
+  const tracer = requestTracer();
+  if (tracer) app.use(tracer);
   const observe = observeRequests(app, logger);
   // One layer of the router and not three: each costs every request a microsecond or two.
   app.use((req, res, next) => {
@@ -151,6 +155,7 @@ function problemHandler(
     const line = {
       err: thrown,
       requestId: requestIdOf(req),
+      traceId: traceIdOf(req),
       method: req.method,
       ...(thrown instanceof AnswerUnfit && { reason: `unfit at ${thrown.paths.join(", ")}` }),
     };
@@ -180,7 +185,7 @@ export function adminAppOf(app: Express): Express | undefined {
   return adminApps.get(app);
 }
 
-/** Health and Prometheus metrics, for a port that only operators reach. */
+/** Health, Prometheus metrics and the level of the log, for a port that only operators reach. */
 export function adminApp(app: Express, readiness: Readiness, logger: Logger): Express {
   const admin = express();
   admin.disable("x-powered-by");
@@ -190,6 +195,7 @@ export function adminApp(app: Express, readiness: Readiness, logger: Logger): Ex
   });
   mountHealth(admin, app, readiness);
   observeReadiness(app, readiness);
+  mountLogLevel(admin, logger);
   admin.get("/metrics", async (_req, res) => {
     const registry = metricsOf(app);
     res.type(registry.contentType).send(await registry.metrics());

@@ -198,6 +198,15 @@ export const CommonConfig = CallingConfig.extend({
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
     .default("info")
-    .describe("the least that is logged"),
+    .describe("the least that is logged; `PUT /log-level` on the admin port has it say more for a while"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: urlOf("http", "https")
+    .optional()
+    .describe("a collector of traces (OTLP over HTTP); without it nothing is traced (docs/telemetry.md)"),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe("the share of requests that are traced; the gateway's counts"),
 });
 export type CommonConfig = z.infer<typeof CommonConfig>;

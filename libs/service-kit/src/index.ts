@@ -43,7 +43,7 @@ export { addressRanges, isAddress, networkOf, plainAddress } from "./network.ts"
 export { type NameOf, type People, peopleClient } from "./people.client.ts";
 export { problemOf } from "./problem.ts";
 export { CHALLENGE_HEADER, PROOF_HEADER, proofOf } from "./proof.ts";
-export { noteRoute, requestIdOf, traceparentOf } from "./request.ts";
+export { noteRoute, noteSession, requestIdOf, traceparentOf } from "./request.ts";
 export {
   type Answer,
   type Call,

@@ -1,3 +1,4 @@
+import { trace } from "@opentelemetry/api";
 import { type DestinationStream, type Logger as PinoLogger, pino } from "pino";
 import { LineWriter } from "./line-writer.ts";
 import { allowedFields, scrub } from "./log-fields.ts";
@@ -22,6 +23,7 @@ export function createLogger(options: LoggerOptions): Logger {
     {
       level: options.level,
       base: { service, pid: process.pid },
+      mixin: activeTrace,
       timestamp: pino.stdTimeFunctions.isoTime,
       serializers: { err: (sifted: unknown) => sifted }, // pino's own would rewrite it
       formatters: {
@@ -54,6 +56,12 @@ export function createLogger(options: LoggerOptions): Logger {
     setBindings.call(this, allowedFields(bindings));
   };
   return logger;
+}
+
+/** Of a line of a request that is traced, its trace. */
+function activeTrace(): object {
+  const traceId = trace.getActiveSpan()?.spanContext().traceId;
+  return traceId ? { traceId } : {};
 }
 
 /** pino's own destination ends the process at a full disk, and stays silent after a broken pipe. */

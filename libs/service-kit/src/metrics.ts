@@ -5,7 +5,7 @@ import { type Readiness, shared } from "./health.ts";
 import { droppedLines } from "./line-writer.ts";
 import type { Logger } from "./logger.ts";
 import { perApp } from "./per-app.ts";
-import { requestIdOf, routeOf } from "./request.ts";
+import { requestIdOf, routeOf, traceIdOf } from "./request.ts";
 import type { Tls } from "./tls.ts";
 
 const SLOW_MS = 1_000;
@@ -68,6 +68,7 @@ export function observeRequests(app: Express, logger: Logger): (req: Request, re
         status: res.statusCode,
         durationMs: Math.round(durationMs),
         requestId: requestIdOf(req),
+        traceId: traceIdOf(req),
       };
       if (isSlow) logger.warn(line, "slow request");
       else logger.debug(line, "request");

@@ -1,3 +1,5 @@
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+
 /** What each URL must be, so that nothing travels unencrypted; the texts say what to do. */
 const REQUIREMENTS: { names: RegExp; isGood: (url: URL) => boolean; fault: string }[] = [
   {
@@ -20,6 +22,11 @@ const REQUIREMENTS: { names: RegExp; isGood: (url: URL) => boolean; fault: strin
     names: /^MEDVAULT_(AUTH|RECORDS|FILES|AUDIT|BACKUP|PUBLIC)_URL$/,
     isGood: (url) => url.protocol === "https:",
     fault: "is not TLS: begin it with https://",
+  },
+  {
+    names: /^OTEL_EXPORTER_OTLP_ENDPOINT$/,
+    isGood: (url) => url.protocol === "https:" || LOOPBACK.test(url.hostname),
+    fault: "is not TLS: begin it with https://, or name a collector on this machine",
   },
 ];
 

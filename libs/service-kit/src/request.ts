@@ -13,6 +13,7 @@ interface Context {
   claims?: Asserted;
   actor?: Actor;
   route?: string;
+  sessionId?: string;
 }
 /** On the request itself: a WeakMap of all requests is work for each garbage collection. */
 const CONTEXT = Symbol("context");
@@ -45,6 +46,22 @@ export function traceparentOf(req: Request): string | null {
 /** Notes the template of the request's path (`/v1/patients/{id}`), by which telemetry names it. */
 export function noteRoute(req: Request, template: string): void {
   contextOf(req).route = template;
+}
+
+/** Notes the session that a request came with, where no assertion says it. */
+export function noteSession(req: Request, sessionId: string): void {
+  contextOf(req).sessionId = sessionId;
+}
+
+/** The id of the session that a request came with, once that is known; null for none. */
+export function sessionIdOf(req: Request): string | null {
+  const { actor, sessionId } = contextOf(req);
+  return actor?.sessionId ?? sessionId ?? null;
+}
+
+/** The trace that a request belongs to, for log lines; undefined for none. */
+export function traceIdOf(req: Request): string | undefined {
+  return contextOf(req).traceparent?.slice(3, 35);
 }
 
 /** The template of the matched route; `none` for no match, so that callers make no new names. */

@@ -8,6 +8,7 @@ export {
   type TestAuthority,
   type TestCertificate,
 } from "./certificates.ts";
+export { type CollectedSpan, type Collector, startCollector } from "./collector.ts";
 export { createTestDatabase, type TestDatabase } from "./database.ts";
 export { type Disk, givenDisk, mountDisk } from "./disks.ts";
 export { drainedEvents, pendingEvents } from "./events.ts";

@@ -40,6 +40,8 @@ export const GatewayConfig = CallingConfig.extend({
     ADMIN_PORT: true,
     AMQP_URL: true,
     LOG_LEVEL: true,
+    OTEL_EXPORTER_OTLP_ENDPOINT: true,
+    OTEL_TRACES_SAMPLER_ARG: true,
     MEDVAULT_PROOF_KEY: true,
   }).shape,
   MEDVAULT_TLS_TERMINATED: z

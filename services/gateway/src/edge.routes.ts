@@ -1,4 +1,5 @@
 import { BASE_HEADER, NotFound } from "@medvault/contracts";
+import { noteSession } from "@medvault/service-kit";
 import type { Request, RequestHandler, Response } from "express";
 import { admit } from "./admission/admission.service.ts";
 import type { Context } from "./context.ts";
@@ -52,6 +53,7 @@ export function edge(context: Context): RequestHandler {
     const { path, query, plan, slow, refuseUnknownQuery } = inspect(req);
     const route = routeOf(req.method, path);
     const signedIn = await admit(admission, { req, res, ...client, path, route });
+    if (signedIn) noteSession(req, signedIn.sid);
     const admittedInMs = performance.now() - startedAt;
     if (!route) throw new NotFound();
     if (signedIn?.enrollment && !route.enrollment) throw new EnrollmentRequired();
