@@ -1,0 +1,80 @@
+// Who may call whom, by NetworkPolicies, beside who has to, by the settings of the programs.
+import { containersOf, entryOf, type Pod } from "./pods.ts";
+import type { Manifest } from "./render.ts";
+import { calleeOf } from "./settings.ts";
+
+const APP = "app.kubernetes.io/name";
+
+interface Peer {
+  podSelector?: { matchLabels?: Record<string, string> };
+  namespaceSelector?: object;
+  ipBlock?: object;
+}
+interface Rule {
+  from?: Peer[];
+  to?: Peer[];
+  ports?: { port: number | string }[];
+}
+interface Policy {
+  podSelector: { matchLabels?: Record<string, string> };
+  policyTypes: string[];
+  ingress?: Rule[];
+  egress?: Rule[];
+}
+
+/** Arrows that are missing, in either direction, and those that nothing needs. */
+export function arrowBreaches(manifests: readonly Manifest[], pods: readonly Pod[]): string[] {
+  const policies = manifests.filter(({ kind }) => kind === "NetworkPolicy").map(({ spec }) => spec as Policy);
+  const deniesAll = policies.some(
+    ({ podSelector, policyTypes, ingress, egress }) =>
+      Object.keys(podSelector).length === 0 && policyTypes.length === 2 && !ingress && !egress,
+  );
+  const needed = neededArrows(pods);
+  const out = allowedArrows(policies, "egress");
+  const inward = allowedArrows(policies, "ingress");
+  const apps = new Set(pods.map(({ labels }) => labels[APP]));
+  return [
+    ...(deniesAll ? [] : ["no NetworkPolicy denies what no other allows"]),
+    ...[...needed].filter((arrow) => !out.has(arrow)).map((arrow) => `may not call, and has to: ${arrow}`),
+    ...[...out]
+      .filter((arrow) => !needed.has(arrow))
+      .map((arrow) => `may call, and has no need to: ${arrow}`),
+    ...[...needed]
+      .filter((arrow) => apps.has(calleeIn(arrow)) && !inward.has(arrow))
+      .map((arrow) => `may not be called, and has to: ${arrow}`),
+    ...[...inward]
+      .filter((arrow) => !needed.has(arrow))
+      .map((arrow) => `may be called, and nobody needs to: ${arrow}`),
+  ];
+}
+
+const arrow = (from: string, to: string, port: number | string) => `${from} → ${to}:${port}`;
+const calleeIn = (text: string): string => /→ (.*):/.exec(text)?.[1] ?? "";
+
+/** By the settings that the containers are given. */
+export function neededArrows(pods: readonly Pod[]): Set<string> {
+  const found = new Set<string>();
+  for (const pod of pods)
+    for (const container of containersOf(pod).filter((one) => entryOf(one) !== null))
+      for (const { name } of container.env ?? []) {
+        const callee = calleeOf(name.replace(/_FILE$/, ""));
+        if (callee) found.add(arrow(pod.labels[APP] ?? "", callee.app, callee.port));
+      }
+  return found;
+}
+
+/** Between apps; what leads out of the namespace or comes from outside is not among them. */
+function allowedArrows(policies: readonly Policy[], direction: "ingress" | "egress"): Set<string> {
+  const found = new Set<string>();
+  for (const policy of policies) {
+    const self = policy.podSelector.matchLabels?.[APP];
+    for (const { from = [], to = [], ports = [] } of policy[direction] ?? [])
+      for (const peer of [...from, ...to]) {
+        const other = peer.podSelector?.matchLabels?.[APP];
+        if (!self || !other || self === other) continue; // instances of one server among themselves
+        for (const { port } of ports)
+          found.add(direction === "egress" ? arrow(self, other, port) : arrow(other, self, port));
+      }
+  }
+  return found;
+}

