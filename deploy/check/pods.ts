@@ -23,6 +23,7 @@ export interface Volume {
   secret?: { secretName: string; items?: { key: string; path: string }[] };
   configMap?: { name: string };
   persistentVolumeClaim?: { claimName: string };
+  projected?: { sources: { secret?: { name: string } }[] };
   [source: string]: unknown;
 }
 export interface PodSpec {

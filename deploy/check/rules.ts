@@ -100,11 +100,16 @@ function sourceBreaches(
   given: ReadonlySet<string>,
 ): string[] {
   const made = new Set(manifests.flatMap(madeBy));
-  const wanted = (spec.volumes ?? []).flatMap(({ secret, configMap, persistentVolumeClaim: claim }) => [
-    ...(secret ? [`Secret ${secret.secretName}`] : []),
-    ...(configMap ? [`ConfigMap ${configMap.name}`] : []),
-    ...(claim ? [`PersistentVolumeClaim ${claim.claimName}`] : []),
-  ]);
+  const wanted = (spec.volumes ?? []).flatMap(
+    ({ secret, configMap, persistentVolumeClaim: claim, projected }) => [
+      ...(projected?.sources ?? []).flatMap((source) =>
+        source.secret ? [`Secret ${source.secret.name}`] : [],
+      ),
+      ...(secret ? [`Secret ${secret.secretName}`] : []),
+      ...(configMap ? [`ConfigMap ${configMap.name}`] : []),
+      ...(claim ? [`PersistentVolumeClaim ${claim.claimName}`] : []),
+    ],
+  );
   const missing = wanted.filter((source) => !made.has(source) && !given.has(source));
   return missing.map((source) => `${owner}: nothing makes ${source}`);
 }
