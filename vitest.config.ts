@@ -27,6 +27,16 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          name: "deploy",
+          include: ["deploy/**/*.test.ts"],
+          globalSetup: ["deploy/check/global-setup.ts"],
+          exclude: ["**/node_modules/**"],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
           globalSetup: ["e2e/global-setup.ts"],

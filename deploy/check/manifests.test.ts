@@ -1,16 +1,30 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { type Container, podsOf } from "./pods.ts";
-import { type Manifest, render } from "./render.ts";
+import { type Container, type Pod, podsOf } from "./pods.ts";
+import { k8s, type Manifest, render } from "./render.ts";
 import { ruleBreaches } from "./rules.ts";
 import { schemaBreaches, typeBreaches } from "./schemas.ts";
 
 /** What ../k8s/README.md asks for beforehand. */
 const GIVEN = new Set<string>();
-const OVERLAYS = ["overlays/production"];
+const OVERLAYS = ["overlays/dev", "overlays/production"];
 
 const rendered = new Map<string, Manifest[]>();
 beforeAll(() => {
-  for (const overlay of OVERLAYS) rendered.set(overlay, render(overlay));
+  // A copy, since the secrets of overlays/dev are made within it.
+  const copy = mkdtempSync(path.join(tmpdir(), "medvault-k8s-"));
+  try {
+    cpSync(k8s, copy, { recursive: true });
+    const secrets = path.join(copy, "overlays/dev/secrets");
+    const root = path.resolve(import.meta.dirname, "../..");
+    execFileSync(process.execPath, ["tools/make-secrets.ts", secrets], { cwd: root, stdio: "pipe" });
+    for (const overlay of OVERLAYS) rendered.set(overlay, render(path.join(copy, overlay)));
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
 });
 /** A copy, to be spoilt. */
 const of = (overlay: string): Manifest[] => structuredClone(rendered.get(overlay) ?? []);
@@ -36,90 +50,87 @@ test("each namespace demands Pod Security restricted", () => {
     expect(namespace.metadata.labels).toMatchObject({ "pod-security.kubernetes.io/enforce": "restricted" });
 });
 
-type Spoil = (records: Container, manifests: Manifest[], pod: ReturnType<typeof podsOf>[number]) => void;
+type Spoil = (records: Container, manifests: Manifest[], pod: Pod) => unknown;
 const policy = (manifests: Manifest[], name: string) =>
   manifests.find(({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === name)?.spec as {
     egress: { to: { podSelector: { matchLabels: Record<string, string> } }[] }[];
     ingress: unknown[];
   };
 
-test.each<[string, Spoil, string]>([
-  ["no version", (records) => void (records.image = "medvault"), "medvault has no version"],
-  ["latest", (records) => void (records.image = "medvault:latest"), "medvault:latest has no version"],
-  ["no limit", (records) => void delete records.resources?.limits?.memory, "has no limit of memory"],
-  ["no probe", (records) => void delete records.readinessProbe, "has no readinessProbe"],
-  ["privilege", (records) => void (records.securityContext = {}), "may gain privileges"],
-  ["root", (_, __, pod) => void (pod.spec.securityContext = {}), "may run as root"],
-  [
-    "a misspelt setting",
-    (records) => void records.env?.push({ name: "LOG_LEVLE" }),
-    "LOG_LEVLE is no setting of services/records/src/main.ts",
-  ],
-  [
-    "another's setting",
-    (records) => void records.env?.push({ name: "MEDVAULT_SMTP_URL" }),
-    "MEDVAULT_SMTP_URL is no setting",
-  ],
-  [
-    "a setting that is missing",
-    (records) => void (records.env = records.env?.filter(({ name }) => name !== "DATABASE_URL_FILE") ?? []),
-    "DATABASE_URL is missing",
-  ],
-  [
-    "a setting given twice",
-    (records) => void records.env?.push({ name: "DATABASE_URL", value: "postgres://" }),
-    "DATABASE_URL is given twice",
-  ],
-  [
-    "a secret that is not mounted",
-    (records) =>
-      void (records.volumeMounts = records.volumeMounts?.filter(({ name }) => name !== "secrets") ?? []),
-    "DATABASE_URL_FILE: nothing is mounted",
-  ],
-  [
-    "a secret that nothing makes",
-    (_, __, pod) => void pod.spec.volumes?.push({ name: "x", secret: { secretName: "none" } }),
-    "nothing makes Secret none",
-  ],
-  [
-    "one replica",
-    (_, manifests) =>
-      void manifests.splice(
-        manifests.findIndex(
-          ({ kind, metadata }) => kind === "HorizontalPodAutoscaler" && metadata.name === "records",
-        ),
-        1,
-      ),
-    "Deployment records: has one replica",
-  ],
-  [
-    "no default deny",
-    (_, manifests) =>
-      void manifests.splice(
-        manifests.findIndex(({ metadata }) => metadata.name === "default-deny"),
-        1,
-      ),
-    "no NetworkPolicy denies",
-  ],
-  [
-    "an arrow that is missing",
-    (_, manifests) => void policy(manifests, "records").egress.pop(),
-    "may not call, and has to: records →",
-  ],
-  [
-    "an arrow too many",
-    (_, manifests) =>
-      void policy(manifests, "records").egress[0]?.to.push({
-        podSelector: { matchLabels: { "app.kubernetes.io/name": "backup" } },
-      }),
-    "may call, and has no need to: records → backup:8080",
-  ],
-  [
-    "a callee that lets nobody in",
-    (_, manifests) => void (policy(manifests, "records").ingress = []),
-    "may not be called, and has to: gateway → records:8080",
-  ],
-])("the rules find %s", (_, spoil, says) => {
+const without = <T extends { name: string }>(all: T[] = [], name: string): T[] =>
+  all.filter((one) => one.name !== name);
+const drop = (manifests: Manifest[], kind: string, name: string): void => {
+  const at = manifests.findIndex((one) => one.kind === kind && one.metadata.name === name);
+  manifests.splice(at, 1);
+};
+const app = (name: string) => ({ podSelector: { matchLabels: { "app.kubernetes.io/name": name } } });
+
+const SPOILT: Record<string, { spoil: Spoil; says: string }> = {
+  "no version": {
+    spoil: (records) => Object.assign(records, { image: "medvault" }),
+    says: "medvault has no version",
+  },
+  latest: {
+    spoil: (records) => Object.assign(records, { image: "medvault:latest" }),
+    says: "medvault:latest has no version",
+  },
+  "no limit": {
+    spoil: (records) => delete records.resources?.limits?.memory,
+    says: "has no limit of memory",
+  },
+  "no probe": { spoil: (records) => delete records.readinessProbe, says: "has no readinessProbe" },
+  privilege: {
+    spoil: (records) => Object.assign(records, { securityContext: {} }),
+    says: "may gain privileges",
+  },
+  root: { spoil: (_, __, pod) => Object.assign(pod.spec, { securityContext: {} }), says: "may run as root" },
+  "a misspelt setting": {
+    spoil: (records) => records.env?.push({ name: "LOG_LEVLE" }),
+    says: "LOG_LEVLE is no setting of services/records/src/main.ts",
+  },
+  "another's setting": {
+    spoil: (records) => records.env?.push({ name: "MEDVAULT_SMTP_URL" }),
+    says: "MEDVAULT_SMTP_URL is no setting",
+  },
+  "a setting that is missing": {
+    spoil: (records) => Object.assign(records, { env: without(records.env, "DATABASE_URL_FILE") }),
+    says: "DATABASE_URL is missing",
+  },
+  "a setting given twice": {
+    spoil: (records) => records.env?.push({ name: "DATABASE_URL", value: "postgres://" }),
+    says: "DATABASE_URL is given twice",
+  },
+  "a secret that is not mounted": {
+    spoil: (records) => Object.assign(records, { volumeMounts: without(records.volumeMounts, "secrets") }),
+    says: "DATABASE_URL_FILE: nothing is mounted",
+  },
+  "a secret that nothing makes": {
+    spoil: (_, __, pod) => pod.spec.volumes?.push({ name: "x", secret: { secretName: "none" } }),
+    says: "nothing makes Secret none",
+  },
+  "one replica": {
+    spoil: (_, manifests) => drop(manifests, "HorizontalPodAutoscaler", "records"),
+    says: "Deployment records: has one replica",
+  },
+  "no default deny": {
+    spoil: (_, manifests) => drop(manifests, "NetworkPolicy", "default-deny"),
+    says: "no NetworkPolicy denies",
+  },
+  "an arrow that is missing": {
+    spoil: (_, manifests) => policy(manifests, "records").egress.pop(),
+    says: "may not call, and has to: records →",
+  },
+  "an arrow too many": {
+    spoil: (_, manifests) => policy(manifests, "records").egress[0]?.to.push(app("backup")),
+    says: "may call, and has no need to: records → backup:8080",
+  },
+  "a callee that lets nobody in": {
+    spoil: (_, manifests) => Object.assign(policy(manifests, "records"), { ingress: [] }),
+    says: "may not be called, and has to: gateway → records:8080",
+  },
+};
+
+test.each(Object.entries(SPOILT))("the rules find %s", (_, { spoil, says }) => {
   const manifests = of("overlays/production");
   const pod = podsOf(manifests).find(({ owner }) => owner === "Deployment records");
   const [records] = pod?.spec.containers ?? [];

