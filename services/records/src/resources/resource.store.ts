@@ -127,11 +127,11 @@ export async function createAtOnce<T extends Row>(
 ): Promise<boolean> {
   const { scope, userId } = reachOf(actor, permission);
   const { create, createOnce } = resource.statements;
-  const arrays = arraysOf(resource.layout, [value], [box], []);
+  const row = arraysOf(resource.layout, [value], [box], []).map(([only]) => only ?? null);
   return emitWith(context.pool, SOURCE, [event], {
     ctes: kept === null ? create : createOnce,
     done: "made",
-    values: [...arrays, patientId, subjectKey, scope, userId, ...(kept ?? [])],
+    values: [...row, patientId, subjectKey, scope, userId, ...(kept ?? [])],
   });
 }
 

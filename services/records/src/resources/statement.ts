@@ -55,9 +55,9 @@ export interface Statements {
   readonly insert: string;
   /**
    * As common table expressions for `emitWith`, the last of them `made`: the insert of one row,
-   * where the actor reaches its patient and their key is still this one. Then, after the arrays of
-   * insert: the patient, their wrapped key, scope, user. createOnce keeps the answer besides,
-   * unless that was done before; its values come last.
+   * where the actor reaches its patient and their key is still this one. Then, after the row's
+   * values in the order of insert: the patient, their wrapped key, scope, user. createOnce keeps
+   * the answer besides, unless that was done before; its values come last.
    */
   readonly create: string;
   readonly createOnce: string;
@@ -187,7 +187,7 @@ function createOf(layout: Layout, isKept: boolean): string {
      ${isKept ? `${keptCtes("reached", at + 4)},` : ""}
      made as (
        insert into ${quote(layout.table)} (${names})
-       ${unnested(columns)}
+       select ${columns.map(({ type }, of) => `$${of + 1}::${type}`).join(", ")}
         where exists (select from ${isKept ? "kept" : "reached"})
        returning id)`;
 }
