@@ -15,7 +15,7 @@ export { migrate } from "./migrate.ts";
 export { assertServiceMigrated, migrateService } from "./migrate-service.ts";
 export { type Migration, readMigrations } from "./migration-files.ts";
 export { createPool, type PoolOptions } from "./pool.ts";
-export { PLANNED_EACH_TIME } from "./prepared.ts";
+export { isPlannedOnce, PLANNED_EACH_TIME } from "./prepared.ts";
 export { grantDatabase, provisionDatabase, provisionRoles, type RolePasswords } from "./provision.ts";
 export { probeDatabase } from "./room.ts";
 export {

@@ -14,6 +14,11 @@ const MAY_BE_ABSENT = /\$\d+(?:::\w+(?:\[\])?)? is null or /;
  * times huge. A plan made while it is empty would read all of it.
  */
 export const PLANNED_EACH_TIME = "/* planned each time */";
+
+/** Whether a pool that prepares gives a text a name, and so, at times, one plan for all values. */
+export const isPlannedOnce = (text: string): boolean =>
+  !text.startsWith(PLANNED_EACH_TIME) && !MAY_BE_ABSENT.test(text);
+
 /** How often the names are renewed, once a connection and migration; a bad pooler ends it. */
 const GENERATIONS_MAX = 64;
 
@@ -33,8 +38,7 @@ export class StatementNames {
   of(text: string): string | undefined {
     if (this.#names.has(text)) return this.#names.get(text);
     if (this.#names.size >= TEXTS_MAX || this.#generation >= GENERATIONS_MAX) return undefined;
-    const isPlanned = text.startsWith(PLANNED_EACH_TIME) || MAY_BE_ABSENT.test(text);
-    this.#names.set(text, isPlanned ? undefined : this.#nameOf(text));
+    this.#names.set(text, isPlannedOnce(text) ? this.#nameOf(text) : undefined);
     return this.#names.get(text);
   }
 
