@@ -1,5 +1,5 @@
 import type { AuditFilter } from "@medvault/contracts";
-import type { Db } from "@medvault/postgres";
+import { type Db, PLANNED_EACH_TIME } from "@medvault/postgres";
 import { LOG_ROW, type LogRow } from "../log/log.store.ts";
 
 /** Where a page ended: the last row's time (milliseconds) and index. */
@@ -77,7 +77,10 @@ export async function actorsIn(db: Db, filter: AuditFilter, size: number, limit:
   return rows.map((row) => row.actor_id);
 }
 
-/** Whose acts are among the latest `acts` on these patients: at most `limit` of them. */
+/**
+ * Whose acts are among the latest `acts` on these patients: at most `limit` of them. Of a patient
+ * with few entries they are found by patient, of one with very many by time.
+ */
 export async function latestActors(
   db: Db,
   patientIds: readonly string[],
@@ -85,7 +88,7 @@ export async function latestActors(
   limit: number,
 ): Promise<string[]> {
   const { rows } = await db.query<{ actor_id: string }>(
-    `select distinct actor_id
+    `${PLANNED_EACH_TIME} select distinct actor_id
        from (select actor_id from log where patient_ids && $1::uuid[] and actor_id is not null
               order by occurred_at desc limit $2) as acted
       limit $3`,
