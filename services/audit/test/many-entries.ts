@@ -13,8 +13,8 @@ export const patientNumbered = (n: number): string =>
 
 /**
  * Fills the log by a superuser's connection, straight. Nothing of it is in the tree: it is for what
- * statements read, not for what they answer. Of four entries one is the busy actor's, and of four one
- * is about the busy patient.
+ * statements read, not for what they answer. Of four entries one is the busy actor's, and of four
+ * one is about the busy patient.
  */
 export async function givenManyEntries(db: Db, entries: number): Promise<void> {
   const id = (kind: number, n: string) =>

@@ -21,33 +21,20 @@ export function reachOf(actor: Actor, resourceAction: ResourceAction): Reach {
  * The access predicate, as SQL: the row's patient (the column with their id) is one whom the user
  * reaches, by that chart or another of its merge. The parameters `$at` and `$at+1` are a Reach's
  * scope and user. Every statement on patient data holds it, or starts from `patientsInReach`, or
- * follows one that did.
+ * follows one that did. It looks each patient up as the row comes: by `exists` Postgres may read
+ * all whom the user reaches first.
  */
 export const reached = (patientId: string, at: number): string =>
-  `($${at} = 'any' or exists (select from patient_access a
-              where a.patient_id = ${patientId} and a.user_id = $${at + 1} and a.scope = $${at})
-          or (${isMerged(patientId)} and reached_by_merge(${patientId}, $${at + 1}, $${at})))`;
-
-/**
- * As `reached`, for rows that are read in order until there are enough: asked of each as it comes,
- * where Postgres would rather read all whom the user reaches first.
- */
-export const reachedInTurn = (patientId: string, at: number): string =>
   `($${at} = 'any' or (select true from patient_access a
               where a.patient_id = ${patientId} and a.user_id = $${at + 1} and a.scope = $${at} limit 1)
           or (${isMerged(patientId)} and reached_by_merge(${patientId}, $${at + 1}, $${at})))`;
 
-/**
- * Whether a user reaches more patients than a few: then rows of theirs are found sooner among all,
- * in order, than patient by patient.
- */
-export const reachesMany = (user: string, scope: string): string =>
-  `(select count(*) from (select from ${patientsInReach(user, scope)} a limit ${FEW + 1}) b) > ${FEW}`;
-const FEW = 250;
+/** A user who reaches more patients than these reaches many (`resources/reached-rows.ts`). */
+export const FEW_PATIENTS = 250;
 
 /** Whether a patient is in a merge. Asked before a function is called for a row: it costs less. */
 const isMerged = (patientId: string): string =>
-  `exists (select from patient_merges m where m.from_id = ${patientId})`;
+  `(select true from patient_merges m where m.from_id = ${patientId} limit 1) is true`;
 
 /** The merge that a patient is in (`merged_chart`, migration 0009); else null. */
 export const mergedChart = (patientId: string): string =>
@@ -64,17 +51,7 @@ export const survivorOf = (patientId: string): string =>
 
 /** Whether a patient was merged into another. */
 export const isMergedAway = (patientId: string): string =>
-  `exists (select from patient_merges m where m.from_id = ${patientId} and m.into_id <> m.from_id)`;
-
-/**
- * The condition that a row is of the chart whose ids `$at` has, if it has any. Of one id alone it
- * becomes an equality when the statement is planned, so that an index still gives the order.
- */
-export const inChart = (patientId: string, at: number): string => {
-  const ids = `$${at}::uuid[]`;
-  return `(${ids} is null or (cardinality(${ids}) = 1 and ${patientId} = (${ids})[1])
-          or (cardinality(${ids}) > 1 and ${patientId} = any(${ids})))`;
-};
+  `(select true from patient_merges m where m.from_id = ${patientId} and m.into_id <> m.from_id limit 1) is true`;
 
 /**
  * Whether staff answers for who a patient is, as SQL: made the record, or is on the care team of

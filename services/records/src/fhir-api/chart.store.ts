@@ -11,6 +11,7 @@ import { patients } from "../patients/patient.table.ts";
 import type { Found } from "../resources/damaged-row.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { PatientTable } from "../resources/patient-table.ts";
+import { pageOf, parametersOf } from "../resources/reached-rows.ts";
 
 /** Rows and bytes of boxes that are opened at a time; the last row may be larger than that. */
 const BATCH_ROWS = 1_000;
@@ -88,13 +89,17 @@ export async function* readInOrder(
     if (after && at < after.table) continue;
     const wanted = ids?.[at] ?? null;
     if (wanted?.length === 0) continue;
-    const { scope, userId } = reachOf(actor, permission);
-    const { ofPatient, ofReached } = table.statements;
-    const statement = chart === null && scope !== "any" ? ofReached : ofPatient;
+    const reach = reachOf(actor, permission);
+    const of = pageOf(chart, reach);
     let last = at === after?.table ? after.id : null;
     while (left > 0) {
       const limit = Math.min(left, batchRows);
-      const values = [chart, scope, userId, last, limit, BATCH_BYTES, wanted];
+      const values = [
+        ...[...parametersOf(of, limit, reach, chart), BATCH_BYTES],
+        ...(last === null ? [] : [last]),
+        ...(wanted === null ? [] : [wanted]),
+      ];
+      const statement = table.reading(of, last !== null, wanted !== null);
       const { rows } = await context.pool.query<SealedRow>(statement, values);
       if (rows.length === 0) break;
       const bytes = rows.reduce((sum, { sealed }) => sum + sealed.length, 0);

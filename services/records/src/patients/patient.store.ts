@@ -2,19 +2,25 @@ import type { Actor, PatientListQuery, ResourceAction } from "@medvault/contract
 import type { IndexQuery, SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
 import {
+  FEW_PATIENTS,
   isMergedAway,
   isVouched,
   mergedChart,
   patientsInReach,
   reached,
-  reachedInTurn,
-  reachesMany,
   reachOf,
 } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Found } from "../resources/damaged-row.ts";
-import { ROWS_LOOKED_AT } from "../resources/page-statement.ts";
 import type { Position } from "../resources/paging.ts";
+import {
+  OWN_PARAMETER,
+  pageCtes,
+  pageOfPanel,
+  parametersOf,
+  type Rows,
+  rowsOf,
+} from "../resources/reached-rows.ts";
 import { spellingsOf } from "./national-id.ts";
 import { patients } from "./patient.table.ts";
 import type { Patient } from "./patient.ts";
@@ -25,44 +31,55 @@ const OWN = `${PATIENTS}
       where r.id = (select coalesce(m.into_id, p.id) from patients p left join patient_merges m on m.from_id = p.id
                      where p.user_id = $1)`;
 
-const LATEST = "order by r.updated_at desc, r.id desc";
+/** Of merged charts the surviving one stands for all. */
+const listed = (conditions: readonly string[]): Rows => ({
+  table: "patients",
+  patientId: "r.id",
+  by: "r.updated_at",
+  direction: "desc",
+  conditions: [`not ${isMergedAway("r.id")}`, ...conditions],
+});
 
-// Of merged charts the surviving one stands for all.
-const NARROWED = `not ${isMergedAway("r.id")}
-        and ($1::timestamptz is null or r.updated_at >= $1)
-        and ($2::timestamptz is null or (r.updated_at, r.id) < ($2, $3::uuid))`;
+const inTeam = (at: number): string =>
+  `((select true from care_team c where c.patient_id = r.id and c.user_id = $${at} limit 1)
+              or ${mergedChart("r.id")} is not null and reached_by_merge(r.id, $${at}, 'assigned'))`;
 
-const LIST_ANY = `${PATIENTS}
-      where ${NARROWED}
-      ${LATEST} limit $4`;
-
-// Whose patients: those of one care team ($7), else the asker's own reach. Where that is many, the
-// latest of all are read in order until there are enough; else, these alone.
-const PANEL = ["coalesce($7::uuid, $6)", "case when $7::uuid is null then $5 else 'assigned' end"] as const;
-const IN_TEAM = `($7::uuid is null or (select true from care_team c where c.patient_id = r.id and c.user_id = $7)
-              or ${mergedChart("r.id")} is not null and reached_by_merge(r.id, $7, 'assigned'))`;
-const LIST_IN_PANEL = `with near as (
-       select r.id, r.updated_at from (
-              select r.* from patients r
-               where ${reachesMany(...PANEL)} and ${NARROWED}
-               ${LATEST} limit ${ROWS_LOOKED_AT}) r
-        where ${reachedInTurn("r.id", 5)}
-        and ${IN_TEAM}
-        ${LATEST} limit $4),
-     found as (select count(*) = $4 as enough from near),
-     page as (
-       select id, updated_at from near where (select enough from found)
-       union all
-       (select r.id, r.updated_at
-          from ${patientsInReach(...PANEL)} a
-          join patients r on r.id = a.patient_id
-         where not (select enough from found)
-        and ${NARROWED}
-        and ${reached("r.id", 5)}
-         ${LATEST} limit $4))
+/**
+ * A page's statement; `ofTeam`: of one care team, among the asker's own patients where there are
+ * fewer of these. Parameters: limit, scope, user (but for everyone's), then what is given of: whose
+ * team, since when, the last row's time and id.
+ */
+function listOf(of: "everyone" | "reach", ofTeam: boolean, isSince: boolean, isAfter: boolean): string {
+  const team = OWN_PARAMETER[of];
+  const since = team + Number(ofTeam);
+  const after = since + Number(isSince);
+  const rows = listed([
+    ...(isSince ? [`r.updated_at >= $${since}::timestamptz`] : []),
+    ...(isAfter ? [`(r.updated_at, r.id) < ($${after}::timestamptz, $${after + 1}::uuid)`] : []),
+  ]);
+  return `with ${ofTeam ? pageOfTeam(of, rows, team) : pageCtes(of, rows)}
      ${SELECT}
-       from page join patients r on r.id = page.id join subject_keys k on k.subject_id = r.id
-      ${LATEST}`;
+       from ${rowsOf("page", rows)}
+      order by page.at desc, page.id desc`;
+}
+
+function pageOfTeam(of: "everyone" | "reach", rows: Rows, team: number): string {
+  const theirs = patientsInReach(`$${team}::uuid`, "'assigned'");
+  if (of === "everyone") {
+    const isInPanel = [`$2 = 'any'`, inTeam(team)].join(" and ");
+    return pageOfPanel(rows, { panel: theirs, isInPanel });
+  }
+  const mine = patientsInReach("$3", "$2");
+  const isBoth = (id: string) => [reached(id, 2), inTeam(team).replaceAll("r.id", id)].join(" and ");
+  const few = `(select count(*) <= ${FEW_PATIENTS} from (select from ${mine} m limit ${FEW_PATIENTS + 1}) f)`;
+  const panel = `(select patient_id from ${mine} m where ${few}
+               union all select patient_id from ${theirs} t where not ${few})`;
+  return pageOfPanel(rows, {
+    panel,
+    isInPanel: isBoth("r.patient_id"),
+    andOfPatient: isBoth("a.patient_id"),
+  });
+}
 
 const OF_NATIONAL_ID = `select r.id, r.updated_at from patients r
       where r.national_id_token = any($3::bytea[]) and ${reached("r.id", 1)}
@@ -72,8 +89,9 @@ const OF_NATIONAL_ID = `select r.id, r.updated_at from patients r
 /** The ids of these patients (an array) and of all in a merge with one of them. */
 const withCharts = (ids: string): string =>
   `array(select i.id from unnest(${ids}::uuid[]) as i (id)
-              union select o.from_id from patient_merges m join patient_merges o on o.into_id = m.into_id
-                     where m.from_id = any(${ids}::uuid[]))`;
+              union select o.from_id from unnest(${ids}::uuid[]) as i (id)
+                     cross join lateral (select x.into_id from patient_merges x where x.from_id = i.id offset 0) m
+                     cross join lateral (select y.from_id from patient_merges y where y.into_id = m.into_id offset 0) o)`;
 
 const ROWS_WITH_CHARTS = `${PATIENTS}
       where r.id = any(${withCharts("$3")}) and ${reached("r.id", 1)}
@@ -115,12 +133,14 @@ export async function listPatients(
   after: Position | null,
   limit: number,
 ): Promise<Found<Patient>[]> {
-  const { scope, userId } = reachOf(actor, "patient:read");
-  const values = [filter.updatedSince, after?.at, after?.id, limit];
-  const { rows } =
-    scope === "any" && filter.careTeamOf === undefined
-      ? await db.query<SealedRow>(LIST_ANY, values)
-      : await db.query<SealedRow>(LIST_IN_PANEL, [...values, scope, userId, filter.careTeamOf]);
+  const reach = reachOf(actor, "patient:read");
+  const of = reach.scope === "any" ? "everyone" : "reach";
+  const { careTeamOf, updatedSince } = filter;
+  const statement = listOf(of, careTeamOf !== undefined, updatedSince !== undefined, after !== null);
+  const { rows } = await db.query<SealedRow>(statement, [
+    ...parametersOf(of, limit, reach, null),
+    ...[careTeamOf, updatedSince, after?.at, after?.id].filter((value) => value !== undefined),
+  ]);
   return rows.map((row) => patients.open(context.keyring, row));
 }
 

@@ -9,6 +9,7 @@ import {
 import { inChart } from "./chart.ts";
 import { type DamagedRow, type Found, isDamaged } from "./damaged-row.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
+import { type ReadingStatement, readingStatementsOf } from "./reading-statement.ts";
 import {
   type ColumnType,
   type Layout,
@@ -92,6 +93,7 @@ export interface PatientTable<T extends Row> {
   readonly table: SealedTable<T>;
   readonly layout: Layout;
   readonly statements: Statements;
+  readonly reading: ReadingStatement;
   /** Whether there are blind indexes, whose tokens are written with each row. */
   readonly isIndexed: boolean;
   readonly columns: readonly (readonly [field: string, column: AnyColumn])[];
@@ -148,6 +150,7 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     table,
     layout,
     statements: statementsOf(layout),
+    reading: readingStatementsOf(layout),
     isIndexed: layout.tokens.length > 0,
     columns,
     open: (keyring, row) => inChart(table.tryOpen(keyring, row) ?? damagedRow(layout, row), row.chart),

@@ -1,7 +1,7 @@
 import type { Actor, NewEvent, ResourceAction } from "@medvault/contracts";
 import type { IndexTokens, Sealed, SealedRow } from "@medvault/keys";
 import { emitWith } from "@medvault/messaging";
-import type { Db, Tx } from "@medvault/postgres";
+import { type Db, PLANNED_EACH_TIME, type Tx } from "@medvault/postgres";
 import type { Chart, ReachedChart } from "../access/access.store.ts";
 import { reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
@@ -9,6 +9,7 @@ import type { Found } from "./damaged-row.ts";
 import type { Position } from "./paging.ts";
 import type { Row } from "./patient-owned.ts";
 import type { PatientTable } from "./patient-table.ts";
+import { pageOf, parametersOf } from "./reached-rows.ts";
 import { SOURCE } from "./resource.events.ts";
 import type { Resource } from "./resource.ts";
 import { changeable, type Layout } from "./statement.ts";
@@ -78,13 +79,19 @@ export async function page<T extends Row>(
   after: Position | null,
   limit: number,
 ): Promise<Found<T>[]> {
-  const { scope, userId } = reachOf(actor, permissions.read);
+  const reach = reachOf(actor, permissions.read);
   if (!list) throw new TypeError(`${table.declaration.table} declares no list`);
+  const of = pageOf(chart, reach);
   const filters = list.filters.map((name) => query[name]);
-  const { ordered, inReach } = list.statements;
-  const statement = chart !== null || scope === "any" ? ordered : inReach;
-  const values = [chart, ...filters, after?.at, after?.id, limit, scope, userId];
-  const { rows } = await db.query<SealedRow>(statement, values);
+  const isGiven = filters.map((value) => value !== undefined && value !== null);
+  const values = [
+    ...parametersOf(of, limit, reach, chart),
+    ...filters.filter((_, at) => isGiven[at]),
+    ...(after === null ? [] : [after.at, after.id]),
+  ];
+  const text = list.statements.text(of, isGiven, after !== null);
+  const planned = list.statements.hasOwnPlan(isGiven) ? `${PLANNED_EACH_TIME} ${text}` : text;
+  const { rows } = await db.query<SealedRow>(planned, values);
   return rows.map((row) => open(context.keyring, row));
 }
 

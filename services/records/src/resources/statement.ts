@@ -1,5 +1,5 @@
 import { keptCtes } from "@medvault/keys";
-import { inChart, mergedChart, patientsInReach, reached, survivorOf } from "../access/reach.ts";
+import { mergedChart, reached, survivorOf } from "../access/reach.ts";
 
 export type ColumnType = "uuid" | "text" | "date" | "int" | "timestamptz";
 
@@ -41,14 +41,6 @@ export interface Statements {
   readonly whose: string;
   /** As find; the row is locked until the transaction ends. */
   readonly lock: string;
-  /**
-   * Of a chart in the order in which they were stored: $1 ids of the chart, $2 scope, $3 user, $4
-   * after this id, $5 limit, $6 how many bytes of boxes may stand before the last row, $7 of these
-   * ids only; $4 and $7 may be null, and $1 where the scope is `any`: then of everyone's.
-   */
-  readonly ofPatient: string;
-  /** As ofPatient, of all whom a user reaches in a narrower scope; $1 is null. */
-  readonly ofReached: string;
   /** Id and revision of all of a chart: $1 ids of the chart, $2 scope, $3 user. */
   readonly idsOfPatient: string;
   /** Arrays of: id, the typed columns, the tokens, rev, open, sealed. */
@@ -77,21 +69,6 @@ export function statementsOf(layout: Layout): Statements {
   const select = selectOf(layout);
   const rows = `${select}
        from ${table} r join subject_keys k on k.subject_id = ${patientId}`;
-  // A chart is reached by each of its ids; of several, each row's is asked again.
-  const ofChart = [
-    inChart(patientId, 1),
-    ...shown(layout),
-    reached("($1::uuid[])[1]", 2),
-    `(cardinality($1::uuid[]) = 1 or ${reached(patientId, 2)})`,
-  ].join("\n              and ");
-  const inOrder = (sized: string) => `with page as (
-       select i.id from (
-         select c.id, sum(c.bytes) over (order by c.id) - c.bytes as before from (
-           ${sized}) c) i
-        where i.before <= $6)
-     ${select}
-       from page join ${table} r on r.id = page.id join subject_keys k on k.subject_id = ${patientId}
-      order by r.id`;
   const find = `${rows}
       where r.id = ${isPatient(layout) ? survivorOf("$1") : "$1"} and ${reached(patientId, 2)}`;
   return {
@@ -100,19 +77,8 @@ export function statementsOf(layout: Layout): Statements {
     find,
     whose: `select ${patientId} as patient_id from ${table} r where r.id = $1`,
     lock: `${find} for update of r`,
-    ofPatient: inOrder(`select ${SIZED} from ${table} r
-            where ${ofChart}
-              and ${NARROWED}
-            order by r.id limit $5`),
-    ofReached: inOrder(`select p.* from ${patientsInReach("$3", "$2")} a
-            cross join lateral (
-              select ${SIZED} from ${table} r
-               where ${[`${patientId} = a.patient_id`, ...shown(layout), NARROWED].join(" and ")}
-               order by r.id limit $5) p
-            where $1::uuid[] is null
-            order by p.id limit $5`),
-    idsOfPatient: `select r.id, r.rev from ${table} r
-      where ${ofChart}`,
+    idsOfPatient: `select r.id, r.rev from unnest($1::uuid[]) as c (id) join ${table} r on ${patientId} = c.id
+      where ${[reached("c.id", 2), ...shown(layout)].join(" and ")}`,
     insert: insertOf(layout),
     create: createOf(layout, false),
     createOnce: createOf(layout, true),
@@ -132,10 +98,6 @@ export function columnsOf({ typed, resettable }: Layout, alias: string, prefix =
     .map((column) => `${alias}.${quote(column)}${prefix && ` as ${quote(prefix + column)}`}`)
     .join(", ");
 }
-
-/** What a reading in order looks at before it opens anything. */
-const SIZED = "r.id, octet_length(r.sealed)::bigint as bytes";
-const NARROWED = "($4::uuid is null or r.id > $4) and ($7::uuid[] is null or r.id = any($7))";
 
 /** The condition that a row is not hidden, where rows can be. */
 export const shown = ({ hiddenBy }: Layout): string[] =>
