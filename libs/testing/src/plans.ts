@@ -39,6 +39,21 @@ export async function readingsOf(client: Db, work: (db: Db) => Promise<unknown>)
   return readings;
 }
 
+/**
+ * Those readings of `work`, in words, that read more rows than they may. Throws where there was no
+ * statement.
+ */
+export async function readingsBeyond(
+  client: Db,
+  most: number,
+  what: string,
+  work: (db: Db) => Promise<unknown>,
+): Promise<string[]> {
+  const readings = await readingsOf(client, work);
+  if (readings.length === 0) throw new Error(`${what}: no statement`);
+  return readings.filter(({ rows }) => rows > most).map(({ mode, rows }) => `${what}, ${mode}: ${rows} rows`);
+}
+
 interface Explained {
   "QUERY PLAN": [{ "Planning Time": number; "Execution Time": number }];
 }

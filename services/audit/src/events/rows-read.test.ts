@@ -1,6 +1,6 @@
 import type { AuditFilter } from "@medvault/contracts";
 import type { Db } from "@medvault/postgres";
-import { createTestDatabase, readingsOf, type TestDatabase } from "@medvault/testing";
+import { createTestDatabase, readingsBeyond, type TestDatabase } from "@medvault/testing";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { actorNumbered, BUSY, givenManyEntries, patientNumbered } from "../../test/many-entries.ts";
@@ -44,11 +44,8 @@ const asked = [
 ] as AuditFilter[];
 
 /** Those readings that read more rows than they may. */
-async function beyond(most: number, what: string, work: (db: Db) => Promise<unknown>): Promise<string[]> {
-  const readings = await readingsOf(client as unknown as Db, work);
-  expect(readings, what).not.toEqual([]);
-  return readings.filter(({ rows }) => rows > most).map(({ mode, rows }) => `${what}, ${mode}: ${rows}`);
-}
+const beyond = (most: number, what: string, work: (db: Db) => Promise<unknown>) =>
+  readingsBeyond(client as unknown as Db, most, what, work);
 
 test("a page of events reads few rows, by each filter and at any depth", async () => {
   const found: string[] = [];

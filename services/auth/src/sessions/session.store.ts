@@ -138,11 +138,13 @@ export async function listLiveSessions(
 ): Promise<Session[]> {
   const { rows } = await db.query<Row>(
     `select ${FIELDS}
-       from sessions s join subject_keys k on k.subject_id = s.user_id
-      where s.ended_at is null and s.kind = 'full' and s.absolute_expires_at > $1 and s.idle_expires_at > $1
-        and ($2::uuid is null or s.user_id = $2) and ($3::text is null or s.role = $3)
-        and ($4::uuid is null or s.id < $4)
-      order by s.id desc limit $5`,
+       from (select * from sessions l
+              where l.ended_at is null and l.kind = 'full' and l.absolute_expires_at > $1 and l.idle_expires_at > $1
+                and ($2::uuid is null or l.user_id = $2) and ($3::text is null or l.role = $3)
+                and ($4::uuid is null or l.id < $4)
+              order by l.id desc limit $5) s
+      cross join lateral (select x.wrapped from subject_keys x where x.subject_id = s.user_id offset 0) k
+      order by s.id desc`,
     [now, filter.userId, filter.role, filter.before, filter.limit],
   );
   return rows.flatMap((row) => (sealedSessions.tryOpen(keyring, row) ? [toSession(keyring, row)] : []));

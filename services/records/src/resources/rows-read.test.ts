@@ -1,6 +1,6 @@
 import type { Actor } from "@medvault/contracts";
 import type { Db } from "@medvault/postgres";
-import { actor, createTestDatabase, type Reading, readingsOf, type TestDatabase } from "@medvault/testing";
+import { actor, createTestDatabase, readingsBeyond, type TestDatabase } from "@medvault/testing";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
@@ -65,13 +65,8 @@ const over = (db: Db) =>
   }) as unknown as Context;
 
 /** Those readings that read more rows than they may. */
-async function beyond(most: number, what: string, work: (db: Db) => Promise<unknown>): Promise<string[]> {
-  const readings = await readingsOf(client as unknown as Db, work);
-  expect(readings, what).not.toEqual([]);
-  return readings
-    .filter(({ rows }) => rows > most)
-    .map(({ mode, rows }: Reading) => `${what}, ${mode}: ${rows}`);
-}
+const beyond = (most: number, what: string, work: (db: Db) => Promise<unknown>) =>
+  readingsBeyond(client as unknown as Db, most, what, work);
 
 /** Values of each filter: one that many rows have, one that none has, and of all times. */
 const ASKED: Readonly<Record<string, readonly unknown[]>> = {
