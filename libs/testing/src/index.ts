@@ -17,7 +17,7 @@ export { testKeyring } from "./keyring.ts";
 export { testLogger } from "./logger.ts";
 export { metricOf } from "./metric.ts";
 export { startPeople } from "./people.ts";
-export { readingsBeyond, readingsOf } from "./plans.ts";
+export { readingsBeyond } from "./plans.ts";
 export { freePort } from "./ports.ts";
 export { createProxy, type TestProxy } from "./proxy.ts";
 export { createTestRedis, type TestRedis } from "./redis.ts";

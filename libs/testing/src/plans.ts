@@ -2,7 +2,7 @@ import { type Db, isPlannedOnce } from "@medvault/postgres";
 import pg from "pg";
 
 /** What one run of a statement read. */
-export interface Reading {
+interface Reading {
   readonly text: string;
   /** `generic`: by the one plan that a prepared statement may get for all values. */
   readonly mode: "custom" | "generic";
@@ -26,7 +26,7 @@ const READ = `select coalesce(sum(pg_stat_get_xact_tuples_returned(oid)), 0)::in
  * for any values where the services keep one. They answer nothing to `work`. `client` is one
  * connection.
  */
-export async function readingsOf(client: Db, work: (db: Db) => Promise<unknown>): Promise<Reading[]> {
+async function readingsOf(client: Db, work: (db: Db) => Promise<unknown>): Promise<Reading[]> {
   const readings: Reading[] = [];
   const db = {
     async query(text: string, values: readonly unknown[] = []) {
