@@ -4,9 +4,9 @@ import type { Db } from "@medvault/postgres";
 export const BUSY_USER = "00000001-0000-7000-8000-000000000001";
 
 /**
- * Fills users and sessions by a superuser's connection, straight. Nothing of it opens: it is for what
- * statements read, not for what they answer. Of 200 users one is a doctor, of 5,000 one an auditor,
- * of 1,000 one is disabled; each has two sessions, one of which has ended.
+ * Fills users and sessions by a superuser's connection, straight. Nothing of it opens: it is for
+ * what statements read, not for what they answer. Of 200 users one is a doctor, of 5,000 one an
+ * auditor, of 1,000 one is disabled; each has two sessions, one of which has ended.
  */
 export async function givenManyAccounts(db: Db, users: number): Promise<void> {
   const id = (kind: number, n: string) =>
