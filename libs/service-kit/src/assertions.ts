@@ -51,7 +51,7 @@ const REFUSED = "The gateway's assertion is missing or not valid.";
 export class AssertionUntimely extends Unauthenticated {}
 
 /** What is asserted, and whether for a part of the service alone: its routes that say so. */
-export type Asserted = Claims & { readonly isForPart: boolean };
+export type Asserted = Claims & { readonly permissions: ReadonlySet<string>; readonly isForPart: boolean };
 
 /** Signs `claims` for `audience` (service names) with the gateway's Ed25519 key. */
 export async function signAssertion(
@@ -104,8 +104,10 @@ export class AssertionVerifier {
       });
       const lifetimeS = (payload.exp as number) - (payload.iat as number);
       if (lifetimeS > ASSERTION_LIFETIME_S) throw new Unauthenticated("it claims to live longer");
+      const parsed = AssertionClaims.parse(payload);
       const claims = {
-        ...AssertionClaims.parse(payload),
+        ...parsed,
+        permissions: new Set(parsed.scope.split(" ").filter(Boolean)),
         isForPart: ![payload.aud].flat().includes(this.#audience),
       };
       this.#remembered.set(digest, { claims, expiresAtMs: (payload.exp as number) * 1000 });

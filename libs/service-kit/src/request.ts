@@ -81,7 +81,7 @@ export function setClaims(req: Request, claims: Asserted): void {
     id: claims.sub,
     role: claims.role,
     sessionId: claims.sid,
-    permissions: new Set(claims.scope.split(" ").filter(Boolean)),
+    permissions: claims.permissions,
     authTime: claims.auth_time,
     amr: claims.amr,
     ip: claims.ip,
