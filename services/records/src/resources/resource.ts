@@ -179,7 +179,8 @@ function viewOf<T extends Row>(
 ) {
   const sensitive = new Set(columns.flatMap(([field, one]) => ("mask" in one && one.mask ? [field] : [])));
   return (value: T, unmask: readonly string[]): unknown => {
-    const open = { ...value, ...shownOf(value, accessBy) } as Record<string, unknown>;
+    const chart = shownOf(value, accessBy);
+    const open = value as Record<string, unknown>;
     const masked = sensitive.size > 0 ? (table.mask(value) as Record<string, unknown>) : open;
     const view: Record<string, unknown> = {};
     for (const field of shown) {
@@ -190,17 +191,19 @@ function viewOf<T extends Row>(
         continue;
       }
       const isMasked = sensitive.has(field) && !unmask.includes(field);
-      const one = isMasked ? masked[field] : open[field];
+      const one = isMasked ? masked[field] : field in chart ? chart[field] : open[field];
       view[field] = one instanceof Date ? one.toISOString() : one;
     }
     return view;
   };
 }
 
+const ITS_OWN = Object.freeze(Object.create(null)) as Readonly<Record<string, unknown>>;
+
 /** What a row of a merged chart shows of the chart: whose it is, and whose account. */
-function shownOf<T extends Row>(value: T, accessBy: string | undefined): object {
+function shownOf<T extends Row>(value: T, accessBy: string | undefined): Readonly<Record<string, unknown>> {
   const chart = value[CHART];
-  if (!chart) return {};
+  if (!chart) return ITS_OWN;
   const account = accessBy === undefined ? {} : { [accessBy]: value[accessBy as keyof T] ?? chart.userId };
   return { patientId: chart.id, ...account };
 }
