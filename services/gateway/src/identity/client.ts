@@ -8,17 +8,21 @@ export interface Client {
 }
 
 const MAX_USER_AGENT = 512;
-const clients = new WeakMap<Request, Client>();
+/** On the request itself: a WeakMap of all requests is work for each garbage collection. */
+const CLIENT = Symbol("client");
+interface WithClient {
+  [CLIENT]?: Client;
+}
 
 /** Remembers who sent `req`, for the events of refusals. */
 export function rememberClient(req: Request, ip: string): Client {
   const client = { ip, userAgent: (req.get("user-agent") ?? "").slice(0, MAX_USER_AGENT) };
-  clients.set(req, client);
+  (req as WithClient)[CLIENT] = client;
   return client;
 }
 
 /** Who sent `req`, and in which trace. */
 export function sourceOf(req: Request): Client & { requestId: string; traceparent: string | null } {
-  const client = clients.get(req) ?? { ip: "unknown", userAgent: "" };
+  const client = (req as WithClient)[CLIENT] ?? { ip: "unknown", userAgent: "" };
   return { ...client, requestId: requestIdOf(req), traceparent: traceparentOf(req) };
 }
