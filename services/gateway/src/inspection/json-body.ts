@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { InvalidInput, TooLarge, Unavailable, UnsupportedMediaType } from "@medvault/contracts";
-import { abandonBody, boundedBody } from "../limits/body-limit.ts";
+import { abandonBody, hasBody } from "../limits/body-limit.ts";
+import { BodyTimeout } from "../limits/limit.errors.ts";
 import { ClientGone } from "../proxy/proxy.errors.ts";
 import { checkShape } from "./json-shape.ts";
 
@@ -30,32 +31,64 @@ export async function readJson(
   maxBytes: number,
   idleTimeoutMs: number,
 ): Promise<JsonBody | null> {
-  const stream = boundedBody(req, maxBytes, idleTimeoutMs);
-  if (!stream) return null;
+  if (!hasBody(req, maxBytes)) return null;
   if (!JSON_TYPE.test(req.headers["content-type"] ?? "")) {
-    stream.destroy();
     abandonBody(req, res);
     throw new UnsupportedMediaType("Send application/json.");
   }
-  const chunks: Buffer[] = [];
   let held = 0;
   res.once("close", () => {
     heldBytes -= held;
   });
+  const hold = (bytes: number) => {
+    held += bytes;
+    heldBytes += bytes;
+    if (held > maxBytes) throw new TooLarge();
+    if (heldBytes > MAX_HELD_BYTES) throw new Unavailable();
+  };
   try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      held += chunk.length;
-      heldBytes += chunk.length;
-      if (heldBytes > MAX_HELD_BYTES) throw new Unavailable();
-      chunks.push(chunk);
-    }
+    const bytes = await wholeBody(req, idleTimeoutMs, hold);
+    return bytes.length === 0 ? null : { bytes, value: parsed(bytes) };
   } catch (thrown) {
-    abandonBody(req, res);
-    if (thrown instanceof TooLarge || thrown instanceof Unavailable) throw thrown;
-    throw req.destroyed || req.errored ? new ClientGone("the client went away") : thrown;
+    if (!req.readableEnded) abandonBody(req, res);
+    throw thrown;
   }
-  const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, held);
-  return bytes.length === 0 ? null : { bytes, value: parsed(bytes) };
+}
+
+/** By events: a stream and an iterator in between cost more than the rest of a small body. */
+function wholeBody(
+  req: IncomingMessage,
+  idleTimeoutMs: number,
+  hold: (bytes: number) => void,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    if (req.destroyed) return reject(new ClientGone("the client went away"));
+    const chunks: Buffer[] = [];
+    const over = () => {
+      clearTimeout(idle);
+      req.off("data", onData).off("end", onEnd).off("close", onClose);
+    };
+    const fail = (error: unknown) => {
+      over();
+      reject(error);
+    };
+    const onData = (chunk: Buffer) => {
+      idle.refresh();
+      chunks.push(chunk);
+      try {
+        hold(chunk.length);
+      } catch (error) {
+        fail(error);
+      }
+    };
+    const onEnd = () => {
+      over();
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+    };
+    const onClose = () => fail(new ClientGone("the client went away"));
+    const idle = setTimeout(() => fail(new BodyTimeout()), idleTimeoutMs).unref();
+    req.on("data", onData).on("end", onEnd).on("close", onClose);
+  });
 }
 
 function parsed(bytes: Buffer): unknown {

@@ -6,20 +6,28 @@ import { BodyTimeout } from "./limit.errors.ts";
 const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 
 /**
- * The request's body as a stream; null when there is none. The stream fails with TooLarge beyond
- * `maxBytes`, and with BodyTimeout when the service waits for more and nothing comes for
- * `idleTimeoutMs`. Throws TooLarge at once for a declared length beyond the limit, InvalidInput for
- * a body where the method has none, and UnsupportedMediaType for a compressed one, whose real size
- * nobody knows.
+ * Whether a body comes with the request. Throws TooLarge for a declared length beyond the limit,
+ * InvalidInput for a body where the method has none, and UnsupportedMediaType for a compressed one,
+ * whose real size nobody knows.
  */
-export function boundedBody(req: IncomingMessage, maxBytes: number, idleTimeoutMs: number): Transform | null {
+export function hasBody(req: IncomingMessage, maxBytes: number): boolean {
   const declared = req.headers["content-length"];
   const chunked = req.headers["transfer-encoding"] !== undefined;
-  if (!chunked && (declared === undefined || Number(declared) === 0)) return null;
+  if (!chunked && (declared === undefined || Number(declared) === 0)) return false;
   if (BODILESS.has(req.method ?? "")) throw new InvalidInput("This method takes no body.");
   if (declared !== undefined && Number(declared) > maxBytes) throw new TooLarge();
   const encoding = req.headers["content-encoding"];
   if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw compressedBody();
+  return true;
+}
+
+/**
+ * The request's body as a stream; null when there is none. The stream fails with TooLarge beyond
+ * `maxBytes`, and with BodyTimeout when the service waits for more and nothing comes for
+ * `idleTimeoutMs`. Throws what `hasBody` throws.
+ */
+export function boundedBody(req: IncomingMessage, maxBytes: number, idleTimeoutMs: number): Transform | null {
+  if (!hasBody(req, maxBytes)) return null;
   let bytes = 0;
   const bounded = new Transform({
     transform(chunk: Buffer, _encoding, done) {
