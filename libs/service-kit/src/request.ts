@@ -45,7 +45,8 @@ export function traceparentOf(req: Request): string | null {
 
 /** Notes the template of the request's path (`/v1/patients/{id}`), by which telemetry names it. */
 export function noteRoute(req: Request, template: string): void {
-  contextOf(req).route = template;
+  const begun = (req as WithContext)[CONTEXT];
+  if (begun) begun.route = template;
 }
 
 /** Notes the session that a request came with, where no assertion says it. */
