@@ -3,6 +3,7 @@ import {
   HEADER_BYTES,
   type MessageKeys,
   openChunk,
+  openChunkInto,
   openHeader,
   plaintextSize,
   SEALED_CHUNK_BYTES,
@@ -13,12 +14,12 @@ import { ChunkedRangeInvalid, ChunkedTruncated } from "./errors.ts";
 export type ReadAt = (at: number, length: number) => Promise<Buffer>;
 
 // 64 chunks, 1 MiB: few reads for a long range, in bounded memory.
-const CHUNKS_PER_READ = 64;
+const CHUNKS_PER_READ = 16;
 
 /**
- * Decrypts the plaintext from byte `start` up to, not including, `end`: chunk by chunk, in at most
- * 1 MiB of memory. Only what the range touches is read and authenticated; that the message is whole
- * is what authenticatedSize says. Throws ChunkedRangeInvalid (also past the end),
+ * Decrypts the plaintext from byte `start` up to, not including, `end`: 16 chunks at a time, in
+ * 512 KiB of memory. Only what the range touches is read and authenticated, and all that is good
+ * before a fault is yielded; that the message is whole is what authenticatedSize says. Throws ChunkedRangeInvalid (also past the end),
  * ChunkedCommitmentMismatch, ChunkForged or ChunkedTruncated.
  */
 export async function* openRange(
@@ -51,7 +52,7 @@ export async function* openRange(
   }
 }
 
-/** Yields what lies in the range of `count` chunks that begin with number `first`. */
+/** Yields, as one, what lies in the range of `count` chunks that begin with number `first`. */
 function* openChunks(
   keys: MessageKeys,
   sealed: Buffer,
@@ -60,16 +61,26 @@ function* openChunks(
   start: number,
   end: number,
 ): Generator<Buffer> {
-  for (let n = 0; n < count; n += 1) {
-    const index = first + n;
-    const bytes = sealed.subarray(n * SEALED_CHUNK_BYTES, (n + 1) * SEALED_CHUNK_BYTES);
-    if (bytes.length === 0) throw new ChunkedRangeInvalid();
-    const chunk = openChunk(keys, index, bytes);
-    const from = Math.max(0, start - index * CHUNK_BYTES);
-    const to = Math.min(CHUNK_BYTES, end - index * CHUNK_BYTES);
-    if (to > chunk.length) throw new ChunkedRangeInvalid(); // authenticated and short: the last
-    yield chunk.subarray(from, to);
+  const out = Buffer.allocUnsafeSlow(count * CHUNK_BYTES);
+  const wanted = Math.min(out.length, end - first * CHUNK_BYTES);
+  let filled = 0;
+  let fault: unknown = null;
+  try {
+    for (let n = 0; n < count; n += 1) {
+      const bytes = sealed.subarray(n * SEALED_CHUNK_BYTES, (n + 1) * SEALED_CHUNK_BYTES);
+      if (bytes.length === 0) throw new ChunkedRangeInvalid();
+      const length = openChunkInto(keys, first + n, bytes, out, filled);
+      // Authenticated and short: the last, and the range goes on.
+      if (length < Math.min(CHUNK_BYTES, wanted - filled)) throw new ChunkedRangeInvalid();
+      filled += length;
+    }
+  } catch (error) {
+    fault = error;
   }
+  const from = Math.max(0, start - first * CHUNK_BYTES);
+  const to = Math.min(filled, wanted);
+  if (from < to) yield out.subarray(from, to);
+  if (fault !== null) throw fault;
 }
 
 /**

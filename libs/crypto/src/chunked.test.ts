@@ -169,7 +169,7 @@ test("any range of a message is what the whole has there", async () => {
   expect((await range(box, 0, message.length)).equals(message)).toBe(true);
 });
 
-test("a range reads no more than 1 MiB at a time and only the chunks that it touches", async () => {
+test("a range reads no more than 16 chunks at a time and only the chunks that it touches", async () => {
   const message = randomBytes(130 * CHUNK_BYTES);
   const box = await sealed(message);
   const reads: [number, number][] = [];
@@ -180,13 +180,28 @@ test("a range reads no more than 1 MiB at a time and only the chunks that it tou
   const parts: Buffer[] = [];
   for await (const part of openRange(read, key, context, 5, message.length - 1)) parts.push(part);
   expect(Buffer.concat(parts).equals(message.subarray(5, -1))).toBe(true);
-  expect(reads.every(([, length]) => length <= 64 * SEALED_CHUNK_BYTES)).toBe(true);
+  expect(reads.every(([, length]) => length <= 16 * SEALED_CHUNK_BYTES)).toBe(true);
   reads.length = 0;
   for await (const part of openRange(read, key, context, 40_000, 40_001)) expect(part.length).toBe(1);
   expect(reads).toEqual([
     [0, HEADER_BYTES],
     [HEADER_BYTES + 2 * SEALED_CHUNK_BYTES, SEALED_CHUNK_BYTES],
   ]);
+});
+
+test("a range passes on what is good before a changed chunk, and nothing of it or after it", async () => {
+  const message = randomBytes(20 * CHUNK_BYTES);
+  const box = await sealed(message);
+  for (const damaged of [0, 1, 5, 15, 16, 17, 19]) {
+    const changed = flipped(box, HEADER_BYTES + damaged * SEALED_CHUNK_BYTES);
+    const parts: Buffer[] = [];
+    const reading = async () => {
+      for await (const part of openRange(readOf(changed), key, context, 9, message.length)) parts.push(part);
+    };
+    await expect(reading()).rejects.toBeInstanceOf(ChunkForged);
+    const good = message.subarray(9, Math.max(9, damaged * CHUNK_BYTES));
+    expect(Buffer.concat(parts).equals(good), `chunk ${damaged}`).toBe(true);
+  }
 });
 
 test("a range that is reversed, negative or past the end is refused", async () => {
