@@ -14,7 +14,8 @@ const doctor = await harness.signIn("doctor");
 const env = { ...harness.env, REDIS_URL: harness.redis.url, MEDVAULT_MAX_UPLOAD_BYTES: String(WHOLE) };
 
 async function started(port?: number): Promise<GatewayProcess> {
-  const nodeArgs = ["--scavenger-max-new-space-capacity-mb=2"]; // as it is started outside of tests
+  // As it is started outside of tests.
+  const nodeArgs = ["--scavenger-max-new-space-capacity-mb=2", "--heap-growing-percent=50"];
   const gateway = await spawnGateway(env, { nodeArgs, ...(port && { port }) });
   finallyDo(() => gateway.stop());
   return gateway;
