@@ -19,8 +19,9 @@ const CHUNKS_PER_READ = 16;
 /**
  * Decrypts the plaintext from byte `start` up to, not including, `end`: 16 chunks at a time, in
  * 512 KiB of memory. Only what the range touches is read and authenticated, and all that is good
- * before a fault is yielded; that the message is whole is what authenticatedSize says. Throws ChunkedRangeInvalid (also past the end),
- * ChunkedCommitmentMismatch, ChunkForged or ChunkedTruncated.
+ * before a fault is yielded; that the message is whole is what authenticatedSize says. Throws
+ * ChunkedRangeInvalid (also past the end), ChunkedCommitmentMismatch, ChunkForged or
+ * ChunkedTruncated.
  */
 export async function* openRange(
   read: ReadAt,
