@@ -13,7 +13,7 @@ import { ChunkedRangeInvalid, ChunkedTruncated } from "./errors.ts";
 /** Reads `length` bytes of the encrypted message at `at`; fewer only where the message ends. */
 export type ReadAt = (at: number, length: number) => Promise<Buffer>;
 
-// 64 chunks, 1 MiB: few reads for a long range, in bounded memory.
+// 256 KiB: few reads for a long range, in bounded memory.
 const CHUNKS_PER_READ = 16;
 
 /**

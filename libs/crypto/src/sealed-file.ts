@@ -27,7 +27,7 @@ export interface SealedFile {
   readonly sealedBytes: number;
 }
 
-// 64 chunks, 1 MiB: few reads and writes, and 1 ms of work at a time on the event loop.
+// 256 KiB: few reads and writes, and a quarter of a ms of work at a time on the event loop.
 const CHUNKS_PER_READ = 16;
 
 /**
