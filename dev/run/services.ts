@@ -14,9 +14,12 @@ import type { Dirs } from "./dirs.ts";
  * idle processes hold a seventh less RSS), and has it collected whenever 8 MiB of buffers gathered
  * outside of the heap (1 ms), not 64. The second lets the old generation, to which V8 counts those
  * buffers, grow by half between two collections: by its own choice of a tenth, one began after
- * each, 30 to 100 ms at every second upload of 5 MiB.
+ * each, 30 to 100 ms at every second upload of 5 MiB. (The Dockerfile has them too; another
+ * version of Node may not know them, and would not start.)
  */
-const HEAP = ["--scavenger-max-new-space-capacity-mb=2", "--heap-growing-percent=50"];
+const HEAP = process.versions.node.startsWith("24.")
+  ? ["--scavenger-max-new-space-capacity-mb=2", "--heap-growing-percent=50"]
+  : ["--max-semi-space-size=4"];
 
 export type Declared = Readonly<Record<ProcessName, readonly string[]>>;
 
