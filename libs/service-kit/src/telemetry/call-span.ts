@@ -1,6 +1,6 @@
 import { type ChannelListener, subscribe, unsubscribe } from "node:diagnostics_channel";
 import { context, propagation, type Span, trace } from "@opentelemetry/api";
-import { childSpan, endSpan } from "./child-span.ts";
+import { childSpan, endSpan, isTraced } from "./child-span.ts";
 
 /** What undici shows of a request; its headers are names and values in turn. */
 interface Call {
@@ -23,13 +23,13 @@ export function traceCalls(): () => void {
   const spans = new WeakMap<Call, Span>();
   const listeners: Record<string, (message: Message) => void> = {
     "undici:request:create"({ request }) {
+      if (!isTraced()) return; // the service is told so by the traceparent that it gets anyway
       const server = URL.parse(String(request.origin));
       const method = request.method ?? "GET";
       const span = childSpan(method, {
         "http.request.method": method,
         ...(server && { "server.address": server.hostname, "server.port": Number(server.port) || 443 }),
       });
-      if (!span) return;
       spans.set(request, span);
       propagation.inject(trace.setSpan(context.active(), span), request, { set: putHeader });
     },

@@ -1,13 +1,14 @@
 import { type Attributes, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 
 /**
- * A span of what the running request does; null where there is none, so that what a process does
- * by itself, again and again, makes no traces.
+ * Whether a request is running whose trace is recorded. What a process does by itself, again and
+ * again, makes no traces; what is not recorded is asked for nothing.
  */
-export function childSpan(name: string, attributes: Attributes, kind = SpanKind.CLIENT): Span | null {
-  if (!trace.getActiveSpan()) return null;
-  return trace.getTracer("medvault").startSpan(name, { kind, attributes });
-}
+export const isTraced = (): boolean => trace.getActiveSpan()?.isRecording() === true;
+
+/** A span of what the running request does, which `isTraced`. */
+export const childSpan = (name: string, attributes: Attributes, kind = SpanKind.CLIENT): Span =>
+  trace.getTracer("medvault").startSpan(name, { kind, attributes });
 
 /** Ends a span; of an error its code alone, since messages of servers quote values. */
 export function endSpan(span: Span, error?: unknown): void {

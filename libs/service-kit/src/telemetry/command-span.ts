@@ -1,6 +1,6 @@
 import { tracingChannel } from "node:diagnostics_channel";
 import type { Span } from "@opentelemetry/api";
-import { childSpan, endSpan } from "./child-span.ts";
+import { childSpan, endSpan, isTraced } from "./child-span.ts";
 
 interface Command {
   readonly command?: string;
@@ -15,6 +15,7 @@ export function traceCommands(): () => void {
   const spans = new WeakMap<Command, Span>();
   const subscribers = {
     start(command: Command) {
+      if (!isTraced()) return;
       const name = String(command.command ?? "command").toUpperCase();
       const span = childSpan(name, {
         "db.system.name": "redis",
@@ -22,7 +23,7 @@ export function traceCommands(): () => void {
         ...(command.serverAddress && { "server.address": command.serverAddress }),
         ...(command.serverPort && { "server.port": command.serverPort }),
       });
-      if (span) spans.set(command, span);
+      spans.set(command, span);
     },
     end() {},
     asyncStart() {},

@@ -1,6 +1,6 @@
 import { tracingChannel } from "node:diagnostics_channel";
 import { propagation, ROOT_CONTEXT, type Span, SpanKind, TraceFlags, trace } from "@opentelemetry/api";
-import { childSpan, endSpan } from "./child-span.ts";
+import { childSpan, endSpan, isTraced } from "./child-span.ts";
 
 /** As libs/messaging tells it: events, as objects or JSON texts, and where they go or come from. */
 interface Journey {
@@ -25,8 +25,8 @@ const TRACEPARENT = /"traceparent":"(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579
 export function traceEvents(): () => void {
   const stops = [
     follow("medvault:events:append", ({ events }) => {
-      const span = childSpan("append events", { "medvault.events": events.length }, SpanKind.INTERNAL);
-      return span ? [span] : [];
+      if (!isTraced()) return [];
+      return [childSpan("append events", { "medvault.events": events.length }, SpanKind.INTERNAL)];
     }),
     follow("medvault:events:send", (journey) => spansOf(journey, "send", SpanKind.PRODUCER)),
     follow("medvault:events:process", (journey) => spansOf(journey, "process", SpanKind.CONSUMER)),

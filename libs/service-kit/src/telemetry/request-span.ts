@@ -25,6 +25,7 @@ export function requestSpans(): RequestHandler {
 }
 
 function end(span: Span, req: Request, res: Response): void {
+  if (!span.isRecording()) return;
   const route = routeOf(req);
   const sessionId = sessionIdOf(req);
   span.updateName(route === "none" ? req.method : `${req.method} ${route}`);

@@ -1,6 +1,6 @@
 import { context, type Span } from "@opentelemetry/api";
 import pg from "pg";
-import { childSpan, endSpan } from "./child-span.ts";
+import { childSpan, endSpan, isTraced } from "./child-span.ts";
 
 type Query = (this: pg.Client, ...args: unknown[]) => unknown;
 
@@ -11,9 +11,9 @@ export function traceStatements(): () => void {
   const prototype = pg.Client.prototype as unknown as { query: Query };
   const plain = prototype.query;
   prototype.query = function traced(...args) {
-    const text = textOf(args[0]);
-    const span = text === null ? null : spanOf(text, this);
-    if (span === null) return plain.apply(this, args);
+    const text = isTraced() ? textOf(args[0]) : null;
+    if (text === null) return plain.apply(this, args);
+    const span = spanOf(text, this);
     const at = args.findLastIndex((arg) => typeof arg === "function");
     if (at > 0) {
       const callback = args[at] as (error: unknown, result: unknown) => void;
@@ -59,7 +59,7 @@ function textOf(query: unknown): string | null {
   return "text" in query && typeof query.text === "string" ? query.text : null;
 }
 
-function spanOf(text: string, client: pg.Client): Span | null {
+function spanOf(text: string, client: pg.Client): Span {
   const words = text.trim().replace(/\s+/g, " ");
   const operation = (/^\w+/.exec(words)?.[0] ?? "statement").toUpperCase();
   const [, table] = /\b(?:from|into|update) ([a-z_][a-z0-9_.]*)/i.exec(words) ?? [];
