@@ -30,13 +30,13 @@ test("each part gets a certificate of its own, which no server can use to call a
   expect(await runTool("make-secrets", [dir], env)).toMatchObject({ code: 0, err: "" });
   const files = await contents(dir);
   const authority = certificate(files["auth/ca.pem"]);
-  for (const part of ["gateway", ...SERVICES_WITH_DATA, "jobs", "postgres", "redis", "rabbitmq"]) {
+  for (const part of ["gateway", ...SERVICES_WITH_DATA, "jobs", "postgres", "redis", "rabbitmq", "mail"]) {
     const own = certificate(files[`${part}/cert.pem`]);
     expect(own.verify(authority.publicKey), part).toBe(true);
     expect([own.checkHost(part), own.checkHost("localhost"), own.checkIP("127.0.0.1")]).not.toContain(
       undefined,
     );
-    const isServer = ["postgres", "redis", "rabbitmq"].includes(part);
+    const isServer = ["postgres", "redis", "rabbitmq", "mail"].includes(part);
     expect(own.keyUsage?.includes("1.3.6.1.5.5.7.3.2"), part).toBe(!isServer);
   }
   expect(certificate(files["gateway/cert.pem"]).checkHost("records.clinic.example")).toBeTruthy();

@@ -12,6 +12,7 @@ import { isStillGood, issue, newAuthority, type Pair, type Use } from "./secrets
 import {
   JOBS,
   jobFiles,
+  MAIL_CATCHER,
   type Passwords,
   SERVERS,
   SERVICES,
@@ -52,6 +53,7 @@ certificates are made again a year before they expire, or for another public nam
       await certify(path.join(dir, name), authority, [name], "server", THEIRS);
       await write(path.join(dir, name), serverFiles[name](passwords), THEIRS);
     }
+    await certify(path.join(dir, MAIL_CATCHER), authority, [MAIL_CATCHER], "server", OURS);
     await makeAssertionKey(dir);
     return {
       lines: [made.length > 0 ? `Made ${made.join(", ")}.` : "Nothing was missing."],

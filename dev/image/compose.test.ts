@@ -93,14 +93,15 @@ test("each service mounts its own secrets, and the owner's password is with jobs
   expect(owners.map(({ name }) => name)).toEqual(["migrate", "restore"]);
 });
 
-test("only the gateway has a port outside, and the servers reach nothing outside", () => {
+test("only the gateway, and a mail catcher on demand, have a port outside, and the servers reach nothing outside", () => {
   expect(compose.services.filter(({ ports }) => ports.length > 0).map(({ name }) => name)).toEqual([
     "gateway",
+    "mail",
   ]);
   const outside = compose.services.filter(({ networks }) =>
     networks.some((name) => !compose.networks[name]?.internal),
   );
-  expect(outside.map(({ name }) => name)).toEqual(["auth", "gateway"]);
+  expect(outside.map(({ name }) => name)).toEqual(["auth", "gateway", "mail"]);
 });
 
 test("all that is mounted is declared, and what only reads may only read", () => {

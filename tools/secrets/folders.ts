@@ -17,6 +17,9 @@ export const SERVICES = BROKER_USERS;
 /** Migrations and restores: the only ones with the owner's password. */
 export const JOBS = "jobs";
 
+/** Of the profile `mail`. */
+export const MAIL_CATCHER = "mail";
+
 /** Where a part finds its folder, in its container. */
 const HERE = "/run/medvault";
 const VHOST = "medvault";
