@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   type BoxContext,
   BoxForged,
@@ -167,7 +167,7 @@ export class SealedTable<T extends object> {
 
   /** SHA-256 of the box, hex: with `rev` in the write's event, so that a rollback is found. */
   boxHash(sealed: Buffer): string {
-    return createHash("sha256").update(sealed).digest("hex");
+    return hash("sha256", sealed, "hex");
   }
 
   /** A copy with the masked fields masked. */
