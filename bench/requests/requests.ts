@@ -32,6 +32,7 @@ export async function requests(only: readonly string[], servers: Record<string, 
       for (const work of works) {
         await both.panel(work.panel ?? PANEL);
         findings.push(...(await compared(both, work)));
+        process.stderr.write(`${work.name}, ${work.connections} at once: measured\n`); // it takes minutes
       }
       if (isAsked("idle")) findings.push(await idle(both));
       if (isAsked("fhir")) findings.push(...(await speed(await fhirOf(system.ops))));
