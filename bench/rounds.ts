@@ -34,8 +34,8 @@ export interface WorkDone {
   /** Statements of each service, with its relay, consumers and jobs. */
   readonly statements: Shares;
   readonly walBytes: number;
-  /** To disks, by services and servers. */
-  readonly writtenBytes: number;
+  /** To disks, by process. */
+  readonly writtenBytes: Shares;
 }
 
 /** Work to time. `perRun` is how often one call does it. */

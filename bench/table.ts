@@ -1,4 +1,4 @@
-import type { Finding, WorkDone, WorkSide } from "./rounds.ts";
+import type { Finding, WorkDone } from "./rounds.ts";
 
 type Shares = Readonly<Record<string, number>>;
 
@@ -34,7 +34,7 @@ function costTable(works: readonly WorkDone[]): string {
     shares(done.http, 0.1, (value) => value.toFixed(0)),
     garbage(done),
     kib(done.walBytes),
-    kib(done.writtenBytes),
+    shares(done.writtenBytes, sum(done.writtenBytes) / 50, kib),
   ]);
   return table(
     [
@@ -85,7 +85,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), `|${"---|".repeat(head.length)}`, ...rows.map(line)].join("\n");
 }
 
-export const sum = (of: WorkSide["cpuMs"]): number => Object.values(of).reduce((all, one) => all + one, 0);
+export const sum = (of: Shares): number => Object.values(of).reduce((all, one) => all + one, 0);
 const ms = (value: number): string => (value < 10 ? value.toFixed(2) : value.toFixed(0));
 const kib = (bytes: number): string => (bytes / 1024).toFixed(1);
 const short = (value: number): string => String(Number(value.toPrecision(3)));

@@ -43,7 +43,7 @@ export async function compared(both: Contenders, work: Work): Promise<Finding[]>
     http: medians(mine.map(({ used }) => used.http)),
     redisCommands: median(mine.map(({ used }) => used.redisCommands)),
     walBytes: median(mine.map(({ used }) => used.walBytes)),
-    writtenBytes: median(mine.map(({ used }) => used.writtenBytes)),
+    writtenBytes: medians(mine.map(({ used }) => used.writtenBytes)),
     statements: await statements(both, work),
   };
   const name = `${work.name}, ${work.connections} at once`;

@@ -16,8 +16,8 @@ export interface Usage {
   readonly http: Shares;
   readonly redisCommands: number;
   readonly walBytes: number;
-  /** To disks, by services and servers together. */
-  readonly writtenBytes: number;
+  /** To disks. */
+  readonly writtenBytes: Shares;
 }
 
 export interface Meter {
@@ -32,8 +32,9 @@ export async function openMeter(ops: Ops, bare: number): Promise<Meter> {
   await postgres.connect();
   const redis = new Redis(ops.redis.url);
   const servers = { postgres: ops.postgres.pid, rabbitmq: ops.rabbitmq.pid, redis: ops.redis.pid };
-  const services = ops.processes.map(({ name, pid }) => [name, pid] as const);
-  const all = () => [...services.map(([, pid]) => pid), ...Object.values(servers).flatMap(treeOf)];
+  const all = [...ops.processes.map(({ name, pid }) => [name, pid] as const), ...Object.entries(servers)];
+  const ofEach = (of: (pid: number) => number): Shares =>
+    Object.fromEntries(all.map(([name, pid]) => [name, of(pid)]));
   return {
     postgres,
     async read() {
@@ -48,12 +49,8 @@ export async function openMeter(ops: Ops, bare: number): Promise<Meter> {
         http: of("http_request_duration_seconds_count"),
         redisCommands: await redisCommands(redis),
         walBytes: Number(rows[0]?.at),
-        writtenBytes: all().reduce((sum, pid) => sum + writtenBytes(pid), 0),
-        cpuMs: {
-          ...Object.fromEntries(services.map(([name, pid]) => [name, cpuMs(pid)])),
-          ...Object.fromEntries(Object.entries(servers).map(([name, pid]) => [name, treeCpuMs(pid)])),
-          bare: cpuMs(bare),
-        },
+        writtenBytes: ofEach((pid) => treeOf(pid).reduce((sum, one) => sum + writtenBytes(one), 0)),
+        cpuMs: { ...ofEach(treeCpuMs), bare: cpuMs(bare) },
       };
     },
     async close() {
@@ -73,7 +70,7 @@ export function usedBetween(before: Usage, after: Usage, count: number): Usage {
     http: each(before.http, after.http),
     redisCommands: (after.redisCommands - before.redisCommands) / count,
     walBytes: (after.walBytes - before.walBytes) / count,
-    writtenBytes: (after.writtenBytes - before.writtenBytes) / count,
+    writtenBytes: each(before.writtenBytes, after.writtenBytes),
   };
 }
 
