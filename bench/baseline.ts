@@ -34,6 +34,7 @@ export function saveBaseline(
     memory: `${Math.round(os.totalmem() / 1024 ** 3)} GiB`,
     system: `${os.type()} ${os.arch()}`,
     node: process.versions.node,
+    "load average": (os.loadavg()[2] ?? 0).toFixed(0), // of 15 minutes: beyond 4, others were at work
     ...servers,
   };
   const date = new Date().toISOString().slice(0, 10);

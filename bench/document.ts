@@ -21,6 +21,7 @@ once, each over a connection of its own.
   and files.
 - **HTTP requests** are those that each service answered, **Redis commands** those that it ran.
 - **WAL** is what Postgres logged to be durable, **to disks** what all services and servers wrote.
+- A **load average** beyond some 4 says that others were at work on the machine: then only ratios and counts mean much.
 - Every event is durable before its answer; the bare service has none.
 
 \`npm run bench -- requests saturated --save\` writes \`bench/baseline.json\`, from which this page is made by
