@@ -20,6 +20,7 @@ import {
   parametersOf,
   type Rows,
   rowsOf,
+  withOnePlan,
 } from "../resources/reached-rows.ts";
 import { spellingsOf } from "./national-id.ts";
 import { patients } from "./patient.table.ts";
@@ -41,8 +42,8 @@ const listed = (conditions: readonly string[]): Rows => ({
 });
 
 const inTeam = (at: number): string =>
-  `((select true from care_team c where c.patient_id = r.id and c.user_id = $${at} limit 1)
-              or ${mergedChart("r.id")} is not null and reached_by_merge(r.id, $${at}, 'assigned'))`;
+  `((select true from care_team c where c.patient_id = r.id and c.user_id = $${at}::uuid limit 1)
+              or ${mergedChart("r.id")} is not null and reached_by_merge(r.id, $${at}::uuid, 'assigned'))`;
 
 /**
  * A page's statement; `ofTeam`: of one care team, among the asker's own patients where there are
@@ -50,6 +51,14 @@ const inTeam = (at: number): string =>
  * team, since when, the last row's time and id.
  */
 function listOf(of: "everyone" | "reach", ofTeam: boolean, isSince: boolean, isAfter: boolean): string {
+  const key = JSON.stringify([of, ofTeam, isSince, isAfter]);
+  const text = lists.get(key) ?? withOnePlan(newListOf(of, ofTeam, isSince, isAfter));
+  lists.set(key, text);
+  return text;
+}
+const lists = new Map<string, string>();
+
+function newListOf(of: "everyone" | "reach", ofTeam: boolean, isSince: boolean, isAfter: boolean): string {
   const team = OWN_PARAMETER[of];
   const since = team + Number(ofTeam);
   const after = since + Number(isSince);

@@ -1,4 +1,4 @@
-import { OWN_PARAMETER, type PageOf, pageCtes, rowsOf } from "./reached-rows.ts";
+import { OWN_PARAMETER, type PageOf, pageCtes, rowsOf, withOnePlan } from "./reached-rows.ts";
 import { type Layout, quote, selectOf, shown, type TypedColumn } from "./statement.ts";
 
 /** A column that a list's filter compares with the value that it is given. */
@@ -32,14 +32,19 @@ export function pageStatementsOf(
   filters: readonly ComparedColumn[],
 ): PageStatements {
   const made = new Map<string, string>();
+  const hasOwnPlan = (given: readonly boolean[]) =>
+    filters.some(({ column }, at) => given[at] && column !== order.column);
   return {
+    hasOwnPlan,
     text(of, given, isAfter) {
       const key = JSON.stringify([of, given, isAfter]);
-      const text = made.get(key) ?? pageStatement(layout, order, filters, of, given, isAfter);
+      const known = made.get(key);
+      if (known !== undefined) return known;
+      const body = pageStatement(layout, order, filters, of, given, isAfter);
+      const text = hasOwnPlan(given) ? body : withOnePlan(body);
       made.set(key, text);
       return text;
     },
-    hasOwnPlan: (given) => filters.some(({ column }, at) => given[at] && column !== order.column),
   };
 }
 

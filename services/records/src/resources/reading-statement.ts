@@ -1,5 +1,5 @@
 import { reached } from "../access/reach.ts";
-import { OWN_PARAMETER, type PageOf, pageCtes, rowsOf, where } from "./reached-rows.ts";
+import { OWN_PARAMETER, type PageOf, pageCtes, rowsOf, where, withOnePlan } from "./reached-rows.ts";
 import { type Layout, quote, selectOf, shown } from "./statement.ts";
 
 /**
@@ -16,7 +16,7 @@ export function readingStatementsOf(layout: Layout): ReadingStatement {
   const made = new Map<string, string>();
   return (of, isAfter, isOfIds) => {
     const key = JSON.stringify([of, isAfter, isOfIds]);
-    const text = made.get(key) ?? readingStatement(layout, of, isAfter, isOfIds);
+    const text = made.get(key) ?? withOnePlan(readingStatement(layout, of, isAfter, isOfIds));
     made.set(key, text);
     return text;
   };
@@ -45,6 +45,6 @@ function readingStatement(layout: Layout, of: PageOf, isAfter: boolean, isOfIds:
          from page cross join lateral (select x.sealed from ${table} x where x.id = page.id offset 0) r)
      ${selectOf(layout)}
        from ${rowsOf("sized", rows)}
-      where sized.before <= $${bytes}
+      where sized.before <= $${bytes}::bigint
       order by r.id`;
 }
