@@ -90,7 +90,8 @@ export class RunningCompose {
   /** Ends and removes all that `up` made. */
   async down(): Promise<void> {
     const names = this.#compose.services.map(({ name }) => `${PROJECT}_${name}`);
-    await podman("rm", "--force", "--ignore", "--time", "5", ...names.toReversed());
+    const remove = () => podman("rm", "--force", "--ignore", "--time", "15", ...names.toReversed());
+    await remove().catch(remove); // one that ends at the moment when it is killed is refused once
     await podman("volume", "rm", "--force", ...this.#compose.volumes.map((name) => `${PROJECT}_${name}`));
     await podman("network", "rm", "--force", ...this.#networks.map((name) => `${PROJECT}_${name}`));
   }

@@ -112,7 +112,11 @@ async function makeServers(
     fs.writeFileSync(file, [`FROM ${SERVERS}`, `ENV PATH=${PATH} LANG=C.UTF-8`, ...lines].join("\n"));
     await ran("buildah", ["bud", "--isolation=chroot", "--pull-never", "--tag", image, "--file", file, work]);
   };
-  await tag(names.postgres, ["ENV PGDATA=/var/lib/postgresql/data", 'ENTRYPOINT ["postgres-entrypoint"]']);
+  await tag(names.postgres, [
+    "ENV PGDATA=/var/lib/postgresql/data",
+    "STOPSIGNAL SIGINT",
+    'ENTRYPOINT ["postgres-entrypoint"]',
+  ]);
   await tag(names.redis, []);
   await tag(names.rabbitmq, ["ENV HOME=/var/lib/rabbitmq RABBITMQ_LOGS=-", 'CMD ["rabbitmq-server"]']);
 }
