@@ -2,6 +2,7 @@ import { context, type Span } from "@opentelemetry/api";
 import pg from "pg";
 import { childSpan, endSpan, isTraced } from "./child-span.ts";
 
+type Callback = (error: unknown, result: unknown) => void;
 type Query = (this: pg.Client, ...args: unknown[]) => unknown;
 
 const MAX_TEXT = 1_000;
@@ -14,14 +15,15 @@ export function traceStatements(): () => void {
     const text = isTraced() ? textOf(args[0]) : null;
     if (text === null) return plain.apply(this, args);
     const span = spanOf(text, this);
-    const at = args.findLastIndex((arg) => typeof arg === "function");
-    if (at > 0) {
-      const callback = args[at] as (error: unknown, result: unknown) => void;
-      args[at] = (error: unknown, result: unknown) => {
+    const ending =
+      (callback: Callback): Callback =>
+      (error, result) => {
         endSpan(span, error);
         callback(error, result);
       };
-    }
+    const at = args.findLastIndex((arg) => typeof arg === "function");
+    if (at > 0) args[at] = ending(args[at] as Callback);
+    else if (isOwnQuery(args[0])) args[0].callback = ending(args[0].callback);
     const answer = plain.apply(this, args);
     if (answer instanceof Promise) {
       answer.then(
@@ -52,9 +54,14 @@ function bindLending(): () => void {
   };
 }
 
+/** As a pool of libs/postgres sends its statements. */
+const isOwnQuery = (query: unknown): query is { text: string; callback: Callback } =>
+  query instanceof pg.Query && "callback" in query && typeof query.callback === "function";
+
 /** Null for what sends itself, as cursors and COPY do: how it ends is not seen here. */
 function textOf(query: unknown): string | null {
   if (typeof query === "string") return query;
+  if (isOwnQuery(query)) return query.text;
   if (typeof query !== "object" || query === null || "submit" in query) return null;
   return "text" in query && typeof query.text === "string" ? query.text : null;
 }
