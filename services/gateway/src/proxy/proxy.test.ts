@@ -60,7 +60,6 @@ test("a device token reaches auth, and no other service", async () => {
 
 test("unknown paths and internal routes are 404 problems, with a session or without", async () => {
   const cases: [string, string][] = [
-    ["GET", "/"],
     ["GET", "/v1"],
     ["GET", "/v1/nothing"],
     ["GET", "/v1/patientsX"],
