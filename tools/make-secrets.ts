@@ -127,7 +127,7 @@ async function folder(dir: string, user: number): Promise<void> {
   await own(dir, user);
 }
 
-/** Only root can give files away; whoever else calls keeps them. */
+/** Only root can give files away; any other user who calls keeps them. */
 async function own(file: string, user: number): Promise<void> {
   if (process.getuid?.() === 0) await chown(file, user, user);
 }

@@ -1,4 +1,4 @@
-// docker-compose.yml by our own rules: whoever forgets a limit, a setting or a secret reads it here.
+// docker-compose.yml by our own rules: a limit, a setting or a secret that was forgotten is named here.
 import { expect, test } from "vitest";
 import { SCHEMAS, TOOLS } from "../settings/registry.ts";
 import { type ComposeService, readCompose } from "./compose.ts";

@@ -14,7 +14,7 @@ interface Journey {
   readonly events: readonly (string | object)[];
 }
 
-/** Runs `work`, and tells whoever follows events (telemetry); while nobody does, it is free. */
+/** Runs `work`, and tells those who follow events (telemetry); while nobody does, it is free. */
 export function followed<T>(
   step: keyof typeof CHANNELS,
   journey: () => Journey,

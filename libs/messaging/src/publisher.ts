@@ -8,7 +8,7 @@ export interface OutgoingMessage {
   routingKey: string;
   contentType: string;
   body: Buffer;
-  /** What is in the body, each as JSON, for whoever follows them. */
+  /** What is in the body, each as JSON, for those who follow events. */
   events?: readonly string[];
 }
 

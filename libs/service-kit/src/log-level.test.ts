@@ -40,7 +40,7 @@ test("a process says more for a while, notes it, and is back at its setting by i
   await expect.poll(level).toEqual({ level: "warn", configured: "warn", until: null });
 });
 
-test("threat: whoever reaches the admin port can neither silence the log nor keep it at length", async () => {
+test("threat: anyone who reaches the admin port can neither silence the log nor keep it at length", async () => {
   for (const wanted of [
     { level: "error" },
     { level: "silent" },

@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000;
 
 /**
  * GET and PUT /log-level, for operators: a process says more for a while, and then as much as its
- * setting says again. Never less: whoever reaches the port must not silence it.
+ * setting says again. Never less: nobody who reaches the port may silence it.
  */
 export function mountLogLevel(admin: Router, logger: Logger, minuteMs = MINUTE_MS): void {
   const configured = logger.level;
