@@ -10,6 +10,7 @@ import { clientTypes } from "./generated/client-types.ts";
 import { describeSchema } from "./generated/describe-schema.ts";
 import { root } from "./lib/paths.mjs";
 import { TABLES, withTable } from "./settings/tables.ts";
+import { prometheusRule } from "./telemetry/rules.ts";
 
 // Files that are made from the code and committed, so that a review sees what changes. `npm test --
 // dev/generated -u` writes them again; where CI finds them different, the test fails.
@@ -49,4 +50,8 @@ test("docs/performance.md shows what the committed baseline of the benchmark say
   const json = (file: string) => JSON.parse(readFileSync(path.join(root, "bench", file), "utf8"));
   const text = performanceDocument(json("baseline.json"), json("steps.json"));
   await expect(text).toMatchFileSnapshot("../docs/performance.md");
+});
+
+test("the alert rules for Kubernetes are those of alerts.yml", async () => {
+  await expect(prometheusRule()).toMatchFileSnapshot("../deploy/telemetry/prometheus-rule.yaml");
 });

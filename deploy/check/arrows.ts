@@ -1,12 +1,20 @@
 // Who may call whom, by NetworkPolicies, beside who has to, by the settings of the programs.
+import { scrapedPorts } from "./monitors.ts";
 import { containersOf, entryOf, type Pod } from "./pods.ts";
 import type { Manifest } from "./render.ts";
 import { calleeOf } from "./settings.ts";
 
 const APP = "app.kubernetes.io/name";
 
+/** What the operator calls the pods of its Prometheus. */
+const PROMETHEUS = "prometheus";
+
+interface Selector {
+  matchLabels?: Record<string, string>;
+  matchExpressions?: { key: string; operator: string; values?: string[] }[];
+}
 interface Peer {
-  podSelector?: { matchLabels?: Record<string, string> };
+  podSelector?: Selector;
   namespaceSelector?: object;
   ipBlock?: object;
 }
@@ -16,7 +24,7 @@ interface Rule {
   ports?: { port: number | string }[];
 }
 interface Policy {
-  podSelector: { matchLabels?: Record<string, string> };
+  podSelector: Selector;
   policyTypes: string[];
   ingress?: Rule[];
   egress?: Rule[];
@@ -33,17 +41,19 @@ export function arrowBreaches(manifests: readonly Manifest[], pods: readonly Pod
   const out = allowedArrows(policies, "egress");
   const inward = allowedArrows(policies, "ingress");
   const apps = new Set(pods.map(({ labels }) => labels[APP]));
+  const scraped = scrapedPorts(manifests, pods).map(({ app, port }) => arrow(PROMETHEUS, app, port));
+  const calls = new Set([...needed, ...scraped]);
   return [
     ...(deniesAll ? [] : ["no NetworkPolicy denies what no other allows"]),
     ...[...needed].filter((arrow) => !out.has(arrow)).map((arrow) => `may not call, and has to: ${arrow}`),
     ...[...out]
       .filter((arrow) => !needed.has(arrow))
       .map((arrow) => `may call, and has no need to: ${arrow}`),
-    ...[...needed]
+    ...[...calls]
       .filter((arrow) => apps.has(calleeIn(arrow)) && !inward.has(arrow))
       .map((arrow) => `may not be called, and has to: ${arrow}`),
     ...[...inward]
-      .filter((arrow) => !needed.has(arrow))
+      .filter((arrow) => !calls.has(arrow))
       .map((arrow) => `may be called, and nobody needs to: ${arrow}`),
   ];
 }
@@ -63,18 +73,22 @@ export function neededArrows(pods: readonly Pod[]): Set<string> {
   return found;
 }
 
-/** Between apps; what leads out of the namespace or comes from outside is not among them. */
+/** Between apps; what leads to no app or comes from none is not among them. */
 function allowedArrows(policies: readonly Policy[], direction: "ingress" | "egress"): Set<string> {
   const found = new Set<string>();
-  for (const policy of policies) {
-    const self = policy.podSelector.matchLabels?.[APP];
+  for (const policy of policies)
     for (const { from = [], to = [], ports = [] } of policy[direction] ?? [])
-      for (const peer of [...from, ...to]) {
-        const other = peer.podSelector?.matchLabels?.[APP];
-        if (!self || !other || self === other) continue; // instances of one server among themselves
-        for (const { port } of ports)
-          found.add(direction === "egress" ? arrow(self, other, port) : arrow(other, self, port));
-      }
-  }
+      for (const self of appsOf(policy.podSelector))
+        for (const other of [...from, ...to].flatMap(({ podSelector }) => appsOf(podSelector))) {
+          if (self === other) continue; // instances of one server among themselves
+          for (const { port } of ports)
+            found.add(direction === "egress" ? arrow(self, other, port) : arrow(other, self, port));
+        }
   return found;
+}
+
+function appsOf({ matchLabels = {}, matchExpressions = [] }: Selector = {}): string[] {
+  const named = matchLabels[APP];
+  const listed = matchExpressions.filter(({ key, operator }) => key === APP && operator === "In");
+  return [...(named ? [named] : []), ...listed.flatMap(({ values = [] }) => values)];
 }

@@ -1,10 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { root } from "../../dev/lib/paths.mjs";
+import { telemetryDir } from "../../dev/telemetry/rules.ts";
+import { telemetryFile } from "./monitors.ts";
 import { type Container, type Pod, podsOf } from "./pods.ts";
-import { k8s, type Manifest, render } from "./render.ts";
+import { type Manifest, render } from "./render.ts";
 import { ruleBreaches } from "./rules.ts";
 import { schemaBreaches, typeBreaches } from "./schemas.ts";
 
@@ -17,11 +20,11 @@ beforeAll(() => {
   // A copy, since the secrets of overlays/dev are made within it.
   const copy = mkdtempSync(path.join(tmpdir(), "medvault-k8s-"));
   try {
-    cpSync(k8s, copy, { recursive: true });
-    const secrets = path.join(copy, "overlays/dev/secrets");
-    const root = path.resolve(import.meta.dirname, "../..");
+    for (const part of ["k8s", "telemetry"])
+      cpSync(path.join(root, "deploy", part), path.join(copy, part), { recursive: true });
+    const secrets = path.join(copy, "k8s/overlays/dev/secrets");
     execFileSync(process.execPath, ["tools/make-secrets.ts", secrets], { cwd: root, stdio: "pipe" });
-    for (const overlay of OVERLAYS) rendered.set(overlay, render(path.join(copy, overlay)));
+    for (const overlay of OVERLAYS) rendered.set(overlay, render(path.join(copy, "k8s", overlay)));
   } finally {
     rmSync(copy, { recursive: true });
   }
@@ -50,6 +53,17 @@ test("each namespace demands Pod Security restricted", () => {
     expect(namespace.metadata.labels).toMatchObject({ "pod-security.kubernetes.io/enforce": "restricted" });
 });
 
+test("production has every alert rule and dashboard of deploy/telemetry, as the operator and Grafana take them", () => {
+  const all = of("overlays/production");
+  expect(all.find(({ kind }) => kind === "PrometheusRule")?.spec).toEqual(telemetryFile("alerts.yml"));
+  const text = (file: string) => readFileSync(path.join(telemetryDir, "dashboards", file), "utf8");
+  const names = readdirSync(path.join(telemetryDir, "dashboards"));
+  expect(all.find(({ metadata }) => metadata.labels?.grafana_dashboard)).toMatchObject({
+    ...{ kind: "ConfigMap", metadata: { name: "medvault-dashboards" } },
+    data: Object.fromEntries(names.map((name) => [name, text(name)])),
+  });
+});
+
 type Spoil = (records: Container, manifests: Manifest[], pod: Pod) => unknown;
 const policy = (manifests: Manifest[], name: string) =>
   manifests.find(({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === name)?.spec as {
@@ -63,6 +77,10 @@ const drop = (manifests: Manifest[], kind: string, name: string): void => {
   const at = manifests.findIndex((one) => one.kind === kind && one.metadata.name === name);
   manifests.splice(at, 1);
 };
+const endpoint = (manifests: Manifest[]) =>
+  manifests
+    .filter(({ kind, metadata }) => kind === "ServiceMonitor" && metadata.name === "records")
+    .map(({ spec }) => (spec as { endpoints: [{ tlsConfig: object }] }).endpoints[0])[0] ?? { tlsConfig: {} };
 const app = (name: string) => ({ podSelector: { matchLabels: { "app.kubernetes.io/name": name } } });
 
 const SPOILT: Record<string, { spoil: Spoil; says: string }> = {
@@ -127,6 +145,45 @@ const SPOILT: Record<string, { spoil: Spoil; says: string }> = {
   "a callee that lets nobody in": {
     spoil: (_, manifests) => Object.assign(policy(manifests, "records"), { ingress: [] }),
     says: "may not be called, and has to: gateway → records:8080",
+  },
+  "metrics that nobody may read": {
+    spoil: (_, manifests) => drop(manifests, "NetworkPolicy", "metrics"),
+    says: "may not be called, and has to: prometheus → records:9090",
+  },
+  "a service that Prometheus forgets": {
+    spoil: (_, manifests) => drop(manifests, "ServiceMonitor", "records"),
+    says: "Service records: Prometheus reads it 0 times",
+  },
+  "a monitor of nothing": {
+    spoil: (_, manifests) => drop(manifests, "Service", "records"),
+    says: "ServiceMonitor records: selects no Service",
+  },
+  "metrics where none are": {
+    spoil: (_, manifests) => Object.assign(endpoint(manifests), { port: "https", path: "/prometheus" }),
+    says: "records: reads the port https, which shows no metrics\nServiceMonitor records: reads /prometheus",
+  },
+  "metrics in the clear": {
+    spoil: (_, manifests) => Object.assign(endpoint(manifests), { scheme: "http" }),
+    says: "ServiceMonitor records: reads in the clear",
+  },
+  "metrics of anybody": {
+    spoil: (_, manifests) => Object.assign(endpoint(manifests).tlsConfig, { insecureSkipVerify: true }),
+    says: "ServiceMonitor records: believes any certificate",
+  },
+  "a certificate for another name": {
+    spoil: (_, manifests) => Object.assign(endpoint(manifests).tlsConfig, { serverName: "auth" }),
+    says: "ServiceMonitor records: expects auth, for which tls-records is not",
+  },
+  "another's CA": {
+    spoil: (_, manifests) => Object.assign(endpoint(manifests).tlsConfig, { ca: {} }),
+    says: "ServiceMonitor records: trusts another CA than that of tls-records",
+  },
+  "a job that rules do not know": {
+    spoil: (_, manifests) => {
+      const monitor = manifests.find(({ kind }) => kind === "ServiceMonitor");
+      Object.assign(monitor?.spec as object, { jobLabel: "app.kubernetes.io/part-of" });
+    },
+    says: "rules and dashboards know no such job",
   },
 };
 

@@ -1,5 +1,6 @@
 // What we demand of manifests beyond their schemas. Each rule gives one sentence per breach.
 import { arrowBreaches } from "./arrows.ts";
+import { monitorBreaches } from "./monitors.ts";
 import { type Container, containersOf, entryOf, type Pod, podsOf } from "./pods.ts";
 import type { Manifest } from "./render.ts";
 import { nameOf } from "./schemas.ts";
@@ -20,6 +21,7 @@ export function ruleBreaches(manifests: readonly Manifest[], given: ReadonlySet<
     ]),
     ...deploymentBreaches(manifests),
     ...arrowBreaches(manifests, pods),
+    ...monitorBreaches(manifests),
   ];
 }
 

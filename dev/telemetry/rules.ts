@@ -31,6 +31,16 @@ export function firedAlerts(): string[] {
   return [...read("alerts.test.yml").matchAll(fired)].map(([, name = ""]) => name);
 }
 
+/** The same rules, as the operator of Prometheus takes them. */
+export const prometheusRule =
+  (): string => `# Made of alerts.yml: \`npm test -- dev/generated -u\` writes it again.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: medvault
+spec:
+${read("alerts.yml").replace(/^(?=.)/gm, "  ")}`;
+
 export interface Dashboard {
   readonly file: string;
   readonly uid: string;
