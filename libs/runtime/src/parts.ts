@@ -1,8 +1,9 @@
 import { applyPolicy, closeSealPool, openKeyring, type SealedTable } from "@medvault/keys";
 import { connectBroker, createAppender, createRelay, type Relay } from "@medvault/messaging";
-import { assertServiceMigrated, createPool } from "@medvault/postgres";
-import type { CommonConfig, Logger, Tls } from "@medvault/service-kit";
+import { assertServiceMigrated, createPool, limitsMissing } from "@medvault/postgres";
+import { type CommonConfig, ConfigError, type Logger, type Tls } from "@medvault/service-kit";
 import type { Redis } from "ioredis";
+import type pg from "pg";
 import { connectRedis } from "./redis.client.ts";
 import type { Parts, Service } from "./service.ts";
 
@@ -37,6 +38,7 @@ export async function openParts(
     ...service.pool?.(config),
   });
   await assertServiceMigrated(pool, name);
+  await requireLimits(pool);
   const keyring = await openKeyring(pool, {
     service: name,
     keysFile: config.MEDVAULT_KEYS_FILE,
@@ -78,6 +80,14 @@ export async function openParts(
         () => pool.end(),
       ]),
   };
+}
+
+/** A pooler may drop what a connection asks for; then the role's own limits count. */
+async function requireLimits(pool: pg.Pool): Promise<void> {
+  const missing = await limitsMissing(pool);
+  if (missing.length === 0) return;
+  const fault = `Postgres applies no ${missing.join(", ")}, as behind a pooler: give them to the role by \`npm run migrate\` with MEDVAULT_SUPERUSER_DATABASE_URL (docs/scaling.md)`;
+  throw new ConfigError(new Map([["DATABASE_URL", fault]]));
 }
 
 async function closeAll(logger: Logger, steps: readonly (() => Promise<unknown> | unknown)[]): Promise<void> {
