@@ -13,7 +13,7 @@ import { composeMail } from "./mail/mail-task.service.ts";
 import { fileTransport, smtpTransport } from "./mail/mail-transport.client.ts";
 import { createPasswordHasher, type PasswordHasher } from "./passwords/password-hasher.service.ts";
 import { openPasswordList } from "./passwords/password-list.store.ts";
-import { createPasswordCheck, type PasswordCheck } from "./passwords/password-policy.ts";
+import { createPasswordCheck, type PasswordCheck, wordsOf } from "./passwords/password-policy.ts";
 import { commonWords } from "./passwords/word-table.store.ts";
 import { getRole } from "./roles/role.store.ts";
 import { openLocations } from "./sessions/location.store.ts";
@@ -75,7 +75,12 @@ export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext
         lanes: config.MEDVAULT_ARGON2_LANES,
       },
     }),
-    passwordCheck: createPasswordCheck(config.PASSWORD_POLICY, commonWords, list),
+    passwordCheck: createPasswordCheck(
+      config.PASSWORD_POLICY,
+      commonWords,
+      list,
+      wordsOf(config.MEDVAULT_PUBLIC_URL),
+    ),
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
     cache: createSessionCache(redis, {
       ...{ idleMs: settings.idleMs, csrfKey, binding: settings.binding },

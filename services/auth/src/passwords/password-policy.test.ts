@@ -4,6 +4,7 @@ import {
   type PasswordOwner,
   type PolicyKind,
   randomPassword,
+  wordsOf,
 } from "./password-policy.ts";
 import { commonWords } from "./word-table.store.ts";
 
@@ -49,6 +50,18 @@ test("a password made of one's own name is refused, in whatever pieces", async (
   const johnny = { username: "johnnysmith", email: "j.smith@clinic.example" };
   expect(await faultsOf("Johnny!Smith99x", johnny)).toEqual(["like_username", "common_password"]);
   expect(await faultsOf("Htims_Yjohnny_77!", johnny)).toContain("common_password");
+});
+
+test("a password made of the product's name or the host's is refused, in whatever spelling", async () => {
+  const here = wordsOf("https://records.zurbrieg-klinik.example:8443");
+  expect(here).toEqual(["medvault", "records", "zurbrieg", "klinik", "example"]);
+  for (const kind of ["composition", "nist"] as const) {
+    const check = createPasswordCheck(kind, commonWords, null, here);
+    for (const password of ["M3dV4ult-2026!!", "Zurbrieg-2026-!!", "Klinik!Zurbrieg7"]) {
+      expect((await check.rate(password, {})).faults, password).toContain("common_password");
+    }
+    expect((await check.rate("Tr0ub4dor&Zq-Ve7", {})).faults).toEqual([]);
+  }
 });
 
 test("random passwords pass under both policies and differ", async () => {

@@ -161,16 +161,27 @@ export interface PasswordCheck {
   requireAcceptable(password: string, owner: PasswordOwner, field: string): Promise<void>;
 }
 
-/** The policy of this kind, by the common words and the operator's list, if there is one. */
+/** Words of this installation, which its attackers know: the product's name and those of its host. */
+export const wordsOf = (publicUrl: string): string[] => [
+  "medvault",
+  ...new URL(publicUrl).hostname.split(/[.-]/).filter((word) => /\D{3}/.test(word)),
+];
+
+/**
+ * The policy of this kind, by the common words and the operator's list, if there is one.
+ * @param contextWords are easy to guess here, whoever the owner is
+ */
 export function createPasswordCheck(
   kind: PolicyKind,
   words: () => Promise<WordTable>,
   list: PasswordList | null,
+  contextWords: readonly string[] = [],
 ): PasswordCheck {
   async function rate(password: string, owner: PasswordOwner): Promise<Rating> {
     const text = normalisePassword(password);
     const faults = faultsOf(password, owner, kind);
-    const names = [owner.username, ...(owner.email?.split("@") ?? [])].filter((name) => name !== undefined);
+    const own = [owner.username, ...(owner.email?.split("@") ?? [])].filter((name) => name !== undefined);
+    const names = [...own, ...contextWords];
     const bits = guessBits(text, names, await words());
     const isBeside = kind === "nist" && owner.mfaEnabled === true;
     if (bits < LEAST_BITS[isBeside ? "nistWithSecondFactor" : "alone"]) faults.push("common_password");

@@ -162,9 +162,10 @@ test("every answer has the security headers, also 401, 404, 413 and 429", async 
     expect(headers.get("x-content-type-options")).toBe("nosniff");
     expect(headers.get("x-xss-protection")).toBe("0");
     expect(headers.get("referrer-policy")).toBe("strict-origin-when-cross-origin");
-    expect(headers.get("strict-transport-security")).toContain("max-age=");
+    expect(headers.get("strict-transport-security")).toBe("max-age=31536000; includeSubDomains");
     expect(headers.get("permissions-policy")).toBeTruthy();
-    expect(headers.get("content-security-policy")).toContain("default-src 'none'");
+    for (const directive of ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"])
+      expect(headers.get("content-security-policy")).toContain(directive);
     expect(headers.get("cache-control")).toMatch(/no-store|no-cache/);
     expect(headers.get("x-request-id")).toBeTruthy();
   }

@@ -32,6 +32,7 @@ test("the page to read and try it runs no inline code, refers to no other origin
     "script-src 'self'",
     "style-src 'self'",
     "connect-src 'self'",
+    "base-uri 'none'",
   ])
     expect(policy).toContain(directive);
   expect(policy).not.toMatch(/unsafe|data:|https?:|\*/);
