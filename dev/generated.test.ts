@@ -6,6 +6,8 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { performanceDocument } from "../bench/document.ts";
 import { openApiJson } from "../services/gateway/src/system/openapi.ts";
+import { readCompliance } from "./compliance/compliance.ts";
+import { complianceDocument } from "./compliance/document.ts";
 import { clientTypes } from "./generated/client-types.ts";
 import { describeSchema } from "./generated/describe-schema.ts";
 import { root } from "./lib/paths.mjs";
@@ -54,4 +56,9 @@ test("docs/performance.md shows what the committed baseline of the benchmark say
 
 test("the alert rules for Kubernetes are those of alerts.yml", async () => {
   await expect(prometheusRule()).toMatchFileSnapshot("../deploy/telemetry/prometheus-rule.yaml");
+});
+
+test("docs/compliance.md says what the map of requirements to tests says", async () => {
+  const { chapters, answers } = readCompliance(root);
+  await expect(complianceDocument(chapters, answers)).toMatchFileSnapshot("../docs/compliance.md");
 });

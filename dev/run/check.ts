@@ -4,6 +4,7 @@ import path from "node:path";
 import { featureBreaches } from "../check/features.ts";
 import { houseRuleBreaches } from "../check/house-rules.ts";
 import { importBreaches } from "../check/import-rules.ts";
+import { complianceBreaches } from "../compliance/compliance.ts";
 import { root } from "../lib/paths.mjs";
 import { type Ran, run } from "../lib/run.mjs";
 import { seconds } from "../lib/words.mjs";
@@ -36,6 +37,10 @@ const CHECKS: { name: string; find: () => Promise<string[]> }[] = [
     find: async () => houseRuleBreaches(root),
   },
   { name: "docs/features.md points at tests that are there", find: async () => featureBreaches(root) },
+  {
+    name: "docs/compliance.md answers every requirement, by tests that are there and run",
+    find: async () => complianceBreaches(root),
+  },
 ];
 
 /** What a tool said, when it was not content. */

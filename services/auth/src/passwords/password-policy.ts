@@ -161,7 +161,7 @@ export interface PasswordCheck {
   requireAcceptable(password: string, owner: PasswordOwner, field: string): Promise<void>;
 }
 
-/** Words of this installation, which its attackers know: the product's name and those of its host. */
+/** Words of this installation that its attackers know: the product's name and its host's. */
 export const wordsOf = (publicUrl: string): string[] => [
   "medvault",
   ...new URL(publicUrl).hostname.split(/[.-]/).filter((word) => /\D{3}/.test(word)),
