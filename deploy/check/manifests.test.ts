@@ -81,6 +81,12 @@ const endpoint = (manifests: Manifest[]) =>
   manifests
     .filter(({ kind, metadata }) => kind === "ServiceMonitor" && metadata.name === "records")
     .map(({ spec }) => (spec as { endpoints: [{ tlsConfig: object }] }).endpoints[0])[0] ?? { tlsConfig: {} };
+const cron = (manifests: Manifest[], name: string) =>
+  manifests.find(({ kind, metadata }) => kind === "CronJob" && metadata.name === name)?.spec as {
+    timeZone: string;
+    concurrencyPolicy: string;
+    jobTemplate: { spec: { activeDeadlineSeconds?: number } };
+  };
 const app = (name: string) => ({ podSelector: { matchLabels: { "app.kubernetes.io/name": name } } });
 
 const SPOILT: Record<string, { spoil: Spoil; says: string }> = {
@@ -184,6 +190,29 @@ const SPOILT: Record<string, { spoil: Spoil; says: string }> = {
       Object.assign(monitor?.spec as object, { jobLabel: "app.kubernetes.io/part-of" });
     },
     says: "rules and dashboards know no such job",
+  },
+  "backups beside each other": {
+    spoil: (_, manifests) => Object.assign(cron(manifests, "backup"), { concurrencyPolicy: "Allow" }),
+    says: "CronJob backup: may run beside itself",
+  },
+  "a job without an end": {
+    spoil: (_, manifests) => delete cron(manifests, "verify").jobTemplate.spec.activeDeadlineSeconds,
+    says: "CronJob verify: may run for ever",
+  },
+  "an hour of no time zone": {
+    spoil: (_, manifests) => Object.assign(cron(manifests, "verify"), { timeZone: "Europe/Berlin" }),
+    says: "CronJob verify: runs at an hour",
+  },
+  "a job's setting that is missing": {
+    spoil: (_, manifests) => {
+      const job = podsOf(manifests).find(({ owner }) => owner === "CronJob backup")?.spec.containers[0];
+      Object.assign(job ?? {}, { env: without(job?.env, "MEDVAULT_FILES_DIR") });
+    },
+    says: "CronJob backup, backup: MEDVAULT_FILES_DIR is missing",
+  },
+  "a job that may not reach what it works on": {
+    spoil: (_, manifests) => drop(manifests, "NetworkPolicy", "backups"),
+    says: "may not call, and has to: backups → postgres:5432",
   },
 };
 

@@ -20,6 +20,7 @@ export function ruleBreaches(manifests: readonly Manifest[], given: ReadonlySet<
       ...sourceBreaches(pod, manifests, given),
     ]),
     ...deploymentBreaches(manifests),
+    ...scheduleBreaches(manifests),
     ...arrowBreaches(manifests, pods),
     ...monitorBreaches(manifests),
   ];
@@ -142,4 +143,28 @@ function deploymentBreaches(manifests: readonly Manifest[]): string[] {
         .filter(Boolean)
         .map((fault) => `${nameOf(manifest)}: ${fault}`);
     });
+}
+
+/** Of each schedule: one run at a time, which ends, in a time zone that is said or does not matter. */
+function scheduleBreaches(manifests: readonly Manifest[]): string[] {
+  return manifests
+    .filter(({ kind }) => kind === "CronJob")
+    .flatMap((manifest) => {
+      const { schedule, timeZone, concurrencyPolicy, jobTemplate } = manifest.spec as CronJob;
+      const faults = [
+        concurrencyPolicy !== "Forbid" && "may run beside itself",
+        !jobTemplate.spec.activeDeadlineSeconds && "may run for ever",
+        !/^\* /.test(schedule) &&
+          timeZone !== "Etc/UTC" &&
+          "runs at an hour of a time zone that it does not say",
+      ];
+      return faults.filter(Boolean).map((fault) => `${nameOf(manifest)}: ${fault}`);
+    });
+}
+
+interface CronJob {
+  schedule: string;
+  timeZone?: string;
+  concurrencyPolicy?: string;
+  jobTemplate: { spec: { activeDeadlineSeconds?: number } };
 }

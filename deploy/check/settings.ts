@@ -1,4 +1,5 @@
 // Which settings the programs of the image read, and which parts of MedVault they call by them.
+import { BackupJobConfig } from "@medvault/backup-service/config";
 import type { z } from "zod";
 import { SCHEMAS } from "../../dev/settings/registry.ts";
 import * as tools from "../../tools/config.ts";
@@ -6,6 +7,7 @@ import * as tools from "../../tools/config.ts";
 /** The settings of each program of the image that manifests may run. */
 const READ_BY: Readonly<Record<string, z.ZodObject>> = {
   "services/auth/src/bootstrap.job.ts": SCHEMAS.bootstrap,
+  "services/backup/src/backup.job.ts": BackupJobConfig,
   "services/backup/src/restore.job.ts": SCHEMAS.restore,
   "tools/migrate.ts": tools.MigrateConfig,
   "tools/make-keys.ts": tools.MakeKeysConfig,

@@ -12,9 +12,22 @@ const Directories = {
 export const BackupConfig = CommonConfig.extend(Directories);
 export type BackupConfig = z.infer<typeof BackupConfig>;
 
-export const RestoreConfig = CallingConfig.extend({
+/** Of the jobs, which connect to Postgres alone. */
+const JobConfig = CallingConfig.extend({
   ...CommonConfig.pick({ MEDVAULT_KEYS_FILE: true, MEDVAULT_KEYS: true, LOG_LEVEL: true }).shape,
   ...Directories,
+});
+export type JobConfig = z.infer<typeof JobConfig>;
+
+export const BackupJobConfig = JobConfig.extend(CommonConfig.pick({ DATABASE_URL: true }).shape);
+export type BackupJobConfig = z.infer<typeof BackupJobConfig>;
+
+/** What the backup job reads of the environment. Throws ConfigError. */
+export function readBackupJobConfig(): BackupJobConfig {
+  return loadConfig(BackupJobConfig, process.env);
+}
+
+export const RestoreConfig = JobConfig.extend({
   MEDVAULT_OWNER_DATABASE_URL: urlOf("postgres", "postgresql").describe(
     "PostgreSQL, as the role that owns the schemas: no running service has it",
   ),

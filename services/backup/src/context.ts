@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import type { Actor } from "@medvault/contracts";
-import type { Keyring } from "@medvault/keys";
+import { type Keyring, openKeyring } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import { createPool, withoutDeadline } from "@medvault/postgres";
 import type { Parts } from "@medvault/runtime";
-import type { Logger } from "@medvault/service-kit";
+import { createLogger, type Logger, openTls } from "@medvault/service-kit";
 import type pg from "pg";
-import type { BackupConfig } from "./config.ts";
+import type { BackupConfig, JobConfig } from "./config.ts";
 import { WorkQueue } from "./work/queue.ts";
 
 /** What opening, renewing and removing archives takes. */
@@ -73,4 +73,45 @@ export async function openContext(parts: Parts<BackupConfig>): Promise<Context> 
     auditDir: config.MEDVAULT_AUDIT_DIR,
     wakeRestoreJob: () => process.send?.({ job: "restore" }),
   };
+}
+
+/** Of a job, which is one process and one piece of work. */
+const JOB_CONNECTIONS = 8;
+
+/** What a job has; `close` lets go of it. */
+export async function openJob(
+  config: JobConfig,
+  connectionString: string,
+  name: string,
+): Promise<{ context: MakingContext; close: () => Promise<void> }> {
+  // Standard error: a supervisor keeps that, and shows its last lines when the job fails.
+  const logger = createLogger({ service: name, level: config.LOG_LEVEL, destination: 2 });
+  const tls = await openTls(config, logger);
+  const pool = createPool({
+    ...{ connectionString, tls: tls.outgoing, applicationName: name, schema: "backup" },
+    ...{ max: JOB_CONNECTIONS, statementTimeoutMs: COPY_TIMEOUT_MS },
+  });
+  const close = async () => {
+    await pool.end();
+    tls.close();
+  };
+  try {
+    const keyring = await openKeyring(pool, {
+      service: "backup",
+      keysFile: config.MEDVAULT_KEYS_FILE,
+      keysEnv: config.MEDVAULT_KEYS,
+    });
+    return {
+      context: {
+        ...{ pool, copyPool: pool, keyring, logger, queue: new WorkQueue(logger) },
+        archiveDir: config.MEDVAULT_BACKUPS_DIR,
+        filesDir: config.MEDVAULT_FILES_DIR,
+        auditDir: config.MEDVAULT_AUDIT_DIR,
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

@@ -1,6 +1,6 @@
 import { type Actor, newId } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
-import { inTransaction } from "@medvault/postgres";
+import { inTransaction, type Tx } from "@medvault/postgres";
 import { BackupRefused } from "../archive/archive.errors.ts";
 import { beginDraft, publishDraft, removeBackup } from "../archive/archive.store.ts";
 import { checkBackup } from "../archive/check.service.ts";
@@ -11,19 +11,24 @@ import { surveyKeyset } from "../keysets/keyset.service.ts";
 import { hashesOf, noteTally } from "../keysets/keyset.store.ts";
 import type { Tally } from "../keysets/tally.ts";
 import { THIS_RUNNER, whileBeating } from "../work/runner.ts";
+import { BackupRunning } from "./backup.errors.ts";
 import { backupEvent } from "./backup.events.ts";
 import {
   beat,
+  beginVerification,
   completeBackup,
   endVerification,
   failBackup,
   findBackup,
   insertBackup,
+  takeTurn,
 } from "./backup.store.ts";
 import { type Contents, contentsOf, reasonOf } from "./backup.ts";
 import { collect } from "./collection.service.ts";
 
 const SOURCE = "backup";
+/** Who asked, when a schedule did. */
+const NOBODY = "00000000-0000-0000-0000-000000000000";
 
 /** Makes the backup whose row is there, in its turn after the answer has left. */
 export function beginMaking(context: MakingContext, actor: Actor, id: string): void {
@@ -36,16 +41,31 @@ export function beginVerifying(context: MakingContext, actor: Actor, id: string)
 }
 
 /**
- * Makes a backup in this process, before anything else is done; null when it failed. For a restore,
- * which nothing else may begin a backup beside.
+ * Makes a backup in this process, before anything else is done; null when it failed. `mayBegin`
+ * refuses it by throwing; a restore asks nothing, which nothing else may begin a backup beside.
  */
-export async function makeBackupNow(context: MakingContext, actor: Actor): Promise<string | null> {
+export async function makeBackupNow(
+  context: MakingContext,
+  actor: Actor | null,
+  mayBegin: (tx: Tx) => Promise<void> = async () => {},
+): Promise<string | null> {
   const id = newId();
   await inTransaction(context.pool, async (tx) => {
-    await insertBackup(tx, id, actor.id, THIS_RUNNER);
+    await mayBegin(tx);
+    await insertBackup(tx, id, actor?.id ?? NOBODY, THIS_RUNNER);
     await emit(tx, SOURCE, backupEvent(actor, "requested", id));
   });
   return (await whileOurs(context, id, () => make(context, actor, id))) ? id : null;
+}
+
+/** Verifies a whole backup in this process. Throws BackupRunning while another is verified. */
+export async function verifyNow(context: MakingContext, id: string): Promise<void> {
+  await inTransaction(context.pool, async (tx) => {
+    await takeTurn(tx);
+    if (!(await beginVerification(tx, id, THIS_RUNNER))) throw new BackupRunning();
+    await emit(tx, SOURCE, backupEvent(null, "verify_requested", id));
+  });
+  await whileOurs(context, id, () => verify(context, null, id));
 }
 
 function whileOurs<T>({ pool, logger }: MakingContext, id: string, work: () => Promise<T>): Promise<T> {
@@ -53,7 +73,7 @@ function whileOurs<T>({ pool, logger }: MakingContext, id: string, work: () => P
 }
 
 /** False when it failed. */
-async function make(context: MakingContext, actor: Actor, id: string): Promise<boolean> {
+async function make(context: MakingContext, actor: Actor | null, id: string): Promise<boolean> {
   const { archiveDir, logger, queue } = context;
   const startedAt = Date.now();
   try {
@@ -93,7 +113,7 @@ async function write(context: MakingContext, id: string): Promise<{ contents: Co
 
 async function complete(
   { pool }: MakingContext,
-  actor: Actor,
+  actor: Actor | null,
   id: string,
   contents: Contents,
   tally: Tally,
@@ -106,7 +126,7 @@ async function complete(
   });
 }
 
-async function verify(context: MakingContext, actor: Actor, id: string): Promise<void> {
+async function verify(context: MakingContext, actor: Actor | null, id: string): Promise<void> {
   const { pool, logger, queue } = context;
   try {
     const hashes = (await hashesOf(pool, id)) ?? { manifestSha256: "", keysetSha256: null };

@@ -1,0 +1,40 @@
+import { NotFound } from "@medvault/contracts";
+import type { MakingContext } from "../context.ts";
+import { RestoreRunning } from "../restores/restore.errors.ts";
+import { findBackup, listBackups, takeTurn, underWay } from "./backup.store.ts";
+import { makeBackupNow, verifyNow } from "./making.service.ts";
+
+/** The newest are looked through for one that is whole. */
+const LOOKED_THROUGH = 100;
+
+/** Which backup, and the stable code of what is wrong with it; null: nothing. */
+export interface Done {
+  readonly id: string | null;
+  readonly error: string | null;
+}
+
+/**
+ * Makes a backup in nobody's name.
+ * @throws BackupRunning, RestoreRunning
+ */
+export async function makeScheduled(context: MakingContext): Promise<Done> {
+  const id = await makeBackupNow(context, null, async (tx) => {
+    await takeTurn(tx);
+    if ((await underWay(tx)).restore) throw new RestoreRunning();
+  });
+  return { id, error: id ? null : "failed" };
+}
+
+/**
+ * Verifies the newest backup that is whole, in nobody's name.
+ * @throws NotFound where there is none, BackupRunning while another verification runs
+ */
+export async function verifyNewest(context: MakingContext): Promise<Done> {
+  const found = (await listBackups(context.pool, null, LOOKED_THROUGH)).find(
+    ({ state }) => state === "complete",
+  );
+  if (!found) throw new NotFound();
+  await verifyNow(context, found.id);
+  const verified = await findBackup(context.pool, found.id);
+  return { id: found.id, error: verified ? verified.verifyError : "deleted" };
+}
