@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import net from "node:net";
 
 import { connectionOf } from "@medvault/postgres";
+import { places, type RedisConfig } from "@medvault/service-kit";
 import amqp from "amqplib";
 import { Redis } from "ioredis";
 import pg from "pg";
@@ -19,7 +20,7 @@ interface Trust {
 
 /** One sentence per server that cannot be used; settings in `skip` have a fault already. */
 export async function serverFaults(
-  given: GivenUrls & { MEDVAULT_TLS_CA_FILE?: string | undefined },
+  given: GivenUrls & Partial<Record<"MEDVAULT_TLS_CA_FILE" | keyof RedisConfig, string | undefined>>,
   skip: ReadonlySet<string>,
 ): Promise<string[]> {
   const caFile = given.MEDVAULT_TLS_CA_FILE;
@@ -27,6 +28,10 @@ export async function serverFaults(
   const management = given.AMQP_URL
     ? (given.MEDVAULT_RABBITMQ_URL ?? (skip.has("AMQP_URL") ? undefined : managementBeside(given.AMQP_URL)))
     : undefined;
+  if (given.REDIS_SENTINELS && !given.REDIS_URL)
+    return ["REDIS_SENTINELS: REDIS_URL is missing, the Redis that they know: set it, or leave both out."];
+  const sentinels = skip.has("REDIS_SENTINELS") ? undefined : given.REDIS_SENTINELS;
+  const askRedis = (url: string) => askRedisBehind(sentinels, given.REDIS_SENTINEL_PASSWORD, url, tls);
   const asked = [
     { name: "DATABASE_URL", url: given.DATABASE_URL, ask: askPostgres },
     { name: "REDIS_URL", url: given.REDIS_URL, ask: askRedis },
@@ -92,14 +97,29 @@ async function askPostgres(url: string, tls: Trust): Promise<string | null> {
   }
 }
 
-async function askRedis(url: string, tls: Trust): Promise<string | null> {
+async function askRedisBehind(
+  sentinels: string | undefined,
+  sentinelPassword: string | undefined,
+  url: string,
+  tls: Trust,
+): Promise<string | null> {
+  const isSecure = url.startsWith("rediss:");
   const redis = new Redis(url, {
     lazyConnect: true,
     connectTimeout: TIMEOUT_MS,
     commandTimeout: TIMEOUT_MS,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
-    ...(url.startsWith("rediss:") ? { tls } : {}),
+    ...(isSecure ? { tls } : {}),
+    ...(sentinels && {
+      ...{
+        sentinels: places.parse(sentinels),
+        name: new URL(url).hostname,
+        sentinelRetryStrategy: () => null,
+      },
+      ...(sentinelPassword && { sentinelPassword }),
+      ...(isSecure && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+    }),
   });
   let last: Error | null = null;
   redis.on("error", (error: Error) => {

@@ -173,6 +173,14 @@ test("given servers that are away, or refuse the password, are named before anyt
     "MEDVAULT_RABBITMQ_URL",
   ]);
   for (const fault of away) expect(fault).toContain("127.0.0.1:2 does not answer (ECONNREFUSED)");
+  const sentinels = { REDIS_SENTINELS: "127.0.0.1:2,127.0.0.1:3" };
+  expect(await serverFaults(sentinels, new Set())).toEqual([
+    "REDIS_SENTINELS: REDIS_URL is missing, the Redis that they know: set it, or leave both out.",
+  ]);
+  const unknown = { ...sentinels, REDIS_URL: "rediss://:pw@the-group" };
+  expect(await serverFaults(unknown, new Set())).toEqual([
+    expect.stringMatching(/^REDIS_URL: the-group does not answer: start it/),
+  ]);
   expect(await mailWarnings("smtp://user:pw@127.0.0.1:2")).toEqual([
     "MEDVAULT_SMTP_URL: 127.0.0.1:2 does not answer; mails wait until it does.",
   ]);

@@ -11,8 +11,6 @@ export {
   UnsafeInteger,
 } from "./errors.ts";
 export { ddl } from "./identifiers.ts";
-export { limitsMissing } from "./limits.ts";
-export { whileLocked } from "./lock.ts";
 export { migrate } from "./migrate.ts";
 export { assertServiceMigrated, migrateService } from "./migrate-service.ts";
 export { type Migration, readMigrations } from "./migration-files.ts";

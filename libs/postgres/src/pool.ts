@@ -5,7 +5,6 @@ import { connectionOf } from "./connection.ts";
 import { ownDeadline } from "./deadline.ts";
 import { isConnectionLost, toDatabaseError, UnsafeInteger } from "./errors.ts";
 import { quoteIdentifier } from "./identifiers.ts";
-import { LIMITS_MS } from "./limits.ts";
 import { keepNames, renewedAfter, StatementNames } from "./prepared.ts";
 import { noteRoom } from "./room.ts";
 
@@ -118,7 +117,7 @@ class DatabasePool extends pg.Pool {
  * throws DatabaseUnavailable, or any other error as pg gives it. Throws TlsModeRefused.
  */
 export function createPool(options: PoolOptions): pg.Pool {
-  const statementTimeoutMs = options.statementTimeoutMs ?? LIMITS_MS.statement_timeout;
+  const statementTimeoutMs = options.statementTimeoutMs ?? 10_000;
   const { schema } = options;
   const names = options.prepared && mayPrepare(options.connectionString) ? new StatementNames() : null;
   const pool = new DatabasePool({
@@ -129,8 +128,8 @@ export function createPool(options: PoolOptions): pg.Pool {
     idleTimeoutMillis: 30_000,
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + 2_000,
-    lock_timeout: options.lockTimeoutMs ?? LIMITS_MS.lock_timeout,
-    idle_in_transaction_session_timeout: LIMITS_MS.idle_in_transaction_session_timeout,
+    lock_timeout: options.lockTimeoutMs ?? 3_000,
+    idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
     types: columnTypes,
     Client: clientClass(names),

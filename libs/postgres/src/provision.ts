@@ -1,7 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientBase } from "pg";
 import { codeOf } from "./errors.ts";
-import { LIMITS_MS } from "./limits.ts";
 import { createSchema, inTurn, runDdl } from "./privileges.ts";
 import { scramVerifier } from "./scram.ts";
 import { OWNER_ROLE, roleOf, SERVICES_WITH_DATA, type ServiceName, sysSchemaOf } from "./services.ts";
@@ -100,10 +99,7 @@ async function takeFromPublic(superuser: ClientBase): Promise<void> {
   for (const statement of statements) await runDdl(superuser, statement, OWNER_ROLE);
 }
 
-/**
- * Grants that a template's clone loses: who may connect, each role's search_path and limits, which
- * connections ask for by themselves, but a pooler may not pass on. Idempotent.
- */
+/** Grants that a template's clone loses: who may connect, each role's search_path. Idempotent. */
 export async function grantDatabase(superuser: ClientBase): Promise<void> {
   await inTurn(superuser, () => grantConnections(superuser));
 }
@@ -115,14 +111,9 @@ async function grantConnections(superuser: ClientBase): Promise<void> {
   // The restore job makes schemas and renames them; renaming one takes CREATE on the database too.
   await runDdl(superuser, "grant connect, create, temporary on database %I to %I", database, OWNER_ROLE);
   const searchPath = "alter role %I in database %I set search_path = %I, %I";
-  // The restore job's, which is backup's.
-  await runDdl(superuser, searchPath, OWNER_ROLE, database, "backup", sysSchemaOf("backup"));
   for (const service of SERVICES_WITH_DATA) {
     const role = roleOf(service);
     await runDdl(superuser, "grant connect on database %I to %I", database, role);
     await runDdl(superuser, searchPath, role, database, service, sysSchemaOf(service));
-    for (const [name, ms] of Object.entries(LIMITS_MS)) {
-      await runDdl(superuser, `alter role %I in database %I set ${name} = %L`, role, database, String(ms));
-    }
   }
 }

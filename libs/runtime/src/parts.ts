@@ -1,13 +1,12 @@
 import { applyPolicy, closeSealPool, openKeyring, type SealedTable } from "@medvault/keys";
 import { connectBroker, createAppender, createRelay, type Relay } from "@medvault/messaging";
-import { assertServiceMigrated, createPool, limitsMissing } from "@medvault/postgres";
-import { type CommonConfig, ConfigError, type Logger, type Tls } from "@medvault/service-kit";
+import { assertServiceMigrated, createPool } from "@medvault/postgres";
+import type { CommonConfig, Logger, RedisConfig, Tls } from "@medvault/service-kit";
 import type { Redis } from "ioredis";
-import type pg from "pg";
 import { connectRedis } from "./redis.client.ts";
 import type { Parts, Service } from "./service.ts";
 
-type Config = CommonConfig & { REDIS_URL?: string; MEDVAULT_POLICY_FILE?: string };
+type Config = CommonConfig & Partial<RedisConfig> & { MEDVAULT_POLICY_FILE?: string };
 
 /** The parts of a service, how its relay is started, and how all of it ends. */
 export interface OpenParts {
@@ -38,7 +37,6 @@ export async function openParts(
     ...service.pool?.(config),
   });
   await assertServiceMigrated(pool, name);
-  await requireLimits(pool);
   const keyring = await openKeyring(pool, {
     service: name,
     keysFile: config.MEDVAULT_KEYS_FILE,
@@ -51,7 +49,10 @@ export async function openParts(
     tables,
   });
   for (const warning of warnings) logger.warn(warning);
-  const redis = config.REDIS_URL ? connectRedis(config.REDIS_URL, { logger, tls: tls.outgoing }) : null;
+  const { REDIS_URL, REDIS_SENTINELS: sentinels, REDIS_SENTINEL_PASSWORD: sentinelPassword } = config;
+  const redis = REDIS_URL
+    ? connectRedis(REDIS_URL, { logger, tls: tls.outgoing, sentinels, sentinelPassword })
+    : null;
   const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const relay = createRelay({ pool, source: name, broker, logger });
   const appender = createAppender(pool, name);
@@ -80,14 +81,6 @@ export async function openParts(
         () => pool.end(),
       ]),
   };
-}
-
-/** A pooler may drop what a connection asks for; then the role's own limits count. */
-async function requireLimits(pool: pg.Pool): Promise<void> {
-  const missing = await limitsMissing(pool);
-  if (missing.length === 0) return;
-  const fault = `Postgres applies no ${missing.join(", ")}, as behind a pooler: give them to the role by \`npm run migrate\` with MEDVAULT_SUPERUSER_DATABASE_URL (docs/scaling.md)`;
-  throw new ConfigError(new Map([["DATABASE_URL", fault]]));
 }
 
 async function closeAll(logger: Logger, steps: readonly (() => Promise<unknown> | unknown)[]): Promise<void> {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { CommonConfig, ConfigError, loadConfig, urlOf } from "./config.ts";
+import { CommonConfig, ConfigError, loadConfig, places, urlOf } from "./config.ts";
 
 const GOOD = {
   NODE_ENV: "test",
@@ -16,6 +16,27 @@ const GOOD = {
 
 test("good settings are read, converted and given their defaults", () => {
   expect(loadConfig(CommonConfig, GOOD)).toMatchObject({ PORT: 8081, HOST: "127.0.0.1", LOG_LEVEL: "info" });
+});
+
+test("several servers are given as host:port, and anything else is refused", () => {
+  const read = (text: string) => loadConfig(z.object({ NODES: places }), { NODES: text }).NODES;
+  expect(read("one.example:1, two:65535,[::1]:3")).toEqual([
+    { host: "one.example", port: 1 },
+    { host: "two", port: 65_535 },
+    { host: "::1", port: 3 },
+  ]);
+  for (const wrong of [
+    "one",
+    "one:",
+    ":1",
+    "one:65536",
+    "one:1,",
+    "u:p@one:1",
+    "one:1/x",
+    "one:1?x",
+    "tcp://one:1",
+  ])
+    expect(() => read(wrong), wrong).toThrow("NODES (must be host:port, separated by commas)");
 });
 
 test("every bad setting is named at once, and no value is shown", () => {

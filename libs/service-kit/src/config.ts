@@ -108,6 +108,23 @@ export function urlOf(...protocols: string[]): z.ZodType<string, string> {
   });
 }
 
+/** Where a server listens. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port` of several servers, separated by commas. */
+export const places = z.string().transform((text, context): Place[] =>
+  text.split(",").map((part) => {
+    const url = URL.parse(`tcp://${part.trim()}`);
+    if (url?.port && url.host === part.trim())
+      return { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port) };
+    context.addIssue({ code: "custom", message: "must be host:port, separated by commas" });
+    return z.NEVER;
+  }),
+);
+
 /** The path of a file that is there and that this process may read. */
 export const readableFile = z.string().refine(isReadable, { message: "must name a file that can be read" });
 
@@ -138,7 +155,17 @@ export const policyFile = readableFile
   .optional()
   .describe("what is sealed, searched and masked, per field; suites; the digest (docs/runbooks/keys.md)");
 
-export const redisUrl = urlOf("redis", "rediss").describe("Redis: sessions, lockouts, rates");
+/** Of services that use Redis. */
+export const RedisConfig = z.object({
+  REDIS_URL: urlOf("redis", "rediss").describe("Redis: sessions, lockouts, rates"),
+  REDIS_SENTINELS: places
+    .optional()
+    .describe(
+      "its sentinels, as `host:port`, separated by commas; the host of REDIS_URL is then the name that they give it",
+    ),
+  REDIS_SENTINEL_PASSWORD: z.string().optional().describe("the password of the sentinels"),
+});
+export type RedisConfig = z.infer<typeof RedisConfig>;
 
 export const tokenIssuer = z.string().min(1).max(200).default("medvault").describe("`iss` of access tokens");
 

@@ -6,8 +6,8 @@ import {
   finalRotationHours,
   loadConfig,
   policyFile,
+  RedisConfig,
   readableFile,
-  redisUrl,
   tokenIssuer,
   urlOf,
   wholeNumber,
@@ -59,7 +59,7 @@ function isSender(value: string): boolean {
 
 export const AuthConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
-  REDIS_URL: redisUrl,
+  ...RedisConfig.shape,
   // Never taken from a request: a Host header must not choose who gets a token.
   MEDVAULT_PUBLIC_URL: urlOf("http", "https")
     .default("http://127.0.0.1:8080")

@@ -84,6 +84,7 @@ export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
     cache: createSessionCache(redis, {
       ...{ idleMs: settings.idleMs, csrfKey, binding: settings.binding },
+      isReplicated: config.REDIS_SENTINELS !== undefined,
       permissionVersion: async (role) => (await getRole(pool, role)).version,
     }),
     buckets: createBucketCounter(redis),

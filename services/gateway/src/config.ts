@@ -3,7 +3,7 @@ import {
   CallingConfig,
   CommonConfig,
   maxUploadBytes,
-  redisUrl,
+  RedisConfig,
   tokenIssuer,
   urlOf,
   wholeNumber,
@@ -48,7 +48,7 @@ export const GatewayConfig = CallingConfig.extend({
     .stringbool()
     .default(false)
     .describe("`true`: what stands before it ends TLS, and its public port alone is plain"),
-  REDIS_URL: redisUrl,
+  ...RedisConfig.shape,
   MEDVAULT_AUTH_URL: urlOfService,
   MEDVAULT_RECORDS_URL: urlOfService,
   MEDVAULT_FILES_URL: urlOfService,

@@ -32,7 +32,10 @@ export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<C
   const { config, logger, tls } = parts;
   const asserter = new Asserter(await importAssertionKey(await readAssertionKey(config.MEDVAULT_KEYS_FILE)));
   const upstreams = createUpstreams(parts);
-  const redis = connectRedis(config.REDIS_URL, { logger, tls: tls.outgoing });
+  const redis = connectRedis(config.REDIS_URL, {
+    ...{ logger, tls: tls.outgoing },
+    ...{ sentinels: config.REDIS_SENTINELS, sentinelPassword: config.REDIS_SENTINEL_PASSWORD },
+  });
   const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
   const producer = createLossyProducer({ broker, source: "gateway", instance: config.MEDVAULT_INSTANCE });
   const auth = new AuthClient(upstreams.auth, asserter);

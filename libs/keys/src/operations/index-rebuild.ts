@@ -1,4 +1,4 @@
-import { inTransaction, type Tx, whileLocked } from "@medvault/postgres";
+import { inTransaction, type Tx, withClient } from "@medvault/postgres";
 import type pg from "pg";
 import { KeysError } from "../errors.ts";
 import {
@@ -167,13 +167,25 @@ async function step<T extends object>(
   );
 }
 
-/** One rebuild of a table at a time. */
-async function withRebuildLock<T extends object, R extends object>(
+/** A lock of this session, not of a transaction: one rebuild of a table at a time. */
+function withRebuildLock<T extends object, R>(
   pool: pg.Pool,
-  { declaration: { service, table } }: SealedTable<T>,
+  { declaration }: SealedTable<T>,
   work: () => Promise<R>,
 ): Promise<R> {
-  const done = await whileLocked(pool, `medvault/index-rebuild/${service}/${table}`, work);
-  if (!done) throw new IndexRebuildBusy(table);
-  return done;
+  const name = [`medvault/index-rebuild/${declaration.service}/${declaration.table}`];
+  return withClient(pool, async (client) => {
+    const { rows } = await client.query<{ held: boolean }>(
+      "select pg_try_advisory_lock(hashtextextended($1, 0)) as held",
+      name,
+    );
+    if (!rows[0]?.held) throw new IndexRebuildBusy(declaration.table);
+    try {
+      return await work();
+    } finally {
+      // A lost connection has given the lock back by itself; what `work` threw matters then.
+      const unlock = "select pg_advisory_unlock(hashtextextended($1, 0))";
+      await client.query(unlock, name).catch(() => undefined);
+    }
+  });
 }

@@ -26,6 +26,8 @@ export type CachedSession = Record<
   string
 >;
 
+/** A replica answers in 1 ms or two; one that does not is cut off, or the leader is. */
+const REPLICA_MS = 500;
 /** How long the mark of an ended session stands: longer than any write that is on its way. */
 const TOMBSTONE_SECONDS = 60;
 
@@ -72,11 +74,21 @@ export interface CacheOptions {
   binding: BindingSettings;
 }
 
-/** The fast copy in Redis. `permissionVersion` answers a role's present version. */
+/**
+ * The fast copy in Redis. `permissionVersion` answers a role's present version. With `isReplicated`
+ * an end or a change of a role has reached a replica too before it counts as told: a server that is
+ * cut off, and has a successor, says yes to nothing.
+ */
 export function createSessionCache(
   redis: Redis,
-  options: CacheOptions & { permissionVersion(role: string): Promise<number> },
+  options: CacheOptions & { isReplicated?: boolean; permissionVersion(role: string): Promise<number> },
 ): SessionCache {
+  async function told(work: Promise<unknown>): Promise<void> {
+    await orUnavailable(work);
+    if (options.isReplicated && (await orUnavailable(redis.wait(1, REPLICA_MS))) < 1)
+      throw new Unavailable(undefined, 2);
+  }
+
   async function put(session: Session, pv: number | null = null): Promise<void> {
     const hash = cachedSession(session, pv ?? (await options.permissionVersion(session.role)), options);
     await redis.eval(
@@ -96,7 +108,7 @@ export function createSessionCache(
       pipeline.set(`ended:${id}`, "1", "EX", TOMBSTONE_SECONDS);
       pipeline.del(`session:${id}`);
     }
-    await orUnavailable(pipeline.exec());
+    await told(pipeline.exec());
   }
 
   return {
@@ -108,9 +120,7 @@ export function createSessionCache(
       await Promise.all(opened.map(({ session, pv }) => put(session, pv).catch(() => {})));
     },
     async putRole({ role, version, permissions }) {
-      await orUnavailable(
-        redis.eval(PUT_ROLE, 2, `pv:${role}`, `scope:${role}`, version, permissions.join(" ")),
-      );
+      await told(redis.eval(PUT_ROLE, 2, `pv:${role}`, `scope:${role}`, version, permissions.join(" ")));
     },
     async idleUntil(id) {
       const value = await redis.hget(`session:${id}`, "idleEnd").catch(() => null);
@@ -154,9 +164,9 @@ export function cachedSession(
   };
 }
 
-async function orUnavailable(work: Promise<unknown>): Promise<void> {
+async function orUnavailable<T>(work: Promise<T>): Promise<T> {
   try {
-    await work;
+    return await work;
   } catch (cause) {
     throw new Unavailable(undefined, 2, { cause });
   }

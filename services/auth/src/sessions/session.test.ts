@@ -1,9 +1,10 @@
-import { newId } from "@medvault/contracts";
+import { newId, Unavailable } from "@medvault/contracts";
 import { actor, signedIn } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, createHarness, type Harness } from "../../test/harness.ts";
 import { refillSessions, sweepSessions } from "./session.jobs.ts";
 import { deviceOf, isLive, newSession, surplus, touched } from "./session.ts";
+import { createSessionCache } from "./session-cache.store.ts";
 
 let h: Harness;
 beforeAll(async () => {
@@ -75,6 +76,17 @@ test("a session that ended while another process was writing it to Redis does no
   await h.ctx.cache.remove([tokens.sessionId]);
   if (before) await h.ctx.cache.put(before);
   expect(await h.redis.client.exists(`session:${tokens.sessionId}`)).toBe(0);
+});
+
+test("where Redis has replicas, an end or a changed role that reached none of them is no answer but a 503", async () => {
+  const alone = createSessionCache(h.connection, {
+    ...{ idleMs: 1, csrfKey: Buffer.alloc(32), binding: h.ctx.settings.binding, isReplicated: true },
+    permissionVersion: async () => 1,
+  });
+  await expect(alone.apply({ opened: [], ended: [newId()] })).rejects.toThrow(Unavailable);
+  const role = { role: "patient", version: 1, permissions: [] } as never;
+  await expect(alone.putRole(role)).rejects.toThrow(Unavailable);
+  await alone.apply({ opened: [], ended: [] });
 });
 
 test("an empty Redis is filled from Postgres once, and says so with its own run id", async () => {

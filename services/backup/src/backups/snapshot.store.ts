@@ -54,9 +54,8 @@ async function withReaders<T>(
 
 async function beginReading(client: pg.PoolClient): Promise<void> {
   await client.query("begin isolation level repeatable read read only");
-  // One connection may have nothing to do while another copies the largest table. That the pool
-  // asks for so much time, too, is not heard behind a pooler.
-  await client.query("set local idle_in_transaction_session_timeout = 0; set local statement_timeout = '6h'");
+  // One connection may have nothing to do while another copies the largest table.
+  await client.query("set local idle_in_transaction_session_timeout = 0");
 }
 
 /**

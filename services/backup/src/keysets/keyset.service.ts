@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { syncDirectory } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
-import { afterCommit, inTransaction, type Tx, whileLocked } from "@medvault/postgres";
+import { inTransaction, type Tx, withClient } from "@medvault/postgres";
+import type pg from "pg";
 import { BackupRefused } from "../archive/archive.errors.ts";
 import { readTuples, writeTuples } from "../archive/copy-format.ts";
 import { KEY_PART, type Keyset, keysetFile } from "../archive/keyset.ts";
@@ -16,14 +17,15 @@ import type { ArchiveContext } from "../context.ts";
 import { keysetRenewed } from "./keyset.events.ts";
 import {
   closedVersions,
-  hashesOf,
   type KeptKeyset,
   keysetsToRenew,
   liveKeys,
+  lockKeysets,
   noteLooked,
   noteSwept,
   noteTally,
   putKeysetInForce,
+  unlockKeysets,
 } from "./keyset.store.ts";
 import { type Renewal, renew, serviceOf, survey } from "./renewal.ts";
 import { Tally } from "./tally.ts";
@@ -33,9 +35,6 @@ export interface RenewOptions {
   /** Also those that were tried in vain a short while ago. */
   readonly evenIfTried?: boolean;
 }
-
-/** Whoever changes keysets holds it. */
-const LOCK = "medvault/keysets";
 
 /**
  * Renews the keysets of kept backups that hold keys under versions that were closed, so that those
@@ -49,48 +48,41 @@ export async function renewKeysets(context: ArchiveContext, options: RenewOption
   const { pool, logger } = context;
   const { signal, evenIfTried = false } = options;
   if ((await keysetsToRenew(pool, await closedVersions(pool), evenIfTried)).length === 0) return 0;
-  const tried = new Set<string>();
-  let count = 0;
-  for (let isMore = true; isMore; ) {
-    signal.throwIfAborted();
-    let kept: KeptKeyset | undefined;
-    try {
-      const renewed = await whileLocked(pool, LOCK, async (lock) => {
-        const closed = await closedVersions(lock);
-        kept = (await keysetsToRenew(lock, closed, evenIfTried)).find(({ id }) => !tried.has(id));
-        return kept && renewOne(context, lock, kept, closed, signal);
-      });
-      if (kept && renewed) count += 1;
-      if (kept && renewed) await sweepFormer(context, kept.id);
-    } catch (err) {
+  return withClient(pool, async (client) => {
+    if (!(await lockKeysets(client))) return 0;
+    const closed = await closedVersions(client);
+    let count = 0;
+    for (const kept of await keysetsToRenew(client, closed, evenIfTried)) {
       signal.throwIfAborted();
-      if (!kept) throw err;
-      // One damaged backup does not hold up the others; its versions stay until it is deleted.
-      const reason = err instanceof BackupRefused ? err.reason : "unexpected";
-      logger.error({ err, backupId: kept.id, reason }, "keyset cannot be renewed");
-      await noteLooked(pool, kept.id);
+      try {
+        if (await renewOne(context, client, kept, closed, signal)) count += 1;
+      } catch (err) {
+        signal.throwIfAborted();
+        // One damaged backup does not hold up the others; its versions stay until it is deleted.
+        const reason = err instanceof BackupRefused ? err.reason : "unexpected";
+        logger.error({ err, backupId: kept.id, reason }, "keyset cannot be renewed");
+        await noteLooked(client, kept.id);
+      }
     }
-    if (kept) tried.add(kept.id);
-    isMore = kept !== undefined;
-  }
-  return count;
+    await unlockKeysets(client);
+    return count;
+  });
 }
 
-/** What it changes in `lock` commits with it: a process that lost it can put nothing in force. */
 async function renewOne(
   context: ArchiveContext,
-  lock: Tx,
+  client: pg.PoolClient,
   kept: KeptKeyset,
   closed: ReadonlyMap<string, ReadonlySet<number>>,
   signal: AbortSignal,
 ): Promise<boolean> {
   const opened = await openBackup(context, kept.id, kept);
   try {
-    await sweep(context, opened, kept.keysetSha256);
-    const renewal: Renewal = { live: liveKeys(lock), closed, tally: new Tally(), renewed: 0, leftOut: 0 };
+    await sweep(client, opened, kept.keysetSha256, kept.generation);
+    const renewal: Renewal = { live: liveKeys(client), closed, tally: new Tally(), renewed: 0, leftOut: 0 };
     const { parts, made } = await renewParts(opened, renewal, signal);
     if (renewal.renewed + renewal.leftOut > 0) {
-      return await putInForce(context, lock, kept, opened, parts, renewal);
+      return await putInForce(context, client, kept, opened, parts, renewal);
     }
     await removeParts(opened.folder, made);
     await inTransaction(context.pool, (tx) => noteTally(tx, kept.id, renewal.tally));
@@ -123,7 +115,7 @@ async function renewParts(opened: OpenedBackup, renewal: Renewal, signal: AbortS
 
 async function putInForce(
   context: ArchiveContext,
-  lock: Tx,
+  client: pg.PoolClient,
   kept: KeptKeyset,
   opened: OpenedBackup,
   parts: readonly Part[],
@@ -141,32 +133,40 @@ async function putInForce(
   const sha256 = await writeKeyset(context, opened, keyset);
   const { renewed, leftOut, tally } = renewal;
   const stray = tally.all.reduce((sum, count) => sum + count.stray, 0);
-  if (!(await putKeysetInForce(lock, kept, sha256))) return false;
-  await noteTally(lock, kept.id, tally);
-  const details = { generation, keysetSha256: sha256, renewed, leftOut, stray };
-  await emit(lock, "backup", keysetRenewed(kept.id, details));
-  afterCommit(lock, () =>
-    context.logger.info({ backupId: kept.id, count: renewed, generation }, "keyset renewed"),
-  );
-  return true;
+  // By the connection that has the lock: a process that lost it can put nothing in force.
+  const isOurs = await onClient(client, async (tx) => {
+    if (!(await putKeysetInForce(tx, kept, sha256))) return false;
+    await noteTally(tx, kept.id, tally);
+    const details = { generation, keysetSha256: sha256, renewed, leftOut, stray };
+    await emit(tx, "backup", keysetRenewed(kept.id, details));
+    return true;
+  });
+  if (isOurs) {
+    context.logger.info({ backupId: kept.id, count: renewed, generation }, "keyset renewed");
+    const now = { ...opened, manifest: { ...opened.manifest, parts: [...parts] } };
+    await sweep(client, now, sha256, generation);
+  }
+  return isOurs;
 }
 
-/** Removes what the keyset that is in force now has replaced. */
-async function sweepFormer(context: ArchiveContext, id: string): Promise<void> {
-  await whileLocked(context.pool, LOCK, async (lock) => {
-    const inForce = await hashesOf(lock, id);
-    if (!inForce) return;
-    const opened = await openBackup(context, id, inForce);
-    opened.key.fill(0);
-    await sweep(context, opened, inForce.keysetSha256);
-  });
+async function onClient<T>(client: pg.PoolClient, work: (tx: Tx) => Promise<T>): Promise<T> {
+  await client.query("begin");
+  try {
+    const result = await work(client as Tx);
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback");
+    throw error;
+  }
 }
 
 /** Removes the files of keysets that are not in force: replaced ones, and ones that never were. */
 async function sweep(
-  context: ArchiveContext,
+  client: pg.PoolClient,
   { id, folder, manifest }: OpenedBackup,
   keysetSha256: string | null,
+  generation: number,
 ): Promise<void> {
   const present = new Set(manifest.parts.map(({ name }) => name));
   const parts = await readdir(join(folder, "parts"));
@@ -178,7 +178,7 @@ async function sweep(
     const isOther = name.startsWith("keyset-") && (!keysetSha256 || name !== keysetFile(keysetSha256));
     if (isOther || name.endsWith(".tmp")) await rm(join(folder, name), { force: true });
   }
-  await noteSwept(context.pool, id, keysetSha256);
+  await noteSwept(client, id, generation);
 }
 
 async function removeParts(folder: string, names: readonly string[]): Promise<void> {

@@ -9,8 +9,20 @@ export interface KeptKeyset extends ExpectedHashes {
   readonly generation: number;
 }
 
+// A number that nothing else locks in these databases.
+const KEYSETS_LOCK = 7_102_311;
 /** A keyset that cannot be renewed, or not wholly, is looked at again this often. */
 const AGAIN_MINUTES = 10;
+
+/** Takes the right to change keysets, for this connection. False while another has it. */
+export async function lockKeysets(db: Db): Promise<boolean> {
+  const { rows } = await db.query<{ got: boolean }>("select pg_try_advisory_lock($1) as got", [KEYSETS_LOCK]);
+  return rows[0]?.got === true;
+}
+
+export async function unlockKeysets(db: Db): Promise<void> {
+  await db.query("select pg_advisory_unlock($1)", [KEYSETS_LOCK]);
+}
 
 /** Versions of the services' keys under which nothing may be wrapped any more. */
 export async function closedVersions(db: Db): Promise<Map<string, Set<number>>> {
@@ -93,11 +105,11 @@ export async function noteLooked(db: Db, backupId: string): Promise<void> {
   await db.query("update backups set keyset_looked_at = now() where id = $1", [backupId]);
 }
 
-export async function noteSwept(db: Db, backupId: string, keysetSha256: string | null): Promise<void> {
-  await db.query(
-    "update backups set keyset_swept = true where id = $1 and keyset_sha256 is not distinct from $2",
-    [backupId, keysetSha256],
-  );
+export async function noteSwept(db: Db, backupId: string, generation: number): Promise<void> {
+  await db.query("update backups set keyset_swept = true where id = $1 and keyset_generation = $2", [
+    backupId,
+    generation,
+  ]);
 }
 
 /** The hashes that a complete backup must have; null when there is no such backup. */

@@ -130,6 +130,7 @@ export function createAdmissionStore(redis: Redis): AdmissionStore {
   redis.defineCommand("medvaultGiveBack", { lua: GIVE_BACK });
   const commands = redis as unknown as Commands;
   const leases = new Leases();
+  redis.on("close", () => leases.drop());
   const sessions = new RecentSessions();
   let givingBack: NodeJS.Timeout | undefined;
 

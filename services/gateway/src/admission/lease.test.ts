@@ -1,6 +1,7 @@
 import { newId } from "@medvault/contracts";
 import { connectRedis } from "@medvault/runtime";
 import { createTestRedis } from "@medvault/testing";
+import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { finallyDo, givenGateway } from "../../test/harness.ts";
 import type { Limit } from "../limits/limit.ts";
@@ -16,6 +17,7 @@ afterAll(() => redis.close());
 async function givenStores(count: number) {
   const sent = { commands: 0 };
   const stores: AdmissionStore[] = [];
+  const connections: Redis[] = [];
   for (let i = 0; i < count; i++) {
     const connection = connectRedis(redis.url);
     if (connection.status !== "ready") await new Promise((resolve) => connection.once("ready", resolve));
@@ -24,6 +26,7 @@ async function givenStores(count: number) {
       if (command.name.startsWith("eval")) sent.commands += 1;
       return send(command, stream);
     };
+    connections.push(connection);
     const store = createAdmissionStore(connection);
     stores.push(store);
     finallyDo(() => {
@@ -31,7 +34,7 @@ async function givenStores(count: number) {
       connection.disconnect();
     });
   }
-  return { stores, sent };
+  return { stores, connections, sent };
 }
 
 function limitOf(points: number): Limit {
@@ -55,6 +58,20 @@ test("of a burst a few requests ask Redis, and the limit's header counts each of
   expect(used).toEqual(Array.from({ length: 1_000 }, (_, i) => i + 1));
   expect(sent.commands).toBeLessThan(500);
   await expect.poll(() => counted(limit), { timeout: 5_000 }).toBe(1_000); // the rest was given back
+});
+
+test("points that were leased from a Redis that went away are not given back to the one that comes", async () => {
+  const { stores, connections } = await givenStores(1);
+  const [store] = stores as [AdmissionStore];
+  const [connection] = connections as [Redis];
+  const limit = limitOf(4_000);
+  for (let i = 0; i < 40; i++) await admitted(store, limit);
+  const leased = await counted(limit);
+  expect(leased).toBeGreaterThan(40);
+  connection.disconnect(true);
+  await new Promise((resolve) => connection.once("ready", resolve));
+  await expect.poll(() => connection.exists(`${limit.key}:leased`), { timeout: 5_000 }).toBe(0);
+  expect(await counted(limit)).toBe(leased);
 });
 
 test("three gateways that lease admit together exactly what a limit allows, however they burst", async () => {

@@ -100,6 +100,11 @@ export class Leases {
     return unused;
   }
 
+  /** Redis is away: the next one may not know of these points, and giving them back be a gift. */
+  drop(): void {
+    this.#held.clear();
+  }
+
   get holdsAny(): boolean {
     return this.#held.size > 0;
   }
