@@ -93,6 +93,13 @@ export default {
       to: { path: "^dev/" },
     },
     {
+      name: "starts-no-program",
+      comment: "What serves requests starts no program and runs no text as code",
+      severity: "error",
+      from: { path: "^(services|libs)/", pathNot: ["^libs/testing/", isTest] },
+      to: { path: "^(node:)?(child_process|vm)$" },
+    },
+    {
       name: "no-cycles",
       comment: "Files that import each other are one file (types may: they are gone when it runs)",
       severity: "error",

@@ -13,6 +13,7 @@ const PLANTED: Readonly<Record<string, string>> = {
     'import { d } from "../../../services/auth/src/d.ts";\nexport type c = typeof d;',
   "services/auth/src/d.ts": 'import type { E } from "../../audit/src/e.ts";\nexport const d: E = 1;',
   "services/audit/src/e.ts": 'import "../../../libs/testing/src/index.ts";\nexport type E = number;',
+  "services/audit/src/h.ts": 'export { exec } from "node:child_process";',
   "services/audit/src/f.ts": 'export * from "../../../libs/crypto/src/a.ts";',
   "dev/c.ts": 'export * from "../services/auth/src/d.ts";',
   "services/audit/src/g.ts": 'export * from "../../../libs/keys/src/operations/index.ts";',
@@ -26,7 +27,7 @@ const PLANTED: Readonly<Record<string, string>> = {
 const BROKEN = [
   ...["lib-crypto", "lib-keys", "lib-to-service", "service-to-service", "testing-in-tests-only"],
   ...["only-the-front-door", "services-by-declared-entries", "operations-for-commands", "tools-without-dev"],
-  ...["no-cycles", "no-mutual-folders", "unresolvable"],
+  ...["starts-no-program", "no-cycles", "no-mutual-folders", "unresolvable"],
 ];
 
 interface Cruise {

@@ -163,6 +163,22 @@ test("TLS 1.1 is not spoken, nor is HTTP without TLS on a port that has it", asy
   expect(await text(plain)).not.toContain("HTTP/1.1");
 });
 
+test("1.3 is preferred, and of TLS 1.2 no suite is spoken without forward secrecy and authenticated encryption", async () => {
+  const { adminPort } = await startService(); // which asks for no certificate
+  const spoken = async (options: object) => {
+    const socket = connectTls({ port: adminPort, host: "127.0.0.1", ca: ours.ca, ...options });
+    await once(socket, "secureConnect");
+    onTestFinished(() => void socket.destroy());
+    return socket.getProtocol();
+  };
+  expect(await spoken({})).toBe("TLSv1.3");
+  const old = { maxVersion: "TLSv1.2" };
+  expect(await spoken(old)).toBe("TLSv1.2");
+  const cbc = "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA";
+  for (const ciphers of [cbc, "AES128-GCM-SHA256:AES256-GCM-SHA384"])
+    await expect(spoken({ ...old, ciphers }), ciphers).rejects.toThrow(/handshake failure/);
+});
+
 test("the admin port has the same TLS, and requires no client certificate", async () => {
   const { adminPort, port } = await startService();
   const probe = await givenTls({ ca: ours.ca });

@@ -59,6 +59,7 @@ export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<C
       if (state === "blocked") return "degraded"; // its disk is full; it takes more once it is not
       return state === "connected" ? "ok" : "down";
     },
+    logger,
   });
   const stopLooking = keepLooking(readiness);
   return {

@@ -165,9 +165,11 @@ export interface OpenGateway {
 }
 
 /** The gateway's app with these settings, without a listener. */
-export async function openGateway(env: Record<string, string | undefined>): Promise<OpenGateway> {
+export async function openGateway(
+  env: Record<string, string | undefined>,
+  logger = createLogger({ service: "gateway", level: "silent" }),
+): Promise<OpenGateway> {
   const config = loadConfig(GatewayConfig, env);
-  const logger = createLogger({ service: "gateway", level: "silent" });
   const tls = await openTls(config, logger);
   const { app, onMalformed, onStop } = await gateway.open({ config, logger, tls });
   return {

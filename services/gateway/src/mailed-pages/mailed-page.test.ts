@@ -47,6 +47,10 @@ test.each(MAILED_PAGES)(
     const inputs = [...html.matchAll(/<input id="(\w+)"[^>]*>/g)].map(([, id]) => id);
     for (const id of inputs)
       expect(html).toMatch(new RegExp(`<label for="${id}">|<label[^>]*><input id="${id}"`));
+    // Password managers fill in and paste; what is typed is hidden.
+    expect(html).not.toMatch(/paste|autocomplete="off"/i);
+    for (const [field] of html.matchAll(/<input[^>]*name="[^"]*[pP]assword"[^>]*>/g))
+      expect(field).toMatch(/type="password" autocomplete="new-password"/);
     expect(PUBLIC.has(PAGE_TEXTS[name].call)).toBe(true);
   },
 );

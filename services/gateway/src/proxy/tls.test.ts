@@ -64,7 +64,9 @@ async function givenGateway(recordsUrl: string, issuer = ours) {
   const others = Object.fromEntries(
     SERVICES.map((name) => [`MEDVAULT_${name.toUpperCase()}_URL`, "https://127.0.0.1:1"]),
   );
-  const gateway = await openGateway({
+  const lines: string[] = [];
+  const destination = { write: (line: string) => void lines.push(line) };
+  const env = {
     ...harness.env,
     ...others,
     ...files.settings,
@@ -73,7 +75,8 @@ async function givenGateway(recordsUrl: string, issuer = ours) {
     MEDVAULT_RECORDS_URL: recordsUrl,
     REDIS_URL: fronts.redis.url,
     AMQP_URL: fronts.broker.url,
-  });
+  };
+  const gateway = await openGateway(env, createLogger({ service: "gateway", level: "info", destination }));
   const listener = createListener({ tls: gateway.tls, logger }, gateway.app);
   await once(listener.listen(0, "127.0.0.1"), "listening");
   const trusted = certificateFiles();
@@ -100,7 +103,7 @@ async function givenGateway(recordsUrl: string, issuer = ours) {
     };
   };
   const checks = async () => (await call("/readyz")).body.checks;
-  return { call, checks };
+  return { call, checks, log: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
 }
 
 test("in production: a client over TLS, Redis, RabbitMQ, auth's keys and records all over TLS with certificates of both sides", async () => {
@@ -119,12 +122,15 @@ test("in production: a client over TLS, Redis, RabbitMQ, auth's keys and records
   for (const front of Object.values(fronts)) expect(front.entered()).toBeGreaterThan(0);
 });
 
-test("records with another's certificate, or under another name, is away: no request reaches it, and the rest works", async () => {
+test("records with another's certificate, or under another name, is away: no request reaches it, the log says why, and the rest works", async () => {
   const strangers = await createTestAuthority();
   const doctor = await harness.signIn("doctor");
-  for (const certificate of [await strangers.issue(), await ours.issue({ names: ["records.example"] })]) {
+  for (const [certificate, code] of [
+    [await strangers.issue(), "CERT_SIGNATURE_FAILURE"],
+    [await ours.issue({ names: ["records.example"] }), "ERR_TLS_CERT_ALTNAME_INVALID"],
+  ] as const) {
     const records = await givenRecords(certificate);
-    const { call, checks } = await givenGateway(`https://127.0.0.1:${records.port}`);
+    const { call, checks, log } = await givenGateway(`https://127.0.0.1:${records.port}`);
     await vi.waitFor(
       async () => expect(await checks()).toMatchObject({ redis: "ok", auth: "ok", records: "down" }),
       { timeout: 10_000 },
@@ -132,6 +138,8 @@ test("records with another's certificate, or under another name, is away: no req
     const { status, body } = await call("/v1/patients", doctor.token);
     expect([status, body.code]).toEqual([502, "bad_gateway"]);
     expect(records.seen).toEqual([]);
+    const told = log().filter(({ upstream }) => upstream === "records");
+    expect(told).toMatchObject([{ level: "warn", msg: "a service does not answer", code }]);
   }
 });
 

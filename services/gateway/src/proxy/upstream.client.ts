@@ -77,6 +77,8 @@ class FailedAnswer extends Error {
 /** One service behind the gateway: a bounded pool of connections, and a breaker before it. */
 export class Upstream {
   readonly name: string;
+  /** Why it said nothing when it was last asked how it is; "" when it answered. */
+  silence = "";
   readonly #pool: Pool;
   readonly #breaker: CircuitBreaker<[UpstreamRequest], UpstreamAnswer>;
   readonly #budget = new RetryBudget();
@@ -97,10 +99,8 @@ export class Upstream {
       connect: connectorOf(tls, CONNECT_TIMEOUT_MS),
       maxHeaderSize: 16 * 1024,
     });
-    this.#breaker = new CircuitBreaker((request: UpstreamRequest) => this.#send(request), {
-      ...BREAKER,
-      name,
-    });
+    const send = (request: UpstreamRequest) => this.#send(request);
+    this.#breaker = new CircuitBreaker(send, { ...BREAKER, name });
     this.#breaker.on("open", () => this.#waiting.dismiss());
     this.#breaker.on("halfOpen", () => void this.#tryAgain());
   }
@@ -177,6 +177,7 @@ export class Upstream {
     try {
       const askedAt = Date.now();
       const { status, body, date } = await this.#ask("/readyz", {}, PROBE_MS, "GET");
+      this.silence = "";
       if (!Number.isNaN(date)) this.#skewMs = date + 500 - (askedAt + Date.now()) / 2;
       const probed = Probed.parse(body);
       // One whose connections are all at work says so too: its callers are to find out.
@@ -184,6 +185,7 @@ export class Upstream {
       return status === 200 ? probed : null;
     } catch (error) {
       if (isTimeout(error)) this.#note(sentAt, false);
+      this.silence = isTimeout(error) ? "timeout" : codeOf(error) || "unreadable";
       return null;
     }
   }

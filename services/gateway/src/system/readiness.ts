@@ -1,4 +1,4 @@
-import { type CheckState, type Readiness, stateOf } from "@medvault/service-kit";
+import { type CheckState, type Logger, type Readiness, stateOf } from "@medvault/service-kit";
 import type { Upstream } from "../proxy/upstream.client.ts";
 
 /** Anyone may ask, and five services are asked in turn: at most twice a second. */
@@ -28,7 +28,9 @@ export function createReadiness(parts: {
   upstreams: readonly Upstream[];
   redis: () => Promise<unknown>;
   rabbitmq: () => CheckState;
+  logger: Logger;
 }): Readiness {
+  const said = new Map<string, string>();
   let kept: { checks: Record<string, CheckState>; at: number } | null = null;
   return async () => {
     if (kept && Date.now() - kept.at < KEEP_MS) return kept.checks;
@@ -39,9 +41,18 @@ export function createReadiness(parts: {
       ["redis", await redis],
       ["rabbitmq", parts.rabbitmq()],
     ]);
+    for (const upstream of parts.upstreams) tellChange(upstream, said, parts.logger);
     kept = { checks, at: Date.now() };
     return checks;
   };
+}
+
+/** Logs that a service fell silent and why (a certificate that is not ours), and its return. */
+function tellChange({ name, silence }: Upstream, said: Map<string, string>, logger: Logger): void {
+  if ((said.get(name) ?? "") === silence) return;
+  said.set(name, silence);
+  if (silence === "") logger.info({ upstream: name }, "a service answers again");
+  else logger.warn({ upstream: name, code: silence }, "a service does not answer");
 }
 
 async function checksOf(upstream: Upstream): Promise<[name: string, state: CheckState][]> {
