@@ -1,7 +1,9 @@
 // Who may call whom, by NetworkPolicies, beside who has to, by the settings of the programs.
+import { isIP } from "node:net";
 import { scrapedPorts } from "./monitors.ts";
 import { containersOf, entryOf, type Pod } from "./pods.ts";
 import type { Manifest } from "./render.ts";
+import { nameOf } from "./schemas.ts";
 import { calleeOf } from "./settings.ts";
 
 const APP = "app.kubernetes.io/name";
@@ -16,7 +18,7 @@ interface Selector {
 interface Peer {
   podSelector?: Selector;
   namespaceSelector?: object;
-  ipBlock?: object;
+  ipBlock?: { cidr: string };
 }
 interface Rule {
   from?: Peer[];
@@ -44,6 +46,7 @@ export function arrowBreaches(manifests: readonly Manifest[], pods: readonly Pod
   const scraped = scrapedPorts(manifests, pods).map(({ app, port }) => arrow(PROMETHEUS, app, port));
   const calls = new Set([...needed, ...scraped]);
   return [
+    ...blockBreaches(manifests),
     ...(deniesAll ? [] : ["no NetworkPolicy denies what no other allows"]),
     ...[...needed].filter((arrow) => !out.has(arrow)).map((arrow) => `may not call, and has to: ${arrow}`),
     ...[...out]
@@ -56,6 +59,25 @@ export function arrowBreaches(manifests: readonly Manifest[], pods: readonly Pod
       .filter((arrow) => !calls.has(arrow))
       .map((arrow) => `may be called, and nobody needs to: ${arrow}`),
   ];
+}
+
+/** What is outside is named by its addresses, and not by all that there are. */
+function blockBreaches(manifests: readonly Manifest[]): string[] {
+  return manifests
+    .filter(({ kind }) => kind === "NetworkPolicy")
+    .flatMap((manifest) => {
+      const { ingress = [], egress = [] } = manifest.spec as Policy;
+      const peers = [...ingress, ...egress].flatMap(({ from = [], to = [] }) => [...from, ...to]);
+      return peers.flatMap(({ ipBlock }) => {
+        if (!ipBlock) return [];
+        const [address = "", bits = ""] = ipBlock.cidr.split("/");
+        const isRange = isIP(address) !== 0 && /^\d{1,3}$/.test(bits);
+        if (isRange && Number(bits) > 0) return [];
+        return [
+          `${nameOf(manifest)}: ${ipBlock.cidr} ${isRange ? "is everywhere" : "is no range of addresses"}`,
+        ];
+      });
+    });
 }
 
 const arrow = (from: string, to: string, port: number | string) => `${from} → ${to}:${port}`;

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -6,6 +6,7 @@ import { beforeAll, expect, test } from "vitest";
 import { root } from "../../dev/lib/paths.mjs";
 import { telemetryDir } from "../../dev/telemetry/rules.ts";
 import { telemetryFile } from "./monitors.ts";
+import { outsideNames } from "./names.ts";
 import { type Container, type Pod, podsOf } from "./pods.ts";
 import { type Manifest, render } from "./render.ts";
 import { ruleBreaches } from "./rules.ts";
@@ -234,4 +235,14 @@ test("a misspelt field and a value of the wrong kind are found", async () => {
   expect(typeBreaches(manifests).join()).toContain("redinessProbe");
   records.ports = [{ containerPort: "https" }];
   expect((await schemaBreaches(manifests)).join()).toContain("containerPort must be integer");
+});
+
+test("npm run k8s names all that is to be done, and fails", () => {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["deploy/check/overlay.ts", "deploy/k8s/overlays/production"],
+    { cwd: root, encoding: "utf8" },
+  );
+  expect([status, stdout]).toEqual([1, expect.stringMatching(/^k8s: 9 to put right .*\(9 of them/m)]);
+  for (const { name } of outsideNames()) expect(stderr).toMatch(new RegExp(`^- ${name} is still `, "m"));
 });

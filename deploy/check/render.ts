@@ -14,6 +14,7 @@ export interface Manifest {
 }
 
 const here = import.meta.dirname;
+export const k8s = path.resolve(here, "../k8s");
 
 /** The overlay in this folder. Throws with what kubectl says. */
 export function render(overlay: string): Manifest[] {

@@ -69,17 +69,21 @@ function settingBreaches(pod: Pod, container: Container): string[] {
   const names = new Set(Object.keys(settings.shape));
   const breaches: string[] = [];
   const given = new Set<string>();
+  const values: Record<string, string> = {};
   for (const { name, value } of container.env ?? []) {
     const setting = names.has(name) ? name : name.replace(/_FILE$/, "");
     if (!names.has(setting) && !name.startsWith("OTEL_")) breaches.push(`${name} is no setting of ${entry}`);
     if (given.has(setting)) breaches.push(`${setting} is given twice`);
     given.add(setting);
+    if (names.has(name) && value !== undefined) values[name] = value;
     if (/_(FILE|DIR)$/.test(name)) breaches.push(...placeBreaches(pod, container, name, value ?? ""));
   }
-  const parsed = settings.safeParse(Object.fromEntries([...given].map((name) => [name, undefined])));
-  const missing = new Set((parsed.error?.issues ?? []).map(({ path: [name] }) => String(name)));
-  for (const name of missing) if (!given.has(name)) breaches.push(`${name} is missing`);
-  return breaches;
+  for (const { path, message } of settings.safeParse(values).error?.issues ?? []) {
+    const name = String(path[0]);
+    if (name in values) breaches.push(`${name} is ${values[name]}: ${message}`);
+    else if (!given.has(name)) breaches.push(`${name} is missing`);
+  }
+  return [...new Set(breaches)];
 }
 
 /** A file that a setting names has to be in a volume: a secret with that key, or a folder. */
@@ -120,6 +124,7 @@ function sourceBreaches(
 function madeBy(manifest: Manifest): string[] {
   const spec = (manifest.spec ?? {}) as { secretName?: string; target?: { name?: string } };
   if (manifest.kind === "Certificate") return [`Secret ${spec.secretName}`];
+  if (manifest.kind === "SealedSecret") return [`Secret ${manifest.metadata.name}`];
   if (manifest.kind === "ExternalSecret") return [`Secret ${spec.target?.name ?? manifest.metadata.name}`];
   return [nameOf(manifest)];
 }

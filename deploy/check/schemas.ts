@@ -26,14 +26,26 @@ function moduleOf(apiVersion: string): string {
   return `kubernetes-models/${apiVersion}`;
 }
 
+type Model = new (data: unknown) => { validate(): void };
+
+async function modelOf({ apiVersion, kind }: Manifest): Promise<Model | undefined> {
+  const models = await import(moduleOf(apiVersion)).catch(() => ({}));
+  return models[kind];
+}
+
+/** Those of a kind that no schema knows here. */
+export async function withoutSchema(manifests: readonly Manifest[]): Promise<Manifest[]> {
+  const models = await Promise.all(manifests.map(modelOf));
+  return manifests.filter((_, at) => !models[at]);
+}
+
 /** One sentence per value that breaks its schema, or manifest whose kind no schema knows. */
 export async function schemaBreaches(manifests: readonly Manifest[]): Promise<string[]> {
   const found = await Promise.all(
     manifests.map(async (manifest) => {
       const name = nameOf(manifest);
       if (WITHOUT_SCHEMA.has(manifest.apiVersion)) return [];
-      const models = await import(moduleOf(manifest.apiVersion)).catch(() => ({}));
-      const Model = models[manifest.kind] as (new (data: unknown) => { validate(): void }) | undefined;
+      const Model = await modelOf(manifest);
       if (!Model) return [`${name}: no schema knows ${manifest.apiVersion} ${manifest.kind}`];
       try {
         new Model(manifest).validate();
