@@ -20,7 +20,8 @@ interface Trust {
 
 /** One sentence per server that cannot be used; settings in `skip` have a fault already. */
 export async function serverFaults(
-  given: GivenUrls & Partial<Record<"MEDVAULT_TLS_CA_FILE" | keyof RedisConfig, string | undefined>>,
+  given: GivenUrls &
+    Partial<Record<"MEDVAULT_TLS_CA_FILE" | "AMQP_NODES" | keyof RedisConfig, string | undefined>>,
   skip: ReadonlySet<string>,
 ): Promise<string[]> {
   const caFile = given.MEDVAULT_TLS_CA_FILE;
@@ -30,6 +31,8 @@ export async function serverFaults(
     : undefined;
   if (given.REDIS_SENTINELS && !given.REDIS_URL)
     return ["REDIS_SENTINELS: REDIS_URL is missing, the Redis that they know: set it, or leave both out."];
+  if (given.AMQP_NODES && !given.AMQP_URL)
+    return ["AMQP_NODES: AMQP_URL is missing, the first of the nodes: set it, or leave both out."];
   const sentinels = skip.has("REDIS_SENTINELS") ? undefined : given.REDIS_SENTINELS;
   const askRedis = (url: string) => askRedisBehind(sentinels, given.REDIS_SENTINEL_PASSWORD, url, tls);
   const asked = [

@@ -177,6 +177,9 @@ test("given servers that are away, or refuse the password, are named before anyt
   expect(await serverFaults(sentinels, new Set())).toEqual([
     "REDIS_SENTINELS: REDIS_URL is missing, the Redis that they know: set it, or leave both out.",
   ]);
+  expect(await serverFaults({ AMQP_NODES: "127.0.0.1:2" }, new Set())).toEqual([
+    "AMQP_NODES: AMQP_URL is missing, the first of the nodes: set it, or leave both out.",
+  ]);
   const unknown = { ...sentinels, REDIS_URL: "rediss://:pw@the-group" };
   expect(await serverFaults(unknown, new Set())).toEqual([
     expect.stringMatching(/^REDIS_URL: the-group does not answer: start it/),

@@ -35,6 +35,24 @@ test("cut away it comes back by itself, with a channel refused at once meanwhile
   await broker.close();
 });
 
+test("what is lost on one of several nodes goes on at the next that answers, and so on in turn", async () => {
+  const one = await proxyTo(testBroker.url("records"));
+  const two = await proxyTo(testBroker.url("records"));
+  const nodes = [9, Number(new URL(two.url).port)].map((port) => ({ host: "127.0.0.1", port }));
+  const broker = connectBroker({ url: one.url, nodes, logger: testLogger() });
+  let connections = 0;
+  broker.onConnected(() => connections++);
+  await vi.waitFor(() => expect(connections).toBe(1), 5_000);
+  one.cut();
+  await vi.waitFor(() => expect(connections).toBe(2), 10_000);
+  expect(await (await broker.createChannel()).checkQueue("medvault.audit")).toBeDefined();
+  one.restore();
+  two.cut();
+  await vi.waitFor(() => expect(connections).toBe(3), 10_000);
+  expect(broker.state()).toBe("connected");
+  await broker.close();
+});
+
 test("a broker that was never there keeps it trying, and close ends that", async () => {
   const logger = testLogger();
   const broker = connectBroker({ url: "amqp://nobody:nothing@127.0.0.1:9/", logger });

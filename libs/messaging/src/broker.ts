@@ -21,6 +21,14 @@ export interface Broker {
   close(): Promise<void>;
 }
 
+export interface BrokerOptions {
+  readonly url: string;
+  /** Further nodes, with the URL's user, password and virtual host. */
+  readonly nodes?: readonly { readonly host: string; readonly port: number }[] | undefined;
+  readonly logger: Logger;
+  readonly tls?: ConnectionOptions;
+}
+
 const HEARTBEAT_SECONDS = 10;
 /** Without a byte. */
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -30,18 +38,20 @@ const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 1_000;
 
 /**
- * Keeps a connection to the URL (`amqp[s]://user:password@host:port/vhost`), from now until
- * `close`. Never throws for a broker that is away or hangs: `state` says so within 4 s, and it
- * tries again after 0.2 to 1 s with jitter. `amqps` is TLS with a certificate for that host from a
- * CA that `tls` trusts (without it, one that Node trusts), asked again at each connection.
+ * Keeps a connection to the URL (`amqp[s]://user:password@host:port/vhost`), or to one of the other
+ * `nodes` of its cluster, from now until `close`; what is lost on one goes on at the next. Never
+ * throws for a broker that is away or hangs: `state` says so within 4 s, and it tries again after
+ * 0.2 to 1 s with jitter. `amqps` is TLS with a certificate for that host from a CA that `tls`
+ * trusts (without it, one that Node trusts), asked again at each connection.
  */
-export function connectBroker(options: { url: string; logger: Logger; tls?: ConnectionOptions }): Broker {
+export function connectBroker(options: BrokerOptions): Broker {
   const { tls = { rejectUnauthorized: true } } = options;
-  const url = withHeartbeat(options.url);
+  const urls = urlsOf(options);
   const listeners = new Set<() => void>();
   let model: ChannelModel | null = null;
   let state: BrokerState = "connecting";
   let failures = 0;
+  let turn = 0;
   let retry: NodeJS.Timeout | undefined;
 
   function lost(fault: unknown): void {
@@ -51,10 +61,12 @@ export function connectBroker(options: { url: string; logger: Logger; tls?: Conn
       options.logger.warn({ code: codeOf(fault) }, "broker away, reconnecting");
     }
     state = "connecting";
+    turn += 1;
     retry = setTimeout(open, backoffMs(failures++, FIRST_RETRY_MS, MAX_RETRY_MS));
   }
 
   async function open(): Promise<void> {
+    const url = urls[turn % urls.length] as string;
     try {
       const opened = await connect(url, {
         ...(url.startsWith("amqps:") ? tls : {}), // its context as it is now
@@ -113,8 +125,15 @@ export function connectBroker(options: { url: string; logger: Logger; tls?: Conn
   };
 }
 
-function withHeartbeat(url: string): string {
-  const parsed = new URL(url);
-  if (!parsed.searchParams.has("heartbeat")) parsed.searchParams.set("heartbeat", String(HEARTBEAT_SECONDS));
-  return parsed.href;
+/** Of every node, the first one's first. */
+function urlsOf({ url, nodes = [] }: BrokerOptions): string[] {
+  const first = new URL(url);
+  if (!first.searchParams.has("heartbeat")) first.searchParams.set("heartbeat", String(HEARTBEAT_SECONDS));
+  const others = nodes.map(({ host, port }) => {
+    const one = new URL(first);
+    one.host = host.includes(":") ? `[${host}]` : host;
+    one.port = String(port);
+    return one.href;
+  });
+  return [first.href, ...others];
 }

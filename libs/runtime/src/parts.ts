@@ -53,7 +53,10 @@ export async function openParts(
   const redis = REDIS_URL
     ? connectRedis(REDIS_URL, { logger, tls: tls.outgoing, sentinels, sentinelPassword })
     : null;
-  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
+  const broker = connectBroker({
+    ...{ url: config.AMQP_URL, nodes: config.AMQP_NODES },
+    ...{ logger, tls: tls.outgoing },
+  });
   const relay = createRelay({ pool, source: name, broker, logger });
   const appender = createAppender(pool, name);
   const steps: (() => Promise<unknown> | unknown)[] = [];

@@ -207,6 +207,9 @@ export const CommonConfig = CallingConfig.extend({
     "PostgreSQL, as the service's own role; `?prepared_statements=off` behind a pooler that knows none",
   ),
   AMQP_URL: urlOf("amqp", "amqps").describe("RabbitMQ, as the service's own user"),
+  AMQP_NODES: places
+    .optional()
+    .describe("further nodes of its cluster, as `host:port`, separated by commas; tried in turn"),
   MEDVAULT_KEYS_FILE: z.string().optional().describe("the file of its service key (mode 0600)"),
   MEDVAULT_KEYS: z.string().optional().describe("the content of that file, instead of the file"),
   MEDVAULT_ASSERTION_JWKS_FILE: z

@@ -39,6 +39,7 @@ export const GatewayConfig = CallingConfig.extend({
     PORT: true,
     ADMIN_PORT: true,
     AMQP_URL: true,
+    AMQP_NODES: true,
     LOG_LEVEL: true,
     OTEL_EXPORTER_OTLP_ENDPOINT: true,
     OTEL_TRACES_SAMPLER_ARG: true,

@@ -36,7 +36,10 @@ export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<C
     ...{ logger, tls: tls.outgoing },
     ...{ sentinels: config.REDIS_SENTINELS, sentinelPassword: config.REDIS_SENTINEL_PASSWORD },
   });
-  const broker = connectBroker({ url: config.AMQP_URL, logger, tls: tls.outgoing });
+  const broker = connectBroker({
+    ...{ url: config.AMQP_URL, nodes: config.AMQP_NODES },
+    ...{ logger, tls: tls.outgoing },
+  });
   const producer = createLossyProducer({ broker, source: "gateway", instance: config.MEDVAULT_INSTANCE });
   const auth = new AuthClient(upstreams.auth, asserter);
   const store = createAdmissionStore(redis);
