@@ -9,12 +9,13 @@ import type { Caller } from "./internal.client.ts";
 import { peopleClient } from "./people.client.ts";
 
 /** Stands in for auth: calls everybody by the end of their id, in one of these ways. */
-let manner: "well" | "never" | "badly" | "unauthenticated" = "well";
+let manner: "well" | "never" | "badly" | "moved" | "unauthenticated" = "well";
 const asked: string[][] = [];
 const auth = createServer(async (req, res) => {
   const { ids } = (await json(req)) as { ids: string[] };
   asked.push(ids);
   if (manner === "never") return;
+  if (manner === "moved") return void res.writeHead(307, { location: `${urlOf()}/elsewhere` }).end("{}");
   const status = manner === "unauthenticated" ? 401 : manner === "badly" ? 500 : 200;
   const items = ids.filter((id) => id !== NOBODY).map((id) => ({ id, name: nameOf(id) }));
   res.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ items }));
@@ -103,5 +104,14 @@ test("a caller whose assertion is not believed does not silence auth for all oth
   const people = started();
   for (let turn = 0; turn < 5; turn += 1) await people.namesOf(caller, [newId()]);
   expect(asked).toHaveLength(5);
+  await people.close();
+});
+
+test("threat: a redirect takes the caller's assertion elsewhere", async () => {
+  manner = "moved";
+  const people = started();
+  const id = newId();
+  expect((await people.namesOf(caller, [id]))(id)).toBeNull();
+  expect(asked).toHaveLength(1);
   await people.close();
 });
