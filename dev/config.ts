@@ -17,7 +17,7 @@ export const StartConfig = z.object({
   DATABASE_URL: urlOf("postgres", "postgresql")
     .optional()
     .describe(
-      "use this PostgreSQL, as superuser, and start none; `?prepared_statements=off` behind a pooler that knows none",
+      "use this PostgreSQL, as superuser, and start none; `?prepared_statements=off` behind a pooler that knows none (docs/scaling.md)",
     ),
   REDIS_URL: urlOf("redis", "rediss").optional().describe("use this Redis, and start none"),
   AMQP_URL: urlOf("amqp", "amqps")

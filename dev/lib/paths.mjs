@@ -197,7 +197,7 @@ function lstat(file) {
 
 /**
  * What is no data, and shared by every MedVault of this checkout (start, tests, e2e).
- * @param {"toolchain" | "chromium" | "promtool" | "compile-cache" | "test" | "npm-ci.lock"} name
+ * @param {"toolchain" | "chromium" | "promtool" | "pgbouncer" | "compile-cache" | "test" | "npm-ci.lock"} name
  * @returns {string}
  */
 export const sharedPath = (name) => path.join(dataDir(path.join(root, ".data")), name);

@@ -5,7 +5,7 @@ import path from "node:path";
 import { acquireLock } from "../lib/lock.mjs";
 import { run } from "../lib/run.mjs";
 import { step, Trouble } from "../lib/words.mjs";
-import { inPath } from "./find.ts";
+import { inPath, newest } from "./find.ts";
 
 /** What else can be done where servers cannot be had. */
 const SERVERS_ELSE = 'install them, use "docker compose up", or give DATABASE_URL, REDIS_URL and AMQP_URL';
@@ -42,6 +42,8 @@ export async function findOrUnpack<T>(
  * Fetches packages and what they need, and unpacks them to <dir>/root. Beside first, then one
  * rename: what an interrupted run leaves is never taken for a whole toolchain. `otherwise` says
  * what to do when they cannot be had; `isNeeded` picks of what they depend on, and of themselves.
+ * With `release` they are of that release of Debian, as on an empty machine: a newer one's programs
+ * need its own C library (`loaderOf`).
  */
 export async function unpackDebian(
   dir: string,
@@ -50,6 +52,7 @@ export async function unpackDebian(
   signal: AbortSignal,
   otherwise = SERVERS_ELSE,
   isNeeded: (name: string) => boolean = (name) => !LEFT_OUT.test(name),
+  release?: string,
 ): Promise<void> {
   for (const tool of ["apt-get", "dpkg-deb"]) {
     if (inPath(tool).length === 0) {
@@ -66,6 +69,7 @@ export async function unpackDebian(
     fs.mkdirSync(path.join(partial, sub), { recursive: true });
   }
   const apt = aptOptions(path.join(partial, "apt"));
+  if (release) apt.push(...(await ofRelease(path.join(partial, "apt"), release, signal)));
   const archives = path.join(partial, "apt/cache/archives");
   const names = await step(say, `finding Debian packages of ${packages.join(", ")}`, async () => {
     // One unreachable extra source must not stop us.
@@ -103,6 +107,25 @@ function aptOptions(dir: string): string[] {
     "Debug::NoLocking": "1",
   };
   return [...Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]), "-y"];
+}
+
+/** apt's settings for another release, from where this machine has its own. */
+async function ofRelease(dir: string, release: string, signal: AbortSignal): Promise<string[]> {
+  const args = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"];
+  const uri = (await ran(signal, "apt-get", args)).split("\n").find((line) => /\/debian\/?$/.test(line));
+  if (!uri) throw new Trouble("This machine's apt knows no archive of Debian: add one to its sources.");
+  const options = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]";
+  fs.writeFileSync(path.join(dir, "release.list"), `deb ${options} ${uri} ${release} main\n`);
+  fs.writeFileSync(path.join(dir, "nothing"), "");
+  const settings = [`Dir::Etc::sourcelist=${dir}/release.list`, "Dir::Etc::sourceparts=/dev/null"];
+  return [...settings, `Dir::State::status=${dir}/nothing`].flatMap((setting) => ["-o", setting]);
+}
+
+/** How to start a program of another release that was unpacked to `root`: the words before it. */
+export function loaderOf(root: string): [command: string, ...args: string[]] {
+  const libraries = newest(`${root}/usr/lib`, /-linux-gnu$/);
+  const [loader = ""] = libraries.flatMap((dir) => newest(dir, /^ld-linux.*\.so/));
+  return [loader, "--library-path", libraries.join(":")];
 }
 
 async function closure(signal: AbortSignal, apt: string[], packages: string[]): Promise<string[]> {

@@ -9,8 +9,9 @@ export interface Ear {
 }
 
 /**
- * Listens on a channel of the pool's database, by a connection beside the pool's. Through a pooler
- * that gives a connection to each transaction nothing is heard: look by yourself, too.
+ * Listens on a channel of the pool's database, by a connection beside the pool's. Behind a pooler
+ * that drops what connections ask for, and would give this one's notices to nobody, it listens to
+ * nothing, and keeps no connection: look by yourself, too.
  */
 export async function openEar(pool: pg.Pool, channel: string, hear: () => void): Promise<Ear> {
   const client = new pg.Client(pool.options);
@@ -24,10 +25,23 @@ export async function openEar(pool: pg.Pool, channel: string, hear: () => void):
   client.on("notification", hear);
   try {
     await client.connect();
-    await client.query(ddl("listen %I", channel));
+    if (await isAsAsked(client)) {
+      await client.query(ddl("listen %I", channel));
+      return { isOpen: () => isOpen, close };
+    }
+    client.off("end", close);
+    await client.end();
+    return { isOpen: () => isOpen, close };
   } catch (error) {
     close();
     throw error;
   }
-  return { isOpen: () => isOpen, close };
+}
+
+/** Whether Postgres has what this connection asked for; else it is a pooler's, and others' too. */
+async function isAsAsked(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ isOurs: boolean }>(
+    `select source = 'client' as "isOurs" from pg_settings where name = 'statement_timeout'`,
+  );
+  return rows[0]?.isOurs === true;
 }

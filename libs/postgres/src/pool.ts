@@ -3,7 +3,7 @@ import pg from "pg";
 import { clientClass } from "./client.ts";
 import { connectionOf } from "./connection.ts";
 import { ownDeadline } from "./deadline.ts";
-import { isConnectionLost, toDatabaseError, UnsafeInteger } from "./errors.ts";
+import { isConnectionLost, isRetryable, toDatabaseError, UnsafeInteger } from "./errors.ts";
 import { quoteIdentifier } from "./identifiers.ts";
 import { keepNames, renewedAfter, StatementNames } from "./prepared.ts";
 import { noteRoom } from "./room.ts";
@@ -72,7 +72,8 @@ class DatabasePool extends pg.Pool {
     if (!(answer instanceof Promise)) return answer;
     return answer
       .catch((error: unknown) => {
-        if (!renewedAfter(this, error)) throw error;
+        // Nothing of it happened: a statement alone is a transaction.
+        if (!renewedAfter(this, error) && !isRetryable(error)) throw error;
         return super.query(...args);
       })
       .catch((error: unknown) => {

@@ -45,6 +45,15 @@ test("deadlocks are run again until both have happened", async () => {
   expect([await counter(1), await counter(2)]).toEqual([2, 2]);
 });
 
+test("a statement alone that a deadlock ended (as when a restore swaps what it reads) is run again, once", async () => {
+  await scratch.superuser.query("create sequence tries");
+  const ended = (until: number) =>
+    `do $$ begin if nextval('tries') < ${until} then raise exception 'x' using errcode = '40P01'; end if; end $$`;
+  await pool.query(ended(2));
+  await expect(pool.query(ended(9))).rejects.toMatchObject({ code: "40P01" });
+  expect((await pool.query("select last_value from tries")).rows).toEqual([{ last_value: 4 }]);
+});
+
 test("a serialization failure is run again three times at most", async () => {
   let runs = 0;
   const failing = inTransaction(pool, async (tx) => {

@@ -204,7 +204,7 @@ export const CommonConfig = CallingConfig.extend({
   PORT: wholeNumber(0, 65_535).describe("the port of its API; 0 takes any"),
   ADMIN_PORT: wholeNumber(0, 65_535).describe("the port of health and metrics, for operators alone"),
   DATABASE_URL: urlOf("postgres", "postgresql").describe(
-    "PostgreSQL, as the service's own role; `?prepared_statements=off` behind a pooler that knows none",
+    "PostgreSQL, as the service's own role; `?prepared_statements=off` behind a pooler that knows none (docs/scaling.md)",
   ),
   AMQP_URL: urlOf("amqp", "amqps").describe("RabbitMQ, as the service's own user"),
   AMQP_NODES: places
