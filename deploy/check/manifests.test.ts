@@ -66,11 +66,16 @@ test("production has every alert rule and dashboard of deploy/telemetry, as the 
 });
 
 type Spoil = (records: Container, manifests: Manifest[], pod: Pod) => unknown;
+const specOf = <T>(manifests: Manifest[], kind: string, name: string): T => {
+  const found = manifests.find((one) => one.kind === kind && one.metadata.name === name);
+  if (!found) throw new Error(`there is no ${kind} ${name}`);
+  return found.spec as T;
+};
 const policy = (manifests: Manifest[], name: string) =>
-  manifests.find(({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === name)?.spec as {
+  specOf<{
     egress: { to: { podSelector: { matchLabels: Record<string, string> } }[] }[];
     ingress: unknown[];
-  };
+  }>(manifests, "NetworkPolicy", name);
 
 const without = <T extends { name: string }>(all: T[] = [], name: string): T[] =>
   all.filter((one) => one.name !== name);
@@ -79,15 +84,9 @@ const drop = (manifests: Manifest[], kind: string, name: string): void => {
   manifests.splice(at, 1);
 };
 const endpoint = (manifests: Manifest[]) =>
-  manifests
-    .filter(({ kind, metadata }) => kind === "ServiceMonitor" && metadata.name === "records")
-    .map(({ spec }) => (spec as { endpoints: [{ tlsConfig: object }] }).endpoints[0])[0] ?? { tlsConfig: {} };
+  specOf<{ endpoints: [{ tlsConfig: object }] }>(manifests, "ServiceMonitor", "records").endpoints[0];
 const cron = (manifests: Manifest[], name: string) =>
-  manifests.find(({ kind, metadata }) => kind === "CronJob" && metadata.name === name)?.spec as {
-    timeZone: string;
-    concurrencyPolicy: string;
-    jobTemplate: { spec: { activeDeadlineSeconds?: number } };
-  };
+  specOf<{ jobTemplate: { spec: { activeDeadlineSeconds?: number } } }>(manifests, "CronJob", name);
 const app = (name: string) => ({ podSelector: { matchLabels: { "app.kubernetes.io/name": name } } });
 
 const SPOILT: Record<string, { spoil: Spoil; says: string }> = {
@@ -128,6 +127,16 @@ const SPOILT: Record<string, { spoil: Spoil; says: string }> = {
   "a secret that is not mounted": {
     spoil: (records) => Object.assign(records, { volumeMounts: without(records.volumeMounts, "secrets") }),
     says: "DATABASE_URL_FILE: nothing is mounted",
+  },
+  "a secret without what is read of it": {
+    spoil: (_, manifests) => {
+      specOf<{ data: object[] }>(manifests, "ExternalSecret", "medvault-records").data.shift();
+    },
+    says: "DATABASE_URL_FILE: Secret medvault-records has no DATABASE_URL",
+  },
+  "sentinels that may not be asked": {
+    spoil: (_, manifests) => drop(manifests, "NetworkPolicy", "sentinel"),
+    says: "may not call, and has to: auth → redis:26379",
   },
   "a secret that nothing makes": {
     spoil: (_, __, pod) => pod.spec.volumes?.push({ name: "x", secret: { secretName: "none" } }),
@@ -187,8 +196,7 @@ const SPOILT: Record<string, { spoil: Spoil; says: string }> = {
   },
   "a job that rules do not know": {
     spoil: (_, manifests) => {
-      const monitor = manifests.find(({ kind }) => kind === "ServiceMonitor");
-      Object.assign(monitor?.spec as object, { jobLabel: "app.kubernetes.io/part-of" });
+      Object.assign(specOf<object>(manifests, "ServiceMonitor", "records"), { jobLabel: "part-of" });
     },
     says: "rules and dashboards know no such job",
   },

@@ -13,7 +13,7 @@ export function ruleBreaches(manifests: readonly Manifest[], given: ReadonlySet<
     ...pods.flatMap((pod) => [
       ...podBreaches(pod),
       ...containersOf(pod).flatMap((container) =>
-        [...containerBreaches(pod, container), ...settingBreaches(pod, container)].map(
+        [...containerBreaches(pod, container), ...settingBreaches(pod, container, manifests)].map(
           (breach) => `${pod.owner}, ${container.name}: ${breach}`,
         ),
       ),
@@ -61,7 +61,7 @@ function containerBreaches({ kind }: Pod, container: Container): string[] {
 }
 
 /** Its program has to know each variable, and find each file where its volumes are. */
-function settingBreaches(pod: Pod, container: Container): string[] {
+function settingBreaches(pod: Pod, container: Container, manifests: readonly Manifest[]): string[] {
   const entry = entryOf(container);
   if (entry === null) return [];
   const settings = settingsOf(entry);
@@ -76,7 +76,8 @@ function settingBreaches(pod: Pod, container: Container): string[] {
     if (given.has(setting)) breaches.push(`${setting} is given twice`);
     given.add(setting);
     if (names.has(name) && value !== undefined) values[name] = value;
-    if (/_(FILE|DIR)$/.test(name)) breaches.push(...placeBreaches(pod, container, name, value ?? ""));
+    if (/_(FILE|DIR)$/.test(name))
+      breaches.push(...placeBreaches(pod, container, name, value ?? "", manifests));
   }
   for (const { path, message } of settings.safeParse(values).error?.issues ?? []) {
     const name = String(path[0]);
@@ -87,17 +88,33 @@ function settingBreaches(pod: Pod, container: Container): string[] {
 }
 
 /** A file that a setting names has to be in a volume: a secret with that key, or a folder. */
-function placeBreaches({ spec }: Pod, container: Container, name: string, place: string): string[] {
+function placeBreaches(
+  { spec }: Pod,
+  container: Container,
+  name: string,
+  place: string,
+  manifests: readonly Manifest[],
+): string[] {
   const mount = container.volumeMounts?.find(
     ({ mountPath }) => place === mountPath || place.startsWith(`${mountPath}/`),
   );
   const volume = spec.volumes?.find((one) => one.name === mount?.name);
   if (!mount || !volume) return [`${name}: nothing is mounted at ${place}`];
+  if (!volume.secret) return [];
+  const { secretName, items } = volume.secret;
   const file = place.slice(mount.mountPath.length + 1);
-  const items = volume.secret?.items;
-  if (items && !items.some((item) => item.path === file))
-    return [`${name}: ${file} is no item of its secret`];
-  return [];
+  const key = items ? items.find((item) => item.path === file)?.key : file;
+  if (key === undefined) return [`${name}: ${file} is no item of its secret`];
+  const keys = manifests.filter((one) => madeBy(one).includes(`Secret ${secretName}`)).flatMap(keysOf);
+  return keys.length > 0 && !keys.includes(key) ? [`${name}: Secret ${secretName} has no ${key}`] : [];
+}
+
+/** Keys of a secret that a manifest makes; none where it does not say. */
+function keysOf({ kind, data = {}, spec }: Manifest): string[] {
+  if (kind === "Certificate") return ["tls.crt", "tls.key", "ca.crt"];
+  if (kind === "ExternalSecret")
+    return ((spec as { data?: { secretKey: string }[] }).data ?? []).map(({ secretKey }) => secretKey);
+  return Object.keys(data as object);
 }
 
 /** What pods mount has to be made by a manifest, or given. */

@@ -23,6 +23,7 @@ export function settingsOf(entry: string): z.ZodObject | null {
 export function calleeOf(setting: string): { app: string; port: number } | null {
   if (/^(MEDVAULT_(OWNER|SUPERUSER)_)?DATABASE_URL$/.test(setting)) return { app: "postgres", port: 5432 };
   if (setting === "REDIS_URL") return { app: "redis", port: 6379 };
+  if (setting === "REDIS_SENTINELS") return { app: "redis", port: 26379 };
   if (setting === "AMQP_URL") return { app: "rabbitmq", port: 5671 };
   const service = /^MEDVAULT_(AUTH|RECORDS|FILES|AUDIT|BACKUP)_URL$/.exec(setting)?.[1];
   return service ? { app: service.toLowerCase(), port: 8080 } : null;

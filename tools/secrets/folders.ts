@@ -33,7 +33,10 @@ export function serviceFiles(service: BrokerUser, passwords: Passwords): Record<
   return {
     ...(role ? { "database-url": databaseUrl(`medvault_${service}`, role) } : {}),
     ...(service === "gateway" || service === "auth"
-      ? { "redis-url": `rediss://:${passwords.redis}@redis:6379/0` }
+      ? {
+          "redis-url": `rediss://:${passwords.redis}@redis:6379/0`,
+          "redis-sentinel-password": passwords.redis, // where Redis has sentinels
+        }
       : {}),
     "amqp-url": `amqps://${service}:${passwords.broker[service]}@rabbitmq:5671/${VHOST}`,
   };
