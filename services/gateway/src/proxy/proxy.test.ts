@@ -65,6 +65,8 @@ test("unknown paths and internal routes are 404 problems, with a session or with
     ["GET", "/v1/patientsX"],
     ["GET", "/internal/sessions/1"],
     ["GET", "/metrics"],
+    ["GET", "/docs/assets"], // nothing is served from a folder
+    ["GET", "/services/"],
   ];
   for (const [method, path] of cases) {
     for (const as of [undefined, doctor]) {
