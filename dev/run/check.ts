@@ -4,6 +4,7 @@ import path from "node:path";
 import { featureBreaches } from "../check/features.ts";
 import { houseRuleBreaches } from "../check/house-rules.ts";
 import { importBreaches } from "../check/import-rules.ts";
+import { migrationBreaches } from "../check/migrations.ts";
 import { complianceBreaches } from "../compliance/compliance.ts";
 import { root } from "../lib/paths.mjs";
 import { type Ran, run } from "../lib/run.mjs";
@@ -36,6 +37,7 @@ const CHECKS: { name: string; find: () => Promise<string[]> }[] = [
     name: "house rules (lengths, names, pure rules, comments, process.env, shortcuts)",
     find: async () => houseRuleBreaches(root),
   },
+  { name: "migrations run beside the version before", find: async () => migrationBreaches(root) },
   { name: "docs/features.md points at tests that are there", find: async () => featureBreaches(root) },
   {
     name: "docs/compliance.md answers every requirement, by tests that are there and run",
