@@ -5,12 +5,12 @@ import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { buildImage } from "../image/build.ts";
 import { type Compose, readCompose } from "../image/compose.ts";
 import { entryFindings, imageFindings, processFindings } from "../image/findings.ts";
 import { RunningCompose } from "../image/podman.ts";
 import { makeStandIns } from "../image/stand-ins.ts";
 import { root } from "../lib/paths.mjs";
-import { run } from "../lib/run.mjs";
 import { sentenceFor, step, Trouble } from "../lib/words.mjs";
 
 const say = (line: string) => console.log(line);
@@ -20,20 +20,6 @@ const work = path.join(root, ".data/image");
 /** Throws Trouble that names all of them. */
 function requireNone(what: string, found: readonly string[]): void {
   if (found.length > 0) throw new Trouble(`${what}:\n  ${found.join("\n  ")}`);
-}
-
-async function build(): Promise<void> {
-  const args = [
-    "bud",
-    "--isolation=chroot",
-    "--pull-never",
-    "--format=docker",
-    "--tag",
-    "medvault:local",
-    ".",
-  ];
-  const { code, words, out } = await run("buildah", args, { cwd: root });
-  if (code !== 0) throw new Trouble(`the build failed: ${`${out}\n${words}`.trim().slice(-1500)}`);
 }
 
 /** As e2e finds a MedVault: the page that npm start writes. */
@@ -131,7 +117,7 @@ try {
   };
   const made = await step(say, "looking for the images that it is made of", () => makeStandIns(servers));
   if (made.length > 0) say(`  of Debian's packages, in the place of: ${made.join(", ")}`);
-  await step(say, "building the image", build);
+  await step(say, "building the image", () => buildImage({ from: root, tag: "medvault:local" }));
   const { found, megabytes, packages } = await imageFindings();
   requireNone("the image is not as it should be", found);
   say(`  ${megabytes} MB, ${packages} packages, all in sbom.cdx.json`);

@@ -10,6 +10,9 @@ import { inPath, newest } from "./find.ts";
 /** What else can be done where servers cannot be had. */
 const SERVERS_ELSE = 'install them, use "docker compose up", or give DATABASE_URL, REDIS_URL and AMQP_URL';
 
+/** Of what a package of a server depends on. */
+export const isNeededByServers = (name: string): boolean => !LEFT_OUT.test(name);
+
 /** In a toolchain that was unpacked to its end. */
 export const STAMP = "complete";
 
@@ -51,41 +54,73 @@ export async function unpackDebian(
   say: (line: string) => void,
   signal: AbortSignal,
   otherwise = SERVERS_ELSE,
-  isNeeded: (name: string) => boolean = (name) => !LEFT_OUT.test(name),
+  isNeeded = isNeededByServers,
   release?: string,
 ): Promise<void> {
-  for (const tool of ["apt-get", "dpkg-deb"]) {
-    if (inPath(tool).length === 0) {
-      throw new Trouble(
-        `${packages.join(", ")} not found, and this is no Debian to get them from: ${otherwise}.`,
-      );
-    }
-  }
   const partial = `${dir}.partial`;
   fs.rmSync(partial, { recursive: true, force: true });
   fs.rmSync(dir, { recursive: true, force: true });
-  const root = path.join(partial, "root");
-  for (const sub of ["apt/state/lists/partial", "apt/cache/archives/partial", "apt/log", "root"]) {
-    fs.mkdirSync(path.join(partial, sub), { recursive: true });
+  const archives = await downloadDebian({
+    work: path.join(partial, "apt"),
+    packages,
+    say,
+    signal,
+    otherwise,
+    isNeeded,
+    release,
+  });
+  await step(say, "unpacking them", () => unpackArchives(dir, archives, signal));
+}
+
+export interface Download {
+  /** For apt's state and what it fetches. */
+  readonly work: string;
+  readonly packages: string[];
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+  /** Packages that are not fetched; by default those that are installed here. */
+  readonly installed?: string;
+  readonly otherwise?: string;
+  readonly isNeeded?: (name: string) => boolean;
+  readonly release?: string | undefined;
+}
+
+/** Fetches the packages and what they need. Gives the folder in which they are then. */
+export async function downloadDebian(o: Download): Promise<string> {
+  for (const tool of ["apt-get", "dpkg-deb"]) {
+    if (inPath(tool).length === 0) {
+      throw new Trouble(
+        `${o.packages.join(", ")} not found, and this is no Debian to get them from: ${o.otherwise ?? SERVERS_ELSE}.`,
+      );
+    }
   }
-  const apt = aptOptions(path.join(partial, "apt"));
-  if (release) apt.push(...(await ofRelease(path.join(partial, "apt"), release, signal)));
-  const archives = path.join(partial, "apt/cache/archives");
-  const names = await step(say, `finding Debian packages of ${packages.join(", ")}`, async () => {
+  for (const sub of ["state/lists/partial", "cache/archives/partial", "log"])
+    fs.mkdirSync(path.join(o.work, sub), { recursive: true });
+  const apt = aptOptions(o.work, o.installed ?? "/var/lib/dpkg/status");
+  if (o.release) apt.push(...(await ofRelease(o.work, o.release, o.signal)));
+  const archives = path.join(o.work, "cache/archives");
+  const isNeeded = o.isNeeded ?? isNeededByServers;
+  const names = await step(o.say, `finding Debian packages of ${o.packages.join(", ")}`, async () => {
     // One unreachable extra source must not stop us.
-    await ran(signal, "apt-get", [...apt, "-qq", "update"]).catch(() => {});
-    return (await closure(signal, apt, packages)).filter(isNeeded);
+    await ran(o.signal, "apt-get", [...apt, "-qq", "update"]).catch(() => {});
+    return (await closure(o.signal, apt, o.packages)).filter(isNeeded);
   });
   await step(
-    say,
+    o.say,
     `downloading ${names.length} packages (unpacked beside the data, nothing is installed)`,
-    () => ran(signal, "apt-get", [...apt, "-qq", "download", ...names], archives),
+    () => ran(o.signal, "apt-get", [...apt, "-qq", "download", ...names], archives),
   );
-  await step(say, "unpacking them", async () => {
-    for (const file of fs.readdirSync(archives).filter((name) => name.endsWith(".deb"))) {
-      await ran(signal, "dpkg-deb", ["-x", path.join(archives, file), root]);
-    }
-  });
+  return archives;
+}
+
+/** Unpacks every package of a folder to <dir>/root, as findOrUnpack wants to find them. */
+export async function unpackArchives(dir: string, archives: string, signal: AbortSignal): Promise<void> {
+  const partial = `${dir}.partial`;
+  const root = path.join(partial, "root");
+  fs.mkdirSync(root, { recursive: true });
+  for (const file of fs.readdirSync(archives).filter((name) => name.endsWith(".deb"))) {
+    await ran(signal, "dpkg-deb", ["-x", path.join(archives, file), root]);
+  }
   relocateErlang(root, path.join(dir, "root"));
   fs.rmSync(path.join(partial, "apt"), { recursive: true, force: true });
   fs.writeFileSync(path.join(partial, STAMP), new Date().toISOString());
@@ -94,10 +129,10 @@ export async function unpackDebian(
 }
 
 /** apt with a state of its own: no root needed, no lock shared with the system's apt. */
-function aptOptions(dir: string): string[] {
+function aptOptions(dir: string, status: string): string[] {
   const settings = {
     "Dir::State": `${dir}/state`,
-    "Dir::State::status": "/var/lib/dpkg/status",
+    "Dir::State::status": status,
     "Dir::Cache": `${dir}/cache`,
     "Dir::Log": `${dir}/log`,
     "APT::Sandbox::User": "",

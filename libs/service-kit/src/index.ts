@@ -58,3 +58,4 @@ export {
 export { type Running, type ServeOptions, serve } from "./serve.ts";
 export { openTls, type Tls, type TlsSettings } from "./tls.ts";
 export { etagOf, ifMatch, parse } from "./validation.ts";
+export { VERSION } from "./version.ts";

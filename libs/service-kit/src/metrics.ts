@@ -1,12 +1,12 @@
 import type { Express, Request, Response } from "express";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import packageJson from "../package.json" with { type: "json" };
 import { type Readiness, shared } from "./health.ts";
 import { droppedLines } from "./line-writer.ts";
 import type { Logger } from "./logger.ts";
 import { perApp } from "./per-app.ts";
 import { requestIdOf, routeOf, traceIdOf } from "./request.ts";
 import type { Tls } from "./tls.ts";
+import { VERSION } from "./version.ts";
 
 const SLOW_MS = 1_000;
 
@@ -101,7 +101,7 @@ export function observeProcess(app: Express, tls: Pick<Tls, "validTo"> | null): 
     help: "1, with the version that runs.",
     labelNames: ["version", "node"],
     registers,
-  }).set({ version: packageJson.version, node: process.version }, 1);
+  }).set({ version: VERSION, node: process.version }, 1);
   if (!tls?.validTo) return;
   new Gauge({
     name: "tls_certificate_expires_timestamp_seconds",

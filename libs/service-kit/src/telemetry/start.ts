@@ -10,10 +10,10 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import packageJson from "../../package.json" with { type: "json" };
 import type { Logger } from "../logger.ts";
 import { traceRequestsWith } from "../request-tracer.ts";
 import type { Tls } from "../tls.ts";
+import { VERSION } from "../version.ts";
 import { traceCalls } from "./call-span.ts";
 import { traceCommands } from "./command-span.ts";
 import { traceEvents } from "./event-span.ts";
@@ -53,7 +53,7 @@ export function startTelemetry(options: TelemetryOptions): () => Promise<void> {
     resource: resourceFromAttributes({
       "service.namespace": "medvault",
       "service.name": service,
-      "service.version": packageJson.version,
+      "service.version": VERSION,
       "service.instance.id": `${instance}.${hostname()}.${process.pid}`,
     }),
     sampler: new ParentBasedSampler({

@@ -1,5 +1,6 @@
 import * as contracts from "@medvault/contracts";
 import { defineRoutes, openApiDocument, publicRoutesOf, type RouteDoc } from "@medvault/contracts";
+import { VERSION } from "@medvault/service-kit";
 import { z } from "zod";
 import { ROUTES_OF } from "../routing/route-table.ts";
 
@@ -83,7 +84,7 @@ export function openApiJson(): string {
       publicRoutes,
       {
         title: "MedVault",
-        version: "0.1.0",
+        version: VERSION,
         description:
           "Self-hosted, secure medical records. Errors are RFC 9457 problem details with a stable `code`. Lists are paged by `limit` and `cursor`. Unknown fields are refused.",
         license: { name: "Apache-2.0", identifier: "Apache-2.0" },
