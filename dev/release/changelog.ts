@@ -3,7 +3,7 @@
 /**
  * The section of a version: `## 0.2.0 (2026-11-28)` and what follows it; null when there is none.
  */
-export function sectionOf(changelog: string, version: string): string | null {
+function sectionOf(changelog: string, version: string): string | null {
   const sections = changelog.split(/^(?=## )/m);
   const heading = new RegExp(`^## ${version.replaceAll(".", "\\.")} \\(\\d{4}-\\d{2}-\\d{2}\\)$`);
   return sections.find((section) => heading.test(section.split("\n")[0] ?? "")) ?? null;

@@ -8,8 +8,9 @@ import { Trouble } from "../lib/words.mjs";
 import { downloadDebian, isNeededByServers } from "../servers/debian.ts";
 
 interface Locked {
+  /** Where it is called otherwise than its folder. */
+  readonly name?: string;
   readonly version?: string;
-  readonly resolved?: string;
   readonly integrity?: string;
   readonly os?: readonly string[];
   readonly cpu?: readonly string[];
@@ -24,13 +25,15 @@ const OF_THE_SYSTEM =
 export async function npmPackages(lockFile: string, dir: string): Promise<number> {
   const { packages } = JSON.parse(fs.readFileSync(lockFile, "utf8")) as { packages: Record<string, Locked> };
   const wanted = new Map(
-    Object.values(packages).flatMap((one) =>
-      one.resolved && one.integrity && isForHere(one) ? [[one.integrity, one.resolved]] : [],
-    ),
+    Object.entries(packages).flatMap(([place, one]) => {
+      const name = one.name ?? place.slice(place.lastIndexOf("node_modules/") + "node_modules/".length);
+      return one.integrity && isForHere(one) ? [[one.integrity, `${name}@${one.version}`]] : [];
+    }),
   );
+  if (wanted.size === 0) throw new Error(`${lockFile} names no package`);
   fs.mkdirSync(dir, { recursive: true });
   const cache = execFileSync("npm", ["config", "get", "cache"], { encoding: "utf8" }).trim();
-  for (const [integrity = "", resolved = ""] of wanted) {
+  for (const [integrity = "", spec = ""] of wanted) {
     const hex = hexOf(integrity);
     const kept = path.join(
       cache,
@@ -39,18 +42,18 @@ export async function npmPackages(lockFile: string, dir: string): Promise<number
       hex.slice(2, 4),
       hex.slice(4),
     );
-    if (!fs.existsSync(kept)) await npmCache(resolved);
+    if (!fs.existsSync(kept)) await npmCache(spec);
     const bytes = fs.readFileSync(kept);
     if (createHash("sha512").update(bytes).digest("hex") !== hex)
-      throw new Trouble(`npm's cache has a damaged ${resolved}: npm cache verify mends it.`);
+      throw new Trouble(`npm's cache has a damaged ${spec}: npm cache verify mends it.`);
     fs.writeFileSync(path.join(dir, `${hex.slice(0, 40)}.tgz`), bytes);
   }
   return wanted.size;
 }
 
-async function npmCache(resolved: string): Promise<void> {
-  const { code, words } = await run("npm", ["cache", "add", resolved], { cwd: "/" });
-  if (code !== 0) throw new Trouble(`npm could not get ${resolved}: ${words.trim().split("\n")[0]}`);
+async function npmCache(spec: string): Promise<void> {
+  const { code, words } = await run("npm", ["cache", "add", spec], { cwd: "/" });
+  if (code !== 0) throw new Trouble(`npm could not get ${spec}: ${words.trim().split("\n")[0]}`);
 }
 
 const hexOf = (integrity: string) =>

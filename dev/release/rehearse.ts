@@ -13,7 +13,7 @@ import { treeOf, type Version, versionIn } from "./version.ts";
 
 const say = (line: string) => console.log(line);
 /** So often does each work run in a phase: what happens while a process comes or goes is met. */
-const ROUNDS = 25;
+const ROUNDS = 10;
 const LOGGED_WITHIN_MS = 120_000;
 const CREATED = "medvault.records.prescription.created.v1";
 /** Audit first, so that its successor reads what the others of both versions say. */
@@ -56,7 +56,10 @@ async function rehearse(both: SideBySide, data: string): Promise<void> {
       throw new Trouble(`Requests fail before there is an upgrade:\n  ${traffic.reasons.join("\n  ")}`);
     await phase("the migrations of now, beside before", () => both.setUp(now));
     await replace(both, phase, before, now);
-    if (!options["forward-only"]) await replace(both, phase, now, before);
+    if (!options["forward-only"]) {
+      await phase("the set-up of before again, beside now", () => both.setUp(before));
+      await replace(both, phase, now, before);
+    }
   } finally {
     await traffic.end();
   }

@@ -183,7 +183,7 @@ function sbomFaults(dir) {
  * @param {RegExp} name
  * @returns {Buffer | null}
  */
-export function fileInTar(tar, name) {
+function fileInTar(tar, name) {
   for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
     /** @param {number} from @param {number} length */
     const text = (from, length) =>
