@@ -10,7 +10,9 @@ import { readCompliance } from "./compliance/compliance.ts";
 import { complianceDocument } from "./compliance/document.ts";
 import { clientTypes } from "./generated/client-types.ts";
 import { describeSchema } from "./generated/describe-schema.ts";
+import { settingNames } from "./generated/setting-names.ts";
 import { root } from "./lib/paths.mjs";
+import { configurationDocument } from "./settings/reference.ts";
 import { TABLES, withTable } from "./settings/tables.ts";
 import { prometheusRule } from "./telemetry/rules.ts";
 
@@ -46,6 +48,14 @@ test.each(Object.entries(TABLES))("the settings in %s are those of the schemas",
   const file = `../${readme}`;
   const text = withTable(readFileSync(path.join(root, readme), "utf8"), settings());
   await expect(text).toMatchFileSnapshot(file);
+});
+
+test("docs/configuration.md has every setting of every service, job and tool", async () => {
+  await expect(configurationDocument()).toMatchFileSnapshot("../docs/configuration.md");
+});
+
+test("a service knows the names of all settings, its own or not", async () => {
+  await expect(settingNames()).toMatchFileSnapshot("../libs/service-kit/src/setting-names.ts");
 });
 
 test("docs/performance.md shows what the committed baseline of the benchmark says", async () => {

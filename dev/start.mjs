@@ -16,7 +16,7 @@ import {
 } from "./lib/prepare.mjs";
 import { checkSettings } from "./lib/settings.mjs";
 import { forgetRun } from "./lib/stop.mjs";
-import { Trouble, troubleOf } from "./lib/words.mjs";
+import { BAD_SETTINGS, Trouble, troubleOf } from "./lib/words.mjs";
 
 const HELP = `npm start [-- --detach]
 
@@ -51,7 +51,10 @@ await command(HELP, async (args) => {
     () => checkGatewayPort(Number(env.MEDVAULT_PORT || 8080)),
   ]);
   // With what only the packages can tell, if they are here.
-  if (faults.length > 0) throw troubleOf([...faults, ...(packagesMatch() ? await settingFaults(env) : [])]);
+  if (faults.length > 0) {
+    const ofSettings = packagesMatch() ? await settingFaults(env) : [];
+    throw troubleOf([...faults, ...ofSettings], ofSettings.length > 0 ? BAD_SETTINGS : 1);
+  }
   await ensurePackages(console.log);
   return handOver("dev/run/start.ts", [...args, `--since=${performance.timeOrigin}`], {
     detach: args.includes("--detach"),

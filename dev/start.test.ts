@@ -1,12 +1,13 @@
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
+import { EXIT } from "@medvault/service-kit";
 import { expect, onTestFinished, test } from "vitest";
 import { acquireLock, holder } from "./lib/lock.mjs";
 import { claimGatewayPort } from "./lib/ports.mjs";
 import { checkPlatform } from "./lib/prepare.mjs";
 import { listByPs } from "./lib/processes.mjs";
-import { sentenceFor } from "./lib/words.mjs";
+import { BAD_SETTINGS, sentenceFor } from "./lib/words.mjs";
 import { givenDataDir, runCommand } from "./test/harness.ts";
 
 async function listening(): Promise<{ port: number; server: net.Server }> {
@@ -125,6 +126,10 @@ test("servers are started on Linux alone; elsewhere the three that are given are
   expect(() => checkPlatform("linux", {})).not.toThrow();
 });
 
+test("scripts that run before there are packages end as everything else does", () => {
+  expect(BAD_SETTINGS).toBe(EXIT.badSettings);
+});
+
 test("on another system, servers that are given are what is looked at, and a folder with a space will do", async () => {
   const away = "127.0.0.1:2";
   const data = path.join(givenDataDir(), "My Records");
@@ -140,7 +145,7 @@ test("on another system, servers that are given are what is looked at, and a fol
       AMQP_URL: `amqp://u:p@${away}`,
       MEDVAULT_RABBITMQ_URL: `http://u:p@${away}`,
     });
-    expect([platform, code]).toEqual([platform, 1]);
+    expect([platform, code]).toEqual([platform, EXIT.badSettings]);
     const faults = said.split("\n").filter((line) => line.startsWith("  "));
     expect(
       faults.map((line) => line.trim().split(":")[0]),
@@ -195,11 +200,11 @@ test("a path with a space becomes a link to one without", async () => {
 });
 
 test.each([
-  [{ MEDVAULT_DEMO: "maybe" }, /MEDVAULT_DEMO must be 0/],
-  [{ MEDVAULT_DATA: "/proc/medvault" }, /belongs to the kernel/],
-])("a bad setting is one sentence, before anything is started (%o)", async (settings, sentence) => {
+  [{ MEDVAULT_DEMO: "maybe" }, /MEDVAULT_DEMO must be 0/, EXIT.badSettings],
+  [{ MEDVAULT_DATA: "/proc/medvault" }, /belongs to the kernel/, EXIT.failed],
+])("a bad setting is one sentence, before anything is started (%o)", async (settings, sentence, exitCode) => {
   const { code, said } = await runCommand("start.mjs", [], { MEDVAULT_DATA: givenDataDir(), ...settings });
-  expect(code).toBe(1);
+  expect(code).toBe(exitCode);
   expect(said).toMatch(sentence);
 });
 

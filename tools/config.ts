@@ -50,6 +50,9 @@ export const GatewayConfig = z.object({
 });
 export type GatewayConfig = z.infer<typeof GatewayConfig>;
 
+/** Of `token`, which asks for passwords. */
+export const TokenConfig = GatewayConfig.pick({ MEDVAULT_DATA: true, MEDVAULT_GATEWAY_URL: true });
+
 /** Of `make-keys`. In production it connects with TLS alone. */
 export const MakeKeysConfig = CallingConfig.extend({
   MEDVAULT_OWNER_DATABASE_URL: postgres

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { KeyFileMissing, openKeyring, writeDurably } from "@medvault/keys";
 import { generateKeyFile, holdsKeys } from "@medvault/keys/operations";
-import { createPool, SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
+import { createPool, DatabaseUnavailable, SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { newAssertionKey, publicJwksOf, readAssertionKey, readJwks } from "@medvault/service-kit";
 import { MakeKeysConfig } from "./config.ts";
 import { command, UsageError } from "./lib/command.ts";
@@ -34,8 +34,10 @@ With a database, it makes a key only where nothing lies under another, and prove
         `${dir} has key files, and none of ${missing.join(", ")}. If they were lost, put them back: npm run keys -- recover <share files>. If they never were there, set MEDVAULT_OWNER_DATABASE_URL: they are made where nothing lies under them.`,
       );
     const faults: string[] = [];
-    const faultOf = (name: string) => (error: unknown) =>
-      void faults.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    const faultOf = (name: string) => (error: unknown) => {
+      if (error instanceof DatabaseUnavailable) throw error; // nothing can be proved
+      faults.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    };
     for (const service of SERVICES_WITH_DATA)
       await prove(settings, fileOf(service), service).catch(faultOf(service));
     const gateway = { private: fileOf("gateway"), public: path.join(dir, "public/gateway.jwks.json") };

@@ -1,9 +1,15 @@
-import { connectionOf, migrateService, provisionDatabase, SERVICES_WITH_DATA } from "@medvault/postgres";
+import {
+  connectionOf,
+  isUnavailable,
+  migrateService,
+  provisionDatabase,
+  SERVICES_WITH_DATA,
+} from "@medvault/postgres";
 import type { TlsSettings } from "@medvault/service-kit";
 import pg from "pg";
 import { MigrateConfig } from "./config.ts";
 import { command } from "./lib/command.ts";
-import { trusted } from "./lib/installation.ts";
+import { DatabaseAway, trusted } from "./lib/installation.ts";
 
 await command({
   name: "migrate",
@@ -56,7 +62,12 @@ async function connected<T>(
     application_name: "medvault-migrate",
   });
   client.on("error", () => {}); // a lost connection fails the query at hand, which says so
-  await client.connect();
+  await client.connect().catch((error: unknown) => {
+    if (!isUnavailable(error)) throw error;
+    throw new DatabaseAway(
+      `PostgreSQL does not answer at ${new URL(url).host}: start it, or correct the URL.`,
+    );
+  });
   try {
     return await work(client);
   } finally {

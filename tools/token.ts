@@ -1,5 +1,5 @@
 import { type MedVaultClient, ProblemError } from "@medvault/client";
-import { GatewayConfig } from "./config.ts";
+import { TokenConfig } from "./config.ts";
 import { command } from "./lib/command.ts";
 import { findInstallation } from "./lib/installation.ts";
 import { demoPerson, type Person, sayNextCode, signIn } from "./lib/sign-in.ts";
@@ -16,7 +16,7 @@ await command({
   curl -H "Authorization: Bearer $(npm run --silent token -- doctor)" http://127.0.0.1:8080/v1/patients`,
   options: { "step-up": { type: "boolean" } },
   takesArguments: true,
-  settings: GatewayConfig.pick({ MEDVAULT_DATA: true, MEDVAULT_GATEWAY_URL: true }),
+  settings: TokenConfig,
   run: async ({ values, args, settings }) => {
     const installation = findInstallation(settings);
     const person = demoPerson(installation, args[0] ?? "doctor");

@@ -4,10 +4,10 @@ import { spawn } from "node:child_process";
 import path from "node:path";
 import { root } from "./paths.mjs";
 import { modernNode } from "./prepare.mjs";
-import { sentenceFor } from "./words.mjs";
+import { exitCodeOf, sentenceFor } from "./words.mjs";
 
 /**
- * Runs a command and turns what it throws into one sentence and exit code 1.
+ * Runs a command and turns what it throws into one sentence and an exit code.
  * @param {string} help shown for --help
  * @param {(args: string[]) => Promise<number | void>} work returns the exit code
  */
@@ -28,7 +28,7 @@ export async function command(help, work) {
   } catch (error) {
     const sentence = sentenceFor(error);
     console.error(sentence ? `medvault: ${sentence}` : error);
-    process.exitCode = 1;
+    process.exitCode = exitCodeOf(error);
   }
 }
 

@@ -3,12 +3,22 @@
 
 /** Something that only the person at the keyboard can put right; its message says what to do. */
 export class Trouble extends Error {
-  /** @param {string} message one or two sentences, ending in a full stop */
-  constructor(message) {
+  /**
+   * @param {string} message one or two sentences, ending in a full stop
+   * @param {number} [exitCode] docs/configuration.md, "Exit codes"
+   */
+  constructor(message, exitCode = 1) {
     super(message);
     this.name = "Trouble";
+    this.exitCode = exitCode;
   }
 }
+
+/** As EX_CONFIG of sysexits.h; libs/service-kit has it for what is started from here. */
+export const BAD_SETTINGS = 78;
+
+/** @param {unknown} error */
+export const exitCodeOf = (error) => (error instanceof Trouble ? error.exitCode : 1);
 
 /** @param {string} path */
 const inTheWay = (path) => `${path} is in the way of what MedVault keeps there: move it to another place.`;
@@ -33,13 +43,15 @@ const FILE_TROUBLES = {
 /**
  * Several faults as one: all of them, each on its line.
  * @param {readonly string[]} sentences one at least
+ * @param {number} [exitCode]
  */
-export function troubleOf(sentences) {
+export function troubleOf(sentences, exitCode) {
   const [first = "", ...others] = sentences;
   return new Trouble(
     others.length === 0
       ? first
       : `${sentences.length} things are not right; nothing was started.\n  ${sentences.join("\n  ")}`,
+    exitCode,
   );
 }
 

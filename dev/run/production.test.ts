@@ -1,5 +1,6 @@
 // The demo's own settings with production said of them: no service starts, and each names whatever
 // would be plain.
+import { EXIT } from "@medvault/service-kit";
 import { expect, test } from "vitest";
 import { NODE_FLAGS } from "../lib/cli.mjs";
 import { root } from "../lib/paths.mjs";
@@ -16,6 +17,8 @@ const LISTENER = ["MEDVAULT_TLS_CERT_FILE", "MEDVAULT_TLS_KEY_FILE"];
 const BEHIND = [...LISTENER, "MEDVAULT_TLS_CLIENT_CA_FILE", "DATABASE_URL", "AMQP_URL"];
 const SERVICES = ["AUTH", "RECORDS", "FILES", "AUDIT", "BACKUP"].map((name) => `MEDVAULT_${name}_URL`);
 
+const NOT_MADE = ["MEDVAULT_KEYS_FILE", "MEDVAULT_ASSERTION_JWKS_FILE"];
+
 /** What a process of `entry` says before it ends, with the settings that `npm start` gives it. */
 async function bootOf(name: ProcessName, entry: string, more: Record<string, string> = {}) {
   const data = givenDataDir();
@@ -30,13 +33,16 @@ async function bootOf(name: ProcessName, entry: string, more: Record<string, str
     ...more,
   };
   const signal = AbortSignal.timeout(15_000);
-  const { words: said } = await run(process.execPath, [...NODE_FLAGS, entry], { cwd: root, env, signal });
-  const named = /bad settings: (.*)/.exec(said)?.[1] ?? said;
+  const ran = await run(process.execPath, [...NODE_FLAGS, entry], { cwd: root, env, signal });
+  expect(ran.code).toBe(EXIT.badSettings);
+  const said = ran.out + ran.words;
+  const { faults } = JSON.parse(said) as { faults: { setting: string }[] };
   const shown = Object.values(secrets).filter(
     (secret) => typeof secret === "string" && said.includes(secret),
   );
-  expect(said).not.toMatch(/^ +at /m); // no stack: a sentence
-  return { named: [...named.matchAll(/(?:^|; )([A-Z_]+) \(/g)].map(([, setting]) => setting).sort(), shown };
+  // The keys of this MedVault are not made yet.
+  const named = faults.map(({ setting }) => setting).filter((name) => !NOT_MADE.includes(name));
+  return { named: named.sort(), shown };
 }
 
 test.each<[ProcessName, string, string[]]>([

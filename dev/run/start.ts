@@ -2,7 +2,7 @@
 
 import { askedData, dataDir } from "../lib/paths.mjs";
 import { checkSettings } from "../lib/settings.mjs";
-import { sentenceFor, troubleOf } from "../lib/words.mjs";
+import { BAD_SETTINGS, exitCodeOf, sentenceFor, troubleOf } from "../lib/words.mjs";
 import { MedVault } from "./medvault.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -28,13 +28,13 @@ try {
   terminal = opened;
   const { faults, warnings, declared } = await checkSettings(process.env);
   for (const warning of warnings) opened.show(`warning: ${warning}`);
-  if (faults.length > 0) throw troubleOf(faults);
+  if (faults.length > 0) throw troubleOf(faults, BAD_SETTINGS);
   medvault = new MedVault({ data, settings: process.env, declared, terminal: opened, since });
   await medvault.start();
   opened.ready();
 } catch (error) {
   if (!ending) {
-    process.exitCode = 1;
+    process.exitCode = exitCodeOf(error);
     complain(sentenceFor(error) ?? String((error as Error).stack));
     if (medvault) end("stopping what was started");
     else process.exit();

@@ -246,11 +246,18 @@ function endOf(log: string, from: number): string {
   }
 }
 
+interface LogLine {
+  msg?: unknown;
+  err?: { message?: unknown };
+  faults?: { setting: string; fault: string }[];
+}
+
 /** Services log JSON lines; a person wants the sentence in them. */
 function messageOf(line: string): string {
   try {
-    const { msg, err } = JSON.parse(line) as { msg?: unknown; err?: { message?: unknown } };
+    const { msg, err, faults } = JSON.parse(line) as LogLine;
     if (typeof msg !== "string") return line;
+    if (faults) return `${msg}: ${faults.map(({ setting, fault }) => `${setting} ${fault}`).join("; ")}`;
     return typeof err?.message === "string" ? `${msg}: ${err.message}` : msg;
   } catch {
     return line.trim();

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { openLocations } from "@medvault/auth-service/locations";
 import { openPasswordList } from "@medvault/auth-service/password-list";
-import { applyPolicy, createKeyring } from "@medvault/keys";
+import { applyPolicy, checkKeys } from "@medvault/keys";
 import { ConfigError, createLogger, openTls } from "@medvault/service-kit";
 import { tablesOf } from "../../tools/keys/tables.ts";
 import { askedData } from "../lib/paths.mjs";
@@ -21,9 +21,11 @@ export async function contentFaults(env: Environment, skip: ReadonlySet<string>)
   };
   const found = await Promise.all([
     check("MEDVAULT_POLICY_FILE", policyFaults),
-    check("MEDVAULT_GEOIP_FILE", geoIpFaults),
-    check("MEDVAULT_PASSWORD_LIST", passwordListFaults),
-    check("MEDVAULT_TLS_CA_FILE", caFaults),
+    check("MEDVAULT_GEOIP_FILE", (file) => faultsBy(() => openLocations(file))),
+    check("MEDVAULT_PASSWORD_LIST", (file) => faultsBy(async () => (await openPasswordList(file)).close())),
+    check("MEDVAULT_TLS_CA_FILE", (file) =>
+      faultsBy(async () => (await openTls({ MEDVAULT_TLS_CA_FILE: file }, logger)).close()),
+    ),
     keyFileFaults(path.join(askedData(env), "keys")),
   ]);
   return found.flat();
@@ -40,27 +42,10 @@ async function policyFaults(file: string): Promise<string[]> {
   return [...faults].map((fault) => `MEDVAULT_POLICY_FILE: ${fault}`);
 }
 
-async function geoIpFaults(file: string): Promise<string[]> {
-  const isReadable = await openLocations(file).then(
-    () => true,
-    () => false,
-  );
-  return isReadable ? [] : [`MEDVAULT_GEOIP_FILE must name a whole MaxMind file (.mmdb): ${CHANGE}`];
-}
-
-async function passwordListFaults(file: string): Promise<string[]> {
+/** What opening what a setting names says against it. */
+async function faultsBy(open: () => Promise<unknown>): Promise<string[]> {
   try {
-    await (await openPasswordList(file)).close();
-    return [];
-  } catch (error) {
-    return [`${(error as Error).message}: ${CHANGE}`]; // it names the setting
-  }
-}
-
-async function caFaults(file: string): Promise<string[]> {
-  const logger = createLogger({ service: "medvault", level: "silent" });
-  try {
-    (await openTls({ MEDVAULT_TLS_CA_FILE: file }, logger)).close();
+    await open();
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -68,18 +53,18 @@ async function caFaults(file: string): Promise<string[]> {
   }
 }
 
+const logger = createLogger({ service: "medvault", level: "silent" });
+
 /** Key files that are there, as their services would read them. */
 async function keyFileFaults(dir: string): Promise<string[]> {
-  const files = withDatabase.map((service) => ({ service, keysFile: path.join(dir, `${service}.json`) }));
-  const found = await Promise.all(
-    files
-      .filter(({ keysFile }) => existsSync(keysFile))
-      .map((file) =>
-        createKeyring(file).then(
-          () => [],
-          (error: Error) => [error.message],
-        ),
-      ),
-  );
-  return found.flat();
+  const found: string[] = [];
+  for (const service of withDatabase) {
+    const keysFile = path.join(dir, `${service}.json`);
+    try {
+      if (existsSync(keysFile)) checkKeys({ service, keysFile });
+    } catch (error) {
+      found.push((error as Error).message);
+    }
+  }
+  return found;
 }

@@ -2,6 +2,7 @@
 // started for them.
 import { readFileSync } from "node:fs";
 import net from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 
 import { connectionOf } from "@medvault/postgres";
 import { places, type RedisConfig } from "@medvault/service-kit";
@@ -12,6 +13,8 @@ import { Agent, fetch } from "undici";
 import { type GivenUrls, managementBeside } from "../servers/infrastructure.ts";
 
 const TIMEOUT_MS = 5_000;
+/** Where something else is wrong already, nobody waits for a server that hangs. */
+const TIMEOUT_BESIDE_FAULTS_MS = 500;
 
 /** Whom to trust, where not whom Node trusts. */
 interface Trust {
@@ -41,10 +44,12 @@ export async function serverFaults(
     { name: "AMQP_URL", url: given.AMQP_URL, ask: askRabbit },
     { name: "MEDVAULT_RABBITMQ_URL", url: management, ask: askManagement },
   ];
+  const late = delay(TIMEOUT_BESIDE_FAULTS_MS, null, { ref: false });
   const found = await Promise.all(
     asked.map(async ({ name, url, ask }) => {
       if (!url || skip.has(name)) return [];
-      const fault = await ask(url, tls).catch((error: unknown) => faultOf(error));
+      const answer = ask(url, tls).catch((error: unknown) => faultOf(error));
+      const fault = await (skip.size > 0 ? Promise.race([answer, late]) : answer);
       return fault === null ? [] : [`${name}: ${place(url)} ${fault}`];
     }),
   );

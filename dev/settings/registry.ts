@@ -1,4 +1,6 @@
 // Every setting of every process, from the schemas that read them: nothing is listed twice.
+import { globSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { AuditConfig } from "@medvault/audit-service/config";
 import { AuthConfig, BootstrapConfig } from "@medvault/auth-service/config";
 import { BackupConfig, RestoreConfig } from "@medvault/backup-service/config";
@@ -8,6 +10,7 @@ import { RecordsConfig } from "@medvault/records-service/config";
 import { z } from "zod";
 import * as tools from "../../tools/config.ts";
 import { DevConfig, StartConfig } from "../config.ts";
+import { root } from "../lib/paths.mjs";
 import { type Declared, decidedHere, type ProcessName } from "../run/services.ts";
 
 export const SCHEMAS: Readonly<Record<ProcessName, z.ZodObject>> = {
@@ -23,6 +26,18 @@ export const SCHEMAS: Readonly<Record<ProcessName, z.ZodObject>> = {
 export const TOOLS: readonly z.ZodObject[] = Object.values(tools).filter(
   (value) => value instanceof z.ZodObject,
 );
+
+/** The settings of each tool: tools run when they are imported, so their text is looked at. */
+export function settingsOfTools(): ReadonlyMap<string, z.ZodObject> {
+  const schemas = new Map<string | undefined, unknown>(Object.entries(tools));
+  const found = new Map<string, z.ZodObject>();
+  for (const file of globSync("*.ts", { cwd: path.join(root, "tools") }).toSorted()) {
+    const named = /^ {2}settings: (\w+),$/m.exec(readFileSync(path.join(root, "tools", file), "utf8"))?.[1];
+    const schema = schemas.get(named);
+    if (schema instanceof z.ZodObject) found.set(path.basename(file, ".ts"), schema);
+  }
+  return found;
+}
 
 export interface Setting {
   readonly name: string;

@@ -1,6 +1,6 @@
 import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { fileSetting } from "@medvault/service-kit";
+import { EXIT, fileSetting } from "@medvault/service-kit";
 import { expect, test } from "vitest";
 import { root } from "../lib/paths.mjs";
 import { environment, type ProcessName } from "../run/services.ts";
@@ -102,7 +102,7 @@ test("every fault of every service's settings is named at once, each with what t
     MEDVAULT_DATA: givenDataDir(),
     MEDVAULT_HASHES_AT_ONE: "2",
   });
-  expect(code).toBe(1);
+  expect(code).toBe(EXIT.badSettings);
   expect(said.split("\n").sort()).toEqual(
     [
       "",

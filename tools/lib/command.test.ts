@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { SERVICES_WITH_DATA } from "@medvault/postgres";
+import { EXIT } from "@medvault/service-kit";
 import { createTestDatabase } from "@medvault/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { runTool } from "../test/harness.ts";
@@ -38,8 +39,8 @@ test("without ops.json the environment says where everything is; with neither it
   const { out } = await run("parked", ["--json"], env);
   expect(JSON.parse(out)).toEqual({ command: "parked", ok: true, parked: [] });
   expect(await run("parked", [], { MEDVAULT_RECORDS_DATABASE_URL: "nowhere" })).toMatchObject({
-    code: 1,
-    err: expect.stringMatching(/MEDVAULT_RECORDS_DATABASE_URL \(must be a URL with postgres/),
+    code: EXIT.badSettings,
+    err: expect.stringMatching(/MEDVAULT_RECORDS_DATABASE_URL","fault":"must be a URL with postgres/),
   });
   for (const service of SERVICES_WITH_DATA)
     expect((await run("parked", ["--help"])).out).toContain(`MEDVAULT_${service.toUpperCase()}_DATABASE_URL`);
@@ -68,7 +69,11 @@ test("a database that has ended is not asked: whoever has its port by now gets n
   writeFileSync(path.join(data, "ops.json"), JSON.stringify(ops));
   const sentence =
     "parked: MedVault is not running, and the database of records with it: start it (npm start).\n";
-  expect(await run("parked", [], { MEDVAULT_DATA: data })).toEqual({ code: 1, out: "", err: sentence });
+  expect(await run("parked", [], { MEDVAULT_DATA: data })).toEqual({
+    code: EXIT.tryAgain,
+    out: "",
+    err: sentence,
+  });
   expect(asked).toEqual([]);
 });
 

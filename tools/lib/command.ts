@@ -1,6 +1,6 @@
 // The frame of every tool: help, options, settings, lines or JSON, progress, exit codes.
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
-import { loadConfig } from "@medvault/service-kit";
+import { ConfigError, EXIT, exitCodeOf, readSettings, sayRefusedStart } from "@medvault/service-kit";
 import type { z } from "zod";
 
 /** The command line does not say what to do; its message says what is missing. */
@@ -10,7 +10,7 @@ export class UsageError extends Error {}
 export interface Outcome {
   readonly lines: readonly string[];
   readonly result?: object;
-  /** False: exit code 1. */
+  /** False: EXIT.failed. */
   readonly ok?: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface Command<O extends ParseArgsOptionsConfig, S extends z.ZodObject
   settings: S;
   /** Ctrl-C aborts `signal`, and what is done stays done; without it, Ctrl-C ends the process. */
   isStoppable?: boolean;
-  /** Throws UsageError for exit code 2; whatever else it throws is exit code 1. */
+  /** What it throws becomes a sentence, and an exit code (docs/configuration.md, "Exit codes"). */
   run(call: Call<O, S>): Promise<Outcome>;
 }
 
@@ -54,10 +54,7 @@ interface Call<O extends ParseArgsOptionsConfig, S extends z.ZodObject> {
   readonly signal: AbortSignal;
 }
 
-/**
- * Runs a tool to its end and sets the exit code: 0 done, 1 refused, failed or found something, 2
- * wrong usage.
- */
+/** Runs a tool to its end, and sets its exit code. */
 export async function command<const O extends ParseArgsOptionsConfig, S extends z.ZodObject>(
   tool: Command<O, S>,
 ): Promise<void> {
@@ -69,21 +66,23 @@ export async function command<const O extends ParseArgsOptionsConfig, S extends 
     if (!isUnwritten)
       process.stderr.write(`${tool.name}: its output could not be written (${error.code}).\n`);
     isUnwritten = true;
-    process.exitCode = 1;
+    process.exitCode = EXIT.failed;
   });
   process.stderr.on("error", () => {});
   try {
     const { values, args } = readArguments(tool);
     if (values.help || args[0] === "help") return void process.stdout.write(helpOf(tool));
     const output = new TerminalOutput(values.json === true);
-    const settings = loadConfig(tool.settings, process.env);
+    const { settings, unknown } = await readSettings(tool.settings, process.env);
+    for (const [name, fault] of unknown) process.stderr.write(`${tool.name}: warning: ${name} ${fault}\n`);
     const signal = stopSignal(tool.isStoppable ?? false);
     const outcome = await tool.run({ values, args, settings, output, signal });
     output.finish(tool.name, outcome);
-    process.exitCode = outcome.ok === false || isUnwritten ? 1 : 0;
+    process.exitCode = outcome.ok === false || isUnwritten ? EXIT.failed : EXIT.done;
   } catch (error) {
-    process.stderr.write(`${tool.name}: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = error instanceof UsageError ? 2 : 1;
+    if (error instanceof ConfigError) sayRefusedStart(tool.name, error, 2);
+    else process.stderr.write(`${tool.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = error instanceof UsageError ? EXIT.usage : exitCodeOf(error);
   }
 }
 
@@ -118,7 +117,8 @@ function helpOf({ help, settings }: Pick<Command<never, z.ZodObject>, "help" | "
   --json    one JSON document instead of lines
   --help    this
 ${shown.length > 0 ? `\n  From the environment:\n${shown.join("")}` : ""}
-  Exit code: 0 done, 1 refused, failed or found something, 2 wrong usage.
+  Exit code: 0 done, 1 refused, failed or found something, 2 wrong usage, 75 something that it needs
+  is away (try again), 78 bad settings.
 `;
 }
 

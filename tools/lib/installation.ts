@@ -117,7 +117,9 @@ export function reachableServices({ databaseUrls }: Installation): ServiceName[]
 }
 
 /** The database of a service does not answer; the sentence says what to do. */
-export class DatabaseAway extends Error {}
+export class DatabaseAway extends Error {
+  readonly kind = "unavailable";
+}
 
 /**
  * Runs `work` with a pool of the service's own role. Throws UsageError when nothing says where its

@@ -15,6 +15,11 @@ const MAX_ATTEMPTS = 4;
 
 const NOBODY = "nobody answers at the gateway; is MedVault running (npm start)?";
 
+/** Nobody answers there, or someone else does. */
+class GatewayAway extends Error {
+  readonly kind = "unavailable";
+}
+
 /** A person to sign in; what is null is asked for at the terminal. */
 export interface Person {
   readonly username: string;
@@ -63,7 +68,7 @@ export async function signIn({ gateway, proofKey, as, userAgent }: SignInOptions
     if (await logIn(client, as))
       throw new Error("this account must set up its second factor first: sign in once with a client.");
   } catch (error) {
-    if (error instanceof NoAnswer) throw new Error(silenceOf(error));
+    if (error instanceof NoAnswer) throw new GatewayAway(silenceOf(error));
     if (!(error instanceof ProblemError)) throw error;
     throw new Error(`signing in failed (${error.status} ${error.code}).`);
   }

@@ -13,7 +13,7 @@ export {
 export { type IndexQuery, LiveIndexes } from "./indexes/live-indexes.ts";
 export type { TokenTable } from "./indexes/token-chain.store.ts";
 export { TokenChain } from "./indexes/token-chain.ts";
-export { createKeyring, Keyring, type KeyringOptions, openKeyring } from "./keyring/keyring.ts";
+export { checkKeys, createKeyring, Keyring, type KeyringOptions, openKeyring } from "./keyring/keyring.ts";
 export { indexKey, tableKey } from "./keyring/service-keys.ts";
 export {
   type PublicSigningKey,

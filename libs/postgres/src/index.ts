@@ -13,6 +13,7 @@ export {
 export { ddl } from "./identifiers.ts";
 export { migrate } from "./migrate.ts";
 export { assertServiceMigrated, migrateService } from "./migrate-service.ts";
+export { MigrationMissing } from "./migration.errors.ts";
 export { type Migration, readMigrations } from "./migration-files.ts";
 export { createPool, type PoolOptions } from "./pool.ts";
 export { isPlannedOnce, PLANNED_EACH_TIME } from "./prepared.ts";

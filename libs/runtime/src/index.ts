@@ -2,6 +2,7 @@ export { createServiceApp } from "./app.ts";
 export { startConsumers } from "./consumers.ts";
 export type { Job } from "./job.ts";
 export { looked } from "./metrics.ts";
+export { runOnce } from "./one-shot.ts";
 export { connectRedis } from "./redis.client.ts";
 export { defineProcess, type ProcessParts, run } from "./run.ts";
 export {

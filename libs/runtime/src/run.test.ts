@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { ASSERTION_HEADER } from "@medvault/contracts";
 import { createSubjectKey, openKeyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
+import { EXIT } from "@medvault/service-kit";
 import { actor, createTestBroker, createTestDatabase, testAssertions } from "@medvault/testing";
 import { expect, onTestFinished, test } from "vitest";
 
@@ -30,15 +31,25 @@ async function ended(env: Record<string, string>) {
 }
 
 test("bad settings are named, all at once, with no value and no stack trace", async () => {
-  const { code, words } = await ended({
+  const { code, out, words } = await ended({
     PORT: "70000",
     REDIS_URL: "http://secret@x",
     MEDVAULT_TEST_COUNT: "9",
   });
-  expect(code).toBe(1);
-  const [line = ""] = words.split("\n").filter((each) => each.startsWith("fixture: "));
-  for (const name of ["PORT", "ADMIN_PORT", "REDIS_URL", "MEDVAULT_TEST_COUNT"]) expect(line).toContain(name);
-  expect(words).not.toMatch(/secret|^\s+at /m);
+  expect(code).toBe(EXIT.badSettings);
+  expect(words).toBe("");
+  const { level, service, msg, faults } = JSON.parse(out) as { faults: { setting: string }[] } & Record<
+    string,
+    string
+  >;
+  expect({ level, service, msg }).toEqual({
+    level: "fatal",
+    service: "fixture",
+    msg: "4 settings are not right; nothing was started",
+  });
+  const named = faults.map(({ setting }) => setting);
+  expect(named.toSorted()).toEqual(["ADMIN_PORT", "MEDVAULT_TEST_COUNT", "PORT", "REDIS_URL"]);
+  expect(out).not.toMatch(/secret|at /);
 });
 
 test("a start that fails for another reason says so in the log, and the process ends", async () => {
@@ -141,10 +152,12 @@ test("threat: a service whose key file is lost, or has other keys, does not star
     [{ MEDVAULT_KEYS: readFileSync(other, "utf8") }, /files from MEDVAULT_KEYS are not those of its tables/],
   ] as const) {
     const { exited, out } = spawned("service.ts", { ...env, ...settings });
-    expect(await exited).toBe(1);
-    const { msg } = JSON.parse(out().trim().split("\n").at(-1) ?? "") as { msg: string };
-    expect(msg).toMatch(words);
-    expect(msg).toContain("npm run keys -- recover <share files>");
+    expect(await exited).toBe(EXIT.badSettings);
+    const last = out().trim().split("\n").at(-1) ?? "";
+    const { msg, faults = [] } = JSON.parse(last) as { msg: string; faults?: { fault: string }[] };
+    const said = faults[0]?.fault ?? msg; // what only the database can tell comes after the settings
+    expect(said).toMatch(words);
+    expect(said).toContain("npm run keys -- recover <share files>");
   }
   expect(existsSync(join(folder, "lost.json"))).toBe(false);
 });

@@ -1,8 +1,8 @@
-import { KeysError } from "@medvault/keys";
 import {
   type CommonConfig,
-  ConfigError,
+  type Contents,
   createLogger,
+  EXIT,
   type Logger,
   loadAssertionVerifier,
   metricsOf,
@@ -14,11 +14,12 @@ import {
 } from "@medvault/service-kit";
 import type { z } from "zod";
 import { createServiceApp } from "./app.ts";
-import { readConfig } from "./config.ts";
+import { contentsOf, readConfig } from "./config.ts";
 import { startConsumers } from "./consumers.ts";
 import { finalRotationJob } from "./final-rotation.jobs.ts";
 import { createJobs } from "./jobs.service.ts";
 import { openParts } from "./parts.ts";
+import { refuse } from "./refuse.ts";
 import type { Service } from "./service.ts";
 
 /** What a process has before anything of its own. */
@@ -32,6 +33,8 @@ export interface ProcessParts<C> {
 export interface ProcessDeclaration<C extends z.ZodObject> {
   readonly name: string;
   readonly config: C;
+  /** Looks into what its settings name, before anything is opened. */
+  readonly contents?: Contents;
   open(
     parts: ProcessParts<z.infer<C>>,
   ): Promise<Pick<ServeOptions, "app" | "onStop"> & Partial<Pick<ServeOptions, "adminApp" | "onMalformed">>>;
@@ -48,18 +51,33 @@ type Settings = CommonConfig & TlsSettings;
 
 /**
  * Runs a service or another process until a signal ends it: settings, TLS, parts, listeners, drain.
- * Bad settings are named, all at once, without a stack trace, and the exit code is 1.
+ * Bad settings are named, all at once, before anything is opened. How it ends:
+ * docs/configuration.md, "Exit codes".
  */
 export async function run(declared: Service | ProcessDeclaration<z.ZodObject>): Promise<void> {
+  let logger: Logger | null = null;
+  const onSignal = (signal: NodeJS.Signals) => {
+    logger?.info({ signal }, "stopped while starting");
+    process.exit(EXIT.done);
+  };
+  // Without a handler, the first process of a container would ignore it.
+  for (const signal of SIGNALS) process.once(signal, onSignal);
   try {
-    const config = readConfig(declared.config) as Settings;
-    await start(declared, config, createLogger({ service: declared.name, level: config.LOG_LEVEL }));
+    const contents = "routes" in declared ? contentsOf(declared) : (declared.contents ?? {});
+    const { settings, unknown } = await readConfig(declared.config, contents);
+    const config = settings as Settings;
+    logger = createLogger({ service: declared.name, level: config.LOG_LEVEL });
+    for (const [name, reason] of unknown) logger.warn({ name, reason }, "an unknown setting");
+    await start(declared, config, logger);
+    for (const signal of SIGNALS) process.off(signal, onSignal); // the drain has its own by now
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${declared.name}: ${error.message}\n`);
-    process.exitCode = 1;
+    const code = refuse(declared.name, error, logger, 1);
+    // What has been opened by now would keep the process alive.
+    process.exit(code);
   }
 }
+
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 async function start(
   declared: Service | ProcessDeclaration<z.ZodObject>,
@@ -67,20 +85,13 @@ async function start(
   logger: Logger,
 ): Promise<void> {
   const tls = await openTls(config, logger);
-  try {
-    const stopTelemetry = await openTelemetry(declared, config, logger, tls);
-    const opened = await ("routes" in declared
-      ? openService(declared, { config, logger, tls })
-      : declared.open({ config, logger, tls }));
-    const { HOST: host, PORT: port, ADMIN_PORT: adminPort, MEDVAULT_PROOF_KEY: proofKey } = config;
-    const onStop = [...opened.onStop, stopTelemetry];
-    await serve({ ...opened, onStop, host, port, adminPort, proofKey, logger, tls });
-  } catch (err) {
-    // What has been opened by now would keep the process alive.
-    const isSaid = err instanceof KeysError || err instanceof ConfigError; // they say what to do
-    logger.fatal({ err }, isSaid ? err.message : "the start failed");
-    process.exit(1);
-  }
+  const stopTelemetry = await openTelemetry(declared, config, logger, tls);
+  const opened = await ("routes" in declared
+    ? openService(declared, { config, logger, tls })
+    : declared.open({ config, logger, tls }));
+  const { HOST: host, PORT: port, ADMIN_PORT: adminPort, MEDVAULT_PROOF_KEY: proofKey } = config;
+  const onStop = [...opened.onStop, stopTelemetry];
+  await serve({ ...opened, onStop, host, port, adminPort, proofKey, logger, tls });
 }
 
 /** Loads tracing only where it is on: it takes some 8 MB. */

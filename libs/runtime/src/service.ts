@@ -3,7 +3,16 @@ import type { Digest } from "@medvault/crypto";
 import type { Keyring, SealedTable } from "@medvault/keys";
 import type { Appender, Broker, ConsumerOptions } from "@medvault/messaging";
 import type { PoolOptions, ServiceName } from "@medvault/postgres";
-import type { CheckState, CommonConfig, JsonLimit, Logger, People, Route, Tls } from "@medvault/service-kit";
+import type {
+  CheckState,
+  CommonConfig,
+  Contents,
+  JsonLimit,
+  Logger,
+  People,
+  Route,
+  Tls,
+} from "@medvault/service-kit";
 import type { Request } from "express";
 import type { Redis } from "ioredis";
 import type pg from "pg";
@@ -75,6 +84,8 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
   readonly tables?: readonly Pick<SealedTable<object>, "declaration" | "adopt">[];
   /** How its connections to Postgres differ from the defaults. */
   pool?(config: z.infer<C>): Pick<PoolOptions, "max" | "prepared">;
+  /** Looks into what its own settings name, before anything is opened. */
+  readonly contents?: Contents;
   /** Opens what its use cases share. What it throws ends the boot. */
   open(parts: Parts<z.infer<C>>): X | Promise<X>;
   routes(context: X): readonly Route[];

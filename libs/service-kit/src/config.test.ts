@@ -67,12 +67,12 @@ test("every bad setting is named at once, and no value is shown", () => {
     "RATE",
   ]);
   expect(message).not.toContain("hunter2");
-  expect(message).toContain("AMQP_URL (missing)");
+  expect(message).toContain("AMQP_URL (missing: RabbitMQ");
 });
 
 test("an empty setting counts as not set", () => {
   expect(() => loadConfig(CommonConfig, { ...GOOD, MEDVAULT_ASSERTION_JWKS_FILE: "" })).toThrow(
-    /JWKS_FILE \(missing\)/,
+    /JWKS_FILE \(missing: /,
   );
   expect(loadConfig(CommonConfig, { ...GOOD, LOG_LEVEL: "" }).LOG_LEVEL).toBe("info");
 });

@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { z } from "zod";
+import { expectedBy } from "./expected.ts";
 import { plaintextFaults } from "./plaintext.ts";
 
 /** The environment does not fit the schema. Names every bad setting at once, and no value. */
@@ -7,10 +8,13 @@ export class ConfigError extends Error {
   readonly settings: readonly string[];
   /** By setting, what is wrong with it. */
   readonly faults: ReadonlyMap<string, string>;
-  constructor(faults: ReadonlyMap<string, string>) {
+  /** What was probably meant to be a setting: alone it is only warned of. */
+  readonly unknown: ReadonlyMap<string, string>;
+  constructor(faults: ReadonlyMap<string, string>, unknown: ReadonlyMap<string, string> = new Map()) {
     super(`bad settings: ${[...faults].map(([name, fault]) => `${name} (${fault})`).join("; ")}`);
     this.name = "ConfigError";
     this.faults = faults;
+    this.unknown = unknown;
     this.settings = [...faults.keys()];
   }
 }
@@ -25,35 +29,38 @@ export function loadConfig<S extends z.ZodObject>(
   schema: S,
   env: Readonly<Record<string, string | undefined>>,
 ): z.infer<S> {
+  const { settings, faults } = examine(schema, env);
+  if (settings === undefined || faults.size > 0) throw new ConfigError(faults);
+  return settings;
+}
+
+/** What was given, also by files; what it means, unless it does not fit the schema; every fault. */
+export function examine<S extends z.ZodObject>(
+  schema: S,
+  env: Readonly<Record<string, string | undefined>>,
+): {
+  given: Record<string, string | undefined>;
+  settings: z.infer<S> | undefined;
+  faults: Map<string, string>;
+} {
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
   );
-  const faults = readFromFiles(Object.keys(schema.shape), given);
+  const names = Object.keys(schema.shape);
+  const faults = readFromFiles(names, given);
   const parsed = schema.safeParse(given);
   for (const issue of parsed.error?.issues ?? []) {
     const name = String(issue.path[0] ?? "(settings)");
-    if (!faults.has(fileSetting(name)))
-      faults.set(name, given[name] === undefined ? "missing" : faultOf(issue));
+    if (faults.has(name) || faults.has(fileSetting(name))) continue;
+    const { description = "" } = (schema.shape[name] ?? {}) as z.ZodType;
+    const isMissing = given[name] === undefined && issue.code !== "custom";
+    faults.set(name, isMissing ? missing(description) : faultOf(issue, schema.shape[name] as z.ZodType));
   }
-  for (const [name, fault] of plaintextFaults(Object.keys(schema.shape), given))
-    if (!faults.has(name)) faults.set(name, fault);
-  if (!parsed.success || faults.size > 0) throw new ConfigError(faults);
-  return parsed.data;
+  for (const [name, fault] of plaintextFaults(names, given)) if (!faults.has(name)) faults.set(name, fault);
+  return { given, settings: parsed.data, faults };
 }
 
-/**
- * What `read` gives, for a job, which has nothing to close yet. Bad settings end the process with
- * exit code 1, each named on standard error, without a stack.
- */
-export function settingsOrExit<T>(job: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${job}: ${error.message}\n`);
-    process.exit(1);
-  }
-}
+const missing = (description: string) => (description ? `missing: ${description}` : "missing");
 
 /** The setting that names the file with another's value: how orchestrators give secrets. */
 export const fileSetting = (name: string): string => `${name}_FILE`;
@@ -78,11 +85,15 @@ function readFromFiles(names: readonly string[], given: Record<string, string | 
 }
 
 /** What is wrong, in words that hold nothing of the value. */
-function faultOf(issue: z.core.$ZodIssue): string {
+function faultOf(issue: z.core.$ZodIssue, schema?: z.ZodType): string {
+  const expected = schema && issue.code !== "custom" ? expectedBy(schema) : null;
+  if (expected) return `must be ${expected}`;
   switch (issue.code) {
     case "too_small":
+      if (issue.origin === "string") return `must have at least ${issue.minimum} characters`;
       return `must be at least ${issue.minimum}`;
     case "too_big":
+      if (issue.origin === "string") return `must have at most ${issue.maximum} characters`;
       return `must be at most ${issue.maximum}`;
     case "invalid_value":
       return `must be one of ${issue.values.join(", ")}`;
@@ -103,9 +114,13 @@ export const wholeNumber = (least: number, most: number) => z.coerce.number().in
 
 /** A URL of one of these protocols. */
 export function urlOf(...protocols: string[]): z.ZodType<string, string> {
-  return z.string().refine((value) => protocols.includes(URL.parse(value)?.protocol.replace(":", "") ?? ""), {
-    message: `must be a URL with ${protocols.join(" or ")}`,
-  });
+  const type = `URL with ${protocols.join(" or ")}`;
+  return z
+    .string()
+    .refine((value) => protocols.includes(URL.parse(value)?.protocol.replace(":", "") ?? ""), {
+      message: `must be a ${type}`,
+    })
+    .meta({ type });
 }
 
 /** Where a server listens. */
@@ -200,7 +215,11 @@ export const CommonConfig = CallingConfig.extend({
     .describe(
       "who may call: a handshake without a certificate of this CA is refused; required in production",
     ),
-  HOST: z.string().default("127.0.0.1").describe("the address that it listens on"),
+  HOST: z
+    .string()
+    .regex(/^[A-Za-z0-9.:_-]{1,255}$/, "must be an address or a host name")
+    .default("127.0.0.1")
+    .describe("the address that it listens on"),
   PORT: wholeNumber(0, 65_535).describe("the port of its API; 0 takes any"),
   ADMIN_PORT: wholeNumber(0, 65_535).describe("the port of health and metrics, for operators alone"),
   DATABASE_URL: urlOf("postgres", "postgresql").describe(
@@ -217,7 +236,7 @@ export const CommonConfig = CallingConfig.extend({
     .describe("the gateway's public key: whose assertions are believed"),
   MEDVAULT_INSTANCE: z
     .string()
-    .regex(/^[A-Za-z0-9._-]{1,64}$/)
+    .regex(/^[A-Za-z0-9._-]{1,64}$/, "must be 1 to 64 of A-Z, a-z, 0-9, . _ and -")
     .default("1")
     .describe("tells replicas apart in leases and events"),
   MEDVAULT_PROOF_KEY: z

@@ -28,12 +28,13 @@ export {
   policyFile,
   RedisConfig,
   readableFile,
-  settingsOrExit,
   tokenIssuer,
   urlOf,
   wholeNumber,
 } from "./config.ts";
 export { connectorOf } from "./connector.ts";
+export { EXIT, type ExitCode, exitCodeOf } from "./exit-code.ts";
+export { expectedBy } from "./expected.ts";
 export { type CheckState, mountHealth, type Readiness, stateOf } from "./health.ts";
 export { type Caller, callerOf, type InternalClient, internalClient } from "./internal.client.ts";
 export { endOfString, stringOf } from "./json-string.ts";
@@ -45,6 +46,7 @@ export { addressRanges, isAddress, networkOf, plainAddress } from "./network.ts"
 export { type NameOf, type People, peopleClient } from "./people.client.ts";
 export { problemOf } from "./problem.ts";
 export { CHALLENGE_HEADER, PROOF_HEADER, proofOf } from "./proof.ts";
+export { sayRefusedStart } from "./refused-start.ts";
 export { noteRoute, noteSession, requestIdOf, traceparentOf } from "./request.ts";
 export {
   type Answer,
@@ -56,6 +58,13 @@ export {
   type WriteRequest,
 } from "./route.ts";
 export { type Running, type ServeOptions, serve } from "./serve.ts";
+export {
+  type Contents,
+  readableDirectory,
+  readSettings,
+  unknownSettings,
+  writableDirectory,
+} from "./settings.ts";
 export { openTls, type Tls, type TlsSettings } from "./tls.ts";
 export { etagOf, ifMatch, parse } from "./validation.ts";
 export { VERSION } from "./version.ts";

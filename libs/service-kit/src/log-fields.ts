@@ -65,6 +65,9 @@ const LOG_FIELDS: ReadonlySet<string> = new Set([
 
 const MAX_TEXT = 300;
 const MAX_CAUSES = 5;
+const MAX_FAULTS = 100;
+/** How a lost key file is put back takes some words. */
+const MAX_FAULT = 1_000;
 
 type Fields = Record<string, unknown>;
 
@@ -75,12 +78,19 @@ export function allowedFields(given: Fields): Fields {
     if (name === "err" || name === "error") {
       const fields = errorFields(value);
       if (fields) kept.err = fields;
+    } else if (name === "faults" && Array.isArray(value)) {
+      kept.faults = value.slice(0, MAX_FAULTS).map(faultFields);
     } else if (LOG_FIELDS.has(name)) {
       const scalar = scalarOf(value);
       if (scalar !== undefined) kept[name] = scalar;
     }
   }
   return kept;
+}
+
+/** Of a start that was refused: a setting, and what to do with it. */
+function faultFields({ setting, fault }: Fields): Fields {
+  return { setting: scrub(String(setting)), fault: scrub(String(fault), MAX_FAULT) };
 }
 
 function scalarOf(value: unknown): string | number | boolean | null | undefined {
@@ -127,9 +137,9 @@ const TOKENS =
   /eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*){0,4}|\b(Bearer|Basic)\s+\S+|(:\/\/[^\s:/@]*:)[^\s@]+@|-----BEGIN[\s\S]*/gi;
 
 /** A last net under the allow-list: cuts tokens, passwords in URLs, and long text. */
-export function scrub(text: string): string {
+export function scrub(text: string, most = MAX_TEXT): string {
   const clean = text.replace(TOKENS, (_all, _token, _scheme, url: string | undefined) =>
     url ? `${url}*@` : "[cut]",
   );
-  return clean.length > MAX_TEXT ? `${clean.slice(0, MAX_TEXT)}…` : clean;
+  return clean.length > most ? `${clean.slice(0, most)}…` : clean;
 }

@@ -120,6 +120,11 @@ export async function openTls(
   };
 }
 
+/** What is wrong with the files that the settings name, by setting, before anything is opened. */
+export async function tlsFaults(settings: TlsSettings): Promise<ReadonlyMap<string, string>> {
+  return faultsOf(await readTexts(settings));
+}
+
 /** A file that cannot be read counts as empty, which is reported as a fault. */
 async function readTexts(settings: TlsSettings): Promise<Texts> {
   const texts: Texts = {};
@@ -144,13 +149,19 @@ function faultsOf(texts: Texts): Map<string, string> {
   const note = (part: Part, fault: string) => faults.set(SETTINGS[part], fault);
   for (const part of ["cert", "ca", "clientCa"] as const) {
     if (texts[part] === undefined) continue;
-    if (certificatesOf(texts[part]).length === 0) note(part, "is not a readable file of PEM certificates");
+    const found = certificatesOf(texts[part]);
+    // Of a chain the first is its own; of authorities one is enough.
+    const isGood = part === "cert" ? isValidNow : () => found.some(isValidNow);
+    if (!found[0]) note(part, "is not a readable file of PEM certificates");
+    else if (!isGood(found[0])) note(part, "has expired, or is not valid yet: put a new one there");
   }
-  if (texts.cert !== undefined && texts.key === undefined) note("key", "missing");
-  if (texts.cert === undefined && texts.key !== undefined) note("cert", "missing");
-  if (texts.cert === undefined && texts.clientCa !== undefined) note("cert", "missing");
+  if (texts.cert !== undefined && texts.key === undefined)
+    note("key", "missing: the private key of the certificate in MEDVAULT_TLS_CERT_FILE");
+  if (texts.cert === undefined && texts.key !== undefined)
+    note("cert", "missing: the certificate of the key in MEDVAULT_TLS_KEY_FILE");
+  if (texts.cert === undefined && texts.clientCa !== undefined)
+    note("cert", "missing: who asks callers for certificates has to have one");
   const own = texts.cert === undefined ? undefined : certificatesOf(texts.cert)[0];
-  if (own && !isValidNow(own)) note("cert", "has expired, or is not valid yet");
   if (texts.key === undefined) return faults;
   const key = privateKeyOf(texts.key);
   if (!key) note("key", "is not a readable file of a PEM private key without a passphrase");

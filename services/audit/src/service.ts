@@ -1,4 +1,5 @@
 import { defineService } from "@medvault/runtime";
+import { writableDirectory } from "@medvault/service-kit";
 import { completenessRoutes } from "./completeness/completeness.routes.ts";
 import { AuditConfig } from "./config.ts";
 import { openContext } from "./context.ts";
@@ -13,6 +14,7 @@ import { verificationRoutes } from "./verification/verification.routes.ts";
 export const service = defineService({
   name: "audit",
   config: AuditConfig,
+  contents: { MEDVAULT_AUDIT_DIR: writableDirectory },
   pool: () => ({ prepared: true }),
   open: (parts) => openContext(parts),
   people: ({ people }) => people,

@@ -4,7 +4,6 @@ import {
   CallingConfig,
   CommonConfig,
   finalRotationHours,
-  loadConfig,
   policyFile,
   RedisConfig,
   readableFile,
@@ -42,6 +41,8 @@ function passkeysOf(config: PasskeyConfig): RelyingParty {
   const { MEDVAULT_PASSKEY_RP_ID: id, MEDVAULT_PASSKEY_ORIGINS: origins } = config;
   return relyingPartyOf(config.MEDVAULT_PUBLIC_URL, { id, origins });
 }
+
+const isOfPasskeys = (name: string) => name === "MEDVAULT_PUBLIC_URL" || name.startsWith("MEDVAULT_PASSKEY_");
 
 function hasUsableOrigins(config: PasskeyConfig): boolean {
   try {
@@ -184,9 +185,11 @@ export const AuthConfig = CommonConfig.extend({
   .refine((config) => config.MEDVAULT_SMTP_URL !== undefined || config.MEDVAULT_MAIL_DIR !== undefined, {
     path: ["MEDVAULT_SMTP_URL"],
     message: "this or MEDVAULT_MAIL_DIR must be set",
+    when: () => true, // named with every other fault, not after them
   })
   .refine(hasUsableOrigins, {
     path: ["MEDVAULT_PASSKEY_ORIGINS"],
+    when: ({ issues }) => !issues.some(({ path }) => isOfPasskeys(String(path?.[0]))),
     message: "must be origins of MEDVAULT_PASSKEY_RP_ID, of https or localhost",
   });
 export type AuthConfig = z.infer<typeof AuthConfig>;
@@ -248,8 +251,3 @@ export const BootstrapConfig = CallingConfig.extend({
     .describe("the first admin's address"),
 });
 export type BootstrapConfig = z.infer<typeof BootstrapConfig>;
-
-/** What the one-shot bootstrap reads. Throws ConfigError. */
-export function readBootstrapConfig(env: NodeJS.ProcessEnv = process.env): BootstrapConfig {
-  return loadConfig(BootstrapConfig, env);
-}

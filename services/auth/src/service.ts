@@ -1,4 +1,5 @@
 import { defineService } from "@medvault/runtime";
+import { writableDirectory } from "@medvault/service-kit";
 import { addressJobs } from "./addresses/address.jobs.ts";
 import { addressRoutes } from "./addresses/address.routes.ts";
 import { AuthConfig } from "./config.ts";
@@ -9,7 +10,9 @@ import { mailJobs, mailMetrics } from "./mail/mail.jobs.ts";
 import { mfaRoutes } from "./mfa/mfa.routes.ts";
 import { passkeyRoutes } from "./passkeys/passkey.routes.ts";
 import { passwordRoutes } from "./passwords/password.routes.ts";
+import { openPasswordList } from "./passwords/password-list.store.ts";
 import { roleRoutes } from "./roles/role.routes.ts";
+import { openLocations } from "./sessions/location.store.ts";
 import { sessionJobs, sessionMetrics } from "./sessions/session.jobs.ts";
 import { sessionRoutes } from "./sessions/session.routes.ts";
 import { signInRoutes } from "./sign-in/sign-in.routes.ts";
@@ -25,6 +28,11 @@ export const service = defineService({
   config: AuthConfig,
   tables: sealedTables,
   pool: () => ({ prepared: true }),
+  contents: {
+    MEDVAULT_PASSWORD_LIST: async (file) => (await openPasswordList(file)).close(),
+    MEDVAULT_GEOIP_FILE: openLocations,
+    MEDVAULT_MAIL_DIR: writableDirectory,
+  },
   open: openContext,
   routes: (ctx) => [
     ...signInRoutes(ctx),

@@ -1,4 +1,4 @@
-import { CallingConfig, CommonConfig, loadConfig, urlOf } from "@medvault/service-kit";
+import { CallingConfig, CommonConfig, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
 
 const Directories = {
@@ -22,19 +22,9 @@ export type JobConfig = z.infer<typeof JobConfig>;
 export const BackupJobConfig = JobConfig.extend(CommonConfig.pick({ DATABASE_URL: true }).shape);
 export type BackupJobConfig = z.infer<typeof BackupJobConfig>;
 
-/** What the backup job reads of the environment. Throws ConfigError. */
-export function readBackupJobConfig(): BackupJobConfig {
-  return loadConfig(BackupJobConfig, process.env);
-}
-
 export const RestoreConfig = JobConfig.extend({
   MEDVAULT_OWNER_DATABASE_URL: urlOf("postgres", "postgresql").describe(
     "PostgreSQL, as the role that owns the schemas: no running service has it",
   ),
 });
 export type RestoreConfig = z.infer<typeof RestoreConfig>;
-
-/** What the restore job reads of the environment. Throws ConfigError. */
-export function readRestoreConfig(): RestoreConfig {
-  return loadConfig(RestoreConfig, process.env);
-}

@@ -3,8 +3,8 @@ import type { Actor } from "@medvault/contracts";
 import { type Keyring, openKeyring } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import { createPool, withoutDeadline } from "@medvault/postgres";
-import type { Parts } from "@medvault/runtime";
-import { createLogger, type Logger, openTls } from "@medvault/service-kit";
+import type { Parts, ProcessParts } from "@medvault/runtime";
+import { type Contents, type Logger, readableDirectory, writableDirectory } from "@medvault/service-kit";
 import type pg from "pg";
 import type { BackupConfig, JobConfig } from "./config.ts";
 import { WorkQueue } from "./work/queue.ts";
@@ -75,26 +75,27 @@ export async function openContext(parts: Parts<BackupConfig>): Promise<Context> 
   };
 }
 
+/** Looks into what the settings of the service and of its jobs name. */
+export const contents: Contents = {
+  MEDVAULT_BACKUPS_DIR: writableDirectory,
+  MEDVAULT_FILES_DIR: readableDirectory,
+  MEDVAULT_AUDIT_DIR: readableDirectory,
+};
+
 /** Of a job, which is one process and one piece of work. */
 const JOB_CONNECTIONS = 8;
 
 /** What a job has; `close` lets go of it. */
 export async function openJob(
-  config: JobConfig,
+  { config, logger, tls }: ProcessParts<JobConfig>,
   connectionString: string,
   name: string,
 ): Promise<{ context: MakingContext; close: () => Promise<void> }> {
-  // Standard error: a supervisor keeps that, and shows its last lines when the job fails.
-  const logger = createLogger({ service: name, level: config.LOG_LEVEL, destination: 2 });
-  const tls = await openTls(config, logger);
   const pool = createPool({
     ...{ connectionString, tls: tls.outgoing, applicationName: name, schema: "backup" },
     ...{ max: JOB_CONNECTIONS, statementTimeoutMs: COPY_TIMEOUT_MS },
   });
-  const close = async () => {
-    await pool.end();
-    tls.close();
-  };
+  const close = () => pool.end();
   try {
     const keyring = await openKeyring(pool, {
       service: "backup",

@@ -3,13 +3,14 @@ import { defineService } from "@medvault/runtime";
 import { backupJobs, backupMetrics } from "./backups/backup.jobs.ts";
 import { backupRoutes } from "./backups/backup.routes.ts";
 import { BackupConfig } from "./config.ts";
-import { openContext } from "./context.ts";
+import { contents, openContext } from "./context.ts";
 import { keysetJobs } from "./keysets/keyset.jobs.ts";
 import { restoreJobs } from "./restores/restore.jobs.ts";
 
 export const service = defineService({
   name: "backup",
   config: BackupConfig,
+  contents,
   open: openContext,
   routes: backupRoutes,
   jobs: (context) => [...backupJobs(context), ...restoreJobs(context), ...keysetJobs(context)],

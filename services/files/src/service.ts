@@ -1,4 +1,5 @@
 import { defineService } from "@medvault/runtime";
+import { writableDirectory } from "@medvault/service-kit";
 import { FilesConfig } from "./config.ts";
 import { openContext } from "./context.ts";
 import { fileJobs } from "./files/file.jobs.ts";
@@ -8,6 +9,7 @@ import { sealedTables } from "./tables.ts";
 export const service = defineService({
   name: "files",
   config: FilesConfig,
+  contents: { MEDVAULT_FILES_DIR: writableDirectory },
   tables: sealedTables,
   pool: () => ({ prepared: true }),
   open: openContext,

@@ -1,5 +1,5 @@
 import { defineProcess } from "@medvault/runtime";
-import { adminApp, bareApp, endApp, metricsOf, mountHealth } from "@medvault/service-kit";
+import { adminApp, bareApp, endApp, metricsOf, mountHealth, readAssertionKey } from "@medvault/service-kit";
 import { GatewayConfig } from "./config.ts";
 import { openContext } from "./context.ts";
 import { edge } from "./edge.routes.ts";
@@ -16,6 +16,7 @@ const EVIDENCE = new Set(["unauthenticated", "forbidden", "rate_limited", "inval
 export const gateway = defineProcess({
   name: "gateway",
   config: GatewayConfig,
+  contents: { MEDVAULT_KEYS_FILE: readAssertionKey },
   async open({ config, logger, tls }) {
     const context = await openContext({ config, logger, tls });
     const { readiness, producer, upstreams } = context;

@@ -13,6 +13,7 @@ import type { Db } from "@medvault/postgres";
 import { NoKeySource } from "../errors.ts";
 import { envKeyProvider } from "../providers/env-provider.ts";
 import { fileKeyProvider } from "../providers/file-provider.ts";
+import { ServiceKeys } from "../providers/key-document.ts";
 import { readKeyFile } from "../providers/key-file.ts";
 import type { KeyProvider, ServiceKeyVersion } from "../providers/provider.ts";
 import { vaultKeyProvider } from "../providers/vault-provider.ts";
@@ -28,6 +29,17 @@ export interface KeyringOptions {
   readonly keysFile?: string | undefined;
   /** The content of the environment variable that holds the keys. */
   readonly keysEnv?: string | undefined;
+}
+
+/**
+ * Reads the service's keys as createKeyring does, and forgets them; asks no Vault. Throws as that
+ * does.
+ */
+export function checkKeys({ service, keysFile, keysEnv }: KeyringOptions): void {
+  if (keysEnv !== undefined) envKeyProvider(keysEnv, service);
+  if (keysFile === undefined) return;
+  const { document } = readKeyFile(keysFile, service);
+  if (!document.vault) new ServiceKeys(document, keysFile);
 }
 
 /** Opens the service's keys. Throws NoKeySource unless there is one source, or as providers do. */

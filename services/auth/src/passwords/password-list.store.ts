@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
+import { ConfigError } from "@medvault/service-kit";
 
 /** The operator's list of passwords that are not taken. */
 export interface PasswordList {
@@ -8,11 +9,10 @@ export interface PasswordList {
   close(): Promise<void>;
 }
 
-/** The list is not one: the service does not start. Its text names the setting and the fault. */
-export class PasswordListInvalid extends Error {
-  constructor(fault: string, cause?: unknown) {
-    super(`MEDVAULT_PASSWORD_LIST ${fault}`, cause === undefined ? undefined : { cause });
-    this.name = "PasswordListInvalid";
+/** The list is not one: the service does not start. */
+class PasswordListInvalid extends ConfigError {
+  constructor(fault: string) {
+    super(new Map([["MEDVAULT_PASSWORD_LIST", fault]]));
   }
 }
 
@@ -27,11 +27,11 @@ const SAMPLES = 1_000;
 /**
  * Opens a list: one password a line, or SHA-1 hashes in hex, sorted, with or without `:count` (as
  * haveibeenpwned.com gives them out), distinguished by the first line. Hashes are searched in the
- * file (35 reads among a billion), words are kept as 64 bits each. Throws PasswordListInvalid.
+ * file (35 reads among a billion), words are kept as 64 bits each. Throws ConfigError.
  */
 export async function openPasswordList(file: string): Promise<PasswordList> {
-  const handle = await open(file, "r").catch((error: unknown) => {
-    throw new PasswordListInvalid("cannot be read", error);
+  const handle = await open(file, "r").catch(() => {
+    throw new PasswordListInvalid("cannot be read");
   });
   try {
     const { size } = await handle.stat();

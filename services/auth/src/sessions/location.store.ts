@@ -1,3 +1,4 @@
+import { ConfigError } from "@medvault/service-kit";
 import { open, type Response } from "maxmind";
 
 interface Place {
@@ -7,11 +8,13 @@ interface Place {
 
 /**
  * Coarse locations (city and country) of addresses by a MaxMind file, which is read into memory
- * once and never asks anybody. Throws for a file that is none: a location that silently stays away
- * would be taken for "the usual place".
+ * once and never asks anybody. Throws ConfigError for a file that is none: a location that silently
+ * stays away would be taken for "the usual place".
  */
 export async function openLocations(file: string): Promise<(ip: string) => string | null> {
-  const reader = await open<Response & Place>(file);
+  const reader = await open<Response & Place>(file).catch(() => {
+    throw new ConfigError(new Map([["MEDVAULT_GEOIP_FILE", "must name a whole MaxMind file (.mmdb)"]]));
+  });
   return (ip) => {
     try {
       const found = reader.get(ip);

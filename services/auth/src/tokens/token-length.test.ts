@@ -47,6 +47,6 @@ test("settings that would make something guessable are refused", () => {
       MEDVAULT_ARGON2_MEMORY_KIB: "19455",
     }),
   ).toThrow(
-    /(?=.*MEDVAULT_TOKEN_BITS \(must be at least 128\))(?=.*RECOVERY_CODE_BITS \(must be at least 80\))(?=.*ARGON2_MEMORY_KIB \(must be at least 19456\))/,
+    /(?=.*MEDVAULT_TOKEN_BITS \(must be a whole number from 128 to 512\))(?=.*RECOVERY_CODE_BITS \(must be a whole number from 80 )(?=.*ARGON2_MEMORY_KIB \(must be a whole number from 19456 )/,
   );
 });

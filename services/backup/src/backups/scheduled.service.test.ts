@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { BackupView } from "@medvault/contracts";
+import { EXIT } from "@medvault/service-kit";
 import { drainedEvents } from "@medvault/testing";
 import { expect, onTestFinished, test } from "vitest";
 import {
@@ -77,6 +78,6 @@ test("a schedule's job does nothing while a restore waits, and ends for a word t
   expect((await backup.admin.post(`/v1/backups/${made?.id}/restore`)).status).toBe(202);
   const refused = await runJob(backup, "make");
   expect(refused).toMatchObject({ code: 1, said: expect.stringContaining("restore_running") });
-  expect(await runJob(backup, "delete")).toMatchObject({ code: 1 });
+  expect(await runJob(backup, "delete")).toMatchObject({ code: EXIT.usage });
   expect(await newest(backup)).toMatchObject({ id: made?.id });
 });

@@ -31,9 +31,9 @@ const RUNS: Rule = {
  */
 export function addedTypes(setting: string): AddedTypes {
   const parts = setting.split(",").map((part) => part.trim());
-  const pairs = parts.filter(Boolean).map((part): [string, string] => {
+  const pairs = parts.filter(Boolean).map((part, at): [string, string] => {
     const [, ending = "", type = ""] = /^([a-z0-9]{1,16}|\*)=([a-z]+\/[a-z0-9.+-]{1,100})$/.exec(part) ?? [];
-    if (ending === "") throw new Error(`${part} is no ending=type such as edf=application/edf`);
+    if (ending === "") throw new Error(`part ${at + 1} is no ending=type such as edf=application/edf`);
     if (PROGRAMS.has(ending)) throw new Error(`${ending} files are programs or web pages`);
     if (isStoredEnding(ending)) throw new Error(`${ending} files are stored already`);
     if (ending === ANY_OTHER && type !== UNKNOWN_TYPE) throw new Error(`* can be ${UNKNOWN_TYPE} only`);
