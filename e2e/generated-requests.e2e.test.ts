@@ -87,6 +87,10 @@ async function createResources(
     claims: await several(() =>
       api.call("POST /v1/claims", { body: { ...claim, amount: 100, currency: "EUR" } }),
     ),
+    doctorId: [providerId],
+    appointments: await several((at) =>
+      api.call("POST /v1/appointments", { body: { patientId, doctorId: providerId, ...halfHour(at) } }),
+    ),
     files: stored.map((file) => file.id),
     events: events.map((event) => event.id),
     // A note is a DocumentReference.
@@ -97,9 +101,16 @@ async function createResources(
 }
 
 const SOME = 8;
-async function several(make: () => Promise<{ data: { id: string } }>): Promise<string[]> {
+/** The nth half hour of a day to come. */
+function halfHour(at: number): { startsAt: string; endsAt: string } {
+  const from = (Math.floor(Date.now() / DAY_MS) + 7) * DAY_MS + at * 1_800_000;
+  return { startsAt: new Date(from).toISOString(), endsAt: new Date(from + 1_800_000).toISOString() };
+}
+const DAY_MS = 86_400_000;
+
+async function several(make: (at: number) => Promise<{ data: { id: string } }>): Promise<string[]> {
   const ids: string[] = [];
-  for (let at = 0; at < SOME; at++) ids.push((await make()).data.id);
+  for (let at = 0; at < SOME; at++) ids.push((await make(at)).data.id);
   return ids;
 }
 

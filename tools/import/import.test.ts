@@ -16,7 +16,7 @@ const STORED = {
   patients: [{ patientId: "p", patient: "created" }],
   possibleDuplicates: [],
   total: 3,
-  stored: { patients: 1, records: 1, prescriptions: 0, claims: 0 },
+  stored: { patients: 1, records: 1, prescriptions: 0, claims: 0, appointments: 0 },
   kept: { CarePlan: 1 },
   unattached: 1,
   existing: 0,

@@ -2,6 +2,8 @@ export * from "./accounts/mailed-pages.ts";
 export * from "./accounts/routes.ts";
 export * from "./accounts/schemas.ts";
 export * from "./actor.ts";
+export * from "./appointments/routes.ts";
+export * from "./appointments/schemas.ts";
 export * from "./audit/routes.ts";
 export * from "./audit/schemas.ts";
 export * from "./backups/routes.ts";

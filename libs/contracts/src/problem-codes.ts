@@ -54,6 +54,7 @@ export const PROBLEM_CODES = {
   role_protected: "conflict",
   row_damaged: "conflict",
   session_limit_reached: "conflict",
+  slot_taken: "conflict",
   too_many_versions: "conflict",
   user_already_linked: "conflict",
   username_taken: "conflict",

@@ -1,4 +1,5 @@
 import { accountApi, passwordApi } from "./accounts/routes.ts";
+import { appointmentApi } from "./appointments/routes.ts";
 import { auditApi } from "./audit/routes.ts";
 import { backupApi } from "./backups/routes.ts";
 import { careTeamApi } from "./care-team/routes.ts";
@@ -29,6 +30,7 @@ export const recordsRoutes = publicRoutesOf(
   medicalRecordApi,
   prescriptionApi,
   claimApi,
+  appointmentApi,
   fhirApi,
   fhirReadApi,
   fhirValidationApi,

@@ -135,7 +135,8 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (route.path.includes("{")) codes.push("not_found");
   if (/^\/v1\/((patients|fhir\/(Patient|\{type\}))\/\{|fhir\/\{type\}$)/.test(route.path))
     codes.push("too_many_patients");
-  const ofRow = /^\/v1\/(patients\/me$|(patients|records|prescriptions|claims|fhir|files)\/.*\{)/;
+  const ofRow =
+    /^\/v1\/(patients\/me$|(patients|records|prescriptions|claims|appointments|fhir|files)\/.*\{)/;
   if (ofRow.test(route.path) && !CHECK.test(route.path)) {
     codes.push("row_damaged");
   }

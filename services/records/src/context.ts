@@ -11,6 +11,12 @@ import type { RecordsConfig } from "./config.ts";
 import { openSearch, type Search } from "./search/search.service.ts";
 import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
 
+/** What the operator says of the clinic. */
+interface Clinic {
+  /** Of the IANA database. */
+  readonly timeZone: string;
+}
+
 /** What every use case of this service works with. */
 export interface Context {
   readonly pool: pg.Pool;
@@ -22,6 +28,7 @@ export interface Context {
   readonly turns: Turns;
   readonly auth: AuthClient;
   readonly people: People;
+  readonly clinic: Clinic;
   /** With which content is hashed before it is signed: the deployment's choice. */
   readonly digest: Digest;
 }
@@ -44,7 +51,8 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   const search = openSearch({ db: pool, keyring }, config.MEDVAULT_SEARCH_MEMORY_MIB);
   onStop(() => search.stop());
   const turns = new Turns();
-  return { pool, keyring, appender, indexes, search, turns, auth, people, digest };
+  const clinic = { timeZone: config.MEDVAULT_CLINIC_TIME_ZONE };
+  return { pool, keyring, appender, indexes, search, turns, auth, people, clinic, digest };
 }
 
 /** The blind indexes. A rebuild may change their keys under a running process. */

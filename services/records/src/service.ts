@@ -1,5 +1,6 @@
 import { defineService } from "@medvault/runtime";
 import { accessRoutes } from "./access/access.routes.ts";
+import { appointmentRoutes } from "./appointments/appointment.routes.ts";
 import { fhirRoutes } from "./bundles/fhir.routes.ts";
 import { careTeamRoutes } from "./care-team/care-team.routes.ts";
 import { claimRoutes } from "./claims/claim.routes.ts";
@@ -34,6 +35,7 @@ export const service = defineService({
     ...medicalRecordRoutes(context),
     ...prescriptionRoutes(context),
     ...claimRoutes(context),
+    ...appointmentRoutes(context),
     ...fhirRoutes(context),
     ...fhirReadRoutes(context),
     ...fhirValidationRoutes(context),

@@ -44,6 +44,10 @@ const TABLES = {
     "patient_id, created_by, status, created_at, updated_at",
     `case when chance < 0.7 then 'draft' else 'paid' end, at, at`,
   ],
+  appointments: [
+    "patient_id, created_by, doctor_id, status, created_at, updated_at, starts_at, ends_at",
+    `('${DOCTORS.few}')::uuid, case when chance < 0.7 then 'booked' else 'fulfilled' end, at, at, at, at + interval '1 microsecond'`,
+  ],
   medical_records: ["patient_id, author_id, version, occurred_at, created_at, updated_at", "1, at, at, at"],
 } as const;
 

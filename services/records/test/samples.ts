@@ -6,6 +6,7 @@ import type { Resource } from "../src/resources/resource.ts";
 /** What is no free text, though the view's schema does not say so. */
 const SPECIAL: Readonly<Record<string, (n: number) => unknown>> = {
   currency: () => "EUR",
+  endsAt: (n) => new Date(`2026-01-1${n}T09:00:00.000Z`),
   birthDate: () => "1971-02-03",
   diagnosisCoding: (n) => ({
     system: "http://snomed.info/sct",

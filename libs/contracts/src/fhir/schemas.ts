@@ -48,7 +48,13 @@ export const FhirImportView = z.object({
   /** Where the search could not say who has the same name and birth date. */
   duplicatesChecked: z.literal(false).optional(),
   total: z.int(),
-  stored: z.object({ patients: z.int(), records: z.int(), prescriptions: z.int(), claims: z.int() }),
+  stored: z.object({
+    patients: z.int(),
+    records: z.int(),
+    prescriptions: z.int(),
+    claims: z.int(),
+    appointments: z.int(),
+  }),
   kept: z.record(z.string(), z.int()),
   unattached: z.int(),
   existing: z.int(),

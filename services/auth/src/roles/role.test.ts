@@ -32,15 +32,15 @@ test("an admin changes what a role may do: version, event, and Redis before the 
   ];
   await h.events();
   const changed = await api.put<RoleBody>("/v1/roles/doctor/permissions", { permissions });
-  expect(changed).toMatchObject({ status: 200, body: { role: "doctor", version: 3 } });
+  expect(changed).toMatchObject({ status: 200, body: { role: "doctor", version: 4 } });
   expect(changed.body.permissions.toSorted()).toEqual(permissions.toSorted());
-  expect(await h.redis.client.get("pv:doctor")).toBe("3");
+  expect(await h.redis.client.get("pv:doctor")).toBe("4");
   expect((await h.redis.client.get("scope:doctor"))?.split(" ").sort()).toEqual(permissions.toSorted());
   expect(await h.events()).toMatchObject([
     {
       type: "medvault.auth.role.changed.v1",
       subject: "role/doctor",
-      data: { fields: ["+audit:read:own", "-claim:write:assigned"], details: { version: 3 } },
+      data: { fields: ["+audit:read:own", "-claim:write:assigned"], details: { version: 4 } },
     },
   ]);
   const { tokens } = await h.client(await h.person("doctor"));

@@ -56,7 +56,7 @@ test("the gateway alone asks about a session, and Redis learns it again", async 
   const known = await gateway().get<Answer>(path);
   expect(known).toMatchObject({
     status: 200,
-    body: { sub: api.actor.id, role: "doctor", pv: 2, scope: tokens.scope, mfa: "1", enroll: "0" },
+    body: { sub: api.actor.id, role: "doctor", pv: 3, scope: tokens.scope, mfa: "1", enroll: "0" },
   });
   expect(await h.redis.client.exists(`session:${tokens.sessionId}`)).toBe(1);
   expect((await api.get(path)).status).toBe(403);
@@ -100,7 +100,7 @@ test("an empty Redis is filled from Postgres once, and says so with its own run 
   expect(await h.redis.client.exists(`session:${ended.tokens.sessionId}`)).toBe(0);
   const runId = /run_id:(\w+)/.exec(await h.redis.client.info("server"))?.[1];
   expect(await h.redis.client.get("sessions:filled")).toBe(runId);
-  expect(await h.redis.client.get("pv:patient")).toBe("2");
+  expect(await h.redis.client.get("pv:patient")).toBe("3");
   expect(await refill()).toBe(false);
 });
 
@@ -181,7 +181,7 @@ test("the public keys verify access tokens, and nothing private is among them", 
     kid: body.keys[0]?.kid,
   });
   const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
-  expect(claims).toMatchObject({ iss: "medvault", aud: "medvault-gateway", acr: "aal1", pv: 2 });
+  expect(claims).toMatchObject({ iss: "medvault", aud: "medvault-gateway", acr: "aal1", pv: 3 });
   expect(claims.exp - claims.iat).toBe(300);
 });
 

@@ -105,6 +105,19 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
       status: CONTENT,
     },
   },
+  "records.appointments": {
+    rows: BACK,
+    columns: {
+      ...ROW,
+      ...TIMES,
+      patient_id: BOUND,
+      doctor_id: AUTHOR,
+      created_by: AUTHOR,
+      starts_at: CONTENT,
+      ends_at: CONTENT,
+      status: CONTENT,
+    },
+  },
   "records.fhir_resources": {
     rows: AGAIN_BY_KEY,
     columns: { ...ROW, subject_id: BOUND, created_at: CONTENT },

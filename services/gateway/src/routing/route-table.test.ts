@@ -11,8 +11,10 @@ test("an assertion is good at one service, and at a second one only where the fi
     .map(({ method, path }) => [`${method} ${path}`, table(method, path.replace(/\{\w+\}/g, ID))] as const)
     .filter(([, route]) => route?.audiences.includes("auth"));
   expect(shared.map(([key]) => key).sort()).toEqual([
+    "PATCH /v1/appointments/{id}",
     "PATCH /v1/claims/{id}",
     "PATCH /v1/patients/{id}",
+    "POST /v1/appointments",
     "POST /v1/claims",
     "POST /v1/patients",
     "PUT /v1/patients/{id}/care-team/{userId}",

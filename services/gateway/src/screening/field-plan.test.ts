@@ -6,6 +6,7 @@ import { fieldPlan, listed } from "./field-plan.ts";
 const UNSCREENED = [
   "address",
   "body",
+  "changeReason",
   "code.display",
   "code.system",
   "currentPassword",

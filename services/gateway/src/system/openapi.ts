@@ -71,6 +71,7 @@ const TAGS: Readonly<Record<string, string>> = {
   records: "Medical records: versioned, hashed and signed.",
   prescriptions: "Prescriptions, and search as one types over encrypted data.",
   claims: "Insurance claims and the steps they go through.",
+  appointments: "A doctor's time: nobody is booked twice at once.",
   fhir: "FHIR R4 in and out.",
   files: "Encrypted documents and images.",
   audit: "The log of everything: search, proofs, statistics, export. Reading it is logged.",

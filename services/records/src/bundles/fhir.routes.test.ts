@@ -52,7 +52,7 @@ test("a bundle becomes a patient of the doctor's, with records, prescriptions, c
     body: {
       patient: "created",
       total: 20,
-      stored: { patients: 1, records: 13, prescriptions: 2, claims: 1 },
+      stored: { patients: 1, records: 13, prescriptions: 2, claims: 1, appointments: 0 },
       kept: { Organization: 1, Practitioner: 1, CarePlan: 1 },
       existing: 0,
     },
@@ -108,7 +108,7 @@ test("loading the same bundle twice stores nothing twice, with and without a key
     patients: [{ patientId: first.body.patientId, patient: "matched" }],
     possibleDuplicates: [],
     total: 20,
-    stored: { patients: 0, records: 0, prescriptions: 0, claims: 0 },
+    stored: { patients: 0, records: 0, prescriptions: 0, claims: 0, appointments: 0 },
     kept: {},
     existing: 20,
   });

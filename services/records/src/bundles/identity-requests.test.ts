@@ -113,7 +113,7 @@ test.each([
       patient: "matched",
       total: 10,
       existing: 10,
-      stored: { patients: 0, records: 0, prescriptions: 0, claims: 0 },
+      stored: { patients: 0, records: 0, prescriptions: 0, claims: 0, appointments: 0 },
     });
   },
 );

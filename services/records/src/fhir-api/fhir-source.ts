@@ -1,4 +1,5 @@
 import type { ResourceAction } from "@medvault/contracts";
+import { appointments } from "../appointments/appointment.table.ts";
 import { claims } from "../claims/claim.table.ts";
 import { keptResources } from "../fhir/kept-resource.table.ts";
 import { medicalRecords } from "../medical-records/record.table.ts";
@@ -34,5 +35,6 @@ export function sourcesOf(type: string): readonly FhirSource[] {
   if (type === "Patient") return [sourceOf(patients)];
   if (type === "MedicationRequest") return [sourceOf(prescriptions), kept];
   if (type === "Claim") return [sourceOf(claims), kept];
+  if (type === "Appointment") return [sourceOf(appointments), kept];
   return WITHOUT_RECORDS.has(type) ? [kept] : [sourceOf(medicalRecords), kept];
 }

@@ -52,6 +52,7 @@ const OF_TYPE: Readonly<Record<string, readonly SearchParameter[]>> = {
     token("criticality", "criticality"),
     date("date", "recordedDate"),
   ],
+  Appointment: [status, date("date", "start")],
   CarePlan: [status, category, date("date", "period")],
   CareTeam: [status, category],
   Claim: [status, token("use", "use"), date("created", "created")],

@@ -1,6 +1,7 @@
 import { type Actor, NotFound, newId } from "@medvault/contracts";
 import { RequestInProgress } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
+import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { type ReachedChart, reachableChart, reachableChartNow } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
@@ -23,17 +24,9 @@ export async function create<T extends PatientOwned, View extends { id: string }
   request: WriteRequest,
 ): Promise<Answer<View>> {
   const permission = resource.permissions.write;
-  const act = { verb: "created", permission } as const;
-  const made = ({ patientId: ofPatient, subjectKey }: ReachedChart) => {
-    const at = new Date();
-    const own = { id: newId(), rev: 1, patientId: ofPatient };
-    const value = make({ ...own, createdAt: at, updatedAt: at, source: null });
-    const box = resource.table.seal(context.keyring, subjectKey, value);
-    return { value, box, event: wrote(actor, resource, act, value, box.sealed) };
-  };
   // In one statement. Where that does nothing, the way step by step knows why.
   const chart = await reachableChartNow(context.pool, actor, permission, patientId);
-  const atOnce = chart && made(chart);
+  const atOnce = chart && made(context, actor, resource, chart, make);
   if (atOnce) {
     const { value, box, event } = atOnce;
     const answer = { status: 201, body: resource.view(value), headers: etagOf(value) };
@@ -43,6 +36,20 @@ export async function create<T extends PatientOwned, View extends { id: string }
       .catch(notDone);
     if (isDone) return answer;
   }
+  return createAfter(context, actor, resource, patientId, async () => {}, make, request);
+}
+
+/** As create, step by step, in a transaction in which `prepare` is done first. */
+export function createAfter<T extends PatientOwned, View extends { id: string }>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T, View>,
+  patientId: string,
+  prepare: (tx: Tx) => Promise<void>,
+  make: (made: PatientOwned) => NoInfer<T>,
+  request: WriteRequest,
+): Promise<Answer<View>> {
+  const permission = resource.permissions.write;
   return write(
     context,
     actor,
@@ -50,13 +57,29 @@ export async function create<T extends PatientOwned, View extends { id: string }
     async (tx) => {
       const locked = await reachableChart(tx, actor, permission, patientId);
       if (!locked) throw new NotFound();
-      const { value, box, event } = made(locked);
+      await prepare(tx);
+      const { value, box, event } = made(context, actor, resource, locked, make);
       await store.insert(tx, context, actor, permission, resource, [value], [box]);
       await emit(tx, SOURCE, event);
       return { status: 201, body: resource.view(value), rev: value.rev };
     },
     ({ id }) => readAct(resource, id, patientId),
   );
+}
+
+/** A new row, its box and its event. */
+function made<T extends PatientOwned>(
+  context: Context,
+  actor: Actor,
+  resource: Resource<T>,
+  { patientId, subjectKey }: ReachedChart,
+  make: (made: PatientOwned) => T,
+) {
+  const at = new Date();
+  const value = make({ id: newId(), rev: 1, patientId, createdAt: at, updatedAt: at, source: null });
+  const box = resource.table.seal(context.keyring, subjectKey, value);
+  const act = { verb: "created", permission: resource.permissions.write };
+  return { value, box, event: wrote(actor, resource, act, value, box.sealed) };
 }
 
 /** False for a patient who was erased meanwhile. Throws RequestInProgress, or what it was. */

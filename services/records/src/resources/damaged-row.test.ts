@@ -48,12 +48,28 @@ async function given() {
       prescriptions: await two(() => givenPrescription(doctor, patientId)),
       medical_records: await two(() => made(`/v1/patients/${patientId}/records`, NOTE)),
       claims: await two(() => made("/v1/claims", { ...CLAIM, patientId, providerId: nobody() })),
+      appointments: await two(() =>
+        made("/v1/appointments", {
+          ...{ patientId, doctorId: nobody() },
+          ...{ startsAt: "2027-01-04T09:00:00Z", endsAt: "2027-01-04T09:30:00Z" },
+        }),
+      ),
     },
   };
 }
 
-const PATHS = { prescriptions: "/v1/prescriptions", medical_records: "/v1/records", claims: "/v1/claims" };
-const NOUNS = { prescriptions: "prescription", medical_records: "record", claims: "claim" };
+const PATHS = {
+  prescriptions: "/v1/prescriptions",
+  medical_records: "/v1/records",
+  claims: "/v1/claims",
+  appointments: "/v1/appointments",
+};
+const NOUNS = {
+  prescriptions: "prescription",
+  medical_records: "record",
+  claims: "claim",
+  appointments: "appointment",
+};
 type Kind = keyof typeof PATHS;
 
 test("threat: one flipped bit hides a list: the damaged row of any kind is named, and the others are shown", async () => {
@@ -179,7 +195,7 @@ test("threat: one flipped bit ends an export: what is damaged stands in the bund
   const everything = await doctor.get<{ total: number; entry: { resource: object }[] }>(
     `/v1/fhir/Patient/${patientId}/$everything`,
   );
-  expect(everything).toMatchObject({ status: 200, body: { total: 7 } });
+  expect(everything).toMatchObject({ status: 200, body: { total: 9 } });
   expect(everything.body.entry.map(({ resource }) => resource)).toContainEqual({
     resourceType: "OperationOutcome",
     id: bad,

@@ -56,6 +56,9 @@ test("threat: a write reaches records while a restore replaces them; by every wa
   const [draft, sent, approved] = [await made(), await made(), await made()];
   for (const id of [sent, approved]) expect((await doctor.post(`/v1/claims/${id}/submit`)).status).toBe(200);
   expect((await admin.post(`/v1/claims/${approved}/approve`)).status).toBe(200);
+  const visit = { patientId, doctorId: doctor.actor.id };
+  const half = (n: number) => ({ startsAt: `2027-01-04T1${n}:00:00Z`, endsAt: `2027-01-04T1${n}:30:00Z` });
+  const booked = (await doctor.post<Known>("/v1/appointments", { ...visit, ...half(1) })).body.id;
   const [merged, twin] = [await givenPatient(doctor), await givenPatient(doctor)];
   await doctor.post(`/v1/patients/${patientId}/merge`, { from: merged });
   const bundle = { resourceType: "Bundle", type: "transaction", entry: [{ resource: FHIR_PATIENT }] };
@@ -82,6 +85,9 @@ test("threat: a write reaches records while a restore replaces them; by every wa
     "POST /v1/claims/{id}/approve": () => admin.post(`/v1/claims/${sent}/approve`),
     "POST /v1/claims/{id}/reject": () => admin.post(`/v1/claims/${sent}/reject`, { reason: "Twice" }),
     "POST /v1/claims/{id}/pay": () => admin.post(`/v1/claims/${approved}/pay`),
+    "POST /v1/appointments": () => doctor.post("/v1/appointments", { ...visit, ...half(2) }),
+    "PATCH /v1/appointments/{id}": () => doctor.patch(`/v1/appointments/${booked}`, { reason: "Cough" }),
+    "DELETE /v1/appointments/{id}": () => doctor.delete(`/v1/appointments/${booked}`),
     "POST /v1/fhir": () => doctor.post("/v1/fhir", bundle),
   };
   const fenced = recordsRoutes.filter((route) => codesOf(route).includes("restore_in_progress"));

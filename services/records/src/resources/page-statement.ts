@@ -3,7 +3,7 @@ import { type Layout, quote, selectOf, shown, type TypedColumn } from "./stateme
 
 /** A column that a list's filter compares with the value that it is given. */
 interface ComparedColumn extends TypedColumn {
-  readonly operator: "=" | ">=" | "<=";
+  readonly operator: "=" | ">=" | "<=" | "<";
 }
 
 /**

@@ -22,7 +22,7 @@ type To<Action extends string> = Extract<ResourceAction, `${string}:${Action}`>;
 type Filter<T> =
   | {
       readonly column: keyof T & string;
-      readonly is: "=" | ">=" | "<=";
+      readonly is: "=" | ">=" | "<=" | "<";
       /** What must be so as well, once the row is open. */
       readonly and?: (value: T) => boolean;
     }

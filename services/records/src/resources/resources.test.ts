@@ -161,8 +161,11 @@ test.each(named)(
   },
 );
 
-/** What is exported and on import kept as it came: a note is a document there. */
-const UNREAD = new Set(["DocumentReference"]);
+/**
+ * What is exported and on import kept as it came: a note is a document there, and an appointment
+ * of another place takes nobody's time here.
+ */
+const UNREAD = new Set(["DocumentReference", "Appointment"]);
 /** A text that comes back among words that say what it is: `Value: 7.4 %`. */
 const LABELLED = new Set(["record.body"]);
 const isClaim = ({ noun }: Resource<Row>) => noun === "claim";

@@ -43,6 +43,12 @@ const PATHS: Readonly<Record<string, () => Promise<string>>> = {
   patients: async () => `/v1/patients/${await givenPatient(author)}`,
   prescriptions: async () =>
     `/v1/prescriptions/${await givenPrescription(author, await givenPatient(author))}`,
+  appointments: async () => {
+    const [patientId, doctorId] = [await givenPatient(author), author.actor.id];
+    const times = { startsAt: "2027-01-04T09:00:00Z", endsAt: "2027-01-04T09:30:00Z" };
+    const body = { patientId, doctorId, ...times };
+    return `/v1/appointments/${(await author.post<{ id: string }>("/v1/appointments", body)).body.id}`;
+  },
   claims: async () => {
     const claim = { ...CLAIM, patientId: await givenPatient(author) };
     return `/v1/claims/${(await author.post<{ id: string }>("/v1/claims", claim)).body.id}`;

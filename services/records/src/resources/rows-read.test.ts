@@ -70,7 +70,8 @@ const beyond = (most: number, what: string, work: (db: Db) => Promise<unknown>) 
 
 /** Values of each filter: one that many rows have, one that none has, and of all times. */
 const ASKED: Readonly<Record<string, readonly unknown[]>> = {
-  status: ["active", "draft", "cancelled"],
+  doctorId: [DOCTORS.few, DOCTORS.rowless],
+  status: ["active", "draft", "booked", "cancelled"],
   from: ["1900-01-01", "2023-11-01", "2030-01-01"],
   to: ["2030-01-01", "2010-03-01", "1900-01-01"],
 };

@@ -70,7 +70,7 @@ test("a request sends no more statements than it needs", async () => {
     [2, "create prescription", () => doctor.post("/v1/prescriptions", { patientId, ...ASPIRIN })],
     [2, "create prescription, with a key", () => keyed("k")],
     [2, "read prescription", () => doctor.get(`/v1/prescriptions/${prescription}`)],
-    [10, "read over FHIR", () => doctor.get(`/v1/fhir/MedicationRequest/${prescription}`)],
+    [11, "read over FHIR", () => doctor.get(`/v1/fhir/MedicationRequest/${prescription}`)],
     [2, "list prescriptions", () => doctor.get("/v1/prescriptions")],
     [3, "list a patient's prescriptions", () => doctor.get(`/v1/prescriptions?patientId=${patientId}`)],
     [4, "search prescriptions", () => search("prescriptions", { q: "ada acetyl" })],
@@ -96,7 +96,7 @@ test("a request sends no more statements than it needs", async () => {
     [2, "list claims", () => doctor.get("/v1/claims")],
     [6, "amend claim", () => doctor.patch(`/v1/claims/${claim}`, { amount: 2 })],
     [6, "submit claim", () => doctor.post(`/v1/claims/${claim}/submit`)],
-    [8, "export", () => doctor.get(`/v1/fhir/Patient/${patientId}/$everything`)],
+    [9, "export", () => doctor.get(`/v1/fhir/Patient/${patientId}/$everything`)],
   ];
   for (const [most, what, request] of requests) {
     await search("prescriptions", { q: "acetyl" }); // takes in what the request before changed

@@ -1,0 +1,10 @@
+import { refusal } from "@medvault/contracts";
+
+/** 409: the doctor has another appointment that stands in this time. */
+export class SlotTaken extends refusal("slot_taken", "The doctor has no time then. Choose another time.") {}
+
+/** 409: the appointment is in a state that does not lead to the one that was asked for. */
+export class StepRefused extends refusal(
+  "invalid_transition",
+  "The appointment is not in a state that allows this change.",
+) {}
