@@ -1,8 +1,9 @@
 import { applyPolicy, closeSealPool, openKeyring, type SealedTable } from "@medvault/keys";
 import { connectBroker, createAppender, createRelay, type Relay } from "@medvault/messaging";
-import { assertServiceMigrated, createPool } from "@medvault/postgres";
+import { createPool } from "@medvault/postgres";
 import type { CommonConfig, Logger, RedisConfig, Tls } from "@medvault/service-kit";
 import type { Redis } from "ioredis";
+import { untilDatabase } from "./database-wait.ts";
 import { connectRedis } from "./redis.client.ts";
 import type { Parts, Service } from "./service.ts";
 
@@ -19,8 +20,8 @@ export interface OpenParts {
 }
 
 /**
- * Opens the parts of a service. Throws when a migration, a key or a setting is missing, or the keys
- * are not those of its tables.
+ * Opens the parts of a service, once its database answers. Throws when a migration, a key or a
+ * setting is missing, or the keys are not those of its tables.
  */
 export async function openParts(
   service: Service,
@@ -36,7 +37,7 @@ export async function openParts(
     schema: name,
     ...service.pool?.(config),
   });
-  await assertServiceMigrated(pool, name);
+  await untilDatabase(pool, service, { config, logger, tls });
   const keyring = await openKeyring(pool, {
     service: name,
     keysFile: config.MEDVAULT_KEYS_FILE,

@@ -9,7 +9,15 @@ import { ASSERTION_HEADER } from "@medvault/contracts";
 import { createSubjectKey, openKeyring } from "@medvault/keys";
 import { generateKeyFile } from "@medvault/keys/operations";
 import { EXIT } from "@medvault/service-kit";
-import { actor, createTestBroker, createTestDatabase, testAssertions } from "@medvault/testing";
+import {
+  actor,
+  createProxy,
+  createTestBroker,
+  createTestDatabase,
+  freePort,
+  testAssertions,
+} from "@medvault/testing";
+import pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 
 /** Starts a fixture with these settings. */
@@ -135,6 +143,63 @@ test("a declared service runs: its jobs, its consumer once it is let, its checks
   expect(await service.exited).toBe(0);
   expect(service.out()).toMatch(/own step[\s\S]*"msg":"stopped"/);
   expect(service.out()).not.toContain("did not stop cleanly");
+});
+
+test("a service whose database is away says so and is not ready, ends at a signal, and goes on once it is back", async () => {
+  const { keysFile, env } = await givenParts();
+  const proxy = await createProxy(env.DATABASE_URL);
+  onTestFinished(() => proxy.close());
+  proxy.cut();
+  const adminPort = await freePort();
+  const settings = {
+    ...{ ...env, DATABASE_URL: proxy.url, MEDVAULT_KEYS_FILE: keysFile, ADMIN_PORT: String(adminPort) },
+  };
+  const asked = async (path: string) => {
+    const answer = await fetch(`http://127.0.0.1:${adminPort}${path}`);
+    return [answer.status, await answer.json()] as const;
+  };
+  const starting = [503, { status: "starting", checks: { postgres: "down" } }];
+
+  const first = spawned("service.ts", settings);
+  await expect.poll(first.out).toContain("the database does not answer: waiting for it");
+  await expect.poll(() => asked("/readyz").catch(() => null)).toEqual(starting);
+  expect(await asked("/healthz")).toEqual([200, { status: "ok" }]);
+  first.child.kill("SIGTERM");
+  expect(await first.exited).toBe(EXIT.done);
+  expect(first.out()).toContain("stopped while starting");
+
+  const second = spawned("service.ts", settings);
+  onTestFinished(async () => {
+    second.child.kill("SIGKILL");
+    await second.exited;
+  });
+  await expect.poll(second.out).toContain("waiting for it");
+  await expect.poll(() => asked("/readyz").catch(() => second.out())).toEqual(starting);
+  proxy.restore();
+  await expect.poll(() => asked("/readyz").catch(() => null)).toMatchObject([200, {}]);
+  expect(second.out()).toContain("the database answers: going on");
+});
+
+test("what no wait would help ends a start, and its exit code tells it from what a later start may help", async () => {
+  const { database, keysFile, env } = await givenParts();
+  const service = { ...env, MEDVAULT_KEYS_FILE: keysFile };
+  const url = new URL(env.DATABASE_URL);
+  url.password = "hunter2";
+  const refused = spawned("service.ts", { ...service, DATABASE_URL: url.href });
+  expect(await refused.exited).toBe(EXIT.badSettings);
+  expect(refused.out()).toMatch(/"setting":"DATABASE_URL","fault":"is refused by PostgreSQL \(28P01\)/);
+  expect(refused.out()).not.toContain("hunter2");
+
+  const owner = new pg.Client({ connectionString: database.ownerUrl });
+  await owner.connect();
+  try {
+    await owner.query("delete from files_sys.schema_migrations");
+  } finally {
+    await owner.end();
+  }
+  const early = spawned("service.ts", service);
+  expect(await early.exited).toBe(EXIT.tryAgain);
+  expect(early.out()).toContain("run `npm run migrate` first");
 });
 
 test("threat: a service whose key file is lost, or has other keys, does not start, and its last line says what to do", async () => {

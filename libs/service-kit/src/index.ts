@@ -65,6 +65,7 @@ export {
   unknownSettings,
   writableDirectory,
 } from "./settings.ts";
+export { answerWhileStarting } from "./starting.ts";
 export { openTls, type Tls, type TlsSettings } from "./tls.ts";
 export { etagOf, ifMatch, parse } from "./validation.ts";
 export { VERSION } from "./version.ts";

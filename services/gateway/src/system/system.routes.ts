@@ -17,7 +17,9 @@ export function mountSystem(router: Router): void {
     ["/docs/page.js", "text/javascript; charset=utf-8", asset("page.js")],
     ["/docs/page.css", "text/css; charset=utf-8", asset("page.css")],
   ];
-  router.get("/", (_req, res) => res.redirect("/docs"));
+  router.get("/", (req, res) => {
+    res.redirect(req.accepts(["html", "json"]) === "json" ? "/openapi.json" : "/docs");
+  });
   for (const [path, type, content] of files) {
     router.get(path, (_req, res) => {
       if (path === "/docs") res.setHeader("Content-Security-Policy", DOCS_POLICY);

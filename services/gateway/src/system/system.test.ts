@@ -17,9 +17,17 @@ test("the document is served as JSON, to anyone", async () => {
   expect(await answer.json()).toEqual(JSON.parse(openApiJson()));
 });
 
-test("a browser that is given the address alone is led to the page", async () => {
-  const answer = await edge.call("/", { redirect: "manual" });
-  expect([answer.status, answer.headers.get("location")]).toEqual([302, "/docs"]);
+test.each([
+  ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "/docs"],
+  ["*/*", "/docs"],
+  ["application/json", "/openapi.json"],
+  ["text/csv", "/docs"],
+])("who asks for the address alone with Accept: %s is led to %s", async (accept, place) => {
+  for (const method of ["GET", "HEAD"]) {
+    const answer = await edge.call("/", { method, headers: { accept }, redirect: "manual" });
+    expect([answer.status, answer.headers.get("location")]).toEqual([302, place]);
+    expect(answer.headers.get("vary")).toMatch(/accept/i);
+  }
 });
 
 test("the page to read and try it runs no inline code, refers to no other origin, and its files are there", async () => {
