@@ -10,6 +10,7 @@ import { run } from "../lib/run.mjs";
 import { step, Trouble } from "../lib/words.mjs";
 import { inPath } from "../servers/find.ts";
 import { git } from "./git.ts";
+import { pinnedCompose, pinnedPods } from "./manifests.ts";
 import { debianPackages, npmPackages } from "./offline.ts";
 import { envelopeOf, type Inputs, statementOf } from "./provenance.ts";
 import { filesOf, PROVENANCE, SBOM, SUMS, sha256Of } from "./verify.mjs";
@@ -40,6 +41,7 @@ export interface ReleaseOptions {
 const PROGRAMS = ["git", "tar", "buildah", "podman", "kubectl", "npm"];
 const BASES = ["docker.io/library/node:24-slim", "gcr.io/distroless/cc-debian12:nonroot"];
 const LOCKS = ["package-lock.json", "deploy/check/package-lock.json"];
+const OVERLAY = "deploy/k8s/overlays/production";
 const HERE = import.meta.dirname;
 
 /** Makes all of it, or nothing. Gives what whoever hands it out should know. */
@@ -52,10 +54,11 @@ export async function buildRelease(o: ReleaseOptions): Promise<{ notes: string[]
       `${standIns.join(", ")} were made here of Debian's packages: podman pull them, and release then.`,
     );
   const data = dataDir(path.join(root, ".data"));
-  const work = fs.mkdtempSync(path.join(data, "release-"));
+  const work = path.join(data, "release-work");
   const made = path.join(work, "made");
+  fs.rmSync(work, { recursive: true, force: true }); // of one that was killed
   try {
-    fs.mkdirSync(made);
+    fs.mkdirSync(made, { recursive: true });
     const release = new Release(o, work, made);
     const notes = await release.make(bases);
     fs.mkdirSync(path.dirname(o.out), { recursive: true });
@@ -83,8 +86,9 @@ class Release {
     const { say, version, commit } = this.#o;
     const epoch = Number(await git(["show", "--no-patch", "--format=%ct", commit]));
     const tree = await step(say, "sources", () => this.#sources());
+    await step(say, "manifests", () => this.#manifests(tree, "sha256:unknown")); // before the long work
     const digest = await step(say, "image", () => this.#image(tree, epoch));
-    await step(say, "manifests", () => this.#manifests(tree, digest));
+    await this.#manifests(tree, digest);
     const missing = await step(say, "packages for machines without a network", () =>
       this.#offline(tree, epoch),
     );
@@ -141,19 +145,9 @@ class Release {
   async #manifests(tree: string, digest: string): Promise<void> {
     const { version } = this.#o;
     const compose = fs.readFileSync(path.join(tree, "docker-compose.yml"), "utf8");
-    const pinned = compose.replace(
-      /^( +)image: medvault:local\n +build: \.\n/m,
-      `$1image: medvault:${version}\n`,
-    );
-    if (pinned === compose)
-      throw new Error("docker-compose.yml names the image otherwise than medvault:local");
-    this.#write("docker-compose.yml", pinned);
-    const overlay = path.join(tree, "deploy/k8s/overlays/production");
-    const rendered = await must("kubectl", ["kustomize", overlay], tree);
-    const image = new RegExp(`image: medvault:${version.replaceAll(".", "\\.")}$`, "gm");
-    if (!image.test(rendered))
-      throw new Trouble(`deploy/k8s/base/kustomization.yaml has another image than ${version}: set newTag.`);
-    this.#write("kubernetes.yaml", rendered.replaceAll(image, `image: medvault:${version}@${digest}`));
+    this.#write("docker-compose.yml", pinnedCompose(compose, version));
+    const rendered = await must("kubectl", ["kustomize", path.join(tree, OVERLAY)], tree);
+    this.#write("kubernetes.yaml", pinnedPods(rendered, version, digest));
   }
 
   /** @returns the images that could not be put in */

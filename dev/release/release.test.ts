@@ -9,6 +9,7 @@ import { givenDataDir, runCommand } from "../test/harness.ts";
 import { changelogFaults } from "./changelog.ts";
 import { releaseBlocks, type Standing } from "./conditions.ts";
 import { versionBefore } from "./git.ts";
+import { pinnedCompose, pinnedPods } from "./manifests.ts";
 import { envelopeOf, signingKey, statementOf } from "./provenance.ts";
 import { filesOf, PROVENANCE, releaseFaults, SBOM, SUMS, sha256Of } from "./verify.mjs";
 
@@ -226,6 +227,20 @@ test("everything that names a version of MedVault names that of package.json", (
   const { version } = JSON.parse(text("package.json")) as { version: string };
   expect((JSON.parse(text("openapi.json")) as { info: { version: string } }).info.version).toBe(version);
   expect(text("deploy/k8s/base/kustomization.yaml")).toContain(`newTag: ${version}\n`);
+});
+
+test("manifests name the image of the release, and no other of ours", () => {
+  const compose = pinnedCompose(fs.readFileSync(path.join(root, "docker-compose.yml"), "utf8"), "1.2.3");
+  expect(compose).toContain("image: medvault:1.2.3\n");
+  expect(compose).not.toMatch(/medvault:local|build: \./);
+  expect(() => pinnedCompose(compose, "1.2.3")).toThrow("otherwise than medvault:local");
+  const pods = "  - image: registry.example/medvault:1.2.3\n  - image: medvault:1.2.3\n  - image: redis:8\n";
+  const digest = `sha256:${"a".repeat(64)}`;
+  expect(pinnedPods(pods, "1.2.3", digest)).toBe(pods.replaceAll("1.2.3", `1.2.3@${digest}`));
+  for (const other of ["1.2.4", "11.2.3", "latest"])
+    expect(() => pinnedPods(`${pods}  - image: medvault:${other}\n`, "1.2.3", digest), other).toThrow(
+      "set newTag",
+    );
 });
 
 test("without history, or in a clone that lacks it, the rehearsal of an upgrade says what to do", async () => {
