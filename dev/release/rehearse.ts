@@ -49,11 +49,11 @@ async function rehearse(both: SideBySide, data: string): Promise<void> {
       traffic.phase = title;
       await work();
       await traffic.more(ROUNDS);
+      if (traffic.reasons.length > 0)
+        throw new Trouble(`Requests failed, and more may have:\n  ${traffic.reasons.join("\n  ")}`);
     });
   try {
     await phase("only before", async () => {});
-    if (traffic.reasons.length > 0)
-      throw new Trouble(`Requests fail before there is an upgrade:\n  ${traffic.reasons.join("\n  ")}`);
     await phase("the migrations of now, beside before", () => both.setUp(now));
     await replace(both, phase, before, now);
     if (!options["forward-only"]) {
