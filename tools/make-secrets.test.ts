@@ -30,13 +30,14 @@ test("each part gets a certificate of its own, which no server can use to call a
   expect(await runTool("make-secrets", [dir], env)).toMatchObject({ code: 0, err: "" });
   const files = await contents(dir);
   const authority = certificate(files["auth/ca.pem"]);
-  for (const part of ["gateway", ...SERVICES_WITH_DATA, "jobs", "postgres", "redis", "rabbitmq", "mail"]) {
+  const servers = ["postgres", "redis", "rabbitmq", "mail", "collector", "prometheus", "grafana"];
+  for (const part of ["gateway", ...SERVICES_WITH_DATA, "jobs", ...servers]) {
     const own = certificate(files[`${part}/cert.pem`]);
     expect(own.verify(authority.publicKey), part).toBe(true);
     expect([own.checkHost(part), own.checkHost("localhost"), own.checkIP("127.0.0.1")]).not.toContain(
       undefined,
     );
-    const isServer = ["postgres", "redis", "rabbitmq", "mail"].includes(part);
+    const isServer = servers.includes(part);
     expect(own.keyUsage?.includes("1.3.6.1.5.5.7.3.2"), part).toBe(!isServer);
   }
   expect(certificate(files["gateway/cert.pem"]).checkHost("records.clinic.example")).toBeTruthy();
@@ -61,6 +62,8 @@ test("each folder holds what its part needs and nothing of another's, for its us
     expect([name, (await stat(path.join(dir, name))).mode & 0o777]).toEqual([name, 0o600]);
   expect(files["redis/redis.conf"]).toMatch(/^port 0$/m);
   expect(files["rabbitmq/rabbitmq.conf"]).toMatch(/^listeners.tcp = none$/m);
+  expect(files["grafana/password"]).toMatch(/^[0-9a-f]{36}$/);
+  expect(files["grafana/password"]).not.toBe(files["grafana/secret-key"]);
   expect(files["postgres/pg_hba.conf"]).not.toMatch(/^host /m);
 });
 

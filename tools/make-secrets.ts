@@ -18,6 +18,7 @@ import {
   SERVICES,
   serverFiles,
   serviceFiles,
+  WATCHERS,
 } from "./secrets/folders.ts";
 
 /** Users of the images that read the files: ours, and those of Postgres, Redis and RabbitMQ. */
@@ -54,6 +55,10 @@ certificates are made again a year before they expire, or for another public nam
       await write(path.join(dir, name), serverFiles[name](passwords), THEIRS);
     }
     await certify(path.join(dir, MAIL_CATCHER), authority, [MAIL_CATCHER], "server", OURS);
+    for (const [name, user] of Object.entries(WATCHERS))
+      await certify(path.join(dir, name), authority, [name], "server", user);
+    const grafana = { password: newPassword(), "secret-key": newPassword() };
+    await write(path.join(dir, "grafana"), grafana, WATCHERS.grafana ?? OURS);
     await makeAssertionKey(dir);
     return {
       lines: [made.length > 0 ? `Made ${made.join(", ")}.` : "Nothing was missing."],
@@ -145,11 +150,14 @@ function text(file: string): string {
   return existsSync(file) ? readFileSync(file, "utf8") : "";
 }
 
+function newPassword(): string {
+  return randomBytes(18).toString("hex");
+}
+
 function newPasswords(): Passwords {
-  const password = () => randomBytes(18).toString("hex");
-  const each = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, password()]));
+  const each = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, newPassword()]));
   return {
-    ...{ postgres: password(), owner: password(), redis: password() },
+    ...{ postgres: newPassword(), owner: newPassword(), redis: newPassword() },
     ...{ roles: each(SERVICES_WITH_DATA), broker: each(SERVICES) },
   };
 }

@@ -9,7 +9,7 @@ import { ruleBreaches } from "./rules.ts";
 
 /** What a clinic puts there. */
 const OURS: Readonly<Record<string, string>> = {
-  IMAGE: "registry.clinic.org:5000/medvault:1.2.3",
+  IMAGE: "registry.clinic.org:5000/medvault",
   PUBLIC_HOST: "records.clinic.org",
   ADMIN_EMAIL: "it@clinic.org",
   TRUSTED_PROXIES: "10.42.0.0/16",
@@ -65,7 +65,7 @@ test.each([
   [{ PUBLIC_HOST: "not a host" }, "MEDVAULT_PUBLIC_URL is https://not a host"],
   [{ MAIL_NETWORK: "0.0.0.0/0" }, "NetworkPolicy mail: 0.0.0.0/0 is everywhere"],
   [{ MAIL_NETWORK: "mail.clinic.org" }, "NetworkPolicy mail: mail.clinic.org is no range of addresses"],
-  [{ IMAGE: "registry.clinic.org/medvault" }, "registry.clinic.org/medvault has no version"],
+  [{ IMAGE: "registry.clinic.org/medvault:latest" }, "is no name of an image"],
 ])("%j is refused, by name", (names, says) => {
   expect(ruleBreaches(renderWith({ ...OURS, ...names }), new Set()).join("\n")).toContain(says);
 });

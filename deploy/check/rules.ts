@@ -40,11 +40,13 @@ function podBreaches({ owner, spec, kind }: Pod): string[] {
   return faults.filter(Boolean).map((fault) => `${owner}: ${fault}`);
 }
 
+const IMAGE = /^([\w.-]+(:\d+)?\/)?[\w./-]+(:[\w.-]+)?(@sha256:[0-9a-f]{64})?$/;
 const PROBES = ["startupProbe", "livenessProbe", "readinessProbe"];
 
 function containerBreaches({ kind }: Pod, container: Container): string[] {
   const { image, resources, securityContext: context } = container;
   const faults = [
+    !IMAGE.test(image) && `${image} is no name of an image`,
     (!/[:@]/.test(image.replace(/^[^/]*\//, "")) || /:latest$/.test(image)) && `${image} has no version`,
     ...["cpu", "memory"].flatMap((name) => [
       !resources?.requests?.[name] && `asks for no ${name}`,

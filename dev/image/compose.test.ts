@@ -1,5 +1,10 @@
 // docker-compose.yml by our own rules: a limit, a setting or a secret that was forgotten is named here.
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { WATCHERS } from "../../tools/secrets/folders.ts";
+import { root } from "../lib/paths.mjs";
 import { SCHEMAS, TOOLS } from "../settings/registry.ts";
 import { type ComposeService, readCompose } from "./compose.ts";
 
@@ -93,24 +98,75 @@ test("each service mounts its own secrets, and the owner's password is with jobs
   expect(owners.map(({ name }) => name)).toEqual(["migrate", "restore"]);
 });
 
-test("only the gateway, and a mail catcher on demand, have a port outside, and the servers reach nothing outside", () => {
+test("only the gateway, and on demand Grafana and a mail catcher, have a port outside; servers reach nothing there", () => {
   expect(compose.services.filter(({ ports }) => ports.length > 0).map(({ name }) => name)).toEqual([
     "gateway",
     "mail",
+    "grafana",
   ]);
   const outside = compose.services.filter(({ networks }) =>
     networks.some((name) => !compose.networks[name]?.internal),
   );
-  expect(outside.map(({ name }) => name)).toEqual(["auth", "gateway", "mail"]);
+  expect(outside.map(({ name }) => name)).toEqual(["auth", "gateway", "mail", "grafana"]);
 });
 
 test("all that is mounted is declared, and what only reads may only read", () => {
   const mounts = compose.services.flatMap(({ mounts }) => mounts);
-  expect([...new Set(mounts.map(({ volume }) => volume))].toSorted()).toEqual(compose.volumes.toSorted());
+  const [ofRepository = [], volumes = []] = [true, false].map((isPath) =>
+    mounts.filter(({ volume }) => volume.startsWith("./") === isPath),
+  );
+  expect([...new Set(volumes.map(({ volume }) => volume))].toSorted()).toEqual(compose.volumes.toSorted());
+  for (const { volume, isReadOnly } of ofRepository)
+    expect([volume, isReadOnly]).toEqual(["./deploy/telemetry", true]);
   const writers = (volume: string) =>
     compose.services
       .filter(({ mounts }) => mounts.some((mount) => mount.volume === volume && !mount.isReadOnly))
       .map(({ name }) => name);
   expect(writers("files")).toEqual(["files", "restore"]);
   expect(writers("audit")).toEqual(["audit"]);
+});
+
+test("who watches is sent no password of MedVault, has none that anybody knows, and Grafana reaches none of it", () => {
+  const watchers = compose.services.filter(({ profiles }) => profiles.includes("telemetry"));
+  expect(watchers.map(({ name }) => name)).toEqual(["collector", "prometheus", "grafana"]);
+  for (const { name, mounts, user, environment } of watchers) {
+    const secrets = mounts.filter(({ volume }) => volume === "secrets").map(({ subpath }) => subpath);
+    expect([name, secrets, Number(user?.split(":")[0])]).toEqual([name, [name], WATCHERS[name]]);
+    expect(
+      Object.keys(environment).filter((key) => /PASSWORD|SECRET_KEY/.test(key) && !/__FILE$/.test(key)),
+    ).toEqual([]);
+  }
+  expect(service("grafana").environment).toMatchObject({
+    GF_SERVER_PROTOCOL: "https",
+    GF_SECURITY_ADMIN_PASSWORD__FILE: "/run/medvault/password",
+    GF_SECURITY_SECRET_KEY__FILE: "/run/medvault/secret-key",
+  });
+  expect(service("grafana").networks).not.toContain("inside");
+});
+
+const telemetry = (file: string): unknown =>
+  parse(readFileSync(path.join(root, "deploy/telemetry", file), "utf8"));
+
+test("Prometheus finds each service where it shows metrics, and rules; Grafana finds both, and the dashboards", () => {
+  const { scrape_configs: jobs, rule_files: rules } = telemetry("prometheus.yml") as {
+    scrape_configs: { job_name: string; static_configs: [{ targets: string[] }] }[];
+    rule_files: string[];
+  };
+  const serving = OURS.filter(({ environment }) => environment.ADMIN_PORT);
+  const targets = serving.map(({ name, environment }) => [name, [`${name}:${environment.ADMIN_PORT}`]]);
+  const found = jobs.map(({ job_name, static_configs: [{ targets }] }) => [job_name, targets]);
+  expect(found.toSorted()).toEqual(targets.toSorted());
+  expect(rules).toEqual(["alerts.yml"]);
+  const { datasources } = telemetry("grafana/datasources/medvault.yml") as {
+    datasources: { url: string; jsonData: object; secureJsonData: object }[];
+  };
+  for (const { url, jsonData, secureJsonData } of datasources) {
+    const { protocol, hostname } = new URL(url);
+    expect([protocol, service(hostname).networks]).toEqual(["https:", expect.arrayContaining(["watching"])]);
+    expect(jsonData).not.toHaveProperty("tlsSkipVerify");
+    expect(secureJsonData).toEqual({ tlsCACert: "$__file{/run/medvault/ca.pem}" });
+  }
+  expect(telemetry("grafana/dashboards/medvault.yml")).toMatchObject({
+    providers: [{ options: { path: "/etc/medvault/dashboards" } }],
+  });
 });

@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import { root } from "../lib/paths.mjs";
 
 export interface Mount {
+  /** Or a folder of the repository: `./deploy/telemetry`. */
   readonly volume: string;
   readonly target: string;
   readonly subpath: string | null;

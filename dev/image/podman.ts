@@ -3,6 +3,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { root } from "../lib/paths.mjs";
 import { run } from "../lib/run.mjs";
 import { Trouble } from "../lib/words.mjs";
 import type { Compose, ComposeService, Mount } from "./compose.ts";
@@ -55,6 +56,11 @@ export class RunningCompose {
     for (const name of this.#compose.volumes) await podman("volume", "create", `${PROJECT}_${name}`);
     const services = this.#compose.services.filter(({ profiles }) => profiles.length === 0);
     await Promise.all(services.map((service) => this.#started(service)));
+  }
+
+  /** Starts a service with a profile; a stand-in may lack what its health check runs. */
+  start(name: string): Promise<void> {
+    return this.#launch(this.#service(name));
   }
 
   /** Runs a service with a profile to its end, as docker compose run does; what it printed. */
@@ -112,6 +118,14 @@ export class RunningCompose {
   }
 
   async #start(service: ComposeService): Promise<void> {
+    await this.#launch(service);
+    if (service.healthcheck) return this.#untilHealthy(service, service.healthcheck.test);
+    const code = await podman("wait", `${PROJECT}_${service.name}`);
+    if (code !== "0")
+      throw new Trouble(`${service.name} ended with ${code}: ${await this.#lastWords(service.name)}`);
+  }
+
+  async #launch(service: ComposeService): Promise<void> {
     await Promise.all(Object.keys(service.needs).map((name) => this.#started(this.#service(name))));
     const { image, args } = await this.#arguments(service, service.name);
     await podman(
@@ -123,10 +137,6 @@ export class RunningCompose {
       image,
       ...service.command,
     );
-    if (service.healthcheck) return this.#untilHealthy(service, service.healthcheck.test);
-    const code = await podman("wait", `${PROJECT}_${service.name}`);
-    if (code !== "0")
-      throw new Trouble(`${service.name} ended with ${code}: ${await this.#lastWords(service.name)}`);
   }
 
   async #untilHealthy({ name }: ComposeService, [kind, ...test]: readonly string[]): Promise<void> {
@@ -180,7 +190,7 @@ export class RunningCompose {
     return {
       image: service.image.includes(":local")
         ? `localhost/${service.image}`
-        : `docker.io/library/${service.image}`,
+        : `docker.io/${service.image.includes("/") ? "" : "library/"}${service.image}`,
       args,
     };
   }
@@ -188,6 +198,7 @@ export class RunningCompose {
   /** This podman knows no subpath: the same folder, by its place in the volume. */
   async #mount({ volume, target, subpath, isReadOnly }: Mount): Promise<string> {
     const mode = isReadOnly ? ":ro" : "";
+    if (volume.startsWith("./")) return `${path.join(root, volume)}:${target}${mode}`;
     if (subpath === null) return `${PROJECT}_${volume}:${target}${mode}`;
     const place = path.join(await this.mountpoint(volume), subpath);
     if (!fs.existsSync(place)) throw new Trouble(`setup made no ${subpath} in the volume ${volume}.`);

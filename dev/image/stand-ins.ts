@@ -10,7 +10,7 @@ import { inPath } from "../servers/find.ts";
 const BUILDER = "docker.io/library/node:24-slim";
 const RUNTIME = "gcr.io/distroless/cc-debian12:nonroot";
 const SERVERS = "localhost/medvault-stand-in-servers:1";
-const official = (name: string) => `docker.io/library/${name}`;
+const official = (name: string) => `docker.io/${name.includes("/") ? "" : "library/"}${name}`;
 
 const BASE = ["base-files", "base-passwd", "netbase", "ca-certificates", "tzdata"];
 const LIBRARIES = ["libc6", "libgcc-s1", "libstdc++6", "libssl3"];
@@ -29,7 +29,7 @@ exec "$@"
 
 /** Makes those of the images that are not on this machine. Gives their names. */
 export async function makeStandIns(
-  servers: Record<"postgres" | "redis" | "rabbitmq", string>,
+  servers: Record<"postgres" | "redis" | "rabbitmq" | "prometheus", string>,
 ): Promise<string[]> {
   const work = fs.mkdtempSync(path.join(root, ".data/stand-ins-"));
   try {
@@ -41,6 +41,7 @@ export async function makeStandIns(
     };
     if (await missing(RUNTIME)) await makeRuntime(work);
     if (await missing(BUILDER)) await makeBuilder(work);
+    if (await missing(official(servers.prometheus))) await makePrometheus(work, official(servers.prometheus));
     const [postgres, redis, rabbitmq] = [servers.postgres, servers.redis, servers.rabbitmq].map(official) as [
       string,
       string,
@@ -121,6 +122,13 @@ async function makeServers(
   await tag(names.rabbitmq, ["ENV HOME=/var/lib/rabbitmq RABBITMQ_LOGS=-", 'CMD ["rabbitmq-server"]']);
 }
 
+async function makePrometheus(work: string, name: string): Promise<void> {
+  const dir = await unpacked(work, "prometheus", [...BASE, "prometheus"]);
+  fs.mkdirSync(path.join(dir, "prometheus"));
+  await ran("chown", ["65534:65534", path.join(dir, "prometheus")]);
+  await imported(dir, name, 'ENTRYPOINT ["/usr/bin/prometheus"]', "ENV PATH=/usr/bin:/bin");
+}
+
 /** Debian 12's packages with all that they depend on, unpacked and not configured. */
 async function unpacked(work: string, name: string, packages: readonly string[]): Promise<string> {
   const dir = path.join(work, name);
@@ -137,10 +145,11 @@ function addUser(dir: string, name: string, id: number, home = "/"): void {
   fs.appendFileSync(path.join(dir, "etc/group"), `${name}:x:${id}:\n`);
 }
 
-async function imported(dir: string, image: string): Promise<void> {
+async function imported(dir: string, image: string, ...changes: string[]): Promise<void> {
   const tar = `${dir}.tar`;
   await ran("tar", ["--create", "--file", tar, "--directory", dir, "."]);
-  await ran("podman", ["import", "--quiet", tar, image]);
+  const settings = changes.flatMap((change) => ["--change", change]);
+  await ran("podman", ["import", "--quiet", ...settings, tar, image]);
   fs.rmSync(tar);
 }
 

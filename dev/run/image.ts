@@ -11,11 +11,15 @@ import { entryFindings, imageFindings, processFindings } from "../image/findings
 import { RunningCompose } from "../image/podman.ts";
 import { makeStandIns } from "../image/stand-ins.ts";
 import { root } from "../lib/paths.mjs";
+import { run } from "../lib/run.mjs";
 import { sentenceFor, step, Trouble } from "../lib/words.mjs";
+import { alerts } from "../telemetry/rules.ts";
 
 const say = (line: string) => console.log(line);
 const GATEWAY = "https://localhost:8443";
 const work = path.join(root, ".data/image");
+/** Each target once in 15 s. */
+const SCRAPED_WITHIN_MS = 60_000;
 
 /** Throws Trouble that names all of them. */
 function requireNone(what: string, found: readonly string[]): void {
@@ -75,6 +79,37 @@ async function journey(compose: RunningCompose, opsFile: string): Promise<void> 
   if (code !== 0) throw new Trouble("the journey against the image failed.");
 }
 
+interface Seen {
+  up: Record<string, string>;
+  rules: number;
+}
+
+/** The Prometheus of docker-compose.yml: it reads every service, over TLS, and has every rule. */
+async function watching(compose: RunningCompose): Promise<void> {
+  await compose.start("prometheus");
+  const [program = "", ...inside] = await compose.inNetworkOf("prometheus");
+  const ask = `
+    const read = async (what) => (await (await fetch("https://localhost:9090/api/v1/" + what)).json()).data;
+    const { activeTargets } = await read("targets");
+    const { groups } = await read("rules");
+    const up = Object.fromEntries(activeTargets.map((one) => [one.labels.job, one.lastError || one.health]));
+    console.log(JSON.stringify({ up, rules: groups.flatMap((group) => group.rules).length }));`;
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: path.join(work, "ca.pem") };
+  const args = [...inside, process.execPath, "--input-type=module", "--eval", ask];
+  let seen: Seen = { up: {}, rules: 0 };
+  let last = "it does not answer";
+  for (const end = Date.now() + SCRAPED_WITHIN_MS; last && Date.now() < end; await sleep(1_000)) {
+    const { out, words, code } = await run(program, args, { cwd: root, env });
+    if (code === 0) seen = JSON.parse(out) as Seen;
+    const away = Object.entries(seen.up).filter(([, health]) => health !== "up");
+    last = code === 0 ? away.map((one) => one.join(": ")).join("; ") : words.trim().slice(-600);
+    if (Object.keys(seen.up).length < 6) last ||= "it has no jobs yet";
+  }
+  if (last) throw new Trouble(`Prometheus does not read every service: ${last}`);
+  if (seen.rules !== alerts().length)
+    throw new Trouble(`Prometheus has ${seen.rules} of ${alerts().length} rules.`);
+}
+
 /** What an operator does after asking for a restore, again and again. */
 async function restoring(compose: RunningCompose, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
@@ -98,6 +133,7 @@ async function runCompose(): Promise<void> {
     requireNone("a process is not as it should be", await processFindings(compose));
     const opsFile = await writeOps(compose, GATEWAY);
     await compose.run("tools", ["tools/keys.ts", "list"]);
+    await step(say, "Prometheus, by its own configuration", () => watching(compose));
     restores = restoring(compose, ended.signal);
     await step(say, "the journey, over TLS", () => Promise.race([journey(compose, opsFile), restores]));
   } finally {
@@ -114,6 +150,7 @@ try {
     postgres: imageOf(compose, "postgres"),
     redis: imageOf(compose, "redis"),
     rabbitmq: imageOf(compose, "rabbitmq"),
+    prometheus: imageOf(compose, "prometheus"),
   };
   const made = await step(say, "looking for the images that it is made of", () => makeStandIns(servers));
   if (made.length > 0) say(`  of Debian's packages, in the place of: ${made.join(", ")}`);

@@ -20,6 +20,13 @@ export const JOBS = "jobs";
 /** Of the profile `mail`. */
 export const MAIL_CATCHER = "mail";
 
+/** Of the profile `telemetry`, with the user of each image. */
+export const WATCHERS: Readonly<Record<string, number>> = {
+  collector: 10_001,
+  prometheus: 65_534,
+  grafana: 472,
+};
+
 /** Where a part finds its folder, in its container. */
 const HERE = "/run/medvault";
 const VHOST = "medvault";
