@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { unzipSync } from "fflate";
-import { parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments, stringify } from "yaml";
 
 /** A manifest; fields beyond these are its kind's. */
 export interface Manifest {
@@ -50,3 +50,9 @@ function kubectl(): string {
   }
   return file;
 }
+
+/** kustomization.yaml of this folder, to be read and written by what makes an overlay of others. */
+export const readKustomization = (dir: string): object =>
+  parse(readFileSync(path.join(dir, "kustomization.yaml"), "utf8")) as object;
+export const writeKustomization = (dir: string, content: object): void =>
+  writeFileSync(path.join(dir, "kustomization.yaml"), stringify(content));

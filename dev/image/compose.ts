@@ -136,3 +136,7 @@ function mountOf(raw: NonNullable<RawService["volumes"]>[number]): Mount {
   const [volume = "", target = "", mode] = raw.split(":");
   return { volume, target, subpath: null, isReadOnly: mode === "ro" };
 }
+
+/** The image of a service, with its version. */
+export const imageOf = ({ services }: Compose, name: string): string =>
+  services.find((service) => service.name === name)?.image ?? "";

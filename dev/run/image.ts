@@ -6,7 +6,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildImage } from "../image/build.ts";
-import { type Compose, readCompose } from "../image/compose.ts";
+import { imageOf, readCompose } from "../image/compose.ts";
 import { entryFindings, imageFindings, processFindings } from "../image/findings.ts";
 import { RunningCompose } from "../image/podman.ts";
 import { makeStandIns } from "../image/stand-ins.ts";
@@ -116,10 +116,6 @@ async function restoring(compose: RunningCompose, stop: AbortSignal): Promise<vo
     await compose.run("restore");
     await sleep(1_000);
   }
-}
-
-function imageOf(compose: Compose, name: string): string {
-  return compose.services.find((service) => service.name === name)?.image ?? "";
 }
 
 async function runCompose(): Promise<void> {
