@@ -2,12 +2,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "../../e2e/support/client.ts";
-import { items, type Person, text } from "../../e2e/support/people.ts";
+import { type Person, text } from "../../e2e/support/people.ts";
 import { Clinic, must } from "./replicas.ts";
 import type { World } from "./world.ts";
 
 const PER_SECOND = 50;
 const DOCTORS = 10;
+const CREATED = "medvault.records.prescription.created.v1";
 
 interface Doctor {
   readonly client: Client;
@@ -33,6 +34,7 @@ export class Load {
   readonly #running = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #sent = 0;
+  #begun = new Date();
 
   constructor(clinic: Clinic) {
     this.#clinic = clinic;
@@ -45,6 +47,7 @@ export class Load {
   }
 
   start(): void {
+    this.#begun = new Date();
     const begun = performance.now();
     const fire = () => {
       const due = Math.floor(((performance.now() - begun) / 1000) * PER_SECOND);
@@ -74,17 +77,21 @@ export class Load {
       const { status } = await as.get(path);
       must(status === 200, `${path} was answered 201 (request ${requestId}), and is now ${status}`);
     }
-    const missing = new Set(this.#writes.map(({ requestId }) => requestId));
-    const twice: string[] = [];
-    for (const end = Date.now() + 60_000; missing.size > 0 && Date.now() < end; await sleep(1_000)) {
-      for (const id of [...missing]) {
-        const events = items((await this.#auditor.get(`/v1/audit/events?requestId=${id}`)).body);
-        const changes = events.filter(({ type }) => /\.(created|prescribed)\.v1$/.test(String(type)));
-        if (changes.length > 0) missing.delete(id);
-        if (changes.length > 1) twice.push(id);
+    const times = new Map(this.#writes.map(({ requestId }) => [requestId, 0]));
+    const missing = () => [...times].filter(([, count]) => count === 0).map(([id]) => id);
+    for (const end = Date.now() + 60_000; missing().length > 0 && Date.now() < end; await sleep(5_000)) {
+      for (const id of times.keys()) times.set(id, 0);
+      const query = { type: CREATED, from: this.#begun.toISOString(), limit: 100 };
+      for await (const { requestId } of this.#auditor.api.items("GET /v1/audit/events", { query })) {
+        const before = times.get(String(requestId));
+        if (before !== undefined) times.set(String(requestId), before + 1);
       }
     }
-    must(missing.size === 0, `${missing.size} writes are not in the log: ${[...missing].slice(0, 5).join()}`);
+    const twice = [...times].filter(([, count]) => count > 1).map(([id]) => id);
+    must(
+      missing().length === 0,
+      `${missing().length} writes are not in the log: ${missing().slice(0, 5).join()}`,
+    );
     must(twice.length === 0, `${twice.length} writes are in the log twice: ${twice.slice(0, 5).join()}`);
     return `${this.#writes.length} writes that were answered 201 can all be read, and each has one event in the log`;
   }

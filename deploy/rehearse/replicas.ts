@@ -78,9 +78,10 @@ function by(person: Client, way: typeof fetch): Client {
   return client.keep({ body: { accessToken: access, refreshToken: refresh } } as never);
 }
 
-/** Sends `count` requests through all pods in turn, 16 at once; how many had each status. */
+/** Sends `count` requests through all pods in turn, 16 at once; how many were let in. */
 async function burst(
   count: number,
+  allowed: number,
   clients: readonly Client[],
   send: (client: Client) => Promise<{ status: number; body: Json }>,
 ) {
@@ -96,7 +97,14 @@ async function burst(
   const since = Date.now();
   await Promise.all(Array.from({ length: 16 }, one));
   must(Date.now() - since < 58_000, "the burst took longer than the limit's window: the machine is too busy");
-  return count - (found["429 rate_limited"] ?? 0);
+  // Where Redis does not answer in time nobody is let in: the machine is too busy to say more.
+  const unavailable = found["503 unavailable"] ?? 0;
+  const admitted = count - (found["429 rate_limited"] ?? 0) - unavailable;
+  must(
+    admitted === allowed || (unavailable > 0 && admitted < allowed),
+    `${admitted} of ${count} requests were let in, the limit is ${allowed}: ${JSON.stringify(found)}`,
+  );
+  return admitted;
 }
 
 export async function replicasAreOne(world: World, opsFile: string): Promise<string[]> {
@@ -117,17 +125,16 @@ export async function replicasAreOne(world: World, opsFile: string): Promise<str
 
 async function limitsAreExact(clinic: Clinic): Promise<string> {
   const guests = clinic.toEachGateway(STRANGERS.many).map((way) => new Client(GATEWAY_URL, way));
-  const general = await burst(700, guests, (client) => client.get("/v1/auth/me"));
-  must(general === 600, `one address was let in ${general} times in a minute, its limit is 600`);
+  const general = await burst(700, 600, guests, (client) => client.get("/v1/auth/me"));
   const strangers = clinic.toEachGateway(STRANGERS.signIns).map((way) => new Client(GATEWAY_URL, way));
-  const signIns = await burst(20, strangers, (client) =>
+  const signIns = await burst(20, 5, strangers, (client) =>
     client.post("/v1/auth/login", { identifier: `nobody-${randomUUID()}`, password: "Wrong-Horse-1!" }),
   );
-  must(signIns === 5, `one address tried ${signIns} sign-ins in a minute, its limit is 5`);
   const doctor = await clinic.invite("doctor");
   const doctors = clinic.toEachGateway().map((way) => by(doctor.client, way));
-  const ofUser = await burst(60, doctors, (client) => client.post("/v1/directory/search", { q: "nobody" }));
-  must(ofUser === 30, `one user looked people up ${ofUser} times in a minute, the limit is 30`);
+  const ofUser = await burst(60, 30, doctors, (client) =>
+    client.post("/v1/directory/search", { q: "nobody" }),
+  );
   return `limits over ${guests.length} gateways: ${general} of 700 requests of one address, ${signIns} of 20 sign-ins, ${ofUser} of 60 look-ups of one user (limits 600, 5, 30)`;
 }
 

@@ -51,6 +51,8 @@ try {
   fs.rmSync(work, { recursive: true, force: true });
   fs.mkdirSync(work, { recursive: true, mode: 0o700 });
   const world = new World(work, playedBy);
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => void world.end().finally(() => process.exit(130)));
   try {
     await step(say, "names, Services, certificates", () => world.begin());
     await step(say, "Postgres, Redis, RabbitMQ", () => world.startServers());
@@ -70,4 +72,4 @@ try {
   console.error(`medvault: ${sentenceFor(error) ?? (error as Error).stack}`);
   process.exitCode = 1;
 }
-process.disconnect?.();
+process.exit(); // connections that some client keeps are no reason to stay

@@ -27,8 +27,8 @@ const READY_WITHIN_MS = 180_000;
  */
 function shareFor(group: string): () => Promise<void> {
   const [dir, file, share] = fs.existsSync("/sys/fs/cgroup/cpu")
-    ? [`/sys/fs/cgroup/cpu/${group}`, "cpu.shares", "16384"]
-    : [`/sys/fs/cgroup/${group}`, "cpu.weight", "1600"];
+    ? [`/sys/fs/cgroup/cpu/${group}`, "cpu.shares", "65536"]
+    : [`/sys/fs/cgroup/${group}`, "cpu.weight", "6400"];
   fs.mkdirSync(dir, { recursive: true });
   fs.writeFileSync(path.join(dir, file), share);
   const left = [`/sys/fs/cgroup/${group}`, `/sys/fs/cgroup/*/${group}`];
@@ -105,7 +105,9 @@ export class World {
 
   /** Addresses, names, Services, certificates, the mail server: all but pods. */
   async begin(): Promise<void> {
-    os.setPriority(-10); // what is played here, in a cluster the kernel does
+    const autogroup = "/proc/self/autogroup"; // where it is there, a priority holds within it alone
+    os.setPriority(-20); // what is played here, in a cluster the kernel does
+    if (fs.existsSync(autogroup)) fs.writeFileSync(autogroup, "-20");
     this.#ends.push(shareFor(this.#prefix));
     await this.authority.begin();
     const subnet = `10.244.${this.#third}.0/24`;
@@ -141,7 +143,7 @@ export class World {
           if (!known.has(call.split(":")[0] ?? "") && !call.startsWith("127."))
             this.strays.add(`${owner} → ${call}`);
       }
-    }, 1_000);
+    }, 5_000);
     this.#ends.push(() => clearInterval(timer));
   }
 
