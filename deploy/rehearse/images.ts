@@ -14,12 +14,11 @@ const SERVERS = ["postgres", "redis", "rabbitmq"] as const;
 export async function prepareImages(isBuilt: boolean): Promise<void> {
   fs.mkdirSync(path.join(root, ".data"), { recursive: true });
   const compose = readCompose();
-  const [postgres, redis, rabbitmq] = SERVERS.map((name) => imageOf(compose, name)) as [
-    string,
-    string,
-    string,
-  ];
-  await makeStandIns({ postgres, redis, rabbitmq });
+  const of = (name: string) => imageOf(compose, name);
+  await makeStandIns({
+    ...{ postgres: of("postgres"), redis: of("redis"), rabbitmq: of("rabbitmq") },
+    prometheus: of("prometheus"),
+  });
   if (!isBuilt) await buildImage({ from: root, tag: OURS });
 }
 
