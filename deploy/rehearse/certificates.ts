@@ -28,7 +28,7 @@ export class Authority {
 
   /** For a client that stands outside: all that is trusted now. */
   get trusted(): string {
-    return this.#trusted.join("");
+    return this.#trusted.map((cert) => `${cert.trim()}\n`).join("");
   }
 
   async begin(): Promise<void> {

@@ -21,7 +21,7 @@ const RELOADS: Readonly<Record<string, (name: string, pod: RunningPod) => Promis
       "exec",
       name,
       ...["sh", "-c"],
-      'REDISCLI_AUTH=$(sed -n "s/^requirepass //p" /run/medvault/redis.conf) redis-cli -s /tmp/redis.sock config set tls-cert-file /run/medvault/cert.pem tls-key-file /run/medvault/key.pem tls-ca-cert-file /run/medvault/ca.pem',
+      'REDISCLI_AUTH=$(sed -n "s/^requirepass //p" /run/medvault/redis.conf) redis-cli -e -s /tmp/redis.sock config set tls-cert-file /run/medvault/cert.pem tls-key-file /run/medvault/key.pem tls-ca-cert-file /run/medvault/ca.pem',
     ),
   rabbitmq: (name) => podman("exec", name, "rabbitmqctl", "eval", "ssl:clear_pem_cache()."),
 };
