@@ -40,6 +40,7 @@ const PARTS: Record<string, Part> = {
 };
 
 const args = process.argv.slice(2);
+const failed: string[] = [];
 const asked = args.filter((arg) => !arg.startsWith("--"));
 const unknown = asked.filter((part) => !(part in PARTS));
 
@@ -61,12 +62,16 @@ try {
     const opsFile = writeOps(world, await world.startEntry(), said.admin ?? "");
     for (const [name, { title, run }] of Object.entries(PARTS))
       if (asked.length === 0 || asked.includes(name)) {
-        const found = await step(say, title, () => run(world, opsFile));
+        const found = await step(say, title, () => run(world, opsFile)).catch((error: Error) => {
+          failed.push(name);
+          return [`FAILED: ${sentenceFor(error) ?? error.stack}`];
+        });
         for (const line of found) say(`  ${line}`);
       }
   } finally {
     await step(say, "taking it down", () => world.end());
   }
+  if (failed.length > 0) throw new Trouble(`failed: ${failed.join(", ")}.`);
   say("rehearse: passed");
 } catch (error) {
   console.error(`medvault: ${sentenceFor(error) ?? (error as Error).stack}`);
