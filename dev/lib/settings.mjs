@@ -1,7 +1,7 @@
 // The settings of all services, checked by a process of its own: here nothing of the services' code is
 // loaded.
 import { NODE_FLAGS } from "./cli.mjs";
-import { root } from "./paths.mjs";
+import { root, sharedPath } from "./paths.mjs";
 import { modernNode } from "./prepare.mjs";
 import { run } from "./run.mjs";
 
@@ -18,7 +18,9 @@ import { run } from "./run.mjs";
  */
 export async function checkSettings(env) {
   const args = [...NODE_FLAGS, "dev/settings/check.ts"];
-  const { code, out, words } = await run(modernNode(), args, { cwd: root, env });
+  // With it 0.8 s of processor time, without 1.3.
+  const cached = { NODE_COMPILE_CACHE: sharedPath("compile-cache"), ...env };
+  const { code, out, words } = await run(modernNode(), args, { cwd: root, env: cached });
   if (code !== 0) throw new Error(words);
   return JSON.parse(out);
 }
