@@ -49,6 +49,7 @@ export const PROBLEM_CODES = {
   passkey_limit: "conflict",
   refresh_superseded: "conflict",
   request_in_progress: "conflict",
+  request_limit_reached: "conflict",
   resource_elsewhere: "conflict",
   restore_running: "conflict",
   role_protected: "conflict",

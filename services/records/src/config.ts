@@ -1,6 +1,7 @@
 import { CommonConfig, finalRotationHours, policyFile, urlOf, wholeNumber } from "@medvault/service-kit";
 import { z } from "zod";
 import { isTimeZone } from "./appointments/clinic-calendar.ts";
+import { parseHours } from "./appointments/opening-hours.ts";
 
 export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
@@ -20,6 +21,20 @@ export const RecordsConfig = CommonConfig.extend({
     .describe(
       "the clinic's time zone, such as `Europe/Berlin`: when its days begin, and what its hours mean",
     ),
+  MEDVAULT_CLINIC_HOURS: z
+    .string()
+    .default("Mon-Fri 08:00-18:00")
+    .transform((text, context) => {
+      const hours = parseHours(text);
+      if (hours) return hours;
+      context.addIssue("must be days and times such as `Mon-Fri 08:00-12:00,13:00-18:00; Sat 09:00-12:00`");
+      return z.NEVER;
+    })
+    .describe("when the clinic is open, in its time zone: in which free slots and patients' requests lie"),
+  MEDVAULT_APPOINTMENT_REQUESTS: z
+    .enum(["on", "off"])
+    .default("off")
+    .describe("whether patients may ask for an appointment, which a doctor of theirs then confirms"),
   MEDVAULT_POLICY_FILE: policyFile,
 });
 export type RecordsConfig = z.infer<typeof RecordsConfig>;

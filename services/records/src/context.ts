@@ -7,6 +7,7 @@ import { type People, peopleClient } from "@medvault/service-kit";
 import type pg from "pg";
 import { type AuthClient, authClient } from "./access/auth.client.ts";
 import { Turns } from "./access/turns.ts";
+import type { Hours } from "./appointments/opening-hours.ts";
 import type { RecordsConfig } from "./config.ts";
 import { openSearch, type Search } from "./search/search.service.ts";
 import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
@@ -15,6 +16,9 @@ import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
 interface Clinic {
   /** Of the IANA database. */
   readonly timeZone: string;
+  readonly hours: Hours;
+  /** Whether patients may ask for an appointment. */
+  readonly takesRequests: boolean;
 }
 
 /** What every use case of this service works with. */
@@ -51,7 +55,11 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   const search = openSearch({ db: pool, keyring }, config.MEDVAULT_SEARCH_MEMORY_MIB);
   onStop(() => search.stop());
   const turns = new Turns();
-  const clinic = { timeZone: config.MEDVAULT_CLINIC_TIME_ZONE };
+  const clinic = {
+    timeZone: config.MEDVAULT_CLINIC_TIME_ZONE,
+    hours: config.MEDVAULT_CLINIC_HOURS,
+    takesRequests: config.MEDVAULT_APPOINTMENT_REQUESTS === "on",
+  };
   return { pool, keyring, appender, indexes, search, turns, auth, people, clinic, digest };
 }
 

@@ -42,6 +42,7 @@ export function sampleOf<T extends Row>(resource: Resource<T>, n: number, given:
 function sampleValue(field: string, store: string | undefined, schema: JsonSchema, n: number): unknown {
   const one = schema.anyOf?.find(({ type }) => type !== "null") ?? schema;
   if (one.enum) return one.enum[n % one.enum.length];
+  if (one.type === "boolean") return n % 2 === 0;
   if (one.type === "integer") return 10 + n;
   if (store === "uuid" || one.format === "uuid") return newId();
   if (store === "date") return `2026-01-1${n}`;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { instant, text } from "../fields.ts";
-import { PageQuery, PlainDate, sealedPage, versions } from "../http.ts";
+import { PageQuery, PlainDate, queryNumber, sealedPage, versions, wholeNumber } from "../http.ts";
 import { Id } from "../ids.ts";
 import { personOf } from "../person.ts";
 
@@ -73,6 +73,8 @@ export const AppointmentView = z.object({
   status: AppointmentStatus,
   /** Why it was last moved or took another status; null where nobody said. */
   changeReason: z.string().nullable(),
+  /** Whether the clinic was closed then, by the hours it had when the time was chosen. */
+  outsideHours: z.boolean(),
   createdBy: Id,
   creator: personOf("createdBy"),
   updatedBy: Id.nullable(),
@@ -98,3 +100,19 @@ export const AppointmentListQuery = PageQuery.extend({
   to: moment.optional(),
 }).strict();
 export type AppointmentListQuery = z.infer<typeof AppointmentListQuery>;
+
+/** From now on and for a week, unless it says otherwise; 31 days at most. */
+export const SlotQuery = z.strictObject({
+  doctorId: Id,
+  from: moment.optional(),
+  to: moment.optional(),
+  /** How long a slot is to be. */
+  minutes: queryNumber(wholeNumber().min(5).max(480).default(30)),
+});
+export type SlotQuery = z.infer<typeof SlotQuery>;
+/** The first thousand slots, in order, and the time zone of the clinic, to show them in. */
+export const Slots = z.object({
+  items: z.array(z.object({ startsAt: instant, endsAt: instant })),
+  timeZone: z.string(),
+});
+export type Slots = z.infer<typeof Slots>;

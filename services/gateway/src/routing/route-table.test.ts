@@ -11,6 +11,7 @@ test("an assertion is good at one service, and at a second one only where the fi
     .map(({ method, path }) => [`${method} ${path}`, table(method, path.replace(/\{\w+\}/g, ID))] as const)
     .filter(([, route]) => route?.audiences.includes("auth"));
   expect(shared.map(([key]) => key).sort()).toEqual([
+    "GET /v1/appointments/slots",
     "PATCH /v1/appointments/{id}",
     "PATCH /v1/claims/{id}",
     "PATCH /v1/patients/{id}",

@@ -7,6 +7,7 @@ import { listVersions } from "../resources/row-version.service.ts";
 import { amendAppointment, book } from "./appointment.service.ts";
 import { appointments } from "./appointment.table.ts";
 import { periodOf } from "./clinic-calendar.ts";
+import { findSlots } from "./slot.service.ts";
 
 export const appointmentRoutes = (context: Context): Route[] => [
   route(appointmentApi.create, ({ actor, req, body, write }) =>
@@ -15,6 +16,7 @@ export const appointmentRoutes = (context: Context): Route[] => [
   route(appointmentApi.list, ({ actor, query }) =>
     list(context, actor, appointments, { ...query, ...periodOf(query, context.clinic.timeZone) }),
   ),
+  route(appointmentApi.listSlots, ({ actor, req, query }) => findSlots(context, callerOf(actor, req), query)),
   route(appointmentApi.read, ({ actor, params }) => read(context, actor, appointments, params.id)),
   route(appointmentApi.listVersions, ({ actor, params, query }) =>
     listVersions(context, actor, appointments, params.id, query.limit),

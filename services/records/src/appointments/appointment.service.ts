@@ -1,9 +1,11 @@
 import {
+  type Actor,
   type AppointmentPatch,
   type AppointmentView,
   Forbidden,
   InvalidInput,
   type NewAppointment,
+  type ResourceAction,
 } from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
@@ -14,31 +16,42 @@ import { createAfter } from "../resources/creation.service.ts";
 import type { PatientOwned } from "../resources/patient-owned.ts";
 import { about } from "../resources/refusal.service.ts";
 import { change } from "../resources/resource.service.ts";
-import { SlotTaken, StepRefused } from "./appointment.errors.ts";
-import { holdDoctorsTime, isTaken } from "./appointment.store.ts";
+import { RequestLimitReached, SlotTaken, StepRefused } from "./appointment.errors.ts";
+import { holdDoctorsTime, isOwnDoctor, isTaken, waitingRequests } from "./appointment.store.ts";
 import { appointments } from "./appointment.table.ts";
 import { type Appointment, amend, isMoved, isPatientsChange, verbOf } from "./appointment.ts";
+import { isOpen } from "./opening-hours.ts";
+
+/** Of a patient, so that nobody fills a doctor's days by asking. */
+const MAX_WAITING_REQUESTS = 3;
+const MAX_REQUESTED_MS = 60 * 60_000;
 
 /**
- * Books a doctor's time for a patient. Throws NotFound, Forbidden, InvalidInput (of the doctor),
- * SlotTaken, Unavailable.
+ * Books a doctor's time for a patient; who is one themselves asks for it. Throws NotFound,
+ * Forbidden, InvalidInput, SlotTaken, RequestLimitReached, Unavailable.
  */
 export async function book(
   context: Context,
   actor: Caller,
-  { patientId, startsAt, endsAt, reason = null, status = "booked", doctorId }: NewAppointment,
+  input: NewAppointment,
   request: WriteRequest,
 ): Promise<Answer<AppointmentView>> {
-  if (isPatient(actor)) throw new Forbidden();
-  await requireDoctor(context, actor, doctorId);
+  const { patientId, doctorId, reason = null } = input;
+  const isRequest = isOfOwn(actor, "appointment:write");
+  if (isRequest && (!context.clinic.takesRequests || input.status === "booked")) throw new Forbidden();
+  const [startsAt, endsAt] = [new Date(input.startsAt), new Date(input.endsAt)];
+  const outsideHours = isOutsideHours(context, { startsAt, endsAt });
+  if (isRequest) requireRequestable({ startsAt, endsAt, outsideHours });
+  await requireDoctor(context, actor, doctorId, isRequest);
   const make = (made: PatientOwned): Appointment => ({
     ...made,
     doctorId,
-    startsAt: new Date(startsAt),
-    endsAt: new Date(endsAt),
+    startsAt,
+    endsAt,
     reason,
-    status,
+    status: isRequest ? "requested" : (input.status ?? "booked"),
     changeReason: null,
+    outsideHours,
     createdBy: actor.id,
     updatedBy: actor.id,
   });
@@ -47,7 +60,11 @@ export async function book(
     actor,
     appointments,
     patientId,
-    (tx) => holdDoctorsTime(tx, actor, doctorId),
+    async (tx, ofPatient) => {
+      await holdDoctorsTime(tx, actor, doctorId);
+      if (!isRequest || (await waitingRequests(tx, actor, ofPatient)) < MAX_WAITING_REQUESTS) return;
+      throw about(new RequestLimitReached(), ofPatient);
+    },
     make,
     request,
   ).catch((error: unknown) => Promise.reject(slotTakenBy(error, patientId)));
@@ -64,15 +81,16 @@ export async function amendAppointment(
   patch: AppointmentPatch,
   expectedRev: number | null,
 ): Promise<Answer<AppointmentView>> {
-  if (patch.doctorId !== undefined) await requireDoctor(context, actor, patch.doctorId);
+  const isPatients = isOfOwn(actor, "appointment:write");
+  if (patch.doctorId !== undefined) await requireDoctor(context, actor, patch.doctorId, isPatients);
   let patientId: string | null = null;
-  const next = (found: Appointment, now: Date) => {
+  const next = (found: Appointment, now: Date): Appointment => {
     patientId = found.patientId;
     const changed = amend(found, patch, now);
-    if (isPatient(actor) && !isPatientsChange(found, patch, now)) {
+    if (isPatients && !isPatientsChange(found, patch, now)) {
       throw patch.status === "cancelled" ? new StepRefused() : new Forbidden();
     }
-    return changed;
+    return isMoved(changed, found) ? { ...changed, outsideHours: isOutsideHours(context, changed) } : changed;
   };
   return inTransaction(context.pool, async (tx) => {
     const act = { verb: verbOf(patch) };
@@ -88,11 +106,39 @@ export async function amendAppointment(
 const slotTakenBy = (error: unknown, patientId: string | null): unknown =>
   isTaken(error) ? about(new SlotTaken(), patientId) : error;
 
-/** Who reaches their own chart alone. */
-const isPatient = (actor: Caller): boolean => reachOf(actor, "appointment:write").scope === "own";
+/** Whether the actor reaches their own chart alone, as a patient does. */
+export const isOfOwn = (actor: Actor, permission: ResourceAction): boolean =>
+  reachOf(actor, permission).scope === "own";
 
-async function requireDoctor({ auth }: Context, caller: Caller, doctorId: string): Promise<void> {
-  const role = doctorId === caller.id ? caller.role : await auth.roleOf(caller, doctorId);
-  if (role === "doctor") return;
-  throw new InvalidInput(undefined, [{ path: "doctorId", message: "is no active account of a doctor" }]);
+type Times = Pick<Appointment, "startsAt" | "endsAt">;
+
+const isOutsideHours = ({ clinic }: Context, { startsAt, endsAt }: Times): boolean =>
+  !isOpen(clinic.hours, clinic.timeZone, startsAt.getTime(), endsAt.getTime());
+
+/** Requires a time that a patient may ask for. Throws InvalidInput. */
+function requireRequestable({ startsAt, endsAt, outsideHours }: Times & { outsideHours: boolean }): void {
+  const fault = (path: string, code: string, message: string) =>
+    new InvalidInput(undefined, [{ path, code, message }]);
+  if (startsAt.getTime() <= Date.now()) throw fault("startsAt", "past", "must be in the future");
+  if (outsideHours) throw fault("startsAt", "outside_hours", "must be within the clinic's hours");
+  if (endsAt.getTime() - startsAt.getTime() > MAX_REQUESTED_MS)
+    throw fault("endsAt", "too_long", "must be an hour after startsAt at most");
+}
+
+/**
+ * Requires that an id is the active account of a doctor; for a patient, of one who treats them.
+ * Throws InvalidInput, Unavailable.
+ */
+export async function requireDoctor(
+  context: Context,
+  caller: Caller,
+  doctorId: string,
+  isPatients: boolean,
+): Promise<void> {
+  const fault = new InvalidInput(undefined, [
+    { path: "doctorId", message: "is no active account of a doctor whom you can ask for" },
+  ]);
+  if (isPatients && !(await isOwnDoctor(context.pool, caller, doctorId))) throw fault;
+  const role = doctorId === caller.id ? caller.role : await context.auth.roleOf(caller, doctorId);
+  if (role !== "doctor") throw fault;
 }

@@ -1,6 +1,7 @@
 import type { Actor } from "@medvault/contracts";
-import type { Tx } from "@medvault/postgres";
-import { reachOf } from "../access/reach.ts";
+import type { Db, Tx } from "@medvault/postgres";
+import { patientsInReach, reachOf } from "../access/reach.ts";
+import type { Span } from "./opening-hours.ts";
 
 /**
  * Makes those who book this doctor's time wait for each other until the transaction ends: the
@@ -19,3 +20,53 @@ export function isTaken(error: unknown): boolean {
   return code === EXCLUSION_VIOLATION && constraint === "appointments_one_at_a_time";
 }
 const EXCLUSION_VIOLATION = "23P01";
+
+/** More than an appointment of each minute of a month. */
+const MAX_BUSY = 50_000;
+
+/** When a doctor has appointments that stand, whoever they are with: times, and nothing else. */
+export async function busyTimes(
+  db: Db,
+  actor: Actor,
+  doctorId: string,
+  from: number,
+  to: number,
+): Promise<Span[]> {
+  reachOf(actor, "appointment:read");
+  const { rows } = await db.query<{ starts_at: Date; ends_at: Date }>(
+    `select r.starts_at, r.ends_at from appointments r
+      where r.doctor_id = $1 and r.starts_at >= $2::timestamptz - interval '1 day' and r.starts_at < $3
+        and r.status <> 'cancelled'
+      order by r.starts_at limit ${MAX_BUSY}`,
+    [doctorId, new Date(from), new Date(to)],
+  );
+  return rows.map((row) => ({ from: row.starts_at.getTime(), to: row.ends_at.getTime() }));
+}
+
+/** Whether a doctor treats the patient whose account this is. */
+export async function isOwnDoctor(db: Db, actor: Actor, doctorId: string): Promise<boolean> {
+  const { userId } = reachOf(actor, "appointment:read");
+  const { rows } = await db.query(
+    `select from ${patientsInReach("$1", "'own'")} a
+       join care_team c on c.patient_id = a.patient_id where c.user_id = $2 limit 1`,
+    [userId, doctorId],
+  );
+  return rows.length > 0;
+}
+
+/**
+ * How many requests of a patient wait for an answer; whoever asks for one more of the same waits
+ * until this transaction ends.
+ */
+export async function waitingRequests(tx: Tx, actor: Actor, patientId: string): Promise<number> {
+  reachOf(actor, "appointment:write");
+  await tx.query("select pg_advisory_xact_lock(hashtextextended('medvault.requests/' || $1::text, 0))", [
+    patientId,
+  ]);
+  const { rows } = await tx.query<{ count: number }>(
+    `select count(*)::int as count from appointments r
+      where r.patient_id = $1 and r.status = 'requested' and r.starts_at > now()`,
+    [patientId],
+  );
+  return rows[0]?.count ?? 0;
+}

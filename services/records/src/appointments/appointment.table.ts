@@ -23,6 +23,11 @@ export const appointments = resource<Appointment, AppointmentView, AppointmentLi
       content: true,
       fhir: { none: "an Appointment says why it takes place, not why it was moved" },
     },
+    outsideHours: {
+      store: "sealed",
+      content: true,
+      fhir: { none: "an Appointment does not say when its place is open" },
+    },
   },
   permissions: { read: "appointment:read", write: "appointment:write", delete: "appointment:delete" },
   view: AppointmentView,

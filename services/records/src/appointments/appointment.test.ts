@@ -12,6 +12,7 @@ const appointment = (status: AppointmentStatus, fields: Partial<Appointment> = {
   reason: "Cough",
   status,
   changeReason: null,
+  outsideHours: false,
   createdBy: "4",
   updatedBy: "4",
   createdAt: NOW,

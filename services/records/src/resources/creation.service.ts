@@ -45,7 +45,7 @@ export function createAfter<T extends PatientOwned, View extends { id: string }>
   actor: Actor,
   resource: Resource<T, View>,
   patientId: string,
-  prepare: (tx: Tx) => Promise<void>,
+  prepare: (tx: Tx, patientId: string) => Promise<void>,
   make: (made: PatientOwned) => NoInfer<T>,
   request: WriteRequest,
 ): Promise<Answer<View>> {
@@ -57,7 +57,7 @@ export function createAfter<T extends PatientOwned, View extends { id: string }>
     async (tx) => {
       const locked = await reachableChart(tx, actor, permission, patientId);
       if (!locked) throw new NotFound();
-      await prepare(tx);
+      await prepare(tx, locked.patientId);
       const { value, box, event } = made(context, actor, resource, locked, make);
       await store.insert(tx, context, actor, permission, resource, [value], [box]);
       await emit(tx, SOURCE, event);
