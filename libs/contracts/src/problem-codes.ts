@@ -39,6 +39,7 @@ export const PROBLEM_CODES = {
   backup_not_complete: "conflict",
   backup_running: "conflict",
   email_taken: "conflict",
+  feed_limit_reached: "conflict",
   invalid_transition: "conflict",
   last_admin: "conflict",
   merged_elsewhere: "conflict",

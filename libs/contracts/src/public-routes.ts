@@ -2,6 +2,7 @@ import { accountApi, passwordApi } from "./accounts/routes.ts";
 import { appointmentApi } from "./appointments/routes.ts";
 import { auditApi } from "./audit/routes.ts";
 import { backupApi } from "./backups/routes.ts";
+import { calendarApi, calendarFeedApi } from "./calendar-feeds/routes.ts";
 import { careTeamApi } from "./care-team/routes.ts";
 import { claimApi } from "./claims/routes.ts";
 import { directoryApi } from "./directory/routes.ts";
@@ -31,6 +32,7 @@ export const recordsRoutes = publicRoutesOf(
   prescriptionApi,
   claimApi,
   appointmentApi,
+  calendarApi,
   fhirApi,
   fhirReadApi,
   fhirValidationApi,
@@ -42,6 +44,7 @@ export const authRoutes = publicRoutesOf(
   accountApi,
   passwordApi,
   sessionApi,
+  calendarFeedApi,
   userApi,
   roleApi,
   directoryApi,

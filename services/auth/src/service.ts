@@ -2,6 +2,7 @@ import { defineService } from "@medvault/runtime";
 import { writableDirectory } from "@medvault/service-kit";
 import { addressJobs } from "./addresses/address.jobs.ts";
 import { addressRoutes } from "./addresses/address.routes.ts";
+import { calendarFeedRoutes } from "./calendar-feeds/calendar-feed.routes.ts";
 import { AuthConfig } from "./config.ts";
 import { openContext } from "./context.ts";
 import { directoryRoutes } from "./directory/directory.routes.ts";
@@ -42,6 +43,7 @@ export const service = defineService({
     ...mfaRoutes(ctx),
     ...passkeyRoutes(ctx),
     ...sessionRoutes(ctx),
+    ...calendarFeedRoutes(ctx),
     ...userRoutes(ctx),
     ...roleRoutes(ctx),
     ...directoryRoutes(ctx),

@@ -7,6 +7,7 @@ import { type People, peopleClient } from "@medvault/service-kit";
 import type pg from "pg";
 import { type AuthClient, authClient } from "./access/auth.client.ts";
 import { Turns } from "./access/turns.ts";
+import { type FeedClient, feedClient } from "./appointments/feed.client.ts";
 import type { Hours } from "./appointments/opening-hours.ts";
 import type { RecordsConfig } from "./config.ts";
 import { openSearch, type Search } from "./search/search.service.ts";
@@ -32,6 +33,7 @@ export interface Context {
   readonly turns: Turns;
   readonly auth: AuthClient;
   readonly people: People;
+  readonly feeds: FeedClient;
   readonly clinic: Clinic;
   /** With which content is hashed before it is signed: the deployment's choice. */
   readonly digest: Digest;
@@ -43,7 +45,9 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   const auth = authClient(config.MEDVAULT_AUTH_URL, tls);
   const people = peopleClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => auth.close());
+  const feeds = feedClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => people.close());
+  onStop(() => feeds.close());
   const indexes = await openIndexes(pool, keyring);
   for (const table of indexedTables) {
     for (const index of indexes.of(table).incomplete) {
@@ -60,7 +64,7 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
     hours: config.MEDVAULT_CLINIC_HOURS,
     takesRequests: config.MEDVAULT_APPOINTMENT_REQUESTS === "on",
   };
-  return { pool, keyring, appender, indexes, search, turns, auth, people, clinic, digest };
+  return { pool, keyring, appender, indexes, search, turns, auth, people, feeds, clinic, digest };
 }
 
 /** The blind indexes. A rebuild may change their keys under a running process. */

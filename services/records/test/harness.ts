@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
-import { type AccountRole, ASSERTION_HEADER, newId } from "@medvault/contracts";
+import { type AccountRole, ASSERTION_HEADER, type FeedOwner, newId } from "@medvault/contracts";
 import { UNTIMELY_HEADER } from "@medvault/service-kit";
 import {
   startTestService,
@@ -16,19 +16,27 @@ import { service } from "../src/service.ts";
  * The records service over a database of its own, without a broker: events stay in the outbox. Its
  * auth is a stand-in that knows any id as a doctor's, but for those in `standing`: null is no
  * active account, a number a refusal of that status, `untimely` that of a clock that is off. It
- * calls people as `names` says; `namesAsked` holds the questions. The real one is in e2e.
+ * calls people as `names` says; `namesAsked` holds the questions; `feeds` says whose calendar a
+ * token opens. The real one is in e2e.
  */
 export async function startRecords(options: TestServiceOptions = {}) {
   const standing = new Map<string, AccountRole | "untimely" | number | null>();
   const asked: { path: string; assertion: string }[] = [];
   const names = new Map<string, string>();
   const namesAsked: string[][] = [];
+  const feeds = new Map<string, FeedOwner>();
   const auth = createServer(async (req, res) => {
     if (req.url === "/internal/people") {
       const { ids } = (await json(req)) as { ids: string[] };
       namesAsked.push(ids);
       const items = ids.flatMap((id) => (names.has(id) ? [{ id, name: names.get(id) }] : []));
       res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ items }));
+      return;
+    }
+    if (req.url === "/internal/calendar-feeds") {
+      const owner = feeds.get(((await json(req)) as { token: string }).token);
+      res.writeHead(owner ? 200 : 404, { "content-type": "application/json" });
+      res.end(JSON.stringify(owner ?? { code: "not_found" }));
       return;
     }
     asked.push({ path: req.url ?? "", assertion: String(req.headers[ASSERTION_HEADER]) });
@@ -46,7 +54,7 @@ export async function startRecords(options: TestServiceOptions = {}) {
   const started = await startTestService(service, { ...options, env });
   return {
     ...started,
-    auth: { standing, asked, names, namesAsked },
+    auth: { standing, asked, names, namesAsked, feeds },
     async close() {
       await started.close();
       auth.closeAllConnections();

@@ -28,6 +28,7 @@ import {
 } from "../accounts/account.ts";
 import { listAccounts } from "../accounts/account-list.store.ts";
 import { awaitAddress, tellOfAddress, withAddress, withdrawAddress } from "../addresses/address.service.ts";
+import { deleteFeedsOf } from "../calendar-feeds/calendar-feed.store.ts";
 import type { AuthContext } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";
 import { clearBucketsOf } from "../lockout/lockout.store.ts";
@@ -184,6 +185,7 @@ export async function removeUser(
       if (actor.id === id) throw new WouldLockOut();
       await endSessionsOf(ctx, change, actor, { userId: id, except: null, reason: "account_deleted" });
       await clearBucketsOf(tx, accountToken(ctx, { id }), ctx.now());
+      await deleteFeedsOf(tx, id);
       await deleteAccount(tx, id);
       await emit(tx, "auth", userEvent(actor, "deleted", `user/${id}`, "user:delete"));
     }),

@@ -12,6 +12,7 @@ test("an assertion is good at one service, and at a second one only where the fi
     .filter(([, route]) => route?.audiences.includes("auth"));
   expect(shared.map(([key]) => key).sort()).toEqual([
     "GET /v1/appointments/slots",
+    "GET /v1/calendar/{file}",
     "PATCH /v1/appointments/{id}",
     "PATCH /v1/claims/{id}",
     "PATCH /v1/patients/{id}",
@@ -26,5 +27,11 @@ test("an assertion is good at one service, and at a second one only where the fi
   const knowing = ["auth", "records/people", "audit/people"];
   expect(table("GET", `/v1/directory/${ID}`)?.audiences).toEqual(knowing);
   expect(table("POST", "/v1/directory/search")?.audiences).toEqual(["auth"]);
+  expect(table("GET", "/v1/calendar/f.ics")).toMatchObject({ access: "public", service: "records" });
+  for (const [method, path] of [
+    ["POST", "/v1/calendar/f.ics"],
+    ["GET", "/v1/calendar/f.ics/x"],
+  ] as const)
+    expect(table(method, path)?.access).toBe("session");
   expect(table("GET", "/v1/backups")?.audiences).toEqual(["backup"]);
 });

@@ -73,7 +73,12 @@ export const PUBLIC: ReadonlySet<string> = new Set([
   "POST /v1/auth/password/strength",
   "GET /.well-known/jwks.json",
   "GET /v1/fhir/metadata",
+  "GET /v1/calendar/{file}",
 ]);
+
+/** Calendar programs do not sign in: the token in the path opens the one file. */
+const CALENDAR = /^GET \/v1\/calendar\/[^/]+$/;
+const isPublic = (key: string): boolean => PUBLIC.has(key) || CALENDAR.test(key);
 
 const LOCAL: ReadonlySet<string> = new Set([
   "GET /",
@@ -115,7 +120,7 @@ export function createRouteTable(options: { maxUploadBytes: number }): RouteTabl
     const service = OWNERS.get(prefixOf(path));
     if (!service) return null;
     return {
-      ...base(PUBLIC.has(key) ? "public" : "session"),
+      ...base(isPublic(key) ? "public" : "session"),
       service,
       audiences: audiencesOf(service, key),
       enrollment: ENROLLMENT.has(key),
@@ -127,7 +132,7 @@ export function createRouteTable(options: { maxUploadBytes: number }): RouteTabl
 
 /** Routes of records that ask auth who someone is, with the caller's assertion. */
 const ASKS_AUTH =
-  /^(PUT \/v1\/patients\/[^/]+\/care-team|PATCH \/v1\/(patients|claims|appointments))\/[^/]+$|^POST \/v1\/(patients|claims|appointments)$|^GET \/v1\/appointments\/slots$/;
+  /^(PUT \/v1\/patients\/[^/]+\/care-team|PATCH \/v1\/(patients|claims|appointments))\/[^/]+$|^POST \/v1\/(patients|claims|appointments)$|^GET \/v1\/(appointments\/slots|calendar\/[^/]+)$/;
 
 /** Services whose answers name people, whom auth alone knows. */
 const NAMES_PEOPLE: ReadonlySet<ServiceName> = new Set(["records", "files", "audit"]);

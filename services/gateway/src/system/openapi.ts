@@ -72,6 +72,7 @@ const TAGS: Readonly<Record<string, string>> = {
   prescriptions: "Prescriptions, and search as one types over encrypted data.",
   claims: "Insurance claims and the steps they go through.",
   appointments: "A doctor's time: nobody is booked twice at once.",
+  calendar: "What calendar programs read, by a token in its path.",
   fhir: "FHIR R4 in and out.",
   files: "Encrypted documents and images.",
   audit: "The log of everything: search, proofs, statistics, export. Reading it is logged.",

@@ -1,4 +1,4 @@
-import { appointmentApi } from "@medvault/contracts";
+import { appointmentApi, calendarApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import { callerOf } from "../access/auth.client.ts";
 import type { Context } from "../context.ts";
@@ -6,6 +6,7 @@ import { list, read, remove } from "../resources/resource.service.ts";
 import { listVersions } from "../resources/row-version.service.ts";
 import { amendAppointment, book } from "./appointment.service.ts";
 import { appointments } from "./appointment.table.ts";
+import { readCalendar } from "./calendar.service.ts";
 import { periodOf } from "./clinic-calendar.ts";
 import { findSlots } from "./slot.service.ts";
 
@@ -26,5 +27,8 @@ export const appointmentRoutes = (context: Context): Route[] => [
   ),
   route(appointmentApi.remove, ({ actor, params, ifMatch }) =>
     remove(context, actor, appointments, params.id, ifMatch),
+  ),
+  route(calendarApi.read, ({ actor, req, params }) =>
+    readCalendar(context, callerOf(actor, req), params.file),
   ),
 ];

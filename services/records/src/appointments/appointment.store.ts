@@ -1,6 +1,7 @@
 import type { Actor } from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
 import { patientsInReach, reachOf } from "../access/reach.ts";
+import type { CalendarEntry } from "./calendar.ts";
 import type { Span } from "./opening-hours.ts";
 
 /**
@@ -69,4 +70,32 @@ export async function waitingRequests(tx: Tx, actor: Actor, patientId: string): 
     [patientId],
   );
   return rows[0]?.count ?? 0;
+}
+
+const MAX_ENTRIES = 2_000;
+
+/**
+ * What a calendar shows of somebody's own appointments that are not cancelled: of a doctor those
+ * that take their time, whoever they are with; of a patient those of their chart, and whose it is.
+ */
+export async function calendarEntries(
+  db: Db,
+  actor: Actor,
+): Promise<{ entries: CalendarEntry[]; patientIds: string[] }> {
+  const { scope, userId } = reachOf(actor, "appointment:read");
+  const whose =
+    scope === "own"
+      ? `r.patient_id in (select a.patient_id from ${patientsInReach("$1", "'own'")} a)`
+      : "r.doctor_id = $1";
+  const { rows } = await db.query<CalendarEntry & { patientId: string }>(
+    `select r.id, r.rev, r.patient_id as "patientId", r.starts_at as "startsAt", r.ends_at as "endsAt",
+            r.updated_at as "updatedAt", r.status <> 'requested' as "isAgreed"
+       from appointments r
+      where ${whose} and r.status <> 'cancelled'
+        and r.starts_at >= now() - interval '31 days' and r.starts_at < now() + interval '366 days'
+      order by r.starts_at limit ${MAX_ENTRIES}`,
+    [userId],
+  );
+  const patientIds = scope === "own" ? [...new Set(rows.map((row) => row.patientId))] : [];
+  return { entries: rows, patientIds };
 }

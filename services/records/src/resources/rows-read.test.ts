@@ -12,6 +12,7 @@ import {
   patientNumbered,
 } from "../../test/many-rows.ts";
 import type { Chart } from "../access/access.store.ts";
+import { busyTimes } from "../appointments/appointment.store.ts";
 import { findByNames } from "../bundles/import.store.ts";
 import { findRows } from "../bundles/present.store.ts";
 import { listMembers } from "../care-team/care-team.store.ts";
@@ -75,6 +76,7 @@ const ASKED: Readonly<Record<string, readonly unknown[]>> = {
   from: ["1900-01-01", "2023-11-01", "2030-01-01"],
   to: ["2030-01-01", "2010-03-01", "1900-01-01"],
 };
+const WEEK = { from: Date.parse("2016-01-01"), to: Date.parse("2016-01-08") };
 const DEEP = { at: "2016-01-01T00:00:00Z", id: patientNumbered(1) };
 
 /** The first page, and of the list of all one in the middle. */
@@ -191,6 +193,7 @@ test("what is looked up by ids, numbers and names reads few rows", async () => {
       "found prescriptions": (db) => findWithPatients(db, over(db), asker, ids),
       "rows of a bundle": (db) => findRows(db, asker, "fhir:import", ids),
       "care team": (db) => listMembers(db, asker, HEAVY_PATIENT),
+      "busy times": (db) => busyTimes(db, asker, DOCTORS.few, WEEK.from, WEEK.to),
       "patients to index": (db) => nextPatientIds(db, null, 500),
       "patients of the index": (db) => readPatients({ db, keyring: over(db).keyring }, ids),
     };
