@@ -97,13 +97,18 @@ async function makeAccount(cast: Cast, person: Person, client: MedVaultClient, a
   cast.save();
 }
 
-/** Chooses the password by the mailed token. One that is refused was used by an interrupted run. */
+/**
+ * Chooses the password by the mailed token. One that is refused was used already, by an interrupted run
+ * or by an attempt whose answer was late.
+ */
 async function accept(cast: Cast, person: Person, client: MedVaultClient): Promise<void> {
   const token = await mailedToken(cast.mailDir, person.email);
   const body = { token, newPassword: person.password };
-  await client.call("POST /v1/auth/password/reset", { body }).catch((error: unknown) => {
-    if (!(error instanceof ProblemError)) throw error;
-  });
+  await client
+    .call("POST /v1/auth/password/reset", { body }, { repeatable: true })
+    .catch((error: unknown) => {
+      if (!(error instanceof ProblemError && error.status < 500)) throw error;
+    });
 }
 
 /**
