@@ -7,7 +7,8 @@ const HELP = `npm run rehearse:upgrade [-- --from <tag or commit>] [--forward-on
 Starts the version before this one with a demo, and lets people work with it. Then this version's
 migrations run beside it, its processes start beside the old ones, which are retired one by one, and
 the same back again. Passes when no request failed and everything written is there, in the audit log
-too. Needs the git history, Linux, and some minutes.
+too. Needs the git history, Linux, and some minutes of a machine that does little else: the gateway
+gives up on an answer after 2.5 s, and that is a failed request.
 
   --from           the version before; default: the last release (tag vX.Y.Z), without one the commit
                    before the last three that added migrations

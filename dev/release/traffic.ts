@@ -4,10 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type DataOf, MedVaultClient, NoAnswer, ProblemError } from "@medvault/client";
 import { Agent, fetch as fetchBy } from "undici";
 import { logIn } from "../../tools/lib/sign-in.ts";
+import { Trouble } from "../lib/words.mjs";
 import type { DemoUser } from "../run/ops.ts";
 
 /** Between two requests of one work. */
-const PAUSE_MS = 40;
+const PAUSE_MS = 150;
 const KEPT_REASONS = 5;
 /** Of so many requests one comes over a connection of its own, as those of new clients do. */
 const NEWCOMERS = 3;
@@ -117,7 +118,8 @@ export class Traffic {
 
   async #signIn(role: string, client = this.#client()): Promise<MedVaultClient> {
     const user = this.#users.find((one) => one.role === role);
-    if (!user) throw new Error(`the demo has no ${role}`);
+    if (!user)
+      throw new Trouble(`The demo has no ${role}: it was not made to its end (log/demo.log says why).`);
     await logIn(client, { ...user, dataDir: this.#data });
     return client;
   }
