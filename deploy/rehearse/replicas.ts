@@ -30,7 +30,7 @@ const STRANGERS = {
 export class Clinic {
   readonly ops;
   readonly #service: Agent;
-  #people = 0;
+  readonly #addresses = new Map<string, string>();
   readonly #agents: Agent[] = [];
   readonly #world: World;
   admin!: Client;
@@ -43,22 +43,29 @@ export class Clinic {
   }
 
   async open(): Promise<this> {
-    const { client, password } = await demoAdmin(this.ops, this.#person());
+    const { client, password } = await demoAdmin(this.ops, fetchBy(this.#service, clinicAddress(0)));
     this.admin = client;
     this.adminPassword = password;
     return this;
   }
-  invite(role: "doctor" | "auditor"): Promise<Person> {
-    return invite(this.ops, this.admin, role, this.#person());
+  async invite(role: "doctor" | "auditor"): Promise<Person> {
+    const [way, address] = this.#person();
+    const person = await invite(this.ops, this.admin, role, way);
+    this.#addresses.set(person.id, address);
+    return person;
+  }
+  /** The person's session at each pod of the gateway, from the address that it is bound to. */
+  atEachGateway({ id, client }: Person): Client[] {
+    return this.toEachGateway(this.#addresses.get(id)).map((way) => by(client, way));
   }
   /** Of each pod of the gateway. `from`: the address that it sees. */
   toEachGateway(from = clinicAddress(0)): (typeof fetch)[] {
     return this.#world.podsOf("gateway").map((pod) => fetchBy(this.#agent(pod.address), from));
   }
-  /** The way of one more person, from an address of his own. */
-  #person(): typeof fetch {
-    this.#people += 1;
-    return fetchBy(this.#service, clinicAddress(this.#people));
+  /** The way of one more person, and the address. */
+  #person(): [typeof fetch, string] {
+    const address = clinicAddress(1 + this.#addresses.size);
+    return [fetchBy(this.#service, address), address];
   }
   close(): void {
     for (const agent of this.#agents) void agent.destroy();
@@ -131,7 +138,7 @@ async function limitsAreExact(clinic: Clinic): Promise<string> {
     client.post("/v1/auth/login", { identifier: `nobody-${randomUUID()}`, password: "Wrong-Horse-1!" }),
   );
   const doctor = await clinic.invite("doctor");
-  const doctors = clinic.toEachGateway().map((way) => by(doctor.client, way));
+  const doctors = clinic.atEachGateway(doctor);
   const ofUser = await burst(330, 300, doctors, (client) =>
     client.post("/v1/prescriptions/search", { q: "nobody" }),
   );
@@ -140,10 +147,7 @@ async function limitsAreExact(clinic: Clinic): Promise<string> {
 
 async function sessionsEndEverywhere(clinic: Clinic): Promise<string> {
   const doctor = await clinic.invite("doctor");
-  const [here, ...others] = clinic.toEachGateway().map((way) => by(doctor.client, way)) as [
-    Client,
-    ...Client[],
-  ];
+  const [here, ...others] = clinic.atEachGateway(doctor) as [Client, ...Client[]];
   for (const client of [here, ...others])
     must((await client.get("/v1/auth/me")).status === 200, "a session does not hold at every gateway");
   const since = performance.now();
@@ -178,7 +182,7 @@ async function lockoutsAreShared(clinic: Clinic): Promise<string> {
 
 async function keysAreOne(clinic: Clinic): Promise<string> {
   const doctor = await clinic.invite("doctor");
-  const ways = clinic.toEachGateway().map((way) => by(doctor.client, way));
+  const ways = clinic.atEachGateway(doctor);
   const headers = { "idempotency-key": randomUUID() };
   const patient = {
     givenName: "Iris",

@@ -31,18 +31,19 @@ const period = (days: number) => ({
 
 /** A new authority: its certificate is what every part trusts. */
 export async function newAuthority(): Promise<Pair> {
-  const { BasicConstraintsExtension, KeyUsageFlags, KeyUsagesExtension, X509CertificateGenerator } =
-    await x509();
+  const x = await x509();
   const keys = await newKeys();
-  const cert = await X509CertificateGenerator.createSelfSigned(
+  const cert = await x.X509CertificateGenerator.createSelfSigned(
     {
       name: "CN=MedVault",
       ...period(AUTHORITY_DAYS),
       signingAlgorithm: CURVE,
       keys,
       extensions: [
-        new BasicConstraintsExtension(true, 0, true),
-        new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
+        new x.BasicConstraintsExtension(true, 0, true),
+        new x.KeyUsagesExtension(x.KeyUsageFlags.keyCertSign, true),
+        // By it an authority is told from the one before, of the same name (RFC 5280, 4.2.1.1).
+        await x.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
       ],
     },
     webcrypto,
@@ -68,6 +69,7 @@ export async function issue(authority: Pair, names: readonly string[], use: Use)
       signingAlgorithm: CURVE,
       extensions: [
         new x.BasicConstraintsExtension(false, undefined, true),
+        await x.AuthorityKeyIdentifierExtension.create(issuer.publicKey, false, webcrypto),
         new x.ExtendedKeyUsageExtension(use === "server" ? [serverAuth] : [serverAuth, clientAuth]),
         new x.SubjectAlternativeNameExtension(
           names.map((value) => ({ type: isIP(value) ? "ip" : "dns", value }) as const),
