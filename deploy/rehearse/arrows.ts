@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import { Agent, request } from "undici";
 import { cronTemplates } from "./cluster.ts";
-import { must } from "./replicas.ts";
+import { Clinic, must } from "./replicas.ts";
 import type { World } from "./world.ts";
 
 /** Arrows that a cluster needs and this rehearsal does not. */
@@ -11,8 +11,9 @@ const NOT_PLAYED: Readonly<Record<string, string>> = {
   "mail: to 0.0.0.0/0, TCP 587": "a mail server that begins without TLS; here it is on port 465",
 };
 
-export async function arrowsAreThoseUsed(world: World): Promise<string[]> {
+export async function arrowsAreThoseUsed(world: World, opsFile: string): Promise<string[]> {
   await readMetrics(world);
+  await askForKnownPeople(world, opsFile);
   for (const [name, template] of cronTemplates(world.manifests)) await world.node.runJob(name, template);
   const { refused, all } = world.policies;
   must(refused.length === 0, `no arrow allows ${refused.join(", ")}`);
@@ -24,6 +25,14 @@ export async function arrowsAreThoseUsed(world: World): Promise<string[]> {
     `${all.length} arrows of the NetworkPolicies were kept: no connection was refused, and each arrow was taken, but for ${missing.length}:`,
     ...missing.map((text) => `  ${text}: ${NOT_PLAYED[text]}`),
   ];
+}
+
+/** Only a patient who looks into the directory makes auth ask records and audit. */
+async function askForKnownPeople(world: World, opsFile: string): Promise<void> {
+  const clinic = await new Clinic(world, opsFile).open();
+  const { status } = await (await clinic.registerPatient()).get("/v1/directory");
+  must(status === 200, `a patient who looks into the directory gets ${status}`);
+  clinic.close();
 }
 
 /** As Prometheus does it, from its namespace. */

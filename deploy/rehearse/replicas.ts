@@ -8,7 +8,7 @@ import { root } from "../../dev/lib/paths.mjs";
 import { run } from "../../dev/lib/run.mjs";
 import { Trouble } from "../../dev/lib/words.mjs";
 import { Client, type Json } from "../../e2e/support/client.ts";
-import { demoAdmin, invite, items, type Person, text } from "../../e2e/support/people.ts";
+import { demoAdmin, invite, items, type Person, registerPatient, text } from "../../e2e/support/people.ts";
 import { connectionsTo, fetchBy, GATEWAY_URL } from "./entry.ts";
 import { readOps } from "./journey.ts";
 import { clinicAddress } from "./overlay.ts";
@@ -53,6 +53,20 @@ export class Clinic {
     const person = await invite(this.ops, this.admin, role, way);
     this.#addresses.set(person.id, address);
     return person;
+  }
+  /** A patient with an account, and a chart that is linked with it. */
+  async registerPatient(): Promise<Client> {
+    const { id, client } = await registerPatient(this.ops, this.#person()[0]);
+    const doctor = await this.invite("doctor");
+    const chart = {
+      givenName: "Iris",
+      familyName: "Own",
+      birthDate: "1970-01-02",
+      sex: "female",
+      userId: id,
+    };
+    await doctor.client.post("/v1/patients", chart, { "idempotency-key": randomUUID() });
+    return client;
   }
   /** The person's session at each pod of the gateway, from the address that it is bound to. */
   atEachGateway({ id, client }: Person): Client[] {
