@@ -12,6 +12,8 @@ export interface RabbitOptions extends ServerOptions {
   ports: { amqp: number; management: number; erlang: number; epmd: number };
   cookie: string;
   vhost: string;
+  /** Its name before the @, where there are several; the store is named after it. */
+  nodeName?: string;
   /** RabbitMQ's definitions: users, virtual hosts, permissions; read at every start. */
   definitions: object;
 }
@@ -103,7 +105,7 @@ function environment(o: RabbitOptions, dir: string): Record<string, string> {
     RABBITMQ_LOG_BASE: path.join(dir, "log"),
     RABBITMQ_USE_LONGNAME: "true", // a short name needs a host name that resolves
     // The same whatever the ports: the store is named after it.
-    RABBITMQ_NODENAME: "medvault@127.0.0.1",
+    RABBITMQ_NODENAME: `${o.nodeName ?? "medvault"}@127.0.0.1`,
     RABBITMQ_NODE_PORT: String(o.ports.amqp),
     RABBITMQ_DIST_PORT: String(o.ports.erlang),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:

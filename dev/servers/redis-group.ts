@@ -61,7 +61,12 @@ export async function redisGroup(o: RedisGroupOptions): Promise<RedisGroup> {
       ...settings,
     ],
   });
-  const killed = (name: string, program: Program): Program => ({ ...program, name, stopSignal: "SIGKILL" });
+  const killed = (name: string, program: Program): Program => ({
+    ...program,
+    name,
+    stopSignal: "SIGKILL",
+    stopGraceMs: 2_000,
+  });
   const server = (at: number, leads: number) => {
     const name = `redis-${at + 1}`;
     const own = options(name, at, [
