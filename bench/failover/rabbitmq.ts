@@ -11,6 +11,7 @@ import type { Client } from "../../e2e/support/client.ts";
 import { demoAdmin, invite, items } from "../../e2e/support/people.ts";
 import { type Ops, type RunningSystem, startSystem } from "../../e2e/support/system.ts";
 import { journey } from "../scaling/journey.ts";
+import { endOnSignal } from "./ending.ts";
 import { outageOf, startTraffic, type Traffic } from "./traffic.ts";
 
 const STEADY_MS = 5_000;
@@ -31,6 +32,11 @@ export async function rabbitFailover(say: Say, rate: number): Promise<void> {
     ...{ data, port: ports.base + 20, vhost: "medvault", say: (line: string) => say(`  ${line}`) },
     ...{ password: randomUUID(), cookie: randomUUID() },
   });
+  let system: RunningSystem | null = null;
+  endOnSignal(async () => {
+    await system?.stop();
+    await group.stop();
+  });
   try {
     await step(say, "starting three RabbitMQ nodes", () => group.start());
     const [first = "", ...others] = group.urls;
@@ -39,7 +45,7 @@ export async function rabbitFailover(say: Say, rate: number): Promise<void> {
       AMQP_NODES: others.map((url) => new URL(url).host).join(","),
       MEDVAULT_RABBITMQ_URL: group.managementUrls[0] ?? "",
     };
-    const system = await step(say, "starting MedVault on them", () =>
+    system = await step(say, "starting MedVault on them", () =>
       startSystem("rehearse-rabbitmq-medvault", { env }),
     );
     try {

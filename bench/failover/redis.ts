@@ -12,6 +12,7 @@ import { Client } from "../../e2e/support/client.ts";
 import { demoAdmin, invite, type Person, registerPatient } from "../../e2e/support/people.ts";
 import { type RunningSystem, startSystem } from "../../e2e/support/system.ts";
 import { journey } from "../scaling/journey.ts";
+import { endOnSignal } from "./ending.ts";
 import { outageOf, startTraffic, type Traffic, untilSteady } from "./traffic.ts";
 
 const STEADY_MS = 5_000;
@@ -33,13 +34,18 @@ export async function redisFailover(say: Say, rate: number): Promise<void> {
     ...{ data, tls, port: ports.base + 20, say: (line: string) => say(`  ${line}`) },
     ...{ password: randomUUID(), sentinelPassword },
   });
+  let system: RunningSystem | null = null;
+  endOnSignal(async () => {
+    await system?.stop();
+    await group.stop();
+  });
   try {
     await step(say, "starting three Redis and three sentinels", () => group.start());
     const env = {
       ...{ REDIS_URL: group.url, REDIS_SENTINELS: group.sentinels, MEDVAULT_TLS_CA_FILE: ca },
       ...{ REDIS_SENTINEL_PASSWORD: sentinelPassword, MEDVAULT_PATIENTS_PER_HOUR: String(PATIENTS) },
     };
-    const system = await step(say, "starting MedVault on them", () =>
+    system = await step(say, "starting MedVault on them", () =>
       startSystem("rehearse-redis-medvault", { env }),
     );
     try {
