@@ -18,7 +18,7 @@ export interface RabbitGroupOptions {
   say?: (line: string) => void;
 }
 
-export interface RabbitQueue {
+interface RabbitQueue {
   readonly name: string;
   /** The number of the node whose member leads; 0: none. */
   readonly leader: number;
