@@ -100,6 +100,9 @@ const DECIDED: Record<string, (o: ServiceOptions, name: ServiceName) => string |
     serviceDsn(servers.databaseUrl, `medvault_${name}`, secrets.roles[name]),
   MEDVAULT_OWNER_DATABASE_URL: ({ servers, secrets }) =>
     serviceDsn(servers.databaseUrl, "medvault_owner", secrets.owner),
+  MEDVAULT_READ_DATABASE_URL: ({ settings, secrets }, name) =>
+    settings.MEDVAULT_READ_DATABASE_URL &&
+    serviceDsn(settings.MEDVAULT_READ_DATABASE_URL, `medvault_${name}`, secrets.roles[name]),
   REDIS_URL: ({ servers }) => servers.redisUrl,
   AMQP_URL: (o, name) => brokerUrl(name, o),
   MEDVAULT_PROOF_KEY: ({ proofKeys }, name) => proofKeys[name],

@@ -18,6 +18,7 @@ export { type Migration, readMigrations } from "./migration-files.ts";
 export { createPool, type PoolOptions } from "./pool.ts";
 export { isPlannedOnce, PLANNED_EACH_TIME } from "./prepared.ts";
 export { grantDatabase, provisionDatabase, provisionRoles, type RolePasswords } from "./provision.ts";
+export { createReader, createReplicaPool } from "./reader.ts";
 export { probeDatabase } from "./room.ts";
 export {
   BACKED_UP_SERVICES,

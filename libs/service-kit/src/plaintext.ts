@@ -3,7 +3,7 @@ const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 /** What each URL must be, so that nothing travels unencrypted; the texts say what to do. */
 const REQUIREMENTS: { names: RegExp; isGood: (url: URL) => boolean; fault: string }[] = [
   {
-    names: /^(MEDVAULT_(OWNER|SUPERUSER)_)?DATABASE_URL$/,
+    names: /^(MEDVAULT_(OWNER|SUPERUSER|READ)_)?DATABASE_URL$/,
     isGood: (url) => url.searchParams.getAll("sslmode").join() === "verify-full",
     fault: "is not TLS: add sslmode=verify-full to its query",
   },

@@ -8,6 +8,9 @@ export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_RECORDS_CONNECTIONS: wholeNumber(2, 100)
     .default(10)
     .describe("connections of this process to Postgres"),
+  MEDVAULT_READ_DATABASE_URL: urlOf("postgres", "postgresql")
+    .optional()
+    .describe("a streaming replica, for lists and searches, which are never older for it (docs/scaling.md)"),
   MEDVAULT_AUTH_URL: urlOf("http", "https").describe(
     "auth, which says whose accounts are active, and how people are called",
   ),

@@ -1,7 +1,7 @@
 import type { Digest } from "@medvault/crypto";
 import { type Keyring, LiveIndexes, type SealedTable, TokenChain } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
-import type { Db } from "@medvault/postgres";
+import { createReader, createReplicaPool, type Db } from "@medvault/postgres";
 import type { Parts } from "@medvault/runtime";
 import { type People, peopleClient } from "@medvault/service-kit";
 import type pg from "pg";
@@ -25,6 +25,8 @@ interface Clinic {
 /** What every use case of this service works with. */
 export interface Context {
   readonly pool: pg.Pool;
+  /** For lists and searches: a replica where there is one, and never older than `pool`. */
+  readonly reader: Db;
   readonly keyring: Keyring;
   /** For the events of what has no transaction of its own. */
   readonly appender: Appender;
@@ -56,7 +58,8 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
       logger.warn({ table: table.declaration.table, index }, says);
     }
   }
-  const search = openSearch({ db: pool, keyring }, config.MEDVAULT_SEARCH_MEMORY_MIB);
+  const reader = openReader(parts);
+  const search = openSearch({ db: reader, primary: pool, keyring }, config.MEDVAULT_SEARCH_MEMORY_MIB);
   onStop(() => search.stop());
   const turns = new Turns();
   const clinic = {
@@ -64,7 +67,19 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
     hours: config.MEDVAULT_CLINIC_HOURS,
     takesRequests: config.MEDVAULT_APPOINTMENT_REQUESTS === "on",
   };
-  return { pool, keyring, appender, indexes, search, turns, auth, people, feeds, clinic, digest };
+  return { pool, reader, keyring, appender, indexes, search, turns, auth, people, feeds, clinic, digest };
+}
+
+/** The primary alone, where no replica is set. */
+function openReader({ config, pool, tls, onStop }: Parts<RecordsConfig>): Db {
+  const connectionString = config.MEDVAULT_READ_DATABASE_URL;
+  if (connectionString === undefined) return pool;
+  const replica = createReplicaPool({
+    ...{ connectionString, tls: tls.outgoing, applicationName: "records", schema: "records" },
+    ...{ max: config.MEDVAULT_RECORDS_CONNECTIONS, prepared: true },
+  });
+  onStop(() => replica.end());
+  return createReader(pool, replica);
 }
 
 /** The blind indexes. A rebuild may change their keys under a running process. */

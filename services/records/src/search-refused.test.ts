@@ -44,7 +44,7 @@ const bundle = (family: string) => ({
 /** A search whose memory has room for nobody. */
 function withoutMemory(): void {
   const { pool: db, keyring } = service.context;
-  Object.assign(service.context, { search: openSearch({ db, keyring }, 0.0001) });
+  Object.assign(service.context, { search: openSearch({ db, primary: db, keyring }, 0.0001) });
 }
 
 /** A search that is being loaded. */

@@ -50,7 +50,10 @@ async function restart(indexes: Record<string, Record<string, string>>): Promise
   await applyPolicy({ file, service: "records", tables: sealedTables });
   const { pool, keyring, search } = service.context;
   await search.stop();
-  const opened = { indexes: await openIndexes(pool, keyring), search: openSearch({ db: pool, keyring }, 64) };
+  const opened = {
+    indexes: await openIndexes(pool, keyring),
+    search: openSearch({ db: pool, primary: pool, keyring }, 64),
+  };
   Object.assign(service.context, opened);
 }
 

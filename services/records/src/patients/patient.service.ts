@@ -187,7 +187,7 @@ export async function listPatients(
   const { limit, cursor, ...filter } = query;
   const bound = ["patients", filter];
   const after = positionOf(cursor, bound);
-  const rows = await store.listPatients(context.pool, context, actor, filter, after, limit + 1);
+  const rows = await store.listPatients(context.reader, context, actor, filter, after, limit + 1);
   const page = pageOf(rows, limit, bound, positionIn(patients));
   await announce(context, actor, patients, "listed", page.items);
   return { body: { ...page, items: page.items.map((patient) => patients.listed(patient)) } };

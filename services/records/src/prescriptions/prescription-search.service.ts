@@ -85,15 +85,15 @@ async function openAll(
   hits: readonly Position[],
   words: readonly string[],
 ): Promise<Candidate[]> {
-  const { pool, keyring } = context;
+  const { reader, keyring } = context;
   const ids = hits.map(({ id }) => id);
-  const rows = (await findWithPatients(pool, context, actor, ids)).map((one) => {
+  const rows = (await findWithPatients(reader, context, actor, ids)).map((one) => {
     const row = indexedPrescription(one.prescription);
     return { ...one, row, isByName: row.text !== null && !holdsWords([row.text], words) };
   });
   const merged = rows.filter(({ isMerged, isByName }) => isMerged && isByName);
   const mates = await findWithCharts(
-    pool,
+    reader,
     context,
     actor,
     PERMISSION,

@@ -70,7 +70,7 @@ export async function list<T extends Row, View>(
   const asked: Record<string, unknown> = filter;
   const opened = (resource.list?.opened ?? []).filter(([name]) => asked[name] !== undefined);
   const fetch = (after: Position | null, rows: number) =>
-    store.page(context.pool, context, actor, resource, chart, asked, after, rows);
+    store.page(context.reader, context, actor, resource, chart, asked, after, rows);
   const [bound, at] = [[plural, filter], positionIn(resource)];
   const page =
     opened.length === 0

@@ -3,7 +3,7 @@ import { IndexFull, type PatientSet, SearchIndex } from "@medvault/search";
 import { changedPatients, takeChanges } from "./change-taking.service.ts";
 import { loadPatients } from "./patient-load.service.ts";
 import { type Position, readChanges, type SearchChange } from "./search-change.store.ts";
-import { countPatients, type LoadedPatient, nextPatientIds, type Place } from "./searched-row.store.ts";
+import { countPatients, type IndexPlace, type LoadedPatient, nextPatientIds } from "./searched-row.store.ts";
 import { bounded, chunksOf, Shared, Slots, unlessAborted, waitingFor } from "./waiting.ts";
 
 /** Of one load: two messages to the threads that open documents. */
@@ -34,7 +34,7 @@ export type Warmth = "cold" | "loading" | "whole" | "full";
  * of its patients leaves that one out, and reads them again.
  */
 export class LiveIndex {
-  readonly #place: Place;
+  readonly #place: IndexPlace;
   readonly #maxBytes: number;
   #index: SearchIndex;
   #position: Position | null = null;
@@ -61,7 +61,7 @@ export class LiveIndex {
   #isStopped = false;
   readonly #refusal = () => (this.#full ? new SearchMemoryFull() : this.#loading());
 
-  constructor(place: Place, maxBytes: number) {
+  constructor(place: IndexPlace, maxBytes: number) {
     this.#place = place;
     this.#maxBytes = maxBytes;
     this.#index = new SearchIndex({ maxBytes });
@@ -193,9 +193,8 @@ export class LiveIndex {
   }
 
   async #read(): Promise<void> {
-    const { db } = this.#place;
     const since = this.#position;
-    const { isTooOld, changes, ...position } = await readChanges(db, since);
+    const { isTooOld, changes, ...position } = await readChanges(this.#place.primary, since);
     if (since === null || isTooOld || position.tables !== since.tables) this.#forget();
     else {
       for (const changed of this.#loads) for (const { patientId } of changes) changed.add(patientId);

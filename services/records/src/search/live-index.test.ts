@@ -26,7 +26,7 @@ afterAll(() => Promise.all(opened.map((search) => search.stop())));
 
 /** An index of its own, as a process that was just started has it. */
 function started(db: Db = service.pool, memoryMib = 64): Search {
-  const search = openSearch({ db, keyring: service.keyring }, memoryMib);
+  const search = openSearch({ db, primary: db, keyring: service.keyring }, memoryMib);
   opened.push(search);
   return search;
 }

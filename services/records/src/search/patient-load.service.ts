@@ -1,7 +1,14 @@
 import type { DocumentRow, IndexedRow, SearchDocument } from "@medvault/search";
 import { type RowRevision, readDocuments, readRevisions, requestDocuments } from "./search-document.store.ts";
 import { layoutNow, openDocuments, rowsIn, type StoredDocument } from "./search-document.ts";
-import { chartIds, type LoadedPatient, type Place, readPatients, readRows } from "./searched-row.store.ts";
+import {
+  chartIds,
+  type IndexPlace,
+  type LoadedPatient,
+  type Place,
+  readPatients,
+  readRows,
+} from "./searched-row.store.ts";
 import { chunksOf } from "./waiting.ts";
 
 const ROWS_PER_STATEMENT = 500;
@@ -11,7 +18,7 @@ const ROWS_PER_STATEMENT = 500;
  * just the rows that there are now, else from the rows, and the document is written again, soon.
  * Who is not there, or has no key, is not.
  */
-export async function loadPatients(place: Place, ids: readonly string[]): Promise<LoadedPatient[]> {
+export async function loadPatients(place: IndexPlace, ids: readonly string[]): Promise<LoadedPatient[]> {
   const stored = await readDocuments(place.db, ids);
   const opened = await openDocuments(place.keyring, stored);
   const layout = layoutNow();
@@ -20,7 +27,7 @@ export async function loadPatients(place: Place, ids: readonly string[]): Promis
   const formers = opened.filter((_, at) => !isOfNow[at]);
   const read = others.length > 0 ? await readContents(place, others, formers) : [];
   const unasked = others.flatMap(({ id, isAwaited }) => (isAwaited ? [] : id));
-  await requestDocuments(place.db, unasked).catch(() => undefined); // else at their next load
+  await requestDocuments(place.primary, unasked).catch(() => undefined); // else at their next load
   return [
     ...stored.flatMap((one, at) => (isOfNow[at] ? loaded(one, opened[at] ?? null) : [])),
     ...others.flatMap((one, at) => loaded(one, read[at] ?? null)),

@@ -10,18 +10,18 @@ import { projectorJobs, projectorMetrics } from "./projector.jobs.ts";
 import { project } from "./projector.service.ts";
 import { pruneChanges, readBacklog, readDocuments } from "./search-document.store.ts";
 import { openDocuments } from "./search-document.ts";
-import type { Place } from "./searched-row.store.ts";
+import type { IndexPlace } from "./searched-row.store.ts";
 
 const NEVER = new AbortController().signal;
 
 let service: Records;
-let place: Place;
+let place: IndexPlace;
 let pool: pg.Pool;
 let doctor: TestClient;
 beforeAll(async () => {
   service = await startRecords();
   pool = service.pool;
-  place = { db: pool, keyring: service.keyring };
+  place = { db: pool, primary: pool, keyring: service.keyring };
 });
 afterAll(() => service?.close());
 beforeEach(async () => {

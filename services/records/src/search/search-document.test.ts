@@ -17,17 +17,17 @@ import { loadPatients } from "./patient-load.service.ts";
 import { project } from "./projector.service.ts";
 import { readDocuments } from "./search-document.store.ts";
 import { openDocuments, sealDocument } from "./search-document.ts";
-import type { Place } from "./searched-row.store.ts";
+import type { IndexPlace } from "./searched-row.store.ts";
 
 let service: Records;
-let place: Place;
+let place: IndexPlace;
 let doctor: TestClient;
 /** A patient with three prescriptions, and their document. */
 let id: string;
 let rowId: string;
 beforeAll(async () => {
   service = await startRecords();
-  place = { db: service.pool, keyring: service.keyring };
+  place = { db: service.pool, primary: service.pool, keyring: service.keyring };
 });
 afterAll(() => service?.close());
 beforeEach(async () => {

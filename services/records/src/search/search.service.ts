@@ -5,7 +5,7 @@ import type { Chart } from "../access/access.store.ts";
 import { reachOf } from "../access/reach.ts";
 import { LiveIndex, MAX_WAIT_MS } from "./live-index.service.ts";
 import { bytesOf, reachedIds } from "./search-reach.store.ts";
-import type { Place as RowsPlace } from "./searched-row.store.ts";
+import type { IndexPlace } from "./searched-row.store.ts";
 import { waitingFor } from "./waiting.ts";
 
 type Asked<S> = Omit<S, "among" | "after" | "limit">;
@@ -48,7 +48,7 @@ export interface Search {
 const MIB = 1024 * 1024;
 
 /** Nothing is loaded yet: what a search needs is loaded for it, and the rest by the job. */
-export function openSearch(place: RowsPlace, memoryMib: number): Search {
+export function openSearch(place: IndexPlace, memoryMib: number): Search {
   const index = new LiveIndex(place, memoryMib * MIB);
 
   /** `ids`: of these alone, whose reach was asked already. */

@@ -20,6 +20,11 @@ export interface ReadPatient {
   readonly chart: readonly string[];
 }
 
+/** As Place, for an index that follows: it asks the primary what changed; `db` may be a replica. */
+export interface IndexPlace extends Place {
+  readonly primary: Db;
+}
+
 /** As the index takes one in. */
 export interface LoadedPatient extends ReadPatient {
   readonly rows: readonly IndexedRow[];
