@@ -41,7 +41,7 @@ function lengthBreaches(file: string, count: number): string[] {
   if (/^services\/[^/]+\/src\/main\.ts$/.test(file) && count > MAX_MAIN_LINES) {
     return [`${file}: ${count} lines, a main has at most ${MAX_MAIN_LINES}`];
   }
-  if (/\.testdata\.ts$/.test(file)) return []; // tables
+  if (file === GENERATED || /\.testdata\.ts$/.test(file)) return []; // tables
   const most = /\.test\.ts$/.test(file) ? MAX_TEST_LINES : MAX_FILE_LINES;
   return count > most ? [`${file}: ${count} lines, at most ${most}`] : [];
 }

@@ -31,7 +31,7 @@ test("each alert says how bad it is, names a runbook that has it, and is fired b
 test("each rule fires when it should, and a quiet system fires none", async ({ skip }) => {
   const { code, words } = await promtoolSays(skip, ["test", "rules", "alerts.test.yml"]);
   expect(code, words).toBe(0);
-});
+}, 300_000);
 
 test("the four dashboards have names of their own, and every query in them is one", async ({ skip }) => {
   const all = dashboards();

@@ -8,6 +8,8 @@ export * from "./audit/routes.ts";
 export * from "./audit/schemas.ts";
 export * from "./backups/routes.ts";
 export * from "./backups/schemas.ts";
+export * from "./break-glass/routes.ts";
+export * from "./break-glass/schemas.ts";
 export * from "./calendar-feeds/routes.ts";
 export * from "./calendar-feeds/schemas.ts";
 export * from "./care-team/routes.ts";

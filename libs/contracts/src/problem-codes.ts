@@ -38,6 +38,8 @@ export const PROBLEM_CODES = {
   already_merged: "conflict",
   backup_not_complete: "conflict",
   backup_running: "conflict",
+  break_glass_limit: "conflict",
+  break_glass_running: "conflict",
   email_taken: "conflict",
   feed_limit_reached: "conflict",
   invalid_transition: "conflict",

@@ -2,6 +2,7 @@ import { accountApi, passwordApi } from "./accounts/routes.ts";
 import { appointmentApi } from "./appointments/routes.ts";
 import { auditApi } from "./audit/routes.ts";
 import { backupApi } from "./backups/routes.ts";
+import { breakGlassApi } from "./break-glass/routes.ts";
 import { calendarApi, calendarFeedApi } from "./calendar-feeds/routes.ts";
 import { careTeamApi } from "./care-team/routes.ts";
 import { claimApi } from "./claims/routes.ts";
@@ -28,6 +29,7 @@ export function publicRoutesOf(...areas: readonly Readonly<Record<string, RouteD
 export const recordsRoutes = publicRoutesOf(
   patientApi,
   careTeamApi,
+  breakGlassApi,
   medicalRecordApi,
   prescriptionApi,
   claimApi,

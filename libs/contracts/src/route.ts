@@ -109,7 +109,7 @@ export function needsSession(route: RouteDoc): boolean {
 
 /** The tag of a path: its area, `system` for the gateway's own. */
 export function tagOf(path: string): string {
-  return /^\/v1\/([a-z]+)/.exec(path)?.[1] ?? "system";
+  return /^\/v1\/([a-z-]+)/.exec(path)?.[1] ?? "system";
 }
 
 /** Every code that this route may answer, sorted: its own, and what follows from its document. */

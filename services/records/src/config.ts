@@ -14,6 +14,9 @@ export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_AUTH_URL: urlOf("http", "https").describe(
     "auth, which says whose accounts are active, and how people are called",
   ),
+  MEDVAULT_BREAK_GLASS_MINUTES: wholeNumber(5, 480)
+    .default(60)
+    .describe("minutes for which someone who breaks the glass reaches the chart"),
   MEDVAULT_SEARCH_MEMORY_MIB: wholeNumber(1, 65_536)
     .default(256)
     .describe("MiB that the search index of this process may take; what does not fit is not searched: 503"),

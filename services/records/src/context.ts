@@ -39,6 +39,8 @@ export interface Context {
   readonly clinic: Clinic;
   /** With which content is hashed before it is signed: the deployment's choice. */
   readonly digest: Digest;
+  /** For how long an emergency opens a chart. */
+  readonly breakGlassMinutes: number;
 }
 
 /** Opens the index keys, and says which indexes are not complete yet. */
@@ -67,7 +69,9 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
     hours: config.MEDVAULT_CLINIC_HOURS,
     takesRequests: config.MEDVAULT_APPOINTMENT_REQUESTS === "on",
   };
-  return { pool, reader, keyring, appender, indexes, search, turns, auth, people, feeds, clinic, digest };
+  const breakGlassMinutes = config.MEDVAULT_BREAK_GLASS_MINUTES;
+  const own = { indexes, search, turns, clinic, breakGlassMinutes };
+  return { pool, reader, keyring, appender, auth, people, feeds, digest, ...own };
 }
 
 /** The primary alone, where no replica is set. */

@@ -1,6 +1,8 @@
 import { defineService } from "@medvault/runtime";
 import { accessRoutes } from "./access/access.routes.ts";
 import { appointmentRoutes } from "./appointments/appointment.routes.ts";
+import { breakGlassMetrics } from "./break-glass/break-glass.jobs.ts";
+import { breakGlassRoutes } from "./break-glass/break-glass.routes.ts";
 import { fhirRoutes } from "./bundles/fhir.routes.ts";
 import { careTeamRoutes } from "./care-team/care-team.routes.ts";
 import { claimRoutes } from "./claims/claim.routes.ts";
@@ -32,6 +34,7 @@ export const service = defineService({
     ...accessRoutes(context),
     ...patientRoutes(context),
     ...careTeamRoutes(context),
+    ...breakGlassRoutes(context),
     ...medicalRecordRoutes(context),
     ...prescriptionRoutes(context),
     ...claimRoutes(context),
@@ -41,7 +44,11 @@ export const service = defineService({
     ...fhirValidationRoutes(context),
   ],
   jobs: (context) => [...searchJobs(context), ...projectorJobs(context)],
-  metrics: (context) => [...searchMetrics(context), ...projectorMetrics(context)],
+  metrics: (context) => [
+    ...searchMetrics(context),
+    ...projectorMetrics(context),
+    ...breakGlassMetrics(context),
+  ],
   evidence: ["conflict", "precondition_failed", "unprocessable"],
   isLossless: ({ path }) => path === "/v1/fhir" || path.startsWith("/v1/fhir/"),
   jsonLimitBytes: ({ path }) => {

@@ -1,4 +1,5 @@
 import type { SealedTable, TokenTable } from "@medvault/keys";
+import { breakGlasses } from "./break-glass/break-glass.table.ts";
 import { clinicalResources } from "./bundles/clinical-resources.ts";
 import { keptResources } from "./fhir/kept-resource.table.ts";
 import { pastVersions } from "./medical-records/record.table.ts";
@@ -14,6 +15,7 @@ export const resources: readonly Resource<Row>[] = [patients, ...clinicalResourc
 /** Every declared table: a resource's, or one that lies beside it. */
 export const declaredTables: readonly PatientTable<Row>[] = [
   ...resources,
+  breakGlasses,
   pastVersions,
   rowVersions,
   keptResources,

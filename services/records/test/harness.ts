@@ -39,6 +39,10 @@ export async function startRecords(options: TestServiceOptions = {}) {
       res.end(JSON.stringify(owner ?? { code: "not_found" }));
       return;
     }
+    if (req.url?.startsWith("/internal/roles?")) {
+      res.writeHead(200, { "content-type": "application/json" }).end('{"roles":["admin"]}');
+      return;
+    }
     asked.push({ path: req.url ?? "", assertion: String(req.headers[ASSERTION_HEADER]) });
     const id = req.url?.split("/").at(-1) ?? "";
     const found = standing.has(id) ? standing.get(id) : "doctor";

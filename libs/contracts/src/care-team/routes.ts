@@ -1,6 +1,13 @@
 import { LimitQuery } from "../http.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
-import { AccessQuery, AccessView, CareTeamMember, CareTeamView, KnownPeople } from "./schemas.ts";
+import {
+  AccessQuery,
+  AccessView,
+  CareTeamMember,
+  CareTeamView,
+  ChartAccess,
+  KnownPeople,
+} from "./schemas.ts";
 
 export const careTeamApi = defineRoutes({
   list: {
@@ -38,6 +45,14 @@ export const careTeamApi = defineRoutes({
     resource: "patient",
     summary: "Take someone off the care team",
     errors: ["version_conflict"],
+  },
+  listAccess: {
+    method: "GET",
+    path: "/v1/patients/{id}/access",
+    permission: "access:read",
+    resource: "patient",
+    summary: "Who can reach this chart now, and why",
+    response: ChartAccess,
   },
   listKnown: {
     method: "GET",

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { instant } from "../fields.ts";
 import { Id } from "../ids.ts";
+import { ROLES } from "../permissions.ts";
 import { personOf, type WithoutPeople } from "../person.ts";
 
 export const CareTeamMember = z.object({
@@ -30,3 +31,18 @@ export const AccessView = z.object({
   /** The ids that the patient's chart is kept under, the surviving one first. */
   chart: z.array(Id).min(1),
 });
+
+/** Why someone can reach a chart, but for a role that reaches all. */
+export const AccessReason = z.enum(["own", "assigned", "break_glass"]);
+/** Someone who can reach a chart now. */
+export const AccessRight = z.object({
+  userId: Id,
+  user: personOf("userId"),
+  reason: AccessReason,
+  since: instant,
+  /** When it ends by itself; null: it does not. */
+  until: instant.nullable(),
+});
+export type AccessRight = WithoutPeople<z.infer<typeof AccessRight>>;
+/** Everyone who can reach a chart now: the people by name, and the roles that reach every chart. */
+export const ChartAccess = z.object({ items: z.array(AccessRight), roles: z.array(z.enum(ROLES)) });

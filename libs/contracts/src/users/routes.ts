@@ -118,6 +118,15 @@ export const roleApi = defineRoutes({
     query: LimitQuery,
     response: u.RoleList,
   },
+  listHolders: {
+    method: "GET",
+    path: "/internal/roles",
+    internal: true,
+    session: true,
+    summary: "The roles that hold a permission, for records with the caller's assertion",
+    query: u.HoldersQuery,
+    response: u.RoleHolders,
+  },
   setPermissions: {
     method: "PUT",
     path: "/v1/roles/{role}/permissions",

@@ -37,6 +37,9 @@ export const UserDetailView = UserView.extend({ factors: UserFactors });
 export const UserPage = page(z.union([UserView, DamagedUser]));
 /** What another service may know of an active account. */
 export const UserStanding = z.object({ id: Id, role: AccountRole });
+/** Which roles hold a permission, for another service. */
+export const HoldersQuery = z.strictObject({ permission: z.enum(PERMISSIONS) });
+export const RoleHolders = z.object({ roles: z.array(z.enum(ROLES)) });
 export const UserQuery = PageQuery.extend({
   role: AccountRole.optional(),
   disabled: z.stringbool().optional(),

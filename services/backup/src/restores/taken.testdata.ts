@@ -39,8 +39,23 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
     rows: { again: "endAssignments" },
     columns: { patient_id: BOUND, user_id: BOUND, added_by: AUTHOR, added_at: CONTENT },
   },
+  "records.break_glass": {
+    rows: {
+      why: "opens a chart until the time it is sealed with; the audit log keeps each that a restore undoes",
+    },
+    columns: {
+      ...ROW,
+      ...TIMES,
+      patient_id: BOUND,
+      user_id: BOUND,
+      expires_at: BOUND,
+      reviewed: CONTENT,
+      reviewed_by: AUTHOR,
+      reviewed_at: CONTENT,
+    },
+  },
   "records.patient_access": {
-    rows: { why: "a view of care_team and patients.user_id" },
+    rows: { why: "a view of care_team, break_glass and patients.user_id" },
     columns: { patient_id: BOUND, user_id: BOUND, scope: BOUND },
   },
   "records.patient_merges": {

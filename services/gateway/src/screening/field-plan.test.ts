@@ -20,6 +20,7 @@ const UNSCREENED = [
   "medication",
   "name",
   "newPassword",
+  "note",
   "notes",
   "password",
   "professionalNumber",

@@ -70,6 +70,8 @@ const TAGS: Readonly<Record<string, string>> = {
   patients: "Patients, who treats them, and their records. Sensitive identifiers are masked.",
   records: "Medical records: versioned, hashed and signed.",
   prescriptions: "Prescriptions, and search as one types over encrypted data.",
+  "break-glass":
+    "Charts that were reached in an emergency: why, for how long, and whether that was justified.",
   claims: "Insurance claims and the steps they go through.",
   appointments: "A doctor's time: nobody is booked twice at once.",
   calendar: "What calendar programs read, by a token in its path.",

@@ -1,4 +1,4 @@
-import { type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
+import { type AccessRight, type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
 import { chartIds, isVouched, mergedChart, patientsInReach, reached, reachOf, survivorOf } from "./reach.ts";
 
@@ -145,13 +145,46 @@ export async function knownPeople(db: Db, actor: Actor): Promise<{ patientIds: s
             array(select known.id from (
                     select c.user_id as id from care_team c join own on own.id = c.patient_id
                     union select c.added_by from care_team c join own on own.id = c.patient_id
+                    union select b.user_id from break_glass b join own on own.id = b.patient_id
+                    union select b.reviewed_by from break_glass b join own on own.id = b.patient_id
                     union select p.created_by from patients p join own using (id)
                     union select r.author_id from medical_records r join own on own.id = r.patient_id
                     union select x.prescribed_by from prescriptions x join own on own.id = x.patient_id
+                    union select a.doctor_id from appointments a join own on own.id = a.patient_id
                     union select c.created_by from claims c join own on own.id = c.patient_id
                     union select c.provider_id from claims c join own on own.id = c.patient_id
                   ) known where known.id is not null limit $3) as ids`,
     [userId, MAX_OWN_CHARTS, MAX_KNOWN],
   );
   return rows[0] ?? { patientIds: [], ids: [] };
+}
+
+interface RightRow {
+  user_id: string;
+  reason: AccessRight["reason"];
+  since: Date;
+  until: Date | null;
+}
+
+const MAX_RIGHTS = 1_000;
+
+/** Who reaches a chart now by a right of their own, at most 1,000; the caller reaches it. */
+export async function listRights(db: Db, actor: Actor, chart: Chart): Promise<AccessRight[]> {
+  reachOf(actor, "access:read");
+  const { rows } = await db.query<RightRow>(
+    `select x.user_id, x.reason, x.since, x.until from (
+       select p.user_id, 'own' as reason, p.created_at as since, null::timestamptz as until
+         from patients p where p.id = any($1::uuid[]) and p.user_id is not null
+       union all
+       select c.user_id, 'assigned', min(c.added_at), null
+         from care_team c where c.patient_id = any($1) group by c.user_id
+       union all
+       select b.user_id, 'break_glass', b.created_at, b.expires_at
+         from break_glass b where b.patient_id = any($1) and b.expires_at > now()) x
+      order by x.since, x.user_id limit $2`,
+    [chart, MAX_RIGHTS],
+  );
+  return rows.map(({ user_id: userId, reason, since, until }) => ({
+    ...{ userId, reason, since: since.toISOString(), until: until?.toISOString() ?? null },
+  }));
 }

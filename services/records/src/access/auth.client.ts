@@ -1,4 +1,11 @@
-import { type AccountRole, refusalOfService, Unavailable, UserStanding } from "@medvault/contracts";
+import {
+  type AccountRole,
+  type Role,
+  RoleHolders,
+  refusalOfService,
+  Unavailable,
+  UserStanding,
+} from "@medvault/contracts";
 import { type Caller, internalClient, type Tls } from "@medvault/service-kit";
 
 export { type Caller, callerOf } from "@medvault/service-kit";
@@ -14,6 +21,8 @@ export interface AuthClient {
    * ClockSkew (its clock is off) or Unauthenticated.
    */
   roleOf(caller: Caller, userId: string): Promise<AccountRole | null>;
+  /** The roles that hold a permission. Throws as roleOf does. */
+  rolesWith(caller: Caller, permission: string): Promise<Role[]>;
   close(): Promise<void>;
 }
 
@@ -28,6 +37,14 @@ export function authClient(url: string, tls: Tls | null): AuthClient {
       const answer = UserStanding.safeParse(body);
       if (answer.data?.id !== userId) throw new Unavailable();
       return answer.data.role;
+    },
+    async rolesWith(caller, permission) {
+      const path = `/internal/roles?permission=${encodeURIComponent(permission)}`;
+      const { status, body } = await auth.ask(caller, path);
+      if (status !== 200) throw refusalOfService(body);
+      const answer = RoleHolders.safeParse(body);
+      if (!answer.success) throw new Unavailable();
+      return answer.data.roles;
     },
     close: () => auth.close(),
   };

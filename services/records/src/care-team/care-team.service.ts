@@ -1,8 +1,15 @@
-import { type Actor, type CareTeamMember, NotFound, VersionConflict } from "@medvault/contracts";
+import {
+  type AccessRight,
+  type Actor,
+  type CareTeamMember,
+  NotFound,
+  type Role,
+  VersionConflict,
+} from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
-import { chartInReach, reachableChart } from "../access/access.store.ts";
+import { chartInReach, listRights, reachableChart } from "../access/access.store.ts";
 import type { Caller } from "../access/auth.client.ts";
 import { requireStaff } from "../access/standing.service.ts";
 import type { Context } from "../context.ts";
@@ -22,6 +29,22 @@ export async function readCareTeam(
   const items = await store.listMembers(context.pool, actor, patientId);
   await context.appender.append(done(actor, readAct(patientId)));
   return { body: { items: items.slice(0, limit) } };
+}
+
+/** Who can reach the chart now, and why. Throws NotFound, Unavailable. */
+export async function readAccess(
+  context: Context,
+  actor: Caller,
+  patientId: string,
+): Promise<Answer<{ items: AccessRight[]; roles: Role[] }>> {
+  const chart = await chartInReach(context.pool, actor, "access:read", patientId);
+  if (!chart) throw new NotFound();
+  const roles = await context.auth.rolesWith(actor, "patient:read:any");
+  const items = await listRights(context.pool, actor, chart);
+  const act = { noun: "access", verb: "listed", permission: "access:read" } as const;
+  const whose = { subject: `patient/${patientId}`, patientIds: [patientId] };
+  await context.appender.append(done(actor, { ...act, ...whose, details: { count: items.length } }));
+  return { body: { items, roles } };
 }
 
 /** One member. Throws NotFound, for no such patient and no such member alike. */

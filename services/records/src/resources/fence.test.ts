@@ -61,6 +61,8 @@ test("threat: a write reaches records while a restore replaces them; by every wa
   const booked = (await doctor.post<Known>("/v1/appointments", { ...visit, ...half(1) })).body.id;
   const [merged, twin] = [await givenPatient(doctor), await givenPatient(doctor)];
   await doctor.post(`/v1/patients/${patientId}/merge`, { from: merged });
+  const emergency = { purpose: "ETREAT", reason: "Nobody else is there" };
+  const broken = (await doctor.post<Known>(`/v1/patients/${patientId}/break-glass`, emergency)).body.id;
   const bundle = { resourceType: "Bundle", type: "transaction", entry: [{ resource: FHIR_PATIENT }] };
   const prescription = { patientId, ...ASPIRIN };
 
@@ -73,6 +75,8 @@ test("threat: a write reaches records while a restore replaces them; by every wa
       admin.put(`/v1/patients/${patientId}/care-team/${service.someone("doctor").actor.id}`, {}),
     "DELETE /v1/patients/{id}/care-team/{userId}": () =>
       admin.delete(`/v1/patients/${patientId}/care-team/${doctor.actor.id}`),
+    "POST /v1/patients/{id}/break-glass": () => doctor.post(`/v1/patients/${twin}/break-glass`, emergency),
+    "PATCH /v1/break-glass/{id}": () => admin.patch(`/v1/break-glass/${broken}`, { reviewed: "justified" }),
     "POST /v1/patients/{id}/records": () => doctor.post(`/v1/patients/${patientId}/records`, note),
     "PUT /v1/records/{id}": () => doctor.put(`/v1/records/${record}`, note),
     "DELETE /v1/records/{id}": () => doctor.delete(`/v1/records/${record}`),

@@ -16,6 +16,8 @@ export interface Act {
   patientIds?: readonly string[];
   fields?: readonly string[];
   details?: Record<string, string | number | boolean | null>;
+  /** Default: the caller's. */
+  purpose?: string;
 }
 
 /**
@@ -31,6 +33,7 @@ export function done(actor: Actor, act: Act): NewEvent {
     patientIds: act.patientIds ?? [],
     fields: act.fields ?? [],
     ...(act.details && { details: act.details }),
+    ...(act.purpose && { purpose: act.purpose }),
   });
 }
 
@@ -55,7 +58,7 @@ export const readActOf = <T extends Row>(resource: Resource<T>, value: T): Act =
 export function wrote<T extends Row>(
   actor: Actor,
   resource: Resource<T>,
-  act: Pick<Act, "verb" | "permission" | "fields" | "details">,
+  act: Pick<Act, "verb" | "permission" | "fields" | "details" | "purpose">,
   value: T,
   sealed: Buffer,
 ) {

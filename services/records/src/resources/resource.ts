@@ -51,7 +51,8 @@ export interface ResourceParts<T extends Row, View, Query> extends TableParts<T>
   readonly details?: (value: T) => Record<string, string | number>;
   /** Fields of an answer that are not shown as they are stored. */
   readonly derived?: { readonly [K in keyof View & string]?: (value: T) => View[K] };
-  readonly fhir: FhirPair<T>;
+  /** How it comes from FHIR and goes there; or why it does not. */
+  readonly fhir: FhirPair<T> | { readonly none: string };
   /**
    * What a change notes of who made it (`updatedBy`, or more). With it every version that a change
    * replaces is kept; a resource without keeps its versions in its own way, or has none.
@@ -130,7 +131,7 @@ export function resource<T extends Row, View, Query = never>(
     derived: Object.keys(parts.derived ?? {}),
     list: parts.list ? listOf(declared, parts.order, parts.list) : null,
     details: parts.details ?? (() => ({})),
-    fhir: parts.fhir,
+    fhir: "none" in parts.fhir ? notInFhir(parts.table) : parts.fhir,
     keepsVersions: parts.author !== undefined,
     authored: parts.author ?? ((next) => next),
     renew: parts.renew ?? ((made) => made),
@@ -138,6 +139,14 @@ export function resource<T extends Row, View, Query = never>(
     view: (value, unmask = []) => view(value, unmask) as View,
     listed: (value) => (isDamaged(value) ? damagedView(value) : (view(value, []) as View)),
   };
+}
+
+/** Nothing is read as one, and nobody may ask for one to be written. */
+function notInFhir<T>(table: string): FhirPair<T> {
+  const write = () => {
+    throw new TypeError(`${table} has no form in FHIR`);
+  };
+  return { read: () => null, write, lay: write };
 }
 
 function listOf<T extends Row>(
