@@ -36,7 +36,8 @@ export const RecordsConfig = CommonConfig.extend({
       context.addIssue("must be days and times such as `Mon-Fri 08:00-12:00,13:00-18:00; Sat 09:00-12:00`");
       return z.NEVER;
     })
-    .describe("when the clinic is open, in its time zone: in which free slots and patients' requests lie"),
+    .describe("when the clinic is open, in its time zone: in which free slots and patients' requests lie")
+    .meta({ shownDefault: "`Mon-Fri 08:00-18:00`" }),
   MEDVAULT_APPOINTMENT_REQUESTS: z
     .enum(["on", "off"])
     .default("off")
