@@ -17,7 +17,7 @@ import { outageOf, startTraffic, type Traffic, untilSteady } from "./traffic.ts"
 
 const STEADY_MS = 5_000;
 /** Different patients whom one user may ask for in an hour. */
-const PATIENTS = 100;
+const PATIENTS = 600;
 const FAILURES = 5;
 
 type Say = (line: string) => void;
@@ -86,8 +86,8 @@ async function underTraffic(
   const [locked, ...others] = people as [Person, ...Person[]];
   const ended = others.slice(0, 4);
   const [late, ...kept] = others.slice(4) as [Person, ...Person[]];
-  const seen = await askForPatients(counted.client, 70);
-  must(seen === 70, `${seen} of 70 patients were asked for`);
+  const seen = await askForPatients(counted.client, 400);
+  must(seen === 400, `${seen} of 400 patients were asked for`);
   for (let i = 0; i < 3; i++) await guess(ops.gateway, locked);
 
   const traffic = startTraffic(doctor.client, rate);
@@ -112,7 +112,7 @@ async function underTraffic(
     ...{ identifier: locked.username, password: locked.password },
   });
   must(opened.status !== 200, "an account with five failures was not locked");
-  const left = await askForPatients(counted.client, 60);
+  const left = await askForPatients(counted.client, 250);
   say(`  of ${PATIENTS} patients an hour, ${seen} before and ${left} after the failover`);
   must(seen + left === PATIENTS, "the limit was not exact");
   await step(say, "bringing the killed one back as a replica", () => group.revive(dead));
