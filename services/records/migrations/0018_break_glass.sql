@@ -20,10 +20,13 @@ create index break_glass_latest on break_glass (created_at desc, id desc);
 create index break_glass_by_patient on break_glass (patient_id, created_at desc, id desc);
 create index break_glass_by_review on break_glass (reviewed, created_at desc, id desc);
 
--- Scope `assigned` of two kinds: the care team, and who broke the glass, for as long as that lasts.
+-- Scope `assigned` of two kinds: the care team, and who broke the glass, for as long as that lasts. `lasting` is the first alone: what
+-- outlives an emergency (who treats the patient, who they are, what is deleted) is not done by one.
 create or replace view patient_access as
   select patient_id, user_id, 'assigned'::text as scope from care_team
   union all
   select id as patient_id, user_id, 'own'::text as scope from patients where user_id is not null
+  union all
+  select patient_id, user_id, 'lasting'::text as scope from care_team
   union all
   select patient_id, user_id, 'assigned'::text as scope from break_glass where expires_at > now();

@@ -41,6 +41,6 @@ export const breakGlassApi = defineRoutes({
     request: b.BreakGlassReview,
     response: b.BreakGlassView,
     etag: true,
-    errors: ["version_conflict"],
+    errors: ["invalid_transition", "version_conflict"],
   },
 });

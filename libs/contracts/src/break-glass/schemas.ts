@@ -11,7 +11,7 @@ export const NewBreakGlass = z.strictObject({
   purpose: z.literal(EMERGENCY),
   /** Why it cannot wait, as the patient and the auditor read it. Sealed, and never in an event. */
   reason: text(500).refine(
-    (value) => [...value.trim()].length >= 10,
+    (value) => [...value.replace(/\p{Cf}/gu, "").trim()].length >= 10,
     "must say why, in at least 10 characters",
   ),
 });

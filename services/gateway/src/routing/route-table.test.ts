@@ -13,6 +13,7 @@ test("an assertion is good at one service, and at a second one only where the fi
   expect(shared.map(([key]) => key).sort()).toEqual([
     "GET /v1/appointments/slots",
     "GET /v1/calendar/{file}",
+    "GET /v1/patients/{id}/access",
     "PATCH /v1/appointments/{id}",
     "PATCH /v1/claims/{id}",
     "PATCH /v1/patients/{id}",

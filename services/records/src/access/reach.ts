@@ -2,9 +2,22 @@ import { type Actor, Forbidden, Id, type ResourceAction, type Scope, scopeOf } f
 
 /** How far an actor may go with one permission: the parameters of every query on patient data. */
 export interface Reach {
-  scope: Scope;
+  /** `lasting` is `assigned` but for emergencies. */
+  scope: Scope | "lasting";
   userId: string;
 }
+
+/**
+ * What outlives an emergency, and so is not done by one: who treats a patient, who they are, which
+ * charts are theirs, and what is deleted.
+ */
+const LASTING: ReadonlySet<ResourceAction> = new Set([
+  "careteam:write",
+  "patient:write",
+  "record:delete",
+  "prescription:delete",
+  "appointment:delete",
+]);
 
 /**
  * The widest scope in which the actor holds `resource:action`. Throws Forbidden without any
@@ -14,7 +27,7 @@ export interface Reach {
 export function reachOf(actor: Actor, resourceAction: ResourceAction): Reach {
   const scope = scopeOf(actor, resourceAction);
   if (scope === null || !Id.safeParse(actor.id).success) throw new Forbidden();
-  return { scope, userId: actor.id };
+  return { scope: scope === "assigned" && LASTING.has(resourceAction) ? "lasting" : scope, userId: actor.id };
 }
 
 /**

@@ -24,6 +24,7 @@ import { isOpen } from "./opening-hours.ts";
 
 /** Of a patient, so that nobody fills a doctor's days by asking. */
 const MAX_WAITING_REQUESTS = 3;
+const MIN_REQUESTED_MS = 5 * 60_000;
 const MAX_REQUESTED_MS = 60 * 60_000;
 
 /**
@@ -121,7 +122,10 @@ function requireRequestable({ startsAt, endsAt, outsideHours }: Times & { outsid
     new InvalidInput(undefined, [{ path, code, message }]);
   if (startsAt.getTime() <= Date.now()) throw fault("startsAt", "past", "must be in the future");
   if (outsideHours) throw fault("startsAt", "outside_hours", "must be within the clinic's hours");
-  if (endsAt.getTime() - startsAt.getTime() > MAX_REQUESTED_MS)
+  const lengthMs = endsAt.getTime() - startsAt.getTime();
+  if (lengthMs < MIN_REQUESTED_MS)
+    throw fault("endsAt", "too_short", "must be 5 minutes after startsAt at least");
+  if (lengthMs > MAX_REQUESTED_MS)
     throw fault("endsAt", "too_long", "must be an hour after startsAt at most");
 }
 

@@ -100,6 +100,7 @@ test("a patient asks within the hours, for an hour at most, in the future, of th
     [span("11:30", "12:30"), invalid("startsAt", "outside_hours")],
     [span("08:00", "08:30"), invalid("startsAt", "outside_hours")],
     [span("09:00", "10:01"), invalid("endsAt", "too_long")],
+    [span("09:00", "09:04"), invalid("endsAt", "too_short")],
     [
       { ...span("09:00", "09:30"), doctorId: nobody() },
       { status: 400, body: { errors: [{ path: "doctorId" }] } },

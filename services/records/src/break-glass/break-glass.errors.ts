@@ -13,6 +13,12 @@ export class BreakGlassLimit extends refusal(
   `You have emergency access to ${MAX_RUNNING} charts already. Wait for one to end, or ask to be put on the care team.`,
 ) {}
 
+/** 409: a review stands. */
+export class AlreadyReviewed extends refusal(
+  "invalid_transition",
+  "This emergency access was reviewed already, and its review stands.",
+) {}
+
 /** 403: nobody reviews what they did themselves. */
 export class OwnBreakGlass extends Forbidden {
   constructor() {

@@ -104,6 +104,7 @@ test("only an emergency with a reason breaks the glass, and only for whoever tre
     { purpose: "TREAT", reason: REASON },
     { purpose: "ETREAT", reason: "too short" },
     { purpose: "ETREAT", reason: "          ." },
+    { purpose: "ETREAT", reason: "\u200b".repeat(12) },
     { purpose: "ETREAT", reason: "x".repeat(501) },
     { ...EMERGENCY, expiresAt: "2099-01-01T00:00:00Z" },
     { ...EMERGENCY, userId: nobody() },
@@ -199,6 +200,11 @@ test("an auditor reviews it, with a note that the patient reads; nobody reviews 
   ]);
   expect(JSON.stringify(events)).not.toContain("ambulance");
   expect((await account.get<BreakGlassView>(path)).body).toMatchObject(review);
+  expect(await auditor.patch(path, { reviewed: "unjustified" })).toMatchObject({
+    status: 409,
+    body: { code: "invalid_transition" },
+  });
+  expect((await account.get<BreakGlassView>(path)).body).toMatchObject(review);
   expect(await auditor.patch(`/v1/break-glass/${nobody()}`, review)).toMatchObject({ status: 404 });
   // Auditors reach no chart by it.
   expect((await auditor.get(`/v1/patients/${patientId}`)).status).toBe(403);
@@ -206,6 +212,29 @@ test("an auditor reviews it, with a note that the patient reads; nobody reviews 
   const admin = service.someone("admin");
   const own = (await opening(admin, patientId)).body;
   expect(await admin.patch(`/v1/break-glass/${own.id}`, review)).toMatchObject({ status: 403 });
+});
+
+test("threat: someone uses an emergency to reach a chart for good; nothing that outlives it is done by it", async () => {
+  const { doctor, stranger, account, patientId, prescription } = await givenStranger();
+  const own = await givenPatient(stranger, { nationalId: "X-77" });
+  await opening(stranger, patientId);
+  const team = (userId: string) => `/v1/patients/${patientId}/care-team/${userId}`;
+  const tried = [
+    await stranger.put(team(stranger.actor.id)),
+    await stranger.delete(team(doctor.actor.id)),
+    await stranger.post(`/v1/patients/${own}/merge`, { from: patientId }),
+    await stranger.post(`/v1/patients/${patientId}/merge`, { from: own }),
+    await stranger.patch(`/v1/patients/${patientId}`, { phone: "555-000-1111" }),
+    await stranger.delete(`/v1/prescriptions/${prescription}`),
+  ];
+  expect(tried.map(({ status }) => status)).toEqual(tried.map(() => 404));
+  // Merged by who may, it is not parted by an emergency either.
+  const twin = await givenPatient(doctor, { nationalId: "X-78" });
+  expect((await doctor.post(`/v1/patients/${patientId}/merge`, { from: twin })).status).toBe(200);
+  expect((await stranger.post(`/v1/patients/${twin}/unmerge`)).status).toBe(404);
+  await ended(patientId);
+  expect((await stranger.get(`/v1/patients/${patientId}`)).status).toBe(404);
+  expect((await account.get(`/v1/patients/${patientId}`)).status).toBe(200);
 });
 
 test("a chart that was merged is reached by any of its ids", async () => {

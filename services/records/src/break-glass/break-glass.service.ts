@@ -17,7 +17,7 @@ import { readAct, SOURCE, wrote } from "../resources/resource.events.ts";
 import { changeOnce } from "../resources/resource.service.ts";
 import { insert } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
-import { BreakGlassLimit, BreakGlassRunning, OwnBreakGlass } from "./break-glass.errors.ts";
+import { AlreadyReviewed, BreakGlassLimit, BreakGlassRunning, OwnBreakGlass } from "./break-glass.errors.ts";
 import { lockRunning } from "./break-glass.store.ts";
 import { breakGlasses } from "./break-glass.table.ts";
 import { type BreakGlass, endOf, MAX_RUNNING } from "./break-glass.ts";
@@ -62,8 +62,8 @@ export function breakGlass(
 }
 
 /**
- * Says whether it was justified; a later word replaces a former one, which the log keeps. Throws
- * NotFound, OwnBreakGlass, VersionConflict.
+ * Says whether it was justified, once. Throws NotFound, OwnBreakGlass, AlreadyReviewed,
+ * VersionConflict.
  */
 export function reviewBreakGlass(
   context: Context,
@@ -76,6 +76,7 @@ export function reviewBreakGlass(
   const act = { verb: "reviewed", permission: "breakglass:review", fields: ["note"] } as const;
   const next = (found: BreakGlass): BreakGlass => {
     if (found.userId === actor.id) throw new OwnBreakGlass();
+    if (found.reviewed !== "none") throw new AlreadyReviewed();
     const now = new Date();
     const review = { reviewed, note: note ?? null, reviewedBy: actor.id, reviewedAt: now };
     return nextRevision(found, review, now);
