@@ -147,10 +147,10 @@ test("a stranger at the gateway's port, and one whose gateway cannot be proved, 
   for (const stranger of [null, "s".repeat(64)]) {
     proofKey = stranger;
     expect(await run(["--gateway", gateway(), bundle])).toMatchObject({
-      code: 1,
+      code: 75,
       err: expect.stringMatching(/is not this MedVault's gateway; nothing was sent to it/),
     });
-    expect((await run(["--user", "doc", bundle], own)).code).toBe(1);
+    expect((await run(["--user", "doc", bundle], own)).code).toBe(75);
   }
   proofKey = KEY;
   const nowhere = { MEDVAULT_DATA: join(folder, "none"), MEDVAULT_TOKEN: "t0ken" };
@@ -160,7 +160,7 @@ test("a stranger at the gateway's port, and one whose gateway cannot be proved, 
   });
   proofKey = null;
   const byName = gateway().replace("127.0.0.1", "localhost");
-  expect((await run(["--gateway", byName, bundle])).code).toBe(1);
+  expect((await run(["--gateway", byName, bundle])).code).toBe(75);
   expect(seen).toEqual([]);
 });
 
@@ -187,7 +187,7 @@ test("numbers go with the digits that the file has", async () => {
 test("nobody at the gateway is said in one sentence", async () => {
   const { code, out, err } = await run(["--gateway", "http://127.0.0.1:9", await file("a.json", BUNDLE)]);
   const sentence = "import: nobody answers at the gateway; is MedVault running (npm start)?\n";
-  expect({ code, out, err }).toEqual({ code: 1, out: "", err: sentence });
+  expect({ code, out, err }).toEqual({ code: 75, out: "", err: sentence });
 });
 
 test("the demo doctor signs in with password and code, and renews a token that ran out", async () => {

@@ -331,7 +331,7 @@ test("a database that is away is one sentence, and the key file stays as it was"
   ops.postgres.services.records = "postgres://nobody@127.0.0.1:1/none";
   await writeFile(path.join(place.dir, "ops.json"), JSON.stringify(ops));
   expect(await keys("rotate", "records")).toMatchObject({
-    code: 1,
+    code: 75,
     err: expect.stringMatching(
       /^keys: the database of records does not answer at 127.0.0.1:1: start MedVault .*\n$/,
     ),

@@ -231,7 +231,7 @@ test("a stopped installation says what to do, for every command", async () => {
   for (const name of SERVICES) place.env[`MEDVAULT_${name.toUpperCase()}_DATABASE_URL`] = AWAY;
   for (const command of [["list"], ["rotate", "files"], ["escrow", "--out", path.join(place.dir, "more")]])
     expect(await place.keys(...command)).toMatchObject({
-      code: 1,
+      code: 75,
       err: expect.stringMatching(
         /^keys: the database of \w+ does not answer at 127.0.0.1:1: start MedVault \(npm start\)/,
       ),

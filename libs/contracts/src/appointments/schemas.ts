@@ -29,11 +29,14 @@ const isInOrder = (times: { startsAt?: string | undefined; endsAt?: string | und
   const length = Date.parse(times.endsAt) - Date.parse(times.startsAt);
   return length > 0 && length <= DAY_MS;
 };
-/** Of an appointment's two times; a change of one alone is held against the other that stays. */
-export const APPOINTMENT_ORDER = {
+/**
+ * Of an appointment's two times; a change of one alone is held against the other that stays.
+ * (Frozen, and given away as copies: zod takes the message out of what it is given.)
+ */
+export const APPOINTMENT_ORDER = Object.freeze({
   path: ["endsAt"],
   message: "must be after startsAt, by a day at most",
-};
+});
 export const isAppointmentTime = (startsAt: Date, endsAt: Date): boolean =>
   isInOrder({ startsAt: startsAt.toISOString(), endsAt: endsAt.toISOString() });
 
@@ -52,14 +55,14 @@ export const NewAppointment = z
     /** Default: `booked`; for patients `requested`, the only one that they may choose. */
     status: z.enum(["requested", "booked"]).optional(),
   })
-  .refine(isInOrder, APPOINTMENT_ORDER);
+  .refine(isInOrder, { ...APPOINTMENT_ORDER });
 export type NewAppointment = z.infer<typeof NewAppointment>;
 
 /** `changeReason` says why it is moved or cancelled: sealed, and never in an event. */
 export const AppointmentPatch = z
   .strictObject({ ...fields, status: AppointmentStatus, changeReason: text(2000).nullable() })
   .partial()
-  .refine(isInOrder, APPOINTMENT_ORDER);
+  .refine(isInOrder, { ...APPOINTMENT_ORDER });
 export type AppointmentPatch = z.infer<typeof AppointmentPatch>;
 
 export const AppointmentView = z.object({

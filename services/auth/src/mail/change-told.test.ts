@@ -306,6 +306,8 @@ const QUIET: Readonly<Record<string, string>> = {
   "POST /v1/auth/password/forgot": "mails a link, to the account's address alone",
   "POST /v1/auth/password/strength": "writes nothing",
   "POST /v1/directory/search": "writes nothing",
+  "POST /v1/auth/calendar-feeds": "a link that shows times alone",
+  "DELETE /v1/auth/calendar-feeds/{id}": "ends a link",
   "DELETE /v1/auth/sessions": "ends sessions",
   "DELETE /v1/auth/sessions/{id}": "ends a session",
   "POST /v1/users": "a new account, which gets its invitation (user.test.ts)",

@@ -49,6 +49,13 @@ test("addresses and user agents are sealed in the table", async () => {
   expect(rows.map(({ row }) => row).join()).not.toMatch(/192\.0\.2\.1|vitest/);
 });
 
+const versionOf = async (role: string) => {
+  const { rows } = await h.ctx.pool.query<{ version: number }>("select version from roles where role = $1", [
+    role,
+  ]);
+  return rows[0]?.version;
+};
+
 test("the gateway alone asks about a session, and Redis learns it again", async () => {
   const { api, tokens } = await h.client(await h.person("doctor"));
   const path = `/internal/sessions/${tokens.sessionId}`;
@@ -56,7 +63,14 @@ test("the gateway alone asks about a session, and Redis learns it again", async 
   const known = await gateway().get<Answer>(path);
   expect(known).toMatchObject({
     status: 200,
-    body: { sub: api.actor.id, role: "doctor", pv: 3, scope: tokens.scope, mfa: "1", enroll: "0" },
+    body: {
+      sub: api.actor.id,
+      role: "doctor",
+      pv: await versionOf("doctor"),
+      scope: tokens.scope,
+      mfa: "1",
+      enroll: "0",
+    },
   });
   expect(await h.redis.client.exists(`session:${tokens.sessionId}`)).toBe(1);
   expect((await api.get(path)).status).toBe(403);
@@ -100,7 +114,7 @@ test("an empty Redis is filled from Postgres once, and says so with its own run 
   expect(await h.redis.client.exists(`session:${ended.tokens.sessionId}`)).toBe(0);
   const runId = /run_id:(\w+)/.exec(await h.redis.client.info("server"))?.[1];
   expect(await h.redis.client.get("sessions:filled")).toBe(runId);
-  expect(await h.redis.client.get("pv:patient")).toBe("3");
+  expect(await h.redis.client.get("pv:patient")).toBe(String(await versionOf("patient")));
   expect(await refill()).toBe(false);
 });
 
@@ -181,7 +195,8 @@ test("the public keys verify access tokens, and nothing private is among them", 
     kid: body.keys[0]?.kid,
   });
   const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
-  expect(claims).toMatchObject({ iss: "medvault", aud: "medvault-gateway", acr: "aal1", pv: 3 });
+  const pv = await versionOf("patient");
+  expect(claims).toMatchObject({ iss: "medvault", aud: "medvault-gateway", acr: "aal1", pv });
   expect(claims.exp - claims.iat).toBe(300);
 });
 

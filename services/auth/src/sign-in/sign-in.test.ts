@@ -11,6 +11,13 @@ afterAll(() => h.close());
 const login = (identifier: string, password: string, ip = "192.0.2.1") =>
   h.guest({ ip }).post<Answer>("/v1/auth/login", { identifier, password });
 
+const versionOf = async (role: string) => {
+  const { rows } = await h.ctx.pool.query<{ version: number }>("select version from roles where role = $1", [
+    role,
+  ]);
+  return rows[0]?.version;
+};
+
 test("a patient signs in by username or address, in any case, and the session stands in Postgres and Redis", async () => {
   const { account } = await h.person("patient");
   await h.events();
@@ -22,7 +29,7 @@ test("a patient signs in by username or address, in any case, and the session st
     expect(hash).toMatchObject({
       sub: account.id,
       role: "patient",
-      pv: "2",
+      pv: String(await versionOf("patient")),
       idleMs: "900000",
       uaHash: createHash("sha256").update("vitest").digest("hex"),
       ip: "192.0.2.1",

@@ -35,11 +35,15 @@ test.each(["user:read:any", "user:write:any", "role:read:any", "role:write:any"]
   "no change takes %s from all admins",
   async (permission) => {
     const { api } = await h.client(await h.person("admin"));
+    const version = async () => {
+      const { body } = await api.get<{ items: { role: string; version: number }[] }>("/v1/roles");
+      return body.items.find(({ role }) => role === "admin")?.version;
+    };
+    const before = await version();
     const permissions = ADMIN.filter((known) => known !== permission);
     const answer = await api.put<Answer>("/v1/roles/admin/permissions", { permissions });
     expect([answer.status, answer.body.code]).toEqual([409, "would_lock_out"]);
-    const { body } = await api.get<{ items: { role: string; version: number }[] }>("/v1/roles");
-    expect(body.items.find(({ role }) => role === "admin")?.version).toBe(2);
+    expect(await version()).toBe(before);
   },
 );
 
@@ -84,7 +88,8 @@ test("two changes of one role at once are two versions, and each event tells its
   const answers = await Promise.all(
     without.map((permissions) => api.put<{ version: number }>(path, { permissions })),
   );
-  expect(answers.map(({ body }) => body.version).sort()).toEqual([3, 4]);
+  const versions = answers.map(({ body }) => body.version);
+  expect(Math.abs((versions[0] ?? 0) - (versions[1] ?? 0))).toBe(1);
   const changes = (await h.events()).filter(({ type }) => type === "medvault.auth.role.changed.v1");
   expect(changes.map(({ data }) => data.fields.length).sort()).toEqual([1, 2]);
 });

@@ -209,6 +209,8 @@ test("threat: one flipped bit ends an export: what is damaged stands in the bund
   );
   expect(without.body.entry.map(({ resource }) => resource.resourceType).sort()).toEqual(
     [
+      "Appointment",
+      "Appointment",
       "Claim",
       "MedicationRequest",
       "MedicationRequest",
