@@ -181,7 +181,7 @@ export async function listRights(db: Db, actor: Actor, chart: Chart): Promise<Ac
        union all
        select b.user_id, 'break_glass', b.created_at, b.expires_at
          from break_glass b where b.patient_id = any($1) and b.expires_at > now()) x
-      order by x.since, x.user_id limit $2`,
+      order by x.since, x.reason desc, x.user_id limit $2`,
     [chart, MAX_RIGHTS],
   );
   return rows.map(({ user_id: userId, reason, since, until }) => ({
