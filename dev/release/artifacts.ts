@@ -44,7 +44,7 @@ const LOCKS = ["package-lock.json", "deploy/check/package-lock.json"];
 const OVERLAY = "deploy/k8s/overlays/production";
 const HERE = import.meta.dirname;
 
-/** Makes all of it, or nothing. Gives what whoever hands it out should know. */
+/** Makes all of it, or nothing. Gives what those who hand it out should know. */
 export async function buildRelease(o: ReleaseOptions): Promise<{ notes: string[] }> {
   requirePrograms();
   const bases = await Promise.all(BASES.map(imageFacts));

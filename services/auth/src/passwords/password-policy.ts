@@ -169,7 +169,7 @@ export const wordsOf = (publicUrl: string): string[] => [
 
 /**
  * The policy of this kind, by the common words and the operator's list, if there is one.
- * @param contextWords are easy to guess here, whoever the owner is
+ * @param contextWords are easy to guess here, for every owner
  */
 export function createPasswordCheck(
   kind: PolicyKind,

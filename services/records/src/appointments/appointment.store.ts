@@ -25,7 +25,7 @@ const EXCLUSION_VIOLATION = "23P01";
 /** More than an appointment of each minute of a month. */
 const MAX_BUSY = 50_000;
 
-/** When a doctor has appointments that stand, whoever they are with: times, and nothing else. */
+/** When a doctor has appointments that stand, with any patient: times, and nothing else. */
 export async function busyTimes(
   db: Db,
   actor: Actor,
@@ -56,7 +56,7 @@ export async function isOwnDoctor(db: Db, actor: Actor, doctorId: string): Promi
 }
 
 /**
- * How many requests of a patient wait for an answer; whoever asks for one more of the same waits
+ * How many requests of a patient wait for an answer; who asks for one more of the same waits
  * until this transaction ends.
  */
 export async function waitingRequests(tx: Tx, actor: Actor, patientId: string): Promise<number> {
@@ -76,7 +76,7 @@ const MAX_ENTRIES = 2_000;
 
 /**
  * What a calendar shows of somebody's own appointments that are not cancelled: of a doctor those
- * that take their time, whoever they are with; of a patient those of their chart, and whose it is.
+ * that take their time, with any patient; of a patient those of their chart, and whose it is.
  */
 export async function calendarEntries(
   db: Db,

@@ -96,7 +96,7 @@ test("its event names who, whose and until when, under its purpose; never the re
   expect(rows[0].open + rows[0].sealed.toString("latin1")).not.toContain("Unconscious");
 });
 
-test("only an emergency with a reason breaks the glass, and only for whoever treats people", async () => {
+test("only an emergency with a reason breaks the glass, and only for those who treat people", async () => {
   const { stranger, account, patientId } = await givenStranger();
   const faulty = [
     {},
