@@ -68,5 +68,6 @@ export * from "./sign-in/routes.ts";
 export * from "./sign-in/schemas.ts";
 export * from "./sign-in/webauthn.ts";
 export { isStorageFull, refusalOfService } from "./storage-full.ts";
+export * from "./time-zone.ts";
 export * from "./users/routes.ts";
 export * from "./users/schemas.ts";

@@ -1,6 +1,6 @@
+import { TimeZone } from "@medvault/contracts";
 import { CommonConfig, finalRotationHours, policyFile, urlOf, wholeNumber } from "@medvault/service-kit";
 import { z } from "zod";
-import { isTimeZone } from "./appointments/clinic-calendar.ts";
 import { parseHours } from "./appointments/opening-hours.ts";
 
 export const RecordsConfig = CommonConfig.extend({
@@ -20,13 +20,9 @@ export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_SEARCH_MEMORY_MIB: wholeNumber(1, 65_536)
     .default(256)
     .describe("MiB that the search index of this process may take; what does not fit is not searched: 503"),
-  MEDVAULT_CLINIC_TIME_ZONE: z
-    .string()
-    .refine(isTimeZone, "must be a time zone of the IANA database, such as Europe/Berlin")
-    .default("UTC")
-    .describe(
-      "the clinic's time zone, such as `Europe/Berlin`: when its days begin, and what its hours mean",
-    ),
+  MEDVAULT_CLINIC_TIME_ZONE: TimeZone.default("UTC").describe(
+    "the clinic's time zone, such as `Europe/Berlin`: when its days begin, and what its hours mean",
+  ),
   MEDVAULT_CLINIC_HOURS: z
     .string()
     .default("Mon-Fri 08:00-18:00")
@@ -38,6 +34,9 @@ export const RecordsConfig = CommonConfig.extend({
     })
     .describe("when the clinic is open, in its time zone: in which free slots and patients' requests lie")
     .meta({ shownDefault: "`Mon-Fri 08:00-18:00`" }),
+  MEDVAULT_REMINDER_DAYS: wholeNumber(1, 90)
+    .default(7)
+    .describe("days before its end in which a prescription is announced as ending"),
   MEDVAULT_APPOINTMENT_REQUESTS: z
     .enum(["on", "off"])
     .default("off")

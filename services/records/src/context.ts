@@ -39,6 +39,8 @@ export interface Context {
   readonly clinic: Clinic;
   /** With which content is hashed before it is signed: the deployment's choice. */
   readonly digest: Digest;
+  /** How many days before its end a prescription is announced. */
+  readonly reminderDays: number;
   /** For how long an emergency opens a chart. */
   readonly breakGlassMinutes: number;
 }
@@ -70,7 +72,8 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
     takesRequests: config.MEDVAULT_APPOINTMENT_REQUESTS === "on",
   };
   const breakGlassMinutes = config.MEDVAULT_BREAK_GLASS_MINUTES;
-  const own = { indexes, search, turns, clinic, breakGlassMinutes };
+  const reminderDays = config.MEDVAULT_REMINDER_DAYS;
+  const own = { indexes, search, turns, clinic, breakGlassMinutes, reminderDays };
   return { pool, reader, keyring, appender, auth, people, feeds, digest, ...own };
 }
 

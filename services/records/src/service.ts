@@ -13,6 +13,7 @@ import { fhirReadRoutes } from "./fhir-api/fhir-read.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
 import { patientRoutes } from "./patients/patient.routes.ts";
 import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
+import { reminderJobs, reminderMetrics } from "./reminders/reminder.jobs.ts";
 import { projectorJobs, projectorMetrics } from "./search/projector.jobs.ts";
 import { searchJobs, searchMetrics } from "./search/search.jobs.ts";
 import { sealedTables } from "./tables.ts";
@@ -43,11 +44,12 @@ export const service = defineService({
     ...fhirReadRoutes(context),
     ...fhirValidationRoutes(context),
   ],
-  jobs: (context) => [...searchJobs(context), ...projectorJobs(context)],
+  jobs: (context) => [...searchJobs(context), ...projectorJobs(context), ...reminderJobs(context)],
   metrics: (context) => [
     ...searchMetrics(context),
     ...projectorMetrics(context),
     ...breakGlassMetrics(context),
+    ...reminderMetrics(context),
   ],
   evidence: ["conflict", "precondition_failed", "unprocessable"],
   isLossless: ({ path }) => path === "/v1/fhir" || path.startsWith("/v1/fhir/"),

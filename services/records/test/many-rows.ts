@@ -37,8 +37,8 @@ const TIME = `case when n % 10 = 9 then timestamptz '2010-01-01' + random() * in
                  else timestamptz '2015-01-01' + random() * interval '9 years' end`;
 const TABLES = {
   prescriptions: [
-    "patient_id, prescribed_by, status, start_date, created_at, updated_at",
-    `case when chance < 0.7 then 'active' else 'completed' end, at, at, at`,
+    "patient_id, prescribed_by, status, start_date, end_date, created_at, updated_at",
+    `case when chance < 0.7 then 'active' else 'completed' end, at, at + interval '30 days', at, at`,
   ],
   claims: [
     "patient_id, created_by, status, created_at, updated_at",

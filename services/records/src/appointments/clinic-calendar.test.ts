@@ -1,5 +1,6 @@
+import { isTimeZone, momentOf, momentsOf, wallTimeAt } from "@medvault/contracts";
 import { expect, test } from "vitest";
-import { dayOf, isTimeZone, momentOf, momentsOf, periodOf, wallTimeAt } from "./clinic-calendar.ts";
+import { dayOf, periodOf } from "./clinic-calendar.ts";
 
 const BERLIN = "Europe/Berlin";
 const shown = (text: string) => Date.parse(`${text}Z`);

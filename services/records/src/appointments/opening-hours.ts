@@ -1,4 +1,4 @@
-import { momentOf, wallTimeAt } from "./clinic-calendar.ts";
+import { momentOf, wallTimeAt } from "@medvault/contracts";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;

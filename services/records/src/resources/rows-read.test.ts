@@ -1,5 +1,5 @@
 import type { Actor } from "@medvault/contracts";
-import type { Db } from "@medvault/postgres";
+import type { Db, Tx } from "@medvault/postgres";
 import { actor, createTestDatabase, readingsBeyond, type TestDatabase } from "@medvault/testing";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -21,6 +21,8 @@ import { chartTables, readInOrder } from "../fhir-api/chart.store.ts";
 import { listPastVersions } from "../medical-records/record.store.ts";
 import { findByNationalId, findWithCharts, listPatients } from "../patients/patient.store.ts";
 import { findWithPatients } from "../prescriptions/prescription-search.store.ts";
+import { collectDue, deleteDue, takeChanged, takeDue } from "../reminders/reminder.store.ts";
+import { dueWindow } from "../reminders/reminder.ts";
 import { nextPatientIds, readPatients } from "../search/searched-row.store.ts";
 import { resources } from "../tables.ts";
 import { page } from "./resource.store.ts";
@@ -200,6 +202,32 @@ test("what is looked up by ids, numbers and names reads few rows", async () => {
     };
     for (const [what, work] of Object.entries(asked))
       found.push(...(await beyond(OF_A_PAGE, `${name} ${what}`, work)));
+  }
+  expect(found).toEqual([]);
+});
+
+test("a batch of reminders reads few rows, of all that end, and of all that was announced", async () => {
+  await client.query(
+    `insert into reminders (row_id, due, kind, state, recheck)
+       select id, end_date::timestamp at time zone 'UTC', 'prescription',
+              case when n % 10 = 0 then 'waiting' else 'announced' end, n % 10 = 1
+         from (select id, end_date, row_number() over () as n from prescriptions) p`,
+  );
+  await client.query("vacuum analyze reminders");
+  const [batch, most] = [50, 1_000];
+  const found: string[] = [];
+  for (const kind of ["prescription", "appointment"] as const) {
+    for (const now of ["2009-01-01", "2016-01-01", "2030-01-01"]) {
+      const window = dueWindow(kind, new Date(now), "UTC", 90);
+      const asked: Record<string, (db: Db) => Promise<unknown>> = {
+        collected: (db) => collectDue(db as Tx, kind, window, batch),
+        due: (db) => takeDue(db as Tx, kind, window, batch),
+        changed: (db) => takeChanged(db as Tx, kind, batch),
+        over: (db) => deleteDue(db as Tx, window.from, batch),
+      };
+      for (const [what, work] of Object.entries(asked))
+        found.push(...(await beyond(most, `${kind} ${what} ${now}`, work)));
+    }
   }
   expect(found).toEqual([]);
 });
