@@ -47,6 +47,8 @@ export * from "./prescriptions/routes.ts";
 export * from "./prescriptions/schemas.ts";
 export * from "./problem-codes.ts";
 export * from "./public-routes.ts";
+export * from "./reminders/routes.ts";
+export * from "./reminders/schemas.ts";
 export {
   type AnswerDoc,
   type AnswerOf,

@@ -16,6 +16,7 @@ import { mfaApi } from "./mfa/routes.ts";
 import { passkeyApi } from "./passkeys/routes.ts";
 import { patientApi } from "./patients/routes.ts";
 import { prescriptionApi } from "./prescriptions/routes.ts";
+import { reminderApi } from "./reminders/routes.ts";
 import type { RouteDoc } from "./route.ts";
 import { jwksApi, sessionApi } from "./sessions/routes.ts";
 import { signInApi } from "./sign-in/routes.ts";
@@ -45,6 +46,7 @@ export const authRoutes = publicRoutesOf(
   passkeyApi,
   accountApi,
   passwordApi,
+  reminderApi,
   sessionApi,
   calendarFeedApi,
   userApi,

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { BINDINGS, mailedAddress } from "@medvault/contracts";
+import { BINDINGS, Language, mailedAddress, TimeZone } from "@medvault/contracts";
 import {
   CallingConfig,
   CommonConfig,
@@ -15,6 +15,7 @@ import { z } from "zod";
 import { LOCKOUT } from "./lockout/lockout.ts";
 import { type RelyingParty, relyingPartyOf } from "./passkeys/relying-party.ts";
 import { LEAST_HASH_COST } from "./passwords/password-hasher.service.ts";
+import { parseReminderHours } from "./reminders/reminder-hours.ts";
 
 const DAY_MS = 24 * 3600_000;
 const daySeconds = wholeNumber(1, 24 * 3600);
@@ -94,6 +95,23 @@ export const AuthConfig = CommonConfig.extend({
     .refine(isSender, "must be an address, or a name and an address: MedVault <no-reply@clinic.example>")
     .default("MedVault <no-reply@medvault.invalid>")
     .describe("the sender of mails"),
+  MEDVAULT_LANGUAGE: Language.default("en").describe(
+    "the language of reminders to people who chose none; other mails are in English",
+  ),
+  MEDVAULT_CLINIC_TIME_ZONE: TimeZone.default("UTC").describe(
+    "the clinic's time zone, such as `Europe/Berlin`: when people who chose none are reminded",
+  ),
+  MEDVAULT_REMINDER_HOURS: z
+    .string()
+    .default("08:00-20:00")
+    .transform((text, context) => {
+      const hours = parseReminderHours(text);
+      if (hours) return hours;
+      context.addIssue("must be times of a day, an hour apart or more, such as `08:00-20:00`");
+      return z.NEVER;
+    })
+    .describe("between which times of their day people are reminded by mail")
+    .meta({ shownDefault: "`08:00-20:00`" }),
   MEDVAULT_SESSION_IDLE_MINUTES: wholeNumber(1, 60 * 24)
     .default(15)
     .describe("a session that is not used ends"),
@@ -204,6 +222,9 @@ export function settingsOf(config: AuthConfig) {
     issuer: config.MEDVAULT_ISSUER,
     publicUrl: config.MEDVAULT_PUBLIC_URL,
     passkeys: passkeysOf(config),
+    language: config.MEDVAULT_LANGUAGE,
+    clinicTimeZone: config.MEDVAULT_CLINIC_TIME_ZONE,
+    reminderHours: config.MEDVAULT_REMINDER_HOURS,
     accessTokenSeconds: 300,
     stepUpSeconds: 600,
     idleMs,

@@ -9,12 +9,12 @@ import { type AuthConfig, type AuthSettings, settingsOf } from "./config.ts";
 import { type KnownPeopleClient, knownPeopleClient } from "./directory/known-people.client.ts";
 import { type BucketCounter, createBucketCounter } from "./lockout/bucket-counter.store.ts";
 import { createMailQueue, type MailQueue } from "./mail/mail-queue.service.ts";
-import { composeMail } from "./mail/mail-task.service.ts";
 import { fileTransport, smtpTransport } from "./mail/mail-transport.client.ts";
 import { createPasswordHasher, type PasswordHasher } from "./passwords/password-hasher.service.ts";
 import { openPasswordList } from "./passwords/password-list.store.ts";
 import { createPasswordCheck, type PasswordCheck, wordsOf } from "./passwords/password-policy.ts";
 import { commonWords } from "./passwords/word-table.store.ts";
+import { composeTask, taskSent } from "./reminders/reminder.service.ts";
 import { getRole } from "./roles/role.store.ts";
 import { openLocations } from "./sessions/location.store.ts";
 import { createSessionCache, type SessionCache } from "./sessions/session-cache.store.ts";
@@ -100,7 +100,8 @@ export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext
       transport: config.MEDVAULT_SMTP_URL
         ? smtpTransport(config.MEDVAULT_SMTP_URL, { requireTls: config.NODE_ENV === "production" })
         : fileTransport(config.MEDVAULT_MAIL_DIR ?? ""),
-      compose: (tx, task) => composeMail(ctx, tx, task),
+      compose: (tx, task) => composeTask(ctx, tx, task),
+      sent: (tx, task) => taskSent(ctx, tx, task),
     }),
   };
   onStop(() => list?.close());

@@ -12,6 +12,9 @@ import { mfaRoutes } from "./mfa/mfa.routes.ts";
 import { passkeyRoutes } from "./passkeys/passkey.routes.ts";
 import { passwordRoutes } from "./passwords/password.routes.ts";
 import { openPasswordList } from "./passwords/password-list.store.ts";
+import { preferenceRoutes } from "./reminders/preference.routes.ts";
+import { reminderConsumers } from "./reminders/reminder.consumers.ts";
+import { reminderJobs } from "./reminders/reminder.jobs.ts";
 import { roleRoutes } from "./roles/role.routes.ts";
 import { openLocations } from "./sessions/location.store.ts";
 import { sessionJobs, sessionMetrics } from "./sessions/session.jobs.ts";
@@ -40,6 +43,7 @@ export const service = defineService({
     ...ownAccountRoutes(ctx),
     ...addressRoutes(ctx),
     ...passwordRoutes(ctx),
+    ...preferenceRoutes(ctx),
     ...mfaRoutes(ctx),
     ...passkeyRoutes(ctx),
     ...sessionRoutes(ctx),
@@ -56,7 +60,9 @@ export const service = defineService({
     ...tokenJobs(ctx),
     ...mailJobs(ctx),
     ...addressJobs(ctx),
+    ...reminderJobs(ctx),
   ],
+  consumers: reminderConsumers,
   metrics: (ctx) => [...sessionMetrics(ctx), ...lockoutMetrics(ctx), ...mailMetrics(ctx)],
   checks: ({ mails }) => ({ mail: () => mails.probe() }),
   jsonLimitBytes: 64 * 1024,

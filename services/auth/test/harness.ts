@@ -20,8 +20,8 @@ import { type Account, newAccount } from "../src/accounts/account.ts";
 import type { AuthContext } from "../src/context.ts";
 import type { Mail } from "../src/mail/mail.ts";
 import { createMailQueue } from "../src/mail/mail-queue.service.ts";
-import { composeMail } from "../src/mail/mail-task.service.ts";
 import { newTotpSecret } from "../src/mfa/totp.ts";
+import { composeTask, taskSent } from "../src/reminders/reminder.service.ts";
 import { service } from "../src/service.ts";
 import { ACCESS_TOKEN_AUDIENCE } from "../src/signing-keys/access-token-signer.service.ts";
 import { publicJwks } from "../src/signing-keys/signing-key.service.ts";
@@ -99,7 +99,8 @@ export async function createHarness(env: Readonly<Record<string, string>> = {}):
     ...{ pool, now, logger: ctx.logger, from: "x@y.example" },
     key: await tableKey(pool, keyring, "mails"),
     transport: { send: async (mail) => void mails.push(mail), probe: async () => {}, close() {} },
-    compose: (tx, task) => composeMail(ctx, tx, task),
+    compose: (tx, task) => composeTask(ctx, tx, task),
+    sent: (tx, task) => taskSent(ctx, tx, task),
   });
   ctx.mails.wake();
   const passwordHash = await ctx.hasher.hash(PASSWORD);

@@ -8,5 +8,6 @@ export const MAILED_PAGES = [
   "confirm-address",
   "keep-address",
   "forgot-password",
+  "stop-reminders",
 ] as const;
 export type MailedPage = (typeof MAILED_PAGES)[number];

@@ -1,4 +1,4 @@
-import type { AccountRole } from "@medvault/contracts";
+import type { AccountRole, Language, Reminder } from "@medvault/contracts";
 import { sealedTable } from "@medvault/keys";
 import type { PendingTotp, Persona } from "./account.ts";
 
@@ -20,12 +20,17 @@ export interface SealedAccount extends Persona {
   passwordHash: string | null;
   totpSecret: string | null;
   pendingTotp: PendingTotp | null;
+  /** As in Account. Absent in boxes of before. */
+  language: Language | null;
+  timeZone: string | null;
+  stoppedReminders: readonly Reminder[] | null;
 }
 
 const SEALED = [
   ...["username", "email", "pending_email", "email_unconfirmed", "pending_until"],
   ...["password_hash", "totp_secret", "pending_totp"],
   ...["name", "title", "speciality", "professional_number"],
+  ...["language", "time_zone", "stopped_reminders"],
 ];
 
 export const sealedUsers = sealedTable<SealedAccount>({

@@ -1,4 +1,4 @@
-import type { AccountRole, Actor } from "@medvault/contracts";
+import type { AccountRole, Actor, Language, Reminder } from "@medvault/contracts";
 
 /** Who the person of an account is to others. */
 export interface Persona {
@@ -41,6 +41,12 @@ export interface Account extends Persona {
   totpSecret: string | null;
   /** A set-up that no code has confirmed yet; `recoveryTokens` are blind tokens in base64. */
   pendingTotp: PendingTotp | null;
+  /** In which it is reminded; null: that of the installation. */
+  language: Language | null;
+  /** By which it is reminded at day; null: the clinic's. */
+  timeZone: string | null;
+  /** Kinds of reminders that its person wants no more. */
+  stoppedReminders: readonly Reminder[];
   maxSessions: number;
   createdAt: Date;
   updatedAt: Date;
@@ -145,6 +151,9 @@ export function newAccount(
     passwordHash: input.passwordHash,
     totpSecret: null,
     pendingTotp: null,
+    language: null,
+    timeZone: null,
+    stoppedReminders: [],
     name: input.name ?? null,
     title: input.title ?? null,
     speciality: input.speciality ?? null,

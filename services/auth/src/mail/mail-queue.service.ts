@@ -20,9 +20,9 @@ import { MailRefused, type MailTransport } from "./mail-transport.client.ts";
 export interface MailQueue {
   /**
    * Makes a mail, or none, once the transaction has committed, and sends it: nobody can tell by the
-   * time of an answer whether there was one.
+   * time of an answer whether there was one. One of this id that is in line already stays.
    */
-  later(tx: Tx, task: MailTask): Promise<void>;
+  later(tx: Tx, task: MailTask, id?: string): Promise<void>;
   /** Sends what is due; before the first call nothing is sent. */
   wake(): void;
   /** For readiness: throws when nothing can be sent at the moment. */
@@ -32,6 +32,10 @@ export interface MailQueue {
 }
 
 type Content = { mail: Mail } | { task: MailTask };
+
+/** A reminder holds nothing that must stay the same, and may be of no use at the next try. */
+const isMadeAgain = (content: Content): content is { task: MailTask } =>
+  "task" in content && content.task.name === "reminder";
 
 const SENDERS = 4;
 /** Longer than a server may take to refuse or accept. */
@@ -56,8 +60,13 @@ export function createMailQueue(options: {
   key: Buffer;
   transport: MailTransport;
   from: string;
-  /** Makes a task's mail, in the transaction that puts it in its place; null: there is none. */
-  compose(tx: Tx, task: MailTask): Promise<Mail | null>;
+  /**
+   * Makes a task's mail, in the transaction that puts it in its place; a moment: not before that;
+   * null: there is none.
+   */
+  compose(tx: Tx, task: MailTask): Promise<Mail | Date | null>;
+  /** What is noted with the end of a task that is made again at each try. */
+  sent?(tx: Tx, task: MailTask): Promise<void>;
   now(): Date;
   logger: Logger;
   /** Default 24. */
@@ -86,23 +95,32 @@ export function createMailQueue(options: {
 
   const afterMs = (ms: number) => new Date(now().getTime() + ms);
 
-  /** The mail of this row; null when it is a task that makes none. */
-  async function mailOf({ id, kind, sealed }: WaitingMail): Promise<Mail | null> {
+  function contentOf({ id, kind, sealed }: WaitingMail): Content {
     const plain = openBox({ key: options.key, version: 1 }, contextOf(id, kind), sealed);
-    const content = JSON.parse(plain.toString("utf8")) as Content;
+    return JSON.parse(plain.toString("utf8")) as Content;
+  }
+
+  /** The mail of this row, or when it is due; null when it is a task that makes none. */
+  async function mailOf({ id, kind }: WaitingMail, content: Content): Promise<Mail | Date | null> {
     if ("mail" in content) return content.mail;
     return inTransaction(pool, async (tx) => {
       const mail = await options.compose(tx, content.task);
+      if (!mail || mail instanceof Date || isMadeAgain(content)) return mail;
       // What it holds (a token) is committed with it: a second try sends the same.
-      return mail && (await replaceMail(tx, id, seal(id, kind, { mail }))) ? mail : null;
+      return (await replaceMail(tx, id, seal(id, kind, { mail }))) ? mail : null;
     });
   }
 
   async function deliver(row: WaitingMail): Promise<void> {
     try {
-      const mail = await mailOf(row);
+      const content = contentOf(row);
+      const mail = await mailOf(row, content);
+      if (mail instanceof Date) return await postponeMail(pool, row.id, mail, { counts: false });
       if (mail) await transport.send({ ...mail, from });
-      await deleteMail(pool, row.id);
+      await inTransaction(pool, async (tx) => {
+        await deleteMail(tx, row.id);
+        if (mail && isMadeAgain(content)) await options.sent?.(tx, content.task);
+      });
     } catch (err) {
       logger.warn(
         { err, attempt: row.attempts, kind: row.kind, component: "mail" },
@@ -151,8 +169,7 @@ export function createMailQueue(options: {
   }
 
   return {
-    async later(tx, task) {
-      const id = newId();
+    async later(tx, task, id = newId()) {
       await insertMail(tx, { id, kind: task.name, sealed: seal(id, task.name, { task }) }, now());
       afterCommit(tx, pump);
     },

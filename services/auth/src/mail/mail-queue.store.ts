@@ -15,12 +15,11 @@ export async function insertMail(
   mail: { id: string; kind: string; sealed: Buffer },
   now: Date,
 ): Promise<void> {
-  await tx.query(`insert into mails (id, kind, created_at, next_at, sealed) values ($1, $2, $3, $3, $4)`, [
-    mail.id,
-    mail.kind,
-    now,
-    mail.sealed,
-  ]);
+  await tx.query(
+    `insert into mails (id, kind, created_at, next_at, sealed) values ($1, $2, $3, $3, $4)
+                  on conflict (id) do nothing`,
+    [mail.id, mail.kind, now, mail.sealed],
+  );
 }
 
 /** Takes the next due mail for `leaseMs`; after that another may take it. Null: none is due. */

@@ -4,9 +4,10 @@ import { inTransaction, type Tx } from "@medvault/postgres";
 import { testLogger } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createHarness, type Harness } from "../../test/harness.ts";
+import { composeTask } from "../reminders/reminder.service.ts";
 import type { Mail } from "./mail.ts";
 import { createMailQueue, type MailQueue, retryAfterMs } from "./mail-queue.service.ts";
-import { composeMail, type MailTask } from "./mail-task.service.ts";
+import type { MailTask } from "./mail-task.service.ts";
 import { MailRefused } from "./mail-transport.client.ts";
 
 let h: Harness;
@@ -50,7 +51,7 @@ const task = { name: "reset" as const, email: `${SECRET}@home.example` };
 const put = (queue: MailQueue) => inTransaction(h.ctx.pool, (tx) => queue.later(tx, task));
 
 /** As the service composes them. */
-const real = (tx: Tx, made: MailTask) => composeMail(h.ctx, tx, made);
+const real = (tx: Tx, made: MailTask) => composeTask(h.ctx, tx, made);
 
 /** A queue whose mails are all the one above, or by `compose`. */
 async function queueWith(

@@ -1,4 +1,4 @@
-import { auditEvent } from "@medvault/contracts";
+import { auditEvent, type Reminder } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { findAccount, findAccountByIdentifier, lockAccount } from "../accounts/account.store.ts";
@@ -45,6 +45,7 @@ export type MailTask =
   | { name: "address_taken"; email: string; claimantId: string }
   | { name: "address_change"; userId: string; email: string; token: string; until: string }
   | { name: "locked"; userId: string | null }
+  | { name: "reminder"; id: string; userId: string; kind: Reminder; notAfter: string }
   | ({ name: "address_wanted"; token: string; until: string } & Recipient)
   | ({ name: "address_asked" | "address_changed" | "address_given" | "address_kept" } & Recipient)
   | ({ name: "username_changed" | "new_device" } & Recipient)
@@ -66,7 +67,11 @@ const PER_RECIPIENT: Partial<Record<MailTask["name"], Limit>> = {
 };
 
 /** The mail of a task, with the token that it holds; null when nobody is to have one. */
-export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Promise<Mail | null> {
+export async function composeMail(
+  ctx: AuthContext,
+  tx: Tx,
+  task: Exclude<MailTask, { name: "reminder" }>,
+): Promise<Mail | null> {
   const { publicUrl } = ctx.settings;
   const account = await accountOf(ctx, tx, task);
   if (!account || !(await isWithinLimit(ctx, tx, task.name, account.id))) return null;
@@ -130,7 +135,11 @@ export async function composeMail(ctx: AuthContext, tx: Tx, task: MailTask): Pro
   }
 }
 
-async function accountOf(ctx: AuthContext, tx: Tx, task: MailTask): Promise<Account | null> {
+async function accountOf(
+  ctx: AuthContext,
+  tx: Tx,
+  task: Exclude<MailTask, { name: "reminder" }>,
+): Promise<Account | null> {
   if (task.name === "registered") return lockAccount(tx, ctx, task.userId);
   if ("userId" in task) return task.userId === null ? null : findAccount(tx, ctx, task.userId);
   const found = await findAccountByIdentifier(tx, ctx, task.email);

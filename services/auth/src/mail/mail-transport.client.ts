@@ -90,8 +90,11 @@ export function fileTransport(dir: string): MailTransport {
 }
 
 /** One recipient and no other: an address is never read as a list, and no value ends its line. */
-function messageOf({ from, to, subject, text }: Mail & { from: string }) {
-  if ([from, to, subject].some((value) => /[\r\n\0]/.test(value)) || /[\s,;<>]/.test(to))
+function messageOf({ from, to, subject, text, headers = {} }: Mail & { from: string }) {
+  if (
+    [from, to, subject, ...Object.values(headers)].some((value) => /[\r\n\0]/.test(value)) ||
+    /[\s,;<>]/.test(to)
+  )
     throw new MailRefused();
-  return { from, to: { name: "", address: to }, subject, text };
+  return { from, to: { name: "", address: to }, subject, text, headers };
 }

@@ -5,6 +5,8 @@ export interface Mail {
   to: string;
   subject: string;
   text: string;
+  /** Beside those of every mail. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** Where a mailed link leads. The token stands in the fragment, which browsers send to nobody. */

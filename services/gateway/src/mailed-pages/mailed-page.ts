@@ -73,6 +73,16 @@ export const PAGE_TEXTS: Readonly<Record<MailedPage, PageText>> = {
     done: "If an account has this address, a mail is on its way.",
     next: "Open the link in it within an hour. If none comes, look among unwanted mail, or ask those who run your MedVault.",
   },
+  "stop-reminders": {
+    title: "Stop reminders",
+    intro:
+      "Get no more reminders of the kind that brought you here. If you want to keep them, close this page.",
+    call: "POST /v1/auth/reminders/stop",
+    takesToken: true,
+    button: "Stop these reminders",
+    done: "You get no more reminders of this kind.",
+    next: "When you are signed in you can turn them on again.",
+  },
 };
 
 const FIELDS = {

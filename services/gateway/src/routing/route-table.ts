@@ -71,6 +71,8 @@ export const PUBLIC: ReadonlySet<string> = new Set([
   "POST /v1/auth/password/forgot",
   "POST /v1/auth/password/reset",
   "POST /v1/auth/password/strength",
+  "POST /v1/auth/reminders/stop",
+  "POST /v1/auth/reminders/stop/{token}",
   "GET /.well-known/jwks.json",
   "GET /v1/fhir/metadata",
   "GET /v1/calendar/{file}",
@@ -78,7 +80,9 @@ export const PUBLIC: ReadonlySet<string> = new Set([
 
 /** Calendar programs do not sign in: the token in the path opens the one file. */
 const CALENDAR = /^GET \/v1\/calendar\/[^/]+$/;
-const isPublic = (key: string): boolean => PUBLIC.has(key) || CALENDAR.test(key);
+/** Mail programs send a form whose one field says nothing: the token in the path does. */
+const ONE_CLICK = /^POST \/v1\/auth\/reminders\/stop\/[^/]+$/;
+const isPublic = (key: string): boolean => PUBLIC.has(key) || CALENDAR.test(key) || ONE_CLICK.test(key);
 
 const LOCAL: ReadonlySet<string> = new Set([
   "GET /",
@@ -184,7 +188,8 @@ function limitOf(key: string): RouteClass | null {
 function sizes(key: string, maxUploadBytes: number): Partial<Route> {
   if (key === "POST /v1/fhir") return { maxBodyBytes: FHIR_BYTES, streams: true };
   if (VALIDATION.test(key)) return { maxBodyBytes: VALIDATED_BYTES, streams: true };
-  if (key.startsWith("POST") && FHIR_SEARCH.test(key)) return { maxBodyBytes: FORM_BYTES, streams: true };
+  if (ONE_CLICK.test(key) || (key.startsWith("POST") && FHIR_SEARCH.test(key)))
+    return { maxBodyBytes: FORM_BYTES, streams: true };
   if (key === "POST /v1/files") {
     return {
       maxBodyBytes: FILES_PER_UPLOAD * maxUploadBytes + MULTIPART_SLACK_BYTES,
