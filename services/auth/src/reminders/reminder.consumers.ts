@@ -22,7 +22,9 @@ export const reminderConsumers = (ctx: AuthContext): Consumption[] => [
   },
 ];
 
-/** Puts what records announces in line, and takes out what it calls off. Throws for another event. */
+/**
+ * Puts what records announces in line, and takes out what it calls off. Throws for another event.
+ */
 export async function takeReminders(ctx: AuthContext, events: readonly CloudEvent[], tx: Tx): Promise<void> {
   for (const { type, data } of events) {
     const kind = Object.hasOwn(DUE, type) ? DUE[type as keyof typeof DUE] : null;

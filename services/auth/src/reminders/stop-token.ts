@@ -6,8 +6,8 @@ const ID_BYTES = 16;
 const MAC_BYTES = 16;
 
 /**
- * What a link to stop reminders holds: of whom, of which kind, and 128 bits of an HMAC of both under
- * a key of this service. It opens nothing else, and stays good: nobody looks for an old mail in vain.
+ * What a link to stop reminders holds: of whom, of which kind, and 128 bits of an HMAC of both
+ * under a key of this service. It opens nothing else, and stays good: that of an old mail works.
  */
 export function stopToken(key: Buffer, userId: string, kind: Reminder): string {
   const id = Buffer.from(userId.replaceAll("-", ""), "hex");

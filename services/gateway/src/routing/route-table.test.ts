@@ -29,7 +29,12 @@ test("an assertion is good at one service, and at a second one only where the fi
   expect(table("GET", `/v1/directory/${ID}`)?.audiences).toEqual(knowing);
   expect(table("POST", "/v1/directory/search")?.audiences).toEqual(["auth"]);
   expect(table("GET", "/v1/calendar/f.ics")).toMatchObject({ access: "public", service: "records" });
+  // A mail program's one click: a form, of which nothing is read.
+  const stop = table("POST", "/v1/auth/reminders/stop/token");
+  expect(stop).toMatchObject({ access: "public", service: "auth", streams: true, maxBodyBytes: 65_536 });
   for (const [method, path] of [
+    ["GET", "/v1/auth/reminders/stop/token"],
+    ["POST", "/v1/auth/reminders/stop/token/x"],
     ["POST", "/v1/calendar/f.ics"],
     ["GET", "/v1/calendar/f.ics/x"],
   ] as const)

@@ -11,7 +11,7 @@ export interface FoundReminder {
   /** Whether the row is as it was noted; null: it is gone. */
   readonly stands: boolean | null;
   readonly patientId: string | null;
-  /** The account of the patient, or of the chart that they were merged into; null: there is none. */
+  /** The account of the patient, or of their merged chart; null: there is none. */
   readonly userId: string | null;
 }
 
