@@ -11,6 +11,7 @@ const GRANTABLE = {
   "account:read": ["own"],
   "account:write": ["own"],
   "account:enroll": ["own"],
+  "account:register": ["own"],
   "session:read": ["own", "any"],
   "session:end": ["own", "any"],
   "user:read": ["any"],
@@ -76,12 +77,28 @@ const SIGNED_IN = [
   "audit:proof:any", // checkpoints, tiles and proofs hold no bodies
 ] as const;
 
+/** What people who are not signed in may do and others need not: make an account of their own. */
+const REGISTER = "account:register:own";
+
+/**
+ * What a guest may be given: nothing of anybody, and nothing that changes what others have. The
+ * audit log's checkpoints, tiles and proofs of consistency hold no bodies; whoever follows the log
+ * from outside needs them.
+ */
+export const GUEST_PERMISSIONS: readonly string[] = [REGISTER, "audit:proof:any"];
+
+/** Whether a guest may ever be admitted by this permission. */
+export const isForGuests = (permission: ResourceAction): boolean =>
+  GUEST_PERMISSIONS.some((one) => one.startsWith(`${permission}:`));
+
 /** The widest grant of everything: admins reach all, audited (ARCHITECTURE.md, "Access"). */
-const EVERYTHING = Object.entries(GRANTABLE).map(([key, scopes]) => `${key}:${scopes[scopes.length - 1]}`);
+const EVERYTHING = Object.entries(GRANTABLE)
+  .map(([key, scopes]) => `${key}:${scopes[scopes.length - 1]}`)
+  .filter((permission) => permission !== REGISTER);
 
 /** What each role holds until an admin changes it at run time. */
 export const DEFAULT_PERMISSIONS: Readonly<Record<Role, readonly string[]>> = {
-  guest: [],
+  guest: [REGISTER],
   patient: [
     ...SIGNED_IN,
     "directory:read:own",

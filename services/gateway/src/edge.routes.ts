@@ -50,9 +50,10 @@ export function edge(context: Context): RequestHandler {
       throw new MethodNotAllowed();
     }
     const startedAt = performance.now();
-    const { path, query, plan, slow, refuseUnknownQuery } = inspect(req);
+    const { path, query, plan, slow, permission, refuseUnknownQuery } = inspect(req);
     const route = routeOf(req.method, path);
-    const signedIn = await admit(admission, { req, res, ...client, path, route });
+    const admitted = await admit(admission, { req, res, ...client, path, route, permission });
+    const { signedIn } = admitted;
     if (signedIn) noteSession(req, signedIn.sid);
     const admittedInMs = performance.now() - startedAt;
     if (!route) throw new NotFound();
@@ -69,7 +70,7 @@ export function edge(context: Context): RequestHandler {
       target: `${path}${query}`,
       answerMs: slow ? SLOW_ANSWER_MS : Math.max(LEAST_ANSWER_MS, ANSWER_MS - admittedInMs),
       body,
-      assertion: await asserter.forClient(client, signedIn, route.audiences),
+      assertion: await asserter.forClient(client, admitted, route.audiences),
       withSession: signedIn !== null,
       idleTimeoutMs,
       // It may have ended sessions or changed roles: here the next request sees that at once.

@@ -12,7 +12,7 @@ export const signInApi = defineRoutes({
     request: Register,
     status: 201,
     response: RegisteredView,
-    errors: ["username_taken", "weak_password"],
+    errors: ["forbidden", "username_taken", "weak_password"],
   },
   login: {
     method: "POST",

@@ -70,7 +70,12 @@ export const RoleView = z.object({
   version: z.int(),
   mfaRequired: z.boolean(),
 });
-export const RoleList = z.object({ items: z.array(RoleView), known: z.array(z.string()) });
+/** `known`: what a role may be given; `forGuests`: what of it a guest may be. */
+export const RoleList = z.object({
+  items: z.array(RoleView),
+  known: z.array(z.string()),
+  forGuests: z.array(z.string()),
+});
 export const RolePermissions = z.strictObject({
   permissions: z.array(z.enum(PERMISSIONS)).max(PERMISSIONS.length),
 });

@@ -1,4 +1,4 @@
-import { AppError } from "@medvault/contracts";
+import { AppError, GUEST_PERMISSIONS } from "@medvault/contracts";
 
 /** 409: a change that takes what is needed to undo it. `auditSelfLockout` records each. */
 export abstract class SelfLockout extends AppError {
@@ -13,11 +13,11 @@ export class WouldLockOut extends SelfLockout {
   }
 }
 
-/** 409: guests hold nothing. */
+/** 409: it is not safe for anyone who is not signed in. */
 export class RoleProtected extends SelfLockout {
   readonly code = "role_protected";
   constructor() {
-    super("Guests hold no permissions. Give them to another role.");
+    super(`A guest may hold ${GUEST_PERMISSIONS.join(" and ")} alone. Give the others to another role.`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { PERMISSIONS, roleApi } from "@medvault/contracts";
+import { GUEST_PERMISSIONS, PERMISSIONS, roleApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import { mfaRequiredFor } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
@@ -7,7 +7,11 @@ import { listRoles, type RolePermissions } from "./role.store.ts";
 
 export const roleRoutes = (ctx: AuthContext): Route[] => [
   route(roleApi.list, async ({ actor, query: { limit } }) => ({
-    body: { items: (await viewRoles(ctx, actor)).slice(0, limit).map(present), known: [...PERMISSIONS] },
+    body: {
+      items: (await viewRoles(ctx, actor)).slice(0, limit).map(present),
+      known: [...PERMISSIONS],
+      forGuests: [...GUEST_PERMISSIONS],
+    },
   })),
   route(roleApi.listHolders, async ({ query: { permission } }) => {
     const roles = await listRoles(ctx.pool);

@@ -1,6 +1,6 @@
-import { DEFAULT_PERMISSIONS, ROLES } from "@medvault/contracts";
+import { DEFAULT_PERMISSIONS, newId, PERMISSIONS, ROLES } from "@medvault/contracts";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createHarness, type Harness } from "../../test/harness.ts";
+import { createHarness, type Harness, PASSWORD } from "../../test/harness.ts";
 import { listRoles } from "./role.store.ts";
 
 let h: Harness;
@@ -49,7 +49,39 @@ test("an admin changes what a role may do: version, event, and Redis before the 
   expect(tokens.scope.split(" ")).toContain("audit:read:own");
 });
 
-test("guests get nothing, admins keep the way back, unknown permissions and roles are refused", async () => {
+test("a guest is given what is safe for anyone and nothing else; what is taken is gone for the next one", async () => {
+  const { api } = await h.client(await h.person("admin"));
+  const put = (permissions: string[]) => api.put("/v1/roles/guest/permissions", { permissions });
+  const { forGuests } = (await api.get<{ forGuests: string[] }>("/v1/roles")).body;
+  expect(forGuests).toEqual(["account:register:own", "audit:proof:any"]);
+  const before = await h.redis.client.get("scope:guest");
+  for (const unsafe of PERMISSIONS.filter((one) => !forGuests.includes(one))) {
+    const answer = await put(["account:register:own", unsafe]);
+    expect(answer, unsafe).toMatchObject({ status: 409, body: { code: "role_protected" } });
+  }
+  expect(await h.redis.client.get("scope:guest")).toBe(before);
+  const register = () => {
+    const name = `guest-${newId().slice(-12)}`;
+    const body = { username: name, email: `${name}@home.example`, password: PASSWORD };
+    return h.guest().post<{ code?: string; detail: string }>("/v1/auth/register", body);
+  };
+  expect((await register()).status).toBe(201);
+  expect(await put(["audit:proof:any"])).toMatchObject({
+    status: 200,
+    body: { permissions: ["audit:proof:any"] },
+  });
+  expect(await h.redis.client.get("scope:guest")).toBe("audit:proof:any");
+  expect(await register()).toMatchObject({
+    status: 403,
+    body: { code: "forbidden", detail: expect.stringContaining("invitation") },
+  });
+  expect((await put([])).status).toBe(200);
+  expect((await register()).status).toBe(403);
+  expect((await put(["account:register:own"])).status).toBe(200);
+  expect((await register()).status).toBe(201);
+});
+
+test("guests get nothing of anybody, admins keep the way back, unknown permissions and roles are refused", async () => {
   const { api } = await h.client(await h.person("admin"));
   const put = (role: string, permissions: string[]) =>
     api.put(`/v1/roles/${role}/permissions`, { permissions });

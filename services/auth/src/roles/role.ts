@@ -1,4 +1,4 @@
-import type { Role } from "@medvault/contracts";
+import { GUEST_PERMISSIONS, type Role } from "@medvault/contracts";
 import { RoleProtected, WouldLockOut } from "./role.errors.ts";
 
 /** Without these no admin could undo the change. */
@@ -20,7 +20,8 @@ const KEPT_BY_CALLERS = ["role:read:any", "role:write:any"];
  * those of `role`.
  */
 export function requireAssignable(own: string, role: Role, permissions: readonly string[]): void {
-  if (role === "guest") throw new RoleProtected();
+  const isForAnyone = permissions.every((one) => GUEST_PERMISSIONS.includes(one));
+  if (role === "guest" && !isForAnyone) throw new RoleProtected();
   const kept = [...(role === "admin" ? KEPT_BY_ADMINS : []), ...(role === own ? KEPT_BY_CALLERS : [])];
   if (!kept.every((permission) => permissions.includes(permission))) throw new WouldLockOut();
 }

@@ -1,4 +1,4 @@
-import { type Actor, auditEvent, deniedEvent, newId, type Register } from "@medvault/contracts";
+import { type Actor, auditEvent, deniedEvent, Forbidden, newId, type Register } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import { EmailTaken, UsernameTaken } from "../accounts/account.errors.ts";
@@ -9,16 +9,21 @@ import { registrationBuckets } from "../lockout/bucket.ts";
 import { countMiss, requireUnlocked } from "../lockout/lockout.service.ts";
 import { bucketLock } from "../lockout/lockout.store.ts";
 import type { MailTask } from "../mail/mail-task.service.ts";
+import { getRole } from "../roles/role.store.ts";
 
 const REGISTRATION_DENIED = { type: "medvault.auth.registration.denied.v1", action: "user:register" };
 
 /**
  * Makes a patient's account. Where the address is taken it is claimed only, which nothing in the
  * answer or in signing in shows: its owner gets a mail, by which they may show whose it is where
- * nobody has yet. Throws UsernameTaken (which counts),
- * WeakPassword, LoginLocked.
+ * nobody has yet. Throws UsernameTaken (which counts), WeakPassword, LoginLocked, and Forbidden
+ * where guests may not register.
  */
 export async function register(ctx: AuthContext, actor: Actor, input: Register): Promise<Account> {
+  // What guests may do is in Postgres at once, whatever the gateway knew of it.
+  const { permissions } = await getRole(ctx.pool, "guest");
+  if (!permissions.includes("account:register:own"))
+    throw new Forbidden("Nobody registers themselves here. Ask for an invitation.");
   const [ofName, ofAddress] = registrationBuckets(ctx, actor, input.username);
   await requireUnlocked(ctx, actor, [ofName, ofAddress], REGISTRATION_DENIED);
   await ctx.passwordCheck.requireAcceptable(input.password, input, "password");

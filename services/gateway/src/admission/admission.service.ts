@@ -1,4 +1,4 @@
-import { Unauthenticated, Unavailable } from "@medvault/contracts";
+import { isForGuests, type ResourceAction, Unauthenticated, Unavailable } from "@medvault/contracts";
 import type { Request, Response } from "express";
 import { RateLimiterMemory, type RateLimiterRes } from "rate-limiter-flexible";
 import type { AccessClaims, AccessTokens } from "../identity/access-token.ts";
@@ -36,6 +36,8 @@ export interface Arrival {
   path: string;
   /** Null: no service has it. The request is counted all the same. */
   route: Route | null;
+  /** That its document asks for. */
+  permission: ResourceAction | undefined;
 }
 
 export function createAdmission(parts: Omit<Admission, "usedUp" | "local">): Admission {
@@ -47,30 +49,49 @@ export function createAdmission(parts: Omit<Admission, "usedUp" | "local">): Adm
   return { ...parts, usedUp: new UsedUpLimits(), local };
 }
 
+/** Who was let in: somebody who is signed in, or a guest with what guests may do here. */
+export interface Admitted {
+  readonly signedIn: SignedIn | null;
+  readonly guestScope: string;
+}
+
 /**
- * Checks limits, token and session. Returns who is signed in, or null for a guest.
+ * Checks limits, token and session. Who shows no token is a guest where the route's permission may
+ * be one of guests', and is, at this moment.
  *
  * A token that was verified before costs one round trip to Redis for all of it. A new one is
  * verified only after its sender's limit was counted: a verification is the most expensive step.
  * Throws RateLimited, Unauthenticated (or one of its kinds), and Unavailable while Redis is away;
  * public reads then go on, under a tight limit of this process alone.
  */
-export async function admit(admission: Admission, arrival: Arrival): Promise<SignedIn | null> {
-  const { req, route, ip } = arrival;
+export async function admit(admission: Admission, arrival: Arrival): Promise<Admitted> {
+  const { req, route, ip, permission } = arrival;
   const { tokens, limits } = admission;
   const ofAddress = limits.ofAddress(ip, route);
   if (route?.access !== "session") {
     await admitGuest(admission, arrival, ofAddress);
-    return null;
+    return { signedIn: null, guestScope: "" };
   }
   const given = credentialsIn(req);
   const usable = given instanceof Error ? null : given;
   const known = usable && tokens.remembered(usable.token);
-  if (usable && known) return signedIn(admission, arrival, ofAddress, known, usable);
+  if (usable && known)
+    return { signedIn: await signedIn(admission, arrival, ofAddress, known, usable), guestScope: "" };
   const { counted } = await query(admission, arrival, { ofAddress, claims: null, ofUser: [] });
   if (given instanceof Error) throw given;
-  if (!given) throw new Unauthenticated();
-  return signedIn(admission, arrival, [], await tokens.verify(given.token), given, counted);
+  if (!given) return asGuest(admission, permission);
+  const claims = await tokens.verify(given.token);
+  return { signedIn: await signedIn(admission, arrival, [], claims, given, counted), guestScope: "" };
+}
+
+/** A guest of a route for those who are signed in. Throws Unauthenticated, Unavailable. */
+async function asGuest({ store }: Admission, permission: ResourceAction | undefined): Promise<Admitted> {
+  if (!permission || !isForGuests(permission)) throw new Unauthenticated();
+  const guestScope = await store.guestScope().catch((cause) => {
+    throw new Unavailable(undefined, 2, { cause });
+  });
+  if (!guestScope.split(" ").some((one) => one.startsWith(`${permission}:`))) throw new Unauthenticated();
+  return { signedIn: null, guestScope };
 }
 
 async function signedIn(

@@ -36,6 +36,8 @@ export interface AdmissionStore {
    * alive a moment ago. Rejects when Redis does not answer.
    */
   query(query: AdmissionQuery): Promise<AdmissionResult>;
+  /** What guests may do now; nothing while Redis has not been filled. Rejects as `query` does. */
+  guestScope(): Promise<string>;
   /** Sessions may have changed through this gateway: the next request of each asks again. */
   forgetSessions(): void;
   close(): void;
@@ -209,6 +211,10 @@ export function createAdmissionStore(redis: Redis): AdmissionStore {
         if (counted) return { counted, refused: null, session: known };
       }
       return settle(query, WAITS_MAX);
+    },
+    async guestScope() {
+      const [filled, scope] = await within(ANSWER_MS, redis.mget("sessions:filled", "scope:guest"));
+      return filled !== null && filled === runId() ? (scope ?? "") : "";
     },
     forgetSessions: () => sessions.forget(),
     close() {

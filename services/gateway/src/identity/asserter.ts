@@ -20,12 +20,16 @@ export class Asserter {
   }
 
   /** For someone signed in, or for a guest. */
-  forClient(client: Client, signedIn: SignedIn | null, audiences: readonly string[]): Promise<string> {
+  forClient(
+    client: Client,
+    { signedIn, guestScope }: { signedIn: SignedIn | null; guestScope: string },
+    audiences: readonly string[],
+  ): Promise<string> {
     const claims: Claims = {
       sub: signedIn?.sub ?? "guest",
       role: signedIn?.role ?? "guest",
       sid: signedIn?.sid ?? null,
-      scope: signedIn?.scope ?? "",
+      scope: signedIn ? signedIn.scope : guestScope,
       auth_time: signedIn?.authTime ?? 0,
       amr: signedIn?.amr ?? [],
       ip: client.ip,

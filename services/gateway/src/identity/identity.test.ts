@@ -260,3 +260,41 @@ test("auth's keys are still known when auth is away; a session that only auth kn
     await edge.services.auth.start();
   }
 });
+
+test("a guest reaches what guests are given, from the next request on, and nothing else of it", async () => {
+  const proofs = ["/v1/audit/checkpoint", "/v1/audit/checkpoints", "/v1/audit/tile/0/000"];
+  const closed = ["/v1/audit/events", "/v1/audit/completeness", "/v1/patients", "/v1/auth/me", "/v1/roles"];
+  const give = (scope: string) => edge.redis.client.mset("pv:guest", "2", "scope:guest", scope);
+  const statuses = async (paths: readonly string[]) => {
+    const found: number[] = [];
+    for (const path of paths) found.push((await edge.call(path)).status);
+    return found;
+  };
+  expect(await statuses(proofs)).toEqual([401, 401, 401]);
+  await give("audit:proof:any");
+  expect(await statuses(proofs)).toEqual([200, 200, 200]);
+  expect(edge.services.audit.seen.at(-1)?.claims).toMatchObject({
+    ...{ sub: "guest", role: "guest", sid: null, scope: "audit:proof:any", auth_time: 0 },
+  });
+  expect(await statuses(closed)).toEqual(closed.map(() => 401));
+  // A token that is none is not taken for a guest, and one that is good goes by its own role.
+  const bad = await edge.call(proofs[0] as string, { headers: { authorization: "Bearer no.good.token" } });
+  expect(bad.status).toBe(401);
+  await give("account:register:own");
+  expect(await statuses(proofs)).toEqual([401, 401, 401]);
+});
+
+test("threat: a permission that is not for guests is written into Redis, or Redis forgot everything", async () => {
+  await edge.redis.client.mset(
+    "pv:guest",
+    "9",
+    "scope:guest",
+    "patient:read:any audit:read:any audit:proof:any",
+  );
+  for (const path of ["/v1/patients", "/v1/audit/events"]) expect((await edge.call(path)).status).toBe(401);
+  const filled = (await edge.redis.client.get("sessions:filled")) ?? "";
+  await edge.redis.client.set("sessions:filled", "another-run");
+  expect((await edge.call("/v1/audit/checkpoint")).status).toBe(401);
+  await edge.redis.client.set("sessions:filled", filled);
+  expect((await edge.call("/v1/audit/checkpoint")).status).toBe(200);
+});

@@ -17,6 +17,8 @@ interface Inspected {
   plan: FieldPlan;
   /** Whether its document says that the answer may take long. */
   slow: boolean;
+  /** What its document asks of the caller. */
+  permission: RouteDoc["permission"];
   /** Throws InvalidInput for names that the route does not know; called after admission. */
   refuseUnknownQuery(): void;
 }
@@ -65,6 +67,7 @@ export function inspector(find: FindDocument): Inspect {
       query,
       plan,
       slow: route?.slow ?? false,
+      permission: route?.permission,
       refuseUnknownQuery: () => {
         if (route && !isOpen && pairs.length > 0) refuseUnknownNames(pairs, names);
       },

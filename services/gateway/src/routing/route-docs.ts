@@ -11,7 +11,10 @@ const empty = (): Node => ({ literals: new Map(), parameter: null, documents: ne
 
 export type FindDocument = (method: string, path: string) => RouteDoc | null;
 
-/** Finds a request's document, or null. A literal segment wins over a parameter; HEAD is GET. */
+/**
+ * Finds a request's document, or null. A literal segment wins over a parameter, and both over the
+ * rest of a path; HEAD is GET.
+ */
 export function routeDocuments(routes: readonly RouteDoc[]): FindDocument {
   const root = empty();
   for (const route of routes) {
@@ -35,5 +38,7 @@ function find(node: Node, segments: readonly string[], at: number, method: strin
   if (at === segments.length) return node.documents.get(method) ?? null;
   const literal = node.literals.get(segments[at] as string);
   const found = literal ? find(literal, segments, at + 1, method) : null;
-  return found ?? (node.parameter ? find(node.parameter, segments, at + 1, method) : null);
+  if (found || !node.parameter) return found;
+  const rest = node.parameter.documents.get(method);
+  return find(node.parameter, segments, at + 1, method) ?? (rest?.wildcard ? rest : null);
 }
