@@ -2,8 +2,7 @@ import path from "node:path";
 import { GatewayConfig } from "./config.ts";
 import { bundlePaths, type FileResult, type Stored, sendBundle } from "./import/send.ts";
 import { command, type Outcome, UsageError } from "./lib/command.ts";
-import { findInstallation, type Installation, isOwnGateway } from "./lib/installation.ts";
-import { demoPerson, signIn } from "./lib/sign-in.ts";
+import { SIGN_IN_OPTIONS, signInAs } from "./lib/operator.ts";
 
 /** What is counted in a bundle. */
 const NOUNS = ["patient", "record", "prescription", "claim"] as const;
@@ -17,22 +16,13 @@ await command({
   --demo             sign in as the first demo doctor of ops.json
   --user <name>      sign in with this user name or email; asks for what the environment does not say
   --gateway <url>    the gateway to send them to`,
-  options: { demo: { type: "boolean" }, user: { type: "string" }, gateway: { type: "string" } },
+  options: SIGN_IN_OPTIONS,
   takesArguments: true,
   settings: GatewayConfig,
   run: async ({ values, args, settings, output }) => {
     if (args.length === 0) throw new UsageError("name at least one bundle (--help shows how).");
-    const installation = findInstallation(settings);
-    const gateway = values.gateway ?? installation.gateway;
-    if (!URL.canParse(gateway)) throw new UsageError("--gateway is not a URL.");
-    const as = values.demo
-      ? demoPerson(installation, "doctor")
-      : ownPerson(values.user, settings, installation);
     const paths = await bundlePaths(args);
-    // Who names another MedVault's gateway answers for it; the demo's passwords go to its own alone.
-    const isNamed = (values.gateway ?? settings.MEDVAULT_GATEWAY_URL) !== undefined && !values.demo;
-    const isOthers = isNamed && !isOwnGateway(installation, gateway);
-    const client = await signIn({ gateway, proofKey: isOthers ? undefined : installation.proofKey, as });
+    const { client } = await signInAs(values, settings, "doctor");
     const results: FileResult[] = [];
     for (const file of paths) {
       output.progress(path.basename(file), results.length, paths.length);
@@ -45,13 +35,6 @@ await command({
     return summaryOf(results, paths.length);
   },
 });
-
-function ownPerson(user: string | undefined, settings: GatewayConfig, { dataDir }: Installation) {
-  const { MEDVAULT_TOKEN: token, MEDVAULT_PASSWORD: password, MEDVAULT_TOTP_SECRET: totpSecret } = settings;
-  if (user) return { username: user, password: password ?? null, totpSecret: totpSecret ?? null, dataDir };
-  if (token) return token;
-  throw new UsageError("say who you are: --demo, --user <name>, or MEDVAULT_TOKEN.");
-}
 
 function lineOf(result: FileResult): string {
   const name = path.basename(result.path);
