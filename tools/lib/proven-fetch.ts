@@ -3,7 +3,7 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import { CHALLENGE_HEADER, PROOF_HEADER, proofOf } from "@medvault/service-kit";
-import { Agent, buildConnector, fetch as fetchBy } from "undici";
+import { Agent, buildConnector, FormData as FormDataBy, fetch as fetchBy } from "undici";
 
 /** Something else answers at the gateway's address. */
 export class NotOurGateway extends Error {
@@ -39,10 +39,21 @@ export function provenFetch(key: string, localAddress?: string): typeof fetch {
       });
     },
   });
-  // Another fetch than the runtime's knows no Headers of the runtime's: they are passed as pairs.
-  const send = (url: string, init: RequestInit) =>
-    fetchBy(url, { ...init, headers: [...(init.headers as Headers)], dispatcher } as object);
+  // Another fetch than the runtime's knows no Headers and forms of the runtime's.
+  const send = (url: string, init: RequestInit) => {
+    const body = init.body instanceof FormData ? formOf(init.body) : init.body;
+    return fetchBy(url, { ...init, body, headers: [...(init.headers as Headers)], dispatcher } as object);
+  };
   return send as unknown as typeof fetch;
+}
+
+function formOf(form: FormData): FormDataBy {
+  const copy = new FormDataBy();
+  for (const [name, value] of form) {
+    if (typeof value === "string") copy.append(name, value);
+    else copy.append(name, value, value.name);
+  }
+  return copy;
 }
 
 /** Asks on this very connection, which is then used for what follows. Rejects with NotOurGateway. */

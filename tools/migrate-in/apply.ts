@@ -26,12 +26,17 @@ export class Applier {
   readonly #bundles: BundleSender;
   readonly #teams: CareTeams;
 
-  constructor(parts: ApplyParts) {
+  private constructor(parts: ApplyParts, teams: CareTeams) {
     this.#parts = parts;
-    this.#teams = new CareTeams(parts);
+    this.#teams = teams;
     this.#bundles = new BundleSender(parts.client, parts.state, parts.report, (item, patientId) =>
       this.#teams.add(item, patientId),
     );
+  }
+
+  /** Throws UsageError for someone whom the map names and nobody here is. */
+  static async open(parts: ApplyParts): Promise<Applier> {
+    return new Applier(parts, await CareTeams.open(parts));
   }
 
   /** Charts whose doctors nobody is named for. */
@@ -41,6 +46,7 @@ export class Applier {
 
   /** Throws Refused for one row, Interrupted for all that follow. */
   take(item: Item): Promise<void> | void {
+    if (this.#teams.isFull) return this.#teams.end().then(() => this.take(item));
     const { state, report } = this.#parts;
     const { identity, kind } = item;
     const known = state.find(identity);
@@ -119,7 +125,7 @@ export class Applier {
   async #book({ identity, patient, doctor, startsAt, endsAt, reason }: AppointmentItem): Promise<Stored> {
     const { client, state, map } = this.#parts;
     const patientId = parentOf(state, patient, "patient").id;
-    const doctorId = await this.#teams.personOf(doctor);
+    const doctorId = this.#teams.personOf(doctor);
     if (!doctorId)
       throw new Refused("no_doctor", 'nobody is named for its doctor: say who it is here in "people"');
     const body = { patientId, doctorId, startsAt, endsAt, ...(reason && { reason }) };

@@ -68,6 +68,8 @@ export function itemOf(row: SourceRow, mapping: Mapping, map: WholeMap, reading:
       return { ...own, kind: "file", ...fileOf(fields, row), parent: of, onPrescription };
     }
     case "user": {
+      // Whom the map names has an account here.
+      if (fields.key(mapping.key).some((key) => Object.hasOwn(map.people, key))) return null;
       const [username, email] = [fields.required("username", 100), fields.required("email", 254)];
       return {
         ...own,

@@ -95,7 +95,7 @@ export async function move(
   pace = new Pace(output, isTerminal);
   report = new Report(reportFile);
   try {
-    const applier = new Applier({ client: operator.client, state, report, map, opener, files });
+    const applier = await Applier.open({ client: operator.client, state, report, map, opener, files });
     const take = applier.take.bind(applier);
     await walkOf({ state, report, take, endPass: () => applier.endPass() }, pace, "stored");
     return { report, pace, unnamedDoctors: applier.unnamed, ...found };

@@ -3,6 +3,8 @@ import { defineRoutes, REPLAY } from "../route.ts";
 import {
   AccessQuery,
   AccessView,
+  CareTeamAssigned,
+  CareTeamAssignments,
   CareTeamMember,
   CareTeamView,
   ChartAccess,
@@ -37,6 +39,15 @@ export const careTeamApi = defineRoutes({
     response: CareTeamMember,
     etag: true,
     errors: ["version_conflict", ...REPLAY],
+  },
+  assignMany: {
+    method: "POST",
+    path: "/v1/care-team",
+    permission: "careteam:write",
+    summary: "Put someone on the care teams of up to 500 patients",
+    request: CareTeamAssignments,
+    response: CareTeamAssigned,
+    errors: ["not_found", ...REPLAY],
   },
   unassign: {
     method: "DELETE",

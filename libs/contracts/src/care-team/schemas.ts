@@ -14,6 +14,20 @@ export const CareTeamMember = z.object({
 export type CareTeamMember = WithoutPeople<z.infer<typeof CareTeamMember>>;
 export const CareTeamView = z.object({ items: z.array(CareTeamMember) });
 
+/** One person onto the care teams of many patients, as when a clinic moves in. */
+export const CareTeamAssignments = z.strictObject({
+  userId: Id,
+  patientIds: z.array(Id).min(1).max(500),
+});
+export type CareTeamAssignments = z.infer<typeof CareTeamAssignments>;
+/** `notFound`: there is no such patient, or the caller may not know of them. */
+export const CareTeamAssigned = z.object({
+  assigned: z.int().nonnegative(),
+  present: z.int().nonnegative(),
+  notFound: z.array(Id),
+});
+export type CareTeamAssigned = z.infer<typeof CareTeamAssigned>;
+
 /** The caller's own charts, and whom these name: what auth asks before it tells a patient names. */
 export const KnownPeople = z.object({ patientIds: z.array(Id), ids: z.array(Id) });
 

@@ -18,6 +18,7 @@ test("an assertion is good at one service, and at a second one only where the fi
     "PATCH /v1/claims/{id}",
     "PATCH /v1/patients/{id}",
     "POST /v1/appointments",
+    "POST /v1/care-team",
     "POST /v1/claims",
     "POST /v1/patients",
     "PUT /v1/patients/{id}/care-team/{userId}",

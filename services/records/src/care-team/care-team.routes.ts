@@ -2,7 +2,7 @@ import { careTeamApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import { callerOf } from "../access/auth.client.ts";
 import type { Context } from "../context.ts";
-import { assign, readAccess, readCareTeam, readMember, unassign } from "./care-team.service.ts";
+import { assign, assignMany, readAccess, readCareTeam, readMember, unassign } from "./care-team.service.ts";
 
 export const careTeamRoutes = (context: Context): Route[] => [
   route(careTeamApi.list, ({ actor, params, query }) => readCareTeam(context, actor, params.id, query.limit)),
@@ -12,6 +12,9 @@ export const careTeamRoutes = (context: Context): Route[] => [
   route(careTeamApi.read, ({ actor, params }) => readMember(context, actor, params.id, params.userId)),
   route(careTeamApi.assign, ({ actor, req, params, ifMatch, write }) =>
     assign(context, callerOf(actor, req), params.id, params.userId, ifMatch, write),
+  ),
+  route(careTeamApi.assignMany, ({ actor, req, body, write }) =>
+    assignMany(context, callerOf(actor, req), body, write),
   ),
   route(careTeamApi.unassign, ({ actor, params, ifMatch }) =>
     unassign(context, actor, params.id, params.userId, ifMatch),

@@ -1,6 +1,8 @@
 import {
   type AccessRight,
   type Actor,
+  type CareTeamAssigned,
+  type CareTeamAssignments,
   type CareTeamMember,
   NotFound,
   type Role,
@@ -9,7 +11,7 @@ import {
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
-import { chartInReach, listRights, reachableChart } from "../access/access.store.ts";
+import { chartInReach, listRights, reachableChart, reachablePatientKeys } from "../access/access.store.ts";
 import type { Caller } from "../access/auth.client.ts";
 import { requireStaff } from "../access/standing.service.ts";
 import type { Context } from "../context.ts";
@@ -87,7 +89,8 @@ export async function assign(
       if (seen !== null && (!present || revOf(present) !== seen))
         throw about(new VersionConflict(), patientId);
       const whose = [chart.patientId];
-      const added = await store.addMember(tx, actor, "careteam:write", whose, memberId, new Date());
+      const count = await store.addMember(tx, actor, "careteam:write", whose, memberId, new Date());
+      const added = count > 0;
       await emit(
         tx,
         SOURCE,
@@ -105,6 +108,38 @@ export async function assign(
       return { status: 200, body: member, rev: revOf(member) };
     },
     () => readAct(patientId),
+  );
+}
+
+/**
+ * Puts someone of the staff on the care teams of those patients whom the caller reaches; where they
+ * are already they stay as they were. Throws NotFound for somebody else, Unavailable.
+ */
+export async function assignMany(
+  context: Context,
+  actor: Caller,
+  { userId, patientIds }: CareTeamAssignments,
+  request: WriteRequest,
+): Promise<Answer<CareTeamAssigned>> {
+  await requireStaff(context, actor, userId);
+  const asked = [...new Set(patientIds)];
+  const act = (ids: readonly string[]): Act => ({
+    ...{ noun: "careteam", verb: "assigned", permission: "careteam:write", subject: `user/${userId}` },
+    patientIds: ids,
+  });
+  return write(
+    context,
+    actor,
+    request,
+    async (tx) => {
+      const reached = await reachablePatientKeys(tx, actor, "careteam:write", asked);
+      const ids = [...reached.keys()];
+      const added = await store.addMember(tx, actor, "careteam:write", ids, userId, new Date());
+      await emit(tx, SOURCE, done(actor, { ...act(ids), details: { memberId: userId, added } }));
+      const notFound = asked.filter((id) => !reached.has(id));
+      return { status: 200, body: { assigned: added, present: ids.length - added, notFound } };
+    },
+    ({ notFound }) => act(asked.filter((id) => !notFound.includes(id))),
   );
 }
 

@@ -48,7 +48,7 @@ export async function findMember(
 
 /**
  * Puts someone on the care teams of patients whom the caller was found to reach or has just made.
- * False: was on all of them.
+ * Returns on how many of them they were not yet.
  */
 export async function addMember(
   tx: Tx,
@@ -57,16 +57,16 @@ export async function addMember(
   patientIds: readonly string[],
   memberId: string,
   now: Date,
-): Promise<boolean> {
+): Promise<number> {
   reachOf(actor, permission);
-  if (patientIds.length === 0) return false;
+  if (patientIds.length === 0) return 0;
   const { rowCount } = await tx.query(
     `insert into care_team (patient_id, user_id, added_by, added_at)
      select unnest($1::uuid[]), $2, $3, $4
      on conflict (patient_id, user_id) do nothing`,
     [patientIds, memberId, actor.id, now],
   );
-  return rowCount !== 0;
+  return rowCount ?? 0;
 }
 
 /**

@@ -73,6 +73,8 @@ test("threat: a write reaches records while a restore replaces them; by every wa
     "POST /v1/patients/{id}/unmerge": () => doctor.post(`/v1/patients/${merged}/unmerge`),
     "PUT /v1/patients/{id}/care-team/{userId}": () =>
       admin.put(`/v1/patients/${patientId}/care-team/${service.someone("doctor").actor.id}`, {}),
+    "POST /v1/care-team": () =>
+      admin.post("/v1/care-team", { userId: service.someone("doctor").actor.id, patientIds: [patientId] }),
     "DELETE /v1/patients/{id}/care-team/{userId}": () =>
       admin.delete(`/v1/patients/${patientId}/care-team/${doctor.actor.id}`),
     "POST /v1/patients/{id}/break-glass": () => doctor.post(`/v1/patients/${twin}/break-glass`, emergency),
