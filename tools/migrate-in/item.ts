@@ -43,7 +43,7 @@ export function itemOf(row: SourceRow, mapping: Mapping, map: WholeMap, reading:
   const own = { row, identity: identify(mapping.to, mapping.key) };
   if (isFhir(mapping)) {
     const patient = mapping.to === "patient" ? own.identity : identify("patient", mapping.patient);
-    const resource = resourceOf(row, mapping, reading, own.identity, patient);
+    const resource = resourceOf(fields, mapping.to, own.identity, patient);
     const team = mapping.to === "patient" ? (mapping.careTeam ?? []) : [];
     return {
       ...own,

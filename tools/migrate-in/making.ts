@@ -19,6 +19,8 @@ export class Fields {
   readonly #reading: Reading;
   readonly #of: string;
   readonly #fields: Readonly<Record<string, Value | undefined>>;
+  /** Texts of tokens, by column: a name is part of keys, and a field too. */
+  readonly #opened = new Map<string, string>();
 
   constructor(
     row: SourceRow,
@@ -113,7 +115,8 @@ export class Fields {
     const { map, opener } = this.#reading;
     const raw = textOf(cell, map.encoding);
     const isToken = sealed ?? (raw.startsWith("gAAAAA") && looksSealed(raw));
-    const text = isToken && raw !== "" ? opened(opener, raw) : raw;
+    const text = isToken && raw !== "" ? (this.#opened.get(column) ?? opened(opener, raw)) : raw;
+    if (isToken) this.#opened.set(column, text);
     return trim ? text.trim() : text;
   }
 

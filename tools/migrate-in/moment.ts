@@ -96,6 +96,7 @@ function requireReal(parts: Parts): void {
 
 /** The moment of a local time; of two in the hour that comes twice, the first. */
 function inZone(local: number, timeZone: string): number {
+  if (timeZone === "UTC") return local;
   // Offsets are within 14 hours: one of a day before and of a day after is that of the moment.
   const offsets = [local - DAY_MS, local + DAY_MS].map((at) => offsetAt(at, timeZone));
   const fitting = offsets

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { Fields, type Reading } from "./making.ts";
+import type { Fields } from "./making.ts";
 import type { Kind, Mapping, MappingTo } from "./map.ts";
 import type { Moment } from "./moment.ts";
-import { Refused, type SourceRow } from "./row.ts";
+import { Refused } from "./row.ts";
 
 export type FhirResource = { resourceType: string } & Readonly<Record<string, unknown>>;
 /** What is sent as FHIR; appointments, files and users have calls of their own. */
@@ -40,17 +40,15 @@ export const fullUrlOf = (resource: FhirResource, identity: string): string =>
 
 /** A row as FHIR R4. Throws Refused. */
 export function resourceOf(
-  row: SourceRow,
-  mapping: MappingTo<FhirKind>,
-  reading: Reading,
+  fields: Fields,
+  kind: FhirKind,
   identity: string,
   patientId: string,
 ): FhirResource {
-  const fields = new Fields(row, reading, mapping.to, mapping.fields);
   const subject = { reference: `Patient/${patientId}` };
-  if (mapping.to === "patient") return patientOf(fields, identity);
-  if (mapping.to === "record") return recordOf(fields, subject);
-  return mapping.to === "claim" ? claimOf(fields, subject) : prescriptionOf(fields, subject);
+  if (kind === "patient") return patientOf(fields, identity);
+  if (kind === "record") return recordOf(fields, subject);
+  return kind === "claim" ? claimOf(fields, subject) : prescriptionOf(fields, subject);
 }
 
 /** Whether a mapping is of what goes in as FHIR. */
