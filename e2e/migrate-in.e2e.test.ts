@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers/promises";
+import type { PrescriptionView } from "@medvault/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   careCryptDump,
@@ -69,7 +70,7 @@ const args = (...more: string[]) => [
 ];
 const env = () => ({
   PATH: process.env.PATH ?? "",
-  MEDVAULT_DATA: ops().dirs.data,
+  MEDVAULT_DATA: folder,
   MEDVAULT_TOKEN: admin.token ?? "",
 });
 
@@ -82,11 +83,15 @@ const run = (...more: string[]) =>
 
 /** Kills a run once so many rows are known to be stored. */
 async function killedAfter(rows: number): Promise<void> {
-  const child = spawn(process.execPath, args("--apply"), { env: env(), stdio: "ignore" });
+  const child = spawn(process.execPath, args("--apply"), { env: env(), stdio: ["ignore", "ignore", "pipe"] });
+  let words = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    words += chunk.toString();
+  });
   const gone = once(child, "exit");
   while (child.exitCode === null && storedRows() < rows) await setImmediate();
   child.kill("SIGKILL");
-  expect(await gone).toEqual([null, "SIGKILL"]);
+  expect(await gone, words).toEqual([null, "SIGKILL"]);
 }
 
 function storedRows(): number {
@@ -137,18 +142,18 @@ test("killed twice on its way, it goes on, and every row is there once, to the l
   expect(file).toMatchObject({ stored: 1, refused: 1 });
   expect(await found(mark)).toBe(ROWS - 1);
   const { data } = await doctor.api.call("POST /v1/prescriptions/search", { body: { q: `SUM(A0) ${mark}` } });
-  const [first] = data.items as Record<string, string>[];
+  const first = data.items[0] as PrescriptionView;
   expect(first).toMatchObject({
     medication: `=SUM(A0) ${mark}`,
     dosage: "One tablet",
     notes: 'BP <120 "x" \\ \nsecond line',
     ...{ startDate: "2025-03-02", status: "unknown" },
   });
-  const patientId = String(first?.patientId);
+  const { patientId } = first;
   expect((await doctor.api.call("GET /v1/patients/{id}", { path: { id: patientId } })).data).toMatchObject({
     familyName: `${mark} O'Neil <b>0</b>`,
   });
-  const attachedTo = `prescription/${first?.id}`;
+  const attachedTo = `prescription/${first.id}`;
   const files = (await doctor.api.call("GET /v1/files", { query: { attachedTo } })).data.items;
   expect(files).toMatchObject([{ name: "a.pdf", contentType: "application/pdf" }]);
   const id = String(files[0]?.id);

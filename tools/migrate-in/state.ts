@@ -12,7 +12,9 @@ export interface StoredRow {
   readonly contentHash: string;
 }
 
-/** `dry`: in memory or on disk for this run alone, and with ids that are made up. */
+/** Someone may look into it meanwhile. */
+const BUSY_MS = 10_000;
+
 export class State {
   readonly #database: DatabaseSync;
   readonly #salt: Buffer;
@@ -23,7 +25,7 @@ export class State {
 
   /** @param file empty: a temporary file of SQLite's own, which goes with this process */
   constructor(file: string) {
-    this.#database = new DatabaseSync(file);
+    this.#database = new DatabaseSync(file, { timeout: BUSY_MS });
     if (file !== "") chmodSync(file, 0o600);
     this.#database.exec(`
       pragma journal_mode = wal; pragma synchronous = normal;

@@ -37,6 +37,8 @@ export type BreakGlassVerdict = ("none" | "justified" | "unjustified");
 export type BreakGlassView = { "id": Id; "patientId": Id; "userId": Id; "user": (PersonName | null); "purpose": "ETREAT"; "reason": string; "createdAt": string; "expiresAt": string; "reviewed": BreakGlassVerdict; "note": (string | null); "reviewedBy": (Id | null); "reviewer": (PersonName | null); "reviewedAt": (string | null) };
 export type CalendarFeedList = { "items": CalendarFeedView[] };
 export type CalendarFeedView = { "id": Id; "createdAt": string; "lastUsedAt": (string | null) };
+export type CareTeamAssigned = { "assigned": number; "present": number; "notFound": Id[] };
+export type CareTeamAssignments = { "userId": Id; "patientIds": Id[] };
 export type CareTeamMember = { "userId": Id; "user": (PersonName | null); "addedBy": Id; "addedByUser": (PersonName | null); "addedAt": string };
 export type CareTeamView = { "items": CareTeamMember[] };
 export type ChartAccess = { "items": AccessRight[]; "roles": ("guest" | "patient" | "doctor" | "auditor" | "admin")[] };
@@ -236,6 +238,7 @@ export interface Operations {
   "GET /v1/patients/{id}/care-team/{userId}": { path: { "id": string; "userId": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: CareTeamMember };
   "PUT /v1/patients/{id}/care-team/{userId}": { path: { "id": string; "userId": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "X-CSRF-Token"?: string; "Idempotency-Key"?: string; "If-Match"?: string }; body: undefined; data: CareTeamMember };
   "DELETE /v1/patients/{id}/care-team/{userId}": { path: { "id": string; "userId": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "X-CSRF-Token"?: string; "If-Match"?: string }; body: undefined; data: undefined };
+  "POST /v1/care-team": { path: {  }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "X-CSRF-Token"?: string; "Idempotency-Key"?: string }; body: CareTeamAssignments; data: CareTeamAssigned };
   "GET /v1/patients/{id}/access": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: ChartAccess };
   "POST /v1/patients/{id}/break-glass": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "X-CSRF-Token"?: string; "Idempotency-Key"?: string }; body: NewBreakGlass; data: BreakGlassView };
   "GET /v1/break-glass": { path: {  }; query: { "limit"?: number; "cursor"?: string; "patientId"?: Id; "reviewed"?: BreakGlassVerdict }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: BreakGlassPage };
@@ -309,7 +312,7 @@ export interface Operations {
 }
 
 /** They take an `Idempotency-Key`: sent again under the same one, they happen once. */
-export const IDEMPOTENT: ReadonlySet<string> = new Set(["POST /v1/patients", "POST /v1/patients/{id}/merge", "POST /v1/patients/{id}/unmerge", "PUT /v1/patients/{id}/care-team/{userId}", "POST /v1/patients/{id}/break-glass", "POST /v1/patients/{id}/records", "PUT /v1/records/{id}", "POST /v1/prescriptions", "PUT /v1/prescriptions/{id}", "POST /v1/claims", "POST /v1/claims/{id}/submit", "POST /v1/claims/{id}/approve", "POST /v1/claims/{id}/reject", "POST /v1/claims/{id}/pay", "POST /v1/appointments", "POST /v1/fhir", "POST /v1/files", "POST /v1/backups", "POST /v1/backups/{id}/verify", "POST /v1/backups/{id}/restore", "POST /v1/backups/{id}/restore-preview"]);
+export const IDEMPOTENT: ReadonlySet<string> = new Set(["POST /v1/patients", "POST /v1/patients/{id}/merge", "POST /v1/patients/{id}/unmerge", "PUT /v1/patients/{id}/care-team/{userId}", "POST /v1/care-team", "POST /v1/patients/{id}/break-glass", "POST /v1/patients/{id}/records", "PUT /v1/records/{id}", "POST /v1/prescriptions", "PUT /v1/prescriptions/{id}", "POST /v1/claims", "POST /v1/claims/{id}/submit", "POST /v1/claims/{id}/approve", "POST /v1/claims/{id}/reject", "POST /v1/claims/{id}/pay", "POST /v1/appointments", "POST /v1/fhir", "POST /v1/files", "POST /v1/backups", "POST /v1/backups/{id}/verify", "POST /v1/backups/{id}/restore", "POST /v1/backups/{id}/restore-preview"]);
 
 /** Their answers are bytes, to be read as they come. */
 export const STREAMED: ReadonlySet<string> = new Set(["GET /v1/calendar/{file}", "GET /v1/files/{id}/content", "GET /v1/audit/tile/{path}", "GET /v1/audit/export"]);
