@@ -144,7 +144,7 @@ function named<T>(column: string, work: () => T): T {
   }
 }
 
-export function columnOf(value: Value | undefined): string {
+function columnOf(value: Value | undefined): string {
   if (value === undefined || typeof value === "string") return value ?? "";
   return value.column ?? value.join?.join(" + ") ?? "(constant)";
 }

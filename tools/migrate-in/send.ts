@@ -11,7 +11,7 @@ const MAX_ENTRIES = 200;
 const MAX_BUNDLE_CHARS = 2 * 1024 * 1024;
 const MAX_UNDER_WAY = 2;
 /** The gateway is away, or takes nothing from us any more: what is stored stays so. */
-export class Interrupted extends Error {
+class Interrupted extends Error {
   readonly kind: "unavailable" | "refused";
 
   constructor(message: string, kind: "unavailable" | "refused") {

@@ -1,7 +1,7 @@
 import { SourceRefused } from "./row.ts";
 
 /** There is more to come before this unit can be read. */
-export class NeedMore extends Error {}
+class NeedMore extends Error {}
 
 /** The text from `at` on; `isEnd`: nothing follows it. */
 export interface Window {
@@ -11,7 +11,7 @@ export interface Window {
 }
 
 /** Of one row with all its cells: a file of 16 MiB, as hex, and as much again. */
-export const MAX_UNIT_CHARS = 64 * 1024 * 1024;
+const MAX_UNIT_CHARS = 64 * 1024 * 1024;
 /** Shared, since where it was thrown says nothing. */
 const NEED_MORE = new NeedMore();
 
