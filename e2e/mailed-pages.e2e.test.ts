@@ -35,7 +35,8 @@ const mails = () =>
     .filter((name) => name.endsWith(".eml"))
     .sort()
     .map(mailText);
-const linksIn = (mail: string) => mail.match(/https?:\/\/\S+/g) ?? [];
+/** Of its text: its headers are for mail programs. */
+const linksIn = (mail: string) => mail.slice(mail.search(/\r?\n\r?\n/)).match(/https?:\/\/\S+/g) ?? [];
 
 /** The newest mail to this address whose link leads to that page. */
 async function linkTo(address: string, name: string): Promise<string> {

@@ -115,6 +115,9 @@ export const AuthConfig = CommonConfig.extend({
   MEDVAULT_SESSION_IDLE_MINUTES: wholeNumber(1, 60 * 24)
     .default(15)
     .describe("a session that is not used ends"),
+  MEDVAULT_SESSION_WARNING_SECONDS: wholeNumber(10, 3600)
+    .default(120)
+    .describe("how long before that a client warns its user: half of the time at most"),
   MEDVAULT_SESSION_STAFF_HOURS: wholeNumber(1, 24 * 30)
     .default(12)
     .describe("the longest session of staff"),
@@ -128,11 +131,14 @@ export const AuthConfig = CommonConfig.extend({
     .default("enforce")
     .describe("the same, of staff, for another address (IPv6: another /64)"),
   MEDVAULT_SESSION_BIND_ADDRESS_PATIENT: z.enum(BINDINGS).default("watch").describe("the same, of patients"),
+  MEDVAULT_SESSIONS_PER_USER: wholeNumber(1, 50)
+    .default(5)
+    .describe("live sessions that an account made from then on may have; an admin sets those of one account"),
   MEDVAULT_SESSION_LIMIT: z
     .enum(["end-oldest", "refuse"])
     .default("end-oldest")
     .describe(
-      "what a sign-in over a user's five sessions does; `refuse`: 409 `session_limit_reached`. Unused sessions count until some 11 min after their end",
+      "what a sign-in over a user's sessions does; `refuse`: 409 `session_limit_reached`. Unused sessions count until some 11 min after their end",
     ),
   MEDVAULT_GEOIP_FILE: readableFile
     .optional()
@@ -160,6 +166,17 @@ export const AuthConfig = CommonConfig.extend({
     .describe(
       "each further lock lasts so many times the one before, a day at most, until a success or a day without",
     ),
+  MEDVAULT_RESET_MINUTES: wholeNumber(5, 24 * 60)
+    .default(60)
+    .describe("how long a mailed link to set a new password is good"),
+  MEDVAULT_INVITATION_HOURS: wholeNumber(1, 24 * 30)
+    .default(72)
+    .describe("how long a mailed invitation is good"),
+  MEDVAULT_MFA_ISSUER: z
+    .string()
+    .regex(/^[^:\p{Cc}]{1,50}$/u, "must be 1 to 50 characters, none of them a colon or a line break")
+    .default("MedVault")
+    .describe("what authenticator apps call this installation"),
   MEDVAULT_KNOWN_DEVICE_DAYS: wholeNumber(1, 400)
     .default(LOCKOUT.knownMs / DAY_MS)
     .describe("how long a device, or an address, stays one that its account has signed in from"),
@@ -176,6 +193,9 @@ export const AuthConfig = CommonConfig.extend({
     .enum(["composition", "nist"])
     .default("composition")
     .describe("which passwords are accepted: mixed, or (`nist`) long"),
+  MEDVAULT_PASSWORD_MIN_CHARACTERS: wholeNumber(8, 64)
+    .optional()
+    .describe("the least length of new passwords, where it is more than the policy's"),
   MEDVAULT_PASSWORD_LIST: readableFile
     .optional()
     .describe("a file of passwords that are refused: words, or sorted SHA-1 hashes"),
@@ -229,7 +249,7 @@ export function settingsOf(config: AuthConfig) {
     stepUpSeconds: 600,
     idleMs,
     /** How long before a session's idle end a client should warn. */
-    idleWarningMs: Math.min(120_000, idleMs / 2),
+    idleWarningMs: Math.min(config.MEDVAULT_SESSION_WARNING_SECONDS * 1000, idleMs / 2),
     absoluteStaffMs: config.MEDVAULT_SESSION_STAFF_HOURS * 3600_000,
     absolutePatientMs: config.MEDVAULT_SESSION_PATIENT_DAYS * DAY_MS,
     /** Every session ends when the next signing key comes into use (I13). */
@@ -254,6 +274,11 @@ export function settingsOf(config: AuthConfig) {
       addressOfStaff: config.MEDVAULT_SESSION_BIND_ADDRESS_STAFF,
       addressOfPatients: config.MEDVAULT_SESSION_BIND_ADDRESS_PATIENT,
     },
+    /** Of an account that is made now. */
+    sessionsPerUser: config.MEDVAULT_SESSIONS_PER_USER,
+    resetMs: config.MEDVAULT_RESET_MINUTES * 60_000,
+    invitationMs: config.MEDVAULT_INVITATION_HOURS * 3600_000,
+    mfaIssuer: config.MEDVAULT_MFA_ISSUER,
     /** What a sign-in over the limit of sessions does. */
     sessionLimit: config.MEDVAULT_SESSION_LIMIT,
   };

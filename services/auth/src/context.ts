@@ -80,6 +80,7 @@ export async function openContext(parts: Parts<AuthConfig>): Promise<AuthContext
       commonWords,
       list,
       wordsOf(config.MEDVAULT_PUBLIC_URL),
+      config.MEDVAULT_PASSWORD_MIN_CHARACTERS,
     ),
     signer: await createAccessTokenSigner(pool, keyring, settings.issuer),
     cache: createSessionCache(redis, {

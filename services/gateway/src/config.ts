@@ -65,6 +65,9 @@ export const GatewayConfig = CallingConfig.extend({
   MEDVAULT_LOGIN_RATE: limit
     .default(5)
     .meta({ description: "sign-ins of one client address", unit: "a minute" }),
+  MEDVAULT_FORGOT_RATE: limit
+    .default(3)
+    .meta({ description: "requests for a new password by one client address", unit: "a minute" }),
   MEDVAULT_MAX_UPLOAD_BYTES: maxUploadBytes,
   MEDVAULT_GATEWAY_IDLE_TIMEOUT_MS: idleTimeout.meta({
     description: "how long a body may be idle, in either direction",

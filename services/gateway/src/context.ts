@@ -46,6 +46,7 @@ export async function openContext(parts: ProcessParts<GatewayConfig>): Promise<C
   const limits = createLimits({
     perMinute: config.MEDVAULT_RATE_LIMIT,
     loginPerMinute: config.MEDVAULT_LOGIN_RATE,
+    forgotPerMinute: config.MEDVAULT_FORGOT_RATE,
     patientsPerHour: config.MEDVAULT_PATIENTS_PER_HOUR,
     trustedRanges: config.MEDVAULT_TRUSTED_RANGES,
   });

@@ -132,6 +132,8 @@ export function newAccount(
     role: AccountRole;
     passwordHash: string | null;
     disabled?: boolean;
+    /** Default 5. */
+    maxSessions?: number;
   } & { [K in keyof Persona]?: Persona[K] | undefined },
   now: Date,
 ): Account {
@@ -158,7 +160,7 @@ export function newAccount(
     title: input.title ?? null,
     speciality: input.speciality ?? null,
     professionalNumber: input.professionalNumber ?? null,
-    maxSessions: 5,
+    maxSessions: input.maxSessions ?? 5,
     createdAt: now,
     updatedAt: now,
   };

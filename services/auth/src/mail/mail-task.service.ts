@@ -53,7 +53,6 @@ export type MailTask =
   | ({ name: "factors_changed"; what: FactorChange } & Recipient);
 
 const HOUR_MS = 3600_000;
-const RESET_MS = HOUR_MS;
 const CONFIRM_MS = 24 * HOUR_MS;
 const none = { lockMs: 0, growth: 1 };
 /** Anyone who can make us mail somebody can do so only so often. */
@@ -77,17 +76,24 @@ export async function composeMail(
   if (!account || !(await isWithinLimit(ctx, tx, task.name, account.id))) return null;
   switch (task.name) {
     case "reset": {
-      const token = await newToken(ctx, tx, account.id, "password_reset", RESET_MS);
+      const token = await newToken(ctx, tx, account.id, "password_reset", ctx.settings.resetMs);
       const mailed = auditEvent(null, {
         type: "medvault.auth.password-reset.mailed.v1",
         subject: `user/${account.id}`,
         action: "password:forgot",
       });
       await emit(tx, "auth", mailed);
-      return resetMail({ to: account.email, publicUrl, token, mayRemoveFactors: mayResetFactors(account) });
+      const lifeMs = ctx.settings.resetMs;
+      return resetMail({
+        ...{ to: account.email, publicUrl, token, lifeMs },
+        mayRemoveFactors: mayResetFactors(account),
+      });
     }
     case "invitation":
-      return invitationMail({ to: task.email, username: task.username, publicUrl, token: task.token });
+      return invitationMail({
+        ...{ to: task.email, username: task.username, publicUrl, token: task.token },
+        lifeMs: ctx.settings.invitationMs,
+      });
     case "registered": {
       const token = task.confirm ? await newToken(ctx, tx, account.id, "email_change", CONFIRM_MS) : null;
       return registeredMail({ to: account.email, username: account.username, publicUrl, token });

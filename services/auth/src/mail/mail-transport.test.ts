@@ -14,6 +14,7 @@ const TOKEN = "T".repeat(43);
 const reset = resetMail({
   to: "a@home.example",
   publicUrl: "http://127.0.0.1:8080",
+  lifeMs: 3_600_000,
   mayRemoveFactors: false,
   token: TOKEN,
 });

@@ -16,8 +16,27 @@ export function link(publicUrl: string, page: MailedPage, token: string): string
 
 export const SIGNATURE = "\n\n-- \nMedVault\n";
 
+const UNITS = [
+  ["day", 24 * 3600_000],
+  ["hour", 3600_000],
+  ["minute", 60_000],
+] as const;
+
+/** `3 days`, `1 hour`, `90 minutes`: in the largest unit that says it whole. */
+export function lifeText(ms: number): string {
+  const [unit, unitMs] = UNITS.find((one) => ms % one[1] === 0) ?? ["minute", 60_000];
+  const count = Math.floor(ms / unitMs);
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 /** An invitation by an admin; taking it up means choosing a password. */
-export function invitationMail(o: { to: string; username: string; publicUrl: string; token: string }): Mail {
+export function invitationMail(o: {
+  to: string;
+  username: string;
+  publicUrl: string;
+  token: string;
+  lifeMs: number;
+}): Mail {
   return {
     to: o.to,
     subject: "Your MedVault account",
@@ -25,7 +44,7 @@ export function invitationMail(o: { to: string; username: string; publicUrl: str
 
 User name: ${o.username}
 
-Choose a password here; the link is good for 3 days, once:
+Choose a password here; the link is good for ${lifeText(o.lifeMs)}, once:
 
 ${link(o.publicUrl, "invitation", o.token)}
 
@@ -38,6 +57,7 @@ export function resetMail(o: {
   to: string;
   publicUrl: string;
   token: string;
+  lifeMs: number;
   mayRemoveFactors: boolean;
 }): Mail {
   const stay = `What second factors you have stay: have your authenticator app, passkey or a recovery code at hand. A passkey signs in
@@ -49,7 +69,7 @@ alone again once you have used it together with the new password.`;
     subject: "A new MedVault password",
     text: `Somebody, probably you, asked for a new password.
 
-Choose one here; the link is good for 1 hour, once:
+Choose one here; the link is good for ${lifeText(o.lifeMs)}, once:
 
 ${link(o.publicUrl, "reset-password", o.token)}
 

@@ -37,7 +37,7 @@ export async function beginSetup(ctx: AuthContext, actor: Actor) {
     await emit(tx, "auth", factorsChanged(actor, "mfa.setup-started", saved.details));
     return saved.account;
   });
-  return { secret, ...(await enrolmentOf(secret, account.username)), recoveryCodes };
+  return { secret, ...(await enrolmentOf(secret, account.username, ctx.settings.mfaIssuer)), recoveryCodes };
 }
 
 /**

@@ -30,7 +30,8 @@ export function totpStep(secret: string, code: string, now: Date): number | null
 export async function enrolmentOf(
   secret: string,
   label: string,
+  issuer: string,
 ): Promise<{ otpauthUrl: string; qrCode: string }> {
-  const otpauthUrl = generateURI({ issuer: "MedVault", label, secret });
+  const otpauthUrl = generateURI({ issuer, label, secret });
   return { otpauthUrl, qrCode: await QRCode.toDataURL(otpauthUrl, { errorCorrectionLevel: "M" }) };
 }

@@ -52,6 +52,17 @@ test("a password made of one's own name is refused, in whatever pieces", async (
   expect(await faultsOf("Htims_Yjohnny_77!", johnny)).toContain("common_password");
 });
 
+test("threat: a common word, or one's own name, in what the other policy takes", async () => {
+  const johnny = { username: "johnnysmith" };
+  for (const kind of ["composition", "nist"] as const) {
+    expect(await faultsOf("password123!Aa", {}, kind), kind).toContain("common_password");
+    expect(await faultsOf("Johnny!Smith99x", johnny, kind), kind).toContain("like_username");
+    expect(await faultsOf("Johnny!Smith99x", { ...johnny, mfaEnabled: true }, kind)).toContain(
+      "like_username",
+    );
+  }
+});
+
 test("a password made of the product's name or the host's is refused, in whatever spelling", async () => {
   const here = wordsOf("https://records.zurbrieg-klinik.example:8443");
   expect(here).toEqual(["medvault", "records", "zurbrieg", "klinik", "example"]);

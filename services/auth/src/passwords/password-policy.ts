@@ -43,12 +43,13 @@ export function faultsOf(
   password: string,
   owner: PasswordOwner,
   kind: PolicyKind = "composition",
+  minCharacters = 0,
 ): PasswordFault[] {
   const text = normalisePassword(password);
   const faults: PasswordFault[] = [];
   const isNist = kind === "nist";
   const least = isNist && owner.mfaEnabled ? MIN_LENGTH.nistWithSecondFactor : MIN_LENGTH[kind];
-  if ([...text].length < least) faults.push("too_short");
+  if ([...text].length < Math.max(least, minCharacters)) faults.push("too_short");
   if (!isNist) faults.push(...missingKinds(text));
   if (hasPattern(text)) faults.push("common_pattern");
   if (isLike(text, owner.username)) faults.push("like_username");
@@ -170,16 +171,18 @@ export const wordsOf = (publicUrl: string): string[] => [
 /**
  * The policy of this kind, by the common words and the operator's list, if there is one.
  * @param contextWords are easy to guess here, for every owner
+ * @param minCharacters is the operator's, where it is more than the policy's
  */
 export function createPasswordCheck(
   kind: PolicyKind,
   words: () => Promise<WordTable>,
   list: PasswordList | null,
   contextWords: readonly string[] = [],
+  minCharacters = 0,
 ): PasswordCheck {
   async function rate(password: string, owner: PasswordOwner): Promise<Rating> {
     const text = normalisePassword(password);
-    const faults = faultsOf(password, owner, kind);
+    const faults = faultsOf(password, owner, kind, minCharacters);
     const own = [owner.username, ...(owner.email?.split("@") ?? [])].filter((name) => name !== undefined);
     const names = [...own, ...contextWords];
     const bits = guessBits(text, names, await words());

@@ -28,7 +28,8 @@ export async function register(ctx: AuthContext, actor: Actor, input: Register):
   await requireUnlocked(ctx, actor, [ofName, ofAddress], REGISTRATION_DENIED);
   await ctx.passwordCheck.requireAcceptable(input.password, input, "password");
   const passwordHash = await ctx.hasher.hash(input.password);
-  const account = newAccount({ ...input, id: newId(), role: "patient", passwordHash }, ctx.now());
+  const fixed = { id: newId(), role: "patient", maxSessions: ctx.settings.sessionsPerUser } as const;
+  const account = newAccount({ ...input, ...fixed, passwordHash }, ctx.now());
   try {
     const isTaken = (await findHolder(ctx.pool, ctx, input.email)) !== null;
     return await store(ctx, actor, account, isTaken).catch((error: unknown) => {

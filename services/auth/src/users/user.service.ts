@@ -39,8 +39,6 @@ import { deleteOneTimeTokens, insertOneTimeToken } from "../tokens/one-time-toke
 import { newOpaqueToken } from "../tokens/opaque-token.ts";
 import { tellOfName } from "./own-account.service.ts";
 
-const INVITATION_MS = 72 * 3600_000;
-
 /** Accounts as admins see them, newest first; leaves one event. */
 export async function viewUsers(
   ctx: AuthContext,
@@ -69,7 +67,8 @@ export async function readUser(ctx: AuthContext, actor: Actor, id: string): Prom
  * who has it and never showed that then loses it. Throws UsernameTaken, EmailTaken.
  */
 export async function inviteUser(ctx: AuthContext, actor: Actor, input: NewUser): Promise<Account> {
-  const fresh = newAccount({ ...input, id: newId(), passwordHash: null }, ctx.now());
+  const maxSessions = ctx.settings.sessionsPerUser;
+  const fresh = newAccount({ ...input, id: newId(), passwordHash: null, maxSessions }, ctx.now());
   const { id, role } = fresh;
   return inTransaction(ctx.pool, async (tx) => {
     const account = { ...fresh, emailOwned: !(await requireFree(ctx, tx, fresh, input.email)) };
@@ -83,7 +82,7 @@ export async function inviteUser(ctx: AuthContext, actor: Actor, input: NewUser)
 async function mailInvitation(ctx: AuthContext, tx: Tx, account: Account): Promise<void> {
   const { id: userId, email, username } = account;
   const { token, hash } = newOpaqueToken(ctx.settings.tokenBytes);
-  const expiresAt = new Date(ctx.now().getTime() + INVITATION_MS);
+  const expiresAt = new Date(ctx.now().getTime() + ctx.settings.invitationMs);
   await insertOneTimeToken(tx, { hash, userId, purpose: "invitation", expiresAt }, ctx.now());
   await ctx.mails.later(tx, { name: "invitation", userId, email, username, token });
 }

@@ -3,7 +3,6 @@ import type { Route, RouteClass } from "../routing/route-table.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
-const FORGOT_A_MINUTE = 3;
 /** A family or a front desk registers several people; only a flood registers more. */
 const REGISTER_PER_LOGIN = 6;
 /** Clinics, where many sit behind one address. */
@@ -48,6 +47,8 @@ export interface LimitSettings {
   /** Requests a minute and address. */
   perMinute: number;
   loginPerMinute: number;
+  /** Requests for a new password a minute and address. */
+  forgotPerMinute: number;
   /** Different patients an hour and user. */
   patientsPerHour: number;
   /** Addresses or CIDR ranges, by commas, which get ten times as much. */
@@ -65,7 +66,7 @@ export function createLimits(settings: LimitSettings): Limits {
   const isTrusted = addressRanges(settings.trustedRanges);
   const ofAddressClass: Partial<Record<RouteClass, number>> = {
     login: settings.loginPerMinute,
-    forgot: FORGOT_A_MINUTE,
+    forgot: settings.forgotPerMinute,
     register: settings.loginPerMinute * REGISTER_PER_LOGIN,
   };
   const hasTrusted = settings.trustedRanges !== "";

@@ -71,7 +71,7 @@ export const PAGE_TEXTS: Readonly<Record<MailedPage, PageText>> = {
     field: "email",
     button: "Send the mail",
     done: "If an account has this address, a mail is on its way.",
-    next: "Open the link in it within an hour. If none comes, look among unwanted mail, or ask those who run your MedVault.",
+    next: "Open the link in it: the mail says how long it is good. If none comes, look among unwanted mail, or ask those who run your MedVault.",
   },
   "stop-reminders": {
     title: "Stop reminders",
