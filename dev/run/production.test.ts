@@ -53,7 +53,11 @@ test.each<[ProcessName, string, string[]]>([
     [...BEHIND, "REDIS_URL", "MEDVAULT_PUBLIC_URL", "MEDVAULT_RECORDS_URL", "MEDVAULT_AUDIT_URL"],
   ],
   ["records", "services/records/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL"]],
-  ["files", "services/files/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL", "MEDVAULT_RECORDS_URL"]],
+  [
+    "files",
+    "services/files/src/main.ts",
+    [...BEHIND, "MEDVAULT_AUDIT_URL", "MEDVAULT_AUTH_URL", "MEDVAULT_RECORDS_URL"],
+  ],
   ["audit", "services/audit/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL"]],
   ["backup", "services/backup/src/main.ts", BEHIND],
   ["restore", "services/backup/src/restore.job.ts", ["MEDVAULT_OWNER_DATABASE_URL"]],

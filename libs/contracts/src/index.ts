@@ -18,10 +18,14 @@ export * from "./claims/routes.ts";
 export * from "./claims/schemas.ts";
 export * from "./coding.ts";
 export * from "./decimal.ts";
+export * from "./delegations/routes.ts";
+export * from "./delegations/schemas.ts";
 export * from "./directory/routes.ts";
 export * from "./directory/schemas.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./exports/routes.ts";
+export * from "./exports/schemas.ts";
 export * from "./fhir/reading.ts";
 export * from "./fhir/routes.ts";
 export * from "./fhir/schemas.ts";
@@ -57,6 +61,7 @@ export {
   defineRoutes,
   needsSession,
   type ParamsOf,
+  type Part,
   type QueryOf,
   type RouteDoc,
   resourceOf,

@@ -41,6 +41,10 @@ export const PROBLEM_CODES = {
   break_glass_limit: "conflict",
   break_glass_running: "conflict",
   email_taken: "conflict",
+  export_in_download: "conflict",
+  export_limit: "conflict",
+  export_not_ready: "conflict",
+  export_running: "conflict",
   feed_limit_reached: "conflict",
   invalid_transition: "conflict",
   last_admin: "conflict",
@@ -65,6 +69,7 @@ export const PROBLEM_CODES = {
   verification_running: "conflict",
   would_lock_out: "conflict",
 
+  export_gone: "gone",
   resource_deleted: "gone",
 
   request_timeout: "request_timeout",

@@ -7,6 +7,7 @@ import { calendarApi, calendarFeedApi } from "./calendar-feeds/routes.ts";
 import { careTeamApi } from "./care-team/routes.ts";
 import { claimApi } from "./claims/routes.ts";
 import { directoryApi } from "./directory/routes.ts";
+import { exportApi } from "./exports/routes.ts";
 import { fhirReadApi } from "./fhir/reading.ts";
 import { fhirApi } from "./fhir/routes.ts";
 import { fhirValidationApi } from "./fhir/validation.ts";
@@ -54,6 +55,6 @@ export const authRoutes = publicRoutesOf(
   directoryApi,
   jwksApi,
 );
-export const filesRoutes = publicRoutesOf(fileApi);
+export const filesRoutes = publicRoutesOf(fileApi, exportApi);
 export const auditRoutes = publicRoutesOf(auditApi);
 export const backupRoutes = publicRoutesOf(backupApi);

@@ -2,6 +2,9 @@ import type { z } from "zod";
 import type { ResourceAction } from "./permissions.ts";
 import type { ProblemCode } from "./problem-codes.ts";
 
+/** Parts of a service that are open to who reaches nothing else of it. */
+export type Part = "people" | "export";
+
 /** An answer that is not a problem. */
 export interface AnswerDoc {
   /** Default 200, and 204 where there is no body. */
@@ -32,8 +35,11 @@ export interface RouteDoc extends AnswerDoc {
   stepUp?: true;
   /** For our own services and pages: in no public list. */
   internal?: true;
-  /** Open also to an assertion for `<service>/people`, which opens nothing else of the service. */
-  part?: "people";
+  /**
+   * `people`: open also to an assertion for `<service>/people` and to a delegation; `export`: to a
+   * delegation. Neither opens anything else of the service.
+   */
+  part?: Part;
   /** What the first path parameter names in audit subjects. Default: the noun of `permission`. */
   resource?: string;
   request?: z.ZodType;

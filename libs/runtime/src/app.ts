@@ -35,6 +35,7 @@ export function createServiceApp<X>(
     assertions,
     routes: service.routes(context),
     people: service.people?.(context),
+    delegations: service.delegations?.(context),
     readiness: readinessOf(service, parts, context),
     around: (doc, work) => (doc.slow ? work() : withDeadline(ANSWER_MS, work)),
     // The service that asked records the refusal.

@@ -7,6 +7,7 @@ import type {
   CheckState,
   CommonConfig,
   Contents,
+  Delegations,
   JsonLimit,
   Logger,
   People,
@@ -91,6 +92,8 @@ export interface ServiceDeclaration<C extends z.ZodObject, X> {
   routes(context: X): readonly Route[];
   /** Who says how those are called whom its answers name. */
   people?(context: X): People;
+  /** Who says in whose name a job asks (ADR 23). Default: no job may ask this service. */
+  delegations?(context: X): Delegations;
   consumers?(context: X): readonly Consumption[];
   jobs?(context: X): readonly Job[];
   metrics?(context: X): readonly Metric[];

@@ -11,6 +11,7 @@ import {
 import express, { type ErrorRequestHandler, type Express, type Request } from "express";
 import { AssertionUntimely, type AssertionVerifier, UNTIMELY_HEADER } from "./assertions.ts";
 import { type JsonLimit, jsonBody } from "./body.ts";
+import { type Delegations, isDelegation } from "./delegation.client.ts";
 import { mountHealth, type Readiness } from "./health.ts";
 import { mountLogLevel } from "./log-level.ts";
 import type { Logger } from "./logger.ts";
@@ -41,6 +42,8 @@ export interface AppOptions {
   around?: Around;
   /** Who says how those are called whom answers name. */
   people?: People | undefined;
+  /** Who says in whose name a job asks. Default: none may. */
+  delegations?: Delegations | undefined;
   /** Default 1 MiB. */
   jsonLimitBytes?: JsonLimit;
   /** Requests whose JSON keeps its digits (`Decimal`); answers always do. */
@@ -60,7 +63,9 @@ export function createApp(options: AppOptions): Express {
   app.use(async (req, res, next) => {
     const token = req.get(ASSERTION_HEADER);
     if (!token) throw new Unauthenticated("The gateway's assertion is missing or not valid.");
-    const claims = await options.assertions.verify(token).catch((error: unknown) => {
+    const { assertions, delegations } = options;
+    const verified = isDelegation(token) ? delegations?.claimsOf(token) : assertions.verify(token);
+    const claims = await (verified ?? Promise.reject(new Unauthenticated())).catch((error: unknown) => {
       setHeaders(res, SECURITY_HEADERS); // it was not the gateway
       if (error instanceof AssertionUntimely) res.setHeader(UNTIMELY_HEADER, "1");
       throw error;

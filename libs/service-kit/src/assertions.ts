@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { Unauthenticated } from "@medvault/contracts";
+import { type Part, Unauthenticated } from "@medvault/contracts";
 import {
   type CryptoKey,
   calculateJwkThumbprint,
@@ -50,8 +50,14 @@ const REFUSED = "The gateway's assertion is missing or not valid.";
 /** An assertion that is right in all but its time: an old one, or one of two clocks is wrong. */
 export class AssertionUntimely extends Unauthenticated {}
 
-/** What is asserted, and whether for a part of the service alone: its routes that say so. */
-export type Asserted = Claims & { readonly permissions: ReadonlySet<string>; readonly isForPart: boolean };
+/** What is asserted, and for which part of the service alone: its routes that say so. */
+export type Asserted = Claims & {
+  readonly permissions: ReadonlySet<string>;
+  /** Null: for the whole service. */
+  readonly part: Part | null;
+  /** Of a delegation: the ids of the one chart that it is for. */
+  readonly patientIds?: readonly string[];
+};
 
 /** Signs `claims` for `audience` (service names) with the gateway's Ed25519 key. */
 export async function signAssertion(
@@ -108,7 +114,7 @@ export class AssertionVerifier {
       const claims = {
         ...parsed,
         permissions: new Set(parsed.scope.split(" ").filter(Boolean)),
-        isForPart: ![payload.aud].flat().includes(this.#audience),
+        part: [payload.aud].flat().includes(this.#audience) ? null : ("people" as const),
       };
       this.#remembered.set(digest, { claims, expiresAtMs: (payload.exp as number) * 1000 });
       return claims;

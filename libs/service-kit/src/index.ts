@@ -2,6 +2,7 @@ export { assertStepUp } from "./access.ts";
 export { adminApp, bareApp, createApp, EVIDENCE_KINDS, endApp, markRecorded } from "./app.ts";
 export { loadAssertionVerifier, readAssertionKey, readJwks } from "./assertion-key.store.ts";
 export {
+  type Asserted,
   type AssertionKey,
   AssertionVerifier,
   CLOCK_TOLERANCE_S,
@@ -33,6 +34,7 @@ export {
   wholeNumber,
 } from "./config.ts";
 export { connectorOf } from "./connector.ts";
+export { claimsOfDelegate, type Delegations, delegationsOf, isDelegation } from "./delegation.client.ts";
 export { EXIT, type ExitCode, exitCodeOf } from "./exit-code.ts";
 export { expectedBy } from "./expected.ts";
 export { type CheckState, mountHealth, type Readiness, stateOf } from "./health.ts";
@@ -47,7 +49,7 @@ export { type NameOf, type People, peopleClient } from "./people.client.ts";
 export { problemOf } from "./problem.ts";
 export { CHALLENGE_HEADER, PROOF_HEADER, proofOf } from "./proof.ts";
 export { sayRefusedStart } from "./refused-start.ts";
-export { noteRoute, noteSession, requestIdOf, traceparentOf } from "./request.ts";
+export { delegatedCharts, noteRoute, noteSession, requestIdOf, traceparentOf } from "./request.ts";
 export {
   type Answer,
   type Call,

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import {
   type Actor,
   ASSERTION_HEADER,
@@ -22,13 +23,21 @@ export const callerOf = (actor: Actor, req: { get(header: string): string | unde
   assertion: req.get(ASSERTION_HEADER) ?? "",
 });
 
+/** What goes with a request: whose it is, and what for. */
+type Asking = Pick<Caller, "assertion" | "requestId" | "purpose" | "traceparent">;
+
 export interface InternalClient {
   /**
    * Asks for `path` in the caller's name: POST where there is a body. Throws Unavailable (the
    * service is away, or too slow), ClockSkew (its clock is off, or the work outlived the assertion)
    * or Unauthenticated; what another status means is the asker's to say.
    */
-  ask(caller: Caller, path: string, body?: object): Promise<{ status: number; body: unknown }>;
+  ask(caller: Asking, path: string, body?: object): Promise<{ status: number; body: unknown }>;
+  /**
+   * As ask, for an answer that is read as it comes, and read to its end or destroyed: `waitMs` is
+   * then the longest pause in it.
+   */
+  open(caller: Asking, path: string): Promise<{ status: number; body: Readable }>;
   close(): Promise<void>;
 }
 
@@ -46,7 +55,7 @@ export function internalClient(
     keepAliveTimeout: 10_000,
   });
 
-  async function send(caller: Caller, path: string, body: object | undefined) {
+  async function send(caller: Asking, path: string, body: object | undefined) {
     try {
       const answer = await pool.request({
         path,
@@ -68,11 +77,19 @@ export function internalClient(
       if (answer.status === 401) throw isUntimely ? new ClockSkew() : new Unauthenticated();
       return answer;
     },
+    async open(caller, path) {
+      try {
+        const { statusCode, body } = await pool.request({ path, method: "GET", headers: headersOf(caller) });
+        return { status: statusCode, body };
+      } catch (cause) {
+        throw new Unavailable(undefined, undefined, { cause });
+      }
+    },
     close: () => pool.close(),
   };
 }
 
-function headersOf(caller: Caller): Record<string, string> {
+function headersOf(caller: Asking): Record<string, string> {
   return {
     [ASSERTION_HEADER]: caller.assertion,
     [REQUEST_ID_HEADER]: caller.requestId,

@@ -1,5 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { type Actor, InvalidInput, PURPOSE_HEADER, PURPOSES, REQUEST_ID_HEADER } from "@medvault/contracts";
+import {
+  type Actor,
+  InvalidInput,
+  type Part,
+  PURPOSE_HEADER,
+  PURPOSES,
+  REQUEST_ID_HEADER,
+} from "@medvault/contracts";
 import { context, trace } from "@opentelemetry/api";
 import type { Request, Response } from "express";
 import type { Asserted } from "./assertions.ts";
@@ -108,9 +115,14 @@ export function actorOrNull(req: Request): Actor | null {
   return (req as WithContext)[CONTEXT]?.actor ?? null;
 }
 
-/** Whether the assertion opens a part of the service alone. */
-export function isForPart(req: Request): boolean {
-  return contextOf(req).claims?.isForPart === true;
+/** The part of the service that the assertion opens alone; null: all of it. */
+export function partOf(req: Request): Part | null {
+  return contextOf(req).claims?.part ?? null;
+}
+
+/** The ids of the chart that a delegation is for; none where the request came with another. */
+export function delegatedCharts(req: Request): readonly string[] {
+  return contextOf(req).claims?.patientIds ?? [];
 }
 
 function contextOf(req: Request): Context {

@@ -24,7 +24,7 @@ import { asksForFhir } from "./operation-outcome.ts";
 import type { People } from "./people.client.ts";
 import { perApp } from "./per-app.ts";
 import { AnswerUnfit } from "./problem.ts";
-import { isForPart, noteRoute } from "./request.ts";
+import { noteRoute, partOf } from "./request.ts";
 import { etagOf, ifMatch, parse } from "./validation.ts";
 
 /** A write as its Idempotency-Key sees it: what makes a repeated request the same one. */
@@ -82,7 +82,9 @@ export class Route {
       // Kept for the refusal's event: Express forgets a route before it handles errors.
       (req as WithMatch)[MATCH] = { doc, params: req.params };
       noteRoute(req, doc.path);
-      if (isForPart(req) && doc.part === undefined) throw new Unauthenticated();
+      const part = partOf(req);
+      if (part !== null && doc.part !== part && !(part === "export" && doc.part === "people"))
+        throw new Unauthenticated();
       requireAdmission(doc, actorOf(req));
       return around(doc, () => this.#handle(req, res));
     });

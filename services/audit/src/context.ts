@@ -1,7 +1,13 @@
 import { signingKey, tableKey } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import type { Parts } from "@medvault/runtime";
-import { type Logger, type People, peopleClient } from "@medvault/service-kit";
+import {
+  type Delegations,
+  delegationsOf,
+  type Logger,
+  type People,
+  peopleClient,
+} from "@medvault/service-kit";
 import type pg from "pg";
 import type { AuditConfig } from "./config.ts";
 import { type BodySeal, createBodySeal } from "./log/body-seal.ts";
@@ -26,6 +32,7 @@ export interface Context extends LogContext {
   /** A use case awaits the event of what it did before it answers. */
   readonly appender: Pick<Appender, "append">;
   readonly people: People;
+  readonly delegations: Delegations;
   /** The longest that a proof waits for its checkpoint. */
   readonly proofWaitMs: number;
   /** One verification at a time: each reads the whole log. */
@@ -59,6 +66,8 @@ export async function openContext(
   });
   const people = peopleClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => people.close());
+  const delegations = delegationsOf(config.MEDVAULT_AUTH_URL, tls);
+  onStop(() => delegations.close());
   onStop(() => writer.stop());
-  return { ...log, writer, appender, people, proofWaitMs, verification: { isRunning: false } };
+  return { ...log, writer, appender, people, delegations, proofWaitMs, verification: { isRunning: false } };
 }

@@ -18,6 +18,7 @@ export const service = defineService({
   pool: () => ({ prepared: true }),
   open: (parts) => openContext(parts),
   people: ({ people }) => people,
+  delegations: ({ delegations }) => delegations,
   routes: (context) => [
     ...eventRoutes(context),
     ...proofRoutes(context),

@@ -5,6 +5,8 @@ import { addressRoutes } from "./addresses/address.routes.ts";
 import { calendarFeedRoutes } from "./calendar-feeds/calendar-feed.routes.ts";
 import { AuthConfig } from "./config.ts";
 import { openContext } from "./context.ts";
+import { delegationRoutes } from "./delegations/delegation.routes.ts";
+import { localDelegations } from "./delegations/delegation.service.ts";
 import { directoryRoutes } from "./directory/directory.routes.ts";
 import { lockoutJobs, lockoutMetrics } from "./lockout/lockout.jobs.ts";
 import { mailJobs, mailMetrics } from "./mail/mail.jobs.ts";
@@ -48,11 +50,13 @@ export const service = defineService({
     ...passkeyRoutes(ctx),
     ...sessionRoutes(ctx),
     ...calendarFeedRoutes(ctx),
+    ...delegationRoutes(ctx),
     ...userRoutes(ctx),
     ...roleRoutes(ctx),
     ...directoryRoutes(ctx),
     ...signingKeyRoutes(ctx),
   ],
+  delegations: localDelegations,
   jobs: (ctx) => [
     ...signingKeyJobs(ctx),
     ...sessionJobs(ctx),

@@ -15,6 +15,7 @@ export const FilesConfig = CommonConfig.extend({
   MEDVAULT_POLICY_FILE: policyFile,
   MEDVAULT_RECORDS_URL: urlOf("http", "https").describe("records, which says who reaches which patient"),
   MEDVAULT_AUTH_URL: urlOf("http", "https").describe("auth, which says how people are called"),
+  MEDVAULT_AUDIT_URL: urlOf("http", "https").describe("audit, which says who used a chart, for its export"),
   MEDVAULT_MAX_UPLOAD_BYTES: maxUploadBytes,
   MEDVAULT_FILES_TYPES: z
     .string()
@@ -42,5 +43,11 @@ export const FilesConfig = CommonConfig.extend({
   MEDVAULT_FILES_UNVOUCHED_QUOTA_FILES: wholeNumber(1, 1_000_000)
     .default(50)
     .describe("files of such a patient"),
+  MEDVAULT_EXPORT_HOURS: wholeNumber(1, 720)
+    .default(24)
+    .describe("hours for which an export waits for its one download"),
+  MEDVAULT_EXPORT_MAX_BYTES: wholeNumber(2 ** 20, 2 ** 40)
+    .default(32 * 2 ** 30)
+    .describe("what one export may measure; it takes as much of the store until it is downloaded or expires"),
 });
 export type FilesConfig = z.infer<typeof FilesConfig>;

@@ -2,6 +2,8 @@ import { defineService } from "@medvault/runtime";
 import { writableDirectory } from "@medvault/service-kit";
 import { FilesConfig } from "./config.ts";
 import { openContext } from "./context.ts";
+import { exportJobs } from "./exports/export.jobs.ts";
+import { exportRoutes } from "./exports/export.routes.ts";
 import { fileJobs } from "./files/file.jobs.ts";
 import { fileRoutes } from "./files/file.routes.ts";
 import { sealedTables } from "./tables.ts";
@@ -14,9 +16,9 @@ export const service = defineService({
   pool: () => ({ prepared: true }),
   open: openContext,
   people: ({ people }) => people,
-  routes: fileRoutes,
-  jobs: fileJobs,
+  routes: (context) => [...fileRoutes(context), ...exportRoutes(context)],
+  jobs: (context) => [...fileJobs(context), ...exportJobs(context)],
   checks: ({ blobs }) => ({ store: () => blobs.probe() }),
   refusalNoun: "file",
-  evidence: ["invalid", "too_large", "unsupported_media_type", "unprocessable"],
+  evidence: ["invalid", "too_large", "unsupported_media_type", "unprocessable", "gone"],
 });

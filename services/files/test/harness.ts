@@ -1,10 +1,8 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
-  AccessView,
+  type Actor,
   ASSERTION_HEADER,
   type CloudEvent,
   type FileView,
@@ -13,53 +11,9 @@ import {
 } from "@medvault/contracts";
 import { actor, pendingEvents, startTestService, testAssertions } from "@medvault/testing";
 import { service } from "../src/service.ts";
+import { type Grants, startOthers } from "./others.ts";
 
-/** Names are null then. */
-const NOBODY_THERE = "http://127.0.0.1:1";
 export const MAX_FILE_BYTES = 300_000;
-
-/** Who may do what to whom, as the stand-in for records answers it. */
-export type Grants = Map<
-  string,
-  { read: Set<string>; write: Set<string>; prescriptions: Set<string>; vouched: boolean; chart: string[] }
->;
-
-/**
- * An HTTP server with records' access endpoint: the caller is read from the passed assertion,
- * unverified, and looked up in `grants`. The real one is in the e2e journey.
- */
-async function startRecordsStandIn(grants: Grants) {
-  const server = createServer((req, res) => {
-    const url = new URL(req.url ?? "", "http://records");
-    const [, patientId = ""] = /^\/internal\/patients\/([^/]+)\/access$/.exec(url.pathname) ?? [];
-    const claims = String(req.headers[ASSERTION_HEADER]).split(".")[1] ?? "";
-    const { sub } = JSON.parse(Buffer.from(claims, "base64url").toString()) as { sub: string };
-    const patient = grants.get(patientId);
-    const action = url.searchParams.get("action") === "write" ? "write" : "read";
-    const prescription = url.searchParams.get("prescriptionId");
-    const allowed =
-      patient?.[action].has(sub) === true &&
-      (prescription === null || patient.prescriptions.has(prescription));
-    res.writeHead(allowed ? 200 : 404, { "content-type": "application/json" });
-    res.end(
-      JSON.stringify(
-        allowed
-          ? AccessView.parse({ allowed, patientId, reason: "assigned", ...patient })
-          : { code: "not_found" },
-      ),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stop: () => stopServer(server),
-  };
-}
-
-function stopServer(server: Server): Promise<void> {
-  server.closeAllConnections();
-  return new Promise((resolve) => server.close(() => resolve()));
-}
 
 export interface Person {
   id: string;
@@ -71,12 +25,13 @@ export async function startFiles(settings: Readonly<Record<string, string>> = {}
   const directory = await mkdtemp(join(tmpdir(), "medvault-files-"));
   const store = join(directory, "store");
   const grants: Grants = new Map();
-  const records = await startRecordsStandIn(grants);
+  const records = await startOthers(grants);
   const files = await startTestService(service, {
     env: {
       MEDVAULT_FILES_DIR: store,
       MEDVAULT_RECORDS_URL: records.url,
-      MEDVAULT_AUTH_URL: NOBODY_THERE,
+      MEDVAULT_AUTH_URL: records.url,
+      MEDVAULT_AUDIT_URL: records.url,
       MEDVAULT_MAX_UPLOAD_BYTES: String(MAX_FILE_BYTES),
       ...settings,
     },
@@ -86,8 +41,9 @@ export async function startFiles(settings: Readonly<Record<string, string>> = {}
     ...{ url, pool, store, records },
     context,
     blobs: context.blobs,
-    async person(role: Role): Promise<Person> {
-      const person = actor(role);
+    dump: files.dump,
+    async person(role: Role, overrides: Partial<Actor> = {}): Promise<Person> {
+      const person = actor(role, overrides as object);
       return { id: person.id, headers: { [ASSERTION_HEADER]: await (await testAssertions()).sign(person) } };
     },
     /** A patient of these people. */
@@ -97,6 +53,14 @@ export async function startFiles(settings: Readonly<Record<string, string>> = {}
       const access = { read: new Set(ids), write: new Set(ids), prescriptions: new Set<string>() };
       grants.set(id, { ...access, vouched: true, chart: [id] });
       return id;
+    },
+    /** From now on this person reaches the patient too. */
+    grant(patientId: string, person: Person): void {
+      grants.get(patientId)?.read.add(person.id);
+    },
+    /** From now on this person reaches the patient no more. */
+    revoke(patientId: string, person: Person): void {
+      grants.get(patientId)?.read.delete(person.id);
     },
     /** From now on these are one chart, or each its own again. */
     mergeOf(survivor: string, merged: string, undone = false): void {

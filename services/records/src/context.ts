@@ -3,7 +3,7 @@ import { type Keyring, LiveIndexes, type SealedTable, TokenChain } from "@medvau
 import type { Appender } from "@medvault/messaging";
 import { createReader, createReplicaPool, type Db } from "@medvault/postgres";
 import type { Parts } from "@medvault/runtime";
-import { type People, peopleClient } from "@medvault/service-kit";
+import { type Delegations, delegationsOf, type People, peopleClient } from "@medvault/service-kit";
 import type pg from "pg";
 import { type AuthClient, authClient } from "./access/auth.client.ts";
 import { Turns } from "./access/turns.ts";
@@ -36,6 +36,7 @@ export interface Context {
   readonly auth: AuthClient;
   readonly people: People;
   readonly feeds: FeedClient;
+  readonly delegations: Delegations;
   readonly clinic: Clinic;
   /** With which content is hashed before it is signed: the deployment's choice. */
   readonly digest: Digest;
@@ -54,6 +55,8 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   const feeds = feedClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => people.close());
   onStop(() => feeds.close());
+  const delegations = delegationsOf(config.MEDVAULT_AUTH_URL, tls);
+  onStop(() => delegations.close());
   const indexes = await openIndexes(pool, keyring);
   for (const table of indexedTables) {
     for (const index of indexes.of(table).incomplete) {
@@ -74,7 +77,7 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   const breakGlassMinutes = config.MEDVAULT_BREAK_GLASS_MINUTES;
   const reminderDays = config.MEDVAULT_REMINDER_DAYS;
   const own = { indexes, search, turns, clinic, breakGlassMinutes, reminderDays };
-  return { pool, reader, keyring, appender, auth, people, feeds, digest, ...own };
+  return { pool, reader, keyring, appender, auth, people, feeds, delegations, digest, ...own };
 }
 
 /** The primary alone, where no replica is set. */

@@ -31,6 +31,7 @@ export const service = defineService({
   pool: (config) => ({ max: config.MEDVAULT_RECORDS_CONNECTIONS, prepared: true }),
   open: openContext,
   people: ({ people }) => people,
+  delegations: ({ delegations }) => delegations,
   routes: (context) => [
     ...accessRoutes(context),
     ...patientRoutes(context),

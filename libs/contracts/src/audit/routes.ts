@@ -30,6 +30,18 @@ export const auditApi = defineRoutes({
     request: a.ActorsQuestion,
     response: a.ActorsAnswer,
   },
+  readChartLog: {
+    method: "GET",
+    path: "/internal/patients/{id}/events",
+    internal: true,
+    session: true,
+    part: "export",
+    slow: true,
+    resource: "audit",
+    summary: "Who did what with a chart, as CSV, for its export; open to a delegation for that chart alone",
+    response: z.string(),
+    responseType: "text/csv; charset=utf-8",
+  },
   prove: {
     method: "GET",
     path: "/v1/audit/events/{id}/proof",

@@ -79,6 +79,7 @@ export const careTeamApi = defineRoutes({
     path: "/internal/patients/{id}/access",
     internal: true,
     session: true,
+    part: "export",
     resource: "patient",
     summary: "Whether the caller may touch files of this patient, and whose the prescription is",
     query: AccessQuery,

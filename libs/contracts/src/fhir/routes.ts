@@ -26,6 +26,7 @@ export const fhirApi = defineRoutes({
     method: "GET",
     path: "/v1/fhir/Patient/{id}/$everything",
     permission: "fhir:export",
+    part: "export",
     slow: true,
     resource: "patient",
     summary: "The patient as a FHIR R4 Bundle, in pages",

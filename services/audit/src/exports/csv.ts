@@ -24,14 +24,20 @@ const COLUMNS: Readonly<Record<string, (event: AuditEventView) => Cell>> = {
   damaged: (event) => event.damaged,
 };
 
+/** What a patient is told of who used their chart: nothing of where staff sat. */
+const TOLD = ["time", "actorName", "actorRole", "action", "outcome", "purpose", "reason", "type", "index"];
+
+/** Which columns: all, or those that a patient is told. */
+export type CsvColumns = "all" | "told";
+const namesOf = (columns: CsvColumns) => (columns === "told" ? TOLD : Object.keys(COLUMNS));
+
 /** The first line of an export. */
-export const CSV_HEADER = `${Object.keys(COLUMNS).join(",")}\r\n`;
+export const csvHeader = (columns: CsvColumns = "all"): string => `${namesOf(columns).join(",")}\r\n`;
 
 /** An event as one line of CSV (RFC 4180). */
-export function csvLine(event: AuditEventView): string {
-  return `${Object.values(COLUMNS)
-    .map((column) => cell(column(event)))
-    .join(",")}\r\n`;
+export function csvLine(event: AuditEventView, columns: CsvColumns = "all"): string {
+  const cells = namesOf(columns).map((name) => cell(COLUMNS[name]?.(event) ?? null));
+  return `${cells.join(",")}\r\n`;
 }
 
 function cell(value: Cell): string {

@@ -1,10 +1,10 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { auditApi } from "@medvault/contracts";
-import { callerOf, lifecycleOf, type Route, streamRoute } from "@medvault/service-kit";
-import type { Express } from "express";
+import { callerOf, delegatedCharts, lifecycleOf, type Route, streamRoute } from "@medvault/service-kit";
+import type { Express, Request, Response } from "express";
 import type { Context } from "../context.ts";
-import { beginExport } from "./export.service.ts";
+import { beginChartLog, beginExport } from "./export.service.ts";
 
 const TYPES = { ndjson: "application/x-ndjson", csv: "text/csv; charset=utf-8" } as const;
 
@@ -13,8 +13,17 @@ export const exportRoutes = (context: Context): Route[] => [
     const pieces = await beginExport(context, callerOf(actor, req), query);
     // In this order: attachment() guesses a type by the name, and knows none for ndjson.
     res.attachment(`audit.${query.format}`).type(TYPES[query.format]);
-    // A client that goes away, a drain and a lost database all end the stream short of its end.
-    const { draining } = lifecycleOf(req.app as Express);
-    await pipeline(Readable.from(pieces), res, { signal: draining }).catch(() => res.destroy());
+    await send(req, res, pieces);
+  }),
+  streamRoute(auditApi.readChartLog, async ({ actor, params, req, res }) => {
+    const pieces = await beginChartLog(context, callerOf(actor, req), delegatedCharts(req), params.id);
+    res.type(TYPES.csv);
+    await send(req, res, pieces);
   }),
 ];
+
+/** A client that goes away, a drain and a lost database all end the stream short of its end. */
+async function send(req: Request, res: Response, pieces: AsyncGenerator<string>): Promise<void> {
+  const { draining } = lifecycleOf(req.app as Express);
+  await pipeline(Readable.from(pieces), res, { signal: draining }).catch(() => res.destroy());
+}

@@ -30,6 +30,7 @@ import { listAccounts } from "../accounts/account-list.store.ts";
 import { awaitAddress, tellOfAddress, withAddress, withdrawAddress } from "../addresses/address.service.ts";
 import { deleteFeedsOf } from "../calendar-feeds/calendar-feed.store.ts";
 import type { AuthContext } from "../context.ts";
+import { deleteDelegationsOf } from "../delegations/delegation.store.ts";
 import { accountToken } from "../lockout/bucket.ts";
 import { clearBucketsOf } from "../lockout/lockout.store.ts";
 import { LastAdmin, WouldLockOut } from "../roles/role.errors.ts";
@@ -185,6 +186,7 @@ export async function removeUser(
       await endSessionsOf(ctx, change, actor, { userId: id, except: null, reason: "account_deleted" });
       await clearBucketsOf(tx, accountToken(ctx, { id }), ctx.now());
       await deleteFeedsOf(tx, id);
+      await deleteDelegationsOf(tx, id);
       await deleteAccount(tx, id);
       await emit(tx, "auth", userEvent(actor, "deleted", `user/${id}`, "user:delete"));
     }),

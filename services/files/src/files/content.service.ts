@@ -14,20 +14,38 @@ export interface Content {
   close(): Promise<void>;
 }
 
+/** Sealed bytes: where they are, what opens them, and whose they are. */
+export interface SealedBytes {
+  blob: string;
+  sizeBytes: number;
+  /** base64 */
+  fileKey: string;
+  /** What the bytes are bound to beside `id`. */
+  service: string;
+  id: string;
+  onDamage: () => Promise<void>;
+}
+
 /**
  * Opens a file's blob and checks that it is whole: its last chunk authenticates, its length is the
  * row's. Throws `ContentDamaged`; `onDamage` is awaited before any such throw.
  */
-export async function openContent(
+export const openContent = (
   blobs: BlobStore,
-  file: StoredFile,
+  { blob, sizeBytes, fileKey, id }: StoredFile,
   onDamage: () => Promise<void>,
+): Promise<Content> => openSealed(blobs, { blob, sizeBytes, fileKey, service: "files", id, onDamage });
+
+/** As openContent, of anything in the store. */
+export async function openSealed(
+  blobs: BlobStore,
+  { blob: name, sizeBytes, fileKey, service, id, onDamage }: SealedBytes,
 ): Promise<Content> {
-  const key = Buffer.from(file.fileKey, "base64");
-  const context = fileContext("files", file.id);
-  const blob = await guarded(() => blobs.read(file.blob), onDamage);
+  const key = Buffer.from(fileKey, "base64");
+  const context = fileContext(service, id);
+  const blob = await guarded(() => blobs.read(name), onDamage);
   try {
-    await guarded(() => requireWhole(blob, key, context, file), onDamage);
+    await guarded(() => requireWhole(blob, key, context, sizeBytes), onDamage);
   } catch (error) {
     await blob.close();
     throw error;
@@ -48,9 +66,14 @@ export async function openContent(
   };
 }
 
-async function requireWhole(blob: BlobReader, key: Buffer, context: Buffer, file: StoredFile): Promise<void> {
+async function requireWhole(
+  blob: BlobReader,
+  key: Buffer,
+  context: Buffer,
+  sizeBytes: number,
+): Promise<void> {
   const size = await authenticatedSize((at, length) => blob.read(at, length), key, context, blob.bytes);
-  if (size !== file.sizeBytes) throw new ContentDamaged();
+  if (size !== sizeBytes) throw new ContentDamaged();
 }
 
 async function guarded<T>(work: () => Promise<T>, onDamage: () => Promise<void>): Promise<T> {

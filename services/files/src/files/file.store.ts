@@ -125,9 +125,11 @@ export async function deleteFile(tx: Tx, id: string, rev: number): Promise<boole
 
 /** Those of the given blobs that a row points to. */
 export async function referencedBlobs(db: Db, names: readonly string[]): Promise<Set<string>> {
-  const { rows } = await db.query<{ blob: string }>("select blob from files where blob = any($1::uuid[])", [
-    names,
-  ]);
+  const { rows } = await db.query<{ blob: string }>(
+    `select blob from files where blob = any($1::uuid[])
+     union all select blob from exports where blob = any($1::uuid[])`,
+    [names],
+  );
   return new Set(rows.map((row) => row.blob));
 }
 

@@ -40,5 +40,12 @@ test("an assertion is good at one service, and at a second one only where the fi
     ["GET", "/v1/calendar/f.ics/x"],
   ] as const)
     expect(table(method, path)?.access).toBe("session");
+  const made = table("POST", `/v1/patients/${ID}/export`);
+  expect(made).toMatchObject({
+    service: "files",
+    audiences: ["files", "records", "auth"],
+    access: "session",
+  });
+  expect(table("GET", `/v1/exports/${ID}`)?.audiences).toEqual(["files", "records", "auth/people"]);
   expect(table("GET", "/v1/backups")?.audiences).toEqual(["backup"]);
 });

@@ -110,9 +110,19 @@ function prefixOf(path: string): string {
   return end === -1 ? path : path.slice(0, end);
 }
 
+/** Under a prefix of records, and yet of files, which makes the archive. */
+const EXPORT = /^\/v1\/patients\/[^/]+\/export$/;
+
 const OWNERS: ReadonlyMap<string, ServiceName> = new Map(
-  SERVICES.flatMap((name) => ROUTES_OF[name].map((route) => [prefixOf(route.path), name] as const)),
+  SERVICES.flatMap((name) =>
+    ROUTES_OF[name]
+      .filter(({ path }) => !EXPORT.test(path))
+      .map((route) => [prefixOf(route.path), name] as const),
+  ),
 );
+
+const ownerOf = (path: string): ServiceName | undefined =>
+  EXPORT.test(path) ? "files" : OWNERS.get(prefixOf(path));
 
 export type RouteTable = (method: string, path: string) => Route | null;
 
@@ -121,7 +131,7 @@ export function createRouteTable(options: { maxUploadBytes: number }): RouteTabl
   return (method, path) => {
     const key = `${method === "HEAD" ? "GET" : method} ${path}`;
     if (LOCAL.has(key)) return { ...base("session"), access: "public", service: null, audiences: [] };
-    const service = OWNERS.get(prefixOf(path));
+    const service = ownerOf(path);
     if (!service) return null;
     return {
       ...base(isPublic(key) ? "public" : "session"),
@@ -144,6 +154,8 @@ const NAMES_PEOPLE: ReadonlySet<ServiceName> = new Set(["records", "files", "aud
 function audiencesOf(service: ServiceName, key: string): readonly Audience[] {
   const asked: Audience[] = service === "files" ? ["records"] : [];
   if (key.startsWith("GET /v1/directory")) return [service, "records/people", "audit/people"];
+  // Files asks auth too: in whose name its job goes on.
+  if (EXPORT.test(key.slice("POST ".length))) return [service, "records", "auth"];
   if (ASKS_AUTH.test(key)) return [service, "auth"];
   return [service, ...asked, ...(NAMES_PEOPLE.has(service) ? (["auth/people"] as const) : [])];
 }

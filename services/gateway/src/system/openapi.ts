@@ -77,6 +77,7 @@ const TAGS: Readonly<Record<string, string>> = {
   calendar: "What calendar programs read, by a token in its path.",
   fhir: "FHIR R4 in and out.",
   files: "Encrypted documents and images.",
+  exports: "A whole record as one encrypted archive, to take away.",
   audit: "The log of everything: search, proofs, statistics, export. Reading it is logged.",
   backups: "Encrypted backups of everything, and restoring in place.",
 };

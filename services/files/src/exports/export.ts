@@ -1,0 +1,72 @@
+import { randomInt } from "node:crypto";
+import {
+  type ExportFault,
+  type ExportStage,
+  type ExportView,
+  MIN_ARCHIVE_PASSWORD,
+} from "@medvault/contracts";
+
+export interface Export {
+  id: string;
+  patientId: string;
+  requestedBy: string;
+  state: ExportView["state"];
+  stage: ExportStage | null;
+  percent: number;
+  reason: ExportFault | null;
+  purpose: string | null;
+  createdAt: Date;
+  expiresAt: Date | null;
+  sizeBytes: number | null;
+  blob: string | null;
+}
+
+/** What is needed to make an archive, and after that to open it: sealed, and never shown. */
+export interface ExportSecrets {
+  id: string;
+  rev: number;
+  patientId: string;
+  /** Until the archive is made. */
+  password: string | null;
+  delegation: string | null;
+  /** Of the request, for the events of the job. */
+  requestId: string | null;
+  /** Of the archive on disk, base64; once it is made. */
+  fileKey: string | null;
+}
+
+export const viewOf = (one: Export): ExportView => ({
+  id: one.id,
+  patientId: one.patientId,
+  state: one.state,
+  percent: one.percent,
+  stage: one.stage,
+  reason: one.reason,
+  createdAt: one.createdAt.toISOString(),
+  expiresAt: one.expiresAt?.toISOString() ?? null,
+  size: one.sizeBytes,
+});
+
+/** Without letters and digits that look alike. */
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+const GROUPS = 7;
+const GROUP_CHARS = 4;
+
+/** 140 random bits, to be typed: seven groups of four. */
+export function randomPassword(): string {
+  const group = () =>
+    Array.from({ length: GROUP_CHARS }, () => ALPHABET[randomInt(ALPHABET.length)]).join("");
+  return Array.from({ length: GROUPS }, group).join("-");
+}
+
+const MIN_DIFFERENT = 10;
+
+/**
+ * Whether a given password may protect an archive. ZIP derives its key with 1,000 rounds, so that
+ * what is good enough for a sign-in is found in hours; and programs differ in how they read what is
+ * not ASCII.
+ */
+export const isStrongEnough = (password: string): boolean =>
+  password.length >= MIN_ARCHIVE_PASSWORD &&
+  /^[\x20-\x7e]+$/.test(password) &&
+  new Set(password.toLowerCase()).size >= MIN_DIFFERENT;
