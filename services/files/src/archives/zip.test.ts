@@ -7,8 +7,8 @@ import { centralRecord, encryptedSize, endRecords, localRecord } from "./zip-for
 
 const PASSWORD = "a password of a test";
 
-async function* inPieces(bytes: Buffer, of: number): AsyncGenerator<Buffer> {
-  for (let at = 0; at < bytes.length; at += of) yield bytes.subarray(at, at + of);
+async function* inPieces(bytes: Buffer, step: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
 }
 
 test("what goes in comes out of another program, whatever its length and pieces", async () => {
@@ -16,11 +16,11 @@ test("what goes in comes out of another program, whatever its length and pieces"
   const parts: Buffer[] = [];
   const contents = new Map<string, Buffer>();
   for (const [n, length] of [0, 1, 15, 16, 17, 4_096, 70_001].entries()) {
-    for (const of of [1_000, 16, 7]) {
-      const [name, bytes] = [`${n}/${of}`, randomBytes(length)];
+    for (const step of [1_000, 16, 7]) {
+      const [name, bytes] = [`${n}/${step}`, randomBytes(length)];
       contents.set(`stored/${name}`, bytes).set(`deflated/${name}`, bytes);
-      for await (const part of zip.store(`stored/${name}`, length, inPieces(bytes, of))) parts.push(part);
-      for await (const part of zip.deflate(`deflated/${name}`, inPieces(bytes, of))) parts.push(part);
+      for await (const part of zip.store(`stored/${name}`, length, inPieces(bytes, step))) parts.push(part);
+      for await (const part of zip.deflate(`deflated/${name}`, inPieces(bytes, step))) parts.push(part);
     }
   }
   for await (const part of zip.end()) parts.push(part);
