@@ -25,7 +25,7 @@ afterAll(async () => {
   people.close();
 });
 
-/** Reads the log of a chart as a job in the name of somebody, who asked for the export of `CHART`. */
+/** Reads the log of a chart as a job in the name of who asked for the export of `CHART`. */
 async function asked(role: Role, permissions: string[], of = CHART) {
   const token = `delegation.${newId().replaceAll("-", "").padEnd(64, "0")}`;
   const delegate: DelegatedActor = {

@@ -10,8 +10,8 @@ const CONNECTIONS = 4;
 /** What other services put into an archive, read in the name of who asked for it. */
 export interface ArchiveSources {
   /**
-   * A page of the chart as a FHIR bundle, as `$everything` shows it. Null: not with what is unmasked.
-   * Throws AccessDenied, Unauthenticated, Unavailable.
+   * A page of the chart as a FHIR bundle, as `$everything` shows it. Null: not unmasked. Throws
+   * AccessDenied, Unauthenticated, Unavailable.
    */
   record(
     caller: Caller,

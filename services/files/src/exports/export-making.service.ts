@@ -28,7 +28,7 @@ import { patiently } from "./patience.ts";
 
 const SOURCE = "files";
 const FILE_KEY_BYTES = 32;
-/** How long a maker that is gone keeps an export from the next, and how often it says it is there. */
+/** How long a maker that is gone keeps an export from others, and how often it renews that. */
 const LEASE_MS = 20_000;
 const RENEW_MS = 2_000;
 const MOST_ATTEMPTS = 5;

@@ -79,7 +79,7 @@ export async function readExport({ pool, appender }: Context, actor: Actor, id: 
   return { body: viewOf(found) };
 }
 
-/** Ends an export of the caller's own, whatever became of it: nothing of it stays. Throws NotFound. */
+/** Ends an export of the caller's own, in whatever state: nothing of it stays. Throws NotFound. */
 export async function cancelExport({ pool, blobs }: Context, actor: Actor, id: string): Promise<void> {
   const blob = await inTransaction(pool, async (tx) => {
     const found = await findExport(tx, id, actor.id);
