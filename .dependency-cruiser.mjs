@@ -8,6 +8,7 @@ const LIBS = {
   client: [], // for those who have nothing else of ours
   postgres: [],
   search: [],
+  documents: ["contracts"],
   keys: ["crypto", "postgres"],
   messaging: ["contracts", "postgres"],
   "service-kit": ["contracts"],

@@ -153,8 +153,8 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
 
 const KEPT_BY_RESTORE = ["auth", "users", "roles", "sessions", "audit", "backups"];
 
-/** A POST that changes nothing: a search, or the check of a resource. */
-const CHECK = /\/(_?search|\$validate)$/;
+/** A POST that changes nothing: a search, or the check of a resource or of a printed page. */
+const CHECK = /\/(_?search|\$validate|prescriptions\/verify)$/;
 
 /** Whether it writes to records or files, which a restore replaces. */
 function isReplacedByRestore({ method, path }: RouteDoc): boolean {

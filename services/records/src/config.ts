@@ -1,7 +1,15 @@
 import { TimeZone } from "@medvault/contracts";
-import { CommonConfig, finalRotationHours, policyFile, urlOf, wholeNumber } from "@medvault/service-kit";
+import {
+  CommonConfig,
+  finalRotationHours,
+  policyFile,
+  readableFile,
+  urlOf,
+  wholeNumber,
+} from "@medvault/service-kit";
 import { z } from "zod";
 import { parseHours } from "./appointments/opening-hours.ts";
+import { readLogo } from "./documents/letterhead.store.ts";
 
 export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
@@ -37,6 +45,30 @@ export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_REMINDER_DAYS: wholeNumber(1, 90)
     .default(7)
     .describe("days before its end in which a prescription is announced as ending"),
+  MEDVAULT_CLINIC_NAME: z
+    .string()
+    .max(200)
+    .default("")
+    .describe("how the clinic is called, at the top of printed prescriptions"),
+  MEDVAULT_CLINIC_ADDRESS: z
+    .string()
+    .max(500)
+    .default("")
+    .transform((text) => text.split(";").map((line) => line.trim()))
+    .describe("the clinic's address on printed prescriptions: lines, separated by semicolons")
+    .meta({ shownDefault: "none" }),
+  MEDVAULT_CLINIC_PHONE: z.string().max(100).default("").describe("its phone number there"),
+  MEDVAULT_CLINIC_LOGO_FILE: readableFile
+    .transform((file, context) => {
+      try {
+        return readLogo(file);
+      } catch (error) {
+        context.addIssue(error instanceof TypeError ? error.message : "cannot be read");
+        return z.NEVER;
+      }
+    })
+    .optional()
+    .describe("its logo there: a PNG or JPEG file of at most 512 KiB and 2,000 pixels a side"),
   MEDVAULT_APPOINTMENT_REQUESTS: z
     .enum(["on", "off"])
     .default("off")

@@ -1,4 +1,5 @@
 import type { Digest } from "@medvault/crypto";
+import type { Letterhead } from "@medvault/documents";
 import { type Keyring, LiveIndexes, type SealedTable, TokenChain } from "@medvault/keys";
 import type { Appender } from "@medvault/messaging";
 import { createReader, createReplicaPool, type Db } from "@medvault/postgres";
@@ -20,6 +21,8 @@ interface Clinic {
   readonly hours: Hours;
   /** Whether patients may ask for an appointment. */
   readonly takesRequests: boolean;
+  /** At the top of what is printed. */
+  readonly letterhead: Letterhead;
 }
 
 /** What every use case of this service works with. */
@@ -73,6 +76,11 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
     timeZone: config.MEDVAULT_CLINIC_TIME_ZONE,
     hours: config.MEDVAULT_CLINIC_HOURS,
     takesRequests: config.MEDVAULT_APPOINTMENT_REQUESTS === "on",
+    letterhead: {
+      name: config.MEDVAULT_CLINIC_NAME,
+      lines: [...config.MEDVAULT_CLINIC_ADDRESS, config.MEDVAULT_CLINIC_PHONE].filter((line) => line !== ""),
+      logo: config.MEDVAULT_CLINIC_LOGO_FILE ?? null,
+    },
   };
   const breakGlassMinutes = config.MEDVAULT_BREAK_GLASS_MINUTES;
   const reminderDays = config.MEDVAULT_REMINDER_DAYS;

@@ -8,6 +8,7 @@ import { careTeamRoutes } from "./care-team/care-team.routes.ts";
 import { claimRoutes } from "./claims/claim.routes.ts";
 import { RecordsConfig } from "./config.ts";
 import { openContext } from "./context.ts";
+import { documentRoutes } from "./documents/document.routes.ts";
 import { fhirValidationRoutes } from "./fhir/validation.routes.ts";
 import { fhirReadRoutes } from "./fhir-api/fhir-read.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
@@ -38,6 +39,7 @@ export const service = defineService({
     ...careTeamRoutes(context),
     ...breakGlassRoutes(context),
     ...medicalRecordRoutes(context),
+    ...documentRoutes(context),
     ...prescriptionRoutes(context),
     ...claimRoutes(context),
     ...appointmentRoutes(context),

@@ -1,4 +1,6 @@
+import { z } from "zod";
 import { LimitQuery } from "../http.ts";
+import { UnmaskQuery } from "../patients/schemas.ts";
 import { defineRoutes, REPLAY, SEARCH } from "../route.ts";
 import * as p from "./schemas.ts";
 
@@ -48,6 +50,37 @@ export const prescriptionApi = defineRoutes({
     summary: "Every version, and who wrote it",
     query: LimitQuery,
     response: p.PrescriptionVersions,
+  },
+  makePdf: {
+    method: "POST",
+    path: "/v1/prescriptions/{id}/pdf",
+    permission: "prescription:read",
+    summary:
+      "A prescription as a PDF, encrypted (AES-256) under `password`; an Idempotency-Key has no meaning here",
+    query: UnmaskQuery,
+    request: p.PrescriptionPdfRequest,
+    requestOptional: true,
+    response: z.string(),
+    responseType: "application/pdf",
+    also: [
+      {
+        status: 201,
+        summary: "No `password` was given: the PDF, and a random one, which is shown this once",
+        response: p.PrescriptionPdf,
+      },
+    ],
+    slow: true,
+    errors: ["weak_password", "purpose_required"],
+  },
+  verify: {
+    method: "POST",
+    path: "/v1/prescriptions/verify",
+    resource: "prescription-document",
+    summary: "Whether a printed prescription is real, by the code on it; open to whoever holds the page",
+    request: p.VerifyPrescription,
+    example: { code: "7K2QW-0F3NT-XD5VA-H9RZM" },
+    response: p.PrescriptionVerification,
+    errors: ["not_found"],
   },
   replace: {
     method: "PUT",

@@ -1,6 +1,16 @@
 import { z } from "zod";
 import { Coding, NewCode } from "../coding.ts";
-import { bodyCursor, bodyLimit, date, instant, partialDate, searched, text } from "../fields.ts";
+import {
+  bodyCursor,
+  bodyLimit,
+  date,
+  instant,
+  Password,
+  partialDate,
+  searched,
+  term,
+  text,
+} from "../fields.ts";
 import { PageQuery, sealedPage, versions } from "../http.ts";
 import { Id } from "../ids.ts";
 import { personOf } from "../person.ts";
@@ -105,3 +115,37 @@ export const PrescriptionSearch = z.strictObject({
   cursor: bodyCursor,
 });
 export type PrescriptionSearch = z.infer<typeof PrescriptionSearch>;
+
+/**
+ * `password` opens the PDF: 12 characters or more, not easily guessed (`weak_password`). Left out,
+ * a random one is made, and answered once.
+ */
+export const PrescriptionPdfRequest = z.strictObject({ password: Password.optional() });
+export type PrescriptionPdfRequest = z.infer<typeof PrescriptionPdfRequest>;
+
+/** The PDF in base64, and the password that opens it, which is kept nowhere. */
+export const PrescriptionPdf = z.object({ password: z.string(), pdf: z.base64() });
+
+/** As it is printed; case, spaces and hyphens make no difference. */
+export const VerifyPrescription = z.strictObject({ code: term(64) });
+
+/**
+ * What a code on a printed prescription leads to. `valid`: the signature holds. `status`:
+ * `current` as long as the prescription is as it was printed, `replaced` once it was changed,
+ * `withdrawn` once it was cancelled, stopped, marked as an error or deleted. `signedBy` is the
+ * prescriber as printed. `contentHash` is the digest (`sha256` unless `digest` names another) of
+ * what was printed, in RFC 8785 form; `statement` is the text that `signature` (Ed25519, base64) is
+ * over.
+ */
+export const PrescriptionVerification = z.object({
+  valid: z.boolean(),
+  status: z.enum(["current", "replaced", "withdrawn"]),
+  signedBy: z.string().nullable(),
+  signedAt: instant,
+  contentHash: z.string(),
+  digest: z.string().optional(),
+  signature: z.string(),
+  publicKey: z.string(),
+  statement: z.string(),
+});
+export type PrescriptionVerification = z.infer<typeof PrescriptionVerification>;

@@ -54,6 +54,14 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
       reviewed_at: CONTENT,
     },
   },
+  "records.prescription_documents": {
+    rows: BACK,
+    columns: {
+      ...{ id: BOUND, patient_id: BOUND, prescription_id: BOUND, prescription_rev: BOUND, made_at: BOUND },
+      lookup: TOKENS,
+      box: CONTENT,
+    },
+  },
   "records.patient_access": {
     rows: { why: "a view of care_team, break_glass and patients.user_id" },
     columns: { patient_id: BOUND, user_id: BOUND, scope: BOUND },

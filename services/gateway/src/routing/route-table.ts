@@ -76,6 +76,7 @@ export const PUBLIC: ReadonlySet<string> = new Set([
   "GET /.well-known/jwks.json",
   "GET /v1/fhir/metadata",
   "GET /v1/calendar/{file}",
+  "POST /v1/prescriptions/verify",
 ]);
 
 /** Calendar programs do not sign in: the token in the path opens the one file. */

@@ -84,6 +84,7 @@ test("threat: a write reaches records while a restore replaces them; by every wa
     "DELETE /v1/records/{id}": () => doctor.delete(`/v1/records/${record}`),
     "POST /v1/prescriptions": () => doctor.post("/v1/prescriptions", prescription),
     "PUT /v1/prescriptions/{id}": () => doctor.put(`/v1/prescriptions/${drug}`, prescription),
+    "POST /v1/prescriptions/{id}/pdf": () => doctor.post(`/v1/prescriptions/${drug}/pdf`),
     "DELETE /v1/prescriptions/{id}": () => doctor.delete(`/v1/prescriptions/${drug}`),
     "POST /v1/claims": () => doctor.post("/v1/claims", claim),
     "PATCH /v1/claims/{id}": () => doctor.patch(`/v1/claims/${draft}`, { amount: 1 }),
