@@ -33,6 +33,7 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   requests        reads, creates, lists, searches, files, beside a bare Express + pg service in clear; idle
   saturated       mixed requests for --minutes: memory stays flat, none fails, nothing is left waiting
   appointments    a day of one doctor among --rows appointments
+  decision        what consents cost the statement of a read, beside the one before there were any
   fhir            every bundle there is: whole, equal, valid; bundles of 1,000 and 20,000 exported, a second
 What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
@@ -80,6 +81,7 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
   "auth-sign-in": () => withServers(async () => (await import("./auth/sign-in.ts")).signIns(rounds)),
   "auth-timing": () => withServers(async () => (await import("./auth/timing.ts")).timing(5 * rounds)),
   appointments: async () => (await import("./appointments/day.ts")).daysAppointments(rounds, rows),
+  decision: async () => (await import("./consents/decision.ts")).decision(rounds),
   fhir: async () => {
     const { withFhir } = await import("./fhir/charts.ts");
     const [{ corpora }, { speed }] = [await import("./fhir/corpus.ts"), await import("./fhir/speed.ts")];

@@ -36,3 +36,10 @@ export function scopeOf(actor: Actor, resourceAction: ResourceAction | (string &
 /** HL7 v3 PurposeOfUse codes that `X-Purpose` may carry. */
 export const PURPOSES = ["TREAT", "ETREAT", "HPAYMT", "HOPERAT", "PATRQT", "HLEGAL", "PUBHLTH"] as const;
 export type Purpose = (typeof PURPOSES)[number];
+
+/**
+ * For what the caller acts. openapi.json: the purpose of doctors is TREAT unless they give another.
+ */
+export function purposeOf(actor: Actor | null): string | null {
+  return actor?.purpose ?? (actor?.role === "doctor" ? "TREAT" : null);
+}

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { Actor } from "./actor.ts";
+import { type Actor, purposeOf } from "./actor.ts";
+import { EMERGENCY } from "./break-glass/schemas.ts";
 import { Instant } from "./http.ts";
 import { Id } from "./ids.ts";
 
@@ -98,7 +99,7 @@ export function auditEvent(actor: Actor | null, input: AuditEventInput): NewEven
       from: actor ? { ip: actor.ip.slice(0, 64), userAgent: actor.userAgent.slice(0, 512) } : null,
       patientIds: [...new Set(input.patientIds ?? [])],
       action: input.action,
-      purpose: input.purpose === undefined ? (actor?.purpose ?? defaultPurpose(actor)) : input.purpose,
+      purpose: purposeIn(actor, input),
       decision: { allowed: outcome !== "denied", reason: input.reason ?? outcome },
       outcome,
       fields: [...(input.fields ?? [])],
@@ -108,6 +109,12 @@ export function auditEvent(actor: Actor | null, input: AuditEventInput): NewEven
   if (input.details) event.data.details = input.details;
   if (input.audience) event.audience = input.audience;
   return event;
+}
+
+/** What is done in an emergency is done for it, whatever the caller says. */
+function purposeIn(actor: Actor | null, { purpose, reason }: AuditEventInput): string | null {
+  if (reason === "break_glass") return EMERGENCY;
+  return purpose === undefined ? purposeOf(actor) : purpose;
 }
 
 /** An act that was refused: `reason` is the code of the refusal. */
@@ -135,9 +142,4 @@ export function errorEvent(
   return DENIALS.has(error.kind)
     ? deniedEvent(actor, { ...rest, type: `${noun}.denied.v1`, reason: error.code })
     : failedEvent(actor, { ...rest, type: `${noun}.failed.v1`, reason: error.code });
-}
-
-/** openapi.json: the purpose of doctors is TREAT unless they give another. */
-function defaultPurpose(actor: Actor | null): string | null {
-  return actor?.role === "doctor" ? "TREAT" : null;
 }

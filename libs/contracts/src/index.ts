@@ -17,6 +17,8 @@ export * from "./care-team/schemas.ts";
 export * from "./claims/routes.ts";
 export * from "./claims/schemas.ts";
 export * from "./coding.ts";
+export * from "./consents/routes.ts";
+export * from "./consents/schemas.ts";
 export * from "./decimal.ts";
 export * from "./delegations/routes.ts";
 export * from "./delegations/schemas.ts";

@@ -6,6 +6,7 @@ import { breakGlassApi } from "./break-glass/routes.ts";
 import { calendarApi, calendarFeedApi } from "./calendar-feeds/routes.ts";
 import { careTeamApi } from "./care-team/routes.ts";
 import { claimApi } from "./claims/routes.ts";
+import { consentsApi } from "./consents/routes.ts";
 import { directoryApi } from "./directory/routes.ts";
 import { exportApi } from "./exports/routes.ts";
 import { fhirReadApi } from "./fhir/reading.ts";
@@ -32,6 +33,7 @@ export const recordsRoutes = publicRoutesOf(
   patientApi,
   careTeamApi,
   breakGlassApi,
+  consentsApi,
   medicalRecordApi,
   prescriptionApi,
   claimApi,

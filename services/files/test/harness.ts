@@ -51,7 +51,7 @@ export async function startFiles(settings: Readonly<Record<string, string>> = {}
       const id = newId();
       const ids = people.map((person) => person.id);
       const access = { read: new Set(ids), write: new Set(ids), prescriptions: new Set<string>() };
-      grants.set(id, { ...access, vouched: true, chart: [id] });
+      grants.set(id, { ...access, vouched: true, chart: [id], closed: [] });
       return id;
     },
     /** From now on this person reaches the patient too. */
@@ -68,6 +68,10 @@ export async function startFiles(settings: Readonly<Record<string, string>> = {}
         const patient = grants.get(id);
         if (patient) patient.chart = undone ? [id] : [survivor, merged];
       }
+    },
+    /** From now on these parts of the chart are closed, to everyone who asks. */
+    close(patientId: string, ...closed: string[]): void {
+      Object.assign(grants.get(patientId) ?? {}, { closed });
     },
     /** From now on staff answers for the patient, or nobody does. */
     vouch(patientId: string, vouched: boolean): void {

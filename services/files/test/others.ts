@@ -6,7 +6,14 @@ import { AccessView, ASSERTION_HEADER, DELEGATION_PREFIX, DelegatedActor } from 
 /** Who may do what to whom, as the stand-in for records answers it. */
 export type Grants = Map<
   string,
-  { read: Set<string>; write: Set<string>; prescriptions: Set<string>; vouched: boolean; chart: string[] }
+  {
+    read: Set<string>;
+    write: Set<string>;
+    prescriptions: Set<string>;
+    vouched: boolean;
+    chart: string[];
+    closed: string[];
+  }
 >;
 
 interface Claims {

@@ -7,6 +7,7 @@ import { fhirRoutes } from "./bundles/fhir.routes.ts";
 import { careTeamRoutes } from "./care-team/care-team.routes.ts";
 import { claimRoutes } from "./claims/claim.routes.ts";
 import { RecordsConfig } from "./config.ts";
+import { consentRoutes } from "./consents/consent.routes.ts";
 import { openContext } from "./context.ts";
 import { documentRoutes } from "./documents/document.routes.ts";
 import { fhirValidationRoutes } from "./fhir/validation.routes.ts";
@@ -38,6 +39,7 @@ export const service = defineService({
     ...patientRoutes(context),
     ...careTeamRoutes(context),
     ...breakGlassRoutes(context),
+    ...consentRoutes(context),
     ...medicalRecordRoutes(context),
     ...documentRoutes(context),
     ...prescriptionRoutes(context),

@@ -1,6 +1,7 @@
 import type { SealedTable, TokenTable } from "@medvault/keys";
 import { breakGlasses } from "./break-glass/break-glass.table.ts";
 import { clinicalResources } from "./bundles/clinical-resources.ts";
+import { consents } from "./consents/consent.table.ts";
 import { keptResources } from "./fhir/kept-resource.table.ts";
 import { pastVersions } from "./medical-records/record.table.ts";
 import { patients } from "./patients/patient.table.ts";
@@ -16,6 +17,7 @@ export const resources: readonly Resource<Row>[] = [patients, ...clinicalResourc
 export const declaredTables: readonly PatientTable<Row>[] = [
   ...resources,
   breakGlasses,
+  consents,
   pastVersions,
   rowVersions,
   keptResources,

@@ -33,8 +33,9 @@ export const HEAVY_ROW = "00000003-0000-7000-8000-000000000001";
 const ID = (n: string) => `('00000002-0000-7000-8000-' || lpad(to_hex(${n}), 12, '0'))::uuid`;
 const BY = `'${DOCTORS.few}'::uuid`;
 const BOX = "1, '{}', decode(repeat('00', 100), 'hex')";
-const TIME = `case when n % 10 = 9 then timestamptz '2010-01-01' + random() * interval '1 year'
-                 else timestamptz '2015-01-01' + random() * interval '9 years' end`;
+// In hours: of years and days Postgres would round the product, so that two could be the same.
+const TIME = `case when n % 10 = 9 then timestamptz '2010-01-01' + random() * interval '8760 hours'
+                 else timestamptz '2015-01-01' + random() * interval '78840 hours' end`;
 const TABLES = {
   prescriptions: [
     "patient_id, prescribed_by, status, start_date, end_date, created_at, updated_at",

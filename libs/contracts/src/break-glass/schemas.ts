@@ -37,6 +37,8 @@ export const BreakGlassView = z.object({
   createdAt: instant,
   /** From then on the chart is out of reach again. */
   expiresAt: instant,
+  /** How many parts of it the patient had closed to this person; null where that was not noted. */
+  closedParts: z.int().nullable(),
   reviewed: BreakGlassVerdict,
   note: z.string().nullable(),
   reviewedBy: Id.nullable(),

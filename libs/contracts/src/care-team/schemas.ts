@@ -44,10 +44,12 @@ export const AccessView = z.object({
   vouched: z.boolean(),
   /** The ids that the patient's chart is kept under, the surviving one first. */
   chart: z.array(Id).min(1),
+  /** What of it the patient closed to the caller: `<type>/<id>`, or `<type>/*`. */
+  closed: z.array(z.string()),
 });
 
 /** Why someone can reach a chart, but for a role that reaches all. */
-export const AccessReason = z.enum(["own", "assigned", "break_glass"]);
+export const AccessReason = z.enum(["own", "assigned", "consent", "break_glass"]);
 /** Someone who can reach a chart now. */
 export const AccessRight = z.object({
   userId: Id,

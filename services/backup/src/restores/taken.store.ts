@@ -22,6 +22,7 @@ export async function takeAgain(db: Db, n: number): Promise<Record<string, numbe
     assignmentsKept,
     mergesEnded,
     linksMoved,
+    partsKeptClosed: await keepClosed(db, scratch),
     hiddenAgain: await hideAgain(db, scratch),
   };
 }
@@ -105,6 +106,25 @@ async function moveLinks(db: Db, scratch: string): Promise<number> {
     [rows.map(({ id }) => id)],
   );
   return rows.length;
+}
+
+/**
+ * What a patient closed to someone since the backup stays closed, if the patient is there. Where
+ * the live table is lost, nothing is known of it.
+ */
+async function keepClosed(db: Db, scratch: string): Promise<number> {
+  if (!(await exists(db, nameOf("records", "consents")))) return 0;
+  const { rowCount } = await db.query(
+    ddl(
+      `insert into %I.consents
+       select l.* from records.consents l join %I.patients p on p.id = l.patient_id
+        where l.part_type is not null and l.hidden_at is null
+       on conflict do nothing`,
+      scratch,
+      scratch,
+    ),
+  );
+  return rowCount ?? 0;
 }
 
 /** What was hidden since the backup stays hidden, of whatever table. */

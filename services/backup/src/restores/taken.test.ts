@@ -220,3 +220,38 @@ test("who came to a care team since the backup stays on it: a patient whose doct
   const { rows } = await backup.records.query("select patient_id, user_id from care_team");
   expect(rows).toEqual([{ patient_id: patient.id, user_id: next }]);
 });
+
+test("threat: what a patient closed or revoked since the backup is open again", async () => {
+  const patient = await givenPatient(backup);
+  const given = async (id: string, part: string | null, at: Date | null = null) =>
+    backup.records.query(
+      `insert into consents (id, patient_id, grantee, purpose, part_type, given_by, created_at, updated_at, hidden_at,
+                             rev, open, sealed)
+       values ($1, $2, $3, $4, $5, $3, now(), now(), $6, 1, '{}', 'x')`,
+      [id, patient.id, patient.doctor, part === null ? "TREAT" : null, part, at],
+    );
+  const [kept, revoked, reopened] = [newId(), newId(), newId()];
+  for (const id of [kept, revoked]) await given(id, null);
+  await given(reopened, "claim");
+  const { id } = await makeBackup(backup);
+  const at = new Date("2026-11-01T00:00:00Z");
+  for (const one of [revoked, reopened]) {
+    await backup.records.query("update consents set hidden_at = $2 where id = $1", [one, at]);
+    await backup.records.query("insert into hides values ('consents', $1, $2)", [one, at]);
+  }
+  const [closed, opened] = [newId(), newId()];
+  await given(closed, "record");
+  await given(opened, null);
+  expect((await restore(backup, id))?.state).toBe("complete");
+  const { rows } = await backup.records.query("select id, hidden_at from consents");
+  const by = new Map(rows.map((row) => [row.id, row.hidden_at]));
+  // What was opened since is not: a restore goes back to before it.
+  expect(by).toEqual(
+    new Map([
+      [kept, null],
+      [revoked, at],
+      [reopened, at],
+      [closed, null],
+    ]),
+  );
+});

@@ -3,7 +3,7 @@
  * again by that function of `taken.store.ts`, or nothing, for that reason.
  */
 export type Fate =
-  | { again: "endAssignments" | "endMerges" | "moveLinks" | "hideAgain" | "leaveOutErased" }
+  | { again: "endAssignments" | "endMerges" | "moveLinks" | "hideAgain" | "keepClosed" | "leaveOutErased" }
   | { why: string };
 
 const CONTENT: Fate = { why: "what was written: a restore is there to bring it back" };
@@ -60,6 +60,22 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
       ...{ id: BOUND, patient_id: BOUND, prescription_id: BOUND, prescription_rev: BOUND, made_at: BOUND },
       lookup: TOKENS,
       box: CONTENT,
+    },
+  },
+  "records.consents": {
+    rows: { again: "keepClosed" },
+    columns: {
+      ...ROW,
+      ...TIMES,
+      patient_id: BOUND,
+      grantee: BOUND,
+      purpose: BOUND,
+      part_type: BOUND,
+      part_id: BOUND,
+      expires_at: BOUND,
+      given_by: AUTHOR,
+      hidden_at: { again: "hideAgain" },
+      sealed_as: { why: "what the box was sealed with, where a restore took something again" },
     },
   },
   "records.patient_access": {

@@ -36,7 +36,7 @@ import {
   lockUsage,
   patientOfAttachment,
 } from "./file.store.ts";
-import { type FoundFile, type StoredFile, viewOf } from "./file.ts";
+import { type FoundFile, isClosed, type StoredFile, viewOf } from "./file.ts";
 import { type Access, AccessDenied } from "./records.client.ts";
 import { type ReceivedFile, Upload } from "./upload.service.ts";
 
@@ -126,6 +126,7 @@ export async function listFilesOf(
         attachedTo: query.attachedTo ?? null,
         beforeId,
         limit: query.limit + 1,
+        closed: of.closed,
       })
     : [];
   const items = found.slice(0, query.limit).map((file) => {
@@ -208,8 +209,10 @@ async function requireFile(
     await records.requireAccess(caller, { patientId: newId(), action }).catch(throwUnlessDenied);
     throw new NotFound();
   }
-  const { reason, chart } = await records.requireAccess(caller, { patientId: sealed.patientId, action });
+  const { patientId } = sealed;
+  const { reason, chart, closed } = await records.requireAccess(caller, { patientId, action });
   const file = sealed.open();
+  if (isClosed({ attachedTo: null, ...file }, closed)) throw new AccessDenied(patientId);
   if (!isDamaged(file)) return { file, reason, patientId: chart[0] };
   await appender.append(damagedEvent(caller, file));
   throw markRecorded(new RowDamaged());

@@ -12,6 +12,8 @@ export interface FileFilter {
   attachedTo: string | null;
   beforeId: string | null;
   limit: number;
+  /** What is left out (`isClosed`). */
+  closed: Access["closed"];
 }
 
 /** Seals and inserts. Returns when it was made, and the box's hash for the event. */
@@ -99,11 +101,14 @@ export async function listFiles(
              where o.patient_id = c.patient_id
                and ($2::text is null or o.attached_to = $2)
                and ($3::uuid is null or o.id < $3)
+               and not (array['file/*', 'file/' || o.id] && $5::text[]
+                        or coalesce(o.attached_to = any($5)
+                                    or split_part(o.attached_to, '/', 1) || '/*' = any($5), false))
              order by o.id desc limit $4) f
        join subject_keys k on k.subject_id = f.patient_id
       order by f.id desc
       limit $4`,
-    [filter.chart, filter.attachedTo, filter.beforeId, filter.limit],
+    [filter.chart, filter.attachedTo, filter.beforeId, filter.limit, filter.closed],
   );
   return rows.map((row) => opened(keyring, row));
 }

@@ -1,5 +1,18 @@
 import type { FileView } from "@medvault/contracts";
 
+/** Whether a file, or what it is attached to, was closed to someone. */
+export function isClosed(
+  { id, attachedTo }: Pick<StoredFile, "id" | "attachedTo">,
+  closed: readonly string[],
+): boolean {
+  const parts = [
+    "file/*",
+    `file/${id}`,
+    ...(attachedTo === null ? [] : [attachedTo, attachedTo.replace(/\/.*/, "/*")]),
+  ];
+  return parts.some((part) => closed.includes(part));
+}
+
 /** A stored file. `fileKey` and `sha256` (of the plain content) exist only in its sealed box. */
 export interface StoredFile {
   id: string;

@@ -17,6 +17,8 @@ export interface Access {
   vouched: boolean;
   /** The ids that the patient's chart is kept under, the surviving one first. */
   chart: [survivor: string, ...mergedFrom: string[]];
+  /** What of it the patient closed to the caller: `<type>/<id>`, or `<type>/*`. */
+  closed: readonly string[];
 }
 
 /** May this caller touch this patient? Records alone decides (ARCHITECTURE.md, "Access"). */
@@ -53,9 +55,9 @@ export function recordsClient(url: string, tls: Tls | null): RecordsClient {
       if (status !== 200) throw refusalOfService(body);
       const answer = AccessView.safeParse(body);
       if (answer.data?.patientId !== patientId) throw new Unavailable();
-      const { reason, vouched, chart } = answer.data;
+      const { reason, vouched, chart, closed } = answer.data;
       const [survivor = patientId, ...mergedFrom] = chart;
-      return { reason, vouched, chart: [survivor, ...mergedFrom] };
+      return { reason, vouched, chart: [survivor, ...mergedFrom], closed };
     },
     close: () => records.close(),
   };

@@ -39,7 +39,7 @@ test("a page of files reads few rows, of a chart with very many and of an attach
   for (const chart of [[BUSY_PATIENT], [fewFilesOf(500)], [BUSY_PATIENT, fewFilesOf(500)]]) {
     for (const attachedTo of [null, BUSY_ATTACHMENT, FEW_ATTACHMENT]) {
       for (const beforeId of [null, MIDDLE_FILE]) {
-        const filter = { chart, attachedTo, beforeId, limit: 51 };
+        const filter = { chart, attachedTo, beforeId, limit: 51, closed: ["file/x"] };
         found.push(...(await beyond(JSON.stringify(filter), (db) => listFiles(db, keyring, filter))));
       }
     }

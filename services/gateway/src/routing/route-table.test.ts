@@ -21,6 +21,7 @@ test("an assertion is good at one service, and at a second one only where the fi
     "POST /v1/care-team",
     "POST /v1/claims",
     "POST /v1/patients",
+    "POST /v1/patients/{id}/consents",
     "PUT /v1/patients/{id}/care-team/{userId}",
   ]);
   expect(table("POST", "/v1/patients/search")?.audiences).toEqual(["records", "auth/people"]);

@@ -147,7 +147,7 @@ export function createRouteTable(options: { maxUploadBytes: number }): RouteTabl
 
 /** Routes of records that ask auth who someone is, with the caller's assertion. */
 const ASKS_AUTH =
-  /^(PUT \/v1\/patients\/[^/]+\/care-team|PATCH \/v1\/(patients|claims|appointments))\/[^/]+$|^POST \/v1\/(patients|claims|appointments|care-team)$|^GET \/v1\/(appointments\/slots|calendar\/[^/]+|patients\/[^/]+\/access)$/;
+  /^(PUT \/v1\/patients\/[^/]+\/care-team|PATCH \/v1\/(patients|claims|appointments))\/[^/]+$|^POST \/v1\/(patients|claims|appointments|care-team|patients\/[^/]+\/consents)$|^GET \/v1\/(appointments\/slots|calendar\/[^/]+|patients\/[^/]+\/access)$/;
 
 /** Services whose answers name people, whom auth alone knows. */
 const NAMES_PEOPLE: ReadonlySet<ServiceName> = new Set(["records", "files", "audit"]);

@@ -1,7 +1,8 @@
-import { careTeamApi, NotFound, scopeOf } from "@medvault/contracts";
+import { careTeamApi, NotFound } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { knownPeople, vouchedChart } from "./access.store.ts";
+import { reasonOf } from "./reach.ts";
 
 /**
  * What the files service asks, with the assertion that it was given: may this person touch files of
@@ -14,14 +15,9 @@ export const accessRoutes = (context: Context): Route[] => [
     const permission = action === "read" ? "file:read" : "file:write";
     const found = await vouchedChart(context.pool, actor, permission, params.id, prescriptionId);
     if (!found) throw new NotFound();
-    const body = {
-      allowed: true as const,
-      patientId: params.id,
-      reason: scopeOf(actor, permission) ?? "none",
-      vouched: found.vouched,
-      chart: found.chart,
-    };
-    return { body };
+    const { basis, ...rest } = found;
+    const reason = basis ?? reasonOf(actor, permission);
+    return { body: { allowed: true as const, patientId: params.id, reason, ...rest } };
   }),
   // For auth, which leaves the event of the names that it tells.
   route(careTeamApi.listKnown, async ({ actor }) => ({ body: await knownPeople(context.pool, actor) })),

@@ -1,17 +1,38 @@
 import { type AccessRight, type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
-import { chartIds, isVouched, mergedChart, patientsInReach, reached, reachOf, survivorOf } from "./reach.ts";
+import {
+  basisOf,
+  chartIds,
+  closableOf,
+  closedParts,
+  isOpen,
+  isVouched,
+  mergedChart,
+  type Part,
+  patientsInReach,
+  reached,
+  reachOf,
+  survivorOf,
+} from "./reach.ts";
+
+/** Every row of the type that a permission is about, `$4`; null where it cannot be closed. */
+const OF_TYPE: Part = { type: "$4::text", id: "null" };
+
+/** Why someone reaches a chart, where it is not for what their scope says. */
+export type Basis = "break_glass" | "consent";
 
 /** What new rows of a chart are sealed for. */
 export interface ReachedChart {
   /** The surviving patient, whichever id of the chart was asked for. */
   patientId: string;
   subjectKey: Buffer;
+  /** Why the actor reaches it, where it is not for what their scope says. */
+  basis: Basis | null;
 }
 
-const REACHABLE = `select p.id, k.wrapped from patients p join subject_keys k on k.subject_id = p.id
+const REACHABLE = `select p.id, k.wrapped, ${basisOf("p.id", 2)} from patients p join subject_keys k on k.subject_id = p.id
       where p.id = ${survivorOf("$1")}
-        and ${reached("p.id", 2)}`;
+        and ${reached("p.id", 2, OF_TYPE)}`;
 
 /**
  * The chart that an id leads to, if the actor reaches it with this permission; null when there is
@@ -45,8 +66,10 @@ async function findReachable(
   patientId: string,
 ): Promise<ReachedChart | null> {
   const { scope, userId } = reachOf(actor, permission);
-  const { rows } = await db.query<{ id: string; wrapped: Buffer }>(statement, [patientId, scope, userId]);
-  return rows[0] ? { patientId: rows[0].id, subjectKey: rows[0].wrapped } : null;
+  const values = [patientId, scope, userId, closableOf(permission)];
+  const { rows } = await db.query<{ id: string; wrapped: Buffer; basis: Basis | null }>(statement, values);
+  const [row] = rows;
+  return row ? { patientId: row.id, subjectKey: row.wrapped, basis: row.basis } : null;
 }
 
 /**
@@ -83,10 +106,18 @@ interface Merged {
 const chartOf = (patientId: string, merged: Merged | null): Chart =>
   merged ? [merged.id, ...merged.mergedFrom] : [patientId];
 
+export interface VouchedChart {
+  chart: Chart;
+  /** Whether staff answers for who the patient is (`isVouched`). */
+  vouched: boolean;
+  basis: Basis | null;
+  /** What of it is closed to the actor: `<type>/<id>`, or `<type>/*`. */
+  closed: string[];
+}
+
 /**
- * The chart that an id leads to, if the actor reaches it (as `chartInReach` says), and whether
- * staff answers for it (`isVouched`). With a prescription, which must be
- * the chart's. Null: not reached.
+ * The chart that an id leads to, if the actor reaches it (as `chartInReach` says). With a
+ * prescription, which must be the chart's, and not closed. Null: not reached.
  */
 export async function vouchedChart(
   db: Db,
@@ -94,23 +125,30 @@ export async function vouchedChart(
   permission: ResourceAction,
   patientId: string,
   prescriptionId: string | null,
-): Promise<{ chart: Chart; vouched: boolean } | null> {
+): Promise<VouchedChart | null> {
   const { scope, userId } = reachOf(actor, permission);
-  const { rows } = await db.query<{ merged: Merged | null; vouched: boolean }>(
-    `select ${mergedChart("p.id")} as merged,
-            ${isVouched("p")} as vouched
+  const { rows } = await db.query<Omit<VouchedChart, "chart"> & { merged: Merged | null }>(
+    `select ${mergedChart("p.id")} as merged, ${basisOf("p.id", 2)},
+            ${isVouched("p")} as vouched,
+            coalesce(${closedParts("p.id", 2)}, '{}') as closed
        from patients p
       where p.id = $1
-        and ${reached("p.id", 2)}
-        and ($4::uuid is null or exists (select from prescriptions x
-              where x.id = $4 and x.patient_id = any(${chartIds("$1")})))`,
-    [patientId, scope, userId, prescriptionId],
+        and ${reached("p.id", 2, OF_TYPE)}
+        and ($5::uuid is null or exists (select from prescriptions x
+              where x.id = $5 and x.patient_id = any(${chartIds("$1")})
+                and ${isOpen("x.patient_id", 2, { type: "'prescription'", id: "x.id" })}))`,
+    [patientId, scope, userId, closableOf(permission), prescriptionId],
   );
   const [row] = rows;
-  return row ? { chart: chartOf(patientId, row.merged), vouched: row.vouched } : null;
+  return row
+    ? { chart: chartOf(patientId, row.merged), vouched: row.vouched, basis: row.basis, closed: row.closed }
+    : null;
 }
 
-/** The chart that an id leads to, if the actor reaches it; else null. */
+/**
+ * The chart that an id leads to, if the actor reaches it and the patient did not close to them all
+ * that the permission is about; else null.
+ */
 export async function chartInReach(
   db: Db,
   actor: Actor,
@@ -121,11 +159,29 @@ export async function chartInReach(
   const { rows } = await db.query<{ merged: Merged | null }>(
     `select ${mergedChart("p.id")} as merged from patients p
       where p.id = $1
-        and ${reached("p.id", 2)}`,
-    [patientId, scope, userId],
+        and ${reached("p.id", 2, OF_TYPE)}`,
+    [patientId, scope, userId, closableOf(permission)],
   );
   const [row] = rows;
   return row ? chartOf(patientId, row.merged) : null;
+}
+
+/**
+ * Whether the actor reaches a chart of which all that the permission is about is closed to them.
+ */
+export async function isPartClosed(
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  patientId: string,
+): Promise<boolean> {
+  const { scope, userId } = reachOf(actor, permission);
+  const { rows } = await db.query(
+    `select from patients p
+      where p.id = $1 and ${reached("p.id", 2)} and not ${isOpen("p.id", 2, OF_TYPE)}`,
+    [patientId, scope, userId, closableOf(permission)],
+  );
+  return rows.length > 0;
 }
 
 const MAX_OWN_CHARTS = 100;
@@ -147,6 +203,8 @@ export async function knownPeople(db: Db, actor: Actor): Promise<{ patientIds: s
                     union select c.added_by from care_team c join own on own.id = c.patient_id
                     union select b.user_id from break_glass b join own on own.id = b.patient_id
                     union select b.reviewed_by from break_glass b join own on own.id = b.patient_id
+                    union select c.grantee from consents c join own on own.id = c.patient_id
+                    union select c.given_by from consents c join own on own.id = c.patient_id
                     union select p.created_by from patients p join own using (id)
                     union select r.author_id from medical_records r join own on own.id = r.patient_id
                     union select x.prescribed_by from prescriptions x join own on own.id = x.patient_id
@@ -180,7 +238,12 @@ export async function listRights(db: Db, actor: Actor, chart: Chart): Promise<Ac
          from care_team c where c.patient_id = any($1) group by c.user_id
        union all
        select b.user_id, 'break_glass', b.created_at, b.expires_at
-         from break_glass b where b.patient_id = any($1) and b.expires_at > now()) x
+         from break_glass b where b.patient_id = any($1) and b.expires_at > now()
+       union all
+       select c.grantee, 'consent', c.created_at, c.expires_at
+         from consents c
+        where c.patient_id = any($1) and c.part_type is null and c.hidden_at is null
+          and (c.expires_at is null or c.expires_at > now())) x
       order by x.since, x.reason desc, x.user_id limit $2`,
     [chart, MAX_RIGHTS],
   );

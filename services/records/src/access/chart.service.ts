@@ -1,10 +1,12 @@
 import { type Actor, NotFound, type ResourceAction } from "@medvault/contracts";
+import type { Db } from "@medvault/postgres";
 import type { Context } from "../context.ts";
-import { type Chart, chartInReach } from "./access.store.ts";
+import { PartClosed } from "./access.errors.ts";
+import { type Chart, chartInReach, isPartClosed } from "./access.store.ts";
 
 /**
  * The chart of a patient who is named, null where none is. Throws NotFound for one whom the caller
- * may not know of.
+ * may not know of, PartClosed where all that they ask for is closed to them.
  */
 export async function requirePatient(
   context: Context,
@@ -14,6 +16,17 @@ export async function requirePatient(
 ): Promise<Chart | null> {
   if (patientId === undefined) return null;
   const chart = await chartInReach(context.pool, actor, permission, patientId);
-  if (!chart) throw new NotFound();
+  if (!chart) throw await outOfReach(context.pool, actor, permission, patientId);
   return chart;
 }
+
+/** Why a chart is out of reach, to be thrown: NotFound, or PartClosed. */
+export const outOfReach = async (
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  patientId: string,
+): Promise<NotFound | PartClosed> =>
+  (await isPartClosed(db, actor, permission, patientId))
+    ? Object.assign(new PartClosed(), { patientId })
+    : new NotFound();

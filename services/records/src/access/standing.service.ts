@@ -14,11 +14,16 @@ export async function requireStaff({ auth }: Context, caller: Caller, userId: st
   if (role === null || !STAFF.has(role)) throw new NotFound();
 }
 
-/** As requireStaff, of an id in the body. Throws InvalidInput instead of NotFound. */
-export async function requireProvider(context: Context, caller: Caller, userId: string): Promise<void> {
+/** As requireStaff, of an id in the body, at `path`. Throws InvalidInput instead of NotFound. */
+export async function requireProvider(
+  context: Context,
+  caller: Caller,
+  userId: string,
+  path = "providerId",
+): Promise<void> {
   await requireStaff(context, caller, userId).catch((error: unknown) => {
     if (!(error instanceof NotFound)) throw error;
-    throw new InvalidInput(undefined, [{ path: "providerId", message: "is no active account of staff" }]);
+    throw new InvalidInput(undefined, [{ path, message: "is no active account of staff" }]);
   });
 }
 

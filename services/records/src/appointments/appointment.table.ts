@@ -9,6 +9,7 @@ import type { Appointment } from "./appointment.ts";
 export const appointments = resource<Appointment, AppointmentView, AppointmentListQuery>({
   noun: "appointment",
   table: "appointments",
+  closable: { type: "appointment" },
   columns: {
     ...OWNED,
     ...AUTHORED,

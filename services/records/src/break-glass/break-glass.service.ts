@@ -18,7 +18,7 @@ import { changeOnce } from "../resources/resource.service.ts";
 import { insert } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
 import { AlreadyReviewed, BreakGlassLimit, BreakGlassRunning, OwnBreakGlass } from "./break-glass.errors.ts";
-import { lockRunning } from "./break-glass.store.ts";
+import { countClosed, lockRunning } from "./break-glass.store.ts";
 import { breakGlasses } from "./break-glass.table.ts";
 import { type BreakGlass, endOf, MAX_RUNNING } from "./break-glass.ts";
 
@@ -44,15 +44,24 @@ export function breakGlass(
       const running = await lockRunning(tx, actor, patientId);
       if (running.hasThis) throw about(new BreakGlassRunning(), patientId);
       if (running.count >= MAX_RUNNING) throw about(new BreakGlassLimit(), patientId);
+      const closedParts = await countClosed(tx, actor, chart.patientId);
       const now = new Date();
       const value: BreakGlass = {
         ...{ id: newId(), rev: 1, patientId: chart.patientId, source: null },
         ...{ createdAt: now, updatedAt: now, expiresAt: endOf(now, context.breakGlassMinutes) },
-        ...{ userId: actor.id, reason, reviewed: "none", note: null, reviewedBy: null, reviewedAt: null },
+        ...{
+          userId: actor.id,
+          reason,
+          closedParts,
+          reviewed: "none",
+          note: null,
+          reviewedBy: null,
+          reviewedAt: null,
+        },
       };
       const box = breakGlasses.table.seal(context.keyring, chart.subjectKey, value);
       await insert(tx, context, actor, permission, breakGlasses, [value], [box]);
-      const details = { expiresAt: value.expiresAt.toISOString() };
+      const details = { expiresAt: value.expiresAt.toISOString(), closedParts };
       const act = { verb: "opened", permission, purpose: EMERGENCY, details };
       await emit(tx, SOURCE, wrote(actor, breakGlasses, act, value, box.sealed));
       return { status: 201, body: breakGlasses.view(value), rev: value.rev };

@@ -24,6 +24,18 @@ export async function lockRunning(tx: Tx, actor: Actor, patientId: string): Prom
   return rows[0] ?? { count: 0, hasThis: false };
 }
 
+/**
+ * How many parts of a chart the patient has closed to the caller, which the emergency goes over.
+ */
+export async function countClosed(tx: Tx, actor: Actor, patientId: string): Promise<number> {
+  const { userId } = reachOf(actor, "breakglass:write");
+  const { rows } = await tx.query<{ count: number }>("select cardinality(closed_parts($1, $2)) as count", [
+    patientId,
+    userId,
+  ]);
+  return rows[0]?.count ?? 0;
+}
+
 /** What is to be seen at once, and reviewed soon. */
 export interface BrokenGlass {
   /** Accesses of anyone that run now; at most 1,000 are counted. */

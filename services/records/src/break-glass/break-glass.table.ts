@@ -15,6 +15,7 @@ export const breakGlasses = resource<BreakGlass, BreakGlassView, BreakGlassListQ
     reviewedBy: { store: "uuid", content: false },
     reviewedAt: { store: "timestamptz", content: false },
     reason: { store: "sealed", content: true, fhir: { none: "about an access, not about the patient" } },
+    closedParts: { store: "sealed", content: false },
     note: { store: "sealed", content: true, fhir: { none: "about an access, not about the patient" } },
   },
   permissions: { read: "breakglass:read", write: "breakglass:write" },

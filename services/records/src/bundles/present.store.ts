@@ -1,8 +1,8 @@
 import type { Actor, ResourceAction } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import type { ReachedChart } from "../access/access.store.ts";
-import { reached, reachOf, survivorOf } from "../access/reach.ts";
+import type { Basis, ReachedChart } from "../access/access.store.ts";
+import { basisOf, reached, reachOf, survivorOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import { keptResources } from "../fhir/kept-resource.table.ts";
 import { patients } from "../patients/patient.table.ts";
@@ -23,7 +23,7 @@ export interface Opened {
   readonly subjectKey: Buffer;
 }
 
-const CHARTS = `select x.id as asked, p.id, k.wrapped
+const CHARTS = `select x.id as asked, p.id, k.wrapped, ${basisOf("p.id", 2)}
        from unnest($1::uuid[]) as x (id)
        join patients p on p.id = ${survivorOf("x.id")}
        join subject_keys k on k.subject_id = p.id
@@ -37,12 +37,13 @@ export async function findCharts(
 ): Promise<Map<string, ReachedChart>> {
   const { scope, userId } = reachOf(actor, "patient:write");
   if (ids.length === 0) return new Map();
-  const { rows } = await db.query<{ asked: string; id: string; wrapped: Buffer }>(CHARTS, [
-    ids,
-    scope,
-    userId,
-  ]);
-  return new Map(rows.map(({ asked, id, wrapped }) => [asked, { patientId: id, subjectKey: wrapped }]));
+  const { rows } = await db.query<{ asked: string; id: string; wrapped: Buffer; basis: Basis | null }>(
+    CHARTS,
+    [ids, scope, userId],
+  );
+  return new Map(
+    rows.map(({ asked, id, wrapped, basis }) => [asked, { patientId: id, subjectKey: wrapped, basis }]),
+  );
 }
 
 const TABLES = [...KINDS.values()];
@@ -59,7 +60,7 @@ const FIND = TABLES.map(
   (
     table,
   ) => `select r.id, '${table.noun}' as kind, r.${of(table)} as "subjectId" from "${table.layout.table}" r
-      where r.id = any($1::uuid[]) and (${reached(`r.${of(table)}`, 2)} or r.${of(table)} = $3)`,
+      where r.id = any($1::uuid[]) and (${reached(`r.${of(table)}`, 2, table.layout.part)} or r.${of(table)} = $3)`,
 ).join("\n     union all ");
 
 /** The rows of these ids that the actor reaches with a permission, whatever they are. */

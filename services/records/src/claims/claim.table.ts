@@ -11,6 +11,7 @@ import { type Claim, renewed, withdrawn } from "./claim.ts";
 export const claims = resource<Claim, ClaimView, ClaimListQuery>({
   noun: "claim",
   table: "claims",
+  closable: { type: "claim" },
   columns: {
     ...OWNED,
     ...AUTHORED,

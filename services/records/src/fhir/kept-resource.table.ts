@@ -16,6 +16,7 @@ export const keptResources = patientTable<KeptResource>({
   noun: "fhir-resource",
   table: "fhir_resources",
   subject: "subjectId",
+  closable: { type: "record" },
   columns: {
     subjectId: { store: "uuid", content: false },
     createdAt: { store: "timestamptz", content: false },

@@ -8,7 +8,7 @@ import { pastVersions } from "./record.table.ts";
 import { MAX_VERSIONS, type PastVersion } from "./record.ts";
 
 const VERSIONS = `${pastVersions.statements.rows}
-      where r.record_id = $1 and ${reached("r.patient_id", 2)}
+      where r.record_id = $1 and ${reached("r.patient_id", 2, pastVersions.layout.part)}
       order by r.version desc limit $4`;
 
 /** The versions that a record had before its present one, newest first. */

@@ -52,6 +52,7 @@ export const medicalRecords = resource<MedicalRecord, MedicalRecordView, Filters
   table: "medical_records",
   columns: { ...versionColumns, hiddenAt: { store: "timestamptz", content: false } },
   hiddenBy: "hiddenAt",
+  closable: { type: "record" },
   permissions: { read: "record:read", write: "record:write", delete: "record:delete" },
   view: MedicalRecordView,
   order: "occurredAt",
@@ -92,5 +93,6 @@ export const medicalRecords = resource<MedicalRecord, MedicalRecordView, Filters
 export const pastVersions = patientTable<PastVersion>({
   noun: "record-version",
   table: "medical_record_versions",
+  closable: { type: "record", id: "recordId" },
   columns: { ...versionColumns, recordId: { store: "uuid", content: false } },
 });

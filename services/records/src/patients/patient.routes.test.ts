@@ -143,7 +143,7 @@ test("an admin reads any patient, and the event says by which scope", async () =
   await service.events();
   const admin = service.someone("admin");
   expect((await admin.get(`/v1/patients/${id}`)).status).toBe(200);
-  expect(await service.events()).toMatchObject([{ data: { decision: { allowed: true, reason: "any" } } }]);
+  expect(await service.events()).toMatchObject([{ data: { decision: { allowed: true, reason: "role" } } }]);
 });
 
 test("nobody vouches for a record that its own account made, until staff treats the patient", async () => {

@@ -22,6 +22,7 @@ import {
   rowsOf,
   withOnePlan,
 } from "../resources/reached-rows.ts";
+import { selectOf } from "../resources/statement.ts";
 import { spellingsOf } from "./national-id.ts";
 import { patients } from "./patient.table.ts";
 import type { Patient } from "./patient.ts";
@@ -43,7 +44,7 @@ const listed = (conditions: readonly string[]): Rows => ({
 
 const inTeam = (at: number): string =>
   `((select true from care_team c where c.patient_id = r.id and c.user_id = $${at}::uuid limit 1)
-              or ${mergedChart("r.id")} is not null and reached_by_merge(r.id, $${at}::uuid, 'assigned'))`;
+              or ${mergedChart("r.id")} is not null and reached_otherwise(r.id, $${at}::uuid, 'lasting'))`;
 
 /**
  * A page's statement; `ofTeam`: of one care team, among the asker's own patients where there are
@@ -67,13 +68,13 @@ function newListOf(of: "everyone" | "reach", ofTeam: boolean, isSince: boolean, 
     ...(isAfter ? [`(r.updated_at, r.id) < ($${after}::timestamptz, $${after + 1}::uuid)`] : []),
   ]);
   return `with ${ofTeam ? pageOfTeam(of, rows, team) : pageCtes(of, rows)}
-     ${SELECT}
+     ${selectOf(patients.layout, 2)}
        from ${rowsOf("page", rows)}
       order by page.at desc, page.id desc`;
 }
 
 function pageOfTeam(of: "everyone" | "reach", rows: Rows, team: number): string {
-  const theirs = patientsInReach(`$${team}::uuid`, "'assigned'");
+  const theirs = patientsInReach(`$${team}::uuid`, "'lasting'");
   if (of === "everyone") {
     const isInPanel = [`$2 = 'any'`, inTeam(team)].join(" and ");
     return pageOfPanel(rows, { panel: theirs, isInPanel });
@@ -102,7 +103,8 @@ const withCharts = (ids: string): string =>
                      cross join lateral (select x.into_id from patient_merges x where x.from_id = i.id offset 0) m
                      cross join lateral (select y.from_id from patient_merges y where y.into_id = m.into_id offset 0) o)`;
 
-const ROWS_WITH_CHARTS = `${PATIENTS}
+const ROWS_WITH_CHARTS = `${selectOf(patients.layout, 1)}
+       from patients r join subject_keys k on k.subject_id = r.id
       where r.id = any(${withCharts("$3")}) and ${reached("r.id", 1)}
       order by r.updated_at desc, r.id desc`;
 

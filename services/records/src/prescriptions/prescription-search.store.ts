@@ -1,7 +1,7 @@
 import type { Actor } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
 import type { Db } from "@medvault/postgres";
-import { reached, reachOf } from "../access/reach.ts";
+import { basisOf, reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Found as FoundRow } from "../resources/damaged-row.ts";
@@ -21,9 +21,10 @@ const PATIENT = "of_";
 const OF_IDS = `
     ${prescriptions.statements.select},
            ${columnsOf(patients.layout, "n", PATIENT)},
+           ${basisOf("r.patient_id", 2)},
            exists (select from patient_merges m where m.from_id = r.patient_id) as is_merged
       from prescriptions r join patients n on n.id = r.patient_id join subject_keys k on k.subject_id = r.patient_id
-     where r.id = any($1::uuid[]) and ${reached("r.patient_id", 2)}`;
+     where r.id = any($1::uuid[]) and ${reached("r.patient_id", 2, prescriptions.layout.part)}`;
 
 /**
  * These prescriptions, of those that the actor reaches, each with its patient's row; in no order.

@@ -11,6 +11,7 @@ import { authored, isDated, lasting, type Prescription, revoked } from "./prescr
 export const prescriptions = resource<Prescription, PrescriptionView, PrescriptionListQuery>({
   noun: "prescription",
   table: "prescriptions",
+  closable: { type: "prescription" },
   columns: {
     ...OWNED,
     ...AUTHORED,

@@ -1,9 +1,10 @@
-import { type Actor, NotFound, newId } from "@medvault/contracts";
+import { type Actor, newId } from "@medvault/contracts";
 import { RequestInProgress } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { type ReachedChart, reachableChart, reachableChartNow } from "../access/access.store.ts";
+import { outOfReach } from "../access/chart.service.ts";
 import type { Context } from "../context.ts";
 import type { PatientOwned } from "./patient-owned.ts";
 import { readAct, SOURCE, wrote } from "./resource.events.ts";
@@ -56,7 +57,7 @@ export function createAfter<T extends PatientOwned, View extends { id: string }>
     request,
     async (tx) => {
       const locked = await reachableChart(tx, actor, permission, patientId);
-      if (!locked) throw new NotFound();
+      if (!locked) throw await outOfReach(tx, actor, permission, patientId);
       await prepare(tx, locked.patientId);
       const { value, box, event } = made(context, actor, resource, locked, make);
       await store.insert(tx, context, actor, permission, resource, [value], [box]);
@@ -72,13 +73,13 @@ function made<T extends PatientOwned>(
   context: Context,
   actor: Actor,
   resource: Resource<T>,
-  { patientId, subjectKey }: ReachedChart,
+  { patientId, subjectKey, basis }: ReachedChart,
   make: (made: PatientOwned) => T,
 ) {
   const at = new Date();
   const value = make({ id: newId(), rev: 1, patientId, createdAt: at, updatedAt: at, source: null });
   const box = resource.table.seal(context.keyring, subjectKey, value);
-  const act = { verb: "created", permission: resource.permissions.write };
+  const act = { verb: "created", permission: resource.permissions.write, basis };
   return { value, box, event: wrote(actor, resource, act, value, box.sealed) };
 }
 

@@ -63,6 +63,9 @@ test("threat: a write reaches records while a restore replaces them; by every wa
   await doctor.post(`/v1/patients/${patientId}/merge`, { from: merged });
   const emergency = { purpose: "ETREAT", reason: "Nobody else is there" };
   const broken = (await doctor.post<Known>(`/v1/patients/${patientId}/break-glass`, emergency)).body.id;
+  const consents = `/v1/patients/${patientId}/consents`;
+  const grantee = service.someone("doctor").actor.id;
+  const given = (await admin.post<Known>(consents, { grantee, purpose: "TREAT" })).body.id;
   const bundle = { resourceType: "Bundle", type: "transaction", entry: [{ resource: FHIR_PATIENT }] };
   const prescription = { patientId, ...ASPIRIN };
 
@@ -79,6 +82,8 @@ test("threat: a write reaches records while a restore replaces them; by every wa
       admin.delete(`/v1/patients/${patientId}/care-team/${doctor.actor.id}`),
     "POST /v1/patients/{id}/break-glass": () => doctor.post(`/v1/patients/${twin}/break-glass`, emergency),
     "PATCH /v1/break-glass/{id}": () => admin.patch(`/v1/break-glass/${broken}`, { reviewed: "justified" }),
+    "POST /v1/patients/{id}/consents": () => admin.post(consents, { grantee, purpose: "HPAYMT" }),
+    "DELETE /v1/patients/{id}/consents/{consentId}": () => admin.delete(`${consents}/${given}`),
     "POST /v1/patients/{id}/records": () => doctor.post(`/v1/patients/${patientId}/records`, note),
     "PUT /v1/records/{id}": () => doctor.put(`/v1/records/${record}`, note),
     "DELETE /v1/records/{id}": () => doctor.delete(`/v1/records/${record}`),

@@ -1,3 +1,4 @@
+import { isOpen } from "../access/reach.ts";
 import { OWN_PARAMETER, type PageOf, pageCtes, rowsOf, withOnePlan } from "./reached-rows.ts";
 import { type Layout, quote, selectOf, shown, type TypedColumn } from "./statement.ts";
 
@@ -62,6 +63,7 @@ function pageStatement(
   const by = `r.${quote(order.column)}`;
   const conditions = [
     ...shown(layout),
+    ...(layout.part ? [isOpen(`r.${quote(layout.subject)}`, 2, layout.part)] : []),
     ...compared.map(
       ({ column, type, operator }, at) => `r.${quote(column)} ${operator} $${first + at}::${type}`,
     ),
@@ -75,7 +77,7 @@ function pageBodyOf(layout: Layout, by: string, conditions: readonly string[], o
   const patientId = `r.${quote(layout.subject)}`;
   const rows = { table, patientId, by, direction: "desc", conditions } as const;
   return `with ${pageCtes(of, rows)}
-     ${selectOf(layout)}
+     ${selectOf(layout, 2)}
        from ${rowsOf("page", rows)}
       order by page.at desc, page.id desc`;
 }

@@ -1,6 +1,7 @@
 import type { WithoutPeople } from "@medvault/contracts";
+import type { Basis } from "../access/access.store.ts";
 import type { Original } from "../fhir/resource.ts";
-import type { CHART, MergedChart } from "./chart.ts";
+import type { BASIS, CHART, MergedChart } from "./chart.ts";
 
 /** What every stored row has. */
 export interface Row {
@@ -8,6 +9,7 @@ export interface Row {
   rev: number;
   /** Where charts were merged: in which it is shown. */
   readonly [CHART]?: MergedChart;
+  readonly [BASIS]?: Basis;
 }
 
 /** What each row of a patient-owned resource has, whatever it is about. */

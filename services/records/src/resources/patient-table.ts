@@ -1,3 +1,4 @@
+import type { ClosableType } from "@medvault/contracts";
 import {
   type Keyring,
   type MaskKind,
@@ -6,13 +7,15 @@ import {
   sealedTable,
   tokenColumns,
 } from "@medvault/keys";
-import { inChart } from "./chart.ts";
+import type { Part } from "../access/reach.ts";
+import { inChart, onBasis } from "./chart.ts";
 import { type DamagedRow, type Found, isDamaged } from "./damaged-row.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
 import { type ReadingStatement, readingStatementsOf } from "./reading-statement.ts";
 import {
   type ColumnType,
   type Layout,
+  quote,
   type Statements,
   statementsOf,
   type TypedColumn,
@@ -65,6 +68,14 @@ export interface TableParts<T extends Row> {
   readonly subject?: keyof T & string;
   /** Every field of `T` but id and rev: one that is forgotten, or is none, is a type error. */
   readonly columns: { readonly [K in Exclude<keyof T & string, keyof Row>]: Column<T[K]> };
+  /**
+   * Of which type its rows are where a patient closes a part of the chart (`ofKind`: each row says
+   * it), and by which id; default `id`.
+   */
+  readonly closable?: {
+    readonly type: ClosableType | { ofKind: keyof T & string };
+    readonly id?: keyof T & string;
+  };
   /** A field of which no two rows have the same value. */
   readonly unique?: keyof T & string;
   /** A field that, once it is set, hides its row: it is kept, and shown no more. */
@@ -142,6 +153,7 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     typed,
     resettable,
     tokens: tokenColumns(table.declaration),
+    part: parts.closable ? partOf(parts.closable) : null,
     ...(parts.unique !== undefined && { unique: columnOf(parts.unique) }),
     ...(parts.hiddenBy !== undefined && { hiddenBy: columnOf(parts.hiddenBy) }),
   };
@@ -153,10 +165,17 @@ export function patientTable<T extends Row>(parts: TableParts<T>): PatientTable<
     reading: readingStatementsOf(layout),
     isIndexed: layout.tokens.length > 0,
     columns,
-    open: (keyring, row) => inChart(table.tryOpen(keyring, row) ?? damagedRow(layout, row), row.chart),
+    open: (keyring, row) =>
+      onBasis(inChart(table.tryOpen(keyring, row) ?? damagedRow(layout, row), row.chart), row.basis),
     patientOf: (value) => (isDamaged(value) ? value.patientId : (value[subject] as string)),
     isHidden: (value) => parts.hiddenBy !== undefined && (value as T)[parts.hiddenBy] !== null,
   };
+}
+
+/** As SQL of a row `r`; types are of a fixed list. */
+function partOf({ type, id = "id" }: NonNullable<TableParts<never>["closable"]>): Part {
+  const of = typeof type === "string" ? `'${type}'` : `r.${quote(columnOf(type.ofKind))}`;
+  return { type: of, id: `r.${quote(columnOf(id))}` };
 }
 
 /** With its typed columns, so that it keeps its place in a list. */

@@ -33,10 +33,10 @@ const ROWS_LOOKED_AT = 1_500;
 export type PageOf = "everyone" | "chart" | "reach";
 
 /** The first parameter that is a statement's own, after those of `parametersOf`. */
-export const OWN_PARAMETER: Readonly<Record<PageOf, number>> = { everyone: 3, reach: 4, chart: 5 };
+export const OWN_PARAMETER: Readonly<Record<PageOf, number>> = { everyone: 4, reach: 4, chart: 5 };
 
 /**
- * Limit, scope, user (but for everyone's), the ids of a chart. Throws RangeError for more rows than
+ * Limit, scope, user, the ids of a chart. Throws RangeError for more rows than
  * a page may have.
  */
 export function parametersOf(
@@ -46,7 +46,7 @@ export function parametersOf(
   chart: Chart | null,
 ): unknown[] {
   if (limit > MAX_PAGE_ROWS) throw new RangeError(`a page has at most ${MAX_PAGE_ROWS} rows`);
-  return [limit, scope, ...(of === "everyone" ? [] : [userId]), ...(of === "chart" ? [chart] : [])];
+  return [limit, scope, userId, ...(of === "chart" ? [chart] : [])];
 }
 
 /** Whose rows a chart, or none, and a scope stand for. */

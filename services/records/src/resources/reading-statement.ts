@@ -1,4 +1,4 @@
-import { reached } from "../access/reach.ts";
+import { isOpen, reached } from "../access/reach.ts";
 import { OWN_PARAMETER, type PageOf, pageCtes, rowsOf, where, withOnePlan } from "./reached-rows.ts";
 import { type Layout, quote, selectOf, shown } from "./statement.ts";
 
@@ -28,6 +28,7 @@ function readingStatement(layout: Layout, of: PageOf, isAfter: boolean, isOfIds:
   const bytes = OWN_PARAMETER[of];
   const conditions = [
     ...shown(layout),
+    ...(layout.part ? [isOpen(patientId, 2, layout.part)] : []),
     ...(isAfter ? [`r.id > $${bytes + 1}::uuid`] : []),
     ...(isOfIds ? [`r.id = any($${bytes + 1 + Number(isAfter)}::uuid[])`] : []),
   ];
@@ -36,14 +37,14 @@ function readingStatement(layout: Layout, of: PageOf, isAfter: boolean, isOfIds:
     of === "reach" && isOfIds
       ? `page as (
        select r.id from ${table} r
-        ${where([...conditions, reached(patientId, 2)])}
+        ${where([...conditions, reached(patientId, 2, layout.part)])}
         order by r.id limit $1)`
       : pageCtes(of, rows, ROWS_LOOKED_AT);
   return `with ${page},
      sized as (
        select page.id, sum(octet_length(r.sealed)) over (order by page.id) - octet_length(r.sealed) as before
          from page cross join lateral (select x.sealed from ${table} x where x.id = page.id offset 0) r)
-     ${selectOf(layout)}
+     ${selectOf(layout, 2)}
        from ${rowsOf("sized", rows)}
       where sized.before <= $${bytes}::bigint
       order by r.id`;

@@ -1,4 +1,7 @@
-import { type Actor, auditEvent, type NewEvent, type ResourceAction, scopeOf } from "@medvault/contracts";
+import { type Actor, auditEvent, type NewEvent, type ResourceAction } from "@medvault/contracts";
+import type { Basis } from "../access/access.store.ts";
+import { reasonOf } from "../access/reach.ts";
+import { BASIS } from "./chart.ts";
 import type { DamagedRow, Found } from "./damaged-row.ts";
 import type { Row } from "./patient-owned.ts";
 import type { Resource } from "./resource.ts";
@@ -18,6 +21,8 @@ export interface Act {
   details?: Record<string, string | number | boolean | null>;
   /** Default: the caller's. */
   purpose?: string;
+  /** Why the caller reaches the chart, where it is not for what their scope says. */
+  basis?: Basis | null | undefined;
 }
 
 /**
@@ -29,7 +34,7 @@ export function done(actor: Actor, act: Act): NewEvent {
     type: `medvault.records.${act.noun}.${act.verb}.v1`,
     subject: act.subject,
     action: act.permission,
-    reason: scopeOf(actor, act.permission) ?? "none",
+    reason: act.basis ?? reasonOf(actor, act.permission),
     patientIds: act.patientIds ?? [],
     fields: act.fields ?? [],
     ...(act.details && { details: act.details }),
@@ -48,8 +53,10 @@ export function readAct<T extends Row>(
 }
 
 /** As readAct, of a value. */
-export const readActOf = <T extends Row>(resource: Resource<T>, value: T): Act =>
-  readAct(resource, value.id, resource.patientOf(value));
+export const readActOf = <T extends Row>(resource: Resource<T>, value: Found<T>): Act => ({
+  ...readAct(resource, value.id, resource.patientOf(value)),
+  basis: value[BASIS],
+});
 
 /**
  * The event of a write: the revision and the hash of the box that it left, so that a row rolled
@@ -58,7 +65,7 @@ export const readActOf = <T extends Row>(resource: Resource<T>, value: T): Act =
 export function wrote<T extends Row>(
   actor: Actor,
   resource: Resource<T>,
-  act: Pick<Act, "verb" | "permission" | "fields" | "details" | "purpose">,
+  act: Pick<Act, "verb" | "permission" | "fields" | "details" | "purpose" | "basis">,
   value: T,
   sealed: Buffer,
 ) {
@@ -93,19 +100,24 @@ export function damaged(
 }
 
 /**
- * That a page was shown: one event that names every patient of it, and never what was searched for.
+ * That a page was shown, never what was searched for: one event that names every patient of it; or
+ * one for each reason for which they are reached.
  */
-export function listAct<T extends Row>(
+export function listActs<T extends Row>(
   resource: Resource<T>,
   verb: "listed" | "searched",
   items: readonly Found<T>[],
   patientId?: string,
-): Act {
+): Act[] {
   const { noun, plural, fields, list, permissions } = resource;
   const permission = (verb === "searched" && permissions.search) || permissions.read;
-  const whose =
-    list?.isOfPatient && patientId !== undefined
-      ? { subject: `patient/${patientId}`, patientIds: [patientId] }
-      : { subject: plural, patientIds: items.map((item) => resource.patientOf(item)) };
-  return { noun, verb, permission, ...whose, fields, details: { count: items.length } };
+  const byBasis = Map.groupBy(items, (item) => item[BASIS]);
+  if (byBasis.size === 0) byBasis.set(undefined, []);
+  return [...byBasis].map(([basis, of]) => {
+    const whose =
+      list?.isOfPatient && patientId !== undefined
+        ? { subject: `patient/${patientId}`, patientIds: [patientId] }
+        : { subject: plural, patientIds: of.map((item) => resource.patientOf(item)) };
+    return { noun, verb, permission, ...whose, fields, details: { count: of.length }, basis };
+  });
 }

@@ -19,7 +19,7 @@ import { fillPage } from "./page-filling.ts";
 import { type Page, type Position, pageOf, positionIn, positionOf } from "./paging.ts";
 import { nextRevision, type PatientOwned, pastRow, type Row } from "./patient-owned.ts";
 import { about, notFound } from "./refusal.service.ts";
-import { damaged, done, listAct, readAct, readActOf, SOURCE, wrote } from "./resource.events.ts";
+import { damaged, done, listActs, readAct, readActOf, SOURCE, wrote } from "./resource.events.ts";
 import * as store from "./resource.store.ts";
 import type { Resource } from "./resource.ts";
 import { removeVersions } from "./row-version.store.ts";
@@ -248,8 +248,7 @@ export async function removeIn<T extends Row>(
 }
 
 /**
- * One event that names every patient of a page, never what was searched for; and one for each row
- * that is damaged.
+ * That a page was shown (`listActs`); and one event for each row that is damaged.
  */
 export async function announce<T extends Row>(
   context: Context,
@@ -259,8 +258,8 @@ export async function announce<T extends Row>(
   items: readonly Found<T>[],
   patientId?: string,
 ): Promise<void> {
-  const shown = done(actor, listAct(resource, verb, items, patientId));
+  const shown = listActs(resource, verb, items, patientId).map((act) => done(actor, act));
   const { noun, permissions } = resource;
   const found = items.filter(isDamaged).map((row) => damaged(actor, noun, permissions.read, row));
-  await context.appender.append(shown, ...found);
+  await context.appender.append(...shown, ...found);
 }

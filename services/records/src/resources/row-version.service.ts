@@ -5,7 +5,7 @@ import { CHART } from "./chart.ts";
 import { type Found, isDamaged } from "./damaged-row.ts";
 import type { Row } from "./patient-owned.ts";
 import { notFound } from "./refusal.service.ts";
-import { damaged, done, readAct } from "./resource.events.ts";
+import { damaged, done, readActOf } from "./resource.events.ts";
 import { find } from "./resource.store.ts";
 import type { Resource } from "./resource.ts";
 import { listPast } from "./row-version.store.ts";
@@ -52,7 +52,7 @@ export async function announceVersions<T extends Row>(
   present: Found<T>,
   versions: readonly Row[],
 ): Promise<void> {
-  const act = readAct(resource, present.id, resource.patientOf(present));
+  const act = readActOf(resource, present);
   const details = { versions: versions.length };
   const { noun, permissions } = resource;
   const found = versions.filter(isDamaged).map((row) => damaged(actor, noun, permissions.read, row));

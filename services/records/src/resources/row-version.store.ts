@@ -8,7 +8,7 @@ import { MAX_VERSIONS_SHOWN, type PastRow } from "./patient-owned.ts";
 import { rowVersions } from "./row-version.table.ts";
 
 const PAST = `${rowVersions.statements.rows}
-      where r.row_id = $1 and ${reached("r.patient_id", 2)}
+      where r.row_id = $1 and ${reached("r.patient_id", 2, rowVersions.layout.part)}
       order by r.version desc limit $4`;
 
 /** The versions that a row had before its present one, newest first. */

@@ -5,6 +5,7 @@ import { patientTable } from "./patient-table.ts";
 export const rowVersions = patientTable<PastRow>({
   noun: "row-version",
   table: "row_versions",
+  closable: { type: { ofKind: "kind" }, id: "rowId" },
   columns: {
     patientId: { store: "uuid", content: false },
     kind: { store: "text", content: false },

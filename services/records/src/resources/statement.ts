@@ -1,5 +1,5 @@
 import { keptCtes } from "@medvault/keys";
-import { mergedChart, reached, survivorOf } from "../access/reach.ts";
+import { basisOf, mergedChart, type Part, reached, survivorOf } from "../access/reach.ts";
 
 export type ColumnType = "uuid" | "text" | "date" | "int" | "timestamptz";
 
@@ -22,6 +22,8 @@ export interface Layout {
   readonly tokens: readonly string[];
   /** A column that, once it is set, hides its row: it is kept, and in no list. */
   readonly hiddenBy?: string;
+  /** What part of a chart a row `r` is, where a patient can close it. */
+  readonly part: Part | null;
   /** A column of which no two rows have the same value: a second one is not inserted. */
   readonly unique?: string;
 }
@@ -67,10 +69,12 @@ export function statementsOf(layout: Layout): Statements {
   const table = quote(layout.table);
   const patientId = `r.${quote(layout.subject)}`;
   const select = selectOf(layout);
+  const from = `from ${table} r join subject_keys k on k.subject_id = ${patientId}`;
   const rows = `${select}
-       from ${table} r join subject_keys k on k.subject_id = ${patientId}`;
-  const find = `${rows}
-      where r.id = ${isPatient(layout) ? survivorOf("$1") : "$1"} and ${reached(patientId, 2)}`;
+       ${from}`;
+  const find = `${selectOf(layout, 2)}
+       ${from}
+      where r.id = ${isPatient(layout) ? survivorOf("$1") : "$1"} and ${reached(patientId, 2, layout.part)}`;
   return {
     select,
     rows,
@@ -78,13 +82,13 @@ export function statementsOf(layout: Layout): Statements {
     whose: `select ${patientId} as patient_id from ${table} r where r.id = $1`,
     lock: `${find} for update of r`,
     idsOfPatient: `select r.id, r.rev from unnest($1::uuid[]) as c (id) join ${table} r on ${patientId} = c.id
-      where ${[reached("c.id", 2), ...shown(layout)].join(" and ")}`,
+      where ${[reached("c.id", 2, layout.part), ...shown(layout)].join(" and ")}`,
     insert: insertOf(layout),
     create: createOf(layout, false),
     createOnce: createOf(layout, true),
     update: updateOf(layout),
     updateAll: updateAllOf(layout),
-    remove: `delete from ${table} r where r.id = $1 and r.rev = $2 and ${reached(patientId, 3)}`,
+    remove: `delete from ${table} r where r.id = $1 and r.rev = $2 and ${reached(patientId, 3, layout.part)}`,
   };
 }
 
@@ -106,12 +110,14 @@ export const shown = ({ hiddenBy }: Layout): string[] =>
 /** Whether a row is a patient itself. */
 const isPatient = ({ subject }: Layout): boolean => subject === "id";
 
-export function selectOf(layout: Layout): string {
+/** `at`: the parameters of a Reach, for the reason for which each row is reached (`basis`). */
+export function selectOf(layout: Layout, at?: number): string {
   const patientId = `r.${quote(layout.subject)}`;
   const chart = isPatient(layout)
     ? mergedChart(patientId)
     : `(select m.into_id from patient_merges m where m.from_id = ${patientId} and m.into_id <> m.from_id)`;
-  return `select ${columnsOf(layout, "r")}, k.wrapped as subject_key, ${chart} as chart`;
+  const basis = at === undefined ? "" : `, ${basisOf(patientId, at)}`;
+  return `select ${columnsOf(layout, "r")}, k.wrapped as subject_key, ${chart} as chart${basis}`;
 }
 
 /** A table's columns as arrays of them travel. */
@@ -143,9 +149,10 @@ function createOf(layout: Layout, isKept: boolean): string {
   const columns = travelling(layout);
   const names = columns.map(({ column }) => quote(column)).join(", ");
   const at = columns.length + 1;
+  const ofType = layout.part && { ...layout.part, id: "null" };
   return `reached as (
        select p.id from patients p join subject_keys k on k.subject_id = p.id
-        where p.id = $${at} and k.wrapped = $${at + 1}::bytea and ${reached("p.id", at + 2)}),
+        where p.id = $${at} and k.wrapped = $${at + 1}::bytea and ${reached("p.id", at + 2, ofType)}),
      ${isKept ? `${keptCtes("reached", at + 4)},` : ""}
      made as (
        insert into ${quote(layout.table)} (${names})
@@ -163,7 +170,7 @@ function updateAllOf(layout: Layout): string {
           resettable.length > 0 ? ", sealed_as = null" : ""
         }
        from (${unnested(columns)}) x
-      where r.id = x.id and r.rev = x.rev - 1 and ${reached(`r.${quote(subject)}`, columns.length + 1)}`;
+      where r.id = x.id and r.rev = x.rev - 1 and ${reached(`r.${quote(subject)}`, columns.length + 1, layout.part)}`;
 }
 
 /**
@@ -178,7 +185,7 @@ function updateOf(layout: Layout): string {
         set ${columns.map((column, at) => `${quote(column)} = $${at + 2}`).join(", ")}${
           resettable.length > 0 ? ", sealed_as = null" : ""
         }
-      where r.id = $1 and r.rev = $${columns.length + 4} and ${reached(`r.${quote(subject)}`, columns.length + 2)}`;
+      where r.id = $1 and r.rev = $${columns.length + 4} and ${reached(`r.${quote(subject)}`, columns.length + 2, layout.part)}`;
 }
 
 /** The typed columns that an update writes. */

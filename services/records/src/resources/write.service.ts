@@ -1,8 +1,9 @@
-import { type Actor, NotFound } from "@medvault/contracts";
+import type { Actor } from "@medvault/contracts";
 import { answerToKeep, idempotent, type Answer as KeptAnswer, replayHeaders } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { chartInReach } from "../access/access.store.ts";
+import { outOfReach } from "../access/chart.service.ts";
 import type { Context } from "../context.ts";
 import { about } from "./refusal.service.ts";
 import { type Act, done } from "./resource.events.ts";
@@ -49,7 +50,7 @@ export async function write<View>(
       const act = replay(first.body);
       for (const patientId of act.patientIds ?? []) {
         if (!(await chartInReach(context.pool, actor, act.permission, patientId)))
-          throw about(new NotFound(), patientId);
+          throw about(await outOfReach(context.pool, actor, act.permission, patientId), patientId);
       }
       await context.appender.append(done(actor, { ...act, details: { ...act.details, replayed: true } }));
     },
