@@ -35,6 +35,7 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   appointments    a day of one doctor among --rows appointments
   decision        what consents cost the statement of a read, beside the one before there were any
   fhir            every bundle there is: whole, equal, valid; bundles of 1,000 and 20,000 exported, a second
+  migrate-in      a dump of CareCrypt with 10,000 prescriptions in sealed cells, moved in
 What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
 --works: of requests, those alone whose names begin so.
@@ -87,6 +88,7 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
     const [{ corpora }, { speed }] = [await import("./fhir/corpus.ts"), await import("./fhir/speed.ts")];
     return withFhir(async (fhir) => [...(await corpora(fhir)), ...(await speed(fhir))]);
   },
+  "migrate-in": async () => (await import("./migrate-in.ts")).moveIn(),
   "index-leakage": () =>
     withServers(async () => {
       const { leakage } = await import("./index-leakage/leakage.ts");

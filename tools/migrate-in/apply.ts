@@ -118,8 +118,8 @@ export class Applier {
       if ("sha256" in one && one.sha256 === sha256 && one.name === name) return { id: one.id, isNew: false };
     const body = { patientId, ...attachTo, files: [new File([new Uint8Array(bytes)], name)] };
     const headers = { "Idempotency-Key": keyOf(identity, sha256) };
-    const { data } = await client.call("POST /v1/files", { body, headers });
-    return { id: data.items[0]?.id ?? "", isNew: true };
+    const { data, headers: told } = await client.call("POST /v1/files", { body, headers });
+    return { id: data.items[0]?.id ?? "", isNew: !isReplayed(told) };
   }
 
   async #book({ identity, patient, doctor, startsAt, endsAt, reason }: AppointmentItem): Promise<Stored> {
@@ -131,7 +131,8 @@ export class Applier {
     const body = { patientId, doctorId, startsAt, endsAt, ...(reason && { reason }) };
     const headers = { "Idempotency-Key": keyOf(identity, map.source) };
     try {
-      return { id: (await client.call("POST /v1/appointments", { body, headers })).data.id, isNew: true };
+      const { data, headers: told } = await client.call("POST /v1/appointments", { body, headers });
+      return { id: data.id, isNew: !isReplayed(told) };
     } catch (error) {
       if (!(error instanceof ProblemError) || error.code !== "slot_taken") throw error;
       const query = { doctorId, from: startsAt, to: endsAt, limit: 100 };
@@ -142,6 +143,9 @@ export class Applier {
     }
   }
 }
+
+/** The answer of an earlier run. */
+const isReplayed = (headers: Headers): boolean => headers.get("idempotency-replayed") === "true";
 
 type Stored = { id: string; isNew: boolean };
 /** Of these one row is refused; of others, all that follow. */

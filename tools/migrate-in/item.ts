@@ -1,3 +1,5 @@
+import { NewAppointment, NewUser } from "@medvault/contracts";
+import type { z } from "zod";
 import { Fields, type Fields as FieldsType, type Reading } from "./making.ts";
 import type { Mapping, MappingTo, Value, WholeMap } from "./map.ts";
 import { type FhirKind, type FhirResource, identityOf, isFhir, resourceOf } from "./resource.ts";
@@ -27,6 +29,8 @@ export type UserItem = Of<"user"> & { username: string; email: string; role: str
 /** What a row is to become here. */
 export type Item = FhirItem | AppointmentItem | FileItem | UserItem;
 
+/** In the place of ids that are known once it is stored. */
+const NIL = "01900000-0000-7000-8000-000000000000";
 const MAX_MINUTES = 24 * 60;
 const SAFE_NAME = /[^\p{L}\p{N}._-]+/gu;
 
@@ -71,6 +75,9 @@ export function itemOf(row: SourceRow, mapping: Mapping, map: WholeMap, reading:
       // Whom the map names has an account here.
       if (fields.key(mapping.key).some((key) => Object.hasOwn(map.people, key))) return null;
       const [username, email] = [fields.required("username", 100), fields.required("email", 254)];
+      const role = fields.required("role", 100);
+      const name = fields.text("name", 200);
+      requireTaken(NewUser, { username, email, role, ...(name && { name }) });
       return {
         ...own,
         kind: "user",
@@ -97,12 +104,16 @@ function appointmentOf(fields: FieldsType, mapping: MappingTo<"appointment">) {
     minutes === null
       ? instantOf(fields, "endsAt")
       : new Date(Date.parse(startsAt) + minutes * 60_000).toISOString();
-  return {
-    doctor: fields.required("doctor", 200),
-    startsAt,
-    endsAt: end,
-    reason: fields.text("reason", 2_000),
-  };
+  const [doctor, reason] = [fields.required("doctor", 200), fields.text("reason", 2_000)];
+  const times = { startsAt, endsAt: end };
+  requireTaken(NewAppointment, { patientId: NIL, doctorId: NIL, ...times, ...(reason && { reason }) });
+  return { doctor, ...times, reason };
+}
+
+/** Of what would be refused there anyway, a dry run says so. Throws Refused. */
+function requireTaken(schema: z.ZodType, input: object): void {
+  const [issue] = schema.safeParse(input).error?.issues ?? [];
+  if (issue) throw new Refused("invalid_input", `${issue.path.join(".")}: ${issue.message}`);
 }
 
 function instantOf(fields: FieldsType, name: string): string {

@@ -7,7 +7,7 @@ import { type FhirResource, fullUrlOf } from "./resource.ts";
 import { Refused } from "./row.ts";
 import type { State } from "./state.ts";
 
-const MAX_ENTRIES = 200;
+const MAX_ENTRIES = 500;
 const MAX_BUNDLE_CHARS = 2 * 1024 * 1024;
 const MAX_UNDER_WAY = 2;
 /** The gateway is away, or takes nothing from us any more: what is stored stays so. */
