@@ -27,7 +27,7 @@ async function layTokens(work: Work, table: TokenTable): Promise<Outcome> {
   return withKeyring(work.installation, service, async (place, keyring) => {
     const raised = await addTokenLayer(place.pool, keyring, table, {
       signal: work.signal,
-      onStep: (tx, step) => emit(tx, service, reindexEvent(service, table.table, step)),
+      onStep: async (tx, step) => void (await emit(tx, service, reindexEvent(service, table.table, step))),
       onProgress: (done) => work.output.progress(`tokens of ${table.table}`, done, done),
     });
     return {

@@ -24,7 +24,8 @@ export async function resealTable(
         signal: work.signal,
         all: range.all,
         ...(range.after === undefined ? {} : { after: range.after }),
-        onRows: (tx, rows) => emit(tx, found.service, ...rows.map((row) => resealedEvent(found, row))),
+        onRows: async (tx, rows) =>
+          void (await emit(tx, found.service, ...rows.map((row) => resealedEvent(found, row)))),
         onProgress: (done, lastId) => {
           last = lastId;
           work.output.progress(`rows of ${name}`, done, done);

@@ -8,6 +8,7 @@ import { careTeamApi } from "./care-team/routes.ts";
 import { claimApi } from "./claims/routes.ts";
 import { consentsApi } from "./consents/routes.ts";
 import { directoryApi } from "./directory/routes.ts";
+import { erasureApi } from "./erasure/routes.ts";
 import { exportApi } from "./exports/routes.ts";
 import { fhirReadApi } from "./fhir/reading.ts";
 import { fhirApi } from "./fhir/routes.ts";
@@ -34,6 +35,7 @@ export const recordsRoutes = publicRoutesOf(
   careTeamApi,
   breakGlassApi,
   consentsApi,
+  erasureApi,
   medicalRecordApi,
   prescriptionApi,
   claimApi,

@@ -13,6 +13,14 @@ export { createOpenStream, createSealStream } from "./chunked.ts";
 export { CHUNK_BYTES, fileContext } from "./chunked-format.ts";
 export { authenticatedSize, openRange } from "./chunked-range.ts";
 export { DerivingKey } from "./deriving-key.ts";
+export {
+  type ErasureEntry,
+  erasureHash,
+  erasureStatement,
+  isErasureLedger,
+  isSignedErasure,
+  type SignedErasure,
+} from "./erasure-ledger.ts";
 export * from "./errors.ts";
 export { type FernetOptions, type OpenedFernet, openFernet } from "./fernet.ts";
 export { keyedHash } from "./keyed-hash.ts";

@@ -5,7 +5,8 @@ import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInP
 import type { Keyring } from "./keyring/keyring.ts";
 import { tableKeyAndWrapped } from "./keyring/service-keys.ts";
 
-const TABLE = "idempotency_keys";
+export const ANSWERS_TABLE = "idempotency_keys";
+const TABLE = ANSWERS_TABLE;
 const KEY_FORM = /^[\x21-\x7e]{1,200}$/;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const CLEANED_PER_WRITE = 4;
@@ -30,7 +31,7 @@ export interface Answer<T> {
 
 export type IdempotentAnswer<T> = Answer<T> & { readonly replayed: boolean };
 
-interface StoredAnswer {
+export interface StoredAnswer {
   body_hash: Buffer;
   status: number;
   answer: Buffer;
@@ -258,7 +259,8 @@ async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>
   if (rowCount !== 1) throw new RequestInProgress(); // our row cannot vanish under us; never answer what was not kept
 }
 
-function answerContext(
+/** What a kept answer is bound to. */
+export function answerContext(
   keyring: Keyring,
   { scope, bodyHash }: Pick<Place, "scope" | "bodyHash">,
   status: number,

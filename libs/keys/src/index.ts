@@ -1,5 +1,6 @@
 export { exactToken } from "@medvault/crypto";
 export * from "./errors.ts";
+export { forgetAnswers } from "./forgotten-answers.ts";
 export {
   type Answer,
   answerToKeep,
@@ -40,7 +41,7 @@ export {
 export type { KeyProvider } from "./providers/provider.ts";
 export { runFinalRotation } from "./rotation/final-rotation.jobs.ts";
 export { readKeyAges } from "./rotation/key-age.store.ts";
-export { shred } from "./rotation/shred.ts";
+export { allFinalAt, eraseSubject, isAnyErased, shred } from "./rotation/shred.ts";
 export { countInBackups } from "./rotation/wrapped-keys.store.ts";
 export { type MaskKind, searchedFields, type TableDeclaration } from "./sealed-tables/declaration.ts";
 export { maskEdges } from "./sealed-tables/mask.ts";

@@ -7,13 +7,15 @@ import { channelToNotify, wakeRelays } from "./wake.ts";
 
 /**
  * Puts events into the outbox of `source` (the service's name) in the transaction of their change,
- * and wakes the relay once it has committed. Throws EventRefused before it writes anything.
+ * and wakes the relay once it has committed. Gives their ids. Throws EventRefused before it writes
+ * anything.
  */
-export async function emit(tx: Tx, source: string, ...events: NewEvent[]): Promise<void> {
-  if (events.length === 0) return;
+export async function emit(tx: Tx, source: string, ...events: NewEvent[]): Promise<string[]> {
+  if (events.length === 0) return [];
   const rows = events.map((event) => toOutboxEvent(source, event));
   await insertEvents(tx, rows, channelToNotify(source));
   afterCommit(tx, () => announce(source, rows));
+  return rows.map(({ id }) => id);
 }
 
 /**

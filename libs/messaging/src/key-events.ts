@@ -16,8 +16,8 @@ export function keyEvent(
   patientIds: readonly string[] = [],
 ): (tx: Tx, details: Readonly<Record<string, number | string>>) => Promise<void> {
   if (patientIds.length > MAX_PATIENTS) throw new RangeError("an event names at most 1000 patients");
-  return (tx, details) =>
-    emit(
+  return async (tx, details) => {
+    await emit(
       tx,
       service,
       auditEvent(null, {
@@ -29,4 +29,5 @@ export function keyEvent(
         details: { ...details },
       }),
     );
+  };
 }

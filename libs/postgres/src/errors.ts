@@ -27,6 +27,19 @@ export class RestoreInProgress extends Error {
   }
 }
 
+/**
+ * Whose data was to be written was erased meanwhile; nothing was changed. The fields are as above,
+ * and say no more than of anyone who is not there.
+ */
+class SubjectErased extends Error {
+  override readonly name = "SubjectErased";
+  readonly code = "not_found";
+  readonly kind = "not_found";
+  constructor() {
+    super("Not found, or not visible to you.");
+  }
+}
+
 /** COMMIT was answered by ROLLBACK: a statement had failed and its error was swallowed. */
 export class TransactionAborted extends Error {
   override readonly name = "TransactionAborted";
@@ -85,6 +98,8 @@ const TLS_REFUSED = /^(CERT_|DEPTH_ZERO_|ERR_SSL_|ERR_TLS_|HOSTNAME_|INVALID_CA|
 
 /** What backup's trigger `refuse_write` raises. */
 const WRITE_REFUSED = "MVR01";
+/** What the trigger `refuse_erased_subject` raises (libs/keys). */
+const SUBJECT_ERASED = "MVE01";
 const SERIALIZATION_FAILURE = "40001";
 const DEADLOCK_DETECTED = "40P01";
 
@@ -122,6 +137,7 @@ export function isConnectionLost(error: unknown): boolean {
 /** The error as callers see it: one of ours where that is what it means, else itself. */
 export function toDatabaseError(error: unknown): unknown {
   if (codeOf(error) === WRITE_REFUSED) return new RestoreInProgress();
+  if (codeOf(error) === SUBJECT_ERASED) return new SubjectErased();
   if (error instanceof DatabaseUnavailable || !isUnavailable(error)) return error;
   return new DatabaseUnavailable(error);
 }

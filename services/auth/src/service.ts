@@ -8,6 +8,7 @@ import { openContext } from "./context.ts";
 import { delegationRoutes } from "./delegations/delegation.routes.ts";
 import { localDelegations } from "./delegations/delegation.service.ts";
 import { directoryRoutes } from "./directory/directory.routes.ts";
+import { erasureConsumers } from "./erasure/erasure.consumers.ts";
 import { lockoutJobs, lockoutMetrics } from "./lockout/lockout.jobs.ts";
 import { mailJobs, mailMetrics } from "./mail/mail.jobs.ts";
 import { mfaRoutes } from "./mfa/mfa.routes.ts";
@@ -66,7 +67,7 @@ export const service = defineService({
     ...addressJobs(ctx),
     ...reminderJobs(ctx),
   ],
-  consumers: reminderConsumers,
+  consumers: (ctx) => [...reminderConsumers(ctx), ...erasureConsumers(ctx)],
   metrics: (ctx) => [...sessionMetrics(ctx), ...lockoutMetrics(ctx), ...mailMetrics(ctx)],
   checks: ({ mails }) => ({ mail: () => mails.probe() }),
   jsonLimitBytes: 64 * 1024,

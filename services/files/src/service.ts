@@ -2,6 +2,7 @@ import { defineService } from "@medvault/runtime";
 import { writableDirectory } from "@medvault/service-kit";
 import { FilesConfig } from "./config.ts";
 import { openContext } from "./context.ts";
+import { erasureConsumers } from "./erasure/erasure.consumers.ts";
 import { exportJobs } from "./exports/export.jobs.ts";
 import { exportRoutes } from "./exports/export.routes.ts";
 import { fileJobs } from "./files/file.jobs.ts";
@@ -17,6 +18,7 @@ export const service = defineService({
   open: openContext,
   people: ({ people }) => people,
   routes: (context) => [...fileRoutes(context), ...exportRoutes(context)],
+  consumers: erasureConsumers,
   jobs: (context) => [...fileJobs(context), ...exportJobs(context)],
   checks: ({ blobs }) => ({ store: () => blobs.probe() }),
   refusalNoun: "file",

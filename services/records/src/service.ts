@@ -10,6 +10,9 @@ import { RecordsConfig } from "./config.ts";
 import { consentRoutes } from "./consents/consent.routes.ts";
 import { openContext } from "./context.ts";
 import { documentRoutes } from "./documents/document.routes.ts";
+import { erasureConsumers } from "./erasure/erasure.consumers.ts";
+import { erasureJobs } from "./erasure/erasure.jobs.ts";
+import { erasureRoutes } from "./erasure/erasure.routes.ts";
 import { fhirValidationRoutes } from "./fhir/validation.routes.ts";
 import { fhirReadRoutes } from "./fhir-api/fhir-read.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
@@ -40,6 +43,7 @@ export const service = defineService({
     ...careTeamRoutes(context),
     ...breakGlassRoutes(context),
     ...consentRoutes(context),
+    ...erasureRoutes(context),
     ...medicalRecordRoutes(context),
     ...documentRoutes(context),
     ...prescriptionRoutes(context),
@@ -49,7 +53,13 @@ export const service = defineService({
     ...fhirReadRoutes(context),
     ...fhirValidationRoutes(context),
   ],
-  jobs: (context) => [...searchJobs(context), ...projectorJobs(context), ...reminderJobs(context)],
+  consumers: erasureConsumers,
+  jobs: (context) => [
+    ...searchJobs(context),
+    ...projectorJobs(context),
+    ...reminderJobs(context),
+    ...erasureJobs(context),
+  ],
   metrics: (context) => [
     ...searchMetrics(context),
     ...projectorMetrics(context),

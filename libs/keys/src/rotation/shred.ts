@@ -1,5 +1,7 @@
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
+import type { Keyring } from "../keyring/keyring.ts";
+import { insertSubjectKeys, newSubjectKey } from "../keyring/subject-keys.ts";
 import type { Audit, KeyPlace } from "./service-key.ts";
 
 /**
@@ -21,6 +23,39 @@ export async function shred(tx: Tx, subjectId: string): Promise<boolean> {
     [subjectId],
   );
   return rows[0]?.had_key === true;
+}
+
+/**
+ * Shreds a subject for good: no key is ever made for them again, not by a transaction that has
+ * begun either. Until this one ends, others that would make their first key wait. Idempotent.
+ */
+export async function eraseSubject(tx: Tx, keyring: Keyring, subjectId: string): Promise<void> {
+  const known = await tx.query("select from erased_subjects where subject_id = $1", [subjectId]);
+  if (known.rowCount === 0) {
+    // In the place of a key, so that another one that is being made is waited for, and shredded.
+    await insertSubjectKeys(tx, new Map([[subjectId, newSubjectKey(keyring, subjectId)]]));
+    await tx.query("insert into erased_subjects (subject_id) values ($1)", [subjectId]);
+  }
+  await shred(tx, subjectId);
+}
+
+/** Whether one of these was erased. */
+export async function isAnyErased(db: Db, subjectIds: readonly string[]): Promise<boolean> {
+  const { rowCount } = await db.query(
+    "select from erased_subjects where subject_id = any($1::uuid[]) limit 1",
+    [subjectIds],
+  );
+  return rowCount === 1;
+}
+
+/** When the last of these erased subjects became final; null while one of them is not. */
+export async function allFinalAt(db: Db, subjectIds: readonly string[]): Promise<Date | null> {
+  const { rows } = await db.query<{ at: Date | null }>(
+    `select case when bool_and(s.final_at is not null) then max(s.final_at) end as at
+       from unnest($1::uuid[]) as x (id) left join shreds s on s.subject_id = x.id`,
+    [subjectIds],
+  );
+  return rows[0]?.at ?? null;
 }
 
 /** `shred` in a transaction of its own, with its event; `keys` in it is 0 or 1. */

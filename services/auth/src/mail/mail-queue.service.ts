@@ -13,6 +13,7 @@ import {
   postponeMail,
   replaceMail,
   type WaitingMail,
+  waitingMails,
 } from "./mail-queue.store.ts";
 import type { MailTask } from "./mail-task.service.ts";
 import { MailRefused, type MailTransport } from "./mail-transport.client.ts";
@@ -25,6 +26,11 @@ export interface MailQueue {
   later(tx: Tx, task: MailTask, id?: string): Promise<void>;
   /** Sends what is due; before the first call nothing is sent. */
   wake(): void;
+  /**
+   * Deletes what waits for somebody, or was to be made for them, by their account or one of their
+   * addresses; returns how many. One that is on its way to a server now arrives.
+   */
+  forget(tx: Tx, userId: string, addresses: readonly string[]): Promise<number>;
   /** For readiness: throws when nothing can be sent at the moment. */
   probe(): Promise<void>;
   /** Ends what is under way; the rest stays in line. */
@@ -37,6 +43,14 @@ type Content = { mail: Mail } | { task: MailTask };
 const isMadeAgain = (content: Content): content is { task: MailTask } =>
   "task" in content && content.task.name === "reminder";
 
+/** Whom a mail is for or about: accounts and addresses. */
+function namedIn(content: Content): string[] {
+  if ("mail" in content) return [content.mail.to];
+  const { userId, email, claimantId } = content.task as Partial<Record<string, unknown>>;
+  return [userId, email, claimantId].filter((one) => typeof one === "string");
+}
+
+const FORGET_BATCH = 200;
 const SENDERS = 4;
 /** Longer than a server may take to refuse or accept. */
 const LEASE_MS = 60_000;
@@ -95,7 +109,7 @@ export function createMailQueue(options: {
 
   const afterMs = (ms: number) => new Date(now().getTime() + ms);
 
-  function contentOf({ id, kind, sealed }: WaitingMail): Content {
+  function contentOf({ id, kind, sealed }: Pick<WaitingMail, "id" | "kind" | "sealed">): Content {
     const plain = openBox({ key: options.key, version: 1 }, contextOf(id, kind), sealed);
     return JSON.parse(plain.toString("utf8")) as Content;
   }
@@ -176,6 +190,20 @@ export function createMailQueue(options: {
     wake() {
       if (state === "waiting") state = "open";
       pump();
+    },
+    async forget(tx, userId, addresses) {
+      const whose = new Set([userId, ...addresses].map((one) => one.toLowerCase()));
+      let forgotten = 0;
+      for (let after: string | null = null; ; ) {
+        const rows = await waitingMails(tx, after, FORGET_BATCH);
+        for (const row of rows) {
+          if (!namedIn(contentOf(row)).some((one) => whose.has(one.toLowerCase()))) continue;
+          await deleteMail(tx, row.id);
+          forgotten += 1;
+        }
+        after = rows.at(-1)?.id ?? null;
+        if (rows.length < FORGET_BATCH) return forgotten;
+      }
     },
     probe: () => transport.probe(),
     async stop() {

@@ -34,6 +34,20 @@ export async function claimMail(db: Db, leaseMs: number, now: Date): Promise<Wai
   return rows[0] ?? null;
 }
 
+/** What waits, in the order of ids, whoever may be sending it; after one of them. */
+export async function waitingMails(
+  db: Db,
+  after: string | null,
+  limit: number,
+): Promise<Pick<WaitingMail, "id" | "kind" | "sealed">[]> {
+  const { rows } = await db.query<WaitingMail>(
+    `select id, kind, sealed from mails
+      where parked_at is null and ($1::uuid is null or id > $1) order by id limit $2`,
+    [after, limit],
+  );
+  return rows;
+}
+
 /** Replaces what a mail was to be made from by the mail itself. False: it is gone. */
 export async function replaceMail(tx: Tx, id: string, sealed: Buffer): Promise<boolean> {
   const { rowCount } = await tx.query(`update mails set sealed = $2 where id = $1 and parked_at is null`, [

@@ -75,7 +75,7 @@ export async function endSessions(
 export async function endSessionsOf(
   ctx: Pick<AuthContext, "now">,
   change: SessionChange,
-  actor: Actor,
+  actor: Actor | null,
   { userId, except, reason }: { userId: string; except: string | null; reason: EndReason },
 ): Promise<void> {
   const ended = await markEndedOf(change.tx, userId, except, reason, ctx.now());

@@ -181,6 +181,15 @@ export async function markEndedOf(
   return rows.map((row) => row.id);
 }
 
+/** Every session that is kept of a user, ended ones too; at most 1,000, latest first. */
+export async function sessionIdsOf(db: Db, userId: string): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    "select id from sessions where user_id = $1 order by id desc limit 1000",
+    [userId],
+  );
+  return rows.map((row) => row.id);
+}
+
 /** Up to `limit` live sessions from before `before`; locked: each caller gets others. */
 export async function lockBegunBefore(tx: Tx, before: Date, limit: number): Promise<string[]> {
   const { rows } = await tx.query<{ id: string }>(

@@ -48,6 +48,8 @@ export const Manifest = z.strictObject({
   filesMissing: z.int().nonnegative(),
   /** Tree size of the audit log's copied checkpoint; null without an outside store. */
   auditCheckpoint: z.int().nonnegative().nullable(),
+  /** The last entry of the ledger of erasures that was known then; missing in older manifests. */
+  erasures: z.strictObject({ number: z.int().positive(), sha256: Sha256 }).nullable().optional(),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

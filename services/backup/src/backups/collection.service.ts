@@ -8,6 +8,7 @@ import type { AuditLine, FileLine, Manifest, Part } from "../archive/manifest.ts
 import type { Measured } from "../archive/measure.ts";
 import { type BackupFolder, writePart } from "../archive/part.store.ts";
 import type { Context } from "../context.ts";
+import { lastCopy } from "../erasures/ledger.store.ts";
 import {
   inSnapshot,
   listFiles,
@@ -71,6 +72,7 @@ export async function collect(sources: Sources, draft: Draft): Promise<Collected
       parts: parts.sort((a, b) => (a.name < b.name ? -1 : 1)),
       filesMissing: files.missing,
       auditCheckpoint: audit?.checkpoint ?? null,
+      erasures: await lastCopy(sources.copyPool),
     },
     files: files.part.rows - files.missing,
     sizeBytes,

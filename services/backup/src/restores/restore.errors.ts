@@ -16,6 +16,8 @@ export type FailureReason =
   | "fence_lost"
   | "safety_backup_failed"
   | "outbox_not_drained"
+  | "erasure_ledger_short"
+  | "erasure_ledger_damaged"
   | "interrupted";
 
 /** The restore stopped before anything live was changed. */

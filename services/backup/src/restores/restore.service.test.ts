@@ -151,19 +151,6 @@ test("a key that is there is left alone, whatever the backup has; nothing of the
   expect(rows[0]).toEqual({ wrapped: rewrapped, last_seq: 41 });
 });
 
-test("keys of patients in an erasure ledger stay destroyed", async () => {
-  const patient = await givenPatient(backup);
-  const { id } = await makeBackup(backup);
-  const owner = new pg.Client(backup.database.ownerUrl);
-  await owner.connect();
-  await owner.query("create table records_sys.erasure_ledger (patient_id uuid primary key)");
-  await owner.query("insert into records_sys.erasure_ledger values ($1)", [patient.id]);
-  await owner.end();
-  await backup.records.query("delete from subject_keys");
-  expect((await restore(backup, id))?.state).toBe("complete");
-  expect((await backup.records.query("select from subject_keys")).rowCount).toBe(0);
-});
-
 test("a backup damaged anywhere is refused and changes nothing", async () => {
   const patient = await givenPatient(backup);
   await givenFile(backup, patient.id);

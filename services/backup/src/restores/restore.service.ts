@@ -12,6 +12,7 @@ import { markRestoring, putBlobsBack } from "./blob.store.ts";
 import { compareWithLive, isLiveWhole } from "./changes.store.ts";
 import { fenced } from "./fence.service.ts";
 import { leftoverFences, unfenceTable } from "./fence.store.ts";
+import { requireWholeLedger } from "./ledger.service.ts";
 import { loadSchema, stageKeys } from "./load.service.ts";
 import { RestoreFailed } from "./restore.errors.ts";
 import { failedEvent, requesterOf, restoredEvent } from "./restore.events.ts";
@@ -90,6 +91,7 @@ async function restore(context: RestoreContext, task: RestoreTask, limits: SwapL
   const backup = await openBackup(context, task.backupId, expected);
   try {
     await checkBackup(backup, new AbortController().signal);
+    await requireWholeLedger(pool, context.archiveDir, backup.manifest);
     if (task.kind === "preview") await preview(context, backup, task);
     else await fenced(pool, task.n, limits.attempts, () => replace(context, backup, task, limits));
   } finally {
@@ -112,7 +114,7 @@ async function replace(
   Object.assign(work.counts, countsOf(changes), { safetyBackupId });
   await markRestoring(filesDir, async () => {
     work.counts.blobsBack = await putBlobsBack(backup, filesDir);
-    await swap(pool, task, work, limits);
+    await swap(context, task, work, limits);
   });
 }
 
@@ -151,7 +153,7 @@ function build(pool: pg.Pool, backup: OpenedBackup, task: RestoreTask): Promise<
       rows += await loadSchema(client, backup, service, task.n);
       keys.set(service, await stageKeys(client, backup, service, task.n));
     }
-    return { keys, counts: { rows }, snapshot };
+    return { keys, counts: { rows }, snapshot, manifest: backup.manifest };
   });
 }
 

@@ -180,7 +180,7 @@ export async function insertMissing(
 /**
  * Takes the keys of shredded subjects out of the staged ones: they stay destroyed, whatever a
  * backup still holds of them. A key that was made after the shred, for a new subject of the same
- * id, is another. The same for `erasure_ledger` (`patient_id`), where a service has one.
+ * id, is another; but of who is in the ledger of erasures there is none.
  */
 export async function dropErased(db: Db, staged: string, sysSchema: string): Promise<void> {
   await db.query(
@@ -191,12 +191,12 @@ export async function dropErased(db: Db, staged: string, sysSchema: string): Pro
       sysSchema,
     ),
   );
-  if (!(await exists(db, nameOf(sysSchema, "erasure_ledger")))) return;
+  if (!(await exists(db, "records_sys.erasure_ledger"))) return;
   await db.query(
     ddl(
-      "delete from %I.subject_keys s using %I.erasure_ledger e where e.patient_id = s.subject_id",
+      `delete from %I.subject_keys s using records_sys.erasure_ledger e
+        where s.subject_id = any(e.patient_ids)`,
       staged,
-      sysSchema,
     ),
   );
 }

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { emit } from "@medvault/messaging";
 import { type Db, inTransaction, sysSchemaOf, type Tx } from "@medvault/postgres";
-import type pg from "pg";
-import type { Part, Snapshot } from "../archive/manifest.ts";
+import type { Manifest, Part, Snapshot } from "../archive/manifest.ts";
+import type { RestoreContext } from "../context.ts";
 import { THIS_RUNNER } from "../work/runner.ts";
 import { lockLive, withRetries } from "./fence.service.ts";
 import { isFenceHeld, unfenceTable } from "./fence.store.ts";
+import { requireWholeLedger } from "./ledger.service.ts";
 import { RestoreFailed } from "./restore.errors.ts";
 import { restoredEvent } from "./restore.events.ts";
 import { completeRestore } from "./restore.store.ts";
@@ -39,25 +40,32 @@ export interface SwapWork {
   counts: Record<string, string | number | null>;
   /** What the backup holds. */
   snapshot: Snapshot | undefined;
+  /** Of the backup. */
+  manifest: Manifest;
 }
 
 /**
  * Puts the built schemas in the place of the live ones, in one transaction: locks every live table,
  * lets the events of before leave, puts missing keys back, takes again what was taken since the
- * backup, renames, and writes down that it is done. Throws `RestoreFailed` live_busy or
- * outbox_not_drained; nothing is changed then.
+ * backup, renames, and writes down that it is done. Throws `RestoreFailed` live_busy,
+ * outbox_not_drained or erasure_ledger_…; nothing is changed then.
  */
 export async function swap(
-  pool: pg.Pool,
+  { pool, archiveDir }: Pick<RestoreContext, "pool" | "archiveDir">,
   task: RestoreTask,
   work: SwapWork,
   limits: SwapLimits,
 ): Promise<void> {
   if (!(await drained(pool, limits.drainMs))) throw new RestoreFailed("outbox_not_drained");
-  await withRetries(limits.attempts, () => inTransaction(pool, (tx) => swapOnce(tx, task, work)));
+  await withRetries(limits.attempts, () => inTransaction(pool, (tx) => swapOnce(tx, archiveDir, task, work)));
 }
 
-async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts, snapshot }: SwapWork): Promise<void> {
+async function swapOnce(
+  tx: Tx,
+  archiveDir: string,
+  task: RestoreTask,
+  { keys, counts, snapshot, manifest }: SwapWork,
+): Promise<void> {
   const live = await lockLive(tx, "access exclusive");
   if (!(await isFenceHeld(tx, task.n))) throw new RestoreFailed("fence_lost");
   for (const { schema, table } of live) await unfenceTable(tx, schema, table, task.n);
@@ -66,6 +74,8 @@ async function swapOnce(tx: Tx, task: RestoreTask, { keys, counts, snapshot }: S
   for (const service of RESTORED) {
     keysBack += await putKeysBack(tx, task.n, service, keys.get(service) ?? []);
   }
+  // Nobody is erased any more until the commit: the tables are locked.
+  await requireWholeLedger(tx, archiveDir, manifest);
   const taken = await takeAgain(tx, task.n);
   for (const service of RESTORED) {
     const { scratch, old } = schemasOf(service, task.n);

@@ -154,7 +154,8 @@ async function hideAgain(db: Db, scratch: string): Promise<number> {
 
 /**
  * The rows of shredded subjects do not come back: without their key nothing of them opens, but
- * their ids and tokens would be there again. Asked once the missing keys are back.
+ * their ids and tokens would be there again. Nor do those of who is in the ledger of erasures,
+ * whether or not the service has done its part yet. Asked once the missing keys are back.
  */
 async function leaveOutErased(db: Db, service: RestoredService, n: number): Promise<number> {
   const { scratch } = schemasOf(service, n);
@@ -163,13 +164,14 @@ async function leaveOutErased(db: Db, service: RestoredService, n: number): Prom
   for (const [table, column] of SUBJECTS[service]) {
     const { rowCount } = await db.query(
       ddl(
-        `delete from %I.%I t using %I.shreds s
-          where s.subject_id = t.%I
-            and not exists (select from %I.subject_keys k where k.subject_id = s.subject_id)`,
+        `delete from %I.%I t
+          where t.%I in (select s.subject_id from %I.shreds s
+                          where not exists (select from %I.subject_keys k where k.subject_id = s.subject_id)
+                         union all select unnest(e.patient_ids) from records_sys.erasure_ledger e)`,
         scratch,
         table,
-        sysSchema,
         column,
+        sysSchema,
         sysSchema,
       ),
     );

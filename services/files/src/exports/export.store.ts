@@ -85,6 +85,15 @@ export async function deleteExport(tx: Tx, id: string): Promise<boolean> {
   return rowCount === 1;
 }
 
+/** Deletes the exports of these patients, in whatever state; gives the blobs that were kept. */
+export async function deleteExportsOf(tx: Tx, patientIds: readonly string[]): Promise<string[]> {
+  const { rows } = await tx.query<{ blob: string | null }>(
+    "delete from exports where patient_ids && $1::uuid[] returning blob",
+    [patientIds],
+  );
+  return rows.flatMap(({ blob }) => blob ?? []);
+}
+
 /**
  * Takes the export that waits longest, or whose maker has not said for a while that it is alive.
  * Null: none.

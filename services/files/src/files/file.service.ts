@@ -82,8 +82,9 @@ function insert(
   const request = { actorId: caller.id, key, method: "POST", path: "/v1/files", body: { ...target, parts } };
   const store = async (tx: Tx) => {
     const [patientId] = access.chart;
-    const subjectKey = await createSubjectKey(tx, keyring, patientId);
+    // The lock first: whoever is erased while this waits for it gets no key any more.
     await requireRoom(tx, access.chart, files, access.vouched ? quotas.patient : quotas.unvouched);
+    const subjectKey = await createSubjectKey(tx, keyring, patientId);
     const items: FileView[] = [];
     for (const received of files) {
       const file = rowOf(caller, { ...target, patientId }, received);

@@ -128,6 +128,18 @@ export async function deleteFile(tx: Tx, id: string, rev: number): Promise<boole
   return rowCount === 1;
 }
 
+/** Deletes the files of these patients, in whatever state. */
+export async function deleteFilesOf(
+  tx: Tx,
+  patientIds: readonly string[],
+): Promise<{ id: string; blob: string }[]> {
+  const { rows } = await tx.query<{ id: string; blob: string }>(
+    "delete from files where patient_id = any($1::uuid[]) returning id, blob",
+    [patientIds],
+  );
+  return rows;
+}
+
 /** Those of the given blobs that a row points to. */
 export async function referencedBlobs(db: Db, names: readonly string[]): Promise<Set<string>> {
   const { rows } = await db.query<{ blob: string }>(

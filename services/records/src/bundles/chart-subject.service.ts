@@ -1,4 +1,5 @@
 import { type Actor, NotFound } from "@medvault/contracts";
+import { isAnyErased } from "@medvault/keys";
 import type { Context } from "../context.ts";
 import { identifiersOf, isOfOnePerson, type NamedIdentifier } from "../fhir/identifier.ts";
 import type { Bundle, Entry } from "./bundle.ts";
@@ -24,7 +25,8 @@ interface Asked {
 /**
  * The charts of ours that entries are about though the bundle does not hold their Patient: named
  * as `Patient/<our id>`, or by an identifier that one chart alone has. Only those which the caller
- * may write are found; any other name is somebody else's.
+ * may write are found; any other name is somebody else's. Throws NotFound for the id of someone who
+ * was erased: what is said of them is kept nowhere.
  */
 export async function chartsOf(
   context: Context,
@@ -44,11 +46,13 @@ export async function chartsOf(
     if (one.id !== null) return [one.id];
     return [...(byToken.get(tokens.get(one)?.toString("hex") ?? "") ?? [])];
   });
-  const charts = await findCharts(context.pool, actor, [...new Set(named.flat())]);
+  const ids = [...new Set(named.flat())];
+  const charts = await findCharts(context.pool, actor, ids);
+  if (charts.size < ids.length && (await isAnyErased(context.pool, ids))) throw new NotFound();
   const found = asked.flatMap(({ entry }, at) => {
-    const ids = new Set((named[at] ?? []).flatMap((id) => charts.get(id)?.patientId ?? []));
-    const [id] = ids;
-    return id !== undefined && ids.size === 1 ? [[entry, id] as const] : [];
+    const chart = new Set((named[at] ?? []).flatMap((id) => charts.get(id)?.patientId ?? []));
+    const [id] = chart;
+    return id !== undefined && chart.size === 1 ? [[entry, id] as const] : [];
   });
   return new Map(found);
 }

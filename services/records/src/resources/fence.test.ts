@@ -81,6 +81,8 @@ test("threat: a write reaches records while a restore replaces them; by every wa
     "DELETE /v1/patients/{id}/care-team/{userId}": () =>
       admin.delete(`/v1/patients/${patientId}/care-team/${doctor.actor.id}`),
     "POST /v1/patients/{id}/break-glass": () => doctor.post(`/v1/patients/${twin}/break-glass`, emergency),
+    "POST /v1/patients/{id}/erase": () =>
+      admin.post(`/v1/patients/${twin}/erase`, { reason: "Asked for in writing" }),
     "PATCH /v1/break-glass/{id}": () => admin.patch(`/v1/break-glass/${broken}`, { reviewed: "justified" }),
     "POST /v1/patients/{id}/consents": () => admin.post(consents, { grantee, purpose: "HPAYMT" }),
     "DELETE /v1/patients/{id}/consents/{consentId}": () => admin.delete(`${consents}/${given}`),
