@@ -50,16 +50,19 @@ async function* batches(blocks: Iterable<Block> | AsyncIterable<Block>): AsyncGe
 }
 
 async function answer(worker: Worker, blocks: Next): Promise<Made> {
-  const signal = AbortSignal.timeout(BATCH_MS);
+  const answered = new AbortController();
+  const signal = AbortSignal.any([AbortSignal.timeout(BATCH_MS), answered.signal]);
   try {
-    const answered = once(worker, "message", { signal });
-    const died = once(worker, "exit", { signal }).then(() => Promise.reject(new DocumentFailed()));
-    died.catch(() => {});
+    const message = once(worker, "message", { signal });
+    const death = once(worker, "exit", { signal });
+    death.catch(() => {});
     worker.postMessage(blocks);
-    const [message] = await Promise.race([answered, died]);
-    return message as Made;
+    const [first] = await Promise.race([message, death.then(() => Promise.reject(new DocumentFailed()))]);
+    return first as Made;
   } catch {
     throw new DocumentFailed();
+  } finally {
+    answered.abort();
   }
 }
 

@@ -87,6 +87,10 @@ export async function startOthers(grants: Grants) {
       res.writeHead(200, { "content-type": "text/csv" });
       return void res.end(chart.log);
     }
+    if (url.pathname.endsWith("/summary")) {
+      res.writeHead(200, { "content-type": "application/pdf" });
+      return void res.end(`%PDF of ${patientId}`);
+    }
     if (url.searchParams.has("unmask")) unmasked.push(patientId);
     const at = Number(url.searchParams.get("_cursor") ?? 0);
     await chart.onPage?.();

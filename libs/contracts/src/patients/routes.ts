@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { LimitQuery } from "../http.ts";
 import { defineRoutes, REPLAY, SEARCH } from "../route.ts";
 import * as p from "./schemas.ts";
@@ -51,6 +52,20 @@ export const patientApi = defineRoutes({
     query: p.UnmaskQuery,
     response: p.PatientChart,
     etag: true,
+    errors: ["purpose_required"],
+  },
+  summarise: {
+    method: "GET",
+    path: "/internal/patients/{id}/summary",
+    permission: "fhir:export",
+    internal: true,
+    part: "export",
+    resource: "patient",
+    summary: "The whole chart as a PDF for people to read, as far as the caller may see it; not encrypted",
+    query: p.UnmaskQuery,
+    response: z.string(),
+    responseType: "application/pdf",
+    slow: true,
     errors: ["purpose_required"],
   },
   listVersions: {

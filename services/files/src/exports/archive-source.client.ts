@@ -18,6 +18,8 @@ export interface ArchiveSources {
     patientId: string,
     asked: { unmask: boolean; cursor: string | null },
   ): Promise<Readable | null>;
+  /** The chart as a PDF to read; null: not unmasked, or not at all. Throws as record does. */
+  summary(caller: Caller, patientId: string, unmask: boolean): Promise<Readable | null>;
   /** Who did what with the chart, as CSV; null: they may not see it. Throws as record does. */
   accessLog(caller: Caller, patientId: string): Promise<Readable | null>;
   close(): Promise<void>;
@@ -49,6 +51,10 @@ export function archiveSources(urls: { records: string; audit: string }, tls: Tl
       const page = await open(records, caller, path, patientId);
       if (page === null && !unmask) throw new AccessDenied(patientId);
       return page;
+    },
+    summary(caller, patientId, unmask) {
+      const query = unmask ? `?unmask=${SENSITIVE_FIELDS.join(",")}` : "";
+      return open(records, caller, `/internal/patients/${patientId}/summary${query}`, patientId);
     },
     accessLog: (caller, patientId) =>
       open(audit, caller, `/internal/patients/${patientId}/events`, patientId),

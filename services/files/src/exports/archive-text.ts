@@ -22,6 +22,7 @@ interface About {
   readonly at: Date;
   readonly unmasked: boolean;
   readonly hasLog: boolean;
+  readonly hasSummary: boolean;
   readonly index: readonly FileInIndex[];
 }
 
@@ -29,7 +30,7 @@ const damagedIn = (index: readonly FileInIndex[]): number =>
   index.filter(({ note }) => note === "damaged").length;
 
 /** In the words of who opens the archive. */
-export function readmeOf({ patientId, at, unmasked, hasLog, index }: About): string {
+export function readmeOf({ patientId, at, unmasked, hasLog, hasSummary, index }: About): string {
   const damaged = damagedIn(index);
   const lines = [
     "A health record to take away",
@@ -40,6 +41,9 @@ export function readmeOf({ patientId, at, unmasked, hasLog, index }: About): str
     "",
     "What is in this archive",
     "-----------------------",
+    ...(hasSummary
+      ? ["summary.pdf            The record for people to read: print it, or show it to a doctor."]
+      : []),
     "fhir/record-0001.json  The record as FHIR R4 bundles (https://hl7.org/fhir/R4/): who the patient is,",
     "                       diagnoses, notes, laboratory results, prescriptions, appointments, claims.",
     "                       Other clinics' systems can read this. A very large record has several.",

@@ -40,9 +40,11 @@ export async function* packed(context: Context, caller: Caller, packing: Packing
   const index = yield* files(context, caller, packing, zip);
   onProgress("access_log", BEGINS.access_log);
   const hasLog = yield* accessLogs(context, caller, packing, zip);
+  onProgress("summary", BEGINS.summary);
+  const hasSummary = yield* summary(context, caller, packing, zip, unmasked);
   onProgress("closing", BEGINS.closing);
   signal.throwIfAborted();
-  const about = { ...packing, unmasked, hasLog, index };
+  const about = { ...packing, unmasked, hasLog, hasSummary, index };
   yield* zip.deflate("README.txt", once(readmeOf(about)));
   const contents: readonly Packed[] = [...zip.packed];
   yield* zip.deflate("manifest.json", once(manifestOf({ ...about, requestedBy: caller.id, contents })));
@@ -181,6 +183,20 @@ async function* accessLogs(
     if (log === null) return false;
     yield* zip.deflate(`who-looked${at === 0 ? "" : `-${at + 1}`}.csv`, watched(log, signal));
   }
+  return true;
+}
+
+/** The chart for people to read, masked as its bundles are. Returns whether it is there. */
+async function* summary(
+  { sources }: Context,
+  caller: Caller,
+  { patientId, signal }: Packing,
+  zip: Zip,
+  unmask: boolean,
+): AsyncGenerator<Buffer, boolean> {
+  const pdf = await patiently(signal, () => sources.summary(caller, patientId, unmask));
+  if (pdf === null) return false;
+  yield* zip.deflate("summary.pdf", watched(pdf, signal));
   return true;
 }
 

@@ -101,6 +101,7 @@ test("a patient takes away the whole record as one archive, which another progra
     "files/0002.pdf",
     "files/index.json",
     "who-looked.csv",
+    "summary.pdf",
     "README.txt",
     "manifest.json",
   ]);
@@ -132,7 +133,7 @@ test("each entry is AES-256 as WinZip has it (AE-2), and a wrong password opens 
     const extra = at + 30 + bytes.readUInt16LE(at + 26);
     expect(bytes.subarray(extra, extra + 9).toString("latin1")).toBe("\x01\x99\x07\x00\x02\x00AE\x03");
   }
-  expect(seen).toBe(6);
+  expect(seen).toBe(7);
   expect((await entriesOf(bytes, GIVEN)).get("files/0001.pdf")).toEqual(PDF);
   const wrong = createReader(bytes, `${GIVEN}?`);
   for (const name of await wrong.names()) await expect(wrong.bytes(name), name).rejects.toThrow();

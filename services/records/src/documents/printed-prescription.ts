@@ -8,7 +8,7 @@ type Person = Pick<PatientView, "givenName" | "familyName">;
 const CJK = /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}ー・]+$/u;
 
 /** How a person is called in full: where scripts put the family name first, so do we. */
-function fullName({ givenName, familyName }: Person): string {
+export function fullName({ givenName, familyName }: Person): string {
   if (CJK.test(givenName) && CJK.test(familyName)) return `${familyName}${givenName}`;
   return [givenName, familyName].filter(Boolean).join(" ");
 }
@@ -19,7 +19,8 @@ export function momentAt(moment: Date, zone: string): string {
   return `${wall.slice(0, 10)} ${wall.slice(11, 16)}, ${zone}`;
 }
 
-const codeText = ({ code }: PrescriptionView): string | null =>
+/** A code with what it means and whose it is. */
+export const codeText = (code: PrescriptionView["code"]): string | null =>
   code && [code.display, code.code, code.system].filter(Boolean).join(" · ");
 
 /** What is printed of a prescription: labels and values, sensitive fields as the view has them. */
@@ -38,7 +39,7 @@ export function printedLines(
   ];
   const { refills } = prescription;
   const lines: Line[] = [
-    ["Code", codeText(prescription)],
+    ["Code", codeText(prescription.code)],
     ["Dosage", prescription.dosage],
     ["Frequency", prescription.frequency],
     ["From", prescription.startDate],
