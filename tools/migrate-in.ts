@@ -14,6 +14,7 @@ and its users as invitations. Without --apply it says what would be stored and r
 
   --map <file>              which columns become what; over what the format knows by itself (csv: needed)
   --fernet-key-file <file>  the keys that cells were sealed with, one a line
+  --site <site.sqite>       of MedicoIO: its settings, by which its own seal is opened
   --files <folder>          where the files (.enc) are that rows name
   --dry-run                 the default
   --apply                   store it: the same command again goes on where it ended, and stores nothing twice
@@ -30,6 +31,7 @@ and its users as invitations. Without --apply it says what would be stored and r
     map: { type: "string" },
     "fernet-key-file": { type: "string" },
     files: { type: "string" },
+    site: { type: "string" },
     work: { type: "string" },
     "dry-run": { type: "boolean" },
     apply: { type: "boolean" },
@@ -47,7 +49,7 @@ and its users as invitations. Without --apply it says what would be stored and r
     if (values["dry-run"] && values.apply) throw new UsageError("--dry-run and --apply exclude each other.");
     const options = {
       ...{ format: values.format, map: values.map, keyFile: values["fernet-key-file"], files: values.files },
-      ...{ work: values.work, source, isApplied: values.apply === true },
+      ...{ work: values.work, site: values.site, source, isApplied: values.apply === true },
     };
     const moved = await move(options, values, settings, output, signal);
     return outcomeOf(moved, options.isApplied);

@@ -52,8 +52,7 @@ const carecrypt: MigrationMap = {
 };
 
 /**
- * MedicoIO (SQLite), with its cells opened: plain, or as Fernet tokens. Its own ciphers are not
- * read; it shows each value as text, from where it is written out (docs/migrate-in.md).
+ * MedicoIO (SQLite): its cells are opened by the settings of its site, or are plain, or tokens.
  */
 const medicoio: MigrationMap = {
   source: "medicoio",

@@ -10,6 +10,7 @@ import { checker } from "./check.ts";
 import { fernetKeys, Opener } from "./fernet.ts";
 import { FORMATS } from "./formats.ts";
 import { type Kind, MigrationMap, type WholeMap, wholeMap } from "./map.ts";
+import { readSite, SiteOpener } from "./medicoio.ts";
 import { Pace } from "./pace.ts";
 import { Report } from "./report.ts";
 import { SourceRefused } from "./row.ts";
@@ -25,6 +26,8 @@ export interface MoveOptions {
   readonly map: string | undefined;
   readonly keyFile: string | undefined;
   readonly files: string | undefined;
+  /** MedicoIO's site.sqite. */
+  readonly site?: string | undefined;
   readonly work: string | undefined;
   readonly source: string;
   readonly isApplied: boolean;
@@ -57,7 +60,9 @@ export async function move(
   const opener = new Opener(await readKeys(options.keyFile));
   const tables = Object.keys(map.tables);
   const onlyTable = tables.length === 1 ? (tables[0] ?? null) : null;
-  const source = await openSource(options.source, { delimiter: map.delimiter, onlyTable });
+  const site = options.site === undefined ? null : new SiteOpener(readSite(options.site));
+  const plain = await openSource(options.source, { delimiter: map.delimiter, onlyTable });
+  const source = site === null ? plain : openedBy(site, plain);
   const files = options.files ?? null;
   const folder = options.work ?? path.resolve(settings.MEDVAULT_DATA, "migrate-in", map.source);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -79,11 +84,12 @@ export async function move(
     const take = checker({ state: dry, report, opener, files });
     absentTables = await walkOf({ state: dry, report, take, endPass: () => {} }, pace, "checked");
     opener.requireRight();
+    site?.requireRight();
   } finally {
     dry.close();
     report.close();
   }
-  const sealedCells = opener.opened;
+  const sealedCells = opener.opened + (site?.opened ?? 0);
   const found = { absentTables, sealedCells, reportFile, map };
   if (!operator) return { report, pace, unnamedDoctors: 0, ...found };
 
@@ -103,6 +109,15 @@ export async function move(
     state.close();
     report.close();
   }
+}
+
+function openedBy(site: SiteOpener, source: Source): Source {
+  return {
+    bytes: source.bytes,
+    async *rows(tables, onBytes) {
+      for await (const row of source.rows(tables, onBytes)) yield site.open(row);
+    },
+  };
 }
 
 function paced(pace: Pace, source: Source, map: WholeMap, title: string) {

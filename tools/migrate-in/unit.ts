@@ -11,7 +11,7 @@ export interface Window {
 }
 
 /** Of one row with all its cells: a file of 16 MiB, as hex, and as much again. */
-const MAX_UNIT_CHARS = 64 * 1024 * 1024;
+export const MAX_UNIT_CHARS = 64 * 1024 * 1024;
 /** Shared, since where it was thrown says nothing. */
 const NEED_MORE = new NeedMore();
 
