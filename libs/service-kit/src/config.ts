@@ -1,4 +1,5 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { TimeZone } from "@medvault/contracts";
 import { z } from "zod";
 import { expectedBy } from "./expected.ts";
 import { plaintextFaults } from "./plaintext.ts";
@@ -183,6 +184,10 @@ export const RedisConfig = z.object({
 export type RedisConfig = z.infer<typeof RedisConfig>;
 
 export const tokenIssuer = z.string().min(1).max(200).default("medvault").describe("`iss` of access tokens");
+
+export const clinicTimeZone = TimeZone.default("UTC").describe(
+  "the clinic's time zone, such as `Europe/Berlin`: when its days begin, what its hours mean, and when people who chose no other are reminded",
+);
 
 export const maxUploadBytes = wholeNumber(1, 4 * 1024 ** 3)
   .default(16 * 1024 * 1024)

@@ -20,6 +20,7 @@ export {
   CallingConfig,
   CommonConfig,
   ConfigError,
+  clinicTimeZone,
   fileSetting,
   finalRotationHours,
   loadConfig,

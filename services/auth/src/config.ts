@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
-import { BINDINGS, Language, mailedAddress, TimeZone } from "@medvault/contracts";
+import { BINDINGS, Language, mailedAddress } from "@medvault/contracts";
 import {
   CallingConfig,
   CommonConfig,
+  clinicTimeZone,
   finalRotationHours,
   policyFile,
   RedisConfig,
@@ -98,9 +99,7 @@ export const AuthConfig = CommonConfig.extend({
   MEDVAULT_LANGUAGE: Language.default("en").describe(
     "the language of reminders to people who chose none; other mails are in English",
   ),
-  MEDVAULT_CLINIC_TIME_ZONE: TimeZone.default("UTC").describe(
-    "the clinic's time zone, such as `Europe/Berlin`: when people who chose none are reminded",
-  ),
+  MEDVAULT_CLINIC_TIME_ZONE: clinicTimeZone,
   MEDVAULT_REMINDER_HOURS: z
     .string()
     .default("08:00-20:00")

@@ -57,12 +57,12 @@ test("the service boots on its settings, fills Redis, mails to files, sends its 
     await expect.poll(listening, { timeout: 20_000 }).toBeDefined();
     const { port, adminPort } = JSON.parse(listening() ?? "") as Record<string, number>;
     const ready = async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).json();
-    const checks = { postgres: "ok", redis: "ok", rabbitmq: "ok", mail: "ok" };
+    const checks = { postgres: "ok", redis: "ok", rabbitmq: "ok", mail: "ok", parked_messages: "ok" };
     await expect.poll(ready, { timeout: 10_000 }).toEqual({ status: "ok", checks });
     await expect
       .poll(() => redis.client.get("sessions:filled"), { timeout: 5_000 })
       .toMatch(/^[0-9a-f]{40}$/);
-    expect(await redis.client.get("scope:guest")).toBe("");
+    expect(await redis.client.get("scope:guest")).toBe("account:register:own");
 
     const url = `http://127.0.0.1:${port}`;
     const bare = await fetch(`${url}/v1/auth/login`, { method: "POST" });

@@ -32,7 +32,7 @@ export const gateway = defineProcess({
     mountHealth(app, app, readiness);
     app.use(edge(context));
     mountSystem(app);
-    mountMailedPages(app);
+    mountMailedPages(app, context);
     endApp(app, logger, async (req, _actor, error) => refusals.note(req, error), EVIDENCE);
     return {
       app,

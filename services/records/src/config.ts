@@ -1,6 +1,6 @@
-import { TimeZone } from "@medvault/contracts";
 import {
   CommonConfig,
+  clinicTimeZone,
   finalRotationHours,
   policyFile,
   readableFile,
@@ -28,9 +28,7 @@ export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_SEARCH_MEMORY_MIB: wholeNumber(1, 65_536)
     .default(256)
     .describe("MiB that the search index of this process may take; what does not fit is not searched: 503"),
-  MEDVAULT_CLINIC_TIME_ZONE: TimeZone.default("UTC").describe(
-    "the clinic's time zone, such as `Europe/Berlin`: when its days begin, and what its hours mean",
-  ),
+  MEDVAULT_CLINIC_TIME_ZONE: clinicTimeZone,
   MEDVAULT_CLINIC_HOURS: z
     .string()
     .default("Mon-Fri 08:00-18:00")

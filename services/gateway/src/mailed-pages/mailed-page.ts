@@ -98,8 +98,27 @@ const escaped = (text: string) => text.replace(/[&<>"]/g, (mark) => `&#${mark.ch
 const optionHtml = ({ name, label }: { name: string; label: string }) =>
   `<label class="option"><input id="option" name="${name}" type="checkbox"> ${escaped(label)}</label>`;
 
-/** The page as HTML, with its one script and one style inside: both are allowed by their hash. */
-export function pageHtml(text: PageText, { script, style }: { script: string; style: string }): string {
+/** Without script nothing reads the fragment, so the reader does. */
+const LINK_FIELD = `<noscript><label for="link">The link in the mail, as a whole</label>
+      <input id="link" name="token" type="text" required></noscript>`;
+
+/** What became of a form that was sent without script. */
+export interface Sent {
+  readonly isDone: boolean;
+  /** What went wrong. */
+  readonly lines: readonly string[];
+}
+
+/**
+ * The page as HTML, with its one script and one style inside: both are allowed by their hash. It
+ * works without the script too: then its form comes back as a page.
+ */
+export function pageHtml(
+  name: MailedPage,
+  { script, style }: { script: string; style: string },
+  { isDone, lines }: Sent = { isDone: false, lines: [] },
+): string {
+  const text = PAGE_TEXTS[name];
   const title = escaped(text.title);
   const path = escaped(text.call.slice("POST ".length));
   return `<!doctype html>
@@ -114,15 +133,15 @@ export function pageHtml(text: PageText, { script, style }: { script: string; st
   <body>
     <main>
       <h1>${title}</h1>
-      <noscript><p>This page needs JavaScript: allow it for this page, or use another browser.</p></noscript>
-      <form id="form" data-call="${path}" data-takes-token="${text.takesToken}">
+      <form id="form" method="post" action="/${name}" data-call="${path}" data-takes-token="${text.takesToken}"${isDone ? " hidden" : ""}>
       <p>${escaped(text.intro)}</p>
+      ${text.takesToken ? LINK_FIELD : ""}
       ${text.field ? FIELDS[text.field] : ""}
       ${text.option ? optionHtml(text.option) : ""}
       <button>${escaped(text.button)}</button>
       </form>
-      <div id="problem" role="alert"></div>
-      <div id="done" tabindex="-1" hidden>
+      <div id="problem" role="alert">${lines.map((line) => `<p>${escaped(line)}</p>`).join("")}</div>
+      <div id="done" tabindex="-1"${isDone ? "" : " hidden"}>
       <h2>${escaped(text.done)}</h2>
       <p>${escaped(text.next)}</p>
       </div>

@@ -2,6 +2,15 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Dispatcher } from "undici";
 import { AnswerTimeout, ClientGone, SlowReader } from "./proxy.errors.ts";
 
+/** A call of the gateway's own; with a body it is JSON. */
+export type Asked = [
+  path: string,
+  headers: Record<string, string>,
+  timeoutMs: number,
+  method?: "GET" | "POST",
+  body?: object,
+];
+
 /** How much of an answer is held until its client takes it: what one read of a socket brings. */
 const HELD_BYTES = 64 * 1024;
 

@@ -5,7 +5,7 @@ import { CLOCK_TOLERANCE_S, connectorOf, type Tls, UNTIMELY_HEADER } from "@medv
 import CircuitBreaker from "opossum";
 import { type Dispatcher, Pool } from "undici";
 import { z } from "zod";
-import { type Departure, Exchange, type UpstreamAnswer } from "./exchange.client.ts";
+import { type Asked, type Departure, Exchange, type UpstreamAnswer } from "./exchange.client.ts";
 import {
   ClientGone,
   codeOf,
@@ -155,16 +155,11 @@ export class Upstream {
   }
 
   /** A JSON document for the gateway itself. Throws an AppError, at once while it is open. */
-  async getJson(
-    path: string,
-    headers: Record<string, string>,
-    timeoutMs: number,
-    method: "GET" | "POST" = "GET",
-  ): Promise<{ status: number; body: unknown }> {
+  async getJson(...asked: Asked): Promise<{ status: number; body: unknown }> {
     if (this.state !== "closed") throw new Unavailable();
     const sentAt = performance.now();
     try {
-      return await this.#ask(path, headers, timeoutMs, method);
+      return await this.#ask(...asked);
     } catch (error) {
       if (isTimeout(error)) this.#note(sentAt, false);
       throw upstreamError(error);
@@ -176,7 +171,7 @@ export class Upstream {
     const sentAt = performance.now();
     try {
       const askedAt = Date.now();
-      const { status, body, date } = await this.#ask("/readyz", {}, PROBE_MS, "GET");
+      const { status, body, date } = await this.#ask("/readyz", {}, PROBE_MS);
       this.silence = "";
       if (!Number.isNaN(date)) this.#skewMs = date + 500 - (askedAt + Date.now()) / 2;
       const probed = Probed.parse(body);
@@ -195,9 +190,11 @@ export class Upstream {
     await this.#pool.destroy();
   }
 
-  async #ask(path: string, headers: Record<string, string>, timeoutMs: number, method: "GET" | "POST") {
+  async #ask(...[path, own, timeoutMs, method = "GET", sent]: Asked) {
     const signal = AbortSignal.timeout(timeoutMs);
-    const { statusCode, headers: shown, body } = await this.#pool.request({ method, path, headers, signal });
+    const headers = { ...own, ...(sent && { "content-type": "application/json" }) };
+    const request = { method, path, headers, signal, ...(sent && { body: JSON.stringify(sent) }) };
+    const { statusCode, headers: shown, body } = await this.#pool.request(request);
     const text = await body.text();
     if (UNTIMELY_HEADER in shown) throw new ClockSkew();
     const date = Date.parse(String(shown.date));

@@ -8,6 +8,8 @@ import {
   recordsRoutes,
 } from "@medvault/contracts";
 
+import { PAGE_TEXTS } from "../mailed-pages/mailed-page.ts";
+
 /** The services behind the gateway, and what each of them serves. */
 export const ROUTES_OF = {
   auth: authRoutes,
@@ -94,6 +96,11 @@ const LOCAL: ReadonlySet<string> = new Set([
   ...MAILED_PAGES.map((name) => `GET /${name}`),
 ]);
 
+/** Forms that browsers without script send to mailed pages, and the calls that they make. */
+const FORMS: ReadonlyMap<string, string> = new Map(
+  MAILED_PAGES.map((name) => [`POST /${name}`, PAGE_TEXTS[name].call]),
+);
+
 /** What an enrolment-only token reaches: what its permission opens, and the way out. */
 const ENROLLMENT: ReadonlySet<string> = new Set([
   "POST /v1/auth/logout",
@@ -132,6 +139,9 @@ export function createRouteTable(options: { maxUploadBytes: number }): RouteTabl
   return (method, path) => {
     const key = `${method === "HEAD" ? "GET" : method} ${path}`;
     if (LOCAL.has(key)) return { ...base("session"), access: "public", service: null, audiences: [] };
+    const call = FORMS.get(key);
+    if (call)
+      return { ...base("session"), access: "public", service: null, audiences: [], limit: limitOf(call) };
     const service = ownerOf(path);
     if (!service) return null;
     return {
