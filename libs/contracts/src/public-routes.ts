@@ -8,7 +8,7 @@ import { careTeamApi } from "./care-team/routes.ts";
 import { claimApi } from "./claims/routes.ts";
 import { consentsApi } from "./consents/routes.ts";
 import { directoryApi } from "./directory/routes.ts";
-import { erasureApi } from "./erasure/routes.ts";
+import { erasureApi, legalHoldApi } from "./erasure/routes.ts";
 import { exportApi } from "./exports/routes.ts";
 import { fhirReadApi } from "./fhir/reading.ts";
 import { fhirApi } from "./fhir/routes.ts";
@@ -36,6 +36,7 @@ export const recordsRoutes = publicRoutesOf(
   breakGlassApi,
   consentsApi,
   erasureApi,
+  legalHoldApi,
   medicalRecordApi,
   prescriptionApi,
   claimApi,

@@ -25,6 +25,13 @@ export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_BREAK_GLASS_MINUTES: wholeNumber(5, 480)
     .default(60)
     .describe("minutes for which someone who breaks the glass reaches the chart"),
+  MEDVAULT_ERASURE_APPROVAL: z
+    .enum(["on", "off"])
+    .default("off")
+    .describe("whether a second person has to approve the erasure of a patient"),
+  MEDVAULT_ERASURE_APPROVAL_HOURS: wholeNumber(1, 720)
+    .default(72)
+    .describe("hours for which an erasure waits for that approval"),
   MEDVAULT_SEARCH_MEMORY_MIB: wholeNumber(1, 65_536)
     .default(256)
     .describe("MiB that the search index of this process may take; what does not fit is not searched: 503"),

@@ -45,6 +45,8 @@ export interface Context {
   readonly digest: Digest;
   /** How many days before its end a prescription is announced. */
   readonly reminderDays: number;
+  /** For how many hours an erasure waits for a second person; null: it waits for nobody. */
+  readonly erasureApprovalHours: number | null;
   /** For how long an emergency opens a chart. */
   readonly breakGlassMinutes: number;
 }
@@ -84,7 +86,9 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   };
   const breakGlassMinutes = config.MEDVAULT_BREAK_GLASS_MINUTES;
   const reminderDays = config.MEDVAULT_REMINDER_DAYS;
-  const own = { indexes, search, turns, clinic, breakGlassMinutes, reminderDays };
+  const erasureApprovalHours =
+    config.MEDVAULT_ERASURE_APPROVAL === "on" ? config.MEDVAULT_ERASURE_APPROVAL_HOURS : null;
+  const own = { erasureApprovalHours, indexes, search, turns, clinic, breakGlassMinutes, reminderDays };
   return { pool, reader, keyring, appender, auth, people, feeds, delegations, digest, ...own };
 }
 

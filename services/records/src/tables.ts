@@ -2,6 +2,8 @@ import type { SealedTable, TokenTable } from "@medvault/keys";
 import { breakGlasses } from "./break-glass/break-glass.table.ts";
 import { clinicalResources } from "./bundles/clinical-resources.ts";
 import { consents } from "./consents/consent.table.ts";
+import { erasureRequests } from "./erasure/erasure-request.table.ts";
+import { legalHolds } from "./erasure/legal-hold.table.ts";
 import { keptResources } from "./fhir/kept-resource.table.ts";
 import { pastVersions } from "./medical-records/record.table.ts";
 import { patients } from "./patients/patient.table.ts";
@@ -17,6 +19,8 @@ export const resources: readonly Resource<Row>[] = [patients, ...clinicalResourc
 export const declaredTables: readonly PatientTable<Row>[] = [
   ...resources,
   breakGlasses,
+  erasureRequests,
+  legalHolds,
   consents,
   pastVersions,
   rowVersions,

@@ -16,7 +16,7 @@ export const erasureApi = defineRoutes({
     example,
     status: 202,
     response: e.ErasureView,
-    errors: [...REPLAY],
+    errors: ["legal_hold", "erasure_requested", ...REPLAY],
   },
   read: {
     method: "GET",
@@ -25,5 +25,59 @@ export const erasureApi = defineRoutes({
     resource: "patient",
     summary: "How far the erasure of a patient is",
     response: e.ErasureView,
+  },
+  approve: {
+    method: "POST",
+    path: "/v1/patients/{id}/erasure/approve",
+    permission: "erasure:write",
+    resource: "patient",
+    stepUp: true,
+    summary: "Carry out an erasure that somebody else asked for",
+    status: 202,
+    response: e.ErasureView,
+    errors: ["legal_hold", "invalid_transition", ...REPLAY],
+  },
+  withdraw: {
+    method: "DELETE",
+    path: ERASURE,
+    permission: "erasure:write",
+    resource: "patient",
+    summary: "Withdraw a request that waits for approval, or refuse another's",
+    status: 200,
+    response: e.ErasureView,
+    errors: ["invalid_transition"],
+  },
+});
+
+const HOLD = "/v1/patients/{id}/legal-hold";
+
+export const legalHoldApi = defineRoutes({
+  place: {
+    method: "PUT",
+    path: HOLD,
+    permission: "legalhold:write",
+    resource: "patient",
+    stepUp: true,
+    summary: "Keep a patient from being erased, for a legal reason",
+    request: e.NewLegalHold,
+    example: { reason: "Proceedings before the district court" },
+    response: e.LegalHoldView,
+    errors: [...REPLAY],
+  },
+  read: {
+    method: "GET",
+    path: HOLD,
+    permission: "legalhold:read",
+    resource: "patient",
+    summary: "Why a patient is kept from being erased",
+    response: e.LegalHoldView,
+  },
+  lift: {
+    method: "DELETE",
+    path: HOLD,
+    permission: "legalhold:write",
+    resource: "patient",
+    stepUp: true,
+    summary: "Let a patient be erased again",
   },
 });

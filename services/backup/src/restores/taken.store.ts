@@ -16,8 +16,10 @@ export async function takeAgain(db: Db, n: number): Promise<Record<string, numbe
   const assignmentsKept = await keepAssignments(db, scratch);
   const mergesEnded = await endMerges(db, scratch);
   const linksMoved = await moveLinks(db, scratch);
+  const holdsKept = await keepHolds(db, scratch);
   return {
     rowsErased,
+    holdsKept,
     assignmentsEnded,
     assignmentsKept,
     mergesEnded,
@@ -119,6 +121,24 @@ async function keepClosed(db: Db, scratch: string): Promise<number> {
       `insert into %I.consents
        select l.* from records.consents l join %I.patients p on p.id = l.patient_id
         where l.part_type is not null and l.hidden_at is null
+       on conflict do nothing`,
+      scratch,
+      scratch,
+    ),
+  );
+  return rowCount ?? 0;
+}
+
+/**
+ * Who was put on legal hold since stays on it, if the patient is there; a hold that was lifted
+ * since comes back with its patient, to be lifted again.
+ */
+async function keepHolds(db: Db, scratch: string): Promise<number> {
+  if (!(await exists(db, nameOf("records", "legal_holds")))) return 0;
+  const { rowCount } = await db.query(
+    ddl(
+      `insert into %I.legal_holds
+       select l.* from records.legal_holds l join %I.patients p on p.id = l.patient_id
        on conflict do nothing`,
       scratch,
       scratch,

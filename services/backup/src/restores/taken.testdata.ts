@@ -3,7 +3,16 @@
  * again by that function of `taken.store.ts`, or nothing, for that reason.
  */
 export type Fate =
-  | { again: "endAssignments" | "endMerges" | "moveLinks" | "hideAgain" | "keepClosed" | "leaveOutErased" }
+  | {
+      again:
+        | "endAssignments"
+        | "endMerges"
+        | "moveLinks"
+        | "hideAgain"
+        | "keepClosed"
+        | "leaveOutErased"
+        | "keepHolds";
+    }
   | { why: string };
 
 const CONTENT: Fate = { why: "what was written: a restore is there to bring it back" };
@@ -76,6 +85,22 @@ export const FATES: Readonly<Record<string, { rows: Fate; columns: Readonly<Reco
       given_by: AUTHOR,
       hidden_at: { again: "hideAgain" },
       sealed_as: { why: "what the box was sealed with, where a restore took something again" },
+    },
+  },
+  "records.legal_holds": {
+    rows: { again: "keepHolds" },
+    columns: { ...ROW, ...TIMES, patient_id: BOUND, placed_by: AUTHOR },
+  },
+  "records.erasure_requests": {
+    rows: { why: "opens nothing: a second person still has to approve it, until the time it is sealed with" },
+    columns: {
+      ...ROW,
+      ...TIMES,
+      patient_id: BOUND,
+      requested_by: BOUND,
+      state: CONTENT,
+      decided_by: AUTHOR,
+      expires_at: BOUND,
     },
   },
   "records.patient_access": {

@@ -7,7 +7,7 @@ export function erasedEvent(
   actor: Actor,
   entry: SignedErasure,
   patientId: string,
-  counts: Record<string, number>,
+  counts: Record<string, number | string>,
 ): NewEvent {
   return done(actor, {
     noun: "patient",

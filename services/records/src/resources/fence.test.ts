@@ -16,7 +16,7 @@ const database = await createTestDatabase(["records", "backup"]);
 let service: Records;
 const restoring = new pg.Client(database.superuserUrl);
 beforeAll(async () => {
-  service = await startRecords({ database });
+  service = await startRecords({ database, env: { MEDVAULT_ERASURE_APPROVAL: "on" } });
   await restoring.connect();
 });
 afterAll(async () => {
@@ -66,6 +66,8 @@ test("threat: a write reaches records while a restore replaces them; by every wa
   const consents = `/v1/patients/${patientId}/consents`;
   const grantee = service.someone("doctor").actor.id;
   const given = (await admin.post<Known>(consents, { grantee, purpose: "TREAT" })).body.id;
+  const asked = { reason: "Asked for in writing" };
+  expect((await service.someone("admin").post(`/v1/patients/${patientId}/erase`, asked)).status).toBe(202);
   const bundle = { resourceType: "Bundle", type: "transaction", entry: [{ resource: FHIR_PATIENT }] };
   const prescription = { patientId, ...ASPIRIN };
 
@@ -81,8 +83,12 @@ test("threat: a write reaches records while a restore replaces them; by every wa
     "DELETE /v1/patients/{id}/care-team/{userId}": () =>
       admin.delete(`/v1/patients/${patientId}/care-team/${doctor.actor.id}`),
     "POST /v1/patients/{id}/break-glass": () => doctor.post(`/v1/patients/${twin}/break-glass`, emergency),
-    "POST /v1/patients/{id}/erase": () =>
-      admin.post(`/v1/patients/${twin}/erase`, { reason: "Asked for in writing" }),
+    "POST /v1/patients/{id}/erase": () => admin.post(`/v1/patients/${twin}/erase`, asked),
+    "POST /v1/patients/{id}/erasure/approve": () => admin.post(`/v1/patients/${patientId}/erasure/approve`),
+    "DELETE /v1/patients/{id}/erasure": () => admin.delete(`/v1/patients/${patientId}/erasure`),
+    "PUT /v1/patients/{id}/legal-hold": () =>
+      admin.put(`/v1/patients/${twin}/legal-hold`, { reason: "Proceedings in court" }),
+    "DELETE /v1/patients/{id}/legal-hold": () => admin.delete(`/v1/patients/${merged}/legal-hold`),
     "PATCH /v1/break-glass/{id}": () => admin.patch(`/v1/break-glass/${broken}`, { reviewed: "justified" }),
     "POST /v1/patients/{id}/consents": () => admin.post(consents, { grantee, purpose: "HPAYMT" }),
     "DELETE /v1/patients/{id}/consents/{consentId}": () => admin.delete(`${consents}/${given}`),
