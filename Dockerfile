@@ -11,6 +11,8 @@ COPY . .
 RUN npm ci $(for one in tools services/*; do echo --workspace=$one; done) --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund \
  && node dev/image/sbom.mjs > sbom.cdx.json \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete \
+ && find node_modules/@fontsource-variable \( -name '*-standard-*' -o -name '*-wdth-*' -o -name '*-italic.*' -o -name '*.css' \) -delete \
+ && find node_modules/pdfkit/js \( -name '*browser*' -o -name '*standalone*' -o -name '*.old.*' \) -delete \
  && rm -rf dev e2e bench libs/testing node_modules/@medvault/testing node_modules/.package-lock.json \
  && mkdir -p /data/files /data/audit /data/backups /data/mail
 

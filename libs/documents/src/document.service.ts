@@ -7,7 +7,7 @@ import type { Made, Next } from "./document.worker.ts";
 /** Documents under way in this process; further ones wait, so many and so long. */
 const AT_ONCE = 2;
 const WAITING_MAX = 16;
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 /** What a thread may take for a batch of blocks, and in memory. */
 const BATCH_MS = 20_000;
 const MAX_HEAP_MIB = 384;

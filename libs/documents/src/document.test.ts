@@ -1,6 +1,7 @@
 import { readPdf } from "@medvault/testing";
 import { expect, test } from "vitest";
 import type { Letterhead } from "./block.ts";
+import { DocumentFailed } from "./document.service.ts";
 import { prescriptionDocument } from "./prescription-document.ts";
 
 const PASSWORD = "a pale horse walks home";
@@ -108,4 +109,17 @@ test("the letterhead is at the top", async () => {
   const letterhead = { name: "Praxis Müller", lines: ["Hauptstraße 1", "10115 Berlin"], logo };
   const { text } = await readPdf(await made("x", { letterhead, password: null }));
   expect(text).toContain("PraxisMüllerHauptstraße110115BerlinPrescription");
+});
+
+test("a document whose making fails is refused, and the next one is made", async () => {
+  const letterhead = { name: "", lines: [], logo: Buffer.from("no image") };
+  await expect(made("x", { letterhead })).rejects.toBeInstanceOf(DocumentFailed);
+  expect((await readPdf(await made("x"), PASSWORD)).pages).toBe(1);
+});
+
+test("threat: many documents at once; each is made in its turn, one too many is refused", async () => {
+  const all = await Promise.allSettled(Array.from({ length: 20 }, () => made("x")));
+  const refused = all.filter(({ status }) => status === "rejected");
+  expect(refused.length).toBe(2);
+  for (const { reason } of refused as PromiseRejectedResult[]) expect(reason).toBeInstanceOf(DocumentFailed);
 });

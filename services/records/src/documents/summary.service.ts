@@ -9,6 +9,7 @@ import {
 } from "@medvault/contracts";
 import { chartSummary, type SummaryRow, type SummarySection } from "@medvault/documents";
 import type { NameOf } from "@medvault/service-kit";
+import { PartClosed } from "../access/access.errors.ts";
 import { chartInReach } from "../access/access.store.ts";
 import type { Caller } from "../access/auth.client.ts";
 import { appointments } from "../appointments/appointment.table.ts";
@@ -108,7 +109,9 @@ async function* rowsOf<T extends Row, V extends object>(
   let cursor: string | undefined;
   do {
     const query = { ...filter, limit: ROWS_PER_PAGE, ...(cursor !== undefined && { cursor }) };
-    const { body } = await list(context, caller, resource, query);
+    const page = await list(context, caller, resource, query).catch(whereClosed);
+    if (page === null) return yield CLOSED;
+    const { body } = page;
     const items = body?.items ?? [];
     const shown = items.filter((item) => !("damaged" in item)) as V[];
     const nameOf = await context.people.namesOf(
@@ -121,4 +124,12 @@ async function* rowsOf<T extends Row, V extends object>(
     }
     cursor = body?.nextCursor ?? undefined;
   } while (cursor !== undefined);
+}
+
+const CLOSED: SummaryRow = { date: null, title: "The patient has closed this part.", lines: [], by: null };
+
+/** Null for a part that the patient closed to the caller, also while it was being printed. */
+function whereClosed(error: unknown): null {
+  if (error instanceof PartClosed) return null;
+  throw error;
 }

@@ -130,3 +130,18 @@ test("threat: a summary shows what its reader may not see; another's chart is 40
   const unmasked = await readPdf((await summaryOf(treating, patientId, "?unmask=nationalId")).bytes);
   expect(unmasked.text).toContain(ADA.nationalId);
 });
+
+test("threat: what a patient closed is printed; a closed row is not, and a closed part says so", async () => {
+  const { doctor, account, patientId } = await givenChart();
+  const secret = await givenPrescription(doctor, patientId, { medication: "Naltrexone 50 MG" });
+  const closing = (closes: object) =>
+    account.post(`/v1/patients/${patientId}/consents`, { grantee: doctor.actor.id, closes });
+  expect((await closing({ type: "prescription", id: secret })).status).toBe(201);
+  expect((await closing({ type: "record" })).status).toBe(201);
+  const { text } = await readPdf((await summaryOf(doctor, patientId)).bytes);
+  expect(text).toContain(ASPIRIN.medication.replace(/\s/g, ""));
+  for (const closed of ["Naltrexone", "Penicillin", "Latelab"]) expect(text).not.toContain(closed);
+  expect(text.match(/Thepatienthasclosedthispart/g)).toHaveLength(3);
+  expect((await doctor.post(`/v1/prescriptions/${secret}/pdf`, {})).status).toBe(404);
+  expect((await account.post(`/v1/prescriptions/${secret}/pdf`, {})).status).toBe(201);
+});
