@@ -9,6 +9,7 @@ import { exportEvent } from "./export.events.ts";
 import {
   beginDownload,
   completeDownload,
+  expireExports,
   findExport,
   holdDownload,
   leaveDownload,
@@ -44,11 +45,16 @@ export async function openDownload(
   const { pool, keyring, records, blobs } = context;
   const found = await findExport(pool, id, caller.id);
   if (!found) throw new NotFound();
-  await records.requireAccess(caller, { patientId: found.patientId, action: "read" });
+  const question = { patientId: found.patientId, action: "read" } as const;
+  const { closed } = await records.requireAccess({ ...caller, purpose: found.purpose }, question);
   const { state, blob, sizeBytes, createdAt } = found;
   if (state === "queued" || state === "running") throw new ExportNotReady();
   const secrets = state === "ready" ? await openSecrets(pool, keyring, id) : null;
   if (!secrets?.fileKey || blob === null || sizeBytes === null || isOver(found)) throw new ExportGone();
+  if (closed.some((part) => !secrets.closed.includes(part))) {
+    await destroy(context, found);
+    throw new ExportGone();
+  }
   const content = await openSealed(blobs, {
     ...{ blob, sizeBytes, fileKey: secrets.fileKey, service: "files/exports", id },
     onDamage: () =>
@@ -75,6 +81,16 @@ export async function openDownload(
     close,
     bytes: () => onceOnly(context, caller, found, { content, blob, sizeBytes }),
   };
+}
+
+/** The patient closed a part to its person since the archive was begun: it may be in there. */
+async function destroy({ pool, blobs }: Context, one: Export): Promise<void> {
+  const ended = await inTransaction(pool, async (tx) => {
+    const all = await expireExports(tx, one, 1);
+    for (const each of all) await emit(tx, SOURCE, exportEvent(null, "expired", each, { reason: "closed" }));
+    return all;
+  });
+  await blobs.discard(ended.map(({ blob }) => blob));
 }
 
 const isOver = ({ expiresAt }: Export): boolean => expiresAt !== null && expiresAt <= new Date();

@@ -65,17 +65,21 @@ async function makeExport(context: Context, claimed: Claimed, runner: string, dr
       .catch(() => undefined); // the lease outlasts several
   }, RENEW_MS);
   let blob: Blob | null = null;
+  let pieces: AsyncGenerator<Buffer> | null = null;
   try {
     if (claimed.attempts > MOST_ATTEMPTS) throw new MadeTooOften();
     const secrets = await openSecrets(pool, keyring, claimed.id);
     if (!secrets?.password || !secrets.delegation) throw new NotFound();
     const { caller, chart } = await callerOf(context, secrets, claimed, signal);
+    const question = { patientId: claimed.patientId, action: "read" } as const;
+    const { closed } = await patiently(signal, () => context.records.requireAccess(caller, question));
     const packing = {
       ...{ exportId: claimed.id, patientId: claimed.patientId, chart, password: secrets.password },
       ...{ signal, at: new Date() },
       onProgress: (stage: ExportStage, percent: number) => Object.assign(progress, { stage, percent }),
     };
-    const content = new Bounded(packed(context, caller, packing), exports.maxBytes);
+    pieces = packed(context, caller, packing);
+    const content = new Bounded(pieces, exports.maxBytes);
     const fileKey = randomBytes(FILE_KEY_BYTES);
     const made = await blobs.receive((to) =>
       sealFile(content, to, fileKey, fileContext("files/exports", claimed.id)),
@@ -87,7 +91,7 @@ async function makeExport(context: Context, claimed: Claimed, runner: string, dr
       const kept = { blob: made.name, sizeBytes: content.bytes, keepMs: exports.keepMs };
       if (!(await finishExport(tx, claimed.id, runner, kept))) throw new NoLongerOurs();
       const { id, patientId, requestId, rev } = secrets;
-      const key = { password: null, delegation: null, fileKey: fileKey.toString("base64") };
+      const key = { password: null, delegation: null, fileKey: fileKey.toString("base64"), closed };
       const box = { id, patientId, requestId, rev: rev + 1, ...key };
       if (!(await replaceSecrets(tx, keyring, box))) throw new NoLongerOurs();
       await emit(tx, SOURCE, exportEvent(caller, "made", claimed, { details: { sizeBytes: content.bytes } }));
@@ -98,6 +102,7 @@ async function makeExport(context: Context, claimed: Claimed, runner: string, dr
     else await giveUp(context, claimed, runner, ended.signal.aborted ? ended.signal.reason : error);
   } finally {
     clearInterval(renewing);
+    await pieces?.return(undefined).catch(() => undefined); // closes what it had open
     if (blob) await blobs.discard([blob.name]);
   }
 }

@@ -61,6 +61,28 @@ test("who lost it once the archive is made cannot fetch it", async () => {
   expect((await get(files, patient, `/v1/exports/${id}/content`)).status).toBe(404);
 });
 
+test("what the patient closes to its person meanwhile is not fetched by them; what was closed before is left out", async () => {
+  const doctor = await files.person("doctor");
+  files.grant(patientId, doctor);
+  const headers = { ...doctor.headers, "X-Purpose": "TREAT" };
+  const url = `${files.url}/v1/patients/${patientId}/export`;
+  const made = async () => {
+    const { id } = (await (await fetch(url, { method: "POST", headers })).json()) as BegunExport;
+    await makeExports(files.context, never);
+    return id;
+  };
+  files.close(patientId, "prescription/*");
+  const first = await made();
+  files.close(patientId, "prescription/*", `record/${patientId}`);
+  expect((await get(files, doctor, `/v1/exports/${first}/content`)).status).toBe(410);
+  expect((await files.pool.query("select from export_secrets")).rowCount).toBe(0);
+  const ended = (await files.events()).find(({ type }) => type === "medvault.files.export.expired.v1");
+  expect(ended?.data).toMatchObject({ actor: null, decision: { reason: "closed" } });
+  const second = await made();
+  files.close(patientId);
+  expect((await get(files, doctor, `/v1/exports/${second}/content`)).status).toBe(200);
+});
+
 test("an account that is disabled meanwhile ends its exports", async () => {
   const { id } = await begin();
   files.records.disabled.add(patient.id);

@@ -8,7 +8,7 @@ export const exportSecrets = sealedTable<ExportSecrets>({
   id: "id",
   subject: "patient_id",
   typed: ["patient_id"],
-  sealed: ["password", "delegation", "request_id", "file_key"],
+  sealed: ["password", "delegation", "request_id", "file_key", "closed"],
   alwaysSealed: ["password", "delegation", "file_key"],
   open: [],
 });

@@ -45,7 +45,7 @@ export async function beginExport(
     keyring,
     { actorId: caller.id, ...write },
     async (tx) => {
-      const secrets = { password, delegation, requestId: caller.requestId, fileKey: null };
+      const secrets = { password, delegation, requestId: caller.requestId, fileKey: null, closed: [] };
       const box = { ...secrets, id: one.id, patientId: one.patientId, rev: 1 };
       const inserted = await insertExport(tx, keyring, one, box, MOST_OF_ONE);
       if (inserted === "limit") throw new ExportLimit();

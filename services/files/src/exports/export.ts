@@ -33,6 +33,8 @@ export interface ExportSecrets {
   requestId: string | null;
   /** Of the archive on disk, base64; once it is made. */
   fileKey: string | null;
+  /** What the patient had closed to its person when it was begun, and so is not in the archive. */
+  closed: readonly string[];
 }
 
 export const viewOf = (one: Export): ExportView => ({
