@@ -35,9 +35,10 @@ test("a patient takes away the whole record; it opens with the password of the a
   form.append("files", new Blob([NOTE], { type: "text/plain" }), "note for later.txt");
   expect((await doctor.client.call("POST", "/v1/files", { form })).status).toBe(201);
   // Whoever read it is in the log that goes along, once the log has it.
-  const types = async () =>
-    items((await admin.get(`/v1/audit/events?patientId=${id}`)).body).map(({ type }) => type);
-  await expect.poll(types, { timeout: 20_000 }).toContain("medvault.files.file.stored.v1");
+  const types = async (filter: string) =>
+    items((await admin.get(`/v1/audit/events?${filter}`)).body).map(({ type }) => type);
+  const stored = "medvault.files.file.stored.v1";
+  await expect.poll(() => types(`patientId=${id}&type=${stored}`), { timeout: 20_000 }).toEqual([stored]);
 
   const begun = await patient.client.post(`/v1/patients/${id}/export`);
   expect(begun.status).toBe(202);
@@ -64,11 +65,12 @@ test("a patient takes away the whole record; it opens with the password of the a
   const bundle = String(entries.get("fhir/record-0001.json"));
   for (const part of ["Thistlewood", PHONE, "Hives within the hour"]) expect(bundle).toContain(part);
   expect(String(entries.get("files/0001.txt"))).toBe(NOTE);
+  expect(String(entries.get("summary.pdf")?.subarray(0, 5))).toBe("%PDF-");
   const log = String(entries.get("who-looked.csv"));
   expect(log).toContain(`${doctor.username},doctor,`);
   expect(log).not.toContain("127.0.0.1");
   await expect
-    .poll(types, { timeout: 20_000 })
+    .poll(() => types(`patientId=${id}&subject=export/${exportId}`), { timeout: 20_000 })
     .toEqual(
       expect.arrayContaining(
         ["requested", "made", "downloaded"].map((verb) => `medvault.files.export.${verb}.v1`),

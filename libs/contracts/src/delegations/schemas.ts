@@ -8,7 +8,11 @@ export const DELEGATION_PREFIX = "delegation.";
 export const DelegationToken = z.string().regex(/^delegation\.[0-9a-f]{64}$/);
 
 /** What a job may do in a person's name: of what they may do themselves at that moment. */
-export const DELEGABLE = ["fhir:export", "file:read", "phi:unmask", "audit:read"] as const;
+export const DELEGABLE = [
+  ...["fhir:export", "file:read", "phi:unmask", "audit:read"],
+  // what a chart's summary is made of
+  ...["patient:read", "record:read", "prescription:read", "claim:read", "appointment:read"],
+] as const;
 
 /** For one chart alone, by the ids that it is kept under. */
 export const NewDelegation = z.strictObject({ patientIds: z.array(Id).min(1).max(100) });

@@ -68,6 +68,7 @@ const TAGS: Readonly<Record<string, string>> = {
   roles: "Roles and what they may do, for admins.",
   sessions: "Everyone's live sessions, for admins.",
   patients: "Patients, who treats them, and their records. Sensitive identifiers are masked.",
+  "care-team": "Who treats whom, for many patients at once.",
   records: "Medical records: versioned, hashed and signed.",
   prescriptions: "Prescriptions, and search as one types over encrypted data.",
   "break-glass":

@@ -1,4 +1,4 @@
-import { type DelegatedActor, newId } from "@medvault/contracts";
+import { DELEGABLE, type DelegatedActor, newId } from "@medvault/contracts";
 import { startPeople, type TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ADA, type Records, startRecords } from "../../test/harness.ts";
@@ -21,7 +21,8 @@ afterAll(async () => {
 
 function delegate(changes: Partial<DelegatedActor> = {}): void {
   const { id, sessionId, permissions } = doctor.actor;
-  const whose = { id, role: "doctor" as const, sessionId: sessionId ?? "", permissions: [...permissions] };
+  const delegated = [...permissions].filter((one) => DELEGABLE.some((may) => one.startsWith(`${may}:`)));
+  const whose = { id, role: "doctor" as const, sessionId: sessionId ?? "", permissions: delegated };
   people.delegates.set(token, { ...whose, patientIds: [patientId], ...changes });
 }
 const headers = { "x-medvault-assertion": token, "x-purpose": "TREAT" };
@@ -43,6 +44,22 @@ test("a job reads a chart as whoever it was delegated by, by the ordinary reads 
     patientIds: [patientId],
     purpose: "TREAT",
   });
+});
+
+test("a job gets the chart to read as a PDF, with no more than a delegation gives", async () => {
+  delegate();
+  const note = { type: "note", title: "皮疹 · экзема", body: "A rash on both arms" };
+  expect((await doctor.post(`/v1/patients/${patientId}/records`, note)).status).toBe(201);
+  for (const query of ["", "?unmask=phone"]) {
+    const { status, bytes, headers } = await asked(`/internal/patients/${patientId}/summary${query}`);
+    expect([status, headers.get("content-type")]).toEqual([200, "application/pdf"]);
+    expect([bytes.subarray(0, 5).toString(), bytes.subarray(-6).toString().trim()]).toEqual([
+      "%PDF-",
+      "%%EOF",
+    ]);
+  }
+  delegate({ id: newId() });
+  expect((await asked(`/internal/patients/${patientId}/summary`)).status).toBe(404);
 });
 
 test("threat: a delegation opens no other route of records", async () => {
