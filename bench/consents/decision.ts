@@ -44,12 +44,10 @@ export function decision(rounds: number): Promise<Finding[]> {
           where c.user_id = $1 order by random() limit ${EACH}`,
         [userId],
       );
-      const readAll = async (name: string, text: string, inScope: string) => {
+      const timeOf = async (name: string, text: string, id: string, inScope: string) => {
         const from = performance.now();
-        for (const { id } of rows) {
-          const { rowCount } = await client.query({ name, text, values: [id, inScope, userId] });
-          if (rowCount !== 1) throw new Error("a row was not reached");
-        }
+        const { rowCount } = await client.query({ name, text, values: [id, inScope, userId] });
+        if (rowCount !== 1) throw new Error("a row was not reached");
         return performance.now() - from;
       };
       const findings: Finding[] = [];
@@ -57,19 +55,23 @@ export function decision(rounds: number): Promise<Finding[]> {
         await client.query(sql);
         await client.query("vacuum analyze consents");
         const times = { before: [] as number[], now: [] as number[] };
+        // In turns, each first as often: what else the machine does meets both.
         for (let n = 0; n <= rounds; n++) {
-          const before = await readAll("before", BEFORE, "assigned");
-          const now = await readAll("now", prescriptions.statements.find, scope);
-          if (n === 0) continue; // plans are made
-          times.before.push(before);
-          times.now.push(now);
+          for (const [at, { id }] of rows.entries()) {
+            const readings = [
+              async () => times.before.push(await timeOf("before", BEFORE, id, "assigned")),
+              async () => times.now.push(await timeOf("now", prescriptions.statements.find, id, scope)),
+            ];
+            for (const read of at % 2 ? readings : readings.reverse()) await read();
+          }
+          if (n === 0) for (const list of Object.values(times)) list.length = 0; // plans are made
         }
         findings.push({
           name: `a read's statement, ${what}: time before consents / now`,
           measured: median(times.before) / median(times.now),
           unit: "ratio",
           atLeast: AT_LEAST,
-          note: `${((1_000 * median(times.now)) / EACH).toFixed(0)} µs`,
+          note: `${(1_000 * median(times.now)).toFixed(0)} µs`,
         });
       }
       return findings;

@@ -89,12 +89,17 @@ export interface Part {
  * it, or starts from `patientsInReach`, or follows one that did. It looks each patient up as the
  * row comes: by `exists` Postgres may read all whom the user reaches first.
  */
-export function reached(patientId: string, at: number, part?: Part | null): string {
+export function reached(
+  patientId: string,
+  at: number,
+  part?: Part | null,
+  given = givenTo(`$${at + 1}`),
+): string {
   const user = `$${at + 1}`;
   const isReached = `(case $${at} when 'any' then true
                 when 'own' then (select true from patients own where own.id = ${patientId} and own.user_id = ${user} limit 1)
                 else (select true from care_team team where team.patient_id = ${patientId} and team.user_id = ${user} limit 1) end
-          or ((${isMerged(patientId)} or ${isGiven(user)}) and reached_otherwise(${patientId}, ${user}, $${at})))`;
+          or ((${isMerged(patientId)} or ${given.glass} or ${given.opened}) and reached_otherwise(${patientId}, ${user}, $${at})))`;
   return part ? `(${isReached} and ${isOpen(patientId, at, part)})` : isReached;
 }
 
@@ -116,26 +121,39 @@ const isAnyClosed = (user: string): string =>
 export const closedParts = (patientId: string, at: number): string =>
   `case when ${isAnyClosed(`$${at + 1}`)} then closed_parts(${patientId}, $${at + 1}) end`;
 
-/** Whether a user was given anything but a place on a care team: asked once in a statement. */
-const isGiven = (user: string): string =>
-  `(select exists (select from break_glass g where g.user_id = ${user} and g.expires_at > now())
-                   or exists (select from consents g
-                       where g.grantee = ${user} and g.part_type is null and g.hidden_at is null))`;
+/** What a user was given beside a place on a care team: two conditions, as SQL. */
+export interface Given {
+  /** Whether an emergency of theirs runs. */
+  readonly glass: string;
+  /** Whether any patient opened a chart to them. */
+  readonly opened: string;
+}
+
+/** Each is asked once in a statement, and only where a row needs it. */
+const givenTo = (user: string): Given => ({
+  glass: `(select exists (select from break_glass g where g.user_id = ${user} and g.expires_at > now()))`,
+  opened: `(select exists (select from consents g
+                   where g.grantee = ${user} and g.part_type is null and g.hidden_at is null))`,
+});
+
+/** As givenTo, to be joined as the one row `given`: asked once where two conditions need it. */
+export const givenRow = (user: string): string => {
+  const { glass, opened } = givenTo(user);
+  return `(select ${glass} as glass, ${opened} as opened) given`;
+};
+export const GIVEN: Given = { glass: "given.glass", opened: "given.opened" };
 
 /**
  * Why the user reaches a patient, as `basis`: null where it is for what the scope says. One who is
  * on the care team, and broke no glass, is looked up no further.
  */
-export function basisOf(patientId: string, at: number): string {
+export function basisOf(patientId: string, at: number, given = givenTo(`$${at + 1}`)): string {
   const user = `$${at + 1}`;
-  return `case when ${isGiven(user)} and (${hasBrokenGlass(user)}
-                   or (select true from care_team team
-                        where team.patient_id = ${patientId} and team.user_id = ${user} limit 1) is null)
+  return `case when ${given.glass} or ${given.opened} and
+                      (select true from care_team team
+                        where team.patient_id = ${patientId} and team.user_id = ${user} limit 1) is null
              then basis_of(${patientId}, ${user}, $${at}) end as basis`;
 }
-
-const hasBrokenGlass = (user: string): string =>
-  `(select exists (select from break_glass g where g.user_id = ${user} and g.expires_at > now()))`;
 
 /** A user who reaches more patients than these reaches many (`resources/reached-rows.ts`). */
 export const FEW_PATIENTS = 250;

@@ -1,5 +1,14 @@
 import { keptCtes } from "@medvault/keys";
-import { basisOf, mergedChart, type Part, reached, survivorOf } from "../access/reach.ts";
+import {
+  basisOf,
+  GIVEN,
+  type Given,
+  givenRow,
+  mergedChart,
+  type Part,
+  reached,
+  survivorOf,
+} from "../access/reach.ts";
 
 export type ColumnType = "uuid" | "text" | "date" | "int" | "timestamptz";
 
@@ -72,9 +81,9 @@ export function statementsOf(layout: Layout): Statements {
   const from = `from ${table} r join subject_keys k on k.subject_id = ${patientId}`;
   const rows = `${select}
        ${from}`;
-  const find = `${selectOf(layout, 2)}
-       ${from}
-      where r.id = ${isPatient(layout) ? survivorOf("$1") : "$1"} and ${reached(patientId, 2, layout.part)}`;
+  const find = `${selectOf(layout, 2, GIVEN)}
+       ${from} cross join ${givenRow("$3")}
+      where r.id = ${isPatient(layout) ? survivorOf("$1") : "$1"} and ${reached(patientId, 2, layout.part, GIVEN)}`;
   return {
     select,
     rows,
@@ -111,12 +120,12 @@ export const shown = ({ hiddenBy }: Layout): string[] =>
 const isPatient = ({ subject }: Layout): boolean => subject === "id";
 
 /** `at`: the parameters of a Reach, for the reason for which each row is reached (`basis`). */
-export function selectOf(layout: Layout, at?: number): string {
+export function selectOf(layout: Layout, at?: number, given?: Given): string {
   const patientId = `r.${quote(layout.subject)}`;
   const chart = isPatient(layout)
     ? mergedChart(patientId)
     : `(select m.into_id from patient_merges m where m.from_id = ${patientId} and m.into_id <> m.from_id)`;
-  const basis = at === undefined ? "" : `, ${basisOf(patientId, at)}`;
+  const basis = at === undefined ? "" : `, ${basisOf(patientId, at, given)}`;
   return `select ${columnsOf(layout, "r")}, k.wrapped as subject_key, ${chart} as chart${basis}`;
 }
 
