@@ -52,7 +52,7 @@ test.each<[ProcessName, string, string[]]>([
     "services/auth/src/main.ts",
     [...BEHIND, "REDIS_URL", "MEDVAULT_PUBLIC_URL", "MEDVAULT_RECORDS_URL", "MEDVAULT_AUDIT_URL"],
   ],
-  ["records", "services/records/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL"]],
+  ["records", "services/records/src/main.ts", [...BEHIND, "MEDVAULT_AUDIT_URL", "MEDVAULT_AUTH_URL"]],
   [
     "files",
     "services/files/src/main.ts",

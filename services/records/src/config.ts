@@ -22,6 +22,7 @@ export const RecordsConfig = CommonConfig.extend({
   MEDVAULT_AUTH_URL: urlOf("http", "https").describe(
     "auth, which says whose accounts are active, and how people are called",
   ),
+  MEDVAULT_AUDIT_URL: urlOf("http", "https").describe("audit, which proves that its log holds an erasure"),
   MEDVAULT_BREAK_GLASS_MINUTES: wholeNumber(5, 480)
     .default(60)
     .describe("minutes for which someone who breaks the glass reaches the chart"),

@@ -11,6 +11,7 @@ import { Turns } from "./access/turns.ts";
 import { type FeedClient, feedClient } from "./appointments/feed.client.ts";
 import type { Hours } from "./appointments/opening-hours.ts";
 import type { RecordsConfig } from "./config.ts";
+import { type ProofClient, proofClient } from "./erasure/proof.client.ts";
 import { openSearch, type Search } from "./search/search.service.ts";
 import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
 
@@ -39,6 +40,7 @@ export interface Context {
   readonly auth: AuthClient;
   readonly people: People;
   readonly feeds: FeedClient;
+  readonly proofs: ProofClient;
   readonly delegations: Delegations;
   readonly clinic: Clinic;
   /** With which content is hashed before it is signed: the deployment's choice. */
@@ -60,6 +62,8 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   const feeds = feedClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => people.close());
   onStop(() => feeds.close());
+  const proofs = proofClient(config.MEDVAULT_AUDIT_URL, tls);
+  onStop(() => proofs.close());
   const delegations = delegationsOf(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => delegations.close());
   const indexes = await openIndexes(pool, keyring);
@@ -88,7 +92,16 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   const reminderDays = config.MEDVAULT_REMINDER_DAYS;
   const erasureApprovalHours =
     config.MEDVAULT_ERASURE_APPROVAL === "on" ? config.MEDVAULT_ERASURE_APPROVAL_HOURS : null;
-  const own = { erasureApprovalHours, indexes, search, turns, clinic, breakGlassMinutes, reminderDays };
+  const own = {
+    proofs,
+    erasureApprovalHours,
+    indexes,
+    search,
+    turns,
+    clinic,
+    breakGlassMinutes,
+    reminderDays,
+  };
   return { pool, reader, keyring, appender, auth, people, feeds, delegations, digest, ...own };
 }
 

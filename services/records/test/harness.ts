@@ -54,7 +54,11 @@ export async function startRecords(options: TestServiceOptions = {}) {
   });
   await once(auth.listen(0, "127.0.0.1"), "listening");
   const { port } = auth.address() as AddressInfo;
-  const env = { MEDVAULT_AUTH_URL: `http://127.0.0.1:${port}`, ...options.env };
+  const urls = {
+    MEDVAULT_AUTH_URL: `http://127.0.0.1:${port}`,
+    MEDVAULT_AUDIT_URL: "http://127.0.0.1:1",
+  };
+  const env = { ...urls, ...options.env };
   const started = await startTestService(service, { ...options, env });
   return {
     ...started,

@@ -30,6 +30,7 @@ export async function startProcess(
     ADMIN_PORT: "0",
     DATABASE_URL: database.url("records"),
     MEDVAULT_AUTH_URL: "http://127.0.0.1:1",
+    MEDVAULT_AUDIT_URL: "http://127.0.0.1:1",
     AMQP_URL: broker.url("records"),
     MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
     ...(await prepare(pool, keysFile)),

@@ -37,6 +37,15 @@ export const erasureApi = defineRoutes({
     response: e.ErasureView,
     errors: ["legal_hold", "invalid_transition", ...REPLAY],
   },
+  receipt: {
+    method: "GET",
+    path: "/v1/patients/{id}/erasure/receipt",
+    permission: "erasure:read",
+    resource: "patient",
+    summary: "A signed receipt of an erasure, which anyone can check offline",
+    response: e.ErasureReceipt,
+    errors: ["invalid_transition", "not_yet_signed"],
+  },
   withdraw: {
     method: "DELETE",
     path: ERASURE,

@@ -162,11 +162,15 @@ const ASKS_AUTH =
 /** Services whose answers name people, whom auth alone knows. */
 const NAMES_PEOPLE: ReadonlySet<ServiceName> = new Set(["records", "files", "audit"]);
 
+/** Proved by the audit log, in the caller's name. */
+const ASKS_AUDIT = /^GET \/v1\/patients\/[^/]+\/erasure\/receipt$/;
+
 function audiencesOf(service: ServiceName, key: string): readonly Audience[] {
   const asked: Audience[] = service === "files" ? ["records"] : [];
   if (key.startsWith("GET /v1/directory")) return [service, "records/people", "audit/people"];
   // Files asks auth too: in whose name its job goes on.
   if (EXPORT.test(key.slice("POST ".length))) return [service, "records", "auth"];
+  if (ASKS_AUDIT.test(key)) return [service, "audit"];
   if (ASKS_AUTH.test(key)) return [service, "auth"];
   return [service, ...asked, ...(NAMES_PEOPLE.has(service) ? (["auth/people"] as const) : [])];
 }

@@ -24,3 +24,9 @@ export class OwnErasureRequest extends Forbidden {
     super("You asked for this erasure yourself: someone else must approve it.");
   }
 }
+
+/** 409: a receipt says that all is done, and it is not yet. */
+export class ErasureUnderWay extends refusal(
+  "invalid_transition",
+  "The erasure is under way: not every service has confirmed yet. Ask for the receipt once its state is complete.",
+) {}

@@ -12,11 +12,9 @@ import { write } from "../resources/write.service.ts";
 import { OnLegalHold, OwnErasureRequest } from "./erasure.errors.ts";
 import { announcedEvent, erasedEvent } from "./erasure.events.ts";
 import * as store from "./erasure.store.ts";
-import { type Erasure, type Subject, viewOf } from "./erasure.ts";
+import { type Erasure, LEDGER_KEY, type Subject, viewOf } from "./erasure.ts";
 import { lockRequested, readRequest, requestErasure } from "./erasure-request.service.ts";
 import { isOnHold } from "./legal-hold.store.ts";
-
-const LEDGER_KEY = "erasure-ledger";
 
 type View = Omit<ErasureView, "requester" | "decider">;
 

@@ -1,6 +1,9 @@
 import type { ErasureView } from "@medvault/contracts";
 import type { SignedErasure } from "@medvault/crypto";
 
+/** Signs the ledger, and receipts of it. */
+export const LEDGER_KEY = "erasure-ledger";
+
 /** Who has a part in an erasure. */
 export const PARTS = ["records", "files", "auth", "backup"] as const;
 export type PartName = (typeof PARTS)[number];
