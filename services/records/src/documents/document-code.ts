@@ -13,7 +13,7 @@ export function newCode(): string {
   return letters.join("").replace(new RegExp(`(.{${GROUP}})(?!$)`, "g"), "$1-");
 }
 
-/** A password that nobody guesses, easy to read out: 24 letters, 115 bits and more. */
+/** A password that nobody guesses, easy to read out: 24 letters, 120 bits. */
 export function newPassword(): string {
   const alphabet = "abcdefghijkmnpqrstuvwxyz23456789";
   const letters = Array.from({ length: 24 }, () => alphabet.charAt(randomInt(alphabet.length)));
