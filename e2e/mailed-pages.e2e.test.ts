@@ -101,6 +101,31 @@ test("someone who forgot a password asks for a mail, and chooses a new one by it
   expect(complaints.filter((text) => !/status of 400/.test(text))).toEqual([]);
 });
 
+test("without JavaScript someone pastes the link, is told why a password is refused, and chooses a new one", async () => {
+  const person = await registerPatient(ops());
+  const context = await browser.newContext({ javaScriptEnabled: false });
+  const plain = await context.newPage();
+  await plain.goto(`${ops().gateway}/forgot-password`);
+  await plain.getByLabel("Address").fill(person.email);
+  await plain.getByRole("button").click();
+  await plain.getByText("If an account has this address, a mail is on its way.").waitFor();
+  const link = await linkTo(person.email, "reset-password");
+  await plain.goto(link);
+  const send = async (newPassword: string) => {
+    await plain.getByLabel("The link in the mail").fill(link);
+    await plain.getByLabel("New password").fill(newPassword);
+    await plain.getByRole("button").click();
+  };
+  await send("short");
+  await plain.getByRole("alert").getByText("It is too short.").waitFor();
+  const password = "Otters-sleep-8-afloat!";
+  await send(password);
+  await plain.getByText("Your new password is set, and all sessions have ended.").waitFor();
+  expect(plain.url()).toBe(`${ops().gateway}/reset-password`);
+  await signIn(ops().gateway, { ...person, password });
+  await context.close();
+});
+
 test("a page that is opened without its token says so, and fits a phone", async () => {
   for (const name of ["invitation", "reset-password", "confirm-address", "keep-address"]) {
     await page.goto(`${ops().gateway}/${name}`);

@@ -28,8 +28,11 @@ export const reminderApi = defineRoutes({
   stopByMail: {
     method: "POST",
     path: "/v1/auth/reminders/stop/{token}",
-    summary: "The same in one click of a mail program (RFC 8058); a body is not read",
+    summary: "The same in one click of a mail program (RFC 8058), whose form is not read",
     resource: "reminder",
+    request: r.OneClick,
+    requestType: "application/x-www-form-urlencoded",
+    requestOptional: true,
     errors: ["token_invalid"],
   },
 });

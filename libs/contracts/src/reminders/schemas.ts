@@ -33,6 +33,9 @@ export type PreferencesPatch = z.infer<typeof PreferencesPatch>;
 /** Of the link in a reminder. */
 export const ReminderStop = z.strictObject({ token: z.string().regex(/^[A-Za-z0-9_-]{44}$/) });
 
+/** What a mail program sends with its one click; the path says the rest. */
+export const OneClick = z.object({ "List-Unsubscribe": z.literal("One-Click") });
+
 /** What other services are told of a reminder: `details` of its domain events. */
 export const ReminderDue = z.object({
   reminder: z.guid(),
