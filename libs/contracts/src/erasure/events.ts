@@ -5,7 +5,7 @@ import { Id } from "../ids.ts";
 /** What records tells the other services of an erasure: what to forget, and the ledger's entry. */
 export const ERASURE_ANNOUNCED = "medvault.records.erasure.announced.v1";
 /** What each tells records: that it did its part, and later that its keys are gone. */
-export const ERASURE_CONFIRMED = "medvault.*.erasure.confirmed.v1";
+export const erasureConfirmed = (service: string): string => `medvault.${service}.erasure.confirmed.v1`;
 
 /** Of the audit log: by how many there are the ledger's length is checked. */
 export const ERASED = "medvault.records.patient.erased.v1";
@@ -58,7 +58,7 @@ export function confirmedErasure(
 ): NewEvent {
   const details = { number, doneAt: doneAt.toISOString(), keysFinalAt: keysFinalAt?.toISOString() ?? null };
   return auditEvent(null, {
-    type: `medvault.${service}.erasure.confirmed.v1`,
+    type: erasureConfirmed(service),
     ...{ subject: `erasure/${number}`, action: "erasure:write", audience: "domain" },
     ...{ patientIds, details },
   });

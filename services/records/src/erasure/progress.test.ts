@@ -1,9 +1,10 @@
 import { type CloudEvent, confirmedErasure, type ErasureView, newId } from "@medvault/contracts";
+import { permissionsOf } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { TestClient } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { givenPatient, type Records, startRecords } from "../../test/harness.ts";
-import { takeConfirmations } from "./erasure.consumers.ts";
+import { erasureConsumers, takeConfirmations } from "./erasure.consumers.ts";
 import { askAgain } from "./progress.service.ts";
 
 let service: Records;
@@ -57,6 +58,12 @@ test("it is complete once each service has confirmed, in any order and as often 
   await take(confirmed("auth"), confirmed("files"), confirmed("backup"));
   expect(await types()).toEqual([]);
   expect(await shown()).toMatchObject({ state: "complete", services: { auth: "done" } });
+});
+
+test("the broker lets records bind to what each confirms", () => {
+  const mayRead = new RegExp(permissionsOf("records").topic.read);
+  for (const { bindings } of erasureConsumers())
+    expect(bindings.filter((one) => !mayRead.test(one))).toEqual([]);
 });
 
 test("threat: a service confirms what is another's part, or none at all", async () => {
