@@ -137,6 +137,7 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (needsSession(route)) codes.push("unauthenticated", "mfa_enrollment_required");
   if (needsSession(route) && route.method !== "GET") codes.push("csrf_failed");
   if (route.permission) codes.push("forbidden");
+  if (canBeClosed(route)) codes.push("part_closed");
   if (route.stepUp) codes.push("step_up_required");
   if (route.path.includes("{")) codes.push("not_found");
   if (/^\/v1\/((patients|fhir\/(Patient|\{type\}))\/\{|fhir\/\{type\}$)/.test(route.path))
@@ -149,6 +150,12 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
   if (route.ranges) codes.push("range_not_satisfiable");
   if (isReplacedByRestore(route)) codes.push("restore_in_progress");
   return codes;
+}
+
+/** Whether it lists or writes what a patient can close; one row that is closed is not there. */
+function canBeClosed({ method, path, permission = "" }: RouteDoc): boolean {
+  const isRow = /\/(records|prescriptions|appointments|claims)\/\{/.test(path);
+  return /^(record|prescription|appointment|claim):/.test(permission) && !(method === "GET" && isRow);
 }
 
 const KEPT_BY_RESTORE = ["auth", "users", "roles", "sessions", "audit", "backups"];
