@@ -31,7 +31,7 @@ const GRANTS = `
    group by table_name, grantee order by table_name, grantee`;
 const FUNCTIONS = `
   select 'function ' || p.proname as of, '  ' || regexp_replace(pg_get_functiondef(p.oid), '\\s+', ' ', 'g') as line
-    from pg_proc p where p.pronamespace = $1::regnamespace order by p.proname`;
+    from pg_proc p where p.pronamespace = $1::regnamespace order by p.proname, pg_get_function_identity_arguments(p.oid)`;
 
 /**
  * All that a schema holds, one line each: columns (of views too), constraints, indexes, triggers,

@@ -57,7 +57,7 @@ test("the widest scope held decides, and look-alikes are none", () => {
   expect(scopeOf(actor, "record")).toBeNull();
 });
 
-test("default permissions are all known, without repetition; guests have none, auditors no PHI, services' own are nobody's", () => {
+test("default permissions are all known, without repetition; guests register and no more, auditors read no PHI, services' own are nobody's", () => {
   for (const role of ROLES) {
     const held = DEFAULT_PERMISSIONS[role];
     expect(
@@ -70,7 +70,7 @@ test("default permissions are all known, without repetition; guests have none, a
       role,
     ).toBe(false);
   }
-  expect(DEFAULT_PERMISSIONS.guest).toEqual([]);
+  expect(DEFAULT_PERMISSIONS.guest).toEqual(["account:register:own"]);
   const phi = /^(patient|record|prescription|claim|file|fhir|careteam|phi):/;
   expect(DEFAULT_PERMISSIONS.auditor.filter((permission) => phi.test(permission))).toEqual([]);
   expect(
@@ -217,7 +217,7 @@ test("a route's document has its parameters, body, permission and problems", () 
           responses: {
             204: {},
             400: { $ref: "#/components/responses/invalid_input.request_screened" },
-            403: { $ref: "#/components/responses/csrf_failed.forbidden.mfa_enrollment_required" },
+            403: { $ref: "#/components/responses/csrf_failed.forbidden.mfa_enrollment_required.part_closed" },
             412: { $ref: "#/components/responses/version_conflict" },
           },
         },

@@ -153,9 +153,9 @@ function sharedCodes(route: RouteDoc): ProblemCode[] {
 }
 
 /** Whether it lists or writes what a patient can close; one row that is closed is not there. */
-function canBeClosed({ method, path, permission = "" }: RouteDoc): boolean {
+function canBeClosed({ method, path, permission }: RouteDoc): boolean {
   const isRow = /\/(records|prescriptions|appointments|claims)\/\{/.test(path);
-  return /^(record|prescription|appointment|claim):/.test(permission) && !(method === "GET" && isRow);
+  return /^(record|prescription|appointment|claim):/.test(permission ?? "") && !(method === "GET" && isRow);
 }
 
 const KEPT_BY_RESTORE = ["auth", "users", "roles", "sessions", "audit", "backups"];
