@@ -58,7 +58,7 @@ test.each<[ProcessName, string, string[]]>([
     "services/files/src/main.ts",
     [...BEHIND, "MEDVAULT_AUDIT_URL", "MEDVAULT_AUTH_URL", "MEDVAULT_RECORDS_URL"],
   ],
-  ["audit", "services/audit/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL"]],
+  ["audit", "services/audit/src/main.ts", [...BEHIND, "MEDVAULT_AUTH_URL", "MEDVAULT_RECORDS_URL"]],
   ["backup", "services/backup/src/main.ts", BEHIND],
   ["restore", "services/backup/src/restore.job.ts", ["MEDVAULT_OWNER_DATABASE_URL"]],
   ["bootstrap", "services/auth/src/bootstrap.job.ts", ["DATABASE_URL"]],

@@ -198,6 +198,7 @@ test("in production a migration and a service run against them, and the service 
       MEDVAULT_ASSERTION_JWKS_FILE: jwks,
       MEDVAULT_AUDIT_DIR: path.join(data, "audit"),
       MEDVAULT_AUTH_URL: "https://127.0.0.1:1",
+      MEDVAULT_RECORDS_URL: "https://127.0.0.1:1",
     },
     stdio: "ignore",
   });

@@ -29,6 +29,7 @@ export const PROBLEM_CODES = {
   mfa_enrollment_required: "forbidden",
   mfa_required_for_role: "forbidden",
   part_closed: "forbidden",
+  proof_names_others: "forbidden",
   step_up_required: "forbidden",
 
   not_found: "not_found",

@@ -9,6 +9,9 @@ export const AuditConfig = CommonConfig.extend({
       "the store outside Postgres (checkpoint, tiles, sealed bodies, public key), best on another disk",
     ),
   MEDVAULT_AUTH_URL: urlOf("http", "https").describe("auth, which says how people are called"),
+  MEDVAULT_RECORDS_URL: urlOf("http", "https").describe(
+    "records, which says which charts are a patient's own",
+  ),
   MEDVAULT_AUDIT_ORIGIN: z
     .string()
     .max(200)

@@ -14,6 +14,7 @@ import { type BodySeal, createBodySeal } from "./log/body-seal.ts";
 import { type CheckpointSigner, createSigner } from "./log/signer.ts";
 import { writerRefused } from "./log/writer.events.ts";
 import { LogWriter } from "./log/writer.service.ts";
+import { type OwnCharts, ownChartsClient } from "./my-access/own-charts.client.ts";
 import { createOutsideDirectory, type OutsideStore } from "./outside/outside.store.ts";
 
 /** The log in Postgres, what is kept of it outside, and the keys of both. */
@@ -33,6 +34,7 @@ export interface Context extends LogContext {
   readonly appender: Pick<Appender, "append">;
   readonly people: People;
   readonly delegations: Delegations;
+  readonly ownCharts: OwnCharts;
   /** The longest that a proof waits for its checkpoint. */
   readonly proofWaitMs: number;
   /** One verification at a time: each reads the whole log. */
@@ -68,6 +70,9 @@ export async function openContext(
   onStop(() => people.close());
   const delegations = delegationsOf(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => delegations.close());
+  const ownCharts = ownChartsClient(config.MEDVAULT_RECORDS_URL, tls);
+  onStop(() => ownCharts.close());
   onStop(() => writer.stop());
-  return { ...log, writer, appender, people, delegations, proofWaitMs, verification: { isRunning: false } };
+  const others = { people, delegations, ownCharts };
+  return { ...log, writer, appender, ...others, proofWaitMs, verification: { isRunning: false } };
 }

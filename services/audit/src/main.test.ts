@@ -36,6 +36,7 @@ beforeAll(async () => {
     MEDVAULT_ASSERTION_JWKS_FILE: jwksFile,
     MEDVAULT_AUDIT_DIR: audit.dir,
     MEDVAULT_AUTH_URL: "http://127.0.0.1:1",
+    MEDVAULT_RECORDS_URL: "http://127.0.0.1:1",
     MEDVAULT_AUDIT_ORIGIN: audit.signer.origin,
     MEDVAULT_AUDIT_CHECKPOINT_MS: "50",
     MEDVAULT_AUDIT_LEASE_MS: "500",

@@ -8,6 +8,7 @@ import { exportRoutes } from "./exports/export.routes.ts";
 import { logConsumers } from "./log/log.consumers.ts";
 import { logMetrics } from "./log/log-standing.service.ts";
 import { checksOf } from "./log/writer.ts";
+import { myAccessRoutes } from "./my-access/my-access.routes.ts";
 import { proofRoutes } from "./proofs/proof.routes.ts";
 import { verificationRoutes } from "./verification/verification.routes.ts";
 
@@ -21,6 +22,7 @@ export const service = defineService({
   delegations: ({ delegations }) => delegations,
   routes: (context) => [
     ...eventRoutes(context),
+    ...myAccessRoutes(context),
     ...proofRoutes(context),
     ...completenessRoutes(context),
     ...verificationRoutes(context),

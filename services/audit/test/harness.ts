@@ -25,6 +25,8 @@ interface Given {
   amqpUrl?: string;
   /** Default: nobody is there, and names are null. */
   authUrl?: string;
+  /** Default: records is away. */
+  recordsUrl?: string;
   keyring?: Keyring;
 }
 
@@ -47,6 +49,7 @@ export async function startAudit(given: Given = {}) {
     env: {
       MEDVAULT_AUDIT_DIR: log.dir,
       MEDVAULT_AUTH_URL: given.authUrl ?? "http://127.0.0.1:1",
+      MEDVAULT_RECORDS_URL: given.recordsUrl ?? "http://127.0.0.1:1",
       MEDVAULT_AUDIT_ORIGIN: ORIGIN,
       MEDVAULT_AUDIT_CHECKPOINT_MS: "50",
       MEDVAULT_AUDIT_LEASE_MS: "1000",

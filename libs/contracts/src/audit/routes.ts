@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PageQuery } from "../http.ts";
 import { defineRoutes } from "../route.ts";
+import { MyAccessPage, MyAccessQuery } from "./my-access.ts";
 import * as a from "./schemas.ts";
 
 export const auditApi = defineRoutes({
@@ -19,6 +20,14 @@ export const auditApi = defineRoutes({
     summary: "One event; audited",
     response: a.AuditEventView,
     etag: true,
+  },
+  readMyAccess: {
+    method: "GET",
+    path: "/v1/audit/my-access",
+    permission: "audit:read",
+    summary: "For a patient: who touched their own charts, when and why, by visit, newest first; audited",
+    query: MyAccessQuery,
+    response: MyAccessPage,
   },
   listActors: {
     method: "POST",
@@ -46,9 +55,10 @@ export const auditApi = defineRoutes({
     method: "GET",
     path: "/v1/audit/events/{id}/proof",
     permission: "audit:read",
-    summary: "The event's bytes and the proof that it is in the log; waits 1.5 s at most for a checkpoint",
+    summary:
+      "The event's bytes and the proof that it is in the log, also for the patient whom alone it names; waits 1.5 s at most for a checkpoint",
     response: a.AuditProof,
-    errors: ["not_yet_signed", "audit_log_damaged"],
+    errors: ["not_yet_signed", "audit_log_damaged", "proof_names_others"],
   },
   readCheckpoint: {
     method: "GET",

@@ -5,18 +5,16 @@ import {
   type AuditEventView,
   type AuditStats,
   type AuditStatsQuery,
-  decodeCursor,
-  encodeCursor,
   Forbidden,
   NotFound,
   scopeOf,
 } from "@medvault/contracts";
-import { z } from "zod";
+import type { z } from "zod";
 import type { Context } from "../context.ts";
 import { rowById } from "../log/log.store.ts";
 import { countBuckets } from "./count.store.ts";
 import { latestActors, newestRows } from "./event.store.ts";
-import { requireWholeLog, viewOf } from "./event.ts";
+import { cursorAfter, positionOf, requireWholeLog, viewOf } from "./event.ts";
 import { readingEvent } from "./reading.events.ts";
 
 const MAX_BUCKETS = 1_000;
@@ -24,9 +22,6 @@ const MAX_BUCKETS = 1_000;
 const MAX_ACTED = 20_000;
 const MAX_ACTORS = 1_000;
 const DAY_MS = 86_400_000;
-/** Years 1 to 9999, in ms since 1970: what Postgres and RFC 3339 can both say. */
-const Time = z.int().min(Date.parse("0001-01-01T00:00:00Z")).max(Date.parse("9999-12-31T23:59:59.999Z"));
-const Cursor = z.tuple([Time, z.int().nonnegative()]);
 
 /** Events that pass the filter, newest first. @throws Forbidden */
 export async function queryEvents(
@@ -36,8 +31,7 @@ export async function queryEvents(
 ): Promise<z.input<typeof AuditEventPage>> {
   requireWholeLog(actor);
   const { limit, cursor, ...filter } = query;
-  const position = decodeCursor(Cursor, cursor);
-  const after = position && { time: position[0], idx: position[1] };
+  const after = positionOf(cursor);
   const rows = await newestRows(pool, filter, after, limit + 1);
   const items = rows.slice(0, limit);
   const last = rows.length > limit ? items.at(-1) : undefined;
@@ -46,7 +40,7 @@ export async function queryEvents(
   );
   return {
     items: items.map((row) => viewOf(seal, row)),
-    nextCursor: last ? encodeCursor([last.occurredAt, last.idx]) : null,
+    nextCursor: last ? cursorAfter(last) : null,
   };
 }
 

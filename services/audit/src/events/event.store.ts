@@ -1,12 +1,7 @@
 import type { AuditFilter } from "@medvault/contracts";
 import { type Db, PLANNED_EACH_TIME } from "@medvault/postgres";
 import { LOG_ROW, type LogRow } from "../log/log.store.ts";
-
-/** Where a page ended: the last row's time (milliseconds) and index. */
-export interface Position {
-  readonly time: number;
-  readonly idx: number;
-}
+import type { Position } from "./event.ts";
 
 /**
  * Whether a row passes the filter: parameters $1 to $10, as `valuesOf` gives them. Null: not asked
@@ -46,6 +41,32 @@ export async function newestRows(
       order by occurred_at desc, idx desc
       limit $13`,
     [...valuesOf(filter), after ? new Date(after.time) : null, after?.idx ?? null, limit],
+  );
+  return rows;
+}
+
+/**
+ * Rows about any of these patients, newest first, after `after`. As newestRows: of a patient with
+ * few entries they are found by patient, of one with very many by time.
+ */
+export async function newestAbout(
+  db: Db,
+  patientIds: readonly string[],
+  { actorId, from, to }: Pick<AuditFilter, "actorId" | "from" | "to">,
+  after: Position | undefined,
+  limit: number,
+): Promise<LogRow[]> {
+  const { rows } = await db.query<LogRow>(
+    `select ${LOG_ROW} from log
+      where patient_ids && $1::uuid[] and ($2::text is null or actor_id = $2)
+        and ($3::timestamptz is null or occurred_at >= $3) and ($4::timestamptz is null or occurred_at < $4)
+        and ($5::timestamptz is null or (occurred_at, idx) < ($5, $6::bigint))
+      order by occurred_at desc, idx desc
+      limit $7`,
+    [
+      ...[patientIds, actorId ?? null, from ?? null, to ?? null],
+      ...[after ? new Date(after.time) : null, after?.idx ?? null, limit],
+    ],
   );
   return rows;
 }

@@ -1,4 +1,12 @@
-import { type Actor, type AuditEventView, Forbidden, scopeOf } from "@medvault/contracts";
+import {
+  type Actor,
+  type AuditEventView,
+  decodeCursor,
+  encodeCursor,
+  Forbidden,
+  scopeOf,
+} from "@medvault/contracts";
+import { z } from "zod";
 import type { BodySeal } from "../log/body-seal.ts";
 import { eventOf } from "../log/entry.ts";
 import type { LogRow } from "../log/log.store.ts";
@@ -10,6 +18,25 @@ import type { LogRow } from "../log/log.store.ts";
 export function requireWholeLog(actor: Actor): void {
   if (scopeOf(actor, "audit:read") !== "any") throw new Forbidden();
 }
+
+/** Where a page ended: the last row's time (milliseconds) and index. */
+export interface Position {
+  readonly time: number;
+  readonly idx: number;
+}
+/** Years 1 to 9999, in ms since 1970: what Postgres and RFC 3339 can both say. */
+const Time = z.int().min(Date.parse("0001-01-01T00:00:00Z")).max(Date.parse("9999-12-31T23:59:59.999Z"));
+const Cursor = z.tuple([Time, z.int().nonnegative()]);
+
+/** The position in a cursor. @throws InvalidInput */
+export function positionOf(cursor: string | undefined): Position | undefined {
+  const found = decodeCursor(Cursor, cursor);
+  return found && { time: found[0], idx: found[1] };
+}
+
+/** The cursor of the rows after this one. */
+export const cursorAfter = (row: Pick<LogRow, "occurredAt" | "idx">): string =>
+  encodeCursor([row.occurredAt, row.idx]);
 
 /**
  * A row as the API shows it: from the sealed body when that gives the row's leaf, and otherwise

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { actorNumbered, BUSY, givenManyEntries, patientNumbered } from "../../test/many-entries.ts";
 import { rowById, rowsFrom } from "../log/log.store.ts";
 import { countBuckets } from "./count.store.ts";
-import { latestActors, newestRows, rowsInOrder } from "./event.store.ts";
+import { latestActors, newestAbout, newestRows, rowsInOrder } from "./event.store.ts";
 
 const ENTRIES = 60_000;
 const OF_A_PAGE = 1_000;
@@ -53,6 +53,18 @@ test("a page of events reads few rows, by each filter and at any depth", async (
     for (const after of [undefined, { time: Date.parse("2026-01-01T08:00:00Z"), idx: 28_800 }]) {
       const what = `${JSON.stringify(filter)} ${after && "deep"}`;
       found.push(...(await beyond(OF_A_PAGE, what, (db) => newestRows(db, filter, after, 51))));
+    }
+  }
+  expect(found).toEqual([]);
+});
+
+test("a page of what was done with a patient's charts reads few rows, at any depth", async () => {
+  const found: string[] = [];
+  const charts = [[BUSY.patientId], [patientNumbered(6), patientNumbered(7)], [patientNumbered(99_999)]];
+  for (const ids of charts) {
+    for (const after of [undefined, { time: Date.parse("2026-01-01T08:00:00Z"), idx: 28_800 }]) {
+      const what = `${ids} ${after && "deep"}`;
+      found.push(...(await beyond(2 * OF_A_PAGE, what, (db) => newestAbout(db, ids, {}, after, 501))));
     }
   }
   expect(found).toEqual([]);

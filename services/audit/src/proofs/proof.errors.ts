@@ -12,3 +12,9 @@ export class AuditLogDamaged extends refusal(
   "audit_log_damaged",
   "The stored log does not agree with its signed checkpoint. Ask an auditor to run the verification.",
 ) {}
+
+/** 403, to a patient: the bytes that a proof is over name other patients, such as a list does. */
+export class ProofNamesOthers extends refusal(
+  "proof_names_others",
+  "This entry names other patients too, and its proof would show who they are. Ask an auditor to check it for you.",
+) {}

@@ -1,5 +1,5 @@
 import { auditApi, NotFound } from "@medvault/contracts";
-import { type Route, route, streamRoute } from "@medvault/service-kit";
+import { callerOf, type Route, route, streamRoute } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
 import { parseTilePath } from "../tree/tile.ts";
 import {
@@ -15,8 +15,8 @@ import {
 const TILE_CACHING = "private, max-age=31536000, immutable";
 
 export const proofRoutes = (context: Context): Route[] => [
-  route(auditApi.prove, async ({ actor, params }) => ({
-    body: await proveInclusion(context, actor, params.id),
+  route(auditApi.prove, async ({ actor, params, req }) => ({
+    body: await proveInclusion(context, callerOf(actor, req), params.id),
   })),
   route(auditApi.readCheckpoint, async () => ({ body: (await readCheckpoint(context)).note })),
   route(auditApi.listCheckpoints, async ({ query }) => ({ body: await listCheckpoints(context, query) })),

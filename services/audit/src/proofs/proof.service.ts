@@ -1,23 +1,27 @@
 import { setTimeout as delay } from "node:timers/promises";
 import {
-  type Actor,
   type AuditCheckpointPage,
   type AuditConsistency,
+  type AuditEventView,
   type AuditProof,
   decodeCursor,
   encodeCursor,
+  Forbidden,
   InvalidInput,
   NotFound,
   type PageQuery,
+  scopeOf,
 } from "@medvault/contracts";
+import type { Caller } from "@medvault/service-kit";
 import type pg from "pg";
 import { z } from "zod";
 import type { Context } from "../context.ts";
-import { requireWholeLog } from "../events/event.ts";
+import { viewOf } from "../events/event.ts";
 import { readingEvent } from "../events/reading.events.ts";
 import { checkpointOfSize, checkpointsBelow } from "../log/checkpoint.store.ts";
 import { eventOf, splitBody } from "../log/entry.ts";
 import { type LogRow, leavesBetween, rowById } from "../log/log.store.ts";
+import { namesOnly } from "../my-access/visit.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
 import { tilesAt } from "../outside/outside.store.ts";
 import { openCheckpoint, type SignedCheckpoint } from "../tree/checkpoint.ts";
@@ -25,7 +29,7 @@ import { leafHash } from "../tree/hash.ts";
 import { consistencyProof, inclusionProof, rootFromTiles } from "../tree/proof.ts";
 import { consistencyHolds, rootFromInclusion } from "../tree/proof-check.ts";
 import { encodeEntryBundle, encodeTile, TILE_WIDTH, type TileName, tileWidth } from "../tree/tile.ts";
-import { AuditLogDamaged, NotYetSigned } from "./proof.errors.ts";
+import { AuditLogDamaged, NotYetSigned, ProofNamesOthers } from "./proof.errors.ts";
 
 const Cursor = z.int().positive();
 const POLL_MS = 100;
@@ -59,17 +63,30 @@ export async function readCheckpoint({ outside, signer }: Context): Promise<Sign
 }
 
 /**
- * The proof that one event is in the log, checked before it leaves.
- * @throws Forbidden, NotFound, NotYetSigned, AuditLogDamaged
+ * The proof that one event is in the log, checked before it leaves: for who reads the whole log,
+ * and for the patient whom it is about. @throws Forbidden, NotFound, ProofNamesOthers,
+ * Unavailable, NotYetSigned, AuditLogDamaged
  */
-export async function proveInclusion(context: Context, actor: Actor, id: string): Promise<AuditProof> {
-  requireWholeLog(actor);
+export async function proveInclusion(context: Context, actor: Caller, id: string): Promise<AuditProof> {
+  const scope = scopeOf(actor, "audit:read");
+  if (scope !== "any" && scope !== "own") throw new Forbidden();
+  const charts = scope === "own" ? new Set(await context.ownCharts.of(actor)) : null;
   const row = await rowById(context.pool, id);
   if (row === null) throw new NotFound();
+  if (charts) requireAbout(viewOf(context.seal, row), charts);
   const proof = await damagedWhenOutsideIs(() => inclusionOf(context, row));
   const about = { subject: `audit/${row.id}`, patientIds: row.patientIds };
   await context.appender.append(readingEvent(actor, "proved", about));
   return proof;
+}
+
+/**
+ * Requires that an event is about these charts: by its sealed body, which the proof shows whole.
+ * @throws NotFound (also where the body is damaged: whom it named is not known), ProofNamesOthers
+ */
+function requireAbout({ patientIds, damaged }: AuditEventView, charts: ReadonlySet<string>): void {
+  if (damaged || !patientIds.some((id) => charts.has(id.toLowerCase()))) throw new NotFound();
+  if (!namesOnly(patientIds, charts)) throw new ProofNamesOthers();
 }
 
 /**

@@ -1,8 +1,17 @@
-import { type Actor, type AuditEventInput, auditEvent, type NewEvent } from "@medvault/contracts";
+import {
+  type Actor,
+  type ActVerb,
+  type AuditEventInput,
+  auditEvent,
+  type NewEvent,
+} from "@medvault/contracts";
 import type { Export } from "./export.ts";
 
 /** `failed`: it could not be made; `left`: a download broke off. */
-type Verb = "requested" | "read" | "made" | "failed" | "downloaded" | "left" | "expired" | "cancelled";
+type Verb = Extract<
+  ActVerb,
+  "requested" | "read" | "made" | "failed" | "downloaded" | "left" | "expired" | "cancelled"
+>;
 
 /** What became of an export. Null: by itself. */
 export const exportEvent = (

@@ -1,7 +1,17 @@
-import { type Actor, type AuditEventInput, auditEvent, type NewEvent } from "@medvault/contracts";
+import {
+  type Actor,
+  type ActVerb,
+  type AuditEventInput,
+  auditEvent,
+  type NewEvent,
+} from "@medvault/contracts";
 import type { StoredFile } from "./file.ts";
 
-const ACTIONS = { stored: "file:write", read: "file:read", deleted: "file:delete" } as const;
+const ACTIONS = {
+  stored: "file:write",
+  read: "file:read",
+  deleted: "file:delete",
+} as const satisfies Partial<Record<ActVerb, string>>;
 
 /** What was done with one file. `reason` is the scope that records allowed it in. */
 export function fileEvent(

@@ -27,6 +27,8 @@ test("an assertion is good at one service, and at a second one only where the fi
   expect(table("POST", "/v1/patients/search")?.audiences).toEqual(["records", "auth/people"]);
   expect(table("GET", `/v1/files/${ID}`)?.audiences).toEqual(["files", "records", "auth/people"]);
   expect(table("GET", "/v1/audit/events")?.audiences).toEqual(["audit", "auth/people"]);
+  for (const path of ["my-access", `events/${ID}/proof`])
+    expect(table("GET", `/v1/audit/${path}`)?.audiences).toEqual(["audit", "records/people", "auth/people"]);
   const knowing = ["auth", "records/people", "audit/people"];
   expect(table("GET", `/v1/directory/${ID}`)?.audiences).toEqual(knowing);
   expect(table("POST", "/v1/directory/search")?.audiences).toEqual(["auth"]);

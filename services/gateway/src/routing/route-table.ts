@@ -165,11 +165,15 @@ const NAMES_PEOPLE: ReadonlySet<ServiceName> = new Set(["records", "files", "aud
 /** Proved by the audit log, in the caller's name. */
 const ASKS_AUDIT = /^GET \/v1\/patients\/[^/]+\/erasure\/receipt$/;
 
+/** For a patient: records says which charts are their own. */
+const ASKS_RECORDS = /^GET \/v1\/audit\/(my-access|events\/[^/]+\/proof)$/;
+
 function audiencesOf(service: ServiceName, key: string): readonly Audience[] {
   const asked: Audience[] = service === "files" ? ["records"] : [];
   if (key.startsWith("GET /v1/directory")) return [service, "records/people", "audit/people"];
   // Files asks auth too: in whose name its job goes on.
   if (EXPORT.test(key.slice("POST ".length))) return [service, "records", "auth"];
+  if (ASKS_RECORDS.test(key)) return [service, "records/people", "auth/people"];
   if (ASKS_AUDIT.test(key)) return [service, "audit"];
   if (ASKS_AUTH.test(key)) return [service, "auth"];
   return [service, ...asked, ...(NAMES_PEOPLE.has(service) ? (["auth/people"] as const) : [])];

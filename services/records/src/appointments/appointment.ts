@@ -1,4 +1,5 @@
 import {
+  type ActVerb,
   APPOINTMENT_ORDER,
   type AppointmentPatch,
   type AppointmentStatus,
@@ -28,12 +29,12 @@ const STEPS: Readonly<Record<AppointmentStatus, readonly AppointmentStatus[]>> =
 const TO_COME: ReadonlySet<AppointmentStatus> = new Set(["requested", "booked"]);
 
 /** What events call a change. */
-export function verbOf({ status, startsAt, endsAt, doctorId }: AppointmentPatch): string {
+export function verbOf({ status, startsAt, endsAt, doctorId }: AppointmentPatch): ActVerb {
   if (status !== undefined && !TO_COME.has(status)) return VERBS[status] ?? status;
   if ([startsAt, endsAt, doctorId].some((value) => value !== undefined)) return "rescheduled";
   return status ?? "updated";
 }
-const VERBS: Readonly<Partial<Record<AppointmentStatus, string>>> = { noshow: "missed" };
+const VERBS: Readonly<Partial<Record<AppointmentStatus, ActVerb>>> = { noshow: "missed" };
 
 /** Whether a change takes another time of a doctor. */
 export const isMoved = (next: Appointment, former: Appointment): boolean =>

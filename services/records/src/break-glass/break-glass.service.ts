@@ -62,7 +62,7 @@ export function breakGlass(
       const box = breakGlasses.table.seal(context.keyring, chart.subjectKey, value);
       await insert(tx, context, actor, permission, breakGlasses, [value], [box]);
       const details = { expiresAt: value.expiresAt.toISOString(), closedParts };
-      const act = { verb: "opened", permission, purpose: EMERGENCY, details };
+      const act = { verb: "opened", permission, purpose: EMERGENCY, details } as const;
       await emit(tx, SOURCE, wrote(actor, breakGlasses, act, value, box.sealed));
       return { status: 201, body: breakGlasses.view(value), rev: value.rev };
     },

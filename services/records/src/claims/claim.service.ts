@@ -1,4 +1,11 @@
-import { type Actor, type ClaimPatch, type ClaimView, claimApi, type NewClaim } from "@medvault/contracts";
+import {
+  type Actor,
+  type ActVerb,
+  type ClaimPatch,
+  type ClaimView,
+  claimApi,
+  type NewClaim,
+} from "@medvault/contracts";
 import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import type { Caller } from "../access/auth.client.ts";
@@ -11,7 +18,7 @@ import { claims } from "./claim.table.ts";
 import { amend, type Claim, diagnosed, type Step, take } from "./claim.ts";
 
 /** What events call a step. Under which permission it is taken, its route says. */
-const STEP_VERB: Readonly<Record<Step, string>> = {
+const STEP_VERB: Readonly<Record<Step, ActVerb>> = {
   submit: "submitted",
   approve: "approved",
   reject: "rejected",
@@ -48,7 +55,7 @@ export async function amendClaim(
 ): Promise<Answer<ClaimView>> {
   if (patch.providerId !== undefined) await requireProvider(context, actor, patch.providerId);
   return inTransaction(context.pool, async (tx) => {
-    const act = { verb: "updated" };
+    const act = { verb: "updated" } as const;
     const claim = await change(tx, context, actor, claims, id, expectedRev, act, (found) =>
       amend(found, patch, new Date()),
     );

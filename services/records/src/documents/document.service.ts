@@ -67,7 +67,7 @@ export async function makePdf(
     ...readActOf(prescriptions, found),
     verb: "exported",
     details: { rev: found.rev, document: of.id, format: "pdf" },
-  };
+  } as const;
   await inTransaction(context.pool, async (tx) => {
     if (!(await reachableChart(tx, caller, "prescription:read", found.patientId))) throw new NotFound();
     await insertDocument(tx, of, lookup, sealSignature(of, signed, sealingKey));

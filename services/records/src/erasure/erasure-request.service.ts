@@ -1,4 +1,4 @@
-import { type Actor, type ErasureState, type ErasureView, NotFound } from "@medvault/contracts";
+import { type Actor, type ActVerb, type ErasureState, type ErasureView, NotFound } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer } from "@medvault/service-kit";
@@ -99,7 +99,7 @@ function stateOf({ state, expiresAt }: ErasureRequest): ErasureState {
   return state === "requested" && expiresAt <= new Date() ? "expired" : (state as ErasureState);
 }
 
-const event = (actor: Actor, verb: string, { patientId, expiresAt }: ErasureRequest) =>
+const event = (actor: Actor, verb: ActVerb, { patientId, expiresAt }: ErasureRequest) =>
   done(actor, {
     ...{ noun: "erasure", verb, permission: WRITE, subject: `patient/${patientId}` },
     ...{ patientIds: [patientId], details: { expiresAt: expiresAt.toISOString() } },

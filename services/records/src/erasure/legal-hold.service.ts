@@ -1,4 +1,10 @@
-import { type Actor, type LegalHoldView, type NewLegalHold, NotFound } from "@medvault/contracts";
+import {
+  type Actor,
+  type ActVerb,
+  type LegalHoldView,
+  type NewLegalHold,
+  NotFound,
+} from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
@@ -16,7 +22,7 @@ const WRITE = "legalhold:write";
 
 type View = Omit<LegalHoldView, "placer">;
 
-const act = (verb: string, permission: Act["permission"], patientId: string, patientIds: string[]): Act => ({
+const act = (verb: ActVerb, permission: Act["permission"], patientId: string, patientIds: string[]): Act => ({
   ...{ noun: legalHolds.noun, verb, permission, subject: `patient/${patientId}`, patientIds },
   fields: verb === "lifted" ? [] : ["reason"],
 });

@@ -86,7 +86,7 @@ export async function everything(
 /** Each batch once the events of what is damaged in it are durable. */
 async function* noting(context: Context, actor: Actor, batches: Batches): AsyncGenerator<ChartBatch> {
   for await (const batch of batches) {
-    const noun = chartTables[batch.table]?.noun ?? "";
+    const noun = chartTables[batch.table]?.noun ?? "fhir";
     const lost = batch.rows.filter(isDamaged).map((row) => damaged(actor, noun, "fhir:export", row));
     if (lost.length > 0) await context.appender.append(...lost);
     yield batch;

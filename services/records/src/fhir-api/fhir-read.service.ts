@@ -1,5 +1,6 @@
 import {
   type Actor,
+  type ActVerb,
   Forbidden,
   NotFound,
   type ResourceAction,
@@ -69,7 +70,7 @@ async function locate(context: Context, actor: Actor, { type, id }: Asked): Prom
 }
 
 /** The event of a resource that was shown in some way. */
-export function actOf({ table, permission, resource }: FhirSource, verb: string, located: Located): Act {
+export function actOf({ table, permission, resource }: FhirSource, verb: ActVerb, located: Located): Act {
   return {
     ...{ noun: table.noun, verb, permission, subject: `${table.noun}/${located.row.id}` },
     patientIds: [located.patientId],

@@ -136,7 +136,7 @@ async function renumber(
   const rev = Math.max(...members.map(({ value }) => value.rev)) + 1;
   for (const { value, subjectKey } of changed) {
     if (isDamaged(value)) continue;
-    const act = { verb: "updated", fields: [] };
+    const act = { verb: "updated", fields: [] } as const;
     await changeLocked(tx, context, actor, patients, { value, subjectKey }, act, (found) => ({
       ...nextRevision(found, {}),
       rev,

@@ -79,7 +79,7 @@ function made<T extends PatientOwned>(
   const at = new Date();
   const value = make({ id: newId(), rev: 1, patientId, createdAt: at, updatedAt: at, source: null });
   const box = resource.table.seal(context.keyring, subjectKey, value);
-  const act = { verb: "created", permission: resource.permissions.write, basis };
+  const act = { verb: "created", permission: resource.permissions.write, basis } as const;
   return { value, box, event: wrote(actor, resource, act, value, box.sealed) };
 }
 

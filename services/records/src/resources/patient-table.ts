@@ -1,4 +1,4 @@
-import type { ClosableType } from "@medvault/contracts";
+import type { ActNoun, ClosableType } from "@medvault/contracts";
 import {
   type Keyring,
   type MaskKind,
@@ -62,7 +62,7 @@ type AnyColumn = ({ readonly store: ColumnType } | InBox) & Meaning;
 
 export interface TableParts<T extends Row> {
   /** How events call one row: `<noun>/<id>`. */
-  readonly noun: string;
+  readonly noun: ActNoun;
   readonly table: string;
   /** The field with the id of the patient whose key seals a row; default `patientId`. */
   readonly subject?: keyof T & string;
@@ -100,7 +100,7 @@ export const AUTHORED = { updatedBy: { store: "sealed", content: false } } as co
 
 /** A declared table of patients' rows, and all that follows from its declaration. */
 export interface PatientTable<T extends Row> {
-  readonly noun: string;
+  readonly noun: ActNoun;
   readonly table: SealedTable<T>;
   readonly layout: Layout;
   readonly statements: Statements;

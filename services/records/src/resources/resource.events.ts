@@ -1,4 +1,11 @@
-import { type Actor, auditEvent, type NewEvent, type ResourceAction } from "@medvault/contracts";
+import {
+  type ActNoun,
+  type Actor,
+  type ActVerb,
+  auditEvent,
+  type NewEvent,
+  type ResourceAction,
+} from "@medvault/contracts";
 import type { Basis } from "../access/access.store.ts";
 import { reasonOf } from "../access/reach.ts";
 import { BASIS } from "./chart.ts";
@@ -10,8 +17,8 @@ export const SOURCE = "records";
 
 export interface Act {
   /** `prescription`, and what was done: `read`. */
-  noun: string;
-  verb: string;
+  noun: ActNoun;
+  verb: ActVerb;
   /** Under which permission; its scope is the reason of the decision. */
   permission: ResourceAction;
   /** `prescription/<id>`; a list has none of its own. */
@@ -84,7 +91,7 @@ export function wrote<T extends Row>(
 /** That a row does not open: `medvault.records.<noun>.damaged.v1`, an integrity event. */
 export function damaged(
   actor: Actor,
-  noun: string,
+  noun: ActNoun,
   permission: ResourceAction,
   { id, patientId, rev }: DamagedRow,
 ): NewEvent {

@@ -1,5 +1,6 @@
 import {
   type Actor,
+  type ActVerb,
   type DamagedRow as DamagedView,
   InvalidInput,
   newId,
@@ -96,7 +97,7 @@ export async function list<T extends Row, View>(
  * What is done to a row, and under which permission: `permissions.write` unless it says another.
  */
 export interface Change<T> {
-  verb: string;
+  verb: ActVerb;
   permission?: ResourceAction;
   /** The event's fields: all content, unless it says others. */
   fields?: readonly string[];
@@ -243,7 +244,7 @@ export async function removeIn<T extends Row>(
   const { value } = await lockAt(tx, context, actor, permission, resource, id, expectedRev);
   if (!(await store.remove(tx, actor, permission, resource, value))) throw new VersionConflict();
   if (resource.keepsVersions) await removeVersions(tx, actor, permission, id);
-  const act = { ...readActOf(resource, value), verb: "deleted", permission, fields: [] };
+  const act = { ...readActOf(resource, value), verb: "deleted", permission, fields: [] } as const;
   await emit(tx, SOURCE, done(actor, { ...act, details: { rev: value.rev } }));
 }
 
