@@ -29,6 +29,12 @@ export const REQUEST_ID_HEADER = "x-request-id";
 export const PURPOSE_HEADER = "x-purpose";
 /** The code of a 503 that a service gives on purpose, to this call alone; not for clients. */
 export const REFUSAL_HEADER = "x-medvault-refusal";
+/**
+ * On a service's refusals and failures: `recorded` where its own event is written, else the code,
+ * so that the gateway writes one; not for clients.
+ */
+export const RECORD_HEADER = "x-medvault-record";
+export const RECORDED = "recorded";
 
 /** Scheme and host by which the client reached the gateway, for links in answers. */
 export const BASE_HEADER = "x-medvault-base";

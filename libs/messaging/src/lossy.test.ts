@@ -20,13 +20,14 @@ afterEach(async () => {
 });
 
 function refusedFrom(ip: string, reason = "rate_limited"): NewEvent {
-  return auditEvent(actor("guest", { ip }), {
+  const event = auditEvent(actor("guest", { ip }), {
     type: "medvault.gateway.request.refused.v1",
     subject: "request/any",
     action: "request:refuse",
     outcome: "denied",
     reason,
   });
+  return { ...event, data: { ...event.data, actor: null } };
 }
 
 async function producer(
@@ -118,4 +119,34 @@ test("a partition, in which nothing is confirmed, keeps events until they are", 
     () => expect(new Set(audit.events().map((event) => event.data.from?.ip)).size).toBe(3),
     15_000,
   );
+});
+
+const refusedPerson = (id: string, requestId: string): NewEvent => {
+  const event = refusedFrom("192.0.2.1");
+  return { ...event, requestId, data: { ...event.data, actor: { id, role: "doctor", sessionId: null } } };
+};
+
+test("an event that is to be found by its request goes out by itself, without waiting for the counts", async () => {
+  const gateway = await producer({ flushMs: 60_000 });
+  gateway.record(refusedFrom("192.0.2.1"));
+  for (const id of ["r1", "r2"]) expect(gateway.recordAlone(refusedPerson("ana", id))).toBe(true);
+  await vi.waitFor(() => expect(audit.events()).toHaveLength(2), 5_000);
+  expect(gateway.recordAlone(refusedPerson("ana", "r3"))).toBe(true);
+  await vi.waitFor(() => expect(audit.events()).toHaveLength(3), 5_000);
+  expect(audit.events().map(({ requestid }) => requestid)).toEqual(["r1", "r2", "r3"]);
+});
+
+test("threat: guests who fill their room take none from people; what of theirs has none is counted exactly", async () => {
+  const proxy = await proxyTo(testBroker.url("gateway"));
+  const gateway = await producer({ maxEvents: 3, maxOfPeople: 4, flushMs: 200 }, proxy.url);
+  proxy.cut();
+  for (let i = 0; i < 50; i++) gateway.record(refusedFrom(`192.0.2.${i}`));
+  const alone = Array.from({ length: 9 }, (_, i) => gateway.recordAlone(refusedPerson("ana", `r${i}`)));
+  expect(alone).toEqual([...Array(4).fill(true), ...Array(5).fill(false)]);
+  expect(gateway.dropped()).toBe(47);
+  proxy.restore();
+  const ofAna = () => audit.events().filter(({ data }) => data.actor?.id === "ana");
+  await vi.waitFor(() => expect(new Set(ofAna().map(({ id }) => id)).size).toBe(5), 15_000);
+  const counts = new Map(ofAna().map(({ id, data }) => [id, data.details?.count ?? 1]));
+  expect([...counts.values()].sort()).toEqual([1, 1, 1, 1, 5]);
 });

@@ -4,11 +4,13 @@ import {
   ASSERTION_HEADER,
   type ErrorKind,
   NotFound,
+  RECORD_HEADER,
+  RECORDED,
   STATUS_OF_KIND,
   Unauthenticated,
   Unavailable,
 } from "@medvault/contracts";
-import express, { type ErrorRequestHandler, type Express, type Request } from "express";
+import express, { type ErrorRequestHandler, type Express, type Request, type Response } from "express";
 import { AssertionUntimely, type AssertionVerifier, UNTIMELY_HEADER } from "./assertions.ts";
 import { type JsonLimit, jsonBody } from "./body.ts";
 import { type Delegations, isDelegation } from "./delegation.client.ts";
@@ -78,7 +80,7 @@ export function createApp(options: AppOptions): Express {
   const router = express.Router({ caseSensitive: true });
   for (const route of options.routes) route.mount(router, options.around);
   app.use(router);
-  endApp(app, options.logger, options.onRefusal, options.evidence);
+  endApp(app, options.logger, options.onRefusal, options.evidence, sayRecorded);
   adminApps.set(app, adminApp(app, options.readiness, options.logger));
   return app;
 }
@@ -140,15 +142,25 @@ export function endApp(
   logger: Logger,
   onRefusal?: OnRefusal,
   evidence: ReadonlySet<string> = EVIDENCE_KINDS,
+  onAnswer?: OnAnswer,
 ): void {
   app.use((req, res) => sendProblem(res, new NotFound(), requestIdOf(req), req.path));
-  app.use(problemHandler(logger, onRefusal, evidence));
+  app.use(problemHandler(logger, onRefusal, evidence, onAnswer));
 }
+
+/** Called for each problem before it is sent; `recorded`: whether an event of it is written. */
+type OnAnswer = (res: Response, answer: Refusal, recorded: boolean) => void;
+
+/** Tells the gateway whether it has to write the event. */
+const sayRecorded: OnAnswer = (res, { code }, recorded) => {
+  if (!res.headersSent) res.setHeader(RECORD_HEADER, recorded ? RECORDED : code);
+};
 
 function problemHandler(
   logger: Logger,
   onRefusal: OnRefusal | undefined,
   evidence: ReadonlySet<string>,
+  onAnswer: OnAnswer | undefined,
 ): ErrorRequestHandler {
   return async (thrown: unknown, req, res, _next) => {
     const { refusal, unexpected } = refusalOf(thrown);
@@ -168,10 +180,12 @@ function problemHandler(
     else if (STATUS_OF_KIND[refusal.kind] >= 500) logger.warn(line, "request could not be served");
     // What a parser refused (malformed JSON, a path that does not decode) names nobody and nothing.
     const isOurs = thrown instanceof AppError || !/^(invalid|not_found)$/.test(refusal.kind);
-    if (onRefusal && isOurs && evidence.has(refusal.kind) && !isRecorded(thrown)) {
+    let recorded = isRecorded(thrown);
+    if (onRefusal && isOurs && evidence.has(refusal.kind) && !recorded) {
       try {
         const error = thrown instanceof AppError ? thrown : new RequestFailed(refusal);
         await onRefusal(req, actorOrNull(req), error);
+        recorded = true;
       } catch (err) {
         // A refusal without evidence would be a way to probe unseen.
         logger.error({ err, requestId: requestIdOf(req) }, "a refusal could not be recorded");
@@ -179,6 +193,7 @@ function problemHandler(
         answer = failed.kind === "unavailable" ? failed : new Unavailable();
       }
     }
+    onAnswer?.(res, answer, recorded);
     sendProblem(res, answer, requestIdOf(req), req.path);
   };
 }

@@ -125,7 +125,7 @@ export class AssertionVerifier {
 }
 
 /** Whether a token's time is all that was wrong with it: time is looked at last. */
-export function isUntimely(error: unknown): boolean {
+export function isUntimely(error: unknown): error is errors.JWTExpired | errors.JWTClaimValidationFailed {
   if (error instanceof errors.JWTExpired) return true;
   return (
     error instanceof errors.JWTClaimValidationFailed &&

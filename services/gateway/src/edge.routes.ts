@@ -3,16 +3,16 @@ import { noteSession } from "@medvault/service-kit";
 import type { Request, RequestHandler, Response } from "express";
 import { admit } from "./admission/admission.service.ts";
 import type { Context } from "./context.ts";
-import { rememberClient } from "./identity/client.ts";
+import { sourceOf } from "./identity/client.ts";
 import { EnrollmentRequired } from "./identity/identity.errors.ts";
 import { authHeaders } from "./identity/session-transport.ts";
 import { inspector } from "./inspection/inspect.ts";
 import { MethodNotAllowed } from "./inspection/inspection.errors.ts";
 import { readJson } from "./inspection/json-body.ts";
-import { clientAddress } from "./limits/client-address.ts";
 import { isUnsafe } from "./origins/own-page.ts";
 import { forward } from "./proxy/forward.service.ts";
 import { ClientGone } from "./proxy/proxy.errors.ts";
+import type { RefusalLog } from "./refusals/refusal-log.ts";
 import { routeDocuments } from "./routing/route-docs.ts";
 import { createRouteTable, type Route } from "./routing/route-table.ts";
 import type { FieldPlan } from "./screening/field-plan.ts";
@@ -32,9 +32,8 @@ const METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELE
  * on to its service, or to `next` where the gateway answers itself. A refusal is thrown, before
  * anything of the request has reached a service.
  */
-export function edge(context: Context): RequestHandler {
+export function edge(context: Context, refusals: RefusalLog): RequestHandler {
   const { config, admission, asserter, upstreams, idleTimeoutMs } = context;
-  const addressOf = clientAddress(config.MEDVAULT_TRUSTED_PROXIES);
   const inspect = inspector(routeDocuments(publicRoutes));
   /** FHIR's links are whole URLs: they lead to where the client found us. */
   const linkHeaders = (req: Request, path: string): Record<string, string> => {
@@ -44,7 +43,7 @@ export function edge(context: Context): RequestHandler {
   };
   const routeOf = createRouteTable({ maxUploadBytes: config.MEDVAULT_MAX_UPLOAD_BYTES });
   return async (req, res, next) => {
-    const client = rememberClient(req, addressOf(req));
+    const client = sourceOf(req);
     if (!METHODS.includes(req.method)) {
       res.setHeader("Allow", METHODS.join(", "));
       throw new MethodNotAllowed();
@@ -72,6 +71,7 @@ export function edge(context: Context): RequestHandler {
       body,
       assertion: await asserter.forClient(client, admitted, route.audiences),
       withSession: signedIn !== null,
+      onUnrecorded: signedIn ? (status, code) => refusals.noteAnswer(req, signedIn, status, code) : undefined,
       idleTimeoutMs,
       // It may have ended sessions or changed roles: here the next request sees that at once.
       onSettled:

@@ -1,4 +1,5 @@
 import { isForGuests, type ResourceAction, Unauthenticated, Unavailable } from "@medvault/contracts";
+import { requestIdOf } from "@medvault/service-kit";
 import type { Request, Response } from "express";
 import { RateLimiterMemory, type RateLimiterRes } from "rate-limiter-flexible";
 import type { AccessClaims, AccessTokens } from "../identity/access-token.ts";
@@ -106,7 +107,7 @@ async function signedIn(
   const queryText = req.originalUrl.split("?")[1] ?? "";
   const ofUser = admission.limits.ofUser(claims.sub, route as Route, path, queryText);
   const { session } = await query(admission, arrival, { ofAddress, claims, ofUser }, before);
-  const use = { ip, userAgent, transport };
+  const use = { ip, userAgent, requestId: requestIdOf(req), transport };
   const found = await resolveSession(admission.auth, claims, session ?? { state: "unknown" }, use);
   if (transport === "cookie" && isUnsafe(req.method)) {
     assertOwnPage(req);
@@ -124,7 +125,7 @@ async function query(
   const known = usedUp.find([...asked.ofAddress, ...asked.ofUser]);
   if (known) {
     showLimits(res, [known]);
-    throw overLimit(known, asked.claims);
+    throw overLimit(known);
   }
   let result: AdmissionResult;
   try {
@@ -136,7 +137,7 @@ async function query(
   showLimits(res, result.refused ? [result.refused] : [...before, ...result.counted]);
   if (!result.refused) return result;
   usedUp.note(result.refused);
-  throw overLimit(result.refused, asked.claims);
+  throw overLimit(result.refused);
 }
 
 async function admitGuest(admission: Admission, arrival: Arrival, ofAddress: Limit[]): Promise<void> {
@@ -160,7 +161,7 @@ async function countLocally({ local }: Admission, res: Response, limit: Limit): 
     (found) => showLimits(res, [stateOf(found)]),
     (found: RateLimiterRes) => {
       showLimits(res, [stateOf(found)]);
-      throw overLimit(stateOf(found), null);
+      throw overLimit(stateOf(found));
     },
   );
 }

@@ -49,23 +49,42 @@ export class AccessTokens {
   async verify(token: string): Promise<AccessClaims> {
     if (token.length > MAX_TOKEN_CHARS) throw new TokenRefused();
     try {
-      const { payload } = await jwtVerify(token, this.#keys, {
-        algorithms: ["EdDSA"],
-        typ: "at+jwt",
-        issuer: this.#issuer,
-        audience: AUDIENCE,
-        requiredClaims: ["sub", "sid", "iat", "exp"],
-        clockTolerance: LEEWAY_S,
-        maxTokenAge: "1h", // far over the 5 min of auth's; refuses an `iat` in the future
-      });
-      const claims = AccessClaims.parse(payload);
-      this.#remembered.set(digest(token), claims);
-      return claims;
+      return await this.#verify(token);
     } catch (thrown) {
       if (thrown instanceof AppError) throw thrown;
       if (isUntimely(thrown) && this.#isSkewed()) throw new ClockSkew(); // nobody is to sign in again
       throw new TokenRefused(thrown);
     }
+  }
+
+  /**
+   * Whose token it is, though it may have expired since; null for one that auth never issued. For
+   * evidence: nothing may be allowed by it. `mayVerify` is asked before a token is verified.
+   */
+  async whose(token: string, mayVerify: () => boolean): Promise<AccessClaims | null> {
+    const known = this.#remembered.get(digest(token));
+    if (known) return known;
+    if (token.length > MAX_TOKEN_CHARS || !mayVerify()) return null;
+    try {
+      return await this.#verify(token);
+    } catch (thrown) {
+      return isUntimely(thrown) ? (AccessClaims.safeParse(thrown.payload).data ?? null) : null;
+    }
+  }
+
+  async #verify(token: string): Promise<AccessClaims> {
+    const { payload } = await jwtVerify(token, this.#keys, {
+      algorithms: ["EdDSA"],
+      typ: "at+jwt",
+      issuer: this.#issuer,
+      audience: AUDIENCE,
+      requiredClaims: ["sub", "sid", "iat", "exp"],
+      clockTolerance: LEEWAY_S,
+      maxTokenAge: "1h", // far over the 5 min of auth's; refuses an `iat` in the future
+    });
+    const claims = AccessClaims.parse(payload);
+    this.#remembered.set(digest(token), claims);
+    return claims;
   }
 }
 

@@ -1,4 +1,9 @@
-import { ASSERTION_HEADER, IntrospectionView, refusalOfService } from "@medvault/contracts";
+import {
+  ASSERTION_HEADER,
+  IntrospectionView,
+  REQUEST_ID_HEADER,
+  refusalOfService,
+} from "@medvault/contracts";
 import { z } from "zod";
 import type { Upstream } from "../proxy/upstream.client.ts";
 import type { Asserter } from "./asserter.ts";
@@ -7,6 +12,8 @@ import type { Client } from "./client.ts";
 /** Whoever waits for it has to ask its service too, and all within 3 s. */
 const ANSWER_MS = 1_500;
 const MAX_REPORTED = 10_000;
+/** Who sent which request. */
+type ClientOfRequest = Client & { readonly requestId: string };
 const ViolationReport = z.object({ ended: z.boolean() });
 
 /** The gateway's own calls to auth. All throw Unavailable, or what a failed call is mapped to. */
@@ -37,7 +44,7 @@ export class AuthClient {
   }
 
   /** Reports a violation of the session's binding; true when auth has ended the session for it. */
-  async reportViolation(sid: string, client: Client): Promise<boolean> {
+  async reportViolation(sid: string, client: ClientOfRequest): Promise<boolean> {
     const path = `/internal/sessions/${encodeURIComponent(sid)}/strange-client`;
     const { status, body } = await this.#call(path, "POST", client);
     if (status !== 200) throw refusalOfService(body);
@@ -45,7 +52,7 @@ export class AuthClient {
   }
 
   /** The same in the background, once for each client of a session. */
-  noteViolation(sid: string, client: Client): void {
+  noteViolation(sid: string, client: ClientOfRequest): void {
     const key = `${sid} ${client.ip} ${client.userAgent}`;
     if (this.#reported.has(key)) return;
     if (this.#reported.size >= MAX_REPORTED) this.#reported.clear();
@@ -60,8 +67,11 @@ export class AuthClient {
     return IntrospectionView.parse(body);
   }
 
-  async #call(path: string, method: "GET" | "POST" = "GET", about?: Client) {
-    const headers = { [ASSERTION_HEADER]: await this.#asserter.forItself(about) };
+  async #call(path: string, method: "GET" | "POST" = "GET", about?: ClientOfRequest) {
+    const headers = {
+      [ASSERTION_HEADER]: await this.#asserter.forItself(about),
+      ...(about && { [REQUEST_ID_HEADER]: about.requestId }), // its event is found by the request
+    };
     return this.#upstream.getJson(path, headers, ANSWER_MS, method);
   }
 }

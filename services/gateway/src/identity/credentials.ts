@@ -22,6 +22,21 @@ export function credentialsOf(req: Request): Credentials | null {
   return inCookie === null ? null : { token: inCookie, transport: "cookie" };
 }
 
+/** Every access token that a request shows, also where it may not show two. */
+export function shownTokens(req: Request): string[] {
+  const readers = [
+    () => bearerToken(req.headers.authorization),
+    () => cookieOf(req.headers.cookie, ACCESS_COOKIE),
+  ];
+  return readers.flatMap((read) => {
+    try {
+      return read() ?? [];
+    } catch {
+      return []; // not well-formed
+    }
+  });
+}
+
 /** The value of one cookie, null for none or an empty one. Throws InvalidInput for two of them. */
 export function cookieOf(header: string | undefined, name: string): string | null {
   if (!header?.includes(name)) return null;

@@ -6,6 +6,7 @@ import type { Client } from "./client.ts";
 
 /** A client as it uses a session. */
 export interface SessionUse extends Client {
+  requestId: string;
   transport: SessionTransport;
 }
 

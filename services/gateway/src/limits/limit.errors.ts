@@ -1,13 +1,10 @@
 import { RateLimited, refusal } from "@medvault/contracts";
 
-/** 429: a user opened more patients in an hour than work explains. Its event names the user. */
+/** 429: a user opened more patients in an hour than work explains. */
 export class TooManyPatients extends RateLimited {
   override readonly code = "too_many_patients";
-  readonly actor: { id: string; role: string; sessionId: string };
-
-  constructor(actor: TooManyPatients["actor"], retryAfterSeconds: number) {
+  constructor(retryAfterSeconds: number) {
     super("Too many different patients were opened. Try again later.", retryAfterSeconds);
-    this.actor = actor;
   }
 }
 

@@ -82,9 +82,7 @@ export function createLimits(settings: LimitSettings): Limits {
     },
     ofUser(sub, route, path, query) {
       const cost = route.limit ? COST[route.limit] : 1;
-      const limits = [
-        counter("user", `rate:user:${sub}`, settings.perMinute * USER_POINTS_PER_REQUEST, cost),
-      ];
+      const limits = [counter("user", `rate:user:${sub}`, userPoints(settings.perMinute), cost)];
       const share = route.limit && SHARE[route.limit];
       if (route.limit && share) {
         const points = Math.max(MIN_OF_CLASS, Math.floor(settings.perMinute * share));
@@ -101,6 +99,11 @@ export function createLimits(settings: LimitSettings): Limits {
       return limits;
     },
   };
+}
+
+/** What a user has a minute, from all addresses. */
+export function userPoints(perMinute: number): number {
+  return perMinute * USER_POINTS_PER_REQUEST;
 }
 
 function counter(name: string, key: string, points: number, cost = 1): Limit {

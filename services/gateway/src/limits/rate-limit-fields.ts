@@ -1,6 +1,5 @@
 import type { ServerResponse } from "node:http";
 import { RateLimited } from "@medvault/contracts";
-import type { AccessClaims } from "../identity/access-token.ts";
 import { TooManyPatients } from "./limit.errors.ts";
 import type { LimitState } from "./limit.ts";
 
@@ -24,12 +23,9 @@ export function showLimits(res: ServerResponse, counted: readonly LimitState[]):
 }
 
 /** The refusal of a request that is over a limit, with the time to wait. */
-export function overLimit({ limit, resetMs }: LimitState, claims: AccessClaims | null): RateLimited {
-  if (limit.member === undefined || !claims) return new RateLimited(undefined, secondsOf(resetMs));
-  return new TooManyPatients(
-    { id: claims.sub, role: claims.role, sessionId: claims.sid },
-    secondsOf(resetMs),
-  );
+export function overLimit({ limit, resetMs }: LimitState): RateLimited {
+  if (limit.member === undefined) return new RateLimited(undefined, secondsOf(resetMs));
+  return new TooManyPatients(secondsOf(resetMs));
 }
 
 function secondsOf(ms: number): number {

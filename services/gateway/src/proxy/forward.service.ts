@@ -1,4 +1,11 @@
-import { AppError, ASSERTION_HEADER, ClockSkew, Unavailable } from "@medvault/contracts";
+import {
+  AppError,
+  ASSERTION_HEADER,
+  ClockSkew,
+  RECORD_HEADER,
+  RECORDED,
+  Unavailable,
+} from "@medvault/contracts";
 import { lifecycleOf, requestIdOf, traceparentOf, UNTIMELY_HEADER } from "@medvault/service-kit";
 import type { Request, Response } from "express";
 import { abandonBody, boundedBody } from "../limits/body-limit.ts";
@@ -23,6 +30,8 @@ export interface Forwarding {
   idleTimeoutMs: number;
   /** Called once the service has answered, or may have acted without, before its caller knows. */
   onSettled?: (() => void) | undefined;
+  /** Called for a refusal or failure of which the service has no event, with its code if it said. */
+  onUnrecorded?: ((status: number, code: string | undefined) => void) | undefined;
   /** Further headers of our own to the service. */
   ownHeaders: Record<string, string>;
 }
@@ -74,6 +83,7 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
     throw upstreamError(thrown);
   }
   res.statusCode = answer.statusCode;
+  if (answer.statusCode >= 400) tellUnrecorded(answer, to);
   if (body && !req.readableEnded) {
     // A service may answer while it still reads; one that refuses will not read the rest.
     if (answer.statusCode >= 400) res.setHeader("Connection", "close");
@@ -108,6 +118,12 @@ function ownHeaders(
     ...further,
     ...(body ? { "content-length": String(body.length) } : {}),
   };
+}
+
+/** What says nothing of an event has none: nothing refused stays without. */
+function tellUnrecorded({ statusCode, headers }: UpstreamAnswer, { onUnrecorded }: Forwarding): void {
+  const said = headers[RECORD_HEADER];
+  if (said !== RECORDED) onUnrecorded?.(statusCode, typeof said === "string" ? said : undefined);
 }
 
 /** A 5xx that is no problem or outcome is not from our service; its text must not be shown. */

@@ -90,7 +90,7 @@ export function screenHeaders(rawHeaders: readonly string[]): void {
 }
 
 /** A client has one user agent and sends it each time: the verdict is remembered. */
-function threatOfAgent(userAgent: string): Threat | null {
+export function threatOfAgent(userAgent: string): Threat | null {
   const known = agents.get(userAgent);
   if (known !== undefined) return known;
   const threat = isScanner(userAgent) ? "scanner" : threatInHeader(userAgent);
