@@ -217,6 +217,24 @@ test("5. another doctor and another patient are refused, and cannot see what exi
   await readsAsBefore();
 });
 
+test("5b. what the doctor is refused is an act too", async () => {
+  const { client } = doctor;
+  for (const [sent, status, type] of [
+    [await client.get("/v1/prescriptions?status=%27%20OR%20%271%27%3D%271"), 400, /screening\.hit/],
+    [await client.get("/v1/prescriptions?status=1&status=2"), 400, /request_malformed/],
+    [await client.post("/v1/patients", { givenName: 1 }), 400, /request\.refused/],
+    [await client.get("/v1/no-such-thing"), 404, /request\.refused/],
+  ] as const) {
+    expect(sent.status).toBe(status);
+    note(`refused (${type.source})`, sent.requestId, type);
+    await expect
+      .poll(() => eventsOf(sent.requestId), { timeout: 15_000 })
+      .toMatchObject([
+        { actor: { id: doctor.id, role: "doctor" }, outcome: "denied", requestId: sent.requestId },
+      ]);
+  }
+});
+
 test("6. the auditor finds every act by its request id and checks a proof with the standalone verifier", async () => {
   let event: Json = {};
   for (const [what, { requestId, type }] of done) {

@@ -99,6 +99,22 @@ test("an unknown path is a problem too, and leaves no evidence behind", async ()
   expect(recorded.length).toBe(before);
 });
 
+test("the gateway is told of each refusal whether its event is written, and else the code", async () => {
+  const told = async (path: string) => (await service.call(path)).headers.get("x-medvault-record");
+  expect(await told("/v1/missing")).toBe("recorded");
+  expect(await told("/v1/busy")).toBe("unavailable");
+  expect((await post("/v1/things", "{}")).headers.get("x-medvault-record")).toBe("invalid_input");
+  expect((await post("/v1/things", "{")).headers.get("x-medvault-record")).toBe("invalid_input");
+  // Nothing that says so is no "recorded": the gateway writes one.
+  expect(await told("/v1/nothing")).toBeNull();
+  evidenceFails = new Error("the database is away");
+  try {
+    expect(await told("/v1/missing")).toBe("unavailable");
+  } finally {
+    evidenceFails = null;
+  }
+});
+
 test("a request id is kept when well-formed, and made when not", async () => {
   for (const bad of ["", "a b", "x".repeat(129), "<script>", "-dash"]) {
     const answer = await service.call("/healthz", { as: null, headers: { "x-request-id": bad } });

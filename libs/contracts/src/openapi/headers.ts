@@ -41,6 +41,10 @@ export const PARAMETERS = {
 /** The headers of answers. */
 export const RESPONSE_HEADERS = {
   RequestId: shown("The id of this request; quote it when something went wrong.", REQUEST_ID),
+  Audit: shown(
+    "`counted`: more of this person's requests were refused than have an entry each in the audit log; this one is in the count of another.",
+    { enum: ["counted"] },
+  ),
   ETag: shown("The resource's revision, for If-Match.", ETAG),
   RetryAfter: shown("Seconds after which to come again.", { type: "integer", minimum: 0 }),
   WwwAuthenticate: shown("How to sign in (RFC 6750)."),
@@ -75,6 +79,7 @@ export function parametersOf(route: RouteDoc, signedIn: boolean, schemas: NamedS
 /** The headers of an answer; `route` null: of a problem. */
 export function headersOf(route: RouteDoc | null, status: number): Json {
   const names: [string, keyof typeof RESPONSE_HEADERS][] = [["X-Request-Id", "RequestId"]];
+  if (status >= 400) names.push(["X-Audit", "Audit"]);
   if (route?.etag) names.push(["ETag", "ETag"]);
   if (route?.ranges) names.push(["Content-Disposition", "ContentDisposition"]);
   if (route && isIdempotent(route)) names.push(["Idempotency-Replayed", "IdempotencyReplayed"]);

@@ -8,7 +8,7 @@ const TAKEN =
   "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, Last-Event-ID, Range, traceparent, X-CSRF-Token, X-Device-Token, X-Purpose, X-Request-Id, X-Session-Transport";
 /** Headers that pages may read, besides those that every page may. */
 const SHOWN =
-  "Content-Disposition, Content-Range, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
+  "Content-Disposition, Content-Range, ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Audit, X-Request-Id";
 
 /** Throws for anything but origins (`https://console.example`), so also for `*` and `null`. */
 export function originsOf(list: string): ReadonlySet<string> {
