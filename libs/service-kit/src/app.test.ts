@@ -105,8 +105,7 @@ test("the gateway is told of each refusal whether its event is written, and else
   expect(await told("/v1/busy")).toBe("unavailable");
   expect((await post("/v1/things", "{}")).headers.get("x-medvault-record")).toBe("invalid_input");
   expect((await post("/v1/things", "{")).headers.get("x-medvault-record")).toBe("invalid_input");
-  // Nothing that says so is no "recorded": the gateway writes one.
-  expect(await told("/v1/nothing")).toBeNull();
+  expect(await told("/v1/nothing")).toBe("not_found");
   evidenceFails = new Error("the database is away");
   try {
     expect(await told("/v1/missing")).toBe("unavailable");
@@ -322,6 +321,7 @@ test("an answer to the gateway, which puts its own headers on each, carries no m
       "date",
       "keep-alive",
       "x-content-type-options",
+      "x-medvault-record",
       "x-request-id",
     ]);
     expect(headers.get("cache-control")).toBe("no-store");

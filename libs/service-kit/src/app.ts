@@ -144,7 +144,11 @@ export function endApp(
   evidence: ReadonlySet<string> = EVIDENCE_KINDS,
   onAnswer?: OnAnswer,
 ): void {
-  app.use((req, res) => sendProblem(res, new NotFound(), requestIdOf(req), req.path));
+  app.use((req, res) => {
+    const answer = new NotFound();
+    onAnswer?.(res, answer, false);
+    sendProblem(res, answer, requestIdOf(req), req.path);
+  });
   app.use(problemHandler(logger, onRefusal, evidence, onAnswer));
 }
 
