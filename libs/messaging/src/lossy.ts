@@ -23,7 +23,7 @@ export interface LossyProducerOptions {
 }
 
 export interface LossyProducer {
-  /** Counts the event with its like (type, outcome, reason, address, person). Never throws or waits. */
+  /** Counts it with its like: type, outcome, reason, address, person. Never throws or waits. */
   record(event: NewEvent): void;
   /**
    * The same for an event that is to be found by its request: it goes out by itself, within a

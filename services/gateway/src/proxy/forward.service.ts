@@ -30,7 +30,7 @@ export interface Forwarding {
   idleTimeoutMs: number;
   /** Called once the service has answered, or may have acted without, before its caller knows. */
   onSettled?: (() => void) | undefined;
-  /** Called for a refusal or failure of which the service has no event, with its code if it said. */
+  /** Called for a refusal or failure of which the service has no event, with its code if known. */
   onUnrecorded?: ((status: number, code: string | undefined) => void) | undefined;
   /** Further headers of our own to the service. */
   ownHeaders: Record<string, string>;

@@ -41,7 +41,7 @@ export interface RefusalLogParts {
   tokens: AccessTokens;
   /** Requests of an address: so many tokens are verified for it a minute to say who was refused. */
   perMinute: number;
-  /** Of a person, so many refused requests a minute have an event each; more of them are counted. */
+  /** Of a person, so many refusals a minute have an event each; more of them are counted. */
   ofPersonPerMinute: number;
 }
 
