@@ -82,7 +82,7 @@ test("a service is rotated, rewrapped and its old version destroyed, each with i
     { version: 1, state: "destroyed", subject: 0 },
     { version: 2, state: "active", subject: 5, table: 1, ageDays: 0 },
   ]);
-  expect((await keys("list", "records")).out).toMatch(/records +2 +active +0 d +5 +1/);
+  expect((await keys("list", "records")).out).toMatch(/records +2 +active +0 d +5 +0 +1/);
   const events = await drainedEvents(database.pool("records"));
   expect(events.map(({ type, data }) => [type, data.actor, data.details])).toEqual([
     ["medvault.records.keys.rotate.v1", null, { version: 2, retired: 1 }],

@@ -7,7 +7,7 @@ import { countRows, type RowCounts } from "./tables.ts";
 import { keysFileOf, recordIn, withPlace } from "./work.ts";
 
 const DAY_MS = 86_400_000;
-const NOTHING: WrappedCounts = { subject: 0, table: 0, index: 0, signing: 0 };
+const NOTHING: WrappedCounts = { subject: 0, answer: 0, table: 0, index: 0, signing: 0 };
 
 export interface ListedVersion extends WrappedCounts {
   readonly service: string;
@@ -70,6 +70,7 @@ export async function list(installation: Installation, services: readonly Servic
     "state",
     "age",
     "subject",
+    "answer",
     "table",
     "index",
     "signing",
@@ -82,7 +83,7 @@ export async function list(installation: Installation, services: readonly Servic
     String(v.version),
     v.state,
     v.ageDays === null ? "" : `${v.ageDays} d`,
-    ...[v.subject, v.table, v.index, v.signing, v.archives].map(String),
+    ...[v.subject, v.answer, v.table, v.index, v.signing, v.archives].map(String),
     String(Object.values(v.rows).reduce((sum, count) => sum + count, 0)),
     v.keyId ?? "",
   ]);

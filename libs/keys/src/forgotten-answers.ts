@@ -1,6 +1,5 @@
-import { openBox } from "@medvault/crypto";
 import type { Tx } from "@medvault/postgres";
-import { ANSWERS_TABLE, answerContext, type StoredAnswer } from "./idempotent.ts";
+import { ANSWERS_TABLE, openAnswer, type StoredAnswer } from "./kept-answer.ts";
 import type { Keyring } from "./keyring/keyring.ts";
 import { tableKeyAndWrapped } from "./keyring/service-keys.ts";
 
@@ -20,7 +19,7 @@ export async function forgetAnswers(tx: Tx, keyring: Keyring, ids: ReadonlySet<s
   try {
     for (;;) {
       const { rows }: { rows: KeptRow[] } = await tx.query<KeptRow>(
-        `select ctid::text as at, actor_id, method, path, key, body_hash, status, answer from idempotency_keys
+        `select ctid::text as at, actor_id, method, path, key, body_hash, status, answer, wrapped from idempotency_keys
           where answer is not null and ($1::tid is null or ctid > $1::tid) order by ctid limit ${OPENED_PER_BATCH}`,
         [after],
       );
@@ -48,8 +47,7 @@ interface KeptRow extends StoredAnswer {
 function answerText(keyring: Keyring, secret: Buffer, row: KeptRow, ids: ReadonlySet<string>): string {
   const scope = [row.actor_id, row.method, row.path, row.key] as const;
   try {
-    const context = answerContext(keyring, { scope, bodyHash: row.body_hash }, row.status);
-    return openBox({ key: secret, version: 1 }, context, row.answer).toString("utf8");
+    return openAnswer(keyring, { scope, bodyHash: row.body_hash }, row, secret);
   } catch {
     return [...ids][0] ?? "";
   }

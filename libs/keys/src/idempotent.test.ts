@@ -5,13 +5,15 @@ import {
   canonicalJson,
   keyedHash,
   paddedLength,
+  readBoxHeader,
   sealBox,
 } from "@medvault/crypto";
 import type { Tx } from "@medvault/postgres";
 import { beforeEach, expect, test } from "vitest";
 import { givenDatabase, testKeyring } from "../test/harness.ts";
 import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
-import { type Answer, cleanIdempotencyKeys, type IdempotentRequest, idempotent } from "./idempotent.ts";
+import { cleanIdempotencyKeys, type IdempotentRequest, idempotent } from "./idempotent.ts";
+import type { Answer } from "./kept-answer.ts";
 import { tableKey } from "./keyring/service-keys.ts";
 
 const keyring = testKeyring("backup");
@@ -266,4 +268,51 @@ test("what was kept before hashes were bound to their request is given again", a
   );
   expect(await once(request(), effect)).toEqual({ status: 201, body: { id: "former" }, replayed: true });
   await expect(once(request({ body: { name: "Max" } }), effect)).rejects.toBeInstanceOf(IdempotencyKeyReused);
+});
+
+const keptRow = async () => {
+  const { rows } = await pool.query<{ wrapped: Buffer; answer: Buffer }>(
+    "select wrapped, answer from idempotency_keys",
+  );
+  return rows[0];
+};
+
+test("an answer is sealed by a key of its own, and the table's key opens none", async () => {
+  await once(request({ path: `/v1/${"x".repeat(1_990)}` }), effect);
+  const secret = await tableKey(pool, keyring, "idempotency_keys");
+  const keyHash = keyedHash(secret, "idempotency key", request().key ?? "").toString("hex");
+  const row = await keptRow();
+  if (!row) throw new Error("no answer was kept");
+  const own = keyring.unwrap(row.wrapped, ["answer", keyHash]);
+  expect([own.length, own.equals(secret), readBoxHeader(row.answer).keyVersion]).toEqual([32, false, 2]);
+});
+
+test("rolling upgrade: a version without own keys takes over the row of an expired answer, and its answer is given again", async () => {
+  await once(request(), effect);
+  const { actorId, method, path, key = "", body } = request();
+  const secret = await tableKey(pool, keyring, "idempotency_keys");
+  const keyHash = keyedHash(secret, "idempotency key", key);
+  const parts = [actorId, method, path, keyHash, canonicalJson(body)];
+  const bodyHash = keyedHash(secret, "idempotency request", ...parts);
+  const typed = { actor_id: actorId, method, path, body_hash: bodyHash.toString("hex"), status: 201 };
+  const sealed = sealBox(
+    { key: secret, version: 1 },
+    {
+      ...{ service: "backup", table: "idempotency_keys", rowId: keyHash.toString("hex"), subjectId: actorId },
+      ...{ rev: 1, typed: canonicalJson(typed), open: "{}" },
+    },
+    Buffer.from(JSON.stringify({ status: 201, body: { id: "of before" } })),
+  );
+  await pool.query("update idempotency_keys set answer = $1, status = 201", [sealed]);
+  expect(await once(request(), effect)).toEqual({ status: 201, body: { id: "of before" }, replayed: true });
+});
+
+test("threat: an answer is kept under a version that was closed meanwhile, and is lost with it", async () => {
+  await pool.query("insert into service_key_versions (version, state) values (1, 'retired')");
+  try {
+    await expect(once(request(), effect)).rejects.toMatchObject({ code: "40001" });
+    expect([await count("subject_keys"), await count("idempotency_keys")]).toEqual([0, 0]);
+  } finally {
+    await pool.query("delete from service_key_versions");
+  }
 });

@@ -1,14 +1,21 @@
-import { type BoxContext, canonicalJson, keyedHash, openBox, paddedJson, sealBox } from "@medvault/crypto";
+import { canonicalJson, keyedHash } from "@medvault/crypto";
 import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import type pg from "pg";
-import { AnswerTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
+import { IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress } from "./errors.ts";
+import {
+  ANSWERS_TABLE,
+  type Answer,
+  type AnswerKey,
+  type AnswerPlace,
+  newAnswerKey,
+  openAnswer,
+  type StoredAnswer,
+  sealAnswer,
+} from "./kept-answer.ts";
 import type { Keyring } from "./keyring/keyring.ts";
 import { tableKeyAndWrapped } from "./keyring/service-keys.ts";
 
-export const ANSWERS_TABLE = "idempotency_keys";
-const TABLE = ANSWERS_TABLE;
 const KEY_FORM = /^[\x21-\x7e]{1,200}$/;
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const CLEANED_PER_WRITE = 4;
 const MAX_ATTEMPTS = 3;
 const LOCK_NOT_AVAILABLE = "55P03";
@@ -23,24 +30,10 @@ export interface IdempotentRequest {
   readonly body: unknown;
 }
 
-export interface Answer<T> {
-  readonly status: number;
-  readonly body: T;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
 export type IdempotentAnswer<T> = Answer<T> & { readonly replayed: boolean };
 
-export interface StoredAnswer {
-  body_hash: Buffer;
-  status: number;
-  answer: Buffer;
-}
-
-/** The columns of one request's row, and the key that seals its answer. */
-interface Place {
-  readonly scope: readonly [actorId: string, method: string, path: string, key: Buffer];
-  readonly bodyHash: Buffer;
+/** The columns of one request's row, and the key of its hashes. */
+interface Place extends AnswerPlace {
   /** The canonical text of the body. */
   readonly text: string;
   readonly secret: Buffer;
@@ -68,11 +61,16 @@ export async function idempotent<T>(
   const place = await placeOf(pool, keyring, request);
   try {
     const answer = await inTransaction(pool, async (tx) => {
-      const first = await claimOrReplay<T>(tx, keyring, place);
-      if (first) return { ...first, replayed: true };
-      const made = await work(tx);
-      await keep(tx, keyring, place, made);
-      return { ...made, replayed: false };
+      const own = newAnswerKey(keyring, place.scope); // in here: one under a closed version is made again
+      try {
+        const first = await claimOrReplay<T>(tx, keyring, place, own);
+        if (first) return { ...first, replayed: true };
+        const made = await work(tx);
+        await keep(tx, keyring, place, own, made);
+        return { ...made, replayed: false };
+      } finally {
+        own.key.fill(0);
+      }
     });
     if (answer.replayed) await onReplay(answer);
     return answer;
@@ -81,7 +79,7 @@ export async function idempotent<T>(
   }
 }
 
-const KEPT_COLUMNS = 7;
+const KEPT_COLUMNS = 8;
 
 /**
  * For a statement that makes a write and keeps its answer: common table expressions, the last of
@@ -89,22 +87,23 @@ const KEPT_COLUMNS = 7;
  */
 export function keptCtes(from: string, at: number): string {
   const places = Array.from({ length: KEPT_COLUMNS }, (_, n) => `$${at + n}`);
-  const [actor, method, path, key, hash, status, answer] = places;
+  const [actor, method, path, key, hash, wrapped, status, answer] = places;
   return `expired as (
        delete from idempotency_keys where ctid = any(array(
          select ctid from idempotency_keys where created_at < now() - interval '24 hours'
           order by created_at limit ${CLEANED_PER_WRITE} for update skip locked))),
      kept as (
-       insert into idempotency_keys (actor_id, method, path, key, body_hash, status, answer)
-       select ${actor}::uuid, ${method}, ${path}, ${key}::bytea, ${hash}::bytea, ${status}::int, ${answer}::bytea from ${from}
+       insert into idempotency_keys (actor_id, method, path, key, body_hash, wrapped, status, answer)
+       select ${actor}::uuid, ${method}, ${path}, ${key}::bytea, ${hash}::bytea, ${wrapped}::bytea, ${status}::int,
+              ${answer}::bytea from ${from}
        on conflict do nothing returning key)`;
 }
 
 /**
  * The values of `keptCtes` for an answer that is known before its write. Where `kept` stays empty
  * the key is taken, and `idempotent` knows what that means; a first request that is
- * still under way is waited for as long as locks are. Null without a key. Throws
- * IdempotencyKeyInvalid, AnswerTooLarge.
+ * still under way is waited for as long as locks are. Null without a key. The statement may fail
+ * because the key is outdated (isKeyOutdated). Throws IdempotencyKeyInvalid, AnswerTooLarge.
  */
 export async function answerToKeep<T>(
   pool: pg.Pool,
@@ -115,11 +114,13 @@ export async function answerToKeep<T>(
   if (request.key === undefined) return null;
   if (!KEY_FORM.test(request.key)) throw new IdempotencyKeyInvalid();
   const place = await placeOf(pool, keyring, request);
+  place.secret.fill(0);
+  const own = newAnswerKey(keyring, place.scope);
   try {
-    const sealed = sealedAnswer(keyring, place, answer);
-    return [...place.scope, place.bodyHash, answer.status, sealed];
+    const sealed = sealAnswer(keyring, place, own, answer);
+    return [...place.scope, place.bodyHash, own.wrapped, answer.status, sealed];
   } finally {
-    place.secret.fill(0);
+    own.key.fill(0);
   }
 }
 
@@ -158,19 +159,20 @@ const answersKeys = new WeakMap<Keyring, { wrapped: Buffer; readAt: number }>();
 const KEY_KEPT_MS = 60_000;
 
 /**
- * The key of this table, read once a minute: it is made once and never changes. After a rotation it
- * is wrapped again, and what is under a destroyed version is read again.
+ * The key of this table's hashes, read once a minute: it is made once and never changes, so that a
+ * key and a body are known again. It opens nothing (but answers of before they had keys of their
+ * own). After a rotation it is wrapped again, and what is under a destroyed version is read again.
  */
 async function answersKey(pool: pg.Pool, keyring: Keyring): Promise<Buffer> {
   const known = answersKeys.get(keyring);
   if (known && performance.now() - known.readAt < KEY_KEPT_MS) {
     try {
-      return Buffer.from(keyring.opened(known.wrapped, ["table", TABLE]).key);
+      return Buffer.from(keyring.opened(known.wrapped, ["table", ANSWERS_TABLE]).key);
     } catch {
       answersKeys.delete(keyring);
     }
   }
-  const { key, wrapped } = await tableKeyAndWrapped(pool, keyring, TABLE);
+  const { key, wrapped } = await tableKeyAndWrapped(pool, keyring, ANSWERS_TABLE);
   answersKeys.set(keyring, { wrapped, readAt: performance.now() });
   return key;
 }
@@ -179,13 +181,18 @@ async function answersKey(pool: pg.Pool, keyring: Keyring): Promise<Buffer> {
  * The first answer, or null when the row is ours and the effect is to be made. One in flight blocks
  * us on the unique index (or on the row of a former answer) until it is done, for 3 s at most.
  */
-async function claimOrReplay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
+async function claimOrReplay<T>(
+  tx: Tx,
+  keyring: Keyring,
+  place: Place,
+  own: AnswerKey,
+): Promise<Answer<T> | null> {
   await tx.query("set local lock_timeout = '3s'");
   try {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-      if (await claim(tx, place)) return null;
+      if (await claim(tx, place, own)) return null;
       const first = await replay<T>(tx, keyring, place);
-      if (first || (await renew(tx, place))) return first;
+      if (first || (await renew(tx, place, own))) return first;
       // It was none any more, and another renewed or deleted it meanwhile: look again.
     }
   } catch (error) {
@@ -195,11 +202,11 @@ async function claimOrReplay<T>(tx: Tx, keyring: Keyring, place: Place): Promise
 }
 
 /** Inserts the row; false when there is one. */
-async function claim(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
+async function claim(tx: Tx, { scope, bodyHash }: Place, { wrapped }: AnswerKey): Promise<boolean> {
   const { rowCount } = await tx.query(
-    `insert into idempotency_keys (actor_id, method, path, key, body_hash) values ($1, $2, $3, $4, $5)
+    `insert into idempotency_keys (actor_id, method, path, key, body_hash, wrapped) values ($1, $2, $3, $4, $5, $6)
      on conflict do nothing`,
-    [...scope, bodyHash],
+    [...scope, bodyHash, wrapped],
   );
   return rowCount === 1;
 }
@@ -208,7 +215,7 @@ async function claim(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
 async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer<T> | null> {
   const { scope, bodyHash, text, secret } = place;
   const { rows } = await tx.query<StoredAnswer>(
-    `select body_hash, status, answer from idempotency_keys
+    `select body_hash, status, answer, wrapped from idempotency_keys
       where actor_id = $1 and method = $2 and path = $3 and key = $4
         and created_at >= now() - interval '24 hours' and effect_stands(xid)`,
     [...scope],
@@ -219,34 +226,29 @@ async function replay<T>(tx: Tx, keyring: Keyring, place: Place): Promise<Answer
   const formerHash = keyedHash(secret, "idempotency body", text);
   const hash = [bodyHash, formerHash].find((one) => one.equals(stored.body_hash));
   if (hash === undefined) throw new IdempotencyKeyReused();
-  const context = answerContext(keyring, { scope, bodyHash: hash }, stored.status);
-  const answer = openBox({ key: secret, version: 1 }, context, stored.answer);
-  return JSON.parse(answer.toString("utf8")) as Answer<T>;
+  return JSON.parse(openAnswer(keyring, { scope, bodyHash: hash }, stored, secret)) as Answer<T>;
 }
 
 /** Takes over the row of an answer that is none any more; false when another did. */
-async function renew(tx: Tx, { scope, bodyHash }: Place): Promise<boolean> {
+async function renew(tx: Tx, { scope, bodyHash }: Place, { wrapped }: AnswerKey): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update idempotency_keys
-        set body_hash = $5, status = null, answer = null, created_at = now(), xid = pg_current_xact_id()
+        set body_hash = $5, wrapped = $6, status = null, answer = null, created_at = now(), xid = pg_current_xact_id()
       where actor_id = $1 and method = $2 and path = $3 and key = $4
         and (created_at < now() - interval '24 hours' or not effect_stands(xid))`,
-    [...scope, bodyHash],
+    [...scope, bodyHash, wrapped],
   );
   return rowCount === 1;
 }
 
-function sealedAnswer<T>(keyring: Keyring, place: Place, { status, body, headers }: Answer<T>): Buffer {
-  const text = JSON.stringify({ status, body, ...(headers ? { headers } : {}) });
-  if (Buffer.byteLength(text) > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
-  const plaintext = paddedJson(text);
-  const sealed = sealBox({ key: place.secret, version: 1 }, answerContext(keyring, place, status), plaintext);
-  plaintext.fill(0);
-  return sealed;
-}
-
-async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>): Promise<void> {
-  const sealed = sealedAnswer(keyring, place, answer);
+async function keep<T>(
+  tx: Tx,
+  keyring: Keyring,
+  place: Place,
+  own: AnswerKey,
+  answer: Answer<T>,
+): Promise<void> {
+  const sealed = sealAnswer(keyring, place, own, answer);
   const { rowCount } = await tx.query(
     `with expired as (
        delete from idempotency_keys where ctid = any(array(
@@ -257,22 +259,4 @@ async function keep<T>(tx: Tx, keyring: Keyring, place: Place, answer: Answer<T>
     [...place.scope, answer.status, sealed, CLEANED_PER_WRITE],
   );
   if (rowCount !== 1) throw new RequestInProgress(); // our row cannot vanish under us; never answer what was not kept
-}
-
-/** What a kept answer is bound to. */
-export function answerContext(
-  keyring: Keyring,
-  { scope, bodyHash }: Pick<Place, "scope" | "bodyHash">,
-  status: number,
-): BoxContext {
-  const [actorId, method, path, key] = scope;
-  return {
-    service: keyring.service,
-    table: TABLE,
-    rowId: key.toString("hex"),
-    subjectId: actorId,
-    rev: 1,
-    typed: canonicalJson({ actor_id: actorId, method, path, body_hash: bodyHash.toString("hex"), status }),
-    open: "{}",
-  };
 }

@@ -2,7 +2,6 @@ export { exactToken } from "@medvault/crypto";
 export * from "./errors.ts";
 export { forgetAnswers } from "./forgotten-answers.ts";
 export {
-  type Answer,
   answerToKeep,
   cleanIdempotencyKeys,
   type IdempotentAnswer,
@@ -14,6 +13,7 @@ export {
 export { type IndexQuery, LiveIndexes } from "./indexes/live-indexes.ts";
 export type { TokenTable } from "./indexes/token-chain.store.ts";
 export { TokenChain } from "./indexes/token-chain.ts";
+export type { Answer } from "./kept-answer.ts";
 export { checkKeys, createKeyring, Keyring, type KeyringOptions, openKeyring } from "./keyring/keyring.ts";
 export { indexKey, tableKey } from "./keyring/service-keys.ts";
 export {

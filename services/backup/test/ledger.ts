@@ -8,6 +8,7 @@ import {
   type SignedErasure,
   signEd25519,
 } from "@medvault/crypto";
+import type { Db } from "@medvault/postgres";
 import type { TestBackup } from "./harness.ts";
 
 /** A ledger of erasures as records signs it, from entry to entry. */
@@ -31,9 +32,15 @@ export class TestLedger {
   }
 
   /** As records does its part: the entry, no rows and no keys. */
-  async erase(backup: TestBackup, ...patientIds: string[]): Promise<SignedErasure> {
+  async erase({ records }: TestBackup, ...patientIds: string[]): Promise<SignedErasure> {
     const entry = this.next(...patientIds);
-    const { records } = backup;
+    await this.write(records, entry);
+    return entry;
+  }
+
+  /** What `erase` does, of an entry that was made before: of records' one transaction. */
+  async write(records: Db, entry: SignedErasure): Promise<void> {
+    const { patientIds } = entry;
     await records.query(
       `insert into keys (kind, name, version, wrapped, public) values ('signing', 'erasure-ledger', 1, $1, $2)
        on conflict do nothing`,
@@ -49,7 +56,6 @@ export class TestLedger {
     );
     await records.query("delete from patients where id = any($1)", [patientIds]);
     await records.query("delete from subject_keys where subject_id = any($1)", [patientIds]);
-    return entry;
   }
 
   /** As records tells the others. */

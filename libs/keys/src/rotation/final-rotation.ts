@@ -1,4 +1,4 @@
-import { type Db, inTransaction } from "@medvault/postgres";
+import { type Db, inTransaction, RestoreInProgress } from "@medvault/postgres";
 import type pg from "pg";
 import { KeyFileChanged, KeyTablesBusy, KeyVersionNeeded, VaultRefused } from "../errors.ts";
 import type { Keyring } from "../keyring/keyring.ts";
@@ -198,7 +198,9 @@ function held({ lease }: Run, audit: Audit): Audit {
 function outcomeOf(error: unknown): FinalRotationOutcome | null {
   if (error instanceof LeaseLost) return { state: "elsewhere" };
   if (error instanceof VaultRefused) return { state: "held up", reason: error.code };
-  const isPassing = [KeyVersionNeeded, KeyTablesBusy, KeyFileChanged].some((Kind) => error instanceof Kind);
+  // Under the fence of a restore no kept answer is written, so none is wrapped again either.
+  const passing = [KeyVersionNeeded, KeyTablesBusy, KeyFileChanged, RestoreInProgress];
+  const isPassing = passing.some((Kind) => error instanceof Kind);
   const { code } = error as { code?: unknown };
   if (isPassing) return { state: "waiting", reason: String(code) };
   return NOT_WRITABLE.includes(String(code)) ? { state: "held up", reason: "keys_not_writable" } : null;

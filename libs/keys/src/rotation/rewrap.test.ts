@@ -86,7 +86,7 @@ test("a rewrap that was stopped in the middle goes on where it ended, and one mo
   expect((await counts()).get(1)?.subject).toBe(250);
   expect((await rewrap(pool, await keyringOf())).rewrapped).toBe(250);
   expect((await rewrap(pool, await keyringOf())).rewrapped).toBe(0);
-  expect((await counts()).get(2)).toEqual({ subject: 450, table: 0, index: 0, signing: 0 });
+  expect((await counts()).get(2)).toEqual({ subject: 450, answer: 0, table: 0, index: 0, signing: 0 });
 });
 
 test("two rewraps at once share the work: every key is wrapped once", async () => {

@@ -5,9 +5,11 @@ import { pause, type Throttle, throttled } from "./throttle.ts";
 import {
   type Batch,
   countBelow,
+  lockAnswerKeysBelow,
   lockKeysBelow,
   lockSubjectKeysBelow,
   type StoredWrapped,
+  saveAnswerKeys,
   saveKeys,
   saveSubjectKeys,
 } from "./wrapped-keys.store.ts";
@@ -28,7 +30,7 @@ export interface Rewrapped {
   /** The version that they are under now. */
   readonly version: number;
   readonly rewrapped: number;
-  /** Keys that did not open and stay, by id: `<kind>/<version>/<name>`, or the subject. */
+  /** Keys that did not open and stay, by id: `<kind>/<version>/<name>`, subject or answer. */
   readonly refused: readonly string[];
 }
 
@@ -61,6 +63,7 @@ export async function rewrap(
     const before = run.done;
     await rewrapAll(run, lockKeysBelow, saveKeys);
     await rewrapAll(run, lockSubjectKeysBelow, saveSubjectKeys);
+    await rewrapAll(run, lockAnswerKeysBelow, saveAnswerKeys);
     if ((await countBelow(pool, below)) <= run.refused.length) break;
     // What is left is another rewrap's or a shred's, or was wrapped just before the rotation.
     if (run.done === before) await pause(LOCKED_PAUSE_MS, options.signal);

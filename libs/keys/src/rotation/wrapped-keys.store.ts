@@ -1,8 +1,11 @@
 import type { Db, Tx } from "@medvault/postgres";
+import { answerKeyContext } from "../kept-answer.ts";
 
 /** How many keys one version of the service key wraps, by kind. */
 export interface WrappedCounts {
   readonly subject: number;
+  /** Of kept answers (`idempotency_keys`). */
+  readonly answer: number;
   readonly table: number;
   readonly index: number;
   readonly signing: number;
@@ -27,21 +30,24 @@ export async function countWrapped(db: Db): Promise<Map<number, WrappedCounts>> 
   const { rows } = await db.query<{ version: Buffer; kind: keyof WrappedCounts; count: number }>(
     `select substring(wrapped from 3 for 4) as version, 'subject' as kind, count(*) as count from subject_keys group by 1
      union all
+     select substring(wrapped from 3 for 4), 'answer', count(*) from idempotency_keys where wrapped is not null group by 1
+     union all
      select substring(wrapped from 3 for 4), kind, count(*) from keys where state <> 'destroyed' group by 1, 2`,
   );
   const counts = new Map<number, WrappedCounts>();
   for (const { version, kind, count } of rows) {
     const number = version.readUInt32BE(0);
-    const known = counts.get(number) ?? { subject: 0, table: 0, index: 0, signing: 0 };
+    const known = counts.get(number) ?? { subject: 0, answer: 0, table: 0, index: 0, signing: 0 };
     counts.set(number, { ...known, [kind]: count });
   }
   return counts;
 }
 
-/** How many keys are wrapped by versions below this one. Subjects by index. */
+/** How many keys are wrapped by versions below this one. Subjects and answers by index. */
 export async function countBelow(db: Db, version: number): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
     `select (select count(*) from subject_keys where substring(wrapped from 3 for 4) < $1)
+          + (select count(*) from idempotency_keys where substring(wrapped from 3 for 4) < $1)
           + (select count(*) from keys where state <> 'destroyed' and substring(wrapped from 3 for 4) < $1) as count`,
     [versionBytes(version)],
   );
@@ -64,6 +70,25 @@ export async function saveSubjectKeys(tx: Tx, keys: readonly StoredWrapped[]): P
     `update subject_keys k set wrapped = x.wrapped
        from unnest($1::uuid[], $2::bytea[]) as x (subject_id, wrapped) where k.subject_id = x.subject_id`,
     [keys.map(({ id }) => id), keys.map(({ wrapped }) => wrapped)],
+  );
+}
+
+/** The keys of kept answers, as lockSubjectKeysBelow. A row that is locked stays in its place. */
+export async function lockAnswerKeysBelow(tx: Tx, batch: Batch): Promise<StoredWrapped[]> {
+  const { rows } = await tx.query<{ id: string; key: Buffer; wrapped: Buffer }>(
+    `select 'answer/' || ctid as id, key, wrapped from idempotency_keys
+      where substring(wrapped from 3 for 4) < $1 and 'answer/' || ctid <> all ($3::text[]) limit $2
+        for no key update skip locked`,
+    [versionBytes(batch.below), batch.limit, batch.except],
+  );
+  return rows.map(({ id, key, wrapped }) => ({ id, wrapped, context: answerKeyContext(key) }));
+}
+
+export async function saveAnswerKeys(tx: Tx, keys: readonly StoredWrapped[]): Promise<void> {
+  await tx.query(
+    `update idempotency_keys a set wrapped = x.wrapped
+       from unnest($1::tid[], $2::bytea[]) as x (place, wrapped) where a.ctid = x.place`,
+    [keys.map(({ id }) => id.slice("answer/".length)), keys.map(({ wrapped }) => wrapped)],
   );
 }
 
@@ -98,6 +123,8 @@ export async function countWrappedBy(
   const { rows } = await db.query<{ kind: string; count: number }>(
     `select 'subject' as kind, count(*) as count from subject_keys where substring(wrapped from 3 for 4) = any($1::bytea[])
      union all
+     select 'answer', count(*) from idempotency_keys where substring(wrapped from 3 for 4) = any($1::bytea[])
+     union all
      select kind, count(*) from keys where state <> 'destroyed' and substring(wrapped from 3 for 4) = any($1::bytea[]) group by kind`,
     [versions.map(versionBytes)],
   );
@@ -111,7 +138,7 @@ export async function countWrappedBy(
  */
 export async function closeVersion(tx: Tx, version: number, state: "retired" | "destroyed"): Promise<void> {
   await tx.query("set local lock_timeout = '300ms'");
-  await tx.query("lock table subject_keys, keys in share row exclusive mode");
+  await tx.query("lock table idempotency_keys, subject_keys, keys in share row exclusive mode");
   await tx.query(
     `insert into service_key_versions (version, state) values ($1, $2)
      on conflict (version) do update set state = excluded.state

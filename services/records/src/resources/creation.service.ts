@@ -1,5 +1,5 @@
 import { type Actor, newId } from "@medvault/contracts";
-import { RequestInProgress } from "@medvault/keys";
+import { isKeyOutdated, RequestInProgress } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
@@ -83,11 +83,14 @@ function made<T extends PatientOwned>(
   return { value, box, event: wrote(actor, resource, act, value, box.sealed) };
 }
 
-/** False for a patient who was erased meanwhile. Throws RequestInProgress, or what it was. */
+/**
+ * False for a patient who was erased meanwhile, or a key that is outdated. Throws
+ * RequestInProgress, or what it was.
+ */
 function notDone(error: unknown): false {
   const { code } = error as { code?: unknown };
   if (code === LOCK_NOT_AVAILABLE) throw new RequestInProgress();
-  if (code !== FOREIGN_KEY_VIOLATION) throw error;
+  if (code !== FOREIGN_KEY_VIOLATION && !isKeyOutdated(error)) throw error;
   return false;
 }
 const LOCK_NOT_AVAILABLE = "55P03";
