@@ -100,6 +100,7 @@ export const patientApi = defineRoutes({
       "already_merged",
       "merged_elsewhere",
       "accounts_conflict",
+      "erasure_requested",
       "row_damaged",
       "version_conflict",
       ...REPLAY,
@@ -115,6 +116,6 @@ export const patientApi = defineRoutes({
     requestOptional: true,
     response: p.PatientChart,
     etag: true,
-    errors: ["not_merged", "row_damaged", "version_conflict", ...REPLAY],
+    errors: ["not_merged", "erasure_requested", "row_damaged", "version_conflict", ...REPLAY],
   },
 });

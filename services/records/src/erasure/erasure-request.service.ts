@@ -4,11 +4,12 @@ import { type Db, inTransaction, type Tx } from "@medvault/postgres";
 import type { Answer } from "@medvault/service-kit";
 import { chartInReach, reachableChart } from "../access/access.store.ts";
 import type { Context } from "../context.ts";
+import { ErasureRequested } from "../patients/patient.errors.ts";
 import { isDamaged } from "../resources/damaged-row.ts";
 import { about } from "../resources/refusal.service.ts";
 import { done, SOURCE } from "../resources/resource.events.ts";
 import { find, insert, lock, update } from "../resources/resource.store.ts";
-import { ErasureRequested, NoErasureRequested } from "./erasure.errors.ts";
+import { NoErasureRequested } from "./erasure.errors.ts";
 import { type ErasureRequest, erasureRequests } from "./erasure-request.table.ts";
 
 const WRITE = "erasure:write";

@@ -70,6 +70,33 @@ test("what was withdrawn, refused or has expired is approved by nobody, and may 
   expect((await approve(one)).status).toBe(202);
 });
 
+test("threat: a merge or unmerge has more or less erased than was asked for, or hides the request", async () => {
+  const doctor = service.someone("doctor");
+  const [asked, merged, other] = [id, await givenPatient(doctor), await givenPatient(doctor)];
+  const admin = service.someone("admin");
+  const change = (of: string, verb: string, from: string) =>
+    admin.post(`/v1/patients/${of}/${verb}`, { from });
+  const waits = { status: 409, body: { code: "erasure_requested" } };
+  expect((await change(asked, "merge", merged)).status).toBe(200);
+  await ask();
+  for (const one of [asked, merged]) {
+    expect(await change(one, "merge", other)).toMatchObject(waits);
+    expect(await change(other, "merge", one)).toMatchObject(waits);
+  }
+  expect(await change(asked, "unmerge", merged)).toMatchObject(waits);
+  expect(await change(merged, "unmerge", merged)).toMatchObject(waits);
+  expect(await shown()).toMatchObject({ state: "requested" });
+  // Who does not reach the chart does not learn that it is to be erased.
+  const stranger = service.someone("doctor");
+  expect((await stranger.post(`/v1/patients/${asked}/merge`, { from: other })).status).toBe(404);
+  await end(two);
+  expect((await change(asked, "unmerge", merged)).status).toBe(200);
+  await ask();
+  expect((await approve()).status).toBe(202);
+  expect(await isThere()).toBe(false);
+  for (const one of [merged, other]) expect((await admin.get(`/v1/patients/${one}`)).status).toBe(200);
+});
+
 test("a request waits for so long and no longer", async () => {
   const short = await startRecords({
     ...{ database: service.database, keyring: service.keyring },

@@ -6,12 +6,6 @@ export class OnLegalHold extends refusal(
   "A legal hold stops this. GET /v1/patients/{id}/legal-hold says why to those who may see it; lift it first.",
 ) {}
 
-/** 409: one waits already. */
-export class ErasureRequested extends refusal(
-  "erasure_requested",
-  "An erasure of this patient waits for a second person's approval already.",
-) {}
-
 /** 409: there is none that waits, or its time is up. */
 export class NoErasureRequested extends refusal(
   "invalid_transition",

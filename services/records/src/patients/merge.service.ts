@@ -20,6 +20,7 @@ import { find, type Locked } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
 import * as store from "./merge.store.ts";
 import { assertMayMerge, partingOf } from "./merged-chart.ts";
+import { ErasureRequested } from "./patient.errors.ts";
 import { chartView } from "./patient.service.ts";
 import { patients } from "./patient.table.ts";
 import type { Patient } from "./patient.ts";
@@ -30,8 +31,8 @@ const permission = "patient:write";
  * Makes two charts of one person one, under the patient whom `id` leads to. For those who may write
  * both, and never for a patient. Nothing is moved: every row stays as it was sealed and signed, but
  * for the revision of the surviving patient.
- * Throws NotFound, Forbidden, RowDamaged, VersionConflict, AlreadyMerged, MergedElsewhere,
- * AccountsConflict.
+ * Throws NotFound, Forbidden, RowDamaged, ErasureRequested, VersionConflict, AlreadyMerged,
+ * MergedElsewhere, AccountsConflict.
  */
 export function mergePatients(
   context: Context,
@@ -44,6 +45,7 @@ export function mergePatients(
   return inTurn(context, actor, request, async (tx) => {
     const into = await hold(tx, context, actor, id);
     const other = await hold(tx, context, actor, from);
+    await requireNoErasure(tx, actor, [into.value.id, other.value.id]);
     requireSeen(into.value, seen);
     refusing(into.value, () => assertMayMerge(into.value, other.value, from));
     await store.insertMerge(tx, actor, other.value.id, into.value.id);
@@ -56,7 +58,7 @@ export function mergePatients(
 /**
  * Makes a merged chart one of its own again, as it was; what was written since the merge stays with
  * the surviving one. `id` is the merged one's, or the surviving one's with `from`. Throws NotFound,
- * Forbidden, RowDamaged, VersionConflict, NotMerged, InvalidInput.
+ * Forbidden, RowDamaged, ErasureRequested, VersionConflict, NotMerged, InvalidInput.
  */
 export function unmergePatients(
   context: Context,
@@ -68,6 +70,7 @@ export function unmergePatients(
 ): Promise<Answer<PatientChart>> {
   return inTurn(context, actor, request, async (tx) => {
     const found = await hold(tx, context, actor, id, "itself");
+    await requireNoErasure(tx, actor, [found.value.id]);
     requireSeen(found.value, seen);
     const parting = refusing(found.value, () => partingOf(found.value, id, from));
     const parted = await store.holdPatient(tx, context, actor, parting.from, "itself");
@@ -142,6 +145,11 @@ async function renumber(
       rev,
     }));
   }
+}
+
+/** While its erasure waits a chart stays what it is: what is approved is what was asked for. */
+async function requireNoErasure(tx: Tx, actor: Actor, ids: [string, ...string[]]): Promise<void> {
+  if (await store.isErasureRequested(tx, actor, ids)) throw about(new ErasureRequested(), ids[0]);
 }
 
 function requireSeen({ id, rev }: Patient, seen: number | null): void {

@@ -1,7 +1,7 @@
 import type { Actor } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
-import { reached, reachOf } from "../access/reach.ts";
+import { chartIds, reached, reachOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import type { Locked } from "../resources/resource.store.ts";
 import { patients } from "./patient.table.ts";
@@ -36,6 +36,20 @@ export async function holdPatient(
   const { rows } = await tx.query<SealedRow>(statement, [id, scope, userId]);
   const row = rows[0];
   return row ? { value: patients.open(context.keyring, row), subjectKey: row.subject_key } : null;
+}
+
+/**
+ * Whether an erasure of one of these charts waits for approval. In the turn of merges, so that none
+ * is asked for until the transaction ends.
+ */
+export async function isErasureRequested(tx: Tx, actor: Actor, ids: readonly string[]): Promise<boolean> {
+  reachOf(actor, "patient:write");
+  const { rowCount } = await tx.query(
+    `select from unnest($1::uuid[]) as c (id) join erasure_requests e on e.patient_id = any(${chartIds("c.id")})
+      where e.state = 'requested' and e.expires_at > now() limit 1`,
+    [ids],
+  );
+  return rowCount === 1;
 }
 
 /**

@@ -21,6 +21,12 @@ export class AccountsConflict extends refusal(
   "Both charts are linked to an account. Unlink one of them first; of a merged chart, unmerge it before.",
 ) {}
 
+/** 409: what is erased is the chart that it was asked for, and one request of it waits at most. */
+export class ErasureRequested extends refusal(
+  "erasure_requested",
+  "An erasure of this patient waits for a second person's approval. Until an admin approves, refuses or withdraws it, it is not asked for again, and the chart is neither merged nor unmerged.",
+) {}
+
 /** 409: nothing to undo. */
 export class NotMerged extends refusal("not_merged", "There is no such merge of this chart.") {}
 

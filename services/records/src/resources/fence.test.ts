@@ -59,7 +59,7 @@ test("threat: a write reaches records while a restore replaces them; by every wa
   const visit = { patientId, doctorId: doctor.actor.id };
   const half = (n: number) => ({ startsAt: `2027-01-04T1${n}:00:00Z`, endsAt: `2027-01-04T1${n}:30:00Z` });
   const booked = (await doctor.post<Known>("/v1/appointments", { ...visit, ...half(1) })).body.id;
-  const [merged, twin] = [await givenPatient(doctor), await givenPatient(doctor)];
+  const [merged, twin, leaving] = await Promise.all([1, 2, 3].map(() => givenPatient(doctor)));
   await doctor.post(`/v1/patients/${patientId}/merge`, { from: merged });
   const emergency = { purpose: "ETREAT", reason: "Nobody else is there" };
   const broken = (await doctor.post<Known>(`/v1/patients/${patientId}/break-glass`, emergency)).body.id;
@@ -67,7 +67,7 @@ test("threat: a write reaches records while a restore replaces them; by every wa
   const grantee = service.someone("doctor").actor.id;
   const given = (await admin.post<Known>(consents, { grantee, purpose: "TREAT" })).body.id;
   const asked = { reason: "Asked for in writing" };
-  expect((await service.someone("admin").post(`/v1/patients/${patientId}/erase`, asked)).status).toBe(202);
+  expect((await service.someone("admin").post(`/v1/patients/${leaving}/erase`, asked)).status).toBe(202);
   const bundle = { resourceType: "Bundle", type: "transaction", entry: [{ resource: FHIR_PATIENT }] };
   const prescription = { patientId, ...ASPIRIN };
 
@@ -84,8 +84,8 @@ test("threat: a write reaches records while a restore replaces them; by every wa
       admin.delete(`/v1/patients/${patientId}/care-team/${doctor.actor.id}`),
     "POST /v1/patients/{id}/break-glass": () => doctor.post(`/v1/patients/${twin}/break-glass`, emergency),
     "POST /v1/patients/{id}/erase": () => admin.post(`/v1/patients/${twin}/erase`, asked),
-    "POST /v1/patients/{id}/erasure/approve": () => admin.post(`/v1/patients/${patientId}/erasure/approve`),
-    "DELETE /v1/patients/{id}/erasure": () => admin.delete(`/v1/patients/${patientId}/erasure`),
+    "POST /v1/patients/{id}/erasure/approve": () => admin.post(`/v1/patients/${leaving}/erasure/approve`),
+    "DELETE /v1/patients/{id}/erasure": () => admin.delete(`/v1/patients/${leaving}/erasure`),
     "PUT /v1/patients/{id}/legal-hold": () =>
       admin.put(`/v1/patients/${twin}/legal-hold`, { reason: "Proceedings in court" }),
     "DELETE /v1/patients/{id}/legal-hold": () => admin.delete(`/v1/patients/${merged}/legal-hold`),
