@@ -51,6 +51,7 @@ export const erasureApi = defineRoutes({
     path: ERASURE,
     permission: "erasure:write",
     resource: "patient",
+    stepUp: true,
     summary: "Withdraw a request that waits for approval, or refuse another's",
     status: 200,
     response: e.ErasureView,

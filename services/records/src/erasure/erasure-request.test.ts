@@ -55,6 +55,13 @@ test("threat: one person alone erases, by approving what they asked for themselv
   expect(await isThere()).toBe(true);
 });
 
+test("threat: a session that was left open refuses another's request", async () => {
+  await ask();
+  const late = service.someone("admin", { authTime: Math.floor(Date.now() / 1000) - 601 });
+  expect(await end(late)).toMatchObject({ status: 403, body: { code: "step_up_required" } });
+  expect(await shown()).toMatchObject({ state: "requested" });
+});
+
 test("what was withdrawn, refused or has expired is approved by nobody, and may be asked for again", async () => {
   const waits = { status: 409, body: { code: "invalid_transition" } };
   expect(await approve()).toMatchObject(waits);
