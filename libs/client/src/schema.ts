@@ -107,7 +107,6 @@ export type NewCode = (string | NewCoding);
 export type NewCoding = { "system"?: (codeSystem | null); "code": string; "display"?: (string | null); "known"?: boolean };
 export type NewConsent = { "grantee": Id; "purpose"?: ("TREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "closes"?: ClosedPart; "expiresAt"?: string };
 export type NewErasure = { "reason": string };
-export type NewExport = { "password"?: string };
 export type NewLegalHold = { "reason": string };
 export type NewMedicalRecord = { "type": RecordType; "title": string; "body": string; "code"?: (NewCode | null); "occurredAt"?: (string | null) };
 export type NewPatient = { "givenName"?: (string | null); "familyName"?: (string | null); "birthDate"?: (string | null); "sex": Sex; "nationalId"?: string; "phone"?: string; "email"?: string; "address"?: string; "userId"?: Id };
@@ -327,7 +326,7 @@ export interface Operations {
   "GET /v1/files/{id}": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: FileView };
   "DELETE /v1/files/{id}": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "X-CSRF-Token"?: string; "If-Match"?: string }; body: undefined; data: undefined };
   "GET /v1/files/{id}/content": { path: { "id": string }; query: { "disposition"?: ("attachment" | "inline") }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "Range"?: string; "If-Range"?: string }; body: undefined; data: ReadableStream<Uint8Array<ArrayBuffer>> };
-  "POST /v1/patients/{id}/export": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "X-CSRF-Token"?: string; "Idempotency-Key"?: string }; body: NewExport | undefined; data: BegunExport };
+  "POST /v1/patients/{id}/export": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "X-CSRF-Token"?: string; "Idempotency-Key"?: string }; body: undefined; data: BegunExport };
   "GET /v1/exports/{id}": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: ExportView };
   "DELETE /v1/exports/{id}": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH"); "X-CSRF-Token"?: string }; body: undefined; data: undefined };
   "GET /v1/exports/{id}/content": { path: { "id": string }; query: {  }; headers: { "X-Request-Id"?: string; "X-Purpose"?: ("TREAT" | "ETREAT" | "HPAYMT" | "HOPERAT" | "PATRQT" | "HLEGAL" | "PUBHLTH") }; body: undefined; data: ReadableStream<Uint8Array<ArrayBuffer>> };

@@ -12,11 +12,9 @@ export const exportApi = defineRoutes({
     resource: "patient",
     summary:
       "Have a patient's whole record made into one encrypted archive (ZIP, AES-256), by a job; staff says why (X-Purpose)",
-    request: e.NewExport,
-    requestOptional: true,
     status: 202,
     response: e.BegunExport,
-    errors: ["export_running", "export_limit", "weak_password", "purpose_required", ...REPLAY],
+    errors: ["export_running", "export_limit", "purpose_required", ...REPLAY],
   },
   read: {
     method: "GET",

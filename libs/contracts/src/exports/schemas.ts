@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { instant, unscreened } from "../fields.ts";
+import { instant } from "../fields.ts";
 import { Id } from "../ids.ts";
 
 export const EXPORT_STATES = ["queued", "running", "ready", "downloaded", "failed", "expired"] as const;
@@ -11,21 +11,6 @@ export type ExportStage = (typeof EXPORT_STAGES)[number];
 /** Why there is no archive. */
 export const EXPORT_FAULTS = ["access_lost", "too_large", "unavailable", "internal"] as const;
 export type ExportFault = (typeof EXPORT_FAULTS)[number];
-
-/** The shortest password that a caller may give: ZIP's own key derivation slows guessing little. */
-export const MIN_ARCHIVE_PASSWORD = 20;
-
-export const NewExport = z.strictObject({
-  password: z
-    .string()
-    .max(128)
-    .describe(
-      `${MIN_ARCHIVE_PASSWORD} characters or more of printable ASCII, ten different ones; without it a random one is made`,
-    )
-    .register(unscreened, { why: "secret" })
-    .optional(),
-});
-export type NewExport = z.infer<typeof NewExport>;
 
 export const ExportView = z.object({
   id: Id,
@@ -43,6 +28,6 @@ export const ExportView = z.object({
 });
 export type ExportView = z.infer<typeof ExportView>;
 
-/** `password`: shown this once, where it was made; null where the caller gave it. */
+/** `password`: random, and shown this once; null in a repeated answer. */
 export const BegunExport = ExportView.extend({ password: z.string().nullable() });
 export type BegunExport = z.infer<typeof BegunExport>;

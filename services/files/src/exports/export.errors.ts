@@ -1,4 +1,4 @@
-import { MIN_ARCHIVE_PASSWORD, refusal } from "@medvault/contracts";
+import { refusal } from "@medvault/contracts";
 
 export class ExportRunning extends refusal(
   "export_running",
@@ -24,12 +24,6 @@ export class ExportGone extends refusal(
 export class ExportInDownload extends refusal(
   "export_in_download",
   "The archive is being downloaded. If that broke off, try again in a minute.",
-) {}
-
-/** Also of our own accounts; this one is about an archive. */
-export class WeakArchivePassword extends refusal(
-  "weak_password",
-  `An archive can be attacked offline, so its password needs ${MIN_ARCHIVE_PASSWORD} or more letters, digits or other characters of ASCII, ten different ones. Or send none, and a random one is made.`,
 ) {}
 
 export class PurposeRequired extends refusal(

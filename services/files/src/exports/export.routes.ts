@@ -7,8 +7,8 @@ import { beginExport, cancelExport, readExport } from "./export.service.ts";
 import { openDownload } from "./export-download.service.ts";
 
 export const exportRoutes = (context: Context): Route[] => [
-  route(exportApi.begin, ({ actor, req, params, body, write }) =>
-    beginExport(context, callerOf(actor, req), { patientId: params.id, password: body?.password, write }),
+  route(exportApi.begin, ({ actor, req, params, write }) =>
+    beginExport(context, callerOf(actor, req), { patientId: params.id, write }),
   ),
   route(exportApi.read, ({ actor, params }) => readExport(context, actor, params.id)),
   streamRoute(exportApi.content, async ({ actor, req, res, params }) => {

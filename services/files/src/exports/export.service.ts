@@ -4,10 +4,10 @@ import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type { Caller, WriteRequest } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
-import { ExportLimit, ExportRunning, PurposeRequired, WeakArchivePassword } from "./export.errors.ts";
+import { ExportLimit, ExportRunning, PurposeRequired } from "./export.errors.ts";
 import { exportEvent } from "./export.events.ts";
 import { deleteExport, expireExports, findExport, insertExport } from "./export.store.ts";
-import { isStrongEnough, randomPassword, viewOf } from "./export.ts";
+import { randomPassword, viewOf } from "./export.ts";
 
 const SOURCE = "files";
 /** Under way at a time, of one person. */
@@ -15,29 +15,26 @@ const MOST_OF_ONE = 5;
 
 interface Asked {
   patientId: string;
-  password: string | undefined;
   write: WriteRequest;
 }
 
 /**
  * Puts an export in line. What the same person had made of this chart before is destroyed: one
  * archive of it waits at most. The password is in no kept answer: a request that comes again gets
- * null. Throws Forbidden, PurposeRequired, WeakArchivePassword, NotFound, ExportRunning,
- * ExportLimit, Unavailable.
+ * null. Throws Forbidden, PurposeRequired, NotFound, ExportRunning, ExportLimit, Unavailable.
  */
 export async function beginExport(
   context: Context,
   caller: Caller,
-  { patientId, password: given, write }: Asked,
+  { patientId, write }: Asked,
 ): Promise<{ body: BegunExport; headers: Record<string, string> }> {
   const { pool, keyring, appender, records, blobs } = context;
   if (scopeOf(caller, "file:read") === null) throw new Forbidden();
   const purpose = caller.purpose ?? (scopeOf(caller, "fhir:export") === "own" ? "PATRQT" : null);
   if (purpose === null) throw new PurposeRequired();
-  if (given !== undefined && !isStrongEnough(given)) throw new WeakArchivePassword();
   const { chart, reason } = await records.requireAccess(caller, { patientId, action: "read" });
   const delegation = await context.delegates.delegate(caller, chart);
-  const password = given ?? randomPassword();
+  const password = randomPassword();
   const one = { id: newId(), patientId: chart[0], chart, requestedBy: caller.id, purpose };
   let replaced: string[] = [];
   const answer = await idempotent<BegunExport>(
@@ -54,8 +51,7 @@ export async function beginExport(
       replaced = before.map(({ blob }) => blob);
       for (const former of before)
         await emit(tx, SOURCE, exportEvent(caller, "expired", former, { reason: "replaced" }));
-      const details = { passwordGiven: given !== undefined };
-      await emit(tx, SOURCE, exportEvent(caller, "requested", one, { reason, details }));
+      await emit(tx, SOURCE, exportEvent(caller, "requested", one, { reason }));
       return { status: 202, body: { ...viewOf(inserted), password: null } };
     },
     ({ body }) =>
@@ -64,9 +60,8 @@ export async function beginExport(
       ),
   );
   await blobs.discard(replaced);
-  const isNew = !answer.replayed && given === undefined;
   return {
-    body: { ...answer.body, password: isNew ? password : null },
+    body: { ...answer.body, password: answer.replayed ? null : password },
     headers: replayHeaders(answer),
   };
 }

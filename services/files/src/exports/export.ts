@@ -1,10 +1,5 @@
 import { randomInt } from "node:crypto";
-import {
-  type ExportFault,
-  type ExportStage,
-  type ExportView,
-  MIN_ARCHIVE_PASSWORD,
-} from "@medvault/contracts";
+import type { ExportFault, ExportStage, ExportView } from "@medvault/contracts";
 
 export interface Export {
   id: string;
@@ -54,21 +49,12 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const GROUPS = 7;
 const GROUP_CHARS = 4;
 
-/** 140 random bits, to be typed: seven groups of four. */
+/**
+ * 140 random bits, to be typed: seven groups of four. ZIP derives its key with 1,000 rounds: what a
+ * person chooses would be found offline.
+ */
 export function randomPassword(): string {
   const group = () =>
     Array.from({ length: GROUP_CHARS }, () => ALPHABET[randomInt(ALPHABET.length)]).join("");
   return Array.from({ length: GROUPS }, group).join("-");
 }
-
-const MIN_DIFFERENT = 10;
-
-/**
- * Whether a given password may protect an archive. ZIP derives its key with 1,000 rounds, so that
- * what is good enough for a sign-in is found in hours; and programs differ in how they read what is
- * not ASCII.
- */
-export const isStrongEnough = (password: string): boolean =>
-  password.length >= MIN_ARCHIVE_PASSWORD &&
-  /^[\x20-\x7e]+$/.test(password) &&
-  new Set(password.toLowerCase()).size >= MIN_DIFFERENT;
