@@ -21,6 +21,8 @@ interface About {
   readonly chart: readonly string[];
   readonly at: Date;
   readonly unmasked: boolean;
+  /** Parts of the record were closed to who asked for it. */
+  readonly isPartial: boolean;
   readonly hasLog: boolean;
   readonly hasSummary: boolean;
   readonly index: readonly FileInIndex[];
@@ -30,7 +32,8 @@ const damagedIn = (index: readonly FileInIndex[]): number =>
   index.filter(({ note }) => note === "damaged").length;
 
 /** In the words of who opens the archive. */
-export function readmeOf({ patientId, at, unmasked, hasLog, hasSummary, index }: About): string {
+export function readmeOf(about: About): string {
+  const { patientId, at, unmasked, isPartial, hasLog, hasSummary, index } = about;
   const damaged = damagedIn(index);
   const lines = [
     "A health record to take away",
@@ -38,6 +41,7 @@ export function readmeOf({ patientId, at, unmasked, hasLog, hasSummary, index }:
     "",
     `Made by MedVault on ${at.toISOString()} for the patient with the id ${patientId}.`,
     "It holds all that whoever asked for it could see of the record at that time.",
+    ...(isPartial ? ["Parts of the record were closed to them: these are not in it."] : []),
     "",
     "What is in this archive",
     "-----------------------",

@@ -23,6 +23,7 @@ export interface Packing {
   /** All ids that the chart is kept under. */
   readonly chart: readonly string[];
   readonly password: string;
+  readonly isPartial: boolean;
   readonly signal: AbortSignal;
   readonly at: Date;
   onProgress(stage: ExportStage, percent: number): void;

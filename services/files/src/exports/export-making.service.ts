@@ -75,7 +75,7 @@ async function makeExport(context: Context, claimed: Claimed, runner: string, dr
     const { closed } = await patiently(signal, () => context.records.requireAccess(caller, question));
     const packing = {
       ...{ exportId: claimed.id, patientId: claimed.patientId, chart, password: secrets.password },
-      ...{ signal, at: new Date() },
+      ...{ signal, at: new Date(), isPartial: closed.length > 0 },
       onProgress: (stage: ExportStage, percent: number) => Object.assign(progress, { stage, percent }),
     };
     pieces = packed(context, caller, packing);

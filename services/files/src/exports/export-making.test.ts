@@ -83,6 +83,20 @@ test("what the patient closes to its person meanwhile is not fetched by them; wh
   expect((await get(files, doctor, `/v1/exports/${second}/content`)).status).toBe(200);
 });
 
+test("an archive without the parts that are closed to its person says so, and not which", async () => {
+  const readme = async () => {
+    const { id, password } = await begin();
+    await makeExports(files.context, never);
+    const { bytes } = await get(files, patient, `/v1/exports/${id}/content`);
+    return createReader(bytes, password).text("README.txt");
+  };
+  expect(await readme()).not.toContain("closed");
+  files.close(patientId, "prescription/*");
+  const text = await readme();
+  expect(text).toContain("Parts of the record were closed to them: these are not in it.");
+  expect(text.match(/prescription/g)).toHaveLength(1); // of what a record may hold
+});
+
 test("an account that is disabled meanwhile ends its exports", async () => {
   const { id } = await begin();
   files.records.disabled.add(patient.id);
