@@ -148,6 +148,17 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
 }
 export type GivenLog = Awaited<ReturnType<typeof givenLog>>;
 
+/** A store that takes no bodies until it is released: what comes meanwhile has no checkpoint. */
+export function held(outside: OutsideStore) {
+  const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const writeBodies: OutsideStore["writeBodies"] = async (...args) => {
+    reached.resolve();
+    await released.promise;
+    await outside.writeBodies(...args);
+  };
+  return { outside: { ...outside, writeBodies }, reached: reached.promise, release: released.resolve };
+}
+
 /** A store that breaks off, as a crash would, before the step whose name `breakAt` gives. */
 export function crashing(outside: OutsideStore, breakAt: () => keyof OutsideStore | null): OutsideStore {
   return new Proxy(outside, {

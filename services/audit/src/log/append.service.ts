@@ -4,6 +4,7 @@ import type { BodySeal } from "./body-seal.ts";
 import { type Columns, columnsOf, makeEntries } from "./entry.ts";
 import { lockWriter } from "./lease.store.ts";
 import { appendRows, isKnownEvent, knownIds } from "./log.store.ts";
+import type { OwnRow } from "./own-entries.ts";
 import type { Numbered } from "./sequence.store.ts";
 import { WriterRefuses } from "./writer.errors.ts";
 
@@ -16,27 +17,40 @@ export interface AppendContext {
   readonly epoch: number;
   /** Where its last append left the log, if it knows. */
   readonly size: number | null;
-  /** The size of the tree that was published last: the log may never be shorter. */
-  readonly publishedSize: number;
+  /** What was published, or appended by this writer: the log may never be shorter. */
+  readonly leastSize: number;
+}
+
+/** What an append put where; `size` is the log's after it. */
+export interface Appended {
+  readonly size: number;
+  readonly rows: readonly OwnRow[];
 }
 
 /**
  * Appends events to the log in the consumer's transaction; those that are in it already are left
- * out. One statement where the log ends where this writer left it. Gives the size of the log.
+ * out. One statement where the log ends where this writer left it.
  * @throws WriterFenced, WriterRefuses when the table does not end where it must, and Outdated when
  * some events are in the log already: then the transaction is run again, without `size`
  */
-export async function append(tx: Tx, context: AppendContext, events: readonly CloudEvent[]): Promise<number> {
+export async function append(
+  tx: Tx,
+  context: AppendContext,
+  events: readonly CloudEvent[],
+): Promise<Appended> {
   const once = new Map(events.map((event) => [event.id.toLowerCase(), event]));
-  if (context.size !== null && (await appendNew(tx, context, context.size, [...once.values()])))
-    return context.size + once.size;
+  if (context.size !== null) {
+    const appended = await appendNew(tx, context, context.size, [...once.values()]);
+    if (appended) return appended;
+  }
   const { size } = await lockWriter(tx, context.epoch);
   const known = await knownIds(tx, [...once.keys()]);
   const fresh = [...once].filter(([id]) => !known.has(id)).map(([, event]) => event);
-  if (fresh.length > 0 && !(await appendAt(tx, context, size, fresh))) {
+  const appended = await appendAt(tx, context, size, fresh);
+  if (appended === null) {
     throw new WriterRefuses("log_truncated", `the log does not end at the ${size} entries that it had`);
   }
-  return size + fresh.length;
+  return appended;
 }
 
 async function appendNew(
@@ -44,7 +58,7 @@ async function appendNew(
   context: AppendContext,
   size: number,
   events: readonly CloudEvent[],
-): Promise<boolean> {
+): Promise<Appended | null> {
   try {
     return await appendAt(tx, context, size, events);
   } catch (error) {
@@ -57,14 +71,16 @@ async function appendAt(
   context: AppendContext,
   size: number,
   fresh: readonly CloudEvent[],
-): Promise<boolean> {
-  if (size < context.publishedSize) return false;
+): Promise<Appended | null> {
+  if (size < context.leastSize) return null;
+  if (fresh.length === 0) return { size, rows: [] };
   const rows = makeEntries(fresh).map(({ event, leaf, body }, at) => {
     const columns = columnsOf(event);
     return { ...columns, leaf, sealed: context.seal.seal(size + at, columns.id, body) };
   });
   const numbers = fresh.flatMap((event, at) => numbered(event, rows[at] as Columns));
-  return (await appendRows(tx, context.epoch, size, rows, numbers)) === rows.length;
+  const count = await appendRows(tx, context.epoch, size, rows, numbers);
+  return count === rows.length ? { size: size + count, rows } : null;
 }
 
 function numbered(event: CloudEvent, columns: Columns): Numbered[] {

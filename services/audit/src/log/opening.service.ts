@@ -9,7 +9,11 @@ import { latestCheckpoint } from "./checkpoint.store.ts";
 import { expectedSize } from "./lease.store.ts";
 import { deriveEdge } from "./local-tree.service.ts";
 import { leafRowsFrom, tableSize } from "./log.store.ts";
+import type { OwnEntries } from "./own-entries.ts";
 import { WriterRefuses } from "./writer.errors.ts";
+
+/** Entries without a checkpoint that are read in one step. */
+const TAIL_ROWS = 1_000;
 
 /** Where the tree stands that was published last; `checkpoint` null before the first. */
 export interface Published {
@@ -25,24 +29,41 @@ type OpenedLog = Pick<LogContext, "pool" | "outside" | "signer">;
  * not yet published, tiles and bodies beyond the checkpoint, a checkpoint that the history does not
  * have yet. @throws WriterRefuses
  */
-export async function openLog(log: OpenedLog, maxStartLeaves: number): Promise<Published> {
+export async function openLog(log: OpenedLog, own: OwnEntries, maxStartLeaves: number): Promise<Published> {
   try {
-    await requireOwnKey(log);
-    const checkpoint = await readOutsideCheckpoint(log);
-    await requireHistory(log, checkpoint);
-    const size = await requireSize(log, checkpoint?.size ?? 0);
-    if (checkpoint === null) return { edge: EMPTY_EDGE, checkpoint };
-    const edge = await deriveEdge(log, checkpoint.size, maxStartLeaves);
-    if (!rootOf(edge).equals(checkpoint.root)) {
-      const words = `the log's first ${checkpoint.size} of ${size} entries do not give the root that was signed`;
-      throw new WriterRefuses("log_changed", words);
-    }
-    await requireEdge(log.outside, edge);
-    await requireBodies(log, checkpoint.size);
-    return { edge, checkpoint };
+    const checkpoint = await requireCheckpoint(log);
+    await requireSize(log, Math.max(checkpoint?.size ?? 0, own.size));
+    const published = await requirePublished(log, checkpoint, maxStartLeaves);
+    await requireOwnTail(log, own, published.edge.size);
+    return published;
   } catch (error) {
     throw error instanceof OutsideDamaged ? new WriterRefuses("outside_store_damaged", error.message) : error;
   }
+}
+
+/** The checkpoint outside: ours, and no older than the history says. @throws WriterRefuses */
+async function requireCheckpoint(log: OpenedLog): Promise<SignedCheckpoint | null> {
+  await requireOwnKey(log);
+  const checkpoint = await readOutsideCheckpoint(log);
+  await requireHistory(log, checkpoint);
+  return checkpoint;
+}
+
+/** What the checkpoint covers, in Postgres and outside. @throws WriterRefuses, OutsideDamaged */
+async function requirePublished(
+  log: OpenedLog,
+  checkpoint: SignedCheckpoint | null,
+  maxStartLeaves: number,
+): Promise<Published> {
+  if (checkpoint === null) return { edge: EMPTY_EDGE, checkpoint };
+  const edge = await deriveEdge(log, checkpoint.size, maxStartLeaves);
+  if (!rootOf(edge).equals(checkpoint.root)) {
+    const words = `the log's first ${checkpoint.size} entries do not give the root that was signed`;
+    throw new WriterRefuses("log_changed", words);
+  }
+  await requireEdge(log.outside, edge);
+  await requireBodies(log, checkpoint.size);
+  return { edge, checkpoint };
 }
 
 /** The checkpoint outside, proved ours; null when there is none. @throws WriterRefuses */
@@ -82,13 +103,21 @@ async function requireHistory({ pool }: OpenedLog, checkpoint: SignedCheckpoint 
   }
 }
 
-async function requireSize({ pool }: OpenedLog, published: number): Promise<number> {
+async function requireSize({ pool }: OpenedLog, least: number): Promise<void> {
   const [size, expected] = [await tableSize(pool), await expectedSize(pool)];
-  if (size < published || size !== expected) {
-    const words = `the log has ${size} entries, ${Math.max(published, expected)} were appended`;
+  if (size < least || size !== expected) {
+    const words = `the log has ${size} entries, ${Math.max(least, expected)} were appended`;
     throw new WriterRefuses("log_truncated", words);
   }
-  return size;
+}
+
+/** Entries that no checkpoint covers yet: few, since one is due every few seconds. */
+async function requireOwnTail({ pool }: OpenedLog, own: OwnEntries, from: number): Promise<void> {
+  for (let at = from; ; at += TAIL_ROWS) {
+    const rows = await leafRowsFrom(pool, at, TAIL_ROWS);
+    own.require(rows);
+    if (rows.length < TAIL_ROWS) return;
+  }
 }
 
 /** The partial tiles are the only ones that deriveEdge does not hold against the store. */

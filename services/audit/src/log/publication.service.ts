@@ -9,6 +9,7 @@ import { lockWriter } from "./lease.store.ts";
 import { growByRows } from "./local-tree.service.ts";
 import { type LeafRow, leafRowsFrom } from "./log.store.ts";
 import { type Published, readOutsideCheckpoint } from "./opening.service.ts";
+import type { OwnEntries } from "./own-entries.ts";
 import { WriterRefuses } from "./writer.errors.ts";
 
 /** Rows that are read in one step; a checkpoint covers as many steps as there are. */
@@ -25,19 +26,30 @@ type PublishedLog = Pick<LogContext, "pool" | "outside" | "signer" | "now">;
  * bytes to the same places. Gives the new state, or `before` when there was nothing new.
  * @throws WriterRefuses, WriterFenced, OutsideDamaged
  */
-export async function publish(log: PublishedLog, epoch: number, before: Published): Promise<Published> {
-  const edge = await growOutside(log, before.edge);
+export async function publish(
+  log: PublishedLog,
+  own: OwnEntries,
+  epoch: number,
+  before: Published,
+): Promise<Published> {
+  const edge = await growOutside(log, own, before.edge);
   if (edge.size === before.edge.size) return before;
   for (const tile of partialTiles(edge)) await log.outside.writeTile(tile);
   return await inTransaction(log.pool, (tx) => sign(log, tx, epoch, before, edge));
 }
 
-async function growOutside({ pool, outside }: PublishedLog, from: Edge): Promise<Edge> {
+async function growOutside({ pool, outside }: PublishedLog, own: OwnEntries, from: Edge): Promise<Edge> {
+  const appended = own.size;
   let edge = from;
   for (let step = 0; step < MAX_STEPS; step += 1) {
     const rows = await leafRowsFrom(pool, edge.size, STEP_ROWS);
-    if (rows.length === 0) break;
     const grown = growByRows(edge, rows);
+    own.require(rows);
+    if (rows.length < STEP_ROWS && grown.edge.size < appended) {
+      const words = `the log ends at ${grown.edge.size} entries, ${appended} were appended`;
+      throw new WriterRefuses("log_truncated", words);
+    }
+    if (rows.length === 0) break;
     await writeBodies(outside, rows);
     for (const tile of grown.full) await outside.writeTile(tile);
     edge = grown.edge;

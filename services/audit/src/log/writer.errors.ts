@@ -6,6 +6,7 @@ export type RefusalCode =
   | "outside_checkpoint_unknown"
   | "outside_store_damaged"
   | "signing_key_changed"
+  | "foreign_entry"
   | "log_truncated"
   | "log_changed"
   | "sequence_of_leaves_broken";

@@ -3,9 +3,10 @@ import type { CloudEvent } from "@medvault/contracts";
 import { afterCommit, type Tx } from "@medvault/postgres";
 import type { HeldConsumer } from "@medvault/runtime";
 import type { LogContext } from "../context.ts";
-import { append } from "./append.service.ts";
+import { type Appended, append } from "./append.service.ts";
 import { releaseLease, renewLease, takeLease } from "./lease.store.ts";
 import { openLog, type Published } from "./opening.service.ts";
+import { createOwnEntries, type OwnEntries } from "./own-entries.ts";
 import { publish } from "./publication.service.ts";
 import { type RefusalCode, WriterFenced, WriterRefuses } from "./writer.errors.ts";
 import type { WriterPhase, WriterState } from "./writer.ts";
@@ -43,6 +44,8 @@ export class LogWriter {
   #appendDelayMs = 0;
   /** Where the last append left the log; null where that is not known. */
   #size: number | null = null;
+  /** What it appended under its present lease. */
+  #own: OwnEntries;
   /** Something was appended since the last look. */
   #hasNews = false;
   #stopping = false;
@@ -51,6 +54,7 @@ export class LogWriter {
 
   constructor(log: LogContext, options: WriterOptions) {
     this.#log = log;
+    this.#own = createOwnEntries(log.seal);
     this.#options = options;
   }
 
@@ -80,10 +84,12 @@ export class LogWriter {
   async append(tx: Tx, events: readonly CloudEvent[]): Promise<void> {
     const [epoch, published] = [this.#epoch, this.#published];
     if (epoch === null || published === null || this.#phase !== "writing") throw new WriterFenced();
-    let size: number;
+    const own = this.#own;
+    let appended: Appended;
     try {
       const { seal } = this.#log;
-      size = await append(tx, { seal, epoch, size: this.#size, publishedSize: published.edge.size }, events);
+      const leastSize = Math.max(published.edge.size, own.size);
+      appended = await append(tx, { seal, epoch, size: this.#size, leastSize }, events);
     } catch (error) {
       this.#size = null;
       if (error instanceof WriterRefuses) this.#refuse(error);
@@ -92,7 +98,8 @@ export class LogWriter {
     }
     afterCommit(tx, () => {
       this.#appendDelayMs = delayOf(events, this.#log.now());
-      this.#size = size;
+      this.#size = appended.size;
+      own.add(appended.size - appended.rows.length, appended.rows);
       this.#hasNews = true;
       this.#wake();
     });
@@ -156,7 +163,7 @@ export class LogWriter {
     const { pool, logger } = this.#log;
     const { leaseMs, maxStartLeaves } = this.#options;
     if (this.#refusal === null) this.#phase = "opening";
-    const published = await openLog(this.#log, maxStartLeaves);
+    const published = await openLog(this.#log, this.#own, maxStartLeaves);
     // The lease may have gone while the log was read.
     const kept = await renewLease(pool, epoch, leaseMs);
     if (!kept || this.#epoch !== epoch) throw new WriterFenced();
@@ -169,7 +176,8 @@ export class LogWriter {
   }
 
   async #publish(epoch: number, before: Published): Promise<boolean> {
-    const after = await publish(this.#log, epoch, before);
+    const after = await publish(this.#log, this.#own, epoch, before);
+    this.#own.forget(after.edge.size);
     // An append may have refused, or found the lease gone, meanwhile; what it found out holds.
     if (this.#published === before) this.#published = after;
     return after !== before;
@@ -206,6 +214,8 @@ export class LogWriter {
     if (this.#epoch === null || this.#epoch !== epoch) return;
     this.#log.logger.warn({ epoch: this.#epoch }, "audit writer was replaced by another");
     this.#epoch = null;
+    this.#size = null;
+    this.#own = createOwnEntries(this.#log.seal);
     this.#published = null;
     this.#refusal = null;
     this.#phase = "standby";
