@@ -83,7 +83,8 @@ async function appendAt(
   return count === rows.length ? { size: size + count, rows } : null;
 }
 
-function numbered(event: CloudEvent, columns: Columns): Numbered[] {
+/** What an event counts for in completeness; nothing where it has no number. */
+export function numbered(event: CloudEvent, columns: Columns): Numbered[] {
   const { producer, epoch, seq, occurredAt } = columns;
   if (epoch === null || seq === null) return [];
   const lastSeq = HEARTBEAT_TYPE.test(event.type) ? event.data.details?.lastSeq : undefined;

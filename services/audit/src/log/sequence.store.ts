@@ -69,3 +69,20 @@ export async function listSequences(db: Db, limit: number, maxRanges: number): P
   );
   return rows;
 }
+
+/** What the table says arrived of an epoch; `received` as Postgres writes a multirange. */
+export interface Arrived {
+  readonly producer: string;
+  readonly epoch: number;
+  readonly received: string;
+  readonly heartbeatSeq: number | null;
+}
+
+/** The size of the log, and what had arrived at that size: one statement, hence one moment. */
+export async function sizeAndArrived(db: Db): Promise<{ size: number; arrived: Arrived[] }> {
+  const { rows } = await db.query<Arrived & { size: number }>(
+    `select l.size, producer, epoch, received::text as received, heartbeat_seq as "heartbeatSeq"
+       from (select coalesce(max(idx) + 1, 0) as size from log) l left join sequences on true`,
+  );
+  return { size: rows[0]?.size ?? 0, arrived: rows.filter(({ producer }) => producer !== null) };
+}

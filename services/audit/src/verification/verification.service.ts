@@ -1,8 +1,10 @@
 import type { Actor, AuditVerification } from "@medvault/contracts";
 import type { Context, LogContext } from "../context.ts";
 import { readingEvent } from "../events/reading.events.ts";
+import { numbered } from "../log/append.service.ts";
 import { latestCheckpoint } from "../log/checkpoint.store.ts";
-import { type LogRow, rowsFrom, tableSize } from "../log/log.store.ts";
+import { type LogRow, rowsFrom } from "../log/log.store.ts";
+import { sizeAndArrived } from "../log/sequence.store.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
 import { type OutsideStore, tilesAt } from "../outside/outside.store.ts";
 import { openCheckpoint, type SignedCheckpoint } from "../tree/checkpoint.ts";
@@ -10,6 +12,7 @@ import { type Edge, EMPTY_EDGE, extend, isKept, partialTiles, rootOf, type Tile 
 import { leafHash } from "../tree/hash.ts";
 import type { ReadTile } from "../tree/proof.ts";
 import { TILE_WIDTH } from "../tree/tile.ts";
+import { type Arrivals, addArrival, wrongArrival } from "./arrivals.ts";
 import { LogFault, VerificationRunning } from "./verification.errors.ts";
 import { requireOutsideBody, requireRow } from "./verification.ts";
 
@@ -32,7 +35,8 @@ export async function verify(context: Context, actor: Actor): Promise<AuditVerif
 
 /**
  * Derives the whole log again from its bodies, a tile of 256 entries at a time: body -> event ->
- * leaf -> tree, held against columns, bodies and tiles outside, and the signed checkpoint. Some
+ * leaf -> tree, held against columns, bodies and tiles outside, and the signed checkpoint; and the
+ * numbers of producers, held against the table that completeness is told from. Some
  * 10,000 entries a second. Bounded by the size that the table has at its start.
  */
 export async function verifyLog(log: VerifiedLog): Promise<AuditVerification> {
@@ -40,10 +44,13 @@ export async function verifyLog(log: VerifiedLog): Promise<AuditVerification> {
   try {
     // In this order: entries are appended before they are signed: what is signed now is there then.
     const checkpoint = await signedCheckpoint(log);
-    size = await tableSize(log.pool);
+    const standing = await sizeAndArrived(log.pool);
+    size = standing.size;
     signed = checkpoint?.size ?? 0;
     if (signed > size) throw new LogFault(`the log has ${size} entries, ${signed} were signed`, size);
-    await walk(log, checkpoint, size);
+    const arrivals = await walk(log, checkpoint, size);
+    const wrong = wrongArrival(arrivals, standing.arrived);
+    if (wrong !== null) throw new LogFault(`the numbers kept of ${wrong} are not those of the log's entries`);
     return { size, checkpointSize: signed, ok: true };
   } catch (error) {
     if (!(error instanceof LogFault || error instanceof OutsideDamaged)) throw error;
@@ -71,7 +78,8 @@ async function signedCheckpoint({ pool, outside, signer }: VerifiedLog): Promise
   return checkpoint;
 }
 
-async function walk(log: VerifiedLog, checkpoint: SignedCheckpoint | null, size: number): Promise<void> {
+async function walk(log: VerifiedLog, checkpoint: SignedCheckpoint | null, size: number): Promise<Arrivals> {
+  const arrivals: Arrivals = new Map();
   const signed = checkpoint?.size ?? 0;
   const readTile = tilesAt(log.outside, signed);
   let edge: Edge = EMPTY_EDGE;
@@ -80,7 +88,7 @@ async function walk(log: VerifiedLog, checkpoint: SignedCheckpoint | null, size:
     // A step ends at the border of a tile, and at the signed size, where the root is compared.
     const border = (Math.floor(from / TILE_WIDTH) + 1) * TILE_WIDTH;
     const to = Math.min(border, size, from < signed ? signed : size);
-    const rows = await requireRows(log, from, to);
+    const rows = await requireRows(log, from, to, arrivals);
     if (from < signed) await requireOutside(log.outside, rows, readTile);
     const grown = extend(
       edge,
@@ -90,11 +98,20 @@ async function walk(log: VerifiedLog, checkpoint: SignedCheckpoint | null, size:
     edge = grown.edge;
     if (edge.size === signed) await requireRoot(edge, checkpoint, readTile);
   }
+  return arrivals;
 }
 
-async function requireRows({ pool, seal }: VerifiedLog, from: number, to: number): Promise<LogRow[]> {
+async function requireRows(
+  { pool, seal }: VerifiedLog,
+  from: number,
+  to: number,
+  arrivals: Arrivals,
+): Promise<LogRow[]> {
   const rows = await rowsFrom(pool, from, to, to - from);
-  for (const [at, row] of rows.entries()) requireRow(seal, row, from + at);
+  for (const [at, row] of rows.entries()) {
+    const event = requireRow(seal, row, from + at);
+    for (const each of numbered(event, row)) addArrival(arrivals, each);
+  }
   if (rows.length < to - from)
     throw new LogFault(`entry ${from + rows.length} is missing`, from + rows.length);
   return rows;

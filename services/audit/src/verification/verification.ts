@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { CloudEvent } from "@medvault/contracts";
 import type { BodySeal } from "../log/body-seal.ts";
 import { type Columns, columnsOf, eventOf } from "../log/entry.ts";
 import type { LogRow } from "../log/log.store.ts";
@@ -6,10 +7,10 @@ import type { OutsideBody } from "../outside/body-bundle.ts";
 import { LogFault } from "./verification.errors.ts";
 
 /**
- * Requires that a row is at its place, gives its leaf, and says in its columns what its event says.
- * @throws LogFault
+ * Requires that a row is at its place, gives its leaf, and says in its columns what its event says,
+ * which it gives. @throws LogFault
  */
-export function requireRow(seal: BodySeal, row: LogRow, idx: number): void {
+export function requireRow(seal: BodySeal, row: LogRow, idx: number): CloudEvent {
   if (row.idx !== idx) throw new LogFault(`entry ${idx} is missing from the log`, idx);
   const body = seal.open(idx, row.id, row.sealed);
   if (body === null) throw new LogFault("the sealed body does not open: it was changed or moved", idx);
@@ -17,6 +18,7 @@ export function requireRow(seal: BodySeal, row: LogRow, idx: number): void {
   if (event === null) throw new LogFault("salt and event do not give the leaf", idx);
   const wrong = wrongColumn(columnsOf(event), row);
   if (wrong !== null) throw new LogFault(`the column ${wrong} is not what the event says`, idx);
+  return event;
 }
 
 /** Requires that the body kept outside is the one of the row. @throws LogFault */
