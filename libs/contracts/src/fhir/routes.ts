@@ -19,6 +19,7 @@ export const fhirApi = defineRoutes({
       "too_many_versions",
       "version_conflict",
       "not_found",
+      "part_closed",
       ...REPLAY,
     ],
   },

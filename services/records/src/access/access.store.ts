@@ -184,6 +184,21 @@ export async function isPartClosed(
   return rows.length > 0;
 }
 
+/** Whether any part of one of these patients' charts is closed to the actor. */
+export async function hasClosedParts(
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  patientIds: readonly string[],
+): Promise<boolean> {
+  const { userId } = reachOf(actor, permission);
+  const { rows } = await db.query(
+    "select from unnest($1::uuid[]) as p (id) where cardinality(closed_parts(p.id, $2)) > 0 limit 1",
+    [patientIds, userId],
+  );
+  return rows.length > 0;
+}
+
 const MAX_OWN_CHARTS = 100;
 const MAX_KNOWN = 1_000;
 

@@ -3,6 +3,8 @@ import { isKeyOutdated } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
+import { PartClosed } from "../access/access.errors.ts";
+import { hasClosedParts } from "../access/access.store.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
 import { clinicianKey } from "../medical-records/record.service.ts";
@@ -81,8 +83,12 @@ export async function importBundle(
     } catch (error) {
       if (!(error instanceof TargetChanged || isKeyOutdated(error))) throw error;
       // Another import made a patient, a row was changed here, access to one ended, or a key was
-      // wrapped again, while this one was sealing.
-      if (attempt === MAX_ATTEMPTS) throw new Unavailable();
+      // wrapped again, while this one was sealing. Or it would change what is closed to the caller.
+      if (attempt < MAX_ATTEMPTS) continue;
+      const ids = targets.map(({ subjectId }) => subjectId);
+      throw (await hasClosedParts(context.pool, actor, "fhir:import", ids))
+        ? new PartClosed()
+        : new Unavailable();
     }
   }
 }
