@@ -107,6 +107,6 @@ test("a malformed id in a path is 404, whatever else is wrong with the request",
   expect([answer.status, await fieldOf(answer, "code")]).toEqual([404, "not_found"]);
 });
 
-test("guests hold no permission at all by default", () => {
-  expect(DEFAULT_PERMISSIONS.guest).toEqual([]);
+test("guests may register themselves by default, and nothing else", () => {
+  expect(DEFAULT_PERMISSIONS.guest).toEqual(["account:register:own"]);
 });

@@ -61,7 +61,7 @@ export async function startOthers(grants: Grants) {
       /^\/(?:internal\/patients|v1\/fhir\/Patient)\/([^/]+)\//.exec(url.pathname) ?? [];
     const patient = grants.get(patientId);
     if (url.pathname.endsWith("/access")) {
-      const action = url.searchParams.get("action") === "write" ? "write" : "read";
+      const action = url.searchParams.get("action") === "read" ? "read" : "write";
       const prescription = url.searchParams.get("prescriptionId");
       const allowed =
         patient?.[action].has(claims.sub) === true &&

@@ -109,23 +109,24 @@ begin
               else 'consent' end;
 end $$;
 
--- Whether the patient closed a part of the chart to this user: every row of a type, or one row. An emergency goes over it.
-create function is_closed(patient uuid, to_user uuid, part text, row_id uuid) returns boolean language plpgsql stable as $$
+-- Whether the patient closed a part of the chart to this user: every row of a type, or one row. An emergency goes over it, but for
+-- what outlives it (`goes_over` false).
+create function is_closed(patient uuid, to_user uuid, part text, row_id uuid, goes_over boolean) returns boolean language plpgsql stable as $$
 declare
   ids uuid[] := chart_ids(patient);
 begin
   return exists (select from consents c
                   where c.grantee = to_user and c.part_type = part and c.patient_id = any(ids) and c.hidden_at is null
                     and (c.expires_at is null or c.expires_at > now()) and (c.part_id is null or c.part_id = row_id))
-     and not glass_is_broken(ids, to_user);
+     and not (goes_over and glass_is_broken(ids, to_user));
 end $$;
 
 -- What of a chart is closed to this user now, as `<type>/<id>` or, for all of a type, `<type>/*`.
-create function closed_parts(patient uuid, to_user uuid) returns text[] language plpgsql stable as $$
+create function closed_parts(patient uuid, to_user uuid, goes_over boolean) returns text[] language plpgsql stable as $$
 declare
   ids uuid[] := chart_ids(patient);
 begin
-  if glass_is_broken(ids, to_user) then return '{}'; end if;
+  if goes_over and glass_is_broken(ids, to_user) then return '{}'; end if;
   return array(select distinct c.part_type || '/' || coalesce(c.part_id::text, '*') from consents c
                 where c.grantee = to_user and c.part_type is not null and c.patient_id = any(ids) and c.hidden_at is null
                   and (c.expires_at is null or c.expires_at > now()));

@@ -33,7 +33,7 @@ export const KnownPeople = z.object({ patientIds: z.array(Id), ids: z.array(Id) 
 
 /** What the files service asks before it touches a patient's file. */
 export const AccessQuery = z.strictObject({
-  action: z.enum(["read", "write"]),
+  action: z.enum(["read", "write", "delete"]),
   prescriptionId: Id.optional(),
 });
 export const AccessView = z.object({

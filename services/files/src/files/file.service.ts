@@ -94,9 +94,11 @@ function insert(
     }
     return { status: 201, body: { items } };
   };
-  return idempotent<UploadAnswer>(pool, keyring, request, store, ({ body }) =>
-    appender.append(...body.items.map((file) => storedAgainEvent(caller, access.reason, file))),
-  );
+  return idempotent<UploadAnswer>(pool, keyring, request, store, async ({ body }) => {
+    const [first] = body.items.filter((file) => isClosed(file, access.closed));
+    if (first) throw new AccessDenied(first.patientId);
+    await appender.append(...body.items.map((file) => storedAgainEvent(caller, access.reason, file)));
+  });
 }
 
 /** Uploads for one chart take turns here, so that those at once cannot pass the quota. */
@@ -180,7 +182,7 @@ export async function removeFile(
   id: string,
   rev: number | null,
 ): Promise<void> {
-  const { file, reason } = await requireFile(context, caller, id, "write");
+  const { file, reason } = await requireFile(context, caller, id, "delete");
   if (rev !== null && rev !== file.rev) throw new VersionConflict();
   await inTransaction(context.pool, async (tx) => {
     if (!(await deleteFile(tx, file.id, file.rev))) throw new NotFound();
@@ -201,7 +203,7 @@ async function requireFile(
   { appender, pool, keyring, records }: Context,
   caller: Caller,
   id: string,
-  action: "read" | "write",
+  action: "read" | "delete",
 ): Promise<AllowedFile> {
   const sealed = await findFile(pool, keyring, id);
   if (!sealed) {

@@ -7,7 +7,7 @@ const CONNECTIONS = 16;
 
 interface AccessQuestion {
   patientId: string;
-  action: "read" | "write";
+  action: "read" | "write" | "delete";
   /** Also require that this prescription is the patient's. */
   prescriptionId?: string;
 }

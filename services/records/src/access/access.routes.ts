@@ -12,7 +12,7 @@ import { reasonOf } from "./reach.ts";
 export const accessRoutes = (context: Context): Route[] => [
   route(careTeamApi.checkAccess, async ({ actor, params, query }) => {
     const { action, prescriptionId = null } = query;
-    const permission = action === "read" ? "file:read" : "file:write";
+    const permission = `file:${action}` as const;
     const found = await vouchedChart(context.pool, actor, permission, params.id, prescriptionId);
     if (!found) throw new NotFound();
     const { basis, ...rest } = found;

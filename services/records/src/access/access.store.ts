@@ -1,5 +1,12 @@
-import { type AccessRight, type Actor, Forbidden, type ResourceAction } from "@medvault/contracts";
+import {
+  type AccessRight,
+  type Actor,
+  ClosableType,
+  Forbidden,
+  type ResourceAction,
+} from "@medvault/contracts";
 import type { Db, Tx } from "@medvault/postgres";
+import { BASIS, type Basis, onBasis } from "./basis.ts";
 import {
   basisOf,
   chartIds,
@@ -17,9 +24,6 @@ import {
 
 /** Every row of the type that a permission is about, `$4`; null where it cannot be closed. */
 const OF_TYPE: Part = { type: "$4::text", id: "null" };
-
-/** Why someone reaches a chart, where it is not for what their scope says. */
-export type Basis = "break_glass" | "consent";
 
 /** What new rows of a chart are sealed for. */
 export interface ReachedChart {
@@ -96,7 +100,7 @@ export async function reachablePatientKeys(
 }
 
 /** The ids of a chart, the surviving one first. */
-export type Chart = [survivor: string, ...mergedFrom: string[]];
+export type Chart = [survivor: string, ...mergedFrom: string[]] & { readonly [BASIS]?: Basis };
 
 interface Merged {
   id: string;
@@ -156,14 +160,14 @@ export async function chartInReach(
   patientId: string,
 ): Promise<Chart | null> {
   const { scope, userId } = reachOf(actor, permission);
-  const { rows } = await db.query<{ merged: Merged | null }>(
-    `select ${mergedChart("p.id")} as merged from patients p
+  const { rows } = await db.query<{ merged: Merged | null; basis: Basis | null }>(
+    `select ${mergedChart("p.id")} as merged, ${basisOf("p.id", 2)} from patients p
       where p.id = $1
         and ${reached("p.id", 2, OF_TYPE)}`,
     [patientId, scope, userId, closableOf(permission)],
   );
   const [row] = rows;
-  return row ? chartOf(patientId, row.merged) : null;
+  return row ? onBasis(chartOf(patientId, row.merged), row.basis) : null;
 }
 
 /**
@@ -184,6 +188,24 @@ export async function isPartClosed(
   return rows.length > 0;
 }
 
+/** Whether a row of a chart is closed to the actor: of `<type>/<id>`, as events name it. */
+export async function isRowClosed(
+  db: Db,
+  actor: Actor,
+  permission: ResourceAction,
+  patientId: string,
+  subject: string,
+): Promise<boolean> {
+  const { scope, userId } = reachOf(actor, permission);
+  const [type = "", id = null] = subject.split("/");
+  if (!ClosableType.safeParse(type).success) return false;
+  const { rows } = await db.query<{ closed: boolean }>(
+    "select is_closed($1, $2, $3, $4, $5 <> 'lasting') as closed",
+    [patientId, userId, type, id, scope],
+  );
+  return rows[0]?.closed !== false;
+}
+
 /** Whether any part of one of these patients' charts is closed to the actor. */
 export async function hasClosedParts(
   db: Db,
@@ -193,7 +215,7 @@ export async function hasClosedParts(
 ): Promise<boolean> {
   const { userId } = reachOf(actor, permission);
   const { rows } = await db.query(
-    "select from unnest($1::uuid[]) as p (id) where cardinality(closed_parts(p.id, $2)) > 0 limit 1",
+    "select from unnest($1::uuid[]) as p (id) where cardinality(closed_parts(p.id, $2, true)) > 0 limit 1",
     [patientIds, userId],
   );
   return rows.length > 0;

@@ -29,6 +29,7 @@ const LASTING: ReadonlySet<ResourceAction> = new Set([
   "record:delete",
   "prescription:delete",
   "appointment:delete",
+  "file:delete",
 ]);
 
 /** What a consent opens: reading the chart. */
@@ -108,7 +109,7 @@ export function reached(
  * nothing closed to them costs one look at an index for the whole statement.
  */
 export const isOpen = (patientId: string, at: number, { type, id }: Part): string =>
-  `(not ${isAnyClosed(`$${at + 1}`)} or not is_closed(${patientId}, $${at + 1}, ${type}, ${id}))`;
+  `(not ${isAnyClosed(`$${at + 1}`)} or not is_closed(${patientId}, $${at + 1}, ${type}, ${id}, $${at} <> 'lasting'))`;
 
 /** Whether any chart has a part that is closed to a user: asked once in a statement. */
 const isAnyClosed = (user: string): string =>
@@ -119,7 +120,7 @@ const isAnyClosed = (user: string): string =>
  * What of a patient's chart is closed to the user, as `<type>/<id>` or `<type>/*`; null: nothing.
  */
 export const closedParts = (patientId: string, at: number): string =>
-  `case when ${isAnyClosed(`$${at + 1}`)} then closed_parts(${patientId}, $${at + 1}) end`;
+  `case when ${isAnyClosed(`$${at + 1}`)} then closed_parts(${patientId}, $${at + 1}, $${at} <> 'lasting') end`;
 
 /** What a user was given beside a place on a care team: two conditions, as SQL. */
 export interface Given {

@@ -29,10 +29,10 @@ export async function lockRunning(tx: Tx, actor: Actor, patientId: string): Prom
  */
 export async function countClosed(tx: Tx, actor: Actor, patientId: string): Promise<number> {
   const { userId } = reachOf(actor, "breakglass:write");
-  const { rows } = await tx.query<{ count: number }>("select cardinality(closed_parts($1, $2)) as count", [
-    patientId,
-    userId,
-  ]);
+  const { rows } = await tx.query<{ count: number }>(
+    "select cardinality(closed_parts($1, $2, true)) as count",
+    [patientId, userId],
+  );
   return rows[0]?.count ?? 0;
 }
 

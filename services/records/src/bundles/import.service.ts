@@ -67,6 +67,9 @@ export async function importBundle(
       ...(await findTargets(context, actor, plan)),
       ...(await chartTargets(context, actor, plan.charts)),
     ];
+    // Whatever it brings: an answer by what is closed would tell what that is.
+    const ids = targets.filter(({ patient }) => patient === "matched").map(({ subjectId }) => subjectId);
+    if (await hasClosedParts(context.pool, actor, "fhir:import", ids)) throw new PartClosed();
     try {
       const load = await loadOf({ context, actor, plan, targets, key }, context.pool);
       const names = await namesNow(context.pool, load);
@@ -83,12 +86,8 @@ export async function importBundle(
     } catch (error) {
       if (!(error instanceof TargetChanged || isKeyOutdated(error))) throw error;
       // Another import made a patient, a row was changed here, access to one ended, or a key was
-      // wrapped again, while this one was sealing. Or it would change what is closed to the caller.
-      if (attempt < MAX_ATTEMPTS) continue;
-      const ids = targets.map(({ subjectId }) => subjectId);
-      throw (await hasClosedParts(context.pool, actor, "fhir:import", ids))
-        ? new PartClosed()
-        : new Unavailable();
+      // wrapped again, while this one was sealing.
+      if (attempt === MAX_ATTEMPTS) throw new Unavailable();
     }
   }
 }

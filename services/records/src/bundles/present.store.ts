@@ -1,7 +1,8 @@
 import type { Actor, ResourceAction } from "@medvault/contracts";
 import type { SealedRow } from "@medvault/keys";
 import type { Db, Tx } from "@medvault/postgres";
-import type { Basis, ReachedChart } from "../access/access.store.ts";
+import type { ReachedChart } from "../access/access.store.ts";
+import type { Basis } from "../access/basis.ts";
 import { basisOf, reached, reachOf, survivorOf } from "../access/reach.ts";
 import type { Context } from "../context.ts";
 import { keptResources } from "../fhir/kept-resource.table.ts";

@@ -13,6 +13,7 @@ import { inTransaction } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
 import { chartInReach, listRights, reachableChart, reachablePatientKeys } from "../access/access.store.ts";
 import type { Caller } from "../access/auth.client.ts";
+import { BASIS } from "../access/basis.ts";
 import { requireStaff } from "../access/standing.service.ts";
 import type { Context } from "../context.ts";
 import { about } from "../resources/refusal.service.ts";
@@ -27,9 +28,10 @@ export async function readCareTeam(
   patientId: string,
   limit?: number,
 ): Promise<Answer<{ items: CareTeamMember[] }>> {
-  if (!(await chartInReach(context.pool, actor, "careteam:read", patientId))) throw new NotFound();
+  const chart = await chartInReach(context.pool, actor, "careteam:read", patientId);
+  if (!chart) throw new NotFound();
   const items = await store.listMembers(context.pool, actor, patientId);
-  await context.appender.append(done(actor, readAct(patientId)));
+  await context.appender.append(done(actor, { ...readAct(patientId), basis: chart[BASIS] }));
   return { body: { items: items.slice(0, limit) } };
 }
 

@@ -199,6 +199,70 @@ test("an emergency goes over what is closed, says so, and everything done by it 
   expect((await doctor.get(`/v1/records/${record}`)).status).toBe(404);
 });
 
+test("threat: an emergency deletes what was closed, or a file; what it reads is in the log as an emergency, by whatever way", async () => {
+  const { doctor, stranger, account, patientId, prescription } = await givenChart();
+  await giving(account, patientId, {
+    grantee: doctor.actor.id,
+    closes: { type: "prescription", id: prescription },
+  });
+  const emergency = { purpose: "ETREAT", reason: "Unconscious in the emergency room" };
+  for (const by of [doctor, stranger]) {
+    expect((await by.post(`/v1/patients/${patientId}/break-glass`, emergency)).status).toBe(201);
+    expect((await by.get(`/v1/prescriptions/${prescription}`)).status).toBe(200);
+    expect((await by.delete(`/v1/prescriptions/${prescription}`)).status).toBe(404);
+  }
+  const files = `/internal/patients/${patientId}/access?action=`;
+  expect((await stranger.get(`${files}write`)).status).toBe(200);
+  expect((await stranger.get(`${files}delete`)).status).toBe(404);
+  const deleting = await doctor.get<{ closed: string[] }>(`${files}delete`);
+  expect(deleting.body.closed).toEqual([`prescription/${prescription}`]);
+  await service.events();
+  for (const path of [
+    `/v1/patients/${patientId}`,
+    `/v1/patients/${patientId}?unmask=phone`,
+    `/v1/patients/${patientId}/care-team`,
+    `/v1/fhir/Patient/${patientId}`,
+    `/v1/fhir/Patient/${patientId}/$everything`,
+    `/v1/fhir/MedicationRequest/${prescription}`,
+    `/v1/fhir/MedicationRequest?patient=${patientId}`,
+    "/v1/prescriptions",
+  ])
+    expect((await stranger.get(path, purposed("TREAT"))).status, path).toBe(200);
+  const events = await service.events();
+  expect(events.length).toBeGreaterThan(8);
+  for (const { type, data } of events)
+    expect([type, data.purpose, data.decision.reason]).toEqual([type, "ETREAT", "break_glass"]);
+});
+
+test("threat: a kept answer shows a row that was closed since, or an account is linked to read it", async () => {
+  const { doctor, account, patientId } = await givenChart();
+  const draft = {
+    patientId,
+    diagnosisCode: "E11",
+    diagnosis: "d",
+    treatment: "t",
+    amount: 1,
+    currency: "EUR",
+    providerId: doctor.actor.id,
+  };
+  const key = { headers: { "idempotency-key": "one-claim" } };
+  const other = { headers: { "idempotency-key": "one-step" } };
+  const made = await doctor.post<Known>("/v1/claims", draft, key);
+  expect(made).toMatchObject({ status: 201 });
+  const claim = made.body.id;
+  expect((await doctor.post(`/v1/claims/${claim}/submit`, {}, other)).status).toBe(200);
+  await giving(account, patientId, { grantee: doctor.actor.id, closes: { type: "claim", id: claim } });
+  expect((await doctor.post("/v1/claims", draft, key)).status).toBe(404);
+  expect((await doctor.post(`/v1/claims/${claim}/submit`, {}, other)).status).toBe(404);
+  const admin = service.someone("admin");
+  const unlinked = await givenPatient(doctor, { nationalId: "X-41" });
+  await giving(admin, unlinked, { grantee: doctor.actor.id, closes: { type: "record" } });
+  expect(await doctor.patch(`/v1/patients/${unlinked}`, { userId: nobody() })).toMatchObject({
+    status: 403,
+    body: { code: "part_closed" },
+  });
+});
+
 test("a list of several charts has an event for each reason for which they are reached", async () => {
   const { stranger, account, patientId } = await givenChart();
   const own = await givenPatient(stranger, { nationalId: "X-31" });

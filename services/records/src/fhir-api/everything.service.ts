@@ -10,6 +10,7 @@ import {
 } from "@medvault/contracts";
 import { z } from "zod";
 import { chartInReach } from "../access/access.store.ts";
+import { BASIS } from "../access/basis.ts";
 import { mapYielding } from "../bundles/batch.ts";
 import type { Context } from "../context.ts";
 import { keptResources } from "../fhir/kept-resource.table.ts";
@@ -72,6 +73,7 @@ export async function everything(
     permission: "fhir:export",
     subject: `patient/${id}`,
     patientIds: [id],
+    basis: chart[BASIS],
     details: { count: Math.min(rest, limit) },
   };
   await context.appender.append(...[exported, ...acts].map((one) => done(actor, one)));

@@ -9,6 +9,7 @@ import {
 } from "@medvault/contracts";
 import { type Answer, markRecorded } from "@medvault/service-kit";
 import { chartInReach } from "../access/access.store.ts";
+import { BASIS } from "../access/basis.ts";
 import type { Context } from "../context.ts";
 import { maskResource } from "../fhir/mask-resource.ts";
 import type { FhirResource } from "../fhir/resource.ts";
@@ -74,6 +75,7 @@ export function actOf({ table, permission, resource }: FhirSource, verb: ActVerb
   return {
     ...{ noun: table.noun, verb, permission, subject: `${table.noun}/${located.row.id}` },
     patientIds: [located.patientId],
+    basis: located.row[BASIS],
     fields: resource?.fields ?? [],
   };
 }

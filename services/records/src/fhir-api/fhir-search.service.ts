@@ -1,6 +1,7 @@
 import { type Actor, Id, NotFound, newId, type ResourceAction, scopeOf } from "@medvault/contracts";
 import { tableKey } from "@medvault/keys";
 import type { Chart } from "../access/access.store.ts";
+import { BASIS } from "../access/basis.ts";
 import { requirePatient } from "../access/chart.service.ts";
 import { yielding } from "../bundles/batch.ts";
 import type { Context } from "../context.ts";
@@ -194,7 +195,10 @@ function searchable(resource: FhirResource, row: Hit["row"]): FhirResource {
   return { ...resource, identifier: identifier.filter(isOther) };
 }
 
-/** One event of each table of which something was found, of the first in any case. */
+/**
+ * One event of each table of which something was found, of the first in any case; and of each
+ * reason for which the patients are reached.
+ */
 function searchAct(
   source: FhirSource,
   at: number,
@@ -205,15 +209,15 @@ function searchAct(
   const found = hits.filter((hit) => hit.source === source);
   if (at > 0 && found.length === 0) return [];
   const { table, permission, resource } = source;
-  return [
-    {
-      ...{ noun: table.noun, verb: inBody ? "searched" : "listed", permission },
-      subject: patientId === null ? (resource?.plural ?? table.noun) : `patient/${patientId}`,
-      patientIds: patientId === null ? [...new Set(found.map((hit) => hit.patientId))] : [patientId],
-      fields: resource?.fields ?? [],
-      details: { count: found.length },
-    },
-  ];
+  const byBasis = Map.groupBy(found, ({ row }) => row[BASIS]);
+  if (byBasis.size === 0) byBasis.set(undefined, []);
+  return [...byBasis].map(([basis, of]) => ({
+    ...{ noun: table.noun, verb: inBody ? "searched" : "listed", permission, basis },
+    subject: patientId === null ? (resource?.plural ?? table.noun) : `patient/${patientId}`,
+    patientIds: patientId === null ? [...new Set(of.map((hit) => hit.patientId))] : [patientId],
+    fields: resource?.fields ?? [],
+    details: { count: of.length },
+  }));
 }
 
 /** Where a patient who was merged into another was found, the one who stands for the chart. */

@@ -18,7 +18,10 @@ import { emit } from "@medvault/messaging";
 import { inTransaction, type Tx } from "@medvault/postgres";
 import { type Answer, assertStepUp, type WriteRequest } from "@medvault/service-kit";
 import pg from "pg";
+import { PartClosed } from "../access/access.errors.ts";
+import { hasClosedParts } from "../access/access.store.ts";
 import type { Caller } from "../access/auth.client.ts";
+import { BASIS } from "../access/basis.ts";
 import { requireAccount } from "../access/standing.service.ts";
 import { addMember } from "../care-team/care-team.store.ts";
 import type { Context } from "../context.ts";
@@ -28,7 +31,7 @@ import { type Found, isDamaged } from "../resources/damaged-row.ts";
 import { intact } from "../resources/intact-row.service.ts";
 import { type Page, pageOf, positionIn, positionOf } from "../resources/paging.ts";
 import { about } from "../resources/refusal.service.ts";
-import { type Act, done, readAct, SOURCE, wrote } from "../resources/resource.events.ts";
+import { type Act, done, readAct, readActOf, SOURCE, wrote } from "../resources/resource.events.ts";
 import { announce, type Change, change } from "../resources/resource.service.ts";
 import { find, insert } from "../resources/resource.store.ts";
 import { contentOf } from "../resources/resource.ts";
@@ -150,7 +153,7 @@ async function show(
   if (!found) throw new NotFound();
   const patient = await intact(context, actor, patients, found);
   const unmasked = await unmaskAct(context, actor, patient.id, unmask);
-  const acts = [readAct(patients, patient.id, patient.id), ...unmasked];
+  const acts = [readActOf(patients, patient), ...unmasked];
   await context.appender.append(...acts.map((act) => done(actor, act)));
   return { body: chartView(patient, unmask), rev: patient.rev };
 }
@@ -173,9 +176,11 @@ export async function unmaskAct(
 ): Promise<Act[]> {
   if (unmask.length === 0) return [];
   const permission = "phi:unmask";
-  if (!(await find(context.pool, context, actor, permission, patients, id))) throw new Forbidden();
+  const found = await find(context.pool, context, actor, permission, patients, id);
+  if (!found) throw new Forbidden();
   if (actor.purpose === null) throw new PurposeRequired();
-  return [{ ...readAct(patients, id, id), verb: "unmasked", permission, fields: unmask }];
+  const act = { ...readAct(patients, id, id), basis: found[BASIS] };
+  return [{ ...act, verb: "unmasked", permission, fields: unmask }];
 }
 
 /** A page of the patients whom the caller may see, changed last first. */
@@ -220,6 +225,9 @@ export async function updatePatient(
     const patient = await inTransaction(context.pool, async (tx) => {
       const changed = await change(tx, context, actor, patients, id, expectedRev, act, next);
       if (patch.userId !== undefined) {
+        // Who has a part closed to them would read it by the account that they link.
+        if (await hasClosedParts(tx, actor, "patient:write", [changed.id]))
+          throw about(new PartClosed(), changed.id);
         if (await store.isLinkedByMerge(tx, actor, changed)) throw about(new AccountsConflict(), changed.id);
         await store.noteLink(tx, actor, changed);
       }

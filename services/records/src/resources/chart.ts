@@ -22,10 +22,3 @@ export function inChart<T extends object>(value: T, chart: unknown): T {
   if (chart === null || chart === undefined) return value;
   return Object.assign(value, { [CHART]: typeof chart === "string" ? { id: chart } : chart });
 }
-
-/** For which reason the actor reaches it, where it is not for what their scope says. As CHART. */
-export const BASIS: unique symbol = Symbol("basis");
-
-/** The value with what a statement found in its column `basis`. */
-export const onBasis = <T extends object>(value: T, basis: unknown): T =>
-  basis === null || basis === undefined ? value : Object.assign(value, { [BASIS]: basis });

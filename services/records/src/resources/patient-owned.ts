@@ -1,7 +1,7 @@
 import type { WithoutPeople } from "@medvault/contracts";
-import type { Basis } from "../access/access.store.ts";
+import type { BASIS, Basis } from "../access/basis.ts";
 import type { Original } from "../fhir/resource.ts";
-import type { BASIS, CHART, MergedChart } from "./chart.ts";
+import type { CHART, MergedChart } from "./chart.ts";
 
 /** What every stored row has. */
 export interface Row {

@@ -7,8 +7,9 @@ import {
   sealedTable,
   tokenColumns,
 } from "@medvault/keys";
+import { onBasis } from "../access/basis.ts";
 import type { Part } from "../access/reach.ts";
-import { inChart, onBasis } from "./chart.ts";
+import { inChart } from "./chart.ts";
 import { type DamagedRow, type Found, isDamaged } from "./damaged-row.ts";
 import type { PatientOwned, Row } from "./patient-owned.ts";
 import { type ReadingStatement, readingStatementsOf } from "./reading-statement.ts";

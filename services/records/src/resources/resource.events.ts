@@ -6,9 +6,8 @@ import {
   type NewEvent,
   type ResourceAction,
 } from "@medvault/contracts";
-import type { Basis } from "../access/access.store.ts";
+import { BASIS, type Basis } from "../access/basis.ts";
 import { reasonOf } from "../access/reach.ts";
-import { BASIS } from "./chart.ts";
 import type { DamagedRow, Found } from "./damaged-row.ts";
 import type { Row } from "./patient-owned.ts";
 import type { Resource } from "./resource.ts";

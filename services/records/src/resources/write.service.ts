@@ -1,8 +1,8 @@
-import type { Actor } from "@medvault/contracts";
+import { type Actor, NotFound } from "@medvault/contracts";
 import { answerToKeep, idempotent, type Answer as KeptAnswer, replayHeaders } from "@medvault/keys";
 import type { Tx } from "@medvault/postgres";
 import type { Answer, WriteRequest } from "@medvault/service-kit";
-import { chartInReach } from "../access/access.store.ts";
+import { chartInReach, isRowClosed } from "../access/access.store.ts";
 import { outOfReach } from "../access/chart.service.ts";
 import type { Context } from "../context.ts";
 import { about } from "./refusal.service.ts";
@@ -51,6 +51,8 @@ export async function write<View>(
       for (const patientId of act.patientIds ?? []) {
         if (!(await chartInReach(context.pool, actor, act.permission, patientId)))
           throw about(await outOfReach(context.pool, actor, act.permission, patientId), patientId);
+        if (await isRowClosed(context.pool, actor, act.permission, patientId, act.subject))
+          throw about(new NotFound(), patientId);
       }
       await context.appender.append(done(actor, { ...act, details: { ...act.details, replayed: true } }));
     },
