@@ -5,7 +5,7 @@ import { root } from "../lib/paths.mjs";
 import { LIMITS, podman, type RunningCompose } from "./podman.ts";
 
 const IMAGE = "localhost/medvault:local";
-const MOST_BYTES = 250_000_000;
+const MOST_BYTES = 275_000_000;
 const USER = "65532";
 /** What of a secret would lie in a file. */
 const SECRET_FILES = /\.(pem|key|p12|env|eml)$|^(ops|secrets|\.npmrc|passwords)(\.json)?$/;
