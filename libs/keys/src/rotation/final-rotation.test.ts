@@ -151,7 +151,12 @@ test("of two replicas exactly one works, and the other loads what it made and fo
   for (const { keyring } of replicas) expect(keyring.subjectKey(dumped, erased).key).toHaveLength(32);
   const first = await Promise.all(replicas.map((replica) => makeShredsFinal(replica)));
   // One that comes once the other is through finds it all done, and waits as well.
-  expect(["elsewhere waiting", "waiting waiting"]).toContain(first.map(({ state }) => state).sort().join(" "));
+  expect(["elsewhere waiting", "waiting waiting"]).toContain(
+    first
+      .map(({ state }) => state)
+      .sort()
+      .join(" "),
+  );
   await Promise.all(replicas.map((replica) => makeShredsFinal({ ...replica, now: () => inHours(14) })));
   expect(states()).toEqual(["destroyed", "active"]);
   expect((await events()).filter((type) => type === "keys.rotate")).toHaveLength(1);
