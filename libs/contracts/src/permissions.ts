@@ -88,8 +88,8 @@ const REGISTER = "account:register:own";
 
 /**
  * What a guest may be given: nothing of anybody, and nothing that changes what others have. The
- * audit log's checkpoints, tiles and proofs of consistency hold no bodies; whoever follows the log
- * from outside needs them.
+ * audit log's checkpoints, tiles and proofs of consistency hold no bodies; anyone who follows the
+ * log from outside needs them.
  */
 export const GUEST_PERMISSIONS: readonly string[] = [REGISTER, "audit:proof:any"];
 

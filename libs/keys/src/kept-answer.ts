@@ -33,7 +33,7 @@ export interface StoredAnswer {
 
 /** The random key of one answer: it goes with its row, for dumps by the next final rotation. */
 export interface AnswerKey {
-  /** Wiped by whoever made it. */
+  /** Wiped by its maker. */
   readonly key: Buffer;
   readonly wrapped: Buffer;
 }

@@ -76,7 +76,7 @@ export const prescriptionApi = defineRoutes({
     method: "POST",
     path: "/v1/prescriptions/verify",
     resource: "prescription-document",
-    summary: "Whether a printed prescription is real, by the code on it; open to whoever holds the page",
+    summary: "Whether a printed prescription is real, by the code on it; open to anyone who holds the page",
     request: p.VerifyPrescription,
     example: { code: "7K2QW-0F3NT-XD5VA-H9RZM" },
     response: p.PrescriptionVerification,

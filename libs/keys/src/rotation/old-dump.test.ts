@@ -105,7 +105,7 @@ test("threat: an old dump and the keys of today open a kept answer about who was
   await registered(erased);
   for (let n = 0; n < 120; n += 1) await registered(stays, `${stays}-${n}`); // more than a batch
   const old = await keptRows();
-  /** What a row says to whoever has these keys and the table's key; null where it stays shut. */
+  /** What a row says to one who has these keys and the table's; null where it does not open. */
   const opened = async (by: Keyring, row: KeptRow) => {
     const { actor_id, method, path, key, body_hash: bodyHash } = row;
     const place = { scope: [actor_id, method, path, key] as const, bodyHash };

@@ -16,7 +16,7 @@ const ids = (acts: AuditEventView[], limit = 10) => {
   return [visits.map(({ events }) => events.map(({ id }) => id).join(" ")), taken];
 };
 
-test("acts of one person with less than 30 minutes between them are one visit, whoever came between", () => {
+test("acts of one person with less than 30 minutes between them are one visit, also where others came between", () => {
   expect(ids([act(60, "a"), act(59, "b"), act(31, "a"), act(30, "b"), act(0, "b")])).toEqual([
     ["a60 a31", "b59 b30", "b0"],
     5,

@@ -34,7 +34,7 @@ export async function claimMail(db: Db, leaseMs: number, now: Date): Promise<Wai
   return rows[0] ?? null;
 }
 
-/** What waits, in the order of ids, whoever may be sending it; after one of them. */
+/** What waits, in the order of ids, also of what is being sent; after one of them. */
 export async function waitingMails(
   db: Db,
   after: string | null,

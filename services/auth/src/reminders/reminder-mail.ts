@@ -7,7 +7,7 @@ interface Words extends Readonly<Record<Reminder, string>> {
   readonly stop: string;
 }
 
-/** Nothing of whom, what or when: whoever reads along learns that there is an account. */
+/** Nothing of whom, what or when: one who reads along learns that there is an account. */
 const WORDS: Readonly<Record<Language, Words>> = {
   en: {
     subject: "A reminder from MedVault",

@@ -42,7 +42,7 @@ const keys = async () =>
     ({ id }) => id,
   );
 
-test("a restore of an older backup brings back nothing of who was erased since, whoever has not done their part yet", async () => {
+test("a restore of an older backup brings back nothing of who was erased since, also before every service has done its part", async () => {
   const [gone, stays] = [await givenPatient(backup), await givenPatient(backup)];
   await givenFile(backup, gone.id);
   await givenFile(backup, stays.id);
