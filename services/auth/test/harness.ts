@@ -74,6 +74,8 @@ export interface Harness {
   person(role: Account["role"], overrides?: Partial<Account>): Promise<Person>;
   /** The present TOTP code, `steps` ahead. */
   code(person: Person, steps?: number): string;
+  /** Six digits that are no code of theirs now, nor of a neighbour step. */
+  wrongCode(person: Pick<Person, "totpSecret">): string;
   /** Signs in as far as it goes; the answer of the last call. */
   signIn(person: Person, client?: TestClient): Promise<TestAnswer<Answer>>;
   /** As `signIn`, and a client with its tokens. */
@@ -111,6 +113,11 @@ export async function createHarness(env: Readonly<Record<string, string>> = {}):
       secret: person.totpSecret ?? "",
       epoch: Math.floor(ctx.now().getTime() / 1000) + steps * 30,
     });
+  const wrongCode: Harness["wrongCode"] = ({ totpSecret }) => {
+    const epoch = Math.floor(ctx.now().getTime() / 1000);
+    const right = [-30, 0, 30].map((s) => generateSync({ secret: totpSecret ?? "", epoch: epoch + s }));
+    return ["000000", "111111", "222222", "333333"].find((wrong) => !right.includes(wrong)) ?? "";
+  };
   const signIn: Harness["signIn"] = async (person, client = guest()) => {
     const login = await client.post<Answer>("/v1/auth/login", {
       identifier: person.account.username,
@@ -154,6 +161,7 @@ export async function createHarness(env: Readonly<Record<string, string>> = {}):
     mails,
     guest,
     code,
+    wrongCode,
     signIn,
     withToken,
     advance(ms) {
