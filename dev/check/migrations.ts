@@ -79,6 +79,11 @@ const EXCEPTIONS: readonly Exception[] = [
     rules: ["lock"],
     why: "events wait in RabbitMQ meanwhile",
   },
+  {
+    file: "services/audit/migrations/0012_log_partitions.sql",
+    rules: ["rename"],
+    why: "the log has its old name again before the file ends: a partitioned table with the old one in it",
+  },
   { file: "services/auth/migrations/0002_claimed_addresses.sql", rules: ["lock"], why: small },
   { file: "services/auth/migrations/0006_waiting_addresses.sql", rules: ["lock"], why: small },
   { file: "services/auth/migrations/0008_few_users.sql", rules: ["lock"], why: small },

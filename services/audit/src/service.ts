@@ -10,6 +10,7 @@ import { logMetrics } from "./log/log-standing.service.ts";
 import { checksOf } from "./log/writer.ts";
 import { myAccessRoutes } from "./my-access/my-access.routes.ts";
 import { proofRoutes } from "./proofs/proof.routes.ts";
+import { retentionJobs, retentionMetrics } from "./retention/retention.jobs.ts";
 import { verificationRoutes } from "./verification/verification.routes.ts";
 
 export const service = defineService({
@@ -29,6 +30,7 @@ export const service = defineService({
     ...exportRoutes(context),
   ],
   consumers: logConsumers,
-  metrics: logMetrics,
+  jobs: retentionJobs,
+  metrics: (context) => [...logMetrics(context), ...retentionMetrics(context)],
   checks: ({ writer }) => checksOf(writer.state()),
 });

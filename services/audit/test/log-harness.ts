@@ -133,7 +133,9 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
     /** An empty log again, with the same keys. */
     async reset(): Promise<void> {
       await Promise.all(writers.splice(0).map((each) => each.stop()));
-      await superuser.query("truncate log, log_counts, checkpoints, sequences, inbox, outbox, parked");
+      await superuser.query(
+        "truncate log, log_ids, log_counts, checkpoints, sequences, inbox, outbox, parked",
+      );
       await superuser.query("update writer set size = 0, lease_until = null");
       await rm(dir, { recursive: true, force: true });
       refusals.length = 0;

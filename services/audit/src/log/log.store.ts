@@ -76,13 +76,16 @@ export async function appendRows(
   return counts[0]?.appended ?? 0;
 }
 
-/** Whether an append failed since the log has one of its events. */
+/**
+ * Whether an append failed since the log has one of its events; the first partition still has the
+ * constraint of its own that it had as the whole log.
+ */
 export const isKnownEvent = (error: unknown): boolean =>
-  (error as { constraint?: unknown }).constraint === "log_id_key";
+  ["log_ids_pkey", "log_id_key"].includes(String((error as { constraint?: unknown }).constraint));
 
 /** Those of the event ids that the log holds. */
 export async function knownIds(db: Db, ids: readonly string[]): Promise<ReadonlySet<string>> {
-  const { rows } = await db.query<{ id: string }>("select id from log where id = any($1::uuid[])", [ids]);
+  const { rows } = await db.query<{ id: string }>("select id from log_ids where id = any($1::uuid[])", [ids]);
   return new Set(rows.map(({ id }) => id));
 }
 
@@ -128,6 +131,9 @@ export async function leavesBetween(
 
 /** One row by its event's id. */
 export async function rowById(db: Db, id: string): Promise<LogRow | null> {
-  const { rows } = await db.query<LogRow>(`select ${LOG_ROW} from log where id = $1`, [id]);
+  const { rows } = await db.query<LogRow>(
+    `select ${LOG_ROW} from log where idx = (select idx from log_ids where id = $1) and id = $1`,
+    [id],
+  );
   return rows[0] ?? null;
 }
