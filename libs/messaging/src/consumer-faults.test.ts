@@ -37,9 +37,9 @@ test("the database cut away: no message is used up, consumption stops, and goes 
 test("something else that the handler needs is away: it waits too, and parks nothing", async () => {
   let isAway = true;
   const { handle, effects } = recorder();
-  const consumer = await startConsumer(async (events, tx) => {
+  const consumer = await startConsumer(async (events, tx, refuse) => {
     if (isAway) throw Object.assign(new Error("store away"), { kind: "unavailable" });
-    await handle(events, tx);
+    await handle(events, tx, refuse);
   });
   await publish([eventJson(1)]);
   await vi.waitFor(() => expect(consumer.state()).toBe("paused"), 5_000);

@@ -21,9 +21,9 @@ test("events take effect once, singly or in batches, and leave the queue", async
 test("messages that come one after another share transactions, which begin 15 ms apart", async () => {
   const { handle, effects } = recorder();
   let batches = 0;
-  await startConsumer(async (events, tx) => {
+  await startConsumer(async (events, tx, refuse) => {
     batches += 1;
-    await handle(events, tx);
+    await handle(events, tx, refuse);
   });
   const begun = performance.now();
   for (let n = 1; n <= 40; n++) await publish([eventJson(n)]);
@@ -118,14 +118,14 @@ test("an event that its handler refuses is parked alone after three tries, and c
   let isBroken = true;
   let tries = 0;
   const { handle, effects } = recorder();
-  const refuse: EventHandler = async (events, tx) => {
+  const broken: EventHandler = async (events, tx, refuse) => {
     if (isBroken && events.some((event) => numberOf(event) === 2)) {
       tries += events.length === 1 ? 1 : 0;
       throw Object.assign(new Error("contains Jane Doe"), { code: "patient_unknown" });
     }
-    await handle(events, tx);
+    await handle(events, tx, refuse);
   };
-  await startConsumer(refuse);
+  await startConsumer(broken);
   await publish([`[${eventJson(1)},${eventJson(2)},${eventJson(3)}]`], BATCH_CONTENT_TYPE);
   await vi.waitFor(() => expect(effects.toSorted()).toEqual([1, 3]), 5_000);
   await untilParked([{ reason: "patient_unknown" }]);
@@ -139,4 +139,26 @@ test("an event that its handler refuses is parked alone after three tries, and c
   await vi.waitFor(async () => expect(await listParked(pool)).toEqual([]), 10_000);
   expect(effects.toSorted()).toEqual([1, 2, 3]);
   expect(await redriveParked(pool, id)).toBe(false);
+}, 30_000);
+
+test("what a handler refuses is parked in its transaction, the others take effect; re-driven it stays until it is taken", async () => {
+  let isRefused = true;
+  const { handle, effects } = recorder();
+  const choosy: EventHandler = async (events, tx, refuse) => {
+    const refused = events.filter((event) => isRefused && numberOf(event) === 2);
+    for (const event of refused) refuse(event, "number_far_ahead");
+    const taken = events.filter((event) => !refused.includes(event));
+    if (taken.length > 0) await handle(taken, tx, refuse);
+  };
+  await startConsumer(choosy);
+  await publish([`[${eventJson(1)},${eventJson(2)},${eventJson(3)}]`], BATCH_CONTENT_TYPE);
+  await vi.waitFor(() => expect(effects).toEqual([1, 3]), 5_000);
+  await untilParked([{ reason: "number_far_ahead", attempts: 1 }]);
+  const id = (await listParked(pool))[0]?.id ?? "";
+  await redriveParked(pool, id);
+  await untilParked([{ attempts: 2, redriveAt: null }], 10_000);
+  isRefused = false;
+  await redriveParked(pool, id);
+  await vi.waitFor(async () => expect(await listParked(pool)).toEqual([]), 10_000);
+  expect(effects).toEqual([1, 3, 2]);
 }, 30_000);

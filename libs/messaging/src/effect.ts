@@ -4,16 +4,19 @@ import type pg from "pg";
 import { backoffMs } from "./backoff.ts";
 import { codeOf, isUnavailableError } from "./errors.ts";
 import { followed } from "./event-journey.ts";
-import { park, takeNew } from "./inbox.store.ts";
-import { messageOf, type Parsed, parseMessage, poisonOf } from "./incoming.ts";
+import { park, takeNew, untake } from "./inbox.store.ts";
+import { messageOf, type Parsed, type Poison, parseMessage, poisonOf } from "./incoming.ts";
 import { nextRedrive, parkAgain, unpark } from "./parked.ts";
+
+/** Parks one event under this code, in the handler's transaction; the others take effect. */
+type Refuse = (event: CloudEvent, code: string) => void;
 
 /**
  * Takes the effect of events in the given transaction, in which the inbox notes their ids too. A
  * throw rolls both back; one whose `kind` is "unavailable" makes the consumer wait and retry, any
  * other ends, after three tries of each event alone, in the parked table. May run more than once.
  */
-export type EventHandler = (events: CloudEvent[], tx: Tx) => Promise<void>;
+export type EventHandler = (events: CloudEvent[], tx: Tx, refuse: Refuse) => Promise<void>;
 
 export interface EffectContext {
   pool: pg.Pool;
@@ -33,15 +36,28 @@ export async function takeEffect(context: EffectContext, parsed: readonly Parsed
   const take = () =>
     inTransaction(context.pool, async (tx) => {
       await park(tx, context.consumer, poison);
-      await handleNew(context, tx, events);
+      await park(tx, context.consumer, await handleNew(context, tx, events));
     });
   await followed("process", () => ({ queue: context.consumer, events }), take);
 }
 
-async function handleNew(context: EffectContext, tx: Tx, events: CloudEvent[]): Promise<void> {
+/** Gives what the handler refused. */
+async function handleNew(context: EffectContext, tx: Tx, events: CloudEvent[]): Promise<Poison[]> {
   const fresh = context.withoutInbox ? events : await takeNew(tx, context.consumer, events);
-  if (fresh.length > 0) await context.handle(fresh, tx);
+  const refused: [CloudEvent, string][] = [];
+  if (fresh.length > 0) await context.handle(fresh, tx, (...each) => void refused.push(each));
+  if (!context.withoutInbox) {
+    await untake(
+      tx,
+      context.consumer,
+      refused.map(([event]) => event),
+    );
+  }
+  return refused.map(([event, code]) => refusedOf(event, code));
 }
+
+const refusedOf = (event: CloudEvent, code: string) =>
+  poisonOf(messageOf(event, event.source.split("/")[2] ?? ""), code);
 
 /**
  * The same, event by event, each in a transaction of its own: what a handler still refuses at the
@@ -55,8 +71,7 @@ export async function takeEffectOneByOne(context: EffectContext, parsed: readonl
     for (const event of events) {
       const code = await tryAlone(context, event);
       if (code === null) continue;
-      const userId = event.source.split("/")[2] ?? "";
-      await takeEffect(context, [{ events: [], poison: [poisonOf(messageOf(event, userId), code)] }]);
+      await takeEffect(context, [{ events: [], poison: [refusedOf(event, code)] }]);
       parkedCount += 1;
     }
   }
@@ -90,7 +105,11 @@ export async function redriveOne(context: EffectContext): Promise<void> {
       if (poison[0] !== undefined) {
         return parkAgain(tx, message.id, poison[0].reason);
       }
-      await handleNew(context, tx, events);
+      const refused = await handleNew(context, tx, events);
+      // One that stays refused is the same row again, which must not go.
+      const same = refused.find(({ id: parked }) => parked === message.id);
+      if (same) return parkAgain(tx, message.id, same.reason);
+      await park(tx, consumer, refused);
       await unpark(tx, message.id);
     });
   } catch (error) {

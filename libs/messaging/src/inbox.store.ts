@@ -21,6 +21,17 @@ export async function takeNew(
   return events.filter((event) => taken.delete(`${event.source} ${event.id}`));
 }
 
+/** Takes back the note of events that took no effect. */
+export async function untake(db: Db, consumer: string, events: readonly CloudEvent[]): Promise<void> {
+  for (const { source, id } of events) {
+    await db.query("delete from inbox where consumer = $1 and source = $2 and event_id = $3", [
+      consumer,
+      source,
+      id,
+    ]);
+  }
+}
+
 // What a parked row keeps of a body; more than any message of ours has.
 const MAX_PARKED_BYTES = 2 * 1024 * 1024;
 

@@ -10,6 +10,8 @@ import {
 } from "@medvault/service-kit";
 import type pg from "pg";
 import type { AuditConfig } from "./config.ts";
+import { type ArrivalCount, createArrivalCount } from "./log/arrival-count.service.ts";
+import { createSnapshotSeal } from "./log/arrival-snapshot.store.ts";
 import { type BodySeal, createBodySeal } from "./log/body-seal.ts";
 import { type CheckpointSigner, createSigner } from "./log/signer.ts";
 import { writerRefused } from "./log/writer.events.ts";
@@ -23,6 +25,7 @@ export interface LogContext {
   readonly outside: OutsideStore;
   readonly seal: BodySeal;
   readonly signer: CheckpointSigner;
+  readonly arrivals: ArrivalCount;
   readonly logger: Logger;
   readonly now: () => Date;
 }
@@ -53,10 +56,12 @@ export async function openContext(
   { retryMs, proofWaitMs }: Waits = { retryMs: 1_000, proofWaitMs: 1_500 },
 ): Promise<Context> {
   const { publicKey, sign } = await signingKey(pool, keyring, "checkpoints");
+  const logKey = await tableKey(pool, keyring, "log");
+  const seal = createBodySeal(logKey);
   const log: LogContext = {
-    ...{ pool, logger, now },
+    ...{ pool, seal, logger, now },
     outside: createOutsideDirectory(config.MEDVAULT_AUDIT_DIR),
-    seal: createBodySeal(await tableKey(pool, keyring, "log")),
+    arrivals: createArrivalCount(pool, seal, createSnapshotSeal(logKey)),
     signer: createSigner(config.MEDVAULT_AUDIT_ORIGIN, publicKey, sign),
   };
   const writer = new LogWriter(log, {

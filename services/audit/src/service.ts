@@ -1,5 +1,6 @@
 import { defineService } from "@medvault/runtime";
 import { writableDirectory } from "@medvault/service-kit";
+import { arrivalJobs } from "./completeness/arrival.jobs.ts";
 import { completenessRoutes } from "./completeness/completeness.routes.ts";
 import { AuditConfig } from "./config.ts";
 import { openContext } from "./context.ts";
@@ -30,7 +31,7 @@ export const service = defineService({
     ...exportRoutes(context),
   ],
   consumers: logConsumers,
-  jobs: retentionJobs,
+  jobs: (context) => [...arrivalJobs(context), ...retentionJobs(context)],
   metrics: (context) => [...logMetrics(context), ...retentionMetrics(context)],
   checks: ({ writer }) => checksOf(writer.state()),
 });

@@ -8,6 +8,8 @@ import { createTestDatabase, type TestDatabase, testKeyring, testLogger } from "
 import pg from "pg";
 import { expect, vi } from "vitest";
 import type { LogContext } from "../src/context.ts";
+import { createArrivalCount } from "../src/log/arrival-count.service.ts";
+import { createSnapshotSeal } from "../src/log/arrival-snapshot.store.ts";
 import { createBodySeal } from "../src/log/body-seal.ts";
 import { createSigner } from "../src/log/signer.ts";
 import { LogWriter, type WriterOptions } from "../src/log/writer.service.ts";
@@ -66,12 +68,15 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
   const superuser = new pg.Client({ connectionString: database.superuserUrl });
   await superuser.connect();
   await superuser.query("set search_path to audit, audit_sys");
-  const seal = createBodySeal(await tableKey(pool, keyring, "log"));
+  const logKey = await tableKey(pool, keyring, "log");
+  const seal = createBodySeal(logKey);
+  const snapshotSeal = createSnapshotSeal(logKey);
+  const arrivals = createArrivalCount(pool, seal, snapshotSeal);
   const key = await signingKey(pool, keyring, "checkpoints");
   const signer = createSigner(ORIGIN, key.publicKey, key.sign);
   const outside = createOutsideDirectory(dir);
   const logger = testLogger() as unknown as LogContext["logger"];
-  const context: LogContext = { pool, outside, signer, seal, logger, now: () => new Date() };
+  const context: LogContext = { pool, outside, signer, seal, arrivals, logger, now: () => new Date() };
   const writers: LogWriter[] = [];
   const refusals: string[] = [];
 
@@ -105,8 +110,10 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
     keyring,
     superuser,
     seal,
+    snapshotSeal,
     signer,
     outside,
+    context,
     refusals,
     writer,
     writing,
@@ -134,7 +141,7 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
     async reset(): Promise<void> {
       await Promise.all(writers.splice(0).map((each) => each.stop()));
       await superuser.query(
-        "truncate log, log_ids, log_counts, checkpoints, sequences, inbox, outbox, parked",
+        "truncate log, log_ids, log_counts, checkpoints, sequences, arrivals, findings, inbox, outbox, parked",
       );
       await superuser.query("update writer set size = 0, lease_until = null");
       await rm(dir, { recursive: true, force: true });

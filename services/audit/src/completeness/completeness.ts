@@ -1,32 +1,35 @@
 import type { AuditCompleteness } from "@medvault/contracts";
-import type { Sequence } from "../log/sequence.store.ts";
+import { type Arrival, lastOf } from "../log/arrivals.ts";
 
 /**
  * What is missing of one producer's epoch: the numbers before, between and after those that
  * arrived, up to the number in the producer's heartbeat. Numbers begin at 1. At most `maxGaps` gaps
  * are named.
  */
-export function completenessOf(sequence: Sequence, maxGaps: number): AuditCompleteness {
+export function completenessOf(arrival: Arrival, maxGaps: number): AuditCompleteness {
   const gaps: { from: number; to: number }[] = [];
   let next = 1;
-  for (const range of sequence.received) {
-    if (range.from > next) gaps.push({ from: next, to: range.from - 1 });
+  let received = 0;
+  for (const range of arrival.received) {
+    if (range.from > next && gaps.length <= maxGaps) gaps.push({ from: next, to: range.from - 1 });
     next = range.to;
+    received += range.to - range.from;
   }
-  const announced = sequence.heartbeatSeq ?? 0;
-  if (announced > sequence.lastSeq) gaps.push({ from: sequence.lastSeq + 1, to: announced });
+  const { producer, epoch, duplicates, heartbeatSeq, heartbeatAt } = arrival;
+  const last = lastOf(arrival);
+  if ((heartbeatSeq ?? 0) > last) gaps.push({ from: last + 1, to: heartbeatSeq ?? 0 });
   return {
-    producer: sequence.producer,
-    epoch: sequence.epoch,
-    lastSequence: sequence.lastSeq,
-    received: sequence.count,
+    producer,
+    epoch,
+    lastSequence: last,
+    received,
     gaps: gaps.slice(0, maxGaps),
     gapsTruncated: gaps.length > maxGaps,
-    duplicates: sequence.duplicates,
+    duplicates,
     heartbeat:
-      sequence.heartbeatSeq === null || sequence.heartbeatAt === null
+      heartbeatSeq === null || heartbeatAt === null
         ? null
-        : { lastSequence: sequence.heartbeatSeq, time: sequence.heartbeatAt.toISOString() },
-    lastEventAt: sequence.lastEventAt.toISOString(),
+        : { lastSequence: heartbeatSeq, time: new Date(heartbeatAt).toISOString() },
+    lastEventAt: new Date(arrival.lastEventAt).toISOString(),
   };
 }

@@ -1,14 +1,13 @@
 import type { CloudEvent } from "@medvault/contracts";
 import { Outdated, type Tx } from "@medvault/postgres";
+import type { Counted } from "./arrival-count.service.ts";
 import type { BodySeal } from "./body-seal.ts";
-import { type Columns, columnsOf, makeEntries } from "./entry.ts";
+import { columnsOf, makeEntries } from "./entry.ts";
 import { lockWriter } from "./lease.store.ts";
 import { appendRows, isKnownEvent, knownIds } from "./log.store.ts";
+import { numberedOf } from "./numbered.ts";
 import type { OwnRow } from "./own-entries.ts";
-import type { Numbered } from "./sequence.store.ts";
 import { WriterRefuses } from "./writer.errors.ts";
-
-const HEARTBEAT_TYPE = /^medvault\.[a-z]+\.producer\.heartbeat\.v1$/;
 
 /** What an append needs to know of the writer that makes it. */
 export interface AppendContext {
@@ -24,7 +23,7 @@ export interface AppendContext {
 /** What an append put where; `size` is the log's after it. */
 export interface Appended {
   readonly size: number;
-  readonly rows: readonly OwnRow[];
+  readonly rows: readonly (OwnRow & Counted)[];
 }
 
 /**
@@ -76,18 +75,10 @@ async function appendAt(
   if (fresh.length === 0) return { size, rows: [] };
   const rows = makeEntries(fresh).map(({ event, leaf, body }, at) => {
     const columns = columnsOf(event);
-    return { ...columns, leaf, sealed: context.seal.seal(size + at, columns.id, body) };
+    const sealed = context.seal.seal(size + at, columns.id, body);
+    return { ...columns, leaf, sealed, numbered: numberedOf(event, columns) };
   });
-  const numbers = fresh.flatMap((event, at) => numbered(event, rows[at] as Columns));
+  const numbers = rows.flatMap(({ numbered }) => numbered ?? []);
   const count = await appendRows(tx, context.epoch, size, rows, numbers);
   return count === rows.length ? { size: size + count, rows } : null;
-}
-
-/** What an event counts for in completeness; nothing where it has no number. */
-export function numbered(event: CloudEvent, columns: Columns): Numbered[] {
-  const { producer, epoch, seq, occurredAt } = columns;
-  if (epoch === null || seq === null) return [];
-  const lastSeq = HEARTBEAT_TYPE.test(event.type) ? event.data.details?.lastSeq : undefined;
-  const heartbeatSeq = typeof lastSeq === "number" && Number.isSafeInteger(lastSeq) ? lastSeq : null;
-  return [{ producer, epoch, seq, occurredAt, heartbeatSeq }];
 }

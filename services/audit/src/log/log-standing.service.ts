@@ -1,11 +1,13 @@
-import { looked, type Metric } from "@medvault/runtime";
+import { looked, type Metric, type Sample } from "@medvault/runtime";
 import type { Context } from "../context.ts";
-import { countMissing, type LogStanding, readStanding } from "./log-standing.store.ts";
+import { type Arrival, missingOf } from "./arrivals.ts";
+import { type LogStanding, readStanding } from "./log-standing.store.ts";
+
+const MAX_PRODUCERS = 100;
 
 /** What the log shows of itself: how far it has come, who writes, what is missing. */
-export function logMetrics({ pool, writer }: Context): Metric[] {
+export function logMetrics({ pool, writer, arrivals }: Context): Metric[] {
   const standing = looked(() => readStanding(pool));
-  const missing = looked(() => countMissing(pool));
   const of = (read: (found: LogStanding) => number) => async () => {
     const found = await standing();
     return found && read(found);
@@ -24,10 +26,9 @@ export function logMetrics({ pool, writer }: Context): Metric[] {
     },
     {
       name: "audit_missing_events",
-      help: "Numbered events of a producer that have not arrived.",
+      help: "Numbered events of a producer that have not arrived; in the process that writes.",
       labelNames: ["producer"],
-      read: async () =>
-        (await missing())?.map(({ producer, missing: value }) => ({ labels: { producer }, value })),
+      read: () => missingSamples([...arrivals.arrivals.values()]),
     },
     {
       name: "audit_append_delay_seconds",
@@ -45,4 +46,13 @@ export function logMetrics({ pool, writer }: Context): Metric[] {
       read: () => (writer.state().refusal === null ? 0 : 1),
     },
   ];
+}
+
+/** By producer, in all its epochs. */
+function missingSamples(arrivals: readonly Arrival[]): Sample[] {
+  const producers = [...Map.groupBy(arrivals, ({ producer }) => producer)].slice(0, MAX_PRODUCERS);
+  return producers.map(([producer, epochs]) => ({
+    labels: { producer },
+    value: epochs.reduce((sum, each) => sum + missingOf(each), 0),
+  }));
 }

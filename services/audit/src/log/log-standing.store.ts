@@ -17,13 +17,3 @@ export async function readStanding(db: Db): Promise<LogStanding | undefined> {
   );
   return rows[0];
 }
-
-/** How many numbered events of each producer have not arrived, in all its epochs. */
-export async function countMissing(db: Db): Promise<{ producer: string; missing: number }[]> {
-  const { rows } = await db.query<{ producer: string; missing: number }>(
-    `select producer, sum(greatest(upper(received) - 1, coalesce(heartbeat_seq, 0))
-                          - (select sum(upper(r) - lower(r)) from unnest(received) r))::float8 as missing
-       from sequences group by producer order by producer limit 100`,
-  );
-  return rows;
-}

@@ -13,13 +13,16 @@ const PREFETCH = 10;
  * lease. In the moment in which it loses that, its errors are of the kind "unavailable":
  * consumption pauses and the events wait.
  */
-export const logConsumers = ({ writer }: Context): Consumption[] => [
+export const logConsumers = ({ writer, arrivals, now }: Context): Consumption[] => [
   {
     queue: AUDIT_QUEUE,
     bindings: [AUDIT_BINDING],
     prefetch: PREFETCH,
     withoutInbox: true, // the log has every event's id, and no two of one
-    handle: (events, tx) => writer.append(tx, events),
+    // A number far ahead is parked: believed, it would make a gap in which a true one is not seen.
+    handle: async (events, tx, refuse) => {
+      await writer.append(tx, await arrivals.plausible(events, refuse, now()));
+    },
     held: (consumer) => writer.start(consumer),
   },
 ];

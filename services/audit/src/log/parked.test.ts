@@ -41,3 +41,16 @@ test("what the audit queue could not take leaves readyz degraded by name, and a 
   const types = (await drainedEvents(audit.pool)).map(({ type }) => type);
   expect(types.filter((type) => type === "medvault.audit.parked.dismissed.v1")).toHaveLength(3);
 });
+
+test("a number far ahead is parked and makes no gap; the producer's honest events of the same message are logged", async () => {
+  const lie = event(4, { producerseq: Number.MAX_SAFE_INTEGER });
+  await audit.send(event(2), lie, event(3));
+  await audit.logged(3);
+  await eventually(async () =>
+    expect(await listParked(audit.pool)).toMatchObject([{ reason: "number_far_ahead" }]),
+  );
+  await audit.send(event(4));
+  await audit.logged(4);
+  const { body } = await audit.as("auditor").get("/v1/audit/completeness");
+  expect(body).toMatchObject({ items: [{ lastSequence: 4, received: 4, gaps: [] }] });
+});

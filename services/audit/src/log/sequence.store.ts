@@ -10,20 +10,6 @@ export interface Numbered {
   readonly heartbeatSeq: number | null;
 }
 
-/** What is known of one producer's epoch; `received` are ranges [from, to), lowest first. */
-export interface Sequence {
-  readonly producer: string;
-  readonly epoch: number;
-  readonly received: readonly { from: number; to: number }[];
-  /** The highest number that arrived, and how many did, beyond the ranges that are shown too. */
-  readonly lastSeq: number;
-  readonly count: number;
-  readonly duplicates: number;
-  readonly lastEventAt: Date;
-  readonly heartbeatSeq: number | null;
-  readonly heartbeatAt: Date | null;
-}
-
 /**
  * Adds numbers in the append's statement, from `$at` on as `sequenceValues` gives them, and counts
  * those that had arrived before. `condition`: whether the append did.
@@ -52,23 +38,6 @@ export const sequenceValues = (events: readonly Numbered[]): unknown[][] => [
   events.map((event) => event.occurredAt),
   events.map((event) => event.heartbeatSeq),
 ];
-
-/**
- * Every producer and epoch, at most `limit`, newest epoch of each producer first. Of each, at most
- * `maxRanges` ranges: one suffices as long as nothing is missing.
- */
-export async function listSequences(db: Db, limit: number, maxRanges: number): Promise<Sequence[]> {
-  const { rows } = await db.query<Sequence>(
-    `select producer, epoch, duplicates, last_event_at as "lastEventAt", heartbeat_seq as "heartbeatSeq",
-            heartbeat_at as "heartbeatAt", upper(received) - 1 as "lastSeq",
-            (select sum(upper(r) - lower(r))::bigint from unnest(received) r) as count,
-            (select coalesce(jsonb_agg(jsonb_build_object('from', lower(r), 'to', upper(r)) order by lower(r)), '[]')
-               from (select r from unnest(received) r order by lower(r) limit $2) first_ranges) as received
-       from sequences order by producer, epoch desc limit $1`,
-    [limit, maxRanges],
-  );
-  return rows;
-}
 
 /** What the table says arrived of an epoch; `received` as Postgres writes a multirange. */
 export interface Arrived {

@@ -99,7 +99,9 @@ export class LogWriter {
     afterCommit(tx, () => {
       this.#appendDelayMs = delayOf(events, this.#log.now());
       this.#size = appended.size;
-      own.add(appended.size - appended.rows.length, appended.rows);
+      const from = appended.size - appended.rows.length;
+      own.add(from, appended.rows);
+      this.#log.arrivals.add(from, appended.rows);
       this.#hasNews = true;
       this.#wake();
     });

@@ -1,9 +1,10 @@
 import type { Actor, AuditVerification } from "@medvault/contracts";
 import type { Context, LogContext } from "../context.ts";
 import { readingEvent } from "../events/reading.events.ts";
-import { numbered } from "../log/append.service.ts";
+import { type Arrivals, addArrival, wrongArrival } from "../log/arrivals.ts";
 import { latestCheckpoint } from "../log/checkpoint.store.ts";
 import { type LogRow, rowsFrom } from "../log/log.store.ts";
+import { numberedOf } from "../log/numbered.ts";
 import { sizeAndArrived } from "../log/sequence.store.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
 import { type OutsideStore, tilesAt } from "../outside/outside.store.ts";
@@ -12,7 +13,6 @@ import { type Edge, EMPTY_EDGE, extend, isKept, partialTiles, rootOf, type Tile 
 import { leafHash } from "../tree/hash.ts";
 import type { ReadTile } from "../tree/proof.ts";
 import { TILE_WIDTH } from "../tree/tile.ts";
-import { type Arrivals, addArrival, wrongArrival } from "./arrivals.ts";
 import { LogFault, VerificationRunning } from "./verification.errors.ts";
 import { requireOutsideBody, requireRow } from "./verification.ts";
 
@@ -110,7 +110,8 @@ async function requireRows(
   const rows = await rowsFrom(pool, from, to, to - from);
   for (const [at, row] of rows.entries()) {
     const event = requireRow(seal, row, from + at);
-    for (const each of numbered(event, row)) addArrival(arrivals, each);
+    const numbered = numberedOf(event, row);
+    if (numbered) addArrival(arrivals, numbered);
   }
   if (rows.length < to - from)
     throw new LogFault(`entry ${from + rows.length} is missing`, from + rows.length);
