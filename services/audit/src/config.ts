@@ -29,5 +29,21 @@ export const AuditConfig = CommonConfig.extend({
     .describe(
       "entries that a writer derives again at its start (100,000 take about 1 s); of a longer log the part before them is taken from tiles under the signed root",
     ),
+  MEDVAULT_ALERT_FAILED_SIGN_INS: wholeNumber(1, 1_000)
+    .default(5)
+    .describe("failed sign-ins to one account, or from one address, that are an alert"),
+  MEDVAULT_ALERT_FAILED_SIGN_INS_MINUTES: wholeNumber(1, 1_440)
+    .default(5)
+    .describe("within how many minutes"),
+  MEDVAULT_ALERT_DENIALS: wholeNumber(1, 1_000)
+    .default(3)
+    .describe("accesses that one person is refused that are an alert"),
+  MEDVAULT_ALERT_DENIALS_MINUTES: wholeNumber(1, 1_440).default(15).describe("within how many minutes"),
+  MEDVAULT_ALERT_GUEST_ATTACKS: wholeNumber(1, 1_000_000)
+    .default(50)
+    .describe(
+      "refused requests of guests that looked like attacks that are an alert; one of somebody signed in is one at once",
+    ),
+  MEDVAULT_ALERT_GUEST_ATTACKS_MINUTES: wholeNumber(1, 1_440).default(10).describe("within how many minutes"),
 });
 export type AuditConfig = z.infer<typeof AuditConfig>;

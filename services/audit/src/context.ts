@@ -9,6 +9,10 @@ import {
   peopleClient,
 } from "@medvault/service-kit";
 import type pg from "pg";
+import { Detector } from "./alerts/detection.service.ts";
+import { rulesOf } from "./alerts/every-rule.ts";
+import { createNoteSeal, type NoteSeal } from "./alerts/note-seal.ts";
+import { alertSettings } from "./alerts/settings.ts";
 import type { AuditConfig } from "./config.ts";
 import { type ArrivalCount, createArrivalCount } from "./log/arrival-count.service.ts";
 import { createSnapshotSeal } from "./log/arrival-snapshot.store.ts";
@@ -33,6 +37,8 @@ export interface LogContext {
 /** What the use cases share. */
 export interface Context extends LogContext {
   readonly writer: LogWriter;
+  readonly detector: Detector;
+  readonly noteSeal: NoteSeal;
   /** A use case awaits the event of what it did before it answers. */
   readonly appender: Pick<Appender, "append">;
   readonly people: People;
@@ -71,6 +77,9 @@ export async function openContext(
     maxStartLeaves: config.MEDVAULT_AUDIT_START_ENTRIES,
     retryMs,
   });
+  const detector = new Detector(log, { rules: rulesOf(alertSettings(config)) });
+  onStop(() => detector.stop());
+  const noteSeal = createNoteSeal(await tableKey(pool, keyring, "alerts"));
   const people = peopleClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => people.close());
   const delegations = delegationsOf(config.MEDVAULT_AUTH_URL, tls);
@@ -78,6 +87,6 @@ export async function openContext(
   const ownCharts = ownChartsClient(config.MEDVAULT_RECORDS_URL, tls);
   onStop(() => ownCharts.close());
   onStop(() => writer.stop());
-  const others = { people, delegations, ownCharts };
+  const others = { detector, noteSeal, people, delegations, ownCharts };
   return { ...log, writer, appender, ...others, proofWaitMs, verification: { isRunning: false } };
 }

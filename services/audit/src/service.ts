@@ -1,5 +1,7 @@
 import { defineService } from "@medvault/runtime";
 import { writableDirectory } from "@medvault/service-kit";
+import { alertJobs } from "./alerts/alert.jobs.ts";
+import { alertRoutes } from "./alerts/alert.routes.ts";
 import { arrivalJobs } from "./completeness/arrival.jobs.ts";
 import { completenessRoutes } from "./completeness/completeness.routes.ts";
 import { AuditConfig } from "./config.ts";
@@ -24,6 +26,7 @@ export const service = defineService({
   delegations: ({ delegations }) => delegations,
   routes: (context) => [
     ...eventRoutes(context),
+    ...alertRoutes(context),
     ...myAccessRoutes(context),
     ...proofRoutes(context),
     ...completenessRoutes(context),
@@ -31,7 +34,7 @@ export const service = defineService({
     ...exportRoutes(context),
   ],
   consumers: logConsumers,
-  jobs: (context) => [...arrivalJobs(context), ...retentionJobs(context)],
+  jobs: (context) => [...arrivalJobs(context), ...retentionJobs(context), ...alertJobs(context)],
   metrics: (context) => [...logMetrics(context), ...retentionMetrics(context)],
   checks: ({ writer }) => checksOf(writer.state()),
 });

@@ -77,7 +77,7 @@ export async function startAudit(given: Given = {}) {
   }
 
   return {
-    ...{ ...log, app, broker, rabbit, sendRaw, writer: context.writer },
+    ...{ ...log, app, broker, rabbit, sendRaw, writer: context.writer, detector: context.detector },
     send: (...events: CloudEvent[]) => sendRaw("records", JSON.stringify(events)),
     as: (role: Role) => someone(role),
     /** Waits until the log holds as many entries. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PageQuery } from "../http.ts";
 import { defineRoutes } from "../route.ts";
+import * as alerts from "./alerts.ts";
 import { MyAccessPage, MyAccessQuery } from "./my-access.ts";
 import * as a from "./schemas.ts";
 
@@ -110,6 +111,33 @@ export const auditApi = defineRoutes({
     summary: "The service's own diagnosis: re-derives the whole log from its bodies",
     response: a.AuditVerification,
     errors: ["verification_running"],
+  },
+  listAlerts: {
+    method: "GET",
+    path: "/v1/audit/alerts",
+    permission: "alert:read",
+    summary: "What the rules found in the log, newest first; audited",
+    query: alerts.AlertListQuery,
+    response: alerts.AlertPage,
+  },
+  readAlert: {
+    method: "GET",
+    path: "/v1/audit/alerts/{id}",
+    permission: "alert:read",
+    summary: "One alert: why it fired, with which events, and what to do; audited",
+    response: alerts.AlertView,
+    etag: true,
+  },
+  changeAlert: {
+    method: "PATCH",
+    path: "/v1/audit/alerts/{id}",
+    permission: "alert:write",
+    summary: "Say how far an alert was looked into; every change is in the log",
+    request: alerts.AlertPatch,
+    example: { state: "acknowledged", note: "The night shift of ward 3; asked by phone" },
+    response: alerts.AlertView,
+    etag: true,
+    errors: ["invalid_transition", "version_conflict"],
   },
   readStats: {
     method: "GET",
