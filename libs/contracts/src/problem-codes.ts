@@ -40,6 +40,7 @@ export const PROBLEM_CODES = {
   already_given: "conflict",
   already_merged: "conflict",
   backup_not_complete: "conflict",
+  backup_not_running: "conflict",
   backup_running: "conflict",
   break_glass_limit: "conflict",
   break_glass_running: "conflict",

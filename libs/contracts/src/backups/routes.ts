@@ -1,6 +1,13 @@
 import { PageQuery } from "../http.ts";
 import { defineRoutes, REPLAY } from "../route.ts";
-import { BackupPage, BackupView, NewBackup, RestoreRequest } from "./schemas.ts";
+import {
+  BackupPage,
+  BackupScheduleView,
+  BackupView,
+  NewBackup,
+  NewBackupSchedule,
+  RestoreRequest,
+} from "./schemas.ts";
 
 const NO_CHOICE = { request: NewBackup, requestOptional: true } as const;
 
@@ -61,6 +68,36 @@ export const backupApi = defineRoutes({
     status: 202,
     response: BackupView,
     errors: ["backup_not_complete", "backup_running", "restore_running", ...REPLAY],
+  },
+  cancel: {
+    method: "POST",
+    path: "/v1/backups/{id}/cancel",
+    permission: "backup:write",
+    summary: "Stop a backup or verification that is under way",
+    ...NO_CHOICE,
+    status: 202,
+    response: BackupView,
+    errors: ["backup_not_running", ...REPLAY],
+  },
+  readSchedule: {
+    method: "GET",
+    path: "/v1/backups/schedule",
+    permission: "backup:read",
+    summary: "When backups are made and verified, and how many are kept",
+    response: BackupScheduleView,
+    etag: true,
+  },
+  replaceSchedule: {
+    method: "PUT",
+    path: "/v1/backups/schedule",
+    permission: "backup:delete",
+    stepUp: true,
+    summary: "Set when backups are made and verified, and how many are kept",
+    request: NewBackupSchedule,
+    example: { cron: "30 2 * * *", keepDaily: 7, keepWeekly: 4, keepMonthly: 12 },
+    response: BackupScheduleView,
+    etag: true,
+    errors: ["version_conflict", ...REPLAY],
   },
   remove: {
     method: "DELETE",

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Progress } from "../work/progress.ts";
 import { BackupRefused } from "./archive.errors.ts";
 import { blobPath, measureFile } from "./archive.store.ts";
 import { CopyRowCounter } from "./copy-format.ts";
@@ -14,21 +15,27 @@ import { readPart } from "./part.store.ts";
  * each blob is there and has its hash. Throws `BackupRefused` with the first that is not so. It
  * does not prove that the rows open: their keys are those of the services, which backup never has.
  */
-export async function checkBackup(backup: OpenedBackup, signal: AbortSignal): Promise<void> {
+export async function checkBackup(backup: OpenedBackup, check: Check): Promise<void> {
+  if (check.progress) check.progress.stage = "verifying";
   for (const part of backup.manifest.parts) {
-    signal.throwIfAborted();
-    const rows = await COUNTS[part.kind](backup, part, signal);
+    check.signal.throwIfAborted();
+    const rows = await COUNTS[part.kind](backup, part, check);
     if (rows !== part.rows) throw new BackupRefused("rows_differ");
   }
 }
 
-type Count = (backup: OpenedBackup, part: Part, signal: AbortSignal) => Promise<number>;
+interface Check {
+  readonly signal: AbortSignal;
+  readonly progress?: Progress;
+}
+
+type Count = (backup: OpenedBackup, part: Part, check: Check) => Promise<number>;
 
 const COUNTS: Readonly<Record<Part["kind"], Count>> = {
   table: countRows,
   keys: countRows,
-  files: (backup, part, signal) => countBlobs(backup, fileLines(backup, part), signal),
-  audit: (backup, part, signal) => countBlobs(backup, linesOf(backup, part, AuditLine), signal),
+  files: (backup, part, check) => countBlobs(backup, fileLines(backup, part), check),
+  audit: (backup, part, check) => countBlobs(backup, linesOf(backup, part, AuditLine), check),
 };
 
 /** The files that the backup lists. Throws `BackupRefused` part_missing or part_damaged. */
@@ -36,9 +43,15 @@ export function fileLines(backup: OpenedBackup, part: Part): AsyncGenerator<File
   return linesOf(backup, part, FileLine);
 }
 
-async function countRows(backup: OpenedBackup, part: Part): Promise<number> {
+async function countRows(backup: OpenedBackup, part: Part, { signal, progress }: Check): Promise<number> {
   const counter = new CopyRowCounter();
-  for await (const chunk of readPart(backup, part)) counter.push(chunk);
+  const share = progress?.share(part.sealedBytes);
+  for await (const chunk of readPart(backup, part)) {
+    signal.throwIfAborted();
+    counter.push(chunk);
+    share?.add(chunk.length);
+  }
+  share?.end();
   try {
     return counter.finish();
   } catch (error) {
@@ -49,12 +62,15 @@ async function countRows(backup: OpenedBackup, part: Part): Promise<number> {
 async function countBlobs(
   backup: OpenedBackup,
   lines: AsyncIterable<Measured & { missing?: string | undefined }>,
-  signal: AbortSignal,
+  { signal, progress }: Check,
 ): Promise<number> {
   let count = 0;
   for await (const line of lines) {
     signal.throwIfAborted();
-    if (!line.missing) await checkBlob(backup, line);
+    if (!line.missing) {
+      await checkBlob(backup, line);
+      progress?.share(line.bytes).end();
+    }
     count += 1;
   }
   return count;

@@ -7,16 +7,21 @@ export interface Measured {
   sha256: string;
 }
 
+interface Listeners {
+  readonly onBytes?: ((bytes: number) => void) | undefined;
+  readonly onEnd?: () => void;
+}
+
 /** Lets bytes pass and measures them. */
 export class Measure extends Transform {
   readonly #hash = createHash("sha256");
-  readonly #onEnd: (() => void) | undefined;
+  readonly #listeners: Listeners;
   #bytes = 0;
   #result: Measured | null = null;
 
-  constructor(onEnd?: () => void) {
+  constructor(listeners: Listeners = {}) {
     super();
-    this.#onEnd = onEnd;
+    this.#listeners = listeners;
   }
 
   override _transform(
@@ -26,12 +31,13 @@ export class Measure extends Transform {
   ) {
     this.#hash.update(chunk);
     this.#bytes += chunk.length;
+    this.#listeners.onBytes?.(chunk.length);
     done(null, chunk);
   }
 
   override _flush(done: (error?: Error | null) => void): void {
     try {
-      this.#onEnd?.();
+      this.#listeners.onEnd?.();
       done();
     } catch (error) {
       done(error as Error);

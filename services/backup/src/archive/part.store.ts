@@ -22,9 +22,9 @@ export async function writePart(
   { id, folder, key }: BackupFolder,
   name: string,
   plain: Readable,
-  signal: AbortSignal,
+  { signal, onBytes }: { signal: AbortSignal; onBytes?: (bytes: number) => void },
 ): Promise<Pick<Part, "bytes" | "sha256" | "sealedBytes" | "sealedSha256">> {
-  const before = new Measure();
+  const before = new Measure({ onBytes });
   const after = new Measure();
   const seal = createSealStream(key, partContext(id, name));
   const out = createWriteStream(join(folder, "parts", name), { flags: "wx", mode: 0o600, flush: true });
@@ -43,11 +43,12 @@ export async function* readPart(
   part: { name: string; sha256: string; sealedSha256: string },
 ): AsyncGenerator<Buffer> {
   const before = new Measure();
-  const after = new Measure(() => {
+  const onEnd = () => {
     if (before.result().sha256 !== part.sealedSha256 || after.result().sha256 !== part.sha256) {
       throw new BackupRefused("part_damaged");
     }
-  });
+  };
+  const after = new Measure({ onEnd });
   const open = createOpenStream(key, partContext(id, part.name));
   const done = pipeline(createReadStream(join(folder, "parts", part.name)), before, open, after);
   done.catch(() => {}); // the iteration below meets the same error

@@ -11,3 +11,9 @@ export class BackupNotComplete extends refusal(
   "backup_not_complete",
   "This backup is not complete. Choose one whose state is complete.",
 ) {}
+
+/** Nothing of this backup is under way. */
+export class BackupNotRunning extends refusal(
+  "backup_not_running",
+  "This backup is neither being made nor verified.",
+) {}

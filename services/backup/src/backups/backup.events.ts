@@ -2,6 +2,7 @@ import { type Actor, auditEvent, type NewEvent } from "@medvault/contracts";
 
 const ACTIONS = {
   requested: "backup:write",
+  cancel_requested: "backup:write",
   created: "backup:write",
   read: "backup:read",
   listed: "backup:read",

@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { isGone, THIS_RUNNER } from "../work/runner.ts";
 import { type BackupTimes, backupTimes, endDeletion, listRemovals, listWorkers } from "./backup.store.ts";
 import { endVerifying, failMaking } from "./making.service.ts";
+import { applyRetention, beginDue } from "./schedule.service.ts";
 
 /**
  * Cleans up after processes that were killed: what they were making is failed and its files go;
@@ -29,6 +30,8 @@ export async function recoverBackups(context: Context): Promise<void> {
 
 export const backupJobs = (context: Context): Job[] => [
   { name: "recover-backups", every: 30_000, run: () => recoverBackups(context) },
+  { name: "backup-schedule", every: 15_000, run: () => beginDue(context, new Date()) },
+  { name: "backup-retention", every: 60_000, exclusive: true, run: () => applyRetention(context) },
 ];
 
 export function backupMetrics({ pool }: Context): Metric[] {

@@ -305,5 +305,5 @@ test("a check that is aborted, stops", async () => {
   const { id, sha256 } = await makeBackup(backup);
   const expected = { manifestSha256: sha256 ?? "", keysetSha256: null };
   const opened = await openBackup(backup.context, id, expected);
-  await expect(checkBackup(opened, AbortSignal.abort())).rejects.toThrow();
+  await expect(checkBackup(opened, { signal: AbortSignal.abort() })).rejects.toThrow();
 });

@@ -18,9 +18,10 @@ import { RestoreRunning } from "../restores/restore.errors.ts";
 import { insertRestore, latestRestores } from "../restores/restore.store.ts";
 import type { RestoreKind } from "../restores/restore.ts";
 import { THIS_RUNNER } from "../work/runner.ts";
-import { BackupNotComplete, BackupRunning } from "./backup.errors.ts";
+import { BackupNotComplete, BackupNotRunning, BackupRunning } from "./backup.errors.ts";
 import { backupEvent } from "./backup.events.ts";
 import {
+  askToStop,
   beginDeletion,
   beginVerification,
   endDeletion,
@@ -47,7 +48,7 @@ export async function startBackup(context: Context, actor: Actor, write: WriteRe
   const { id, isFirst, headers } = await once(context, actor, write, "requested", made, async (tx) => {
     if ((await underWay(tx)).restore) throw new RestoreRunning();
     await probeDirectory(context.archiveDir); // a full one is refused now, not found out later
-    await insertBackup(tx, made, actor.id, THIS_RUNNER);
+    await insertBackup(tx, { id: made, requestedBy: actor.id }, THIS_RUNNER);
   });
   if (isFirst) beginMaking(context, actor, id);
   return { body: await viewById(context, id), headers };
@@ -128,20 +129,42 @@ export async function requestRestore(
  * Removes a backup and what only it held.
  * @throws NotFound, RestoreRunning while any restore runs, BackupRunning while it is worked on
  */
-export async function deleteBackup(
-  { pool, archiveDir, queue }: Context,
-  actor: Actor,
-  id: string,
-): Promise<void> {
-  await inTransaction(pool, async (tx) => {
+export async function deleteBackup(context: Context, actor: Actor, id: string): Promise<void> {
+  await inTransaction(context.pool, async (tx) => {
     await takeTurn(tx);
     if (!(await findBackup(tx, id))) throw new NotFound();
     if ((await underWay(tx)).restore) throw new RestoreRunning();
     if (!(await beginDeletion(tx, id))) throw new BackupRunning();
     await emit(tx, SOURCE, backupEvent(actor, "deleted", id));
   });
+  await removeMarked(context, id);
+}
+
+/**
+ * Removes what is left of a backup that is marked for removal; if it is killed, a later process
+ * does.
+ */
+export async function removeMarked({ pool, archiveDir, queue }: Context, id: string): Promise<void> {
   await queue.run(() => removeBackup(archiveDir, id));
   await endDeletion(pool, id);
+}
+
+/**
+ * Asks for the end of a backup or a verification, which comes within some seconds: it is then
+ * `failed`, with the error `cancelled`.
+ * @throws NotFound, BackupNotRunning
+ */
+export async function cancelBackup(
+  context: Context,
+  actor: Actor,
+  id: string,
+  write: WriteRequest,
+): Promise<Begun> {
+  const { headers } = await once(context, actor, write, "cancel_requested", id, async (tx) => {
+    if (!(await findBackup(tx, id))) throw new NotFound();
+    if (!(await askToStop(tx, id))) throw new BackupNotRunning();
+  });
+  return { body: await viewById(context, id), headers };
 }
 
 /**
@@ -152,7 +175,12 @@ async function once(
   { pool, keyring, appender }: Context,
   actor: Actor,
   write: WriteRequest,
-  verb: "requested" | "verify_requested" | "restore_requested" | "restore_preview_requested",
+  verb:
+    | "requested"
+    | "cancel_requested"
+    | "verify_requested"
+    | "restore_requested"
+    | "restore_preview_requested",
   id: string,
   begin: (tx: Tx) => Promise<void>,
 ): Promise<{ id: string; isFirst: boolean; headers: Record<string, string> }> {

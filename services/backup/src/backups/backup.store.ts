@@ -1,5 +1,6 @@
 import type { Db, Tx } from "@medvault/postgres";
 import { unlessTaken } from "../restores/restore.store.ts";
+import type { Progress } from "../work/progress.ts";
 import { BackupRunning } from "./backup.errors.ts";
 import type { Backup, Contents } from "./backup.ts";
 
@@ -7,7 +8,7 @@ import type { Backup, Contents } from "./backup.ts";
 const BACKUP = `id, state, created_at as "createdAt", finished_at as "finishedAt", error, size_bytes as "sizeBytes",
             manifest_sha256 as "manifestSha256", tables, table_rows as rows, files, files_missing as "filesMissing",
             audit_checkpoint as "auditCheckpoint", verify_state as "verifyState", verify_error as "verifyError",
-            verified_at as "verifiedAt"`;
+            verified_at as "verifiedAt", scheduled, stage, percent`;
 
 /** A row of work whose process may be gone. */
 export interface Worker {
@@ -17,12 +18,16 @@ export interface Worker {
 }
 
 /** Begins a backup. Throws `BackupRunning` when one runs: a unique index decides. */
-export async function insertBackup(tx: Tx, id: string, requestedBy: string, runner: string): Promise<void> {
+export async function insertBackup(
+  tx: Tx,
+  { id, requestedBy, scheduled = false }: { id: string; requestedBy: string; scheduled?: boolean },
+  runner: string,
+): Promise<void> {
   await unlessTaken(
     tx.query(
-      `insert into backups (id, state, requested_by, runner, heartbeat_at)
-       values ($1, 'running', $2, $3, now())`,
-      [id, requestedBy, runner],
+      `insert into backups (id, state, requested_by, scheduled, runner, heartbeat_at)
+       values ($1, 'running', $2, $3, $4, now())`,
+      [id, requestedBy, scheduled, runner],
     ),
     new BackupRunning(),
   );
@@ -47,17 +52,26 @@ export async function listBackups(db: Db, beforeId: string | null, limit: number
   return rows;
 }
 
-/** False when it is no longer this runner's. */
+/** The newest backup that is whole. */
+export async function newestWhole(db: Db): Promise<string | null> {
+  const { rows } = await db.query<{ id: string }>(
+    "select id from backups where state = 'complete' order by id desc limit 1",
+  );
+  return rows[0]?.id ?? null;
+}
+
+/** Whether the schedule made it; null when it is no longer this runner's. */
 export async function completeBackup(
   tx: Tx,
   id: string,
   runner: string,
   contents: Contents,
-): Promise<boolean> {
-  const { rowCount } = await tx.query(
-    `update backups set state = 'complete', finished_at = now(), manifest_sha256 = $3, size_bytes = $4, tables = $5,
+): Promise<{ scheduled: boolean } | null> {
+  const { rows } = await tx.query<{ scheduled: boolean }>(
+    `update backups set state = 'complete', finished_at = now(), stage = null, percent = null, manifest_sha256 = $3, size_bytes = $4, tables = $5,
             table_rows = $6, files = $7, files_missing = $8, audit_checkpoint = $9
-      where id = $1 and runner = $2 and state = 'running'`,
+      where id = $1 and runner = $2 and state = 'running'
+     returning scheduled`,
     [
       id,
       runner,
@@ -70,13 +84,25 @@ export async function completeBackup(
       contents.auditCheckpoint,
     ],
   );
-  return rowCount === 1;
+  return rows[0] ?? null;
 }
 
-export async function failBackup(tx: Tx, id: string, error: string): Promise<boolean> {
-  const { rowCount } = await tx.query(
-    `update backups set state = 'failed', finished_at = now(), error = $2 where id = $1 and state = 'running'`,
+/** Whether the schedule made it; null when it is not being made. */
+export async function failBackup(tx: Tx, id: string, error: string): Promise<{ scheduled: boolean } | null> {
+  const { rows } = await tx.query<{ scheduled: boolean }>(
+    `update backups set state = 'failed', finished_at = now(), stage = null, percent = null, error = $2
+      where id = $1 and state = 'running'
+     returning scheduled`,
     [id, error],
+  );
+  return rows[0] ?? null;
+}
+
+/** Asks whoever makes or verifies it to stop. False when nobody does. */
+export async function askToStop(tx: Tx, id: string): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update backups set cancelled_at = now() where id = $1 and (state = 'running' or verify_state = 'running')`,
+    [id],
   );
   return rowCount === 1;
 }
@@ -88,7 +114,8 @@ export async function failBackup(tx: Tx, id: string, error: string): Promise<boo
 export async function beginVerification(tx: Tx, id: string, runner: string): Promise<boolean> {
   const { rowCount } = await unlessTaken(
     tx.query(
-      `update backups set verify_state = 'running', verify_error = null, runner = $2, heartbeat_at = now()
+      `update backups set verify_state = 'running', verify_error = null, runner = $2, heartbeat_at = now(),
+              cancelled_at = null
         where id = $1 and state = 'complete' and verify_state is distinct from 'running'`,
       [id, runner],
     ),
@@ -100,7 +127,8 @@ export async function beginVerification(tx: Tx, id: string, runner: string): Pro
 export async function endVerification(tx: Tx, id: string, error: string | null): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update backups set verify_state = case when $2::text is null then 'passed' else 'failed' end,
-            verify_error = $2, verified_at = case when $2::text is null then now() else verified_at end
+            verify_error = $2, verified_at = case when $2::text is null then now() else verified_at end,
+            stage = null, percent = null
       where id = $1 and verify_state = 'running'`,
     [id, error],
   );
@@ -116,8 +144,20 @@ export async function listWorkers(db: Db): Promise<Worker[]> {
   return rows;
 }
 
-export async function beat(db: Db, id: string, runner: string): Promise<void> {
-  await db.query("update backups set heartbeat_at = now() where id = $1 and runner = $2", [id, runner]);
+/** Says that its process is alive, and how far it is. True: somebody asked it to stop. */
+export async function beat(
+  db: Db,
+  id: string,
+  runner: string,
+  { stage, percent }: Pick<Progress, "stage" | "percent">,
+): Promise<boolean> {
+  const { rows } = await db.query<{ cancelled: boolean }>(
+    `update backups set heartbeat_at = now(), stage = $3, percent = $4
+      where id = $1 and runner = $2 and (state = 'running' or verify_state = 'running')
+     returning cancelled_at is not null as cancelled`,
+    [id, runner, stage, percent],
+  );
+  return rows[0]?.cancelled ?? false;
 }
 
 /**
@@ -142,13 +182,20 @@ export async function endDeletion(db: Db, id: string): Promise<void> {
   await db.query("delete from backups where id = $1 and state = 'deleting'", [id]);
 }
 
-/** Whether a backup is being made, and whether a restore waits or runs: never both at once. */
-export async function underWay(db: Db): Promise<{ backup: boolean; restore: boolean }> {
-  const { rows } = await db.query<{ backup: boolean; restore: boolean }>(
+/** What is being made or verified, or waits: never a backup and a restore at once. */
+interface UnderWay {
+  readonly backup: boolean;
+  readonly verification: boolean;
+  readonly restore: boolean;
+}
+
+export async function underWay(db: Db): Promise<UnderWay> {
+  const { rows } = await db.query<UnderWay>(
     `select exists (select from backups where state = 'running') as backup,
+            exists (select from backups where verify_state = 'running') as verification,
             exists (select from restores where state in ('requested', 'running')) as restore`,
   );
-  return rows[0] ?? { backup: false, restore: false };
+  return rows[0] ?? { backup: false, verification: false, restore: false };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type BackupState, type BackupView, isStorageFull } from "@medvault/contracts";
+import { type BackupStage, type BackupState, type BackupView, isStorageFull } from "@medvault/contracts";
 import { BackupRefused } from "../archive/archive.errors.ts";
 import type { Manifest } from "../archive/manifest.ts";
 import type { Latest } from "../restores/restore.store.ts";
@@ -21,6 +21,9 @@ export interface Backup {
   verifyState: "running" | "passed" | "failed" | null;
   verifyError: string | null;
   verifiedAt: Date | null;
+  scheduled: boolean;
+  stage: BackupStage | null;
+  percent: number | null;
 }
 
 /** What a finished backup holds. */
@@ -54,6 +57,9 @@ export function viewOf(backup: Backup, latest: Latest = {}): BackupView {
           }
         : null,
     error: backup.error,
+    scheduled: backup.scheduled,
+    stage: backup.stage,
+    percent: backup.percent,
     verification: backup.verifyState ? { state: backup.verifyState, error: backup.verifyError } : null,
     verifiedAt: backup.verifiedAt?.toISOString() ?? null,
     restore: restoreView(latest.restore),

@@ -9,13 +9,16 @@ import type { Measured } from "../archive/measure.ts";
 import { type BackupFolder, writePart } from "../archive/part.store.ts";
 import type { Context } from "../context.ts";
 import { lastCopy } from "../erasures/ledger.store.ts";
+import type { Progress } from "../work/progress.ts";
 import {
+  fileBytes,
   inSnapshot,
   listFiles,
   listMigrations,
   listTables,
   postgresVersion,
   type SourceTable,
+  sizesOf,
   snapshotOf,
   startCopy,
 } from "./snapshot.store.ts";
@@ -31,6 +34,7 @@ type Sources = Pick<Context, "copyPool" | "archiveDir" | "filesDir" | "auditDir"
 export interface Draft extends BackupFolder {
   readonly createdAt: Date;
   readonly signal: AbortSignal;
+  readonly progress: Progress;
 }
 
 export interface Collected {
@@ -50,13 +54,18 @@ export async function collect(sources: Sources, draft: Draft): Promise<Collected
     const [first] = clients;
     if (!first) throw new RangeError("no connection to copy by");
     const tables = await listTables(first);
+    draft.progress.stage = "tables";
+    const tableBytes = await sizesOf(first, tables);
+    draft.progress.expect([...tableBytes.values(), await fileBytes(first)].reduce((a, b) => a + b, 0));
     const migrations = await listMigrations(first);
     const version = await postgresVersion(first);
     const snapshot = await snapshotOf(first);
-    const parts = await copyTables(draft, clients, tables);
+    const parts = await copyTables(draft, clients, tables, tableBytes);
+    draft.progress.stage = "files";
     return { parts, migrations, version, snapshot, files: await copyFiles(sources, draft, first) };
   });
   const { files } = fromDatabase;
+  draft.progress.stage = "log";
   const audit = await copyAudit(sources, draft);
   const parts = [...fromDatabase.parts, files.part, ...(audit ? [audit.part] : [])];
   const sizeBytes =
@@ -80,22 +89,34 @@ export async function collect(sources: Sources, draft: Draft): Promise<Collected
 }
 
 /** Every connection takes the next table until none is left. */
-async function copyTables(draft: Draft, clients: pg.PoolClient[], tables: SourceTable[]): Promise<Part[]> {
+async function copyTables(
+  draft: Draft,
+  clients: pg.PoolClient[],
+  tables: SourceTable[],
+  bytes: ReadonlyMap<SourceTable, number>,
+): Promise<Part[]> {
   const queue = [...tables];
   const parts: Part[] = [];
   await Promise.all(
     clients.map(async (client) => {
       for (let next = queue.shift(); next; next = queue.shift())
-        parts.push(await copyTable(draft, client, next));
+        parts.push(await copyTable(draft, client, next, bytes.get(next) ?? 0));
     }),
   );
   return parts;
 }
 
-async function copyTable(draft: Draft, client: pg.PoolClient, source: SourceTable): Promise<Part> {
+async function copyTable(
+  draft: Draft,
+  client: pg.PoolClient,
+  source: SourceTable,
+  bytes: number,
+): Promise<Part> {
   const name = `${source.schema}.${source.table}`;
   const copy = startCopy(client, source);
-  const written = await writePart(draft, name, copy, draft.signal);
+  const share = draft.progress.share(bytes);
+  const written = await writePart(draft, name, copy, { signal: draft.signal, onBytes: share.add });
+  share.end();
   return { name, ...source, rows: copy.rowCount ?? 0, ...written };
 }
 
@@ -108,7 +129,7 @@ async function writeList(
   const count = new Count();
   const plain = Readable.from(toLines(count.of(items)));
   const name = `${kind}.list`;
-  const written = await writePart(draft, name, plain, draft.signal);
+  const written = await writePart(draft, name, plain, draft);
   return { name, kind, schema: null, table: null, columns: [], rows: count.items, ...written };
 }
 
@@ -123,6 +144,7 @@ async function copyFiles(sources: Sources, draft: Draft, client: pg.PoolClient) 
       draft.signal.throwIfAborted();
       const source = join(sources.filesDir, "blobs", file.blob.slice(0, 2), file.blob);
       const missing = await takeFile(sources.archiveDir, draft.folder, source, file);
+      draft.progress.share(file.bytes).end();
       if (missing) totals.missing += 1;
       else totals.blobBytes += file.bytes;
       yield missing ? { ...file, missing } : file;

@@ -1,11 +1,8 @@
 import { NotFound } from "@medvault/contracts";
 import type { MakingContext } from "../context.ts";
 import { RestoreRunning } from "../restores/restore.errors.ts";
-import { findBackup, listBackups, takeTurn, underWay } from "./backup.store.ts";
+import { findBackup, newestWhole, takeTurn, underWay } from "./backup.store.ts";
 import { makeBackupNow, verifyNow } from "./making.service.ts";
-
-/** The newest are looked through for one that is whole. */
-const LOOKED_THROUGH = 100;
 
 /** Which backup, and the stable code of what is wrong with it; null: nothing. */
 export interface Done {
@@ -30,11 +27,9 @@ export async function makeScheduled(context: MakingContext): Promise<Done> {
  * @throws NotFound where there is none, BackupRunning while another verification runs
  */
 export async function verifyNewest(context: MakingContext): Promise<Done> {
-  const found = (await listBackups(context.pool, null, LOOKED_THROUGH)).find(
-    ({ state }) => state === "complete",
-  );
-  if (!found) throw new NotFound();
-  await verifyNow(context, found.id);
-  const verified = await findBackup(context.pool, found.id);
-  return { id: found.id, error: verified ? verified.verifyError : "deleted" };
+  const id = await newestWhole(context.pool);
+  if (id === null) throw new NotFound();
+  await verifyNow(context, id);
+  const verified = await findBackup(context.pool, id);
+  return { id, error: verified ? verified.verifyError : "deleted" };
 }

@@ -81,6 +81,29 @@ export async function listTables(client: pg.PoolClient): Promise<SourceTable[]> 
   return rows.map((row) => ({ ...row, kind: keySchemas.includes(row.schema) ? "keys" : "table" }));
 }
 
+/** How many bytes each of these tables takes; about what its copy has. */
+export async function sizesOf(
+  client: pg.PoolClient,
+  tables: readonly SourceTable[],
+): Promise<Map<SourceTable, number>> {
+  const { rows } = await client.query<{ bytes: number }>(
+    `select (pg_table_size(t.name::regclass) +
+             coalesce((select sum(pg_table_size(i.relid)) from pg_partition_tree(t.name::regclass) i
+                        where i.relid <> t.name::regclass), 0))::float8 as bytes
+       from unnest($1::text[]) with ordinality t (name, at) order by t.at`,
+    [tables.map(({ schema, table }) => ddl("%I.%I", schema, table))],
+  );
+  return new Map(tables.map((table, at) => [table, rows[at]?.bytes ?? 0]));
+}
+
+/** How many bytes all blobs of files have together. */
+export async function fileBytes(client: pg.PoolClient): Promise<number> {
+  const { rows } = await client.query<{ bytes: number }>(
+    "select coalesce(sum(blob_bytes), 0)::float8 as bytes from files.files",
+  );
+  return rows[0]?.bytes ?? 0;
+}
+
 /** What is applied of each business schema's migrations, in order. */
 export async function listMigrations(client: pg.PoolClient): Promise<Record<string, AppliedMigration[]>> {
   const found: Record<string, AppliedMigration[]> = {};

@@ -107,7 +107,7 @@ async function renewParts(opened: OpenedBackup, renewal: Renewal, signal: AbortS
     made.push(name);
     const count = new Count();
     const plain = Readable.from(writeTuples(count.of(renew(part, tuples, renewal))));
-    const written = await writePart(opened, name, plain, signal);
+    const written = await writePart(opened, name, plain, { signal });
     parts.push({ ...part, ...written, name, rows: count.items });
   }
   return { parts, made };

@@ -90,7 +90,7 @@ async function restore(context: RestoreContext, task: RestoreTask, limits: SwapL
   if (!expected) throw new RestoreFailed("backup_gone");
   const backup = await openBackup(context, task.backupId, expected);
   try {
-    await checkBackup(backup, new AbortController().signal);
+    await checkBackup(backup, { signal: new AbortController().signal });
     await requireWholeLedger(pool, context.archiveDir, backup.manifest);
     if (task.kind === "preview") await preview(context, backup, task);
     else await fenced(pool, task.n, limits.attempts, () => replace(context, backup, task, limits));

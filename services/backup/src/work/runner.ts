@@ -29,14 +29,14 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Calls `beat` every 5 s while `work` runs, so that others see that this process is alive. */
+/** Calls `beat` at once, and every 5 s while `work` runs: others see that this process is alive. */
 export async function whileBeating<T>(
   beat: () => Promise<void>,
   logger: ArchiveContext["logger"],
   work: () => Promise<T>,
 ): Promise<T> {
-  const timer = setInterval(() => {
-    beat().catch((err: unknown) => logger.warn({ err }, "heartbeat failed"));
-  }, HEARTBEAT_MS);
+  const beating = () => beat().catch((err: unknown) => logger.warn({ err }, "heartbeat failed"));
+  await beating();
+  const timer = setInterval(beating, HEARTBEAT_MS);
   return await work().finally(() => clearInterval(timer));
 }
