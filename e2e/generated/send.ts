@@ -47,6 +47,8 @@ export function send(gateway: URL, request: Generated, token: string | null): Pr
     sent.on("response", (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
+      // A stream of events has no end: its beginning is its answer.
+      const isEndless = response.headers["content-type"]?.startsWith("text/event-stream") ?? false;
       const done = () =>
         resolve({
           status: response.statusCode ?? 0,
@@ -58,10 +60,10 @@ export function send(gateway: URL, request: Generated, token: string | null): Pr
       response.on("data", (chunk: Buffer) => {
         chunks.push(chunk);
         bytes += chunk.length;
-        if (bytes > MOST_BYTES) response.destroy();
+        if (isEndless || bytes > MOST_BYTES) response.destroy();
       });
       response.on("close", () =>
-        response.complete || bytes > MOST_BYTES ? done() : reject(new Error("a torn answer")),
+        response.complete || isEndless || bytes > MOST_BYTES ? done() : reject(new Error("a torn answer")),
       );
     });
     sent.end(body ?? undefined);

@@ -93,6 +93,7 @@ export const PROBLEM_CODES = {
   login_locked: "rate_limited",
   rate_limited: "rate_limited",
   too_many_patients: "rate_limited",
+  too_many_streams: "rate_limited",
 
   audit_log_damaged: "internal",
   content_damaged: "internal",

@@ -22,6 +22,8 @@ import { writerRefused } from "./log/writer.events.ts";
 import { LogWriter } from "./log/writer.service.ts";
 import { type OwnCharts, ownChartsClient } from "./my-access/own-charts.client.ts";
 import { createOutsideDirectory, type OutsideStore } from "./outside/outside.store.ts";
+import { Streams } from "./stream/streams.ts";
+import { Tail } from "./stream/tail.service.ts";
 
 /** The log in Postgres, what is kept of it outside, and the keys of both. */
 export interface LogContext {
@@ -46,6 +48,9 @@ export interface Context extends LogContext {
   readonly ownCharts: OwnCharts;
   /** The longest that a proof waits for its checkpoint. */
   readonly proofWaitMs: number;
+  /** Those who follow the log, and what they follow. */
+  readonly streams: Streams;
+  readonly tail: Tail;
   /** One verification at a time: each reads the whole log. */
   readonly verification: { isRunning: boolean };
 }
@@ -54,13 +59,18 @@ export interface Context extends LogContext {
 interface Waits {
   readonly retryMs: number;
   readonly proofWaitMs: number;
+  /** How long a stream may say nothing, and its reader take nothing. */
+  readonly heartbeatMs: number;
+  readonly stalledMs: number;
 }
+const WAITS: Waits = { retryMs: 1_000, proofWaitMs: 1_500, heartbeatMs: 15_000, stalledMs: 30_000 };
 
 /** Nothing is written before the writer is started. */
 export async function openContext(
   { config, pool, keyring, appender, logger, tls, now, onStop }: Parts<AuditConfig>,
-  { retryMs, proofWaitMs }: Waits = { retryMs: 1_000, proofWaitMs: 1_500 },
+  waits: Partial<Waits> = {},
 ): Promise<Context> {
+  const { retryMs, proofWaitMs, heartbeatMs, stalledMs } = { ...WAITS, ...waits };
   const { publicKey, sign } = await signingKey(pool, keyring, "checkpoints");
   const logKey = await tableKey(pool, keyring, "log");
   const seal = createBodySeal(logKey);
@@ -87,6 +97,8 @@ export async function openContext(
   const ownCharts = ownChartsClient(config.MEDVAULT_RECORDS_URL, tls);
   onStop(() => ownCharts.close());
   onStop(() => writer.stop());
-  const others = { detector, noteSeal, people, delegations, ownCharts };
+  const streams = new Streams({ heartbeatMs, stalledMs });
+  onStop(() => streams.settled());
+  const others = { detector, noteSeal, people, delegations, ownCharts, streams, tail: new Tail(log) };
   return { ...log, writer, appender, ...others, proofWaitMs, verification: { isRunning: false } };
 }

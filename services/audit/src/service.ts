@@ -14,6 +14,7 @@ import { checksOf } from "./log/writer.ts";
 import { myAccessRoutes } from "./my-access/my-access.routes.ts";
 import { proofRoutes } from "./proofs/proof.routes.ts";
 import { retentionJobs, retentionMetrics } from "./retention/retention.jobs.ts";
+import { streamRoutes } from "./stream/stream.routes.ts";
 import { verificationRoutes } from "./verification/verification.routes.ts";
 
 export const service = defineService({
@@ -32,6 +33,7 @@ export const service = defineService({
     ...completenessRoutes(context),
     ...verificationRoutes(context),
     ...exportRoutes(context),
+    ...streamRoutes(context),
   ],
   consumers: logConsumers,
   jobs: (context) => [...arrivalJobs(context), ...retentionJobs(context), ...alertJobs(context)],

@@ -32,7 +32,7 @@ interface Given {
 
 const impatient: typeof service = {
   ...service,
-  open: (parts) => openContext(parts, { retryMs: 50, proofWaitMs: 1_000 }),
+  open: (parts) => openContext(parts, { retryMs: 50, proofWaitMs: 1_000, heartbeatMs: 300, stalledMs: 500 }),
 };
 
 /** The whole service with a database, broker and directory of its own; events come by the queue. */
@@ -44,8 +44,8 @@ export async function startAudit(given: Given = {}) {
   const log = await givenLog(database, given.keyring);
   const broker = connectBroker({ url: given.amqpUrl ?? rabbit.url("audit"), logger: testLogger() });
   const senders = new Map<string, Broker>();
-  const { app, context, someone, close } = await startTestService(impatient, {
-    ...{ database, broker, keyring: log.keyring, pool: given.pool ?? log.pool },
+  const options = {
+    ...{ database, keyring: log.keyring, pool: given.pool ?? log.pool },
     env: {
       MEDVAULT_AUDIT_DIR: log.dir,
       MEDVAULT_AUTH_URL: given.authUrl ?? "http://127.0.0.1:1",
@@ -54,7 +54,8 @@ export async function startAudit(given: Given = {}) {
       MEDVAULT_AUDIT_CHECKPOINT_MS: "50",
       MEDVAULT_AUDIT_LEASE_MS: "1000",
     },
-  });
+  };
+  const { app, context, someone, close } = await startTestService(impatient, { ...options, broker });
 
   /** Sends a body to the audit queue as the relay of `user` would. */
   async function sendRaw(
@@ -80,6 +81,8 @@ export async function startAudit(given: Given = {}) {
     ...{ ...log, app, broker, rabbit, sendRaw, writer: context.writer, detector: context.detector },
     send: (...events: CloudEvent[]) => sendRaw("records", JSON.stringify(events)),
     as: (role: Role) => someone(role),
+    /** Another process of the service, which writes nothing. */
+    replica: () => startTestService(impatient, options),
     /** Waits until the log holds as many entries. */
     async logged(count: number): Promise<void> {
       await eventually(async () => {

@@ -73,6 +73,14 @@ export function edge(context: Context, refusals: RefusalLog): RequestHandler {
       withSession: signedIn !== null,
       onUnrecorded: signedIn ? (status, code) => refusals.noteAnswer(req, signedIn, status, code) : undefined,
       idleTimeoutMs,
+      watch:
+        signedIn && permission
+          ? (end) =>
+              admission.standings.watch({
+                ...{ signedIn, permission, end },
+                use: { ...client, transport: signedIn.transport },
+              })
+          : undefined,
       // It may have ended sessions or changed roles: here the next request sees that at once.
       onSettled:
         route.service === "auth" && isUnsafe(req.method) ? admission.store.forgetSessions : undefined,

@@ -83,6 +83,8 @@ export const ACT_VERBS = {
   "slots-read": "looked for a free time for …",
   "start-announced": "sent a reminder of …",
   stored: "stored …",
+  "stream-ended": "stopped following …",
+  streamed: "followed … as it grew",
   submitted: "handed in …",
   summarised: "made a summary of your record with …",
   unassigned: "took someone off …",

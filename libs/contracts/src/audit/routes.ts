@@ -147,6 +147,17 @@ export const auditApi = defineRoutes({
     query: a.AuditStatsQuery,
     response: a.AuditStats,
   },
+  stream: {
+    method: "GET",
+    path: "/v1/audit/stream",
+    permission: "audit:read",
+    summary:
+      "New events as they come (server-sent events); each id is the entry's index, which Last-Event-ID or `after` takes up again without a gap; audited",
+    query: a.AuditStreamQuery,
+    response: z.string(),
+    responseType: "text/event-stream",
+    errors: ["too_many_streams"],
+  },
   export: {
     method: "GET",
     path: "/v1/audit/export",

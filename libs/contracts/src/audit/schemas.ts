@@ -27,6 +27,25 @@ export type AuditFilter = z.infer<typeof AuditFilter>;
 export const AuditEventQuery = PageQuery.extend(filters);
 export type AuditEventQuery = z.infer<typeof AuditEventQuery>;
 
+/** An index of the log behind which to go on; -1: from its beginning. */
+const AfterIndex = z.preprocess(
+  (value) => (value === "-1" ? -1 : value),
+  queryNumber(
+    wholeNumber()
+      .min(-1)
+      .max(Number.MAX_SAFE_INTEGER - 1),
+  ),
+);
+/** What a `Last-Event-ID` of the stream says. */
+export const LastEventId = AfterIndex;
+
+/**
+ * `after`: goes on behind the entry of this index. Default: begins with what comes from now on. A
+ * `Last-Event-ID` counts more: a browser that reconnects sends its first address again.
+ */
+export const AuditStreamQuery = AuditFilter.extend({ after: AfterIndex.optional() });
+export type AuditStreamQuery = z.infer<typeof AuditStreamQuery>;
+
 /**
  * An event as the log holds it. `index` is its leaf, `time` the producer's own. `damaged`: the
  * stored row no longer gives the tree's leaf, and only id, index, time and type are shown.

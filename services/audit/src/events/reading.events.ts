@@ -1,7 +1,16 @@
 import { type Actor, type AuditFilter, auditEvent, type NewEvent } from "@medvault/contracts";
 
 /** How the log was read. */
-export type Reading = "queried" | "read" | "proved" | "counted" | "exported" | "verified" | "completeness";
+export type Reading =
+  | "queried"
+  | "read"
+  | "proved"
+  | "counted"
+  | "exported"
+  | "streamed"
+  | "stream-ended"
+  | "verified"
+  | "completeness";
 
 type Details = Record<string, string | number | boolean | null>;
 

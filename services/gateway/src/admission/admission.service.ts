@@ -13,6 +13,7 @@ import { UsedUpLimits } from "../limits/used-up-limits.ts";
 import { assertCsrfToken, assertOwnPage, isUnsafe } from "../origins/own-page.ts";
 import type { Route } from "../routing/route-table.ts";
 import type { AdmissionQuery, AdmissionResult, AdmissionStore } from "./admission.store.ts";
+import { Standings } from "./standing.service.ts";
 
 /** While Redis is away: enough to read the documentation, too little to attack with. */
 const LOCAL_POINTS = 30;
@@ -24,6 +25,8 @@ export interface Admission {
   tokens: AccessTokens;
   auth: AuthClient;
   usedUp: UsedUpLimits;
+  /** Who reads answers without an end. */
+  standings: Standings;
   /** Counts in this process alone, while Redis is away. */
   local: RateLimiterMemory;
 }
@@ -41,13 +44,14 @@ export interface Arrival {
   permission: ResourceAction | undefined;
 }
 
-export function createAdmission(parts: Omit<Admission, "usedUp" | "local">): Admission {
+export function createAdmission(parts: Omit<Admission, "usedUp" | "standings" | "local">): Admission {
   const local = new RateLimiterMemory({
     keyPrefix: "local",
     points: LOCAL_POINTS,
     duration: LOCAL_WINDOW_S,
   });
-  return { ...parts, usedUp: new UsedUpLimits(), local };
+  const standings = new Standings(parts.store, parts.auth);
+  return { ...parts, usedUp: new UsedUpLimits(), standings, local };
 }
 
 /** Who was let in: somebody who is signed in, or a guest with what guests may do here. */

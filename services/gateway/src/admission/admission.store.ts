@@ -21,6 +21,8 @@ export interface AdmissionQuery {
   readonly claims: AccessClaims | null;
   /** Counted unless the session has ended: an old token must not use up its user's limits. */
   readonly ofUser: readonly Limit[];
+  /** Whether the session lives is all that is asked: nobody uses it. */
+  readonly isLook?: true;
 }
 
 export interface AdmissionResult {
@@ -36,6 +38,8 @@ export interface AdmissionStore {
    * alive a moment ago. Rejects when Redis does not answer.
    */
   query(query: AdmissionQuery): Promise<AdmissionResult>;
+  /** The session as Redis has it now, which is no use of it. Rejects as `query` does. */
+  look(claims: AccessClaims): Promise<CachedSession>;
   /** What guests may do now; nothing while Redis has not been filled. Rejects as `query` does. */
   guestScope(): Promise<string>;
   /** Sessions may have changed through this gateway: the next request of each asks again. */
@@ -145,7 +149,7 @@ export function createAdmissionStore(redis: Redis): AdmissionStore {
     if (leases.holdsAny) givingBack = setTimeout(giveBack, LEASE_MS / 2).unref();
   };
 
-  const ask = async ({ ofAddress, claims, ofUser }: AdmissionQuery): Promise<Row> => {
+  const ask = async ({ ofAddress, claims, ofUser, isLook }: AdmissionQuery): Promise<Row> => {
     const limits = [...ofAddress, ...ofUser];
     const keys = limits.map((limit) => limit.key);
     const args: (string | number)[] = [limits.length, ofAddress.length];
@@ -155,7 +159,7 @@ export function createAdmissionStore(redis: Redis): AdmissionStore {
       args.push(points, cost, windowMs, member, leases.wanted(limit, now));
     }
     if (claims) {
-      const session = sessionQuery(claims, runId(), Date.now());
+      const session = sessionQuery(claims, runId(), Date.now(), !isLook);
       keys.push(...session.keys);
       args.push(...session.args);
     }
@@ -211,6 +215,10 @@ export function createAdmissionStore(redis: Redis): AdmissionStore {
         if (counted) return { counted, refused: null, session: known };
       }
       return settle(query, WAITS_MAX);
+    },
+    async look(claims) {
+      const [, , row] = await breaker.fire({ ofAddress: [], claims, ofUser: [], isLook: true });
+      return row ? readSession(row) : { state: "unknown" };
     },
     async guestScope() {
       const [filled, scope] = await within(ANSWER_MS, redis.mget("sessions:filled", "scope:guest"));

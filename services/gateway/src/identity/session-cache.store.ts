@@ -5,6 +5,8 @@ import type { CachedSession } from "./session.ts";
 
 /** The idle end is moved on at most this often: each move is a write to Redis' log. */
 const TOUCH_EVERY_MS = 1_000;
+/** Of a look that is no use of the session: it moves nothing. */
+const NEVER_MS = Number.MAX_SAFE_INTEGER;
 
 /**
  * The session's part of the script that admits a request: is Redis filled, does the session live,
@@ -34,11 +36,12 @@ end`;
 
 export type SessionRow = readonly (string | null)[];
 
-/** The keys (five) and arguments (five) of `SESSION_LUA` for one token. */
+/** The keys (five) and arguments (five) of `SESSION_LUA` for one token; a use touches it. */
 export function sessionQuery(
   claims: AccessClaims,
   runId: string | null,
   now: number,
+  isUse: boolean,
 ): { keys: string[]; args: string[] } {
   return {
     keys: [
@@ -48,7 +51,13 @@ export function sessionQuery(
       `pv:${claims.role}`,
       `scope:${claims.role}`,
     ],
-    args: [String(now), runId ?? "none", String(TOUCH_EVERY_MS), claims.role, String(claims.pv)],
+    args: [
+      String(now),
+      runId ?? "none",
+      String(isUse ? TOUCH_EVERY_MS : NEVER_MS),
+      claims.role,
+      String(claims.pv),
+    ],
   };
 }
 

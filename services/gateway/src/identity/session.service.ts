@@ -46,6 +46,7 @@ export async function resolveSession(
     enrollment,
     transport: session.transport,
     csrf: session.csrf,
+    claims,
   };
 }
 

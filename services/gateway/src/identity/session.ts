@@ -50,6 +50,8 @@ export interface SignedIn extends Pick<LiveSession, "transport" | "csrf"> {
   amr: string[];
   /** May only set up a second factor. */
   enrollment: boolean;
+  /** The token by which they are. */
+  claims: AccessClaims;
 }
 
 /**

@@ -32,6 +32,8 @@ export interface Forwarding {
   onSettled?: (() => void) | undefined;
   /** Called for a refusal or failure of which the service has no event, with its code if known. */
   onUnrecorded?: ((status: number, code: string | undefined) => void) | undefined;
+  /** Calls `end` once an answer without an end must not go on; gives back what stops that. */
+  watch?: ((end: () => void) => () => void) | undefined;
   /** Further headers of our own to the service. */
   ownHeaders: Record<string, string>;
 }
@@ -92,15 +94,22 @@ export async function forward(req: Request, res: Response, to: Forwarding): Prom
     });
   }
   answer.sendTo(res, to.idleTimeoutMs);
-  if (to.route.bodyTimeoutMs === 0) endWithUs(req, res, answer);
+  if (to.route.bodyTimeoutMs === 0) endInTime(req, res, answer, to);
 }
 
-/** An endless stream ends when the gateway drains: its client reconnects to another gateway. */
-function endWithUs(req: Request, res: Response, answer: UpstreamAnswer): void {
+/**
+ * An endless stream ends when the gateway drains (its client reconnects to another gateway), and
+ * when its reader would not be let in any more.
+ */
+function endInTime(req: Request, res: Response, answer: UpstreamAnswer, { watch }: Forwarding): void {
   const { draining } = lifecycleOf(req.app);
   const end = () => answer.finish();
   draining.addEventListener("abort", end, { once: true });
-  res.once("close", () => draining.removeEventListener("abort", end));
+  const stop = watch?.(end);
+  res.once("close", () => {
+    draining.removeEventListener("abort", end);
+    stop?.();
+  });
   if (draining.aborted) end();
 }
 

@@ -29,6 +29,7 @@ const OUTWARD: ReadonlySet<string> = new Set([
   "location",
   "retry-after",
   "www-authenticate",
+  "x-accel-buffering",
 ]);
 
 type Outgoing = Record<string, string>;
