@@ -6,6 +6,7 @@ const LIBS = {
   crypto: [],
   contracts: [],
   client: [], // for those who have nothing else of ours
+  "log-verifier": [], // proves what the writer did: it shares nothing with it
   postgres: [],
   search: [],
   documents: ["contracts"],
@@ -50,6 +51,27 @@ export default {
       to: { path: "^libs/testing/" },
     },
     {
+      name: "verifiers-stand-alone",
+      comment:
+        "What an auditor runs away from MedVault needs Node alone: no package, none of our code but its own",
+      severity: "error",
+      from: {
+        path: "^(libs/log-verifier/src/|tools/(audit-verify|verify-proof|verify-receipt|witness)[.]mjs$)",
+        pathNot: isTest,
+      },
+      to: {
+        path: ".",
+        pathNot: ["^libs/log-verifier/src/", "^tools/verify-proof[.]mjs$", "^(node:)?[a-z_]+(/promises)?$"],
+      },
+    },
+    {
+      name: "writer-without-verifier",
+      comment: "A verifier that the writer uses would be wrong together with it",
+      severity: "error",
+      from: { path: "^services/", pathNot: isTest },
+      to: { path: "^libs/log-verifier/" },
+    },
+    {
       name: "runtime-in-services-only",
       comment: "libs/runtime joins the other libraries into services; nothing else is built on it",
       severity: "error",
@@ -64,8 +86,9 @@ export default {
       to: {
         path: "^libs/([^/]+)/src/",
         pathNot: [
-          "^libs/[^/]+/src/index[.]ts$",
+          "^libs/[^/]+/src/index[.](ts|mjs)$",
           "^libs/keys/src/operations/index[.]ts$",
+          "^libs/log-verifier/src/(node/(index|command)|witness/command)[.]mjs$",
           "^libs/service-kit/src/line-writer[.]ts$",
           "^libs/service-kit/src/telemetry/start[.]ts$",
           "^$1/$2/",

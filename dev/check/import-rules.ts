@@ -15,6 +15,8 @@ const PLANTED: Readonly<Record<string, string>> = {
   "services/audit/src/e.ts": 'import "../../../libs/testing/src/index.ts";\nexport type E = number;',
   "services/audit/src/h.ts": 'export { exec } from "node:child_process";',
   "services/audit/src/f.ts": 'export * from "../../../libs/crypto/src/a.ts";',
+  "libs/log-verifier/src/v.mjs": 'import { x } from "../../../services/audit/src/e.ts";\nexport const v = x;',
+  "services/audit/src/w.ts": 'export { v } from "../../../libs/log-verifier/src/v.mjs";',
   "dev/c.ts": 'export * from "../services/auth/src/d.ts";',
   "services/audit/src/g.ts": 'export * from "../../../libs/keys/src/operations/index.ts";',
   "tools/b.ts": 'export * from "../dev/c.ts";',
@@ -28,6 +30,7 @@ const BROKEN = [
   ...["lib-crypto", "lib-keys", "lib-to-service", "service-to-service", "testing-in-tests-only"],
   ...["only-the-front-door", "services-by-declared-entries", "operations-for-commands", "tools-without-dev"],
   ...["starts-no-program", "no-cycles", "no-mutual-folders", "unresolvable"],
+  ...["verifiers-stand-alone", "writer-without-verifier"],
 ];
 
 interface Cruise {

@@ -96,6 +96,31 @@ export const auditApi = defineRoutes({
     response: z.string(),
     responseType: "application/octet-stream",
   },
+  readHashes: {
+    method: "GET",
+    path: "/v1/audit/hashes",
+    permission: "audit:proof",
+    slow: true,
+    summary:
+      "The signed log as 32 bytes an entry, for who checks all of it: leaves of the database, or level 0 of the tiles outside; zeros where one is missing",
+    query: a.AuditHashesQuery,
+    response: z.string(),
+    responseType: "application/octet-stream",
+    errors: ["not_yet_signed", "audit_log_damaged"],
+  },
+  readBodies: {
+    method: "GET",
+    path: "/v1/audit/bodies",
+    permission: "audit:read",
+    slow: true,
+    stepUp: true,
+    summary:
+      "Salt, canonical event and columns of every entry of the signed log, for who checks all of it; audited",
+    query: a.AuditRangeQuery,
+    response: z.string(),
+    responseType: "application/x-ndjson",
+    errors: ["not_yet_signed", "audit_log_damaged"],
+  },
   listCompleteness: {
     method: "GET",
     path: "/v1/audit/completeness",

@@ -115,6 +115,11 @@ export const AuditConsistency = z.object({
 });
 export type AuditConsistency = z.infer<typeof AuditConsistency>;
 
+const Index = queryNumber(wholeNumber().nonnegative().max(Number.MAX_SAFE_INTEGER));
+/** Entries `from` up to but not including `to`. */
+export const AuditRangeQuery = z.strictObject({ from: Index, to: Index });
+export const AuditHashesQuery = AuditRangeQuery.extend({ of: z.enum(["log", "store"]) });
+
 /** Both ends are missing. */
 export const SequenceGap = z.object({ from: z.int(), to: z.int() });
 /**

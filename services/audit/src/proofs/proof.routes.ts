@@ -1,7 +1,11 @@
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { auditApi, NotFound } from "@medvault/contracts";
-import { callerOf, type Route, route, streamRoute } from "@medvault/service-kit";
+import { callerOf, lifecycleOf, type Route, route, streamRoute } from "@medvault/service-kit";
+import type { Express, Request, Response } from "express";
 import type { Context } from "../context.ts";
 import { parseTilePath } from "../tree/tile.ts";
+import { beginBodies, beginHashes } from "./log-stream.service.ts";
 import {
   listCheckpoints,
   proveConsistency,
@@ -28,4 +32,18 @@ export const proofRoutes = (context: Context): Route[] => [
     res.setHeader("Cache-Control", TILE_CACHING);
     res.type("application/octet-stream").send(bytes);
   }),
+  streamRoute(auditApi.readHashes, async ({ query, req, res }) => {
+    const pieces = await beginHashes(context, query);
+    await send(req, res.type("application/octet-stream"), pieces);
+  }),
+  streamRoute(auditApi.readBodies, async ({ actor, query, req, res }) => {
+    const pieces = await beginBodies(context, callerOf(actor, req), query);
+    await send(req, res.type("application/x-ndjson"), pieces);
+  }),
 ];
+
+/** A client that goes away, a drain and a lost database all end the stream short of its end. */
+async function send(req: Request, res: Response, pieces: AsyncGenerator<Buffer | string>): Promise<void> {
+  const { draining } = lifecycleOf(req.app as Express);
+  await pipeline(Readable.from(pieces), res, { signal: draining }).catch(() => res.destroy());
+}
