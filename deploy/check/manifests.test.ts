@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
@@ -14,7 +14,14 @@ import { schemaBreaches, typeBreaches } from "./schemas.ts";
 
 /** What ../k8s/README.md asks for beforehand. */
 const GIVEN = new Set<string>();
-const OVERLAYS = ["overlays/dev", "overlays/production"];
+const OVERLAYS = ["overlays/dev", "overlays/production", "overlays/alerts"];
+/** Production, with what is optional in it. */
+const WITH_ALERTS = `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: medvault
+resources: [../production]
+components: [../../components/alerts]
+`;
 
 const rendered = new Map<string, Manifest[]>();
 beforeAll(() => {
@@ -23,6 +30,8 @@ beforeAll(() => {
   try {
     for (const part of ["k8s", "telemetry"])
       cpSync(path.join(root, "deploy", part), path.join(copy, part), { recursive: true });
+    mkdirSync(path.join(copy, "k8s/overlays/alerts"));
+    writeFileSync(path.join(copy, "k8s/overlays/alerts/kustomization.yaml"), WITH_ALERTS);
     const secrets = path.join(copy, "k8s/overlays/dev/secrets");
     execFileSync(process.execPath, ["tools/make-secrets.ts", secrets], { cwd: root, stdio: "pipe" });
     for (const overlay of OVERLAYS) rendered.set(overlay, render(path.join(copy, "k8s", overlay)));
@@ -48,6 +57,16 @@ test.each(OVERLAYS)(
     expect(ruleBreaches(of(overlay), GIVEN)).toEqual([]);
   },
 );
+
+test("audit reaches receivers of alerts by the component alone, and nobody but them", () => {
+  const egress = (overlay: string) =>
+    of(overlay)
+      .filter(({ kind, spec }) => kind === "NetworkPolicy" && JSON.stringify(spec).includes('"audit"'))
+      .filter(({ spec }) => JSON.stringify(spec).includes("ipBlock"))
+      .map(({ metadata }) => metadata.name);
+  expect(egress("overlays/production")).toEqual([]);
+  expect(egress("overlays/alerts")).toEqual(["alerts"]);
+});
 
 test("each namespace demands Pod Security restricted", () => {
   for (const namespace of of("overlays/production").filter(({ kind }) => kind === "Namespace"))

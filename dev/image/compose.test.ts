@@ -48,9 +48,10 @@ function settingFaults(one: ComposeService): string[] {
     const isFile = !known.has(name) && name.endsWith("_FILE");
     const base = isFile ? name.slice(0, -"_FILE".length) : name;
     if (!known.has(base) && name !== "NODE_EXTRA_CA_CERTS") return [`${one.name}: nothing reads ${name}`];
-    const isSecret = /(^|_)(DATABASE_URL|REDIS_URL|AMQP_URL|PASSWORDS?|MEDVAULT_KEYS|SMTP_URL|TOKEN)$/.test(
-      base,
-    );
+    const isSecret =
+      /(^|_)(DATABASE_URL|REDIS_URL|AMQP_URL|PASSWORDS?|MEDVAULT_KEYS|SMTP_URL|WEBHOOK_URL|WEBHOOK_SECRETS|TOKEN)$/.test(
+        base,
+      );
     if (isSecret && !isFile && value) return [`${one.name}: ${name} would be in the environment`];
     const place = value.startsWith("/") ? value : null;
     const isMounted = one.mounts.some(({ target }) => place?.startsWith(`${target}/`) || place === target);

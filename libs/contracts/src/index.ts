@@ -5,6 +5,7 @@ export * from "./actor.ts";
 export * from "./appointments/routes.ts";
 export * from "./appointments/schemas.ts";
 export * from "./audit/act-words.ts";
+export * from "./audit/alert-delivery.ts";
 export * from "./audit/alerts.ts";
 export * from "./audit/integrity.ts";
 export * from "./audit/my-access.ts";

@@ -1,5 +1,6 @@
-import { CommonConfig, urlOf, wholeNumber } from "@medvault/service-kit";
+import { CommonConfig, readableFile, urlOf, wholeNumber } from "@medvault/service-kit";
 import { z } from "zod";
+import { isWebhookUrl, secretsOf } from "./delivery/webhook-signature.ts";
 import { isKeyName } from "./tree/note.ts";
 
 export const AuditConfig = CommonConfig.extend({
@@ -45,5 +46,54 @@ export const AuditConfig = CommonConfig.extend({
       "refused requests of guests that looked like attacks that are an alert; one of somebody signed in is one at once",
     ),
   MEDVAULT_ALERT_GUEST_ATTACKS_MINUTES: wholeNumber(1, 1_440).default(10).describe("within how many minutes"),
-});
+  MEDVAULT_ALERT_WEBHOOK_URL: z
+    .string()
+    .refine(isWebhookUrl, "must be a URL with https and no user name (http only to this machine)")
+    .optional()
+    .meta({ type: "URL with https" })
+    .describe("alerts are posted here, signed (docs/alert-delivery.md)"),
+  MEDVAULT_ALERT_WEBHOOK_SECRETS: z
+    .string()
+    .transform((text, context) => {
+      const secrets = secretsOf(text);
+      if (secrets) return secrets;
+      context.addIssue(
+        "must be `whsec_` and the base64 of 24 to 64 bytes; while one is replaced, up to 5, by commas",
+      );
+      return z.NEVER;
+    })
+    .optional()
+    .describe("the secrets that sign them: `whsec_…`, several by commas while one is replaced"),
+  MEDVAULT_ALERT_WEBHOOK_PRIVATE: z
+    .stringbool()
+    .default(false)
+    .describe("the webhook may be in a private network, or on this machine"),
+  MEDVAULT_ALERT_SYSLOG_URL: urlOf("tls")
+    .optional()
+    .describe("alerts go to this syslog server, by TLS: `tls://host:6514`"),
+  MEDVAULT_ALERT_CA_FILE: readableFile
+    .optional()
+    .describe("whom webhook and syslog server are certified by, PEM; without it, Node's own CAs"),
+  MEDVAULT_ALERT_CERT_FILE: readableFile
+    .optional()
+    .describe("the certificate that audit shows them, PEM, where they ask for one"),
+  MEDVAULT_ALERT_KEY_FILE: readableFile.optional().describe("its private key, PEM"),
+})
+  .refine(
+    (config) => !config.MEDVAULT_ALERT_WEBHOOK_URL || config.MEDVAULT_ALERT_WEBHOOK_SECRETS !== undefined,
+    {
+      path: ["MEDVAULT_ALERT_WEBHOOK_SECRETS"],
+      message: "missing: the webhook's receiver knows alerts by it",
+      when: () => true, // named with every other fault, not after them
+    },
+  )
+  .refine(
+    (config) =>
+      (config.MEDVAULT_ALERT_CERT_FILE === undefined) === (config.MEDVAULT_ALERT_KEY_FILE === undefined),
+    {
+      path: ["MEDVAULT_ALERT_KEY_FILE"],
+      message: "a certificate and its key go together: set both, or neither",
+      when: () => true,
+    },
+  );
 export type AuditConfig = z.infer<typeof AuditConfig>;

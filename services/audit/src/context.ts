@@ -9,11 +9,15 @@ import {
   peopleClient,
 } from "@medvault/service-kit";
 import type pg from "pg";
+import { openedNotice } from "./alerts/alert-notice.ts";
 import { Detector } from "./alerts/detection.service.ts";
 import { rulesOf } from "./alerts/every-rule.ts";
 import { createNoteSeal, type NoteSeal } from "./alerts/note-seal.ts";
 import { alertSettings } from "./alerts/settings.ts";
 import type { AuditConfig } from "./config.ts";
+import { channelsOf } from "./delivery/channels.client.ts";
+import { queueDeliveries } from "./delivery/delivery.service.ts";
+import type { Channels } from "./delivery/delivery.ts";
 import { type ArrivalCount, createArrivalCount } from "./log/arrival-count.service.ts";
 import { createSnapshotSeal } from "./log/arrival-snapshot.store.ts";
 import { type BodySeal, createBodySeal } from "./log/body-seal.ts";
@@ -46,6 +50,8 @@ export interface Context extends LogContext {
   readonly people: People;
   readonly delegations: Delegations;
   readonly ownCharts: OwnCharts;
+  /** By which alerts go out. */
+  readonly channels: Channels;
   /** The longest that a proof waits for its checkpoint. */
   readonly proofWaitMs: number;
   /** Those who follow the log, and what they follow. */
@@ -87,7 +93,16 @@ export async function openContext(
     maxStartLeaves: config.MEDVAULT_AUDIT_START_ENTRIES,
     retryMs,
   });
-  const detector = new Detector(log, { rules: rulesOf(alertSettings(config)) });
+  const channels = channelsOf(config, now);
+  const detector = new Detector(log, {
+    rules: rulesOf(alertSettings(config)),
+    async onOpened(tx, opened) {
+      for (const alert of opened) {
+        const notice = openedNotice(alert, now());
+        await queueDeliveries({ channels, now }, tx, notice, { change: "opened", rev: 1 });
+      }
+    },
+  });
   onStop(() => detector.stop());
   const noteSeal = createNoteSeal(await tableKey(pool, keyring, "alerts"));
   const people = peopleClient(config.MEDVAULT_AUTH_URL, tls);
@@ -100,5 +115,5 @@ export async function openContext(
   const streams = new Streams({ heartbeatMs, stalledMs });
   onStop(() => streams.settled());
   const others = { detector, noteSeal, people, delegations, ownCharts, streams, tail: new Tail(log) };
-  return { ...log, writer, appender, ...others, proofWaitMs, verification: { isRunning: false } };
+  return { ...log, channels, writer, appender, ...others, proofWaitMs, verification: { isRunning: false } };
 }

@@ -6,6 +6,8 @@ import { arrivalJobs } from "./completeness/arrival.jobs.ts";
 import { completenessRoutes } from "./completeness/completeness.routes.ts";
 import { AuditConfig } from "./config.ts";
 import { openContext } from "./context.ts";
+import { deliveryJobs, deliveryMetrics } from "./delivery/delivery.jobs.ts";
+import { deliveryRoutes } from "./delivery/delivery.routes.ts";
 import { eventRoutes } from "./events/event.routes.ts";
 import { exportRoutes } from "./exports/export.routes.ts";
 import { logConsumers } from "./log/log.consumers.ts";
@@ -34,9 +36,15 @@ export const service = defineService({
     ...verificationRoutes(context),
     ...exportRoutes(context),
     ...streamRoutes(context),
+    ...deliveryRoutes(context),
   ],
   consumers: logConsumers,
-  jobs: (context) => [...arrivalJobs(context), ...retentionJobs(context), ...alertJobs(context)],
-  metrics: (context) => [...logMetrics(context), ...retentionMetrics(context)],
+  jobs: (context) => [
+    ...arrivalJobs(context),
+    ...retentionJobs(context),
+    ...alertJobs(context),
+    ...deliveryJobs(context),
+  ],
+  metrics: (context) => [...logMetrics(context), ...retentionMetrics(context), ...deliveryMetrics(context)],
   checks: ({ writer }) => checksOf(writer.state()),
 });

@@ -60,6 +60,12 @@ function isSender(value: string): boolean {
   return z.email().safeParse(address).success;
 }
 
+/** Addresses by commas; none for `off`. */
+const alertRecipients = z
+  .string()
+  .transform((text) => (text === "off" ? [] : text.split(",").map((each) => each.trim())))
+  .pipe(z.array(mailedAddress()).max(20));
+
 export const AuthConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
   ...RedisConfig.shape,
@@ -96,6 +102,10 @@ export const AuthConfig = CommonConfig.extend({
     .refine(isSender, "must be an address, or a name and an address: MedVault <no-reply@clinic.example>")
     .default("MedVault <no-reply@medvault.invalid>")
     .describe("the sender of mails"),
+  MEDVAULT_ALERT_MAIL_TO: alertRecipients
+    .optional()
+    .describe("whom alerts of the audit log are mailed to: addresses by commas, 20 at most, or `off`")
+    .meta({ shownDefault: "everyone whose role has `alert:read:any`" }),
   MEDVAULT_LANGUAGE: Language.default("en").describe(
     "the language of reminders to people who chose none; other mails are in English",
   ),
@@ -277,6 +287,8 @@ export function settingsOf(config: AuthConfig) {
     sessionsPerUser: config.MEDVAULT_SESSIONS_PER_USER,
     resetMs: config.MEDVAULT_RESET_MINUTES * 60_000,
     invitationMs: config.MEDVAULT_INVITATION_HOURS * 3600_000,
+    /** Whom alerts are mailed to; undefined: everyone who may see them. */
+    alertMailsTo: config.MEDVAULT_ALERT_MAIL_TO,
     mfaIssuer: config.MEDVAULT_MFA_ISSUER,
     /** What a sign-in over the limit of sessions does. */
     sessionLimit: config.MEDVAULT_SESSION_LIMIT,

@@ -10,6 +10,7 @@ import { localDelegations } from "./delegations/delegation.service.ts";
 import { directoryRoutes } from "./directory/directory.routes.ts";
 import { erasureConsumers } from "./erasure/erasure.consumers.ts";
 import { lockoutJobs, lockoutMetrics } from "./lockout/lockout.jobs.ts";
+import { alertMailConsumers } from "./mail/alert-mail.consumers.ts";
 import { mailJobs, mailMetrics } from "./mail/mail.jobs.ts";
 import { mfaRoutes } from "./mfa/mfa.routes.ts";
 import { passkeyRoutes } from "./passkeys/passkey.routes.ts";
@@ -67,7 +68,7 @@ export const service = defineService({
     ...addressJobs(ctx),
     ...reminderJobs(ctx),
   ],
-  consumers: (ctx) => [...reminderConsumers(ctx), ...erasureConsumers(ctx)],
+  consumers: (ctx) => [...reminderConsumers(ctx), ...erasureConsumers(ctx), ...alertMailConsumers(ctx)],
   metrics: (ctx) => [...sessionMetrics(ctx), ...lockoutMetrics(ctx), ...mailMetrics(ctx)],
   checks: ({ mails }) => ({ mail: () => mails.probe() }),
   jsonLimitBytes: 64 * 1024,

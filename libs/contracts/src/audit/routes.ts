@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PageQuery } from "../http.ts";
 import { defineRoutes } from "../route.ts";
+import { AlertTestResult } from "./alert-delivery.ts";
 import * as alerts from "./alerts.ts";
 import { MyAccessPage, MyAccessQuery } from "./my-access.ts";
 import * as a from "./schemas.ts";
@@ -163,6 +164,14 @@ export const auditApi = defineRoutes({
     response: alerts.AlertView,
     etag: true,
     errors: ["invalid_transition", "version_conflict"],
+  },
+  testAlerts: {
+    method: "POST",
+    path: "/v1/audit/alerts/test",
+    permission: "alert:write",
+    slow: true,
+    summary: "Sends a test by every channel that alerts go out by, and says what came of each; audited",
+    response: AlertTestResult,
   },
   readStats: {
     method: "GET",

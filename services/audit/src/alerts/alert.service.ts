@@ -14,10 +14,12 @@ import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import { z } from "zod";
 import type { Context } from "../context.ts";
+import { queueDeliveries } from "../delivery/delivery.service.ts";
 import { AlertTransition } from "./alert.errors.ts";
 import { alertChanged, alertRead, alertsListed } from "./alert.events.ts";
 import { alertById, lockAlert, newestAlerts, saveAlert } from "./alert.store.ts";
 import { mayBecome, viewOf } from "./alert.ts";
+import { changedNotice } from "./alert-notice.ts";
 
 const Cursor = z.tuple([z.int().min(0).max(Date.parse("9999-12-31T23:59:59.999Z")), Id]);
 
@@ -58,7 +60,7 @@ export async function readAlert(
 
 /** Says how far an alert was looked into. @throws NotFound, VersionConflict, AlertTransition */
 export async function changeAlert(
-  { pool, noteSeal, now }: Context,
+  { pool, noteSeal, channels, now }: Context,
   actor: Actor,
   id: string,
   { state, note }: AlertPatch,
@@ -76,6 +78,7 @@ export async function changeAlert(
     const after = await saveAlert(tx, id, change);
     const fields = ["state", ...(note === undefined ? [] : ["note"])];
     await emit(tx, "audit", alertChanged(actor, before, after, fields));
+    await queueDeliveries({ channels, now }, tx, changedNotice(after), { change: "changed", rev });
     return { view: viewOf(noteSeal, after), rev };
   });
 }

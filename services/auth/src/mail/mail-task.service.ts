@@ -1,8 +1,8 @@
-import { auditEvent, type Reminder } from "@medvault/contracts";
+import { type AlertAnnouncement, auditEvent, type Reminder } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import type { Tx } from "@medvault/postgres";
 import { findAccount, findAccountByIdentifier, lockAccount } from "../accounts/account.store.ts";
-import { type Account, mayResetFactors, type Recipient } from "../accounts/account.ts";
+import { type Account, isUsable, mayResetFactors, type Recipient } from "../accounts/account.ts";
 import type { AuthContext } from "../context.ts";
 import { accountToken } from "../lockout/bucket.ts";
 import { attemptStamp, reserveAttempt } from "../lockout/lockout.store.ts";
@@ -20,6 +20,7 @@ import {
   addressTakenMail,
   addressWantedMail,
 } from "./address-mail.ts";
+import { alertMail } from "./alert-mail.ts";
 import {
   type FactorChange,
   type FactorsLeft,
@@ -46,6 +47,7 @@ export type MailTask =
   | { name: "address_change"; userId: string; email: string; token: string; until: string }
   | { name: "locked"; userId: string | null }
   | { name: "reminder"; id: string; userId: string; kind: Reminder; notAfter: string }
+  | { name: "alert"; alertId: string; alert: AlertAnnouncement; userId: string | null; email: string | null }
   | ({ name: "address_wanted"; token: string; until: string } & Recipient)
   | ({ name: "address_asked" | "address_changed" | "address_given" | "address_kept" } & Recipient)
   | ({ name: "username_changed" | "new_device" } & Recipient)
@@ -63,7 +65,11 @@ const PER_RECIPIENT: Partial<Record<MailTask["name"], Limit>> = {
   address_asked: { max: 5, windowMs: 24 * HOUR_MS, ...none },
   factors_changed: { max: 20, windowMs: 24 * HOUR_MS, ...none },
   locked: { max: 1, windowMs: 24 * HOUR_MS, ...none },
+  // Whoever sets off alerts again and again must not fill the mailbox that the next one comes to.
+  alert: { max: 60, windowMs: HOUR_MS, ...none },
 };
+
+type AlertTask = Extract<MailTask, { name: "alert" }>;
 
 /** The mail of a task, with the token that it holds; null when nobody is to have one. */
 export async function composeMail(
@@ -71,6 +77,7 @@ export async function composeMail(
   tx: Tx,
   task: Exclude<MailTask, { name: "reminder" }>,
 ): Promise<Mail | null> {
+  if (task.name === "alert") return composeAlert(ctx, tx, task);
   const { publicUrl } = ctx.settings;
   const account = await accountOf(ctx, tx, task);
   if (!account || !(await isWithinLimit(ctx, tx, task.name, account.id))) return null;
@@ -141,10 +148,18 @@ export async function composeMail(
   }
 }
 
+/** To an address of the settings, or to an account that still has one and may be signed in to. */
+async function composeAlert(ctx: AuthContext, tx: Tx, task: AlertTask): Promise<Mail | null> {
+  const account = task.userId === null ? null : await findAccount(tx, ctx, task.userId);
+  const to = account?.emailOwned && isUsable(account) ? account.email : task.email;
+  if (to === null || !(await isWithinLimit(ctx, tx, task.name, task.userId ?? to))) return null;
+  return alertMail({ to, id: task.alertId, alert: task.alert });
+}
+
 async function accountOf(
   ctx: AuthContext,
   tx: Tx,
-  task: Exclude<MailTask, { name: "reminder" }>,
+  task: Exclude<MailTask, { name: "reminder" | "alert" }>,
 ): Promise<Account | null> {
   if (task.name === "registered") return lockAccount(tx, ctx, task.userId);
   if ("userId" in task) return task.userId === null ? null : findAccount(tx, ctx, task.userId);
