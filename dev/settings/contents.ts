@@ -1,10 +1,10 @@
 // What is in the files that settings name, before a service finds it out after a minute.
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { openLocations } from "@medvault/auth-service/locations";
 import { openPasswordList } from "@medvault/auth-service/password-list";
 import { applyPolicy, checkKeys } from "@medvault/keys";
 import { ConfigError, createLogger, openTls } from "@medvault/service-kit";
+import { openLocations } from "@medvault/service-kit/location";
 import { tablesOf } from "../../tools/keys/tables.ts";
 import { askedData } from "../lib/paths.mjs";
 import { withDatabase } from "../run/services.ts";

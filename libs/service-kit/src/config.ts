@@ -189,6 +189,12 @@ export const clinicTimeZone = TimeZone.default("UTC").describe(
   "the clinic's time zone, such as `Europe/Berlin`: when its days begin, what its hours mean, and when people who chose no other are reminded",
 );
 
+export const geoipFile = readableFile
+  .optional()
+  .describe(
+    "a MaxMind file (.mmdb, cities or countries): sessions are shown with their coarse location, and alerts know countries and distances",
+  );
+
 export const maxUploadBytes = wholeNumber(1, 4 * 1024 ** 3)
   .default(16 * 1024 * 1024)
   .describe("the size of one file, 4 GiB at most; an upload of several takes ten times that");

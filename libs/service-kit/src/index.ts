@@ -23,6 +23,7 @@ export {
   clinicTimeZone,
   fileSetting,
   finalRotationHours,
+  geoipFile,
   loadConfig,
   maxUploadBytes,
   type Place,

@@ -16,6 +16,7 @@ export { listening, signedIn, type TestAnswer, type TestClient } from "./http.ts
 export { testKeyring } from "./keyring.ts";
 export { testLogger } from "./logger.ts";
 export { metricOf } from "./metric.ts";
+export { givenMmdb } from "./mmdb.ts";
 export { type ReadPdf, readPdf } from "./pdf.ts";
 export { startPeople } from "./people.ts";
 export { readingsBeyond } from "./plans.ts";

@@ -1,4 +1,4 @@
-import { CommonConfig, readableFile, urlOf, wholeNumber } from "@medvault/service-kit";
+import { CommonConfig, geoipFile, readableFile, urlOf, wholeNumber } from "@medvault/service-kit";
 import { z } from "zod";
 import { isWebhookUrl, secretsOf } from "./delivery/webhook-signature.ts";
 import { isKeyName } from "./tree/note.ts";
@@ -46,6 +46,7 @@ export const AuditConfig = CommonConfig.extend({
       "refused requests of guests that looked like attacks that are an alert; one of somebody signed in is one at once",
     ),
   MEDVAULT_ALERT_GUEST_ATTACKS_MINUTES: wholeNumber(1, 1_440).default(10).describe("within how many minutes"),
+  MEDVAULT_GEOIP_FILE: geoipFile,
   MEDVAULT_ALERT_WEBHOOK_URL: z
     .string()
     .refine(isWebhookUrl, "must be a URL with https and no user name (http only to this machine)")

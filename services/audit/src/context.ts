@@ -8,6 +8,7 @@ import {
   type People,
   peopleClient,
 } from "@medvault/service-kit";
+import { type Locate, openLocations } from "@medvault/service-kit/location";
 import type pg from "pg";
 import { openedNotice } from "./alerts/alert-notice.ts";
 import { Detector } from "./alerts/detection.service.ts";
@@ -50,6 +51,8 @@ export interface Context extends LogContext {
   readonly people: People;
   readonly delegations: Delegations;
   readonly ownCharts: OwnCharts;
+  /** Where an address is; null: no file says so, and rules about places are off. */
+  readonly locate: Locate | null;
   /** By which alerts go out. */
   readonly channels: Channels;
   /** The longest that a proof waits for its checkpoint. */
@@ -94,6 +97,9 @@ export async function openContext(
     retryMs,
   });
   const channels = channelsOf(config, now);
+  const { MEDVAULT_GEOIP_FILE: geoip } = config;
+  const locate = geoip ? await openLocations(geoip) : null;
+  if (!locate) logger.info("no MEDVAULT_GEOIP_FILE: no alert for new countries or impossible travel");
   const detector = new Detector(log, {
     rules: rulesOf(alertSettings(config)),
     async onOpened(tx, opened) {
@@ -115,5 +121,5 @@ export async function openContext(
   const streams = new Streams({ heartbeatMs, stalledMs });
   onStop(() => streams.settled());
   const others = { detector, noteSeal, people, delegations, ownCharts, streams, tail: new Tail(log) };
-  return { ...log, channels, writer, appender, ...others, proofWaitMs, verification: { isRunning: false } };
+  return { ...log, channels, locate, writer, appender, ...others, proofWaitMs, verification: { isRunning: false } };
 }

@@ -1,5 +1,6 @@
 import { defineService } from "@medvault/runtime";
 import { writableDirectory } from "@medvault/service-kit";
+import { openLocations } from "@medvault/service-kit/location";
 import { alertJobs } from "./alerts/alert.jobs.ts";
 import { alertRoutes } from "./alerts/alert.routes.ts";
 import { arrivalJobs } from "./completeness/arrival.jobs.ts";
@@ -22,7 +23,7 @@ import { verificationRoutes } from "./verification/verification.routes.ts";
 export const service = defineService({
   name: "audit",
   config: AuditConfig,
-  contents: { MEDVAULT_AUDIT_DIR: writableDirectory },
+  contents: { MEDVAULT_AUDIT_DIR: writableDirectory, MEDVAULT_GEOIP_FILE: openLocations },
   pool: () => ({ prepared: true }),
   open: (parts) => openContext(parts),
   people: ({ people }) => people,

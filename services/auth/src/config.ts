@@ -5,6 +5,7 @@ import {
   CommonConfig,
   clinicTimeZone,
   finalRotationHours,
+  geoipFile,
   policyFile,
   RedisConfig,
   readableFile,
@@ -149,9 +150,7 @@ export const AuthConfig = CommonConfig.extend({
     .describe(
       "what a sign-in over a user's sessions does; `refuse`: 409 `session_limit_reached`. Unused sessions count until some 11 min after their end",
     ),
-  MEDVAULT_GEOIP_FILE: readableFile
-    .optional()
-    .describe("a MaxMind file (.mmdb, cities or countries): sessions are shown with their coarse location"),
+  MEDVAULT_GEOIP_FILE: geoipFile,
   SESSION_DAILY_RESET: z
     .stringbool()
     .default(false)

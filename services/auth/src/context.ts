@@ -2,6 +2,7 @@ import type { NewEvent } from "@medvault/contracts";
 import { indexKey, tableKey } from "@medvault/keys";
 import type { Parts } from "@medvault/runtime";
 import { type Logger, markRecorded } from "@medvault/service-kit";
+import { type Locate, openLocations } from "@medvault/service-kit/location";
 import type { Redis } from "ioredis";
 import type pg from "pg";
 import { type AccountSeals, openUserIndex } from "./accounts/account.store.ts";
@@ -16,7 +17,6 @@ import { createPasswordCheck, type PasswordCheck, wordsOf } from "./passwords/pa
 import { commonWords } from "./passwords/word-table.store.ts";
 import { composeTask, taskSent } from "./reminders/reminder.service.ts";
 import { getRole } from "./roles/role.store.ts";
-import { openLocations } from "./sessions/location.store.ts";
 import { createSessionCache, type SessionCache } from "./sessions/session-cache.store.ts";
 import {
   type AccessTokenSigner,
@@ -32,8 +32,8 @@ export interface AuthContext extends AccountSeals {
   blindKey: Buffer;
   /** Key of the CSRF tokens of cookie sessions. */
   csrfKey: Buffer;
-  /** Where an address is, roughly; null where nothing is known. */
-  locate(ip: string): string | null;
+  /** Where an address is, roughly. */
+  locate: Locate;
   hasher: PasswordHasher;
   passwordCheck: PasswordCheck;
   signer: AccessTokenSigner;

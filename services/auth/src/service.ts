@@ -1,5 +1,6 @@
 import { defineService } from "@medvault/runtime";
 import { writableDirectory } from "@medvault/service-kit";
+import { openLocations } from "@medvault/service-kit/location";
 import { addressJobs } from "./addresses/address.jobs.ts";
 import { addressRoutes } from "./addresses/address.routes.ts";
 import { calendarFeedRoutes } from "./calendar-feeds/calendar-feed.routes.ts";
@@ -20,7 +21,6 @@ import { preferenceRoutes } from "./reminders/preference.routes.ts";
 import { reminderConsumers } from "./reminders/reminder.consumers.ts";
 import { reminderJobs } from "./reminders/reminder.jobs.ts";
 import { roleRoutes } from "./roles/role.routes.ts";
-import { openLocations } from "./sessions/location.store.ts";
 import { sessionJobs, sessionMetrics } from "./sessions/session.jobs.ts";
 import { sessionRoutes } from "./sessions/session.routes.ts";
 import { signInRoutes } from "./sign-in/sign-in.routes.ts";

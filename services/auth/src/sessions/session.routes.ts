@@ -9,6 +9,7 @@ import {
   userApi,
 } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
+import { locationName } from "@medvault/service-kit/location";
 import { findRole } from "../accounts/account.store.ts";
 import type { AuthContext } from "../context.ts";
 import { endAllSessions, endOwnSession, introspect, viewSessions } from "./session.service.ts";
@@ -86,7 +87,7 @@ function present(ctx: AuthContext, session: Session, actor: Actor) {
     ip: session.ip,
     userAgent: session.userAgent,
     device: deviceOf(session.userAgent),
-    location: ctx.locate(session.ip),
+    location: locationName(ctx.locate(session.ip)),
     current: session.id === actor.sessionId,
   };
 }
