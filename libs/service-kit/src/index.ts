@@ -44,6 +44,7 @@ export { type Caller, callerOf, type InternalClient, internalClient } from "./in
 export { endOfString, stringOf } from "./json-string.ts";
 export { lifecycleOf } from "./lifecycle.ts";
 export { createListener } from "./listener.ts";
+export { type Locate, locationName, openLocations } from "./location.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { metricsOf } from "./metrics.ts";
 export { addressRanges, isAddress, networkOf, plainAddress } from "./network.ts";

@@ -1,4 +1,4 @@
-import { open, type Response } from "maxmind";
+import type { Response } from "maxmind";
 import { ConfigError } from "./config.ts";
 import { addressRanges, plainAddress } from "./network.ts";
 
@@ -30,6 +30,7 @@ const isPrivate = addressRanges(
  * silently stays away would be taken for "the usual place".
  */
 export async function openLocations(file: string): Promise<Locate> {
+  const { open } = await import("maxmind"); // most services have no use for it
   const reader = await open<Response & Record>(file).catch(() => {
     throw new ConfigError(new Map([["MEDVAULT_GEOIP_FILE", "must name a whole MaxMind file (.mmdb)"]]));
   });

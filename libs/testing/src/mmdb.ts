@@ -4,7 +4,7 @@ import path from "node:path";
 
 type Value = string | number | Value[] | { [name: string]: Value };
 
-/** One value of the MaxMind DB format 2.0, "Output Data Section": integers as uint32, else double. */
+/** One value of the MaxMind DB format 2.0, "Output Data Section": uint32, else double. */
 function encode(value: Value): Buffer {
   if (typeof value === "string") return field(2, Buffer.byteLength(value), Buffer.from(value));
   if (typeof value === "number") {

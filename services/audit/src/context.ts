@@ -4,11 +4,12 @@ import type { Parts } from "@medvault/runtime";
 import {
   type Delegations,
   delegationsOf,
+  type Locate,
   type Logger,
+  openLocations,
   type People,
   peopleClient,
 } from "@medvault/service-kit";
-import { type Locate, openLocations } from "@medvault/service-kit/location";
 import type pg from "pg";
 import { openedNotice } from "./alerts/alert-notice.ts";
 import { Detector } from "./alerts/detection.service.ts";
@@ -121,5 +122,14 @@ export async function openContext(
   const streams = new Streams({ heartbeatMs, stalledMs });
   onStop(() => streams.settled());
   const others = { detector, noteSeal, people, delegations, ownCharts, streams, tail: new Tail(log) };
-  return { ...log, channels, locate, writer, appender, ...others, proofWaitMs, verification: { isRunning: false } };
+  return {
+    ...log,
+    channels,
+    locate,
+    writer,
+    appender,
+    ...others,
+    proofWaitMs,
+    verification: { isRunning: false },
+  };
 }

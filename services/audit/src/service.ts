@@ -1,6 +1,5 @@
 import { defineService } from "@medvault/runtime";
-import { writableDirectory } from "@medvault/service-kit";
-import { openLocations } from "@medvault/service-kit/location";
+import { openLocations, writableDirectory } from "@medvault/service-kit";
 import { alertJobs } from "./alerts/alert.jobs.ts";
 import { alertRoutes } from "./alerts/alert.routes.ts";
 import { arrivalJobs } from "./completeness/arrival.jobs.ts";

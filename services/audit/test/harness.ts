@@ -28,6 +28,7 @@ interface Given {
   /** Default: records is away. */
   recordsUrl?: string;
   keyring?: Keyring;
+  env?: Readonly<Record<string, string>>;
 }
 
 const impatient: typeof service = {
@@ -53,6 +54,7 @@ export async function startAudit(given: Given = {}) {
       MEDVAULT_AUDIT_ORIGIN: ORIGIN,
       MEDVAULT_AUDIT_CHECKPOINT_MS: "50",
       MEDVAULT_AUDIT_LEASE_MS: "1000",
+      ...given.env,
     },
   };
   const { app, context, someone, close } = await startTestService(impatient, { ...options, broker });
@@ -78,7 +80,7 @@ export async function startAudit(given: Given = {}) {
   }
 
   return {
-    ...{ ...log, app, broker, rabbit, sendRaw, writer: context.writer, detector: context.detector },
+    ...{ ...log, app, broker, rabbit, sendRaw, writer: context.writer, context, detector: context.detector },
     send: (...events: CloudEvent[]) => sendRaw("records", JSON.stringify(events)),
     as: (role: Role) => someone(role),
     /** Another process of the service, which writes nothing. */

@@ -15,6 +15,7 @@ import {
 } from "@medvault/service-kit";
 import { z } from "zod";
 import { LOCKOUT } from "./lockout/lockout.ts";
+import { alertRecipients } from "./mail/alert-recipients.ts";
 import { type RelyingParty, relyingPartyOf } from "./passkeys/relying-party.ts";
 import { LEAST_HASH_COST } from "./passwords/password-hasher.service.ts";
 import { parseReminderHours } from "./reminders/reminder-hours.ts";
@@ -61,12 +62,6 @@ function isSender(value: string): boolean {
   return z.email().safeParse(address).success;
 }
 
-/** Addresses by commas; none for `off`. */
-const alertRecipients = z
-  .string()
-  .transform((text) => (text === "off" ? [] : text.split(",").map((each) => each.trim())))
-  .pipe(z.array(mailedAddress()).max(20));
-
 export const AuthConfig = CommonConfig.extend({
   MEDVAULT_FINAL_ROTATION_AFTER_HOURS: finalRotationHours,
   ...RedisConfig.shape,
@@ -103,10 +98,7 @@ export const AuthConfig = CommonConfig.extend({
     .refine(isSender, "must be an address, or a name and an address: MedVault <no-reply@clinic.example>")
     .default("MedVault <no-reply@medvault.invalid>")
     .describe("the sender of mails"),
-  MEDVAULT_ALERT_MAIL_TO: alertRecipients
-    .optional()
-    .describe("whom alerts of the audit log are mailed to: addresses by commas, 20 at most, or `off`")
-    .meta({ shownDefault: "everyone whose role has `alert:read:any`" }),
+  MEDVAULT_ALERT_MAIL_TO: alertRecipients,
   MEDVAULT_LANGUAGE: Language.default("en").describe(
     "the language of reminders to people who chose none; other mails are in English",
   ),
@@ -286,9 +278,7 @@ export function settingsOf(config: AuthConfig) {
     sessionsPerUser: config.MEDVAULT_SESSIONS_PER_USER,
     resetMs: config.MEDVAULT_RESET_MINUTES * 60_000,
     invitationMs: config.MEDVAULT_INVITATION_HOURS * 3600_000,
-    /** Whom alerts are mailed to; undefined: everyone who may see them. */
-    alertMailsTo: config.MEDVAULT_ALERT_MAIL_TO,
-    mfaIssuer: config.MEDVAULT_MFA_ISSUER,
+    ...{ mfaIssuer: config.MEDVAULT_MFA_ISSUER, alertMailsTo: config.MEDVAULT_ALERT_MAIL_TO },
     /** What a sign-in over the limit of sessions does. */
     sessionLimit: config.MEDVAULT_SESSION_LIMIT,
   };

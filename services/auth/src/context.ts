@@ -1,8 +1,7 @@
 import type { NewEvent } from "@medvault/contracts";
 import { indexKey, tableKey } from "@medvault/keys";
 import type { Parts } from "@medvault/runtime";
-import { type Logger, markRecorded } from "@medvault/service-kit";
-import { type Locate, openLocations } from "@medvault/service-kit/location";
+import { type Locate, type Logger, markRecorded, openLocations } from "@medvault/service-kit";
 import type { Redis } from "ioredis";
 import type pg from "pg";
 import { type AccountSeals, openUserIndex } from "./accounts/account.store.ts";

@@ -1,6 +1,5 @@
 import { defineService } from "@medvault/runtime";
-import { writableDirectory } from "@medvault/service-kit";
-import { openLocations } from "@medvault/service-kit/location";
+import { openLocations, writableDirectory } from "@medvault/service-kit";
 import { addressJobs } from "./addresses/address.jobs.ts";
 import { addressRoutes } from "./addresses/address.routes.ts";
 import { calendarFeedRoutes } from "./calendar-feeds/calendar-feed.routes.ts";

@@ -6,7 +6,7 @@ import type { Channels } from "./delivery.ts";
 import { syslogChannel } from "./syslog.client.ts";
 import { webhookChannel } from "./webhook.client.ts";
 
-/** The ways out that the settings name. Throws ConfigError for files that are not what they should be. */
+/** The ways out that the settings name. Throws ConfigError for files that do not fit. */
 export function channelsOf(config: AuditConfig, now: () => Date): Channels {
   const { MEDVAULT_ALERT_WEBHOOK_URL: webhook, MEDVAULT_ALERT_SYSLOG_URL: syslog } = config;
   const secureContext = receiverContext(config);

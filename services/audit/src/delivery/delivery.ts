@@ -1,4 +1,4 @@
-/** What leaves the house of an alert: codes, counts and ids of events; nobody's name, no contents. */
+/** What leaves the house of an alert: codes, counts and ids of events; no name, no contents. */
 export interface AlertNotice {
   readonly id: string;
   readonly rule: string;
@@ -13,8 +13,7 @@ export interface AlertNotice {
 }
 
 /** What happened to the alert; `test`: nothing, an operator tries the channels. */
-export const CHANGES = ["opened", "changed", "test"] as const;
-export type Change = (typeof CHANGES)[number];
+export type Change = "opened" | "changed" | "test";
 
 /** What a channel is given to send. */
 export interface Delivery {

@@ -29,7 +29,7 @@ export function syslogMessage(
   return `${head.join(" ")} [${ELEMENT} ${params.join(" ")}] \uFEFF${oneLine(text)}`;
 }
 
-/** The frame of TLS transport (RFC 5425, section 4.3): the length in octets, a space, the message. */
+/** The frame of TLS transport (RFC 5425, 4.3): the length in octets, a space, the message. */
 export function framed(message: string): Buffer {
   const bytes = Buffer.from(message, "utf8");
   return Buffer.concat([Buffer.from(`${bytes.length} `, "ascii"), bytes]);

@@ -10,7 +10,7 @@ const SYSLOG_TLS_PORT = 6514;
 
 /**
  * Sends alerts as RFC 5424 over TLS (RFC 5425). Syslog has no answer: each message has a connection
- * of its own, and counts as taken when the receiver has closed its side after ours, in order, and so
+ * of its own, and counts as taken when the receiver has closed its side after ours, in order: it
  * has read all of it. A connection kept open would lose what was written into one that is dead.
  */
 export function syslogChannel(options: {

@@ -37,7 +37,7 @@ export function signedHeaders(
 
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
-/** https anywhere, http to this machine alone; a name and a password in it would be none of ours. */
+/** https anywhere, http to this machine alone; without a name and a password in it. */
 export function isWebhookUrl(text: string): boolean {
   const url = URL.parse(text);
   if (url === null || url.username + url.password !== "") return false;

@@ -26,8 +26,8 @@ export interface WebhookOptions {
 }
 
 /**
- * Posts alerts, signed by the scheme of Standard Webhooks 1.0 (standardwebhooks.com). No redirect is
- * followed; the address is checked after its name was resolved, and is the one that is called.
+ * Posts alerts, signed by the scheme of Standard Webhooks 1.0 (standardwebhooks.com). It follows no
+ * redirect; the address is checked after its name was resolved, and is the one that is called.
  */
 export function webhookChannel(options: WebhookOptions): Channel {
   const { secrets, now, waitMs = WAIT_MS } = options;

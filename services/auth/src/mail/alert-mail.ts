@@ -1,7 +1,7 @@
 import type { AlertAnnouncement } from "@medvault/contracts";
 import { type Mail, SIGNATURE } from "./mail.ts";
 
-/** Of an alert that the audit log's rules raised. It has no link, so that nobody learns to click. */
+/** Of an alert of the audit log's rules. It has no link, so that nobody learns to click. */
 export function alertMail({ to, id, alert }: { to: string; id: string; alert: AlertAnnouncement }): Mail {
   if (alert.change === "test") {
     return {

@@ -8,8 +8,7 @@ import {
   sessionApi,
   userApi,
 } from "@medvault/contracts";
-import { type Route, route } from "@medvault/service-kit";
-import { locationName } from "@medvault/service-kit/location";
+import { locationName, type Route, route } from "@medvault/service-kit";
 import { findRole } from "../accounts/account.store.ts";
 import type { AuthContext } from "../context.ts";
 import { endAllSessions, endOwnSession, introspect, viewSessions } from "./session.service.ts";
