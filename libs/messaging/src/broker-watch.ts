@@ -7,7 +7,7 @@ const ANSWER_MS = 2_000;
 
 /**
  * Asks the broker a trifle again and again, and ends the connection to one that does not answer:
- * heartbeats take 20 s to notice. A broker that is short of disk or memory stops to read on purpose
+ * heartbeats take 8 s to notice. A broker that is short of disk or memory stops to read on purpose
  * and says so; it is left alone. Ends by itself with the connection.
  */
 export function watchBroker(model: ChannelModel): void {

@@ -23,8 +23,8 @@ export const AuditConfig = CommonConfig.extend({
     .default(1_000)
     .describe("least time between two checkpoints, 50 to 5000"),
   MEDVAULT_AUDIT_LEASE_MS: wholeNumber(500, 60_000)
-    .default(10_000)
-    .describe("how long a writer that died keeps its standby waiting"),
+    .default(4_000)
+    .describe("how long a writer that died keeps its standby waiting; one in trouble yields sooner"),
   MEDVAULT_AUDIT_START_ENTRIES: wholeNumber(0, Number.MAX_SAFE_INTEGER)
     .default(250_000)
     .describe(

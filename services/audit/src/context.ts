@@ -77,7 +77,7 @@ const WAITS: Waits = { retryMs: 1_000, proofWaitMs: 1_500, heartbeatMs: 15_000, 
 
 /** Nothing is written before the writer is started. */
 export async function openContext(
-  { config, pool, keyring, appender, logger, tls, now, onStop }: Parts<AuditConfig>,
+  { config, pool, keyring, broker, appender, logger, tls, now, onStop }: Parts<AuditConfig>,
   waits: Partial<Waits> = {},
 ): Promise<Context> {
   const { retryMs, proofWaitMs, heartbeatMs, stalledMs } = { ...WAITS, ...waits };
@@ -92,6 +92,8 @@ export async function openContext(
   };
   const writer = new LogWriter(log, {
     onRefusal: (code) => appender.append(writerRefused(code)),
+    // One that is short of disk takes nothing of anyone: no other process would fare better.
+    hasBroker: () => ["connected", "blocked"].includes(broker.state()),
     checkpointMs: config.MEDVAULT_AUDIT_CHECKPOINT_MS,
     leaseMs: config.MEDVAULT_AUDIT_LEASE_MS,
     maxStartLeaves: config.MEDVAULT_AUDIT_START_ENTRIES,

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CloudEvent, newId } from "@medvault/contracts";
@@ -85,6 +85,7 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
       { ...context, outside: store },
       {
         onRefusal: async (code) => void refusals.push(code),
+        hasBroker: () => true,
         checkpointMs: 20,
         leaseMs: 1_000,
         maxStartLeaves: 250_000,
@@ -114,6 +115,8 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
     signer,
     outside,
     context,
+    /** The epoch under which the store outside takes files now. */
+    epoch: async () => Number((await readdir(join(dir, ".writer")))[0]),
     refusals,
     writer,
     writing,
@@ -141,7 +144,8 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
     async reset(): Promise<void> {
       await Promise.all(writers.splice(0).map((each) => each.stop()));
       await superuser.query(
-        "truncate log, log_ids, log_counts, checkpoints, sequences, arrivals, findings, inbox, outbox, parked",
+        `truncate log, log_ids, log_counts, checkpoints, sequences, arrivals, findings, inbox, outbox, parked,
+           standbys`,
       );
       await superuser.query("update writer set size = 0, lease_until = null");
       await rm(dir, { recursive: true, force: true });

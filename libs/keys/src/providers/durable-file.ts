@@ -13,9 +13,15 @@ export function createDurably(path: string, content: Uint8Array | string): Promi
 
 /**
  * Makes or replaces a file, of mode 0600 unless given: anyone who opens it sees the old one or the
- * new one, also after a power cut. Makes the directory.
+ * new one, also after a power cut. Makes the directory. The draft lies beside it, or in `drafts`, a
+ * directory of the same file system: once that is removed, this can replace nothing any more.
  */
-export async function writeDurably(path: string, content: Uint8Array | string, mode = 0o600): Promise<void> {
+export async function writeDurably(
+  path: string,
+  content: Uint8Array | string,
+  mode = 0o600,
+  drafts?: string,
+): Promise<void> {
   await viaDraft(
     path,
     content,
@@ -24,6 +30,7 @@ export async function writeDurably(path: string, content: Uint8Array | string, m
       return true;
     },
     mode,
+    drafts,
   );
 }
 
@@ -78,11 +85,12 @@ async function viaDraft(
   content: Uint8Array | string,
   put: (draft: string) => Promise<boolean>,
   mode = 0o600,
+  drafts = dirname(path),
 ): Promise<boolean> {
   const directory = dirname(path);
   await makeDirectoryDurably(directory);
   // Not the process id: two containers that share the directory are both number 1.
-  const draft = join(directory, `.${randomUUID()}.tmp`);
+  const draft = join(drafts, `.${randomUUID()}.tmp`);
   try {
     await closing(await open(draft, "wx", mode), async (file) => {
       await file.chmod(mode); // whatever the umask

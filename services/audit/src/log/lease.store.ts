@@ -7,25 +7,69 @@ export interface Lease {
   readonly size: number;
 }
 
-/** Takes the lease when it is free or run out. Null while another holds it. */
-export async function takeLease(db: Db, owner: string, leaseMs: number): Promise<Lease | null> {
+const OTHERS_READY = "select from standbys where ready_until > clock_timestamp() and owner <>";
+
+/**
+ * Takes the lease when it is free or run out. One that is not ready (it does not reach RabbitMQ, or
+ * the store outside) takes it where no other is; one that is says so while it waits.
+ */
+export async function takeLease(
+  db: Db,
+  { owner, isReady }: { owner: string; isReady: boolean },
+  leaseMs: number,
+): Promise<Lease | null> {
+  await endHungWriter(db);
   const { rows } = await db.query<Lease>(
     `update writer
         set epoch = epoch + 1, owner = $1, lease_until = clock_timestamp() + $2::float8 * interval '1 millisecond'
-      where lease_until is null or lease_until < clock_timestamp()
+      where (lease_until is null or lease_until < clock_timestamp()) and ($3 or not exists (${OTHERS_READY} $1))
       returning epoch, size`,
-    [owner, leaseMs],
+    [owner, leaseMs, isReady],
   );
+  if (rows[0] === undefined && isReady) await sayReady(db, owner, leaseMs);
   return rows[0] ?? null;
 }
 
-/** Renews the lease. False when another took it; one that merely ran out is still ours. */
-export async function renewLease(db: Db, epoch: number, leaseMs: number): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `update writer set lease_until = clock_timestamp() + $2::float8 * interval '1 millisecond' where epoch = $1`,
+/**
+ * A process that hangs in the middle of a transaction holds the lock of the writer's row for as
+ * long: once its lease has run out, its connection is ended, and with it that transaction.
+ */
+async function endHungWriter(db: Db): Promise<void> {
+  await db.query(
+    `select pg_terminate_backend(pid)
+       from pg_locks l join pg_stat_activity a using (pid)
+      where l.relation = 'writer'::regclass and l.mode in ('RowShareLock', 'RowExclusiveLock')
+        and l.database = (select oid from pg_database where datname = current_database())
+        and a.usename = current_user and a.state like 'idle in transaction%'
+        and exists (select from writer where lease_until < clock_timestamp())`,
+  );
+}
+
+async function sayReady(db: Db, owner: string, leaseMs: number): Promise<void> {
+  await db.query(
+    `with gone as (delete from standbys where ready_until < now() - interval '1 hour')
+     insert into standbys (owner, ready_until)
+     values ($1, clock_timestamp() + $2::float8 * interval '1 millisecond')
+     on conflict (owner) do update set ready_until = excluded.ready_until`,
+    [owner, leaseMs],
+  );
+}
+
+/**
+ * Renews the lease, and says whether another process is ready to take it. Null when one has; a
+ * lease that merely ran out is still ours.
+ */
+export async function renewLease(
+  db: Db,
+  epoch: number,
+  leaseMs: number,
+): Promise<{ hasStandby: boolean } | null> {
+  const { rows } = await db.query<{ hasStandby: boolean }>(
+    `update writer set lease_until = clock_timestamp() + $2::float8 * interval '1 millisecond' where epoch = $1
+      returning exists (${OTHERS_READY} writer.owner) as "hasStandby"`,
     [epoch, leaseMs],
   );
-  return rowCount === 1;
+  return rows[0] ?? null;
 }
 
 /** Gives the lease up, so that a standby need not wait for it to run out. */

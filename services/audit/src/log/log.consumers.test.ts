@@ -94,7 +94,7 @@ test("a damaged row is shown as damaged and not as what it claims; its proof is 
 
 test("while the writer refuses, readiness says degraded and why, events wait, and queries are answered", async () => {
   const good = await audit.published(16);
-  await audit.outside.writeCheckpoint("nonsense\n");
+  await audit.outside.writeCheckpoint(await audit.epoch(), "nonsense\n");
   await audit.send(event(40));
   const ready = () => audit.as("auditor").get<{ status: string; checks: Record<string, string> }>("/readyz");
   await eventually(async () =>
@@ -110,7 +110,7 @@ test("while the writer refuses, readiness says degraded and why, events wait, an
   );
   expect(refused).toMatchObject([{ data: { decision: { reason: "outside_checkpoint_forged" } } }]);
   await audit.send(event(41));
-  await audit.outside.writeCheckpoint(good);
+  await audit.outside.writeCheckpoint(await audit.epoch(), good);
   // What the first test had parked is still to be looked at.
   const healed = { writer: "ok", parked_messages: "degraded" };
   await eventually(async () => expect((await ready()).body.checks).toMatchObject(healed));

@@ -32,13 +32,18 @@ export async function publish(
   epoch: number,
   before: Published,
 ): Promise<Published> {
-  const edge = await growOutside(log, own, before.edge);
+  const edge = await growOutside(log, own, epoch, before.edge);
   if (edge.size === before.edge.size) return before;
-  for (const tile of partialTiles(edge)) await log.outside.writeTile(tile);
+  for (const tile of partialTiles(edge)) await log.outside.writeTile(epoch, tile);
   return await inTransaction(log.pool, (tx) => sign(log, tx, epoch, before, edge));
 }
 
-async function growOutside({ pool, outside }: PublishedLog, own: OwnEntries, from: Edge): Promise<Edge> {
+async function growOutside(
+  { pool, outside }: PublishedLog,
+  own: OwnEntries,
+  epoch: number,
+  from: Edge,
+): Promise<Edge> {
   const appended = own.size;
   let edge = from;
   for (let step = 0; step < MAX_STEPS; step += 1) {
@@ -50,25 +55,25 @@ async function growOutside({ pool, outside }: PublishedLog, own: OwnEntries, fro
       throw new WriterRefuses("log_truncated", words);
     }
     if (rows.length === 0) break;
-    await writeBodies(outside, rows);
-    for (const tile of grown.full) await outside.writeTile(tile);
+    await writeBodies(outside, epoch, rows);
+    for (const tile of grown.full) await outside.writeTile(epoch, tile);
     edge = grown.edge;
     if (rows.length < STEP_ROWS) break;
   }
   return edge;
 }
 
-async function writeBodies(outside: OutsideStore, rows: readonly LeafRow[]): Promise<void> {
+async function writeBodies(outside: OutsideStore, epoch: number, rows: readonly LeafRow[]): Promise<void> {
   const bundles = Map.groupBy(rows, (row) => Math.floor(row.idx / TILE_WIDTH));
   for (const [bundle, bodies] of bundles) {
-    await outside.writeBodies(bundle, (bodies[0]?.idx ?? 0) % TILE_WIDTH, bodies);
+    await outside.writeBodies(epoch, bundle, (bodies[0]?.idx ?? 0) % TILE_WIDTH, bodies);
   }
 }
 
 /**
- * Under the lock of the writer's row, so that a writer that was fenced off can no longer put its
- * checkpoint in place. The one outside is read again: it must be the one that this writer left
- * there.
+ * Under the lock of the writer's row, so that a writer that was fenced off signs nothing; the store
+ * outside takes nothing of it either, should it hang in between. The checkpoint there is read
+ * again: it must be the one that this writer left.
  */
 async function sign(
   log: PublishedLog,
@@ -83,7 +88,7 @@ async function sign(
   }
   const checkpoint = log.signer.sign({ size: edge.size, root: rootOf(edge) });
   await requireExtension(log, before, checkpoint);
-  await log.outside.writeCheckpoint(checkpoint.note);
+  await log.outside.writeCheckpoint(epoch, checkpoint.note);
   if (before.checkpoint) await recordCheckpoint(tx, before.checkpoint, log.now());
   await recordCheckpoint(tx, checkpoint, log.now());
   return { edge, checkpoint };

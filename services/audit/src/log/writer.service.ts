@@ -4,6 +4,7 @@ import { afterCommit, type Tx } from "@medvault/postgres";
 import type { HeldConsumer } from "@medvault/runtime";
 import type { LogContext } from "../context.ts";
 import { type Appended, append } from "./append.service.ts";
+import { createFitness, type Fitness } from "./fitness.service.ts";
 import { releaseLease, renewLease, takeLease } from "./lease.store.ts";
 import { openLog, type Published } from "./opening.service.ts";
 import { createOwnEntries, type OwnEntries } from "./own-entries.ts";
@@ -14,6 +15,8 @@ import type { WriterPhase, WriterState } from "./writer.ts";
 export interface WriterOptions {
   /** Called once per refusal: it is an event of its own. */
   readonly onRefusal: (code: RefusalCode) => Promise<void>;
+  /** Whether events can come at all. */
+  readonly hasBroker: () => boolean;
   /** How long a writer that died keeps its standby waiting. */
   readonly leaseMs: number;
   /** Least time between two checkpoints. */
@@ -30,11 +33,18 @@ const MAX_REFUSED_RETRY_MS = 60_000;
 /** An append wakes it. */
 const IDLE_MS = 10_000;
 
+/** What another process may see otherwise: one whose disk is not mounted finds no checkpoint. */
+const OF_OWN_SIGHT: readonly (RefusalCode | undefined)[] = [
+  "outside_checkpoint_missing",
+  "outside_checkpoint_older",
+];
+
 /** The one active writer of the log: any number may run, the lease lets one of them write. */
 export class LogWriter {
   readonly #log: LogContext;
   readonly #options: WriterOptions;
   readonly #owner = randomUUID();
+  readonly #fitness: Fitness;
   #consumer: HeldConsumer = { start() {}, stop: async () => {} };
   #phase: WriterPhase = "standby";
   #refusal: WriterState["refusal"] = null;
@@ -53,7 +63,9 @@ export class LogWriter {
   #running: Promise<void> | null = null;
 
   constructor(log: LogContext, options: WriterOptions) {
-    this.#log = log;
+    const { hasBroker, leaseMs } = options;
+    this.#fitness = createFitness(log, { hasBroker, patienceMs: leaseMs / 4 });
+    this.#log = { ...log, outside: this.#fitness.outside };
     this.#own = createOwnEntries(log.seal);
     this.#options = options;
   }
@@ -130,20 +142,29 @@ export class LogWriter {
       return grew ? { ms: this.#options.checkpointMs, wakeable: false } : { ms: IDLE_MS, wakeable: true };
     } catch (error) {
       await this.#afterFailure(error, epoch);
-      const most = this.#refusal === null ? MAX_AWAY_RETRY_MS : MAX_REFUSED_RETRY_MS;
-      const ms = Math.min(most, this.#options.retryMs * 2 ** this.#failures);
+      const ms = Math.min(this.#longestRetryMs(), this.#options.retryMs * 2 ** this.#failures);
       this.#failures += 1;
       return { ms, wakeable: false };
     }
   }
 
+  #longestRetryMs(): number {
+    if (this.#refusal !== null) return MAX_REFUSED_RETRY_MS;
+    return this.#epoch === null ? this.#options.leaseMs / 5 : MAX_AWAY_RETRY_MS;
+  }
+
   async #holdLease(): Promise<number | null> {
     if (this.#epoch !== null) return this.#epoch;
     const { pool, logger } = this.#log;
+    const { leaseMs } = this.#options;
     await this.#consumer.stop();
-    const lease = await takeLease(pool, this.#owner, this.#options.leaseMs);
+    const isReady = await this.#fitness.isReady();
+    this.#phase = isReady ? "standby" : "waiting";
+    const lease = await takeLease(pool, { owner: this.#owner, isReady }, leaseMs);
     if (lease === null) return null;
     this.#epoch = lease.epoch;
+    this.#failures = 0;
+    this.#fitness.begin();
     logger.info({ epoch: lease.epoch }, "audit writer took the lease");
     return lease.epoch;
   }
@@ -153,18 +174,30 @@ export class LogWriter {
     const { pool, logger } = this.#log;
     const epoch = this.#epoch;
     if (epoch === null) return;
+    const fails = this.#refusal === null ? this.#failures > 0 : OF_OWN_SIGHT.includes(this.#refusal.code);
+    const isInTrouble = this.#fitness.isInTrouble(fails);
     try {
       const kept = await renewLease(pool, epoch, this.#options.leaseMs);
       if (!kept) this.#loseLease(epoch);
+      else if (isInTrouble && kept.hasStandby && this.#epoch === epoch) await this.#giveUp(epoch);
     } catch (err) {
       logger.warn({ err }, "audit writer could not renew its lease");
     }
+  }
+
+  /** Its round may hang for long yet: whatever that still does is fenced off. */
+  async #giveUp(epoch: number): Promise<void> {
+    this.#loseLease(epoch);
+    await releaseLease(this.#log.pool, epoch);
   }
 
   async #open(epoch: number): Promise<Published> {
     const { pool, logger } = this.#log;
     const { leaseMs, maxStartLeaves } = this.#options;
     if (this.#refusal === null) this.#phase = "opening";
+    // A process that hung since it took the lease would take the store from its successor.
+    if (!(await renewLease(pool, epoch, leaseMs))) throw new WriterFenced();
+    await this.#log.outside.takeOver(epoch);
     const published = await openLog(this.#log, this.#own, maxStartLeaves);
     // The lease may have gone while the log was read.
     const kept = await renewLease(pool, epoch, leaseMs);
@@ -186,7 +219,7 @@ export class LogWriter {
   }
 
   async #afterFailure(error: unknown, epoch: number | null): Promise<void> {
-    if (error instanceof WriterFenced) this.#loseLease(epoch);
+    if (error instanceof WriterFenced || (await this.#isNoNews(error, epoch))) this.#loseLease(epoch);
     else if (error instanceof WriterRefuses) this.#refuse(error);
     else {
       // How far the last publication came is not known: the log is opened, and so checked, again.
@@ -195,6 +228,12 @@ export class LogWriter {
       this.#log.logger.warn({ err: error }, "audit writer waits");
     }
     await this.#consumer.stop();
+  }
+
+  /** A writer that was replaced finds the log and the store changed: by its successor. */
+  async #isNoNews(error: unknown, epoch: number | null): Promise<boolean> {
+    if (!(error instanceof WriterRefuses) || epoch === null) return false;
+    return (await renewLease(this.#log.pool, epoch, this.#options.leaseMs).catch(() => undefined)) === null;
   }
 
   #refuse(refusal: WriterRefuses): void {
@@ -221,6 +260,7 @@ export class LogWriter {
     this.#published = null;
     this.#refusal = null;
     this.#phase = "standby";
+    void this.#consumer.stop();
   }
 
   async #end(): Promise<void> {

@@ -92,7 +92,9 @@ test("the torn end of a bundle of bodies, as a power cut leaves it, is written a
   await log.published(10);
   await before.stop();
   const bodies = await log.outside.readBodies(0);
-  await log.outside.writeBodies(0, 10, [{ id: bodies[0]?.id ?? "", sealed: Buffer.alloc(50) }]);
+  await log.outside.writeBodies(await log.epoch(), 0, 10, [
+    { id: bodies[0]?.id ?? "", sealed: Buffer.alloc(50) },
+  ]);
   const after = await log.writing();
   await log.append(after, events(5, 11));
   await log.published(15);
@@ -132,8 +134,8 @@ test("a replaced writer that was about to sign leaves the successor's checkpoint
   const outside = new Proxy(log.outside, {
     get: (target, name: keyof OutsideStore) =>
       name === "writeTile"
-        ? async (tile: Parameters<OutsideStore["writeTile"]>[0]) => {
-            await target.writeTile(tile);
+        ? async (...tile: Parameters<OutsideStore["writeTile"]>) => {
+            await target.writeTile(...tile);
             await frozen.until;
           }
         : target[name],

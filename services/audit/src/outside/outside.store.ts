@@ -1,4 +1,5 @@
-import { access, constants, open, readFile, rm } from "node:fs/promises";
+import { randomBytes, randomUUID } from "node:crypto";
+import { access, constants, open, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { makeDirectoryDurably, syncDirectory, writeDurably } from "@medvault/keys";
 import type { Tile } from "../tree/edge.ts";
@@ -6,7 +7,12 @@ import { HASH_BYTES } from "../tree/hash.ts";
 import type { ReadTile } from "../tree/proof.ts";
 import { decodeTile, encodeTile, TILE_WIDTH, tilePath, tileWidth } from "../tree/tile.ts";
 import { decodeBodies, encodeBodies, type OutsideBody } from "./body-bundle.ts";
-import { OutsideDamaged } from "./outside.errors.ts";
+import { OutsideDamaged, OutsideTaken } from "./outside.errors.ts";
+
+/** Where each writer has a directory of its own, by its epoch, from which it puts files in place. */
+const WRITERS = ".writer";
+/** More than what is left in the last block of a full disk, and nothing that compresses. */
+const PROBE = randomBytes(16 * 1024);
 
 /**
  * What the log keeps outside Postgres, so that a lost or changed database shows: `audit.vkey`,
@@ -14,20 +20,29 @@ import { OutsideDamaged } from "./outside.errors.ts";
  * file).
  */
 export interface OutsideStore {
+  /** Writes as durably as all else is written: throws, and takes as long. Leaves nothing. */
+  probe(): Promise<void>;
+  /**
+   * Makes the store this epoch's: what a writer of any other has not put in place by now, it never
+   * will, even if it is a process that hangs between two of its system calls.
+   */
+  takeOver(epoch: number): Promise<void>;
   readVkey(): Promise<string | null>;
   writeVkey(vkey: string): Promise<void>;
   readCheckpoint(): Promise<string | null>;
-  writeCheckpoint(note: string): Promise<void>;
+  /** @throws OutsideTaken */
+  writeCheckpoint(epoch: number, note: string): Promise<void>;
   /** The first `width` hashes of a tile, from it or from a wider one. @throws OutsideDamaged */
   readTile(level: number, index: number, width: number): Promise<Buffer[]>;
-  writeTile(tile: Tile): Promise<void>;
+  /** @throws OutsideTaken */
+  writeTile(epoch: number, tile: Tile): Promise<void>;
   /** The whole bodies of bundle `index`; empty when there is none. */
   readBodies(index: number): Promise<OutsideBody[]>;
   /**
    * Puts `bodies` behind the first `keep` ones of bundle `index`. @throws OutsideDamaged when there
-   * are fewer.
+   * are fewer, OutsideTaken
    */
-  writeBodies(index: number, keep: number, bodies: readonly OutsideBody[]): Promise<void>;
+  writeBodies(epoch: number, index: number, keep: number, bodies: readonly OutsideBody[]): Promise<void>;
 }
 
 /** A store in a directory, on another disk or a mounted share. One writer, many readers. */
@@ -50,7 +65,37 @@ export function createOutsideDirectory(directory: string): OutsideStore {
     return hashes.slice(0, width);
   }
 
-  async function writeBodies(index: number, keep: number, bodies: readonly OutsideBody[]): Promise<void> {
+  const draftsOf = (epoch: number) => at(WRITERS, String(epoch));
+  /** From the writer's own directory: a rename out of one that was removed finds no file. */
+  async function put(epoch: number, file: string, content: Uint8Array | string): Promise<void> {
+    await requireDrafts(epoch);
+    try {
+      await writeDurably(file, content, undefined, draftsOf(epoch));
+    } catch (error) {
+      await requireDrafts(epoch);
+      throw error;
+    }
+  }
+  async function requireDrafts(epoch: number): Promise<void> {
+    await access(draftsOf(epoch)).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === "ENOENT" ? new OutsideTaken() : error;
+    });
+  }
+
+  async function takeOver(epoch: number): Promise<void> {
+    await makeDirectoryDurably(draftsOf(epoch));
+    const others = (await readdir(at(WRITERS))).filter((name) => name !== String(epoch));
+    await Promise.all(others.map((name) => rm(at(WRITERS, name), { recursive: true, force: true })));
+    await syncDirectory(at(WRITERS));
+  }
+
+  async function writeBodies(
+    epoch: number,
+    index: number,
+    keep: number,
+    bodies: readonly OutsideBody[],
+  ): Promise<void> {
+    await requireDrafts(epoch);
     const file = bodiesFile(index);
     const known = decodeBodies((await readIfThere(file)) ?? Buffer.alloc(0)).bodies.slice(0, keep);
     if (known.length < keep) throw new OutsideDamaged(`bundle ${index} of bodies is cut`);
@@ -58,14 +103,20 @@ export function createOutsideDirectory(directory: string): OutsideStore {
   }
 
   return {
+    async probe() {
+      const file = at(WRITERS, `${randomUUID()}.probe`);
+      await writeDurably(file, PROBE);
+      await rm(file, { force: true });
+    },
+    takeOver,
     readVkey: () => text("audit.vkey"),
     writeVkey: (vkey) => writeDurably(at("audit.vkey"), `${vkey}\n`),
     readCheckpoint: () => text("checkpoint"),
-    writeCheckpoint: (note) => writeDurably(at("checkpoint"), note),
+    writeCheckpoint: (epoch, note) => put(epoch, at("checkpoint"), note),
     readTile,
-    async writeTile({ level, index, hashes }) {
+    async writeTile(epoch, { level, index, hashes }) {
       const file = tileFile(level, index, hashes.length);
-      await writeDurably(file, encodeTile(hashes));
+      await put(epoch, file, encodeTile(hashes));
       if (hashes.length === TILE_WIDTH) await rm(`${file}.p`, { recursive: true, force: true });
     },
     async readBodies(index) {
