@@ -33,6 +33,10 @@ export const StartConfig = z.object({
 export const DevConfig = z.object({
   MEDVAULT_GENERATED_REQUESTS: z.string().describe("how many generated requests e2e sends"),
   MEDVAULT_GENERATED_SEED: z.string().describe("the seed that makes them the same again"),
+  MEDVAULT_STANDBY_ROUNDS: z
+    .string()
+    .describe("how many times the audit log's writer is struck, with the default lease"),
+  MEDVAULT_STANDBY_SEED: z.string().describe("the seed that makes the moments the same again"),
   MEDVAULT_TEST_DATABASE_URL: z.string().describe("PostgreSQL of the tests"),
   MEDVAULT_TEST_REDIS_URL: z.string().describe("their Redis"),
   MEDVAULT_TEST_AMQP_URL: z.string().describe("their RabbitMQ"),
