@@ -1,10 +1,12 @@
-// Imported before a service that is to be tested (node --import): its parent says how the disk at MEDVAULT_AUDIT_DIR behaves.
+// Imported before a service that is to be tested: node --import faulty-disk.ts?directory=…&slowMs=….
+// Its parent says how the disk there behaves.
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
 
-const directory = process.env.MEDVAULT_AUDIT_DIR ?? "-";
-const SLOW_MS = 400 + Number(process.env.MEDVAULT_AUDIT_LEASE_MS ?? 0) / 4;
+const { searchParams } = new URL(import.meta.url);
+const directory = searchParams.get("directory") ?? "-";
+const slowMs = Number(searchParams.get("slowMs"));
 
 type Disk = "well" | "away" | "hangs" | "slow";
 let disk: Disk = "well";
@@ -22,7 +24,7 @@ for (const name of ["open", "readFile", "rename", "rm", "access", "readdir", "mk
     if (String(args[0]).startsWith(directory)) {
       if (disk === "away") throw Object.assign(new Error("the disk is away"), { code: "EIO" });
       if (disk === "hangs") await isWell.promise;
-      if (disk === "slow") await delay(SLOW_MS);
+      if (disk === "slow") await delay(slowMs);
     }
     return real(...args);
   };

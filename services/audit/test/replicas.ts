@@ -19,12 +19,16 @@ import { expect, vi } from "vitest";
 import { event, givenLog, ORIGIN } from "./log-harness.ts";
 
 const MAIN = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const FAULTY_DISK = new URL("faulty-disk.ts", import.meta.url).href;
+/** More than a writer puts up with, by the default lease too. */
+const SLOW_MS = 1_400;
 const OPEN = '"msg":"audit log is open for writing"';
 
 const until = (check: () => unknown) => vi.waitFor(check, { timeout: 60_000, interval: 20 });
 
-/** The service twice, as it runs, over one database, one broker and one directory: each reaches them on a way of its own. */
+/**
+ * The service twice, as it runs, over one database, one broker and one directory, each of which
+ * reaches them on a way of its own. `leaseMs` null: the default.
+ */
 export async function givenReplicas(leaseMs: number | null) {
   const [database, rabbit] = await Promise.all([createTestDatabase(["audit"]), createTestBroker()]);
   const folder = await mkdtemp(join(tmpdir(), "medvault-replicas-"));
@@ -40,6 +44,8 @@ export async function givenReplicas(leaseMs: number | null) {
     const amqp = await createProxy(rabbit.url("audit"));
     const directory = join(folder, name);
     await symlink(log.dir, directory);
+    const faulty = new URL("faulty-disk.ts", import.meta.url);
+    faulty.search = new URLSearchParams({ directory, slowMs: String(SLOW_MS) }).toString();
     let child: ChildProcess;
     let opened = 0;
     function start(): void {
@@ -55,7 +61,7 @@ export async function givenReplicas(leaseMs: number | null) {
         MEDVAULT_AUDIT_CHECKPOINT_MS: "100",
         ...(leaseMs === null ? {} : { MEDVAULT_AUDIT_LEASE_MS: String(leaseMs) }),
       };
-      child = spawn(process.execPath, ["--import", FAULTY_DISK, MAIN], {
+      child = spawn(process.execPath, ["--import", faulty.href, MAIN], {
         env,
         stdio: ["ignore", "pipe", "inherit", "ipc"],
       });

@@ -10,8 +10,8 @@ export interface Fitness {
   /** Whether it could write if it had the lease: it reaches RabbitMQ and the store outside. */
   isReady(): Promise<boolean>;
   /**
-   * Asked again and again of a writer, with whether its rounds fail: whether it was in trouble twice
-   * in a row. Its lease is then of no use: no events come, or what came does not get outside.
+   * Asked again and again of a writer, with whether its rounds fail: whether it was in trouble
+   * twice in a row. Its lease is then of no use: no events come, or what came does not get outside.
    */
   isInTrouble(fails: boolean): boolean;
   /** It has the lease: what was before says nothing. */

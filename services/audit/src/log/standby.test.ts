@@ -128,7 +128,7 @@ async function whole(): Promise<{ idx: string; leaf: Buffer }[]> {
   return rows;
 }
 
-/** One log: each acknowledged event in it once, each checkpoint a prefix of it, no alarm without a cause. */
+/** One log: each acknowledged event in it once, each checkpoint a prefix of it. */
 async function consistent(seen: readonly string[]): Promise<void> {
   const { log, acknowledged, until } = given;
   await until(async () => {

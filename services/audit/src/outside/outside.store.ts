@@ -9,8 +9,10 @@ import { decodeTile, encodeTile, TILE_WIDTH, tilePath, tileWidth } from "../tree
 import { decodeBodies, encodeBodies, type OutsideBody } from "./body-bundle.ts";
 import { OutsideDamaged, OutsideTaken } from "./outside.errors.ts";
 
-/** Where each writer has a directory of its own, by its epoch, from which it puts files in place. */
+/** Here each writer has a directory of its own, by its epoch; from it files are put in place. */
 const WRITERS = ".writer";
+/** Also where a process that does not know yet that it was replaced makes a draft meanwhile. */
+const GONE = { recursive: true, force: true, maxRetries: 5 };
 /** More than what is left in the last block of a full disk, and nothing that compresses. */
 const PROBE = randomBytes(16 * 1024);
 
@@ -85,7 +87,7 @@ export function createOutsideDirectory(directory: string): OutsideStore {
   async function takeOver(epoch: number): Promise<void> {
     await makeDirectoryDurably(draftsOf(epoch));
     const others = (await readdir(at(WRITERS))).filter((name) => name !== String(epoch));
-    await Promise.all(others.map((name) => rm(at(WRITERS, name), { recursive: true, force: true })));
+    await Promise.all(others.map((name) => rm(at(WRITERS, name), GONE)));
     await syncDirectory(at(WRITERS));
   }
 
