@@ -1,5 +1,5 @@
-// Imported before a service that is to be tested: node --import faulty-disk.ts?directory=…&slowMs=….
-// Its parent says how the disk there behaves.
+// Imported before a service: node --import faulty-disk.ts?directory=…&slowMs=…;
+// its parent says how the disk there behaves.
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
