@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import type { Json } from "./support/client.ts";
 import { bodyFields, isFreeText } from "./support/openapi.ts";
 import { asSuperuser, ops as readOps } from "./support/ops.ts";
-import { demoAdmin, invite, items, text } from "./support/people.ts";
+import { invite, items, text } from "./support/people.ts";
 import { search } from "./support/plaintext-search.ts";
 
 /** A word of 12 letters that is nowhere else, and that no encoding of something else makes. */
@@ -14,7 +15,7 @@ function marker(): string {
 
 test("text that went in (fields, file names, contents) lies readable in no store, whatever the encoding", async () => {
   const ops = readOps();
-  const { client: admin } = await demoAdmin(ops);
+  const { client: admin } = await freshAdmin(ops);
   const doctor = await invite(ops, admin, "doctor");
   const marks: string[] = [];
   const mark = () => {

@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, registerPatient, text } from "./support/people.ts";
+import { invite, items, registerPatient, text } from "./support/people.ts";
 
 const REASON = "Brought in unconscious by ambulance";
 
 test("a doctor breaks the glass in an emergency: chart and files open, the patient and the auditor see it", async () => {
-  const { client: admin } = await demoAdmin(ops());
+  const { client: admin } = await freshAdmin(ops());
   const doctor = await invite(ops(), admin, "doctor");
   const stranger = await invite(ops(), admin, "doctor");
   const auditor = await invite(ops(), admin, "auditor");

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, registerPatient, text } from "./support/people.ts";
+import { invite, items, registerPatient, text } from "./support/people.ts";
 
 test("a patient opens their chart to a doctor and closes a part of it to another: files and all, at once", async () => {
-  const { client: admin } = await demoAdmin(ops());
+  const { client: admin } = await freshAdmin(ops());
   const doctor = await invite(ops(), admin, "doctor");
   const second = await invite(ops(), admin, "doctor");
   const patient = await registerPatient(ops());

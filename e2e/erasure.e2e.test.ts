@@ -1,13 +1,14 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, registerPatient, text } from "./support/people.ts";
+import { invite, items, registerPatient, text } from "./support/people.ts";
 
 const POLL = { timeout: 60_000 };
 
 test("a patient is erased in every service, which confirm by themselves; the receipt is checked offline", async () => {
-  const { client: admin } = await demoAdmin(ops());
+  const { client: admin } = await freshAdmin(ops());
   const doctor = await invite(ops(), admin, "doctor");
   const patient = await registerPatient(ops());
   const who = { givenName: "Perpetua", familyName: "Quenbury", birthDate: "1961-11-02", sex: "female" };

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { Uint8ArrayReader, Uint8ArrayWriter, ZipReader } from "@zip.js/zip.js";
 import { expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import type { Client } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, registerPatient, text } from "./support/people.ts";
+import { invite, items, registerPatient, text } from "./support/people.ts";
 
 const WHO = { givenName: "Rowan", familyName: "Thistlewood", birthDate: "1958-04-09", sex: "female" };
 const PHONE = "555-0188-420";
@@ -23,7 +24,7 @@ async function ready(who: Client, id: string): Promise<void> {
 }
 
 test("a patient takes away the whole record; it opens with the password of the answer, once", async () => {
-  const { client: admin } = await demoAdmin(ops());
+  const { client: admin } = await freshAdmin(ops());
   const doctor = await invite(ops(), admin, "doctor");
   const patient = await registerPatient(ops());
   const made = await doctor.client.post("/v1/patients", { ...WHO, phone: PHONE, userId: patient.id });
@@ -77,7 +78,7 @@ test("a patient takes away the whole record; it opens with the password of the a
 });
 
 test("a doctor who is taken off the care team does not get what was made for them", async () => {
-  const { client: admin } = await demoAdmin(ops());
+  const { client: admin } = await freshAdmin(ops());
   const doctor = await invite(ops(), admin, "doctor");
   const id = text((await doctor.client.post("/v1/patients", WHO)).body, "id");
   const begun = await doctor.client.post(`/v1/patients/${id}/export`, {}, { "X-Purpose": "TREAT" });

@@ -7,8 +7,9 @@ import path from "node:path";
 import { type Disk, mountDisk } from "@medvault/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { stopRunning } from "../dev/lib/stop.mjs";
+import { freshAdmin } from "./support/admin.ts";
 import type { Answer, Client, Json } from "./support/client.ts";
-import { demoAdmin, invite, items, type Person, text } from "./support/people.ts";
+import { invite, items, type Person, text } from "./support/people.ts";
 import { type Ops, type RunningSystem, startSystem } from "./support/system.ts";
 
 /** MiB. `data` holds Postgres and the supervisor's own files, the others lie in it. */
@@ -48,7 +49,7 @@ beforeAll(async () => {
   }
   const env = { MEDVAULT_DEMO: "0", MEDVAULT_MIN_FREE_MIB: "100" };
   system = await startSystem("full-disk", { dataDir: path.join(place, "data"), env });
-  admin = (await demoAdmin(system.ops)).client;
+  admin = (await freshAdmin(system.ops)).client;
   doctor = await invite(system.ops, admin, "doctor");
   auditor = await invite(system.ops, admin, "auditor");
   const patient = { givenName: "Ada", familyName: "Fuller", birthDate: "1957-03-02", sex: "female" };

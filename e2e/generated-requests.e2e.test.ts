@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EXPENDABLE, type Generated, requests, type World } from "./generated/requests.ts";
 import { closeConnections, fetchFromThere, type Received, send } from "./generated/send.ts";
+import { freshAdmin } from "./support/admin.ts";
 import type { Client } from "./support/client.ts";
 import { faultsOf, operationOf, operations } from "./support/openapi.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, registerPatient } from "./support/people.ts";
+import { invite, registerPatient } from "./support/people.ts";
 
 // The same seed and count send the same requests; ids, and the state that they meet, differ.
 const COUNT = Number(process.env.MEDVAULT_GENERATED_REQUESTS ?? 10_000);
@@ -20,7 +21,7 @@ const tokens = new Map<string, string | null>();
 let world: World;
 
 beforeAll(async () => {
-  const { client: first } = await demoAdmin(ops());
+  const { client: first } = await freshAdmin(ops());
   // People of this test alone: some requests change names and passwords.
   const [admin, doctor, auditor] = [
     await invite(ops(), first, "admin", fetchFromThere),

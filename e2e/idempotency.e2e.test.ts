@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, expect, test, vi } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import type { Client } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, type Person } from "./support/people.ts";
+import { invite, items, type Person } from "./support/people.ts";
 
 const PARALLEL = 50;
 let admin: Client;
 let doctor: Person;
 
 beforeAll(async () => {
-  admin = (await demoAdmin(ops())).client;
+  admin = (await freshAdmin(ops())).client;
   doctor = await invite(ops(), admin, "doctor");
 }, 120_000);
 

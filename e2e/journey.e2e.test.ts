@@ -6,10 +6,11 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../dev/lib/paths.mjs";
 import { run } from "../dev/lib/run.mjs";
+import { freshAdmin } from "./support/admin.ts";
 import { Client, type Json, signIn, stepUp } from "./support/client.ts";
 import { bodyFields } from "./support/openapi.ts";
 import { asSuperuser, ops as readOps } from "./support/ops.ts";
-import { demoAdmin, invite, items, type Person, registerPatient, text } from "./support/people.ts";
+import { invite, items, type Person, registerPatient, text } from "./support/people.ts";
 import type { Ops } from "./support/system.ts";
 import { writeOn } from "./support/writer.ts";
 
@@ -63,7 +64,7 @@ const eventsOf = async (requestId: string) =>
 const typesOf = async (requestId: string) => (await eventsOf(requestId)).map(({ type }) => String(type));
 
 test("1. an admin invites two doctors and an auditor, and patients register", async () => {
-  const signedIn = await demoAdmin(ops);
+  const signedIn = await freshAdmin(ops);
   admin = signedIn.client;
   adminSecrets = signedIn;
   doctor = await invite(ops, admin, "doctor");

@@ -3,10 +3,11 @@ import fs from "node:fs";
 import path from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import { openBrowser } from "./support/browser.ts";
 import { Client, signIn } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, registerPatient } from "./support/people.ts";
+import { registerPatient } from "./support/people.ts";
 
 let browser: Browser;
 let page: Page;
@@ -62,7 +63,7 @@ async function sent(): Promise<string> {
 }
 
 test("an invited person chooses a password by the link, is told why one is refused, and signs in", async () => {
-  const { client: admin } = await demoAdmin(ops());
+  const { client: admin } = await freshAdmin(ops());
   const [username, email] = ["doctor-by-link", "doctor-by-link@clinic.example"];
   await admin.api.call("POST /v1/users", { body: { username, email, role: "doctor" } });
   const link = await linkTo(email, "invitation");

@@ -1,14 +1,15 @@
 import { beforeAll, expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import { type Client, stepUp } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, type Person, text } from "./support/people.ts";
+import { invite, items, type Person, text } from "./support/people.ts";
 
 let admin: Client;
 let secrets: { password: string; totpSecret: string };
 let [one, two] = [] as unknown as Person[];
 let [survivor, merged] = ["", ""];
 beforeAll(async () => {
-  ({ client: admin, ...secrets } = await demoAdmin(ops()));
+  ({ client: admin, ...secrets } = await freshAdmin(ops()));
   [one, two] = [await invite(ops(), admin, "doctor"), await invite(ops(), admin, "doctor")];
   [survivor, merged] = [await patientOf(as(one)), await patientOf(as(two))];
 }, 180_000);

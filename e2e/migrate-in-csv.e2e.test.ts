@@ -4,9 +4,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import { type Client, signIn } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin } from "./support/people.ts";
 
 const mark = randomUUID().slice(0, 8);
 const TYPES = ["note", "diagnosis", "lab", "imaging", "procedure", "allergy", "immunization"];
@@ -19,7 +19,7 @@ let doctorName: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "medvault-move-csv-"));
-  admin = (await demoAdmin(ops())).client;
+  admin = (await freshAdmin(ops())).client;
   const who = ops().demo.users.find(({ role }) => role === "doctor");
   if (!who) throw new Error("ops.json names no doctor");
   doctorName = who.username;

@@ -16,9 +16,9 @@ import {
   PDF,
   prescriptionTuple,
 } from "../tools/migrate-in/source.testdata.ts";
+import { freshAdmin } from "./support/admin.ts";
 import { type Client, signIn } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin } from "./support/people.ts";
 
 const ROWS = 900;
 const [key, source] = [fernetKey(), `e2e-${randomUUID().slice(0, 8)}`];
@@ -32,7 +32,7 @@ beforeAll(async () => {
   await mkdir(path.join(folder, "uploads"));
   await writeFile(path.join(folder, "fernet.key"), key);
   await writeFile(path.join(folder, "uploads", "a.enc"), fernetToken(key, PDF));
-  admin = (await demoAdmin(ops())).client;
+  admin = (await freshAdmin(ops())).client;
   const who = ops().demo.users.find(({ role }) => role === "doctor");
   if (!who) throw new Error("ops.json names no doctor");
   doctor = await signIn(ops().gateway, who);

@@ -2,12 +2,13 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { root } from "../dev/lib/paths.mjs";
+import { freshAdmin } from "./support/admin.ts";
 import type { Json } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, registerPatient, text } from "./support/people.ts";
+import { invite, items, registerPatient, text } from "./support/people.ts";
 
 test("a patient sees their doctor and a stranger who broke the glass, by name, and checks a proof offline", async () => {
-  const { client: admin } = await demoAdmin(ops());
+  const { client: admin } = await freshAdmin(ops());
   const doctor = await invite(ops(), admin, "doctor");
   const stranger = await invite(ops(), admin, "doctor");
   const patient = await registerPatient(ops());

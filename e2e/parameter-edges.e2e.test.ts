@@ -4,9 +4,10 @@ import { ALL_EDGES, edgesOf, kindOf, mutated, NEVER_TAKEN } from "./generated/ed
 import type { Generated } from "./generated/requests.ts";
 import { closeConnections, fetchFromThere, send } from "./generated/send.ts";
 import { valuesOf } from "./generated/values.ts";
+import { freshAdmin } from "./support/admin.ts";
 import { faultsOf, type Operation, operations, resolved, type Schema } from "./support/openapi.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, type Person } from "./support/people.ts";
+import { invite, type Person } from "./support/people.ts";
 
 const AT_ONCE = 12;
 const NOBODY = "018f4c1e-7a2b-7c3d-8e4f-0123456789ab";
@@ -20,7 +21,7 @@ let doctor: Person;
 let patientId: string;
 
 beforeAll(async () => {
-  const { client } = await demoAdmin(ops());
+  const { client } = await freshAdmin(ops());
   admin = await invite(ops(), client, "admin", fetchFromThere);
   doctor = await invite(ops(), client, "doctor", fetchFromThere);
   const { api } = doctor.client;

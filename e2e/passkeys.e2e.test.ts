@@ -4,10 +4,11 @@ import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { mailedToken } from "../dev/demo/mail.ts";
+import { freshAdmin } from "./support/admin.ts";
 import { type Device, openBrowser, openDevice as openDeviceOf } from "./support/browser.ts";
 import { Client, type Json } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, items, type Person, registerPatient, text } from "./support/people.ts";
+import { items, type Person, registerPatient, text } from "./support/people.ts";
 
 // WebAuthn wants a domain, so pages are those of localhost; the API is called by its address.
 const gateway = ops().gateway;
@@ -17,7 +18,7 @@ let admin: Client;
 
 beforeAll(async () => {
   browser = await openBrowser();
-  admin = (await demoAdmin(ops())).client;
+  admin = (await freshAdmin(ops())).client;
 }, 360_000);
 afterAll(() => browser?.close());
 

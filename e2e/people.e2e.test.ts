@@ -1,7 +1,8 @@
 import { beforeAll, expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import type { Client } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, type Person, registerPatient, text } from "./support/people.ts";
+import { invite, items, type Person, registerPatient, text } from "./support/people.ts";
 
 const ADA = { givenName: "Ada", familyName: "Marsh", birthDate: "1971-02-03", sex: "female" };
 const NOTE = { type: "note", title: "Visit", body: "No complaints", occurredAt: "2026-11-20T09:30:00Z" };
@@ -12,7 +13,7 @@ let auditor: Person;
 let patient: Person;
 let patientId: string;
 beforeAll(async () => {
-  admin = (await demoAdmin(ops())).client;
+  admin = (await freshAdmin(ops())).client;
   doctor = await invite(ops(), admin, "doctor");
   auditor = await invite(ops(), admin, "auditor");
   patient = await registerPatient(ops());

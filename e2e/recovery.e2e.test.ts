@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import type { Client } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, type Person, text } from "./support/people.ts";
+import { invite, items, type Person, text } from "./support/people.ts";
 
 let doctor: Person;
 let auditor: Person;
@@ -10,7 +11,7 @@ let patientId: string;
 const gateway = ops().gateway;
 
 beforeAll(async () => {
-  const { client: admin } = await demoAdmin(ops());
+  const { client: admin } = await freshAdmin(ops());
   doctor = await invite(ops(), admin, "doctor");
   auditor = await invite(ops(), admin, "auditor");
   const made = await doctor.client.post("/v1/patients", person(), { "idempotency-key": randomUUID() });

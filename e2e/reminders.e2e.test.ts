@@ -1,8 +1,9 @@
 import fs from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, registerPatient, text } from "./support/people.ts";
+import { invite, items, registerPatient, text } from "./support/people.ts";
 
 /** Where it is about noon now: people are reminded in the daytime of their own time zone. */
 function noonZone(now = new Date()): string {
@@ -18,7 +19,7 @@ const mailsTo = (address: string) =>
     .filter((mail) => mail.includes(`To: ${address}`) && mail.includes("List-Unsubscribe"));
 
 test("a patient is reminded once, in their language, that something ends, and stops it in one click of a mail program", async () => {
-  const { client: admin } = await demoAdmin(ops());
+  const { client: admin } = await freshAdmin(ops());
   const doctor = await invite(ops(), admin, "doctor");
   const auditor = await invite(ops(), admin, "auditor");
   const patient = await registerPatient(ops());

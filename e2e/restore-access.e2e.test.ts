@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import { type Client, stepUp } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, type Person, registerPatient, text } from "./support/people.ts";
+import { invite, type Person, registerPatient, text } from "./support/people.ts";
 
 let admin: Client;
 let secrets: { password: string; totpSecret: string };
 let [doctor, leaving, coming, first, second] = [] as unknown as Person[];
 let patientId: string;
 beforeAll(async () => {
-  ({ client: admin, ...secrets } = await demoAdmin(ops()));
+  ({ client: admin, ...secrets } = await freshAdmin(ops()));
   [doctor, leaving, coming] = [
     await invite(ops(), admin, "doctor"),
     await invite(ops(), admin, "doctor"),

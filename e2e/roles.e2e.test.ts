@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freshAdmin } from "./support/admin.ts";
 import type { Client, Json } from "./support/client.ts";
 import { ops } from "./support/ops.ts";
-import { demoAdmin, invite, items, type Person, registerPatient } from "./support/people.ts";
+import { invite, items, type Person, registerPatient } from "./support/people.ts";
 
 // A change must hold for issued tokens within a second of its answer.
 const WITHIN_MS = 1000;
@@ -10,7 +11,7 @@ let doctor: Person;
 let doctors: string[];
 
 beforeAll(async () => {
-  admin = (await demoAdmin(ops())).client;
+  admin = (await freshAdmin(ops())).client;
   doctor = await invite(ops(), admin, "doctor");
   const roles = items((await admin.get("/v1/roles")).body);
   doctors = roles.find(({ role }) => role === "doctor")?.permissions as string[];

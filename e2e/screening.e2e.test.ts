@@ -3,9 +3,10 @@ import path from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../dev/lib/paths.mjs";
+import { freshAdmin } from "./support/admin.ts";
 import type { Answer, Json } from "./support/client.ts";
 import { ops as readOps } from "./support/ops.ts";
-import { demoAdmin, invite, items, type Person, text } from "./support/people.ts";
+import { invite, items, type Person, text } from "./support/people.ts";
 import type { Ops } from "./support/system.ts";
 
 const SHARED = path.resolve(root, "../shared/data");
@@ -48,7 +49,7 @@ beforeAll(async () => {
   ops = readOps();
   db = new pg.Client({ connectionString: ops.postgres.superuser });
   await db.connect();
-  doctor = await invite(ops, (await demoAdmin(ops)).client, "doctor");
+  doctor = await invite(ops, (await freshAdmin(ops)).client, "doctor");
   const made = await doctor.client.post("/v1/patients", {
     givenName: "Ana",
     familyName: "O'Brien; DROP TABLE",

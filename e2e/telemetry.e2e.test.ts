@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import { type CollectedSpan, startCollector } from "@medvault/testing";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { alerts, dashboards, eventTypesIn, metricsIn } from "../dev/telemetry/rules.ts";
-import { demoAdmin, invite, type Person, text } from "./support/people.ts";
+import { freshAdmin } from "./support/admin.ts";
+import { invite, type Person, text } from "./support/people.ts";
 import { type RunningSystem, startSystem } from "./support/system.ts";
 
 const SERVICES = ["audit", "auth", "backup", "files", "gateway", "records"];
@@ -21,7 +22,7 @@ beforeAll(async () => {
       OTEL_BSP_SCHEDULE_DELAY: "100",
     },
   });
-  const { client: admin } = await demoAdmin(system.ops);
+  const { client: admin } = await freshAdmin(system.ops);
   doctor = await invite(system.ops, admin, "doctor");
   await admin.get("/v1/backups");
   const { familyName } = SECRETS;
