@@ -9,7 +9,7 @@ import { bytesOf, hexOf, joined, utf8 } from "./bytes.mjs";
 /** @typedef {{ origin: string, size: number, root: Uint8Array, text: string }} Checkpoint */
 /** @typedef {{ key: Key, line: string, at: number | null }} Signature */
 
-const ED25519 = 1;
+export const ED25519 = 1;
 export const COSIGNATURE = 4;
 const ID_BYTES = 4;
 const TIME_BYTES = 8;
@@ -46,7 +46,7 @@ export async function readKey(engine, text) {
  * @param {string} note
  * @param {readonly Key[]} keys
  */
-async function openNote(engine, note, keys) {
+export async function openNote(engine, note, keys) {
   const split = note.lastIndexOf("\n\n");
   // biome reads a control class in a regular expression as a mistake; a loop says the same.
   const isText = ![...note.slice(0, MAX_NOTE_CHARACTERS)].some((one) => one < " " && one !== "\n");
@@ -107,14 +107,14 @@ function secondsOf(signature) {
  * @param {string} text of the checkpoint
  * @param {number} seconds since 1970
  */
-const cosignedText = (text, seconds) => `cosignature/v1\ntime ${seconds}\n${text}`;
+export const cosignedText = (text, seconds) => `cosignature/v1\ntime ${seconds}\n${text}`;
 
 /**
  * Reads the text of a checkpoint; lines behind its root are extensions. Null where it is none.
  * @param {string} text
  * @returns {Checkpoint | null}
  */
-function readCheckpoint(text) {
+export function readCheckpoint(text) {
   const [, origin = "", sizeText = "", rootText = ""] =
     /^([^\n]{1,250})\n(0|[1-9]\d{0,15})\n([A-Za-z0-9+/]{43}=)\n(?:[^\n]+\n)*$/.exec(text) ?? [];
   const root = bytesOf(rootText, 32);

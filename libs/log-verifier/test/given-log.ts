@@ -17,6 +17,16 @@ export function plainRoot(hashes: readonly Uint8Array[]): Buffer {
   return h(Buffer.of(1), plainRoot(hashes.slice(0, k)), plainRoot(hashes.slice(k)));
 }
 
+/** PROOF(m, D[n]) of RFC 6962 2.1.2, word for word. */
+export function plainProof(m: number, hashes: readonly Uint8Array[], whole = true): Buffer[] {
+  if (m === hashes.length) return whole ? [] : [plainRoot(hashes)];
+  let k = 1;
+  while (k * 2 < hashes.length) k *= 2;
+  return m <= k
+    ? [...plainProof(m, hashes.slice(0, k), whole), plainRoot(hashes.slice(k))]
+    : [...plainProof(m - k, hashes.slice(k), false), plainRoot(hashes.slice(0, k))];
+}
+
 export function givenSigner(name: string, type = 1) {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const raw = publicKey.export({ format: "der", type: "spki" }).subarray(12);

@@ -101,7 +101,7 @@ function stateIn(bytes) {
  * @param {string} file
  * @param {string} text
  */
-async function replaceDurably(file, text) {
+export async function replaceDurably(file, text) {
   const aside = `${file}.${randomBytes(6).toString("hex")}.tmp`;
   const handle = await open(aside, "wx", 0o600);
   try {
@@ -115,7 +115,7 @@ async function replaceDurably(file, text) {
 }
 
 /** Windows opens no directories. @param {string} directory */
-async function syncDirectory(directory) {
+export async function syncDirectory(directory) {
   const handle = await open(directory, "r").catch(() => null);
   await handle?.sync().catch(() => {});
   await handle?.close();
