@@ -2,6 +2,7 @@ import { CommonConfig, geoipFile, readableFile, urlOf, wholeNumber } from "@medv
 import { z } from "zod";
 import { isWebhookUrl, secretsOf } from "./delivery/webhook-signature.ts";
 import { isKeyName } from "./tree/note.ts";
+import { witnesses } from "./witnesses/witness.ts";
 
 export const AuditConfig = CommonConfig.extend({
   MEDVAULT_AUDIT_DIR: z
@@ -19,6 +20,16 @@ export const AuditConfig = CommonConfig.extend({
     .refine(isKeyName, { message: "must hold no space and no plus" })
     .default("medvault.local/audit")
     .describe("the log's name in every checkpoint; fixed once the log has begun"),
+  MEDVAULT_AUDIT_WITNESSES: witnesses
+    .optional()
+    .describe(
+      "who cosigns checkpoints (C2SP tlog-witness): `<url> <verifier key>` of each, separated by commas; https, or http on this machine (docs/audit-log.md)",
+    ),
+  MEDVAULT_AUDIT_QUORUM: wholeNumber(0, 16).optional().meta({
+    description:
+      "how many of them must have cosigned the checkpoint that is shown; one that is a minute behind is not waited for",
+    shownDefault: "all of them",
+  }),
   MEDVAULT_AUDIT_CHECKPOINT_MS: wholeNumber(50, 5_000)
     .default(1_000)
     .describe("least time between two checkpoints, 50 to 5000"),

@@ -30,6 +30,7 @@ import { type OwnCharts, ownChartsClient } from "./my-access/own-charts.client.t
 import { createOutsideDirectory, type OutsideStore } from "./outside/outside.store.ts";
 import { Streams } from "./stream/streams.ts";
 import { Tail } from "./stream/tail.service.ts";
+import type { Witnessed } from "./witnesses/witness.service.ts";
 
 /** The log in Postgres, what is kept of it outside, and the keys of both. */
 export interface LogContext {
@@ -56,6 +57,8 @@ export interface Context extends LogContext {
   readonly locate: Locate | null;
   /** By which alerts go out. */
   readonly channels: Channels;
+  /** Who cosigns checkpoints. */
+  readonly cosigning: Witnessed;
   /** The longest that a proof waits for its checkpoint. */
   readonly proofWaitMs: number;
   /** Those who follow the log, and what they follow. */
@@ -123,10 +126,14 @@ export async function openContext(
   onStop(() => writer.stop());
   const streams = new Streams({ heartbeatMs, stalledMs });
   onStop(() => streams.settled());
+  const witnesses = config.MEDVAULT_AUDIT_WITNESSES ?? [];
+  const quorum = Math.min(config.MEDVAULT_AUDIT_QUORUM ?? witnesses.length, witnesses.length);
+  const cosigning = { witnesses, quorum };
   const others = { detector, noteSeal, people, delegations, ownCharts, streams, tail: new Tail(log) };
   return {
     ...log,
     channels,
+    cosigning,
     locate,
     writer,
     appender,

@@ -18,6 +18,7 @@ import { proofRoutes } from "./proofs/proof.routes.ts";
 import { retentionJobs, retentionMetrics } from "./retention/retention.jobs.ts";
 import { streamRoutes } from "./stream/stream.routes.ts";
 import { verificationRoutes } from "./verification/verification.routes.ts";
+import { witnessJobs, witnessMetrics } from "./witnesses/witness.jobs.ts";
 
 export const service = defineService({
   name: "audit",
@@ -44,7 +45,13 @@ export const service = defineService({
     ...retentionJobs(context),
     ...alertJobs(context),
     ...deliveryJobs(context),
+    ...witnessJobs(context),
   ],
-  metrics: (context) => [...logMetrics(context), ...retentionMetrics(context), ...deliveryMetrics(context)],
+  metrics: (context) => [
+    ...logMetrics(context),
+    ...retentionMetrics(context),
+    ...deliveryMetrics(context),
+    ...witnessMetrics(context),
+  ],
   checks: ({ writer }) => checksOf(writer.state()),
 });

@@ -5,6 +5,7 @@ import { callerOf, lifecycleOf, type Route, route, streamRoute } from "@medvault
 import type { Express, Request, Response } from "express";
 import type { Context } from "../context.ts";
 import { parseTilePath } from "../tree/tile.ts";
+import { cosignedNote } from "../witnesses/witness.service.ts";
 import { beginBodies, beginHashes } from "./log-stream.service.ts";
 import {
   listCheckpoints,
@@ -22,7 +23,9 @@ export const proofRoutes = (context: Context): Route[] => [
   route(auditApi.prove, async ({ actor, params, req }) => ({
     body: await proveInclusion(context, callerOf(actor, req), params.id),
   })),
-  route(auditApi.readCheckpoint, async () => ({ body: (await readCheckpoint(context)).note })),
+  route(auditApi.readCheckpoint, async () => ({
+    body: await cosignedNote(context, await readCheckpoint(context)),
+  })),
   route(auditApi.listCheckpoints, async ({ query }) => ({ body: await listCheckpoints(context, query) })),
   route(auditApi.proveConsistency, async ({ query }) => ({ body: await proveConsistency(context, query) })),
   streamRoute(auditApi.readTile, async ({ params, res }) => {
