@@ -41,6 +41,13 @@ export const AuditConfig = CommonConfig.extend({
     .describe(
       "entries that a writer derives again at its start (100,000 take about 1 s); of a longer log the part before them is taken from tiles under the signed root",
     ),
+  MEDVAULT_AUDIT_RETENTION_YEARS: wholeNumber(6, 100)
+    .default(7)
+    .describe("how long entries of the log are kept, 6 years at the least"),
+  MEDVAULT_AUDIT_LEGAL_HOLD: z
+    .stringbool()
+    .default(false)
+    .describe("nothing of the log is dropped, however old it is"),
   MEDVAULT_ALERT_FAILED_SIGN_INS: wholeNumber(1, 1_000)
     .default(5)
     .describe("failed sign-ins to one account, or from one address, that are an alert"),

@@ -64,8 +64,15 @@ export interface Context extends LogContext {
   /** Those who follow the log, and what they follow. */
   readonly streams: Streams;
   readonly tail: Tail;
+  readonly retention: RetentionRules;
   /** One verification at a time: each reads the whole log. */
   readonly verification: { isRunning: boolean };
+}
+
+/** How long entries are kept; held: nothing is dropped, however old it is. */
+interface RetentionRules {
+  readonly years: number;
+  readonly isHeld: boolean;
 }
 
 /** Waits that no operator sets; tests have their own. */
@@ -87,11 +94,12 @@ export async function openContext(
   const { publicKey, sign } = await signingKey(pool, keyring, "checkpoints");
   const logKey = await tableKey(pool, keyring, "log");
   const seal = createBodySeal(logKey);
+  const outside = createOutsideDirectory(config.MEDVAULT_AUDIT_DIR);
+  const signer = createSigner(config.MEDVAULT_AUDIT_ORIGIN, publicKey, sign);
   const log: LogContext = {
     ...{ pool, seal, logger, now },
-    outside: createOutsideDirectory(config.MEDVAULT_AUDIT_DIR),
-    arrivals: createArrivalCount(pool, seal, createSnapshotSeal(logKey)),
-    signer: createSigner(config.MEDVAULT_AUDIT_ORIGIN, publicKey, sign),
+    ...{ outside, signer },
+    arrivals: createArrivalCount(pool, seal, createSnapshotSeal(logKey), { outside, signer }),
   };
   const writer = new LogWriter(log, {
     onRefusal: (code) => appender.append(writerRefused(code)),
@@ -124,6 +132,10 @@ export async function openContext(
   const ownCharts = ownChartsClient(config.MEDVAULT_RECORDS_URL, tls);
   onStop(() => ownCharts.close());
   onStop(() => writer.stop());
+  const retention = {
+    years: config.MEDVAULT_AUDIT_RETENTION_YEARS,
+    isHeld: config.MEDVAULT_AUDIT_LEGAL_HOLD,
+  };
   const streams = new Streams({ heartbeatMs, stalledMs });
   onStop(() => streams.settled());
   const witnesses = config.MEDVAULT_AUDIT_WITNESSES ?? [];
@@ -138,6 +150,7 @@ export async function openContext(
     writer,
     appender,
     ...others,
+    retention,
     proofWaitMs,
     verification: { isRunning: false },
   };

@@ -71,10 +71,10 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
   const logKey = await tableKey(pool, keyring, "log");
   const seal = createBodySeal(logKey);
   const snapshotSeal = createSnapshotSeal(logKey);
-  const arrivals = createArrivalCount(pool, seal, snapshotSeal);
   const key = await signingKey(pool, keyring, "checkpoints");
   const signer = createSigner(ORIGIN, key.publicKey, key.sign);
   const outside = createOutsideDirectory(dir);
+  const arrivals = createArrivalCount(pool, seal, snapshotSeal, { outside, signer });
   const logger = testLogger() as unknown as LogContext["logger"];
   const context: LogContext = { pool, outside, signer, seal, arrivals, logger, now: () => new Date() };
   const writers: LogWriter[] = [];

@@ -13,7 +13,7 @@ afterAll(() => log.end());
 
 const MANY = 1_000_000;
 /** Another process, which has nothing in memory. */
-const another = () => createArrivalCount(log.pool, log.seal, log.snapshotSeal);
+const another = () => createArrivalCount(log.pool, log.seal, log.snapshotSeal, log);
 const rangesOf = (count: ReturnType<typeof another>) =>
   [...count.arrivals.values()].map(({ received, heartbeatSeq }) => ({ received, heartbeatSeq }));
 const GAP = [

@@ -1,16 +1,20 @@
 import type { CloudEvent } from "@medvault/contracts";
 import type pg from "pg";
+import type { LogContext } from "../context.ts";
+import type { Retirement } from "../tree/retirement.ts";
+import { TILE_WIDTH } from "../tree/tile.ts";
 import {
   type ArrivalSnapshot,
   readSnapshot,
   type SnapshotSeal,
   writeSnapshot,
 } from "./arrival-snapshot.store.ts";
-import { type Arrival, type Arrivals, addArrival, implausible } from "./arrivals.ts";
+import { type Arrival, type Arrivals, addArrival, arrivalsOf, implausible } from "./arrivals.ts";
 import type { BodySeal } from "./body-seal.ts";
 import { columnsOf, looseEventOf } from "./entry.ts";
 import { leafRowsFrom, leavesBetween, tableSize } from "./log.store.ts";
 import { numberedOf } from "./numbered.ts";
+import { readRetirement } from "./retirement.service.ts";
 import type { Numbered } from "./sequence.store.ts";
 
 /** Entries that are read in one step. */
@@ -55,6 +59,7 @@ export function createArrivalCount(
   pool: pg.Pool,
   bodySeal: BodySeal,
   snapshotSeal: SnapshotSeal,
+  log: Pick<LogContext, "outside" | "signer">,
 ): ArrivalCount {
   let [size, savedSize, isWhole] = [0, 0, false];
   let lastLeaf: Buffer | null = null;
@@ -71,27 +76,38 @@ export function createArrivalCount(
     size = snapshot?.size ?? 0;
     savedSize = size;
     lastLeaf = snapshot?.lastLeaf ?? null;
-    arrivals = new Map();
-    for (const each of snapshot?.arrivals ?? []) {
-      arrivals.set(`${each.producer} in epoch ${each.epoch}`, structuredClone(each));
-    }
+    arrivals = arrivalsOf(snapshot?.arrivals ?? []);
   }
 
   /** Whether the log still has the entry where the counting stands. */
-  async function stands(at: number, leaf: Buffer | null): Promise<boolean> {
-    if (at === 0) return true;
-    const [row] = await leavesBetween(pool, at - 1, at);
-    return leaf !== null && row?.leaf.equals(leaf) === true;
+  async function stands(at: number, leaf: Buffer | null, retired: number): Promise<boolean> {
+    if (at === 0) return retired === 0;
+    if (at < retired) return false;
+    const kept =
+      at === retired ? await lastRetiredLeaf(at) : (await leavesBetween(pool, at - 1, at))[0]?.leaf;
+    return leaf !== null && kept?.equals(leaf) === true;
+  }
+
+  const lastRetiredLeaf = async (size: number) =>
+    (await log.outside.readLeaves(size / TILE_WIDTH - 1)).at(-1) ?? null;
+
+  /** What the entries that are gone say, as the note of their retirement has it. */
+  async function retiredSnapshot({ size, numbers }: Retirement): Promise<ArrivalSnapshot | null> {
+    const lastLeaf = size === 0 ? null : await lastRetiredLeaf(size);
+    return lastLeaf && { size, lastLeaf, arrivals: numbers };
   }
 
   async function findStart(logSize: number): Promise<void> {
-    const isHere = size <= logSize && (await stands(size, lastLeaf));
+    const retirement = await readRetirement(log);
+    const isHere = size <= logSize && (await stands(size, lastLeaf, retirement.size));
     if (isHere && size > 0 && logSize - size <= STEP_ROWS) return;
     const snapshot = await readSnapshot(pool, snapshotSeal);
     const isUsable =
-      snapshot !== null && snapshot.size <= logSize && (await stands(snapshot.size, snapshot.lastLeaf));
+      snapshot !== null &&
+      snapshot.size <= logSize &&
+      (await stands(snapshot.size, snapshot.lastLeaf, retirement.size));
     if (isUsable && (!isHere || snapshot.size > size)) startFrom(snapshot);
-    else if (!isHere) startFrom(null);
+    else if (!isHere) startFrom(await retiredSnapshot(retirement));
   }
 
   async function countTo(most: number): Promise<boolean> {

@@ -109,3 +109,7 @@ export function wrongArrival(
 }
 
 const textOf = (received: string, heartbeatSeq: number | null) => `${received} ${heartbeatSeq}`;
+
+/** Arrivals to add to, begun by these. */
+export const arrivalsOf = (known: readonly Arrival[]): Arrivals =>
+  new Map(known.map((arrival) => [keyOf(arrival), structuredClone(arrival)]));

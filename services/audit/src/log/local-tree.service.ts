@@ -31,16 +31,19 @@ export function growByRows(
 /**
  * Derives the edge at `size` from the leaves in the log, and holds every full tile on the way
  * against the one outside. Of a log longer than `maxLeaves` only so many last leaves are read
- * (100,000 take about 1 s); what lies before is taken from tiles, which the signed root vouches
- * for, and is left to `POST /v1/audit/verify`. @throws WriterRefuses, OutsideDamaged
+ * (100,000 take about 1 s), and none of the first `retired`; what lies before is taken from tiles,
+ * which the signed root vouches for, and is left to `POST /v1/audit/verify`.
+ * @throws WriterRefuses, OutsideDamaged
  */
 export async function deriveEdge(
   { pool, outside }: Pick<LogContext, "pool" | "outside">,
   size: number,
   maxLeaves: number,
+  retired: number,
 ): Promise<Edge> {
   const readTile = tilesAt(outside, size);
-  let edge = await edgeFromTiles(readTile, Math.floor(Math.max(0, size - maxLeaves) / BORDER) * BORDER);
+  const start = Math.max(retired, Math.floor(Math.max(0, size - maxLeaves) / BORDER) * BORDER);
+  let edge = await edgeFromTiles(readTile, start);
   while (edge.size < size) {
     const to = Math.min(edge.size + STEP, size);
     const rows = await leavesBetween(pool, edge.size, to);

@@ -10,6 +10,7 @@ import { expectedSize } from "./lease.store.ts";
 import { deriveEdge } from "./local-tree.service.ts";
 import { leafRowsFrom, tableSize } from "./log.store.ts";
 import type { OwnEntries } from "./own-entries.ts";
+import { readRetirement } from "./retirement.service.ts";
 import { WriterRefuses } from "./writer.errors.ts";
 
 /** Entries without a checkpoint that are read in one step. */
@@ -56,7 +57,8 @@ async function requirePublished(
   maxStartLeaves: number,
 ): Promise<Published> {
   if (checkpoint === null) return { edge: EMPTY_EDGE, checkpoint };
-  const edge = await deriveEdge(log, checkpoint.size, maxStartLeaves);
+  const retired = await requireRetirement(log, checkpoint);
+  const edge = await deriveEdge(log, checkpoint.size, maxStartLeaves, retired);
   if (!rootOf(edge).equals(checkpoint.root)) {
     const words = `the log's first ${checkpoint.size} entries do not give the root that was signed`;
     throw new WriterRefuses("log_changed", words);
@@ -64,6 +66,13 @@ async function requirePublished(
   await requireEdge(log.outside, edge);
   await requireBodies(log, checkpoint.size);
   return { edge, checkpoint };
+}
+
+/** How many entries were retired, at most as many as were signed. @throws OutsideDamaged */
+async function requireRetirement(log: OpenedLog, checkpoint: SignedCheckpoint): Promise<number> {
+  const { size } = await readRetirement(log);
+  if (size <= checkpoint.size) return size;
+  throw new OutsideDamaged(`${size} entries are noted as retired, ${checkpoint.size} were signed`);
 }
 
 /** The checkpoint outside, proved ours; null when there is none. @throws WriterRefuses */

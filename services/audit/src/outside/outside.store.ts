@@ -5,7 +5,15 @@ import { makeDirectoryDurably, syncDirectory, writeDurably } from "@medvault/key
 import type { Tile } from "../tree/edge.ts";
 import { HASH_BYTES } from "../tree/hash.ts";
 import type { ReadTile } from "../tree/proof.ts";
-import { decodeTile, encodeTile, TILE_WIDTH, tilePath, tileWidth } from "../tree/tile.ts";
+import {
+  decodeEntryBundle,
+  decodeTile,
+  encodeEntryBundle,
+  encodeTile,
+  TILE_WIDTH,
+  tilePath,
+  tileWidth,
+} from "../tree/tile.ts";
 import { decodeBodies, encodeBodies, type OutsideBody } from "./body-bundle.ts";
 import { OutsideDamaged, OutsideTaken } from "./outside.errors.ts";
 
@@ -19,7 +27,7 @@ const PROBE = randomBytes(16 * 1024);
 /**
  * What the log keeps outside Postgres, so that a lost or changed database shows: `audit.vkey`,
  * `checkpoint`, `tile/<L>/<N>[.p/<W>]` (C2SP tlog-tiles) and `bodies/<N>` (sealed bodies, 256 to a
- * file).
+ * file); of entries that were retired `retired` and `tile/entries/<N>` instead of `bodies/<N>`.
  */
 export interface OutsideStore {
   /** Writes as durably as all else is written: throws, and takes as long. Leaves nothing. */
@@ -34,6 +42,9 @@ export interface OutsideStore {
   readCheckpoint(): Promise<string | null>;
   /** @throws OutsideTaken */
   writeCheckpoint(epoch: number, note: string): Promise<void>;
+  /** What was retired of the log (tree/retirement.ts); null when nothing was. */
+  readRetirement(): Promise<string | null>;
+  writeRetirement(note: string): Promise<void>;
   /** The first `width` hashes of a tile, from it or from a wider one. @throws OutsideDamaged */
   readTile(level: number, index: number, width: number): Promise<Buffer[]>;
   /** @throws OutsideTaken */
@@ -45,6 +56,11 @@ export interface OutsideStore {
    * are fewer, OutsideTaken
    */
   writeBodies(epoch: number, index: number, keep: number, bodies: readonly OutsideBody[]): Promise<void>;
+  hasBodies(index: number): Promise<boolean>;
+  removeBodies(index: number): Promise<void>;
+  /** The 256 leaves of retired bundle `index` (`tile/entries/<N>`). @throws OutsideDamaged */
+  readLeaves(index: number): Promise<Buffer[]>;
+  writeLeaves(index: number, leaves: readonly Buffer[]): Promise<void>;
 }
 
 /** A store in a directory, on another disk or a mounted share. One writer, many readers. */
@@ -53,6 +69,7 @@ export function createOutsideDirectory(directory: string): OutsideStore {
   const text = async (name: string) => (await readIfThere(at(name)))?.toString("utf8") ?? null;
   const tileFile = (level: number, index: number, width: number) =>
     at("tile", tilePath({ level, index, width }));
+  const leavesFile = (index: number) => at("tile", tilePath({ level: "entries", index, width: TILE_WIDTH }));
   const bodiesFile = (index: number) =>
     at(tilePath({ level: 0, index, width: TILE_WIDTH }).replace(/^0/, "bodies"));
 
@@ -115,6 +132,8 @@ export function createOutsideDirectory(directory: string): OutsideStore {
     writeVkey: (vkey) => writeDurably(at("audit.vkey"), `${vkey}\n`),
     readCheckpoint: () => text("checkpoint"),
     writeCheckpoint: (epoch, note) => put(epoch, at("checkpoint"), note),
+    readRetirement: () => text("retired"),
+    writeRetirement: (note) => writeDurably(at("retired"), note),
     readTile,
     async writeTile(epoch, { level, index, hashes }) {
       const file = tileFile(level, index, hashes.length);
@@ -125,6 +144,17 @@ export function createOutsideDirectory(directory: string): OutsideStore {
       return decodeBodies((await readIfThere(bodiesFile(index))) ?? Buffer.alloc(0)).bodies;
     },
     writeBodies,
+    hasBodies: (index) => isThere(bodiesFile(index)),
+    removeBodies: (index) => rm(bodiesFile(index), { force: true }),
+    async readLeaves(index) {
+      const bytes = await readIfThere(leavesFile(index));
+      const leaves = bytes && decodeEntryBundle(bytes);
+      if (leaves?.length !== TILE_WIDTH || leaves.some((leaf) => leaf.length !== HASH_BYTES)) {
+        throw new OutsideDamaged(`bundle ${index} of leaves is ${bytes ? "damaged" : "missing"}`);
+      }
+      return leaves;
+    },
+    writeLeaves: (index, leaves) => writeDurably(leavesFile(index), encodeEntryBundle(leaves)),
   };
 }
 
@@ -138,6 +168,12 @@ export function tilesAt(outside: OutsideStore, treeSize: number): ReadTile {
     return hashes.slice(0, width);
   };
 }
+
+const isThere = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** The bytes of a file; null when there is none. Any other fault rejects. */
 async function readIfThere(path: string): Promise<Buffer | null> {
@@ -156,10 +192,7 @@ async function readIfThere(path: string): Promise<Buffer | null> {
 async function writeAtDurably(path: string, offset: number, bytes: Buffer): Promise<void> {
   const directory = dirname(path);
   await makeDirectoryDurably(directory);
-  const isNew = await access(path).then(
-    () => false,
-    () => true,
-  );
+  const isNew = !(await isThere(path));
   const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
     // A disk that is nearly full takes a part and says so; the next write then gets the error.

@@ -6,6 +6,7 @@ import { requireWholeLog } from "../events/event.ts";
 import { readingEvent } from "../events/reading.events.ts";
 import { eventOf, splitBody } from "../log/entry.ts";
 import { type LogRow, leavesBetween, rowsFrom } from "../log/log.store.ts";
+import { readRetirement } from "../log/retirement.service.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
 import { tilesAt } from "../outside/outside.store.ts";
 import { HASH_BYTES } from "../tree/hash.ts";
@@ -30,7 +31,15 @@ export async function beginHashes(
   return of === "log" ? leaves(context, from, to) : levelZero(context, from, to, size);
 }
 
-async function* leaves({ pool }: Context, from: number, to: number): AsyncGenerator<Buffer> {
+async function* leaves(context: Context, first: number, to: number): AsyncGenerator<Buffer> {
+  const { pool, outside } = context;
+  const retired = Math.min((await readRetirement(context)).size, to);
+  const from = Math.max(first, retired);
+  for (let at = first; at < retired; at += TILE_WIDTH - (at % TILE_WIDTH)) {
+    const bundle = await orNull(outside.readLeaves(Math.floor(at / TILE_WIDTH)));
+    const [start, end] = [at % TILE_WIDTH, Math.min(TILE_WIDTH, (at % TILE_WIDTH) + retired - at)];
+    yield bundle ? Buffer.concat(bundle.slice(start, end)) : Buffer.alloc((end - start) * HASH_BYTES);
+  }
   for (let at = from; at < to; at += STEP) {
     const end = Math.min(at + STEP, to);
     const piece = Buffer.alloc((end - at) * HASH_BYTES);
@@ -49,14 +58,18 @@ async function* levelZero(
   for (let at = from; at < to; ) {
     const index = Math.floor(at / TILE_WIDTH);
     const [start, end] = [index * TILE_WIDTH, Math.min((index + 1) * TILE_WIDTH, to)];
-    const hashes = await readTile(0, index, end - start).catch((error: unknown) => {
-      if (error instanceof OutsideDamaged) return null;
-      throw error;
-    });
+    const hashes = await orNull(readTile(0, index, end - start));
     yield hashes ? Buffer.concat(hashes.slice(at - start)) : Buffer.alloc((end - at) * HASH_BYTES);
     at = end;
   }
 }
+
+/** What the store outside has; null where it is missing or damaged. */
+const orNull = <T>(reading: Promise<T>): Promise<T | null> =>
+  reading.catch((error: unknown) => {
+    if (error instanceof OutsideDamaged) return null;
+    throw error;
+  });
 
 /**
  * The bodies of the signed log as lines of JSON: `index`, `salt` and `event` (base64; the leaf is

@@ -13,7 +13,6 @@ import {
   scopeOf,
 } from "@medvault/contracts";
 import type { Caller } from "@medvault/service-kit";
-import type pg from "pg";
 import { z } from "zod";
 import type { Context } from "../context.ts";
 import { viewOf } from "../events/event.ts";
@@ -21,6 +20,7 @@ import { readingEvent } from "../events/reading.events.ts";
 import { checkpointOfSize, checkpointsBelow } from "../log/checkpoint.store.ts";
 import { eventOf, splitBody } from "../log/entry.ts";
 import { type LogRow, leavesBetween, rowById } from "../log/log.store.ts";
+import { readRetirement } from "../log/retirement.service.ts";
 import { namesOnly } from "../my-access/visit.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
 import { tilesAt } from "../outside/outside.store.ts";
@@ -109,7 +109,7 @@ export async function proveConsistency(
 export async function readTile(context: Context, { level, index, width }: TileName): Promise<Buffer> {
   const checkpoint = await readCheckpoint(context);
   if (width > tileWidth(checkpoint.size, level === "entries" ? 0 : level, index)) throw new NotFound();
-  if (level === "entries") return await entryBundle(context.pool, index, width);
+  if (level === "entries") return await damagedWhenOutsideIs(() => entryBundle(context, index, width));
   const tiles = tilesAt(context.outside, checkpoint.size);
   return await damagedWhenOutsideIs(async () => encodeTile([...(await tiles(level, index, width))]));
 }
@@ -173,9 +173,11 @@ async function consistencyOf(
   };
 }
 
-async function entryBundle(pool: pg.Pool, index: number, width: number): Promise<Buffer> {
+async function entryBundle(context: Context, index: number, width: number): Promise<Buffer> {
   const from = index * TILE_WIDTH;
-  const rows = await leavesBetween(pool, from, from + width);
+  const { size: retired } = await readRetirement(context);
+  if (from < retired) return encodeEntryBundle((await context.outside.readLeaves(index)).slice(0, width));
+  const rows = await leavesBetween(context.pool, from, from + width);
   if (rows.length < width) throw new AuditLogDamaged();
   return encodeEntryBundle(rows.map((row) => row.leaf));
 }

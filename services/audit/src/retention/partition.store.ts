@@ -1,9 +1,30 @@
-import type { Db } from "@medvault/postgres";
+import type { Db, Tx } from "@medvault/postgres";
 
 /** A part of the log by index: `from` is in it, `to` is not. */
 export interface IndexRange {
   readonly from: number;
   readonly to: number;
+}
+
+/**
+ * The first partition, where its time is over: all of it was signed, and happened, before `cutoff`,
+ * and it is not the last one with entries.
+ */
+export async function firstDuePartition(db: Db, cutoff: Date): Promise<IndexRange | null> {
+  const { rows } = await db.query<IndexRange>(
+    `select from_idx as "from", to_idx as "to" from (select * from log_partitions() order by from_idx limit 1) first
+      where exists (select from checkpoints where size >= to_idx and signed_at < $1)
+        and not exists (select from log where idx < to_idx and occurred_at >= $1)
+        and exists (select from log where idx >= to_idx)`,
+    [cutoff],
+  );
+  return rows[0] ?? null;
+}
+
+/** Drops the partitions up to this index, by a function of the owner's with checks of its own. */
+export async function dropEntries(tx: Tx, upTo: number): Promise<number> {
+  const { rows } = await tx.query<{ count: number }>("select retire_log($1) as count", [upTo]);
+  return rows[0]?.count ?? 0;
 }
 
 /** Makes partitions ahead, by a function of the owner's. Gives how many it made. */

@@ -71,3 +71,15 @@ export function encodeEntryBundle(entries: readonly Uint8Array[]): Buffer {
     }),
   );
 }
+
+/** The entries of a bundle's bytes; null when they are cut. */
+export function decodeEntryBundle(bytes: Buffer): Buffer[] | null {
+  const entries: Buffer[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 2 + (at + 2 <= bytes.length ? bytes.readUInt16BE(at) : 0);
+    if (end > bytes.length) return null;
+    entries.push(bytes.subarray(at + 2, end));
+    at = end;
+  }
+  return entries;
+}

@@ -1,10 +1,11 @@
 import type { Actor, AuditVerification } from "@medvault/contracts";
 import type { Context, LogContext } from "../context.ts";
 import { readingEvent } from "../events/reading.events.ts";
-import { type Arrivals, addArrival, wrongArrival } from "../log/arrivals.ts";
+import { type Arrivals, addArrival, arrivalsOf, wrongArrival } from "../log/arrivals.ts";
 import { latestCheckpoint } from "../log/checkpoint.store.ts";
 import { type LogRow, rowsFrom } from "../log/log.store.ts";
 import { numberedOf } from "../log/numbered.ts";
+import { readRetirement } from "../log/retirement.service.ts";
 import { sizeAndArrived } from "../log/sequence.store.ts";
 import { OutsideDamaged } from "../outside/outside.errors.ts";
 import { type OutsideStore, tilesAt } from "../outside/outside.store.ts";
@@ -79,10 +80,11 @@ async function signedCheckpoint({ pool, outside, signer }: VerifiedLog): Promise
 }
 
 async function walk(log: VerifiedLog, checkpoint: SignedCheckpoint | null, size: number): Promise<Arrivals> {
-  const arrivals: Arrivals = new Map();
   const signed = checkpoint?.size ?? 0;
   const readTile = tilesAt(log.outside, signed);
-  let edge: Edge = EMPTY_EDGE;
+  const { retired, numbers } = await retirementOf(log, signed);
+  const arrivals = arrivalsOf(numbers);
+  let edge = await overRetired(log.outside, retired, readTile);
   while (edge.size < size) {
     const from = edge.size;
     // A step ends at the border of a tile, and at the signed size, where the root is compared.
@@ -99,6 +101,33 @@ async function walk(log: VerifiedLog, checkpoint: SignedCheckpoint | null, size:
     if (edge.size === signed) await requireRoot(edge, checkpoint, readTile);
   }
   return arrivals;
+}
+
+/**
+ * How many entries are retired and gone. Where the log still has such entries (a crash before they
+ * were dropped) it has all of them, from the first that is there on.
+ */
+async function retirementOf(log: VerifiedLog, signed: number) {
+  const { size, numbers } = await readRetirement(log);
+  if (size > signed) throw new LogFault(`${size} entries are noted as retired, ${signed} were signed`);
+  const [first] = size === 0 ? [] : await rowsFrom(log.pool, 0, size, 1);
+  const retired = first ? Math.floor(first.idx / TILE_WIDTH) * TILE_WIDTH : size;
+  return { retired, numbers };
+}
+
+/** The edge behind what is retired, of which the leaves are outside. */
+async function overRetired(outside: OutsideStore, retired: number, readTile: ReadTile): Promise<Edge> {
+  let edge: Edge = EMPTY_EDGE;
+  while (edge.size < retired) {
+    const leaves = await outside.readLeaves(edge.size / TILE_WIDTH);
+    const grown = extend(
+      edge,
+      leaves.map((leaf) => leafHash(leaf)),
+    );
+    for (const tile of grown.full) await requireTile(readTile, tile);
+    edge = grown.edge;
+  }
+  return edge;
 }
 
 async function requireRows(
