@@ -10,6 +10,7 @@ export * from "./audit/alerts.ts";
 export * from "./audit/integrity.ts";
 export * from "./audit/my-access.ts";
 export * from "./audit/routes.ts";
+export * from "./audit/row-events.ts";
 export * from "./audit/schemas.ts";
 export * from "./backups/routes.ts";
 export * from "./backups/schemas.ts";

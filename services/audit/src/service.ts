@@ -16,6 +16,8 @@ import { checksOf } from "./log/writer.ts";
 import { myAccessRoutes } from "./my-access/my-access.routes.ts";
 import { proofRoutes } from "./proofs/proof.routes.ts";
 import { retentionJobs, retentionMetrics } from "./retention/retention.jobs.ts";
+import { rowEventRoutes } from "./row-events/row-event.routes.ts";
+import { withTickets } from "./row-events/ticket.service.ts";
 import { streamRoutes } from "./stream/stream.routes.ts";
 import { verificationRoutes } from "./verification/verification.routes.ts";
 import { witnessJobs, witnessMetrics } from "./witnesses/witness.jobs.ts";
@@ -27,12 +29,13 @@ export const service = defineService({
   pool: () => ({ prepared: true }),
   open: (parts) => openContext(parts),
   people: ({ people }) => people,
-  delegations: ({ delegations }) => delegations,
+  delegations: (context) => withTickets(context, context.delegations),
   routes: (context) => [
     ...eventRoutes(context),
     ...alertRoutes(context),
     ...myAccessRoutes(context),
     ...proofRoutes(context),
+    ...rowEventRoutes(context),
     ...completenessRoutes(context),
     ...verificationRoutes(context),
     ...exportRoutes(context),

@@ -12,6 +12,8 @@ import { type FeedClient, feedClient } from "./appointments/feed.client.ts";
 import type { Hours } from "./appointments/opening-hours.ts";
 import type { RecordsConfig } from "./config.ts";
 import { type ProofClient, proofClient } from "./erasure/proof.client.ts";
+import { rowLogClient } from "./row-check/row-log.client.ts";
+import type { RowLog } from "./row-check/row-log.ts";
 import { openSearch, type Search } from "./search/search.service.ts";
 import { fhirSources, indexedTables, patientIdentifiers } from "./tables.ts";
 
@@ -42,6 +44,8 @@ export interface Context {
   readonly feeds: FeedClient;
   readonly proofs: ProofClient;
   readonly delegations: Delegations;
+  /** What the audit log says of our rows. */
+  readonly rowLog: RowLog;
   readonly clinic: Clinic;
   /** With which content is hashed before it is signed: the deployment's choice. */
   readonly digest: Digest;
@@ -66,6 +70,8 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
   onStop(() => proofs.close());
   const delegations = delegationsOf(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => delegations.close());
+  const rowLog = rowLogClient(config.MEDVAULT_AUDIT_URL, tls, appender);
+  onStop(() => rowLog.close());
   const indexes = await openIndexes(pool, keyring);
   for (const table of indexedTables) {
     for (const index of indexes.of(table).incomplete) {
@@ -94,6 +100,7 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
     config.MEDVAULT_ERASURE_APPROVAL === "on" ? config.MEDVAULT_ERASURE_APPROVAL_HOURS : null;
   const own = {
     proofs,
+    rowLog,
     erasureApprovalHours,
     indexes,
     search,

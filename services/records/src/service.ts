@@ -19,6 +19,7 @@ import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
 import { patientRoutes } from "./patients/patient.routes.ts";
 import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
 import { reminderJobs, reminderMetrics } from "./reminders/reminder.jobs.ts";
+import { rowCheckChecks, rowCheckJobs, rowCheckMetrics } from "./row-check/row-check.jobs.ts";
 import { projectorJobs, projectorMetrics } from "./search/projector.jobs.ts";
 import { searchJobs, searchMetrics } from "./search/search.jobs.ts";
 import { sealedTables } from "./tables.ts";
@@ -59,13 +60,16 @@ export const service = defineService({
     ...projectorJobs(context),
     ...reminderJobs(context),
     ...erasureJobs(context),
+    ...rowCheckJobs(context),
   ],
   metrics: (context) => [
     ...searchMetrics(context),
     ...projectorMetrics(context),
     ...breakGlassMetrics(context),
     ...reminderMetrics(context),
+    ...rowCheckMetrics(context),
   ],
+  checks: rowCheckChecks,
   evidence: ["conflict", "precondition_failed", "unprocessable"],
   isLossless: ({ path }) => path === "/v1/fhir" || path.startsWith("/v1/fhir/"),
   jsonLimitBytes: ({ path }) => {

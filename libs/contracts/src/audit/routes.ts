@@ -4,6 +4,7 @@ import { defineRoutes } from "../route.ts";
 import { AlertTestResult } from "./alert-delivery.ts";
 import * as alerts from "./alerts.ts";
 import { MyAccessPage, MyAccessQuery } from "./my-access.ts";
+import { RowEventsQuery } from "./row-events.ts";
 import * as a from "./schemas.ts";
 
 export const auditApi = defineRoutes({
@@ -52,6 +53,18 @@ export const auditApi = defineRoutes({
     summary: "Who did what with a chart, as CSV, for its export; open to a delegation for that chart alone",
     response: z.string(),
     responseType: "text/csv; charset=utf-8",
+  },
+  readRowEvents: {
+    method: "GET",
+    path: "/internal/row-events",
+    internal: true,
+    part: "export",
+    slow: true,
+    resource: "audit",
+    summary: "What the log says that rows were left as, in its order; open to records alone, by its ticket",
+    query: RowEventsQuery,
+    response: z.string(),
+    responseType: "application/x-ndjson",
   },
   prove: {
     method: "GET",

@@ -137,3 +137,12 @@ export async function rowById(db: Db, id: string): Promise<LogRow | null> {
   );
   return rows[0] ?? null;
 }
+
+/** The newest rows whose column says this type, at `since` or later. */
+export async function newestOfType(db: Db, type: string, since: Date, limit: number): Promise<LogRow[]> {
+  const { rows } = await db.query<LogRow>(
+    `select ${LOG_ROW} from log where type = $1 and occurred_at >= $2 order by occurred_at desc, idx desc limit $3`,
+    [type, since, limit],
+  );
+  return rows;
+}

@@ -8,7 +8,7 @@ import { medicalRecords } from "../medical-records/record.table.ts";
 import { prescriptions } from "../prescriptions/prescription.table.ts";
 import { pastRow } from "../resources/patient-owned.ts";
 import { done, SOURCE } from "../resources/resource.events.ts";
-import { removeIn } from "../resources/resource.service.ts";
+import { type KeptVersion, removeIn } from "../resources/resource.service.ts";
 import { insert } from "../resources/resource.store.ts";
 import { rowVersions } from "../resources/row-version.table.ts";
 import type { Outcome, Result } from "./answer.ts";
@@ -121,14 +121,16 @@ async function deleteKept(
 ): Promise<void> {
   const permission = "fhir:import";
   const isOfPatient = subjectId !== actor.id;
+  let version: KeptVersion | null = null;
   if (isOfPatient) {
     const past = pastRow(keptResources.noun, subjectId, value as KeptResource, newId());
     const box = rowVersions.table.seal(context.keyring, subjectKey, past);
     await insert(tx, context, actor, permission, rowVersions, [past], [box]);
+    version = { versionId: past.id, versionSha256: rowVersions.table.boxHash(box.sealed) };
   }
   await removeKept(tx, actor, [id]);
   const subject = `${keptResources.noun}/${id}`;
   const act = { noun: keptResources.noun, verb: "deleted", permission, subject } as const;
   const patientIds = isOfPatient ? [subjectId] : [];
-  await emit(tx, SOURCE, done(actor, { ...act, patientIds, details: { rev: value.rev } }));
+  await emit(tx, SOURCE, done(actor, { ...act, patientIds, details: { rev: value.rev, ...version } }));
 }

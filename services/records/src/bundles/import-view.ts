@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto";
 import type { FhirImportView } from "@medvault/contracts";
 import { patients } from "../patients/patient.table.ts";
 import type { Act } from "../resources/resource.events.ts";
 import { isFault, type Outcome, type Result } from "./answer.ts";
 import type { Bundle } from "./bundle.ts";
 import { clinicalResources } from "./clinical-resources.ts";
-import type { Done, ReadyRows, Target } from "./preparation.service.ts";
+import type { Done, Target } from "./preparation.service.ts";
 import type { Head } from "./present.store.ts";
 
 /** Of how many entries it is said in words what is wrong; of the others, that something is. */
@@ -92,14 +91,10 @@ export function importAct({ patientId, patients: found }: ImportCounts): Act {
 }
 
 /**
- * One event for all of it: counts, and one hash over every box with its revision, so that a row
- * rolled back is found.
+ * One event for all of it: counts, and the hash of the list of every box with its revision
+ * (`row_manifests`), so that a row rolled back is found.
  */
-export function detailsOf(counts: ImportCounts, written: readonly ReadyRows[]) {
-  const lines = written
-    .flatMap((rows) => [...rows.values()].flat())
-    .map(({ value, boxSha256 }) => `${value.id} ${value.rev} ${boxSha256}`)
-    .sort();
+export function detailsOf(counts: ImportCounts, boxes: number, boxesSha256: string) {
   const { patient, total, stored, existing, updated, unapplied, deleted, failed } = counts;
   return {
     patient,
@@ -114,6 +109,7 @@ export function detailsOf(counts: ImportCounts, written: readonly ReadyRows[]) {
     unapplied,
     deleted,
     failed,
-    boxesSha256: createHash("sha256").update(lines.join("\n")).digest("hex"),
+    boxes,
+    boxesSha256,
   };
 }

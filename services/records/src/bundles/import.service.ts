@@ -14,6 +14,7 @@ import { patients } from "../patients/patient.table.ts";
 import { done as doneEvent, SOURCE } from "../resources/resource.events.ts";
 import { insert, noteHidden, updateAll } from "../resources/resource.store.ts";
 import { write } from "../resources/write.service.ts";
+import { keepManifest } from "../row-check/manifest.store.ts";
 import { answerOf, type Outcome, type Result } from "./answer.ts";
 import { inBatches } from "./batch.ts";
 import { type Bundle, parseBundle } from "./bundle.ts";
@@ -27,6 +28,7 @@ import {
   inOrder,
   isSameNames,
   type Load,
+  leftBy,
   loadOf,
   namesNow,
   prepareImport,
@@ -113,7 +115,8 @@ async function storeImport(
   const heads = await findHeads(tx, actor, shown);
   const outcomes = outcomesOf(bundle, ready.done, heads, deleted);
   const counts = viewOf(bundle.total, targets, ready.done, outcomes);
-  const details = detailsOf(counts, [ready.inserts, ready.updates]);
+  const left = leftBy(ready);
+  const details = detailsOf(counts, left.length, await keepManifest(tx, left));
   await emit(tx, SOURCE, doneEvent(actor, { ...importAct(counts), details }));
   return { status: 200, body: { counts, outcomes } };
 }

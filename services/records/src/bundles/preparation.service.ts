@@ -3,11 +3,13 @@ import type { Actor } from "@medvault/contracts";
 import type { Sealed, SigningKey, TokenChain } from "@medvault/keys";
 import type { Db } from "@medvault/postgres";
 import type { Context } from "../context.ts";
+import { keptResources } from "../fhir/kept-resource.table.ts";
 import { signVersions } from "../medical-records/integrity.ts";
 import type { MedicalRecord } from "../medical-records/record.ts";
 import { patients } from "../patients/patient.table.ts";
 import type { Row } from "../resources/patient-owned.ts";
 import type { PatientTable } from "../resources/patient-table.ts";
+import { type ExpectedRow, NEVER_AGAIN } from "../row-check/expected-row.ts";
 import type { Result } from "./answer.ts";
 import { inBatches, mapYielding } from "./batch.ts";
 import { decide } from "./decision.service.ts";
@@ -263,3 +265,22 @@ export const inOrder = (rows: ReadyRows): [PatientTable<Row>, Ready[]][] => {
   const place = (table: PatientTable<Row>) => (order.indexOf(table) + order.length + 1) % (order.length + 1);
   return [...rows].sort(([one], [other]) => place(one) - place(other));
 };
+
+/** What an import leaves of each row that it writes or takes away, for the audit log. */
+export function leftBy({ inserts, updates, removed }: ReadyImport): ExpectedRow[] {
+  const written = [...inserts, ...updates].flatMap(([table, rows]) =>
+    rows.map(({ value, boxSha256 }) => ({
+      ...{ kind: table.noun, id: value.id, rev: value.rev, sha256: boxSha256 },
+      ...{ patientId: table.patientOf(value), ofRow: ownerOf(value) },
+    })),
+  );
+  const gone = removed.map((id) => ({
+    ...{ kind: keptResources.noun, id, rev: NEVER_AGAIN, sha256: null, patientId: null, ofRow: null },
+  }));
+  return [...written, ...gone];
+}
+
+/** Of a former version: the row whose it is. */
+function ownerOf(value: Row & { rowId?: string; recordId?: string }): string | null {
+  return value.rowId ?? value.recordId ?? null;
+}

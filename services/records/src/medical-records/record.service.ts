@@ -81,12 +81,14 @@ export async function reviseRecord(
   request: WriteRequest,
 ): Promise<Answer<MedicalRecordView>> {
   const key = await clinicianKey(context, actor);
-  const revise = async (found: MedicalRecord, { tx, subjectKey }: Held) => {
+  const revise = async (found: MedicalRecord, held: Held) => {
+    const { tx, subjectKey } = held;
     if (found.version >= MAX_VERSIONS) throw new TooManyVersions();
     const now = new Date();
     const past = pastVersion(found, newId());
     const box = pastVersions.table.seal(context.keyring, subjectKey, past);
     await store.insert(tx, context, actor, "record:write", pastVersions, [past], [box]);
+    held.version = { versionId: past.id, versionSha256: pastVersions.table.boxHash(box.sealed) };
     const unsigned = nextVersion(found, contentFrom(input, knownAt(found), found), actor.id, now);
     return { ...unsigned, integrity: signVersion(unsigned, key, actor.id, now, context.digest) };
   };

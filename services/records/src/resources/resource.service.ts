@@ -108,6 +108,14 @@ export interface Change<T> {
 export interface Held {
   tx: Tx;
   subjectKey: Buffer;
+  /** The former version that `next` kept, for the event. */
+  version: KeptVersion | null;
+}
+
+/** What an event says of a former version that was kept: by it one that is changed is found. */
+export interface KeptVersion {
+  readonly versionId: string;
+  readonly versionSha256: string;
 }
 
 /**
@@ -140,21 +148,23 @@ export async function changeLocked<T extends Row>(
   next: (found: T, held: Held) => NoInfer<T> | Promise<NoInfer<T>>,
 ): Promise<T> {
   const permission = act.permission ?? resource.permissions.write;
+  const held: Held = { tx, subjectKey, version: null };
   const changed = await Promise.resolve()
-    .then(() => next(former, { tx, subjectKey }))
+    .then(() => next(former, held))
     .catch((error: unknown) => Promise.reject(about(error, resource.patientOf(former))));
   const value = withSource(resource, former, resource.authored(changed, former, actor.id));
   if (resource.keepsVersions) {
     const past = pastRow(resource.noun, resource.patientOf(former), former, newId());
     const pastBox = rowVersions.table.seal(context.keyring, subjectKey, past);
     await store.insert(tx, context, actor, permission, rowVersions, [past], [pastBox]);
+    held.version = { versionId: past.id, versionSha256: rowVersions.table.boxHash(pastBox.sealed) };
   }
   const box = resource.table.seal(context.keyring, subjectKey, value);
   if (!(await store.update(tx, context, actor, permission, resource, value, box, former.rev)))
     throw new VersionConflict();
   if (resource.isHidden(value)) await store.noteHidden(tx, actor, permission, resource, [value]);
   const { verb, fields = resource.fields, details } = act;
-  const event = { verb, permission, fields, details: details?.(value, former) ?? {} };
+  const event = { verb, permission, fields, details: { ...details?.(value, former), ...held.version } };
   await emit(tx, SOURCE, wrote(actor, resource, event, value, box.sealed));
   return value;
 }

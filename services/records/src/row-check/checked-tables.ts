@@ -1,0 +1,12 @@
+import type { Row } from "../resources/patient-owned.ts";
+import type { PatientTable } from "../resources/patient-table.ts";
+import type { CheckedTable } from "./expected-row.store.ts";
+
+/** Their events have no hash of the box. */
+const UNTOLD: ReadonlySet<string> = new Set(["legalhold", "erasure-request"]);
+
+/** The tables whose rows the log knows. */
+export const checkedTables = (tables: readonly PatientTable<Row>[]): CheckedTable[] =>
+  tables
+    .filter(({ noun }) => !UNTOLD.has(noun))
+    .map(({ noun, layout: { table, subject } }) => ({ kind: noun, table, subject }));
