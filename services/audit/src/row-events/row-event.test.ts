@@ -58,7 +58,9 @@ test("by a ticket that records told the log of, what is said of rows is read in 
     { idx: 4, subject: "row-check" },
   ]);
   expect(JSON.stringify(pages)).not.toMatch(/actor|192\.0\.2\.7/);
-  expect((await withTicket(ticket, `/internal/row-events?from=${seq}`)).pages).toMatchObject([{ events: [] }]);
+  expect((await withTicket(ticket, `/internal/row-events?from=${seq}`)).pages).toMatchObject([
+    { events: [] },
+  ]);
 });
 
 test("threat: a ticket that the log does not know, or knows of long ago, opens nothing", async () => {

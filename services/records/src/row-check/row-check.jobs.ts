@@ -3,14 +3,13 @@ import { tableKey } from "@medvault/keys";
 import { type Job, looked, type Metric } from "@medvault/runtime";
 import type { Context } from "../context.ts";
 import { declaredTables } from "../tables.ts";
-import { checkedTables } from "./checked-tables.ts";
+import { checkedTables, MAC_KEY } from "./checked-tables.ts";
 import { standing } from "./finding.store.ts";
 import { CheckRunning, checkRows } from "./row-check.service.ts";
 
 const EVERY_MS = 10 * 60_000;
 /** It works for a quarter of the time, so that requests do not wait for it. */
 const RESTS = 3;
-export const KEY = "row-check";
 
 export const rowCheckJobs = (context: Context): Job[] => [
   {
@@ -23,7 +22,7 @@ export const rowCheckJobs = (context: Context): Job[] => [
 ];
 
 async function checkNow({ pool, keyring, rowLog }: Context, signal: AbortSignal): Promise<void> {
-  const key = await tableKey(pool, keyring, KEY);
+  const key = await tableKey(pool, keyring, MAC_KEY);
   const rest = (workedMs: number) => delay(workedMs * RESTS, undefined, { signal });
   const check = {
     pool,

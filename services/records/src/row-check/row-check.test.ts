@@ -151,7 +151,9 @@ test("deletions, hidden records, merges and their undoing, kept resources and er
   expect((await doctor.post(`/v1/patients/${patientId}/merge`, { from: twin })).status).toBe(200);
   expect(await log.found()).toEqual([]);
   expect((await doctor.post(`/v1/patients/${twin}/unmerge`, {})).status).toBe(200);
-  expect((await admin.post(`/v1/patients/${erased}/erase`, { reason: "The patient asked for it" })).status).toBe(202);
+  expect(
+    (await admin.post(`/v1/patients/${erased}/erase`, { reason: "The patient asked for it" })).status,
+  ).toBe(202);
   expect(await log.check()).toMatchObject({ disagreeing: 0, busy: 0, adopted: 0 });
   expect(await log.check(true)).toMatchObject({ disagreeing: 0, busy: 0, adopted: 0 });
 });
