@@ -36,6 +36,9 @@ const DOMAIN = [
 ];
 /** Never about a patient. */
 const ABOUT_NOBODY = [
+  "medvault.backup.backup.restored.v1",
+  "medvault.records.row-check.opened.v1",
+  "medvault.records.row-check.based.v1",
   "medvault.{source}.events.dropped.v1",
   "medvault.gateway.request.{kind}.v1",
   "medvault.gateway.screening.hit.v1",
