@@ -120,7 +120,7 @@ interface PairRow {
 const COLUMNS = `e.patient_id, e.of_row, e.rev, e.sha256, e.mac, r.%I as subject, r.rev as found_rev,
        sha256(r.sealed) as found_sha256`;
 
-/** What is expected of rows of a table, and what is there of them: after `after`, in order of ids. */
+/** What is expected of a table, and what is there: after `after`, in order of ids. */
 export async function expectedPage(
   db: Db,
   key: Buffer,

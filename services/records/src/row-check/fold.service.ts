@@ -15,7 +15,7 @@ export interface RowCheck {
   readonly log: RowLog;
   readonly tables: readonly store.CheckedTable[];
   readonly signal: AbortSignal;
-  /** How long to rest after work of so many ms, so that the check takes a part of the time alone. */
+  /** How long to rest after work of so many ms: the check takes a part of the time. */
   readonly rest: (workedMs: number) => Promise<void>;
   readonly onProgress: (what: "entries" | "rows", done: number, of: number) => void;
 }
