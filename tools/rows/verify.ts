@@ -1,5 +1,6 @@
 import { hasEvent, openRowEvents } from "@medvault/audit-service/row-events";
 import { type CheckedRows, checkByCommand } from "@medvault/records-service/row-check";
+import { declaredTables } from "@medvault/records-service/tables";
 import { withKeyring } from "../keys/work.ts";
 import type { Outcome, Output } from "../lib/command.ts";
 import type { Installation } from "../lib/installation.ts";
@@ -23,7 +24,7 @@ export function verifyRows(
     const pages = await openRowEvents(audit.pool, auditKeys);
     return withKeyring(installation, "records", async ({ pool }, keyring) => {
       const checked = await checkByCommand({
-        ...{ pool, keyring, signal, pages },
+        ...{ pool, keyring, signal, pages, tables: declaredTables },
         isLogged: (id) => hasEvent(audit.pool, id),
         onProgress: (what, done, of) => output.progress(`${what} read`, done, of),
       });

@@ -22,7 +22,7 @@ import { reminderJobs, reminderMetrics } from "./reminders/reminder.jobs.ts";
 import { rowCheckChecks, rowCheckJobs, rowCheckMetrics } from "./row-check/row-check.jobs.ts";
 import { projectorJobs, projectorMetrics } from "./search/projector.jobs.ts";
 import { searchJobs, searchMetrics } from "./search/search.jobs.ts";
-import { sealedTables } from "./tables.ts";
+import { declaredTables, sealedTables } from "./tables.ts";
 
 const MAX_JSON_BYTES = 1024 * 1024;
 /** What a bundle may measure (openapi.json). */
@@ -60,7 +60,7 @@ export const service = defineService({
     ...projectorJobs(context),
     ...reminderJobs(context),
     ...erasureJobs(context),
-    ...rowCheckJobs(context),
+    ...rowCheckJobs(context, declaredTables),
   ],
   metrics: (context) => [
     ...searchMetrics(context),

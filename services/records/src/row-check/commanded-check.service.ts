@@ -5,7 +5,8 @@ import { type Keyring, tableKey } from "@medvault/keys";
 import { emit } from "@medvault/messaging";
 import { inTransaction } from "@medvault/postgres";
 import type pg from "pg";
-import { declaredTables } from "../tables.ts";
+import type { Row } from "../resources/patient-owned.ts";
+import type { PatientTable } from "../resources/patient-table.ts";
 import { checkedTables, MAC_KEY } from "./checked-tables.ts";
 import type { RowCheck } from "./fold.service.ts";
 import { type CheckedRows, checkRows } from "./row-check.service.ts";
@@ -21,6 +22,7 @@ const LOOK_EVERY_MS = 100;
 interface Commanded extends Pick<RowCheck, "pool" | "signal" | "onProgress">, Pick<RowLog, "pages"> {
   readonly pool: pg.Pool;
   readonly keyring: Keyring;
+  readonly tables: readonly PatientTable<Row>[];
   readonly isLogged: (eventId: string) => Promise<boolean>;
 }
 
@@ -47,7 +49,7 @@ export async function checkByCommand({
     }
   }
   try {
-    const tables = checkedTables(declaredTables);
+    const tables = checkedTables(given.tables);
     return await checkRows({ ...given, key, tables, log: { pages, settle }, rest: async () => {} }, true);
   } finally {
     key.fill(0);

@@ -6,15 +6,7 @@ export interface FoundRow {
   readonly sha256: string;
 }
 
-export const DISAGREEMENTS = [
-  "rolled_back",
-  "deleted",
-  "swapped",
-  "unknown_row",
-  "changed",
-  "list_lost",
-] as const;
-export type Disagreement = (typeof DISAGREEMENTS)[number];
+export type Disagreement = "rolled_back" | "deleted" | "swapped" | "unknown_row" | "changed" | "list_lost";
 
 /**
  * In what a row is not what the log says; null: it is. `isAnothers`: what is there was written

@@ -2,8 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { tableKey } from "@medvault/keys";
 import { type Job, looked, type Metric } from "@medvault/runtime";
 import type { Context } from "../context.ts";
-import { declaredTables } from "../tables.ts";
+import type { Row } from "../resources/patient-owned.ts";
+import type { PatientTable } from "../resources/patient-table.ts";
 import { checkedTables, MAC_KEY } from "./checked-tables.ts";
+import type { CheckedTable } from "./expected-row.store.ts";
 import { standing } from "./finding.store.ts";
 import { CheckRunning, checkRows } from "./row-check.service.ts";
 
@@ -11,24 +13,24 @@ const EVERY_MS = 10 * 60_000;
 /** It works for a quarter of the time, so that requests do not wait for it. */
 const RESTS = 3;
 
-export const rowCheckJobs = (context: Context): Job[] => [
+export const rowCheckJobs = (context: Context, tables: readonly PatientTable<Row>[]): Job[] => [
   {
     name: "row-check",
     every: EVERY_MS,
     exclusive: true,
     atStart: false,
-    run: ({ signal }) => checkNow(context, signal),
+    run: ({ signal }) => checkNow(context, checkedTables(tables), signal),
   },
 ];
 
-async function checkNow({ pool, keyring, rowLog }: Context, signal: AbortSignal): Promise<void> {
+async function checkNow({ pool, keyring, rowLog }: Context, tables: CheckedTable[], signal: AbortSignal) {
   const key = await tableKey(pool, keyring, MAC_KEY);
   const rest = (workedMs: number) => delay(workedMs * RESTS, undefined, { signal });
   const check = {
     pool,
     key,
     log: rowLog,
-    tables: checkedTables(declaredTables),
+    tables,
     signal,
     rest,
     onProgress: () => {},
