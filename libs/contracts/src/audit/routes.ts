@@ -211,9 +211,15 @@ export const auditApi = defineRoutes({
     permission: "audit:read",
     slow: true,
     stepUp: true,
-    summary: "Events as a stream, oldest first",
+    summary:
+      "Entries in their order, as ndjson, CSV, FHIR R4 AuditEvents (a line each), OCSF 1.8.0 or CEF, and the checkpoint that they are under; takes up again where it broke off",
     query: a.AuditExportQuery,
     response: z.string(),
-    responseType: ["application/x-ndjson", "text/csv; charset=utf-8"],
+    responseType: [
+      "application/x-ndjson",
+      "text/csv; charset=utf-8",
+      "application/fhir+ndjson",
+      "text/plain; charset=utf-8",
+    ],
   },
 });

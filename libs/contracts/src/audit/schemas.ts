@@ -166,4 +166,18 @@ export const AuditStats = z.object({
 });
 export type AuditStats = z.infer<typeof AuditStats>;
 
-export const AuditExportQuery = AuditFilter.extend({ format: z.enum(["ndjson", "csv"]).default("ndjson") });
+export const AuditExportFormat = z.enum(["ndjson", "csv", "fhir", "ocsf", "cef"]);
+export type AuditExportFormat = z.infer<typeof AuditExportFormat>;
+
+/**
+ * Of which entries, in their order: behind index `after`, and before index `before` (default: all
+ * that the log holds as the export begins). An export that broke off goes on with the last index
+ * that it gave as `after`. `proof`: whether it ends with the proof; default 1, and 0 for csv.
+ */
+export const AuditExportQuery = AuditFilter.extend({
+  format: AuditExportFormat.default("ndjson"),
+  after: AfterIndex.optional(),
+  before: queryNumber(wholeNumber().nonnegative().max(Number.MAX_SAFE_INTEGER)).optional(),
+  proof: z.enum(["0", "1"]).optional(),
+});
+export type AuditExportQuery = z.infer<typeof AuditExportQuery>;

@@ -89,11 +89,33 @@ export async function rowsInOrder(
   return rows;
 }
 
-/** Whose events pass the filter, of the first `size` entries: at most `limit` of them. */
-export async function actorsIn(db: Db, filter: AuditFilter, size: number, limit: number): Promise<string[]> {
+/** The indexes of rowsInOrder alone. */
+export async function indexesInOrder(
+  db: Db,
+  filter: AuditFilter,
+  from: number,
+  to: number,
+  limit: number,
+): Promise<number[]> {
+  const { rows } = await db.query<{ idx: number }>(
+    `select idx from log where ${PASSES} and idx >= $11 and idx < $12 order by idx limit $13`,
+    [...valuesOf(filter), from, to, limit],
+  );
+  return rows.map(({ idx }) => idx);
+}
+
+/** Whose events pass the filter, of entries `from` up to `to`: at most `limit` of them. */
+export async function actorsIn(
+  db: Db,
+  filter: AuditFilter,
+  from: number,
+  to: number,
+  limit: number,
+): Promise<string[]> {
   const { rows } = await db.query<{ actor_id: string }>(
-    `select distinct actor_id from log where ${PASSES} and idx < $11 and actor_id is not null limit $12`,
-    [...valuesOf(filter), size, limit],
+    `select distinct actor_id from log
+      where ${PASSES} and idx >= $11 and idx < $12 and actor_id is not null limit $13`,
+    [...valuesOf(filter), from, to, limit],
   );
   return rows.map((row) => row.actor_id);
 }

@@ -8,7 +8,7 @@ import {
 } from "@medvault/contracts";
 import { z } from "zod";
 import type { BodySeal } from "../log/body-seal.ts";
-import { eventOf } from "../log/entry.ts";
+import { type Body, eventOf, splitBody } from "../log/entry.ts";
 import type { LogRow } from "../log/log.store.ts";
 
 /**
@@ -38,13 +38,16 @@ export function positionOf(cursor: string | undefined): Position | undefined {
 export const cursorAfter = (row: Pick<LogRow, "occurredAt" | "idx">): string =>
   encodeCursor([row.occurredAt, row.idx]);
 
+/** A row as the API shows it: of the view that openRow gives. */
+export const viewOf = (seal: BodySeal, row: LogRow): AuditEventView => openRow(seal, row).view;
+
 /**
- * A row as the API shows it: from the sealed body when that gives the row's leaf, and otherwise
+ * A row with its body: shown from the sealed body when that gives the row's leaf, and otherwise
  * marked as damaged, with nothing of what the body might claim.
  */
-export function viewOf(seal: BodySeal, row: LogRow): AuditEventView {
-  const body = seal.open(row.idx, row.id, row.sealed);
-  const event = body === null ? null : eventOf(body, row.leaf);
+export function openRow(seal: BodySeal, row: LogRow): { view: AuditEventView; body: Body | null } {
+  const sealed = seal.open(row.idx, row.id, row.sealed);
+  const event = sealed === null ? null : eventOf(sealed, row.leaf);
   const known = {
     id: row.id,
     index: row.idx,
@@ -52,9 +55,10 @@ export function viewOf(seal: BodySeal, row: LogRow): AuditEventView {
     type: row.type,
     producer: row.producer,
   };
-  if (event === null || event.id.toLowerCase() !== row.id) return { ...known, ...NOTHING };
+  if (event === null || event.id.toLowerCase() !== row.id)
+    return { view: { ...known, ...NOTHING }, body: null };
   const { data } = event;
-  return {
+  const view: AuditEventView = {
     ...known,
     time: event.time,
     type: event.type,
@@ -73,6 +77,7 @@ export function viewOf(seal: BodySeal, row: LogRow): AuditEventView {
     decision: data.decision,
     damaged: false,
   };
+  return { view, body: sealed && splitBody(sealed) };
 }
 
 const NOTHING = {

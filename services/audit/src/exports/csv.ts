@@ -1,4 +1,5 @@
 import type { AuditEventView } from "@medvault/contracts";
+import type { ExportEnd } from "./format.ts";
 
 type Cell = string | number | boolean | null;
 
@@ -40,9 +41,17 @@ export function csvLine(event: AuditEventView, columns: CsvColumns = "all"): str
   return `${cells.join(",")}\r\n`;
 }
 
+/** Where the export ended, as a row of its own, of which only `?proof=1` has one. */
+export function csvEnd({ first, end, count, time, checkpoint, proof }: ExportEnd): string {
+  const said = { time: time.toISOString(), type: "medvault.audit.export.end", subject: proof };
+  const told = { ...said, reason: checkpoint ?? "", action: `${count} of entries ${first} to ${end - 1}` };
+  const cells = Object.keys(COLUMNS).map((name) => cell((told as Record<string, string>)[name] ?? null));
+  return `${cells.join(",")}\r\n`;
+}
+
 function cell(value: Cell): string {
   if (value === null) return "";
   // Spreadsheets run cells that begin so, and user agents hold anything (OWASP, "CSV Injection").
-  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  const text = typeof value === "string" && /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -5,19 +5,21 @@ import { callerOf, delegatedCharts, lifecycleOf, type Route, streamRoute } from 
 import type { Express, Request, Response } from "express";
 import type { Context } from "../context.ts";
 import { beginChartLog, beginExport } from "./export.service.ts";
+import { FORMATS } from "./format.ts";
 
-const TYPES = { ndjson: "application/x-ndjson", csv: "text/csv; charset=utf-8" } as const;
+const NDJSON = { contentType: "application/x-ndjson", extension: "ndjson" };
 
 export const exportRoutes = (context: Context): Route[] => [
   streamRoute(auditApi.export, async ({ actor, query, req, res }) => {
     const pieces = await beginExport(context, callerOf(actor, req), query);
+    const { contentType, extension } = query.format === "ndjson" ? NDJSON : FORMATS[query.format];
     // In this order: attachment() guesses a type by the name, and knows none for ndjson.
-    res.attachment(`audit.${query.format}`).type(TYPES[query.format]);
+    res.attachment(`audit.${extension}`).set("Content-Type", contentType);
     await send(req, res, pieces);
   }),
   streamRoute(auditApi.readChartLog, async ({ actor, params, req, res }) => {
     const pieces = await beginChartLog(context, callerOf(actor, req), delegatedCharts(req), params.id);
-    res.type(TYPES.csv);
+    res.type(FORMATS.csv.contentType);
     await send(req, res, pieces);
   }),
 ];

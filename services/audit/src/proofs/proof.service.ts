@@ -115,7 +115,7 @@ export async function readTile(context: Context, { level, index, width }: TileNa
 }
 
 /** Waits until a checkpoint counts more than `idx` entries. @throws NotYetSigned */
-async function checkpointCovering(context: Context, idx: number): Promise<SignedCheckpoint> {
+export async function checkpointCovering(context: Context, idx: number): Promise<SignedCheckpoint> {
   const until = performance.now() + context.proofWaitMs;
   for (;;) {
     const checkpoint = await readCheckpoint(context).catch((error: unknown) => {

@@ -39,13 +39,30 @@ test("a reader gets what comes from now on, each entry once, in order, as a quer
   reading.leave();
 });
 
+test("an alert that is opened or changed comes as an event of its own name, in its place", async () => {
+  const reading = await follow(audit.app, auditor());
+  const from = sent;
+  const entry = (at: number, type: string, source = "/medvault/audit") => event(from + at, { type, source });
+  await audit.append(audit.writer, [
+    entry(1, "medvault.audit.alert.opened.v1"),
+    entry(2, "medvault.records.record.read.v1", "/medvault/records"),
+    entry(3, "medvault.audit.alert.changed.v1"),
+    entry(4, "medvault.audit.alert.listed.v1"),
+  ]);
+  sent += 4;
+  await came(reading, upTo(from + 4, from));
+  const names = reading.sent.filter(({ data }) => data).map(({ event: name }) => name);
+  expect(names).toEqual(["alert", "message", "alert", "message"]);
+  reading.leave();
+});
+
 test("with an id the reader goes on behind it: the header counts more than the address", async () => {
   const all = await follow(audit.app, auditor(), "?after=-1");
-  await came(all, upTo(7));
+  await came(all, upTo(sent));
   const behind = await follow(audit.app, auditor(), "?after=2");
-  await came(behind, upTo(7, 3));
-  const again = await follow(audit.app, auditor(), "?after=2", { lastEventId: 5 });
-  await came(again, [6]);
+  await came(behind, upTo(sent, 3));
+  const again = await follow(audit.app, auditor(), "?after=2", { lastEventId: sent - 2 });
+  await came(again, [sent - 1]);
   for (const reading of [all, behind, again]) reading.leave();
 });
 

@@ -57,6 +57,11 @@ export async function rootFromTiles(readTile: ReadTile, size: number): Promise<B
   return size === 0 ? EMPTY_ROOT : await rangeHasher(readTile, size)(0, size);
 }
 
+/** The hash of the perfect subtree of 2^`level` leaves from `first` on, a multiple of 2^`level`. */
+export function subtreeHash(readTile: ReadTile, size: number, first: number, level: number): Promise<Buffer> {
+  return rangeHasher(readTile, size)(first, first + 2 ** level);
+}
+
 /** MTH(D[from:to]) for the ranges that proofs need, from the tiles of the tree of `size` leaves. */
 function rangeHasher(readTile: ReadTile, size: number): (from: number, to: number) => Promise<Buffer> {
   const seen = new Map<string, Promise<readonly Buffer[]>>();
