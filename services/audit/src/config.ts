@@ -36,6 +36,11 @@ export const AuditConfig = CommonConfig.extend({
   MEDVAULT_AUDIT_LEASE_MS: wholeNumber(500, 60_000)
     .default(4_000)
     .describe("how long a writer that died keeps its standby waiting; one in trouble yields sooner"),
+  MEDVAULT_AUDIT_SCRUB_ENTRIES: wholeNumber(256, 1_000_000)
+    .default(2_000)
+    .describe(
+      "entries a second that the scrubber reads at most; less where a day's entries are read within an hour (100 take about 10 ms)",
+    ),
   MEDVAULT_AUDIT_START_ENTRIES: wholeNumber(0, Number.MAX_SAFE_INTEGER)
     .default(250_000)
     .describe(

@@ -28,6 +28,7 @@ import { writerRefused } from "./log/writer.events.ts";
 import { LogWriter } from "./log/writer.service.ts";
 import { type OwnCharts, ownChartsClient } from "./my-access/own-charts.client.ts";
 import { createOutsideDirectory, type OutsideStore } from "./outside/outside.store.ts";
+import { createScrubber, type Scrubber } from "./scrubber/scrubber.service.ts";
 import { Streams } from "./stream/streams.ts";
 import { Tail } from "./stream/tail.service.ts";
 import type { Witnessed } from "./witnesses/witness.service.ts";
@@ -48,6 +49,7 @@ export interface Context extends LogContext {
   readonly writer: LogWriter;
   readonly detector: Detector;
   readonly noteSeal: NoteSeal;
+  readonly scrubber: Scrubber;
   /** A use case awaits the event of what it did before it answers. */
   readonly appender: Pick<Appender, "append">;
   readonly people: People;
@@ -125,6 +127,7 @@ export async function openContext(
   });
   onStop(() => detector.stop());
   const noteSeal = createNoteSeal(await tableKey(pool, keyring, "alerts"));
+  const scrubber = createScrubber(log, config.MEDVAULT_AUDIT_SCRUB_ENTRIES);
   const people = peopleClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => people.close());
   const delegations = delegationsOf(config.MEDVAULT_AUTH_URL, tls);
@@ -141,7 +144,8 @@ export async function openContext(
   const witnesses = config.MEDVAULT_AUDIT_WITNESSES ?? [];
   const quorum = Math.min(config.MEDVAULT_AUDIT_QUORUM ?? witnesses.length, witnesses.length);
   const cosigning = { witnesses, quorum };
-  const others = { detector, noteSeal, people, delegations, ownCharts, streams, tail: new Tail(log) };
+  const asked = { people, delegations, ownCharts };
+  const others = { ...asked, detector, noteSeal, scrubber, streams, tail: new Tail(log) };
   return {
     ...log,
     channels,

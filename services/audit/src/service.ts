@@ -18,6 +18,8 @@ import { proofRoutes } from "./proofs/proof.routes.ts";
 import { retentionJobs, retentionMetrics } from "./retention/retention.jobs.ts";
 import { rowEventRoutes } from "./row-events/row-event.routes.ts";
 import { withTickets } from "./row-events/ticket.service.ts";
+import { integrityChecks, integrityMetrics } from "./scrubber/integrity.service.ts";
+import { scrubberJobs } from "./scrubber/scrubber.jobs.ts";
 import { streamRoutes } from "./stream/stream.routes.ts";
 import { verificationRoutes } from "./verification/verification.routes.ts";
 import { witnessJobs, witnessMetrics } from "./witnesses/witness.jobs.ts";
@@ -45,6 +47,7 @@ export const service = defineService({
   consumers: logConsumers,
   jobs: (context) => [
     ...arrivalJobs(context),
+    ...scrubberJobs(context),
     ...retentionJobs(context),
     ...alertJobs(context),
     ...deliveryJobs(context),
@@ -52,9 +55,10 @@ export const service = defineService({
   ],
   metrics: (context) => [
     ...logMetrics(context),
+    ...integrityMetrics(context),
     ...retentionMetrics(context),
     ...deliveryMetrics(context),
     ...witnessMetrics(context),
   ],
-  checks: ({ writer }) => checksOf(writer.state()),
+  checks: (context) => ({ ...checksOf(context.writer.state()), ...integrityChecks(context) }),
 });

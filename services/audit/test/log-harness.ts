@@ -148,6 +148,7 @@ export async function givenLog(db?: TestDatabase, ring?: Keyring) {
            standbys`,
       );
       await superuser.query("update writer set size = 0, lease_until = null");
+      await superuser.query("update scrub set position = 0, walked_at = null");
       await rm(dir, { recursive: true, force: true });
       refusals.length = 0;
     },

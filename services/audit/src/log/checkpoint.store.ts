@@ -31,6 +31,15 @@ export async function checkpointOfSize(db: Db, size: number): Promise<PastCheckp
   return rows[0] ?? null;
 }
 
+/** Checkpoints of more than `from` and at most `to` entries, smallest first. */
+export async function pastCheckpoints(db: Db, from: number, to: number): Promise<PastCheckpoint[]> {
+  const { rows } = await db.query<PastCheckpoint>(
+    `select size, root, note, signed_at as "signedAt" from checkpoints where size > $1 and size <= $2 order by size`,
+    [from, to],
+  );
+  return rows;
+}
+
 /** Checkpoints smaller than `below` (null: all), largest first. */
 export async function checkpointsBelow(
   db: Db,

@@ -90,6 +90,14 @@ export async function lockWriter(tx: Tx, epoch: number): Promise<Lease> {
   return rows[0];
 }
 
+/** How many entries the table has, and how many were appended: one statement, hence one moment. */
+export async function bothSizes(db: Db): Promise<{ size: number; appended: number }> {
+  const { rows } = await db.query<{ size: number; appended: number }>(
+    "select (select coalesce(max(idx) + 1, 0) from log) as size, size as appended from writer",
+  );
+  return rows[0] ?? { size: 0, appended: 0 };
+}
+
 /** The tree size that the next append expects. */
 export async function expectedSize(db: Db): Promise<number> {
   const { rows } = await db.query<{ size: number }>("select size from writer");

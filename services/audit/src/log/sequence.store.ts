@@ -1,4 +1,5 @@
-import type { Db } from "@medvault/postgres";
+import type { Db, Tx } from "@medvault/postgres";
+import type { Arrival } from "./arrivals.ts";
 
 /** A numbered event as it counts for completeness; `heartbeatSeq` where it is a heartbeat. */
 export interface Numbered {
@@ -54,4 +55,24 @@ export async function sizeAndArrived(db: Db): Promise<{ size: number; arrived: A
        from (select coalesce(max(idx) + 1, 0) as size from log) l left join sequences on true`,
   );
   return { size: rows[0]?.size ?? 0, arrived: rows.filter(({ producer }) => producer !== null) };
+}
+
+/** Writes what the entries say into the emptied table. */
+export async function refillSequences(tx: Tx, arrivals: readonly Arrival[]): Promise<void> {
+  for (const each of arrivals) {
+    const ranges = each.received.map(({ from, to }) => `[${from},${to})`).join(",");
+    await tx.query(
+      `insert into sequences (producer, epoch, received, duplicates, last_event_at, heartbeat_seq, heartbeat_at)
+       values ($1, $2, $3, $4, to_timestamp($5::float8 / 1000), $6, to_timestamp($7::float8 / 1000))`,
+      [
+        each.producer,
+        each.epoch,
+        `{${ranges}}`,
+        each.duplicates,
+        each.lastEventAt,
+        each.heartbeatSeq,
+        each.heartbeatAt,
+      ],
+    );
+  }
 }

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { access, constants, open, readdir, readFile, rm } from "node:fs/promises";
+import { access, constants, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { makeDirectoryDurably, syncDirectory, writeDurably } from "@medvault/keys";
 import type { Tile } from "../tree/edge.ts";
@@ -61,6 +61,8 @@ export interface OutsideStore {
   /** The 256 leaves of retired bundle `index` (`tile/entries/<N>`). @throws OutsideDamaged */
   readLeaves(index: number): Promise<Buffer[]>;
   writeLeaves(index: number, leaves: readonly Buffer[]): Promise<void>;
+  /** Another one once a tile of level 0 (`width` of its hashes) or its bodies are written again. */
+  versionOf(index: number, width: number): Promise<string>;
 }
 
 /** A store in a directory, on another disk or a mounted share. One writer, many readers. */
@@ -155,7 +157,23 @@ export function createOutsideDirectory(directory: string): OutsideStore {
       return leaves;
     },
     writeLeaves: (index, leaves) => writeDurably(leavesFile(index), encodeEntryBundle(leaves)),
+    async versionOf(index, width) {
+      const partial = width < TILE_WIDTH ? await versionOfFile(tileFile(0, index, width)) : "";
+      const tile = partial || (await versionOfFile(tileFile(0, index, TILE_WIDTH)));
+      return `${tile} ${await versionOfFile(bodiesFile(index))}`;
+    },
   };
+}
+
+/** Which write of a file this is, as the disk counts them; empty where there is none. */
+async function versionOfFile(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return [ino, size, mtimeNs, ctimeNs].join("-");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
 }
 
 /**
