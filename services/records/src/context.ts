@@ -12,6 +12,7 @@ import { type FeedClient, feedClient } from "./appointments/feed.client.ts";
 import type { Hours } from "./appointments/opening-hours.ts";
 import type { RecordsConfig } from "./config.ts";
 import { type ProofClient, proofClient } from "./erasure/proof.client.ts";
+import { RelationWatch } from "./relations/relation-watch.ts";
 import { rowLogClient } from "./row-check/row-log.client.ts";
 import type { RowLog } from "./row-check/row-log.ts";
 import { openSearch, type Search } from "./search/search.service.ts";
@@ -41,6 +42,8 @@ export interface Context {
   readonly turns: Turns;
   readonly auth: AuthClient;
   readonly people: People;
+  /** Who opened whose chart, for what they may be to each other. */
+  readonly relations: RelationWatch;
   readonly feeds: FeedClient;
   readonly proofs: ProofClient;
   readonly delegations: Delegations;
@@ -61,7 +64,22 @@ export interface Context {
 export async function openContext(parts: Parts<RecordsConfig>): Promise<Context> {
   const { config, pool, keyring, appender, digest, logger, tls, onStop } = parts;
   const auth = authClient(config.MEDVAULT_AUTH_URL, tls);
-  const people = peopleClient(config.MEDVAULT_AUTH_URL, tls);
+  const names = peopleClient(config.MEDVAULT_AUTH_URL, tls);
+  const relations = new RelationWatch();
+  const people: People = {
+    ...names,
+    namesOf(caller, ids) {
+      relations.met(caller, Date.now());
+      return names.namesOf(caller, ids);
+    },
+  };
+  const noting: Appender = {
+    ...appender,
+    async append(...events) {
+      await appender.append(...events);
+      relations.note(events, Date.now());
+    },
+  };
   onStop(() => auth.close());
   const feeds = feedClient(config.MEDVAULT_AUTH_URL, tls);
   onStop(() => people.close());
@@ -109,7 +127,10 @@ export async function openContext(parts: Parts<RecordsConfig>): Promise<Context>
     breakGlassMinutes,
     reminderDays,
   };
-  return { pool, reader, keyring, appender, auth, people, feeds, delegations, digest, ...own };
+  return {
+    ...{ pool, reader, keyring, appender: noting, auth, people, relations, feeds, delegations, digest },
+    ...own,
+  };
 }
 
 /** The primary alone, where no replica is set. */

@@ -18,6 +18,7 @@ import { fhirReadRoutes } from "./fhir-api/fhir-read.routes.ts";
 import { medicalRecordRoutes } from "./medical-records/record.routes.ts";
 import { patientRoutes } from "./patients/patient.routes.ts";
 import { prescriptionRoutes } from "./prescriptions/prescription.routes.ts";
+import { relationJobs } from "./relations/relation.jobs.ts";
 import { reminderJobs, reminderMetrics } from "./reminders/reminder.jobs.ts";
 import { rowCheckChecks, rowCheckJobs, rowCheckMetrics } from "./row-check/row-check.jobs.ts";
 import { projectorJobs, projectorMetrics } from "./search/projector.jobs.ts";
@@ -61,6 +62,7 @@ export const service = defineService({
     ...reminderJobs(context),
     ...erasureJobs(context),
     ...rowCheckJobs(context, declaredTables),
+    ...relationJobs(context),
   ],
   metrics: (context) => [
     ...searchMetrics(context),

@@ -74,6 +74,7 @@ export const ACT_VERBS = {
   read: "looked at …",
   refused: "refused …",
   rejected: "rejected …",
+  related: "may be close to you (by name, work or account), and used …",
   requested: "asked for …",
   rescheduled: "moved …",
   reviewed: "reviewed …",
