@@ -12,7 +12,7 @@ import { bytesOf, joined, textOf } from "./bytes.mjs";
 /** RFC 8785 of what JSON.parse gives back. @param {unknown} value @returns {string} */
 function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${members.map(([name, one]) => `${JSON.stringify(name)}:${canonical(one)}`).join(",")}}`;
 }
@@ -95,4 +95,37 @@ export function wrongColumn(event, columns) {
     Object.keys(says).find((name) => name in columns && canonical(columns[name]) !== canonical(says[name])) ??
     null
   );
+}
+
+/**
+ * Which field of an event as it is shown says something else than the event; null: none.
+ * @param {Record<string, any>} event
+ * @param {Record<string, any>} view
+ */
+export function wrongInView(event, view) {
+  const data = isObject(event.data) ? event.data : {};
+  /** @type {Record<string, unknown>} */
+  const says = {
+    id: event.id,
+    time: event.time,
+    type: event.type,
+    producer: producerOf(event.source),
+    subject: event.subject,
+    action: data.action,
+    outcome: data.outcome,
+    purpose: data.purpose ?? null,
+    patientIds: data.patientIds,
+    ip: data.from?.ip ?? null,
+    userAgent: data.from?.userAgent ?? null,
+    requestId: event.requestid ?? null,
+    fields: data.fields,
+    details: data.details ?? {},
+    decision: data.decision,
+  };
+  const wrong = Object.keys(says).find(
+    (name) => name in view && canonical(view[name]) !== canonical(says[name]),
+  );
+  const actor = isObject(view.actor) ? { ...view.actor } : null;
+  delete actor?.name; // as of now, and no part of the log
+  return wrong ?? ("actor" in view && canonical(actor) !== canonical(data.actor ?? null) ? "actor" : null);
 }

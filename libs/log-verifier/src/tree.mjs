@@ -46,7 +46,7 @@ export const leafHashes = (engine, leaves) =>
  * @param {Uint8Array} left
  * @param {Uint8Array} right
  */
-const nodeHash = (engine, left, right) =>
+export const nodeHash = (engine, left, right) =>
   engine.sha256Each(prefixed(joined(left, right), 1, 2 * HASH_BYTES), 2 * HASH_BYTES + 1);
 
 /**

@@ -4,12 +4,15 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { printable } from "../bytes.mjs";
+import { verifyExport } from "../export.mjs";
 import { httpSource } from "../http-source.mjs";
 import { NotSigned, readKey } from "../note.mjs";
 import { NotChecked, verifyLog } from "../verify.mjs";
 import { boundedFile, dumpSource } from "./dump-source.mjs";
 import { nodeEngine } from "./engine.mjs";
+import { exportLines } from "./export-file.mjs";
 import { openState } from "./state.mjs";
+import { exportJson, exportWords, jsonOf, wordsOf } from "./words.mjs";
 
 /** @typedef {import("../verify.mjs").Report} Report */
 
@@ -26,6 +29,7 @@ const HELP = `Check the whole audit log of a MedVault, away from MedVault.
                        The token is MEDVAULT_TOKEN, or in the file of --token-file, which is read again for each
                        request. Bodies need audit:read of the whole log and a fresh sign-in; without, it says so.
   --dump <folder>      read the store outside the database (MEDVAULT_AUDIT_DIR), or a copy of it
+  --dump <file>        check an export (ndjson): every line genuine and in its place, none taken out
   --state <folder>     what this verifier keeps: checkpoints, hashes of all entries, where it ended. A second run
                        reads only what is new. Default: ~/.local/state/medvault-audit-verify
   --whole              read everything again and hold it against what was kept
@@ -69,6 +73,11 @@ export async function run(args, env) {
       process.stdout.write(HELP);
       return 0;
     }
+    if (isFile(values.dump)) {
+      const report = await exportVerified(values);
+      process.stdout.write(json ? `${JSON.stringify(exportJson(report))}\n` : exportWords(report));
+      return report.ok ? 0 : 1;
+    }
     const { report, evidence } = await verified(values, env);
     process.stdout.write(json ? `${JSON.stringify(jsonOf(report, evidence))}\n` : wordsOf(report, evidence));
     return report.ok ? 0 : 1;
@@ -100,13 +109,7 @@ function argumentsIn(args) {
 async function verified(values, env) {
   if ((values.url === undefined) === (values.dump === undefined))
     throw new NotChecked("say where the log is: --url or --dump");
-  const key = await keyOf(values.key, "--key");
-  const witnesses = await Promise.all((values.witness ?? []).map((text) => keyOf(text, "--witness")));
-  const quorum = values.quorum === undefined ? witnesses.length : Number(values.quorum);
-  if (!Number.isSafeInteger(quorum) || quorum < 0 || quorum > witnesses.length)
-    throw new NotChecked(
-      `--quorum must be a number from 0 to ${witnesses.length}, the number of witnesses given`,
-    );
+  const { key, witnesses, quorum } = await trustedIn(values);
   const source = await sourceOf(values, env);
   const origin = values.origin ?? key.name;
   const state = await openState(nodeEngine, values.state ?? defaultState(env), origin);
@@ -127,6 +130,30 @@ async function verified(values, env) {
     await state.close();
     if (process.stderr.isTTY && !values.json) process.stderr.write("\r\x1b[K");
   }
+}
+
+/** @param {Values} values */
+async function trustedIn(values) {
+  const key = await keyOf(values.key, "--key");
+  const witnesses = await Promise.all((values.witness ?? []).map((text) => keyOf(text, "--witness")));
+  const quorum = values.quorum === undefined ? witnesses.length : Number(values.quorum);
+  if (!Number.isSafeInteger(quorum) || quorum < 0 || quorum > witnesses.length)
+    throw new NotChecked(
+      `--quorum must be a number from 0 to ${witnesses.length}, the number of witnesses given`,
+    );
+  return { key, witnesses, quorum };
+}
+
+/** @param {string | undefined} dump */
+const isFile = (dump) => dump !== undefined && existsSync(dump) && statSync(dump).isFile();
+
+/** @param {Values} values */
+async function exportVerified(values) {
+  if (values.url !== undefined) throw new NotChecked("say where the log is: --url or --dump");
+  const trusted = await trustedIn(values);
+  const lines = await exportLines(values.dump ?? "");
+  const origin = values.origin ?? trusted.key.name;
+  return await verifyExport(nodeEngine, lines, { ...trusted, origin, onProgress: progressOf(values.json) });
 }
 
 const ON_THE_WAY_MS = 3_000;
@@ -214,40 +241,4 @@ function progressOf(json) {
     last = Date.now();
     process.stderr.write(`\r\x1b[Kaudit:verify: ${done} of ${size} entries`);
   };
-}
-
-/** @param {Report} report @param {string | null} evidence */
-const jsonOf = ({ next: _next, ...report }, evidence) => ({
-  ...report,
-  firstBadIndex: report.findings.find(({ index }) => index !== null)?.index ?? null,
-  evidence,
-});
-
-/** @param {Report} report @param {string | null} evidence */
-function wordsOf(report, evidence) {
-  const { findings, size, from, witnesses, completeness } = report;
-  const lines = findings.map(({ kind, words }) => `FOUND (${kind}): ${printable(words, 600)}.`);
-  if (report.ok) {
-    const read = from === 0 ? "all were read" : `the ${size - from} new ones were read`;
-    lines.push(
-      `VALID: the log "${printable(report.origin)}" has ${size} entries as they were signed; ${read}.`,
-    );
-  } else lines.push(`NOT VALID: ${findings.length} ${findings.length === 1 ? "finding" : "findings"}.`);
-  if (witnesses.of > 0)
-    lines.push(
-      `Witnesses: ${witnesses.by.length} of ${witnesses.of} cosigned, ${witnesses.quorum} asked for.`,
-    );
-  if (report.bodies > 0)
-    lines.push(
-      `Bodies: ${report.bodies} were read and give their entries; ${report.dropped} were dropped when their time was over.`,
-    );
-  const by = {
-    entries: "counted from the entries",
-    service: "as the service says, not counted",
-    nobody: "not known",
-  };
-  lines.push(`Numbers of producers: ${by[completeness.by]}, ${completeness.gaps.length} gaps.`);
-  for (const words of report.unchecked) lines.push(`Not checked: ${words}.`);
-  if (evidence) lines.push(`The checkpoint is kept as evidence in ${evidence}.`);
-  return `${lines.join("\n")}\n`;
 }
