@@ -157,17 +157,16 @@ async function exportVerified(values) {
 }
 
 const ON_THE_WAY_MS = 3_000;
+const ON_THE_WAY = ["numbers_missing", "witnesses", "body_deleted"];
 
 /**
- * A number that is missing may be on its way, and a tile may be replaced while it is read: what is
- * found alone
- * because of that is looked at again.
+ * A number, a cosignature, or the entry that says that bodies were retired may be on its way: where
+ * nothing else was found, it is looked again.
  * @param {() => Promise<Report>} look
  */
 async function twiceWhereOnTheWay(look) {
   const first = await look();
-  if (first.ok || first.findings.some(({ kind }) => kind !== "numbers_missing" && kind !== "witnesses"))
-    return first;
+  if (first.ok || first.findings.some(({ kind }) => !ON_THE_WAY.includes(kind))) return first;
   await new Promise((resolve) => setTimeout(resolve, ON_THE_WAY_MS));
   return await look();
 }
