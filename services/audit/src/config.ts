@@ -102,6 +102,24 @@ export const AuditConfig = CommonConfig.extend({
     .optional()
     .describe("the certificate that audit shows them, PEM, where they ask for one"),
   MEDVAULT_ALERT_KEY_FILE: readableFile.optional().describe("its private key, PEM"),
+  MEDVAULT_ALERT_PATIENTS_AN_HOUR: wholeNumber(1, 1_000)
+    .default(200)
+    .describe("different patients whose charts one person uses within an hour; more are an alert"),
+  MEDVAULT_ALERT_HABIT_DAYS: wholeNumber(5, 90)
+    .default(20)
+    .describe("days that somebody was at work before an hour can be unusual for them"),
+  MEDVAULT_ALERT_TRAVEL_KMH: wholeNumber(1, 100_000)
+    .default(900)
+    .describe("two sign-ins between which somebody would have travelled faster are an alert"),
+  MEDVAULT_ALERT_CHECKPOINT_MINUTES: wholeNumber(1, 60)
+    .default(2)
+    .describe("entries that no checkpoint covers for longer are an alert"),
+  MEDVAULT_ALERT_BACKUP_DAYS: wholeNumber(1, 365)
+    .default(8)
+    .describe("days without a backup that was verified that are an alert, once there are backups"),
+  MEDVAULT_ALERT_KEY_DAYS: wholeNumber(1, 3_650)
+    .default(400)
+    .describe("days after which a service key that was not rotated is an alert"),
 })
   .refine(
     (config) => !config.MEDVAULT_ALERT_WEBHOOK_URL || config.MEDVAULT_ALERT_WEBHOOK_SECRETS !== undefined,

@@ -15,7 +15,7 @@ import { openedNotice } from "./alerts/alert-notice.ts";
 import { Detector } from "./alerts/detection.service.ts";
 import { rulesOf } from "./alerts/every-rule.ts";
 import { createNoteSeal, type NoteSeal } from "./alerts/note-seal.ts";
-import { alertSettings } from "./alerts/settings.ts";
+import { type AlertSettings, alertSettings } from "./alerts/settings.ts";
 import type { AuditConfig } from "./config.ts";
 import { channelsOf } from "./delivery/channels.client.ts";
 import { queueDeliveries } from "./delivery/delivery.service.ts";
@@ -50,6 +50,7 @@ export interface Context extends LogContext {
   readonly detector: Detector;
   readonly noteSeal: NoteSeal;
   readonly scrubber: Scrubber;
+  readonly alertSettings: AlertSettings;
   /** A use case awaits the event of what it did before it answers. */
   readonly appender: Pick<Appender, "append">;
   readonly people: People;
@@ -116,8 +117,9 @@ export async function openContext(
   const { MEDVAULT_GEOIP_FILE: geoip } = config;
   const locate = geoip ? await openLocations(geoip) : null;
   if (!locate) logger.info("no MEDVAULT_GEOIP_FILE: no alert for new countries or impossible travel");
+  const settings = alertSettings(config);
   const detector = new Detector(log, {
-    rules: rulesOf(alertSettings(config)),
+    rules: rulesOf(settings, locate),
     async onOpened(tx, opened) {
       for (const alert of opened) {
         const notice = openedNotice(alert, now());
@@ -151,6 +153,7 @@ export async function openContext(
     channels,
     cosigning,
     locate,
+    alertSettings: settings,
     writer,
     appender,
     ...others,

@@ -8,6 +8,12 @@ import { personOf } from "../person.ts";
 export const ALERT_RULES = [
   ...(["failed_sign_ins", "failed_sign_ins_from_address", "denials"] as const),
   ...(["injection", "guest_attacks"] as const),
+  ...(["session_address_changed", "session_agent_changed", "session_limit", "refresh_reused"] as const),
+  ...(["mfa_bypass", "new_country", "impossible_travel"] as const),
+  ...(["break_glass", "many_patients", "unusual_hour", "off_care_team"] as const),
+  ...(["own_chart", "colleague_chart", "family_name_chart"] as const),
+  ...(["integrity_failed", "audit_gap", "writer_refusing", "checkpoint_overdue"] as const),
+  ...(["backup_failed", "backup_unverified", "key_rotation_overdue"] as const),
 ] as const;
 export const AlertRule = z.enum(ALERT_RULES);
 export type AlertRule = z.infer<typeof AlertRule>;

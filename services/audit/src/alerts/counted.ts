@@ -13,7 +13,7 @@ type Counted = Omit<Rule<Seen>, "next" | "keepMs"> & {
 };
 
 /** Facts may come so late and still count. */
-const LATE_MS = 3_600_000;
+export const LATE_MS = 3_600_000;
 
 /** A rule that fires where so many acts of one cause lie within a window, wherever that begins. */
 export function counted({ threshold, windowMs, ...rule }: Counted): Rule<Seen> {

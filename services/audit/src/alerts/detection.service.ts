@@ -8,6 +8,7 @@ import { type LogRow, rowsFrom } from "../log/log.store.ts";
 import { alertOpened } from "./alert.events.ts";
 import { insertAlerts, touchAlerts } from "./alert.store.ts";
 import {
+  type CursorState,
   forgetWindows,
   idAt,
   lockCursor,
@@ -16,7 +17,9 @@ import {
   readWindows,
   releaseCursor,
   saveWindows,
+  waitForCursor,
 } from "./detection.store.ts";
+import { staffOnCharts } from "./person.ts";
 import {
   type Fact,
   judge,
@@ -24,6 +27,7 @@ import {
   noFindings,
   type Occurrence,
   type OpenedAlert,
+  type Relation,
   type Rule,
 } from "./rule.ts";
 import { createWindowCache, type WindowCache } from "./window-cache.ts";
@@ -34,13 +38,23 @@ const BATCH = 500;
 const MAX_GUEST_WINDOWS = 100_000;
 /** A log that is not the one that was read (it was healed) is read again from so far before. */
 const READ_AGAIN = 10_000;
+/** Pairs that are asked for at once, and how long the rules wait for who could tell of them. */
+const MAX_PAIRS = 100;
+const RELATIONS_PATIENCE_MS = 60_000;
 
 export type DetectionContext = Pick<LogContext, "pool" | "seal" | "logger" | "now">;
+
+interface Pair {
+  readonly actorId: string;
+  readonly patientId: string;
+}
 
 export interface DetectorOptions {
   readonly rules: readonly Rule[];
   /** How long a process that died keeps the others from the rules; default 5,000. */
   readonly leaseMs?: number;
+  /** What actors are to patients, by `<actorId> <patientId>`; who is nothing is left out. */
+  readonly relationsOf?: (pairs: readonly Pair[]) => Promise<ReadonlyMap<string, Relation>>;
   /** Called with alerts that are new, in the transaction that opens them. */
   readonly onOpened?: (tx: Tx, opened: readonly OpenedAlert[]) => Promise<void>;
 }
@@ -51,13 +65,16 @@ export class Detector {
   readonly #rules: readonly Rule[];
   readonly #owner = randomUUID();
   readonly #leaseMs: number;
+  readonly #relationsOf: NonNullable<DetectorOptions["relationsOf"]>;
   readonly #onOpened: NonNullable<DetectorOptions["onOpened"]>;
   #cache: WindowCache = createWindowCache();
+  #unrelatedSince: number | null = null;
 
   constructor(context: DetectionContext, options: DetectorOptions) {
     this.#context = context;
     this.#rules = options.rules;
     this.#leaseMs = options.leaseMs ?? 5_000;
+    this.#relationsOf = options.relationsOf ?? (async () => new Map());
     this.#onOpened = options.onOpened ?? (async () => {});
   }
 
@@ -83,45 +100,84 @@ export class Detector {
     await releaseCursor(this.#context.pool, this.#owner).catch(() => {}); // it runs out by itself
   }
 
-  /** One batch in one transaction: what was found, what is remembered, and how far it came. */
+  /** One batch: read and looked up first, then judged and noted in one transaction. */
   async #step(): Promise<number> {
+    const { pool, seal } = this.#context;
+    const cursor = await readCursor(pool, this.#owner, this.#leaseMs);
+    if (!cursor?.isFree) return 0;
+    const from = await this.#startOf(cursor);
+    const rows = await rowsFrom(pool, from, cursor.size, BATCH);
+    const facts = await this.#related(rows.map((row) => factOf(seal, row)));
+    const last = rows.at(-1);
+    const reached = last ? { idx: last.idx + 1, lastId: last.id } : { idx: from, lastId: cursor.lastId };
     try {
-      return await inTransaction(this.#context.pool, (tx) => this.#look(tx));
+      const isDone = await inTransaction(pool, (tx) => this.#advance(tx, cursor, reached, facts));
+      return isDone ? rows.length : 0;
     } catch (error) {
       this.#cache = createWindowCache(); // it may hold what was rolled back
       throw error;
     }
   }
 
-  async #look(tx: Tx): Promise<number> {
+  /** False, and nothing is done, where another process has read on meanwhile. */
+  async #advance(
+    tx: Tx,
+    read: CursorState,
+    reached: { idx: number; lastId: string | null },
+    facts: readonly Fact[],
+  ): Promise<boolean> {
     const cursor = await lockCursor(tx, this.#owner, this.#leaseMs);
-    if (!cursor?.isFree) return 0;
+    if (!cursor?.isFree || cursor.idx !== read.idx || cursor.lastId !== read.lastId) return false;
     // An attempt of this transaction that failed may have left something.
     if (!cursor.isOurs || this.#cache.changed().length > 0) this.#cache = createWindowCache();
-    const from = await this.#startOf(tx, cursor);
-    const rows = await rowsFrom(tx, from, cursor.size, BATCH);
-    await this.#judge(
-      tx,
-      rows.map((row) => this.#factOf(row)),
-    );
-    const last = rows.at(-1);
-    const reached = last ? { idx: last.idx + 1, lastId: last.id } : { idx: from, lastId: cursor.lastId };
+    await this.#judge(tx, this.#cache, facts);
     await moveCursor(tx, reached, this.#owner, this.#leaseMs);
-    return rows.length;
+    return true;
+  }
+
+  /** States of MedVault itself; while they are judged, no process reads the log on. */
+  async observe(states: readonly Fact[]): Promise<void> {
+    if (states.length === 0) return;
+    await inTransaction(this.#context.pool, async (tx) => {
+      await waitForCursor(tx);
+      await this.#judge(tx, createWindowCache(), states);
+    });
   }
 
   /** Where to read on: further back where the log is not the one that was read. */
-  async #startOf(tx: Tx, { idx, lastId, size }: { idx: number; lastId: string | null; size: number }) {
-    const isSame = lastId === null || (idx <= size && (await idAt(tx, idx - 1)) === lastId);
+  async #startOf({ idx, lastId, size }: CursorState): Promise<number> {
+    const { pool, logger } = this.#context;
+    const isSame = lastId === null || (idx <= size && (await idAt(pool, idx - 1)) === lastId);
     if (isSame) return Math.min(idx, size);
-    this.#context.logger.warn(
-      { idx, size },
-      "the log is not the one that alert rules had read; they read it again",
-    );
+    logger.warn({ idx, size }, "the log is not the one that alert rules had read; they read it again");
     return Math.max(0, Math.min(idx, size) - READ_AGAIN);
   }
 
-  async #judge(tx: Tx, facts: readonly Fact[]): Promise<void> {
+  /** With what actors are to the patients whose charts they use; without, if nobody can say. */
+  async #related(facts: readonly Fact[]): Promise<readonly Fact[]> {
+    const pairs = new Map(facts.flatMap((fact) => pairOf(fact) ?? []).map((pair) => [keyOf(pair), pair]));
+    const known = new Map<string, Relation>();
+    try {
+      for (let asked = [...pairs.values()]; asked.length > 0; asked = asked.slice(MAX_PAIRS)) {
+        for (const [key, relation] of await this.#relationsOf(asked.slice(0, MAX_PAIRS)))
+          known.set(key, relation);
+      }
+    } catch (err) {
+      const { logger, now } = this.#context;
+      this.#unrelatedSince ??= now().getTime();
+      if (now().getTime() - this.#unrelatedSince < RELATIONS_PATIENCE_MS) throw err;
+      logger.warn({ err }, "nobody can say who is related to whom; alert rules go on without");
+      return facts;
+    }
+    this.#unrelatedSince = null;
+    if (known.size === 0) return facts;
+    return facts.map((fact) => {
+      const pair = pairOf(fact);
+      return pair ? { ...fact, relation: known.get(keyOf(pair)) } : fact;
+    });
+  }
+
+  async #judge(tx: Tx, cache: WindowCache, facts: readonly Fact[]): Promise<void> {
     const seen = facts.flatMap((fact) =>
       this.#rules.flatMap((rule) => {
         const occurrence = rule.occurrence(fact);
@@ -129,7 +185,6 @@ export class Detector {
       }),
     );
     if (seen.length === 0) return;
-    const cache = this.#cache;
     await fillCache(tx, cache, seen);
     const findings = noFindings();
     for (const { rule, fact, occurrence } of seen) {
@@ -144,11 +199,16 @@ export class Detector {
     await saveWindows(tx, cache.changed());
     afterCommit(tx, () => cache.settle());
   }
-
-  #factOf(row: LogRow): Fact {
-    return factOf(this.#context.seal, row);
-  }
 }
+
+/** One person of the staff and the one patient whose chart they used. */
+function pairOf(fact: Fact): Pair | null {
+  const [actorId, patientId] = [staffOnCharts(fact), fact.patientIds[0]];
+  return actorId === null || patientId === undefined || fact.patientIds.length > 1
+    ? null
+    : { actorId, patientId };
+}
+const keyOf = ({ actorId, patientId }: Pair) => `${actorId} ${patientId}`;
 
 /** A row of the log as rules see it; opened at most once. */
 function factOf(seal: LogContext["seal"], row: LogRow): Fact {

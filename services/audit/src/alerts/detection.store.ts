@@ -38,6 +38,11 @@ export async function lockCursor(tx: Tx, owner: string, leaseMs: number): Promis
   return rows[0];
 }
 
+/** Locked until the transaction ends, when no other process has it. */
+export async function waitForCursor(tx: Tx): Promise<void> {
+  await tx.query("select from alert_cursor for update");
+}
+
 export async function moveCursor(
   tx: Tx,
   { idx, lastId }: { idx: number; lastId: string | null },

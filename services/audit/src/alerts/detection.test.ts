@@ -2,24 +2,13 @@ import type { CloudEvent } from "@medvault/contracts";
 import { newId } from "@medvault/contracts";
 import { drainedEvents } from "@medvault/testing";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { DEFAULTS, NOON } from "../../test/alert-facts.ts";
 import { event, type GivenLog, givenLog } from "../../test/log-harness.ts";
-import { AuditConfig } from "../config.ts";
 import type { LogWriter } from "../log/writer.service.ts";
 import { newestAlerts } from "./alert.store.ts";
 import type { Alert } from "./alert.ts";
 import { Detector } from "./detection.service.ts";
 import { rulesOf } from "./every-rule.ts";
-import { alertSettings } from "./settings.ts";
-
-const SETTINGS = alertSettings(
-  Object.fromEntries(
-    Object.entries(AuditConfig.shape).flatMap(([name, schema]) => {
-      const parsed = schema.safeParse(undefined);
-      return parsed.success ? [[name, parsed.data]] : [];
-    }),
-  ) as AuditConfig,
-);
-const NOON = Date.UTC(2026, 4, 10, 12);
 
 let log: GivenLog;
 let writer: LogWriter;
@@ -39,7 +28,7 @@ afterAll(() => log.end());
 const detector = (leaseMs?: number) =>
   new Detector(
     { pool: log.pool, seal: log.seal, logger: { warn() {} } as never, now: () => new Date() },
-    { rules: rulesOf(SETTINGS), ...(leaseMs && { leaseMs }) },
+    { rules: rulesOf(DEFAULTS, null), ...(leaseMs && { leaseMs }) },
   );
 const looked = (by = detector()) => by.run(new AbortController().signal);
 const alerts = (): Promise<Alert[]> => newestAlerts(log.pool, {}, undefined, 100);

@@ -1,7 +1,10 @@
 import type { AlertRule, AuditEventData } from "@medvault/contracts";
 import type { Columns } from "../log/entry.ts";
 
-/** An entry of the log as rules see it. */
+/** What somebody is to a patient whose chart they look at. */
+export type Relation = "own" | "colleague" | "family_name";
+
+/** An entry of the log as rules see it; or a state of MedVault itself (`condition/<rule>`). */
 export interface Fact
   extends Pick<
     Columns,
@@ -11,10 +14,14 @@ export interface Fact
   readonly at: number;
   /** What is sealed of it, opened when a rule asks; null where it does not open. */
   data(): AuditEventData | null;
+  /** What its actor is to the one patient whom it names, where that is known. */
+  readonly relation?: Relation | undefined;
+  /** Of a state: what it is. */
+  readonly words?: string;
 }
 
 /** Whom or what an alert is about. */
-interface Cause {
+export interface Cause {
   readonly actorId?: string;
   readonly patientId?: string;
   readonly address?: string;
@@ -96,7 +103,7 @@ export const MAX_EVENTS = 50;
 const MAX_ALERTS = 3;
 /** Alerts that a rule opens an hour for causes that guests can make; the others are one alert. */
 const MAX_GUEST_ALERTS_AN_HOUR = 50;
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 
 /** All other causes of a rule that guests can make. */
 const OTHERS: Cause = { subject: "guests/others" };
@@ -165,18 +172,21 @@ function open(
   const [id, key] = [newId(), causeKey(cause)];
   const alerts = [...(known.a ?? []), [id, hit.firstAt] as const].slice(-MAX_ALERTS);
   memory.set(rule, key, { ...known, a: alerts });
-  const events = hit.events.slice(0, MAX_EVENTS);
+  const events = hit.events.filter((event) => !event.startsWith(CONDITION)).slice(0, MAX_EVENTS);
   findings.opened.set(id, {
     ...{ ...hit, events, id, rule: rule.name, cause, key },
     why: rule.why(occurrence, hit),
   });
 }
 
+/** What a state is called that was seen at some time: it is no event of the log. */
+export const CONDITION = "condition/";
+
 const alone = ({ id, at }: Fact, { weight }: Occurrence): Hit => ({
   firstAt: at,
   lastAt: at,
   count: weight,
-  events: [id],
+  events: id.startsWith(CONDITION) ? [] : [id],
 });
 
 function coveringAlert({ coverMs }: Rule, { a = [] }: Remembered, at: number): string | undefined {

@@ -7,6 +7,12 @@ const NAMES = {
   denialsMinutes: "MEDVAULT_ALERT_DENIALS_MINUTES",
   guestAttacks: "MEDVAULT_ALERT_GUEST_ATTACKS",
   guestAttacksMinutes: "MEDVAULT_ALERT_GUEST_ATTACKS_MINUTES",
+  patientsAnHour: "MEDVAULT_ALERT_PATIENTS_AN_HOUR",
+  habitDays: "MEDVAULT_ALERT_HABIT_DAYS",
+  travelKmh: "MEDVAULT_ALERT_TRAVEL_KMH",
+  checkpointMinutes: "MEDVAULT_ALERT_CHECKPOINT_MINUTES",
+  backupDays: "MEDVAULT_ALERT_BACKUP_DAYS",
+  keyDays: "MEDVAULT_ALERT_KEY_DAYS",
 } as const satisfies Readonly<Record<string, keyof AuditConfig>>;
 
 /** Thresholds of the rules. */

@@ -1,20 +1,14 @@
 import { atOnce, counted } from "./counted.ts";
-import type { Fact, Rule } from "./rule.ts";
+import { personOf } from "./person.ts";
+import { type Fact, HOUR_MS, type Rule } from "./rule.ts";
 import type { AlertSettings } from "./settings.ts";
 import { span } from "./words.ts";
-
-const HOUR_MS = 3_600_000;
-const NOT_SIGNED_IN: ReadonlySet<string | null> = new Set(["guest", "service", null]);
-
-/** Whose act it was, if somebody's who was signed in. */
-const personOf = ({ actorId, actorRole }: Fact): string | null =>
-  NOT_SIGNED_IN.has(actorRole) ? null : actorId;
 
 const SCREENED = "medvault.gateway.screening.hit.v1";
 
 /** What the gateway says of requests that it could not take at all: no access was refused. */
 const NO_ACCESS =
-  /^medvault\.gateway\.(screening\.hit|request\.(rate_limited|request_malformed|token_refused|session_required|enrollment_required))\.v1$/;
+  /^medvault\.(gateway\.(screening\.hit|request\.(rate_limited|request_malformed|token_refused|session_required|enrollment_required))|auth\..*\.failed)\.v1$/;
 /** Of others the gateway says the code: those of a refused access. */
 const ACCESS_CODES: ReadonlySet<string> = new Set([
   "forbidden",
@@ -24,54 +18,52 @@ const ACCESS_CODES: ReadonlySet<string> = new Set([
 ]);
 
 function isDenial(fact: Fact): boolean {
-  if (fact.outcome !== "denied" || NO_ACCESS.test(fact.type) || fact.type.startsWith("medvault.auth.login."))
-    return false;
+  if (fact.outcome !== "denied" || NO_ACCESS.test(fact.type)) return false;
   if (fact.type !== "medvault.gateway.request.refused.v1") return true;
   return ACCESS_CODES.has(fact.data()?.decision.reason ?? "");
 }
 
 /** Accesses that one person was refused. */
-export const denials = ({ denials: threshold, denialsMinutes }: AlertSettings): Rule =>
-  counted({
+export function denials({ denials: threshold, denialsMinutes }: AlertSettings): Rule {
+  const windowMs = denialsMinutes * 60_000;
+  return counted({
     name: "denials",
-    ...{ threshold, windowMs: denialsMinutes * 60_000, coverMs: Math.max(denialsMinutes * 60_000, HOUR_MS) },
+    ...{ threshold, windowMs, coverMs: Math.max(windowMs, HOUR_MS) },
     occurrence(fact) {
       const actorId = personOf(fact);
       return actorId !== null && isDenial(fact) ? { cause: { actorId }, weight: countOf(fact) } : null;
     },
     why: ({ cause }, hit) =>
       `${cause.actorId} was refused ${hit.count} times ${span(hit)} (limit ${threshold} in ${denialsMinutes} min)`,
-  }) as Rule;
+  });
+}
 
-/** The gateway counts requests of one kind together, always for guests. */
+/** The gateway counts requests of one kind together: always those of guests. */
 function countOf(fact: Fact): number {
   if (!fact.type.startsWith("medvault.gateway.")) return 1;
   const count = fact.data()?.details?.count;
   return typeof count === "number" && Number.isSafeInteger(count) && count > 0 ? count : 1;
 }
 
-const kindOf = (fact: Fact) => String(fact.data()?.details?.kind ?? "unknown");
-
 /** Requests that looked like an attack: of a person at once, of guests where they are many. */
-export const attacks = ({ guestAttacks: threshold, guestAttacksMinutes }: AlertSettings): Rule[] =>
-  [
+export function attacks({ guestAttacks: threshold, guestAttacksMinutes }: AlertSettings): Rule[] {
+  const windowMs = guestAttacksMinutes * 60_000;
+  return [
     atOnce({
       name: "injection",
       coverMs: HOUR_MS,
       occurrence(fact) {
         const actorId = fact.type === SCREENED ? personOf(fact) : null;
-        return actorId === null ? null : { cause: { actorId }, weight: countOf(fact), words: kindOf(fact) };
+        if (actorId === null) return null;
+        const words = String(fact.data()?.details?.kind ?? "of a kind that is not known");
+        return { cause: { actorId }, weight: countOf(fact), words };
       },
       why: ({ cause, words }, hit) =>
         `${cause.actorId}, who was signed in, sent a request that looked like an attack (${words}) ${span(hit)}; it was refused`,
     }),
     counted({
       name: "guest_attacks",
-      ...{
-        threshold,
-        windowMs: guestAttacksMinutes * 60_000,
-        coverMs: Math.max(guestAttacksMinutes * 60_000, HOUR_MS),
-      },
+      ...{ threshold, windowMs, coverMs: Math.max(windowMs, HOUR_MS) },
       occurrence: (fact) =>
         fact.type === SCREENED && personOf(fact) === null
           ? { cause: { subject: "guests" }, weight: countOf(fact) }
@@ -79,4 +71,5 @@ export const attacks = ({ guestAttacks: threshold, guestAttacksMinutes }: AlertS
       why: (_, hit) =>
         `${hit.count} requests of guests looked like attacks ${span(hit)} (limit ${threshold} in ${guestAttacksMinutes} min); they were refused`,
     }),
-  ] as Rule[];
+  ];
+}
