@@ -20,6 +20,8 @@ import { rowEventRoutes } from "./row-events/row-event.routes.ts";
 import { withTickets } from "./row-events/ticket.service.ts";
 import { integrityChecks, integrityMetrics } from "./scrubber/integrity.service.ts";
 import { scrubberJobs } from "./scrubber/scrubber.jobs.ts";
+import { statisticsRoutes } from "./statistics/statistics.routes.ts";
+import { tallyJobs } from "./statistics/tally.jobs.ts";
 import { streamRoutes } from "./stream/stream.routes.ts";
 import { verificationRoutes } from "./verification/verification.routes.ts";
 import { witnessJobs, witnessMetrics } from "./witnesses/witness.jobs.ts";
@@ -34,6 +36,7 @@ export const service = defineService({
   delegations: (context) => withTickets(context, context.delegations),
   routes: (context) => [
     ...eventRoutes(context),
+    ...statisticsRoutes(context),
     ...alertRoutes(context),
     ...myAccessRoutes(context),
     ...proofRoutes(context),
@@ -49,6 +52,7 @@ export const service = defineService({
     ...arrivalJobs(context),
     ...scrubberJobs(context),
     ...retentionJobs(context),
+    ...tallyJobs(context),
     ...alertJobs(context),
     ...deliveryJobs(context),
     ...witnessJobs(context),

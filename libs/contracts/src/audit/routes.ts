@@ -190,7 +190,7 @@ export const auditApi = defineRoutes({
     method: "GET",
     path: "/v1/audit/stats",
     permission: "audit:read",
-    summary: "Counts per hour or day",
+    summary: "Counts per hour or day, or by type, actor, patient, hour of the day, outcome, alert or reach",
     query: a.AuditStatsQuery,
     response: a.AuditStats,
   },

@@ -150,8 +150,26 @@ export const AuditVerification = z.object({
 });
 export type AuditVerification = z.infer<typeof AuditVerification>;
 
-export const AuditStatsQuery = AuditFilter.extend({ bucket: z.enum(["hour", "day"]).default("day") });
-/** At most 1000 buckets, oldest first; empty ones are left out. */
+const AuditStatsBy = z.enum(["type", "actor", "patient", "hour", "outcome", "alert", "reach"]);
+export const AuditStatsQuery = AuditFilter.extend({
+  bucket: z.enum(["hour", "day"]).default("day"),
+  by: AuditStatsBy.optional(),
+});
+/** `key`: a type, an id, an hour of the day (UTC), an outcome, or the rule of an alert. */
+export const AuditStatsGroup = z.object({
+  key: z.string(),
+  name: nameOf("key"),
+  total: z.int(),
+  success: z.int().nullable(),
+  denied: z.int().nullable(),
+  failure: z.int().nullable(),
+});
+export type AuditStatsGroup = z.input<typeof AuditStatsGroup>;
+/**
+ * At most 1000 buckets, oldest first; empty ones are left out. With `by` groups instead, at most
+ * 100, of whole days: `reach` is how many patients members of staff reach in an hour, with those
+ * who reached more than 99 of 100 do, and their most in `total`.
+ */
 export const AuditStats = z.object({
   bucket: z.enum(["hour", "day"]),
   items: z.array(
@@ -163,8 +181,13 @@ export const AuditStats = z.object({
       failure: z.int(),
     }),
   ),
+  by: AuditStatsBy.optional(),
+  from: Instant.optional(),
+  to: Instant.optional(),
+  groups: z.array(AuditStatsGroup).optional(),
+  reach: z.object({ hours: z.int(), p50: z.int(), p95: z.int(), p99: z.int() }).optional(),
 });
-export type AuditStats = z.infer<typeof AuditStats>;
+export type AuditStats = z.input<typeof AuditStats>;
 
 export const AuditExportFormat = z.enum(["ndjson", "csv", "fhir", "ocsf", "cef"]);
 export type AuditExportFormat = z.infer<typeof AuditExportFormat>;

@@ -1,7 +1,7 @@
 import { auditApi } from "@medvault/contracts";
 import { type Route, route } from "@medvault/service-kit";
 import type { Context } from "../context.ts";
-import { actorsOn, countEvents, queryEvents, readEvent } from "./event.service.ts";
+import { actorsOn, queryEvents, readEvent } from "./event.service.ts";
 
 export const eventRoutes = (context: Context): Route[] => [
   route(auditApi.list, async ({ actor, query }) => ({ body: await queryEvents(context, actor, query) })),
@@ -13,5 +13,4 @@ export const eventRoutes = (context: Context): Route[] => [
   route(auditApi.listActors, async ({ actor, body }) => ({
     body: { ids: await actorsOn(context, actor, body.patientIds) },
   })),
-  route(auditApi.readStats, async ({ actor, query }) => ({ body: await countEvents(context, actor, query) })),
 ];
