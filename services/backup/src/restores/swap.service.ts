@@ -7,6 +7,7 @@ import { THIS_RUNNER } from "../work/runner.ts";
 import { lockLive, withRetries } from "./fence.service.ts";
 import { isFenceHeld, unfenceTable } from "./fence.store.ts";
 import { requireWholeLedger } from "./ledger.service.ts";
+import { listRows } from "./listed-row.store.ts";
 import { RestoreFailed } from "./restore.errors.ts";
 import { restoredEvent } from "./restore.events.ts";
 import { completeRestore } from "./restore.store.ts";
@@ -77,6 +78,7 @@ async function swapOnce(
   // Nobody is erased any more until the commit: the tables are locked.
   await requireWholeLedger(tx, archiveDir, manifest);
   const taken = await takeAgain(tx, task.n);
+  const listed = await listRows(tx, task.n);
   for (const service of RESTORED) {
     const { scratch, old } = schemasOf(service, task.n);
     if (await hasSchema(tx, service)) await renameSchema(tx, service, old);
@@ -84,7 +86,7 @@ async function swapOnce(
     await noteRewind(tx, sysSchemaOf(service), snapshot);
   }
   if (!(await completeRestore(tx, task.id, THIS_RUNNER))) throw new RestoreFailed("interrupted");
-  await emit(tx, "backup", restoredEvent(task, { ...counts, keysBack, ...taken }));
+  await emit(tx, "backup", restoredEvent(task, { ...counts, keysBack, ...taken, ...listed }));
 }
 
 /**

@@ -47,7 +47,8 @@ export function toldBy(event: RowEvent, kinds: ReadonlySet<string>): Told[] {
   if (noun === "patient" && verb === "erased") return [{ what: "erased", patientIds }];
   if (noun === "fhir" && verb === "imported")
     return [listed(event, details.boxesSha256, details.boxes, false)];
-  if (noun === "backup") return [listed(event, details.rowsSha256, details.rowsListed, true)];
+  if (noun === "backup")
+    return verb === "restored" ? [listed(event, details.rowsSha256, details.rowsListed, true)] : [];
   const [kind = "", id = ""] = event.subject.split("/");
   const patientId = patientIds[0] ?? null;
   const told: Told[] = [];

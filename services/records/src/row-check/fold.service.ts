@@ -4,7 +4,7 @@ import type pg from "pg";
 import * as store from "./expected-row.store.ts";
 import { type ExpectedRow, rowOfLine, type Told, toldBy } from "./expected-row.ts";
 import type { Finding } from "./finding.store.ts";
-import { manifestLines } from "./manifest.store.ts";
+import { manifestLines, noteLogged } from "./manifest.store.ts";
 import type { RowLog } from "./row-log.ts";
 
 /** What a check works with. */
@@ -104,6 +104,7 @@ async function takeList(
   { sha256, eventId, isExact, count }: Extract<Told, { what: "listed" }>,
 ): Promise<void> {
   if (count === 0) return;
+  if (isExact) await noteLogged(tx, sha256);
   const kindOf = (name: string) => tables.find(({ kind, table }) => kind === name || table === name)?.kind;
   for await (const lines of manifestLines(tx, sha256)) {
     if (lines === null) {

@@ -22,6 +22,16 @@ export async function keepManifest(tx: Tx, rows: readonly ExpectedRow[]): Promis
   return sha256;
 }
 
+/** Whether rows were put back by a restore that the log does not have yet. */
+export async function isRestoreAwaited(db: Db): Promise<boolean> {
+  return (await db.query("select from row_manifests where awaited limit 1")).rowCount === 1;
+}
+
+/** The log has it. */
+export async function noteLogged(tx: Tx, sha256: string): Promise<void> {
+  await tx.query("update row_manifests set awaited = false where sha256 = $1 and awaited", [sha256]);
+}
+
 /** The lines of a list, part by part; null for a part that is lost, or is not what was kept. */
 export async function* manifestLines(db: Db, sha256: string): AsyncGenerator<string[] | null> {
   const lines = await manifestOf(db, sha256);

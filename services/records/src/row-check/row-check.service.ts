@@ -4,6 +4,7 @@ import { type Disagreement, disagreementOf, isSameRow } from "./comparison.ts";
 import * as store from "./expected-row.store.ts";
 import { endFindings, type Finding, keepFindings } from "./finding.store.ts";
 import { fold, nothingRead, type ReadLog, type RowCheck } from "./fold.service.ts";
+import { isRestoreAwaited } from "./manifest.store.ts";
 import { disagreesEvent } from "./row-check.events.ts";
 import { basedEvent } from "./row-log.events.ts";
 
@@ -38,6 +39,14 @@ export class CheckRunning extends Error {
   readonly kind = "unavailable";
   constructor() {
     super("another check of the rows is running: wait for its end, some minutes, and try again.");
+  }
+}
+
+/** A restore has put rows back, and its event is on its way to the log. */
+class RestoreNotLogged extends Error {
+  readonly kind = "unavailable";
+  constructor() {
+    super("the log does not have the last restore yet: try again in a minute.");
   }
 }
 
@@ -144,6 +153,7 @@ async function lookAgain(work: Work, table: store.CheckedTable, ids: readonly st
     await check.log.settle();
     await fold(check, read, fullAt);
     const now = await inSteps(asked, (some) => store.pairsOf(check.pool, check.key, table, some));
+    if (await isRestoreAwaited(check.pool)) throw new RestoreNotLogged();
     const wrong = now.filter(({ expected, found }) => disagreementOf(expected, found) !== null);
     const still = wrong.filter(({ id, found }) => isSameRow(was.get(id) ?? null, found));
     await judge(work, table, still);
