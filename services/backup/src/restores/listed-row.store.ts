@@ -16,9 +16,9 @@ interface Listed {
 }
 
 /**
- * Lists for records what restore `n` leaves its sealed rows as, where that is not what they are: the
- * audit log knows them by the list's hash, and finds no row that was put back otherwise. In the
- * transaction that puts them back, after all that is taken again.
+ * Lists for records what restore `n` leaves its sealed rows as, where that is not what they are:
+ * the audit log knows them by the list's hash. In the transaction that puts them back, after all
+ * that is taken again.
  */
 export async function listRows(tx: Tx, n: number): Promise<Listed> {
   const { scratch } = schemasOf("records", n);
