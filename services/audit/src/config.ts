@@ -126,7 +126,7 @@ export const AuditConfig = CommonConfig.extend({
     {
       path: ["MEDVAULT_ALERT_WEBHOOK_SECRETS"],
       message: "missing: the webhook's receiver knows alerts by it",
-      when: () => true, // named with every other fault, not after them
+      when: ({ issues }) => !issues.some(({ path }) => /^MEDVAULT_ALERT_WEBHOOK_/.test(String(path?.[0]))),
     },
   )
   .refine(
@@ -135,7 +135,7 @@ export const AuditConfig = CommonConfig.extend({
     {
       path: ["MEDVAULT_ALERT_KEY_FILE"],
       message: "a certificate and its key go together: set both, or neither",
-      when: () => true,
+      when: ({ issues }) => !issues.some(({ path }) => /^MEDVAULT_ALERT_(CERT|KEY)_/.test(String(path?.[0]))),
     },
   );
 export type AuditConfig = z.infer<typeof AuditConfig>;

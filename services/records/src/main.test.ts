@@ -8,7 +8,10 @@ import { expect, test } from "vitest";
 import { ADA, type Known } from "../test/harness.ts";
 import { startProcess } from "../test/process.ts";
 
-const READY = { status: "ok", checks: { postgres: "ok", rabbitmq: "ok", parked_messages: "ok" } };
+const READY = {
+  status: "ok",
+  checks: { postgres: "ok", rabbitmq: "ok", parked_messages: "ok", rows: "ok" },
+};
 
 test("the service as it boots is ready, serves, and hands its events to the broker", async () => {
   const service = await startProcess(async (_, keysFile) => ({ MEDVAULT_KEYS_FILE: keysFile }));
