@@ -1,13 +1,15 @@
 import { atOnce } from "./counted.ts";
 import { personOf, staffOnCharts } from "./person.ts";
-import { HOUR_MS, type Relation, type Rule } from "./rule.ts";
+import { HOUR_MS, type Rule } from "./rule.ts";
 import { span } from "./words.ts";
 
+/** Records notes what somebody is to the patient whose chart they used: the reason says it. */
+const RELATED = "medvault.records.patient.related.v1";
 const RELATIONS = {
   own: ["own_chart", "their own chart"],
   colleague: ["colleague_chart", "the chart of somebody who works here"],
   family_name: ["family_name_chart", "the chart of somebody with their family name"],
-} as const satisfies Readonly<Record<Relation, readonly [string, string]>>;
+} as const;
 
 /** Whose charts somebody looks at, and by what right: each once is enough. */
 export const chartRules = (): Rule[] => [
@@ -35,16 +37,16 @@ export const chartRules = (): Rule[] => [
     why: ({ cause }, hit) =>
       `${cause.actorId} used charts by the rights of their role ${span(hit)}, without a place on the care team`,
   }),
-  ...(Object.keys(RELATIONS) as Relation[]).map((relation) => {
-    const [name, words] = RELATIONS[relation];
+  ...Object.entries(RELATIONS).map(([relation, [name, words]]) => {
     return atOnce({
       name,
       coverMs: HOUR_MS,
       occurrence(fact) {
         const [actorId, patientId] = [staffOnCharts(fact), fact.patientIds[0]];
-        return fact.relation !== relation || actorId === null || patientId === undefined
-          ? null
-          : { cause: { actorId, patientId }, weight: 1 };
+        if (fact.type !== RELATED || actorId === null || patientId === undefined) return null;
+        return fact.data()?.decision.reason === relation
+          ? { cause: { actorId, patientId }, weight: 1 }
+          : null;
       },
       why: ({ cause }, hit) => `${cause.actorId} used ${words} (patient ${cause.patientId}) ${span(hit)}`,
     });

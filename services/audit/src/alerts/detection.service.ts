@@ -19,7 +19,6 @@ import {
   saveWindows,
   waitForCursor,
 } from "./detection.store.ts";
-import { staffOnCharts } from "./person.ts";
 import {
   type Fact,
   judge,
@@ -27,7 +26,6 @@ import {
   noFindings,
   type Occurrence,
   type OpenedAlert,
-  type Relation,
   type Rule,
 } from "./rule.ts";
 import { createWindowCache, type WindowCache } from "./window-cache.ts";
@@ -38,23 +36,13 @@ const BATCH = 500;
 const MAX_GUEST_WINDOWS = 100_000;
 /** A log that is not the one that was read (it was healed) is read again from so far before. */
 const READ_AGAIN = 10_000;
-/** Pairs that are asked for at once, and how long the rules wait for who could tell of them. */
-const MAX_PAIRS = 100;
-const RELATIONS_PATIENCE_MS = 60_000;
 
 export type DetectionContext = Pick<LogContext, "pool" | "seal" | "logger" | "now">;
-
-interface Pair {
-  readonly actorId: string;
-  readonly patientId: string;
-}
 
 export interface DetectorOptions {
   readonly rules: readonly Rule[];
   /** How long a process that died keeps the others from the rules; default 5,000. */
   readonly leaseMs?: number;
-  /** What actors are to patients, by `<actorId> <patientId>`; who is nothing is left out. */
-  readonly relationsOf?: (pairs: readonly Pair[]) => Promise<ReadonlyMap<string, Relation>>;
   /** Called with alerts that are new, in the transaction that opens them. */
   readonly onOpened?: (tx: Tx, opened: readonly OpenedAlert[]) => Promise<void>;
 }
@@ -65,16 +53,13 @@ export class Detector {
   readonly #rules: readonly Rule[];
   readonly #owner = randomUUID();
   readonly #leaseMs: number;
-  readonly #relationsOf: NonNullable<DetectorOptions["relationsOf"]>;
   readonly #onOpened: NonNullable<DetectorOptions["onOpened"]>;
   #cache: WindowCache = createWindowCache();
-  #unrelatedSince: number | null = null;
 
   constructor(context: DetectionContext, options: DetectorOptions) {
     this.#context = context;
     this.#rules = options.rules;
     this.#leaseMs = options.leaseMs ?? 5_000;
-    this.#relationsOf = options.relationsOf ?? (async () => new Map());
     this.#onOpened = options.onOpened ?? (async () => {});
   }
 
@@ -107,7 +92,7 @@ export class Detector {
     if (!cursor?.isFree) return 0;
     const from = await this.#startOf(cursor);
     const rows = await rowsFrom(pool, from, cursor.size, BATCH);
-    const facts = await this.#related(rows.map((row) => factOf(seal, row)));
+    const facts = rows.map((row) => factOf(seal, row));
     const last = rows.at(-1);
     const reached = last ? { idx: last.idx + 1, lastId: last.id } : { idx: from, lastId: cursor.lastId };
     try {
@@ -153,30 +138,6 @@ export class Detector {
     return Math.max(0, Math.min(idx, size) - READ_AGAIN);
   }
 
-  /** With what actors are to the patients whose charts they use; without, if nobody can say. */
-  async #related(facts: readonly Fact[]): Promise<readonly Fact[]> {
-    const pairs = new Map(facts.flatMap((fact) => pairOf(fact) ?? []).map((pair) => [keyOf(pair), pair]));
-    const known = new Map<string, Relation>();
-    try {
-      for (let asked = [...pairs.values()]; asked.length > 0; asked = asked.slice(MAX_PAIRS)) {
-        for (const [key, relation] of await this.#relationsOf(asked.slice(0, MAX_PAIRS)))
-          known.set(key, relation);
-      }
-    } catch (err) {
-      const { logger, now } = this.#context;
-      this.#unrelatedSince ??= now().getTime();
-      if (now().getTime() - this.#unrelatedSince < RELATIONS_PATIENCE_MS) throw err;
-      logger.warn({ err }, "nobody can say who is related to whom; alert rules go on without");
-      return facts;
-    }
-    this.#unrelatedSince = null;
-    if (known.size === 0) return facts;
-    return facts.map((fact) => {
-      const pair = pairOf(fact);
-      return pair ? { ...fact, relation: known.get(keyOf(pair)) } : fact;
-    });
-  }
-
   async #judge(tx: Tx, cache: WindowCache, facts: readonly Fact[]): Promise<void> {
     const seen = facts.flatMap((fact) =>
       this.#rules.flatMap((rule) => {
@@ -200,15 +161,6 @@ export class Detector {
     afterCommit(tx, () => cache.settle());
   }
 }
-
-/** One person of the staff and the one patient whose chart they used. */
-function pairOf(fact: Fact): Pair | null {
-  const [actorId, patientId] = [staffOnCharts(fact), fact.patientIds[0]];
-  return actorId === null || patientId === undefined || fact.patientIds.length > 1
-    ? null
-    : { actorId, patientId };
-}
-const keyOf = ({ actorId, patientId }: Pair) => `${actorId} ${patientId}`;
 
 /** A row of the log as rules see it; opened at most once. */
 function factOf(seal: LogContext["seal"], row: LogRow): Fact {

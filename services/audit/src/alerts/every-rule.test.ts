@@ -52,6 +52,8 @@ const state = (
   subject = "x",
 ) => stateFact({ rule, subject, words: "words" }, new Date(NOON + minutes * 60_000));
 
+const RELATED = "medvault.records.patient.related.v1";
+
 const FIRES: readonly [string, Fact[], string[]][] = [
   [
     "5 failed sign-ins of an account",
@@ -137,10 +139,14 @@ const FIRES: readonly [string, Fact[], string[]][] = [
   ["an emergency", [chart(0, { type: "medvault.records.breakglass.opened.v1" })], ["break_glass"]],
   ["a chart by the rights of a role", [chart(0, { actorRole: "admin", reason: "role" })], ["off_care_team"]],
   ["a chart by the patient's consent", [chart(0, { reason: "consent" })], []],
-  ["a patient's own", [chart(0, { actorRole: "patient", reason: "own", relation: "own" })], []],
-  ["the own chart", [chart(0, { relation: "own" })], ["own_chart"]],
-  ["a colleague's", [chart(0, { relation: "colleague" })], ["colleague_chart"]],
-  ["one of the same family name", [chart(0, { relation: "family_name" })], ["family_name_chart"]],
+  ["a patient's own", [chart(0, { actorRole: "patient", type: RELATED, reason: "own" })], []],
+  ["the own chart", [chart(0, { type: RELATED, reason: "own" })], ["own_chart"]],
+  ["a colleague's", [chart(0, { type: RELATED, reason: "colleague" })], ["colleague_chart"]],
+  [
+    "one of the same family name",
+    [chart(0, { type: RELATED, reason: "family_name" })],
+    ["family_name_chart"],
+  ],
   ["201 patients in an hour", many(201, 0.25), ["many_patients"]],
   ["200", many(200, 0.25), []],
   ["201 in two hours", many(201, 0.6), []],

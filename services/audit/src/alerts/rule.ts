@@ -1,9 +1,6 @@
 import type { AlertRule, AuditEventData } from "@medvault/contracts";
 import type { Columns } from "../log/entry.ts";
 
-/** What somebody is to a patient whose chart they look at. */
-export type Relation = "own" | "colleague" | "family_name";
-
 /** An entry of the log as rules see it; or a state of MedVault itself (`condition/<rule>`). */
 export interface Fact
   extends Pick<
@@ -14,8 +11,6 @@ export interface Fact
   readonly at: number;
   /** What is sealed of it, opened when a rule asks; null where it does not open. */
   data(): AuditEventData | null;
-  /** What its actor is to the one patient whom it names, where that is known. */
-  readonly relation?: Relation | undefined;
   /** Of a state: what it is. */
   readonly words?: string;
 }
