@@ -1,4 +1,4 @@
-// npm run import, migrate-in, keys, token, parked, restore-row, records:verify, sessions:cleanup, migrate:
+// npm run import, migrate-in, keys, token, parked, audit:alerts, restore-row, records:verify, sessions:cleanup, migrate:
 // runs a TypeScript command under Node 24, also when called by an older Node.
 
 import { spawnSync } from "node:child_process";

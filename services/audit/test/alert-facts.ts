@@ -1,7 +1,7 @@
 import { newId } from "@medvault/contracts";
 import type { Fact, Findings, OpenedAlert, Rule } from "../src/alerts/rule.ts";
 import { judge, noFindings } from "../src/alerts/rule.ts";
-import { type AlertSettings, alertSettings } from "../src/alerts/settings.ts";
+import { type AlertSettings, thresholdsOf } from "../src/alerts/settings.ts";
 import { createWindowCache } from "../src/alerts/window-cache.ts";
 import { AuditConfig } from "../src/config.ts";
 
@@ -9,14 +9,7 @@ export const NOON = Date.UTC(2026, 4, 10, 12);
 const MINUTE = 60_000;
 
 /** The thresholds that a service has without settings. */
-export const DEFAULTS: AlertSettings = alertSettings(
-  Object.fromEntries(
-    Object.entries(AuditConfig.shape).flatMap(([name, schema]) => {
-      const parsed = schema.safeParse(undefined);
-      return parsed.success ? [[name, parsed.data]] : [];
-    }),
-  ) as AuditConfig,
-);
+export const DEFAULTS: AlertSettings = thresholdsOf(AuditConfig.shape, {});
 
 type Data = NonNullable<ReturnType<Fact["data"]>>;
 

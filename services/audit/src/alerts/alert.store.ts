@@ -91,7 +91,7 @@ export async function insertAlerts(tx: Tx, opened: readonly OpenedAlert[], now: 
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Further events of alerts that are there. */
+/** Further events of alerts that are there; what an alert names already is not counted again. */
 export async function touchAlerts(tx: Tx, touched: ReadonlyMap<string, Hit>): Promise<void> {
   if (touched.size === 0) return;
   const hits = [...touched.values()];
@@ -102,7 +102,7 @@ export async function touchAlerts(tx: Tx, touched: ReadonlyMap<string, Hit>): Pr
                           else (alerts.events || new.events::uuid[])[1:${MAX_EVENTS}] end
        from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::text[])
             as new (id, first_at, last_at, count, events)
-      where alerts.id = new.id`,
+      where alerts.id = new.id and (new.events = '{}' or not alerts.events @> new.events::uuid[])`,
     [
       [...touched.keys()],
       hits.map(({ firstAt }) => new Date(firstAt)),

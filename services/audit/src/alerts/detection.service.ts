@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { newId } from "@medvault/contracts";
+import { type AuditEventData, type CloudEvent, newId } from "@medvault/contracts";
 import { emit } from "@medvault/messaging";
 import { afterCommit, inTransaction, type Tx } from "@medvault/postgres";
 import type { LogContext } from "../context.ts";
-import { eventOf } from "../log/entry.ts";
+import { splitBody } from "../log/entry.ts";
 import { type LogRow, rowsFrom } from "../log/log.store.ts";
 import { alertOpened } from "./alert.events.ts";
 import { insertAlerts, touchAlerts } from "./alert.store.ts";
@@ -163,19 +163,23 @@ export class Detector {
 }
 
 /** A row of the log as rules see it; opened at most once. */
-function factOf(seal: LogContext["seal"], row: LogRow): Fact {
+export function factOf(seal: LogContext["seal"], row: LogRow): Fact {
   let data: ReturnType<Fact["data"]> | undefined;
   return {
     ...row,
     at: row.occurredAt,
     data() {
-      if (data === undefined) {
-        const body = seal.open(row.idx, row.id, row.sealed);
-        data = (body && eventOf(body, row.leaf)?.data) ?? null;
-      }
+      if (data === undefined) data = openedData(seal, row);
       return data;
     },
   };
+}
+
+/** Sealed under the log's key, hence by a writer that had checked it: that is not done again. */
+function openedData(seal: LogContext["seal"], { idx, id, sealed }: LogRow): AuditEventData | null {
+  const body = seal.open(idx, id, sealed);
+  const parts = body && splitBody(body);
+  return parts ? (JSON.parse(parts.canonicalEvent.toString("utf8")) as CloudEvent).data : null;
 }
 
 async function fillCache(

@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import type { AuditConfig } from "../config.ts";
 
 const NAMES = {
@@ -20,3 +21,23 @@ export type AlertSettings = { readonly [K in keyof typeof NAMES]: AuditConfig[(t
 
 export const alertSettings = (config: AuditConfig): AlertSettings =>
   Object.fromEntries(Object.entries(NAMES).map(([name, key]) => [name, config[key]])) as AlertSettings;
+
+/**
+ * Thresholds by the service's schema: its defaults, or what is given by the names of settings.
+ * @throws RangeError for one that is none
+ */
+export function thresholdsOf(
+  shape: Readonly<Record<string, z.ZodType>>,
+  given: Readonly<Record<string, string>>,
+): AlertSettings {
+  const names: readonly string[] = Object.values(NAMES);
+  const unknown = Object.keys(given).find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new RangeError(`there is no threshold ${unknown}: it is one of ${names.join(", ")}`);
+  const values = names.map((name) => {
+    const parsed = shape[name]?.safeParse(given[name]);
+    if (parsed?.success) return [name, parsed.data];
+    throw new RangeError(`${name} cannot be ${given[name]}: ${parsed?.error.issues[0]?.message}`);
+  });
+  return alertSettings(Object.fromEntries(values) as AuditConfig);
+}
