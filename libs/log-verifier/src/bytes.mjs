@@ -42,11 +42,24 @@ export function isEqual(a, b) {
 /** @param {Uint8Array} bytes */
 export const hexOf = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+/** Node's own base64 is ten times as fast as what browsers have, and every entry has some. */
+const { Buffer } = globalThis;
+
 /** @param {Uint8Array} bytes */
 export function base64Of(bytes) {
+  if (Buffer) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary);
+}
+
+/** @param {string} text */
+function decoded(text) {
+  if (Buffer) return new Uint8Array(Buffer.from(text, "base64"));
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at += 1) bytes[at] = binary.charCodeAt(at);
+  return bytes;
 }
 
 /**
@@ -56,10 +69,9 @@ export function base64Of(bytes) {
  */
 export function bytesOf(text, length) {
   if (typeof text !== "string" || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return null;
-  const binary = atob(text);
-  const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  const bytes = decoded(text);
   if (length !== undefined && bytes.length !== length) return null;
-  return btoa(binary) === text ? bytes : null;
+  return base64Of(bytes) === text ? bytes : null;
 }
 
 /**

@@ -92,11 +92,14 @@ export async function verifyLog(engine, source, asked) {
   );
   report.from = way.from.size;
   await goThrough(engine, source, { ...asked, checkpoint, way, kept, report, findings });
-  report.findings = findings.sort((a, b) => (a.index ?? -1) - (b.index ?? -1));
+  report.findings = findings.sort((a, b) => placeOf(a) - placeOf(b));
   report.ok = findings.length === 0;
   if (!report.ok) report.next = null;
   return report;
 }
+
+/** @param {Finding} finding */
+const placeOf = ({ index }) => index ?? Number.MAX_SAFE_INTEGER;
 
 /**
  * Walks, and once more from the beginning where the new part does not fit the old one.
