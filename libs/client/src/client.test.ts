@@ -252,3 +252,37 @@ test("the types know each operation's parts", () => {
   };
   expect(typed).toBeTypeOf("function");
 });
+
+test("the audit log is followed over streams that end or break off in the middle, and with a renewed token", async () => {
+  const entry = (index: number) => `id: ${index}\ndata: {"index":${index},"subject":"ü"}\n\n`;
+  const streams: ((res: ServerResponse) => void)[] = [
+    (res) => void res.end(`retry: 1000\nid: 4\n\n: heartbeat\nid: 6\n\nevent: alert\n${entry(7)}`),
+    (res) => {
+      const bytes = Buffer.from(entry(8) + entry(9));
+      res.write(bytes.subarray(0, 20)); // in the middle of a line
+      globalThis.setTimeout(() => res.write(bytes.subarray(20, -8), () => res.destroy()), 20);
+    },
+    (res) => void res.end(entry(9) + entry(10)),
+  ];
+  answer = ({ call, headers }, res) => {
+    if (call.startsWith("POST")) return json(res, 200, PAIR);
+    if (streams.length < 3 && headers.authorization !== "Bearer a2")
+      return problem(res, 401, "unauthenticated");
+    res.writeHead(200, { "content-type": "text/event-stream" });
+    streams.shift()?.(res);
+  };
+  const enough = new AbortController();
+  const got: string[] = [];
+  for await (const { event, entry } of client({ tokens: signedIn }).follow(
+    { outcome: "denied" },
+    enough.signal,
+  )) {
+    got.push(`${event} ${entry.index}`);
+    if (entry.index === 10) enough.abort();
+  }
+  expect(got).toEqual(["alert 7", "message 8", "message 9", "message 10"]);
+  const asked = calls()
+    .filter((call) => call.startsWith("GET"))
+    .map((call) => call.split("?")[1]);
+  expect([...new Set(asked)]).toEqual(["outcome=denied", "outcome=denied&after=7", "outcome=denied&after=8"]);
+});

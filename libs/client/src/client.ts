@@ -1,11 +1,16 @@
 import { type Patience, patiently } from "./attempts.ts";
 import { CookieSession } from "./cookie-session.ts";
+import { eventsOf } from "./event-stream.ts";
 import { NoAnswer, ProblemError, problemOf } from "./problem.ts";
 import { bodyOf, type Input, targetOf } from "./request.ts";
-import { IDEMPOTENT, type Operations, STREAMED, type TokensView } from "./schema.ts";
+import { type AuditEventView, IDEMPOTENT, type Operations, STREAMED, type TokensView } from "./schema.ts";
 import { type Refreshed, Session, type SessionStore, type Tokens } from "./session.ts";
+import { sleep } from "./sleep.ts";
 
 const REFRESH = "POST /v1/auth/refresh";
+const STREAM = "GET /v1/audit/stream";
+/** So soon again, where a stream has ended: with its token, say. */
+const RECONNECT_MS = 1_000;
 const LOGOUT = "POST /v1/auth/logout";
 const TIMEOUT_MS = 30_000;
 const PATIENCE: Patience = { attempts: 4, maxWaitMs: 30_000 };
@@ -58,6 +63,7 @@ export type InputOf<K extends Operation> = Part<"path", Operations[K]["path"]> &
   Part<"query", Operations[K]["query"]> &
   Part<"headers", Operations[K]["headers"]> &
   Body<Operations[K]["body"]>;
+type QueryOf<K extends Operation> = Operations[K]["query"];
 export type DataOf<K extends Operation> = Operations[K]["data"];
 
 type Rest<K extends Operation> =
@@ -121,6 +127,31 @@ export class MedVaultClient {
       yield* page.items;
       if (page.nextCursor === null) return;
       given = { ...given, [place]: { ...(given[place] as object | undefined), cursor: page.nextCursor } };
+    }
+  }
+
+  /**
+   * Entries of the audit log as they come, each once and in their order, over any number of
+   * connections, until `signal` aborts. `after`: from behind this index; default: from now on.
+   * Throws ProblemError where it is refused, NoAnswer where nobody answers any more.
+   */
+  async *follow(
+    filter: QueryOf<typeof STREAM>,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ event: string; entry: AuditEventView }, void> {
+    let { after } = filter;
+    while (!signal.aborted) {
+      const query = { ...filter, ...(after === undefined ? {} : { after }) };
+      try {
+        const { data } = await this.call(STREAM, { query }, { signal });
+        for await (const { id, event, data: text } of eventsOf(data as ReadableStream<Uint8Array>)) {
+          if (id !== null) after = Number(id);
+          if (text !== null) yield { event, entry: JSON.parse(text) as AuditEventView };
+        }
+      } catch (error) {
+        if (!(error instanceof TypeError) && !signal.aborted) throw error; // else it broke off
+      }
+      await sleep(RECONNECT_MS, signal).catch(() => undefined);
     }
   }
 
