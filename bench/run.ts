@@ -37,6 +37,7 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   fhir            every bundle there is: whole, equal, valid; bundles of 1,000 and 20,000 exported, a second
   migrate-in      a dump of CareCrypt with 10,000 prescriptions in sealed cells, moved in
   audit-pages     first pages of a log of --rows entries by each filter, and proofs in as many leaves (10,000,000: 40 GB, an hour)
+  audit-stream    200 streams of the log while it grows, and what an export of --rows entries takes of memory
   audit-verify    the whole-log verifier over --rows entries, by Node and by WebCrypto, and how it grows
 What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
@@ -103,6 +104,11 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
     (await import("./requests/requests.ts")).requests(values.works.split(",").filter(Boolean), servers),
   saturated: async () => (await import("./requests/saturated.ts")).saturated(minutes, say),
   "audit-pages": async () => (await import("./audit/long-log.ts")).longLog(rows),
+  "audit-stream": () =>
+    withServers(async () => {
+      const { exportOf, listeners } = await import("./audit/stream.ts");
+      return [...(await listeners()), ...(await exportOf(rows))];
+    }),
   "audit-verify": async () => (await import("./audit/whole-log.ts")).wholeLog(rows),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };

@@ -1,12 +1,13 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { CloudEvent, newId } from "@medvault/contracts";
 import { type Keyring, signingKey, tableKey } from "@medvault/keys";
 import { inTransaction } from "@medvault/postgres";
 import { createTestDatabase, type TestDatabase, testKeyring, testLogger } from "@medvault/testing";
 import pg from "pg";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { LogContext } from "../src/context.ts";
 import { createArrivalCount } from "../src/log/arrival-count.service.ts";
 import { createSnapshotSeal } from "../src/log/arrival-snapshot.store.ts";
@@ -19,7 +20,15 @@ import { verifyLog } from "../src/verification/verification.service.ts";
 export const ORIGIN = "example.test/audit";
 
 /** Waits until `check` no longer throws; long enough for a machine that does much else. */
-export const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 15_000, interval: 10 });
+export async function eventually(check: () => unknown): Promise<void> {
+  for (const until = performance.now() + 15_000; ; await delay(10)) {
+    try {
+      return void (await check());
+    } catch (error) {
+      if (performance.now() > until) throw error;
+    }
+  }
+}
 
 /** An event as a relay would send it; `seq` counts up by itself. */
 export function event(
