@@ -1,7 +1,7 @@
 import { type Job, looked, type Metric } from "@medvault/runtime";
 import type { Context } from "../context.ts";
-import { readRetirement } from "../log/retirement.service.ts";
-import { countInDefault, makePartitions, missingRanges } from "./partition.store.ts";
+import { missingPartitions } from "./missing-partition.service.ts";
+import { countInDefault, makePartitions } from "./partition.store.ts";
 import { retire } from "./retention.service.ts";
 
 /** At 5,000 events a second half a million entries, which are made ahead, last 100 s. */
@@ -25,18 +25,15 @@ export const retentionJobs = (context: Context): Job[] => [
   },
 ];
 
-export const retentionMetrics = ({ pool, outside, signer }: Context): Metric[] => [
+export const retentionMetrics = (context: Context): Metric[] => [
   {
     name: "audit_log_default_entries",
     help: "Entries that found no partition made for them, counted up to 10,000; 0 is right.",
-    read: looked(() => countInDefault(pool, MOST_COUNTED)),
+    read: looked(() => countInDefault(context.pool, MOST_COUNTED)),
   },
   {
     name: "audit_log_partitions_missing",
     help: "Places where entries of the log have no partition any more, though none were retired; 0 is right.",
-    read: looked(async () => {
-      const { size } = await readRetirement({ outside, signer });
-      return (await missingRanges(pool, size)).length;
-    }),
+    read: looked(async () => (await missingPartitions(context)).length),
   },
 ];

@@ -12,7 +12,7 @@ import { openCheckpoint } from "../tree/checkpoint.ts";
 import { leafHash } from "../tree/hash.ts";
 import { inclusionProof } from "../tree/proof.ts";
 import { rootFromInclusion } from "../tree/proof-check.ts";
-import { missingRanges } from "./partition.store.ts";
+import { missingPartitions } from "./missing-partition.service.ts";
 import { retire } from "./retention.service.ts";
 
 /** Partitions of 256: two whole ones and one that is begun. */
@@ -68,7 +68,7 @@ test("what is seven years old is dropped with its bodies outside, under an event
     { from: 256, to: 512, count: 256 },
   ]);
   expect((await readdir(at("bodies"))).sort()).toEqual(["002"]);
-  expect(await missingRanges(log.pool, RETIRED)).toEqual([]);
+  expect(await missingPartitions(log)).toEqual([]);
   expect(await log.verify()).toEqual({ size: SIZE, checkpointSize: SIZE, ok: true });
 
   const writer = await log.writing({ maxStartLeaves: 100_000 });
@@ -148,7 +148,7 @@ test("threat: a body that is missing beside the retired ones is found, by verifi
 test("threat: a partition that is dropped by hand is no retired one", async () => {
   await damage("drop table log_0");
   expect(await log.verify()).toMatchObject({ ok: false, firstBadIndex: 0 });
-  expect(await missingRanges(log.pool, 0)).toEqual([{ from: 0, to: 256 }]);
+  expect(await missingPartitions(log)).toEqual([{ from: 0, to: 256 }]);
   expect(await refusalAtStart()).toBe("log_truncated");
 });
 

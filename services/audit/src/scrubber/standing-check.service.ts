@@ -3,6 +3,7 @@ import { latestCheckpoint } from "../log/checkpoint.store.ts";
 import { bothSizes } from "../log/lease.store.ts";
 import { readRetirement } from "../log/retirement.service.ts";
 import { tilesAt } from "../outside/outside.store.ts";
+import { missingPartitions } from "../retention/missing-partition.service.ts";
 import { openCheckpoint, type SignedCheckpoint } from "../tree/checkpoint.ts";
 import { type ReadTile, rootFromTiles } from "../tree/proof.ts";
 import { hashesAtLevel, TILE_WIDTH } from "../tree/tile.ts";
@@ -37,6 +38,9 @@ export async function checkStanding(
     ...wrongCheckpoint(note, outside, known, latest?.size ?? 0),
     ...wrongSize(size, appended, checkpoint?.size ?? 0),
     ...(await wrongRetirement(log, checkpoint?.size ?? 0)),
+    ...((await orDamaged(missingPartitions(log))) ?? []).map(
+      ({ from }): Finding => ({ fault: "entry_deleted", index: from }),
+    ),
     ...(checkpoint ? await wrongRoot(log, checkpoint, seen, round) : []),
   ];
   return { found, standing: { size: Math.min(size, appended), checkpoint } };
