@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { drainedEvents } from "@medvault/testing";
@@ -88,6 +88,22 @@ test("the store outside is checked without the service: --dump", async () => {
     expect.stringMatching(/^VALID: the log "example.test\/audit" has 607 entries/),
   ]);
   expect(out).toContain("Not checked: the entries in the database");
+});
+
+test("an export, whole or through a filter, is checked by itself; a line changed on its way is found", async () => {
+  for (const filter of ["", "&outcome=success&before=300", "&type=medvault.records.claim.paid.v1"]) {
+    const { bytes } = await audit.as("auditor").get(`/v1/audit/export?format=ndjson${filter}`);
+    const file = join(dir, "export.ndjson");
+    await writeFile(file, bytes);
+    const args = ["--key", audit.signer.vkey, "--dump", file];
+    expect(await auditVerify(args), filter).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("VALID: the export has"),
+    });
+    await writeFile(file, bytes.toString().replace('"outcome":"success"', '"outcome":"denied"'));
+    const isEmpty = filter.includes("paid");
+    expect((await auditVerify(args)).code, filter).toBe(isEmpty ? 0 : 1);
+  }
 });
 
 /** What a superuser of Postgres can do; each is undone behind it. */
