@@ -40,7 +40,8 @@ export function rowLogClient(
       const { status, body } = await open(token, Number.MAX_SAFE_INTEGER);
       await body.toArray();
       if (status === 200) break;
-      if (status !== 401 || Date.now() > since + KNOWN_WITHIN_MS) throw new Unavailable();
+      // 401, or 503: what audit does not know it takes for a delegation, and asks auth.
+      if (Date.now() > since + KNOWN_WITHIN_MS) throw new Unavailable();
       await delay(ASK_EVERY_MS);
     }
     ticket = { token, since };
