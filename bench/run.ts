@@ -38,6 +38,8 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   migrate-in      a dump of CareCrypt with 10,000 prescriptions in sealed cells, moved in
   audit-pages     first pages of a log of --rows entries by each filter, and proofs in as many leaves (10,000,000: 40 GB, an hour)
   audit-stream    200 streams of the log while it grows, and what an export of --rows entries takes of memory
+  audit-throughput  5,000 events a second for 60 s (or --rows events) from the queue into the log and its signed tree, with
+                  all alert rules on, beside a bare consumer with batch INSERT; when a query finds an event
   audit-verify    the whole-log verifier over --rows entries, by Node and by WebCrypto, and how it grows
 What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
@@ -109,6 +111,7 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
       const { exportOf, listeners } = await import("./audit/stream.ts");
       return [...(await listeners()), ...(await exportOf(rows))];
     }),
+  "audit-throughput": () => withServers(async () => (await import("./audit/throughput.ts")).throughput(rows)),
   "audit-verify": async () => (await import("./audit/whole-log.ts")).wholeLog(rows),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };
