@@ -155,6 +155,11 @@ const FIRES: readonly [string, Fact[], string[]][] = [
   ["an hour beside the usual ones", [...workdays(20), fact(-120)], []],
   ["three in the morning, after 19 days", [...workdays(19), fact(-9 * 60)], []],
   [
+    "a row that was rolled back",
+    [fact(0, { type: "medvault.records.row.disagrees.v1", reason: "rolled_back", outcome: "failure" })],
+    ["integrity_failed"],
+  ],
+  [
     "a row that does not open",
     [fact(0, { type: "medvault.records.patient.damaged.v1" })],
     ["integrity_failed"],

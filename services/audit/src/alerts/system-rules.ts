@@ -5,7 +5,8 @@ import type { AlertSettings } from "./settings.ts";
 import { span } from "./words.ts";
 
 const DAY_MS = 24 * HOUR_MS;
-const DAMAGED = /^medvault\.[a-z]+\.[a-z-]+\.damaged\.v1$/;
+/** A row that does not open, or that is not the one that the log says. */
+const DAMAGED = /^medvault\.([a-z]+\.[a-z-]+\.damaged|records\.row\.disagrees)\.v1$/;
 const KEYS_OVERDUE = /^medvault\.[a-z]+\.keys\.overdue\.v1$/;
 
 /** What MedVault's own parts say of themselves, and states that last (`condition.service.ts`). */
@@ -75,6 +76,6 @@ function faultOf(fact: Fact): string {
   const code = decision?.reason ?? "";
   const words = Object.hasOwn(INTEGRITY_FAULTS, code)
     ? INTEGRITY_FAULTS[code as keyof typeof INTEGRITY_FAULTS]
-    : `${fact.subject} does not open any more`;
+    : `${fact.subject} is not as it was written (${code})`;
   return typeof details?.index === "number" ? `${words} (entry ${details.index})` : words;
 }
