@@ -1,5 +1,5 @@
-// npm run import, migrate-in, keys, token, parked, audit:alerts, restore-row, records:verify, sessions:cleanup, migrate:
-// runs a TypeScript command under Node 24, also when called by an older Node.
+// npm run import, migrate-in, keys, token, parked, audit:alerts, audit:heal, restore-row, records:verify,
+// sessions:cleanup, migrate: runs a TypeScript command under Node 24, also when called by an older Node.
 
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";

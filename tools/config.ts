@@ -1,3 +1,4 @@
+import { AuditConfig } from "@medvault/audit-service/config";
 import { SERVICES_WITH_DATA, type ServiceName } from "@medvault/postgres";
 import { CallingConfig, policyFile, urlOf } from "@medvault/service-kit";
 import { z } from "zod";
@@ -33,6 +34,18 @@ export const KeysConfig = DatabaseConfig.extend({
   MEDVAULT_POLICY_FILE: policyFile,
 });
 export type KeysConfig = z.infer<typeof KeysConfig>;
+
+/** Of `audit-heal`. */
+export const AuditHealConfig = KeysConfig.omit({ MEDVAULT_POLICY_FILE: true }).extend({
+  MEDVAULT_OWNER_DATABASE_URL: postgres
+    .optional()
+    .describe("PostgreSQL, as the role that owns the schemas, instead of what ops.json says"),
+  MEDVAULT_AUDIT_DIR: z
+    .string()
+    .optional()
+    .describe("the audit log's store outside Postgres, instead of what ops.json says"),
+  MEDVAULT_AUDIT_ORIGIN: AuditConfig.shape.MEDVAULT_AUDIT_ORIGIN,
+});
 
 /** Of tools that sign in at the gateway. */
 export const GatewayConfig = z.object({

@@ -29,8 +29,8 @@ interface DemoUser {
 interface Ops {
   gateway?: string;
   processes?: { name?: string; proofKey?: string }[];
-  postgres?: { services?: Partial<Record<ServiceName, string>>; pid?: number | null };
-  dirs?: { keys?: string; backups?: string };
+  postgres?: { owner?: string; services?: Partial<Record<ServiceName, string>>; pid?: number | null };
+  dirs?: { keys?: string; backups?: string; audit?: string };
   demo?: { users?: DemoUser[] };
 }
 
@@ -45,6 +45,9 @@ export interface Installation {
   /** Null where nothing says so. */
   readonly keysDir: string | null;
   readonly backupsDir: string | null;
+  /** Of ops.json: the log's store outside Postgres, and the role that owns the schemas. */
+  readonly auditDir: string | null;
+  readonly ownerUrl: string | null;
   readonly databaseUrls: Readonly<Partial<Record<ServiceName, string>>>;
   /** Of these, ops.json's are of a server that has ended: another's may listen there by now. */
   readonly stoppedUrls: ReadonlySet<string>;
@@ -69,6 +72,8 @@ export function findInstallation(
     dataDir: existsSync(file) ? data : null,
     keysDir: settings.MEDVAULT_KEYS_DIR ?? ops.dirs?.keys ?? ownDir(data, "keys"),
     backupsDir: settings.MEDVAULT_BACKUPS_DIR ?? ops.dirs?.backups ?? ownDir(data, "backups"),
+    auditDir: ops.dirs?.audit ?? null,
+    ownerUrl: ops.postgres?.owner ?? null,
     stoppedUrls: new Set(hasEnded(ops.postgres?.pid) ? Object.values(ops.postgres?.services ?? {}) : []),
     databaseUrls: Object.fromEntries(databaseUrls.filter(([, url]) => url !== undefined)),
     demoUsers: ops.demo?.users ?? [],

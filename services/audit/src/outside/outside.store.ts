@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { access, constants, open, readdir, readFile, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { makeDirectoryDurably, syncDirectory, writeDurably } from "@medvault/keys";
 import type { Tile } from "../tree/edge.ts";
 import { HASH_BYTES } from "../tree/hash.ts";
@@ -63,7 +63,14 @@ export interface OutsideStore {
   writeLeaves(index: number, leaves: readonly Buffer[]): Promise<void>;
   /** Another one once a tile of level 0 (`width` of its hashes) or its bodies are written again. */
   versionOf(index: number, width: number): Promise<string>;
+  /** For a healing: bundle `index` holds these bodies and nothing else. @throws OutsideTaken */
+  replaceBodies(epoch: number, index: number, bodies: readonly OutsideBody[]): Promise<void>;
+  /** Copies a file that is about to be replaced to `quarantine/<healing>`, where it stays. */
+  setAside(healing: string, part: OutsidePart): Promise<void>;
 }
+
+/** A file of the store. */
+export type OutsidePart = { tile: Tile } | { bundle: number } | { file: "checkpoint" | "audit.vkey" };
 
 /** A store in a directory, on another disk or a mounted share. One writer, many readers. */
 export function createOutsideDirectory(directory: string): OutsideStore {
@@ -74,6 +81,12 @@ export function createOutsideDirectory(directory: string): OutsideStore {
   const leavesFile = (index: number) => at("tile", tilePath({ level: "entries", index, width: TILE_WIDTH }));
   const bodiesFile = (index: number) =>
     at(tilePath({ level: 0, index, width: TILE_WIDTH }).replace(/^0/, "bodies"));
+
+  function fileOf(part: OutsidePart): string {
+    if ("file" in part) return at(part.file);
+    if ("bundle" in part) return bodiesFile(part.bundle);
+    return tileFile(part.tile.level, part.tile.index, part.tile.hashes.length);
+  }
 
   async function readTile(level: number, index: number, width: number): Promise<Buffer[]> {
     // Partial tiles go when the full one is there: a reader of one then takes the head of that.
@@ -161,6 +174,14 @@ export function createOutsideDirectory(directory: string): OutsideStore {
       const partial = width < TILE_WIDTH ? await versionOfFile(tileFile(0, index, width)) : "";
       const tile = partial || (await versionOfFile(tileFile(0, index, TILE_WIDTH)));
       return `${tile} ${await versionOfFile(bodiesFile(index))}`;
+    },
+    replaceBodies: (epoch, index, bodies) => put(epoch, bodiesFile(index), encodeBodies(bodies)),
+    async setAside(healing, part) {
+      const file = fileOf(part);
+      const bytes = await readIfThere(file);
+      const aside = at("quarantine", healing, relative(directory, file));
+      // What a healing that was ended here has copied already is what was there before it.
+      if (bytes && (await readIfThere(aside)) === null) await writeDurably(aside, bytes);
     },
   };
 }
