@@ -12,6 +12,23 @@ const WORD = "heal";
 /** One tile of the log may be read from a slow disk; a count of a whole day takes its time. */
 const POOL = { applicationName: "medvault-audit-heal", max: 3, statementTimeoutMs: 120_000 };
 
+/** In the order in which they are said. */
+const WORDS = {
+  edited: "rows that were changed: put back from their bodies; what was there goes into quarantine",
+  missing: "rows that are gone: put back from the bodies outside",
+  foreign: "rows that no writer of this log appended: into quarantine",
+  moved: "entries that no checkpoint covers, behind one that is gone: they close up",
+  restored: "entries that no checkpoint covers and that are gone: put back from the bodies outside",
+  numbers: "table of what arrived: counted again from the entries",
+  bundles: "bundles of bodies outside: made again from the log",
+  tiles: "tiles outside: made again",
+  forged: "rows of the history that this log's key did not sign: into quarantine",
+  checkpoint: "the checkpoint outside: written again from the history",
+  vkey: "audit.vkey outside: written again",
+  bodiless: "entries whose bodies are nowhere: their leaves stand, and what they said cannot be put back",
+  gone: "entries that are nowhere: they cannot be put back, and the writer will refuse. Put the store outside back from a backup",
+} as const;
+
 await command({
   name: "audit-heal",
   help: `Brings the audit log back to its last honest checkpoint (docs/audit-log.md, "Healing").
@@ -88,23 +105,6 @@ async function requireWord(): Promise<void> {
   lines.close();
   if (typed.trim() !== WORD) throw new UsageError(`nothing was changed: the word was not ${WORD}.`);
 }
-
-/** In the order in which they are said. */
-const WORDS = {
-  edited: "rows that were changed: put back from their bodies; what was there goes into quarantine",
-  missing: "rows that are gone: put back from the bodies outside",
-  foreign: "rows that no writer of this log appended: into quarantine",
-  moved: "entries that no checkpoint covers, behind one that is gone: they close up",
-  restored: "entries that no checkpoint covers and that are gone: put back from the bodies outside",
-  numbers: "table of what arrived: counted again from the entries",
-  bundles: "bundles of bodies outside: made again from the log",
-  tiles: "tiles outside: made again",
-  forged: "rows of the history that this log's key did not sign: into quarantine",
-  checkpoint: "the checkpoint outside: written again from the history",
-  vkey: "audit.vkey outside: written again",
-  bodiless: "entries whose bodies are nowhere: their leaves stand, and what they said cannot be put back",
-  gone: "entries that are nowhere: they cannot be put back, and the writer will refuse. Put the store outside back from a backup",
-} as const;
 
 function linesOf({ signed, found }: Plan): string[] {
   const kinds = Object.keys(WORDS) as (keyof typeof WORDS)[];

@@ -52,7 +52,7 @@ export function createOwnEntries(seal: BodySeal): OwnEntries {
     require(rows) {
       const foreign = rows.find((row) => !isOwn(row));
       if (foreign === undefined) return;
-      const words = `entry ${foreign.idx} is not what a writer of this log appended (docs/audit-log.md, "A foreign entry")`;
+      const words = `entry ${foreign.idx} is not what a writer of this log appended (docs/audit-log.md, "Healing")`;
       throw new WriterRefuses("foreign_entry", words);
     },
     forget(size) {
