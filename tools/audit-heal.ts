@@ -117,7 +117,10 @@ function linesOf({ signed, found }: Plan): string[] {
   return [`The last honest checkpoint covers ${signed} entries.`, ...lines];
 }
 
-const isCut = ({ count, ranges }: { count: number; ranges: readonly [number, number][] }): boolean =>
-  ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0) < count;
+function isCut({ count, ranges }: { count: number; ranges: readonly [number, number][] }): boolean {
+  return ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0) < count;
+}
 
-const resultOf = ({ signed, size, found }: Plan) => ({ signed, size, found: Object.fromEntries(found) });
+function resultOf({ signed, size, found }: Plan): object {
+  return { signed, size, found: Object.fromEntries(found) };
+}

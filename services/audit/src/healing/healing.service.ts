@@ -35,7 +35,10 @@ export interface Plan {
   readonly unsigned: UnsignedPart;
 }
 
-/** What is wrong with the log, and what a healing would do about it. Changes nothing. @throws HealingRefused */
+/**
+ * What is wrong with the log, and what a healing would do about it. Changes nothing.
+ * @throws HealingRefused
+ */
 export async function planHealing(log: HealedLog): Promise<Plan> {
   const honest = await honestCheckpoint(log);
   const signed = honest.checkpoint?.size ?? 0;
@@ -67,7 +70,7 @@ async function sizeOf({ pool }: HealedLog): Promise<number> {
   return rows[0]?.size ?? 0;
 }
 
-/** What the entries and tiles give must be what was signed: until then nothing of it is believed. */
+/** Nothing of the entries and tiles is believed before they give what was signed. */
 async function provedWalk(
   log: HealedLog,
   { checkpoint }: Honest,

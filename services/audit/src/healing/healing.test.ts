@@ -15,7 +15,7 @@ import {
 } from "../../test/log-harness.ts";
 import { columnsOf, makeEntries } from "../log/entry.ts";
 import type { OutsideStore } from "../outside/outside.store.ts";
-import { type HealedLog, heal, openHealedLog, planHealing } from "./opening.ts";
+import { type HealedLog, heal, openHealedLog, planHealing } from "./healed-log.service.ts";
 
 /** Three tiles are signed; no checkpoint covers the last entries, nor are they outside. */
 const SIGNED = 600;

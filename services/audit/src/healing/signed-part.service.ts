@@ -10,7 +10,7 @@ import { type Place, placeOf, type Trust } from "./entry-repair.ts";
 
 type HealedLog = Pick<LogContext, "pool" | "outside" | "seal">;
 
-/** 256 places of the signed log, the bundle of their bodies, and tiles that are wrong or missing. */
+/** 256 places of the signed log, the bundle of their bodies, tiles that are wrong or missing. */
 export interface Stretch {
   readonly index: number;
   readonly places: readonly Place[];

@@ -3,9 +3,9 @@ const MOST_RANGES = 10;
 
 /**
  * What there is to do, by kind. `edited` and `missing`: rows that are put back from their bodies.
- * `bundles`, `tiles`, `checkpoint`, `vkey`: files outside. `forged`: rows of the history. `foreign`,
- * `moved`, `restored`: rows that no checkpoint covers. `numbers`: the table of
- * what arrived. `bodiless`: places whose leaf is right and whose body is nowhere; `gone`: neither.
+ * `bundles`, `tiles`, `checkpoint`, `vkey`: files outside. `forged`: rows of the history.
+ * `foreign`, `moved`, `restored`: rows that no checkpoint covers. `numbers`: the table of what
+ * arrived. `bodiless`: places whose leaf is right and whose body is nowhere; `gone`: neither is.
  */
 export type Kind =
   | "edited"
@@ -22,7 +22,7 @@ export type Kind =
   | "bodiless"
   | "gone";
 
-export interface Tallied {
+interface Tallied {
   count: number;
   /** Both ends are in it. */
   readonly ranges: [number, number][];

@@ -70,7 +70,7 @@ export interface OutsideStore {
 }
 
 /** A file of the store. */
-export type OutsidePart = { tile: Tile } | { bundle: number } | { file: "checkpoint" | "audit.vkey" };
+type OutsidePart = { tile: Tile } | { bundle: number } | { file: "checkpoint" | "audit.vkey" };
 
 /** A store in a directory, on another disk or a mounted share. One writer, many readers. */
 export function createOutsideDirectory(directory: string): OutsideStore {
