@@ -36,6 +36,7 @@ const DOMAIN = [
 ];
 /** Never about a patient. */
 const ABOUT_NOBODY = [
+  "medvault.auth.session.started.v1",
   "medvault.backup.backup.restored.v1",
   "medvault.records.row-check.opened.v1",
   "medvault.records.row-check.based.v1",
