@@ -40,6 +40,7 @@ Measures what was promised and says whether it is kept; the exit code is 1 where
   audit-stream    200 streams of the log while it grows, and what an export of --rows entries takes of memory
   audit-throughput  5,000 events a second for 60 s (or --rows events) from the queue into the log and its signed tree, with
                   all alert rules on, beside a bare consumer with batch INSERT; when a query finds an event
+  audit-attacks   a superuser attacks a log of --rows entries (say 100000): found in 10 s, 20 runs without an alarm
   audit-verify    the whole-log verifier over --rows entries, by Node and by WebCrypto, and how it grows
 What needs servers starts its own, or uses those that MEDVAULT_TEST_* names, as \`npm test\` sets them.
 Ratios are bare / ours, 1 when equally fast: medians of rounds in which both take turns.
@@ -112,6 +113,7 @@ const PARTS: Record<string, () => Promise<Finding[]>> = {
       return [...(await listeners()), ...(await exportOf(rows))];
     }),
   "audit-throughput": () => withServers(async () => (await import("./audit/throughput.ts")).throughput(rows)),
+  "audit-attacks": () => withServers(async () => (await import("./audit/attacks.ts")).attacks(rows, say)),
   "audit-verify": async () => (await import("./audit/whole-log.ts")).wholeLog(rows),
   "auth-assertion": async () => (await import("./auth/assertion.ts")).assertionCheck(rounds),
 };
