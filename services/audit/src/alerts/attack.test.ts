@@ -200,6 +200,36 @@ test("two processes whose leases end at once neither lose nor double an event", 
   expect(total("failed_sign_ins_from_address")).toBe(300);
 });
 
+test("a process that another one overtook between reading and judging does nothing", async () => {
+  const overtaking = detector({ leaseMs: 1 });
+  let isOvertaken = false;
+  const pool = new Proxy(log.pool, {
+    get(target, name) {
+      const real = Reflect.get(target, name);
+      if (name !== "query") return typeof real === "function" ? real.bind(target) : real;
+      return async (text: string, values?: unknown[]) => {
+        const answer = await target.query(text, values);
+        if (text.includes("from log where idx >=") && !isOvertaken) {
+          isOvertaken = true;
+          await looked(overtaking);
+          await log.superuser.query("update alert_cursor set lease_until = now()");
+        }
+        return answer;
+      };
+    },
+  });
+  const user = newId();
+  const tried = Array.from({ length: 80 }, (_, s) => failedSignIn(s, user, address(s)));
+  // More than an alert names: by those it would know what it counted already.
+  await logged(tried.slice(0, 60));
+  await looked();
+  await logged(tried.slice(60));
+  await log.superuser.query("update alert_cursor set lease_until = now()");
+  await detector({ pool, leaseMs: 1 }).run(new AbortController().signal);
+  expect(isOvertaken).toBe(true);
+  expect((await found()).map(({ count }) => Number(count))).toEqual([80]);
+});
+
 test("what is sent again, comes late, or is read again after the log was healed is counted once", async () => {
   const user = newId();
   const five = [4, 2, 3, 0, 1].map((s) => failedSignIn(s, user, address(s)));
