@@ -5,7 +5,7 @@
  */
 export const INTEGRITY_FAILED = "medvault.audit.integrity.failed.v1";
 
-/** What was done, as far as it can be told, in words for whoever reads the alert. */
+/** What was done, as far as it can be told, in words for those who read the alert. */
 export const INTEGRITY_FAULTS = {
   entry_deleted: "an entry was deleted from the log",
   entry_inserted: "an entry was put into the log that no writer appended",
