@@ -23,7 +23,9 @@ test("threat: no box of any table, and no kept answer, has a length that tells w
   const record = await doctor.post<{ id: string }>(`/v1/patients/${patientId}/records`, note);
   expect((await doctor.put(`/v1/records/${record.body.id}`, note)).status).toBe(200);
   const { signal } = new AbortController();
-  for (const { run } of declaration.jobs?.(service.context) ?? []) await run({ signal });
+  // The check of rows asks the audit service, and seals nothing.
+  const jobs = (declaration.jobs?.(service.context) ?? []).filter(({ name }) => name !== "row-check");
+  for (const { run } of jobs) await run({ signal });
 
   const { rows: columns } = await service.pool.query<Record<"schema" | "table" | "column", string>>(
     `select table_schema as schema, table_name as table, column_name as column from information_schema.columns

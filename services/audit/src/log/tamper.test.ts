@@ -30,7 +30,9 @@ const checkpointFile = () => join(log.dir, "checkpoint");
 async function startOf(): Promise<string> {
   const writer = log.writer();
   await eventually(() => expect(["writing", "refusing"]).toContain(writer.state().phase));
-  return writer.state().refusal?.code ?? "writing";
+  const code = writer.state().refusal?.code ?? "writing";
+  await writer.stop(); // else it might have the lease again before the next one
+  return code;
 }
 
 test("a changed body is found at its entry", async () => {
@@ -191,7 +193,6 @@ test("a changed tile is found, a full one as well as the last one, and stops the
   await writeFile(full, good);
   const partial = join(log.dir, "tile/0/002.p/88");
   await writeFile(partial, Buffer.alloc(88 * 32));
-  await damage("update writer set lease_until = null");
   expect(await startOf()).toBe("outside_store_damaged");
   expect(await log.verify()).toMatchObject({ ok: false, firstBadIndex: 512 });
 });
