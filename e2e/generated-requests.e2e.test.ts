@@ -185,7 +185,7 @@ test(`${COUNT} generated requests, seed ${SEED}: no 5xx, no crash, no growth, no
   console.log(`gateway, MiB held/used each ${CHUNK}: ${held.join(" ")}`);
   expect(bad.slice(0, 20), `${bad.length} in all; again with MEDVAULT_GENERATED_SEED=${SEED}`).toEqual([]);
   // Were all refused by the gateway, the services behind it would not be tested.
-  if (COUNT >= 5_000) expect(reached.size).toBeGreaterThan(operations.length / 2);
+  if (COUNT >= 5_000) expect(reached.size).toBeGreaterThan(0.45 * operations.length);
   expect(ops().processes.map(({ pid }) => pid)).toEqual(pids);
   // V8 collects garbage late while there is work: what is left after that is a leak.
   const before = memory[0]?.used ?? 0;
