@@ -29,6 +29,7 @@ import { LogWriter } from "./log/writer.service.ts";
 import { type OwnCharts, ownChartsClient } from "./my-access/own-charts.client.ts";
 import { createOutsideDirectory, type OutsideStore } from "./outside/outside.store.ts";
 import { createScrubber, type Scrubber } from "./scrubber/scrubber.service.ts";
+import { Places } from "./stream/places.ts";
 import { Streams } from "./stream/streams.ts";
 import { Tail } from "./stream/tail.service.ts";
 import type { Witnessed } from "./witnesses/witness.service.ts";
@@ -66,6 +67,8 @@ export interface Context extends LogContext {
   readonly proofWaitMs: number;
   /** Those who follow the log, and what they follow. */
   readonly streams: Streams;
+  /** Exports read at the pace of their readers: too many would take Postgres from the writer. */
+  readonly exportPlaces: Places;
   readonly tail: Tail;
   readonly retention: RetentionRules;
   /** One verification at a time: each reads the whole log. */
@@ -147,7 +150,8 @@ export async function openContext(
   const quorum = Math.min(config.MEDVAULT_AUDIT_QUORUM ?? witnesses.length, witnesses.length);
   const cosigning = { witnesses, quorum };
   const asked = { people, delegations, ownCharts };
-  const others = { ...asked, detector, noteSeal, scrubber, streams, tail: new Tail(log) };
+  const exportPlaces = new Places({ most: 8, ofPerson: 3 });
+  const others = { ...asked, detector, noteSeal, scrubber, streams, exportPlaces, tail: new Tail(log) };
   return {
     ...log,
     channels,

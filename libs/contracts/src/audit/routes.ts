@@ -221,5 +221,6 @@ export const auditApi = defineRoutes({
       "application/fhir+ndjson",
       "text/plain; charset=utf-8",
     ],
+    errors: ["too_many_streams"],
   },
 });

@@ -169,6 +169,22 @@ const FIRES: readonly [string, Fact[], string[]][] = [
     [fact(0, { type: "medvault.audit.integrity.failed.v1", reason: "leaf_changed" })],
     ["integrity_failed"],
   ],
+  [
+    "a witness that has seen more of the log than there is",
+    [fact(0, { type: "medvault.audit.witness.refused.v1", reason: "witness_ahead", outcome: "failure" })],
+    ["integrity_failed"],
+  ],
+  [
+    "a witness that is away",
+    [
+      fact(0, {
+        type: "medvault.audit.witness.refused.v1",
+        reason: "witness_unreachable",
+        outcome: "failure",
+      }),
+    ],
+    [],
+  ],
   ["a gap that stays", [0, 0.4, 0.8].map((m) => state("audit_gap", m)), ["audit_gap"]],
   ["a gap that was seen twice", [0, 0.4].map((m) => state("audit_gap", m)), []],
   ["a writer that refuses", [state("writer_refusing", 0)], ["writer_refusing"]],

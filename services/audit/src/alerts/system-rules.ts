@@ -15,7 +15,7 @@ export const systemRules = ({ checkpointMinutes }: AlertSettings): Rule[] => [
     name: "integrity_failed",
     coverMs: HOUR_MS,
     occurrence: (fact) =>
-      fact.type === INTEGRITY_FAILED || DAMAGED.test(fact.type)
+      fact.type === INTEGRITY_FAILED || DAMAGED.test(fact.type) || isOtherHistory(fact)
         ? { cause: { subject: `producer/${fact.producer}` }, weight: 1, words: faultOf(fact) }
         : stateOf(fact, "integrity_failed"),
     why: ({ cause, words }, hit) => `${cause.subject} found damage ${span(hit)}: ${words}`,
@@ -66,6 +66,11 @@ function lasting(
   });
 }
 
+/** A witness has cosigned what is no beginning of the log that it is shown now. */
+const isOtherHistory = (fact: Fact): boolean =>
+  fact.type === "medvault.audit.witness.refused.v1" &&
+  ["witness_disagrees", "witness_ahead"].includes(fact.data()?.decision.reason ?? "");
+
 const stateOf = (fact: Fact, rule: AlertRule) =>
   fact.type === `${CONDITION}${rule}`
     ? { cause: { subject: fact.subject }, weight: 1, words: fact.words ?? "" }
@@ -74,6 +79,8 @@ const stateOf = (fact: Fact, rule: AlertRule) =>
 function faultOf(fact: Fact): string {
   const { decision, details } = fact.data() ?? {};
   const code = decision?.reason ?? "";
+  if (isOtherHistory(fact))
+    return `the witness ${details?.witness ?? "of the log"} has cosigned another history of the log (${code})`;
   const words = Object.hasOwn(INTEGRITY_FAULTS, code)
     ? INTEGRITY_FAULTS[code as keyof typeof INTEGRITY_FAULTS]
     : `${fact.subject} is not as it was written (${code})`;

@@ -11,11 +11,16 @@ const NDJSON = { contentType: "application/x-ndjson", extension: "ndjson" };
 
 export const exportRoutes = (context: Context): Route[] => [
   streamRoute(auditApi.export, async ({ actor, query, req, res }) => {
-    const pieces = await beginExport(context, callerOf(actor, req), query);
-    const { contentType, extension } = query.format === "ndjson" ? NDJSON : FORMATS[query.format];
-    // In this order: attachment() guesses a type by the name, and knows none for ndjson.
-    res.attachment(`audit.${extension}`).set("Content-Type", contentType);
-    await send(req, res, pieces);
+    const free = context.exportPlaces.take(actor.id);
+    try {
+      const pieces = await beginExport(context, callerOf(actor, req), query);
+      const { contentType, extension } = query.format === "ndjson" ? NDJSON : FORMATS[query.format];
+      // In this order: attachment() guesses a type by the name, and knows none for ndjson.
+      res.attachment(`audit.${extension}`).set("Content-Type", contentType);
+      await send(req, res, pieces);
+    } finally {
+      free();
+    }
   }),
   streamRoute(auditApi.readChartLog, async ({ actor, params, req, res }) => {
     const pieces = await beginChartLog(context, callerOf(actor, req), delegatedCharts(req), params.id);

@@ -149,3 +149,14 @@ test("what no checkpoint covers yet is exported, and its end says that nothing p
   expect(given.end).toMatchObject({ count: 10, treeSize: null, checkpoint: null, reason: "not_yet_signed" });
   expect(given.nodes).toEqual([]);
 });
+
+test("three exports at once are as many as a person has: more would take Postgres from the log", async () => {
+  const auditor = audit.as("auditor");
+  const free = [1, 2, 3].map(() => audit.context.exportPlaces.take(auditor.actor.id));
+  const refused = await auditor.get("/v1/audit/export");
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "10"]);
+  expect(JSON.parse(refused.bytes.toString())).toMatchObject({ code: "too_many_streams" });
+  free[0]?.();
+  for (let n = 0; n < 5; n++) expect((await auditor.get("/v1/audit/export")).status).toBe(200);
+  for (const again of free.slice(1)) again();
+});

@@ -7,6 +7,10 @@ export interface Lease {
   readonly size: number;
 }
 
+/** No writer takes a lease for longer: one that ends later is none of a writer's. */
+const LONGEST_LEASE = "interval '5 minutes'";
+const RUN_OUT = `(lease_until < clock_timestamp() or lease_until > clock_timestamp() + ${LONGEST_LEASE})`;
+
 const OTHERS_READY = "select from standbys where ready_until > clock_timestamp() and owner <>";
 
 /**
@@ -22,7 +26,7 @@ export async function takeLease(
   const { rows } = await db.query<Lease>(
     `update writer
         set epoch = epoch + 1, owner = $1, lease_until = clock_timestamp() + $2::float8 * interval '1 millisecond'
-      where (lease_until is null or lease_until < clock_timestamp()) and ($3 or not exists (${OTHERS_READY} $1))
+      where (lease_until is null or ${RUN_OUT}) and ($3 or not exists (${OTHERS_READY} $1))
       returning epoch, size`,
     [owner, leaseMs, isReady],
   );
@@ -41,7 +45,7 @@ async function endHungWriter(db: Db): Promise<void> {
       where l.relation = 'writer'::regclass and l.mode in ('RowShareLock', 'RowExclusiveLock')
         and l.database = (select oid from pg_database where datname = current_database())
         and a.usename = current_user and a.state like 'idle in transaction%'
-        and exists (select from writer where lease_until < clock_timestamp())`,
+        and exists (select from writer where ${RUN_OUT})`,
   );
 }
 

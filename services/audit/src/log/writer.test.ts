@@ -178,3 +178,13 @@ test.each([1, 2, 3])("a crash at tile %i of several heals: tiles of both sides o
   await log.published(1_100);
   expect(await log.verify()).toEqual({ size: 1_100, checkpointSize: 1_100, ok: true });
 });
+
+test("a lease that ends later than any writer's is nobody's: it does not stop the log for years", async () => {
+  const old = await log.writing({ leaseMs: 1_000 });
+  await log.superuser.query(
+    "update writer set owner = gen_random_uuid(), epoch = epoch + 1, lease_until = now() + interval '10 years'",
+  );
+  await eventually(() => expect(old.state().phase).toBe("writing"));
+  await eventually(() => log.append(old, events(1)));
+  await log.published(1);
+});
