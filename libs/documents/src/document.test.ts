@@ -37,6 +37,14 @@ test("a document opens with its password alone, and is under AES-256 of PDF 2.0"
   for (const said of ["Metformin", "Ada", "7K2QW"]) expect(raw).not.toContain(said);
 });
 
+test.each(["𐅥𔖲ﺢ𓀟စԳ㌶𐒱𐙣", "pferd مرحبا haus", "a\u00adsoft hyphen", "\u{e000} private"])(
+  "a document opens with the password %s, of whatever letters it is",
+  async (password) => {
+    const { text } = await readPdf(await made("By mouth.", { password }), password.normalize("NFKC"));
+    expect(text).toContain("7K2QW-0F3NT-XD5VA-H9RZM");
+  },
+);
+
 test.each([
   ["Latin", "Nguyễn Thị Ánh, Łukasz Żółć, Ásdís Þórsdóttir, İpek Yıldız"],
   ["Greek", "Ελένη Παπαδοπούλου"],

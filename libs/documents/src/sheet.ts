@@ -45,7 +45,8 @@ export class Sheet {
       ...{ size: "A4", margin: 0, autoFirstPage: false, font: null, fontLayoutCache: false },
       ...{ pdfVersion: "1.7ext3", lang: "en", displayTitle: true },
       info: { Title: title, Producer: "MedVault", Creator: "MedVault" },
-      ...(password !== null && { userPassword: password, ownerPassword: owner, permissions: PERMISSIONS }),
+      // Replaced below: pdfkit refuses what its SASLprep knows no order of, as Arabic beside Latin.
+      ...(password !== null && { userPassword: owner, ownerPassword: owner, permissions: PERMISSIONS }),
     });
     if (password !== null) {
       if (!this.pdf._security) throw new TypeError("the document is not encrypted");
