@@ -33,7 +33,7 @@ const ORIGIN = "example.test/audit";
 const { signal } = new AbortController();
 
 /**
- * A superuser of Postgres, or whoever reaches the store outside, attacks a log of `entries` at a
+ * A superuser of Postgres, or anyone who reaches the store outside, attacks a log of `entries` at a
  * random place: how long the scrubber takes to find it beside the pauses of its rounds, and that
  * verification finds it too. Before that 20 runs over the same log, while it grows: no false alarm.
  */

@@ -1,4 +1,4 @@
--- Expand: what a healing of the log (npm run audit:heal) takes out of it or replaces stays here, for whoever looks into what was done.
+-- Expand: what a healing of the log (npm run audit:heal) takes out of it or replaces stays here, for those who look into what was done.
 -- Nobody changes or removes a row of it by a statement; the service's role may read it.
 create table quarantine (
   n bigint generated always as identity primary key,

@@ -1,5 +1,5 @@
 -- Expand: what statistics are told from, counted from the log by a job. Ids alone; derived, so no proof covers it: a day is counted
--- again from the log and compared, and written anew where it differs.
+-- again from the log and compared, and written again where it differs.
 
 -- Entries of each outcome a day (UTC), by their type, by who acted, by the patient they are about.
 create table tallies (

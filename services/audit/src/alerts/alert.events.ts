@@ -3,7 +3,7 @@ import type { Alert } from "./alert.ts";
 import type { OpenedAlert } from "./rule.ts";
 import { RULE_WORDS } from "./words.ts";
 
-/** A rule fired. Whom it is about is in the alert, for whoever may read alerts. */
+/** A rule fired. Whom it is about is in the alert, for those who may read alerts. */
 export const alertOpened = ({ id, rule, count }: OpenedAlert): NewEvent =>
   auditEvent(null, {
     type: "medvault.audit.alert.opened.v1",

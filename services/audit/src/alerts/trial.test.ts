@@ -64,6 +64,6 @@ test("nothing is written: no alert, no window, no event, and the cursor stays", 
     expect((await log.superuser.query(`select from ${table}`)).rowCount, table).toBe(0);
   const { rows } = await log.superuser.query("select idx, owner from alert_cursor");
   expect(rows).toEqual([{ idx: "0", owner: null }]);
-  // The connection is as it was for whoever has it next.
+  // The connection is as it was for the next one who has it.
   await log.pool.query("delete from alert_windows");
 });

@@ -12,7 +12,7 @@ interface Words {
   readonly whatToDo: string;
 }
 
-/** How bad what a rule finds is, and what whoever sees it does first. */
+/** How bad what a rule finds is, and what to do first. */
 export const RULE_WORDS: Readonly<Record<AlertRule, Words>> = {
   failed_sign_ins: {
     severity: "medium",

@@ -67,7 +67,7 @@ test("threat: a ticket that the log does not know, or knows of long ago, opens n
   const [unknown, old, foreign] = [newTicket(), newTicket(), newTicket()];
   await audit.send(asked(old, { time: new Date(Date.now() - 3 * 3_600_000).toISOString() }));
   await audit.logged(seq);
-  // Put beside the log's own entries by whoever has Postgres: it does not open under the log's key.
+  // Put beside the log's own entries in Postgres: it does not open under the log's key.
   await audit.superuser.query(
     `insert into log (idx, id, occurred_at, type, producer, patient_ids, subject, action, outcome, leaf, sealed)
      select max(idx) + 1, gen_random_uuid(), now(), 'medvault.records.row-check.opened.v1', 'records', '{}',

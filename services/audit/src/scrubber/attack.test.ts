@@ -58,7 +58,7 @@ const swap = async (one: number, other: number) => {
   await damage("update log set idx = $1 where idx = $2", [one, other]);
   await damage("update log set idx = $1 where idx = 1000000", [other]);
 };
-/** As whoever stole the log's keys, but not the signing key, would: bodies that open. */
+/** As someone with the log's stolen keys, but not the signing key, would: bodies that open. */
 const replace = async (idx: number) => {
   const { rows } = await damage("select id from log where idx = $1", [idx]);
   const [made] = makeEntries([event(idx + 1, { id: rows[0].id })]);

@@ -127,10 +127,12 @@ test("a backup that failed is due again after a quarter of an hour; one that was
 
   for (const { id } of await listed()) await older(id, 2);
   await later("1 day");
-  const block = backup.context.queue.run(() => new Promise((resolve) => setTimeout(resolve, 300)));
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const block = backup.context.queue.run(() => released);
   await due();
   const [waiting] = await listed();
   expect(await backup.admin.post(`/v1/backups/${waiting?.id}/cancel`)).toMatchObject({ status: 202 });
+  release();
   await block;
   await idle();
   expect((await listed())[0]).toMatchObject({ id: waiting?.id, state: "failed", error: "cancelled" });
